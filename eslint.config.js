@@ -1,0 +1,19 @@
+import neostandard, { plugins } from 'neostandard'
+
+export default [
+  { ignores: ['dist/', '.data/', '.tap/', 'coverage/', 'openapi.json'] },
+  ...neostandard({ ts: true, env: ['node'] }),
+  {
+    files: ['**/*.ts'],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    plugins: { '@typescript-eslint': plugins['typescript-eslint'].plugin },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: false }],
+      '@typescript-eslint/await-thenable': 'error',
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-import-type-side-effects': 'error'
+    }
+  }
+]
