@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto'
+import { Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
+import type { Database } from './tables.ts'
+
+export interface ConnectionOptions {
+  connectionString: string
+  /** Connections at most. */
+  max: number
+  applicationName?: string
+  onError?: (error: Error) => void
+}
+
+const INT8 = 20
+const NUMERIC = 1700
+const JSON_TEXT = 114
+const asIs = (text: string) => text
+
+/** Offsets, revisions and epoch milliseconds fit a double; `json` stays text (see db/tables.ts). */
+const types: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') => {
+    if (oid === INT8 || oid === NUMERIC) return Number
+    if (oid === JSON_TEXT) return asIs
+    return pg.types.getTypeParser(oid, format as 'text')
+  }) as typeof pg.types.getTypeParser
+}
+
+/**
+ * The pool of the platform's own database. Waiting is bounded everywhere: 5 s for a connection, 15 s for an answer.
+ * A lost idle connection is reported to `onError` and replaced by the next query.
+ */
+export function createPool ({ connectionString, max, applicationName, onError }: ConnectionOptions): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString,
+    max,
+    types,
+    application_name: applicationName ?? 'realtime-platform',
+    connectionTimeoutMillis: 5000,
+    query_timeout: 15000,
+    statement_timeout: 15000,
+    idle_in_transaction_session_timeout: 15000,
+    keepAlive: true
+  })
+  pool.on('error', error => onError?.(error))
+  return pool
+}
+
+/** Typed queries over the same pool; each distinct statement is prepared once a connection. */
+export function createKysely (pool: pg.Pool): Kysely<Database> {
+  return new Kysely<Database>({ dialect: new PostgresDialect({ pool: preparing(pool) }) })
+}
+
+/** Statements with lists of varying length would grow the server's plan cache without end: beyond this many, unnamed. */
+const preparedStatementsMax = 500
+const statementNames = new Map<string, string>()
+
+function statementName (text: string): string | undefined {
+  let name = statementNames.get(text)
+  if (name === undefined && statementNames.size < preparedStatementsMax) {
+    name = `k${createHash('sha256').update(text).digest('base64url').slice(0, 20)}`
+    statementNames.set(text, name)
+  }
+  return name
+}
+
+function preparing (pool: pg.Pool) {
+  return {
+    async connect () {
+      const client = await pool.connect()
+      return {
+        query (text: string, values: unknown[]) {
+          const name = statementName(text)
+          return client.query(name === undefined ? { text, values } : { name, text, values })
+        },
+        release: () => client.release()
+      }
+    },
+    async end () {}
+  } as unknown as pg.Pool
+}

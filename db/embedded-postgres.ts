@@ -1,0 +1,108 @@
+import { join, resolve } from 'node:path'
+import pg from 'pg'
+import { serverAccount, type Account } from './embedded/account.ts'
+import { findBinaryPackage, prepareBinaries } from './embedded/binaries.ts'
+import { ensureCluster } from './embedded/cluster.ts'
+import { openDataDir } from './embedded/data-dir.ts'
+import { lockDataDir } from './embedded/lock.ts'
+import { LogFile } from './embedded/log-file.ts'
+import type { EmbeddedPostgresLog } from './embedded/log.ts'
+import { superuser } from './embedded/settings.ts'
+import { startPostmaster } from './embedded/start-postmaster.ts'
+
+/** A running PostgreSQL server of our own. It listens on this machine only, and is gone after `stop`. */
+export interface EmbeddedPostgres {
+  /** Connection string of a database of this cluster (creates nothing). */
+  connectionString (database: string): string
+  /**
+   * Ends the server in order: fast shutdown, after 5 s immediate, after 5 s more by force. Close the connections first,
+   * those of logical replication above all: a fast shutdown waits until they have confirmed everything.
+   */
+  stop (): Promise<void>
+}
+
+export interface EmbeddedPostgresOptions {
+  /** The platform's DATA_DIR. The cluster lives in its folder `postgres`, beside `postgres-password` and `postgres.log`. */
+  dataDir: string
+  /** Created when missing. */
+  databases: string[]
+  log: EmbeddedPostgresLog
+  /** Settings of PostgreSQL that win over ours, but for where it listens. */
+  settings?: Record<string, string>
+  /** The server ended although nobody asked. It is not started again: that, or ending the process, is the caller's. */
+  onExit?: (code: number | null, signal: string | null) => void
+}
+
+/**
+ * Starts PostgreSQL on the cluster in `dataDir`, which is made on the first call. One process may use a data folder at
+ * a time; a server that a killed process left behind is ended first. What was committed is kept, whatever was killed.
+ */
+export async function startEmbeddedPostgres (options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const packageDir = findBinaryPackage()
+  const account = await serverAccount(join(resolve(options.dataDir), 'postgres'))
+  const dataDir = await openDataDir(options.dataDir, account)
+  const lock = await lockDataDir(dataDir)
+  try {
+    const { connectionString, stop } = await startLocked(options, packageDir, dataDir, account)
+    let stopping: Promise<void> | undefined
+    return {
+      connectionString,
+      async stop () {
+        stopping ??= stop().then(async () => { await lock.release() })
+        await stopping
+      }
+    }
+  } catch (error) {
+    await lock.release()
+    throw error
+  }
+}
+
+async function startLocked (
+  options: EmbeddedPostgresOptions, packageDir: string, dataDir: string, account: Account | undefined
+): Promise<EmbeddedPostgres> {
+  const { databases, log, settings = {}, onExit } = options
+  const startedAt = performance.now()
+  const clusterDir = join(dataDir, 'postgres')
+  const binDir = await prepareBinaries(packageDir, dataDir, account)
+  const { password, isNew } = await ensureCluster({ dataDir, clusterDir, binDir, account, isDurable: settings.fsync !== 'off' })
+  const logFile = new LogFile(join(dataDir, 'postgres.log'))
+  const { postmaster, port } = await startPostmaster({ dataDir, clusterDir, binDir, account, settings, logFile, log })
+  const { pid } = postmaster
+  // there is no TLS on the loopback, whatever PGSSLMODE says
+  const connectionString = (database: string) =>
+    `postgres://${superuser}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}?sslmode=disable`
+  try {
+    await createDatabases(connectionString('postgres'), databases)
+  } catch (error) {
+    await postmaster.stop()
+    throw error
+  }
+  if (onExit !== undefined) postmaster.onExit(onExit)
+  log('info', 'postgres.started', { pid, port, isNew, account: account?.name, durationMs: Math.round(performance.now() - startedAt) })
+  return {
+    connectionString,
+    async stop () {
+      await postmaster.stop()
+      log('info', 'postgres.stopped', { pid })
+    }
+  }
+}
+
+// its connection is also the proof that the password opens this cluster
+async function createDatabases (connectionString: string, databases: string[]): Promise<void> {
+  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 30_000, query_timeout: 30_000 })
+  // when the server dies the query under way rejects
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    const { rows } = await client.query<{ datname: string }>('select datname from pg_database')
+    for (const name of databases) {
+      if (!rows.some(({ datname }) => datname === name)) await client.query(`create database ${client.escapeIdentifier(name)}`)
+    }
+  } catch (cause) {
+    throw new Error(`the embedded PostgreSQL started, but its databases could not be opened: ${(cause as Error).message}`, { cause })
+  } finally {
+    await client.end().catch(() => {})
+  }
+}

@@ -1,0 +1,7 @@
+import type { Migration } from 'kysely'
+import * as spine from './0001-spine.ts'
+
+/** In order of name; forward only. A released migration never changes. */
+export const migrations: Record<string, Migration> = {
+  '0001-spine': spine
+}
