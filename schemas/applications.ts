@@ -1,0 +1,31 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { EpochMs, Text } from './common.ts'
+
+export const ApplicationId = Type.String({ minLength: 1, maxLength: 64, pattern: '^app_[A-Za-z0-9_-]+$', examples: ['app_abc123'] })
+
+export const Application = Type.Object({
+  id: Type.String({ examples: ['app_abc123'] }),
+  name: Type.String({ examples: ['Shop'] }),
+  description: Type.String({ examples: ['The web shop'] }),
+  createdAt: EpochMs('When it was created.'),
+  updatedAt: EpochMs('When it was last changed.')
+}, { $id: 'Application' })
+export type Application = Static<typeof Application>
+
+export const ApplicationCreate = Type.Object({
+  name: Text(200, { examples: ['Shop'] }),
+  description: Type.Optional(Type.String({ maxLength: 2000, pattern: '^[^\\u0000]*$', examples: ['The web shop'] }))
+}, { $id: 'ApplicationCreate', additionalProperties: false })
+export type ApplicationCreate = Static<typeof ApplicationCreate>
+
+export const ApplicationUpdate = Type.Object({
+  name: Type.Optional(Text(200)),
+  description: Type.Optional(Type.String({ maxLength: 2000, pattern: '^[^\\u0000]*$' }))
+}, { $id: 'ApplicationUpdate', additionalProperties: false, minProperties: 1, examples: [{ name: 'Shop' }] })
+export type ApplicationUpdate = Static<typeof ApplicationUpdate>
+
+export const ApplicationPath = Type.Object({ id: ApplicationId })
+
+export const ApplicationDelete = Type.Object({
+  force: Type.Optional(Type.Boolean({ description: 'Delete what it owns as well.', examples: [true] }))
+}, { additionalProperties: false })

@@ -1,0 +1,84 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { ApplicationId } from './applications.ts'
+import { EnvironmentName, EpochMs, Nullable, Text } from './common.ts'
+
+const Email = Type.String({ format: 'email', maxLength: 254, examples: ['ada@example.com'] })
+const Password = Type.String({ minLength: 8, maxLength: 1024, description: 'At least 8 characters.', examples: ['correct horse battery staple'] })
+
+/** `admin`, `subscribe`, `topics:read`, `subscribe:order.*`. */
+export const Permission = Type.String({
+  maxLength: 400, pattern: '^[a-z_]+(:[a-z0-9_.*-]+)?$', description: 'A level, a verb, a verb with a topic pattern, or `resource:action`.', examples: ['subscribe']
+})
+
+export const TokenRequest = Type.Object({
+  applicationId: ApplicationId,
+  permissions: Type.Array(Permission, { minItems: 1, maxItems: 100, examples: [['subscribe', 'publish']] }),
+  subject: Type.Optional(Text(255, { description: 'Whom the token stands for; becomes `sub`.', examples: ['user-17'] })),
+  environment: Type.Optional(EnvironmentName),
+  expiresIn: Type.Optional(Type.Integer({ minimum: 1, maximum: 31536000, description: 'Seconds.', examples: [3600] }))
+}, { $id: 'TokenRequest', additionalProperties: false })
+export type TokenRequest = Static<typeof TokenRequest>
+
+export const TokenAnswer = Type.Object({
+  token: Type.String({ description: 'A signed JWT.', examples: ['eyJhbGciOiJIUzI1NiIsImtpZCI6ImtleV8xIn0.e30.c2ln'] }),
+  expiresAt: EpochMs('When the token ends.')
+}, { $id: 'Token' })
+export type TokenAnswer = Static<typeof TokenAnswer>
+
+export const TokenVerify = Type.Object({
+  token: Type.String({ minLength: 1, examples: ['eyJhbGciOiJIUzI1NiIsImtpZCI6ImtleV8xIn0.e30.c2ln'] })
+}, { $id: 'TokenVerify', additionalProperties: false })
+
+export const Claims = Type.Object({
+  sub: Type.String({ examples: ['user-17'] }),
+  aud: Type.String({ description: 'The application.', examples: ['app_abc123'] }),
+  iss: Type.String({ examples: ['realtime-platform'] }),
+  exp: Type.Integer({ description: 'Epoch seconds.', examples: [1705316400] }),
+  iat: Type.Integer({ description: 'Epoch seconds.', examples: [1705312800] }),
+  permissions: Type.Array(Type.String(), { examples: [['subscribe']] }),
+  environment: Type.Optional(EnvironmentName)
+}, { $id: 'Claims' })
+export type Claims = Static<typeof Claims>
+
+export const TokenVerdict = Type.Object({ valid: Type.Literal(true), claims: Type.Unsafe<Claims>({ $ref: 'Claims#' }) }, { $id: 'TokenVerdict' })
+
+export const Login = Type.Object({
+  email: Text(254, { examples: ['ada@example.com'] }),
+  password: Type.String({ minLength: 1, maxLength: 1024, examples: ['correct horse battery staple'] })
+}, { $id: 'Login', additionalProperties: false })
+
+export const User = Type.Object({
+  id: Type.String({ examples: ['usr_abc123'] }), email: Type.String({ examples: ['ada@example.com'] }), name: Type.String({ examples: ['Ada'] })
+}, { $id: 'User' })
+export type User = Static<typeof User>
+
+export const LoginAnswer = Type.Object({
+  sessionToken: Type.String({ examples: ['sess_9a8b7c6d'] }), user: Type.Unsafe<User>({ $ref: 'User#' })
+}, { $id: 'LoginAnswer', description: 'The session token is shown this once: send it as `Authorization: <session token>`.' })
+export type LoginAnswer = Static<typeof LoginAnswer>
+
+export const Setup = Type.Object({
+  name: Text(200, { examples: ['Ada'] }),
+  email: Email,
+  password: Password,
+  setupToken: Type.Optional(Type.String({ maxLength: 200, description: 'The one-time token printed at start; needed from elsewhere than loopback.' }))
+}, { $id: 'Setup', additionalProperties: false })
+export type Setup = Static<typeof Setup>
+
+export const SetupStatus = Type.Object({ setupRequired: Type.Boolean({ examples: [false] }) }, { $id: 'SetupStatus' })
+
+export const Me = Type.Object({
+  kind: Type.Union([Type.Literal('session'), Type.Literal('token')]),
+  user: Type.Optional(Type.Unsafe<User>({ $ref: 'User#' })),
+  subject: Type.Optional(Type.String({ description: 'A token\'s `sub`.' })),
+  applicationId: Type.Optional(Type.String({ description: 'A token\'s application.' })),
+  environment: Type.Optional(EnvironmentName),
+  roles: Type.Optional(Type.Array(Type.Object({
+    name: Type.String({ examples: ['super_admin'] }),
+    applicationId: Nullable(Type.String(), { description: 'The application that the role was assigned for; null: everywhere.' }),
+    permissions: Type.Array(Type.String(), { examples: [['topics:read']] })
+  }), { description: 'A user\'s roles.' })),
+  permissions: Type.Array(Type.String(), { description: 'A token\'s permissions as it carries them; a user\'s that hold everywhere.', examples: [['topics:read']] }),
+  expiresAt: EpochMs('When the credential ends.')
+}, { $id: 'Me' })
+export type Me = Static<typeof Me>

@@ -1,0 +1,73 @@
+import { Type, type Static, type TSchema } from '@sinclair/typebox'
+
+/** A reference to a schema that carries `$id`: one component in the OpenAPI document, and still typed. */
+export function ref<T extends TSchema> (schema: T) {
+  return Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` })
+}
+
+export const Nullable = <T extends TSchema>(schema: T, options: Record<string, unknown> = {}) =>
+  Type.Union([schema, Type.Null()], options)
+
+/** Text for people: non-empty, bounded, and free of NUL, which PostgreSQL cannot store. */
+export const Text = (maxLength: number, options: Record<string, unknown> = {}) =>
+  Type.String({ minLength: 1, maxLength, pattern: '^[^\\u0000]*$', ...options })
+
+export const EpochMs = (description: string) =>
+  Type.Integer({ description: `${description} Epoch milliseconds.`, examples: [1705312800000] })
+
+export const EnvironmentName = Type.Union([
+  Type.Literal('development'), Type.Literal('staging'), Type.Literal('production')
+], { description: 'One of the three fixed environments, in promotion order.', examples: ['development'] })
+
+export const ErrorDetail = Type.Object({
+  path: Type.String({ description: 'JSON Pointer to the part that was wrong.', examples: ['/payload/status'] }),
+  message: Type.String({ examples: ['must be string'] })
+}, { additionalProperties: true })
+
+export const ErrorBody = Type.Object({
+  error: Type.String({ description: 'The class of the refusal.', examples: ['NotFoundError'] }),
+  message: Type.String({ description: 'Names the thing and the value that was wrong.', examples: ['Topic not found: session.status'] }),
+  code: Type.String({ description: 'Exact and stable; see docs/ERRORS.md.', examples: ['TOPIC_NOT_FOUND'] }),
+  details: Type.Optional(Type.Array(ErrorDetail))
+}, { $id: 'Error', description: 'Every refusal has this shape.' })
+export type ErrorBody = Static<typeof ErrorBody>
+
+const refusalTexts = {
+  400: 'Body, query, header or payload is malformed.',
+  401: 'No credential, or one that is invalid, expired or revoked.',
+  403: 'Authenticated, but lacking the permission, the application or the environment.',
+  404: 'There is no such thing in this scope; another tenant\'s resource answers the same.',
+  409: 'The state does not allow it: a duplicate, a revision mismatch, a reused idempotency key.',
+  412: '`If-Match` did not hold.',
+  413: 'The body is larger than the route allows.',
+  415: 'The body is not JSON.',
+  429: 'Too many requests; `Retry-After` says when to come back.',
+  500: 'A fault of the server. It carries no internals.',
+  503: 'The database is away, a queue is full, or the server is shutting down; `Retry-After` says when to come back.'
+} as const
+
+type Refusal = keyof typeof refusalTexts
+
+/** The response schemas of the statuses that a route refuses with; 429, 500 and 503 can come from every route. */
+export function refusals (...statuses: Refusal[]) {
+  const all = [...statuses, 429, 500, 503] as const
+  return Object.fromEntries(all.map(status => [status, {
+    description: refusalTexts[status], content: { 'application/json': { schema: ref(ErrorBody) } }
+  }]))
+}
+
+export const Page = {
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Items a page.' })),
+  cursor: Type.Optional(Type.String({ maxLength: 1024, pattern: '^[A-Za-z0-9_-]*$', description: 'The `X-Next-Cursor` of the page before.' }))
+}
+export const PageQuery = Type.Object(Page, { additionalProperties: false })
+export type PageQuery = Static<typeof PageQuery>
+
+export const IdempotencyHeaders = Type.Object({
+  'idempotency-key': Type.Optional(Type.String({
+    minLength: 1,
+    maxLength: 255,
+    pattern: '^[\\x21-\\x7e]+$',
+    description: 'A retry with the same key and body has no second effect and gets the first answer; kept 24 h.'
+  }))
+})

@@ -1,0 +1,76 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { EpochMs, Page, ref } from './common.ts'
+import { ServiceName } from './services.ts'
+
+export const DocumentId = Type.String({
+  minLength: 1, maxLength: 128, pattern: '^[A-Za-z0-9._:@-]+$', description: 'Made by the server (`doc_…`) unless given.', examples: ['doc_a1b2c3d4']
+})
+const Data = Type.Record(Type.String(), Type.Unknown(), {
+  description: 'A JSON object: at most 256 KiB and 64 levels deep.', examples: [{ status: 'active', participantCount: 3 }]
+})
+const Revision = Type.Integer({ minimum: 1, description: 'Counts the writes of this id.', examples: [4] })
+const ExpectedRevision = Type.Optional(Type.Integer({
+  minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Refuse with 409 unless the document is at this revision.', examples: [4]
+}))
+
+export const Document = Type.Object({
+  service: Type.String({ examples: ['session'] }),
+  id: Type.String({ examples: ['doc_a1b2c3d4'] }),
+  revision: Revision,
+  data: Data,
+  createdAt: EpochMs('When it was created.'),
+  updatedAt: EpochMs('When it was last written.'),
+  expiresAt: Type.Optional(EpochMs('When it ends by itself.')),
+  deleted: Type.Optional(Type.Boolean({ description: 'Only in lists with `includeDeleted`, and in the answer of DELETE.' }))
+}, { $id: 'Document' })
+export type Document = Static<typeof Document>
+
+export const DocumentCreate = Type.Object({
+  id: Type.Optional(DocumentId),
+  data: Data,
+  expiresAt: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'Epoch milliseconds.' }))
+}, { $id: 'DocumentCreate', additionalProperties: false })
+export type DocumentCreate = Static<typeof DocumentCreate>
+
+export const DocumentReplace = Type.Object({
+  data: Data, expectedRevision: ExpectedRevision
+}, { $id: 'DocumentReplace', additionalProperties: false })
+export type DocumentReplace = Static<typeof DocumentReplace>
+
+export const DocumentMerge = Type.Object({
+  data: Type.Record(Type.String(), Type.Unknown(), { description: 'RFC 7396: null removes a member.', examples: [{ status: 'ended' }] }),
+  expectedRevision: ExpectedRevision
+}, { $id: 'DocumentMerge', additionalProperties: false })
+export type DocumentMerge = Static<typeof DocumentMerge>
+
+export const mutationsMax = 1000
+
+export const Mutation = Type.Object({
+  op: Type.Union([
+    Type.Literal('set'), Type.Literal('increment'), Type.Literal('remove'),
+    Type.Literal('append'), Type.Literal('merge'), Type.Literal('test')
+  ]),
+  path: Type.String({ maxLength: 2048, pattern: '^(/[^\\u0000]*)?$', description: 'JSON Pointer (RFC 6901).', examples: ['/status'] }),
+  value: Type.Optional(Type.Unknown({ description: 'What is set, added, appended, merged or compared; `increment` without it adds 1.', examples: ['ended'] }))
+}, { $id: 'Mutation', additionalProperties: false })
+export type Mutation = Static<typeof Mutation>
+
+export const DocumentMutate = Type.Object({
+  mutations: Type.Array(ref(Mutation), { minItems: 1, maxItems: mutationsMax, description: 'Applied in order: all, or none.' }),
+  expectedRevision: ExpectedRevision
+}, {
+  $id: 'DocumentMutate',
+  additionalProperties: false,
+  examples: [{ mutations: [{ op: 'set', path: '/status', value: 'ended' }, { op: 'increment', path: '/participantCount', value: -1 }], expectedRevision: 4 }]
+})
+export type DocumentMutate = Static<typeof DocumentMutate>
+
+export const DocumentList = Type.Array(ref(Document))
+export const ServiceDocumentsPath = Type.Object({ service: ServiceName })
+export const DocumentPath = Type.Object({ service: ServiceName, id: DocumentId })
+export const DocumentListQuery = Type.Object({
+  ...Page,
+  updatedAfter: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Only those written after this time (epoch milliseconds).' })),
+  includeDeleted: Type.Optional(Type.Boolean({ default: false, description: 'Tombstones too, with `deleted: true`.' }))
+}, { additionalProperties: false })
+export type DocumentListQuery = Static<typeof DocumentListQuery>

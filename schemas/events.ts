@@ -1,0 +1,59 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { EnvironmentName, EpochMs, Nullable, ref } from './common.ts'
+
+export const eventTypes = [
+  'document.created', 'document.updated', 'document.deleted', 'presence.updated', 'socket.message',
+  'socket.connect', 'socket.disconnect', 'database.event', 'topic.event'
+] as const
+export type EventType = typeof eventTypes[number]
+
+export const eventSources = ['database', 'sync', 'socket', 'api'] as const
+export type EventSource = typeof eventSources[number]
+
+export const RealtimeEvent = Type.Object({
+  id: Type.String({ examples: ['evt_b3F0aGVyZXZlbnQx'] }),
+  topic: Type.String({ examples: ['session.status'] }),
+  offset: Type.Integer({ minimum: 1, description: 'Position in the topic\'s log: gapless, in commit order.', examples: [42] }),
+  epoch: Type.String({ description: 'Names one life of the log; offsets of another epoch mean nothing.', examples: ['k3J9sQ2x'] }),
+  type: Type.Union(eventTypes.map(type => Type.Literal(type)), { examples: ['topic.event'] }),
+  source: Type.Union(eventSources.map(source => Type.Literal(source)), { examples: ['api'] }),
+  applicationId: Type.String({ examples: ['app_abc123'] }),
+  environment: EnvironmentName,
+  timestamp: EpochMs('When the event was written.'),
+  schemaVersion: Nullable(Type.Integer(), { description: 'The version that the payload was checked against, if any.' }),
+  key: Nullable(Type.String(), { description: 'Ordering key: the document, the row\'s primary key, or the publisher\'s.' }),
+  payload: Type.Unknown({ description: 'The event itself.', examples: [{ sessionId: 's1', status: 'ended' }] }),
+  meta: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'Where it came from: service, documentId, revision, …' }))
+}, { $id: 'RealtimeEvent' })
+export type RealtimeEvent = Static<typeof RealtimeEvent>
+
+const publishable = {
+  payload: Type.Unknown({ description: 'Any JSON: at most 256 KiB and 64 levels deep.', examples: [{ sessionId: 's1', status: 'ended' }] }),
+  key: Type.Optional(Type.String({ minLength: 1, maxLength: 512, pattern: '^[^\\u0000]*$', description: 'Ordering key.', examples: ['s1'] }))
+}
+
+export const EventPublish = Type.Object(publishable, { additionalProperties: false, $id: 'EventPublish' })
+export type EventPublish = Static<typeof EventPublish>
+
+export const publishBatchMax = 1000
+
+/**
+ * One object with both forms, because a union of closed objects makes validators report the wrong branch.
+ * Exactly one of `payload` and `events` has to be there.
+ */
+export const PublishBody = Type.Object({
+  payload: Type.Optional(publishable.payload),
+  key: publishable.key,
+  events: Type.Optional(Type.Array(ref(EventPublish), { minItems: 1, maxItems: publishBatchMax, description: 'A batch: all of it is stored, or none.' }))
+}, {
+  $id: 'PublishBody',
+  additionalProperties: false,
+  description: 'Either one event (`payload`, `key?`) or a batch (`events`).',
+  examples: [{ payload: { sessionId: 's1', status: 'ended' }, key: 's1' }]
+})
+export type PublishBody = Static<typeof PublishBody>
+
+export const HistoryQuery = Type.Object({
+  after: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Events above this offset; without it, from the oldest retained.' })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100 }))
+}, { additionalProperties: false })

@@ -1,0 +1,18 @@
+import { Type, type Static } from '@sinclair/typebox'
+
+export const Health = Type.Object({ status: Type.Literal('ok') }, { $id: 'Health' })
+
+export const Component = Type.Object({
+  status: Type.Union([Type.Literal('ok'), Type.Literal('failed')]),
+  message: Type.Optional(Type.String()),
+  heartbeatAgeMs: Type.Optional(Type.Integer({ description: 'Since its last sign of life.' })),
+  oldestWaitingMs: Type.Optional(Type.Integer({ description: 'How long the oldest undelivered item has waited.' })),
+  depth: Type.Optional(Type.Integer({ description: 'Items that wait.' }))
+}, { $id: 'Component' })
+export type Component = Static<typeof Component>
+
+export const Readiness = Type.Object({
+  status: Type.Union([Type.Literal('ready'), Type.Literal('unavailable')]),
+  components: Type.Record(Type.String(), Type.Unsafe<Component>({ $ref: 'Component#' }))
+}, { $id: 'Readiness' })
+export type Readiness = Static<typeof Readiness>

@@ -1,0 +1,147 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { Ajv } from 'ajv'
+import envSchema from 'env-schema'
+
+const durations = (description: string, value: string) => Type.String({
+  description, default: value, pattern: '^\\d+(ms|s|m|h)(,\\d+(ms|s|m|h))*$'
+})
+
+/** Every environment variable: names are fixed by the contract; docs/CONFIG.md and .env.example are checked against this. */
+export const EnvironmentVariables = Type.Object({
+  NODE_ENV: Type.String({ default: 'development', description: '`production` asks for DATABASE_URL and ENCRYPTION_KEY.' }),
+  PORT: Type.Integer({ default: 3000, minimum: 0, maximum: 65535, description: 'Where to listen.' }),
+  HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'The address to listen at; the image sets 0.0.0.0.' }),
+  DATABASE_URL: Type.Optional(Type.String({ pattern: '^postgres(ql)?://', description: 'The platform\'s own database. Unset: an embedded PostgreSQL.' })),
+  DATA_DIR: Type.String({ default: './.data', minLength: 1, description: 'The embedded cluster and generated development secrets.' }),
+  EMBEDDED_POSTGRES: Type.Optional(Type.Boolean({ description: 'Asks for or forbids the embedded PostgreSQL; by default on unless NODE_ENV=production.' })),
+  REDIS_URL: Type.Optional(Type.String({ pattern: '^rediss?://', description: 'Bus, adapter, presence and rate limits between nodes. Unset: one node.' })),
+  ENCRYPTION_KEY: Type.Optional(Type.String({ description: '32 bytes in base64, for secrets at rest. Generated into DATA_DIR in development; required in production.' })),
+  ENCRYPTION_KEYS_OLD: Type.String({ default: '', description: 'Comma-separated keys that may still decrypt.' }),
+  PUBLIC_URL: Type.Optional(Type.String({ pattern: '^https?://', description: 'How users reach this server; for links in mail.' })),
+  CORS_ORIGINS: Type.String({ default: '', description: 'Comma-separated origins that browsers may call from; `*` for any.' }),
+  TRUST_PROXY: Type.String({ default: '', description: 'Comma-separated addresses or CIDRs of proxies whose X-Forwarded-* headers are believed.' }),
+  LOG_LEVEL: Type.Union(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map(level => Type.Literal(level)), { default: 'info', description: 'pino\'s levels.' }),
+  RATE_LIMIT_MAX: Type.Integer({ default: 6000, minimum: 0, description: 'Requests a minute and principal; 0 turns the limit off.' }),
+  EVENT_RETENTION_HOURS: Type.Integer({ default: 72, minimum: 1, maximum: 87600, description: 'How long the log keeps events.' }),
+  TRACE_RETENTION_HOURS: Type.Integer({ default: 24, minimum: 1, maximum: 87600, description: 'How long traces are kept.' }),
+  TRACE_SAMPLE: Type.Number({ default: 1, minimum: 0, maximum: 1, description: 'The share of events that are traced.' }),
+  JWT_ISSUER: Type.String({ default: 'realtime-platform', minLength: 1, description: 'The `iss` of tokens.' }),
+  TOKEN_TTL_SECONDS: Type.Integer({ default: 3600, minimum: 1, maximum: 31536000, description: 'A token\'s life unless it is asked for another.' }),
+  SESSION_TTL_HOURS: Type.Integer({ default: 24, minimum: 1, maximum: 8760, description: 'A session\'s life since it was last used.' }),
+  CDC_SLOT_NAME: Type.String({ default: 'realtime_cdc_slot', pattern: '^[a-z0-9_]{1,40}$', description: 'Prefix of replication slots and publications.' }),
+  WEBHOOK_ALLOW_PRIVATE: Type.Boolean({ default: false, description: 'Lets webhooks reach private addresses and plain http, for development.' }),
+  WEBHOOK_ALLOW_CIDRS: Type.String({ default: '', description: 'Comma-separated private networks that webhooks may reach.' }),
+  WEBHOOK_RETRY_SCHEDULE: durations('Waits between attempts.', '5s,30s,2m,10m,1h'),
+  WEBHOOK_TIMEOUT_MS: Type.Integer({ default: 15000, minimum: 100, maximum: 120000, description: 'How long an attempt may take.' }),
+  SMTP_URL: Type.Optional(Type.String({ pattern: '^smtps?://', description: 'Where mail goes. Unset: links go to the log.' })),
+  MAIL_FROM: Type.Optional(Type.String({ description: 'The sender of mail.' })),
+  SHUTDOWN_TIMEOUT_MS: Type.Integer({ default: 10000, minimum: 100, maximum: 600000, description: 'How long a stop may take.' })
+})
+export type EnvironmentVariables = Static<typeof EnvironmentVariables>
+
+/** Variables whose values are never printed. */
+export const secretVariables: ReadonlySet<string> = new Set(['DATABASE_URL', 'REDIS_URL', 'ENCRYPTION_KEY', 'ENCRYPTION_KEYS_OLD', 'SMTP_URL'])
+
+/** The configuration by concern. Nothing else in the platform reads the environment. */
+export interface Config {
+  isProduction: boolean
+  http: { host: string, port: number, publicUrl: string | undefined, corsOrigins: string[], trustProxy: string[], rateLimitMax: number }
+  database: { url: string | undefined, embedded: boolean, dataDir: string, poolMax: number }
+  redisUrl: string | undefined
+  encryptionKeys: Buffer[]
+  log: { level: string }
+  events: { retentionHours: number }
+  auth: { issuer: string, tokenTtlS: number, sessionTtlMs: number }
+  delivery: DeliveryLimits
+  shutdownTimeoutMs: number
+}
+
+/** Bounds of one socket; there is no variable for them, but a test may tighten them. */
+export interface DeliveryLimits {
+  /** Bytes that wait in one socket before its subscriptions are given up. */
+  socketBufferBytesMax: number
+  /** How long a socket over that bound may take to drain before it is closed. */
+  drainTimeoutMs: number
+  subscriptionsPerConnectionMax: number
+  authTimeoutMs: number
+}
+
+export const defaultDeliveryLimits: DeliveryLimits = {
+  socketBufferBytesMax: 4 * 1024 * 1024, drainTimeoutMs: 10_000, subscriptionsPerConnectionMax: 1000, authTimeoutMs: 5000
+}
+
+/** Names every bad variable at once. */
+export class ConfigError extends Error {
+  readonly problems: string[]
+  constructor (problems: string[]) {
+    super(`The configuration is not usable:\n${problems.map(problem => `  - ${problem}`).join('\n')}`)
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/** Reads variables (a `.env` file's come in by `readEnvironment`). Throws ConfigError. */
+export function createConfig (variables: Record<string, string | undefined>): Config {
+  const env = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== ''))
+  const problems: string[] = []
+  const parsed = parseVariables(env)
+  const isProduction = parsed.NODE_ENV === 'production'
+  const embedded = parsed.DATABASE_URL === undefined && (parsed.EMBEDDED_POSTGRES ?? !isProduction)
+  if (parsed.DATABASE_URL === undefined && !embedded) {
+    problems.push('DATABASE_URL is required when EMBEDDED_POSTGRES is off (in production it is off unless asked for)')
+  }
+  if (isProduction && parsed.ENCRYPTION_KEY === undefined) problems.push('ENCRYPTION_KEY is required in production: 32 bytes in base64')
+  const encryptionKeys = [
+    ...(parsed.ENCRYPTION_KEY === undefined ? [] : [['ENCRYPTION_KEY', parsed.ENCRYPTION_KEY] as const]),
+    ...list(parsed.ENCRYPTION_KEYS_OLD).map(key => ['ENCRYPTION_KEYS_OLD', key] as const)
+  ].map(([name, text]) => encryptionKey(name, text, problems))
+  if (problems.length > 0) throw new ConfigError(problems)
+  return {
+    isProduction,
+    http: {
+      host: parsed.HOST,
+      port: parsed.PORT,
+      publicUrl: parsed.PUBLIC_URL,
+      corsOrigins: list(parsed.CORS_ORIGINS),
+      trustProxy: list(parsed.TRUST_PROXY),
+      rateLimitMax: parsed.RATE_LIMIT_MAX
+    },
+    database: { url: parsed.DATABASE_URL, embedded, dataDir: parsed.DATA_DIR, poolMax: 16 },
+    redisUrl: parsed.REDIS_URL,
+    encryptionKeys,
+    log: { level: String(parsed.LOG_LEVEL) },
+    events: { retentionHours: parsed.EVENT_RETENTION_HOURS },
+    auth: { issuer: parsed.JWT_ISSUER, tokenTtlS: parsed.TOKEN_TTL_SECONDS, sessionTtlMs: parsed.SESSION_TTL_HOURS * 3_600_000 },
+    delivery: { ...defaultDeliveryLimits },
+    shutdownTimeoutMs: parsed.SHUTDOWN_TIMEOUT_MS
+  }
+}
+
+/** The process's variables, over those of a `.env` file in the working directory. */
+export function readEnvironment (): Record<string, string | undefined> {
+  try {
+    process.loadEnvFile()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  return process.env
+}
+
+function parseVariables (data: Record<string, string | undefined>): EnvironmentVariables {
+  const ajv = new Ajv({ coerceTypes: true, useDefaults: true, allErrors: true, removeAdditional: true, allowUnionTypes: true })
+  try {
+    return envSchema<EnvironmentVariables>({ schema: { ...EnvironmentVariables }, data, env: false, ajv: ajv as never })
+  } catch (error) {
+    const errors = (error as { errors?: { instancePath: string, message?: string }[] }).errors
+    if (errors === undefined) throw error
+    throw new ConfigError([...new Set(errors.map(({ instancePath, message }) => `${instancePath.slice(1)} ${message ?? 'is wrong'}`))])
+  }
+}
+
+const list = (text: string) => text.split(',').map(part => part.trim()).filter(part => part !== '')
+
+function encryptionKey (name: string, text: string, problems: string[]): Buffer {
+  const key = Buffer.from(text, 'base64')
+  if (key.length !== 32) problems.push(`${name} must be 32 bytes in base64 (it is ${key.length}); make one with: openssl rand -base64 32`)
+  return key
+}

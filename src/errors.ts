@@ -1,0 +1,125 @@
+/**
+ * Every refusal that the platform gives on purpose. `code` is exact and stable; the sentence is its documentation
+ * (docs/ERRORS.md is printed from it).
+ */
+export const errorCodes = {
+  APPLICATION_FORBIDDEN: 'The credential does not reach the application that was named.',
+  APPLICATION_NOT_EMPTY: 'The application still owns data; delete with `?force=true` to lose it.',
+  APPLICATION_NOT_FOUND: 'There is no such application.',
+  APPLICATION_REQUIRED: 'The endpoint belongs to an application: name it in `X-Application-Id`.',
+  AUTH_TIMEOUT: 'The socket did not authenticate in time.',
+  BODY_TOO_LARGE: 'The body is larger than the route allows.',
+  CONTENT_TYPE_UNSUPPORTED: 'Bodies are JSON: send `Content-Type: application/json`.',
+  CREDENTIAL_INVALID: 'The credential is malformed, unknown, expired or revoked.',
+  CREDENTIAL_MISSING: 'The endpoint needs a credential.',
+  DATABASE_UNAVAILABLE: 'The platform\'s database cannot be reached; nothing is known to be stored.',
+  DOCUMENT_EXISTS: 'A document of that id exists.',
+  DOCUMENT_NOT_FOUND: 'There is no such document in this scope.',
+  ENVIRONMENT_FORBIDDEN: 'The credential is pinned to another environment.',
+  ENVIRONMENT_INVALID: '`X-Environment` is one of development, staging, production.',
+  ETAG_MISMATCH: '`If-Match` did not hold.',
+  FRAME_INVALID: 'The frame is not a JSON object with a known `type`.',
+  IDEMPOTENCY_KEY_REUSED: 'The idempotency key was used for another request.',
+  INTERNAL: 'A fault of the server.',
+  INVALID_JSON: 'The body is not JSON.',
+  INVALID_UTF8: 'The body is not UTF-8.',
+  LOGIN_FAILED: 'E-mail address and password do not belong together.',
+  MUTATION_FAILED: 'A mutation could not be applied; none was.',
+  PERMISSION_DENIED: 'The credential lacks the permission.',
+  PERMISSION_NOT_HELD: 'Nobody may grant more than they hold.',
+  QUEUE_FULL: 'Writes arrive faster than they can be stored; come back shortly.',
+  RATE_LIMITED: 'Too many requests; `Retry-After` says when to come back.',
+  RETENTION_PASSED: 'The log no longer holds what the subscription needs.',
+  REVISION_MISMATCH: 'The document is not at the expected revision.',
+  ROUTE_NOT_FOUND: 'There is no such endpoint.',
+  SCHEMA_VERSION_NOT_FOUND: 'The topic has no such schema version.',
+  SERVICE_EXISTS: 'The application has a service of that name.',
+  SERVICE_NOT_EMPTY: 'The service has documents; delete with `?force=true` to lose them.',
+  SERVICE_NOT_FOUND: 'The application has no such service.',
+  SETUP_DONE: 'The platform is set up; log in instead.',
+  SETUP_TOKEN_REQUIRED: 'From elsewhere than loopback, setup needs the token printed at start.',
+  SHUTTING_DOWN: 'The server is stopping; another attempt reaches its successor.',
+  SLOW_CONSUMER: 'The client reads more slowly than its events arrive.',
+  SUBSCRIPTION_LIMIT: 'The connection holds as many subscriptions as it may.',
+  SUBSCRIPTION_NOT_FOUND: 'The connection has no such subscription.',
+  TOPIC_EXISTS: 'The environment has a topic of that name.',
+  TOPIC_NOT_FOUND: 'The scope has no topic of that name.',
+  TOPIC_RESERVED: 'The roots sync, socket, presence and system belong to the platform.',
+  VALIDATION_FAILED: 'Part of the request is malformed; `details` names each part.'
+} as const
+export type ErrorCode = keyof typeof errorCodes
+
+export interface ErrorDetail { path: string, message: string }
+
+/** A refusal that the caller is meant to read. Everything else that is thrown is our own fault and answers 500. */
+export abstract class PublicError extends Error {
+  abstract readonly status: number
+  readonly code: ErrorCode
+  readonly details: ErrorDetail[] | undefined
+
+  constructor (code: ErrorCode, message: string, options: { details?: ErrorDetail[], cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = new.target.name
+    this.code = code
+    this.details = options.details
+  }
+
+  /** The wire form, the same over REST and sockets. */
+  toBody () {
+    return { error: this.name, message: this.message, code: this.code, ...(this.details && { details: this.details }) }
+  }
+}
+
+export class ValidationError extends PublicError { readonly status = 400 }
+export class UnauthorizedError extends PublicError { readonly status = 401 }
+export class ForbiddenError extends PublicError { readonly status = 403 }
+export class NotFoundError extends PublicError { readonly status = 404 }
+export class ConflictError extends PublicError { readonly status = 409 }
+export class PreconditionFailedError extends PublicError { readonly status = 412 }
+export class PayloadTooLargeError extends PublicError { readonly status = 413 }
+export class UnsupportedMediaTypeError extends PublicError { readonly status = 415 }
+
+/** A refusal that time mends; `retryAfterS` seconds is the advice that goes out as `Retry-After`. */
+abstract class PassingError extends PublicError {
+  readonly retryAfterS: number
+
+  constructor (code: ErrorCode, message: string, options: { retryAfterS?: number, cause?: unknown } = {}) {
+    super(code, message, options)
+    this.retryAfterS = options.retryAfterS ?? 1
+  }
+}
+export class RateLimitError extends PassingError { readonly status = 429 }
+export class ServiceUnavailableError extends PassingError { readonly status = 503 }
+
+/** What a stranger may see of a fault of ours. */
+export class InternalServerError extends PublicError {
+  readonly status = 500
+  constructor (cause: unknown) {
+    super('INTERNAL', 'The server failed to answer; the request id leads to the reason in its log.', { cause })
+  }
+}
+
+const unreachableSystemCodes = new Set([
+  'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT', 'EHOSTUNREACH', 'ENETUNREACH'
+])
+/** SQLSTATE classes and codes that mean "not now" rather than "not like this". https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const unreachableSqlStates = /^(08|53|57P|58|25006|40003)/
+const unreachableMessages = /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end|Client was closed/
+
+/** Whether an error says that the database is away, full or restarting. */
+export function isDatabaseUnavailable (error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  if (error instanceof AggregateError) return error.errors.some(isDatabaseUnavailable)
+  const code = (error as NodeJS.ErrnoException).code
+  if (code !== undefined && (unreachableSystemCodes.has(code) || unreachableSqlStates.test(code))) return true
+  return unreachableMessages.test(error.message)
+}
+
+/** Turns whatever was thrown into what may be answered. */
+export function toPublicError (error: unknown): PublicError {
+  if (error instanceof PublicError) return error
+  if (isDatabaseUnavailable(error)) {
+    return new ServiceUnavailableError('DATABASE_UNAVAILABLE', 'The database is unavailable; try again shortly.', { cause: error })
+  }
+  return new InternalServerError(error)
+}

@@ -1,0 +1,236 @@
+import type pg from 'pg'
+import { ConflictError, toPublicError, type PublicError } from '../errors.ts'
+import { newEpoch, randomId } from '../ids.ts'
+import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
+import { LoggedEvent, type EventDraft } from './envelope.ts'
+import type { Batch, DocumentKey, DocumentState, Intent } from './intent.ts'
+import { idempotencyKeptMs } from './retention.ts'
+import * as statements from './statements.ts'
+
+/** The schema stage: checks payloads against the active version of their topic. */
+export interface PayloadCheck {
+  /** Called within the batch for each topic with an active version, before any `check` of it: the place to load what is not in memory. */
+  prepare (scope: Scope, topic: string, version: number): Promise<void> | undefined
+  /** Throws ValidationError with every error's path below `path`. */
+  check (scope: Scope, topic: string, version: number, payload: unknown, path: string): void
+}
+
+/** Thrown when another node has changed what this batch had read; the batch is tried again. */
+export class StaleBatchError extends Error {}
+
+/** How one intent ended. */
+export type Outcome = { answer: unknown } | { refusal: PublicError }
+
+export interface BatchResult {
+  outcomes: Outcome[]
+  /** Committed, ascending in each topic. */
+  events: LoggedEvent[]
+  services: { applicationId: string, name: string }[]
+}
+
+export interface BatchParts {
+  client: pg.PoolClient
+  check: PayloadCheck
+  now: number
+  isServiceKnown (applicationId: string, name: string): boolean
+}
+
+/**
+ * Turns a batch of intents into one transaction. Either everything that is not refused is committed, or it throws
+ * and nothing is. Two intents of a batch never have the same idempotency key (the lane sees to that).
+ */
+export async function commitBatch (intents: readonly Intent<unknown>[], parts: BatchParts): Promise<BatchResult> {
+  const { client, now } = parts
+  const isTransaction = intents.some(intent => intent.document !== undefined || intent.idempotency !== undefined)
+  if (isTransaction) await client.query('begin')
+  const outcomes = new Array<Outcome | undefined>(intents.length)
+  await recallAnswers(intents, parts, outcomes)
+  const documents = await lockDocuments(intents, outcomes, client)
+  const topics = await readTopics(intents, outcomes, parts)
+
+  const plan = new WritePlan(now)
+  const effects = intents.map((intent, i) => {
+    if (outcomes[i] !== undefined) return undefined
+    try {
+      return plan.apply(intent, batchFor(intent.scope, topics, parts), documents)
+    } catch (error) {
+      outcomes[i] = { refusal: toPublicError(error) }
+      return undefined
+    }
+  })
+
+  const set = plan.toWriteSet(documents)
+  const services = plan.services.filter(service => !parts.isServiceKnown(service.applicationId, service.name))
+  if (services.length > 0) await client.query(statements.insertServices(services, now))
+  const events = plan.isEmpty ? [] : await write(set, plan, client)
+
+  for (const [i, effect] of effects.entries()) {
+    if (effect === undefined) continue
+    const own = events.slice(effect.firstEvent, effect.firstEvent + effect.eventCount)
+    outcomes[i] = { answer: (intents[i] as Intent<unknown>).answer(own, effect.document) }
+  }
+  await rememberAnswers(intents, effects, outcomes as Outcome[], parts)
+  if (isTransaction) await client.query('commit')
+  return { outcomes: outcomes as Outcome[], events, services }
+}
+
+async function recallAnswers (intents: readonly Intent<unknown>[], { client, now }: BatchParts, outcomes: (Outcome | undefined)[]) {
+  const asked = intents.flatMap((intent, i) => intent.idempotency === undefined ? [] : [{ i, scope: intent.scope, ...intent.idempotency }])
+  if (asked.length === 0) return
+  const { rows } = await client.query<{ ordinal: number, fingerprint: Buffer, answer: string }>(
+    statements.readIdempotencyKeys(asked, now - idempotencyKeptMs))
+  for (const row of rows) {
+    const { i, key, fingerprint } = asked[row.ordinal - 1] as typeof asked[number]
+    outcomes[i] = row.fingerprint.equals(fingerprint)
+      ? { answer: JSON.parse(row.answer) }
+      : { refusal: new ConflictError('IDEMPOTENCY_KEY_REUSED', `The idempotency key was used for another request: ${key}`) }
+  }
+}
+
+type PlannedEffects = { firstEvent: number, eventCount: number, document: DocumentState | undefined } | undefined
+
+async function rememberAnswers (intents: readonly Intent<unknown>[], effects: PlannedEffects[], outcomes: Outcome[], { client, now }: BatchParts) {
+  const keys = intents.flatMap((intent, i) => {
+    const outcome = outcomes[i]
+    if (intent.idempotency === undefined || effects[i] === undefined || outcome === undefined || !('answer' in outcome)) return []
+    return [{ scope: intent.scope, ...intent.idempotency, answer: JSON.stringify(outcome.answer) }]
+  })
+  if (keys.length === 0) return
+  const { rowCount } = await client.query(statements.insertIdempotencyKeys(keys, now, now - idempotencyKeptMs))
+  if (rowCount !== keys.length) throw new StaleBatchError('an idempotency key was taken meanwhile')
+}
+
+const documentKey = (scope: Scope, key: DocumentKey) => `${scopeKey(scope)}/${key.service}/${key.id}`
+
+interface HeldDocument { scope: Scope, state: DocumentState, exists: boolean, isDirty: boolean }
+
+async function lockDocuments (intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], client: pg.PoolClient) {
+  const wanted = new Map<string, statements.ScopedDocumentKey>()
+  for (const [i, intent] of intents.entries()) {
+    if (intent.document === undefined || outcomes[i] !== undefined) continue
+    wanted.set(documentKey(intent.scope, intent.document), { scope: intent.scope, ...intent.document })
+  }
+  const held = new Map<string, HeldDocument>()
+  if (wanted.size === 0) return held
+  const { rows } = await client.query<{
+    application_id: string, environment: Environment, service: string, id: string, revision: number
+    data: string, deleted: boolean, expires_at: number | null, created_at: number, updated_at: number
+  }>(statements.lockDocuments([...wanted.values()]))
+  for (const row of rows) {
+    const scope = { applicationId: row.application_id, environment: row.environment }
+    const state: DocumentState = {
+      service: row.service,
+      id: row.id,
+      revision: row.revision,
+      data: JSON.parse(row.data) as Record<string, unknown>,
+      dataText: row.data,
+      deleted: row.deleted,
+      expiresAt: row.expires_at,
+      createdAt: row.created_at,
+      updatedAt: row.updated_at
+    }
+    held.set(documentKey(scope, state), { scope, state, exists: true, isDirty: false })
+  }
+  return held
+}
+
+/** Registered topics of the batch by scope and name, with their active version. */
+type Topics = Map<string, number | null>
+const topicKey = (scope: Scope, topic: string) => `${scopeKey(scope)}/${topic}`
+
+async function readTopics (intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], { client, check }: BatchParts): Promise<Topics> {
+  const wanted = new Map<string, statements.TopicKey>()
+  for (const [i, intent] of intents.entries()) {
+    if (outcomes[i] !== undefined) continue
+    for (const topic of intent.topics) wanted.set(topicKey(intent.scope, topic), { scope: intent.scope, topic })
+  }
+  const topics: Topics = new Map()
+  if (wanted.size === 0) return topics
+  const keys = [...wanted.values()]
+  const { rows } = await client.query<{ ordinal: number, active_schema_version: number | null }>(statements.readTopics(keys))
+  for (const row of rows) {
+    const { scope, topic } = keys[row.ordinal - 1] as statements.TopicKey
+    topics.set(topicKey(scope, topic), row.active_schema_version)
+    if (row.active_schema_version !== null) await check.prepare(scope, topic, row.active_schema_version)
+  }
+  return topics
+}
+
+function batchFor (scope: Scope, topics: Topics, { now, check }: BatchParts): Batch {
+  return {
+    now,
+    isRegistered: topic => topics.has(topicKey(scope, topic)),
+    check (topic, payload, path) {
+      const version = topics.get(topicKey(scope, topic)) ?? null
+      if (version !== null) check.check(scope, topic, version, payload, path)
+      return version
+    }
+  }
+}
+
+/** Gathers the effects of a batch in the order of arrival. */
+class WritePlan {
+  readonly now: number
+  readonly services: { applicationId: string, name: string }[] = []
+  readonly #drafts: { scope: Scope, draft: EventDraft, id: string, log: string }[] = []
+  readonly #counts = new Map<string, { scope: Scope, topic: string, count: number }>()
+  #documentWrites = 0
+
+  constructor (now: number) {
+    this.now = now
+  }
+
+  get isEmpty () { return this.#drafts.length === 0 && this.#documentWrites === 0 }
+
+  apply (intent: Intent<unknown>, batch: Batch, documents: Map<string, HeldDocument>): PlannedEffects {
+    const key = intent.document === undefined ? undefined : documentKey(intent.scope, intent.document)
+    const held = key === undefined ? undefined : documents.get(key)
+    const effects = intent.apply(batch, held?.state)
+    if (effects.document !== undefined && key !== undefined) {
+      documents.set(key, { scope: intent.scope, state: effects.document, exists: held?.exists ?? false, isDirty: true })
+      if (held === undefined) this.services.push({ applicationId: intent.scope.applicationId, name: effects.document.service })
+      this.#documentWrites++
+    }
+    const firstEvent = this.#drafts.length
+    for (const draft of effects.events) this.#add(intent.scope, draft)
+    return { firstEvent, eventCount: effects.events.length, document: effects.document ?? held?.state }
+  }
+
+  #add (scope: Scope, draft: EventDraft) {
+    const log = topicKey(scope, draft.topic)
+    const counted = this.#counts.get(log)
+    if (counted === undefined) this.#counts.set(log, { scope, topic: draft.topic, count: 1 })
+    else counted.count++
+    this.#drafts.push({ scope, draft, id: randomId('evt'), log })
+  }
+
+  toWriteSet (documents: Map<string, HeldDocument>): statements.WriteSet {
+    const dirty = [...documents].filter(([, held]) => held.isDirty).sort(byKey).map(([, held]) => held)
+    const logs = [...this.#counts].sort(byKey)
+    const indexes = new Map(logs.map(([key], index) => [key, { index, left: logs[index]?.[1].count ?? 0 }]))
+    return {
+      now: this.now,
+      updates: dirty.filter(held => held.exists).map(held => ({ ...held.state, scope: held.scope })),
+      inserts: dirty.filter(held => !held.exists).map(held => ({ ...held.state, scope: held.scope })),
+      logs: logs.map(([, growth]) => ({ ...growth, epoch: newEpoch() })),
+      events: this.#drafts.map(({ draft, id, log }) => {
+        const place = indexes.get(log) as { index: number, left: number }
+        return { draft, id, log: place.index, back: --place.left }
+      })
+    }
+  }
+}
+
+const byKey = ([a]: [string, unknown], [b]: [string, unknown]) => a < b ? -1 : a > b ? 1 : 0
+
+async function write (set: statements.WriteSet, plan: WritePlan, client: pg.PoolClient): Promise<LoggedEvent[]> {
+  const { rows } = await client.query<statements.WrittenLog>(statements.write(set))
+  if (set.inserts.length > 0 && (rows[0]?.inserted ?? 0) !== set.inserts.length) throw new StaleBatchError('a document was created meanwhile')
+  const heads = new Array<statements.WrittenLog>(set.logs.length)
+  for (const row of rows) heads[row.ordinal - 1] = row
+  return set.events.map(({ draft, id, log, back }) => {
+    const { head_offset: head, epoch } = heads[log] as statements.WrittenLog
+    const { scope } = set.logs[log] as statements.LogGrowth
+    return new LoggedEvent(scope, draft, { id, offset: head - back, epoch, timestamp: plan.now })
+  })
+}

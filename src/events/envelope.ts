@@ -1,0 +1,106 @@
+import type { EventSource, EventType, RealtimeEvent } from '../../schemas/events.ts'
+import type { ReturnMode } from '../../schemas/realtime.ts'
+import type { Scope } from '../../schemas/scope.ts'
+
+/** What an intent wants in the log; JSON is already text, so that it is serialised once for the log and every socket. */
+export interface EventDraft {
+  topic: string
+  type: EventType
+  source: EventSource
+  key: string | null
+  /** JSON text of the payload. */
+  payload: string
+  /** For documents: JSON text of the payload in its `diff` form. */
+  diff?: string | undefined
+  /** JSON text of an object. */
+  meta?: string | undefined
+  schemaVersion: number | null
+}
+
+/** A draft that has its place in the log. */
+export interface StoredFields {
+  id: string
+  offset: number
+  epoch: string
+  timestamp: number
+}
+
+/**
+ * One committed event. Its JSON, in each shape that subscribers ask for, and its parsed payload are made on first use
+ * and shared by all who want them.
+ */
+export class LoggedEvent implements EventDraft, StoredFields {
+  readonly scope: Scope
+  readonly id: string
+  readonly topic: string
+  readonly offset: number
+  readonly epoch: string
+  readonly type: EventType
+  readonly source: EventSource
+  readonly key: string | null
+  readonly payload: string
+  readonly diff: string | undefined
+  readonly meta: string | undefined
+  readonly schemaVersion: number | null
+  readonly timestamp: number
+  /** Bytes that transports made of it, by their own keys: encoded once for all sockets. */
+  readonly encoded = new Map<string, Buffer>()
+  #parsed: unknown
+  readonly #json = new Map<ReturnMode, string>()
+
+  constructor (scope: Scope, draft: EventDraft, stored: StoredFields) {
+    this.scope = scope
+    this.id = stored.id
+    this.topic = draft.topic
+    this.offset = stored.offset
+    this.epoch = stored.epoch
+    this.type = draft.type
+    this.source = draft.source
+    this.key = draft.key
+    this.payload = draft.payload
+    this.diff = draft.diff
+    this.meta = draft.meta
+    this.schemaVersion = draft.schemaVersion
+    this.timestamp = stored.timestamp
+  }
+
+  /** The payload as a value, for filters. Treat as frozen. */
+  get value (): unknown {
+    this.#parsed ??= JSON.parse(this.payload)
+    return this.#parsed
+  }
+
+  /** The shape that a return mode gives this event: events that are not documents have only one. */
+  shape (mode: ReturnMode): ReturnMode {
+    return this.diff === undefined ? 'full' : mode
+  }
+
+  /** The envelope as JSON text; `diff` and `both` only differ where the event is a document's. */
+  json (mode: ReturnMode = 'full'): string {
+    const shape = this.shape(mode)
+    let text = this.#json.get(shape)
+    if (text === undefined) {
+      text = this.#encode(shape)
+      this.#json.set(shape, text)
+    }
+    return text
+  }
+
+  #encode (shape: ReturnMode): string {
+    return `{"id":"${this.id}","topic":"${this.topic}","offset":${this.offset},"epoch":"${this.epoch}","type":"${this.type}",` +
+      `"source":"${this.source}","applicationId":"${this.scope.applicationId}","environment":"${this.scope.environment}",` +
+      `"timestamp":${this.timestamp},"schemaVersion":${this.schemaVersion ?? 'null'},"key":${this.key === null ? 'null' : JSON.stringify(this.key)},` +
+      `"payload":${this.#payload(shape)}${this.meta === undefined ? '' : `,"meta":${this.meta}`}}`
+  }
+
+  #payload (shape: ReturnMode): string {
+    if (shape === 'full' || this.diff === undefined) return this.payload
+    if (shape === 'diff') return this.diff
+    const added = JSON.parse(this.diff) as { previousRevision: number, diff: unknown }
+    return `${this.payload.slice(0, -1)},"previousRevision":${added.previousRevision},"diff":${JSON.stringify(added.diff)}}`
+  }
+
+  toEvent (): RealtimeEvent {
+    return JSON.parse(this.json()) as RealtimeEvent
+  }
+}

@@ -1,0 +1,66 @@
+import type { Scope } from '../../schemas/scope.ts'
+import type { EventDraft, LoggedEvent } from './envelope.ts'
+
+/** Names one document within a scope. */
+export interface DocumentKey { service: string, id: string }
+
+/** A document as it stands in the batch's transaction: locked, and with the writes of earlier intents of the batch applied. */
+export interface DocumentState extends DocumentKey {
+  revision: number
+  /** Treat as frozen: a write makes a new value. */
+  data: Record<string, unknown>
+  /** `data` as JSON text. */
+  dataText: string
+  deleted: boolean
+  expiresAt: number | null
+  createdAt: number
+  updatedAt: number
+}
+
+export interface Effects {
+  /** In order; each gets the next offset of its topic. */
+  events: EventDraft[]
+  /** The new state of the touched document. Its service is created when it does not exist. */
+  document?: DocumentState
+}
+
+export interface Batch {
+  /** The transaction's one clock reading, epoch milliseconds. */
+  now: number
+  /** Whether the intent's scope has registered the topic, as of this transaction. Only for names listed in `topics`. */
+  isRegistered (topic: string): boolean
+  /**
+   * Checks a payload against the topic's active schema as of this transaction, and answers that version (null: none is active).
+   * Throws ValidationError with every error's path below `path`. Only for names listed in `topics`.
+   */
+  check (topic: string, payload: unknown, path: string): number | null
+}
+
+/**
+ * One producer's wish, settled on its own within the batch that it happens to share.
+ * A PublicError thrown by `apply` refuses this intent alone.
+ */
+export interface Intent<Answer> {
+  scope: Scope
+  /** The document it reads or writes, locked before `apply`. */
+  document?: DocumentKey
+  /** Every topic that `apply` may write to or ask about: registered or reserved. */
+  topics: readonly string[]
+  /** Roughly what it keeps in memory, for the queue's bound: the length of its JSON texts. */
+  bytes?: number
+  /** A key with a fingerprint of the request (SHA-256): a second intent with both gets the first one's answer, without effect. */
+  idempotency?: { key: string, fingerprint: Buffer } | undefined
+  /** Pure: computes the effects in memory; may be called again when the transaction is retried. */
+  apply (batch: Batch, document: DocumentState | undefined): Effects
+  /** Makes the answer once the effects are committed. With `idempotency`, it must survive JSON. */
+  answer (events: LoggedEvent[], document: DocumentState | undefined): Answer
+}
+
+/** Where producers hand in intents. The promise settles after COMMIT, or with the refusal. */
+export interface Writer {
+  /**
+   * Throws (rejects with) ServiceUnavailableError `QUEUE_FULL` or `DATABASE_UNAVAILABLE`, ConflictError
+   * `IDEMPOTENCY_KEY_REUSED`, or what the intent's `apply` threw.
+   */
+  submit<Answer> (intent: Intent<Answer>): Promise<Answer>
+}

@@ -1,0 +1,119 @@
+import type pg from 'pg'
+import type { EventSource, EventType } from '../../schemas/events.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import { newEpoch } from '../ids.ts'
+import { LoggedEvent } from './envelope.ts'
+
+interface EventRow {
+  id: string
+  offset: number
+  type: EventType
+  source: EventSource
+  key: string | null
+  payload: string
+  diff: string | null
+  meta: string | null
+  schema_version: number | null
+  created_at: number
+  epoch: string
+  head: number
+}
+
+/** Where a topic's log stands. `earliest` is the lowest offset still retained: `head + 1` when none is. */
+export interface LogPosition {
+  epoch: string
+  head: number
+  earliest: number
+}
+
+export interface PageRange { after?: number | undefined, limit: number }
+
+export interface LogHead { epoch: string, head: number }
+
+/** A page ends early rather than hold more than this many bytes of payload: one answer must not take the process's memory. */
+const pageBytesMax = 4 * 1024 * 1024
+
+const pageSql = `
+  select * from (
+    select e.id, e."offset", e.type, e.source, e.key, e.payload, e.diff, e.meta, e.schema_version, e.created_at, l.epoch, l.head_offset as head,
+      sum(octet_length(e.payload::text)) over (order by e."offset") - octet_length(e.payload::text) as bytes_before
+    from topic_logs l join events e on e.log_id = l.id and e."offset" > $4
+    where l.application_id = $1 and l.environment = $2 and l.topic = $3
+    order by e."offset" limit $5) page
+  where bytes_before < ${pageBytesMax}`
+
+const positionSql = `
+  select l.epoch, l.head_offset as head, coalesce((select min(e."offset") from events e where e.log_id = l.id), l.head_offset + 1) as earliest
+  from topic_logs l where l.application_id = $1 and l.environment = $2 and l.topic = $3`
+
+const createSql = `
+  insert into topic_logs (application_id, environment, topic, epoch, head_offset) values ($1, $2, $3, $4, 0) on conflict do nothing`
+
+const headsSql = `
+  select k.ordinal, l.epoch, l.head_offset as head
+  from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k(application_id, environment, topic, ordinal)
+  join topic_logs l using (application_id, environment, topic)`
+
+/**
+ * Reading the log. Offsets are gapless and become visible in order, so that a page that starts above n
+ * and is not empty starts with n + 1, unless retention has passed it.
+ */
+export function createEventLog ({ pool }: { pool: pg.Pool }) {
+  async function readRows (scope: Scope, topic: string, { after = 0, limit }: PageRange): Promise<EventRow[]> {
+    const { rows } = await pool.query<EventRow>({
+      name: 'log_page', text: pageSql, values: [scope.applicationId, scope.environment, topic, after, limit]
+    })
+    return rows
+  }
+
+  return {
+    /** Events above `after`, ascending, at most `limit`, and fewer when they are large. */
+    async page (scope: Scope, topic: string, range: PageRange): Promise<LoggedEvent[]> {
+      return (await readRows(scope, topic, range)).map(row => toEvent(scope, topic, row))
+    },
+
+    /** A page, and the offset to go on after when the log has more. */
+    async history (scope: Scope, topic: string, range: PageRange): Promise<{ events: LoggedEvent[], next: number | undefined }> {
+      const rows = await readRows(scope, topic, range)
+      const last = rows.at(-1)
+      return { events: rows.map(row => toEvent(scope, topic, row)), next: last !== undefined && last.offset < last.head ? last.offset : undefined }
+    },
+
+    /** Where the log stands. A log that has no event yet is made, so that its epoch is known from the first subscription on. */
+    async position (scope: Scope, topic: string): Promise<LogPosition> {
+      const values = [scope.applicationId, scope.environment, topic]
+      const found = await pool.query<LogPosition>({ name: 'log_position', text: positionSql, values })
+      if (found.rows[0] !== undefined) return found.rows[0]
+      await pool.query({ name: 'log_create', text: createSql, values: [...values, newEpoch()] })
+      const made = await pool.query<LogPosition>({ name: 'log_position', text: positionSql, values })
+      if (made.rows[0] === undefined) throw new Error('a log that was just made is gone')
+      return made.rows[0]
+    },
+
+    /** Heads of many topics, across tenants on purpose: the answer is for the hub, which keeps scopes apart. */
+    async heads (topics: { scope: Scope, topic: string }[]): Promise<(LogHead | undefined)[]> {
+      const { rows } = await pool.query<LogHead & { ordinal: number }>({
+        name: 'log_heads',
+        text: headsSql,
+        values: [topics.map(t => t.scope.applicationId), topics.map(t => t.scope.environment), topics.map(t => t.topic)]
+      })
+      const heads = new Array<LogHead | undefined>(topics.length)
+      for (const row of rows) heads[row.ordinal - 1] = { epoch: row.epoch, head: row.head }
+      return heads
+    }
+  }
+}
+export type EventLog = ReturnType<typeof createEventLog>
+
+function toEvent (scope: Scope, topic: string, row: EventRow): LoggedEvent {
+  return new LoggedEvent(scope, {
+    topic,
+    type: row.type,
+    source: row.source,
+    key: row.key,
+    payload: row.payload,
+    diff: row.diff ?? undefined,
+    meta: row.meta ?? undefined,
+    schemaVersion: row.schema_version
+  }, { id: row.id, offset: row.offset, epoch: row.epoch, timestamp: row.created_at })
+}

@@ -1,0 +1,38 @@
+import type pg from 'pg'
+
+/** Six hours a partition: twelve at the default retention, few enough that a look-up by offset may probe each. */
+export const partitionMs = 6 * 3_600_000
+/** Partitions are made a day ahead, so that neither a stalled sweep nor a clock that steps leaves a write without one. */
+const aheadMs = 24 * 3_600_000
+
+const startOf = (time: number) => Math.floor(time / partitionMs) * partitionMs
+const nameOf = (start: number) => `events_${start}`
+
+/**
+ * Makes the partitions of the log from a while ago until a day ahead. Several nodes may do so at once.
+ * They are named for their first millisecond, so that retention can read their age.
+ */
+export async function ensurePartitions (pool: pg.Pool, now: number): Promise<void> {
+  for (let start = startOf(now - partitionMs); start <= now + aheadMs; start += partitionMs) {
+    try {
+      await pool.query(`create table if not exists ${nameOf(start)} partition of events for values from (${start}) to (${start + partitionMs})`)
+    } catch (error) {
+      if (!isDuplicate(error)) throw error
+    }
+  }
+}
+
+/** Drops the partitions whose every event is older than the retention. Answers their names. */
+export async function dropExpiredPartitions (pool: pg.Pool, now: number, retentionMs: number): Promise<string[]> {
+  const { rows } = await pool.query<{ name: string }>(
+    'select inhrelid::regclass::text as name from pg_inherits where inhparent = \'events\'::regclass')
+  const expired = rows.map(row => row.name).filter(name => {
+    const start = Number(/^events_(\d+)$/.exec(name)?.[1])
+    return start + partitionMs <= now - retentionMs
+  })
+  for (const name of expired) await pool.query(`drop table if exists ${name}`)
+  return expired
+}
+
+/** Two nodes that make the same partition at once: one gets 42P07 (duplicate table), 23505 on a catalogue index, or 42P17 (overlap). */
+const isDuplicate = (error: unknown) => ['42P07', '23505', '42P17'].includes((error as { code?: string }).code ?? '')

@@ -1,0 +1,41 @@
+import type pg from 'pg'
+import type { Metrics } from '../metrics.ts'
+import { dropExpiredPartitions, ensurePartitions } from './partitions.ts'
+
+const sweepEveryMs = 10 * 60_000
+export const idempotencyKeptMs = 24 * 3_600_000
+
+export interface RetentionOptions {
+  pool: pg.Pool
+  metrics: Metrics
+  retentionMs: number
+  log: { info (fields: object, message: string): void, warn (fields: object, message: string): void }
+}
+
+/**
+ * Keeps the log's partitions ahead of the clock, and drops what is past retention: across tenants, by whole partitions.
+ * A failing sweep is logged and tried again; the writer makes a missing partition by itself.
+ */
+export function createRetention ({ pool, metrics, retentionMs, log }: RetentionOptions) {
+  let timer: NodeJS.Timeout | undefined
+
+  async function sweep (now = Date.now()): Promise<void> {
+    await ensurePartitions(pool, now)
+    const dropped = await dropExpiredPartitions(pool, now, retentionMs)
+    metrics.partitionsDropped.inc(dropped.length)
+    if (dropped.length > 0) log.info({ partitions: dropped }, 'log.partitions_dropped')
+    await pool.query('delete from idempotency_keys where created_at < $1', [now - idempotencyKeptMs])
+  }
+
+  return {
+    sweep,
+    async start (): Promise<void> {
+      await ensurePartitions(pool, Date.now())
+      timer = setInterval(() => {
+        sweep().catch((error: unknown) => log.warn({ err: error }, 'log.retention_failed'))
+      }, sweepEveryMs)
+      timer.unref()
+    },
+    stop: () => clearInterval(timer)
+  }
+}

@@ -1,0 +1,195 @@
+import { jsonArray, textArray } from '../../db/arrays.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import type { EventDraft } from './envelope.ts'
+import type { DocumentKey, DocumentState } from './intent.ts'
+
+/*
+ * The writer's statements. Each handles a whole batch with array parameters, so that its text, and with it the prepared
+ * plan, does not depend on the batch's size. Every one that locks rows does so in the order of its arrays, which the
+ * caller has sorted: that is what keeps two nodes from waiting for each other.
+ */
+
+export interface Statement { name: string, text: string, values: unknown[] }
+
+export type ScopedDocumentKey = DocumentKey & { scope: Scope }
+
+export function lockDocuments (keys: ScopedDocumentKey[]): Statement {
+  return {
+    name: 'writer_lock_documents',
+    text: `select d.application_id, d.environment, d.service, d.id, d.revision, d.data, d.deleted, d.expires_at, d.created_at, d.updated_at
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as k(application_id, environment, service, id)
+      join documents d using (application_id, environment, service, id)
+      order by d.application_id, d.environment, d.service, d.id for update of d`,
+    values: documentKeyArrays(keys)
+  }
+}
+
+const documentKeyArrays = (keys: ScopedDocumentKey[]) => [
+  textArray(keys.map(key => key.scope.applicationId)),
+  textArray(keys.map(key => key.scope.environment)),
+  textArray(keys.map(key => key.service)),
+  textArray(keys.map(key => key.id))
+]
+
+export interface TopicKey { scope: Scope, topic: string }
+
+export function readTopics (keys: TopicKey[]): Statement {
+  return {
+    name: 'writer_read_topics',
+    text: `select k.ordinal, t.active_schema_version
+      from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k(application_id, environment, name, ordinal)
+      join topics t using (application_id, environment, name)`,
+    values: [
+      textArray(keys.map(key => key.scope.applicationId)), textArray(keys.map(key => key.scope.environment)), textArray(keys.map(key => key.topic))
+    ]
+  }
+}
+
+export interface IdempotencyKey { scope: Scope, key: string, fingerprint: Buffer }
+
+export function readIdempotencyKeys (keys: IdempotencyKey[], notBefore: number): Statement {
+  return {
+    name: 'writer_read_idempotency_keys',
+    text: `select k.ordinal, i.fingerprint, i.answer
+      from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k(application_id, environment, key, ordinal)
+      join idempotency_keys i using (application_id, environment, key) where i.created_at >= $4`,
+    values: [
+      textArray(keys.map(key => key.scope.applicationId)), textArray(keys.map(key => key.scope.environment)),
+      textArray(keys.map(key => key.key)), notBefore
+    ]
+  }
+}
+
+/** Answers one row for each key it could take; a missing one was taken by another node meanwhile. */
+export function insertIdempotencyKeys (keys: (IdempotencyKey & { answer: string })[], now: number, notBefore: number): Statement {
+  return {
+    name: 'writer_insert_idempotency_keys',
+    text: `insert into idempotency_keys as i (application_id, environment, key, fingerprint, answer, created_at)
+      select application_id, environment, key, decode(fingerprint, 'hex'), answer, $6
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::json[]) as k(application_id, environment, key, fingerprint, answer)
+      on conflict (application_id, environment, key) do update
+        set fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at
+        where i.created_at < $7
+      returning 1`,
+    values: [
+      textArray(keys.map(key => key.scope.applicationId)), textArray(keys.map(key => key.scope.environment)), textArray(keys.map(key => key.key)),
+      textArray(keys.map(key => key.fingerprint.toString('hex'))), jsonArray(keys.map(key => key.answer)), now, notBefore
+    ]
+  }
+}
+
+export function insertServices (services: { applicationId: string, name: string }[], now: number): Statement {
+  return {
+    name: 'writer_insert_services',
+    text: `insert into services (application_id, name, created_at, updated_at)
+      select application_id, name, $3, $3 from unnest($1::text[], $2::text[]) as k(application_id, name)
+      on conflict do nothing`,
+    values: [textArray(services.map(service => service.applicationId)), textArray(services.map(service => service.name)), now]
+  }
+}
+
+export type ScopedDocument = DocumentState & { scope: Scope }
+
+/** One log that the batch adds to, and how many events it adds. */
+export interface LogGrowth extends TopicKey { count: number, epoch: string }
+
+/** One event: the log it goes to (an index into the growths), and how many of that log's events of this batch follow it. */
+export interface PlacedDraft { draft: EventDraft, id: string, log: number, back: number }
+
+export interface WriteSet {
+  now: number
+  /** Rows that exist and are locked by this transaction. */
+  updates: ScopedDocument[]
+  /** Rows that did not exist. */
+  inserts: ScopedDocument[]
+  logs: LogGrowth[]
+  events: PlacedDraft[]
+}
+
+/** What the write answers, one row a log. */
+export interface WrittenLog { ordinal: number, epoch: string, head_offset: number, inserted: number }
+
+/**
+ * Documents, counters and events in one statement. It answers each log's new head, and how many documents were
+ * inserted: fewer than wanted means that another node created one of them meanwhile.
+ */
+export function write (set: WriteSet): Statement {
+  const shape = `${set.updates.length > 0 ? 'u' : ''}${set.inserts.length > 0 ? 'i' : ''}`
+  const values: unknown[] = [...logArrays(set.logs), ...eventArrays(set.events), set.now]
+  if (set.updates.length > 0) values.push(...documentArrays(set.updates))
+  if (set.inserts.length > 0) values.push(...documentArrays(set.inserts))
+  return { name: `writer_write_${shape}`, text: writeText(shape), values }
+}
+
+const writeTexts = new Map<string, string>()
+
+function writeText (shape: string): string {
+  let text = writeTexts.get(shape)
+  if (text === undefined) {
+    let parameter = 17
+    const documents = () => {
+      const types = ['text', 'text', 'text', 'text', 'bigint', 'json', 'boolean', 'bigint', 'bigint', 'bigint']
+      return `unnest(${types.map(type => `$${parameter++}::${type}[]`).join(', ')})
+        as k(application_id, environment, service, id, revision, data, deleted, expires_at, created_at, updated_at)`
+    }
+    text = 'with '
+    if (shape.includes('u')) {
+      text += `updated as (
+        update documents d set revision = k.revision, data = k.data, deleted = k.deleted, expires_at = k.expires_at,
+          created_at = k.created_at, updated_at = k.updated_at
+        from ${documents()}
+        where d.application_id = k.application_id and d.environment = k.environment and d.service = k.service and d.id = k.id), `
+    }
+    if (shape.includes('i')) {
+      text += `inserted as (
+        insert into documents (application_id, environment, service, id, revision, data, deleted, expires_at, created_at, updated_at)
+        select * from ${documents()} on conflict do nothing returning 1), `
+    }
+    text += `heads as (
+        insert into topic_logs as l (application_id, environment, topic, epoch, head_offset)
+        select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
+        on conflict (application_id, environment, topic) do update set head_offset = l.head_offset + excluded.head_offset
+        returning l.id, l.application_id, l.environment, l.topic, l.epoch, l.head_offset),
+      logs as (
+        select heads.*, k.ordinal from heads
+        join unnest($1::text[], $2::text[], $3::text[]) with ordinality as k(application_id, environment, topic, ordinal)
+        using (application_id, environment, topic)),
+      written as (
+        insert into events (log_id, "offset", application_id, environment, topic, id, type, source, key, payload, diff, meta, schema_version, created_at)
+        select l.id, l.head_offset - e.back, l.application_id, l.environment, l.topic, e.id, e.type, e.source, e.key, e.payload, e.diff, e.meta, e.schema_version, $16
+        from unnest($6::int[], $7::int[], $8::text[], $9::text[], $10::text[], $11::text[], $12::json[], $13::json[], $14::json[], $15::int[])
+          as e(log, back, id, type, source, key, payload, diff, meta, schema_version)
+        join logs l on l.ordinal = e.log)
+      select ordinal::int, epoch, head_offset, ${shape.includes('i') ? '(select count(*) from inserted)' : '0'} as inserted from logs`
+    writeTexts.set(shape, text)
+  }
+  return text
+}
+
+const logArrays = (logs: LogGrowth[]) => [
+  textArray(logs.map(log => log.scope.applicationId)), textArray(logs.map(log => log.scope.environment)),
+  textArray(logs.map(log => log.topic)), textArray(logs.map(log => log.epoch)), logs.map(log => log.count)
+]
+
+const eventArrays = (events: PlacedDraft[]) => [
+  events.map(event => event.log + 1),
+  events.map(event => event.back),
+  textArray(events.map(event => event.id)),
+  textArray(events.map(event => event.draft.type)),
+  textArray(events.map(event => event.draft.source)),
+  textArray(events.map(event => event.draft.key)),
+  jsonArray(events.map(event => event.draft.payload)),
+  jsonArray(events.map(event => event.draft.diff)),
+  jsonArray(events.map(event => event.draft.meta)),
+  events.map(event => event.draft.schemaVersion)
+]
+
+const documentArrays = (documents: ScopedDocument[]) => [
+  ...documentKeyArrays(documents),
+  documents.map(document => document.revision),
+  jsonArray(documents.map(document => document.dataText)),
+  documents.map(document => document.deleted),
+  documents.map(document => document.expiresAt),
+  documents.map(document => document.createdAt),
+  documents.map(document => document.updatedAt)
+]

@@ -1,0 +1,276 @@
+import type pg from 'pg'
+import { isDatabaseUnavailable, NotFoundError, PublicError, ServiceUnavailableError, toPublicError } from '../errors.ts'
+import type { Metrics } from '../metrics.ts'
+import { scopeKey } from '../../schemas/scope.ts'
+import { commitBatch, StaleBatchError, type BatchResult, type PayloadCheck } from './batch.ts'
+import type { LoggedEvent } from './envelope.ts'
+import type { Intent, Writer } from './intent.ts'
+import { ensurePartitions } from './partitions.ts'
+
+/** Intents that may wait, over all lanes, and the bytes they may hold; beyond either, 503. */
+const queueIntentsMax = 10_000
+const queueBytesMax = 64 * 1024 * 1024
+/** Intents of one transaction: larger ones gain nothing and make everybody in them wait. */
+const batchIntentsMax = 500
+const batchBytesMax = 8 * 1024 * 1024
+/** Scopes are spread over so many lanes, each with one transaction in flight, so that one tenant cannot hold up the rest. */
+const lanesCount = 4
+const attemptsMax = 8
+
+interface Pending {
+  intent: Intent<unknown>
+  since: number
+  resolve: (answer: unknown) => void
+  reject: (error: PublicError) => void
+}
+
+export interface EventWriterOptions {
+  pool: pg.Pool
+  metrics: Metrics
+  check: PayloadCheck
+  log: { error (fields: object, message: string): void, warn (fields: object, message: string): void }
+  /** Gets each batch's events after its intents are answered: ascending in each topic, batches of a scope in commit order. */
+  onCommitted: (events: LoggedEvent[]) => void
+}
+
+/**
+ * The one door into the log. Whatever has gathered while a transaction was in flight becomes the next transaction, so
+ * an idle system adds no delay and a busy one shares one commit among hundreds of writes.
+ * Intents of one scope are applied in the order of arrival.
+ */
+export class EventWriter implements Writer {
+  readonly #options: EventWriterOptions
+  readonly #lanes: Lane[]
+  readonly #knownServices = new Set<string>()
+  #intents = 0
+  #bytes = 0
+  #isClosed = false
+
+  constructor (options: EventWriterOptions) {
+    this.#options = options
+    this.#lanes = Array.from({ length: lanesCount }, () => new Lane(batch => this.#commit(batch)))
+  }
+
+  submit<Answer> (intent: Intent<Answer>): Promise<Answer> {
+    if (this.#isClosed) return Promise.reject(new ServiceUnavailableError('SHUTTING_DOWN', 'The server is stopping'))
+    const bytes = intent.bytes ?? 0
+    if (this.#intents >= queueIntentsMax || this.#bytes + bytes > queueBytesMax) {
+      this.#options.metrics.eventsRejected.inc({ code: 'QUEUE_FULL' })
+      return Promise.reject(new ServiceUnavailableError('QUEUE_FULL', 'Writes arrive faster than they can be stored; come back shortly'))
+    }
+    this.#intents++
+    this.#bytes += bytes
+    return new Promise<Answer>((resolve, reject) => {
+      this.#laneOf(intent).push({ intent: intent as Intent<unknown>, since: Date.now(), resolve: resolve as Pending['resolve'], reject })
+    })
+  }
+
+  /** A service was deleted: its next document makes it anew. */
+  forgetService (applicationId: string, name: string): void {
+    this.#knownServices.delete(`${applicationId}/${name}`)
+  }
+
+  /** An application was deleted. */
+  forgetApplication (applicationId: string): void {
+    for (const key of this.#knownServices) if (key.startsWith(`${applicationId}/`)) this.#knownServices.delete(key)
+  }
+
+  /** What waits, and for how long the oldest has. */
+  health (): { depth: number, oldestWaitingMs: number } {
+    const oldest = Math.min(...this.#lanes.map(lane => lane.oldest ?? Infinity))
+    return { depth: this.#intents, oldestWaitingMs: oldest === Infinity ? 0 : Math.max(0, Date.now() - oldest) }
+  }
+
+  /** Refuses new intents and waits until those accepted are settled. */
+  async close (): Promise<void> {
+    this.#isClosed = true
+    await Promise.all(this.#lanes.map(lane => lane.drained()))
+  }
+
+  #laneOf (intent: Intent<unknown>): Lane {
+    const key = scopeKey(intent.scope)
+    let hash = 0
+    for (let i = 0; i < key.length; i++) hash = (hash * 31 + key.charCodeAt(i)) | 0
+    return this.#lanes[Math.abs(hash) % lanesCount] as Lane
+  }
+
+  /** Settles every intent of the batch; never throws. */
+  async #commit (batch: Pending[], attempt = 1): Promise<void> {
+    let result: BatchResult
+    const stop = this.#options.metrics.transactionDuration.startTimer()
+    try {
+      result = await this.#transact(batch)
+    } catch (error) {
+      return await this.#recover(batch, error, attempt)
+    }
+    stop()
+    this.#settle(batch, result)
+  }
+
+  async #transact (batch: Pending[]): Promise<BatchResult> {
+    const client = await this.#options.pool.connect()
+    try {
+      const result = await commitBatch(batch.map(pending => pending.intent), {
+        client,
+        check: this.#options.check,
+        now: Date.now(),
+        isServiceKnown: (applicationId, name) => this.#knownServices.has(`${applicationId}/${name}`)
+      })
+      client.release()
+      return result
+    } catch (error) {
+      await abandon(client, error)
+      throw error
+    }
+  }
+
+  async #recover (batch: Pending[], error: unknown, attempt: number): Promise<void> {
+    const { metrics, pool } = this.#options
+    if (isDatabaseUnavailable(error)) return this.#reject(batch, toPublicError(error))
+    const reason = passingReason(error)
+    if (reason !== undefined && attempt < attemptsMax) {
+      metrics.transactionRetries.inc({ reason })
+      if (reason === 'partition') await ensurePartitions(pool, Date.now()).catch(() => {})
+      if (reason === 'missing_reference') for (const { intent } of batch) this.forgetApplication(intent.scope.applicationId)
+      return await this.#commit(batch, reason === 'missing_reference' ? attemptsMax : attempt + 1)
+    }
+    if (batch.length > 1) {
+      metrics.transactionRetries.inc({ reason: 'halved' })
+      const middle = batch.length >> 1
+      await this.#commit(batch.slice(0, middle))
+      return await this.#commit(batch.slice(middle))
+    }
+    if (sqlState(error) === foreignKeyViolation) {
+      return this.#reject(batch, new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${batch[0]?.intent.scope.applicationId}`))
+    }
+    this.#options.log.error({ err: error }, 'writer.intent_failed')
+    this.#reject(batch, toPublicError(error))
+  }
+
+  #settle (batch: Pending[], { outcomes, events, services }: BatchResult): void {
+    const { metrics, onCommitted } = this.#options
+    for (const { applicationId, name } of services) this.#remember(applicationId, name)
+    for (const [i, pending] of batch.entries()) {
+      const outcome = outcomes[i]
+      this.#leave(pending)
+      if (outcome !== undefined && 'answer' in outcome) {
+        pending.resolve(outcome.answer)
+      } else {
+        const refusal = outcome?.refusal ?? toPublicError(new Error('the batch forgot an intent'))
+        if (refusal.status >= 500) this.#options.log.error({ err: refusal.cause ?? refusal }, 'writer.intent_failed')
+        metrics.eventsRejected.inc({ code: refusal.code })
+        pending.reject(refusal)
+      }
+    }
+    metrics.batchIntents.observe(batch.length)
+    metrics.queueDepth.set({ queue: 'writer' }, this.#intents)
+    if (events.length > 0) {
+      for (const event of events) metrics.eventsReceived.inc({ source: event.source, topic: metrics.topicLabel(event.topic) })
+      setImmediate(onCommitted, events)
+    }
+  }
+
+  #reject (batch: Pending[], refusal: PublicError): void {
+    for (const pending of batch) {
+      this.#leave(pending)
+      this.#options.metrics.eventsRejected.inc({ code: refusal.code })
+      pending.reject(refusal)
+    }
+  }
+
+  #leave ({ intent }: Pending): void {
+    this.#intents--
+    this.#bytes -= intent.bytes ?? 0
+  }
+
+  #remember (applicationId: string, name: string): void {
+    if (this.#knownServices.size >= 10_000) this.#knownServices.clear()
+    this.#knownServices.add(`${applicationId}/${name}`)
+  }
+}
+
+/** A queue with at most one transaction in flight. */
+class Lane {
+  #queue: Pending[] = []
+  #inFlight: Promise<void> | undefined
+  #oldestInFlight: number | undefined
+  readonly #commit: (batch: Pending[]) => Promise<void>
+
+  constructor (commit: (batch: Pending[]) => Promise<void>) {
+    this.#commit = commit
+  }
+
+  get oldest (): number | undefined {
+    return this.#oldestInFlight ?? this.#queue[0]?.since
+  }
+
+  push (pending: Pending): void {
+    this.#queue.push(pending)
+    this.#inFlight ??= this.#run()
+  }
+
+  async drained (): Promise<void> {
+    while (this.#inFlight !== undefined) await this.#inFlight
+  }
+
+  async #run (): Promise<void> {
+    // What arrives in this turn of the event loop shares the first batch.
+    await new Promise(resolve => setImmediate(resolve))
+    while (this.#queue.length > 0) {
+      const batch = this.#take()
+      this.#oldestInFlight = batch[0]?.since
+      await this.#commit(batch)
+    }
+    this.#oldestInFlight = undefined
+    this.#inFlight = undefined
+  }
+
+  /** The longest run from the front within the bounds in which no idempotency key stands twice. */
+  #take (): Pending[] {
+    const keys = new Set<string>()
+    let bytes = 0
+    let count = 0
+    for (const { intent } of this.#queue) {
+      bytes += intent.bytes ?? 0
+      if (count > 0 && (count >= batchIntentsMax || bytes > batchBytesMax)) break
+      if (intent.idempotency !== undefined) {
+        const key = `${scopeKey(intent.scope)}/${intent.idempotency.key}`
+        if (keys.has(key)) break
+        keys.add(key)
+      }
+      count++
+    }
+    if (count === this.#queue.length) {
+      const all = this.#queue
+      this.#queue = []
+      return all
+    }
+    return this.#queue.splice(0, count)
+  }
+}
+
+const foreignKeyViolation = '23503'
+const sqlState = (error: unknown) => (error as { code?: string }).code
+
+/** Why trying again may help, or undefined. */
+function passingReason (error: unknown): string | undefined {
+  if (error instanceof StaleBatchError) return 'stale'
+  switch (sqlState(error)) {
+    case '40P01': return 'deadlock'
+    case '40001': return 'serialization'
+    case '23514': return 'partition'
+    case foreignKeyViolation: return 'missing_reference'
+    default: return undefined
+  }
+}
+
+/** Gives a connection back after a failure; one that cannot roll back is thrown away. */
+async function abandon (client: pg.PoolClient, error: unknown): Promise<void> {
+  if (isDatabaseUnavailable(error)) return client.release(true)
+  try {
+    await client.query('rollback')
+    client.release()
+  } catch {
+    client.release(true)
+  }
+}

@@ -1,0 +1,89 @@
+import { isUtf8 } from 'node:buffer'
+import { ValidationError } from './errors.ts'
+
+export const jsonDepthMax = 64
+export const jsonBytesMax = 256 * 1024
+
+/** Parses bytes from outside. Throws ValidationError `INVALID_UTF8` or `INVALID_JSON`. */
+export function parseJson (bytes: Buffer): unknown {
+  if (!isUtf8(bytes)) throw new ValidationError('INVALID_UTF8', 'The body is not valid UTF-8')
+  if (bytes.length === 0) throw new ValidationError('INVALID_JSON', 'The body is empty; JSON is expected')
+  try {
+    return JSON.parse(bytes.toString())
+  } catch (error) {
+    throw new ValidationError('INVALID_JSON', `The body is not valid JSON: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+export interface JsonLimits {
+  /** Keys that are refused wherever they stand. */
+  forbiddenKeys: ReadonlySet<string>
+}
+
+export const payloadLimits: JsonLimits = { forbiddenKeys: new Set(['__proto__']) }
+export const documentLimits: JsonLimits = { forbiddenKeys: new Set(['__proto__', 'constructor', 'prototype']) }
+
+/**
+ * Serialises a parsed JSON value after checking what the platform promises of stored JSON: depth, size, finite numbers
+ * (`1e400` parses to Infinity), no NUL (PostgreSQL's jsonb and text refuse it), no key that poisons prototypes.
+ * `path` is the JSON Pointer of the value in the request, so that the refusal names the place.
+ */
+export function encodeJson (value: unknown, path: string, limits: JsonLimits = payloadLimits): string {
+  checkJson(value, path, 1, limits)
+  const text = JSON.stringify(value)
+  if (text.length > jsonBytesMax || (text.length > jsonBytesMax / 3 && Buffer.byteLength(text) > jsonBytesMax)) {
+    throw invalid(path, `must be at most ${jsonBytesMax} bytes of JSON`)
+  }
+  return text
+}
+
+function checkJson (value: unknown, path: string, depth: number, limits: JsonLimits): void {
+  switch (typeof value) {
+    case 'string':
+      if (value.includes('\0')) throw invalid(path, 'must not contain the NUL character')
+      return
+    case 'number':
+      if (!Number.isFinite(value)) throw invalid(path, 'must be a finite number')
+      return
+    case 'object':
+      if (value === null) return
+      if (depth > jsonDepthMax) throw invalid(path, `must be at most ${jsonDepthMax} levels deep`)
+      if (Array.isArray(value)) {
+        for (let i = 0; i < value.length; i++) checkMember(value[i], path, i, depth, limits)
+      } else {
+        checkMembers(value as Record<string, unknown>, path, depth, limits)
+      }
+      return
+    case 'boolean':
+      return
+    default:
+      throw invalid(path, 'must be a JSON value')
+  }
+}
+
+function checkMembers (object: Record<string, unknown>, path: string, depth: number, limits: JsonLimits): void {
+  for (const key of Object.keys(object)) {
+    if (limits.forbiddenKeys.has(key)) throw invalid(`${path}/${key}`, `must not have the key ${key}`)
+    if (key.includes('\0')) throw invalid(path, 'must not have a key with the NUL character')
+    checkMember(object[key], path, key, depth, limits)
+  }
+}
+
+/** The pointer is only built for what can be wrong, so that a walk over good data allocates nothing. */
+function checkMember (value: unknown, path: string, key: string | number, depth: number, limits: JsonLimits): void {
+  if (typeof value === 'boolean' || value === null) return
+  if (typeof value === 'number' && Number.isFinite(value)) return
+  if (typeof value === 'string' && !value.includes('\0')) return
+  checkJson(value, `${path}/${pointerSegment(key)}`, depth + 1, limits)
+}
+
+/** RFC 6901 §3. */
+const pointerSegment = (key: string | number) =>
+  typeof key === 'number' ? String(key) : key.slice(0, 100).replaceAll('~', '~0').replaceAll('/', '~1')
+
+export function invalid (path: string, message: string): ValidationError {
+  return new ValidationError('VALIDATION_FAILED', `${path.slice(0, 200) || 'The body'} ${message}`, { details: [{ path, message }] })
+}
+
+export const isPlainObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,0 +1,61 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+/** Distinct label values of one metric at most; beyond it, `other`: a tenant must not be able to blow up cardinality. */
+const labelValuesMax = 200
+
+/** Lets the first `max` distinct values through and calls the rest `other`. */
+export function boundedLabel (max = labelValuesMax): (value: string) => string {
+  const known = new Set<string>()
+  return value => {
+    if (known.has(value)) return value
+    if (known.size >= max) return 'other'
+    known.add(value)
+    return value
+  }
+}
+
+const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+/** Every metric of the platform; docs/METRICS.md explains them. HTTP and Node defaults come from fastify-metrics. */
+export function createMetrics (registry = new Registry()) {
+  const registers = [registry]
+  return {
+    registry,
+    topicLabel: boundedLabel(),
+    eventsReceived: new Counter({
+      name: 'realtime_events_received_total', help: 'Events committed to the log by this node.', labelNames: ['source', 'topic'], registers
+    }),
+    eventsRejected: new Counter({
+      name: 'realtime_events_rejected_total', help: 'Writes refused, by error code.', labelNames: ['code'], registers
+    }),
+    eventsDelivered: new Counter({
+      name: 'realtime_events_delivered_total', help: 'Events handed to sockets: one a socket and event.', registers
+    }),
+    eventsFiltered: new Counter({
+      name: 'realtime_events_filtered_total', help: 'Subscriptions that an event of their topic did not match.', registers
+    }),
+    broadcastLatency: new Histogram({
+      name: 'realtime_broadcast_latency_seconds', help: 'From the write of an event to the moment when it is handed to the last socket of this node.', buckets: latencyBuckets, registers
+    }),
+    connections: new Gauge({
+      name: 'realtime_websocket_connections', help: 'Open sockets.', labelNames: ['transport'], registers
+    }),
+    subscriptions: new Gauge({ name: 'realtime_subscriptions', help: 'Live subscriptions of this node.', registers }),
+    queueDepth: new Gauge({ name: 'realtime_queue_depth', help: 'Items that wait, by queue.', labelNames: ['queue'], registers }),
+    batchIntents: new Histogram({
+      name: 'realtime_writer_batch_intents', help: 'Intents that shared one transaction.', buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500], registers
+    }),
+    transactionDuration: new Histogram({
+      name: 'realtime_writer_transaction_seconds', help: 'Duration of the writer\'s transactions.', buckets: latencyBuckets, registers
+    }),
+    transactionRetries: new Counter({
+      name: 'realtime_writer_retries_total', help: 'Transactions that were tried again.', labelNames: ['reason'], registers
+    }),
+    gapsFilled: new Counter({ name: 'realtime_log_gaps_filled_total', help: 'Events that a node fetched from the log because it had not heard of them.', registers }),
+    catchUps: new Counter({ name: 'realtime_catch_ups_total', help: 'Subscriptions that asked for history.', labelNames: ['outcome'], registers }),
+    resyncs: new Counter({ name: 'realtime_resyncs_total', help: 'Subscriptions that were given up.', labelNames: ['code'], registers }),
+    socketsClosed: new Counter({ name: 'realtime_sockets_closed_total', help: 'Sockets that the server closed.', labelNames: ['code'], registers }),
+    partitionsDropped: new Counter({ name: 'realtime_partitions_dropped_total', help: 'Log partitions dropped by retention.', registers })
+  }
+}
+export type Metrics = ReturnType<typeof createMetrics>

@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import pg from 'pg'
+import { createKysely, createPool } from '../db/connection.ts'
+import { startEmbeddedPostgres } from '../db/embedded-postgres.ts'
+import { migrateToLatest } from '../db/migrate.ts'
+import { migrations } from '../db/migrations/index.ts'
+import { buildApp } from '../src/app.ts'
+import { createConfig, type Config } from '../src/config.ts'
+
+// autoload refuses TypeScript files under `node --import tsx` unless told that they can be loaded.
+if (import.meta.filename.endsWith('.ts')) process.env['FASTIFY_AUTOLOAD_TYPESCRIPT'] = '1'
+
+/** The part of tap's test object that is needed to clean up. */
+export interface Teardown { teardown (work: () => Promise<void> | void): void }
+
+export interface BuildOptions {
+  variables?: Record<string, string>
+  /** Changes what no variable can. */
+  adapt?: (config: Config) => void
+  /** A database made before, so that several apps share it. */
+  databaseUrl?: string
+  logger?: Parameters<typeof buildApp>[0]['logger']
+}
+
+export const testKey = Buffer.alloc(32, 7).toString('base64')
+
+/** An app on a database of its own, copied from a migrated template; one hook closes the one and drops the other. */
+export async function build (t: Teardown, { variables = {}, adapt, databaseUrl, logger = false }: BuildOptions = {}) {
+  const url = databaseUrl ?? await createDatabase(t)
+  const config = createConfig({ DATABASE_URL: url, ENCRYPTION_KEY: testKey, PORT: '0', RATE_LIMIT_MAX: '0', LOG_LEVEL: 'silent', ...variables })
+  adapt?.(config)
+  const app = await buildApp({ config, logger: logger === false && process.env['TEST_LOG'] !== undefined ? { level: process.env['TEST_LOG'] } : logger })
+  t.teardown(() => app.close())
+  await app.ready()
+  return { app, databaseUrl: url }
+}
+
+/** Starts to listen; answers the URL. */
+export async function listen (app: FastifyInstance): Promise<string> {
+  return await app.listen({ host: '127.0.0.1', port: 0 })
+}
+
+/** A migrated database that is dropped after the test: after everything that was registered later, because tap tears down in reverse. */
+export async function createDatabase (t: Teardown): Promise<string> {
+  const server = await serverUrl(t)
+  const template = await ensureTemplate(server)
+  const name = `rt_test_${process.pid}_${randomBytes(4).toString('hex')}`
+  await withClient(server, client => client.query(`create database ${name} template ${template}`))
+  t.teardown(() => withClient(server, client => client.query(`drop database if exists ${name} with (force)`)))
+  return withDatabase(server, name)
+}
+
+export function withDatabase (serverUrl: string, database: string): string {
+  const url = new URL(serverUrl)
+  url.pathname = `/${database}`
+  return url.href
+}
+
+async function withClient<T> (url: string, work: (client: pg.Client) => Promise<T>): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    await work(client)
+  } finally {
+    await client.end()
+  }
+}
+
+let ownServer: Promise<string> | undefined
+
+/** The server that `npm test` started for all files; a file that is run alone starts one. */
+function serverUrl (t: Teardown): Promise<string> {
+  const given = process.env['TEST_DATABASE_URL']
+  if (given !== undefined) return Promise.resolve(given)
+  ownServer ??= startServer(t)
+  return ownServer
+}
+
+async function startServer (t: Teardown): Promise<string> {
+  const server = await startTestPostgres()
+  // A file may build several apps, one after the other: the server ends with the process.
+  let users = 0
+  t.teardown(() => { if (users++ === 0) process.once('beforeExit', () => { void server.stop() }) })
+  return server.url
+}
+
+/** A cluster in a temporary folder. Tests that kill it keep it durable. */
+export async function startTestPostgres ({ isDurable = false } = {}) {
+  const dataDir = await mkdtemp(join(tmpdir(), 'realtime-test-'))
+  await chmod(dataDir, 0o755)
+  const server = await startEmbeddedPostgres({
+    dataDir,
+    databases: ['realtime'],
+    log: () => {},
+    settings: isDurable ? {} : { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' }
+  })
+  return {
+    url: server.connectionString('realtime'),
+    async stop () {
+      await server.stop()
+      await rm(dataDir, { recursive: true, force: true })
+    }
+  }
+}
+
+let template: Promise<string> | undefined
+
+/** One template a state of the migrations, made by the first who needs it. */
+function ensureTemplate (server: string): Promise<string> {
+  template ??= createTemplate(server)
+  return template
+}
+
+async function createTemplate (server: string): Promise<string> {
+  const name = `rt_template_${Object.keys(migrations).length}_${process.env['TEST_RUN'] ?? process.pid}`
+  await withClient(server, async client => {
+    await client.query('select pg_advisory_lock(7331)')
+    const { rowCount } = await client.query('select 1 from pg_database where datname = $1', [name])
+    if (rowCount !== 0) return
+    await client.query(`create database ${name}_new`)
+    const pool = createPool({ connectionString: withDatabase(server, `${name}_new`), max: 1 })
+    await migrateToLatest(createKysely(pool))
+    await pool.end()
+    await client.query(`alter database ${name}_new rename to ${name}`)
+  })
+  return name
+}

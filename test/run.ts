@@ -1,0 +1,13 @@
+import { spawn } from 'node:child_process'
+import { startTestPostgres } from './build.ts'
+
+/** `npm test`: one PostgreSQL for all files, then tap with whatever arguments were given. */
+const server = await startTestPostgres()
+const tap = spawn(process.execPath, ['node_modules/tap/dist/esm/run.mjs', ...process.argv.slice(2)], {
+  stdio: 'inherit',
+  env: { ...process.env, TEST_DATABASE_URL: server.url, TEST_RUN: String(process.pid) }
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => tap.kill(signal))
+const code = await new Promise<number>(resolve => tap.on('exit', code => resolve(code ?? 1)))
+await server.stop()
+process.exitCode = code
