@@ -1,0 +1,22 @@
+/**
+ * Why the server closes a socket. Over `/ws` it is the close code (RFC 6455 §7.4: 4000–4999 are private); over
+ * Socket.IO, which has none, a `closing` event carries the same before the disconnect.
+ */
+export const closeCodes = {
+  /** The server stops or restarts: come back, another one answers (1012 is IANA's "Service Restart"). */
+  RESTART: { code: 1012, reason: 'SHUTTING_DOWN', reconnect: true },
+  /** No credential in time, or a bad one: come back with a good one. */
+  UNAUTHENTICATED: { code: 4401, reason: 'UNAUTHENTICATED', reconnect: false },
+  /** The token or session has ended: come back with a fresh one. */
+  CREDENTIAL_EXPIRED: { code: 4402, reason: 'CREDENTIAL_EXPIRED', reconnect: false },
+  /** The key was revoked, or the session logged out. */
+  CREDENTIAL_REVOKED: { code: 4403, reason: 'CREDENTIAL_REVOKED', reconnect: false },
+  /** The client reads more slowly than its events arrive, and did not catch up in time: come back with `after`. */
+  SLOW_CONSUMER: { code: 4408, reason: 'SLOW_CONSUMER', reconnect: true },
+  /** The application was deleted. */
+  APPLICATION_DELETED: { code: 4410, reason: 'APPLICATION_DELETED', reconnect: false },
+  /** The server could not do its part: come back. */
+  SERVER_FAULT: { code: 1011, reason: 'INTERNAL', reconnect: true }
+} as const
+
+export type CloseReason = typeof closeCodes[keyof typeof closeCodes]

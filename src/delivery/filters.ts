@@ -1,0 +1,112 @@
+import { isDeepStrictEqual } from 'node:util'
+import { ValidationError } from '../errors.ts'
+import { isPlainObject } from '../json.ts'
+
+const conditionsMax = 32
+const pathLengthMax = 256
+const listMax = 100
+
+type Scalar = string | number | boolean | null
+
+/** A field of the payload that must have exactly this value: what subscriptions are indexed by. */
+export interface Equality { path: string, value: Scalar }
+
+/** A field of the payload that must pass a test. */
+export interface Condition { path: string, operator: Operator, operand: unknown, test: (found: unknown) => boolean }
+
+/** A subscription's filter, taken apart. All of it must hold. Two filters with the same `fingerprint` match the same events. */
+export interface Filter {
+  equalities: Equality[]
+  conditions: Condition[]
+  fingerprint: string
+}
+
+const operators = {
+  eq: (operand: unknown) => (found: unknown) => isDeepStrictEqual(found, operand),
+  ne: (operand: unknown) => (found: unknown) => !isDeepStrictEqual(found, operand),
+  gt: (operand: unknown) => (found: unknown) => isComparable(found, operand) && found > (operand as typeof found),
+  gte: (operand: unknown) => (found: unknown) => isComparable(found, operand) && found >= (operand as typeof found),
+  lt: (operand: unknown) => (found: unknown) => isComparable(found, operand) && found < (operand as typeof found),
+  lte: (operand: unknown) => (found: unknown) => isComparable(found, operand) && found <= (operand as typeof found),
+  in: (operand: unknown) => (found: unknown) => (operand as unknown[]).some(one => isDeepStrictEqual(found, one)),
+  exists: (operand: unknown) => (found: unknown) => (found !== undefined) === operand,
+  prefix: (operand: unknown) => (found: unknown) => typeof found === 'string' && found.startsWith(operand as string)
+} as const
+export type Operator = keyof typeof operators
+
+/** Numbers with numbers, strings with strings (by UTF-16 code units); nothing else has an order. */
+const isComparable = (found: unknown, operand: unknown): found is string | number =>
+  (typeof found === 'number' || typeof found === 'string') && typeof found === typeof operand
+
+const operandTests: Partial<Record<Operator, [(operand: unknown) => boolean, string]>> = {
+  gt: [isOrdered, 'must be a number or a string'],
+  gte: [isOrdered, 'must be a number or a string'],
+  lt: [isOrdered, 'must be a number or a string'],
+  lte: [isOrdered, 'must be a number or a string'],
+  in: [operand => Array.isArray(operand) && operand.length > 0 && operand.length <= listMax, `must be an array of 1 to ${listMax} values`],
+  exists: [operand => typeof operand === 'boolean', 'must be true or false'],
+  prefix: [operand => typeof operand === 'string', 'must be a string']
+}
+
+function isOrdered (operand: unknown): boolean {
+  return typeof operand === 'number' || typeof operand === 'string'
+}
+
+/**
+ * Takes a filter apart: `{path: value}` is equality, `{path: {operator: operand}}` a test, paths are dotted.
+ * Undefined and `{}` match everything. Throws ValidationError that names the key.
+ */
+export function parseFilter (filter: Record<string, unknown> | undefined): Filter | undefined {
+  const keys = Object.keys(filter ?? {}).sort()
+  if (filter === undefined || keys.length === 0) return undefined
+  if (keys.length > conditionsMax) throw refusal('', `must have at most ${conditionsMax} keys`)
+  const equalities: Equality[] = []
+  const conditions: Condition[] = []
+  for (const path of keys) {
+    if (path === '' || path.length > pathLengthMax) throw refusal(path, `must be a dotted path of 1 to ${pathLengthMax} characters`)
+    const wanted = filter[path]
+    if (isScalar(wanted)) equalities.push({ path, value: wanted })
+    else if (isPlainObject(wanted)) conditions.push(...parseOperators(path, wanted, equalities))
+    else throw refusal(path, 'must be a string, a number, a boolean, null, or an object of operators')
+  }
+  return { equalities, conditions, fingerprint: JSON.stringify(keys.map(key => [key, filter[key]])) }
+}
+
+const isScalar = (value: unknown): value is Scalar =>
+  value === null || typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))
+
+function parseOperators (path: string, wanted: Record<string, unknown>, equalities: Equality[]): Condition[] {
+  const names = Object.keys(wanted)
+  if (names.length === 0) throw refusal(path, `must name at least one of the operators ${Object.keys(operators).join(', ')}`)
+  return names.flatMap(name => {
+    if (!Object.hasOwn(operators, name)) throw refusal(`${path}/${name}`, `is not one of the operators ${Object.keys(operators).join(', ')}`)
+    const operator = name as Operator
+    const operand = wanted[operator]
+    const [isGood, message] = operandTests[operator] ?? [() => true, '']
+    if (!isGood(operand)) throw refusal(`${path}/${name}`, message)
+    if (operator === 'eq' && isScalar(operand)) {
+      equalities.push({ path, value: operand })
+      return []
+    }
+    return [{ path, operator, operand, test: operators[operator](operand) }]
+  })
+}
+
+function refusal (path: string, message: string): ValidationError {
+  const place = `/filter${path === '' ? '' : `/${path.slice(0, 100)}`}`
+  return new ValidationError('VALIDATION_FAILED', `${place} ${message}`, { details: [{ path: place, message }] })
+}
+
+/** The value at a dotted path: own members of objects and elements of arrays; undefined when there is none. */
+export function valueAt (payload: unknown, segments: readonly string[]): unknown {
+  let value = payload
+  for (const segment of segments) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, segment)) return undefined
+    value = (value as Record<string, unknown>)[segment]
+  }
+  return value
+}
+
+/** Whether an event's payload passes the tests that are not equalities. */
+export const passes = (conditions: readonly Condition[], payload: unknown): boolean =>
+  conditions.every(({ path, test }) => test(valueAt(payload, path.split('.'))))

@@ -1,0 +1,67 @@
+import type { LoggedEvent } from '../events/envelope.ts'
+import type { ReturnMode } from '../../schemas/realtime.ts'
+import type { Delivery } from './transport.ts'
+
+/** How a transport wraps an event's JSON: the text before it. The matching end closes what this opens. */
+export interface EventWrapping {
+  kind: string
+  before (event: LoggedEvent): string
+  after: string
+}
+
+/** Engine.IO message (`4`), Socket.IO event (`2`), its name and its one argument. https://socket.io/docs/v4/socket-io-protocol/ */
+export const socketIoWrapping: EventWrapping = { kind: 'socket.io', before: () => '42["event",', after: ']' }
+export const wsWrapping: EventWrapping = { kind: 'ws', before: event => `{"type":"event","topic":"${event.topic}","data":`, after: '}' }
+
+/** The part of an event message that all sockets of a transport share, open at the end for `ending`. Made once an event and shape. */
+export function sharedPart (event: LoggedEvent, shape: ReturnMode, wrapping: EventWrapping): Buffer {
+  const key = `${wrapping.kind}/${shape}`
+  let part = event.encoded.get(key)
+  if (part === undefined) {
+    part = Buffer.from(wrapping.before(event) + event.json(shape).slice(0, -1))
+    event.encoded.set(key, part)
+  }
+  return part
+}
+
+/** The end of an event message: the subscriptions that matched, then what closes the envelope and the wrapping. */
+export const endingOf = (subscriptionIds: readonly string[], wrapping: EventWrapping): Buffer =>
+  Buffer.from(`,"subscriptionIds":${JSON.stringify(subscriptionIds)}}${wrapping.after}`)
+
+/**
+ * A run of events as WebSocket text frames in one buffer, so that they leave with one write: unfragmented, and
+ * unmasked because a server sends them (RFC 6455 §5.2).
+ */
+export function encodeFrames (run: readonly Delivery[], wrapping: EventWrapping): Buffer {
+  let bytes = 0
+  for (const { event, shape, ending } of run) {
+    const length = sharedPart(event, shape, wrapping).length + ending.length
+    bytes += headerLength(length) + length
+  }
+  const buffer = Buffer.allocUnsafe(bytes)
+  let at = 0
+  for (const { event, shape, ending } of run) {
+    const shared = sharedPart(event, shape, wrapping)
+    at = writeHeader(buffer, at, shared.length + ending.length)
+    at += shared.copy(buffer, at)
+    at += ending.copy(buffer, at)
+  }
+  return buffer
+}
+
+const finalTextFrame = 0x81
+const headerLength = (length: number) => length < 126 ? 2 : length < 65_536 ? 4 : 10
+
+function writeHeader (buffer: Buffer, at: number, length: number): number {
+  buffer[at++] = finalTextFrame
+  if (length < 126) {
+    buffer[at++] = length
+    return at
+  }
+  if (length < 65_536) {
+    buffer[at++] = 126
+    return buffer.writeUInt16BE(length, at)
+  }
+  buffer[at++] = 127
+  return buffer.writeBigUInt64BE(BigInt(length), at)
+}

@@ -1,0 +1,60 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { credentialFromHeaders, type Authenticator } from '../auth/authenticate.ts'
+import type { ScopeResolver } from '../auth/scope.ts'
+import type { DeliveryLimits } from '../config.ts'
+import { UnauthorizedError } from '../errors.ts'
+import type { Metrics } from '../metrics.ts'
+import { Connection } from './connection.ts'
+import type { Connections } from './connections.ts'
+import type { Transport } from './transport.ts'
+
+/** What a client may say of itself when it connects; what it says outranks its headers. */
+export interface Greeting {
+  token?: unknown
+  applicationId?: unknown
+  environment?: unknown
+}
+
+export interface HandshakeOptions {
+  authenticator: Authenticator
+  resolveScope: ScopeResolver
+  connections: Connections
+  limits: DeliveryLimits
+  metrics: Metrics
+}
+
+/** The way from a link to a connection, the same for every transport: who is it, and in which scope? */
+export function createHandshake ({ authenticator, resolveScope, connections, limits, metrics }: HandshakeOptions) {
+  return {
+    /** Whether the headers of the upgrade carry a credential. */
+    hasCredential: (headers: IncomingHttpHeaders) => credentialFromHeaders(headers) !== undefined,
+
+    /** Throws UnauthorizedError, ForbiddenError or ValidationError as REST would. */
+    async identify (greeting: Greeting, headers: IncomingHttpHeaders) {
+      const credential = credentialOf(greeting, headers)
+      if (credential === undefined) throw new UnauthorizedError('CREDENTIAL_MISSING', 'A token is needed')
+      const principal = await authenticator.authenticate(credential)
+      const scope = await resolveScope(principal, {
+        applicationId: text(greeting.applicationId) ?? text(headers['x-application-id']),
+        environment: text(greeting.environment) ?? text(headers['x-environment'])
+      })
+      return { principal, scope }
+    },
+
+    /** The caller tells the connection when its link is gone. */
+    open (transport: Transport, identity: Pick<Connection, 'principal' | 'scope'>): Connection {
+      const connection = new Connection({ transport, ...identity, limits, metrics })
+      connections.add(connection)
+      return connection
+    }
+  }
+}
+export type Handshake = ReturnType<typeof createHandshake>
+
+function credentialOf ({ token }: Greeting, headers: IncomingHttpHeaders): string | undefined {
+  if (token === undefined || token === null || token === '') return credentialFromHeaders(headers)
+  if (typeof token !== 'string') throw new UnauthorizedError('CREDENTIAL_INVALID', 'The token is not a string')
+  return token.startsWith('sess_') ? token : `Bearer ${token}`
+}
+
+const text = (value: unknown) => typeof value === 'string' && value !== '' ? value : undefined

@@ -1,0 +1,209 @@
+import type { EventLog } from '../events/log.ts'
+import type { LoggedEvent } from '../events/envelope.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import type { Connection, ResyncReason } from './connection.ts'
+import { Matcher } from './matcher.ts'
+import type { Subscription } from './subscription.ts'
+
+/** Events of a topic that a node keeps in memory for reconnecting clients, and the bytes they may hold. */
+const tailEventsMax = 1000
+const tailBytesMax = 1024 * 1024
+/** Events that may wait for a gap to be filled; beyond it they are dropped and fetched from the log. */
+const heldMax = 5000
+const fillPage = 500
+const fillRetryMs = 250
+
+export interface TopicFeedOptions {
+  scope: Scope
+  topic: string
+  log: EventLog
+  metrics: Metrics
+  /** Gets every connection that has just queued its first event. */
+  onQueued: (connection: Connection) => void
+  /** Called after events were routed outside of `offer`. */
+  onRouted: () => void
+  /** Called when the last subscription has gone. */
+  onIdle: (feed: TopicFeed) => void
+}
+
+const retentionPassed: ResyncReason = {
+  code: 'RETENTION_PASSED', message: 'The log no longer holds the events that are missing: subscribe again'
+}
+const epochChanged: ResyncReason = { code: 'RETENTION_PASSED', message: 'The topic\'s log has started anew: subscribe again' }
+
+/**
+ * One topic on this node, while somebody here listens: every event once, in the order of offsets, without a gap.
+ * What the bus brings is a hint: an event that comes too early waits while the log is asked for those before it.
+ */
+export class TopicFeed {
+  readonly scope: Scope
+  readonly topic: string
+  epoch: string
+  /** The last offset that was routed to the subscriptions. */
+  position: number
+  readonly #options: TopicFeedOptions
+  readonly #matcher = new Matcher<Subscription>()
+  readonly #held = new Map<number, LoggedEvent>()
+  #tail: LoggedEvent[] = []
+  #tailBytes = 0
+  /** Subscriptions that are still on their way here: opening, catching up. */
+  #guests = 0
+  /** The log is known to reach this far. */
+  #target = 0
+  #isFilling = false
+  #isClosed = false
+
+  constructor (options: TopicFeedOptions, start: { epoch: string, head: number }) {
+    this.#options = options
+    this.scope = options.scope
+    this.topic = options.topic
+    this.epoch = start.epoch
+    this.position = start.head
+  }
+
+  get subscriptions () { return this.#matcher.size }
+
+  /** Keeps the feed alive until `leave`, before a subscription is attached. */
+  enter (): void {
+    this.#guests++
+  }
+
+  leave (): void {
+    this.#guests--
+    this.#endIfIdle()
+  }
+
+  /** Makes a subscription live: it gets every matching event above the feed's position, and above its own. */
+  attach (subscription: Subscription): void {
+    if (!subscription.hasEnded) this.#matcher.add(subscription)
+  }
+
+  detach (subscription: Subscription): void {
+    this.#matcher.remove(subscription)
+    this.#endIfIdle()
+  }
+
+  /** Takes an event from this node's writer or from the bus: in order or not, once or more often. */
+  offer (event: LoggedEvent): void {
+    if (event.epoch !== this.epoch) return this.#startAnew(event.epoch, event.offset - 1)
+    if (event.offset <= this.position) return
+    if (event.offset === this.position + 1) {
+      this.#route(event)
+      if (this.#held.size > 0) this.#routeHeld()
+      return
+    }
+    if (this.#held.size < heldMax) this.#held.set(event.offset, event)
+    this.reach(event.offset)
+  }
+
+  /** The log is known to have this head: fetches what is missing. */
+  reach (head: number, epoch = this.epoch): void {
+    if (epoch !== this.epoch) return this.#startAnew(epoch, head)
+    if (head > this.#target) this.#target = head
+    if (this.#target > this.position && !this.#isFilling) void this.#fill()
+  }
+
+  /** Recent events above an offset from memory; undefined when memory does not reach back so far. */
+  recent (after: number): LoggedEvent[] | undefined {
+    const first = this.#tail[0]
+    if (first === undefined || first.offset > after + 1) return undefined
+    return this.#tail.slice(after + 1 - first.offset)
+  }
+
+  close (): void {
+    this.#isClosed = true
+  }
+
+  #route (event: LoggedEvent): void {
+    const { metrics, onQueued } = this.#options
+    this.position = event.offset
+    this.#remember(event)
+    const matched = this.#matcher.match(event, subscription => {
+      if (event.offset <= subscription.position) return
+      subscription.position = event.offset
+      if (subscription.connection.queue(event, subscription)) onQueued(subscription.connection)
+    })
+    const filtered = this.#matcher.size - matched
+    if (filtered > 0) metrics.eventsFiltered.inc(filtered)
+  }
+
+  #routeHeld (): void {
+    for (let next = this.#held.get(this.position + 1); next !== undefined; next = this.#held.get(this.position + 1)) {
+      this.#held.delete(next.offset)
+      this.#route(next)
+    }
+    for (const offset of this.#held.keys()) if (offset <= this.position) this.#held.delete(offset)
+  }
+
+  #remember (event: LoggedEvent): void {
+    this.#tail.push(event)
+    this.#tailBytes += event.payload.length
+    if (this.#tail.length > tailEventsMax * 1.25 || this.#tailBytes > tailBytesMax * 1.25) this.#trimTail()
+  }
+
+  /** Trims with some slack, so that the copy is paid once in many events. */
+  #trimTail (): void {
+    let first = Math.max(0, this.#tail.length - tailEventsMax)
+    let bytes = 0
+    for (let i = this.#tail.length - 1; i >= first; i--) {
+      bytes += this.#tail[i]?.payload.length ?? 0
+      if (bytes > tailBytesMax && i < this.#tail.length - 1) first = i + 1
+    }
+    this.#tail = this.#tail.slice(first)
+    this.#tailBytes = this.#tail.reduce((sum, event) => sum + event.payload.length, 0)
+  }
+
+  async #fill (): Promise<void> {
+    const { log, metrics, scope, topic, onRouted } = this.#options
+    this.#isFilling = true
+    while (this.#target > this.position && !this.#isClosed) {
+      const page = await log.page(scope, topic, { after: this.position, limit: fillPage }).catch(() => undefined)
+      if (page === undefined) {
+        await new Promise(resolve => setTimeout(resolve, fillRetryMs).unref())
+        continue
+      }
+      if (page.length === 0) {
+        this.#skipTo(this.#target)
+        break
+      }
+      if ((page[0]?.offset ?? 0) > this.position + 1) this.#skipTo((page[0]?.offset ?? 0) - 1)
+      for (const event of page) {
+        if (event.offset !== this.position + 1) continue
+        metrics.gapsFilled.inc()
+        this.#route(event)
+      }
+      this.#routeHeld()
+      onRouted()
+    }
+    this.#isFilling = false
+  }
+
+  /** Retention has taken what was missing: nobody here can be continuous. */
+  #skipTo (offset: number): void {
+    if (offset <= this.position) return
+    this.position = offset
+    this.#tail = []
+    this.#tailBytes = 0
+    this.#resyncAll(retentionPassed)
+    this.#routeHeld()
+  }
+
+  #startAnew (epoch: string, position: number): void {
+    this.epoch = epoch
+    this.position = position
+    this.#target = position
+    this.#tail = []
+    this.#tailBytes = 0
+    this.#held.clear()
+    this.#resyncAll(epochChanged)
+  }
+
+  #resyncAll (reason: ResyncReason): void {
+    for (const subscription of [...this.#matcher.all()]) subscription.connection.resync(subscription, reason)
+  }
+
+  #endIfIdle (): void {
+    if (this.#guests === 0 && this.#matcher.size === 0) this.#options.onIdle(this)
+  }
+}

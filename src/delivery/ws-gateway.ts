@@ -1,0 +1,122 @@
+import type { IncomingMessage } from 'node:http'
+import type { RawData, WebSocket } from 'ws'
+import { RateLimitError, toPublicError, UnauthorizedError, ValidationError } from '../errors.ts'
+import { isPlainObject, parseJson } from '../json.ts'
+import { closeCodes } from './close-codes.ts'
+import type { Connection } from './connection.ts'
+import type { Greeting, Handshake } from './handshake.ts'
+import type { Protocol } from './protocol.ts'
+import { WsTransport } from './ws-transport.ts'
+
+/** Frames that may wait while the credential is checked. */
+const waitingFramesMax = 100
+
+/** The `type` of the frame that answers a request. */
+const answers: Record<string, string> = { subscribe: 'subscribed', unsubscribe: 'unsubscribed', auth: 'authenticated' }
+
+export interface WsGatewayOptions { handshake: Handshake, protocol: Protocol, authTimeoutMs: number }
+
+interface Frame { type: string, id: unknown, fields: Record<string, unknown> }
+
+/**
+ * The edge for plain WebSocket clients: one JSON object a text frame. A frame that is broken is answered with an `error`
+ * frame and the connection lives; one without a credential after `authTimeoutMs` is closed.
+ */
+export function acceptWebSocket (webSocket: WebSocket, request: IncomingMessage, options: WsGatewayOptions): void {
+  new WsClient(webSocket, request, options).start()
+}
+
+class WsClient {
+  readonly #webSocket: WebSocket
+  readonly #request: IncomingMessage
+  readonly #transport: WsTransport
+  readonly #options: WsGatewayOptions
+  #connection: Connection | undefined
+  /** Set while a credential is being checked: frames wait for it. */
+  #opening: Promise<void> | undefined
+  #waitingFrames = 0
+  #authTimer: NodeJS.Timeout | undefined
+
+  constructor (webSocket: WebSocket, request: IncomingMessage, options: WsGatewayOptions) {
+    this.#webSocket = webSocket
+    this.#request = request
+    this.#transport = new WsTransport(webSocket, request.socket)
+    this.#options = options
+  }
+
+  start (): void {
+    this.#webSocket.on('message', (data, isBinary) => { void this.#receive(data, isBinary) })
+    this.#webSocket.on('close', () => {
+      clearTimeout(this.#authTimer)
+      this.#connection?.closed()
+    })
+    this.#authTimer = setTimeout(() => {
+      this.#refuse(new UnauthorizedError('AUTH_TIMEOUT', `No credential within ${this.#options.authTimeoutMs} ms`))
+      this.#transport.close(closeCodes.UNAUTHENTICATED)
+    }, this.#options.authTimeoutMs).unref()
+    const query = new URL(this.#request.url ?? '/', 'ws://localhost').searchParams
+    const token = query.get('token') ?? undefined
+    if (token === undefined && !this.#options.handshake.hasCredential(this.#request.headers)) return
+    this.#opening = this.#open({ token, applicationId: query.get('applicationId'), environment: query.get('environment') }, undefined)
+  }
+
+  async #receive (data: RawData, isBinary: boolean): Promise<void> {
+    let id: unknown
+    try {
+      const frame = toFrame(data, isBinary)
+      id = frame.id
+      if (frame.type === 'ping') return this.#send('pong', {}, id)
+      if (this.#opening !== undefined) await this.#wait(this.#opening)
+      if (this.#connection !== undefined) return await this.#handle(this.#connection, frame)
+      if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
+      if (frame.type !== 'auth') throw new UnauthorizedError('CREDENTIAL_MISSING', 'The first frame must be auth')
+      this.#opening = this.#open(frame.fields as Greeting, id)
+    } catch (error) {
+      this.#refuse(error, id)
+    }
+  }
+
+  async #wait (opening: Promise<void>): Promise<void> {
+    if (this.#waitingFrames >= waitingFramesMax) throw new RateLimitError('RATE_LIMITED', 'Too many frames before the credential is checked')
+    this.#waitingFrames++
+    await opening
+    this.#waitingFrames--
+  }
+
+  async #handle (connection: Connection, { type, id, fields }: Frame): Promise<void> {
+    await this.#options.protocol.handle(connection, type, fields, answer => this.#send(answers[type] ?? type, answer, id))
+  }
+
+  /** Checks the credential; a bad one closes the socket. Never rejects. */
+  async #open (greeting: Greeting, id: unknown): Promise<void> {
+    try {
+      const identity = await this.#options.handshake.identify(greeting, this.#request.headers)
+      clearTimeout(this.#authTimer)
+      if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
+      this.#connection = this.#options.handshake.open(this.#transport, identity)
+      this.#send('authenticated', { ...identity.scope, expiresAt: identity.principal.expiresAt }, id)
+    } catch (error) {
+      this.#refuse(error, id)
+      this.#transport.close(closeCodes.UNAUTHENTICATED)
+    }
+    this.#opening = undefined
+  }
+
+  #send (type: string, body: object, id: unknown): void {
+    this.#transport.send({ type, ...body, ...(id !== undefined && { id }) })
+  }
+
+  #refuse (error: unknown, id?: unknown): void {
+    this.#send('error', toPublicError(error).toBody(), id)
+  }
+}
+
+/** Throws ValidationError `INVALID_UTF8`, `INVALID_JSON` or `FRAME_INVALID`. */
+function toFrame (data: RawData, isBinary: boolean): Frame {
+  if (isBinary) throw new ValidationError('FRAME_INVALID', 'Binary frames have no meaning here: send JSON as text')
+  const frame = parseJson(data as Buffer)
+  if (!isPlainObject(frame)) throw new ValidationError('FRAME_INVALID', 'A frame is a JSON object')
+  const { type, id, ...fields } = frame
+  if (typeof type !== 'string') throw new ValidationError('FRAME_INVALID', 'A frame has a type, which is a string')
+  return { type, id: typeof id === 'string' || typeof id === 'number' ? id : undefined, fields }
+}

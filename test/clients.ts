@@ -1,0 +1,156 @@
+import { once } from 'node:events'
+import { io, type Socket } from 'socket.io-client'
+import { WebSocket } from 'ws'
+import type { RealtimeEvent } from '../schemas/events.ts'
+
+/*
+ * Real clients with one face, so that a promise about sockets is tested over both transports by the same lines.
+ */
+
+export type Received = RealtimeEvent & { subscriptionIds: string[] }
+export interface Answer { ok: boolean, subscriptionId: string, offset: number, epoch: string, recovered: boolean, error?: string, code?: string, message?: string }
+
+export interface Client {
+  readonly kind: 'socket.io' | 'ws'
+  readonly events: Received[]
+  readonly messages: { name: string, body: Record<string, unknown> }[]
+  /** Sends a request; `onAnswer` runs in the very turn in which the answer arrives. */
+  request (name: string, fields: object, onAnswer?: (answer: Answer) => void): Promise<Answer>
+  /** Resolves when that many events have arrived. */
+  received (count: number, timeoutMs?: number): Promise<Received[]>
+  /** Resolves with the first message of that name. */
+  message (name: string, timeoutMs?: number): Promise<Record<string, unknown>>
+  /** Resolves when the server, or `cut`, has ended it. */
+  readonly closed: Promise<{ code: number, reason: string }>
+  /** Cuts the TCP connection without a goodbye. */
+  cut (): void
+  close (): void
+  /** Stops reading from the TCP socket. */
+  pause (): void
+  resume (): void
+}
+
+export interface ConnectOptions { token?: string, applicationId?: string, environment?: string, transports?: ('websocket' | 'polling')[] }
+
+class Inbox {
+  readonly events: Received[] = []
+  readonly messages: { name: string, body: Record<string, unknown> }[] = []
+  #waiting: { isDone: () => boolean, resolve: () => void }[] = []
+
+  changed () {
+    for (const waiter of this.#waiting.filter(waiter => waiter.isDone())) waiter.resolve()
+    this.#waiting = this.#waiting.filter(waiter => !waiter.isDone())
+  }
+
+  async until (isDone: () => boolean, timeoutMs: number, what: () => string): Promise<void> {
+    if (isDone()) return
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`timed out waiting for ${what()}`)), timeoutMs)
+      this.#waiting.push({ isDone, resolve: () => { clearTimeout(timer); resolve() } })
+    })
+  }
+
+  async received (count: number, timeoutMs = 10_000) {
+    await this.until(() => this.events.length >= count, timeoutMs, () => `${count} events; ${this.events.length} came`)
+    return this.events
+  }
+
+  async message (name: string, timeoutMs = 10_000) {
+    const find = () => this.messages.find(message => message.name === name)
+    await this.until(() => find() !== undefined, timeoutMs, () => `a ${name} message`)
+    return find()?.body as Record<string, unknown>
+  }
+}
+
+/** Rejects with the refusal when the handshake fails. */
+export async function connectSocketIo (url: string, options: ConnectOptions = {}): Promise<Client & { socket: Socket }> {
+  const { transports = ['websocket'], ...auth } = options
+  const socket = io(url, { auth, transports, forceNew: true, reconnection: false })
+  const inbox = new Inbox()
+  socket.on('event', (event: Received) => { inbox.events.push(event); inbox.changed() })
+  socket.onAny((name: string, body: Record<string, unknown>) => {
+    if (name !== 'event') { inbox.messages.push({ name, body }); inbox.changed() }
+  })
+  const closed = new Promise<{ code: number, reason: string }>(resolve => socket.on('disconnect', reason => {
+    const closing = inbox.messages.find(message => message.name === 'closing')?.body as { code: number, reason: string } | undefined
+    resolve(closing ?? { code: 0, reason })
+  }))
+  await new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve)
+    socket.once('connect_error', reject)
+  })
+  // The TCP socket under ws under Engine.IO.
+  const tcp = () => (socket.io.engine.transport as unknown as { ws: { _socket: import('node:net').Socket } }).ws._socket
+  return {
+    kind: 'socket.io',
+    socket,
+    events: inbox.events,
+    messages: inbox.messages,
+    closed,
+    request: (name, fields, onAnswer) => new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`no answer to ${name}`)), 15_000)
+      socket.emit(name, fields, (answer: Answer) => {
+        clearTimeout(timer)
+        onAnswer?.(answer)
+        resolve(answer)
+      })
+    }),
+    received: (count, timeoutMs) => inbox.received(count, timeoutMs),
+    message: (name, timeoutMs) => inbox.message(name, timeoutMs),
+    cut: () => { tcp().destroy() },
+    close: () => { socket.disconnect() },
+    pause: () => { tcp().pause() },
+    resume: () => { tcp().resume() }
+  }
+}
+
+export async function connectWs (url: string, options: ConnectOptions = {}): Promise<Client & { socket: WebSocket }> {
+  const headers: Record<string, string> = {}
+  if (options.token !== undefined) headers['authorization'] = options.token.startsWith('sess_') ? options.token : `Bearer ${options.token}`
+  if (options.applicationId !== undefined) headers['x-application-id'] = options.applicationId
+  if (options.environment !== undefined) headers['x-environment'] = options.environment
+  const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/ws`, { headers })
+  const inbox = new Inbox()
+  const waiting = new Map<number, (answer: Answer) => void>()
+  let lastId = 0
+  socket.on('message', (data: Buffer) => {
+    const { type, ...body } = JSON.parse(data.toString()) as { type: string, id?: number, data?: Received }
+    const answered = body.id === undefined ? undefined : waiting.get(body.id)
+    if (type === 'event') inbox.events.push(body.data as Received)
+    else if (answered !== undefined) answered({ ok: type !== 'error', ...body } as unknown as Answer)
+    else inbox.messages.push({ name: type, body })
+    inbox.changed()
+  })
+  const closed = new Promise<{ code: number, reason: string }>(resolve => socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() })))
+  await once(socket, 'open')
+  const tcp = () => (socket as unknown as { _socket: import('node:net').Socket })._socket
+  return {
+    kind: 'ws',
+    socket,
+    events: inbox.events,
+    messages: inbox.messages,
+    closed,
+    request: (name, fields, onAnswer) => new Promise((resolve, reject) => {
+      const id = ++lastId
+      const timer = setTimeout(() => reject(new Error(`no answer to ${name}`)), 15_000)
+      waiting.set(id, answer => {
+        clearTimeout(timer)
+        waiting.delete(id)
+        onAnswer?.(answer)
+        resolve(answer)
+      })
+      socket.send(JSON.stringify({ type: name, id, ...fields }))
+    }),
+    received: (count, timeoutMs) => inbox.received(count, timeoutMs),
+    message: (name, timeoutMs) => inbox.message(name, timeoutMs),
+    cut: () => { tcp().destroy() },
+    close: () => { socket.close() },
+    pause: () => { tcp().pause() },
+    resume: () => { tcp().resume() }
+  }
+}
+
+export const transports = [
+  { name: 'Socket.IO', connect: connectSocketIo },
+  { name: '/ws', connect: connectWs }
+] as { name: string, connect: (url: string, options?: ConnectOptions) => Promise<Client> }[]

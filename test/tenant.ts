@@ -1,0 +1,54 @@
+import type { FastifyInstance, InjectOptions } from 'fastify'
+import { randomId } from '../src/ids.ts'
+import type { Environment } from '../schemas/scope.ts'
+
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+/** An application of its own, with tokens for it, and requests made with one of them. */
+export async function tenant (app: FastifyInstance, { permissions = ['admin'], environment }: { permissions?: string[], environment?: Environment } = {}) {
+  const applicationId = randomId('app')
+  await app.db.insertInto('applications')
+    .values({ id: applicationId, name: 'Test', description: '', created_at: Date.now(), updated_at: Date.now() }).execute()
+
+  function token (granted = permissions, options: { subject?: string, expiresInS?: number } = {}): string {
+    return app.auth.tokens.mint({
+      subject: options.subject ?? 'tester', applicationId, permissions: granted, environment, expiresInS: options.expiresInS
+    }).token
+  }
+  const ownToken = token()
+
+  async function request (method: Method, url: string, body?: unknown, headers: Record<string, string> = {}) {
+    const options: InjectOptions = { method, url, headers: { authorization: `Bearer ${ownToken}`, ...headers } }
+    if (body !== undefined) {
+      options.payload = typeof body === 'string' ? body : JSON.stringify(body)
+      options.headers = { 'content-type': 'application/json', ...options.headers }
+    }
+    const response = await app.inject(options)
+    const text = response.body
+    return { status: response.statusCode, headers: response.headers, text, body: text === '' || !String(response.headers['content-type']).includes('json') ? undefined : JSON.parse(text) }
+  }
+
+  return {
+    applicationId,
+    scope: { applicationId, environment: environment ?? 'development' as const },
+    token,
+    request,
+    async topic (name: string): Promise<string> {
+      const { status, text } = await request('POST', '/api/topics', { name, description: 'A test', owner: 'tests' })
+      if (status !== 201) throw new Error(text)
+      return name
+    },
+    /** In batches of as many as one request takes. */
+    async publish (topic: string, ...payloads: unknown[]) {
+      const published: { id: string, offset: number, epoch: string }[] = []
+      for (let i = 0; i < payloads.length; i += 1000) {
+        const events = payloads.slice(i, i + 1000).map(payload => ({ payload }))
+        const { status, body, text } = await request('POST', `/api/topics/${topic}/events`, { events })
+        if (status !== 201) throw new Error(text)
+        published.push(...body as typeof published)
+      }
+      return published
+    }
+  }
+}
+export type Tenant = Awaited<ReturnType<typeof tenant>>
