@@ -1,0 +1,132 @@
+import { randomBytes } from 'node:crypto'
+import jwt from '@fastify/jwt'
+import type { onRequestHookHandler, RouteOptions } from 'fastify'
+import fp from 'fastify-plugin'
+import { createAdmission, type Admission, type Admit, type Admittance } from '../src/auth/admission.ts'
+import { createAuthenticator, type Authenticator } from '../src/auth/authenticate.ts'
+import { createTokenIssuer, type IssueToken } from '../src/auth/issue-token.ts'
+import { createLogin, createLogout, type Login, type Logout } from '../src/auth/login.ts'
+import { toMe } from '../src/auth/me.ts'
+import { authorizeTopic, isPermissionName } from '../src/auth/permissions.ts'
+import type { Principal } from '../src/auth/principal.ts'
+import { createScopeResolver, type ScopeResolver } from '../src/auth/scope.ts'
+import { createSessions, type Sessions } from '../src/auth/sessions.ts'
+import { Setup } from '../src/auth/setup.ts'
+import { SigningKeys } from '../src/auth/signing-keys.ts'
+import { createTokens, type Jwt, type Tokens } from '../src/auth/tokens.ts'
+import { createUsers, type Users } from '../src/auth/users.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    auth: {
+      authenticator: Authenticator
+      resolveScope: ScopeResolver
+      authorizeTopic: typeof authorizeTopic
+      tokens: Tokens
+      issueToken: IssueToken
+      sessions: Sessions
+      users: Users
+      login: Login
+      logout: Logout
+      setup: Setup
+      keys: SigningKeys
+      toMe: typeof toMe
+      /** For routes that other people's plugins make below a path, and that cannot say it themselves. */
+      openUnder (prefix: string): void
+    }
+  }
+  interface FastifyRequest {
+    /** Set before the handler; on public routes it is undefined. */
+    principal: Principal
+  }
+  interface FastifyContextConfig {
+    /** `authenticated`: any principal; `public`: anybody. The boot fails without one. */
+    permission?: Admittance
+  }
+}
+
+/**
+ * Who asks, and whether they may: on each route, before anything else is read, by the permission that the route declares.
+ * A route handler finds `request.principal` and, when its resource belongs to an application, `request.scope`.
+ */
+export default fp(async (app) => {
+  const { db, encryption, config: { auth } } = app
+  // Every call brings the key that its token names; this one signs and verifies nothing.
+  await app.register(jwt, { secret: randomBytes(32) })
+  const presence = app.applicationPresence
+  const keys = new SigningKeys({ db, encryption, log: app.log })
+  const sessions = createSessions({ db, ttlMs: auth.sessionTtlMs })
+  const users = createUsers({ db })
+  const tokens = createTokens({ jwt: app.jwt as Jwt, keys, presence, issuer: auth.issuer, defaultTtlS: auth.tokenTtlS })
+  const authenticator = createAuthenticator({ tokens, sessions })
+  const resolveScope = createScopeResolver({ presence })
+  const setup = new Setup({ db })
+  const openPrefixes: string[] = []
+  app.decorate('auth', {
+    authenticator,
+    resolveScope,
+    authorizeTopic,
+    tokens,
+    issueToken: createTokenIssuer({ tokens, resolveScope }),
+    sessions,
+    users,
+    login: createLogin({ users, sessions }),
+    logout: createLogout({ sessions }),
+    setup,
+    keys,
+    toMe,
+    openUnder: prefix => { openPrefixes.push(prefix) }
+  })
+  app.decorateRequest<Principal>('principal', undefined as never)
+
+  const admissionTo = createAdmission({ authenticator, resolveScope })
+  app.addHook('onRoute', route => {
+    const admittance = declaredAdmittance(route, openPrefixes)
+    if (admittance === 'public') return
+    const hooks = [route.onRequest ?? []].flat()
+    // Fastify makes a HEAD route of a GET route's options, hooks and all.
+    route.onRequest = hooks.some(hook => guards.has(hook)) ? hooks : [guard(admissionTo(admittance)), ...hooks]
+  })
+
+  await keys.ensure()
+  await setup.start()
+  app.addHook('onReady', async () => keys.start())
+  app.addHook('onClose', async () => keys.close())
+}, { name: 'auth', dependencies: ['config', 'database', 'encryption', 'tenancy'] })
+
+const guards = new WeakSet<onRequestHookHandler>()
+
+/** With callbacks, because nothing is awaited for a token that was seen before: the hot path of every request. */
+function guard (admit: Admit): onRequestHookHandler {
+  const hook: onRequestHookHandler = (request, _reply, done) => {
+    const enter = ({ principal, scope }: Admission) => {
+      request.principal = principal
+      if (scope !== undefined) request.scope = scope
+      done()
+    }
+    let admission
+    try {
+      admission = admit(request.headers)
+    } catch (error) {
+      return done(error as Error)
+    }
+    if (admission instanceof Promise) admission.then(enter, done)
+    else enter(admission)
+  }
+  guards.add(hook)
+  return hook
+}
+
+/** Throws, and so stops the boot, when a route does not say who may call it. */
+function declaredAdmittance (route: RouteOptions, openPrefixes: string[]): Admittance {
+  const { url, method, config } = route
+  const declared: string | undefined = config?.permission
+  if (declared === 'public' || declared === 'authenticated') return declared
+  if (declared !== undefined && isPermissionName(declared)) return declared
+  if (declared === undefined) {
+    // A preflight carries no credential (https://fetch.spec.whatwg.org/#cors-protocol-and-credentials).
+    if (method === 'OPTIONS') return 'public'
+    if (openPrefixes.some(prefix => url === prefix || url.startsWith(`${prefix}/`))) return 'public'
+  }
+  throw new Error(`Route ${String(method)} ${url} declares ${declared === undefined ? 'no permission' : `an unknown permission: ${declared}`}`)
+}

@@ -1,0 +1,24 @@
+import fp from 'fastify-plugin'
+import { createApplications, type Applications } from '../src/applications/applications.ts'
+import { ApplicationPresence } from '../src/applications/presence.ts'
+import type { Scope } from '../schemas/scope.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    applications: Applications
+    /** Which applications exist, for the hot path. */
+    applicationPresence: ApplicationPresence
+  }
+  interface FastifyRequest {
+    /** Set before the handler on routes whose permission is of an entity-owning resource; on others it is undefined. */
+    scope: Scope
+  }
+}
+
+/** The tenants, and the place on a request where its scope stands. Who may enter which scope is the business of `auth`. */
+export default fp(async (app) => {
+  const presence = new ApplicationPresence({ db: app.db })
+  app.decorate('applicationPresence', presence)
+  app.decorate('applications', createApplications({ db: app.db, presence, log: app.log }))
+  app.decorateRequest('scope', undefined as unknown as Scope)
+}, { name: 'tenancy', dependencies: ['database'] })

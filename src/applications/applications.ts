@@ -1,0 +1,100 @@
+import { sql, type Kysely, type Selectable } from 'kysely'
+import type { ApplicationsTable, Database } from '../../db/tables.ts'
+import type { Application, ApplicationCreate, ApplicationUpdate } from '../../schemas/applications.ts'
+import type { PageQuery } from '../../schemas/common.ts'
+import { authorize, isAllowed, reachesApplication } from '../auth/permissions.ts'
+import type { Principal } from '../auth/principal.ts'
+import { ConflictError, NotFoundError } from '../errors.ts'
+import { randomId } from '../ids.ts'
+import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import type { ApplicationPresence } from './presence.ts'
+import { removeApplication } from './removal.ts'
+
+export interface ApplicationsOptions {
+  db: Kysely<Database>
+  presence: ApplicationPresence
+  log: { warn (fields: object, message: string): void }
+}
+
+export type Applications = ReturnType<typeof createApplications>
+
+/**
+ * The tenants. Everybody sees those that they reach: a token its own, a session those of its roles. One that is not
+ * reached is `APPLICATION_NOT_FOUND`, as one that does not exist.
+ */
+export function createApplications ({ db, presence, log }: ApplicationsOptions) {
+  const deletedListeners: ((id: string) => void)[] = []
+
+  return {
+    /** Oldest first. */
+    async list (principal: Principal, { limit = 100, cursor }: PageQuery): Promise<PageOf<Application>> {
+      let query = db.selectFrom('applications').selectAll().orderBy('created_at').orderBy('id').limit(limit + 1)
+      const visible = visibleTo(principal)
+      if (visible !== 'all') query = query.where(sql<boolean>`id = any(${visible})`)
+      if (cursor !== undefined) {
+        const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
+        query = query.where(sql<boolean>`(created_at, id) > (${createdAt}, ${id})`)
+      }
+      return toPage(await query.execute(), limit, toApplication, row => [row.created_at, row.id])
+    },
+
+    async get (principal: Principal, id: string): Promise<Application> {
+      requireReach(principal, id)
+      authorize(principal, { applicationId: id }, 'applications:read')
+      const row = await db.selectFrom('applications').selectAll().where('id', '=', id).executeTakeFirst()
+      if (row === undefined) throw notFound(id)
+      return toApplication(row)
+    },
+
+    async create (principal: Principal, { name, description = '' }: ApplicationCreate): Promise<Application> {
+      authorize(principal, null, 'applications:create')
+      const now = Date.now()
+      const row = await db.insertInto('applications')
+        .values({ id: randomId('app'), name, description, created_at: now, updated_at: now }).returningAll().executeTakeFirstOrThrow()
+      presence.set(row.id, true)
+      return toApplication(row)
+    },
+
+    async update (principal: Principal, id: string, { name, description }: ApplicationUpdate): Promise<Application> {
+      requireReach(principal, id)
+      authorize(principal, { applicationId: id }, 'applications:update')
+      const row = await db.updateTable('applications')
+        .set({ ...(name !== undefined && { name }), ...(description !== undefined && { description }), updated_at: Date.now() })
+        .where('id', '=', id).returningAll().executeTakeFirst()
+      if (row === undefined) throw notFound(id)
+      return toApplication(row)
+    },
+
+    /** Throws ConflictError `APPLICATION_NOT_EMPTY` while it owns topics, services or events, unless forced. */
+    async remove (principal: Principal, id: string, { force = false }: { force?: boolean | undefined }): Promise<void> {
+      requireReach(principal, id)
+      authorize(principal, { applicationId: id }, 'applications:delete')
+      const outcome = await removeApplication(db, id, { force, log })
+      if (outcome === 'missing') throw notFound(id)
+      if (outcome === 'not_empty') throw new ConflictError('APPLICATION_NOT_EMPTY', `The application ${id} still owns data; delete with ?force=true to lose it`)
+      presence.set(id, false)
+      for (const listener of deletedListeners) listener(id)
+    },
+
+    /** Calls back after a delete on this node, so that sockets are closed and caches dropped. */
+    onDeleted (listener: (id: string) => void): void {
+      deletedListeners.push(listener)
+    }
+  }
+}
+
+function visibleTo (principal: Principal): string[] | 'all' {
+  if (principal.kind === 'token') return [principal.applicationId]
+  const { everywhere, byApplication } = principal.grants
+  if (everywhere.allows('applications:read')) return 'all'
+  return [...byApplication.keys()].filter(applicationId => isAllowed(principal, { applicationId }, 'applications:read'))
+}
+
+function requireReach (principal: Principal, id: string): void {
+  if (!reachesApplication(principal, id)) throw notFound(id)
+}
+
+const notFound = (id: string) => new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${id}`)
+
+const toApplication = (row: Selectable<ApplicationsTable>): Application =>
+  ({ id: row.id, name: row.name, description: row.description, createdAt: row.created_at, updatedAt: row.updated_at })

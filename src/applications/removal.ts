@@ -1,0 +1,75 @@
+import { sql, type Kysely, type Transaction } from 'kysely'
+import type { Database } from '../../db/tables.ts'
+
+/** Rows that one statement deletes, so that each stays far below the statement timeout. */
+const rowsAtOnce = 20_000
+const attemptsMax = 5
+
+export interface RemovalOptions {
+  force: boolean
+  log: { warn (fields: object, message: string): void }
+}
+
+/**
+ * Deletes an application with all that it owns. What can be reached goes in one transaction; its events, which nothing
+ * can reach without their logs, follow in pieces, because the transaction would hold up the writer for as long as they
+ * take. Events left behind by a crash in between go with their partition.
+ */
+export async function removeApplication (db: Kysely<Database>, id: string, { force, log }: RemovalOptions): Promise<'removed' | 'missing' | 'not_empty'> {
+  const outcome = await inTransaction(db, async trx => {
+    // Against this lock nobody starts a topic, a service or a log for it.
+    const found = await trx.selectFrom('applications').select('id').where('id', '=', id).forUpdate().executeTakeFirst()
+    if (found === undefined) return 'missing'
+    if (force) await deleteDocuments(trx, id)
+    const logs = await trx.selectFrom('topic_logs').select('id').where('application_id', '=', id).forUpdate().execute()
+    const logIds = logs.map(row => row.id)
+    if (!force && await ownsData(trx, id, logIds)) return 'not_empty'
+    await trx.deleteFrom('idempotency_keys').where('application_id', '=', id).execute()
+    // The rest refers to it: topics, logs, services, role assignments.
+    await trx.deleteFrom('applications').where('id', '=', id).execute()
+    return logIds
+  })
+  if (typeof outcome === 'string') return outcome
+  try {
+    for (const logId of outcome) await deleteEvents(db, logId)
+  } catch (err) {
+    log.warn({ err, applicationId: id }, 'application.events_left_behind')
+  }
+  return 'removed'
+}
+
+/** The writer locks documents before logs and knows nothing of this: when the two meet, PostgreSQL ends one of them. */
+async function inTransaction<T> (db: Kysely<Database>, work: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await db.transaction().execute(work)
+    } catch (error) {
+      if ((error as { code?: string }).code !== '40P01' || attempt === attemptsMax) throw error
+    }
+  }
+}
+
+async function ownsData (trx: Transaction<Database>, id: string, logIds: number[]): Promise<boolean> {
+  const { rows: [found] } = await sql<{ owns: boolean }>`select
+    exists (select from topics where application_id = ${id}) or
+    exists (select from services where application_id = ${id}) or
+    exists (select from events where log_id = any(${logIds}::bigint[])) as owns`.execute(trx)
+  return found?.owns === true
+}
+
+async function deleteDocuments (trx: Transaction<Database>, id: string): Promise<void> {
+  for (let isMore = true; isMore;) {
+    const { numAffectedRows } = await sql`delete from documents where ctid = any(array(
+      select ctid from documents where application_id = ${id} limit ${rowsAtOnce}))`.execute(trx)
+    isMore = numAffectedRows !== undefined && numAffectedRows >= BigInt(rowsAtOnce)
+  }
+}
+
+async function deleteEvents (db: Kysely<Database>, logId: number): Promise<void> {
+  const { rows: [span] } = await sql<{ first: number | null, last: number | null }>`
+    select min("offset") as first, max("offset") as last from events where log_id = ${logId}`.execute(db)
+  if (span === undefined || span.first === null || span.last === null) return
+  for (let from = span.first; from <= span.last; from += rowsAtOnce) {
+    await db.deleteFrom('events').where('log_id', '=', logId).where('offset', '>=', from).where('offset', '<', from + rowsAtOnce).execute()
+  }
+}

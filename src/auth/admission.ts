@@ -1,0 +1,51 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Scope } from '../../schemas/scope.ts'
+import { credentialFromHeaders, type Authenticator } from './authenticate.ts'
+import { authorize, isEntityOwning, type PermissionName } from './permissions.ts'
+import type { Principal } from './principal.ts'
+import type { ScopeResolver } from './scope.ts'
+
+/** What a route may ask for: a permission, any principal, or nothing. */
+export type Admittance = PermissionName | 'authenticated' | 'public'
+
+export interface Admission {
+  readonly principal: Principal
+  /** Of routes whose permission is of an entity-owning resource. */
+  readonly scope: Scope | undefined
+}
+
+export type Admit = (headers: IncomingHttpHeaders) => Admission | Promise<Admission>
+
+/**
+ * Decides once a route what each of its requests must pass. What it answers throws, or rejects with, what
+ * `authenticate`, `resolveScope` and `authorize` do, in this order; it answers at once for a token that was seen before.
+ */
+export function createAdmission ({ authenticator, resolveScope }: { authenticator: Authenticator, resolveScope: ScopeResolver }) {
+  return function admissionTo (admittance: Exclude<Admittance, 'public'>): Admit {
+    const pass = admittance === 'authenticated' ? unchecked : isEntityOwning(admittance) ? scoped(admittance) : unscoped(admittance)
+    return headers => {
+      const principal = authenticator.authenticate(credentialFromHeaders(headers))
+      return principal instanceof Promise ? principal.then(found => pass(found, headers)) : pass(principal, headers)
+    }
+  }
+
+  function scoped (permission: PermissionName) {
+    const enter = (principal: Principal, scope: Scope): Admission => {
+      authorize(principal, scope, permission)
+      return { principal, scope }
+    }
+    return (principal: Principal, headers: IncomingHttpHeaders): Admission | Promise<Admission> => {
+      const scope = resolveScope(principal, { applicationId: headers['x-application-id'], environment: headers['x-environment'] })
+      return scope instanceof Promise ? scope.then(found => enter(principal, found)) : enter(principal, scope)
+    }
+  }
+}
+
+const unchecked = (principal: Principal): Admission => ({ principal, scope: undefined })
+
+function unscoped (permission: PermissionName) {
+  return (principal: Principal): Admission => {
+    authorize(principal, null, permission)
+    return { principal, scope: undefined }
+  }
+}

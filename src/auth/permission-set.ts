@@ -1,0 +1,153 @@
+import { LRUCache } from 'lru-cache'
+import { isTopicPattern, TopicPatterns } from './topic-patterns.ts'
+
+/** What belongs to one application; see the scope rules of docs/PROTOCOL.md. */
+const entityResources = ['topics', 'schemas', 'database', 'sync', 'services', 'socket', 'webhooks', 'debugger', 'events'] as const
+const globalResources = ['applications', 'users', 'roles', 'keys', 'tokens', 'audit'] as const
+export const resources = [...entityResources, ...globalResources] as const
+export const actions = ['create', 'read', 'update', 'delete'] as const
+
+export type Resource = typeof resources[number]
+export type Action = typeof actions[number]
+export type PermissionName = `${Resource}:${Action}`
+
+export const permissionNames: readonly PermissionName[] = resources.flatMap(resource => actions.map(action => `${resource}:${action}` as const))
+const knownNames: ReadonlySet<string> = new Set(permissionNames)
+
+export const isPermissionName = (text: string): text is PermissionName => knownNames.has(text)
+
+const all = (...of: Resource[]): PermissionName[] => of.flatMap(resource => actions.map(action => `${resource}:${action}` as const))
+const entityNames: ReadonlySet<PermissionName> = new Set(all(...entityResources))
+
+/** Whether an endpoint with this permission belongs to an application and an environment. */
+export const isEntityOwning = (permission: PermissionName): boolean => entityNames.has(permission)
+
+/** What reaches beyond any one application: a role assigned for one application does not give it. */
+const beyondApplications: ReadonlySet<PermissionName> = new Set([...all('users', 'roles', 'keys', 'audit'), 'applications:create'])
+/** What a token that is pinned to one environment still has outside of the entities. */
+const withinEnvironment: ReadonlySet<PermissionName> = new Set([...entityNames, 'applications:read', 'tokens:create'])
+
+/** The levels that a token may have. */
+const levels: Readonly<Record<string, readonly PermissionName[]>> = {
+  admin: permissionNames,
+  service: ['topics:read', 'schemas:read', 'services:read', 'events:read', 'events:create', ...all('sync'), 'socket:read', 'socket:create', 'tokens:create'],
+  client: ['events:read', 'sync:read']
+}
+
+const viewer: readonly PermissionName[] = [...entityResources.map(resource => `${resource}:read` as const), 'applications:read']
+
+/** The built-in roles; their rows in the database carry only the names. */
+const builtInRoles: Readonly<Record<string, readonly PermissionName[]>> = {
+  super_admin: permissionNames,
+  admin: [...entityNames, ...all('users', 'tokens'), 'applications:create', 'applications:read', 'applications:update', 'roles:read'],
+  editor: [...viewer, 'topics:create', 'topics:update', 'schemas:create', 'schemas:update', 'database:create', 'database:update'],
+  viewer
+}
+
+/**
+ * What somebody may do, parsed once. `events:read` and `events:create` are held for topics: for all of them (`events:read`),
+ * or for those of the verbs' patterns (`subscribe:order.*`).
+ */
+export class PermissionSet {
+  static readonly none = new PermissionSet(new Set(), TopicPatterns.none, TopicPatterns.none)
+
+  readonly #names: ReadonlySet<PermissionName>
+  readonly subscribe: TopicPatterns
+  readonly publish: TopicPatterns
+
+  constructor (names: ReadonlySet<PermissionName>, subscribe: TopicPatterns, publish: TopicPatterns) {
+    this.#names = names
+    this.subscribe = names.has('events:read') ? TopicPatterns.all : subscribe
+    this.publish = names.has('events:create') ? TopicPatterns.all : publish
+  }
+
+  static of (names: Iterable<PermissionName>): PermissionSet {
+    return new PermissionSet(new Set(names), TopicPatterns.none, TopicPatterns.none)
+  }
+
+  /** Whether the permission is held; of `events:read` and `events:create`, whether for at least some topic. */
+  allows (permission: PermissionName): boolean {
+    return this.#names.has(permission) ||
+      (permission === 'events:read' && !this.subscribe.isEmpty) ||
+      (permission === 'events:create' && !this.publish.isEmpty)
+  }
+
+  /** Whether everything in the other set is held here. A union of patterns that together cover another is not seen as covering it. */
+  covers (other: PermissionSet): boolean {
+    for (const name of other.#names) {
+      const isHeld = this.#names.has(name) || (name === 'events:read' && this.subscribe.isAll) || (name === 'events:create' && this.publish.isAll)
+      if (!isHeld) return false
+    }
+    return other.subscribe.patterns.every(pattern => this.subscribe.covers(pattern)) &&
+      other.publish.patterns.every(pattern => this.publish.covers(pattern))
+  }
+
+  union (other: PermissionSet): PermissionSet {
+    return new PermissionSet(new Set([...this.#names, ...other.#names]), this.subscribe.union(other.subscribe), this.publish.union(other.publish))
+  }
+
+  /** As strings, in the form in which a token carries them. */
+  toStrings (): string[] {
+    const verbs = (verb: string, name: PermissionName, topics: TopicPatterns) =>
+      this.#names.has(name) ? [] : topics.isAll ? [verb] : topics.patterns.map(pattern => `${verb}:${pattern}`)
+    return [
+      ...permissionNames.filter(name => this.#names.has(name)),
+      ...verbs('subscribe', 'events:read', this.subscribe),
+      ...verbs('publish', 'events:create', this.publish)
+    ]
+  }
+
+  /** What is left of it for somebody who has it for one application only. */
+  withinApplication (): PermissionSet {
+    return this.#without(name => beyondApplications.has(name))
+  }
+
+  /** What is left of it for a token that is pinned to one environment. */
+  withinEnvironment (): PermissionSet {
+    return this.#without(name => !withinEnvironment.has(name))
+  }
+
+  #without (isDropped: (name: PermissionName) => boolean): PermissionSet {
+    return new PermissionSet(new Set([...this.#names].filter(name => !isDropped(name))), this.subscribe, this.publish)
+  }
+}
+
+const none: ReadonlySet<PermissionName> = new Set()
+
+/** A level, a verb, a verb with a topic pattern, or `resource:action`; anything else is undefined. */
+export function parsePermission (text: string): PermissionSet | undefined {
+  if (isPermissionName(text)) return PermissionSet.of([text])
+  if (Object.hasOwn(levels, text)) return PermissionSet.of(levels[text] ?? [])
+  const colon = text.indexOf(':')
+  const verb = colon === -1 ? text : text.slice(0, colon)
+  const pattern = colon === -1 ? '**' : text.slice(colon + 1)
+  if (!isTopicPattern(pattern)) return undefined
+  if (verb === 'subscribe') return new PermissionSet(none, new TopicPatterns([pattern]), TopicPatterns.none)
+  if (verb === 'publish') return new PermissionSet(none, TopicPatterns.none, new TopicPatterns([pattern]))
+  return undefined
+}
+
+/** The tokens of one application mostly carry one of a few lists: their sets are shared. */
+const parsedLists = new LRUCache<string, PermissionSet>({ max: 1000 })
+
+/** The set that a token's list stands for. A string that this version does not know grants nothing. */
+export function parsePermissions (list: readonly string[]): PermissionSet {
+  const key = list.join('\n')
+  let set = parsedLists.get(key)
+  if (set === undefined) {
+    set = list.map(text => parsePermission(text) ?? PermissionSet.none).reduce((union, next) => union.union(next), PermissionSet.none)
+    parsedLists.set(key, set)
+  }
+  return set
+}
+
+const builtInSets = new Map(Object.entries(builtInRoles).map(([name, names]) => [name, PermissionSet.of(names)]))
+
+/** The set of a role: of a built-in one by its name, of any other by its pairs. */
+export function permissionsOfRole (role: { name: string, isBuiltIn: boolean, permissions: readonly { resource: string, action: string }[] }): PermissionSet {
+  if (role.isBuiltIn) return builtInSets.get(role.name) ?? PermissionSet.none
+  return PermissionSet.of(role.permissions.map(({ resource, action }) => `${resource}:${action}`).filter(isPermissionName))
+}
+
+/** What a `service` token may hand on. */
+export const clientPermissions = parsePermissions(['client'])

@@ -1,0 +1,98 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
+import { sql, type Kysely } from 'kysely'
+import type { Database } from '../../db/tables.ts'
+import type { Setup as SetupInput, User } from '../../schemas/auth.ts'
+import { ForbiddenError } from '../errors.ts'
+import { hashPassword } from './passwords.ts'
+import { insertUser } from './users.ts'
+
+/** Where a request really comes from: the socket's address, not what a header claims. */
+export interface SetupCaller {
+  socketAddress: string | undefined
+  headers: IncomingHttpHeaders
+}
+
+const superAdminRole = 'role_super_admin'
+
+/**
+ * The first super_admin, once. Whoever can reach this machine's loopback is taken for its owner; everybody else needs
+ * the token that is printed at start. It lives in memory only, and ends with the set-up.
+ */
+export class Setup {
+  readonly #db: Kysely<Database>
+  #isDone = false
+  #token: string | undefined
+
+  constructor ({ db }: { db: Kysely<Database> }) {
+    this.#db = db
+  }
+
+  /** Makes the one-time token if set-up is still to be done. */
+  async start (): Promise<void> {
+    if (await this.isRequired()) this.#token = randomBytes(24).toString('base64url')
+  }
+
+  /** To be printed at start and shown to nobody else; undefined once the platform is set up. */
+  get token (): string | undefined { return this.#token }
+
+  async isRequired (): Promise<boolean> {
+    if (!this.#isDone && await hasSuperAdmin(this.#db)) this.#finish()
+    return !this.#isDone
+  }
+
+  /** Of several callers at once, one succeeds. Throws ForbiddenError `SETUP_DONE` or `SETUP_TOKEN_REQUIRED`. */
+  async run ({ name, email, password, setupToken }: SetupInput, caller: SetupCaller): Promise<User> {
+    if (!await this.isRequired()) throw done()
+    if (!this.#isToken(setupToken) && !isLoopback(caller)) {
+      throw new ForbiddenError('SETUP_TOKEN_REQUIRED', 'From elsewhere than loopback, set-up needs the setupToken that was printed when the server started')
+    }
+    const passwordHash = await hashPassword(password)
+    const user = await this.#db.transaction().execute(async trx => {
+      await sql`select pg_advisory_xact_lock(hashtext('realtime.setup'))`.execute(trx)
+      if (await hasSuperAdmin(trx)) return undefined
+      const created = await insertUser(trx, { name, email, passwordHash })
+      if (created !== undefined) await trx.insertInto('role_assignments').values({ user_id: created.id, role_id: superAdminRole, application_id: null }).execute()
+      return created
+    })
+    if (user === undefined) throw done()
+    this.#finish()
+    return user
+  }
+
+  #finish (): void {
+    this.#isDone = true
+    this.#token = undefined
+  }
+
+  #isToken (given: string | undefined): boolean {
+    if (given === undefined || this.#token === undefined) return false
+    const [a, b] = [Buffer.from(given), Buffer.from(this.#token)]
+    return a.length === b.length && timingSafeEqual(a, b)
+  }
+}
+
+const done = () => new ForbiddenError('SETUP_DONE', 'The platform is set up; log in instead')
+
+async function hasSuperAdmin (db: Kysely<Database>): Promise<boolean> {
+  const found = await db.selectFrom('role_assignments').select('user_id')
+    .where('role_id', '=', superAdminRole).where('application_id', 'is', null).limit(1).executeTakeFirst()
+  return found !== undefined
+}
+
+const loopbackAddress = /^(?:127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/
+const loopbackHost = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i
+const forwardingHeaders = [
+  'forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-forwarded-server', 'x-real-ip', 'x-client-ip',
+  'cf-connecting-ip', 'true-client-ip', 'fly-client-ip'
+]
+
+/**
+ * A request that any proxy passed on is not loopback, whatever it says of its origin: the proxy may be on this machine
+ * while its client is not. Nor is one that names another host: that is a web page whose own name was pointed here (DNS rebinding).
+ */
+export function isLoopback ({ socketAddress, headers }: SetupCaller): boolean {
+  return socketAddress !== undefined && loopbackAddress.test(socketAddress) &&
+    headers.host !== undefined && loopbackHost.test(headers.host) &&
+    !forwardingHeaders.some(name => headers[name] !== undefined)
+}

@@ -1,0 +1,165 @@
+import { randomBytes } from 'node:crypto'
+import { sql, type Kysely } from 'kysely'
+import type { Database } from '../../db/tables.ts'
+import type { Encryption } from '../encryption.ts'
+import { randomId } from '../ids.ts'
+
+/** A key as it is used. Its algorithm is part of it: a token does not get to choose. */
+export interface SigningKey {
+  readonly id: string
+  readonly algorithm: 'HS256'
+  readonly secret: Buffer
+  /** Signs; one that does not still verifies what it signed. */
+  readonly isActive: boolean
+  readonly createdAt: number
+}
+
+export interface SigningKeysOptions {
+  db: Kysely<Database>
+  encryption: Encryption
+  log: { error (fields: object, message: string): void, warn (fields: object, message: string): void }
+  /** How soon what another node changed is known here. */
+  pollMs?: number
+}
+
+const keyIdForm = /^key_[A-Za-z0-9_-]{1,64}$/
+/** Tokens that name keys nobody has heard of ask the database no more often than this. */
+const unknownKeyPauseMs = 250
+
+/**
+ * The platform's signing keys, in memory; `id` is the `kid` of the tokens. The database is the truth: it is polled, and a
+ * `kid` that is not known here is looked up, so that a key that another node made works at once. While the database
+ * is away, the last known state holds.
+ */
+export class SigningKeys {
+  readonly #options: SigningKeysOptions
+  #keys: ReadonlyMap<string, SigningKey> = new Map()
+  readonly #sealedSecrets = new Map<string, Buffer | undefined>()
+  readonly #revokedListeners: ((keyId: string) => void)[] = []
+  #reading: Promise<void> | undefined
+  #readingNext: Promise<void> | undefined
+  #readAt = 0
+  #timer: NodeJS.Timeout | undefined
+  #isClosed = false
+  #isDatabaseAway = false
+
+  constructor (options: SigningKeysOptions) {
+    this.#options = options
+  }
+
+  /** Makes the first key if there is none: of several nodes that start together, one does. Then reads them all. */
+  async ensure (): Promise<void> {
+    await this.#options.db.transaction().execute(async trx => {
+      await sql`select pg_advisory_xact_lock(hashtext('realtime.signing_keys'))`.execute(trx)
+      const active = await trx.selectFrom('signing_keys').select('id').where('active', '=', true).where('revoked_at', 'is', null).executeTakeFirst()
+      if (active === undefined) await trx.insertInto('signing_keys').values(this.#newKey()).execute()
+    })
+    await this.refresh()
+    if (this.active === undefined) throw new Error('No signing key can be read: they were sealed with a key that is neither ENCRYPTION_KEY nor in ENCRYPTION_KEYS_OLD')
+  }
+
+  /** The newest active key. */
+  get active (): SigningKey | undefined {
+    let newest: SigningKey | undefined
+    for (const key of this.#keys.values()) {
+      if (key.isActive && (newest === undefined || key.createdAt > newest.createdAt || (key.createdAt === newest.createdAt && key.id > newest.id))) newest = key
+    }
+    return newest
+  }
+
+  /** The key of that `kid`; revoked ones are gone. A promise only when the database must be asked. */
+  find (kid: string): SigningKey | undefined | Promise<SigningKey | undefined> {
+    const key = this.#keys.get(kid)
+    if (key !== undefined || !keyIdForm.test(kid) || Date.now() - this.#readAt < unknownKeyPauseMs) return key
+    return this.refresh().then(() => this.#keys.get(kid))
+  }
+
+  /** Calls back when a key is revoked, here or on another node: what it signed is dead. */
+  onRevoked (listener: (keyId: string) => void): void {
+    this.#revokedListeners.push(listener)
+  }
+
+  /** Reads the keys as they are now. To be called after changing them. */
+  refresh (): Promise<void> {
+    if (this.#reading === undefined) {
+      this.#reading = this.#read().finally(() => { this.#reading = undefined })
+      return this.#reading
+    }
+    // The read under way may have begun before the caller's change: it gets the one after it.
+    this.#readingNext ??= this.#reading.catch(() => {}).then(() => {
+      this.#readingNext = undefined
+      return this.refresh()
+    })
+    return this.#readingNext
+  }
+
+  /** Follows what other nodes change, until `close`. */
+  start (): void {
+    if (this.#isClosed) return
+    this.#timer = setTimeout(async () => {
+      await this.#poll()
+      this.start()
+    }, this.#options.pollMs ?? 1500)
+    this.#timer.unref()
+  }
+
+  close (): void {
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+  }
+
+  /** Never rejects. */
+  async #poll (): Promise<void> {
+    try {
+      await this.refresh()
+      this.#isDatabaseAway = false
+    } catch (err) {
+      if (!this.#isDatabaseAway && !this.#isClosed) this.#options.log.warn({ err }, 'signing_keys.refresh_failed')
+      this.#isDatabaseAway = true
+    }
+  }
+
+  async #read (): Promise<void> {
+    this.#readAt = Date.now()
+    const rows = await this.#options.db.selectFrom('signing_keys')
+      .select(['id', 'algorithm', 'secret_sealed', 'active', 'created_at']).where('revoked_at', 'is', null).execute()
+    const before = this.#keys
+    const keys = new Map<string, SigningKey>()
+    for (const row of rows) {
+      const secret = row.algorithm === 'HS256' ? this.#open(row.id, row.secret_sealed) : undefined
+      if (secret !== undefined) keys.set(row.id, { id: row.id, algorithm: 'HS256', secret, isActive: row.active, createdAt: row.created_at })
+    }
+    this.#keys = keys
+    for (const id of before.keys()) {
+      if (keys.has(id)) continue
+      this.#sealedSecrets.delete(id)
+      for (const listener of this.#revokedListeners) listener(id)
+    }
+  }
+
+  /** Opens each secret once; one that cannot be opened is reported once. */
+  #open (id: string, sealed: string): Buffer | undefined {
+    if (!this.#sealedSecrets.has(id)) {
+      let secret: Buffer | undefined
+      try {
+        secret = Buffer.from(this.#options.encryption.decrypt(sealed), 'base64url')
+      } catch (err) {
+        this.#options.log.error({ err, keyId: id }, 'signing_keys.unreadable')
+      }
+      this.#sealedSecrets.set(id, secret)
+    }
+    return this.#sealedSecrets.get(id)
+  }
+
+  #newKey () {
+    return {
+      id: randomId('key'),
+      algorithm: 'HS256',
+      secret_sealed: this.#options.encryption.encrypt(randomBytes(32).toString('base64url')),
+      active: true,
+      created_at: Date.now(),
+      deactivated_at: null,
+      revoked_at: null
+    }
+  }
+}

@@ -1,0 +1,178 @@
+import { hash, randomBytes } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import type { Claims } from '../../schemas/auth.ts'
+import { isEnvironment, type Environment } from '../../schemas/scope.ts'
+import type { ApplicationPresence } from '../applications/presence.ts'
+import { UnauthorizedError, ValidationError } from '../errors.ts'
+import { isPlainObject } from '../json.ts'
+import { parsePermissions } from './permission-set.ts'
+import type { TokenPrincipal } from './principal.ts'
+import type { SigningKey, SigningKeys } from './signing-keys.ts'
+
+/** What is used of `app.jwt`: each call brings its own key. */
+export interface Jwt {
+  sign (payload: object, options: { key: Buffer, algorithm: 'HS256', kid: string }): string
+  verify (token: string, options: { key: Buffer, algorithms: ['HS256'], allowedIss: string }): unknown
+  decode (token: string, options: { complete: true }): unknown
+}
+
+export interface TokensOptions {
+  jwt: Jwt
+  keys: SigningKeys
+  presence: ApplicationPresence
+  issuer: string
+  defaultTtlS: number
+}
+
+/** What a token is to say. */
+export interface TokenInput {
+  subject: string
+  applicationId: string
+  permissions: readonly string[]
+  environment: Environment | undefined
+  /** The default life when undefined. */
+  expiresInS: number | undefined
+  /** Epoch milliseconds that the token is not to outlive. */
+  notAfter?: number
+}
+
+export interface VerifiedToken {
+  readonly claims: Claims
+  readonly principal: TokenPrincipal
+}
+
+const tokenBytesMax = 8192
+/** About 1.5 KB each with its principal. */
+const cachedTokensMax = 20_000
+const permissionsMax = 1000
+/** The last second of the year 9999: beyond it, dates stop working. */
+const expMax = 253_402_300_799
+
+export type Tokens = ReturnType<typeof createTokens>
+
+/**
+ * Issues and verifies the platform's JWTs. What was verified is remembered by the token's hash until it expires;
+ * a revoked key empties that memory.
+ */
+export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: TokensOptions) {
+  const verified = new LRUCache<string, VerifiedToken>({ max: cachedTokensMax })
+  keys.onRevoked(() => verified.clear())
+
+  /** Throws, or rejects with, UnauthorizedError `CREDENTIAL_INVALID`. At once for a token that was seen before. */
+  function verify (token: string): VerifiedToken | Promise<VerifiedToken> {
+    if (token.length > tokenBytesMax) throw invalid('the token is too long')
+    const tokenKey = hash('sha256', token, 'base64url')
+    const known = verified.get(tokenKey)
+    if (known !== undefined) {
+      if (known.principal.expiresAt > Date.now()) return ofLiveApplication(known)
+      verified.delete(tokenKey)
+      throw expired()
+    }
+    const key = keys.find(keyIdOf(token))
+    return key instanceof Promise ? key.then(found => verifyWith(found, token, tokenKey)) : verifyWith(key, token, tokenKey)
+  }
+
+  function keyIdOf (token: string): string {
+    const decoded = attempt(() => jwt.decode(token, { complete: true }))
+    const kid = isPlainObject(decoded) && isPlainObject(decoded['header']) ? decoded['header']['kid'] : undefined
+    if (typeof kid !== 'string' || !isCanonical(token)) throw invalid('the token is malformed')
+    return kid
+  }
+
+  function verifyWith (key: SigningKey | undefined, token: string, tokenKey: string): VerifiedToken | Promise<VerifiedToken> {
+    if (key === undefined) throw invalid('the token\'s key is unknown')
+    const claims = toClaims(attempt(() => jwt.verify(token, { key: key.secret, algorithms: [key.algorithm], allowedIss: issuer })))
+    if (claims.iss !== issuer) throw invalid('the token\'s issuer is another')
+    const principal = toPrincipal(claims, key.id, tokenKey)
+    if (principal.expiresAt <= Date.now()) throw expired()
+    const entry = { claims, principal }
+    verified.set(tokenKey, entry)
+    return ofLiveApplication(entry)
+  }
+
+  function ofLiveApplication (entry: VerifiedToken): VerifiedToken | Promise<VerifiedToken> {
+    const exists = presence.has(entry.claims.aud)
+    if (exists === true) return entry
+    if (exists === false) throw invalid('the token\'s application does not exist')
+    return exists.then(found => {
+      if (!found) throw invalid('the token\'s application does not exist')
+      return entry
+    })
+  }
+
+  /** Signs with the active key. Throws ValidationError when the token would be longer than what `verify` takes. */
+  function mint (input: TokenInput): { token: string, expiresAt: number } {
+    const key = keys.active
+    if (key === undefined) throw new Error('there is no active signing key')
+    const iat = Math.floor(Date.now() / 1000)
+    const exp = Math.min(iat + (input.expiresInS ?? defaultTtlS), Math.floor((input.notAfter ?? Infinity) / 1000))
+    const claims: Claims & { jti: string } = {
+      sub: input.subject,
+      aud: input.applicationId,
+      iss: issuer,
+      iat,
+      exp,
+      jti: randomBytes(9).toString('base64url'),
+      permissions: [...input.permissions],
+      ...(input.environment !== undefined && { environment: input.environment })
+    }
+    const token = jwt.sign(claims, { key: key.secret, algorithm: key.algorithm, kid: key.id })
+    if (token.length > tokenBytesMax) {
+      throw new ValidationError('VALIDATION_FAILED', `The token would be longer than ${tokenBytesMax} bytes: ask for fewer permissions`, {
+        details: [{ path: '/permissions', message: 'make the token too long' }]
+      })
+    }
+    return { token, expiresAt: exp * 1000 }
+  }
+
+  return { verify, mint }
+}
+
+const invalid = (reason: string) => new UnauthorizedError('CREDENTIAL_INVALID', `The credential is not valid: ${reason}`)
+const expired = () => invalid('the token has expired')
+
+/** fast-jwt's reasons are for us; a stranger hears that it expired, or that it is not good. */
+function attempt<T> (work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw (error as { code?: string }).code === 'FAST_JWT_EXPIRED' ? expired() : invalid('the token is malformed, foreign or not yet valid')
+  }
+}
+
+/** Base64 has several spellings of the same bytes; only the one that we write is taken, so that a changed token is another token. */
+function isCanonical (token: string): boolean {
+  const parts = token.split('.')
+  return parts.length === 3 && parts.every(part => part !== '' && Buffer.from(part, 'base64url').toString('base64url') === part)
+}
+
+function toClaims (payload: unknown): Claims {
+  if (!isPlainObject(payload)) throw invalid('the token has no claims')
+  const { sub, aud, iss, exp, iat, nbf, jti, permissions, environment } = payload
+  const isGood = isText(sub, 255) && isText(aud, 64) && isText(iss, 1000) && isTime(exp) && isTime(iat) &&
+    (nbf === undefined || isTime(nbf)) && (jti === undefined || isText(jti, 255)) &&
+    Array.isArray(permissions) && permissions.length <= permissionsMax && permissions.every(permission => isText(permission, 400)) &&
+    (environment === undefined || isEnvironment(environment))
+  if (!isGood) throw invalid('the token\'s claims are malformed')
+  return { sub, aud, iss, exp, iat, permissions, ...(environment !== undefined && { environment }) }
+}
+
+const isText = (value: unknown, lengthMax: number): value is string =>
+  typeof value === 'string' && value.length > 0 && value.length <= lengthMax && !value.includes('\0')
+const isTime = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= expMax
+
+function toPrincipal (claims: Claims, keyId: string, tokenKey: string): TokenPrincipal {
+  const held = parsePermissions(claims.permissions)
+  return {
+    kind: 'token',
+    id: `${claims.aud}/${claims.sub}`,
+    subject: claims.sub,
+    applicationId: claims.aud,
+    environment: claims.environment,
+    permissions: claims.permissions,
+    held: claims.environment === undefined ? held : held.withinEnvironment(),
+    keyId,
+    tokenKey,
+    expiresAt: claims.exp * 1000
+  }
+}

@@ -1,0 +1,50 @@
+/** Segments of topics or `*`, and `**` only at the end. */
+const patternForm = /^(?:\*\*|(?:\*|[a-z0-9_-]+)(?:\.(?:\*|[a-z0-9_-]+))*(?:\.\*\*)?)$/
+const patternLengthMax = 300
+
+/** Whether a text is a topic pattern: `*` stands for one segment, `**` at the end for all the rest (at least one segment). */
+export const isTopicPattern = (text: string): boolean => text.length <= patternLengthMax && patternForm.test(text)
+
+/** A set of topics, given by patterns. A topic is itself a pattern that nothing but it matches. */
+export class TopicPatterns {
+  static readonly none = new TopicPatterns([])
+  static readonly all = new TopicPatterns(['**'])
+
+  readonly patterns: readonly string[]
+  readonly isAll: boolean
+  readonly #exact: ReadonlySet<string>
+  readonly #wild: readonly (readonly string[])[]
+
+  constructor (patterns: readonly string[]) {
+    this.isAll = patterns.includes('**')
+    this.patterns = this.isAll ? ['**'] : [...new Set(patterns)].sort()
+    this.#exact = new Set(this.patterns.filter(pattern => !pattern.includes('*')))
+    this.#wild = this.patterns.filter(pattern => pattern.includes('*')).map(pattern => pattern.split('.'))
+  }
+
+  get isEmpty (): boolean { return this.patterns.length === 0 }
+
+  /** Whether every topic that `wanted`, a topic or a pattern, can stand for is in the set by one of its patterns. */
+  covers (wanted: string): boolean {
+    if (this.isAll || this.#exact.has(wanted)) return true
+    if (this.#wild.length === 0) return false
+    const segments = wanted.split('.')
+    return this.#wild.some(held => coversSegments(held, segments))
+  }
+
+  union (other: TopicPatterns): TopicPatterns {
+    if (this.isAll || other.isEmpty) return this
+    if (other.isAll || this.isEmpty) return other
+    return new TopicPatterns([...this.patterns, ...other.patterns])
+  }
+}
+
+function coversSegments (held: readonly string[], wanted: readonly string[]): boolean {
+  const isOpen = held.at(-1) === '**'
+  const fixed = isOpen ? held.length - 1 : held.length
+  if (isOpen ? wanted.length <= fixed : wanted.length !== fixed) return false
+  for (let i = 0; i < fixed; i++) {
+    if (wanted[i] === '**' || (held[i] !== '*' && held[i] !== wanted[i])) return false
+  }
+  return true
+}

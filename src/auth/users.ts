@@ -1,0 +1,28 @@
+import { sql, type Kysely } from 'kysely'
+import type { Database } from '../../db/tables.ts'
+import type { User } from '../../schemas/auth.ts'
+import { randomId } from '../ids.ts'
+
+export interface NewUser { name: string, email: string, passwordHash: string }
+
+export type Users = ReturnType<typeof createUsers>
+
+/** People. Addresses are the same whatever their case; they are kept as they were given. */
+export function createUsers ({ db }: { db: Kysely<Database> }) {
+  return {
+    /** With the password's hash, for logging in. */
+    async findByEmail (email: string): Promise<{ user: User, passwordHash: string } | undefined> {
+      const row = await db.selectFrom('users').select(['id', 'email', 'name', 'password_hash'])
+        .where(sql`lower(email)`, '=', sql`lower(${email})`).executeTakeFirst()
+      return row && { user: { id: row.id, email: row.email, name: row.name }, passwordHash: row.password_hash }
+    }
+  }
+}
+
+/** Undefined when the address is taken. */
+export async function insertUser (db: Kysely<Database>, { name, email, passwordHash }: NewUser): Promise<User | undefined> {
+  const now = Date.now()
+  return await db.insertInto('users')
+    .values({ id: randomId('usr'), name, email, password_hash: passwordHash, created_at: now, updated_at: now })
+    .onConflict(conflict => conflict.doNothing()).returning(['id', 'email', 'name']).executeTakeFirst()
+}

@@ -1,0 +1,31 @@
+import t from 'tap'
+import { createAuthenticator, credentialFromHeaders } from '../../src/auth/authenticate.ts'
+import { sessionPrincipal, tokenPrincipal } from './principals.ts'
+import { codeOf } from './refusal.ts'
+
+const session = sessionPrincipal('viewer')
+const token = tokenPrincipal(['client'])
+const asked: string[] = []
+const { authenticate } = createAuthenticator({
+  sessions: { authenticate: async (text: string) => { asked.push(text); return session } },
+  tokens: { verify: (text: string) => { asked.push(text); return { claims: {} as never, principal: token } } }
+})
+const fromHeaders = (headers: Record<string, string>) => authenticate(credentialFromHeaders(headers))
+
+t.test('a credential comes in three forms', async t => {
+  t.equal(fromHeaders({ authorization: 'Bearer a.b.c' }), token, 'at once')
+  t.equal(fromHeaders({ authorization: 'bearer   a.b.c' }), token)
+  t.equal(await fromHeaders({ authorization: 'sess_x' }), session)
+  t.equal(await fromHeaders({ 'x-session-token': 'sess_x' }), session)
+  t.equal(await fromHeaders({ authorization: 'Bearer sess_x' }), session)
+  t.equal(fromHeaders({ authorization: 'Bearer a.b.c', 'x-session-token': 'sess_x' }), token, 'Authorization counts')
+  t.same(asked, ['a.b.c', 'a.b.c', 'sess_x', 'sess_x', 'sess_x', 'a.b.c'])
+})
+
+t.test('anything else is none', async t => {
+  t.equal(await codeOf(() => fromHeaders({})), 'CREDENTIAL_MISSING')
+  t.equal(await codeOf(() => fromHeaders({ authorization: '' })), 'CREDENTIAL_MISSING')
+  for (const authorization of ['Basic YTpi', 'a.b.c', 'Bearer', 'token sess_x', 'Bearersess_x']) {
+    t.equal(await codeOf(() => fromHeaders({ authorization })), 'CREDENTIAL_INVALID', authorization)
+  }
+})

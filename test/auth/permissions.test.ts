@@ -1,0 +1,148 @@
+import t from 'tap'
+import { authorize, authorizeGrant, authorizeTopic, isAllowed, isEntityOwning, reachesApplication, type PermissionName } from '../../src/auth/permissions.ts'
+import { permissionNames } from '../../src/auth/permission-set.ts'
+import { sessionPrincipal, tokenPrincipal } from './principals.ts'
+import { codeOf } from './refusal.ts'
+
+const scope = { applicationId: 'app_a', environment: 'development' } as const
+const elsewhere = { applicationId: 'app_b', environment: 'development' } as const
+const names = (...list: PermissionName[]) => list
+
+t.test('an admin token may everything in its application and nothing in another', async t => {
+  const admin = tokenPrincipal(['admin'])
+  t.ok(permissionNames.every(name => isAllowed(admin, scope, name)))
+  t.notOk(permissionNames.some(name => isAllowed(admin, elsewhere, name)))
+})
+
+t.test('a service token writes, a client token reads', async t => {
+  const service = tokenPrincipal(['service'])
+  for (const name of names('topics:read', 'schemas:read', 'events:create', 'events:read', 'sync:create', 'sync:update', 'sync:delete', 'socket:create', 'tokens:create')) t.ok(isAllowed(service, scope, name), name)
+  for (const name of names('topics:create', 'schemas:create', 'database:read', 'users:read', 'keys:read', 'applications:read', 'webhooks:read')) t.notOk(isAllowed(service, scope, name), name)
+  const client = tokenPrincipal(['client'])
+  t.same(permissionNames.filter(name => isAllowed(client, scope, name)), ['sync:read', 'events:read'])
+})
+
+t.test('a token that is pinned to an environment has it only there, and no global section', async t => {
+  const pinned = tokenPrincipal(['admin'], { environment: 'staging' })
+  t.ok(isAllowed(pinned, { ...scope, environment: 'staging' }, 'topics:create'))
+  t.notOk(isAllowed(pinned, { ...scope, environment: 'production' }, 'topics:create'))
+  t.notOk(isAllowed(pinned, null, 'users:read'))
+  t.notOk(isAllowed(pinned, { applicationId: 'app_a' }, 'applications:delete'))
+  t.ok(isAllowed(pinned, { applicationId: 'app_a' }, 'applications:read'))
+})
+
+t.test('a verb holds for its topics only', async t => {
+  const reader = tokenPrincipal(['subscribe:order.*', 'publish:chat.**'])
+  t.ok(isAllowed(reader, scope, 'events:read'), 'the route lets it in')
+  t.notOk(isAllowed(reader, scope, 'topics:read'))
+  t.equal(await codeOf(() => authorizeTopic(reader, scope, 'subscribe', 'order.created')), undefined)
+  t.equal(await codeOf(() => authorizeTopic(reader, scope, 'subscribe', 'order.*')), undefined)
+  t.equal(await codeOf(() => authorizeTopic(reader, scope, 'subscribe', 'order.**')), 'PERMISSION_DENIED')
+  t.equal(await codeOf(() => authorizeTopic(reader, scope, 'subscribe', 'chat.room')), 'PERMISSION_DENIED')
+  t.equal(await codeOf(() => authorizeTopic(reader, scope, 'publish', 'chat.room.1')), undefined)
+  t.equal(await codeOf(() => authorizeTopic(reader, scope, 'publish', 'order.created')), 'PERMISSION_DENIED')
+  t.equal(await codeOf(() => authorizeTopic(reader, elsewhere, 'subscribe', 'order.created')), 'PERMISSION_DENIED')
+  t.notOk(isAllowed(tokenPrincipal(['subscribe']), scope, 'events:create'))
+  t.equal(await codeOf(() => authorizeTopic(tokenPrincipal(['events:read']), scope, 'subscribe', '**')), undefined)
+})
+
+t.test('a string that is no permission grants nothing', async t => {
+  for (const text of ['*', 'admin:read', 'topics', 'topics:*', 'constructor', '__proto__', 'subscribe:', 'subscribe:a..b', 'Admin', 'hasOwnProperty']) {
+    t.notOk(permissionNames.some(name => isAllowed(tokenPrincipal([text]), scope, name)), text)
+  }
+})
+
+t.test('the built-in roles', async t => {
+  t.ok(permissionNames.every(name => isAllowed(sessionPrincipal('super_admin'), scope, name)))
+  const admin = sessionPrincipal('admin')
+  for (const name of names('topics:delete', 'database:create', 'users:create', 'tokens:create', 'events:create')) t.ok(isAllowed(admin, scope, name), name)
+  for (const name of names('keys:read', 'roles:create', 'audit:read', 'applications:delete')) t.notOk(isAllowed(admin, scope, name), name)
+  const editor = sessionPrincipal('editor')
+  for (const name of names('topics:create', 'schemas:update', 'database:update', 'topics:read')) t.ok(isAllowed(editor, scope, name), name)
+  for (const name of names('topics:delete', 'users:read', 'tokens:create', 'webhooks:create', 'applications:update')) t.notOk(isAllowed(editor, scope, name), name)
+  const viewer = sessionPrincipal('viewer')
+  t.ok(permissionNames.filter(name => isAllowed(viewer, scope, name)).every(name => name.endsWith(':read')))
+  t.ok(isAllowed(viewer, scope, 'topics:read'))
+  t.notOk(isAllowed(viewer, scope, 'keys:read'))
+})
+
+t.test('a role for one application holds there, and gives nothing beyond', async t => {
+  const admin = sessionPrincipal(['admin', 'app_a'])
+  t.ok(isAllowed(admin, scope, 'topics:create'))
+  t.notOk(isAllowed(admin, elsewhere, 'topics:read'))
+  t.notOk(isAllowed(admin, null, 'users:create'), 'users are everybody\'s')
+  t.notOk(isAllowed(admin, null, 'applications:create'))
+  t.ok(isAllowed(admin, null, 'applications:read'), 'for its own')
+  t.ok(reachesApplication(admin, 'app_a'))
+  t.notOk(reachesApplication(admin, 'app_b'))
+  const mixed = sessionPrincipal('viewer', ['editor', 'app_a'])
+  t.ok(isAllowed(mixed, scope, 'topics:create'))
+  t.ok(isAllowed(mixed, elsewhere, 'topics:read'))
+  t.notOk(isAllowed(mixed, elsewhere, 'topics:create'))
+})
+
+t.test('a role that was made, not built in, cannot take a built-in one\'s name', async t => {
+  const { permissionsOfRole } = await import('../../src/auth/permission-set.ts')
+  const custom = permissionsOfRole({ name: 'super_admin', isBuiltIn: false, permissions: [{ resource: 'topics', action: 'read' }, { resource: 'nonsense', action: 'read' }] })
+  t.same(custom.toStrings(), ['topics:read'])
+})
+
+t.test('the refusal names the permission', async t => {
+  try {
+    authorize(tokenPrincipal(['client']), scope, 'topics:create')
+    t.fail('it was allowed')
+  } catch (error) {
+    t.match(error, { message: 'Permission required: topics:create', code: 'PERMISSION_DENIED' })
+  }
+})
+
+t.test('nobody may grant more than they hold', async t => {
+  const grant = (principal: Parameters<typeof authorizeGrant>[0], ...permissions: string[]) => codeOf(() => authorizeGrant(principal, { applicationId: 'app_a' }, permissions))
+  const denied = 'PERMISSION_NOT_HELD'
+  t.equal(await grant(sessionPrincipal('super_admin'), 'admin', 'service', 'subscribe:**'), undefined)
+  t.equal(await grant(tokenPrincipal(['admin']), 'admin'), undefined)
+  t.equal(await grant(sessionPrincipal('admin'), 'service', 'users:read'), undefined)
+  t.equal(await grant(sessionPrincipal('admin'), 'admin'), denied)
+  t.equal(await grant(sessionPrincipal(['admin', 'app_a']), 'users:read'), denied)
+  t.equal(await grant(sessionPrincipal(['super_admin', 'app_a']), 'admin'), denied, 'a token level reaches the global sections')
+  t.equal(await grant(sessionPrincipal(['super_admin', 'app_a']), 'service', 'topics:delete'), undefined)
+  t.equal(await grant(sessionPrincipal(['super_admin', 'app_b']), 'client'), denied)
+  t.equal(await grant(sessionPrincipal('viewer'), 'subscribe:order.*'), undefined)
+  t.equal(await grant(sessionPrincipal('viewer'), 'publish'), denied)
+  t.equal(await grant(tokenPrincipal(['tokens:create', 'subscribe:order.**']), 'subscribe:order.*', 'subscribe:order.created'), undefined)
+  t.equal(await grant(tokenPrincipal(['tokens:create', 'subscribe:order.**']), 'subscribe'), denied)
+  t.equal(await grant(tokenPrincipal(['tokens:create', 'subscribe:order.**']), 'events:read'), denied)
+  t.equal(await grant(tokenPrincipal(['tokens:create', 'subscribe']), 'events:read', 'subscribe'), undefined)
+})
+
+t.test('a grant that is pinned to an environment counts for what it can do there', async t => {
+  const staging = { applicationId: 'app_a', environment: 'staging' } as const
+  const pinned = tokenPrincipal(['admin'], { environment: 'staging' })
+  t.equal(await codeOf(() => authorizeGrant(pinned, staging, ['admin'])), undefined)
+  t.equal(await codeOf(() => authorizeGrant(pinned, { applicationId: 'app_a' }, ['admin'])), 'PERMISSION_NOT_HELD')
+  t.equal(await codeOf(() => authorizeGrant(pinned, { applicationId: 'app_a', environment: 'production' }, ['client'])), 'PERMISSION_NOT_HELD')
+})
+
+t.test('a service token hands on what a client may do, and no more', async t => {
+  const grant = (...permissions: string[]) => codeOf(() => authorizeGrant(tokenPrincipal(['service']), { applicationId: 'app_a' }, permissions))
+  t.equal(await grant('client'), undefined)
+  t.equal(await grant('subscribe', 'subscribe:order.*', 'sync:read', 'events:read'), undefined)
+  t.equal(await grant('service'), 'PERMISSION_NOT_HELD')
+  t.equal(await grant('publish'), 'PERMISSION_NOT_HELD')
+  t.equal(await grant('client', 'tokens:create'), 'PERMISSION_NOT_HELD')
+  t.equal(await codeOf(() => authorizeGrant(tokenPrincipal(['client']), { applicationId: 'app_a' }, ['client'])), 'PERMISSION_NOT_HELD')
+})
+
+t.test('permissions that do not exist are named', async t => {
+  try {
+    authorizeGrant(sessionPrincipal('super_admin'), { applicationId: 'app_a' }, ['subscribe', 'topics:fly', 'root'])
+    t.fail('it was allowed')
+  } catch (error) {
+    t.match(error, { message: 'Unknown permissions: topics:fly, root', details: [{ path: '/permissions/1' }, { path: '/permissions/2' }] })
+  }
+})
+
+t.test('which resources belong to an application', async t => {
+  for (const name of names('topics:read', 'schemas:read', 'database:read', 'sync:read', 'services:read', 'socket:read', 'webhooks:read', 'debugger:read', 'events:create')) t.ok(isEntityOwning(name), name)
+  for (const name of names('applications:read', 'users:read', 'roles:read', 'keys:read', 'tokens:create', 'audit:read')) t.notOk(isEntityOwning(name), name)
+})

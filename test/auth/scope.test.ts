@@ -1,0 +1,38 @@
+import t from 'tap'
+import { createScopeResolver } from '../../src/auth/scope.ts'
+import type { ApplicationPresence } from '../../src/applications/presence.ts'
+import { sessionPrincipal, tokenPrincipal } from './principals.ts'
+import { codeOf } from './refusal.ts'
+
+/** Applications a and b exist. */
+const presence = { has: async (id: string) => id === 'app_a' || id === 'app_b' } as unknown as ApplicationPresence
+const resolve = createScopeResolver({ presence })
+
+t.test('a token is at home in its application', async t => {
+  const token = tokenPrincipal(['admin'])
+  t.same(resolve(token, {}), { applicationId: 'app_a', environment: 'development' })
+  t.same(resolve(token, { applicationId: 'app_a', environment: 'production' }), { applicationId: 'app_a', environment: 'production' })
+  t.equal(await codeOf(() => resolve(token, { applicationId: 'app_b' })), 'APPLICATION_FORBIDDEN')
+  t.equal(await codeOf(() => resolve(token, { environment: 'moon' })), 'ENVIRONMENT_INVALID')
+  t.equal(await codeOf(() => resolve(token, { environment: '' })), 'ENVIRONMENT_INVALID')
+  t.equal(await codeOf(() => resolve(token, { applicationId: ['app_a'] })), 'VALIDATION_FAILED')
+})
+
+t.test('a token that is pinned has its environment without a header, and no other', async t => {
+  const token = tokenPrincipal(['admin'], { environment: 'staging' })
+  t.same(resolve(token, {}), { applicationId: 'app_a', environment: 'staging' })
+  t.same(resolve(token, { environment: 'staging' }), { applicationId: 'app_a', environment: 'staging' })
+  t.equal(await codeOf(() => resolve(token, { environment: 'development' })), 'ENVIRONMENT_FORBIDDEN')
+})
+
+t.test('a session names an application that its roles reach', async t => {
+  const one = sessionPrincipal(['viewer', 'app_a'])
+  t.same(await resolve(one, { applicationId: 'app_a' }), { applicationId: 'app_a', environment: 'development' })
+  t.equal(await codeOf(() => resolve(one, {})), 'APPLICATION_REQUIRED')
+  t.equal(await codeOf(() => resolve(one, { applicationId: 'app_b' })), 'APPLICATION_FORBIDDEN')
+  t.equal(await codeOf(() => resolve(one, { applicationId: 'app_none' })), 'APPLICATION_FORBIDDEN', 'whether it exists is not for them')
+  const all = sessionPrincipal('super_admin')
+  t.same(await resolve(all, { applicationId: 'app_b', environment: 'staging' }), { applicationId: 'app_b', environment: 'staging' })
+  t.equal(await codeOf(() => resolve(all, { applicationId: 'app_none' })), 'APPLICATION_NOT_FOUND')
+  t.equal(await codeOf(() => resolve(sessionPrincipal(), { applicationId: 'app_a' })), 'APPLICATION_FORBIDDEN')
+})

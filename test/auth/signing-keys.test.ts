@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto'
+import { sql } from 'kysely'
+import t from 'tap'
+import { createKysely, createPool } from '../../db/connection.ts'
+import { SigningKeys } from '../../src/auth/signing-keys.ts'
+import { createEncryption } from '../../src/encryption.ts'
+import { build, createDatabase, type Teardown } from '../build.ts'
+import { tenant } from '../tenant.ts'
+
+const encryption = createEncryption([Buffer.alloc(32, 1)])
+const silent = { error: () => {}, warn: () => {} }
+
+async function database (t: Teardown) {
+  const url = await createDatabase(t)
+  const pool = createPool({ connectionString: url, max: 4 })
+  const db = createKysely(pool)
+  t.teardown(async () => { await pool.end() })
+  return { url, db }
+}
+
+/** Waits until it holds; a poll of the keys is what is waited for. */
+async function eventually (holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 10_000; !await holds();) {
+    if (Date.now() > deadline) throw new Error('it never came to hold')
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}
+
+t.test('nodes that start together make one key, and it is stored sealed', async t => {
+  const { db } = await database(t)
+  const nodes = Array.from({ length: 4 }, () => new SigningKeys({ db, encryption, log: silent }))
+  await Promise.all(nodes.map(node => node.ensure()))
+  const rows = await db.selectFrom('signing_keys').selectAll().execute()
+  t.equal(rows.length, 1)
+  t.match(rows[0]?.id, /^key_/)
+  t.same(new Set(nodes.map(node => node.active?.id)), new Set([rows[0]?.id]))
+  const secret = nodes[0]?.active?.secret
+  t.equal(secret?.length, 32)
+  t.notOk(rows[0]?.secret_sealed.includes(secret?.toString('base64url') ?? '?'))
+})
+
+t.test('a key that another node made works at once, one that it deactivated signs no more, one that it revoked is gone', async t => {
+  const { db } = await database(t)
+  const node = new SigningKeys({ db, encryption, log: silent, pollMs: 50 })
+  await node.ensure()
+  const first = node.active?.id ?? ''
+  const revoked: string[] = []
+  node.onRevoked(id => revoked.push(id))
+
+  const second = { id: 'key_second', algorithm: 'HS256', secret_sealed: encryption.encrypt(randomBytes(32).toString('base64url')), active: true, created_at: Date.now() + 1, deactivated_at: null, revoked_at: null }
+  await db.insertInto('signing_keys').values(second).execute()
+  await eventually(async () => await node.find('key_second') !== undefined)
+  t.equal(node.active?.id, 'key_second', 'the newest signs')
+
+  node.start()
+  t.teardown(() => node.close())
+  await db.updateTable('signing_keys').set({ active: false, deactivated_at: Date.now() }).where('id', '=', 'key_second').execute()
+  await eventually(() => node.active?.id === first)
+  t.ok(await node.find('key_second'), 'what it signed lives on')
+
+  await db.updateTable('signing_keys').set({ revoked_at: Date.now() }).where('id', '=', 'key_second').execute()
+  await eventually(() => revoked.length > 0)
+  t.same(revoked, ['key_second'])
+  t.equal(await node.find('key_second'), undefined)
+})
+
+t.test('keys that nobody knows do not become a query each', async t => {
+  const { db } = await database(t)
+  const node = new SigningKeys({ db, encryption, log: silent })
+  await node.ensure()
+  const answers = Array.from({ length: 1000 }, (_, i) => node.find(`key_${i}`))
+  t.ok(answers.every(answer => answer === undefined))
+  t.equal(node.find('../etc/passwd'), undefined)
+})
+
+t.test('while the keys cannot be read, the last known ones hold', async t => {
+  const { db } = await database(t)
+  const warnings: string[] = []
+  const node = new SigningKeys({ db, encryption, log: { ...silent, warn: (_fields, message) => warnings.push(message) }, pollMs: 10 })
+  await node.ensure()
+  node.start()
+  t.teardown(() => node.close())
+  await sql`alter table signing_keys rename to signing_keys_away`.execute(db)
+  await eventually(() => warnings.length > 0)
+  await t.rejects(node.refresh())
+  t.ok(node.active)
+  await sql`alter table signing_keys_away rename to signing_keys`.execute(db)
+  await db.updateTable('signing_keys').set({ active: false }).execute()
+  await eventually(() => node.active === undefined)
+  t.same(warnings, ['signing_keys.refresh_failed'], 'said once')
+})
+
+t.test('a key that cannot be opened stops the start, with the reason', async t => {
+  const { db } = await database(t)
+  await new SigningKeys({ db, encryption, log: silent }).ensure()
+  const stranger = new SigningKeys({ db, encryption: createEncryption([Buffer.alloc(32, 2)]), log: silent })
+  await t.rejects(stranger.ensure(), /ENCRYPTION_KEY/)
+})
+
+t.test('two nodes on one database take each other\'s tokens', async t => {
+  const databaseUrl = await createDatabase(t)
+  const [a, b] = await Promise.all([build(t, { databaseUrl }), build(t, { databaseUrl })])
+  const { token } = await tenant(a.app)
+  t.equal((await b.app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${token()}` } })).statusCode, 200)
+})

@@ -1,0 +1,142 @@
+import { createHmac } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import { randomId } from '../../src/ids.ts'
+import { build } from '../build.ts'
+import { tenant } from '../tenant.ts'
+import { codeOf } from './refusal.ts'
+
+const encoded = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
+
+/** What somebody makes who knows how a token is built, and `secret`. */
+function forged (header: unknown, claims: unknown, secret: Buffer | string): string {
+  const input = `${encoded(header)}.${encoded(claims)}`
+  return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`
+}
+
+function activeKey (app: FastifyInstance) {
+  const key = app.auth.keys.active
+  if (key === undefined) throw new Error('no key')
+  return key
+}
+
+const nowS = () => Math.floor(Date.now() / 1000)
+
+t.test('a token that is not ours, or not good, is 401 everywhere', async t => {
+  const { app } = await build(t)
+  const { applicationId, token } = await tenant(app)
+  const key = activeKey(app)
+  const header = { alg: 'HS256', typ: 'JWT', kid: key.id }
+  const claims = { sub: 'me', aud: applicationId, iss: 'realtime-platform', iat: nowS(), exp: nowS() + 60, permissions: ['admin'] }
+  const signed = (change: object, changedHeader: object = {}) => forged({ ...header, ...changedHeader }, { ...claims, ...change }, key.secret)
+  const good = token()
+  const [head = '', body = '', signature = ''] = good.split('.')
+  const lastBitsChanged = signature.slice(0, -1) + 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'['ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'.indexOf(signature.at(-1) ?? '') ^ 1]
+
+  const attacks: Record<string, string> = {
+    'no algorithm': `${encoded({ ...header, alg: 'none' })}.${encoded(claims)}.`,
+    'no algorithm, our signature': `${encoded({ ...header, alg: 'none' })}.${encoded(claims)}.${signature}`,
+    'no signature': `${head}.${body}.`,
+    'another algorithm of the same family': signed({}, { alg: 'HS512' }),
+    'an asymmetric algorithm': signed({}, { alg: 'RS256' }),
+    'a critical header': signed({}, { crit: ['exp'] }),
+    'no kid': forged({ alg: 'HS256', typ: 'JWT' }, claims, key.secret),
+    'a kid that is no string': forged({ ...header, kid: 1 }, claims, key.secret),
+    'a foreign kid': forged({ ...header, kid: randomId('key') }, claims, key.secret),
+    'a kid that is a path': forged({ ...header, kid: '../../../../dev/null' }, claims, ''),
+    'a kid that is SQL': forged({ ...header, kid: 'key_\' or 1=1 --' }, claims, key.secret),
+    'a kid that is a property': forged({ ...header, kid: '__proto__' }, claims, ''),
+    'a header that is no object': `${encoded([])}.${body}.${signature}`,
+    'a key of their own': forged(header, claims, 'guessed'),
+    'an empty key': forged(header, claims, ''),
+    expired: signed({ exp: nowS() - 1 }),
+    'expiring now': signed({ exp: nowS() }),
+    'not yet valid': signed({ nbf: nowS() + 60 }),
+    'an expiry that is text': signed({ exp: String(nowS() + 60) }),
+    'an expiry beyond time': signed({ exp: 1e300 }),
+    'a negative expiry': signed({ exp: -1 }),
+    'no expiry': signed({ exp: undefined }),
+    'no iat': signed({ iat: undefined }),
+    'no subject': signed({ sub: undefined }),
+    'an empty subject': signed({ sub: '' }),
+    'a subject that is an object': signed({ sub: { toString: 'me' } }),
+    'no audience': signed({ aud: undefined }),
+    'several audiences': signed({ aud: [applicationId, 'app_other'] }),
+    'an audience in a list': signed({ aud: [applicationId] }),
+    'an audience that is a number': signed({ aud: 7 }),
+    'an audience with NUL': signed({ aud: `${applicationId}\0` }),
+    'another issuer': signed({ iss: 'somebody' }),
+    'no issuer': signed({ iss: undefined }),
+    'permissions that are text': signed({ permissions: 'admin' }),
+    'permissions that are no text': signed({ permissions: ['admin', 7] }),
+    'no permissions': signed({ permissions: undefined }),
+    'an environment that does not exist': signed({ environment: 'moon' }),
+    oversized: signed({ sub: 'me', extra: 'x'.repeat(9000) }),
+    'claims that are no object': forged(header, '"admin"', key.secret),
+    'tampered claims': `${head}.${encoded({ ...claims, permissions: ['admin'], sub: 'root' })}.${signature}`,
+    'tampered signature': `${head}.${body}.${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`,
+    'another spelling of the signature': `${head}.${body}.${lastBitsChanged}`,
+    padded: `${good}=`,
+    'with a space': `${good} `,
+    'four parts': `${good}.${signature}`,
+    'two parts': `${head}.${body}`,
+    nonsense: 'nonsense',
+    'of an application that never was': signed({ aud: randomId('app') }),
+    'of no application': signed({ aud: 'shop' })
+  }
+  for (const [name, attack] of Object.entries(attacks)) {
+    const verdict = await app.inject({ method: 'POST', url: '/auth/verify', payload: { token: attack } })
+    t.equal(verdict.statusCode, 401, `${name}: ${verdict.body}`)
+    t.match(verdict.json(), { error: 'UnauthorizedError', code: 'CREDENTIAL_INVALID' }, name)
+    t.notMatch(verdict.body, /FAST_JWT|FST_|secret/)
+    const access = await app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${attack}` } })
+    t.equal(access.statusCode, 401, name)
+  }
+  t.equal((await app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${signed({})}` } })).statusCode, 200, 'and the same without the fault is good')
+  t.equal((await app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${good}` } })).statusCode, 200)
+})
+
+t.test('a token of an application that was deleted is 401, remembered or not', async t => {
+  const { app } = await build(t)
+  const { applicationId, token, request } = await tenant(app)
+  const [seen, unseen] = [token(), token()]
+  const me = async (token: string) => (await app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${token}` } })).statusCode
+  t.equal(await me(seen), 200)
+  t.equal((await request('DELETE', `/api/applications/${applicationId}`)).status, 204)
+  t.equal(await me(seen), 401)
+  t.equal(await me(unseen), 401)
+})
+
+t.test('a token that was seen is verified at once, until it expires or its key is revoked', async t => {
+  const { app } = await build(t)
+  const { applicationId } = await tenant(app)
+  const { tokens, keys } = app.auth
+  const mint = (expiresInS: number) => tokens.mint({ subject: 'me', applicationId, permissions: ['client'], environment: 'staging', expiresInS }).token
+
+  const token = mint(60)
+  const { principal, claims } = await tokens.verify(token)
+  t.match(principal, { kind: 'token', id: `${applicationId}/me`, subject: 'me', applicationId, environment: 'staging', permissions: ['client'], keyId: activeKey(app).id })
+  t.equal(principal.expiresAt, claims.exp * 1000)
+  const again = tokens.verify(token)
+  t.notOk(again instanceof Promise)
+  t.equal((await again).principal, principal)
+
+  const short = mint(1)
+  await tokens.verify(short)
+  while (Date.now() < claims.iat * 1000 + 2100) await new Promise(resolve => setTimeout(resolve, 50))
+  t.equal(await codeOf(() => tokens.verify(short)), 'CREDENTIAL_INVALID', 'expired while remembered')
+
+  const revoked: string[] = []
+  keys.onRevoked(id => revoked.push(id))
+  await app.db.updateTable('signing_keys').set({ revoked_at: Date.now(), active: false }).execute()
+  await keys.refresh()
+  t.equal(revoked.length, 1)
+  t.equal(await codeOf(() => tokens.verify(token)), 'CREDENTIAL_INVALID')
+})
+
+t.test('a token that is too long to be taken is not made', async t => {
+  const { app } = await build(t)
+  const { applicationId } = await tenant(app)
+  const permissions = Array.from({ length: 100 }, (_, i) => `subscribe:${'long'.repeat(20)}.${i}`)
+  t.equal(await codeOf(() => app.auth.tokens.mint({ subject: 'me', applicationId, permissions, environment: undefined, expiresInS: 60 })), 'VALIDATION_FAILED')
+})

@@ -1,0 +1,49 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { isTopicPattern, TopicPatterns } from '../../src/auth/topic-patterns.ts'
+
+t.test('`*` is one segment, `**` the rest and at least one', async t => {
+  const covers = (pattern: string, topic: string) => new TopicPatterns([pattern]).covers(topic)
+  t.ok(covers('order.*', 'order.created'))
+  t.notOk(covers('order.*', 'order'))
+  t.notOk(covers('order.*', 'order.created.eu'))
+  t.ok(covers('order.**', 'order.created.eu'))
+  t.notOk(covers('order.**', 'order'))
+  t.notOk(covers('order.**', 'orders.created'))
+  t.ok(covers('*.created', 'order.created'))
+  t.ok(covers('**', 'a.b.c'))
+  t.ok(covers('order.created', 'order.created'))
+  t.notOk(covers('order.created', 'order.updated'))
+})
+
+t.test('a pattern is covered by a wider one only', async t => {
+  const covers = (held: string, wanted: string) => new TopicPatterns([held]).covers(wanted)
+  t.ok(covers('order.**', 'order.*'))
+  t.ok(covers('order.*', 'order.*'))
+  t.notOk(covers('order.*', 'order.**'))
+  t.notOk(covers('order.*', '**'))
+  t.notOk(covers('order.created', 'order.*'))
+  t.ok(covers('*.*', '*.created'))
+  t.notOk(covers('*.created', '*.*'))
+  t.notOk(covers('order.**', '**'))
+})
+
+t.test('no pattern is what is not in segments', async t => {
+  for (const text of ['**', '*', 'order.*', 'a.*.b', 'a.**', '*.**', 'sync.my-service.updated']) t.ok(isTopicPattern(text), text)
+  for (const text of ['', '.', 'a.', '.a', 'a..b', '**.a', 'a.**.b', 'ord*', 'a.***', 'A', 'a b', 'a.*\n', 'a'.repeat(301)]) t.notOk(isTopicPattern(text), JSON.stringify(text))
+})
+
+t.test('covering means that every topic of the one is a topic of the other', async () => {
+  const segment = fc.constantFrom('a', 'b', '*')
+  const pattern = fc.tuple(fc.array(segment, { minLength: 1, maxLength: 3 }), fc.boolean()).map(([segments, isOpen]) => [...segments, ...(isOpen ? ['**'] : [])].join('.'))
+  const topics = ['a', 'b', 'c'].flatMap(a => [a, ...['a', 'b', 'c'].flatMap(b => [`${a}.${b}`, ...['a', 'b', 'c'].flatMap(c => [`${a}.${b}.${c}`, `${a}.${b}.${c}.a`, `${a}.${b}.${c}.c.d`])])])
+  const matches = (pattern: string, topic: string) => {
+    const source = pattern.split('.').map(part => part === '**' ? '[a-z.]+' : part === '*' ? '[a-z]+' : part).join('\\.')
+    return new RegExp(`^${source}$`).test(topic)
+  }
+  fc.assert(fc.property(pattern, pattern, (held, wanted) => {
+    const set = new TopicPatterns([held])
+    const isSubset = topics.every(topic => !matches(wanted, topic) || matches(held, topic))
+    return set.covers(wanted) === isSubset && topics.every(topic => set.covers(topic) === matches(held, topic))
+  }), { numRuns: 2000 })
+})
