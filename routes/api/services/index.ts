@@ -1,0 +1,86 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import { ForceQuery, Service, ServiceCreate, ServiceList, ServicePath, ServiceUpdate } from '../../../schemas/services.ts'
+
+const services: FastifyPluginAsyncTypebox = async (app) => {
+  app.get('/', {
+    config: { permission: 'services:read' },
+    schema: {
+      operationId: 'listServices',
+      tags: ['Services'],
+      summary: 'List services',
+      description: 'The services of the application, the same in all its environments, in the order of their names.',
+      querystring: PageQuery,
+      response: {
+        200: {
+          description: 'A page of services.',
+          headers: { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }) },
+          content: { 'application/json': { schema: ServiceList } }
+        },
+        ...refusals(400, 401, 403)
+      }
+    }
+  }, async (request, reply) => {
+    const { items, nextCursor } = await app.services.list(request.scope, request.query)
+    if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
+    return { services: items }
+  })
+
+  app.get('/:id', {
+    config: { permission: 'services:read' },
+    schema: {
+      operationId: 'getService',
+      tags: ['Services'],
+      summary: 'Get a service',
+      description: 'One service.',
+      params: ServicePath,
+      response: { 200: ref(Service), ...refusals(400, 401, 403, 404) }
+    }
+  }, async (request) => app.services.get(request.scope, request.params.id))
+
+  app.post('/', {
+    config: { permission: 'services:create' },
+    schema: {
+      operationId: 'createService',
+      tags: ['Services'],
+      summary: 'Create a service',
+      description: 'Documents make their service by themselves; this gives it a description beforehand.',
+      body: ref(ServiceCreate),
+      response: { 201: ref(Service), ...refusals(400, 401, 403, 404, 409, 413, 415) }
+    }
+  }, async (request, reply) => {
+    reply.code(201)
+    return app.services.create(request.scope, request.body)
+  })
+
+  app.patch('/:id', {
+    config: { permission: 'services:update' },
+    schema: {
+      operationId: 'updateService',
+      tags: ['Services'],
+      summary: 'Change a service',
+      description: 'Changes its description; null removes it. The name is part of its topics and stays.',
+      params: ServicePath,
+      body: ref(ServiceUpdate),
+      response: { 200: ref(Service), ...refusals(400, 401, 403, 404, 413, 415) }
+    }
+  }, async (request) => app.services.update(request.scope, request.params.id, request.body))
+
+  app.delete('/:id', {
+    config: { permission: 'services:delete' },
+    schema: {
+      operationId: 'deleteService',
+      tags: ['Services'],
+      summary: 'Delete a service',
+      description: 'Refused while it has documents in any environment. With `force=true` they are deleted first, each with its event.',
+      params: ServicePath,
+      querystring: ForceQuery,
+      response: { 204: Type.Null({ description: 'It is gone.' }), ...refusals(400, 401, 403, 404, 409) }
+    }
+  }, async (request, reply) => {
+    await app.services.remove(request.scope, request.params.id, request.query)
+    return reply.code(204).send(null)
+  })
+}
+export default services

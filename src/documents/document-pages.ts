@@ -1,0 +1,40 @@
+import type pg from 'pg'
+import type { Scope } from '../../schemas/scope.ts'
+import type { StoredDocument } from './document-json.ts'
+
+/** A page ends early when its documents' data is more than this, so that an answer stays in bounds whatever the limit. */
+const pageBytesMax = 8 * 1024 * 1024
+
+const pageSql = `
+  select * from (
+    select *, sum(octet_length("dataText"::text)) over (order by id) - octet_length("dataText"::text) as "bytesBefore", count(*) over ()::int as found
+    from (
+      select service, id, revision, data as "dataText", deleted, expires_at as "expiresAt", created_at as "createdAt", updated_at as "updatedAt"
+      from documents
+      where application_id = $1 and environment = $2 and service = $3 and id > $4
+        and ($5::bigint is null or updated_at > $5) and ($6 or not deleted)
+        and (deleted or expires_at is null or expires_at > $7)
+      order by id limit $8
+    ) candidates
+  ) measured where "bytesBefore" < ${pageBytesMax} order by id`
+
+export interface DocumentPageRequest {
+  service: string
+  /** Only ids above it. */
+  afterId: string
+  updatedAfter: number | undefined
+  includeDeleted: boolean
+  limit: number
+}
+
+/** Documents in the order of their ids, and whether there are more. An expired one is left out until its tombstone is written. */
+export async function readDocumentPage (pool: pg.Pool, scope: Scope, request: DocumentPageRequest): Promise<{ documents: StoredDocument[], hasMore: boolean }> {
+  const { service, afterId, updatedAfter = null, includeDeleted, limit } = request
+  const { rows } = await pool.query<StoredDocument & { found: number }>({
+    name: 'documents_page',
+    text: pageSql,
+    values: [scope.applicationId, scope.environment, service, afterId, updatedAfter, includeDeleted, Date.now(), limit + 1]
+  })
+  const documents = rows.slice(0, limit)
+  return { documents, hasMore: (rows[0]?.found ?? 0) > documents.length }
+}

@@ -1,0 +1,91 @@
+import type pg from 'pg'
+import type { DocumentKey, Writer } from '../events/intent.ts'
+import { randomId } from '../ids.ts'
+import { idempotencyFor } from '../idempotency.ts'
+import { documentLimits, encodeJson } from '../json.ts'
+import { decodeCursor, encodeCursor } from '../paging.ts'
+import type { DocumentCreate, DocumentListQuery, DocumentMerge, DocumentMutate, DocumentReplace } from '../../schemas/documents.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import {
+  createIntent, nameOf, notFound, removeIntent, toContent, updateIntent, type DocumentAnswer, type Preconditions
+} from './document-intents.ts'
+import { documentJson } from './document-json.ts'
+import { DocumentLoader } from './document-loader.ts'
+import { readDocumentPage } from './document-pages.ts'
+import { etagOf, isNoneMatch } from './etag.ts'
+import { mergePatch } from './merge-patch.ts'
+import { applyMutations, checkMutations } from './mutations.ts'
+
+export interface WriteOptions extends Pick<Preconditions, 'ifMatch'> {}
+export interface RetryOptions { idempotencyKey?: string | undefined }
+
+/**
+ * The documents of a scope. Answers are JSON text, made of the stored text without parsing it.
+ * Every write is an event in the same transaction. Writes to one document take effect one after the other, each on
+ * the result of the one before: without `expectedRevision` none is lost and none is refused.
+ */
+export function createDocuments ({ pool, writer }: { pool: pg.Pool, writer: Writer }) {
+  const loader = new DocumentLoader({ pool })
+  return {
+    /** Throws ConflictError `DOCUMENT_EXISTS`. The id of a document that was deleted may be used again: its revisions go on. */
+    async create (scope: Scope, service: string, { id, data, expiresAt }: DocumentCreate, { idempotencyKey }: RetryOptions = {}): Promise<DocumentAnswer> {
+      return writer.submit(createIntent(scope, { service, id: id ?? randomId('doc') }, {
+        data,
+        dataText: encodeJson(data, '/data', documentLimits),
+        expiresAt: expiresAt ?? null,
+        idempotency: idempotencyFor(idempotencyKey, 'documents.create', service, { id, data, expiresAt })
+      }))
+    },
+
+    /** Without `json` when the caller has the revision already, by `ifNoneMatch`. */
+    async get (scope: Scope, key: DocumentKey, { ifNoneMatch }: { ifNoneMatch?: string | undefined } = {}): Promise<{ etag: string, json?: string }> {
+      const document = await loader.load(scope, key)
+      if (document === undefined) throw notFound(key)
+      const etag = etagOf(document.revision)
+      if (ifNoneMatch !== undefined && isNoneMatch(ifNoneMatch, document.revision)) return { etag }
+      return { etag, json: documentJson(document) }
+    },
+
+    /** A JSON array in the order of ids, and where the next page starts. A service that has no documents has an empty list. */
+    async list (scope: Scope, service: string, query: DocumentListQuery): Promise<{ json: string, nextCursor: string | undefined }> {
+      const { documents, hasMore } = await readDocumentPage(pool, scope, {
+        service,
+        afterId: query.cursor === undefined ? '' : String(decodeCursor(query.cursor, ['string'])[0]),
+        updatedAfter: query.updatedAfter,
+        includeDeleted: query.includeDeleted ?? false,
+        limit: query.limit ?? 100
+      })
+      const json = `[${documents.map(documentJson).join(',')}]`
+      const last = documents.at(-1)
+      return { json, nextCursor: hasMore && last !== undefined ? encodeCursor([last.id]) : undefined }
+    },
+
+    async replace (scope: Scope, key: DocumentKey, { data, expectedRevision }: DocumentReplace, { ifMatch }: WriteOptions = {}): Promise<DocumentAnswer> {
+      const dataText = encodeJson(data, '/data', documentLimits)
+      return writer.submit(updateIntent(scope, key, { change: () => ({ data, dataText }), bytes: dataText.length, expectedRevision, ifMatch }))
+    },
+
+    /** RFC 7396: members that are null are removed, objects are merged, everything else is replaced. */
+    async merge (scope: Scope, key: DocumentKey, { data, expectedRevision }: DocumentMerge, { ifMatch }: WriteOptions = {}): Promise<DocumentAnswer> {
+      const bytes = encodeJson(data, '/data', documentLimits).length
+      return writer.submit(updateIntent(scope, key, { change: before => toContent(mergePatch(before, data)), bytes, expectedRevision, ifMatch }))
+    },
+
+    async mutate (scope: Scope, key: DocumentKey, body: DocumentMutate, { ifMatch, idempotencyKey }: WriteOptions & RetryOptions = {}): Promise<DocumentAnswer> {
+      const mutations = checkMutations(body.mutations)
+      return writer.submit(updateIntent(scope, key, {
+        change: before => toContent(applyMutations(before, mutations)),
+        bytes: mutations.reduce((sum, mutation) => sum + mutation.bytes, 0),
+        expectedRevision: body.expectedRevision,
+        ifMatch,
+        idempotency: idempotencyFor(idempotencyKey, 'documents.mutate', nameOf(key), body)
+      }))
+    },
+
+    /** Answers the tombstone. */
+    async remove (scope: Scope, key: DocumentKey, { ifMatch }: WriteOptions = {}): Promise<DocumentAnswer> {
+      return writer.submit(removeIntent(scope, key, { ifMatch }))
+    }
+  }
+}
+export type Documents = ReturnType<typeof createDocuments>

@@ -1,0 +1,81 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type pg from 'pg'
+import { ServiceUnavailableError } from '../errors.ts'
+import type { Writer } from '../events/intent.ts'
+import { endDocuments, endPageSize, type DoomedDocument } from './end-documents.ts'
+
+const expiredSql = `
+  select expires_at, application_id, environment, service, id, octet_length(data::text) as bytes from documents
+  where not deleted and expires_at <= $1
+    and expires_at >= $2 and (expires_at, application_id, environment, service, id) > ($2, $3, $4, $5, $6)
+  order by expires_at, application_id, environment, service, id limit ${endPageSize}`
+
+export interface ExpiryOptions {
+  pool: pg.Pool
+  writer: Writer
+  log: { info (fields: object, message: string): void, warn (fields: object, message: string): void }
+  /** Between two sweeps. */
+  intervalMs?: number
+}
+
+/**
+ * Ends documents whose time has come, across all tenants. Every node may run one: ending is idempotent. Readers and
+ * writers do not wait for it, an expired document is gone for them at once; it is what publishes the `deleted` event.
+ * An outage of the database only delays it.
+ */
+export class ExpirySweep {
+  readonly #options: ExpiryOptions
+  readonly #stop = new AbortController()
+  #running: Promise<void> | undefined
+  #isFailing = false
+
+  constructor (options: ExpiryOptions) {
+    this.#options = options
+  }
+
+  start (): void {
+    this.#running ??= this.#run(this.#stop.signal)
+  }
+
+  /** To be called before the writer and the pool are closed; waits for the sweep under way. */
+  async close (): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+  }
+
+  /** One sweep over everything that has expired by now; answers how many documents it ended. */
+  async sweep (now = Date.now()): Promise<number> {
+    const { pool, writer, log } = this.#options
+    let ended = 0
+    let page: (DoomedDocument & { expires_at: number })[]
+    let after: unknown[] = [0, '', '', '', '']
+    do {
+      const { rows } = await pool.query<DoomedDocument & { expires_at: number }>({
+        name: 'documents_expired', text: expiredSql, values: [now, ...after]
+      })
+      page = rows
+      const outcome = await endDocuments(writer, page, { isForced: false })
+      ended += outcome.ended
+      if (outcome.failure instanceof ServiceUnavailableError) throw outcome.failure
+      if (outcome.failed > 0) log.warn({ err: outcome.failure, documents: outcome.failed }, 'documents.expiry_refused')
+      const last = page.at(-1)
+      if (last !== undefined) after = [last.expires_at, last.application_id, last.environment, last.service, last.id]
+    } while (page.length === endPageSize && !this.#stop.signal.aborted)
+    if (ended > 0) log.info({ documents: ended }, 'documents.expired')
+    return ended
+  }
+
+  async #run (signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await delay(this.#options.intervalMs ?? 1000, undefined, { signal, ref: false })
+        await this.sweep()
+        this.#isFailing = false
+      } catch (error) {
+        if (signal.aborted) return
+        if (!this.#isFailing) this.#options.log.warn({ err: error }, 'documents.expiry_failed')
+        this.#isFailing = true
+      }
+    }
+  }
+}

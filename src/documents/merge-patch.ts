@@ -1,0 +1,22 @@
+import { isPlainObject } from '../json.ts'
+
+type JsonObject = Record<string, unknown>
+const copy = (object: JsonObject): JsonObject => ({ ...object })
+
+/**
+ * RFC 7396. Neither argument is changed, and what the patch does not touch is shared with the target.
+ * The keys of both have passed `documentLimits`: none is `__proto__`. `own` answers an object that may be written to;
+ * whoever merges many times into one value hands in one that copies each object only once.
+ */
+export function mergePatch (target: unknown, patch: JsonObject, own?: (object: JsonObject) => JsonObject): JsonObject
+export function mergePatch (target: unknown, patch: unknown, own?: (object: JsonObject) => JsonObject): unknown
+export function mergePatch (target: unknown, patch: unknown, own = copy): unknown {
+  if (!isPlainObject(patch)) return patch
+  const result = own(isPlainObject(target) ? target : {})
+  for (const key of Object.keys(patch)) {
+    const value = patch[key]
+    if (value === null) delete result[key]
+    else result[key] = mergePatch(Object.hasOwn(result, key) ? result[key] : undefined, value, own)
+  }
+  return result
+}

@@ -1,0 +1,154 @@
+import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
+import type { Database, ServicesTable } from '../../db/tables.ts'
+import type { PageQuery } from '../../schemas/common.ts'
+import { environments, type Scope } from '../../schemas/scope.ts'
+import type { Service, ServiceCreate, ServiceUpdate } from '../../schemas/services.ts'
+import { endDocuments, endPageSize, type DoomedDocument } from '../documents/end-documents.ts'
+import { ConflictError, NotFoundError } from '../errors.ts'
+import type { Writer } from '../events/intent.ts'
+import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+
+/** How often a deletion begins again because documents were written meanwhile. */
+const removeAttemptsMax = 10
+
+/** What PostgreSQL takes as a uuid in a form that we give out; the `uuid` format of JSON Schema admits more. */
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+export interface ServicesOptions {
+  db: Kysely<Database>
+  /** `forgetService`: the writer remembers which services are there. */
+  writer: Writer & { forgetService (applicationId: string, name: string): void }
+}
+
+/** The namespaces of an application's documents, the same in all its environments. */
+export function createServices ({ db, writer }: ServicesOptions) {
+  async function find (scope: Scope, id: string): Promise<Selectable<ServicesTable>> {
+    const row = uuid.test(id)
+      ? await db.selectFrom('services').selectAll().where('id', '=', id).where('application_id', '=', scope.applicationId).executeTakeFirst()
+      : undefined
+    if (row === undefined) throw serviceNotFound(id)
+    return row
+  }
+
+  return {
+    /** Throws ConflictError `SERVICE_EXISTS`. */
+    async create (scope: Scope, { name, description }: ServiceCreate): Promise<Service> {
+      const now = Date.now()
+      const row = await db.insertInto('services')
+        .columns(['application_id', 'name', 'description', 'created_at', 'updated_at'])
+        // Of the application's row, so that it cannot go meanwhile.
+        .expression(eb => eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
+          'id', eb.val(name).as('name'), eb.val(description ?? null).as('description'),
+          eb.cast<number>(eb.val(now), 'bigint').as('created_at'), eb.cast<number>(eb.val(now), 'bigint').as('updated_at')
+        ]))
+        .onConflict(conflict => conflict.doNothing())
+        .returningAll().executeTakeFirst()
+      if (row !== undefined) return toService(row)
+      const application = await db.selectFrom('applications').select('id').where('id', '=', scope.applicationId).executeTakeFirst()
+      if (application === undefined) throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`)
+      throw new ConflictError('SERVICE_EXISTS', `Service exists: ${name}`)
+    },
+
+    /** In the order of names. */
+    async list (scope: Scope, { limit = 100, cursor }: PageQuery): Promise<PageOf<Service>> {
+      const after = cursor === undefined ? '' : String(decodeCursor(cursor, ['string'])[0])
+      const rows = await db.selectFrom('services').selectAll()
+        .where('application_id', '=', scope.applicationId).where('name', '>', after).orderBy('name').limit(limit + 1).execute()
+      return toPage(rows, limit, toService, row => [row.name])
+    },
+
+    async get (scope: Scope, id: string): Promise<Service> {
+      return toService(await find(scope, id))
+    },
+
+    async update (scope: Scope, id: string, { description }: ServiceUpdate): Promise<Service> {
+      const { id: found } = await find(scope, id)
+      const row = await db.updateTable('services').set({ description, updated_at: Date.now() })
+        .where('id', '=', found).where('application_id', '=', scope.applicationId).returningAll().executeTakeFirst()
+      if (row === undefined) throw serviceNotFound(id)
+      return toService(row)
+    },
+
+    /**
+     * Deletes the service. Throws ConflictError `SERVICE_NOT_EMPTY` while it has documents in any environment; with
+     * `force`, each of them is deleted first, with its event. A document that is written meanwhile either is deleted
+     * like the others or makes the service anew. Revisions of its ids start at 1 again.
+     */
+    async remove (scope: Scope, id: string, { force = false }: { force?: boolean | undefined } = {}): Promise<void> {
+      const service = await find(scope, id)
+      for (let attempt = 0; attempt < removeAttemptsMax; attempt++) {
+        if (!force) await refuseDocuments(db, service)
+        await endAll(db, writer, service, force)
+        if (await removeWithTombstones(db, service)) return writer.forgetService(scope.applicationId, service.name)
+      }
+      throw notEmpty(service.name)
+    }
+  }
+}
+export type Services = ReturnType<typeof createServices>
+
+type ServiceKey = Pick<Selectable<ServicesTable>, 'id' | 'application_id' | 'name'>
+
+const serviceNotFound = (id: string) => new NotFoundError('SERVICE_NOT_FOUND', `Service not found: ${id}`)
+const notEmpty = (name: string) => new ConflictError('SERVICE_NOT_EMPTY', `The service has documents: ${name}; delete with force=true to lose them`)
+
+const documentsOf = (db: Kysely<Database>, { application_id: applicationId, name }: ServiceKey) =>
+  db.selectFrom('documents').where('application_id', '=', applicationId).where('environment', 'in', environments).where('service', '=', name)
+
+async function refuseDocuments (db: Kysely<Database>, service: ServiceKey): Promise<void> {
+  const live = await documentsOf(db, service).select('id').where('deleted', '=', false)
+    .where(eb => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', Date.now())])).limit(1).executeTakeFirst()
+  if (live !== undefined) throw notEmpty(service.name)
+}
+
+/** By the writer, so that each leaves its event; expired ones that await their end are among them. */
+async function endAll (db: Kysely<Database>, writer: Writer, service: ServiceKey, isForced: boolean): Promise<void> {
+  let page: DoomedDocument[]
+  let after = { environment: '', id: '' }
+  do {
+    page = await documentsOf(db, service).where('deleted', '=', false)
+      .where(eb => eb(eb.refTuple('environment', 'id'), '>', sql<never>`(${after.environment}, ${after.id})`))
+      .select(['application_id', 'environment', 'service', 'id', sql<number>`octet_length(data::text)`.as('bytes')])
+      .orderBy('environment').orderBy('id').limit(endPageSize).execute()
+    const { failure } = await endDocuments(writer, page, { isForced })
+    if (failure !== undefined) throw failure
+    after = page.at(-1) ?? after
+  } while (page.length === endPageSize)
+}
+
+class WrittenMeanwhile extends Error {}
+const deadlockDetected = '40P01'
+
+/** Answers false, and has done nothing, when a document was written meanwhile. */
+async function removeWithTombstones (db: Kysely<Database>, service: ServiceKey): Promise<boolean> {
+  try {
+    await db.transaction().execute(transaction => removeEmpty(transaction, service))
+    return true
+  } catch (error) {
+    if (error instanceof WrittenMeanwhile || (error as { code?: string }).code === deadlockDetected) return false
+    throw error
+  }
+}
+
+/** Locks in the writer's order: documents, then their service. From then on, no document of it can be created. */
+async function removeEmpty (db: Transaction<Database>, service: ServiceKey): Promise<void> {
+  await documentsOf(db, service).where('deleted', '=', true)
+    .select('id').orderBy('application_id').orderBy('environment').orderBy('service').orderBy('id').forUpdate()
+    .$call(tombstones => db.with('tombstones', () => tombstones).selectFrom('tombstones').select(eb => eb.fn.countAll().as('count')).execute())
+  await db.selectFrom('services').select('id').where('id', '=', service.id).forUpdate().execute()
+  await db.deleteFrom('documents').where('application_id', '=', service.application_id)
+    .where('environment', 'in', environments).where('service', '=', service.name).where('deleted', '=', true).execute()
+  if (await documentsOf(db, service).select('id').limit(1).executeTakeFirst() !== undefined) throw new WrittenMeanwhile()
+  await db.deleteFrom('services').where('id', '=', service.id).execute()
+}
+
+function toService (row: Selectable<ServicesTable>): Service {
+  return {
+    id: row.id,
+    name: row.name,
+    description: row.description,
+    applicationId: row.application_id,
+    createdAt: new Date(row.created_at).toISOString(),
+    updatedAt: new Date(row.updated_at).toISOString()
+  }
+}

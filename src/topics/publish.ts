@@ -1,0 +1,55 @@
+import type { EventPublish, PublishBody } from '../../schemas/events.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import type { Writer } from '../events/intent.ts'
+import { idempotencyFor } from '../idempotency.ts'
+import { encodeJson, invalid } from '../json.ts'
+import { refuseReserved, topicNotFound } from './topics.ts'
+
+export function createPublisher ({ writer }: { writer: Writer }) {
+  return {
+    /**
+     * Appends one event, or a batch of which all are stored or none. Answers JSON text: the event, or an array of them.
+     * Throws ValidationError (`TOPIC_RESERVED`, or a payload that is malformed or refused by the topic's schema),
+     * NotFoundError `TOPIC_NOT_FOUND`.
+     */
+    async publish (scope: Scope, topic: string, body: PublishBody, { idempotencyKey }: { idempotencyKey?: string | undefined } = {}): Promise<string> {
+      refuseReserved(topic)
+      const publications = publicationsOf(body).map(({ payload, key = null, path }) => ({ payload, key, path, text: encodeJson(payload, path) }))
+      return writer.submit<string>({
+        scope,
+        topics: [topic],
+        bytes: publications.reduce((sum, publication) => sum + publication.text.length, 0),
+        idempotency: idempotencyFor(idempotencyKey, 'events.publish', topic, body),
+        apply (batch) {
+          if (!batch.isRegistered(topic)) throw topicNotFound(topic)
+          return {
+            events: publications.map(({ payload, key, path, text }) => ({
+              topic, type: 'topic.event', source: 'api', key, payload: text, schemaVersion: batch.check(topic, payload, path)
+            }))
+          }
+        },
+        answer (events) {
+          const texts = events.map(event => event.json())
+          return body.events === undefined ? texts.join() : `[${texts.join(',')}]`
+        }
+      })
+    }
+  }
+}
+export type Publisher = ReturnType<typeof createPublisher>
+
+interface Publication extends EventPublish {
+  /** Of the payload, in the request. */
+  path: string
+}
+
+/** Exactly one of the body's two forms. */
+function publicationsOf ({ payload, key, events }: PublishBody): Publication[] {
+  if (events === undefined) {
+    if (payload === undefined) throw invalid('/payload', 'is required, or else /events')
+    return [{ payload, path: '/payload', ...(key !== undefined && { key }) }]
+  }
+  if (payload !== undefined) throw invalid('/payload', 'must not stand beside /events')
+  if (key !== undefined) throw invalid('/key', 'must not stand beside /events: each event has its own')
+  return events.map((event, i) => ({ ...event, path: `/events/${i}/payload` }))
+}

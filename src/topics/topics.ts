@@ -1,0 +1,123 @@
+import type { Kysely, Selectable } from 'kysely'
+import type { Database, TopicsTable } from '../../db/tables.ts'
+import type { PageQuery } from '../../schemas/common.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import type { Topic, TopicCreate, TopicUpdate } from '../../schemas/topics.ts'
+import { ConflictError, NotFoundError, ValidationError } from '../errors.ts'
+import type { EventLog } from '../events/log.ts'
+import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { existsByItself, isReserved } from './topic-names.ts'
+
+export interface TopicsOptions {
+  db: Kysely<Database>
+  log: EventLog
+  /** The schema registry's answer; without one no version exists. */
+  schemaVersionExists?: (scope: Scope, topic: string, version: number) => Promise<boolean>
+}
+
+/** The registered topics of a scope, and the durable log behind any topic. */
+export function createTopics ({ db, log, schemaVersionExists = async () => false }: TopicsOptions) {
+  const find = (scope: Scope, name: string) => ofScope(db, scope).where('name', '=', name).executeTakeFirst()
+
+  async function requireTopic (scope: Scope, name: string): Promise<void> {
+    if (isReserved(name) ? !existsByItself(name) : await find(scope, name) === undefined) throw topicNotFound(name)
+  }
+
+  return {
+    /** Throws ValidationError `TOPIC_RESERVED`, ConflictError `TOPIC_EXISTS`. */
+    async create (scope: Scope, { name, description, owner }: TopicCreate): Promise<Topic> {
+      refuseReserved(name)
+      const row = await db.insertInto('topics')
+        .columns(['application_id', 'environment', 'name', 'description', 'owner', 'created_at'])
+        // Of the application's row, so that it cannot go meanwhile.
+        .expression(eb => eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
+          'id', eb.val(scope.environment).as('environment'), eb.val(name).as('name'),
+          eb.val(description).as('description'), eb.val(owner).as('owner'), eb.cast<number>(eb.val(Date.now()), 'bigint').as('created_at')
+        ]))
+        .onConflict(conflict => conflict.doNothing())
+        .returningAll().executeTakeFirst()
+      if (row !== undefined) return toTopic(row)
+      await requireApplication(db, scope.applicationId)
+      throw new ConflictError('TOPIC_EXISTS', `Topic exists: ${name}`)
+    },
+
+    /** In the order of names. */
+    async list (scope: Scope, { limit = 100, cursor }: PageQuery): Promise<PageOf<Topic>> {
+      const after = cursor === undefined ? '' : String(decodeCursor(cursor, ['string'])[0])
+      const rows = await ofScope(db, scope).where('name', '>', after).orderBy('name').limit(limit + 1).execute()
+      return toPage(rows, limit, toTopic, row => [row.name])
+    },
+
+    async get (scope: Scope, name: string): Promise<Topic> {
+      const row = await find(scope, name)
+      if (row === undefined) throw topicNotFound(name)
+      return toTopic(row)
+    },
+
+    /** Throws NotFoundError `SCHEMA_VERSION_NOT_FOUND` for a version to be activated that is not there. */
+    async update (scope: Scope, name: string, { description, owner, activeSchemaVersion }: TopicUpdate): Promise<Topic> {
+      if (typeof activeSchemaVersion === 'number' && await find(scope, name) !== undefined &&
+          !await schemaVersionExists(scope, name, activeSchemaVersion)) {
+        throw new NotFoundError('SCHEMA_VERSION_NOT_FOUND', `Schema version not found: ${name} has no version ${activeSchemaVersion}`)
+      }
+      const row = await db.updateTable('topics')
+        .set({
+          ...(description !== undefined && { description }),
+          ...(owner !== undefined && { owner }),
+          ...(activeSchemaVersion !== undefined && { active_schema_version: activeSchemaVersion })
+        })
+        .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('name', '=', name)
+        .returningAll().executeTakeFirst()
+      if (row === undefined) throw topicNotFound(name)
+      return toTopic(row)
+    },
+
+    /** Answers the topic as it was. Its log, schemas, mappings and live subscriptions stay. */
+    async remove (scope: Scope, name: string): Promise<Topic> {
+      const row = await db.deleteFrom('topics')
+        .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('name', '=', name)
+        .returningAll().executeTakeFirst()
+      if (row === undefined) throw topicNotFound(name)
+      return toTopic(row)
+    },
+
+    /** Throws NotFoundError unless the topic may be subscribed to: it is registered, or one of the platform's own. */
+    requireTopic,
+
+    /** The retained events above `after`, ascending, as a JSON array; when the log has more, the offset that the next page starts after. */
+    async history (scope: Scope, name: string, { after, limit = 100 }: { after?: number, limit?: number }): Promise<{ json: string, nextCursor: string | undefined }> {
+      await requireTopic(scope, name)
+      const { events, next } = await log.history(scope, name, { after, limit })
+      return { json: `[${events.map(event => event.json()).join(',')}]`, nextCursor: next === undefined ? undefined : String(next) }
+    }
+  }
+}
+export type Topics = ReturnType<typeof createTopics>
+
+export const topicNotFound = (name: string): NotFoundError => new NotFoundError('TOPIC_NOT_FOUND', `Topic not found: ${name}`)
+
+export function refuseReserved (name: string): void {
+  if (isReserved(name)) {
+    throw new ValidationError('TOPIC_RESERVED', `The topic is reserved: ${name}; the roots sync, socket, presence and system belong to the platform`)
+  }
+}
+
+async function requireApplication (db: Kysely<Database>, id: string): Promise<void> {
+  const application = await db.selectFrom('applications').select('id').where('id', '=', id).executeTakeFirst()
+  if (application === undefined) throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${id}`)
+}
+
+const ofScope = (db: Kysely<Database>, scope: Scope) =>
+  db.selectFrom('topics').selectAll().where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment)
+
+function toTopic (row: Selectable<TopicsTable>): Topic {
+  return {
+    name: row.name,
+    description: row.description,
+    owner: row.owner,
+    activeSchemaVersion: row.active_schema_version,
+    applicationId: row.application_id,
+    environment: row.environment,
+    createdAt: row.created_at
+  }
+}

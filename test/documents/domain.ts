@@ -1,0 +1,63 @@
+import { createKysely, createPool } from '../../db/connection.ts'
+import { createDocuments } from '../../src/documents/documents.ts'
+import { ExpirySweep } from '../../src/documents/expiry.ts'
+import type { LoggedEvent } from '../../src/events/envelope.ts'
+import { createEventLog } from '../../src/events/log.ts'
+import { ensurePartitions } from '../../src/events/partitions.ts'
+import { EventWriter } from '../../src/events/writer.ts'
+import type { PayloadCheck } from '../../src/events/batch.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { createServices } from '../../src/services/services.ts'
+import { createPublisher } from '../../src/topics/publish.ts'
+import { createTopics } from '../../src/topics/topics.ts'
+import type { Document } from '../../schemas/documents.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import { createDatabase, type Teardown } from '../build.ts'
+
+const passAll: PayloadCheck = { prepare: () => undefined, check: () => {} }
+
+/** The domain without HTTP, on a database of its own; `node()` is another one on the same. */
+export async function createDomain (t: Teardown, { check = passAll }: { check?: PayloadCheck } = {}) {
+  const url = await createDatabase(t)
+  const pool = createPool({ connectionString: url, max: 10, onError: () => {} })
+  t.teardown(() => pool.end())
+  await ensurePartitions(pool, Date.now())
+  const db = createKysely(pool)
+  const log = createEventLog({ pool })
+  const warnings: string[] = []
+  const logger = { info: () => {}, warn: (_fields: object, message: string) => { warnings.push(message) }, error: (_fields: object, message: string) => { warnings.push(message) } }
+
+  function node () {
+    const committed: LoggedEvent[] = []
+    const writer = new EventWriter({ pool, metrics: createMetrics(), log: logger, check, onCommitted: events => committed.push(...events) })
+    t.teardown(() => writer.close())
+    return {
+      committed,
+      writer,
+      documents: createDocuments({ pool, writer }),
+      services: createServices({ db, writer }),
+      topics: createTopics({ db, log }),
+      publisher: createPublisher({ writer }),
+      expiry: new ExpirySweep({ pool, writer, log: logger })
+    }
+  }
+
+  let applications = 0
+  async function createScope (): Promise<Scope> {
+    const applicationId = `app_${++applications}`
+    await pool.query('insert into applications values ($1, $1, \'\', 0, 0)', [applicationId])
+    return { applicationId, environment: 'development' }
+  }
+
+  /** The payloads and metas of everything that the service's topics have. */
+  async function events (scope: Scope, service: string, change: 'created' | 'updated' | 'deleted'): Promise<LoggedEvent[]> {
+    return log.page(scope, `sync.${service}.${change}`, { limit: 1000 })
+  }
+
+  /** Lets a document's time come. */
+  const expire = (id: string) => pool.query('update documents set expires_at = $2 where id = $1', [id, Date.now() - 1])
+
+  return { url, pool, db, log, warnings, node, createScope, events, expire }
+}
+
+export const parse = (answer: { json?: string }) => JSON.parse(answer.json ?? 'null') as Document

@@ -1,0 +1,113 @@
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+import t from 'tap'
+import { ServiceUnavailableError } from '../../src/errors.ts'
+import { ExpirySweep } from '../../src/documents/expiry.ts'
+import type { Writer } from '../../src/events/intent.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import { createDomain, parse } from './domain.ts'
+
+const domain = await createDomain(t)
+const { documents, expiry, writer } = domain.node()
+const silent = { info: () => {}, warn: () => {} }
+
+async function create (scope: Scope, count: number, data: Record<string, unknown> = {}): Promise<void> {
+  await Promise.all(Array.from({ length: count }, (_, i) => documents.create(scope, 'session', { id: `d${i}`, data, expiresAt: Date.now() + 60_000 })))
+}
+/** All at one moment, so that pages cannot be told apart by it. */
+const expireAll = () => domain.pool.query('update documents set expires_at = $1 where not deleted and expires_at is not null and id <> \'later\'', [Date.now() - 1])
+
+await t.test('what has expired is deleted with its event, across tenants, and nothing else', async t => {
+  const scopes: Scope[] = [await domain.createScope(), await domain.createScope()]
+  scopes.push({ ...scopes[0] as Scope, environment: 'production' })
+  for (const scope of scopes) await create(scope, 2, { a: 1 })
+  await expireAll()
+  await documents.create(scopes[0] as Scope, 'session', { id: 'later', data: {}, expiresAt: Date.now() + 60_000 })
+  await documents.create(scopes[0] as Scope, 'session', { id: 'never', data: {} })
+
+  t.equal(await expiry.sweep(), 6)
+  for (const scope of scopes) {
+    const values = (await domain.events(scope, 'session', 'deleted')).map(event => event.value)
+    t.match(values, [{ revision: 2, data: { a: 1 }, deleted: true, reason: 'expired' }, { reason: 'expired' }])
+    t.match(JSON.parse((await documents.list(scope, 'session', { includeDeleted: true })).json), [{ deleted: true, revision: 2 }, { deleted: true }])
+  }
+  t.equal(parse(await documents.get(scopes[0] as Scope, { service: 'session', id: 'later' })).revision, 1)
+  t.equal(await expiry.sweep(), 0)
+})
+
+await t.test('several nodes together end each document once', async t => {
+  const scope = await domain.createScope()
+  await create(scope, 1200)
+  await expireAll()
+  const ended = await Promise.all([expiry, domain.node().expiry, domain.node().expiry].map(sweep => sweep.sweep()))
+  t.equal(ended.reduce((sum, count) => sum + count), 1200)
+  const { rows } = await domain.pool.query('select count(*)::int as events, count(distinct key)::int as keys from events where application_id = $1 and type = $2', [scope.applicationId, 'document.deleted'])
+  t.strictSame(rows, [{ events: 1200, keys: 1200 }])
+})
+
+await t.test('large documents go in groups that fit in memory', async t => {
+  const scope = await domain.createScope()
+  await create(scope, 30, { text: 'x'.repeat(250_000) })
+  await expireAll()
+  const groups: number[] = []
+  let together = 0
+  const watching: Writer = {
+    async submit (intent) {
+      groups.push(++together)
+      try { return await writer.submit(intent) } finally { together-- }
+    }
+  }
+  t.equal(await new ExpirySweep({ pool: domain.pool, writer: watching, log: silent }).sweep(), 30)
+  t.ok(Math.max(...groups) <= 17)
+})
+
+await t.test('one document that cannot be ended does not keep the others', async t => {
+  const scope = await domain.createScope()
+  await create(scope, 600)
+  await expireAll()
+  const warnings: string[] = []
+  const failing: Writer = {
+    submit: async intent => intent.document?.id === 'd0' ? Promise.reject(new Error('broken')) : writer.submit(intent)
+  }
+  const sweep = new ExpirySweep({ pool: domain.pool, writer: failing, log: { ...silent, warn: (_fields, message) => warnings.push(message) } })
+  t.equal(await sweep.sweep(), 599)
+  t.strictSame(warnings, ['documents.expiry_refused'])
+  t.equal(await expiry.sweep(), 1)
+})
+
+await t.test('started, it follows the clock, survives an outage and stops when told', async t => {
+  const scope = await domain.createScope()
+  const outage = { isOn: true, queries: 0 }
+  const flaky = {
+    query: async (...args: Parameters<typeof domain.pool.query>) => {
+      outage.queries++
+      if (outage.isOn) throw new ServiceUnavailableError('DATABASE_UNAVAILABLE', 'away')
+      return domain.pool.query(...args)
+    }
+  } as unknown as typeof domain.pool
+  const warnings: string[] = []
+  const node = domain.node()
+  const sweep = new ExpirySweep({ pool: flaky, writer: node.writer, log: { ...silent, warn: (_fields, message) => warnings.push(message) }, intervalMs: 5 })
+  await create(scope, 1)
+  await expireAll()
+  sweep.start()
+  while (outage.queries < 3) await delay(2)
+  t.equal((await domain.events(scope, 'session', 'deleted')).length, 0)
+  t.strictSame(warnings, ['documents.expiry_failed'], 'an outage is told of once')
+  outage.isOn = false
+  while ((await domain.events(scope, 'session', 'deleted')).length === 0) await delay(2)
+  await sweep.close()
+  const { queries } = outage
+  await delay(20)
+  t.equal(outage.queries, queries)
+  await sweep.close()
+})
+
+await t.test('it does not keep a process alive', async t => {
+  const { spawn } = await import('node:child_process')
+  const script = `import { ExpirySweep } from ${JSON.stringify(new URL('../../src/documents/expiry.ts', import.meta.url).href.replace(/\.ts$/, import.meta.filename.endsWith('.ts') ? '.ts' : '.js'))}
+    new ExpirySweep({ pool: {}, writer: {}, log: {} }).start()`
+  const child = spawn(process.execPath, [...process.execArgv, '--input-type=module', '-e', script], { stdio: 'inherit' })
+  // 13: the top level still awaits nothing; 0 is a quiet end.
+  t.strictSame(await once(child, 'exit'), [0, null])
+})
