@@ -8,7 +8,12 @@ export default [
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     plugins: { '@typescript-eslint': plugins['typescript-eslint'].plugin },
     rules: {
-      '@typescript-eslint/no-floating-promises': 'error',
+      // A TypeBox schema and the type that it describes share their name.
+      '@typescript-eslint/no-redeclare': 'off',
+      'no-void': ['error', { allowAsStatement: true }],
+      '@stylistic/object-property-newline': 'off',
+      // tap waits for its subtests by itself.
+      '@typescript-eslint/no-floating-promises': ['error', { allowForKnownSafePromises: [{ from: 'package', package: '@tapjs/core', name: 'PromiseWithSubtest' }] }],
       '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: false }],
       '@typescript-eslint/await-thenable': 'error',
       '@typescript-eslint/no-explicit-any': 'error',

@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import pg from 'pg'
+import { pino } from 'pino'
 import { createKysely, createPool } from '../db/connection.ts'
 import { startEmbeddedPostgres } from '../db/embedded-postgres.ts'
 import { migrateToLatest } from '../db/migrate.ts'
@@ -23,17 +24,20 @@ export interface BuildOptions {
   adapt?: (config: Config) => void
   /** A database made before, so that several apps share it. */
   databaseUrl?: string
-  logger?: Parameters<typeof buildApp>[0]['logger']
+  logger?: FastifyBaseLogger
 }
+
+/** `TEST_LOG=debug` shows what the app says. */
+const testLogger = process.env['TEST_LOG'] === undefined ? undefined : pino({ level: process.env['TEST_LOG'] })
 
 export const testKey = Buffer.alloc(32, 7).toString('base64')
 
 /** An app on a database of its own, copied from a migrated template; one hook closes the one and drops the other. */
-export async function build (t: Teardown, { variables = {}, adapt, databaseUrl, logger = false }: BuildOptions = {}) {
+export async function build (t: Teardown, { variables = {}, adapt, databaseUrl, logger = testLogger }: BuildOptions = {}) {
   const url = databaseUrl ?? await createDatabase(t)
   const config = createConfig({ DATABASE_URL: url, ENCRYPTION_KEY: testKey, PORT: '0', RATE_LIMIT_MAX: '0', LOG_LEVEL: 'silent', ...variables })
   adapt?.(config)
-  const app = await buildApp({ config, logger: logger === false && process.env['TEST_LOG'] !== undefined ? { level: process.env['TEST_LOG'] } : logger })
+  const app = await buildApp({ config, ...(logger !== undefined && { logger }) })
   t.teardown(() => app.close())
   await app.ready()
   return { app, databaseUrl: url }

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { Socket as TcpSocket } from 'node:net'
 import { io, type Socket } from 'socket.io-client'
 import { WebSocket } from 'ws'
 import type { RealtimeEvent } from '../schemas/events.ts'
@@ -80,7 +81,7 @@ export async function connectSocketIo (url: string, options: ConnectOptions = {}
     socket.once('connect_error', reject)
   })
   // The TCP socket under ws under Engine.IO.
-  const tcp = () => (socket.io.engine.transport as unknown as { ws: { _socket: import('node:net').Socket } }).ws._socket
+  const tcp = () => (socket.io.engine.transport as unknown as { ws: { _socket: TcpSocket } }).ws._socket
   return {
     kind: 'socket.io',
     socket,
@@ -123,7 +124,7 @@ export async function connectWs (url: string, options: ConnectOptions = {}): Pro
   })
   const closed = new Promise<{ code: number, reason: string }>(resolve => socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() })))
   await once(socket, 'open')
-  const tcp = () => (socket as unknown as { _socket: import('node:net').Socket })._socket
+  const tcp = () => (socket as unknown as { _socket: TcpSocket })._socket
   return {
     kind: 'ws',
     socket,

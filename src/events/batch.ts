@@ -102,6 +102,19 @@ async function rememberAnswers (intents: readonly Intent<unknown>[], effects: Pl
 
 const documentKey = (scope: Scope, key: DocumentKey) => `${scopeKey(scope)}/${key.service}/${key.id}`
 
+interface LockedRow {
+  application_id: string
+  environment: Environment
+  service: string
+  id: string
+  revision: number
+  data: string
+  deleted: boolean
+  expires_at: number | null
+  created_at: number
+  updated_at: number
+}
+
 interface HeldDocument { scope: Scope, state: DocumentState, exists: boolean, isDirty: boolean }
 
 async function lockDocuments (intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], client: pg.PoolClient) {
@@ -112,10 +125,7 @@ async function lockDocuments (intents: readonly Intent<unknown>[], outcomes: (Ou
   }
   const held = new Map<string, HeldDocument>()
   if (wanted.size === 0) return held
-  const { rows } = await client.query<{
-    application_id: string, environment: Environment, service: string, id: string, revision: number
-    data: string, deleted: boolean, expires_at: number | null, created_at: number, updated_at: number
-  }>(statements.lockDocuments([...wanted.values()]))
+  const { rows } = await client.query<LockedRow>(statements.lockDocuments([...wanted.values()]))
   for (const row of rows) {
     const scope = { applicationId: row.application_id, environment: row.environment }
     const state: DocumentState = {

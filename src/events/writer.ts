@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { isDatabaseUnavailable, NotFoundError, PublicError, ServiceUnavailableError, toPublicError } from '../errors.ts'
+import { isDatabaseUnavailable, NotFoundError, ServiceUnavailableError, toPublicError, type PublicError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import { scopeKey } from '../../schemas/scope.ts'
 import { commitBatch, StaleBatchError, type BatchResult, type PayloadCheck } from './batch.ts'

@@ -42,8 +42,19 @@ for (const { name, connect } of transports) {
       const events = await client.received(50)
       t.same(offsets(events), upTo(51, 2))
       t.match(events[0], {
-        id: first?.id, topic, offset: 2, epoch: ack.epoch, type: 'topic.event', source: 'api', applicationId: shop.applicationId,
-        environment: 'development', timestamp: Number, schemaVersion: null, key: null, payload: { n: 1 }, subscriptionIds: [ack.subscriptionId]
+        id: first?.id,
+        topic,
+        offset: 2,
+        epoch: ack.epoch,
+        type: 'topic.event',
+        source: 'api',
+        applicationId: shop.applicationId,
+        environment: 'development',
+        timestamp: Number,
+        schemaVersion: null,
+        key: null,
+        payload: { n: 1 },
+        subscriptionIds: [ack.subscriptionId]
       })
     })
 

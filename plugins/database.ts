@@ -1,0 +1,31 @@
+import fp from 'fastify-plugin'
+import type { Kysely } from 'kysely'
+import type pg from 'pg'
+import { createKysely, createPool } from '../db/connection.ts'
+import { migrateToLatest } from '../db/migrate.ts'
+import type { Database } from '../db/tables.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** For prepared statements on hot paths. */
+    pool: pg.Pool
+    /** For everything else: typed queries. */
+    db: Kysely<Database>
+  }
+}
+
+/** The platform's own database, migrated: the server does not listen before that. It does not start one. */
+export default fp(async (app) => {
+  const { url, poolMax } = app.config.database
+  if (url === undefined) throw new Error('config.database.url is not set')
+  const pool = createPool({ connectionString: url, max: poolMax, onError: err => app.log.warn({ err }, 'database.connection_lost') })
+  const db = createKysely(pool)
+  app.decorate('pool', pool)
+  app.decorate('db', db)
+  app.addHook('onClose', async () => {
+    await db.destroy()
+    await pool.end()
+  })
+  const migrated = await migrateToLatest(db)
+  if (migrated.length > 0) app.log.info({ migrations: migrated }, 'database.migrated')
+}, { name: 'database', dependencies: ['config', 'encryption'] })

@@ -1,0 +1,46 @@
+import fp from 'fastify-plugin'
+import { createCatchUp } from '../src/delivery/catch-up.ts'
+import { closeCodes } from '../src/delivery/close-codes.ts'
+import { createConnections, type Connections } from '../src/delivery/connections.ts'
+import { createHandshake, type Handshake } from '../src/delivery/handshake.ts'
+import { createProtocol, type Protocol } from '../src/delivery/protocol.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    connections: Connections
+    handshake: Handshake
+    protocol: Protocol
+  }
+}
+
+/**
+ * What sockets speak, whatever their transport, and what ends them. The gateways are plugins of their own.
+ */
+export default fp(async (app) => {
+  const { hub, eventLog: log, instruments: metrics } = app
+  const limits = app.config.delivery
+  const connections = createConnections({ metrics })
+  app.decorate('connections', connections)
+  app.decorate('handshake', createHandshake({ authenticator: app.auth.authenticator, resolveScope: app.auth.resolveScope, connections, limits, metrics }))
+  app.decorate('protocol', createProtocol({
+    hub,
+    log,
+    limits,
+    metrics,
+    authenticator: app.auth.authenticator,
+    catchUp: createCatchUp({ log }),
+    logger: app.log,
+    requireTopic: (scope, topic) => app.topics.requireTopic(scope, topic)
+  }))
+  app.auth.sessions.onEnded(key => {
+    connections.closeWhere(({ principal }) => principal.kind === 'session' && principal.sessionKey === key, closeCodes.CREDENTIAL_REVOKED)
+  })
+  app.auth.keys.onRevoked(keyId => {
+    connections.closeWhere(({ principal }) => principal.kind === 'token' && principal.keyId === keyId, closeCodes.CREDENTIAL_REVOKED)
+  })
+  app.applications.onDeleted(id => {
+    connections.closeWhere(({ scope }) => scope.applicationId === id, closeCodes.APPLICATION_DELETED)
+    app.eventWriter.forgetApplication(id)
+  })
+  app.addHook('preClose', async () => connections.closeAll(closeCodes.RESTART))
+}, { name: 'delivery', dependencies: ['auth', 'domain', 'events', 'hub', 'metrics', 'tenancy'] })

@@ -1,0 +1,28 @@
+import fp from 'fastify-plugin'
+import { createDocuments, type Documents } from '../src/documents/documents.ts'
+import { ExpirySweep } from '../src/documents/expiry.ts'
+import { createServices, type Services } from '../src/services/services.ts'
+import { createPublisher, type Publisher } from '../src/topics/publish.ts'
+import { createTopics, type Topics } from '../src/topics/topics.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    topics: Topics
+    publisher: Publisher
+    services: Services
+    documents: Documents
+  }
+}
+
+/** The domain modules, each built in one line: what routes and sockets call. They know no HTTP. */
+export default fp(async (app) => {
+  const { db, pool, eventLog: log, eventWriter: writer } = app
+  app.decorate('topics', createTopics({ db, log }))
+  app.decorate('publisher', createPublisher({ writer }))
+  app.decorate('services', createServices({ db, writer }))
+  app.decorate('documents', createDocuments({ pool, writer }))
+
+  const expiry = new ExpirySweep({ pool, writer, log: app.log })
+  app.addHook('onReady', async () => expiry.start())
+  app.addHook('preClose', async () => expiry.close())
+}, { name: 'domain', dependencies: ['database', 'events', 'hub'] })

@@ -1,0 +1,51 @@
+import type { FastifyError, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import {
+  NotFoundError, PayloadTooLargeError, RateLimitError, ServiceUnavailableError, toPublicError, UnsupportedMediaTypeError, ValidationError, type PublicError
+} from '../src/errors.ts'
+
+/** The one place where what was thrown becomes an answer. Faults of ours are logged whole and answered without a detail. */
+export default fp(async (app) => {
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const refusal = fromFastify(error, request) ?? toPublicError(error)
+    if (refusal.status === 500) request.log.error({ err: error, path: request.routeOptions.url }, 'request.failed')
+    if (refusal instanceof RateLimitError || refusal instanceof ServiceUnavailableError) reply.header('retry-after', refusal.retryAfterS)
+    reply.code(refusal.status).type('application/json; charset=utf-8').send(JSON.stringify(refusal.toBody()))
+  })
+  app.setNotFoundHandler((request) => {
+    const path = request.url.split('?', 1)[0] ?? ''
+    throw new NotFoundError('ROUTE_NOT_FOUND', `Route not found: ${request.method} ${path.slice(0, 200)}`)
+  })
+}, { name: 'errors' })
+
+const partNames: Record<string, string> = { body: 'The body', querystring: 'The query', params: 'The path', headers: 'The header' }
+
+/** Refusals that Fastify and its plugins make themselves. */
+function fromFastify (error: FastifyError, request: FastifyRequest): PublicError | undefined {
+  if (error.validation !== undefined) return fromValidation(error)
+  switch (error.code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new PayloadTooLargeError('BODY_TOO_LARGE', `The body is larger than ${request.routeOptions.bodyLimit} bytes`)
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return new UnsupportedMediaTypeError('CONTENT_TYPE_UNSUPPORTED', `The content type is not JSON: ${String(request.headers['content-type']).slice(0, 100)}`)
+    case 'FST_UNDER_PRESSURE':
+      return new ServiceUnavailableError('QUEUE_FULL', 'The server has more to do than it can; come back shortly', { retryAfterS: 5 })
+    default:
+      if (error.statusCode === 404) return new NotFoundError('ROUTE_NOT_FOUND', 'Route not found')
+      if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
+        return new ValidationError('VALIDATION_FAILED', error.message, { cause: error })
+      }
+      return undefined
+  }
+}
+
+function fromValidation (error: FastifyError): ValidationError {
+  const part = partNames[error.validationContext ?? 'body'] ?? 'The body'
+  const details = (error.validation ?? []).slice(0, 20).map(({ instancePath, message, params, keyword }) => {
+    const property = keyword === 'additionalProperties' ? params['additionalProperty'] : keyword === 'required' ? params['missingProperty'] : undefined
+    const path = property === undefined ? instancePath : `${instancePath}/${String(property).slice(0, 100)}`
+    return { path, message: keyword === 'additionalProperties' ? 'is not a known field' : keyword === 'required' ? 'is required' : message ?? 'is wrong' }
+  })
+  const first = details[0]
+  return new ValidationError('VALIDATION_FAILED', `${part}${first?.path === '' || first === undefined ? '' : ` ${first.path}`} ${first?.message ?? 'is wrong'}`, { details })
+}

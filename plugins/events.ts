@@ -1,0 +1,32 @@
+import fp from 'fastify-plugin'
+import { createRetention } from '../src/events/retention.ts'
+import { EventWriter } from '../src/events/writer.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    eventWriter: EventWriter
+  }
+}
+
+/** The log's writer and its retention. What is committed goes on to the hub. */
+export default fp(async (app) => {
+  const { pool, hub, instruments: metrics, config } = app
+  const retention = createRetention({ pool, metrics, retentionMs: config.events.retentionHours * 3_600_000, log: app.log })
+  const writer = new EventWriter({
+    pool,
+    metrics,
+    log: app.log,
+    check: { prepare: () => undefined, check: () => {} },
+    onCommitted: events => hub.publish(events)
+  })
+  app.decorate('eventWriter', writer)
+  app.health.add('event-writer', async () => {
+    const { depth, oldestWaitingMs } = writer.health()
+    return { status: oldestWaitingMs < 10_000 ? 'ok' : 'failed', depth, oldestWaitingMs }
+  })
+  await retention.start()
+  app.addHook('onClose', async () => {
+    retention.stop()
+    await writer.close()
+  })
+}, { name: 'events', dependencies: ['config', 'database', 'metrics', 'health', 'hub'] })

@@ -1,0 +1,41 @@
+import helmet from '@fastify/helmet'
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { TSchema } from '@sinclair/typebox'
+import fp from 'fastify-plugin'
+import * as applications from '../schemas/applications.ts'
+import * as auth from '../schemas/auth.ts'
+import * as common from '../schemas/common.ts'
+import * as documents from '../schemas/documents.ts'
+import * as events from '../schemas/events.ts'
+import * as health from '../schemas/health.ts'
+import * as services from '../schemas/services.ts'
+import * as topics from '../schemas/topics.ts'
+import { openapiInfo, withScopeAndSecurity } from '../src/openapi.ts'
+
+const modules = [common, applications, auth, documents, events, health, services, topics]
+
+/**
+ * The document at `/openapi.json`, the pages at `/docs`, and the shared schemas that routes refer to.
+ * Everything in it comes from the routes' own schemas.
+ */
+export default fp(async (app) => {
+  for (const schema of modules.flatMap(module => Object.values<unknown>(module)).filter(isShared)) app.addSchema(schema)
+  await app.register(swagger, {
+    openapi: openapiInfo,
+    refResolver: { buildLocalReference: (json, _base, _fragment, i) => typeof json['$id'] === 'string' ? json['$id'] : `def-${i}` },
+    transform: withScopeAndSecurity
+  })
+  await app.register(async pages => {
+    await pages.register(helmet, {
+      contentSecurityPolicy: { directives: { upgradeInsecureRequests: null, scriptSrc: ['\'self\''], styleSrc: ['\'self\'', '\'unsafe-inline\''] } },
+      strictTransportSecurity: false
+    })
+    app.auth.openUnder('/docs')
+    await pages.register(swaggerUi, { routePrefix: '/docs', uiConfig: { deepLinking: true, displayRequestDuration: true } })
+    pages.get('/', { config: { permission: 'public' }, schema: { hide: true } }, async (_request, reply) => reply.redirect('/docs'))
+    pages.get('/openapi.json', { config: { permission: 'public' }, schema: { hide: true } }, async () => app.swagger())
+  })
+}, { name: 'openapi', dependencies: ['auth'] })
+
+const isShared = (schema: unknown): schema is TSchema => typeof schema === 'object' && schema !== null && '$id' in schema

@@ -1,0 +1,30 @@
+import cors from '@fastify/cors'
+import rateLimit from '@fastify/rate-limit'
+import underPressure from '@fastify/under-pressure'
+import fp from 'fastify-plugin'
+import { RateLimitError } from '../src/errors.ts'
+
+/** Who may call from a browser, how often anybody may call, and when the server sheds load. */
+export default fp(async (app) => {
+  const { corsOrigins, rateLimitMax } = app.config.http
+  await app.register(cors, {
+    origin: corsOrigins.includes('*') ? true : corsOrigins.length > 0 ? corsOrigins : false,
+    exposedHeaders: ['x-request-id', 'x-next-cursor', 'etag', 'retry-after'],
+    maxAge: 600
+  })
+  await app.register(rateLimit, {
+    global: rateLimitMax > 0,
+    max: rateLimitMax || 6000,
+    timeWindow: 60_000,
+    cache: 20_000,
+    // After authentication, so that it counts principals, and before a body is read.
+    hook: 'preParsing',
+    keyGenerator: request => request.principal?.id ?? request.ip,
+    errorResponseBuilder: (_request, { max, ttl }) => {
+      const retryAfterS = Math.ceil(ttl / 1000)
+      const refusal = new RateLimitError('RATE_LIMITED', `More than ${max} requests; come back in ${retryAfterS} s`, { retryAfterS })
+      return Object.assign(refusal, { statusCode: 429 })
+    }
+  })
+  await app.register(underPressure, { maxEventLoopDelay: 5000, message: 'Under pressure', retryAfter: 5 })
+}, { name: 'security', dependencies: ['config', 'auth'] })

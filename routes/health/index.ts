@@ -1,0 +1,31 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { ref, refusals } from '../../schemas/common.ts'
+import { Health, Readiness } from '../../schemas/health.ts'
+
+const health: FastifyPluginAsyncTypebox = async (app) => {
+  app.get('/', {
+    config: { permission: 'public' },
+    schema: {
+      operationId: 'getHealth',
+      tags: ['Health'],
+      summary: 'Does the process live?',
+      description: 'For liveness probes: it says nothing of the database.',
+      response: { 200: ref(Health), ...refusals() }
+    }
+  }, async () => ({ status: 'ok' as const }))
+
+  app.get('/ready', {
+    config: { permission: 'public' },
+    schema: {
+      operationId: 'getReadiness',
+      tags: ['Health'],
+      summary: 'Can it serve?',
+      description: 'For readiness probes: every component with its state; 503 while one has failed.',
+      response: { 200: ref(Readiness), ...refusals(), 503: ref(Readiness) }
+    }
+  }, async (_request, reply) => {
+    const readiness = await app.health.readiness()
+    return reply.code(readiness.status === 'ready' ? 200 : 503).send(readiness)
+  })
+}
+export default health

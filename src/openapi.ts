@@ -1,0 +1,59 @@
+import type { SwaggerTransform } from '@fastify/swagger'
+import { ApplicationId } from '../schemas/applications.ts'
+import { isEntityOwning } from './auth/permissions.ts'
+import { environments } from '../schemas/scope.ts'
+
+export const openapiInfo = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Realtime Platform',
+    description: [
+      'One place where row changes, shared documents and socket messages become ordered, durable domain events,',
+      'and reach browsers, services and webhooks without a loss.',
+      '',
+      'Sockets have no place in OpenAPI: their protocol is in docs/PROTOCOL.md.'
+    ].join('\n'),
+    version: '0.1.0',
+    license: { name: 'Proprietary', identifier: 'LicenseRef-Proprietary' }
+  },
+  servers: [{ url: '/', description: 'This server' }],
+  tags: [
+    { name: 'Health', description: 'Liveness and readiness.' },
+    { name: 'Metrics', description: 'What the server does, in numbers.' },
+    { name: 'Auth', description: 'Setup, login, sessions and tokens.' },
+    { name: 'Applications', description: 'The tenants.' },
+    { name: 'Topics', description: 'Named, ordered, durable logs of events.' },
+    { name: 'Services', description: 'Namespaces of documents.' },
+    { name: 'Sync', description: 'Shared documents: every write is an event.' }
+  ],
+  components: {
+    securitySchemes: {
+      token: { type: 'http' as const, scheme: 'bearer', bearerFormat: 'JWT', description: 'A token of `POST /auth/token`.' },
+      session: { type: 'apiKey' as const, in: 'header' as const, name: 'Authorization', description: 'The session token of a login, bare.' },
+      sessionHeader: { type: 'apiKey' as const, in: 'header' as const, name: 'X-Session-Token', description: 'The session token of a login.' }
+    }
+  }
+}
+
+const scopeHeaders = {
+  'x-application-id': { type: 'string', description: 'The application. A token has its own; a session must name one.', examples: ApplicationId['examples'] as string[] },
+  'x-environment': { type: 'string', enum: environments, default: 'development', description: 'The environment.' }
+}
+
+/** Adds to each route's page what its declared permission implies: the credential, and the headers of its scope. */
+export const withScopeAndSecurity: SwaggerTransform = ({ schema, url, route }) => {
+  const permission = route.config?.permission
+  if (permission === undefined || schema?.hide === true) return { schema, url }
+  const isScoped = permission !== 'public' && permission !== 'authenticated' && isEntityOwning(permission)
+  const headers = schema.headers as { properties?: object } | undefined
+  return {
+    url,
+    schema: {
+      ...schema,
+      security: permission === 'public' ? [] : [{ token: [] }, { session: [] }, { sessionHeader: [] }],
+      ...((isScoped || headers !== undefined) && {
+        headers: { type: 'object', properties: { ...(isScoped && scopeHeaders), ...headers?.properties } }
+      })
+    }
+  }
+}

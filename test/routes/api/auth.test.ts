@@ -1,0 +1,141 @@
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import { build, createDatabase } from '../../build.ts'
+import { tenant } from '../../tenant.ts'
+
+const ada = { name: 'Ada', email: 'Ada@example.com', password: 'a long pass phrase' }
+const credentials = { email: ada.email, password: ada.password }
+
+const post = (app: FastifyInstance, url: string, payload?: object, options: { headers?: Record<string, string>, remoteAddress?: string } = {}) =>
+  app.inject({ method: 'POST', url, ...(payload !== undefined && { payload }), ...options })
+
+async function loggedIn (app: FastifyInstance): Promise<string> {
+  return (await post(app, '/api/auth/setup', ada)).json().sessionToken
+}
+
+t.test('set-up: from nobody to the first super_admin, once', async t => {
+  const { app } = await build(t)
+  t.same((await app.inject('/api/auth/setup-status')).json(), { setupRequired: true })
+  const answer = await post(app, '/api/auth/setup', ada)
+  t.equal(answer.statusCode, 201)
+  t.match(answer.json(), { sessionToken: /^sess_/, user: { id: /^usr_/, email: 'Ada@example.com', name: 'Ada' } })
+  t.same((await app.inject('/api/auth/setup-status')).json(), { setupRequired: false })
+  const again = await post(app, '/api/auth/setup', { ...ada, email: 'eve@example.com' })
+  t.equal(again.statusCode, 403)
+  t.match(again.json(), { error: 'ForbiddenError', code: 'SETUP_DONE' })
+  t.equal(app.auth.setup.token, undefined)
+  const me = await app.inject({ url: '/api/auth/me', headers: { authorization: answer.json().sessionToken } })
+  t.match(me.json(), { kind: 'session', user: { email: 'Ada@example.com' }, roles: [{ name: 'super_admin', applicationId: null }] })
+  t.ok(me.json().permissions.includes('keys:create'))
+})
+
+t.test('of several that set up at once, on one node or two, one succeeds', async t => {
+  const databaseUrl = await createDatabase(t)
+  const { app } = await build(t, { databaseUrl })
+  const { app: other } = await build(t, { databaseUrl })
+  const answers = await Promise.all([app, other, app, other].map((node, i) => post(node, '/api/auth/setup', { ...ada, email: `${i}@example.com` })))
+  t.same(answers.map(answer => answer.statusCode).sort(), [201, 403, 403, 403])
+  t.equal((await app.db.selectFrom('users').select('id').execute()).length, 1)
+  t.same((await other.inject('/api/auth/setup-status')).json(), { setupRequired: false })
+})
+
+t.test('from elsewhere than loopback, set-up needs the token that is printed at start', async t => {
+  const { app } = await build(t)
+  const refused = { statusCode: 403, code: 'SETUP_TOKEN_REQUIRED' }
+  const attempt = async (body: object, options: Parameters<typeof post>[3]) => {
+    const answer = await post(app, '/api/auth/setup', body, options)
+    return { statusCode: answer.statusCode, code: answer.json().code }
+  }
+  t.same(await attempt(ada, { remoteAddress: '203.0.113.7' }), refused)
+  t.same(await attempt(ada, { remoteAddress: '203.0.113.7', headers: { 'x-forwarded-for': '127.0.0.1' } }), refused)
+  t.same(await attempt(ada, { headers: { 'x-forwarded-for': '127.0.0.1' } }), refused, 'a proxy on this machine that nobody trusts')
+  t.same(await attempt(ada, { headers: { host: 'evil.example.com' } }), refused, 'a page whose name was pointed here')
+  for (const setupToken of ['', 'x', `${app.auth.setup.token}x`]) t.same(await attempt({ ...ada, setupToken }, { remoteAddress: '203.0.113.7' }), refused)
+  t.equal((await attempt({ ...ada, setupToken: app.auth.setup.token }, { remoteAddress: '203.0.113.7' })).statusCode, 201)
+})
+
+t.test('behind a trusted proxy, set-up needs the token as well', async t => {
+  const { app } = await build(t, { variables: { TRUST_PROXY: '127.0.0.1' } })
+  t.equal((await post(app, '/api/auth/setup', ada, { headers: { 'x-forwarded-for': '203.0.113.7' } })).statusCode, 403)
+  t.equal((await post(app, '/api/auth/setup', ada, { headers: { 'x-forwarded-for': '127.0.0.1' } })).statusCode, 403)
+})
+
+t.test('what set-up does not take', async t => {
+  const { app } = await build(t)
+  for (const wrong of [{ ...ada, password: 'short' }, { ...ada, email: 'ada' }, { ...ada, name: '' }, { ...ada, name: 'a\0' }, { ...ada, email: 'a\0@example.com' }, { ...ada, role: 'x' }, {}, []]) {
+    const answer = await post(app, '/api/auth/setup', wrong)
+    t.equal(answer.statusCode, 400, JSON.stringify(wrong))
+    t.equal(answer.json().error, 'ValidationError')
+  }
+  t.same((await app.inject('/api/auth/setup-status')).json(), { setupRequired: true })
+})
+
+t.test('log in, ask who one is in all three forms, log out', async t => {
+  const { app } = await build(t)
+  await loggedIn(app)
+  const answer = await post(app, '/api/auth/login', { ...credentials, email: 'ADA@example.com' })
+  t.equal(answer.statusCode, 200)
+  t.same(Object.keys(answer.json()), ['sessionToken', 'user'])
+  t.same(Object.keys(answer.json().user).sort(), ['email', 'id', 'name'])
+  const { sessionToken } = answer.json()
+  for (const headers of [{ authorization: sessionToken }, { 'x-session-token': sessionToken }, { authorization: `Bearer ${sessionToken}` }]) {
+    const me = await app.inject({ url: '/api/auth/me', headers })
+    t.equal(me.statusCode, 200)
+    t.notMatch(me.body, /sess_|argon2/)
+  }
+  const ended: string[] = []
+  app.auth.sessions.onEnded(key => ended.push(key))
+  t.equal((await post(app, '/api/auth/logout', undefined, { headers: { authorization: sessionToken } })).statusCode, 204)
+  t.equal(ended.length, 1, 'its sockets can be closed')
+  for (const url of ['/api/auth/me', '/api/applications']) {
+    const after = await app.inject({ url, headers: { authorization: sessionToken } })
+    t.equal(after.statusCode, 401)
+    t.equal(after.json().code, 'CREDENTIAL_INVALID')
+  }
+})
+
+t.test('a wrong password and an unknown address are answered alike', async t => {
+  const { app } = await build(t)
+  await loggedIn(app)
+  const wrong = await post(app, '/api/auth/login', { ...credentials, password: 'something else' })
+  const unknown = await post(app, '/api/auth/login', { ...credentials, email: 'nobody@example.com' })
+  t.equal(wrong.statusCode, 401)
+  t.equal(wrong.json().code, 'LOGIN_FAILED')
+  t.equal(unknown.statusCode, 401)
+  t.same(unknown.json(), wrong.json())
+  for (const body of [{}, { email: ada.email }, { email: 'a\0', password: 'x' }, { email: { a: 1 }, password: 'x' }, { ...credentials, extra: 1 }]) {
+    t.equal((await post(app, '/api/auth/login', body)).statusCode, 400, JSON.stringify(body))
+  }
+})
+
+t.test('guesses at one account are slowed down, whether it exists or not', async t => {
+  const { app } = await build(t)
+  await loggedIn(app)
+  for (const email of [ada.email, 'nobody@example.com']) {
+    const codes = []
+    for (let i = 0; i < 6; i++) codes.push((await post(app, '/api/auth/login', { email, password: 'wrong' }, { remoteAddress: `10.0.0.${i}` })).statusCode)
+    t.same(codes, [401, 401, 401, 401, 401, 429], email)
+  }
+  const blocked = await post(app, '/api/auth/login', credentials, { remoteAddress: '10.0.0.9' })
+  t.equal(blocked.statusCode, 429)
+  t.match(blocked.json(), { error: 'RateLimitError', code: 'RATE_LIMITED' })
+  t.ok(Number(blocked.headers['retry-after']) >= 1)
+})
+
+t.test('guesses from one address are limited over all accounts', async t => {
+  const { app } = await build(t)
+  const codes = []
+  for (let i = 0; i < 21; i++) codes.push((await post(app, '/api/auth/login', { email: `${i}@example.com`, password: 'wrong' })).statusCode)
+  t.same(codes, [...Array(20).fill(401), 429])
+  t.equal((await post(app, '/api/auth/login', { email: 'a@example.com', password: 'wrong' }, { headers: { 'x-forwarded-for': '10.1.1.1' } })).statusCode, 429, 'a header of theirs changes nothing')
+  t.equal((await post(app, '/api/auth/login', { email: 'a@example.com', password: 'wrong' }, { remoteAddress: '10.1.1.1' })).statusCode, 401)
+})
+
+t.test('a token knows who it is, and cannot log out', async t => {
+  const { app } = await build(t)
+  const { request, applicationId } = await tenant(app, { permissions: ['client', 'publish:chat.**'], environment: 'staging' })
+  const me = await request('GET', '/api/auth/me')
+  t.match(me.body, { kind: 'token', subject: 'tester', applicationId, environment: 'staging', permissions: ['client', 'publish:chat.**'] })
+  t.ok((me.body as { expiresAt: number }).expiresAt > Date.now())
+  t.equal((await request('POST', '/api/auth/logout')).status, 403)
+})
