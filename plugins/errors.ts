@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import {
-  NotFoundError, PayloadTooLargeError, RateLimitError, ServiceUnavailableError, toPublicError, UnsupportedMediaTypeError, ValidationError, type PublicError
+  NotFoundError, PayloadTooLargeError, RateLimitError, ServiceUnavailableError, toPublicError, UnauthorizedError, UnsupportedMediaTypeError, ValidationError, PublicError
 } from '../src/errors.ts'
 
 /** The one place where what was thrown becomes an answer. Faults of ours are logged whole and answered without a detail. */
@@ -10,6 +10,8 @@ export default fp(async (app) => {
     const refusal = fromFastify(error, request) ?? toPublicError(error)
     if (refusal.status === 500) request.log.error({ err: error, path: request.routeOptions.url }, 'request.failed')
     if (refusal instanceof RateLimitError || refusal instanceof ServiceUnavailableError) reply.header('retry-after', refusal.retryAfterS)
+    // RFC 9110 §11.6.1: a 401 names the scheme.
+    if (refusal instanceof UnauthorizedError) reply.header('www-authenticate', 'Bearer')
     reply.code(refusal.status).type('application/json; charset=utf-8').send(JSON.stringify(refusal.toBody()))
   })
   app.setNotFoundHandler((request) => {
@@ -21,7 +23,8 @@ export default fp(async (app) => {
 const partNames: Record<string, string> = { body: 'The body', querystring: 'The query', params: 'The path', headers: 'The header' }
 
 /** Refusals that Fastify and its plugins make themselves. */
-function fromFastify (error: FastifyError, request: FastifyRequest): PublicError | undefined {
+function fromFastify (error: FastifyError | PublicError, request: FastifyRequest): PublicError | undefined {
+  if (error instanceof PublicError) return error
   if (error.validation !== undefined) return fromValidation(error)
   switch (error.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
