@@ -15,6 +15,7 @@ export interface Database {
   signing_keys: SigningKeysTable
   topics: TopicsTable
   topic_logs: TopicLogsTable
+  schemas: SchemasTable
   events: EventsTable
   services: ServicesTable
   documents: DocumentsTable
@@ -82,6 +83,15 @@ export interface TopicLogsTable extends Scoped {
   topic: string
   epoch: string
   head_offset: number
+}
+
+export interface SchemasTable extends Scoped {
+  topic: string
+  version: number
+  schema: JsonText
+  compatibility_mode: string
+  policy: string
+  created_at: number
 }
 
 export interface EventsTable extends Scoped {

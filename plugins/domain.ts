@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import { createDocuments, type Documents } from '../src/documents/documents.ts'
 import { ExpirySweep } from '../src/documents/expiry.ts'
+import { createSchemaVersions, type SchemaVersions } from '../src/schema-registry/versions.ts'
 import { createServices, type Services } from '../src/services/services.ts'
 import { createPublisher, type Publisher } from '../src/topics/publish.ts'
 import { createTopics, type Topics } from '../src/topics/topics.ts'
@@ -8,6 +9,7 @@ import { createTopics, type Topics } from '../src/topics/topics.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     topics: Topics
+    schemas: SchemaVersions
     publisher: Publisher
     services: Services
     documents: Documents
@@ -17,7 +19,10 @@ declare module 'fastify' {
 /** The domain modules, each built in one line: what routes and sockets call. They know no HTTP. */
 export default fp(async (app) => {
   const { db, pool, eventLog: log, eventWriter: writer } = app
-  app.decorate('topics', createTopics({ db, log }))
+  const topics: Topics = createTopics({ db, log, schemaVersionExists: (scope, topic, version) => schemas.exists(scope, topic, version) })
+  const schemas = createSchemaVersions({ db, checker: app.schemaChecker, validators: app.validators, requireTopic: topics.requireTopic })
+  app.decorate('topics', topics)
+  app.decorate('schemas', schemas)
   app.decorate('publisher', createPublisher({ writer }))
   app.decorate('services', createServices({ db, writer }))
   app.decorate('documents', createDocuments({ pool, writer }))
@@ -25,4 +30,4 @@ export default fp(async (app) => {
   const expiry = new ExpirySweep({ pool, writer, log: app.log })
   app.addHook('onReady', async () => expiry.start())
   app.addHook('preClose', async () => expiry.close())
-}, { name: 'domain', dependencies: ['database', 'events', 'hub'] })
+}, { name: 'domain', dependencies: ['database', 'events', 'hub', 'schema-registry'] })

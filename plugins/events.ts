@@ -16,7 +16,7 @@ export default fp(async (app) => {
     pool,
     metrics,
     log: app.log,
-    check: { prepare: () => undefined, check: () => {} },
+    check: app.validators,
     onCommitted: events => hub.publish(events)
   })
   app.decorate('eventWriter', writer)
@@ -29,4 +29,4 @@ export default fp(async (app) => {
     retention.stop()
     await writer.close()
   })
-}, { name: 'events', dependencies: ['config', 'database', 'metrics', 'health', 'hub'] })
+}, { name: 'events', dependencies: ['config', 'database', 'metrics', 'health', 'hub', 'schema-registry'] })

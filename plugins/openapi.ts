@@ -9,11 +9,12 @@ import * as common from '../schemas/common.ts'
 import * as documents from '../schemas/documents.ts'
 import * as events from '../schemas/events.ts'
 import * as health from '../schemas/health.ts'
+import * as schemaRegistry from '../schemas/schema-registry.ts'
 import * as services from '../schemas/services.ts'
 import * as topics from '../schemas/topics.ts'
 import { openapiInfo, withScopeAndSecurity } from '../src/openapi.ts'
 
-const modules = [common, applications, auth, documents, events, health, services, topics]
+const modules = [common, applications, auth, documents, events, health, schemaRegistry, services, topics]
 
 /**
  * The document at `/openapi.json`, the pages at `/docs`, and the shared schemas that routes refer to.

@@ -32,7 +32,11 @@ export const errorCodes = {
   RETENTION_PASSED: 'The log no longer holds what the subscription needs.',
   REVISION_MISMATCH: 'The document is not at the expected revision.',
   ROUTE_NOT_FOUND: 'There is no such endpoint.',
+  SCHEMA_INCOMPATIBLE: 'The schema breaks the promised compatibility; `details` has every offending change.',
+  SCHEMA_INVALID: 'The schema cannot be used: it is malformed, too large, or refers outside itself.',
+  SCHEMA_NOT_FOUND: 'The topic has no schema.',
   SCHEMA_VERSION_NOT_FOUND: 'The topic has no such schema version.',
+  SCHEMA_VIOLATED: 'The payload is not what the topic\'s active schema wants; `details` has every place.',
   SERVICE_EXISTS: 'The application has a service of that name.',
   SERVICE_NOT_EMPTY: 'The service has documents; delete with `?force=true` to lose them.',
   SERVICE_NOT_FOUND: 'The application has no such service.',
@@ -49,7 +53,8 @@ export const errorCodes = {
 } as const
 export type ErrorCode = keyof typeof errorCodes
 
-export interface ErrorDetail { path: string, message: string }
+/** One thing that was wrong: where (a JSON Pointer), what, and whatever else helps. */
+export interface ErrorDetail { path: string, message: string, [more: string]: unknown }
 
 /** A refusal that the caller is meant to read. Everything else that is thrown is our own fault and answers 500. */
 export abstract class PublicError extends Error {
@@ -75,6 +80,7 @@ export class UnauthorizedError extends PublicError { readonly status = 401 }
 export class ForbiddenError extends PublicError { readonly status = 403 }
 export class NotFoundError extends PublicError { readonly status = 404 }
 export class ConflictError extends PublicError { readonly status = 409 }
+export class IncompatibleSchemaError extends ConflictError {}
 export class PreconditionFailedError extends PublicError { readonly status = 412 }
 export class PayloadTooLargeError extends PublicError { readonly status = 413 }
 export class UnsupportedMediaTypeError extends PublicError { readonly status = 415 }

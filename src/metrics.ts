@@ -28,6 +28,9 @@ export function createMetrics (registry = new Registry()) {
     eventsRejected: new Counter({
       name: 'realtime_events_rejected_total', help: 'Writes refused, by error code.', labelNames: ['code'], registers
     }),
+    schemaViolations: new Counter({
+      name: 'realtime_schema_violations_total', help: 'Payloads refused by the active schema of their topic.', labelNames: ['topic'], registers
+    }),
     eventsDelivered: new Counter({
       name: 'realtime_events_delivered_total', help: 'Events handed to sockets: one a socket and event.', registers
     }),

@@ -23,6 +23,7 @@ export const openapiInfo = {
     { name: 'Auth', description: 'Setup, login, sessions and tokens.' },
     { name: 'Applications', description: 'The tenants.' },
     { name: 'Topics', description: 'Named, ordered, durable logs of events.' },
+    { name: 'Schemas', description: 'What payloads must look like, in versions.' },
     { name: 'Services', description: 'Namespaces of documents.' },
     { name: 'Sync', description: 'Shared documents: every write is an event.' }
   ],

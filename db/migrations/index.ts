@@ -1,7 +1,9 @@
 import type { Migration } from 'kysely'
 import * as spine from './0001-spine.ts'
+import * as schemas from './0002-schemas.ts'
 
 /** In order of name; forward only. A released migration never changes. */
 export const migrations: Record<string, Migration> = {
-  '0001-spine': spine
+  '0001-spine': spine,
+  '0002-schemas': schemas
 }

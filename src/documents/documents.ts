@@ -16,7 +16,7 @@ import { etagOf, isNoneMatch } from './etag.ts'
 import { mergePatch } from './merge-patch.ts'
 import { applyMutations, checkMutations } from './mutations.ts'
 
-export interface WriteOptions extends Pick<Preconditions, 'ifMatch'> {}
+export type WriteOptions = Pick<Preconditions, 'ifMatch'>
 export interface RetryOptions { idempotencyKey?: string | undefined }
 
 /**

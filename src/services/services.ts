@@ -1,7 +1,7 @@
 import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
 import type { Database, ServicesTable } from '../../db/tables.ts'
 import type { PageQuery } from '../../schemas/common.ts'
-import { environments, type Scope } from '../../schemas/scope.ts'
+import { environments, type Environment, type Scope } from '../../schemas/scope.ts'
 import type { Service, ServiceCreate, ServiceUpdate } from '../../schemas/services.ts'
 import { endDocuments, endPageSize, type DoomedDocument } from '../documents/end-documents.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
@@ -92,6 +92,11 @@ type ServiceKey = Pick<Selectable<ServicesTable>, 'id' | 'application_id' | 'nam
 const serviceNotFound = (id: string) => new NotFoundError('SERVICE_NOT_FOUND', `Service not found: ${id}`)
 const notEmpty = (name: string) => new ConflictError('SERVICE_NOT_EMPTY', `The service has documents: ${name}; delete with force=true to lose them`)
 
+/** In the order in which the writer locks. */
+const sortedEnvironments = environments.toSorted()
+/** Tombstones deleted by one statement: within its time limit, however many there are. */
+const tombstonesPageSize = 10_000
+
 const documentsOf = (db: Kysely<Database>, { application_id: applicationId, name }: ServiceKey) =>
   db.selectFrom('documents').where('application_id', '=', applicationId).where('environment', 'in', environments).where('service', '=', name)
 
@@ -101,19 +106,20 @@ async function refuseDocuments (db: Kysely<Database>, service: ServiceKey): Prom
   if (live !== undefined) throw notEmpty(service.name)
 }
 
-/** By the writer, so that each leaves its event; expired ones that await their end are among them. */
+/** By the writer, so that each leaves its event. Without force, only expired ones that await their end. */
 async function endAll (db: Kysely<Database>, writer: Writer, service: ServiceKey, isForced: boolean): Promise<void> {
-  let page: DoomedDocument[]
-  let after = { environment: '', id: '' }
-  do {
-    page = await documentsOf(db, service).where('deleted', '=', false)
-      .where(eb => eb(eb.refTuple('environment', 'id'), '>', sql<never>`(${after.environment}, ${after.id})`))
-      .select(['application_id', 'environment', 'service', 'id', sql<number>`octet_length(data::text)`.as('bytes')])
-      .orderBy('environment').orderBy('id').limit(endPageSize).execute()
-    const { failure } = await endDocuments(writer, page, { isForced })
-    if (failure !== undefined) throw failure
-    after = page.at(-1) ?? after
-  } while (page.length === endPageSize)
+  for (const environment of sortedEnvironments) {
+    let page: DoomedDocument[]
+    let after = ''
+    do {
+      page = await documentsOf(db, service).where('environment', '=', environment).where('id', '>', after).where('deleted', '=', false)
+        .select(['application_id', 'environment', 'service', 'id', sql<number>`octet_length(data::text)`.as('bytes')])
+        .orderBy('id').limit(endPageSize).execute()
+      const { failure } = await endDocuments(writer, page, { isForced })
+      if (failure !== undefined) throw failure
+      after = page.at(-1)?.id ?? after
+    } while (page.length === endPageSize)
+  }
 }
 
 class WrittenMeanwhile extends Error {}
@@ -132,14 +138,28 @@ async function removeWithTombstones (db: Kysely<Database>, service: ServiceKey):
 
 /** Locks in the writer's order: documents, then their service. From then on, no document of it can be created. */
 async function removeEmpty (db: Transaction<Database>, service: ServiceKey): Promise<void> {
-  await documentsOf(db, service).where('deleted', '=', true)
-    .select('id').orderBy('application_id').orderBy('environment').orderBy('service').orderBy('id').forUpdate()
-    .$call(tombstones => db.with('tombstones', () => tombstones).selectFrom('tombstones').select(eb => eb.fn.countAll().as('count')).execute())
+  for (const environment of sortedEnvironments) {
+    let page: { last: string | null, count: number } | undefined
+    do page = await deleteTombstones(db, service, environment, page?.last ?? '')
+    while (page.count === tombstonesPageSize)
+  }
   await db.selectFrom('services').select('id').where('id', '=', service.id).forUpdate().execute()
-  await db.deleteFrom('documents').where('application_id', '=', service.application_id)
-    .where('environment', 'in', environments).where('service', '=', service.name).where('deleted', '=', true).execute()
   if (await documentsOf(db, service).select('id').limit(1).executeTakeFirst() !== undefined) throw new WrittenMeanwhile()
   await db.deleteFrom('services').where('id', '=', service.id).execute()
+}
+
+/** By their place in the table: a join would be planned for a table of which nothing is known yet. */
+async function deleteTombstones (db: Transaction<Database>, { application_id: applicationId, name }: ServiceKey, environment: Environment, after: string) {
+  const { rows: [page] } = await sql<{ last: string | null, count: number }>`
+    with page as (
+      select id, ctid as place from documents
+      where application_id = ${applicationId} and environment = ${environment} and service = ${name} and id > ${after} and deleted
+      order by id limit ${tombstonesPageSize} for update
+    ), gone as (
+      delete from documents where ctid = any (array(select place from page))
+    )
+    select max(id) as last, count(*)::int as count from page`.execute(db)
+  return page as { last: string | null, count: number }
 }
 
 function toService (row: Selectable<ServicesTable>): Service {

@@ -6,7 +6,7 @@ import {
   Document, DocumentCreate, DocumentList, DocumentListQuery, DocumentMerge, DocumentMutate, DocumentPath, DocumentReplace, ServiceDocumentsPath
 } from '../../../schemas/documents.ts'
 
-const json = 'application/json; charset=utf-8'
+const jsonType = 'application/json; charset=utf-8'
 
 const IfMatch = { 'if-match': Type.Optional(Type.String({ maxLength: 4096, description: 'Refuse with 412 unless the document has one of these entity tags (`*`: any).', examples: ['"4"'] })) }
 const IfNoneMatch = Type.Object({
@@ -21,7 +21,7 @@ const documentAnswer = (description: string) => ({
 })
 
 const send = (reply: FastifyReply, document: { etag: string, json: string }) =>
-  reply.header('etag', document.etag).header('content-type', json).send(document.json)
+  reply.header('etag', document.etag).header('content-type', jsonType).send(document.json)
 
 const sync: FastifyPluginAsyncTypebox = async (app) => {
   app.post('/:service/documents', {
@@ -47,7 +47,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listDocuments',
       tags: ['Sync'],
       summary: 'List documents',
-      description: 'In the order of their ids. `updatedAfter` with `includeDeleted` is what changed since. A page with much data ends before `limit`: `X-Next-Cursor` says whether there is more. A service without documents has an empty list.',
+      description: 'In the order of their ids. `updatedAfter` with `includeDeleted` is what changed since; writes that overlap may become visible a moment after later ones, so ask from some seconds before. A page with much data ends before `limit`: `X-Next-Cursor` says whether there is more. A service without documents has an empty list.',
       params: ServiceDocumentsPath,
       querystring: DocumentListQuery,
       response: {
@@ -60,9 +60,9 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
       }
     }
   }, async (request, reply) => {
-    const { json: documents, nextCursor } = await app.documents.list(request.scope, request.params.service, request.query)
+    const { json, nextCursor } = await app.documents.list(request.scope, request.params.service, request.query)
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
-    return reply.header('content-type', json).send(documents as never)
+    return reply.header('content-type', jsonType).send(json as never)
   })
 
   app.get('/:service/documents/:id', {

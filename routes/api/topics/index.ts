@@ -6,8 +6,8 @@ import { Topic, TopicCreate, TopicPath, TopicUpdate } from '../../../schemas/top
 
 /** 1,000 payloads of 256 KiB would be more: whoever has large ones sends fewer at a time. */
 const publishBytesMax = 8 * 1024 * 1024
-const json = 'application/json; charset=utf-8'
-const nextCursor = (description: string) => ({ 'X-Next-Cursor': Type.String({ description }) })
+const jsonType = 'application/json; charset=utf-8'
+const cursorHeader = (description: string) => ({ 'X-Next-Cursor': Type.String({ description }) })
 
 const topics: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', {
@@ -21,7 +21,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       response: {
         200: {
           description: 'A page of topics.',
-          headers: nextCursor('Pass it as `cursor` for the next page; absent on the last.'),
+          headers: cursorHeader('Pass it as `cursor` for the next page; absent on the last.'),
           content: { 'application/json': { schema: Type.Array(ref(Topic)) } }
         },
         ...refusals(400, 401, 403)
@@ -108,7 +108,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
     const { name } = request.params
     app.auth.authorizeTopic(request.principal, request.scope, 'publish', name)
     const events = await app.publisher.publish(request.scope, name, request.body, { idempotencyKey: request.headers['idempotency-key'] })
-    return reply.code(201).header('content-type', json).send(events as never)
+    return reply.code(201).header('content-type', jsonType).send(events as never)
   })
 
   app.get('/:name/events', {
@@ -123,7 +123,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       response: {
         200: {
           description: 'A page of events.',
-          headers: nextCursor('The last offset, when the log has more: pass it as `after` for the next page, which may be shorter than `limit` when events are large.'),
+          headers: cursorHeader('The last offset, when the log has more: pass it as `after` for the next page, which may be shorter than `limit` when events are large.'),
           content: { 'application/json': { schema: Type.Array(ref(RealtimeEvent)) } }
         },
         ...refusals(400, 401, 403, 404)
@@ -132,9 +132,9 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
   }, async (request, reply) => {
     const { name } = request.params
     app.auth.authorizeTopic(request.principal, request.scope, 'subscribe', name)
-    const { json: events, nextCursor } = await app.topics.history(request.scope, name, request.query)
+    const { json, nextCursor } = await app.topics.history(request.scope, name, request.query)
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
-    return reply.header('content-type', json).send(events as never)
+    return reply.header('content-type', jsonType).send(json as never)
   })
 }
 export default topics

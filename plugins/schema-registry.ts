@@ -1,0 +1,18 @@
+import fp from 'fastify-plugin'
+import { createSchemaChecker, type SchemaChecker } from '../src/schema-registry/checker-pool.ts'
+import { Validators } from '../src/schema-registry/validator-cache.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    schemaChecker: SchemaChecker
+    validators: Validators
+  }
+}
+
+/** The threads that compare and try schemas, and the validators that guard payloads. The versions themselves are in `domain`. */
+export default fp(async (app) => {
+  const checker = createSchemaChecker()
+  app.decorate('schemaChecker', checker)
+  app.decorate('validators', new Validators({ pool: app.pool, metrics: app.instruments }))
+  app.addHook('onClose', async () => checker.close())
+}, { name: 'schema-registry', dependencies: ['database', 'metrics'] })

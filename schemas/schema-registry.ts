@@ -1,0 +1,87 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { EpochMs } from './common.ts'
+import { TopicPath } from './topics.ts'
+
+export const compatibilityModes = [
+  'none', 'backward', 'forward', 'full', 'backward_transitive', 'forward_transitive', 'full_transitive'
+] as const
+export const compatibilityPolicies = ['strict', 'lenient'] as const
+
+const Mode = Type.Union(compatibilityModes.map(mode => Type.Literal(mode)), {
+  description: '`backward`: every document valid under the version before is valid under this one; `forward`: the other way round; `full`: both; `…_transitive`: with every version before, not only the last.',
+  examples: ['backward']
+})
+const Policy = Type.Union(compatibilityPolicies.map(policy => Type.Literal(policy)), {
+  description: '`strict`: set inclusion, exactly. `lenient`: writers are taken to send only properties that their schema declares, so that an optional property may be added to an open object.',
+  examples: ['lenient']
+})
+const JsonSchemaDocument = Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Boolean()], {
+  description: 'JSON Schema 2020-12, or draft-07 when `$schema` says so; at most 256 KiB and 64 levels deep. References stay within the document.',
+  examples: [{ type: 'object', properties: { status: { type: 'string' } }, required: ['status'] }]
+})
+const Version = Type.Integer({ minimum: 1, maximum: 2147483647, description: 'Counts the topic\'s schemas.', examples: [1] })
+
+export const SchemaVersion = Type.Object({
+  topic: Type.String({ examples: ['session.status'] }),
+  version: Version,
+  schema: JsonSchemaDocument,
+  compatibilityMode: Mode,
+  policy: Policy,
+  createdAt: EpochMs('When it was registered.')
+}, { $id: 'SchemaVersion' })
+export type SchemaVersion = Static<typeof SchemaVersion>
+
+export const SchemaRegister = Type.Object({
+  schema: JsonSchemaDocument,
+  compatibilityMode: Type.Optional(Type.Unsafe<Static<typeof Mode>>({ ...Mode, default: 'backward' })),
+  policy: Type.Optional(Type.Unsafe<Static<typeof Policy>>({ ...Policy, default: 'lenient' })),
+  activate: Type.Optional(Type.Boolean({ description: 'Check payloads against it from now on. The first version becomes active by itself.' }))
+}, { $id: 'SchemaRegister', additionalProperties: false })
+export type SchemaRegister = Static<typeof SchemaRegister>
+
+export const SchemaDryRun = Type.Object({
+  schema: SchemaRegister.properties.schema,
+  compatibilityMode: SchemaRegister.properties.compatibilityMode,
+  policy: SchemaRegister.properties.policy
+}, { $id: 'SchemaDryRun', additionalProperties: false })
+export type SchemaDryRun = Static<typeof SchemaDryRun>
+
+export const SchemaChange = Type.Object({
+  path: Type.String({ description: 'JSON Pointer into the schema.', examples: ['/properties/status'] }),
+  rule: Type.String({ description: 'Stable name of the rule.', examples: ['type-narrowed'] }),
+  compatible: Type.Boolean(),
+  message: Type.String({ examples: ['"status" no longer takes null'] }),
+  direction: Type.Union([Type.Literal('backward'), Type.Literal('forward')]),
+  comparedWith: Type.Optional(Version),
+  witness: Type.Optional(Type.Unknown({ description: 'A document that the one side takes and the other refuses, confirmed by the validator that guards payloads.' })),
+  reason: Type.Optional(Type.String({ description: 'Why compatibility cannot be shown, when there is no witness.' }))
+}, { $id: 'SchemaChange' })
+
+export const CompatibilityVerdict = Type.Object({
+  compatible: Type.Boolean(),
+  compatibilityMode: Mode,
+  policy: Policy,
+  comparedWith: Type.Array(Version, { description: 'The versions that it was compared with.' }),
+  changes: Type.Array(Type.Unsafe<Static<typeof SchemaChange>>({ $ref: 'SchemaChange#' }))
+}, { $id: 'CompatibilityVerdict' })
+export type CompatibilityVerdict = Static<typeof CompatibilityVerdict>
+
+export const PayloadValidate = Type.Object({
+  payload: Type.Unknown({ examples: [{ status: 'ended' }] }),
+  version: Type.Optional(Version)
+}, { $id: 'PayloadValidate', additionalProperties: false, required: ['payload'] })
+export type PayloadValidate = Static<typeof PayloadValidate>
+
+export const PayloadVerdict = Type.Object({
+  valid: Type.Boolean(),
+  version: Version,
+  errors: Type.Array(Type.Object({
+    path: Type.String({ description: 'JSON Pointer into the payload.', examples: ['/status'] }),
+    message: Type.String({ examples: ['must be string'] }),
+    keyword: Type.String({ examples: ['type'] })
+  }))
+}, { $id: 'PayloadVerdict' })
+export type PayloadVerdict = Static<typeof PayloadVerdict>
+
+export const SchemaTopicPath = Type.Object({ topic: TopicPath.properties.name })
+export const SchemaVersionPath = Type.Object({ topic: TopicPath.properties.name, version: Version })

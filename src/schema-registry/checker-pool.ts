@@ -1,0 +1,169 @@
+import { Worker } from 'node:worker_threads'
+import type { CompatibilityInput, Verdict } from './compatibility.ts'
+import type { JsonSchema } from './json.ts'
+import { SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX } from './schema-document.ts'
+import { SchemaError } from './schema-error.ts'
+
+/** What the worker is asked, and what it answers. */
+export type CheckerRequest =
+  | { id: number, kind: 'check', input: CompatibilityInput }
+  | { id: number, kind: 'compile', schema: JsonSchema, compileMs: number }
+export type CheckerReply =
+  | { id: number, result: unknown }
+  | { id: number, schemaError: { reason: string, path: string } }
+  | { id: number, error: string }
+
+export interface SchemaCheckerOptions {
+  /** Threads. One is enough unless many schemas are registered at once: a request waits for these before it. */
+  threads?: number
+  /** A request is ended, and its thread with it, when it has taken this long. */
+  timeoutMs?: number
+  /** What a comparison may take before it answers that it gave up; below `timeoutMs`. */
+  deadlineMs?: number
+  /** A schema that takes longer than this to compile is refused, since the main thread will compile it again. */
+  compileMs?: number
+}
+
+type Verdicts = Verdict & { comparedWith: number[] }
+type Body = { kind: 'check', input: CompatibilityInput } | { kind: 'compile', schema: JsonSchema, compileMs: number }
+interface Job { body: Body, resolve: (result: unknown) => void, reject: (error: Error) => void }
+
+export interface SchemaChecker {
+  /** The verdict of `checkCompatibility`. Rejects with SchemaError for a schema that cannot be used. */
+  check (input: CompatibilityInput): Promise<Verdicts>
+  /** Rejects with SchemaError for a schema that does not compile, or not soon enough to be compiled where payloads are served. */
+  compile (schema: JsonSchema): Promise<void>
+  /** Ends the threads; what is still under way is rejected. */
+  close (): Promise<void>
+}
+
+/**
+ * Compares and compiles away from the event loop. A thread that does not answer in time is ended and replaced, so that
+ * no schema, however entangled, holds up more than its own request.
+ */
+export function createSchemaChecker (options: SchemaCheckerOptions = {}): SchemaChecker {
+  const { threads = 1, timeoutMs = 3_000, deadlineMs = 800, compileMs = 40 } = options
+  const queue: Job[] = []
+  const idle = new Set<CheckerThread>()
+  const all = new Set<CheckerThread>()
+  let isClosed = false
+
+  function submit (body: Body): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (isClosed) { reject(new Error('the schema checker is closed')); return }
+      queue.push({ body, resolve, reject })
+      next()
+    })
+  }
+
+  function next (): void {
+    const thread = [...idle][0] ?? (all.size < threads ? start() : undefined)
+    const job = thread === undefined ? undefined : queue.shift()
+    if (thread === undefined || job === undefined) return
+    idle.delete(thread)
+    thread.run(job).then((isAlive) => {
+      if (isAlive) idle.add(thread)
+      else all.delete(thread)
+      next()
+    }, () => {})
+  }
+
+  function start (): CheckerThread {
+    const thread = new CheckerThread(timeoutMs)
+    all.add(thread)
+    idle.add(thread)
+    return thread
+  }
+
+  return {
+    async check (input) {
+      for (const { schema } of [input, ...input.earlier]) refuseOversized(schema)
+      return await submit({ kind: 'check', input: { deadlineMs, ...input } }) as Verdicts
+    },
+    async compile (schema) {
+      refuseOversized(schema)
+      await submit({ kind: 'compile', schema, compileMs })
+    },
+    async close () {
+      isClosed = true
+      for (const job of queue.splice(0)) job.reject(new Error('the schema checker is closed'))
+      await Promise.all([...all].map((thread) => thread.end()))
+    }
+  }
+}
+
+/** One worker, which does one job at a time. It starts with its first job and does not keep the process alive. */
+class CheckerThread {
+  readonly #timeoutMs: number
+  #worker: Worker | undefined
+  #lastId = 0
+  #stop: ((error: Error) => void) | undefined
+
+  constructor (timeoutMs: number) {
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** Settles the job; answers whether the thread can take another. */
+  async run ({ body, resolve, reject }: Job): Promise<boolean> {
+    try {
+      const reply = await this.#ask({ id: ++this.#lastId, ...body })
+      if ('schemaError' in reply) reject(new SchemaError(reply.schemaError.reason, reply.schemaError.path))
+      else if ('error' in reply) reject(new Error(reply.error))
+      else resolve(reply.result)
+      return true
+    } catch (error) {
+      reject(error as Error)
+      await this.end()
+      return false
+    }
+  }
+
+  #ask (request: CheckerRequest): Promise<CheckerReply> {
+    const worker = this.#worker ??= startWorker()
+    worker.ref()
+    return new Promise<CheckerReply>((resolve, reject) => {
+      const timer = setTimeout(() => { reject(new SchemaError(`the schema takes more than ${this.#timeoutMs} ms to ${request.kind}`)) }, this.#timeoutMs)
+      this.#stop = reject
+      worker.once('error', reject)
+      worker.once('message', resolve)
+      worker.postMessage(request)
+      this.#settle = () => {
+        clearTimeout(timer)
+        worker.off('error', reject)
+        worker.off('message', resolve)
+        worker.unref()
+      }
+    }).finally(() => { this.#settle() })
+  }
+
+  #settle = (): void => {}
+
+  async end (): Promise<void> {
+    const worker = this.#worker
+    this.#worker = undefined
+    this.#stop?.(new Error('the schema checker is closed'))
+    await worker?.terminate()
+  }
+}
+
+/** The worker's file lies beside this one: TypeScript under tsx, JavaScript once built. */
+function startWorker (): Worker {
+  const isSource = import.meta.url.endsWith('.ts')
+  if (!isSource) return new Worker(new URL('./checker-worker.js', import.meta.url), { resourceLimits: LIMITS })
+  return new Worker(`import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(new URL('./checker-worker.ts', import.meta.url).href)}) })`, { eval: true, resourceLimits: LIMITS })
+}
+
+const LIMITS = { maxOldGenerationSizeMb: 512, stackSizeMb: 16 }
+
+/** What is too large or too deep is refused here, before it is copied to a thread. */
+function refuseOversized (schema: JsonSchema): void {
+  const stack: [unknown, number][] = [[schema, 0]]
+  let size = 0
+  for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+    const [value, depth] = next
+    if (depth > SCHEMA_DEPTH_MAX + 1) throw new SchemaError(`a schema may be nested ${SCHEMA_DEPTH_MAX} deep at most`)
+    size += typeof value === 'string' ? value.length : 2
+    if (size > SCHEMA_BYTES_MAX) throw new SchemaError(`a schema may have ${SCHEMA_BYTES_MAX} bytes at most`)
+    if (typeof value === 'object' && value !== null) for (const [key, member] of Object.entries(value)) { size += key.length; stack.push([member, depth + 1]) }
+  }
+}

@@ -1,0 +1,116 @@
+import { patternMatcher } from './pattern-matcher.ts'
+import { ANYTHING, inPlace, type Keywords, node, NOTHING, type SchemaNode } from './schema-node.ts'
+
+/** More places than this are told apart in no schema that people write; places beyond are left open. */
+const PLACES_MAX = 2_000
+
+/**
+ * The schema of a writer that is taken to send only properties which the schema declares: what policy `lenient` means,
+ * as a schema, so that `lenient(writer, reader) = strict(close(writer), reader)`.
+ *
+ * A *place* is the root, or what a place holds under a property or as an item. All subschemas that judge a place, in
+ * whichever branch they stand (`allOf`, `anyOf`, `oneOf`, `if`, `then`, `else`, `not`, `dependentSchemas`, `$ref`), speak
+ * for it together. They *declare* the names in their `properties`, `required`, `dependentRequired` and
+ * `dependentSchemas`, and all names that match their `patternProperties`. An object at a place may then only have
+ * declared properties, if the place is open by omission, which is when its subschemas
+ *   - declare at least one name or pattern (an object of which nothing is said is a map, and stays open),
+ *   - have neither `additionalProperties` nor `unevaluatedProperties` nor `propertyNames` (these are an author's word), and
+ *   - do not demand by `minProperties` more properties than are declared.
+ * A writer of whom no document at all would be left keeps to the schema as it is.
+ */
+export function close (writer: SchemaNode): SchemaNode {
+  writer.shared = true
+  const places = new Places()
+  const limits = places.at([writer])
+  return places.hasClosed ? node({ allOf: [writer], not: node({ not: limits }) }, writer.pointer, true) : writer
+}
+
+class Places {
+  readonly #places = new Map<string, SchemaNode>()
+  readonly #ids = new Map<SchemaNode, number>()
+  readonly #unread: [Keywords, Keywords[]][] = []
+  #isReading = false
+  hasClosed = false
+
+  /** The limits of the place that these subschemas judge. Limits are laid by `not not`, so that they evaluate nothing. */
+  at (roots: readonly SchemaNode[]): SchemaNode {
+    const judges = new Set(roots)
+    for (const judge of judges) for (const inner of inPlace(judge)) judges.add(inner)
+    const speaking = [...judges].filter((judge) => typeof judge.keywords !== 'boolean')
+    if (speaking.length === 0) return ANYTHING
+    const key = speaking.map((judge) => this.#idOf(judge)).sort((a, b) => a - b).join()
+    const known = this.#places.get(key)
+    if (known !== undefined) return known
+    if (this.#places.size >= PLACES_MAX) return ANYTHING
+    const limits: Keywords = {}
+    const place = node(limits, '', true)
+    this.#places.set(key, place)
+    this.#unread.push([limits, speaking.map((judge) => judge.keywords as Keywords)])
+    if (!this.#isReading) this.#readAll()
+    return place
+  }
+
+  #readAll (): void {
+    this.#isReading = true
+    for (let next = this.#unread.pop(); next !== undefined; next = this.#unread.pop()) {
+      this.#limitProperties(...next)
+      this.#limitItems(...next)
+    }
+    this.#isReading = false
+  }
+
+  #limitProperties (limits: Keywords, judges: Keywords[]): void {
+    const names = new Set(judges.flatMap(declaredNames))
+    const patterns = new Set(judges.flatMap(({ patternProperties }) => [...patternProperties?.keys() ?? []]))
+    limits.properties = new Map([...names].map((name) => [name, this.at(judges.flatMap((judge) => judgesOf(name, judge)))]))
+    limits.patternProperties = new Map([...patterns].map((pattern) => [pattern, this.at(judges.flatMap((judge) => [
+      ...judge.patternProperties?.values() ?? [],
+      ...[...judge.properties ?? []].filter(([name]) => patternMatcher(pattern).test(name)).map(([, schema]) => schema)
+    ]))]))
+    const isClosed = names.size + patterns.size > 0 && judges.every(saysNothingOfOthers) &&
+      (patterns.size > 0 || judges.every(({ minProperties = 0 }) => minProperties <= names.size))
+    this.hasClosed ||= isClosed
+    limits.additionalProperties = isClosed ? NOTHING : this.at(judges.flatMap(judgesOfOthers))
+  }
+
+  #limitItems (limits: Keywords, judges: Keywords[]): void {
+    const length = Math.max(0, ...judges.map(({ prefixItems }) => prefixItems?.length ?? 0))
+    const general = judges.flatMap(({ contains, unevaluatedItems }) => present(contains, unevaluatedItems))
+    const rest = this.at([...general, ...judges.flatMap(({ items }) => present(items))])
+    const tuple = Array.from({ length }, (_, i) => this.at([...general, ...judges.flatMap(({ prefixItems, items }) => present(prefixItems?.[i] ?? items))]))
+    if (length > 0) limits.prefixItems = tuple
+    if (rest !== ANYTHING) limits.items = rest
+  }
+
+  #idOf (judge: SchemaNode): number {
+    const id = this.#ids.get(judge) ?? this.#ids.size
+    this.#ids.set(judge, id)
+    return id
+  }
+}
+
+function present (...schemas: (SchemaNode | undefined)[]): SchemaNode[] {
+  return schemas.filter((schema) => schema !== undefined)
+}
+
+function declaredNames ({ properties, required, dependentRequired, dependentSchemas }: Keywords): string[] {
+  return [
+    ...properties?.keys() ?? [], ...required ?? [], ...dependentSchemas?.keys() ?? [],
+    ...[...dependentRequired ?? []].flatMap(([name, others]) => [name, ...others])
+  ]
+}
+
+function saysNothingOfOthers ({ additionalProperties, unevaluatedProperties, propertyNames }: Keywords): boolean {
+  return additionalProperties === undefined && unevaluatedProperties === undefined && propertyNames === undefined
+}
+
+function judgesOf (name: string, judge: Keywords): SchemaNode[] {
+  const own = judge.properties?.get(name)
+  const matching = [...judge.patternProperties ?? []].filter(([pattern]) => patternMatcher(pattern).test(name)).map(([, schema]) => schema)
+  const found = [...present(own), ...matching]
+  return found.length > 0 ? found : judgesOfOthers(judge)
+}
+
+function judgesOfOthers ({ additionalProperties, unevaluatedProperties }: Keywords): SchemaNode[] {
+  return present(additionalProperties, unevaluatedProperties)
+}

@@ -1,0 +1,52 @@
+/** A number exactly as its shortest decimal text says it: `digits × 10^exponent`. */
+export interface Decimal { digits: bigint, exponent: number }
+
+export function decimal (value: number): Decimal {
+  const [mantissa = '0', power = '0'] = String(value).split('e')
+  const [whole = '0', fraction = ''] = mantissa.split('.')
+  return { digits: BigInt(whole + fraction), exponent: Number(power) - fraction.length }
+}
+
+/** Both numbers as integers of the same scale, so that they can be divided without rounding. */
+export function align (a: Decimal, b: Decimal): [bigint, bigint, number] {
+  const exponent = Math.min(a.exponent, b.exponent)
+  return [scaleTo(a, exponent), scaleTo(b, exponent), exponent]
+}
+
+export function scaleTo (value: Decimal, exponent: number): bigint {
+  return value.digits * 10n ** BigInt(value.exponent - exponent)
+}
+
+/**
+ * Whether `value` is a multiple of `divisor`, in decimal arithmetic: 19.99 is a multiple of 0.01, and every multiple
+ * of 10 is one of 5, however large. (Division in floating point, Ajv's way, denies both.)
+ */
+export function isMultipleOf (value: number, divisor: number): boolean {
+  if (Number.isSafeInteger(value) && Number.isSafeInteger(divisor)) return value % divisor === 0
+  const [a, b] = align(decimal(value), decimal(divisor))
+  return a % b === 0n
+}
+
+/** The smallest number that is a multiple of both. */
+export function leastCommonMultiple (a: Decimal, b: Decimal): Decimal {
+  const [x, y, exponent] = align(a, b)
+  return { digits: x / greatestCommonDivisor(x, y) * y, exponent }
+}
+
+function greatestCommonDivisor (a: bigint, b: bigint): bigint {
+  while (b !== 0n) [a, b] = [b, a % b]
+  return a
+}
+
+export function toNumber ({ digits, exponent }: Decimal): number {
+  return Number(`${digits}e${exponent}`)
+}
+
+/** The double next above; `-nextUp(-x)` is the one below. */
+export function nextUp (value: number): number {
+  if (value === 0) return Number.MIN_VALUE
+  const view = new DataView(new ArrayBuffer(8))
+  view.setFloat64(0, value)
+  view.setBigInt64(0, view.getBigInt64(0) + (value > 0 ? 1n : -1n))
+  return view.getFloat64(0)
+}

@@ -1,0 +1,78 @@
+import type { Json, JsonObject } from './json.ts'
+import { setOwn } from './json.ts'
+import { FUEL } from './keywords.ts'
+import { inPlace, inside, type Keywords, type SchemaNode, reachable } from './schema-node.ts'
+
+const PLAIN = ['enum', 'const', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf', 'minLength', 'maxLength', 'pattern', 'format', 'contentEncoding', 'contentMediaType', 'contentSchema',
+  'minItems', 'maxItems', 'uniqueItems', 'minProperties', 'maxProperties', 'required'] as const
+const ONE = ['items', 'additionalProperties', 'propertyNames', 'not', 'if', 'then', 'else'] as const
+const MANY = ['prefixItems', 'allOf', 'anyOf', 'oneOf'] as const
+const MAPS = ['properties', 'patternProperties', 'dependentSchemas'] as const
+
+/**
+ * The internal form written out as a 2020-12 schema without names of its own: what Ajv compiles, so that Ajv resolves
+ * nothing and knows no dialect. With `fuel`, every subschema counts its evaluations.
+ */
+export function emit (root: SchemaNode, { fuel = false } = {}): JsonObject | boolean {
+  const names = new Map<SchemaNode, string>()
+  for (const next of reachable(root)) if (next.shared && typeof next.keywords !== 'boolean') names.set(next, String(names.size))
+  const child = (next: SchemaNode): Json => names.has(next) ? { $ref: `#/$defs/${names.get(next)}` } : write(next)
+
+  function write (next: SchemaNode): Json {
+    if (typeof next.keywords === 'boolean') return next.keywords
+    const keywords: Keywords = next.keywords
+    const result: JsonObject = fuel ? { [FUEL]: true } : {}
+    if (keywords.type !== undefined) result['type'] = keywords.type.length === 1 ? keywords.type[0]! : [...new Set(keywords.type)]
+    for (const word of PLAIN) if (keywords[word] !== undefined) result[word] = keywords[word] as Json
+    for (const word of ONE) if (keywords[word] !== undefined) result[word] = child(keywords[word])
+    for (const word of MANY) if (keywords[word] !== undefined) result[word] = keywords[word].map(child)
+    for (const word of MAPS) if (keywords[word] !== undefined) result[word] = object(keywords[word], child)
+    for (const word of ['unevaluatedItems', 'unevaluatedProperties'] as const) {
+      const rule = keywords[`${word}Rule`]
+      if (rule !== undefined) result['allOf'] = [...result['allOf'] as Json[] | undefined ?? [], child(rule)]
+      else if (keywords[word] !== undefined) result[word] = child(keywords[word])
+    }
+    if (keywords.dependentRequired !== undefined) result['dependentRequired'] = object(keywords.dependentRequired, (list) => list)
+    if (keywords.contains !== undefined) writeContains(result, keywords, child)
+    return result
+  }
+
+  if (names.size === 0) return write(root) as JsonObject | boolean
+  const $defs: JsonObject = {}
+  for (const [next, name] of names) $defs[name] = write(next)
+  return { $defs, ...child(root) as JsonObject }
+}
+
+/** Beside `prefixItems`, Ajv passes over `contains` when the array is empty: then it goes into a schema of its own. */
+function writeContains (result: JsonObject, { contains, minContains, maxContains, prefixItems }: Keywords, child: (next: SchemaNode) => Json): void {
+  const written: JsonObject = { contains: child(contains!) }
+  if (minContains !== undefined) written['minContains'] = minContains
+  if (maxContains !== undefined) written['maxContains'] = maxContains
+  if (prefixItems === undefined) Object.assign(result, written)
+  else result['allOf'] = [...result['allOf'] as Json[] | undefined ?? [], written]
+}
+
+function object<T> (map: Map<string, T>, toJson: (value: T) => Json): JsonObject {
+  const result: JsonObject = {}
+  for (const [key, value] of map) setOwn(result, key, toJson(value))
+  return result
+}
+
+/**
+ * How often, at worst, subschemas are evaluated for one level of a payload; Infinity where a value's own schema comes
+ * back below it (then the work may grow with every level).
+ */
+export function evaluationCost (root: SchemaNode): number {
+  const costs = new Map<SchemaNode, number>()
+  const cost = (next: SchemaNode): number => {
+    const known = costs.get(next)
+    if (known !== undefined) return known
+    costs.set(next, Infinity)
+    let sum = 1
+    for (const child of inPlace(next)) sum += cost(child)
+    for (const child of inside(next)) sum += cost(child)
+    costs.set(next, sum)
+    return sum
+  }
+  return cost(root)
+}

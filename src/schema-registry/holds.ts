@@ -1,0 +1,72 @@
+import { isMultipleOf } from './decimal.ts'
+import { FORMATS } from './formats.ts'
+import type { Formula } from './formula.ts'
+import { canonical, codePointLength, has, type Json, type JsonObject, JSON_TYPES, typeOf } from './json.ts'
+import { hasUniqueItems } from './keywords.ts'
+import { patternMatcher } from './pattern-matcher.ts'
+
+export type Expand = (formula: Formula) => Formula
+
+/** Whether a value is in the set that a formula means. What the validator does not check (`opaque`) is taken to hold. */
+export function holds (formula: Formula, value: Json, expand: Expand): boolean {
+  switch (formula.kind) {
+    case 'true': case 'opaque': return true
+    case 'false': return false
+    case 'all': return formula.parts.every((part) => holds(part, value, expand))
+    case 'any': return formula.parts.some((part) => holds(part, value, expand))
+    case 'schema': return holds(expand(formula), value, expand)
+    case 'types': return (formula.mask & 1 << JSON_TYPES.indexOf(typeOf(value))) !== 0
+    case 'in': return formula.values.has(canonical(value)) !== formula.negated
+  }
+  if (typeof value === 'number') return numberHolds(formula, value)
+  if (typeof value === 'string') return stringHolds(formula, value)
+  if (Array.isArray(value)) return arrayHolds(formula, value, expand)
+  return typeof value !== 'object' || value === null || objectHolds(formula, value, expand)
+}
+
+function numberHolds (literal: Formula, value: number): boolean {
+  switch (literal.kind) {
+    case 'min': return literal.exclusive ? value > literal.value : value >= literal.value
+    case 'max': return literal.exclusive ? value < literal.value : value <= literal.value
+    case 'multiple': return isMultipleOf(value, literal.of) !== literal.negated
+    default: return true
+  }
+}
+
+function stringHolds (literal: Formula, value: string): boolean {
+  switch (literal.kind) {
+    case 'size': return literal.of !== 'string' || isWithin(codePointLength(value), literal)
+    case 'pattern': return patternMatcher(literal.source).test(value) !== literal.negated
+    case 'format': return FORMATS.get(literal.name)!(value) !== literal.negated
+    default: return true
+  }
+}
+
+function arrayHolds (literal: Formula, value: Json[], expand: Expand): boolean {
+  switch (literal.kind) {
+    case 'size': return literal.of !== 'array' || isWithin(value.length, literal)
+    case 'unique': return hasUniqueItems(value) !== literal.negated
+    case 'item': return literal.index >= value.length || holds(literal.then, value[literal.index]!, expand)
+    case 'rest': return value.slice(literal.from).every((item) => holds(literal.then, item, expand))
+    case 'count': return isWithin(value.slice(literal.from).filter((item) => holds(literal.of, item, expand)).length, literal)
+    default: return true
+  }
+}
+
+function objectHolds (literal: Formula, value: JsonObject, expand: Expand): boolean {
+  switch (literal.kind) {
+    case 'size': return literal.of !== 'object' || isWithin(Object.keys(value).length, literal)
+    case 'every-key': return keysIn(literal.keys, value, expand).every((key) => holds(literal.then, value[key]!, expand))
+    case 'some-key': return keysIn(literal.keys, value, expand).some((key) => holds(literal.then, value[key]!, expand))
+    default: return true
+  }
+}
+
+function keysIn (keys: Formula, value: JsonObject, expand: Expand): string[] {
+  if (keys.kind === 'in' && !keys.negated) return [...keys.values.values()].filter((key): key is string => typeof key === 'string' && has(value, key))
+  return Object.keys(value).filter((key) => holds(keys, key, expand))
+}
+
+function isWithin (count: number, { min, max }: { min: number, max: number }): boolean {
+  return count >= min && count <= max
+}

@@ -1,0 +1,57 @@
+import { canonical } from './json.ts'
+import { inPlace, inside, type SchemaNode } from './schema-node.ts'
+
+/**
+ * Numbers for schemas, the same for two that say the same word for word (whatever document they are in, and through
+ * references and recursion): nodes are told apart by their own keywords first, then by what their children were told
+ * apart by, until nothing changes.
+ */
+export function identify (nodes: Iterable<SchemaNode>): Map<SchemaNode, number> {
+  const texts = new Map<string, number>()
+  const known = new Map<SchemaNode, number>()
+  const number = (text: string): number => {
+    const found = texts.get(text) ?? texts.size
+    texts.set(text, found)
+    return found
+  }
+  const recursive = [...nodes].filter((next) => !settle(next, known, number))
+  let classes = new Map(recursive.map((next) => [next, number(`0:${describe(next, () => 0)}`)]))
+  for (let count = -1; count !== new Set(classes.values()).size;) {
+    count = new Set(classes.values()).size
+    const before = classes
+    classes = new Map(recursive.map((next) => [next, number(`${before.get(next)}:${describe(next, (child) => known.get(child) ?? before.get(child) ?? -1)}`)]))
+  }
+  return new Map([...known, ...classes])
+}
+
+/** Numbers a node whose children do not lead back to it, and these before it. */
+function settle (start: SchemaNode, known: Map<SchemaNode, number>, number: (text: string) => number): boolean {
+  const open = new Set<SchemaNode>()
+  const visit = (next: SchemaNode): boolean => {
+    if (known.has(next)) return true
+    if (open.has(next)) return false
+    open.add(next)
+    let isSettled = true
+    for (const child of children(next)) isSettled = visit(child) && isSettled
+    if (isSettled) known.set(next, number(describe(next, (child) => known.get(child)!)))
+    return isSettled
+  }
+  return visit(start)
+}
+
+function children (next: SchemaNode): SchemaNode[] {
+  return [...inPlace(next), ...inside(next)]
+}
+
+function describe ({ keywords }: SchemaNode, nameOf: (child: SchemaNode) => number): string {
+  if (typeof keywords === 'boolean') return String(keywords)
+  const isNode = (value: unknown): value is SchemaNode => typeof value === 'object' && value !== null && 'keywords' in value && 'pointer' in value
+  const write = (value: unknown): unknown => {
+    if (isNode(value)) return `#${nameOf(value)}`
+    if (Array.isArray(value)) return value.map(write)
+    if (value instanceof Map) return Object.fromEntries([...value].map(([key, member]) => [`.${String(key)}`, write(member)]))
+    return value
+  }
+  const opaque = new Set(['enum', 'const', 'contentSchema'])
+  return canonical(Object.fromEntries(Object.entries(keywords).map(([word, value]) => [word, opaque.has(word) ? value as unknown : write(value)])))
+}

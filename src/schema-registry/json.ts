@@ -1,0 +1,51 @@
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+export type JsonObject = { [key: string]: Json }
+
+/** A JSON Schema as it was sent: an object or a boolean. */
+export type JsonSchema = boolean | { readonly [keyword: string]: unknown }
+
+export type JsonType = 'null' | 'boolean' | 'number' | 'string' | 'array' | 'object'
+export const JSON_TYPES: readonly JsonType[] = ['null', 'boolean', 'number', 'string', 'array', 'object']
+
+export function isObject (value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export function typeOf (value: Json): JsonType {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'array'
+  return typeof value as JsonType
+}
+
+/** One text for every JSON value: two values are equal in the sense of JSON Schema exactly when their texts are. */
+export function canonical (value: unknown): string {
+  if (typeof value === 'number') return value === 0 ? '0' : String(value)
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
+  if (isObject(value)) {
+    const members = Object.keys(value).sort().map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`)
+    return `{${members.join(',')}}`
+  }
+  return JSON.stringify(value) ?? 'null'
+}
+
+export function has (object: object, key: string): boolean {
+  return Object.hasOwn(object, key)
+}
+
+/** Sets an own property whatever its name, so that `__proto__` is a key like any other. */
+export function setOwn (object: JsonObject, key: string, value: Json): void {
+  Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
+}
+
+export function codePointLength (text: string): number {
+  let length = 0
+  for (let i = 0; i < text.length; i++) {
+    length++
+    if (text.codePointAt(i)! > 0xffff) i++
+  }
+  return length
+}
+
+export function pointerTo (parent: string, ...tokens: (string | number)[]): string {
+  return parent + tokens.map((token) => '/' + String(token).replaceAll('~', '~0').replaceAll('/', '~1')).join('')
+}

@@ -1,0 +1,160 @@
+import { SHAPES } from './dialect.ts'
+import { lowerUnevaluated } from './evaluated.ts'
+import { has, isObject, type Json, type JsonSchema } from './json.ts'
+import { type RawSchema, SchemaDocument } from './schema-document.ts'
+import { SchemaError } from './schema-error.ts'
+import { inPlace, type Keywords, node, reachable, type SchemaNode } from './schema-node.ts'
+
+/** Reads a schema into its internal form. Throws SchemaError with the reason for one that cannot be used. */
+export function normalise (schema: JsonSchema): SchemaNode {
+  const root = new Reader(new SchemaDocument(schema)).read()
+  refuseEndlessReferences(root)
+  for (const next of reachable(root)) lowerUnevaluated(next)
+  return root
+}
+
+/** Keywords that mean the same in every dialect and are taken over as they are. */
+const PLAIN = ['enum', 'const', 'minimum', 'maximum', 'multipleOf', 'minLength', 'maxLength', 'pattern', 'format', 'contentEncoding', 'contentMediaType', 'contentSchema',
+  'minItems', 'maxItems', 'uniqueItems', 'minContains', 'maxContains', 'minProperties', 'maxProperties'] as const
+const ONE = ['additionalProperties', 'propertyNames', 'contains', 'not', 'if', 'then', 'else', 'unevaluatedItems', 'unevaluatedProperties'] as const
+const MANY = ['anyOf', 'oneOf'] as const
+const MAPS = ['properties', 'patternProperties', 'dependentSchemas'] as const
+
+class Reader {
+  readonly #document: SchemaDocument
+  readonly #nodes = new Map<RawSchema, SchemaNode>()
+  readonly #unread: [SchemaNode, Record<string, unknown>][] = []
+
+  constructor (document: SchemaDocument) {
+    this.#document = document
+  }
+
+  read (): SchemaNode {
+    const root = this.#nodeOf(this.#document.root, true)
+    for (let next = this.#unread.pop(); next !== undefined; next = this.#unread.pop()) this.#fill(...next)
+    return root
+  }
+
+  #nodeOf (raw: RawSchema, shared = false): SchemaNode {
+    const target = this.#throughReferences(raw)
+    if (typeof target === 'boolean') return node(target, this.#document.pointerOf(raw))
+    const known = this.#nodes.get(target)
+    const result = known ?? node({}, this.#document.pointerOf(target))
+    result.shared ||= shared || target !== raw
+    if (known === undefined) {
+      this.#nodes.set(target, result)
+      this.#unread.push([result, target])
+    }
+    return result
+  }
+
+  /** Where a chain of schemas that are nothing but a `$ref` ends. */
+  #throughReferences (raw: RawSchema): RawSchema {
+    const seen = new Set<RawSchema>()
+    let at = raw
+    while (isObject(at) && this.#isOnlyReference(at)) {
+      if (seen.has(at)) throw new SchemaError('the schema refers to itself in a circle', this.#document.pointerOf(raw))
+      seen.add(at)
+      at = this.#document.resolve(at, at['$ref'] as string)
+    }
+    return at
+  }
+
+  #isOnlyReference (raw: Record<string, unknown>): boolean {
+    if (typeof raw['$ref'] !== 'string') return false
+    if (this.#document.dialect !== '2020-12') return true
+    return Object.keys(raw).every((word) => word === '$ref' || word === '$defs' || word === 'definitions' || !SHAPES['2020-12'].has(word))
+  }
+
+  #fill (target: SchemaNode, raw: Record<string, unknown>): void {
+    const read = (word: string): unknown => has(raw, word) && SHAPES[this.#document.dialect].has(word) ? raw[word] : undefined
+    const keywords = target.keywords as Keywords
+    for (const word of PLAIN) if (read(word) !== undefined) Object.assign(keywords, { [word]: read(word) as Json })
+    for (const word of ONE) if (read(word) !== undefined) keywords[word] = this.#nodeOf(read(word) as RawSchema)
+    for (const word of MANY) if (read(word) !== undefined) keywords[word] = (read(word) as RawSchema[]).map((schema) => this.#nodeOf(schema))
+    for (const word of MAPS) if (read(word) !== undefined) keywords[word] = this.#map(read(word) as Record<string, RawSchema>)
+    const type = read('type') as string | string[] | undefined
+    if (type !== undefined) keywords.type = Array.isArray(type) ? type : [type]
+    if (read('required') !== undefined) keywords.required = [...new Set(read('required') as string[])]
+    if (read('dependentRequired') !== undefined) keywords.dependentRequired = new Map(Object.entries(read('dependentRequired') as Record<string, string[]>))
+    this.#fillBounds(keywords, read)
+    this.#fillItems(target, keywords, read)
+    this.#fillDependencies(target, keywords, read)
+    this.#fillAllOf(keywords, raw, read)
+  }
+
+  #map (schemas: Record<string, RawSchema>): Map<string, SchemaNode> {
+    return new Map(Object.entries(schemas).map(([key, schema]) => [key, this.#nodeOf(schema)]))
+  }
+
+  /** Draft-04 says `"minimum": 5, "exclusiveMinimum": true` for what is now `"exclusiveMinimum": 5`. */
+  #fillBounds (keywords: Keywords, read: (word: string) => unknown): void {
+    for (const [bound, exclusive] of [['minimum', 'exclusiveMinimum'], ['maximum', 'exclusiveMaximum']] as const) {
+      const value = read(exclusive)
+      if (typeof value === 'number') keywords[exclusive] = value
+      if (value !== true || keywords[bound] === undefined) continue
+      keywords[exclusive] = keywords[bound]
+      delete keywords[bound]
+    }
+  }
+
+  #fillItems (target: SchemaNode, keywords: Keywords, read: (word: string) => unknown): void {
+    const items = read('items') as RawSchema | RawSchema[] | undefined
+    const tuple = read('prefixItems') as RawSchema[] | undefined ?? (Array.isArray(items) ? items : undefined)
+    const rest = Array.isArray(items) ? read('additionalItems') as RawSchema | undefined : items
+    if (tuple !== undefined) keywords.prefixItems = tuple.map((schema) => this.#nodeOf(schema))
+    if (rest !== undefined) keywords.items = this.#nodeOf(rest)
+    if (Array.isArray(items)) Object.assign(target.words, { prefixItems: 'items', items: 'additionalItems' })
+  }
+
+  #fillDependencies (target: SchemaNode, keywords: Keywords, read: (word: string) => unknown): void {
+    const dependencies = Object.entries(read('dependencies') as Record<string, RawSchema | string[]> | undefined ?? {})
+    if (dependencies.length === 0) return
+    if (keywords.dependentRequired === undefined) target.words.dependentRequired = 'dependencies'
+    if (keywords.dependentSchemas === undefined) target.words.dependentSchemas = 'dependencies'
+    keywords.dependentRequired ??= new Map()
+    keywords.dependentSchemas ??= new Map()
+    for (const [name, dependency] of dependencies) {
+      if (Array.isArray(dependency)) keywords.dependentRequired.set(name, [...keywords.dependentRequired.get(name) ?? [], ...dependency])
+      else keywords.dependentSchemas.set(name, both(keywords.dependentSchemas.get(name), this.#nodeOf(dependency)))
+    }
+  }
+
+  #fillAllOf (keywords: Keywords, raw: Record<string, unknown>, read: (word: string) => unknown): void {
+    const parts = (read('allOf') as RawSchema[] | undefined ?? []).map((schema) => this.#nodeOf(schema))
+    const dynamic = read('$dynamicRef')
+    if (typeof dynamic === 'string') parts.unshift(this.#nodeOf(this.#document.resolveDynamic(raw, dynamic), true))
+    const reference = read('$ref')
+    if (typeof reference === 'string') parts.unshift(this.#nodeOf(this.#document.resolve(raw, reference), true))
+    if (parts.length > 0) keywords.allOf = parts
+  }
+}
+
+function both (a: SchemaNode | undefined, b: SchemaNode): SchemaNode {
+  return a === undefined ? b : node({ allOf: [a, b] }, b.pointer)
+}
+
+/** A schema that applies itself to the very same value would never come to an end. */
+function refuseEndlessReferences (root: SchemaNode): void {
+  const done = new Set<SchemaNode>()
+  for (const start of reachable(root)) {
+    if (done.has(start)) continue
+    const path = [start]
+    const onPath = new Set(path)
+    const stack = [inPlace(start)]
+    while (stack.length > 0) {
+      const { value, done: ended } = stack.at(-1)!.next()
+      if (ended === true) {
+        stack.pop()
+        const last = path.pop()!
+        onPath.delete(last)
+        done.add(last)
+      } else if (onPath.has(value)) throw new SchemaError('the schema applies itself to the same value again without end', value.pointer)
+      else if (!done.has(value)) {
+        path.push(value)
+        onPath.add(value)
+        stack.push(inPlace(value))
+      }
+    }
+  }
+}

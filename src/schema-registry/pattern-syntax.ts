@@ -1,0 +1,233 @@
+import { ANY, complement, DIGIT, LAST_CODE_POINT, LINE_END, type Ranges, SPACE, union, WORD } from './char-ranges.ts'
+
+/**
+ * A regular expression as ECMAScript writes it, taken apart once: the linear-time matcher and the automata of the
+ * compatibility checker are both made from this tree, so they cannot read a pattern differently.
+ */
+export type Pattern =
+  | { kind: 'chars', ranges: Ranges }
+  | { kind: 'property', re2: string }
+  | { kind: 'start' | 'end' | 'boundary' | 'inside' }
+  | { kind: 'concat' | 'or', parts: Pattern[] }
+  | { kind: 'repeat', part: Pattern, min: number, max: number }
+
+export class PatternError extends Error {}
+
+/** Deeper nesting says nothing more and would only serve to exhaust the stack. */
+const NESTING_MAX = 100
+
+/** Throws PatternError for what is not a regular expression, or needs backtracking (look-around, back-references). */
+export function parsePattern (source: string): Pattern {
+  return new Parser(source).parse()
+}
+
+const CONTROL: Record<string, number> = { t: 9, n: 10, v: 11, f: 12, r: 13, 0: 0 }
+
+class Parser {
+  readonly #text: string[]
+  #at = 0
+  #depth = 0
+
+  constructor (source: string) {
+    this.#text = Array.from(source)
+  }
+
+  parse (): Pattern {
+    const pattern = this.#alternatives()
+    if (this.#at < this.#text.length) throw new PatternError('it has a closing parenthesis too many')
+    return pattern
+  }
+
+  #alternatives (): Pattern {
+    if (++this.#depth > NESTING_MAX) throw new PatternError(`it is nested deeper than ${NESTING_MAX}`)
+    const parts = [this.#sequence()]
+    while (this.#take('|')) parts.push(this.#sequence())
+    this.#depth--
+    return parts.length === 1 ? parts[0]! : { kind: 'or', parts }
+  }
+
+  #sequence (): Pattern {
+    const parts: Pattern[] = []
+    while (this.#at < this.#text.length && !this.#sees('|') && !this.#sees(')')) parts.push(this.#quantified())
+    return parts.length === 1 ? parts[0]! : { kind: 'concat', parts }
+  }
+
+  #quantified (): Pattern {
+    const part = this.#atom()
+    const bounds = this.#quantifier()
+    if (bounds === undefined) return part
+    if (part.kind === 'start' || part.kind === 'end' || part.kind === 'boundary' || part.kind === 'inside') {
+      throw new PatternError('it repeats an assertion')
+    }
+    this.#take('?')
+    if (this.#quantifier() !== undefined) throw new PatternError('it has a quantifier after a quantifier')
+    return { kind: 'repeat', part, min: bounds[0], max: bounds[1] }
+  }
+
+  #quantifier (): [number, number] | undefined {
+    if (this.#take('*')) return [0, Infinity]
+    if (this.#take('+')) return [1, Infinity]
+    if (this.#take('?')) return [0, 1]
+    const braces = /^\{(\d+)(,(\d*))?\}/.exec(this.#text.slice(this.#at, this.#at + 24).join(''))
+    if (braces === null) return undefined
+    this.#at += braces[0].length
+    const min = Number(braces[1])
+    const max = braces[2] === undefined ? min : braces[3] === '' ? Infinity : Number(braces[3])
+    if (min > max) throw new PatternError('it has a quantifier whose bounds are out of order')
+    return [min, max]
+  }
+
+  #atom (): Pattern {
+    const char = this.#text[this.#at++]!
+    switch (char) {
+      case '^': return { kind: 'start' }
+      case '$': return { kind: 'end' }
+      case '.': return { kind: 'chars', ranges: complement(LINE_END) }
+      case '[': return this.#class()
+      case '(': return this.#group()
+      case '\\': return this.#escape()
+      case '*': case '+': case '?': throw new PatternError(`it has nothing before "${char}" to repeat`)
+      default: return one(char.codePointAt(0)!)
+    }
+  }
+
+  #group (): Pattern {
+    if (this.#take('?')) {
+      if (this.#sees('=') || this.#sees('!')) throw new PatternError('look-ahead cannot be matched in linear time')
+      if (this.#take('<')) {
+        if (this.#sees('=') || this.#sees('!')) throw new PatternError('look-behind cannot be matched in linear time')
+        while (this.#at < this.#text.length && !this.#take('>')) this.#at++
+      } else if (!this.#take(':')) throw new PatternError('it has an unknown kind of group')
+    }
+    const inner = this.#alternatives()
+    if (!this.#take(')')) throw new PatternError('it has a group that is not closed')
+    return inner
+  }
+
+  #escape (): Pattern {
+    if (this.#take('b')) return { kind: 'boundary' }
+    if (this.#take('B')) return { kind: 'inside' }
+    if (/[1-9k]/.test(this.#text[this.#at] ?? '')) throw new PatternError('back-references cannot be matched in linear time')
+    return this.#classEscape()
+  }
+
+  /** An escape that stands for a set of characters, in or out of brackets. */
+  #classEscape (): { kind: 'chars', ranges: Ranges } | { kind: 'property', re2: string } {
+    const char = this.#text[this.#at++]
+    switch (char) {
+      case undefined: throw new PatternError('it ends in a backslash')
+      case 'd': return { kind: 'chars', ranges: DIGIT }
+      case 'D': return { kind: 'chars', ranges: complement(DIGIT) }
+      case 'w': return { kind: 'chars', ranges: WORD }
+      case 'W': return { kind: 'chars', ranges: complement(WORD) }
+      case 's': return { kind: 'chars', ranges: SPACE }
+      case 'S': return { kind: 'chars', ranges: complement(SPACE) }
+      case 'p': case 'P': return { kind: 'property', re2: this.#property(char) }
+      case 'x': return one(this.#hex(2))
+      case 'u': return one(this.#unicode())
+      case 'c': return one(this.#text[this.#at++]!.codePointAt(0)! % 32)
+    }
+    if (Object.hasOwn(CONTROL, char)) return one(CONTROL[char]!)
+    if (/[A-Za-z0-9]/.test(char)) throw new PatternError(`"\\${char}" is not an escape`)
+    return one(char.codePointAt(0)!)
+  }
+
+  #property (letter: string): string {
+    const [whole, name] = /^\{(?:(?:General_Category|gc|Script|sc)=)?([A-Za-z_]+)\}/.exec(this.#text.slice(this.#at, this.#at + 64).join('')) ?? []
+    if (whole === undefined || name === undefined) throw new PatternError(`"\\${letter}" must be followed by a property in braces`)
+    this.#at += whole.length
+    return `\\${letter}{${LONG_NAMES[name] ?? name}}`
+  }
+
+  #unicode (): number {
+    if (this.#take('{')) {
+      const end = this.#text.indexOf('}', this.#at)
+      const code = parseInt(this.#text.slice(this.#at, end).join(''), 16)
+      if (end < 0 || !(code <= LAST_CODE_POINT)) throw new PatternError('it has a code point that does not exist')
+      this.#at = end + 1
+      return code
+    }
+    const high = this.#hex(4)
+    const low = /^\\u(d[c-f][0-9a-f]{2})/i.exec(this.#text.slice(this.#at, this.#at + 6).join(''))
+    if (high < 0xd800 || high > 0xdbff || low === null) return high
+    this.#at += 6
+    return (high - 0xd800) * 0x400 + parseInt(low[1]!, 16) - 0xdc00 + 0x10000
+  }
+
+  #hex (digits: number): number {
+    const text = this.#text.slice(this.#at, this.#at + digits).join('')
+    if (text.length < digits || !/^[0-9a-f]+$/i.test(text)) throw new PatternError('it has an incomplete hexadecimal escape')
+    this.#at += digits
+    return parseInt(text, 16)
+  }
+
+  #class (): Pattern {
+    const negated = this.#take('^')
+    const ranges: (readonly [number, number])[] = []
+    const properties: string[] = []
+    while (!this.#take(']')) {
+      if (this.#at >= this.#text.length) throw new PatternError('it has a bracket that is not closed')
+      const from = this.#classMember()
+      if (from.kind === 'property') { properties.push(from.re2); continue }
+      if (!this.#sees('-') || this.#text[this.#at + 1] === ']') { ranges.push(...from.ranges); continue }
+      this.#at++
+      const to = this.#classMember()
+      ranges.push(spanOf(from, to))
+    }
+    if (properties.length > 0) return { kind: 'property', re2: `[${negated ? '^' : ''}${properties.join('')}${rangesToRe2(union(ranges))}]` }
+    return { kind: 'chars', ranges: negated ? complement(ranges) : union(ranges) }
+  }
+
+  #classMember (): { kind: 'chars', ranges: Ranges } | { kind: 'property', re2: string } {
+    if (!this.#take('\\')) return one(this.#text[this.#at++]?.codePointAt(0) ?? 0)
+    if (this.#take('b')) return one(8)
+    return this.#classEscape()
+  }
+
+  #sees (char: string): boolean {
+    return this.#text[this.#at] === char
+  }
+
+  #take (char: string): boolean {
+    if (!this.#sees(char)) return false
+    this.#at++
+    return true
+  }
+}
+
+function one (code: number): { kind: 'chars', ranges: Ranges } {
+  return { kind: 'chars', ranges: [[code, code]] }
+}
+
+type Member = { kind: 'chars', ranges: Ranges } | { kind: 'property', re2: string }
+function spanOf (from: Member, to: Member): readonly [number, number] {
+  const first = from.kind === 'chars' && from.ranges.length === 1 ? from.ranges[0]! : undefined
+  const last = to.kind === 'chars' && to.ranges.length === 1 ? to.ranges[0]! : undefined
+  if (first === undefined || last === undefined || first[0] !== first[1] || last[0] !== last[1] || first[0] > last[0]) {
+    throw new PatternError('it has a range of characters that is out of order')
+  }
+  return [first[0], last[0]]
+}
+
+const LONG_NAMES: Record<string, string> = {
+  Letter: 'L', Uppercase_Letter: 'Lu', Lowercase_Letter: 'Ll', Titlecase_Letter: 'Lt', Modifier_Letter: 'Lm', Other_Letter: 'Lo', Mark: 'M', Number: 'N', Decimal_Number: 'Nd', digit: 'Nd', Letter_Number: 'Nl', Punctuation: 'P', Symbol: 'S', Separator: 'Z', Space_Separator: 'Zs', Other: 'C', Control: 'Cc'
+}
+
+export function rangesToRe2 (ranges: Ranges): string {
+  return ranges.map(([first, last]) => `\\x{${first.toString(16)}}-\\x{${last.toString(16)}}`).join('')
+}
+
+/** The same expression in RE2's syntax, with every class spelled out. */
+export function toRe2 (pattern: Pattern): string {
+  switch (pattern.kind) {
+    case 'chars': return pattern.ranges.length === 0 ? `[^${rangesToRe2(ANY)}]` : `[${rangesToRe2(pattern.ranges)}]`
+    case 'property': return pattern.re2
+    case 'start': return '\\A'
+    case 'end': return '\\z'
+    case 'boundary': return '\\b'
+    case 'inside': return '\\B'
+    case 'concat': return pattern.parts.map((part) => part.kind === 'or' ? `(?:${toRe2(part)})` : toRe2(part)).join('')
+    case 'or': return `(?:${pattern.parts.map(toRe2).join('|')})`
+    case 'repeat': return `(?:${toRe2(pattern.part)}){${pattern.min},${pattern.max === Infinity ? '' : pattern.max}}`
+  }
+}

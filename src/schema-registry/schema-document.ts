@@ -1,0 +1,146 @@
+import { type Dialect, dialectOf, type Shape, SHAPES } from './dialect.ts'
+import { has, isObject, type JsonSchema, pointerTo } from './json.ts'
+import { checkShape } from './keyword-shape.ts'
+import { SchemaError } from './schema-error.ts'
+
+export const SCHEMA_BYTES_MAX = 256 * 1024
+export const SCHEMA_DEPTH_MAX = 64
+
+export type RawSchema = boolean | Record<string, unknown>
+interface Place { readonly raw: RawSchema, readonly pointer: string, readonly base: string }
+
+const ROOT_URI = 'document:///'
+
+/** One author's document: checked for size and shape, with every name that a `$ref` in it can mean. */
+export class SchemaDocument {
+  readonly dialect: Dialect
+  readonly root: RawSchema
+  readonly #places = new Map<RawSchema, Place>()
+  readonly #names = new Map<string, Place>()
+  readonly #dynamic = new Map<string, number>()
+
+  /** Throws SchemaError for what is too large, too deep, or not a schema of its dialect. */
+  constructor (schema: JsonSchema) {
+    checkDepth(schema, 0)
+    const text = JSON.stringify(schema) ?? ''
+    if (Buffer.byteLength(text) > SCHEMA_BYTES_MAX) throw new SchemaError(`a schema may have ${SCHEMA_BYTES_MAX} bytes at most`)
+    const root: unknown = text === '' ? undefined : JSON.parse(text)
+    if (typeof root !== 'boolean' && !isObject(root)) throw new SchemaError('a schema is an object or a boolean')
+    this.dialect = dialectOf(root)
+    this.root = root
+    this.#names.set(ROOT_URI, { raw: root, pointer: '', base: ROOT_URI })
+    this.#index(root, '', ROOT_URI)
+  }
+
+  pointerOf (raw: RawSchema): string {
+    return this.#places.get(raw)?.pointer ?? ''
+  }
+
+  /** The schema that a reference in `from` means. Throws SchemaError when it is not in this document. */
+  resolve (from: Record<string, unknown>, reference: string): RawSchema {
+    const { base, pointer } = this.#places.get(from)!
+    const path = pointerTo(pointer, '$ref')
+    const target = parseUri(reference, base, path)
+    const [uri, fragment = ''] = splitFragment(target)
+    if (fragment !== '' && !fragment.startsWith('/')) return this.#named(`${uri}#${fragment}`, reference, path).raw
+    const resource = this.#named(uri, reference, path)
+    return this.#follow(resource, fragment, reference, path)
+  }
+
+  /** A dynamic reference means the same as a plain one as long as only one schema can answer to its name. */
+  resolveDynamic (from: Record<string, unknown>, reference: string): RawSchema {
+    const name = reference.slice(reference.indexOf('#') + 1)
+    if ((this.#dynamic.get(name) ?? 0) > 1) throw new SchemaError(`$dynamicRef "${reference}" has several $dynamicAnchor to choose from, which is not supported`, this.pointerOf(from))
+    return this.resolve(from, reference)
+  }
+
+  #named (uri: string, reference: string, path: string): Place {
+    const place = this.#names.get(uri)
+    if (place === undefined) throw new SchemaError(`the reference "${reference}" leads outside the document (or to a name it does not have); references are never fetched`, path)
+    return place
+  }
+
+  #follow (resource: Place, fragment: string, reference: string, path: string): RawSchema {
+    let raw: unknown = resource.raw
+    for (const token of fragment.split('/').slice(1)) {
+      const key = token.replaceAll('~1', '/').replaceAll('~0', '~')
+      raw = typeof raw === 'object' && raw !== null && has(raw, key) ? (raw as Record<string, unknown>)[key] : undefined
+    }
+    if (typeof raw !== 'boolean' && !isObject(raw)) throw new SchemaError(`the reference "${reference}" leads to nothing that is a schema`, path)
+    if (!this.#places.has(raw)) this.#index(raw, resource.pointer + fragment, resource.base)
+    return raw
+  }
+
+  #index (raw: RawSchema, pointer: string, parentBase: string): void {
+    if (typeof raw === 'boolean') return
+    for (const [word, shape] of SHAPES[this.dialect]) {
+      if (has(raw, word)) checkShape(word, shape, raw[word], pointerTo(pointer, word), this.dialect)
+    }
+    const ignoresSiblings = this.dialect !== '2020-12' && typeof raw['$ref'] === 'string'
+    const base = ignoresSiblings ? parentBase : this.#identify(raw, pointer, parentBase)
+    this.#places.set(raw, { raw, pointer, base })
+    for (const [word, shape] of SHAPES[this.dialect]) {
+      if (!has(raw, word)) continue
+      for (const [child, path] of subschemas(raw[word], shape, pointerTo(pointer, word))) this.#index(child, path, base)
+    }
+  }
+
+  /** Takes up the names that a schema gives itself; answers the base of the references in it. */
+  #identify (raw: Record<string, unknown>, pointer: string, parentBase: string): string {
+    const id = this.dialect === 'draft-04' ? raw['id'] : raw['$id']
+    let base = parentBase
+    if (typeof id === 'string' && id.startsWith('#') && this.dialect !== '2020-12') this.#name(parentBase + id, raw, pointer, base)
+    else if (typeof id === 'string' && id !== '' && id !== '#') {
+      base = splitFragment(parseUri(id, parentBase, pointerTo(pointer, '$id')))[0]
+      this.#name(base, raw, pointer, base)
+    }
+    if (this.dialect !== '2020-12') return base
+    for (const word of ['$anchor', '$dynamicAnchor']) {
+      const anchor = raw[word]
+      if (typeof anchor !== 'string') continue
+      this.#name(`${base}#${anchor}`, raw, pointer, base)
+      if (word === '$dynamicAnchor') this.#dynamic.set(anchor, (this.#dynamic.get(anchor) ?? 0) + 1)
+    }
+    return base
+  }
+
+  #name (uri: string, raw: Record<string, unknown>, pointer: string, base: string): void {
+    const known = this.#names.get(uri)
+    if (known !== undefined && known.raw !== raw) throw new SchemaError(`the name "${uri.replace(ROOT_URI, '')}" is given twice`, pointer)
+    this.#names.set(uri, { raw, pointer, base })
+  }
+}
+
+function * subschemas (value: unknown, shape: Shape, pointer: string): Generator<[RawSchema, string]> {
+  if (shape === 'schema' || shape === 'schemas' || shape === 'schema or schemas') {
+    if (!Array.isArray(value)) yield [value as RawSchema, pointer]
+    else for (const [i, child] of value.entries()) yield [child as RawSchema, pointerTo(pointer, i)]
+  } else if (shape === 'schema map' || shape === 'pattern map' || shape === 'dependencies') {
+    for (const [key, child] of Object.entries(value as object)) if (!Array.isArray(child)) yield [child as RawSchema, pointerTo(pointer, key)]
+  }
+}
+
+function parseUri (reference: string, base: string, path: string): string {
+  try {
+    return new URL(reference, base).href
+  } catch (error) {
+    throw new SchemaError(`"${reference}" is not a URI reference`, path, { cause: error })
+  }
+}
+
+function splitFragment (uri: string): [string, string?] {
+  const at = uri.indexOf('#')
+  if (at < 0) return [uri]
+  try {
+    return [uri.slice(0, at), decodeURIComponent(uri.slice(at + 1))]
+  } catch {
+    return [uri.slice(0, at), uri.slice(at + 1)]
+  }
+}
+
+function checkDepth (value: unknown, depth: number): void {
+  if (typeof value !== 'object' || value === null) return
+  if (depth > SCHEMA_DEPTH_MAX) throw new SchemaError(`a schema may be nested ${SCHEMA_DEPTH_MAX} deep at most`)
+  if (has(value, '__proto__')) throw new SchemaError('"__proto__" cannot be the name of a property')
+  for (const member of Object.values(value)) checkDepth(member, depth + 1)
+}

@@ -1,0 +1,133 @@
+import { type Formula, type Formulas, type Literal, type Of, subjectOf } from './formula.ts'
+import { type Json, JSON_TYPES, type JsonType } from './json.ts'
+
+/** What has been demanded of a value of one type so far: literals, and clauses of which one part each must hold. */
+export interface State {
+  readonly type: JsonType
+  readonly literals: readonly Literal[]
+  readonly clauses: readonly Of<'any'>[]
+  readonly asserted: ReadonlySet<number>
+}
+
+interface Parts { readonly formulas: Formulas, readonly expand: (formula: Formula) => Formula, readonly tick: () => void }
+
+export function startOf (parts: readonly Formula[], type: JsonType, context: Parts): State | undefined {
+  return add({ type, literals: [], clauses: [], asserted: new Set() }, parts, context)
+}
+
+/** The state with a clause settled by one of its parts; undefined when that contradicts another demand. */
+export function settle (state: State, clause: Formula, part: Formula, context: Parts): State | undefined {
+  return add({ ...state, clauses: [] }, [part, ...state.clauses.filter((other) => other !== clause)], context)
+}
+
+function add (state: State, parts: readonly Formula[], context: Parts): State | undefined {
+  const asserted = new Set(state.asserted)
+  const literals = [...state.literals]
+  let clauses = [...state.clauses]
+  const isDenied = (formula: Formula): boolean => asserted.has(opposite(formula, context.formulas))
+  const queue = [...parts].reverse()
+
+  for (let given = queue.pop(); given !== undefined; given = queue.pop() ?? recheck()) {
+    context.tick()
+    const next = reduce(given, state.type, context.formulas)
+    if (next.kind === 'true' || asserted.has(next.id)) continue
+    if (next.kind === 'false' || isDenied(next)) return undefined
+    if (next.kind === 'all') { for (const part of next.parts) queue.push(part); continue }
+    if (next.kind === 'any') {
+      const clause = simplify(next)
+      if (clause.kind === 'any') clauses.push(clause)
+      else queue.push(clause)
+      continue
+    }
+    asserted.add(next.id)
+    if (next.kind === 'schema') queue.push(context.expand(next))
+    else if (next.kind === 'in' && next.negated && (state.type === 'object' || state.type === 'array')) queue.push(...unlike(next, state.type, context.formulas))
+    else literals.push(next as Literal)
+  }
+  return { type: state.type, literals, clauses, asserted }
+
+  /** A clause that has but one part left is a demand like others. */
+  function recheck (): Formula | undefined {
+    const before = clauses
+    clauses = []
+    let forced: Formula | undefined
+    for (const clause of before) {
+      const now = simplify(clause)
+      if (now.kind === 'any') clauses.push(now)
+      else if (forced === undefined) forced = now
+      else queue.push(now)
+    }
+    return forced
+  }
+
+  /** The clause without the parts that can hold no more; true when one of them holds already. */
+  function simplify (clause: Of<'any'>): Formula {
+    const left: Formula[] = []
+    for (const given of clause.parts) {
+      const part = reduce(given, state.type, context.formulas)
+      if (part.kind === 'true' || asserted.has(part.id) || (part.kind === 'all' && part.parts.every(({ id }) => asserted.has(id)))) return context.formulas.true
+      if (part.kind === 'all' ? part.parts.some(isDenied) : part.kind !== 'false' && isDenied(part)) continue
+      if (part.kind !== 'false') left.push(part)
+    }
+    return left.length === clause.parts.length ? clause : context.formulas.any(left)
+  }
+}
+
+const reduced = new Map(JSON_TYPES.map((type) => [type, new WeakMap<Formula, Formula>()]))
+
+/** The formula with all that the type alone decides left out. */
+function reduce (formula: Formula, type: JsonType, formulas: Formulas): Formula {
+  const known = reduced.get(type)!.get(formula)
+  if (known !== undefined) return known
+  const result = reduceAfresh(formula, type, formulas)
+  reduced.get(type)!.set(formula, result)
+  return result
+}
+
+function reduceAfresh (formula: Formula, type: JsonType, formulas: Formulas): Formula {
+  switch (formula.kind) {
+    case 'true': case 'false': case 'schema': case 'in': case 'opaque': return formula
+    case 'types': return (formula.mask & 1 << JSON_TYPES.indexOf(type)) !== 0 ? formulas.true : formulas.false
+    case 'all': return formulas.all(formula.parts.map((part) => reduce(part, type, formulas)))
+    case 'any': return formulas.any(formula.parts.map((part) => reduce(part, type, formulas)))
+    default: return subjectOf(formula) === type ? formula : formulas.true
+  }
+}
+
+const opposites = new WeakMap<Formula, number>()
+
+/** The id of the literal that cannot hold together with this one. */
+function opposite (formula: Formula, formulas: Formulas): number {
+  const known = opposites.get(formula) ?? oppositeAfresh(formula, formulas)
+  opposites.set(formula, known)
+  return known
+}
+
+function oppositeAfresh (formula: Formula, formulas: Formulas): number {
+  const negated = formulas.not(formula)
+  if (subjectOf(formula) === undefined || negated.kind !== 'all') return negated.id
+  const parts = negated.parts.filter((part) => part.kind !== 'types')
+  return parts.length === 1 ? parts[0]!.id : negated.id
+}
+
+/** Demands that a value be none of the listed objects or arrays, in terms of what they hold. */
+function unlike (list: Of<'in'>, type: 'object' | 'array', formulas: Formulas): Formula[] {
+  const demands: Formula[] = []
+  for (const value of list.values.values()) {
+    if (type === 'array' && Array.isArray(value)) demands.push(formulas.not(formulas.all(arrayLike(value, formulas))))
+    if (type === 'object' && typeof value === 'object' && value !== null && !Array.isArray(value)) demands.push(formulas.not(formulas.all(objectLike(value, formulas))))
+  }
+  return demands
+}
+
+function arrayLike (value: Json[], formulas: Formulas): Formula[] {
+  return [formulas.size('array', value.length, value.length), ...value.map((item, i) => formulas.item(i, formulas.in([item])))]
+}
+
+function objectLike (value: { [key: string]: Json }, formulas: Formulas): Formula[] {
+  const names = Object.keys(value)
+  return [
+    formulas.everyKey(formulas.in(names, true), formulas.false),
+    ...names.map((name) => formulas.someKey(formulas.in([name]), formulas.in([value[name]!])))
+  ]
+}

@@ -1,0 +1,189 @@
+import { type Formula, Formulas, type Literal } from './formula.ts'
+import { holds } from './holds.ts'
+import { identify } from './identity.ts'
+import { type Json, JSON_TYPES, type JsonType } from './json.ts'
+import { Languages } from './pattern-language.ts'
+import type { Reason } from './reasons.ts'
+import { expand } from './schema-formula.ts'
+import type { SchemaNode } from './schema-node.ts'
+import { settle, startOf, type State } from './solver-state.ts'
+import { solveArray } from './solve-array.ts'
+import { solveNumber } from './solve-number.ts'
+import { solveObject } from './solve-object.ts'
+import { solveString } from './solve-string.ts'
+
+/**
+ * Values that satisfy a formula. `exhausted` is a proof that there are no others; with no values it is a proof that the
+ * formula cannot be satisfied. Otherwise `reason` may say why no more were found.
+ */
+export interface Models { readonly values: readonly Json[], readonly exhausted: boolean, readonly reason?: Reason }
+
+export const NONE: Models = { values: [], exhausted: true }
+export function unknown (reason: Reason): Models {
+  return { values: [], exhausted: false, reason }
+}
+
+export class GaveUp extends Error {}
+
+const SOLVE: Partial<Record<JsonType, (literals: readonly Literal[], want: number, solver: Solver) => Models>> = {
+  number: solveNumber, string: solveString, array: solveArray, object: solveObject
+}
+
+/**
+ * Finds values in the set that a formula means, or proves that there are none. One type of value at a time: the demands
+ * that allow no choice are solved by the rules of the type; the value found decides which of the choices need be looked
+ * at (those that it violates), and these are tried one after the other.
+ *
+ * Recursion is met by induction: a value of a set that contains a value of the same set is larger than that one, so
+ * while a question is open, the same question inside of it counts as "none".
+ */
+export class Solver {
+  readonly formulas: Formulas
+  readonly languages = new Languages()
+  readonly #answers = new Map<string, Models>()
+  readonly #open = new Map<string, number>()
+  readonly #expanded = new Map<number, Formula>()
+  /** How far up the open questions an answer relied on one being "none". */
+  #reliesOn = Infinity
+  #deadline = Infinity
+  #steps = 0
+
+  constructor (nodes: Iterable<SchemaNode>) {
+    this.formulas = new Formulas(identify(nodes))
+  }
+
+  /** Answers `unknown('gave-up')` when the time is over. */
+  findWithin (ms: number, parts: readonly Formula[], want = 1): Models {
+    this.#deadline = performance.now() + ms
+    try {
+      return this.models(parts, want)
+    } catch (error) {
+      if (error instanceof GaveUp || error instanceof RangeError) return unknown('gave-up')
+      throw error
+    } finally {
+      this.#open.clear()
+      this.#reliesOn = Infinity
+    }
+  }
+
+  readonly tick = (): void => {
+    if ((++this.#steps & 127) === 0 && performance.now() > this.#deadline) throw new GaveUp()
+  }
+
+  readonly expand = (formula: Formula): Formula => {
+    if (formula.kind !== 'schema') return formula
+    const known = this.#expanded.get(formula.id) ?? expand(formula, this.formulas)
+    this.#expanded.set(formula.id, known)
+    return known
+  }
+
+  holds (formula: Formula, value: Json): boolean {
+    this.tick()
+    return holds(formula, value, this.expand)
+  }
+
+  /** Values that satisfy all parts, up to `want` of them. */
+  models (parts: readonly Formula[], want = 1): Models {
+    const key = `${want}:${[...new Set(parts.map((part) => part.id))].sort((a, b) => a - b).join()}`
+    const known = this.#answers.get(key)
+    if (known !== undefined) return known
+    const above = this.#open.get(key)
+    if (above !== undefined) {
+      this.#reliesOn = Math.min(this.#reliesOn, above)
+      return NONE
+    }
+    return this.#answer(key, parts, want)
+  }
+
+  #answer (key: string, parts: readonly Formula[], want: number): Models {
+    const depth = this.#open.size
+    const reliedOn = this.#reliesOn
+    this.#reliesOn = Infinity
+    this.#open.set(key, depth)
+    let answer = this.#everyType(parts, want)
+    this.#open.delete(key)
+    if (this.#reliesOn < Infinity && answer.values.length > 0) answer = { ...answer, exhausted: false }
+    if (this.#reliesOn >= depth) {
+      this.#answers.set(key, answer)
+      this.#reliesOn = reliedOn
+    } else this.#reliesOn = Math.min(reliedOn, this.#reliesOn)
+    return answer
+  }
+
+  #everyType (parts: readonly Formula[], want: number): Models {
+    const found = new Gathering(want)
+    for (const type of JSON_TYPES) {
+      const state = startOf(parts, type, this)
+      if (state !== undefined) found.take(this.#search(state, want))
+      if (found.isFull) break
+    }
+    return found.models
+  }
+
+  #search (state: State, want: number): Models {
+    this.tick()
+    const finite = this.#finite(state)
+    if (finite !== undefined) return { values: finite, exhausted: true }
+    const plain = SOLVE[state.type]!(state.literals, want, this)
+    if (state.clauses.length === 0 || (plain.values.length === 0 && plain.exhausted)) return plain
+    const found = new Gathering(want)
+    const fitting = plain.values.filter((value) => state.clauses.every((clause) => this.holds(clause, value)))
+    found.take({ values: fitting, exhausted: false })
+    if (found.isFull) return found.models
+    return this.#branch(state, plain.values[0], found, want)
+  }
+
+  /** Tries every way to satisfy one clause: the shortest of those that the value at hand violates. */
+  #branch (state: State, value: Json | undefined, found: Gathering, want: number): Models {
+    const violated = value === undefined ? [] : state.clauses.filter((clause) => !this.holds(clause, value))
+    const clause = (violated.length > 0 ? violated : state.clauses).reduce((a, b) => b.parts.length < a.parts.length ? b : a)
+    const branches = new Gathering(want)
+    branches.take({ values: found.models.values, exhausted: true })
+    for (const part of clause.parts) {
+      const next = settle(state, clause, part, this)
+      if (next !== undefined) branches.take(this.#search(next, want))
+      if (branches.isFull) break
+    }
+    return branches.models
+  }
+
+  /** The values of a state that has but few by its form. */
+  #finite (state: State): Json[] | undefined {
+    const candidates = candidatesOf(state)
+    return candidates?.filter((value) => state.literals.every((literal) => this.holds(literal, value)) && state.clauses.every((clause) => this.holds(clause, value)))
+  }
+}
+
+function candidatesOf ({ type, literals }: State): Json[] | undefined {
+  if (type === 'null') return [null]
+  if (type === 'boolean') return [true, false]
+  const list = literals.find((literal) => literal.kind === 'in' && !literal.negated)
+  return list?.kind === 'in' ? [...list.values.values()].filter((value) => (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value) === type) : undefined
+}
+
+/** Sums up the answers of several questions that together are one. */
+class Gathering {
+  readonly #values: Json[] = []
+  readonly #want: number
+  #isExhausted = true
+  #reason: Reason | undefined
+
+  constructor (want: number) {
+    this.#want = want
+  }
+
+  take (models: Models): void {
+    this.#values.push(...models.values)
+    this.#isExhausted &&= models.exhausted
+    this.#reason ??= models.reason
+  }
+
+  get isFull (): boolean {
+    return this.#values.length >= this.#want
+  }
+
+  get models (): Models {
+    const isExhausted = this.#isExhausted && !this.isFull
+    return { values: this.#values, exhausted: isExhausted, ...this.#reason === undefined || isExhausted ? {} : { reason: this.#reason } }
+  }
+}

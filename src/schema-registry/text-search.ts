@@ -1,0 +1,109 @@
+import { LAST_CODE_POINT } from './char-ranges.ts'
+import { cuts, type Language, type Languages } from './pattern-language.ts'
+
+/** Texts that some patterns match and others do not, of some length in code points, but for those excluded. */
+export interface TextProblem {
+  readonly matching: readonly Language[]
+  readonly avoiding: readonly Language[]
+  readonly excluded: ReadonlySet<string>
+  readonly min: number
+  readonly max: number
+}
+
+export const TEXT_LENGTH_MAX = 20_000
+
+interface Trie { readonly isEnd: boolean, readonly next: ReadonlyMap<number, Trie> }
+interface Place { readonly states: readonly Language[], readonly trie: Trie | undefined, readonly from: Place | undefined, readonly code: number }
+
+/**
+ * The shortest such text, found by walking all automata at once, or undefined when there is none. `tick` is called for
+ * every step and ends the search by throwing.
+ */
+export function findText (problem: TextProblem, languages: Languages, tick: () => void): string | undefined {
+  const { matching, avoiding, min, max } = problem
+  if (min > max) return undefined
+  const start: Place = { states: [...matching, ...avoiding], trie: trieOf(problem.excluded), from: undefined, code: 0 }
+  const isPossible = (states: readonly Language[]): boolean => !states.some((state, i) => i < matching.length ? languages.isNone(state) : languages.isAll(state))
+  const isWanted = ({ states, trie }: Place): boolean => trie?.isEnd !== true &&
+    states.every((state, i) => languages.accepts(state) === (i < matching.length))
+  const seen = new Set<string>()
+  let layer = isPossible(start.states) ? [start] : []
+  for (let length = 0; length <= max && layer.length > 0; length++) {
+    if (length >= min) {
+      const found = layer.find(isWanted)
+      if (found !== undefined) return textTo(found)
+    }
+    const next = new Map<string, Place>()
+    for (const place of layer) {
+      for (const following of steps(place, languages)) {
+        tick()
+        const key = keyOf(following)
+        if (next.has(key) || seen.has(key) || !isPossible(following.states)) continue
+        if (length + 1 >= min) seen.add(key)
+        next.set(key, following)
+      }
+    }
+    layer = [...next.values()]
+  }
+  return undefined
+}
+
+function * steps (from: Place, languages: Languages): Generator<Place> {
+  const live = from.states.filter((state) => !languages.isAll(state) && !languages.isNone(state))
+  const ends = new Set(cuts(live))
+  for (const code of from.trie?.next.keys() ?? []) ends.add(code).add(code + 1)
+  const borders = [...ends].filter((code) => code <= LAST_CODE_POINT).sort((a, b) => rank(a) - rank(b) || a - b)
+  const ascending = [...borders].sort((a, b) => a - b)
+  const until = new Map(ascending.map((code, i) => [code, (ascending[i + 1] ?? LAST_CODE_POINT + 1) - 1]))
+  for (const first of borders) {
+    const code = nicest(first, until.get(first)!)
+    yield { states: from.states.map((state) => languages.after(state, code)), trie: from.trie?.next.get(code), from, code }
+  }
+}
+
+/** Characters that read well come first, so that a witness does. */
+const NICE = ['a', 'A', '0', '-', '_', ' ', '.', '!'].map((char) => char.charCodeAt(0))
+function nicest (first: number, last: number): number {
+  return NICE.find((code) => code >= first && code <= last) ?? (first < 32 && last >= 33 ? 33 : first)
+}
+
+function rank (code: number): number {
+  if (code >= 97 && code <= 122) return 0
+  if (code >= 48 && code <= 90) return 1
+  return code < 32 || code > 126 ? 3 : 2
+}
+
+function keyOf ({ states, trie }: Place): string {
+  return states.map((state) => state.id).join() + (trie === undefined ? '' : ` ${trieId(trie)}`)
+}
+
+const trieIds = new WeakMap<Trie, number>()
+let lastTrie = 0
+function trieId (trie: Trie): number {
+  const id = trieIds.get(trie) ?? ++lastTrie
+  trieIds.set(trie, id)
+  return id
+}
+
+function trieOf (texts: ReadonlySet<string>): Trie | undefined {
+  interface Growing { isEnd: boolean, next: Map<number, Growing> }
+  if (texts.size === 0) return undefined
+  const root: Growing = { isEnd: false, next: new Map() }
+  for (const text of texts) {
+    let at = root
+    for (const char of text) {
+      const code = char.codePointAt(0)!
+      const next = at.next.get(code) ?? { isEnd: false, next: new Map() }
+      at.next.set(code, next)
+      at = next
+    }
+    at.isEnd = true
+  }
+  return root
+}
+
+function textTo (place: Place): string {
+  const codes: number[] = []
+  for (let at = place; at.from !== undefined; at = at.from) codes.push(at.code)
+  return codes.reverse().map((code) => String.fromCodePoint(code)).join('')
+}

@@ -1,0 +1,63 @@
+import { LRUCache } from 'lru-cache'
+import type pg from 'pg'
+import { scopeKey, type Scope } from '../../schemas/scope.ts'
+import { ValidationError } from '../errors.ts'
+import type { PayloadCheck } from '../events/batch.ts'
+import type { Metrics } from '../metrics.ts'
+import type { JsonSchema } from './json.ts'
+import { compileValidator, type Validator } from './validators.ts'
+
+/** Compiled validators in memory. A version never changes, so that none goes stale. */
+const validatorsMax = 1000
+
+/**
+ * The validators of schema versions, compiled once each, and the stage of the writer that checks payloads by them.
+ * Registration has shown that a version compiles soon enough for the event loop.
+ */
+export class Validators implements PayloadCheck {
+  readonly #pool: pg.Pool
+  readonly #metrics: Metrics
+  readonly #compiled = new LRUCache<string, Validator>({ max: validatorsMax })
+
+  constructor ({ pool, metrics }: { pool: pg.Pool, metrics: Metrics }) {
+    this.#pool = pool
+    this.#metrics = metrics
+  }
+
+  prepare (scope: Scope, topic: string, version: number): Promise<void> | undefined {
+    return this.#compiled.has(keyOf(scope, topic, version)) ? undefined : this.#load(scope, topic, version)
+  }
+
+  check (scope: Scope, topic: string, version: number, payload: unknown, path: string): void {
+    const issues = this.#compiled.get(keyOf(scope, topic, version))?.validate(payload)
+    if (issues === undefined) throw new Error(`the validator of ${topic} version ${version} is not prepared`)
+    if (issues.length === 0) return
+    this.#metrics.schemaViolations.inc({ topic: this.#metrics.topicLabel(topic) })
+    const details = issues.map(issue => ({ path: path + issue.path, message: issue.message, keyword: issue.keyword }))
+    throw new ValidationError('SCHEMA_VIOLATED',
+      `The payload violates version ${version} of the schema of ${topic}: ${details[0]?.path ?? ''} ${details[0]?.message ?? ''}`, { details })
+  }
+
+  /** From a version's text. Throws SchemaError for one that does not compile. */
+  compiled (scope: Scope, topic: string, version: number, schema: string): Validator {
+    const key = keyOf(scope, topic, version)
+    let validator = this.#compiled.get(key)
+    if (validator === undefined) {
+      validator = compileValidator(JSON.parse(schema) as JsonSchema)
+      this.#compiled.set(key, validator)
+    }
+    return validator
+  }
+
+  async #load (scope: Scope, topic: string, version: number): Promise<void> {
+    const { rows: [row] } = await this.#pool.query<{ schema: string }>({
+      name: 'schema_version',
+      text: 'select schema from schemas where application_id = $1 and environment = $2 and topic = $3 and version = $4',
+      values: [scope.applicationId, scope.environment, topic, version]
+    })
+    if (row === undefined) throw new Error(`the active version ${version} of ${topic} does not exist`)
+    this.compiled(scope, topic, version, row.schema)
+  }
+}
+
+const keyOf = (scope: Scope, topic: string, version: number) => `${scopeKey(scope)}/${topic}/${version}`

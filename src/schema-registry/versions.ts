@@ -1,0 +1,188 @@
+import type { Kysely, Selectable, Transaction } from 'kysely'
+import type { Database, SchemasTable } from '../../db/tables.ts'
+import type { PageQuery } from '../../schemas/common.ts'
+import type { CompatibilityVerdict, PayloadValidate, PayloadVerdict, SchemaDryRun, SchemaRegister, SchemaVersion } from '../../schemas/schema-registry.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import { ConflictError, IncompatibleSchemaError, NotFoundError, ValidationError } from '../errors.ts'
+import { encodeJson } from '../json.ts'
+import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { isReserved } from '../topics/topic-names.ts'
+import { topicNotFound } from '../topics/topics.ts'
+import type { SchemaChecker } from './checker-pool.ts'
+import type { CompatibilityMode, CompatibilityPolicy, JsonSchema } from './compatibility.ts'
+import { SchemaError } from './schema-error.ts'
+import type { Validators } from './validator-cache.ts'
+
+/** How often a registration begins again because another one took its number. */
+const attemptsMax = 20
+
+export interface SchemaVersionsOptions {
+  db: Kysely<Database>
+  checker: SchemaChecker
+  validators: Validators
+  /** Throws NotFoundError unless the topic is registered, or one of the platform's own. */
+  requireTopic (scope: Scope, topic: string): Promise<void>
+}
+
+type Row = Selectable<SchemasTable>
+type NewVersion = Omit<Row, 'application_id' | 'environment' | 'topic'>
+
+/** The schemas of a scope's topics, numbered per topic, and what they say of payloads and of each other. */
+export function createSchemaVersions ({ db, checker, validators, requireTopic }: SchemaVersionsOptions) {
+  const ofTopic = (scope: Scope, topic: string) => db.selectFrom('schemas').selectAll()
+    .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('topic', '=', topic)
+
+  const findLatest = (scope: Scope, topic: string) => ofTopic(scope, topic).orderBy('version', 'desc').limit(1).executeTakeFirst()
+
+  async function latest (scope: Scope, topic: string): Promise<Row> {
+    const row = await findLatest(scope, topic)
+    if (row !== undefined) return row
+    await requireTopic(scope, topic)
+    throw new NotFoundError('SCHEMA_NOT_FOUND', `The topic has no schema: ${topic}`)
+  }
+
+  async function version (scope: Scope, topic: string, number: number): Promise<Row> {
+    const row = await ofTopic(scope, topic).where('version', '=', number).executeTakeFirst()
+    if (row !== undefined) return row
+    await requireTopic(scope, topic)
+    throw new NotFoundError('SCHEMA_VERSION_NOT_FOUND', `Schema version not found: ${topic} has no version ${number}`)
+  }
+
+  /** The versions that a mode compares with: all of them, or the last. */
+  async function predecessors (scope: Scope, topic: string, mode: CompatibilityMode): Promise<{ version: number, schema: JsonSchema }[]> {
+    const query = ofTopic(scope, topic).orderBy('version', 'desc')
+    const rows = await (mode.endsWith('_transitive') ? query : query.limit(1)).execute()
+    return rows.reverse().map(row => ({ version: row.version, schema: JSON.parse(row.schema) as JsonSchema }))
+  }
+
+  async function compare (input: SchemaDryRun, earlier: { version: number, schema: JsonSchema }[]): Promise<CompatibilityVerdict> {
+    const { mode, policy } = termsOf(input)
+    const verdict = await orInvalid(checker.check({ schema: input.schema, earlier, mode, policy }))
+    return { ...verdict, compatibilityMode: mode, policy } as CompatibilityVerdict
+  }
+
+  /** Answers undefined when another registration took the number meanwhile. */
+  async function insert (scope: Scope, topic: string, version: NewVersion, isActive: boolean): Promise<Row | undefined> {
+    try {
+      return await db.transaction().execute(async tx => {
+        const row = await tx.insertInto('schemas')
+          .values({ application_id: scope.applicationId, environment: scope.environment, topic, ...version })
+          .onConflict(conflict => conflict.doNothing()).returningAll().executeTakeFirst()
+        if (row === undefined) throw new NumberTaken()
+        await settle(tx, scope, topic, isActive ? version.version : undefined)
+        return row
+      })
+    } catch (error) {
+      if (error instanceof NumberTaken) return undefined
+      throw error
+    }
+  }
+
+  return {
+    /** In the order of versions. A topic without a schema has none. */
+    async list (scope: Scope, topic: string, { limit = 100, cursor }: PageQuery): Promise<PageOf<SchemaVersion>> {
+      const after = cursor === undefined ? 0 : Number(decodeCursor(cursor, ['number'])[0])
+      const rows = await ofTopic(scope, topic).where('version', '>', after).orderBy('version').limit(limit + 1).execute()
+      if (rows.length === 0) await requireTopic(scope, topic)
+      return toPage(rows, limit, toSchemaVersion, row => [row.version])
+    },
+
+    get: async (scope: Scope, topic: string, number: number): Promise<SchemaVersion> => toSchemaVersion(await version(scope, topic, number)),
+
+    latest: async (scope: Scope, topic: string): Promise<SchemaVersion> => toSchemaVersion(await latest(scope, topic)),
+
+    exists: async (scope: Scope, topic: string, number: number): Promise<boolean> =>
+      await ofTopic(scope, topic).where('version', '=', number).executeTakeFirst() !== undefined,
+
+    /**
+     * Registers the next version, checked against its real predecessors even when several register at once.
+     * Throws ValidationError `SCHEMA_INVALID`, IncompatibleSchemaError `SCHEMA_INCOMPATIBLE` with every offending change.
+     */
+    async register (scope: Scope, topic: string, input: SchemaRegister): Promise<SchemaVersion> {
+      await requireTopic(scope, topic)
+      const text = encodeJson(input.schema, '/schema')
+      await orInvalid(checker.compile(input.schema))
+      const { mode, policy } = termsOf(input)
+      for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+        const earlier = await predecessors(scope, topic, mode)
+        const last = earlier.at(-1)?.version ?? 0
+        const verdict = await compare(input, earlier)
+        if (!verdict.compatible) throw incompatible(topic, verdict)
+        const row = await insert(scope, topic, {
+          version: last + 1, schema: text, compatibility_mode: mode, policy, created_at: Date.now()
+        }, input.activate ?? last === 0)
+        if (row !== undefined) return toSchemaVersion(row)
+      }
+      throw new ConflictError('SCHEMA_INCOMPATIBLE', `Too many schemas are being registered for ${topic} at once; try again`)
+    },
+
+    /** What `register` would say, without registering. */
+    async compatibility (scope: Scope, topic: string, input: SchemaDryRun): Promise<CompatibilityVerdict> {
+      await requireTopic(scope, topic)
+      encodeJson(input.schema, '/schema')
+      await orInvalid(checker.compile(input.schema))
+      return await compare(input, await predecessors(scope, topic, termsOf(input).mode))
+    },
+
+    /** Against the latest version, unless one is named. */
+    async validate (scope: Scope, topic: string, { payload, version: number }: PayloadValidate): Promise<PayloadVerdict> {
+      encodeJson(payload, '/payload')
+      const row = number === undefined ? await latest(scope, topic) : await version(scope, topic, number)
+      const errors = validators.compiled(scope, topic, row.version, row.schema).validate(payload)
+      return { valid: errors.length === 0, version: row.version, errors }
+    }
+  }
+}
+export type SchemaVersions = ReturnType<typeof createSchemaVersions>
+
+const termsOf = ({ compatibilityMode, policy }: SchemaDryRun): { mode: CompatibilityMode, policy: CompatibilityPolicy } =>
+  ({ mode: compatibilityMode ?? 'backward', policy: policy ?? 'lenient' })
+
+function toSchemaVersion (row: Row): SchemaVersion {
+  return {
+    topic: row.topic,
+    version: row.version,
+    schema: JSON.parse(row.schema) as SchemaVersion['schema'],
+    compatibilityMode: row.compatibility_mode as CompatibilityMode,
+    policy: row.policy as CompatibilityPolicy,
+    createdAt: row.created_at
+  }
+}
+
+/** A schema that cannot be used is the caller's mistake. */
+async function orInvalid<T> (work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (!(error instanceof SchemaError)) throw error
+    throw new ValidationError('SCHEMA_INVALID', `The schema cannot be used: ${error.reason}`, {
+      details: [{ path: `/schema${error.path}`, message: error.reason }], cause: error
+    })
+  }
+}
+
+function incompatible (topic: string, { changes, compatibilityMode, comparedWith }: CompatibilityVerdict): IncompatibleSchemaError {
+  const offending = changes.filter(({ compatible }) => !compatible)
+  return new IncompatibleSchemaError('SCHEMA_INCOMPATIBLE',
+    `The schema is not ${compatibilityMode} compatible with version ${comparedWith.join(', ')} of ${topic}: ${offending[0]?.message ?? ''}`, { details: offending })
+}
+
+class NumberTaken extends Error {}
+
+/**
+ * Makes sure that the topic is still there, which holds until the transaction ends, and activates a version, if one is
+ * given. One of the platform's own topics gets a row for it.
+ */
+async function settle (tx: Transaction<Database>, scope: Scope, topic: string, number: number | undefined): Promise<void> {
+  const key = { application_id: scope.applicationId, environment: scope.environment, name: topic }
+  if (isReserved(topic)) {
+    if (number === undefined) return
+    await tx.insertInto('topics')
+      .values({ ...key, description: 'One of the platform\'s own topics, with a schema', owner: 'platform', active_schema_version: number, created_at: Date.now() })
+      .onConflict(conflict => conflict.columns(['application_id', 'environment', 'name']).doUpdateSet({ active_schema_version: number })).execute()
+    return
+  }
+  const found = await tx.selectFrom('topics').select('name').where(eb => eb.and(key)).forNoKeyUpdate().executeTakeFirst()
+  if (found === undefined) throw topicNotFound(topic)
+  if (number !== undefined) await tx.updateTable('topics').set({ active_schema_version: number }).where(eb => eb.and(key)).execute()
+}

@@ -1,0 +1,94 @@
+import type { Formula } from './formula.ts'
+import { canonical, isObject, type Json, type JsonObject } from './json.ts'
+import { reachable, type SchemaNode } from './schema-node.ts'
+import type { Solver } from './solver.ts'
+import { validatorOf, type Validator } from './validators.ts'
+
+/** Documents looked at for each thing that the rules could not settle. */
+const TRIES = 150
+const MODELS = 6
+
+/** Looks for documents that the writer may send and the reader refuses; the validator that guards payloads has the last word. */
+export class WitnessSearch {
+  readonly #solver: Solver
+  readonly #writer: SchemaNode
+  readonly #reader: SchemaNode
+  #validators: { writer: Validator, reader: Validator } | undefined
+  #ingredients: Json[] | undefined
+  #seed = 1
+
+  constructor (solver: Solver, writer: SchemaNode, reader: SchemaNode) {
+    this.#solver = solver
+    this.#writer = writer
+    this.#reader = reader
+  }
+
+  isWitness (document: Json): boolean {
+    this.#validators ??= { writer: validatorOf(this.#writer), reader: validatorOf(this.#reader) }
+    return this.#validators.writer.isValid(document) && !this.#validators.reader.isValid(document)
+  }
+
+  /** A confirmed witness among documents of the violation, or near documents of the writer. `ms` bounds the search. */
+  find (violation: Formula, ms: number): { document: Json } | undefined {
+    const deadline = performance.now() + ms
+    const writer = this.#solver.formulas.schema(this.#writer)
+    const near = [...this.#solver.findWithin(ms / 3, [writer, violation], MODELS).values, ...this.#solver.findWithin(ms / 3, [writer], MODELS).values]
+    const seen = new Set<string>()
+    for (let i = 0; i < near.length + TRIES && performance.now() < deadline; i++) {
+      const document = i < near.length ? near[i]! : this.#vary(this.#pick(near.length > 0 ? near : this.#parts()))
+      const text = canonical(document)
+      if (seen.has(text)) continue
+      seen.add(text)
+      if (this.isWitness(document)) return { document }
+    }
+    return undefined
+  }
+
+  /** The same document with one value, somewhere, put in place of another, left out or added. */
+  #vary (document: Json): Json {
+    if (Array.isArray(document) && document.length > 0 && this.#random() < 0.7) {
+      const at = Math.floor(this.#random() * document.length)
+      if (this.#random() < 0.3) return [...document, this.#pick(this.#parts())]
+      return document.with(at, this.#vary(document[at]!))
+    }
+    if (isObject(document) && this.#random() < 0.8) return this.#varyObject(document as JsonObject)
+    return this.#pick(this.#parts())
+  }
+
+  #varyObject (document: JsonObject): Json {
+    const keys = Object.keys(document)
+    const key = keys.length > 0 && this.#random() < 0.6 ? this.#pick(keys) : this.#pick(this.#parts().filter((part) => typeof part === 'string'))
+    const copy = { ...document }
+    if (this.#random() < 0.2) delete copy[key as string]
+    else copy[key as string] = this.#vary(copy[key as string] ?? this.#pick(this.#parts()))
+    return copy
+  }
+
+  /** Values that the two schemas themselves speak of, with their neighbours. */
+  #parts (): Json[] {
+    if (this.#ingredients !== undefined) return this.#ingredients
+    const parts = new Map<string, Json>()
+    const add = (...values: Json[]): void => { for (const value of values) parts.set(canonical(value), value) }
+    add(null, true, false, 0, 1, -1, 0.5, '', 'a', 'abc', [], {}, [1], { a: 1 })
+    for (const { keywords } of reachable(this.#writer, this.#reader)) {
+      if (typeof keywords === 'boolean' || parts.size > 400) continue
+      for (const value of [keywords.minimum, keywords.maximum, keywords.exclusiveMinimum, keywords.exclusiveMaximum, keywords.multipleOf]) if (value !== undefined) add(value, value + 1, value - 1, value + 0.5)
+      for (const size of [keywords.minLength, keywords.maxLength]) if (size !== undefined && size < 1_000) add('a'.repeat(size), 'a'.repeat(size + 1))
+      add(...keywords.enum ?? [], ...keywords.required ?? [], ...keywords.properties?.keys() ?? [], ...keywords.const === undefined ? [] : [keywords.const])
+    }
+    this.#ingredients = [...parts.values()]
+    return this.#ingredients
+  }
+
+  #pick<T> (list: readonly T[]): T {
+    return list[Math.floor(this.#random() * list.length)]!
+  }
+
+  /** The same numbers in every run (mulberry32). */
+  #random (): number {
+    this.#seed = (this.#seed + 0x6d2b79f5) | 0
+    let t = Math.imul(this.#seed ^ this.#seed >>> 15, 1 | this.#seed)
+    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t
+    return ((t ^ t >>> 14) >>> 0) / 4294967296
+  }
+}
