@@ -49,7 +49,7 @@ export async function createDomain (t: Teardown, { check = passAll }: { check?: 
     return { applicationId, environment: 'development' }
   }
 
-  /** The payloads and metas of everything that the service's topics have. */
+  /** What the log of one of the service's topics holds. */
   async function events (scope: Scope, service: string, change: 'created' | 'updated' | 'deleted'): Promise<LoggedEvent[]> {
     return log.page(scope, `sync.${service}.${change}`, { limit: 1000 })
   }

@@ -108,6 +108,5 @@ await t.test('it does not keep a process alive', async t => {
   const script = `import { ExpirySweep } from ${JSON.stringify(new URL('../../src/documents/expiry.ts', import.meta.url).href.replace(/\.ts$/, import.meta.filename.endsWith('.ts') ? '.ts' : '.js'))}
     new ExpirySweep({ pool: {}, writer: {}, log: {} }).start()`
   const child = spawn(process.execPath, [...process.execArgv, '--input-type=module', '-e', script], { stdio: 'inherit' })
-  // 13: the top level still awaits nothing; 0 is a quiet end.
   t.strictSame(await once(child, 'exit'), [0, null])
 })

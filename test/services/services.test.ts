@@ -59,6 +59,16 @@ await t.test('documents in any environment keep a service, until they are gone',
   t.match(parse(await create(production, 'd')), { revision: 1 })
 })
 
+await t.test('any number of tombstones goes along', async t => {
+  const scope = await domain.createScope()
+  await create(scope, 'd')
+  await documents.remove(scope, { service: 'session', id: 'd' })
+  await domain.pool.query(`insert into documents select $1, e, 'session', 'old' || i, 2, '{}', true, null, 0, 0
+    from generate_series(1, 10001) i, unnest(array['development', 'staging']) e`, [scope.applicationId])
+  await services.remove(scope, await idOf(scope))
+  t.equal(await countDocuments(scope), 0)
+})
+
 await t.test('an expired document does not keep it, and still has its event', async t => {
   const scope = await domain.createScope()
   await create(scope, 'overdue')
