@@ -4,6 +4,8 @@ import { closeCodes } from '../src/delivery/close-codes.ts'
 import { createConnections, type Connections } from '../src/delivery/connections.ts'
 import { createHandshake, type Handshake } from '../src/delivery/handshake.ts'
 import { createProtocol, type Protocol } from '../src/delivery/protocol.ts'
+import { refreshRequest } from '../src/delivery/refresh.ts'
+import { subscriptionRequests } from '../src/delivery/subscribe.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -23,14 +25,13 @@ export default fp(async (app) => {
   app.decorate('connections', connections)
   app.decorate('handshake', createHandshake({ authenticator: app.auth.authenticator, resolveScope: app.auth.resolveScope, connections, limits, metrics }))
   app.decorate('protocol', createProtocol({
-    hub,
-    log,
-    limits,
-    metrics,
-    authenticator: app.auth.authenticator,
-    catchUp: createCatchUp({ log }),
     logger: app.log,
-    requireTopic: (scope, topic) => app.topics.requireTopic(scope, topic)
+    requests: {
+      ...subscriptionRequests({
+        hub, log, limits, metrics, catchUp: createCatchUp({ log }), logger: app.log, requireTopic: (scope, topic) => app.topics.requireTopic(scope, topic)
+      }),
+      auth: refreshRequest(app.auth.authenticator)
+    }
   }))
   app.auth.sessions.onEnded(key => {
     connections.closeWhere(({ principal }) => principal.kind === 'session' && principal.sessionKey === key, closeCodes.CREDENTIAL_REVOKED)

@@ -11,9 +11,6 @@ import { WsTransport } from './ws-transport.ts'
 /** Frames that may wait while the credential is checked. */
 const waitingFramesMax = 100
 
-/** The `type` of the frame that answers a request. */
-const answers: Record<string, string> = { subscribe: 'subscribed', unsubscribe: 'unsubscribed', auth: 'authenticated' }
-
 export interface WsGatewayOptions { handshake: Handshake, protocol: Protocol, authTimeoutMs: number }
 
 interface Frame { type: string, id: unknown, fields: Record<string, unknown> }
@@ -84,7 +81,8 @@ class WsClient {
   }
 
   async #handle (connection: Connection, { type, id, fields }: Frame): Promise<void> {
-    await this.#options.protocol.handle(connection, type, fields, answer => this.#send(answers[type] ?? type, answer, id))
+    const { protocol } = this.#options
+    await protocol.handle(connection, type, fields, answer => this.#send(protocol.answerTo(type), answer, id))
   }
 
   /** Checks the credential; a bad one closes the socket. Never rejects. */
