@@ -20,7 +20,7 @@ export interface SchemaCheckerOptions {
   timeoutMs?: number
   /** What a comparison may take before it answers that it gave up; below `timeoutMs`. */
   deadlineMs?: number
-  /** A schema that takes longer than this to compile is refused, since the main thread will compile it again. */
+  /** A schema that takes longer than this to compile is refused, since the main thread will compile it again in one go. */
   compileMs?: number
 }
 
@@ -42,7 +42,7 @@ export interface SchemaChecker {
  * no schema, however entangled, holds up more than its own request.
  */
 export function createSchemaChecker (options: SchemaCheckerOptions = {}): SchemaChecker {
-  const { threads = 1, timeoutMs = 3_000, deadlineMs = 800, compileMs = 40 } = options
+  const { threads = 1, timeoutMs = 3_000, deadlineMs = 600, compileMs = 1_000 } = options
   const queue: Job[] = []
   const idle = new Set<CheckerThread>()
   const all = new Set<CheckerThread>()
@@ -125,12 +125,13 @@ class CheckerThread {
       const timer = setTimeout(() => { reject(new SchemaError(`the schema takes more than ${this.#timeoutMs} ms to ${request.kind}`)) }, this.#timeoutMs)
       this.#stop = reject
       worker.once('error', reject)
-      worker.once('message', resolve)
-      worker.postMessage(request)
+      const receive = (reply: string) => { resolve(JSON.parse(reply) as CheckerReply) }
+      worker.once('message', receive)
+      worker.postMessage(JSON.stringify(request))
       this.#settle = () => {
         clearTimeout(timer)
         worker.off('error', reject)
-        worker.off('message', resolve)
+        worker.off('message', receive)
         worker.unref()
       }
     }).finally(() => { this.#settle() })

@@ -4,7 +4,7 @@ import { type Difference, Differences } from './differences.ts'
 import type { Json } from './json.ts'
 import { type Reason, REASONS } from './reasons.ts'
 import { reachable, type SchemaNode } from './schema-node.ts'
-import { type Models, Solver } from './solver.ts'
+import { type Models, Solver, unknown } from './solver.ts'
 import { WitnessSearch } from './witness-search.ts'
 
 /** No question gets more than this of the time that is left, so that the later ones have their turn. */
@@ -39,7 +39,8 @@ export class Comparison {
   run (original: SchemaNode): Verdict {
     const differences = new Differences(this.#solver.formulas)
     differences.walk(original, this.#reader)
-    for (const difference of differences.found) this.#judge(difference)
+    let refused = 0
+    for (const difference of differences.found) if (refused < CHANGES_MAX && !this.#judge(difference)) refused++
     for (const [path, rule, message] of differences.dropped) this.#note({ path, rule, compatible: true, message, direction: 'backward' })
     const changes = [...this.#changes.values()].sort((a, b) => Number(a.compatible) - Number(b.compatible))
     return { compatible: changes.every(({ compatible }) => compatible), changes: changes.slice(0, CHANGES_MAX) }
@@ -51,27 +52,30 @@ export class Comparison {
   }
 
   #ask (parts: Parameters<Solver['models']>[0], want = 1): Models {
-    return this.#solver.findWithin(Math.min(QUESTION_MS, this.#deadline - performance.now()), parts, want)
+    const left = this.#deadline - performance.now()
+    return left <= 0 ? unknown('gave-up') : this.#solver.findWithin(Math.min(QUESTION_MS, left), parts, want)
   }
 
-  #judge ({ path, rule, message, word, reader, violation, local }: Difference): void {
+  /** Answers whether the difference is shown to be compatible. */
+  #judge ({ path, rule, message, word, reader, violation, local }: Difference): boolean {
     const known = this.#changes.get(`${path} ${rule}`)
-    if (known?.compatible === false) return
+    if (known?.compatible === false) return false
     const isShown = (models: Models): boolean => models.exhausted && models.values.length === 0
     const change = { path, rule, message, direction: 'backward' as const }
-    if (isShown(this.#ask(local))) { this.#note({ ...change, compatible: true }); return }
+    if (isShown(this.#ask(local))) { return this.#note({ ...change, compatible: true }) }
     const models = this.#ask([this.#solver.formulas.schema(this.#writer), violation])
-    if (isShown(models)) { this.#note({ ...change, compatible: true }); return }
+    if (isShown(models)) { return this.#note({ ...change, compatible: true }) }
     const witness = this.#confirm(models, violation)
-    if (witness !== undefined) { this.#note({ ...change, compatible: false, witness: witness.document }); return }
+    if (witness !== undefined) { return this.#note({ ...change, compatible: false, witness: witness.document }) }
     const reason = this.#reasonFor(models, word, reader)
-    this.#note({ ...change, rule: 'cannot-be-shown', compatible: false, reason, message: `${message} That this is compatible cannot be shown: ${REASONS[reason]}.` })
+    return this.#note({ ...change, rule: 'cannot-be-shown', compatible: false, reason, message: `${message} That this is compatible cannot be shown: ${REASONS[reason]}.` })
   }
 
-  #note (change: SchemaChange): void {
+  #note (change: SchemaChange): boolean {
     const key = `${change.path} ${change.rule}`
-    if (change.compatible && this.#changes.size >= CHANGES_MAX) return
+    if (change.compatible && this.#changes.size >= CHANGES_MAX) return true
     if (!change.compatible || !this.#changes.has(key)) this.#changes.set(key, change)
+    return change.compatible
   }
 
   #confirm ({ values }: Models, violation: Difference['violation']): { document: Json } | undefined {

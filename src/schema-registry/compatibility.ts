@@ -30,7 +30,7 @@ export interface SchemaChange {
 
 export interface Verdict { compatible: boolean, changes: SchemaChange[] }
 
-const DEADLINE_MS = 800
+const DEADLINE_MS = 600
 
 /**
  * Whether every document that the writer may send is valid for the reader. "Compatible" is always proved; an

@@ -9,6 +9,9 @@ const ONE = ['items', 'additionalProperties', 'propertyNames', 'not', 'if', 'the
 const MANY = ['prefixItems', 'allOf', 'anyOf', 'oneOf'] as const
 const MAPS = ['properties', 'patternProperties', 'dependentSchemas'] as const
 
+/** How a subschema is written where it is used: in place, or as a word that leads to it. */
+export type WriteChild = (next: SchemaNode) => Json
+
 /**
  * The internal form written out as a 2020-12 schema without names of its own: what Ajv compiles, so that Ajv resolves
  * nothing and knows no dialect. With `fuel`, every subschema counts its evaluations.
@@ -16,35 +19,34 @@ const MAPS = ['properties', 'patternProperties', 'dependentSchemas'] as const
 export function emit (root: SchemaNode, { fuel = false } = {}): JsonObject | boolean {
   const names = new Map<SchemaNode, string>()
   for (const next of reachable(root)) if (next.shared && typeof next.keywords !== 'boolean') names.set(next, String(names.size))
-  const child = (next: SchemaNode): Json => names.has(next) ? { $ref: `#/$defs/${names.get(next)}` } : write(next)
-
-  function write (next: SchemaNode): Json {
-    if (typeof next.keywords === 'boolean') return next.keywords
-    const keywords: Keywords = next.keywords
-    const result: JsonObject = fuel ? { [FUEL]: true } : {}
-    if (keywords.type !== undefined) result['type'] = keywords.type.length === 1 ? keywords.type[0]! : [...new Set(keywords.type)]
-    for (const word of PLAIN) if (keywords[word] !== undefined) result[word] = keywords[word] as Json
-    for (const word of ONE) if (keywords[word] !== undefined) result[word] = child(keywords[word])
-    for (const word of MANY) if (keywords[word] !== undefined) result[word] = keywords[word].map(child)
-    for (const word of MAPS) if (keywords[word] !== undefined) result[word] = object(keywords[word], child)
-    for (const word of ['unevaluatedItems', 'unevaluatedProperties'] as const) {
-      const rule = keywords[`${word}Rule`]
-      if (rule !== undefined) result['allOf'] = [...result['allOf'] as Json[] | undefined ?? [], child(rule)]
-      else if (keywords[word] !== undefined) result[word] = child(keywords[word])
-    }
-    if (keywords.dependentRequired !== undefined) result['dependentRequired'] = object(keywords.dependentRequired, (list) => list)
-    if (keywords.contains !== undefined) writeContains(result, keywords, child)
-    return result
-  }
-
-  if (names.size === 0) return write(root) as JsonObject | boolean
+  const child = (next: SchemaNode): Json => names.has(next) ? { $ref: `#/$defs/${names.get(next)}` } : write(next, child, fuel)
+  if (names.size === 0) return write(root, child, fuel)
   const $defs: JsonObject = {}
-  for (const [next, name] of names) $defs[name] = write(next)
+  for (const [next, name] of names) $defs[name] = write(next, child, fuel)
   return { $defs, ...child(root) as JsonObject }
 }
 
+/** One schema, by the words of 2020-12. */
+export function write ({ keywords }: SchemaNode, child: WriteChild, fuel = false): JsonObject | boolean {
+  if (typeof keywords === 'boolean') return keywords
+  const result: JsonObject = fuel ? { [FUEL]: true } : {}
+  if (keywords.type !== undefined) result['type'] = keywords.type.length === 1 ? keywords.type[0]! : [...new Set(keywords.type)]
+  for (const word of PLAIN) if (keywords[word] !== undefined) result[word] = keywords[word] as Json
+  for (const word of ONE) if (keywords[word] !== undefined) result[word] = child(keywords[word])
+  for (const word of MANY) if (keywords[word] !== undefined) result[word] = keywords[word].map(child)
+  for (const word of MAPS) if (keywords[word] !== undefined) result[word] = object(keywords[word], child)
+  for (const word of ['unevaluatedItems', 'unevaluatedProperties'] as const) {
+    const rule = keywords[`${word}Rule`]
+    if (rule !== undefined) result['allOf'] = [...result['allOf'] as Json[] | undefined ?? [], child(rule)]
+    else if (keywords[word] !== undefined) result[word] = child(keywords[word])
+  }
+  if (keywords.dependentRequired !== undefined) result['dependentRequired'] = object(keywords.dependentRequired, (list) => list)
+  if (keywords.contains !== undefined) writeContains(result, keywords, child)
+  return result
+}
+
 /** Beside `prefixItems`, Ajv passes over `contains` when the array is empty: then it goes into a schema of its own. */
-function writeContains (result: JsonObject, { contains, minContains, maxContains, prefixItems }: Keywords, child: (next: SchemaNode) => Json): void {
+function writeContains (result: JsonObject, { contains, minContains, maxContains, prefixItems }: Keywords, child: WriteChild): void {
   const written: JsonObject = { contains: child(contains!) }
   if (minContains !== undefined) written['minContains'] = minContains
   if (maxContains !== undefined) written['maxContains'] = maxContains

@@ -67,7 +67,8 @@ class Reader {
   }
 
   #fill (target: SchemaNode, raw: Record<string, unknown>): void {
-    const read = (word: string): unknown => has(raw, word) && SHAPES[this.#document.dialect].has(word) ? raw[word] : undefined
+    const shapes = SHAPES[this.#document.dialect]
+    const read = (word: string): unknown => has(raw, word) && shapes.has(word) ? raw[word] : undefined
     const keywords = target.keywords as Keywords
     for (const word of PLAIN) if (read(word) !== undefined) Object.assign(keywords, { [word]: read(word) as Json })
     for (const word of ONE) if (read(word) !== undefined) keywords[word] = this.#nodeOf(read(word) as RawSchema)

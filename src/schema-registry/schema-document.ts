@@ -73,14 +73,13 @@ export class SchemaDocument {
 
   #index (raw: RawSchema, pointer: string, parentBase: string): void {
     if (typeof raw === 'boolean') return
-    for (const [word, shape] of SHAPES[this.dialect]) {
-      if (has(raw, word)) checkShape(word, shape, raw[word], pointerTo(pointer, word), this.dialect)
-    }
+    const shapes = SHAPES[this.dialect]
+    const words = Object.keys(raw).flatMap((word): [string, Shape][] => shapes.has(word) ? [[word, shapes.get(word)!]] : [])
+    for (const [word, shape] of words) checkShape(word, shape, raw[word], pointerTo(pointer, word), this.dialect)
     const ignoresSiblings = this.dialect !== '2020-12' && typeof raw['$ref'] === 'string'
     const base = ignoresSiblings ? parentBase : this.#identify(raw, pointer, parentBase)
     this.#places.set(raw, { raw, pointer, base })
-    for (const [word, shape] of SHAPES[this.dialect]) {
-      if (!has(raw, word)) continue
+    for (const [word, shape] of words) {
       for (const [child, path] of subschemas(raw[word], shape, pointerTo(pointer, word))) this.#index(child, path, base)
     }
   }

@@ -1,3 +1,4 @@
+import { areDisjoint } from './disjoint.ts'
 import { seenRoughly } from './evaluated.ts'
 import { FORMATS, NUMBER_FORMATS } from './formats.ts'
 import { type Formula, type Formulas, maskOf, type Of } from './formula.ts'
@@ -95,6 +96,7 @@ function dependency (name: string, then: Formula, formulas: Formulas): Formula {
 }
 
 function oneOf ({ oneOf: branches = [] }: Keywords, formulas: Formulas): Formula {
+  if (areDisjoint(branches)) return formulas.any(branches.map((branch) => formulas.schema(branch)))
   return formulas.any(branches.map((branch, i) => formulas.all([
     formulas.schema(branch),
     ...branches.filter((_, j) => j !== i).map((other) => formulas.schema(other, true))

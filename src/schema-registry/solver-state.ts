@@ -88,10 +88,16 @@ function reduceAfresh (formula: Formula, type: JsonType, formulas: Formulas): Fo
   switch (formula.kind) {
     case 'true': case 'false': case 'schema': case 'in': case 'opaque': return formula
     case 'types': return (formula.mask & 1 << JSON_TYPES.indexOf(type)) !== 0 ? formulas.true : formulas.false
-    case 'all': return formulas.all(formula.parts.map((part) => reduce(part, type, formulas)))
-    case 'any': return formulas.any(formula.parts.map((part) => reduce(part, type, formulas)))
+    case 'all':
+      if (formula.parts.some((part) => part.kind === 'types' && (part.mask & 1 << JSON_TYPES.indexOf(type)) === 0)) return formulas.false
+      return rejoin(formula, formula.parts.map((part) => reduce(part, type, formulas)), formulas)
+    case 'any': return rejoin(formula, formula.parts.map((part) => reduce(part, type, formulas)), formulas)
     default: return subjectOf(formula) === type ? formula : formulas.true
   }
+}
+
+function rejoin (formula: Of<'all'> | Of<'any'>, parts: Formula[], formulas: Formulas): Formula {
+  return parts.every((part, i) => part === formula.parts[i]) ? formula : formulas[formula.kind](parts)
 }
 
 const opposites = new WeakMap<Formula, number>()

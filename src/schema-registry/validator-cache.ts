@@ -5,19 +5,20 @@ import { ValidationError } from '../errors.ts'
 import type { PayloadCheck } from '../events/batch.ts'
 import type { Metrics } from '../metrics.ts'
 import type { JsonSchema } from './json.ts'
-import { compileValidator, type Validator } from './validators.ts'
+import { prepareValidator, type Validator } from './validators.ts'
 
 /** Compiled validators in memory. A version never changes, so that none goes stale. */
 const validatorsMax = 1000
 
 /**
  * The validators of schema versions, compiled once each, and the stage of the writer that checks payloads by them.
- * Registration has shown that a version compiles soon enough for the event loop.
+ * A large schema is compiled in slices, so that the event loop is not held up.
  */
 export class Validators implements PayloadCheck {
   readonly #pool: pg.Pool
   readonly #metrics: Metrics
   readonly #compiled = new LRUCache<string, Validator>({ max: validatorsMax })
+  readonly #compiling = new Map<string, Promise<Validator>>()
 
   constructor ({ pool, metrics }: { pool: pg.Pool, metrics: Metrics }) {
     this.#pool = pool
@@ -38,15 +39,20 @@ export class Validators implements PayloadCheck {
       `The payload violates version ${version} of the schema of ${topic}: ${details[0]?.path ?? ''} ${details[0]?.message ?? ''}`, { details })
   }
 
-  /** From a version's text. Throws SchemaError for one that does not compile. */
-  compiled (scope: Scope, topic: string, version: number, schema: string): Validator {
+  /** From a version's text. Rejects with SchemaError for one that does not compile. */
+  compiled (scope: Scope, topic: string, version: number, schema: string): Validator | Promise<Validator> {
     const key = keyOf(scope, topic, version)
-    let validator = this.#compiled.get(key)
-    if (validator === undefined) {
-      validator = compileValidator(JSON.parse(schema) as JsonSchema)
-      this.#compiled.set(key, validator)
+    const validator = this.#compiled.get(key)
+    if (validator !== undefined) return validator
+    let compiling = this.#compiling.get(key)
+    if (compiling === undefined) {
+      compiling = prepareValidator(JSON.parse(schema) as JsonSchema).then(made => {
+        this.#compiled.set(key, made)
+        return made
+      }).finally(() => this.#compiling.delete(key))
+      this.#compiling.set(key, compiling)
     }
-    return validator
+    return compiling
   }
 
   async #load (scope: Scope, topic: string, version: number): Promise<void> {
@@ -56,7 +62,7 @@ export class Validators implements PayloadCheck {
       values: [scope.applicationId, scope.environment, topic, version]
     })
     if (row === undefined) throw new Error(`the active version ${version} of ${topic} does not exist`)
-    this.compiled(scope, topic, version, row.schema)
+    await this.compiled(scope, topic, version, row.schema)
   }
 }
 

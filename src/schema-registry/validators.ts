@@ -1,15 +1,14 @@
 import type { ErrorObject, ValidateFunction } from 'ajv'
-import Core from 'ajv/dist/core.js'
-import draft2020 from 'ajv/dist/vocabularies/draft2020.js'
+import { setImmediate } from 'node:timers/promises'
+import { Compiler } from './compiler.ts'
 import { emit, evaluationCost } from './emit.ts'
-import { FORMATS, NUMBER_FORMATS } from './formats.ts'
 import type { JsonSchema } from './json.ts'
-import { Fuel, FuelError, KEYWORDS } from './keywords.ts'
+import { Fuel, FuelError } from './keywords.ts'
 import { normalise } from './normalise.ts'
-import { patternMatcher } from './pattern-matcher.ts'
-import { SchemaError } from './schema-error.ts'
 import { reachable, type SchemaNode } from './schema-node.ts'
+import { ONE_OF_SLICES, slice } from './slices.ts'
 
+export type { JsonSchema } from './json.ts'
 export { SchemaError } from './schema-error.ts'
 
 /** One thing that is wrong with a payload: where (JSON Pointer into it), what, and the keyword that says so. */
@@ -21,8 +20,6 @@ export interface Validator {
   isValid (payload: unknown): boolean
 }
 
-const Ajv = Core.default
-
 export const ISSUES_MAX = 50
 
 /** Every issue is looked for in payloads of up to this many values. In larger ones the list itself would be the attack. */
@@ -31,21 +28,55 @@ const VALUES_MAX = 2_000
 /** Schemas that cost more than this for each payload count their evaluations as they run. */
 const UNCOUNTED_COST_MAX = 2_000
 
+/** Larger schemas are compiled in slices. */
+const NODES_MAX = 150
+
 /**
  * The validator of a schema: JSON Schema 2020-12 or draft-07, formats asserted, patterns in linear time. Throws
- * SchemaError, with the reason, for a schema that cannot be used. May take long for a large schema: see the checker
- * pool, which tries it elsewhere first.
+ * SchemaError, with the reason, for a schema that cannot be used. A large schema can take some 100 ms: where payloads
+ * are served, use `prepareValidator`.
  */
 export function compileValidator (schema: JsonSchema): Validator {
   return validatorOf(normalise(schema))
 }
 
-export function validatorOf (root: SchemaNode): Validator {
-  const isCounted = evaluationCost(root) > UNCOUNTED_COST_MAX
+const BREATH_MS = 8
+
+/** The same validator, made without holding up the event loop: between the slices of a large schema, others have their turn. */
+export async function prepareValidator (schema: JsonSchema): Promise<Validator> {
+  const steps = build(normalise(schema))
+  let since = performance.now()
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+    if (performance.now() - since < BREATH_MS) continue
+    await setImmediate()
+    since = performance.now()
+  }
+}
+
+function validatorOf (root: SchemaNode): Validator {
+  const steps = build(root)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+  }
+}
+
+/** A validator that compiles what it meets: for a few payloads that touch little of a large schema. */
+export function lazyValidatorOf (root: SchemaNode): Validator {
+  return build(root).next().value!
+}
+
+/** Gives a validator that compiles as it goes, then compiles slice by slice all that it may meet. */
+function * build (root: SchemaNode): Generator<Validator, Validator> {
+  const nodes = reachable(root)
+  const isSliced = nodes.size > NODES_MAX
+  const isCounted = isSliced || evaluationCost(root) > UNCOUNTED_COST_MAX
   const fuel = new Fuel()
-  const tracksEvaluated = [...reachable(root)].some(leavesUnevaluated)
-  const source = emit(root, { fuel: isCounted })
-  const isValid = compile(source, { fuel, tracksEvaluated, allErrors: false })
+  const tracksEvaluated = [...nodes].some(leavesUnevaluated)
+  const slices = isSliced ? slice(root) : [{ write: () => emit(root, { fuel: isCounted }), names: undefined }]
+  const compiler = new Compiler(fuel, slices, { allErrors: false, tracksEvaluated, isSliced })
   let findAll: ValidateFunction | undefined
 
   function check (validate: ValidateFunction, payload: unknown): ValidationIssue[] {
@@ -57,45 +88,22 @@ export function validatorOf (root: SchemaNode): Validator {
     }
   }
 
-  return {
-    isValid: (payload) => check(isValid, payload).length === 0,
+  const validator: Validator = {
+    isValid: (payload) => check(compiler.slice(0), payload).length === 0,
     validate (payload) {
-      const first = check(isValid, payload)
+      const first = check(compiler.slice(0), payload)
       if (first.length === 0 || isCounted || countValues(payload, VALUES_MAX) >= VALUES_MAX) return first
-      findAll ??= compile(source, { fuel, tracksEvaluated, allErrors: true })
+      findAll ??= new Compiler(fuel, slices, { allErrors: true, tracksEvaluated, isSliced }).slice(0)
       return check(findAll, payload)
     }
   }
-}
-
-function compile (source: object | boolean, { fuel, allErrors, tracksEvaluated }: { fuel: Fuel, allErrors: boolean, tracksEvaluated: boolean }): ValidateFunction {
-  const ajv = new Ajv({
-    next: true,
-    unevaluated: tracksEvaluated,
-    allErrors,
-    strict: false,
-    logger: false,
-    meta: false,
-    validateSchema: false,
-    addUsedSchema: false,
-    ownProperties: true,
-    code: { regExp: linearTime }
-  })
-  for (const vocabulary of draft2020.default) ajv.addVocabulary(vocabulary)
-  for (const keyword of KEYWORDS) ajv.removeKeyword(keyword.keyword as string).addKeyword(keyword)
-  ajv.addKeyword(fuel.keyword)
-  for (const [name, validate] of FORMATS) ajv.addFormat(name, validate)
-  for (const [name, { min, max }] of NUMBER_FORMATS) {
-    ajv.addFormat(name, { type: 'number', validate: (value: number) => Number.isInteger(value) && value >= min && value <= max })
+  yield validator
+  for (const number of slices.keys()) {
+    compiler.slice(number)
+    yield validator
   }
-  try {
-    return ajv.compile(source)
-  } catch (error) {
-    throw new SchemaError(error instanceof RangeError ? 'the schema refers from one definition to the next too often to be compiled' : `the schema does not compile: ${(error as Error).message}`, '', { cause: error })
-  }
+  return validator
 }
-
-const linearTime = Object.assign((source: string) => patternMatcher(source), { code: 'linearTime' })
 
 /** Whether Ajv must keep book of what is evaluated, because it could not be said in plain keywords. */
 function leavesUnevaluated ({ keywords }: SchemaNode): boolean {
@@ -104,13 +112,15 @@ function leavesUnevaluated ({ keywords }: SchemaNode): boolean {
     (keywords.unevaluatedProperties !== undefined && keywords.unevaluatedPropertiesRule === undefined)
 }
 
+const PLAIN_WORDS: Record<string, string> = { 'false schema': 'false', [ONE_OF_SLICES]: 'oneOf' }
+
 function toIssues (errors: ErrorObject[]): ValidationIssue[] {
   return errors.slice(0, ISSUES_MAX).map(({ instancePath, message, keyword, params }) => ({
     path: instancePath,
     message: keyword === 'additionalProperties' || keyword === 'unevaluatedProperties'
       ? `${message ?? keyword}: ${JSON.stringify(Object.values(params)[0])}`
       : message ?? keyword,
-    keyword: keyword === 'false schema' ? 'false' : keyword
+    keyword: PLAIN_WORDS[keyword] ?? keyword
   }))
 }
 

@@ -128,7 +128,8 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
     async validate (scope: Scope, topic: string, { payload, version: number }: PayloadValidate): Promise<PayloadVerdict> {
       encodeJson(payload, '/payload')
       const row = number === undefined ? await latest(scope, topic) : await version(scope, topic, number)
-      const errors = validators.compiled(scope, topic, row.version, row.schema).validate(payload)
+      const validator = await validators.compiled(scope, topic, row.version, row.schema)
+      const errors = validator.validate(payload)
       return { valid: errors.length === 0, version: row.version, errors }
     }
   }

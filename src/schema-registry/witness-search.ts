@@ -2,7 +2,7 @@ import type { Formula } from './formula.ts'
 import { canonical, isObject, type Json, type JsonObject } from './json.ts'
 import { reachable, type SchemaNode } from './schema-node.ts'
 import type { Solver } from './solver.ts'
-import { validatorOf, type Validator } from './validators.ts'
+import { lazyValidatorOf, type Validator } from './validators.ts'
 
 /** Documents looked at for each thing that the rules could not settle. */
 const TRIES = 150
@@ -24,7 +24,7 @@ export class WitnessSearch {
   }
 
   isWitness (document: Json): boolean {
-    this.#validators ??= { writer: validatorOf(this.#writer), reader: validatorOf(this.#reader) }
+    this.#validators ??= { writer: lazyValidatorOf(this.#writer), reader: lazyValidatorOf(this.#reader) }
     return this.#validators.writer.isValid(document) && !this.#validators.reader.isValid(document)
   }
 

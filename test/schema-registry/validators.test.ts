@@ -1,0 +1,168 @@
+import t from 'tap'
+import { compileValidator, ISSUES_MAX, type JsonSchema, prepareValidator, SchemaError } from '../../src/schema-registry/validators.ts'
+
+const D7 = { $schema: 'http://json-schema.org/draft-07/schema#' }
+const accepts = (schema: JsonSchema, payload: unknown): boolean => compileValidator(schema).isValid(payload)
+
+t.test('a schema that cannot be used is refused with the reason', (t) => {
+  const REFUSED: [JsonSchema, RegExp][] = [
+    [{ $ref: 'http://example.com/schema' }, /outside the document.*never fetched.*\/\$ref/],
+    [{ $ref: 'other.json#/a' }, /outside the document/],
+    [{ $ref: 'http://json-schema.org/draft-07/schema#' }, /outside the document/],
+    [{ $ref: 'file:///etc/passwd' }, /outside the document/],
+    [{ properties: { a: { $ref: '#/$defs/none' } } }, /leads to nothing.*\/properties\/a\/\$ref/],
+    [{ $ref: '#anchor' }, /a name it does not have/],
+    [{ $ref: '#' }, /circle/],
+    [{ anyOf: [{ type: 'string' }, { $ref: '#' }] }, /applies itself/],
+    [{ $schema: 'http://json-schema.org/draft-03/schema#' }, /dialect/],
+    [{ $schema: 'https://example.com/mine' }, /dialect/],
+    [{ type: 'text' }, /"type" must be one or more of/],
+    [{ properties: { a: { minLength: -1 } } }, /"minLength" must be a whole number.*\/properties\/a\/minLength/],
+    [{ multipleOf: 0 }, /above 0/],
+    [{ required: 'a' }, /array of strings/],
+    [{ anyOf: [] }, /at least one schema/],
+    [{ items: [{ type: 'string' }] }, /prefixItems/],
+    [{ pattern: '(' }, /not closed/],
+    [{ pattern: '(?=a)b' }, /look-ahead/],
+    [{ patternProperties: { '(a)\\1': {} } }, /back-reference/],
+    [{ pattern: '(a{1000}){1000}' }, /1,000/],
+    [JSON.parse('{"properties":{"__proto__":{}}}') as JsonSchema, /__proto__/],
+    [nested(70), /64 deep/],
+    [{ enum: ['x'.repeat(300_000)] }, /262144 bytes/],
+    [{ $defs: { a: { $anchor: 'x' }, b: { $anchor: 'x' } } }, /given twice/],
+    [[] as unknown as JsonSchema, /an object or a boolean/],
+    [undefined as unknown as JsonSchema, /an object or a boolean/]
+  ]
+  for (const [schema, reason] of REFUSED) t.throws(() => compileValidator(schema), { name: 'SchemaError', reason }, String(reason))
+  t.end()
+})
+
+function nested (depth: number): JsonSchema {
+  return depth === 0 ? true : { not: nested(depth - 1) }
+}
+
+t.test('issues name the place, the keyword and what is wrong', (t) => {
+  const validator = compileValidator({ type: 'object', properties: { a: { type: 'string', minLength: 2 }, 'x/y': { enum: [1] } }, required: ['b'], additionalProperties: false })
+  t.same(validator.validate({ a: 'ab', b: 1 }).map(({ path, keyword }) => `${path} ${keyword}`), [' additionalProperties'])
+  t.same(validator.validate({ a: 'a', 'x/y': 2 }).map(({ path, keyword }) => `${path} ${keyword}`), [' required', '/a minLength', '/x~1y enum'])
+  t.match(validator.validate({ zz: 1 }), [{ message: /required property 'b'/ }, { message: /"zz"/ }])
+  t.same(compileValidator(true).validate(1), [])
+  t.match(compileValidator(false).validate(1), [{ path: '', keyword: 'false' }])
+  t.end()
+})
+
+t.test('there are never many issues', (t) => {
+  const validator = compileValidator({ items: { type: 'string' } })
+  t.equal(validator.validate(Array.from({ length: 500 }, () => 1)).length, ISSUES_MAX)
+  t.equal(validator.validate(Array.from({ length: 200_000 }, () => 1)).length, 1, 'the first, for a large payload')
+  t.end()
+})
+
+t.test('2020-12 is the default, draft-07 and its elders by $schema', (t) => {
+  t.equal(accepts({ prefixItems: [{ type: 'string' }], items: false }, ['a', 1]), false)
+  t.equal(accepts({ ...D7, items: [{ type: 'string' }], additionalItems: false }, ['a', 1]), false)
+  t.equal(accepts({ ...D7, prefixItems: [{ type: 'string' }] }, [1]), true, 'a word of a later draft is an annotation')
+  t.equal(accepts({ ...D7, $ref: '#/definitions/a', type: 'string', definitions: { a: { type: 'number' } } }, 1), true)
+  t.equal(accepts({ ...D7, properties: { a: { $ref: '#n' } }, definitions: { n: { $id: '#n', type: 'number' } } }, { a: 'x' }), false)
+  t.equal(accepts({ $schema: 'http://json-schema.org/draft-04/schema#', minimum: 1, exclusiveMinimum: true }, 1), false)
+  t.equal(accepts({ ...D7, contains: {}, minContains: 0 }, []), false, 'minContains came later')
+  t.end()
+})
+
+t.test('references stay within the document, by pointer, anchor and id', (t) => {
+  t.equal(accepts({ $ref: '#/$defs/a~1b/items', $defs: { 'a/b': { items: { type: 'number' } } } }, 'x'), false)
+  t.equal(accepts({ $ref: '#/components/x', components: { x: { type: 'number' } } }, 'x'), false, 'below a word that is not a keyword')
+  t.equal(accepts({ $ref: '#there', $defs: { a: { $anchor: 'there', type: 'number' } } }, 'x'), false)
+  t.equal(accepts({ $id: 'https://a.test/root', $ref: 'item', $defs: { i: { $id: 'item', type: 'number' } } }, 'x'), false)
+  t.equal(accepts({ $id: 'https://a.test/root', $ref: 'https://a.test/item#/$defs/n', $defs: { i: { $id: 'item', $defs: { n: { type: 'number' } } } } }, 'x'), false)
+  t.equal(accepts({ $dynamicRef: '#n', $defs: { n: { $dynamicAnchor: 'n', type: 'number' } } }, 'x'), false)
+  t.equal(accepts({ properties: { next: { $ref: '#' } }, required: ['v'] }, { v: 1, next: { v: 1, next: {} } }), false)
+  t.end()
+})
+
+t.test('formats are asserted, unknown ones are annotations', (t) => {
+  t.equal(accepts({ format: 'date-time' }, '2024-02-30T00:00:00Z'), false)
+  t.equal(accepts({ ...D7, format: 'ipv4' }, '256.1.1.1'), false)
+  t.equal(accepts({ format: 'int32' }, 2 ** 31), false)
+  t.equal(accepts({ format: 'shade-of-red' }, 'x'), true)
+  t.end()
+})
+
+t.test('values are compared and divided as JSON Schema says', (t) => {
+  t.equal(accepts({ multipleOf: 0.01 }, 19.99), true)
+  t.equal(accepts({ multipleOf: 0.01 }, 19.995), false)
+  t.equal(accepts({ multipleOf: 5 }, 6e21), true)
+  t.equal(accepts({ multipleOf: 1e-8, type: 'integer' }, 12391239123), true)
+  t.equal(accepts({ multipleOf: 0.123456789 }, 1e308), false)
+  t.equal(accepts({ type: 'integer' }, 1.0), true)
+  t.equal(accepts({ const: { a: 1, b: [1] } }, { b: [1.0], a: 1 }), true)
+  t.equal(accepts({ const: { valueOf: 1 } }, { valueOf: 1 }), true)
+  t.equal(accepts({ enum: [] }, 1), false)
+  t.equal(accepts({ uniqueItems: true }, [{ a: 1, b: 2 }, { b: 2, a: 1 }]), false)
+  t.equal(accepts({ uniqueItems: true }, [1, '1', true, 'true', null, [1]]), true)
+  t.equal(accepts({ maxLength: 1 }, '😀'), true)
+  t.equal(accepts({ required: ['toString'] }, {}), false)
+  t.equal(accepts({ properties: { constructor: { type: 'number' } } }, {}), true)
+  t.equal(accepts({ type: 'string', nullable: true }, null), false, 'a word of OpenAPI is an annotation')
+  t.equal(accepts({ prefixItems: [{ type: 'string' }], contains: { type: 'number' } }, []), false)
+  t.equal(accepts({ contains: { type: 'number' }, unevaluatedItems: { type: 'string' } }, [1, 'a']), true)
+  t.equal(accepts({ contains: { type: 'number' }, unevaluatedItems: { type: 'string' } }, [1, null]), false)
+  t.equal(accepts({ oneOf: [{ properties: { a: {} }, required: ['a'] }, { properties: { b: {} }, required: ['b'] }], unevaluatedProperties: false }, { a: 1, c: 1 }), false)
+  t.end()
+})
+
+t.test('patterns are those of ECMAScript', (t) => {
+  const SOURCES = ['^[a-z]+$', '\\d{3}-\\d', '^$', 'a|b|^c', '[^]', '^.$', '[\\w-]', '\\bfoo\\b', '^\\s$', '(?<n>a)b', '\\cA', 'x{2,}y', '\\u{1F600}', '^[\\p{Lu}0-9]+$', '[\\]]', '^\\u0041']
+  const TEXTS = ['', 'a', 'abc', 'c', 'A', '123-4', 'x foo y', '\u2028', '\n', '\u00a0', 'xxxy', '😀', '-', ']', 'É9', '\u0001', 'ab']
+  for (const source of SOURCES) {
+    const validator = compileValidator({ pattern: source })
+    t.same(TEXTS.filter((text) => validator.isValid(text)), TEXTS.filter((text) => new RegExp(source, 'u').test(text)), source)
+  }
+  t.end()
+})
+
+t.test('no payload stalls the process', (t) => {
+  const quick = (name: string, schema: JsonSchema, payload: unknown, isValid: boolean): void => {
+    const validator = compileValidator(schema)
+    const start = performance.now()
+    t.equal(validator.validate(payload).length === 0, isValid, name)
+    const ms = performance.now() - start
+    t.ok(ms < 300, `${name} took ${ms.toFixed(0)} ms`)
+  }
+  quick('a pattern that explodes elsewhere', { pattern: '^(a+)+$' }, 'a'.repeat(50_000) + 'b', false)
+  quick('a property name that explodes elsewhere', { patternProperties: { '^(a|a)*$': false } }, { ['a'.repeat(50_000) + 'b']: 1 }, true)
+  quick('many items that must differ', { uniqueItems: true }, Array.from({ length: 30_000 }, (_, i) => ({ i })), true)
+  const doubling = { $ref: '#/$defs/a', $defs: { a: { oneOf: [{ properties: { x: { $ref: '#/$defs/a' } }, required: ['x'] }, { properties: { x: { $ref: '#/$defs/a' }, y: {} }, required: ['x'] }, { type: 'number' }] } } }
+  quick('work that doubles with every level', doubling, chain(40), false)
+  quick('a payload that is very deep', { properties: { x: { $ref: '#' } } }, chain(100_000), false)
+  for (const format of ['email', 'uri', 'url', 'hostname', 'uri-template', 'ipv6', 'json-pointer', 'duration', 'uri-reference', 'date-time']) {
+    for (const unit of ['a', 'a.', 'a-', '-', '1', ':', '/', '%41', '{a}', 'a@']) quick(`${format} of ${unit}`, { format }, unit.repeat(40_000) + '\n', false)
+  }
+  t.end()
+})
+
+function chain (depth: number): unknown {
+  let payload: unknown = 1
+  for (let i = 0; i < depth; i++) payload = { x: payload }
+  return payload
+}
+
+t.test('a large schema is compiled in slices, with the same result', async (t) => {
+  const schema = (count: number) => ({
+    type: 'object',
+    properties: Object.fromEntries(Array.from({ length: count }, (_, i) => [`p${i}`, { type: 'string', minLength: 1 }])),
+    oneOf: Array.from({ length: count }, (_, i) => ({ properties: { kind: { const: i } }, required: ['kind'] })),
+    anyOf: Array.from({ length: count }, (_, i) => ({ properties: { kind: { const: i } } })),
+    unevaluatedProperties: true,
+    dependentRequired: { p1: ['p2'] },
+    patternProperties: { '^k': true },
+    additionalProperties: false
+  })
+  const small = compileValidator(schema(10))
+  const large = await prepareValidator(schema(1_000))
+  for (const payload of [{ kind: 3 }, { kind: 3, p1: 'a' }, { kind: 3, p1: 'a', p2: 'b' }, { kind: 3, p3: '' }, { kind: -1 }, { kind: 3, z: 1 }, [], null]) {
+    t.equal(large.isValid(payload), small.isValid(payload), JSON.stringify(payload))
+  }
+  t.match(large.validate({ kind: 3, p900: 1 }), [{ path: '/p900', keyword: 'type' }])
+  await t.rejects(prepareValidator({ type: 'nope' }), SchemaError)
+})
