@@ -1,0 +1,135 @@
+/*
+ * What the platform does, in a few seconds: `npm run demo`. It uses nothing but the public API, so that each function
+ * can be copied. PLATFORM_URL names a platform to use, DEMO_EMAIL and DEMO_PASSWORD a user of it; without them, it
+ * starts one that leaves nothing behind.
+ */
+import { randomBytes } from 'node:crypto'
+import { createApi, type Api } from './api.ts'
+import { findOrStart, type Platform } from './platform.ts'
+import { connectSocketIo, connectWebSocket, type RealtimeEvent } from './subscribers.ts'
+
+interface Tenant { applicationId: string, token: string, admin: Api, api: Api }
+
+const email = process.env['DEMO_EMAIL'] ?? 'ada@example.com'
+const password = process.env['DEMO_PASSWORD'] ?? randomBytes(12).toString('base64url')
+
+const say = (line = '') => process.stdout.write(`${line}\n`)
+const section = (title: string) => say(`\n${title}`)
+const step = (what: string, result: string) => say(`  ${what.padEnd(36)}${result}`)
+const arrived = (who: string, { topic, offset, payload }: RealtimeEvent) => say(`  ${who.padEnd(11)}<- ${topic} #${offset}  ${JSON.stringify(payload)}`)
+
+/** The first user of a new platform; on one that is set up, an ordinary login. Both answer a session token. */
+async function logIn ({ url, isOurs }: Platform): Promise<Api> {
+  const guest = createApi(url)
+  const { setupRequired } = await guest<{ setupRequired: boolean }>('GET', '/api/auth/setup-status')
+  if (setupRequired) {
+    await guest('POST', '/api/auth/setup', { name: 'Ada', email, password })
+    step('POST /api/auth/setup', `the first user, ${email}${isOurs ? '' : `, with the password ${password}`}`)
+  }
+  const { sessionToken } = await guest<{ sessionToken: string }>('POST', '/api/auth/login', { email, password })
+  step('POST /api/auth/login', 'a session, for people')
+  return createApi(url, { authorization: sessionToken })
+}
+
+/** An application is a tenant: nobody outside sees its topics, documents and events. */
+async function createTenant (url: string, admin: Api): Promise<Tenant> {
+  const { id: applicationId } = await admin<{ id: string }>('POST', '/api/applications', { name: 'Demo shop' })
+  step('POST /api/applications', applicationId)
+  const { token } = await admin<{ token: string }>('POST', '/auth/token', { applicationId, permissions: ['admin'], expiresIn: 600 })
+  step('POST /auth/token', 'a JWT for that application, for programs')
+  return { applicationId, token, admin, api: createApi(url, { authorization: `Bearer ${token}` }) }
+}
+
+/** Events go to topics that are registered; documents live in services, whose topics exist by themselves. */
+async function createTopicAndService ({ api }: Tenant): Promise<void> {
+  await api('POST', '/api/topics', { name: 'order.placed', description: 'An order was placed', owner: 'demo' })
+  step('POST /api/topics', 'order.placed')
+  await api('POST', '/api/services', { name: 'cart', description: 'Shopping carts' })
+  step('POST /api/services', 'cart, with sync.cart.created, .updated and .deleted')
+}
+
+const placeOrders = ({ api }: Tenant, ...totals: number[]) =>
+  api<RealtimeEvent[]>('POST', '/api/topics/order.placed/events', { events: totals.map(total => ({ payload: { total } })) })
+
+/** Three writes of one document. Each is acknowledged when it and its event are committed, together. */
+async function writeDocument ({ api }: Tenant): Promise<void> {
+  type Document = { id: string, revision: number, data: object }
+  const show = ({ revision, data }: Document) => `revision ${revision}  ${JSON.stringify(data)}`
+  const path = '/api/sync/cart/documents'
+  const created = await api<Document>('POST', path, { data: { items: [], total: 0 } })
+  step('POST  /api/sync/cart/documents', show(created))
+  const merged = await api<Document>('PATCH', `${path}/${created.id}/merge`, { data: { total: 12, coupon: 'SPRING' } })
+  step('PATCH …/merge', show(merged))
+  const mutated = await api<Document>('POST', `${path}/${created.id}/mutate`, {
+    mutations: [{ op: 'append', path: '/items', value: 'lamp' }, { op: 'increment', path: '/total', value: 30 }]
+  })
+  step('POST  …/mutate', show(mutated))
+}
+
+/** Cut off, events go by; back again, `after` brings them, and the subscription lives on. */
+async function resume ({ url }: Platform, tenant: Tenant, last: { offset: number, epoch: string }): Promise<void> {
+  const missed = await placeOrders(tenant, 70, 80)
+  step('nobody listens', `published order.placed ${missed.map(({ offset }) => `#${offset}`).join(' ')}`)
+  const subscriber = await connectSocketIo(url, tenant.token)
+  const { recovered } = await subscriber.subscribe({ topic: 'order.placed', after: last.offset, epoch: last.epoch })
+  step(`subscribe with after: ${last.offset}`, `recovered: ${recovered}`)
+  await placeOrders(tenant, 90)
+  for (const event of await subscriber.received(3)) arrived('Socket.IO', event)
+  subscriber.close()
+}
+
+async function run (platform: Platform, tenant: Tenant): Promise<void> {
+  section('Two subscribers')
+  const orders = await connectSocketIo(platform.url, tenant.token)
+  const { offset, epoch } = await orders.subscribe({ topic: 'order.placed' })
+  step('Socket.IO: order.placed', `live from offset ${offset}`)
+  const carts = await connectWebSocket(platform.url, tenant.token)
+  await carts.subscribe({ topic: 'sync.cart.updated', returnMode: 'diff', filter: { 'data.total': { gte: 20 } } })
+  step('/ws: sync.cart.updated', 'as diffs, only where data.total >= 20')
+
+  section('Writes by REST')
+  await writeDocument(tenant)
+  const events = await placeOrders(tenant, 40, 50, 60)
+  step('POST  …/order.placed/events', `a batch, stored as ${events.map(({ offset }) => `#${offset}`).join(' ')}`)
+
+  section('What arrived')
+  const received = await orders.received(events.length)
+  for (const event of received) arrived('Socket.IO', event)
+  for (const event of await carts.received(1)) arrived('/ws', event)
+  orders.close()
+  carts.close()
+
+  section('A connection is lost')
+  await resume(platform, tenant, { offset: received.at(-1)?.offset ?? offset, epoch })
+}
+
+const undone: (() => Promise<unknown>)[] = []
+let cleaning: Promise<void> | undefined
+
+/** Undoes everything once, the last thing first. */
+const cleanUp = () => (cleaning ??= (async () => {
+  for (const work of undone.reverse()) await work()
+})())
+
+async function main (): Promise<void> {
+  const began = Date.now()
+  say('Realtime Platform: REST in, Socket.IO and WebSocket out')
+  section('A platform and a tenant')
+  const platform = await findOrStart(work => undone.push(work))
+  step('platform', platform.isOurs ? `started at ${platform.url}, in a temporary folder` : `found at ${platform.url}`)
+  const tenant = await createTenant(platform.url, await logIn(platform))
+  undone.push(() => tenant.admin('DELETE', `/api/applications/${tenant.applicationId}?force=true`))
+  await createTopicAndService(tenant)
+  await run(platform, tenant)
+  await cleanUp()
+  say(`\nDone in ${((Date.now() - began) / 1000).toFixed(1)} s; ${platform.isOurs ? 'the platform and its data are gone' : 'the application is gone again'}.`)
+  say('Your own: npm start, then http://127.0.0.1:3000/docs')
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { void cleanUp().finally(() => process.exit(1)) })
+main().catch(async (error: unknown) => {
+  // After a signal, whatever fails does so because it was cut off.
+  if (cleaning === undefined) process.stderr.write(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}\n`)
+  await cleanUp()
+  process.exitCode = 1
+})

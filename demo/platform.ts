@@ -1,0 +1,88 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { createApi } from './api.ts'
+
+export interface Platform {
+  url: string
+  /** Whether it was started here, and goes when the demo does. */
+  isOurs: boolean
+}
+
+/** Takes what has to be undone at the end, whatever the end is. */
+export type Undo = (work: () => Promise<unknown>) => void
+
+const startTimeoutMs = 30_000
+const stopTimeoutMs = 15_000
+
+/** The platform that runs already, if the demo may use it; otherwise one of its own. */
+export async function findOrStart (undo: Undo): Promise<Platform> {
+  const url = process.env['PLATFORM_URL'] ?? 'http://127.0.0.1:3000'
+  return await mayUse(url) ? { url, isOurs: false } : { url: await start(undo), isOurs: true }
+}
+
+/** One that nobody has set up yet, or for which there are credentials. */
+async function mayUse (url: string): Promise<boolean> {
+  try {
+    const api = createApi(url)
+    const { status } = await api<{ status: string }>('GET', '/health')
+    if (status !== 'ok') return false
+    const { setupRequired } = await api<{ setupRequired: boolean }>('GET', '/api/auth/setup-status')
+    return setupRequired || (process.env['DEMO_EMAIL'] !== undefined && process.env['DEMO_PASSWORD'] !== undefined)
+  } catch {
+    return false
+  }
+}
+
+/** A server with an embedded PostgreSQL in a temporary folder. It runs in that folder, so that no `.env` steers it. */
+async function start (undo: Undo): Promise<string> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'realtime-demo-'))
+  undo(() => rm(dataDir, { recursive: true, force: true }))
+  const port = await freePort()
+  const server = spawn(process.execPath, [fileURLToPath(new URL('../src/server.js', import.meta.url))], {
+    cwd: dataDir,
+    env: { PATH: process.env['PATH'], PORT: String(port), DATA_DIR: dataDir },
+    stdio: ['ignore', 'ignore', 'inherit'],
+    // A group of its own: Ctrl-C reaches the demo, which then stops the server in order.
+    detached: true
+  })
+  undo(() => end(server))
+  const url = `http://127.0.0.1:${port}`
+  await answers(url, server)
+  return url
+}
+
+async function freePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** The server listens when its database is there and migrated. */
+async function answers (url: string, server: ChildProcess): Promise<void> {
+  const deadline = Date.now() + startTimeoutMs
+  while (!hasEnded(server) && Date.now() < deadline) {
+    if (await fetch(`${url}/health`).then(response => response.ok, () => false)) return
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+  throw new Error(hasEnded(server) ? 'The server ended while it started' : `The server did not answer within ${startTimeoutMs / 1000} s`)
+}
+
+const hasEnded = (server: ChildProcess): boolean => server.exitCode !== null || server.signalCode !== null
+
+/** SIGTERM lets it close its sockets, settle its writes and stop PostgreSQL. */
+async function end (server: ChildProcess): Promise<void> {
+  if (hasEnded(server)) return
+  const ended = once(server, 'exit')
+  server.kill('SIGTERM')
+  const force = setTimeout(() => server.kill('SIGKILL'), stopTimeoutMs)
+  await ended
+  clearTimeout(force)
+}

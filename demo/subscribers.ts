@@ -1,0 +1,97 @@
+import { io } from 'socket.io-client'
+import { WebSocket } from 'ws'
+
+/** What is used here of an event; docs/PROTOCOL.md has the whole envelope. */
+export interface RealtimeEvent { topic: string, offset: number, type: string, payload: Record<string, unknown> }
+
+export interface SubscribeRequest {
+  topic: string
+  filter?: Record<string, unknown>
+  returnMode?: 'full' | 'diff' | 'both'
+  /** The last offset that arrived, and the epoch of the log that it belongs to. */
+  after?: number
+  epoch?: string
+}
+
+export interface Subscribed { subscriptionId: string, offset: number, epoch: string, recovered: boolean }
+
+export interface Subscriber {
+  subscribe (request: SubscribeRequest): Promise<Subscribed>
+  /** Resolves with the first `count` events. */
+  received (count: number): Promise<RealtimeEvent[]>
+  close (): void
+}
+
+/** Socket.IO: the token goes into the handshake, a request is an event with an acknowledgement. */
+export async function connectSocketIo (url: string, token: string): Promise<Subscriber> {
+  // Without `transports`, a client begins with long polling and moves to WebSocket; both work. One that is to live on
+  // leaves `reconnection` as it is, and subscribes again, with `after`, at each `connect`.
+  const socket = io(url, { auth: { token }, transports: ['websocket'], forceNew: true, reconnection: false })
+  const inbox = new Inbox()
+  socket.on('event', (event: RealtimeEvent) => inbox.add(event))
+  await new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve)
+    socket.once('connect_error', reject)
+  })
+  return {
+    async subscribe (request) {
+      const answer = await socket.timeout(5000).emitWithAck('subscribe', request) as Subscribed & { ok: boolean, message?: string }
+      if (!answer.ok) throw new Error(answer.message)
+      return answer
+    },
+    received: count => inbox.received(count),
+    close: () => { socket.disconnect() }
+  }
+}
+
+/** Plain WebSocket: JSON frames with a `type`. The `id` of a request comes back in its answer. */
+export async function connectWebSocket (url: string, token: string): Promise<Subscriber> {
+  // A browser cannot set headers: it sends {"type":"auth","token":…} as its first frame instead.
+  const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/ws`, { headers: { authorization: `Bearer ${token}` } })
+  const inbox = new Inbox()
+  const waiting = new Map<number, { resolve: (answer: Subscribed) => void, reject: (error: Error) => void }>()
+  socket.on('message', (data: Buffer) => {
+    const frame = JSON.parse(data.toString()) as Subscribed & { type: string, id: number, data: RealtimeEvent, message: string }
+    if (frame.type === 'event') inbox.add(frame.data)
+    else if (frame.type === 'error') waiting.get(frame.id)?.reject(new Error(frame.message))
+    else waiting.get(frame.id)?.resolve(frame)
+  })
+  await new Promise((resolve, reject) => {
+    socket.once('open', resolve)
+    socket.once('error', reject)
+  })
+  let lastId = 0
+  return {
+    async subscribe (request) {
+      const id = ++lastId
+      const answered = new Promise<Subscribed>((resolve, reject) => waiting.set(id, { resolve, reject }))
+      socket.send(JSON.stringify({ type: 'subscribe', id, ...request }))
+      return await answered
+    },
+    received: count => inbox.received(count),
+    close: () => socket.close()
+  }
+}
+
+/** Events as they come, and a way to wait for as many as are expected. */
+class Inbox {
+  readonly #events: RealtimeEvent[] = []
+  #wake = () => {}
+
+  add (event: RealtimeEvent): void {
+    this.#events.push(event)
+    this.#wake()
+  }
+
+  async received (count: number, timeoutMs = 5000): Promise<RealtimeEvent[]> {
+    const deadline = Date.now() + timeoutMs
+    while (this.#events.length < count) {
+      if (Date.now() >= deadline) throw new Error(`${count} events were expected; ${this.#events.length} came`)
+      await new Promise<void>(resolve => {
+        this.#wake = resolve
+        setTimeout(resolve, 100)
+      })
+    }
+    return this.#events.slice(0, count)
+  }
+}
