@@ -1,0 +1,55 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { createConfig, EnvironmentVariables, secretVariables } from '../../src/config.ts'
+import { testKey } from '../build.ts'
+import { generatedPart, read, root, sources, table } from './generated.ts'
+
+interface Variable { description?: string, default?: unknown, minimum?: number, maximum?: number, pattern?: string, anyOf?: { const: string }[], type?: string }
+const variables = Object.entries(EnvironmentVariables.properties as Record<string, Variable>)
+
+/** Read and checked at start, and not used by any code yet. Whoever begins to use one takes it off this list. */
+const withoutEffect = new Set([
+  'REDIS_URL', 'TRACE_RETENTION_HOURS', 'TRACE_SAMPLE', 'CDC_SLOT_NAME', 'WEBHOOK_ALLOW_PRIVATE', 'WEBHOOK_ALLOW_CIDRS', 'WEBHOOK_RETRY_SCHEDULE',
+  'WEBHOOK_TIMEOUT_MS', 'SMTP_URL', 'MAIL_FROM'
+])
+
+function valuesOf ({ minimum, maximum, pattern, anyOf, type = '' }: Variable): string {
+  if (anyOf !== undefined) return anyOf.map(one => `\`${one.const}\``).join(' ')
+  if (minimum !== undefined) return `${type} ${minimum}${maximum === undefined ? ' and up' : `–${maximum}`}`
+  return pattern === undefined ? type : `\`${pattern}\``
+}
+
+const defaultOf = ({ default: value }: Variable) => value === undefined ? 'unset' : value === '' ? 'empty' : `\`${String(value)}\``
+const rowOf = ([name, variable]: [string, Variable]) => [
+  `\`${name}\`${secretVariables.has(name) ? ' (secret)' : ''}`, defaultOf(variable), valuesOf(variable), variable.description ?? ''
+]
+const head = ['name', 'default', 'values', 'meaning']
+
+t.test('docs/CONFIG.md has every variable with its default, bounds and description', async t => {
+  const used = variables.filter(([name]) => !withoutEffect.has(name))
+  const rest = variables.filter(([name]) => withoutEffect.has(name))
+  for (const [name, rows] of [['in-effect', used], ['without-effect', rest]] as const) {
+    const { found, wanted } = generatedPart('docs/CONFIG.md', name, table(head, rows.map(rowOf)))
+    t.equal(found, wanted, 'bring it into line with UPDATE_DOCS=1')
+  }
+})
+
+t.test('what is said to have no effect has none, and the rest is read', async t => {
+  const config = read('src/config.ts')
+  const others = [...sources('src', 'plugins', 'routes')].filter(([path]) => path !== 'src/config.ts').map(([, text]) => text).join('\n')
+  for (const [name] of variables) {
+    const isRead = config.includes(`parsed.${name}`) && (name !== 'REDIS_URL' || others.includes('redisUrl'))
+    t.equal(isRead, !withoutEffect.has(name), name)
+  }
+})
+
+t.test('.env.example has every variable with its meaning and its default, commented out', async t => {
+  const lines = variables.flatMap(([name, { description, default: value = '' }]) => [`# ${description ?? ''}`, `#${name}=${String(value)}`, ''])
+  const wanted = ['# Copy to .env, and take the # off what is to be different. docs/CONFIG.md says more.', '', ...lines].join('\n')
+  if (process.env['UPDATE_DOCS'] === '1') writeFileSync(join(root, '.env.example'), wanted)
+  const text = read('.env.example')
+  t.equal(text, wanted, 'bring it into line with UPDATE_DOCS=1')
+  const given = Object.fromEntries([...text.matchAll(/^#([A-Z_]+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value]))
+  t.same(createConfig({ ENCRYPTION_KEY: testKey, ...given, ...(given['ENCRYPTION_KEY'] === '' && { ENCRYPTION_KEY: testKey }) }), createConfig({ ENCRYPTION_KEY: testKey }), 'uncommented as it is, it changes nothing')
+})

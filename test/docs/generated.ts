@@ -1,0 +1,33 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+/** The repository, from the source and from dist alike. */
+export const root = findRoot(import.meta.dirname)
+
+function findRoot (folder: string): string {
+  return existsSync(join(folder, 'package.json')) ? folder : findRoot(dirname(folder))
+}
+
+export const read = (path: string): string => readFileSync(join(root, path), 'utf8')
+
+/** Every TypeScript file below some folders, by its path from the root. */
+export function sources (...folders: string[]): Map<string, string> {
+  const paths = folders.flatMap(folder => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map(path => join(folder, path)))
+  return new Map(paths.filter(path => path.endsWith('.ts')).map(path => [path, read(path)]))
+}
+
+export function table (head: string[], rows: string[][]): string {
+  const line = (cells: string[]) => `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
+}
+
+/**
+ * What stands between `<!-- generated: name -->` and `<!-- end -->` in a document, and what ought to. With
+ * UPDATE_DOCS=1 the document is brought into line first.
+ */
+export function generatedPart (path: string, name: string, wanted: string): { found: string | undefined, wanted: string } {
+  const part = new RegExp(`(?<=<!-- generated: ${name} -->\n)([\\s\\S]*?)(?=<!-- end -->)`)
+  const text = read(path)
+  if (process.env['UPDATE_DOCS'] === '1') writeFileSync(join(root, path), text.replace(part, () => `${wanted}\n`))
+  return { found: part.exec(read(path))?.[1]?.trimEnd(), wanted }
+}

@@ -1,0 +1,42 @@
+import t from 'tap'
+import { defaultDeliveryLimits } from '../../src/config.ts'
+import { closeCodes } from '../../src/delivery/close-codes.ts'
+import { parseFilter } from '../../src/delivery/filters.ts'
+import { eventSources, eventTypes, RealtimeEvent } from '../../schemas/events.ts'
+import { AuthRequest, returnModes, SubscribeRequest, UnsubscribeRequest } from '../../schemas/realtime.ts'
+import { build } from '../build.ts'
+import { generatedPart, read, table } from './generated.ts'
+
+const text = read('docs/PROTOCOL.md')
+
+t.test('docs/PROTOCOL.md has every close code', async t => {
+  const rows = Object.values(closeCodes).map(({ code, reason, reconnect }) => [String(code), `\`${reason}\``, reconnect ? 'yes' : 'no'])
+  const { found, wanted } = generatedPart('docs/PROTOCOL.md', 'close-codes', table(['`code`', '`reason`', '`reconnect`'], rows))
+  t.equal(found, wanted, 'bring it into line with UPDATE_DOCS=1')
+})
+
+t.test('its requests are those that there are, with every field', async t => {
+  const { app } = await build(t)
+  const described = [...text.matchAll(/^### `(\w+)`$/gm)].map(([, name = '']) => name)
+  t.same(described.sort(), [...app.protocol.names].sort())
+  for (const schema of [SubscribeRequest, UnsubscribeRequest, AuthRequest]) {
+    for (const field of Object.keys(schema.properties)) t.match(text, `\`${field}\``, `${schema.$id ?? ''}.${field}`)
+  }
+})
+
+t.test('its envelope has every field, type and source', async t => {
+  for (const field of Object.keys(RealtimeEvent.properties)) t.match(text, `\`${field}\``, field)
+  for (const name of [...eventTypes, ...eventSources, ...returnModes]) t.match(text, `\`${name}\``, name)
+})
+
+t.test('its limits are the defaults', async t => {
+  t.same(defaultDeliveryLimits, { socketBufferBytesMax: 4 * 1024 * 1024, drainTimeoutMs: 10_000, subscriptionsPerConnectionMax: 1000, authTimeoutMs: 5000 })
+  for (const limit of ['4 MiB', '10 s', '1,000 subscriptions', '5 s']) t.match(text, limit)
+})
+
+t.test('its examples of filters are filters', async t => {
+  const block = /<!-- filters -->\n```json\n([\s\S]*?)\n```/.exec(text)?.[1] ?? ''
+  const examples = block.split('\n')
+  t.ok(examples.length > 5)
+  for (const example of examples) t.ok(parseFilter(JSON.parse(example) as Record<string, unknown>), example)
+})
