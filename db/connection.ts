@@ -42,6 +42,8 @@ export function createPool ({ connectionString, max, applicationName, onError }:
     keepAlive: true
   })
   pool.on('error', error => onError?.(error))
+  // One that breaks while it is checked out, between two queries, would end the process: its next query rejects.
+  pool.on('connect', client => { client.on('error', () => {}) })
   return pool
 }
 

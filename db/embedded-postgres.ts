@@ -4,6 +4,7 @@ import { serverAccount, type Account } from './embedded/account.ts'
 import { findBinaryPackage, prepareBinaries } from './embedded/binaries.ts'
 import { ensureCluster } from './embedded/cluster.ts'
 import { openDataDir } from './embedded/data-dir.ts'
+import { freePort } from './embedded/free-port.ts'
 import { lockDataDir } from './embedded/lock.ts'
 import { LogFile } from './embedded/log-file.ts'
 import type { EmbeddedPostgresLog } from './embedded/log.ts'
@@ -14,6 +15,7 @@ import { startPostmaster } from './embedded/start-postmaster.ts'
 export interface EmbeddedPostgres {
   /** Connection string of a database of this cluster (creates nothing). */
   connectionString (database: string): string
+  readonly port: number
   /**
    * Ends the server in order: fast shutdown, after 5 s immediate, after 5 s more by force. Close the connections first,
    * those of logical replication above all: a fast shutdown waits until they have confirmed everything.
@@ -29,6 +31,8 @@ export interface EmbeddedPostgresOptions {
   log: EmbeddedPostgresLog
   /** Settings of PostgreSQL that win over ours, but for where it listens. */
   settings?: Record<string, string>
+  /** Where it has to listen, for one that takes the place of another; any free port without it. */
+  port?: number | undefined
   /** The server ended although nobody asked. It is not started again: that, or ending the process, is the caller's. */
   onExit?: (code: number | null, signal: string | null) => void
 }
@@ -43,10 +47,11 @@ export async function startEmbeddedPostgres (options: EmbeddedPostgresOptions): 
   const dataDir = await openDataDir(options.dataDir, account)
   const lock = await lockDataDir(dataDir)
   try {
-    const { connectionString, stop } = await startLocked(options, packageDir, dataDir, account)
+    const { connectionString, port, stop } = await startLocked(options, packageDir, dataDir, account)
     let stopping: Promise<void> | undefined
     return {
       connectionString,
+      port,
       async stop () {
         stopping ??= stop().then(async () => { await lock.release() })
         await stopping
@@ -67,7 +72,9 @@ async function startLocked (
   const binDir = await prepareBinaries(packageDir, dataDir, account)
   const { password, isNew } = await ensureCluster({ dataDir, clusterDir, binDir, account, isDurable: settings.fsync !== 'off' })
   const logFile = new LogFile(join(dataDir, 'postgres.log'))
-  const { postmaster, port } = await startPostmaster({ dataDir, clusterDir, binDir, account, settings, logFile, log })
+  const { port: wantedPort } = options
+  const { postmaster, port } = await startPostmaster({ dataDir, clusterDir, binDir, account, settings, logFile, log },
+    wantedPort === undefined ? freePort : async () => wantedPort)
   const { pid } = postmaster
   // there is no TLS on the loopback, whatever PGSSLMODE says
   const connectionString = (database: string) =>
@@ -82,6 +89,7 @@ async function startLocked (
   log('info', 'postgres.started', { pid, port, isNew, account: account?.name, durationMs: Math.round(performance.now() - startedAt) })
   return {
     connectionString,
+    port,
     async stop () {
       await postmaster.stop()
       log('info', 'postgres.stopped', { pid })

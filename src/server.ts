@@ -2,36 +2,56 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import closeWithGrace from 'close-with-grace'
-import { startEmbeddedPostgres } from '../db/embedded-postgres.ts'
+import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
 import { banner } from './banner.ts'
-import { ConfigError, createConfig, readEnvironment } from './config.ts'
+import { ConfigError, createConfig, readEnvironment, type Config } from './config.ts'
+import { EmbeddedDatabase } from './embedded-database.ts'
 import { createLogger } from './logger.ts'
 
-/** Starts in order: configuration, PostgreSQL, the app. Stops in reverse. */
+interface Part { close (): Promise<unknown> }
+
+/** Starts in order: configuration, PostgreSQL, the app. Stops in reverse, also when it is told to while it starts, or cannot. */
 async function main (): Promise<void> {
   const config = createConfig(readEnvironment())
   const logger = createLogger(config)
-  const started: { close (): Promise<unknown> }[] = []
+  const started: Part[] = []
+  const stop = async () => { for (const part of started.splice(0).reverse()) await part.close() }
   let isStopping = false
 
-  closeWithGrace({ delay: config.shutdownTimeoutMs, logger }, async ({ signal, err }) => {
+  // One Ctrl-C comes twice under npm: from the terminal, and passed on. close-with-grace lets go of a signal for a moment
+  // when it has come, in which the second one would end the process at once; and it would end it in disorder after that.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+  closeWithGrace({
+    delay: config.shutdownTimeoutMs,
+    logger,
+    onSecondSignal: () => {}
+  }, async ({ signal, err }) => {
     isStopping = true
     if (err !== undefined) logger.fatal({ err }, 'server.crashed')
     logger.info({ signal }, 'server.stopping')
-    for (const part of started.reverse()) await part.close()
+    await stop()
   })
+  try {
+    await start(config, logger, started)
+  } catch (error) {
+    // What stops has been pulled from under what was starting.
+    if (isStopping) return
+    await stop()
+    throw error
+  }
+}
 
+async function start (config: Config, logger: Logger, started: Part[]): Promise<void> {
   if (config.encryptionKeys.length === 0) config.encryptionKeys = [await developmentKey(config.database.dataDir)]
   if (config.database.url === undefined) {
-    const postgres = await startEmbeddedPostgres({
+    const database = new EmbeddedDatabase({
       dataDir: config.database.dataDir,
       databases: ['realtime', 'demo'],
-      log: (level, message, fields) => logger[level]({ postgres: fields }, message),
-      onExit: (code, exitSignal) => { if (!isStopping) logger.error({ code, signal: exitSignal }, 'postgres.exited') }
+      log: (level, message, { err, ...fields } = {}) => logger[level]({ postgres: fields, ...(err !== undefined && { err }) }, message)
     })
-    started.push({ close: () => postgres.stop() })
-    config.database.url = postgres.connectionString('realtime')
+    started.push(database)
+    config.database.url = (await database.start()).connectionString('realtime')
   }
   const app = await buildApp({ config, logger })
   started.push(app)
