@@ -32,7 +32,7 @@ function fromFastify (error: FastifyError | PublicError, request: FastifyRequest
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new UnsupportedMediaTypeError('CONTENT_TYPE_UNSUPPORTED', `The content type is not JSON: ${String(request.headers['content-type']).slice(0, 100)}`)
     case 'FST_UNDER_PRESSURE':
-      return new ServiceUnavailableError('QUEUE_FULL', 'The server has more to do than it can; come back shortly', { retryAfterS: 5 })
+      return new ServiceUnavailableError('OVERLOADED', 'The server has more to do than it can; come back shortly', { retryAfterS: 5 })
     default:
       if (error.statusCode === 404) return new NotFoundError('ROUTE_NOT_FOUND', 'Route not found')
       if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {

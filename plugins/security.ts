@@ -1,8 +1,12 @@
+import { getHeapStatistics } from 'node:v8'
 import cors from '@fastify/cors'
 import rateLimit from '@fastify/rate-limit'
 import underPressure from '@fastify/under-pressure'
 import fp from 'fastify-plugin'
 import { RateLimitError } from '../src/errors.ts'
+
+/** Of what V8 may use; beyond it requests are shed. */
+const heapShareMax = 0.9
 
 /** Who may call from a browser, how often anybody may call, and when the server sheds load. */
 export default fp(async (app) => {
@@ -26,5 +30,6 @@ export default fp(async (app) => {
       return Object.assign(refusal, { statusCode: 429 })
     }
   })
-  await app.register(underPressure, { maxEventLoopDelay: 5000, message: 'Under pressure', retryAfter: 5 })
+  // Before memory runs out. Not by the delay of the event loop, which on a machine that is merely busy has no samples and counts as endless.
+  await app.register(underPressure, { maxHeapUsedBytes: Math.floor(getHeapStatistics().heap_size_limit * heapShareMax), message: 'Under pressure', retryAfter: 5 })
 }, { name: 'security', dependencies: ['config', 'auth'] })

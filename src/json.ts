@@ -4,14 +4,14 @@ import { ValidationError } from './errors.ts'
 export const jsonDepthMax = 64
 export const jsonBytesMax = 256 * 1024
 
-/** Parses bytes from outside. Throws ValidationError `INVALID_UTF8` or `INVALID_JSON`. */
-export function parseJson (bytes: Buffer): unknown {
-  if (!isUtf8(bytes)) throw new ValidationError('INVALID_UTF8', 'The body is not valid UTF-8')
-  if (bytes.length === 0) throw new ValidationError('INVALID_JSON', 'The body is empty; JSON is expected')
+/** Parses bytes from outside; `what` names them in a refusal. Throws ValidationError `INVALID_UTF8` or `INVALID_JSON`. */
+export function parseJson (bytes: Buffer, what = 'The body'): unknown {
+  if (!isUtf8(bytes)) throw new ValidationError('INVALID_UTF8', `${what} is not valid UTF-8`)
+  if (bytes.length === 0) throw new ValidationError('INVALID_JSON', `${what} is empty; JSON is expected`)
   try {
     return JSON.parse(bytes.toString())
   } catch (error) {
-    throw new ValidationError('INVALID_JSON', `The body is not valid JSON: ${(error as Error).message}`, { cause: error })
+    throw new ValidationError('INVALID_JSON', `${what} is not valid JSON: ${(error as Error).message}`, { cause: error })
   }
 }
 
