@@ -42,11 +42,12 @@ export interface BatchParts {
 export async function commitBatch (intents: readonly Intent<unknown>[], parts: BatchParts): Promise<BatchResult> {
   const { client, now } = parts
   const isTransaction = intents.some(intent => intent.document !== undefined || intent.idempotency !== undefined)
-  if (isTransaction) await client.query('begin')
+  const hasKeys = intents.some(intent => intent.idempotency !== undefined)
   const outcomes = new Array<Outcome | undefined>(intents.length)
-  await recallAnswers(intents, parts, outcomes)
-  const documents = await lockDocuments(intents, outcomes, client)
-  const topics = await readTopics(intents, outcomes, parts)
+  // The connection pipelines: what does not depend on an answer is sent without waiting for it.
+  const begun = isTransaction ? client.query('begin') : undefined
+  if (hasKeys) await Promise.all([begun, recallAnswers(intents, parts, outcomes)])
+  const [documents, topics] = await Promise.all([lockDocuments(intents, outcomes, client), readTopics(intents, outcomes, parts), begun])
 
   const plan = new WritePlan(now)
   const effects = intents.map((intent, i) => {
@@ -62,16 +63,29 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   const set = plan.toWriteSet(documents)
   const services = plan.services.filter(service => !parts.isServiceKnown(service.applicationId, service.name))
   if (services.length > 0) await client.query(statements.insertServices(services, now))
-  const events = plan.isEmpty ? [] : await write(set, plan, client)
+  const commit = () => isTransaction ? client.query('commit') : undefined
+  // What the write answers can only undo the batch when it created documents or took keys; otherwise its commit follows at once,
+  // and is a rollback should the write fail.
+  const mayBeStale = set.inserts.length > 0 || hasKeys
+  const [events] = await Promise.all([plan.isEmpty ? [] : write(set, plan, client), mayBeStale ? undefined : commit()])
 
   for (const [i, effect] of effects.entries()) {
     if (effect === undefined) continue
     const own = events.slice(effect.firstEvent, effect.firstEvent + effect.eventCount)
-    outcomes[i] = { answer: (intents[i] as Intent<unknown>).answer(own, effect.document) }
+    outcomes[i] = answerOf(intents[i] as Intent<unknown>, own, effect.document)
   }
-  await rememberAnswers(intents, effects, outcomes as Outcome[], parts)
-  if (isTransaction) await client.query('commit')
+  if (hasKeys) await rememberAnswers(intents, effects, outcomes as Outcome[], parts)
+  if (mayBeStale) await commit()
   return { outcomes: outcomes as Outcome[], events, services }
+}
+
+/** Never throws: by now the effects may be committed, and a batch that threw would be tried again. */
+function answerOf (intent: Intent<unknown>, events: LoggedEvent[], document: DocumentState | undefined): Outcome {
+  try {
+    return { answer: intent.answer(events, document) }
+  } catch (error) {
+    return { refusal: toPublicError(error) }
+  }
 }
 
 async function recallAnswers (intents: readonly Intent<unknown>[], { client, now }: BatchParts, outcomes: (Outcome | undefined)[]) {
