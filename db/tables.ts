@@ -24,7 +24,14 @@ export interface Database {
 
 type JsonText = string
 
-export interface ApplicationsTable { id: string, name: string, description: string, created_at: number, updated_at: number }
+export interface ApplicationsTable {
+  id: string
+  name: string
+  description: string
+  presence_grace_ms: Generated<number>
+  created_at: number
+  updated_at: number
+}
 
 export interface UsersTable {
   id: string

@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin'
 import { createApplications, type Applications } from '../src/applications/applications.ts'
+import { GraceTimes } from '../src/applications/grace-times.ts'
 import { ApplicationPresence } from '../src/applications/presence.ts'
 import type { Scope } from '../schemas/scope.ts'
 
@@ -8,6 +9,8 @@ declare module 'fastify' {
     applications: Applications
     /** Which applications exist, for the hot path. */
     applicationPresence: ApplicationPresence
+    /** How long applications keep members of channels whose connection has ended. */
+    graceTimes: GraceTimes
   }
   interface FastifyRequest {
     /** Set before the handler on routes whose permission is of an entity-owning resource; on others it is undefined. */
@@ -18,7 +21,9 @@ declare module 'fastify' {
 /** The tenants, and the place on a request where its scope stands. Who may enter which scope is the business of `auth`. */
 export default fp(async (app) => {
   const presence = new ApplicationPresence({ db: app.db })
+  const graceTimes = new GraceTimes({ db: app.db })
   app.decorate('applicationPresence', presence)
-  app.decorate('applications', createApplications({ db: app.db, presence, log: app.log }))
+  app.decorate('graceTimes', graceTimes)
+  app.decorate('applications', createApplications({ db: app.db, presence, graceTimes, log: app.log }))
   app.decorateRequest('scope', undefined as unknown as Scope)
 }, { name: 'tenancy', dependencies: ['database'] })

@@ -1,12 +1,20 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { EpochMs, Text } from './common.ts'
 
-export const ApplicationId = Type.String({ minLength: 1, maxLength: 64, pattern: '^app_[A-Za-z0-9_-]+$', examples: ['app_abc123'] })
+export const ApplicationId = Type.String({ minLength: 1, maxLength: 64, pattern: '^app_[A-Za-z0-9_-]+$', description: 'The application.', examples: ['app_abc123'] })
+
+const PresenceGraceMs = Type.Integer({
+  minimum: 0,
+  maximum: 60_000,
+  description: 'How long a member of a channel whose connection has ended stays, in milliseconds: whoever is back by then has never left.',
+  examples: [3000]
+})
 
 export const Application = Type.Object({
   id: Type.String({ examples: ['app_abc123'] }),
   name: Type.String({ examples: ['Shop'] }),
   description: Type.String({ examples: ['The web shop'] }),
+  presenceGraceMs: PresenceGraceMs,
   createdAt: EpochMs('When it was created.'),
   updatedAt: EpochMs('When it was last changed.')
 }, { $id: 'Application' })
@@ -14,13 +22,15 @@ export type Application = Static<typeof Application>
 
 export const ApplicationCreate = Type.Object({
   name: Text(200, { examples: ['Shop'] }),
-  description: Type.Optional(Type.String({ maxLength: 2000, pattern: '^[^\\u0000]*$', examples: ['The web shop'] }))
+  description: Type.Optional(Type.String({ maxLength: 2000, pattern: '^[^\\u0000]*$', examples: ['The web shop'] })),
+  presenceGraceMs: Type.Optional(PresenceGraceMs)
 }, { $id: 'ApplicationCreate', additionalProperties: false })
 export type ApplicationCreate = Static<typeof ApplicationCreate>
 
 export const ApplicationUpdate = Type.Object({
   name: Type.Optional(Text(200)),
-  description: Type.Optional(Type.String({ maxLength: 2000, pattern: '^[^\\u0000]*$' }))
+  description: Type.Optional(Type.String({ maxLength: 2000, pattern: '^[^\\u0000]*$' })),
+  presenceGraceMs: Type.Optional(PresenceGraceMs)
 }, { $id: 'ApplicationUpdate', additionalProperties: false, minProperties: 1, examples: [{ name: 'Shop' }] })
 export type ApplicationUpdate = Static<typeof ApplicationUpdate>
 

@@ -7,12 +7,14 @@ import type { Principal } from '../auth/principal.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import { randomId } from '../ids.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import type { GraceTimes } from './grace-times.ts'
 import type { ApplicationPresence } from './presence.ts'
 import { removeApplication } from './removal.ts'
 
 export interface ApplicationsOptions {
   db: Kysely<Database>
   presence: ApplicationPresence
+  graceTimes: GraceTimes
   log: { warn (fields: object, message: string): void }
 }
 
@@ -22,7 +24,7 @@ export type Applications = ReturnType<typeof createApplications>
  * The tenants. Everybody sees those that they reach: a token its own, a session those of its roles. One that is not
  * reached is `APPLICATION_NOT_FOUND`, as one that does not exist.
  */
-export function createApplications ({ db, presence, log }: ApplicationsOptions) {
+export function createApplications ({ db, presence, graceTimes, log }: ApplicationsOptions) {
   const deletedListeners: ((id: string) => void)[] = []
 
   return {
@@ -46,22 +48,30 @@ export function createApplications ({ db, presence, log }: ApplicationsOptions) 
       return toApplication(row)
     },
 
-    async create (principal: Principal, { name, description = '' }: ApplicationCreate): Promise<Application> {
+    async create (principal: Principal, { name, description = '', presenceGraceMs }: ApplicationCreate): Promise<Application> {
       authorize(principal, null, 'applications:create')
       const now = Date.now()
       const row = await db.insertInto('applications')
-        .values({ id: randomId('app'), name, description, created_at: now, updated_at: now }).returningAll().executeTakeFirstOrThrow()
+        .values({
+          id: randomId('app'), name, description, created_at: now, updated_at: now, ...(presenceGraceMs !== undefined && { presence_grace_ms: presenceGraceMs })
+        }).returningAll().executeTakeFirstOrThrow()
       presence.set(row.id, true)
       return toApplication(row)
     },
 
-    async update (principal: Principal, id: string, { name, description }: ApplicationUpdate): Promise<Application> {
+    async update (principal: Principal, id: string, { name, description, presenceGraceMs }: ApplicationUpdate): Promise<Application> {
       requireReach(principal, id)
       authorize(principal, { applicationId: id }, 'applications:update')
       const row = await db.updateTable('applications')
-        .set({ ...(name !== undefined && { name }), ...(description !== undefined && { description }), updated_at: Date.now() })
+        .set({
+          ...(name !== undefined && { name }),
+          ...(description !== undefined && { description }),
+          ...(presenceGraceMs !== undefined && { presence_grace_ms: presenceGraceMs }),
+          updated_at: Date.now()
+        })
         .where('id', '=', id).returningAll().executeTakeFirst()
       if (row === undefined) throw notFound(id)
+      graceTimes.set(id, row.presence_grace_ms)
       return toApplication(row)
     },
 
@@ -96,5 +106,11 @@ function requireReach (principal: Principal, id: string): void {
 
 const notFound = (id: string) => new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${id}`)
 
-const toApplication = (row: Selectable<ApplicationsTable>): Application =>
-  ({ id: row.id, name: row.name, description: row.description, createdAt: row.created_at, updatedAt: row.updated_at })
+const toApplication = (row: Selectable<ApplicationsTable>): Application => ({
+  id: row.id,
+  name: row.name,
+  description: row.description,
+  presenceGraceMs: row.presence_grace_ms,
+  createdAt: row.created_at,
+  updatedAt: row.updated_at
+})

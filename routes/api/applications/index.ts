@@ -35,7 +35,7 @@ const applications: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Create an application',
       description: 'With its three environments: development, staging and production.',
       body: ref(ApplicationCreate),
-      response: { 201: ref(Application), ...refusals(400, 401, 403, 413, 415) }
+      response: { 201: ref(Application, 'The application.'), ...refusals(400, 401, 403, 413, 415) }
     }
   }, async (request, reply) => {
     reply.code(201)
@@ -50,7 +50,7 @@ const applications: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Get an application',
       description: 'One that the caller does not reach is 404, as one that does not exist.',
       params: ApplicationPath,
-      response: { 200: ref(Application), ...refusals(400, 401, 403, 404) }
+      response: { 200: ref(Application, 'The application.'), ...refusals(400, 401, 403, 404) }
     }
   }, async (request) => app.applications.get(request.principal, request.params.id))
 
@@ -63,7 +63,7 @@ const applications: FastifyPluginAsyncTypebox = async (app) => {
       description: 'What is left out stays.',
       params: ApplicationPath,
       body: ref(ApplicationUpdate),
-      response: { 200: ref(Application), ...refusals(400, 401, 403, 404, 413, 415) }
+      response: { 200: ref(Application, 'The application.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
   }, async (request) => app.applications.update(request.principal, request.params.id, request.body))
 

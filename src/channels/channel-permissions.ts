@@ -1,0 +1,23 @@
+import type { Scope } from '../../schemas/scope.ts'
+import { authorize, authorizeTopic, isAllowed, permissionsAt } from '../auth/permissions.ts'
+import type { Principal } from '../auth/principal.ts'
+import { isDocumentChannel } from './document-presence.ts'
+
+/** Under whose permissions everything stands that goes through channels. */
+export const messageTopic = 'socket.message'
+
+/** Throws ForbiddenError `PERMISSION_DENIED` unless the principal may hear of what happens in channels. */
+export const authorizeListening = (principal: Principal, scope: Scope): void => authorizeTopic(principal, scope, 'subscribe', messageTopic)
+
+/** As `authorizeListening`, and documents must be readable to whoever is in their channels. */
+export function authorizeMembership (principal: Principal, scope: Scope, channel: string): void {
+  authorizeListening(principal, scope)
+  if (isDocumentChannel(channel)) authorize(principal, scope, 'sync:read')
+}
+
+/** Whether `authorizeMembership` would pass. */
+export const mayBeMember = (principal: Principal, scope: Scope, channel: string): boolean =>
+  permissionsAt(principal, scope).subscribe.covers(messageTopic) && (!isDocumentChannel(channel) || isAllowed(principal, scope, 'sync:read'))
+
+/** Throws ForbiddenError `PERMISSION_DENIED` unless the principal may send messages. */
+export const authorizeSending = (principal: Principal, scope: Scope): void => authorizeTopic(principal, scope, 'publish', messageTopic)

@@ -1,0 +1,45 @@
+import { DirectRequest, JoinRequest, LeaveRequest, PresenceRequest, PublishRequest, stateBytesMax } from '../../schemas/channels.ts'
+import { socketRequest, type Respond, type SocketRequest } from '../delivery/protocol.ts'
+import { encodeJson, invalid } from '../json.ts'
+import type { State } from './channel.ts'
+import { authorizeListening, authorizeMembership, authorizeSending } from './channel-permissions.ts'
+import type { Messages } from './messages.ts'
+import type { Presence } from './presence.ts'
+
+/** `join`, `leave`, `presence`, `publish` and `direct`. */
+export function channelRequests ({ presence, messages }: { presence: Presence, messages: Messages }): Record<string, SocketRequest> {
+  return {
+    join: socketRequest('joined', JoinRequest, (connection, { channel, state, previousSocketId }, respond) => {
+      authorizeMembership(connection.principal, connection.scope, channel)
+      presence.join(connection, channel, { state: state === undefined ? undefined : toState(state), previousSocketId }, respond)
+    }),
+    leave: socketRequest('left', LeaveRequest, (connection, { channel }, respond) => {
+      authorizeListening(connection.principal, connection.scope)
+      presence.leave(connection, channel, respond)
+    }),
+    presence: socketRequest('updated', PresenceRequest, (connection, { channel, state }, respond) => {
+      authorizeMembership(connection.principal, connection.scope, channel)
+      presence.update(connection, channel, toState(state), respond)
+    }),
+    publish: socketRequest('published', PublishRequest, (connection, request, respond) => {
+      authorizeSending(connection.principal, connection.scope)
+      return answer(messages.publish(connection, request), respond)
+    }),
+    direct: socketRequest('directed', DirectRequest, (connection, request, respond) => {
+      authorizeSending(connection.principal, connection.scope)
+      return answer(messages.direct(connection, request), respond)
+    })
+  }
+}
+
+/** At once when the number is there at once. */
+function answer (delivered: number | Promise<number>, respond: Respond): Promise<void> | void {
+  if (delivered instanceof Promise) return delivered.then(delivered => respond({ delivered }))
+  respond({ delivered })
+}
+
+function toState (value: unknown): State {
+  const text = encodeJson(value, '/state')
+  if (Buffer.byteLength(text) > stateBytesMax) throw invalid('/state', `must be at most ${stateBytesMax} bytes of JSON`)
+  return { value, text }
+}

@@ -1,0 +1,112 @@
+import type { ChannelMember, ChannelSummary } from '../../schemas/channels.ts'
+import type { PageQuery } from '../../schemas/common.ts'
+import { scopeKey, type Scope } from '../../schemas/scope.ts'
+import type { Connection } from '../delivery/connection.ts'
+import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { Channel, toMember, type Member } from './channel.ts'
+
+/** What one scope has on this node. */
+interface Place {
+  readonly connections: Map<string, Connection>
+  readonly channels: Map<string, Channel>
+}
+
+/**
+ * This node's connections and channels by scope: the same name in two scopes is two channels. A scope in which there is
+ * nothing leaves nothing behind.
+ */
+export class Directory {
+  readonly #places = new Map<string, Place>()
+  /** The channels that a connection is in; most are in none. */
+  readonly #joined = new Map<Connection, Set<Channel>>()
+
+  enter (connection: Connection): void {
+    this.#place(connection.scope).connections.set(connection.id, connection)
+  }
+
+  exit (connection: Connection): void {
+    this.#joined.delete(connection)
+    this.#places.get(scopeKey(connection.scope))?.connections.delete(connection.id)
+    this.#forget(connection.scope)
+  }
+
+  connection (scope: Scope, socketId: string): Connection | undefined {
+    return this.#places.get(scopeKey(scope))?.connections.get(socketId)
+  }
+
+  connectionCount (scope: Scope): number {
+    return this.#places.get(scopeKey(scope))?.connections.size ?? 0
+  }
+
+  joined (connection: Connection): ReadonlySet<Channel> {
+    return this.#joined.get(connection) ?? none
+  }
+
+  join (connection: Connection, channel: Channel): void {
+    const joined = this.#joined.get(connection)
+    if (joined === undefined) this.#joined.set(connection, new Set([channel]))
+    else joined.add(channel)
+  }
+
+  leave (connection: Connection, channel: Channel): void {
+    const joined = this.#joined.get(connection)
+    if (joined?.delete(channel) === true && joined.size === 0) this.#joined.delete(connection)
+  }
+
+  channel (scope: Scope, name: string): Channel | undefined {
+    return this.#places.get(scopeKey(scope))?.channels.get(name)
+  }
+
+  /** The channel, made if need be: the caller puts somebody into it in the same turn. */
+  openChannel (scope: Scope, name: string): Channel {
+    const { channels } = this.#place(scope)
+    let channel = channels.get(name)
+    if (channel === undefined) {
+      channel = new Channel(scope, name)
+      channels.set(name, channel)
+    }
+    return channel
+  }
+
+  /** After somebody has gone. */
+  closeIfEmpty (channel: Channel): void {
+    if (channel.members.size > 0) return
+    this.#places.get(scopeKey(channel.scope))?.channels.delete(channel.name)
+    this.#forget(channel.scope)
+  }
+
+  /** In the order of names. */
+  channels (scope: Scope, { limit = 100, cursor }: PageQuery): PageOf<ChannelSummary> {
+    const after = cursor === undefined ? '' : String(decodeCursor(cursor, ['string'])[0])
+    const names = [...this.#places.get(scopeKey(scope))?.channels.keys() ?? []].filter(name => name > after).sort()
+    return toPage(names.slice(0, limit + 1), limit, name => ({ name, memberCount: this.channel(scope, name)?.members.size ?? 0 }), name => [name])
+  }
+
+  /** Oldest first. A channel that nobody is in has no members. */
+  members (scope: Scope, name: string, { limit = 100, cursor }: PageQuery): PageOf<ChannelMember> {
+    const [joinedAt, socketId] = cursor === undefined ? [0, ''] : decodeCursor(cursor, ['number', 'string']) as [number, string]
+    const isAfter = (member: Member) => member.joinedAt > joinedAt || (member.joinedAt === joinedAt && member.socketId > socketId)
+    const members = [...this.channel(scope, name)?.members.values() ?? []].filter(isAfter).sort(byAge)
+    return toPage(members.slice(0, limit + 1), limit, toMember, member => [member.joinedAt, member.socketId])
+  }
+
+  #place (scope: Scope): Place {
+    const key = scopeKey(scope)
+    let place = this.#places.get(key)
+    if (place === undefined) {
+      place = { connections: new Map(), channels: new Map() }
+      this.#places.set(key, place)
+    }
+    return place
+  }
+
+  #forget (scope: Scope): void {
+    const key = scopeKey(scope)
+    const place = this.#places.get(key)
+    if (place !== undefined && place.connections.size === 0 && place.channels.size === 0) this.#places.delete(key)
+  }
+}
+
+const none: ReadonlySet<Channel> = new Set()
+
+const byAge = (a: Member, b: Member) => a.joinedAt - b.joinedAt || (a.socketId < b.socketId ? -1 : 1)

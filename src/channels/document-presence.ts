@@ -1,0 +1,27 @@
+import type { ChannelMember } from '../../schemas/channels.ts'
+import type { PageQuery } from '../../schemas/common.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import type { Documents } from '../documents/documents.ts'
+import type { DocumentKey } from '../events/intent.ts'
+import type { PageOf } from '../paging.ts'
+import type { Directory } from './directory.ts'
+
+const prefix = 'doc:'
+
+/** Whether the channel is that of a document: whoever joins it must be allowed to read documents. */
+export const isDocumentChannel = (name: string): boolean => name.startsWith(prefix)
+
+/** A service's name has no colon, so that no two documents share a channel. */
+export const documentChannel = ({ service, id }: DocumentKey): string => `${prefix}${service}:${id}`
+
+/** Who looks at a document: the members of its channel. */
+export function createDocumentPresence ({ documents, directory }: { documents: Documents, directory: Directory }) {
+  return {
+    /** Throws NotFoundError `DOCUMENT_NOT_FOUND`. */
+    async members (scope: Scope, key: DocumentKey, query: PageQuery): Promise<PageOf<ChannelMember>> {
+      await documents.get(scope, key)
+      return directory.members(scope, documentChannel(key), query)
+    }
+  }
+}
+export type DocumentPresence = ReturnType<typeof createDocumentPresence>

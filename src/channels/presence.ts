@@ -1,0 +1,207 @@
+import type { PresenceAction } from '../../schemas/channels.ts'
+import type { GraceTimes } from '../applications/grace-times.ts'
+import type { DeliveryLimits } from '../config.ts'
+import type { Connection, ResyncReason } from '../delivery/connection.ts'
+import type { ConnectionObserver } from '../delivery/connections.ts'
+import type { Respond } from '../delivery/protocol.ts'
+import { SharedMessage } from '../delivery/shared-message.ts'
+import { ConflictError, RateLimitError } from '../errors.ts'
+import type { Metrics } from '../metrics.ts'
+import { mayBeMember } from './channel-permissions.ts'
+import { memberJson, toMember, type Channel, type Member, type State } from './channel.ts'
+import type { Directory } from './directory.ts'
+import { subjectOf } from './identity.ts'
+import type { Outbox } from './outbox.ts'
+import type { SocketEvents } from './socket-events.ts'
+
+export interface PresenceOptions {
+  directory: Directory
+  outbox: Outbox
+  events: SocketEvents
+  graceTimes: GraceTimes
+  limits: DeliveryLimits
+  metrics: Metrics
+}
+
+const noState: State = { value: null, text: 'null' }
+
+/**
+ * Who is in which channel. Every change is told to the other members, in the order of the changes, and nobody is told of
+ * a change before their own join is answered or after their leave is. A member whose connection ends stays for the
+ * application's grace period: the same principal may come back by another connection, as if it had never been away.
+ */
+export class Presence implements ConnectionObserver {
+  readonly #options: PresenceOptions
+  #isClosed = false
+
+  constructor (options: PresenceOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Makes the connection a member, and answers with all members. Who is one already gets the members again; a new state
+   * is told. Throws RateLimitError `CHANNEL_LIMIT`.
+   */
+  join (connection: Connection, name: string, { state, previousSocketId }: Return, respond: Respond): void {
+    const { directory, limits } = this.#options
+    // What is from before the answer leaves before it.
+    connection.flush()
+    if (!connection.isOpen) return
+    const present = directory.channel(connection.scope, name)?.present(connection)
+    if (present === undefined && directory.joined(connection).size >= limits.channelsPerConnectionMax) {
+      throw new RateLimitError('CHANNEL_LIMIT', `The connection is in ${limits.channelsPerConnectionMax} channels, the most it may`)
+    }
+    const channel = directory.openChannel(connection.scope, name)
+    directory.join(connection, channel)
+    const waiting = present === undefined ? channel.waitingFor(connection, previousSocketId) : undefined
+    if (waiting?.connection !== undefined) this.#supersede(channel, waiting.connection)
+    const change = this.#enter(channel, connection, { present, waiting, state })
+    respond({ channel: name, members: Array.from(channel.members.values(), toMember) })
+    if (change !== undefined) this.#announce(channel, change, connection)
+  }
+
+  /** Throws ConflictError `NOT_A_MEMBER`. */
+  leave (connection: Connection, name: string, respond: Respond): void {
+    const { channel, member } = this.#membership(connection, name)
+    this.#options.directory.leave(connection, channel)
+    this.#remove(channel, member)
+    connection.flush()
+    respond({ channel: name })
+    this.#announce(channel, { action: 'leave', member })
+  }
+
+  /** Throws ConflictError `NOT_A_MEMBER`. */
+  update (connection: Connection, name: string, state: State, respond: Respond): void {
+    const { channel, member } = this.#membership(connection, name)
+    member.state = state
+    respond({ channel: name })
+    this.#announce(channel, { action: 'update', member }, connection)
+  }
+
+  opened (connection: Connection): void {
+    this.#options.directory.enter(connection)
+    this.#options.events.connected(connection)
+  }
+
+  /** Its channels can no longer be continuous: it is told, and may join again. */
+  givenUp (connection: Connection): void {
+    for (const channel of this.#options.directory.joined(connection)) this.#resync(connection, channel, slowConsumer)
+    this.#sendAway(connection)
+  }
+
+  /** It leaves the channels that the fresh principal may not be in, and is told. */
+  refreshed (connection: Connection): void {
+    const { directory } = this.#options
+    for (const channel of [...directory.joined(connection)]) {
+      const member = channel.present(connection)
+      if (member === undefined || mayBeMember(connection.principal, connection.scope, channel.name)) continue
+      directory.leave(connection, channel)
+      this.#remove(channel, member)
+      this.#resync(connection, channel, notCovered)
+      this.#announce(channel, { action: 'leave', member })
+    }
+  }
+
+  closed (connection: Connection): void {
+    this.#sendAway(connection)
+    this.#options.directory.exit(connection)
+    this.#options.events.disconnected(connection)
+  }
+
+  /** Ends no more absences: the server stops, and every member with it. */
+  close (): void {
+    this.#isClosed = true
+  }
+
+  /** Answers what there is to tell the others. */
+  #enter (channel: Channel, connection: Connection, { present, waiting, state }: { present: Member | undefined, waiting: Member | undefined, state: State | undefined }): Change | undefined {
+    const member = present ?? waiting
+    if (member === undefined) {
+      const { principal } = connection
+      const created: Member = {
+        socketId: connection.id,
+        userId: subjectOf(principal),
+        principalId: principal.id,
+        joinedAt: Date.now(),
+        state: state ?? noState,
+        connection,
+        absence: undefined
+      }
+      channel.add(created)
+      this.#options.metrics.channelMembers.inc()
+      return { action: 'join', member: created }
+    }
+    const previousSocketId = member.socketId
+    if (member === waiting) channel.bringBack(member, connection)
+    if (state !== undefined) member.state = state
+    return member === waiting || state !== undefined ? { action: 'update', member, previousSocketId } : undefined
+  }
+
+  /** The same client is back, and says so, before the end of its old connection was noticed. */
+  #supersede (channel: Channel, old: Connection): void {
+    this.#options.directory.leave(old, channel)
+    old.flush()
+    this.#resync(old, channel, superseded)
+  }
+
+  #membership (connection: Connection, name: string): { channel: Channel, member: Member } {
+    const channel = this.#options.directory.channel(connection.scope, name)
+    const member = channel?.present(connection)
+    if (channel === undefined || member === undefined) throw new ConflictError('NOT_A_MEMBER', `Not a member of the channel ${name}: join it first`)
+    return { channel, member }
+  }
+
+  #sendAway (connection: Connection): void {
+    const { directory, graceTimes } = this.#options
+    const joined = [...directory.joined(connection)]
+    if (joined.length === 0 || this.#isClosed) return
+    const absence = Symbol('absence')
+    const away = joined.flatMap(channel => {
+      const member = channel.present(connection)
+      directory.leave(connection, channel)
+      if (member !== undefined) channel.sendAway(member, absence)
+      return member === undefined ? [] : [{ channel, member }]
+    })
+    const since = performance.now()
+    const end = () => {
+      for (const { channel, member } of away) if (member.absence === absence) this.#end(channel, member)
+    }
+    void graceTimes.of(connection.scope.applicationId).then(graceMs => {
+      setTimeout(end, Math.max(0, graceMs - (performance.now() - since))).unref()
+    })
+  }
+
+  #end (channel: Channel, member: Member): void {
+    if (this.#isClosed) return
+    this.#remove(channel, member)
+    this.#announce(channel, { action: 'leave', member })
+  }
+
+  #remove (channel: Channel, member: Member): void {
+    channel.remove(member)
+    this.#options.directory.closeIfEmpty(channel)
+    this.#options.metrics.channelMembers.dec()
+  }
+
+  #resync (connection: Connection, { name }: Channel, { code, message }: ResyncReason): void {
+    this.#options.metrics.resyncs.inc({ code })
+    connection.transport.sendMessage('resync', { channel: name, code, message })
+  }
+
+  #announce ({ scope, name, members }: Channel, { action, member, previousSocketId }: Change, but?: Connection): void {
+    const { events, metrics, outbox } = this.#options
+    const body = `{"channel":${JSON.stringify(name)},"action":"${action}","member":${memberJson(member, previousSocketId)}}`
+    metrics.channelMessages.inc({ kind: 'presence' })
+    events.presence(scope, name, body)
+    outbox.sendToMembers(members.values(), new SharedMessage('presence', body), but)
+  }
+}
+
+interface Change { action: PresenceAction, member: Member, previousSocketId?: string }
+
+/** What somebody brings along who joins. */
+interface Return { state: State | undefined, previousSocketId: string | undefined }
+
+const superseded: ResyncReason = { code: 'NOT_A_MEMBER', message: 'Another connection has taken the membership over' }
+const slowConsumer: ResyncReason = { code: 'SLOW_CONSUMER', message: 'The client reads more slowly than its messages arrive: join again' }
+const notCovered: ResyncReason = { code: 'PERMISSION_DENIED', message: 'The fresh credential does not cover the channel: the membership has ended' }

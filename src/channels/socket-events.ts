@@ -1,0 +1,71 @@
+import type { EventType } from '../../schemas/events.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import type { Connection } from '../delivery/connection.ts'
+import { PublicError } from '../errors.ts'
+import type { EventDraft } from '../events/envelope.ts'
+import type { Batch, Intent, Writer } from '../events/intent.ts'
+import { messageTopic } from './channel-permissions.ts'
+import { subjectOf } from './identity.ts'
+
+/**
+ * Who wants to hear of what happens on a scope's sockets. What nobody listens to never reaches the log; subscriptions of
+ * this node are one such listener (the hub), webhooks and other nodes' subscriptions are others.
+ */
+export interface Listeners { hasListeners (scope: Scope, topic: string): boolean }
+
+export interface SocketEventsOptions {
+  writer: Writer
+  listeners: Listeners
+  log: { warn (fields: object, message: string): void }
+}
+
+/** What is written of a message: `payload` is JSON text. */
+export interface Recorded { key: string, payload: string }
+
+type OwnTopic = Extract<EventType, 'socket.message' | 'socket.connect' | 'socket.disconnect' | 'presence.updated'>
+
+/** Brings what happens on sockets into the log, where somebody listens. Each of these events has its topic's name for its type. */
+export function createSocketEvents ({ writer, listeners, log }: SocketEventsOptions) {
+  /** Nobody waits for it: it is not delivery that depends on it. */
+  function note (scope: Scope, topic: OwnTopic, recorded: () => Recorded): void {
+    if (!listeners.hasListeners(scope, topic)) return
+    writer.submit(intentOf(scope, topic, recorded())).catch((err: unknown) => {
+      log.warn({ ...(err instanceof PublicError ? { code: err.code } : { err }), topic }, 'socket_event.not_written')
+    })
+  }
+  const noteConnection = (connection: Connection, topic: 'socket.connect' | 'socket.disconnect') => note(connection.scope, topic, () => ({
+    key: connection.id,
+    payload: JSON.stringify({ socketId: connection.id, userId: subjectOf(connection.principal), transport: connection.transport.kind })
+  }))
+
+  return {
+    wantsMessages: (scope: Scope): boolean => listeners.hasListeners(scope, messageTopic),
+
+    /** Resolves after the commit; rejects when the topic's active schema or the writer refuses it. */
+    message: (scope: Scope, recorded: Recorded): Promise<unknown> => writer.submit(intentOf(scope, messageTopic, recorded)),
+
+    /** For an intent that is more than the message alone. */
+    messageDraft: (batch: Batch, recorded: Recorded): EventDraft => draftOf(batch, messageTopic, recorded),
+
+    connected: (connection: Connection): void => noteConnection(connection, 'socket.connect'),
+    disconnected: (connection: Connection): void => noteConnection(connection, 'socket.disconnect'),
+
+    /** `body` is that of the presence message. */
+    presence (scope: Scope, channel: string, body: string): void {
+      note(scope, 'presence.updated', () => ({ key: channel, payload: body }))
+    }
+  }
+}
+export type SocketEvents = ReturnType<typeof createSocketEvents>
+
+const intentOf = (scope: Scope, topic: OwnTopic, recorded: Recorded): Intent<void> => ({
+  scope,
+  topics: [topic],
+  bytes: recorded.payload.length,
+  apply: batch => ({ events: [draftOf(batch, topic, recorded)] }),
+  answer: () => {}
+})
+
+const draftOf = (batch: Batch, topic: OwnTopic, { key, payload }: Recorded): EventDraft => ({
+  topic, type: topic, source: 'socket', key, payload, schemaVersion: batch.check(topic, JSON.parse(payload), '')
+})
