@@ -21,7 +21,7 @@ declare module 'fastify' {
 export default fp(async (app) => {
   const { hub, eventLog: log, instruments: metrics } = app
   const limits = app.config.delivery
-  const connections = createConnections({ metrics })
+  const connections = createConnections({ limits, metrics, observer: app.channels.observer })
   app.decorate('connections', connections)
   app.decorate('handshake', createHandshake({ authenticator: app.auth.authenticator, resolveScope: app.auth.resolveScope, connections, limits, metrics }))
   app.decorate('protocol', createProtocol({
@@ -30,7 +30,8 @@ export default fp(async (app) => {
       ...subscriptionRequests({
         hub, log, limits, metrics, catchUp: createCatchUp({ log }), logger: app.log, requireTopic: (scope, topic) => app.topics.requireTopic(scope, topic)
       }),
-      auth: refreshRequest(app.auth.authenticator)
+      auth: refreshRequest(app.auth.authenticator),
+      ...app.channels.requests
     }
   }))
   app.auth.sessions.onEnded(key => {
@@ -44,4 +45,4 @@ export default fp(async (app) => {
     app.eventWriter.forgetApplication(id)
   })
   app.addHook('preClose', async () => connections.closeAll(closeCodes.RESTART))
-}, { name: 'delivery', dependencies: ['auth', 'domain', 'events', 'hub', 'metrics', 'tenancy'] })
+}, { name: 'delivery', dependencies: ['auth', 'channels', 'domain', 'events', 'hub', 'metrics', 'tenancy'] })

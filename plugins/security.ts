@@ -13,6 +13,7 @@ export default fp(async (app) => {
   const { corsOrigins, rateLimitMax } = app.config.http
   await app.register(cors, {
     origin: corsOrigins.includes('*') ? true : corsOrigins.length > 0 ? corsOrigins : false,
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     exposedHeaders: ['x-request-id', 'x-next-cursor', 'etag', 'retry-after'],
     maxAge: 600
   })

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import fp from 'fastify-plugin'
 import { Server } from 'socket.io'
 import { acceptSocketIo } from '../src/delivery/socket-io-gateway.ts'
@@ -11,16 +12,32 @@ declare module 'fastify' {
  * elsewhere are left to the WebSocket plugin. Closing the app does not wait for clients.
  */
 export default fp(async (app) => {
-  const { corsOrigins } = app.config.http
+  const { http: { corsOrigins }, delivery: limits } = app.config
   const io = new Server(app.server, {
     path: '/socket.io',
     serveClient: false,
     destroyUpgrade: false,
-    maxHttpBufferSize: 1024 * 1024,
+    maxHttpBufferSize: limits.frameBytesMax,
+    pingInterval: limits.pingIntervalMs,
+    pingTimeout: limits.pongTimeoutMs,
+    connectTimeout: limits.authTimeoutMs,
     cors: { origin: corsOrigins.includes('*') ? '*' : corsOrigins }
   })
   app.decorate('io', io)
   acceptSocketIo(io, { handshake: app.handshake, protocol: app.protocol })
-  app.addHook('preClose', async () => { io.local.disconnectSockets(true) })
+  app.addHook('preClose', async () => {
+    io.local.disconnectSockets(true)
+    await pollsAnswered(io)
+    io.engine.close()
+  })
   app.addHook('onClose', async () => { await io.close() })
 }, { name: 'socket-io', dependencies: ['config', 'delivery'] })
+
+const pollsMsMax = 500
+
+/** Whoever is between two long polls hears of the end by the next one. */
+async function pollsAnswered (io: Server): Promise<void> {
+  const deadline = performance.now() + pollsMsMax
+  const { clients } = io.engine as unknown as { clients: Record<string, { transport: { name: string } }> }
+  while (Object.values(clients).some(client => client.transport.name === 'polling') && performance.now() < deadline) await sleep(10)
+}

@@ -3,17 +3,15 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
 import fp from 'fastify-plugin'
-import { acceptWebSocket } from '../src/delivery/ws-gateway.ts'
-
-/** Frames of clients are small; documents come in by REST. */
-const frameBytesMax = 1024 * 1024
-const heartbeatMs = 25_000
+import type { WebSocket } from 'ws'
+import { acceptWebSocket, type WsLink } from '../src/delivery/ws-gateway.ts'
 
 /**
  * Plain WebSocket at `/ws`. @fastify/websocket answers every upgrade it hears of, Socket.IO's included, so it hears of
  * them through an emitter that only passes on those outside `/socket.io/`.
  */
 export default fp(async (app) => {
+  const limits = app.config.delivery
   const upgrades = new EventEmitter()
   const forward = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (!request.url?.startsWith('/socket.io/')) upgrades.emit('upgrade', request, socket, head)
@@ -22,8 +20,10 @@ export default fp(async (app) => {
   await app.register(websocket, {
     options: {
       server: upgrades as unknown as Server,
-      maxPayload: frameBytesMax,
+      maxPayload: limits.frameBytesMax,
       perMessageDeflate: false,
+      // Newer than the types.
+      ...{ closeTimeout: limits.closeTimeoutMs },
       // Broken UTF-8 is answered with an error frame instead of the end of the connection.
       skipUTF8Validation: true
     },
@@ -34,22 +34,26 @@ export default fp(async (app) => {
       done()
     }
   })
-  const { authTimeoutMs } = app.config.delivery
+  const links = new Map<WebSocket, WsLink>()
   app.get('/ws', { websocket: true, config: { permission: 'public' } }, (webSocket, request) => {
-    acceptWebSocket(webSocket, request.raw, { handshake: app.handshake, protocol: app.protocol, authTimeoutMs })
+    links.set(webSocket, acceptWebSocket(webSocket, request.raw, { handshake: app.handshake, protocol: app.protocol }))
+    webSocket.on('close', () => links.delete(webSocket))
   })
 
-  const answered = new WeakSet<object>()
+  // Whoever gives no sign of life between two pings has vanished, even if TCP does not know it yet.
+  const alive = new WeakSet<WebSocket>()
   app.websocketServer.on('connection', webSocket => {
-    answered.add(webSocket)
-    webSocket.on('pong', () => answered.add(webSocket))
+    const isAlive = () => { alive.add(webSocket) }
+    isAlive()
+    for (const sign of ['pong', 'ping', 'message']) webSocket.on(sign, isAlive)
   })
   const heartbeat = setInterval(() => {
     for (const client of app.websocketServer.clients) {
-      if (!answered.delete(client)) client.terminate()
-      else client.ping()
+      if (alive.delete(client)) client.ping()
+      else if (links.has(client)) links.get(client)?.vanished()
+      else client.terminate()
     }
-  }, heartbeatMs).unref()
+  }, limits.pingIntervalMs).unref()
   app.addHook('onClose', async () => {
     clearInterval(heartbeat)
     app.server.off('upgrade', forward)

@@ -1,12 +1,12 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 
-/** A reference to a schema that carries `$id`: one component in the OpenAPI document, and still typed. */
-export function ref<T extends TSchema> (schema: T) {
-  return Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` })
+/** A reference to a schema that carries `$id`: one component in the OpenAPI document, and still typed. An answer is described where it is given. */
+export function ref<T extends TSchema> (schema: T, description?: string) {
+  return Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#`, ...(description !== undefined && { description }) })
 }
 
 export const Nullable = <T extends TSchema>(schema: T, options: Record<string, unknown> = {}) =>
-  Type.Union([schema, Type.Null()], options)
+  Type.Union([schema, Type.Null()], { examples: [schema['examples']?.[0] ?? null], ...options })
 
 /** Text for people: non-empty, bounded, and free of NUL, which PostgreSQL cannot store. */
 export const Text = (maxLength: number, options: Record<string, unknown> = {}) =>
@@ -58,7 +58,7 @@ export function refusals (...statuses: Refusal[]) {
 
 export const Page = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Items a page.' })),
-  cursor: Type.Optional(Type.String({ maxLength: 1024, pattern: '^[A-Za-z0-9_-]*$', description: 'The `X-Next-Cursor` of the page before.' }))
+  cursor: Type.Optional(Type.String({ maxLength: 1024, pattern: '^[A-Za-z0-9_-]*$', description: 'The `X-Next-Cursor` of the page before.', examples: ['WyJzZXNzaW9uLnN0YXR1cyJd'] }))
 }
 export const PageQuery = Type.Object(Page, { additionalProperties: false })
 export type PageQuery = Static<typeof PageQuery>
@@ -68,6 +68,7 @@ export const IdempotencyHeaders = Type.Object({
     minLength: 1,
     maxLength: 255,
     pattern: '^[\\x21-\\x7e]+$',
-    description: 'A retry with the same key and body has no second effect and gets the first answer; kept 24 h.'
+    description: 'A retry with the same key and body has no second effect and gets the first answer; kept 24 h.',
+    examples: ['order-4711-placed']
   }))
 })

@@ -70,7 +70,7 @@ export const ServiceDocumentsPath = Type.Object({ service: ServiceName })
 export const DocumentPath = Type.Object({ service: ServiceName, id: DocumentId })
 export const DocumentListQuery = Type.Object({
   ...Page,
-  updatedAfter: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Only those written after this time (epoch milliseconds).' })),
+  updatedAfter: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Only those written after this time (epoch milliseconds).', examples: [1705312800000] })),
   includeDeleted: Type.Optional(Type.Boolean({ default: false, description: 'Tombstones too, with `deleted: true`.' }))
 }, { additionalProperties: false })
 export type DocumentListQuery = Static<typeof DocumentListQuery>

@@ -54,6 +54,6 @@ export const PublishBody = Type.Object({
 export type PublishBody = Static<typeof PublishBody>
 
 export const HistoryQuery = Type.Object({
-  after: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Events above this offset; without it, from the oldest retained.' })),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100 }))
+  after: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Events above this offset; without it, from the oldest retained.', examples: [41] })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Events a page.' }))
 }, { additionalProperties: false })

@@ -24,11 +24,11 @@ export const ServiceCreate = Type.Object({
 export type ServiceCreate = Static<typeof ServiceCreate>
 
 export const ServiceUpdate = Type.Object({
-  description: Type.Union([Text(2000), Type.Null()])
+  description: Type.Union([Text(2000), Type.Null()], { examples: ['Live sessions'] })
 }, { $id: 'ServiceUpdate', additionalProperties: false })
 export type ServiceUpdate = Static<typeof ServiceUpdate>
 
-export const ServicePath = Type.Object({ id: Type.String({ format: 'uuid', description: 'The service.' }) })
+export const ServicePath = Type.Object({ id: Type.String({ format: 'uuid', description: 'The service.', examples: ['3f1c2a52-0d4e-4b8e-9c55-0d8a4f0f8f11'] }) })
 export const ForceQuery = Type.Object({
   force: Type.Optional(Type.Boolean({ default: false, description: 'Delete what it owns, too.' }))
 }, { additionalProperties: false })

@@ -63,11 +63,47 @@ export interface DeliveryLimits {
   /** How long a socket over that bound may take to drain before it is closed. */
   drainTimeoutMs: number
   subscriptionsPerConnectionMax: number
+  /** Topics that one pattern may come to, and all patterns of a connection. */
+  patternTopicsMax: number
+  patternTopicsPerConnectionMax: number
+  channelsPerConnectionMax: number
   authTimeoutMs: number
+  /** Requests that a connection may make, and bytes that it may send; 0 a second is no limit. */
+  requestsPerSecond: number
+  requestsBurst: number
+  bytesPerSecond: number
+  bytesBurst: number
+  /** How long a connection may go on above its pace before it is closed. */
+  overLimitMs: number
+  /** One frame's bytes; documents come in by REST. */
+  frameBytesMax: number
+  /** How often a peer is asked for a sign of life; one that misses it is cut off. Over Socket.IO it has `pongTimeoutMs` for it, over `/ws` one interval. */
+  pingIntervalMs: number
+  pongTimeoutMs: number
+  /** How long a peer may take to answer a close before it is cut off. */
+  closeTimeoutMs: number
+  /** Bytes that wait in all sockets of a node together; beyond it those with the most are cut off. */
+  bufferedBytesMax: number
 }
 
 export const defaultDeliveryLimits: DeliveryLimits = {
-  socketBufferBytesMax: 4 * 1024 * 1024, drainTimeoutMs: 10_000, subscriptionsPerConnectionMax: 1000, authTimeoutMs: 5000
+  socketBufferBytesMax: 4 * 1024 * 1024,
+  drainTimeoutMs: 10_000,
+  subscriptionsPerConnectionMax: 1000,
+  patternTopicsMax: 1000,
+  patternTopicsPerConnectionMax: 5000,
+  channelsPerConnectionMax: 100,
+  authTimeoutMs: 5000,
+  requestsPerSecond: 100,
+  requestsBurst: 200,
+  bytesPerSecond: 1024 * 1024,
+  bytesBurst: 4 * 1024 * 1024,
+  overLimitMs: 5000,
+  frameBytesMax: 1024 * 1024,
+  pingIntervalMs: 25_000,
+  pongTimeoutMs: 20_000,
+  closeTimeoutMs: 5000,
+  bufferedBytesMax: 512 * 1024 * 1024
 }
 
 /** Names every bad variable at once. */
@@ -84,10 +120,10 @@ export class ConfigError extends Error {
 export function createConfig (variables: Record<string, string | undefined>): Config {
   const env = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== ''))
   const problems: string[] = []
-  const parsed = parseVariables(env)
+  const parsed = parseVariables(env, problems)
   const isProduction = parsed.NODE_ENV === 'production'
-  const embedded = parsed.DATABASE_URL === undefined && (parsed.EMBEDDED_POSTGRES ?? !isProduction)
-  if (parsed.DATABASE_URL === undefined && !embedded) {
+  const embedded = env['DATABASE_URL'] === undefined && (parsed.EMBEDDED_POSTGRES ?? !isProduction)
+  if (env['DATABASE_URL'] === undefined && !embedded) {
     problems.push('DATABASE_URL is required when EMBEDDED_POSTGRES is off (in production it is off unless asked for)')
   }
   if (isProduction && parsed.ENCRYPTION_KEY === undefined) problems.push('ENCRYPTION_KEY is required in production: 32 bytes in base64')
@@ -127,14 +163,18 @@ export function readEnvironment (): Record<string, string | undefined> {
   return process.env
 }
 
-function parseVariables (data: Record<string, string | undefined>): EnvironmentVariables {
+/** Those that are wrong become problems, and are left out, so that what else is wrong is found as well. */
+function parseVariables (data: Record<string, string | undefined>, problems: string[]): EnvironmentVariables {
   const ajv = new Ajv({ coerceTypes: true, useDefaults: true, allErrors: true, removeAdditional: true, allowUnionTypes: true })
   try {
     return envSchema<EnvironmentVariables>({ schema: { ...EnvironmentVariables }, data, env: false, ajv: ajv as never })
   } catch (error) {
-    const errors = (error as { errors?: { instancePath: string, message?: string }[] }).errors
-    if (errors === undefined) throw error
-    throw new ConfigError([...new Set(errors.map(({ instancePath, message }) => `${instancePath.slice(1)} ${message ?? 'is wrong'}`))])
+    const errors = (error as { errors?: { instancePath: string, message?: string }[] }).errors ?? []
+    const wrong = new Set(errors.map(({ instancePath }) => instancePath.slice(1)))
+    const right = Object.entries(data).filter(([name]) => !wrong.has(name))
+    if (right.length === Object.keys(data).length) throw error
+    problems.push(...new Set(errors.map(({ instancePath, message }) => `${instancePath.slice(1)} ${message ?? 'is wrong'}`)))
+    return parseVariables(Object.fromEntries(right), problems)
   }
 }
 

@@ -9,10 +9,11 @@ export const errorCodes = {
   APPLICATION_REQUIRED: 'The endpoint belongs to an application: name it in `X-Application-Id`.',
   AUTH_TIMEOUT: 'The socket did not authenticate in time.',
   BODY_TOO_LARGE: 'The body is larger than the route allows.',
+  CHANNEL_LIMIT: 'The connection is a member of as many channels as it may.',
   CONTENT_TYPE_UNSUPPORTED: 'Bodies are JSON: send `Content-Type: application/json`.',
   CREDENTIAL_INVALID: 'The credential is malformed, unknown, expired or revoked.',
   CREDENTIAL_MISSING: 'The endpoint needs a credential.',
-  DATABASE_UNAVAILABLE: 'The platform\'s database cannot be reached; nothing is known to be stored.',
+  DATABASE_UNAVAILABLE: 'The platform\'s database cannot be reached; what was asked for is not known to have happened.',
   DOCUMENT_EXISTS: 'A document of that id exists.',
   DOCUMENT_NOT_FOUND: 'There is no such document in this scope.',
   ENVIRONMENT_FORBIDDEN: 'The credential is pinned to another environment.',
@@ -21,14 +22,17 @@ export const errorCodes = {
   FRAME_INVALID: 'The frame is not a JSON object with a known `type`.',
   IDEMPOTENCY_KEY_REUSED: 'The idempotency key was used for another request.',
   INTERNAL: 'A fault of the server.',
-  INVALID_JSON: 'The body is not JSON.',
-  INVALID_UTF8: 'The body is not UTF-8.',
+  INVALID_JSON: 'The body or frame is not JSON.',
+  INVALID_UTF8: 'The body or frame is not UTF-8.',
   LOGIN_FAILED: 'E-mail address and password do not belong together.',
   MUTATION_FAILED: 'A mutation could not be applied; none was.',
+  NOT_A_MEMBER: 'The connection is not a member of the channel: `join` it first.',
+  PATTERN_TOO_WIDE: 'The pattern matches more topics than one subscription, or one connection, may have.',
+  OVERLOADED: 'The server has more to do than it can; `Retry-After` says when to come back.',
   PERMISSION_DENIED: 'The credential lacks the permission.',
   PERMISSION_NOT_HELD: 'Nobody may grant more than they hold.',
   QUEUE_FULL: 'Writes arrive faster than they can be stored; come back shortly.',
-  RATE_LIMITED: 'Too many requests; `Retry-After` says when to come back.',
+  RATE_LIMITED: 'Too many requests; `Retry-After`, or over a socket `retryAfterMs`, says when to come back.',
   RETENTION_PASSED: 'The log no longer holds what the subscription needs.',
   REVISION_MISMATCH: 'The document is not at the expected revision.',
   ROUTE_NOT_FOUND: 'There is no such endpoint.',
@@ -44,6 +48,7 @@ export const errorCodes = {
   SETUP_TOKEN_REQUIRED: 'From elsewhere than loopback, setup needs the token printed at start.',
   SHUTTING_DOWN: 'The server is stopping; another attempt reaches its successor.',
   SLOW_CONSUMER: 'The client reads more slowly than its events arrive.',
+  SOCKET_NOT_FOUND: 'The scope has no open socket of that id.',
   SUBSCRIPTION_LIMIT: 'The connection holds as many subscriptions as it may.',
   SUBSCRIPTION_NOT_FOUND: 'The connection has no such subscription.',
   TOPIC_EXISTS: 'The environment has a topic of that name.',
@@ -94,7 +99,22 @@ abstract class PassingError extends PublicError {
     this.retryAfterS = options.retryAfterS ?? 1
   }
 }
-export class RateLimitError extends PassingError { readonly status = 429 }
+
+/** Over a socket there is no `Retry-After`: what it would say is in the body, as `retryAfterMs`. */
+export class RateLimitError extends PassingError {
+  readonly status = 429
+  readonly retryAfterMs: number | undefined
+
+  constructor (code: ErrorCode, message: string, options: { retryAfterS?: number, retryAfterMs?: number, cause?: unknown } = {}) {
+    super(code, message, options)
+    this.retryAfterMs = options.retryAfterMs
+  }
+
+  override toBody () {
+    return { ...super.toBody(), ...(this.retryAfterMs !== undefined && { retryAfterMs: this.retryAfterMs }) }
+  }
+}
+
 export class ServiceUnavailableError extends PassingError { readonly status = 503 }
 
 /** What a stranger may see of a fault of ours. */

@@ -44,6 +44,10 @@ export function createMetrics (registry = new Registry()) {
       name: 'realtime_websocket_connections', help: 'Open sockets.', labelNames: ['transport'], registers
     }),
     subscriptions: new Gauge({ name: 'realtime_subscriptions', help: 'Live subscriptions of this node.', registers }),
+    channelMessages: new Counter({
+      name: 'realtime_channel_messages_total', help: 'Messages accepted for channels and sockets, and presence messages: one, however many get it.', labelNames: ['kind'], registers
+    }),
+    channelMembers: new Gauge({ name: 'realtime_channel_members', help: 'Members of this node\'s channels, with those that are away for the moment.', registers }),
     queueDepth: new Gauge({ name: 'realtime_queue_depth', help: 'Items that wait, by queue.', labelNames: ['queue'], registers }),
     batchIntents: new Histogram({
       name: 'realtime_writer_batch_intents', help: 'Intents that shared one transaction.', buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500], registers
@@ -56,6 +60,11 @@ export function createMetrics (registry = new Registry()) {
     }),
     gapsFilled: new Counter({ name: 'realtime_log_gaps_filled_total', help: 'Events that a node fetched from the log because it had not heard of them.', registers }),
     catchUps: new Counter({ name: 'realtime_catch_ups_total', help: 'Subscriptions that asked for history.', labelNames: ['outcome'], registers }),
+    requestsLimited: new Counter({
+      name: 'realtime_socket_limited_total', help: 'Frames of sockets above their pace, by the limit that they were above.', labelNames: ['limit'], registers
+    }),
+    socketBufferedBytes: new Gauge({ name: 'realtime_socket_buffered_bytes', help: 'Bytes that wait in sockets of this node for their clients to read.', registers }),
+    socketBufferedBytesMax: new Gauge({ name: 'realtime_socket_buffered_bytes_max', help: 'Bytes that wait in the one socket where most do.', registers }),
     resyncs: new Counter({ name: 'realtime_resyncs_total', help: 'Subscriptions that were given up.', labelNames: ['code'], registers }),
     socketsClosed: new Counter({ name: 'realtime_sockets_closed_total', help: 'Sockets that the server closed.', labelNames: ['code'], registers }),
     partitionsDropped: new Counter({ name: 'realtime_partitions_dropped_total', help: 'Log partitions dropped by retention.', registers })

@@ -25,7 +25,8 @@ export const openapiInfo = {
     { name: 'Topics', description: 'Named, ordered, durable logs of events.' },
     { name: 'Schemas', description: 'What payloads must look like, in versions.' },
     { name: 'Services', description: 'Namespaces of documents.' },
-    { name: 'Sync', description: 'Shared documents: every write is an event.' }
+    { name: 'Sync', description: 'Shared documents: every write is an event.' },
+    { name: 'Socket', description: 'Who is connected, the channels that they have joined, and messages to them.' }
   ],
   components: {
     securitySchemes: {
@@ -42,7 +43,9 @@ const scopeHeaders = {
 }
 
 /** Adds to each route's page what its declared permission implies: the credential, and the headers of its scope. */
-export const withScopeAndSecurity: SwaggerTransform = ({ schema, url, route }) => {
+export const withScopeAndSecurity: SwaggerTransform = ({ schema, url: registered, route }) => {
+  // A section's own route answers with and without the slash; it is known without.
+  const url = registered.length > 1 ? registered.replace(/\/$/, '') : registered
   const permission = route.config?.permission
   if (permission === undefined || schema?.hide === true) return { schema, url }
   const isScoped = permission !== 'public' && permission !== 'authenticated' && isEntityOwning(permission)

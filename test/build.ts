@@ -36,6 +36,8 @@ export const testKey = Buffer.alloc(32, 7).toString('base64')
 export async function build (t: Teardown, { variables = {}, adapt, databaseUrl, logger = testLogger }: BuildOptions = {}) {
   const url = databaseUrl ?? await createDatabase(t)
   const config = createConfig({ DATABASE_URL: url, ENCRYPTION_KEY: testKey, PORT: '0', RATE_LIMIT_MAX: '0', LOG_LEVEL: 'silent', ...variables })
+  // Tests are faster than clients may be; those of the limits set their own.
+  Object.assign(config.delivery, { requestsPerSecond: 0, bytesPerSecond: 0 })
   adapt?.(config)
   const app = await buildApp({ config, ...(logger !== undefined && { logger }) })
   t.teardown(() => app.close())

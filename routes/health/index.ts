@@ -10,7 +10,7 @@ const health: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Health'],
       summary: 'Does the process live?',
       description: 'For liveness probes: it says nothing of the database.',
-      response: { 200: ref(Health), ...refusals() }
+      response: { 200: ref(Health, 'It lives.'), ...refusals() }
     }
   }, async () => ({ status: 'ok' as const }))
 
@@ -21,7 +21,7 @@ const health: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Health'],
       summary: 'Can it serve?',
       description: 'For readiness probes: every component with its state; 503 while one has failed.',
-      response: { 200: ref(Readiness), ...refusals(), 503: ref(Readiness) }
+      response: { 200: ref(Readiness, 'Every component is well.'), ...refusals(), 503: ref(Readiness, 'A component has failed.') }
     }
   }, async (_request, reply) => {
     const readiness = await app.health.readiness()

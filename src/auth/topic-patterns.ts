@@ -32,11 +32,28 @@ export class TopicPatterns {
     return this.#wild.some(held => coversSegments(held, segments))
   }
 
+  /** Whether some topic that `wanted`, a topic or a pattern, can stand for is in the set. */
+  meets (wanted: string): boolean {
+    if (this.isAll || this.#exact.has(wanted)) return true
+    const segments = wanted.split('.')
+    return this.patterns.some(held => segmentsMeet(held.split('.'), segments))
+  }
+
   union (other: TopicPatterns): TopicPatterns {
     if (this.isAll || other.isEmpty) return this
     if (other.isAll || this.isEmpty) return other
     return new TopicPatterns([...this.patterns, ...other.patterns])
   }
+}
+
+function segmentsMeet (a: readonly string[], b: readonly string[]): boolean {
+  const fixed = (segments: readonly string[]) => segments.at(-1) === '**' ? segments.length - 1 : segments.length
+  const [fixedA, fixedB] = [fixed(a), fixed(b)]
+  const [isOpenA, isOpenB] = [fixedA < a.length, fixedB < b.length]
+  // `**` stands for one segment at least.
+  if (!isOpenA && !isOpenB ? fixedA !== fixedB : (!isOpenA && fixedA <= fixedB) || (!isOpenB && fixedB <= fixedA)) return false
+  for (let i = 0; i < Math.min(fixedA, fixedB); i++) if (a[i] !== '*' && b[i] !== '*' && a[i] !== b[i]) return false
+  return true
 }
 
 function coversSegments (held: readonly string[], wanted: readonly string[]): boolean {

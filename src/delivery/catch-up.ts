@@ -1,10 +1,13 @@
 import type { EventLog } from '../events/log.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import { valueAt, passes, type Filter } from './filters.ts'
+import { createLimit } from './limit.ts'
 import type { Subscription } from './subscription.ts'
 import type { TopicFeed } from './topic-feed.ts'
 
 const pageEvents = 200
+/** Bytes of payload of one page: what a client that stops reading in the middle of its past costs. */
+const pageBytesMax = 512 * 1024
 /** Pages that are read at once, over all subscriptions: a storm of reconnects must not become a storm on the database. */
 const pagesAtOnce = 4
 
@@ -15,30 +18,46 @@ const pagesAtOnce = 4
 export function createCatchUp ({ log }: { log: EventLog }) {
   const limit = createLimit(pagesAtOnce)
 
-  async function read (feed: TopicFeed, after: number): Promise<LoggedEvent[]> {
-    return feed.recent(after) ?? await limit(() => log.page(feed.scope, feed.topic, { after, limit: pageEvents }))
+  /** From memory where it reaches back so far, which the first of many that come at once sees to. */
+  async function read (feed: TopicFeed, after: number): Promise<readonly LoggedEvent[]> {
+    return feed.recent(after) ?? await limit(async () => {
+      const found = feed.recent(after)
+      if (found !== undefined) return found
+      const page = await log.page(feed.scope, feed.topic, { after, limit: pageEvents, bytesMax: pageBytesMax })
+      feed.recall(page)
+      return page
+    })
+  }
+
+  /** Queues one page. Answers false when retention took what was missing. */
+  async function deliver (subscription: Subscription, feed: TopicFeed): Promise<boolean> {
+    const { connection } = subscription
+    await connection.drained()
+    if (subscription.hasEnded) return true
+    const page = await read(feed, subscription.position)
+    if (subscription.hasEnded) return true
+    if (page[0]?.offset !== subscription.position + 1) return false
+    let bytes = 0
+    for (const event of page) {
+      if (event.offset > feed.position || bytes > connection.pageBytesMax) break
+      subscription.position = event.offset
+      if (!matches(subscription.filter, event)) continue
+      connection.queue(event, subscription)
+      bytes += event.payload.length
+    }
+    connection.flush()
+    return true
   }
 
   return {
     /**
-     * Delivers what lies between the subscription's position and the feed's, then attaches it: in the same turn in
+     * Of the subscriptions of one connection, one delivers a page at a time: its bound is no more than the socket's. Delivers what lies between the subscription's position and the feed's, then attaches it: in the same turn in
      * which the two are equal, so that nothing falls between. Answers false when retention took what was missing.
      * Throws when the log cannot be read.
      */
     async run (subscription: Subscription, feed: TopicFeed): Promise<boolean> {
-      const { connection } = subscription
-      while (subscription.position < feed.position) {
-        const page = await read(feed, subscription.position)
-        if (subscription.hasEnded) return true
-        if (page[0]?.offset !== subscription.position + 1) return false
-        for (const event of page) {
-          if (event.offset > feed.position) break
-          subscription.position = event.offset
-          if (matches(subscription.filter, event)) connection.queue(event, subscription)
-        }
-        connection.flush()
-        await connection.drained()
-        if (subscription.hasEnded) return true
+      while (subscription.position < feed.position && !subscription.hasEnded) {
+        if (!await subscription.connection.inTurn(() => deliver(subscription, feed))) return false
       }
       feed.attach(subscription)
       return true
@@ -49,20 +68,3 @@ export type CatchUp = ReturnType<typeof createCatchUp>
 
 const matches = (filter: Filter | undefined, event: LoggedEvent) => filter === undefined || (
   filter.equalities.every(({ path, value }) => valueAt(event.value, path.split('.')) === value) && passes(filter.conditions, event.value))
-
-/** Runs at most `max` at once, first come, first served: a place that becomes free is handed to the one who waits longest. */
-function createLimit (max: number) {
-  let running = 0
-  const waiting: (() => void)[] = []
-  return async <T>(work: () => Promise<T>): Promise<T> => {
-    if (running < max) running++
-    else await new Promise<void>(resolve => waiting.push(resolve))
-    try {
-      return await work()
-    } finally {
-      const next = waiting.shift()
-      if (next === undefined) running--
-      else next()
-    }
-  }
-}

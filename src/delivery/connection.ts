@@ -2,10 +2,12 @@ import type { Principal } from '../auth/principal.ts'
 import type { DeliveryLimits } from '../config.ts'
 import { NotFoundError, type ErrorCode } from '../errors.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
-import { randomId } from '../ids.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { closeCodes, type CloseReason } from './close-codes.ts'
+import { createLimit } from './limit.ts'
+import type { PatternSubscription } from './pattern-subscription.ts'
+import type { SharedMessage } from './shared-message.ts'
 import type { Subscription } from './subscription.ts'
 import type { Delivery, Transport } from './transport.ts'
 
@@ -17,7 +19,9 @@ export interface ConnectionOptions {
   metrics: Metrics
 }
 
-interface Queued extends Delivery { subscriptions: [Subscription, ...Subscription[]] }
+interface Queued extends Delivery { subscriptions: Subscription[] }
+
+const noEnding = Buffer.alloc(0)
 
 /**
  * One client's link, whatever the transport: its subscriptions, and the events on their way to it.
@@ -25,21 +29,32 @@ interface Queued extends Delivery { subscriptions: [Subscription, ...Subscriptio
  * bounded: over the bound all subscriptions are given up with `resync`, and a socket that then does not drain is closed.
  */
 export class Connection {
-  readonly id = randomId('conn')
+  /** The transport's: what others in the scope know it by. */
+  readonly id: string
   readonly transport: Transport
   readonly scope: Scope
   principal: Principal
-  readonly subscriptions = new Map<string, Subscription>()
+  readonly subscriptions = new Map<string, Subscription | PatternSubscription>()
+  /** Topics that its patterns have taken in. */
+  patternTopics = 0
   /** Called once, when the link is gone. */
   onClosed: () => void = () => {}
+  /** Called when the client reads too slowly, and what it does not read is no longer kept: its subscriptions have ended. */
+  onGivenUp: () => void = () => {}
+  /** Called when `principal` is another one, after the client was told. */
+  onRefreshed: () => void = () => {}
   readonly #limits: DeliveryLimits
   readonly #metrics: Metrics
   #queued: Queued[] = []
+  /** Messages among what is queued, and roughly their bytes. */
+  #queuedMessages = 0
+  #queuedMessageBytes = 0
   #isOpen = true
   #drainTimer: NodeJS.Timeout | undefined
   readonly #drainWaiters: (() => void)[] = []
 
   constructor ({ transport, principal, scope, limits, metrics }: ConnectionOptions) {
+    this.id = transport.id
     this.transport = transport
     this.principal = principal
     this.scope = scope
@@ -49,18 +64,21 @@ export class Connection {
 
   get isOpen () { return this.#isOpen }
 
-  add (subscription: Subscription): void {
+  /** Whether what is sent now would be taken, rather than given up. */
+  get hasRoom () { return this.#isOpen && this.transport.bufferedBytes <= this.#limits.socketBufferBytesMax }
+
+  add (subscription: Subscription | PatternSubscription): void {
     this.subscriptions.set(subscription.id, subscription)
     this.#metrics.subscriptions.inc()
   }
 
   /** Called by a subscription that ends. */
-  remove (subscription: Subscription): void {
+  remove (subscription: Subscription | PatternSubscription): void {
     if (this.subscriptions.delete(subscription.id)) this.#metrics.subscriptions.dec()
   }
 
   /** Throws NotFoundError `SUBSCRIPTION_NOT_FOUND`. */
-  subscription (id: string): Subscription {
+  subscription (id: string): Subscription | PatternSubscription {
     const subscription = this.subscriptions.get(id)
     if (subscription === undefined) throw new NotFoundError('SUBSCRIPTION_NOT_FOUND', `Subscription not found: ${id}`)
     return subscription
@@ -81,16 +99,35 @@ export class Connection {
     return this.#queued.length === 1
   }
 
+  /** Queues a message that is not an event behind what is queued already. Answers whether it is the first in the queue. */
+  queueMessage (message: SharedMessage): boolean {
+    if (!this.#isOpen) return false
+    this.#queued.push({ event: message, shape: 'full', ending: noEnding, subscriptions: [] })
+    this.#queuedMessages++
+    this.#queuedMessageBytes += message.body.length
+    // One turn may bring more than a socket's share.
+    if (this.#queuedMessageBytes > this.#limits.socketBufferBytesMax) this.flush()
+    return this.#queued.length === 1
+  }
+
   /** Hands what is queued to the transport. */
   flush (): void {
     const run = this.#queued
     if (run.length === 0) return
+    const events = run.length - this.#queuedMessages
     this.#queued = []
+    this.#queuedMessages = this.#queuedMessageBytes = 0
     if (!this.#isOpen) return
     if (this.transport.bufferedBytes > this.#limits.socketBufferBytesMax) return this.#giveUp()
-    this.#metrics.eventsDelivered.inc(run.length)
+    if (events > 0) this.#metrics.eventsDelivered.inc(events)
     this.transport.sendEvents(run, this.#onTaken)
   }
+
+  /** Runs what fills the socket with the past, one at a time: first come, first served. */
+  readonly inTurn = createLimit(1)
+
+  /** Bytes of the past that go out at once: with what may still wait, half of the socket's bound, so that live events have room beside it. */
+  get pageBytesMax () { return this.#limits.socketBufferBytesMax / 4 }
 
   /** Resolves when the socket has room again, or is closed: what a catch-up waits for between its pages. */
   async drained (): Promise<void> {
@@ -99,13 +136,25 @@ export class Connection {
     }
   }
 
-  /** Ends a subscription that can no longer be continuous, and says so. */
-  resync (subscription: Subscription, reason: ResyncReason): void {
-    if (!subscription.end()) return
+  /** Ends a subscription that can no longer be continuous, the pattern with its topic, and says so. */
+  resync (subscription: Subscription | PatternSubscription, reason: ResyncReason): void {
+    const { whole } = subscription
+    if (!whole.end()) return
     this.#metrics.resyncs.inc({ code: reason.code })
-    this.transport.sendMessage('resync', {
-      subscriptionId: subscription.id, topic: subscription.topic, code: reason.code, message: reason.message
-    })
+    this.transport.sendMessage('resync', { subscriptionId: whole.id, topic: whole.topic, code: reason.code, message: reason.message })
+  }
+
+  /** Called from time to time: gives up on a client that does not read what was sent, and answers the bytes that wait for it. */
+  checkBuffer (): number {
+    const bytes = this.transport.bufferedBytes
+    if (bytes > this.#limits.socketBufferBytesMax) this.#giveUp()
+    else if (this.#drainWaiters.length > 0) this.#wakeWaiters()
+    return bytes
+  }
+
+  /** The peer missed its sign of life; `closed` follows. */
+  vanished (): void {
+    if (this.#isOpen) this.#metrics.socketsClosed.inc({ code: 'PEER_VANISHED' })
   }
 
   /** Closes the link with a reason. The transport reports the end by `closed`. */
@@ -129,6 +178,7 @@ export class Connection {
 
   #giveUp (): void {
     for (const subscription of [...this.subscriptions.values()]) this.resync(subscription, slowConsumer)
+    this.onGivenUp()
     this.#drainTimer ??= setTimeout(() => {
       this.#drainTimer = undefined
       if (this.transport.bufferedBytes > this.#limits.socketBufferBytesMax / 4) this.close(closeCodes.SLOW_CONSUMER)

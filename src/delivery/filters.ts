@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ValidationError } from '../errors.ts'
-import { isPlainObject } from '../json.ts'
+import { encodeJson, isPlainObject } from '../json.ts'
 
 const conditionsMax = 32
 const pathLengthMax = 256
@@ -60,6 +60,8 @@ export function parseFilter (filter: Record<string, unknown> | undefined): Filte
   const keys = Object.keys(filter ?? {}).sort()
   if (filter === undefined || keys.length === 0) return undefined
   if (keys.length > conditionsMax) throw refusal('', `must have at most ${conditionsMax} keys`)
+  // Bounded in size and depth before anything walks it.
+  encodeJson(filter, '/filter')
   const equalities: Equality[] = []
   const conditions: Condition[] = []
   for (const path of keys) {

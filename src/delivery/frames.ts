@@ -1,5 +1,6 @@
 import type { LoggedEvent } from '../events/envelope.ts'
 import type { ReturnMode } from '../../schemas/realtime.ts'
+import { SharedMessage } from './shared-message.ts'
 import type { Delivery } from './transport.ts'
 
 /** How a transport wraps an event's JSON: the text before it. The matching end closes what this opens. */
@@ -7,14 +8,17 @@ export interface EventWrapping {
   kind: string
   before (event: LoggedEvent): string
   after: string
+  /** A whole message that is not an event. */
+  message (message: SharedMessage): string
 }
 
 /** Engine.IO message (`4`), Socket.IO event (`2`), its name and its one argument. https://socket.io/docs/v4/socket-io-protocol/ */
-export const socketIoWrapping: EventWrapping = { kind: 'socket.io', before: () => '42["event",', after: ']' }
-export const wsWrapping: EventWrapping = { kind: 'ws', before: event => `{"type":"event","topic":"${event.topic}","data":`, after: '}' }
+export const socketIoWrapping: EventWrapping = { kind: 'socket.io', before: () => '42["event",', after: ']', message: ({ name, body }) => `42["${name}",${body}]` }
+export const wsWrapping: EventWrapping = { kind: 'ws', before: event => `{"type":"event","topic":"${event.topic}","data":`, after: '}', message: ({ name, body }) => `{"type":"${name}",${body.slice(1)}` }
 
 /** The part of an event message that all sockets of a transport share, open at the end for `ending`. Made once an event and shape. */
-export function sharedPart (event: LoggedEvent, shape: ReturnMode, wrapping: EventWrapping): Buffer {
+export function sharedPart (event: LoggedEvent | SharedMessage, shape: ReturnMode, wrapping: EventWrapping): Buffer {
+  if (event instanceof SharedMessage) return wholeMessage(event, wrapping)
   const key = `${wrapping.kind}/${shape}`
   let part = event.encoded.get(key)
   if (part === undefined) {
@@ -22,6 +26,16 @@ export function sharedPart (event: LoggedEvent, shape: ReturnMode, wrapping: Eve
     event.encoded.set(key, part)
   }
   return part
+}
+
+/** A message is the same for all of a transport: there is nothing left for an ending. */
+function wholeMessage (message: SharedMessage, wrapping: EventWrapping): Buffer {
+  let whole = message.encoded.get(wrapping.kind)
+  if (whole === undefined) {
+    whole = Buffer.from(wrapping.message(message))
+    message.encoded.set(wrapping.kind, whole)
+  }
+  return whole
 }
 
 /** The end of an event message: the subscriptions that matched, then what closes the envelope and the wrapping. */
@@ -33,20 +47,28 @@ export const endingOf = (subscriptionIds: readonly string[], wrapping: EventWrap
  * unmasked because a server sends them (RFC 6455 §5.2).
  */
 export function encodeFrames (run: readonly Delivery[], wrapping: EventWrapping): Buffer {
+  const buffer = Buffer.allocUnsafe(frameBytes(run, wrapping))
+  let at = 0
+  for (const delivery of run) at = layOutFrame(buffer, at, delivery, wrapping)
+  return buffer
+}
+
+/** The length of what `encodeFrames` makes. */
+export function frameBytes (run: readonly Delivery[], wrapping: EventWrapping): number {
   let bytes = 0
   for (const { event, shape, ending } of run) {
     const length = sharedPart(event, shape, wrapping).length + ending.length
     bytes += headerLength(length) + length
   }
-  const buffer = Buffer.allocUnsafe(bytes)
-  let at = 0
-  for (const { event, shape, ending } of run) {
-    const shared = sharedPart(event, shape, wrapping)
-    at = writeHeader(buffer, at, shared.length + ending.length)
-    at += shared.copy(buffer, at)
-    at += ending.copy(buffer, at)
-  }
-  return buffer
+  return bytes
+}
+
+/** Writes one event's frame; answers where it ends. */
+export function layOutFrame (buffer: Buffer, at: number, { event, shape, ending }: Delivery, wrapping: EventWrapping): number {
+  const shared = sharedPart(event, shape, wrapping)
+  let end = writeHeader(buffer, at, shared.length + ending.length)
+  end += shared.copy(buffer, end)
+  return end + ending.copy(buffer, end)
 }
 
 const finalTextFrame = 0x81

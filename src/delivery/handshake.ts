@@ -6,6 +6,7 @@ import { UnauthorizedError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import { Connection } from './connection.ts'
 import type { Connections } from './connections.ts'
+import { Pace } from './pace.ts'
 import type { Transport } from './transport.ts'
 
 /** What a client may say of itself when it connects; what it says outranks its headers. */
@@ -26,6 +27,11 @@ export interface HandshakeOptions {
 /** The way from a link to a connection, the same for every transport: who is it, and in which scope? */
 export function createHandshake ({ authenticator, resolveScope, connections, limits, metrics }: HandshakeOptions) {
   return {
+    limits,
+
+    /** How fast a new link may go; `onLasting` is called when it goes on being faster. */
+    pace: (onLasting: () => void): Pace => new Pace({ limits, metrics, onLasting }),
+
     /** Whether the headers of the upgrade carry a credential. */
     hasCredential: (headers: IncomingHttpHeaders) => credentialFromHeaders(headers) !== undefined,
 

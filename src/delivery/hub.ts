@@ -1,8 +1,9 @@
 import type { LoggedEvent } from '../events/envelope.ts'
-import type { EventLog } from '../events/log.ts'
+import type { EventLog, LogHead } from '../events/log.ts'
 import type { Metrics } from '../metrics.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { Connection } from './connection.ts'
+import { PatternWatches } from './pattern-watches.ts'
 import { TopicFeed } from './topic-feed.ts'
 
 /** How often the heads of the topics that somebody listens to are compared with the log: the net under lost hints. */
@@ -28,8 +29,12 @@ export class Hub {
   #queued: Connection[] = []
   #poll: NodeJS.Timeout | undefined
 
+  /** Who listens by pattern. */
+  readonly watches: PatternWatches
+
   constructor (options: HubOptions) {
     this.#options = options
+    this.watches = new PatternWatches({ log: options.log })
   }
 
   start (): void {
@@ -41,9 +46,15 @@ export class Hub {
     for (const feed of this.#feeds.values()) feed.close()
   }
 
+  /** Topics that somebody here listens to. */
+  get size () { return this.#feeds.size }
+
   /** Routes committed events, in any order, and sends what they match. */
   publish (events: readonly LoggedEvent[]): void {
-    for (const event of events) this.#feeds.get(feedKey(event.scope, event.topic))?.offer(event)
+    for (const event of events) {
+      if (!this.watches.isEmpty) this.watches.announce(event)
+      this.#feeds.get(feedKey(event.scope, event.topic))?.offer(event)
+    }
     this.#flush(events.at(-1)?.timestamp)
   }
 
@@ -62,6 +73,25 @@ export class Hub {
     }
   }
 
+  /** As `enter`, at once, for a log whose head is known: a feed that has to be opened starts there. */
+  enterAt (scope: Scope, topic: string, log: LogHead): TopicFeed {
+    const key = feedKey(scope, topic)
+    const feed = this.#feeds.get(key) ?? this.#start(key, scope, topic, log)
+    feed.enter()
+    return feed
+  }
+
+  /** A topic's log is known to have this head: its feed, if there is one, catches up. */
+  reach (scope: Scope, topic: string, { epoch, head }: LogHead): void {
+    this.#feeds.get(feedKey(scope, topic))?.reach(head, epoch)
+  }
+
+  /** Whether somebody here is subscribed to the topic, or about to be, or would be once it has an event. */
+  hasListeners (scope: Scope, topic: string): boolean {
+    const key = feedKey(scope, topic)
+    return this.#feeds.has(key) || this.#opening.has(key) || (!this.watches.isEmpty && this.watches.wants(scope, topic))
+  }
+
   /** Asks the log for the heads of all feeds, and lets those that are behind catch up. Covers every tenant on purpose. */
   async compareHeads (): Promise<void> {
     const feeds = [...this.#feeds.values()]
@@ -74,6 +104,7 @@ export class Hub {
           if (head !== undefined) feed.reach(head.head, head.epoch)
         }
       }
+      await this.watches.poll()
     } catch (err) {
       this.#options.logger.warn({ err }, 'hub.poll_failed')
     }
@@ -82,22 +113,27 @@ export class Hub {
   #open (key: string, scope: Scope, topic: string): Promise<TopicFeed> {
     let opening = this.#opening.get(key)
     if (opening === undefined) {
-      opening = this.#options.log.position(scope, topic).then(({ epoch, head }) => {
-        const feed = new TopicFeed({
-          scope,
-          topic,
-          log: this.#options.log,
-          metrics: this.#options.metrics,
-          onQueued: connection => this.#queued.push(connection),
-          onRouted: () => this.#flush(undefined),
-          onIdle: idle => this.#close(key, idle)
-        }, { epoch, head })
-        this.#feeds.set(key, feed)
-        return feed
-      }).finally(() => this.#opening.delete(key))
+      // A pattern may have opened it meanwhile.
+      opening = this.#options.log.position(scope, topic)
+        .then(log => this.#feeds.get(key) ?? this.#start(key, scope, topic, log))
+        .finally(() => this.#opening.delete(key))
       this.#opening.set(key, opening)
     }
     return opening
+  }
+
+  #start (key: string, scope: Scope, topic: string, { epoch, head }: LogHead): TopicFeed {
+    const feed = new TopicFeed({
+      scope,
+      topic,
+      log: this.#options.log,
+      metrics: this.#options.metrics,
+      onQueued: connection => this.#queued.push(connection),
+      onRouted: () => this.#flush(undefined),
+      onIdle: idle => this.#close(key, idle)
+    }, { epoch, head })
+    this.#feeds.set(key, feed)
+    return feed
   }
 
   #close (key: string, feed: TopicFeed): void {

@@ -1,6 +1,6 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Static, TSchema } from '@sinclair/typebox'
-import { toPublicError, ValidationError } from '../errors.ts'
+import { RateLimitError, toPublicError, ValidationError } from '../errors.ts'
 import type { Connection } from './connection.ts'
 
 /** Sends the answer of a request, in the turn in which it is called; whatever the request starts, starts after it. */
@@ -58,6 +58,7 @@ export function createProtocol ({ requests, logger }: ProtocolOptions) {
         if (request === undefined) {
           throw new ValidationError('FRAME_INVALID', `Unknown request: ${String(name).slice(0, 100)}; there are ${names.join(', ')}`)
         }
+        if (connection.isOpen && !connection.hasRoom) throw new RateLimitError('SLOW_CONSUMER', 'The client has not read what it was sent: read it, then ask again')
         await request.handle(connection, fields, respond)
       } catch (error) {
         const refusal = toPublicError(error)

@@ -1,18 +1,43 @@
 import type { Authenticator } from '../auth/authenticate.ts'
+import { permissionsAt } from '../auth/permissions.ts'
+import type { Principal } from '../auth/principal.ts'
 import { ForbiddenError } from '../errors.ts'
 import { AuthRequest } from '../../schemas/realtime.ts'
-import type { Connection } from './connection.ts'
+import type { Connection, ResyncReason } from './connection.ts'
+import { PatternSubscription } from './pattern-subscription.ts'
 import { socketRequest, type SocketRequest } from './protocol.ts'
 
-/** `auth`: gives a connection a fresh credential of the same subject and scope, so that it outlives the old one. */
+/**
+ * `auth`: gives a connection a fresh credential of the same subject and scope, so that it outlives the old one.
+ * Subscriptions that the fresh one does not cover end with `resync`; patterns lose the topics that it does not cover,
+ * which the answer names.
+ */
 export const refreshRequest = (authenticator: Authenticator): SocketRequest => socketRequest('authenticated', AuthRequest, async (connection, { token }, respond) => {
   const principal = await authenticator.authenticate(token.startsWith('sess_') ? token : `Bearer ${token}`)
   if (principal.id !== connection.principal.id || !reaches(principal, connection)) {
     throw new ForbiddenError('PERMISSION_DENIED', 'A fresh token must be for the same subject, application and environment')
   }
+  const before = connection.principal
   connection.principal = principal
-  respond({ expiresAt: principal.expiresAt })
+  // What had matched before leaves before the answer.
+  connection.flush()
+  const lost = lostTopics(connection, before)
+  respond({ expiresAt: principal.expiresAt, ...(lost.length > 0 && { lost }) })
+  const { subscribe } = permissionsAt(principal, connection.scope)
+  for (const subscription of [...connection.subscriptions.values()]) {
+    const isCovered = subscription instanceof PatternSubscription ? subscribe.meets(subscription.topic) : subscribe.covers(subscription.topic)
+    if (!isCovered) connection.resync(subscription, notCovered)
+  }
+  connection.onRefreshed()
 })
+
+/** Topics that patterns have lost with the fresh credential. */
+function lostTopics (connection: Connection, before: Principal): { subscriptionId: string, topic: string }[] {
+  return [...connection.subscriptions.values()].flatMap(subscription =>
+    subscription instanceof PatternSubscription ? subscription.refreshed(before).map(topic => ({ subscriptionId: subscription.id, topic })) : [])
+}
+
+const notCovered: ResyncReason = { code: 'PERMISSION_DENIED', message: 'The fresh credential does not cover the subscription: it has ended' }
 
 const reaches = (principal: Connection['principal'], { scope }: Connection) =>
   principal.kind === 'session' || (principal.applicationId === scope.applicationId && (principal.environment ?? scope.environment) === scope.environment)

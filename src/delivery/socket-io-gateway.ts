@@ -1,16 +1,37 @@
+import type { EventEmitter } from 'node:events'
 import type { Server, Socket } from 'socket.io'
 import { toPublicError } from '../errors.ts'
 import { isPlainObject } from '../json.ts'
+import { closeCodes } from './close-codes.ts'
 import type { Connection } from './connection.ts'
 import type { Greeting, Handshake } from './handshake.ts'
+import type { Pace } from './pace.ts'
 import type { Protocol } from './protocol.ts'
 import { SocketIoTransport } from './socket-io-transport.ts'
 
 type Identity = Awaited<ReturnType<Handshake['identify']>>
 type Acknowledge = (answer: object) => void
 
+/** An Engine.IO socket: what is below Socket.IO, from the first byte on. */
+type Link = Socket['conn']
+interface Client { pace: Pace, connection: Connection | undefined }
+
 /** The edge for Socket.IO clients: requests are events with an acknowledgement, refusals are `{ok: false, …}`. */
 export function acceptSocketIo (io: Server, { handshake, protocol }: { handshake: Handshake, protocol: Protocol }): void {
+  const clients = new WeakMap<Link, Client>()
+  io.engine.on('connection', (link: Link) => {
+    const client: Client = {
+      connection: undefined,
+      pace: handshake.pace(() => {
+        if (client.connection === undefined) link.close(true)
+        else client.connection.close(closeCodes.RATE_LIMITED)
+      })
+    }
+    clients.set(link, client)
+    // How long a long poller that is told to go may take to come for the message.
+    Object.assign(link.transport, { closeTimeout: handshake.limits.closeTimeoutMs })
+    watchPace(link, client.pace)
+  })
   io.use((socket, next) => {
     handshake.identify(socket.handshake.auth as Greeting, socket.handshake.headers).then(identity => {
       (socket.data as { identity: Identity }).identity = identity
@@ -21,17 +42,39 @@ export function acceptSocketIo (io: Server, { handshake, protocol }: { handshake
     })
   })
   io.on('connection', socket => {
-    const connection = handshake.open(new SocketIoTransport(socket), (socket.data as { identity: Identity }).identity)
-    socket.on('disconnect', () => connection.closed())
-    socket.onAny((name: string, ...args: unknown[]) => { void answer(socket, connection, protocol, name, args) })
+    const client = clients.get(socket.conn) as Client
+    const connection = handshake.open(new SocketIoTransport(socket, handshake.limits), (socket.data as { identity: Identity }).identity)
+    client.connection = connection
+    socket.on('disconnect', reason => {
+      if (reason === 'ping timeout') connection.vanished()
+      connection.closed()
+    })
+    // A packet that is not one ends the link; that is no fault of ours to be printed.
+    socket.on('error', () => {})
+    socket.onAny((name: string, ...args: unknown[]) => { void answer(socket, client.pace, connection, protocol, name, args) })
   })
 }
 
-async function answer (socket: Socket, connection: Connection, protocol: Protocol, name: string, args: unknown[]): Promise<void> {
+/** Counts every packet of whatever kind, and the control frames of the WebSocket below. */
+function watchPace (link: Link, pace: Pace): void {
+  link.on('packet', ({ type, data }: { type: string, data?: string | Buffer }) => {
+    pace.charge((data?.length ?? 0) + 1)
+    if (type !== 'message') pace.tick()
+  })
+  const watchControlFrames = () => {
+    const { socket } = link.transport as unknown as { socket?: EventEmitter }
+    socket?.on('ping', (data: Buffer) => { pace.charge(data.length); pace.tick() })
+  }
+  watchControlFrames()
+  link.on('upgrade', watchControlFrames)
+}
+
+async function answer (socket: Socket, pace: Pace, connection: Connection, protocol: Protocol, name: string, args: unknown[]): Promise<void> {
   const last = args.at(-1)
   const acknowledge = typeof last === 'function' ? last as Acknowledge : undefined
   const [fields] = acknowledge === undefined ? args : args.slice(0, -1)
   try {
+    pace.admit()
     await protocol.handle(connection, name, isPlainObject(fields) ? fields : fields ?? {}, body => acknowledge?.({ ok: true, ...body }))
   } catch (error) {
     const refusal = { ok: false, ...toPublicError(error).toBody() }

@@ -1,5 +1,8 @@
+import type { ServerResponse } from 'node:http'
+import type { Socket as TcpSocket } from 'node:net'
 import type { Socket } from 'socket.io'
 import type { CloseReason } from './close-codes.ts'
+import { FrameWriter } from './frame-writer.ts'
 import { encodeFrames, endingOf, sharedPart, socketIoWrapping } from './frames.ts'
 import type { Delivery, Transport } from './transport.ts'
 
@@ -9,20 +12,45 @@ const engineTypeLength = 1
 /** The untyped part of Engine.IO's options that Socket.IO's own adapter uses to send one encoded frame to many sockets. */
 interface PreEncoded { compress: false, wsPreEncodedFrame: Buffer[] }
 
+/** The untyped part of an Engine.IO socket: what it holds back, and the way from its WebSocket down to the TCP socket. */
+interface EngineLink {
+  writeBuffer: unknown[]
+  transport: { name: string, writable: boolean, socket?: { _socket?: TcpSocket, terminate (): void }, res?: ServerResponse | null }
+}
+
+/** What Engine.IO says of a packet that it takes. */
+interface EnginePacket { data?: string | Buffer, options: Partial<PreEncoded> }
+
+const frames = new FrameWriter(socketIoWrapping)
+
 /**
- * A Socket.IO client. Over WebSocket a run of events goes out as one pre-encoded "frame", which is in truth the frames
- * of all of them; over long polling each is an ordinary packet. Engine.IO keeps both in order with everything else.
+ * A Socket.IO client. Over WebSocket a run of events goes to the TCP socket as whole frames in one write; over long
+ * polling each is an ordinary packet. Everything else goes through Engine.IO, which, with compression off, only ever
+ * writes whole frames. While it holds packets back the events queue behind them, so that the order is that of the calls.
  */
 export class SocketIoTransport implements Transport {
   readonly kind = 'socket.io'
+  readonly id: string
   readonly #socket: Socket
-  #bufferedBytes = 0
+  readonly #link: EngineLink
+  readonly #closeTimeoutMs: number
+  /** Bytes that Engine.IO holds back. */
+  #heldBytes = 0
+  /** Bytes of answers to polls that the client has not read. */
+  #polledBytes = 0
 
-  constructor (socket: Socket) {
+  constructor (socket: Socket, { closeTimeoutMs }: { closeTimeoutMs: number }) {
+    this.id = socket.id
     this.#socket = socket
+    this.#closeTimeoutMs = closeTimeoutMs
+    this.#link = socket.conn as unknown as EngineLink
+    socket.conn.on('packetCreate', ({ data, options }: EnginePacket) => {
+      this.#heldBytes += options.wsPreEncodedFrame?.[0]?.length ?? data?.length ?? 0
+    })
+    socket.conn.on('flush', () => this.#released())
   }
 
-  get bufferedBytes () { return this.#bufferedBytes }
+  get bufferedBytes () { return this.#heldBytes + this.#polledBytes + (this.#link.transport.socket?._socket?.writableLength ?? 0) }
 
   ending (subscriptionIds: readonly string[]): Buffer {
     return endingOf(subscriptionIds, socketIoWrapping)
@@ -30,17 +58,13 @@ export class SocketIoTransport implements Transport {
 
   sendEvents (run: readonly Delivery[], onTaken: () => void): void {
     if (!this.#socket.connected) return
-    const { conn } = this.#socket
-    if (conn.transport.name === 'websocket') {
-      const frames = encodeFrames(run, socketIoWrapping)
-      const options: PreEncoded = { compress: false, wsPreEncodedFrame: [frames] }
-      this.#count(frames.length, onTaken, taken => conn.write('', options as { compress: false }, taken))
-      return
-    }
-    for (const { event, shape, ending } of run) {
-      const text = sharedPart(event, shape, socketIoWrapping).toString('utf8', engineTypeLength) + ending.toString()
-      this.#count(text.length, onTaken, taken => conn.write(text, { compress: false }, taken))
-    }
+    const { transport, writeBuffer } = this.#link
+    if (transport.name !== 'websocket') return this.#sendPackets(run, onTaken)
+    const tcp = transport.socket?._socket
+    if (tcp !== undefined && transport.writable && writeBuffer.length === 0) return frames.write(tcp, run, onTaken)
+    const encoded = encodeFrames(run, socketIoWrapping)
+    const options: PreEncoded = { compress: false, wsPreEncodedFrame: [encoded] }
+    this.#socket.conn.write('', options as { compress: false }, onTaken)
   }
 
   sendMessage (name: string, body: object): void {
@@ -50,13 +74,30 @@ export class SocketIoTransport implements Transport {
   close (reason: CloseReason): void {
     this.#socket.emit('closing', reason)
     this.#socket.disconnect(true)
+    // Engine.IO waits for the client to read all there is.
+    setTimeout(() => this.cut(), this.#closeTimeoutMs).unref()
   }
 
-  #count (bytes: number, onTaken: () => void, write: (taken: () => void) => void): void {
-    this.#bufferedBytes += bytes
-    write(() => {
-      this.#bufferedBytes -= bytes
-      onTaken()
-    })
+  cut (): void {
+    const { transport } = this.#link
+    this.#socket.conn.close(true)
+    transport.socket?.terminate()
+  }
+
+  #sendPackets (run: readonly Delivery[], onTaken: () => void): void {
+    for (const { event, shape, ending } of run) {
+      const text = sharedPart(event, shape, socketIoWrapping).toString('utf8', engineTypeLength) + ending.toString()
+      this.#socket.conn.write(text, { compress: false }, onTaken)
+    }
+  }
+
+  /** Engine.IO hands on all that it held: to the WebSocket, or as the answer to a poll. */
+  #released (): void {
+    const bytes = this.#heldBytes
+    const { res } = this.#link.transport
+    this.#heldBytes = 0
+    if (res === undefined || res === null) return
+    this.#polledBytes += bytes
+    res.once('close', () => { this.#polledBytes -= bytes })
   }
 }

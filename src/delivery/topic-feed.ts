@@ -1,4 +1,4 @@
-import type { EventLog } from '../events/log.ts'
+import type { EventLog, LogPosition } from '../events/log.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Scope } from '../../schemas/scope.ts'
@@ -109,6 +109,24 @@ export class TopicFeed {
     const first = this.#tail[0]
     if (first === undefined || first.offset > after + 1) return undefined
     return this.#tail.slice(after + 1 - first.offset)
+  }
+
+  /** Where the log stands, for a client that goes on after an offset; undefined when memory does not reach back so far. */
+  standing (after: number): LogPosition | undefined {
+    const earliest = this.#tail[0]?.offset ?? this.position + 1
+    return after >= earliest - 1 && after <= this.position ? { epoch: this.epoch, head: this.position, earliest } : undefined
+  }
+
+  /** Takes a page of the log into memory when it ends where memory begins, and fits. */
+  recall (page: readonly LoggedEvent[]): void {
+    const [first, last] = [page[0], page.at(-1)]
+    const next = this.#tail[0]?.offset ?? this.position + 1
+    if (first === undefined || last === undefined || first.epoch !== this.epoch || first.offset >= next || last.offset + 1 < next) return
+    const older = page.filter(({ offset }) => offset < next)
+    const bytes = older.reduce((sum, event) => sum + event.payload.length, 0)
+    if (this.#tail.length + older.length > tailEventsMax || this.#tailBytes + bytes > tailBytesMax) return
+    this.#tail = [...older, ...this.#tail]
+    this.#tailBytes += bytes
   }
 
   close (): void {

@@ -1,12 +1,13 @@
 import type { LoggedEvent } from '../events/envelope.ts'
 import type { ReturnMode } from '../../schemas/realtime.ts'
 import type { CloseReason } from './close-codes.ts'
+import type { SharedMessage } from './shared-message.ts'
 
-/** One event on its way to one socket. */
+/** One event, or one message of a channel, on its way to one socket. */
 export interface Delivery {
-  event: LoggedEvent
+  event: LoggedEvent | SharedMessage
   shape: ReturnMode
-  /** What distinguishes this socket's message from another's: the end of its text, with the subscriptions that matched. */
+  /** What distinguishes this socket's message from another's: the end of its text, with the subscriptions that matched. Empty for a message. */
   ending: Buffer
 }
 
@@ -16,6 +17,8 @@ export interface Delivery {
  */
 export interface Transport {
   readonly kind: 'socket.io' | 'ws'
+  /** What the socket is known by, to its client and to others in its scope. */
+  readonly id: string
   /** Bytes accepted but not yet taken by the kernel (for long polling: by the next poll). */
   readonly bufferedBytes: number
   /** The end of an event message that names these subscriptions. */
@@ -24,5 +27,8 @@ export interface Transport {
   sendEvents (run: readonly Delivery[], onTaken: () => void): void
   /** Sends a message that is not an event: `resync`, `closing`. */
   sendMessage (name: string, body: object): void
+  /** Says goodbye and closes; a peer that does not answer in time is cut off. */
   close (reason: CloseReason): void
+  /** Ends the link without a goodbye. */
+  cut (): void
 }

@@ -5,13 +5,20 @@ import { isPlainObject, parseJson } from '../json.ts'
 import { closeCodes } from './close-codes.ts'
 import type { Connection } from './connection.ts'
 import type { Greeting, Handshake } from './handshake.ts'
+import type { Pace } from './pace.ts'
 import type { Protocol } from './protocol.ts'
 import { WsTransport } from './ws-transport.ts'
 
 /** Frames that may wait while the credential is checked. */
 const waitingFramesMax = 100
 
-export interface WsGatewayOptions { handshake: Handshake, protocol: Protocol, authTimeoutMs: number }
+export interface WsGatewayOptions { handshake: Handshake, protocol: Protocol }
+
+/** A link that the gateway has taken on. */
+export interface WsLink {
+  /** Ends it because the peer gave no sign of life. */
+  vanished (): void
+}
 
 interface Frame { type: string, id: unknown, fields: Record<string, unknown> }
 
@@ -19,15 +26,18 @@ interface Frame { type: string, id: unknown, fields: Record<string, unknown> }
  * The edge for plain WebSocket clients: one JSON object a text frame. A frame that is broken is answered with an `error`
  * frame and the connection lives; one without a credential after `authTimeoutMs` is closed.
  */
-export function acceptWebSocket (webSocket: WebSocket, request: IncomingMessage, options: WsGatewayOptions): void {
-  new WsClient(webSocket, request, options).start()
+export function acceptWebSocket (webSocket: WebSocket, request: IncomingMessage, options: WsGatewayOptions): WsLink {
+  const client = new WsClient(webSocket, request, options)
+  client.start()
+  return client
 }
 
-class WsClient {
+class WsClient implements WsLink {
   readonly #webSocket: WebSocket
   readonly #request: IncomingMessage
   readonly #transport: WsTransport
   readonly #options: WsGatewayOptions
+  readonly #pace: Pace
   #connection: Connection | undefined
   /** Set while a credential is being checked: frames wait for it. */
   #opening: Promise<void> | undefined
@@ -39,29 +49,49 @@ class WsClient {
     this.#request = request
     this.#transport = new WsTransport(webSocket, request.socket)
     this.#options = options
+    this.#pace = options.handshake.pace(() => {
+      if (this.#connection === undefined) this.#transport.close(closeCodes.RATE_LIMITED)
+      else this.#connection.close(closeCodes.RATE_LIMITED)
+    })
   }
 
   start (): void {
     this.#webSocket.on('message', (data, isBinary) => { void this.#receive(data, isBinary) })
+    this.#webSocket.on('ping', data => {
+      this.#pace.charge(data.length)
+      this.#pace.tick()
+    })
+    // `ws` closes by itself: 1009 for a frame that is too large, 1002 for what is no frame.
+    this.#webSocket.on('error', () => this.#connection?.closed())
     this.#webSocket.on('close', () => {
       clearTimeout(this.#authTimer)
       this.#connection?.closed()
     })
+    const { authTimeoutMs } = this.#options.handshake.limits
     this.#authTimer = setTimeout(() => {
-      this.#refuse(new UnauthorizedError('AUTH_TIMEOUT', `No credential within ${this.#options.authTimeoutMs} ms`))
+      this.#refuse(new UnauthorizedError('AUTH_TIMEOUT', `No credential within ${authTimeoutMs} ms`))
       this.#transport.close(closeCodes.UNAUTHENTICATED)
-    }, this.#options.authTimeoutMs).unref()
+    }, authTimeoutMs).unref()
     const query = new URL(this.#request.url ?? '/', 'ws://localhost').searchParams
     const token = query.get('token') ?? undefined
     if (token === undefined && !this.#options.handshake.hasCredential(this.#request.headers)) return
     this.#opening = this.#open({ token, applicationId: query.get('applicationId'), environment: query.get('environment') }, undefined)
   }
 
+  vanished (): void {
+    this.#connection?.vanished()
+    this.#transport.cut()
+    this.#connection?.closed()
+  }
+
   async #receive (data: RawData, isBinary: boolean): Promise<void> {
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
     let id: unknown
     try {
+      this.#pace.charge((data as Buffer).length)
       const frame = toFrame(data, isBinary)
       id = frame.id
+      this.#pace.admit()
       if (frame.type === 'ping') return this.#send('pong', {}, id)
       if (this.#opening !== undefined) await this.#wait(this.#opening)
       if (this.#connection !== undefined) return await this.#handle(this.#connection, frame)
@@ -92,7 +122,7 @@ class WsClient {
       clearTimeout(this.#authTimer)
       if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
       this.#connection = this.#options.handshake.open(this.#transport, identity)
-      this.#send('authenticated', { ...identity.scope, expiresAt: identity.principal.expiresAt }, id)
+      this.#send('authenticated', { socketId: this.#connection.id, ...identity.scope, expiresAt: identity.principal.expiresAt }, id)
     } catch (error) {
       this.#refuse(error, id)
       this.#transport.close(closeCodes.UNAUTHENTICATED)
@@ -112,7 +142,7 @@ class WsClient {
 /** Throws ValidationError `INVALID_UTF8`, `INVALID_JSON` or `FRAME_INVALID`. */
 function toFrame (data: RawData, isBinary: boolean): Frame {
   if (isBinary) throw new ValidationError('FRAME_INVALID', 'Binary frames have no meaning here: send JSON as text')
-  const frame = parseJson(data as Buffer)
+  const frame = parseJson(data as Buffer, 'The frame')
   if (!isPlainObject(frame)) throw new ValidationError('FRAME_INVALID', 'A frame is a JSON object')
   const { type, id, ...fields } = frame
   if (typeof type !== 'string') throw new ValidationError('FRAME_INVALID', 'A frame has a type, which is a string')

@@ -1,8 +1,12 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
+import { randomId } from '../ids.ts'
 import type { CloseReason } from './close-codes.ts'
-import { encodeFrames, endingOf, wsWrapping } from './frames.ts'
+import { FrameWriter } from './frame-writer.ts'
+import { endingOf, wsWrapping } from './frames.ts'
 import type { Delivery, Transport } from './transport.ts'
+
+const frames = new FrameWriter(wsWrapping)
 
 /**
  * A plain WebSocket. Events bypass `ws` and go to the TCP socket as whole frames, many in one write; that is safe
@@ -10,6 +14,7 @@ import type { Delivery, Transport } from './transport.ts'
  */
 export class WsTransport implements Transport {
   readonly kind = 'ws'
+  readonly id = randomId('conn')
   readonly #webSocket: WebSocket
   readonly #socket: Socket
 
@@ -25,7 +30,7 @@ export class WsTransport implements Transport {
   }
 
   sendEvents (run: readonly Delivery[], onTaken: () => void): void {
-    if (this.#webSocket.readyState === this.#webSocket.OPEN) this.#socket.write(encodeFrames(run, wsWrapping), onTaken)
+    if (this.#webSocket.readyState === this.#webSocket.OPEN) frames.write(this.#socket, run, onTaken)
   }
 
   sendMessage (name: string, body: object): void {
@@ -38,5 +43,9 @@ export class WsTransport implements Transport {
 
   close (reason: CloseReason): void {
     this.#webSocket.close(reason.code, reason.reason)
+  }
+
+  cut (): void {
+    this.#webSocket.terminate()
   }
 }

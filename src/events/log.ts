@@ -1,7 +1,8 @@
 import type pg from 'pg'
 import type { EventSource, EventType } from '../../schemas/events.ts'
-import type { Scope } from '../../schemas/scope.ts'
+import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
 import { newEpoch } from '../ids.ts'
+import { createGatherer } from '../gather.ts'
 import { LoggedEvent } from './envelope.ts'
 
 interface EventRow {
@@ -26,9 +27,17 @@ export interface LogPosition {
   earliest: number
 }
 
-export interface PageRange { after?: number | undefined, limit: number }
+export interface PageRange {
+  after?: number | undefined
+  limit: number
+  /** The page ends before it holds more than so many bytes of payload; one event it always has. */
+  bytesMax?: number
+}
 
 export interface LogHead { epoch: string, head: number }
+
+/** A topic that has a log, and where that stands. Logs made later mostly have higher ids. */
+export interface TopicLog extends LogHead { topic: string, id: number }
 
 /** A page ends early rather than hold more than this many bytes of payload: one answer must not take the process's memory. */
 const pageBytesMax = 4 * 1024 * 1024
@@ -40,14 +49,24 @@ const pageSql = `
     from topic_logs l join events e on e.log_id = l.id and e."offset" > $4
     where l.application_id = $1 and l.environment = $2 and l.topic = $3
     order by e."offset" limit $5) page
-  where bytes_before < ${pageBytesMax}`
+  where bytes_before < $6`
 
-const positionSql = `
-  select l.epoch, l.head_offset as head, coalesce((select min(e."offset") from events e where e.log_id = l.id), l.head_offset + 1) as earliest
-  from topic_logs l where l.application_id = $1 and l.environment = $2 and l.topic = $3`
+const positionsSql = `
+  select k.ordinal::int, l.epoch, l.head_offset as head,
+    coalesce((select min(e."offset") from events e where e.log_id = l.id), l.head_offset + 1) as earliest
+  from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k(application_id, environment, topic, ordinal)
+  join topic_logs l using (application_id, environment, topic)`
 
 const createSql = `
-  insert into topic_logs (application_id, environment, topic, epoch, head_offset) values ($1, $2, $3, $4, 0) on conflict do nothing`
+  insert into topic_logs (application_id, environment, topic, epoch, head_offset)
+  select *, 0 from unnest($1::text[], $2::text[], $3::text[], $4::text[]) on conflict do nothing`
+
+const topicsSql = `
+  select topic, epoch, head_offset as head, id from topic_logs where application_id = $1 and environment = $2`
+
+const madeSql = `
+  select application_id, environment, topic, epoch, head_offset as head, id from topic_logs
+  where id > $1 and (application_id, environment) in (select * from unnest($2::text[], $3::text[]))`
 
 const headsSql = `
   select k.ordinal, l.epoch, l.head_offset as head
@@ -59,9 +78,29 @@ const headsSql = `
  * and is not empty starts with n + 1, unless retention has passed it.
  */
 export function createEventLog ({ pool }: { pool: pg.Pool }) {
-  async function readRows (scope: Scope, topic: string, { after = 0, limit }: PageRange): Promise<EventRow[]> {
+  const loadPosition = createGatherer<ScopedTopic, LogPosition>({
+    nameOf: ({ scope, topic }) => `${scopeKey(scope)}/${topic}`,
+    async load (topics) {
+      const found = await readPositions(topics)
+      const missing = topics.filter((_topic, i) => found[i] === undefined)
+      if (missing.length === 0) return found as LogPosition[]
+      await pool.query({ name: 'log_create', text: createSql, values: [...keysOf(missing), missing.map(() => newEpoch())] })
+      const made = await readPositions(topics)
+      if (made.includes(undefined)) throw new Error('a log that was just made is gone')
+      return made as LogPosition[]
+    }
+  })
+
+  async function readPositions (topics: ScopedTopic[]): Promise<(LogPosition | undefined)[]> {
+    const { rows } = await pool.query<LogPosition & { ordinal: number }>({ name: 'log_positions', text: positionsSql, values: keysOf(topics) })
+    const positions = new Array<LogPosition | undefined>(topics.length).fill(undefined)
+    for (const { ordinal, ...position } of rows) positions[ordinal - 1] = position
+    return positions
+  }
+
+  async function readRows (scope: Scope, topic: string, { after = 0, limit, bytesMax = pageBytesMax }: PageRange): Promise<EventRow[]> {
     const { rows } = await pool.query<EventRow>({
-      name: 'log_page', text: pageSql, values: [scope.applicationId, scope.environment, topic, after, limit]
+      name: 'log_page', text: pageSql, values: [scope.applicationId, scope.environment, topic, after, limit, bytesMax]
     })
     return rows
   }
@@ -80,23 +119,25 @@ export function createEventLog ({ pool }: { pool: pg.Pool }) {
     },
 
     /** Where the log stands. A log that has no event yet is made, so that its epoch is known from the first subscription on. */
-    async position (scope: Scope, topic: string): Promise<LogPosition> {
-      const values = [scope.applicationId, scope.environment, topic]
-      const found = await pool.query<LogPosition>({ name: 'log_position', text: positionSql, values })
-      if (found.rows[0] !== undefined) return found.rows[0]
-      await pool.query({ name: 'log_create', text: createSql, values: [...values, newEpoch()] })
-      const made = await pool.query<LogPosition>({ name: 'log_position', text: positionSql, values })
-      if (made.rows[0] === undefined) throw new Error('a log that was just made is gone')
-      return made.rows[0]
+    position: (scope: Scope, topic: string): Promise<LogPosition> => loadPosition({ scope, topic }),
+
+    /** Every topic of the scope that has a log. */
+    async topics (scope: Scope): Promise<TopicLog[]> {
+      const { rows } = await pool.query<TopicLog>({ name: 'log_topics', text: topicsSql, values: [scope.applicationId, scope.environment] })
+      return rows
+    },
+
+    /** The logs of some scopes with ids above one. An id is drawn before its transaction commits: look back far enough. */
+    async made (scopes: Scope[], afterId: number): Promise<(TopicLog & { scope: Scope })[]> {
+      const { rows } = await pool.query<TopicLog & { application_id: string, environment: Environment }>({
+        name: 'log_made', text: madeSql, values: [afterId, scopes.map(scope => scope.applicationId), scopes.map(scope => scope.environment)]
+      })
+      return rows.map(({ application_id: applicationId, environment, ...log }) => ({ ...log, scope: { applicationId, environment } }))
     },
 
     /** Heads of many topics, across tenants on purpose: the answer is for the hub, which keeps scopes apart. */
-    async heads (topics: { scope: Scope, topic: string }[]): Promise<(LogHead | undefined)[]> {
-      const { rows } = await pool.query<LogHead & { ordinal: number }>({
-        name: 'log_heads',
-        text: headsSql,
-        values: [topics.map(t => t.scope.applicationId), topics.map(t => t.scope.environment), topics.map(t => t.topic)]
-      })
+    async heads (topics: ScopedTopic[]): Promise<(LogHead | undefined)[]> {
+      const { rows } = await pool.query<LogHead & { ordinal: number }>({ name: 'log_heads', text: headsSql, values: keysOf(topics) })
       const heads = new Array<LogHead | undefined>(topics.length)
       for (const row of rows) heads[row.ordinal - 1] = { epoch: row.epoch, head: row.head }
       return heads
@@ -104,6 +145,11 @@ export function createEventLog ({ pool }: { pool: pg.Pool }) {
   }
 }
 export type EventLog = ReturnType<typeof createEventLog>
+
+interface ScopedTopic { scope: Scope, topic: string }
+
+const keysOf = (topics: ScopedTopic[]) =>
+  [topics.map(({ scope }) => scope.applicationId), topics.map(({ scope }) => scope.environment), topics.map(({ topic }) => topic)]
 
 function toEvent (scope: Scope, topic: string, row: EventRow): LoggedEvent {
   return new LoggedEvent(scope, {

@@ -1,10 +1,11 @@
-import type { Kysely, Selectable } from 'kysely'
+import { sql, type Kysely, type Selectable } from 'kysely'
 import type { Database, TopicsTable } from '../../db/tables.ts'
 import type { PageQuery } from '../../schemas/common.ts'
-import type { Scope } from '../../schemas/scope.ts'
+import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { Topic, TopicCreate, TopicUpdate } from '../../schemas/topics.ts'
 import { ConflictError, NotFoundError, ValidationError } from '../errors.ts'
 import type { EventLog } from '../events/log.ts'
+import { createGatherer } from '../gather.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import { existsByItself, isReserved } from './topic-names.ts'
 
@@ -19,8 +20,20 @@ export interface TopicsOptions {
 export function createTopics ({ db, log, schemaVersionExists = async () => false }: TopicsOptions) {
   const find = (scope: Scope, name: string) => ofScope(db, scope).where('name', '=', name).executeTakeFirst()
 
+  const isRegistered = createGatherer<{ scope: Scope, name: string }, boolean>({
+    nameOf: ({ scope, name }) => `${scopeKey(scope)}/${name}`,
+    async load (topics) {
+      const { rows } = await sql<{ ordinal: number }>`
+        select k.ordinal::int from unnest(${topics.map(({ scope }) => scope.applicationId)}::text[], ${topics.map(({ scope }) => scope.environment)}::text[],
+          ${topics.map(({ name }) => name)}::text[]) with ordinality as k(application_id, environment, name, ordinal)
+        join topics using (application_id, environment, name)`.execute(db)
+      const found = new Set(rows.map(({ ordinal }) => ordinal))
+      return topics.map((_topic, i) => found.has(i + 1))
+    }
+  })
+
   async function requireTopic (scope: Scope, name: string): Promise<void> {
-    if (isReserved(name) ? !existsByItself(name) : await find(scope, name) === undefined) throw topicNotFound(name)
+    if (!(isReserved(name) ? existsByItself(name) : await isRegistered({ scope, name }))) throw topicNotFound(name)
   }
 
   return {

@@ -85,7 +85,7 @@ for (const { name, connect } of transports) {
       const ack = await client.request('subscribe', { topic, after: position })
       t.equal(ack.recovered, true)
       // Cut at a random moment: after so many more events, whether they come from the log or live.
-      const more = cuts < 50 ? Math.floor(random() * 300) : total
+      const more = cuts < 50 ? Math.floor(random() * 250) : total
       await client.received(Math.min(more, total - position), 30_000)
       client.cut()
       cuts++
@@ -95,7 +95,7 @@ for (const { name, connect } of transports) {
       isDone = position >= total
     }
     await publishing
-    t.ok(cuts >= 30, `cut ${cuts} times`)
+    t.ok(cuts >= 50, `cut ${cuts} times`)
     t.same(seen, upTo(total))
   })
 }
@@ -116,7 +116,7 @@ await t.test('a node that hears of events out of order, twice or not at all deli
   publish([...b, ...b])
   publish(a)
   publish(c)
-  t.same((await client.received(90)).map(event => event.offset), upTo(90))
+  t.same((await client.received(90)).slice(0, 90).map(event => event.offset), upTo(90))
   t.equal(d.length, 10)
   t.same((await client.received(100)).map(event => event.offset), upTo(100), 'the poll finds what nobody told of')
   client.close()

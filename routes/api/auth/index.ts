@@ -16,7 +16,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Auth'],
       summary: 'Is there a first user?',
       description: 'While there is none, `POST /api/auth/setup` makes it.',
-      response: { 200: ref(SetupStatus), ...refusals() }
+      response: { 200: ref(SetupStatus, 'Whether it is still to be made.'), ...refusals() }
     }
   }, async () => ({ setupRequired: await app.auth.setup.isRequired() }))
 
@@ -69,7 +69,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Auth'],
       summary: 'Who am I?',
       description: 'The user and roles of a session, or the subject and application of a token, with what they may do.',
-      response: { 200: ref(Me), ...refusals(401) }
+      response: { 200: ref(Me, 'Who asks.'), ...refusals(401) }
     }
   }, async (request) => app.auth.toMe(request.principal))
 }

@@ -17,7 +17,7 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       description: 'Every version of a topic\'s schema, oldest first.',
       params: SchemaTopicPath,
       querystring: PageQuery,
-      response: { 200: Type.Array(ref(SchemaVersion)), ...refusals(400, 401, 403, 404) }
+      response: { 200: Type.Array(ref(SchemaVersion), { description: 'A page of versions.' }), ...refusals(400, 401, 403, 404) }
     }
   }, async (request, reply) => {
     const { items, nextCursor } = await app.schemas.list(request.scope, request.params.topic, request.query)
@@ -33,7 +33,7 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Get a schema version',
       description: 'One version of a topic\'s schema.',
       params: SchemaVersionPath,
-      response: { 200: ref(SchemaVersion), ...refusals(400, 401, 403, 404) }
+      response: { 200: ref(SchemaVersion, 'The version.'), ...refusals(400, 401, 403, 404) }
     }
   }, async (request) => app.schemas.get(request.scope, request.params.topic, request.params.version))
 
@@ -45,7 +45,7 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Get the latest schema',
       description: 'The version that was registered last, which need not be the active one.',
       params: SchemaTopicPath,
-      response: { 200: ref(SchemaVersion), ...refusals(400, 401, 403, 404) }
+      response: { 200: ref(SchemaVersion, 'The version.'), ...refusals(400, 401, 403, 404) }
     }
   }, async (request) => app.schemas.latest(request.scope, request.params.topic))
 
@@ -59,7 +59,7 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
         'A refused schema answers 409 with every offending change in `details`, each with a witness: a document that one side takes and the other refuses.',
       params: SchemaTopicPath,
       body: ref(SchemaRegister),
-      response: { 201: ref(SchemaVersion), ...refusals(400, 401, 403, 404, 409, 413, 415) }
+      response: { 201: ref(SchemaVersion, 'The new version.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
   }, async (request, reply) => reply.code(201).send(await app.schemas.register(request.scope, request.params.topic, request.body)))
 
@@ -72,7 +72,7 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       description: 'Against the latest version, unless one is named. Nothing is stored.',
       params: SchemaTopicPath,
       body: ref(PayloadValidate),
-      response: { 200: ref(PayloadVerdict), ...refusals(400, 401, 403, 404, 413, 415) }
+      response: { 200: ref(PayloadVerdict, 'Whether it is valid, and where not.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
   }, async (request) => app.schemas.validate(request.scope, request.params.topic, request.body))
 
@@ -85,7 +85,7 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       description: 'What registering the schema would say, without registering it.',
       params: SchemaTopicPath,
       body: ref(SchemaDryRun),
-      response: { 200: ref(CompatibilityVerdict), ...refusals(400, 401, 403, 404, 413, 415) }
+      response: { 200: ref(CompatibilityVerdict, 'Whether it would be accepted, and why not.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
   }, async (request) => app.schemas.compatibility(request.scope, request.params.topic, request.body))
 }

@@ -35,7 +35,7 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Get a service',
       description: 'One service.',
       params: ServicePath,
-      response: { 200: ref(Service), ...refusals(400, 401, 403, 404) }
+      response: { 200: ref(Service, 'The service.'), ...refusals(400, 401, 403, 404) }
     }
   }, async (request) => app.services.get(request.scope, request.params.id))
 
@@ -47,7 +47,7 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Create a service',
       description: 'Documents make their service by themselves; this gives it a description beforehand.',
       body: ref(ServiceCreate),
-      response: { 201: ref(Service), ...refusals(400, 401, 403, 404, 409, 413, 415) }
+      response: { 201: ref(Service, 'The service.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
   }, async (request, reply) => {
     reply.code(201)
@@ -63,7 +63,7 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       description: 'Changes its description; null removes it. The name is part of its topics and stays.',
       params: ServicePath,
       body: ref(ServiceUpdate),
-      response: { 200: ref(Service), ...refusals(400, 401, 403, 404, 413, 415) }
+      response: { 200: ref(Service, 'The service.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
   }, async (request) => app.services.update(request.scope, request.params.id, request.body))
 

@@ -41,7 +41,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Get a topic',
       description: 'One registered topic.',
       params: TopicPath,
-      response: { 200: ref(Topic), ...refusals(400, 401, 403, 404) }
+      response: { 200: ref(Topic, 'The topic.'), ...refusals(400, 401, 403, 404) }
     }
   }, async (request) => app.topics.get(request.scope, request.params.name))
 
@@ -53,7 +53,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Create a topic',
       description: 'Registers a topic in the scope, so that events may be published to it and subscribed to. The roots `sync`, `socket`, `presence` and `system` are reserved.',
       body: ref(TopicCreate),
-      response: { 201: ref(Topic), ...refusals(400, 401, 403, 404, 409, 413, 415) }
+      response: { 201: ref(Topic, 'The topic.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
   }, async (request, reply) => {
     reply.code(201)
@@ -69,7 +69,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       description: 'Changes what is given. `activeSchemaVersion` names a version that exists, or null to stop enforcing.',
       params: TopicPath,
       body: ref(TopicUpdate),
-      response: { 200: ref(Topic), ...refusals(400, 401, 403, 404, 413, 415) }
+      response: { 200: ref(Topic, 'The topic.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
   }, async (request) => app.topics.update(request.scope, request.params.name, request.body))
 
@@ -81,7 +81,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Delete a topic',
       description: 'Answers the topic as it was. Its log, schemas, mappings and live subscriptions stay; nothing more can be published to it.',
       params: TopicPath,
-      response: { 200: ref(Topic), ...refusals(400, 401, 403, 404) }
+      response: { 200: ref(Topic, 'The topic.'), ...refusals(400, 401, 403, 404) }
     }
   }, async (request) => app.topics.remove(request.scope, request.params.name))
 

@@ -1,0 +1,196 @@
+import { once } from 'node:events'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import t from 'tap'
+import { build, listen } from '../build.ts'
+import { connectSocketIo, connectWs, transports } from '../clients.ts'
+import { tenant } from '../tenant.ts'
+
+/* What one connection may do, and what it may cost. */
+
+const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
+const until = async (isDone: () => boolean | Promise<boolean>) => { while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10)) }
+
+await t.test('a client above its pace is refused with the time to wait, then closed with a code that lets it come back', async t => {
+  const { app } = await build(t, { adapt: ({ delivery }) => Object.assign(delivery, { requestsPerSecond: 20, requestsBurst: 10, overLimitMs: 500 }) })
+  const url = await listen(app)
+  const shop = await tenant(app)
+  const topic = await shop.topic('paced.events')
+  for (const { name, connect } of transports) {
+    const client = await connect(url, { token: shop.token() })
+    const answers = await Promise.all(upTo(15).map(() => client.request('subscribe', { topic })))
+    t.equal(answers.filter(({ ok }) => ok).length, 10, `${name}: the burst`)
+    const refusal = answers.find(({ ok }) => !ok) as typeof answers[number] & { retryAfterMs: number }
+    t.match(refusal, { error: 'RateLimitError', code: 'RATE_LIMITED', retryAfterMs: Number, message: /20 requests/ })
+    t.ok(refusal.retryAfterMs > 0 && refusal.retryAfterMs <= 60, `${refusal.retryAfterMs} ms`)
+    await new Promise(resolve => setTimeout(resolve, refusal.retryAfterMs + 50))
+    t.match(await client.request('subscribe', { topic }), { ok: true }, `${name}: after the wait`)
+    const closed = client.closed
+    let isOpen = true
+    void closed.then(() => { isOpen = false })
+    const start = Date.now()
+    while (isOpen && Date.now() - start < 5000) {
+      for (const _ of upTo(5)) client.request('unsubscribe', { subscriptionId: 'sub_none' }).catch(() => {})
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+    t.match(await closed, { code: 4429, reason: 'RATE_LIMITED', ...(name === 'Socket.IO' && { reconnect: true }) }, name)
+    t.ok(Date.now() - start >= 400, 'not at once')
+  }
+  t.match(await app.instruments.registry.metrics(), /realtime_socket_limited_total\{limit="requests"\} [1-9]/)
+  await until(() => app.connections.size === 0)
+})
+
+await t.test('so is one that sends too many bytes, and one that floods is closed at once', async t => {
+  const { app } = await build(t, { adapt: ({ delivery }) => Object.assign(delivery, { requestsPerSecond: 100, requestsBurst: 20, bytesPerSecond: 10_000, bytesBurst: 50_000 }) })
+  const url = await listen(app)
+  const shop = await tenant(app)
+  for (const { name, connect } of transports) {
+    const client = await connect(url, { token: shop.token() })
+    t.match(await client.request('unsubscribe', { subscriptionId: 'x'.repeat(70_000) }), { ok: false, code: 'RATE_LIMITED', retryAfterMs: Number, message: /10000 bytes/ }, name)
+    const flood = await connect(url, { token: shop.token() })
+    for (const _ of upTo(1000)) flood.request('unsubscribe', { subscriptionId: 'sub_none' }).catch(() => {})
+    t.match(await flood.closed, { code: 4429 }, name)
+    client.close()
+  }
+  const pinger = await connectWs(url, { token: shop.token() })
+  // More at once than `ws` has answered is cut off by itself.
+  for (let i = 0; i < 100 && pinger.socket.readyState === pinger.socket.OPEN; i++) {
+    for (const _ of upTo(10)) pinger.socket.ping()
+    await new Promise(resolve => setTimeout(resolve, 2))
+  }
+  t.match(await pinger.closed, { code: 4429 }, 'control frames count')
+})
+
+await t.test('many requests at once do not pass the bound on subscriptions', async t => {
+  const { app } = await build(t, { adapt: ({ delivery }) => { delivery.subscriptionsPerConnectionMax = 5 } })
+  const url = await listen(app)
+  const shop = await tenant(app)
+  const topic = await shop.topic('bounded.events')
+  for (const { name, connect } of transports) {
+    const client = await connect(url, { token: shop.token() })
+    const answers = await Promise.all(upTo(20).map(n => client.request('subscribe', { topic: n % 2 === 0 ? topic : 'bounded.*' })))
+    t.equal(answers.filter(({ ok }) => ok).length, 5, name)
+    t.match(answers.find(({ ok }) => !ok), { error: 'RateLimitError', code: 'SUBSCRIPTION_LIMIT' })
+    client.close()
+  }
+})
+
+await t.test('a socket that never reads costs no more than its bound, whatever it asks for', async t => {
+  const bound = 256 * 1024
+  const { app } = await build(t, { adapt: ({ delivery }) => Object.assign(delivery, { socketBufferBytesMax: bound, drainTimeoutMs: 8000, closeTimeoutMs: 500 }) })
+  const url = await listen(app)
+  const shop = await tenant(app)
+  const topic = await shop.topic('unread.events')
+  const total = 600
+  for (let n = 0; n < total; n += 200) await shop.publish(topic, ...upTo(200).map(() => 'x'.repeat(20_000)))
+  const most = () => Math.max(0, ...[...app.connections.all()].map(({ transport }) => transport.bufferedBytes))
+
+  for (const { name, connect } of transports) {
+    const client = await connect(url, { token: shop.token() })
+    client.pause()
+    // The past of one topic, ten times at once.
+    for (const _ of upTo(10)) client.request('subscribe', { topic, after: 0 }).catch(() => {})
+    let peak = 0
+    const start = Date.now()
+    while (Date.now() - start < 800) {
+      peak = Math.max(peak, most())
+      await new Promise(resolve => setTimeout(resolve, 5))
+    }
+    t.ok(peak > 0 && peak < bound * 4.5, `${name}: ${peak} bytes of the past at most, a page above the bound`)
+    t.equal(app.connections.size, 1, 'who only catches up slowly is not closed')
+    client.resume()
+    await client.received(700, 20_000)
+    client.close()
+    await until(() => app.connections.size === 0)
+
+    const asker = await connect(url, { token: shop.token() })
+    await asker.request('subscribe', { topic })
+    asker.pause()
+    for (let n = 0; n < 600; n += 200) await shop.publish(topic, ...upTo(200).map(() => 'x'.repeat(20_000)))
+    const before = most()
+    const refused: unknown[] = []
+    for (let i = 0; i < 20; i++) {
+      for (const _ of upTo(100)) asker.request('unsubscribe', { subscriptionId: `sub_${'x'.repeat(60)}` }).then(({ code }) => refused.push(code), () => {})
+      await new Promise(resolve => setTimeout(resolve, 5))
+    }
+    await until(() => most() > before)
+    t.ok(before > bound && most() < before + 600_000, `${name}: ${most() - before} bytes of 2,000 answers`)
+    asker.resume()
+    await until(() => refused.length > 1000)
+    t.equal(refused.at(-1), 'SLOW_CONSUMER', `${name}: requests are not handled meanwhile`)
+    asker.cut()
+    await until(() => app.connections.size === 0)
+  }
+})
+
+await t.test('a long poller that does not poll is given up', async t => {
+  const bound = 256 * 1024
+  const { app } = await build(t, { adapt: ({ delivery }) => Object.assign(delivery, { socketBufferBytesMax: bound, drainTimeoutMs: 500, closeTimeoutMs: 300 }) })
+  const url = await listen(app)
+  const shop = await tenant(app)
+  const topic = await shop.topic('polled.events')
+  const post = (sid: string, body: string) => fetch(`${url}/socket.io/?EIO=4&transport=polling&sid=${sid}`, { method: 'POST', body }).then(response => response.text())
+  const poll = (sid?: string) => fetch(`${url}/socket.io/?EIO=4&transport=polling${sid === undefined ? '' : `&sid=${sid}`}`).then(response => response.text())
+  const openPolling = async () => {
+    const { sid } = JSON.parse((await poll()).slice(1)) as { sid: string }
+    await post(sid, `40${JSON.stringify({ token: shop.token() })}`)
+    await poll(sid)
+    await post(sid, `420["subscribe",{"topic":"${topic}"}]`)
+    await poll(sid)
+    return sid
+  }
+  const [good, sid] = [await connectSocketIo(url, { token: shop.token(), transports: ['polling'] }), await openPolling()]
+  await good.request('subscribe', { topic })
+  let peak = 0
+  for (const _ of upTo(40)) {
+    await shop.publish(topic, ...Array(10).fill('x'.repeat(5000)))
+    peak = Math.max(peak, ...[...app.connections.all()].map(({ transport }) => transport.bufferedBytes))
+  }
+  t.same((await good.received(400)).map(event => event.offset), upTo(400), 'the other has them all')
+  t.ok(peak > bound / 2 && peak < bound * 2, `${peak} bytes`)
+  await until(() => app.connections.size === 1)
+  t.match(await app.instruments.registry.metrics(), /realtime_sockets_closed_total\{code="SLOW_CONSUMER"\} 1/)
+  t.match(await poll(sid), /unknown|closing|^1|^6|^4/i)
+  good.close()
+})
+
+await t.test('all sockets together have a bound as well', async t => {
+  const { app } = await build(t, { adapt: ({ delivery }) => Object.assign(delivery, { bufferedBytesMax: 1024 * 1024 }) })
+  const url = await listen(app)
+  const shop = await tenant(app)
+  const topic = await shop.topic('together.events')
+  const stopped = await Promise.all(upTo(6).map(n => (n % 2 === 0 ? connectWs : connectSocketIo)(url, { token: shop.token() })))
+  const good = await connectWs(url, { token: shop.token() })
+  for (const client of [...stopped, good]) await client.request('subscribe', { topic })
+  for (const client of stopped) client.pause()
+  for (const _ of upTo(20)) await shop.publish(topic, ...Array(10).fill('x'.repeat(20_000)))
+  await until(() => app.connections.size < 7)
+  t.same((await good.received(200)).map(event => event.offset), upTo(200))
+  await until(async () => /realtime_socket_buffered_bytes (\d+)/.exec(await app.instruments.registry.metrics())?.[1] !== undefined)
+  const total = [...app.connections.all()].reduce((sum, { transport }) => sum + transport.bufferedBytes, 0)
+  t.ok(total <= 1024 * 1024, `${total} bytes`)
+  for (const client of stopped) client.cut()
+  good.close()
+})
+
+await t.test('a frame that is too large ends the connection with 1009', async t => {
+  const { app } = await build(t, { adapt: ({ delivery }) => Object.assign(delivery, { authTimeoutMs: 1000, closeTimeoutMs: 300 }) })
+  const url = await listen(app)
+  const shop = await tenant(app)
+  const client = await connectWs(url, { token: shop.token() })
+  await client.request('subscribe', { topic: 'any.*' })
+  client.socket.send('x'.repeat(2 * 1024 * 1024))
+  t.match(await client.closed, { code: 1009 })
+  const socketIo = await connectSocketIo(url, { token: shop.token() })
+  socketIo.socket.emit('subscribe', { topic: 'x'.repeat(2 * 1024 * 1024) })
+  await socketIo.closed
+  const posted = httpRequest(`${url}/socket.io/?EIO=4&transport=polling`)
+  posted.end()
+  const [response] = await once(posted, 'response') as [IncomingMessage]
+  const chunks: Buffer[] = []
+  for await (const chunk of response) chunks.push(chunk as Buffer)
+  const { sid } = JSON.parse(Buffer.concat(chunks).toString().slice(1)) as { sid: string }
+  const tooLarge = await fetch(`${url}/socket.io/?EIO=4&transport=polling&sid=${sid}`, { method: 'POST', body: 'x'.repeat(2 * 1024 * 1024) }).then(({ status }) => status, () => 413)
+  t.equal(tooLarge, 413)
+  await until(() => app.connections.size === 0)
+  t.match(await app.instruments.registry.metrics(), /^realtime_subscriptions 0$/m)
+})
