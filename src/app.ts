@@ -1,8 +1,11 @@
+import { maxHeaderSize } from 'node:http'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import autoload from '@fastify/autoload'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import { fastify, LogController, type ConnectionError, type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
 import type { Config } from './config.ts'
+import { ValidationError } from './errors.ts'
 import { randomId } from './ids.ts'
 import { validatorCompilers } from './validation.ts'
 
@@ -36,9 +39,31 @@ export async function buildApp ({ config, logger }: AppOptions): Promise<Fastify
     forceCloseConnections: 'idle',
     return503OnClosing: true,
     exposeHeadRoutes: false,
+    frameworkErrors: (error, _request, reply) => {
+      const message = error.code === 'FST_ERR_BAD_URL' ? 'The path is not valid: it has a broken percent escape' : 'The path has a part that is too long'
+      const plain = reply as unknown as FastifyReply
+      void plain.code(400).type('application/json; charset=utf-8').send(JSON.stringify(new ValidationError('VALIDATION_FAILED', message).toBody()))
+    },
+    clientErrorHandler: refuseRaw,
     schemaController: { compilersFactory: { buildValidator: validatorCompilers as never } }
   }).withTypeProvider<TypeBoxTypeProvider>()
   await app.register(autoload, { dir: join(root, 'plugins'), options: { config }, forceESM: true, encapsulate: false })
   await app.register(autoload, { dir: join(root, 'routes'), routeParams: true, forceESM: true })
   return app as unknown as FastifyInstance
+}
+
+const rawRefusals: Record<string, [string, string]> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', `The headers are larger than ${maxHeaderSize} bytes`],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'The request did not arrive in time']
+}
+
+/** What is not even HTTP is refused in the same form as everything else. */
+function refuseRaw (error: ConnectionError, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  const [status, message] = rawRefusals[error.code] ?? ['400 Bad Request', 'The request is not valid HTTP']
+  const body = JSON.stringify(new ValidationError('VALIDATION_FAILED', message).toBody())
+  if (socket.writable) {
+    socket.write(`HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`)
+  }
+  socket.destroy(error)
 }

@@ -1,0 +1,188 @@
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import type { InjectOptions } from 'fastify'
+import t from 'tap'
+import { build, createDatabase, listen } from '../build.ts'
+import { transports, type Client } from '../clients.ts'
+import { tenant } from '../tenant.ts'
+import { until } from './server.ts'
+
+/*
+ * The database goes away under a running server, and comes back. Between the two stands a proxy that can cut, refuse
+ * and hang; beside it a second node, which keeps its own way to the database.
+ */
+
+t.setTimeout(60_000)
+
+class Proxy {
+  readonly #target: { host: string, port: number }
+  readonly #pairs = new Set<[Socket, Socket]>()
+  #server: Server = this.#newServer()
+  #port = 0
+  #isHanging = false
+
+  constructor (url: URL) {
+    this.#target = { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 5432) }
+  }
+
+  async open (): Promise<number> {
+    this.#server = this.#newServer()
+    this.#server.listen(this.#port, '127.0.0.1')
+    await once(this.#server, 'listening')
+    this.#port = (this.#server.address() as AddressInfo).port
+    return this.#port
+  }
+
+  /** Cuts every connection, and refuses new ones. */
+  async close (): Promise<void> {
+    for (const pair of this.#pairs) for (const socket of pair) socket.destroy()
+    if (!this.#server.listening) return
+    this.#server.close()
+    await once(this.#server, 'close')
+  }
+
+  /** Connections stay, and new ones are taken, but nothing gets through. */
+  hang (isHanging: boolean): void {
+    this.#isHanging = isHanging
+    for (const pair of this.#pairs) for (const socket of pair) isHanging ? socket.pause() : socket.resume()
+  }
+
+  #newServer (): Server {
+    return createServer(client => {
+      const upstream = connect(this.#target)
+      const pair: [Socket, Socket] = [client, upstream]
+      this.#pairs.add(pair)
+      for (const [from, to] of [[client, upstream], [upstream, client]] as const) {
+        from.on('data', data => to.write(data))
+        from.on('error', () => {})
+        from.on('close', () => {
+          this.#pairs.delete(pair)
+          to.destroy()
+        })
+      }
+      if (this.#isHanging) for (const socket of pair) socket.pause()
+    })
+  }
+}
+
+const direct = await createDatabase(t)
+const proxy = new Proxy(new URL(direct))
+t.teardown(() => proxy.close())
+const proxied = new URL(direct)
+proxied.hostname = '127.0.0.1'
+proxied.port = String(await proxy.open())
+const { app } = await build(t, { databaseUrl: proxied.href })
+const { app: otherNode } = await build(t, { databaseUrl: direct })
+const url = await listen(app)
+const shop = await tenant(app)
+const topic = await shop.topic('order.placed')
+await shop.request('POST', '/api/sync/cart/documents', { id: 'one', data: {} })
+const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
+
+const password = 'correct horse battery staple'
+const administrator = { name: 'Ada', email: 'ada@example.com', password }
+const setup = await app.inject({ method: 'POST', url: '/api/auth/setup', headers: { host: 'localhost' }, payload: administrator })
+const { sessionToken } = setup.json() as { sessionToken: string }
+
+/** Writes by the node that is well. */
+async function publishElsewhere (...payloads: unknown[]): Promise<void> {
+  const { statusCode } = await otherNode.inject({
+    method: 'POST', url: `/api/topics/${topic}/events`, headers: { authorization: `Bearer ${shop.token()}` }, payload: { events: payloads.map(payload => ({ payload })) }
+  })
+  if (statusCode !== 201) throw new Error(`status ${statusCode}`)
+}
+
+const clients: Client[] = []
+for (const { connect: connectClient } of transports) {
+  const client = await connectClient(url, { token: shop.token() })
+  await client.request('subscribe', { topic })
+  clients.push(client)
+}
+await shop.publish(topic, 1, 2)
+for (const client of clients) await client.received(2)
+
+await t.test('cut off from its database, it says so to everybody, and goes on by itself when it is back', async t => {
+  await proxy.close()
+  const token = shop.token()
+  const requests: [string, InjectOptions][] = [
+    ['a list', { method: 'GET', url: '/api/topics' }],
+    ['a read of one', { method: 'GET', url: '/api/sync/cart/documents/one' }],
+    ['the log', { method: 'GET', url: `/api/topics/${topic}/events` }],
+    ['a publish', { method: 'POST', url: `/api/topics/${topic}/events`, payload: { payload: 'lost' } }],
+    ['a publish with an idempotency key', { method: 'POST', url: `/api/topics/${topic}/events`, payload: { payload: 'lost' }, headers: { 'idempotency-key': 'k' } }],
+    ['a write of a document', { method: 'PATCH', url: '/api/sync/cart/documents/one/merge', payload: { data: { lost: true } } }],
+    ['a new document', { method: 'POST', url: '/api/sync/cart/documents', payload: { data: { lost: true } } }],
+    ['a new topic', { method: 'POST', url: '/api/topics', payload: { name: 'lost.topic', description: 'd', owner: 'o' } }],
+    ['a new application', { method: 'POST', url: '/api/applications', payload: { name: 'lost' }, headers: { authorization: sessionToken } }],
+    ['a login', { method: 'POST', url: '/api/auth/login', payload: { email: administrator.email, password } }],
+    ['a session', { method: 'GET', url: '/api/auth/me', headers: { authorization: sessionToken } }]
+  ]
+  await Promise.all(requests.map(async ([name, options]) => {
+    const answer = await app.inject({ ...options, headers: { authorization: `Bearer ${token}`, ...options.headers } })
+    t.equal(answer.statusCode, 503, `${name}: ${answer.body.slice(0, 200)}`)
+    t.match(answer.headers['retry-after'], /^\d+$/)
+    t.match(answer.json(), { error: 'ServiceUnavailableError', code: 'DATABASE_UNAVAILABLE', message: String })
+    t.notMatch(answer.body, /ECONN|127\.0\.0\.1|postgres/, 'no internals')
+  }))
+  t.match((await app.inject('/health')).json(), { status: 'ok' })
+  const ready = await app.inject('/health/ready')
+  t.equal(ready.statusCode, 503)
+  t.match(ready.json(), { status: 'unavailable', components: { database: { status: 'failed' } } })
+  t.equal((await app.inject('/api/metrics/prometheus')).statusCode, 200, 'the metrics can be asked for')
+
+  for (const client of clients) {
+    t.match(await client.request('subscribe', { topic: 'sync.cart.updated' }), { ok: false, code: 'DATABASE_UNAVAILABLE' }, `${client.kind} is refused, and lives`)
+  }
+  await publishElsewhere(3, 4)
+
+  await proxy.open()
+  await until(async () => (await app.inject('/health/ready')).statusCode === 200, 'readiness')
+  for (const client of clients) t.same((await client.received(4)).map(event => event.offset), upTo(4), `${client.kind} gets what another node wrote meanwhile`)
+  await shop.publish(topic, 5)
+  await publishElsewhere(6)
+  for (const client of clients) {
+    t.same((await client.received(6)).map(event => event.payload), upTo(6), `${client.kind} has everything once, in order`)
+    t.same(client.messages.filter(({ name }) => name === 'resync' || name === 'closing'), [])
+  }
+  const { body: log } = await shop.request('GET', `/api/topics/${topic}/events`)
+  t.same(log.map((event: { payload: unknown }) => event.payload), upTo(6), 'what was refused is not there')
+  t.match(await shop.request('GET', '/api/sync/cart/documents/one'), { body: { revision: 1, data: {} } })
+  const login = await app.inject({ method: 'POST', url: '/api/auth/login', payload: { email: administrator.email, password } })
+  t.equal(login.statusCode, 200, 'the logins that failed for want of a database do not count')
+})
+
+await t.test('a connection that breaks between two statements of a transaction costs its requests, not the server', async t => {
+  for (const round of upTo(10)) {
+    const writing = upTo(20).map(n => shop.request('PATCH', '/api/sync/cart/documents/one/merge', { data: { [`r${round}n${n}`]: 1 } }))
+    const settled = Promise.all(writing)
+    await new Promise(resolve => setImmediate(resolve))
+    await proxy.close()
+    await proxy.open()
+    t.ok((await settled).every(({ status }) => status === 200 || status === 503), `round ${round}: ${(await settled).map(({ status }) => status).join()}`)
+    const acked = (await settled).flatMap(({ status }, i) => status === 200 ? [`r${round}n${i + 1}`] : [])
+    await until(async () => (await app.inject('/health/ready')).statusCode === 200, 'readiness')
+    const { body } = await shop.request('GET', '/api/sync/cart/documents/one')
+    t.same(acked.filter(key => body.data[key] !== 1), [])
+  }
+  const { body } = await shop.request('GET', '/api/sync/cart/documents/one')
+  const log = await shop.request('GET', '/api/topics/sync.cart.updated/events?limit=1000')
+  t.same(log.body.map((event: { payload: { revision: number } }) => event.payload.revision), upTo(body.revision, 2), 'each revision has its event')
+})
+
+await t.test('a database that hangs is seen by readiness; what waited for it is done when it goes on', async t => {
+  const { body: before } = await shop.request('GET', '/api/sync/cart/documents/one')
+  proxy.hang(true)
+  const writing = upTo(5).map(() => shop.request('PATCH', '/api/sync/cart/documents/one/merge', { data: { hung: true } }))
+  t.equal((await app.inject('/health')).statusCode, 200)
+  const ready = await app.inject('/health/ready')
+  t.equal(ready.statusCode, 503)
+  t.match(ready.json(), { components: { database: { status: 'failed', message: /no answer within/ } } })
+  await publishElsewhere('hanging')
+  proxy.hang(false)
+  t.same((await Promise.all(writing)).map(({ status }) => status), upTo(5).map(() => 200))
+  t.match(await shop.request('GET', '/api/sync/cart/documents/one'), { body: { revision: before.revision + 5 } })
+  for (const client of clients) t.same((await client.received(7)).map(event => event.offset), upTo(7))
+  t.equal((await app.inject('/health/ready')).statusCode, 200)
+})
+
+for (const client of clients) client.close()

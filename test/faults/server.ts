@@ -1,0 +1,149 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, chown, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Teardown } from '../build.ts'
+
+/*
+ * The platform as a process of its own, which may be killed: what `npm start` runs, from source or compiled.
+ */
+
+const isSource = import.meta.filename.endsWith('.ts')
+const root = join(import.meta.dirname, '../..')
+const command = isSource ? ['--import', import.meta.resolve('tsx'), join(root, 'src/server.ts')] : [join(root, 'src/server.js')]
+
+export interface Account { uid: number, gid: number }
+
+export interface ServerOptions {
+  dataDir: string
+  variables?: Record<string, string>
+  account?: Account | undefined
+}
+
+export interface Exit { code: number | null, signal: NodeJS.Signals | null }
+
+export type ServerProcess = ReturnType<typeof launch>
+
+/** Runs the server and returns at once. Only the variables that are given reach it, and what a shell always has. */
+export function launch ({ dataDir, variables = {}, account }: ServerOptions) {
+  const child = spawn(process.execPath, [...command], {
+    // A `.env` of whoever works here is none of ours.
+    cwd: dataDir,
+    env: {
+      PATH: process.env['PATH'],
+      HOME: dataDir,
+      ...(isSource && { FASTIFY_AUTOLOAD_TYPESCRIPT: '1' }),
+      DATA_DIR: dataDir,
+      PORT: '0',
+      RATE_LIMIT_MAX: '0',
+      ...variables
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...account
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { output += text })
+  const exit = once(child, 'close').then(([code, signal]) => ({ code, signal }) as Exit)
+  return {
+    /** Resolves when the process is gone and its output complete. */
+    exit,
+    get pid () { return child.pid as number },
+    get output () { return output },
+    get isRunning () { return child.exitCode === null && child.signalCode === null },
+    kill (signal: NodeJS.Signals) { child.kill(signal) },
+    /** The URL, once the banner has told it. */
+    async url (timeoutMs = 30_000): Promise<string> {
+      await until(() => output.includes('WebSocket ') || child.exitCode !== null, () => `the server to start:\n${output}`, timeoutMs)
+      const url = /REST and docs +(\S+)\/docs/.exec(output)?.[1]
+      if (url === undefined) throw new Error(`the server did not start:\n${output}`)
+      return url
+    }
+  }
+}
+
+/** Launches it, waits until it answers, and sees that it is gone after the test. */
+export async function start (t: Teardown, options: ServerOptions) {
+  const server = launch(options)
+  t.teardown(async () => {
+    if (server.isRunning) server.kill('SIGTERM')
+    await server.exit
+    await endPostmaster(options.dataDir)
+  })
+  return Object.assign(server, { address: await server.url() })
+}
+
+/** A data folder of its own, in a place where any account may go. */
+export async function dataFolder (t: Teardown, account?: Account): Promise<string> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'realtime-faults-'))
+  await chmod(dataDir, 0o755)
+  if (account !== undefined) await chown(dataDir, account.uid, account.gid)
+  t.teardown(() => rm(dataDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }))
+  return dataDir
+}
+
+/** The pid of the embedded server of this data folder; undefined when it is not running. */
+export async function postmasterPid (dataDir: string): Promise<number | undefined> {
+  const text = await readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8').catch(() => '')
+  const pid = Number.parseInt(text)
+  return Number.isNaN(pid) || !isAlive(pid) ? undefined : pid
+}
+
+/** For what a killed server leaves behind. */
+async function endPostmaster (dataDir: string): Promise<void> {
+  const pid = await postmasterPid(dataDir)
+  if (pid === undefined) return
+  process.kill(pid, 'SIGQUIT')
+  await until(() => !isAlive(pid), 'the postmaster to end')
+}
+
+export function isAlive (pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+export async function until (isTrue: () => boolean | Promise<boolean>, what: string | (() => string), timeoutMs = 20_000): Promise<void> {
+  const deadline = performance.now() + timeoutMs
+  while (!await isTrue()) {
+    if (performance.now() > deadline) throw new Error(`timed out waiting for ${typeof what === 'string' ? what : what()}`)
+    await sleep(20)
+  }
+}
+
+export interface Reply { status: number, headers: Headers, body: unknown }
+
+/** One request; rejects when the connection breaks. */
+export async function call (method: string, url: string, { token, body, headers = {} }: { token?: string, body?: unknown, headers?: Record<string, string> } = {}): Promise<Reply> {
+  const response = await fetch(url, {
+    method,
+    headers: {
+      ...(token !== undefined && { authorization: token.startsWith('sess_') ? token : `Bearer ${token}` }),
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...headers
+    },
+    ...(body !== undefined && { body: JSON.stringify(body) })
+  })
+  const text = await response.text()
+  return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) }
+}
+
+export const administrator = { name: 'Ada', email: 'ada@example.com', password: 'correct horse battery staple' }
+
+/** What a newcomer does by hand: the first user, an application, a token. */
+export async function setUp (url: string): Promise<{ sessionToken: string, applicationId: string, token: string }> {
+  const { sessionToken } = await made<{ sessionToken: string }>(call('POST', `${url}/api/auth/setup`, { body: administrator }))
+  const { id } = await made<{ id: string }>(call('POST', `${url}/api/applications`, { token: sessionToken, body: { name: 'Shop' } }))
+  const { token } = await made<{ token: string }>(call('POST', `${url}/auth/token`, { token: sessionToken, body: { applicationId: id, permissions: ['admin'] } }))
+  return { sessionToken, applicationId: id, token }
+}
+
+export async function made<T> (answering: Promise<Reply>): Promise<T> {
+  const { status, body } = await answering
+  if (status >= 300) throw new Error(JSON.stringify(body))
+  return body as T
+}

@@ -1,0 +1,206 @@
+import { once } from 'node:events'
+import { readFile, readdir } from 'node:fs/promises'
+import { Agent, get } from 'node:http'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import t from 'tap'
+import { io } from 'socket.io-client'
+import { WebSocket } from 'ws'
+import { freePort } from '../../db/embedded/free-port.ts'
+import type { RealtimeEvent } from '../../schemas/events.ts'
+import { createDatabase } from '../build.ts'
+import { connectSocketIo, connectWs } from '../clients.ts'
+import { administrator, call, dataFolder, isAlive, launch, made, postmasterPid, setUp, start, until, type Account } from './server.ts'
+
+/* `npm start` as somebody meets it: how it starts, what it says, and how it stops. */
+
+t.setTimeout(120_000)
+
+const stopMsMax = 3000
+const nobody = await accountOf('nobody')
+
+async function accountOf (name: string): Promise<Account | undefined> {
+  if (process.geteuid?.() !== 0) return undefined
+  const [, , uid, gid] = (await readFile('/etc/passwd', 'utf8')).split('\n').map(line => line.split(':')).find(fields => fields[0] === name) ?? []
+  return uid === undefined || gid === undefined ? undefined : { uid: Number(uid), gid: Number(gid) }
+}
+
+/** A TCP connection that says no more than `text`. */
+async function mute (t: Teardown, url: string, text = ''): Promise<Socket> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.on('error', () => {})
+  t.teardown(() => { socket.destroy() })
+  await once(socket, 'connect')
+  if (text !== '') socket.write(text)
+  return socket
+}
+interface Teardown { teardown (work: () => void): void }
+
+/** Made once, for those who have no need of their own. */
+const used = await dataFolder(t)
+
+for (const { signal, dataDir, account } of [
+  { signal: 'SIGTERM', dataDir: await dataFolder(t, nobody), account: nobody }, { signal: 'SIGINT', dataDir: used, account: undefined }
+] as const) {
+  await t.test(`${signal} stops it within 3 s with sockets connected and requests in flight, run by ${account === undefined ? 'us' : 'nobody'}`, async t => {
+    const server = await start(t, { dataDir, account })
+    const url = server.address
+    for (const line of [
+      `REST and docs   ${url}/docs`, `Socket.IO       ${url}/socket.io`, `WebSocket       ${url.replace('http', 'ws')}/ws`,
+      `embedded PostgreSQL in ${dataDir}`, 'Nobody has set it up yet',
+      ...['/api/auth/setup', '/api/auth/login', '/api/applications', '/auth/token'].map(path => `curl ${url}${path} `)
+    ]) t.ok(server.output.includes(line), `the banner has: ${line}`)
+    const { token } = await setUp(url)
+    await made(call('POST', `${url}/api/topics`, { token, body: { name: 'order.placed', description: 'A test', owner: 'tests' } }))
+
+    const clients = [
+      await connectSocketIo(url, { token }), await connectSocketIo(url, { token, transports: ['polling'] }), await connectWs(url, { token })
+    ]
+    for (const client of clients) t.match(await client.request('subscribe', { topic: 'order.placed' }), { ok: true })
+    const deaf = [await connectSocketIo(url, { token }), await connectWs(url, { token })]
+    for (const client of deaf) client.pause()
+    const stranger = new WebSocket(`${url.replace('http', 'ws')}/ws`)
+    stranger.on('error', () => {})
+    const strangerClosed = once(stranger, 'close')
+    await once(stranger, 'open')
+    // Engine.IO's handshake, and nothing of Socket.IO's.
+    const { sid } = JSON.parse((await (await fetch(`${url}/socket.io/?EIO=4&transport=polling`)).text()).slice(1)) as { sid: string }
+    fetch(`${url}/socket.io/?EIO=4&transport=polling&sid=${sid}`).catch(() => {})
+    const agent = new Agent({ keepAlive: true })
+    t.teardown(() => agent.destroy())
+    await once(get(`${url}/health`, { agent }).on('response', response => response.resume()), 'close')
+    await mute(t, url)
+    await mute(t, url, 'GET /health HTTP/1.1\r\nHost: ')
+    await mute(t, url, `POST /api/topics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`)
+
+    const acked: number[] = []
+    const publishing = Array.from({ length: 20 }, async (_, i) => {
+      for (let n = i; ; n += 20) {
+        const answer = await call('POST', `${url}/api/topics/order.placed/events`, { token, body: { payload: n } }).catch(() => undefined)
+        if (answer === undefined || answer.status === 503) return
+        if (answer.status !== 201) throw new Error(JSON.stringify(answer.body))
+        acked.push(n)
+      }
+    })
+    await until(() => acked.length > 100, 'writes')
+    const pid = await postmasterPid(dataDir) as number
+    const stoppingAt = performance.now()
+    server.kill(signal)
+    t.same(await server.exit, { code: 0, signal: null })
+    const tookMs = performance.now() - stoppingAt
+    t.ok(tookMs < stopMsMax, `after ${Math.round(tookMs)} ms`)
+    t.notOk(isAlive(pid), 'no PostgreSQL is left')
+    t.notOk((await readdir(dataDir)).includes('postgres.lock'), 'nor its lock')
+    for (const [i, client] of clients.entries()) t.match(await client.closed, { code: 1012, reason: 'SHUTTING_DOWN' }, `client ${i} was told why`)
+    t.equal((await strangerClosed)[0], 1012, 'whoever had not said who they are as well')
+    for (const client of deaf) client.resume()
+    await Promise.all(publishing)
+
+    if (signal === 'SIGINT') return
+    const again = await start(t, { dataDir, account })
+    t.match(again.output, `Log in          POST ${again.address}/api/auth/login`, 'the banner knows that it is set up')
+    const stored = new Set<number>()
+    for (let after: string | null = '0'; after !== null;) {
+      const page = await call('GET', `${again.address}/api/topics/order.placed/events?limit=1000&after=${after}`, { token })
+      for (const event of page.body as RealtimeEvent[]) stored.add(event.payload as number)
+      after = page.headers.get('x-next-cursor')
+    }
+    t.same(acked.filter(n => !stored.has(n)), [], `each of ${acked.length} acknowledged events is there`)
+    again.kill(signal)
+    // Under npm one Ctrl-C comes twice.
+    again.kill(signal)
+    t.same(await again.exit, { code: 0, signal: null })
+  })
+}
+
+await t.test('told to stop while it starts, it leaves nothing behind', async t => {
+  const server = launch({ dataDir: used })
+  await until(async () => await postmasterPid(used) !== undefined, 'a postmaster')
+  const pid = await postmasterPid(used) as number
+  server.kill('SIGINT')
+  t.match(await server.exit, { code: 0 })
+  t.notOk(isAlive(pid))
+  t.notMatch(server.output, /Error/)
+})
+
+await t.test('a port that is taken ends it with a reason, and its PostgreSQL with it', async t => {
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const { port } = other.address() as AddressInfo
+  const server = launch({ dataDir: used, variables: { PORT: String(port) } })
+  t.match(await server.exit, { code: 1 })
+  t.match(server.output, /EADDRINUSE/)
+  t.match(server.output, /postgres\.started/)
+  t.equal(await postmasterPid(used), undefined)
+  other.close()
+})
+
+await t.test('with DATABASE_URL it uses that database and starts none; its logs, at their loudest, hold no secret', async t => {
+  const databaseUrl = new URL(await createDatabase(t))
+  // Trusted connections look at no password: this one is only there to be looked for.
+  if (databaseUrl.password === '') databaseUrl.password = 'sup3r-secret-database-password'
+  const dataDir = await dataFolder(t)
+  const encryptionKey = Buffer.alloc(32, 'kE').toString('base64')
+  const server = await start(t, { dataDir, variables: { DATABASE_URL: databaseUrl.href, ENCRYPTION_KEY: encryptionKey, LOG_LEVEL: 'trace' } })
+  const url = server.address
+  t.match(server.output, /Database +DATABASE_URL/)
+  t.same(await readdir(dataDir), [], 'no cluster, no key')
+
+  const { token, sessionToken, applicationId } = await setUp(url)
+  const wrongPassword = 'a wrong password that is not to be told'
+  await made(call('GET', `${url}/api/auth/me`, { headers: { 'x-session-token': sessionToken } }))
+  t.equal((await call('POST', `${url}/api/auth/login`, { body: { email: administrator.email, password: wrongPassword } })).status, 401)
+  t.equal((await call('GET', `${url}/api/topics?token=${token}`, { headers: { authorization: `Bearer ${token}x` } })).status, 401)
+  t.equal((await call('GET', `${url}/api/topics?token=${token}`, { token })).status, 400)
+  t.equal((await call('POST', `${url}/auth/verify`, { body: { token } })).status, 200)
+  const byQuery = new WebSocket(`${url.replace('http', 'ws')}/ws?token=${token}`)
+  t.match(JSON.parse(String((await once(byQuery, 'message'))[0])), { type: 'authenticated', applicationId })
+  byQuery.send(JSON.stringify({ type: 'auth', token: `${token}y` }))
+  byQuery.send(JSON.stringify({ type: token }))
+  await once(byQuery, 'message')
+  byQuery.close()
+  const wrongToken = new WebSocket(`${url.replace('http', 'ws')}/ws?token=${token}z`)
+  await once(wrongToken, 'close')
+  const socketIo = io(url, { query: { token }, auth: { token }, forceNew: true, reconnection: false })
+  await once(socketIo as never, 'connect')
+  await socketIo.emitWithAck('auth', { token: `${token}z` })
+  socketIo.close()
+
+  server.kill('SIGTERM')
+  t.match(await server.exit, { code: 0 })
+  t.match(server.output, /server\.stopping/)
+  const secrets = {
+    token, 'its signature': token.split('.')[2] as string, sessionToken, wrongPassword, password: administrator.password,
+    encryptionKey, databasePassword: decodeURIComponent(databaseUrl.password)
+  }
+  for (const [name, secret] of Object.entries(secrets)) {
+    const line = server.output.split('\n').find(line => line.includes(secret))
+    t.equal(line, undefined, `no ${name} in the log`)
+  }
+})
+
+await t.test('every bad variable is named at once, and no secret is printed', async t => {
+  const dataDir = await dataFolder(t)
+  const variables = {
+    PORT: 'eighty', LOG_LEVEL: 'loud', DATABASE_URL: 'mysql://root:hunter2secret@localhost/x', ENCRYPTION_KEY: 'dG9vIHNob3J0IHNlY3JldA==',
+    SHUTDOWN_TIMEOUT_MS: '-1', TRACE_SAMPLE: '2', WEBHOOK_RETRY_SCHEDULE: 'soon', EMBEDDED_POSTGRES: 'perhaps', REDIS_URL: 'http://:redissecret@localhost',
+    ENCRYPTION_KEYS_OLD: 'b2xkIHNlY3JldA=='
+  }
+  const server = launch({ dataDir, variables })
+  t.same(await server.exit, { code: 1, signal: null })
+  for (const name of Object.keys(variables)) t.match(server.output, `  - ${name} `)
+  for (const secret of ['hunter2secret', 'dG9v', 'redissecret', 'b2xk', 'short secret']) t.notOk(server.output.includes(secret), secret)
+  t.notMatch(server.output, /\n {4}at /, 'no stack')
+  t.same(await readdir(dataDir), [], 'nothing was begun')
+
+  const production = launch({ dataDir, variables: { NODE_ENV: 'production' } })
+  t.same(await production.exit, { code: 1, signal: null })
+  for (const name of ['DATABASE_URL', 'ENCRYPTION_KEY']) t.match(production.output, `  - ${name} is required`)
+})
+
+await t.test('a database that cannot be reached at start is said so, without its password', async t => {
+  const url = `postgres://realtime:unreachable-secret@127.0.0.1:${await freePort()}/realtime`
+  const server = launch({ dataDir: await dataFolder(t), variables: { DATABASE_URL: url, ENCRYPTION_KEY: Buffer.alloc(32).toString('base64') } })
+  t.same(await server.exit, { code: 1, signal: null })
+  t.match(server.output, /ECONNREFUSED/)
+  t.notOk(server.output.includes('unreachable-secret'))
+})

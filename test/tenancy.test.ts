@@ -1,0 +1,179 @@
+import t from 'tap'
+import { build, listen } from './build.ts'
+import { connectWs } from './clients.ts'
+import { tenant } from './tenant.ts'
+
+/*
+ * Invariant 6, over every route of the OpenAPI document: what one tenant owns does not exist for another, whoever asks
+ * and however. A new route is in this by itself; a new kind of resource is planted below, and its ids are given to the
+ * path parameters of its section.
+ */
+
+t.setTimeout(120_000)
+
+interface Schema { $ref?: string, type?: string, properties?: Record<string, Schema>, required?: string[], items?: Schema, anyOf?: Schema[], const?: unknown, default?: unknown, examples?: unknown[] }
+interface Operation { parameters?: { in: string, name: string, example?: unknown, schema: Schema }[], requestBody?: { content: Record<string, { schema: Schema }> }, security?: unknown[] }
+
+/** What the first tenant's resources are called: whoever asks for them says it. */
+const named = 'n4m3d'
+/** In all their texts, payloads, keys: nobody but their owner is ever to read it. */
+const marker = 'm4rk3r'
+
+const { app } = await build(t)
+const document = app.swagger() as unknown as { paths: Record<string, Record<string, Operation>>, components: { schemas: Record<string, Schema> } }
+const resolve = (schema: Schema): Schema => schema.$ref === undefined ? schema : document.components.schemas[schema.$ref.split('/').at(-1) as string] as Schema
+
+const victim = await tenant(app)
+const stranger = await tenant(app)
+await app.db.updateTable('applications').set({ name: marker, description: marker }).where('id', '=', victim.applicationId).execute()
+
+async function planted (method: 'POST' | 'PATCH', url: string, body: unknown): Promise<Record<string, string>> {
+  const { status, text, body: answer } = await victim.request(method, url, body)
+  if (status >= 300) throw new Error(`${url}: ${text}`)
+  return answer
+}
+const topic = `${named}.events`
+await planted('POST', '/api/topics', { name: topic, description: marker, owner: marker })
+await planted('POST', `/api/schemas/${topic}`, { schema: { type: 'object', description: marker, properties: { [marker]: { type: 'string' } } } })
+const event = await planted('POST', `/api/topics/${topic}/events`, { payload: { [marker]: marker }, key: marker })
+const service = await planted('POST', '/api/services', { name: named, description: marker })
+await planted('POST', `/api/sync/${named}/documents`, { id: named, data: { [marker]: marker } })
+
+// Somebody of the victim's is in a channel, and looks at a document.
+const member = await connectWs(await listen(app), { token: victim.token() })
+for (const channel of [named, `doc:${named}:${named}`]) {
+  const joined = await member.request('join', { channel, state: { [marker]: marker } })
+  if (!joined.ok) throw new Error(joined.message)
+}
+t.teardown(() => { member.close() })
+
+/** What of the victim's a path parameter could name, by the section of the route. */
+const mine: Record<string, Record<string, string>> = {
+  '/api/applications': { id: victim.applicationId },
+  '/api/topics': { name: topic },
+  '/api/schemas': { topic, version: '1' },
+  '/api/services': { id: service['id'] as string },
+  '/api/sync': { service: named, id: named },
+  '/api/socket': { channel: named },
+  '/api/debugger': { eventId: event['id'] as string }
+}
+
+function exampleOf (given: Schema): unknown {
+  const schema = resolve(given)
+  const own = schema.examples?.[0] ?? schema.const ?? schema.default
+  if (own !== undefined) return own
+  if (schema.anyOf !== undefined) return exampleOf(schema.anyOf[0] as Schema)
+  if (schema.type === 'array') return [exampleOf(schema.items ?? {})]
+  return Object.fromEntries((schema.required ?? []).map(name => [name, exampleOf(schema.properties?.[name] ?? {})]))
+}
+
+const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => {
+  const section = path.split('/').slice(0, 3).join('/')
+  const parameters = (operation.parameters ?? []).filter(parameter => parameter.in === 'path')
+  const own = parameters.filter(parameter => mine[section]?.[parameter.name] !== undefined)
+  const body = operation.requestBody?.content['application/json']?.schema
+  // An id of the victim wherever a body speaks of an application.
+  const payload = body === undefined ? undefined : JSON.stringify(exampleOf(body)).replaceAll(/app_abc123/g, victim.applicationId).replaceAll('chat:room1', named)
+  return {
+    name: `${method.toUpperCase()} ${path}`,
+    method: method.toUpperCase() as 'GET',
+    url: path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(mine[section]?.[name] ?? String(parameters.find(parameter => parameter.name === name)?.example ?? named))),
+    payload,
+    namesVictim: own.length > 0 || payload?.includes(victim.applicationId) === true,
+    hasOwnParameter: own.length > 0,
+    /** Everybody has services and channels of whatever name: they come into being by being used. */
+    isNamespace: own.length > 0 && own.every(parameter => ['service', 'channel'].includes(parameter.name)),
+    isPublic: operation.security?.length === 0,
+    isScoped: operation.parameters?.some(parameter => parameter.name === 'x-application-id') === true
+  }
+}))
+
+type Asked = (typeof operations)[number]
+
+async function ask ({ method, url, payload }: Asked, headers: Record<string, string>) {
+  const { statusCode: status, body, headers: answered } = await app.inject({
+    method, url, headers: { ...headers, ...(payload !== undefined && { 'content-type': 'application/json' }) }, ...(payload !== undefined && { payload })
+  })
+  return { status, body, text: `${body} ${JSON.stringify(answered)}` }
+}
+
+/** What the asker said may come back in a refusal; what it did not say is somebody else's. */
+function leak ({ url, payload = '' }: Asked, text: string, said = ''): string | undefined {
+  const asked = `${decodeURIComponent(url)} ${payload} ${said}`
+  return [marker, victim.applicationId, topic, service['id'] as string, event['id'] as string].find(secret => text.includes(secret) && !asked.includes(secret))
+}
+
+/** Public routes tell everybody the same; what they tell is of no tenant. */
+const toldToAll = new Set(['GET /api/metrics/prometheus'])
+
+/** Of an answer to somebody who asks for what is not theirs, and may not know that it is there. */
+const isNothing = ({ isNamespace }: Asked, { status, body }: { status: number, body: string }) =>
+  status === 404 || status === 400 || (isNamespace && status < 300 && !body.includes(victim.applicationId))
+
+await t.test('a token of another application finds nothing of it', async t => {
+  for (const operation of operations) {
+    const answer = await ask(operation, { authorization: `Bearer ${stranger.token()}` })
+    if (operation.hasOwnParameter && !operation.isPublic) t.ok(isNothing(operation, answer), `${operation.name}: ${answer.status}`)
+    else if (operation.namesVictim && !operation.isPublic) t.ok(answer.status === 403 || answer.status === 404, `${operation.name}: ${answer.status}`)
+    if (!toldToAll.has(operation.name)) t.equal(leak(operation, answer.text), undefined, `${operation.name} tells nothing`)
+    t.ok(answer.status < 500)
+  }
+})
+
+await t.test('nor does it when it names the application', async t => {
+  for (const operation of operations.filter(operation => operation.isScoped)) {
+    const { status, text } = await ask(operation, { authorization: `Bearer ${stranger.token()}`, 'x-application-id': victim.applicationId })
+    t.equal(status, 403, operation.name)
+    t.equal(leak(operation, text, victim.applicationId), undefined, `${operation.name} tells nothing`)
+  }
+})
+
+await t.test('a user whose roles reach another application only finds nothing of it either', async t => {
+  await app.pool.query("insert into users (id, email, name, password_hash, created_at, updated_at) values ('usr_other', 'other@example.com', 'Other', 'x', 0, 0)")
+  await app.pool.query("insert into role_assignments (user_id, role_id, application_id) values ('usr_other', 'role_admin', $1)", [stranger.applicationId])
+  const { token } = await app.auth.sessions.create('usr_other', { address: '127.0.0.1', userAgent: undefined })
+  for (const operation of operations) {
+    if (operation.name === 'POST /api/auth/logout') continue
+    for (const applicationId of [undefined, stranger.applicationId, victim.applicationId]) {
+      const { status, text } = await ask(operation, { authorization: token, ...(applicationId !== undefined && { 'x-application-id': applicationId }) })
+      if (operation.isScoped && applicationId === undefined) t.equal(status, 400, `${operation.name} without an application`)
+      if (operation.isScoped && applicationId === victim.applicationId) t.ok(status === 403 || status === 404, `${operation.name} in the other application: ${status}`)
+      if (!operation.isScoped && operation.hasOwnParameter && !operation.isPublic) t.ok(status === 403 || status === 404, `${operation.name}: ${status}`)
+      if (!toldToAll.has(operation.name)) t.equal(leak(operation, text, applicationId), undefined, `${operation.name} tells nothing`)
+    }
+  }
+})
+
+await t.test('without a credential, or with a broken one, everything but the public is 401', async t => {
+  for (const operation of operations) {
+    for (const headers of [{}, { authorization: `Bearer ${victim.token().slice(0, -3)}abc` }, { authorization: 'Basic YTpi' }, { 'x-session-token': 'sess_nobody' }] as Record<string, string>[]) {
+      const { status, text } = await ask(operation, { ...headers, 'x-application-id': victim.applicationId })
+      if (!operation.isPublic) t.equal(status, 401, operation.name)
+      if (!toldToAll.has(operation.name)) t.equal(leak(operation, text, victim.applicationId), undefined, `${operation.name} tells nothing`)
+    }
+  }
+})
+
+await t.test('another environment of the same application is as far away', async t => {
+  for (const operation of operations.filter(operation => operation.isScoped && !operation.url.startsWith('/api/services') && !operation.url.startsWith('/api/webhooks'))) {
+    const answer = await ask(operation, { authorization: `Bearer ${victim.token()}`, 'x-environment': 'production' })
+    if (operation.hasOwnParameter) t.ok(isNothing({ ...operation, isNamespace: false }, answer) || operation.isNamespace, `${operation.name}: ${answer.status}`)
+    // A production of the same name may have been made meanwhile: by this walk itself, with its examples.
+    t.equal(leak(operation, answer.text, victim.applicationId), undefined, `${operation.name} tells nothing of development`)
+    const pinned = app.auth.tokens.mint({ subject: 'pinned', applicationId: victim.applicationId, permissions: ['admin'], environment: 'staging', expiresInS: undefined }).token
+    t.match(await ask(operation, { authorization: `Bearer ${pinned}`, 'x-environment': 'development' }), { status: 403 }, `${operation.name} with a token that is pinned elsewhere`)
+  }
+})
+
+await t.test('and it is all still there, as it was', async t => {
+  t.match(await victim.request('GET', `/api/topics/${topic}`), { status: 200, body: { owner: marker, activeSchemaVersion: 1 } })
+  const log = await victim.request('GET', `/api/topics/${topic}/events`)
+  t.match(log.body, [{ offset: 1, key: marker, payload: { [marker]: marker } }])
+  t.equal(log.body.length, 1)
+  t.match(await victim.request('GET', `/api/schemas/${topic}/versions`), { status: 200, body: [{ version: 1 }] })
+  t.match(await victim.request('GET', `/api/services/${service['id'] as string}`), { status: 200, body: { description: marker } })
+  t.match(await victim.request('GET', `/api/sync/${named}/documents/${named}`), { status: 200, body: { revision: 1, data: { [marker]: marker } } })
+  t.match(await victim.request('GET', `/api/socket/channels/${named}/members`), { status: 200, body: [{ state: { [marker]: marker } }] })
+  t.same(member.messages.filter(({ name }) => name !== 'authenticated'), [], 'nobody has reached the one in the channel')
+  t.match(await victim.request('GET', `/api/applications/${victim.applicationId}`), { status: 200, body: { name: marker, description: marker } })
+})
