@@ -1,0 +1,73 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { extname, join } from 'node:path'
+
+/*
+ * Servers and load generators are processes of their own, so that neither pays for the other's garbage; they answer
+ * calls by IPC. A child ends when its parent does, however that ends.
+ */
+
+export type Methods = Record<string, (...args: never[]) => unknown>
+
+export interface Child<M extends Methods> {
+  call<K extends keyof M & string> (method: K, ...args: Parameters<M[K]>): Promise<Awaited<ReturnType<M[K]>>>
+  stop (): Promise<void>
+}
+
+interface Answer { id: number, value?: unknown, error?: string }
+
+const extension = extname(import.meta.filename)
+const readyTimeoutMs = 30_000
+const callTimeoutMs = 120_000
+
+/** Starts `servers/platform`, `load/sockets`, … with arguments for Node. Resolves when it takes calls. */
+export async function startChild<M extends Methods> (module: string, { execArgv = [] }: { execArgv?: string[] } = {}): Promise<Child<M>> {
+  const child = fork(join(import.meta.dirname, module + extension), [], {
+    execArgv: [...process.execArgv, ...execArgv], env: { ...process.env, FASTIFY_AUTOLOAD_TYPESCRIPT: '1' }
+  })
+  const waiting = new Map<number, { resolve (value: never): void, reject (error: Error): void }>()
+  let lastId = 0
+  child.on('message', ({ id, value, error }: Answer) => {
+    const waiter = waiting.get(id)
+    waiting.delete(id)
+    if (error === undefined) waiter?.resolve(value as never)
+    else waiter?.reject(new Error(`${module}: ${error}`))
+  })
+  child.on('exit', code => {
+    for (const { reject } of waiting.values()) reject(new Error(`${module} ended with ${code}`))
+  })
+  await once(child, 'message', { signal: AbortSignal.timeout(readyTimeoutMs) })
+  return {
+    call: async (method, ...args) => {
+      const id = ++lastId
+      child.send({ id, method, args })
+      const timer = setTimeout(() => waiting.get(id)?.reject(new Error(`${module}: no answer to ${method}`)), callTimeoutMs)
+      try {
+        return await new Promise<never>((resolve, reject) => waiting.set(id, { resolve, reject }))
+      } finally {
+        clearTimeout(timer)
+      }
+    },
+    stop: () => stop(child)
+  }
+}
+
+async function stop (child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'exit')
+  child.disconnect()
+  const timer = setTimeout(() => child.kill('SIGKILL'), 10_000)
+  await gone
+  clearTimeout(timer)
+}
+
+/** In a child: answers its parent's calls; `onEnd` runs when the parent has gone. */
+export function answerCalls<M extends Methods> (methods: M, onEnd: () => Promise<void> | void = () => {}): void {
+  process.on('message', ({ id, method, args }: { id: number, method: string, args: unknown[] }) => {
+    (async () => methods[method]?.(...args as never[]))().then(
+      value => process.send?.({ id, value }),
+      (error: Error) => process.send?.({ id, error: error.stack ?? error.message }))
+  })
+  process.on('disconnect', () => { void (async () => onEnd())().catch(() => {}).then(() => process.exit()) })
+  process.send?.({ id: 0 })
+}
