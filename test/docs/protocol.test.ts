@@ -30,8 +30,26 @@ t.test('its envelope has every field, type and source', async t => {
 })
 
 t.test('its limits are the defaults', async t => {
-  t.same(defaultDeliveryLimits, { socketBufferBytesMax: 4 * 1024 * 1024, drainTimeoutMs: 10_000, subscriptionsPerConnectionMax: 1000, authTimeoutMs: 5000 })
-  for (const limit of ['4 MiB', '10 s', '1,000 subscriptions', '5 s']) t.match(text, limit)
+  t.same(defaultDeliveryLimits, {
+    socketBufferBytesMax: 4 * 1024 * 1024,
+    drainTimeoutMs: 10_000,
+    subscriptionsPerConnectionMax: 1000,
+    patternTopicsMax: 1000,
+    patternTopicsPerConnectionMax: 5000,
+    channelsPerConnectionMax: 100,
+    authTimeoutMs: 5000,
+    requestsPerSecond: 100,
+    requestsBurst: 200,
+    bytesPerSecond: 1024 * 1024,
+    bytesBurst: 4 * 1024 * 1024,
+    overLimitMs: 5000,
+    frameBytesMax: 1024 * 1024,
+    pingIntervalMs: 25_000,
+    pongTimeoutMs: 20_000,
+    closeTimeoutMs: 5000,
+    bufferedBytesMax: 512 * 1024 * 1024
+  })
+  for (const limit of ['4 MiB', '10 s', '1,000 subscriptions', '5 s', '1,000 and 5,000', '100 a second', '25 s', '20 s', '512 MiB']) t.match(text, limit)
 })
 
 t.test('its examples of filters are filters', async t => {
