@@ -50,6 +50,7 @@ export class Connection {
   #queuedMessages = 0
   #queuedMessageBytes = 0
   #isOpen = true
+  #wasOver = false
   #drainTimer: NodeJS.Timeout | undefined
   readonly #drainWaiters: (() => void)[] = []
 
@@ -144,11 +145,13 @@ export class Connection {
     this.transport.sendMessage('resync', { subscriptionId: whole.id, topic: whole.topic, code: reason.code, message: reason.message })
   }
 
-  /** Called from time to time: gives up on a client that does not read what was sent, and answers the bytes that wait for it. */
+  /** Called from time to time: gives up on a client that has not read what was sent since the last call, and answers the bytes that wait for it. */
   checkBuffer (): number {
     const bytes = this.transport.bufferedBytes
-    if (bytes > this.#limits.socketBufferBytesMax) this.#giveUp()
-    else if (this.#drainWaiters.length > 0) this.#wakeWaiters()
+    const isOver = bytes > this.#limits.socketBufferBytesMax
+    if (isOver && this.#wasOver) this.#giveUp()
+    else if (!isOver && this.#drainWaiters.length > 0) this.#wakeWaiters()
+    this.#wasOver = isOver
     return bytes
   }
 

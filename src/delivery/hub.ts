@@ -38,7 +38,11 @@ export class Hub {
   }
 
   start (): void {
-    this.#poll = setInterval(() => { void this.compareHeads() }, pollMs).unref()
+    let polling: Promise<void> | undefined
+    this.#poll = setInterval(() => {
+      // A database that is slow is not to be asked twice at once.
+      polling ??= this.compareHeads().finally(() => { polling = undefined })
+    }, pollMs).unref()
   }
 
   stop (): void {

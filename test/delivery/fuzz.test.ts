@@ -31,22 +31,22 @@ process.on('unhandledRejection', error => surprises.push(error))
 
 const value = (depth = 0): unknown => pick<() => unknown>(
   () => null, () => true, () => integer(1e9), () => -1, () => 1.5, () => '', () => 'x'.repeat(integer(300)), () => '\u0000', () => '__proto__', () => 1e308 * 10,
-  () => depth > 3 ? 0 : Array.from({ length: integer(4) }, () => value(depth + 1)),
-  () => depth > 3 ? 0 : Object.fromEntries(Array.from({ length: integer(4) }, () => [pick('a', 'topic', 'constructor', '__proto__', 'toString', ''), value(depth + 1)]))
+() => depth > 3 ? 0 : Array.from({ length: integer(4) }, () => value(depth + 1)),
+() => depth > 3 ? 0 : Object.fromEntries(Array.from({ length: integer(4) }, () => [pick('a', 'topic', 'constructor', '__proto__', 'toString', ''), value(depth + 1)]))
 )()
 const names = ['subscribe', 'unsubscribe', 'auth', 'join', 'leave', 'publish', 'direct', 'presence', 'ping', 'constructor', '__proto__', 'toString', 'hasOwnProperty', 'nothing', '']
 const valid = (): Record<string, unknown> => pick<() => Record<string, unknown>>(
   () => ({ type: 'subscribe', id: integer(9), topic: pick(topic, 'fuzz.*', '**', 'sync.a.created') }),
-  () => ({ type: 'subscribe', topic, filter: { a: value(), b: { [pick('gt', 'in', 'eq', 'prefix', 'nothing')]: value() } } }),
-  () => ({ type: 'subscribe', topic: 'fuzz.*', after: { [topic]: integer(9) }, rewind: 1 + integer(5) }),
-  () => ({ type: 'subscribe', topic, after: integer(20), rewind: 1 + integer(20) }),
-  () => ({ type: 'unsubscribe', subscriptionId: pick('sub_none', 'x') }),
-  () => ({ type: 'auth', token }),
-  () => ({ type: 'join', channel: pick('room', 'doc:a:b', 'x'.repeat(500)), state: value() }),
-  () => ({ type: 'leave', channel: 'room' }),
-  () => ({ type: 'publish', channel: 'room', event: 'hi', data: value() }),
-  () => ({ type: 'presence', channel: 'room', state: value() }),
-  () => ({ type: 'ping' })
+() => ({ type: 'subscribe', topic, filter: { a: value(), b: { [pick('gt', 'in', 'eq', 'prefix', 'nothing')]: value() } } }),
+() => ({ type: 'subscribe', topic: 'fuzz.*', after: { [topic]: integer(9) }, rewind: 1 + integer(5) }),
+() => ({ type: 'subscribe', topic, after: integer(20), rewind: 1 + integer(20) }),
+() => ({ type: 'unsubscribe', subscriptionId: pick('sub_none', 'x') }),
+() => ({ type: 'auth', token }),
+() => ({ type: 'join', channel: pick('room', 'doc:a:b', 'x'.repeat(500)), state: value() }),
+() => ({ type: 'leave', channel: 'room' }),
+() => ({ type: 'publish', channel: 'room', event: 'hi', data: value() }),
+() => ({ type: 'presence', channel: 'room', state: value() }),
+() => ({ type: 'ping' })
 )()
 
 /** A valid frame with one thing wrong. */
@@ -80,27 +80,27 @@ const large = Buffer.alloc(10 * 1024 * 1024, 'x')
 /** What ends no connection when it is treated well. */
 const wsFrame = (): Buffer => pick<() => Buffer>(
   () => text(mutated()), () => text(mutated()), () => text(mutated()), () => text(JSON.stringify(valid())), () => text(JSON.stringify({ ...valid(), type: pick(...names) })),
-  () => frame(1, bytes(integer(200))), () => frame(2, bytes(integer(200))), () => frame(9, bytes(integer(126))), () => frame(10, bytes(integer(126))),
-  () => text(JSON.stringify(value())), () => text(`{"type":"subscribe","topic":"${topic}","filter":${deep.slice(0, 500 + integer(9000))}`),
-  () => Buffer.concat([frame(1, Buffer.from('{"type":'), { fin: false }), frame(9, Buffer.alloc(0)), frame(0, Buffer.from('"ping"}'))])
+() => frame(1, bytes(integer(200))), () => frame(2, bytes(integer(200))), () => frame(9, bytes(integer(126))), () => frame(10, bytes(integer(126))),
+() => text(JSON.stringify(value())), () => text(`{"type":"subscribe","topic":"${topic}","filter":${deep.slice(0, 500 + integer(9000))}`),
+() => Buffer.concat([frame(1, Buffer.from('{"type":'), { fin: false }), frame(9, Buffer.alloc(0)), frame(0, Buffer.from('"ping"}'))])
 )()
 
 /** What ends one. */
 const wsPoison = (): Buffer => pick<() => Buffer>(
   () => bytes(1 + integer(2000)), () => frame(pick(3, 7, 11, 15), bytes(4)), () => frame(1, bytes(4), { rsv: 1 + integer(7) }), () => frame(1, Buffer.from('{}'), { isMasked: false }),
-  () => frame(9, bytes(126)), () => frame(9, bytes(3), { fin: false }), () => frame(0, bytes(3)), () => frame(1, bytes(4), { length: 0xFFFFFFFF }), () => frame(8, bytes(1)),
-  () => frame(8, Buffer.from([0x03, 0xE7])), () => frame(8, Buffer.from([0x13, 0x88, 0xFF, 0xFE])), () => frame(1, bytes(10), { length: 1000 }), () => frame(1, large.subarray(0, 2 * 1024 * 1024)),
-  () => Buffer.concat(Array.from({ length: 300 }, () => frame(9, bytes(100)))), () => Buffer.concat([frame(1, bytes(3), { fin: false }), frame(1, bytes(3))])
+() => frame(9, bytes(126)), () => frame(9, bytes(3), { fin: false }), () => frame(0, bytes(3)), () => frame(1, bytes(4), { length: 0xFFFFFFFF }), () => frame(8, bytes(1)),
+() => frame(8, Buffer.from([0x03, 0xE7])), () => frame(8, Buffer.from([0x13, 0x88, 0xFF, 0xFE])), () => frame(1, bytes(10), { length: 1000 }), () => frame(1, large.subarray(0, 2 * 1024 * 1024)),
+() => Buffer.concat(Array.from({ length: 300 }, () => frame(9, bytes(100)))), () => Buffer.concat([frame(1, bytes(3), { fin: false }), frame(1, bytes(3))])
 )()
 
 /** Engine.IO and Socket.IO packets as text, or binary attachments as buffers. */
 const packet = (): string | Buffer => pick<() => string | Buffer>(
   () => `42${JSON.stringify([pick(...names), valid()])}`, () => `42${integer(100)}${JSON.stringify([pick(...names), valid()])}`, () => `42${JSON.stringify([value(), value(), value()])}`,
-  () => `42["subscribe",${mutated()}]`, () => `43${integer(10)}${JSON.stringify([value()])}`, () => `42${integer(9)}["subscribe"]`, () => `42["subscribe",{},{},{}]`
+() => `42["subscribe",${mutated()}]`, () => `43${integer(10)}${JSON.stringify([value()])}`, () => `42${integer(9)}["subscribe"]`, () => '42["subscribe",{},{},{}]'
 )()
 const packetPoison = (): string | Buffer => pick<() => string | Buffer>(
   () => bytes(1 + integer(300)), () => bytes(20).toString('latin1'), () => '41', () => '1', () => '40/other,', () => '44{"a":1}', () => '451-["subscribe",{"_placeholder":true,"num":0}]', () => '459999999-["a"]',
-  () => '45-1-["a"]', () => '42', () => '42{', () => '42[]', () => '42["connect"]', () => '42["disconnecting"]', () => '2probe', () => '3', () => '5', () => '6', () => '7', () => '9', () => '', () => `42["x",${deep}`, () => '451-["auth",{"_placeholder":true,"num":9}]'
+() => '45-1-["a"]', () => '42', () => '42{', () => '42[]', () => '42["connect"]', () => '42["disconnecting"]', () => '2probe', () => '3', () => '5', () => '6', () => '7', () => '9', () => '', () => `42["x",${deep}`, () => '451-["auth",{"_placeholder":true,"num":9}]'
 )()
 
 async function open (path: string, headers = ''): Promise<Socket> {

@@ -24,12 +24,12 @@ await t.test('a client above its pace is refused with the time to wait, then clo
     t.ok(refusal.retryAfterMs > 0 && refusal.retryAfterMs <= 60, `${refusal.retryAfterMs} ms`)
     await new Promise(resolve => setTimeout(resolve, refusal.retryAfterMs + 50))
     t.match(await client.request('subscribe', { topic }), { ok: true }, `${name}: after the wait`)
-    const closed = client.closed
-    let isOpen = true
-    void closed.then(() => { isOpen = false })
+    const { closed } = client
+    const state = { isOpen: true }
+    void closed.then(() => { state.isOpen = false })
     const start = Date.now()
-    while (isOpen && Date.now() - start < 5000) {
-      for (const _ of upTo(5)) client.request('unsubscribe', { subscriptionId: 'sub_none' }).catch(() => {})
+    while (state.isOpen && Date.now() - start < 5000) {
+      for (let n = 0; n < 5; n++) client.request('unsubscribe', { subscriptionId: 'sub_none' }).catch(() => {})
       await new Promise(resolve => setTimeout(resolve, 50))
     }
     t.match(await closed, { code: 4429, reason: 'RATE_LIMITED', ...(name === 'Socket.IO' && { reconnect: true }) }, name)
@@ -47,14 +47,14 @@ await t.test('so is one that sends too many bytes, and one that floods is closed
     const client = await connect(url, { token: shop.token() })
     t.match(await client.request('unsubscribe', { subscriptionId: 'x'.repeat(70_000) }), { ok: false, code: 'RATE_LIMITED', retryAfterMs: Number, message: /10000 bytes/ }, name)
     const flood = await connect(url, { token: shop.token() })
-    for (const _ of upTo(1000)) flood.request('unsubscribe', { subscriptionId: 'sub_none' }).catch(() => {})
+    for (let n = 0; n < 1000; n++) flood.request('unsubscribe', { subscriptionId: 'sub_none' }).catch(() => {})
     t.match(await flood.closed, { code: 4429 }, name)
     client.close()
   }
   const pinger = await connectWs(url, { token: shop.token() })
   // More at once than `ws` has answered is cut off by itself.
   for (let i = 0; i < 100 && pinger.socket.readyState === pinger.socket.OPEN; i++) {
-    for (const _ of upTo(10)) pinger.socket.ping()
+    for (let n = 0; n < 10; n++) pinger.socket.ping()
     await new Promise(resolve => setTimeout(resolve, 2))
   }
   t.match(await pinger.closed, { code: 4429 }, 'control frames count')
@@ -88,7 +88,7 @@ await t.test('a socket that never reads costs no more than its bound, whatever i
     const client = await connect(url, { token: shop.token() })
     client.pause()
     // The past of one topic, ten times at once.
-    for (const _ of upTo(10)) client.request('subscribe', { topic, after: 0 }).catch(() => {})
+    for (let n = 0; n < 10; n++) client.request('subscribe', { topic, after: 0 }).catch(() => {})
     let peak = 0
     const start = Date.now()
     while (Date.now() - start < 800) {
@@ -109,7 +109,7 @@ await t.test('a socket that never reads costs no more than its bound, whatever i
     const before = most()
     const refused: unknown[] = []
     for (let i = 0; i < 20; i++) {
-      for (const _ of upTo(100)) asker.request('unsubscribe', { subscriptionId: `sub_${'x'.repeat(60)}` }).then(({ code }) => refused.push(code), () => {})
+      for (let n = 0; n < 100; n++) asker.request('unsubscribe', { subscriptionId: `sub_${'x'.repeat(60)}` }).then(({ code }) => refused.push(code), () => {})
       await new Promise(resolve => setTimeout(resolve, 5))
     }
     await until(() => most() > before)
@@ -141,7 +141,7 @@ await t.test('a long poller that does not poll is given up', async t => {
   const [good, sid] = [await connectSocketIo(url, { token: shop.token(), transports: ['polling'] }), await openPolling()]
   await good.request('subscribe', { topic })
   let peak = 0
-  for (const _ of upTo(40)) {
+  for (let n = 0; n < 40; n++) {
     await shop.publish(topic, ...Array(10).fill('x'.repeat(5000)))
     peak = Math.max(peak, ...[...app.connections.all()].map(({ transport }) => transport.bufferedBytes))
   }
@@ -162,7 +162,7 @@ await t.test('all sockets together have a bound as well', async t => {
   const good = await connectWs(url, { token: shop.token() })
   for (const client of [...stopped, good]) await client.request('subscribe', { topic })
   for (const client of stopped) client.pause()
-  for (const _ of upTo(20)) await shop.publish(topic, ...Array(10).fill('x'.repeat(20_000)))
+  for (let n = 0; n < 20; n++) await shop.publish(topic, ...Array(10).fill('x'.repeat(20_000)))
   await until(() => app.connections.size < 7)
   t.same((await good.received(200)).map(event => event.offset), upTo(200))
   await until(async () => /realtime_socket_buffered_bytes (\d+)/.exec(await app.instruments.registry.metrics())?.[1] !== undefined)

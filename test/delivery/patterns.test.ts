@@ -241,7 +241,6 @@ await t.test('a client that is cut at random while topics come into being has ev
     const topics: string[] = []
     const total = 600
     const sent = new Map<string, number>()
-    let isDone = false
     const publishing = (async () => {
       for (let n = 0; n < total; n++) {
         if (n % 50 === 0) topics.push(await shop.topic(`churn${name.length}.topic${n}`))
@@ -249,16 +248,18 @@ await t.test('a client that is cut at random while topics come into being has ev
         await shop.publish(topic, n)
         sent.set(topic, (sent.get(topic) ?? 0) + 1)
       }
-      isDone = true
+      return true
     })()
+    const state = { isDone: false }
+    void publishing.then(() => { state.isDone = true }, () => {})
     const seen = new Map<string, number[]>()
     const pattern = `churn${name.length}.*`
     const count = () => [...seen.values()].reduce((sum, offsets) => sum + offsets.length, 0)
-    for (let cuts = 0; !isDone || count() < total; cuts++) {
+    for (let cuts = 0; !state.isDone || count() < total; cuts++) {
       const after = Object.fromEntries([[pattern, 0], ...[...seen].map(([topic, offsets]) => [topic, offsets.at(-1) ?? 0])])
       const client = await connect(url, { token: shop.token() })
       t.match(await client.request('subscribe', { topic: pattern, after }), { ok: true, recovered: true })
-      await client.received(Math.min(isDone ? Infinity : 1 + (cuts * 13) % 60, total - count()), 20_000)
+      await client.received(Math.min(state.isDone ? Infinity : 1 + (cuts * 13) % 60, total - count()), 20_000)
       client.cut()
       await client.closed
       for (const { topic, offset } of client.events) seen.set(topic, [...seen.get(topic) ?? [], offset])

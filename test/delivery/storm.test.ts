@@ -30,19 +30,19 @@ for (const transport of ['socket.io', '/ws'] as const) {
     const probe = await shop.topic('storm.probe')
     await shop.publish(topic, ...Array.from({ length: 500 }, (_, i) => ({ at: i + 1 })))
     statements.clear()
-    let isOver = false
+    const storm = { isOver: false }
     let probes = 0
-    const probing = (async () => { while (!isOver) { await shop.publish(probe, probes++) } })()
+    const probing = (async () => { while (!storm.isOver) { await shop.publish(probe, probes++) } })()
     await crowd.call('gather', { url, token: shop.token(), transport, clients, topic, after: 500 - missed })
-    t.same((await crowd.call('arrival', 500)).faults, [])
-    isOver = true
+    t.same((await crowd.call('arrival', topic, 500)).faults, [])
+    storm.isOver = true
     await probing
     t.ok(probes > 0)
     const counted = (name: string) => statements.get(name) ?? 0
     for (const name of ['log_page', 'log_positions']) t.ok(counted(name) >= 1 && counted(name) < clients / 10, `${counted(name)} × ${name}`)
     const live = await shop.publish(topic, { at: 1 }, { at: 2 })
     t.equal(live.at(-1)?.offset, 502)
-    t.same((await crowd.call('arrival', 502)).faults, [], 'and they are live')
+    t.same((await crowd.call('arrival', topic, 502)).faults, [], 'and they are live')
     await crowd.call('disperse')
     while (app.connections.size > 0) await new Promise(resolve => setTimeout(resolve, 20))
   })
@@ -60,7 +60,7 @@ await t.test('one reader among many that stops is given up, and the others have 
     await shop.publish(topic, ...Array.from({ length: 50 }, () => ({ at: 1, text: 'x'.repeat(5000) })))
     for (const { transport } of app.connections.all()) peak = Math.max(peak, transport.bufferedBytes)
   }
-  t.same((await crowd.call('arrival', 1500)).faults, [])
+  t.same((await crowd.call('arrival', topic, 1500)).faults, [])
   t.ok(peak < 2 * 1024 * 1024, `${peak} bytes`)
   t.match(await app.instruments.registry.metrics(), /realtime_resyncs_total\{code="SLOW_CONSUMER"\} 1/)
   await crowd.call('disperse')
