@@ -9,6 +9,8 @@ import { ConfigError, createConfig, readEnvironment, type Config } from './confi
 import { EmbeddedDatabase } from './embedded-database.ts'
 import { createLogger } from './logger.ts'
 
+const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
 interface Part { close (): Promise<unknown> }
 
 /** Starts in order: configuration, PostgreSQL, the app. Stops in reverse, also when it is told to while it starts, or cannot. */
@@ -19,19 +21,21 @@ async function main (): Promise<void> {
   const stop = async () => { for (const part of started.splice(0).reverse()) await part.close() }
   let isStopping = false
 
-  // One Ctrl-C comes twice under npm: from the terminal, and passed on. close-with-grace lets go of a signal for a moment
-  // when it has come, in which the second one would end the process at once; and it would end it in disorder after that.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
-  closeWithGrace({
-    delay: config.shutdownTimeoutMs,
-    logger,
-    onSecondSignal: () => {}
-  }, async ({ signal, err }) => {
+  const { close } = closeWithGrace({ delay: config.shutdownTimeoutMs, logger, skip: [...stopSignals] }, async ({ err }) => {
     isStopping = true
     if (err !== undefined) logger.fatal({ err }, 'server.crashed')
-    logger.info({ signal }, 'server.stopping')
     await stop()
   })
+  // Not by close-with-grace, which ends the process in disorder at a second signal: one Ctrl-C comes twice under npm, from
+  // the terminal and passed on.
+  for (const signal of stopSignals) {
+    process.on(signal, () => {
+      if (isStopping) return
+      isStopping = true
+      logger.info({ signal }, 'server.stopping')
+      void close()
+    })
+  }
   try {
     await start(config, logger, started)
   } catch (error) {

@@ -89,7 +89,7 @@ export async function connectSocketIo (url: string, options: ConnectOptions = {}
     messages: inbox.messages,
     closed,
     request: (name, fields, onAnswer) => new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`no answer to ${name}`)), 15_000)
+      const timer = setTimeout(() => reject(new Error(`no answer to ${name}`)), 15_000).unref()
       socket.emit(name, fields, (answer: Answer) => {
         clearTimeout(timer)
         onAnswer?.(answer)
@@ -133,7 +133,7 @@ export async function connectWs (url: string, options: ConnectOptions = {}): Pro
     closed,
     request: (name, fields, onAnswer) => new Promise((resolve, reject) => {
       const id = ++lastId
-      const timer = setTimeout(() => reject(new Error(`no answer to ${name}`)), 15_000)
+      const timer = setTimeout(() => reject(new Error(`no answer to ${name}`)), 15_000).unref()
       waiting.set(id, answer => {
         clearTimeout(timer)
         waiting.delete(id)

@@ -30,8 +30,8 @@ export interface SubscribeOptions {
 
 /** `subscribe` and `unsubscribe`. */
 export function subscriptionRequests (parts: Omit<SubscribeOptions, 'refuseTooMany'>): Record<'subscribe' | 'unsubscribe', SocketRequest> {
-  const { subscriptionsPerConnectionMax: most } = parts.limits
   const refuseTooMany = ({ subscriptions }: Connection) => {
+    const { subscriptionsPerConnectionMax: most } = parts.limits
     if (subscriptions.size >= most) throw new RateLimitError('SUBSCRIPTION_LIMIT', `The connection holds ${most} subscriptions, the most it may`)
   }
   const options: SubscribeOptions = { ...parts, refuseTooMany }

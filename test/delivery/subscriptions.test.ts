@@ -181,7 +181,7 @@ for (const { name, connect } of transports) {
 
     await t.test('a socket outlives its token by a moment, unless it brings a fresh one', async t => {
       const topic = await shop.topic('expiring.events')
-      const [left, refreshed] = [await open({ token: shop.token(['client'], { expiresInS: 1 }) }), await open({ token: shop.token(['client'], { expiresInS: 1 }) })]
+      const [left, refreshed] = [await open({ token: shop.token(['client'], { expiresInS: 2 }) }), await open({ token: shop.token(['client'], { expiresInS: 2 }) })]
       await refreshed.request('subscribe', { topic })
       t.match(await refreshed.request('auth', { token: shop.token(['client'], { subject: 'somebody-else' }) }), { ok: false, error: 'ForbiddenError' })
       t.match(await refreshed.request('auth', { token: shop.token(['client']) }), { ok: true, expiresAt: Number })

@@ -15,7 +15,7 @@ for (const { name, connect } of transports) {
 
     await t.test('a token that ends closes its socket a few seconds later; a fresh one for the same subject keeps it', async t => {
       const topic = await shop.topic('ending.events')
-      const expiresInS = 1
+      const expiresInS = 2
       const [left, kept] = [await connect(url, { token: shop.token(['client'], { expiresInS }) }), await connect(url, { token: shop.token(['client'], { expiresInS }) })]
       const since = Date.now()
       const { subscriptionId } = await kept.request('subscribe', { topic })
