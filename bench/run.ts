@@ -7,9 +7,10 @@ import type { Row } from './row.ts'
 import { merge, read } from './rows/documents.ts'
 import { burst, fanOut } from './rows/fan-out.ts'
 import { publish } from './rows/publish.ts'
+import { validation } from './rows/validation.ts'
 import { toResults, toTable } from './table.ts'
 
-const rows: Row[] = [read, merge, publish, fanOut, burst]
+const rows: Row[] = [read, merge, publish, validation, fanOut, burst]
 
 /** `npm run bench`: every row, or those that are named. `--save` writes bench/RESULTS.md, `--cpu-prof <folder>` profiles the servers. */
 async function main (): Promise<void> {
