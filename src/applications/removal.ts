@@ -3,7 +3,9 @@ import type { Database } from '../../db/tables.ts'
 
 /** Rows that one statement deletes, so that each stays far below the statement timeout. */
 const rowsAtOnce = 20_000
-const attemptsMax = 5
+const attemptsMax = 10
+/** deadlock_detected, foreign_key_violation */
+const passing = new Set(['40P01', '23503'])
 
 export interface RemovalOptions {
   force: boolean
@@ -20,7 +22,11 @@ export async function removeApplication (db: Kysely<Database>, id: string, { for
     // Against this lock nobody starts a topic, a service or a log for it.
     const found = await trx.selectFrom('applications').select('id').where('id', '=', id).forUpdate().executeTakeFirst()
     if (found === undefined) return 'missing'
-    if (force) await deleteDocuments(trx, id)
+    if (force) {
+      // Against this one nobody creates a document, which would keep its service from going.
+      await trx.selectFrom('services').select('id').where('application_id', '=', id).orderBy('name').forUpdate().execute()
+      await deleteDocuments(trx, id)
+    }
     const logs = await trx.selectFrom('topic_logs').select('id').where('application_id', '=', id).forUpdate().execute()
     const logIds = logs.map(row => row.id)
     if (!force && await ownsData(trx, id, logIds)) return 'not_empty'
@@ -38,13 +44,16 @@ export async function removeApplication (db: Kysely<Database>, id: string, { for
   return 'removed'
 }
 
-/** The writer locks documents before logs and knows nothing of this: when the two meet, PostgreSQL ends one of them. */
+/**
+ * The writer locks in an order of its own and knows nothing of this: when the two meet, PostgreSQL ends one of them. What a
+ * transaction committed between two statements of this one may violate a reference: then it begins again, too.
+ */
 async function inTransaction<T> (db: Kysely<Database>, work: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await db.transaction().execute(work)
     } catch (error) {
-      if ((error as { code?: string }).code !== '40P01' || attempt === attemptsMax) throw error
+      if (!passing.has((error as { code?: string }).code ?? '') || attempt === attemptsMax) throw error
     }
   }
 }

@@ -28,7 +28,8 @@ export type ServerProcess = ReturnType<typeof launch>
 
 /** Runs the server and returns at once. Only the variables that are given reach it, and what a shell always has. */
 export function launch ({ dataDir, variables = {}, account }: ServerOptions) {
-  const child = spawn(process.execPath, [...command], {
+  // tap puts a loader into NODE_OPTIONS of whatever is spawned, which cannot write its notes as another user and ends the process with 1.
+  const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, ...command], {
     // A `.env` of whoever works here is none of ours.
     cwd: dataDir,
     env: {
