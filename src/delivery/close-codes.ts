@@ -16,9 +16,7 @@ export const closeCodes = {
   /** The application was deleted. */
   APPLICATION_DELETED: { code: 4410, reason: 'APPLICATION_DELETED', reconnect: false },
   /** The client goes on sending faster than it may, although it was told: come back, and more slowly. */
-  RATE_LIMITED: { code: 4429, reason: 'RATE_LIMITED', reconnect: true },
-  /** The server could not do its part: come back. */
-  SERVER_FAULT: { code: 1011, reason: 'INTERNAL', reconnect: true }
+  RATE_LIMITED: { code: 4429, reason: 'RATE_LIMITED', reconnect: true }
 } as const
 
 export type CloseReason = typeof closeCodes[keyof typeof closeCodes]
