@@ -16,7 +16,7 @@ export type CheckerReply =
 export interface SchemaCheckerOptions {
   /** Threads. One is enough unless many schemas are registered at once: a request waits for these before it. */
   threads?: number
-  /** A request is ended, and its thread with it, when it has taken this long. */
+  /** A request is ended, and its thread with it, when it has taken this long. The thread's own start does not count. */
   timeoutMs?: number
   /** What a comparison may take before it answers that it gave up; below `timeoutMs`. */
   deadlineMs?: number
@@ -96,6 +96,7 @@ export function createSchemaChecker (options: SchemaCheckerOptions = {}): Schema
 class CheckerThread {
   readonly #timeoutMs: number
   #worker: Worker | undefined
+  #isReady = false
   #lastId = 0
   #stop: ((error: Error) => void) | undefined
 
@@ -112,7 +113,8 @@ class CheckerThread {
       else resolve(reply.result)
       return true
     } catch (error) {
-      reject(error as Error)
+      const isTooMuch = (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY'
+      reject(isTooMuch ? new SchemaError(`the schema takes more than ${LIMITS.maxOldGenerationSizeMb} MiB to ${body.kind}`) : error as Error)
       await this.end()
       return false
     }
@@ -122,11 +124,20 @@ class CheckerThread {
     const worker = this.#worker ??= startWorker()
     worker.ref()
     return new Promise<CheckerReply>((resolve, reject) => {
-      const timer = setTimeout(() => { reject(new SchemaError(`the schema takes more than ${this.#timeoutMs} ms to ${request.kind}`)) }, this.#timeoutMs)
+      let timer = setTimeout(() => { reject(new Error(`a schema checker thread has not started within ${startMs} ms`)) }, startMs)
+      const begin = () => {
+        clearTimeout(timer)
+        timer = setTimeout(() => { reject(new SchemaError(`the schema takes more than ${this.#timeoutMs} ms to ${request.kind}`)) }, this.#timeoutMs)
+      }
       this.#stop = reject
       worker.once('error', reject)
-      const receive = (reply: string) => { resolve(JSON.parse(reply) as CheckerReply) }
-      worker.once('message', receive)
+      const receive = (reply: string) => {
+        if (reply !== 'ready') { resolve(JSON.parse(reply) as CheckerReply); return }
+        this.#isReady = true
+        begin()
+      }
+      worker.on('message', receive)
+      if (this.#isReady) begin()
       worker.postMessage(JSON.stringify(request))
       this.#settle = () => {
         clearTimeout(timer)
@@ -142,6 +153,7 @@ class CheckerThread {
   async end (): Promise<void> {
     const worker = this.#worker
     this.#worker = undefined
+    this.#isReady = false
     this.#stop?.(new Error('the schema checker is closed'))
     await worker?.terminate()
   }
@@ -153,6 +165,9 @@ function startWorker (): Worker {
   if (!isSource) return new Worker(new URL('./checker-worker.js', import.meta.url), { resourceLimits: LIMITS })
   return new Worker(`import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(new URL('./checker-worker.ts', import.meta.url).href)}) })`, { eval: true, resourceLimits: LIMITS })
 }
+
+/** Loading the code takes a fraction of a second; a machine that is busy may need many times that. */
+const startMs = 60_000
 
 const LIMITS = { maxOldGenerationSizeMb: 512, stackSizeMb: 16 }
 

@@ -5,6 +5,9 @@ import type { JsonSchema } from './json.ts'
 import { SchemaError } from './schema-error.ts'
 import { compileValidator } from './validators.ts'
 
+// What the thread needs is loaded: from here on its time is the schemas' own.
+parentPort!.postMessage('ready')
+
 // As text, both ways: copying ten thousand objects to another thread holds up this one longer than parsing them there.
 parentPort!.on('message', (request: string) => { parentPort!.postMessage(JSON.stringify(answer(JSON.parse(request) as CheckerRequest))) })
 
