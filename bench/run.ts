@@ -6,11 +6,15 @@ import type { Measurement } from './measure.ts'
 import type { Row } from './row.ts'
 import { merge, read } from './rows/documents.ts'
 import { burst, fanOut } from './rows/fan-out.ts'
+import { filters } from './rows/filters.ts'
+import { idleMemory } from './rows/idle-memory.ts'
+import { latency } from './rows/latency.ts'
 import { publish } from './rows/publish.ts'
+import { start } from './rows/start.ts'
 import { validation } from './rows/validation.ts'
 import { toResults, toTable } from './table.ts'
 
-const rows: Row[] = [read, merge, publish, validation, fanOut, burst]
+const rows: Row[] = [read, merge, publish, validation, fanOut, burst, filters, latency, idleMemory, start]
 
 /** `npm run bench`: every row, or those that are named. `--save` writes bench/RESULTS.md, `--cpu-prof <folder>` profiles the servers. */
 async function main (): Promise<void> {
