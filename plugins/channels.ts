@@ -6,7 +6,7 @@ import { createMessages, type Messages } from '../src/channels/messages.ts'
 import { Outbox } from '../src/channels/outbox.ts'
 import { Presence } from '../src/channels/presence.ts'
 import { createSocketEvents } from '../src/channels/socket-events.ts'
-import type { ConnectionObserver } from '../src/delivery/connections.ts'
+import type { ConnectionsObserver } from '../src/delivery/connections.ts'
 import type { SocketRequest } from '../src/delivery/protocol.ts'
 
 declare module 'fastify' {
@@ -17,7 +17,7 @@ declare module 'fastify' {
       messages: Messages
       documents: DocumentPresence
       /** Wants to be told of every connection. */
-      observer: ConnectionObserver
+      observer: ConnectionsObserver
       /** What a client may ask for, by name. */
       requests: Record<string, SocketRequest>
     }

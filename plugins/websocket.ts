@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
 import fp from 'fastify-plugin'
@@ -35,24 +36,15 @@ export default fp(async (app) => {
     }
   })
   const links = new Map<WebSocket, WsLink>()
-  app.get('/ws', { websocket: true, config: { permission: 'public' } }, (webSocket, request) => {
-    links.set(webSocket, acceptWebSocket(webSocket, request.raw, { handshake: app.handshake, protocol: app.protocol }))
-    webSocket.on('close', () => links.delete(webSocket))
+  app.get('/ws', { websocket: true, config: { permission: 'public' } }, (webSocket, { raw }) => {
+    letGo(webSocket, raw)
+    links.set(webSocket, acceptWebSocket(webSocket, raw, { handshake: app.handshake, protocol: app.protocol }))
+    webSocket.on('close', unlink)
   })
+  function unlink (this: WebSocket) { links.delete(this) }
 
-  // Whoever gives no sign of life between two pings has vanished, even if TCP does not know it yet.
-  const alive = new WeakSet<WebSocket>()
-  app.websocketServer.on('connection', webSocket => {
-    const isAlive = () => { alive.add(webSocket) }
-    isAlive()
-    for (const sign of ['pong', 'ping', 'message']) webSocket.on(sign, isAlive)
-  })
   const heartbeat = setInterval(() => {
-    for (const client of app.websocketServer.clients) {
-      if (alive.delete(client)) client.ping()
-      else if (links.has(client)) links.get(client)?.vanished()
-      else client.terminate()
-    }
+    for (const link of links.values()) link.ping()
   }, limits.pingIntervalMs).unref()
   app.addHook('onClose', async () => {
     clearInterval(heartbeat)
@@ -60,3 +52,12 @@ export default fp(async (app) => {
     for (const client of app.websocketServer.clients) client.terminate()
   })
 }, { name: 'websocket', dependencies: ['config', 'delivery', 'auth', 'request-log'] })
+
+/**
+ * Takes from the socket what @fastify/websocket leaves there for an error handler: Fastify's request and reply, and with
+ * them the whole of the upgrade, for as long as the socket lives. The gateway handles its errors.
+ */
+function letGo (webSocket: WebSocket, { socket }: IncomingMessage & { socket: Socket & { _httpMessage?: ServerResponse | null } }): void {
+  webSocket.removeAllListeners('error')
+  socket._httpMessage?.detachSocket(socket)
+}

@@ -2,7 +2,7 @@ import type { PresenceAction } from '../../schemas/channels.ts'
 import type { GraceTimes } from '../applications/grace-times.ts'
 import type { DeliveryLimits } from '../config.ts'
 import type { Connection, ResyncReason } from '../delivery/connection.ts'
-import type { ConnectionObserver } from '../delivery/connections.ts'
+import type { ConnectionsObserver } from '../delivery/connections.ts'
 import type { Respond } from '../delivery/protocol.ts'
 import { SharedMessage } from '../delivery/shared-message.ts'
 import { ConflictError, RateLimitError } from '../errors.ts'
@@ -30,7 +30,7 @@ const noState: State = { value: null, text: 'null' }
  * a change before their own join is answered or after their leave is. A member whose connection ends stays for the
  * application's grace period: the same principal may come back by another connection, as if it had never been away.
  */
-export class Presence implements ConnectionObserver {
+export class Presence implements ConnectionsObserver {
   readonly #options: PresenceOptions
   #isClosed = false
 

@@ -11,10 +11,21 @@ import type { SharedMessage } from './shared-message.ts'
 import type { Subscription } from './subscription.ts'
 import type { Delivery, Transport } from './transport.ts'
 
+/** Told of what becomes of a connection. */
+export interface ConnectionObserver {
+  /** What the client did not read is no longer kept: its subscriptions have ended. The connection may live on, or be closed soon. */
+  givenUp (connection: Connection): void
+  /** It has a fresh principal, who may be allowed less; the client has been told. */
+  refreshed (connection: Connection): void
+  /** Once, when the link is gone. */
+  closed (connection: Connection): void
+}
+
 export interface ConnectionOptions {
   transport: Transport
   principal: Principal
   scope: Scope
+  observer: ConnectionObserver
   limits: DeliveryLimits
   metrics: Metrics
 }
@@ -37,12 +48,7 @@ export class Connection {
   readonly subscriptions = new Map<string, Subscription | PatternSubscription>()
   /** Topics that its patterns have taken in. */
   patternTopics = 0
-  /** Called once, when the link is gone. */
-  onClosed: () => void = () => {}
-  /** Called when the client reads too slowly, and what it does not read is no longer kept: its subscriptions have ended. */
-  onGivenUp: () => void = () => {}
-  /** Called when `principal` is another one, after the client was told. */
-  onRefreshed: () => void = () => {}
+  readonly #observer: ConnectionObserver
   readonly #limits: DeliveryLimits
   readonly #metrics: Metrics
   #queued: Queued[] = []
@@ -52,13 +58,17 @@ export class Connection {
   #isOpen = true
   #wasOver = false
   #drainTimer: NodeJS.Timeout | undefined
-  readonly #drainWaiters: (() => void)[] = []
+  // Most connections are silent and live off the present: what only others need is made when it is needed.
+  #drainWaiters: (() => void)[] | undefined
+  #turns: ReturnType<typeof createLimit> | undefined
+  #onTaken: (() => void) | undefined
 
-  constructor ({ transport, principal, scope, limits, metrics }: ConnectionOptions) {
+  constructor ({ transport, principal, scope, observer, limits, metrics }: ConnectionOptions) {
     this.id = transport.id
     this.transport = transport
     this.principal = principal
     this.scope = scope
+    this.#observer = observer
     this.#limits = limits
     this.#metrics = metrics
   }
@@ -121,11 +131,14 @@ export class Connection {
     if (!this.#isOpen) return
     if (this.transport.bufferedBytes > this.#limits.socketBufferBytesMax) return this.#giveUp()
     if (events > 0) this.#metrics.eventsDelivered.inc(events)
-    this.transport.sendEvents(run, this.#onTaken)
+    this.transport.sendEvents(run, this.#onTaken ??= () => { if (this.#drainWaiters !== undefined) this.#wakeWaiters() })
   }
 
   /** Runs what fills the socket with the past, one at a time: first come, first served. */
-  readonly inTurn = createLimit(1)
+  inTurn<T> (work: () => Promise<T>): Promise<T> {
+    this.#turns ??= createLimit(1)
+    return this.#turns(work)
+  }
 
   /** Bytes of the past that go out at once: with what may still wait, half of the socket's bound, so that live events have room beside it. */
   get pageBytesMax () { return this.#limits.socketBufferBytesMax / 4 }
@@ -133,7 +146,7 @@ export class Connection {
   /** Resolves when the socket has room again, or is closed: what a catch-up waits for between its pages. */
   async drained (): Promise<void> {
     while (this.#isOpen && this.transport.bufferedBytes > this.#limits.socketBufferBytesMax / 4) {
-      await new Promise<void>(resolve => this.#drainWaiters.push(resolve))
+      await new Promise<void>(resolve => (this.#drainWaiters ??= []).push(resolve))
     }
   }
 
@@ -150,7 +163,7 @@ export class Connection {
     const bytes = this.transport.bufferedBytes
     const isOver = bytes > this.#limits.socketBufferBytesMax
     if (isOver && this.#wasOver) this.#giveUp()
-    else if (!isOver && this.#drainWaiters.length > 0) this.#wakeWaiters()
+    else if (!isOver && this.#drainWaiters !== undefined) this.#wakeWaiters()
     this.#wasOver = isOver
     return bytes
   }
@@ -158,6 +171,11 @@ export class Connection {
   /** The peer missed its sign of life; `closed` follows. */
   vanished (): void {
     if (this.#isOpen) this.#metrics.socketsClosed.inc({ code: 'PEER_VANISHED' })
+  }
+
+  /** The client has been told of its fresh principal. */
+  refreshed (): void {
+    this.#observer.refreshed(this)
   }
 
   /** Closes the link with a reason. The transport reports the end by `closed`. */
@@ -176,24 +194,22 @@ export class Connection {
     clearTimeout(this.#drainTimer)
     for (const subscription of [...this.subscriptions.values()]) subscription.end()
     this.#wakeWaiters()
-    this.onClosed()
+    this.#observer.closed(this)
   }
 
   #giveUp (): void {
     for (const subscription of [...this.subscriptions.values()]) this.resync(subscription, slowConsumer)
-    this.onGivenUp()
+    this.#observer.givenUp(this)
     this.#drainTimer ??= setTimeout(() => {
       this.#drainTimer = undefined
       if (this.transport.bufferedBytes > this.#limits.socketBufferBytesMax / 4) this.close(closeCodes.SLOW_CONSUMER)
     }, this.#limits.drainTimeoutMs).unref()
   }
 
-  readonly #onTaken = (): void => {
-    if (this.#drainWaiters.length > 0) this.#wakeWaiters()
-  }
-
   #wakeWaiters (): void {
-    for (const wake of this.#drainWaiters.splice(0)) wake()
+    const waiters = this.#drainWaiters ?? []
+    this.#drainWaiters = undefined
+    for (const wake of waiters) wake()
   }
 }
 

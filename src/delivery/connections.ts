@@ -1,24 +1,19 @@
 import type { DeliveryLimits } from '../config.ts'
 import type { Metrics } from '../metrics.ts'
 import { closeCodes, type CloseReason } from './close-codes.ts'
-import type { Connection } from './connection.ts'
+import { Connection, type ConnectionObserver, type ConnectionOptions } from './connection.ts'
 
 const sweepMs = 1000
 /** How long after its credential's end a socket may live, so that a refresh that is on its way still counts. */
 const expiryGraceMs = 2000
 
 /** Told of every connection of this node. */
-export interface ConnectionObserver {
+export interface ConnectionsObserver extends ConnectionObserver {
   opened (connection: Connection): void
-  /** What the client did not read is no longer kept. The connection may live on, or be closed soon. */
-  givenUp (connection: Connection): void
-  /** It has a fresh principal, who may be allowed less. */
-  refreshed (connection: Connection): void
-  closed (connection: Connection): void
 }
 
 /** Every open connection of this node, across tenants: what ends them all, or those of an ended credential. */
-export function createConnections ({ limits, metrics, observer }: { limits: DeliveryLimits, metrics: Metrics, observer: ConnectionObserver }) {
+export function createConnections ({ limits, metrics, observer }: { limits: DeliveryLimits, metrics: Metrics, observer: ConnectionsObserver }) {
   const all = new Set<Connection>()
   const sweep = setInterval(() => {
     const ended = Date.now() - expiryGraceMs
@@ -47,19 +42,24 @@ export function createConnections ({ limits, metrics, observer }: { limits: Deli
     return meant.length
   }
 
+  const ending: ConnectionObserver = {
+    givenUp: connection => observer.givenUp(connection),
+    refreshed: connection => observer.refreshed(connection),
+    closed (connection) {
+      all.delete(connection)
+      metrics.connections.dec({ transport: connection.transport.kind })
+      observer.closed(connection)
+    }
+  }
+
   return {
-    add (connection: Connection): void {
+    /** Opens one; its caller says when its link is gone. */
+    open (link: Pick<ConnectionOptions, 'transport' | 'principal' | 'scope'>): Connection {
+      const connection = new Connection({ ...link, observer: ending, limits, metrics })
       all.add(connection)
-      const transport = connection.transport.kind
-      metrics.connections.inc({ transport })
-      connection.onClosed = () => {
-        all.delete(connection)
-        metrics.connections.dec({ transport })
-        observer.closed(connection)
-      }
-      connection.onGivenUp = () => observer.givenUp(connection)
-      connection.onRefreshed = () => observer.refreshed(connection)
+      metrics.connections.inc({ transport: connection.transport.kind })
       observer.opened(connection)
+      return connection
     },
     closeWhere,
     /** Closes them all, because the server stops. */

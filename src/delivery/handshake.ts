@@ -4,7 +4,7 @@ import type { ScopeResolver } from '../auth/scope.ts'
 import type { DeliveryLimits } from '../config.ts'
 import { UnauthorizedError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
-import { Connection } from './connection.ts'
+import type { Connection } from './connection.ts'
 import type { Connections } from './connections.ts'
 import { Pace } from './pace.ts'
 import type { Transport } from './transport.ts'
@@ -26,11 +26,12 @@ export interface HandshakeOptions {
 
 /** The way from a link to a connection, the same for every transport: who is it, and in which scope? */
 export function createHandshake ({ authenticator, resolveScope, connections, limits, metrics }: HandshakeOptions) {
+  const pacing = { limits, metrics }
   return {
     limits,
 
     /** How fast a new link may go; `onLasting` is called when it goes on being faster. */
-    pace: (onLasting: () => void): Pace => new Pace({ limits, metrics, onLasting }),
+    pace: (onLasting: () => void): Pace => new Pace(pacing, onLasting),
 
     /** Whether the headers of the upgrade carry a credential. */
     hasCredential: (headers: IncomingHttpHeaders) => credentialFromHeaders(headers) !== undefined,
@@ -48,11 +49,7 @@ export function createHandshake ({ authenticator, resolveScope, connections, lim
     },
 
     /** The caller tells the connection when its link is gone. */
-    open (transport: Transport, identity: Pick<Connection, 'principal' | 'scope'>): Connection {
-      const connection = new Connection({ transport, ...identity, limits, metrics })
-      connections.add(connection)
-      return connection
-    }
+    open: (transport: Transport, identity: Pick<Connection, 'principal' | 'scope'>): Connection => connections.open({ transport, ...identity })
   }
 }
 export type Handshake = ReturnType<typeof createHandshake>

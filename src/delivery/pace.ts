@@ -7,79 +7,56 @@ const calmMs = 1000
 /** Refusals in a row that end the patience early, in bursts: whoever floods is not answered for seconds. */
 const refusedBurstsMax = 10
 
-/** Holds up to `burst`, refills at `perSecond`; a rate of 0 is no limit. */
-class Bucket {
-  readonly #perSecond: number
-  readonly #burst: number
-  #level: number
-  #at = 0
+/*
+ * A limit's whole state is one time: until when what was taken is paid for at its rate (the generic cell rate algorithm, ITU-T
+ * I.371). A burst is what may be taken ahead of that. A rate of 0 a second is no limit.
+ */
 
-  constructor (perSecond: number, burst: number) {
-    this.#perSecond = perSecond
-    this.#burst = burst
-    this.#level = burst
-  }
+const costMs = (amount: number, perSecond: number) => amount * 1000 / perSecond
 
-  /** Takes what is there. Answers 0, or the milliseconds until so much would have been there; then nothing is taken. */
-  take (amount: number, now: number): number {
-    const missingMs = this.missingMs(amount, now)
-    if (missingMs === 0) this.#level -= amount
-    return missingMs
-  }
-
-  /** Takes what has been used already, on credit up to a burst. */
-  spend (amount: number, now: number): void {
-    this.#refill(now)
-    this.#level = Math.max(this.#level - amount, -this.#burst)
-  }
-
-  missingMs (amount: number, now: number): number {
-    if (this.#perSecond === 0) return 0
-    this.#refill(now)
-    return this.#level >= amount ? 0 : Math.ceil((amount - this.#level) / this.#perSecond * 1000)
-  }
-
-  #refill (now: number): void {
-    this.#level = Math.min(this.#burst, this.#level + (now - this.#at) * this.#perSecond / 1000)
-    this.#at = now
-  }
+/** 0, or the milliseconds until so much more may be taken. */
+function missingMs (paidUntil: number, amount: number, perSecond: number, burst: number, now: number): number {
+  if (perSecond === 0) return 0
+  return Math.max(0, Math.ceil(Math.max(paidUntil, now) + costMs(amount - burst, perSecond) - now))
 }
 
-export interface PaceOptions {
-  limits: DeliveryLimits
-  metrics: Metrics
-  /** Called once, when the client goes on although it was told: the socket is to be closed with 4429. */
-  onLasting: () => void
+/** The time that is paid until once so much is taken, on credit of a burst at most. */
+function take (paidUntil: number, amount: number, perSecond: number, burst: number, now: number): number {
+  if (perSecond === 0) return 0
+  return Math.min(Math.max(paidUntil, now) + costMs(amount, perSecond), now + costMs(2 * burst, perSecond))
 }
+
+export interface PaceOptions { limits: DeliveryLimits, metrics: Metrics }
 
 /** How fast one client may go, whatever the transport: requests and bytes a second, with bursts. */
 export class Pace {
   readonly #options: PaceOptions
-  readonly #requests: Bucket
-  readonly #bytes: Bucket
+  readonly #onLasting: () => void
+  #requestsUntil = 0
+  #bytesUntil = 0
   #overSince = 0
-  #lastOver = -Infinity
+  #lastOver = 0
   #refusals = 0
   #hasLasted = false
 
-  constructor (options: PaceOptions) {
-    const { requestsPerSecond, requestsBurst, bytesPerSecond, bytesBurst } = options.limits
+  /** `onLasting` is called once, when the client goes on although it was told: the socket is to be closed with 4429. */
+  constructor (options: PaceOptions, onLasting: () => void) {
     this.#options = options
-    this.#requests = new Bucket(requestsPerSecond, requestsBurst)
-    this.#bytes = new Bucket(bytesPerSecond, bytesBurst)
+    this.#onLasting = onLasting
   }
 
   /** Counts bytes that have arrived. */
   charge (bytes: number): void {
+    const { bytesPerSecond, bytesBurst } = this.#options.limits
     const now = Date.now()
-    this.#bytes.spend(bytes, now)
-    if (this.#bytes.missingMs(0, now) > 0) this.#over('bytes', now)
+    this.#bytesUntil = take(this.#bytesUntil, bytes, bytesPerSecond, bytesBurst, now)
+    if (this.#bytesMissingMs(now) > 0) this.#over('bytes', now)
   }
 
   /** Counts what is no request, such as a control frame. Answers false when there are too many. */
   tick (): boolean {
     const now = Date.now()
-    if (this.#requests.take(1, now) === 0) return true
+    if (this.#takeRequest(now) === 0) return true
     this.#over('requests', now)
     return false
   }
@@ -87,10 +64,23 @@ export class Pace {
   /** Counts a request. Throws RateLimitError `RATE_LIMITED` when it, or the bytes so far, are too many. */
   admit (): void {
     const now = Date.now()
-    const bytesMs = this.#bytes.missingMs(0, now)
+    const bytesMs = this.#bytesMissingMs(now)
     if (bytesMs > 0) throw this.#refusal('bytes', bytesMs, now)
-    const requestsMs = this.#requests.take(1, now)
+    const requestsMs = this.#takeRequest(now)
     if (requestsMs > 0) throw this.#refusal('requests', requestsMs, now)
+  }
+
+  #bytesMissingMs (now: number): number {
+    const { bytesPerSecond, bytesBurst } = this.#options.limits
+    return missingMs(this.#bytesUntil, 0, bytesPerSecond, bytesBurst, now)
+  }
+
+  /** Answers 0, or the milliseconds until one may be made; then none is taken. */
+  #takeRequest (now: number): number {
+    const { requestsPerSecond, requestsBurst } = this.#options.limits
+    const ms = missingMs(this.#requestsUntil, 1, requestsPerSecond, requestsBurst, now)
+    if (ms === 0) this.#requestsUntil = take(this.#requestsUntil, 1, requestsPerSecond, requestsBurst, now)
+    return ms
   }
 
   #refusal (limit: 'requests' | 'bytes', retryAfterMs: number, now: number): RateLimitError {
@@ -101,7 +91,7 @@ export class Pace {
   }
 
   #over (limit: 'requests' | 'bytes', now: number): void {
-    const { limits, metrics, onLasting } = this.#options
+    const { limits, metrics } = this.#options
     metrics.requestsLimited.inc({ limit })
     if (now - this.#lastOver > calmMs) {
       this.#overSince = now
@@ -111,6 +101,6 @@ export class Pace {
     this.#refusals++
     if (this.#hasLasted || (now - this.#overSince < limits.overLimitMs && this.#refusals <= refusedBurstsMax * limits.requestsBurst)) return
     this.#hasLasted = true
-    onLasting()
+    this.#onLasting()
   }
 }

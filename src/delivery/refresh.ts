@@ -28,7 +28,7 @@ export const refreshRequest = (authenticator: Authenticator): SocketRequest => s
     const isCovered = subscription instanceof PatternSubscription ? subscribe.meets(subscription.topic) : subscribe.covers(subscription.topic)
     if (!isCovered) connection.resync(subscription, notCovered)
   }
-  connection.onRefreshed()
+  connection.refreshed()
 })
 
 /** Topics that patterns have lost with the fresh credential. */

@@ -45,6 +45,7 @@ export function acceptSocketIo (io: Server, { handshake, protocol }: { handshake
     const client = clients.get(socket.conn) as Client
     const connection = handshake.open(new SocketIoTransport(socket, handshake.limits), (socket.data as { identity: Identity }).identity)
     client.connection = connection
+    letGo(socket)
     socket.on('disconnect', reason => {
       if (reason === 'ping timeout') connection.vanished()
       connection.closed()
@@ -54,6 +55,24 @@ export function acceptSocketIo (io: Server, { handshake, protocol }: { handshake
     socket.onAny((name: string, ...args: unknown[]) => { void answer(socket, client.pace, connection, protocol, name, args) })
   })
 }
+
+/**
+ * Lets go of the request that the link began with, which would be a good part of what a silent socket costs. Its credential
+ * stays: a client may leave the namespace and enter it again by the same link.
+ */
+function letGo (socket: Socket): void {
+  const { conn, handshake } = socket
+  const headers = Object.fromEntries(identifyingHeaders.flatMap(name => conn.request.headers[name] === undefined ? [] : [[name, conn.request.headers[name]]]))
+  Object.assign(conn, { request: { headers, connection: {}, _query: {}, url: '' } })
+  Object.assign(handshake, { headers, auth: {}, query: {} })
+  // Engine.IO's guard of the time before its transport listened by itself; its closure has the request.
+  const { socket: webSocket } = conn.transport as unknown as { socket?: EventEmitter }
+  for (const listener of webSocket?.listeners('error') ?? []) {
+    if (listener.name === 'onUpgradeError') webSocket?.removeListener('error', listener as () => void)
+  }
+}
+
+const identifyingHeaders = ['authorization', 'x-session-token', 'x-application-id', 'x-environment']
 
 /** Counts every packet of whatever kind, and the control frames of the WebSocket below. */
 function watchPace (link: Link, pace: Pace): void {

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { RawData, WebSocket } from 'ws'
 import { RateLimitError, toPublicError, UnauthorizedError, ValidationError } from '../errors.ts'
 import { isPlainObject, parseJson } from '../json.ts'
@@ -16,28 +16,46 @@ export interface WsGatewayOptions { handshake: Handshake, protocol: Protocol }
 
 /** A link that the gateway has taken on. */
 export interface WsLink {
-  /** Ends it because the peer gave no sign of life. */
-  vanished (): void
+  /** Asks the peer for a sign of life; one that gave none since the last call has vanished, and the link is ended. */
+  ping (): void
 }
 
 interface Frame { type: string, id: unknown, fields: Record<string, unknown> }
 
 /**
  * The edge for plain WebSocket clients: one JSON object a text frame. A frame that is broken is answered with an `error`
- * frame and the connection lives; one without a credential after `authTimeoutMs` is closed.
+ * frame and the connection lives; one without a credential after `authTimeoutMs` is closed. Nothing of the request is
+ * kept once it is known who asks: it would be half of what a silent socket costs.
  */
 export function acceptWebSocket (webSocket: WebSocket, request: IncomingMessage, options: WsGatewayOptions): WsLink {
   const client = new WsClient(webSocket, request, options)
-  client.start()
+  Object.assign(webSocket, { [clientOf]: client })
+  for (const [event, listener] of Object.entries(listeners)) webSocket.on(event, listener as () => void)
+  client.start(request.url)
   return client
+}
+
+const clientOf = Symbol('client')
+interface Linked extends WebSocket { [clientOf]: WsClient }
+
+/** The same for every socket: closures of its own would be a tenth of what a silent one costs. */
+const listeners = {
+  message (this: Linked, data: RawData, isBinary: boolean) { this[clientOf].message(data, isBinary) },
+  ping (this: Linked, data: Buffer) { this[clientOf].pinged(data) },
+  pong (this: Linked) { this[clientOf].ponged() },
+  // `ws` closes by itself: 1009 for a frame that is too large, 1002 for what is no frame.
+  error (this: Linked) { this[clientOf].failed() },
+  close (this: Linked) { this[clientOf].closed() }
 }
 
 class WsClient implements WsLink {
   readonly #webSocket: WebSocket
-  readonly #request: IncomingMessage
   readonly #transport: WsTransport
   readonly #options: WsGatewayOptions
   readonly #pace: Pace
+  /** Of the upgrade, until there is a connection. */
+  #headers: IncomingHttpHeaders | undefined
+  #isAlive = true
   #connection: Connection | undefined
   /** Set while a credential is being checked: frames wait for it. */
   #opening: Promise<void> | undefined
@@ -46,7 +64,7 @@ class WsClient implements WsLink {
 
   constructor (webSocket: WebSocket, request: IncomingMessage, options: WsGatewayOptions) {
     this.#webSocket = webSocket
-    this.#request = request
+    this.#headers = request.headers
     this.#transport = new WsTransport(webSocket, request.socket)
     this.#options = options
     this.#pace = options.handshake.pace(() => {
@@ -55,33 +73,55 @@ class WsClient implements WsLink {
     })
   }
 
-  start (): void {
-    this.#webSocket.on('message', (data, isBinary) => { void this.#receive(data, isBinary) })
-    this.#webSocket.on('ping', data => {
-      this.#pace.charge(data.length)
-      this.#pace.tick()
-    })
-    // `ws` closes by itself: 1009 for a frame that is too large, 1002 for what is no frame.
-    this.#webSocket.on('error', () => this.#connection?.closed())
-    this.#webSocket.on('close', () => {
-      clearTimeout(this.#authTimer)
-      this.#connection?.closed()
-    })
+  start (url = '/'): void {
     const { authTimeoutMs } = this.#options.handshake.limits
     this.#authTimer = setTimeout(() => {
       this.#refuse(new UnauthorizedError('AUTH_TIMEOUT', `No credential within ${authTimeoutMs} ms`))
       this.#transport.close(closeCodes.UNAUTHENTICATED)
     }, authTimeoutMs).unref()
-    const query = new URL(this.#request.url ?? '/', 'ws://localhost').searchParams
+    const query = new URL(url, 'ws://localhost').searchParams
     const token = query.get('token') ?? undefined
-    if (token === undefined && !this.#options.handshake.hasCredential(this.#request.headers)) return
+    if (token === undefined && !this.#options.handshake.hasCredential(this.#headers ?? {})) return
     this.#opening = this.#open({ token, applicationId: query.get('applicationId'), environment: query.get('environment') }, undefined)
   }
 
-  vanished (): void {
+  ping (): void {
+    if (this.#isAlive) {
+      this.#isAlive = false
+      return this.#webSocket.ping()
+    }
     this.#connection?.vanished()
     this.#transport.cut()
     this.#connection?.closed()
+  }
+
+  message (data: RawData, isBinary: boolean): void {
+    this.#isAlive = true
+    void this.#receive(data, isBinary)
+  }
+
+  pinged (data: Buffer): void {
+    this.#isAlive = true
+    this.#pace.charge(data.length)
+    this.#pace.tick()
+  }
+
+  ponged (): void {
+    this.#isAlive = true
+  }
+
+  failed (): void {
+    this.#connection?.closed()
+  }
+
+  closed (): void {
+    this.#stopAuthTimer()
+    this.#connection?.closed()
+  }
+
+  #stopAuthTimer (): void {
+    clearTimeout(this.#authTimer)
+    this.#authTimer = undefined
   }
 
   async #receive (data: RawData, isBinary: boolean): Promise<void> {
@@ -118,10 +158,11 @@ class WsClient implements WsLink {
   /** Checks the credential; a bad one closes the socket. Never rejects. */
   async #open (greeting: Greeting, id: unknown): Promise<void> {
     try {
-      const identity = await this.#options.handshake.identify(greeting, this.#request.headers)
-      clearTimeout(this.#authTimer)
+      const identity = await this.#options.handshake.identify(greeting, this.#headers ?? {})
+      this.#stopAuthTimer()
       if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
       this.#connection = this.#options.handshake.open(this.#transport, identity)
+      this.#headers = undefined
       this.#send('authenticated', { socketId: this.#connection.id, ...identity.scope, expiresAt: identity.principal.expiresAt }, id)
     } catch (error) {
       this.#refuse(error, id)
