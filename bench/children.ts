@@ -18,7 +18,8 @@ interface Answer { id: number, value?: unknown, error?: string }
 
 const extension = extname(import.meta.filename)
 const readyTimeoutMs = 30_000
-const callTimeoutMs = 120_000
+/** Filling a log with millions of events takes minutes. */
+const callTimeoutMs = 900_000
 
 /** Starts `servers/platform`, `load/sockets`, … with arguments for Node. Resolves when it takes calls. */
 export async function startChild<M extends Methods> (module: string, { execArgv = [] }: { execArgv?: string[] } = {}): Promise<Child<M>> {

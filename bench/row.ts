@@ -48,8 +48,8 @@ export class Cast {
   }
 }
 
-/** Runs a row's work with a cast that is dismissed at the end, whatever the end. */
-export async function withCast (context: Context, work: (cast: Cast) => Promise<Measurement[]>): Promise<Measurement[]> {
+/** Runs work with a cast that is dismissed at the end, whatever the end. */
+export async function withCast<T> (context: Context, work: (cast: Cast) => Promise<T>): Promise<T> {
   const cast = new Cast(context)
   try {
     return await work(cast)

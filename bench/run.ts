@@ -2,8 +2,10 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startTestPostgres } from '../test/build.ts'
+import { growths, measureGrowths } from './growth/growths.ts'
+import { toGrowthTable } from './growth/growth.ts'
 import type { Measurement } from './measure.ts'
-import type { Row } from './row.ts'
+import type { Context, Row } from './row.ts'
 import { merge, read } from './rows/documents.ts'
 import { burst, fanOut } from './rows/fan-out.ts'
 import { filters } from './rows/filters.ts'
@@ -16,29 +18,45 @@ import { toResults, toTable } from './table.ts'
 
 const rows: Row[] = [read, merge, publish, validation, fanOut, burst, filters, latency, idleMemory, start]
 
-/** `npm run bench`: every row, or those that are named. `--save` writes bench/RESULTS.md, `--cpu-prof <folder>` profiles the servers. */
+const options = {
+  save: { type: 'boolean', default: false },
+  growth: { type: 'boolean', default: false },
+  'up-to': { type: 'string', default: 'Infinity' },
+  'cpu-prof': { type: 'string' }
+} as const
+
+/**
+ * `npm run bench`: every row, or those that are named. `--growth` measures instead what things cost as others grow, `--up-to` so
+ * many at most. `--save` writes bench/RESULTS.md or bench/GROWTH.md, `--cpu-prof <folder>` profiles the servers.
+ */
 async function main (): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true, options: { save: { type: 'boolean', default: false }, 'cpu-prof': { type: 'string' } }
-  })
-  const unknown = positionals.filter(name => !rows.some(row => row.name === name))
-  if (unknown.length > 0) throw new Error(`no such row: ${unknown.join(', ')}; there are ${rows.map(row => row.name).join(', ')}`)
+  const { values, positionals } = parseArgs({ allowPositionals: true, options })
+  const known = (values.growth ? growths : rows).map(({ name }) => name)
+  const unknown = positionals.filter(name => !known.includes(name))
+  if (unknown.length > 0) throw new Error(`no such row: ${unknown.join(', ')}; there are ${known.join(', ')}`)
+  const wanted = positionals.length > 0 ? positionals : known
   const profiles = values['cpu-prof']
   const postgres = await startTestPostgres({ isDurable: true })
-  const measured: Measurement[] = []
+  const context: Context = { databaseUrl: postgres.url, serverArgv: profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`] }
   try {
-    for (const row of rows) {
-      if (positionals.length > 0 && !positionals.includes(row.name)) continue
-      process.stderr.write(`${row.name} …\n`)
-      measured.push(...await row.run({
-        databaseUrl: postgres.url, serverArgv: profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]
-      }))
-    }
+    const [table, file] = values.growth
+      ? [toGrowthTable(await measureGrowths(context, wanted, Number(values['up-to']))), 'GROWTH.md']
+      : [toTable(await measureRows(context, wanted)), 'RESULTS.md']
+    process.stdout.write(table)
+    if (values.save) await writeFile(join('bench', file), toResults(table, values.growth))
   } finally {
     await postgres.stop()
   }
-  process.stdout.write(toTable(measured))
-  if (values.save) await writeFile(join('bench', 'RESULTS.md'), toResults(measured))
+}
+
+async function measureRows (context: Context, wanted: readonly string[]): Promise<Measurement[]> {
+  const measured: Measurement[] = []
+  for (const row of rows) {
+    if (!wanted.includes(row.name)) continue
+    process.stderr.write(`${row.name} …\n`)
+    measured.push(...await row.run(context))
+  }
+  return measured
 }
 
 await main()

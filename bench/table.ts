@@ -24,21 +24,31 @@ function toCells (one: Measurement): string[] {
 
 const number = (value: number) => value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3)
 
-/** The table with what it was measured on. */
-export function toResults (measured: readonly Measurement[]): string {
+/** A table with what it was measured on. */
+export function toResults (table: string, isGrowth: boolean): string {
   const require = createRequire(import.meta.url)
   const version = (name: string) => `${name} ${(require(`${name}/package.json`) as { version: string }).version}`
   const [cpu] = cpus()
   return [
-    '# Results',
+    ...(isGrowth ? growthIntroduction : introduction),
     '',
-    '`npm run bench -- --save` writes this file. Platform and counterpart run in turn on the same machine against the same durable',
-    'PostgreSQL; the ratio is the median of the rounds\' ratios, the range their extremes. Where it says CPU, work is counted per second of',
-    'the server\'s own CPU time, because the load generators share its cores.',
-    '',
-    toTable(measured),
+    table,
     `${new Date().toISOString().slice(0, 10)} · ${type()} ${release()} · ${cpus().length} × ${cpu?.model.trim()} · ${Math.round(totalmem() / 2 ** 30)} GiB · ` +
     `Node ${process.versions.node} · PostgreSQL 18 (embedded, fsync and synchronous_commit on) · ${['fastify', 'pg', 'socket.io', 'ws'].map(version).join(' · ')}`,
     ''
   ].join('\n')
 }
+
+const introduction = [
+  '# Results',
+  '',
+  '`npm run bench -- --save` writes this file. Platform and counterpart run in turn on the same machine against the same durable',
+  'PostgreSQL; the ratio is the median of the rounds\' ratios, the range their extremes. Where it says CPU, work is counted per second of',
+  'the server\'s own CPU time, because the load generators share its cores.'
+]
+
+const growthIntroduction = [
+  '# Growth',
+  '',
+  '`npm run bench -- --growth --save` writes this file: what one thing costs as another grows, on one server and one durable PostgreSQL.'
+]

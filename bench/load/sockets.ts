@@ -86,6 +86,29 @@ async function round (batches: number, batch: number): Promise<DeliveriesRound> 
   return { deliveries, seconds }
 }
 
+/** Publishes single events, each when the one before is acknowledged, for clients that other generators may have. */
+async function publish (events: number): Promise<void> {
+  const { url, token, topic } = audience
+  const bytes = encodeRequest(url, 'POST', `/api/topics/${topic}/events`, { token, body: JSON.stringify({ payload }) })
+  for (let i = 0; i < events; i++) {
+    const { status, body } = await (publishers[0] as HttpConnection).request(bytes)
+    if (status !== 201) throw new Error(`publish answered ${status} ${body.toString().slice(0, 300)}`)
+  }
+}
+
+/** Resolves when every client here has had so many events more than at the last call. */
+async function reached (events: number): Promise<void> {
+  const total = settled + events * subscribers.length
+  if (deliveries < total) await arrival(total)
+  settled = total
+}
+let settled = 0
+
+/** Ends every client. */
+function disperse (): void {
+  for (const subscriber of subscribers.splice(0)) subscriber.close()
+}
+
 /** Resolves when that many deliveries have come; rejects when one is wrong, or none come any more. */
 function arrival (count: number): Promise<void> {
   expected = count
@@ -99,6 +122,6 @@ function arrival (count: number): Promise<void> {
   })
 }
 
-const methods = { gather, warmUp, round }
+const methods = { gather, warmUp, round, publish, reached, disperse }
 export type SocketsLoad = typeof methods
 answerCalls(methods)

@@ -34,7 +34,7 @@ export const idleMemory: Row = {
           platform: median(pairs.map(pair => pair.platform)) / 1024,
           bare: median(pairs.map(pair => pair.bare)) / 1024,
           ratio: median(ratios),
-          goal: { ratio: 1.3, isMost: true },
+          goal: { ratio: 1.3, isMost: true as const },
           note: `${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}`
         }]
       }))

@@ -28,6 +28,39 @@ async function seedDocuments (count: number, data: Record<string, unknown>): Pro
   await Promise.all(Array.from({ length: count }, (_, i) => app.documents.create(own.scope, 'bench', { id: `d${i}`, data })))
 }
 
+/** More of them, from `d<from>` to below `d<to>`, put straight into the table: millions by the API would take hours. */
+async function growDocuments (from: number, to: number): Promise<void> {
+  if (from === 0) await app.documents.create(own.scope, 'bench', { id: 'first', data: {} })
+  await inSteps(from, to, (first, last) => app.pool.query({
+    text: `insert into documents (application_id, environment, service, id, revision, data, deleted, created_at, updated_at)
+      select $1, $2, 'bench', 'd' || n, 1, $3, false, $4, $4 from generate_series($5::bigint, $6::bigint) n`,
+    values: [own.applicationId, own.scope.environment, documentText, Date.now(), first, last]
+  }))
+  await app.pool.query('analyze documents')
+}
+
+const documentText = JSON.stringify({ status: 'active', participants: 4, title: 'The quick brown fox jumps over the lazy dog', tags: ['a', 'b', 'c'], owner: { id: 'usr_0123456789abcdef' } })
+
+/** Lets a topic's log have that many events at least, put straight into it. */
+async function growLog (topic: string, to: number): Promise<void> {
+  const { head } = await app.eventLog.position(own.scope, topic)
+  const key = [own.applicationId, own.scope.environment, topic]
+  await inSteps(head + 1, to + 1, (first, last) => app.pool.query({
+    text: `insert into events (log_id, "offset", application_id, environment, topic, id, type, source, payload, created_at)
+      select l.id, n, $1, $2, $3, 'evt_grown' || n, 'topic.event', 'api', $4, $5
+      from topic_logs l, generate_series($6::bigint, $7::bigint) n where l.application_id = $1 and l.environment = $2 and l.topic = $3`,
+    values: [...key, documentText, Date.now(), first, last]
+  }))
+  await app.pool.query('update topic_logs set head_offset = greatest(head_offset, $4) where application_id = $1 and environment = $2 and topic = $3', [...key, to])
+  await app.pool.query('analyze events')
+}
+
+/** A statement has 15 s. */
+async function inSteps (from: number, to: number, insert: (first: number, last: number) => Promise<unknown>): Promise<void> {
+  const step = 100_000
+  for (let first = from; first < to; first += step) await insert(first, Math.min(first + step, to) - 1)
+}
+
 /** What a row counts to see that nothing was lost. */
 async function documentTotals (): Promise<{ revisions: number, updates: number, distinctOffsets: number, head: number }> {
   const { rows: [documents] } = await app.pool.query<{ revisions: number }>(
@@ -51,7 +84,7 @@ async function settle (): Promise<void> {
 }
 
 const methods = {
-  start, seedDocuments, documentTotals, logTotals, settle, cpuSeconds, memoryBytes, registerTopic: async (name: string) => own.topic(name)
+  start, seedDocuments, growDocuments, growLog, documentTotals, logTotals, settle, cpuSeconds, memoryBytes, registerTopic: async (name: string) => own.topic(name)
 }
 export type PlatformServer = typeof methods
 answerCalls(methods, async () => { await app.close() })
