@@ -5,7 +5,7 @@ import { createConfig } from '../../src/config.ts'
 import { createLogger } from '../../src/logger.ts'
 import { tenant, type Tenant } from '../../test/tenant.ts'
 import { answerCalls } from '../children.ts'
-import { cpuSeconds, memoryBytes } from './usage.ts'
+import { cpuSeconds, memoryBytes, vitals } from './usage.ts'
 
 /* The platform as it is deployed: authentication, tenancy and metrics on; only the rate limit is off. */
 
@@ -84,7 +84,7 @@ async function settle (): Promise<void> {
 }
 
 const methods = {
-  start, seedDocuments, growDocuments, growLog, documentTotals, logTotals, settle, cpuSeconds, memoryBytes, registerTopic: async (name: string) => own.topic(name)
+  start, seedDocuments, growDocuments, growLog, documentTotals, logTotals, settle, cpuSeconds, memoryBytes, vitals, registerTopic: async (name: string) => own.topic(name)
 }
 export type PlatformServer = typeof methods
 answerCalls(methods, async () => { await app.close() })
