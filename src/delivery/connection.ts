@@ -15,7 +15,7 @@ import type { Delivery, Transport } from './transport.ts'
 export interface ConnectionObserver {
   /** What the client did not read is no longer kept: its subscriptions have ended. The connection may live on, or be closed soon. */
   givenUp (connection: Connection): void
-  /** It has a fresh principal, who may be allowed less; the client has been told. */
+  /** It has a fresh principal, who may be allowed less. */
   refreshed (connection: Connection): void
   /** Once, when the link is gone. */
   closed (connection: Connection): void
@@ -173,7 +173,7 @@ export class Connection {
     if (this.#isOpen) this.#metrics.socketsClosed.inc({ code: 'PEER_VANISHED' })
   }
 
-  /** The client has been told of its fresh principal. */
+  /** `principal` is a fresh one. */
   refreshed (): void {
     this.#observer.refreshed(this)
   }

@@ -43,6 +43,7 @@ export class PatternSubscription implements PatternWatcher {
   #told: Map<string, LogHead> | undefined = new Map()
   /** What the principals before this one covered, since the last list: a topic outside of it may have a past that was not to be seen. */
   #covered: TopicPatterns[] = []
+  #widening: Promise<void> = Promise.resolve()
   #hasEnded = false
 
   constructor (connection: Connection, options: PatternOptions) {
@@ -118,15 +119,17 @@ export class PatternSubscription implements PatternWatcher {
     this.start([this.take(topic, log, () => 0)], new Set())
   }
 
-  /** The connection has a fresh principal. Answers the topics that it no longer covers: they have ended. */
-  refreshed (before: Principal): string[] {
+  /**
+   * The connection has a fresh principal. Answers the topics that it no longer covers, which have ended, and when what it covers newly
+   * is part of the pattern.
+   */
+  refreshed (before: Principal): { lost: string[], widened: Promise<void> | undefined } {
     const [was, is] = [this.#patternsOf(before), this.#patternsOf(this.connection.principal)]
-    if (was === is) return []
+    if (was === is) return { lost: [], widened: undefined }
     this.#options.hub.watches.changed(this.connection.scope)
     const lost = [...this.#children.keys()].filter(topic => !is.covers(topic))
     for (const topic of lost) this.#children.get(topic)?.end()
-    if (!is.patterns.every(pattern => was.covers(pattern))) this.#widen(was)
-    return lost
+    return { lost, widened: is.patterns.every(pattern => was.covers(pattern)) ? undefined : this.#widen(was) }
   }
 
   /** Called by a topic's subscription that ends alone. */
@@ -155,17 +158,18 @@ export class PatternSubscription implements PatternWatcher {
   }
 
   /** A fresh principal covers more than the one before: what there is of it by now is live from now on. */
-  #widen (was: TopicPatterns): void {
+  #widen (was: TopicPatterns): Promise<void> {
     this.#covered.push(was)
-    if (this.#told !== undefined) return
+    if (this.#told !== undefined) return this.#widening
     this.#told = new Map()
-    this.list().then(logs => {
+    this.#widening = this.list().then(logs => {
       if (this.#hasEnded) return
       const fresh = logs.filter(({ topic }) => !this.#children.has(topic))
       if (this.isFull(fresh.length)) return this.connection.resync(this, patternTooWide)
       const isNew = (topic: string) => this.#covered.every(set => set.covers(topic))
       this.start(fresh.map(log => this.take(log.topic, log, feed => isNew(log.topic) ? 0 : feed.position)), new Set(fresh.map(({ topic }) => topic)))
     }).catch(() => this.connection.resync(this, { code: 'DATABASE_UNAVAILABLE', message: 'The topics could not be listed: subscribe again with `after`' }))
+    return this.#widening
   }
 
   #covers (topic: string): boolean {

@@ -1,6 +1,5 @@
 import type { Authenticator } from '../auth/authenticate.ts'
 import { permissionsAt } from '../auth/permissions.ts'
-import type { Principal } from '../auth/principal.ts'
 import { ForbiddenError } from '../errors.ts'
 import { AuthRequest } from '../../schemas/realtime.ts'
 import type { Connection, ResyncReason } from './connection.ts'
@@ -9,8 +8,8 @@ import { socketRequest, type SocketRequest } from './protocol.ts'
 
 /**
  * `auth`: gives a connection a fresh credential of the same subject and scope, so that it outlives the old one.
- * Subscriptions that the fresh one does not cover end with `resync`; patterns lose the topics that it does not cover,
- * which the answer names.
+ * Subscriptions that the fresh one does not cover end with `resync`; patterns lose the topics that it does not cover, which the
+ * answer names. It comes when patterns have what the fresh one covers newly.
  */
 export const refreshRequest = (authenticator: Authenticator): SocketRequest => socketRequest('authenticated', AuthRequest, async (connection, { token }, respond) => {
   const principal = await authenticator.authenticate(token.startsWith('sess_') ? token : `Bearer ${token}`)
@@ -19,23 +18,20 @@ export const refreshRequest = (authenticator: Authenticator): SocketRequest => s
   }
   const before = connection.principal
   connection.principal = principal
-  // What had matched before leaves before the answer.
+  // What had matched before leaves before the subscriptions end.
   connection.flush()
-  const lost = lostTopics(connection, before)
-  respond({ expiresAt: principal.expiresAt, ...(lost.length > 0 && { lost }) })
   const { subscribe } = permissionsAt(principal, connection.scope)
   for (const subscription of [...connection.subscriptions.values()]) {
     const isCovered = subscription instanceof PatternSubscription ? subscribe.meets(subscription.topic) : subscribe.covers(subscription.topic)
     if (!isCovered) connection.resync(subscription, notCovered)
   }
+  const changes = [...connection.subscriptions.values()].flatMap(subscription =>
+    subscription instanceof PatternSubscription ? [{ subscriptionId: subscription.id, ...subscription.refreshed(before) }] : [])
   connection.refreshed()
+  for (const { widened } of changes) await widened
+  const lost = changes.flatMap(({ subscriptionId, lost }) => lost.map(topic => ({ subscriptionId, topic })))
+  respond({ expiresAt: principal.expiresAt, ...(lost.length > 0 && { lost }) })
 })
-
-/** Topics that patterns have lost with the fresh credential. */
-function lostTopics (connection: Connection, before: Principal): { subscriptionId: string, topic: string }[] {
-  return [...connection.subscriptions.values()].flatMap(subscription =>
-    subscription instanceof PatternSubscription ? subscription.refreshed(before).map(topic => ({ subscriptionId: subscription.id, topic })) : [])
-}
 
 const notCovered: ResyncReason = { code: 'PERMISSION_DENIED', message: 'The fresh credential does not cover the subscription: it has ended' }
 
