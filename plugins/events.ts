@@ -17,7 +17,10 @@ export default fp(async (app) => {
     metrics,
     log: app.log,
     check: app.validators,
-    onCommitted: events => hub.publish(events)
+    onCommitted (events) {
+      hub.publish(events)
+      app.relay?.send(events)
+    }
   })
   app.decorate('eventWriter', writer)
   app.health.add('event-writer', async () => {
@@ -29,4 +32,4 @@ export default fp(async (app) => {
     retention.stop()
     await writer.close()
   })
-}, { name: 'events', dependencies: ['config', 'database', 'metrics', 'health', 'hub', 'schema-registry'] })
+}, { name: 'events', dependencies: ['bus', 'config', 'database', 'metrics', 'health', 'hub', 'schema-registry'] })

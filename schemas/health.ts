@@ -3,7 +3,7 @@ import { Type, type Static } from '@sinclair/typebox'
 export const Health = Type.Object({ status: Type.Literal('ok') }, { $id: 'Health' })
 
 export const Component = Type.Object({
-  status: Type.Union([Type.Literal('ok'), Type.Literal('failed')]),
+  status: Type.Union([Type.Literal('ok'), Type.Literal('degraded'), Type.Literal('failed')], { description: 'Degraded: part of it does not work, which does not make this server unready.' }),
   message: Type.Optional(Type.String()),
   heartbeatAgeMs: Type.Optional(Type.Integer({ description: 'Since its last sign of life.' })),
   oldestWaitingMs: Type.Optional(Type.Integer({ description: 'How long the oldest undelivered item has waited.' })),

@@ -14,7 +14,7 @@ export const EnvironmentVariables = Type.Object({
   DATABASE_URL: Type.Optional(Type.String({ pattern: '^postgres(ql)?://', description: 'The platform\'s own database. Unset: an embedded PostgreSQL.' })),
   DATA_DIR: Type.String({ default: './.data', minLength: 1, description: 'The embedded cluster and generated development secrets.' }),
   EMBEDDED_POSTGRES: Type.Optional(Type.Boolean({ description: 'Asks for or forbids the embedded PostgreSQL; by default on unless NODE_ENV=production.' })),
-  REDIS_URL: Type.Optional(Type.String({ pattern: '^rediss?://', description: 'Bus, adapter, presence and rate limits between nodes. Unset: one node.' })),
+  REDIS_URL: Type.Optional(Type.String({ pattern: '^rediss?://', description: 'Redis or Valkey, over which nodes tell each other of events. Unset: they hear of them about a second later.' })),
   ENCRYPTION_KEY: Type.Optional(Type.String({ description: '32 bytes in base64, for secrets at rest. Generated into DATA_DIR in development; required in production.' })),
   ENCRYPTION_KEYS_OLD: Type.String({ default: '', description: 'Comma-separated keys that may still decrypt.' }),
   PUBLIC_URL: Type.Optional(Type.String({ pattern: '^https?://', description: 'How users reach this server; for links in mail.' })),

@@ -13,7 +13,7 @@ export function createHealth () {
     /** Asks every part at once; a check that throws or hangs is a failed part, never an error. */
     async readiness (): Promise<Readiness> {
       const components = Object.fromEntries(await Promise.all([...checks].map(async ([name, check]) => [name, await ask(check)] as const)))
-      const isReady = Object.values(components).every(component => component.status === 'ok')
+      const isReady = Object.values(components).every(component => component.status !== 'failed')
       return { status: isReady ? 'ready' : 'unavailable', components }
     }
   }

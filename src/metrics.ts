@@ -67,6 +67,9 @@ export function createMetrics (registry = new Registry()) {
     socketBufferedBytesMax: new Gauge({ name: 'realtime_socket_buffered_bytes_max', help: 'Bytes that wait in the one socket where most do.', registers }),
     resyncs: new Counter({ name: 'realtime_resyncs_total', help: 'Subscriptions that were given up.', labelNames: ['code'], registers }),
     socketsClosed: new Counter({ name: 'realtime_sockets_closed_total', help: 'Sockets that the server closed.', labelNames: ['code'], registers }),
+    busMessages: new Counter({
+      name: 'realtime_bus_messages_total', help: 'Messages between nodes: sent, received, and dropped because Redis was away or behind.', labelNames: ['outcome'], registers
+    }),
     partitionsDropped: new Counter({ name: 'realtime_partitions_dropped_total', help: 'Log partitions dropped by retention.', registers })
   }
 }

@@ -1,3 +1,5 @@
+import type { Listening } from '../cluster/bus.ts'
+import type { EventRelay } from '../cluster/event-relay.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import type { EventLog, LogHead } from '../events/log.ts'
 import type { Metrics } from '../metrics.ts'
@@ -13,6 +15,8 @@ const pollTopics = 2000
 
 export interface HubOptions {
   log: EventLog
+  /** Brings events of other nodes at once; without it they come with the poll. */
+  relay?: EventRelay | undefined
   metrics: Metrics
   logger: { warn (fields: object, message: string): void }
 }
@@ -25,6 +29,9 @@ export class Hub {
   readonly #options: HubOptions
   readonly #feeds = new Map<string, TopicFeed>()
   readonly #opening = new Map<string, Promise<TopicFeed>>()
+  readonly #followings = new Map<string, Listening>()
+  /** Feeds that other nodes' events have just begun to come to. */
+  #joined: TopicFeed[] = []
   /** Connections with queued events. */
   #queued: Connection[] = []
   #poll: NodeJS.Timeout | undefined
@@ -34,7 +41,9 @@ export class Hub {
 
   constructor (options: HubOptions) {
     this.#options = options
-    this.watches = new PatternWatches({ log: options.log })
+    const { log, relay } = options
+    this.watches = new PatternWatches({ log, follow: scope => relay?.followBeginnings(scope, events => this.publish(events)) })
+    relay?.onRestored(() => { void this.compareHeads() })
   }
 
   start (): void {
@@ -45,9 +54,15 @@ export class Hub {
     }, pollMs).unref()
   }
 
-  stop (): void {
+  /** From then on this node hears only what it writes and what the bus brings. */
+  stopPolling (): void {
     clearInterval(this.#poll)
+  }
+
+  stop (): void {
+    this.stopPolling()
     for (const feed of this.#feeds.values()) feed.close()
+    for (const following of this.#followings.values()) following.end()
   }
 
   /** Topics that somebody here listens to. */
@@ -98,20 +113,35 @@ export class Hub {
 
   /** Asks the log for the heads of all feeds, and lets those that are behind catch up. Covers every tenant on purpose. */
   async compareHeads (): Promise<void> {
-    const feeds = [...this.#feeds.values()]
     try {
-      for (let i = 0; i < feeds.length; i += pollTopics) {
-        const some = feeds.slice(i, i + pollTopics)
-        const heads = await this.#options.log.heads(some)
-        for (const [j, feed] of some.entries()) {
-          const head = heads[j]
-          if (head !== undefined) feed.reach(head.head, head.epoch)
-        }
-      }
+      await this.#compare([...this.#feeds.values()])
       await this.watches.poll()
     } catch (err) {
       this.#options.logger.warn({ err }, 'hub.poll_failed')
     }
+  }
+
+  async #compare (feeds: readonly TopicFeed[]): Promise<void> {
+    for (let i = 0; i < feeds.length; i += pollTopics) {
+      const some = feeds.slice(i, i + pollTopics)
+      const heads = await this.#options.log.heads(some)
+      for (const [j, feed] of some.entries()) {
+        const head = heads[j]
+        if (head !== undefined) feed.reach(head.head, head.epoch)
+      }
+    }
+  }
+
+  /** Other nodes' events come from now on: what they wrote before is asked for, for all feeds of this turn at once. */
+  #joins (feed: TopicFeed): void {
+    this.#joined.push(feed)
+    if (this.#joined.length > 1) return
+    setImmediate(() => {
+      const joined = this.#joined
+      this.#joined = []
+      // The poll sees to it otherwise.
+      this.#compare(joined).catch(() => {})
+    })
   }
 
   #open (key: string, scope: Scope, topic: string): Promise<TopicFeed> {
@@ -137,12 +167,20 @@ export class Hub {
       onIdle: idle => this.#close(key, idle)
     }, { epoch, head })
     this.#feeds.set(key, feed)
+    const following = this.#options.relay?.follow(scope, topic, events => this.publish(events))
+    if (following !== undefined) {
+      this.#followings.set(key, following)
+      void following.live.then(() => this.#joins(feed))
+    }
     return feed
   }
 
   #close (key: string, feed: TopicFeed): void {
     feed.close()
-    if (this.#feeds.get(key) === feed) this.#feeds.delete(key)
+    if (this.#feeds.get(key) !== feed) return
+    this.#feeds.delete(key)
+    this.#followings.get(key)?.end()
+    this.#followings.delete(key)
   }
 
   #flush (writtenAt: number | undefined): void {

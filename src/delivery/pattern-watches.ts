@@ -1,3 +1,4 @@
+import type { Listening } from '../cluster/bus.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import type { EventLog, LogHead, TopicLog } from '../events/log.ts'
 import { createGatherer } from '../gather.ts'
@@ -23,6 +24,8 @@ export interface PatternWatcher {
 interface Watch {
   scope: Scope
   watchers: Set<PatternWatcher>
+  /** To the beginnings of logs on other nodes. */
+  following: Listening | undefined
   /** Topics that all watchers know of: those of the first list, which is part of everybody's, and those told since. */
   told: Set<string>
   isSeeded: boolean
@@ -58,14 +61,17 @@ export class ScopeLogs {
  */
 export class PatternWatches {
   readonly #log: EventLog
+  readonly #follow: (scope: Scope) => Listening | undefined
   readonly #watches = new Map<string, Watch>()
   readonly #list: (scope: Scope) => Promise<ScopeLogs>
   /** The highest ids that polls have seen, with their times: oldest first. */
   #seen: { at: number, id: number }[] = []
   #polls = 0
 
-  constructor ({ log }: { log: EventLog }) {
+  /** `follow` begins to hear of new topics of other nodes; without it they come with the poll. */
+  constructor ({ log, follow = () => undefined }: { log: EventLog, follow?: (scope: Scope) => Listening | undefined }) {
     this.#log = log
+    this.#follow = follow
     this.#list = createGatherer<Scope, ScopeLogs>({
       nameOf: scopeKey,
       load: scopes => Promise.all(scopes.map(async scope => new ScopeLogs(await log.topics(scope))))
@@ -89,7 +95,7 @@ export class PatternWatches {
     const key = scopeKey(scope)
     let watch = this.#watches.get(key)
     if (watch === undefined) {
-      watch = { scope, watchers: new Set(), told: new Set(), isSeeded: false, wanted: new Map() }
+      watch = { scope, watchers: new Set(), following: this.#follow(scope), told: new Set(), isSeeded: false, wanted: new Map() }
       this.#watches.set(key, watch)
     }
     watch.watchers.add(watcher)
@@ -101,7 +107,9 @@ export class PatternWatches {
     const watch = this.#watches.get(key)
     watch?.watchers.delete(watcher)
     watch?.wanted.clear()
-    if (watch?.watchers.size === 0) this.#watches.delete(key)
+    if (watch?.watchers.size !== 0) return
+    watch.following?.end()
+    this.#watches.delete(key)
   }
 
   /** What a watcher wants has changed. */

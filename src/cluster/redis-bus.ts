@@ -1,0 +1,148 @@
+import { Redis } from 'ioredis'
+import { randomId } from '../ids.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Bus, BusHealth, Listening } from './bus.ts'
+
+/** Bytes of messages that Redis has not taken; beyond it they are dropped, because whoever listens finds them in the log. */
+const unsentBytesMax = 16 * 1024 * 1024
+const pingEveryMs = 2000
+/** A link that does not answer a ping for so long is given up and made anew. */
+const silentAfterMs = 6000
+const reconnectMaxMs = 1000
+
+export interface RedisBusOptions {
+  url: string
+  metrics: Metrics
+  log: { info (fields: object, message: string): void, warn (fields: object, message: string): void }
+}
+
+interface Channel { listeners: Set<(message: string) => void>, live: Promise<void> }
+
+/**
+ * The bus over Redis' publish and subscribe, on two connections, which come back by themselves. Each message begins with the node that
+ * sent it, so that a node does not hear itself. https://redis.io/docs/latest/develop/pubsub/
+ */
+export class RedisBus implements Bus {
+  readonly #options: RedisBusOptions
+  readonly #node = randomId('node')
+  readonly #publisher: Redis
+  readonly #subscriber: Redis
+  readonly #channels = new Map<string, Channel>()
+  readonly #restoredListeners: (() => void)[] = []
+  readonly #pinging: NodeJS.Timeout
+  #unsentBytes = 0
+  #heardAt = Date.now()
+  #hasBeenReady = false
+  #isAway = false
+  #isClosed = false
+
+  constructor (options: RedisBusOptions) {
+    this.#options = options
+    const common = {
+      retryStrategy: (attempt: number) => Math.min(attempt * 50, reconnectMaxMs), connectTimeout: 5000, keepAlive: 10_000
+    }
+    this.#publisher = new Redis(options.url, { ...common, enableOfflineQueue: false, maxRetriesPerRequest: 0, enableAutoPipelining: true })
+    // What is listened to waits for Redis as long as it takes.
+    this.#subscriber = new Redis(options.url, { ...common, maxRetriesPerRequest: null })
+    for (const link of [this.#publisher, this.#subscriber]) link.on('error', error => this.#lost(error))
+    this.#subscriber.on('close', () => this.#lost(undefined))
+    this.#subscriber.on('message', (channel, message) => this.#receive(channel, message))
+    this.#subscriber.on('ready', () => { void this.#restored() })
+    this.#pinging = setInterval(() => this.#ping(), pingEveryMs).unref()
+  }
+
+  publish (channel: string, message: string): void {
+    const { busMessages } = this.#options.metrics
+    if (this.#publisher.status !== 'ready' || this.#unsentBytes + message.length > unsentBytesMax) {
+      busMessages.inc({ outcome: 'dropped' })
+      return
+    }
+    this.#unsentBytes += message.length
+    this.#publisher.publish(channel, `${this.#node} ${message}`).then(() => busMessages.inc({ outcome: 'sent' }), () => busMessages.inc({ outcome: 'dropped' }))
+      .finally(() => { this.#unsentBytes -= message.length })
+  }
+
+  listen (name: string, listener: (message: string) => void): Listening {
+    let channel = this.#channels.get(name)
+    if (channel === undefined) {
+      const subscribed = this.#subscriber.subscribe(name).then(() => {})
+      // Fails only when the bus is closed.
+      channel = { listeners: new Set(), live: subscribed.catch(() => {}) }
+      this.#channels.set(name, channel)
+    }
+    const { listeners, live } = channel
+    listeners.add(listener)
+    return {
+      live,
+      end: () => {
+        listeners.delete(listener)
+        if (listeners.size > 0 || this.#channels.get(name)?.listeners !== listeners) return
+        this.#channels.delete(name)
+        // One that ends before Redis has answered is unsubscribed all the same: commands keep their order.
+        if (!this.#isClosed) this.#subscriber.unsubscribe(name).catch(() => {})
+      }
+    }
+  }
+
+  onRestored (listener: () => void): void {
+    this.#restoredListeners.push(listener)
+  }
+
+  health (): BusHealth {
+    return {
+      isConnected: this.#publisher.status === 'ready' && this.#subscriber.status === 'ready',
+      heartbeatAgeMs: Date.now() - this.#heardAt
+    }
+  }
+
+  async close (): Promise<void> {
+    this.#isClosed = true
+    clearInterval(this.#pinging)
+    this.#channels.clear()
+    for (const link of [this.#publisher, this.#subscriber]) link.disconnect()
+  }
+
+  #receive (name: string, text: string): void {
+    const end = text.indexOf(' ')
+    if (text.startsWith(this.#node) && end === this.#node.length) return
+    this.#options.metrics.busMessages.inc({ outcome: 'received' })
+    const message = text.slice(end + 1)
+    for (const listener of this.#channels.get(name)?.listeners ?? []) listener(message)
+  }
+
+  /** The channels are subscribed to again by then, because commands keep their order. */
+  async #restored (): Promise<void> {
+    // A link that is new is given its time, however long the one before was silent.
+    this.#heardAt = Date.now()
+    const isAgain = this.#hasBeenReady
+    this.#hasBeenReady = true
+    // ioredis sends its subscriptions after it has said that it is ready.
+    await new Promise(resolve => setImmediate(resolve))
+    try {
+      await this.#subscriber.ping()
+    } catch {
+      return
+    }
+    this.#heardAt = Date.now()
+    if (this.#isAway) this.#options.log.info({}, 'bus.restored')
+    this.#isAway = false
+    if (isAgain && !this.#isClosed) for (const listener of this.#restoredListeners) listener()
+  }
+
+  #lost (error: Error | undefined): void {
+    if (this.#isAway || this.#isClosed) return
+    this.#isAway = true
+    // Not the error as it is: its text may have the address, and with it a password.
+    this.#options.log.warn({ code: (error as NodeJS.ErrnoException | undefined)?.code }, 'bus.lost')
+  }
+
+  /** TCP alone may take minutes to notice that the other side is gone. */
+  #ping (): void {
+    for (const link of [this.#publisher, this.#subscriber]) {
+      if (link.status !== 'ready') continue
+      link.ping().then(() => { this.#heardAt = Date.now() }, () => {})
+    }
+    if (Date.now() - this.#heardAt < silentAfterMs) return
+    for (const link of [this.#publisher, this.#subscriber]) if (link.status === 'ready') link.disconnect(true)
+  }
+}

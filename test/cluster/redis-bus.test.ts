@@ -1,0 +1,82 @@
+import t from 'tap'
+import { RedisBus } from '../../src/cluster/redis-bus.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { startRedis } from './redis.ts'
+
+/* What the bus promises its listeners, over a Redis that dies and comes back. */
+
+const silent = { info: () => {}, warn: () => {} }
+const until = async (isDone: () => boolean | Promise<boolean>) => { while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 5)) }
+const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
+
+const redis = await startRedis(t)
+
+t.test('messages between nodes', { skip: redis === undefined && 'redis-server is not installed' }, async t => {
+  if (redis === undefined) return
+  const metrics = createMetrics()
+  const [a, b] = [1, 2].map(() => new RedisBus({ url: redis.url, metrics, log: silent })) as [RedisBus, RedisBus]
+  t.teardown(() => Promise.all([a.close(), b.close()]).then(() => {}))
+  await until(() => a.health().isConnected && b.health().isConnected)
+
+  await t.test('arrive once, in order, at every listener of the channel on other nodes, and not at the sender\'s own', async t => {
+    const heard: Record<string, string[]> = { first: [], second: [], own: [], elsewhere: [] }
+    const listenings = [
+      b.listen('c', message => heard['first']?.push(message)), b.listen('c', message => heard['second']?.push(message)),
+      a.listen('c', message => heard['own']?.push(message)), b.listen('d', message => heard['elsewhere']?.push(message))
+    ]
+    await Promise.all(listenings.map(({ live }) => live))
+    const sent = upTo(500).map(n => `${n} with spaces\nand "ünïcode"`)
+    for (const message of sent) a.publish('c', message)
+    await until(() => heard['second']?.length === 500)
+    t.same(heard, { first: sent, second: sent, own: [], elsewhere: [] })
+    for (const listening of listenings) listening.end()
+  })
+
+  await t.test('nothing comes after the end, and another listener of the channel goes on', async t => {
+    const heard: string[] = []
+    const gone: string[] = []
+    const [one, other] = [b.listen('c', message => gone.push(message)), b.listen('c', message => heard.push(message))]
+    await other.live
+    one.end()
+    a.publish('c', 'x')
+    await until(() => heard.length === 1)
+    other.end()
+    const again = b.listen('c', message => heard.push(message))
+    await again.live
+    a.publish('c', 'y')
+    await until(() => heard.length === 2)
+    t.same({ heard, gone }, { heard: ['x', 'y'], gone: [] })
+    again.end()
+  })
+
+  await t.test('while Redis is away nothing waits and nothing throws; then listeners go on, and are told that they may have missed something', async t => {
+    const heard: string[] = []
+    let restored = 0
+    b.onRestored(() => { restored++ })
+    const listening = b.listen('c', message => heard.push(message))
+    await listening.live
+    await redis.kill()
+    await until(() => !a.health().isConnected && !b.health().isConnected)
+    a.publish('c', 'lost')
+    const late = b.listen('late', message => heard.push(message))
+    await redis.start()
+    await until(() => restored === 1 && a.health().isConnected)
+    await late.live
+    a.publish('c', 'found')
+    a.publish('late', 'found too')
+    await until(() => heard.length === 2)
+    t.same(heard, ['found', 'found too'])
+    t.match(await metrics.registry.metrics(), /realtime_bus_messages_total\{outcome="dropped"\} 1/)
+    for (const { end } of [listening, late]) end()
+  })
+
+  await t.test('a Redis that hangs is noticed, and the bus comes back when it does', async t => {
+    let restored = 0
+    b.onRestored(() => { restored++ })
+    process.kill(redis.pid, 'SIGSTOP')
+    await until(() => !b.health().isConnected)
+    process.kill(redis.pid, 'SIGCONT')
+    await until(() => restored > 0 && b.health().isConnected && b.health().heartbeatAgeMs < 3000)
+    t.pass('it is back')
+  })
+})
