@@ -20,6 +20,14 @@ export interface Database {
   services: ServicesTable
   documents: DocumentsTable
   idempotency_keys: IdempotencyKeysTable
+  cdc_connections: CdcConnectionsTable
+  cdc_positions: CdcPositionsTable
+  mappings: MappingsTable
+  mapping_versions: MappingVersionsTable
+  mapping_environments: MappingEnvironmentsTable
+  mapping_subscriptions: MappingSubscriptionsTable
+  mapping_revisions: MappingRevisionsTable
+  database_logs: DatabaseLogsTable
 }
 
 type JsonText = string
@@ -140,5 +148,88 @@ export interface IdempotencyKeysTable extends Scoped {
   key: string
   fingerprint: Buffer
   answer: JsonText
+  created_at: number
+}
+
+/** `revision` is raised by every change that a reader has to begin anew for; `status` is what the reader last said of itself. */
+export interface CdcConnectionsTable extends Scoped {
+  id: string
+  connection_string_sealed: string
+  publication: string
+  slot: string
+  owns_publication: Generated<boolean>
+  owns_slot: Generated<boolean>
+  revision: Generated<number>
+  gap_accepted: Generated<boolean>
+  status: JsonText | null
+  created_at: number
+  updated_at: number
+}
+
+/** LSNs are text in PostgreSQL's own form. */
+export interface CdcPositionsTable {
+  connection_id: string
+  fence: Generated<number>
+  lease_owner: string | null
+  lease_expires_at: Generated<Date>
+  system_identifier: string | null
+  slot: string | null
+  publication_oid: number | null
+  commit_lsn: Generated<string>
+  change_index: Generated<number>
+  confirmed_lsn: Generated<string>
+}
+
+/** `environment` is the mapping's home, `definition` its working copy, `home_version` the snapshot that was last taken of it or put back. */
+export interface MappingsTable extends Scoped {
+  id: string
+  topic: string
+  definition: JsonText
+  last_version: Generated<number>
+  home_version: number | null
+  created_at: number
+  updated_at: number
+}
+
+export interface MappingVersionsTable {
+  mapping_id: string
+  version: number
+  environment: Environment
+  topic: string
+  definition: JsonText
+  created_at: number
+}
+
+export interface MappingEnvironmentsTable {
+  mapping_id: string
+  environment: Environment
+  version: number
+  updated_at: number
+}
+
+export interface MappingSubscriptionsTable extends Scoped {
+  id: string
+  mapping_id: string
+  active: boolean
+  created_at: number
+}
+
+export interface MappingRevisionsTable extends Scoped { revision: number }
+
+/** What one mapping made of one transaction, or of a part of it. */
+export interface DatabaseLogsTable extends Scoped {
+  sequence: Generated<number>
+  id: string
+  mapping_id: string
+  subscription_id: string
+  status: string
+  topic: string
+  table_name: string
+  events: number
+  code: string | null
+  message: string | null
+  lsn: string
+  xid: number
+  committed_at: number
   created_at: number
 }

@@ -7,6 +7,7 @@ import * as applications from '../schemas/applications.ts'
 import * as auth from '../schemas/auth.ts'
 import * as channels from '../schemas/channels.ts'
 import * as common from '../schemas/common.ts'
+import * as database from '../schemas/database.ts'
 import * as documents from '../schemas/documents.ts'
 import * as events from '../schemas/events.ts'
 import * as health from '../schemas/health.ts'
@@ -15,7 +16,7 @@ import * as services from '../schemas/services.ts'
 import * as topics from '../schemas/topics.ts'
 import { openapiInfo, withScopeAndSecurity } from '../src/openapi.ts'
 
-const modules = [common, applications, auth, channels, documents, events, health, schemaRegistry, services, topics]
+const modules = [common, applications, auth, channels, database, documents, events, health, schemaRegistry, services, topics]
 
 /**
  * The document at `/openapi.json`, the pages at `/docs`, and the shared schemas that routes refer to.

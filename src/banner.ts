@@ -1,4 +1,6 @@
+import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
+import type { Config } from './config.ts'
 
 /** What a newcomer needs to see when the server has started: where it is, and how to get a first token. */
 export async function banner (app: FastifyInstance): Promise<string> {
@@ -14,11 +16,18 @@ export async function banner (app: FastifyInstance): Promise<string> {
     `  Socket.IO       ${url}/socket.io`,
     `  WebSocket       ${url.replace(/^http/, 'ws')}/ws`,
     `  Database        ${app.config.database.embedded ? `embedded PostgreSQL in ${app.config.database.dataDir}` : 'DATABASE_URL'}`,
+    ...(app.config.database.embedded ? [`  Demo database   ${demoDatabase(app.config.database)}`] : []),
     '',
     ...(await app.auth.setup.isRequired() ? firstSteps(url, app.auth.setup.token) : [`  Log in          POST ${url}/api/auth/login`]),
     ''
   ]
   return `${lines.join('\n')}\n`
+}
+
+/** To be connected by `PUT /api/database/connection`: change data capture works out of the box. */
+function demoDatabase ({ url = '', dataDir }: Config['database']): string {
+  const { username, host } = new URL(url)
+  return `postgres://${username}:<the password in ${join(dataDir, 'postgres-password')}>@${host}/demo`
 }
 
 const firstSteps = (url: string, setupToken: string | undefined) => [

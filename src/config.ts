@@ -53,7 +53,20 @@ export interface Config {
   events: { retentionHours: number }
   auth: { issuer: string, tokenTtlS: number, sessionTtlMs: number }
   delivery: DeliveryLimits
+  cdc: CdcSettings
   shutdownTimeoutMs: number
+}
+
+/** How connected databases are read; beside the name there is no variable for it, but a test may change it. */
+export interface CdcSettings {
+  /** Of replication slots and publications. */
+  namePrefix: string
+  /** How long a node that has vanished keeps others from reading on. It renews four times as often. */
+  leaseMs: number
+  /** WAL that a slot may keep from being removed before it is warned of. */
+  retainedBytesWarning: number
+  /** How long the switching on of a mapping waits for transactions that have already written to its table; well below the timeout of a transaction of ours. */
+  writersWaitMs: number
 }
 
 /** Bounds of one socket; there is no variable for them, but a test may tighten them. */
@@ -149,6 +162,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     events: { retentionHours: parsed.EVENT_RETENTION_HOURS },
     auth: { issuer: parsed.JWT_ISSUER, tokenTtlS: parsed.TOKEN_TTL_SECONDS, sessionTtlMs: parsed.SESSION_TTL_HOURS * 3_600_000 },
     delivery: { ...defaultDeliveryLimits },
+    cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000 },
     shutdownTimeoutMs: parsed.SHUTDOWN_TIMEOUT_MS
   }
 }

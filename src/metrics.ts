@@ -70,6 +70,22 @@ export function createMetrics (registry = new Registry()) {
     busMessages: new Counter({
       name: 'realtime_bus_messages_total', help: 'Messages between nodes: sent, received, and dropped because Redis was away or behind.', labelNames: ['outcome'], registers
     }),
+    connectionLabel: boundedLabel(),
+    cdcLag: new Gauge({
+      name: 'realtime_cdc_lag_seconds', help: 'Age of the oldest transaction that this node has received from a connected database and not yet stored.', labelNames: ['connection'], registers
+    }),
+    cdcLagBytes: new Gauge({
+      name: 'realtime_cdc_lag_bytes', help: 'WAL of a connected database beyond what was acknowledged.', labelNames: ['connection'], registers
+    }),
+    cdcRetainedBytes: new Gauge({
+      name: 'realtime_cdc_retained_wal_bytes', help: 'WAL that a connected database keeps for the replication slot.', labelNames: ['connection'], registers
+    }),
+    cdcReaders: new Gauge({ name: 'realtime_cdc_readers', help: 'Readers of connected databases on this node, by state.', labelNames: ['state'], registers }),
+    cdcReaderFailures: new Counter({ name: 'realtime_cdc_reader_failures_total', help: 'Readers that had to begin again, by reason.', labelNames: ['code'], registers }),
+    cdcChanges: new Counter({ name: 'realtime_cdc_changes_total', help: 'Row changes of connected databases that were dealt with.', labelNames: ['operation'], registers }),
+    cdcMappingFailures: new Counter({
+      name: 'realtime_cdc_mapping_failures_total', help: 'Row changes that a mapping wanted and that made no event, by reason.', labelNames: ['code'], registers
+    }),
     partitionsDropped: new Counter({ name: 'realtime_partitions_dropped_total', help: 'Log partitions dropped by retention.', registers })
   }
 }

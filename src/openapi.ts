@@ -24,6 +24,7 @@ export const openapiInfo = {
     { name: 'Applications', description: 'The tenants.' },
     { name: 'Topics', description: 'Named, ordered, durable logs of events.' },
     { name: 'Schemas', description: 'What payloads must look like, in versions.' },
+    { name: 'Database', description: 'Connected PostgreSQL databases: which row changes become events, and how.' },
     { name: 'Services', description: 'Namespaces of documents.' },
     { name: 'Sync', description: 'Shared documents: every write is an event.' },
     { name: 'Socket', description: 'Who is connected, the channels that they have joined, and messages to them.' }

@@ -3,11 +3,13 @@ import * as spine from './0001-spine.ts'
 import * as schemas from './0002-schemas.ts'
 import * as presenceGrace from './0003-presence-grace.ts'
 import * as topicLogIds from './0004-topic-log-ids.ts'
+import * as cdc from './0005-cdc.ts'
 
 /** In order of name; forward only. A released migration never changes. */
 export const migrations: Record<string, Migration> = {
   '0001-spine': spine,
   '0002-schemas': schemas,
   '0003-presence-grace': presenceGrace,
-  '0004-topic-log-ids': topicLogIds
+  '0004-topic-log-ids': topicLogIds,
+  '0005-cdc': cdc
 }

@@ -62,6 +62,8 @@ async function ownsData (trx: Transaction<Database>, id: string, logIds: number[
   const { rows: [found] } = await sql<{ owns: boolean }>`select
     exists (select from topics where application_id = ${id}) or
     exists (select from services where application_id = ${id}) or
+    exists (select from cdc_connections where application_id = ${id}) or
+    exists (select from mappings where application_id = ${id}) or
     exists (select from events where log_id = any(${logIds}::bigint[])) as owns`.execute(trx)
   return found?.owns === true
 }

@@ -5,6 +5,7 @@ import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
 import { LoggedEvent, type EventDraft } from './envelope.ts'
 import type { Batch, DocumentKey, DocumentState, Intent } from './intent.ts'
 import { idempotencyKeptMs } from './retention.ts'
+import { takeSteps } from './positions.ts'
 import * as statements from './statements.ts'
 
 /** The schema stage: checks payloads against the active version of their topic. */
@@ -41,12 +42,13 @@ export interface BatchParts {
  */
 export async function commitBatch (intents: readonly Intent<unknown>[], parts: BatchParts): Promise<BatchResult> {
   const { client, now } = parts
-  const isTransaction = intents.some(intent => intent.document !== undefined || intent.idempotency !== undefined)
+  const isTransaction = intents.some(intent => intent.document !== undefined || intent.idempotency !== undefined || intent.position !== undefined)
   const hasKeys = intents.some(intent => intent.idempotency !== undefined)
   const outcomes = new Array<Outcome | undefined>(intents.length)
   // The connection pipelines: what does not depend on an answer is sent without waiting for it.
   const begun = isTransaction ? client.query('begin') : undefined
   if (hasKeys) await Promise.all([begun, recallAnswers(intents, parts, outcomes)])
+  if (intents.some(intent => intent.position !== undefined)) await Promise.all([begun, takeSteps(intents, outcomes, client)])
   const [documents, topics] = await Promise.all([lockDocuments(intents, outcomes, client), readTopics(intents, outcomes, parts), begun])
 
   const plan = new WritePlan(now)
@@ -55,6 +57,7 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
     try {
       return plan.apply(intent, batchFor(intent.scope, topics, parts), documents)
     } catch (error) {
+      if (intent.position !== undefined) throw error
       outcomes[i] = { refusal: toPublicError(error) }
       return undefined
     }
@@ -67,7 +70,9 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   // What the write answers can only undo the batch when it created documents or took keys; otherwise its commit follows at once,
   // and is a rollback should the write fail.
   const mayBeStale = set.inserts.length > 0 || hasKeys
-  const [events] = await Promise.all([plan.isEmpty ? [] : write(set, plan, client), mayBeStale ? undefined : commit()])
+  const [events] = await Promise.all([
+    plan.isEmpty ? [] : write(set, plan, client), ...plan.also.map(statement => client.query(statement)), mayBeStale ? undefined : commit()
+  ])
 
   for (const [i, effect] of effects.entries()) {
     if (effect === undefined) continue
@@ -196,6 +201,7 @@ function batchFor (scope: Scope, topics: Topics, { now, check }: BatchParts): Ba
 class WritePlan {
   readonly now: number
   readonly services: { applicationId: string, name: string }[] = []
+  readonly also: statements.Statement[] = []
   readonly #drafts: { scope: Scope, draft: EventDraft, id: string, log: string }[] = []
   readonly #counts = new Map<string, { scope: Scope, topic: string, count: number }>()
   #documentWrites = 0
@@ -217,6 +223,7 @@ class WritePlan {
     }
     const firstEvent = this.#drafts.length
     for (const draft of effects.events) this.#add(intent.scope, draft)
+    if (effects.also !== undefined) this.also.push(...effects.also)
     return { firstEvent, eventCount: effects.events.length, document: effects.document ?? held?.state }
   }
 

@@ -1,5 +1,6 @@
 import type { Scope } from '../../schemas/scope.ts'
 import type { EventDraft, LoggedEvent } from './envelope.ts'
+import type { Statement } from './statements.ts'
 
 /** Names one document within a scope. */
 export interface DocumentKey { service: string, id: string }
@@ -17,9 +18,26 @@ export interface DocumentState extends DocumentKey {
   updatedAt: number
 }
 
+/** A place in a replication stream: the LSN of a transaction's commit, and how many of its changes are behind. */
+export interface StreamPlace { commitLsn: string, changeIndex: number }
+
+/** A step of a reader of a replication stream, which commits with the events that it causes, or not at all. */
+export interface PositionStep {
+  connectionId: string
+  /** Of the lease under which the stream is read: who holds an older one has no say any more. */
+  fence: number
+  /** Where the stored position has to be: a step is never taken over one that failed. */
+  from: StreamPlace
+  to: StreamPlace
+  /** Up to where the stream may be acknowledged from then on. */
+  confirmedLsn: string
+}
+
 export interface Effects {
   /** In order; each gets the next offset of its topic. */
   events: EventDraft[]
+  /** More to be written in the same transaction. */
+  also?: Statement[]
   /** The new state of the touched document. Its service is created when it does not exist. */
   document?: DocumentState
 }
@@ -44,6 +62,8 @@ export interface Intent<Answer> {
   scope: Scope
   /** The document it reads or writes, locked before `apply`. */
   document?: DocumentKey
+  /** The step is taken before `apply`, whose throwing then fails the transaction rather than lose what the step passes. Refused with ConflictError `CDC_POSITION_LOST`. */
+  position?: PositionStep
   /** Every topic that `apply` may write to or ask about: registered or reserved. */
   topics: readonly string[]
   /** Roughly what it keeps in memory, for the queue's bound: the length of its JSON texts. */

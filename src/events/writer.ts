@@ -15,6 +15,8 @@ const batchIntentsMax = 500
 const batchBytesMax = 8 * 1024 * 1024
 /** Scopes are spread over so many lanes, each with one transaction in flight, so that one tenant cannot hold up the rest. */
 const lanesCount = 4
+/** Streams of connected databases have lanes of their own: a long backlog of theirs is nothing that a request should wait for. */
+const streamLanesCount = 2
 const attemptsMax = 8
 
 interface Pending {
@@ -29,14 +31,14 @@ export interface EventWriterOptions {
   metrics: Metrics
   check: PayloadCheck
   log: { error (fields: object, message: string): void, warn (fields: object, message: string): void }
-  /** Gets each batch's events after its intents are answered: ascending in each topic, batches of a scope in commit order. */
+  /** Gets each batch's events after its intents are answered: ascending in each topic, batches of a scope, or of a stream, in commit order. */
   onCommitted: (events: LoggedEvent[]) => void
 }
 
 /**
  * The one door into the log. Whatever has gathered while a transaction was in flight becomes the next transaction, so
  * an idle system adds no delay and a busy one shares one commit among hundreds of writes.
- * Intents of one scope are applied in the order of arrival.
+ * Intents of one scope are applied in the order of arrival; so are those of one stream.
  */
 export class EventWriter implements Writer {
   readonly #options: EventWriterOptions
@@ -48,7 +50,7 @@ export class EventWriter implements Writer {
 
   constructor (options: EventWriterOptions) {
     this.#options = options
-    this.#lanes = Array.from({ length: lanesCount }, () => new Lane(batch => this.#commit(batch)))
+    this.#lanes = Array.from({ length: lanesCount + streamLanesCount }, () => new Lane(batch => this.#commit(batch)))
   }
 
   submit<Answer> (intent: Intent<Answer>): Promise<Answer> {
@@ -88,10 +90,11 @@ export class EventWriter implements Writer {
   }
 
   #laneOf (intent: Intent<unknown>): Lane {
-    const key = scopeKey(intent.scope)
+    const key = intent.position?.connectionId ?? scopeKey(intent.scope)
     let hash = 0
     for (let i = 0; i < key.length; i++) hash = (hash * 31 + key.charCodeAt(i)) | 0
-    return this.#lanes[Math.abs(hash) % lanesCount] as Lane
+    const index = intent.position === undefined ? Math.abs(hash) % lanesCount : lanesCount + Math.abs(hash) % streamLanesCount
+    return this.#lanes[index] as Lane
   }
 
   /** Settles every intent of the batch; never throws. */

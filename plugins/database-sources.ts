@@ -1,0 +1,70 @@
+import { randomUUID } from 'node:crypto'
+import fp from 'fastify-plugin'
+import { createLeases } from '../src/database/cdc/leases.ts'
+import { createStreamStates } from '../src/database/cdc/stream-state.ts'
+import { Supervisor } from '../src/database/cdc/supervisor.ts'
+import { createConnectionTest, type TestConnection } from '../src/database/connection-test.ts'
+import { createDatabaseConnections, type DatabaseConnections } from '../src/database/connections.ts'
+import { createDeliveryLogs, type DeliveryLogs } from '../src/database/delivery-logs.ts'
+import { createMappingChanges } from '../src/database/mapping-changes.ts'
+import { createMappingStatus, type ReadMappingStatus } from '../src/database/mapping-status.ts'
+import { createMappings, type Mappings } from '../src/database/mappings.ts'
+import { createPreview, type PreviewMapping } from '../src/database/preview.ts'
+import { createPromotion, type MappingPromotion } from '../src/database/promotion.ts'
+import { createSources, type Sources } from '../src/database/sources.ts'
+import { createDatabaseSubscriptions, type DatabaseSubscriptions } from '../src/database/subscriptions.ts'
+import { readTables } from '../src/database/tables.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Connected databases, and what becomes of their changes. */
+    databaseSources: {
+      connections: DatabaseConnections
+      test: TestConnection
+      sources: Sources
+      readTables: typeof readTables
+      mappings: Mappings
+      promotion: MappingPromotion
+      status: ReadMappingStatus
+      preview: PreviewMapping
+      subscriptions: DatabaseSubscriptions
+      logs: DeliveryLogs
+    }
+  }
+}
+
+/** Databases of the tenants' own: their readers on this node, and what is said and asked of them. It never writes to their tables. */
+export default fp(async (app) => {
+  const { db, pool, encryption, eventWriter: writer, instruments: metrics, log, config: { cdc, events } } = app
+  const supervisor = new Supervisor({
+    db,
+    pool,
+    encryption,
+    writer,
+    metrics,
+    log,
+    states: createStreamStates(pool),
+    leases: createLeases(pool, randomUUID(), cdc.leaseMs),
+    intervalMs: cdc.leaseMs / 4,
+    retainedBytesWarning: cdc.retainedBytesWarning,
+    logRetentionMs: events.retentionHours * 3_600_000
+  })
+  const sources = createSources({ db, encryption })
+  const changes = createMappingChanges({ db, sources, log, writersWaitMs: cdc.writersWaitMs })
+  app.decorate('databaseSources', {
+    connections: createDatabaseConnections({ db, encryption, sources, namePrefix: cdc.namePrefix, onChanged: () => supervisor.look() }),
+    test: createConnectionTest({ db, sources, namePrefix: cdc.namePrefix }),
+    sources,
+    readTables,
+    mappings: createMappings({ db, sources, changes }),
+    promotion: createPromotion({ db, sources, changes }),
+    status: createMappingStatus({ db, sources }),
+    preview: createPreview({ db }),
+    subscriptions: createDatabaseSubscriptions({ db, changes }),
+    logs: createDeliveryLogs({ db })
+  })
+  app.health.add('cdc', async () => supervisor.health())
+  app.applications.onDeleted(() => supervisor.look())
+  app.addHook('onReady', async () => supervisor.start())
+  app.addHook('preClose', async () => supervisor.close())
+}, { name: 'database-sources', dependencies: ['config', 'database', 'encryption', 'events', 'health', 'metrics', 'tenancy'] })

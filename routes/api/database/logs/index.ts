@@ -1,0 +1,30 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { ref, refusals } from '../../../../schemas/common.ts'
+import { DatabaseLog, DatabaseLogQuery } from '../../../../schemas/database.ts'
+
+const logs: FastifyPluginAsyncTypebox = async (app) => {
+  app.get('/', {
+    config: { permission: 'database:read' },
+    schema: {
+      operationId: 'listDatabaseLogs',
+      tags: ['Database'],
+      summary: 'See what mappings made of changes',
+      description: 'Newest first. One entry says what one mapping made of one transaction, or of a part of a large one: so many changes became events, or did not, and why.',
+      querystring: DatabaseLogQuery,
+      response: {
+        200: {
+          description: 'A page of entries.',
+          headers: { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }) },
+          content: { 'application/json': { schema: Type.Array(ref(DatabaseLog)) } }
+        },
+        ...refusals(400, 401, 403)
+      }
+    }
+  }, async (request, reply) => {
+    const { items, nextCursor } = await app.databaseSources.logs.list(request.scope, request.query)
+    if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
+    return items
+  })
+}
+export default logs

@@ -1,0 +1,79 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { PageQuery, ref, refusals } from '../../../../schemas/common.ts'
+import { EnvironmentBody, Mapping, MappingPath, MappingVersion, PromoteBody, PromoteQuery, Promotion, RollbackBody } from '../../../../schemas/database.ts'
+
+/** Beside the mappings rather than below the folder's own path. */
+export const prefixOverride = '/api/database/mappings'
+
+const versions: FastifyPluginAsyncTypebox = async (app) => {
+  const { promotion } = app.databaseSources
+
+  app.get('/:id/versions', {
+    config: { permission: 'database:read' },
+    schema: {
+      operationId: 'listMappingVersions',
+      tags: ['Database'],
+      summary: 'List versions of a mapping',
+      description: 'Snapshots, numbered for each mapping, newest first. Elsewhere than at home, up to the one that was promoted there.',
+      params: MappingPath,
+      querystring: PageQuery,
+      response: {
+        200: {
+          description: 'A page of versions.',
+          headers: { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }) },
+          content: { 'application/json': { schema: Type.Array(ref(MappingVersion)) } }
+        },
+        ...refusals(400, 401, 403, 404)
+      }
+    }
+  }, async (request, reply) => {
+    const { items, nextCursor } = await promotion.versions(request.scope, request.params.id, request.query)
+    if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
+    return items
+  })
+
+  app.post('/:id/versions', {
+    config: { permission: 'database:create' },
+    schema: {
+      operationId: 'createMappingVersion',
+      tags: ['Database'],
+      summary: 'Take a snapshot of a mapping',
+      description: 'A new version of what the environment runs: at home, of the working copy.',
+      params: MappingPath,
+      body: ref(EnvironmentBody),
+      response: { 201: ref(MappingVersion, 'The version.'), ...refusals(400, 401, 403, 404, 413, 415) }
+    }
+  }, async (request, reply) => {
+    reply.code(201)
+    return promotion.snapshot(request.principal, request.scope, request.params.id, request.body.environment)
+  })
+
+  app.post('/:id/promote', {
+    config: { permission: 'database:update' },
+    schema: {
+      operationId: 'promoteMapping',
+      tags: ['Database'],
+      summary: 'Promote a mapping',
+      description: 'Copies the latest version of `environment` into the one after it, which then runs exactly that. At home that is the latest snapshot; one is taken if there is none. With `dryRun`, answers the difference and the checks, and changes nothing.',
+      params: MappingPath,
+      querystring: PromoteQuery,
+      body: ref(PromoteBody),
+      response: { 200: ref(Promotion, 'What was promoted, or would be.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
+    }
+  }, async (request) => promotion.promote(request.principal, request.scope, request.params.id, request.body, request.query))
+
+  app.post('/:id/rollback', {
+    config: { permission: 'database:update' },
+    schema: {
+      operationId: 'rollbackMapping',
+      tags: ['Database'],
+      summary: 'Put a version of a mapping back',
+      description: 'The environment runs that version from then on; at home it becomes the working copy.',
+      params: MappingPath,
+      body: ref(RollbackBody),
+      response: { 200: ref(Mapping, 'The mapping as that environment has it.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
+    }
+  }, async (request) => promotion.rollback(request.principal, request.scope, request.params.id, request.body))
+}
+export default versions

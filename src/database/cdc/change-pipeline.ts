@@ -1,0 +1,269 @@
+import type { Pgoutput } from 'pg-logical-replication'
+import type { Scope } from '../../../schemas/scope.ts'
+import { PublicError } from '../../errors.ts'
+import type { StreamPlace, Writer } from '../../events/intent.ts'
+import type { DeliveryRow } from '../delivery-log-rows.ts'
+import { tableKey } from '../table-name.ts'
+import type { ActiveMappings, MappingSnapshot } from './active-mappings.ts'
+import { Chunk } from './chunk.ts'
+import { DecodedChange, type RowMessage, type Transaction } from './decoded-change.ts'
+import { formatLsn, parseLsn } from './lsn.ts'
+import type { Relations } from './relations.ts'
+
+/** A place behind the last change of its transaction. */
+export const wholeTransaction = Number.MAX_SAFE_INTEGER
+
+/** Row changes of one intent: as many as commit in about so many milliseconds, because whoever else writes in the scope waits as long. */
+const chunkChanges = { first: 500, min: 100, max: 1000 }
+const commitMs = { low: 15, high: 35 }
+/** Bytes in the stream. */
+const chunkBytesMax = 512 * 1024
+/** What waits to be dealt with; beyond it the stream is not read on until half of it is gone. */
+const queueChangesMax = 4000
+const queueBytesMax = 4 * 1024 * 1024
+/** One is computed while the other commits. */
+const inFlightMax = 2
+
+type Item =
+  | { kind: 'change', message: RowMessage, transaction: Transaction, ordinal: number, bytes: number }
+  | { kind: 'commit', transaction: Transaction, endLsn: bigint, bytes: number }
+
+export interface PipelineOptions {
+  scope: Scope
+  lease: { connectionId: string, fence: number }
+  /** What is stored of the stream already; a stream begins before it and is passed over up to there. */
+  place: StreamPlace
+  confirmedLsn: bigint
+  mappings: ActiveMappings
+  relations: Relations
+  writer: Writer
+  /** Up to this commit each change goes by itself: one among them was refused by PostgreSQL. */
+  carefulUntil: bigint
+  onPressure (isHigh: boolean): void
+  /** In order: everything up to `lsn` is dealt with; `isStored` when that is committed. */
+  onSettled (lsn: bigint, isStored: boolean): void
+  onWritten (rows: DeliveryRow[], chunk: Chunk): void
+  onTruncate (message: Pgoutput.MessageTruncate, transaction: Transaction): void
+}
+
+/** PostgreSQL refuses what was made of some changes up to this commit, though it takes others. */
+export class UnstorableError extends Error {
+  readonly commitLsn: bigint
+  constructor (commitLsn: bigint, cause: unknown) {
+    super('a change could not be stored', { cause })
+    this.commitLsn = commitLsn
+  }
+}
+
+/**
+ * From messages of the stream to the log: in order, in bounded memory. The mappings are asked for after the changes that
+ * they are applied to have arrived. Any failure ends it; the next reader begins at what is stored.
+ */
+export class ChangePipeline {
+  readonly #options: PipelineOptions
+  readonly #stored: { commitLsn: bigint, changeIndex: number }
+  #place: StreamPlace
+  #confirmedLsn: bigint
+  #queue: Item[] = []
+  #queueBytes = 0
+  #isHigh = false
+  #transaction: Transaction | undefined
+  #ordinal = 0
+  #inFlight = 0
+  #chunkChangesMax = chunkChanges.first
+  #settledAt = 0
+  #settling: Promise<void> = Promise.resolve()
+  /** Received and not settled, oldest first. */
+  readonly #open: Transaction[] = []
+  #wake = () => {}
+  #fail: (error: unknown) => void = () => {}
+  readonly #failed = new Promise<never>((_resolve, reject) => { this.#fail = reject })
+
+  constructor (options: PipelineOptions) {
+    this.#options = options
+    this.#stored = { commitLsn: parseLsn(options.place.commitLsn), changeIndex: options.place.changeIndex }
+    this.#place = options.place
+    this.#confirmedLsn = options.confirmedLsn
+    this.#failed.catch(() => {})
+  }
+
+  /** Whether everything that was received is dealt with, and no transaction is half received. */
+  get isIdle (): boolean {
+    return this.#transaction === undefined && this.#open.length === 0
+  }
+
+  get oldestOpen (): Transaction | undefined {
+    return this.#open[0]
+  }
+
+  /** The commit whose events were handed over last. */
+  get place (): StreamPlace {
+    return this.#place
+  }
+
+  /** Takes a message; never waits. */
+  take (message: Pgoutput.Message, bytes: number): void {
+    switch (message.tag) {
+      case 'begin': {
+        const commitLsn = parseLsn(message.commitLsn ?? '0/0')
+        this.#transaction = { commitLsn, lsn: formatLsn(commitLsn), committedAt: Number((message.commitTime as bigint) / 1000n), xid: message.xid >>> 0 }
+        this.#ordinal = 0
+        this.#open.push(this.#transaction)
+        return
+      }
+      case 'insert': case 'update': case 'delete': {
+        const transaction = this.#current()
+        const ordinal = this.#ordinal++
+        if (!this.#isStored(transaction.commitLsn, ordinal)) this.#push({ kind: 'change', message, transaction, ordinal, bytes })
+        return
+      }
+      case 'truncate':
+        this.#ordinal++
+        return this.#options.onTruncate(message, this.#current())
+      case 'commit': {
+        const transaction = this.#current()
+        this.#transaction = undefined
+        this.#push({ kind: 'commit', transaction, endLsn: parseLsn(message.commitEndLsn ?? '0/0'), bytes })
+      }
+    }
+  }
+
+  /** Deals with what was taken until something fails, or `signal` ends it. */
+  async run (signal: AbortSignal): Promise<void> {
+    const aborted = new Promise<void>(resolve => signal.addEventListener('abort', () => {
+      resolve()
+      this.#wake()
+    }, { once: true }))
+    while (!signal.aborted) {
+      if (this.#queue.length === 0) {
+        const arrival = new Promise<void>(resolve => { this.#wake = resolve })
+        await Promise.race([arrival, this.#failed])
+        continue
+      }
+      const items = this.#dequeue()
+      const { mappings, relations } = this.#options
+      const [snapshot] = await Promise.all([mappings.current(), relations.prepare(relationsOf(items))])
+      if (signal.aborted) return
+      const chunk = this.#toChunk(items, snapshot)
+      const isCareful = items.some(item => item.transaction.commitLsn <= this.#options.carefulUntil)
+      while (this.#inFlight >= (isCareful ? 1 : inFlightMax) && !signal.aborted) {
+        await Promise.race([new Promise<void>(resolve => { this.#wake = resolve }), this.#failed, aborted])
+      }
+      this.#hand(chunk, items)
+    }
+  }
+
+  /** Resolves when nothing is on its way to the log any more, whatever became of it. */
+  async drained (): Promise<void> {
+    await this.#settling.catch(() => {})
+  }
+
+  #current (): Transaction {
+    if (this.#transaction === undefined) throw new Error('the stream has a change outside of a transaction')
+    return this.#transaction
+  }
+
+  #isStored (commitLsn: bigint, ordinal: number): boolean {
+    return commitLsn < this.#stored.commitLsn || (commitLsn === this.#stored.commitLsn && ordinal < this.#stored.changeIndex)
+  }
+
+  #push (item: Item): void {
+    this.#queue.push(item)
+    this.#queueBytes += item.bytes
+    if (!this.#isHigh && (this.#queue.length >= queueChangesMax || this.#queueBytes >= queueBytesMax)) {
+      this.#isHigh = true
+      this.#options.onPressure(true)
+    }
+    this.#wake()
+  }
+
+  #dequeue (): Item[] {
+    let count = 0
+    let changes = 0
+    let bytes = 0
+    for (const item of this.#queue) {
+      const isCareful = item.transaction.commitLsn <= this.#options.carefulUntil
+      if (item.kind === 'change' && changes >= (isCareful ? 1 : this.#chunkChangesMax)) break
+      if (count > 0 && bytes + item.bytes > chunkBytesMax) break
+      if (item.kind === 'change') changes++
+      bytes += item.bytes
+      count++
+    }
+    const items = this.#queue.splice(0, count)
+    this.#queueBytes -= bytes
+    if (this.#isHigh && this.#queue.length < queueChangesMax / 2 && this.#queueBytes < queueBytesMax / 2) {
+      this.#isHigh = false
+      this.#options.onPressure(false)
+    }
+    return items
+  }
+
+  #toChunk (items: readonly Item[], { byTable }: MappingSnapshot): Chunk {
+    const chunk = new Chunk()
+    for (const item of items) {
+      if (item.kind === 'commit') {
+        chunk.endLsn = item.endLsn
+        chunk.transactions++
+        continue
+      }
+      chunk.changes++
+      const relation = this.#options.relations.of(item.message.relation)
+      const mappings = byTable.get(tableKey(relation.table))
+      if (mappings === undefined) continue
+      const change = new DecodedChange(item.message, relation, item.transaction)
+      for (const mapping of mappings) chunk.add(change, mapping, item.transaction)
+    }
+    return chunk
+  }
+
+  #hand (chunk: Chunk, items: readonly Item[]): void {
+    const last = items.at(-1) as Item
+    if (chunk.endLsn !== undefined) this.#confirmedLsn = chunk.endLsn
+    if (chunk.isEmpty) {
+      this.#settling = this.#settling.then(() => this.#settled(chunk, false))
+      return
+    }
+    const from = this.#place
+    this.#place = { commitLsn: last.transaction.lsn, changeIndex: last.kind === 'commit' ? wholeTransaction : last.ordinal + 1 }
+    this.#inFlight++
+    const handedAt = performance.now()
+    const written = this.#write(chunk, from, this.#place, formatLsn(this.#confirmedLsn), last.transaction.commitLsn)
+    written.catch(error => this.#fail(error))
+    this.#settling = Promise.all([this.#settling, written]).then(() => {
+      this.#inFlight--
+      this.#pace(chunk, performance.now() - Math.max(handedAt, this.#settledAt))
+      this.#settled(chunk, true)
+      this.#wake()
+    })
+    this.#settling.catch(() => {})
+  }
+
+  async #write (chunk: Chunk, from: StreamPlace, to: StreamPlace, confirmedLsn: string, commitLsn: bigint): Promise<void> {
+    const { scope, lease, writer, carefulUntil, onWritten } = this.#options
+    const submit = async () => onWritten(await writer.submit(chunk.toIntent(scope, { ...lease, from, to, confirmedLsn })), chunk)
+    try {
+      await submit()
+    } catch (error) {
+      if (!(error instanceof PublicError) || error.status !== 500) throw error
+      if (chunk.changes > 1 || commitLsn > carefulUntil) throw new UnstorableError(commitLsn, error)
+      chunk.giveUp('The log does not take what was made of the change')
+      await submit()
+    }
+  }
+
+  /** A busy database gets smaller pieces, a quick one larger ones. */
+  #pace (chunk: Chunk, elapsedMs: number): void {
+    this.#settledAt = performance.now()
+    if (elapsedMs > commitMs.high) this.#chunkChangesMax = Math.max(chunkChanges.min, Math.floor(this.#chunkChangesMax * 0.7))
+    else if (elapsedMs < commitMs.low && chunk.changes >= this.#chunkChangesMax / 2) this.#chunkChangesMax = Math.min(chunkChanges.max, Math.ceil(this.#chunkChangesMax * 1.25))
+  }
+
+  #settled (chunk: Chunk, isStored: boolean): void {
+    this.#open.splice(0, chunk.transactions)
+    if (chunk.endLsn !== undefined) this.#options.onSettled(chunk.endLsn, isStored)
+  }
+}
+
+function * relationsOf (items: readonly Item[]): Iterable<Pgoutput.MessageRelation> {
+  for (const item of items) if (item.kind === 'change') yield item.message.relation
+}

@@ -1,0 +1,129 @@
+import type pg from 'pg'
+import { parseArrayText } from './array-text.ts'
+
+/** Turns PostgreSQL's text of a value into JSON that keeps its meaning. */
+export type Decode = (text: string) => unknown
+
+const asIs: Decode = text => text
+
+const integer: Decode = text => Number(text)
+
+/** Beyond 2^53 a number would be another number. */
+const wideInteger: Decode = text => {
+  const value = Number(text)
+  return Number.isSafeInteger(value) ? value : text
+}
+
+/** Any double has a decimal text of 17 digits; any decimal of 15 digits survives being a double. */
+const digitsKept = 15
+
+const numeric: Decode = text => {
+  const value = Number(text)
+  if (!Number.isFinite(value) || Math.abs(value) > Number.MAX_SAFE_INTEGER) return text
+  const digits = text.replace(/^-?0*\.?0*|\.|0+$/g, '').length
+  return digits <= digitsKept || Number.isSafeInteger(value) ? value : text
+}
+
+/** NaN and the infinities, which JSON lacks, as PostgreSQL writes them. */
+const float: Decode = text => {
+  const value = Number(text)
+  return Number.isFinite(value) ? value : text
+}
+
+const dateForm = /^(\d{4,})-(\d\d-\d\d)(?: (\d.*?))?( BC)?$/
+
+/**
+ * ISO 8601 of `2024-01-15 10:00:00.123456+00`, with what there is of microseconds. Years outside of 0000–9999 have the
+ * six digits and the sign that ECMAScript reads. `infinity` stays.
+ */
+function isoTime (text: string, zone: string): string {
+  const [, year = '', day = '', time, era] = dateForm.exec(text) ?? []
+  if (year === '') return text
+  const number = era === undefined ? Number(year) : 1 - Number(year)
+  const isoYear = number >= 0 && number <= 9999 ? String(number).padStart(4, '0') : `${number < 0 ? '-' : '+'}${String(Math.abs(number)).padStart(6, '0')}`
+  return `${isoYear}-${day}${time === undefined ? '' : `T${time.replace(/\+00$/, '')}${zone}`}`
+}
+
+const bytes: Decode = text => Buffer.from(text.slice(2), 'hex').toString('base64')
+
+/** Numbers that a double would change, or not hold at all. */
+const suspicious = /\d{16}|\d[eE]/
+const jsonToken = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g
+
+/** JSON, in which numbers beyond 2^53 are texts, like those of columns. */
+const json: Decode = text => JSON.parse(suspicious.test(text) ? text.replace(jsonToken, exactNumber) : text)
+
+function exactNumber (token: string): string {
+  if (token.startsWith('"')) return token
+  const value = Number(token)
+  if (!Number.isFinite(value) || Math.abs(value) > Number.MAX_SAFE_INTEGER) return `"${token}"`
+  return token
+}
+
+const byOid: Record<number, Decode> = {
+  16: text => text === 't',
+  17: bytes,
+  20: wideInteger,
+  21: integer,
+  23: integer,
+  26: integer,
+  114: json,
+  700: float,
+  701: float,
+  1082: text => isoTime(text, ''),
+  1114: text => isoTime(text, ''),
+  1184: text => isoTime(text, 'Z'),
+  1700: numeric,
+  3802: json
+}
+
+interface TypeRow { oid: number, typtype: string, typbasetype: number, typelem: number, typdelim: string, is_array: boolean }
+
+/**
+ * What the types of a database decode to. Arrays, domains and whatever else is not built in is looked up once; a type
+ * that is gone from the catalogue is read as text.
+ */
+export class ColumnTypes {
+  readonly #decoders = new Map<number, Decode>(Object.entries(byOid).map(([oid, decode]) => [Number(oid), decode]))
+
+  has (oid: number): boolean {
+    return this.#decoders.has(oid)
+  }
+
+  of (oid: number): Decode {
+    return this.#decoders.get(oid) ?? asIs
+  }
+
+  /** Domains may stand on domains, arrays hold domains: each round looks up what the one before named. */
+  async load (client: pg.ClientBase, oids: readonly number[]): Promise<void> {
+    const rows = new Map<number, TypeRow>()
+    for (let wanted = this.#unknown(oids); wanted.length > 0;) {
+      const found = await client.query<TypeRow>(`
+        select oid::bigint::float8 as oid, typtype::text, typbasetype::bigint::float8 as typbasetype, typelem::bigint::float8 as typelem,
+          (select e.typdelim::text from pg_type e where e.oid = t.typelem) as typdelim, typcategory = 'A' and typlen = -1 and typelem <> 0 as is_array
+        from pg_type t where oid = any($1::text[]::oid[])`, [wanted.map(String)])
+      for (const row of found.rows) rows.set(row.oid, row)
+      for (const oid of wanted) if (!rows.has(oid)) this.#decoders.set(oid, asIs)
+      wanted = this.#unknown(found.rows.flatMap(row => row.is_array ? [row.typelem] : row.typtype === 'd' ? [row.typbasetype] : [])).filter(oid => !rows.has(oid))
+    }
+    for (const oid of rows.keys()) this.#resolve(oid, rows)
+  }
+
+  #unknown (oids: readonly number[]): number[] {
+    return [...new Set(oids)].filter(oid => !this.#decoders.has(oid))
+  }
+
+  #resolve (oid: number, rows: ReadonlyMap<number, TypeRow>): Decode {
+    const known = this.#decoders.get(oid)
+    const row = rows.get(oid)
+    if (known !== undefined || row === undefined) return known ?? asIs
+    let decode = asIs
+    if (row.typtype === 'd') decode = this.#resolve(row.typbasetype, rows)
+    else if (row.is_array) {
+      const element = this.#resolve(row.typelem, rows)
+      decode = text => parseArrayText(text, row.typdelim, element)
+    }
+    this.#decoders.set(oid, decode)
+    return decode
+  }
+}

@@ -1,0 +1,85 @@
+import type { Pgoutput } from 'pg-logical-replication'
+import type { Operation } from '../../../schemas/database.ts'
+import { MissingColumnError } from '../conditions.ts'
+import { missing, unavailable, type EventField, type RowChange, type Values } from '../row-change.ts'
+import type { Relation } from './relations.ts'
+
+export type RowMessage = Pgoutput.MessageInsert | Pgoutput.MessageUpdate | Pgoutput.MessageDelete
+
+/** What all changes of a transaction share. */
+export interface Transaction {
+  /** In PostgreSQL's form. */
+  readonly lsn: string
+  readonly commitLsn: bigint
+  readonly committedAt: number
+  readonly xid: number
+}
+
+type Tuple = Record<string, string | null | undefined>
+
+/**
+ * A change as the stream tells it. Values are decoded when they are asked for: most are not. Texts are compared, not
+ * values, because equal texts of one type are equal values.
+ */
+export class DecodedChange implements RowChange {
+  readonly operation: Operation
+  readonly row: Values
+  readonly old: Values | undefined
+  readonly #new: Tuple | null
+  readonly #old: Tuple | null
+  readonly #key: Tuple | null
+  readonly #relation: Relation
+  readonly #transaction: Transaction
+
+  constructor (message: RowMessage, relation: Relation, transaction: Transaction) {
+    this.operation = message.tag
+    this.#relation = relation
+    this.#transaction = transaction
+    this.#new = message.tag === 'delete' ? null : message.new
+    this.#old = message.tag === 'insert' ? null : message.old
+    this.#key = message.tag === 'insert' ? null : message.key
+    this.old = message.tag === 'insert' ? undefined : { columns: relation.columns, get: column => this.#value(column, this.#oldText(column)) }
+    this.row = message.tag === 'delete'
+      ? this.old as Values
+      : { columns: relation.columns, get: column => this.#value(column, this.#new?.[column]) }
+  }
+
+  changed (column: string): boolean | undefined {
+    if (this.operation !== 'update') return true
+    if (!this.#relation.decoders.has(column)) {
+      if (this.#relation.generated.has(column)) return undefined
+      throw new MissingColumnError(column)
+    }
+    const [before, after] = [this.#oldText(column), this.#new?.[column]]
+    // Of a value that is not there because it has not changed (TOAST), that much is known.
+    if (after === undefined) return false
+    return before === undefined ? undefined : before !== after
+  }
+
+  get event (): Record<EventField, string | number> {
+    const { table: { schema, name } } = this.#relation
+    const { lsn, xid, committedAt } = this.#transaction
+    return { operation: this.operation, table: name, schema, lsn, xid, committedAt }
+  }
+
+  /** The primary key: its text, or a JSON array of texts when it has several columns; null when there is none, or it is not known. */
+  get key (): string | null {
+    const texts = this.#relation.primaryKey.map(column => this.#new === null ? this.#oldText(column) : this.#new[column])
+    if (texts.length === 0 || !texts.every(text => typeof text === 'string')) return null
+    return texts.length === 1 ? texts[0] as string : JSON.stringify(texts)
+  }
+
+  /** Undefined when it is not known. Without an old key, the key is as it was. */
+  #oldText (column: string): string | null | undefined {
+    if (this.#old !== null) return this.#old[column]
+    if (this.#key !== null) return this.#key[column]
+    return this.operation === 'update' && this.#relation.identity.has(column) ? this.#new?.[column] : undefined
+  }
+
+  #value (column: string, text: string | null | undefined): unknown {
+    const decode = this.#relation.decoders.get(column)
+    if (decode === undefined) return this.#relation.generated.has(column) ? unavailable : missing
+    if (text === undefined) return unavailable
+    return text === null ? null : decode(text)
+  }
+}

@@ -1,0 +1,107 @@
+import type pg from 'pg'
+import type { Kysely } from 'kysely'
+import type { Database } from '../../../db/tables.ts'
+import { addTable, isPublished } from '../publication.ts'
+import { SourceError, toSourceError } from '../source.ts'
+import { tableText, type TableName } from '../table-name.ts'
+import { parseLsn } from './lsn.ts'
+import { createPublicationSql, createSlot, dropSlot, freeSlot, readFacts, readPublicationOid, readSlot, readSystemIdentifier } from './slot-care.ts'
+import type { LeaseKey, StreamState, StreamStates } from './stream-state.ts'
+
+/** A connection as its reader has it. */
+export interface ConnectionSettings {
+  connectionString: string
+  publication: string
+  slot: string
+  /** Somebody has said that what was lost is lost. */
+  gapAccepted: boolean
+  /** Whether slot and publication were made here, and go with the connection. */
+  ownsSlot: boolean
+  ownsPublication: boolean
+}
+
+export interface OpenOptions {
+  client: pg.Client
+  settings: ConnectionSettings
+  lease: LeaseKey
+  states: StreamStates
+  db: Kysely<Database>
+  tables: readonly TableName[]
+  log: { info (fields: object, message: string): void, warn (fields: object, message: string): void, error (fields: object, message: string): void }
+}
+
+/**
+ * Sees to publication and slot, and answers where the stream is. A slot that ought to be there and is not, or that has moved
+ * on without us, is never made anew in silence: that takes somebody who accepts the gap. Throws SourceError.
+ */
+export async function openStream (options: OpenOptions): Promise<StreamState> {
+  const { client, settings, lease, states, db, log } = options
+  const { walLevel, version } = await readFacts(client)
+  if (walLevel !== 'logical') throw new SourceError('WAL_LEVEL', `(it is ${walLevel})`)
+  const systemIdentifier = await readSystemIdentifier(settings.connectionString)
+  const known = await states.read(lease)
+  const isNew = known.systemIdentifier === null || settings.gapAccepted
+  if (!isNew && known.systemIdentifier !== systemIdentifier) throw new SourceError('SOURCE_REPLACED')
+
+  // Before the slot: what it decodes has to find the publication in the catalogue as it was then.
+  let publicationOid = await readPublicationOid(client, settings.publication)
+  if (!isNew && publicationOid !== known.publicationOid) throw new SourceError('PUBLICATION_LOST')
+  if (publicationOid === undefined) {
+    await client.query(createPublicationSql(settings.publication, version))
+    await db.updateTable('cdc_connections').set({ owns_publication: true }).where('id', '=', lease.connectionId).execute()
+    settings.ownsPublication = true
+    publicationOid = await readPublicationOid(client, settings.publication) as number
+    log.info({ publication: settings.publication }, 'cdc.publication_created')
+  }
+  await publishWanted(options)
+
+  const slot = await readSlot(client, settings.slot)
+  if (!isNew) {
+    if (slot === undefined || slot.walStatus === 'lost' || slot.confirmedLsn === null) throw new SourceError('SLOT_LOST')
+    if (parseLsn(slot.confirmedLsn) > parseLsn(known.confirmedLsn)) throw new SourceError('SLOT_MOVED')
+    await freeSlot(client, settings.slot)
+    return known
+  }
+  return await beginAnew(options, { systemIdentifier, publicationOid })
+}
+
+async function beginAnew ({ client, settings, lease, states, db, log }: OpenOptions, { systemIdentifier, publicationOid }: { systemIdentifier: string, publicationOid: number }): Promise<StreamState> {
+  let slot = await readSlot(client, settings.slot)
+  const { rows: [own] } = await client.query<{ name: string }>('select current_database()::text as name')
+  if (slot !== undefined && (slot.plugin !== 'pgoutput' || slot.database !== own?.name)) {
+    throw new SourceError('SLOT_BUSY', `(it belongs to ${slot.database ?? 'physical replication'} with ${slot.plugin ?? 'no plugin'})`)
+  }
+  if (slot !== undefined && settings.gapAccepted) {
+    await dropSlot(client, settings.slot)
+    slot = undefined
+  }
+  const confirmedLsn = slot?.confirmedLsn ?? await createSlot(client, settings.slot)
+  settings.ownsSlot ||= slot === undefined
+  const state = await states.begin(lease, { systemIdentifier, slot: settings.slot, publicationOid, confirmedLsn }).catch(async (error: Error & { code?: string }) => {
+    if (error.code !== '23505') throw error
+    throw new SourceError('SLOT_TAKEN')
+  })
+  await db.updateTable('cdc_connections')
+    .set({ gap_accepted: false, owns_slot: settings.ownsSlot }).where('id', '=', lease.connectionId).execute()
+  if (settings.gapAccepted) log.warn({ connectionId: lease.connectionId, slot: settings.slot, lsn: confirmedLsn }, 'cdc.gap_accepted')
+  else log.info({ connectionId: lease.connectionId, slot: settings.slot, lsn: confirmedLsn, isAdopted: slot !== undefined }, 'cdc.slot_ready')
+  return state
+}
+
+/**
+ * Adds what mappings want and the publication lacks: they were switched on while there was no connection, or the table was
+ * made anew. One that cannot be added stands alone; the mapping's status says so.
+ */
+export async function publishWanted ({ client, settings, tables, lease, log }: Pick<OpenOptions, 'client' | 'settings' | 'tables' | 'lease' | 'log'>): Promise<void> {
+  for (const table of tables) {
+    try {
+      if (await isPublished(client, settings.publication, table) !== false) continue
+      await addTable(client, settings.publication, table)
+      log.warn({ connectionId: lease.connectionId, table: tableText(table) }, 'cdc.table_published_late')
+    } catch (error) {
+      const problem = toSourceError(error)
+      if (problem instanceof SourceError && problem.code === 'SOURCE_UNREACHABLE') throw problem
+      log.warn({ err: problem, connectionId: lease.connectionId, table: tableText(table) }, 'cdc.table_not_published')
+    }
+  }
+}

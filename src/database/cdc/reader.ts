@@ -1,0 +1,167 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Kysely } from 'kysely'
+import type pg from 'pg'
+import type { Database } from '../../../db/tables.ts'
+import type { ConnectionState } from '../../../schemas/database.ts'
+import type { Scope } from '../../../schemas/scope.ts'
+import { PublicError } from '../../errors.ts'
+import type { Writer } from '../../events/intent.ts'
+import type { Metrics } from '../../metrics.ts'
+import { lossProblems, SourceError, toSourceError, type SourceProblem } from '../source.ts'
+import { UnstorableError } from './change-pipeline.ts'
+import type { ConnectionSettings } from './open-stream.ts'
+import { LeaseLostError, type LeaseKey, type StreamStates } from './stream-state.ts'
+import { readStream, type StreamStatistics } from './read-stream.ts'
+
+const firstPauseMs = 200
+const pauseMaxMs = 5000
+/** A stream that has run for so long was well: the next failure begins with a short pause. */
+const wellAfterMs = 10_000
+const reportEveryMs = 1000
+
+export interface ReaderLog {
+  debug (fields: object, message: string): void
+  info (fields: object, message: string): void
+  warn (fields: object, message: string): void
+  error (fields: object, message: string): void
+}
+
+export interface ReaderParts {
+  pool: pg.Pool
+  db: Kysely<Database>
+  writer: Writer
+  states: StreamStates
+  metrics: Metrics
+  log: ReaderLog
+  /** WAL that a slot may keep from being removed before it is warned of. */
+  retainedBytesWarning: number
+}
+
+/** What a reader says of itself, in `cdc_connections.status`. */
+export interface ReaderStatus extends Partial<StreamStatistics> {
+  state: ConnectionState
+  since: number
+  error: { code: SourceProblem, message: string, at: number } | null
+}
+
+/**
+ * Reads one connected database for as long as this node holds its lease. A failure is told in the connection's state and
+ * tried again, with longer and longer pauses; it ends by itself only when the lease has passed to another.
+ */
+export class Reader {
+  readonly lease: LeaseKey
+  readonly scope: Scope
+  readonly #settings: ConnectionSettings
+  readonly #parts: ReaderParts
+  readonly #stop = new AbortController()
+  readonly #running: Promise<void>
+  #status: ReaderStatus = { state: 'connecting', since: Date.now(), error: null }
+  #statistics: StreamStatistics | undefined
+  #carefulUntil = 0n
+  #saved = ''
+  #hasLease = true
+
+  constructor (scope: Scope, lease: LeaseKey, settings: ConnectionSettings, parts: ReaderParts) {
+    this.scope = scope
+    this.lease = lease
+    this.#settings = settings
+    this.#parts = parts
+    const reporting = setInterval(() => { void this.#save() }, reportEveryMs)
+    this.#running = this.#run().finally(() => clearInterval(reporting))
+  }
+
+  get state (): ConnectionState { return this.#status.state }
+  get problem (): SourceProblem | undefined { return this.#status.error?.code }
+  get settings (): ConnectionSettings { return this.#settings }
+  /** False once another reader has the lease. */
+  get hasLease (): boolean { return this.#hasLease }
+
+  /** Waits until what is in flight is settled. The slot is free then. */
+  async close (): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+    this.#enter('stopped')
+    if (this.#hasLease) await this.#save()
+    const { metrics } = this.#parts
+    for (const gauge of [metrics.cdcLag, metrics.cdcLagBytes, metrics.cdcRetainedBytes]) gauge.remove({ connection: metrics.connectionLabel(this.lease.connectionId) })
+  }
+
+  async #run (): Promise<void> {
+    const { signal } = this.#stop
+    let pauseMs = firstPauseMs
+    while (!signal.aborted) {
+      const began = performance.now()
+      try {
+        await readStream({
+          ...this.#parts,
+          scope: this.scope,
+          lease: this.lease,
+          settings: this.#settings,
+          carefulUntil: this.#carefulUntil,
+          signal,
+          onStreaming: () => {
+            this.#enter('streaming')
+            this.#parts.log.info({ connectionId: this.lease.connectionId, ...this.scope }, 'cdc.streaming')
+            void this.#save()
+          },
+          onStatistics: statistics => { this.#statistics = statistics }
+        })
+        this.#settings.gapAccepted = false
+      } catch (error) {
+        if (this.#hasEnded(error)) return
+        if (performance.now() - began > wellAfterMs) pauseMs = firstPauseMs
+        // Nobody waits for a second or two for what has only moved: a careful reader begins at once.
+        if (!(error instanceof UnstorableError)) await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {})
+        pauseMs = Math.min(pauseMs * 2, pauseMaxMs)
+      }
+    }
+  }
+
+  /** Takes note of a failure; answers whether it was the last one. */
+  #hasEnded (error: unknown): boolean {
+    const { log, metrics } = this.#parts
+    if (this.#stop.signal.aborted) return true
+    const { connectionId } = this.lease
+    if (error instanceof LeaseLostError) {
+      this.#hasLease = false
+      log.warn({ connectionId }, 'cdc.lease_lost')
+      return true
+    }
+    if (error instanceof UnstorableError) this.#carefulUntil = error.commitLsn
+    const problem = toProblem(error)
+    metrics.cdcReaderFailures.inc({ code: problem.code })
+    // The same failure, over and over, is one line.
+    if (this.#status.error?.code !== problem.code) log.error({ err: error, connectionId, code: problem.code, ...this.scope }, lossProblems.has(problem.code) ? 'cdc.changes_lost' : 'cdc.reader_failed')
+    this.#enter('error', problem)
+    void this.#save()
+    return false
+  }
+
+  #enter (state: ConnectionState, problem?: SourceError): void {
+    const now = Date.now()
+    const since = state === this.#status.state ? this.#status.since : now
+    const error = problem === undefined ? (state === 'streaming' ? null : this.#status.error) : { code: problem.code, message: problem.message, at: now }
+    this.#status = { state, since, error }
+  }
+
+  /** A report that cannot be stored is stored with the next one. */
+  async #save (): Promise<void> {
+    const text = JSON.stringify({ ...this.#status, ...this.#statistics } satisfies ReaderStatus)
+    if (text === this.#saved) return
+    this.#saved = text
+    const { connectionId, fence } = this.lease
+    await this.#parts.pool.query({
+      name: 'cdc_report',
+      text: 'update cdc_connections set status = $3 where id = $1 and exists (select from cdc_positions where connection_id = $1 and fence = $2)',
+      values: [connectionId, fence, text]
+    }).catch(() => { this.#saved = '' })
+  }
+}
+
+function toProblem (thrown: unknown): SourceError {
+  const error = toSourceError(thrown)
+  if (error instanceof SourceError) return error
+  if (error instanceof PublicError && error.status === 503) return new SourceError('PLATFORM_UNAVAILABLE', undefined, { cause: error })
+  if (error instanceof PublicError && error.code === 'CDC_POSITION_LOST') return new SourceError('PLATFORM_UNAVAILABLE', '(the position has moved)', { cause: error })
+  return new SourceError('READER_FAILED', undefined, { cause: error })
+}

@@ -1,0 +1,66 @@
+import type pg from 'pg'
+import type { Pgoutput } from 'pg-logical-replication'
+import type { TableName } from '../table-name.ts'
+import { ColumnTypes, type Decode } from './column-types.ts'
+
+/** A table as the stream describes it, with what only the catalogue knows. */
+export interface Relation {
+  /** What mappings call it: of a partition, the table that it is a part of. */
+  readonly table: TableName
+  readonly columns: readonly string[]
+  readonly decoders: ReadonlyMap<string, Decode>
+  readonly primaryKey: readonly string[]
+  /** Columns of the replica identity, by which an update is known to have left its key alone. */
+  readonly identity: ReadonlySet<string>
+  /** Columns that the table has and the stream does not. */
+  readonly generated: ReadonlySet<string>
+}
+
+interface CatalogueRow { schema: string, name: string, primary_key: string[], generated: string[] }
+
+const catalogueSql = `
+  select coalesce(rn.nspname, n.nspname) as schema, coalesce(r.relname, c.relname) as name,
+    array(select a.attname::text from pg_index i cross join unnest(i.indkey) with ordinality k(attnum, ordinal)
+      join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum where i.indrelid = c.oid and i.indisprimary order by k.ordinal) as primary_key,
+    array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated <> '') as generated
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  left join pg_class r on c.relispartition and r.oid = pg_partition_root(c.oid) left join pg_namespace rn on rn.oid = r.relnamespace
+  where n.nspname = $1 and c.relname = $2`
+
+/** The tables of a stream. A change of a table's definition comes as a message of its own, with an identity of its own. */
+export class Relations {
+  readonly #client: pg.ClientBase
+  readonly #types = new ColumnTypes()
+  readonly #known = new WeakMap<Pgoutput.MessageRelation, Relation>()
+
+  constructor (client: pg.ClientBase) {
+    this.#client = client
+  }
+
+  /** Looks up what is not known yet; to be awaited before `of`. */
+  async prepare (messages: Iterable<Pgoutput.MessageRelation>): Promise<void> {
+    for (const message of new Set(messages)) if (!this.#known.has(message)) this.#known.set(message, await this.#describe(message))
+  }
+
+  of (message: Pgoutput.MessageRelation): Relation {
+    const relation = this.#known.get(message)
+    if (relation === undefined) throw new Error('a relation was not prepared')
+    return relation
+  }
+
+  async #describe (message: Pgoutput.MessageRelation): Promise<Relation> {
+    const { schema, name, columns, keyColumns, replicaIdentity } = message
+    // The library reads them as signed.
+    const oids = columns.map(column => column.typeOid >>> 0)
+    await this.#types.load(this.#client, oids)
+    const { rows: [row] } = await this.#client.query<CatalogueRow>(catalogueSql, [schema, name])
+    return {
+      table: row === undefined ? { schema, name } : { schema: row.schema, name: row.name },
+      columns: columns.map(column => column.name),
+      decoders: new Map(columns.map((column, i) => [column.name, this.#types.of(oids[i] as number)])),
+      primaryKey: row?.primary_key ?? [],
+      identity: new Set(replicaIdentity === 'full' ? [] : keyColumns),
+      generated: new Set(row?.generated.filter(column => !columns.some(one => one.name === column)))
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type pg from 'pg'
+import { openSource, closeSource, SourceError } from '../source.ts'
+import { quoteIdentifier } from '../table-name.ts'
+
+/** The oldest major version that is supported. */
+export const oldestVersion = 140_000
+/** From here on, stored generated columns can be published. */
+const generatedColumnsVersion = 180_000
+const slotFreeMs = 5000
+
+export interface SlotRow {
+  database: string | null
+  plugin: string | null
+  active: boolean
+  activePid: number | null
+  walStatus: string | null
+  confirmedLsn: string | null
+}
+
+export interface ServerFacts { version: number, walLevel: string }
+
+export async function readFacts (client: pg.ClientBase): Promise<ServerFacts> {
+  const { rows: [row] } = await client.query<{ version: number, wal_level: string }>(
+    'select current_setting(\'server_version_num\')::int as version, current_setting(\'wal_level\') as wal_level')
+  if (row === undefined) throw new Error('the server says nothing of itself')
+  if (row.version < oldestVersion) throw new SourceError('SOURCE_UNSUPPORTED')
+  return { version: row.version, walLevel: row.wal_level }
+}
+
+/** A number that initdb draws: another one is another cluster, whatever its address. Asking for it takes the privilege to replicate. */
+export async function readSystemIdentifier (connectionString: string): Promise<string> {
+  const client = await openSource(connectionString, { replication: 'database', statement_timeout: false, lock_timeout: 0 })
+  try {
+    const { rows: [row] } = await client.query<{ systemid: string }>('IDENTIFY_SYSTEM')
+    return String(row?.systemid)
+  } finally {
+    await closeSource(client)
+  }
+}
+
+export async function readSlot (client: pg.ClientBase, name: string): Promise<SlotRow | undefined> {
+  const { rows: [row] } = await client.query<{ database: string | null, plugin: string | null, active: boolean, active_pid: number | null, wal_status: string | null, confirmed: string | null }>(
+    'select database::text, plugin::text, active, active_pid, wal_status, confirmed_flush_lsn::text as confirmed from pg_replication_slots where slot_name = $1', [name])
+  return row && {
+    database: row.database, plugin: row.plugin, active: row.active, activePid: row.active_pid, walStatus: row.wal_status, confirmedLsn: row.confirmed
+  }
+}
+
+export async function readPublicationOid (client: pg.ClientBase, name: string): Promise<number | undefined> {
+  const { rows: [row] } = await client.query<{ oid: number }>('select oid::bigint::float8 as oid from pg_publication where pubname = $1', [name])
+  return row?.oid
+}
+
+/** Truncates are published to be logged; partitions are seen as the table that they are a part of. */
+export function createPublicationSql (name: string, version: number): string {
+  const generated = version >= generatedColumnsVersion ? ', publish_generated_columns = stored' : ''
+  return `CREATE PUBLICATION ${quoteIdentifier(name)} WITH (publish = 'insert, update, delete, truncate', publish_via_partition_root = true${generated});`
+}
+
+/** Answers where the stream begins. */
+export async function createSlot (client: pg.ClientBase, name: string): Promise<string> {
+  const { rows: [row] } = await client.query<{ lsn: string }>('select lsn::text from pg_create_logical_replication_slot($1, \'pgoutput\')', [name])
+  if (row === undefined) throw new Error('the server made a slot and says nothing of it')
+  return row.lsn
+}
+
+/**
+ * Whoever still reads from the slot has lost the lease, or is a server that was killed and is not missed yet. Throws
+ * SourceError `SLOT_BUSY` when it cannot be freed.
+ */
+export async function freeSlot (client: pg.ClientBase, name: string): Promise<void> {
+  const deadline = performance.now() + slotFreeMs
+  for (;;) {
+    const slot = await readSlot(client, name)
+    if (slot?.activePid == null) return
+    if (performance.now() > deadline) throw new SourceError('SLOT_BUSY')
+    await client.query('select pg_terminate_backend($1)', [slot.activePid])
+    await sleep(50)
+  }
+}
+
+/** Both tolerate that it is gone. */
+export async function dropSlot (client: pg.ClientBase, name: string): Promise<void> {
+  await freeSlot(client, name)
+  await client.query('select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1', [name])
+}
+
+export const dropSlotSql = (name: string): string => `SELECT pg_drop_replication_slot('${name}');`
+export const dropPublicationSql = (name: string): string => `DROP PUBLICATION IF EXISTS ${quoteIdentifier(name)};`

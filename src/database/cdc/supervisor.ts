@@ -1,0 +1,153 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Component } from '../../../schemas/health.ts'
+import type { Encryption } from '../../encryption.ts'
+import { dropLeftovers } from '../leftovers.ts'
+import type { ConnectionRow, Leases } from './leases.ts'
+import { Reader, type ReaderParts } from './reader.ts'
+
+export interface SupervisorOptions extends ReaderParts {
+  leases: Leases
+  encryption: Encryption
+  /** Between two looks at the connections; each renews the leases. */
+  intervalMs: number
+  /** How old delivery logs may become. */
+  logRetentionMs: number
+}
+
+const sweepEveryMs = 10 * 60_000
+/** Without a look for so long, nobody takes over what others have left. */
+const stalledAfterMs = 30_000
+
+interface Held { reader: Reader, connection: ConnectionRow }
+
+/** Runs the readers of those connections whose leases this node holds, across all tenants, and takes what is free. */
+export class Supervisor {
+  readonly #options: SupervisorOptions
+  readonly #held = new Map<string, Held>()
+  readonly #stop = new AbortController()
+  #running: Promise<void> | undefined
+  #wake = () => {}
+  #lookedAt = Date.now()
+  #sweptAt = 0
+  #isFailing = false
+
+  constructor (options: SupervisorOptions) {
+    this.#options = options
+  }
+
+  start (): void {
+    this.#running ??= this.#run()
+  }
+
+  /** Something has changed: looks at once. */
+  look (): void {
+    this.#wake()
+  }
+
+  /** To be called before the writer and the pool are closed. */
+  async close (): Promise<void> {
+    this.#stop.abort()
+    this.#wake()
+    await this.#running
+    await Promise.all([...this.#held.keys()].map(id => this.#end(id)))
+  }
+
+  /** One tenant's database that is away does not make this server unfit for the others; it shows. */
+  health (): Component {
+    const readers = [...this.#held.values()].map(({ reader }) => reader)
+    const ailing = readers.filter(reader => reader.state !== 'streaming')
+    const codes = [...new Set(ailing.map(reader => reader.problem ?? 'CONNECTING'))]
+    const heartbeatAgeMs = Date.now() - this.#lookedAt
+    return {
+      status: heartbeatAgeMs > stalledAfterMs ? 'failed' : ailing.length > 0 ? 'degraded' : 'ok',
+      heartbeatAgeMs,
+      depth: readers.length,
+      ...(ailing.length > 0 && { message: `${ailing.length} of ${readers.length} readers do not stream: ${codes.join(', ')}` })
+    }
+  }
+
+  async #run (): Promise<void> {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      const woken = new Promise<void>(resolve => { this.#wake = resolve })
+      try {
+        await this.#look()
+        this.#isFailing = false
+      } catch (err) {
+        // The platform's database is away: readers end by themselves, and fences keep those right that do not.
+        if (!this.#isFailing) this.#options.log.warn({ err }, 'cdc.look_failed')
+        this.#isFailing = true
+      }
+      this.#count()
+      const timer = new AbortController()
+      await Promise.race([woken, sleep(this.#options.intervalMs, undefined, { signal: timer.signal }).catch(() => {})])
+      timer.abort()
+    }
+  }
+
+  async #look (): Promise<void> {
+    const { leases } = this.#options
+    const ours = await leases.renew([...this.#held.values()].map(({ reader }) => reader.lease))
+    const connections = new Map((await leases.connections()).map(connection => [connection.id, connection]))
+    this.#lookedAt = Date.now()
+    const ending: Promise<void>[] = []
+    for (const [id, { reader, connection }] of this.#held) {
+      const now = connections.get(id)
+      if (now === undefined) ending.push(this.#forget(id))
+      else if (!ours.has(id) || !reader.hasLease || now.revision !== connection.revision) ending.push(this.#end(id))
+    }
+    await Promise.all(ending)
+    for (const connection of connections.values()) {
+      if (this.#stop.signal.aborted) return
+      if (!this.#held.has(connection.id) && (connection.isFree || ending.length > 0)) await this.#begin(connection)
+    }
+    await this.#sweep()
+  }
+
+  async #begin (connection: ConnectionRow): Promise<void> {
+    const { leases, encryption, log } = this.#options
+    let connectionString: string
+    try {
+      connectionString = encryption.decrypt(connection.sealed)
+    } catch (err) {
+      return log.error({ err, connectionId: connection.id }, 'cdc.secret_unreadable')
+    }
+    const lease = await leases.take(connection.id)
+    if (lease === undefined) return
+    const { scope, publication, slot, gapAccepted, ownsSlot, ownsPublication } = connection
+    const reader = new Reader(scope, lease, { connectionString, publication, slot, gapAccepted, ownsSlot, ownsPublication }, this.#options)
+    this.#held.set(connection.id, { reader, connection })
+  }
+
+  async #end (id: string): Promise<void> {
+    const held = this.#held.get(id)
+    if (held === undefined) return
+    this.#held.delete(id)
+    await held.reader.close()
+    await this.#options.leases.release(held.reader.lease).catch(() => {})
+  }
+
+  /** Its application was deleted, or it was: what we made in that database goes too, if nobody has seen to it. */
+  async #forget (id: string): Promise<void> {
+    const held = this.#held.get(id)
+    await this.#end(id)
+    if (held === undefined) return
+    const { settings } = held.reader
+    const leftovers = await dropLeftovers(settings.connectionString, settings)
+    const failed = leftovers.filter(({ status }) => status === 'failed')
+    if (failed.length > 0) this.#options.log.warn({ connectionId: id, leftovers: failed }, 'cdc.left_behind')
+  }
+
+  #count (): void {
+    const { cdcReaders } = this.#options.metrics
+    cdcReaders.reset()
+    for (const { reader } of this.#held.values()) cdcReaders.inc({ state: reader.state })
+  }
+
+  async #sweep (): Promise<void> {
+    if (Date.now() - this.#sweptAt < sweepEveryMs) return
+    this.#sweptAt = Date.now()
+    const { pool, logRetentionMs } = this.#options
+    await pool.query('delete from database_logs where created_at < $1', [Date.now() - logRetentionMs])
+  }
+}

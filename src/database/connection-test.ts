@@ -1,0 +1,163 @@
+import type { Kysely } from 'kysely'
+import type pg from 'pg'
+import type { Database } from '../../db/tables.ts'
+import type { ConnectionCheck, ConnectionTest, ConnectionTestBody } from '../../schemas/database.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import { readActiveDefinitions } from './active-definitions.ts'
+import { createPublicationSql, readFacts, readPublicationOid, readSlot, readSystemIdentifier } from './cdc/slot-care.ts'
+import { parseConnectionString } from './connection-string.ts'
+import { readMappings } from './mapping-rows.ts'
+import { addTableSql, isPublished } from './publication.ts'
+import { closeSource, openSource, SourceError, toSourceError } from './source.ts'
+import type { Sources } from './sources.ts'
+import { parseTableName, quoteIdentifier, quoteTable, tableKey, tableText, type TableName } from './table-name.ts'
+import { readTable } from './tables.ts'
+
+interface Subject { connectionString: string, publication: string, slot: string, user: string }
+
+interface Limits { slots: number, slots_max: number, senders: number, senders_max: number, can_replicate: boolean, can_create: boolean, is_superuser: boolean, kept: string | null }
+
+const ok = (name: string, message: string): ConnectionCheck => ({ name, status: 'ok', message })
+const failed = (name: string, message: string, sql?: string): ConnectionCheck => ({ name, status: 'failed', message, ...(sql !== undefined && { sql }) })
+
+export const replicaIdentitySql = (table: TableName): string => `ALTER TABLE ${quoteTable(table)} REPLICA IDENTITY FULL;`
+
+/** Every precondition of reading a database, each with how it stands, and the statement that mends it. */
+export function createConnectionTest ({ db, sources, namePrefix }: { db: Kysely<Database>, sources: Sources, namePrefix: string }) {
+  async function subjectOf (scope: Scope, body: ConnectionTestBody): Promise<Subject> {
+    const stored = body.connectionString === undefined ? await sources.get(scope) : await sources.find(scope)
+    const connectionString = body.connectionString ?? stored?.connectionString as string
+    return {
+      connectionString,
+      publication: body.publication ?? stored?.publication ?? `${namePrefix}_test`,
+      slot: body.slot ?? stored?.slot ?? `${namePrefix}_test`,
+      user: parseConnectionString(connectionString).user
+    }
+  }
+
+  /** Tables of the scope's mappings, switched on or not. */
+  async function tablesOf (scope: Scope): Promise<TableName[]> {
+    const definitions = [...await readActiveDefinitions(db, scope), ...await readMappings(db, scope, { limit: 1000 })]
+    return [...new Map(definitions.map(({ definition }) => parseTableName(definition.table)).map(table => [tableKey(table), table])).values()]
+  }
+
+  return async function test (scope: Scope, body: ConnectionTestBody): Promise<ConnectionTest> {
+    const subject = await subjectOf(scope, body)
+    const tables = await tablesOf(scope)
+    const checks = await examine(subject, tables)
+    return { ok: checks.every(({ status }) => status !== 'failed'), checks }
+  }
+}
+export type TestConnection = ReturnType<typeof createConnectionTest>
+
+async function examine (subject: Subject, tables: readonly TableName[]): Promise<ConnectionCheck[]> {
+  let client
+  try {
+    client = await openSource(subject.connectionString)
+  } catch (error) {
+    return [failed('reachability', (error as Error).message)]
+  }
+  const checks = [ok('reachability', 'The database answers')]
+  try {
+    checks.push(...await examineServer(client, subject))
+    checks.push(await examineSlot(client, subject))
+    checks.push(...await examinePublication(client, subject, tables))
+    for (const table of tables) checks.push(await examineIdentity(client, table))
+  } catch (error) {
+    const problem = toSourceError(error)
+    checks.push(failed(problem instanceof SourceError && problem.code === 'SOURCE_UNSUPPORTED' ? 'version' : 'examination', problem.message))
+  } finally {
+    await closeSource(client)
+  }
+  return checks
+}
+
+async function examineServer (client: pg.Client, { connectionString, user }: Subject): Promise<ConnectionCheck[]> {
+  const { version, walLevel } = await readFacts(client)
+  const limits = await readLimits(client)
+  const checks = [
+    ok('version', `PostgreSQL ${Math.floor(version / 10_000)}`),
+    walLevel === 'logical'
+      ? ok('wal_level', 'wal_level is logical')
+      : failed('wal_level', `wal_level is ${walLevel}; it has to be logical`, 'ALTER SYSTEM SET wal_level = logical; -- then restart the server')
+  ]
+  try {
+    await readSystemIdentifier(connectionString)
+    checks.push(ok('replication', `The user ${user} may replicate`))
+  } catch (error) {
+    checks.push(limits.can_replicate
+      ? failed('replication', `A replication connection is refused: ${(error as Error).message}`)
+      : failed('replication', `The user ${user} may not replicate`, `ALTER ROLE ${quoteIdentifier(user)} REPLICATION;`))
+  }
+  checks.push(limits.senders < limits.senders_max
+    ? ok('wal_senders', `${limits.senders} of ${limits.senders_max} WAL senders are in use`)
+    : failed('wal_senders', `All ${limits.senders_max} WAL senders are in use`, `ALTER SYSTEM SET max_wal_senders = ${limits.senders_max + 10}; -- then restart the server`))
+  if (limits.kept === '-1') {
+    checks.push({ name: 'wal_retention', status: 'warning', message: 'Nothing limits the WAL that a slot may keep: a reader that never comes back fills the disk', sql: "ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf();" })
+  }
+  return checks
+}
+
+async function readLimits (client: pg.Client): Promise<Limits> {
+  const { rows: [row] } = await client.query<Limits>(`
+    select (select count(*)::int from pg_replication_slots) as slots, current_setting('max_replication_slots')::int as slots_max,
+      (select count(*)::int from pg_stat_activity where backend_type = 'walsender') as senders, current_setting('max_wal_senders')::int as senders_max,
+      rolreplication or rolsuper as can_replicate, rolsuper as is_superuser, has_database_privilege(current_database(), 'CREATE') as can_create,
+      (select setting from pg_settings where name = 'max_slot_wal_keep_size') as kept
+    from pg_roles where rolname = current_user`)
+  if (row === undefined) throw new Error('the role of the session is not in the catalogue')
+  return row
+}
+
+async function examineSlot (client: pg.Client, { slot }: Subject): Promise<ConnectionCheck> {
+  const found = await readSlot(client, slot)
+  if (found?.walStatus === 'lost') return failed('slot', `The replication slot ${slot} was invalidated: it no longer has what came after its position`)
+  if (found !== undefined) return ok('slot', `The replication slot ${slot} is there${found.active ? ', and is read' : ''}`)
+  const { slots, slots_max: most } = await readLimits(client)
+  return slots < most
+    ? ok('slot', `${slots} of ${most} replication slots are in use; ${slot} will be made`)
+    : failed('slot', `All ${most} replication slots are in use`, `ALTER SYSTEM SET max_replication_slots = ${most + 10}; -- then restart the server`)
+}
+
+async function examinePublication (client: pg.Client, { publication, user }: Subject, tables: readonly TableName[]): Promise<ConnectionCheck[]> {
+  const { version } = await readFacts(client)
+  if (await readPublicationOid(client, publication) === undefined) {
+    const { can_create: canCreate } = await readLimits(client)
+    if (!canCreate) return [failed('publication', `The publication ${publication} is not there, and ${user} may not make it`, createPublicationSql(publication, version))]
+    const foreign = await foreignTables(client, tables)
+    return [
+      ok('publication', `The publication ${publication} will be made`),
+      ...foreign.map(table => failed('table', `${tableText(table)} belongs to another role: ${user} cannot add it to a publication`, addTableSql(publication, table)))
+    ]
+  }
+  const checks = [ok('publication', `The publication ${publication} is there`)]
+  for (const table of tables) {
+    const found = await isPublished(client, publication, table)
+    if (found === 'missing') checks.push(failed('table', `There is no table ${tableText(table)}, or ${user} may not see it`))
+    else if (found) checks.push(ok('table', `${tableText(table)} is in the publication`))
+    else checks.push({ name: 'table', status: 'warning', message: `${tableText(table)} is not in the publication; switching a mapping on adds it, if ${user} owns both`, sql: addTableSql(publication, table) })
+  }
+  return checks
+}
+
+/** Tables can only be published by who owns them. */
+async function foreignTables (client: pg.Client, tables: readonly TableName[]): Promise<TableName[]> {
+  const foreign: TableName[] = []
+  for (const table of tables) {
+    const { rows: [row] } = await client.query<{ owned: boolean }>(`
+      select pg_has_role(c.relowner, 'USAGE') as owned from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2`, [table.schema, table.name])
+    if (row?.owned === false) foreign.push(table)
+  }
+  return foreign
+}
+
+async function examineIdentity (client: pg.Client, name: TableName): Promise<ConnectionCheck> {
+  const table = await readTable(client, name)
+  if (table === undefined) return failed('replica_identity', `There is no table ${tableText(name)}`)
+  if (table.replicaIdentity === 'full') return ok('replica_identity', `The old values of ${tableText(name)} can be seen`)
+  const sql = replicaIdentitySql(name)
+  if (table.replicaIdentity === 'nothing' || (table.replicaIdentity === 'default' && table.primaryKey.length === 0)) {
+    return { name: 'replica_identity', status: 'failed', message: `${tableText(name)} has no replica identity: once it is published, PostgreSQL refuses updates and deletes of it`, sql }
+  }
+  return { name: 'replica_identity', status: 'warning', message: `Of the old values of ${tableText(name)} only the key can be seen: whether a column has changed cannot be known`, sql }
+}

@@ -1,0 +1,122 @@
+import { sql, type Kysely } from 'kysely'
+import type { Database } from '../../db/tables.ts'
+import type { PageQuery } from '../../schemas/common.ts'
+import type { Mapping, MappingCreate, MappingDefinition, MappingUpdate } from '../../schemas/database.ts'
+import type { Environment, Scope } from '../../schemas/scope.ts'
+import { authorize } from '../auth/permissions.ts'
+import type { Principal } from '../auth/principal.ts'
+import { ConflictError, NotFoundError } from '../errors.ts'
+import { randomId } from '../ids.ts'
+import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { refuseReserved } from '../topics/topics.ts'
+import { compileMapping, requireColumns, type CompiledMapping } from './compiled-mapping.ts'
+import { readMapping, readMappings, toMapping, type MappingRow } from './mapping-rows.ts'
+import type { MappingChanges } from './mapping-changes.ts'
+import type { Sources } from './sources.ts'
+import { parseTableName } from './table-name.ts'
+import { readTable } from './tables.ts'
+
+export interface MappingsOptions {
+  db: Kysely<Database>
+  sources: Sources
+  changes: MappingChanges
+}
+
+/** What rows of a connected database become events, and how. A change of one that is switched on holds for every commit after its answer. */
+export function createMappings ({ db, sources, changes }: MappingsOptions) {
+  /** The columns are looked at if the table can be seen at the moment. */
+  async function check (scope: Scope, definition: MappingDefinition): Promise<CompiledMapping> {
+    refuseReserved(definition.topic)
+    const compiled = compileMapping(definition)
+    const table = compiled.columns.size === 0 ? undefined : await sources.ifPossible(scope, client => readTable(client, compiled.table))
+    if (table !== undefined) requireColumns(compiled, compiled.table, new Set(table.columns.map(({ name }) => name)))
+    return compiled
+  }
+
+  return {
+    async list (scope: Scope, { limit = 100, cursor }: PageQuery, topic?: string): Promise<PageOf<Mapping>> {
+      const after = cursor === undefined ? undefined : decodeCursor(cursor, ['number', 'string']) as [number, string]
+      const rows = await readMappings(db, scope, { limit: limit + 1, ...(after !== undefined && { after }), ...(topic !== undefined && { topic }) })
+      return toPage(rows, limit, toMapping, row => [row.createdAt, row.id])
+    },
+
+    get: async (scope: Scope, id: string): Promise<Mapping> => toMapping(await readMapping(db, scope, id)),
+
+    /** Its home is the environment of the request, or the one that the body names. Throws ValidationError naming what is wrong with it. */
+    async create (principal: Principal, requested: Scope, { environment = requested.environment, ...definition }: MappingCreate): Promise<Mapping> {
+      const scope = { ...requested, environment }
+      authorize(principal, scope, 'database:create')
+      await check(scope, definition)
+      const now = Date.now()
+      const row = await db.insertInto('mappings')
+        .columns(['id', 'application_id', 'environment', 'topic', 'definition', 'created_at', 'updated_at'])
+        // Of the application's row, so that it cannot go meanwhile.
+        .expression(eb => eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
+          eb.val(randomId('map')).as('id'), 'id as application_id', eb.val(environment).as('environment'), eb.val(definition.topic).as('topic'),
+          eb.cast<string>(eb.val(JSON.stringify(definition)), 'json').as('definition'),
+          eb.cast<number>(eb.val(now), 'bigint').as('created_at'), eb.cast<number>(eb.val(now), 'bigint').as('updated_at')
+        ]))
+        .returning('id').executeTakeFirst()
+      if (row === undefined) throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`)
+      return toMapping(await readMapping(db, scope, row.id))
+    },
+
+    /** Changes the working copy, and what runs at home with it. Throws ConflictError `MAPPING_NOT_HOME` elsewhere. */
+    async update (scope: Scope, id: string, update: MappingUpdate): Promise<Mapping> {
+      const before = requireHome(await readMapping(db, scope, id), scope)
+      const compiled = await check(scope, changed(before.definition, update))
+      await changes.make(scope, async (trx, publish) => {
+        // Under the scope's lock: two updates do not lose each other's fields.
+        const current = await readMapping(trx, scope, id)
+        const definition = changed(current.definition, update)
+        if (await isActive(trx, id, scope.environment)) await publish(compiled.table)
+        await trx.updateTable('mappings').set({ topic: definition.topic, definition: JSON.stringify(definition), updated_at: Date.now() }).where('id', '=', id).execute()
+      })
+      if (before.definition.table !== compiled.definition.table) await changes.tidy(scope, parseTableName(before.definition.table))
+      return toMapping(await readMapping(db, scope, id))
+    },
+
+    /**
+     * At home, the mapping with its versions; elsewhere, what was promoted there. Answers it as it was. Throws ConflictError
+     * `MAPPING_PROMOTED` at home while it runs elsewhere.
+     */
+    async remove (scope: Scope, id: string): Promise<Mapping> {
+      const row = await readMapping(db, scope, id)
+      await changes.make(scope, async trx => {
+        if (row.home !== scope.environment) {
+          await trx.deleteFrom('mapping_subscriptions').where('mapping_id', '=', id).where('environment', '=', scope.environment).execute()
+          await trx.deleteFrom('mapping_environments').where('mapping_id', '=', id).where('environment', '=', scope.environment).execute()
+          return
+        }
+        // Against this lock nobody promotes it meanwhile.
+        await trx.selectFrom('mappings').select('id').where('id', '=', id).forUpdate().execute()
+        const elsewhere = await trx.selectFrom('mapping_environments').select('environment').where('mapping_id', '=', id).orderBy('environment').execute()
+        if (elsewhere.length > 0) {
+          throw new ConflictError('MAPPING_PROMOTED', `The mapping ${id} runs in ${elsewhere.map(({ environment }) => environment).join(', ')}: delete it there first`)
+        }
+        await trx.deleteFrom('mappings').where('id', '=', id).execute()
+      })
+      await changes.tidy(scope, parseTableName(row.definition.table))
+      return toMapping(row)
+    }
+  }
+}
+export type Mappings = ReturnType<typeof createMappings>
+
+export function requireHome (row: MappingRow, scope: Scope): MappingRow {
+  if (row.home !== scope.environment) {
+    throw new ConflictError('MAPPING_NOT_HOME', `The mapping ${row.id} is changed in ${row.home}; ${scope.environment} runs what was promoted`)
+  }
+  return row
+}
+
+export async function isActive (db: Kysely<Database>, mappingId: string, environment: Environment): Promise<boolean> {
+  const { rows: [row] } = await sql<{ active: boolean }>`
+    select exists (select from mapping_subscriptions where mapping_id = ${mappingId} and environment = ${environment} and active) as active`.execute(db)
+  return row?.active === true
+}
+
+/** Null takes away what may be absent. */
+function changed (definition: MappingDefinition, update: MappingUpdate): MappingDefinition {
+  return Object.fromEntries(Object.entries({ ...definition, ...update }).filter(([, value]) => value !== null && value !== undefined)) as MappingDefinition
+}

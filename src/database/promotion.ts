@@ -1,0 +1,178 @@
+import type { Kysely, Transaction } from 'kysely'
+import type { Database } from '../../db/tables.ts'
+import type { PageQuery } from '../../schemas/common.ts'
+import type { Mapping, MappingDefinition, MappingVersion, PromoteBody, Promotion, PromotionCheck, RollbackBody } from '../../schemas/database.ts'
+import { environments, type Environment, type Scope } from '../../schemas/scope.ts'
+import { authorize } from '../auth/permissions.ts'
+import type { Principal } from '../auth/principal.ts'
+import { jsonEqual } from '../documents/json-equal.ts'
+import { ConflictError, NotFoundError } from '../errors.ts'
+import { invalid } from '../json.ts'
+import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { readMapping, toMapping, type MappingRow } from './mapping-rows.ts'
+import { isActive } from './mappings.ts'
+import type { MappingChanges } from './mapping-changes.ts'
+import type { Sources } from './sources.ts'
+import { parseTableName, tableText } from './table-name.ts'
+import { readTable } from './tables.ts'
+
+export interface PromotionOptions {
+  db: Kysely<Database>
+  sources: Sources
+  changes: MappingChanges
+}
+
+/** Versions of mappings, and their way from environment to environment: a version never changes, and what runs elsewhere than at home is one. */
+export function createPromotion ({ db, sources, changes }: PromotionOptions) {
+  async function versionOf (trx: Kysely<Database>, row: MappingRow, version: number): Promise<MappingDefinition> {
+    const found = await trx.selectFrom('mapping_versions').select('definition').where('mapping_id', '=', row.id).where('version', '=', version).executeTakeFirst()
+    if (found === undefined) throw new NotFoundError('MAPPING_VERSION_NOT_FOUND', `The mapping ${row.id} has no version ${version}`)
+    return JSON.parse(found.definition) as MappingDefinition
+  }
+
+  /** A new version of what the environment runs; from then on it stands at that version. */
+  async function snapshot (trx: Transaction<Database>, row: MappingRow, environment: Environment): Promise<number> {
+    const { last_version: version } = await trx.updateTable('mappings').set(eb => ({ last_version: eb('last_version', '+', 1) }))
+      .where('id', '=', row.id).returning('last_version').executeTakeFirstOrThrow()
+    await trx.insertInto('mapping_versions')
+      .values({ mapping_id: row.id, version, environment, topic: row.definition.topic, definition: JSON.stringify(row.definition), created_at: Date.now() }).execute()
+    if (environment === row.home) await trx.updateTable('mappings').set({ home_version: version }).where('id', '=', row.id).execute()
+    else await setVersion(trx, row, environment, version)
+    return version
+  }
+
+  async function setVersion (trx: Transaction<Database>, { id }: MappingRow, environment: Environment, version: number): Promise<void> {
+    const values = { mapping_id: id, environment, version, updated_at: Date.now() }
+    await trx.insertInto('mapping_environments').values(values)
+      .onConflict(conflict => conflict.columns(['mapping_id', 'environment']).doUpdateSet({ version, updated_at: values.updated_at })).execute()
+  }
+
+  async function targetVersion (trx: Kysely<Database>, { id }: MappingRow, environment: Environment): Promise<number | null> {
+    const row = await trx.selectFrom('mapping_environments').select('version').where('mapping_id', '=', id).where('environment', '=', environment).executeTakeFirst()
+    return row?.version ?? null
+  }
+
+  /** The source's latest version. At home, that is the latest snapshot, and one is taken when there is none. */
+  async function sourceVersion (trx: Transaction<Database>, row: MappingRow, from: Environment, isDryRun: boolean): Promise<number> {
+    if (from !== row.home) return await targetVersion(trx, row, from) as number
+    if (row.homeVersion !== null) return row.homeVersion
+    return isDryRun ? row.lastVersion + 1 : await snapshot(trx, row, from)
+  }
+
+  /** Topic, schema and table as the target has them. None of them keeps a mapping from being promoted: it is not active by that. */
+  async function check (to: Scope, from: Scope, definition: MappingDefinition): Promise<PromotionCheck[]> {
+    const topicIn = (scope: Scope) => db.selectFrom('topics').select('active_schema_version as version')
+      .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('name', '=', definition.topic).executeTakeFirst()
+    const [there, here] = await Promise.all([topicIn(to), topicIn(from)])
+    const { topic } = definition
+    return [
+      there === undefined
+        ? { name: 'topic', status: 'failed', message: `The topic ${topic} is not registered in ${to.environment}` }
+        : { name: 'topic', status: 'ok', message: `The topic ${topic} is registered in ${to.environment}` },
+      await schemaCheck({ topic, to, from, there: there?.version ?? null, here: here?.version ?? null }),
+      await tableCheck(to, definition)
+    ]
+  }
+
+  async function schemaCheck ({ topic, to, from, there, here }: { topic: string, to: Scope, from: Scope, there: number | null, here: number | null }): Promise<PromotionCheck> {
+    if (there === null) return { name: 'schema', status: here === null ? 'ok' : 'warning', message: `No schema of ${topic} is active in ${to.environment}${here === null ? '' : `; in ${from.environment} version ${here} is`}` }
+    if (here === null) return { name: 'schema', status: 'warning', message: `Version ${there} of the schema of ${topic} is active in ${to.environment}; in ${from.environment} none is` }
+    const textOf = async (scope: Scope, version: number) => (await db.selectFrom('schemas').select('schema')
+      .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('topic', '=', topic).where('version', '=', version)
+      .executeTakeFirst())?.schema ?? 'null'
+    const [target, source] = await Promise.all([textOf(to, there), textOf(from, here)])
+    if (jsonEqual(JSON.parse(target), JSON.parse(source))) return { name: 'schema', status: 'ok', message: `The active schema of ${topic} is the same in ${to.environment} and ${from.environment}` }
+    return { name: 'schema', status: 'warning', message: `The active schema of ${topic} in ${to.environment} (version ${there}) differs from that in ${from.environment} (version ${here})` }
+  }
+
+  async function tableCheck (to: Scope, definition: MappingDefinition): Promise<PromotionCheck> {
+    const name = parseTableName(definition.table)
+    const found = await sources.ifPossible(to, async client => ({ table: await readTable(client, name) }))
+    if (found === undefined) return { name: 'table', status: 'warning', message: `The database of ${to.environment} is not connected, or cannot be asked now` }
+    if (found.table === undefined) return { name: 'table', status: 'failed', message: `The database of ${to.environment} has no table ${tableText(name)}` }
+    return { name: 'table', status: 'ok', message: `The database of ${to.environment} has the table ${tableText(name)}` }
+  }
+
+  return {
+    /** Newest first. */
+    async versions (scope: Scope, id: string, { limit = 100, cursor }: PageQuery): Promise<PageOf<MappingVersion>> {
+      const row = await readMapping(db, scope, id)
+      let query = db.selectFrom('mapping_versions').selectAll().where('mapping_id', '=', row.id).orderBy('version', 'desc').limit(limit + 1)
+      // Elsewhere than at home, what the environment has not seen is none of its business.
+      if (row.version !== null) query = query.where('version', '<=', row.version)
+      if (cursor !== undefined) query = query.where('version', '<', Math.min(decodeCursor(cursor, ['number'])[0] as number, 2147483647))
+      return toPage(await query.execute(), limit, ({ mapping_id: mappingId, version, environment, definition, created_at: createdAt }) =>
+        ({ mappingId, version, environment, definition: JSON.parse(definition) as MappingDefinition, createdAt }), one => [one.version])
+    },
+
+    /** Of what `environment` runs. */
+    async snapshot (principal: Principal, scope: Scope, id: string, environment: Environment): Promise<MappingVersion> {
+      await readMapping(db, scope, id)
+      const place = { ...scope, environment }
+      authorize(principal, place, 'database:create')
+      return await changes.make(place, async trx => {
+        const row = await readMapping(trx, place, id)
+        const version = await snapshot(trx, row, environment)
+        const { created_at: createdAt } = await trx.selectFrom('mapping_versions').select('created_at').where('mapping_id', '=', id).where('version', '=', version).executeTakeFirstOrThrow()
+        return { mappingId: id, version, environment, definition: row.definition, createdAt }
+      })
+    },
+
+    /** Throws ConflictError `VERSION_MISMATCH` when the target does not run `expectedVersion`. */
+    async promote (principal: Principal, scope: Scope, id: string, { environment, expectedVersion }: PromoteBody, { dryRun = false }: { dryRun?: boolean | undefined }): Promise<Promotion> {
+      await readMapping(db, scope, id)
+      const from = { ...scope, environment }
+      const target = environments[environments.indexOf(environment) + 1]
+      if (target === undefined) throw invalid('/environment', `must not be ${environment}: nothing comes after it`)
+      const to = { ...scope, environment: target }
+      authorize(principal, from, 'database:read')
+      authorize(principal, to, dryRun ? 'database:read' : 'database:update')
+      const work = async (trx: Transaction<Database>, publish: (table: ReturnType<typeof parseTableName>) => Promise<void>) => {
+        await trx.selectFrom('mappings').select('id').where('id', '=', id).forUpdate().execute()
+        const row = await readMapping(trx, from, id)
+        if (row.home === target) throw invalid('/environment', `must not be ${environment}: the mapping is at home in ${target}, and runs its working copy there`)
+        const previousVersion = await targetVersion(trx, row, target)
+        if (expectedVersion !== undefined && (previousVersion ?? 0) !== expectedVersion) {
+          throw new ConflictError('VERSION_MISMATCH', `${target} runs ${previousVersion === null ? 'no version' : `version ${previousVersion}`} of ${id}, not ${expectedVersion}`)
+        }
+        const version = await sourceVersion(trx, row, environment, dryRun)
+        const definition = version > row.lastVersion && dryRun ? row.definition : await versionOf(trx, row, version)
+        const previous = previousVersion === null ? undefined : await versionOf(trx, row, previousVersion)
+        if (!dryRun) {
+          if (await isActive(trx, id, target)) await publish(parseTableName(definition.table))
+          await setVersion(trx, row, target, version)
+        }
+        return { definition, previous, answer: { mappingId: id, dryRun, version, from: environment, to: target, previousVersion, diff: diffOf(previous, definition) } }
+      }
+      const { definition, previous, answer } = dryRun ? await db.transaction().execute(trx => work(trx, async () => {})) : await changes.make(to, work)
+      if (!dryRun && previous !== undefined && previous.table !== definition.table) await changes.tidy(to, parseTableName(previous.table))
+      return { ...answer, checks: await check(to, from, definition) }
+    },
+
+    /** Puts a version back: at home as the working copy, elsewhere as what runs. */
+    async rollback (principal: Principal, scope: Scope, id: string, { environment, version }: RollbackBody): Promise<Mapping> {
+      await readMapping(db, scope, id)
+      const place = { ...scope, environment }
+      authorize(principal, place, 'database:update')
+      const before = await changes.make(place, async (trx, publish) => {
+        const row = await readMapping(trx, place, id)
+        const definition = await versionOf(trx, row, version)
+        if (await isActive(trx, id, environment)) await publish(parseTableName(definition.table))
+        if (environment !== row.home) await setVersion(trx, row, environment, version)
+        else await trx.updateTable('mappings').set({ topic: definition.topic, definition: JSON.stringify(definition), home_version: version, updated_at: Date.now() }).where('id', '=', id).execute()
+        return { previous: row.definition.table, now: definition.table }
+      })
+      if (before.previous !== before.now) await changes.tidy(place, parseTableName(before.previous))
+      return toMapping(await readMapping(db, place, id))
+    }
+  }
+}
+export type MappingPromotion = ReturnType<typeof createPromotion>
+
+/** By field: what a definition has, the other one lacks, or has otherwise. */
+function diffOf (before: MappingDefinition | undefined, after: MappingDefinition): Promotion['diff'] {
+  const [from, to] = [before as Record<string, unknown> | undefined ?? {}, after as Record<string, unknown>]
+  return [...new Set([...Object.keys(from), ...Object.keys(to)])].filter(key => !jsonEqual(from[key], to[key])).map(key => ({
+    path: `/${key}`, ...(key in from && { from: from[key] }), ...(key in to && { to: to[key] })
+  }))
+}

@@ -1,0 +1,92 @@
+import pg from 'pg'
+import { ServiceUnavailableError } from '../errors.ts'
+import { parseConnectionString } from './connection-string.ts'
+
+/** What can be wrong with a connected database, in the state of its connection. docs/CDC.md has the cures. */
+export const sourceProblems = {
+  SOURCE_UNREACHABLE: 'The database cannot be reached, or is starting or stopping.',
+  SOURCE_AUTH_FAILED: 'The database refuses the user or the password.',
+  SOURCE_NOT_FOUND: 'The server has no such database.',
+  SOURCE_UNSUPPORTED: 'The server is older than PostgreSQL 14.',
+  SOURCE_PRIVILEGE: 'The user lacks a privilege.',
+  SOURCE_REPLACED: 'The connection leads to another server than the position belongs to: changes in between are lost.',
+  WAL_LEVEL: 'The server\'s wal_level is not logical.',
+  SLOT_LIMIT: 'The server has no free replication slot or WAL sender.',
+  SLOT_BUSY: 'Somebody else reads from the replication slot.',
+  SLOT_TAKEN: 'Another connection of this platform has the same replication slot.',
+  SLOT_LOST: 'The replication slot is gone or was invalidated: changes since the last position are lost.',
+  SLOT_MOVED: 'The replication slot has moved on without this platform: changes in between are lost.',
+  PUBLICATION_LOST: 'The publication was dropped: changes since then are lost.',
+  PLATFORM_UNAVAILABLE: 'The platform\'s own database cannot store what is read.',
+  READER_FAILED: 'The reader failed; the server\'s log has the reason.'
+} as const
+export type SourceProblem = keyof typeof sourceProblems
+
+/** Those after which changes are missing: a reader does not go on before somebody has said that the gap is accepted. */
+export const lossProblems: ReadonlySet<SourceProblem> = new Set(['SOURCE_REPLACED', 'SLOT_LOST', 'SLOT_MOVED', 'PUBLICATION_LOST'])
+
+export class SourceError extends Error {
+  readonly code: SourceProblem
+  constructor (code: SourceProblem, detail?: string, options?: { cause: unknown }) {
+    super(detail === undefined ? sourceProblems[code] : `${sourceProblems[code]} ${detail}`, options)
+    this.code = code
+  }
+}
+
+/** Opens a session, runs the work, closes it. Everything is bounded. Throws SourceError when the database cannot be used. */
+export async function withSource<T> (connectionString: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = await openSource(connectionString)
+  try {
+    return await work(client)
+  } catch (error) {
+    throw toSourceError(error)
+  } finally {
+    await closeSource(client)
+  }
+}
+
+export async function openSource (connectionString: string, more: pg.ClientConfig & { replication?: 'database' } = {}): Promise<pg.Client> {
+  const client = new pg.Client({ ...parseConnectionString(connectionString).config, statement_timeout: 10_000, lock_timeout: 5000, ...more })
+  // What breaks between two queries is seen by the next one.
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    return client
+  } catch (error) {
+    void client.end().catch(() => {})
+    throw toSourceError(error)
+  }
+}
+
+/** Does not wait for a server that does not answer. */
+export async function closeSource (client: pg.Client): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>(resolve => { timer = setTimeout(resolve, 1000) })
+  await Promise.race([client.end().catch(() => {}), late])
+  clearTimeout(timer)
+}
+
+/** For a request that needs the connected database now. */
+export const unavailableNow = (error: SourceError) =>
+  new ServiceUnavailableError('SOURCE_UNAVAILABLE', `The connected database cannot be used: ${error.message}`, { cause: error, retryAfterS: 5 })
+
+const codes: [RegExp, SourceProblem][] = [
+  [/^28/, 'SOURCE_AUTH_FAILED'],
+  [/^3D000$/, 'SOURCE_NOT_FOUND'],
+  [/^42501$/, 'SOURCE_PRIVILEGE'],
+  [/^55006$/, 'SLOT_BUSY'],
+  [/^(53400|53300)$/, 'SLOT_LIMIT'],
+  [/^(08|57P|53|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)/, 'SOURCE_UNREACHABLE']
+]
+
+/** By what PostgreSQL says: messages are English, because they are compared where there is no code of their own. */
+export function toSourceError (error: unknown): Error {
+  if (error instanceof SourceError || !(error instanceof Error)) return error as Error
+  const { code = '', message } = error as Error & { code?: string }
+  const said = (problem: SourceProblem) => new SourceError(problem, `(${message.slice(0, 300)})`, { cause: error })
+  if (/publication .* does not exist/.test(message)) return said('PUBLICATION_LOST')
+  if (/replication slot .* does not exist|can no longer (get|access)|slot .* (was )?invalidated/.test(message)) return said('SLOT_LOST')
+  for (const [form, problem] of codes) if (form.test(code)) return said(problem)
+  if (/timeout|Connection terminated|connection error|Client was closed|does not support SSL/i.test(message)) return said('SOURCE_UNREACHABLE')
+  return error
+}

@@ -1,0 +1,64 @@
+import type { Kysely, Selectable } from 'kysely'
+import type pg from 'pg'
+import type { CdcConnectionsTable, Database } from '../../db/tables.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import type { Encryption } from '../encryption.ts'
+import { NotFoundError } from '../errors.ts'
+import { SourceError, unavailableNow, withSource } from './source.ts'
+
+/** The database that a scope has connected. */
+export interface Source {
+  connectionString: string
+  publication: string
+  slot: string
+  row: Selectable<CdcConnectionsTable>
+}
+
+/** Sessions in connected databases, for what requests ask of them; the readers have their own. */
+export function createSources ({ db, encryption }: { db: Kysely<Database>, encryption: Encryption }) {
+  async function find (scope: Scope): Promise<Source | undefined> {
+    const row = await db.selectFrom('cdc_connections').selectAll()
+      .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).executeTakeFirst()
+    return row && { connectionString: encryption.decrypt(row.connection_string_sealed), publication: row.publication, slot: row.slot, row }
+  }
+
+  async function run<T> (source: Source, work: (client: pg.Client, source: Source) => Promise<T>): Promise<T> {
+    try {
+      return await withSource(source.connectionString, client => work(client, source))
+    } catch (error) {
+      throw error instanceof SourceError ? unavailableNow(error) : error
+    }
+  }
+
+  return {
+    find,
+
+    /** Throws NotFoundError `CONNECTION_NOT_FOUND`. */
+    async get (scope: Scope): Promise<Source> {
+      const source = await find(scope)
+      if (source === undefined) throw new NotFoundError('CONNECTION_NOT_FOUND', `No database is connected in ${scope.environment}`)
+      return source
+    },
+
+    /** Undefined when no database is connected. Throws ServiceUnavailableError `SOURCE_UNAVAILABLE` when one is and cannot be used. */
+    async within<T> (scope: Scope, work: (client: pg.Client, source: Source) => Promise<T>): Promise<T | undefined> {
+      const source = await find(scope)
+      return source && await run(source, work)
+    },
+
+    /** As `within`, and undefined as well when the database cannot be used: for what is good to know and not needed. */
+    async ifPossible<T> (scope: Scope, work: (client: pg.Client, source: Source) => Promise<T>): Promise<T | undefined> {
+      const source = await find(scope)
+      if (source === undefined) return undefined
+      try {
+        return await withSource(source.connectionString, client => work(client, source))
+      } catch (error) {
+        if (error instanceof SourceError) return undefined
+        throw error
+      }
+    },
+
+    run
+  }
+}
+export type Sources = ReturnType<typeof createSources>

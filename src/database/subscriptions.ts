@@ -1,0 +1,73 @@
+import { sql, type Kysely, type Selectable } from 'kysely'
+import type { Database, MappingSubscriptionsTable } from '../../db/tables.ts'
+import type { PageQuery } from '../../schemas/common.ts'
+import type { DatabaseSubscription } from '../../schemas/database.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import { ConflictError, NotFoundError } from '../errors.ts'
+import { randomId } from '../ids.ts'
+import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { readMapping } from './mapping-rows.ts'
+import type { MappingChanges } from './mapping-changes.ts'
+import { parseTableName } from './table-name.ts'
+
+/** What switches mappings on in an environment. A commit after the answer is seen; one after the answer to a switching off is not. */
+export function createDatabaseSubscriptions ({ db, changes }: { db: Kysely<Database>, changes: MappingChanges }) {
+  async function find (trx: Kysely<Database>, scope: Scope, id: string) {
+    const row = await trx.selectFrom('mapping_subscriptions').selectAll().where('id', '=', id)
+      .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).executeTakeFirst()
+    if (row === undefined) throw new NotFoundError('DATABASE_SUBSCRIPTION_NOT_FOUND', `Subscription not found: ${id}`)
+    return row
+  }
+
+  async function setActive (scope: Scope, id: string, active: boolean): Promise<DatabaseSubscription> {
+    await find(db, scope, id)
+    const { row, table } = await changes.make(scope, async (trx, publish) => {
+      const { mapping_id: mappingId } = await find(trx, scope, id)
+      const { definition } = await readMapping(trx, scope, mappingId)
+      const table = parseTableName(definition.table)
+      if (active) await publish(table)
+      const row = await trx.updateTable('mapping_subscriptions').set({ active }).where('id', '=', id).returningAll().executeTakeFirstOrThrow()
+      return { row, table }
+    })
+    if (!active) await changes.tidy(scope, table)
+    return toSubscription(row)
+  }
+
+  return {
+    /** Oldest first. */
+    async list (scope: Scope, { limit = 100, cursor }: PageQuery): Promise<PageOf<DatabaseSubscription>> {
+      let query = db.selectFrom('mapping_subscriptions').selectAll().where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment)
+        .orderBy('created_at').orderBy('id').limit(limit + 1)
+      if (cursor !== undefined) {
+        const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
+        query = query.where(sql<boolean>`(created_at, id) > (${createdAt}, ${id})`)
+      }
+      return toPage(await query.execute(), limit, toSubscription, row => [row.created_at, row.id])
+    },
+
+    /**
+     * Switches the mapping on in the scope's environment. Throws NotFoundError `MAPPING_NOT_FOUND`, ConflictError
+     * `DATABASE_SUBSCRIPTION_EXISTS`, and what keeps its table from being published, if a database is connected.
+     */
+    async create (scope: Scope, mappingId: string): Promise<DatabaseSubscription> {
+      await readMapping(db, scope, mappingId)
+      return await changes.make(scope, async (trx, publish) => {
+        const { definition } = await readMapping(trx, scope, mappingId)
+        const row = await trx.insertInto('mapping_subscriptions')
+          .values({ id: randomId('sub'), application_id: scope.applicationId, environment: scope.environment, mapping_id: mappingId, active: true, created_at: Date.now() })
+          .onConflict(conflict => conflict.doNothing()).returningAll().executeTakeFirst()
+        if (row === undefined) throw new ConflictError('DATABASE_SUBSCRIPTION_EXISTS', `The mapping ${mappingId} has a subscription in ${scope.environment}: activate that one`)
+        await publish(parseTableName(definition.table))
+        return toSubscription(row)
+      })
+    },
+
+    activate: (scope: Scope, id: string) => setActive(scope, id, true),
+    deactivate: (scope: Scope, id: string) => setActive(scope, id, false)
+  }
+}
+export type DatabaseSubscriptions = ReturnType<typeof createDatabaseSubscriptions>
+
+const toSubscription = (row: Selectable<MappingSubscriptionsTable>): DatabaseSubscription => ({
+  id: row.id, mappingId: row.mapping_id, environment: row.environment, active: row.active, createdAt: row.created_at
+})
