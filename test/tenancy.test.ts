@@ -27,7 +27,7 @@ const victim = await tenant(app)
 const stranger = await tenant(app)
 await app.db.updateTable('applications').set({ name: marker, description: marker }).where('id', '=', victim.applicationId).execute()
 
-async function planted (method: 'POST' | 'PATCH', url: string, body: unknown): Promise<Record<string, string>> {
+async function planted (method: 'POST' | 'PATCH' | 'PUT', url: string, body: unknown): Promise<Record<string, string>> {
   const { status, text, body: answer } = await victim.request(method, url, body)
   if (status >= 300) throw new Error(`${url}: ${text}`)
   return answer
@@ -38,6 +38,16 @@ await planted('POST', `/api/schemas/${topic}`, { schema: { type: 'object', descr
 const event = await planted('POST', `/api/topics/${topic}/events`, { payload: { [marker]: marker }, key: marker })
 const service = await planted('POST', '/api/services', { name: named, description: marker })
 await planted('POST', `/api/sync/${named}/documents`, { id: named, data: { [marker]: marker } })
+
+// A database that nobody answers at, and a mapping that is switched on before it is connected.
+const mapping = await planted('POST', '/api/database/mappings', { table: marker, topic, events: ['insert'], payload: { [marker]: marker } })
+const databaseSubscription = await planted('POST', '/api/database/subscriptions', { mappingId: mapping['id'] })
+await planted('POST', `/api/database/mappings/${mapping['id'] as string}/versions`, { environment: 'development' })
+await planted('PUT', '/api/database/connection', { connectionString: `postgres://${marker}:${marker}@127.0.0.1:1/${marker}` })
+await app.db.insertInto('database_logs').values({
+  id: 'log_victim', application_id: victim.applicationId, environment: 'development', mapping_id: mapping['id'] as string, subscription_id: marker, status: 'failed',
+  topic, table_name: marker, events: 1, code: 'COLUMN_MISSING', message: marker, lsn: '0/1', xid: 1, committed_at: 1, created_at: Date.now()
+}).execute()
 
 // Somebody of the victim's is in a channel, and looks at a document.
 const member = await connectWs(await listen(app), { token: victim.token() })
@@ -55,6 +65,7 @@ const mine: Record<string, Record<string, string>> = {
   '/api/services': { id: service['id'] as string },
   '/api/sync': { service: named, id: named },
   '/api/socket': { channel: named },
+  '/api/database': { id: mapping['id'] as string, subscriptionId: databaseSubscription['id'] as string, topic },
   '/api/debugger': { eventId: event['id'] as string }
 }
 
@@ -82,7 +93,7 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) => O
     namesVictim: own.length > 0 || payload?.includes(victim.applicationId) === true,
     hasOwnParameter: own.length > 0,
     /** Everybody has services and channels of whatever name: they come into being by being used. */
-    isNamespace: own.length > 0 && own.every(parameter => ['service', 'channel'].includes(parameter.name)),
+    isNamespace: own.length > 0 && own.every(parameter => ['service', 'channel'].includes(parameter.name) || path.startsWith('/api/database/mappings/topic')),
     isPublic: operation.security?.length === 0,
     isScoped: operation.parameters?.some(parameter => parameter.name === 'x-application-id') === true
   }
@@ -100,7 +111,7 @@ async function ask ({ method, url, payload }: Asked, headers: Record<string, str
 /** What the asker said may come back in a refusal; what it did not say is somebody else's. */
 function leak ({ url, payload = '' }: Asked, text: string, said = ''): string | undefined {
   const asked = `${decodeURIComponent(url)} ${payload} ${said}`
-  return [marker, victim.applicationId, topic, service['id'] as string, event['id'] as string].find(secret => text.includes(secret) && !asked.includes(secret))
+  return [marker, victim.applicationId, topic, mapping['id'] as string, databaseSubscription['id'] as string, service['id'] as string, event['id'] as string].find(secret => text.includes(secret) && !asked.includes(secret))
 }
 
 /** Public routes tell everybody the same; what they tell is of no tenant. */
@@ -175,5 +186,9 @@ await t.test('and it is all still there, as it was', async t => {
   t.match(await victim.request('GET', `/api/sync/${named}/documents/${named}`), { status: 200, body: { revision: 1, data: { [marker]: marker } } })
   t.match(await victim.request('GET', `/api/socket/channels/${named}/members`), { status: 200, body: [{ state: { [marker]: marker } }] })
   t.same(member.messages.filter(({ name }) => name !== 'authenticated'), [], 'nobody has reached the one in the channel')
+  t.match(await victim.request('GET', `/api/database/mappings/${mapping['id'] as string}`), { status: 200, body: { table: marker, events: ['insert'] } })
+  t.match(await victim.request('GET', '/api/database/subscriptions'), { status: 200, body: [{ id: databaseSubscription['id'], active: true }] })
+  t.match(await victim.request('GET', '/api/database/connection'), { status: 200, body: { connectionString: `postgres://${marker}@127.0.0.1:1/${marker}` } })
+  t.match(await victim.request('GET', '/api/database/logs'), { status: 200, body: [{ message: marker }] })
   t.match(await victim.request('GET', `/api/applications/${victim.applicationId}`), { status: 200, body: { name: marker, description: marker } })
 })
