@@ -83,7 +83,38 @@ async function settle (): Promise<void> {
   await sleep(5)
 }
 
+/** Keeps this server's readers from their databases, as if another node held their leases; resolves when they have let go. */
+async function holdReaders (isHeld: boolean): Promise<void> {
+  await app.pool.query(isHeld
+    ? "update cdc_positions set lease_owner = 'bench', lease_expires_at = 'infinity', fence = fence + 1"
+    : "update cdc_positions set lease_owner = null where lease_owner = 'bench'")
+  const slots = 'select count(*) = 0 as is_over from pg_replication_slots where active and slot_name like \'realtime%\''
+  for (let isOver = !isHeld; !isOver;) {
+    isOver = (await app.pool.query<{ is_over: boolean }>(slots)).rows[0]?.is_over === true
+    await sleep(10)
+  }
+}
+
+const headSql = 'select coalesce(max(head_offset), 0)::float as head from topic_logs where application_id = $1 and topic = $2'
+
+/** Resolves when the topic has so many events. */
+async function reached (topic: string, head: number): Promise<void> {
+  while ((await app.pool.query<{ head: number }>(headSql, [own.applicationId, topic])).rows[0]?.head !== head) await sleep(20)
+}
+
+/** Lets the readers go, and answers how many of the last `total` events a second were stored, from the first to the last. */
+async function readingRate (topic: string, head: number, total: number): Promise<number> {
+  await holdReaders(false)
+  await reached(topic, head)
+  const { rows: [row] } = await app.pool.query<{ ms: number, later: number }>(`
+    select (max(created_at) - min(created_at))::float as ms, (count(*) filter (where created_at > first))::float as later
+    from (select created_at, min(created_at) over () as first from events e join topic_logs l on l.id = e.log_id
+      where l.application_id = $1 and l.topic = $2 and e."offset" > $3) e`, [own.applicationId, topic, head - total])
+  return row === undefined ? NaN : row.later / row.ms * 1000
+}
+
 const methods = {
+  holdReaders, reached, readingRate,
   start, seedDocuments, growDocuments, growLog, documentTotals, logTotals, settle, cpuSeconds, memoryBytes, vitals, registerTopic: async (name: string) => own.topic(name)
 }
 export type PlatformServer = typeof methods
