@@ -1,9 +1,10 @@
 /*
  * What the platform does, in a few seconds: `npm run demo`. It uses nothing but the public API, so that each function
  * can be copied. PLATFORM_URL names a platform to use, DEMO_EMAIL and DEMO_PASSWORD a user of it; without them, it
- * starts one that leaves nothing behind.
+ * starts one that leaves nothing behind. DEMO_DATABASE_URL names a PostgreSQL to change rows in, if it is not that one's own.
  */
 import { randomBytes } from 'node:crypto'
+import pg from 'pg'
 import { createApi, type Api } from './api.ts'
 import { findOrStart, type Platform } from './platform.ts'
 import { connectSocketIo, connectWebSocket, type RealtimeEvent } from './subscribers.ts'
@@ -103,6 +104,41 @@ async function run (platform: Platform, tenant: Tenant): Promise<void> {
   await resume(platform, tenant, { offset: received.at(-1)?.offset ?? offset, epoch })
 }
 
+/** A row changes in a database that knows nothing of the platform, and the domain event arrives. */
+async function followDatabase ({ url, databaseUrl }: Platform, { api, token }: Tenant, undo: (work: () => Promise<unknown>) => void): Promise<void> {
+  section('A row changes in a database')
+  if (databaseUrl === undefined) {
+    step('skipped', 'DEMO_DATABASE_URL names a PostgreSQL with wal_level=logical to change rows in')
+    return
+  }
+  const application = new pg.Client({ connectionString: databaseUrl })
+  await application.connect()
+  undo(() => application.end())
+  await application.query('create table if not exists sessions (id text primary key, status text not null)')
+  await application.query('alter table sessions replica identity full')
+  undo(() => application.query('drop table if exists sessions'))
+
+  await api('PUT', '/api/database/connection', { connectionString: databaseUrl })
+  undo(() => api('DELETE', '/api/database/connection'))
+  while ((await api<{ state: string }>('GET', '/api/database/connection')).state !== 'streaming') await new Promise(resolve => setTimeout(resolve, 50))
+  step('PUT  /api/database/connection', 'the platform reads its replication stream')
+  await api('POST', '/api/topics', { name: 'session.status', description: 'A session has another status', owner: 'demo' })
+  const { id: mappingId } = await api<{ id: string }>('POST', '/api/database/mappings', {
+    table: 'sessions', topic: 'session.status', events: ['insert', 'update'], payload: { sessionId: '$row.id', status: '$row.status', was: '$old.status' }, when: { changed: 'status' }
+  })
+  await api('POST', '/api/database/subscriptions', { mappingId })
+  step('POST /api/database/mappings', 'rows of sessions -> session.status, when the status has changed')
+
+  const subscriber = await connectSocketIo(url, token)
+  await subscriber.subscribe({ topic: 'session.status' })
+  for (const sql of ["insert into sessions values ('s1', 'active')", "update sessions set status = 'active'", "update sessions set status = 'ended'"]) {
+    await application.query(sql)
+    step('SQL', sql)
+  }
+  for (const event of await subscriber.received(2)) arrived('Socket.IO', event)
+  subscriber.close()
+}
+
 const undone: (() => Promise<unknown>)[] = []
 let cleaning: Promise<void> | undefined
 
@@ -121,6 +157,7 @@ async function main (): Promise<void> {
   undone.push(() => tenant.admin('DELETE', `/api/applications/${tenant.applicationId}?force=true`))
   await createTopicAndService(tenant)
   await run(platform, tenant)
+  await followDatabase(platform, tenant, work => undone.push(work))
   await cleanUp()
   say(`\nDone in ${((Date.now() - began) / 1000).toFixed(1)} s; ${platform.isOurs ? 'the platform and its data are gone' : 'the application is gone again'}.`)
   say('Your own: npm start, then http://127.0.0.1:3000/docs')

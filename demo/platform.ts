@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,8 @@ export interface Platform {
   url: string
   /** Whether it was started here, and goes when the demo does. */
   isOurs: boolean
+  /** A PostgreSQL database to change rows in; undefined when there is none. */
+  databaseUrl: string | undefined
 }
 
 /** Takes what has to be undone at the end, whatever the end is. */
@@ -22,7 +24,7 @@ const stopTimeoutMs = 15_000
 /** The platform that runs already, if the demo may use it; otherwise one of its own. */
 export async function findOrStart (undo: Undo): Promise<Platform> {
   const url = process.env['PLATFORM_URL'] ?? 'http://127.0.0.1:3000'
-  return await mayUse(url) ? { url, isOurs: false } : { url: await start(undo), isOurs: true }
+  return await mayUse(url) ? { url, isOurs: false, databaseUrl: process.env['DEMO_DATABASE_URL'] } : { ...await start(undo), isOurs: true }
 }
 
 /** One that nobody has set up yet, or for which there are credentials. */
@@ -39,7 +41,7 @@ async function mayUse (url: string): Promise<boolean> {
 }
 
 /** A server with an embedded PostgreSQL in a temporary folder. It runs in that folder, so that no `.env` steers it. */
-async function start (undo: Undo): Promise<string> {
+async function start (undo: Undo): Promise<{ url: string, databaseUrl: string }> {
   const dataDir = await mkdtemp(join(tmpdir(), 'realtime-demo-'))
   undo(() => rm(dataDir, { recursive: true, force: true }))
   const port = await freePort()
@@ -53,7 +55,15 @@ async function start (undo: Undo): Promise<string> {
   undo(() => end(server))
   const url = `http://127.0.0.1:${port}`
   await answers(url, server)
-  return url
+  return { url, databaseUrl: await embeddedUrl(dataDir) }
+}
+
+/** Beside the platform's own database, an embedded PostgreSQL has one by the name of `demo`. */
+async function embeddedUrl (dataDir: string): Promise<string> {
+  const [password, pidFile] = await Promise.all([
+    readFile(join(dataDir, 'postgres-password'), 'utf8'), readFile(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8')
+  ])
+  return `postgres://postgres:${password.trim()}@127.0.0.1:${pidFile.split('\n')[3] ?? ''}/demo`
 }
 
 async function freePort (): Promise<number> {
