@@ -1,4 +1,4 @@
-import type { Generated } from 'kysely'
+import type { ColumnType, Generated } from 'kysely'
 import type { Environment } from '../schemas/scope.ts'
 
 /**
@@ -28,6 +28,12 @@ export interface Database {
   mapping_subscriptions: MappingSubscriptionsTable
   mapping_revisions: MappingRevisionsTable
   database_logs: DatabaseLogsTable
+  webhooks: WebhooksTable
+  webhook_versions: WebhookVersionsTable
+  webhook_outbox: WebhookOutboxTable
+  webhook_deliveries: WebhookDeliveriesTable
+  webhook_attempts: WebhookAttemptsTable
+  webhook_events: WebhookEventsTable
 }
 
 type JsonText = string
@@ -231,5 +237,106 @@ export interface DatabaseLogsTable extends Scoped {
   lsn: string
   xid: number
   committed_at: number
+  created_at: number
+}
+
+/** `until` null: the one that signs from now on; the others sign beside it until their time is over. */
+export interface SealedSecret { sealed: string, until: number | null }
+
+export interface WebhooksTable {
+  id: string
+  application_id: string
+  url: string
+  description: string | null
+  events: string[]
+  topics: string[] | null
+  filter: JsonText | null
+  environments: Environment[] | null
+  ordering: string
+  rate_limit: number | null
+  active: boolean
+  deactivated_reason: string | null
+  /** The event that tells of its deactivation is still to be written. */
+  deactivation_untold: Generated<boolean>
+  /** The first failure since the last success. */
+  failing_since: number | null
+  /** The current one first. */
+  secrets: ColumnType<SealedSecret[], string, string>
+  created_at: number
+  updated_at: number
+}
+
+/** Counts the changes to an application's endpoints: whoever keeps them in memory asks for this first. */
+export interface WebhookVersionsTable { application_id: string, version: number, changed_at: number }
+
+/** Events of one log that are owed to one endpoint: at the offsets `head - back`. */
+export interface WebhookOutboxTable {
+  id: Generated<number>
+  webhook_id: string
+  log_id: number
+  head: number
+  backs: number[]
+  created_at: number
+}
+
+export interface WebhookDeliveriesTable extends Scoped {
+  seq: Generated<number>
+  id: Generated<string>
+  webhook_id: string
+  event_id: string
+  event_type: string
+  topic: string
+  log_id: number
+  offset: number
+  event_at: number
+  key: string | null
+  /** The key, where the endpoint wants its deliveries ordered by it. */
+  lane: string | null
+  position: Generated<number>
+  replay_of: string | null
+  state: Generated<string>
+  attempts: Generated<number>
+  /** Attempts that failed since it was last set going: what the schedule counts. */
+  failures: Generated<number>
+  /** Counts the leases: only who holds the latest may record a result. */
+  fence: Generated<number>
+  leased_by: string | null
+  /** When it is due; while it is leased, when the lease ends. */
+  next_at: number
+  created_at: number
+  settled_at: number | null
+  status_code: number | null
+  error: string | null
+}
+
+export interface WebhookAttemptsTable extends Scoped {
+  seq: Generated<number>
+  id: Generated<string>
+  webhook_id: string
+  delivery_id: string | null
+  event_type: string
+  url: string
+  attempt: number
+  success: boolean
+  status_code: number | null
+  error: string | null
+  response_body: string | null
+  duration_ms: number | null
+  attempted_at: number
+}
+
+/** Events that the log has dropped, or is about to, and that somebody is still owed. */
+export interface WebhookEventsTable extends Scoped {
+  log_id: number
+  offset: number
+  topic: string
+  epoch: string
+  id: string
+  type: string
+  source: string
+  key: string | null
+  payload: JsonText
+  meta: JsonText | null
+  schema_version: number | null
   created_at: number
 }

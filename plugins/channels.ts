@@ -5,7 +5,7 @@ import { createDocumentPresence, type DocumentPresence } from '../src/channels/d
 import { createMessages, type Messages } from '../src/channels/messages.ts'
 import { Outbox } from '../src/channels/outbox.ts'
 import { Presence } from '../src/channels/presence.ts'
-import { createSocketEvents } from '../src/channels/socket-events.ts'
+import { createSocketEvents, type Listeners } from '../src/channels/socket-events.ts'
 import type { ConnectionsObserver } from '../src/delivery/connections.ts'
 import type { SocketRequest } from '../src/delivery/protocol.ts'
 
@@ -26,11 +26,12 @@ declare module 'fastify' {
 
 /** The ad-hoc rooms of a scope, who is in them, and what goes through them. The delivery brings the connections. */
 export default fp(async (app) => {
-  const { documents, eventWriter: writer, graceTimes, instruments: metrics } = app
+  const { documents, eventWriter: writer, graceTimes, hub, instruments: metrics, socketListeners } = app
   const directory = new Directory()
   const outbox = new Outbox()
-  // Whoever else may listen (webhooks, other nodes' subscriptions) is asked here, beside the hub.
-  const events = createSocketEvents({ writer, listeners: app.hub, log: app.log })
+  // Whoever else may listen (other nodes' subscriptions) is asked here.
+  const listeners: Listeners = { hasListeners: (scope, topic) => hub.hasListeners(scope, topic) || socketListeners.hasListeners(scope, topic) }
+  const events = createSocketEvents({ writer, listeners, log: app.log })
   const presence = new Presence({ directory, outbox, events, graceTimes, limits: app.config.delivery, metrics })
   const messages = createMessages({ directory, outbox, events, writer, metrics })
   app.decorate('channels', {
@@ -41,4 +42,4 @@ export default fp(async (app) => {
     requests: channelRequests({ presence, messages })
   })
   app.addHook('preClose', async () => presence.close())
-}, { name: 'channels', dependencies: ['config', 'domain', 'events', 'hub', 'metrics', 'tenancy'] })
+}, { name: 'channels', dependencies: ['config', 'domain', 'events', 'hub', 'metrics', 'tenancy', 'webhook-routing'] })

@@ -1,10 +1,11 @@
 import fp from 'fastify-plugin'
-import { createRetention } from '../src/events/retention.ts'
+import { createRetention, type Retention } from '../src/events/retention.ts'
 import { EventWriter } from '../src/events/writer.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     eventWriter: EventWriter
+    retention: Retention
   }
 }
 
@@ -17,12 +18,14 @@ export default fp(async (app) => {
     metrics,
     log: app.log,
     check: app.validators,
+    consequences: app.webhookRouting,
     onCommitted (events) {
       hub.publish(events)
       app.relay?.send(events)
     }
   })
   app.decorate('eventWriter', writer)
+  app.decorate('retention', retention)
   app.health.add('event-writer', async () => {
     const { depth, oldestWaitingMs } = writer.health()
     return { status: oldestWaitingMs < 10_000 ? 'ok' : 'failed', depth, oldestWaitingMs }
@@ -32,4 +35,4 @@ export default fp(async (app) => {
     retention.stop()
     await writer.close()
   })
-}, { name: 'events', dependencies: ['bus', 'config', 'database', 'metrics', 'health', 'hub', 'schema-registry'] })
+}, { name: 'events', dependencies: ['bus', 'config', 'database', 'metrics', 'health', 'hub', 'schema-registry', 'webhook-routing'] })

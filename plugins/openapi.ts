@@ -14,9 +14,10 @@ import * as health from '../schemas/health.ts'
 import * as schemaRegistry from '../schemas/schema-registry.ts'
 import * as services from '../schemas/services.ts'
 import * as topics from '../schemas/topics.ts'
+import * as webhooks from '../schemas/webhooks.ts'
 import { openapiInfo, withScopeAndSecurity } from '../src/openapi.ts'
 
-const modules = [common, applications, auth, channels, database, documents, events, health, schemaRegistry, services, topics]
+const modules = [common, applications, auth, channels, database, documents, events, health, schemaRegistry, services, topics, webhooks]
 
 /**
  * The document at `/openapi.json`, the pages at `/docs`, and the shared schemas that routes refer to.

@@ -1,9 +1,11 @@
+import { lookup } from 'node:dns/promises'
 import { Type, type Static } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
 import envSchema from 'env-schema'
+import ipaddr from 'ipaddr.js'
 
 const durations = (description: string, value: string) => Type.String({
-  description, default: value, pattern: '^\\d+(ms|s|m|h)(,\\d+(ms|s|m|h))*$'
+  description, default: value, pattern: '^\\d{1,6}(ms|s|m|h)(,\\d{1,6}(ms|s|m|h)){0,4}$'
 })
 
 /** Every environment variable: names are fixed by the contract; docs/CONFIG.md and .env.example are checked against this. */
@@ -30,8 +32,8 @@ export const EnvironmentVariables = Type.Object({
   SESSION_TTL_HOURS: Type.Integer({ default: 24, minimum: 1, maximum: 8760, description: 'A session\'s life since it was last used.' }),
   CDC_SLOT_NAME: Type.String({ default: 'realtime_cdc_slot', pattern: '^[a-z0-9_]{1,40}$', description: 'Prefix of replication slots and publications.' }),
   WEBHOOK_ALLOW_PRIVATE: Type.Boolean({ default: false, description: 'Lets webhooks reach private addresses and plain http, for development.' }),
-  WEBHOOK_ALLOW_CIDRS: Type.String({ default: '', description: 'Comma-separated private networks that webhooks may reach.' }),
-  WEBHOOK_RETRY_SCHEDULE: durations('Waits between attempts.', '5s,30s,2m,10m,1h'),
+  WEBHOOK_ALLOW_CIDRS: Type.String({ default: '', description: 'Comma-separated networks (CIDR) that webhooks may reach although they are private.' }),
+  WEBHOOK_RETRY_SCHEDULE: durations('Waits between attempts, at most five; each is drawn from between nothing and what stands here.', '5s,30s,2m,10m,1h'),
   WEBHOOK_TIMEOUT_MS: Type.Integer({ default: 15000, minimum: 100, maximum: 120000, description: 'How long an attempt may take.' }),
   SMTP_URL: Type.Optional(Type.String({ pattern: '^smtps?://', description: 'Where mail goes. Unset: links go to the log.' })),
   MAIL_FROM: Type.Optional(Type.String({ description: 'The sender of mail.' })),
@@ -54,6 +56,7 @@ export interface Config {
   auth: { issuer: string, tokenTtlS: number, sessionTtlMs: number }
   delivery: DeliveryLimits
   cdc: CdcSettings
+  webhooks: WebhookSettings
   shutdownTimeoutMs: number
 }
 
@@ -119,6 +122,60 @@ export const defaultDeliveryLimits: DeliveryLimits = {
   bufferedBytesMax: 512 * 1024 * 1024
 }
 
+export interface WebhookSettings extends WebhookLimits {
+  allowPrivate: boolean
+  /** CIDRs. */
+  allowedNetworks: string[]
+  retryScheduleMs: number[]
+  timeoutMs: number
+}
+
+/** Bounds of the dispatcher; there is no variable for them, but a test may tighten them. */
+export interface WebhookLimits {
+  /** Looks up every address of a name; a test gives one that knows its own names only. */
+  resolve: (hostname: string) => Promise<string[]>
+  /** Trusted beside the system's authorities, for receivers of tests. */
+  certificateAuthority?: string
+  perApplicationMax: number
+  /** Requests under way from a node, and to one endpoint of them. */
+  concurrencyMax: number
+  endpointConcurrencyMax: number
+  /** Failures in a row after which an endpoint is left alone, at first for `circuitPauseMs`, at most for `circuitPauseMaxMs`. */
+  circuitFailures: number
+  circuitPauseMs: number
+  circuitPauseMaxMs: number
+  /** The longest time that a `Retry-After` is believed. */
+  retryAfterMaxMs: number
+  /** How long an endpoint may do nothing but fail before it is switched off. */
+  deactivateAfterMs: number
+  /** How long a lease outlasts the time that an attempt may take. */
+  leaseMarginMs: number
+  /** How often the dispatcher looks for what nobody told it of. */
+  pollMs: number
+  /** Bytes of an answer that are read, and that are logged. */
+  responseBytesMax: number
+  responseBytesLogged: number
+  /** How long deliveries that were given up, or never sent, are kept. */
+  deadKeptMs: number
+}
+
+export const defaultWebhookLimits: WebhookLimits = {
+  resolve: async hostname => (await lookup(hostname, { all: true })).map(({ address }) => address),
+  perApplicationMax: 200,
+  concurrencyMax: 512,
+  endpointConcurrencyMax: 32,
+  circuitFailures: 5,
+  circuitPauseMs: 1000,
+  circuitPauseMaxMs: 60_000,
+  retryAfterMaxMs: 24 * 3_600_000,
+  deactivateAfterMs: 5 * 24 * 3_600_000,
+  leaseMarginMs: 5000,
+  pollMs: 1000,
+  responseBytesMax: 64 * 1024,
+  responseBytesLogged: 1024,
+  deadKeptMs: 30 * 24 * 3_600_000
+}
+
 /** Names every bad variable at once. */
 export class ConfigError extends Error {
   readonly problems: string[]
@@ -144,6 +201,10 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     ...(parsed.ENCRYPTION_KEY === undefined ? [] : [['ENCRYPTION_KEY', parsed.ENCRYPTION_KEY] as const]),
     ...list(parsed.ENCRYPTION_KEYS_OLD).map(key => ['ENCRYPTION_KEYS_OLD', key] as const)
   ].map(([name, text]) => encryptionKey(name, text, problems))
+  const allowedNetworks = list(parsed.WEBHOOK_ALLOW_CIDRS)
+  for (const network of allowedNetworks) {
+    if (!ipaddr.isValidCIDR(network)) problems.push(`WEBHOOK_ALLOW_CIDRS must be networks such as 10.1.0.0/16; this is none: ${network}`)
+  }
   if (problems.length > 0) throw new ConfigError(problems)
   return {
     isProduction,
@@ -163,6 +224,13 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     auth: { issuer: parsed.JWT_ISSUER, tokenTtlS: parsed.TOKEN_TTL_SECONDS, sessionTtlMs: parsed.SESSION_TTL_HOURS * 3_600_000 },
     delivery: { ...defaultDeliveryLimits },
     cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000 },
+    webhooks: {
+      ...defaultWebhookLimits,
+      allowPrivate: parsed.WEBHOOK_ALLOW_PRIVATE,
+      allowedNetworks,
+      retryScheduleMs: list(parsed.WEBHOOK_RETRY_SCHEDULE).map(toMilliseconds),
+      timeoutMs: parsed.WEBHOOK_TIMEOUT_MS
+    },
     shutdownTimeoutMs: parsed.SHUTDOWN_TIMEOUT_MS
   }
 }
@@ -193,6 +261,13 @@ function parseVariables (data: Record<string, string | undefined>, problems: str
 }
 
 const list = (text: string) => text.split(',').map(part => part.trim()).filter(part => part !== '')
+
+const unitsMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+function toMilliseconds (duration: string): number {
+  const [, count = '', unit = ''] = /^(\d+)(\w+)$/.exec(duration) ?? []
+  return Number(count) * (unitsMs[unit] ?? NaN)
+}
 
 function encryptionKey (name: string, text: string, problems: string[]): Buffer {
   const key = Buffer.from(text, 'base64')

@@ -66,6 +66,11 @@ export const errorCodes = {
   TOPIC_EXISTS: 'The environment has a topic of that name.',
   TOPIC_NOT_FOUND: 'The scope has no topic of that name.',
   TOPIC_RESERVED: 'The roots sync, socket, presence and system belong to the platform.',
+  WEBHOOK_DELIVERY_NOT_FOUND: 'The application has no such delivery, or its time is over.',
+  WEBHOOK_INACTIVE: 'The webhook is switched off: activate it first.',
+  WEBHOOK_LIMIT: 'The application has as many webhooks as it may, or the webhook as many secrets that sign.',
+  WEBHOOK_NOT_FOUND: 'The application has no such webhook.',
+  WEBHOOK_URL_FORBIDDEN: 'The URL is not one that webhooks may be sent to: https, and a public address.',
   VALIDATION_FAILED: 'Part of the request is malformed; `details` names each part.',
   VERSION_MISMATCH: 'The environment does not run the expected version of the mapping.'
 } as const

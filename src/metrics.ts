@@ -86,7 +86,20 @@ export function createMetrics (registry = new Registry()) {
     cdcMappingFailures: new Counter({
       name: 'realtime_cdc_mapping_failures_total', help: 'Row changes that a mapping wanted and that made no event, by reason.', labelNames: ['code'], registers
     }),
-    partitionsDropped: new Counter({ name: 'realtime_partitions_dropped_total', help: 'Log partitions dropped by retention.', registers })
+    partitionsDropped: new Counter({ name: 'realtime_partitions_dropped_total', help: 'Log partitions dropped by retention.', registers }),
+    webhookDeliveries: new Counter({
+      name: 'realtime_webhook_deliveries_total', help: 'Attempts at webhook deliveries, by what they came to.', labelNames: ['status'], registers
+    }),
+    webhookRetries: new Counter({ name: 'realtime_webhook_retries_total', help: 'Attempts at webhook deliveries that were not the first.', registers }),
+    webhookAttemptDuration: new Histogram({
+      name: 'realtime_webhook_attempt_seconds', help: 'Duration of attempts at webhook deliveries.', buckets: latencyBuckets, registers
+    }),
+    webhookLatency: new Histogram({
+      name: 'realtime_webhook_latency_seconds', help: 'From the write of an event to the end of the first attempt that delivered it.', buckets: [...latencyBuckets, 60, 600, 3600], registers
+    }),
+    webhooksInFlight: new Gauge({ name: 'realtime_webhook_requests_in_flight', help: 'Webhook requests under way from this node.', registers }),
+    webhookCircuitsOpen: new Gauge({ name: 'realtime_webhook_circuits_open', help: 'Endpoints that this node leaves alone for now, because they fail.', registers }),
+    webhookDead: new Gauge({ name: 'realtime_webhook_dead_deliveries', help: 'Webhook deliveries that were given up, over all nodes: what a redrive would send. Counted to 100,000.', registers })
   }
 }
 export type Metrics = ReturnType<typeof createMetrics>

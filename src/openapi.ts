@@ -27,7 +27,8 @@ export const openapiInfo = {
     { name: 'Database', description: 'Connected PostgreSQL databases: which row changes become events, and how.' },
     { name: 'Services', description: 'Namespaces of documents.' },
     { name: 'Sync', description: 'Shared documents: every write is an event.' },
-    { name: 'Socket', description: 'Who is connected, the channels that they have joined, and messages to them.' }
+    { name: 'Socket', description: 'Who is connected, the channels that they have joined, and messages to them.' },
+    { name: 'Webhooks', description: 'Signed requests to endpoints of the application, for events as they happen.' }
   ],
   components: {
     securitySchemes: {

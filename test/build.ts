@@ -38,6 +38,8 @@ export async function build (t: Teardown, { variables = {}, adapt, databaseUrl, 
   const config = createConfig({ DATABASE_URL: url, ENCRYPTION_KEY: testKey, PORT: '0', RATE_LIMIT_MAX: '0', LOG_LEVEL: 'silent', ...variables })
   // Tests are faster than clients may be; those of the limits set their own.
   Object.assign(config.delivery, { requestsPerSecond: 0, bytesPerSecond: 0 })
+  // Webhooks of tests have no business outside: names are only known where a test gives them an address.
+  config.webhooks.resolve = async hostname => { throw new Error(`no test has given ${hostname} an address`) }
   adapt?.(config)
   const app = await buildApp({ config, ...(logger !== undefined && { logger }) })
   t.teardown(() => app.close())

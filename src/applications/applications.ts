@@ -75,7 +75,7 @@ export function createApplications ({ db, presence, graceTimes, log }: Applicati
       return toApplication(row)
     },
 
-    /** Throws ConflictError `APPLICATION_NOT_EMPTY` while it owns topics, services or events, unless forced. */
+    /** Throws ConflictError `APPLICATION_NOT_EMPTY` while it owns topics, services, webhooks or events, unless forced. */
     async remove (principal: Principal, id: string, { force = false }: { force?: boolean | undefined }): Promise<void> {
       requireReach(principal, id)
       authorize(principal, { applicationId: id }, 'applications:delete')

@@ -1,5 +1,6 @@
 import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Database } from '../../db/tables.ts'
+import { removeOwned } from '../webhooks/endpoints.ts'
 
 /** Rows that one statement deletes, so that each stays far below the statement timeout. */
 const rowsAtOnce = 20_000
@@ -31,13 +32,14 @@ export async function removeApplication (db: Kysely<Database>, id: string, { for
     const logIds = logs.map(row => row.id)
     if (!force && await ownsData(trx, id, logIds)) return 'not_empty'
     await trx.deleteFrom('idempotency_keys').where('application_id', '=', id).execute()
-    // The rest refers to it: topics, logs, services, role assignments.
+    // The rest refers to it: topics, logs, services, webhooks, role assignments.
     await trx.deleteFrom('applications').where('id', '=', id).execute()
     return logIds
   })
   if (typeof outcome === 'string') return outcome
   try {
     for (const logId of outcome) await deleteEvents(db, logId)
+    await removeOwned(db, id)
   } catch (err) {
     log.warn({ err, applicationId: id }, 'application.events_left_behind')
   }
@@ -64,6 +66,7 @@ async function ownsData (trx: Transaction<Database>, id: string, logIds: number[
     exists (select from services where application_id = ${id}) or
     exists (select from cdc_connections where application_id = ${id}) or
     exists (select from mappings where application_id = ${id}) or
+    exists (select from webhooks where application_id = ${id}) or
     exists (select from events where log_id = any(${logIds}::bigint[])) as owns`.execute(trx)
   return found?.owns === true
 }

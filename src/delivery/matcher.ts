@@ -1,7 +1,9 @@
-import type { LoggedEvent } from '../events/envelope.ts'
 import { passes, valueAt, type Filter } from './filters.ts'
 
 export interface Filtered { readonly filter: Filter | undefined }
+
+/** What filters look at: an event's payload as a value. */
+export interface Matched { readonly value: unknown }
 
 /** Subscriptions whose filters demand values of the same paths, by those values. */
 interface EqualityIndex<T> {
@@ -42,7 +44,7 @@ export class Matcher<T extends Filtered> {
   }
 
   /** Calls `visit` for each match. Answers how many matched. */
-  match (event: LoggedEvent, visit: (subscription: T) => void): number {
+  match (event: Matched, visit: (subscription: T) => void): number {
     let matched = this.#unfiltered.size
     for (const subscription of this.#unfiltered) visit(subscription)
     for (const index of this.#indexes.values()) {

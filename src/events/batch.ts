@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { ConflictError, toPublicError, type PublicError } from '../errors.ts'
 import { newEpoch, randomId } from '../ids.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
+import type { Consequences, Recipients } from './consequences.ts'
 import { LoggedEvent, type EventDraft } from './envelope.ts'
 import type { Batch, DocumentKey, DocumentState, Intent } from './intent.ts'
 import { idempotencyKeptMs } from './retention.ts'
@@ -27,11 +28,14 @@ export interface BatchResult {
   /** Committed, ascending in each topic. */
   events: LoggedEvent[]
   services: { applicationId: string, name: string }[]
+  /** Whether some of the events are owed to somebody. */
+  isOwed: boolean
 }
 
 export interface BatchParts {
   client: pg.PoolClient
   check: PayloadCheck
+  consequences: Consequences
   now: number
   isServiceKnown (applicationId: string, name: string): boolean
 }
@@ -49,7 +53,9 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   const begun = isTransaction ? client.query('begin') : undefined
   if (hasKeys) await Promise.all([begun, recallAnswers(intents, parts, outcomes)])
   if (intents.some(intent => intent.position !== undefined)) await Promise.all([begun, takeSteps(intents, outcomes, client)])
-  const [documents, topics] = await Promise.all([lockDocuments(intents, outcomes, client), readTopics(intents, outcomes, parts), begun])
+  const [documents, topics, recipients] = await Promise.all([
+    lockDocuments(intents, outcomes, client), readTopics(intents, outcomes, parts), findRecipients(intents, outcomes, parts), begun
+  ])
 
   const plan = new WritePlan(now)
   const effects = intents.map((intent, i) => {
@@ -63,7 +69,7 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
     }
   })
 
-  const set = plan.toWriteSet(documents)
+  const set = plan.toWriteSet(documents, recipients)
   const services = plan.services.filter(service => !parts.isServiceKnown(service.applicationId, service.name))
   if (services.length > 0) await client.query(statements.insertServices(services, now))
   const commit = () => isTransaction ? client.query('commit') : undefined
@@ -81,7 +87,7 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   }
   if (hasKeys) await rememberAnswers(intents, effects, outcomes as Outcome[], parts)
   if (mayBeStale) await commit()
-  return { outcomes: outcomes as Outcome[], events, services }
+  return { outcomes: outcomes as Outcome[], events, services, isOwed: set.owed.length > 0 }
 }
 
 /** Never throws: by now the effects may be committed, and a batch that threw would be tried again. */
@@ -185,6 +191,12 @@ async function readTopics (intents: readonly Intent<unknown>[], outcomes: (Outco
   return topics
 }
 
+function findRecipients (intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], { client, consequences }: BatchParts) {
+  const applicationIds = new Set<string>()
+  for (const [i, intent] of intents.entries()) if (outcomes[i] === undefined) applicationIds.add(intent.scope.applicationId)
+  return applicationIds.size === 0 ? undefined : consequences.prepare(applicationIds, client)
+}
+
 function batchFor (scope: Scope, topics: Topics, { now, check }: BatchParts): Batch {
   return {
     now,
@@ -235,20 +247,37 @@ class WritePlan {
     this.#drafts.push({ scope, draft, id: randomId('evt'), log })
   }
 
-  toWriteSet (documents: Map<string, HeldDocument>): statements.WriteSet {
+  toWriteSet (documents: Map<string, HeldDocument>, recipients: Recipients | undefined): statements.WriteSet {
     const dirty = [...documents].filter(([, held]) => held.isDirty).sort(byKey).map(([, held]) => held)
     const logs = [...this.#counts].sort(byKey)
     const indexes = new Map(logs.map(([key], index) => [key, { index, left: logs[index]?.[1].count ?? 0 }]))
+    const events = this.#drafts.map(({ draft, id, log }) => {
+      const place = indexes.get(log) as { index: number, left: number }
+      return { draft, id, log: place.index, back: --place.left }
+    })
     return {
       now: this.now,
       updates: dirty.filter(held => held.exists).map(held => ({ ...held.state, scope: held.scope })),
       inserts: dirty.filter(held => !held.exists).map(held => ({ ...held.state, scope: held.scope })),
       logs: logs.map(([, growth]) => ({ ...growth, epoch: newEpoch() })),
-      events: this.#drafts.map(({ draft, id, log }) => {
-        const place = indexes.get(log) as { index: number, left: number }
-        return { draft, id, log: place.index, back: --place.left }
+      events,
+      owed: recipients === undefined ? [] : this.#owed(events, recipients)
+    }
+  }
+
+  /** By recipient and log: one row, however many events. */
+  #owed (events: statements.PlacedDraft[], recipients: Recipients): statements.Owed[] {
+    const owed = new Map<string, statements.Owed>()
+    for (const [i, { draft, log, back }] of events.entries()) {
+      const { scope } = this.#drafts[i] as { scope: Scope }
+      recipients.of(scope, draft, webhookId => {
+        const key = `${webhookId} ${log}`
+        const known = owed.get(key)
+        if (known === undefined) owed.set(key, { webhookId, log, backs: [back] })
+        else known.backs.push(back)
       })
     }
+    return [...owed.values()]
   }
 }
 

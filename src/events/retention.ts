@@ -18,9 +18,11 @@ export interface RetentionOptions {
  */
 export function createRetention ({ pool, metrics, retentionMs, log }: RetentionOptions) {
   let timer: NodeJS.Timeout | undefined
+  const savers: ((before: number) => Promise<void>)[] = []
 
   async function sweep (now = Date.now()): Promise<void> {
     await ensurePartitions(pool, now)
+    for (const save of savers) await save(now - retentionMs)
     const dropped = await dropExpiredPartitions(pool, now, retentionMs)
     metrics.partitionsDropped.inc(dropped.length)
     if (dropped.length > 0) log.info({ partitions: dropped }, 'log.partitions_dropped')
@@ -29,6 +31,10 @@ export function createRetention ({ pool, metrics, retentionMs, log }: RetentionO
 
   return {
     sweep,
+    /** Calls back before events that were written before a time are dropped, for whoever still needs some of them. What it throws puts the drop off. */
+    beforeDrop (save: (before: number) => Promise<void>): void {
+      savers.push(save)
+    },
     async start (): Promise<void> {
       await ensurePartitions(pool, Date.now())
       timer = setInterval(() => {
@@ -39,3 +45,4 @@ export function createRetention ({ pool, metrics, retentionMs, log }: RetentionO
     stop: () => clearInterval(timer)
   }
 }
+export type Retention = ReturnType<typeof createRetention>

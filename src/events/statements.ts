@@ -96,6 +96,9 @@ export interface LogGrowth extends TopicKey { count: number, epoch: string }
 /** One event: the log it goes to (an index into the growths), and how many of that log's events of this batch follow it. */
 export interface PlacedDraft { draft: EventDraft, id: string, log: number, back: number }
 
+/** Events of one log that are owed to one webhook. */
+export interface Owed { webhookId: string, log: number, backs: number[] }
+
 export interface WriteSet {
   now: number
   /** Rows that exist and are locked by this transaction. */
@@ -104,20 +107,22 @@ export interface WriteSet {
   inserts: ScopedDocument[]
   logs: LogGrowth[]
   events: PlacedDraft[]
+  owed: Owed[]
 }
 
 /** What the write answers, one row a log. */
 export interface WrittenLog { ordinal: number, epoch: string, head_offset: number, inserted: number }
 
 /**
- * Documents, counters and events in one statement. It answers each log's new head, and how many documents were
+ * Documents, counters, events, and to whom those are owed, in one statement. It answers each log's new head, and how many documents were
  * inserted: fewer than wanted means that another node created one of them meanwhile.
  */
 export function write (set: WriteSet): Statement {
-  const shape = `${set.updates.length > 0 ? 'u' : ''}${set.inserts.length > 0 ? 'i' : ''}`
+  const shape = `${set.updates.length > 0 ? 'u' : ''}${set.inserts.length > 0 ? 'i' : ''}${set.owed.length > 0 ? 'o' : ''}`
   const values: unknown[] = [...logArrays(set.logs), ...eventArrays(set.events), set.now]
   if (set.updates.length > 0) values.push(...documentArrays(set.updates))
   if (set.inserts.length > 0) values.push(...documentArrays(set.inserts))
+  if (set.owed.length > 0) values.push(...owedArrays(set.owed))
   return { name: `writer_write_${shape}`, text: writeText(shape), values }
 }
 
@@ -145,6 +150,14 @@ function writeText (shape: string): string {
         insert into documents (application_id, environment, service, id, revision, data, deleted, expires_at, created_at, updated_at)
         select * from ${documents()} on conflict do nothing returning 1), `
     }
+    // The row's id is drawn when its log is locked: within a log, rows have their ids in the order of the commits.
+    const owed = !shape.includes('o')
+      ? ''
+      : `, owed as (
+        insert into webhook_outbox (webhook_id, log_id, head, backs, created_at)
+        select o.webhook_id, l.id, l.head_offset, o.backs::int[], $16
+        from unnest($${parameter++}::text[], $${parameter++}::int[], $${parameter++}::text[]) as o(webhook_id, log, backs)
+        join logs l on l.ordinal = o.log)`
     text += `heads as (
         insert into topic_logs as l (application_id, environment, topic, epoch, head_offset)
         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
@@ -159,7 +172,7 @@ function writeText (shape: string): string {
         select l.id, l.head_offset - e.back, l.application_id, l.environment, l.topic, e.id, e.type, e.source, e.key, e.payload, e.diff, e.meta, e.schema_version, $16
         from unnest($6::int[], $7::int[], $8::text[], $9::text[], $10::text[], $11::text[], $12::json[], $13::json[], $14::json[], $15::int[])
           as e(log, back, id, type, source, key, payload, diff, meta, schema_version)
-        join logs l on l.ordinal = e.log)
+        join logs l on l.ordinal = e.log)${owed}
       select ordinal::int, epoch, head_offset, ${shape.includes('i') ? '(select count(*) from inserted)' : '0'} as inserted from logs`
     writeTexts.set(shape, text)
   }
@@ -192,4 +205,8 @@ const documentArrays = (documents: ScopedDocument[]) => [
   documents.map(document => document.expiresAt),
   documents.map(document => document.createdAt),
   documents.map(document => document.updatedAt)
+]
+
+const owedArrays = (owed: Owed[]) => [
+  textArray(owed.map(({ webhookId }) => webhookId)), owed.map(({ log }) => log + 1), textArray(owed.map(({ backs }) => `{${backs.join(',')}}`))
 ]

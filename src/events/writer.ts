@@ -3,6 +3,7 @@ import { isDatabaseUnavailable, NotFoundError, ServiceUnavailableError, toPublic
 import type { Metrics } from '../metrics.ts'
 import { scopeKey } from '../../schemas/scope.ts'
 import { commitBatch, StaleBatchError, type BatchResult, type PayloadCheck } from './batch.ts'
+import { noConsequences, type Consequences } from './consequences.ts'
 import type { LoggedEvent } from './envelope.ts'
 import type { Intent, Writer } from './intent.ts'
 import { ensurePartitions } from './partitions.ts'
@@ -30,6 +31,8 @@ export interface EventWriterOptions {
   pool: pg.Pool
   metrics: Metrics
   check: PayloadCheck
+  /** Without it, nothing follows of an event but its delivery to sockets. */
+  consequences?: Consequences
   log: { error (fields: object, message: string): void, warn (fields: object, message: string): void }
   /** Gets each batch's events after its intents are answered: ascending in each topic, batches of a scope, or of a stream, in commit order. */
   onCommitted: (events: LoggedEvent[]) => void
@@ -116,6 +119,7 @@ export class EventWriter implements Writer {
       const result = await commitBatch(batch.map(pending => pending.intent), {
         client,
         check: this.#options.check,
+        consequences: this.#options.consequences ?? noConsequences,
         now: Date.now(),
         isServiceKnown: (applicationId, name) => this.#knownServices.has(`${applicationId}/${name}`)
       })
@@ -150,8 +154,8 @@ export class EventWriter implements Writer {
     this.#reject(batch, toPublicError(error))
   }
 
-  #settle (batch: Pending[], { outcomes, events, services }: BatchResult): void {
-    const { metrics, onCommitted } = this.#options
+  #settle (batch: Pending[], { outcomes, events, services, isOwed }: BatchResult): void {
+    const { metrics, onCommitted, consequences } = this.#options
     for (const { applicationId, name } of services) this.#remember(applicationId, name)
     for (const [i, pending] of batch.entries()) {
       const outcome = outcomes[i]
@@ -171,6 +175,7 @@ export class EventWriter implements Writer {
       for (const event of events) metrics.eventsReceived.inc({ source: event.source, topic: metrics.topicLabel(event.topic) })
       setImmediate(onCommitted, events)
     }
+    if (isOwed) consequences?.committed()
   }
 
   #reject (batch: Pending[], refusal: PublicError): void {

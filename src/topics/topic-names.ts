@@ -1,7 +1,7 @@
 const reservedRoots: ReadonlySet<string> = new Set(['sync', 'socket', 'presence', 'system'])
 
 /** The service's part has the same bound as schemas/services.ts. */
-const givenTopic = /^(?:sync\.[a-z][a-z0-9_-]{0,62}\.(?:created|updated|deleted)|socket\.(?:message|connect|disconnect)|presence\.updated)$/
+const givenTopic = /^(?:sync\.[a-z][a-z0-9_-]{0,62}\.(?:created|updated|deleted)|socket\.(?:message|connect|disconnect)|presence\.updated|system\.webhook\.deactivated)$/
 
 /** Whether the topic's root belongs to the platform: nobody registers such a topic or publishes to it. */
 export function isReserved (name: string): boolean {

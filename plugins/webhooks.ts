@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import fp from 'fastify-plugin'
+import { createAddressGuard } from '../src/webhooks/address-guard.ts'
+import { createDeactivation } from '../src/webhooks/deactivation.ts'
+import { createDeliveries, type Deliveries } from '../src/webhooks/deliveries.ts'
+import { Dispatcher } from '../src/webhooks/dispatcher.ts'
+import { createEndpoints, type Endpoints, type Within } from '../src/webhooks/endpoints.ts'
+import { createKeeping } from '../src/webhooks/keeping.ts'
+import { createQueue } from '../src/webhooks/queue.ts'
+import { createReplay, type Replay } from '../src/webhooks/replay.ts'
+import { createTestRequest, type TestRequest } from '../src/webhooks/test-request.ts'
+import type { Principal } from '../src/auth/principal.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    webhooks: {
+      endpoints: Endpoints
+      deliveries: Deliveries
+      test: TestRequest
+      replay: Replay
+      dispatcher: Dispatcher
+      /** The environment that a principal's webhooks are limited to, if any. */
+      withinOf (principal: Principal): Within
+    }
+  }
+}
+
+/** A dispatcher that has not gone round for so long is not well. */
+const heartbeatMaxMs = 30_000
+
+/** The webhooks of the applications, and the dispatcher that sends what they are owed. Deliveries are born in the writer, by `webhook-routing`. */
+export default fp(async (app) => {
+  const { db, pool, encryption, log, instruments: metrics, eventWriter: writer, config: { webhooks: settings } } = app
+  const guard = createAddressGuard(settings)
+  const queue = createQueue({ pool })
+  const onChanged = (applicationId: string) => app.socketListeners.refresh(applicationId)
+  const endpoints = createEndpoints({ db, encryption, guard, settings, log, onChanged: async applicationId => { await onChanged(applicationId); dispatcher.wake() } })
+  const dispatcher: Dispatcher = new Dispatcher({
+    db, queue, guard, encryption, settings, metrics, log, deactivation: createDeactivation({ db, writer, log, onChanged }), owner: `${hostname()}/${process.pid}/${randomUUID()}`
+  })
+  const wake = () => dispatcher.wake()
+  app.decorate('webhooks', {
+    endpoints,
+    deliveries: createDeliveries({ db, queue, wake }),
+    test: createTestRequest({ db, endpoints, guard, encryption, settings }),
+    replay: createReplay({ pool, wake }),
+    dispatcher,
+    withinOf: principal => principal.kind === 'token' ? principal.environment : undefined
+  })
+  const keeping = createKeeping({ pool, queue, deadKeptMs: settings.deadKeptMs, log })
+  app.retention.beforeDrop(before => keeping.beforeDrop(before))
+  app.webhookRouting.onCommitted(wake)
+  app.applications.onDeleted(id => { void onChanged(id).catch(() => {}) })
+  app.health.add('webhook-dispatcher', async () => {
+    const { heartbeatAgeMs, oldestWaitingMs, pending: depth } = dispatcher.health()
+    return { status: heartbeatAgeMs < heartbeatMaxMs ? 'ok' : 'failed', heartbeatAgeMs, oldestWaitingMs, depth }
+  })
+  app.addHook('onReady', async () => dispatcher.start())
+  app.addHook('preClose', async () => dispatcher.close())
+}, { name: 'webhooks', dependencies: ['config', 'database', 'domain', 'encryption', 'events', 'health', 'metrics', 'tenancy', 'webhook-routing'] })

@@ -1,0 +1,44 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { ref, refusals } from '../../../../schemas/common.ts'
+import { DeliveriesQuery, DeliveryPath, WebhookDelivery } from '../../../../schemas/webhooks.ts'
+
+const deliveries: FastifyPluginAsyncTypebox = async (app) => {
+  const { deliveries, withinOf } = app.webhooks
+
+  app.get('/', {
+    config: { permission: 'webhooks:read' },
+    schema: {
+      operationId: 'listWebhookDeliveries',
+      tags: ['Webhooks'],
+      summary: 'List deliveries',
+      description: 'What the application\'s webhooks are owed, newest first. Delivered ones are kept as long as events are, dead ones 30 days.',
+      querystring: DeliveriesQuery,
+      response: {
+        200: {
+          description: 'A page of deliveries.',
+          headers: { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }) },
+          content: { 'application/json': { schema: Type.Array(ref(WebhookDelivery)) } }
+        },
+        ...refusals(400, 401, 403)
+      }
+    }
+  }, async (request, reply) => {
+    const { items, nextCursor } = await deliveries.list(request.scope, request.query, withinOf(request.principal))
+    if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
+    return items
+  })
+
+  app.post('/:id/retry', {
+    config: { permission: 'webhooks:update' },
+    schema: {
+      operationId: 'retryWebhookDelivery',
+      tags: ['Webhooks'],
+      summary: 'Send a delivery again',
+      description: 'Whatever its state, at once and with a schedule of retries of its own; the request has the same `webhook-id`. One that is being tried is left alone.',
+      params: DeliveryPath,
+      response: { 200: ref(WebhookDelivery, 'The delivery.'), ...refusals(400, 401, 403, 404, 409) }
+    }
+  }, async (request) => deliveries.retry(request.scope, request.params.id, withinOf(request.principal)))
+}
+export default deliveries

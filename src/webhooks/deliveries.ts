@@ -1,0 +1,156 @@
+import { sql, type Kysely, type Selectable } from 'kysely'
+import type { Database, WebhookAttemptsTable, WebhookDeliveriesTable } from '../../db/tables.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import type { DeliveriesQuery, DeliveryState, LogsQuery, Redrive, RedriveAnswer, WebhookDelivery, WebhookLog } from '../../schemas/webhooks.ts'
+import { ConflictError, NotFoundError } from '../errors.ts'
+import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { webhookNotFound, type Within } from './endpoints.ts'
+import { deliveryId } from './outlet.ts'
+import type { Queue } from './queue.ts'
+
+/** Rows that one statement of a redrive sets going, and all of one request. */
+const redriveRows = 2000
+const redriveMax = 100_000
+
+export interface DeliveriesOptions {
+  db: Kysely<Database>
+  queue: Queue
+  /** There is something to send. */
+  wake (): void
+}
+
+/** What webhooks are owed, what became of it, and the log of attempts. All of an application, or of the one environment that a token is pinned to. */
+export function createDeliveries ({ db, queue, wake }: DeliveriesOptions) {
+  async function find (scope: Scope, id: string, within: Within) {
+    let query = db.selectFrom('webhook_deliveries as d').innerJoin('webhooks as w', 'w.id', 'd.webhook_id').selectAll('d').select('w.active')
+      .where('d.id', '=', uuidOf(id)).where('d.application_id', '=', scope.applicationId)
+    if (within !== undefined) query = query.where('d.environment', '=', within)
+    const row = await query.executeTakeFirst()
+    if (row === undefined) throw new NotFoundError('WEBHOOK_DELIVERY_NOT_FOUND', `Delivery not found: ${id}`)
+    return row
+  }
+
+  return {
+    /** Newest first. */
+    async list (scope: Scope, { limit = 100, cursor, ...filters }: DeliveriesQuery, within?: Within): Promise<PageOf<WebhookDelivery>> {
+      // What was committed a moment ago may still stand in the outbox.
+      await queue.expand()
+      let query = db.selectFrom('webhook_deliveries').selectAll().where('application_id', '=', scope.applicationId).orderBy('seq', 'desc').limit(limit + 1)
+      if (within !== undefined) query = query.where('environment', '=', within)
+      if (filters.webhookId !== undefined) query = query.where('webhook_id', '=', filters.webhookId)
+      if (filters.event !== undefined) query = query.where('event_type', '=', filters.event)
+      if (filters.eventId !== undefined) query = query.where('event_id', '=', filters.eventId)
+      // As text of the statement: the index of the dead ones is partial.
+      if (filters.state !== undefined) query = query.where('state', '=', sql.lit(filters.state))
+      if (cursor !== undefined) query = query.where('seq', '<', Number(decodeCursor(cursor, ['number'])[0]))
+      return toPage(await query.execute(), limit, toDelivery, row => [row.seq])
+    },
+
+    /** Newest first. */
+    async logs (scope: Scope, { limit = 100, cursor, ...filters }: LogsQuery, within?: Within): Promise<PageOf<WebhookLog>> {
+      let query = db.selectFrom('webhook_attempts').selectAll().where('application_id', '=', scope.applicationId).orderBy('seq', 'desc').limit(limit + 1)
+      if (within !== undefined) query = query.where('environment', '=', within)
+      if (filters.webhookId !== undefined) query = query.where('webhook_id', '=', filters.webhookId)
+      if (filters.event !== undefined) query = query.where('event_type', '=', filters.event)
+      if (filters.success !== undefined) query = query.where('success', '=', filters.success)
+      if (filters.deliveryId !== undefined) query = query.where('delivery_id', '=', uuidOf(filters.deliveryId))
+      if (cursor !== undefined) query = query.where('seq', '<', Number(decodeCursor(cursor, ['number'])[0]))
+      return toPage(await query.execute(), limit, toLog, row => [row.seq])
+    },
+
+    /**
+     * Sends it again: at once, with a schedule of retries of its own. One that waits is due now; one that is being tried is left alone.
+     * Throws NotFoundError `WEBHOOK_DELIVERY_NOT_FOUND`, ConflictError `WEBHOOK_INACTIVE`.
+     */
+    async retry (scope: Scope, id: string, within?: Within): Promise<WebhookDelivery> {
+      const { active, webhook_id: webhookId, seq } = await find(scope, id, within)
+      if (!active) throw inactive(webhookId)
+      const now = Date.now()
+      await sql`
+        update webhook_deliveries set state = 'pending', next_at = ${now}, settled_at = null, failures = case when state = 'pending' then failures else 0 end,
+          position = case when state = 'pending' then position else nextval('webhook_positions') end
+        where seq = ${seq} and (state <> 'pending' or leased_by is null)`.execute(db)
+      wake()
+      return toDelivery(await find(scope, id, within))
+    },
+
+    /**
+     * Sets dead deliveries of active webhooks going again, oldest first; where a webhook orders by key, behind what waits there. Throws
+     * NotFoundError `WEBHOOK_NOT_FOUND`, ConflictError `WEBHOOK_INACTIVE` for a webhook that is named.
+     */
+    async redrive (scope: Scope, { webhookId, from = 0, to = Number.MAX_SAFE_INTEGER, dryRun = false }: Redrive, within?: Within): Promise<RedriveAnswer> {
+      if (webhookId !== undefined) await requireActive(db, scope, webhookId, within)
+      const dead = sql`from webhook_deliveries d where d.application_id = ${scope.applicationId} and d.state = 'dead'
+        and d.event_at >= ${from} and d.event_at < ${to} ${within === undefined ? sql`` : sql`and d.environment = ${within}`}
+        and d.webhook_id in (select id from webhooks where application_id = ${scope.applicationId} and active ${webhookId === undefined ? sql`` : sql`and id = ${webhookId}`})`
+      const { rows: [counted] } = await sql<{ count: number }>`select count(*) as count ${dead}`.execute(db)
+      const matched = counted?.count ?? 0
+      if (dryRun) return { matched, redriven: 0, remaining: matched }
+      // What dies again meanwhile is not taken a second time.
+      const { rows: [newest] } = await sql<{ seq: number | null }>`select max(seq) as seq ${dead}`.execute(db)
+      const startedAt = Date.now()
+      let redriven = 0
+      for (let moved = redriveRows; moved === redriveRows && redriven < redriveMax;) {
+        const { rows } = await sql`
+          update webhook_deliveries u set state = 'pending', next_at = ${Date.now()}::bigint, settled_at = null, failures = 0, position = p.position
+          from (select seq, place, nextval('webhook_positions') as position from (
+            select d.seq, d.ctid as place ${dead} and d.seq <= ${newest?.seq ?? 0} and d.settled_at <= ${startedAt} order by d.seq limit ${redriveRows} for update skip locked) one) p
+          where u.ctid = p.place and u.seq = p.seq and u.state = 'dead' returning 1`.execute(db)
+        moved = rows.length
+        redriven += moved
+        if (moved > 0) wake()
+      }
+      return { matched, redriven, remaining: Math.max(0, matched - redriven) }
+    }
+  }
+}
+export type Deliveries = ReturnType<typeof createDeliveries>
+
+async function requireActive (db: Kysely<Database>, scope: Scope, id: string, within: Within): Promise<void> {
+  const row = await db.selectFrom('webhooks').select(['active', 'environments']).where('id', '=', id).where('application_id', '=', scope.applicationId).executeTakeFirst()
+  if (row === undefined || (within !== undefined && (row.environments?.length !== 1 || row.environments[0] !== within))) throw webhookNotFound(id)
+  if (!row.active) throw inactive(id)
+}
+
+const inactive = (webhookId: string) => new ConflictError('WEBHOOK_INACTIVE', `The webhook is switched off: ${webhookId}; activate it first`)
+
+/** `dlv_` and the uuid's 32 digits. */
+const uuidOf = (id: string) => id.slice(4).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+
+export function toDelivery (row: Selectable<WebhookDeliveriesTable>): WebhookDelivery {
+  return {
+    id: deliveryId(row.id),
+    webhookId: row.webhook_id,
+    eventId: row.event_id,
+    event: row.event_type,
+    topic: row.topic,
+    offset: row.offset,
+    key: row.key,
+    environment: row.environment,
+    replayOf: row.replay_of,
+    state: row.state as DeliveryState,
+    attempts: row.attempts,
+    nextAttemptAt: row.state === 'pending' ? row.next_at : null,
+    settledAt: row.settled_at,
+    statusCode: row.status_code,
+    error: row.error,
+    createdAt: row.created_at
+  }
+}
+
+export function toLog (row: Selectable<WebhookAttemptsTable>): WebhookLog {
+  return {
+    id: row.id,
+    webhookId: row.webhook_id,
+    deliveryId: row.delivery_id === null ? null : deliveryId(row.delivery_id),
+    event: row.event_type,
+    url: row.url,
+    attempts: row.attempt,
+    deliveredAt: row.attempted_at,
+    statusCode: row.status_code,
+    success: row.success,
+    durationMs: row.duration_ms,
+    error: row.error,
+    responseBody: row.response_body
+  }
+}

@@ -1,0 +1,375 @@
+import { setMaxListeners } from 'node:events'
+import type { Kysely } from 'kysely'
+import type { Database } from '../../db/tables.ts'
+import type { WebhookSettings } from '../config.ts'
+import type { Encryption } from '../encryption.ts'
+import type { Metrics } from '../metrics.ts'
+import type { AddressGuard } from './address-guard.ts'
+import { allot } from './allot.ts'
+import type { Deactivation } from './deactivation.ts'
+import { deliveryId, Outlet, type Ended, type Leased } from './outlet.ts'
+import type { BusyEndpoint, Claimed, Queue, Result } from './queue.ts'
+import { createRetrySchedule, type RetrySchedule } from './retry-schedule.ts'
+import { Settler } from './settler.ts'
+
+/** How long an endpoint that is owed nothing is remembered, with its connections. */
+const idleMs = 5 * 60_000
+/** At a stop, how long what is under way may go on; three seconds after a signal everything is to be over. */
+const drainMs = 1000
+/** How often an endpoint that is down is looked at for what has to be given up. */
+const buryEveryMs = 1000
+/** How often totals are counted. */
+const totalsEveryMs = 5000
+
+export interface DispatcherOptions {
+  db: Kysely<Database>
+  queue: Queue
+  guard: AddressGuard
+  encryption: Encryption
+  settings: WebhookSettings
+  metrics: Metrics
+  deactivation: Deactivation
+  /** Of this process's life. */
+  owner: string
+  log: { debug (fields: object, message: string): void, info (fields: object, message: string): void, warn (fields: object, message: string): void, error (fields: object, message: string): void }
+}
+
+export interface DispatcherHealth { heartbeatAgeMs: number, oldestWaitingMs: number, pending: number, dead: number }
+
+/**
+ * Sends what webhooks are owed, across all tenants; every node runs one. It is woken by commits of this node and looks every second for
+ * what it was not told of: other nodes' commits, retries that are due, and leases of servers that ended. Each endpoint has its own
+ * connections, limits and circuit, and slots are dealt out in turn, so that one that is slow or gone delays no other.
+ */
+export class Dispatcher {
+  readonly #options: DispatcherOptions
+  readonly #schedule: RetrySchedule
+  readonly #settler: Settler
+  readonly #outlets = new Map<string, Outlet>()
+  readonly #breakOff = new AbortController()
+  #running: Promise<void> | undefined
+  #isStopping = false
+  #wakeUp: () => void = () => {}
+  #isWoken = false
+  #timer: NodeJS.Timeout | undefined
+  #unsettled = 0
+  #rotation = 0
+  #nextDue = Infinity
+  #heartbeatAt = Date.now()
+  #oldestDue: number | undefined
+  #buriedAt = 0
+  #totalsAt = 0
+  #totals = { pending: 0, dead: 0 }
+  #isFailing = false
+
+  constructor (options: DispatcherOptions) {
+    this.#options = options
+    this.#schedule = createRetrySchedule(options.settings.retryScheduleMs)
+    this.#settler = new Settler({ queue: options.queue, log: options.log, onSettled: (result, isRecorded) => this.#settled(result, isRecorded) })
+    setMaxListeners(0, this.#breakOff.signal)
+  }
+
+  start (): void {
+    this.#running ??= this.#run()
+  }
+
+  /** There may be something to do. */
+  wake (): void {
+    this.#isWoken = true
+    this.#wakeUp()
+  }
+
+  health (): DispatcherHealth {
+    const now = Date.now()
+    return {
+      heartbeatAgeMs: now - this.#heartbeatAt,
+      oldestWaitingMs: this.#oldestDue === undefined ? 0 : Math.max(0, now - this.#oldestDue),
+      ...this.#totals
+    }
+  }
+
+  /** Takes no more, gives back what it has not sent, and lets what is under way end, for a moment. To be called before the writer and the pool are closed. */
+  async close (): Promise<void> {
+    this.#isStopping = true
+    this.wake()
+    await this.#running
+    for (const outlet of this.#outlets.values()) outlet.giveBack()
+    const deadline = setTimeout(() => this.#breakOff.abort(), drainMs)
+    while (this.#held > 0) await new Promise<void>(resolve => { this.#wakeUp = resolve })
+    clearTimeout(deadline)
+    this.#breakOff.abort()
+    await this.#settler.close()
+    await Promise.all([...this.#outlets.values()].map(outlet => outlet.close()))
+  }
+
+  async #run (): Promise<void> {
+    while (!this.#isStopping) {
+      this.#isWoken = false
+      try {
+        await this.#cycle()
+        this.#heartbeatAt = Date.now()
+        this.#isFailing = false
+      } catch (err) {
+        if (!this.#isFailing) this.#options.log.warn({ err }, 'webhooks.cycle_failed')
+        this.#isFailing = true
+        this.#isWoken = false
+      }
+      await this.#pause()
+    }
+  }
+
+  async #pause (): Promise<void> {
+    if (this.#isWoken || this.#isStopping) return
+    await new Promise<void>(resolve => {
+      this.#wakeUp = resolve
+      this.#setTimer()
+    })
+    clearTimeout(this.#timer)
+    this.#wakeUp = () => {}
+  }
+
+  #setTimer (): void {
+    const { pollMs } = this.#options.settings
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#wakeUp(), this.#isFailing ? pollMs : Math.min(pollMs, Math.max(1, this.#nextDue - Date.now()))).unref()
+  }
+
+  async #cycle (): Promise<void> {
+    const { queue, settings } = this.#options
+    while (await queue.expand());
+    const now = Date.now()
+    this.#nextDue = now + settings.pollMs
+    const outlets = await this.#busyOutlets(now)
+    await this.#claim(outlets, now)
+    await this.#houseKeep(now)
+  }
+
+  /** Those that are owed something that may be due, as they are now. */
+  async #busyOutlets (now: number): Promise<Outlet[]> {
+    const { queue } = this.#options
+    const outlets: Outlet[] = []
+    let oldest: number | undefined
+    for (let after = '', isMore = true; isMore;) {
+      const page = await queue.busy(after)
+      isMore = page.length >= queue.busyMax
+      after = page.reduce((last, { id }) => id > last ? id : last, after)
+      for (const endpoint of page) {
+        if (!endpoint.active) continue
+        const outlet = this.#outletOf(endpoint)
+        if (endpoint.next_at !== null && endpoint.next_at > now) this.#expect(endpoint.next_at)
+        if (endpoint.is_laned || (endpoint.next_at !== null && endpoint.next_at <= now)) outlets.push(outlet)
+        if (endpoint.next_at !== null && endpoint.next_at <= now) oldest = Math.min(oldest ?? Infinity, endpoint.next_at)
+      }
+    }
+    this.#oldestDue = oldest
+    return outlets
+  }
+
+  async #claim (outlets: Outlet[], now: number): Promise<void> {
+    const { queue, settings, owner, metrics } = this.#options
+    const free = settings.concurrencyMax - this.#held - this.#unsettled
+    const demands = outlets.map(of => ({ of, applicationId: of.applicationId, room: of.room(now) }))
+    for (const { of, room } of demands) if (room <= 0) this.#expect(of.roomAt(now))
+    const slots = allot(demands, free, this.#rotation++)
+    if (slots.size === 0) return
+    const leaseUntil = now + 2 * settings.timeoutMs + settings.leaseMarginMs
+    const wanted = [...slots].map(([outlet, count]) => ({ webhookId: outlet.id, slots: count, afterLane: outlet.afterLane }))
+    const { claimed, lanesEnd } = await queue.claim(wanted, { now, leaseUntil, owner })
+    const interrupted = claimed[0]?.interrupted ?? 0
+    if (interrupted > 0) metrics.webhookDeliveries.inc({ status: 'interrupted' }, interrupted)
+    const byWebhook = new Map<string, Leased[]>()
+    for (const one of claimed) {
+      const own = byWebhook.get(one.webhook_id)
+      if (own === undefined) byWebhook.set(one.webhook_id, [{ claimed: one, leaseUntil }])
+      else own.push({ claimed: one, leaseUntil })
+    }
+    for (const [outlet, count] of slots) {
+      const own = byWebhook.get(outlet.id) ?? []
+      const end = lanesEnd.get(outlet.id)
+      outlet.mayHaveMore = own.length >= count || end !== undefined
+      outlet.afterLane = end !== undefined && own.length < count ? end : ''
+      // Other lanes are to be looked at before the next poll.
+      if (end !== undefined && own.length < count) this.#expect(Date.now() + 10)
+      outlet.take(own)
+    }
+    this.#measure()
+  }
+
+  #outletOf (endpoint: BusyEndpoint): Outlet {
+    const known = this.#outlets.get(endpoint.id)
+    if (known !== undefined) {
+      known.refresh(endpoint)
+      return known
+    }
+    const { settings, guard, encryption } = this.#options
+    const outlet = new Outlet({
+      endpoint,
+      settings,
+      guard,
+      encryption,
+      signal: this.#breakOff.signal,
+      onEnded: (outlet, ended) => this.#ended(outlet, ended),
+      onReturned: claimed => { void this.#giveBack(claimed) }
+    })
+    this.#outlets.set(endpoint.id, outlet)
+    return outlet
+  }
+
+  #ended (outlet: Outlet, { claimed, attempt, url, isGone }: Ended): void {
+    const { metrics, settings, log } = this.#options
+    const now = Date.now()
+    const isBrokenOff = this.#breakOff.signal.aborted && !attempt.success
+    const result = isBrokenOff ? this.#toResult(claimed, 'pending', now, claimed.failures) : this.#resultOf(claimed, attempt.success, isGone || attempt.statusCode === 410, now + (attempt.retryAfterMs ?? 0), now)
+    if (attempt.success) outlet.circuit.succeeded()
+    else if (!isBrokenOff && !isGone) {
+      outlet.circuit.failed(now)
+      if (attempt.statusCode === 429 || (attempt.statusCode === 503 && attempt.retryAfterMs !== undefined)) {
+        outlet.circuit.pause(now + Math.max(attempt.retryAfterMs ?? 0, settings.circuitPauseMs))
+      }
+    }
+    metrics.webhookDeliveries.inc({ status: isBrokenOff ? 'interrupted' : result.state === 'pending' ? 'failed' : result.state })
+    metrics.webhookAttemptDuration.observe(attempt.durationMs / 1000)
+    if (claimed.attempts > 1) metrics.webhookRetries.inc()
+    if (result.state === 'delivered') metrics.webhookLatency.observe(Math.max(0, now - claimed.created_at) / 1000)
+    const line = {
+      deliveryId: deliveryId(claimed.id), webhookId: claimed.webhook_id, eventId: claimed.event_id, applicationId: claimed.application_id, attempt: claimed.attempts,
+      status: attempt.statusCode, state: result.state, error: attempt.error, durationMs: attempt.durationMs
+    }
+    log.debug(line, 'delivery.attempted')
+    if (result.state === 'dead') log.warn({ ...line, ...(claimed.lane !== null && { key: claimed.lane, next: 'the next of its key goes on' }) }, 'delivery.dead')
+    if (isGone) log.error(line, 'delivery.event_expired')
+    const gaveUp = result.state === 'dead' && attempt.error !== null
+      ? `${attempt.error}; given up after ${claimed.failures + 1} failures${claimed.lane === null ? '' : ', and the next of its key goes on'}`
+      : attempt.error
+    this.#unsettled++
+    this.#settler.record({
+      ...result, success: attempt.success, statusCode: attempt.statusCode, error: isBrokenOff ? 'Interrupted: the server was stopping' : gaveUp, responseBody: attempt.responseBody, durationMs: attempt.durationMs, url
+    })
+    if (!isBrokenOff && !isGone) this.#noteHealth(outlet, attempt.success, attempt.statusCode === 410, now)
+    if (this.#isStopping) this.#wakeUp()
+  }
+
+  #resultOf (claimed: Claimed, isSuccess: boolean, isFinal: boolean, notBefore: number, now: number): Result {
+    if (isSuccess) return this.#toResult(claimed, 'delivered', now, claimed.failures)
+    const failures = claimed.failures + 1
+    const waitMs = isFinal ? undefined : this.#schedule.delayMs(failures)
+    return waitMs === undefined ? this.#toResult(claimed, 'dead', now, failures) : this.#toResult(claimed, 'pending', Math.max(now + waitMs, notBefore), failures)
+  }
+
+  #toResult ({ seq, fence }: Claimed, state: Result['state'], nextAt: number, failures: number): Result {
+    return { seq, fence, state, nextAt, failures, success: false, statusCode: null, error: null, responseBody: null, durationMs: 0, url: '' }
+  }
+
+  #settled (result: Result, isRecorded: boolean): void {
+    this.#unsettled--
+    if (!isRecorded) this.#options.metrics.webhookDeliveries.inc({ status: 'lost' })
+    if (result.state === 'pending') this.#expect(result.nextAt)
+    if (!this.#isStopping && (result.state !== 'pending' || result.nextAt <= Date.now())) this.#wakeForMore()
+  }
+
+  /** A slot is free: whoever had more waiting may go on. */
+  #wakeForMore (): void {
+    for (const outlet of this.#outlets.values()) {
+      if (outlet.mayHaveMore && outlet.room(Date.now()) > 0) return this.wake()
+    }
+  }
+
+  /** Keeps in the database since when an endpoint has done nothing but fail; after days of it, or when it says that it is gone, it is switched off. */
+  #noteHealth (outlet: Outlet, isSuccess: boolean, isGone: boolean, now: number): void {
+    const since = outlet.failingSince
+    if (isGone) return this.#inBackground(this.#deactivate(outlet, 'gone'))
+    if (isSuccess) {
+      if (since === null) return
+      outlet.failingSince = null
+      return this.#inBackground(this.#setFailingSince(outlet.id, null))
+    }
+    if (since === null) {
+      outlet.failingSince = now
+      return this.#inBackground(this.#setFailingSince(outlet.id, now))
+    }
+    if (now - since > this.#options.settings.deactivateAfterMs) this.#inBackground(this.#deactivate(outlet, 'failing'))
+  }
+
+  async #setFailingSince (id: string, at: number | null): Promise<void> {
+    await this.#options.db.updateTable('webhooks').set({ failing_since: at }).where('id', '=', id).where('failing_since', at === null ? 'is not' : 'is', null).execute()
+  }
+
+  async #deactivate (outlet: Outlet, reason: 'gone' | 'failing'): Promise<void> {
+    if (!await this.#options.deactivation.deactivate(outlet.applicationId, outlet.id, reason)) return
+    outlet.giveBack()
+    const why = reason === 'gone' ? 'Given up: the endpoint answered 410' : 'Given up: the endpoint has done nothing but fail for days'
+    await this.#bury(outlet.id, Date.now(), why)
+  }
+
+  async #bury (webhookId: string, before: number, reason: string): Promise<void> {
+    const { queue, log, metrics } = this.#options
+    const deliveries = await queue.bury(webhookId, before, Date.now(), reason)
+    if (deliveries === 0) return
+    metrics.webhookDeliveries.inc({ status: 'dead' }, deliveries)
+    log.warn({ webhookId, deliveries, reason }, 'deliveries.dead')
+  }
+
+  /** What an endpoint that is down was owed for longer than the schedule lasts is given up, as it would have been had each been tried. */
+  async #houseKeep (now: number): Promise<void> {
+    const { queue, metrics, settings, deactivation } = this.#options
+    if (now - this.#buriedAt >= Math.min(buryEveryMs, settings.pollMs)) {
+      this.#buriedAt = now
+      const before = now - this.#schedule.totalMs - settings.timeoutMs
+      for (const outlet of this.#outlets.values()) {
+        if (outlet.circuit.isOpen && outlet.failingSince !== null && outlet.failingSince < before) {
+          await this.#bury(outlet.id, before, 'Given up: the endpoint has done nothing but fail for as long as the schedule of retries lasts')
+        }
+        if (outlet.held === 0 && now - outlet.usedAt > idleMs) {
+          this.#outlets.delete(outlet.id)
+          void outlet.close()
+        }
+      }
+      await deactivation.tellRest()
+    }
+    if (now - this.#totalsAt >= totalsEveryMs) {
+      this.#totalsAt = now
+      this.#totals = await queue.totals()
+      metrics.queueDepth.set({ queue: 'webhooks' }, this.#totals.pending)
+      metrics.webhookDead.set(this.#totals.dead)
+    }
+    this.#measure()
+  }
+
+  async #giveBack (claimed: Claimed[]): Promise<void> {
+    try {
+      await this.#options.queue.release(claimed, Date.now())
+      if (!this.#isStopping) this.wake()
+    } catch (err) {
+      // Their leases end by themselves.
+      this.#options.log.warn({ err, deliveries: claimed.length }, 'webhooks.release_failed')
+    }
+  }
+
+  #inBackground (work: Promise<void>): void {
+    work.catch((err: unknown) => this.#options.log.warn({ err }, 'webhooks.health_not_noted'))
+  }
+
+  /** There will be something to do at that time. */
+  #expect (at: number): void {
+    if (at >= this.#nextDue) return
+    this.#nextDue = at
+    if (this.#timer !== undefined) this.#setTimer()
+  }
+
+  get #held (): number {
+    let held = 0
+    for (const outlet of this.#outlets.values()) held += outlet.held
+    return held
+  }
+
+  #measure (): void {
+    let inFlight = 0
+    let open = 0
+    for (const outlet of this.#outlets.values()) {
+      inFlight += outlet.inFlight
+      if (outlet.circuit.isOpen) open++
+    }
+    this.#options.metrics.webhooksInFlight.set(inFlight)
+    this.#options.metrics.webhookCircuitsOpen.set(open)
+  }
+}

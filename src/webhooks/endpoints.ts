@@ -1,0 +1,256 @@
+import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
+import type { Database, WebhooksTable } from '../../db/tables.ts'
+import type { PageQuery } from '../../schemas/common.ts'
+import type { Environment, Scope } from '../../schemas/scope.ts'
+import type { SecretRotation, Webhook, WebhookCreate, WebhookUpdate, WebhookWithSecret } from '../../schemas/webhooks.ts'
+import { isTopicPattern } from '../auth/topic-patterns.ts'
+import type { WebhookSettings } from '../config.ts'
+import { parseFilter } from '../delivery/filters.ts'
+import type { Encryption } from '../encryption.ts'
+import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../errors.ts'
+import { randomId } from '../ids.ts'
+import { invalid } from '../json.ts'
+import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { ForbiddenAddressError, type AddressGuard } from './address-guard.ts'
+import { checkSecret, generateSecret, rotated } from './secrets.ts'
+
+/** Rows that one statement deletes. */
+const rowsAtOnce = 10_000
+
+export interface EndpointsOptions {
+  db: Kysely<Database>
+  encryption: Encryption
+  guard: AddressGuard
+  settings: WebhookSettings
+  log: { warn (fields: object, message: string): void }
+  /** After a change is committed: what keeps webhooks in memory here looks again before the change is acknowledged. */
+  onChanged (applicationId: string): Promise<void>
+}
+
+/** Of a token that is pinned to one environment: it has webhooks of that environment only. */
+export type Within = Environment | undefined
+
+/**
+ * The webhooks of an application. Each change counts up the application's version in its own transaction, so that every node's
+ * next batch knows of it. Each function throws NotFoundError `WEBHOOK_NOT_FOUND` for what is not the application's.
+ */
+export function createEndpoints ({ db, encryption, guard, settings, log, onChanged }: EndpointsOptions) {
+  const find = async (from: Kysely<Database>, scope: Scope, id: string, within: Within): Promise<Selectable<WebhooksTable>> => {
+    const row = await from.selectFrom('webhooks').selectAll().where('id', '=', id).where('application_id', '=', scope.applicationId).executeTakeFirst()
+    if (row === undefined || !isVisible(row, within)) throw webhookNotFound(id)
+    return row
+  }
+
+  /** Locks the webhook, changes it, and tells every node. */
+  async function change (scope: Scope, id: string, within: Within, values: (row: Selectable<WebhooksTable>, now: number) => Partial<Values>): Promise<Selectable<WebhooksTable>> {
+    const changed = await db.transaction().execute(async trx => {
+      await countUp(trx, scope.applicationId)
+      const row = await find(trx, scope, id, within)
+      const now = Date.now()
+      return trx.updateTable('webhooks').set({ ...values(row, now), updated_at: now }).where('id', '=', row.id).returningAll().executeTakeFirstOrThrow()
+    })
+    await onChanged(scope.applicationId)
+    return changed
+  }
+
+  function checkUrl (text: string): string {
+    let url: URL
+    try {
+      url = new URL(text)
+    } catch {
+      throw invalid('/url', 'must be a URL')
+    }
+    if (url.username !== '' || url.password !== '') throw invalid('/url', 'must not hold a user name or a password')
+    if (url.protocol !== 'https:' && !(url.protocol === 'http:' && settings.allowPrivate)) throw forbiddenUrl(`${url.protocol}// is not https://`)
+    try {
+      guard.checkHost(url.hostname)
+    } catch (error) {
+      if (error instanceof ForbiddenAddressError) throw forbiddenUrl(error.message)
+      throw error
+    }
+    url.hash = ''
+    return url.href
+  }
+
+  return {
+    /** Oldest first. */
+    async list (scope: Scope, { limit = 100, cursor }: PageQuery, within?: Within): Promise<PageOf<Webhook>> {
+      let query = db.selectFrom('webhooks').selectAll().where('application_id', '=', scope.applicationId).orderBy('created_at').orderBy('id').limit(limit + 1)
+      if (within !== undefined) query = query.where(sql<boolean>`environments = array[${within}]`)
+      if (cursor !== undefined) {
+        const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
+        query = query.where(sql<boolean>`(created_at, id) > (${createdAt}, ${id})`)
+      }
+      return toPage(await query.execute(), limit, toWebhook, row => [row.created_at, row.id])
+    },
+
+    async get (scope: Scope, id: string, within?: Within): Promise<Webhook> {
+      return toWebhook(await find(db, scope, id, within))
+    },
+
+    /**
+     * Throws ValidationError (`WEBHOOK_URL_FORBIDDEN` for where webhooks may not go), ConflictError `WEBHOOK_LIMIT`, ForbiddenError
+     * `ENVIRONMENT_FORBIDDEN` when the token is pinned and the webhook would reach beyond.
+     */
+    async create (scope: Scope, input: WebhookCreate, within?: Within): Promise<WebhookWithSecret> {
+      const values = valuesOf({ ...input, ...(within !== undefined && input.environments === undefined && { environments: [within] }) }, within)
+      const url = checkUrl(input.url)
+      const secret = input.secret === undefined ? generateSecret() : checkSecret(input.secret)
+      const now = Date.now()
+      const row = await db.transaction().execute(async trx => {
+        await countUp(trx, scope.applicationId)
+        const { count } = await trx.selectFrom('webhooks').select(({ fn }) => fn.countAll<number>().as('count'))
+          .where('application_id', '=', scope.applicationId).executeTakeFirstOrThrow()
+        if (count >= settings.perApplicationMax) throw new ConflictError('WEBHOOK_LIMIT', `The application has ${settings.perApplicationMax} webhooks, the most it may`)
+        return trx.insertInto('webhooks').values({
+          id: randomId('wh'),
+          application_id: scope.applicationId,
+          events: input.events,
+          ordering: 'none',
+          active: true,
+          ...values,
+          url,
+          secrets: JSON.stringify([{ sealed: encryption.encrypt(secret), until: null }]),
+          created_at: now,
+          updated_at: now
+        }).returningAll().executeTakeFirstOrThrow()
+      })
+      await onChanged(scope.applicationId)
+      return { ...toWebhook(row), ...(input.secret === undefined && { secret }) }
+    },
+
+    /** What it is owed already stays as it was matched. Throws as `create`. */
+    async update (scope: Scope, id: string, input: WebhookUpdate, within?: Within): Promise<Webhook> {
+      const values = valuesOf(input, within)
+      const url = input.url === undefined ? {} : { url: checkUrl(input.url) }
+      return toWebhook(await change(scope, id, within, () => ({ ...values, ...url })))
+    },
+
+    /** With all that it is owed, and its log. */
+    async remove (scope: Scope, id: string, within?: Within): Promise<void> {
+      await db.transaction().execute(async trx => {
+        await countUp(trx, scope.applicationId)
+        const row = await find(trx, scope, id, within)
+        await trx.deleteFrom('webhooks').where('id', '=', row.id).execute()
+      })
+      await onChanged(scope.applicationId)
+      try {
+        await removeOwned(db, scope.applicationId, id)
+      } catch (err) {
+        // Nobody can reach it any more; it goes when its time is over.
+        log.warn({ err, webhookId: id }, 'webhook.deliveries_left_behind')
+      }
+    },
+
+    /** What it was owed and was not given up goes on; events of the meantime were never its. */
+    async activate (scope: Scope, id: string, within?: Within): Promise<Webhook> {
+      return toWebhook(await change(scope, id, within, row => row.active ? {} : { active: true, deactivated_reason: null, failing_since: null }))
+    },
+
+    async deactivate (scope: Scope, id: string, within?: Within): Promise<Webhook> {
+      return toWebhook(await change(scope, id, within, row => row.active ? { active: false, deactivated_reason: null } : {}))
+    },
+
+    /** The secrets before it sign beside it for a day. Throws ConflictError `WEBHOOK_LIMIT` when too many would. */
+    async rotateSecret (scope: Scope, id: string, input: SecretRotation, within?: Within): Promise<WebhookWithSecret> {
+      const secret = input.secret === undefined ? generateSecret() : checkSecret(input.secret)
+      const row = await change(scope, id, within, (row, now) => ({ secrets: JSON.stringify(rotated(row.secrets, encryption.encrypt(secret), now)) }))
+      return { ...toWebhook(row), ...(input.secret === undefined && { secret }) }
+    },
+
+    /** For who sends: with its secrets, sealed. */
+    find: (scope: Scope, id: string, within?: Within) => find(db, scope, id, within)
+  }
+}
+export type Endpoints = ReturnType<typeof createEndpoints>
+
+interface Values {
+  url: string
+  description: string | null
+  events: string[]
+  topics: string[] | null
+  filter: string | null
+  environments: Environment[] | null
+  ordering: string
+  rate_limit: number | null
+  active: boolean
+  deactivated_reason: string | null
+  failing_since: number | null
+  secrets: string
+}
+
+/** Serialises the changes to an application's webhooks, and tells every node's next batch of this one. */
+export async function countUp (trx: Transaction<Database>, applicationId: string): Promise<void> {
+  const now = Date.now()
+  const counted = await trx.insertInto('webhook_versions')
+    .columns(['application_id', 'version', 'changed_at'])
+    // Of the application's row, so that it cannot go meanwhile.
+    .expression(eb => eb.selectFrom('applications').where('id', '=', applicationId).forKeyShare().select([
+      'id', eb.cast<number>(eb.val(1), 'bigint').as('version'), eb.cast<number>(eb.val(now), 'bigint').as('changed_at')
+    ]))
+    .onConflict(conflict => conflict.column('application_id').doUpdateSet({ version: sql`webhook_versions.version + 1`, changed_at: now }))
+    .returning('version').executeTakeFirst()
+  if (counted === undefined) throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${applicationId}`)
+}
+
+/** Everything that a webhook, or with it all of an application's, has left, in pieces. */
+export async function removeOwned (db: Kysely<Database>, applicationId: string, webhookId?: string): Promise<void> {
+  for (const table of ['webhook_deliveries', 'webhook_attempts'] as const) {
+    for (let isMore = true; isMore;) {
+      const { numAffectedRows = 0n } = await sql`delete from ${sql.table(table)} where ctid = any(array(
+        select ctid from ${sql.table(table)} where application_id = ${applicationId} ${webhookId === undefined ? sql`` : sql`and webhook_id = ${webhookId}`}
+        limit ${rowsAtOnce}))`.execute(db)
+      isMore = numAffectedRows >= BigInt(rowsAtOnce)
+    }
+  }
+  if (webhookId === undefined) await db.deleteFrom('webhook_events').where('application_id', '=', applicationId).execute()
+}
+
+export const webhookNotFound = (id: string) => new NotFoundError('WEBHOOK_NOT_FOUND', `Webhook not found: ${id}`)
+
+const forbiddenUrl = (reason: string) =>
+  new ValidationError('WEBHOOK_URL_FORBIDDEN', `Webhooks are not sent there: ${reason}`, { details: [{ path: '/url', message: reason }] })
+
+const isVisible = ({ environments }: Pick<WebhooksTable, 'environments'>, within: Within) =>
+  within === undefined || (environments?.length === 1 && environments[0] === within)
+
+/** What create and update have in common, checked. A pinned token's webhooks are of its environment. */
+function valuesOf (input: WebhookUpdate, within: Within): Partial<Omit<Values, 'url' | 'secrets'>> {
+  const { events, topics, filter, environments, ordering, rateLimit, description } = input
+  for (const [i, pattern] of (topics ?? []).entries()) {
+    if (!isTopicPattern(pattern)) throw invalid(`/topics/${i}`, 'is not a topic or a pattern: `*` stands for one segment, `**` at the end for the rest')
+  }
+  if (filter !== undefined && filter !== null) parseFilter(filter)
+  if (within !== undefined && environments !== undefined && (environments === null || environments.some(one => one !== within))) {
+    throw new ForbiddenError('ENVIRONMENT_FORBIDDEN', `The token is pinned to ${within}; its webhooks are, too`)
+  }
+  return {
+    ...(events !== undefined && { events }),
+    ...(topics !== undefined && { topics }),
+    ...(filter !== undefined && { filter: filter === null ? null : JSON.stringify(filter) }),
+    ...(environments !== undefined && { environments }),
+    ...(ordering !== undefined && { ordering }),
+    ...(rateLimit !== undefined && { rate_limit: rateLimit }),
+    ...(description !== undefined && { description })
+  }
+}
+
+function toWebhook (row: Selectable<WebhooksTable>): Webhook {
+  return {
+    id: row.id,
+    url: row.url,
+    events: row.events,
+    topics: row.topics,
+    filter: row.filter === null ? null : JSON.parse(row.filter) as Record<string, unknown>,
+    environments: row.environments,
+    ordering: row.ordering as Webhook['ordering'],
+    rateLimit: row.rate_limit,
+    description: row.description,
+    active: row.active,
+    deactivatedReason: row.deactivated_reason as Webhook['deactivatedReason'],
+    failingSince: row.failing_since,
+    applicationId: row.application_id,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at
+  }
+}

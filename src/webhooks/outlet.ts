@@ -1,0 +1,161 @@
+import type { Encryption } from '../encryption.ts'
+import type { WebhookSettings } from '../config.ts'
+import type { AddressGuard } from './address-guard.ts'
+import { Circuit } from './circuit.ts'
+import type { BusyEndpoint, Claimed } from './queue.ts'
+import { RateLimit } from './rate-limit.ts'
+import { bodyOf } from './request-body.ts'
+import { openKeys } from './secrets.ts'
+import { Sender, type Attempt } from './sender.ts'
+import { signatureHeaders } from './signature.ts'
+
+/** A delivery that this node has leased, and until when. */
+export interface Leased { claimed: Claimed, leaseUntil: number }
+
+/** An attempt that ended, at what URL. `isGone`: there is nothing to send any more. */
+export interface Ended { claimed: Claimed, attempt: Attempt, url: string, isGone: boolean }
+
+export interface OutletOptions {
+  endpoint: BusyEndpoint
+  settings: WebhookSettings
+  guard: AddressGuard
+  encryption: Encryption
+  signal: AbortSignal
+  onEnded (outlet: Outlet, ended: Ended): void
+  /** Leased deliveries that cannot be sent in time. */
+  onReturned (claimed: Claimed[]): void
+}
+
+/** The way out to one endpoint from this node: its connections, its circuit, what waits to be sent and what is under way. */
+export class Outlet {
+  readonly id: string
+  readonly applicationId: string
+  readonly circuit: Circuit
+  readonly #options: OutletOptions
+  readonly #rate = new RateLimit()
+  #endpoint: BusyEndpoint
+  #sender: Sender | undefined
+  #waiting: Leased[] = []
+  #inFlight = 0
+  #rateTimer: NodeJS.Timeout | undefined
+  usedAt = Date.now()
+  /** Whether the last claim took all that it could. */
+  mayHaveMore = false
+  /** Where the next look through the lanes begins. */
+  afterLane = ''
+  failingSince: number | null
+
+  constructor (options: OutletOptions) {
+    const { endpoint, settings } = options
+    this.#options = options
+    this.#endpoint = endpoint
+    this.id = endpoint.id
+    this.applicationId = endpoint.application_id
+    this.failingSince = endpoint.failing_since
+    this.circuit = new Circuit({
+      concurrencyMax: settings.endpointConcurrencyMax, failures: settings.circuitFailures, pauseMs: settings.circuitPauseMs, pauseMaxMs: settings.circuitPauseMaxMs
+    })
+    this.#rate.set(endpoint.rate_limit ?? undefined, Date.now())
+  }
+
+  get inFlight (): number { return this.#inFlight }
+  get held (): number { return this.#inFlight + this.#waiting.length }
+
+  /** The endpoint as it was just read. */
+  refresh (endpoint: BusyEndpoint): void {
+    if (endpoint.url !== this.#endpoint.url) this.#retire()
+    this.#endpoint = endpoint
+    this.failingSince = endpoint.failing_since
+    this.#rate.set(endpoint.rate_limit ?? undefined, Date.now())
+  }
+
+  /** How many deliveries more it could do with: while all is well, as many again wait as are under way, so that none has to wait for the next claim. */
+  room (now: number): number {
+    const { circuit } = this
+    if (now < circuit.pausedUntil) return 0
+    const wanted = circuit.isOpen ? 1 : 2 * circuit.window
+    return Math.max(0, Math.min(wanted - this.held, this.#rate.room(now) - this.#waiting.length))
+  }
+
+  /** When it can do with more again, if it cannot now. */
+  roomAt (now: number): number {
+    return Math.max(this.circuit.pausedUntil, this.#rate.nextAt(now))
+  }
+
+  take (leased: Leased[]): void {
+    this.#waiting.push(...leased)
+    this.pump()
+  }
+
+  /** Sends what may be sent now. */
+  pump (): void {
+    const now = Date.now()
+    const returned: Claimed[] = []
+    while (this.#waiting.length > 0) {
+      const [first] = this.#waiting as [Leased]
+      // An attempt that outlives its lease would be made twice.
+      const isLate = first.leaseUntil - now < this.#options.settings.timeoutMs
+      if (isLate || this.#options.signal.aborted) {
+        returned.push(first.claimed)
+        this.#waiting.shift()
+        continue
+      }
+      if (this.circuit.room(this.#inFlight, now) === 0) break
+      if (this.#rate.room(now) === 0) {
+        this.#rateTimer ??= setTimeout(() => { this.#rateTimer = undefined; this.pump() }, this.#rate.nextAt(now) - now).unref()
+        break
+      }
+      this.#waiting.shift()
+      this.#rate.take(1)
+      void this.#send(first.claimed)
+    }
+    if (returned.length > 0) this.#options.onReturned(returned)
+  }
+
+  /** Gives back what waits. */
+  giveBack (): void {
+    const returned = this.#waiting.splice(0).map(({ claimed }) => claimed)
+    if (returned.length > 0) this.#options.onReturned(returned)
+  }
+
+  async close (): Promise<void> {
+    clearTimeout(this.#rateTimer)
+    await this.#sender?.close()
+  }
+
+  async #send (claimed: Claimed): Promise<void> {
+    this.#inFlight++
+    this.usedAt = Date.now()
+    const { url } = this.#endpoint
+    const body = bodyOf(claimed)
+    const attempt = body === undefined ? failed('Expired: the log no longer has the event') : await this.#attempt(claimed, body)
+    this.#inFlight--
+    this.#options.onEnded(this, { claimed, attempt, url, isGone: body === undefined })
+    this.pump()
+  }
+
+  async #attempt (claimed: Claimed, body: string): Promise<Attempt> {
+    const { settings, guard, encryption, signal } = this.#options
+    const now = Date.now()
+    let keys
+    try {
+      keys = openKeys(encryption, this.#endpoint.secrets, now)
+    } catch {
+      return failed('Not sent: the secret was sealed with an encryption key that the platform no longer has; rotate it')
+    }
+    this.#sender ??= new Sender({ url: this.#endpoint.url, guard, settings })
+    return await this.#sender.send(body, signatureHeaders(deliveryId(claimed.id), Math.floor(now / 1000), body, keys), signal)
+  }
+
+  /** What is under way to the old URL ends as it will. */
+  #retire (): void {
+    this.#sender?.retire()
+    this.#sender = undefined
+  }
+}
+
+/** How a delivery's uuid is known outside. */
+export const deliveryId = (uuid: string): string => `dlv_${uuid.replaceAll('-', '')}`
+
+const failed = (error: string): Attempt =>
+  ({ success: false, statusCode: null, error, responseBody: null, retryAfterMs: undefined, durationMs: 0 })

@@ -1,0 +1,294 @@
+import type pg from 'pg'
+import { textArray } from '../../db/arrays.ts'
+import type { SealedSecret } from '../../db/tables.ts'
+import type { EventSource, EventType } from '../../schemas/events.ts'
+import type { Environment } from '../../schemas/scope.ts'
+
+/*
+ * The statements of the queue, across tenants on purpose. Rows are changed by their place in the table, and looked up one by one where a join
+ * would do: a join would be planned for a table of which nothing is known yet.
+ *
+ * A delivery that is leased is one that is due when its lease ends: nothing has to be done for those of a server that died.
+ */
+
+/** Rows of the outbox that one statement turns into deliveries; each may stand for a batch of events. */
+const outboxRowsMax = 64
+/** Webhooks that one look for work may find. */
+const busyMax = 500
+/** Lanes of one webhook that one claim looks at. */
+const lanesMax = 200
+const expanderLock = 7_340_033
+
+/**
+ * In the order of the outbox, by one node at a time: within a lane, positions are in the order of the commits. What is owed to a webhook that
+ * has been deleted is dropped; against the lock on the others nobody deletes them meanwhile.
+ */
+const expandSql = `
+  with turn as (select pg_try_advisory_xact_lock(${expanderLock}) as mine),
+  taken as (
+    delete from webhook_outbox where id = any(array(select id from webhook_outbox where (select mine from turn) order by id limit ${outboxRowsMax}))
+    returning id, webhook_id, log_id, head, backs, created_at),
+  made as (
+    insert into webhook_deliveries (application_id, environment, webhook_id, event_id, event_type, topic, log_id, "offset", event_at, key, lane, next_at, created_at)
+    select e.application_id, e.environment, t.webhook_id, e.id, e.type, e.topic, t.log_id, e."offset", e.created_at, e.key,
+      case when w.ordering = 'key' then e.key end, e.created_at, e.created_at
+    from (select * from taken order by id) t
+    cross join lateral (select id, ordering from webhooks where id = t.webhook_id for key share) w
+    cross join lateral unnest(t.backs) as b(back)
+    cross join lateral (
+      select id, application_id, environment, type, topic, "offset", created_at, key from events
+      where log_id = t.log_id and "offset" = t.head - b.back and created_at = t.created_at limit 1) e
+    order by t.id, e."offset"
+    returning 1)
+  select (select count(*)::int from taken) as taken, (select count(*)::int from made) as made`
+
+/** Webhooks that are owed something, from one id on, by steps through the indexes: what it costs grows with them, not with what they are owed. */
+const busySql = `
+  with recursive due as (
+    (select webhook_id, next_at from webhook_deliveries where state = 'pending' and lane is null and webhook_id > $1 order by webhook_id, next_at limit 1)
+    union all
+    select n.webhook_id, n.next_at from due d cross join lateral (
+      select webhook_id, next_at from webhook_deliveries where state = 'pending' and lane is null and webhook_id > d.webhook_id order by webhook_id, next_at limit 1) n),
+  laned as (
+    (select webhook_id from webhook_deliveries where state = 'pending' and lane is not null and webhook_id > $1 order by webhook_id limit 1)
+    union all
+    select n.webhook_id from laned l cross join lateral (
+      select webhook_id from webhook_deliveries where state = 'pending' and lane is not null and webhook_id > l.webhook_id order by webhook_id limit 1) n)
+  select b.webhook_id as id, w.application_id, w.url, w.secrets, w.rate_limit, w.failing_since, coalesce(w.active, false) as active, d.next_at, b.is_laned
+  from (
+    select webhook_id, bool_or(is_laned) as is_laned from (
+      (select webhook_id, false as is_laned from due limit ${busyMax}) union all (select webhook_id, true from laned limit ${busyMax})) one
+    group by webhook_id order by webhook_id limit ${busyMax}) b
+  left join webhooks w on w.id = b.webhook_id
+  left join (select * from due limit ${busyMax}) d on d.webhook_id = b.webhook_id`
+
+/**
+ * Takes deliveries that are due, so many of each webhook: of those without a lane the longest due, of each lane only the first that is not
+ * settled. A lease that was left behind is an attempt whose end nobody knows: it is logged as such.
+ */
+const claimSql = `
+  with wanted as (select * from unnest($1::text[], $2::int[], $3::text[]) as w(webhook_id, slots, after_lane)),
+  scanned as (
+    select w.webhook_id, w.slots, h.* from wanted w cross join lateral (
+      with recursive lanes as (
+        (select d.lane, d.ctid as place, d.next_at, 1 as n from webhook_deliveries d
+          where d.webhook_id = w.webhook_id and d.state = 'pending' and d.lane is not null and d.lane > w.after_lane order by d.lane, d.position limit 1)
+        union all
+        select x.lane, x.place, x.next_at, l.n + 1 from lanes l cross join lateral (
+          select d.lane, d.ctid as place, d.next_at from webhook_deliveries d
+          where d.webhook_id = w.webhook_id and d.state = 'pending' and d.lane is not null and d.lane > l.lane order by d.lane, d.position limit 1) x
+        where l.n < ${lanesMax})
+      select * from lanes) h),
+  heads as (
+    select place from (select place, slots, row_number() over (partition by webhook_id order by n) as nth from scanned where next_at <= $4) due where nth <= slots),
+  picked as (
+    select p.* from wanted w cross join lateral (
+      select d.ctid as place, d.seq, d.leased_by from webhook_deliveries d
+      where d.webhook_id = w.webhook_id and d.state = 'pending' and d.lane is null and d.next_at <= $4
+      order by d.next_at, d.position limit w.slots for update skip locked) p
+    union all
+    select l.* from heads h cross join lateral (
+      select d.ctid, d.seq, d.leased_by from webhook_deliveries d
+      where d.ctid = h.place and d.state = 'pending' and d.lane is not null and d.next_at <= $4 for update skip locked) l),
+  claimed as (
+    update webhook_deliveries set next_at = $5, fence = fence + 1, attempts = attempts + 1, leased_by = $6
+    where ctid = any(array(select place from picked)) and state = 'pending' and next_at <= $4
+    returning *),
+  interrupted as (
+    insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt, success, error, attempted_at)
+    select c.application_id, c.environment, c.webhook_id, c.id, c.event_type, w.url, c.attempts - 1, false,
+      'Interrupted: the server that made it ended before it was over', $4
+    from claimed c join picked p on p.seq = c.seq join webhooks w on w.id = c.webhook_id where p.leased_by is not null
+    returning 1)
+  select c.seq, c.id, c.webhook_id, c.application_id, c.environment, c.event_id, c.event_type, c.topic, c."offset", c.key, c.lane, c.replay_of, c.attempts, c.failures,
+    c.fence, c.event_at, c.created_at, coalesce(e.epoch, s.epoch) as epoch, coalesce(e.source, s.source) as source, coalesce(e.payload, s.payload) as payload,
+    coalesce(e.meta, s.meta) as meta, coalesce(e.schema_version, s.schema_version) as schema_version,
+    (select count(*)::int from interrupted) as interrupted, x.scans
+  from (select jsonb_object_agg(webhook_id, last) filter (where lanes = ${lanesMax}) as scans
+    from (select webhook_id, max(lane) as last, count(*) as lanes from scanned group by webhook_id) one) x
+  left join claimed c on true
+  left join lateral (
+    select e.source, e.payload, e.meta, e.schema_version, (select epoch from topic_logs where id = c.log_id) as epoch from events e
+    where e.log_id = c.log_id and e."offset" = c."offset" and e.created_at = c.event_at limit 1) e on true
+  left join lateral (
+    select s.source, s.payload, s.meta, s.schema_version, s.epoch from webhook_events s where e.source is null and s.log_id = c.log_id and s."offset" = c."offset") s on true
+  order by c.position`
+
+/** Records results by those who still hold their lease, with the log's entries. Answers the rows of which that is so. */
+const settleSql = `
+  with results as (
+    select * from unnest($1::bigint[], $2::int[], $3::text[], $4::bigint[], $5::int[], $6::boolean[], $7::int[], $8::text[], $9::text[], $10::int[], $11::text[])
+      as r(seq, fence, state, next_at, failures, success, status_code, error, response_body, duration_ms, url)),
+  held as (
+    select d.ctid as place, d.seq from unnest($1::bigint[], $2::int[]) as r(seq, fence)
+    cross join lateral (select ctid, seq from webhook_deliveries where seq = r.seq and fence = r.fence and state = 'pending' for update) d),
+  settled as (
+    update webhook_deliveries d set state = r.state, next_at = r.next_at, failures = r.failures, leased_by = null, status_code = r.status_code, error = r.error,
+      settled_at = case when r.state = 'pending' then null else $12::bigint end
+    from results r where d.ctid = any(array(select place from held)) and d.seq = r.seq and d.fence = r.fence
+    returning d.seq, d.id, d.application_id, d.environment, d.webhook_id, d.event_type, d.attempts),
+  logged as (
+    insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt, success, status_code, error, response_body, duration_ms, attempted_at)
+    select s.application_id, s.environment, s.webhook_id, s.id, s.event_type, r.url, s.attempts, r.success, r.status_code, r.error, r.response_body, r.duration_ms, $12
+    from settled s join results r using (seq))
+  select seq from settled`
+
+/** Gives back what was claimed and not sent. */
+const releaseSql = `
+  update webhook_deliveries d set next_at = $3, attempts = attempts - 1, leased_by = null
+  from unnest($1::bigint[], $2::int[]) as r(seq, fence)
+  where d.ctid = any(array(select x.ctid from unnest($1::bigint[]) k(seq) cross join lateral (select ctid from webhook_deliveries where seq = k.seq) x))
+    and d.seq = r.seq and d.fence = r.fence and d.state = 'pending'`
+
+/** Gives up deliveries of a webhook that were due before a time, a few at once. */
+const burySql = `
+  with buried as (
+    update webhook_deliveries set state = 'dead', settled_at = $3, leased_by = null, fence = fence + 1, error = $4
+    where ctid = any(array(
+      select ctid from webhook_deliveries
+      where webhook_id = $1 and state = 'pending' and lane is null and created_at <= $2 and next_at <= $3 limit 2000 for update skip locked) ||
+      array(select ctid from webhook_deliveries
+      where webhook_id = $1 and state = 'pending' and lane is not null and created_at <= $2 and next_at <= $3 limit 2000 for update skip locked))
+    returning id, application_id, environment, webhook_id, event_type, attempts),
+  logged as (
+    insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt, success, error, attempted_at)
+    select b.application_id, b.environment, b.webhook_id, b.id, b.event_type, w.url, b.attempts, false, $4, $3 from buried b join webhooks w on w.id = b.webhook_id)
+  select count(*)::int as buried from buried`
+
+/** A webhook that is owed something, as it is now. */
+export interface BusyEndpoint {
+  id: string
+  application_id: string
+  url: string
+  secrets: SealedSecret[]
+  rate_limit: number | null
+  failing_since: number | null
+  /** False for one that is switched off, and for one that is gone. */
+  active: boolean
+  /** When the first of those without a lane is due; null when there are none. */
+  next_at: number | null
+  /** Whether it has lanes: of those only a claim knows what is due. */
+  is_laned: boolean
+}
+
+/** A delivery that this node has leased, with what it takes to make its body. */
+export interface Claimed {
+  seq: number
+  id: string
+  webhook_id: string
+  application_id: string
+  environment: Environment
+  event_id: string
+  event_type: EventType
+  topic: string
+  offset: number
+  key: string | null
+  lane: string | null
+  replay_of: string | null
+  attempts: number
+  failures: number
+  fence: number
+  event_at: number
+  created_at: number
+  /** Null with the next four when neither the log nor what is kept of it has the event any more. */
+  epoch: string | null
+  source: EventSource | null
+  payload: string | null
+  meta: string | null
+  schema_version: number | null
+  interrupted: number
+}
+
+/** How an attempt ended, and what that makes of its delivery. */
+export interface Result {
+  seq: number
+  fence: number
+  state: 'pending' | 'delivered' | 'dead'
+  nextAt: number
+  failures: number
+  success: boolean
+  statusCode: number | null
+  error: string | null
+  responseBody: string | null
+  durationMs: number
+  url: string
+}
+
+/** `lanesEnd`: of webhooks with more lanes than one claim looks at, where it has stopped. */
+export interface Claim { claimed: Claimed[], lanesEnd: ReadonlyMap<string, string> }
+
+export interface Wanted { webhookId: string, slots: number, afterLane: string }
+
+/** The deliveries of all nodes and tenants. */
+export function createQueue ({ pool }: { pool: pg.Pool }) {
+  return {
+    /** Turns the outbox's oldest rows into deliveries. Answers whether there may be more. */
+    async expand (): Promise<boolean> {
+      const { rows: [row] } = await pool.query<{ taken: number, made: number }>({ name: 'webhooks_expand', text: expandSql })
+      return (row?.taken ?? 0) >= outboxRowsMax
+    },
+
+    /** Whether the outbox still has rows from before a time: another node may be at it. */
+    async hasOutbox (before: number): Promise<boolean> {
+      const { rows: [row] } = await pool.query<{ found: boolean }>('select exists (select from webhook_outbox where created_at < $1) as found', [before])
+      return row?.found === true
+    },
+
+    /** Webhooks with ids above `after` that are owed something, a page of them. */
+    async busy (after: string): Promise<BusyEndpoint[]> {
+      const { rows } = await pool.query<BusyEndpoint>({ name: 'webhooks_busy', text: busySql, values: [after] })
+      return rows
+    },
+    busyMax,
+
+    async claim (wanted: readonly Wanted[], { now, leaseUntil, owner }: { now: number, leaseUntil: number, owner: string }): Promise<Claim> {
+      const { rows } = await pool.query<Claimed & { seq: number | null, scans: Record<string, string> | null }>({
+        name: 'webhooks_claim',
+        text: claimSql,
+        values: [textArray(wanted.map(one => one.webhookId)), wanted.map(one => one.slots), textArray(wanted.map(one => one.afterLane)), now, leaseUntil, owner]
+      })
+      return { claimed: rows.filter(({ seq }) => seq !== null), lanesEnd: new Map(Object.entries(rows[0]?.scans ?? {})) }
+    },
+
+    /** Answers the deliveries whose results were recorded: the leases of the others were lost. */
+    async settle (results: readonly Result[], now: number): Promise<Set<number>> {
+      const { rows } = await pool.query<{ seq: number }>({
+        name: 'webhooks_settle',
+        text: settleSql,
+        values: [
+          results.map(r => r.seq), results.map(r => r.fence), textArray(results.map(r => r.state)), results.map(r => r.nextAt), results.map(r => r.failures),
+          results.map(r => r.success), results.map(r => r.statusCode), textArray(results.map(r => r.error)), textArray(results.map(r => r.responseBody)),
+          results.map(r => r.durationMs), textArray(results.map(r => r.url)), now
+        ]
+      })
+      return new Set(rows.map(row => row.seq))
+    },
+
+    async release (claimed: readonly Pick<Claimed, 'seq' | 'fence'>[], now: number): Promise<void> {
+      await pool.query({ name: 'webhooks_release', text: releaseSql, values: [claimed.map(one => one.seq), claimed.map(one => one.fence), now] })
+    },
+
+    /** Gives up what the webhook was owed before a time and is still due. Answers how many it were. */
+    async bury (webhookId: string, before: number, now: number, reason: string): Promise<number> {
+      let total = 0
+      for (;;) {
+        const { rows: [row] } = await pool.query<{ buried: number }>({ name: 'webhooks_bury', text: burySql, values: [webhookId, before, now, reason] })
+        total += row?.buried ?? 0
+        if ((row?.buried ?? 0) === 0) return total
+      }
+    },
+
+    /** Counted to a hundred thousand. */
+    async totals (): Promise<{ pending: number, dead: number }> {
+      const { rows: [row] } = await pool.query<{ pending: number, dead: number }>({
+        name: 'webhooks_totals',
+        text: `select
+          (select count(*)::int from (select from webhook_deliveries where state = 'pending' and lane is null limit 100000) one) +
+          (select count(*)::int from (select from webhook_deliveries where state = 'pending' and lane is not null limit 100000) one) as pending,
+          (select count(*)::int from (select from webhook_deliveries where state = 'dead' limit 100000) one) as dead`
+      })
+      return row ?? { pending: 0, dead: 0 }
+    }
+  }
+}
+export type Queue = ReturnType<typeof createQueue>

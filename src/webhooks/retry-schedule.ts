@@ -1,0 +1,28 @@
+export interface RetrySchedule {
+  /** How long to wait after so many failures; undefined when that was the last attempt. */
+  delayMs (failures: number): number | undefined
+  /** The longest that a delivery can take from its first attempt to its last. */
+  readonly totalMs: number
+}
+
+/** Full jitter: each wait is drawn from between nothing and what the schedule says, so that what failed together does not come back together. */
+export function createRetrySchedule (waitsMs: readonly number[], random: () => number = Math.random): RetrySchedule {
+  return {
+    delayMs (failures) {
+      const wait = waitsMs[failures - 1]
+      return wait === undefined ? undefined : Math.ceil(random() * wait)
+    },
+    totalMs: waitsMs.reduce((sum, wait) => sum + wait, 0)
+  }
+}
+
+/** What a `Retry-After` asks for, in milliseconds: seconds or an HTTP date (RFC 9110 §10.2.3). Undefined for anything else. */
+export function parseRetryAfter (value: string | undefined, now: number, maxMs: number): number | undefined {
+  if (value === undefined) return undefined
+  const text = value.trim()
+  const waitMs = /^\d{1,10}$/.test(text) ? Number(text) * 1000 : isHttpDate(text) ? Date.parse(text) - now : NaN
+  return Number.isNaN(waitMs) ? undefined : Math.min(Math.max(waitMs, 0), maxMs)
+}
+
+/** Date.parse takes much more than the three forms of RFC 9110 §5.6.7, all of which begin with the day of the week. */
+const isHttpDate = (text: string) => /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? /.test(text) && text.length <= 40

@@ -1,0 +1,76 @@
+import { LRUCache } from 'lru-cache'
+import type pg from 'pg'
+import type { Consequences, Recipients } from '../events/consequences.ts'
+import type { EventDraft } from '../events/envelope.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import { EndpointMatch, type ListeningRow } from './endpoint-match.ts'
+
+/** Applications whose webhooks are kept in memory. */
+const applicationsMax = 5000
+
+const versionsSql = 'select application_id, version from webhook_versions where application_id = any($1::text[])'
+
+/** Versions and webhooks of one moment. */
+const loadSql = `
+  select v.application_id, v.version, w.id, w.events, w.topics, w.filter, w.environments
+  from webhook_versions v left join webhooks w on w.application_id = v.application_id and w.active
+  where v.application_id = any($1::text[])`
+
+interface Known { version: number, match: EndpointMatch }
+
+/**
+ * The writer's stage for webhooks. The webhooks are kept in memory, by application, and each batch asks for the applications' versions, which
+ * every change to a webhook counts up: a webhook that was acknowledged before an event was handed in is never missed, whatever
+ * node it was made on.
+ */
+export class WebhookRouting implements Consequences {
+  readonly #known = new LRUCache<string, Known>({ max: applicationsMax })
+  #onCommitted: () => void = () => {}
+
+  /** Calls back after each commit that owes something to a webhook. */
+  onCommitted (listener: () => void): void {
+    this.#onCommitted = listener
+  }
+
+  committed (): void {
+    this.#onCommitted()
+  }
+
+  async prepare (applicationIds: ReadonlySet<string>, client: pg.PoolClient): Promise<Recipients | undefined> {
+    const { rows } = await client.query<{ application_id: string, version: number }>({ name: 'webhooks_versions', text: versionsSql, values: [[...applicationIds]] })
+    if (rows.length === 0) return undefined
+    const stale = rows.filter(({ application_id: id, version }) => this.#known.get(id)?.version !== version).map(row => row.application_id)
+    const fresh = stale.length === 0 ? undefined : await load(client, stale)
+    for (const [id, known] of fresh ?? []) this.#known.set(id, known)
+    // Those of this batch are held here: the cache may let go of one meanwhile, or take a newer one in from another batch.
+    const matches = new Map<string, EndpointMatch>()
+    for (const { application_id: id } of rows) {
+      const match = (fresh?.get(id) ?? this.#known.get(id))?.match
+      if (match !== undefined && !match.isEmpty) matches.set(id, match)
+    }
+    return matches.size === 0 ? undefined : new Matches(matches)
+  }
+}
+
+class Matches implements Recipients {
+  readonly #byApplication: Map<string, EndpointMatch>
+
+  constructor (byApplication: Map<string, EndpointMatch>) {
+    this.#byApplication = byApplication
+  }
+
+  of (scope: Scope, draft: EventDraft, visit: (webhookId: string) => void): void {
+    this.#byApplication.get(scope.applicationId)?.match(scope, draft, visit)
+  }
+}
+
+async function load (client: pg.PoolClient, applicationIds: string[]): Promise<Map<string, Known>> {
+  const { rows } = await client.query<ListeningRow & { application_id: string, version: number, id: string | null }>({ name: 'webhooks_load', text: loadSql, values: [applicationIds] })
+  const found = new Map<string, { version: number, rows: ListeningRow[] }>()
+  for (const { application_id: applicationId, version, ...row } of rows) {
+    const application = found.get(applicationId) ?? { version, rows: [] }
+    found.set(applicationId, application)
+    if (row.id !== null) application.rows.push(row)
+  }
+  return new Map([...found].map(([id, { version, rows }]) => [id, { version, match: new EndpointMatch(rows) }]))
+}

@@ -1,0 +1,72 @@
+import type pg from 'pg'
+import type { Listeners } from '../channels/socket-events.ts'
+import type { EventType } from '../../schemas/events.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import { EndpointMatch, type ListeningRow } from './endpoint-match.ts'
+
+/** The types that reach the log only where somebody listens. */
+const socketTypes = ['socket.message', 'socket.connect', 'socket.disconnect', 'presence.updated'] as const satisfies readonly EventType[]
+
+/** How far back a poll looks: more than a transaction may take from its clock reading to its commit. */
+const lookBackMs = 60_000
+/** Every so many polls everything is read anew. */
+const fullEvery = 300
+
+const changedSql = `
+  select v.application_id, w.id, w.events, w.topics, w.filter, w.environments
+  from webhook_versions v
+  left join webhooks w on w.application_id = v.application_id and w.active and w.events && $2::text[]
+  where v.changed_at > $1`
+
+const ofApplicationSql = `
+  select application_id, id, events, topics, filter, environments from webhooks
+  where application_id = $1 and active and events && $2::text[]`
+
+type Row = ListeningRow & { application_id: string, id: string | null }
+
+/**
+ * Which webhooks listen to what happens on sockets, on this node: what nobody listens to never reaches the log. A webhook
+ * that is made here counts at once, one that is made on another node with the next poll.
+ */
+export class SocketListeners implements Listeners {
+  readonly #pool: pg.Pool
+  readonly #byApplication = new Map<string, EndpointMatch>()
+  #polls = 0
+
+  constructor ({ pool }: { pool: pg.Pool }) {
+    this.#pool = pool
+  }
+
+  hasListeners ({ applicationId, environment }: Scope, topic: string): boolean {
+    const match = this.#byApplication.get(applicationId)
+    return match !== undefined && match.wants({ applicationId, environment }, topic as EventType, topic)
+  }
+
+  /** A change was made here. */
+  async refresh (applicationId: string): Promise<void> {
+    const { rows } = await this.#pool.query<Row>({ name: 'webhooks_socket_listeners', text: ofApplicationSql, values: [applicationId, [...socketTypes, '*']] })
+    this.#set(applicationId, rows)
+  }
+
+  /** Reads what has changed of late: across tenants on purpose. */
+  async poll (now = Date.now()): Promise<void> {
+    const isFull = this.#polls++ % fullEvery === 0
+    const { rows } = await this.#pool.query<Row>({
+      name: 'webhooks_socket_listeners_changed', text: changedSql, values: [isFull ? 0 : now - lookBackMs, [...socketTypes, '*']]
+    })
+    const byApplication = new Map<string, Row[]>()
+    for (const row of rows) {
+      const own = byApplication.get(row.application_id)
+      if (own === undefined) byApplication.set(row.application_id, [row])
+      else own.push(row)
+    }
+    if (isFull) for (const id of this.#byApplication.keys()) if (!byApplication.has(id)) this.#byApplication.delete(id)
+    for (const [id, own] of byApplication) this.#set(id, own)
+  }
+
+  #set (applicationId: string, rows: Row[]): void {
+    const match = new EndpointMatch(rows.filter(({ id }) => id !== null))
+    if (match.isEmpty) this.#byApplication.delete(applicationId)
+    else this.#byApplication.set(applicationId, match)
+  }
+}

@@ -1,0 +1,84 @@
+import { randomUUID } from 'node:crypto'
+import type { Kysely } from 'kysely'
+import type { Database } from '../../db/tables.ts'
+import type { EventType } from '../../schemas/events.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import type { WebhookTestResult } from '../../schemas/webhooks.ts'
+import type { WebhookSettings } from '../config.ts'
+import type { Encryption } from '../encryption.ts'
+import { RateLimitError } from '../errors.ts'
+import { LoggedEvent } from '../events/envelope.ts'
+import { newEpoch, randomId } from '../ids.ts'
+import type { AddressGuard } from './address-guard.ts'
+import type { Endpoints, Within } from './endpoints.ts'
+import { deliveryId } from './outlet.ts'
+import { messageOf } from './request-body.ts'
+import { openKeys } from './secrets.ts'
+import { Sender } from './sender.ts'
+import { signatureHeaders } from './signature.ts'
+
+/** Tests under way on a node: each holds a request for as long as the endpoint takes. */
+const testsMax = 16
+
+export interface TestRequestOptions {
+  db: Kysely<Database>
+  endpoints: Endpoints
+  guard: AddressGuard
+  encryption: Encryption
+  settings: WebhookSettings
+}
+
+/** Sends a webhook a signed example, active or not, and answers what came of it. It is one attempt, in the log without a delivery. */
+export function createTestRequest ({ db, endpoints, guard, encryption, settings }: TestRequestOptions) {
+  let underWay = 0
+
+  /** Throws NotFoundError `WEBHOOK_NOT_FOUND`, RateLimitError while too many tests are under way. */
+  return async function test (scope: Scope, id: string, within?: Within): Promise<WebhookTestResult> {
+    const webhook = await endpoints.find(scope, id, within)
+    if (underWay >= testsMax) throw new RateLimitError('RATE_LIMITED', `The server has ${testsMax} tests of webhooks under way, the most it may`)
+    underWay++
+    const sender = new Sender({ url: webhook.url, guard, settings })
+    try {
+      const uuid = randomUUID()
+      const environment = webhook.environments?.[0] ?? scope.environment
+      const event = exampleOf({ applicationId: scope.applicationId, environment }, webhook.events)
+      const body = messageOf(event)
+      const keys = openKeys(encryption, webhook.secrets, Date.now())
+      const headers = signatureHeaders(deliveryId(uuid), Math.floor(Date.now() / 1000), body, keys)
+      const { retryAfterMs: _, ...attempt } = await sender.send(body, headers, new AbortController().signal)
+      await db.insertInto('webhook_attempts').values({
+        application_id: scope.applicationId,
+        environment,
+        webhook_id: id,
+        event_type: event.type,
+        url: webhook.url,
+        attempt: 1,
+        success: attempt.success,
+        status_code: attempt.statusCode,
+        error: attempt.error,
+        response_body: attempt.responseBody,
+        duration_ms: attempt.durationMs,
+        attempted_at: Date.now()
+      }).execute()
+      return { deliveryId: deliveryId(uuid), ...attempt }
+    } finally {
+      underWay--
+      await sender.close()
+    }
+  }
+}
+export type TestRequest = ReturnType<typeof createTestRequest>
+
+/** An event like those that the webhook fires for; `meta.test` says what it is. */
+function exampleOf (scope: Scope, events: readonly string[]): LoggedEvent {
+  const type = events.find(name => name !== '*') ?? 'topic.event'
+  return new LoggedEvent(scope, {
+    topic: 'webhook.test',
+    type: type as EventType,
+    source: 'api',
+    key: null,
+    payload: '{"message":"This is a test of your webhook."}',
+    meta: '{"test":true}',
+    schemaVersion: null
+  }, { id: randomId('evt'), offset: 1, epoch: newEpoch(), timestamp: Date.now() })
+}

@@ -1,0 +1,76 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { RealtimeEvent } from '../../schemas/events.ts'
+
+/* A real endpoint on loopback, that can be told how to behave. */
+
+export interface ReceivedWebhook {
+  id: string
+  body: { type: string, timestamp: string, data: RealtimeEvent }
+  text: string
+  headers: Record<string, string>
+  path: string
+  at: number
+}
+
+export type Behaviour = (received: ReceivedWebhook, response: ServerResponse, request: IncomingMessage) => void
+
+export const answer = (status: number, headers: Record<string, string> = {}, body = ''): Behaviour => (_received, response) => {
+  response.writeHead(status, headers).end(body)
+}
+
+interface Teardown { teardown (work: () => Promise<void> | void): void }
+
+export async function receiver (t: Teardown, behaviour: Behaviour = answer(200)) {
+  const received: ReceivedWebhook[] = []
+  let behave = behaviour
+  let waiting: (() => void)[] = []
+  let connections = 0
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      const text = Buffer.concat(chunks).toString()
+      const one: ReceivedWebhook = {
+        id: String(request.headers['webhook-id']),
+        body: JSON.parse(text) as ReceivedWebhook['body'],
+        text,
+        headers: Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)])),
+        path: request.url ?? '',
+        at: Date.now()
+      }
+      received.push(one)
+      behave(one, response, request)
+      for (const wake of waiting.splice(0)) wake()
+    })
+    request.on('error', () => {})
+  })
+  server.on('connection', () => { connections++ })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => { server.closeAllConnections(); server.close(); waiting = [] })
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}/hook`,
+    port,
+    received,
+    get connections () { return connections },
+    behave (behaviour: Behaviour) { behave = behaviour },
+    /** Resolves when that many requests have come. */
+    async until (isEnough: (received: ReceivedWebhook[]) => boolean, what: string, timeoutMs = 20_000): Promise<void> {
+      const deadline = setTimeout(() => { for (const wake of waiting.splice(0)) wake() }, timeoutMs)
+      const end = performance.now() + timeoutMs
+      while (!isEnough(received)) {
+        if (performance.now() >= end) throw new Error(`timed out waiting for ${what}; ${received.length} requests came`)
+        await new Promise<void>(resolve => waiting.push(resolve))
+      }
+      clearTimeout(deadline)
+    },
+    async came (count: number, timeoutMs?: number): Promise<ReceivedWebhook[]> {
+      await this.until(all => all.length >= count, `${count} requests`, timeoutMs)
+      return received
+    }
+  }
+}
+export type Receiver = Awaited<ReturnType<typeof receiver>>
