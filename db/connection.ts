@@ -8,6 +8,8 @@ export interface ConnectionOptions {
   /** Connections at most. */
   max: number
   applicationName?: string
+  /** Plans each statement once, whatever its parameters: for statements that are made to be planned so, and that are large. */
+  plansOnce?: boolean
   onError?: (error: Error) => void
 }
 
@@ -29,7 +31,7 @@ const types: pg.CustomTypesConfig = {
  * The pool of the platform's own database. Waiting is bounded everywhere: 5 s for a connection, 15 s for an answer.
  * A lost idle connection is reported to `onError` and replaced by the next query.
  */
-export function createPool ({ connectionString, max, applicationName, onError }: ConnectionOptions): pg.Pool {
+export function createPool ({ connectionString, max, applicationName, plansOnce = false, onError }: ConnectionOptions): pg.Pool {
   const pool = new pg.Pool({
     connectionString,
     max,
@@ -40,6 +42,7 @@ export function createPool ({ connectionString, max, applicationName, onError }:
     statement_timeout: 15000,
     idle_in_transaction_session_timeout: 15000,
     keepAlive: true,
+    ...(plansOnce && { options: '-c plan_cache_mode=force_generic_plan' }),
     // Statements that are sent together share a round trip (src/events/batch.ts); those that are awaited one by one do not change.
     pipeline: true
   })

@@ -301,7 +301,8 @@ export interface WebhookDeliveriesTable extends Scoped {
   /** Counts the leases: only who holds the latest may record a result. */
   fence: Generated<number>
   leased_by: string | null
-  /** When it is due; while it is leased, when the lease ends. */
+  /** Of no index: a lease is an update within its page. */
+  lease_until: Generated<number>
   next_at: number
   created_at: number
   settled_at: number | null

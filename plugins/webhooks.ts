@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import fp from 'fastify-plugin'
+import { createPool } from '../db/connection.ts'
 import { createAddressGuard } from '../src/webhooks/address-guard.ts'
 import { createDeactivation } from '../src/webhooks/deactivation.ts'
 import { createDeliveries, type Deliveries } from '../src/webhooks/deliveries.ts'
@@ -28,12 +29,19 @@ declare module 'fastify' {
 
 /** A dispatcher that has not gone round for so long is not well. */
 const heartbeatMaxMs = 30_000
+/** To the database: a claim, a settling of results, an expansion of the outbox, and who lists deliveries. */
+const connections = 4
 
 /** The webhooks of the applications, and the dispatcher that sends what they are owed. Deliveries are born in the writer, by `webhook-routing`. */
 export default fp(async (app) => {
-  const { db, pool, encryption, log, instruments: metrics, eventWriter: writer, config: { webhooks: settings } } = app
+  const { db, pool, encryption, log, instruments: metrics, eventWriter: writer, config: { webhooks: settings, database: { url: databaseUrl } } } = app
+  if (databaseUrl === undefined) throw new Error('config.database.url is not set')
   const guard = createAddressGuard(settings)
-  const queue = createQueue({ pool })
+  // Of its own, so that neither waits for the other: requests for what is being sent, nor the other way.
+  const ownPool = createPool({
+    connectionString: databaseUrl, max: connections, applicationName: 'realtime-platform-webhooks', plansOnce: true, onError: err => log.warn({ err }, 'database.connection_lost')
+  })
+  const queue = createQueue({ pool: ownPool })
   const onChanged = (applicationId: string) => app.socketListeners.refresh(applicationId)
   const endpoints = createEndpoints({ db, encryption, guard, settings, log, onChanged: async applicationId => { await onChanged(applicationId); dispatcher.wake() } })
   const dispatcher: Dispatcher = new Dispatcher({
@@ -58,4 +66,5 @@ export default fp(async (app) => {
   })
   app.addHook('onReady', async () => dispatcher.start())
   app.addHook('preClose', async () => dispatcher.close())
+  app.addHook('onClose', async () => ownPool.end())
 }, { name: 'webhooks', dependencies: ['config', 'database', 'domain', 'encryption', 'events', 'health', 'metrics', 'tenancy', 'webhook-routing'] })

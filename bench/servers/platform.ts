@@ -14,7 +14,7 @@ let own: Tenant
 
 async function start (databaseUrl: string): Promise<{ url: string, token: string, applicationId: string }> {
   const config = createConfig({
-    DATABASE_URL: databaseUrl, ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), RATE_LIMIT_MAX: '0', LOG_LEVEL: 'warn'
+    DATABASE_URL: databaseUrl, ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), RATE_LIMIT_MAX: '0', LOG_LEVEL: 'error', WEBHOOK_ALLOW_PRIVATE: 'true'
   })
   config.database.poolMax = 10
   app = await buildApp({ config, logger: createLogger(config) })
@@ -113,8 +113,51 @@ async function readingRate (topic: string, head: number, total: number): Promise
   return row === undefined ? NaN : row.later / row.ms * 1000
 }
 
+/** Webhooks of one topic. */
+async function makeWebhooks (urls: string[], topic: string): Promise<void> {
+  for (const url of urls) await app.webhooks.endpoints.create(own.scope, { url, events: ['topic.event'], topics: [topic] })
+}
+
+/** Behind the back of the writer, which goes on to owe them what it did: so that a backlog can gather. */
+async function holdWebhooks (isHeld: boolean): Promise<void> {
+  await app.pool.query('update webhooks set active = $1 where application_id = $2', [!isHeld, own.applicationId])
+  if (!isHeld) app.webhooks.dispatcher.wake()
+}
+
+async function publishMany (topic: string, payload: unknown, count: number): Promise<void> {
+  for (let left = count; left > 0; left -= 500) {
+    await app.publisher.publish(own.scope, topic, { events: Array.from({ length: Math.min(left, 500) }, () => ({ payload })) })
+  }
+}
+
+/** One event every so often, with the time of its sending. */
+async function publishPaced (topic: string, count: number, everyMs: number): Promise<void> {
+  const start = performance.now()
+  const published: Promise<unknown>[] = []
+  for (let i = 0; i < count; i++) {
+    while (performance.now() < start + i * everyMs) await sleep(1)
+    published.push(app.publisher.publish(own.scope, topic, { payload: { sentAt: Date.now() } }))
+  }
+  await Promise.all(published)
+}
+
+async function webhookTotals (): Promise<{ delivered: number, attempts: number, open: number }> {
+  const { rows: [totals] } = await app.pool.query<{ delivered: number, attempts: number, open: number }>(`select
+    (select count(*) from webhook_deliveries where application_id = $1 and state = 'delivered') as delivered,
+    (select count(*) from webhook_attempts where application_id = $1) as attempts,
+    (select count(*) from webhook_deliveries where application_id = $1 and state = 'pending') + (select count(*) from webhook_outbox) as open`, [own.applicationId])
+  return totals ?? { delivered: NaN, attempts: NaN, open: NaN }
+}
+
+async function webhooksSettled (): Promise<void> {
+  while ((await webhookTotals()).open > 0) await sleep(20)
+}
+
+const stopDispatcher = () => app.webhooks.dispatcher.close()
+
 const methods = {
   holdReaders, reached, readingRate,
+  makeWebhooks, holdWebhooks, publishMany, publishPaced, webhookTotals, webhooksSettled, stopDispatcher,
   start, seedDocuments, growDocuments, growLog, documentTotals, logTotals, settle, cpuSeconds, memoryBytes, vitals, registerTopic: async (name: string) => own.topic(name)
 }
 export type PlatformServer = typeof methods

@@ -69,7 +69,7 @@ export function createDeliveries ({ db, queue, wake }: DeliveriesOptions) {
       await sql`
         update webhook_deliveries set state = 'pending', next_at = ${now}, settled_at = null, failures = case when state = 'pending' then failures else 0 end,
           position = case when state = 'pending' then position else nextval('webhook_positions') end
-        where seq = ${seq} and (state <> 'pending' or leased_by is null)`.execute(db)
+        where seq = ${seq} and (state <> 'pending' or lease_until <= ${now})`.execute(db)
       wake()
       return toDelivery(await find(scope, id, within))
     },
@@ -130,7 +130,7 @@ export function toDelivery (row: Selectable<WebhookDeliveriesTable>): WebhookDel
     replayOf: row.replay_of,
     state: row.state as DeliveryState,
     attempts: row.attempts,
-    nextAttemptAt: row.state === 'pending' ? row.next_at : null,
+    nextAttemptAt: row.state === 'pending' ? Math.max(row.next_at, row.lease_until) : null,
     settledAt: row.settled_at,
     statusCode: row.status_code,
     error: row.error,

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events'
 import type { Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { WebhookSettings } from '../config.ts'
@@ -18,6 +17,8 @@ const idleMs = 5 * 60_000
 const drainMs = 1000
 /** How often an endpoint that is down is looked at for what has to be given up. */
 const buryEveryMs = 1000
+/** How often the dispatcher looks around while it sends a backlog. */
+const lookEveryMs = 100
 /** How often totals are counted. */
 const totalsEveryMs = 5000
 
@@ -46,11 +47,13 @@ export class Dispatcher {
   readonly #schedule: RetrySchedule
   readonly #settler: Settler
   readonly #outlets = new Map<string, Outlet>()
-  readonly #breakOff = new AbortController()
   #running: Promise<void> | undefined
   #isStopping = false
+  #isBrokenOff = false
   #wakeUp: () => void = () => {}
   #isWoken = false
+  #isLookDue = true
+  #lookAt = 0
   #timer: NodeJS.Timeout | undefined
   #unsettled = 0
   #rotation = 0
@@ -66,17 +69,16 @@ export class Dispatcher {
     this.#options = options
     this.#schedule = createRetrySchedule(options.settings.retryScheduleMs)
     this.#settler = new Settler({ queue: options.queue, log: options.log, onSettled: (result, isRecorded) => this.#settled(result, isRecorded) })
-    setMaxListeners(0, this.#breakOff.signal)
   }
 
   start (): void {
     this.#running ??= this.#run()
   }
 
-  /** There may be something to do. */
+  /** There may be something new to do. */
   wake (): void {
-    this.#isWoken = true
-    this.#wakeUp()
+    this.#isLookDue = true
+    this.#wakeForMore()
   }
 
   health (): DispatcherHealth {
@@ -94,10 +96,12 @@ export class Dispatcher {
     this.wake()
     await this.#running
     for (const outlet of this.#outlets.values()) outlet.giveBack()
-    const deadline = setTimeout(() => this.#breakOff.abort(), drainMs)
+    const deadline = setTimeout(() => {
+      this.#isBrokenOff = true
+      for (const outlet of this.#outlets.values()) outlet.breakOff()
+    }, drainMs)
     while (this.#held > 0) await new Promise<void>(resolve => { this.#wakeUp = resolve })
     clearTimeout(deadline)
-    this.#breakOff.abort()
     await this.#settler.close()
     await Promise.all([...this.#outlets.values()].map(outlet => outlet.close()))
   }
@@ -136,8 +140,12 @@ export class Dispatcher {
 
   async #cycle (): Promise<void> {
     const { queue, settings } = this.#options
+    // While a backlog is being sent, it is enough to look around now and then.
+    if (!this.#isLookDue && Date.now() < this.#lookAt) return await this.#claim([...this.#outlets.values()].filter(outlet => outlet.mayHaveMore), Date.now())
+    this.#isLookDue = false
     while (await queue.expand());
     const now = Date.now()
+    this.#lookAt = now + Math.min(lookEveryMs, settings.pollMs)
     this.#nextDue = now + settings.pollMs
     const outlets = await this.#busyOutlets(now)
     await this.#claim(outlets, now)
@@ -207,7 +215,6 @@ export class Dispatcher {
       settings,
       guard,
       encryption,
-      signal: this.#breakOff.signal,
       onEnded: (outlet, ended) => this.#ended(outlet, ended),
       onReturned: claimed => { void this.#giveBack(claimed) }
     })
@@ -218,7 +225,7 @@ export class Dispatcher {
   #ended (outlet: Outlet, { claimed, attempt, url, isGone }: Ended): void {
     const { metrics, settings, log } = this.#options
     const now = Date.now()
-    const isBrokenOff = this.#breakOff.signal.aborted && !attempt.success
+    const isBrokenOff = this.#isBrokenOff && !attempt.success
     const result = isBrokenOff ? this.#toResult(claimed, 'pending', now, claimed.failures) : this.#resultOf(claimed, attempt.success, isGone || attempt.statusCode === 410, now + (attempt.retryAfterMs ?? 0), now)
     if (attempt.success) outlet.circuit.succeeded()
     else if (!isBrokenOff && !isGone) {
@@ -256,22 +263,21 @@ export class Dispatcher {
     return waitMs === undefined ? this.#toResult(claimed, 'dead', now, failures) : this.#toResult(claimed, 'pending', Math.max(now + waitMs, notBefore), failures)
   }
 
-  #toResult ({ seq, fence }: Claimed, state: Result['state'], nextAt: number, failures: number): Result {
-    return { seq, fence, state, nextAt, failures, success: false, statusCode: null, error: null, responseBody: null, durationMs: 0, url: '' }
+  #toResult ({ seq, fence, webhook_id: webhookId }: Claimed, state: Result['state'], nextAt: number, failures: number): Result {
+    return { seq, fence, webhookId, state, nextAt, failures, success: false, statusCode: null, error: null, responseBody: null, durationMs: 0, url: '' }
   }
 
-  #settled (result: Result, isRecorded: boolean): void {
+  #settled ({ webhookId, ...result }: Result, isRecorded: boolean): void {
     this.#unsettled--
     if (!isRecorded) this.#options.metrics.webhookDeliveries.inc({ status: 'lost' })
     if (result.state === 'pending') this.#expect(result.nextAt)
-    if (!this.#isStopping && (result.state !== 'pending' || result.nextAt <= Date.now())) this.#wakeForMore()
+    // A slot is free, and in a lane the next may go.
+    if (!this.#isStopping && this.#outlets.get(webhookId)?.mayHaveMore === true) this.#wakeForMore()
   }
 
-  /** A slot is free: whoever had more waiting may go on. */
   #wakeForMore (): void {
-    for (const outlet of this.#outlets.values()) {
-      if (outlet.mayHaveMore && outlet.room(Date.now()) > 0) return this.wake()
-    }
+    this.#isWoken = true
+    this.#wakeUp()
   }
 
   /** Keeps in the database since when an endpoint has done nothing but fail; after days of it, or when it says that it is gone, it is switched off. */
@@ -337,7 +343,7 @@ export class Dispatcher {
 
   async #giveBack (claimed: Claimed[]): Promise<void> {
     try {
-      await this.#options.queue.release(claimed, Date.now())
+      await this.#options.queue.release(claimed)
       if (!this.#isStopping) this.wake()
     } catch (err) {
       // Their leases end by themselves.

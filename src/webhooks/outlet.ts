@@ -9,6 +9,10 @@ import { openKeys } from './secrets.ts'
 import { Sender, type Attempt } from './sender.ts'
 import { signatureHeaders } from './signature.ts'
 
+/** Over this time it is counted how fast an endpoint takes deliveries, and at most so many are leased ahead. */
+const aheadMs = 100
+const aheadMax = 500
+
 /** A delivery that this node has leased, and until when. */
 export interface Leased { claimed: Claimed, leaseUntil: number }
 
@@ -20,7 +24,6 @@ export interface OutletOptions {
   settings: WebhookSettings
   guard: AddressGuard
   encryption: Encryption
-  signal: AbortSignal
   onEnded (outlet: Outlet, ended: Ended): void
   /** Leased deliveries that cannot be sent in time. */
   onReturned (claimed: Claimed[]): void
@@ -37,7 +40,11 @@ export class Outlet {
   #sender: Sender | undefined
   #waiting: Leased[] = []
   #inFlight = 0
+  #sent = 0
+  #sentBefore = 0
+  #countedAt = 0
   #rateTimer: NodeJS.Timeout | undefined
+  #keys: { open: Buffer[], until: number } | undefined
   usedAt = Date.now()
   /** Whether the last claim took all that it could. */
   mayHaveMore = false
@@ -64,22 +71,33 @@ export class Outlet {
   /** The endpoint as it was just read. */
   refresh (endpoint: BusyEndpoint): void {
     if (endpoint.url !== this.#endpoint.url) this.#retire()
+    if (JSON.stringify(endpoint.secrets) !== JSON.stringify(this.#endpoint.secrets)) this.#keys = undefined
     this.#endpoint = endpoint
     this.failingSince = endpoint.failing_since
     this.#rate.set(endpoint.rate_limit ?? undefined, Date.now())
   }
 
-  /** How many deliveries more it could do with: while all is well, as many again wait as are under way, so that none has to wait for the next claim. */
+  /** How many deliveries more it could do with: while all is well, so many wait that it is not idle until the next claim. */
   room (now: number): number {
     const { circuit } = this
     if (now < circuit.pausedUntil) return 0
-    const wanted = circuit.isOpen ? 1 : 2 * circuit.window
+    const wanted = circuit.isOpen ? 1 : circuit.window + this.#ahead(now)
     return Math.max(0, Math.min(wanted - this.held, this.#rate.room(now) - this.#waiting.length))
   }
 
   /** When it can do with more again, if it cannot now. */
   roomAt (now: number): number {
     return Math.max(this.circuit.pausedUntil, this.#rate.nextAt(now))
+  }
+
+  /** As many as were sent in the last tenth of a second: a slow endpoint gets few ahead, a fast one many. */
+  #ahead (now: number): number {
+    if (now - this.#countedAt >= aheadMs) {
+      this.#sentBefore = now - this.#countedAt < 2 * aheadMs ? this.#sent : 0
+      this.#sent = 0
+      this.#countedAt = now
+    }
+    return Math.min(aheadMax, Math.max(this.circuit.window, this.#sentBefore, this.#sent))
   }
 
   take (leased: Leased[]): void {
@@ -95,7 +113,7 @@ export class Outlet {
       const [first] = this.#waiting as [Leased]
       // An attempt that outlives its lease would be made twice.
       const isLate = first.leaseUntil - now < this.#options.settings.timeoutMs
-      if (isLate || this.#options.signal.aborted) {
+      if (isLate) {
         returned.push(first.claimed)
         this.#waiting.shift()
         continue
@@ -118,6 +136,11 @@ export class Outlet {
     if (returned.length > 0) this.#options.onReturned(returned)
   }
 
+  /** Ends what is under way, now. */
+  breakOff (): void {
+    this.#sender?.breakOff()
+  }
+
   async close (): Promise<void> {
     clearTimeout(this.#rateTimer)
     await this.#sender?.close()
@@ -125,6 +148,7 @@ export class Outlet {
 
   async #send (claimed: Claimed): Promise<void> {
     this.#inFlight++
+    this.#sent++
     this.usedAt = Date.now()
     const { url } = this.#endpoint
     const body = bodyOf(claimed)
@@ -135,16 +159,25 @@ export class Outlet {
   }
 
   async #attempt (claimed: Claimed, body: string): Promise<Attempt> {
-    const { settings, guard, encryption, signal } = this.#options
+    const { settings, guard } = this.#options
     const now = Date.now()
     let keys
     try {
-      keys = openKeys(encryption, this.#endpoint.secrets, now)
+      keys = this.#keysAt(now)
     } catch {
       return failed('Not sent: the secret was sealed with an encryption key that the platform no longer has; rotate it')
     }
     this.#sender ??= new Sender({ url: this.#endpoint.url, guard, settings })
-    return await this.#sender.send(body, signatureHeaders(deliveryId(claimed.id), Math.floor(now / 1000), body, keys), signal)
+    return await this.#sender.send(body, signatureHeaders(deliveryId(claimed.id), Math.floor(now / 1000), body, keys))
+  }
+
+  /** Opened once for each reading of the endpoint, and for no longer than each of them signs. */
+  #keysAt (now: number): Buffer[] {
+    if (this.#keys === undefined || now >= this.#keys.until) {
+      const { secrets } = this.#endpoint
+      this.#keys = { open: openKeys(this.#options.encryption, secrets, now), until: Math.min(...secrets.map(({ until }) => until ?? Infinity).filter(until => until > now)) }
+    }
+    return this.#keys.open
   }
 
   /** What is under way to the old URL ends as it will. */

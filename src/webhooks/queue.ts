@@ -8,7 +8,7 @@ import type { Environment } from '../../schemas/scope.ts'
  * The statements of the queue, across tenants on purpose. Rows are changed by their place in the table, and looked up one by one where a join
  * would do: a join would be planned for a table of which nothing is known yet.
  *
- * A delivery that is leased is one that is due when its lease ends: nothing has to be done for those of a server that died.
+ * A lease ends by itself: nothing has to be done for those of a server that died. It changes no column that is in an index, so that taking one is cheap.
  */
 
 /** Rows of the outbox that one statement turns into deliveries; each may stand for a batch of events. */
@@ -67,38 +67,40 @@ const busySql = `
  * settled. A lease that was left behind is an attempt whose end nobody knows: it is logged as such.
  */
 const claimSql = `
-  with wanted as (select * from unnest($1::text[], $2::int[], $3::text[]) as w(webhook_id, slots, after_lane)),
+  with wanted as (
+    select w.* from unnest($1::text[], $2::int[], $3::text[]) as w(webhook_id, slots, after_lane)
+    cross join lateral (select from webhooks where id = w.webhook_id and active) still),
   scanned as (
     select w.webhook_id, w.slots, h.* from wanted w cross join lateral (
       with recursive lanes as (
-        (select d.lane, d.ctid as place, d.next_at, 1 as n from webhook_deliveries d
+        (select d.lane, d.ctid as place, greatest(d.next_at, d.lease_until) as free_at, 1 as n from webhook_deliveries d
           where d.webhook_id = w.webhook_id and d.state = 'pending' and d.lane is not null and d.lane > w.after_lane order by d.lane, d.position limit 1)
         union all
-        select x.lane, x.place, x.next_at, l.n + 1 from lanes l cross join lateral (
-          select d.lane, d.ctid as place, d.next_at from webhook_deliveries d
+        select x.lane, x.place, x.free_at, l.n + 1 from lanes l cross join lateral (
+          select d.lane, d.ctid as place, greatest(d.next_at, d.lease_until) as free_at from webhook_deliveries d
           where d.webhook_id = w.webhook_id and d.state = 'pending' and d.lane is not null and d.lane > l.lane order by d.lane, d.position limit 1) x
         where l.n < ${lanesMax})
       select * from lanes) h),
   heads as (
-    select place from (select place, slots, row_number() over (partition by webhook_id order by n) as nth from scanned where next_at <= $4) due where nth <= slots),
+    select place from (select place, slots, row_number() over (partition by webhook_id order by n) as nth from scanned where free_at <= $4) due where nth <= slots),
   picked as (
     select p.* from wanted w cross join lateral (
       select d.ctid as place, d.seq, d.leased_by from webhook_deliveries d
-      where d.webhook_id = w.webhook_id and d.state = 'pending' and d.lane is null and d.next_at <= $4
+      where d.webhook_id = w.webhook_id and d.state = 'pending' and d.lane is null and d.next_at <= $4 and d.lease_until <= $4
       order by d.next_at, d.position limit w.slots for update skip locked) p
     union all
     select l.* from heads h cross join lateral (
       select d.ctid, d.seq, d.leased_by from webhook_deliveries d
-      where d.ctid = h.place and d.state = 'pending' and d.lane is not null and d.next_at <= $4 for update skip locked) l),
+      where d.ctid = h.place and d.state = 'pending' and d.lane is not null and d.next_at <= $4 and d.lease_until <= $4 for update skip locked) l),
   claimed as (
-    update webhook_deliveries set next_at = $5, fence = fence + 1, attempts = attempts + 1, leased_by = $6
-    where ctid = any(array(select place from picked)) and state = 'pending' and next_at <= $4
+    update webhook_deliveries set lease_until = $5, fence = fence + 1, attempts = attempts + 1, leased_by = $6
+    where ctid = any(array(select place from picked)) and state = 'pending' and lease_until <= $4
     returning *),
   interrupted as (
     insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt, success, error, attempted_at)
     select c.application_id, c.environment, c.webhook_id, c.id, c.event_type, w.url, c.attempts - 1, false,
       'Interrupted: the server that made it ended before it was over', $4
-    from claimed c join picked p on p.seq = c.seq join webhooks w on w.id = c.webhook_id where p.leased_by is not null
+    from (select seq from picked where leased_by is not null) p join claimed c using (seq) cross join lateral (select url from webhooks where id = c.webhook_id) w
     returning 1)
   select c.seq, c.id, c.webhook_id, c.application_id, c.environment, c.event_id, c.event_type, c.topic, c."offset", c.key, c.lane, c.replay_of, c.attempts, c.failures,
     c.fence, c.event_at, c.created_at, coalesce(e.epoch, s.epoch) as epoch, coalesce(e.source, s.source) as source, coalesce(e.payload, s.payload) as payload,
@@ -123,7 +125,7 @@ const settleSql = `
     select d.ctid as place, d.seq from unnest($1::bigint[], $2::int[]) as r(seq, fence)
     cross join lateral (select ctid, seq from webhook_deliveries where seq = r.seq and fence = r.fence and state = 'pending' for update) d),
   settled as (
-    update webhook_deliveries d set state = r.state, next_at = r.next_at, failures = r.failures, leased_by = null, status_code = r.status_code, error = r.error,
+    update webhook_deliveries d set state = r.state, next_at = r.next_at, failures = r.failures, leased_by = null, lease_until = 0, status_code = r.status_code, error = r.error,
       settled_at = case when r.state = 'pending' then null else $12::bigint end
     from results r where d.ctid = any(array(select place from held)) and d.seq = r.seq and d.fence = r.fence
     returning d.seq, d.id, d.application_id, d.environment, d.webhook_id, d.event_type, d.attempts),
@@ -135,7 +137,7 @@ const settleSql = `
 
 /** Gives back what was claimed and not sent. */
 const releaseSql = `
-  update webhook_deliveries d set next_at = $3, attempts = attempts - 1, leased_by = null
+  update webhook_deliveries d set attempts = attempts - 1, leased_by = null, lease_until = 0
   from unnest($1::bigint[], $2::int[]) as r(seq, fence)
   where d.ctid = any(array(select x.ctid from unnest($1::bigint[]) k(seq) cross join lateral (select ctid from webhook_deliveries where seq = k.seq) x))
     and d.seq = r.seq and d.fence = r.fence and d.state = 'pending'`
@@ -143,12 +145,12 @@ const releaseSql = `
 /** Gives up deliveries of a webhook that were due before a time, a few at once. */
 const burySql = `
   with buried as (
-    update webhook_deliveries set state = 'dead', settled_at = $3, leased_by = null, fence = fence + 1, error = $4
+    update webhook_deliveries set state = 'dead', settled_at = $3, leased_by = null, lease_until = 0, fence = fence + 1, error = $4
     where ctid = any(array(
       select ctid from webhook_deliveries
-      where webhook_id = $1 and state = 'pending' and lane is null and created_at <= $2 and next_at <= $3 limit 2000 for update skip locked) ||
+      where webhook_id = $1 and state = 'pending' and lane is null and created_at <= $2 and next_at <= $3 and lease_until <= $3 limit 2000 for update skip locked) ||
       array(select ctid from webhook_deliveries
-      where webhook_id = $1 and state = 'pending' and lane is not null and created_at <= $2 and next_at <= $3 limit 2000 for update skip locked))
+      where webhook_id = $1 and state = 'pending' and lane is not null and created_at <= $2 and next_at <= $3 and lease_until <= $3 limit 2000 for update skip locked))
     returning id, application_id, environment, webhook_id, event_type, attempts),
   logged as (
     insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt, success, error, attempted_at)
@@ -203,6 +205,7 @@ export interface Claimed {
 export interface Result {
   seq: number
   fence: number
+  webhookId: string
   state: 'pending' | 'delivered' | 'dead'
   nextAt: number
   failures: number
@@ -264,8 +267,8 @@ export function createQueue ({ pool }: { pool: pg.Pool }) {
       return new Set(rows.map(row => row.seq))
     },
 
-    async release (claimed: readonly Pick<Claimed, 'seq' | 'fence'>[], now: number): Promise<void> {
-      await pool.query({ name: 'webhooks_release', text: releaseSql, values: [claimed.map(one => one.seq), claimed.map(one => one.fence), now] })
+    async release (claimed: readonly Pick<Claimed, 'seq' | 'fence'>[]): Promise<void> {
+      await pool.query({ name: 'webhooks_release', text: releaseSql, values: [claimed.map(one => one.seq), claimed.map(one => one.fence)] })
     },
 
     /** Gives up what the webhook was owed before a time and is still due. Answers how many it were. */

@@ -35,6 +35,7 @@ export class Sender {
   readonly #pool: Pool
   readonly #path: string
   readonly #settings: WebhookSettings
+  readonly #underWay = new Set<AttemptHandler>()
 
   constructor ({ url, guard, settings }: SenderOptions) {
     const { origin, pathname, search } = new URL(url)
@@ -54,10 +55,14 @@ export class Sender {
     })
   }
 
-  /** Never rejects: whatever happens is what the attempt came to. `signal` breaks it off. */
-  send (body: string, headers: Record<string, string>, signal: AbortSignal): Promise<Attempt> {
+  /** Never rejects: whatever happens is what the attempt came to. */
+  send (body: string, headers: Record<string, string>): Promise<Attempt> {
     return new Promise(resolve => {
-      const attempt = new AttemptHandler(this.#settings, signal, resolve)
+      const attempt: AttemptHandler = new AttemptHandler(this.#settings, ended => {
+        this.#underWay.delete(attempt)
+        resolve(ended)
+      })
+      this.#underWay.add(attempt)
       try {
         this.#pool.dispatch({
           method: 'POST', path: this.#path, body, headers: { 'content-type': 'application/json', 'user-agent': userAgent, ...headers }
@@ -66,6 +71,11 @@ export class Sender {
         attempt.onResponseError(undefined, error as Error)
       }
     })
+  }
+
+  /** Ends what is under way, now. */
+  breakOff (): void {
+    for (const attempt of this.#underWay) attempt.giveUp('Interrupted: the server is stopping')
   }
 
   /** Lets what is under way end. */
@@ -116,10 +126,8 @@ function guardedConnector (guard: AddressGuard, settings: WebhookSettings): buil
 class AttemptHandler implements Dispatcher.DispatchHandler {
   readonly #settings: WebhookSettings
   readonly #resolve: (attempt: Attempt) => void
-  readonly #signal: AbortSignal
   readonly #startedAt = performance.now()
   readonly #timer: NodeJS.Timeout
-  readonly #onAbort = () => this.#giveUp('Interrupted: the server is stopping')
   #controller: Dispatcher.DispatchController | undefined
   #isOver = false
   #statusCode: number | null = null
@@ -127,12 +135,10 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = []
   #bytes = 0
 
-  constructor (settings: WebhookSettings, signal: AbortSignal, resolve: (attempt: Attempt) => void) {
+  constructor (settings: WebhookSettings, resolve: (attempt: Attempt) => void) {
     this.#settings = settings
     this.#resolve = resolve
-    this.#signal = signal
-    this.#timer = setTimeout(() => this.#giveUp(`No answer within ${settings.timeoutMs} ms`), settings.timeoutMs)
-    signal.addEventListener('abort', this.#onAbort)
+    this.#timer = setTimeout(() => this.giveUp(`No answer within ${settings.timeoutMs} ms`), settings.timeoutMs)
   }
 
   onRequestStart (controller: Dispatcher.DispatchController): void {
@@ -164,7 +170,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     this.#end(describe(error))
   }
 
-  #giveUp (reason: string): void {
+  giveUp (reason: string): void {
     this.#end(reason)
     this.#controller?.abort(new Error(reason))
   }
@@ -173,7 +179,6 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     if (this.#isOver) return
     this.#isOver = true
     clearTimeout(this.#timer)
-    this.#signal.removeEventListener('abort', this.#onAbort)
     const status = this.#statusCode
     const success = failure === null && status !== null && status >= 200 && status < 300
     this.#resolve({

@@ -45,7 +45,7 @@ export function createTestRequest ({ db, endpoints, guard, encryption, settings 
       const body = messageOf(event)
       const keys = openKeys(encryption, webhook.secrets, Date.now())
       const headers = signatureHeaders(deliveryId(uuid), Math.floor(Date.now() / 1000), body, keys)
-      const { retryAfterMs: _, ...attempt } = await sender.send(body, headers, new AbortController().signal)
+      const { retryAfterMs: _, ...attempt } = await sender.send(body, headers)
       await db.insertInto('webhook_attempts').values({
         application_id: scope.applicationId,
         environment,

@@ -1,0 +1,53 @@
+import { once } from 'node:events'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { answerCalls } from '../children.ts'
+
+/* The receiver of webhooks, the same for both sides: it reads the body and answers 200. Below `/dead` it answers 500, below `/hanging` never. */
+
+let came = 0
+let sample = ''
+let wanted: { count: number, resolve: () => void } | undefined
+/** From the write of an event to its arrival, of requests below `/timed`. */
+let latencies: number[] = []
+const hanging = new Set<ServerResponse>()
+
+const server = createServer((request, response) => {
+  const chunks: Buffer[] = []
+  request.on('data', (chunk: Buffer) => chunks.push(chunk))
+  request.on('end', () => {
+    const path = request.url ?? ''
+    if (path.startsWith('/hanging')) return hanging.add(response)
+    if (path.startsWith('/dead')) return response.writeHead(500).end()
+    if (path.startsWith('/timed')) {
+      const event = JSON.parse(Buffer.concat(chunks).toString()) as { data: { payload: { sentAt: number } } }
+      latencies.push(Date.now() - event.data.payload.sentAt)
+    }
+    if (sample === '') sample = Buffer.concat(chunks).toString()
+    came++
+    response.end()
+    if (wanted !== undefined && came >= wanted.count) wanted.resolve()
+  })
+})
+
+async function start (): Promise<{ url: string }> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
+
+/** Forgets what has come. */
+function reset (): void {
+  came = 0
+  latencies = []
+}
+
+/** Resolves when so many have come since the reset. */
+async function until (count: number): Promise<void> {
+  if (came < count) await new Promise<void>(resolve => { wanted = { count, resolve } })
+  wanted = undefined
+}
+
+const methods = { start, reset, until, body: () => sample, latencies: () => latencies }
+export type WebhookSink = typeof methods
+answerCalls(methods, () => { server.closeAllConnections() })
