@@ -8,7 +8,10 @@ export interface ConnectionOptions {
   /** Connections at most. */
   max: number
   applicationName?: string
-  /** Plans each statement once, whatever its parameters: for statements that are made to be planned so, and that are large. */
+  /**
+   * For large statements that always go by an index: each is planned once, whatever its parameters, and never to read a whole table, though
+   * that may be the best plan for one that is empty when it is made.
+   */
   plansOnce?: boolean
   onError?: (error: Error) => void
 }
@@ -42,7 +45,7 @@ export function createPool ({ connectionString, max, applicationName, plansOnce 
     statement_timeout: 15000,
     idle_in_transaction_session_timeout: 15000,
     keepAlive: true,
-    ...(plansOnce && { options: '-c plan_cache_mode=force_generic_plan' }),
+    ...(plansOnce && { options: '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off' }),
     // Statements that are sent together share a round trip (src/events/batch.ts); those that are awaited one by one do not change.
     pipeline: true
   })

@@ -56,7 +56,7 @@ export default fp(async (app) => {
     dispatcher,
     withinOf: principal => principal.kind === 'token' ? principal.environment : undefined
   })
-  const keeping = createKeeping({ pool, queue, deadKeptMs: settings.deadKeptMs, log })
+  const keeping = createKeeping({ pool: ownPool, queue, deadKeptMs: settings.deadKeptMs, log })
   app.retention.beforeDrop(before => keeping.beforeDrop(before))
   app.webhookRouting.onCommitted(wake)
   app.applications.onDeleted(id => { void onChanged(id).catch(() => {}) })

@@ -45,11 +45,10 @@ export function createAddressGuard ({ allowPrivate, allowedNetworks, resolve }: 
   const networks = allowedNetworks.map(network => ipaddr.parseCIDR(network))
 
   function refusalOf (address: Address): string | undefined {
-    const plain = withoutZone(address)
-    const within = embedded(plain)
-    if ([plain, ...within.all].some(one => metadataAddresses.has(one.toString()))) return 'it is a metadata service'
-    if (allowPrivate || networks.some(network => isWithin(within.same ?? plain, network))) return undefined
-    const effective = within.same ?? plain
+    const within = embedded(address)
+    if ([address, ...within.all].some(one => metadataAddresses.has(one.toString()))) return 'it is a metadata service'
+    const effective = within.same ?? address
+    if (allowPrivate || networks.some(network => isWithin(effective, network))) return undefined
     const range = effective.range()
     if (range !== 'unicast') return `it is not a public address (${range})`
     // Of IPv6 only 2000::/3 is given out for global unicast (RFC 4291 §2.4); the rest is kept for purposes to come.
@@ -94,18 +93,17 @@ const nameOf = (hostname: string) => hostname.trim().replace(/^\[(.*)\]$/, '$1')
 /** Every spelling that inet_aton and inet_pton take: decimal, octal and hexadecimal, short and long, with a zone. */
 function parseAddress (text: string): Address | undefined {
   const name = nameOf(text)
-  if (ipaddr.IPv4.isIPv4(name) || ipaddr.IPv6.isIPv6(name)) return ipaddr.parse(name)
-  // What ends in a number is an IPv4 address or nothing (https://url.spec.whatwg.org/#ends-in-a-number-checker).
-  if (!/(?:^|\.)(?:\d+|0x[0-9a-f]*)$/.test(name)) return undefined
   try {
-    return ipaddr.parse(new URL(`http://${name}/`).hostname)
+    // In hexadecimal throughout: the library takes `::127.0.0.1` for the mapped form, which it is not.
+    if (name.includes(':')) return ipaddr.IPv6.parse(new URL(`http://[${name.split('%', 1)[0] ?? ''}]/`).hostname.slice(1, -1))
+    // What ends in a number is an IPv4 address or nothing (https://url.spec.whatwg.org/#ends-in-a-number-checker).
+    return endsInNumber.test(name) ? ipaddr.IPv4.parse(new URL(`http://${name}/`).hostname) : undefined
   } catch {
     return undefined
   }
 }
 
-const withoutZone = (address: Address): Address =>
-  address instanceof ipaddr.IPv6 ? new ipaddr.IPv6(address.parts) : address
+const endsInNumber = /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/
 
 const isWithin = (address: Address, [network, bits]: [Address, number]) => address.kind() === network.kind() && address.match(network as never, bits)
 

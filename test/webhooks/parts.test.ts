@@ -1,0 +1,134 @@
+import fc from 'fast-check'
+import { Webhook as Verifier } from 'standardwebhooks'
+import t from 'tap'
+import { createEncryption } from '../../src/encryption.ts'
+import { allot } from '../../src/webhooks/allot.ts'
+import { Circuit } from '../../src/webhooks/circuit.ts'
+import { RateLimit } from '../../src/webhooks/rate-limit.ts'
+import { createRetrySchedule, parseRetryAfter } from '../../src/webhooks/retry-schedule.ts'
+import { checkSecret, generateSecret, keyOf, openKeys, overlapMs, rotated } from '../../src/webhooks/secrets.ts'
+import { signatureHeaders } from '../../src/webhooks/signature.ts'
+
+t.test('the schedule has full jitter, five retries, and then no more', async t => {
+  const waits = [5000, 30_000, 120_000, 600_000, 3_600_000]
+  t.strictSame([1, 2, 3, 4, 5, 6].map(createRetrySchedule(waits, () => 1).delayMs), [...waits, undefined])
+  t.strictSame([1, 5].map(createRetrySchedule(waits, () => 0).delayMs), [0, 0])
+  t.equal(createRetrySchedule(waits).totalMs, 4_355_000)
+  fc.assert(fc.property(fc.integer({ min: 1, max: 5 }), failures => {
+    const delay = createRetrySchedule(waits).delayMs(failures) ?? NaN
+    return delay >= 0 && delay <= (waits[failures - 1] ?? 0)
+  }))
+})
+
+t.test('Retry-After is seconds or an HTTP date, within bounds', async t => {
+  const now = Date.parse('Wed, 21 Oct 2026 07:28:00 GMT')
+  const cases: [string | undefined, number | undefined][] = [
+    ['120', 120_000], ['0', 0], [' 3 ', 3000], ['Wed, 21 Oct 2026 07:29:00 GMT', 60_000], ['Wednesday, 21-Oct-26 07:29:00 GMT', 60_000], ['Wed Oct 21 07:29:00 2026', undefined],
+    ['Wed, 21 Oct 2026 07:00:00 GMT', 0], ['99999999', 3_600_000], ['99999999999', undefined], ['-1', undefined], ['1.5', undefined], ['soon', undefined], ['', undefined], [undefined, undefined], ['2026-10-21', undefined]
+  ]
+  for (const [value, wanted] of cases) {
+    const found = parseRetryAfter(value, now, 3_600_000)
+    // The asctime form has no time zone: it is read as the machine's own.
+    if (value?.startsWith('Wed Oct') === true) t.ok(found === undefined || (found >= 0 && found <= 3_600_000), value)
+    else t.equal(found, wanted, String(value))
+  }
+})
+
+t.test('a circuit opens after failures in a row, lets one try when its pause is over, and closes with a success', async t => {
+  const circuit = new Circuit({ concurrencyMax: 8, failures: 3, pauseMs: 1000, pauseMaxMs: 4000 })
+  t.equal(circuit.room(0, 0), 4, 'an endpoint begins with few slots')
+  for (let i = 0; i < 10; i++) circuit.succeeded()
+  t.equal(circuit.room(0, 0), 8, 'and earns more')
+  t.equal(circuit.room(8, 0), 0)
+  circuit.failed(0, () => 1)
+  t.equal(circuit.window, 4, 'a failure halves them')
+  circuit.failed(0, () => 1)
+  t.notOk(circuit.isOpen)
+  circuit.failed(0, () => 1)
+  t.ok(circuit.isOpen)
+  t.equal(circuit.room(0, 999), 0)
+  circuit.failed(500, () => 1)
+  t.equal(circuit.pausedUntil, 1000, 'what was under way when it opened changes nothing')
+  t.equal(circuit.room(0, 1000), 1, 'then one decides')
+  t.equal(circuit.room(1, 1000), 0)
+  for (const [at, until] of [[1000, 3000], [3000, 7000], [7000, 11_000]] as const) {
+    circuit.failed(at, () => 1)
+    t.equal(circuit.pausedUntil, until, 'each time for longer, up to a bound')
+  }
+  circuit.succeeded()
+  t.notOk(circuit.isOpen)
+  t.equal(circuit.room(0, 11_000), 2)
+  circuit.pause(20_000)
+  t.equal(circuit.room(0, 19_999), 0, 'it may ask to be left alone')
+})
+
+t.test('a rate limit lets so many through a second, and a burst of as many', async t => {
+  const limit = new RateLimit()
+  t.equal(limit.room(0), Infinity)
+  limit.set(10, 0)
+  t.equal(limit.room(0), 10)
+  limit.take(10)
+  t.equal(limit.room(0), 0)
+  t.equal(limit.nextAt(0), 100)
+  t.equal(limit.room(100), 1)
+  t.equal(limit.room(10_000), 10)
+  limit.take(7)
+  limit.set(10, 10_000)
+  t.equal(limit.room(10_000), 3, 'what is the same changes nothing')
+  limit.set(undefined, 10_000)
+  t.equal(limit.room(10_000), Infinity)
+})
+
+t.test('slots are dealt out in turn: to applications, and within them to endpoints', async t => {
+  const demand = (of: string, applicationId: string, room: number) => ({ of, applicationId, room })
+  t.strictSame([...allot([demand('a', 'x', 3), demand('b', 'x', 0), demand('c', 'y', 2)], 10)], [['a', 3], ['c', 2]], 'enough for all')
+  t.strictSame(Object.fromEntries(allot([demand('a1', 'a', 100), demand('a2', 'a', 100), demand('b', 'b', 100)], 8)), { a1: 2, a2: 2, b: 4 }, 'half for each application')
+  t.strictSame(Object.fromEntries(allot([demand('a', 'a', 1000), demand('b', 'b', 1)], 10)), { a: 9, b: 1 }, 'who wants little gets it')
+  t.equal(allot([demand('a', 'a', 5)], 0).size, 0)
+  const seen = new Set([0, 1, 2].flatMap(rotation => [...allot([demand('a', 'a', 1), demand('b', 'b', 1), demand('c', 'c', 1)], 1, rotation).keys()]))
+  t.equal(seen.size, 3, 'no one is always last')
+  fc.assert(fc.property(fc.array(fc.record({ app: fc.integer({ min: 0, max: 4 }), room: fc.integer({ min: 0, max: 20 }) }), { maxLength: 30 }), fc.integer({ min: 0, max: 100 }), fc.nat(), (wanted, free, rotation) => {
+    const demands = wanted.map(({ app, room }, i) => demand(`e${i}`, `a${app}`, room))
+    const slots = allot(demands, free, rotation)
+    const total = [...slots.values()].reduce((sum, count) => sum + count, 0)
+    const most = demands.reduce((sum, { room }) => sum + room, 0)
+    return total === Math.min(free, most) && demands.every(({ of, room }) => (slots.get(of) ?? 0) <= room)
+  }))
+})
+
+t.test('secrets: base64 after whsec_, or else the text itself', async t => {
+  const generated = generateSecret()
+  t.match(generated, /^whsec_/)
+  t.equal(keyOf(generated).length, 32)
+  t.equal(keyOf('söme text').toString(), 'söme text')
+  for (const good of [generated, `whsec_${Buffer.alloc(24, 1).toString('base64')}`, `whsec_${Buffer.alloc(64, 1).toString('base64')}`, 'my-own-secret']) t.equal(checkSecret(good), good)
+  for (const bad of ['whsec_', 'whsec_abc', `whsec_${Buffer.alloc(23, 1).toString('base64')}`, `whsec_${Buffer.alloc(65, 1).toString('base64')}`, `whsec_${Buffer.alloc(32, 255).toString('base64url')}`]) t.throws(() => checkSecret(bad), { code: 'VALIDATION_FAILED' }, bad)
+})
+
+t.test('what the reference implementation verifies is what is signed, with every key', async t => {
+  fc.assert(fc.property(fc.uint8Array({ minLength: 24, maxLength: 64 }), fc.string({ unit: 'grapheme' }), (bytes, text) => {
+    const body = JSON.stringify({ text })
+    const secrets = [`whsec_${Buffer.from(bytes).toString('base64')}`, 'another secret that is text']
+    const headers = signatureHeaders('dlv_1', Math.floor(Date.now() / 1000), body, secrets.map(keyOf))
+    new Verifier(secrets[0] ?? '').verify(body, headers)
+    new Verifier(secrets[1] ?? '', { format: 'raw' }).verify(body, headers)
+    return headers['webhook-signature']?.split(' ').length === 2
+  }))
+  const headers = signatureHeaders('dlv_1', Math.floor(Date.now() / 1000), '{}', [keyOf('a secret')])
+  t.throws(() => new Verifier('another secret', { format: 'raw' }).verify('{}', headers))
+})
+
+t.test('for a day a replaced secret signs beside the new one, also when it is replaced again', async t => {
+  const encryption = createEncryption([Buffer.alloc(32, 1)])
+  const sealed = (text: string) => encryption.encrypt(text)
+  const first = [{ sealed: sealed('first one'), until: null }]
+  const second = rotated(first, sealed('second one'), 1000)
+  const third = rotated(second, sealed('third one'), 2000)
+  const open = (at: number) => openKeys(encryption, third, at).map(key => key.toString())
+  t.strictSame(open(3000), ['third one', 'second one', 'first one'])
+  t.strictSame(open(1000 + overlapMs), ['third one', 'second one'])
+  t.strictSame(open(2000 + overlapMs), ['third one'])
+  let many = first
+  t.throws(() => { for (let i = 0; i < 11; i++) many = rotated(many, sealed(`s${i}`), 1000) as typeof first }, { code: 'WEBHOOK_LIMIT' })
+  t.throws(() => openKeys(createEncryption([Buffer.alloc(32, 2)]), first, 0))
+})
