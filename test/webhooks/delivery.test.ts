@@ -1,19 +1,379 @@
+import { once } from 'node:events'
+import { createServer as createSecureServer } from 'node:https'
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import { Webhook as Verifier } from 'standardwebhooks'
 import t from 'tap'
-import { build } from '../build.ts'
-import { tenant } from '../tenant.ts'
-import { receiver } from './receiver.ts'
+import type { WebhookDelivery, WebhookLog } from '../../schemas/webhooks.ts'
+import { build, listen } from '../build.ts'
+import { connectWs } from '../clients.ts'
+import { until } from '../faults/server.ts'
+import { tenant, type Tenant } from '../tenant.ts'
+import { certificate, privateKey } from './certificate.ts'
+import { answer, receiver, type ReceivedWebhook } from './receiver.ts'
 
-const { app } = await build(t, { variables: { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '20ms,20ms,20ms,20ms,20ms', WEBHOOK_TIMEOUT_MS: '2000' } })
-const shop = await tenant(app)
+/* What an endpoint gets, and what becomes of a delivery, whatever the endpoint does. */
 
-await t.test('an event that is published is posted, signed', async t => {
+t.setTimeout(120_000)
+
+const variables = { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms,10ms,10ms,10ms,10ms', WEBHOOK_TIMEOUT_MS: '1000' }
+/** A circuit that never opens, for what is not about it. */
+const { app } = await build(t, { variables, adapt: config => Object.assign(config.webhooks, { circuitFailures: 1000, circuitPauseMs: 20, pollMs: 100 }) })
+const url = await listen(app)
+
+interface Made { id: string, secret: string }
+async function hook (shop: Tenant, target: string, fields: Record<string, unknown> = {}): Promise<Made> {
+  const { status, text, body } = await shop.request('POST', '/api/webhooks', { url: target, events: ['*'], ...fields })
+  if (status !== 201) throw new Error(text)
+  return body as Made
+}
+const deliveriesOf = async (shop: Tenant, query = '') => (await shop.request('GET', `/api/webhooks/deliveries?limit=1000${query}`)).body as WebhookDelivery[]
+const logsOf = async (shop: Tenant, query = '') => (await shop.request('GET', `/api/webhooks/logs?limit=1000${query}`)).body as WebhookLog[]
+const settled = (shop: Tenant, count: number) => until(async () => {
+  const deliveries = await deliveriesOf(shop)
+  return deliveries.length === count && deliveries.every(({ state }) => state !== 'pending')
+}, `${count} deliveries to settle`)
+const verified = (secret: string, { text, headers }: ReceivedWebhook, options?: { format: 'raw' }) => new Verifier(secret, options).verify(text, headers)
+
+await t.test('an event that is published is posted, as Standard Webhooks has it', async t => {
+  const shop = await tenant(app)
   const topic = await shop.topic('order.placed')
   const sink = await receiver(t)
-  const { status, body: webhook } = await shop.request('POST', '/api/webhooks', { url: sink.url, events: ['topic.event'] })
-  t.equal(status, 201)
-  const [event] = await shop.publish(topic, { n: 1 })
-  const [received] = await sink.came(1)
-  t.strictSame(new Verifier(webhook.secret).verify(received?.text ?? '', received?.headers ?? {}), received?.body)
-  t.strictSame(received?.body.data, event)
+  const { id, secret } = await hook(shop, `${sink.url}?a=b`, { events: ['topic.event'] })
+  const { body: event } = await shop.request('POST', `/api/topics/${topic}/events`, { payload: { total: 42 }, key: 'o1' })
+  const [received] = await sink.came(1) as [ReceivedWebhook]
+  t.strictSame(verified(secret, received), { type: 'topic.event', timestamp: new Date(event.timestamp).toISOString(), data: event })
+  t.match(received, { path: '/hook?a=b', headers: { 'content-type': 'application/json', 'user-agent': /^Realtime-Platform/, host: `127.0.0.1:${sink.port}`, 'webhook-id': /^dlv_[0-9a-f]{32}$/, 'webhook-timestamp': /^\d{10}$/, 'webhook-signature': /^v1,[A-Za-z0-9+/]{43}=$/ } })
+  await settled(shop, 1)
+  t.match(await deliveriesOf(shop), [{ id: received.id, webhookId: id, eventId: event.id, event: 'topic.event', topic, offset: 1, key: 'o1', state: 'delivered', attempts: 1, statusCode: 200, error: null, environment: 'development' }])
+  t.match(await logsOf(shop), [{ id: /^log_/, webhookId: id, deliveryId: received.id, event: 'topic.event', url: `${sink.url}?a=b`, statusCode: 200, success: true, attempts: 1, error: null }])
+})
+
+await t.test('every type of event fires, those of sockets and presence as well', async t => {
+  const shop = await tenant(app)
+  const sink = await receiver(t)
+  await hook(shop, sink.url)
+  await shop.topic('order.placed')
+  await shop.publish('order.placed', 1)
+  await shop.request('POST', '/api/sync/cart/documents', { id: 'a', data: { n: 1 } })
+  await shop.request('PATCH', '/api/sync/cart/documents/a/merge', { data: { n: 2 } })
+  await shop.request('DELETE', '/api/sync/cart/documents/a')
+  const client = await connectWs(url, { token: shop.token() })
+  await client.request('join', { channel: 'room' })
+  await client.request('publish', { channel: 'room', event: 'said', data: 'hello' })
+  client.close()
+  const wanted = ['document.created', 'document.deleted', 'document.updated', 'presence.updated', 'socket.connect', 'socket.disconnect', 'socket.message', 'topic.event']
+  await sink.until(all => wanted.every(type => all.some(({ body }) => body.type === type)), wanted.join())
+  for (const { body } of sink.received) t.equal(body.type, body.data.type)
+  t.match(sink.received.find(({ body }) => body.type === 'socket.message')?.body.data, { topic: 'socket.message', source: 'socket', payload: { channel: 'room', data: 'hello' } })
+})
+
+await t.test('a webhook gets the events that its types, topics, filter and environments match, and no others', async t => {
+  const shop = await tenant(app)
+  const other = await tenant(app)
+  const sink = await receiver(t)
+  for (const environment of ['development', 'production']) for (const name of ['order.placed', 'order.paid', 'stock.moved']) await shop.request('POST', '/api/topics', { name, description: 'd', owner: 'o' }, { 'x-environment': environment })
+  await other.topic('order.placed')
+  const cases: Record<string, [Record<string, unknown>, string[]]> = {
+    topics: [{ topics: ['order.*'], environments: ['development'] }, ['order.placed', 'order.paid', 'order.placed big']],
+    one: [{ topics: ['stock.moved'] }, ['stock.moved', 'stock.moved production']],
+    filter: [{ filter: { kind: 'big', size: { gte: 3 } } }, ['order.placed big']],
+    production: [{ environments: ['production'] }, ['stock.moved production']],
+    documents: [{ events: ['document.created'] }, []],
+    off: [{}, []]
+  }
+  for (const [name, [fields]] of Object.entries(cases)) {
+    const { id } = await hook(shop, `${sink.url}/${name}`, { events: ['topic.event'], ...fields })
+    if (name === 'off') await shop.request('POST', `/api/webhooks/${id}/deactivate`)
+  }
+  await shop.publish('order.placed', { is: 'order.placed' }, { is: 'order.placed big', kind: 'big', size: 3 })
+  await shop.publish('order.paid', { is: 'order.paid', kind: 'big', size: 2 })
+  await shop.publish('stock.moved', { is: 'stock.moved' })
+  await shop.request('POST', '/api/topics/stock.moved/events', { payload: { is: 'stock.moved production' } }, { 'x-environment': 'production' })
+  await other.publish('order.placed', { is: 'another tenant\'s' })
+  await settled(shop, 7)
+  for (const [name, [, wanted]] of Object.entries(cases)) {
+    t.strictSame(sink.received.filter(({ path }) => path === `/hook/${name}`).map(({ body }) => (body.data.payload as { is: string }).is).sort(), [...wanted].sort(), name)
+  }
+  t.equal((await deliveriesOf(other)).length, 0)
+})
+
+await t.test('an event that is refused has no delivery, and one batch has all of its', async t => {
+  const shop = await tenant(app)
+  const topic = await shop.topic('order.placed')
+  await shop.request('POST', `/api/schemas/${topic}`, { schema: { type: 'object', required: ['n'] } })
+  const sink = await receiver(t)
+  for (let i = 0; i < 3; i++) await hook(shop, sink.url)
+  t.equal((await shop.request('POST', `/api/topics/${topic}/events`, { events: [{ payload: { n: 1 } }, { payload: {} }] })).status, 400)
+  await shop.publish(topic, ...Array.from({ length: 50 }, (_, n) => ({ n })))
+  t.equal((await deliveriesOf(shop)).length, 150, 'all are there when the publish is answered')
+  await settled(shop, 150)
+  t.equal(new Set(sink.received.map(({ id }) => id)).size, 150)
+})
+
+await t.test('what fails is tried again: the same id and body, a new time, and then it is delivered', async t => {
+  const shop = await tenant(app)
+  await shop.topic('order.placed')
+  const sink = await receiver(t, (_received, response) => { response.writeHead(sink.received.length < 3 ? 503 : 204).end(`attempt ${sink.received.length}`) })
+  const { secret } = await hook(shop, sink.url)
+  await shop.publish('order.placed', 1)
+  await settled(shop, 1)
+  t.equal(sink.received.length, 3)
+  for (const received of sink.received) t.ok(verified(secret, received))
+  t.equal(new Set(sink.received.map(({ id, text }) => id + text)).size, 1)
+  t.match(await deliveriesOf(shop), [{ state: 'delivered', attempts: 3, statusCode: 204 }])
+  t.match((await logsOf(shop)).map(({ attempts, success, statusCode, responseBody }) => ({ attempts, success, statusCode, responseBody })), [
+    { attempts: 3, success: true, statusCode: 204, responseBody: null }, { attempts: 2, success: false, statusCode: 503, responseBody: 'attempt 2' }, { attempts: 1, success: false, statusCode: 503 }
+  ])
+})
+
+await t.test('after five retries it is dead; by hand, and by a redrive, it is tried again', async t => {
+  const shop = await tenant(app)
+  await shop.topic('order.placed')
+  const sink = await receiver(t, answer(500, {}, 'no\0 no'))
+  const { id } = await hook(shop, sink.url)
+  const before = Date.now()
+  await shop.publish('order.placed', 1, 2, 3)
+  await settled(shop, 3)
+  t.equal(sink.received.length, 18)
+  const dead = await deliveriesOf(shop, '&state=dead')
+  t.match(dead, [1, 2, 3].map(() => ({ state: 'dead', attempts: 6, statusCode: 500, error: /given up after 6 failures/ })))
+  t.equal((await logsOf(shop, '&success=false')).length, 18)
+  t.match((await logsOf(shop, `&deliveryId=${dead[0]?.id}`)).map(({ attempts, responseBody }) => [attempts, responseBody]), [6, 5, 4, 3, 2, 1].map(n => [n, 'no\ufffd no']))
+  t.match((await shop.request('POST', '/api/webhooks/redrive', { dryRun: true })).body, { matched: 3, redriven: 0, remaining: 3 })
+  t.match((await shop.request('POST', '/api/webhooks/redrive', { dryRun: true, webhookId: id, from: before, to: before })).body, { matched: 0 })
+  sink.behave(answer(200))
+  t.match(await shop.request('POST', `/api/webhooks/deliveries/${dead[0]?.id}/retry`), { status: 200, body: { id: dead[0]?.id, state: 'pending' } })
+  await settled(shop, 3)
+  t.match(await deliveriesOf(shop, '&state=delivered'), [{ id: dead[0]?.id, attempts: 7 }])
+  t.match((await shop.request('POST', '/api/webhooks/redrive', { webhookId: id, from: before })).body, { matched: 2, redriven: 2, remaining: 0 })
+  await settled(shop, 3)
+  t.equal((await deliveriesOf(shop, '&state=delivered')).length, 3)
+  t.equal(new Set(sink.received.map(one => one.id)).size, 3, 'under the same ids as before')
+})
+
+await t.test('redirects are failures and are not followed; broken answers, cut connections and silence are failures', async t => {
+  const shop = await tenant(app)
+  await shop.topic('order.placed')
+  const elsewhere = await receiver(t)
+  const kinds: Record<string, { behave: Parameters<typeof receiver>[1], error: RegExp, statusCode: number | null }> = {
+    redirect: { behave: answer(302, { location: elsewhere.url }), error: /redirects are not followed/, statusCode: 302 },
+    permanent: { behave: answer(308, { location: elsewhere.url }), error: /redirects/, statusCode: 308 },
+    cut: { behave: (_received, _response, request) => { request.socket.destroy() }, error: /Failed: /, statusCode: null },
+    'cut in the body': { behave: (_received, response) => { response.writeHead(200, { 'content-length': '100' }); response.write('part'); setImmediate(() => response.socket?.destroy()) }, error: /Failed: /, statusCode: 200 },
+    'no HTTP': { behave: (_received, response) => { response.socket?.end('SSH-2.0-OpenSSH\r\n') }, error: /Failed: /, statusCode: null }
+  }
+  for (const [name, { behave, error, statusCode }] of Object.entries(kinds)) {
+    const sink = await receiver(t, behave)
+    const { id } = await hook(shop, sink.url)
+    await shop.publish('order.placed', name)
+    await until(async () => (await deliveriesOf(shop, `&webhookId=${id}&state=dead`)).length === 1, name)
+    t.match(await deliveriesOf(shop, `&webhookId=${id}`), [{ attempts: 6, statusCode, error }], name)
+    await shop.request('DELETE', `/api/webhooks/${id}`)
+  }
+  t.equal(elsewhere.received.length, 0)
+})
+
+await t.test('who does not answer in time, connects and says nothing, or drips, has failed', async t => {
+  const quick = await build(t, { variables: { ...variables, WEBHOOK_TIMEOUT_MS: '150', WEBHOOK_RETRY_SCHEDULE: '10ms' }, adapt: config => Object.assign(config.webhooks, { circuitFailures: 1000, pollMs: 100 }) })
+  const shop = await tenant(quick.app)
+  await shop.topic('order.placed')
+  const sockets = new Set<Socket>()
+  const mute = createTcpServer(socket => { sockets.add(socket); socket.on('error', () => {}) }).listen(0, '127.0.0.1')
+  await once(mute, 'listening')
+  const silent = await receiver(t, () => {})
+  const dripping = await receiver(t, (_received, response) => {
+    response.writeHead(200)
+    const timer = setInterval(() => response.write('.'), 20)
+    response.on('close', () => clearInterval(timer))
+  })
+  const targets = [`http://127.0.0.1:${(mute.address() as AddressInfo).port}/`, silent.url, dripping.url]
+  for (const target of targets) await hook(shop, target)
+  await shop.publish('order.placed', 1)
+  await settled(shop, 3)
+  for (const delivery of await deliveriesOf(shop)) t.match(delivery, { state: 'dead', attempts: 2, error: /No answer within 150 ms/ })
+  for (const socket of sockets) socket.destroy()
+  mute.close()
+})
+
+await t.test('an endless answer is read to a bound, and logged to 1 KB', async t => {
+  const shop = await tenant(app)
+  await shop.topic('order.placed')
+  const sink = await receiver(t, (_received, response) => {
+    response.writeHead(200)
+    const more = () => { while (!response.destroyed && response.write('ä'.repeat(5000))); }
+    response.on('drain', more).on('error', () => {})
+    more()
+  })
+  await hook(shop, sink.url)
+  await shop.publish('order.placed', 1)
+  await settled(shop, 1)
+  t.match(await deliveriesOf(shop), [{ state: 'delivered', attempts: 1 }])
+  const [log] = await logsOf(shop)
+  t.equal(log?.responseBody, 'ä'.repeat(512))
+})
+
+await t.test('Retry-After is waited for', async t => {
+  const shop = await tenant(app)
+  await shop.topic('order.placed')
+  const sink = await receiver(t, (_received, response) => { response.writeHead(sink.received.length === 1 ? 429 : 200, { 'retry-after': '1' }).end() })
+  await hook(shop, sink.url)
+  await shop.publish('order.placed', 1)
+  await sink.came(1)
+  await shop.publish('order.placed', 2)
+  await settled(shop, 2)
+  const [first, second, third] = sink.received as [ReceivedWebhook, ReceivedWebhook, ReceivedWebhook]
+  t.ok(second.at - first.at >= 950, 'a 429 holds up the whole endpoint')
+  t.ok(third.at - first.at >= 950)
+})
+
+await t.test('410 switches it off, gives up what it was owed, and tells of it', async t => {
+  const shop = await tenant(app)
+  await shop.topic('order.placed')
+  const client = await connectWs(url, { token: shop.token() })
+  t.match(await client.request('subscribe', { topic: 'system.webhook.deactivated' }), { ok: true })
+  const sink = await receiver(t, answer(410))
+  const { id } = await hook(shop, sink.url)
+  await shop.publish('order.placed', 1)
+  await settled(shop, 1)
+  await client.received(1)
+  t.match(client.events, [{ topic: 'system.webhook.deactivated', type: 'topic.event', key: id, payload: { webhookId: id, reason: 'gone' } }])
+  t.match((await shop.request('GET', `/api/webhooks/${id}`)).body, { active: false, deactivatedReason: 'gone' })
+  t.match(await deliveriesOf(shop), [{ state: 'dead', attempts: 1, statusCode: 410 }])
+  await shop.publish('order.placed', 2)
+  t.equal((await deliveriesOf(shop)).length, 1, 'it gets nothing new')
+  t.match(await shop.request('POST', `/api/webhooks/deliveries/${sink.received[0]?.id}/retry`), { status: 409, body: { code: 'WEBHOOK_INACTIVE' } })
+  t.match(await shop.request('POST', '/api/webhooks/redrive', { webhookId: id }), { status: 409, body: { code: 'WEBHOOK_INACTIVE' } })
+  sink.behave(answer(200))
+  t.match((await shop.request('POST', `/api/webhooks/${id}/activate`)).body, { active: true, deactivatedReason: null })
+  t.match((await shop.request('POST', '/api/webhooks/redrive', {})).body, { redriven: 1 })
+  await settled(shop, 1)
+  t.match(await deliveriesOf(shop), [{ state: 'delivered' }])
+  client.close()
+})
+
+await t.test('a webhook that is switched off keeps what it is owed until it is on again', async t => {
+  const shop = await tenant(app)
+  await shop.topic('order.placed')
+  let isUp = false
+  const sink = await receiver(t, (_received, response) => { response.writeHead(isUp ? 200 : 429, { 'retry-after': '60' }).end() })
+  const { id } = await hook(shop, sink.url)
+  await shop.publish('order.placed', 1)
+  await sink.came(1)
+  await shop.request('POST', `/api/webhooks/${id}/deactivate`)
+  const other = await receiver(t)
+  t.match((await shop.request('PATCH', `/api/webhooks/${id}`, { url: other.url })).body, { url: other.url, active: false })
+  isUp = true
+  await shop.request('POST', `/api/webhooks/${id}/activate`)
+  const [delivery] = await deliveriesOf(shop)
+  t.match(delivery, { state: 'pending', attempts: 1 })
+  t.equal((await shop.request('POST', `/api/webhooks/deliveries/${delivery?.id}/retry`)).status, 200)
+})
+
+await t.test('while a secret is rotated both sign, and each request is verified by either', async t => {
+  const shop = await tenant(app)
+  await shop.topic('order.placed')
+  const sink = await receiver(t)
+  const { id, secret: first } = await hook(shop, sink.url)
+  const publishing = (async () => { for (let n = 0; n < 100; n++) await shop.publish('order.placed', n) })()
+  await sink.came(10)
+  const { status, body: { secret: second } } = await shop.request('POST', `/api/webhooks/${id}/rotate-secret`, {})
+  t.equal(status, 200)
+  t.match(second, /^whsec_/)
+  const rotatedAt = sink.received.length
+  await publishing
+  await shop.request('POST', `/api/webhooks/${id}/rotate-secret`, { secret: 'a_secret_of_our_own:_~!' })
+  await shop.publish('order.placed', 'last')
+  await settled(shop, 101)
+  for (const received of sink.received) t.ok(verified(first, received), 'the first one signs all along')
+  const last = sink.received.find(({ body }) => body.data.payload === 'last') as ReceivedWebhook
+  t.equal(last.headers['webhook-signature']?.split(' ').length, 3)
+  t.ok(verified(second, last))
+  t.ok(verified('a_secret_of_our_own:_~!', last, { format: 'raw' }))
+  t.ok(sink.received.length - rotatedAt > 10 && sink.received.at(-2) !== undefined)
+})
+
+await t.test('connections are kept alive, few for a slow endpoint', async t => {
+  const shop = await tenant(app)
+  await shop.topic('order.placed')
+  const sink = await receiver(t)
+  await hook(shop, sink.url)
+  for (let n = 0; n < 30; n++) {
+    await shop.publish('order.placed', n)
+    await sink.came(n + 1)
+  }
+  await settled(shop, 30)
+  t.ok(sink.connections <= 5, `${sink.connections} connections for 30 requests one after the other`)
+})
+
+await t.test('by name over TLS: every answer of the resolver is checked, and Host and SNI are those of the URL', async t => {
+  const asked: string[] = []
+  const answers: Record<string, string[]> = { 'hooks.example.test': ['127.0.0.1'], 'rebound.example.test': ['127.0.0.1', '169.254.169.254'], 'other.example.test': ['127.0.0.1'] }
+  const { app } = await build(t, {
+    variables: { ...variables, WEBHOOK_ALLOW_PRIVATE: 'false', WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8', WEBHOOK_RETRY_SCHEDULE: '10ms' },
+    adapt: config => Object.assign(config.webhooks, {
+      certificateAuthority: certificate,
+      pollMs: 100,
+      resolve: async (name: string) => { asked.push(name); return answers[name] ?? [] }
+    })
+  })
+  const seen: { host: string | undefined, servername: unknown }[] = []
+  const server = createSecureServer({ cert: certificate, key: privateKey }, (request, response) => {
+    seen.push({ host: request.headers.host, servername: (request.socket as TLSSocket & { servername?: string }).servername })
+    request.resume().on('end', () => response.end())
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => { server.closeAllConnections(); server.close() })
+  const { port } = server.address() as AddressInfo
+  const shop = await tenant(app)
+  await shop.topic('order.placed')
+  const good = await hook(shop, `https://hooks.example.test:${port}/x`)
+  t.match((await shop.request('POST', `/api/webhooks/${good.id}/test`)).body, { success: true, statusCode: 200 })
+  const rebound = await hook(shop, `https://rebound.example.test:${port}/x`)
+  t.match((await shop.request('POST', `/api/webhooks/${rebound.id}/test`)).body, { success: false, statusCode: null, error: /169\.254\.169\.254 may not be reached: it is a metadata service/ }, 'a test is guarded as well')
+  const other = await hook(shop, `https://other.example.test:${port}/x`)
+  t.match((await shop.request('POST', `/api/webhooks/${other.id}/test`)).body, { success: false, error: /certificate|altnames/i }, 'the certificate must be for the name')
+  await shop.publish('order.placed', 1)
+  await settled(shop, 3)
+  t.match(await deliveriesOf(shop, `&webhookId=${good.id}`), [{ state: 'delivered' }])
+  t.match(await deliveriesOf(shop, `&webhookId=${rebound.id}`), [{ state: 'dead', attempts: 2, error: /metadata/ }], 'and so is every retry')
+  t.strictSame(seen, [0, 1].map(() => ({ host: `hooks.example.test:${port}`, servername: 'hooks.example.test' })))
+  t.ok(asked.includes('hooks.example.test'))
+})
+
+await t.test('private addresses are refused: when a webhook is made, and when a name leads there', async t => {
+  const { app } = await build(t, {
+    variables: { ...variables, WEBHOOK_ALLOW_PRIVATE: 'false', WEBHOOK_RETRY_SCHEDULE: '10ms' },
+    adapt: config => Object.assign(config.webhooks, { pollMs: 100, resolve: async () => ['127.0.0.1'] })
+  })
+  const shop = await tenant(app)
+  await shop.topic('order.placed')
+  const sink = await receiver(t)
+  for (const target of [sink.url, 'https://127.0.0.1/', 'https://0x7f.1/', 'https://2130706433/', 'https://[::1]/', 'https://[::ffff:7f00:1]/', 'https://169.254.169.254/latest/meta-data', 'https://localhost/', 'http://example.com/', 'https://metadata.google.internal/']) {
+    t.match(await shop.request('POST', '/api/webhooks', { url: target, events: ['*'] }), { status: 400, body: { error: 'ValidationError', code: 'WEBHOOK_URL_FORBIDDEN', details: [{ path: '/url' }] } }, target)
+  }
+  for (const target of ['https://user:password@example.com/', 'https://', 'https://exa mple.com/']) t.match(await shop.request('POST', '/api/webhooks', { url: target, events: ['*'] }), { status: 400, body: { code: 'VALIDATION_FAILED' } }, target)
+  const { id } = await hook(shop, `https://inside.example.test:${sink.port}/`)
+  t.match((await shop.request('POST', `/api/webhooks/${id}/test`)).body, { success: false, error: /127\.0\.0\.1 may not be reached/ })
+  await shop.publish('order.placed', 1)
+  await settled(shop, 1)
+  t.match(await deliveriesOf(shop), [{ state: 'dead', error: /may not be reached/ }])
+  t.equal(sink.connections, 0, 'nothing ever connected')
+})
+
+await t.test('a rate limit is kept', async t => {
+  const shop = await tenant(app)
+  await shop.topic('order.placed')
+  const sink = await receiver(t)
+  await hook(shop, sink.url, { rateLimit: 20 })
+  await shop.publish('order.placed', ...Array.from({ length: 50 }, (_, n) => n))
+  await settled(shop, 50)
+  const tookMs = (sink.received.at(-1)?.at ?? 0) - (sink.received[0]?.at ?? 0)
+  t.ok(tookMs >= 1400, `50 at 20 a second, with a burst of 20, took ${tookMs} ms`)
+})
+
+await t.test('the metrics and the readiness tell of it', async t => {
+  const { body } = await app.inject('/api/metrics/prometheus')
+  for (const line of [/realtime_webhook_deliveries_total\{status="delivered"\} [1-9]/, /realtime_webhook_deliveries_total\{status="dead"\} [1-9]/, /realtime_webhook_deliveries_total\{status="failed"\} [1-9]/, /realtime_webhook_retries_total [1-9]/, /realtime_queue_depth\{queue="webhooks"\} \d/]) t.match(body, line)
+  t.match((await app.inject('/health/ready')).json(), { status: 'ready', components: { 'webhook-dispatcher': { status: 'ok', heartbeatAgeMs: Number, oldestWaitingMs: Number, depth: Number } } })
 })

@@ -1,0 +1,303 @@
+import type { ServerResponse } from 'node:http'
+import t from 'tap'
+import type { WebhookDelivery, WebhookLog } from '../../schemas/webhooks.ts'
+import type { Config } from '../../src/config.ts'
+import { build, createDatabase, listen } from '../build.ts'
+import { connectWs } from '../clients.ts'
+import { until } from '../faults/server.ts'
+import { tenant, type Tenant } from '../tenant.ts'
+import { answer, receiver, type ReceivedWebhook } from './receiver.ts'
+
+/* Order, leases, circuits, fairness, and several nodes on one database. */
+
+t.setTimeout(120_000)
+
+const variables = { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms,10ms,10ms,10ms,10ms', WEBHOOK_TIMEOUT_MS: '1000' }
+type Settings = Partial<Config['webhooks']>
+const node = (t: Parameters<typeof build>[0], databaseUrl?: string, settings: Settings = {}, more: Record<string, string> = {}) => build(t, {
+  variables: { ...variables, ...more }, ...(databaseUrl !== undefined && { databaseUrl }), adapt: config => Object.assign(config.webhooks, { circuitFailures: 1000, pollMs: 50, ...settings })
+})
+async function hook (shop: Tenant, target: string, fields: Record<string, unknown> = {}): Promise<string> {
+  const { status, text, body } = await shop.request('POST', '/api/webhooks', { url: target, events: ['topic.event'], ...fields })
+  if (status !== 201) throw new Error(text)
+  return body.id
+}
+const deliveriesOf = async (shop: Tenant, query = '') => (await shop.request('GET', `/api/webhooks/deliveries?limit=1000${query}`)).body as WebhookDelivery[]
+const logsOf = async (shop: Tenant, query = '') => (await shop.request('GET', `/api/webhooks/logs?limit=1000${query}`)).body as WebhookLog[]
+const settled = (shop: Tenant, count: number) => until(async () => {
+  const deliveries = await deliveriesOf(shop)
+  return deliveries.length === count && deliveries.every(({ state }) => state !== 'pending')
+}, `${count} deliveries to settle`, 60_000)
+const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
+
+/** Publishes in batches of many sizes, `n` counting per key. */
+async function publishKeyed (shop: Tenant, topic: string, keys: string[], each: number): Promise<void> {
+  const events = upTo(each).flatMap(n => keys.map(key => ({ key, payload: { n } })))
+  for (let i = 0, size = 1; i < events.length; i += size, size = size % 13 + 1) {
+    const { status, text } = await shop.request('POST', `/api/topics/${topic}/events`, { events: events.slice(i, i + size) })
+    if (status !== 201) throw new Error(text)
+  }
+}
+
+await t.test('ordered by key: one at a time in the order of the offsets, over failures, two nodes and two topics, while keys do not wait for each other', async t => {
+  const database = await createDatabase(t)
+  const [{ app }, { app: other }] = [await node(t, database), await node(t, database)]
+  const shop = await tenant(app)
+  await shop.topic('a.one')
+  await shop.topic('a.two')
+  const underWay = new Map<string, number>()
+  const overlaps: string[] = []
+  let most = 0
+  const sink = await receiver(t, ({ body: { data } }, response) => {
+    const lane = String(data.key)
+    const count = (underWay.get(lane) ?? 0) + 1
+    underWay.set(lane, count)
+    if (count > 1) overlaps.push(lane)
+    most = Math.max(most, [...underWay.values()].filter(n => n > 0).length)
+    setTimeout(() => {
+      underWay.set(lane, (underWay.get(lane) ?? 0) - 1)
+      response.writeHead(Math.random() < 0.2 ? 500 : 200).end()
+    }, Math.random() * 4)
+  })
+  await hook(shop, sink.url, { ordering: 'key' })
+  const keys = upTo(12).map(n => `k${n}`)
+  await Promise.all(['a.one', 'a.two'].map(topic => publishKeyed(shop, topic, keys, 10)))
+  other.webhooks.dispatcher.wake()
+  await settled(shop, 240)
+  t.strictSame(overlaps, [], 'never two of one key at once')
+  t.ok(most > 1, `${most} keys at once`)
+  for (const key of keys) {
+    for (const topic of ['a.one', 'a.two']) {
+      const order = sink.received.filter(({ body: { data } }) => data.key === key && data.topic === topic).map(({ body }) => (body.data.payload as { n: number }).n)
+      const firsts = order.filter((n, i) => order.indexOf(n) === i)
+      t.strictSame(firsts, upTo(10), `${key} on ${topic}`)
+      t.strictSame(order, [...order].sort((a, b) => a - b), 'no attempt comes after one of a later event')
+    }
+  }
+})
+
+await t.test('ordered by key: one that is given up lets the next go, and says so; a redriven one goes behind those that wait', async t => {
+  const { app } = await node(t)
+  const shop = await tenant(app)
+  await shop.topic('a.one')
+  let refused: unknown = 2
+  const sink = await receiver(t, ({ body }, response) => { response.writeHead((body.data.payload as { n: unknown }).n === refused ? 500 : 200).end() })
+  await hook(shop, sink.url, { ordering: 'key' })
+  await publishKeyed(shop, 'a.one', ['k'], 4)
+  await settled(shop, 4)
+  const order = () => sink.received.map(({ body }) => (body.data.payload as { n: number }).n)
+  t.strictSame(order(), [1, 2, 2, 2, 2, 2, 2, 3, 4])
+  t.match(await deliveriesOf(shop, '&state=dead'), [{ offset: 2, error: /given up after 6 failures, and the next of its key goes on/ }])
+  t.match(await logsOf(shop, '&success=false'), [{ attempts: 6, error: /the next of its key goes on/ }])
+  refused = undefined
+  await shop.request('POST', '/api/webhooks/redrive', {})
+  await settled(shop, 4)
+  t.equal(order().at(-1), 2)
+})
+
+await t.test('ordered by key: hundreds of keys that have to wait do not hide the others', async t => {
+  const { app } = await node(t, undefined, {}, { WEBHOOK_RETRY_SCHEDULE: '1h' })
+  const shop = await tenant(app)
+  await shop.topic('a.one')
+  // By name, those that fail come first.
+  const sink = await receiver(t, ({ body }, response) => { response.writeHead(String(body.data.key).startsWith('a') ? 500 : 200).end() })
+  await hook(shop, sink.url, { ordering: 'key' })
+  await publishKeyed(shop, 'a.one', upTo(450).map(n => `a${n}`), 1)
+  await sink.came(450, 60_000)
+  await publishKeyed(shop, 'a.one', ['z1', 'z2'], 2)
+  await sink.until(all => all.filter(({ body }) => String(body.data.key).startsWith('z')).length === 4, 'those behind them')
+})
+
+await t.test('events without a key have no order, and do not wait', async t => {
+  const { app } = await node(t)
+  const shop = await tenant(app)
+  await shop.topic('a.one')
+  const waiting: ServerResponse[] = []
+  const sink = await receiver(t, (_received, response) => { waiting.push(response) })
+  await hook(shop, sink.url, { ordering: 'key' })
+  await shop.publish('a.one', 1, 2, 3)
+  await sink.came(3)
+  for (const response of waiting) response.end()
+  await settled(shop, 3)
+})
+
+await t.test('a webhook made on one node is owed the next event on the other; changes count at once', async t => {
+  const database = await createDatabase(t)
+  const [{ app: a }, { app: b }] = [await node(t, database), await node(t, database)]
+  const shop = await tenant(a)
+  const topic = await shop.topic('a.one')
+  const publishAt = async (n: number) => { await b.publisher.publish(shop.scope, topic, { payload: n }) }
+  await publishAt(0)
+  const sink = await receiver(t)
+  let wanted = 0
+  for (const n of upTo(20)) {
+    const id = await hook(shop, sink.url)
+    await publishAt(n)
+    wanted++
+    await shop.request('POST', `/api/webhooks/${id}/deactivate`)
+    await publishAt(-n)
+    if (n % 2 === 0) await shop.request('DELETE', `/api/webhooks/${id}`)
+    else await shop.request('PATCH', `/api/webhooks/${id}`, { topics: ['b.*'] })
+    await publishAt(-n)
+  }
+  const { rows } = await a.pool.query("select (select count(*) from webhook_deliveries d join webhooks w on w.id = d.webhook_id) as kept, (select count(distinct webhook_id) from webhook_deliveries) as webhooks")
+  t.match(rows, [{ kept: 10 }])
+  await sink.until(all => all.length >= 10, 'those that were not deleted meanwhile')
+  t.ok(sink.received.every(({ body }) => (body.data.payload as number) > 0), 'nothing of when it was off')
+  t.ok(wanted === 20)
+})
+
+await t.test('a webhook counts as a listener of sockets, on the node where it was made at once and on the other soon', async t => {
+  const database = await createDatabase(t)
+  const [{ app: a }, { app: b }] = [await node(t, database), await node(t, database)]
+  const urlB = await listen(b)
+  const shop = await tenant(a)
+  const sink = await receiver(t)
+  const id = await hook(shop, sink.url, { events: ['socket.message'] })
+  t.ok(a.socketListeners.hasListeners(shop.scope, 'socket.message'))
+  t.notOk(a.socketListeners.hasListeners(shop.scope, 'socket.connect'))
+  await until(() => b.socketListeners.hasListeners(shop.scope, 'socket.message'), 'the other node to know')
+  const client = await connectWs(urlB, { token: shop.token() })
+  await client.request('publish', { channel: 'room', event: 'said', data: 1 })
+  await sink.came(1)
+  client.close()
+  await shop.request('DELETE', `/api/webhooks/${id}`)
+  t.notOk(a.socketListeners.hasListeners(shop.scope, 'socket.message'))
+  await until(() => !b.socketListeners.hasListeners(shop.scope, 'socket.message'), 'the other node to forget')
+})
+
+await t.test('a lease that was left behind is an attempt in the log, and the delivery is sent by another; the late worker records nothing', async t => {
+  const database = await createDatabase(t)
+  const { app } = await node(t, database)
+  const shop = await tenant(app)
+  await shop.topic('a.one')
+  const sink = await receiver(t)
+  const id = await hook(shop, sink.url)
+  await app.pool.query('update webhooks set active = false')
+  await shop.publish('a.one', 1)
+  await deliveriesOf(shop)
+  await app.pool.query('update webhooks set active = true')
+  const { createQueue } = await import('../../src/webhooks/queue.ts')
+  const queue = createQueue({ pool: app.pool })
+  const now = Date.now()
+  // Before the dispatcher of the node: in a transaction of its own, as of the past.
+  const claims = await Promise.all([queue.claim([{ webhookId: id, slots: 5, afterLane: '' }], { now, leaseUntil: now + 300, owner: 'dead' })])
+  const [claimed] = claims.flatMap(claim => claim.claimed)
+  if (claimed === undefined) return t.comment('the dispatcher was faster')
+  await settled(shop, 1)
+  t.equal(sink.received.length, 1)
+  const late = await queue.settle([{ seq: claimed.seq, fence: claimed.fence, webhookId: id, state: 'dead', nextAt: now, failures: 1, success: false, statusCode: 500, error: 'late', responseBody: null, durationMs: 1, url: sink.url }], Date.now())
+  t.equal(late.size, 0, 'the one who lost the lease records nothing')
+  t.match(await deliveriesOf(shop), [{ state: 'delivered', attempts: 2 }])
+  t.match(await logsOf(shop), [{ attempts: 2, success: true }, { attempts: 1, success: false, error: /Interrupted/ }])
+})
+
+await t.test('a stop gives back what was not sent, and breaks off what takes too long; the next start goes on at once', async t => {
+  const database = await createDatabase(t)
+  const first = await node(t, database, { endpointConcurrencyMax: 2 }, { WEBHOOK_TIMEOUT_MS: '20000' })
+  const shop = await tenant(first.app)
+  await shop.topic('a.one')
+  let isQuick = false
+  const sink = await receiver(t, (_received, response) => { if (isQuick) response.end() })
+  await hook(shop, sink.url)
+  await shop.publish('a.one', ...upTo(20))
+  await sink.came(2)
+  const startedAt = performance.now()
+  await first.app.close()
+  t.ok(performance.now() - startedAt < 10_000, 'it does not wait for the endpoint')
+  const hung = sink.received.length
+  isQuick = true
+  const second = await node(t, database)
+  const again = { ...shop, request: async (method: 'GET', path: string) => {
+    const response = await second.app.inject({ method, url: path, headers: { authorization: `Bearer ${second.app.auth.tokens.mint({ subject: 't', applicationId: shop.applicationId, permissions: ['admin'], environment: undefined, expiresInS: undefined }).token}` } })
+    return { status: response.statusCode, body: response.json() }
+  } } as unknown as Tenant
+  await settled(again, 20)
+  t.equal(new Set(sink.received.map(({ id }) => id)).size, 20)
+  t.equal(sink.received.length, 20 + hung, 'only what was under way came twice')
+  t.equal((await logsOf(again, '&success=false')).filter(({ error }) => /Interrupted/.test(error ?? '')).length, hung)
+})
+
+await t.test('an endpoint that is down is left alone by its circuit, and what it was owed for longer than the schedule lasts is given up', async t => {
+  const { app } = await node(t, undefined, { circuitFailures: 3, circuitPauseMs: 50, circuitPauseMaxMs: 100 })
+  const shop = await tenant(app)
+  await shop.topic('a.one')
+  const sink = await receiver(t, answer(500))
+  const id = await hook(shop, sink.url)
+  await shop.publish('a.one', ...upTo(500))
+  await settled(shop, 500)
+  t.ok(sink.received.length < 500, `${sink.received.length} requests for 500 deliveries`)
+  t.equal((await deliveriesOf(shop, '&state=dead')).length, 500)
+  t.type((await shop.request('GET', `/api/webhooks/${id}`)).body.failingSince, 'number')
+  t.equal((await logsOf(shop)).length, Math.min(1000, sink.received.length + (await logsOf(shop)).filter(({ statusCode }) => statusCode === null).length), 'each request is in the log, and each that was given up without one')
+  sink.behave(answer(200))
+  await shop.request('POST', '/api/webhooks/redrive', {})
+  await settled(shop, 500)
+  t.equal((await deliveriesOf(shop, '&state=delivered')).length, 500)
+  t.equal((await shop.request('GET', `/api/webhooks/${id}`)).body.failingSince, null)
+})
+
+await t.test('after days of nothing but failure it is switched off, once, with a line in the log and an event', async t => {
+  const database = await createDatabase(t)
+  const days = 5 * 24 * 3_600_000
+  const [{ app }, { app: other }] = [await node(t, database), await node(t, database)]
+  t.ok(other)
+  const url = await listen(app)
+  const shop = await tenant(app)
+  await shop.topic('a.one')
+  const client = await connectWs(url, { token: shop.token(), environment: 'production' })
+  await client.request('subscribe', { topic: 'system.webhook.deactivated' })
+  const sink = await receiver(t, answer(500))
+  const id = await hook(shop, sink.url, { environments: ['development', 'production'] })
+  await shop.publish('a.one', 1)
+  await until(async () => (await shop.request('GET', `/api/webhooks/${id}`)).body.failingSince !== null, 'the first failure to be noted')
+  await settled(shop, 1)
+  t.match((await shop.request('GET', `/api/webhooks/${id}`)).body, { active: true })
+  await app.pool.query('update webhooks set failing_since = $1', [Date.now() - days - 1000])
+  await shop.publish('a.one', 2, 3, 4)
+  await settled(shop, 4)
+  t.match((await shop.request('GET', `/api/webhooks/${id}`)).body, { active: false, deactivatedReason: 'failing' })
+  await client.received(1)
+  t.match(client.events, [{ payload: { webhookId: id, reason: 'failing' } }])
+  t.equal((await deliveriesOf(shop, '&state=dead')).length, 4)
+  const { rows } = await app.pool.query("select count(*) from events where topic = 'system.webhook.deactivated'")
+  t.match(rows, [{ count: 2 }], 'once in each of its environments')
+  client.close()
+})
+
+await t.test('a million owed to one endpoint keep no other waiting', async t => {
+  const { app } = await node(t)
+  const [big, small] = [await tenant(app), await tenant(app)]
+  await big.topic('a.one')
+  await small.topic('a.one')
+  const stuck: ServerResponse[] = []
+  const slow = await receiver(t, (_received, response) => { stuck.push(response) })
+  const quick = await receiver(t)
+  await hook(big, slow.url)
+  await hook(small, quick.url)
+  await big.publish('a.one', 1)
+  await slow.came(1)
+  // As many as a test may take: what counts is that a claim never walks through them.
+  await app.pool.query(`insert into webhook_deliveries (application_id, environment, webhook_id, event_id, event_type, topic, log_id, "offset", event_at, next_at, created_at)
+    select application_id, environment, webhook_id, event_id, event_type, topic, log_id, "offset", event_at, next_at, created_at from webhook_deliveries, generate_series(1, 20000)`)
+  for (const n of upTo(20)) {
+    await small.publish('a.one', n)
+    await quick.came(n)
+  }
+  t.ok(slow.received.length < 2000)
+  t.pass('all 20 came while the other was busy')
+  for (const response of stuck) response.destroy()
+})
+
+await t.test('the writer refuses nothing and owes everything when webhooks are many', async t => {
+  const { app } = await node(t)
+  const shop = await tenant(app)
+  const topic = await shop.topic('a.one')
+  const sink = await receiver(t)
+  await Promise.all(upTo(50).map(n => hook(shop, `${sink.url}/${n}`, { filter: n % 2 === 0 ? { n: { gt: 5 } } : undefined, topics: n % 5 === 0 ? ['a.*'] : undefined })))
+  await Promise.all(upTo(10).map(n => shop.publish(topic, { n })))
+  await settled(shop, 25 * 10 + 25 * 5)
+  const seen = new Map<string, Set<number>>()
+  for (const { path, body } of sink.received as ReceivedWebhook[]) seen.set(path, (seen.get(path) ?? new Set()).add((body.data.payload as { n: number }).n))
+  for (const n of upTo(50)) t.equal(seen.get(`/hook/${n}`)?.size, n % 2 === 0 ? 5 : 10)
+})
