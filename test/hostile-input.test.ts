@@ -132,6 +132,7 @@ async function verify (t: { same (found: unknown, wanted: unknown): void, ok (is
 await shop.topic('session.status')
 await shop.request('POST', '/api/schemas/session.status', { schema: { type: 'object' }, activate: false })
 await shop.request('PATCH', '/api/topics/session.status', { activeSchemaVersion: null })
+await app.db.insertInto('webhooks').values({ id: 'wh_abc123', application_id: shop.applicationId, url: 'https://example.com/', events: ['topic.event'], ordering: 'none', active: true, secrets: '[]', created_at: 1, updated_at: 1 }).execute()
 await shop.request('POST', '/api/sync/session/documents', { id: 'doc_a1b2c3d4', data: { status: 'active', participantCount: 1, items: [] } })
 
 await t.test('every field of every body, with every kind of wrong value', async t => {
@@ -241,7 +242,7 @@ await t.test('every parameter of every path and query', async t => {
     await send(`${label} ?1,000 parameters`, options({ query: `?${Array.from({ length: 1000 }, (_, i) => `p${i}=1`).join('&')}` }))
   }
   for (const cursor of ['eA', 'WyJhIiwiYiJd', 'bnVsbA', Buffer.from('["\\u0000"]').toString('base64url')]) {
-    for (const path of ['/api/topics', '/api/services', '/api/applications', '/api/sync/session/documents', '/api/schemas/session.status/versions']) {
+    for (const path of ['/api/topics', '/api/services', '/api/applications', '/api/sync/session/documents', '/api/schemas/session.status/versions', '/api/webhooks', '/api/webhooks/logs', '/api/webhooks/deliveries']) {
       await send(`${path} cursor ${cursor}`, { method: 'GET', url: `${path}?cursor=${cursor}`, headers: { authorization: `Bearer ${shop.token()}` } }, { names: 'cursor' })
     }
   }

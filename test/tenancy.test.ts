@@ -37,6 +37,10 @@ await planted('POST', '/api/topics', { name: topic, description: marker, owner: 
 await planted('POST', `/api/schemas/${topic}`, { schema: { type: 'object', description: marker, properties: { [marker]: { type: 'string' } } } })
 const event = await planted('POST', `/api/topics/${topic}/events`, { payload: { [marker]: marker }, key: marker })
 const service = await planted('POST', '/api/services', { name: named, description: marker })
+const webhook = await planted('POST', '/api/webhooks', { url: `https://${marker}.example.test/`, events: ['topic.event'], description: marker })
+// It goes nowhere, and its delivery stays.
+await planted('POST', `/api/topics/${topic}/events`, { payload: { [marker]: marker }, key: marker })
+const [delivery] = (await victim.request('GET', '/api/webhooks/deliveries')).body as { id: string }[]
 await planted('POST', `/api/sync/${named}/documents`, { id: named, data: { [marker]: marker } })
 
 // A database that nobody answers at, and a mapping that is switched on before it is connected.
@@ -66,6 +70,8 @@ const mine: Record<string, Record<string, string>> = {
   '/api/sync': { service: named, id: named },
   '/api/socket': { channel: named },
   '/api/database': { id: mapping['id'] as string, subscriptionId: databaseSubscription['id'] as string, topic },
+  '/api/webhooks': { id: webhook['id'] as string },
+  '/api/webhooks/deliveries': { id: delivery?.id ?? '' },
   '/api/debugger': { eventId: event['id'] as string }
 }
 
@@ -79,7 +85,7 @@ function exampleOf (given: Schema): unknown {
 }
 
 const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => {
-  const section = path.split('/').slice(0, 3).join('/')
+  const section = Object.keys(mine).filter(prefix => path.startsWith(prefix)).sort().at(-1) ?? path.split('/').slice(0, 3).join('/')
   const parameters = (operation.parameters ?? []).filter(parameter => parameter.in === 'path')
   const own = parameters.filter(parameter => mine[section]?.[parameter.name] !== undefined)
   const body = operation.requestBody?.content['application/json']?.schema
@@ -111,7 +117,10 @@ async function ask ({ method, url, payload }: Asked, headers: Record<string, str
 /** What the asker said may come back in a refusal; what it did not say is somebody else's. */
 function leak ({ url, payload = '' }: Asked, text: string, said = ''): string | undefined {
   const asked = `${decodeURIComponent(url)} ${payload} ${said}`
-  return [marker, victim.applicationId, topic, mapping['id'] as string, databaseSubscription['id'] as string, service['id'] as string, event['id'] as string].find(secret => text.includes(secret) && !asked.includes(secret))
+  return [
+    marker, victim.applicationId, topic, mapping['id'] as string, databaseSubscription['id'] as string, service['id'] as string, event['id'] as string,
+    webhook['id'] as string, delivery?.id ?? ''
+  ].find(secret => text.includes(secret) && !asked.includes(secret))
 }
 
 /** Public routes tell everybody the same; what they tell is of no tenant. */
@@ -179,9 +188,11 @@ await t.test('another environment of the same application is as far away', async
 await t.test('and it is all still there, as it was', async t => {
   t.match(await victim.request('GET', `/api/topics/${topic}`), { status: 200, body: { owner: marker, activeSchemaVersion: 1 } })
   const log = await victim.request('GET', `/api/topics/${topic}/events`)
-  t.match(log.body, [{ offset: 1, key: marker, payload: { [marker]: marker } }])
-  t.equal(log.body.length, 1)
+  t.match(log.body, [{ offset: 1, key: marker, payload: { [marker]: marker } }, { offset: 2 }])
+  t.equal(log.body.length, 2)
   t.match(await victim.request('GET', `/api/schemas/${topic}/versions`), { status: 200, body: [{ version: 1 }] })
+  t.match(await victim.request('GET', `/api/webhooks/${webhook['id'] as string}`), { status: 200, body: { active: true, description: marker, events: ['topic.event'] } })
+  t.match(await victim.request('GET', '/api/webhooks/deliveries'), { status: 200, body: [{ id: delivery?.id }] })
   t.match(await victim.request('GET', `/api/services/${service['id'] as string}`), { status: 200, body: { description: marker } })
   t.match(await victim.request('GET', `/api/sync/${named}/documents/${named}`), { status: 200, body: { revision: 1, data: { [marker]: marker } } })
   t.match(await victim.request('GET', `/api/socket/channels/${named}/members`), { status: 200, body: [{ state: { [marker]: marker } }] })

@@ -304,18 +304,18 @@ export class Dispatcher {
     if (!await this.#options.deactivation.deactivate(outlet.applicationId, outlet.id, reason)) return
     outlet.giveBack()
     const why = reason === 'gone' ? 'Given up: the endpoint answered 410' : 'Given up: the endpoint has done nothing but fail for days'
-    await this.#bury(outlet.id, Date.now(), why)
+    await this.#bury(outlet.id, Number.MAX_SAFE_INTEGER, why)
   }
 
-  async #bury (webhookId: string, before: number, reason: string): Promise<void> {
+  async #bury (webhookId: string, dueBy: number, reason: string): Promise<void> {
     const { queue, log, metrics } = this.#options
-    const deliveries = await queue.bury(webhookId, before, Date.now(), reason)
+    const deliveries = await queue.bury(webhookId, dueBy, Date.now(), reason)
     if (deliveries === 0) return
     metrics.webhookDeliveries.inc({ status: 'dead' }, deliveries)
     log.warn({ webhookId, deliveries, reason }, 'deliveries.dead')
   }
 
-  /** What an endpoint that is down was owed for longer than the schedule lasts is given up, as it would have been had each been tried. */
+  /** What has been due to an endpoint that is down for longer than the schedule lasts is given up, as it would have been had each been tried. */
   async #houseKeep (now: number): Promise<void> {
     const { queue, metrics, settings, deactivation } = this.#options
     if (now - this.#buriedAt >= Math.min(buryEveryMs, settings.pollMs)) {

@@ -111,9 +111,9 @@ export class Outlet {
     const returned: Claimed[] = []
     while (this.#waiting.length > 0) {
       const [first] = this.#waiting as [Leased]
-      // An attempt that outlives its lease would be made twice.
+      // An attempt that outlives its lease would be made twice; and what waits for an endpoint that is left alone may as well wait in the queue.
       const isLate = first.leaseUntil - now < this.#options.settings.timeoutMs
-      if (isLate) {
+      if (isLate || now < this.circuit.pausedUntil) {
         returned.push(first.claimed)
         this.#waiting.shift()
         continue

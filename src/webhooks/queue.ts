@@ -142,15 +142,15 @@ const releaseSql = `
   where d.ctid = any(array(select x.ctid from unnest($1::bigint[]) k(seq) cross join lateral (select ctid from webhook_deliveries where seq = k.seq) x))
     and d.seq = r.seq and d.fence = r.fence and d.state = 'pending'`
 
-/** Gives up deliveries of a webhook that were due before a time, a few at once. */
+/** Gives up deliveries of a webhook that were due by a time, a few at once. */
 const burySql = `
   with buried as (
     update webhook_deliveries set state = 'dead', settled_at = $3, leased_by = null, lease_until = 0, fence = fence + 1, error = $4
     where ctid = any(array(
       select ctid from webhook_deliveries
-      where webhook_id = $1 and state = 'pending' and lane is null and created_at <= $2 and next_at <= $3 and lease_until <= $3 limit 2000 for update skip locked) ||
+      where webhook_id = $1 and state = 'pending' and lane is null and next_at <= $2 and lease_until <= $3 limit 2000 for update skip locked) ||
       array(select ctid from webhook_deliveries
-      where webhook_id = $1 and state = 'pending' and lane is not null and created_at <= $2 and next_at <= $3 and lease_until <= $3 limit 2000 for update skip locked))
+      where webhook_id = $1 and state = 'pending' and lane is not null and next_at <= $2 and lease_until <= $3 limit 2000 for update skip locked))
     returning id, application_id, environment, webhook_id, event_type, attempts),
   logged as (
     insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt, success, error, attempted_at)
@@ -271,11 +271,11 @@ export function createQueue ({ pool }: { pool: pg.Pool }) {
       await pool.query({ name: 'webhooks_release', text: releaseSql, values: [claimed.map(one => one.seq), claimed.map(one => one.fence)] })
     },
 
-    /** Gives up what the webhook was owed before a time and is still due. Answers how many it were. */
-    async bury (webhookId: string, before: number, now: number, reason: string): Promise<number> {
+    /** Gives up what has been due to the webhook since a time or longer, and is not being sent. Answers how many it were. */
+    async bury (webhookId: string, dueBy: number, now: number, reason: string): Promise<number> {
       let total = 0
       for (;;) {
-        const { rows: [row] } = await pool.query<{ buried: number }>({ name: 'webhooks_bury', text: burySql, values: [webhookId, before, now, reason] })
+        const { rows: [row] } = await pool.query<{ buried: number }>({ name: 'webhooks_bury', text: burySql, values: [webhookId, dueBy, now, reason] })
         total += row?.buried ?? 0
         if ((row?.buried ?? 0) === 0) return total
       }

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import t from 'tap'
 import type { WebhookDelivery, WebhookLog } from '../../schemas/webhooks.ts'
 import type { Config } from '../../src/config.ts'
+import { createQueue } from '../../src/webhooks/queue.ts'
 import { build, createDatabase, listen } from '../build.ts'
 import { connectWs } from '../clients.ts'
 import { until } from '../faults/server.ts'
@@ -28,6 +29,9 @@ const settled = (shop: Tenant, count: number) => until(async () => {
   const deliveries = await deliveriesOf(shop)
   return deliveries.length === count && deliveries.every(({ state }) => state !== 'pending')
 }, `${count} deliveries to settle`, 60_000)
+const shared = await createDatabase(t)
+const [{ app: a }, { app: b }] = [await node(t, shared), await node(t, shared)]
+const url = await listen(a)
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
 
 /** Publishes in batches of many sizes, `n` counting per key. */
@@ -40,9 +44,7 @@ async function publishKeyed (shop: Tenant, topic: string, keys: string[], each: 
 }
 
 await t.test('ordered by key: one at a time in the order of the offsets, over failures, two nodes and two topics, while keys do not wait for each other', async t => {
-  const database = await createDatabase(t)
-  const [{ app }, { app: other }] = [await node(t, database), await node(t, database)]
-  const shop = await tenant(app)
+  const shop = await tenant(a)
   await shop.topic('a.one')
   await shop.topic('a.two')
   const underWay = new Map<string, number>()
@@ -60,25 +62,24 @@ await t.test('ordered by key: one at a time in the order of the offsets, over fa
     }, Math.random() * 4)
   })
   await hook(shop, sink.url, { ordering: 'key' })
-  const keys = upTo(12).map(n => `k${n}`)
-  await Promise.all(['a.one', 'a.two'].map(topic => publishKeyed(shop, topic, keys, 10)))
-  other.webhooks.dispatcher.wake()
-  await settled(shop, 240)
+  const keys = upTo(6).map(n => `k${n}`)
+  await Promise.all(['a.one', 'a.two'].map(topic => publishKeyed(shop, topic, keys, 8)))
+  b.webhooks.dispatcher.wake()
+  await settled(shop, 96)
   t.strictSame(overlaps, [], 'never two of one key at once')
   t.ok(most > 1, `${most} keys at once`)
   for (const key of keys) {
     for (const topic of ['a.one', 'a.two']) {
       const order = sink.received.filter(({ body: { data } }) => data.key === key && data.topic === topic).map(({ body }) => (body.data.payload as { n: number }).n)
       const firsts = order.filter((n, i) => order.indexOf(n) === i)
-      t.strictSame(firsts, upTo(10), `${key} on ${topic}`)
+      t.strictSame(firsts, upTo(8), `${key} on ${topic}`)
       t.strictSame(order, [...order].sort((a, b) => a - b), 'no attempt comes after one of a later event')
     }
   }
 })
 
 await t.test('ordered by key: one that is given up lets the next go, and says so; a redriven one goes behind those that wait', async t => {
-  const { app } = await node(t)
-  const shop = await tenant(app)
+  const shop = await tenant(a)
   await shop.topic('a.one')
   let refused: unknown = 2
   const sink = await receiver(t, ({ body }, response) => { response.writeHead((body.data.payload as { n: unknown }).n === refused ? 500 : 200).end() })
@@ -102,15 +103,14 @@ await t.test('ordered by key: hundreds of keys that have to wait do not hide the
   // By name, those that fail come first.
   const sink = await receiver(t, ({ body }, response) => { response.writeHead(String(body.data.key).startsWith('a') ? 500 : 200).end() })
   await hook(shop, sink.url, { ordering: 'key' })
-  await publishKeyed(shop, 'a.one', upTo(450).map(n => `a${n}`), 1)
-  await sink.came(450, 60_000)
+  await publishKeyed(shop, 'a.one', upTo(300).map(n => `a${n}`), 1)
+  await sink.came(300, 60_000)
   await publishKeyed(shop, 'a.one', ['z1', 'z2'], 2)
   await sink.until(all => all.filter(({ body }) => String(body.data.key).startsWith('z')).length === 4, 'those behind them')
 })
 
 await t.test('events without a key have no order, and do not wait', async t => {
-  const { app } = await node(t)
-  const shop = await tenant(app)
+  const shop = await tenant(a)
   await shop.topic('a.one')
   const waiting: ServerResponse[] = []
   const sink = await receiver(t, (_received, response) => { waiting.push(response) })
@@ -122,8 +122,6 @@ await t.test('events without a key have no order, and do not wait', async t => {
 })
 
 await t.test('a webhook made on one node is owed the next event on the other; changes count at once', async t => {
-  const database = await createDatabase(t)
-  const [{ app: a }, { app: b }] = [await node(t, database), await node(t, database)]
   const shop = await tenant(a)
   const topic = await shop.topic('a.one')
   const publishAt = async (n: number) => { await b.publisher.publish(shop.scope, topic, { payload: n }) }
@@ -140,7 +138,7 @@ await t.test('a webhook made on one node is owed the next event on the other; ch
     else await shop.request('PATCH', `/api/webhooks/${id}`, { topics: ['b.*'] })
     await publishAt(-n)
   }
-  const { rows } = await a.pool.query("select (select count(*) from webhook_deliveries d join webhooks w on w.id = d.webhook_id) as kept, (select count(distinct webhook_id) from webhook_deliveries) as webhooks")
+  const { rows } = await a.pool.query("select count(*) as kept from webhook_deliveries d join webhooks w on w.id = d.webhook_id where d.application_id = $1", [shop.applicationId])
   t.match(rows, [{ kept: 10 }])
   await sink.until(all => all.length >= 10, 'those that were not deleted meanwhile')
   t.ok(sink.received.every(({ body }) => (body.data.payload as number) > 0), 'nothing of when it was off')
@@ -148,8 +146,6 @@ await t.test('a webhook made on one node is owed the next event on the other; ch
 })
 
 await t.test('a webhook counts as a listener of sockets, on the node where it was made at once and on the other soon', async t => {
-  const database = await createDatabase(t)
-  const [{ app: a }, { app: b }] = [await node(t, database), await node(t, database)]
   const urlB = await listen(b)
   const shop = await tenant(a)
   const sink = await receiver(t)
@@ -169,25 +165,23 @@ await t.test('a webhook counts as a listener of sockets, on the node where it wa
 await t.test('a lease that was left behind is an attempt in the log, and the delivery is sent by another; the late worker records nothing', async t => {
   const database = await createDatabase(t)
   const { app } = await node(t, database)
+  await app.webhooks.dispatcher.close()
   const shop = await tenant(app)
   await shop.topic('a.one')
   const sink = await receiver(t)
   const id = await hook(shop, sink.url)
-  await app.pool.query('update webhooks set active = false')
   await shop.publish('a.one', 1)
-  await deliveriesOf(shop)
-  await app.pool.query('update webhooks set active = true')
-  const { createQueue } = await import('../../src/webhooks/queue.ts')
+  t.match(await deliveriesOf(shop), [{ state: 'pending', attempts: 0 }])
   const queue = createQueue({ pool: app.pool })
   const now = Date.now()
-  // Before the dispatcher of the node: in a transaction of its own, as of the past.
-  const claims = await Promise.all([queue.claim([{ webhookId: id, slots: 5, afterLane: '' }], { now, leaseUntil: now + 300, owner: 'dead' })])
-  const [claimed] = claims.flatMap(claim => claim.claimed)
-  if (claimed === undefined) return t.comment('the dispatcher was faster')
+  const claim = async (at: number) => (await queue.claim([{ webhookId: id, slots: 5, afterLane: '' }], { now: at, leaseUntil: at + 300, owner: 'dead' })).claimed
+  const [claimed] = await claim(now)
+  t.equal((await claim(now)).length, 0, 'nobody else gets it while the lease lasts')
+  await node(t, database)
   await settled(shop, 1)
   t.equal(sink.received.length, 1)
-  const late = await queue.settle([{ seq: claimed.seq, fence: claimed.fence, webhookId: id, state: 'dead', nextAt: now, failures: 1, success: false, statusCode: 500, error: 'late', responseBody: null, durationMs: 1, url: sink.url }], Date.now())
-  t.equal(late.size, 0, 'the one who lost the lease records nothing')
+  const late = { seq: claimed?.seq ?? 0, fence: claimed?.fence ?? 0, webhookId: id, state: 'dead' as const, nextAt: now, failures: 1, success: false, statusCode: 500, error: 'late', responseBody: null, durationMs: 1, url: sink.url }
+  t.equal((await queue.settle([late], Date.now())).size, 0, 'the one who lost the lease records nothing')
   t.match(await deliveriesOf(shop), [{ state: 'delivered', attempts: 2 }])
   t.match(await logsOf(shop), [{ attempts: 2, success: true }, { attempts: 1, success: false, error: /Interrupted/ }])
 })
@@ -238,12 +232,8 @@ await t.test('an endpoint that is down is left alone by its circuit, and what it
 })
 
 await t.test('after days of nothing but failure it is switched off, once, with a line in the log and an event', async t => {
-  const database = await createDatabase(t)
   const days = 5 * 24 * 3_600_000
-  const [{ app }, { app: other }] = [await node(t, database), await node(t, database)]
-  t.ok(other)
-  const url = await listen(app)
-  const shop = await tenant(app)
+  const shop = await tenant(a)
   await shop.topic('a.one')
   const client = await connectWs(url, { token: shop.token(), environment: 'production' })
   await client.request('subscribe', { topic: 'system.webhook.deactivated' })
@@ -253,51 +243,51 @@ await t.test('after days of nothing but failure it is switched off, once, with a
   await until(async () => (await shop.request('GET', `/api/webhooks/${id}`)).body.failingSince !== null, 'the first failure to be noted')
   await settled(shop, 1)
   t.match((await shop.request('GET', `/api/webhooks/${id}`)).body, { active: true })
-  await app.pool.query('update webhooks set failing_since = $1', [Date.now() - days - 1000])
+  await a.pool.query('update webhooks set failing_since = $1 where id = $2', [Date.now() - days - 1000, id])
+  // Both nodes read it with their next look at what is due.
   await shop.publish('a.one', 2, 3, 4)
   await settled(shop, 4)
   t.match((await shop.request('GET', `/api/webhooks/${id}`)).body, { active: false, deactivatedReason: 'failing' })
   await client.received(1)
   t.match(client.events, [{ payload: { webhookId: id, reason: 'failing' } }])
   t.equal((await deliveriesOf(shop, '&state=dead')).length, 4)
-  const { rows } = await app.pool.query("select count(*) from events where topic = 'system.webhook.deactivated'")
+  const { rows } = await a.pool.query("select count(*) from events where topic = 'system.webhook.deactivated' and application_id = $1", [shop.applicationId])
   t.match(rows, [{ count: 2 }], 'once in each of its environments')
   client.close()
 })
 
 await t.test('a million owed to one endpoint keep no other waiting', async t => {
-  const { app } = await node(t)
-  const [big, small] = [await tenant(app), await tenant(app)]
+  const [big, small] = [await tenant(a), await tenant(a)]
   await big.topic('a.one')
   await small.topic('a.one')
   const stuck: ServerResponse[] = []
   const slow = await receiver(t, (_received, response) => { stuck.push(response) })
   const quick = await receiver(t)
-  await hook(big, slow.url)
+  const id = await hook(big, slow.url)
   await hook(small, quick.url)
   await big.publish('a.one', 1)
   await slow.came(1)
   // As many as a test may take: what counts is that a claim never walks through them.
-  await app.pool.query(`insert into webhook_deliveries (application_id, environment, webhook_id, event_id, event_type, topic, log_id, "offset", event_at, next_at, created_at)
-    select application_id, environment, webhook_id, event_id, event_type, topic, log_id, "offset", event_at, next_at, created_at from webhook_deliveries, generate_series(1, 20000)`)
+  await a.pool.query(`insert into webhook_deliveries (application_id, environment, webhook_id, event_id, event_type, topic, log_id, "offset", event_at, next_at, created_at)
+    select application_id, environment, webhook_id, event_id, event_type, topic, log_id, "offset", event_at, next_at, created_at from webhook_deliveries, generate_series(1, 20000) where application_id = $1`, [big.applicationId])
   for (const n of upTo(20)) {
     await small.publish('a.one', n)
     await quick.came(n)
   }
   t.ok(slow.received.length < 2000)
   t.pass('all 20 came while the other was busy')
+  await big.request('DELETE', `/api/webhooks/${id}`)
   for (const response of stuck) response.destroy()
 })
 
 await t.test('the writer refuses nothing and owes everything when webhooks are many', async t => {
-  const { app } = await node(t)
-  const shop = await tenant(app)
+  const shop = await tenant(a)
   const topic = await shop.topic('a.one')
   const sink = await receiver(t)
-  await Promise.all(upTo(50).map(n => hook(shop, `${sink.url}/${n}`, { filter: n % 2 === 0 ? { n: { gt: 5 } } : undefined, topics: n % 5 === 0 ? ['a.*'] : undefined })))
+  await Promise.all(upTo(30).map(n => hook(shop, `${sink.url}/${n}`, { filter: n % 2 === 0 ? { n: { gt: 5 } } : undefined, topics: n % 5 === 0 ? ['a.*'] : undefined })))
   await Promise.all(upTo(10).map(n => shop.publish(topic, { n })))
-  await settled(shop, 25 * 10 + 25 * 5)
+  await settled(shop, 15 * 10 + 15 * 5)
   const seen = new Map<string, Set<number>>()
   for (const { path, body } of sink.received as ReceivedWebhook[]) seen.set(path, (seen.get(path) ?? new Set()).add((body.data.payload as { n: number }).n))
-  for (const n of upTo(50)) t.equal(seen.get(`/hook/${n}`)?.size, n % 2 === 0 ? 5 : 10)
+  for (const n of upTo(30)) t.equal(seen.get(`/hook/${n}`)?.size, n % 2 === 0 ? 5 : 10)
 })
