@@ -82,7 +82,7 @@ export const WebhookUpdate = Type.Object({
 }, { $id: 'WebhookUpdate', additionalProperties: false, minProperties: 1, examples: [{ events: ['*'] }] })
 export type WebhookUpdate = Static<typeof WebhookUpdate>
 
-export const SecretRotation = Type.Object({ secret: Type.Optional(Secret) }, { $id: 'SecretRotation', additionalProperties: false })
+export const SecretRotation = Type.Object({ secret: Type.Optional(Secret) }, { $id: 'SecretRotation', additionalProperties: false, examples: [{ secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }] })
 export type SecretRotation = Static<typeof SecretRotation>
 
 /** How one attempt ended. */
@@ -137,7 +137,7 @@ export const Redrive = Type.Object({
   from: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Of events written at or after it. Epoch milliseconds.', examples: [1705312800000] })),
   to: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Of events written before it. Epoch milliseconds.', examples: [1705399200000] })),
   dryRun: Type.Optional(Type.Boolean({ default: false, description: 'Only count.', examples: [true] }))
-}, { $id: 'Redrive', additionalProperties: false })
+}, { $id: 'Redrive', additionalProperties: false, examples: [{ webhookId: 'wh_abc123', dryRun: true }] })
 export type Redrive = Static<typeof Redrive>
 
 export const RedriveAnswer = Type.Object({

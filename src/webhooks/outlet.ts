@@ -33,7 +33,7 @@ export interface OutletOptions {
 export class Outlet {
   readonly id: string
   readonly applicationId: string
-  readonly circuit: Circuit
+  circuit: Circuit
   readonly #options: OutletOptions
   readonly #rate = new RateLimit()
   #endpoint: BusyEndpoint
@@ -59,9 +59,7 @@ export class Outlet {
     this.id = endpoint.id
     this.applicationId = endpoint.application_id
     this.failingSince = endpoint.failing_since
-    this.circuit = new Circuit({
-      concurrencyMax: settings.endpointConcurrencyMax, failures: settings.circuitFailures, pauseMs: settings.circuitPauseMs, pauseMaxMs: settings.circuitPauseMaxMs
-    })
+    this.circuit = circuitOf(settings)
     this.#rate.set(endpoint.rate_limit ?? undefined, Date.now())
   }
 
@@ -70,7 +68,11 @@ export class Outlet {
 
   /** The endpoint as it was just read. */
   refresh (endpoint: BusyEndpoint): void {
-    if (endpoint.url !== this.#endpoint.url) this.#retire()
+    // Somewhere else: what the old place did says nothing of the new one.
+    if (endpoint.url !== this.#endpoint.url) {
+      this.#retire()
+      this.circuit = circuitOf(this.#options.settings)
+    }
     if (JSON.stringify(endpoint.secrets) !== JSON.stringify(this.#endpoint.secrets)) this.#keys = undefined
     this.#endpoint = endpoint
     this.failingSince = endpoint.failing_since
@@ -185,6 +187,13 @@ export class Outlet {
     this.#sender?.retire()
     this.#sender = undefined
   }
+}
+
+/** Pauses are short beside the schedule of retries: while it lasts, an endpoint that comes back now and then is found to be back. */
+function circuitOf ({ endpointConcurrencyMax: concurrencyMax, circuitFailures: failures, circuitPauseMs, circuitPauseMaxMs, retryScheduleMs }: WebhookSettings): Circuit {
+  const scheduleMs = retryScheduleMs.reduce((sum, wait) => sum + wait, 0)
+  const pauseMaxMs = Math.min(circuitPauseMaxMs, Math.max(50, scheduleMs / 20))
+  return new Circuit({ concurrencyMax, failures, pauseMs: Math.min(circuitPauseMs, pauseMaxMs), pauseMaxMs })
 }
 
 /** How a delivery's uuid is known outside. */
