@@ -18,6 +18,8 @@ const busyMax = 500
 /** Lanes of one webhook that one claim looks at. */
 const lanesMax = 200
 const expanderLock = 7_340_033
+/** Of an attempt of which nobody has recorded a result. */
+const interruptedText = 'Interrupted: the server that made it ended before it was over'
 
 /**
  * In the order of the outbox, by one node at a time: within a lane, positions are in the order of the commits. What is owed to a webhook that
@@ -99,7 +101,7 @@ const claimSql = `
   interrupted as (
     insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt, success, error, attempted_at)
     select c.application_id, c.environment, c.webhook_id, c.id, c.event_type, w.url, c.attempts - 1, false,
-      'Interrupted: the server that made it ended before it was over', $4
+      '${interruptedText}', $4
     from (select seq from picked where leased_by is not null) p join claimed c using (seq) cross join lateral (select url from webhooks where id = c.webhook_id) w
     returning 1)
   select c.seq, c.id, c.webhook_id, c.application_id, c.environment, c.event_id, c.event_type, c.topic, c."offset", c.key, c.lane, c.replay_of, c.attempts, c.failures,
@@ -142,19 +144,24 @@ const releaseSql = `
   where d.ctid = any(array(select x.ctid from unnest($1::bigint[]) k(seq) cross join lateral (select ctid from webhook_deliveries where seq = k.seq) x))
     and d.seq = r.seq and d.fence = r.fence and d.state = 'pending'`
 
-/** Gives up deliveries of a webhook that were due by a time, a few at once. */
+/** Gives up deliveries of a webhook that were due by a time, a few at once. An attempt of which nothing was heard is logged before. */
 const burySql = `
-  with buried as (
-    update webhook_deliveries set state = 'dead', settled_at = $3, leased_by = null, lease_until = 0, fence = fence + 1, error = $4
-    where ctid = any(array(
-      select ctid from webhook_deliveries
-      where webhook_id = $1 and state = 'pending' and lane is null and next_at <= $2 and lease_until <= $3 limit 2000 for update skip locked) ||
-      array(select ctid from webhook_deliveries
-      where webhook_id = $1 and state = 'pending' and lane is not null and next_at <= $2 and lease_until <= $3 limit 2000 for update skip locked))
-    returning id, application_id, environment, webhook_id, event_type, attempts),
+  with picked as (
+    select * from (select ctid as place, seq, leased_by from webhook_deliveries
+      where webhook_id = $1 and state = 'pending' and lane is null and next_at <= $2 and lease_until <= $3 limit 2000 for update skip locked) free
+    union all
+    select * from (select ctid, seq, leased_by from webhook_deliveries
+      where webhook_id = $1 and state = 'pending' and lane is not null and next_at <= $2 and lease_until <= $3 limit 2000 for update skip locked) laned),
+  buried as (
+    update webhook_deliveries set state = 'dead', settled_at = $3, leased_by = null, lease_until = 0, fence = fence + 1, error = $4::text
+    where ctid = any(array(select place from picked)) and state = 'pending'
+    returning seq, id, application_id, environment, webhook_id, event_type, attempts),
   logged as (
     insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt, success, error, attempted_at)
-    select b.application_id, b.environment, b.webhook_id, b.id, b.event_type, w.url, b.attempts, false, $4, $3 from buried b join webhooks w on w.id = b.webhook_id)
+    select b.application_id, b.environment, b.webhook_id, b.id, b.event_type, w.url, b.attempts, false, e.error, $3
+    from buried b join picked p using (seq)
+    cross join lateral (select url from webhooks where id = b.webhook_id) w
+    cross join lateral (select '${interruptedText}' as error where p.leased_by is not null union all select $4::text) e)
   select count(*)::int as buried from buried`
 
 /** A webhook that is owed something, as it is now. */

@@ -96,7 +96,7 @@ for (const nodes of onlyNodes === undefined ? [1, 2] : [Number(onlyNodes)]) {
     const target = await sink.open()
     const variables = {
       DATABASE_URL: databaseUrl, ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), LOG_LEVEL: 'error',
-      WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_TIMEOUT_MS: '2000', WEBHOOK_RETRY_SCHEDULE: '50ms,100ms,200ms,400ms,800ms'
+      WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_TIMEOUT_MS: onlyNodes === undefined ? '1000' : '2000', WEBHOOK_RETRY_SCHEDULE: '50ms,100ms,200ms,400ms,800ms'
     }
     const folders = await Promise.all(Array.from({ length: nodes }, () => dataFolder(t)))
     const begin = async (i: number) => await start(t, { dataDir: folders[i] as string, variables })
