@@ -10,7 +10,7 @@ import { connectWs } from '../clients.ts'
 import { until } from '../faults/server.ts'
 import { tenant, type Tenant } from '../tenant.ts'
 import { certificate, privateKey } from './certificate.ts'
-import { answer, receiver, type ReceivedWebhook } from './receiver.ts'
+import { allSettled, answer, receiver, type ReceivedWebhook } from './receiver.ts'
 
 /* What an endpoint gets, and what becomes of a delivery, whatever the endpoint does. */
 
@@ -29,10 +29,7 @@ async function hook (shop: Tenant, target: string, fields: Record<string, unknow
 }
 const deliveriesOf = async (shop: Tenant, query = '') => (await shop.request('GET', `/api/webhooks/deliveries?limit=1000${query}`)).body as WebhookDelivery[]
 const logsOf = async (shop: Tenant, query = '') => (await shop.request('GET', `/api/webhooks/logs?limit=1000${query}`)).body as WebhookLog[]
-const settled = (shop: Tenant, count: number) => until(async () => {
-  const deliveries = await deliveriesOf(shop)
-  return deliveries.length === count && deliveries.every(({ state }) => state !== 'pending')
-}, `${count} deliveries to settle`)
+const settled = (shop: Tenant, count: number, at = app) => allSettled(at, shop, count)
 const verified = (secret: string, { text, headers }: ReceivedWebhook, options?: { format: 'raw' }) => new Verifier(secret, options).verify(text, headers)
 
 await t.test('an event that is published is posted, as Standard Webhooks has it', async t => {
@@ -190,7 +187,7 @@ await t.test('who does not answer in time, connects and says nothing, or drips, 
   const targets = [`http://127.0.0.1:${(mute.address() as AddressInfo).port}/`, silent.url, dripping.url]
   for (const target of targets) await hook(shop, target)
   await shop.publish('order.placed', 1)
-  await settled(shop, 3)
+  await settled(shop, 3, quick.app)
   for (const delivery of await deliveriesOf(shop)) t.match(delivery, { state: 'dead', attempts: 2, error: /No answer within 150 ms/ })
   for (const socket of sockets) socket.destroy()
   mute.close()
@@ -334,7 +331,7 @@ await t.test('by name over TLS: every answer of the resolver is checked, and Hos
   const other = await hook(shop, `https://other.example.test:${port}/x`)
   t.match((await shop.request('POST', `/api/webhooks/${other.id}/test`)).body, { success: false, error: /certificate|altnames/i }, 'the certificate must be for the name')
   await shop.publish('order.placed', 1)
-  await settled(shop, 3)
+  await settled(shop, 3, app)
   t.match(await deliveriesOf(shop, `&webhookId=${good.id}`), [{ state: 'delivered' }])
   t.match(await deliveriesOf(shop, `&webhookId=${rebound.id}`), [{ state: 'dead', attempts: 2, error: /metadata/ }], 'and so is every retry')
   t.strictSame(seen, [0, 1].map(() => ({ host: `hooks.example.test:${port}`, servername: 'hooks.example.test' })))
@@ -356,7 +353,7 @@ await t.test('private addresses are refused: when a webhook is made, and when a 
   const { id } = await hook(shop, `https://inside.example.test:${sink.port}/`)
   t.match((await shop.request('POST', `/api/webhooks/${id}/test`)).body, { success: false, error: /127\.0\.0\.1 may not be reached/ })
   await shop.publish('order.placed', 1)
-  await settled(shop, 1)
+  await settled(shop, 1, app)
   t.match(await deliveriesOf(shop), [{ state: 'dead', error: /may not be reached/ }])
   t.equal(sink.connections, 0, 'nothing ever connected')
 })

@@ -7,7 +7,7 @@ import { build, createDatabase, listen } from '../build.ts'
 import { connectWs } from '../clients.ts'
 import { until } from '../faults/server.ts'
 import { tenant, type Tenant } from '../tenant.ts'
-import { answer, receiver, type ReceivedWebhook } from './receiver.ts'
+import { allSettled, answer, receiver, type ReceivedWebhook } from './receiver.ts'
 
 /* Order, leases, circuits, fairness, and several nodes on one database. */
 
@@ -25,10 +25,7 @@ async function hook (shop: Tenant, target: string, fields: Record<string, unknow
 }
 const deliveriesOf = async (shop: Tenant, query = '') => (await shop.request('GET', `/api/webhooks/deliveries?limit=1000${query}`)).body as WebhookDelivery[]
 const logsOf = async (shop: Tenant, query = '') => (await shop.request('GET', `/api/webhooks/logs?limit=1000${query}`)).body as WebhookLog[]
-const settled = (shop: Tenant, count: number) => until(async () => {
-  const deliveries = await deliveriesOf(shop)
-  return deliveries.length === count && deliveries.every(({ state }) => state !== 'pending')
-}, `${count} deliveries to settle`, 60_000)
+const settled = (shop: Tenant, count: number, at = a) => allSettled(at, shop, count)
 const shared = await createDatabase(t)
 const [{ app: a }, { app: b }] = [await node(t, shared), await node(t, shared)]
 const url = await listen(a)
@@ -138,7 +135,7 @@ await t.test('a webhook made on one node is owed the next event on the other; ch
     else await shop.request('PATCH', `/api/webhooks/${id}`, { topics: ['b.*'] })
     await publishAt(-n)
   }
-  const { rows } = await a.pool.query("select count(*) as kept from webhook_deliveries d join webhooks w on w.id = d.webhook_id where d.application_id = $1", [shop.applicationId])
+  const { rows } = await a.pool.query('select count(*) as kept from webhook_deliveries d join webhooks w on w.id = d.webhook_id where d.application_id = $1', [shop.applicationId])
   t.match(rows, [{ kept: 10 }])
   await sink.until(all => all.length >= 10, 'those that were not deleted meanwhile')
   t.ok(sink.received.every(({ body }) => (body.data.payload as number) > 0), 'nothing of when it was off')
@@ -178,7 +175,7 @@ await t.test('a lease that was left behind is an attempt in the log, and the del
   const [claimed] = await claim(now)
   t.equal((await claim(now)).length, 0, 'nobody else gets it while the lease lasts')
   await node(t, database)
-  await settled(shop, 1)
+  await settled(shop, 1, app)
   t.equal(sink.received.length, 1)
   const late = { seq: claimed?.seq ?? 0, fence: claimed?.fence ?? 0, webhookId: id, state: 'dead' as const, nextAt: now, failures: 1, success: false, statusCode: 500, error: 'late', responseBody: null, durationMs: 1, url: sink.url }
   t.equal((await queue.settle([late], Date.now())).size, 0, 'the one who lost the lease records nothing')
@@ -202,11 +199,13 @@ await t.test('a stop gives back what was not sent, and breaks off what takes too
   const hung = sink.received.length
   isQuick = true
   const second = await node(t, database)
-  const again = { ...shop, request: async (method: 'GET', path: string) => {
-    const response = await second.app.inject({ method, url: path, headers: { authorization: `Bearer ${second.app.auth.tokens.mint({ subject: 't', applicationId: shop.applicationId, permissions: ['admin'], environment: undefined, expiresInS: undefined }).token}` } })
-    return { status: response.statusCode, body: response.json() }
-  } } as unknown as Tenant
-  await settled(again, 20)
+  const again = {
+    ...shop, request: async (method: 'GET', path: string) => {
+      const response = await second.app.inject({ method, url: path, headers: { authorization: `Bearer ${second.app.auth.tokens.mint({ subject: 't', applicationId: shop.applicationId, permissions: ['admin'], environment: undefined, expiresInS: undefined }).token}` } })
+      return { status: response.statusCode, body: response.json() }
+    }
+  } as unknown as Tenant
+  await settled(shop, 20, second.app)
   t.equal(new Set(sink.received.map(({ id }) => id)).size, 20)
   t.equal(sink.received.length, 20 + hung, 'only what was under way came twice')
   t.equal((await logsOf(again, '&success=false')).filter(({ error }) => /Interrupted/.test(error ?? '')).length, hung)
@@ -219,14 +218,14 @@ await t.test('an endpoint that is down is left alone by its circuit, and what it
   const sink = await receiver(t, answer(500))
   const id = await hook(shop, sink.url)
   await shop.publish('a.one', ...upTo(500))
-  await settled(shop, 500)
+  await settled(shop, 500, app)
   t.ok(sink.received.length < 500, `${sink.received.length} requests for 500 deliveries`)
   t.equal((await deliveriesOf(shop, '&state=dead')).length, 500)
   t.type((await shop.request('GET', `/api/webhooks/${id}`)).body.failingSince, 'number')
   t.equal((await logsOf(shop)).length, Math.min(1000, sink.received.length + (await logsOf(shop)).filter(({ statusCode }) => statusCode === null).length), 'each request is in the log, and each that was given up without one')
   sink.behave(answer(200))
   await shop.request('POST', '/api/webhooks/redrive', {})
-  await settled(shop, 500)
+  await settled(shop, 500, app)
   t.equal((await deliveriesOf(shop, '&state=delivered')).length, 500)
   t.equal((await shop.request('GET', `/api/webhooks/${id}`)).body.failingSince, null)
 })

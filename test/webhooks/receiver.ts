@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
 import type { RealtimeEvent } from '../../schemas/events.ts'
+import { until } from '../faults/server.ts'
 
 /* A real endpoint on loopback, that can be told how to behave. */
 
@@ -74,3 +76,18 @@ export async function receiver (t: Teardown, behaviour: Behaviour = answer(200))
   }
 }
 export type Receiver = Awaited<ReturnType<typeof receiver>>
+
+/** Resolves when an application is owed so many deliveries, and each is delivered or dead. */
+export async function allSettled (app: FastifyInstance, { applicationId }: { applicationId: string }, count: number): Promise<void> {
+  let state = ''
+  await until(async () => {
+    const { rows: [found] } = await app.pool.query<{ outbox: number, owed: number, pending: number }>({
+      name: 'test_settled',
+      text: `select (select count(*) from webhook_outbox o join webhooks w on w.id = o.webhook_id and w.application_id = $1) as outbox,
+        count(*) as owed, count(*) filter (where state = 'pending') as pending from webhook_deliveries where application_id = $1`,
+      values: [applicationId]
+    })
+    state = JSON.stringify(found)
+    return found?.outbox === 0 && found.owed === count && found.pending === 0
+  }, () => `${count} deliveries to settle: ${state}`, 90_000)
+}
