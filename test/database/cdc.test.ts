@@ -239,9 +239,14 @@ await t.test('names may be anything that PostgreSQL takes', async t => {
 })
 
 await t.test('generated columns come with the stream, or are reported', async t => {
-  const { table, topic } = await mapped('id int primary key, a int, stored int generated always as (a * 2) stored, virtual int generated always as (a * 3) virtual', { full: false, events: ['insert'], payload: { stored: '$row.stored', virtual: '$row.virtual' } })
+  const [server] = await shop.sql('select current_setting(\'server_version_num\')::int >= 180000 as is_18')
+  const isNew = server?.['is_18'] === true
+  const virtual = isNew ? ', virtual int generated always as (a * 3) virtual' : ''
+  const { table, topic } = await mapped(`id int primary key, a int, stored int generated always as (a * 2) stored${virtual}`, {
+    full: false, events: ['insert'], payload: { stored: '$row.stored', ...(isNew && { virtual: '$row.virtual' }) }
+  })
   await shop.sql(`insert into ${table} (id, a) values (1, 2)`)
-  t.match(await shop.events(topic, 1), [{ payload: { stored: 4 }, meta: { unavailable: ['virtual'] } }])
+  t.match(await shop.events(topic, 1), isNew ? [{ payload: { stored: 4 }, meta: { unavailable: ['virtual'] } }] : [{ payload: {}, meta: { unavailable: ['stored'] } }])
 })
 
 await t.test('a table may change between transactions, and within one', async t => {

@@ -74,6 +74,18 @@ await t.test('a slot that was dropped and made again by somebody else is noticed
   await shop.state('error', 'SLOT_MOVED')
 })
 
+await t.test('a slot that another connection reads is not to be had, and not to be dropped', async t => {
+  const shop = await following(t)
+  await shop.insert()
+  await shop.has(t, [1])
+  const other = await sourced(t, app, shop.source)
+  await other.request('PUT', '/api/database/connection', { connectionString: shop.source.url, slot: await shop.slotName(), acceptGap: true })
+  await other.state('error', 'SLOT_TAKEN')
+  await other.request('DELETE', '/api/database/connection')
+  await shop.insert()
+  await shop.has(t, [1, 2])
+})
+
 await t.test('a publication that was dropped is noticed while the stream runs', async t => {
   const shop = await following(t)
   await shop.insert()

@@ -66,6 +66,9 @@ export async function openStream (options: OpenOptions): Promise<StreamState> {
 }
 
 async function beginAnew ({ client, settings, lease, states, db, log }: OpenOptions, { systemIdentifier, publicationOid }: { systemIdentifier: string, publicationOid: number }): Promise<StreamState> {
+  const other = await db.selectFrom('cdc_positions').select('connection_id')
+    .where('system_identifier', '=', systemIdentifier).where('slot', '=', settings.slot).where('connection_id', '<>', lease.connectionId).executeTakeFirst()
+  if (other !== undefined) throw new SourceError('SLOT_TAKEN')
   let slot = await readSlot(client, settings.slot)
   const { rows: [own] } = await client.query<{ name: string }>('select current_database()::text as name')
   if (slot !== undefined && (slot.plugin !== 'pgoutput' || slot.database !== own?.name)) {

@@ -24,6 +24,8 @@ interface Held { reader: Reader, connection: ConnectionRow }
 export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #held = new Map<string, Held>()
+  /** What takes its time to end: the others' leases are renewed meanwhile. */
+  readonly #ending = new Map<string, Promise<void>>()
   readonly #stop = new AbortController()
   #running: Promise<void> | undefined
   #wake = () => {}
@@ -49,7 +51,8 @@ export class Supervisor {
     this.#stop.abort()
     this.#wake()
     await this.#running
-    await Promise.all([...this.#held.keys()].map(id => this.#end(id)))
+    for (const id of this.#held.keys()) this.#end(id)
+    await Promise.all(this.#ending.values())
   }
 
   /** One tenant's database that is away does not make this server unfit for the others; it shows. */
@@ -90,16 +93,13 @@ export class Supervisor {
     const ours = await leases.renew([...this.#held.values()].map(({ reader }) => reader.lease))
     const connections = new Map((await leases.connections()).map(connection => [connection.id, connection]))
     this.#lookedAt = Date.now()
-    const ending: Promise<void>[] = []
     for (const [id, { reader, connection }] of this.#held) {
       const now = connections.get(id)
-      if (now === undefined) ending.push(this.#forget(id))
-      else if (!ours.has(id) || !reader.hasLease || now.revision !== connection.revision) ending.push(this.#end(id))
+      if (now === undefined || !ours.has(id) || !reader.hasLease || now.revision !== connection.revision) this.#end(id, now === undefined)
     }
-    await Promise.all(ending)
     for (const connection of connections.values()) {
       if (this.#stop.signal.aborted) return
-      if (!this.#held.has(connection.id) && (connection.isFree || ending.length > 0)) await this.#begin(connection)
+      if (connection.isFree && !this.#held.has(connection.id) && !this.#ending.has(connection.id)) await this.#begin(connection)
     }
     await this.#sweep()
   }
@@ -119,23 +119,26 @@ export class Supervisor {
     this.#held.set(connection.id, { reader, connection })
   }
 
-  async #end (id: string): Promise<void> {
+  /** Another may take it as soon as it has ended; this node looks at once. */
+  #end (id: string, isGone = false): void {
     const held = this.#held.get(id)
     if (held === undefined) return
     this.#held.delete(id)
-    await held.reader.close()
-    await this.#options.leases.release(held.reader.lease).catch(() => {})
+    const ending = this.#close(held, isGone).finally(() => {
+      this.#ending.delete(id)
+      this.#wake()
+    })
+    this.#ending.set(id, ending)
   }
 
-  /** Its application was deleted, or it was: what we made in that database goes too, if nobody has seen to it. */
-  async #forget (id: string): Promise<void> {
-    const held = this.#held.get(id)
-    await this.#end(id)
-    if (held === undefined) return
-    const { settings } = held.reader
-    const leftovers = await dropLeftovers(settings.connectionString, settings)
-    const failed = leftovers.filter(({ status }) => status === 'failed')
-    if (failed.length > 0) this.#options.log.warn({ connectionId: id, leftovers: failed }, 'cdc.left_behind')
+  /** Never rejects. One whose application was deleted, or that was, leaves nothing of ours in that database, if nobody has seen to it. */
+  async #close ({ reader }: Held, isGone: boolean): Promise<void> {
+    const { leases, log } = this.#options
+    await reader.close()
+    await leases.release(reader.lease).catch(() => {})
+    if (!isGone) return
+    const failed = (await dropLeftovers(reader.settings.connectionString, reader.settings)).filter(({ status }) => status === 'failed')
+    if (failed.length > 0) log.warn({ connectionId: reader.lease.connectionId, leftovers: failed }, 'cdc.left_behind')
   }
 
   #count (): void {
