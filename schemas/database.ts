@@ -201,9 +201,9 @@ export type DatabaseLog = Static<typeof DatabaseLog>
 
 export const DatabaseLogQuery = Type.Object({
   ...Page,
-  mappingId: Type.Optional(Text(100)),
-  subscriptionId: Type.Optional(Text(100)),
-  status: Type.Optional(Type.Union(deliveryStatuses.map(status => Type.Literal(status))))
+  mappingId: Type.Optional(Text(100, { description: 'Of this mapping.', examples: ['map_123'] })),
+  subscriptionId: Type.Optional(Text(100, { description: 'Of this subscription.', examples: ['sub_123'] })),
+  status: Type.Optional(Type.Union(deliveryStatuses.map(status => Type.Literal(status)), { description: 'With this outcome.', examples: ['failed'] }))
 }, { additionalProperties: false })
 export type DatabaseLogQuery = Static<typeof DatabaseLogQuery>
 
