@@ -4,6 +4,7 @@ import * as schemas from './0002-schemas.ts'
 import * as presenceGrace from './0003-presence-grace.ts'
 import * as topicLogIds from './0004-topic-log-ids.ts'
 import * as cdc from './0005-cdc.ts'
+import * as people from './0007-people.ts'
 
 /** In order of name; forward only. A released migration never changes. */
 export const migrations: Record<string, Migration> = {
@@ -11,5 +12,6 @@ export const migrations: Record<string, Migration> = {
   '0002-schemas': schemas,
   '0003-presence-grace': presenceGrace,
   '0004-topic-log-ids': topicLogIds,
-  '0005-cdc': cdc
+  '0005-cdc': cdc,
+  '0007-people': people
 }

@@ -34,7 +34,7 @@ t.test('nodes that start together make one key, and it is stored sealed', async 
   t.equal(rows.length, 1)
   t.match(rows[0]?.id, /^key_/)
   t.same(new Set(nodes.map(node => node.active?.id)), new Set([rows[0]?.id]))
-  const secret = nodes[0]?.active?.secret
+  const secret = nodes[0]?.active?.signing as Buffer
   t.equal(secret?.length, 32)
   t.notOk(rows[0]?.secret_sealed.includes(secret?.toString('base64url') ?? '?'))
 })

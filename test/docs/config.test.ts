@@ -11,7 +11,7 @@ const variables = Object.entries(EnvironmentVariables.properties as Record<strin
 /** Read and checked at start, and not used by any code yet. Whoever begins to use one takes it off this list. */
 const withoutEffect = new Set([
   'TRACE_RETENTION_HOURS', 'TRACE_SAMPLE', 'WEBHOOK_ALLOW_PRIVATE', 'WEBHOOK_ALLOW_CIDRS', 'WEBHOOK_RETRY_SCHEDULE',
-  'WEBHOOK_TIMEOUT_MS', 'SMTP_URL', 'MAIL_FROM'
+  'WEBHOOK_TIMEOUT_MS'
 ])
 
 function valuesOf ({ minimum, maximum, pattern, anyOf, type = '' }: Variable): string {
