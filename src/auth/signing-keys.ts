@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { Encryption } from '../encryption.ts'
@@ -22,7 +23,7 @@ export interface SigningKeysOptions {
 }
 
 const keyIdForm = /^key_[A-Za-z0-9_-]{1,64}$/
-/** Tokens that name keys nobody has heard of ask the database no more often than this. */
+/** Tokens that name keys nobody has heard of ask the database no more often than this, however many they are: they wait for it. */
 const unknownKeyPauseMs = 250
 
 /**
@@ -37,6 +38,7 @@ export class SigningKeys {
   readonly #revokedListeners: ((keyId: string) => void)[] = []
   #reading: Promise<void> | undefined
   #readingNext: Promise<void> | undefined
+  #lookingUp: Promise<void> | undefined
   #readAt = 0
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
@@ -75,8 +77,9 @@ export class SigningKeys {
   /** The key of that `kid`; revoked ones are gone. A promise only when the database must be asked. */
   find (kid: string): SigningKey | undefined | Promise<SigningKey | undefined> {
     const key = this.#keys.get(kid)
-    if (key !== undefined || !keyIdForm.test(kid) || Date.now() - this.#readAt < unknownKeyPauseMs) return key
-    return this.refresh().then(() => this.#keys.get(kid))
+    if (key !== undefined || !keyIdForm.test(kid)) return key
+    this.#lookingUp ??= this.#lookUp()
+    return this.#lookingUp.then(() => this.#keys.get(kid))
   }
 
   /** Calls back when a key is revoked, here or on another node: what it signed is dead. */
@@ -111,6 +114,13 @@ export class SigningKeys {
   close (): void {
     this.#isClosed = true
     clearTimeout(this.#timer)
+  }
+
+  /** A read that begins after everybody who waits for it has asked, and no sooner after the last one than the pause. */
+  async #lookUp (): Promise<void> {
+    await sleep(Math.max(0, this.#readAt + unknownKeyPauseMs - Date.now()), undefined, { ref: false })
+    this.#lookingUp = undefined
+    await this.refresh()
   }
 
   /** Never rejects. */

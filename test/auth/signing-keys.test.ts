@@ -15,7 +15,7 @@ async function database (t: Teardown) {
   const pool = createPool({ connectionString: url, max: 4 })
   const db = createKysely(pool)
   t.teardown(async () => { await pool.end() })
-  return { url, db }
+  return { url, db, pool }
 }
 
 /** Waits until it holds; a poll of the keys is what is waited for. */
@@ -65,11 +65,14 @@ t.test('a key that another node made works at once, one that it deactivated sign
 })
 
 t.test('keys that nobody knows do not become a query each', async t => {
-  const { db } = await database(t)
+  const { db, pool } = await database(t)
   const node = new SigningKeys({ db, encryption, log: silent })
   await node.ensure()
-  const answers = Array.from({ length: 1000 }, (_, i) => node.find(`key_${i}`))
+  let queries = 0
+  pool.on('acquire', () => { queries++ })
+  const answers = await Promise.all(Array.from({ length: 1000 }, (_, i) => node.find(`key_${i}`)))
   t.ok(answers.every(answer => answer === undefined))
+  t.equal(queries, 1)
   t.equal(node.find('../etc/passwd'), undefined)
 })
 

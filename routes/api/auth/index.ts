@@ -74,11 +74,11 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Ask for a new password',
       description: 'Mails a link to the user of the address, at most once a minute. The answer is the same whether there is one or not.',
       body: ref(ForgotPassword),
-      response: { 202: Type.Undefined({ type: 'null', description: 'If the address has a user, a mail is on its way.' }), ...refusals(400, 413, 415) }
+      response: { 202: { type: 'null', description: 'If the address has a user, a mail is on its way.' }, ...refusals(400, 413, 415) }
     }
   }, async (request, reply) => {
     await app.passwordResets.request(request.body.email)
-    return reply.code(202).send()
+    return reply.code(202).send(undefined as unknown as null)
   })
 
   app.post('/reset-password', {
