@@ -1,5 +1,6 @@
 import type { Authenticator } from '../auth/authenticate.ts'
 import { permissionsAt, reachesApplication } from '../auth/permissions.ts'
+import type { Principal } from '../auth/principal.ts'
 import { ForbiddenError } from '../errors.ts'
 import { AuthRequest } from '../../schemas/realtime.ts'
 import type { Connection, ResyncReason } from './connection.ts'
