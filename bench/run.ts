@@ -7,6 +7,7 @@ import { toGrowthTable } from './growth/growth.ts'
 import type { Measurement } from './measure.ts'
 import type { Context, Row } from './row.ts'
 import { cdc, cdcLatency } from './rows/cdc.ts'
+import { authentication } from './rows/authentication.ts'
 import { merge, read } from './rows/documents.ts'
 import { burst, fanOut } from './rows/fan-out.ts'
 import { filters } from './rows/filters.ts'
@@ -17,7 +18,7 @@ import { start } from './rows/start.ts'
 import { validation } from './rows/validation.ts'
 import { toResults, toTable } from './table.ts'
 
-const rows: Row[] = [read, merge, publish, validation, fanOut, burst, filters, latency, idleMemory, cdc, cdcLatency, start]
+const rows: Row[] = [read, merge, authentication, publish, validation, fanOut, burst, filters, latency, idleMemory, cdc, cdcLatency, start]
 
 const options = {
   save: { type: 'boolean', default: false },
