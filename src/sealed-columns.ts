@@ -4,5 +4,6 @@ export interface SealedColumn { table: string, id: string, column: string }
 /** Every one of them: what is not in here stays behind when ENCRYPTION_KEY changes (`npm run reencrypt`). */
 export const sealedColumns: readonly SealedColumn[] = [
   { table: 'signing_keys', id: 'id', column: 'secret_sealed' },
-  { table: 'users', id: 'id', column: 'mfa_secret_sealed' }
+  { table: 'users', id: 'id', column: 'mfa_secret_sealed' },
+  { table: 'cdc_connections', id: 'id', column: 'connection_string_sealed' }
 ]
