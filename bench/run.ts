@@ -7,6 +7,7 @@ import { toGrowthTable } from './growth/growth.ts'
 import type { Measurement } from './measure.ts'
 import type { Context, Row } from './row.ts'
 import { cdc, cdcLatency } from './rows/cdc.ts'
+import { authentication } from './rows/authentication.ts'
 import { merge, read } from './rows/documents.ts'
 import { burst, fanOut } from './rows/fan-out.ts'
 import { filters } from './rows/filters.ts'
@@ -19,7 +20,7 @@ import { enqueue, neighbours, webhooks } from './rows/webhooks.ts'
 import { toResults, toTable } from './table.ts'
 
 const rows: Row[] = [
-  read, merge, publish, validation, fanOut, burst, filters, latency, idleMemory, cdc, cdcLatency, enqueue, webhooks, neighbours, start
+  read, merge, authentication, publish, validation, fanOut, burst, filters, latency, idleMemory, cdc, cdcLatency, enqueue, webhooks, neighbours, start
 ]
 
 const options = {

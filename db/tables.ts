@@ -12,6 +12,11 @@ export interface Database {
   roles: RolesTable
   role_assignments: RoleAssignmentsTable
   sessions: SessionsTable
+  recovery_codes: RecoveryCodesTable
+  mfa_challenges: MfaChallengesTable
+  password_resets: PasswordResetsTable
+  invites: InvitesTable
+  audit_log: AuditLogTable
   signing_keys: SigningKeysTable
   topics: TopicsTable
   topic_logs: TopicLogsTable
@@ -52,6 +57,11 @@ export interface UsersTable {
   email: string
   name: string
   password_hash: string
+  /** A TOTP seed; it counts once it is confirmed. */
+  mfa_secret_sealed: string | null
+  mfa_confirmed_at: number | null
+  /** The time step of the last code that was accepted. */
+  mfa_last_step: number | null
   created_at: number
   updated_at: number
 }
@@ -61,8 +71,9 @@ export interface RolesTable {
   name: string
   description: string
   built_in: boolean
-  permissions: { resource: string, action: string }[]
+  permissions: ColumnType<{ resource: string, action: string }[], string, string>
   created_at: number
+  updated_at: Generated<number>
 }
 
 /** `application_id` null: the role holds everywhere. */
@@ -76,6 +87,53 @@ export interface SessionsTable {
   seen_at: number
   address: string | null
   user_agent: string | null
+}
+
+export interface RecoveryCodesTable { user_id: string, code_hash: Buffer }
+
+/** Somebody who has shown a right password, and is to show a second factor. */
+export interface MfaChallengesTable {
+  token_hash: Buffer
+  user_id: string
+  attempts: number
+  expires_at: number
+}
+
+export interface PasswordResetsTable {
+  token_hash: Buffer
+  user_id: string
+  expires_at: number
+}
+
+/** `invited_by` null: by a token, which is nobody. */
+export interface InvitesTable {
+  id: string
+  email: string
+  role_id: string
+  application_id: string | null
+  token_hash: Buffer
+  invited_by: string | null
+  created_at: number
+  expires_at: number
+}
+
+/** Append-only: a trigger sees to it. No row refers to what it speaks of, which may be gone. */
+export interface AuditLogTable {
+  sequence: Generated<number>
+  id: string
+  at: number
+  actor_kind: string
+  actor_id: string
+  actor_name: string | null
+  action: string
+  resource: string
+  resource_id: string | null
+  application_id: string | null
+  environment: string | null
+  address: string | null
+  request_id: string | null
+  before: ColumnType<Record<string, unknown> | null, string | null, never>
+  after: ColumnType<Record<string, unknown> | null, string | null, never>
 }
 
 export interface SigningKeysTable {

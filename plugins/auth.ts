@@ -1,15 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import jwt from '@fastify/jwt'
-import type { onRequestHookHandler, RouteOptions } from 'fastify'
+import type { FastifyRequest, onRequestHookHandler, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
+import { originOf, type Origin } from '../src/audit/origin.ts'
 import { createAdmission, type Admission, type Admit, type Admittance } from '../src/auth/admission.ts'
 import { createAuthenticator, type Authenticator } from '../src/auth/authenticate.ts'
 import { createTokenIssuer, type IssueToken } from '../src/auth/issue-token.ts'
-import { createLogin, createLogout, type Login, type Logout } from '../src/auth/login.ts'
+import { createKeyAdmin, type KeyAdmin } from '../src/auth/key-admin.ts'
+import { createLogin, type Login } from '../src/auth/login.ts'
 import { toMe } from '../src/auth/me.ts'
+import { createOwnSessions, type OwnSessions } from '../src/auth/own-sessions.ts'
 import { authorizeTopic, isPermissionName } from '../src/auth/permissions.ts'
 import type { Principal } from '../src/auth/principal.ts'
 import { createScopeResolver, type ScopeResolver } from '../src/auth/scope.ts'
+import { createSecondFactor, type SecondFactor } from '../src/auth/second-factor.ts'
 import { createSessions, type Sessions } from '../src/auth/sessions.ts'
 import { Setup } from '../src/auth/setup.ts'
 import { SigningKeys } from '../src/auth/signing-keys.ts'
@@ -27,9 +31,11 @@ declare module 'fastify' {
       sessions: Sessions
       users: Users
       login: Login
-      logout: Logout
+      secondFactor: SecondFactor
+      ownSessions: OwnSessions
       setup: Setup
       keys: SigningKeys
+      keyAdmin: KeyAdmin
       toMe: typeof toMe
       /** For routes that other people's plugins make below a path, and that cannot say it themselves. */
       openUnder (prefix: string): void
@@ -38,6 +44,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set before the handler; on public routes it is undefined. */
     principal: Principal
+    /** Who asks and from where, for the audit log. On public routes, nobody. */
+    readonly origin: Origin
   }
   interface FastifyContextConfig {
     /** `authenticated`: any principal; `public`: anybody. The boot fails without one. */
@@ -57,6 +65,7 @@ export default fp(async (app) => {
   const keys = new SigningKeys({ db, encryption, log: app.log })
   const sessions = createSessions({ db, ttlMs: auth.sessionTtlMs })
   const users = createUsers({ db })
+  const secondFactor = createSecondFactor({ db, encryption, issuer: auth.issuer })
   const tokens = createTokens({ jwt: app.jwt as Jwt, keys, presence, issuer: auth.issuer, defaultTtlS: auth.tokenTtlS })
   const authenticator = createAuthenticator({ tokens, sessions })
   const resolveScope = createScopeResolver({ presence })
@@ -70,14 +79,17 @@ export default fp(async (app) => {
     issueToken: createTokenIssuer({ tokens, resolveScope }),
     sessions,
     users,
-    login: createLogin({ users, sessions }),
-    logout: createLogout({ sessions }),
+    login: createLogin({ db, users, sessions, secondFactor, metrics: app.instruments }),
+    secondFactor,
+    ownSessions: createOwnSessions({ sessions }),
     setup,
     keys,
+    keyAdmin: createKeyAdmin({ db, encryption, keys }),
     toMe,
     openUnder: prefix => { openPrefixes.push(prefix) }
   })
   app.decorateRequest<Principal>('principal', undefined as never)
+  app.decorateRequest('origin', { getter (this: FastifyRequest) { return originOf(this.principal, { address: this.ip, requestId: this.id }) } })
 
   const admissionTo = createAdmission({ authenticator, resolveScope })
   app.addHook('onRoute', route => {
@@ -92,7 +104,7 @@ export default fp(async (app) => {
   await setup.start()
   app.addHook('onReady', async () => keys.start())
   app.addHook('onClose', async () => keys.close())
-}, { name: 'auth', dependencies: ['config', 'database', 'encryption', 'tenancy'] })
+}, { name: 'auth', dependencies: ['config', 'database', 'encryption', 'metrics', 'tenancy'] })
 
 const guards = new WeakSet<onRequestHookHandler>()
 

@@ -5,6 +5,7 @@ import { createConnections, type Connections } from '../src/delivery/connections
 import { createHandshake, type Handshake } from '../src/delivery/handshake.ts'
 import { createProtocol, type Protocol } from '../src/delivery/protocol.ts'
 import { refreshRequest } from '../src/delivery/refresh.ts'
+import { SessionWatch } from '../src/delivery/session-watch.ts'
 import { subscriptionRequests } from '../src/delivery/subscribe.ts'
 
 declare module 'fastify' {
@@ -40,6 +41,10 @@ export default fp(async (app) => {
   app.auth.keys.onRevoked(keyId => {
     connections.closeWhere(({ principal }) => principal.kind === 'token' && principal.keyId === keyId, closeCodes.CREDENTIAL_REVOKED)
   })
+  const watch = new SessionWatch({ sessions: app.auth.sessions, connections, log: app.log })
+  app.auth.sessions.onGrantsChanged(() => { void watch.check() })
+  app.addHook('onReady', async () => watch.start())
+  app.addHook('onClose', async () => watch.close())
   app.applications.onDeleted(id => {
     connections.closeWhere(({ scope }) => scope.applicationId === id, closeCodes.APPLICATION_DELETED)
     app.eventWriter.forgetApplication(id)

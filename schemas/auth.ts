@@ -2,8 +2,8 @@ import { Type, type Static } from '@sinclair/typebox'
 import { ApplicationId } from './applications.ts'
 import { EnvironmentName, EpochMs, Nullable, Text } from './common.ts'
 
-const Email = Type.String({ format: 'email', maxLength: 254, examples: ['ada@example.com'] })
-const Password = Type.String({ minLength: 8, maxLength: 1024, description: 'At least 8 characters.', examples: ['correct horse battery staple'] })
+export const Email = Type.String({ format: 'email', maxLength: 254, examples: ['ada@example.com'] })
+export const Password = Type.String({ minLength: 8, maxLength: 1024, description: 'At least 8 characters.', examples: ['correct horse battery staple'] })
 
 /** `admin`, `subscribe`, `topics:read`, `subscribe:order.*`. */
 export const Permission = Type.String({
@@ -56,6 +56,51 @@ export const LoginAnswer = Type.Object({
   sessionToken: Type.String({ examples: ['sess_9a8b7c6d'] }), user: Type.Unsafe<User>({ $ref: 'User#' })
 }, { $id: 'LoginAnswer', description: 'The session token is shown this once: send it as `Authorization: <session token>`.' })
 export type LoginAnswer = Static<typeof LoginAnswer>
+
+export const MfaRequired = Type.Object({
+  mfaRequired: Type.Literal(true),
+  mfaToken: Type.String({ description: 'For `POST /api/auth/mfa/verify`, within five minutes.', examples: ['mfa_pending_9a8b7c6d'] })
+}, { $id: 'MfaRequired', description: 'The password is right, and a code is wanted.' })
+
+export const LoginOutcome = Type.Union([Type.Unsafe<LoginAnswer>({ $ref: 'LoginAnswer#' }), Type.Unsafe<Static<typeof MfaRequired>>({ $ref: 'MfaRequired#' })], { $id: 'LoginOutcome' })
+export type LoginOutcome = Static<typeof LoginOutcome>
+
+const Code = Type.String({ minLength: 6, maxLength: 64, pattern: '^[A-Za-z0-9 -]+$', description: 'Of the authenticator app, or a recovery code.', examples: ['123456'] })
+const OneTimeToken = (description: string, example: string) => Type.String({ minLength: 1, maxLength: 200, description, examples: [example] })
+
+export const MfaVerify = Type.Object({ mfaToken: OneTimeToken('The `mfaToken` of the login.', 'mfa_pending_9a8b7c6d'), code: Code }, { $id: 'MfaVerify', additionalProperties: false })
+export const MfaConfirm = Type.Object({ code: Code }, { $id: 'MfaConfirm', additionalProperties: false })
+export const MfaDisable = Type.Object({
+  code: Type.Optional(Code)
+}, { $id: 'MfaDisable', additionalProperties: false, description: 'The user themselves show a code.', examples: [{ code: '123456' }] })
+
+export const MfaSetup = Type.Object({
+  secret: Type.String({ description: 'The seed in base32, to be typed.', examples: ['JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'] }),
+  otpauthUrl: Type.String({ examples: ['otpauth://totp/realtime-platform:ada%40example.com?secret=JBSWY3DPEHPK3PXP'] }),
+  qrCode: Type.String({ description: 'The same as a picture: an SVG in a data URL.', examples: ['data:image/svg+xml;base64,PHN2Zz48L3N2Zz4='] })
+}, { $id: 'MfaSetup' })
+export type MfaSetup = Static<typeof MfaSetup>
+
+export const RecoveryCodes = Type.Object({
+  recoveryCodes: Type.Array(Type.String(), { description: 'Shown this once; each works once, in the place of a code.', examples: [['abcd-efgh-jkmn-pqrs']] })
+}, { $id: 'RecoveryCodes' })
+export type RecoveryCodes = Static<typeof RecoveryCodes>
+
+export const ForgotPassword = Type.Object({ email: Text(254, { examples: ['ada@example.com'] }) }, { $id: 'ForgotPassword', additionalProperties: false })
+export const ResetPassword = Type.Object({ token: OneTimeToken('From the mail.', 'reset_9a8b7c6d'), password: Password }, { $id: 'ResetPassword', additionalProperties: false })
+
+export const SessionInfo = Type.Object({
+  id: Type.String({ description: 'Names the session; it is no credential.', examples: ['sess_9a8b7c6d5e4f3a2b'] }),
+  current: Type.Boolean({ description: 'Whether it is the one that asks.', examples: [true] }),
+  address: Nullable(Type.String(), { description: 'Where the login came from.', examples: ['203.0.113.7'] }),
+  userAgent: Nullable(Type.String(), { examples: ['Mozilla/5.0'] }),
+  createdAt: EpochMs('When it began.'),
+  seenAt: EpochMs('When it was last used, to the minute.'),
+  expiresAt: EpochMs('When it ends unless it is used.')
+}, { $id: 'Session' })
+export type SessionInfo = Static<typeof SessionInfo>
+
+export const SessionPath = Type.Object({ id: Type.String({ minLength: 1, maxLength: 100, pattern: '^[A-Za-z0-9_-]+$', description: 'The session.', examples: ['sess_9a8b7c6d5e4f3a2b'] }) })
 
 export const Setup = Type.Object({
   name: Text(200, { examples: ['Ada'] }),

@@ -36,7 +36,7 @@ export const EnvironmentVariables = Type.Object({
   WEBHOOK_RETRY_SCHEDULE: durations('Waits between attempts, at most five; each is drawn from between nothing and what stands here.', '5s,30s,2m,10m,1h'),
   WEBHOOK_TIMEOUT_MS: Type.Integer({ default: 15000, minimum: 100, maximum: 120000, description: 'How long an attempt may take.' }),
   SMTP_URL: Type.Optional(Type.String({ pattern: '^smtps?://', description: 'Where mail goes. Unset: links go to the log.' })),
-  MAIL_FROM: Type.Optional(Type.String({ description: 'The sender of mail.' })),
+  MAIL_FROM: Type.Optional(Type.String({ description: 'The sender of mail. Unset: `realtime@` and the host of PUBLIC_URL.' })),
   SHUTDOWN_TIMEOUT_MS: Type.Integer({ default: 10000, minimum: 100, maximum: 600000, description: 'How long a stop may take.' })
 })
 export type EnvironmentVariables = Static<typeof EnvironmentVariables>
@@ -52,6 +52,7 @@ export interface Config {
   redisUrl: string | undefined
   encryptionKeys: Buffer[]
   log: { level: string }
+  mail: { smtpUrl: string | undefined, from: string | undefined }
   events: { retentionHours: number }
   auth: { issuer: string, tokenTtlS: number, sessionTtlMs: number }
   delivery: DeliveryLimits
@@ -220,6 +221,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     redisUrl: parsed.REDIS_URL,
     encryptionKeys,
     log: { level: String(parsed.LOG_LEVEL) },
+    mail: { smtpUrl: parsed.SMTP_URL, from: parsed.MAIL_FROM },
     events: { retentionHours: parsed.EVENT_RETENTION_HOURS },
     auth: { issuer: parsed.JWT_ISSUER, tokenTtlS: parsed.TOKEN_TTL_SECONDS, sessionTtlMs: parsed.SESSION_TTL_HOURS * 3_600_000 },
     delivery: { ...defaultDeliveryLimits },

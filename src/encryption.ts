@@ -8,6 +8,8 @@ export interface Encryption {
   encrypt (plain: string): string
   /** Throws when no configured key fits or the text was tampered with. */
   decrypt (sealed: string): string
+  /** Whether it was sealed with the key that encrypts now. */
+  isCurrent (sealed: string): boolean
 }
 
 /** `keys` are 32 bytes each; the first encrypts, all decrypt. */
@@ -22,6 +24,7 @@ export function createEncryption (keys: Buffer[]): Encryption {
       const sealed = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()])
       return ['v1', first.name, ...[nonce, cipher.getAuthTag(), sealed].map(part => part.toString('base64url'))].join('.')
     },
+    isCurrent: sealed => sealed.startsWith(`v1.${first.name}.`),
     decrypt (sealed) {
       const [version, name, nonce, tag, ciphertext] = sealed.split('.')
       const found = named.find(candidate => candidate.name === name)

@@ -15,7 +15,7 @@ function randomText (): string {
 }
 
 /** `prefix_` and a random part. */
-export function randomId (prefix: 'app' | 'doc' | 'sub' | 'key' | 'usr' | 'evt' | 'role' | 'conn' | 'req' | 'node' | 'map' | 'cdc' | 'log' | 'wh'): string {
+export function randomId (prefix: 'app' | 'doc' | 'sub' | 'key' | 'usr' | 'evt' | 'role' | 'conn' | 'req' | 'node' | 'map' | 'cdc' | 'log' | 'wh' | 'inv' | 'aud'): string {
   return `${prefix}_${randomText()}`
 }
 

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { passwordHashings } from './auth/passwords.ts'
 
 /** Distinct label values of one metric at most; beyond it, `other`: a tenant must not be able to blow up cardinality. */
 const labelValuesMax = 200
@@ -86,6 +87,11 @@ export function createMetrics (registry = new Registry()) {
     cdcMappingFailures: new Counter({
       name: 'realtime_cdc_mapping_failures_total', help: 'Row changes that a mapping wanted and that made no event, by reason.', labelNames: ['code'], registers
     }),
+    logins: new Counter({ name: 'realtime_logins_total', help: 'Logins, by outcome; the second of two steps is what opens a session.', labelNames: ['outcome'], registers }),
+    passwordHashings: new Gauge({
+      name: 'realtime_password_hashings', help: 'Passwords hashed by this process since its start: the costly part of a login.', registers, collect () { this.set(passwordHashings()) }
+    }),
+    mails: new Counter({ name: 'realtime_mails_total', help: 'Mails, by what came of them.', labelNames: ['kind', 'outcome'], registers }),
     partitionsDropped: new Counter({ name: 'realtime_partitions_dropped_total', help: 'Log partitions dropped by retention.', registers }),
     webhookDeliveries: new Counter({
       name: 'realtime_webhook_deliveries_total', help: 'Attempts at webhook deliveries, by what they came to.', labelNames: ['status'], registers

@@ -21,6 +21,10 @@ export const openapiInfo = {
     { name: 'Health', description: 'Liveness and readiness.' },
     { name: 'Metrics', description: 'What the server does, in numbers.' },
     { name: 'Auth', description: 'Setup, login, sessions and tokens.' },
+    { name: 'Users', description: 'People, and how they come in.' },
+    { name: 'Roles', description: 'What people may do.' },
+    { name: 'Keys', description: 'What tokens are signed with.' },
+    { name: 'Audit', description: 'Who changed what.' },
     { name: 'Applications', description: 'The tenants.' },
     { name: 'Topics', description: 'Named, ordered, durable logs of events.' },
     { name: 'Schemas', description: 'What payloads must look like, in versions.' },
@@ -56,6 +60,7 @@ export const withScopeAndSecurity: SwaggerTransform = ({ schema, url: registered
     url,
     schema: {
       ...schema,
+      'x-permission': permission,
       security: permission === 'public' ? [] : [{ token: [] }, { session: [] }, { sessionHeader: [] }],
       ...((isScoped || headers !== undefined) && {
         headers: { type: 'object', properties: { ...(isScoped && scopeHeaders), ...headers?.properties } }

@@ -217,7 +217,9 @@ await t.test('bodies that are no bodies', async t => {
 })
 
 await t.test('every parameter of every path and query', async t => {
-  const inPaths = ['%00', 'a%00b', '%ff', '%c3%28', '%zz', '%', long, '..%2f..', '%2e%2e', '%20', '-1', '1.5', '1e400', '0', '__proto__', 'constructor', '%27%3B%20drop%20table%20topics%3B--', '%F0%9F%92%A9', '%ED%A0%80', `${'a.'.repeat(150)}a`]
+  // Resolved before it is sent: it leads to another route, which has its own complaint.
+  const dots = '%2e%2e'
+  const inPaths = ['%00', 'a%00b', '%ff', '%c3%28', '%zz', '%', long, '..%2f..', dots, '%20', '-1', '1.5', '1e400', '0', '__proto__', 'constructor', '%27%3B%20drop%20table%20topics%3B--', '%F0%9F%92%A9', '%ED%A0%80', `${'a.'.repeat(150)}a`]
   const inQueries = ['', 'abc', '-1', '1.5', '1e400', 'NaN', 'null', '99999999999999999999', '%00', '%ff', '%zz', long, '__proto__', '[]', '{}', ...[['\0'], [{}], [[]], ['a', 'b', 'c'], [1.5], [], 'x', null, [-1, 'app_x'], ['z', 1]].map(value => Buffer.from(JSON.stringify(value)).toString('base64url')), ...['[1e400]', '["half'].map(text => Buffer.from(text).toString('base64url'))]
   for (const operation of operations) {
     const { label, options } = good(operation)
@@ -225,7 +227,7 @@ await t.test('every parameter of every path and query', async t => {
       if (place === 'path') {
         for (const value of inPaths) {
           const isRefused = !isDecodable(value) || !accepts(wrapped(schema), decodeURIComponent(value), 'coercing')
-          await send(`${label} ${name} = ${value.slice(0, 40)}`, options({ path: { [name]: value } }), { isRefused, names: isRefused && isDecodable(value) ? name : undefined })
+          await send(`${label} ${name} = ${value.slice(0, 40)}`, options({ path: { [name]: value } }), { isRefused, names: isRefused && isDecodable(value) && value !== dots ? name : undefined })
         }
       } else if (place === 'query') {
         for (const value of inQueries) {

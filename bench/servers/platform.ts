@@ -18,6 +18,10 @@ async function start (databaseUrl: string): Promise<{ url: string, token: string
   })
   config.database.poolMax = 10
   app = await buildApp({ config, logger: createLogger(config) })
+  // As little as a route can do, with and without the question who asks.
+  for (const permission of ['public', 'authenticated'] as const) {
+    app.get(`/bench/${permission === 'public' ? 'open' : 'guarded'}`, { config: { permission } }, async () => ({ status: 'ok' }))
+  }
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   own = await tenant(app)
   return { url, token: own.token(), applicationId: own.applicationId }

@@ -2,7 +2,9 @@ import { sql, type Kysely, type Selectable } from 'kysely'
 import type { ApplicationsTable, Database } from '../../db/tables.ts'
 import type { Application, ApplicationCreate, ApplicationUpdate } from '../../schemas/applications.ts'
 import type { PageQuery } from '../../schemas/common.ts'
-import { authorize, isAllowed, reachesApplication } from '../auth/permissions.ts'
+import { system, type Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
+import { applicationsWith, authorize, reachesApplication } from '../auth/permissions.ts'
 import type { Principal } from '../auth/principal.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import { randomId } from '../ids.ts'
@@ -31,7 +33,7 @@ export function createApplications ({ db, presence, graceTimes, log }: Applicati
     /** Oldest first. */
     async list (principal: Principal, { limit = 100, cursor }: PageQuery): Promise<PageOf<Application>> {
       let query = db.selectFrom('applications').selectAll().orderBy('created_at').orderBy('id').limit(limit + 1)
-      const visible = visibleTo(principal)
+      const visible = applicationsWith(principal, 'applications:read')
       if (visible !== 'all') query = query.where(sql<boolean>`id = any(${visible})`)
       if (cursor !== undefined) {
         const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
@@ -48,38 +50,51 @@ export function createApplications ({ db, presence, graceTimes, log }: Applicati
       return toApplication(row)
     },
 
-    async create (principal: Principal, { name, description = '', presenceGraceMs }: ApplicationCreate): Promise<Application> {
+    async create (principal: Principal, { name, description = '', presenceGraceMs }: ApplicationCreate, by: Origin = system): Promise<Application> {
       authorize(principal, null, 'applications:create')
       const now = Date.now()
-      const row = await db.insertInto('applications')
-        .values({
-          id: randomId('app'), name, description, created_at: now, updated_at: now, ...(presenceGraceMs !== undefined && { presence_grace_ms: presenceGraceMs })
-        }).returningAll().executeTakeFirstOrThrow()
+      const row = await db.transaction().execute(async trx => {
+        const row = await trx.insertInto('applications')
+          .values({
+            id: randomId('app'), name, description, created_at: now, updated_at: now, ...(presenceGraceMs !== undefined && { presence_grace_ms: presenceGraceMs })
+          }).returningAll().executeTakeFirstOrThrow()
+        await record(trx, by, { action: 'application.created', resourceId: row.id, place: { applicationId: row.id }, after: toApplication(row) })
+        return row
+      })
       presence.set(row.id, true)
       return toApplication(row)
     },
 
-    async update (principal: Principal, id: string, { name, description, presenceGraceMs }: ApplicationUpdate): Promise<Application> {
+    async update (principal: Principal, id: string, { name, description, presenceGraceMs }: ApplicationUpdate, by: Origin = system): Promise<Application> {
       requireReach(principal, id)
       authorize(principal, { applicationId: id }, 'applications:update')
-      const row = await db.updateTable('applications')
-        .set({
-          ...(name !== undefined && { name }),
-          ...(description !== undefined && { description }),
-          ...(presenceGraceMs !== undefined && { presence_grace_ms: presenceGraceMs }),
-          updated_at: Date.now()
-        })
-        .where('id', '=', id).returningAll().executeTakeFirst()
-      if (row === undefined) throw notFound(id)
+      const row = await db.transaction().execute(async trx => {
+        const before = await trx.selectFrom('applications').selectAll().where('id', '=', id).forNoKeyUpdate().executeTakeFirst()
+        if (before === undefined) throw notFound(id)
+        const row = await trx.updateTable('applications')
+          .set({
+            ...(name !== undefined && { name }),
+            ...(description !== undefined && { description }),
+            ...(presenceGraceMs !== undefined && { presence_grace_ms: presenceGraceMs }),
+            updated_at: Date.now()
+          })
+          .where('id', '=', id).returningAll().executeTakeFirstOrThrow()
+        await record(trx, by, { action: 'application.updated', resourceId: id, place: { applicationId: id }, before: toApplication(before), after: toApplication(row) })
+        return row
+      })
       graceTimes.set(id, row.presence_grace_ms)
       return toApplication(row)
     },
 
     /** Throws ConflictError `APPLICATION_NOT_EMPTY` while it owns topics, services, webhooks or events, unless forced. */
-    async remove (principal: Principal, id: string, { force = false }: { force?: boolean | undefined }): Promise<void> {
+    async remove (principal: Principal, id: string, { force = false }: { force?: boolean | undefined }, by: Origin = system): Promise<void> {
       requireReach(principal, id)
       authorize(principal, { applicationId: id }, 'applications:delete')
-      const outcome = await removeApplication(db, id, { force, log })
+      const outcome = await removeApplication(db, id, {
+        force,
+        log,
+        onRemoved: async (trx, row) => await record(trx, by, { action: 'application.deleted', resourceId: id, place: { applicationId: id }, before: { ...toApplication(row), force } })
+      })
       if (outcome === 'missing') throw notFound(id)
       if (outcome === 'not_empty') throw new ConflictError('APPLICATION_NOT_EMPTY', `The application ${id} still owns data; delete with ?force=true to lose it`)
       presence.set(id, false)
@@ -91,13 +106,6 @@ export function createApplications ({ db, presence, graceTimes, log }: Applicati
       deletedListeners.push(listener)
     }
   }
-}
-
-function visibleTo (principal: Principal): string[] | 'all' {
-  if (principal.kind === 'token') return [principal.applicationId]
-  const { everywhere, byApplication } = principal.grants
-  if (everywhere.allows('applications:read')) return 'all'
-  return [...byApplication.keys()].filter(applicationId => isAllowed(principal, { applicationId }, 'applications:read'))
 }
 
 function requireReach (principal: Principal, id: string): void {

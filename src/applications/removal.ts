@@ -1,5 +1,5 @@
-import { sql, type Kysely, type Transaction } from 'kysely'
-import type { Database } from '../../db/tables.ts'
+import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
+import type { ApplicationsTable, Database } from '../../db/tables.ts'
 import { removeOwned } from '../webhooks/endpoints.ts'
 
 /** Rows that one statement deletes, so that each stays far below the statement timeout. */
@@ -11,6 +11,8 @@ const passing = new Set(['40P01', '23503'])
 export interface RemovalOptions {
   force: boolean
   log: { warn (fields: object, message: string): void }
+  /** Called in the transaction, with what was. */
+  onRemoved (trx: Transaction<Database>, row: Selectable<ApplicationsTable>): Promise<void>
 }
 
 /**
@@ -18,10 +20,10 @@ export interface RemovalOptions {
  * can reach without their logs, follow in pieces, because the transaction would hold up the writer for as long as they
  * take. Events left behind by a crash in between go with their partition.
  */
-export async function removeApplication (db: Kysely<Database>, id: string, { force, log }: RemovalOptions): Promise<'removed' | 'missing' | 'not_empty'> {
+export async function removeApplication (db: Kysely<Database>, id: string, { force, log, onRemoved }: RemovalOptions): Promise<'removed' | 'missing' | 'not_empty'> {
   const outcome = await inTransaction(db, async trx => {
     // Against this lock nobody starts a topic, a service or a log for it.
-    const found = await trx.selectFrom('applications').select('id').where('id', '=', id).forUpdate().executeTakeFirst()
+    const found = await trx.selectFrom('applications').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
     if (found === undefined) return 'missing'
     if (force) {
       // Against this one nobody creates a document, which would keep its service from going.
@@ -34,6 +36,7 @@ export async function removeApplication (db: Kysely<Database>, id: string, { for
     await trx.deleteFrom('idempotency_keys').where('application_id', '=', id).execute()
     // The rest refers to it: topics, logs, services, webhooks, role assignments.
     await trx.deleteFrom('applications').where('id', '=', id).execute()
+    await onRemoved(trx, found)
     return logIds
   })
   if (typeof outcome === 'string') return outcome

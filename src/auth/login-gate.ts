@@ -1,8 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { RateLimitError } from '../errors.ts'
 
-/** Failures in a row that cost nothing: people mistype. */
-const freeFailures = 5
 /** The first wait; each further failure doubles it. */
 const firstDelayMs = 1000
 /** About 300 guesses a day against one account, and no stranger locks its owner out for longer. */
@@ -10,61 +8,98 @@ const delayMaxMs = 5 * 60_000
 const forgottenAfterMs = 60 * 60_000
 const attemptsWaitingMax = 50
 
-interface Account {
-  failures: number
-  notBefore: number
-  waiting: number
-  last: Promise<unknown>
+export interface FailuresOptions {
+  /** Failures that cost nothing: people mistype. */
+  free: number
+  /** What a success takes off the failures before it: all, or one. */
+  forgives: 'all' | 'one'
+  /** Of whom it says that they failed too often. */
+  what: string
+  now?: (() => number) | undefined
 }
+
+interface Failed { failures: number, notBefore: number }
+
+/** Counts failures by key; after the free ones each makes the next attempt wait longer than the one before. */
+export class Failures {
+  readonly #failed = new LRUCache<string, Failed>({ max: 20_000, ttl: forgottenAfterMs })
+  readonly #options: FailuresOptions
+  readonly #now: () => number
+
+  constructor (options: FailuresOptions) {
+    this.#options = options
+    this.#now = options.now ?? Date.now
+  }
+
+  /** Throws RateLimitError when an attempt comes too soon. */
+  refuseEarly (key: string): void {
+    const leftMs = (this.#failed.get(key)?.notBefore ?? 0) - this.#now()
+    if (leftMs > 0) throw tooMany(this.#options.what, Math.ceil(leftMs / 1000))
+  }
+
+  failed (key: string): void {
+    const failures = (this.#failed.get(key)?.failures ?? 0) + 1
+    const over = failures - this.#options.free
+    this.#failed.set(key, { failures, notBefore: over < 0 ? 0 : this.#now() + Math.min(firstDelayMs * 2 ** over, delayMaxMs) })
+  }
+
+  succeeded (key: string): void {
+    const failures = (this.#failed.get(key)?.failures ?? 0) - 1
+    if (failures <= 0 || this.#options.forgives === 'all') this.#failed.delete(key)
+    else this.#failed.set(key, { failures, notBefore: 0 })
+  }
+}
+
+interface Queue { waiting: number, last: Promise<unknown> }
 
 /**
  * Slows down guessing at one account, whether it exists or not: attempts are taken one after the other, and after a
  * few failures in a row each must wait longer than the one before. A success clears the record.
  */
 export class LoginGate {
-  readonly #accounts = new LRUCache<string, Account>({ max: 20_000, ttl: forgottenAfterMs })
-  readonly #now: () => number
+  readonly #queues = new Map<string, Queue>()
+  readonly #failures: Failures
+  readonly #what: string
 
-  constructor ({ now = Date.now }: { now?: () => number } = {}) {
-    this.#now = now
+  constructor ({ now, what = 'failed logins for this address' }: { now?: () => number, what?: string } = {}) {
+    this.#what = what
+    this.#failures = new Failures({ free: 5, forgives: 'all', what, now })
   }
 
   /** Runs an attempt, which answers undefined when it failed. Throws RateLimitError when it comes too soon. */
   async attempt<T> (account: string, attempt: () => Promise<T | undefined>): Promise<T | undefined> {
     const key = account.toLowerCase()
-    const record = this.#accounts.get(key) ?? { failures: 0, notBefore: 0, waiting: 0, last: Promise.resolve() }
-    this.#refuseEarly(record)
-    if (record.waiting >= attemptsWaitingMax) throw tooMany(1)
-    this.#accounts.set(key, record)
-    record.waiting++
-    const turn = record.last.then(() => this.#run(key, record, attempt))
-    record.last = turn.catch(() => {})
+    this.#failures.refuseEarly(key)
+    const queue = this.#queues.get(key) ?? { waiting: 0, last: Promise.resolve() }
+    if (queue.waiting >= attemptsWaitingMax) throw tooMany(this.#what, 1)
+    this.#queues.set(key, queue)
+    queue.waiting++
+    const turn = queue.last.then(() => this.#run(key, attempt))
+    queue.last = turn.catch(() => {})
     try {
       return await turn
     } finally {
-      record.waiting--
+      if (--queue.waiting === 0) this.#queues.delete(key)
     }
   }
 
-  async #run<T> (key: string, record: Account, attempt: () => Promise<T | undefined>): Promise<T | undefined> {
-    this.#refuseEarly(record)
+  async #run<T> (key: string, attempt: () => Promise<T | undefined>): Promise<T | undefined> {
+    this.#failures.refuseEarly(key)
     const result = await attempt()
-    if (result === undefined) {
-      record.failures++
-      if (record.failures >= freeFailures) record.notBefore = this.#now() + Math.min(firstDelayMs * 2 ** (record.failures - freeFailures), delayMaxMs)
-    } else {
-      record.failures = 0
-      record.notBefore = 0
-    }
-    this.#accounts.set(key, record)
+    if (result === undefined) this.#failures.failed(key)
+    else this.#failures.succeeded(key)
     return result
-  }
-
-  #refuseEarly ({ notBefore }: Account): void {
-    const leftMs = notBefore - this.#now()
-    if (leftMs > 0) throw tooMany(Math.ceil(leftMs / 1000))
   }
 }
 
-const tooMany = (retryAfterS: number) =>
-  new RateLimitError('RATE_LIMITED', `Too many failed logins for this address; come back in ${retryAfterS} s`, { retryAfterS })
+const tooMany = (what: string, retryAfterS: number) =>
+  new RateLimitError('RATE_LIMITED', `Too many ${what}; come back in ${retryAfterS} s`, { retryAfterS })
+
+/** Whoever has one address of an IPv6 network has all 2^64 of them. */
+export function networkOf (address: string): string {
+  if (!address.includes(':') || address.startsWith('::ffff:')) return address
+  const [head = '', tail] = address.split('::')
+  const groups = head === '' ? [] : head.split(':')
+  const missing = tail === undefined ? 0 : 8 - groups.length - (tail === '' ? 0 : tail.split(':').length)
+  return [...groups, ...Array<string>(missing).fill('0'), ...(tail ?? '').split(':')].slice(0, 4).join(':')
+}

@@ -22,8 +22,11 @@ const entityNames: ReadonlySet<PermissionName> = new Set(all(...entityResources)
 /** Whether an endpoint with this permission belongs to an application and an environment. */
 export const isEntityOwning = (permission: PermissionName): boolean => entityNames.has(permission)
 
-/** What reaches beyond any one application: a role assigned for one application does not give it. */
-const beyondApplications: ReadonlySet<PermissionName> = new Set([...all('users', 'roles', 'keys', 'audit'), 'applications:create'])
+/**
+ * What reaches beyond any one application: a role assigned for one application does not give it. Users and the audit log it
+ * gives for what of them belongs to that application.
+ */
+const beyondApplications: ReadonlySet<PermissionName> = new Set([...all('keys'), 'roles:create', 'roles:update', 'roles:delete', 'applications:create'])
 /** What a token that is pinned to one environment still has outside of the entities. */
 const withinEnvironment: ReadonlySet<PermissionName> = new Set([...entityNames, 'applications:read', 'tokens:create'])
 
@@ -36,7 +39,7 @@ const levels: Readonly<Record<string, readonly PermissionName[]>> = {
 
 const viewer: readonly PermissionName[] = [...entityResources.map(resource => `${resource}:read` as const), 'applications:read']
 
-/** The built-in roles; their rows in the database carry only the names. */
+/** The built-in roles. Their rows in the database say the same, for whoever reads them there; what counts is this. */
 const builtInRoles: Readonly<Record<string, readonly PermissionName[]>> = {
   super_admin: permissionNames,
   admin: [...entityNames, ...all('users', 'tokens'), 'applications:create', 'applications:read', 'applications:update', 'roles:read'],
@@ -95,6 +98,14 @@ export class PermissionSet {
       ...verbs('subscribe', 'events:read', this.subscribe),
       ...verbs('publish', 'events:create', this.publish)
     ]
+  }
+
+  /** Its `resource:action` pairs. */
+  toPairs (): { resource: Resource, action: Action }[] {
+    return permissionNames.filter(name => this.#names.has(name)).map(name => {
+      const [resource, action] = name.split(':') as [Resource, Action]
+      return { resource, action }
+    })
   }
 
   /** What is left of it for somebody who has it for one application only. */

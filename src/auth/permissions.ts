@@ -36,6 +36,30 @@ export function authorizeTopic (principal: Principal, place: Place, verb: 'subsc
   }
 }
 
+/** The applications for which the principal holds a permission: what of a list they may see. */
+export function applicationsWith (principal: Principal, permission: PermissionName): 'all' | string[] {
+  if (principal.kind === 'token') return principal.held.allows(permission) ? [principal.applicationId] : []
+  const { everywhere, byApplication } = principal.grants
+  if (everywhere.allows(permission)) return 'all'
+  return [...byApplication].filter(([, set]) => set.allows(permission)).map(([applicationId]) => applicationId)
+}
+
+/**
+ * Whether the principal holds all of a set where a role of it would hold: in one application, or, with null, everywhere.
+ * A token stands for one application: nothing of it holds everywhere.
+ */
+export function coversAt (principal: Principal, applicationId: string | null, set: PermissionSet): boolean {
+  if (applicationId === null) return principal.kind === 'session' && principal.grants.everywhere.covers(set)
+  return permissionsAt(principal, { applicationId }).covers(set.withinApplication())
+}
+
+/** Throws ForbiddenError `PERMISSION_NOT_HELD`: `what` says what would be given, taken or ruled over. */
+export function authorizeRule (principal: Principal, applicationId: string | null, set: PermissionSet, what: string): void {
+  if (!coversAt(principal, applicationId, set)) {
+    throw new ForbiddenError('PERMISSION_NOT_HELD', `Nobody may give, take or rule over more than they hold${applicationId === null ? ' everywhere' : ''}: ${what}`)
+  }
+}
+
 /** Whether the principal has any business in the application. */
 export function reachesApplication (principal: Principal, applicationId: string): boolean {
   if (principal.kind === 'token') return principal.applicationId === applicationId

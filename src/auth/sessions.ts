@@ -1,7 +1,8 @@
 import { hash, randomBytes } from 'node:crypto'
-import { sql, type Kysely } from 'kysely'
+import { sql, type Kysely, type RawBuilder } from 'kysely'
 import type { Database } from '../../db/tables.ts'
-import { UnauthorizedError } from '../errors.ts'
+import type { SessionInfo } from '../../schemas/auth.ts'
+import { NotFoundError, UnauthorizedError } from '../errors.ts'
 import { PermissionSet, permissionsOfRole } from './permission-set.ts'
 import type { Grants, HeldRole, SessionPrincipal } from './principal.ts'
 
@@ -37,9 +38,14 @@ export type Sessions = ReturnType<typeof createSessions>
  */
 export function createSessions ({ db, ttlMs }: SessionsOptions) {
   const endedListeners: ((sessionKey: string) => void)[] = []
+  const grantsListeners: (() => void)[] = []
   const ended = (hashes: { token_hash: Buffer }[]) => {
     for (const { token_hash: tokenHash } of hashes) for (const listener of endedListeners) listener(tokenHash.toString('base64url'))
   }
+
+  const select = () => db.selectFrom('sessions as s').innerJoin('users as u', 'u.id', 's.user_id')
+    .select(['s.token_hash', 's.expires_at', 's.seen_at', 'u.id', 'u.email', 'u.name'])
+    .select(rolesOf(sql.ref('u.id')).as('roles'))
 
   return {
     /** Answers the token, which is stored nowhere. Sessions that are over are swept on the way. */
@@ -65,26 +71,38 @@ export function createSessions ({ db, ttlMs }: SessionsOptions) {
       if (!tokenForm.test(token)) throw invalid()
       const tokenHash = hashOf(token)
       const now = Date.now()
-      const row = await db.selectFrom('sessions as s').innerJoin('users as u', 'u.id', 's.user_id')
-        .select(['s.expires_at', 's.seen_at', 'u.id', 'u.email', 'u.name'])
-        .select(sql<StoredRole[]>`(
-          select coalesce(jsonb_agg(jsonb_build_object('name', r.name, 'builtIn', r.built_in, 'permissions', r.permissions, 'applicationId', a.application_id)
-            order by r.name, a.application_id), '[]')
-          from role_assignments a join roles r on r.id = a.role_id where a.user_id = u.id)`.as('roles'))
-        .where('s.token_hash', '=', tokenHash).where('s.expires_at', '>', now).executeTakeFirst()
+      const row = await select().where('s.token_hash', '=', tokenHash).where('s.expires_at', '>', now).executeTakeFirst()
       if (row === undefined) throw invalid()
-      const expiresAt = now - row.seen_at < seenResolutionMs ? row.expires_at : await extend(tokenHash, now)
-      const roles = row.roles.map(toHeldRole)
-      return {
-        kind: 'session',
-        id: row.id,
-        userId: row.id,
-        user: { id: row.id, email: row.email, name: row.name },
-        roles,
-        grants: toGrants(roles),
-        sessionKey: tokenHash.toString('base64url'),
-        expiresAt
-      }
+      return toPrincipal(row, now - row.seen_at < seenResolutionMs ? row.expires_at : await extend(tokenHash, now))
+    },
+
+    /** The principals of those sessions that live, by their keys: what sockets compare theirs with. Moves no end on. */
+    async living (sessionKeys: string[]): Promise<Map<string, SessionPrincipal>> {
+      const hashes = sessionKeys.map(key => Buffer.from(key, 'base64url'))
+      const rows = await select().where(sql<boolean>`s.token_hash = any(${hashes}::bytea[])`).where('s.expires_at', '>', Date.now()).execute()
+      return new Map(rows.map(row => [row.token_hash.toString('base64url'), toPrincipal(row, row.expires_at)]))
+    },
+
+    /** A user's, last used first. */
+    async list (userId: string, currentKey: string): Promise<SessionInfo[]> {
+      const rows = await db.selectFrom('sessions').selectAll().where('user_id', '=', userId).where('expires_at', '>', Date.now()).orderBy('seen_at', 'desc').execute()
+      return rows.map(row => ({
+        id: idOf(row.token_hash),
+        current: row.token_hash.toString('base64url') === currentKey,
+        address: row.address,
+        userAgent: row.user_agent,
+        createdAt: row.created_at,
+        seenAt: row.seen_at,
+        expiresAt: row.expires_at
+      }))
+    },
+
+    /** Ends one of a user's, by its id. Throws NotFoundError `SESSION_NOT_FOUND`. */
+    async endOne (userId: string, id: string): Promise<void> {
+      const rows = await db.selectFrom('sessions').select('token_hash').where('user_id', '=', userId).execute()
+      const meant = rows.filter(row => idOf(row.token_hash) === id)
+      if (meant.length === 0) throw new NotFoundError('SESSION_NOT_FOUND', `Session not found: ${id}`)
+      ended(await db.deleteFrom('sessions').where('token_hash', '=', (meant[0] as { token_hash: Buffer }).token_hash).returning('token_hash').execute())
     },
 
     /** Ends one session, by its principal's key. */
@@ -97,9 +115,24 @@ export function createSessions ({ db, ttlMs }: SessionsOptions) {
       ended(await db.deleteFrom('sessions').where('user_id', '=', userId).returning('token_hash').execute())
     },
 
+    /** The same, as part of a transaction. What it answers is to be called after its commit, for the sockets. */
+    async endAllWithin (trx: Kysely<Database>, userId: string): Promise<() => void> {
+      const hashes = await trx.deleteFrom('sessions').where('user_id', '=', userId).returning('token_hash').execute()
+      return () => ended(hashes)
+    },
+
     /** Calls back with the key of each session that is ended on this node, so that its sockets can be closed. */
     onEnded (listener: (sessionKey: string) => void): void {
       endedListeners.push(listener)
+    },
+
+    /** To be called after roles or their assignments have changed. Requests see it anyway; sockets are told. */
+    grantsChanged (): void {
+      for (const listener of grantsListeners) listener()
+    },
+
+    onGrantsChanged (listener: () => void): void {
+      grantsListeners.push(listener)
     }
   }
 
@@ -117,6 +150,37 @@ const hashOf = (token: string): Buffer => hash('sha256', token, 'buffer')
 
 /** PostgreSQL refuses NUL in text. */
 const storable = (text: string | undefined, lengthMax: number): string | null => text?.replaceAll('\0', '').slice(0, lengthMax) ?? null
+
+/** Names a session to its owner: part of its key, which is no credential. */
+const idOf = (tokenHash: Buffer): string => `sess_${tokenHash.toString('base64url').slice(0, 16)}`
+
+/** The roles of a user, as a column of a query. */
+const rolesOf = (userId: RawBuilder<unknown>) => sql<StoredRole[]>`(
+  select coalesce(jsonb_agg(jsonb_build_object('name', r.name, 'builtIn', r.built_in, 'permissions', r.permissions, 'applicationId', a.application_id)
+    order by r.name, a.application_id), '[]')
+  from role_assignments a join roles r on r.id = a.role_id where a.user_id = ${userId})`
+
+/** What a user's roles come to now; undefined when there is no such user. */
+export async function grantsOf (db: Kysely<Database>, userId: string): Promise<Grants | undefined> {
+  const row = await db.selectFrom('users as u').select(rolesOf(sql.ref('u.id')).as('roles')).where('u.id', '=', userId).executeTakeFirst()
+  return row && toGrants(row.roles.map(toHeldRole))
+}
+
+interface SessionRow { token_hash: Buffer, id: string, email: string, name: string, roles: StoredRole[] }
+
+function toPrincipal (row: SessionRow, expiresAt: number): SessionPrincipal {
+  const roles = row.roles.map(toHeldRole)
+  return {
+    kind: 'session',
+    id: row.id,
+    userId: row.id,
+    user: { id: row.id, email: row.email, name: row.name },
+    roles,
+    grants: toGrants(roles),
+    sessionKey: row.token_hash.toString('base64url'),
+    expiresAt
+  }
+}
 
 const toHeldRole = ({ name, builtIn, permissions, applicationId }: StoredRole): HeldRole =>
   ({ name, applicationId, permissions: permissionsOfRole({ name, isBuiltIn: builtIn, permissions }) })

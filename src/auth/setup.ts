@@ -1,19 +1,20 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import { sql, type Kysely } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { Setup as SetupInput, User } from '../../schemas/auth.ts'
+import { record } from '../audit/record.ts'
 import { ForbiddenError } from '../errors.ts'
 import { hashPassword } from './passwords.ts'
+import { hasSuperAdmin, lockSuperAdmins, superAdminRole } from './super-admins.ts'
 import { insertUser } from './users.ts'
 
 /** Where a request really comes from: the socket's address, not what a header claims. */
 export interface SetupCaller {
   socketAddress: string | undefined
   headers: IncomingHttpHeaders
+  requestId?: string
 }
-
-const superAdminRole = 'role_super_admin'
 
 /**
  * The first super_admin, once. Whoever can reach this machine's loopback is taken for its owner; everybody else needs
@@ -49,10 +50,14 @@ export class Setup {
     }
     const passwordHash = await hashPassword(password)
     const user = await this.#db.transaction().execute(async trx => {
-      await sql`select pg_advisory_xact_lock(hashtext('realtime.setup'))`.execute(trx)
+      await lockSuperAdmins(trx)
       if (await hasSuperAdmin(trx)) return undefined
       const created = await insertUser(trx, { name, email, passwordHash })
-      if (created !== undefined) await trx.insertInto('role_assignments').values({ user_id: created.id, role_id: superAdminRole, application_id: null }).execute()
+      if (created === undefined) return undefined
+      await trx.insertInto('role_assignments').values({ user_id: created.id, role_id: superAdminRole, application_id: null }).execute()
+      await record(trx, { kind: 'session', id: created.id, name: created.email, address: caller.socketAddress ?? null, requestId: caller.requestId ?? null }, {
+        action: 'user.set_up', resourceId: created.id, after: { ...created, roles: [{ roleId: superAdminRole, applicationId: null }] }
+      })
       return created
     })
     if (user === undefined) throw done()
@@ -73,12 +78,6 @@ export class Setup {
 }
 
 const done = () => new ForbiddenError('SETUP_DONE', 'The platform is set up; log in instead')
-
-async function hasSuperAdmin (db: Kysely<Database>): Promise<boolean> {
-  const found = await db.selectFrom('role_assignments').select('user_id')
-    .where('role_id', '=', superAdminRole).where('application_id', 'is', null).limit(1).executeTakeFirst()
-  return found !== undefined
-}
 
 const loopbackAddress = /^(?:127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/
 const loopbackHost = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i

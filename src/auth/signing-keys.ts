@@ -1,14 +1,14 @@
-import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { Encryption } from '../encryption.ts'
 import { randomId } from '../ids.ts'
+import { generateSecret, isAlgorithm, openSecret, type Algorithm, type KeyMaterial } from './key-material.ts'
 
 /** A key as it is used. Its algorithm is part of it: a token does not get to choose. */
-export interface SigningKey {
+export interface SigningKey extends KeyMaterial {
   readonly id: string
-  readonly algorithm: 'HS256'
-  readonly secret: Buffer
+  readonly algorithm: Algorithm
   /** Signs; one that does not still verifies what it signed. */
   readonly isActive: boolean
   readonly createdAt: number
@@ -23,7 +23,7 @@ export interface SigningKeysOptions {
 }
 
 const keyIdForm = /^key_[A-Za-z0-9_-]{1,64}$/
-/** Tokens that name keys nobody has heard of ask the database no more often than this. */
+/** Tokens that name keys nobody has heard of ask the database no more often than this, however many they are: they wait for it. */
 const unknownKeyPauseMs = 250
 
 /**
@@ -34,10 +34,11 @@ const unknownKeyPauseMs = 250
 export class SigningKeys {
   readonly #options: SigningKeysOptions
   #keys: ReadonlyMap<string, SigningKey> = new Map()
-  readonly #sealedSecrets = new Map<string, Buffer | undefined>()
+  readonly #opened = new Map<string, KeyMaterial | undefined>()
   readonly #revokedListeners: ((keyId: string) => void)[] = []
   #reading: Promise<void> | undefined
   #readingNext: Promise<void> | undefined
+  #lookingUp: Promise<void> | undefined
   #readAt = 0
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
@@ -50,9 +51,9 @@ export class SigningKeys {
   /** Makes the first key if there is none: of several nodes that start together, one does. Then reads them all. */
   async ensure (): Promise<void> {
     await this.#options.db.transaction().execute(async trx => {
-      await sql`select pg_advisory_xact_lock(hashtext('realtime.signing_keys'))`.execute(trx)
+      await lockSigningKeys(trx)
       const active = await trx.selectFrom('signing_keys').select('id').where('active', '=', true).where('revoked_at', 'is', null).executeTakeFirst()
-      if (active === undefined) await trx.insertInto('signing_keys').values(this.#newKey()).execute()
+      if (active === undefined) await insertSigningKey(trx, this.#options.encryption, { algorithm: 'HS256' })
     })
     await this.refresh()
     if (this.active === undefined) throw new Error('No signing key can be read: they were sealed with a key that is neither ENCRYPTION_KEY nor in ENCRYPTION_KEYS_OLD')
@@ -67,11 +68,18 @@ export class SigningKeys {
     return newest
   }
 
+  /** The public halves of the keys whose tokens are still good, newest first (RFC 7517). */
+  jwks (): { keys: Record<string, unknown>[] } {
+    const open = [...this.#keys.values()].filter(key => key.publicJwk !== undefined).sort((a, b) => b.createdAt - a.createdAt)
+    return { keys: open.map(({ id, algorithm, publicJwk }) => ({ ...publicJwk, kid: id, alg: algorithm, use: 'sig' })) }
+  }
+
   /** The key of that `kid`; revoked ones are gone. A promise only when the database must be asked. */
   find (kid: string): SigningKey | undefined | Promise<SigningKey | undefined> {
     const key = this.#keys.get(kid)
-    if (key !== undefined || !keyIdForm.test(kid) || Date.now() - this.#readAt < unknownKeyPauseMs) return key
-    return this.refresh().then(() => this.#keys.get(kid))
+    if (key !== undefined || !keyIdForm.test(kid)) return key
+    this.#lookingUp ??= this.#lookUp()
+    return this.#lookingUp.then(() => this.#keys.get(kid))
   }
 
   /** Calls back when a key is revoked, here or on another node: what it signed is dead. */
@@ -99,13 +107,20 @@ export class SigningKeys {
     this.#timer = setTimeout(async () => {
       await this.#poll()
       this.start()
-    }, this.#options.pollMs ?? 1500)
+    }, this.#options.pollMs ?? 1000)
     this.#timer.unref()
   }
 
   close (): void {
     this.#isClosed = true
     clearTimeout(this.#timer)
+  }
+
+  /** A read that begins after everybody who waits for it has asked, and no sooner after the last one than the pause. */
+  async #lookUp (): Promise<void> {
+    await sleep(Math.max(0, this.#readAt + unknownKeyPauseMs - Date.now()), undefined, { ref: false })
+    this.#lookingUp = undefined
+    await this.refresh()
   }
 
   /** Never rejects. */
@@ -126,40 +141,49 @@ export class SigningKeys {
     const before = this.#keys
     const keys = new Map<string, SigningKey>()
     for (const row of rows) {
-      const secret = row.algorithm === 'HS256' ? this.#open(row.id, row.secret_sealed) : undefined
-      if (secret !== undefined) keys.set(row.id, { id: row.id, algorithm: 'HS256', secret, isActive: row.active, createdAt: row.created_at })
+      const material = isAlgorithm(row.algorithm) ? this.#open(row.id, row.algorithm, row.secret_sealed) : undefined
+      if (material !== undefined) keys.set(row.id, { ...material, id: row.id, algorithm: row.algorithm as Algorithm, isActive: row.active, createdAt: row.created_at })
     }
     this.#keys = keys
     for (const id of before.keys()) {
       if (keys.has(id)) continue
-      this.#sealedSecrets.delete(id)
+      this.#opened.delete(id)
       for (const listener of this.#revokedListeners) listener(id)
     }
   }
 
   /** Opens each secret once; one that cannot be opened is reported once. */
-  #open (id: string, sealed: string): Buffer | undefined {
-    if (!this.#sealedSecrets.has(id)) {
-      let secret: Buffer | undefined
+  #open (id: string, algorithm: Algorithm, sealed: string): KeyMaterial | undefined {
+    if (!this.#opened.has(id)) {
+      let material: KeyMaterial | undefined
       try {
-        secret = Buffer.from(this.#options.encryption.decrypt(sealed), 'base64url')
+        material = openSecret(algorithm, this.#options.encryption.decrypt(sealed))
       } catch (err) {
         this.#options.log.error({ err, keyId: id }, 'signing_keys.unreadable')
       }
-      this.#sealedSecrets.set(id, secret)
+      this.#opened.set(id, material)
     }
-    return this.#sealedSecrets.get(id)
+    return this.#opened.get(id)
   }
+}
 
-  #newKey () {
-    return {
-      id: randomId('key'),
-      algorithm: 'HS256',
-      secret_sealed: this.#options.encryption.encrypt(randomBytes(32).toString('base64url')),
-      active: true,
-      created_at: Date.now(),
-      deactivated_at: null,
-      revoked_at: null
-    }
-  }
+/** One change of the keys at a time, over all nodes, until the transaction ends. */
+export async function lockSigningKeys (trx: Kysely<Database>): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtext('realtime.signing_keys'))`.execute(trx)
+}
+
+/** A new active key, which is newer than all others whatever the clocks say. Answers its row and its secret. */
+export async function insertSigningKey (trx: Kysely<Database>, encryption: Encryption, { algorithm }: { algorithm: Algorithm }) {
+  const secret = generateSecret(algorithm)
+  const newest = await trx.selectFrom('signing_keys').select(eb => eb.fn.max('created_at').as('at')).executeTakeFirst()
+  const row = await trx.insertInto('signing_keys').values({
+    id: randomId('key'),
+    algorithm,
+    secret_sealed: encryption.encrypt(secret),
+    active: true,
+    created_at: Math.max(Date.now(), Number(newest?.at ?? 0) + 1),
+    deactivated_at: null,
+    revoked_at: null
+  }).returningAll().executeTakeFirstOrThrow()
+  return { row, secret }
 }

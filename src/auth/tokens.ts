@@ -7,12 +7,14 @@ import { UnauthorizedError, ValidationError } from '../errors.ts'
 import { isPlainObject } from '../json.ts'
 import { parsePermissions } from './permission-set.ts'
 import type { TokenPrincipal } from './principal.ts'
+import type { Algorithm } from './key-material.ts'
+import { hasRepeatedNames } from './repeated-names.ts'
 import type { SigningKey, SigningKeys } from './signing-keys.ts'
 
 /** What is used of `app.jwt`: each call brings its own key. */
 export interface Jwt {
-  sign (payload: object, options: { key: Buffer, algorithm: 'HS256', kid: string }): string
-  verify (token: string, options: { key: Buffer, algorithms: ['HS256'], allowedIss: string }): unknown
+  sign (payload: object, options: { key: Buffer | string, algorithm: Algorithm, kid: string }): string
+  verify (token: string, options: { key: Buffer | string, algorithms: [Algorithm], allowedIss: string }): unknown
   decode (token: string, options: { complete: true }): unknown
 }
 
@@ -76,12 +78,13 @@ export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: Toke
     const decoded = attempt(() => jwt.decode(token, { complete: true }))
     const kid = isPlainObject(decoded) && isPlainObject(decoded['header']) ? decoded['header']['kid'] : undefined
     if (typeof kid !== 'string' || !isCanonical(token)) throw invalid('the token is malformed')
+    if (token.split('.', 2).some(part => hasRepeatedNames(Buffer.from(part, 'base64url').toString()))) throw invalid('the token says something twice')
     return kid
   }
 
   function verifyWith (key: SigningKey | undefined, token: string, tokenKey: string): VerifiedToken | Promise<VerifiedToken> {
     if (key === undefined) throw invalid('the token\'s key is unknown')
-    const claims = toClaims(attempt(() => jwt.verify(token, { key: key.secret, algorithms: [key.algorithm], allowedIss: issuer })))
+    const claims = toClaims(attempt(() => jwt.verify(token, { key: key.verifying, algorithms: [key.algorithm], allowedIss: issuer })))
     if (claims.iss !== issuer) throw invalid('the token\'s issuer is another')
     const principal = toPrincipal(claims, key.id, tokenKey)
     if (principal.expiresAt <= Date.now()) throw expired()
@@ -116,7 +119,7 @@ export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: Toke
       permissions: [...input.permissions],
       ...(input.environment !== undefined && { environment: input.environment })
     }
-    const token = jwt.sign(claims, { key: key.secret, algorithm: key.algorithm, kid: key.id })
+    const token = jwt.sign(claims, { key: key.signing, algorithm: key.algorithm, kid: key.id })
     if (token.length > tokenBytesMax) {
       throw new ValidationError('VALIDATION_FAILED', `The token would be longer than ${tokenBytesMax} bytes: ask for fewer permissions`, {
         details: [{ path: '/permissions', message: 'make the token too long' }]

@@ -7,7 +7,7 @@ export interface NewUser { name: string, email: string, passwordHash: string }
 
 export type Users = ReturnType<typeof createUsers>
 
-/** People. Addresses are the same whatever their case; they are kept as they were given. */
+/** People, as logging in knows them. Addresses are the same whatever their case; they are kept as they were given. */
 export function createUsers ({ db }: { db: Kysely<Database> }) {
   return {
     /** With the password's hash, for logging in. */
@@ -15,6 +15,14 @@ export function createUsers ({ db }: { db: Kysely<Database> }) {
       const row = await db.selectFrom('users').select(['id', 'email', 'name', 'password_hash'])
         .where(sql`lower(email)`, '=', sql`lower(${email})`).executeTakeFirst()
       return row && { user: { id: row.id, email: row.email, name: row.name }, passwordHash: row.password_hash }
+    },
+
+    async find (id: string): Promise<User | undefined> {
+      return await db.selectFrom('users').select(['id', 'email', 'name']).where('id', '=', id).executeTakeFirst()
+    },
+
+    async passwordHashOf (id: string): Promise<string | undefined> {
+      return (await db.selectFrom('users').select('password_hash').where('id', '=', id).executeTakeFirst())?.password_hash
     }
   }
 }

@@ -3,6 +3,8 @@ import { sql, type Kysely, type Selectable } from 'kysely'
 import type { CdcConnectionsTable, Database } from '../../db/tables.ts'
 import type { DatabaseConnection, DatabaseConnectionPut, DatabaseDisconnected } from '../../schemas/database.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
+import { system, type Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
 import type { Encryption } from '../encryption.ts'
 import { NotFoundError } from '../errors.ts'
 import { randomId } from '../ids.ts'
@@ -41,7 +43,7 @@ export function createDatabaseConnections ({ db, encryption, sources, namePrefix
      * Connects a database, or changes how; names that are left out stay as they are. The reader begins in the background: its
      * state tells how it gets on.
      */
-    async put (scope: Scope, { connectionString, publication, slot, acceptGap = false }: DatabaseConnectionPut): Promise<DatabaseConnection> {
+    async put (scope: Scope, { connectionString, publication, slot, acceptGap = false }: DatabaseConnectionPut, by: Origin = system): Promise<DatabaseConnection> {
       parseConnectionString(connectionString)
       const now = Date.now()
       const sealed = encryption.encrypt(connectionString)
@@ -65,16 +67,24 @@ export function createDatabaseConnections ({ db, encryption, sources, namePrefix
           })))
           .returning('id').executeTakeFirstOrThrow(() => new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`))
         await trx.insertInto('cdc_positions').values({ connection_id: id }).onConflict(conflict => conflict.doNothing()).execute()
+        await record(trx, by, {
+          action: 'database.connected', resourceId: id, place: scope, after: { database: withoutPassword(connectionString), publication, slot, acceptGap }
+        })
       })
       onChanged()
       return await get(scope)
     },
 
     /** Ends the reading, and drops slot and publication if they were ours. What could not be dropped is in the answer. */
-    async remove (scope: Scope): Promise<DatabaseDisconnected> {
+    async remove (scope: Scope, by: Origin = system): Promise<DatabaseDisconnected> {
       const { connectionString, row } = await sources.get(scope)
       // From here on, whoever still reads has no position to go on from.
-      await db.deleteFrom('cdc_connections').where('id', '=', row.id).execute()
+      await db.transaction().execute(async trx => {
+        await trx.deleteFrom('cdc_connections').where('id', '=', row.id).execute()
+        await record(trx, by, {
+          action: 'database.disconnected', resourceId: row.id, place: scope, before: { database: withoutPassword(connectionString), publication: row.publication, slot: row.slot }
+        })
+      })
       onChanged()
       const leftovers = await dropLeftovers(connectionString, {
         publication: row.publication, slot: row.slot, ownsPublication: row.owns_publication, ownsSlot: row.owns_slot

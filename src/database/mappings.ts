@@ -3,6 +3,8 @@ import type { Database } from '../../db/tables.ts'
 import type { PageQuery } from '../../schemas/common.ts'
 import type { Mapping, MappingCreate, MappingDefinition, MappingUpdate } from '../../schemas/database.ts'
 import type { Environment, Scope } from '../../schemas/scope.ts'
+import { system, type Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
 import { authorize } from '../auth/permissions.ts'
 import type { Principal } from '../auth/principal.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
@@ -43,26 +45,30 @@ export function createMappings ({ db, sources, changes }: MappingsOptions) {
     get: async (scope: Scope, id: string): Promise<Mapping> => toMapping(await readMapping(db, scope, id)),
 
     /** Its home is the environment of the request, or the one that the body names. Throws ValidationError naming what is wrong with it. */
-    async create (principal: Principal, requested: Scope, { environment = requested.environment, ...definition }: MappingCreate): Promise<Mapping> {
+    async create (principal: Principal, requested: Scope, { environment = requested.environment, ...definition }: MappingCreate, by: Origin = system): Promise<Mapping> {
       const scope = { ...requested, environment }
       authorize(principal, scope, 'database:create')
       await check(scope, definition)
       const now = Date.now()
-      const row = await db.insertInto('mappings')
-        .columns(['id', 'application_id', 'environment', 'topic', 'definition', 'created_at', 'updated_at'])
-        // Of the application's row, so that it cannot go meanwhile.
-        .expression(eb => eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
-          eb.val(randomId('map')).as('id'), 'id as application_id', eb.val(environment).as('environment'), eb.val(definition.topic).as('topic'),
-          eb.cast<string>(eb.val(JSON.stringify(definition)), 'json').as('definition'),
-          eb.cast<number>(eb.val(now), 'bigint').as('created_at'), eb.cast<number>(eb.val(now), 'bigint').as('updated_at')
-        ]))
-        .returning('id').executeTakeFirst()
-      if (row === undefined) throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`)
-      return toMapping(await readMapping(db, scope, row.id))
+      return await db.transaction().execute(async trx => {
+        const row = await trx.insertInto('mappings')
+          .columns(['id', 'application_id', 'environment', 'topic', 'definition', 'created_at', 'updated_at'])
+          // Of the application's row, so that it cannot go meanwhile.
+          .expression(eb => eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
+            eb.val(randomId('map')).as('id'), 'id as application_id', eb.val(environment).as('environment'), eb.val(definition.topic).as('topic'),
+            eb.cast<string>(eb.val(JSON.stringify(definition)), 'json').as('definition'),
+            eb.cast<number>(eb.val(now), 'bigint').as('created_at'), eb.cast<number>(eb.val(now), 'bigint').as('updated_at')
+          ]))
+          .returning('id').executeTakeFirst()
+        if (row === undefined) throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`)
+        const mapping = toMapping(await readMapping(trx, scope, row.id))
+        await record(trx, by, { action: 'mapping.created', resourceId: row.id, place: scope, after: mapping })
+        return mapping
+      })
     },
 
     /** Changes the working copy, and what runs at home with it. Throws ConflictError `MAPPING_NOT_HOME` elsewhere. */
-    async update (scope: Scope, id: string, update: MappingUpdate): Promise<Mapping> {
+    async update (scope: Scope, id: string, update: MappingUpdate, by: Origin = system): Promise<Mapping> {
       const before = requireHome(await readMapping(db, scope, id), scope)
       const compiled = await check(scope, changed(before.definition, update))
       await changes.make(scope, async (trx, publish) => {
@@ -71,6 +77,7 @@ export function createMappings ({ db, sources, changes }: MappingsOptions) {
         const definition = changed(current.definition, update)
         if (await isActive(trx, id, scope.environment)) await publish(compiled.table)
         await trx.updateTable('mappings').set({ topic: definition.topic, definition: JSON.stringify(definition), updated_at: Date.now() }).where('id', '=', id).execute()
+        await record(trx, by, { action: 'mapping.updated', resourceId: id, place: scope, before: toMapping(current), after: toMapping(await readMapping(trx, scope, id)) })
       })
       if (before.definition.table !== compiled.definition.table) await changes.tidy(scope, parseTableName(before.definition.table))
       return toMapping(await readMapping(db, scope, id))
@@ -80,9 +87,10 @@ export function createMappings ({ db, sources, changes }: MappingsOptions) {
      * At home, the mapping with its versions; elsewhere, what was promoted there. Answers it as it was. Throws ConflictError
      * `MAPPING_PROMOTED` at home while it runs elsewhere.
      */
-    async remove (scope: Scope, id: string): Promise<Mapping> {
+    async remove (scope: Scope, id: string, by: Origin = system): Promise<Mapping> {
       const row = await readMapping(db, scope, id)
       await changes.make(scope, async trx => {
+        await record(trx, by, { action: 'mapping.deleted', resourceId: id, place: scope, before: toMapping(row) })
         if (row.home !== scope.environment) {
           await trx.deleteFrom('mapping_subscriptions').where('mapping_id', '=', id).where('environment', '=', scope.environment).execute()
           await trx.deleteFrom('mapping_environments').where('mapping_id', '=', id).where('environment', '=', scope.environment).execute()

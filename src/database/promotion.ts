@@ -3,6 +3,8 @@ import type { Database } from '../../db/tables.ts'
 import type { PageQuery } from '../../schemas/common.ts'
 import type { Mapping, MappingDefinition, MappingVersion, PromoteBody, Promotion, PromotionCheck, RollbackBody } from '../../schemas/database.ts'
 import { environments, type Environment, type Scope } from '../../schemas/scope.ts'
+import { system, type Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
 import { authorize } from '../auth/permissions.ts'
 import type { Principal } from '../auth/principal.ts'
 import { jsonEqual } from '../documents/json-equal.ts'
@@ -106,7 +108,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
     },
 
     /** Of what `environment` runs. */
-    async snapshot (principal: Principal, scope: Scope, id: string, environment: Environment): Promise<MappingVersion> {
+    async snapshot (principal: Principal, scope: Scope, id: string, environment: Environment, by: Origin = system): Promise<MappingVersion> {
       await readMapping(db, scope, id)
       const place = { ...scope, environment }
       authorize(principal, place, 'database:create')
@@ -114,12 +116,13 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
         const row = await readMapping(trx, place, id)
         const version = await snapshot(trx, row, environment)
         const { created_at: createdAt } = await trx.selectFrom('mapping_versions').select('created_at').where('mapping_id', '=', id).where('version', '=', version).executeTakeFirstOrThrow()
+        await record(trx, by, { action: 'mapping.versioned', resourceId: id, place, after: { version } })
         return { mappingId: id, version, environment, definition: row.definition, createdAt }
       })
     },
 
     /** Throws ConflictError `VERSION_MISMATCH` when the target does not run `expectedVersion`. */
-    async promote (principal: Principal, scope: Scope, id: string, { environment, expectedVersion }: PromoteBody, { dryRun = false }: { dryRun?: boolean | undefined }): Promise<Promotion> {
+    async promote (principal: Principal, scope: Scope, id: string, { environment, expectedVersion }: PromoteBody, { dryRun = false }: { dryRun?: boolean | undefined }, by: Origin = system): Promise<Promotion> {
       await readMapping(db, scope, id)
       const from = { ...scope, environment }
       const target = environments[environments.indexOf(environment) + 1]
@@ -141,6 +144,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
         if (!dryRun) {
           if (await isActive(trx, id, target)) await publish(parseTableName(definition.table))
           await setVersion(trx, row, target, version)
+          await record(trx, by, { action: 'mapping.promoted', resourceId: id, place: to, before: { version: previousVersion }, after: { version, from: environment } })
         }
         return { definition, previous, answer: { mappingId: id, dryRun, version, from: environment, to: target, previousVersion, diff: diffOf(previous, definition) } }
       }
@@ -150,7 +154,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
     },
 
     /** Puts a version back: at home as the working copy, elsewhere as what runs. */
-    async rollback (principal: Principal, scope: Scope, id: string, { environment, version }: RollbackBody): Promise<Mapping> {
+    async rollback (principal: Principal, scope: Scope, id: string, { environment, version }: RollbackBody, by: Origin = system): Promise<Mapping> {
       await readMapping(db, scope, id)
       const place = { ...scope, environment }
       authorize(principal, place, 'database:update')
@@ -160,6 +164,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
         if (await isActive(trx, id, environment)) await publish(parseTableName(definition.table))
         if (environment !== row.home) await setVersion(trx, row, environment, version)
         else await trx.updateTable('mappings').set({ topic: definition.topic, definition: JSON.stringify(definition), home_version: version, updated_at: Date.now() }).where('id', '=', id).execute()
+        await record(trx, by, { action: 'mapping.rolled_back', resourceId: id, place, before: { version: row.version }, after: { version } })
         return { previous: row.definition.table, now: definition.table }
       })
       if (before.previous !== before.now) await changes.tidy(place, parseTableName(before.previous))

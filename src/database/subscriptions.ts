@@ -3,6 +3,8 @@ import type { Database, MappingSubscriptionsTable } from '../../db/tables.ts'
 import type { PageQuery } from '../../schemas/common.ts'
 import type { DatabaseSubscription } from '../../schemas/database.ts'
 import type { Scope } from '../../schemas/scope.ts'
+import { system, type Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import { randomId } from '../ids.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
@@ -19,7 +21,7 @@ export function createDatabaseSubscriptions ({ db, changes }: { db: Kysely<Datab
     return row
   }
 
-  async function setActive (scope: Scope, id: string, active: boolean): Promise<DatabaseSubscription> {
+  async function setActive (scope: Scope, id: string, active: boolean, by: Origin): Promise<DatabaseSubscription> {
     await find(db, scope, id)
     const { row, table } = await changes.make(scope, async (trx, publish) => {
       const { mapping_id: mappingId } = await find(trx, scope, id)
@@ -27,6 +29,7 @@ export function createDatabaseSubscriptions ({ db, changes }: { db: Kysely<Datab
       const table = parseTableName(definition.table)
       if (active) await publish(table)
       const row = await trx.updateTable('mapping_subscriptions').set({ active }).where('id', '=', id).returningAll().executeTakeFirstOrThrow()
+      await record(trx, by, { action: active ? 'database_subscription.activated' : 'database_subscription.deactivated', resourceId: id, place: scope, after: toSubscription(row) })
       return { row, table }
     })
     if (!active) await changes.tidy(scope, table)
@@ -49,7 +52,7 @@ export function createDatabaseSubscriptions ({ db, changes }: { db: Kysely<Datab
      * Switches the mapping on in the scope's environment. Throws NotFoundError `MAPPING_NOT_FOUND`, ConflictError
      * `DATABASE_SUBSCRIPTION_EXISTS`, and what keeps its table from being published, if a database is connected.
      */
-    async create (scope: Scope, mappingId: string): Promise<DatabaseSubscription> {
+    async create (scope: Scope, mappingId: string, by: Origin = system): Promise<DatabaseSubscription> {
       await readMapping(db, scope, mappingId)
       return await changes.make(scope, async (trx, publish) => {
         const { definition } = await readMapping(trx, scope, mappingId)
@@ -58,12 +61,13 @@ export function createDatabaseSubscriptions ({ db, changes }: { db: Kysely<Datab
           .onConflict(conflict => conflict.doNothing()).returningAll().executeTakeFirst()
         if (row === undefined) throw new ConflictError('DATABASE_SUBSCRIPTION_EXISTS', `The mapping ${mappingId} has a subscription in ${scope.environment}: activate that one`)
         await publish(parseTableName(definition.table))
+        await record(trx, by, { action: 'database_subscription.created', resourceId: row.id, place: scope, after: toSubscription(row) })
         return toSubscription(row)
       })
     },
 
-    activate: (scope: Scope, id: string) => setActive(scope, id, true),
-    deactivate: (scope: Scope, id: string) => setActive(scope, id, false)
+    activate: (scope: Scope, id: string, by: Origin = system) => setActive(scope, id, true, by),
+    deactivate: (scope: Scope, id: string, by: Origin = system) => setActive(scope, id, false, by)
   }
 }
 export type DatabaseSubscriptions = ReturnType<typeof createDatabaseSubscriptions>

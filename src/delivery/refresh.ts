@@ -1,5 +1,6 @@
 import type { Authenticator } from '../auth/authenticate.ts'
-import { permissionsAt } from '../auth/permissions.ts'
+import { permissionsAt, reachesApplication } from '../auth/permissions.ts'
+import type { Principal } from '../auth/principal.ts'
 import { ForbiddenError } from '../errors.ts'
 import { AuthRequest } from '../../schemas/realtime.ts'
 import type { Connection, ResyncReason } from './connection.ts'
@@ -16,6 +17,15 @@ export const refreshRequest = (authenticator: Authenticator): SocketRequest => s
   if (principal.id !== connection.principal.id || !reaches(principal, connection)) {
     throw new ForbiddenError('PERMISSION_DENIED', 'A fresh token must be for the same subject, application and environment')
   }
+  const lost = await adopt(connection, principal)
+  respond({ expiresAt: principal.expiresAt, ...(lost.length > 0 && { lost }) })
+})
+
+/**
+ * Goes on with another principal of the same subject, who may be allowed less. Answers, once patterns have what it
+ * covers, what they have lost.
+ */
+export async function adopt (connection: Connection, principal: Principal): Promise<{ subscriptionId: string, topic: string }[]> {
   const before = connection.principal
   connection.principal = principal
   // What had matched before leaves before the subscriptions end.
@@ -29,11 +39,10 @@ export const refreshRequest = (authenticator: Authenticator): SocketRequest => s
     subscription instanceof PatternSubscription ? [{ subscriptionId: subscription.id, ...subscription.refreshed(before) }] : [])
   connection.refreshed()
   for (const { widened } of changes) await widened
-  const lost = changes.flatMap(({ subscriptionId, lost }) => lost.map(topic => ({ subscriptionId, topic })))
-  respond({ expiresAt: principal.expiresAt, ...(lost.length > 0 && { lost }) })
-})
+  return changes.flatMap(({ subscriptionId, lost }) => lost.map(topic => ({ subscriptionId, topic })))
+}
 
 const notCovered: ResyncReason = { code: 'PERMISSION_DENIED', message: 'The fresh credential does not cover the subscription: it has ended' }
 
 const reaches = (principal: Connection['principal'], { scope }: Connection) =>
-  principal.kind === 'session' || (principal.applicationId === scope.applicationId && (principal.environment ?? scope.environment) === scope.environment)
+  principal.kind === 'session' ? reachesApplication(principal, scope.applicationId) : (principal.applicationId === scope.applicationId && (principal.environment ?? scope.environment) === scope.environment)

@@ -3,6 +3,8 @@ import type { Database, SchemasTable } from '../../db/tables.ts'
 import type { PageQuery } from '../../schemas/common.ts'
 import type { CompatibilityVerdict, PayloadValidate, PayloadVerdict, SchemaDryRun, SchemaRegister, SchemaVersion } from '../../schemas/schema-registry.ts'
 import type { Scope } from '../../schemas/scope.ts'
+import { system, type Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
 import { ConflictError, IncompatibleSchemaError, NotFoundError, ValidationError } from '../errors.ts'
 import { encodeJson } from '../json.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
@@ -62,7 +64,7 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
   }
 
   /** Answers undefined when another registration took the number meanwhile. */
-  async function insert (scope: Scope, topic: string, version: NewVersion, isActive: boolean): Promise<Row | undefined> {
+  async function insert (scope: Scope, topic: string, version: NewVersion, isActive: boolean, by: Origin): Promise<Row | undefined> {
     try {
       return await db.transaction().execute(async tx => {
         const row = await tx.insertInto('schemas')
@@ -70,6 +72,7 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
           .onConflict(conflict => conflict.doNothing()).returningAll().executeTakeFirst()
         if (row === undefined) throw new NumberTaken()
         await settle(tx, scope, topic, isActive ? version.version : undefined)
+        await record(tx, by, { action: 'schema.registered', resourceId: topic, place: scope, after: { ...toSchemaVersion(row), activated: isActive } })
         return row
       })
     } catch (error) {
@@ -98,7 +101,7 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
      * Registers the next version, checked against its real predecessors even when several register at once.
      * Throws ValidationError `SCHEMA_INVALID`, IncompatibleSchemaError `SCHEMA_INCOMPATIBLE` with every offending change.
      */
-    async register (scope: Scope, topic: string, input: SchemaRegister): Promise<SchemaVersion> {
+    async register (scope: Scope, topic: string, input: SchemaRegister, by: Origin = system): Promise<SchemaVersion> {
       await requireTopic(scope, topic)
       const text = encodeJson(input.schema, '/schema')
       await orInvalid(checker.compile(input.schema))
@@ -110,7 +113,7 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
         if (!verdict.compatible) throw incompatible(topic, verdict)
         const row = await insert(scope, topic, {
           version: last + 1, schema: text, compatibility_mode: mode, policy, created_at: Date.now()
-        }, input.activate ?? last === 0)
+        }, input.activate ?? last === 0, by)
         if (row !== undefined) return toSchemaVersion(row)
       }
       throw new ConflictError('SCHEMA_INCOMPATIBLE', `Too many schemas are being registered for ${topic} at once; try again`)

@@ -4,6 +4,8 @@ import type { PageQuery } from '../../schemas/common.ts'
 import { environments, type Environment, type Scope } from '../../schemas/scope.ts'
 import type { Service, ServiceCreate, ServiceUpdate } from '../../schemas/services.ts'
 import { endDocuments, endPageSize, type DoomedDocument } from '../documents/end-documents.ts'
+import { system, type Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import type { Writer } from '../events/intent.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
@@ -32,18 +34,22 @@ export function createServices ({ db, writer }: ServicesOptions) {
 
   return {
     /** Throws ConflictError `SERVICE_EXISTS`. */
-    async create (scope: Scope, { name, description }: ServiceCreate): Promise<Service> {
+    async create (scope: Scope, { name, description }: ServiceCreate, by: Origin = system): Promise<Service> {
       const now = Date.now()
-      const row = await db.insertInto('services')
-        .columns(['application_id', 'name', 'description', 'created_at', 'updated_at'])
-        // Of the application's row, so that it cannot go meanwhile.
-        .expression(eb => eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
-          'id', eb.val(name).as('name'), eb.val(description ?? null).as('description'),
-          eb.cast<number>(eb.val(now), 'bigint').as('created_at'), eb.cast<number>(eb.val(now), 'bigint').as('updated_at')
-        ]))
-        .onConflict(conflict => conflict.doNothing())
-        .returningAll().executeTakeFirst()
-      if (row !== undefined) return toService(row)
+      const created = await db.transaction().execute(async trx => {
+        const row = await trx.insertInto('services')
+          .columns(['application_id', 'name', 'description', 'created_at', 'updated_at'])
+          // Of the application's row, so that it cannot go meanwhile.
+          .expression(eb => eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
+            'id', eb.val(name).as('name'), eb.val(description ?? null).as('description'),
+            eb.cast<number>(eb.val(now), 'bigint').as('created_at'), eb.cast<number>(eb.val(now), 'bigint').as('updated_at')
+          ]))
+          .onConflict(conflict => conflict.doNothing())
+          .returningAll().executeTakeFirst()
+        if (row !== undefined) await record(trx, by, { action: 'service.created', resourceId: row.id, place: placeOf(scope), after: toService(row) })
+        return row
+      })
+      if (created !== undefined) return toService(created)
       const application = await db.selectFrom('applications').select('id').where('id', '=', scope.applicationId).executeTakeFirst()
       if (application === undefined) throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`)
       throw new ConflictError('SERVICE_EXISTS', `Service exists: ${name}`)
@@ -61,12 +67,15 @@ export function createServices ({ db, writer }: ServicesOptions) {
       return toService(await find(scope, id))
     },
 
-    async update (scope: Scope, id: string, { description }: ServiceUpdate): Promise<Service> {
-      const { id: found } = await find(scope, id)
-      const row = await db.updateTable('services').set({ description, updated_at: Date.now() })
-        .where('id', '=', found).where('application_id', '=', scope.applicationId).returningAll().executeTakeFirst()
-      if (row === undefined) throw serviceNotFound(id)
-      return toService(row)
+    async update (scope: Scope, id: string, { description }: ServiceUpdate, by: Origin = system): Promise<Service> {
+      const before = await find(scope, id)
+      return await db.transaction().execute(async trx => {
+        const row = await trx.updateTable('services').set({ description, updated_at: Date.now() })
+          .where('id', '=', before.id).where('application_id', '=', scope.applicationId).returningAll().executeTakeFirst()
+        if (row === undefined) throw serviceNotFound(id)
+        await record(trx, by, { action: 'service.updated', resourceId: row.id, place: placeOf(scope), before: toService(before), after: toService(row) })
+        return toService(row)
+      })
     },
 
     /**
@@ -74,18 +83,21 @@ export function createServices ({ db, writer }: ServicesOptions) {
      * `force`, each of them is deleted first, with its event. A document that is written meanwhile either is deleted
      * like the others or makes the service anew. Revisions of its ids start at 1 again.
      */
-    async remove (scope: Scope, id: string, { force = false }: { force?: boolean | undefined } = {}): Promise<void> {
+    async remove (scope: Scope, id: string, { force = false }: { force?: boolean | undefined } = {}, by: Origin = system): Promise<void> {
       const service = await find(scope, id)
       for (let attempt = 0; attempt < removeAttemptsMax; attempt++) {
         if (!force) await refuseDocuments(db, service)
         await endAll(db, writer, service, force)
-        if (await removeWithTombstones(db, service)) return writer.forgetService(scope.applicationId, service.name)
+        if (await removeWithTombstones(db, service, by)) return writer.forgetService(scope.applicationId, service.name)
       }
       throw notEmpty(service.name)
     }
   }
 }
 export type Services = ReturnType<typeof createServices>
+
+/** Services belong to the application, whatever the environment that they were asked for in. */
+const placeOf = ({ applicationId }: Scope) => ({ applicationId })
 
 type ServiceKey = Pick<Selectable<ServicesTable>, 'id' | 'application_id' | 'name'>
 
@@ -126,9 +138,12 @@ class WrittenMeanwhile extends Error {}
 const deadlockDetected = '40P01'
 
 /** Answers false, and has done nothing, when a document was written meanwhile. */
-async function removeWithTombstones (db: Kysely<Database>, service: ServiceKey): Promise<boolean> {
+async function removeWithTombstones (db: Kysely<Database>, service: Selectable<ServicesTable>, by: Origin): Promise<boolean> {
   try {
-    await db.transaction().execute(transaction => removeEmpty(transaction, service))
+    await db.transaction().execute(async transaction => {
+      await removeEmpty(transaction, service)
+      await record(transaction, by, { action: 'service.deleted', resourceId: service.id, place: { applicationId: service.application_id }, before: toService(service) })
+    })
     return true
   } catch (error) {
     if (error instanceof WrittenMeanwhile || (error as { code?: string }).code === deadlockDetected) return false

@@ -3,6 +3,8 @@ import type { Database, TopicsTable } from '../../db/tables.ts'
 import type { PageQuery } from '../../schemas/common.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { Topic, TopicCreate, TopicUpdate } from '../../schemas/topics.ts'
+import { system, type Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
 import { ConflictError, NotFoundError, ValidationError } from '../errors.ts'
 import type { EventLog } from '../events/log.ts'
 import { createGatherer } from '../gather.ts'
@@ -38,18 +40,16 @@ export function createTopics ({ db, log, schemaVersionExists = async () => false
 
   return {
     /** Throws ValidationError `TOPIC_RESERVED`, ConflictError `TOPIC_EXISTS`. */
-    async create (scope: Scope, { name, description, owner }: TopicCreate): Promise<Topic> {
+    async create (scope: Scope, { name, description, owner }: TopicCreate, by: Origin = system): Promise<Topic> {
       refuseReserved(name)
-      const row = await db.insertInto('topics')
-        .columns(['application_id', 'environment', 'name', 'description', 'owner', 'created_at'])
-        // Of the application's row, so that it cannot go meanwhile.
-        .expression(eb => eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
-          'id', eb.val(scope.environment).as('environment'), eb.val(name).as('name'),
-          eb.val(description).as('description'), eb.val(owner).as('owner'), eb.cast<number>(eb.val(Date.now()), 'bigint').as('created_at')
-        ]))
-        .onConflict(conflict => conflict.doNothing())
-        .returningAll().executeTakeFirst()
-      if (row !== undefined) return toTopic(row)
+      const topic = await db.transaction().execute(async trx => {
+        const row = await insert(trx, scope, { name, description, owner })
+        if (row === undefined) return undefined
+        const topic = toTopic(row)
+        await record(trx, by, { action: 'topic.created', resourceId: name, place: scope, after: topic })
+        return topic
+      })
+      if (topic !== undefined) return topic
       await requireApplication(db, scope.applicationId)
       throw new ConflictError('TOPIC_EXISTS', `Topic exists: ${name}`)
     },
@@ -68,30 +68,37 @@ export function createTopics ({ db, log, schemaVersionExists = async () => false
     },
 
     /** Throws NotFoundError `SCHEMA_VERSION_NOT_FOUND` for a version to be activated that is not there. */
-    async update (scope: Scope, name: string, { description, owner, activeSchemaVersion }: TopicUpdate): Promise<Topic> {
+    async update (scope: Scope, name: string, { description, owner, activeSchemaVersion }: TopicUpdate, by: Origin = system): Promise<Topic> {
       if (typeof activeSchemaVersion === 'number' && await find(scope, name) !== undefined &&
           !await schemaVersionExists(scope, name, activeSchemaVersion)) {
         throw new NotFoundError('SCHEMA_VERSION_NOT_FOUND', `Schema version not found: ${name} has no version ${activeSchemaVersion}`)
       }
-      const row = await db.updateTable('topics')
-        .set({
-          ...(description !== undefined && { description }),
-          ...(owner !== undefined && { owner }),
-          ...(activeSchemaVersion !== undefined && { active_schema_version: activeSchemaVersion })
-        })
-        .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('name', '=', name)
-        .returningAll().executeTakeFirst()
-      if (row === undefined) throw topicNotFound(name)
-      return toTopic(row)
+      return await db.transaction().execute(async trx => {
+        const before = await ofScope(trx, scope).where('name', '=', name).forNoKeyUpdate().executeTakeFirst()
+        if (before === undefined) throw topicNotFound(name)
+        const row = await trx.updateTable('topics')
+          .set({
+            ...(description !== undefined && { description }),
+            ...(owner !== undefined && { owner }),
+            ...(activeSchemaVersion !== undefined && { active_schema_version: activeSchemaVersion })
+          })
+          .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('name', '=', name)
+          .returningAll().executeTakeFirstOrThrow()
+        await record(trx, by, { action: 'topic.updated', resourceId: name, place: scope, before: toTopic(before), after: toTopic(row) })
+        return toTopic(row)
+      })
     },
 
     /** Answers the topic as it was. Its log, schemas, mappings and live subscriptions stay. */
-    async remove (scope: Scope, name: string): Promise<Topic> {
-      const row = await db.deleteFrom('topics')
-        .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('name', '=', name)
-        .returningAll().executeTakeFirst()
-      if (row === undefined) throw topicNotFound(name)
-      return toTopic(row)
+    async remove (scope: Scope, name: string, by: Origin = system): Promise<Topic> {
+      return await db.transaction().execute(async trx => {
+        const row = await trx.deleteFrom('topics')
+          .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('name', '=', name)
+          .returningAll().executeTakeFirst()
+        if (row === undefined) throw topicNotFound(name)
+        await record(trx, by, { action: 'topic.deleted', resourceId: name, place: scope, before: toTopic(row) })
+        return toTopic(row)
+      })
     },
 
     /** Throws NotFoundError unless the topic may be subscribed to: it is registered, or one of the platform's own. */
@@ -113,6 +120,19 @@ export function refuseReserved (name: string): void {
   if (isReserved(name)) {
     throw new ValidationError('TOPIC_RESERVED', `The topic is reserved: ${name}; the roots sync, socket, presence and system belong to the platform`)
   }
+}
+
+/** Undefined when the topic, or no such application, exists. */
+async function insert (db: Kysely<Database>, scope: Scope, { name, description, owner }: TopicCreate): Promise<Selectable<TopicsTable> | undefined> {
+  return await db.insertInto('topics')
+    .columns(['application_id', 'environment', 'name', 'description', 'owner', 'created_at'])
+    // Of the application's row, so that it cannot go meanwhile.
+    .expression(eb => eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
+      'id', eb.val(scope.environment).as('environment'), eb.val(name).as('name'),
+      eb.val(description).as('description'), eb.val(owner).as('owner'), eb.cast<number>(eb.val(Date.now()), 'bigint').as('created_at')
+    ]))
+    .onConflict(conflict => conflict.doNothing())
+    .returningAll().executeTakeFirst()
 }
 
 async function requireApplication (db: Kysely<Database>, id: string): Promise<void> {

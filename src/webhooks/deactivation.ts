@@ -1,6 +1,8 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import { environments, type Environment } from '../../schemas/scope.ts'
+import { system } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
 import type { Intent, Writer } from '../events/intent.ts'
 import { countUp } from './endpoints.ts'
 
@@ -45,9 +47,13 @@ export function createDeactivation ({ db, writer, log, onChanged }: Deactivation
       const now = Date.now()
       const webhook = await db.transaction().execute(async trx => {
         await countUp(trx, applicationId)
-        return trx.updateTable('webhooks').set({ active: false, deactivated_reason: reason, deactivation_untold: true, updated_at: now })
+        const row = await trx.updateTable('webhooks').set({ active: false, deactivated_reason: reason, deactivation_untold: true, updated_at: now })
           .where('id', '=', id).where('active', '=', true)
           .returning(['id', 'application_id', 'environments', 'deactivated_reason', 'failing_since', 'updated_at']).executeTakeFirst()
+        if (row !== undefined) {
+          await record(trx, system, { action: 'webhook.deactivated', resourceId: id, place: { applicationId }, after: { active: false, deactivatedReason: reason } })
+        }
+        return row
       })
       if (webhook === undefined) return false
       log.warn({ webhookId: id, applicationId, reason, failingSince: webhook.failing_since }, 'webhook.deactivated')

@@ -3,6 +3,8 @@ import type { Database, WebhooksTable } from '../../db/tables.ts'
 import type { PageQuery } from '../../schemas/common.ts'
 import type { Environment, Scope } from '../../schemas/scope.ts'
 import type { SecretRotation, Webhook, WebhookCreate, WebhookUpdate, WebhookWithSecret } from '../../schemas/webhooks.ts'
+import { system, type Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
 import { isTopicPattern } from '../auth/topic-patterns.ts'
 import type { WebhookSettings } from '../config.ts'
 import { parseFilter } from '../delivery/filters.ts'
@@ -42,12 +44,16 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
   }
 
   /** Locks the webhook, changes it, and tells every node. */
-  async function change (scope: Scope, id: string, within: Within, values: (row: Selectable<WebhooksTable>, now: number) => Partial<Values>): Promise<Selectable<WebhooksTable>> {
+  async function change (
+    scope: Scope, id: string, within: Within, by: Origin, action: `webhook.${string}`, values: (row: Selectable<WebhooksTable>, now: number) => Partial<Values>
+  ): Promise<Selectable<WebhooksTable>> {
     const changed = await db.transaction().execute(async trx => {
       await countUp(trx, scope.applicationId)
       const row = await find(trx, scope, id, within)
       const now = Date.now()
-      return trx.updateTable('webhooks').set({ ...values(row, now), updated_at: now }).where('id', '=', row.id).returningAll().executeTakeFirstOrThrow()
+      const after = await trx.updateTable('webhooks').set({ ...values(row, now), updated_at: now }).where('id', '=', row.id).returningAll().executeTakeFirstOrThrow()
+      await record(trx, by, { action, resourceId: id, place: placeOf(scope), before: toWebhook(row), after: toWebhook(after) })
+      return after
     })
     await onChanged(scope.applicationId)
     return changed
@@ -92,7 +98,7 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
      * Throws ValidationError (`WEBHOOK_URL_FORBIDDEN` for where webhooks may not go), ConflictError `WEBHOOK_LIMIT`, ForbiddenError
      * `ENVIRONMENT_FORBIDDEN` when the token is pinned and the webhook would reach beyond.
      */
-    async create (scope: Scope, input: WebhookCreate, within?: Within): Promise<WebhookWithSecret> {
+    async create (scope: Scope, input: WebhookCreate, within?: Within, by: Origin = system): Promise<WebhookWithSecret> {
       const values = valuesOf({ ...input, ...(within !== undefined && input.environments === undefined && { environments: [within] }) }, within)
       const url = checkUrl(input.url)
       const secret = input.secret === undefined ? generateSecret() : checkSecret(input.secret)
@@ -102,7 +108,7 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
         const { count } = await trx.selectFrom('webhooks').select(({ fn }) => fn.countAll<number>().as('count'))
           .where('application_id', '=', scope.applicationId).executeTakeFirstOrThrow()
         if (count >= settings.perApplicationMax) throw new ConflictError('WEBHOOK_LIMIT', `The application has ${settings.perApplicationMax} webhooks, the most it may`)
-        return trx.insertInto('webhooks').values({
+        const made = await trx.insertInto('webhooks').values({
           id: randomId('wh'),
           application_id: scope.applicationId,
           events: input.events,
@@ -114,24 +120,27 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
           created_at: now,
           updated_at: now
         }).returningAll().executeTakeFirstOrThrow()
+        await record(trx, by, { action: 'webhook.created', resourceId: made.id, place: placeOf(scope), after: toWebhook(made) })
+        return made
       })
       await onChanged(scope.applicationId)
       return { ...toWebhook(row), ...(input.secret === undefined && { secret }) }
     },
 
     /** What it is owed already stays as it was matched. Throws as `create`. */
-    async update (scope: Scope, id: string, input: WebhookUpdate, within?: Within): Promise<Webhook> {
+    async update (scope: Scope, id: string, input: WebhookUpdate, within?: Within, by: Origin = system): Promise<Webhook> {
       const values = valuesOf(input, within)
       const url = input.url === undefined ? {} : { url: checkUrl(input.url) }
-      return toWebhook(await change(scope, id, within, () => ({ ...values, ...url })))
+      return toWebhook(await change(scope, id, within, by, 'webhook.updated', () => ({ ...values, ...url })))
     },
 
     /** With all that it is owed, and its log. */
-    async remove (scope: Scope, id: string, within?: Within): Promise<void> {
+    async remove (scope: Scope, id: string, within?: Within, by: Origin = system): Promise<void> {
       await db.transaction().execute(async trx => {
         await countUp(trx, scope.applicationId)
         const row = await find(trx, scope, id, within)
         await trx.deleteFrom('webhooks').where('id', '=', row.id).execute()
+        await record(trx, by, { action: 'webhook.deleted', resourceId: id, place: placeOf(scope), before: toWebhook(row) })
       })
       await onChanged(scope.applicationId)
       try {
@@ -143,18 +152,18 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
     },
 
     /** What it was owed and was not given up goes on; events of the meantime were never its. */
-    async activate (scope: Scope, id: string, within?: Within): Promise<Webhook> {
-      return toWebhook(await change(scope, id, within, row => row.active ? {} : { active: true, deactivated_reason: null, failing_since: null }))
+    async activate (scope: Scope, id: string, within?: Within, by: Origin = system): Promise<Webhook> {
+      return toWebhook(await change(scope, id, within, by, 'webhook.activated', row => row.active ? {} : { active: true, deactivated_reason: null, failing_since: null }))
     },
 
-    async deactivate (scope: Scope, id: string, within?: Within): Promise<Webhook> {
-      return toWebhook(await change(scope, id, within, row => row.active ? { active: false, deactivated_reason: null } : {}))
+    async deactivate (scope: Scope, id: string, within?: Within, by: Origin = system): Promise<Webhook> {
+      return toWebhook(await change(scope, id, within, by, 'webhook.deactivated', row => row.active ? { active: false, deactivated_reason: null } : {}))
     },
 
     /** The secrets before it sign beside it for a day. Throws ConflictError `WEBHOOK_LIMIT` when too many would. */
-    async rotateSecret (scope: Scope, id: string, input: SecretRotation, within?: Within): Promise<WebhookWithSecret> {
+    async rotateSecret (scope: Scope, id: string, input: SecretRotation, within?: Within, by: Origin = system): Promise<WebhookWithSecret> {
       const secret = input.secret === undefined ? generateSecret() : checkSecret(input.secret)
-      const row = await change(scope, id, within, (row, now) => ({ secrets: JSON.stringify(rotated(row.secrets, encryption.encrypt(secret), now)) }))
+      const row = await change(scope, id, within, by, 'webhook.secret_rotated', (row, now) => ({ secrets: JSON.stringify(rotated(row.secrets, encryption.encrypt(secret), now)) }))
       return { ...toWebhook(row), ...(input.secret === undefined && { secret }) }
     },
 
@@ -163,6 +172,9 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
   }
 }
 export type Endpoints = ReturnType<typeof createEndpoints>
+
+/** Webhooks are the application's, in whatever environment they are asked for. */
+const placeOf = ({ applicationId }: Scope) => ({ applicationId })
 
 interface Values {
   url: string

@@ -62,7 +62,8 @@ t.test('without a credential 401, with too little 403, and of nothing 404', asyn
 t.test('every route but the public ones refuses a stranger', async t => {
   const { app } = await build(t)
   const open = new Set([
-    '/health', '/health/ready', '/api/metrics/prometheus', '/api/auth/setup-status', '/api/auth/setup', '/api/auth/login', '/auth/verify'
+    '/health', '/health/ready', '/api/metrics/prometheus', '/api/auth/setup-status', '/api/auth/setup', '/api/auth/login', '/auth/verify',
+    '/api/auth/mfa/verify', '/api/auth/forgot-password', '/api/auth/reset-password', '/api/auth/accept-invite', '/.well-known/jwks.json'
   ])
   const { paths } = app.swagger() as { paths: Record<string, Record<string, unknown>> }
   let guarded = 0

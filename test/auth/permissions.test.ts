@@ -1,7 +1,9 @@
 import t from 'tap'
-import { authorize, authorizeGrant, authorizeTopic, isAllowed, isEntityOwning, reachesApplication, type PermissionName } from '../../src/auth/permissions.ts'
-import { permissionNames } from '../../src/auth/permission-set.ts'
+import { applicationsWith, authorize, authorizeGrant, coversAt, authorizeTopic, isAllowed, isEntityOwning, reachesApplication, type PermissionName } from '../../src/auth/permissions.ts'
+import { parsePermissions, permissionNames, permissionsOfRole } from '../../src/auth/permission-set.ts'
 import { sessionPrincipal, tokenPrincipal } from './principals.ts'
+import { createKysely, createPool } from '../../db/connection.ts'
+import { createDatabase } from '../build.ts'
 import { codeOf } from './refusal.ts'
 
 const scope = { applicationId: 'app_a', environment: 'development' } as const
@@ -70,7 +72,12 @@ t.test('a role for one application holds there, and gives nothing beyond', async
   const admin = sessionPrincipal(['admin', 'app_a'])
   t.ok(isAllowed(admin, scope, 'topics:create'))
   t.notOk(isAllowed(admin, elsewhere, 'topics:read'))
-  t.notOk(isAllowed(admin, null, 'users:create'), 'users are everybody\'s')
+  t.ok(isAllowed(admin, null, 'users:create'), 'of its users')
+  t.notOk(coversAt(admin, null, parsePermissions(['users:create'])), 'not of everybody\'s')
+  t.same(applicationsWith(admin, 'users:read'), ['app_a'])
+  t.same(applicationsWith(sessionPrincipal('admin'), 'users:read'), 'all')
+  t.same(applicationsWith(tokenPrincipal(['admin']), 'users:read'), ['app_a'], 'a token stands for one application')
+  t.notOk(coversAt(tokenPrincipal(['admin']), null, parsePermissions(['users:read'])))
   t.notOk(isAllowed(admin, null, 'applications:create'))
   t.ok(isAllowed(admin, null, 'applications:read'), 'for its own')
   t.ok(reachesApplication(admin, 'app_a'))
@@ -82,7 +89,6 @@ t.test('a role for one application holds there, and gives nothing beyond', async
 })
 
 t.test('a role that was made, not built in, cannot take a built-in one\'s name', async t => {
-  const { permissionsOfRole } = await import('../../src/auth/permission-set.ts')
   const custom = permissionsOfRole({ name: 'super_admin', isBuiltIn: false, permissions: [{ resource: 'topics', action: 'read' }, { resource: 'nonsense', action: 'read' }] })
   t.same(custom.toStrings(), ['topics:read'])
 })
@@ -103,7 +109,8 @@ t.test('nobody may grant more than they hold', async t => {
   t.equal(await grant(tokenPrincipal(['admin']), 'admin'), undefined)
   t.equal(await grant(sessionPrincipal('admin'), 'service', 'users:read'), undefined)
   t.equal(await grant(sessionPrincipal('admin'), 'admin'), denied)
-  t.equal(await grant(sessionPrincipal(['admin', 'app_a']), 'users:read'), denied)
+  t.equal(await grant(sessionPrincipal(['admin', 'app_a']), 'users:read'), undefined)
+  t.equal(await grant(sessionPrincipal(['super_admin', 'app_a']), 'keys:read'), denied)
   t.equal(await grant(sessionPrincipal(['super_admin', 'app_a']), 'admin'), denied, 'a token level reaches the global sections')
   t.equal(await grant(sessionPrincipal(['super_admin', 'app_a']), 'service', 'topics:delete'), undefined)
   t.equal(await grant(sessionPrincipal(['super_admin', 'app_b']), 'client'), denied)
@@ -145,4 +152,15 @@ t.test('permissions that do not exist are named', async t => {
 t.test('which resources belong to an application', async t => {
   for (const name of names('topics:read', 'schemas:read', 'database:read', 'sync:read', 'services:read', 'socket:read', 'webhooks:read', 'debugger:read', 'events:create')) t.ok(isEntityOwning(name), name)
   for (const name of names('applications:read', 'users:read', 'roles:read', 'keys:read', 'tokens:create', 'audit:read')) t.notOk(isEntityOwning(name), name)
+})
+
+t.test('the rows of the built-in roles say what is enforced', async t => {
+  const pool = createPool({ connectionString: await createDatabase(t), max: 1 })
+  t.teardown(() => pool.end())
+  const rows = await createKysely(pool).selectFrom('roles').select(['name', 'permissions']).where('built_in', '=', true).execute()
+  t.equal(rows.length, 4)
+  for (const { name, permissions } of rows) {
+    const names = (pairs: { resource: string, action: string }[]) => pairs.map(({ resource, action }) => `${resource}:${action}`).sort()
+    t.same(names(permissions), names(permissionsOfRole({ name, isBuiltIn: true, permissions: [] }).toPairs()), name)
+  }
 })

@@ -28,7 +28,7 @@ t.test('a token that is not ours, or not good, is 401 everywhere', async t => {
   const key = activeKey(app)
   const header = { alg: 'HS256', typ: 'JWT', kid: key.id }
   const claims = { sub: 'me', aud: applicationId, iss: 'realtime-platform', iat: nowS(), exp: nowS() + 60, permissions: ['admin'] }
-  const signed = (change: object, changedHeader: object = {}) => forged({ ...header, ...changedHeader }, { ...claims, ...change }, key.secret)
+  const signed = (change: object, changedHeader: object = {}) => forged({ ...header, ...changedHeader }, { ...claims, ...change }, key.signing)
   const good = token()
   const [head = '', body = '', signature = ''] = good.split('.')
   const lastBitsChanged = signature.slice(0, -1) + 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'['ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'.indexOf(signature.at(-1) ?? '') ^ 1]
@@ -40,11 +40,11 @@ t.test('a token that is not ours, or not good, is 401 everywhere', async t => {
     'another algorithm of the same family': signed({}, { alg: 'HS512' }),
     'an asymmetric algorithm': signed({}, { alg: 'RS256' }),
     'a critical header': signed({}, { crit: ['exp'] }),
-    'no kid': forged({ alg: 'HS256', typ: 'JWT' }, claims, key.secret),
-    'a kid that is no string': forged({ ...header, kid: 1 }, claims, key.secret),
-    'a foreign kid': forged({ ...header, kid: randomId('key') }, claims, key.secret),
+    'no kid': forged({ alg: 'HS256', typ: 'JWT' }, claims, key.signing),
+    'a kid that is no string': forged({ ...header, kid: 1 }, claims, key.signing),
+    'a foreign kid': forged({ ...header, kid: randomId('key') }, claims, key.signing),
     'a kid that is a path': forged({ ...header, kid: '../../../../dev/null' }, claims, ''),
-    'a kid that is SQL': forged({ ...header, kid: 'key_\' or 1=1 --' }, claims, key.secret),
+    'a kid that is SQL': forged({ ...header, kid: 'key_\' or 1=1 --' }, claims, key.signing),
     'a kid that is a property': forged({ ...header, kid: '__proto__' }, claims, ''),
     'a header that is no object': `${encoded([])}.${body}.${signature}`,
     'a key of their own': forged(header, claims, 'guessed'),
@@ -72,7 +72,7 @@ t.test('a token that is not ours, or not good, is 401 everywhere', async t => {
     'no permissions': signed({ permissions: undefined }),
     'an environment that does not exist': signed({ environment: 'moon' }),
     oversized: signed({ sub: 'me', extra: 'x'.repeat(9000) }),
-    'claims that are no object': forged(header, '"admin"', key.secret),
+    'claims that are no object': forged(header, '"admin"', key.signing),
     'tampered claims': `${head}.${encoded({ ...claims, permissions: ['admin'], sub: 'root' })}.${signature}`,
     'tampered signature': `${head}.${body}.${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`,
     'another spelling of the signature': `${head}.${body}.${lastBitsChanged}`,

@@ -39,7 +39,7 @@ const applications: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     reply.code(201)
-    return app.applications.create(request.principal, request.body)
+    return app.applications.create(request.principal, request.body, request.origin)
   })
 
   app.get('/:id', {
@@ -65,7 +65,7 @@ const applications: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(ApplicationUpdate),
       response: { 200: ref(Application, 'The application.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
-  }, async (request) => app.applications.update(request.principal, request.params.id, request.body))
+  }, async (request) => app.applications.update(request.principal, request.params.id, request.body, request.origin))
 
   app.delete('/:id', {
     config: { permission: 'applications:delete' },
@@ -79,7 +79,7 @@ const applications: FastifyPluginAsyncTypebox = async (app) => {
       response: { 204: { type: 'null', description: 'It is gone.' }, ...refusals(400, 401, 403, 404, 409) }
     }
   }, async (request, reply) => {
-    await app.applications.remove(request.principal, request.params.id, request.query)
+    await app.applications.remove(request.principal, request.params.id, request.query, request.origin)
     return reply.code(204).send(null)
   })
 }

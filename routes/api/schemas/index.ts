@@ -61,7 +61,7 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(SchemaRegister),
       response: { 201: ref(SchemaVersion, 'The new version.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
-  }, async (request, reply) => reply.code(201).send(await app.schemas.register(request.scope, request.params.topic, request.body)))
+  }, async (request, reply) => reply.code(201).send(await app.schemas.register(request.scope, request.params.topic, request.body, request.origin)))
 
   app.post('/:topic/validate', {
     config: { permission: 'schemas:read' },

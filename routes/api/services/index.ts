@@ -51,7 +51,7 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     reply.code(201)
-    return app.services.create(request.scope, request.body)
+    return app.services.create(request.scope, request.body, request.origin)
   })
 
   app.patch('/:id', {
@@ -65,7 +65,7 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(ServiceUpdate),
       response: { 200: ref(Service, 'The service.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
-  }, async (request) => app.services.update(request.scope, request.params.id, request.body))
+  }, async (request) => app.services.update(request.scope, request.params.id, request.body, request.origin))
 
   app.delete('/:id', {
     config: { permission: 'services:delete' },
@@ -79,7 +79,7 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       response: { 204: Type.Null({ description: 'It is gone.' }), ...refusals(400, 401, 403, 404, 409) }
     }
   }, async (request, reply) => {
-    await app.services.remove(request.scope, request.params.id, request.query)
+    await app.services.remove(request.scope, request.params.id, request.query, request.origin)
     return reply.code(204).send(null)
   })
 }

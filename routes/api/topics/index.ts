@@ -57,7 +57,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     reply.code(201)
-    return app.topics.create(request.scope, request.body)
+    return app.topics.create(request.scope, request.body, request.origin)
   })
 
   app.patch('/:name', {
@@ -71,7 +71,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(TopicUpdate),
       response: { 200: ref(Topic, 'The topic.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
-  }, async (request) => app.topics.update(request.scope, request.params.name, request.body))
+  }, async (request) => app.topics.update(request.scope, request.params.name, request.body, request.origin))
 
   app.delete('/:name', {
     config: { permission: 'topics:delete' },
@@ -83,7 +83,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       params: TopicPath,
       response: { 200: ref(Topic, 'The topic.'), ...refusals(400, 401, 403, 404) }
     }
-  }, async (request) => app.topics.remove(request.scope, request.params.name))
+  }, async (request) => app.topics.remove(request.scope, request.params.name, request.origin))
 
   app.post('/:name/events', {
     bodyLimit: publishBytesMax,

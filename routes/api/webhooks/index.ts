@@ -50,7 +50,7 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     reply.code(201)
-    return endpoints.create(request.scope, request.body, withinOf(request.principal))
+    return endpoints.create(request.scope, request.body, withinOf(request.principal), request.origin)
   })
 
   app.patch('/:id', {
@@ -64,7 +64,7 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(WebhookUpdate),
       response: { 200: ref(Webhook, 'The webhook.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
-  }, async (request) => endpoints.update(request.scope, request.params.id, request.body, withinOf(request.principal)))
+  }, async (request) => endpoints.update(request.scope, request.params.id, request.body, withinOf(request.principal), request.origin))
 
   app.delete('/:id', {
     config: { permission: 'webhooks:delete' },
@@ -77,7 +77,7 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       response: { 204: Type.Null({ description: 'It is gone.' }), ...refusals(400, 401, 403, 404) }
     }
   }, async (request, reply) => {
-    await endpoints.remove(request.scope, request.params.id, withinOf(request.principal))
+    await endpoints.remove(request.scope, request.params.id, withinOf(request.principal), request.origin)
     return reply.code(204).send(null)
   })
 
@@ -91,7 +91,7 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       params: WebhookPath,
       response: { 200: ref(Webhook, 'The webhook.'), ...refusals(400, 401, 403, 404) }
     }
-  }, async (request) => endpoints.activate(request.scope, request.params.id, withinOf(request.principal)))
+  }, async (request) => endpoints.activate(request.scope, request.params.id, withinOf(request.principal), request.origin))
 
   app.post('/:id/deactivate', {
     config: { permission: 'webhooks:update' },
@@ -103,7 +103,7 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       params: WebhookPath,
       response: { 200: ref(Webhook, 'The webhook.'), ...refusals(400, 401, 403, 404) }
     }
-  }, async (request) => endpoints.deactivate(request.scope, request.params.id, withinOf(request.principal)))
+  }, async (request) => endpoints.deactivate(request.scope, request.params.id, withinOf(request.principal), request.origin))
 
   app.post('/:id/rotate-secret', {
     config: { permission: 'webhooks:update' },
@@ -116,7 +116,7 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(SecretRotation),
       response: { 200: ref(WebhookWithSecret, 'The webhook, with its secret if that was generated.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
-  }, async (request) => endpoints.rotateSecret(request.scope, request.params.id, request.body, withinOf(request.principal)))
+  }, async (request) => endpoints.rotateSecret(request.scope, request.params.id, request.body, withinOf(request.principal), request.origin))
 
   app.post('/:id/test', {
     config: { permission: 'webhooks:update' },

@@ -26,7 +26,7 @@ const connection: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(DatabaseConnectionPut),
       response: { 200: ref(DatabaseConnection, 'The connection.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
-  }, async (request) => connections.put(request.scope, request.body))
+  }, async (request) => connections.put(request.scope, request.body, request.origin))
 
   app.delete('/', {
     config: { permission: 'database:delete' },
@@ -37,7 +37,7 @@ const connection: FastifyPluginAsyncTypebox = async (app) => {
       description: 'Ends the reading, forgets the position, and drops the replication slot and the publication if they were made by the platform. What could not be dropped is in the answer, with the statement that does it. Mappings stay.',
       response: { 200: ref(DatabaseDisconnected, 'What was disconnected, and what is left of it.'), ...refusals(400, 401, 403, 404) }
     }
-  }, async (request) => connections.remove(request.scope))
+  }, async (request) => connections.remove(request.scope, request.origin))
 
   app.post('/test', {
     config: { permission: 'database:update' },

@@ -73,7 +73,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     reply.code(201)
-    return mappings.create(request.principal, request.scope, request.body)
+    return mappings.create(request.principal, request.scope, request.body, request.origin)
   })
 
   app.post('/preview', {
@@ -111,7 +111,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(MappingUpdate),
       response: { 200: ref(Mapping, 'The mapping.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
-  }, async (request) => mappings.update(request.scope, request.params.id, request.body))
+  }, async (request) => mappings.update(request.scope, request.params.id, request.body, request.origin))
 
   app.delete('/:id', {
     config: { permission: 'database:delete' },
@@ -123,6 +123,6 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       params: MappingPath,
       response: { 200: ref(Mapping, 'The mapping.'), ...refusals(400, 401, 403, 404, 409) }
     }
-  }, async (request) => mappings.remove(request.scope, request.params.id))
+  }, async (request) => mappings.remove(request.scope, request.params.id, request.origin))
 }
 export default mappings

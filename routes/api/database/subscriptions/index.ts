@@ -41,7 +41,7 @@ const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     reply.code(201)
-    return subscriptions.create(request.scope, request.body.mappingId)
+    return subscriptions.create(request.scope, request.body.mappingId, request.origin)
   })
 
   app.post('/:subscriptionId/activate', {
@@ -54,7 +54,7 @@ const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
       params: SubscriptionPath,
       response: { 200: ref(DatabaseSubscription, 'The subscription.'), ...refusals(400, 401, 403, 404, 409) }
     }
-  }, async (request) => subscriptions.activate(request.scope, request.params.subscriptionId))
+  }, async (request) => subscriptions.activate(request.scope, request.params.subscriptionId, request.origin))
 
   app.post('/:subscriptionId/deactivate', {
     config: { permission: 'database:update' },
@@ -66,6 +66,6 @@ const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
       params: SubscriptionPath,
       response: { 200: ref(DatabaseSubscription, 'The subscription.'), ...refusals(400, 401, 403, 404) }
     }
-  }, async (request) => subscriptions.deactivate(request.scope, request.params.subscriptionId))
+  }, async (request) => subscriptions.deactivate(request.scope, request.params.subscriptionId, request.origin))
 }
 export default subscriptions

@@ -46,7 +46,7 @@ const versions: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     reply.code(201)
-    return promotion.snapshot(request.principal, request.scope, request.params.id, request.body.environment)
+    return promotion.snapshot(request.principal, request.scope, request.params.id, request.body.environment, request.origin)
   })
 
   app.post('/:id/promote', {
@@ -61,7 +61,7 @@ const versions: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(PromoteBody),
       response: { 200: ref(Promotion, 'What was promoted, or would be.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
-  }, async (request) => promotion.promote(request.principal, request.scope, request.params.id, request.body, request.query))
+  }, async (request) => promotion.promote(request.principal, request.scope, request.params.id, request.body, request.query, request.origin))
 
   app.post('/:id/rollback', {
     config: { permission: 'database:update' },
@@ -74,6 +74,6 @@ const versions: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(RollbackBody),
       response: { 200: ref(Mapping, 'The mapping as that environment has it.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
-  }, async (request) => promotion.rollback(request.principal, request.scope, request.params.id, request.body))
+  }, async (request) => promotion.rollback(request.principal, request.scope, request.params.id, request.body, request.origin))
 }
 export default versions

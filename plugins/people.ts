@@ -1,0 +1,41 @@
+import fp from 'fastify-plugin'
+import { createAuditLog, type AuditLog } from '../src/audit/audit-log.ts'
+import { createLinks } from '../src/mail/links.ts'
+import { createMailer } from '../src/mail/mailer.ts'
+import { createInvites, type Invites } from '../src/people/invites.ts'
+import { createPasswordResets, type PasswordResets } from '../src/people/password-resets.ts'
+import { createPeople, type People } from '../src/people/people.ts'
+import { createRoles, type Roles } from '../src/people/roles.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    people: People
+    roles: Roles
+    invites: Invites
+    passwordResets: PasswordResets
+    auditLog: AuditLog
+  }
+}
+
+/** Users, roles, invites and forgotten passwords, with the mail that goes with them, and the log of who changed what. */
+export default fp(async (app) => {
+  const { db, log, config: { http, mail } } = app
+  const { users, sessions, secondFactor, login } = app.auth
+  const baseUrl = () => {
+    const address = app.server.address()
+    return http.publicUrl ?? `http://${http.host}:${typeof address === 'object' && address !== null ? address.port : http.port}`
+  }
+  const mailer = createMailer({ smtpUrl: mail.smtpUrl, from: mail.from ?? `realtime@${new URL(http.publicUrl ?? 'http://localhost').hostname}`, log, metrics: app.instruments })
+  const links = createLinks(baseUrl)
+  const onGrantsChanged = () => sessions.grantsChanged()
+  const resets = createPasswordResets({ db, users, sessions, mailer, links, log })
+  app.decorate('people', createPeople({ db, users, sessions, secondFactor, onGrantsChanged }))
+  app.decorate('roles', createRoles({ db, onGrantsChanged }))
+  app.decorate('invites', createInvites({ db, users, login, mailer, links, onGrantsChanged }))
+  app.decorate('passwordResets', resets)
+  app.decorate('auditLog', createAuditLog({ db }))
+  app.addHook('onClose', async () => {
+    await resets.close()
+    await mailer.close()
+  })
+}, { name: 'people', dependencies: ['auth', 'config', 'database', 'metrics'] })

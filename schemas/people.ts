@@ -1,0 +1,128 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { ApplicationId } from './applications.ts'
+import { Email, Password } from './auth.ts'
+import { EpochMs, Nullable, Page, Text } from './common.ts'
+
+const Id = (description: string, example: string) => Type.String({ minLength: 1, maxLength: 100, pattern: '^[A-Za-z0-9_-]+$', description, examples: [example] })
+const Application = Nullable(Type.String(), { description: 'The application that it holds for; null: everywhere.', examples: ['app_abc123'] })
+
+export const RoleGrant = Type.Object({
+  roleId: Id('The role.', 'role_viewer'),
+  applicationId: Type.Optional(Type.String({ ...ApplicationId, description: 'The application that it is to hold for. Without one: everywhere.' }))
+}, { $id: 'RoleGrant', additionalProperties: false })
+export type RoleGrant = Static<typeof RoleGrant>
+
+export const Account = Type.Object({
+  id: Type.String({ examples: ['usr_abc123'] }),
+  email: Type.String({ examples: ['ada@example.com'] }),
+  name: Type.String({ examples: ['Ada'] }),
+  mfaEnabled: Type.Boolean({ description: 'Whether logins need a code.', examples: [false] }),
+  roles: Type.Array(Type.Object({
+    roleId: Type.String({ examples: ['role_viewer'] }), name: Type.String({ examples: ['viewer'] }), applicationId: Application
+  }), { description: 'Those that the caller may see.' }),
+  createdAt: EpochMs('When it was created.'),
+  updatedAt: EpochMs('When it was last changed.')
+}, { $id: 'Account', description: 'A user.' })
+export type Account = Static<typeof Account>
+
+export const AccountCreate = Type.Object({
+  name: Text(200, { examples: ['Grace'] }),
+  email: Type.String({ ...Email, examples: ['grace@example.com'] }),
+  password: Password,
+  roles: Type.Optional(Type.Array(Type.Unsafe<RoleGrant>({ $ref: 'RoleGrant#' }), { maxItems: 100 }))
+}, { $id: 'AccountCreate', additionalProperties: false })
+export type AccountCreate = Static<typeof AccountCreate>
+
+export const AccountUpdate = Type.Object({
+  name: Type.Optional(Text(200)), email: Type.Optional(Email)
+}, { $id: 'AccountUpdate', additionalProperties: false, minProperties: 1, examples: [{ name: 'Grace' }] })
+export type AccountUpdate = Static<typeof AccountUpdate>
+
+export const AccountQuery = Type.Object({
+  ...Page,
+  email: Type.Optional(Type.String({ minLength: 1, maxLength: 254, pattern: '^[^\\u0000]*$', description: 'The user of this address.', examples: ['grace@example.com'] })),
+  applicationId: Type.Optional(Type.String({ ...ApplicationId, description: 'Users who have a role for this application.' }))
+}, { additionalProperties: false })
+export type AccountQuery = Static<typeof AccountQuery>
+
+export const AccountPath = Type.Object({ id: Id('The user.', 'usr_abc123') })
+export const AccountRolePath = Type.Object({ id: Id('The user.', 'usr_abc123'), roleId: Id('The role.', 'role_viewer') })
+export const RoleUnassign = Type.Object({
+  applicationId: Type.Optional(Type.String({ ...ApplicationId, description: 'The application that it is to hold for no more. Without one: wherever it does.' }))
+}, { additionalProperties: false })
+
+export const PasswordChange = Type.Object({
+  currentPassword: Type.Optional(Type.String({ maxLength: 1024, description: 'Needed from the user themselves.', examples: ['correct horse battery staple'] })),
+  newPassword: Type.String({ ...Password, examples: ['another long pass phrase'] })
+}, { $id: 'PasswordChange', additionalProperties: false })
+
+const literals = <T extends string>(...values: T[]) => values.map(value => Type.Literal(value))
+export const RolePermission = Type.Object({
+  resource: Type.Union(literals(
+    'topics', 'schemas', 'database', 'sync', 'services', 'socket', 'webhooks', 'debugger', 'events', 'applications', 'users', 'roles', 'keys', 'tokens', 'audit'
+  ), { examples: ['topics'] }),
+  action: Type.Union(literals('create', 'read', 'update', 'delete'), { examples: ['read'] })
+}, { $id: 'RolePermission', additionalProperties: false })
+
+const Permissions = Type.Array(Type.Unsafe<Static<typeof RolePermission>>({ $ref: 'RolePermission#' }), { maxItems: 100, examples: [[{ resource: 'topics', action: 'read' }]] })
+const RoleName = Type.String({ minLength: 1, maxLength: 64, pattern: '^[a-z][a-z0-9_-]*$', description: 'Lower case, unique.', examples: ['auditor'] })
+const Description = Type.String({ maxLength: 2000, pattern: '^[^\\u0000]*$', examples: ['Reads everything'] })
+
+export const Role = Type.Object({
+  id: Type.String({ examples: ['role_abc123'] }),
+  name: RoleName,
+  description: Description,
+  builtIn: Type.Boolean({ description: 'Built-in roles do not change.', examples: [false] }),
+  permissions: Permissions,
+  createdAt: EpochMs('When it was created.'),
+  updatedAt: EpochMs('When it was last changed.')
+}, { $id: 'Role' })
+export type Role = Static<typeof Role>
+
+export const RoleCreate = Type.Object({
+  name: RoleName, description: Type.Optional(Description), permissions: Permissions
+}, { $id: 'RoleCreate', additionalProperties: false })
+export type RoleCreate = Static<typeof RoleCreate>
+
+export const RoleUpdate = Type.Object({
+  name: Type.Optional(RoleName), description: Type.Optional(Description), permissions: Type.Optional(Permissions)
+}, { $id: 'RoleUpdate', additionalProperties: false, minProperties: 1, examples: [{ description: 'Reads everything' }] })
+export type RoleUpdate = Static<typeof RoleUpdate>
+
+export const RolePath = Type.Object({ id: Id('The role.', 'role_abc123') })
+
+const invite = {
+  id: Type.String({ examples: ['inv_abc123'] }),
+  email: Type.String({ examples: ['grace@example.com'] }),
+  roleId: Type.String({ examples: ['role_viewer'] }),
+  role: Type.String({ description: 'The role\'s name.', examples: ['viewer'] }),
+  applicationId: Application,
+  invitedBy: Nullable(Type.String(), { description: 'The user who sent it; null: a token.', examples: ['usr_abc123'] }),
+  createdAt: EpochMs('When it was sent.'),
+  expiresAt: EpochMs('When it ends.')
+}
+export const Invite = Type.Object(invite, { $id: 'Invite' })
+export type Invite = Static<typeof Invite>
+
+export const InviteCreate = Type.Object({
+  email: Type.String({ ...Email, examples: ['grace@example.com'] }),
+  roleId: Id('The role that it gives.', 'role_viewer'),
+  applicationId: Type.Optional(Type.String({ ...ApplicationId, description: 'The application that the role is to hold for. Without one: everywhere.' }))
+}, { $id: 'InviteCreate', additionalProperties: false })
+export type InviteCreate = Static<typeof InviteCreate>
+
+export const InviteCreated = Type.Object({
+  ...invite,
+  token: Type.String({ description: 'For `POST /api/auth/accept-invite`; shown this once, and mailed.', examples: ['invite_9a8b7c6d'] }),
+  url: Type.String({ description: 'What the mail links to.', examples: ['https://realtime.example.com/accept-invite#token=invite_9a8b7c6d'] })
+}, { $id: 'InviteCreated' })
+export type InviteCreated = Static<typeof InviteCreated>
+
+export const InvitePath = Type.Object({ id: Id('The invite.', 'inv_abc123') })
+
+export const InviteAccept = Type.Object({
+  token: Type.String({ minLength: 1, maxLength: 200, description: 'From the mail.', examples: ['invite_9a8b7c6d'] }),
+  name: Text(200, { description: 'What the user is called; one that there is keeps its name.', examples: ['Grace'] }),
+  password: Type.String({ ...Password, description: 'The new user\'s; of one that there is, the one that they have.' })
+}, { $id: 'InviteAccept', additionalProperties: false })
+export type InviteAccept = Static<typeof InviteAccept>

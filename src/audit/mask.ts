@@ -1,0 +1,22 @@
+/** Names whose values are nobody's business, wherever they stand. */
+const secretName = /secret|password|passphrase|token|credential|hash|sealed|private|connectionstring|seed|recoverycode/i
+/** What a URL carries of a login. */
+const urlLogin = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@]*@/gi
+const textLengthMax = 2000
+/** A change that is larger is a document of its own, which has a place of its own. */
+const bytesMax = 16 * 1024
+export const masked = '***'
+
+/** A copy of what is to be kept, without its secrets and not without bounds. */
+export function mask (value: Record<string, unknown>): Record<string, unknown> {
+  const copy = masks(value) as Record<string, unknown>
+  const bytes = Buffer.byteLength(JSON.stringify(copy))
+  return bytes > bytesMax ? { truncated: true, bytes } : copy
+}
+
+function masks (value: unknown): unknown {
+  if (typeof value === 'string') return value.replaceAll(urlLogin, `$1${masked}@`).replaceAll('\0', '').slice(0, textLengthMax)
+  if (Array.isArray(value)) return value.map(masks)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, secretName.test(name) && part !== null && typeof part !== 'boolean' ? masked : masks(part)]))
+}

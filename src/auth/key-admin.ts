@@ -1,0 +1,130 @@
+import type { Kysely, Selectable } from 'kysely'
+import type { Database, SigningKeysTable } from '../../db/tables.ts'
+import type { KeyCreated, SigningKeyInfo } from '../../schemas/keys.ts'
+import type { Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
+import type { Encryption } from '../encryption.ts'
+import { ConflictError, ForbiddenError, NotFoundError } from '../errors.ts'
+import { openSecret, type Algorithm } from './key-material.ts'
+import type { Principal } from './principal.ts'
+import { insertSigningKey, lockSigningKeys, type SigningKeys } from './signing-keys.ts'
+
+type Row = Selectable<SigningKeysTable>
+
+export type KeyAdmin = ReturnType<typeof createKeyAdmin>
+
+/**
+ * Changes of the signing keys. There is always one that signs: the last active key is not deactivated, and when it is
+ * revoked, another takes its place in the same transaction. This node follows before the answer, the others by their poll.
+ *
+ * The keys sign for every application, a token stands for one: it does not get to see a secret, with which it could
+ * write itself tokens of all of them, and it does not revoke what the others' tokens live by.
+ */
+export function createKeyAdmin ({ db, encryption, keys }: { db: Kysely<Database>, encryption: Encryption, keys: SigningKeys }) {
+  async function change<T> (work: (trx: Kysely<Database>) => Promise<T>): Promise<T> {
+    const result = await db.transaction().execute(async trx => {
+      await lockSigningKeys(trx)
+      return await work(trx)
+    })
+    await keys.refresh()
+    return result
+  }
+
+  const toInfo = (row: Row): SigningKeyInfo => ({
+    keyId: row.id,
+    algorithm: row.algorithm as Algorithm,
+    active: row.active,
+    createdAt: row.created_at,
+    deactivatedAt: row.deactivated_at,
+    ...publicOf(row)
+  })
+
+  function publicOf (row: Row): { publicKey?: Record<string, unknown> } {
+    if (row.algorithm === 'HS256') return {}
+    const known = keys.jwks().keys.find(({ kid }) => kid === row.id)
+    return known === undefined ? {} : { publicKey: known }
+  }
+
+  const toCreated = (principal: Principal, { row, secret }: { row: Row, secret: string }): KeyCreated => {
+    const { publicJwk } = openSecret(row.algorithm as Algorithm, secret)
+    return {
+      ...toInfo(row),
+      ...(publicJwk !== undefined && { publicKey: { ...publicJwk, kid: row.id, alg: row.algorithm, use: 'sig' } }),
+      ...(publicJwk === undefined && principal.kind === 'session' && { secret })
+    }
+  }
+
+  async function create (trx: Kysely<Database>, by: Origin, algorithm: Algorithm) {
+    const created = await insertSigningKey(trx, encryption, { algorithm })
+    await record(trx, by, { action: 'key.created', resourceId: created.row.id, after: toInfo(created.row) })
+    return created
+  }
+
+  async function deactivate (trx: Kysely<Database>, by: Origin, before: Row): Promise<Row> {
+    const after = await trx.updateTable('signing_keys').set({ active: false, deactivated_at: Date.now() })
+      .where('id', '=', before.id).returningAll().executeTakeFirstOrThrow()
+    await record(trx, by, { action: 'key.deactivated', resourceId: before.id, before: toInfo(before), after: toInfo(after) })
+    return after
+  }
+
+  return {
+    /** Newest first; revoked ones are gone. */
+    async list (): Promise<SigningKeyInfo[]> {
+      const rows = await db.selectFrom('signing_keys').selectAll().where('revoked_at', 'is', null).orderBy('created_at', 'desc').orderBy('id').execute()
+      return rows.map(toInfo)
+    },
+
+    /** From then on it signs. The secret of an HS256 key is in this answer only. */
+    async create (principal: Principal, { algorithm = 'HS256' }: { algorithm?: Algorithm | undefined }, by: Origin): Promise<KeyCreated> {
+      return toCreated(principal, await change(trx => create(trx, by, algorithm)))
+    },
+
+    /** It signs no more; its tokens live out their time. Throws ConflictError `LAST_SIGNING_KEY`. */
+    async deactivate (id: string, by: Origin): Promise<SigningKeyInfo> {
+      return toInfo(await change(async trx => {
+        const before = await find(trx, id)
+        if (!before.active) return before
+        if (await othersActive(trx, id) === 0) {
+          throw new ConflictError('LAST_SIGNING_KEY', `The key ${id} is the last that signs: create another first, or rotate it`)
+        }
+        return await deactivate(trx, by, before)
+      }))
+    },
+
+    /** A new key of the same algorithm signs in its place. Throws ConflictError `SIGNING_KEY_INACTIVE`. */
+    async rotate (principal: Principal, id: string, by: Origin): Promise<KeyCreated> {
+      return toCreated(principal, await change(async trx => {
+        const before = await find(trx, id)
+        if (!before.active) throw new ConflictError('SIGNING_KEY_INACTIVE', `The key ${id} signs no more: there is nothing to rotate`)
+        const created = await create(trx, by, before.algorithm as Algorithm)
+        await deactivate(trx, by, before)
+        return created
+      }))
+    },
+
+    /** Its tokens are dead and their sockets closed. Throws ForbiddenError `SESSION_REQUIRED` for a token. */
+    async revoke (principal: Principal, id: string, by: Origin): Promise<SigningKeyInfo> {
+      if (principal.kind === 'token') throw new ForbiddenError('SESSION_REQUIRED', 'A token stands for one application, and the key signs for all: only somebody who is logged in revokes it')
+      return toInfo(await change(async trx => {
+        const before = await find(trx, id)
+        if (before.active && await othersActive(trx, id) === 0) await create(trx, by, before.algorithm as Algorithm)
+        const now = Date.now()
+        const after = await trx.updateTable('signing_keys').set({ active: false, deactivated_at: before.deactivated_at ?? now, revoked_at: now })
+          .where('id', '=', id).returningAll().executeTakeFirstOrThrow()
+        await record(trx, by, { action: 'key.revoked', resourceId: id, before: toInfo(before), after: { ...toInfo(after), revokedAt: now } })
+        return after
+      }))
+    }
+  }
+}
+
+async function find (trx: Kysely<Database>, id: string): Promise<Row> {
+  const row = await trx.selectFrom('signing_keys').selectAll().where('id', '=', id).where('revoked_at', 'is', null).executeTakeFirst()
+  if (row === undefined) throw new NotFoundError('SIGNING_KEY_NOT_FOUND', `Signing key not found: ${id}`)
+  return row
+}
+
+async function othersActive (trx: Kysely<Database>, id: string): Promise<number> {
+  const others = await trx.selectFrom('signing_keys').select('id').where('id', '!=', id).where('active', '=', true).where('revoked_at', 'is', null).execute()
+  return others.length
+}

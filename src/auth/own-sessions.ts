@@ -1,0 +1,31 @@
+import type { SessionInfo } from '../../schemas/auth.ts'
+import { ForbiddenError } from '../errors.ts'
+import type { Principal, SessionPrincipal } from './principal.ts'
+import type { Sessions } from './sessions.ts'
+
+export type OwnSessions = ReturnType<typeof createOwnSessions>
+
+/** What somebody who is logged in may do with their sessions. A token has none: it ends by itself, or with its key. */
+export function createOwnSessions ({ sessions }: { sessions: Sessions }) {
+  return {
+    /** Ends the session that asks. Throws ForbiddenError `SESSION_REQUIRED` for a token. */
+    async logout (principal: Principal): Promise<void> {
+      await sessions.end(sessionOf(principal).sessionKey)
+    },
+
+    async list (principal: Principal): Promise<SessionInfo[]> {
+      const { userId, sessionKey } = sessionOf(principal)
+      return await sessions.list(userId, sessionKey)
+    },
+
+    /** Throws NotFoundError `SESSION_NOT_FOUND`, also for somebody else's. */
+    async end (principal: Principal, id: string): Promise<void> {
+      await sessions.endOne(sessionOf(principal).userId, id)
+    }
+  }
+}
+
+function sessionOf (principal: Principal): SessionPrincipal {
+  if (principal.kind === 'session') return principal
+  throw new ForbiddenError('SESSION_REQUIRED', 'A token has no session: it ends by itself, or with its key')
+}

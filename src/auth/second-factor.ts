@@ -1,0 +1,128 @@
+import { sql, type Kysely } from 'kysely'
+import type { Database } from '../../db/tables.ts'
+import type { MfaSetup, RecoveryCodes } from '../../schemas/auth.ts'
+import type { Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
+import type { Encryption } from '../encryption.ts'
+import { ConflictError, ForbiddenError, UnauthorizedError } from '../errors.ts'
+import { LoginGate } from './login-gate.ts'
+import { newOneTimeToken, oneTimeHash } from './one-time-tokens.ts'
+import { newRecoveryCodes, newSeed, plainRecoveryCode, qrDataUrl, seedUri, stepOf } from './totp.ts'
+
+/** Between the password and the code. */
+const challengeMs = 5 * 60_000
+const challengeAttemptsMax = 5
+
+export type SecondFactor = ReturnType<typeof createSecondFactor>
+
+/**
+ * Time-based codes (RFC 6238) and recovery codes. Each works once, on whichever node: a time step that was accepted,
+ * or one before it, is not accepted again, and a recovery code is deleted as it is used.
+ */
+export function createSecondFactor ({ db, encryption, issuer }: { db: Kysely<Database>, encryption: Encryption, issuer: string }) {
+  const gate = new LoginGate({ what: 'wrong codes' })
+
+  /** Uses a code up. Throws RateLimitError after several wrong ones of the user. */
+  async function use (userId: string, code: string): Promise<boolean> {
+    return await gate.attempt(userId, async () => await useTotp(userId, code) || await useRecoveryCode(db, userId, code) ? true : undefined) === true
+  }
+
+  async function useTotp (userId: string, code: string): Promise<boolean> {
+    const row = await db.selectFrom('users').select('mfa_secret_sealed').where('id', '=', userId).executeTakeFirst()
+    if (row === undefined || row.mfa_secret_sealed === null) return false
+    const step = stepOf(encryption.decrypt(row.mfa_secret_sealed), code)
+    if (step === undefined) return false
+    const taken = await db.updateTable('users').set({ mfa_last_step: step })
+      .where('id', '=', userId).where('mfa_secret_sealed', '=', row.mfa_secret_sealed)
+      .where(eb => eb.or([eb('mfa_last_step', 'is', null), eb('mfa_last_step', '<', step)])).returning('id').executeTakeFirst()
+    return taken !== undefined
+  }
+
+  return {
+    /** A new seed, which counts once a code of it is confirmed. Throws ConflictError `MFA_ENABLED`. */
+    async setUp (user: { id: string, email: string }, by: Origin): Promise<MfaSetup> {
+      const secret = newSeed()
+      await db.transaction().execute(async trx => {
+        const row = await trx.updateTable('users').set({ mfa_secret_sealed: encryption.encrypt(secret), mfa_last_step: null })
+          .where('id', '=', user.id).where('mfa_confirmed_at', 'is', null).returning('id').executeTakeFirst()
+        if (row === undefined) throw new ConflictError('MFA_ENABLED', 'A second factor is in use: disable it first')
+        await record(trx, by, { action: 'user.mfa_set_up', resourceId: user.id })
+      })
+      const otpauthUrl = seedUri(secret, { issuer, label: user.email })
+      return { secret, otpauthUrl, qrCode: qrDataUrl(otpauthUrl) }
+    },
+
+    /** Logins need a code from now on. The recovery codes are shown this once. Throws ConflictError `MFA_NOT_PENDING`, ForbiddenError `MFA_CODE_INVALID`. */
+    async confirm (userId: string, code: string, by: Origin): Promise<RecoveryCodes> {
+      const row = await db.selectFrom('users').select(['mfa_secret_sealed', 'mfa_confirmed_at']).where('id', '=', userId).executeTakeFirst()
+      if (row === undefined || row.mfa_secret_sealed === null || row.mfa_confirmed_at !== null) {
+        throw new ConflictError('MFA_NOT_PENDING', 'There is no second factor to be confirmed: set it up first')
+      }
+      const isRight = await gate.attempt(userId, async () => await useTotp(userId, code) ? true : undefined)
+      if (isRight !== true) throw wrongCode()
+      const recoveryCodes = newRecoveryCodes()
+      await db.transaction().execute(async trx => {
+        const confirmed = await trx.updateTable('users').set({ mfa_confirmed_at: Date.now() })
+          .where('id', '=', userId).where('mfa_confirmed_at', 'is', null).where('mfa_secret_sealed', '=', row.mfa_secret_sealed).returning('id').executeTakeFirst()
+        if (confirmed === undefined) throw new ConflictError('MFA_NOT_PENDING', 'There is no second factor to be confirmed: set it up first')
+        await trx.deleteFrom('recovery_codes').where('user_id', '=', userId).execute()
+        await trx.insertInto('recovery_codes').values(recoveryCodes.map(code => ({ user_id: userId, code_hash: oneTimeHash(plainRecoveryCode(code)) }))).execute()
+        await record(trx, by, { action: 'user.mfa_enabled', resourceId: userId })
+      })
+      return { recoveryCodes }
+    },
+
+    /** With the seed and the recovery codes. Throws ConflictError `MFA_NOT_PENDING` when there is none. */
+    async disable (userId: string, by: Origin): Promise<void> {
+      await db.transaction().execute(async trx => {
+        const row = await trx.updateTable('users').set({ mfa_secret_sealed: null, mfa_confirmed_at: null, mfa_last_step: null })
+          .where('id', '=', userId).where('mfa_secret_sealed', 'is not', null).returning('id').executeTakeFirst()
+        if (row === undefined) throw new ConflictError('MFA_NOT_PENDING', 'There is no second factor to disable')
+        await trx.deleteFrom('recovery_codes').where('user_id', '=', userId).execute()
+        await trx.deleteFrom('mfa_challenges').where('user_id', '=', userId).execute()
+        await record(trx, by, { action: 'user.mfa_disabled', resourceId: userId })
+      })
+    },
+
+    /** Whether logins of the user need a code. */
+    async isEnabled (userId: string): Promise<boolean> {
+      const row = await db.selectFrom('users').select('mfa_confirmed_at').where('id', '=', userId).executeTakeFirst()
+      return row !== undefined && row.mfa_confirmed_at !== null
+    },
+
+    /** For somebody whose password was right. Those that are over are swept on the way. */
+    async challenge (userId: string): Promise<string> {
+      const { token, tokenHash } = newOneTimeToken('mfa_pending_')
+      const now = Date.now()
+      await db.deleteFrom('mfa_challenges').where('expires_at', '<=', now).execute()
+      await db.insertInto('mfa_challenges').values({ token_hash: tokenHash, user_id: userId, attempts: 0, expires_at: now + challengeMs }).execute()
+      return token
+    },
+
+    /** Answers whose challenge it was, which is then over. Throws UnauthorizedError `MFA_CODE_INVALID`, RateLimitError. */
+    async answer (token: string, code: string): Promise<string> {
+      const tokenHash = oneTimeHash(token)
+      const challenge = await db.updateTable('mfa_challenges').set(eb => ({ attempts: eb('attempts', '+', 1) }))
+        .where('token_hash', '=', tokenHash).where('expires_at', '>', Date.now()).where('attempts', '<', challengeAttemptsMax)
+        .returning('user_id').executeTakeFirst()
+      if (challenge === undefined) throw invalidCode()
+      if (!await use(challenge.user_id, code)) throw invalidCode()
+      const over = await db.deleteFrom('mfa_challenges').where('token_hash', '=', tokenHash).returning('user_id').executeTakeFirst()
+      if (over === undefined) throw invalidCode()
+      return challenge.user_id
+    },
+
+    /** Of somebody who is logged in. Throws ForbiddenError `MFA_CODE_INVALID`, RateLimitError. */
+    async require (userId: string, code: string): Promise<void> {
+      if (!await use(userId, code)) throw wrongCode()
+    }
+  }
+}
+
+const wrongCode = () => new ForbiddenError('MFA_CODE_INVALID', 'The code is wrong, used or out of date')
+const invalidCode = () => new UnauthorizedError('MFA_CODE_INVALID', 'The code is wrong, used or out of date, or the login that it belongs to has expired')
+
+async function useRecoveryCode (db: Kysely<Database>, userId: string, code: string): Promise<boolean> {
+  const { numAffectedRows } = await sql`delete from recovery_codes where user_id = ${userId} and code_hash = ${oneTimeHash(plainRecoveryCode(code))}`.execute(db)
+  return numAffectedRows === 1n
+}

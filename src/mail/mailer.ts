@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createTransport, type Transporter } from 'nodemailer'
+import type { Metrics } from '../metrics.ts'
+
+export interface Mail {
+  to: string
+  /** For logs and metrics. */
+  kind: 'invite' | 'reset'
+  subject: string
+  /** Stands after the first line. */
+  link: string
+  lines: string[]
+}
+
+export interface MailerOptions {
+  smtpUrl: string | undefined
+  from: string
+  log: { info (fields: object, message: string): void, warn (fields: object, message: string): void, error (fields: object, message: string): void }
+  metrics: Pick<Metrics, 'mails'>
+  /** Waits between attempts; after the last one a mail is given up. */
+  retryMs?: readonly number[]
+}
+
+const defaultRetryMs = [1000, 5000, 30_000, 120_000, 600_000] as const
+/** Mails that wait, in memory: each can be asked for again. */
+const waitingMax = 1000
+const timeoutMs = 10_000
+
+export type Mailer = ReturnType<typeof createMailer>
+
+/**
+ * Sends mail by SMTP, in the background: no request waits for a mail server, and one that is away is asked again. Without
+ * SMTP the link goes to the log. A mail lives in memory only: what it carries works once and is stored nowhere.
+ */
+export function createMailer ({ smtpUrl, from, log, metrics, retryMs = defaultRetryMs }: MailerOptions) {
+  const transport = smtpUrl === undefined ? undefined : createTransport(smtpUrl, { from, connectionTimeout: timeoutMs, greetingTimeout: timeoutMs, socketTimeout: timeoutMs } as object)
+  const ending = new AbortController()
+  const waiting = new Set<Promise<void>>()
+
+  async function deliver (transport: Transporter, { to, kind, subject, link, lines: [first = '', ...rest] }: Mail): Promise<void> {
+    const text = [first, '', link, '', ...rest].join('\n')
+    for (let attempt = 0; ; attempt++) {
+      try {
+        // A data: or file: in a name or address is text: nothing is read from this machine for a mail.
+        await transport.sendMail({ to, subject, text, disableFileAccess: true, disableUrlAccess: true, headers: { 'auto-submitted': 'auto-generated' } })
+        metrics.mails.inc({ kind, outcome: 'sent' })
+        return
+      } catch (err) {
+        const waitMs = retryMs[attempt]
+        // A 5xx is the server's last word (RFC 5321 §4.2.1).
+        const isFinal = waitMs === undefined || ((err as { responseCode?: number }).responseCode ?? 0) >= 500 || ending.signal.aborted
+        log[isFinal ? 'error' : 'warn']({ err: withoutMail(err), kind, attempt: attempt + 1 }, isFinal ? 'mail.given_up' : 'mail.failed')
+        if (isFinal) {
+          metrics.mails.inc({ kind, outcome: 'failed' })
+          return
+        }
+        await sleep(waitMs, undefined, { signal: ending.signal, ref: false }).catch(() => {})
+      }
+    }
+  }
+
+  return {
+    /** Never throws, and waits for nothing. */
+    send (mail: Mail): void {
+      if (transport === undefined) {
+        metrics.mails.inc({ kind: mail.kind, outcome: 'logged' })
+        log.info({ kind: mail.kind, to: mail.to, link: mail.link }, 'mail.not_configured')
+        return
+      }
+      if (waiting.size >= waitingMax) {
+        metrics.mails.inc({ kind: mail.kind, outcome: 'failed' })
+        log.error({ kind: mail.kind }, 'mail.queue_full')
+        return
+      }
+      const work: Promise<void> = deliver(transport, mail).finally(() => waiting.delete(work))
+      waiting.add(work)
+    },
+
+    /** Each mail that waits is tried once more, and then given up. */
+    async close (): Promise<void> {
+      ending.abort()
+      await Promise.all(waiting)
+      transport?.close()
+    }
+  }
+}
+
+/** What a mail server says may quote what it was sent. */
+function withoutMail (error: unknown): { code?: string | undefined, responseCode?: number | undefined, command?: string | undefined } {
+  const { code, responseCode, command } = error as { code?: string, responseCode?: number, command?: string }
+  return { code, responseCode, command }
+}

@@ -1,0 +1,155 @@
+import { sql, type Kysely } from 'kysely'
+import type { Database } from '../../db/tables.ts'
+import type { LoginOutcome, User } from '../../schemas/auth.ts'
+import type { PageQuery } from '../../schemas/common.ts'
+import type { Invite, InviteAccept, InviteCreate, InviteCreated } from '../../schemas/people.ts'
+import type { Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
+import type { Login } from '../auth/login.ts'
+import { newOneTimeToken, oneTimeHash } from '../auth/one-time-tokens.ts'
+import { hashPassword } from '../auth/passwords.ts'
+import { applicationsWith } from '../auth/permissions.ts'
+import { permissionsOfRole } from '../auth/permission-set.ts'
+import type { Principal } from '../auth/principal.ts'
+import { grantsOf, type Visitor } from '../auth/sessions.ts'
+import { lockSuperAdmins } from '../auth/super-admins.ts'
+import { insertUser, type Users } from '../auth/users.ts'
+import { ForbiddenError, NotFoundError } from '../errors.ts'
+import { randomId } from '../ids.ts'
+import type { Mailer } from '../mail/mailer.ts'
+import type { Links } from '../mail/links.ts'
+import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { authorizeAssignment, insertAssignment, userExists } from './people.ts'
+import { requireRole } from './roles.ts'
+
+const inviteMs = 7 * 24 * 3_600_000
+
+export interface InvitesOptions {
+  db: Kysely<Database>
+  users: Users
+  login: Login
+  mailer: Mailer
+  links: Links
+  onGrantsChanged: () => void
+}
+
+interface InviteRow { id: string, email: string, role_id: string, role: string, application_id: string | null, invited_by: string | null, created_at: number, expires_at: number }
+
+export type Invites = ReturnType<typeof createInvites>
+
+/**
+ * Invites give a role to whoever reads the mail of an address. They promise no more than their sender holds, when they
+ * are sent and again when they are accepted.
+ */
+export function createInvites ({ db, users, login, mailer, links, onGrantsChanged }: InvitesOptions) {
+  const select = (db: Kysely<Database>) => db.selectFrom('invites as i').innerJoin('roles as r', 'r.id', 'i.role_id')
+    .select(['i.id', 'i.email', 'i.role_id', 'r.name as role', 'i.application_id', 'i.invited_by', 'i.created_at', 'i.expires_at'])
+    .where('i.expires_at', '>', Date.now())
+
+  return {
+    /** Those that are open, oldest first. */
+    async list (principal: Principal, { limit = 100, cursor }: PageQuery): Promise<PageOf<Invite>> {
+      let query = select(db).orderBy('i.created_at').orderBy('i.id').limit(limit + 1)
+      const visible = applicationsWith(principal, 'users:read')
+      if (visible !== 'all') query = query.where(sql<boolean>`i.application_id = any(${visible})`)
+      if (cursor !== undefined) {
+        const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
+        query = query.where(sql<boolean>`(i.created_at, i.id) > (${createdAt}, ${id})`)
+      }
+      return toPage(await query.execute(), limit, toInvite, row => [row.created_at, row.id])
+    },
+
+    /** Mails it, and answers the token this once. Throws NotFoundError, ForbiddenError `PERMISSION_NOT_HELD`. */
+    async create (principal: Principal, { email, roleId, applicationId }: InviteCreate, by: Origin): Promise<InviteCreated> {
+      const { token, tokenHash } = newOneTimeToken('invite_')
+      const now = Date.now()
+      const invite = await db.transaction().execute(async trx => {
+        const { name } = await authorizeAssignment(trx, principal, { roleId, applicationId }, 'users:create')
+        await trx.deleteFrom('invites').where('expires_at', '<=', now).execute()
+        const row = await trx.insertInto('invites').values({
+          id: randomId('inv'),
+          email,
+          role_id: roleId,
+          application_id: applicationId ?? null,
+          token_hash: tokenHash,
+          invited_by: principal.kind === 'session' ? principal.userId : null,
+          created_at: now,
+          expires_at: now + inviteMs
+        }).returningAll().executeTakeFirstOrThrow()
+        const invite = toInvite({ ...row, role: name })
+        await record(trx, by, { action: 'invite.created', resourceId: row.id, place: invite, after: invite })
+        return invite
+      })
+      const url = links.to('accept-invite', token)
+      mailer.send({
+        to: email, kind: 'invite', subject: 'You are invited to the Realtime Platform', link: url, lines: [
+        `You are invited as ${invite.role}. Accept it here, within seven days:`
+        ]
+      })
+      return { ...invite, token, url }
+    },
+
+    /** Throws NotFoundError `INVITE_NOT_FOUND`. */
+    async remove (principal: Principal, id: string, by: Origin): Promise<void> {
+      await db.transaction().execute(async trx => {
+        const visible = applicationsWith(principal, 'users:delete')
+        const row = await select(trx).where('i.id', '=', id).executeTakeFirst()
+        if (row === undefined || (visible !== 'all' && (row.application_id === null || !visible.includes(row.application_id)))) {
+          throw new NotFoundError('INVITE_NOT_FOUND', `Invite not found: ${id}`)
+        }
+        await trx.deleteFrom('invites').where('id', '=', id).execute()
+        await record(trx, by, { action: 'invite.withdrawn', resourceId: id, place: toInvite(row), before: toInvite(row) })
+      })
+    },
+
+    /**
+     * Makes the user and logs them in. Where the address has one already, `password` must be theirs, and the role is
+     * added. Throws ForbiddenError `INVITE_INVALID`, UnauthorizedError `LOGIN_FAILED`, RateLimitError.
+     */
+    async accept ({ token, name, password }: InviteAccept, visitor: Visitor, origin: (user: User) => Origin): Promise<LoginOutcome> {
+      const tokenHash = oneTimeHash(token)
+      const open = await select(db).where('i.token_hash', '=', tokenHash).executeTakeFirst()
+      if (open === undefined) throw invalid()
+      const known = await users.findByEmail(open.email)
+      if (known !== undefined) await login.requirePassword(open.email, password, visitor)
+      const passwordHash = known === undefined ? await hashPassword(password) : undefined
+      const user = await db.transaction().execute(async trx => {
+        await lockSuperAdmins(trx)
+        const { numDeletedRows } = await trx.deleteFrom('invites').where('token_hash', '=', tokenHash).executeTakeFirstOrThrow()
+        if (numDeletedRows !== 1n || !await isStillGiven(trx, open)) throw invalid()
+        const user = known?.user ?? await insertUser(trx, { name, email: open.email, passwordHash: passwordHash as string })
+        if (user === undefined) throw userExists(open.email)
+        await insertAssignment(trx, user.id, { roleId: open.role_id, applicationId: open.application_id })
+        await record(trx, origin(user), { action: 'invite.accepted', resourceId: open.id, place: toInvite(open), after: { ...toInvite(open), userId: user.id } })
+        return user
+      })
+      onGrantsChanged()
+      return await login.enter(user, visitor)
+    }
+  }
+}
+
+/** Whether the sender may still give the role as it is now. A token's bearer was nobody whom one could ask again. */
+async function isStillGiven (trx: Kysely<Database>, { role_id: roleId, application_id: applicationId, invited_by: invitedBy }: InviteRow): Promise<boolean> {
+  if (invitedBy === null) return true
+  const role = await requireRole(trx, roleId)
+  const set = permissionsOfRole({ name: role.name, isBuiltIn: role.built_in, permissions: role.permissions })
+  const grants = await grantsOf(trx, invitedBy)
+  if (grants === undefined) return false
+  return applicationId === null
+    ? grants.everywhere.covers(set)
+    : (grants.byApplication.get(applicationId) ?? grants.everywhere).covers(set.withinApplication())
+}
+
+const invalid = () => new ForbiddenError('INVITE_INVALID', 'The invite is unknown, used, withdrawn or expired')
+
+const toInvite = (row: InviteRow): Invite => ({
+  id: row.id,
+  email: row.email,
+  roleId: row.role_id,
+  role: row.role,
+  applicationId: row.application_id,
+  invitedBy: row.invited_by,
+  createdAt: row.created_at,
+  expiresAt: row.expires_at
+})

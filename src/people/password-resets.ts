@@ -1,0 +1,95 @@
+import type { Kysely } from 'kysely'
+import { LRUCache } from 'lru-cache'
+import type { Database } from '../../db/tables.ts'
+import type { User } from '../../schemas/auth.ts'
+import type { Origin } from '../audit/origin.ts'
+import { newOneTimeToken, oneTimeHash } from '../auth/one-time-tokens.ts'
+import { hashPassword } from '../auth/passwords.ts'
+import type { Sessions } from '../auth/sessions.ts'
+import type { Users } from '../auth/users.ts'
+import { ForbiddenError } from '../errors.ts'
+import type { Links } from '../mail/links.ts'
+import type { Mailer } from '../mail/mailer.ts'
+import { setPassword } from './people.ts'
+
+const resetMs = 3_600_000
+/** Between two mails to one address: nobody's mailbox is filled by a stranger. */
+const pauseMs = 60_000
+/** Look-ups and mails that are under way; beyond it, a request gets no mail, and may be made again. */
+const underWayMax = 100
+
+export interface PasswordResetsOptions {
+  db: Kysely<Database>
+  users: Users
+  sessions: Sessions
+  mailer: Mailer
+  links: Links
+  log: { warn (fields: object, message: string): void }
+}
+
+export type PasswordResets = ReturnType<typeof createPasswordResets>
+
+/** A forgotten password is replaced by whoever reads the mail of its user. */
+export function createPasswordResets ({ db, users, sessions, mailer, links, log }: PasswordResetsOptions) {
+  const mailed = new LRUCache<string, true>({ max: 20_000, ttl: pauseMs })
+  const underWay = new Set<Promise<void>>()
+
+  async function mailTo (user: User): Promise<void> {
+    const { token, tokenHash } = newOneTimeToken('reset_')
+    const now = Date.now()
+    await db.transaction().execute(async trx => {
+      // The newest mail is the one that works.
+      await trx.deleteFrom('password_resets').where(eb => eb.or([eb('user_id', '=', user.id), eb('expires_at', '<=', now)])).execute()
+      await trx.insertInto('password_resets').values({ token_hash: tokenHash, user_id: user.id, expires_at: now + resetMs }).execute()
+    })
+    mailer.send({
+      to: user.email, kind: 'reset', subject: 'A new password for the Realtime Platform', link: links.to('reset-password', token), lines: [
+        'Somebody, likely you, has asked for a new password. Set it here, within an hour:',
+        'If it was not you, nothing has changed: you need not do anything.'
+      ]
+    })
+  }
+
+  return {
+    /**
+     * Says nothing, not even by the time that it takes, of whether the address has a user: both are looked up, and the
+     * rest is done after the answer.
+     */
+    async request (email: string): Promise<void> {
+      const found = await users.findByEmail(email)
+      const key = email.toLowerCase()
+      if (found === undefined || mailed.has(key) || underWay.size >= underWayMax) return
+      mailed.set(key, true)
+      const work: Promise<void> = mailTo(found.user)
+        .catch((err: unknown) => {
+          mailed.delete(key)
+          log.warn({ err }, 'password_reset.failed')
+        })
+        .finally(() => underWay.delete(work))
+      underWay.add(work)
+    },
+
+    /** Ends every session of the user. Throws ForbiddenError `RESET_INVALID`. */
+    async reset ({ token, password }: { token: string, password: string }, origin: (user: { id: string, email: string }) => Origin): Promise<void> {
+      const tokenHash = oneTimeHash(token)
+      const open = await db.selectFrom('password_resets as p').innerJoin('users as u', 'u.id', 'p.user_id').select(['u.id', 'u.email'])
+        .where('p.token_hash', '=', tokenHash).where('p.expires_at', '>', Date.now()).executeTakeFirst()
+      // No password is hashed for a stranger's guess.
+      if (open === undefined) throw invalid()
+      const passwordHash = await hashPassword(password)
+      const announce = await db.transaction().execute(async trx => {
+        const used = await trx.deleteFrom('password_resets').where('token_hash', '=', tokenHash).where('expires_at', '>', Date.now()).returning('user_id').executeTakeFirst()
+        if (used === undefined) throw invalid()
+        return await setPassword(trx, sessions, open.id, passwordHash, origin(open))
+      })
+      announce()
+    },
+
+    /** Waits for what is under way, so that its database is still there. */
+    async close (): Promise<void> {
+      await Promise.all(underWay)
+    }
+  }
+}
+
+const invalid = () => new ForbiddenError('RESET_INVALID', 'The reset is unknown, used or expired; ask for another')

@@ -1,0 +1,291 @@
+import { sql, type Kysely } from 'kysely'
+import type { Database } from '../../db/tables.ts'
+import type { Account, AccountCreate, AccountQuery, AccountUpdate, RoleGrant } from '../../schemas/people.ts'
+import type { Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
+import { hashPassword, verifyPassword } from '../auth/passwords.ts'
+import { LoginGate } from '../auth/login-gate.ts'
+import { applicationsWith, authorizeRule, isAllowed, type PermissionName } from '../auth/permissions.ts'
+import { permissionsOfRole } from '../auth/permission-set.ts'
+import type { Principal, SessionPrincipal } from '../auth/principal.ts'
+import type { SecondFactor } from '../auth/second-factor.ts'
+import type { Sessions } from '../auth/sessions.ts'
+import { keepingSuperAdmin, lockSuperAdmins } from '../auth/super-admins.ts'
+import { insertUser, type Users } from '../auth/users.ts'
+import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../errors.ts'
+import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { requireRole } from './roles.ts'
+
+export interface PeopleOptions {
+  db: Kysely<Database>
+  users: Users
+  sessions: Sessions
+  secondFactor: SecondFactor
+  /** Called after roles of a user have changed, so that open sockets follow. */
+  onGrantsChanged: () => void
+}
+
+interface StoredAssignment { roleId: string, name: string, builtIn: boolean, permissions: { resource: string, action: string }[], applicationId: string | null }
+interface AccountRow { id: string, email: string, name: string, mfa_confirmed_at: number | null, created_at: number, updated_at: number, assignments: StoredAssignment[] }
+
+export type People = ReturnType<typeof createPeople>
+
+/**
+ * The users, as those see them who rule over them. Whoever holds `users:*` for some applications only, and a token,
+ * sees the users who have a role there, and of their roles those. Nobody rules over a user who holds more than they.
+ */
+export function createPeople ({ db, users, sessions, secondFactor, onGrantsChanged }: PeopleOptions) {
+  const passwordGate = new LoginGate({ what: 'wrong passwords' })
+
+  /** The user with all roles, if the principal may know of them. Throws NotFoundError `USER_NOT_FOUND`. */
+  async function find (db: Kysely<Database>, principal: Principal, id: string, permission: PermissionName): Promise<AccountRow> {
+    const row = await selectAccounts(db).where('u.id', '=', id).executeTakeFirst()
+    if (row === undefined || !isVisible(principal, row, permission)) throw userNotFound(id)
+    return row
+  }
+
+  /** As `find`, for what changes the user. Throws ForbiddenError `PERMISSION_NOT_HELD`. */
+  async function rule (db: Kysely<Database>, principal: Principal, id: string, permission: PermissionName): Promise<AccountRow> {
+    const row = await find(db, principal, id, permission)
+    if (principal.kind === 'session' && principal.userId === id) return row
+    for (const { name, applicationId, ...role } of row.assignments) {
+      authorizeRule(principal, applicationId, permissionsOfRole({ name, isBuiltIn: role.builtIn, permissions: role.permissions }), `the user ${id} is ${name}`)
+    }
+    return row
+  }
+
+  /** The user themselves, or whoever rules over them. */
+  async function selfOrRuler (principal: Principal, id: string): Promise<{ row: AccountRow, isSelf: boolean }> {
+    if (principal.kind === 'session' && principal.userId === id) {
+      const row = await selectAccounts(db).where('u.id', '=', id).executeTakeFirst()
+      if (row === undefined) throw userNotFound(id)
+      return { row, isSelf: true }
+    }
+    if (!isAllowed(principal, null, 'users:update')) throw userNotFound(id)
+    return { row: await rule(db, principal, id, 'users:update'), isSelf: false }
+  }
+
+  /** Throws ForbiddenError `SESSION_REQUIRED` unless the user asks for themselves: nobody else is to see their secrets. */
+  async function requireSelf (principal: Principal, id: string): Promise<SessionPrincipal> {
+    if (principal.kind === 'session' && principal.userId === id) return principal
+    await find(db, principal, id, 'users:read')
+    throw new ForbiddenError('SESSION_REQUIRED', 'Only the user themselves, logged in, sets up their second factor')
+  }
+
+  return {
+    /** Oldest first. */
+    async list (principal: Principal, { limit = 100, cursor, email, applicationId }: AccountQuery): Promise<PageOf<Account>> {
+      let query = selectAccounts(db).orderBy('u.created_at').orderBy('u.id').limit(limit + 1)
+      const visible = applicationsWith(principal, 'users:read')
+      if (visible !== 'all') query = query.where(hasRoleIn(visible))
+      if (applicationId !== undefined) query = query.where(hasRoleIn([applicationId]))
+      if (email !== undefined) query = query.where(sql`lower(u.email)`, '=', sql`lower(${email})`)
+      if (cursor !== undefined) {
+        const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
+        query = query.where(sql<boolean>`(u.created_at, u.id) > (${createdAt}, ${id})`)
+      }
+      return toPage(await query.execute(), limit, row => toAccount(row, visible), row => [row.created_at, row.id])
+    },
+
+    async get (principal: Principal, id: string): Promise<Account> {
+      return toAccount(await find(db, principal, id, 'users:read'), applicationsWith(principal, 'users:read'))
+    },
+
+    /**
+     * Whoever does not rule everywhere gives the user a role where they do: without one it would be nobody's. Throws
+     * ConflictError `USER_EXISTS`, ForbiddenError `PERMISSION_NOT_HELD`.
+     */
+    async create (principal: Principal, { name, email, password, roles = [] }: AccountCreate, by: Origin): Promise<Account> {
+      const visible = applicationsWith(principal, 'users:create')
+      if (visible !== 'all' && roles.length === 0) {
+        throw new ValidationError('VALIDATION_FAILED', 'The body /roles is required of whoever does not rule over all users', { details: [{ path: '/roles', message: 'must give a role for an application of yours' }] })
+      }
+      const passwordHash = await hashPassword(password)
+      const row = await db.transaction().execute(async trx => {
+        if (roles.length > 0) await lockSuperAdmins(trx)
+        for (const grant of roles) await authorizeAssignment(trx, principal, grant, 'users:create')
+        const created = await insertUser(trx, { name, email, passwordHash })
+        if (created === undefined) throw userExists(email)
+        for (const grant of roles) await insertAssignment(trx, created.id, grant)
+        const row = await selectAccounts(trx).where('u.id', '=', created.id).executeTakeFirstOrThrow()
+        await record(trx, by, { action: 'user.created', resourceId: created.id, place: placeOf(row), after: toAccount(row, 'all') })
+        return row
+      })
+      return toAccount(row, visible)
+    },
+
+    /** Throws ConflictError `USER_EXISTS`, ForbiddenError `PERMISSION_NOT_HELD`. */
+    async update (principal: Principal, id: string, { name, email }: AccountUpdate, by: Origin): Promise<Account> {
+      const row = await db.transaction().execute(async trx => {
+        await lockSuperAdmins(trx)
+        const before = await rule(trx, principal, id, 'users:update')
+        const { numAffectedRows } = await sql`
+          update users set name = ${name ?? before.name}, email = ${email ?? before.email}, updated_at = ${Date.now()}::bigint
+          where id = ${id} and not exists (select from users where lower(email) = lower(${email ?? ''}) and id <> ${id})`.execute(trx).catch(takenMeanwhile(email))
+        if (numAffectedRows !== 1n) throw userExists(email ?? '')
+        // What was mailed to the old address is no longer theirs.
+        if (email !== undefined) await trx.deleteFrom('password_resets').where('user_id', '=', id).execute()
+        const after = await selectAccounts(trx).where('u.id', '=', id).executeTakeFirstOrThrow()
+        await record(trx, by, { action: 'user.updated', resourceId: id, place: placeOf(after), before: toAccount(before, 'all'), after: toAccount(after, 'all') })
+        return after
+      })
+      return toAccount(row, applicationsWith(principal, 'users:read'))
+    },
+
+    /** With their sessions, whose sockets are closed. Throws ConflictError `LAST_SUPER_ADMIN`, ForbiddenError `PERMISSION_NOT_HELD`. */
+    async remove (principal: Principal, id: string, by: Origin): Promise<void> {
+      const announce = await keepingSuperAdmin(db, async trx => {
+        const row = await rule(trx, principal, id, 'users:delete')
+        const announce = await sessions.endAllWithin(trx, id)
+        await trx.deleteFrom('users').where('id', '=', id).execute()
+        await record(trx, by, { action: 'user.deleted', resourceId: id, place: placeOf(row), before: toAccount(row, 'all') })
+        return announce
+      })
+      announce()
+    },
+
+    /**
+     * Ends every session of the user. They themselves show the current password; whoever rules over them need not.
+     * Throws ForbiddenError `PASSWORD_WRONG`, RateLimitError after several wrong ones.
+     */
+    async changePassword (principal: Principal, id: string, { currentPassword, newPassword }: { currentPassword?: string | undefined, newPassword: string }, by: Origin): Promise<void> {
+      const { isSelf } = await selfOrRuler(principal, id)
+      if (isSelf) {
+        const isRight = await passwordGate.attempt(id, async () => await verifyPassword(await users.passwordHashOf(id), currentPassword ?? '') || undefined)
+        if (isRight !== true) throw new ForbiddenError('PASSWORD_WRONG', 'The current password is another')
+      }
+      const passwordHash = await hashPassword(newPassword)
+      const announce = await db.transaction().execute(async trx => {
+        // What was true before the hashing may not be now.
+        if (!isSelf) {
+          await lockSuperAdmins(trx)
+          await rule(trx, principal, id, 'users:update')
+        }
+        return await setPassword(trx, sessions, id, passwordHash, by)
+      })
+      announce()
+    },
+
+    async setUpMfa (principal: Principal, id: string, by: Origin) {
+      return await secondFactor.setUp((await requireSelf(principal, id)).user, by)
+    },
+
+    async confirmMfa (principal: Principal, id: string, code: string, by: Origin) {
+      return await secondFactor.confirm((await requireSelf(principal, id)).userId, code, by)
+    },
+
+    /** The user themselves shows a code of it; whoever rules over them need not. Throws ForbiddenError `MFA_CODE_INVALID`. */
+    async disableMfa (principal: Principal, id: string, { code }: { code?: string | undefined }, by: Origin): Promise<void> {
+      const { row, isSelf } = await selfOrRuler(principal, id)
+      if (isSelf && row.mfa_confirmed_at !== null) await secondFactor.require(id, code ?? '')
+      await secondFactor.disable(id, by)
+    },
+
+    /** Throws NotFoundError, ConflictError `ROLE_ASSIGNED`, ForbiddenError `PERMISSION_NOT_HELD`. Counts from the user's next request on. */
+    async assign (principal: Principal, id: string, grant: RoleGrant, by: Origin): Promise<Account> {
+      const row = await db.transaction().execute(async trx => {
+        await lockSuperAdmins(trx)
+        const row = await selectAccounts(trx).where('u.id', '=', id).executeTakeFirst()
+        if (row === undefined || !isVisible(principal, row, 'users:update')) throw userNotFound(id)
+        const role = await authorizeAssignment(trx, principal, grant, 'users:update')
+        if (!await insertAssignment(trx, id, grant)) throw new ConflictError('ROLE_ASSIGNED', `The user ${id} has the role ${role.name} there`)
+        await record(trx, by, { action: 'user.role_assigned', resourceId: id, place: { applicationId: grant.applicationId ?? null }, after: { ...grant, role: role.name } })
+        return await selectAccounts(trx).where('u.id', '=', id).executeTakeFirstOrThrow()
+      })
+      onGrantsChanged()
+      return toAccount(row, applicationsWith(principal, 'users:read'))
+    },
+
+    /** Without an application, wherever the user has the role. Throws NotFoundError, ConflictError `LAST_SUPER_ADMIN`, ForbiddenError `PERMISSION_NOT_HELD`. */
+    async unassign (principal: Principal, id: string, roleId: string, { applicationId }: { applicationId?: string | undefined }, by: Origin): Promise<void> {
+      await keepingSuperAdmin(db, async trx => {
+        const row = await find(trx, principal, id, 'users:update')
+        const visible = applicationsWith(principal, 'users:update')
+        const meant = row.assignments.filter(assignment => assignment.roleId === roleId && isSeen(assignment, visible) &&
+          (applicationId === undefined || assignment.applicationId === applicationId))
+        if (meant.length === 0) throw new NotFoundError('ROLE_NOT_FOUND', `The user ${id} does not have the role: ${roleId}`)
+        for (const { name, builtIn, permissions, applicationId } of meant) {
+          authorizeRule(principal, applicationId, permissionsOfRole({ name, isBuiltIn: builtIn, permissions }), name)
+          await sql`delete from role_assignments where user_id = ${id} and role_id = ${roleId} and application_id is not distinct from ${applicationId}`.execute(trx)
+          await record(trx, by, { action: 'user.role_removed', resourceId: id, place: { applicationId }, before: { roleId, applicationId, role: name } })
+        }
+      })
+      onGrantsChanged()
+    }
+  }
+}
+
+/** Ends the user's sessions and whatever was on its way for the old password. Call the answer after the commit. */
+export async function setPassword (trx: Kysely<Database>, sessions: Sessions, id: string, passwordHash: string, by: Origin): Promise<() => void> {
+  const changed = await trx.updateTable('users').set({ password_hash: passwordHash, updated_at: Date.now() }).where('id', '=', id).returning('id').executeTakeFirst()
+  if (changed === undefined) throw userNotFound(id)
+  await trx.deleteFrom('password_resets').where('user_id', '=', id).execute()
+  await trx.deleteFrom('mfa_challenges').where('user_id', '=', id).execute()
+  await record(trx, by, { action: 'user.password_changed', resourceId: id })
+  return await sessions.endAllWithin(trx, id)
+}
+
+/** `applicationId` null or absent: everywhere. */
+export interface Grant { roleId: string, applicationId?: string | null | undefined }
+
+/** Whether the principal may give that role there. Throws NotFoundError, ForbiddenError `PERMISSION_NOT_HELD`. */
+export async function authorizeAssignment (db: Kysely<Database>, principal: Principal, { roleId, applicationId = null }: Grant, permission: PermissionName): Promise<{ name: string }> {
+  const role = await requireRole(db, roleId)
+  const visible = applicationsWith(principal, permission)
+  if (applicationId !== null && visible !== 'all' && !visible.includes(applicationId)) {
+    throw new ForbiddenError('APPLICATION_FORBIDDEN', `The credential does not reach the users of the application ${applicationId}`)
+  }
+  authorizeRule(principal, applicationId, permissionsOfRole({ name: role.name, isBuiltIn: role.built_in, permissions: role.permissions }), role.name)
+  if (applicationId !== null && await db.selectFrom('applications').select('id').where('id', '=', applicationId).executeTakeFirst() === undefined) {
+    throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${applicationId}`)
+  }
+  return role
+}
+
+/** False when the user has it. */
+export async function insertAssignment (trx: Kysely<Database>, userId: string, { roleId, applicationId = null }: Grant): Promise<boolean> {
+  const inserted = await trx.insertInto('role_assignments').values({ user_id: userId, role_id: roleId, application_id: applicationId })
+    .onConflict(conflict => conflict.doNothing()).returning('user_id').executeTakeFirst()
+  return inserted !== undefined
+}
+
+const selectAccounts = (db: Kysely<Database>) => db.selectFrom('users as u')
+  .select(['u.id', 'u.email', 'u.name', 'u.mfa_confirmed_at', 'u.created_at', 'u.updated_at'])
+  .select(sql<StoredAssignment[]>`(
+    select coalesce(jsonb_agg(jsonb_build_object('roleId', r.id, 'name', r.name, 'builtIn', r.built_in, 'permissions', r.permissions, 'applicationId', a.application_id)
+      order by r.name, a.application_id), '[]')
+    from role_assignments a join roles r on r.id = a.role_id where a.user_id = u.id)`.as('assignments'))
+
+const hasRoleIn = (applicationIds: string[]) => sql<boolean>`exists (select from role_assignments a where a.user_id = u.id and a.application_id = any(${applicationIds}))`
+
+const isSeen = ({ applicationId }: StoredAssignment, visible: 'all' | string[]): boolean =>
+  visible === 'all' || (applicationId !== null && visible.includes(applicationId))
+
+function isVisible (principal: Principal, row: AccountRow, permission: PermissionName): boolean {
+  const visible = applicationsWith(principal, permission)
+  return visible === 'all' || row.assignments.some(assignment => isSeen(assignment, visible))
+}
+
+/** The one application that a user belongs to, for the audit log; none when there are several. */
+function placeOf ({ assignments }: AccountRow): { applicationId: string | null } {
+  const [first, ...others] = new Set(assignments.map(({ applicationId }) => applicationId))
+  return { applicationId: others.length === 0 ? first ?? null : null }
+}
+
+const toAccount = (row: AccountRow, visible: 'all' | string[]): Account => ({
+  id: row.id,
+  email: row.email,
+  name: row.name,
+  mfaEnabled: row.mfa_confirmed_at !== null,
+  roles: row.assignments.filter(assignment => isSeen(assignment, visible)).map(({ roleId, name, applicationId }) => ({ roleId, name, applicationId })),
+  createdAt: row.created_at,
+  updatedAt: row.updated_at
+})
+
+const userNotFound = (id: string) => new NotFoundError('USER_NOT_FOUND', `User not found: ${id}`)
+export const userExists = (email: string) => new ConflictError('USER_EXISTS', `User exists: ${email}`)
+
+const uniqueViolation = '23505'
+const takenMeanwhile = (email: string | undefined) => (error: unknown): never => {
+  throw (error as { code?: string }).code === uniqueViolation ? userExists(email ?? '') : error
+}

@@ -1,0 +1,126 @@
+import type { Kysely, Selectable } from 'kysely'
+import type { Database, RolesTable } from '../../db/tables.ts'
+import type { PageQuery } from '../../schemas/common.ts'
+import type { Role, RoleCreate, RoleUpdate } from '../../schemas/people.ts'
+import type { Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
+import { authorizeRule, coversAt } from '../auth/permissions.ts'
+import { permissionsOfRole, type PermissionSet } from '../auth/permission-set.ts'
+import type { Principal } from '../auth/principal.ts'
+import { ConflictError, ForbiddenError, NotFoundError } from '../errors.ts'
+import { randomId } from '../ids.ts'
+import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+
+export type Roles = ReturnType<typeof createRoles>
+
+/**
+ * Roles: the built-in ones, which do not change, and others. Whoever changes a role changes what its holders may do:
+ * wherever it is held, they must hold all of it themselves, before and after.
+ */
+export function createRoles ({ db, onGrantsChanged }: { db: Kysely<Database>, onGrantsChanged: () => void }) {
+  /** A role that may be changed, locked against assignments until the transaction ends. */
+  async function changeable (trx: Kysely<Database>, principal: Principal, id: string, wanted?: PermissionSet): Promise<Row> {
+    const row = await trx.selectFrom('roles').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
+    if (row === undefined) throw roleNotFound(id)
+    if (row.built_in) throw new ConflictError('ROLE_BUILT_IN', `The role ${row.name} is built in and does not change`)
+    const places = await trx.selectFrom('role_assignments').select('application_id').distinct().where('role_id', '=', id).execute()
+    const held = setOf(row)
+    for (const { application_id: applicationId } of places) {
+      authorizeRule(principal, applicationId, wanted === undefined ? held : held.union(wanted), `the role ${row.name} is held ${applicationId === null ? 'everywhere' : `in ${applicationId}`}`)
+    }
+    return row
+  }
+
+  return {
+    /** In the order of names. */
+    async list ({ limit = 100, cursor }: PageQuery): Promise<PageOf<Role>> {
+      const after = cursor === undefined ? '' : String(decodeCursor(cursor, ['string'])[0])
+      const rows = await db.selectFrom('roles').selectAll().where('name', '>', after).orderBy('name').limit(limit + 1).execute()
+      return toPage(rows, limit, toRole, row => [row.name])
+    },
+
+    /** Throws ConflictError `ROLE_EXISTS`, ForbiddenError `PERMISSION_NOT_HELD`. */
+    async create (principal: Principal, { name, description = '', permissions }: RoleCreate, by: Origin): Promise<Role> {
+      authorizeSomewhere(principal, permissionsOfRole({ name, isBuiltIn: false, permissions }))
+      const now = Date.now()
+      return await db.transaction().execute(async trx => {
+        const row = await trx.insertInto('roles')
+          .values({ id: randomId('role'), name, description, built_in: false, permissions: JSON.stringify(distinct(permissions)), created_at: now, updated_at: now })
+          .onConflict(conflict => conflict.doNothing()).returningAll().executeTakeFirst()
+        if (row === undefined) throw roleExists(name)
+        await record(trx, by, { action: 'role.created', resourceId: row.id, after: toRole(row) })
+        return toRole(row)
+      })
+    },
+
+    /** Counts from the holders' next request on. Throws ConflictError `ROLE_BUILT_IN` or `ROLE_EXISTS`, ForbiddenError `PERMISSION_NOT_HELD`. */
+    async update (principal: Principal, id: string, { name, description, permissions }: RoleUpdate, by: Origin): Promise<Role> {
+      const role = await db.transaction().execute(async trx => {
+        const wanted = permissions === undefined ? undefined : permissionsOfRole({ name: name ?? id, isBuiltIn: false, permissions })
+        const before = await changeable(trx, principal, id, wanted)
+        if (wanted !== undefined) authorizeSomewhere(principal, wanted)
+        if (name !== undefined && await trx.selectFrom('roles').select('id').where('name', '=', name).where('id', '!=', id).executeTakeFirst() !== undefined) throw roleExists(name)
+        const after = await trx.updateTable('roles').set({
+          ...(name !== undefined && { name }),
+          ...(description !== undefined && { description }),
+          ...(permissions !== undefined && { permissions: JSON.stringify(distinct(permissions)) }),
+          updated_at: Date.now()
+        }).where('id', '=', id).returningAll().executeTakeFirstOrThrow().catch((error: unknown) => {
+          throw (error as { code?: string }).code === uniqueViolation ? roleExists(name ?? '') : error
+        })
+        await record(trx, by, { action: 'role.updated', resourceId: id, before: toRole(before), after: toRole(after) })
+        return toRole(after)
+      })
+      onGrantsChanged()
+      return role
+    },
+
+    /** With its assignments and open invites. Throws ConflictError `ROLE_BUILT_IN`, ForbiddenError `PERMISSION_NOT_HELD`. */
+    async remove (principal: Principal, id: string, by: Origin): Promise<void> {
+      await db.transaction().execute(async trx => {
+        const before = await changeable(trx, principal, id)
+        authorizeSomewhere(principal, setOf(before))
+        await trx.deleteFrom('roles').where('id', '=', id).execute()
+        await record(trx, by, { action: 'role.deleted', resourceId: id, before: toRole(before) })
+      })
+      onGrantsChanged()
+    }
+  }
+}
+
+type Row = Selectable<RolesTable>
+
+/** Locked, so that it does not change before what is made of it is there. Throws NotFoundError `ROLE_NOT_FOUND`. */
+export async function requireRole (db: Kysely<Database>, id: string): Promise<Row> {
+  const row = await db.selectFrom('roles').selectAll().where('id', '=', id).forKeyShare().executeTakeFirst()
+  if (row === undefined) throw roleNotFound(id)
+  return row
+}
+
+/** A role gives nobody anything until it is assigned, but nobody is to write down more than they hold in some place. */
+function authorizeSomewhere (principal: Principal, set: PermissionSet): void {
+  const isHeld = principal.kind === 'token'
+    ? principal.held.covers(set)
+    : coversAt(principal, null, set) || [...principal.grants.byApplication.values()].some(held => held.covers(set))
+  if (!isHeld) throw new ForbiddenError('PERMISSION_NOT_HELD', 'Nobody may put into a role, or take out of it, more than they hold')
+}
+
+const setOf = (row: Row): PermissionSet => permissionsOfRole({ name: row.name, isBuiltIn: row.built_in, permissions: row.permissions })
+
+function distinct (permissions: RoleCreate['permissions']): RoleCreate['permissions'] {
+  return [...new Map(permissions.map(pair => [`${pair.resource}:${pair.action}`, pair])).values()]
+}
+
+const toRole = (row: Row): Role => ({
+  id: row.id,
+  name: row.name,
+  description: row.description,
+  builtIn: row.built_in,
+  permissions: setOf(row).toPairs(),
+  createdAt: row.created_at,
+  updatedAt: row.updated_at
+})
+
+const uniqueViolation = '23505'
+const roleNotFound = (id: string) => new NotFoundError('ROLE_NOT_FOUND', `Role not found: ${id}`)
+const roleExists = (name: string) => new ConflictError('ROLE_EXISTS', `Role exists: ${name}`)

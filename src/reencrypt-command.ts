@@ -1,0 +1,37 @@
+import { createKysely, createPool } from '../db/connection.ts'
+import { startEmbeddedPostgres } from '../db/embedded-postgres.ts'
+import { migrateToLatest } from '../db/migrate.ts'
+import { ConfigError, createConfig, readEnvironment } from './config.ts'
+import { createEncryption } from './encryption.ts'
+import { reencrypt } from './reencrypt.ts'
+
+/**
+ * `npm run reencrypt`: seals every stored secret with ENCRYPTION_KEY, whichever of ENCRYPTION_KEYS_OLD it was sealed
+ * with. When it says that nothing is left behind, the old keys can go. The embedded PostgreSQL must not be in use.
+ */
+async function main (): Promise<void> {
+  const variables = readEnvironment()
+  const config = createConfig(variables)
+  if ((variables['ENCRYPTION_KEY'] ?? '') === '') throw new ConfigError(['ENCRYPTION_KEY is required: the key that is to seal from now on'])
+  const embedded = config.database.url === undefined
+    ? await startEmbeddedPostgres({ dataDir: config.database.dataDir, databases: ['realtime'], log: () => {} })
+    : undefined
+  const pool = createPool({ connectionString: config.database.url ?? embedded?.connectionString('realtime') ?? '', max: 2 })
+  try {
+    const db = createKysely(pool)
+    await migrateToLatest(db)
+    const done = await reencrypt(db, createEncryption(config.encryptionKeys))
+    for (const { table, column, sealedAnew, unreadable } of done) {
+      process.stdout.write(`${table}.${column}: ${sealedAnew} sealed anew${unreadable.length === 0 ? '' : `, ${unreadable.length} that no key opens: ${unreadable.join(', ')}`}\n`)
+    }
+    if (done.some(({ unreadable }) => unreadable.length > 0)) process.exitCode = 1
+  } finally {
+    await pool.end()
+    await embedded?.stop()
+  }
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof ConfigError ? error.message : error instanceof Error ? error.stack : String(error)}\n`)
+  process.exit(1)
+})

@@ -1,0 +1,53 @@
+import { sql, type Kysely } from 'kysely'
+import type { Encryption } from './encryption.ts'
+import { sealedColumns, type SealedColumn } from './sealed-columns.ts'
+
+const rowsAtOnce = 200
+
+export interface Reencrypted { table: string, column: string, sealedAnew: number, unreadable: string[] }
+
+/**
+ * Seals with the first key what was sealed with another. Nodes go on meanwhile, if they know both keys; it may be broken
+ * off and run again. What no key opens is left as it is, and named.
+ */
+export async function reencrypt<T> (db: Kysely<T>, encryption: Encryption, columns: readonly SealedColumn[] = sealedColumns): Promise<Reencrypted[]> {
+  const done: Reencrypted[] = []
+  for (const column of columns) done.push(await reencryptColumn(db, encryption, column))
+  return done
+}
+
+async function reencryptColumn<T> (db: Kysely<T>, encryption: Encryption, { table, id, column, type }: SealedColumn): Promise<Reencrypted> {
+  const outcome: Reencrypted = { table, column, sealedAnew: 0, unreadable: [] }
+  const [tableRef, idRef, columnRef, typeName] = [sql.table(table), sql.ref(id), sql.ref(column), sql.raw(type ?? 'text')]
+  for (let after = '', isMore = true; isMore;) {
+    const { rows } = await sql<{ id: string, sealed: string }>`
+      select ${idRef}::text as id, ${columnRef}::text as sealed from ${tableRef}
+      where ${columnRef} is not null and ${idRef}::text > ${after} order by ${idRef}::text limit ${rowsAtOnce}`.execute(db)
+    for (const { id, sealed } of rows) {
+      const anew = sealedAnew(encryption, sealed)
+      if (anew === sealed) continue
+      if (anew === undefined) {
+        outcome.unreadable.push(id)
+        continue
+      }
+      // Unless it was changed meanwhile: then it was sealed by whoever changed it.
+      const { numAffectedRows } = await sql`update ${tableRef} set ${columnRef} = ${anew}::text::${typeName} where ${idRef}::text = ${id} and ${columnRef}::text = ${sealed}`.execute(db)
+      outcome.sealedAnew += Number(numAffectedRows)
+    }
+    after = rows.at(-1)?.id ?? after
+    isMore = rows.length === rowsAtOnce
+  }
+  return outcome
+}
+
+/** The form of a sealed secret, by itself or within JSON: see `Encryption`. */
+const sealedForm = /v1\.[\w-]+\.[\w-]+\.[\w-]+\.[\w-]*/g
+
+/** The text with what another key has sealed in it sealed by the first; undefined when no key opens some of it. */
+function sealedAnew (encryption: Encryption, text: string): string | undefined {
+  try {
+    return text.replace(sealedForm, sealed => encryption.isCurrent(sealed) ? sealed : encryption.encrypt(encryption.decrypt(sealed)))
+  } catch {
+    return undefined
+  }
+}

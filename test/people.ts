@@ -1,0 +1,59 @@
+import type { FastifyInstance, InjectOptions } from 'fastify'
+import { hashPassword } from '../src/auth/passwords.ts'
+import { randomId } from '../src/ids.ts'
+
+export const password = 'a long pass phrase'
+let passwordHash: Promise<string> | undefined
+
+/** Roles as `name` (held everywhere) or `[name, applicationId]`. */
+export type RoleOf = string | [string, string]
+
+/** A user with a session, and requests made with it. */
+export async function person (app: FastifyInstance, ...roles: RoleOf[]) {
+  const id = randomId('usr')
+  const email = `${id}@example.com`
+  passwordHash ??= hashPassword(password)
+  await app.db.insertInto('users').values({ id, name: id, email, password_hash: await passwordHash, created_at: Date.now(), updated_at: Date.now() }).execute()
+  for (const role of roles) {
+    const [name, applicationId] = typeof role === 'string' ? [role, null] : role
+    await app.db.insertInto('role_assignments').values({ user_id: id, role_id: name.startsWith('role_') ? name : `role_${name}`, application_id: applicationId }).execute()
+  }
+  const { token } = await app.auth.sessions.create(id, { address: '127.0.0.1', userAgent: 'tests' })
+  return { id, email, token, ...requests(app, token) }
+}
+export type Person = Awaited<ReturnType<typeof person>>
+
+/** Requests with a credential; each from an address of its own, so that limits by address are not met by chance. */
+export function requests (app: FastifyInstance, authorization?: string) {
+  async function request (method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE', url: string, body?: unknown, { headers = {}, ...more }: InjectOptions = {}) {
+    const response = await app.inject({
+      method,
+      url,
+      remoteAddress: `10.${byte()}.${byte()}.${byte()}`,
+      headers: { ...(authorization !== undefined && { authorization }), ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+      ...(body !== undefined && { payload: JSON.stringify(body) }),
+      ...more
+    })
+    const text = response.body
+    return { status: response.statusCode, headers: response.headers, text, body: text === '' ? undefined : JSON.parse(text) }
+  }
+  return {
+    request,
+    get: (url: string, options?: InjectOptions) => request('GET', url, undefined, options),
+    post: (url: string, body?: unknown, options?: InjectOptions) => request('POST', url, body, options),
+    patch: (url: string, body: unknown) => request('PATCH', url, body),
+    remove: (url: string) => request('DELETE', url)
+  }
+}
+
+const byte = () => Math.floor(Math.random() * 254) + 1
+
+/** Waits until it holds: for a poll, a mail, a message. */
+export async function eventually<T> (find: () => T | undefined | false | Promise<T | undefined | false>, timeoutMs = 20_000): Promise<T> {
+  for (const deadline = Date.now() + timeoutMs; ;) {
+    const found = await find()
+    if (found !== undefined && found !== false) return found
+    if (Date.now() > deadline) throw new Error('it never came to hold')
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}

@@ -1,0 +1,120 @@
+import t from 'tap'
+import { build } from '../../build.ts'
+import { password, person, requests } from '../../people.ts'
+import { tenant } from '../../tenant.ts'
+
+t.setTimeout(120_000)
+
+const { app } = await build(t)
+const root = await person(app, 'super_admin')
+interface Entry { id: string, at: number, actor: { kind: string, id: string, name: string }, action: string, resource: string, resourceId: string, applicationId: string | null, environment: string | null, address: string, requestId: string, before: Record<string, unknown> | null, after: Record<string, unknown> | null }
+const entries = async (query = '') => (await root.get(`/api/admin/audit?limit=1000${query}`)).body as Entry[]
+
+await t.test('who changed what, when, from where, before and after', async t => {
+  const shop = await tenant(app)
+  const token = requests(app, `Bearer ${shop.token(['admin'], { subject: 'deploy' })}`)
+  const since = Date.now()
+  await token.post('/api/topics', { name: 'order.placed', description: 'd', owner: 'o' }, { headers: { 'x-environment': 'staging', 'x-request-id': 'deploy-1' }, remoteAddress: '203.0.113.7' })
+  const session = { 'x-application-id': shop.applicationId, 'x-environment': 'staging' }
+  await root.request('PATCH', '/api/topics/order.placed', { owner: 'p' }, { headers: session })
+  await root.request('PATCH', '/api/topics/missing.one', { owner: 'p' }, { headers: session })
+  await root.request('DELETE', '/api/topics/order.placed', undefined, { headers: session })
+  const [deleted, updated, created, ...rest] = await entries(`&applicationId=${shop.applicationId}`)
+  t.same(rest, [], 'what was refused is no change')
+  t.match(created, {
+    id: /^aud_/, actor: { kind: 'token', id: `${shop.applicationId}/deploy`, name: null }, action: 'topic.created', resource: 'topic', resourceId: 'order.placed',
+    applicationId: shop.applicationId, environment: 'staging', address: '203.0.113.7', requestId: 'deploy-1', before: null, after: { name: 'order.placed', owner: 'o' }
+  })
+  t.ok(created !== undefined && created.at >= since && created.at <= Date.now())
+  t.match(updated, { actor: { kind: 'session', id: root.id, name: root.email }, action: 'topic.updated', before: { owner: 'o' }, after: { owner: 'p' } })
+  t.match(deleted, { action: 'topic.deleted', before: { owner: 'p' }, after: null })
+  t.match(await entries('&action=topic.updated&resourceId=order.placed'), [{ id: updated?.id }])
+  t.equal((await entries(`&actor=${root.id}&resource=topic`)).length, 2)
+  t.same(await entries(`&to=${since}&resource=topic`), [])
+  const first = await root.get('/api/admin/audit?limit=1')
+  t.not((await root.get(`/api/admin/audit?limit=1&cursor=${first.headers['x-next-cursor'] as string}`)).body[0].id, first.body[0].id)
+  t.match(await root.get('/api/admin/audit?cursor=x'), { status: 400 })
+})
+
+await t.test('every setting that a route changes leaves an entry, and no secret in it', async t => {
+  const { body: application } = await root.post('/api/applications', { name: 'Shop' })
+  const scoped = { headers: { 'x-application-id': application.id } }
+  const patch = (url: string, body: unknown) => root.request('PATCH', url, body, scoped)
+  const drop = (url: string) => root.request('DELETE', url, undefined, scoped)
+  await root.patch(`/api/applications/${application.id}`, { name: 'Store' })
+  await root.post('/api/topics', { name: 'a.b', description: 'd', owner: 'o' }, scoped)
+  await root.post('/api/schemas/a.b', { schema: { type: 'object' } }, scoped)
+  const { body: service } = await root.post('/api/services', { name: 'cart' }, scoped)
+  await patch(`/api/services/${service.id}`, { description: 'x' })
+  await drop(`/api/services/${service.id}`)
+  const { body: role } = await root.post('/api/roles', { name: 'reader', permissions: [] })
+  await root.patch(`/api/roles/${role.id}`, { description: 'x' })
+  const { body: user } = await root.post('/api/users', { name: 'Grace', email: 'grace@example.com', password })
+  await root.patch(`/api/users/${user.id}`, { name: 'G' })
+  await root.post(`/api/users/${user.id}/roles`, { roleId: role.id })
+  await root.remove(`/api/users/${user.id}/roles/${role.id}`)
+  await root.post(`/api/users/${user.id}/change-password`, { newPassword: 'a new secret phrase' })
+  const { body: setup } = await root.post(`/api/users/${root.id}/mfa/setup`)
+  await root.post(`/api/users/${root.id}/mfa/disable`, { code: '000000' })
+  await root.remove(`/api/users/${user.id}`)
+  await root.remove(`/api/roles/${role.id}`)
+  const { body: withdrawn } = await root.post('/api/invites', { email: 'x@example.com', roleId: 'role_viewer' })
+  await root.remove(`/api/invites/${withdrawn.id}`)
+  const { body: invite } = await root.post('/api/invites', { email: 'y@example.com', roleId: 'role_viewer' })
+  await requests(app).post('/api/auth/accept-invite', { token: invite.token, name: 'Y', password })
+  const { body: key } = await root.post('/api/admin/keys', { algorithm: 'HS256' })
+  const { body: rotated } = await root.post(`/api/admin/keys/${key.keyId}/rotate`)
+  await root.post(`/api/admin/keys/${rotated.keyId}/deactivate`)
+  await root.post(`/api/admin/keys/${key.keyId}/revoke`)
+  await root.request('DELETE', `/api/applications/${application.id}?force=true`)
+  const all = await entries()
+  const actions = new Set(all.map(({ action }) => action))
+  for (const action of [
+    'application.created', 'application.updated', 'application.deleted', 'topic.created', 'schema.registered', 'service.created', 'service.updated', 'service.deleted',
+    'role.created', 'role.updated', 'role.deleted', 'user.created', 'user.updated', 'user.deleted', 'user.role_assigned', 'user.role_removed', 'user.password_changed',
+    'user.mfa_set_up', 'user.mfa_disabled', 'invite.created', 'invite.withdrawn', 'invite.accepted', 'key.created', 'key.deactivated', 'key.revoked'
+  ]) t.ok(actions.has(action), action)
+  t.match(all.find(({ action }) => action === 'invite.accepted'), { actor: { kind: 'session', name: 'y@example.com' } })
+  const text = JSON.stringify(await app.db.selectFrom('audit_log').selectAll().execute())
+  for (const secret of [password, 'a new secret phrase', key.secret, setup.secret, invite.token, root.token, 'argon2', 'PRIVATE']) t.notOk(text.includes(secret), secret.slice(0, 8))
+})
+
+await t.test('the mask covers secrets wherever they stand, and bounds what is kept', async t => {
+  const { mask } = await import('../../../src/audit/mask.ts')
+  t.same(mask({
+    url: 'https://user:pass@example.com/hook', secret: 'whsec_x', nested: [{ connectionString: 'postgres://u:p@h/d', password: null, clientSecret: 'y', hasSecret: true }], name: 'a\0b', note: 'see postgres://u:p@h/d'
+  }), {
+    url: 'https://***@example.com/hook', secret: '***', nested: [{ connectionString: '***', password: null, clientSecret: '***', hasSecret: true }], name: 'ab', note: 'see postgres://***@h/d'
+  })
+  t.match(mask({ list: Array.from({ length: 100 }, () => 'x'.repeat(1000)) }), { truncated: true })
+})
+
+await t.test('entries only grow: nobody changes, deletes or truncates them', async t => {
+  const before = (await entries()).length
+  for (const statement of ["update audit_log set action = 'x.y'", 'delete from audit_log', 'truncate audit_log']) {
+    await t.rejects(app.pool.query(statement), /append-only/, statement)
+  }
+  t.equal((await entries()).length, before)
+})
+
+await t.test('a change that is rolled back leaves no entry, and an entry that cannot be written stops the change', async t => {
+  const shop = await tenant(app)
+  const token = requests(app, `Bearer ${shop.token(['admin'])}`)
+  await app.pool.query("alter table audit_log add constraint refuses check (resource_id <> 'doomed.topic')")
+  t.equal((await token.post('/api/topics', { name: 'doomed.topic', description: 'd', owner: 'o' })).status, 500)
+  t.equal((await token.get('/api/topics/doomed.topic')).status, 404)
+  await app.pool.query('alter table audit_log drop constraint refuses')
+  t.equal((await token.post('/api/topics', { name: 'doomed.topic', description: 'd', owner: 'o' })).status, 201)
+})
+
+await t.test('whoever may read it for one application, and a token, sees that application\'s', async t => {
+  const [shop, bank] = [await tenant(app), await tenant(app)]
+  for (const { request } of [shop, bank]) await request('POST', '/api/topics', { name: 'a.b', description: 'd', owner: 'o' })
+  const { body: role } = await root.post('/api/roles', { name: 'auditor', permissions: [{ resource: 'audit', action: 'read' }] })
+  const auditor = await person(app, [role.id, shop.applicationId])
+  for (const reader of [auditor, requests(app, `Bearer ${shop.token(['audit:read'])}`), requests(app, `Bearer ${shop.token(['admin'])}`)]) {
+    t.match((await reader.get('/api/admin/audit')).body.map(({ applicationId }: Entry) => applicationId), [shop.applicationId])
+    t.same((await reader.get(`/api/admin/audit?applicationId=${bank.applicationId}`)).body, [])
+  }
+  t.equal((await (await person(app, 'admin')).get('/api/admin/audit')).status, 403)
+})

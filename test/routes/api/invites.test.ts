@@ -1,0 +1,98 @@
+import t from 'tap'
+import { build } from '../../build.ts'
+import { mailServer } from '../../mail-server.ts'
+import { eventually, password, person, requests } from '../../people.ts'
+import { tenant } from '../../tenant.ts'
+
+t.setTimeout(120_000)
+
+const outcome = ({ status, body }: { status: number, body?: { code?: string } }) => body?.code === undefined ? String(status) : `${status} ${body.code}`
+
+const smtp = await mailServer(t)
+const { app } = await build(t, { variables: { SMTP_URL: smtp.url, MAIL_FROM: 'Realtime <hello@example.com>', PUBLIC_URL: 'https://realtime.example.com/' } })
+const root = await person(app, 'super_admin')
+const anybody = requests(app)
+
+await t.test('an invite is mailed, and makes a user who is logged in, once', async t => {
+  const { applicationId } = await tenant(app)
+  const invite = await root.post('/api/invites', { email: 'grace@example.com', roleId: 'role_editor', applicationId })
+  t.equal(invite.status, 201)
+  t.match(invite.body, { id: /^inv_/, email: 'grace@example.com', roleId: 'role_editor', role: 'editor', applicationId, invitedBy: root.id, token: /^invite_/ })
+  const mail = await eventually(() => smtp.mails.find(({ to }) => to.includes('grace@example.com')))
+  t.equal(mail.from, 'hello@example.com')
+  t.ok(mail.text.includes(`https://realtime.example.com/accept-invite#token=${invite.body.token}`), mail.text)
+  t.equal(invite.body.url, `https://realtime.example.com/accept-invite#token=${invite.body.token}`)
+  t.match((await root.get('/api/invites')).body, [{ id: invite.body.id }])
+  t.notOk((await root.get('/api/invites')).text.includes(invite.body.token), 'the token is shown once')
+  t.notOk(JSON.stringify(await app.db.selectFrom('invites').selectAll().execute()).includes(invite.body.token))
+
+  const accept = (change: object = {}) => anybody.post('/api/auth/accept-invite', { token: invite.body.token, name: 'Grace', password, ...change })
+  t.equal(outcome(await accept({ token: 'invite_guess' })), '403 INVITE_INVALID')
+  t.equal(outcome(await accept({ password: 'short' })), '400 VALIDATION_FAILED')
+  const answers = await Promise.all([accept(), accept(), accept()])
+  t.same(answers.map(({ status }) => status === 201).filter(Boolean).length, 1, 'of several at once, one')
+  const accepted = answers.find(({ status }) => status === 201)
+  t.match(accepted?.body, { sessionToken: /^sess_/, user: { email: 'grace@example.com', name: 'Grace' } })
+  const grace = requests(app, accepted?.body.sessionToken)
+  t.match((await grace.get('/api/auth/me')).body.roles, [{ name: 'editor', applicationId }])
+  t.equal(outcome(await accept()), '403 INVITE_INVALID')
+  t.same((await root.get('/api/invites')).body, [])
+})
+
+await t.test('somebody who is there already shows their password, and keeps their name', async t => {
+  const { applicationId } = await tenant(app)
+  const ada = await person(app)
+  const { body: invite } = await root.post('/api/invites', { email: ada.email.toUpperCase(), roleId: 'role_viewer', applicationId })
+  const accept = (given: string) => anybody.post('/api/auth/accept-invite', { token: invite.token, name: 'Eve', password: given })
+  t.equal(outcome(await accept('not her password')), '401 LOGIN_FAILED')
+  t.equal((await accept(password)).status, 201)
+  t.match((await root.get(`/api/users/${ada.id}`)).body, { name: ada.id, roles: [{ name: 'viewer', applicationId }] })
+})
+
+await t.test('one that is withdrawn, expired, or whose sender may no longer give it, is void', async t => {
+  const { applicationId } = await tenant(app)
+  const invited = async (by: { post: typeof root.post }, roleId = 'role_viewer') => (await by.post('/api/invites', { email: `x${Math.random()}@example.com`, roleId, applicationId })).body
+  const accept = (invite: { token: string }) => anybody.post('/api/auth/accept-invite', { token: invite.token, name: 'Grace', password })
+  const withdrawn = await invited(root)
+  t.equal((await root.remove(`/api/invites/${withdrawn.id}`)).status, 204)
+  t.equal(outcome(await root.remove(`/api/invites/${withdrawn.id}`)), '404 INVITE_NOT_FOUND')
+  t.equal(outcome(await accept(withdrawn)), '403 INVITE_INVALID')
+
+  const expired = await invited(root)
+  await app.db.updateTable('invites').set({ expires_at: Date.now() }).where('id', '=', expired.id).execute()
+  t.equal(outcome(await accept(expired)), '403 INVITE_INVALID')
+
+  const admin = await person(app, 'admin')
+  const demoted = await invited(admin)
+  await root.remove(`/api/users/${admin.id}/roles/role_admin`)
+  t.equal(outcome(await accept(demoted)), '403 INVITE_INVALID')
+
+  const { body: role } = await root.post('/api/roles', { name: 'grows', permissions: [{ resource: 'topics', action: 'read' }] })
+  const other = await person(app, 'admin')
+  const grown = await invited(other, role.id)
+  await root.patch(`/api/roles/${role.id}`, { permissions: [{ resource: 'keys', action: 'create' }] })
+  await app.db.updateTable('invites').set({ application_id: null }).where('id', '=', grown.id).execute()
+  t.equal(outcome(await accept(grown)), '403 INVITE_INVALID', 'the role has become more than the sender holds')
+
+  const left = await invited(await person(app, 'admin'))
+  await app.db.deleteFrom('users').where('id', '=', left.invitedBy).execute()
+  t.equal(outcome(await accept(left)), '403 INVITE_INVALID')
+})
+
+await t.test('nobody invites to more than they hold, and sees only what is of their application', async t => {
+  const [shop, bank] = [await tenant(app), await tenant(app)]
+  const admin = await person(app, 'admin')
+  t.equal(outcome(await admin.post('/api/invites', { email: 'a@example.com', roleId: 'role_super_admin' })), '403 PERMISSION_NOT_HELD')
+  const shopAdmin = await person(app, ['admin', shop.applicationId])
+  const { body: ofBank } = await root.post('/api/invites', { email: 'b@example.com', roleId: 'role_viewer', applicationId: bank.applicationId })
+  const { body: ofAll } = await root.post('/api/invites', { email: 'b@example.com', roleId: 'role_viewer' })
+  for (const ruler of [shopAdmin, requests(app, `Bearer ${shop.token(['admin'])}`)]) {
+    t.equal(outcome(await ruler.post('/api/invites', { email: 'a@example.com', roleId: 'role_viewer' })), '403 PERMISSION_NOT_HELD')
+    t.equal(outcome(await ruler.post('/api/invites', { email: 'a@example.com', roleId: 'role_viewer', applicationId: bank.applicationId })), '403 APPLICATION_FORBIDDEN')
+    t.equal(outcome(await ruler.post('/api/invites', { email: 'a@example.com', roleId: 'role_super_admin', applicationId: shop.applicationId })), ruler === shopAdmin ? '403 PERMISSION_NOT_HELD' : '201')
+    const { body: own } = await ruler.post('/api/invites', { email: 'a@example.com', roleId: 'role_admin', applicationId: shop.applicationId })
+    t.ok((await ruler.get('/api/invites')).body.every(({ applicationId }: { applicationId: string }) => applicationId === shop.applicationId))
+    for (const { id } of [ofBank, ofAll]) t.equal(outcome(await ruler.remove(`/api/invites/${id}`)), '404 INVITE_NOT_FOUND')
+    t.equal((await ruler.remove(`/api/invites/${own.id}`)).status, 204)
+  }
+})

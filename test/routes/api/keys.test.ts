@@ -1,0 +1,156 @@
+import { createHmac, createPublicKey, sign, verify, type JsonWebKey } from 'node:crypto'
+import t from 'tap'
+import { build, createDatabase, listen } from '../../build.ts'
+import { connectSocketIo, connectWs } from '../../clients.ts'
+import { eventually, person, requests } from '../../people.ts'
+import { tenant } from '../../tenant.ts'
+
+t.setTimeout(120_000)
+
+const databaseUrl = await createDatabase(t)
+const { app } = await build(t, { databaseUrl })
+const { app: otherNode } = await build(t, { databaseUrl })
+const root = await person(app, 'super_admin')
+const shop = await tenant(app)
+const outcome = ({ status, body }: { status: number, body?: { code?: string } }) => body?.code === undefined ? String(status) : `${status} ${body.code}`
+const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+const headerOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString())
+const me = async (token: string, node = app) => (await requests(node, `Bearer ${token}`).get('/api/auth/me')).status
+const nowS = () => Math.floor(Date.now() / 1000)
+const claims = (change: object = {}) => ({ sub: 'me', aud: shop.applicationId, iss: 'realtime-platform', iat: nowS(), exp: nowS() + 60, permissions: ['client'], ...change })
+const jwks = async () => (await requests(app).get('/.well-known/jwks.json'))
+
+for (const algorithm of ['HS256', 'ES256', 'EdDSA'] as const) {
+  await t.test(`${algorithm}: a new key signs, its tokens are good everywhere, and its secret is shown once`, async t => {
+    const created = await root.post('/api/admin/keys', { algorithm })
+    t.equal(created.status, 201)
+    t.match(created.body, { keyId: /^key_/, algorithm, active: true, createdAt: Number })
+    t.equal(created.body.secret !== undefined, algorithm === 'HS256')
+    t.equal(created.body.publicKey !== undefined, algorithm !== 'HS256')
+    t.notMatch(created.text, /PRIVATE|"d":/)
+    const list = await root.get('/api/admin/keys')
+    t.match(list.body[0], { keyId: created.body.keyId, algorithm, active: true })
+    t.notMatch(list.text, /secret|PRIVATE|"d":/)
+    const token = shop.token(['client'])
+    t.match(headerOf(token), { alg: algorithm, kid: created.body.keyId })
+    t.equal(await me(token), 200)
+    t.equal(await me(token, otherNode), 200)
+    const row = await app.db.selectFrom('signing_keys').selectAll().where('id', '=', created.body.keyId).executeTakeFirstOrThrow()
+    t.match(row.secret_sealed, /^v1\./)
+
+    const [head = '', body = '', signature = ''] = token.split('.')
+    if (algorithm === 'HS256') {
+      const mac = createHmac('sha256', Buffer.from(created.body.secret, 'base64url')).update(`${head}.${body}`).digest('base64url')
+      t.equal(mac, signature, 'whoever has the secret can verify, and sign')
+      t.notOk((await jwks()).text.includes(created.body.keyId), 'and it is in no key set')
+    } else {
+      const answer = await jwks()
+      t.match(answer.headers['cache-control'], /max-age=\d+/)
+      const jwk = answer.body.keys.find(({ kid }: { kid: string }) => kid === created.body.keyId) as JsonWebKey
+      t.match(jwk, { alg: algorithm, use: 'sig' })
+      t.notOk('d' in jwk)
+      const key = createPublicKey({ key: jwk, format: 'jwk' })
+      t.ok(verify(algorithm === 'ES256' ? 'sha256' : null, Buffer.from(`${head}.${body}`), { key, dsaEncoding: 'ieee-p1363' }, Buffer.from(signature, 'base64url')), 'whoever has the key set can verify')
+      const pem = key.export({ type: 'spki', format: 'pem' }).toString()
+      // The public key is no secret: it must not be taken for one.
+      for (const secret of [pem, pem.trim(), JSON.stringify(jwk), key.export({ type: 'spki', format: 'der' })]) {
+        for (const alg of ['HS256', algorithm]) {
+          const input = `${encoded({ alg, typ: 'JWT', kid: created.body.keyId })}.${encoded(claims({ permissions: ['admin'] }))}`
+          t.equal(await me(`${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`), 401, `confusion of HS256 and ${alg}`)
+        }
+      }
+      t.equal(await me(`${encoded({ alg: 'none', kid: created.body.keyId })}.${encoded(claims())}.`), 401)
+      const own = app.auth.keys.active?.signing as string
+      const forged = (header: object, payload: object) => {
+        const input = `${encoded({ alg: algorithm, typ: 'JWT', kid: created.body.keyId, ...header })}.${encoded(payload)}`
+        return `${input}.${sign(algorithm === 'ES256' ? 'sha256' : null, Buffer.from(input), { key: own, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`
+      }
+      t.equal(await me(forged({}, claims())), 200, 'so the next ones are refused for what they say')
+      for (const alg of ['HS256', 'RS256', 'ES384', 'ES256', 'EdDSA', 'PS256', 'none'].filter(alg => alg !== algorithm)) t.equal(await me(forged({ alg }, claims())), 401, alg)
+      for (const change of [{ exp: nowS() - 1 }, { nbf: nowS() + 60 }, { iss: 'x' }, { aud: 'app_x' }, { aud: [shop.applicationId] }]) t.equal(await me(forged({}, claims(change))), 401, JSON.stringify(change))
+    }
+  })
+}
+
+await t.test('what a token says twice is not good', async t => {
+  const { body: { keyId, secret } } = await root.post('/api/admin/keys', {})
+  const signed = (header: string, payload: string) => {
+    const input = `${Buffer.from(header).toString('base64url')}.${Buffer.from(payload).toString('base64url')}`
+    return `${input}.${createHmac('sha256', Buffer.from(secret, 'base64url')).update(input).digest('base64url')}`
+  }
+  const header = `{"alg":"HS256","kid":"${keyId}"}`
+  const payload = JSON.stringify(claims())
+  t.equal(await me(signed(header, payload)), 200)
+  for (const twice of ['"permissions":["admin"]', '"sub":"root"', '"aud":"app_x"', '"exp":9999999999', '"\\u0073ub":"root"', '"x":{"a":1,"a":2}']) {
+    t.equal(await me(signed(header, `${payload.slice(0, -1)},${twice}}`)), 401, twice)
+  }
+  t.equal(await me(signed(`{"alg":"none","alg":"HS256","kid":"${keyId}"}`, payload)), 401)
+  t.equal(await me(signed(`{"alg":"HS256","kid":"key_x","kid":"${keyId}"}`, payload)), 401)
+  t.equal(await me(signed(header, `${payload.slice(0, -1)},"x":["a","a",{"sub":1},{"sub":1}],"y":"sub\\":1,\\"sub"}`)), 200, 'the same word at other places is not the same name')
+})
+
+await t.test('rotate: another signs, and what was signed lives out its time', async t => {
+  const { body: old } = await root.post('/api/admin/keys', { algorithm: 'EdDSA' })
+  const token = shop.token(['client'])
+  const { status, body } = await root.post(`/api/admin/keys/${old.keyId}/rotate`)
+  t.equal(status, 201)
+  t.match(body, { algorithm: 'EdDSA', active: true })
+  t.not(body.keyId, old.keyId)
+  t.equal(headerOf(shop.token(['client'])).kid, body.keyId)
+  t.equal(await me(token), 200)
+  t.match((await root.get('/api/admin/keys')).body.find(({ keyId }: { keyId: string }) => keyId === old.keyId), { active: false, deactivatedAt: Number })
+  t.equal(outcome(await root.post(`/api/admin/keys/${old.keyId}/rotate`)), '409 SIGNING_KEY_INACTIVE')
+  t.equal(outcome(await root.post(`/api/admin/keys/${old.keyId}/deactivate`)), '200', 'it is what it is')
+  t.ok((await jwks()).text.includes(old.keyId), 'whose tokens are good is in the key set')
+  await eventually(() => otherNode.auth.keys.active?.id === body.keyId)
+})
+
+await t.test('there is always one that signs, also when several deactivate at once', async t => {
+  const active = async () => (await root.get('/api/admin/keys')).body.filter((key: { active: boolean }) => key.active).map(({ keyId }: { keyId: string }) => keyId) as string[]
+  const keys = await active()
+  t.ok(keys.length > 2)
+  const answers = await Promise.all(keys.map((id, i) => requests(i % 2 === 0 ? app : otherNode, root.token).post(`/api/admin/keys/${id}/deactivate`)))
+  t.equal(answers.filter(answer => outcome(answer) === '409 LAST_SIGNING_KEY').length, 1)
+  const [last = '', ...others] = await active()
+  t.same(others, [])
+  await app.auth.keys.refresh()
+  const token = shop.token(['client'])
+  t.equal((await root.post(`/api/admin/keys/${last}/revoke`)).status, 200)
+  t.equal((await active()).length, 1, 'another takes the place of the last one')
+  t.equal(await me(token), 401)
+  t.equal(await me(shop.token(['client'])), 200)
+  t.equal((await root.get('/api/auth/me')).status, 200, 'sessions are signed by nothing')
+})
+
+await t.test('revoke: its tokens die and their sockets close, on every node; nothing else does', async t => {
+  const [here, there] = [await listen(app), await listen(otherNode)]
+  await root.post('/api/admin/keys', { algorithm: 'HS256' })
+  const other = shop.token(['client'], { subject: 'other' })
+  const { body: doomed } = await root.post('/api/admin/keys', { algorithm: 'ES256' })
+  const token = shop.token(['client'])
+  t.equal(await me(token, otherNode), 200, 'it is remembered there')
+  const sockets = [await connectWs(here, { token }), await connectWs(there, { token }), await connectSocketIo(there, { token })]
+  const bystander = await connectWs(there, { token: other })
+  t.equal((await root.post(`/api/admin/keys/${doomed.keyId}/revoke`)).status, 200)
+  t.equal(await me(token), 401, 'at once here')
+  for (const socket of sockets) t.match(await socket.closed, { code: 4403, reason: 'CREDENTIAL_REVOKED' })
+  t.equal(await me(token, otherNode), 401, 'and there, when its sockets have been closed')
+  t.equal(await me(other, otherNode), 200)
+  t.match(await bystander.request('join', { channel: 'x' }), { ok: true }, 'who has another key is still there')
+  bystander.close()
+  t.notOk((await jwks()).text.includes(doomed.keyId))
+  for (const what of ['revoke', 'rotate', 'deactivate']) t.equal(outcome(await root.post(`/api/admin/keys/${doomed.keyId}/${what}`)), '404 SIGNING_KEY_NOT_FOUND')
+  t.equal(outcome(await root.post('/api/admin/keys', { algorithm: 'none' })), '400 VALIDATION_FAILED')
+})
+
+await t.test('a token stands for one application: it gets to see no secret, and does not revoke what others live by', async t => {
+  const asks = requests(app, `Bearer ${shop.token(['admin'])}`)
+  const created = await asks.post('/api/admin/keys', { algorithm: 'HS256' })
+  t.equal(created.status, 201)
+  t.notOk('secret' in created.body)
+  const rotated = await asks.post(`/api/admin/keys/${created.body.keyId}/rotate`)
+  t.equal(rotated.status, 201)
+  t.notOk('secret' in rotated.body)
+  t.equal(outcome(await asks.post(`/api/admin/keys/${rotated.body.keyId}/revoke`)), '403 SESSION_REQUIRED')
+  t.equal(outcome(await requests(app, `Bearer ${shop.token(['service'])}`).get('/api/admin/keys')), '403 PERMISSION_DENIED')
+})

@@ -1,0 +1,108 @@
+import { Secret, TOTP } from 'otpauth'
+import t from 'tap'
+import { build, createDatabase } from '../../build.ts'
+import { password, person, requests } from '../../people.ts'
+
+t.setTimeout(120_000)
+
+const databaseUrl = await createDatabase(t)
+const { app } = await build(t, { databaseUrl })
+const { app: otherNode } = await build(t, { databaseUrl })
+const anybody = requests(app)
+const outcome = ({ status, body }: { status: number, body?: { code?: string } }) => body?.code === undefined ? String(status) : `${status} ${body.code}`
+
+/** What an authenticator app shows, `steps` from now. */
+const codeOf = (secret: string, steps = 0) => new TOTP({ secret: Secret.fromBase32(secret) }).generate({ timestamp: Date.now() + steps * 30_000 })
+/** Lets a code that was used be used again, as if its time had not come yet. */
+const forget = (id: string) => app.db.updateTable('users').set({ mfa_last_step: 1 }).where('id', '=', id).execute()
+
+async function withMfa () {
+  const ada = await person(app, 'viewer')
+  const { body: { secret } } = await ada.post(`/api/users/${ada.id}/mfa/setup`)
+  const { body: { recoveryCodes } } = await ada.post(`/api/users/${ada.id}/mfa/confirm`, { code: codeOf(secret) })
+  await forget(ada.id)
+  return { ...ada, secret: secret as string, recoveryCodes: recoveryCodes as string[] }
+}
+const login = async (email: string) => (await anybody.post('/api/auth/login', { email, password })).body
+const verify = (mfaToken: string, code: string) => anybody.post('/api/auth/mfa/verify', { mfaToken, code })
+
+await t.test('set up, confirm, log in', async t => {
+  const ada = await person(app, 'viewer')
+  const url = `/api/users/${ada.id}/mfa`
+  t.equal(outcome(await ada.post(`${url}/confirm`, { code: '123456' })), '409 MFA_NOT_PENDING')
+  t.equal(outcome(await ada.post(`${url}/disable`, {})), '409 MFA_NOT_PENDING')
+  const { body: setup } = await ada.post(`${url}/setup`)
+  t.match(setup, { secret: /^[A-Z2-7]{32}$/, otpauthUrl: /^otpauth:\/\/totp\/realtime-platform:/, qrCode: /^data:image\/svg\+xml;base64,/ })
+  t.match(Buffer.from(setup.qrCode.split(',')[1], 'base64').toString(), /^<svg[^>]*>.*<\/svg>$/s)
+  t.ok(setup.otpauthUrl.includes(setup.secret))
+  t.notOk(JSON.stringify(await app.db.selectFrom('users').selectAll().where('id', '=', ada.id).execute()).includes(setup.secret), 'it is stored sealed')
+  t.match(await login(ada.email), { sessionToken: /^sess_/ }, 'it counts when it is confirmed')
+  t.equal(outcome(await ada.post(`${url}/confirm`, { code: '000000' })), '403 MFA_CODE_INVALID')
+  const { body: { recoveryCodes } } = await ada.post(`${url}/confirm`, { code: codeOf(setup.secret) })
+  t.equal(new Set(recoveryCodes).size, 10)
+  t.match(recoveryCodes[0], /^[a-z2-9]{4}(-[a-z2-9]{4}){3}$/)
+  t.equal(outcome(await ada.post(`${url}/setup`)), '409 MFA_ENABLED')
+  t.match((await person(app, 'super_admin').then(root => root.get(`/api/users/${ada.id}`))).body, { mfaEnabled: true })
+
+  const pending = await login(ada.email)
+  t.same(Object.keys(pending).sort(), ['mfaRequired', 'mfaToken'])
+  t.match(pending, { mfaRequired: true, mfaToken: /^mfa_pending_/ })
+  t.equal((await requests(app, pending.mfaToken).get('/api/auth/me')).status, 401, 'it is no credential')
+  await forget(ada.id)
+  const entered = await verify(pending.mfaToken, codeOf(setup.secret))
+  t.match(entered.body, { sessionToken: /^sess_/, user: { id: ada.id, email: ada.email } })
+  t.equal(outcome(await verify(pending.mfaToken, codeOf(setup.secret, 1))), '401 MFA_CODE_INVALID', 'the challenge is over')
+})
+
+await t.test('a code is never accepted twice, whichever node it is shown to, also at once', async t => {
+  const ada = await withMfa()
+  const code = codeOf(ada.secret)
+  const challenges = await Promise.all([1, 2, 3, 4].map(() => login(ada.email)))
+  const answers = await Promise.all(challenges.map(({ mfaToken }, i) => requests(i % 2 === 0 ? app : otherNode).post('/api/auth/mfa/verify', { mfaToken, code })))
+  t.same(answers.map(outcome).sort(), ['200', '401 MFA_CODE_INVALID', '401 MFA_CODE_INVALID', '401 MFA_CODE_INVALID'])
+  const { mfaToken } = await login(ada.email)
+  t.equal(outcome(await verify(mfaToken, codeOf(ada.secret, -1))), '401 MFA_CODE_INVALID', 'nor one from before it')
+  t.equal(outcome(await verify(mfaToken, codeOf(ada.secret, 1))), '200', 'but the next')
+})
+
+await t.test('a recovery code works once, as it is typed', async t => {
+  const ada = await withMfa()
+  const code = ada.recoveryCodes[0] as string
+  t.equal(outcome(await verify((await login(ada.email)).mfaToken, code.toUpperCase().replaceAll('-', ' '))), '200')
+  t.equal(outcome(await verify((await login(ada.email)).mfaToken, code)), '401 MFA_CODE_INVALID')
+  t.equal(outcome(await verify((await login(ada.email)).mfaToken, ada.recoveryCodes[1] as string)), '200')
+  t.notOk(JSON.stringify(await app.db.selectFrom('recovery_codes').selectAll().execute()).includes(ada.recoveryCodes[2] as string))
+})
+
+await t.test('a challenge bears five wrong codes, and guessing is slowed down by user', async t => {
+  const ada = await withMfa()
+  const { mfaToken } = await login(ada.email)
+  const codes = []
+  for (let i = 0; i < 6; i++) codes.push((await verify(mfaToken, '000000')).status)
+  t.same(codes, [401, 401, 401, 401, 401, 401])
+  t.equal(outcome(await verify(mfaToken, codeOf(ada.secret))), '401 MFA_CODE_INVALID')
+  t.equal(outcome(await verify((await login(ada.email)).mfaToken, codeOf(ada.secret))), '429 RATE_LIMITED', 'another challenge changes nothing')
+  t.equal((await ada.get('/api/auth/me')).status, 200, 'who is in stays in')
+  await app.db.updateTable('mfa_challenges').set({ expires_at: Date.now() }).execute()
+  const other = await withMfa()
+  const late = await login(other.email)
+  await app.db.updateTable('mfa_challenges').set({ expires_at: Date.now() }).execute()
+  t.equal(outcome(await verify(late.mfaToken, codeOf(other.secret))), '401 MFA_CODE_INVALID', 'too late')
+})
+
+await t.test('it is disabled with a code, or by whoever rules over the user; a new password leaves it', async t => {
+  const ada = await withMfa()
+  const url = `/api/users/${ada.id}/mfa/disable`
+  t.equal(outcome(await ada.post(url, {})), '403 MFA_CODE_INVALID')
+  t.equal(outcome(await ada.post(url, { code: '000000' })), '403 MFA_CODE_INVALID')
+  const root = await person(app, 'super_admin')
+  await root.post(`/api/users/${ada.id}/change-password`, { newPassword: password })
+  t.match(await login(ada.email), { mfaRequired: true })
+  t.equal(outcome(await (await person(app, 'viewer')).post(url, { code: codeOf(ada.secret) })), '404 USER_NOT_FOUND')
+  t.equal(outcome(await root.post(url, {})), '204')
+  t.match(await login(ada.email), { sessionToken: /^sess_/ })
+
+  const grace = await withMfa()
+  t.equal(outcome(await grace.post(`/api/users/${grace.id}/mfa/disable`, { code: grace.recoveryCodes[0] })), '204')
+  t.match(await login(grace.email), { sessionToken: /^sess_/ })
+})
