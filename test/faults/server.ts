@@ -55,7 +55,7 @@ export function launch ({ dataDir, variables = {}, account }: ServerOptions) {
     get isRunning () { return child.exitCode === null && child.signalCode === null },
     kill (signal: NodeJS.Signals) { child.kill(signal) },
     /** The URL, once the banner has told it. */
-    async url (timeoutMs = 30_000): Promise<string> {
+    async url (timeoutMs = 60_000): Promise<string> {
       await until(() => output.includes('WebSocket ') || child.exitCode !== null, () => `the server to start:\n${output}`, timeoutMs)
       const url = /REST and docs +(\S+)\/docs/.exec(output)?.[1]
       if (url === undefined) throw new Error(`the server did not start:\n${output}`)
