@@ -20,6 +20,8 @@ export interface ServerOptions {
   dataDir: string
   variables?: Record<string, string>
   account?: Account | undefined
+  /** How long it may take to answer. */
+  startTimeoutMs?: number
 }
 
 export interface Exit { code: number | null, signal: NodeJS.Signals | null }
@@ -72,7 +74,7 @@ export async function start (t: Teardown, options: ServerOptions) {
     await server.exit
     await endPostmaster(options.dataDir)
   })
-  return Object.assign(server, { address: await server.url() })
+  return Object.assign(server, { address: await server.url(options.startTimeoutMs) })
 }
 
 /** A data folder of its own, in a place where any account may go. */

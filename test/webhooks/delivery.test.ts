@@ -14,7 +14,7 @@ import { allSettled, answer, receiver, type ReceivedWebhook } from './receiver.t
 
 /* What an endpoint gets, and what becomes of a delivery, whatever the endpoint does. */
 
-t.setTimeout(120_000)
+t.setTimeout(170_000)
 
 const variables = { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms,10ms,10ms,10ms,10ms', WEBHOOK_TIMEOUT_MS: '1000' }
 /** A circuit that never opens, for what is not about it. */

@@ -1,0 +1,120 @@
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import type { WebhookDelivery, WebhookLog } from '../../schemas/webhooks.ts'
+import type { Config } from '../../src/config.ts'
+import { createQueue } from '../../src/webhooks/queue.ts'
+import { build, createDatabase } from '../build.ts'
+import { tenant, type Tenant } from '../tenant.ts'
+import { allSettled, answer, receiver } from './receiver.ts'
+
+/* What is left behind and given back, endpoints that are down, and lanes that have to wait: each with servers of its own. */
+
+t.setTimeout(170_000)
+
+const variables = { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms,10ms,10ms,10ms,10ms', WEBHOOK_TIMEOUT_MS: '1000' }
+type Settings = Partial<Config['webhooks']>
+const node = (t: Parameters<typeof build>[0], databaseUrl?: string, settings: Settings = {}, more: Record<string, string> = {}) => build(t, {
+  variables: { ...variables, ...more }, ...(databaseUrl !== undefined && { databaseUrl }), adapt: config => Object.assign(config.webhooks, { circuitFailures: 1000, pollMs: 50, ...settings })
+})
+async function hook (shop: Tenant, target: string, fields: Record<string, unknown> = {}): Promise<string> {
+  const { status, text, body } = await shop.request('POST', '/api/webhooks', { url: target, events: ['topic.event'], ...fields })
+  if (status !== 201) throw new Error(text)
+  return body.id
+}
+const deliveriesOf = async (shop: Tenant, query = '') => (await shop.request('GET', `/api/webhooks/deliveries?limit=1000${query}`)).body as WebhookDelivery[]
+const logsOf = async (shop: Tenant, query = '') => (await shop.request('GET', `/api/webhooks/logs?limit=1000${query}`)).body as WebhookLog[]
+const settled = (shop: Tenant, count: number, at: FastifyInstance) => allSettled(at, shop, count)
+const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
+
+/** Publishes in batches of many sizes, `n` counting per key. */
+async function publishKeyed (shop: Tenant, topic: string, keys: string[], each: number): Promise<void> {
+  const events = upTo(each).flatMap(n => keys.map(key => ({ key, payload: { n } })))
+  for (let i = 0, size = 1; i < events.length; i += size, size = size % 13 + 1) {
+    const { status, text } = await shop.request('POST', `/api/topics/${topic}/events`, { events: events.slice(i, i + size) })
+    if (status !== 201) throw new Error(text)
+  }
+}
+
+await t.test('a lease that was left behind is an attempt in the log, and the delivery is sent by another; the late worker records nothing', async t => {
+  const database = await createDatabase(t)
+  const { app } = await node(t, database)
+  await app.webhooks.dispatcher.close()
+  const shop = await tenant(app)
+  await shop.topic('a.one')
+  const sink = await receiver(t)
+  const id = await hook(shop, sink.url)
+  await shop.publish('a.one', 1)
+  t.match(await deliveriesOf(shop), [{ state: 'pending', attempts: 0 }])
+  const queue = createQueue({ pool: app.pool })
+  const now = Date.now()
+  const claim = async (at: number) => (await queue.claim([{ webhookId: id, slots: 5, afterLane: '' }], { now: at, leaseUntil: at + 300, owner: 'dead' })).claimed
+  const [claimed] = await claim(now)
+  t.equal((await claim(now)).length, 0, 'nobody else gets it while the lease lasts')
+  await node(t, database)
+  await settled(shop, 1, app)
+  t.equal(sink.received.length, 1)
+  const late = { seq: claimed?.seq ?? 0, fence: claimed?.fence ?? 0, webhookId: id, state: 'dead' as const, nextAt: now, failures: 1, success: false, statusCode: 500, error: 'late', responseBody: null, durationMs: 1, url: sink.url }
+  t.equal((await queue.settle([late], Date.now())).size, 0, 'the one who lost the lease records nothing')
+  t.match(await deliveriesOf(shop), [{ state: 'delivered', attempts: 2 }])
+  t.match(await logsOf(shop), [{ attempts: 2, success: true }, { attempts: 1, success: false, error: /Interrupted/ }])
+})
+
+await t.test('a stop gives back what was not sent, and breaks off what takes too long; the next start goes on at once', async t => {
+  const database = await createDatabase(t)
+  const first = await node(t, database, { endpointConcurrencyMax: 2 }, { WEBHOOK_TIMEOUT_MS: '20000' })
+  const shop = await tenant(first.app)
+  await shop.topic('a.one')
+  let isQuick = false
+  const sink = await receiver(t, (_received, response) => { if (isQuick) response.end() })
+  await hook(shop, sink.url)
+  await shop.publish('a.one', ...upTo(20))
+  await sink.came(2)
+  const startedAt = performance.now()
+  await first.app.close()
+  t.ok(performance.now() - startedAt < 10_000, 'it does not wait for the endpoint')
+  const hung = sink.received.length
+  isQuick = true
+  const second = await node(t, database)
+  const again = {
+    ...shop, request: async (method: 'GET', path: string) => {
+      const response = await second.app.inject({ method, url: path, headers: { authorization: `Bearer ${second.app.auth.tokens.mint({ subject: 't', applicationId: shop.applicationId, permissions: ['admin'], environment: undefined, expiresInS: undefined }).token}` } })
+      return { status: response.statusCode, body: response.json() }
+    }
+  } as unknown as Tenant
+  await settled(shop, 20, second.app)
+  t.equal(new Set(sink.received.map(({ id }) => id)).size, 20)
+  t.equal(sink.received.length, 20 + hung, 'only what was under way came twice')
+  t.equal((await logsOf(again, '&success=false')).filter(({ error }) => /Interrupted/.test(error ?? '')).length, hung)
+})
+
+await t.test('an endpoint that is down is left alone by its circuit, and what it was owed for longer than the schedule lasts is given up', async t => {
+  const { app } = await node(t, undefined, { circuitFailures: 3, circuitPauseMs: 50, circuitPauseMaxMs: 100 })
+  const shop = await tenant(app)
+  await shop.topic('a.one')
+  const sink = await receiver(t, answer(500))
+  const id = await hook(shop, sink.url)
+  await shop.publish('a.one', ...upTo(500))
+  await settled(shop, 500, app)
+  t.ok(sink.received.length < 500, `${sink.received.length} requests for 500 deliveries`)
+  t.equal((await deliveriesOf(shop, '&state=dead')).length, 500)
+  t.type((await shop.request('GET', `/api/webhooks/${id}`)).body.failingSince, 'number')
+  t.equal((await logsOf(shop)).length, Math.min(1000, sink.received.length + (await logsOf(shop)).filter(({ statusCode }) => statusCode === null).length), 'each request is in the log, and each that was given up without one')
+  sink.behave(answer(200))
+  await shop.request('POST', '/api/webhooks/redrive', {})
+  await settled(shop, 500, app)
+  t.equal((await deliveriesOf(shop, '&state=delivered')).length, 500)
+  t.equal((await shop.request('GET', `/api/webhooks/${id}`)).body.failingSince, null)
+})
+
+await t.test('ordered by key: hundreds of keys that have to wait do not hide the others', async t => {
+  const { app } = await node(t, undefined, {}, { WEBHOOK_RETRY_SCHEDULE: '1h' })
+  const shop = await tenant(app)
+  await shop.topic('a.one')
+  // By name, those that fail come first.
+  const sink = await receiver(t, ({ body }, response) => { response.writeHead(String(body.data.key).startsWith('a') ? 500 : 200).end() })
+  await hook(shop, sink.url, { ordering: 'key' })
+  await publishKeyed(shop, 'a.one', upTo(300).map(n => `a${n}`), 1)
+  await sink.came(300, 60_000)
+  await publishKeyed(shop, 'a.one', ['z1', 'z2'], 2)
+  await sink.until(all => all.filter(({ body }) => String(body.data.key).startsWith('z')).length === 4, 'those behind them')
+})
