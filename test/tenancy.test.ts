@@ -1,6 +1,7 @@
 import t from 'tap'
 import { build, listen } from './build.ts'
 import { connectWs } from './clients.ts'
+import { person } from './people.ts'
 import { tenant } from './tenant.ts'
 
 /*
@@ -53,6 +54,12 @@ await app.db.insertInto('database_logs').values({
   topic, table_name: marker, events: 1, code: 'COLUMN_MISSING', message: marker, lsn: '0/1', xid: 1, committed_at: 1, created_at: Date.now()
 }).execute()
 
+// People of the victim's, and what is on its way to them.
+const owner = await person(app, ['admin', victim.applicationId])
+await app.db.updateTable('users').set({ name: marker }).where('id', '=', owner.id).execute()
+const invite = await planted('POST', '/api/invites', { email: `${marker}@example.com`, roleId: 'role_viewer', applicationId: victim.applicationId })
+const [session] = (await owner.get('/api/auth/sessions')).body as { id: string }[]
+
 // Somebody of the victim's is in a channel, and looks at a document.
 const member = await connectWs(await listen(app), { token: victim.token() })
 for (const channel of [named, `doc:${named}:${named}`]) {
@@ -64,6 +71,9 @@ t.teardown(() => { member.close() })
 /** What of the victim's a path parameter could name, by the section of the route. */
 const mine: Record<string, Record<string, string>> = {
   '/api/applications': { id: victim.applicationId },
+  '/api/users': { id: owner.id, roleId: 'role_admin' },
+  '/api/invites': { id: invite['id'] as string },
+  '/api/auth': { id: session?.id as string },
   '/api/topics': { name: topic },
   '/api/schemas': { topic, version: '1' },
   '/api/services': { id: service['id'] as string },
@@ -119,7 +129,7 @@ function leak ({ url, payload = '' }: Asked, text: string, said = ''): string | 
   const asked = `${decodeURIComponent(url)} ${payload} ${said}`
   return [
     marker, victim.applicationId, topic, mapping['id'] as string, databaseSubscription['id'] as string, service['id'] as string, event['id'] as string,
-    webhook['id'] as string, delivery?.id ?? ''
+    webhook['id'] as string, delivery?.id ?? '', owner.id, owner.email, invite['id'] as string
   ].find(secret => text.includes(secret) && !asked.includes(secret))
 }
 
@@ -201,5 +211,8 @@ await t.test('and it is all still there, as it was', async t => {
   t.match(await victim.request('GET', '/api/database/subscriptions'), { status: 200, body: [{ id: databaseSubscription['id'], active: true }] })
   t.match(await victim.request('GET', '/api/database/connection'), { status: 200, body: { connectionString: `postgres://${marker}@127.0.0.1:1/${marker}` } })
   t.match(await victim.request('GET', '/api/database/logs'), { status: 200, body: [{ message: marker }] })
+  t.match(await victim.request('GET', `/api/users/${owner.id}`), { status: 200, body: { name: marker, roles: [{ roleId: 'role_admin', applicationId: victim.applicationId }] } })
+  t.ok((await victim.request('GET', '/api/invites')).body.some(({ id }: { id: string }) => id === invite['id']))
+  t.equal((await owner.get('/api/auth/me')).status, 200)
   t.match(await victim.request('GET', `/api/applications/${victim.applicationId}`), { status: 200, body: { name: marker, description: marker } })
 })

@@ -1,5 +1,5 @@
 import type { SessionInfo } from '../../schemas/auth.ts'
-import { ForbiddenError } from '../errors.ts'
+import { ForbiddenError, NotFoundError } from '../errors.ts'
 import type { Principal, SessionPrincipal } from './principal.ts'
 import type { Sessions } from './sessions.ts'
 
@@ -18,8 +18,9 @@ export function createOwnSessions ({ sessions }: { sessions: Sessions }) {
       return await sessions.list(userId, sessionKey)
     },
 
-    /** Throws NotFoundError `SESSION_NOT_FOUND`, also for somebody else's. */
+    /** Throws NotFoundError `SESSION_NOT_FOUND`, also for somebody else's; a token has none. */
     async end (principal: Principal, id: string): Promise<void> {
+      if (principal.kind === 'token') throw new NotFoundError('SESSION_NOT_FOUND', `Session not found: ${id}`)
       await sessions.endOne(sessionOf(principal).userId, id)
     }
   }

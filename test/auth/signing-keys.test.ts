@@ -70,7 +70,7 @@ t.test('keys that nobody knows do not become a query each', async t => {
   await node.ensure()
   let queries = 0
   pool.on('acquire', () => { queries++ })
-  const answers = await Promise.all(Array.from({ length: 1000 }, async (_, i) => node.find(`key_${i}`)))
+  const answers = await Promise.all(Array.from({ length: 1000 }, async (_, i) => await node.find(`key_${i}`)))
   t.ok(answers.every(answer => answer === undefined))
   t.equal(queries, 1)
   t.equal(node.find('../etc/passwd'), undefined)

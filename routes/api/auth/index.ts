@@ -130,7 +130,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'End one of my sessions',
       description: 'Its token is dead at once, and its sockets are closed.',
       params: SessionPath,
-      response: { 204: { type: 'null', description: 'The session is over.' }, ...refusals(400, 401, 403, 404) }
+      response: { 204: { type: 'null', description: 'The session is over.' }, ...refusals(400, 401, 404) }
     }
   }, async (request, reply) => {
     await app.auth.ownSessions.end(request.principal, request.params.id)

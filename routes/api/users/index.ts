@@ -127,6 +127,7 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post('/:id/mfa/disable', {
     config: { permission: 'authenticated' },
+    preValidation: async request => { if (request.body === undefined) request.body = {} },
     schema: {
       operationId: 'disableMfa',
       tags: ['Users'],

@@ -16,6 +16,8 @@ const keys: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post('/', {
     config: { permission: 'keys:create' },
+    // Nothing needs to be said: HS256 is the default.
+    preValidation: async request => { if (request.body === undefined) request.body = {} },
     schema: {
       operationId: 'createKey',
       tags: ['Keys'],
