@@ -53,6 +53,7 @@ export interface Config {
   encryptionKeys: Buffer[]
   log: { level: string }
   events: { retentionHours: number }
+  traces: { retentionHours: number, sample: number }
   auth: { issuer: string, tokenTtlS: number, sessionTtlMs: number }
   delivery: DeliveryLimits
   cdc: CdcSettings
@@ -221,6 +222,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     encryptionKeys,
     log: { level: String(parsed.LOG_LEVEL) },
     events: { retentionHours: parsed.EVENT_RETENTION_HOURS },
+    traces: { retentionHours: parsed.TRACE_RETENTION_HOURS, sample: parsed.TRACE_SAMPLE },
     auth: { issuer: parsed.JWT_ISSUER, tokenTtlS: parsed.TOKEN_TTL_SECONDS, sessionTtlMs: parsed.SESSION_TTL_HOURS * 3_600_000 },
     delivery: { ...defaultDeliveryLimits },
     cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000 },

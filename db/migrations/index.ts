@@ -5,6 +5,7 @@ import * as presenceGrace from './0003-presence-grace.ts'
 import * as topicLogIds from './0004-topic-log-ids.ts'
 import * as cdc from './0005-cdc.ts'
 import * as webhooks from './0006-webhooks.ts'
+import * as traces from './0008-traces.ts'
 
 /** In order of name; forward only. A released migration never changes. */
 export const migrations: Record<string, Migration> = {
@@ -13,5 +14,6 @@ export const migrations: Record<string, Migration> = {
   '0003-presence-grace': presenceGrace,
   '0004-topic-log-ids': topicLogIds,
   '0005-cdc': cdc,
-  '0006-webhooks': webhooks
+  '0006-webhooks': webhooks,
+  '0008-traces': traces
 }
