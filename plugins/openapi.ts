@@ -8,16 +8,20 @@ import * as auth from '../schemas/auth.ts'
 import * as channels from '../schemas/channels.ts'
 import * as common from '../schemas/common.ts'
 import * as database from '../schemas/database.ts'
+import * as debuggerSchemas from '../schemas/debugger.ts'
 import * as documents from '../schemas/documents.ts'
 import * as events from '../schemas/events.ts'
 import * as health from '../schemas/health.ts'
+import * as metrics from '../schemas/metrics.ts'
 import * as schemaRegistry from '../schemas/schema-registry.ts'
 import * as services from '../schemas/services.ts'
 import * as topics from '../schemas/topics.ts'
 import * as webhooks from '../schemas/webhooks.ts'
 import { openapiInfo, withScopeAndSecurity } from '../src/openapi.ts'
 
-const modules = [common, applications, auth, channels, database, documents, events, health, schemaRegistry, services, topics, webhooks]
+const modules = [
+  common, applications, auth, channels, database, debuggerSchemas, documents, events, health, metrics, schemaRegistry, services, topics, webhooks
+]
 
 /**
  * The document at `/openapi.json`, the pages at `/docs`, and the shared schemas that routes refer to.
