@@ -10,7 +10,7 @@ const variables = Object.entries(EnvironmentVariables.properties as Record<strin
 
 /** Read and checked at start, and not used by any code yet. Whoever begins to use one takes it off this list. */
 const withoutEffect = new Set([
-  'TRACE_RETENTION_HOURS', 'TRACE_SAMPLE', 'SMTP_URL', 'MAIL_FROM'
+  'SMTP_URL', 'MAIL_FROM'
 ])
 
 function valuesOf ({ minimum, maximum, pattern, anyOf, type = '' }: Variable): string {
