@@ -11,12 +11,15 @@ export const columns = 'id bigserial primary key, status text not null, amount n
 
 let pool: pg.Pool
 let subscriber: Subscriber | undefined
-let latencies: number[] = []
+/** By the number that a row carries, when its commit was acknowledged to the application, and when its event came. */
+let committed: number[] = []
+let arrived: number[] = []
+let arrivals = 0
 let fault: string | undefined
 const atField = Buffer.from('"at":')
 
 async function start (url: string, table: string): Promise<void> {
-  pool = new pg.Pool({ connectionString: url, max: 8 })
+  pool = new pg.Pool({ connectionString: url, max: 32 })
   await pool.query(`create table ${table} (${columns})`)
 }
 
@@ -33,30 +36,42 @@ async function subscribe (url: string, token: string, topic: string): Promise<vo
     url,
     transport: '/ws',
     token,
-    onEvent: (chunk, start) => { latencies.push(Date.now() - numberAt(chunk, chunk.indexOf(atField, start) + atField.length)) },
+    onEvent: (chunk, start) => {
+      arrived[numberAt(chunk, chunk.indexOf(atField, start) + atField.length)] = performance.now()
+      arrivals++
+    },
     onFault: message => { fault = message }
   })
   await subscriber.subscribe(topic)
 }
 
-/** One row a transaction, at an even pace; from before the statement that inserts and commits to the arrival. Milliseconds, sorted. */
+/** One row a transaction, at an even pace; from the acknowledged commit to the arrival, in milliseconds, sorted. An event may be first. */
 async function pace (table: string, perSecond: number, seconds: number): Promise<number[]> {
-  latencies = []
+  committed = []
+  arrived = []
+  arrivals = 0
   const total = perSecond * seconds
   const begin = performance.now()
   const writing: Promise<unknown>[] = []
   for (let sent = 0; sent < total;) {
     const due = Math.min(total, Math.floor((performance.now() - begin) / 1000 * perSecond))
     for (; sent < due; sent++) {
-      writing.push(pool.query({ name: 'insert', text: `insert into ${table} (status, amount, note, at) values ('active', 1.5, 'note', $1)`, values: [Date.now()] }))
+      const n = sent
+      writing.push(pool.query({ name: 'insert', text: `insert into ${table} (status, amount, note, at) values ('active', 1.5, 'note', $1)`, values: [n] })
+        .then(() => { committed[n] = performance.now() }))
     }
     await sleep(1)
   }
   await Promise.all(writing)
-  for (const deadline = performance.now() + 20_000; latencies.length < total && performance.now() < deadline;) await sleep(10)
+  await allArrived(total)
   if (fault !== undefined) throw new Error(fault)
-  if (latencies.length !== total) throw new Error(`lost or doubled: ${total} commits, ${latencies.length} events`)
-  return latencies.sort((a, b) => a - b)
+  if (arrivals !== total) throw new Error(`lost or doubled: ${total} commits, ${arrivals} events`)
+  return arrived.map((at, n) => Math.max(0, at - (committed[n] as number))).sort((a, b) => a - b)
+}
+
+async function allArrived (total: number): Promise<void> {
+  const isMissing = () => arrivals < total
+  for (const deadline = performance.now() + 20_000; isMissing() && performance.now() < deadline;) await sleep(10)
 }
 
 async function end (): Promise<void> {

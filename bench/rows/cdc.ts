@@ -116,7 +116,7 @@ export const cdcLatency: Row = {
       bare: undefined,
       ratio: undefined,
       goal: { most: 25 },
-      note: `${Math.min(...p99s)}–${Math.max(...p99s)}, p50 ${median(measured.map(({ p50 }) => p50))}`
+      note: `${Math.min(...p99s).toFixed(1)}–${Math.max(...p99s).toFixed(1)}, p50 ${median(measured.map(({ p50 }) => p50)).toFixed(1)}`
     }]
   })
 }
