@@ -47,6 +47,18 @@ await t.test('every setting that a route changes leaves an entry, and no secret 
   const { body: service } = await root.post('/api/services', { name: 'cart' }, scoped)
   await patch(`/api/services/${service.id}`, { description: 'x' })
   await drop(`/api/services/${service.id}`)
+  const { body: webhook } = await root.post('/api/webhooks', { url: 'https://example.com/hook', events: ['*'], secret: 'a-webhook-secret-of-ours' }, scoped)
+  await patch(`/api/webhooks/${webhook.id}`, { description: 'x' })
+  for (const what of ['deactivate', 'activate']) await root.post(`/api/webhooks/${webhook.id}/${what}`, undefined, scoped)
+  const { body: renewed } = await root.post(`/api/webhooks/${webhook.id}/rotate-secret`, {}, scoped)
+  await drop(`/api/webhooks/${webhook.id}`)
+  const { body: mapping } = await root.post('/api/database/mappings', { table: 'orders', topic: 'a.b', events: ['insert'], payload: { id: '$row.id' } }, scoped)
+  await patch(`/api/database/mappings/${mapping.id}`, { events: ['insert', 'update'] })
+  await root.post(`/api/database/mappings/${mapping.id}/versions`, { environment: 'development' }, scoped)
+  await root.post(`/api/database/mappings/${mapping.id}/promote`, { environment: 'development' }, scoped)
+  await root.post(`/api/database/mappings/${mapping.id}/rollback`, { environment: 'development', version: 1 }, scoped)
+  await root.request('PUT', '/api/database/connection', { connectionString: 'postgres://somebody:a-database-password@127.0.0.1:1/shop' }, scoped)
+  await drop('/api/database/connection')
   const { body: role } = await root.post('/api/roles', { name: 'reader', permissions: [] })
   await root.patch(`/api/roles/${role.id}`, { description: 'x' })
   const { body: user } = await root.post('/api/users', { name: 'Grace', email: 'grace@example.com', password })
@@ -71,12 +83,14 @@ await t.test('every setting that a route changes leaves an entry, and no secret 
   const actions = new Set(all.map(({ action }) => action))
   for (const action of [
     'application.created', 'application.updated', 'application.deleted', 'topic.created', 'schema.registered', 'service.created', 'service.updated', 'service.deleted',
+    'webhook.created', 'webhook.updated', 'webhook.activated', 'webhook.deactivated', 'webhook.secret_rotated', 'webhook.deleted',
+    'mapping.created', 'mapping.updated', 'mapping.versioned', 'mapping.promoted', 'mapping.rolled_back', 'database.connected', 'database.disconnected',
     'role.created', 'role.updated', 'role.deleted', 'user.created', 'user.updated', 'user.deleted', 'user.role_assigned', 'user.role_removed', 'user.password_changed',
     'user.mfa_set_up', 'user.mfa_disabled', 'invite.created', 'invite.withdrawn', 'invite.accepted', 'key.created', 'key.deactivated', 'key.revoked'
   ]) t.ok(actions.has(action), action)
   t.match(all.find(({ action }) => action === 'invite.accepted'), { actor: { kind: 'session', name: 'y@example.com' } })
   const text = JSON.stringify(await app.db.selectFrom('audit_log').selectAll().execute())
-  for (const secret of [password, 'a new secret phrase', key.secret, setup.secret, invite.token, root.token, 'argon2', 'PRIVATE']) t.notOk(text.includes(secret), secret.slice(0, 8))
+  for (const secret of ['a-webhook-secret-of-ours', renewed.secret, 'a-database-password', password, 'a new secret phrase', key.secret, setup.secret, invite.token, root.token, 'argon2', 'PRIVATE']) t.notOk(text.includes(secret), secret.slice(0, 8))
 })
 
 await t.test('the mask covers secrets wherever they stand, and bounds what is kept', async t => {
