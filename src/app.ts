@@ -7,6 +7,7 @@ import { fastify, LogController, type ConnectionError, type FastifyBaseLogger, t
 import type { Config } from './config.ts'
 import { ValidationError } from './errors.ts'
 import { randomId } from './ids.ts'
+import { serializerCompilers } from './serialization.ts'
 import { validatorCompilers } from './validation.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -45,7 +46,7 @@ export async function buildApp ({ config, logger }: AppOptions): Promise<Fastify
       void plain.code(400).type('application/json; charset=utf-8').send(JSON.stringify(new ValidationError('VALIDATION_FAILED', message).toBody()))
     },
     clientErrorHandler: refuseRaw,
-    schemaController: { compilersFactory: { buildValidator: validatorCompilers as never } }
+    schemaController: { compilersFactory: { buildValidator: validatorCompilers() as never, buildSerializer: serializerCompilers() as never } }
   }).withTypeProvider<TypeBoxTypeProvider>()
   await app.register(autoload, { dir: join(root, 'plugins'), options: { config }, forceESM: true, encapsulate: false })
   await app.register(autoload, { dir: join(root, 'routes'), routeParams: true, forceESM: true })

@@ -8,7 +8,21 @@ import type { TSchema } from '@sinclair/typebox'
  * path) is coerced to the type it stands for. The first error ends a validation, so that a hostile body cannot make
  * the list of its own faults long. `shared` are the schemas that others refer to by `$id`.
  */
-export function validatorCompilers (shared: Record<string, object>): FastifySchemaCompiler<TSchema> {
+export function validatorCompilers () {
+  // Fastify asks anew in each section, with the same schemas.
+  const compilers = new Map<string, FastifySchemaCompiler<TSchema>>()
+  return (shared: Record<string, object>): FastifySchemaCompiler<TSchema> => {
+    const names = Object.keys(shared).join()
+    let compiler = compilers.get(names)
+    if (compiler === undefined) {
+      compiler = validatorCompiler(shared)
+      compilers.set(names, compiler)
+    }
+    return compiler
+  }
+}
+
+function validatorCompiler (shared: Record<string, object>): FastifySchemaCompiler<TSchema> {
   const options = { useDefaults: true, allErrors: false, strict: false, allowUnionTypes: true } as const
   const exact = new Ajv({ ...options, coerceTypes: false })
   const coercing = new Ajv({ ...options, coerceTypes: true })
