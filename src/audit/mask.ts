@@ -15,8 +15,11 @@ export function mask (value: Record<string, unknown>): Record<string, unknown> {
 }
 
 function masks (value: unknown): unknown {
-  if (typeof value === 'string') return value.replaceAll(urlLogin, `$1${masked}@`).replaceAll('\0', '').slice(0, textLengthMax)
+  if (typeof value === 'string') return storable(value.replaceAll(urlLogin, `$1${masked}@`).slice(0, textLengthMax))
   if (Array.isArray(value)) return value.map(masks)
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, secretName.test(name) && part !== null && typeof part !== 'boolean' ? masked : masks(part)]))
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [storable(name), secretName.test(name) && part !== null && typeof part !== 'boolean' ? masked : masks(part)]))
 }
+
+/** PostgreSQL's jsonb refuses NUL and half surrogates. */
+const storable = (text: string): string => text.replaceAll('\0', '').replaceAll(/\p{Surrogate}/gu, '\ufffd')

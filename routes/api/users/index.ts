@@ -127,7 +127,7 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post('/:id/mfa/disable', {
     config: { permission: 'authenticated' },
-    preValidation: async request => { if (request.body === undefined) request.body = {} },
+    preValidation: async request => { if (request.headers['content-type'] === undefined) request.body = {} },
     schema: {
       operationId: 'disableMfa',
       tags: ['Users'],

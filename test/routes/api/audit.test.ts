@@ -96,9 +96,9 @@ await t.test('every setting that a route changes leaves an entry, and no secret 
 await t.test('the mask covers secrets wherever they stand, and bounds what is kept', async t => {
   const { mask } = await import('../../../src/audit/mask.ts')
   t.same(mask({
-    url: 'https://user:pass@example.com/hook', secret: 'whsec_x', nested: [{ connectionString: 'postgres://u:p@h/d', password: null, clientSecret: 'y', hasSecret: true }], name: 'a\0b', note: 'see postgres://u:p@h/d'
+    url: 'https://user:pass@example.com/hook', secret: 'whsec_x', nested: [{ connectionString: 'postgres://u:p@h/d', password: null, clientSecret: 'y', hasSecret: true }], name: 'a\0b', 'b\0\ud800': 'c\ud800', note: 'see postgres://u:p@h/d'
   }), {
-    url: 'https://***@example.com/hook', secret: '***', nested: [{ connectionString: '***', password: null, clientSecret: '***', hasSecret: true }], name: 'ab', note: 'see postgres://***@h/d'
+    url: 'https://***@example.com/hook', secret: '***', nested: [{ connectionString: '***', password: null, clientSecret: '***', hasSecret: true }], name: 'ab', 'b\ufffd': 'c\ufffd', note: 'see postgres://***@h/d'
   })
   t.match(mask({ list: Array.from({ length: 100 }, () => 'x'.repeat(1000)) }), { truncated: true })
 })

@@ -17,7 +17,7 @@ const keys: FastifyPluginAsyncTypebox = async (app) => {
   app.post('/', {
     config: { permission: 'keys:create' },
     // Nothing needs to be said: HS256 is the default.
-    preValidation: async request => { if (request.body === undefined) request.body = {} },
+    preValidation: async request => { if (request.headers['content-type'] === undefined) request.body = {} },
     schema: {
       operationId: 'createKey',
       tags: ['Keys'],
