@@ -34,7 +34,7 @@ export function createDeliveries ({ db, queue, wake }: DeliveriesOptions) {
     /** Newest first. */
     async list (scope: Scope, { limit = 100, cursor, ...filters }: DeliveriesQuery, within?: Within): Promise<PageOf<WebhookDelivery>> {
       // What was committed a moment ago may still stand in the outbox.
-      await queue.expand()
+      await queue.catchUp()
       let query = db.selectFrom('webhook_deliveries').selectAll().where('application_id', '=', scope.applicationId).orderBy('seq', 'desc').limit(limit + 1)
       if (within !== undefined) query = query.where('environment', '=', within)
       if (filters.webhookId !== undefined) query = query.where('webhook_id', '=', filters.webhookId)

@@ -13,6 +13,7 @@ import type { Environment } from '../../schemas/scope.ts'
 
 /** Rows of the outbox that one statement turns into deliveries; each may stand for a batch of events. */
 const outboxRowsMax = 64
+const catchUpRounds = 16
 /** Webhooks that one look for work may find. */
 const busyMax = 500
 /** Lanes of one webhook that one claim looks at. */
@@ -25,10 +26,11 @@ const interruptedText = 'Interrupted: the server that made it ended before it wa
  * In the order of the outbox, by one node at a time: within a lane, positions are in the order of the commits. What is owed to a webhook that
  * has been deleted is dropped; against the lock on the others nobody deletes them meanwhile.
  */
-const expandSql = `
-  with turn as (select pg_try_advisory_xact_lock(${expanderLock}) as mine),
+const expandSql = (turn: string) => `
+  with turn as (${turn}),
+  oldest as (select id from webhook_outbox where (select mine from turn) order by id limit ${outboxRowsMax}),
   taken as (
-    delete from webhook_outbox where id = any(array(select id from webhook_outbox where (select mine from turn) order by id limit ${outboxRowsMax}))
+    delete from webhook_outbox where id = any(array(select id from oldest))
     returning id, webhook_id, log_id, head, backs, created_at),
   made as (
     insert into webhook_deliveries (application_id, environment, webhook_id, event_id, event_type, topic, log_id, "offset", event_at, key, lane, next_at, created_at)
@@ -42,7 +44,9 @@ const expandSql = `
       where log_id = t.log_id and "offset" = t.head - b.back and created_at = t.created_at limit 1) e
     order by t.id, e."offset"
     returning 1)
-  select (select count(*)::int from taken) as taken, (select count(*)::int from made) as made`
+  select (select count(*)::int from oldest) as found, (select count(*)::int from made) as made`
+const expandIfFreeSql = expandSql(`select pg_try_advisory_xact_lock(${expanderLock}) as mine`)
+const expandInTurnSql = expandSql(`select pg_advisory_xact_lock(${expanderLock}) is not null as mine`)
 
 /** Webhooks that are owed something, from one id on, by steps through the indexes: what it costs grows with them, not with what they are owed. */
 const busySql = `
@@ -231,11 +235,27 @@ export interface Wanted { webhookId: string, slots: number, afterLane: string }
 
 /** The deliveries of all nodes and tenants. */
 export function createQueue ({ pool }: { pool: pg.Pool }) {
+  /** Answers how many rows it has found. */
+  async function expandOnce (statement: pg.QueryConfig): Promise<number> {
+    const { rows: [row] } = await pool.query<{ found: number }>(statement)
+    return row?.found ?? 0
+  }
+
   return {
-    /** Turns the outbox's oldest rows into deliveries. Answers whether there may be more. */
+    /** Turns the outbox's oldest rows into deliveries, unless somebody is at it. Answers whether there may be more. */
     async expand (): Promise<boolean> {
-      const { rows: [row] } = await pool.query<{ taken: number, made: number }>({ name: 'webhooks_expand', text: expandSql })
-      return (row?.taken ?? 0) >= outboxRowsMax
+      return await expandOnce({ name: 'webhooks_expand', text: expandIfFreeSql }) >= outboxRowsMax
+    },
+
+    /**
+     * Returns when what was committed before the call is there as deliveries, whoever turns it into them. Of an outbox that is
+     * far behind, only `catchUpRounds` times `outboxRowsMax` rows.
+     */
+    async catchUp (): Promise<void> {
+      for (let round = 0; round < catchUpRounds; round++) {
+        // Of the rows that it has found, others may have taken some while it waited: they do not tell how many there are.
+        if (await expandOnce({ name: 'webhooks_catch_up', text: expandInTurnSql }) < outboxRowsMax) return
+      }
     },
 
     /** Whether the outbox still has rows from before a time: another node may be at it. */

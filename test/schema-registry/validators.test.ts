@@ -121,13 +121,10 @@ t.test('patterns are those of ECMAScript', (t) => {
   t.end()
 })
 
+// By a validator whose work explodes, each of these would outlast the file's timeout by far: 2^40 steps and more.
 t.test('no payload stalls the process', (t) => {
   const quick = (name: string, schema: JsonSchema, payload: unknown, isValid: boolean): void => {
-    const validator = compileValidator(schema)
-    const start = performance.now()
-    t.equal(validator.validate(payload).length === 0, isValid, name)
-    const ms = performance.now() - start
-    t.ok(ms < 300, `${name} took ${ms.toFixed(0)} ms`)
+    t.equal(compileValidator(schema).validate(payload).length === 0, isValid, name)
   }
   quick('a pattern that explodes elsewhere', { pattern: '^(a+)+$' }, 'a'.repeat(50_000) + 'b', false)
   quick('a property name that explodes elsewhere', { patternProperties: { '^(a|a)*$': false } }, { ['a'.repeat(50_000) + 'b']: 1 }, true)
