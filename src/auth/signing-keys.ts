@@ -82,6 +82,11 @@ export class SigningKeys {
     return this.#lookingUp.then(() => this.#keys.get(kid))
   }
 
+  /** Whether what the key has signed is good, as far as this node knows: it asks nobody. */
+  isGood (kid: string): boolean {
+    return this.#keys.has(kid)
+  }
+
   /** Calls back when a key is revoked, here or on another node: what it signed is dead. */
   onRevoked (listener: (keyId: string) => void): void {
     this.#revokedListeners.push(listener)
