@@ -100,7 +100,15 @@ await t.test('the mask covers secrets wherever they stand, and bounds what is ke
   }), {
     url: 'https://***@example.com/hook', secret: '***', nested: [{ connectionString: '***', password: null, clientSecret: '***', hasSecret: true }], name: 'ab', 'b\ufffd': 'c\ufffd', note: 'see postgres://***@h/d'
   })
+  t.same(mask({ url: 'https://example.com/hook?api_key=x&shop=7&X-Amz-Signature=y#token=z', text: 'postgres://u:p@ss@h/d a://b?c=d@e' }), {
+    url: 'https://example.com/hook?api_key=***&shop=7&X-Amz-Signature=***#token=***', text: 'postgres://***@h/d a://b?c=d@e'
+  })
   t.match(mask({ list: Array.from({ length: 100 }, () => 'x'.repeat(1000)) }), { truncated: true })
+})
+
+await t.test('the mask is done with a long text at once, whatever it repeats', async t => {
+  const { mask } = await import('../../../src/audit/mask.ts')
+  for (const part of ['a.', 'a+b://', '://', '://a', '?a', '&=', 'a@', '?secret', '\ud800']) t.equal((mask({ text: part.repeat(500_000) })['text'] as string).length, 2000, part)
 })
 
 await t.test('entries only grow: nobody changes, deletes or truncates them', async t => {
