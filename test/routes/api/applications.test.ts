@@ -3,6 +3,8 @@ import t from 'tap'
 import { build, createDatabase } from '../../build.ts'
 import { tenant } from '../../tenant.ts'
 
+t.setTimeout(120_000)
+
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 
 async function superAdmin (app: FastifyInstance) {
