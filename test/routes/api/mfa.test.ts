@@ -1,7 +1,7 @@
 import { Secret, TOTP } from 'otpauth'
 import t from 'tap'
 import { build, createDatabase } from '../../build.ts'
-import { password, person, requests } from '../../people.ts'
+import { eventually, password, person, requests } from '../../people.ts'
 
 t.setTimeout(120_000)
 
@@ -88,6 +88,36 @@ await t.test('a challenge bears five wrong codes, and guessing is slowed down by
   const late = await login(other.email)
   await app.db.updateTable('mfa_challenges').set({ expires_at: Date.now() }).execute()
   t.equal(outcome(await verify(late.mfaToken, codeOf(other.secret))), '401 MFA_CODE_INVALID', 'too late')
+})
+
+/** Somebody changes the password while a login is between the check of what it shows and its session; answers how that login ends. */
+async function overtaken (ada: { id: string, email: string }, login: () => Promise<{ status: number, body?: { code?: string } }>) {
+  const changing = await app.pool.connect()
+  try {
+    await changing.query('begin')
+    await changing.query("update users set password_hash = password_hash || 'x' where id = $1", [ada.id])
+    const answer = login()
+    await eventually(async () => (await app.pool.query("select from pg_locks where not granted and locktype = 'transactionid'")).rowCount === 1)
+    await changing.query('delete from mfa_challenges where user_id = $1', [ada.id])
+    await changing.query('delete from sessions where user_id = $1', [ada.id])
+    await changing.query('commit')
+    return outcome(await answer)
+  } finally {
+    changing.release()
+  }
+}
+
+await t.test('a login with the old password does not slip in beside its change', async t => {
+  const ada = await person(app, 'viewer')
+  t.equal(await overtaken(ada, () => anybody.post('/api/auth/login', { email: ada.email, password })), '401 LOGIN_FAILED')
+  const grace = await withMfa()
+  t.equal(await overtaken(grace, () => anybody.post('/api/auth/login', { email: grace.email, password })), '401 LOGIN_FAILED', 'nor is a code asked for')
+  const hedy = await withMfa()
+  const { mfaToken } = await login(hedy.email)
+  t.equal(await overtaken(hedy, () => verify(mfaToken, hedy.recoveryCodes[0] as string)), '401 MFA_CODE_INVALID')
+  for (const table of ['sessions', 'mfa_challenges'] as const) {
+    t.same(await app.db.selectFrom(table).select('user_id').where('user_id', 'in', [ada.id, grace.id, hedy.id]).execute(), [], table)
+  }
 })
 
 await t.test('it is disabled with a code, or by whoever rules over the user; a new password leaves it', async t => {
