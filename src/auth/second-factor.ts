@@ -74,15 +74,13 @@ export function createSecondFactor ({ db, encryption, issuer }: { db: Kysely<Dat
     },
 
     /** With the seed and the recovery codes. Throws ConflictError `MFA_NOT_PENDING` when there is none. */
-    async disable (userId: string, by: Origin): Promise<void> {
-      await db.transaction().execute(async trx => {
-        const row = await trx.updateTable('users').set({ mfa_secret_sealed: null, mfa_confirmed_at: null, mfa_last_step: null })
-          .where('id', '=', userId).where('mfa_secret_sealed', 'is not', null).returning('id').executeTakeFirst()
-        if (row === undefined) throw new ConflictError('MFA_NOT_PENDING', 'There is no second factor to disable')
-        await trx.deleteFrom('recovery_codes').where('user_id', '=', userId).execute()
-        await trx.deleteFrom('mfa_challenges').where('user_id', '=', userId).execute()
-        await record(trx, by, { action: 'user.mfa_disabled', resourceId: userId })
-      })
+    async disable (trx: Kysely<Database>, userId: string, by: Origin): Promise<void> {
+      const row = await trx.updateTable('users').set({ mfa_secret_sealed: null, mfa_confirmed_at: null, mfa_last_step: null })
+        .where('id', '=', userId).where('mfa_secret_sealed', 'is not', null).returning('id').executeTakeFirst()
+      if (row === undefined) throw new ConflictError('MFA_NOT_PENDING', 'There is no second factor to disable')
+      await trx.deleteFrom('recovery_codes').where('user_id', '=', userId).execute()
+      await trx.deleteFrom('mfa_challenges').where('user_id', '=', userId).execute()
+      await record(trx, by, { action: 'user.mfa_disabled', resourceId: userId })
     },
 
     /** Whether logins of the user need a code. */

@@ -180,7 +180,14 @@ export function createPeople ({ db, users, sessions, secondFactor, onGrantsChang
     async disableMfa (principal: Principal, id: string, { code }: { code?: string | undefined }, by: Origin): Promise<void> {
       const { row, isSelf } = await selfOrRuler(principal, id)
       if (isSelf && row.mfa_confirmed_at !== null) await secondFactor.require(id, code ?? '')
-      await secondFactor.disable(id, by)
+      await db.transaction().execute(async trx => {
+        // Whom they ruled over a moment ago may hold more by now.
+        if (!isSelf) {
+          await lockSuperAdmins(trx)
+          await rule(trx, principal, id, 'users:update')
+        }
+        await secondFactor.disable(trx, id, by)
+      })
     },
 
     /** Throws NotFoundError, ConflictError `ROLE_ASSIGNED`, ForbiddenError `PERMISSION_NOT_HELD`. Counts from the user's next request on. */

@@ -136,3 +136,23 @@ await t.test('it is disabled with a code, or by whoever rules over the user; a n
   t.equal(outcome(await grace.post(`/api/users/${grace.id}/mfa/disable`, { code: grace.recoveryCodes[0] })), '204')
   t.match(await login(grace.email), { sessionToken: /^sess_/ })
 })
+
+await t.test('who has become more than their ruler while the request was under way is left alone', async t => {
+  const admin = await person(app, 'admin')
+  for (const [path, body] of [['mfa/disable', {}], ['change-password', { newPassword: 'taken over now' }]] as const) {
+    const ada = await withMfa()
+    const promoting = await app.pool.connect()
+    try {
+      await promoting.query('begin')
+      await promoting.query("select pg_advisory_xact_lock(hashtext('realtime.setup'))")
+      const answer = admin.post(`/api/users/${ada.id}/${path}`, body)
+      await eventually(async () => (await app.pool.query("select from pg_locks where not granted and locktype = 'advisory'")).rowCount === 1)
+      await promoting.query("insert into role_assignments (user_id, role_id) values ($1, 'role_super_admin')", [ada.id])
+      await promoting.query('commit')
+      t.equal(outcome(await answer), '403 PERMISSION_NOT_HELD', path)
+    } finally {
+      promoting.release()
+    }
+    t.match(await login(ada.email), { mfaRequired: true })
+  }
+})
