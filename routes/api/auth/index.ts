@@ -6,8 +6,8 @@ import {
 import { ref, refusals } from '../../../schemas/common.ts'
 import { InviteAccept } from '../../../schemas/people.ts'
 
-/** An office behind one address logs in with ease; somebody who guesses at many accounts does not. */
-const loginLimit = { max: 20, timeWindow: 60_000, keyGenerator: (request: FastifyRequest) => request.ip }
+/** A network's. An office behind one address logs in with ease; somebody who guesses at many accounts does not. */
+const loginLimit = { max: 20, timeWindow: 60_000 }
 
 /** On a public route, who it has turned out to be. */
 const originOf = (request: FastifyRequest, { id, email }: { id: string, email: string }) => ({ ...request.origin, kind: 'session' as const, id, name: email })

@@ -153,6 +153,15 @@ t.test('guesses from one address are limited over all accounts', async t => {
   t.equal((await post(app, '/api/auth/login', { email: 'a@example.com', password: 'wrong' }, { remoteAddress: '10.1.1.1' })).statusCode, 401)
 })
 
+t.test('whoever has an IPv6 network has one address for all of its own', async t => {
+  const { app } = await build(t)
+  const ask = async (remoteAddress: string) => (await post(app, '/api/auth/forgot-password', { email: 'a@example.com' }, { remoteAddress })).statusCode
+  const statuses: number[] = []
+  for (let i = 0; i < 21; i++) statuses.push(await ask(`2001:db8:1:2:${i.toString(16)}::${i}`))
+  t.same(statuses, [...Array(20).fill(202), 429])
+  t.equal(await ask('2001:db8:1:3::1'), 202)
+})
+
 t.test('a token knows who it is, and cannot log out', async t => {
   const { app } = await build(t)
   const { request, applicationId } = await tenant(app, { permissions: ['client', 'publish:chat.**'], environment: 'staging' })
