@@ -54,6 +54,7 @@ export interface Config {
   log: { level: string }
   mail: { smtpUrl: string | undefined, from: string | undefined }
   events: { retentionHours: number }
+  traces: { retentionHours: number, sample: number }
   auth: { issuer: string, tokenTtlS: number, sessionTtlMs: number }
   delivery: DeliveryLimits
   cdc: CdcSettings
@@ -223,6 +224,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     log: { level: String(parsed.LOG_LEVEL) },
     mail: { smtpUrl: parsed.SMTP_URL, from: parsed.MAIL_FROM },
     events: { retentionHours: parsed.EVENT_RETENTION_HOURS },
+    traces: { retentionHours: parsed.TRACE_RETENTION_HOURS, sample: parsed.TRACE_SAMPLE },
     auth: { issuer: parsed.JWT_ISSUER, tokenTtlS: parsed.TOKEN_TTL_SECONDS, sessionTtlMs: parsed.SESSION_TTL_HOURS * 3_600_000 },
     delivery: { ...defaultDeliveryLimits },
     cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000 },
