@@ -31,6 +31,9 @@ export function createDeliveries ({ db, queue, wake }: DeliveriesOptions) {
   }
 
   return {
+    /** Turns what was committed a moment ago into deliveries. */
+    expand: () => queue.expand(),
+
     /** Newest first. */
     async list (scope: Scope, { limit = 100, cursor, ...filters }: DeliveriesQuery, within?: Within): Promise<PageOf<WebhookDelivery>> {
       // What was committed a moment ago may still stand in the outbox.

@@ -81,6 +81,12 @@ export class Dispatcher {
     this.#wakeForMore()
   }
 
+  /** Until when this node leaves a webhook's endpoint alone because it fails; undefined while it does not. */
+  pausedUntil (webhookId: string): number | undefined {
+    const circuit = this.#outlets.get(webhookId)?.circuit
+    return circuit?.isOpen === true ? circuit.pausedUntil : undefined
+  }
+
   health (): DispatcherHealth {
     const now = Date.now()
     return {
