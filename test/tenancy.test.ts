@@ -1,6 +1,7 @@
 import t from 'tap'
 import { build, listen } from './build.ts'
 import { connectWs } from './clients.ts'
+import { inject } from './inject.ts'
 import { person } from './people.ts'
 import { tenant } from './tenant.ts'
 
@@ -53,6 +54,8 @@ await app.db.insertInto('database_logs').values({
   id: 'log_victim', application_id: victim.applicationId, environment: 'development', mapping_id: mapping['id'] as string, subscription_id: marker, status: 'failed',
   topic, table_name: marker, events: 1, code: 'COLUMN_MISSING', message: marker, lsn: '0/1', xid: 1, committed_at: 1, created_at: Date.now()
 }).execute()
+const replay = await planted('POST', '/api/debugger/replay', { topic, fromOffset: 1, target: 'subscribers' })
+await app.tracing.recorder.flush()
 
 // People of the victim's, and what is on its way to them.
 const owner = await person(app, ['admin', victim.applicationId])
@@ -82,7 +85,7 @@ const mine: Record<string, Record<string, string>> = {
   '/api/database': { id: mapping['id'] as string, subscriptionId: databaseSubscription['id'] as string, topic },
   '/api/webhooks': { id: webhook['id'] as string },
   '/api/webhooks/deliveries': { id: delivery?.id ?? '' },
-  '/api/debugger': { eventId: event['id'] as string }
+  '/api/debugger': { eventId: event['id'] as string, id: replay['id'] as string }
 }
 
 function exampleOf (given: Schema): unknown {
@@ -111,27 +114,31 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) => O
     /** Everybody has services and channels of whatever name: they come into being by being used. */
     isNamespace: own.length > 0 && own.every(parameter => ['service', 'channel'].includes(parameter.name) || path.startsWith('/api/database/mappings/topic')),
     isPublic: operation.security?.length === 0,
-    isScoped: operation.parameters?.some(parameter => parameter.name === 'x-application-id') === true
+    // What is about as much as the caller reaches takes a scope, and does without one.
+    isScoped: !path.startsWith('/api/metrics') && operation.parameters?.some(parameter => parameter.name === 'x-application-id') === true
   }
 }))
 
 type Asked = (typeof operations)[number]
 
 async function ask ({ method, url, payload }: Asked, headers: Record<string, string>) {
-  const { statusCode: status, body, headers: answered } = await app.inject({
+  const { statusCode: status, body, headers: answered } = await inject(app, {
     method, url, headers: { ...headers, ...(payload !== undefined && { 'content-type': 'application/json' }) }, ...(payload !== undefined && { payload })
   })
   return { status, body, text: `${body} ${JSON.stringify(answered)}` }
 }
 
 /** What the asker said may come back in a refusal; what it did not say is somebody else's. */
-function leak ({ url, payload = '' }: Asked, text: string, said = ''): string | undefined {
-  const asked = `${decodeURIComponent(url)} ${payload} ${said}`
+function leak ({ url, payload = '', name }: Asked, text: string, said = ''): string | undefined {
+  const asked = `${decodeURIComponent(url)} ${payload} ${said} ${tellsOfOwnRefusals.has(name) ? topic : ''}`
   return [
     marker, victim.applicationId, topic, mapping['id'] as string, databaseSubscription['id'] as string, service['id'] as string, event['id'] as string,
     webhook['id'] as string, delivery?.id ?? '', owner.id, owner.email, invite['id'] as string
   ].find(secret => text.includes(secret) && !asked.includes(secret))
 }
+
+/** What the asker has asked for in vain before is there, by the name that it gave it. */
+const tellsOfOwnRefusals = new Set(['GET /api/debugger/traces', 'GET /api/debugger/stream'])
 
 /** Public routes tell everybody the same; what they tell is of no tenant. */
 const toldToAll = new Set(['GET /api/metrics/prometheus'])

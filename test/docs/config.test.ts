@@ -10,7 +10,6 @@ const variables = Object.entries(EnvironmentVariables.properties as Record<strin
 
 /** Read and checked at start, and not used by any code yet. Whoever begins to use one takes it off this list. */
 const withoutEffect = new Set([
-  'TRACE_RETENTION_HOURS', 'TRACE_SAMPLE'
 ])
 
 function valuesOf ({ minimum, maximum, pattern, anyOf, type = '' }: Variable): string {

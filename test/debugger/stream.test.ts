@@ -1,0 +1,221 @@
+import { request } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import t from 'tap'
+import { build, listen } from '../build.ts'
+import { connectWs } from '../clients.ts'
+import { tenant, type Tenant } from '../tenant.ts'
+
+/* Traces as they happen, over server-sent events. */
+
+interface Message { id: string, event: string, data: { eventId: string, offset: number, topic: string, status: string, matched: number, events?: number, reason?: string, code?: number } }
+
+/** A client that reads messages as an EventSource does. */
+async function follow (url: string, shop: Tenant, query = '', headers: Record<string, string> = {}, token = shop.token()) {
+  const messages: Message[] = []
+  let lastId = ''
+  let text = ''
+  let wake = () => {}
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    request(`${url}/api/debugger/stream${query}`, { headers: { authorization: `Bearer ${token}`, ...headers } }, resolve).on('error', reject).end()
+  })
+  response.setEncoding('utf8')
+  const comments: string[] = []
+  response.on('data', (part: string) => {
+    text += part
+    for (let end = text.indexOf('\n\n'); end !== -1; end = text.indexOf('\n\n')) {
+      const fields = Object.fromEntries(text.slice(0, end).split('\n').map(line => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]))
+      text = text.slice(end + 2)
+      if (fields['id'] !== undefined) lastId = fields['id']
+      if (fields[''] !== undefined) comments.push(fields[''])
+      if (fields['data'] !== undefined) messages.push({ id: lastId, event: fields['event'] ?? 'message', data: JSON.parse(fields['data']) as Message['data'] })
+    }
+    wake()
+  })
+  const closed = new Promise<void>(resolve => response.on('close', () => { resolve(); wake() }))
+  async function until (isDone: () => boolean, what: string): Promise<void> {
+    const deadline = Date.now() + 30_000
+    while (!isDone()) {
+      if (Date.now() > deadline) throw new Error(`timed out waiting for ${what}; ${JSON.stringify(messages).slice(0, 500)}`)
+      await new Promise<void>(resolve => { wake = resolve; setTimeout(resolve, 500) })
+    }
+  }
+  return {
+    status: response.statusCode,
+    headers: response.headers,
+    messages,
+    comments,
+    closed,
+    lastId: () => lastId,
+    until,
+    received: async (count: number) => {
+      await until(() => messages.length >= count, `${count} messages`)
+      return messages
+    },
+    close: () => response.destroy()
+  }
+}
+
+const { app, databaseUrl } = await build(t)
+const url = await listen(app)
+const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
+
+await t.test('traces come as they happen, those that are asked for, of the own scope only', async t => {
+  const [shop, other] = [await tenant(app), await tenant(app)]
+  const [topic, unheard] = [await shop.topic('heard.events'), await shop.topic('unheard.events')]
+  const theirs = await other.topic('heard.events')
+  await shop.publish(topic, 'before')
+  await app.tracing.recorder.flush()
+  const all = await follow(url, shop)
+  t.equal(all.status, 200)
+  t.match(all.headers, { 'content-type': /^text\/event-stream/, 'cache-control': /no-cache/ })
+  const some = await follow(url, shop, `?topic=${topic}&status=delivered`)
+  const rejected = await follow(url, shop, '?status=rejected')
+  const client = await connectWs(url, { token: shop.token() })
+  await client.request('subscribe', { topic })
+  await other.publish(theirs, 1)
+  await shop.publish(topic, 1, 2, 3)
+  await shop.publish(unheard, 1)
+  await shop.request('POST', '/api/topics/no.such/events', { payload: 1 })
+  await shop.publish(topic, 4)
+  t.same((await all.received(6)).map(({ event, data }) => [event, data.topic, data.status].join(' ')).sort(), [
+    ...Array<string>(4).fill(`trace ${topic} delivered`), `trace ${unheard} no_subscribers`, 'trace no.such rejected'
+  ].sort())
+  t.same((await some.received(4)).map(({ data }) => data.offset), [2, 3, 4, 5])
+  t.same((await rejected.received(1)).map(({ data }) => data.topic), ['no.such'])
+  t.equal(all.messages.length, 6)
+  t.equal((await follow(url, shop, '?status=nonsense')).status, 400)
+  t.equal((await follow(url, shop, '', { 'last-event-id': 'bm9uc2Vuc2U' })).status, 400)
+  t.equal((await follow(url, shop, '', {}, shop.token(['subscribe']))).status, 403)
+  for (const stream of [all, some, rejected]) stream.close()
+  await Promise.all([all, some, rejected].map(({ closed }) => closed))
+  client.close()
+})
+
+await t.test('a client that is cut again and again has every trace once, in the middle of a batch, too', async t => {
+  const shop = await tenant(app)
+  const topic = await shop.topic('cut.events')
+  let stream = await follow(url, shop)
+  const seen: number[] = []
+  const total = 3000
+  const publishing = (async () => { for (let n = 0; n < total; n += 100) await shop.publish(topic, ...upTo(100)) })()
+  let cuts = 0
+  while (seen.length < total) {
+    await stream.received(Math.min(1 + (cuts * 157) % 400, total - seen.length))
+    stream.close()
+    await stream.closed
+    seen.push(...stream.messages.map(({ data }) => data.offset))
+    cuts++
+    if (seen.length < total) stream = await follow(url, shop, '', { 'last-event-id': stream.lastId() })
+  }
+  await publishing
+  t.ok(cuts > 5, `${cuts} cuts`)
+  t.same([...seen].sort((a, b) => a - b), upTo(total))
+})
+
+await t.test('what another node writes, and delivers, comes as well', async t => {
+  const node = await build(t, { databaseUrl })
+  const nodeUrl = await listen(node.app)
+  const shop = await tenant(app)
+  const there: Tenant = await tenantOn(node.app, shop)
+  const topic = await shop.topic('far.events')
+  const client = await connectWs(nodeUrl, { token: shop.token() })
+  await client.request('subscribe', { topic })
+  const stream = await follow(url, shop)
+  await there.publish(topic, 1)
+  await stream.until(() => stream.messages.some(({ data }) => data.offset === 1 && data.status === 'delivered'), 'an event of the other node')
+  await shop.publish(topic, 2)
+  await client.received(2)
+  await stream.until(() => stream.messages.some(({ data }) => data.offset === 2 && data.status === 'delivered' && data.matched === 1), 'a delivery of the other node')
+  const { body } = await shop.request('GET', `/api/debugger/traces?topic=${topic}`)
+  t.same(body.map(({ offset, matched, status }: Message['data']) => [offset, matched, status]), [[2, 1, 'delivered'], [1, 1, 'delivered']])
+  const trace = (await shop.request('GET', `/api/debugger/traces/${body[0].eventId}`)).body
+  t.equal(trace.stored.node, app.tracing.node)
+  t.same(trace.routed.filter(({ matched }: { matched: number }) => matched > 0).map((step: { node: string }) => step.node), [node.app.tracing.node])
+  stream.close()
+  await stream.closed
+  client.close()
+})
+
+await t.test('traces that were given up because the store was behind are announced', async t => {
+  const shop = await tenant(app)
+  const topic = await shop.topic('flood.events')
+  // Only the small recorder is to have them.
+  await app.tracing.sampling.set(shop.scope, 0)
+  const stream = await follow(url, shop)
+  const { TraceRecorder } = await import('../../src/debugger/recorder.ts')
+  const { TraceStore } = await import('../../src/debugger/trace-store.ts')
+  // A recorder with little room, beside the app's own, on a store that stands still until it is let go.
+  let letGo = () => {}
+  const standing = new Promise<void>(resolve => { letGo = resolve })
+  const store = new TraceStore({ pool: app.pool, node: 'node_small' })
+  const append = store.append.bind(store)
+  store.append = async rows => { await standing; await append(rows) }
+  await app.pool.query('insert into trace_nodes values (\'node_small\', $1, $1)', [Date.now()])
+  const small = new TraceRecorder({ store, sampling: { isSampled: () => true } as never, metrics: app.instruments, log: app.log, pendingEventsMax: 10 })
+  const events = await shop.publish(topic, ...upTo(30))
+  const logged = await app.eventLog.page(shop.scope, topic, { limit: 30 })
+  small.committed({ events: logged, receivedAt: logged.map(({ timestamp }) => timestamp), checkedMs: 0, storedMs: 0 })
+  const flushed = small.flush()
+  letGo()
+  await flushed
+  await stream.until(() => stream.messages.some(({ event }) => event === 'dropped'), 'an announcement')
+  t.match(stream.messages.find(({ event }) => event === 'dropped')?.data, { events: 20 })
+  t.equal(events.length, 30)
+  t.match(await app.instruments.registry.metrics(), /realtime_traces_dropped_total\{kind="event"\} 20/)
+  t.equal((await shop.request('GET', '/api/debugger/traces')).body.length, 10, 'those before are there')
+  stream.close()
+  await stream.closed
+})
+
+await t.test('it ends with its credential, and with the server, and says why', async t => {
+  const own = await build(t)
+  const ownUrl = await listen(own.app)
+  const shop = await tenant(own.app)
+  const expiring = await follow(ownUrl, shop, '', {}, shop.token(['admin'], { expiresInS: 2 }))
+  await expiring.closed
+  t.match(expiring.messages.at(-1), { event: 'closing', data: { code: 4402, reason: 'CREDENTIAL_EXPIRED' } })
+  const gone = await tenant(own.app)
+  const deleted = await follow(ownUrl, gone)
+  await own.app.inject({ method: 'DELETE', url: `/api/applications/${gone.applicationId}?force=true`, headers: { authorization: `Bearer ${gone.token()}` } })
+  await deleted.closed
+  t.match(deleted.messages.at(-1), { event: 'closing', data: { reason: 'APPLICATION_DELETED' } })
+  const streams = await Promise.all(upTo(20).map(() => follow(ownUrl, shop)))
+  t.ok(streams.every(({ status }) => status === 200))
+  t.equal((await follow(ownUrl, shop)).status, 429, 'a scope has twenty at most')
+  const start = performance.now()
+  await own.app.close()
+  await Promise.all(streams.map(({ closed }) => closed))
+  t.ok(performance.now() - start < 10_000)
+  t.match(streams[0]?.messages.at(-1), { event: 'closing', data: { code: 1012, reason: 'SHUTTING_DOWN' } })
+})
+
+await t.test('there is a sign of life', async t => {
+  const { TraceStreams } = await import('../../src/debugger/trace-streams.ts')
+  const { createStreamReader } = await import('../../src/debugger/stream-reader.ts')
+  const shop = await tenant(app)
+  const streams = new TraceStreams({
+    reader: createStreamReader({ pool: app.pool, reader: app.debugger.reader, retentionMs: 3_600_000 }), metrics: app.instruments, log: app.log, heartbeatMs: 50, onStored: () => () => {}
+  })
+  const readable = await streams.open(shop.scope, { expiresAt: Infinity } as never, {})
+  let text = ''
+  for await (const part of readable) {
+    text += String(part)
+    if (text.includes(': alive')) break
+  }
+  t.match(text, /^retry: 2000\nid: [\w-]+\n\n/)
+  streams.closeAll()
+})
+
+/** The same application, seen through another node. */
+async function tenantOn (node: typeof app, shop: Tenant): Promise<Tenant> {
+  const there = await tenant(node)
+  return {
+    ...there, publish: async (topic, ...payloads) => {
+      const response = await node.inject({
+        method: 'POST', url: `/api/topics/${topic}/events`, headers: { authorization: `Bearer ${shop.token()}`, 'content-type': 'application/json' }, payload: JSON.stringify({ events: payloads.map(payload => ({ payload })) })
+      })
+      if (response.statusCode !== 201) throw new Error(response.body)
+      return response.json()
+    }
+  }
+}
