@@ -51,7 +51,7 @@ export default fp(async (app) => {
     })
   })
   app.decorate('dashboard', createDashboard({
-    activity: app.activity, hub, resolveScope: app.auth.resolveScope, writesWaiting: () => app.eventWriter.health().depth, load: createPipelineLoad({ db })
+    activity: app.activity, hub, writesWaiting: () => app.eventWriter.health().depth, load: createPipelineLoad({ db })
   }))
 
   app.auth.sessions.onEnded(key => streams.closeWhere(({ principal }) => principal.kind === 'session' && principal.sessionKey === key, closeCodes.CREDENTIAL_REVOKED))

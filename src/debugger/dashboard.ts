@@ -1,9 +1,8 @@
 import type { Dashboard, HotTopic, HotTopicsQuery } from '../../schemas/metrics.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import { percentiles, type Activity, type RateWindow, type ScopeActivity } from '../activity.ts'
-import { authorize, isAllowed } from '../auth/permissions.ts'
+import { applicationsWith, isAllowed } from '../auth/permissions.ts'
 import type { Principal } from '../auth/principal.ts'
-import type { ScopeResolver } from '../auth/scope.ts'
 import type { Hub } from '../delivery/hub.ts'
 import type { PipelineLoad } from './pipeline-load.ts'
 
@@ -19,33 +18,20 @@ export type Reach = (scope: Scope) => boolean
 export interface DashboardOptions {
   activity: Activity
   hub: Hub
-  resolveScope: ScopeResolver
   /** Writes that wait to be stored, over all tenants: the writer does not count them by scope. */
   writesWaiting (): number
   load: PipelineLoad
 }
 
-/** What of a request's headers may narrow it down. */
-export interface Narrowing { applicationId?: unknown, environment?: unknown }
-
 export interface View { reach: Reach, applicationIds: readonly string[] | 'all' }
 
 /** The numbers of one scope, or of all that the asker reaches, from the memory of the node that answers. */
-export function createDashboard ({ activity, hub, resolveScope, writesWaiting, load }: DashboardOptions) {
+export function createDashboard ({ activity, hub, writesWaiting, load }: DashboardOptions) {
   return {
-    /** A token sees its scope; a session the one that it names, or everything that it reaches. Throws as the resolution of scopes, and ForbiddenError. */
-    async viewOf (principal: Principal, narrowing: Narrowing): Promise<View> {
-      if (principal.kind === 'token' || (narrowing.applicationId !== undefined && narrowing.applicationId !== '')) {
-        const scope = await resolveScope(principal, narrowing)
-        authorize(principal, scope, 'debugger:read')
-        return { reach: one => scopeKey(one) === scopeKey(scope), applicationIds: [scope.applicationId] }
-      }
-      authorize(principal, null, 'debugger:read')
-      const isEverywhere = principal.grants.everywhere.allows('debugger:read')
-      return {
-        reach: one => isAllowed(principal, one, 'debugger:read'),
-        applicationIds: isEverywhere ? 'all' : [...principal.grants.byApplication.keys()].filter(applicationId => isAllowed(principal, { applicationId }, 'debugger:read'))
-      }
+    /** One scope, or everything in which the asker may look. */
+    viewOf (principal: Principal, scope: Scope | undefined): View {
+      if (scope !== undefined) return { reach: one => scopeKey(one) === scopeKey(scope), applicationIds: [scope.applicationId] }
+      return { reach: one => isAllowed(principal, one, 'debugger:read'), applicationIds: applicationsWith(principal, 'debugger:read') }
     },
 
     async dashboard ({ reach, applicationIds }: View): Promise<Dashboard> {

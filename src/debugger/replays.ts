@@ -3,6 +3,8 @@ import type { Database, ReplaysTable } from '../../db/tables.ts'
 import type { PageQuery } from '../../schemas/common.ts'
 import type { Replay, ReplayRequest } from '../../schemas/debugger.ts'
 import type { Scope } from '../../schemas/scope.ts'
+import type { Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
 import { NotFoundError, RateLimitError } from '../errors.ts'
 import type { EventLog, SpanBounds } from '../events/log.ts'
 import { randomId } from '../ids.ts'
@@ -76,21 +78,15 @@ export function createReplays ({ db, log, topics, reader, requireWebhook, onCrea
     return selection
   }
 
-  const ofScope = (scope: Scope) => db.selectFrom('replays').selectAll()
+  const ofScope = (scope: Scope, from: Kysely<Database> = db) => from.selectFrom('replays').selectAll()
     .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment)
-
-  async function find (scope: Scope, id: string): Promise<Row> {
-    const row = await ofScope(scope).where('id', '=', id).executeTakeFirst()
-    if (row === undefined) throw new NotFoundError('REPLAY_NOT_FOUND', `Replay not found: ${id}`)
-    return row
-  }
 
   return {
     /**
      * Throws ValidationError, NotFoundError (`EVENT_NOT_FOUND`, `TOPIC_NOT_FOUND`, `WEBHOOK_NOT_FOUND`), ForbiddenError,
      * RateLimitError `REPLAY_LIMIT`. A dry run only counts.
      */
-    async create (scope: Scope, requester: Requester, request: ReplayRequest): Promise<Replay> {
+    async create (scope: Scope, requester: Requester, request: ReplayRequest, by: Origin): Promise<Replay> {
       const { target, webhookId, ratePerSecond = rateDefault, dryRun = false } = request
       if (webhookId !== undefined) {
         if (target === 'subscribers') throw invalid('/webhookId', 'must not stand beside the target `subscribers`')
@@ -115,15 +111,25 @@ export function createReplays ({ db, log, topics, reader, requireWebhook, onCrea
         lease_owner: null
       }
       if (dryRun) return { ...toReplay({ ...values, done: 0, sent: 0, passed_over: 0, missing: 0, webhook_deliveries: 0, lease_until: 0 }), state: 'dry_run' }
-      const { count } = await db.selectFrom('replays').select(({ fn }) => fn.countAll<number>().as('count'))
-        .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('finished_at', 'is', null).executeTakeFirstOrThrow()
-      if (count >= openMax) throw new RateLimitError('REPLAY_LIMIT', `The scope has ${openMax} unfinished replays, the most it may`, { retryAfterS: 10 })
-      const row = await db.insertInto('replays').values(values).returningAll().executeTakeFirstOrThrow()
+      const replay = await db.transaction().execute(async trx => {
+        // One at a time, so that what is counted stays true.
+        await trx.selectFrom('applications').select('id').where('id', '=', scope.applicationId).forNoKeyUpdate().execute()
+        const { count } = await trx.selectFrom('replays').select(({ fn }) => fn.countAll<number>().as('count'))
+          .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('finished_at', 'is', null).executeTakeFirstOrThrow()
+        if (count >= openMax) throw new RateLimitError('REPLAY_LIMIT', `The scope has ${openMax} unfinished replays, the most it may`, { retryAfterS: 10 })
+        const created = toReplay(await trx.insertInto('replays').values(values).returningAll().executeTakeFirstOrThrow())
+        await record(trx, by, { action: 'replay.created', resourceId: created.id, place: scope, after: { ...request, total: created.total } })
+        return created
+      })
       onCreated()
-      return toReplay(row)
+      return replay
     },
 
-    get: async (scope: Scope, id: string): Promise<Replay> => toReplay(await find(scope, id)),
+    async get (scope: Scope, id: string): Promise<Replay> {
+      const row = await ofScope(scope).where('id', '=', id).executeTakeFirst()
+      if (row === undefined) throw replayNotFound(id)
+      return toReplay(row)
+    },
 
     /** The newest first. */
     async list (scope: Scope, { limit = 100, cursor }: PageQuery): Promise<PageOf<Replay>> {
@@ -136,15 +142,19 @@ export function createReplays ({ db, log, topics, reader, requireWebhook, onCrea
     },
 
     /** What was sent is sent; nothing more is, within a moment. One that is over stays as it is. */
-    async cancel (scope: Scope, id: string): Promise<Replay> {
-      const row = await db.updateTable('replays').set({ state: 'cancelled', finished_at: Date.now() })
-        .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('id', '=', id).where('finished_at', 'is', null)
-        .returningAll().executeTakeFirst()
-      return toReplay(row ?? await find(scope, id))
-    }
+    cancel: (scope: Scope, id: string, by: Origin): Promise<Replay> => db.transaction().execute(async trx => {
+      const row = await ofScope(scope, trx).where('id', '=', id).forUpdate().executeTakeFirst()
+      if (row === undefined) throw replayNotFound(id)
+      if (row.finished_at !== null) return toReplay(row)
+      const cancelled = toReplay(await trx.updateTable('replays').set({ state: 'cancelled', finished_at: Date.now() }).where('id', '=', id).returningAll().executeTakeFirstOrThrow())
+      await record(trx, by, { action: 'replay.cancelled', resourceId: id, place: scope, before: { state: row.state, done: row.done }, after: { state: cancelled.state, done: cancelled.done } })
+      return cancelled
+    })
   }
 }
 export type Replays = ReturnType<typeof createReplays>
+
+const replayNotFound = (id: string) => new NotFoundError('REPLAY_NOT_FOUND', `Replay not found: ${id}`)
 
 export const toReplay = (row: Row): Replay => ({
   id: row.id,

@@ -2,6 +2,8 @@ import type { Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { Sampling as Setting } from '../../schemas/debugger.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
+import type { Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
 
 /** How often the settings are read again: every node follows within it. */
 const pollMs = 2000
@@ -47,19 +49,25 @@ export class Sampling {
     return share >= 1 || (share > 0 && fractionOf(eventId) < share)
   }
 
-  async setting (scope: Scope): Promise<Setting> {
-    const row = await this.#options.db.selectFrom('trace_settings').select('sample')
+  async setting (scope: Scope, db: Kysely<Database> = this.#options.db): Promise<Setting> {
+    const row = await db.selectFrom('trace_settings').select('sample')
       .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).executeTakeFirst()
     return { sample: row?.sample ?? this.#options.defaultShare, isDefault: row?.sample === null || row?.sample === undefined }
   }
 
   /** Null: as the server is configured. This node follows at once, the others within two seconds. */
-  async set (scope: Scope, share: number | null): Promise<Setting> {
+  async set (scope: Scope, share: number | null, by: Origin): Promise<Setting> {
     const values = { sample: share, updated_at: Date.now() }
-    await this.#options.db.insertInto('trace_settings').values({ application_id: scope.applicationId, environment: scope.environment, ...values })
-      .onConflict(conflict => conflict.columns(['application_id', 'environment']).doUpdateSet(values)).execute()
+    const after = await this.#options.db.transaction().execute(async trx => {
+      const before = await this.setting(scope, trx)
+      await trx.insertInto('trace_settings').values({ application_id: scope.applicationId, environment: scope.environment, ...values })
+        .onConflict(conflict => conflict.columns(['application_id', 'environment']).doUpdateSet(values)).execute()
+      const after = await this.setting(scope, trx)
+      await record(trx, by, { action: 'trace_sampling.updated', place: scope, before, after })
+      return after
+    })
     await this.#read()
-    return await this.setting(scope)
+    return after
   }
 
   async #read (): Promise<void> {

@@ -1,6 +1,7 @@
 import { request } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import t from 'tap'
+import { system } from '../../src/audit/origin.ts'
 import { build, listen } from '../build.ts'
 import { connectWs } from '../clients.ts'
 import { tenant, type Tenant } from '../tenant.ts'
@@ -140,7 +141,7 @@ await t.test('traces that were given up because the store was behind are announc
   const shop = await tenant(app)
   const topic = await shop.topic('flood.events')
   // Only the small recorder is to have them.
-  await app.tracing.sampling.set(shop.scope, 0)
+  await app.tracing.sampling.set(shop.scope, 0, system)
   const stream = await follow(url, shop)
   const { TraceRecorder } = await import('../../src/debugger/recorder.ts')
   const { TraceStore } = await import('../../src/debugger/trace-store.ts')

@@ -112,7 +112,7 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(SamplingUpdate),
       response: { 200: ref(Sampling, 'The share.'), ...refusals(400, 401, 403, 413, 415) }
     }
-  }, async (request) => app.tracing.sampling.set(request.scope, request.body.sample))
+  }, async (request) => app.tracing.sampling.set(request.scope, request.body.sample, request.origin))
 
   app.post('/replay', {
     config: { permission: 'debugger:create' },
@@ -129,7 +129,7 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
     }
   }, async (request, reply) => {
-    const replay = await replays.create(request.scope, requesterOf(request), request.body)
+    const replay = await replays.create(request.scope, requesterOf(request), request.body, request.origin)
     return reply.code(replay.state === 'dry_run' ? 200 : 202).send(replay)
   })
 
@@ -178,7 +178,7 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       params: ReplayPath,
       response: { 200: ref(Replay, 'The replay.'), ...refusals(400, 401, 403, 404) }
     }
-  }, async (request) => replays.cancel(request.scope, request.params.id))
+  }, async (request) => replays.cancel(request.scope, request.params.id, request.origin))
 
   const requesterOf = ({ principal, scope }: Pick<FastifyRequest, 'principal' | 'scope'>) => ({
     id: principal.id,
