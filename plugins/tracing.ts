@@ -47,7 +47,7 @@ export default fp(async (app) => {
   const node = randomId('node')
   const store = new TraceStore({ pool, node })
   const sampling = new Sampling({ db, defaultShare: config.traces.sample, log })
-  const recorder = new TraceRecorder({ store, sampling, metrics, log })
+  const recorder = new TraceRecorder({ store, sampling, metrics, log, pendingMax: config.traces.pendingMax })
   const subscriptions = new SubscriptionRecords({ pool, node, metrics, log })
   const activity = new Activity()
   app.decorate('activity', activity)

@@ -41,7 +41,13 @@ export interface PartDetail {
   list: Stored<number>
   /** Ids of subscriptions that matched, and of those that did not: the first of each. */
   lists: [string[], string[]][]
+  /** Places of events of which a webhook delivery was over by then. */
+  settled?: number[]
 }
+
+/** Which events of the run a part speaks of. */
+export const placesOf = ({ places, count, settled = [] }: PartDetail): Set<number> =>
+  new Set([...(places ?? Array.from({ length: count }, (_, i) => i)), ...settled])
 
 /** What the writing node knows of a run. */
 export interface RunDetail {

@@ -1,7 +1,10 @@
 import type { Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 
-const beatEveryMs = 2000
+/** How often a node gives a sign of life. */
+export const beatEveryMs = 2000
+/** The end of a subscription whose node died. */
+export const nodeGone = 'NODE_GONE'
 /** A node that has not been seen for so long is taken to be gone. */
 export const nodeGoneAfterMs = 10_000
 

@@ -16,7 +16,10 @@ interface Step {
   list: number
 }
 
-const placeOf = (event: LoggedEvent): number => runOf(event.id)?.ordinal ?? 0
+/** Where an event stands. */
+export interface TracedPlace { id: string, scope: Scope, timestamp: number }
+
+const placeOf = ({ id }: Pick<TracedPlace, 'id'>): number => runOf(id)?.ordinal ?? 0
 const rounded = (ms: number): number => Math.max(0, Math.round(ms * 100) / 100)
 const nowMs = () => performance.timeOrigin + performance.now()
 
@@ -26,15 +29,16 @@ export class OpenPart {
   readonly #scope: Scope
   readonly #createdAt: number
   readonly #steps = new Map<number, Step>()
+  readonly #settled = new Set<number>()
   readonly #lists: [readonly string[], readonly string[]][] = []
 
-  constructor (event: LoggedEvent) {
-    this.#id = event.id.slice(4, 16)
-    this.#scope = event.scope
-    this.#createdAt = event.timestamp
+  constructor ({ id, scope, timestamp }: TracedPlace) {
+    this.#id = id.slice(4, 16)
+    this.#scope = scope
+    this.#createdAt = timestamp
   }
 
-  get size (): number { return this.#steps.size }
+  get size (): number { return this.#steps.size + this.#settled.size }
 
   has (event: LoggedEvent): boolean { return this.#steps.has(placeOf(event)) }
 
@@ -58,6 +62,13 @@ export class OpenPart {
     if (step !== undefined) step.lost += subscriptions
   }
 
+  /** A webhook delivery of the event is over. */
+  settled (event: Pick<TracedPlace, 'id'>): void {
+    this.#settled.add(placeOf(event))
+  }
+
+  hasSettled (event: Pick<TracedPlace, 'id'>): boolean { return this.#settled.has(placeOf(event)) }
+
   toDetail (): PartDetail {
     const steps = [...this.#steps.values()]
     const column = <T>(of: (step: Step) => T) => {
@@ -75,7 +86,8 @@ export class OpenPart {
       firstMs: column(({ firstMs }) => firstMs),
       lastMs: column(({ lastMs }) => lastMs),
       list: column(({ list }) => list),
-      lists: this.#lists as [string[], string[]][]
+      lists: this.#lists as [string[], string[]][],
+      ...(this.#settled.size > 0 && { settled: [...this.#settled] })
     }
   }
 
@@ -97,7 +109,8 @@ const isSame = (a: readonly string[], b: readonly string[]): boolean => a.length
 export class OpenRun {
   readonly id: string
   readonly part: OpenPart
-  readonly #first: LoggedEvent
+  /** What its events have in common; no payload is held on to. */
+  readonly #common: Pick<LoggedEvent, 'scope' | 'topic' | 'epoch' | 'timestamp'>
   readonly #firstOffset: number
   readonly #times: { checkedMs: number, storedMs: number }
   readonly #places: number[] = []
@@ -109,7 +122,7 @@ export class OpenRun {
   constructor (event: LoggedEvent, times: { checkedMs: number, storedMs: number }) {
     this.id = event.id.slice(4, 16)
     this.part = new OpenPart(event)
-    this.#first = event
+    this.#common = { scope: event.scope, topic: event.topic, epoch: event.epoch, timestamp: event.timestamp }
     this.#firstOffset = event.offset - placeOf(event)
     this.#times = times
   }
@@ -125,7 +138,7 @@ export class OpenRun {
   }
 
   toRow (): RunRow {
-    const { scope, topic, epoch, timestamp } = this.#first
+    const { scope, topic, epoch, timestamp } = this.#common
     const sources = this.#sources.toJSON()
     const detail = {
       ...(this.#places.some((place, i) => place !== i) && { places: this.#places }),

@@ -6,18 +6,20 @@ import type { CommittedBatch, RefusedIntent, WriteObserver } from '../events/wri
 import { newRun } from '../ids.ts'
 import type { Metrics } from '../metrics.ts'
 import { typeOfEventsOn } from '../topics/topic-names.ts'
-import { OpenPart, OpenRun } from './open-run.ts'
+import { OpenPart, OpenRun, type TracedPlace } from './open-run.ts'
 import type { RefusalDetail } from './detail.ts'
 import type { Sampling } from './sampling.ts'
 import type { Chunk, RunRow, TraceStore } from './trace-store.ts'
 
 /** How long what is known of an event is gathered before it is written. */
 const flushEveryMs = 200
-/** Events, refusals and steps that wait to be written; beyond it new ones are given up, and counted. */
-const pendingEventsMax = 100_000
+/** What refusals that wait may hold in memory; what else waits is a few bytes an event. */
+const refusedBytesMax = 32 * 1024 * 1024
 /** Rows of one statement. */
 const rowsAtOnce = 200
 const retryAfterMs = 1000
+/** How long whoever reads traces waits for those of just now. */
+const readersWaitMs = 1000
 const payloadKeptBytes = 4096
 const detailsKept = 20
 
@@ -26,7 +28,8 @@ export interface TraceRecorderOptions {
   sampling: Sampling
   metrics: Metrics
   log: { warn (fields: object, message: string): void }
-  pendingEventsMax?: number
+  /** Events and refusals that wait to be written; beyond it new ones are given up, and counted. Their steps may be as many again. */
+  pendingMax: number
 }
 
 /** Something that was refused before the writer could see it, or by another part: a mapping, say. */
@@ -52,7 +55,6 @@ export interface Refused {
  */
 export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'follows' | 'routed' | 'handedOn' | 'givenUp'> {
   readonly #options: TraceRecorderOptions
-  readonly #pendingMax: number
   #runs = new Map<string, OpenRun>()
   #parts = new Map<string, OpenPart>()
   #refusals: RunRow[] = []
@@ -60,7 +62,8 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
   readonly #waiting: Unstored[] = []
   #unstored: UnstoredChunk | undefined
   #pending = 0
-  #dropped = new Map<string, { scope: Scope, events: number }>()
+  #refusedBytes = 0
+  #dropped = new Map<string, Dropped>()
   #timer: NodeJS.Timeout | undefined
   #flushing: Promise<void> | undefined
   #isClosed = false
@@ -69,7 +72,6 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
 
   constructor (options: TraceRecorderOptions) {
     this.#options = options
-    this.#pendingMax = options.pendingEventsMax ?? pendingEventsMax
   }
 
   committed ({ events, receivedAt, checkedMs, storedMs }: CommittedBatch): void {
@@ -102,9 +104,8 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
 
   /** Keeps a refusal, whatever is sampled. */
   record ({ scope, topic, source, type, outcome, error, receivedAt, schemaVersion = null, payload, origin }: Refused): void {
-    if (!this.#admit(scope)) return
     const now = Date.now()
-    const detail: RefusalDetail = {
+    const detail = JSON.stringify({
       source,
       type: type ?? typeOfEventsOn(topic),
       schemaVersion,
@@ -112,25 +113,21 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
       error: { ...error, ...(error.details !== undefined && { details: error.details.slice(0, detailsKept) }) },
       ...(payload !== undefined && { payload: payload.slice(0, payloadKeptBytes), payloadBytes: Buffer.byteLength(payload) }),
       ...(origin !== undefined && { origin })
-    }
-    this.#refusals.push({
-      id: newRun(), createdAt: now, scope, topic, source, outcome, firstOffset: null, events: 1, detail: JSON.stringify(detail)
-    })
+    } satisfies RefusalDetail)
+    if (this.#refusedBytes + detail.length > refusedBytesMax) return this.#drop(scope, 'event')
+    if (!this.#admit(scope)) return
+    this.#refusedBytes += detail.length
+    this.#refusals.push({ id: newRun(), createdAt: now, scope, topic, source, outcome, firstOffset: null, events: 1, detail })
     this.#schedule()
   }
 
-  follows (event: LoggedEvent): boolean {
+  follows (event: TracedPlace): boolean {
     return this.#options.sampling.isSampled(event.scope, event.id)
   }
 
   routed (event: LoggedEvent, routing: Routing): void {
     const part = this.#partOf(event)
-    if (part.has(event) || this.#pending < this.#pendingMax) {
-      if (!part.has(event)) this.#pending++
-      part.routed(event, routing)
-    } else {
-      this.#options.metrics.tracesDropped.inc({ kind: 'step' })
-    }
+    if (part.has(event) || this.#admitStep(event.scope)) part.routed(event, routing)
     this.#schedule()
   }
 
@@ -140,6 +137,16 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
 
   givenUp (event: LoggedEvent, subscriptions: number): void {
     if (this.follows(event)) this.#partOf(event).givenUp(event, subscriptions)
+  }
+
+  /** The delivery of an event to a webhook is over. The trace reads what became of it; whoever follows traces is to hear of it. */
+  settled (events: readonly TracedPlace[]): void {
+    for (const event of events) {
+      if (!this.follows(event)) continue
+      const part = this.#partOf(event)
+      if (part.hasSettled(event) || this.#admitStep(event.scope)) part.settled(event)
+    }
+    this.#schedule()
   }
 
   /** Calls back whenever something was stored. Answers how to stop that. */
@@ -158,6 +165,14 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     await this.#flushing
   }
 
+  /** The same, for those who rather do without than wait for a store that is behind. */
+  async flushSoon (): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const enough = new Promise<void>(resolve => { timer = setTimeout(resolve, readersWaitMs) })
+    await Promise.race([this.flush(), enough])
+    clearTimeout(timer)
+  }
+
   async close (): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#timer)
@@ -172,7 +187,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     }, this.#isFailing ? retryAfterMs : flushEveryMs).unref()
   }
 
-  #partOf (event: LoggedEvent): OpenPart {
+  #partOf (event: TracedPlace): OpenPart {
     const key = runKey(event)
     const run = this.#runs.get(key)
     if (run !== undefined) return run.part
@@ -186,16 +201,30 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
 
   /** Answers false when there is no room: then it is counted as given up. */
   #admit (scope: Scope): boolean {
-    if (this.#pending < this.#pendingMax) {
-      this.#pending++
-      return true
+    if (this.#pending >= this.#options.pendingMax) {
+      this.#drop(scope, 'event')
+      return false
     }
-    this.#options.metrics.tracesDropped.inc({ kind: 'event' })
+    this.#pending++
+    return true
+  }
+
+  /** There is room for a step of each event that was admitted: a trace does not say of an event that nobody got it because of that. */
+  #admitStep (scope: Scope): boolean {
+    if (this.#pending >= 2 * this.#options.pendingMax) {
+      this.#drop(scope, 'step')
+      return false
+    }
+    this.#pending++
+    return true
+  }
+
+  #drop (scope: Scope, kind: 'event' | 'step', count = 1): void {
+    this.#options.metrics.tracesDropped.inc({ kind }, count)
     const key = scopeKey(scope)
-    const dropped = this.#dropped.get(key)
-    if (dropped === undefined) this.#dropped.set(key, { scope, events: 1 })
-    else dropped.events++
-    return false
+    let dropped = this.#dropped.get(key)
+    if (dropped === undefined) this.#dropped.set(key, dropped = { scope, event: 0, step: 0 })
+    dropped[kind] += count
   }
 
   async #write (): Promise<void> {
@@ -217,15 +246,17 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
       this.#isFailing = true
       // What the database will never take is not tried again and again.
       if (chunk !== undefined && !store.isPassing(err)) {
-        metrics.tracesDropped.inc({ kind: 'event' }, chunk.events)
+        for (const { scope, outcome, events } of chunk.rows.runs) if (outcome !== 'dropped') this.#drop(scope, 'event', events)
+        for (const { scope } of chunk.rows.parts) this.#drop(scope, 'step')
         this.#settle(chunk)
       }
     }
     if (this.#unstored !== undefined || this.#waiting.length > 0 || this.#runs.size + this.#parts.size + this.#refusals.length > 0) this.#schedule()
   }
 
-  #settle ({ events }: UnstoredChunk): void {
-    this.#pending -= events
+  #settle ({ pending, refusedBytes }: UnstoredChunk): void {
+    this.#pending -= pending
+    this.#refusedBytes -= refusedBytes
     this.#unstored = undefined
     this.#options.metrics.queueDepth.set({ queue: 'traces' }, this.#pending)
   }
@@ -236,7 +267,11 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
       const items = this.#waiting.splice(0, rowsAtOnce)
       const runs = items.flatMap(item => item instanceof OpenPart ? [] : [item instanceof OpenRun ? item.toRow() : item])
       const parts = items.flatMap(item => item instanceof OpenPart ? [item.toRow()] : [])
-      this.#unstored = { rows: this.#options.store.number(runs, parts), events: items.reduce((sum, item) => sum + sizeOf(item), 0) }
+      this.#unstored = {
+        rows: this.#options.store.number(runs, parts),
+        pending: items.reduce((sum, item) => sum + sizeOf(item), 0),
+        refusedBytes: items.reduce((sum, item) => sum + (item instanceof OpenRun || item instanceof OpenPart || item.outcome === 'dropped' ? 0 : item.detail.length), 0)
+      }
     }
     return this.#unstored
   }
@@ -248,8 +283,8 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
       ...[...this.#runs.values()].filter(run => run.size > 0),
       ...[...this.#parts.values()].filter(part => part.size > 0),
       ...this.#refusals,
-      ...[...this.#dropped.values()].map(({ scope, events }): RunRow =>
-        ({ id: newRun(), createdAt: now, scope, topic: '', source: '', outcome: 'dropped', firstOffset: null, events, detail: '{}' }))
+      ...[...this.#dropped.values()].map(({ scope, event, step }): RunRow =>
+        ({ id: newRun(), createdAt: now, scope, topic: '', source: '', outcome: 'dropped', firstOffset: null, events: event, detail: JSON.stringify({ steps: step }) }))
     ]
     this.#runs = new Map()
     this.#parts = new Map()
@@ -260,7 +295,9 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
 }
 
 type Unstored = OpenRun | OpenPart | RunRow
-interface UnstoredChunk { rows: Chunk, events: number }
+interface UnstoredChunk { rows: Chunk, pending: number, refusedBytes: number }
+/** How much of a scope was given up since that was last told of. */
+interface Dropped { scope: Scope, event: number, step: number }
 
 /** What it counts for among what is pending. */
 const sizeOf = (item: Unstored): number =>
@@ -271,7 +308,7 @@ const bodyOf = (refusal: PublicError): RefusalDetail['error'] => {
   return { error, code, message, details }
 }
 
-const runKey = (event: LoggedEvent): string => event.id.slice(4, 16)
+const runKey = ({ id }: TracedPlace): string => id.slice(4, 16)
 
 /** Conflicts of documents and the like are answers to requests, and no event has come to anything by them. */
 const isAboutAnEvent = ({ code, status }: PublicError): boolean =>

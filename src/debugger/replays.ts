@@ -12,7 +12,7 @@ import { invalid } from '../json.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import type { Topics } from '../topics/topics.ts'
 import type { Within } from '../webhooks/endpoints.ts'
-import { eventNotFound } from './explain.ts'
+import { eventNotFound } from './subject.ts'
 import type { TraceReader } from './trace-reader.ts'
 
 /** Replays of a scope that are not finished. */

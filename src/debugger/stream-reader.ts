@@ -2,6 +2,7 @@ import type pg from 'pg'
 import type { StreamQuery } from '../../schemas/debugger.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { rowColumns, passesFilter, type Row, type TraceReader } from './trace-reader.ts'
+import { placesOf, type PartDetail } from './detail.ts'
 import { StreamCursor } from './stream-cursor.ts'
 import { eventsOf, type TracedEvent } from './traced-event.ts'
 
@@ -24,7 +25,7 @@ const sinceSql = `
     (select true as is_run, events, ${rowColumns} from event_traces e
       where e.application_id = $1 and e.environment = $2 and e.node = nodes.id and e.n > nodes.n order by e.n limit ${rowsAtOnce})
     union all
-    (select false, 0, id, created_at, node, n, application_id, environment, '', '', null, 'null'::json from event_trace_parts p
+    (select false, 0, id, created_at, node, n, application_id, environment, '', '', null, detail from event_trace_parts p
       where p.application_id = $1 and p.environment = $2 and p.node = nodes.id and p.n > nodes.n order by p.n limit ${rowsAtOnce})
     order by n limit ${rowsAtOnce}) r
   order by r.node, r.n`
@@ -48,7 +49,8 @@ export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderO
   async function * messagesOf (entry: Entry, scope: Scope, filter: StreamQuery, cursor: StreamCursor, batch: ReadonlySet<string>): AsyncGenerator<StreamMessage> {
     if (entry.is_run && entry.outcome === 'dropped') {
       cursor.pass(entry.node, entry.n)
-      yield { id: cursor.toString(), event: 'dropped', data: { events: entry.events, reason: 'The trace store was behind', at: entry.created_at } }
+      const { steps = 0 } = JSON.parse(entry.detail) as { steps?: number }
+      yield { id: cursor.toString(), event: 'dropped', data: { events: entry.events, steps, reason: 'The trace store was behind', at: entry.created_at } }
       return
     }
     const events = entry.is_run ? await reader.expand(scope, [entry]) : batch.has(entry.id) ? [] : await partEvents(scope, entry)
@@ -62,9 +64,10 @@ export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderO
     cursor.pass(entry.node, entry.n)
   }
 
-  /** Events of which another node has more to say than when they were first told of. */
-  async function partEvents (scope: Scope, { id, node }: Entry): Promise<TracedEvent[]> {
-    return (await reader.runs(scope, [id])).flatMap(run => eventsOf(run).reverse()).filter(({ steps }) => steps.some(step => step.node === node))
+  /** Events of which a node has more to say than when they were first told of. */
+  async function partEvents (scope: Scope, { id, detail }: Entry): Promise<TracedEvent[]> {
+    const places = placesOf(JSON.parse(detail) as PartDetail)
+    return (await reader.runs(scope, [id])).flatMap(run => eventsOf(run).reverse()).filter(({ place }) => places.has(place))
   }
 
   return {
@@ -81,6 +84,7 @@ export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderO
     async * since (scope: Scope, filter: StreamQuery, cursor: StreamCursor): AsyncGenerator<StreamMessage> {
       for (;;) {
         const entries = await entriesSince(scope, cursor)
+        if (entries.length > 0) await reader.catchUp()
         const batch = new Set(entries.filter(entry => entry.is_run).map(({ id }) => id))
         for (const entry of entries) yield * messagesOf(entry, scope, filter, cursor, batch)
         if (entries.length < rowsAtOnce) return

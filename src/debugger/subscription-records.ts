@@ -72,7 +72,9 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
     note.endedAt = Date.now()
     note.endReason = reason
     note.spans = spansOf(subscription)
-    this.#change(note)
+    // Whatever waits: it has been in memory all the time, and without its end it would seem to live.
+    this.#changed.set(note.id, note)
+    this.#schedule()
   }
 
   refreshed ({ subscriptions }: Connection): void {

@@ -17,8 +17,13 @@ import { eventsOf, noWebhooks, toNodePart, TracedEvent, type StoredRun, type Web
 const rowsAtOnce = 50
 const eventsScannedMax = 20_000
 
+/** Events that are looked at together, unless one row has more. */
+const eventsAtOnce = 1000
+
 /** What webhooks know of events. */
 export interface WebhookTraces {
+  /** Returns when what was committed before the call is known of. Called before the others. */
+  catchUp (): Promise<void>
   /** By event; those without deliveries may be left out. */
   counts (scope: Scope, eventIds: readonly string[]): Promise<Map<string, WebhookCounts>>
   /** With their attempts, the oldest first. */
@@ -79,14 +84,14 @@ export class TraceReader {
 
   /** The newest first. A page may be shorter than its limit, and yet have a next one, where few events are what is looked for. */
   async list (scope: Scope, { limit = 100, cursor, ...filter }: TraceQuery): Promise<PageOf<TraceSummary>> {
-    await this.#options.flush()
+    await Promise.all([this.#options.flush(), this.#options.webhooks.catchUp()])
     const items: TraceSummary[] = []
     let mark = cursor === undefined ? undefined : markOf(cursor)
     let scanned = 0
     for (;;) {
       const rows = await this.#page(scope, filter, mark)
-      for (const stored of rows) {
-        for (const [event, webhooks] of await this.withWebhooks(scope, eventsOf(stored))) {
+      for (const events of inPieces(rows.map(eventsOf))) {
+        for (const [event, webhooks] of await this.withWebhooks(scope, events)) {
           if (mark !== undefined && isBefore(event, mark)) continue
           if (scanned >= eventsScannedMax || items.length === limit) return { items, nextCursor: mark === undefined ? undefined : toCursor(mark) }
           scanned++
@@ -102,6 +107,7 @@ export class TraceReader {
   async get ({ scope, maySee }: Pick<Asker, 'scope' | 'maySee'>, eventId: string): Promise<Trace> {
     const found = await this.find(scope, eventId)
     if (found === undefined) throw traceNotFound(eventId)
+    await this.#options.webhooks.catchUp()
     const [deliveries, counts, event] = await Promise.all([
       this.#options.webhooks.deliveries(scope, eventId), this.#options.webhooks.counts(scope, [eventId]), this.logged(found)
     ])
@@ -150,6 +156,10 @@ export class TraceReader {
     return await this.#assemble(scope, rows)
   }
 
+  /** Returns when the webhook deliveries of what was committed before the call are known of. */
+  catchUp (): Promise<void> { return this.#options.webhooks.catchUp() }
+
+  /** With what is known of their webhook deliveries since `catchUp`. */
   async withWebhooks (scope: Scope, events: readonly TracedEvent[]): Promise<[TracedEvent, WebhookCounts][]> {
     if (events.length === 0) return []
     const counts = await this.#options.webhooks.counts(scope, events.map(({ id }) => id))
@@ -194,6 +204,17 @@ export function passesFilter (event: TracedEvent, webhooks: WebhookCounts, { top
     (source === undefined || event.source === source) &&
     (topic === undefined || (topic.includes('*') ? new TopicPatterns([topic]).covers(event.stored.topic) : topic === event.stored.topic)) &&
     (status === undefined || event.statusWith(webhooks) === status)
+}
+
+/** Lists that follow each other, joined to pieces of about the same length. */
+function inPieces (lists: readonly TracedEvent[][]): TracedEvent[][] {
+  const pieces: TracedEvent[][] = []
+  for (const list of lists) {
+    const last = pieces.at(-1)
+    if (last !== undefined && last.length + list.length <= eventsAtOnce) last.push(...list)
+    else pieces.push([...list])
+  }
+  return pieces
 }
 
 function toStoredRun (row: Row): StoredRun {

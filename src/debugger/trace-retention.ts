@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { dropExpiredPartitions } from '../events/partitions.ts'
 import type { Metrics } from '../metrics.ts'
-import { nodeGoneAfterMs } from './nodes.ts'
+import { nodeGone, nodeGoneAfterMs } from './nodes.ts'
 import type { TraceStore } from './trace-store.ts'
 
 const sweepEveryMs = 10 * 60_000
@@ -35,7 +35,7 @@ export function createTraceRetention ({ pool, store, metrics, retentionMs, log }
     metrics.partitionsDropped.inc(dropped.length)
     if (dropped.length > 0) log.info({ partitions: dropped }, 'traces.partitions_dropped')
     // Those of a node that died have ended with it.
-    await pool.query(`update trace_subscriptions s set ended_at = n.seen_at, end_reason = 'NODE_GONE'
+    await pool.query(`update trace_subscriptions s set ended_at = n.seen_at, end_reason = '${nodeGone}'
       from trace_nodes n where s.node = n.id and s.ended_at is null and n.seen_at < $1`, [now - 6 * nodeGoneAfterMs])
     await deleteInPieces(`delete from trace_subscriptions where id = any(array(
       select id from trace_subscriptions where ended_at < $1 limit ${rowsAtOnce}))`, [now - retentionMs])

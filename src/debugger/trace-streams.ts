@@ -10,7 +10,6 @@ import type { StreamMessage, StreamReader } from './stream-reader.ts'
 
 /** What other nodes have written is looked for so often; what this node has stored is read at once. */
 const pollMs = 1000
-const heartbeatDefaultMs = 15_000
 const reconnectMs = 2000
 const streamsMax = 200
 const streamsPerScopeMax = 20
@@ -21,7 +20,7 @@ export interface TraceStreamsOptions {
   reader: StreamReader
   metrics: Metrics
   log: { warn (fields: object, message: string): void }
-  heartbeatMs?: number
+  heartbeatMs: number
   /** Calls back whenever this node has stored traces. Answers how to stop that. */
   onStored (listener: () => void): () => void
 }
@@ -88,7 +87,7 @@ export class TraceStreams {
   }
 
   async * #text (scope: Scope, filter: StreamQuery, cursor: StreamCursor, stop: AbortSignal, reason: () => CloseReason | undefined): AsyncGenerator<string> {
-    const { reader, heartbeatMs = heartbeatDefaultMs, log } = this.#options
+    const { reader, heartbeatMs, log } = this.#options
     const alarm = new Alarm(stop, this.#options.onStored)
     try {
       yield `retry: ${reconnectMs}\nid: ${cursor.toString()}\n\n`

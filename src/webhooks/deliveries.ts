@@ -31,8 +31,8 @@ export function createDeliveries ({ db, queue, wake }: DeliveriesOptions) {
   }
 
   return {
-    /** Turns what was committed a moment ago into deliveries. */
-    expand: () => queue.expand(),
+    /** Returns when what was committed before the call is there as deliveries. */
+    catchUp: () => queue.catchUp(),
 
     /** Newest first. */
     async list (scope: Scope, { limit = 100, cursor, ...filters }: DeliveriesQuery, within?: Within): Promise<PageOf<WebhookDelivery>> {
