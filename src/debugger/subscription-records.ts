@@ -6,6 +6,7 @@ import type { DeliveryObserver, EndReason } from '../delivery/observer.ts'
 import type { Live } from '../delivery/subscription.ts'
 import { isDatabaseUnavailable } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
+import { nodeGone } from './nodes.ts'
 
 const flushEveryMs = 200
 const retryAfterMs = 1000
@@ -32,7 +33,7 @@ const upsertSql = `
   from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::json[], $9::text[], $10::json[], $11::json[], $12::bigint[], $13::bigint[], $14::text[])
     as k(id, application_id, environment, socket_id, principal_id, topic, filter, return_mode, permissions, spans, started_at, ended_at, end_reason)
   on conflict (id) do update set permissions = excluded.permissions, spans = excluded.spans, ended_at = excluded.ended_at, end_reason = excluded.end_reason
-    where s.ended_at is null`
+    where s.ended_at is null or s.end_reason = '${nodeGone}'`
 
 export interface SubscriptionRecordsOptions {
   pool: pg.Pool
@@ -82,6 +83,12 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
       const note = this.#live.get(id)
       if (note !== undefined) this.#change(note)
     }
+  }
+
+  /** What others may have struck off is written down again. */
+  tellAnew (): void {
+    for (const note of this.#live.values()) this.#changed.set(note.id, note)
+    this.#schedule()
   }
 
   /** One that lives on this node. */

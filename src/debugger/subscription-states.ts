@@ -57,7 +57,7 @@ export function createSubscriptionStates ({ db, records, node }: SubscriptionSta
     }
     if (live !== undefined) {
       const { connection: { principal, scope }, filter } = live
-      return { ...common, isHere: true, permitted: permissionsAt(principal, scope).subscribe, filter, spans: live.spans() }
+      return { ...common, endedAt: null, endReason: null, isNodeGone: false, isHere: true, permitted: permissionsAt(principal, scope).subscribe, filter, spans: live.spans() }
     }
     return {
       ...common,

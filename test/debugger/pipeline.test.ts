@@ -5,6 +5,7 @@ import { sourced, uniqueName } from '../database/source.ts'
 import { until } from '../faults/server.ts'
 import { tenant, type Tenant } from '../tenant.ts'
 import { answer, receiver } from '../webhooks/receiver.ts'
+import { follow } from './follow.ts'
 
 /* Webhooks and connected databases in traces, explanations and replays: with real endpoints and a real stream. */
 
@@ -47,6 +48,96 @@ await t.test('webhook deliveries are part of a trace, with every attempt, and of
   t.match(await explain(shop, doomed?.id, goodId), { outcome: 'delivered', cause: null })
 })
 
+await t.test('whoever follows traces hears of deliveries as they end', async t => {
+  const shop = await tenant(app)
+  const topic = await shop.topic('ending.events')
+  const held: (() => void)[] = []
+  const sink = await receiver(t, (received, response) => {
+    const status = (received.body.data.payload as { ok: boolean }).ok ? 200 : 500
+    held.push(() => { response.writeHead(status).end() })
+  })
+  await hook(shop, sink.url)
+  const [all, delivered, failed] = await Promise.all([follow(url, shop), follow(url, shop, '?status=delivered'), follow(url, shop, '?status=failed')])
+  const [good] = await shop.publish(topic, { ok: true })
+  t.match(await all.received(1), [{ event: 'trace', data: { eventId: good?.id, status: 'pending', webhooks: { pending: 1 } } }])
+  await sink.came(1)
+  held.pop()?.()
+  t.match(await delivered.received(1), [{ data: { eventId: good?.id, status: 'delivered', webhooks: { pending: 0, delivered: 1 } } }])
+  const [bad] = await shop.publish(topic, { ok: false })
+  await all.received(3)
+  for (let attempt = 0; attempt < 3; attempt++) {
+    await until(() => held.length > 0, 'an attempt')
+    held.pop()?.()
+  }
+  t.match(await failed.received(1), [{ data: { eventId: bad?.id, status: 'failed', webhooks: { dead: 1 } } }])
+  await all.received(4)
+  t.same(all.messages.map(({ data }) => [data.offset, data.status]), [[1, 'pending'], [1, 'delivered'], [2, 'pending'], [2, 'failed']])
+  for (const stream of [all, delivered, failed]) {
+    stream.close()
+    await stream.closed
+  }
+})
+
+await t.test('webhooks by hundreds of pairs: each is explained with what was sent, and why', async t => {
+  const shop = await tenant(app)
+  const topics = [await shop.topic('order.placed'), await shop.topic('order.paid'), await shop.topic('user.seen')]
+  const sink = await receiver(t)
+  interface Hook { id: string, definition: Definition, since: number, active: boolean }
+  interface Definition { events: string[], topics: string[] | null, filter: { n: { gte: number } } | null, environments: string[] | null }
+  const definitions: Definition[] = [null, ['order.*'], ['user.seen']].flatMap(topics => [null, { n: { gte: 5 } }].map((filter): Definition => ({ events: ['*'], topics, filter, environments: null })))
+  definitions.push(
+    { events: ['topic.event', 'document.created'], topics: null, filter: null, environments: ['development', 'staging'] },
+    { events: ['document.updated'], topics: null, filter: null, environments: null }, { events: ['*'], topics: null, filter: null, environments: ['production'] }
+  )
+  const causeOf = ({ definition: { events, topics, filter, environments }, active, since }: Hook, event: { topic: string, n: number, step: number }): string | null => {
+    if (event.step < since) return 'NOT_ROUTED'
+    if (!active) return 'WEBHOOK_INACTIVE'
+    if (environments?.includes('development') === false) return 'ENVIRONMENT_DIFFERS'
+    if (!events.includes('*') && !events.includes('topic.event')) return 'EVENT_TYPE_NOT_LISTED'
+    if (topics !== null && !topics.some(pattern => pattern === event.topic || (pattern === 'order.*' && event.topic.startsWith('order.')))) return 'TOPIC_NOT_MATCHED'
+    return filter === null || event.n >= filter.n.gte ? null : 'FILTER_NOT_MATCHED'
+  }
+  const hooks: Hook[] = []
+  const wanted: { hook: string, event: string, cause: string | null }[] = []
+  for (let step = 0; step < 60; step++) {
+    const topic = topics[step % 3] as string
+    const n = step % 10
+    const [event] = await shop.publish(topic, { n })
+    for (const one of hooks) wanted.push({ hook: one.id, event: event?.id as string, cause: causeOf(one, { topic, n, step }) })
+    if (step < 10) {
+      const definition = definitions[step % definitions.length] as Definition
+      hooks.push({ id: await hook(shop, sink.url, Object.fromEntries(Object.entries(definition).filter(([, value]) => value !== null))), definition, since: step + 1, active: true })
+      // Of events before it, too.
+      wanted.push({ hook: hooks.at(-1)?.id as string, event: event?.id as string, cause: 'NOT_ROUTED' })
+    } else if (step % 4 === 0) {
+      // Changes after an event change nothing of what became of it.
+      const one = hooks[step % hooks.length] as Hook
+      one.definition = definitions[(step * 7) % definitions.length] as Definition
+      await shop.request('PATCH', `/api/webhooks/${one.id}`, one.definition)
+    } else if (step % 4 === 2) {
+      const one = hooks[(step * 3) % hooks.length] as Hook
+      one.active = !one.active
+      await shop.request('POST', `/api/webhooks/${one.id}/${one.active ? 'activate' : 'deactivate'}`)
+    }
+    // Times are in milliseconds: what is to be told apart by them must not share one.
+    const now = Date.now()
+    await until(() => Date.now() > now, 'the clock')
+  }
+  for (const one of hooks.filter(({ active }) => !active)) await shop.request('POST', `/api/webhooks/${one.id}/activate`)
+  await until(async () => (await shop.request('GET', '/api/webhooks/deliveries?state=pending&limit=1')).body.length === 0, 'all deliveries')
+  const sent = new Set(sink.received.map(({ body: { data } }) => data.id))
+  t.equal(sink.received.length, wanted.filter(({ cause }) => cause === null).length, 'as many arrived as were to')
+  t.ok(sink.received.length > 100 && wanted.length - sink.received.length > 100, `${sink.received.length} of ${wanted.length}`)
+  const wrong: string[] = []
+  for (const { hook, event, cause } of wanted) {
+    const answer = await explain(shop, event, hook)
+    if (answer.cause !== cause || (answer.outcome === 'delivered') !== (cause === null)) wrong.push(`${cause}: ${JSON.stringify(answer)}`)
+    if (cause === null && !sent.has(event)) wrong.push(`${event} was not sent`)
+  }
+  t.same(wrong.slice(0, 3), [])
+  t.same([...new Set(wanted.map(({ cause }) => String(cause)))].sort(), ['ENVIRONMENT_DIFFERS', 'EVENT_TYPE_NOT_LISTED', 'FILTER_NOT_MATCHED', 'NOT_ROUTED', 'TOPIC_NOT_MATCHED', 'WEBHOOK_INACTIVE', 'null'], 'every cause was among them')
+})
+
 await t.test('why a webhook was not called', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('asked.events')
@@ -81,6 +172,13 @@ await t.test('why a webhook was not called', async t => {
     [ids.inactive]: false, [ids.elsewhere]: false, [ids.others]: false, [ids.topics]: false, [ids.filter]: true, [ids.all]: true
   })
   t.equal(sink.received.length, 1, 'nothing was sent')
+
+  // The audit log masks what looks like a secret: then it does not tell how the webhook was.
+  await shop.request('PATCH', `/api/webhooks/${ids.filter}`, { filter: { token: 'abc' } })
+  const [masked] = await shop.publish(topic, { status: 's3cret' })
+  t.match(await explain(shop, masked?.id, ids.filter), { outcome: 'not_delivered', cause: 'FILTER_NOT_MATCHED', conditions: [{}, {}, {}, {}, {}, { path: 'token' }] })
+  await shop.request('PATCH', `/api/webhooks/${ids.filter}`, { filter: { status: 'paid' } })
+  t.match(await explain(shop, masked?.id, ids.filter), { outcome: 'unknown', cause: 'NOT_KEPT' })
 })
 
 await t.test('an endpoint that fails is left alone by its circuit, and that is the answer', async t => {

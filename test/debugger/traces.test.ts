@@ -177,3 +177,33 @@ await t.test('a share of events can be traced, the same on every node and for ev
   t.match(await shop.request('PUT', '/api/debugger/sampling', { sample: 2 }), { status: 400 })
   client.close()
 })
+
+await t.test('nothing is lost or held up while the trace store stands still, and no trace is missing when it goes on', async t => {
+  const shop = await tenant(app)
+  const topic = await shop.topic('standing.events')
+  const client = await connectWs(url, { token: shop.token() })
+  await client.request('subscribe', { topic })
+  const store = await app.pool.connect()
+  await store.query('begin; lock table event_traces, event_trace_parts, trace_subscriptions in access exclusive mode')
+  // Each is answered before the next is sent, and all of it before the store goes on.
+  for (const n of upTo(100)) await shop.publish(topic, n)
+  await shop.publish(topic, ...upTo(1900))
+  const refused = await shop.request('POST', '/api/topics/no.such/events', { payload: 1 })
+  t.equal(refused.status, 404)
+  t.same((await client.received(2000)).map(({ offset }) => offset), upTo(2000))
+  const late = await connectWs(url, { token: shop.token() })
+  t.equal((await late.request('subscribe', { topic })).ok, true)
+  const { rows: [stored] } = await store.query('select count(*)::int as count from event_traces where application_id = $1', [shop.applicationId])
+  t.same(stored, { count: 0 }, 'the store has none of it')
+  await store.query('commit')
+  store.release()
+  const statuses = new Map<string, number>()
+  for (let cursor: unknown = ''; cursor !== undefined;) {
+    const page = await shop.request('GET', `/api/debugger/traces?limit=1000${cursor === '' ? '' : `&cursor=${String(cursor)}`}`)
+    for (const { status } of page.body) statuses.set(status, (statuses.get(status) ?? 0) + 1)
+    cursor = page.headers['x-next-cursor']
+  }
+  t.same(Object.fromEntries(statuses), { delivered: 2000, rejected: 1 })
+  client.close()
+  late.close()
+})
