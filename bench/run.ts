@@ -15,12 +15,14 @@ import { idleMemory } from './rows/idle-memory.ts'
 import { latency } from './rows/latency.ts'
 import { publish } from './rows/publish.ts'
 import { start } from './rows/start.ts'
+import { tracing } from './rows/tracing.ts'
 import { validation } from './rows/validation.ts'
 import { enqueue, neighbours, webhooks } from './rows/webhooks.ts'
 import { toResults, toTable } from './table.ts'
 
 const rows: Row[] = [
-  read, merge, authentication, publish, validation, fanOut, burst, filters, latency, idleMemory, cdc, cdcLatency, enqueue, webhooks, neighbours, start
+  read, merge, authentication, publish, tracing, validation, fanOut, burst, filters, latency, idleMemory, cdc, cdcLatency, enqueue, webhooks,
+  neighbours, start
 ]
 
 const options = {

@@ -39,6 +39,12 @@ export interface Database {
   webhook_deliveries: WebhookDeliveriesTable
   webhook_attempts: WebhookAttemptsTable
   webhook_events: WebhookEventsTable
+  event_traces: EventTracesTable
+  event_trace_parts: EventTracePartsTable
+  trace_settings: TraceSettingsTable
+  trace_subscriptions: TraceSubscriptionsTable
+  trace_nodes: TraceNodesTable
+  replays: ReplaysTable
 }
 
 type JsonText = string
@@ -398,4 +404,83 @@ export interface WebhookEventsTable extends Scoped {
   meta: JsonText | null
   schema_version: number | null
   created_at: number
+}
+
+/** A run: the events that one transaction appended to one log; or one write that was refused. `node` and `n` number what one node has written, in the order in which it can be seen. */
+export interface EventTracesTable extends Scoped {
+  id: string
+  created_at: number
+  node: string
+  n: number
+  topic: string
+  /** `mixed` where the events of a run have several. */
+  source: string
+  outcome: 'stored' | 'rejected' | 'failed' | 'dropped'
+  first_offset: number | null
+  /** How many are traced; of what was dropped, how many are not. */
+  events: number
+  detail: JsonText
+}
+
+/** What a node did with a run that it has not written, or too late to be in its row. */
+export interface EventTracePartsTable extends Scoped {
+  id: string
+  created_at: number
+  node: string
+  n: number
+  detail: JsonText
+}
+
+/** `sample` null: as the server is configured. */
+export interface TraceSettingsTable extends Scoped { sample: number | null, updated_at: number }
+
+export interface TraceSubscriptionsTable extends Scoped {
+  id: string
+  node: string
+  socket_id: string
+  principal_id: string
+  /** The topic, or the pattern. */
+  topic: string
+  filter: JsonText | null
+  return_mode: string
+  /** Patterns of topics that the principal may see. */
+  permissions: JsonText
+  /** By topic: `{epoch, after, until}`. */
+  spans: JsonText
+  started_at: number
+  ended_at: number | null
+  end_reason: string | null
+}
+
+export interface TraceNodesTable { id: string, started_at: number, seen_at: number }
+
+export interface ReplaysTable extends Scoped {
+  id: string
+  target: 'subscribers' | 'webhooks' | 'all'
+  webhook_id: string | null
+  topic: string | null
+  from_offset: number | null
+  to_offset: number | null
+  from_time: number | null
+  to_time: number | null
+  /** Of a replay of single events: `[[topic, offset, id], …]`. */
+  events: JsonText | null
+  rate_per_second: number
+  total: number
+  /** Of single events how many are done; of a range the last offset that is. */
+  position: Generated<number>
+  /** Events that were sent again. */
+  done: Generated<number>
+  state: 'pending' | 'running' | 'done' | 'cancelled' | 'failed'
+  sent: Generated<number>
+  passed_over: Generated<number>
+  missing: Generated<number>
+  webhook_deliveries: Generated<number>
+  requested_by: string
+  message: string | null
+  created_at: number
+  started_at: number | null
+  finished_at: number | null
+  lease_owner: string | null
+  lease_until: Generated<number>
 }

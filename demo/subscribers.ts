@@ -2,7 +2,7 @@ import { io } from 'socket.io-client'
 import { WebSocket } from 'ws'
 
 /** What is used here of an event; docs/PROTOCOL.md has the whole envelope. */
-export interface RealtimeEvent { topic: string, offset: number, type: string, payload: Record<string, unknown> }
+export interface RealtimeEvent { topic: string, offset: number, type: string, payload: Record<string, unknown>, meta?: { replayOf?: string } }
 
 export interface SubscribeRequest {
   topic: string
@@ -79,6 +79,8 @@ class Inbox {
   #wake = () => {}
 
   add (event: RealtimeEvent): void {
+    // Somebody has had it sent again (docs/DEBUGGER.md): it is no part of what is followed.
+    if (event.meta?.replayOf !== undefined) return
     this.#events.push(event)
     this.#wake()
   }

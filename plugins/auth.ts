@@ -3,7 +3,7 @@ import jwt from '@fastify/jwt'
 import type { FastifyRequest, onRequestHookHandler, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { originOf, type Origin } from '../src/audit/origin.ts'
-import { createAdmission, type Admission, type Admit, type Admittance } from '../src/auth/admission.ts'
+import { createAdmission, type Admission, type Admit, type Admittance, type ScopeDemand } from '../src/auth/admission.ts'
 import { createAuthenticator, type Authenticator } from '../src/auth/authenticate.ts'
 import { createTokenIssuer, type IssueToken } from '../src/auth/issue-token.ts'
 import { createKeyAdmin, type KeyAdmin } from '../src/auth/key-admin.ts'
@@ -50,6 +50,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** `authenticated`: any principal; `public`: anybody. The boot fails without one. */
     permission?: Admittance
+    /** Of an entity-owning resource; `required` unless it says otherwise. */
+    scope?: ScopeDemand
   }
 }
 
@@ -97,7 +99,7 @@ export default fp(async (app) => {
     if (admittance === 'public') return
     const hooks = [route.onRequest ?? []].flat()
     // Fastify makes a HEAD route of a GET route's options, hooks and all.
-    route.onRequest = hooks.some(hook => guards.has(hook)) ? hooks : [guard(admissionTo(admittance)), ...hooks]
+    route.onRequest = hooks.some(hook => guards.has(hook)) ? hooks : [guard(admissionTo(admittance, route.config?.scope)), ...hooks]
   })
 
   await keys.ensure()

@@ -1,10 +1,12 @@
 import fp from 'fastify-plugin'
+import type { Bus } from '../src/cluster/bus.ts'
 import { createEventRelay, type EventRelay } from '../src/cluster/event-relay.ts'
 import { RedisBus } from '../src/cluster/redis-bus.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Undefined where there is only one node. */
+    /** Undefined where there is only one node, or nodes do not talk with each other. */
+    bus: Bus | undefined
     relay: EventRelay | undefined
   }
 }
@@ -13,10 +15,12 @@ declare module 'fastify' {
 export default fp(async (app) => {
   const { config: { redisUrl: url }, health, instruments: metrics, log } = app
   if (url === undefined) {
+    app.decorate('bus', undefined)
     app.decorate('relay', undefined)
     return
   }
   const bus = new RedisBus({ url, metrics, log })
+  app.decorate('bus', bus)
   app.decorate('relay', createEventRelay({ bus, log }))
   health.add('bus', async () => {
     const { isConnected, heartbeatAgeMs } = bus.health()

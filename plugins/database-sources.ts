@@ -47,6 +47,7 @@ export default fp(async (app) => {
     leases: createLeases(pool, randomUUID(), cdc.leaseMs),
     intervalMs: cdc.leaseMs / 4,
     retainedBytesWarning: cdc.retainedBytesWarning,
+    onMappingFailed: (scope, row) => app.tracing.mappingFailed(scope, row),
     logRetentionMs: events.retentionHours * 3_600_000
   })
   const sources = createSources({ db, encryption })
@@ -67,4 +68,4 @@ export default fp(async (app) => {
   app.applications.onDeleted(() => supervisor.look())
   app.addHook('onReady', async () => supervisor.start())
   app.addHook('preClose', async () => supervisor.close())
-}, { name: 'database-sources', dependencies: ['config', 'database', 'encryption', 'events', 'health', 'metrics', 'tenancy'] })
+}, { name: 'database-sources', dependencies: ['config', 'database', 'encryption', 'events', 'health', 'metrics', 'tenancy', 'tracing'] })

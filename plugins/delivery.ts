@@ -20,9 +20,9 @@ declare module 'fastify' {
  * What sockets speak, whatever their transport, and what ends them. The gateways are plugins of their own.
  */
 export default fp(async (app) => {
-  const { hub, eventLog: log, instruments: metrics } = app
+  const { hub, eventLog: log, instruments: metrics, activity } = app
   const limits = app.config.delivery
-  const connections = createConnections({ limits, metrics, observer: app.channels.observer })
+  const connections = createConnections({ limits, metrics, activity, observer: app.channels.observer, deliveries: app.tracing.deliveries })
   app.decorate('connections', connections)
   app.decorate('handshake', createHandshake({ authenticator: app.auth.authenticator, resolveScope: app.auth.resolveScope, connections, limits, metrics }))
   app.decorate('protocol', createProtocol({
@@ -50,4 +50,4 @@ export default fp(async (app) => {
     app.eventWriter.forgetApplication(id)
   })
   app.addHook('preClose', async () => connections.closeAll(closeCodes.RESTART))
-}, { name: 'delivery', dependencies: ['auth', 'channels', 'domain', 'events', 'hub', 'metrics', 'tenancy'] })
+}, { name: 'delivery', dependencies: ['auth', 'channels', 'domain', 'events', 'hub', 'metrics', 'tenancy', 'tracing'] })

@@ -23,11 +23,11 @@ export default fp(async (app) => {
   const schemas = createSchemaVersions({ db, checker: app.schemaChecker, validators: app.validators, requireTopic: topics.requireTopic })
   app.decorate('topics', topics)
   app.decorate('schemas', schemas)
-  app.decorate('publisher', createPublisher({ writer }))
+  app.decorate('publisher', createPublisher({ writer, observer: app.tracing.writes }))
   app.decorate('services', createServices({ db, writer }))
   app.decorate('documents', createDocuments({ pool, writer }))
 
   const expiry = new ExpirySweep({ pool, writer, log: app.log })
   app.addHook('onReady', async () => expiry.start())
   app.addHook('preClose', async () => expiry.close())
-}, { name: 'domain', dependencies: ['database', 'events', 'hub', 'schema-registry'] })
+}, { name: 'domain', dependencies: ['database', 'events', 'hub', 'schema-registry', 'tracing'] })

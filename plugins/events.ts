@@ -19,6 +19,7 @@ export default fp(async (app) => {
     log: app.log,
     check: app.validators,
     consequences: app.webhookRouting,
+    observer: app.tracing.writes,
     onCommitted (events) {
       hub.publish(events)
       app.relay?.send(events)
@@ -35,4 +36,4 @@ export default fp(async (app) => {
     retention.stop()
     await writer.close()
   })
-}, { name: 'events', dependencies: ['bus', 'config', 'database', 'metrics', 'health', 'hub', 'schema-registry', 'webhook-routing'] })
+}, { name: 'events', dependencies: ['bus', 'config', 'database', 'metrics', 'health', 'hub', 'schema-registry', 'tracing', 'webhook-routing'] })

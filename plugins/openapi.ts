@@ -9,10 +9,12 @@ import * as auth from '../schemas/auth.ts'
 import * as channels from '../schemas/channels.ts'
 import * as common from '../schemas/common.ts'
 import * as database from '../schemas/database.ts'
+import * as debuggerSchemas from '../schemas/debugger.ts'
 import * as documents from '../schemas/documents.ts'
 import * as events from '../schemas/events.ts'
 import * as health from '../schemas/health.ts'
 import * as keys from '../schemas/keys.ts'
+import * as metrics from '../schemas/metrics.ts'
 import * as people from '../schemas/people.ts'
 import * as schemaRegistry from '../schemas/schema-registry.ts'
 import * as services from '../schemas/services.ts'
@@ -20,7 +22,10 @@ import * as topics from '../schemas/topics.ts'
 import * as webhooks from '../schemas/webhooks.ts'
 import { openapiInfo, withScopeAndSecurity } from '../src/openapi.ts'
 
-const modules = [common, applications, audit, auth, channels, database, documents, events, health, keys, people, schemaRegistry, services, topics, webhooks]
+const modules = [
+  common, applications, audit, auth, channels, database, debuggerSchemas, documents, events, health, keys, metrics, people, schemaRegistry, services,
+  topics, webhooks
+]
 
 /**
  * The document at `/openapi.json`, the pages at `/docs`, and the shared schemas that routes refer to.

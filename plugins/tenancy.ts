@@ -13,7 +13,7 @@ declare module 'fastify' {
     graceTimes: GraceTimes
   }
   interface FastifyRequest {
-    /** Set before the handler on routes whose permission is of an entity-owning resource; on others it is undefined. */
+    /** Set before the handler on routes whose permission is of an entity-owning resource; on others it is undefined, and where it is optional it may be. */
     scope: Scope
   }
 }

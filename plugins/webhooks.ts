@@ -45,7 +45,16 @@ export default fp(async (app) => {
   const onChanged = (applicationId: string) => app.socketListeners.refresh(applicationId)
   const endpoints = createEndpoints({ db, encryption, guard, settings, log, onChanged: async applicationId => { await onChanged(applicationId); dispatcher.wake() } })
   const dispatcher: Dispatcher = new Dispatcher({
-    db, queue, guard, encryption, settings, metrics, log, deactivation: createDeactivation({ db, writer, log, onChanged }), owner: `${hostname()}/${process.pid}/${randomUUID()}`
+    db,
+    queue,
+    guard,
+    encryption,
+    settings,
+    metrics,
+    log,
+    deactivation: createDeactivation({ db, writer, log, onChanged }),
+    owner: `${hostname()}/${process.pid}/${randomUUID()}`,
+    onOver: events => app.tracing.recorder.settled(events)
   })
   const wake = () => dispatcher.wake()
   app.decorate('webhooks', {
@@ -67,4 +76,4 @@ export default fp(async (app) => {
   app.addHook('onReady', async () => dispatcher.start())
   app.addHook('preClose', async () => dispatcher.close())
   app.addHook('onClose', async () => ownPool.end())
-}, { name: 'webhooks', dependencies: ['config', 'database', 'domain', 'encryption', 'events', 'health', 'metrics', 'tenancy', 'webhook-routing'] })
+}, { name: 'webhooks', dependencies: ['config', 'database', 'domain', 'encryption', 'events', 'health', 'metrics', 'tenancy', 'tracing', 'webhook-routing'] })

@@ -54,11 +54,23 @@ export interface Config {
   log: { level: string }
   mail: { smtpUrl: string | undefined, from: string | undefined }
   events: { retentionHours: number }
+  traces: TraceSettings
   auth: { issuer: string, tokenTtlS: number, sessionTtlMs: number }
   delivery: DeliveryLimits
   cdc: CdcSettings
   webhooks: WebhookSettings
   shutdownTimeoutMs: number
+}
+
+/** How the lives of events are written down; beside the first two there is no variable for them, but a test may change them. */
+export interface TraceSettings {
+  retentionHours: number
+  /** The share of events that is traced where nothing else is set. */
+  sample: number
+  /** Events and refusals that wait to be written down; beyond it new ones are given up, and counted. */
+  pendingMax: number
+  /** How often a stream that has nothing to say gives a sign of life. */
+  heartbeatMs: number
 }
 
 /** How connected databases are read; beside the name there is no variable for it, but a test may change it. */
@@ -223,6 +235,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     log: { level: String(parsed.LOG_LEVEL) },
     mail: { smtpUrl: parsed.SMTP_URL, from: parsed.MAIL_FROM },
     events: { retentionHours: parsed.EVENT_RETENTION_HOURS },
+    traces: { retentionHours: parsed.TRACE_RETENTION_HOURS, sample: parsed.TRACE_SAMPLE, pendingMax: 100_000, heartbeatMs: 15_000 },
     auth: { issuer: parsed.JWT_ISSUER, tokenTtlS: parsed.TOKEN_TTL_SECONDS, sessionTtlMs: parsed.SESSION_TTL_HOURS * 3_600_000 },
     delivery: { ...defaultDeliveryLimits },
     cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000 },

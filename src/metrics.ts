@@ -105,7 +105,14 @@ export function createMetrics (registry = new Registry()) {
     }),
     webhooksInFlight: new Gauge({ name: 'realtime_webhook_requests_in_flight', help: 'Webhook requests under way from this node.', registers }),
     webhookCircuitsOpen: new Gauge({ name: 'realtime_webhook_circuits_open', help: 'Endpoints that this node leaves alone for now, because they fail.', registers }),
-    webhookDead: new Gauge({ name: 'realtime_webhook_dead_deliveries', help: 'Webhook deliveries that were given up, over all nodes: what a redrive would send. Counted to 100,000.', registers })
+    webhookDead: new Gauge({ name: 'realtime_webhook_dead_deliveries', help: 'Webhook deliveries that were given up, over all nodes: what a redrive would send. Counted to 100,000.', registers }),
+    tracesWritten: new Counter({ name: 'realtime_traces_written_total', help: 'Events whose trace was stored.', registers }),
+    tracesDropped: new Counter({
+      name: 'realtime_traces_dropped_total', help: 'Events, and records of subscriptions, whose trace was given up because the store was behind.', labelNames: ['kind'], registers
+    }),
+    traceFlushDuration: new Histogram({ name: 'realtime_trace_flush_seconds', help: 'Duration of writes to the trace store.', buckets: latencyBuckets, registers }),
+    traceStreams: new Gauge({ name: 'realtime_trace_streams', help: 'Open streams of traces on this node.', registers }),
+    eventsReplayed: new Counter({ name: 'realtime_events_replayed_total', help: 'Events that replays have sent again: one a subscription or webhook.', labelNames: ['target'], registers })
   }
 }
 export type Metrics = ReturnType<typeof createMetrics>

@@ -32,7 +32,8 @@ export const openapiInfo = {
     { name: 'Services', description: 'Namespaces of documents.' },
     { name: 'Sync', description: 'Shared documents: every write is an event.' },
     { name: 'Socket', description: 'Who is connected, the channels that they have joined, and messages to them.' },
-    { name: 'Webhooks', description: 'Signed requests to endpoints of the application, for events as they happen.' }
+    { name: 'Webhooks', description: 'Signed requests to endpoints of the application, for events as they happen.' },
+    { name: 'Debugger', description: 'What happened to an event, why one did not arrive, and sending it again.' }
   ],
   components: {
     securitySchemes: {

@@ -8,6 +8,7 @@ import { WebSocket } from 'ws'
 import { errorCodes } from '../src/errors.ts'
 import { build, listen } from './build.ts'
 import { connectSocketIo } from './clients.ts'
+import { inject } from './inject.ts'
 import { tenant } from './tenant.ts'
 
 /* Whatever comes in, at whatever place of whatever route: a clear 4xx that names the place, never a 5xx. */
@@ -84,7 +85,7 @@ interface Expected { isRefused?: boolean, names?: string | undefined }
 async function send (label: string, options: InjectOptions, { isRefused = false, names }: Expected = {}): Promise<number> {
   const count = sent.count++
   // Each from another address: guessing at logins is limited by address.
-  const response = await app.inject({ ...options, remoteAddress: `10.${count >> 16 & 255}.${count >> 8 & 255}.${count & 255}` })
+  const response = await inject(app, { ...options, remoteAddress: `10.${count >> 16 & 255}.${count >> 8 & 255}.${count & 255}` })
   const { statusCode: status, body } = response
   const problem = (what: string) => { sent.problems.push(`${label}: ${what}: ${status} ${body.slice(0, 200)}`) }
   // Nobody answers where the example of a connection leads; that is said to whoever needs the database.

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { build, listen } from './build.ts'
 import { connectWs, transports } from './clients.ts'
+import { inject } from './inject.ts'
 import { eventually, person } from './people.ts'
 import { tenant } from './tenant.ts'
 
@@ -53,6 +54,8 @@ await app.db.insertInto('database_logs').values({
   id: 'log_victim', application_id: victim.applicationId, environment: 'development', mapping_id: mapping['id'] as string, subscription_id: marker, status: 'failed',
   topic, table_name: marker, events: 1, code: 'COLUMN_MISSING', message: marker, lsn: '0/1', xid: 1, committed_at: 1, created_at: Date.now()
 }).execute()
+const replay = await planted('POST', '/api/debugger/replay', { topic, fromOffset: 1, target: 'subscribers' })
+await app.tracing.recorder.flush()
 
 // People of the victim's, and what is on its way to them.
 const owner = await person(app, ['admin', victim.applicationId])
@@ -83,7 +86,7 @@ const mine: Record<string, Record<string, string>> = {
   '/api/database': { id: mapping['id'] as string, subscriptionId: databaseSubscription['id'] as string, topic },
   '/api/webhooks': { id: webhook['id'] as string },
   '/api/webhooks/deliveries': { id: delivery?.id ?? '' },
-  '/api/debugger': { eventId: event['id'] as string }
+  '/api/debugger': { eventId: event['id'] as string, id: replay['id'] as string }
 }
 
 function exampleOf (given: Schema): unknown {
@@ -119,13 +122,19 @@ function namingVictim (given: Schema): unknown {
   return { ...Object.fromEntries(rest) as object, ...Object.fromEntries(fields) as object }
 }
 
+/** Bodies of which the fields exclude each other. */
+const bodiesNamingVictim: Record<string, unknown> = {
+  'POST /api/debugger/explain': { eventId: event['id'], webhookId: webhook['id'] },
+  'POST /api/debugger/replay': { eventIds: [event['id']], target: 'webhooks', webhookId: webhook['id'] }
+}
+
 const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => {
   const section = Object.keys(mine).filter(prefix => path.startsWith(prefix)).sort().at(-1) ?? path.split('/').slice(0, 3).join('/')
   const parameters = (operation.parameters ?? []).filter(parameter => parameter.in === 'path')
   const own = parameters.filter(parameter => mine[section]?.[parameter.name] !== undefined)
   const body = operation.requestBody?.content['application/json']?.schema
   // An id of the victim wherever a body speaks of an application.
-  const naming = body && namingVictim(body)
+  const naming = body && (bodiesNamingVictim[`${method.toUpperCase()} ${path}`] ?? namingVictim(body))
   const payload = body === undefined ? undefined : JSON.stringify(exampleOf(body)).replaceAll(/app_abc123/g, victim.applicationId).replaceAll('chat:room1', named)
   return {
     name: `${method.toUpperCase()} ${path}`,
@@ -140,27 +149,34 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) => O
     /** Everybody has services and channels of whatever name: they come into being by being used. */
     isNamespace: own.length > 0 && own.every(parameter => ['service', 'channel'].includes(parameter.name) || path.startsWith('/api/database/mappings/topic')),
     isPublic: operation.security?.length === 0,
-    isScoped: operation.parameters?.some(parameter => parameter.name === 'x-application-id') === true
+    // What is about as much as the caller reaches takes a scope, and does without one.
+    isScoped: !path.startsWith('/api/metrics') && operation.parameters?.some(parameter => parameter.name === 'x-application-id') === true
   }
 }))
 
 type Asked = (typeof operations)[number]
 
 async function ask ({ method, url, payload }: Asked, headers: Record<string, string>) {
-  const { statusCode: status, body, headers: answered } = await app.inject({
+  const { statusCode: status, body, headers: answered } = await inject(app, {
     method, url, headers: { ...headers, ...(payload !== undefined && { 'content-type': 'application/json' }) }, ...(payload !== undefined && { payload })
   })
   return { status, body, text: `${body} ${JSON.stringify(answered)}` }
 }
 
 /** What the asker said may come back in a refusal; what it did not say is somebody else's. */
-function leak ({ url, payload = '' }: Asked, text: string, said = ''): string | undefined {
-  const asked = `${decodeURIComponent(url)} ${payload} ${said}`
+function leak ({ url, payload = '', name }: Asked, text: string, said = ''): string | undefined {
+  const asked = `${decodeURIComponent(url)} ${payload} ${said} ${tellsOfOwnRefusals.has(name) ? topic : ''}`
   return [
     marker, victim.applicationId, topic, mapping['id'] as string, databaseSubscription['id'] as string, service['id'] as string, event['id'] as string,
     webhook['id'] as string, delivery?.id ?? '', owner.id, owner.email, invite['id'] as string
   ].find(secret => text.includes(secret) && !asked.includes(secret))
 }
+
+/** What the asker has asked for in vain before is there, by the name that it gave it. */
+const tellsOfOwnRefusals = new Set(['GET /api/debugger/traces', 'GET /api/debugger/stream'])
+
+/** Webhooks are of the application: so are answers about what they would do. */
+const tellsOfWebhooks = new Set(['POST /api/debugger/route'])
 
 /** Public routes tell everybody the same; what they tell is of no tenant. */
 const toldToAll = new Set(['GET /api/metrics/prometheus'])
@@ -223,7 +239,9 @@ await t.test('nor does an id in a query find it', async t => {
       asked.push(operation.name)
       for (const { who, headers } of strangers) {
         const { status, body } = await ask({ ...operation, url: `${operation.url}?${query}` }, headers)
-        t.ok(status === 403 || status === 404 || (status === 200 && body === '[]'), `${operation.name}?${query} by ${who}: ${status} ${body}`)
+        // A stream of nothing has a beginning all the same.
+        const isEmpty = body === '[]' || (operation.name === 'GET /api/debugger/stream' && !body.includes('data:'))
+        t.ok(status === 403 || status === 404 || (status === 200 && isEmpty), `${operation.name}?${query} by ${who}: ${status} ${body}`)
       }
     }
   }
@@ -269,7 +287,8 @@ await t.test('another environment of the same application is as far away', async
     const answer = await ask(operation, { authorization: `Bearer ${victim.token()}`, 'x-environment': 'production' })
     if (operation.hasOwnParameter) t.ok(isNothing({ ...operation, isNamespace: false }, answer) || operation.isNamespace, `${operation.name}: ${answer.status}`)
     // A production of the same name may have been made meanwhile: by this walk itself, with its examples.
-    t.equal(leak(operation, answer.text, victim.applicationId), undefined, `${operation.name} tells nothing of development`)
+    const said = `${victim.applicationId} ${tellsOfWebhooks.has(operation.name) ? webhook['id'] as string : ''}`
+    t.equal(leak(operation, answer.text, said), undefined, `${operation.name} tells nothing of development`)
     const pinned = app.auth.tokens.mint({ subject: 'pinned', applicationId: victim.applicationId, permissions: ['admin'], environment: 'staging', expiresInS: undefined }).token
     t.match(await ask(operation, { authorization: `Bearer ${pinned}`, 'x-environment': 'development' }), { status: 403 }, `${operation.name} with a token that is pinned elsewhere`)
   }

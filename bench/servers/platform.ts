@@ -12,9 +12,9 @@ import { cpuSeconds, memoryBytes, vitals } from './usage.ts'
 let app: FastifyInstance
 let own: Tenant
 
-async function start (databaseUrl: string): Promise<{ url: string, token: string, applicationId: string }> {
+async function start (databaseUrl: string, variables: Record<string, string> = {}): Promise<{ url: string, token: string, applicationId: string }> {
   const config = createConfig({
-    DATABASE_URL: databaseUrl, ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), RATE_LIMIT_MAX: '0', LOG_LEVEL: 'error', WEBHOOK_ALLOW_PRIVATE: 'true'
+    DATABASE_URL: databaseUrl, ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), RATE_LIMIT_MAX: '0', LOG_LEVEL: 'error', WEBHOOK_ALLOW_PRIVATE: 'true', ...variables
   })
   config.database.poolMax = 10
   app = await buildApp({ config, logger: createLogger(config) })
@@ -79,6 +79,14 @@ async function logTotals (topic: string): Promise<{ events: number, distinctOffs
     from topic_logs l join events e on e.log_id = l.id and e."offset" between 1 and l.head_offset
     where l.application_id = $1 and l.topic = $2`, [own.applicationId, topic])
   return log ?? { events: NaN, distinctOffsets: NaN, head: NaN }
+}
+
+/** Events with a trace, once all that is known is written down. */
+async function tracedEvents (topic: string): Promise<number> {
+  await app.tracing.recorder.flush()
+  const { rows: [traces] } = await app.pool.query<{ events: number }>(
+    'select coalesce(sum(events), 0)::float as events from event_traces where application_id = $1 and topic = $2 and outcome = \'stored\'', [own.applicationId, topic])
+  return traces?.events ?? NaN
 }
 
 /** Lets what a round left to do after its last answer happen before the clock of the next one starts. */
@@ -162,7 +170,7 @@ const stopDispatcher = () => app.webhooks.dispatcher.close()
 const methods = {
   holdReaders, reached, readingRate,
   makeWebhooks, holdWebhooks, publishMany, publishPaced, webhookTotals, webhooksSettled, stopDispatcher,
-  start, seedDocuments, growDocuments, growLog, documentTotals, logTotals, settle, cpuSeconds, memoryBytes, vitals, registerTopic: async (name: string) => own.topic(name)
+  start, seedDocuments, growDocuments, growLog, documentTotals, logTotals, tracedEvents, settle, cpuSeconds, memoryBytes, vitals, registerTopic: async (name: string) => own.topic(name)
 }
 export type PlatformServer = typeof methods
 answerCalls(methods, async () => { await app.close() })

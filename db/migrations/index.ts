@@ -6,6 +6,7 @@ import * as topicLogIds from './0004-topic-log-ids.ts'
 import * as cdc from './0005-cdc.ts'
 import * as webhooks from './0006-webhooks.ts'
 import * as people from './0007-people.ts'
+import * as traces from './0008-traces.ts'
 
 /** In order of name; forward only. A released migration never changes. */
 export const migrations: Record<string, Migration> = {
@@ -15,5 +16,6 @@ export const migrations: Record<string, Migration> = {
   '0004-topic-log-ids': topicLogIds,
   '0005-cdc': cdc,
   '0006-webhooks': webhooks,
-  '0007-people': people
+  '0007-people': people,
+  '0008-traces': traces
 }

@@ -43,6 +43,7 @@ export async function removeApplication (db: Kysely<Database>, id: string, { for
   try {
     for (const logId of outcome) await deleteEvents(db, logId)
     await removeOwned(db, id)
+    for (const table of ['event_traces', 'event_trace_parts', 'trace_subscriptions'] as const) await deleteTraces(db, table, id)
   } catch (err) {
     log.warn({ err, applicationId: id }, 'application.events_left_behind')
   }
@@ -88,5 +89,15 @@ async function deleteEvents (db: Kysely<Database>, logId: number): Promise<void>
   if (span === undefined || span.first === null || span.last === null) return
   for (let from = span.first; from <= span.last; from += rowsAtOnce) {
     await db.deleteFrom('events').where('log_id', '=', logId).where('offset', '>=', from).where('offset', '<', from + rowsAtOnce).execute()
+  }
+}
+
+/** By partition and place, because what is partitioned has no other short name for a row. */
+async function deleteTraces (db: Kysely<Database>, table: 'event_traces' | 'event_trace_parts' | 'trace_subscriptions', id: string): Promise<void> {
+  for (let isMore = true; isMore;) {
+    const { numAffectedRows = 0n } = await sql`delete from ${sql.table(table)} t using (
+      select tableoid, ctid from ${sql.table(table)} where application_id = ${id} limit ${rowsAtOnce}) d
+      where t.tableoid = d.tableoid and t.ctid = d.ctid`.execute(db)
+    isMore = numAffectedRows >= BigInt(rowsAtOnce)
   }
 }

@@ -10,9 +10,12 @@ export type Admittance = PermissionName | 'authenticated' | 'public'
 
 export interface Admission {
   readonly principal: Principal
-  /** Of routes whose permission is of an entity-owning resource. */
+  /** Of routes whose permission is of an entity-owning resource; where it is optional, only when there is one. */
   readonly scope: Scope | undefined
 }
+
+/** `optional`: a session that names no application asks about all those in which it holds the permission. */
+export type ScopeDemand = 'required' | 'optional'
 
 export type Admit = (headers: IncomingHttpHeaders) => Admission | Promise<Admission>
 
@@ -21,8 +24,10 @@ export type Admit = (headers: IncomingHttpHeaders) => Admission | Promise<Admiss
  * `authenticate`, `resolveScope` and `authorize` do, in this order; it answers at once for a token that was seen before.
  */
 export function createAdmission ({ authenticator, resolveScope }: { authenticator: Authenticator, resolveScope: ScopeResolver }) {
-  return function admissionTo (admittance: Exclude<Admittance, 'public'>): Admit {
-    const pass = admittance === 'authenticated' ? unchecked : isEntityOwning(admittance) ? scoped(admittance) : unscoped(admittance)
+  return function admissionTo (admittance: Exclude<Admittance, 'public'>, scope: ScopeDemand = 'required'): Admit {
+    const pass = admittance === 'authenticated'
+      ? unchecked
+      : !isEntityOwning(admittance) ? unscoped(admittance) : scope === 'optional' ? optionallyScoped(admittance) : scoped(admittance)
     return headers => {
       const principal = authenticator.authenticate(credentialFromHeaders(headers))
       return principal instanceof Promise ? principal.then(found => pass(found, headers)) : pass(principal, headers)
@@ -37,6 +42,14 @@ export function createAdmission ({ authenticator, resolveScope }: { authenticato
     return (principal: Principal, headers: IncomingHttpHeaders): Admission | Promise<Admission> => {
       const scope = resolveScope(principal, { applicationId: headers['x-application-id'], environment: headers['x-environment'] })
       return scope instanceof Promise ? scope.then(found => enter(principal, found)) : enter(principal, scope)
+    }
+  }
+
+  function optionallyScoped (permission: PermissionName) {
+    const [there, anywhere] = [scoped(permission), unscoped(permission)]
+    return (principal: Principal, headers: IncomingHttpHeaders): Admission | Promise<Admission> => {
+      const namesOne = (headers['x-application-id'] ?? '') !== '' || headers['x-environment'] !== undefined
+      return principal.kind === 'token' || namesOne ? there(principal, headers) : anywhere(principal)
     }
   }
 }

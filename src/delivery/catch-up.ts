@@ -1,6 +1,6 @@
 import type { EventLog } from '../events/log.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
-import { valueAt, passes, type Filter } from './filters.ts'
+import { matches } from './filters.ts'
 import { createLimit } from './limit.ts'
 import type { Subscription } from './subscription.ts'
 import type { TopicFeed } from './topic-feed.ts'
@@ -41,7 +41,7 @@ export function createCatchUp ({ log }: { log: EventLog }) {
     for (const event of page) {
       if (event.offset > feed.position || bytes > connection.pageBytesMax) break
       subscription.position = event.offset
-      if (!matches(subscription.filter, event)) continue
+      if (!matches(subscription.filter, event.value)) continue
       connection.queue(event, subscription)
       bytes += event.payload.length
     }
@@ -65,6 +65,3 @@ export function createCatchUp ({ log }: { log: EventLog }) {
   }
 }
 export type CatchUp = ReturnType<typeof createCatchUp>
-
-const matches = (filter: Filter | undefined, event: LoggedEvent) => filter === undefined || (
-  filter.equalities.every(({ path, value }) => valueAt(event.value, path.split('.')) === value) && passes(filter.conditions, event.value))

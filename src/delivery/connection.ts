@@ -1,14 +1,15 @@
+import type { ScopeActivity } from '../activity.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { DeliveryLimits } from '../config.ts'
 import { NotFoundError, type ErrorCode } from '../errors.ts'
-import type { LoggedEvent } from '../events/envelope.ts'
+import { LoggedEvent } from '../events/envelope.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { closeCodes, type CloseReason } from './close-codes.ts'
 import { createLimit } from './limit.ts'
-import type { PatternSubscription } from './pattern-subscription.ts'
+import type { DeliveryObserver, EndReason } from './observer.ts'
 import type { SharedMessage } from './shared-message.ts'
-import type { Subscription } from './subscription.ts'
+import type { Live, Subscription } from './subscription.ts'
 import type { Delivery, Transport } from './transport.ts'
 
 /** Told of what becomes of a connection. */
@@ -28,6 +29,9 @@ export interface ConnectionOptions {
   observer: ConnectionObserver
   limits: DeliveryLimits
   metrics: Metrics
+  /** Told of its subscriptions and events. */
+  deliveries: DeliveryObserver
+  activity: ScopeActivity
 }
 
 interface Queued extends Delivery { subscriptions: Subscription[] }
@@ -45,17 +49,20 @@ export class Connection {
   readonly transport: Transport
   readonly scope: Scope
   principal: Principal
-  readonly subscriptions = new Map<string, Subscription | PatternSubscription>()
+  readonly subscriptions = new Map<string, Live>()
   /** Topics that its patterns have taken in. */
   patternTopics = 0
   readonly #observer: ConnectionObserver
   readonly #limits: DeliveryLimits
   readonly #metrics: Metrics
+  readonly #deliveries: DeliveryObserver
+  readonly #activity: ScopeActivity
   #queued: Queued[] = []
   /** Messages among what is queued, and roughly their bytes. */
   #queuedMessages = 0
   #queuedMessageBytes = 0
   #isOpen = true
+  #hasVanished = false
   #wasOver = false
   #drainTimer: NodeJS.Timeout | undefined
   // Most connections are silent and live off the present: what only others need is made when it is needed.
@@ -63,7 +70,7 @@ export class Connection {
   #turns: ReturnType<typeof createLimit> | undefined
   #onTaken: (() => void) | undefined
 
-  constructor ({ transport, principal, scope, observer, limits, metrics }: ConnectionOptions) {
+  constructor ({ transport, principal, scope, observer, deliveries, activity, limits, metrics }: ConnectionOptions) {
     this.id = transport.id
     this.transport = transport
     this.principal = principal
@@ -71,6 +78,8 @@ export class Connection {
     this.#observer = observer
     this.#limits = limits
     this.#metrics = metrics
+    this.#deliveries = deliveries
+    this.#activity = activity
   }
 
   get isOpen () { return this.#isOpen }
@@ -78,18 +87,24 @@ export class Connection {
   /** Whether what is sent now would be taken, rather than given up. */
   get hasRoom () { return this.#isOpen && this.transport.bufferedBytes <= this.#limits.socketBufferBytesMax }
 
-  add (subscription: Subscription | PatternSubscription): void {
+  /** Whether there is room for what nobody has to have: no more waits than a catch-up lets wait. */
+  get hasRoomToSpare () { return this.#isOpen && this.transport.bufferedBytes <= this.#limits.socketBufferBytesMax / 4 }
+
+  add (subscription: Live): void {
     this.subscriptions.set(subscription.id, subscription)
     this.#metrics.subscriptions.inc()
+    this.#deliveries.began(subscription)
   }
 
   /** Called by a subscription that ends. */
-  remove (subscription: Subscription | PatternSubscription): void {
-    if (this.subscriptions.delete(subscription.id)) this.#metrics.subscriptions.dec()
+  remove (subscription: Live, reason: EndReason): void {
+    if (!this.subscriptions.delete(subscription.id)) return
+    this.#metrics.subscriptions.dec()
+    this.#deliveries.ended(subscription, reason)
   }
 
   /** Throws NotFoundError `SUBSCRIPTION_NOT_FOUND`. */
-  subscription (id: string): Subscription | PatternSubscription {
+  subscription (id: string): Live {
     const subscription = this.subscriptions.get(id)
     if (subscription === undefined) throw new NotFoundError('SUBSCRIPTION_NOT_FOUND', `Subscription not found: ${id}`)
     return subscription
@@ -129,8 +144,14 @@ export class Connection {
     this.#queued = []
     this.#queuedMessages = this.#queuedMessageBytes = 0
     if (!this.#isOpen) return
-    if (this.transport.bufferedBytes > this.#limits.socketBufferBytesMax) return this.#giveUp()
-    if (events > 0) this.#metrics.eventsDelivered.inc(events)
+    if (this.transport.bufferedBytes > this.#limits.socketBufferBytesMax) {
+      this.#lose(run)
+      return this.#giveUp()
+    }
+    if (events > 0) {
+      this.#metrics.eventsDelivered.inc(events)
+      this.#activity.delivered.add(events)
+    }
     this.transport.sendEvents(run, this.#onTaken ??= () => { if (this.#drainWaiters !== undefined) this.#wakeWaiters() })
   }
 
@@ -151,9 +172,9 @@ export class Connection {
   }
 
   /** Ends a subscription that can no longer be continuous, the pattern with its topic, and says so. */
-  resync (subscription: Subscription | PatternSubscription, reason: ResyncReason): void {
+  resync (subscription: Live, reason: ResyncReason): void {
     const { whole } = subscription
-    if (!whole.end()) return
+    if (!whole.end(reason.code)) return
     this.#metrics.resyncs.inc({ code: reason.code })
     this.transport.sendMessage('resync', { subscriptionId: whole.id, topic: whole.topic, code: reason.code, message: reason.message })
   }
@@ -170,11 +191,14 @@ export class Connection {
 
   /** The peer missed its sign of life; `closed` follows. */
   vanished (): void {
-    if (this.#isOpen) this.#metrics.socketsClosed.inc({ code: 'PEER_VANISHED' })
+    if (!this.#isOpen) return
+    this.#hasVanished = true
+    this.#metrics.socketsClosed.inc({ code: 'PEER_VANISHED' })
   }
 
   /** `principal` is a fresh one. */
   refreshed (): void {
+    this.#deliveries.refreshed(this)
     this.#observer.refreshed(this)
   }
 
@@ -183,18 +207,28 @@ export class Connection {
     if (!this.#isOpen) return
     this.#metrics.socketsClosed.inc({ code: reason.reason })
     this.transport.close(reason)
-    this.closed()
+    this.closed(`${reason.code} ${reason.reason}`)
   }
 
   /** The link is gone. */
-  closed (): void {
+  closed (reason: EndReason = this.#hasVanished ? 'PEER_VANISHED' : 'DISCONNECTED'): void {
     if (!this.#isOpen) return
     this.#isOpen = false
+    this.#lose(this.#queued)
     this.#queued = []
     clearTimeout(this.#drainTimer)
-    for (const subscription of [...this.subscriptions.values()]) subscription.end()
+    for (const subscription of [...this.subscriptions.values()]) subscription.end(reason)
     this.#wakeWaiters()
     this.#observer.closed(this)
+  }
+
+  /** What was queued does not leave. */
+  #lose (run: readonly Queued[]): void {
+    for (const { event, subscriptions } of run) {
+      if (!(event instanceof LoggedEvent)) continue
+      this.#deliveries.givenUp(event, subscriptions.length)
+      for (const subscription of subscriptions) subscription.lost(event.offset)
+    }
   }
 
   #giveUp (): void {

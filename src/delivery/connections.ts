@@ -1,7 +1,9 @@
+import type { Activity } from '../activity.ts'
 import type { DeliveryLimits } from '../config.ts'
 import type { Metrics } from '../metrics.ts'
 import { closeCodes, type CloseReason } from './close-codes.ts'
 import { Connection, type ConnectionObserver, type ConnectionOptions } from './connection.ts'
+import type { DeliveryObserver } from './observer.ts'
 
 const sweepMs = 1000
 /** How long after its credential's end a socket may live, so that a refresh that is on its way still counts. */
@@ -12,8 +14,17 @@ export interface ConnectionsObserver extends ConnectionObserver {
   opened (connection: Connection): void
 }
 
+export interface ConnectionsOptions {
+  limits: DeliveryLimits
+  metrics: Metrics
+  observer: ConnectionsObserver
+  /** Told of subscriptions and events. */
+  deliveries: DeliveryObserver
+  activity: Activity
+}
+
 /** Every open connection of this node, across tenants: what ends them all, or those of an ended credential. */
-export function createConnections ({ limits, metrics, observer }: { limits: DeliveryLimits, metrics: Metrics, observer: ConnectionsObserver }) {
+export function createConnections ({ limits, metrics, observer, deliveries, activity }: ConnectionsOptions) {
   const all = new Set<Connection>()
   const sweep = setInterval(() => {
     const ended = Date.now() - expiryGraceMs
@@ -48,6 +59,7 @@ export function createConnections ({ limits, metrics, observer }: { limits: Deli
     closed (connection) {
       all.delete(connection)
       metrics.connections.dec({ transport: connection.transport.kind })
+      activity.closed(connection.scope, connection.principal.id)
       observer.closed(connection)
     }
   }
@@ -55,9 +67,10 @@ export function createConnections ({ limits, metrics, observer }: { limits: Deli
   return {
     /** Opens one; its caller says when its link is gone. */
     open (link: Pick<ConnectionOptions, 'transport' | 'principal' | 'scope'>): Connection {
-      const connection = new Connection({ ...link, observer: ending, limits, metrics })
+      const connection = new Connection({ ...link, observer: ending, deliveries, activity: activity.scope(link.scope), limits, metrics })
       all.add(connection)
       metrics.connections.inc({ transport: connection.transport.kind })
+      activity.opened(connection.scope, connection.principal.id)
       observer.opened(connection)
       return connection
     },

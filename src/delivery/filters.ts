@@ -112,3 +112,33 @@ export function valueAt (payload: unknown, segments: readonly string[]): unknown
 /** Whether an event's payload passes the tests that are not equalities. */
 export const passes = (conditions: readonly Condition[], payload: unknown): boolean =>
   conditions.every(({ path, test }) => test(valueAt(payload, path.split('.'))))
+
+/** What a value is indexed by: equalities hold where the keys are equal. Distinguishes 1 from "1"; an absent value is unlike every value. */
+export function valueKey (value: unknown): string {
+  switch (typeof value) {
+    case 'string': return `"${value}`
+    case 'number': return String(value === 0 ? 0 : value)
+    case 'boolean': return value ? 'true' : 'false'
+    case 'undefined': return 'absent'
+    default: return value === null ? 'null' : 'compound'
+  }
+}
+
+/** One test of a filter, and how it ended. */
+export interface Judgement { path: string, operator: Operator, wanted: unknown, found: unknown, holds: boolean }
+
+/** Every test of a filter against a payload, one by one: the event matches when all of them hold. */
+export function judge (filter: Filter | undefined, payload: unknown): Judgement[] {
+  const tests: Condition[] = [
+    ...(filter?.equalities ?? []).map(({ path, value }): Condition => ({ path, operator: 'eq', operand: value, test: found => valueKey(found) === valueKey(value) })),
+    ...(filter?.conditions ?? [])
+  ]
+  return tests.map(({ path, operator, operand, test }) => {
+    const found = valueAt(payload, path.split('.'))
+    return { path, operator, wanted: operand, found, holds: test(found) }
+  })
+}
+
+/** Whether a payload passes a whole filter, without an index. */
+export const matches = (filter: Filter | undefined, payload: unknown): boolean => filter === undefined || (
+  filter.equalities.every(({ path, value }) => valueKey(valueAt(payload, path.split('.'))) === valueKey(value)) && passes(filter.conditions, payload))

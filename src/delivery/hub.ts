@@ -1,3 +1,4 @@
+import type { Activity } from '../activity.ts'
 import type { Listening } from '../cluster/bus.ts'
 import type { EventRelay } from '../cluster/event-relay.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
@@ -5,6 +6,7 @@ import type { EventLog, LogHead } from '../events/log.ts'
 import type { Metrics } from '../metrics.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { Connection } from './connection.ts'
+import type { DeliveryObserver } from './observer.ts'
 import { PatternWatches } from './pattern-watches.ts'
 import { TopicFeed } from './topic-feed.ts'
 
@@ -18,6 +20,8 @@ export interface HubOptions {
   /** Brings events of other nodes at once; without it they come with the poll. */
   relay?: EventRelay | undefined
   metrics: Metrics
+  observer: DeliveryObserver
+  activity: Activity
   logger: { warn (fields: object, message: string): void }
 }
 
@@ -34,6 +38,8 @@ export class Hub {
   #joined: TopicFeed[] = []
   /** Connections with queued events. */
   #queued: Connection[] = []
+  /** Events that have matched somebody since the last flush. */
+  #leaving: { feed: TopicFeed, event: LoggedEvent }[] = []
   #poll: NodeJS.Timeout | undefined
 
   /** Who listens by pattern. */
@@ -111,6 +117,29 @@ export class Hub {
     return this.#feeds.has(key) || this.#opening.has(key) || (!this.watches.isEmpty && this.watches.wants(scope, topic))
   }
 
+  /** Subscriptions to a topic here, those of patterns included. */
+  subscriptionsTo (scope: Scope, topic: string): number {
+    return this.feedOf(scope, topic)?.subscriptions ?? 0
+  }
+
+  /** The topic's feed, when somebody here listens. */
+  feedOf (scope: Scope, topic: string): TopicFeed | undefined {
+    return this.#feeds.get(feedKey(scope, topic))
+  }
+
+  /** Sends events of the past to whoever here they match by now. It moves nobody's position and is no part of what anybody may rely on. */
+  replay (events: readonly LoggedEvent[]): { sent: number, passedOver: number } {
+    const total = { sent: 0, passedOver: 0 }
+    for (const event of events) {
+      const { sent, passedOver } = this.#feeds.get(feedKey(event.scope, event.topic))?.replay(event) ?? nobody
+      total.sent += sent
+      total.passedOver += passedOver
+      // One by one, so that the next is measured against what is left to read of this one.
+      this.#flush(undefined)
+    }
+    return total
+  }
+
   /** Asks the log for the heads of all feeds, and lets those that are behind catch up. Covers every tenant on purpose. */
   async compareHeads (): Promise<void> {
     try {
@@ -162,6 +191,10 @@ export class Hub {
       topic,
       log: this.#options.log,
       metrics: this.#options.metrics,
+      observer: this.#options.observer,
+      activity: this.#options.activity.topic(scope, topic),
+      scopeActivity: this.#options.activity.scope(scope),
+      onMatched: (matching, event) => this.#leaving.push({ feed: matching, event }),
       onQueued: connection => this.#queued.push(connection),
       onRouted: () => this.#flush(undefined),
       onIdle: idle => this.#close(key, idle)
@@ -183,13 +216,38 @@ export class Hub {
     this.#followings.delete(key)
   }
 
+  #tell (leaving: readonly { feed: TopicFeed, event: LoggedEvent }[], firstAt: number, lastAt: number): void {
+    const { observer, activity } = this.#options
+    for (let from = 0; from < leaving.length;) {
+      // Events of one topic that were written together mostly stand together.
+      const { feed, event } = leaving[from] as typeof leaving[number]
+      let to = from + 1
+      while (to < leaving.length && leaving[to]?.feed === feed && leaving[to]?.event.timestamp === event.timestamp) to++
+      const latencyMs = Math.max(0, lastAt - event.timestamp)
+      feed.activity.fanOut.add(latencyMs, to - from)
+      activity.scope(feed.scope).fanOut.add(latencyMs, to - from)
+      from = to
+    }
+    const followed = leaving.filter(({ event }) => observer.follows(event)).map(({ event }) => event)
+    if (followed.length > 0) observer.handedOn(followed, firstAt, lastAt)
+  }
+
   #flush (writtenAt: number | undefined): void {
     const queued = this.#queued
+    const leaving = this.#leaving
+    if (leaving.length > 0) this.#leaving = []
     if (queued.length === 0) return
     this.#queued = []
+    const firstAt = nowMs()
     for (const connection of queued) connection.flush()
+    if (leaving.length > 0) this.#tell(leaving, firstAt, nowMs())
     if (writtenAt !== undefined) this.#options.metrics.broadcastLatency.observe(Math.max(0, Date.now() - writtenAt) / 1000)
   }
 }
+
+const nobody = { sent: 0, passedOver: 0 }
+
+/** Epoch milliseconds with fractions. */
+const nowMs = () => performance.timeOrigin + performance.now()
 
 const feedKey = (scope: Scope, topic: string) => `${scopeKey(scope)}/${topic}`

@@ -1,4 +1,4 @@
-import { passes, valueAt, type Filter } from './filters.ts'
+import { matches, passes, valueAt, valueKey, type Filter } from './filters.ts'
 
 export interface Filtered { readonly filter: Filter | undefined }
 
@@ -66,6 +66,23 @@ export class Matcher<T extends Filtered> {
     return matched
   }
 
+  /** The first that an event does not match, at most so many. They are looked for one by one: the work grows with the matches, and with `max`. */
+  unmatched (event: Matched, max: number): T[] {
+    const found: T[] = []
+    for (const { byValues } of this.#indexes.values()) for (const bucket of byValues.values()) if (!this.#gather(bucket, event, found, max)) return found
+    for (const bucket of this.#tested.values()) if (!this.#gather(bucket, event, found, max)) return found
+    return found
+  }
+
+  /** Subscriptions of a bucket differ in what is not indexed. Answers whether there is room for more. */
+  #gather (bucket: Set<T>, event: Matched, found: T[], max: number): boolean {
+    for (const subscription of bucket) {
+      if (found.length >= max) return false
+      if (!matches(subscription.filter, event.value)) found.push(subscription)
+    }
+    return true
+  }
+
   #bucket ({ filter }: T, isWanted: boolean): Set<T> | undefined {
     if (filter === undefined) return this.#unfiltered
     if (filter.equalities.length === 0) return bucketOf(this.#tested, filter.fingerprint, isWanted)
@@ -95,18 +112,7 @@ export class Matcher<T extends Filtered> {
 
 const signatureOf = (filter: Filter) => JSON.stringify(filter.equalities.map(({ path }) => path))
 
-/** Distinguishes 1 from "1"; an absent value is unlike every value. */
 const valuesKey = (values: unknown[]) => values.length === 1 ? valueKey(values[0]) : values.map(valueKey).join('\u0000')
-
-function valueKey (value: unknown): string {
-  switch (typeof value) {
-    case 'string': return `"${value}`
-    case 'number': return String(value === 0 ? 0 : value)
-    case 'boolean': return value ? 'true' : 'false'
-    case 'undefined': return 'absent'
-    default: return value === null ? 'null' : 'compound'
-  }
-}
 
 function bucketOf<T> (buckets: Map<string, Set<T>>, key: string, isWanted: boolean): Set<T> | undefined {
   let bucket = buckets.get(key)

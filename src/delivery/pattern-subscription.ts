@@ -8,6 +8,7 @@ import type { ReturnMode } from '../../schemas/realtime.ts'
 import type { Connection, ResyncReason } from './connection.ts'
 import type { Filter } from './filters.ts'
 import type { Hub } from './hub.ts'
+import type { EndReason, Span } from './observer.ts'
 import type { PatternWatcher } from './pattern-watches.ts'
 import { Subscription } from './subscription.ts'
 import type { TopicFeed } from './topic-feed.ts'
@@ -38,6 +39,8 @@ export class PatternSubscription implements PatternWatcher {
   readonly #matches: TopicPatterns
   readonly #prefix: string
   readonly #ending: Buffer
+  /** Of topics that it has lost to fresh principals. */
+  readonly #past = new Map<string, Required<Span>>()
   readonly #children = new Map<string, Subscription>()
   /** While the logs are listed: topics that were told of meanwhile, with the heads that they have at least. */
   #told: Map<string, LogHead> | undefined = new Map()
@@ -57,9 +60,20 @@ export class PatternSubscription implements PatternWatcher {
   }
 
   get hasEnded () { return this.#hasEnded }
+  get filter (): Filter | undefined { return this.#options.filter }
+  get returnMode (): ReturnMode { return this.#options.returnMode }
+
+  /** As a subscription's, of every topic that it has or had. */
+  spans (): Record<string, Required<Span>> {
+    return Object.fromEntries([...this.#past, ...[...this.#children].map(([topic, child]) => [topic, child.span] as const)])
+  }
 
   wants (topic: string): boolean {
     return this.matches(topic) && this.#covers(topic)
+  }
+
+  has (topic: string): boolean {
+    return this.#children.has(topic)
   }
 
   matches (topic: string): boolean {
@@ -128,7 +142,11 @@ export class PatternSubscription implements PatternWatcher {
     if (was === is) return { lost: [], widened: undefined }
     this.#options.hub.watches.changed(this.connection.scope)
     const lost = [...this.#children.keys()].filter(topic => !is.covers(topic))
-    for (const topic of lost) this.#children.get(topic)?.end()
+    for (const topic of lost) {
+      const child = this.#children.get(topic)
+      if (child !== undefined && this.#past.size < this.#options.limits.patternTopicsMax) this.#past.set(topic, child.span)
+      child?.end()
+    }
     return { lost, widened: is.patterns.every(pattern => was.covers(pattern)) ? undefined : this.#widen(was) }
   }
 
@@ -138,10 +156,10 @@ export class PatternSubscription implements PatternWatcher {
   }
 
   /** Answers false when it had ended before. */
-  end (): boolean {
+  end (reason: EndReason = 'UNSUBSCRIBED'): boolean {
     if (this.#hasEnded) return false
     this.#hasEnded = true
-    this.connection.remove(this)
+    this.connection.remove(this, reason)
     this.#options.hub.watches.remove(this.connection.scope, this)
     for (const child of [...this.#children.values()]) child.end()
     return true

@@ -14,7 +14,12 @@ const fullEvery = 60
 
 /** Somebody who wants to hear of topics that come into being. */
 export interface PatternWatcher {
+  readonly id: string
   readonly topic: string
+  /** Whether its pattern takes in the topic. */
+  matches (topic: string): boolean
+  /** Whether the topic is part of it by now. */
+  has (topic: string): boolean
   /** Whether it listens to the topic, or would. */
   wants (topic: string): boolean
   /** There may be a topic that it does not know. Events above `head` are still to be routed; the log reaches to `known` at least. Told again when in doubt. */
@@ -110,6 +115,11 @@ export class PatternWatches {
     if (watch?.watchers.size !== 0) return
     watch.following?.end()
     this.#watches.delete(key)
+  }
+
+  /** Everybody who watches the scope. */
+  watching (scope: Scope): PatternWatcher[] {
+    return [...this.#watches.get(scopeKey(scope))?.watchers ?? []]
   }
 
   /** What a watcher wants has changed. */

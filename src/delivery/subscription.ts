@@ -2,8 +2,12 @@ import { randomId } from '../ids.ts'
 import type { ReturnMode } from '../../schemas/realtime.ts'
 import type { Connection } from './connection.ts'
 import type { Filter } from './filters.ts'
+import type { EndReason, Span } from './observer.ts'
 import type { PatternSubscription } from './pattern-subscription.ts'
 import type { TopicFeed } from './topic-feed.ts'
+
+/** What a client knows as one subscription. */
+export type Live = Subscription | PatternSubscription
 
 export interface SubscriptionOptions {
   filter: Filter | undefined
@@ -25,8 +29,14 @@ export class Subscription {
   readonly ending: Buffer
   /** Offsets up to this one have been delivered or were not asked for. */
   position: number
+  /** Whether the feed brings it everything by itself. */
+  isLive = false
   readonly #feed: TopicFeed
   readonly #pattern: PatternSubscription | undefined
+  /** Where it began. */
+  readonly #epoch: string
+  readonly #after: number
+  #lostFrom = Infinity
   #hasEnded = false
 
   constructor (connection: Connection, feed: TopicFeed, options: SubscriptionOptions) {
@@ -36,6 +46,8 @@ export class Subscription {
     this.filter = options.filter
     this.returnMode = options.returnMode
     this.position = options.position
+    this.#epoch = feed.epoch
+    this.#after = options.position
     this.ending = options.ending ?? connection.transport.ending([this.id])
     this.#feed = feed
     this.#pattern = options.pattern
@@ -44,13 +56,29 @@ export class Subscription {
   get hasEnded () { return this.#hasEnded }
 
   /** What the client knows by the id. */
-  get whole (): Subscription | PatternSubscription { return this.#pattern ?? this }
+  get whole (): Live { return this.#pattern ?? this }
+
+  /** The offsets that it is there for; what of them matched has been handed to the socket up to `until`. */
+  get span (): Required<Span> {
+    const reached = this.isLive ? Math.max(this.position, this.#feed.position) : this.position
+    return { epoch: this.#epoch, after: this.#after, until: Math.min(reached, this.#lostFrom - 1) }
+  }
+
+  /** By topic. */
+  spans (): Record<string, Required<Span>> {
+    return { [this.topic]: this.span }
+  }
+
+  /** An event that it matched was given up with the connection. */
+  lost (offset: number): void {
+    this.#lostFrom = Math.min(this.#lostFrom, offset)
+  }
 
   /** Answers false when it had ended before. */
-  end (): boolean {
+  end (reason: EndReason = 'UNSUBSCRIBED'): boolean {
     if (this.#hasEnded) return false
     this.#hasEnded = true
-    if (this.#pattern === undefined) this.connection.remove(this)
+    if (this.#pattern === undefined) this.connection.remove(this, reason)
     else this.#pattern.remove(this)
     this.#feed.detach(this)
     return true

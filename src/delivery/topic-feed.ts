@@ -1,9 +1,11 @@
+import type { ScopeActivity, TopicActivity } from '../activity.ts'
 import type { EventLog, LogPosition } from '../events/log.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { Connection, ResyncReason } from './connection.ts'
 import { Matcher } from './matcher.ts'
+import { namedSubscriptionsMax, type DeliveryObserver } from './observer.ts'
 import type { Subscription } from './subscription.ts'
 
 /** Events of a topic that a node keeps in memory for reconnecting clients, and the bytes they may hold. */
@@ -19,6 +21,11 @@ export interface TopicFeedOptions {
   topic: string
   log: EventLog
   metrics: Metrics
+  observer: DeliveryObserver
+  activity: TopicActivity
+  scopeActivity: ScopeActivity
+  /** Gets every event that somebody matched, once it is queued. */
+  onMatched: (feed: TopicFeed, event: LoggedEvent) => void
   /** Gets every connection that has just queued its first event. */
   onQueued: (connection: Connection) => void
   /** Called after events were routed outside of `offer`. */
@@ -26,6 +33,8 @@ export interface TopicFeedOptions {
   /** Called when the last subscription has gone. */
   onIdle: (feed: TopicFeed) => void
 }
+
+const noIds: readonly string[] = []
 
 const retentionPassed: ResyncReason = {
   code: 'RETENTION_PASSED', message: 'The log no longer holds the events that are missing: subscribe again'
@@ -60,9 +69,12 @@ export class TopicFeed {
     this.topic = options.topic
     this.epoch = start.epoch
     this.position = start.head
+    options.activity.feeds++
+    options.scopeActivity.feeds++
   }
 
   get subscriptions () { return this.#matcher.size }
+  get activity () { return this.#options.activity }
 
   /** Keeps the feed alive until `leave`, before a subscription is attached. */
   enter (): void {
@@ -76,7 +88,9 @@ export class TopicFeed {
 
   /** Makes a subscription live: it gets every matching event above the feed's position, and above its own. */
   attach (subscription: Subscription): void {
-    if (!subscription.hasEnded) this.#matcher.add(subscription)
+    if (subscription.hasEnded) return
+    subscription.isLive = true
+    this.#matcher.add(subscription)
   }
 
   detach (subscription: Subscription): void {
@@ -129,21 +143,53 @@ export class TopicFeed {
     this.#tailBytes += bytes
   }
 
+  /** What the matcher would say of an event, whose offset does not count: how many, and the first of each kind. */
+  probe (event: Pick<LoggedEvent, 'value'>, max: number): { matched: Subscription[], matchedCount: number, unmatched: Subscription[], unmatchedCount: number } {
+    const matched: Subscription[] = []
+    const matchedCount = this.#matcher.match(event, subscription => { if (matched.length < max) matched.push(subscription) })
+    return { matched, matchedCount, unmatched: this.#matcher.unmatched(event, max), unmatchedCount: this.#matcher.size - matchedCount }
+  }
+
+  /**
+   * Queues an event of the past for the live subscriptions that it matches; nobody's position moves. Whoever has enough to
+   * read already is passed over.
+   */
+  replay (event: LoggedEvent): { sent: number, passedOver: number } {
+    let sent = 0
+    const matched = this.#matcher.match(event, subscription => {
+      if (!subscription.connection.hasRoomToSpare) return
+      sent++
+      if (subscription.connection.queue(event, subscription)) this.#options.onQueued(subscription.connection)
+    })
+    return { sent, passedOver: matched - sent }
+  }
+
   close (): void {
     this.#isClosed = true
+    this.#options.activity.feeds--
+    this.#options.scopeActivity.feeds--
   }
 
   #route (event: LoggedEvent): void {
-    const { metrics, onQueued } = this.#options
+    const { metrics, observer, onQueued, onMatched, activity, scopeActivity } = this.#options
     this.position = event.offset
     this.#remember(event)
+    const matchedIds: string[] | undefined = observer.follows(event) ? [] : undefined
     const matched = this.#matcher.match(event, subscription => {
+      if (matchedIds !== undefined && matchedIds.length < namedSubscriptionsMax) matchedIds.push(subscription.id)
       if (event.offset <= subscription.position) return
       subscription.position = event.offset
       if (subscription.connection.queue(event, subscription)) onQueued(subscription.connection)
     })
     const filtered = this.#matcher.size - matched
     if (filtered > 0) metrics.eventsFiltered.inc(filtered)
+    activity.routed.add(1)
+    scopeActivity.routed.add(1)
+    if (matchedIds !== undefined) {
+      const filteredIds = filtered === 0 ? noIds : this.#matcher.unmatched(event, namedSubscriptionsMax).map(({ id }) => id)
+      observer.routed(event, { matched, filtered, matchedIds, filteredIds })
+    }
+    if (matched > 0) onMatched(this, event)
   }
 
   #routeHeld (): void {
@@ -200,21 +246,22 @@ export class TopicFeed {
   /** Retention has taken what was missing: nobody here can be continuous. */
   #skipTo (offset: number): void {
     if (offset <= this.position) return
+    // Before the position moves: nobody has had what was skipped.
+    this.#resyncAll(retentionPassed)
     this.position = offset
     this.#tail = []
     this.#tailBytes = 0
-    this.#resyncAll(retentionPassed)
     this.#routeHeld()
   }
 
   #startAnew (epoch: string, position: number): void {
+    this.#resyncAll(epochChanged)
     this.epoch = epoch
     this.position = position
     this.#target = position
     this.#tail = []
     this.#tailBytes = 0
     this.#held.clear()
-    this.#resyncAll(epochChanged)
   }
 
   #resyncAll (reason: ResyncReason): void {

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { ConflictError, toPublicError, type PublicError } from '../errors.ts'
-import { newEpoch, randomId } from '../ids.ts'
+import { eventIdIn, newEpoch, newRun } from '../ids.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
 import type { Consequences, Recipients } from './consequences.ts'
 import { LoggedEvent, type EventDraft } from './envelope.ts'
@@ -20,13 +20,20 @@ export interface PayloadCheck {
 /** Thrown when another node has changed what this batch had read; the batch is tried again. */
 export class StaleBatchError extends Error {}
 
+/** What was being checked when an intent was refused. */
+export interface CheckedPayload { topic: string, schemaVersion: number, payload: unknown }
+
 /** How one intent ended. */
-export type Outcome = { answer: unknown } | { refusal: PublicError }
+export type Outcome = { answer: unknown } | { refusal: PublicError, checked?: CheckedPayload | undefined }
 
 export interface BatchResult {
   outcomes: Outcome[]
-  /** Committed, ascending in each topic. */
+  /** Committed, ascending in each topic; those of an intent stand together, in the order of the intents. */
   events: LoggedEvent[]
+  /** How many of them are whose, by intent. */
+  counts: number[]
+  /** When every payload was checked, in milliseconds since the batch's `now`. */
+  checkedMs: number
   services: { applicationId: string, name: string }[]
   /** Whether some of the events are owed to somebody. */
   isOwed: boolean
@@ -60,14 +67,16 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   const plan = new WritePlan(now)
   const effects = intents.map((intent, i) => {
     if (outcomes[i] !== undefined) return undefined
+    const batch = new IntentBatch(intent.scope, topics, parts)
     try {
-      return plan.apply(intent, batchFor(intent.scope, topics, parts), documents)
+      return plan.apply(intent, batch, documents)
     } catch (error) {
       if (intent.position !== undefined) throw error
-      outcomes[i] = { refusal: toPublicError(error) }
+      outcomes[i] = { refusal: toPublicError(error), checked: batch.checking }
       return undefined
     }
   })
+  const checkedMs = Date.now() - now
 
   const set = plan.toWriteSet(documents, recipients)
   const services = plan.services.filter(service => !parts.isServiceKnown(service.applicationId, service.name))
@@ -87,7 +96,9 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   }
   if (hasKeys) await rememberAnswers(intents, effects, outcomes as Outcome[], parts)
   if (mayBeStale) await commit()
-  return { outcomes: outcomes as Outcome[], events, services, isOwed: set.owed.length > 0 }
+  return {
+    outcomes: outcomes as Outcome[], events, counts: effects.map(effect => effect?.eventCount ?? 0), checkedMs, services, isOwed: set.owed.length > 0
+  }
 }
 
 /** Never throws: by now the effects may be committed, and a batch that threw would be tried again. */
@@ -197,15 +208,33 @@ function findRecipients (intents: readonly Intent<unknown>[], outcomes: (Outcome
   return applicationIds.size === 0 ? undefined : consequences.prepare(applicationIds, client)
 }
 
-function batchFor (scope: Scope, topics: Topics, { now, check }: BatchParts): Batch {
-  return {
-    now,
-    isRegistered: topic => topics.has(topicKey(scope, topic)),
-    check (topic, payload, path) {
-      const version = topics.get(topicKey(scope, topic)) ?? null
-      if (version !== null) check.check(scope, topic, version, payload, path)
-      return version
-    }
+/** The batch as one intent sees it. */
+class IntentBatch implements Batch {
+  readonly now: number
+  /** The payload that is being checked. */
+  checking: CheckedPayload | undefined
+  readonly #scope: Scope
+  readonly #topics: Topics
+  readonly #check: PayloadCheck
+
+  constructor (scope: Scope, topics: Topics, { now, check }: BatchParts) {
+    this.now = now
+    this.#scope = scope
+    this.#topics = topics
+    this.#check = check
+  }
+
+  isRegistered (topic: string): boolean {
+    return this.#topics.has(topicKey(this.#scope, topic))
+  }
+
+  check (topic: string, payload: unknown, path: string): number | null {
+    const version = this.#topics.get(topicKey(this.#scope, topic)) ?? null
+    if (version === null) return null
+    this.checking = { topic, schemaVersion: version, payload }
+    this.#check.check(this.#scope, topic, version, payload, path)
+    this.checking = undefined
+    return version
   }
 }
 
@@ -215,7 +244,7 @@ class WritePlan {
   readonly services: { applicationId: string, name: string }[] = []
   readonly also: statements.Statement[] = []
   readonly #drafts: { scope: Scope, draft: EventDraft, id: string, log: string }[] = []
-  readonly #counts = new Map<string, { scope: Scope, topic: string, count: number }>()
+  readonly #counts = new Map<string, { scope: Scope, topic: string, run: string, count: number }>()
   #documentWrites = 0
 
   constructor (now: number) {
@@ -241,10 +270,12 @@ class WritePlan {
 
   #add (scope: Scope, draft: EventDraft) {
     const log = topicKey(scope, draft.topic)
-    const counted = this.#counts.get(log)
-    if (counted === undefined) this.#counts.set(log, { scope, topic: draft.topic, count: 1 })
-    else counted.count++
-    this.#drafts.push({ scope, draft, id: randomId('evt'), log })
+    let counted = this.#counts.get(log)
+    if (counted === undefined) {
+      counted = { scope, topic: draft.topic, run: newRun(), count: 0 }
+      this.#counts.set(log, counted)
+    }
+    this.#drafts.push({ scope, draft, id: eventIdIn(counted.run, counted.count++), log })
   }
 
   toWriteSet (documents: Map<string, HeldDocument>, recipients: Recipients | undefined): statements.WriteSet {
@@ -259,7 +290,7 @@ class WritePlan {
       now: this.now,
       updates: dirty.filter(held => held.exists).map(held => ({ ...held.state, scope: held.scope })),
       inserts: dirty.filter(held => !held.exists).map(held => ({ ...held.state, scope: held.scope })),
-      logs: logs.map(([, growth]) => ({ ...growth, epoch: newEpoch() })),
+      logs: logs.map(([, { scope, topic, count }]) => ({ scope, topic, count, epoch: newEpoch() })),
       events,
       owed: recipients === undefined ? [] : this.#owed(events, recipients)
     }

@@ -86,6 +86,11 @@ export class LoggedEvent implements EventDraft, StoredFields {
     return text
   }
 
+  #draft (): EventDraft {
+    const { topic, type, source, key, payload, diff, meta, schemaVersion } = this
+    return { topic, type, source, key, payload, diff, meta, schemaVersion }
+  }
+
   #encode (shape: ReturnMode): string {
     return `{"id":"${this.id}","topic":"${this.topic}","offset":${this.offset},"epoch":"${this.epoch}","type":"${this.type}",` +
       `"source":"${this.source}","applicationId":"${this.scope.applicationId}","environment":"${this.scope.environment}",` +
@@ -98,6 +103,12 @@ export class LoggedEvent implements EventDraft, StoredFields {
     if (shape === 'diff') return this.diff
     const added = JSON.parse(this.diff) as { previousRevision: number, diff: unknown }
     return `${this.payload.slice(0, -1)},"previousRevision":${added.previousRevision},"diff":${JSON.stringify(added.diff)}}`
+  }
+
+  /** The same event, at the same place, with more said of it. */
+  withMeta (more: Record<string, unknown>): LoggedEvent {
+    const meta = JSON.stringify({ ...(this.meta === undefined ? {} : JSON.parse(this.meta) as object), ...more })
+    return new LoggedEvent(this.scope, { ...this.#draft(), meta }, this)
   }
 
   toEvent (): RealtimeEvent {

@@ -34,6 +34,9 @@ export interface PageRange {
   bytesMax?: number
 }
 
+/** Bounds of a part of a log, by offsets, by times, or both; all are included. */
+export interface SpanBounds { fromOffset?: number | undefined, toOffset?: number | undefined, from?: number | undefined, to?: number | undefined }
+
 export interface LogHead { epoch: string, head: number }
 
 /** A topic that has a log, and where that stands. Logs made later mostly have higher ids. */
@@ -72,6 +75,18 @@ const headsSql = `
   select k.ordinal, l.epoch, l.head_offset as head
   from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k(application_id, environment, topic, ordinal)
   join topic_logs l using (application_id, environment, topic)`
+
+const pickSql = `
+  select k.ordinal::int, l.topic, e.id, e."offset", e.type, e.source, e.key, e.payload, e.diff, e.meta, e.schema_version, e.created_at, l.epoch, l.head_offset as head
+  from unnest($3::text[], $4::bigint[]) with ordinality as k(topic, "offset", ordinal)
+  join topic_logs l on l.application_id = $1 and l.environment = $2 and l.topic = k.topic
+  join events e on e.log_id = l.id and e."offset" = k."offset"
+  order by k.ordinal`
+
+const spanSql = `
+  select count(*) as count, min(e."offset") as first, max(e."offset") as last
+  from topic_logs l join events e on e.log_id = l.id and e."offset" between $4 and $5 and e.created_at between $6 and $7
+  where l.application_id = $1 and l.environment = $2 and l.topic = $3`
 
 /**
  * Reading the log. Offsets are gapless and become visible in order, so that a page that starts above n
@@ -116,6 +131,22 @@ export function createEventLog ({ pool }: { pool: pg.Pool }) {
       const rows = await readRows(scope, topic, range)
       const last = rows.at(-1)
       return { events: rows.map(row => toEvent(scope, topic, row)), next: last !== undefined && last.offset < last.head ? last.offset : undefined }
+    },
+
+    /** Single events, in the order in which they are named; those that the log no longer has are left out. */
+    async pick (scope: Scope, places: readonly { topic: string, offset: number }[]): Promise<LoggedEvent[]> {
+      const { rows } = await pool.query<EventRow & { topic: string }>({
+        name: 'log_pick', text: pickSql, values: [scope.applicationId, scope.environment, places.map(({ topic }) => topic), places.map(({ offset }) => offset)]
+      })
+      return rows.map(row => toEvent(scope, row.topic, row))
+    },
+
+    /** How many events of a topic the log has between two offsets and two times, bounds included, and the first and last of them. */
+    async span (scope: Scope, topic: string, { fromOffset = 1, toOffset = Number.MAX_SAFE_INTEGER, from = 0, to = Number.MAX_SAFE_INTEGER }: SpanBounds): Promise<{ count: number, first: number, last: number }> {
+      const { rows: [row] } = await pool.query<{ count: number, first: number | null, last: number | null }>({
+        name: 'log_span', text: spanSql, values: [scope.applicationId, scope.environment, topic, fromOffset, toOffset, from, to]
+      })
+      return { count: row?.count ?? 0, first: row?.first ?? 0, last: row?.last ?? 0 }
     },
 
     /** Where the log stands. A log that has no event yet is made, so that its epoch is known from the first subscription on. */

@@ -5,17 +5,19 @@ export const partitionMs = 6 * 3_600_000
 /** Partitions are made a day ahead, so that neither a stalled sweep nor a clock that steps leaves a write without one. */
 const aheadMs = 24 * 3_600_000
 
+/** What is partitioned by time: the log, and what is kept of its events' lives. */
+export type PartitionedTable = 'events' | 'event_traces' | 'event_trace_parts'
+
 const startOf = (time: number) => Math.floor(time / partitionMs) * partitionMs
-const nameOf = (start: number) => `events_${start}`
 
 /**
- * Makes the partitions of the log from a while ago until a day ahead. Several nodes may do so at once.
+ * Makes the partitions of a table from a while ago until a day ahead. Several nodes may do so at once.
  * They are named for their first millisecond, so that retention can read their age.
  */
-export async function ensurePartitions (pool: pg.Pool, now: number): Promise<void> {
+export async function ensurePartitions (pool: Pick<pg.Pool, 'query'>, now: number, table: PartitionedTable = 'events'): Promise<void> {
   for (let start = startOf(now - partitionMs); start <= now + aheadMs; start += partitionMs) {
     try {
-      await pool.query(`create table if not exists ${nameOf(start)} partition of events for values from (${start}) to (${start + partitionMs})`)
+      await pool.query(`create table if not exists ${table}_${start} partition of ${table} for values from (${start}) to (${start + partitionMs})`)
     } catch (error) {
       if (!isDuplicate(error)) throw error
     }
@@ -23,11 +25,10 @@ export async function ensurePartitions (pool: pg.Pool, now: number): Promise<voi
 }
 
 /** Drops the partitions whose every event is older than the retention. Answers their names. */
-export async function dropExpiredPartitions (pool: pg.Pool, now: number, retentionMs: number): Promise<string[]> {
-  const { rows } = await pool.query<{ name: string }>(
-    'select inhrelid::regclass::text as name from pg_inherits where inhparent = \'events\'::regclass')
+export async function dropExpiredPartitions (pool: Pick<pg.Pool, 'query'>, now: number, retentionMs: number, table: PartitionedTable = 'events'): Promise<string[]> {
+  const { rows } = await pool.query<{ name: string }>('select inhrelid::regclass::text as name from pg_inherits where inhparent = $1::regclass', [table])
   const expired = rows.map(row => row.name).filter(name => {
-    const start = Number(/^events_(\d+)$/.exec(name)?.[1])
+    const start = Number(name.slice(table.length + 1))
     return start + partitionMs <= now - retentionMs
   })
   for (const name of expired) await pool.query(`drop table if exists ${name}`)

@@ -7,6 +7,7 @@ import { noConsequences, type Consequences } from './consequences.ts'
 import type { LoggedEvent } from './envelope.ts'
 import type { Intent, Writer } from './intent.ts'
 import { ensurePartitions } from './partitions.ts'
+import { noWriteObserver, type WriteObserver } from './write-observer.ts'
 
 /** Intents that may wait, over all lanes, and the bytes they may hold; beyond either, 503. */
 const queueIntentsMax = 10_000
@@ -36,6 +37,7 @@ export interface EventWriterOptions {
   log: { error (fields: object, message: string): void, warn (fields: object, message: string): void }
   /** Gets each batch's events after its intents are answered: ascending in each topic, batches of a scope, or of a stream, in commit order. */
   onCommitted: (events: LoggedEvent[]) => void
+  observer?: WriteObserver
 }
 
 /**
@@ -45,6 +47,7 @@ export interface EventWriterOptions {
  */
 export class EventWriter implements Writer {
   readonly #options: EventWriterOptions
+  readonly #observer: WriteObserver
   readonly #lanes: Lane[]
   readonly #knownServices = new Set<string>()
   #intents = 0
@@ -53,6 +56,7 @@ export class EventWriter implements Writer {
 
   constructor (options: EventWriterOptions) {
     this.#options = options
+    this.#observer = options.observer ?? noWriteObserver
     this.#lanes = Array.from({ length: lanesCount + streamLanesCount }, () => new Lane(batch => this.#commit(batch)))
   }
 
@@ -61,7 +65,9 @@ export class EventWriter implements Writer {
     const bytes = intent.bytes ?? 0
     if (this.#intents >= queueIntentsMax || this.#bytes + bytes > queueBytesMax) {
       this.#options.metrics.eventsRejected.inc({ code: 'QUEUE_FULL' })
-      return Promise.reject(new ServiceUnavailableError('QUEUE_FULL', 'Writes arrive faster than they can be stored; come back shortly'))
+      const refusal = new ServiceUnavailableError('QUEUE_FULL', 'Writes arrive faster than they can be stored; come back shortly')
+      this.#observer.refused({ intent, refusal, receivedAt: Date.now() })
+      return Promise.reject(refusal)
     }
     this.#intents++
     this.#bytes += bytes
@@ -154,7 +160,8 @@ export class EventWriter implements Writer {
     this.#reject(batch, toPublicError(error))
   }
 
-  #settle (batch: Pending[], { outcomes, events, services, isOwed }: BatchResult): void {
+  #settle (batch: Pending[], result: BatchResult): void {
+    const { outcomes, events, services, isOwed } = result
     const { metrics, onCommitted, consequences } = this.#options
     for (const { applicationId, name } of services) this.#remember(applicationId, name)
     for (const [i, pending] of batch.entries()) {
@@ -167,15 +174,34 @@ export class EventWriter implements Writer {
         if (refusal.status >= 500) this.#options.log.error({ err: refusal.cause ?? refusal }, 'writer.intent_failed')
         metrics.eventsRejected.inc({ code: refusal.code })
         pending.reject(refusal)
+        this.#observer.refused({ intent: pending.intent, refusal, receivedAt: pending.since, checked: outcome?.checked })
       }
     }
     metrics.batchIntents.observe(batch.length)
     metrics.queueDepth.set({ queue: 'writer' }, this.#intents)
     if (events.length > 0) {
-      for (const event of events) metrics.eventsReceived.inc({ source: event.source, topic: metrics.topicLabel(event.topic) })
+      this.#count(events)
+      this.#observer.committed({
+        events,
+        receivedAt: result.counts.flatMap((count, i) => new Array<number>(count).fill(batch[i]?.since ?? 0)),
+        checkedMs: result.checkedMs,
+        storedMs: Date.now() - (events[0] as LoggedEvent).timestamp
+      })
       setImmediate(onCommitted, events)
     }
     if (isOwed) consequences?.committed()
+  }
+
+  /** Events of one topic mostly stand together: they are counted together. */
+  #count (events: readonly LoggedEvent[]): void {
+    const { metrics } = this.#options
+    for (let from = 0; from < events.length;) {
+      const { source, topic } = events[from] as LoggedEvent
+      let to = from + 1
+      while (to < events.length && events[to]?.topic === topic && events[to]?.source === source) to++
+      metrics.eventsReceived.inc({ source, topic: metrics.topicLabel(topic) }, to - from)
+      from = to
+    }
   }
 
   #reject (batch: Pending[], refusal: PublicError): void {
@@ -183,6 +209,7 @@ export class EventWriter implements Writer {
       this.#leave(pending)
       this.#options.metrics.eventsRejected.inc({ code: refusal.code })
       pending.reject(refusal)
+      this.#observer.refused({ intent: pending.intent, refusal, receivedAt: pending.since })
     }
   }
 

@@ -1,11 +1,31 @@
 import type { EventPublish, PublishBody } from '../../schemas/events.ts'
 import type { Scope } from '../../schemas/scope.ts'
+import { toPublicError } from '../errors.ts'
 import type { Writer } from '../events/intent.ts'
+import { noWriteObserver, type WriteObserver } from '../events/write-observer.ts'
 import { idempotencyFor } from '../idempotency.ts'
 import { encodeJson, invalid } from '../json.ts'
 import { refuseReserved, topicNotFound } from './topics.ts'
 
-export function createPublisher ({ writer }: { writer: Writer }) {
+export interface PublisherOptions {
+  writer: Writer
+  /** Hears of what is refused before the writer sees it. */
+  observer?: Pick<WriteObserver, 'refused'>
+}
+
+export function createPublisher ({ writer, observer = noWriteObserver }: PublisherOptions) {
+  /** Throws ValidationError for what no event may be. */
+  function prepare (scope: Scope, topic: string, body: PublishBody) {
+    const receivedAt = Date.now()
+    try {
+      refuseReserved(topic)
+      return publicationsOf(body).map(({ payload, key = null, path }) => ({ payload, key, path, text: encodeJson(payload, path) }))
+    } catch (error) {
+      observer.refused({ intent: { scope, topics: [topic] }, refusal: toPublicError(error), receivedAt, source: 'api' })
+      throw error
+    }
+  }
+
   return {
     /**
      * Appends one event, or a batch of which all are stored or none. Answers JSON text: the event, or an array of them.
@@ -13,8 +33,7 @@ export function createPublisher ({ writer }: { writer: Writer }) {
      * NotFoundError `TOPIC_NOT_FOUND`.
      */
     async publish (scope: Scope, topic: string, body: PublishBody, { idempotencyKey }: { idempotencyKey?: string | undefined } = {}): Promise<string> {
-      refuseReserved(topic)
-      const publications = publicationsOf(body).map(({ payload, key = null, path }) => ({ payload, key, path, text: encodeJson(payload, path) }))
+      const publications = prepare(scope, topic, body)
       return writer.submit<string>({
         scope,
         topics: [topic],

@@ -1,3 +1,5 @@
+import type { EventType } from '../../schemas/events.ts'
+
 const reservedRoots: ReadonlySet<string> = new Set(['sync', 'socket', 'presence', 'system'])
 
 /** The service's part has the same bound as schemas/services.ts. */
@@ -14,3 +16,10 @@ export const existsByItself = (name: string): boolean => givenTopic.test(name)
 
 export type DocumentChange = 'created' | 'updated' | 'deleted'
 export const documentTopic = (service: string, change: DocumentChange): string => `sync.${service}.${change}`
+
+/** The type of events on a topic, as far as its name tells. */
+export function typeOfEventsOn (topic: string): EventType {
+  const change = /^sync\.[^.]+\.(created|updated|deleted)$/.exec(topic)?.[1]
+  if (change !== undefined) return `document.${change}` as EventType
+  return existsByItself(topic) ? topic as EventType : 'topic.event'
+}

@@ -101,6 +101,13 @@ export function createTopics ({ db, log, schemaVersionExists = async () => false
       })
     },
 
+    isRegistered: (scope: Scope, name: string): Promise<boolean> => isRegistered({ scope, name }),
+
+    /** The version that payloads are checked against; null: none, or no such topic. */
+    async activeSchemaVersion (scope: Scope, name: string): Promise<number | null> {
+      return (await find(scope, name))?.active_schema_version ?? null
+    },
+
     /** Throws NotFoundError unless the topic may be subscribed to: it is registered, or one of the platform's own. */
     requireTopic,
 

@@ -31,6 +31,9 @@ export function createDeliveries ({ db, queue, wake }: DeliveriesOptions) {
   }
 
   return {
+    /** Returns when what was committed before the call is there as deliveries. */
+    catchUp: () => queue.catchUp(),
+
     /** Newest first. */
     async list (scope: Scope, { limit = 100, cursor, ...filters }: DeliveriesQuery, within?: Within): Promise<PageOf<WebhookDelivery>> {
       // What was committed a moment ago may still stand in the outbox.

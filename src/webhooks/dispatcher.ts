@@ -7,7 +7,7 @@ import type { AddressGuard } from './address-guard.ts'
 import { allot } from './allot.ts'
 import type { Deactivation } from './deactivation.ts'
 import { deliveryId, Outlet, type Ended, type Leased } from './outlet.ts'
-import type { BusyEndpoint, Claimed, Queue, Result } from './queue.ts'
+import type { BusyEndpoint, Claimed, DeliveredEvent, Queue, Result } from './queue.ts'
 import { createRetrySchedule, type RetrySchedule } from './retry-schedule.ts'
 import { Settler } from './settler.ts'
 
@@ -32,6 +32,8 @@ export interface DispatcherOptions {
   deactivation: Deactivation
   /** Of this process's life. */
   owner: string
+  /** Told of events a delivery of which has been accepted or given up. Never throws. */
+  onOver (events: readonly DeliveredEvent[]): void
   log: { debug (fields: object, message: string): void, info (fields: object, message: string): void, warn (fields: object, message: string): void, error (fields: object, message: string): void }
 }
 
@@ -79,6 +81,12 @@ export class Dispatcher {
   wake (): void {
     this.#isLookDue = true
     this.#wakeForMore()
+  }
+
+  /** Until when this node leaves a webhook's endpoint alone because it fails; undefined while it does not. */
+  pausedUntil (webhookId: string): number | undefined {
+    const circuit = this.#outlets.get(webhookId)?.circuit
+    return circuit?.isOpen === true ? circuit.pausedUntil : undefined
   }
 
   health (): DispatcherHealth {
@@ -263,13 +271,17 @@ export class Dispatcher {
     return waitMs === undefined ? this.#toResult(claimed, 'dead', now, failures) : this.#toResult(claimed, 'pending', Math.max(now + waitMs, notBefore), failures)
   }
 
-  #toResult ({ seq, fence, webhook_id: webhookId }: Claimed, state: Result['state'], nextAt: number, failures: number): Result {
-    return { seq, fence, webhookId, state, nextAt, failures, success: false, statusCode: null, error: null, responseBody: null, durationMs: 0, url: '' }
+  #toResult (claimed: Claimed, state: Result['state'], nextAt: number, failures: number): Result {
+    const { seq, fence, webhook_id: webhookId, application_id: applicationId, environment, event_id: id, event_at: timestamp } = claimed
+    return {
+      seq, fence, webhookId, event: { scope: { applicationId, environment }, id, timestamp }, state, nextAt, failures, success: false, statusCode: null, error: null, responseBody: null, durationMs: 0, url: ''
+    }
   }
 
   #settled ({ webhookId, ...result }: Result, isRecorded: boolean): void {
     this.#unsettled--
     if (!isRecorded) this.#options.metrics.webhookDeliveries.inc({ status: 'lost' })
+    else if (result.state !== 'pending') this.#options.onOver([result.event])
     if (result.state === 'pending') this.#expect(result.nextAt)
     // A slot is free, and in a lane the next may go.
     if (!this.#isStopping && this.#outlets.get(webhookId)?.mayHaveMore === true) this.#wakeForMore()
@@ -308,8 +320,12 @@ export class Dispatcher {
   }
 
   async #bury (webhookId: string, dueBy: number, reason: string): Promise<void> {
-    const { queue, log, metrics } = this.#options
-    const deliveries = await queue.bury(webhookId, dueBy, Date.now(), reason)
+    const { queue, log, metrics, onOver } = this.#options
+    let deliveries = 0
+    for await (const events of queue.bury(webhookId, dueBy, Date.now(), reason)) {
+      deliveries += events.length
+      onOver(events)
+    }
     if (deliveries === 0) return
     metrics.webhookDeliveries.inc({ status: 'dead' }, deliveries)
     log.warn({ webhookId, deliveries, reason }, 'deliveries.dead')

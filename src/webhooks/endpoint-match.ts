@@ -14,11 +14,28 @@ export interface ListeningRow {
   environments: Environment[] | null
 }
 
-interface Listening {
+/** What a webhook listens to, condition by condition: an event is for it when every one of them holds. */
+export class Listening {
   readonly id: string
-  readonly environments: ReadonlySet<Environment> | undefined
-  readonly topics: TopicPatterns
   readonly filter: Filter | undefined
+  readonly #types: ReadonlySet<string>
+  readonly #environments: ReadonlySet<Environment> | undefined
+  readonly #topics: TopicPatterns
+
+  constructor (row: ListeningRow) {
+    this.id = row.id
+    this.filter = row.filter === null ? undefined : parseFilter(JSON.parse(row.filter) as Record<string, unknown>)
+    this.#types = new Set(row.events.includes('*') ? ['*'] : row.events)
+    this.#environments = row.environments === null ? undefined : new Set(row.environments)
+    this.#topics = row.topics === null ? TopicPatterns.all : new TopicPatterns(row.topics)
+  }
+
+  /** `*` alone, where it is among them. */
+  get types (): Iterable<string> { return this.#types }
+
+  lists (type: EventType): boolean { return this.#types.has('*') || this.#types.has(type) }
+  isOf (environment: Environment): boolean { return this.#environments?.has(environment) ?? true }
+  takesIn (topic: string): boolean { return this.#topics.covers(topic) }
 }
 
 /**
@@ -30,13 +47,8 @@ export class EndpointMatch {
 
   constructor (rows: readonly ListeningRow[]) {
     for (const row of rows) {
-      const listening: Listening = {
-        id: row.id,
-        environments: row.environments === null ? undefined : new Set(row.environments),
-        topics: row.topics === null ? TopicPatterns.all : new TopicPatterns(row.topics),
-        filter: row.filter === null ? undefined : parseFilter(JSON.parse(row.filter) as Record<string, unknown>)
-      }
-      for (const type of row.events.includes('*') ? ['*'] : row.events) {
+      const listening = new Listening(row)
+      for (const type of listening.types) {
         let matcher = this.#byType.get(type)
         if (matcher === undefined) this.#byType.set(type, matcher = new Matcher())
         matcher.add(listening)
@@ -50,8 +62,8 @@ export class EndpointMatch {
   match (scope: Scope, draft: EventDraft, visit: (webhookId: string) => void): void {
     const event = new DraftValue(draft)
     for (const type of [draft.type, '*']) {
-      this.#byType.get(type)?.match(event, ({ id, environments, topics }) => {
-        if (isOf(environments, scope) && topics.covers(draft.topic)) visit(id)
+      this.#byType.get(type)?.match(event, listening => {
+        if (listening.isOf(scope.environment) && listening.takesIn(draft.topic)) visit(listening.id)
       })
     }
   }
@@ -59,13 +71,11 @@ export class EndpointMatch {
   /** Whether some webhook would be told of such an event, were its payload to its liking. */
   wants (scope: Scope, type: EventType, topic: string): boolean {
     return [type, '*'].some(name => {
-      for (const { environments, topics } of this.#byType.get(name)?.all() ?? []) if (isOf(environments, scope) && topics.covers(topic)) return true
+      for (const listening of this.#byType.get(name)?.all() ?? []) if (listening.isOf(scope.environment) && listening.takesIn(topic)) return true
       return false
     })
   }
 }
-
-const isOf = (environments: ReadonlySet<Environment> | undefined, { environment }: Scope) => environments?.has(environment) ?? true
 
 /** A payload that is parsed when a filter asks for it. */
 class DraftValue {

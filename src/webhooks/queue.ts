@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { textArray } from '../../db/arrays.ts'
 import type { SealedSecret } from '../../db/tables.ts'
 import type { EventSource, EventType } from '../../schemas/events.ts'
-import type { Environment } from '../../schemas/scope.ts'
+import type { Environment, Scope } from '../../schemas/scope.ts'
 
 /*
  * The statements of the queue, across tenants on purpose. Rows are changed by their place in the table, and looked up one by one where a join
@@ -159,14 +159,14 @@ const burySql = `
   buried as (
     update webhook_deliveries set state = 'dead', settled_at = $3, leased_by = null, lease_until = 0, fence = fence + 1, error = $4::text
     where ctid = any(array(select place from picked)) and state = 'pending'
-    returning seq, id, application_id, environment, webhook_id, event_type, attempts),
+    returning seq, id, application_id, environment, webhook_id, event_id, event_at, event_type, attempts),
   logged as (
     insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt, success, error, attempted_at)
     select b.application_id, b.environment, b.webhook_id, b.id, b.event_type, w.url, b.attempts, false, e.error, $3
     from buried b join picked p using (seq)
     cross join lateral (select url from webhooks where id = b.webhook_id) w
     cross join lateral (select '${interruptedText}' as error where p.leased_by is not null union all select $4::text) e)
-  select count(*)::int as buried from buried`
+  select application_id, environment, event_id, event_at from buried`
 
 /** A webhook that is owed something, as it is now. */
 export interface BusyEndpoint {
@@ -212,11 +212,15 @@ export interface Claimed {
   interrupted: number
 }
 
+/** The event of a delivery. */
+export interface DeliveredEvent { scope: Scope, id: string, timestamp: number }
+
 /** How an attempt ended, and what that makes of its delivery. */
 export interface Result {
   seq: number
   fence: number
   webhookId: string
+  event: DeliveredEvent
   state: 'pending' | 'delivered' | 'dead'
   nextAt: number
   failures: number
@@ -298,13 +302,14 @@ export function createQueue ({ pool }: { pool: pg.Pool }) {
       await pool.query({ name: 'webhooks_release', text: releaseSql, values: [claimed.map(one => one.seq), claimed.map(one => one.fence)] })
     },
 
-    /** Gives up what has been due to the webhook since a time or longer, and is not being sent. Answers how many it were. */
-    async bury (webhookId: string, dueBy: number, now: number, reason: string): Promise<number> {
-      let total = 0
+    /** Gives up what has been due to the webhook since a time or longer, and is not being sent: some of it at a time. */
+    async * bury (webhookId: string, dueBy: number, now: number, reason: string): AsyncGenerator<DeliveredEvent[]> {
       for (;;) {
-        const { rows: [row] } = await pool.query<{ buried: number }>({ name: 'webhooks_bury', text: burySql, values: [webhookId, dueBy, now, reason] })
-        total += row?.buried ?? 0
-        if ((row?.buried ?? 0) === 0) return total
+        const { rows } = await pool.query<{ application_id: string, environment: Environment, event_id: string, event_at: number }>({
+          name: 'webhooks_bury', text: burySql, values: [webhookId, dueBy, now, reason]
+        })
+        if (rows.length === 0) return
+        yield rows.map(row => ({ scope: { applicationId: row.application_id, environment: row.environment }, id: row.event_id, timestamp: row.event_at }))
       }
     },
 

@@ -36,9 +36,10 @@ export function createReplay ({ pool, wake }: ReplayOptions) {
   return {
     /**
      * To each active webhook that an event is for, or to the named one alone, whether the event is for it or not. Each is a delivery of its own, with
-     * `meta.replayOf`. Answers how many deliveries there are; those of one call are made together or not at all.
+     * `meta.replayOf`. Answers how many deliveries there are; those of one call are made together or not at all;
+     * within a transaction when its client is given: then the caller wakes the dispatcher.
      */
-    async enqueue (scope: Scope, events: readonly LoggedEvent[], { replayId, webhookId }: { replayId: string, webhookId?: string | undefined }): Promise<number> {
+    async enqueue (scope: Scope, events: readonly LoggedEvent[], { replayId, webhookId }: { replayId: string, webhookId?: string | undefined }, client: Pick<pg.ClientBase, 'query'> = pool): Promise<number> {
       const rows = await activeRows(scope)
       const match = new EndpointMatch(rows)
       const owed: { webhookId: string, event: LoggedEvent }[] = []
@@ -48,7 +49,7 @@ export function createReplay ({ pool, wake }: ReplayOptions) {
       }
       if (owed.length === 0) return 0
       const texts = (of: (event: LoggedEvent) => string | null) => textArray(owed.map(({ event }) => of(event)))
-      const { rowCount } = await pool.query({
+      const { rowCount } = await client.query({
         name: 'webhooks_replay',
         text: enqueueSql,
         values: [
@@ -58,7 +59,7 @@ export function createReplay ({ pool, wake }: ReplayOptions) {
           owed.map(({ event }) => event.timestamp)
         ]
       })
-      wake()
+      if (client === pool) wake()
       return rowCount ?? 0
     }
   }

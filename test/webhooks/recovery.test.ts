@@ -53,7 +53,7 @@ await t.test('a lease that was left behind is an attempt in the log, and the del
   await node(t, database)
   await settled(shop, 1, app)
   t.equal(sink.received.length, 1)
-  const late = { seq: claimed?.seq ?? 0, fence: claimed?.fence ?? 0, webhookId: id, state: 'dead' as const, nextAt: now, failures: 1, success: false, statusCode: 500, error: 'late', responseBody: null, durationMs: 1, url: sink.url }
+  const late = { seq: claimed?.seq ?? 0, fence: claimed?.fence ?? 0, webhookId: id, event: { scope: shop.scope, id: claimed?.event_id ?? '', timestamp: now }, state: 'dead' as const, nextAt: now, failures: 1, success: false, statusCode: 500, error: 'late', responseBody: null, durationMs: 1, url: sink.url }
   t.equal((await queue.settle([late], Date.now())).size, 0, 'the one who lost the lease records nothing')
   t.match(await deliveriesOf(shop), [{ state: 'delivered', attempts: 2 }])
   t.match(await logsOf(shop), [{ attempts: 2, success: true }, { attempts: 1, success: false, error: /Interrupted/ }])

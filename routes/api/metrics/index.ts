@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { refusals } from '../../../schemas/common.ts'
+import { ref, refusals } from '../../../schemas/common.ts'
+import { Dashboard, HotTopic, HotTopicsQuery, ScopeHeaders } from '../../../schemas/metrics.ts'
 
 const metrics: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/prometheus', {
@@ -17,5 +18,30 @@ const metrics: FastifyPluginAsyncTypebox = async (app) => {
     const { registry } = app.instruments
     return reply.type(registry.contentType).send(await registry.metrics() as never)
   })
+
+  app.get('/dashboard', {
+    config: { permission: 'debugger:read', scope: 'optional' },
+    schema: {
+      operationId: 'getDashboard',
+      tags: ['Metrics'],
+      summary: 'Numbers at a glance',
+      description: 'Of the scope that a token has or a session names, or of everything that the session reaches. Rates and latencies are those of the node that answers.',
+      headers: ScopeHeaders,
+      response: { 200: ref(Dashboard, 'The numbers.'), ...refusals(400, 401, 403, 404) }
+    }
+  }, async ({ principal, scope }) => app.dashboard.dashboard(app.dashboard.viewOf(principal, scope)))
+
+  app.get('/hot-topics', {
+    config: { permission: 'debugger:read', scope: 'optional' },
+    schema: {
+      operationId: 'getHotTopics',
+      tags: ['Metrics'],
+      summary: 'Topics with the most traffic',
+      description: 'Of the scope that a token has or a session names, or of everything that the session reaches: those with the most events first.',
+      headers: ScopeHeaders,
+      querystring: HotTopicsQuery,
+      response: { 200: { description: 'The topics.', content: { 'application/json': { schema: Type.Array(ref(HotTopic)) } } }, ...refusals(400, 401, 403, 404) }
+    }
+  }, async ({ principal, scope, query }) => app.dashboard.hotTopics(app.dashboard.viewOf(principal, scope), query))
 }
 export default metrics

@@ -133,6 +133,7 @@ class StreamReading {
         for (const row of rows) {
           if (row.status === 'delivered') continue
           metrics.cdcMappingFailures.inc({ code: row.code ?? row.status }, row.events)
+          this.#options.onMappingFailed?.(scope, row)
           log.warn({ connectionId: lease.connectionId, mappingId: row.mappingId, topic: row.topic, table: row.table, changes: row.events, code: row.code, lsn: row.lsn }, 'cdc.mapping_failed')
         }
         log.debug({ connectionId: lease.connectionId, changes: chunk.changes, transactions: chunk.transactions }, 'cdc.written')

@@ -7,6 +7,7 @@ import type { Scope } from '../../../schemas/scope.ts'
 import { PublicError } from '../../errors.ts'
 import type { Writer } from '../../events/intent.ts'
 import type { Metrics } from '../../metrics.ts'
+import type { DeliveryRow } from '../delivery-log-rows.ts'
 import { lossProblems, SourceError, toSourceError, type SourceProblem } from '../source.ts'
 import { UnstorableError } from './change-pipeline.ts'
 import type { ConnectionSettings } from './open-stream.ts'
@@ -35,6 +36,8 @@ export interface ReaderParts {
   log: ReaderLog
   /** WAL that a slot may keep from being removed before it is warned of. */
   retainedBytesWarning: number
+  /** Told of what a mapping wanted, and that made no event, once that is stored. */
+  onMappingFailed?: (scope: Scope, row: DeliveryRow) => void
 }
 
 /** What a reader says of itself, in `cdc_connections.status`. */

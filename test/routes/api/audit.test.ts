@@ -59,6 +59,10 @@ await t.test('every setting that a route changes leaves an entry, and no secret 
   await root.post(`/api/database/mappings/${mapping.id}/rollback`, { environment: 'development', version: 1 }, scoped)
   await root.request('PUT', '/api/database/connection', { connectionString: 'postgres://somebody:a-database-password@127.0.0.1:1/shop' }, scoped)
   await drop('/api/database/connection')
+  await root.request('PUT', '/api/debugger/sampling', { sample: 0.5 }, scoped)
+  await root.post('/api/topics/a.b/events', { events: [{ payload: {} }, { payload: {} }, { payload: {} }] }, scoped)
+  const { body: replay } = await root.post('/api/debugger/replay', { topic: 'a.b', fromOffset: 1, target: 'subscribers', ratePerSecond: 1 }, scoped)
+  await root.post(`/api/debugger/replays/${replay.id}/cancel`, undefined, scoped)
   const { body: role } = await root.post('/api/roles', { name: 'reader', permissions: [] })
   await root.patch(`/api/roles/${role.id}`, { description: 'x' })
   const { body: user } = await root.post('/api/users', { name: 'Grace', email: 'grace@example.com', password })
@@ -85,6 +89,7 @@ await t.test('every setting that a route changes leaves an entry, and no secret 
     'application.created', 'application.updated', 'application.deleted', 'topic.created', 'schema.registered', 'service.created', 'service.updated', 'service.deleted',
     'webhook.created', 'webhook.updated', 'webhook.activated', 'webhook.deactivated', 'webhook.secret_rotated', 'webhook.deleted',
     'mapping.created', 'mapping.updated', 'mapping.versioned', 'mapping.promoted', 'mapping.rolled_back', 'database.connected', 'database.disconnected',
+    'trace_sampling.updated', 'replay.created', 'replay.cancelled',
     'role.created', 'role.updated', 'role.deleted', 'user.created', 'user.updated', 'user.deleted', 'user.role_assigned', 'user.role_removed', 'user.password_changed',
     'user.mfa_set_up', 'user.mfa_disabled', 'invite.created', 'invite.withdrawn', 'invite.accepted', 'key.created', 'key.deactivated', 'key.revoked'
   ]) t.ok(actions.has(action), action)

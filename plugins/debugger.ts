@@ -1,0 +1,80 @@
+import fp from 'fastify-plugin'
+import { askerFor } from '../src/debugger/asker.ts'
+import { createDashboard, type DashboardReader } from '../src/debugger/dashboard.ts'
+import { Explainer } from '../src/debugger/explain.ts'
+import { createPipelineLoad } from '../src/debugger/pipeline-load.ts'
+import { ReplayRunner } from '../src/debugger/replay-runner.ts'
+import { createReplays, type Replays } from '../src/debugger/replays.ts'
+import { createRouter, type Router } from '../src/debugger/route.ts'
+import { createStreamReader } from '../src/debugger/stream-reader.ts'
+import { createSubscriptionStates } from '../src/debugger/subscription-states.ts'
+import { TraceReader } from '../src/debugger/trace-reader.ts'
+import { TraceStreams } from '../src/debugger/trace-streams.ts'
+import { createWebhookTraces } from '../src/debugger/webhook-traces.ts'
+import { closeCodes } from '../src/delivery/close-codes.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    debugger: {
+      askerFor: typeof askerFor
+      reader: TraceReader
+      streams: TraceStreams
+      router: Router
+      explainer: Explainer
+      replays: Replays
+    }
+    dashboard: DashboardReader
+  }
+}
+
+/** Where nodes tell each other that there is a replay to do. */
+const replaysChannel = 'realtime:replays'
+
+/** What happened to an event, why one did not arrive, and sending it again. What is recorded is the business of `tracing`. */
+export default fp(async (app) => {
+  const { config, db, pool, hub, eventLog: log, instruments: metrics, tracing, topics, schemas } = app
+  const { node, recorder, subscriptions: records } = tracing
+  const retentionMs = config.traces.retentionHours * 3_600_000
+  const { endpoints, deliveries, dispatcher, replay } = app.webhooks
+  const webhooks = createWebhookTraces({
+    db,
+    endpoints,
+    replay,
+    catchUp: () => deliveries.catchUp(),
+    keptMs: config.events.retentionHours * 3_600_000,
+    pausedUntil: id => dispatcher.pausedUntil(id),
+    wake: () => dispatcher.wake()
+  })
+  const reader = new TraceReader({ pool, log, webhooks, retentionMs, flush: () => recorder.flushSoon() })
+  const streams = new TraceStreams({
+    reader: createStreamReader({ pool, reader, retentionMs }), metrics, log: app.log, heartbeatMs: config.traces.heartbeatMs, onStored: listener => recorder.onStored(listener)
+  })
+  const runner = new ReplayRunner({ db, pool, log, hub, webhooks, metrics, node, logger: app.log })
+  app.decorate('debugger', {
+    askerFor,
+    reader,
+    streams,
+    router: createRouter({ db, hub, topics, schemas, records, webhooks, node }),
+    explainer: new Explainer({ log, reader, subscriptions: createSubscriptionStates({ db, records, node }), authenticator: app.auth.authenticator, webhooks }),
+    replays: createReplays({
+      db, log, topics, reader, requireWebhook: (scope, webhookId, within) => webhooks.require(scope, webhookId, within), onCreated: () => {
+        runner.wake()
+        app.bus?.publish(replaysChannel, 'created')
+      }
+    })
+  })
+  app.decorate('dashboard', createDashboard({
+    activity: app.activity, hub, writesWaiting: () => app.eventWriter.health().depth, load: createPipelineLoad({ db })
+  }))
+
+  app.auth.sessions.onEnded(key => streams.closeWhere(({ principal }) => principal.kind === 'session' && principal.sessionKey === key, closeCodes.CREDENTIAL_REVOKED))
+  app.auth.keys.onRevoked(keyId => streams.closeWhere(({ principal }) => principal.kind === 'token' && principal.keyId === keyId, closeCodes.CREDENTIAL_REVOKED))
+  app.applications.onDeleted(id => streams.closeWhere(({ scope }) => scope.applicationId === id, closeCodes.APPLICATION_DELETED))
+  const listening = app.bus?.listen(replaysChannel, () => runner.wake())
+  app.addHook('onReady', async () => runner.start())
+  app.addHook('preClose', async () => {
+    listening?.end()
+    streams.closeAll()
+    await runner.close()
+  })
+}, { name: 'debugger', dependencies: ['auth', 'bus', 'config', 'database', 'delivery', 'domain', 'events', 'hub', 'metrics', 'tenancy', 'tracing', 'webhooks'] })

@@ -1,0 +1,69 @@
+import fp from 'fastify-plugin'
+import { createPool } from '../db/connection.ts'
+import { Activity } from '../src/activity.ts'
+import { observeDelivery, observeMappings, observeWrites } from '../src/debugger/observers.ts'
+import { NodeBeat } from '../src/debugger/nodes.ts'
+import { TraceRecorder } from '../src/debugger/recorder.ts'
+import { Sampling } from '../src/debugger/sampling.ts'
+import { SubscriptionRecords } from '../src/debugger/subscription-records.ts'
+import { createTraceRetention } from '../src/debugger/trace-retention.ts'
+import { TraceStore } from '../src/debugger/trace-store.ts'
+import type { DeliveryObserver } from '../src/delivery/observer.ts'
+import type { WriteObserver } from '../src/events/write-observer.ts'
+import { randomId } from '../src/ids.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** What went on lately on this node. */
+    activity: Activity
+    tracing: {
+      /** What this node is called in traces. */
+      node: string
+      sampling: Sampling
+      /** Takes what was refused elsewhere than by the writer, too. */
+      recorder: TraceRecorder
+      subscriptions: SubscriptionRecords
+      /** To be told by the writer. */
+      writes: WriteObserver
+      /** To be told by the readers of connected databases. */
+      mappingFailed: ReturnType<typeof observeMappings>
+      /** To be told by the hub and the connections. */
+      deliveries: DeliveryObserver
+    }
+  }
+}
+
+/** Apart from the pool that answers requests, so that neither waits for the other. */
+const connectionsMax = 2
+
+/** What becomes of events, written down in the background. Reading it is the business of `debugger`. */
+export default fp(async (app) => {
+  const { config, db, instruments: metrics, log } = app
+  const pool = createPool({
+    connectionString: config.database.url as string, max: connectionsMax, applicationName: 'realtime-traces', onError: err => log.warn({ err }, 'database.connection_lost')
+  })
+  // A trace may be lost with the machine: the log may not, and does not wait behind it.
+  pool.on('connect', client => { client.query('set synchronous_commit to off').catch(() => {}) })
+  const node = randomId('node')
+  const store = new TraceStore({ pool, node })
+  const sampling = new Sampling({ db, defaultShare: config.traces.sample, log })
+  const recorder = new TraceRecorder({ store, sampling, metrics, log, pendingMax: config.traces.pendingMax })
+  const subscriptions = new SubscriptionRecords({ pool, node, metrics, log })
+  const activity = new Activity()
+  app.decorate('activity', activity)
+  app.decorate('tracing', {
+    node, sampling, recorder, subscriptions, writes: observeWrites(recorder, activity), mappingFailed: observeMappings(recorder, activity), deliveries: observeDelivery(recorder, subscriptions)
+  })
+  const beat = new NodeBeat({ db, id: node, log, onReturned: () => subscriptions.tellAnew() })
+  const retention = createTraceRetention({ pool, store, metrics, retentionMs: config.traces.retentionHours * 3_600_000, log })
+  await retention.start()
+  await beat.start()
+  await sampling.start()
+  app.addHook('onClose', async () => {
+    sampling.stop()
+    beat.stop()
+    retention.stop()
+    await Promise.all([recorder.close(), subscriptions.close()])
+    await pool.end()
+  })
+}, { name: 'tracing', dependencies: ['config', 'database', 'metrics'] })

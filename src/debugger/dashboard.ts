@@ -1,0 +1,83 @@
+import type { Dashboard, HotTopic, HotTopicsQuery } from '../../schemas/metrics.ts'
+import { scopeKey, type Scope } from '../../schemas/scope.ts'
+import { percentiles, type Activity, type RateWindow, type ScopeActivity } from '../activity.ts'
+import { applicationsWith, isAllowed } from '../auth/permissions.ts'
+import type { Principal } from '../auth/principal.ts'
+import type { Hub } from '../delivery/hub.ts'
+import type { PipelineLoad } from './pipeline-load.ts'
+
+/** Failures are counted over the last minute. */
+const failureSeconds = 60
+
+/** How webhooks are doing. */
+export interface WebhookLoad { waiting: number, oldestDueMs: number, retrying: number, dead: number, succeeded: number, failed: number }
+
+/** Whether a scope is among those that are looked at. */
+export type Reach = (scope: Scope) => boolean
+
+export interface DashboardOptions {
+  activity: Activity
+  hub: Hub
+  /** Writes that wait to be stored, over all tenants: the writer does not count them by scope. */
+  writesWaiting (): number
+  load: PipelineLoad
+}
+
+export interface View { reach: Reach, applicationIds: readonly string[] | 'all' }
+
+/** The numbers of one scope, or of all that the asker reaches, from the memory of the node that answers. */
+export function createDashboard ({ activity, hub, writesWaiting, load }: DashboardOptions) {
+  return {
+    /** One scope, or everything in which the asker may look. */
+    viewOf (principal: Principal, scope: Scope | undefined): View {
+      if (scope !== undefined) return { reach: one => scopeKey(one) === scopeKey(scope), applicationIds: [scope.applicationId] }
+      return { reach: one => isAllowed(principal, one, 'debugger:read'), applicationIds: applicationsWith(principal, 'debugger:read') }
+    },
+
+    async dashboard ({ reach, applicationIds }: View): Promise<Dashboard> {
+      const scopes = activity.scopes(reach)
+      const perSecond = (of: (scope: ScopeActivity) => RateWindow) => rounded(scopes.reduce((sum, scope) => sum + of(scope).perSecond(), 0))
+      const lately = (of: (scope: ScopeActivity) => RateWindow) => scopes.reduce((sum, scope) => sum + of(scope).sum(failureSeconds), 0)
+      const [p50 = 0, p95 = 0, p99 = 0] = percentiles(scopes.map(({ fanOut }) => fanOut), [0.5, 0.95, 0.99])
+      const [hooks, cdcLag] = await Promise.all([load.webhooks(applicationIds), load.cdcLagMs(reach)])
+      const attempts = hooks.succeeded + hooks.failed
+      return {
+        delivery: {
+          activeConnections: scopes.reduce((sum, { connections }) => sum + connections, 0),
+          reconnectRate: perSecond(({ reconnects }) => reconnects),
+          eventsInPerSec: perSecond(({ received }) => received),
+          eventsOutPerSec: perSecond(({ delivered }) => delivered),
+          fanoutLatencyP50: p50,
+          fanoutLatencyP95: p95,
+          fanoutLatencyP99: p99
+        },
+        pipeline: {
+          cdcLag,
+          outboxLag: hooks.oldestDueMs,
+          eventsCapturedPerSec: perSecond(({ captured }) => captured),
+          eventsRoutedPerSec: perSecond(({ routed }) => routed),
+          mappingFailures: lately(({ mappingFailures }) => mappingFailures),
+          schemaValidationFailures: lately(({ schemaViolations }) => schemaViolations)
+        },
+        reliability: {
+          queueDepth: writesWaiting() + hooks.waiting,
+          retryCount: hooks.retrying,
+          dlqSize: hooks.dead,
+          webhookSuccessRate: attempts === 0 ? 1 : rounded(hooks.succeeded / attempts),
+          webhookFailureRate: attempts === 0 ? 0 : rounded(hooks.failed / attempts)
+        }
+      }
+    },
+
+    /** The topics with the most events, and then those with the most subscribers. */
+    hotTopics ({ reach }: View, { limit = 20 }: HotTopicsQuery): HotTopic[] {
+      return activity.topics(reach).map(({ scope, topic, eventsPerSecond, fanOut }) => ({
+        topic, eventsPerSec: rounded(eventsPerSecond), subscribers: hub.subscriptionsTo(scope, topic), fanoutLatencyP95: percentiles([fanOut], [0.95])[0] ?? 0
+      })).filter(({ eventsPerSec, subscribers }) => eventsPerSec > 0 || subscribers > 0)
+        .sort((a, b) => b.eventsPerSec - a.eventsPerSec || b.subscribers - a.subscribers).slice(0, limit)
+    }
+  }
+}
+export type DashboardReader = ReturnType<typeof createDashboard>
+
+const rounded = (value: number): number => Math.round(value * 1000) / 1000

@@ -1,0 +1,135 @@
+import type { ExplainAnswer, ExplainRequest } from '../../schemas/debugger.ts'
+import type { Environment, Scope } from '../../schemas/scope.ts'
+import type { Authenticator } from '../auth/authenticate.ts'
+import { permissionsAt, reachesApplication } from '../auth/permissions.ts'
+import type { Principal } from '../auth/principal.ts'
+import { PublicError } from '../errors.ts'
+import type { LoggedEvent } from '../events/envelope.ts'
+import { invalid } from '../json.ts'
+import type { Asker } from './asker.ts'
+import { askPresence, wasThereFor } from './presence.ts'
+import { askStored, findSubject, type Subject, type SubjectsOptions } from './subject.ts'
+import type { SubscriptionState, SubscriptionStates } from './subscription-states.ts'
+import { askFilter, askPermission, askTopic, verdictOf, type Asked, type Verdict } from './verdict.ts'
+
+/** What webhooks can tell. */
+export interface WebhookExplainer {
+  /** Throws NotFoundError `WEBHOOK_NOT_FOUND`. */
+  explain (asker: Pick<Asker, 'scope' | 'within' | 'maySee'>, webhookId: string, event: LoggedEvent): Promise<Asked[]>
+}
+
+export interface ExplainerOptions extends SubjectsOptions {
+  subscriptions: SubscriptionStates
+  authenticator: Authenticator
+  webhooks: WebhookExplainer
+}
+
+/** Answers why an event did, or did not, arrive somewhere: by the very functions that decided it. */
+export class Explainer {
+  readonly #options: ExplainerOptions
+
+  constructor (options: ExplainerOptions) {
+    this.#options = options
+  }
+
+  /** Throws NotFoundError (`EVENT_NOT_FOUND`, `SUBSCRIPTION_NOT_FOUND`, `WEBHOOK_NOT_FOUND`), ValidationError. */
+  async explain (asker: Asker, request: ExplainRequest): Promise<ExplainAnswer> {
+    const { subscriptionId, webhookId, token } = request
+    if ([subscriptionId, webhookId, token].filter(target => target !== undefined).length !== 1) {
+      throw invalid('', 'must have exactly one of /subscriptionId, /webhookId and /token')
+    }
+    const subject = await findSubject(this.#options, asker.scope, request)
+    if (token !== undefined) return { eventId: subject.eventId, ...await this.#explainToken(asker, subject, token) }
+    const verdict = subscriptionId !== undefined
+      ? this.#judge(asker, subject, await this.#options.subscriptions.get(asker, subscriptionId))
+      : await this.#explainWebhook(asker, subject, webhookId as string)
+    return { eventId: subject.eventId, ...verdict }
+  }
+
+  async #explainWebhook (asker: Asker, subject: Subject, webhookId: string): Promise<Verdict> {
+    const { logged } = subject
+    if (logged === undefined) return verdictOf(askStored(subject), '')
+    const asked = await this.#options.webhooks.explain(asker, webhookId, logged)
+    return verdictOf([...askStored(subject), ...asked], 'The webhook has accepted it')
+  }
+
+  #judge (asker: Asker, subject: Subject, state: SubscriptionState): Verdict {
+    const { logged } = subject
+    if (logged === undefined) return verdictOf(askStored(subject), '')
+    return verdictOf([
+      ...askStored(subject),
+      askEnvironment(asker.scope.environment, state.environment),
+      askTopic(state.topic, logged.topic),
+      askPermissionThen(logged, state),
+      ...askPresence(logged, subject.traced, state),
+      ...askFilter(state.filter, logged.value, !asker.maySee(logged.topic))
+    ], `It was handed to the socket of ${state.id}`)
+  }
+
+  async #explainToken (asker: Asker, subject: Subject, token: string): Promise<Omit<ExplainAnswer, 'eventId'>> {
+    const { scope } = asker
+    const stored = askStored(subject)
+    if (subject.logged === undefined) return verdictOf(stored, '')
+    let principal: Principal
+    try {
+      principal = await this.#options.authenticator.authenticate(token.startsWith('sess_') ? token : `Bearer ${token}`)
+    } catch (error) {
+      if (!(error instanceof PublicError) || error.status !== 401) throw error
+      return verdictOf([...stored, { condition: 'credential', holds: false, cause: 'CREDENTIAL_INVALID', message: error.message }], '')
+    }
+    const asked = [...stored, ...askCredential(principal, scope, subject.topic)]
+    if (asked.some(({ holds }) => !holds)) return verdictOf(asked, '')
+    const states = await this.#options.subscriptions.of(asker, principal.id)
+    const subscriptions = states.map(state => ({ subscriptionId: state.id, ...this.#judge(asker, subject, state) }))
+    const nearest = subscriptions.reduce<typeof subscriptions[number] | undefined>((best, one) => best === undefined || nearness(one) > nearness(best) ? one : best, undefined)
+    const meant = subscriptions.filter(({ cause }) => cause !== 'TOPIC_NOT_MATCHED')
+    const found: Asked = {
+      condition: 'subscribed',
+      holds: meant.length > 0,
+      found: meant.length,
+      cause: 'NOT_SUBSCRIBED',
+      message: meant.length > 0 ? `${meant.length} subscriptions to the topic are known` : `No subscription to ${subject.topic} is known of ${principal.id}`
+    }
+    const own = verdictOf([...asked, found], '')
+    if (nearest === undefined || !found.holds) return { ...own, subscriptions }
+    return { outcome: nearest.outcome, cause: nearest.cause, message: nearest.message, conditions: [...own.conditions, ...nearest.conditions.slice(stored.length)], subscriptions }
+  }
+}
+
+function askPermissionThen (event: LoggedEvent, state: SubscriptionState): Asked {
+  const asked = askPermission(state.permitted, event.topic)
+  if (asked.holds || !wasThereFor(event, state)) return asked
+  return { condition: 'permission', holds: true, message: `Subscribing to ${event.topic} was permitted when it came` }
+}
+
+const askEnvironment = (wanted: Environment, found: Environment): Asked => ({
+  condition: 'environment',
+  holds: wanted === found,
+  wanted,
+  found,
+  cause: 'ENVIRONMENT_DIFFERS',
+  message: wanted === found ? `Both are of ${wanted}` : `The event is of ${wanted}, the subscription of ${found}`
+})
+
+/** What a credential must be to see the topic at all. Of another application's nothing is told. */
+function askCredential (principal: Principal, scope: Scope, topic: string): Asked[] {
+  if (!reachesApplication(principal, scope.applicationId)) return [{ condition: 'application', holds: false, cause: 'APPLICATION_DIFFERS', message: 'The credential does not reach this application' }]
+  const pinned = principal.kind === 'token' ? principal.environment : undefined
+  return [
+    { condition: 'credential', holds: true, message: 'The credential is valid' },
+    { condition: 'application', holds: true, message: 'The credential reaches this application' },
+    {
+      condition: 'environment',
+      holds: pinned === undefined || pinned === scope.environment,
+      wanted: scope.environment,
+      ...(pinned !== undefined && { found: pinned }),
+      cause: 'ENVIRONMENT_DIFFERS',
+      message: pinned === undefined ? 'The credential is not pinned to an environment' : `The credential is pinned to ${pinned}, the event is of ${scope.environment}`
+    },
+    askPermission(permissionsAt(principal, scope).subscribe, topic)
+  ]
+}
+
+/** How far an event has come with a subscription: of several the one where it came furthest has the answer. */
+const nearness = ({ outcome, conditions }: Verdict): number =>
+  ({ delivered: 3000, pending: 2000, unknown: 1000, not_delivered: 0 })[outcome] + conditions.findIndex(({ holds }) => !holds)

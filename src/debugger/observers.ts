@@ -1,0 +1,56 @@
+import type { Activity } from '../activity.ts'
+import type { DeliveryRow } from '../database/delivery-log-rows.ts'
+import type { DeliveryObserver } from '../delivery/observer.ts'
+import type { WriteObserver } from '../events/write-observer.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import type { TraceRecorder } from './recorder.ts'
+import type { SubscriptionRecords } from './subscription-records.ts'
+
+/** The writer's batches, for traces and for what dashboards show. */
+export const observeWrites = (recorder: TraceRecorder, activity: Activity): WriteObserver => ({
+  committed (batch) {
+    const { events } = batch
+    for (let from = 0; from < events.length;) {
+      // Events of one topic mostly stand together.
+      const { scope, topic, source } = events[from] as typeof events[number]
+      let to = from + 1
+      while (to < events.length && events[to]?.topic === topic && events[to]?.scope === scope && events[to]?.source === source) to++
+      const here = activity.scope(scope)
+      here.received.add(to - from)
+      if (source === 'database') here.captured.add(to - from)
+      activity.topic(scope, topic).received.add(to - from)
+      from = to
+    }
+    recorder.committed(batch)
+  },
+  refused (refused) {
+    if (refused.refusal.code === 'SCHEMA_VIOLATED') activity.scope(refused.intent.scope).schemaViolations.add(1)
+    recorder.refused(refused)
+  }
+})
+
+/** What the hub and the connections do: events for the recorder, subscriptions for their records. */
+export const observeDelivery = (recorder: TraceRecorder, subscriptions: SubscriptionRecords): DeliveryObserver => ({
+  follows: event => recorder.follows(event),
+  routed: (event, routing) => recorder.routed(event, routing),
+  handedOn: (events, firstAt, lastAt) => recorder.handedOn(events, firstAt, lastAt),
+  givenUp: (event, count) => recorder.givenUp(event, count),
+  began: subscription => subscriptions.began(subscription),
+  ended: (subscription, reason) => subscriptions.ended(subscription, reason),
+  refreshed: connection => subscriptions.refreshed(connection)
+})
+
+/** Row changes that a mapping wanted and that made no event. One trace for what failed in one way in a transaction. */
+export const observeMappings = (recorder: TraceRecorder, activity: Activity) => (scope: Scope, row: DeliveryRow): void => {
+  activity.scope(scope).mappingFailures.add(row.events)
+  recorder.record({
+    scope,
+    topic: row.topic,
+    source: 'database',
+    type: 'database.event',
+    outcome: 'rejected',
+    error: { error: 'MappingError', code: row.code ?? row.status.toUpperCase(), message: row.message ?? `The mapping ${row.mappingId} made no event of a change of ${row.table}` },
+    receivedAt: row.committedAt,
+    origin: { mappingId: row.mappingId, subscriptionId: row.subscriptionId, table: row.table, changes: row.events, lsn: row.lsn, xid: row.xid, committedAt: row.committedAt }
+  })
+}

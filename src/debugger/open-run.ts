@@ -1,0 +1,166 @@
+import type { Scope } from '../../schemas/scope.ts'
+import type { Routing } from '../delivery/observer.ts'
+import type { LoggedEvent } from '../events/envelope.ts'
+import { runOf } from '../ids.ts'
+import { Column, type PartDetail, type RunDetail } from './detail.ts'
+import type { PartRow, RunRow } from './trace-store.ts'
+
+interface Step {
+  place: number
+  matched: number
+  filtered: number
+  lost: number
+  routedMs: number
+  firstMs: number | null
+  lastMs: number | null
+  list: number
+}
+
+/** Where an event stands. */
+export interface TracedPlace { id: string, scope: Scope, timestamp: number }
+
+const placeOf = ({ id }: Pick<TracedPlace, 'id'>): number => runOf(id)?.ordinal ?? 0
+const rounded = (ms: number): number => Math.max(0, Math.round(ms * 100) / 100)
+const nowMs = () => performance.timeOrigin + performance.now()
+
+/** What this node's hub and sockets do with the events of one run. */
+export class OpenPart {
+  readonly #id: string
+  readonly #scope: Scope
+  readonly #createdAt: number
+  readonly #steps = new Map<number, Step>()
+  readonly #settled = new Set<number>()
+  readonly #lists: [readonly string[], readonly string[]][] = []
+
+  constructor ({ id, scope, timestamp }: TracedPlace) {
+    this.#id = id.slice(4, 16)
+    this.#scope = scope
+    this.#createdAt = timestamp
+  }
+
+  get size (): number { return this.#steps.size + this.#settled.size }
+
+  has (event: LoggedEvent): boolean { return this.#steps.has(placeOf(event)) }
+
+  routed (event: LoggedEvent, { matched, filtered, matchedIds, filteredIds }: Routing): void {
+    const place = placeOf(event)
+    const lost = this.#steps.get(place)?.lost ?? 0
+    this.#steps.set(place, {
+      place, matched, filtered, lost, routedMs: rounded(nowMs() - this.#createdAt), firstMs: null, lastMs: null, list: this.#listOf(matchedIds, filteredIds)
+    })
+  }
+
+  handedOn (event: LoggedEvent, firstAt: number, lastAt: number): void {
+    const step = this.#steps.get(placeOf(event))
+    if (step === undefined) return
+    step.firstMs ??= rounded(firstAt - this.#createdAt)
+    step.lastMs = rounded(lastAt - this.#createdAt)
+  }
+
+  givenUp (event: LoggedEvent, subscriptions: number): void {
+    const step = this.#steps.get(placeOf(event))
+    if (step !== undefined) step.lost += subscriptions
+  }
+
+  /** A webhook delivery of the event is over. */
+  settled (event: Pick<TracedPlace, 'id'>): void {
+    this.#settled.add(placeOf(event))
+  }
+
+  hasSettled (event: Pick<TracedPlace, 'id'>): boolean { return this.#settled.has(placeOf(event)) }
+
+  toDetail (): PartDetail {
+    const steps = [...this.#steps.values()]
+    const column = <T>(of: (step: Step) => T) => {
+      const values = new Column<T>()
+      for (const step of steps) values.push(of(step))
+      return values as unknown as T
+    }
+    return {
+      ...(steps.some(({ place }, i) => place !== i) && { places: steps.map(({ place }) => place) }),
+      count: steps.length,
+      matched: column(({ matched }) => matched),
+      filtered: column(({ filtered }) => filtered),
+      lost: column(({ lost }) => lost),
+      routedMs: column(({ routedMs }) => routedMs),
+      firstMs: column(({ firstMs }) => firstMs),
+      lastMs: column(({ lastMs }) => lastMs),
+      list: column(({ list }) => list),
+      lists: this.#lists as [string[], string[]][],
+      ...(this.#settled.size > 0 && { settled: [...this.#settled] })
+    }
+  }
+
+  toRow (): PartRow {
+    return { id: this.#id, createdAt: this.#createdAt, scope: this.#scope, detail: JSON.stringify(this.toDetail()) }
+  }
+
+  /** Events that follow each other mostly match the same subscriptions. */
+  #listOf (matched: readonly string[], filtered: readonly string[]): number {
+    const last = this.#lists.at(-1)
+    if (last === undefined || !isSame(last[0], matched) || !isSame(last[1], filtered)) this.#lists.push([matched, filtered])
+    return this.#lists.length - 1
+  }
+}
+
+const isSame = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every((id, i) => id === b[i])
+
+/** A run that this node has committed, until it is written down. */
+export class OpenRun {
+  readonly id: string
+  readonly part: OpenPart
+  /** What its events have in common; no payload is held on to. */
+  readonly #common: Pick<LoggedEvent, 'scope' | 'topic' | 'epoch' | 'timestamp'>
+  readonly #firstOffset: number
+  readonly #times: { checkedMs: number, storedMs: number }
+  readonly #places: number[] = []
+  readonly #types = new Column<string>()
+  readonly #sources = new Column<string>()
+  readonly #versions = new Column<number | null>()
+  readonly #waitedMs = new Column<number>()
+
+  constructor (event: LoggedEvent, times: { checkedMs: number, storedMs: number }) {
+    this.id = event.id.slice(4, 16)
+    this.part = new OpenPart(event)
+    this.#common = { scope: event.scope, topic: event.topic, epoch: event.epoch, timestamp: event.timestamp }
+    this.#firstOffset = event.offset - placeOf(event)
+    this.#times = times
+  }
+
+  get size (): number { return this.#places.length }
+
+  add (event: LoggedEvent, receivedAt: number): void {
+    this.#places.push(placeOf(event))
+    this.#types.push(event.type)
+    this.#sources.push(event.source)
+    this.#versions.push(event.schemaVersion)
+    this.#waitedMs.push(Math.max(0, event.timestamp - receivedAt))
+  }
+
+  toRow (): RunRow {
+    const { scope, topic, epoch, timestamp } = this.#common
+    const sources = this.#sources.toJSON()
+    const detail = {
+      ...(this.#places.some((place, i) => place !== i) && { places: this.#places }),
+      epoch,
+      types: this.#types,
+      sources: this.#sources,
+      versions: this.#versions,
+      waitedMs: this.#waitedMs,
+      ...this.#times,
+      count: this.#places.length,
+      ...(this.part.size > 0 && { part: this.part.toDetail() })
+    } as unknown as RunDetail
+    return {
+      id: this.id,
+      createdAt: timestamp,
+      scope,
+      topic,
+      source: Array.isArray(sources) ? 'mixed' : String(sources),
+      outcome: 'stored',
+      firstOffset: this.#firstOffset,
+      events: this.#places.length,
+      detail: JSON.stringify(detail)
+    }
+  }
+}

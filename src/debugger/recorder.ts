@@ -1,0 +1,322 @@
+import { scopeKey, type Scope } from '../../schemas/scope.ts'
+import type { DeliveryObserver, Routing } from '../delivery/observer.ts'
+import type { PublicError } from '../errors.ts'
+import type { LoggedEvent } from '../events/envelope.ts'
+import type { CommittedBatch, RefusedIntent, WriteObserver } from '../events/write-observer.ts'
+import { newRun } from '../ids.ts'
+import type { Metrics } from '../metrics.ts'
+import { typeOfEventsOn } from '../topics/topic-names.ts'
+import { OpenPart, OpenRun, type TracedPlace } from './open-run.ts'
+import type { RefusalDetail } from './detail.ts'
+import type { Sampling } from './sampling.ts'
+import type { Chunk, RunRow, TraceStore } from './trace-store.ts'
+
+/** How long what is known of an event is gathered before it is written. */
+const flushEveryMs = 200
+/** What refusals that wait may hold in memory; what else waits is a few bytes an event. */
+const refusedBytesMax = 32 * 1024 * 1024
+/** Rows of one statement. */
+const rowsAtOnce = 200
+const retryAfterMs = 1000
+/** How long whoever reads traces waits for those of just now. */
+const readersWaitMs = 1000
+const payloadKeptBytes = 4096
+const detailsKept = 20
+
+export interface TraceRecorderOptions {
+  store: TraceStore
+  sampling: Sampling
+  metrics: Metrics
+  log: { warn (fields: object, message: string): void }
+  /** Events and refusals that wait to be written; beyond it new ones are given up, and counted. Their steps may be as many again. */
+  pendingMax: number
+}
+
+/** Something that was refused before the writer could see it, or by another part: a mapping, say. */
+export interface Refused {
+  scope: Scope
+  topic: string
+  source: string
+  type?: string
+  outcome: 'rejected' | 'failed'
+  error: RefusalDetail['error']
+  receivedAt: number
+  schemaVersion?: number | null
+  /** JSON text. */
+  payload?: string | undefined
+  /** Whatever helps: the mapping, the row's key. */
+  origin?: Record<string, unknown>
+}
+
+/**
+ * Writes down what becomes of events, in the background: what the writer and the hub know is gathered in memory, a row a run,
+ * and goes to the store a few times a second. What does not fit into memory while the store is behind is given up, counted, and
+ * told of in the store once that is back.
+ */
+export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'follows' | 'routed' | 'handedOn' | 'givenUp'> {
+  readonly #options: TraceRecorderOptions
+  #runs = new Map<string, OpenRun>()
+  #parts = new Map<string, OpenPart>()
+  #refusals: RunRow[] = []
+  /** Taken out of the maps, and not encoded yet; and what is encoded, and not stored yet. */
+  readonly #waiting: Unstored[] = []
+  #unstored: UnstoredChunk | undefined
+  #pending = 0
+  #refusedBytes = 0
+  #dropped = new Map<string, Dropped>()
+  #timer: NodeJS.Timeout | undefined
+  #flushing: Promise<void> | undefined
+  #isClosed = false
+  #isFailing = false
+  readonly #listeners = new Set<() => void>()
+
+  constructor (options: TraceRecorderOptions) {
+    this.#options = options
+  }
+
+  committed ({ events, receivedAt, checkedMs, storedMs }: CommittedBatch): void {
+    for (const [i, event] of events.entries()) {
+      if (!this.follows(event)) continue
+      let run = this.#runs.get(runKey(event))
+      if (run === undefined) {
+        run = new OpenRun(event, { checkedMs, storedMs })
+        this.#runs.set(run.id, run)
+      }
+      if (this.#admit(event.scope)) run.add(event, receivedAt[i] ?? event.timestamp)
+    }
+    this.#schedule()
+  }
+
+  refused ({ intent, refusal, receivedAt, checked, source }: RefusedIntent): void {
+    const topic = checked?.topic ?? intent.topics[0]
+    if (topic === undefined || !(source !== undefined || isAboutAnEvent(refusal))) return
+    this.record({
+      scope: intent.scope,
+      topic,
+      source: source ?? sourceOf(topic),
+      outcome: refusal.status >= 500 ? 'failed' : 'rejected',
+      error: bodyOf(refusal),
+      receivedAt,
+      schemaVersion: checked?.schemaVersion ?? null,
+      payload: checked === undefined ? undefined : JSON.stringify(checked.payload)
+    })
+  }
+
+  /** Keeps a refusal, whatever is sampled. */
+  record ({ scope, topic, source, type, outcome, error, receivedAt, schemaVersion = null, payload, origin }: Refused): void {
+    const now = Date.now()
+    const detail = JSON.stringify({
+      source,
+      type: type ?? typeOfEventsOn(topic),
+      schemaVersion,
+      waitedMs: Math.max(0, now - receivedAt),
+      error: { ...error, ...(error.details !== undefined && { details: error.details.slice(0, detailsKept) }) },
+      ...(payload !== undefined && { payload: payload.slice(0, payloadKeptBytes), payloadBytes: Buffer.byteLength(payload) }),
+      ...(origin !== undefined && { origin })
+    } satisfies RefusalDetail)
+    if (this.#refusedBytes + detail.length > refusedBytesMax) return this.#drop(scope, 'event')
+    if (!this.#admit(scope)) return
+    this.#refusedBytes += detail.length
+    this.#refusals.push({ id: newRun(), createdAt: now, scope, topic, source, outcome, firstOffset: null, events: 1, detail })
+    this.#schedule()
+  }
+
+  follows (event: TracedPlace): boolean {
+    return this.#options.sampling.isSampled(event.scope, event.id)
+  }
+
+  routed (event: LoggedEvent, routing: Routing): void {
+    const part = this.#partOf(event)
+    if (part.has(event) || this.#admitStep(event.scope)) part.routed(event, routing)
+    this.#schedule()
+  }
+
+  handedOn (events: readonly LoggedEvent[], firstAt: number, lastAt: number): void {
+    for (const event of events) this.#partOf(event).handedOn(event, firstAt, lastAt)
+  }
+
+  givenUp (event: LoggedEvent, subscriptions: number): void {
+    if (this.follows(event)) this.#partOf(event).givenUp(event, subscriptions)
+  }
+
+  /** The delivery of an event to a webhook is over. The trace reads what became of it; whoever follows traces is to hear of it. */
+  settled (events: readonly TracedPlace[]): void {
+    for (const event of events) {
+      if (!this.follows(event)) continue
+      const part = this.#partOf(event)
+      if (part.hasSettled(event) || this.#admitStep(event.scope)) part.settled(event)
+    }
+    this.#schedule()
+  }
+
+  /** Calls back whenever something was stored. Answers how to stop that. */
+  onStored (listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => { this.#listeners.delete(listener) }
+  }
+
+  /** Events that wait, for the metric of queues. */
+  get pending (): number { return this.#pending }
+
+  /** Stores what there is by now, so that a reader on this node sees it. Resolves when it is stored, or could not be. */
+  async flush (): Promise<void> {
+    await this.#flushing
+    this.#flushing ??= this.#write().finally(() => { this.#flushing = undefined })
+    await this.#flushing
+  }
+
+  /** The same, for those who rather do without than wait for a store that is behind. */
+  async flushSoon (): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const enough = new Promise<void>(resolve => { timer = setTimeout(resolve, readersWaitMs) })
+    await Promise.race([this.flush(), enough])
+    clearTimeout(timer)
+  }
+
+  async close (): Promise<void> {
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+    await this.flush()
+  }
+
+  #schedule (): void {
+    if (this.#timer !== undefined || this.#isClosed) return
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      void this.flush()
+    }, this.#isFailing ? retryAfterMs : flushEveryMs).unref()
+  }
+
+  #partOf (event: TracedPlace): OpenPart {
+    const key = runKey(event)
+    const run = this.#runs.get(key)
+    if (run !== undefined) return run.part
+    let part = this.#parts.get(key)
+    if (part === undefined) {
+      part = new OpenPart(event)
+      this.#parts.set(key, part)
+    }
+    return part
+  }
+
+  /** Answers false when there is no room: then it is counted as given up. */
+  #admit (scope: Scope): boolean {
+    if (this.#pending >= this.#options.pendingMax) {
+      this.#drop(scope, 'event')
+      return false
+    }
+    this.#pending++
+    return true
+  }
+
+  /** There is room for a step of each event that was admitted: a trace does not say of an event that nobody got it because of that. */
+  #admitStep (scope: Scope): boolean {
+    if (this.#pending >= 2 * this.#options.pendingMax) {
+      this.#drop(scope, 'step')
+      return false
+    }
+    this.#pending++
+    return true
+  }
+
+  #drop (scope: Scope, kind: 'event' | 'step', count = 1): void {
+    this.#options.metrics.tracesDropped.inc({ kind }, count)
+    const key = scopeKey(scope)
+    let dropped = this.#dropped.get(key)
+    if (dropped === undefined) this.#dropped.set(key, dropped = { scope, event: 0, step: 0 })
+    dropped[kind] += count
+  }
+
+  async #write (): Promise<void> {
+    const { store, metrics, log } = this.#options
+    this.#waiting.push(...this.#take())
+    const stop = metrics.traceFlushDuration.startTimer()
+    try {
+      for (let chunk = this.#next(); chunk !== undefined; chunk = this.#next()) {
+        await store.append(chunk.rows)
+        metrics.tracesWritten.inc(chunk.rows.runs.reduce((sum, { outcome, events }) => sum + (outcome === 'dropped' ? 0 : events), 0))
+        this.#settle(chunk)
+      }
+      stop()
+      this.#isFailing = false
+      for (const listener of this.#listeners) listener()
+    } catch (err) {
+      const chunk = this.#unstored
+      if (!this.#isFailing) log.warn({ err, events: this.#pending }, 'traces.not_stored')
+      this.#isFailing = true
+      // What the database will never take is not tried again and again.
+      if (chunk !== undefined && !store.isPassing(err)) {
+        for (const { scope, outcome, events } of chunk.rows.runs) if (outcome !== 'dropped') this.#drop(scope, 'event', events)
+        for (const { scope } of chunk.rows.parts) this.#drop(scope, 'step')
+        this.#settle(chunk)
+      }
+    }
+    if (this.#unstored !== undefined || this.#waiting.length > 0 || this.#runs.size + this.#parts.size + this.#refusals.length > 0) this.#schedule()
+  }
+
+  #settle ({ pending, refusedBytes }: UnstoredChunk): void {
+    this.#pending -= pending
+    this.#refusedBytes -= refusedBytes
+    this.#unstored = undefined
+    this.#options.metrics.queueDepth.set({ queue: 'traces' }, this.#pending)
+  }
+
+  /** The chunk that is due: the one that failed, or the next. It is encoded only now, so that a lot of them does not hold up the event loop. */
+  #next (): UnstoredChunk | undefined {
+    if (this.#unstored === undefined && this.#waiting.length > 0) {
+      const items = this.#waiting.splice(0, rowsAtOnce)
+      const runs = items.flatMap(item => item instanceof OpenPart ? [] : [item instanceof OpenRun ? item.toRow() : item])
+      const parts = items.flatMap(item => item instanceof OpenPart ? [item.toRow()] : [])
+      this.#unstored = {
+        rows: this.#options.store.number(runs, parts),
+        pending: items.reduce((sum, item) => sum + sizeOf(item), 0),
+        refusedBytes: items.reduce((sum, item) => sum + (item instanceof OpenRun || item instanceof OpenPart || item.outcome === 'dropped' ? 0 : item.detail.length), 0)
+      }
+    }
+    return this.#unstored
+  }
+
+  /** What was dropped since the last time comes last: whoever reads along hears of it where it is missing. */
+  #take (): Unstored[] {
+    const now = Date.now()
+    const taken: Unstored[] = [
+      ...[...this.#runs.values()].filter(run => run.size > 0),
+      ...[...this.#parts.values()].filter(part => part.size > 0),
+      ...this.#refusals,
+      ...[...this.#dropped.values()].map(({ scope, event, step }): RunRow =>
+        ({ id: newRun(), createdAt: now, scope, topic: '', source: '', outcome: 'dropped', firstOffset: null, events: event, detail: JSON.stringify({ steps: step }) }))
+    ]
+    this.#runs = new Map()
+    this.#parts = new Map()
+    this.#refusals = []
+    this.#dropped = new Map()
+    return taken
+  }
+}
+
+type Unstored = OpenRun | OpenPart | RunRow
+interface UnstoredChunk { rows: Chunk, pending: number, refusedBytes: number }
+/** How much of a scope was given up since that was last told of. */
+interface Dropped { scope: Scope, event: number, step: number }
+
+/** What it counts for among what is pending. */
+const sizeOf = (item: Unstored): number =>
+  item instanceof OpenRun ? item.size + item.part.size : item instanceof OpenPart ? item.size : item.outcome === 'dropped' ? 0 : 1
+
+const bodyOf = (refusal: PublicError): RefusalDetail['error'] => {
+  const { error, code, message, details } = refusal.toBody()
+  return { error, code, message, details }
+}
+
+const runKey = ({ id }: TracedPlace): string => id.slice(4, 16)
+
+/** Conflicts of documents and the like are answers to requests, and no event has come to anything by them. */
+const isAboutAnEvent = ({ code, status }: PublicError): boolean =>
+  status >= 500 || code === 'SCHEMA_VIOLATED' || code === 'TOPIC_NOT_FOUND' || code === 'APPLICATION_NOT_FOUND'
+
+const rootOf = (topic: string) => topic.slice(0, topic.indexOf('.'))
+
+function sourceOf (topic: string): string {
+  const root = rootOf(topic)
+  return root === 'sync' ? 'sync' : root === 'socket' || root === 'presence' ? 'socket' : 'api'
+}

@@ -1,0 +1,177 @@
+import { sql, type Kysely, type Selectable } from 'kysely'
+import type { Database, ReplaysTable } from '../../db/tables.ts'
+import type { PageQuery } from '../../schemas/common.ts'
+import type { Replay, ReplayRequest } from '../../schemas/debugger.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import type { Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
+import { NotFoundError, RateLimitError } from '../errors.ts'
+import type { EventLog, SpanBounds } from '../events/log.ts'
+import { randomId } from '../ids.ts'
+import { invalid } from '../json.ts'
+import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import type { Topics } from '../topics/topics.ts'
+import type { Within } from '../webhooks/endpoints.ts'
+import { eventNotFound } from './subject.ts'
+import type { TraceReader } from './trace-reader.ts'
+
+/** Replays of a scope that are not finished. */
+const openMax = 20
+const rateDefault = 100
+
+export interface ReplaysOptions {
+  db: Kysely<Database>
+  log: EventLog
+  topics: Topics
+  reader: TraceReader
+  /** Throws NotFoundError `WEBHOOK_NOT_FOUND`. */
+  requireWebhook (scope: Scope, webhookId: string, within: Within): Promise<void>
+  /** There is something to do. */
+  onCreated (): void
+}
+
+/** Who asks for a replay. */
+export interface Requester {
+  id: string
+  within: Within
+  /** Throws ForbiddenError unless they may bring events of the topic to its subscribers. */
+  authorize (topic: string): void
+}
+
+type Row = Selectable<ReplaysTable>
+
+/** What is to be sent again. */
+type Selection = Pick<Row, 'topic' | 'from_offset' | 'to_offset' | 'from_time' | 'to_time' | 'events' | 'total' | 'position'>
+
+/** Replays as they are asked for and looked at; the runner does them. */
+export function createReplays ({ db, log, topics, reader, requireWebhook, onCreated }: ReplaysOptions) {
+  async function selectEvents (scope: Scope, eventIds: readonly string[]): Promise<Selection> {
+    const found = await reader.findAll(scope, eventIds)
+    const places = eventIds.map(id => {
+      const event = found.get(id)
+      if (event === undefined || event.offset === null) throw eventNotFound(`${id}; an event without a trace can be replayed by its topic and offset`)
+      return [event.stored.topic, event.offset, id]
+    })
+    return { topic: null, from_offset: null, to_offset: null, from_time: null, to_time: null, events: JSON.stringify(places), total: places.length, position: 0 }
+  }
+
+  async function selectSpan (scope: Scope, topic: string, bounds: SpanBounds): Promise<Selection> {
+    await topics.requireTopic(scope, topic)
+    const { count, first, last } = await log.span(scope, topic, bounds)
+    return {
+      topic, from_offset: first, to_offset: last, from_time: bounds.from ?? null, to_time: bounds.to ?? null, events: null, total: count, position: Math.max(0, first - 1)
+    }
+  }
+
+  async function select (scope: Scope, requester: Requester, request: ReplayRequest): Promise<Selection> {
+    const { eventIds, topic, fromOffset, toOffset, from, to } = request
+    const bounds = { fromOffset, toOffset, from, to }
+    if (eventIds === undefined) {
+      if (topic === undefined) throw invalid('/eventIds', 'is required, or else /topic')
+      if (Object.values(bounds).every(bound => bound === undefined)) throw invalid('/fromOffset', 'is required with /topic, or one of /toOffset, /from and /to')
+      requester.authorize(topic)
+      return await selectSpan(scope, topic, bounds)
+    }
+    if (topic !== undefined || Object.values(bounds).some(bound => bound !== undefined)) throw invalid('/eventIds', 'must not stand beside /topic and its bounds')
+    const selection = await selectEvents(scope, eventIds)
+    for (const name of new Set((JSON.parse(selection.events ?? '[]') as [string][]).map(([name]) => name))) requester.authorize(name)
+    return selection
+  }
+
+  const ofScope = (scope: Scope, from: Kysely<Database> = db) => from.selectFrom('replays').selectAll()
+    .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment)
+
+  return {
+    /**
+     * Throws ValidationError, NotFoundError (`EVENT_NOT_FOUND`, `TOPIC_NOT_FOUND`, `WEBHOOK_NOT_FOUND`), ForbiddenError,
+     * RateLimitError `REPLAY_LIMIT`. A dry run only counts.
+     */
+    async create (scope: Scope, requester: Requester, request: ReplayRequest, by: Origin): Promise<Replay> {
+      const { target, webhookId, ratePerSecond = rateDefault, dryRun = false } = request
+      if (webhookId !== undefined) {
+        if (target === 'subscribers') throw invalid('/webhookId', 'must not stand beside the target `subscribers`')
+        await requireWebhook(scope, webhookId, requester.within)
+      }
+      const selection = await select(scope, requester, request)
+      const now = Date.now()
+      const values = {
+        id: dryRun ? '' : randomId('rpl'),
+        application_id: scope.applicationId,
+        environment: scope.environment,
+        target,
+        webhook_id: webhookId ?? null,
+        ...selection,
+        rate_per_second: ratePerSecond,
+        state: 'pending' as const,
+        requested_by: requester.id,
+        message: null,
+        created_at: now,
+        started_at: null,
+        finished_at: null,
+        lease_owner: null
+      }
+      if (dryRun) return { ...toReplay({ ...values, done: 0, sent: 0, passed_over: 0, missing: 0, webhook_deliveries: 0, lease_until: 0 }), state: 'dry_run' }
+      const replay = await db.transaction().execute(async trx => {
+        // One at a time, so that what is counted stays true.
+        await trx.selectFrom('applications').select('id').where('id', '=', scope.applicationId).forNoKeyUpdate().execute()
+        const { count } = await trx.selectFrom('replays').select(({ fn }) => fn.countAll<number>().as('count'))
+          .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('finished_at', 'is', null).executeTakeFirstOrThrow()
+        if (count >= openMax) throw new RateLimitError('REPLAY_LIMIT', `The scope has ${openMax} unfinished replays, the most it may`, { retryAfterS: 10 })
+        const created = toReplay(await trx.insertInto('replays').values(values).returningAll().executeTakeFirstOrThrow())
+        await record(trx, by, { action: 'replay.created', resourceId: created.id, place: scope, after: { ...request, total: created.total } })
+        return created
+      })
+      onCreated()
+      return replay
+    },
+
+    async get (scope: Scope, id: string): Promise<Replay> {
+      const row = await ofScope(scope).where('id', '=', id).executeTakeFirst()
+      if (row === undefined) throw replayNotFound(id)
+      return toReplay(row)
+    },
+
+    /** The newest first. */
+    async list (scope: Scope, { limit = 100, cursor }: PageQuery): Promise<PageOf<Replay>> {
+      let query = ofScope(scope).orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit + 1)
+      if (cursor !== undefined) {
+        const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
+        query = query.where(sql<boolean>`(created_at, id) < (${createdAt}, ${id})`)
+      }
+      return toPage(await query.execute(), limit, toReplay, row => [row.created_at, row.id])
+    },
+
+    /** What was sent is sent; nothing more is, within a moment. One that is over stays as it is. */
+    cancel: (scope: Scope, id: string, by: Origin): Promise<Replay> => db.transaction().execute(async trx => {
+      const row = await ofScope(scope, trx).where('id', '=', id).forUpdate().executeTakeFirst()
+      if (row === undefined) throw replayNotFound(id)
+      if (row.finished_at !== null) return toReplay(row)
+      const cancelled = toReplay(await trx.updateTable('replays').set({ state: 'cancelled', finished_at: Date.now() }).where('id', '=', id).returningAll().executeTakeFirstOrThrow())
+      await record(trx, by, { action: 'replay.cancelled', resourceId: id, place: scope, before: { state: row.state, done: row.done }, after: { state: cancelled.state, done: cancelled.done } })
+      return cancelled
+    })
+  }
+}
+export type Replays = ReturnType<typeof createReplays>
+
+const replayNotFound = (id: string) => new NotFoundError('REPLAY_NOT_FOUND', `Replay not found: ${id}`)
+
+export const toReplay = (row: Row): Replay => ({
+  id: row.id,
+  state: row.state,
+  target: row.target,
+  webhookId: row.webhook_id,
+  topic: row.topic,
+  ratePerSecond: row.rate_per_second,
+  total: row.total,
+  done: row.done,
+  sent: row.sent,
+  passedOver: row.passed_over,
+  missing: row.missing,
+  webhookDeliveries: row.webhook_deliveries,
+  requestedBy: row.requested_by,
+  message: row.message,
+  createdAt: row.created_at,
+  startedAt: row.started_at,
+  finishedAt: row.finished_at
+})

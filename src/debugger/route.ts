@@ -1,0 +1,127 @@
+import type { Kysely } from 'kysely'
+import type { Database } from '../../db/tables.ts'
+import type { EventType } from '../../schemas/events.ts'
+import type { Condition, RouteAnswer, RouteRequest } from '../../schemas/debugger.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import { permissionsAt } from '../auth/permissions.ts'
+import { TopicPatterns } from '../auth/topic-patterns.ts'
+import { parseFilter, matches, type Filter } from '../delivery/filters.ts'
+import type { Hub } from '../delivery/hub.ts'
+import type { Live } from '../delivery/subscription.ts'
+import type { TopicFeed } from '../delivery/topic-feed.ts'
+import { encodeJson } from '../json.ts'
+import type { SchemaVersions } from '../schema-registry/versions.ts'
+import { existsByItself, isReserved, typeOfEventsOn } from '../topics/topic-names.ts'
+import type { Topics } from '../topics/topics.ts'
+import type { Within } from '../webhooks/endpoints.ts'
+import type { Asker } from './asker.ts'
+import { nodeGoneAfterMs } from './nodes.ts'
+import type { SubscriptionRecords } from './subscription-records.ts'
+import { askFilter, askPermission, askTopic, type Asked } from './verdict.ts'
+
+/** Subscriptions of each kind that an answer has, and of other nodes that are looked at. */
+const listedMax = 100
+const elsewhereMax = 5000
+
+/** What webhooks would do with an event. */
+export interface WebhookRouter {
+  route (scope: Scope, within: Within, event: { topic: string, type: EventType, payload: string }): Promise<{ webhookId: string, matches: boolean, conditions: Condition[] }[]>
+}
+
+export interface RouterOptions {
+  db: Kysely<Database>
+  hub: Hub
+  topics: Topics
+  schemas: SchemaVersions
+  records: SubscriptionRecords
+  webhooks: WebhookRouter
+  node: string
+}
+
+const nobody: ReturnType<TopicFeed['probe']> = { matched: [], matchedCount: 0, unmatched: [], unmatchedCount: 0 }
+
+interface Judged { subscriptionId: string, subscribedTo: string, node: string, socketId: string, matches: boolean, conditions: Condition[] }
+
+/** What would become of an event: everything that decides it is asked, and nothing is done. */
+export function createRouter ({ db, hub, topics, schemas, records, webhooks, node }: RouterOptions) {
+  /** Of this node: those that the matcher of the topic's feed knows, and patterns of which the topic will be a part with its next event. */
+  function here (scope: Scope, topic: string, value: unknown): { matched: number, filtered: number, judged: Judged[] } {
+    const watching = hub.watches.watching(scope).filter(watcher => watcher.matches(topic) && !watcher.has(topic))
+      .flatMap(({ id }) => records.find(id) ?? []).map(live => judgeLive(live, topic, value))
+    const matching = watching.filter(one => one.matches).length
+    const { matched, matchedCount, unmatched, unmatchedCount } = hub.feedOf(scope, topic)?.probe({ value }, listedMax) ?? nobody
+    return {
+      matched: matchedCount + matching,
+      filtered: unmatchedCount + watching.length - matching,
+      judged: [...[...matched, ...unmatched].map(({ whole }) => judgeLive(whole, topic, value)), ...watching]
+    }
+  }
+
+  function judgeLive (live: Live, topic: string, value: unknown): Judged {
+    const { connection } = live
+    return judge({ id: live.id, socketId: connection.id, node, topic: live.topic, filter: live.filter, permitted: permissionsAt(connection.principal, connection.scope).subscribe }, topic, value)
+  }
+
+  /** Of the other nodes: what they have written down of subscriptions that live. */
+  async function elsewhere (scope: Scope, topic: string, value: unknown): Promise<Judged[]> {
+    const rows = await db.selectFrom('trace_subscriptions as s').innerJoin('trace_nodes as n', 'n.id', 's.node')
+      .select(['s.id', 's.node', 's.socket_id', 's.topic', 's.filter', 's.permissions'])
+      .where('n.seen_at', '>', Date.now() - nodeGoneAfterMs).where('s.node', '<>', node).where('s.ended_at', 'is', null)
+      .where('s.application_id', '=', scope.applicationId).where('s.environment', '=', scope.environment).limit(elsewhereMax).execute()
+    return rows.filter(row => askTopic(row.topic, topic).holds).map(row => judge({
+      id: row.id,
+      socketId: row.socket_id,
+      node: row.node,
+      topic: row.topic,
+      filter: row.filter === null ? undefined : parseFilter(JSON.parse(row.filter) as Record<string, unknown>),
+      permitted: new TopicPatterns(JSON.parse(row.permissions) as string[])
+    }, topic, value))
+  }
+
+  async function check (scope: Scope, name: string, payload: unknown): Promise<RouteAnswer['schema']> {
+    const version = await topics.activeSchemaVersion(scope, name)
+    if (version === null) return { version, valid: true, errors: [] }
+    return await schemas.validate(scope, name, { payload, version }) as RouteAnswer['schema']
+  }
+
+  return {
+    /** Throws ValidationError for a payload that no event may have. */
+    async route ({ scope, within }: Pick<Asker, 'scope' | 'within'>, { topic: name, payload, type }: RouteRequest): Promise<RouteAnswer> {
+      const text = encodeJson(payload, '/payload')
+      const isOwn = isReserved(name)
+      const exists = isOwn ? existsByItself(name) : await topics.isRegistered(scope, name)
+      const schema = await check(scope, name, payload)
+      const [local, others, hooks] = [
+        here(scope, name, payload), await elsewhere(scope, name, payload), await webhooks.route(scope, within, { topic: name, type: type ?? typeOfEventsOn(name), payload: text })
+      ]
+      const othersMatched = others.filter(one => one.matches).length
+      return {
+        topic: { name, exists, isOwn },
+        schema,
+        accepted: exists && schema.valid,
+        matched: local.matched + othersMatched,
+        filtered: local.filtered + others.length - othersMatched,
+        subscriptions: [...first(local.judged, others, true), ...first(local.judged, others, false)],
+        webhooks: hooks
+      }
+    }
+  }
+}
+export type Router = ReturnType<typeof createRouter>
+
+const first = (local: readonly Judged[], others: readonly Judged[], isMatch: boolean): Judged[] =>
+  [...local, ...others].filter(one => one.matches === isMatch).slice(0, listedMax)
+
+interface Subscribed { id: string, socketId: string, node: string, topic: string, filter: Filter | undefined, permitted: TopicPatterns }
+
+function judge ({ id, socketId, node, topic: subscribedTo, filter, permitted }: Subscribed, topic: string, value: unknown): Judged {
+  const asked: Asked[] = [askTopic(subscribedTo, topic), askPermission(permitted, topic), ...askFilter(filter, value)]
+  return {
+    subscriptionId: id,
+    subscribedTo,
+    node,
+    socketId,
+    matches: permitted.covers(topic) && matches(filter, value),
+    conditions: asked.map(({ cause, otherwise, ...condition }) => condition)
+  }
+}

@@ -1,0 +1,98 @@
+import type pg from 'pg'
+import type { StreamQuery } from '../../schemas/debugger.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import { rowColumns, passesFilter, type Row, type TraceReader } from './trace-reader.ts'
+import { placesOf, type PartDetail } from './detail.ts'
+import { StreamCursor } from './stream-cursor.ts'
+import { eventsOf, type TracedEvent } from './traced-event.ts'
+
+const rowsAtOnce = 100
+/** A node that has not been seen for so long before a stream begins has nothing more to say. */
+const silentMs = 60_000
+
+const startSql = `
+  select t.id, greatest(
+    coalesce((select max(n) from event_traces e where e.application_id = $1 and e.environment = $2 and e.node = t.id), 0),
+    coalesce((select max(n) from event_trace_parts p where p.application_id = $1 and p.environment = $2 and p.node = t.id), 0)) as n
+  from trace_nodes t where t.seen_at > $3`
+
+/** Both tables in one statement, and so as they were at one moment: a number that is seen has nothing unseen below it. */
+const sinceSql = `
+  with nodes as (
+    select t.id, coalesce(k.n, 0) as n from trace_nodes t left join unnest($3::text[], $4::bigint[]) as k(id, n) on k.id = t.id
+    where k.id is not null or t.started_at >= $5)
+  select r.* from nodes cross join lateral (
+    (select true as is_run, events, ${rowColumns} from event_traces e
+      where e.application_id = $1 and e.environment = $2 and e.node = nodes.id and e.n > nodes.n order by e.n limit ${rowsAtOnce})
+    union all
+    (select false, 0, id, created_at, node, n, application_id, environment, '', '', null, detail from event_trace_parts p
+      where p.application_id = $1 and p.environment = $2 and p.node = nodes.id and p.n > nodes.n order by p.n limit ${rowsAtOnce})
+    order by n limit ${rowsAtOnce}) r
+  order by r.node, r.n`
+
+/** What a stream sends: a trace, or how many were dropped where it is. */
+export interface StreamMessage { id: string, event: 'trace' | 'dropped', data: object }
+
+interface Entry extends Row { is_run: boolean, events: number }
+
+export interface StreamReaderOptions { pool: pg.Pool, reader: TraceReader, retentionMs: number }
+
+/** Reads along with what the nodes write down of a scope. */
+export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderOptions) {
+  async function entriesSince (scope: Scope, { read, since }: StreamCursor): Promise<Entry[]> {
+    const { rows } = await pool.query<Entry>({
+      name: 'traces_since', text: sinceSql, values: [scope.applicationId, scope.environment, [...read.keys()], [...read.values()], since]
+    })
+    return rows
+  }
+
+  async function * messagesOf (entry: Entry, scope: Scope, filter: StreamQuery, cursor: StreamCursor, batch: ReadonlySet<string>): AsyncGenerator<StreamMessage> {
+    if (entry.is_run && entry.outcome === 'dropped') {
+      cursor.pass(entry.node, entry.n)
+      const { steps = 0 } = JSON.parse(entry.detail) as { steps?: number }
+      yield { id: cursor.toString(), event: 'dropped', data: { events: entry.events, steps, reason: 'The trace store was behind', at: entry.created_at } }
+      return
+    }
+    const events = entry.is_run ? await reader.expand(scope, [entry]) : batch.has(entry.id) ? [] : await partEvents(scope, entry)
+    const skipped = cursor.skipped(entry.node, entry.n)
+    const counted = await reader.withWebhooks(scope, events.slice(skipped))
+    for (const [i, [event, webhooks]] of counted.entries()) {
+      if (i === counted.length - 1) cursor.pass(entry.node, entry.n)
+      else cursor.partial = { node: entry.node, n: entry.n, events: skipped + i + 1 }
+      if (passesFilter(event, webhooks, filter)) yield { id: cursor.toString(), event: 'trace', data: event.toSummary(webhooks) }
+    }
+    cursor.pass(entry.node, entry.n)
+  }
+
+  /** Events of which a node has more to say than when they were first told of. */
+  async function partEvents (scope: Scope, { id, detail }: Entry): Promise<TracedEvent[]> {
+    const places = placesOf(JSON.parse(detail) as PartDetail)
+    return (await reader.runs(scope, [id])).flatMap(run => eventsOf(run).reverse()).filter(({ place }) => places.has(place))
+  }
+
+  return {
+    /** After everything that is stored by now. */
+    async start (scope: Scope): Promise<StreamCursor> {
+      const now = Date.now()
+      const { rows } = await pool.query<{ id: string, n: number }>({
+        name: 'traces_stream_start', text: startSql, values: [scope.applicationId, scope.environment, now - silentMs]
+      })
+      return new StreamCursor(now, now, rows.map(({ id, n }) => [id, n] as const))
+    },
+
+    /** What there is by now after the cursor, which moves on with each message. */
+    async * since (scope: Scope, filter: StreamQuery, cursor: StreamCursor): AsyncGenerator<StreamMessage> {
+      for (;;) {
+        const entries = await entriesSince(scope, cursor)
+        if (entries.length > 0) await reader.catchUp()
+        const batch = new Set(entries.filter(entry => entry.is_run).map(({ id }) => id))
+        for (const entry of entries) yield * messagesOf(entry, scope, filter, cursor, batch)
+        if (entries.length < rowsAtOnce) return
+      }
+    },
+
+    /** Whether retention has taken what a client that goes on from there has not seen. */
+    isTooOld: (cursor: StreamCursor): boolean => cursor.at < Date.now() - retentionMs
+  }
+}
+export type StreamReader = ReturnType<typeof createStreamReader>

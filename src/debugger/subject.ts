@@ -1,0 +1,61 @@
+import type { ExplainRequest } from '../../schemas/debugger.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import { NotFoundError } from '../errors.ts'
+import type { LoggedEvent } from '../events/envelope.ts'
+import type { EventLog } from '../events/log.ts'
+import { invalid } from '../json.ts'
+import type { RefusalDetail } from './detail.ts'
+import type { TraceReader } from './trace-reader.ts'
+import type { TracedEvent } from './traced-event.ts'
+import type { Asked } from './verdict.ts'
+
+/** An event that is asked about, as far as there is anything of it. */
+export interface Subject {
+  topic: string
+  eventId: string | null
+  traced: TracedEvent | undefined
+  /** Undefined when it never came to be. */
+  logged: LoggedEvent | undefined
+}
+
+export interface SubjectsOptions { log: EventLog, reader: TraceReader }
+
+/** Throws NotFoundError `EVENT_NOT_FOUND`, and ValidationError for what names no event. */
+export async function findSubject ({ log, reader }: SubjectsOptions, scope: Scope, { eventId, topic, offset }: ExplainRequest): Promise<Subject> {
+  if (eventId !== undefined) {
+    if (topic !== undefined || offset !== undefined) throw invalid('/eventId', 'must not stand beside /topic and /offset')
+    const traced = await reader.find(scope, eventId)
+    if (traced === undefined) throw eventNotFound(`${eventId}; an event that was not sampled can be named by its topic and offset`)
+    const logged = await reader.logged(traced)
+    if (logged === undefined && traced.offset !== null) throw eventNotFound(`${eventId}: the log no longer has it`)
+    return { topic: traced.stored.topic, eventId, traced, logged }
+  }
+  if (topic === undefined || offset === undefined) throw invalid('/eventId', 'is required, or else /topic and /offset')
+  const [logged] = await log.page(scope, topic, { after: offset - 1, limit: 1 })
+  if (logged?.offset !== offset) throw eventNotFound(`${topic} has none at offset ${offset}, or no longer`)
+  return { topic, eventId: logged.id, traced: await reader.find(scope, logged.id), logged }
+}
+
+export const eventNotFound = (what: string): NotFoundError => new NotFoundError('EVENT_NOT_FOUND', `Event not found: ${what}`)
+
+/** What an event has to pass to be one. Of one that was refused by its schema, each place that was wrong. */
+export function askStored ({ topic, traced, logged }: Subject): Asked[] {
+  if (logged !== undefined) {
+    const { offset, schemaVersion: version } = logged
+    return [
+      ...(version === null ? [] : [{ condition: 'schema', holds: true, found: version, message: `The payload keeps to version ${version} of the schema of ${topic}` }]),
+      { condition: 'stored', holds: true, found: offset, message: `It is in the log of ${topic} at offset ${offset}` }
+    ]
+  }
+  const refusal = traced?.stored.refusal
+  return refusal === undefined ? [] : askRefusal(topic, refusal)
+}
+
+function askRefusal (topic: string, { schemaVersion, error: { code, message, details = [] } }: RefusalDetail): Asked[] {
+  if (code === 'TOPIC_NOT_FOUND') return [{ condition: 'topic', holds: false, found: topic, cause: 'TOPIC_NOT_FOUND', message: `It was refused: ${message}` }]
+  if (code !== 'SCHEMA_VIOLATED') return [{ condition: 'stored', holds: false, found: code, cause: 'EVENT_REFUSED', message: `It was refused (${code}): ${message}` }]
+  return [
+    { condition: 'schema', holds: false, found: schemaVersion, cause: 'SCHEMA_VIOLATED', message: `It was refused: ${message}` },
+    ...details.map(({ path, message: what }): Asked => ({ condition: 'schema', holds: false, path, cause: 'SCHEMA_VIOLATED', message: `${path} ${what}` }))
+  ]
+}

@@ -1,0 +1,177 @@
+import type pg from 'pg'
+import { jsonArray, textArray } from '../../db/arrays.ts'
+import { permissionsAt } from '../auth/permissions.ts'
+import type { Connection } from '../delivery/connection.ts'
+import type { DeliveryObserver, EndReason } from '../delivery/observer.ts'
+import type { Live } from '../delivery/subscription.ts'
+import { isDatabaseUnavailable } from '../errors.ts'
+import type { Metrics } from '../metrics.ts'
+import { nodeGone } from './nodes.ts'
+
+const flushEveryMs = 200
+const retryAfterMs = 1000
+/** Records that wait to be written; beyond it new ones are given up, and counted. */
+const pendingMax = 20_000
+const rowsAtOnce = 200
+/** Topics of one pattern that a record has. */
+const spansMax = 1000
+
+interface Note {
+  id: string
+  connection: Connection
+  subscription: Live
+  startedAt: number
+  endedAt: number | null
+  endReason: string | null
+  /** JSON text, of one that has ended. */
+  spans: string | undefined
+}
+
+const upsertSql = `
+  insert into trace_subscriptions as s (id, application_id, environment, node, socket_id, principal_id, topic, filter, return_mode, permissions, spans, started_at, ended_at, end_reason)
+  select id, application_id, environment, $1, socket_id, principal_id, topic, filter, return_mode, permissions, spans, started_at, ended_at, end_reason
+  from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::json[], $9::text[], $10::json[], $11::json[], $12::bigint[], $13::bigint[], $14::text[])
+    as k(id, application_id, environment, socket_id, principal_id, topic, filter, return_mode, permissions, spans, started_at, ended_at, end_reason)
+  on conflict (id) do update set permissions = excluded.permissions, spans = excluded.spans, ended_at = excluded.ended_at, end_reason = excluded.end_reason
+    where s.ended_at is null or s.end_reason = '${nodeGone}'`
+
+export interface SubscriptionRecordsOptions {
+  pool: pg.Pool
+  node: string
+  metrics: Metrics
+  log: { warn (fields: object, message: string): void }
+}
+
+/**
+ * Who was subscribed to what, from when to when, and why it ended: written down in the background, so that "why did nothing arrive
+ * there?" has an answer when "there" is long gone. Those that live on this node are known at once.
+ */
+export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'ended' | 'refreshed'> {
+  readonly #options: SubscriptionRecordsOptions
+  readonly #live = new Map<string, Note>()
+  #changed = new Map<string, Note>()
+  #timer: NodeJS.Timeout | undefined
+  #flushing: Promise<void> | undefined
+  #isClosed = false
+  #isFailing = false
+
+  constructor (options: SubscriptionRecordsOptions) {
+    this.#options = options
+  }
+
+  began (subscription: Live): void {
+    const { id, connection } = subscription
+    const note: Note = { id, connection, subscription, startedAt: Date.now(), endedAt: null, endReason: null, spans: undefined }
+    this.#live.set(id, note)
+    this.#change(note)
+  }
+
+  ended (subscription: Live, reason: EndReason): void {
+    const note = this.#live.get(subscription.id)
+    if (note === undefined) return
+    this.#live.delete(note.id)
+    note.endedAt = Date.now()
+    note.endReason = reason
+    note.spans = spansOf(subscription)
+    // Whatever waits: it has been in memory all the time, and without its end it would seem to live.
+    this.#changed.set(note.id, note)
+    this.#schedule()
+  }
+
+  refreshed ({ subscriptions }: Connection): void {
+    for (const id of subscriptions.keys()) {
+      const note = this.#live.get(id)
+      if (note !== undefined) this.#change(note)
+    }
+  }
+
+  /** What others may have struck off is written down again. */
+  tellAnew (): void {
+    for (const note of this.#live.values()) this.#changed.set(note.id, note)
+    this.#schedule()
+  }
+
+  /** One that lives on this node. */
+  find (id: string): Live | undefined {
+    return this.#live.get(id)?.subscription
+  }
+
+  /** Stores what there is by now. */
+  async flush (): Promise<void> {
+    await this.#flushing
+    this.#flushing ??= this.#write().finally(() => { this.#flushing = undefined })
+    await this.#flushing
+  }
+
+  async close (): Promise<void> {
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+    await this.flush()
+  }
+
+  #change (note: Note): void {
+    if (!this.#changed.has(note.id) && this.#changed.size >= pendingMax) return this.#options.metrics.tracesDropped.inc({ kind: 'subscription' })
+    this.#changed.set(note.id, note)
+    this.#schedule()
+  }
+
+  #schedule (): void {
+    if (this.#timer !== undefined || this.#isClosed) return
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      void this.flush()
+    }, this.#isFailing ? retryAfterMs : flushEveryMs).unref()
+  }
+
+  async #write (): Promise<void> {
+    while (this.#changed.size > 0) {
+      const notes = [...this.#changed.values()].slice(0, rowsAtOnce)
+      for (const { id } of notes) this.#changed.delete(id)
+      try {
+        await this.#store(notes)
+        this.#isFailing = false
+      } catch (err) {
+        if (!this.#isFailing) this.#options.log.warn({ err, records: notes.length }, 'trace_subscriptions.not_stored')
+        this.#isFailing = true
+        if (!isDatabaseUnavailable(err)) {
+          this.#options.metrics.tracesDropped.inc({ kind: 'subscription' }, notes.length)
+          continue
+        }
+        for (const note of notes) if (!this.#changed.has(note.id)) this.#change(note)
+        return
+      }
+    }
+  }
+
+  async #store (notes: readonly Note[]): Promise<void> {
+    const { pool, node } = this.#options
+    const of = (value: (note: Note) => string | null) => textArray(notes.map(value))
+    await pool.query({
+      name: 'trace_subscriptions_upsert',
+      text: upsertSql,
+      values: [
+        node,
+        of(({ id }) => id),
+        of(({ connection }) => connection.scope.applicationId),
+        of(({ connection }) => connection.scope.environment),
+        of(({ connection }) => connection.id),
+        of(({ connection }) => connection.principal.id),
+        of(({ subscription }) => subscription.topic),
+        jsonArray(notes.map(({ subscription: { filter } }) => filter === undefined ? null : filterText(filter))),
+        of(({ subscription }) => subscription.returnMode),
+        jsonArray(notes.map(({ connection: { principal, scope } }) => JSON.stringify(permissionsAt(principal, scope).subscribe.patterns))),
+        jsonArray(notes.map(({ subscription, spans }) => spans ?? spansOf(subscription))),
+        notes.map(({ startedAt }) => startedAt),
+        notes.map(({ endedAt }) => endedAt),
+        of(({ endReason }) => endReason)
+      ]
+    })
+  }
+}
+
+function spansOf (subscription: Live): string {
+  return JSON.stringify(Object.fromEntries(Object.entries(subscription.spans()).slice(0, spansMax)))
+}
+
+/** The filter as the client gave it: its fingerprint has every key with what is wanted of it. */
+const filterText = ({ fingerprint }: { fingerprint: string }): string => JSON.stringify(Object.fromEntries(JSON.parse(fingerprint) as [string, unknown][]))

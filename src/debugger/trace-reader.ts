@@ -1,0 +1,254 @@
+import type pg from 'pg'
+import type { Trace, TraceQuery, TraceSummary, WebhookDeliveryTrace } from '../../schemas/debugger.ts'
+import type { Environment, Scope } from '../../schemas/scope.ts'
+import type { EventTracesTable } from '../../db/tables.ts'
+import { TopicPatterns } from '../auth/topic-patterns.ts'
+import { NotFoundError } from '../errors.ts'
+import type { LoggedEvent } from '../events/envelope.ts'
+import type { EventLog } from '../events/log.ts'
+import { runOf } from '../ids.ts'
+import { decodeCursor, encodeCursor, type PageOf } from '../paging.ts'
+import type { Asker } from './asker.ts'
+import type { PartDetail, RefusalDetail, RunDetail } from './detail.ts'
+import { toTrace } from './to-trace.ts'
+import { eventsOf, noWebhooks, toNodePart, TracedEvent, type StoredRun, type WebhookCounts } from './traced-event.ts'
+
+/** Rows that one statement brings, and events that one request looks at: beyond it the page ends early. */
+const rowsAtOnce = 50
+const eventsScannedMax = 20_000
+
+/** Events that are looked at together, unless one row has more. */
+const eventsAtOnce = 1000
+
+/** What webhooks know of events. */
+export interface WebhookTraces {
+  /** Returns when what was committed before the call is known of. Called before the others. */
+  catchUp (): Promise<void>
+  /** By event; those without deliveries may be left out. */
+  counts (scope: Scope, eventIds: readonly string[]): Promise<Map<string, WebhookCounts>>
+  /** With their attempts, the oldest first. */
+  deliveries (scope: Scope, eventId: string): Promise<WebhookDeliveryTrace[]>
+}
+
+export interface TraceReaderOptions {
+  pool: pg.Pool
+  log: EventLog
+  webhooks: WebhookTraces
+  retentionMs: number
+  /** Stores what this node has gathered, so that it is read. */
+  flush (): Promise<unknown>
+}
+
+export type TraceFilter = Omit<TraceQuery, 'limit' | 'cursor'>
+
+export interface Row {
+  id: string
+  created_at: number
+  node: string
+  n: number
+  application_id: string
+  environment: Environment
+  topic: string
+  outcome: EventTracesTable['outcome']
+  first_offset: number | null
+  detail: string
+}
+export const rowColumns = 'id, created_at, node, n, application_id, environment, topic, outcome, first_offset, detail'
+
+const pageSql = `
+  select ${rowColumns} from event_traces
+  where application_id = $1 and environment = $2 and created_at >= $3 and created_at <= $4 and (created_at, node, n) <= ($5, $6, $7)
+    and ($8::text is null or topic = $8) and ($9::text is null or source in ($9, 'mixed')) and outcome = any($10) and ($11::text is null or id = $11)
+  order by created_at desc, node desc, n desc limit $12`
+/** The same; its own text, so that its plan may use the index of what was refused. */
+const refusedSql = pageSql.replace('outcome = any($10)', "outcome = any($10) and outcome <> 'stored'")
+
+const findSql = `select ${rowColumns} from event_traces where id = any($1) and application_id = $2 and environment = $3 and created_at >= $4 and outcome <> 'dropped'`
+
+const partsSql = `
+  select id, node, detail from event_trace_parts
+  where id = any($1) and application_id = $2 and environment = $3 and created_at >= $4 and created_at <= $5`
+
+/** Where a list goes on: the event after this one. */
+interface Mark { createdAt: number, node: string, n: number, index: number }
+
+const nodeMax = '\u007f'
+
+/** Reads the trace store, and puts together what several nodes have written of one event. */
+export class TraceReader {
+  readonly #options: TraceReaderOptions
+
+  constructor (options: TraceReaderOptions) {
+    this.#options = options
+  }
+
+  /** The newest first. A page may be shorter than its limit, and yet have a next one, where few events are what is looked for. */
+  async list (scope: Scope, { limit = 100, cursor, ...filter }: TraceQuery): Promise<PageOf<TraceSummary>> {
+    await Promise.all([this.#options.flush(), this.#options.webhooks.catchUp()])
+    const items: TraceSummary[] = []
+    let mark = cursor === undefined ? undefined : markOf(cursor)
+    let scanned = 0
+    for (;;) {
+      const rows = await this.#page(scope, filter, mark)
+      for (const events of inPieces(rows.map(eventsOf))) {
+        for (const [event, webhooks] of await this.withWebhooks(scope, events)) {
+          if (mark !== undefined && isBefore(event, mark)) continue
+          if (scanned >= eventsScannedMax || items.length === limit) return { items, nextCursor: mark === undefined ? undefined : toCursor(mark) }
+          scanned++
+          mark = markAt(event)
+          if (passesFilter(event, webhooks, filter)) items.push(event.toSummary(webhooks))
+        }
+      }
+      if (rows.length < rowsAtOnce) return { items, nextCursor: undefined }
+    }
+  }
+
+  /** Throws NotFoundError `TRACE_NOT_FOUND`: never was, sampled out, or past retention. */
+  async get ({ scope, maySee }: Pick<Asker, 'scope' | 'maySee'>, eventId: string): Promise<Trace> {
+    const found = await this.find(scope, eventId)
+    if (found === undefined) throw traceNotFound(eventId)
+    await this.#options.webhooks.catchUp()
+    const [deliveries, counts, event] = await Promise.all([
+      this.#options.webhooks.deliveries(scope, eventId), this.#options.webhooks.counts(scope, [eventId]), this.logged(found)
+    ])
+    return toTrace(found, { deliveries, counts: counts.get(eventId) ?? noWebhooks, event, maySee })
+  }
+
+  async find (scope: Scope, eventId: string): Promise<TracedEvent | undefined> {
+    return (await this.findAll(scope, [eventId])).get(eventId)
+  }
+
+  /** By id; those that have no trace are left out. */
+  async findAll (scope: Scope, eventIds: readonly string[]): Promise<Map<string, TracedEvent>> {
+    await this.#options.flush()
+    const places = new Map(eventIds.flatMap(id => {
+      const place = runOf(id)
+      return place === undefined ? [] : [[id, place] as const]
+    }))
+    const runs = [...new Set([...places.values()].map(({ run }) => run))]
+    const stored = new Map((await this.runs(scope, runs)).map(run => [run.id, run]))
+    const found = new Map<string, TracedEvent>()
+    for (const [id, { run, ordinal }] of places) {
+      const row = stored.get(run)
+      const index = row === undefined ? -1 : indexOf(row, ordinal)
+      if (row !== undefined && index !== -1) found.set(id, new TracedEvent(row, index))
+    }
+    return found
+  }
+
+  /** The event itself, while the log has it. */
+  async logged ({ stored, offset, id }: TracedEvent): Promise<LoggedEvent | undefined> {
+    if (offset === null) return undefined
+    const [event] = await this.#options.log.page(stored.scope, stored.topic, { after: offset - 1, limit: 1 })
+    return event?.id === id ? event : undefined
+  }
+
+  /** Rows of the store as events, the oldest first. */
+  async expand (scope: Scope, rows: readonly Row[]): Promise<TracedEvent[]> {
+    return (await this.#assemble(scope, rows)).flatMap(run => eventsOf(run).reverse())
+  }
+
+  /** Runs by their ids; those that are not there (yet) are left out. */
+  async runs (scope: Scope, ids: readonly string[]): Promise<StoredRun[]> {
+    const { rows } = await this.#options.pool.query<Row>({
+      name: 'traces_find', text: findSql, values: [ids, scope.applicationId, scope.environment, Date.now() - this.#options.retentionMs]
+    })
+    return await this.#assemble(scope, rows)
+  }
+
+  /** Returns when the webhook deliveries of what was committed before the call are known of. */
+  catchUp (): Promise<void> { return this.#options.webhooks.catchUp() }
+
+  /** With what is known of their webhook deliveries since `catchUp`. */
+  async withWebhooks (scope: Scope, events: readonly TracedEvent[]): Promise<[TracedEvent, WebhookCounts][]> {
+    if (events.length === 0) return []
+    const counts = await this.#options.webhooks.counts(scope, events.map(({ id }) => id))
+    return events.map(event => [event, counts.get(event.id) ?? noWebhooks])
+  }
+
+  async #page (scope: Scope, { topic, source, status, eventId, from = 0, to = Number.MAX_SAFE_INTEGER }: TraceFilter, mark: Mark | undefined): Promise<StoredRun[]> {
+    const isRefused = status === 'rejected'
+    const outcomes = isRefused ? ['rejected'] : status === undefined ? ['stored', 'rejected', 'failed'] : status === 'failed' ? ['stored', 'failed'] : ['stored']
+    const { rows } = await this.#options.pool.query<Row>({
+      name: isRefused ? 'traces_refused' : 'traces_page',
+      text: isRefused ? refusedSql : pageSql,
+      values: [
+        scope.applicationId, scope.environment, Math.max(from, Date.now() - this.#options.retentionMs), to,
+        mark?.createdAt ?? Number.MAX_SAFE_INTEGER, mark?.node ?? nodeMax, mark?.n ?? Number.MAX_SAFE_INTEGER,
+        topic === undefined || topic.includes('*') ? null : topic, source ?? null, outcomes,
+        eventId === undefined ? null : runOf(eventId)?.run ?? '', rowsAtOnce
+      ]
+    })
+    return await this.#assemble(scope, rows)
+  }
+
+  async #assemble (scope: Scope, rows: readonly Row[]): Promise<StoredRun[]> {
+    const runs = rows.map(toStoredRun)
+    if (runs.length === 0) return runs
+    const times = runs.map(({ createdAt }) => createdAt)
+    const { rows: parts } = await this.#options.pool.query<{ id: string, node: string, detail: string }>({
+      name: 'traces_parts', text: partsSql, values: [runs.map(({ id }) => id), scope.applicationId, scope.environment, Math.min(...times), Math.max(...times)]
+    })
+    const byId = new Map(runs.map(run => [run.id, run]))
+    for (const { id, node, detail } of parts) byId.get(id)?.parts.push(toNodePart(node, JSON.parse(detail) as PartDetail))
+    return runs
+  }
+}
+
+export const traceNotFound = (eventId: string): NotFoundError =>
+  new NotFoundError('TRACE_NOT_FOUND', `Trace not found: ${eventId}; there was no such event, it was not sampled, or its trace is past retention`)
+
+/** Whether an event is one that is looked for. */
+export function passesFilter (event: TracedEvent, webhooks: WebhookCounts, { topic, source, status, eventId }: TraceFilter): boolean {
+  return (eventId === undefined || event.id === eventId) &&
+    (source === undefined || event.source === source) &&
+    (topic === undefined || (topic.includes('*') ? new TopicPatterns([topic]).covers(event.stored.topic) : topic === event.stored.topic)) &&
+    (status === undefined || event.statusWith(webhooks) === status)
+}
+
+/** Lists that follow each other, joined to pieces of about the same length. */
+function inPieces (lists: readonly TracedEvent[][]): TracedEvent[][] {
+  const pieces: TracedEvent[][] = []
+  for (const list of lists) {
+    const last = pieces.at(-1)
+    if (last !== undefined && last.length + list.length <= eventsAtOnce) last.push(...list)
+    else pieces.push([...list])
+  }
+  return pieces
+}
+
+function toStoredRun (row: Row): StoredRun {
+  const isStored = row.outcome === 'stored'
+  const detail = JSON.parse(row.detail) as unknown
+  const run = isStored ? detail as RunDetail : undefined
+  return {
+    id: row.id,
+    createdAt: row.created_at,
+    node: row.node,
+    n: row.n,
+    scope: { applicationId: row.application_id, environment: row.environment },
+    topic: row.topic,
+    outcome: row.outcome,
+    firstOffset: row.first_offset,
+    run,
+    refusal: isStored ? undefined : detail as RefusalDetail,
+    parts: run?.part === undefined ? [] : [toNodePart(row.node, run.part)]
+  }
+}
+
+function indexOf ({ run }: StoredRun, place: number): number {
+  if (run?.places !== undefined) return run.places.indexOf(place)
+  return place < (run?.count ?? 1) ? place : -1
+}
+
+const markAt = ({ stored: { createdAt, node, n }, index }: TracedEvent): Mark => ({ createdAt, node, n, index })
+const toCursor = ({ createdAt, node, n, index }: Mark): string => encodeCursor([createdAt, node, n, index])
+
+/** The list has been there: it is in the marked row, at the mark or before it. */
+const isBefore = ({ stored, index }: TracedEvent, mark: Mark): boolean =>
+  stored.createdAt === mark.createdAt && stored.node === mark.node && stored.n === mark.n && index >= mark.index
+
+function markOf (cursor: string): Mark {
+  const [createdAt, node, n, index] = decodeCursor(cursor, ['number', 'string', 'number', 'number']) as [number, string, number, number]
+  return { createdAt, node, n, index }
+}

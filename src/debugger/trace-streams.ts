@@ -1,0 +1,160 @@
+import { Readable } from 'node:stream'
+import type { StreamQuery } from '../../schemas/debugger.ts'
+import { scopeKey, type Scope } from '../../schemas/scope.ts'
+import type { Principal } from '../auth/principal.ts'
+import { closeCodes, type CloseReason } from '../delivery/close-codes.ts'
+import { RateLimitError } from '../errors.ts'
+import type { Metrics } from '../metrics.ts'
+import { StreamCursor } from './stream-cursor.ts'
+import type { StreamMessage, StreamReader } from './stream-reader.ts'
+
+/** What other nodes have written is looked for so often; what this node has stored is read at once. */
+const pollMs = 1000
+const reconnectMs = 2000
+const streamsMax = 200
+const streamsPerScopeMax = 20
+/** How long a stream may take to hand over its last words. */
+const goodbyeMs = 1000
+
+export interface TraceStreamsOptions {
+  reader: StreamReader
+  metrics: Metrics
+  log: { warn (fields: object, message: string): void }
+  heartbeatMs: number
+  /** Calls back whenever this node has stored traces. Answers how to stop that. */
+  onStored (listener: () => void): () => void
+}
+
+export interface OpenStream { scope: Scope, principal: Principal, end (reason: CloseReason): void }
+
+/**
+ * Traces as they happen, as server-sent events. A stream reads the store at the pace of its client: one that is slow falls behind, and
+ * holds nothing in memory for that; one that comes back with the id of its last message goes on from there.
+ */
+export class TraceStreams {
+  readonly #options: TraceStreamsOptions
+  readonly #open = new Set<OpenStream>()
+  readonly #sweep: NodeJS.Timeout
+
+  constructor (options: TraceStreamsOptions) {
+    this.#options = options
+    this.#sweep = setInterval(() => this.closeWhere(({ principal }) => principal.expiresAt < Date.now(), closeCodes.CREDENTIAL_EXPIRED), 1000).unref()
+  }
+
+  get size (): number { return this.#open.size }
+
+  /** Text of server-sent events, from now on or after `lastEventId`. Throws RateLimitError `STREAM_LIMIT`, ValidationError. */
+  async open (scope: Scope, principal: Principal, filter: StreamQuery, lastEventId?: string): Promise<Readable> {
+    const { reader, metrics } = this.#options
+    const ofScope = [...this.#open].filter(stream => scopeKey(stream.scope) === scopeKey(scope)).length
+    if (this.#open.size >= streamsMax || ofScope >= streamsPerScopeMax) throw new RateLimitError('STREAM_LIMIT', 'As many streams are open as may be', { retryAfterS: 5 })
+    const stop = new AbortController()
+    let reason: CloseReason | undefined
+    const stream: OpenStream = {
+      scope,
+      principal,
+      end: why => {
+        reason ??= why
+        stop.abort()
+        setTimeout(() => readable.destroy(), goodbyeMs).unref()
+      }
+    }
+    this.#open.add(stream)
+    metrics.traceStreams.set(this.#open.size)
+    const leave = () => {
+      stop.abort()
+      if (this.#open.delete(stream)) metrics.traceStreams.set(this.#open.size)
+    }
+    let cursor: StreamCursor
+    try {
+      cursor = lastEventId === undefined || lastEventId === '' ? await reader.start(scope) : StreamCursor.parse(lastEventId)
+    } catch (error) {
+      leave()
+      throw error
+    }
+    const readable = Readable.from(this.#text(scope, filter, cursor, stop.signal, () => reason), { objectMode: false })
+    readable.once('close', leave)
+    return readable
+  }
+
+  closeWhere (isMeant: (stream: OpenStream) => boolean, reason: CloseReason): void {
+    for (const stream of this.#open) if (isMeant(stream)) stream.end(reason)
+  }
+
+  closeAll (): void {
+    clearInterval(this.#sweep)
+    this.closeWhere(() => true, closeCodes.RESTART)
+  }
+
+  async * #text (scope: Scope, filter: StreamQuery, cursor: StreamCursor, stop: AbortSignal, reason: () => CloseReason | undefined): AsyncGenerator<string> {
+    const { reader, heartbeatMs, log } = this.#options
+    const alarm = new Alarm(stop, this.#options.onStored)
+    try {
+      yield `retry: ${reconnectMs}\nid: ${cursor.toString()}\n\n`
+      if (reader.isTooOld(cursor)) yield textOf({ id: cursor.toString(), event: 'dropped', data: { events: null, reason: 'Retention has passed what was not read' } })
+      let heartbeatAt = Date.now() + heartbeatMs
+      while (!stop.aborted) {
+        alarm.reset()
+        try {
+          for await (const message of reader.since(scope, filter, cursor)) {
+            if (stop.aborted) break
+            yield textOf(message)
+          }
+        } catch (err) {
+          // The store is away: what is missed is read when it is back.
+          if (!stop.aborted) log.warn({ err }, 'trace_stream.not_read')
+        }
+        await alarm.rings(Math.min(pollMs, Math.max(1, heartbeatAt - Date.now())))
+        if (Date.now() < heartbeatAt || stop.aborted) continue
+        heartbeatAt = Date.now() + heartbeatMs
+        // What was read and not wanted counts, too, for who comes back.
+        yield `: alive\nid: ${cursor.toString()}\n\n`
+      }
+      const why = reason()
+      if (why !== undefined) yield `event: closing\ndata: ${JSON.stringify(why)}\n\n`
+    } finally {
+      alarm.close()
+    }
+  }
+}
+
+const textOf = ({ id, event, data }: StreamMessage): string => `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`
+
+/** Waits for something to be stored, for the end, or for a while. What rings between `reset` and `rings` is not missed. */
+class Alarm {
+  #hasRung = false
+  #ring: () => void = () => {}
+  readonly #off: () => void
+  readonly #stop: AbortSignal
+  readonly #onStop = (): void => this.#rung()
+
+  constructor (stop: AbortSignal, onStored: (listener: () => void) => () => void) {
+    this.#stop = stop
+    this.#off = onStored(() => this.#rung())
+    stop.addEventListener('abort', this.#onStop)
+  }
+
+  reset (): void { this.#hasRung = false }
+
+  async rings (withinMs: number): Promise<void> {
+    if (this.#hasRung || this.#stop.aborted) return
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, withinMs)
+      this.#ring = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  close (): void {
+    this.#off()
+    this.#stop.removeEventListener('abort', this.#onStop)
+    this.#ring()
+  }
+
+  #rung (): void {
+    this.#hasRung = true
+    this.#ring()
+  }
+}

@@ -1,0 +1,169 @@
+import t from 'tap'
+import { build, listen } from '../build.ts'
+import { connectWs } from '../clients.ts'
+import { tenant, type Tenant } from '../tenant.ts'
+import { follow, type Message } from './follow.ts'
+
+/* Traces as they happen, over server-sent events. */
+
+const { app, databaseUrl } = await build(t)
+const url = await listen(app)
+const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
+
+await t.test('traces come as they happen, those that are asked for, of the own scope only', async t => {
+  const [shop, other] = [await tenant(app), await tenant(app)]
+  const [topic, unheard] = [await shop.topic('heard.events'), await shop.topic('unheard.events')]
+  const theirs = await other.topic('heard.events')
+  await shop.publish(topic, 'before')
+  await app.tracing.recorder.flush()
+  const all = await follow(url, shop)
+  t.equal(all.status, 200)
+  t.match(all.headers, { 'content-type': /^text\/event-stream/, 'cache-control': /no-cache/ })
+  const some = await follow(url, shop, `?topic=${topic}&status=delivered`)
+  const rejected = await follow(url, shop, '?status=rejected')
+  const client = await connectWs(url, { token: shop.token() })
+  await client.request('subscribe', { topic })
+  await other.publish(theirs, 1)
+  await shop.publish(topic, 1, 2, 3)
+  await shop.publish(unheard, 1)
+  await shop.request('POST', '/api/topics/no.such/events', { payload: 1 })
+  await shop.publish(topic, 4)
+  t.same((await all.received(6)).map(({ event, data }) => [event, data.topic, data.status].join(' ')).sort(), [
+    ...Array<string>(4).fill(`trace ${topic} delivered`), `trace ${unheard} no_subscribers`, 'trace no.such rejected'
+  ].sort())
+  t.same((await some.received(4)).map(({ data }) => data.offset), [2, 3, 4, 5])
+  t.same((await rejected.received(1)).map(({ data }) => data.topic), ['no.such'])
+  t.equal(all.messages.length, 6)
+  t.equal((await follow(url, shop, '?status=nonsense')).status, 400)
+  t.equal((await follow(url, shop, '', { 'last-event-id': 'bm9uc2Vuc2U' })).status, 400)
+  t.equal((await follow(url, shop, '', {}, shop.token(['subscribe']))).status, 403)
+  for (const stream of [all, some, rejected]) stream.close()
+  await Promise.all([all, some, rejected].map(({ closed }) => closed))
+  client.close()
+})
+
+await t.test('a client that is cut again and again has every trace once, in the middle of a batch, too', async t => {
+  const shop = await tenant(app)
+  const topic = await shop.topic('cut.events')
+  let stream = await follow(url, shop)
+  const seen: number[] = []
+  const total = 3000
+  const publishing = (async () => { for (let n = 0; n < total; n += 100) await shop.publish(topic, ...upTo(100)) })()
+  let cuts = 0
+  while (seen.length < total) {
+    await stream.received(Math.min(1 + (cuts * 157) % 400, total - seen.length))
+    stream.close()
+    await stream.closed
+    seen.push(...stream.messages.map(({ data }) => data.offset))
+    cuts++
+    if (seen.length < total) stream = await follow(url, shop, '', { 'last-event-id': stream.lastId() })
+  }
+  await publishing
+  t.ok(cuts > 5, `${cuts} cuts`)
+  t.same([...seen].sort((a, b) => a - b), upTo(total))
+})
+
+await t.test('what another node writes, and delivers, comes as well', async t => {
+  const node = await build(t, { databaseUrl })
+  const nodeUrl = await listen(node.app)
+  const shop = await tenant(app)
+  const there: Tenant = await tenantOn(node.app, shop)
+  const topic = await shop.topic('far.events')
+  const client = await connectWs(nodeUrl, { token: shop.token() })
+  await client.request('subscribe', { topic })
+  const stream = await follow(url, shop)
+  await there.publish(topic, 1)
+  await stream.until(() => stream.messages.some(({ data }) => data.offset === 1 && data.status === 'delivered'), 'an event of the other node')
+  await shop.publish(topic, 2)
+  await client.received(2)
+  await stream.until(() => stream.messages.some(({ data }) => data.offset === 2 && data.status === 'delivered' && data.matched === 1), 'a delivery of the other node')
+  const { body } = await shop.request('GET', `/api/debugger/traces?topic=${topic}`)
+  t.same(body.map(({ offset, matched, status }: Message['data']) => [offset, matched, status]), [[2, 1, 'delivered'], [1, 1, 'delivered']])
+  const trace = (await shop.request('GET', `/api/debugger/traces/${body[0].eventId}`)).body
+  t.equal(trace.stored.node, app.tracing.node)
+  t.same(trace.routed.filter(({ matched }: { matched: number }) => matched > 0).map((step: { node: string }) => step.node), [node.app.tracing.node])
+  stream.close()
+  await stream.closed
+  client.close()
+})
+
+await t.test('while the store stands still, events go on; traces that find no room are given up, and that is announced', async t => {
+  const own = await build(t, { adapt: config => { config.traces.pendingMax = 10 } })
+  const ownUrl = await listen(own.app)
+  const shop = await tenant(own.app)
+  const topic = await shop.topic('flood.events')
+  const client = await connectWs(ownUrl, { token: shop.token() })
+  await client.request('subscribe', { topic })
+  const stream = await follow(ownUrl, shop)
+  const store = await own.app.pool.connect()
+  // Reading goes on, writing does not.
+  await store.query('begin; lock table event_traces in exclusive mode')
+  await shop.publish(topic, ...upTo(30))
+  t.same((await client.received(30)).map(({ offset }) => offset), upTo(30), 'acknowledged and delivered')
+  t.equal((await shop.request('GET', '/api/debugger/traces')).status, 200, 'whoever reads traces does without those that wait')
+  await store.query('commit')
+  store.release()
+  await stream.until(() => stream.messages.some(({ event }) => event === 'dropped'), 'an announcement')
+  t.match(stream.messages.find(({ event }) => event === 'dropped')?.data, { events: 20, reason: /behind/ })
+  t.same(stream.messages.filter(({ event }) => event === 'trace').map(({ data }) => [data.offset, data.status]), upTo(10).map(offset => [offset, 'delivered']), 'those before are there, whole')
+  t.match(await own.app.instruments.registry.metrics(), /realtime_traces_dropped_total\{kind="event"\} 20/)
+  t.same((await shop.request('GET', '/api/debugger/traces')).body.map(({ offset }: { offset: number }) => offset), upTo(10).reverse())
+  await shop.publish(topic, 'after')
+  await stream.until(() => stream.messages.at(-1)?.data.offset === 31, 'it goes on')
+  stream.close()
+  await stream.closed
+  client.close()
+})
+
+await t.test('it ends with its credential, and with the server, and says why', async t => {
+  const own = await build(t)
+  const ownUrl = await listen(own.app)
+  const shop = await tenant(own.app)
+  const expiring = await follow(ownUrl, shop, '', {}, shop.token(['admin'], { expiresInS: 2 }))
+  await expiring.closed
+  t.match(expiring.messages.at(-1), { event: 'closing', data: { code: 4402, reason: 'CREDENTIAL_EXPIRED' } })
+  const gone = await tenant(own.app)
+  const deleted = await follow(ownUrl, gone)
+  await own.app.inject({ method: 'DELETE', url: `/api/applications/${gone.applicationId}?force=true`, headers: { authorization: `Bearer ${gone.token()}` } })
+  await deleted.closed
+  t.match(deleted.messages.at(-1), { event: 'closing', data: { reason: 'APPLICATION_DELETED' } })
+  const streams = await Promise.all(upTo(20).map(() => follow(ownUrl, shop)))
+  t.ok(streams.every(({ status }) => status === 200))
+  t.equal((await follow(ownUrl, shop)).status, 429, 'a scope has twenty at most')
+  await own.app.close()
+  await Promise.all(streams.map(({ closed }) => closed))
+  t.match(streams[0]?.messages.at(-1), { event: 'closing', data: { code: 1012, reason: 'SHUTTING_DOWN' } })
+})
+
+await t.test('there is a sign of life, from which one can go on', async t => {
+  const own = await build(t, { adapt: config => { config.traces.heartbeatMs = 50 } })
+  const ownUrl = await listen(own.app)
+  const shop = await tenant(own.app)
+  const topic = await shop.topic('quiet.events')
+  const stream = await follow(ownUrl, shop, '?status=rejected')
+  const before = stream.lastId()
+  await shop.publish(topic, 1)
+  await own.app.tracing.recorder.flush()
+  await stream.until(() => stream.comments.includes('alive') && stream.lastId() !== before, 'a sign of life after the trace that is not wanted')
+  stream.close()
+  await stream.closed
+  const back = await follow(ownUrl, shop, '', { 'last-event-id': stream.lastId() })
+  await shop.publish(topic, 2)
+  t.same((await back.received(1)).map(({ data }) => data.offset), [2], 'what was passed over is behind')
+  back.close()
+  await back.closed
+})
+
+/** The same application, seen through another node. */
+async function tenantOn (node: typeof app, shop: Tenant): Promise<Tenant> {
+  const there = await tenant(node)
+  return {
+    ...there, publish: async (topic, ...payloads) => {
+      const response = await node.inject({
+        method: 'POST', url: `/api/topics/${topic}/events`, headers: { authorization: `Bearer ${shop.token()}`, 'content-type': 'application/json' }, payload: JSON.stringify({ events: payloads.map(payload => ({ payload })) })
+      })
+      if (response.statusCode !== 201) throw new Error(response.body)
+      return response.json()
+    }
+  }
+}

@@ -1,0 +1,18 @@
+import t from 'tap'
+import { causes } from '../../src/debugger/causes.ts'
+import { namedSubscriptionsMax } from '../../src/delivery/observer.ts'
+import { traceStatuses } from '../../schemas/debugger.ts'
+import { generatedPart, read, sources, table } from './generated.ts'
+
+t.test('docs/DEBUGGER.md has every cause, and every cause is one that somebody gives', async t => {
+  const { found, wanted } = generatedPart('docs/DEBUGGER.md', 'causes', table(['`cause`', 'meaning'], Object.entries(causes).map(([code, meaning]) => [`\`${code}\``, meaning])))
+  t.equal(found, wanted, 'bring it into line with UPDATE_DOCS=1')
+  const given = [...sources('src/debugger')].filter(([path]) => !path.endsWith('causes.ts')).map(([, text]) => text).join()
+  for (const code of Object.keys(causes)) t.match(given, `'${code}'`, code)
+})
+
+t.test('its statuses and numbers are those of the code', async t => {
+  const text = read('docs/DEBUGGER.md')
+  for (const status of traceStatuses) t.match(text, `| \`${status}\` |`)
+  t.match(text, `the first ${namedSubscriptionsMax} of each`)
+})
