@@ -4,7 +4,7 @@ import { closeCodes } from '../src/delivery/close-codes.ts'
 import { createConnections, type Connections } from '../src/delivery/connections.ts'
 import { createHandshake, type Handshake } from '../src/delivery/handshake.ts'
 import { createProtocol, type Protocol } from '../src/delivery/protocol.ts'
-import { refreshRequest } from '../src/delivery/refresh.ts'
+import { adopt, refreshRequest } from '../src/delivery/refresh.ts'
 import { SessionWatch } from '../src/delivery/session-watch.ts'
 import { subscriptionRequests } from '../src/delivery/subscribe.ts'
 
@@ -41,7 +41,7 @@ export default fp(async (app) => {
   app.auth.keys.onRevoked(keyId => {
     connections.closeWhere(({ principal }) => principal.kind === 'token' && principal.keyId === keyId, closeCodes.CREDENTIAL_REVOKED)
   })
-  const watch = new SessionWatch({ sessions: app.auth.sessions, connections, log: app.log })
+  const watch = new SessionWatch({ sessions: app.auth.sessions, holders: () => connections.all(), adopt: async (connection, now) => { await adopt(connection, now) }, log: app.log })
   app.auth.sessions.onGrantsChanged(() => { void watch.check() })
   app.addHook('onReady', async () => watch.start())
   app.addHook('onClose', async () => watch.close())

@@ -1,33 +1,40 @@
-import type { HeldRole, SessionPrincipal } from '../auth/principal.ts'
+import type { HeldRole, Principal, SessionPrincipal } from '../auth/principal.ts'
+import type { Scope } from '../../schemas/scope.ts'
 import { reachesApplication } from '../auth/permissions.ts'
 import type { Sessions } from '../auth/sessions.ts'
-import { closeCodes } from './close-codes.ts'
-import type { Connection } from './connection.ts'
-import type { Connections } from './connections.ts'
-import { adopt } from './refresh.ts'
+import { closeCodes, type CloseReason } from './close-codes.ts'
 
-/** How long a socket may go on as somebody who, on another node, has logged out or lost a role. */
+/** How long something may go on as somebody who, on another node, has logged out or lost a role. */
 const pollMsDefault = 1000
 const sessionsAtOnce = 500
 
-export interface SessionWatchOptions {
+/** Something that stays open on behalf of somebody. */
+export interface SessionHolder {
+  principal: Principal
+  readonly scope: Scope
+  close (reason: CloseReason): void
+}
+
+export interface SessionWatchOptions<H extends SessionHolder> {
   sessions: Pick<Sessions, 'living'>
-  connections: Pick<Connections, 'all'>
+  holders (): Iterable<H>
+  /** The same person with other roles than before. */
+  adopt (holder: H, now: SessionPrincipal): Promise<void> | void
   log: { warn (fields: object, message: string): void }
   pollMs?: number
 }
 
 /**
- * Keeps the sockets of people in step with their sessions and roles, whichever node changed them. A socket whose session
- * is over is closed; one whose user may do less goes on with less. Without sockets of people it asks nothing.
+ * Keeps what is open on behalf of people in step with their sessions and roles, whichever node changed them. What belongs to a session
+ * that is over is closed; the rest goes on with the roles that there are now. Without anything of people it asks nothing.
  */
-export class SessionWatch {
-  readonly #options: SessionWatchOptions
+export class SessionWatch<H extends SessionHolder> {
+  readonly #options: SessionWatchOptions<H>
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
   #isDatabaseAway = false
 
-  constructor (options: SessionWatchOptions) {
+  constructor (options: SessionWatchOptions<H>) {
     this.#options = options
   }
 
@@ -45,10 +52,10 @@ export class SessionWatch {
     clearTimeout(this.#timer)
   }
 
-  /** Never rejects. While the database is away, sockets go on as they were. */
+  /** Never rejects. While the database is away, all goes on as it was. */
   async check (): Promise<void> {
-    const watched = [...this.#options.connections.all()].flatMap(connection =>
-      connection.principal.kind === 'session' ? [{ connection, principal: connection.principal }] : [])
+    const watched = [...this.#options.holders()].flatMap(holder =>
+      holder.principal.kind === 'session' ? [{ holder, principal: holder.principal }] : [])
     if (watched.length === 0) return
     try {
       const keys = [...new Set(watched.map(({ principal }) => principal.sessionKey))]
@@ -56,9 +63,9 @@ export class SessionWatch {
       for (let i = 0; i < keys.length; i += sessionsAtOnce) {
         for (const [key, principal] of await this.#options.sessions.living(keys.slice(i, i + sessionsAtOnce))) living.set(key, principal)
       }
-      for (const { connection, principal } of watched) {
+      for (const { holder, principal } of watched) {
         // One that was refreshed meanwhile is another's.
-        if (connection.principal === principal) await follow(connection, principal, living.get(principal.sessionKey))
+        if (holder.principal === principal) await this.#follow(holder, principal, living.get(principal.sessionKey))
       }
       this.#isDatabaseAway = false
     } catch (err) {
@@ -66,18 +73,18 @@ export class SessionWatch {
       this.#isDatabaseAway = true
     }
   }
-}
 
-async function follow (connection: Connection, before: SessionPrincipal, now: SessionPrincipal | undefined): Promise<void> {
-  if (now === undefined) {
-    // Whether it has ended by itself is for the sweep to say.
-    if (before.expiresAt > Date.now()) connection.close(closeCodes.CREDENTIAL_REVOKED)
-  } else if (!reachesApplication(now, connection.scope.applicationId)) {
-    connection.close(closeCodes.CREDENTIAL_REVOKED)
-  } else if (!areSame(before.roles, now.roles)) {
-    await adopt(connection, now)
-  } else if (now.expiresAt !== before.expiresAt) {
-    connection.principal = now
+  async #follow (holder: H, before: SessionPrincipal, now: SessionPrincipal | undefined): Promise<void> {
+    if (now === undefined) {
+      // Whether it has ended by itself is for the sweep to say.
+      if (before.expiresAt > Date.now()) holder.close(closeCodes.CREDENTIAL_REVOKED)
+    } else if (!reachesApplication(now, holder.scope.applicationId)) {
+      holder.close(closeCodes.CREDENTIAL_REVOKED)
+    } else if (!areSame(before.roles, now.roles)) {
+      await this.#options.adopt(holder, now)
+    } else if (now.expiresAt !== before.expiresAt) {
+      holder.principal = now
+    }
   }
 }
 
