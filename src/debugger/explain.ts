@@ -48,16 +48,16 @@ export class Explainer {
 
   async #explainWebhook (asker: Asker, subject: Subject, webhookId: string): Promise<Verdict> {
     const { logged } = subject
-    if (logged === undefined) return verdictOf(askStored(subject), '')
+    if (logged === undefined) return verdictOf(askStored(subject, asker.maySee), '')
     const asked = await this.#options.webhooks.explain(asker, webhookId, logged)
-    return verdictOf([...askStored(subject), ...asked], 'The webhook has accepted it')
+    return verdictOf([...askStored(subject, asker.maySee), ...asked], 'The webhook has accepted it')
   }
 
   #judge (asker: Asker, subject: Subject, state: SubscriptionState): Verdict {
     const { logged } = subject
-    if (logged === undefined) return verdictOf(askStored(subject), '')
+    if (logged === undefined) return verdictOf(askStored(subject, asker.maySee), '')
     return verdictOf([
-      ...askStored(subject),
+      ...askStored(subject, asker.maySee),
       askEnvironment(asker.scope.environment, state.environment),
       askTopic(state.topic, logged.topic),
       askPermissionThen(logged, state),
@@ -68,7 +68,7 @@ export class Explainer {
 
   async #explainToken (asker: Asker, subject: Subject, token: string): Promise<Omit<ExplainAnswer, 'eventId'>> {
     const { scope } = asker
-    const stored = askStored(subject)
+    const stored = askStored(subject, asker.maySee)
     if (subject.logged === undefined) return verdictOf(stored, '')
     let principal: Principal
     try {

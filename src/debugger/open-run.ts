@@ -129,6 +129,11 @@ export class OpenRun {
 
   get size (): number { return this.#places.length }
 
+  /** Of an event of the same batch. */
+  isOf ({ scope, topic }: LoggedEvent): boolean {
+    return this.#common.topic === topic && this.#common.scope.applicationId === scope.applicationId && this.#common.scope.environment === scope.environment
+  }
+
   add (event: LoggedEvent, receivedAt: number): void {
     this.#places.push(placeOf(event))
     this.#types.push(event.type)

@@ -75,14 +75,12 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
   }
 
   committed ({ events, receivedAt, checkedMs, storedMs }: CommittedBatch): void {
+    let run: OpenRun | undefined
     for (const [i, event] of events.entries()) {
-      if (!this.follows(event)) continue
-      let run = this.#runs.get(runKey(event))
-      if (run === undefined) {
-        run = new OpenRun(event, { checkedMs, storedMs })
-        this.#runs.set(run.id, run)
-      }
-      if (this.#admit(event.scope)) run.add(event, receivedAt[i] ?? event.timestamp)
+      if (!this.follows(event) || !this.#admit(event.scope)) continue
+      // Events of one log mostly stand together, and those of one batch are one run.
+      if (run === undefined || !run.isOf(event)) run = this.#runOf(event, { checkedMs, storedMs })
+      run.add(event, receivedAt[i] ?? event.timestamp)
     }
     this.#schedule()
   }
@@ -126,25 +124,23 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
   }
 
   routed (event: LoggedEvent, routing: Routing): void {
-    const part = this.#partOf(event)
-    if (part.has(event) || this.#admitStep(event.scope)) part.routed(event, routing)
+    if (this.#findPart(event)?.has(event) !== true && !this.#admitStep(event.scope)) return
+    this.#partOf(event).routed(event, routing)
     this.#schedule()
   }
 
   handedOn (events: readonly LoggedEvent[], firstAt: number, lastAt: number): void {
-    for (const event of events) this.#partOf(event).handedOn(event, firstAt, lastAt)
+    for (const event of events) this.#findPart(event)?.handedOn(event, firstAt, lastAt)
   }
 
   givenUp (event: LoggedEvent, subscriptions: number): void {
-    if (this.follows(event)) this.#partOf(event).givenUp(event, subscriptions)
+    this.#findPart(event)?.givenUp(event, subscriptions)
   }
 
   /** The delivery of an event to a webhook is over. The trace reads what became of it; whoever follows traces is to hear of it. */
   settled (events: readonly TracedPlace[]): void {
     for (const event of events) {
-      if (!this.follows(event)) continue
-      const part = this.#partOf(event)
-      if (part.hasSettled(event) || this.#admitStep(event.scope)) part.settled(event)
+      if (this.follows(event) && (this.#findPart(event)?.hasSettled(event) === true || this.#admitStep(event.scope))) this.#partOf(event).settled(event)
     }
     this.#schedule()
   }
@@ -187,14 +183,26 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     }, this.#isFailing ? retryAfterMs : flushEveryMs).unref()
   }
 
-  #partOf (event: TracedPlace): OpenPart {
+  #runOf (event: LoggedEvent, times: { checkedMs: number, storedMs: number }): OpenRun {
+    let run = this.#runs.get(runKey(event))
+    if (run === undefined) {
+      run = new OpenRun(event, times)
+      this.#runs.set(run.id, run)
+    }
+    return run
+  }
+
+  /** What is gathered of this node's steps with a run, in the run itself while that has not been written. */
+  #findPart (event: TracedPlace): OpenPart | undefined {
     const key = runKey(event)
-    const run = this.#runs.get(key)
-    if (run !== undefined) return run.part
-    let part = this.#parts.get(key)
+    return this.#runs.get(key)?.part ?? this.#parts.get(key)
+  }
+
+  #partOf (event: TracedPlace): OpenPart {
+    let part = this.#findPart(event)
     if (part === undefined) {
       part = new OpenPart(event)
-      this.#parts.set(key, part)
+      this.#parts.set(runKey(event), part)
     }
     return part
   }
@@ -231,6 +239,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     const { store, metrics, log } = this.#options
     this.#waiting.push(...this.#take())
     const stop = metrics.traceFlushDuration.startTimer()
+    const isAny = this.#unstored !== undefined || this.#waiting.length > 0
     try {
       for (let chunk = this.#next(); chunk !== undefined; chunk = this.#next()) {
         await store.append(chunk.rows)
@@ -239,7 +248,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
       }
       stop()
       this.#isFailing = false
-      for (const listener of this.#listeners) listener()
+      if (isAny) for (const listener of this.#listeners) listener()
     } catch (err) {
       const chunk = this.#unstored
       if (!this.#isFailing) log.warn({ err, events: this.#pending }, 'traces.not_stored')
@@ -280,8 +289,8 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
   #take (): Unstored[] {
     const now = Date.now()
     const taken: Unstored[] = [
-      ...[...this.#runs.values()].filter(run => run.size > 0),
-      ...[...this.#parts.values()].filter(part => part.size > 0),
+      ...this.#runs.values(),
+      ...this.#parts.values(),
       ...this.#refusals,
       ...[...this.#dropped.values()].map(({ scope, event, step }): RunRow =>
         ({ id: newRun(), createdAt: now, scope, topic: '', source: '', outcome: 'dropped', firstOffset: null, events: event, detail: JSON.stringify({ steps: step }) }))

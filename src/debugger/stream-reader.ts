@@ -2,6 +2,7 @@ import type pg from 'pg'
 import type { StreamQuery } from '../../schemas/debugger.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { rowColumns, passesFilter, type Row, type TraceReader } from './trace-reader.ts'
+import type { Asker } from './asker.ts'
 import { placesOf, type PartDetail } from './detail.ts'
 import { StreamCursor } from './stream-cursor.ts'
 import { eventsOf, type TracedEvent } from './traced-event.ts'
@@ -35,6 +36,9 @@ export interface StreamMessage { id: string, event: 'trace' | 'dropped', data: o
 
 interface Entry extends Row { is_run: boolean, events: number }
 
+/** Who reads along. */
+export type Follower = Pick<Asker, 'scope' | 'maySee'>
+
 export interface StreamReaderOptions { pool: pg.Pool, reader: TraceReader, retentionMs: number }
 
 /** Reads along with what the nodes write down of a scope. */
@@ -46,7 +50,7 @@ export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderO
     return rows
   }
 
-  async function * messagesOf (entry: Entry, scope: Scope, filter: StreamQuery, cursor: StreamCursor, batch: ReadonlySet<string>): AsyncGenerator<StreamMessage> {
+  async function * messagesOf (entry: Entry, { scope, maySee }: Follower, filter: StreamQuery, cursor: StreamCursor, batch: ReadonlySet<string>): AsyncGenerator<StreamMessage> {
     if (entry.is_run && entry.outcome === 'dropped') {
       cursor.pass(entry.node, entry.n)
       const { steps = 0 } = JSON.parse(entry.detail) as { steps?: number }
@@ -59,7 +63,7 @@ export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderO
     for (const [i, [event, webhooks]] of counted.entries()) {
       if (i === counted.length - 1) cursor.pass(entry.node, entry.n)
       else cursor.partial = { node: entry.node, n: entry.n, events: skipped + i + 1 }
-      if (passesFilter(event, webhooks, filter)) yield { id: cursor.toString(), event: 'trace', data: event.toSummary(webhooks) }
+      if (passesFilter(event, webhooks, filter)) yield { id: cursor.toString(), event: 'trace', data: event.toSummary(webhooks, maySee) }
     }
     cursor.pass(entry.node, entry.n)
   }
@@ -81,12 +85,12 @@ export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderO
     },
 
     /** What there is by now after the cursor, which moves on with each message. */
-    async * since (scope: Scope, filter: StreamQuery, cursor: StreamCursor): AsyncGenerator<StreamMessage> {
+    async * since (follower: Follower, filter: StreamQuery, cursor: StreamCursor): AsyncGenerator<StreamMessage> {
       for (;;) {
-        const entries = await entriesSince(scope, cursor)
+        const entries = await entriesSince(follower.scope, cursor)
         if (entries.length > 0) await reader.catchUp()
         const batch = new Set(entries.filter(entry => entry.is_run).map(({ id }) => id))
-        for (const entry of entries) yield * messagesOf(entry, scope, filter, cursor, batch)
+        for (const entry of entries) yield * messagesOf(entry, follower, filter, cursor, batch)
         if (entries.length < rowsAtOnce) return
       }
     },

@@ -39,7 +39,7 @@ export async function findSubject ({ log, reader }: SubjectsOptions, scope: Scop
 export const eventNotFound = (what: string): NotFoundError => new NotFoundError('EVENT_NOT_FOUND', `Event not found: ${what}`)
 
 /** What an event has to pass to be one. Of one that was refused by its schema, each place that was wrong. */
-export function askStored ({ topic, traced, logged }: Subject): Asked[] {
+export function askStored ({ topic, traced, logged }: Subject, maySee: (topic: string) => boolean): Asked[] {
   if (logged !== undefined) {
     const { offset, schemaVersion: version } = logged
     return [
@@ -48,14 +48,16 @@ export function askStored ({ topic, traced, logged }: Subject): Asked[] {
     ]
   }
   const refusal = traced?.stored.refusal
-  return refusal === undefined ? [] : askRefusal(topic, refusal)
+  return refusal === undefined ? [] : askRefusal(topic, refusal, maySee(topic))
 }
 
-function askRefusal (topic: string, { schemaVersion, error: { code, message, details = [] } }: RefusalDetail): Asked[] {
+function askRefusal (topic: string, { schemaVersion, error: { code, message, details = [] } }: RefusalDetail, isSeen: boolean): Asked[] {
   if (code === 'TOPIC_NOT_FOUND') return [{ condition: 'topic', holds: false, found: topic, cause: 'TOPIC_NOT_FOUND', message: `It was refused: ${message}` }]
   if (code !== 'SCHEMA_VIOLATED') return [{ condition: 'stored', holds: false, found: code, cause: 'EVENT_REFUSED', message: `It was refused (${code}): ${message}` }]
   return [
-    { condition: 'schema', holds: false, found: schemaVersion, cause: 'SCHEMA_VIOLATED', message: `It was refused: ${message}` },
-    ...details.map(({ path, message: what }): Asked => ({ condition: 'schema', holds: false, path, cause: 'SCHEMA_VIOLATED', message: `${path} ${what}` }))
+    {
+      condition: 'schema', holds: false, found: schemaVersion, cause: 'SCHEMA_VIOLATED', message: isSeen ? `It was refused: ${message}` : `It was refused: its payload does not keep to version ${schemaVersion} of the schema`
+    },
+    ...(isSeen ? details : []).map(({ path, message: what }): Asked => ({ condition: 'schema', holds: false, path, cause: 'SCHEMA_VIOLATED', message: `${path} ${what}` }))
   ]
 }

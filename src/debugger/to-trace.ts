@@ -21,12 +21,12 @@ export function toTrace (traced: TracedEvent, { deliveries, counts, event, maySe
   const version = traced.schemaVersion
   const isViolation = refusal?.error.code === 'SCHEMA_VIOLATED'
   return {
-    ...traced.toSummary(counts),
+    ...traced.toSummary(counts, maySee),
     received: { at: createdAt - waitedMs, waitedMs },
     schema: version === null
       ? null
       : {
-          at: createdAt + (run?.checkedMs ?? 0), version, valid: !isViolation, errors: isViolation ? refusal.error.details ?? [] : []
+          at: createdAt + (run?.checkedMs ?? 0), version, valid: !isViolation, errors: isViolation && isSeen ? refusal.error.details ?? [] : []
         },
     stored: run === undefined || traced.offset === null ? null : { at: createdAt + run.storedMs, offset: traced.offset, epoch: run.epoch, node: stored.node },
     routed: steps.map(({ node, routedMs, matched, filtered, matchedIds, filteredIds }) => ({

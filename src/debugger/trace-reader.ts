@@ -83,7 +83,7 @@ export class TraceReader {
   }
 
   /** The newest first. A page may be shorter than its limit, and yet have a next one, where few events are what is looked for. */
-  async list (scope: Scope, { limit = 100, cursor, ...filter }: TraceQuery): Promise<PageOf<TraceSummary>> {
+  async list ({ scope, maySee }: Pick<Asker, 'scope' | 'maySee'>, { limit = 100, cursor, ...filter }: TraceQuery): Promise<PageOf<TraceSummary>> {
     await Promise.all([this.#options.flush(), this.#options.webhooks.catchUp()])
     const items: TraceSummary[] = []
     let mark = cursor === undefined ? undefined : markOf(cursor)
@@ -96,7 +96,7 @@ export class TraceReader {
           if (scanned >= eventsScannedMax || items.length === limit) return { items, nextCursor: mark === undefined ? undefined : toCursor(mark) }
           scanned++
           mark = markAt(event)
-          if (passesFilter(event, webhooks, filter)) items.push(event.toSummary(webhooks))
+          if (passesFilter(event, webhooks, filter)) items.push(event.toSummary(webhooks, maySee))
         }
       }
       if (rows.length < rowsAtOnce) return { items, nextCursor: undefined }

@@ -1,10 +1,12 @@
 import { Readable } from 'node:stream'
 import type { StreamQuery } from '../../schemas/debugger.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
+import { isAllowed } from '../auth/permissions.ts'
 import type { Principal } from '../auth/principal.ts'
 import { closeCodes, type CloseReason } from '../delivery/close-codes.ts'
 import { RateLimitError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
+import { askerFor } from './asker.ts'
 import { StreamCursor } from './stream-cursor.ts'
 import type { StreamMessage, StreamReader } from './stream-reader.ts'
 
@@ -25,7 +27,7 @@ export interface TraceStreamsOptions {
   onStored (listener: () => void): () => void
 }
 
-export interface OpenStream { scope: Scope, principal: Principal, end (reason: CloseReason): void }
+export interface OpenStream { readonly scope: Scope, principal: Principal, close (reason: CloseReason): void }
 
 /**
  * Traces as they happen, as server-sent events. A stream reads the store at the pace of its client: one that is slow falls behind, and
@@ -43,6 +45,14 @@ export class TraceStreams {
 
   get size (): number { return this.#open.size }
 
+  all (): Iterable<OpenStream> { return this.#open }
+
+  /** Whoever follows has other roles than before. */
+  adopt (stream: OpenStream, now: Principal): void {
+    stream.principal = now
+    if (!isAllowed(now, stream.scope, 'debugger:read')) stream.close(closeCodes.CREDENTIAL_REVOKED)
+  }
+
   /** Text of server-sent events, from now on or after `lastEventId`. Throws RateLimitError `STREAM_LIMIT`, ValidationError. */
   async open (scope: Scope, principal: Principal, filter: StreamQuery, lastEventId?: string): Promise<Readable> {
     const { reader, metrics } = this.#options
@@ -53,7 +63,7 @@ export class TraceStreams {
     const stream: OpenStream = {
       scope,
       principal,
-      end: why => {
+      close: why => {
         reason ??= why
         stop.abort()
         setTimeout(() => readable.destroy(), goodbyeMs).unref()
@@ -72,13 +82,13 @@ export class TraceStreams {
       leave()
       throw error
     }
-    const readable = Readable.from(this.#text(scope, filter, cursor, stop.signal, () => reason), { objectMode: false })
+    const readable = Readable.from(this.#text(stream, filter, cursor, stop.signal, () => reason), { objectMode: false })
     readable.once('close', leave)
     return readable
   }
 
   closeWhere (isMeant: (stream: OpenStream) => boolean, reason: CloseReason): void {
-    for (const stream of this.#open) if (isMeant(stream)) stream.end(reason)
+    for (const stream of this.#open) if (isMeant(stream)) stream.close(reason)
   }
 
   closeAll (): void {
@@ -86,8 +96,9 @@ export class TraceStreams {
     this.closeWhere(() => true, closeCodes.RESTART)
   }
 
-  async * #text (scope: Scope, filter: StreamQuery, cursor: StreamCursor, stop: AbortSignal, reason: () => CloseReason | undefined): AsyncGenerator<string> {
+  async * #text (stream: OpenStream, filter: StreamQuery, cursor: StreamCursor, stop: AbortSignal, reason: () => CloseReason | undefined): AsyncGenerator<string> {
     const { reader, heartbeatMs, log } = this.#options
+    const maySee = (topic: string) => askerFor(stream.principal, stream.scope).maySee(topic)
     const alarm = new Alarm(stop, this.#options.onStored)
     try {
       yield `retry: ${reconnectMs}\nid: ${cursor.toString()}\n\n`
@@ -96,7 +107,7 @@ export class TraceStreams {
       while (!stop.aborted) {
         alarm.reset()
         try {
-          for await (const message of reader.since(scope, filter, cursor)) {
+          for await (const message of reader.since({ scope: stream.scope, maySee }, filter, cursor)) {
             if (stop.aborted) break
             yield textOf(message)
           }

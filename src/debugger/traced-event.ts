@@ -75,7 +75,8 @@ export class TracedEvent {
     return pending > 0 ? 'pending' : 'no_subscribers'
   }
 
-  toSummary (webhooks: WebhookCounts): TraceSummary {
+  /** `maySee`: whether a topic's payloads may be. What was wrong with one tells what was in it. */
+  toSummary (webhooks: WebhookCounts, maySee: (topic: string) => boolean): TraceSummary {
     const { stored, index } = this
     const last = this.steps.flatMap(({ lastMs }) => lastMs ?? [])
     return {
@@ -94,7 +95,7 @@ export class TracedEvent {
       delivered: this.delivered,
       webhooks: { ...webhooks },
       lastLatencyMs: last.length === 0 ? null : Math.max(...last),
-      ...(stored.refusal !== undefined && { error: stored.refusal.error as TraceSummary['error'] & object })
+      ...(stored.refusal !== undefined && { error: maySee(stored.topic) ? stored.refusal.error as TraceSummary['error'] & object : withoutPayload(stored.topic, stored.refusal) })
     }
   }
 
@@ -105,6 +106,10 @@ export class TracedEvent {
   get schemaVersion (): number | null {
     return this.stored.run === undefined ? this.stored.refusal?.schemaVersion ?? null : at(this.stored.run.versions, this.index)
   }
+}
+
+function withoutPayload (topic: string, { error: { error, code, message }, schemaVersion }: RefusalDetail): TraceSummary['error'] & object {
+  return { error, code, message: code === 'SCHEMA_VIOLATED' ? `The payload violates version ${schemaVersion} of the schema of ${topic}` : message }
 }
 
 /** The newest first, as the list has them. */

@@ -1,38 +1,45 @@
 import type { ApplicationPresence } from '../applications/presence.ts'
-import type { HeldRole, SessionPrincipal } from '../auth/principal.ts'
+import type { HeldRole, Principal, SessionPrincipal } from '../auth/principal.ts'
 import { reachesApplication } from '../auth/permissions.ts'
 import type { Sessions } from '../auth/sessions.ts'
 import type { SigningKeys } from '../auth/signing-keys.ts'
-import { closeCodes } from './close-codes.ts'
-import type { Connection } from './connection.ts'
-import type { Connections } from './connections.ts'
-import { adopt } from './refresh.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import { closeCodes, type CloseReason } from './close-codes.ts'
 
-/** How long a socket may go on when what it lives by was ended on another node. */
+/** How long something may go on when what it lives by was ended on another node. */
 const pollMsDefault = 1000
 const askedAtOnce = 500
 
-export interface CredentialWatchOptions {
+/** Something that stays open on behalf of somebody. */
+export interface CredentialHolder {
+  principal: Principal
+  readonly scope: Scope
+  close (reason: CloseReason): void
+}
+
+export interface CredentialWatchOptions<H extends CredentialHolder> {
   presence: Pick<ApplicationPresence, 'living'>
   keys: Pick<SigningKeys, 'isGood'>
   sessions: Pick<Sessions, 'living'>
-  connections: Pick<Connections, 'all'>
+  holders (): Iterable<H>
+  /** The same person with other roles than before. */
+  adopt (holder: H, now: SessionPrincipal): Promise<unknown> | void
   log: { warn (fields: object, message: string): void }
   pollMs?: number
 }
 
 /**
- * Keeps sockets in step with what they live by, whichever node changed it: one whose application, key or session is gone
- * is closed, one whose user may do less goes on with less. What changes on this node is told at once, by events; this is
- * for the other nodes, and for a socket that was opened in the very moment. Without sockets it asks nothing.
+ * Keeps what is open on behalf of somebody in step with what it lives by, whichever node changed it: whose application, key or session
+ * is gone is closed, whose user may do less goes on with less. What changes on this node is told at once, by events; this is
+ * for the other nodes, and for what was opened in the very moment. With nothing open it asks nothing.
  */
-export class CredentialWatch {
-  readonly #options: CredentialWatchOptions
+export class CredentialWatch<H extends CredentialHolder> {
+  readonly #options: CredentialWatchOptions<H>
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
   #isDatabaseAway = false
 
-  constructor (options: CredentialWatchOptions) {
+  constructor (options: CredentialWatchOptions<H>) {
     this.#options = options
   }
 
@@ -50,9 +57,9 @@ export class CredentialWatch {
     clearTimeout(this.#timer)
   }
 
-  /** Never rejects. While the database is away, sockets go on as they were. */
+  /** Never rejects. While the database is away, all goes on as it was. */
   async check (): Promise<void> {
-    const open = [...this.#options.connections.all()]
+    const open = [...this.#options.holders()]
     this.#closeRevoked(open)
     try {
       await this.#followApplications(open)
@@ -64,30 +71,43 @@ export class CredentialWatch {
     }
   }
 
-  #closeRevoked (open: Connection[]): void {
-    for (const connection of open) {
-      const { principal } = connection
-      if (principal.kind === 'token' && !this.#options.keys.isGood(principal.keyId)) connection.close(closeCodes.CREDENTIAL_REVOKED)
+  #closeRevoked (open: H[]): void {
+    for (const holder of open) {
+      const { principal } = holder
+      if (principal.kind === 'token' && !this.#options.keys.isGood(principal.keyId)) holder.close(closeCodes.CREDENTIAL_REVOKED)
     }
   }
 
-  async #followApplications (open: Connection[]): Promise<void> {
+  async #followApplications (open: H[]): Promise<void> {
     const living = new Set<string>()
     for (const ids of parts(open.map(({ scope }) => scope.applicationId))) {
       for (const id of await this.#options.presence.living(ids)) living.add(id)
     }
-    for (const connection of open) if (!living.has(connection.scope.applicationId)) connection.close(closeCodes.APPLICATION_DELETED)
+    for (const holder of open) if (!living.has(holder.scope.applicationId)) holder.close(closeCodes.APPLICATION_DELETED)
   }
 
-  async #followSessions (open: Connection[]): Promise<void> {
-    const watched = open.flatMap(connection => connection.principal.kind === 'session' ? [{ connection, principal: connection.principal }] : [])
+  async #followSessions (open: H[]): Promise<void> {
+    const watched = open.flatMap(holder => holder.principal.kind === 'session' ? [{ holder, principal: holder.principal }] : [])
     const living = new Map<string, SessionPrincipal>()
     for (const keys of parts(watched.map(({ principal }) => principal.sessionKey))) {
       for (const [key, principal] of await this.#options.sessions.living(keys)) living.set(key, principal)
     }
-    for (const { connection, principal } of watched) {
+    for (const { holder, principal } of watched) {
       // One that was refreshed meanwhile is another's.
-      if (connection.principal === principal) await follow(connection, principal, living.get(principal.sessionKey))
+      if (holder.principal === principal) await this.#follow(holder, principal, living.get(principal.sessionKey))
+    }
+  }
+
+  async #follow (holder: H, before: SessionPrincipal, now: SessionPrincipal | undefined): Promise<void> {
+    if (now === undefined) {
+      // Whether it has ended by itself is for the sweep to say.
+      if (before.expiresAt > Date.now()) holder.close(closeCodes.CREDENTIAL_REVOKED)
+    } else if (!reachesApplication(now, holder.scope.applicationId)) {
+      holder.close(closeCodes.CREDENTIAL_REVOKED)
+    } else if (!areSame(before.roles, now.roles)) {
+      await this.#options.adopt(holder, now)
+    } else if (now.expiresAt !== before.expiresAt) {
+      holder.principal = now
     }
   }
 }
@@ -96,19 +116,6 @@ export class CredentialWatch {
 function * parts (ids: string[]): Iterable<string[]> {
   const distinct = [...new Set(ids)]
   for (let i = 0; i < distinct.length; i += askedAtOnce) yield distinct.slice(i, i + askedAtOnce)
-}
-
-async function follow (connection: Connection, before: SessionPrincipal, now: SessionPrincipal | undefined): Promise<void> {
-  if (now === undefined) {
-    // Whether it has ended by itself is for the sweep to say.
-    if (before.expiresAt > Date.now()) connection.close(closeCodes.CREDENTIAL_REVOKED)
-  } else if (!reachesApplication(now, connection.scope.applicationId)) {
-    connection.close(closeCodes.CREDENTIAL_REVOKED)
-  } else if (!areSame(before.roles, now.roles)) {
-    await adopt(connection, now)
-  } else if (now.expiresAt !== before.expiresAt) {
-    connection.principal = now
-  }
 }
 
 const areSame = (a: readonly HeldRole[], b: readonly HeldRole[]): boolean => a.length === b.length && a.every((role, i) => {

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { build, listen } from '../build.ts'
 import { connectWs } from '../clients.ts'
+import { person } from '../people.ts'
 import { tenant, type Tenant } from '../tenant.ts'
 import { follow, type Message } from './follow.ts'
 
@@ -122,6 +123,14 @@ await t.test('it ends with its credential, and with the server, and says why', a
   const expiring = await follow(ownUrl, shop, '', {}, shop.token(['admin'], { expiresInS: 2 }))
   await expiring.closed
   t.match(expiring.messages.at(-1), { event: 'closing', data: { code: 4402, reason: 'CREDENTIAL_EXPIRED' } })
+  // On another node, for all that this one knows.
+  const viewers = await Promise.all([0, 1].map(() => person(own.app, ['viewer', shop.applicationId])))
+  const watched = await Promise.all(viewers.map(({ token }) => follow(ownUrl, shop, '', { authorization: token, 'x-application-id': shop.applicationId })))
+  t.same(watched.map(({ status }) => status), [200, 200])
+  await own.app.db.deleteFrom('role_assignments').where('user_id', '=', viewers[0]?.id ?? '').execute()
+  await own.app.db.deleteFrom('sessions').where('user_id', '=', viewers[1]?.id ?? '').execute()
+  await Promise.all(watched.map(({ closed }) => closed))
+  for (const { messages } of watched) t.match(messages.at(-1), { event: 'closing', data: { reason: 'CREDENTIAL_REVOKED' } })
   const gone = await tenant(own.app)
   const deleted = await follow(ownUrl, gone)
   await own.app.inject({ method: 'DELETE', url: `/api/applications/${gone.applicationId}?force=true`, headers: { authorization: `Bearer ${gone.token()}` } })

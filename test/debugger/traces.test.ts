@@ -96,8 +96,14 @@ await t.test('a refused payload is kept within bounds, with every place that was
   t.same(body.schema.errors.map((error: { path: string }) => error.path).sort(), ['/events/1/payload', '/events/1/payload/m'])
   const blind = shop.token(['debugger:read'])
   const seen = await shop.request('GET', `/api/debugger/traces/${trace.eventId}`, undefined, { authorization: `Bearer ${blind}` })
-  t.match(seen.body, { payload: 'not_permitted', error: { code: 'SCHEMA_VIOLATED' } })
+  t.match(seen.body, { payload: 'not_permitted', error: { code: 'SCHEMA_VIOLATED', message: /version 1/ }, schema: { valid: false, errors: [] } })
   t.notMatch(seen.text, 's3cret')
+  // What was wrong with a payload tells of it: of a map, say, its keys.
+  const list = await shop.request('GET', '/api/debugger/traces', undefined, { authorization: `Bearer ${blind}` })
+  const explained = await shop.request('POST', '/api/debugger/explain', { eventId: trace.eventId, token: shop.token() }, { authorization: `Bearer ${blind}` })
+  t.match([list.body[0].error.code, explained.body.cause], ['SCHEMA_VIOLATED', 'SCHEMA_VIOLATED'])
+  for (const { text } of [seen, list, explained]) t.notMatch(text, '/payload')
+  t.match((await shop.request('GET', '/api/debugger/traces')).text, '/payload/m')
   await shop.request('POST', `/api/topics/${topic}/events`, { payload: { text: 'x'.repeat(10_000) } })
   const [large] = (await shop.request('GET', '/api/debugger/traces?status=rejected')).body
   const kept = (await shop.request('GET', `/api/debugger/traces/${large.eventId}`)).body

@@ -27,7 +27,7 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
     }
   }, async (request, reply) => {
-    const { items, nextCursor } = await reader.list(request.scope, request.query)
+    const { items, nextCursor } = await reader.list(askerFor(request.principal, request.scope), request.query)
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
     return items
   })
