@@ -20,6 +20,7 @@ export class Circuit {
   #failuresInRow = 0
   #openings = 0
   #pausedUntil = 0
+  #openSince: number | undefined
 
   constructor (limits: CircuitLimits) {
     this.#limits = limits
@@ -28,6 +29,8 @@ export class Circuit {
 
   get isOpen (): boolean { return this.#failuresInRow >= this.#limits.failures }
   get window (): number { return this.isOpen ? 1 : this.#window }
+  /** Since when every request has failed, as far as this node has seen; undefined while it is closed. */
+  get openSince (): number | undefined { return this.#openSince }
   /** Nothing may be sent before. */
   get pausedUntil (): number { return this.#pausedUntil }
 
@@ -38,6 +41,7 @@ export class Circuit {
 
   succeeded (): void {
     this.#failuresInRow = this.#openings = 0
+    this.#openSince = undefined
     if (this.#window < this.#limits.concurrencyMax) this.#window++
   }
 
@@ -46,6 +50,7 @@ export class Circuit {
     this.#window = Math.max(1, this.#window >> 1)
     // Those that were under way when it opened say nothing new.
     if (!this.isOpen || now < this.#pausedUntil) return
+    this.#openSince ??= now
     const pause = Math.min(this.#limits.pauseMaxMs, this.#limits.pauseMs * 2 ** Math.min(this.#openings++, 30))
     this.#pausedUntil = now + pause * (0.5 + random() / 2)
   }

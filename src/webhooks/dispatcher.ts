@@ -331,14 +331,18 @@ export class Dispatcher {
     log.warn({ webhookId, deliveries, reason }, 'deliveries.dead')
   }
 
-  /** What has been due to an endpoint that is down for longer than the schedule lasts is given up, as it would have been had each been tried. */
+  /**
+   * What has been due to an endpoint that is down for longer than the schedule lasts is given up, as it would have been had each been tried.
+   * The endpoint must have been seen to be down for so long, by this node as well: while no server ran, nobody knows.
+   */
   async #houseKeep (now: number): Promise<void> {
     const { queue, metrics, settings, deactivation } = this.#options
     if (now - this.#buriedAt >= Math.min(buryEveryMs, settings.pollMs)) {
       this.#buriedAt = now
       const before = now - this.#schedule.totalMs - settings.timeoutMs
       for (const outlet of this.#outlets.values()) {
-        if (outlet.circuit.isOpen && outlet.failingSince !== null && outlet.failingSince < before) {
+        const { openSince } = outlet.circuit
+        if (openSince !== undefined && openSince < before && outlet.failingSince !== null && outlet.failingSince < before) {
           await this.#bury(outlet.id, before, 'Given up: the endpoint has done nothing but fail for as long as the schedule of retries lasts')
         }
         if (outlet.held === 0 && now - outlet.usedAt > idleMs) {

@@ -179,6 +179,11 @@ for (const nodes of onlyNodes === undefined ? [1, 2] : [Number(onlyNodes)]) {
     for (const kind of ['fast', 'slow', 'ordered'] as const) t.match(counts.get(kind), { delivered: each * logged, dead: 0 }, `${kind} endpoints have everything`)
     for (const kind of ['dead', 'silent'] as const) t.match(counts.get(kind), { delivered: 0, dead: each * logged }, `what is owed to ${kind} ones is dead`)
 
+    for (const kind of ['flapping', 'resetting', 'ordered-flapping'] as const) {
+      const { dead = NaN } = counts.get(kind) ?? {}
+      t.ok(dead < 0.05 * each * logged, `of what ${kind} ones are owed, ${dead} is dead: what failed six times in a row, and no more`)
+    }
+
     const attempts = await one('select count(*) from webhook_attempts where duration_ms is not null')
     const interrupted = await one('select count(*) from webhook_attempts where error like \'Interrupted%\'')
     const unlogged = sink.requests - attempts

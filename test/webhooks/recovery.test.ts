@@ -106,6 +106,26 @@ await t.test('an endpoint that is down is left alone by its circuit, and what it
   t.equal((await shop.request('GET', `/api/webhooks/${id}`)).body.failingSince, null)
 })
 
+await t.test('what waited while no server ran is sent, though the endpoint was failing when the last one ended and fails at first', async t => {
+  const databaseUrl = await createDatabase(t)
+  const before = await node(t, databaseUrl)
+  const shop = await tenant(before.app)
+  await shop.topic('a.one')
+  const sink = await receiver(t, answer(500))
+  const id = await hook(shop, sink.url)
+  await before.app.webhooks.dispatcher.close()
+  await shop.publish('a.one', ...upTo(100))
+  await deliveriesOf(shop)
+  // A day ago.
+  await before.app.pool.query('update webhook_deliveries set next_at = next_at - 86400000')
+  await before.app.pool.query('update webhooks set failing_since = $1 where id = $2', [Date.now() - 86_400_000, id])
+  const failures = 10
+  sink.behave((_received, response) => { response.writeHead(sink.received.length <= failures ? 500 : 200).end() })
+  const { app } = await node(t, databaseUrl, { circuitFailures: 3, circuitPauseMs: 50, circuitPauseMaxMs: 100 }, { WEBHOOK_RETRY_SCHEDULE: '1s,1s,1s,1s,1s' })
+  await settled(shop, 100, app)
+  t.equal((await deliveriesOf(shop, '&state=delivered')).length, 100)
+})
+
 await t.test('ordered by key: hundreds of keys that have to wait do not hide the others', async t => {
   const { app } = await node(t, undefined, {}, { WEBHOOK_RETRY_SCHEDULE: '1h' })
   const shop = await tenant(app)
