@@ -3,13 +3,14 @@ import t from 'tap'
 import { build, listen } from '../build.ts'
 import { connectSocketIo } from '../clients.ts'
 import { until } from '../faults/server.ts'
+import { receiver } from '../webhooks/receiver.ts'
 import { createSource, sourced, uniqueName } from './source.ts'
 
 /* Row changes of a connected database become events: each once, in the order of commits, with its values as they are. */
 
 t.setTimeout(180_000)
 
-const { app } = await build(t, { adapt: config => { config.cdc.writersWaitMs = 1000 } })
+const { app } = await build(t, { variables: { WEBHOOK_ALLOW_PRIVATE: 'true' }, adapt: config => { config.cdc.writersWaitMs = 1000 } })
 const url = await listen(app)
 const shop = await sourced(t, app)
 await shop.connect()
@@ -51,6 +52,21 @@ await t.test('a subscriber gets what is committed after its acknowledgement', as
   await client.request('subscribe', { topic })
   for (const id of upTo(20)) await shop.sql(`insert into ${table} values (${id})`)
   t.same((await client.received(20)).map(event => event.payload), upTo(20))
+})
+
+await t.test('a webhook gets row changes as it gets other events', async t => {
+  const { table, topic, mappingId } = await mapped('id int primary key', { payload: { id: '$row.id' } })
+  const sink = await receiver(t)
+  const { status } = await shop.request('POST', '/api/webhooks', { url: sink.url, events: ['database.event'], topics: [topic] })
+  t.equal(status, 201)
+  await shop.sql(`insert into ${table} values (1), (2), (3)`)
+  await sink.came(3)
+  t.match(sink.received.map(({ body }) => body).sort((a, b) => a.data.offset - b.data.offset), upTo(3).map(id => (
+    { type: 'database.event', data: { topic, offset: id, key: String(id), source: 'database', payload: { id }, meta: { mappingId, operation: 'insert' } } })))
+  await shop.publish(topic, 'by hand')
+  await shop.sql(`insert into ${table} values (4)`)
+  await sink.came(4)
+  t.equal(sink.received.length, 4, 'and what is published to the same topic is of another type')
 })
 
 await t.test('a mapping that is switched on sees what is committed after the answer, over and over', async t => {

@@ -139,7 +139,7 @@ await t.test('with DATABASE_URL it uses that database and starts none; its logs,
   if (databaseUrl.password === '') databaseUrl.password = 'sup3r-secret-database-password'
   const dataDir = await dataFolder(t)
   const encryptionKey = Buffer.alloc(32, 'kE').toString('base64')
-  const server = await start(t, { dataDir, variables: { DATABASE_URL: databaseUrl.href, ENCRYPTION_KEY: encryptionKey, LOG_LEVEL: 'trace' } })
+  const server = await start(t, { dataDir, variables: { DATABASE_URL: databaseUrl.href, ENCRYPTION_KEY: encryptionKey, LOG_LEVEL: 'trace', WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms' } })
   const url = server.address
   t.match(server.output, /Database +DATABASE_URL/)
   t.same(await readdir(dataDir), [], 'no cluster, no key')
@@ -164,10 +164,25 @@ await t.test('with DATABASE_URL it uses that database and starts none; its logs,
   await socketIo.emitWithAck('auth', { token: `${token}z` })
   socketIo.close()
 
+  // An endpoint that cannot be reached, by a URL with a secret of its own; and a database likewise.
+  const webhookSecret = `whsec_${Buffer.alloc(32, 'wS').toString('base64')}`
+  await made(call('POST', `${url}/api/topics`, { token, body: { name: 'order.placed', description: 'A test', owner: 'tests' } }))
+  const { id } = await made<{ id: string }>(call('POST', `${url}/api/webhooks`, { token, body: { url: 'http://127.0.0.1:9/hook?key=the-secret-of-the-url', events: ['*'], secret: webhookSecret } }))
+  await made(call('POST', `${url}/api/topics/order.placed/events`, { token, body: { payload: 1 } }))
+  t.equal((await call('POST', `${url}/api/webhooks/${id}/test`, { token, body: {} })).status, 200)
+  await until(() => server.output.includes('delivery.dead'), 'the delivery to die')
+  const sourcePassword = 'the-secret-of-the-source'
+  await call('POST', `${url}/api/database/connection/test`, { token, body: { connectionString: `postgres://somebody:${sourcePassword}@127.0.0.1:9/nothing` } })
+  await call('PUT', `${url}/api/database/connection`, { token, body: { connectionString: `postgres://somebody:${sourcePassword}@127.0.0.1:9/nothing` } })
+  const told = await Promise.all(['webhooks', `webhooks/${id}`, 'webhooks/logs', 'webhooks/deliveries', 'admin/audit', 'database/connection'].map(async path =>
+    JSON.stringify((await call('GET', `${url}/api/${path}`, { token })).body)))
+  for (const secret of [webhookSecret, sourcePassword]) t.notOk(told.some(text => text.includes(secret)), 'no answer has it')
+
   server.kill('SIGTERM')
   t.match(await server.exit, { code: 0 })
   t.match(server.output, /server\.stopping/)
   const secrets = {
+    webhookSecret, 'its bytes': webhookSecret.slice(6), urlSecret: 'the-secret-of-the-url', sourcePassword,
     token, 'its signature': token.split('.')[2] as string, sessionToken, wrongPassword, password: administrator.password,
     encryptionKey, databasePassword: decodeURIComponent(databaseUrl.password)
   }
