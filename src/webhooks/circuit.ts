@@ -7,6 +7,9 @@ export interface CircuitLimits {
   pauseMaxMs: number
 }
 
+/** Requests that must have failed in a row, one after each pause, before an endpoint counts as down. */
+const trialsMin = 10
+
 /** Where every endpoint begins: one that hangs is not to take many slots before that is known. */
 const firstWindow = 4
 
@@ -20,7 +23,8 @@ export class Circuit {
   #failuresInRow = 0
   #openings = 0
   #pausedUntil = 0
-  #openSince: number | undefined
+  #openSince = 0
+  #failedAt = 0
 
   constructor (limits: CircuitLimits) {
     this.#limits = limits
@@ -29,8 +33,11 @@ export class Circuit {
 
   get isOpen (): boolean { return this.#failuresInRow >= this.#limits.failures }
   get window (): number { return this.isOpen ? 1 : this.#window }
-  /** Since when every request has failed, as far as this node has seen; undefined while it is closed. */
-  get openSince (): number | undefined { return this.#openSince }
+  /**
+   * For how long it has been seen to be down, in milliseconds: from the failure that opened it to the last one. 0 while it has not been
+   * tried often enough to tell; a time in which nothing was sent says nothing.
+   */
+  get downMs (): number { return this.#openings > trialsMin ? this.#failedAt - this.#openSince : 0 }
   /** Nothing may be sent before. */
   get pausedUntil (): number { return this.#pausedUntil }
 
@@ -41,7 +48,6 @@ export class Circuit {
 
   succeeded (): void {
     this.#failuresInRow = this.#openings = 0
-    this.#openSince = undefined
     if (this.#window < this.#limits.concurrencyMax) this.#window++
   }
 
@@ -50,7 +56,8 @@ export class Circuit {
     this.#window = Math.max(1, this.#window >> 1)
     // Those that were under way when it opened say nothing new.
     if (!this.isOpen || now < this.#pausedUntil) return
-    this.#openSince ??= now
+    if (this.#openings === 0) this.#openSince = now
+    this.#failedAt = now
     const pause = Math.min(this.#limits.pauseMaxMs, this.#limits.pauseMs * 2 ** Math.min(this.#openings++, 30))
     this.#pausedUntil = now + pause * (0.5 + random() / 2)
   }

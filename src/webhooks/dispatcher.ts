@@ -19,6 +19,8 @@ const drainMs = 1000
 const buryEveryMs = 1000
 /** How often the dispatcher looks around while it sends a backlog. */
 const lookEveryMs = 100
+/** Parts of the outbox that are spread out before what is due is sent. */
+const expandRounds = 4
 /** How often totals are counted. */
 const totalsEveryMs = 5000
 
@@ -147,17 +149,23 @@ export class Dispatcher {
   }
 
   async #cycle (): Promise<void> {
-    const { queue, settings } = this.#options
+    const { settings } = this.#options
     // While a backlog is being sent, it is enough to look around now and then.
     if (!this.#isLookDue && Date.now() < this.#lookAt) return await this.#claim([...this.#outlets.values()].filter(outlet => outlet.mayHaveMore), Date.now())
     this.#isLookDue = false
-    while (await queue.expand());
+    await this.#expand()
     const now = Date.now()
     this.#lookAt = now + Math.min(lookEveryMs, settings.pollMs)
     this.#nextDue = now + settings.pollMs
     const outlets = await this.#busyOutlets(now)
     await this.#claim(outlets, now)
     await this.#houseKeep(now)
+  }
+
+  /** Spreads a part of the outbox out, and comes back for the rest: however fast it fills, what is due must be sent as well. */
+  async #expand (): Promise<void> {
+    for (let round = 0; round < expandRounds; round++) if (!await this.#options.queue.expand()) return
+    this.wake()
   }
 
   /** Those that are owed something that may be due, as they are now. */
@@ -333,17 +341,16 @@ export class Dispatcher {
 
   /**
    * What has been due to an endpoint that is down for longer than the schedule lasts is given up, as it would have been had each been tried.
-   * The endpoint must have been seen to be down for so long, by this node as well: while no server ran, nobody knows.
+   * This node must have seen it to be down for so long: of a time in which nothing was sent, nobody knows.
    */
   async #houseKeep (now: number): Promise<void> {
     const { queue, metrics, settings, deactivation } = this.#options
     if (now - this.#buriedAt >= Math.min(buryEveryMs, settings.pollMs)) {
       this.#buriedAt = now
-      const before = now - this.#schedule.totalMs - settings.timeoutMs
+      const downMs = this.#schedule.totalMs + settings.timeoutMs
       for (const outlet of this.#outlets.values()) {
-        const { openSince } = outlet.circuit
-        if (openSince !== undefined && openSince < before && outlet.failingSince !== null && outlet.failingSince < before) {
-          await this.#bury(outlet.id, before, 'Given up: the endpoint has done nothing but fail for as long as the schedule of retries lasts')
+        if (outlet.circuit.downMs > downMs && outlet.failingSince !== null && outlet.failingSince < now - downMs) {
+          await this.#bury(outlet.id, now - downMs, 'Given up: the endpoint has done nothing but fail for as long as the schedule of retries lasts')
         }
         if (outlet.held === 0 && now - outlet.usedAt > idleMs) {
           this.#outlets.delete(outlet.id)

@@ -62,6 +62,20 @@ t.test('a circuit opens after failures in a row, lets one try when its pause is 
   t.equal(circuit.room(0, 19_999), 0, 'it may ask to be left alone')
 })
 
+t.test('an endpoint counts as down for as long as it was seen to be', t => {
+  const circuit = new Circuit({ concurrencyMax: 8, failures: 2, pauseMs: 10, pauseMaxMs: 10 })
+  let now = 0
+  for (let i = 0; i < 2; i++) circuit.failed(now)
+  now = 100_000
+  circuit.failed(now)
+  t.equal(circuit.downMs, 0, 'two failures with a long silence between them say little')
+  for (let i = 0; i < 20; i++) circuit.failed(now += 10)
+  t.equal(circuit.downMs, now)
+  circuit.succeeded()
+  t.equal(circuit.downMs, 0)
+  t.end()
+})
+
 t.test('a rate limit lets so many through a second, and a burst of as many', async t => {
   const limit = new RateLimit()
   t.equal(limit.room(0), Infinity)
