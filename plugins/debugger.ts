@@ -58,7 +58,7 @@ export default fp(async (app) => {
     router: createRouter({ db, hub, topics, schemas, records, webhooks, node }),
     explainer: new Explainer({ log, reader, subscriptions: createSubscriptionStates({ db, records, node }), authenticator: app.auth.authenticator, webhooks }),
     replays: createReplays({
-      db, log, topics, reader, requireWebhook: (scope, webhookId, within) => webhooks.require(scope, webhookId, within), onCreated: () => {
+      db, log, topics, reader, requireActiveWebhook: (scope, webhookId, within) => webhooks.requireActive(scope, webhookId, within), onCreated: () => {
         runner.wake()
         app.bus?.publish(replaysChannel, 'created')
       }

@@ -68,7 +68,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
   #flushing: Promise<void> | undefined
   #isClosed = false
   #isFailing = false
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Set<(scopes: ReadonlySet<string>) => void>()
 
   constructor (options: TraceRecorderOptions) {
     this.#options = options
@@ -145,8 +145,8 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     this.#schedule()
   }
 
-  /** Calls back whenever something was stored. Answers how to stop that. */
-  onStored (listener: () => void): () => void {
+  /** Calls back whenever something was stored, with the keys of the scopes that it was of. Answers how to stop that. */
+  onStored (listener: (scopes: ReadonlySet<string>) => void): () => void {
     this.#listeners.add(listener)
     return () => { this.#listeners.delete(listener) }
   }
@@ -239,16 +239,17 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     const { store, metrics, log } = this.#options
     this.#waiting.push(...this.#take())
     const stop = metrics.traceFlushDuration.startTimer()
-    const isAny = this.#unstored !== undefined || this.#waiting.length > 0
+    const scopes = new Set<string>()
     try {
       for (let chunk = this.#next(); chunk !== undefined; chunk = this.#next()) {
         await store.append(chunk.rows)
         metrics.tracesWritten.inc(chunk.rows.runs.reduce((sum, { outcome, events }) => sum + (outcome === 'dropped' ? 0 : events), 0))
+        if (this.#listeners.size > 0) for (const { scope } of [...chunk.rows.runs, ...chunk.rows.parts]) scopes.add(scopeKey(scope))
         this.#settle(chunk)
       }
       stop()
       this.#isFailing = false
-      if (isAny) for (const listener of this.#listeners) listener()
+      if (scopes.size > 0) for (const listener of this.#listeners) listener(scopes)
     } catch (err) {
       const chunk = this.#unstored
       if (!this.#isFailing) log.warn({ err, events: this.#pending }, 'traces.not_stored')

@@ -199,8 +199,10 @@ export const traceNotFound = (eventId: string): NotFoundError =>
   new NotFoundError('TRACE_NOT_FOUND', `Trace not found: ${eventId}; there was no such event, it was not sampled, or its trace is past retention`)
 
 /** Whether an event is one that is looked for. */
-export function passesFilter (event: TracedEvent, webhooks: WebhookCounts, { topic, source, status, eventId }: TraceFilter): boolean {
+export function passesFilter (event: TracedEvent, webhooks: WebhookCounts, { topic, source, status, eventId, from, to }: TraceFilter): boolean {
+  const { createdAt } = event.stored
   return (eventId === undefined || event.id === eventId) &&
+    (from === undefined || createdAt >= from) && (to === undefined || createdAt <= to) &&
     (source === undefined || event.source === source) &&
     (topic === undefined || (topic.includes('*') ? new TopicPatterns([topic]).covers(event.stored.topic) : topic === event.stored.topic)) &&
     (status === undefined || event.statusWith(webhooks) === status)

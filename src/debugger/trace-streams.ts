@@ -23,8 +23,8 @@ export interface TraceStreamsOptions {
   metrics: Metrics
   log: { warn (fields: object, message: string): void }
   heartbeatMs: number
-  /** Calls back whenever this node has stored traces. Answers how to stop that. */
-  onStored (listener: () => void): () => void
+  /** Calls back whenever this node has stored traces, with the keys of their scopes. Answers how to stop that. */
+  onStored (listener: (scopes: ReadonlySet<string>) => void): () => void
 }
 
 export interface OpenStream { readonly scope: Scope, principal: Principal, close (reason: CloseReason): void }
@@ -98,8 +98,9 @@ export class TraceStreams {
 
   async * #text (stream: OpenStream, filter: StreamQuery, cursor: StreamCursor, stop: AbortSignal, reason: () => CloseReason | undefined): AsyncGenerator<string> {
     const { reader, heartbeatMs, log } = this.#options
+    const own = scopeKey(stream.scope)
     const maySee = (topic: string) => askerFor(stream.principal, stream.scope).maySee(topic)
-    const alarm = new Alarm(stop, this.#options.onStored)
+    const alarm = new Alarm(stop, ring => this.#options.onStored(scopes => { if (scopes.has(own)) ring() }))
     try {
       yield `retry: ${reconnectMs}\nid: ${cursor.toString()}\n\n`
       if (reader.isTooOld(cursor)) yield textOf({ id: cursor.toString(), event: 'dropped', data: { events: null, reason: 'Retention has passed what was not read' } })

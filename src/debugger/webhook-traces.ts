@@ -4,6 +4,7 @@ import type { Database } from '../../db/tables.ts'
 import type { WebhookDeliveryTrace } from '../../schemas/debugger.ts'
 import type { EventType } from '../../schemas/events.ts'
 import type { Scope } from '../../schemas/scope.ts'
+import { ConflictError } from '../errors.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import { createGatherer } from '../gather.ts'
 import { EndpointMatch, Listening } from '../webhooks/endpoint-match.ts'
@@ -161,13 +162,14 @@ export function createWebhookTraces ({ db, endpoints, replay, catchUp, keptMs, p
       }))
     },
 
-    /** Throws NotFoundError `WEBHOOK_NOT_FOUND`. */
-    async require (scope: Scope, webhookId: string, within: Within): Promise<void> {
-      await endpoints.get(scope, webhookId, within)
+    /** Throws NotFoundError `WEBHOOK_NOT_FOUND`, and ConflictError `WEBHOOK_INACTIVE`: what is switched off is sent nothing. */
+    async requireActive (scope: Scope, webhookId: string, within: Within): Promise<void> {
+      const { active } = await endpoints.get(scope, webhookId, within)
+      if (!active) throw new ConflictError('WEBHOOK_INACTIVE', `The webhook is switched off: ${webhookId}; activate it first`)
     },
 
     replay: async (client: pg.ClientBase, scope: Scope, events: readonly LoggedEvent[], { id, webhookId }: { id: string, webhookId: string | null }) =>
       await replay.enqueue(scope, events, { replayId: id, webhookId: webhookId ?? undefined }, client),
     wake
-  } satisfies WebhookTraces & WebhookExplainer & WebhookRouter & WebhookReplayer & { require: unknown }
+  } satisfies WebhookTraces & WebhookExplainer & WebhookRouter & WebhookReplayer & { requireActive: unknown }
 }
