@@ -15,7 +15,7 @@ import type { Principal } from '../src/auth/principal.ts'
 import { createScopeResolver, type ScopeResolver } from '../src/auth/scope.ts'
 import { createSecondFactor, type SecondFactor } from '../src/auth/second-factor.ts'
 import { createSessions, type Sessions } from '../src/auth/sessions.ts'
-import { Setup } from '../src/auth/setup.ts'
+import { isElsewhere, Setup } from '../src/auth/setup.ts'
 import { SigningKeys } from '../src/auth/signing-keys.ts'
 import { createTokens, type Jwt, type Tokens } from '../src/auth/tokens.ts'
 import { createUsers, type Users } from '../src/auth/users.ts'
@@ -60,7 +60,7 @@ declare module 'fastify' {
  * A route handler finds `request.principal` and, when its resource belongs to an application, `request.scope`.
  */
 export default fp(async (app) => {
-  const { db, encryption, config: { auth } } = app
+  const { db, encryption, config: { auth, http } } = app
   // Every call brings the key that its token names; this one signs and verifies nothing.
   await app.register(jwt, { secret: randomBytes(32) })
   const presence = app.applicationPresence
@@ -71,7 +71,7 @@ export default fp(async (app) => {
   const tokens = createTokens({ jwt: app.jwt as Jwt, keys, presence, issuer: auth.issuer, defaultTtlS: auth.tokenTtlS })
   const authenticator = createAuthenticator({ tokens, sessions })
   const resolveScope = createScopeResolver({ presence })
-  const setup = new Setup({ db })
+  const setup = new Setup({ db, isProxied: http.trustProxy.length > 0 || isElsewhere(http.publicUrl) })
   const openPrefixes: string[] = []
   app.decorate('auth', {
     authenticator,

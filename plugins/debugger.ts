@@ -12,7 +12,7 @@ import { TraceReader } from '../src/debugger/trace-reader.ts'
 import { TraceStreams } from '../src/debugger/trace-streams.ts'
 import { createWebhookTraces } from '../src/debugger/webhook-traces.ts'
 import { closeCodes } from '../src/delivery/close-codes.ts'
-import { SessionWatch } from '../src/delivery/session-watch.ts'
+import { CredentialWatch } from '../src/delivery/credential-watch.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -71,7 +71,9 @@ export default fp(async (app) => {
   app.auth.sessions.onEnded(key => streams.closeWhere(({ principal }) => principal.kind === 'session' && principal.sessionKey === key, closeCodes.CREDENTIAL_REVOKED))
   app.auth.keys.onRevoked(keyId => streams.closeWhere(({ principal }) => principal.kind === 'token' && principal.keyId === keyId, closeCodes.CREDENTIAL_REVOKED))
   app.applications.onDeleted(id => streams.closeWhere(({ scope }) => scope.applicationId === id, closeCodes.APPLICATION_DELETED))
-  const watch = new SessionWatch({ sessions: app.auth.sessions, holders: () => streams.all(), adopt: (stream, now) => streams.adopt(stream, now), log: app.log })
+  const watch = new CredentialWatch({
+    presence: app.applicationPresence, keys: app.auth.keys, sessions: app.auth.sessions, holders: () => streams.all(), adopt: (stream, now) => streams.adopt(stream, now), log: app.log
+  })
   app.auth.sessions.onGrantsChanged(() => { void watch.check() })
   const listening = app.bus?.listen(replaysChannel, () => runner.wake())
   app.addHook('onReady', async () => {

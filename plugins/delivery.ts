@@ -2,10 +2,10 @@ import fp from 'fastify-plugin'
 import { createCatchUp } from '../src/delivery/catch-up.ts'
 import { closeCodes } from '../src/delivery/close-codes.ts'
 import { createConnections, type Connections } from '../src/delivery/connections.ts'
+import { CredentialWatch } from '../src/delivery/credential-watch.ts'
 import { createHandshake, type Handshake } from '../src/delivery/handshake.ts'
 import { createProtocol, type Protocol } from '../src/delivery/protocol.ts'
 import { adopt, refreshRequest } from '../src/delivery/refresh.ts'
-import { SessionWatch } from '../src/delivery/session-watch.ts'
 import { subscriptionRequests } from '../src/delivery/subscribe.ts'
 
 declare module 'fastify' {
@@ -41,7 +41,7 @@ export default fp(async (app) => {
   app.auth.keys.onRevoked(keyId => {
     connections.closeWhere(({ principal }) => principal.kind === 'token' && principal.keyId === keyId, closeCodes.CREDENTIAL_REVOKED)
   })
-  const watch = new SessionWatch({ sessions: app.auth.sessions, holders: () => connections.all(), adopt: async (connection, now) => { await adopt(connection, now) }, log: app.log })
+  const watch = new CredentialWatch({ presence: app.applicationPresence, keys: app.auth.keys, sessions: app.auth.sessions, holders: () => connections.all(), adopt, log: app.log })
   app.auth.sessions.onGrantsChanged(() => { void watch.check() })
   app.addHook('onReady', async () => watch.start())
   app.addHook('onClose', async () => watch.close())

@@ -3,6 +3,7 @@ import cors from '@fastify/cors'
 import rateLimit from '@fastify/rate-limit'
 import underPressure from '@fastify/under-pressure'
 import fp from 'fastify-plugin'
+import { networkOf } from '../src/auth/login-gate.ts'
 import { RateLimitError } from '../src/errors.ts'
 
 /** Of what V8 may use; beyond it requests are shed. */
@@ -24,7 +25,7 @@ export default fp(async (app) => {
     cache: 20_000,
     // After authentication, so that it counts principals, and before a body is read.
     hook: 'preParsing',
-    keyGenerator: request => request.principal?.id ?? request.ip,
+    keyGenerator: request => request.principal?.id ?? networkOf(request.ip),
     errorResponseBuilder: (_request, { max, ttl }) => {
       const retryAfterS = Math.ceil(ttl / 1000)
       const refusal = new RateLimitError('RATE_LIMITED', `More than ${max} requests; come back in ${retryAfterS} s`, { retryAfterS })

@@ -10,9 +10,10 @@ const drainMs = 1000
  */
 export default fp(async (app) => {
   const open = new Set<Socket>()
+  function forget (this: Socket) { open.delete(this) }
   app.server.on('connection', (socket: Socket) => {
     open.add(socket)
-    socket.once('close', () => open.delete(socket))
+    socket.on('close', forget)
   })
   let deadline: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {

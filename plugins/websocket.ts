@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
 import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
-import { acceptWebSocket, type WsLink } from '../src/delivery/ws-gateway.ts'
+import { acceptWebSocket, ClientWebSocket } from '../src/delivery/ws-gateway.ts'
 
 /**
  * Plain WebSocket at `/ws`. @fastify/websocket answers every upgrade it hears of, Socket.IO's included, so it hears of
@@ -21,6 +21,8 @@ export default fp(async (app) => {
   await app.register(websocket, {
     options: {
       server: upgrades as unknown as Server,
+      // The types ask for the functions of the whole module.
+      WebSocket: ClientWebSocket as never,
       maxPayload: limits.frameBytesMax,
       perMessageDeflate: false,
       // Newer than the types.
@@ -35,16 +37,13 @@ export default fp(async (app) => {
       done()
     }
   })
-  const links = new Map<WebSocket, WsLink>()
   app.get('/ws', { websocket: true, config: { permission: 'public' } }, (webSocket, { raw }) => {
     letGo(webSocket, raw)
-    links.set(webSocket, acceptWebSocket(webSocket, raw, { handshake: app.handshake, protocol: app.protocol }))
-    webSocket.on('close', unlink)
+    acceptWebSocket(webSocket as ClientWebSocket, raw, { handshake: app.handshake, protocol: app.protocol })
   })
-  function unlink (this: WebSocket) { links.delete(this) }
 
   const heartbeat = setInterval(() => {
-    for (const link of links.values()) link.ping()
+    for (const webSocket of app.websocketServer.clients) (webSocket as ClientWebSocket).client?.ping()
   }, limits.pingIntervalMs).unref()
   app.addHook('onClose', async () => {
     clearInterval(heartbeat)

@@ -106,7 +106,7 @@ export const Setup = Type.Object({
   name: Text(200, { examples: ['Ada'] }),
   email: Email,
   password: Password,
-  setupToken: Type.Optional(Type.String({ maxLength: 200, description: 'The one-time token printed at start; needed from elsewhere than loopback.' }))
+  setupToken: Type.Optional(Type.String({ maxLength: 200, description: 'The one-time token printed at start; needed from elsewhere than loopback, and by a proxy.' }))
 }, { $id: 'Setup', additionalProperties: false })
 export type Setup = Static<typeof Setup>
 

@@ -21,7 +21,7 @@ export const KeyCreate = Type.Object({ algorithm: Type.Optional(Algorithm) }, { 
 
 export const KeyCreated = Type.Object({
   ...key,
-  secret: Type.Optional(Type.String({ description: 'Of an HS256 key, in base64url, this once, and to somebody who is logged in; a token does not get it. A private key is never shown.', examples: ['c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0MTI'] }))
+  secret: Type.Optional(Type.String({ description: 'Of an HS256 key, in base64url, this once, and to a session that holds everything everywhere; a token does not get it. A private key is never shown.', examples: ['c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0MTI'] }))
 }, { $id: 'SigningKeyCreated' })
 export type KeyCreated = Static<typeof KeyCreated>
 

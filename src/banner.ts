@@ -41,6 +41,6 @@ const firstSteps = (url: string, setupToken: string | undefined) => [
   `    curl ${url}/auth/token -H 'authorization: <sessionToken>' -H 'content-type: application/json' \\`,
   '      -d \'{"applicationId":"<app_…>","permissions":["admin"]}\'',
   '',
-  ...(setupToken === undefined ? [] : [`  From another machine, setup needs "setupToken": ${setupToken}`, '']),
+  ...(setupToken === undefined ? [] : [`  From another machine, and by a proxy, setup needs "setupToken": ${setupToken}`, '']),
   '  Or see it all at work in ten seconds:  npm run demo'
 ]

@@ -71,7 +71,7 @@ export const errorCodes = {
   SESSION_NOT_FOUND: 'The user has no such session.',
   SESSION_REQUIRED: 'Only somebody who is logged in can do this, not a token.',
   SETUP_DONE: 'The platform is set up; log in instead.',
-  SETUP_TOKEN_REQUIRED: 'From elsewhere than loopback, setup needs the token printed at start.',
+  SETUP_TOKEN_REQUIRED: 'From elsewhere than loopback, and by a proxy, setup needs the token printed at start.',
   SHUTTING_DOWN: 'The server is stopping; another attempt reaches its successor.',
   SIGNING_KEY_INACTIVE: 'The key signs no more.',
   SIGNING_KEY_NOT_FOUND: 'There is no such signing key, or it is revoked.',

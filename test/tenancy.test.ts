@@ -1,8 +1,8 @@
 import t from 'tap'
 import { build, listen } from './build.ts'
-import { connectWs } from './clients.ts'
+import { connectWs, transports } from './clients.ts'
 import { inject } from './inject.ts'
-import { person } from './people.ts'
+import { eventually, person } from './people.ts'
 import { tenant } from './tenant.ts'
 
 /*
@@ -64,7 +64,8 @@ const invite = await planted('POST', '/api/invites', { email: `${marker}@example
 const [session] = (await owner.get('/api/auth/sessions')).body as { id: string }[]
 
 // Somebody of the victim's is in a channel, and looks at a document.
-const member = await connectWs(await listen(app), { token: victim.token() })
+const listening = listen(app)
+const member = await connectWs(await listening, { token: victim.token() })
 for (const channel of [named, `doc:${named}:${named}`]) {
   const joined = await member.request('join', { channel, state: { [marker]: marker } })
   if (!joined.ok) throw new Error(joined.message)
@@ -97,18 +98,52 @@ function exampleOf (given: Schema): unknown {
   return Object.fromEntries((schema.required ?? []).map(name => [name, exampleOf(schema.properties?.[name] ?? {})]))
 }
 
+/** What of the victim's a field of a body, or of a query, could name, wherever it stands. */
+const inBodies: Record<string, unknown> = {
+  applicationId: victim.applicationId, mappingId: mapping['id'], subscriptionId: databaseSubscription['id'], webhookId: webhook['id'], deliveryId: delivery?.id, eventId: event['id'], eventIds: [event['id']]
+}
+const inQueries: Record<string, unknown> = { ...inBodies, actor: owner.id, resourceId: topic, email: owner.email }
+
+/** An example of a body in which every such field, also one that need not be there, names what is the victim's; undefined when there is none. */
+function namingVictim (given: Schema): unknown {
+  const { properties = {}, items, anyOf, type, ...schema } = resolve(given)
+  if (anyOf !== undefined) return anyOf.map(namingVictim).find(found => found !== undefined)
+  if (type === 'array') {
+    const item = items && namingVictim(items)
+    return item && [item]
+  }
+  const fields = Object.entries(properties).flatMap(([name, part]) => {
+    const value = inBodies[name] ?? namingVictim(part)
+    return value === undefined ? [] : [[name, value]]
+  })
+  if (fields.length === 0) return undefined
+  // A thing is named, or else given whole.
+  const rest = Object.entries(exampleOf({ ...schema, properties }) as object).filter(([name]) => inBodies[`${name}Id`] === undefined)
+  return { ...Object.fromEntries(rest) as object, ...Object.fromEntries(fields) as object }
+}
+
+/** Bodies of which the fields exclude each other. */
+const bodiesNamingVictim: Record<string, unknown> = {
+  'POST /api/debugger/explain': { eventId: event['id'], webhookId: webhook['id'] },
+  'POST /api/debugger/replay': { eventIds: [event['id']], target: 'webhooks', webhookId: webhook['id'] }
+}
+
 const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => {
   const section = Object.keys(mine).filter(prefix => path.startsWith(prefix)).sort().at(-1) ?? path.split('/').slice(0, 3).join('/')
   const parameters = (operation.parameters ?? []).filter(parameter => parameter.in === 'path')
   const own = parameters.filter(parameter => mine[section]?.[parameter.name] !== undefined)
   const body = operation.requestBody?.content['application/json']?.schema
   // An id of the victim wherever a body speaks of an application.
+  const naming = body && (bodiesNamingVictim[`${method.toUpperCase()} ${path}`] ?? namingVictim(body))
   const payload = body === undefined ? undefined : JSON.stringify(exampleOf(body)).replaceAll(/app_abc123/g, victim.applicationId).replaceAll('chat:room1', named)
   return {
     name: `${method.toUpperCase()} ${path}`,
     method: method.toUpperCase() as 'GET',
     url: path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(mine[section]?.[name] ?? String(parameters.find(parameter => parameter.name === name)?.example ?? named))),
     payload,
+    payloadNamingVictim: naming === undefined ? undefined : JSON.stringify(naming),
+    queriesNamingVictim: (operation.parameters ?? []).filter(parameter => parameter.in === 'query' && inQueries[parameter.name] !== undefined)
+      .map(({ name }) => `${name}=${encodeURIComponent(String(inQueries[name]))}`),
     namesVictim: own.length > 0 || payload?.includes(victim.applicationId) === true,
     hasOwnParameter: own.length > 0,
     /** Everybody has services and channels of whatever name: they come into being by being used. */
@@ -150,6 +185,18 @@ const toldToAll = new Set(['GET /api/metrics/prometheus'])
 const isNothing = ({ isNamespace }: Asked, { status, body }: { status: number, body: string }) =>
   status === 404 || status === 400 || (isNamespace && status < 300 && !body.includes(victim.applicationId))
 
+/** Whoever rules over the other application. */
+const strangers = [
+  { who: 'a token', headers: { authorization: `Bearer ${stranger.token()}` } },
+  ...await Promise.all(['admin', 'super_admin'].map(async role => ({
+    who: `a session of ${role}`, headers: { authorization: (await person(app, [role, stranger.applicationId])).token, 'x-application-id': stranger.applicationId }
+  })))
+]
+
+/** The same text with the victim's ids as if they were others, which nobody has. */
+const withMissingIds = (text: string) => ids.reduce((text, id) => text.replaceAll(id, `${id.slice(0, -4)}0000`), text)
+const ids = [topic, victim.applicationId, service['id'], mapping['id'], databaseSubscription['id'], webhook['id'], delivery?.id, event['id'], owner.id, invite['id'], session?.id].filter(id => id !== undefined)
+
 await t.test('a token of another application finds nothing of it', async t => {
   for (const operation of operations) {
     const answer = await ask(operation, { authorization: `Bearer ${stranger.token()}` })
@@ -158,6 +205,47 @@ await t.test('a token of another application finds nothing of it', async t => {
     if (!toldToAll.has(operation.name)) t.equal(leak(operation, answer.text), undefined, `${operation.name} tells nothing`)
     t.ok(answer.status < 500)
   }
+})
+
+await t.test('what is the victim\'s is answered as what does not exist is', async t => {
+  for (const { who, headers } of strangers) {
+    for (const operation of operations.filter(({ hasOwnParameter, isNamespace, isPublic }) => hasOwnParameter && !isNamespace && !isPublic)) {
+      const [theirs, missing] = [await ask(operation, headers), await ask({ ...operation, url: withMissingIds(operation.url) }, headers)]
+      t.equal(`${theirs.status} ${withMissingIds(theirs.body)}`, `${missing.status} ${missing.body}`, `${operation.name} by ${who}`)
+    }
+  }
+})
+
+await t.test('nor does an id in a body reach it', async t => {
+  const asked: string[] = []
+  for (const operation of operations) {
+    const { name, payloadNamingVictim: payload, isPublic } = operation
+    if (payload === undefined || isPublic) continue
+    asked.push(name)
+    for (const { who, headers } of strangers) {
+      const [theirs, missing] = [await ask({ ...operation, payload }, headers), await ask({ ...operation, url: withMissingIds(operation.url), payload: withMissingIds(payload) }, headers)]
+      t.ok(theirs.status === 403 || theirs.status === 404, `${name} by ${who}: ${theirs.status} ${theirs.body}`)
+      t.equal(`${theirs.status} ${withMissingIds(theirs.body)}`, `${missing.status} ${missing.body}`, `${name} by ${who}, as if it did not exist`)
+      t.equal(leak({ ...operation, payload }, theirs.text), undefined, `${name} tells ${who} nothing`)
+    }
+  }
+  for (const name of ['POST /api/database/subscriptions', 'POST /api/database/mappings/preview', 'POST /api/webhooks/redrive', 'POST /api/invites', 'POST /api/users', 'POST /auth/token']) t.ok(asked.includes(name), name)
+})
+
+await t.test('nor does an id in a query find it', async t => {
+  const asked: string[] = []
+  for (const operation of operations) {
+    for (const query of operation.queriesNamingVictim) {
+      asked.push(operation.name)
+      for (const { who, headers } of strangers) {
+        const { status, body } = await ask({ ...operation, url: `${operation.url}?${query}` }, headers)
+        // A stream of nothing has a beginning all the same.
+        const isEmpty = body === '[]' || (operation.name === 'GET /api/debugger/stream' && !body.includes('data:'))
+        t.ok(status === 403 || status === 404 || (status === 200 && isEmpty), `${operation.name}?${query} by ${who}: ${status} ${body}`)
+      }
+    }
+  }
+  for (const name of ['GET /api/admin/audit', 'GET /api/users', 'GET /api/database/logs', 'GET /api/webhooks/logs', 'GET /api/webhooks/deliveries']) t.ok(asked.includes(name), name)
 })
 
 await t.test('nor does it when it names the application', async t => {
@@ -226,4 +314,53 @@ await t.test('and it is all still there, as it was', async t => {
   t.ok((await victim.request('GET', '/api/invites')).body.some(({ id }: { id: string }) => id === invite['id']))
   t.equal((await owner.get('/api/auth/me')).status, 200)
   t.match(await victim.request('GET', `/api/applications/${victim.applicationId}`), { status: 200, body: { name: marker, description: marker } })
+})
+
+for (const { name, connect } of transports) {
+  await t.test(`nothing of it comes over ${name}, whatever the stranger listens to under the same names`, async t => {
+    const url = await listening
+    for (const refused of [{ token: stranger.token(), applicationId: victim.applicationId }, { token: strangers[1]?.headers.authorization ?? '', applicationId: victim.applicationId }]) {
+      const closed = await connect(url, refused).then(async socket => (await socket.closed).code, () => 'refused')
+      t.ok(closed === 'refused' || closed === 4401, String(closed))
+    }
+    const channel = `${named}-${name.length}`
+    await stranger.request('POST', '/api/topics', { name: topic, description: 'theirs', owner: 'them' })
+    const [eve, ada] = [await connect(url, { token: stranger.token() }), await connect(url, { token: victim.token() })]
+    const listenTo = [topic, '**', `${named}.*`, 'sync.**', 'presence.updated', 'socket.message', `sync.${named}.updated`]
+    for (const socket of [ada, eve]) {
+      for (const wanted of listenTo) t.match(await socket.request('subscribe', { topic: wanted, rewind: 1000 }), { ok: true }, wanted)
+      for (const room of [channel, named, `doc:${named}:${named}`]) t.match(await socket.request('join', { channel: room }), { ok: true }, room)
+    }
+    const ofAda = await ada.request('subscribe', { topic })
+    t.match(await eve.request('unsubscribe', { subscriptionId: ofAda.subscriptionId }), { ok: false, code: 'SUBSCRIPTION_NOT_FOUND' })
+    const [{ socketId } = { socketId: '' }] = (await victim.request('GET', `/api/socket/channels/${channel}/members`)).body as { socketId: string }[]
+    t.match(await eve.request('direct', { socketId, event: 'hello', data: {} }), { ok: false }, 'not even by the name of a socket')
+    t.match(await eve.request('auth', { token: victim.token() }), { ok: false, code: 'PERMISSION_DENIED' })
+
+    await victim.publish(topic, { [marker]: marker })
+    await victim.request('PATCH', `/api/sync/${named}/documents/${named}/merge`, { data: { [`${marker}${name.length}`]: marker } })
+    await victim.request('POST', '/api/socket/broadcast', { channel, event: 'said', data: { [marker]: marker } })
+    await ada.request('publish', { channel, event: 'said', data: { [marker]: marker } })
+    await ada.request('presence', { channel, state: { [marker]: marker } })
+    await ada.message('message')
+    // What is the stranger's own comes behind all of that.
+    await stranger.publish(topic, { last: true })
+    await eventually(() => eve.events.some(({ payload }) => JSON.stringify(payload) === '{"last":true}'))
+    await stranger.request('POST', '/api/socket/broadcast', { channel, event: 'last', data: {} })
+    await eve.message('message')
+    await eventually(() => ada.events.some(({ topic, payload }) => topic === `sync.${named}.updated` && JSON.stringify(payload).includes(`${marker}${name.length}`)))
+    const text = JSON.stringify([eve.events, eve.messages])
+    t.equal([...ids, marker, ofAda.subscriptionId, socketId].find(secret => secret !== topic && text.includes(secret)), undefined, text.slice(0, 500))
+    t.ok(eve.events.every(({ applicationId }) => applicationId === stranger.applicationId))
+    t.ok(ada.events.every(({ applicationId }) => applicationId === victim.applicationId))
+    t.ok(ada.events.length > eve.events.length)
+    for (const socket of [eve, ada]) socket.close()
+  })
+}
+
+await t.test('metrics that everybody may read name topics, and nothing else of anybody\'s', async t => {
+  const text = (await app.inject('/api/metrics/prometheus')).body
+  t.match(text, `topic="${topic}"`)
+  const rest = text.replaceAll(/ topic="[^"]*"|(?<=[{,])topic="[^"]*"/g, '')
+  t.equal([...ids, marker, named].find(secret => rest.includes(secret)), undefined)
 })

@@ -9,6 +9,7 @@ import type { Principal } from '../auth/principal.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import { randomId } from '../ids.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { takeWith } from '../people/losses.ts'
 import type { GraceTimes } from './grace-times.ts'
 import type { ApplicationPresence } from './presence.ts'
 import { removeApplication } from './removal.ts'
@@ -93,7 +94,10 @@ export function createApplications ({ db, presence, graceTimes, log }: Applicati
       const outcome = await removeApplication(db, id, {
         force,
         log,
-        onRemoved: async (trx, row) => await record(trx, by, { action: 'application.deleted', resourceId: id, place: { applicationId: id }, before: { ...toApplication(row), force } })
+        onRemove: async (trx, row) => {
+          await takeWith(trx, by, { applicationId: id })
+          await record(trx, by, { action: 'application.deleted', resourceId: id, place: { applicationId: id }, before: { ...toApplication(row), force } })
+        }
       })
       if (outcome === 'missing') throw notFound(id)
       if (outcome === 'not_empty') throw new ConflictError('APPLICATION_NOT_EMPTY', `The application ${id} still owns data; delete with ?force=true to lose it`)

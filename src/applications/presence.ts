@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import { sql, type Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import type { Database } from '../../db/tables.ts'
 
@@ -27,6 +27,14 @@ export class ApplicationPresence {
   set (id: string, exists: boolean): void {
     this.#asked.delete(id)
     this.#known.set(id, exists)
+  }
+
+  /** Which of them exist, as the database has it now. */
+  async living (ids: string[]): Promise<Set<string>> {
+    const rows = await this.#db.selectFrom('applications').select('id').where(sql<boolean>`id = any(${ids})`).execute()
+    const living = new Set(rows.map(({ id }) => id))
+    for (const id of ids) if (!living.has(id)) this.set(id, false)
+    return living
   }
 
   #ask (id: string): Promise<boolean> {

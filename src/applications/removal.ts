@@ -11,8 +11,8 @@ const passing = new Set(['40P01', '23503'])
 export interface RemovalOptions {
   force: boolean
   log: { warn (fields: object, message: string): void }
-  /** Called in the transaction, with what was. */
-  onRemoved (trx: Transaction<Database>, row: Selectable<ApplicationsTable>): Promise<void>
+  /** Called in the transaction, before it goes. */
+  onRemove (trx: Transaction<Database>, row: Selectable<ApplicationsTable>): Promise<void>
 }
 
 /**
@@ -20,7 +20,7 @@ export interface RemovalOptions {
  * can reach without their logs, follow in pieces, because the transaction would hold up the writer for as long as they
  * take. Events left behind by a crash in between go with their partition.
  */
-export async function removeApplication (db: Kysely<Database>, id: string, { force, log, onRemoved }: RemovalOptions): Promise<'removed' | 'missing' | 'not_empty'> {
+export async function removeApplication (db: Kysely<Database>, id: string, { force, log, onRemove }: RemovalOptions): Promise<'removed' | 'missing' | 'not_empty'> {
   const outcome = await inTransaction(db, async trx => {
     // Against this lock nobody starts a topic, a service or a log for it.
     const found = await trx.selectFrom('applications').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
@@ -34,9 +34,9 @@ export async function removeApplication (db: Kysely<Database>, id: string, { for
     const logIds = logs.map(row => row.id)
     if (!force && await ownsData(trx, id, logIds)) return 'not_empty'
     await trx.deleteFrom('idempotency_keys').where('application_id', '=', id).execute()
-    // The rest refers to it: topics, logs, services, webhooks, role assignments.
+    await onRemove(trx, found)
+    // The rest refers to it: topics, logs, services, webhooks.
     await trx.deleteFrom('applications').where('id', '=', id).execute()
-    await onRemoved(trx, found)
     return logIds
   })
   if (typeof outcome === 'string') return outcome

@@ -6,6 +6,8 @@ import { record } from '../audit/record.ts'
 import type { Encryption } from '../encryption.ts'
 import { ConflictError, ForbiddenError, NotFoundError } from '../errors.ts'
 import { openSecret, type Algorithm } from './key-material.ts'
+import { parsePermissions } from './permission-set.ts'
+import { coversAt } from './permissions.ts'
 import type { Principal } from './principal.ts'
 import { insertSigningKey, lockSigningKeys, type SigningKeys } from './signing-keys.ts'
 
@@ -17,8 +19,8 @@ export type KeyAdmin = ReturnType<typeof createKeyAdmin>
  * Changes of the signing keys. There is always one that signs: the last active key is not deactivated, and when it is
  * revoked, another takes its place in the same transaction. This node follows before the answer, the others by their poll.
  *
- * The keys sign for every application, a token stands for one: it does not get to see a secret, with which it could
- * write itself tokens of all of them, and it does not revoke what the others' tokens live by.
+ * The keys sign for every application, and whoever has a secret can write themselves tokens of all of them: only who holds
+ * everything everywhere gets to see one. A token stands for one application: it does not revoke what the others' tokens live by.
  */
 export function createKeyAdmin ({ db, encryption, keys }: { db: Kysely<Database>, encryption: Encryption, keys: SigningKeys }) {
   async function change<T> (work: (trx: Kysely<Database>) => Promise<T>): Promise<T> {
@@ -50,7 +52,7 @@ export function createKeyAdmin ({ db, encryption, keys }: { db: Kysely<Database>
     return {
       ...toInfo(row),
       ...(publicJwk !== undefined && { publicKey: { ...publicJwk, kid: row.id, alg: row.algorithm, use: 'sig' } }),
-      ...(publicJwk === undefined && principal.kind === 'session' && { secret })
+      ...(publicJwk === undefined && coversAt(principal, null, everything) && { secret })
     }
   }
 
@@ -74,7 +76,7 @@ export function createKeyAdmin ({ db, encryption, keys }: { db: Kysely<Database>
       return rows.map(toInfo)
     },
 
-    /** From then on it signs. The secret of an HS256 key is in this answer only. */
+    /** From then on it signs. The secret of an HS256 key is in this answer only, and only to who holds everything. */
     async create (principal: Principal, { algorithm = 'HS256' }: { algorithm?: Algorithm | undefined }, by: Origin): Promise<KeyCreated> {
       return toCreated(principal, await change(trx => create(trx, by, algorithm)))
     },
@@ -117,6 +119,9 @@ export function createKeyAdmin ({ db, encryption, keys }: { db: Kysely<Database>
     }
   }
 }
+
+/** What can be written into a token. */
+const everything = parsePermissions(['admin'])
 
 async function find (trx: Kysely<Database>, id: string): Promise<Row> {
   const row = await trx.selectFrom('signing_keys').selectAll().where('id', '=', id).where('revoked_at', 'is', null).executeTakeFirst()

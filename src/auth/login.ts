@@ -7,7 +7,7 @@ import { Failures, LoginGate, networkOf } from './login-gate.ts'
 import { hashPassword, isOutdated, verifyPassword } from './passwords.ts'
 import type { SecondFactor } from './second-factor.ts'
 import type { Sessions, Visitor } from './sessions.ts'
-import type { Users } from './users.ts'
+import { holdUser, type Users } from './users.ts'
 
 /** Wrong passwords from one network, whoever's they are, that cost nothing: an office is behind one address. */
 const freeFailuresOfNetwork = 20
@@ -19,6 +19,9 @@ export interface LoginOptions {
   secondFactor: SecondFactor
   metrics: Pick<Metrics, 'logins'>
 }
+
+/** Somebody, and the hash that their password was right for. */
+export interface Proven { user: User, passwordHash: string }
 
 export type Login = ReturnType<typeof createLogin>
 
@@ -32,7 +35,7 @@ export function createLogin ({ db, users, sessions, secondFactor, metrics }: Log
   const networks = new Failures({ free: freeFailuresOfNetwork, forgives: 'one', what: 'failed logins from this network' })
 
   /** Throws UnauthorizedError `LOGIN_FAILED`, RateLimitError after several failures. */
-  async function requirePassword (email: string, password: string, visitor: Visitor): Promise<User> {
+  async function requirePassword (email: string, password: string, visitor: Visitor): Promise<Proven> {
     const network = networkOf(visitor.address ?? '')
     networks.refuseEarly(network)
     const found = await accounts.attempt(email, async () => {
@@ -41,28 +44,37 @@ export function createLogin ({ db, users, sessions, secondFactor, metrics }: Log
     })
     if (found === undefined) {
       networks.failed(network)
-      metrics.logins.inc({ outcome: 'refused' })
-      throw new UnauthorizedError('LOGIN_FAILED', 'E-mail address and password do not belong together')
+      throw refused()
     }
     networks.succeeded(network)
-    if (isOutdated(found.passwordHash)) {
-      // Unless it was changed meanwhile.
-      await db.updateTable('users').set({ password_hash: await hashPassword(password) })
-        .where('id', '=', found.user.id).where('password_hash', '=', found.passwordHash).execute()
-    }
-    return found.user
+    if (!isOutdated(found.passwordHash)) return found
+    const passwordHash = await hashPassword(password)
+    const renewed = await db.updateTable('users').set({ password_hash: passwordHash })
+      .where('id', '=', found.user.id).where('password_hash', '=', found.passwordHash).returning('id').executeTakeFirst()
+    // It was changed meanwhile, or hashed anew by another login.
+    if (renewed === undefined) return await requirePassword(email, password, visitor)
+    return { user: found.user, passwordHash }
   }
 
-  /** For somebody whose password was right: a session, or first the question for a code. */
-  async function enter (user: User, visitor: Visitor): Promise<LoginOutcome> {
-    if (await secondFactor.isEnabled(user.id)) return { mfaRequired: true, mfaToken: await secondFactor.challenge(user.id) }
-    return await open(user, visitor)
+  /** For somebody whose password was right, and still is: a session, or first the question for a code. Throws UnauthorizedError `LOGIN_FAILED`. */
+  async function enter ({ user, passwordHash }: Proven, visitor: Visitor): Promise<LoginOutcome> {
+    await sessions.sweep()
+    return await db.transaction().execute(async trx => {
+      if (await holdUser(trx, user.id, passwordHash) === undefined) throw refused()
+      if (await secondFactor.isEnabled(trx, user.id)) return { mfaRequired: true as const, mfaToken: await secondFactor.challenge(trx, user.id) }
+      return await open(trx, user, visitor)
+    })
   }
 
-  async function open (user: User, visitor: Visitor): Promise<LoginAnswer> {
-    const { token } = await sessions.create(user.id, visitor)
+  async function open (trx: Kysely<Database>, user: User, visitor: Visitor): Promise<LoginAnswer> {
+    const { token } = await sessions.createWithin(trx, user.id, visitor)
     metrics.logins.inc({ outcome: 'opened' })
     return { sessionToken: token, user }
+  }
+
+  function refused (): UnauthorizedError {
+    metrics.logins.inc({ outcome: 'refused' })
+    return new UnauthorizedError('LOGIN_FAILED', 'E-mail address and password do not belong together')
   }
 
   return {
@@ -75,9 +87,8 @@ export function createLogin ({ db, users, sessions, secondFactor, metrics }: Log
 
     /** Throws UnauthorizedError `MFA_CODE_INVALID`, RateLimitError after several wrong codes. */
     async verifyCode ({ mfaToken, code }: { mfaToken: string, code: string }, visitor: Visitor): Promise<LoginAnswer> {
-      const user = await users.find(await secondFactor.answer(mfaToken, code))
-      if (user === undefined) throw new UnauthorizedError('LOGIN_FAILED', 'The user is gone')
-      return await open(user, visitor)
+      await sessions.sweep()
+      return await secondFactor.answer(mfaToken, code, async (trx, user) => await open(trx, user, visitor))
     }
   }
 }

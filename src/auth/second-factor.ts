@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
-import type { MfaSetup, RecoveryCodes } from '../../schemas/auth.ts'
+import type { MfaSetup, RecoveryCodes, User } from '../../schemas/auth.ts'
 import type { Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import type { Encryption } from '../encryption.ts'
@@ -8,6 +8,7 @@ import { ConflictError, ForbiddenError, UnauthorizedError } from '../errors.ts'
 import { LoginGate } from './login-gate.ts'
 import { newOneTimeToken, oneTimeHash } from './one-time-tokens.ts'
 import { newRecoveryCodes, newSeed, plainRecoveryCode, qrDataUrl, seedUri, stepOf } from './totp.ts'
+import { holdUser } from './users.ts'
 
 /** Between the password and the code. */
 const challengeMs = 5 * 60_000
@@ -73,43 +74,47 @@ export function createSecondFactor ({ db, encryption, issuer }: { db: Kysely<Dat
     },
 
     /** With the seed and the recovery codes. Throws ConflictError `MFA_NOT_PENDING` when there is none. */
-    async disable (userId: string, by: Origin): Promise<void> {
-      await db.transaction().execute(async trx => {
-        const row = await trx.updateTable('users').set({ mfa_secret_sealed: null, mfa_confirmed_at: null, mfa_last_step: null })
-          .where('id', '=', userId).where('mfa_secret_sealed', 'is not', null).returning('id').executeTakeFirst()
-        if (row === undefined) throw new ConflictError('MFA_NOT_PENDING', 'There is no second factor to disable')
-        await trx.deleteFrom('recovery_codes').where('user_id', '=', userId).execute()
-        await trx.deleteFrom('mfa_challenges').where('user_id', '=', userId).execute()
-        await record(trx, by, { action: 'user.mfa_disabled', resourceId: userId })
-      })
+    async disable (trx: Kysely<Database>, userId: string, by: Origin): Promise<void> {
+      const row = await trx.updateTable('users').set({ mfa_secret_sealed: null, mfa_confirmed_at: null, mfa_last_step: null })
+        .where('id', '=', userId).where('mfa_secret_sealed', 'is not', null).returning('id').executeTakeFirst()
+      if (row === undefined) throw new ConflictError('MFA_NOT_PENDING', 'There is no second factor to disable')
+      await trx.deleteFrom('recovery_codes').where('user_id', '=', userId).execute()
+      await trx.deleteFrom('mfa_challenges').where('user_id', '=', userId).execute()
+      await record(trx, by, { action: 'user.mfa_disabled', resourceId: userId })
     },
 
     /** Whether logins of the user need a code. */
-    async isEnabled (userId: string): Promise<boolean> {
-      const row = await db.selectFrom('users').select('mfa_confirmed_at').where('id', '=', userId).executeTakeFirst()
+    async isEnabled (trx: Kysely<Database>, userId: string): Promise<boolean> {
+      const row = await trx.selectFrom('users').select('mfa_confirmed_at').where('id', '=', userId).executeTakeFirst()
       return row !== undefined && row.mfa_confirmed_at !== null
     },
 
-    /** For somebody whose password was right. Those that are over are swept on the way. */
-    async challenge (userId: string): Promise<string> {
+    /** For somebody whose password was right, in a transaction that holds them. */
+    async challenge (trx: Kysely<Database>, userId: string): Promise<string> {
       const { token, tokenHash } = newOneTimeToken('mfa_pending_')
-      const now = Date.now()
-      await db.deleteFrom('mfa_challenges').where('expires_at', '<=', now).execute()
-      await db.insertInto('mfa_challenges').values({ token_hash: tokenHash, user_id: userId, attempts: 0, expires_at: now + challengeMs }).execute()
+      await trx.insertInto('mfa_challenges').values({ token_hash: tokenHash, user_id: userId, attempts: 0, expires_at: Date.now() + challengeMs }).execute()
       return token
     },
 
-    /** Answers whose challenge it was, which is then over. Throws UnauthorizedError `MFA_CODE_INVALID`, RateLimitError. */
-    async answer (token: string, code: string): Promise<string> {
+    /**
+     * Lets in whose challenge it was, which is then over: `enter` is part of the transaction that ends it. Those that are
+     * over are swept on the way. Throws UnauthorizedError `MFA_CODE_INVALID`, RateLimitError.
+     */
+    async answer<T> (token: string, code: string, enter: (trx: Kysely<Database>, user: User) => Promise<T>): Promise<T> {
       const tokenHash = oneTimeHash(token)
+      const now = Date.now()
+      await db.deleteFrom('mfa_challenges').where('expires_at', '<=', now).execute()
       const challenge = await db.updateTable('mfa_challenges').set(eb => ({ attempts: eb('attempts', '+', 1) }))
-        .where('token_hash', '=', tokenHash).where('expires_at', '>', Date.now()).where('attempts', '<', challengeAttemptsMax)
+        .where('token_hash', '=', tokenHash).where('expires_at', '>', now).where('attempts', '<', challengeAttemptsMax)
         .returning('user_id').executeTakeFirst()
-      if (challenge === undefined) throw invalidCode()
-      if (!await use(challenge.user_id, code)) throw invalidCode()
-      const over = await db.deleteFrom('mfa_challenges').where('token_hash', '=', tokenHash).returning('user_id').executeTakeFirst()
-      if (over === undefined) throw invalidCode()
-      return challenge.user_id
+      if (challenge === undefined || !await use(challenge.user_id, code)) throw invalidCode()
+      return await db.transaction().execute(async trx => {
+        const user = await holdUser(trx, challenge.user_id)
+        // A change of the password takes the challenges of the old one away.
+        const over = await trx.deleteFrom('mfa_challenges').where('token_hash', '=', tokenHash).returning('user_id').executeTakeFirst()
+        if (user === undefined || over === undefined) throw invalidCode()
+        return await enter(trx, user)
+      })
     },
 
     /** Of somebody who is logged in. Throws ForbiddenError `MFA_CODE_INVALID`, RateLimitError. */

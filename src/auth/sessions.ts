@@ -49,22 +49,16 @@ export function createSessions ({ db, ttlMs }: SessionsOptions) {
 
   return {
     /** Answers the token, which is stored nowhere. Sessions that are over are swept on the way. */
-    async create (userId: string, { address, userAgent }: Visitor): Promise<{ token: string, expiresAt: number }> {
-      const token = `${sessionPrefix}${randomBytes(32).toString('base64url')}`
-      const now = Date.now()
-      const expiresAt = now + ttlMs
-      await db.deleteFrom('sessions').where('expires_at', '<=', now).execute()
-      await db.insertInto('sessions').values({
-        token_hash: hashOf(token),
-        user_id: userId,
-        created_at: now,
-        expires_at: expiresAt,
-        seen_at: now,
-        address: storable(address, 100),
-        user_agent: storable(userAgent, 500)
-      }).execute()
-      return { token, expiresAt }
+    async create (userId: string, visitor: Visitor): Promise<{ token: string, expiresAt: number }> {
+      await sweep()
+      return await insert(db, userId, visitor)
     },
+
+    /** The same, as part of a transaction that holds the user, and without the sweep. */
+    createWithin: insert,
+
+    /** Forgets the sessions that are over. */
+    sweep,
 
     /** Throws UnauthorizedError `CREDENTIAL_INVALID`. */
     async authenticate (token: string): Promise<SessionPrincipal> {
@@ -134,6 +128,26 @@ export function createSessions ({ db, ttlMs }: SessionsOptions) {
     onGrantsChanged (listener: () => void): void {
       grantsListeners.push(listener)
     }
+  }
+
+  async function sweep (): Promise<void> {
+    await db.deleteFrom('sessions').where('expires_at', '<=', Date.now()).execute()
+  }
+
+  async function insert (trx: Kysely<Database>, userId: string, { address, userAgent }: Visitor): Promise<{ token: string, expiresAt: number }> {
+    const token = `${sessionPrefix}${randomBytes(32).toString('base64url')}`
+    const now = Date.now()
+    const expiresAt = now + ttlMs
+    await trx.insertInto('sessions').values({
+      token_hash: hashOf(token),
+      user_id: userId,
+      created_at: now,
+      expires_at: expiresAt,
+      seen_at: now,
+      address: storable(address, 100),
+      user_agent: storable(userAgent, 500)
+    }).execute()
+    return { token, expiresAt }
   }
 
   async function extend (tokenHash: Buffer, now: number): Promise<number> {

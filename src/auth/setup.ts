@@ -12,21 +12,30 @@ import { insertUser } from './users.ts'
 /** Where a request really comes from: the socket's address, not what a header claims. */
 export interface SetupCaller {
   socketAddress: string | undefined
+  httpVersion: string
   headers: IncomingHttpHeaders
   requestId?: string
 }
 
+export interface SetupOptions {
+  db: Kysely<Database>
+  /** Whether requests come by a proxy, so that where they come from is not to be seen. */
+  isProxied: boolean
+}
+
 /**
- * The first super_admin, once. Whoever can reach this machine's loopback is taken for its owner; everybody else needs
- * the token that is printed at start. It lives in memory only, and ends with the set-up.
+ * The first super_admin, once. Whoever can reach this machine's loopback is taken for its owner; everybody else, and
+ * whoever comes by a proxy, needs the token that is printed at start. It lives in memory only, and ends with the set-up.
  */
 export class Setup {
   readonly #db: Kysely<Database>
+  readonly #isProxied: boolean
   #isDone = false
   #token: string | undefined
 
-  constructor ({ db }: { db: Kysely<Database> }) {
+  constructor ({ db, isProxied }: SetupOptions) {
     this.#db = db
+    this.#isProxied = isProxied
   }
 
   /** Makes the one-time token if set-up is still to be done. */
@@ -45,8 +54,8 @@ export class Setup {
   /** Of several callers at once, one succeeds. Throws ForbiddenError `SETUP_DONE` or `SETUP_TOKEN_REQUIRED`. */
   async run ({ name, email, password, setupToken }: SetupInput, caller: SetupCaller): Promise<User> {
     if (!await this.isRequired()) throw done()
-    if (!this.#isToken(setupToken) && !isLoopback(caller)) {
-      throw new ForbiddenError('SETUP_TOKEN_REQUIRED', 'From elsewhere than loopback, set-up needs the setupToken that was printed when the server started')
+    if (!this.#isToken(setupToken) && (this.#isProxied || !isLoopback(caller))) {
+      throw new ForbiddenError('SETUP_TOKEN_REQUIRED', 'From elsewhere than loopback, and by a proxy, set-up needs the setupToken that was printed when the server started')
     }
     const passwordHash = await hashPassword(password)
     const user = await this.#db.transaction().execute(async trx => {
@@ -81,6 +90,10 @@ const done = () => new ForbiddenError('SETUP_DONE', 'The platform is set up; log
 
 const loopbackAddress = /^(?:127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/
 const loopbackHost = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i
+/** Whether a URL of ours leads elsewhere than to this machine: then there is a proxy. */
+export const isElsewhere = (url: string | undefined): boolean => url !== undefined && !loopbackHost.test(new URL(url).host)
+
+const loopbackOrigin = /^https?:\/\/(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i
 const forwardingHeaders = [
   'forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-forwarded-server', 'x-real-ip', 'x-client-ip',
   'cf-connecting-ip', 'true-client-ip', 'fly-client-ip'
@@ -88,10 +101,13 @@ const forwardingHeaders = [
 
 /**
  * A request that any proxy passed on is not loopback, whatever it says of its origin: the proxy may be on this machine
- * while its client is not. Nor is one that names another host: that is a web page whose own name was pointed here (DNS rebinding).
+ * while its client is not. One that says nothing of itself, as nginx is set up by default, speaks HTTP/1.0. Nor is one that
+ * names another host: that is a web page whose own name was pointed here (DNS rebinding). Nor one that a page of another
+ * origin sends by the browser of somebody who sits here, be all origins allowed.
  */
-export function isLoopback ({ socketAddress, headers }: SetupCaller): boolean {
-  return socketAddress !== undefined && loopbackAddress.test(socketAddress) &&
+export function isLoopback ({ socketAddress, httpVersion, headers }: SetupCaller): boolean {
+  return socketAddress !== undefined && loopbackAddress.test(socketAddress) && httpVersion !== '1.0' &&
     headers.host !== undefined && loopbackHost.test(headers.host) &&
+    (headers.origin === undefined || loopbackOrigin.test(headers.origin)) &&
     !forwardingHeaders.some(name => headers[name] !== undefined)
 }

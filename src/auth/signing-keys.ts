@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
+import { system } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
 import type { Encryption } from '../encryption.ts'
 import { randomId } from '../ids.ts'
 import { generateSecret, isAlgorithm, openSecret, type Algorithm, type KeyMaterial } from './key-material.ts'
@@ -53,7 +55,9 @@ export class SigningKeys {
     await this.#options.db.transaction().execute(async trx => {
       await lockSigningKeys(trx)
       const active = await trx.selectFrom('signing_keys').select('id').where('active', '=', true).where('revoked_at', 'is', null).executeTakeFirst()
-      if (active === undefined) await insertSigningKey(trx, this.#options.encryption, { algorithm: 'HS256' })
+      if (active !== undefined) return
+      const { row: { id, algorithm, created_at: createdAt } } = await insertSigningKey(trx, this.#options.encryption, { algorithm: 'HS256' })
+      await record(trx, system, { action: 'key.created', resourceId: id, after: { keyId: id, algorithm, active: true, createdAt } })
     })
     await this.refresh()
     if (this.active === undefined) throw new Error('No signing key can be read: they were sealed with a key that is neither ENCRYPTION_KEY nor in ENCRYPTION_KEYS_OLD')
@@ -80,6 +84,11 @@ export class SigningKeys {
     if (key !== undefined || !keyIdForm.test(kid)) return key
     this.#lookingUp ??= this.#lookUp()
     return this.#lookingUp.then(() => this.#keys.get(kid))
+  }
+
+  /** Whether what the key has signed is good, as far as this node knows: it asks nobody. */
+  isGood (kid: string): boolean {
+    return this.#keys.has(kid)
   }
 
   /** Calls back when a key is revoked, here or on another node: what it signed is dead. */

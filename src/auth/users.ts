@@ -17,14 +17,19 @@ export function createUsers ({ db }: { db: Kysely<Database> }) {
       return row && { user: { id: row.id, email: row.email, name: row.name }, passwordHash: row.password_hash }
     },
 
-    async find (id: string): Promise<User | undefined> {
-      return await db.selectFrom('users').select(['id', 'email', 'name']).where('id', '=', id).executeTakeFirst()
-    },
-
     async passwordHashOf (id: string): Promise<string | undefined> {
       return (await db.selectFrom('users').select('password_hash').where('id', '=', id).executeTakeFirst())?.password_hash
     }
   }
+}
+
+/**
+ * Holds a user as they are until the transaction ends: whoever changes their password, or deletes them, comes before or
+ * after, and ends what was opened before. Undefined when they are gone, or the password is another by now.
+ */
+export async function holdUser (trx: Kysely<Database>, id: string, passwordHash?: string): Promise<User | undefined> {
+  const query = trx.selectFrom('users').select(['id', 'email', 'name']).where('id', '=', id).forShare()
+  return await (passwordHash === undefined ? query : query.where('password_hash', '=', passwordHash)).executeTakeFirst()
 }
 
 /** Undefined when the address is taken. */

@@ -36,8 +36,6 @@ export interface ConnectionOptions {
 
 interface Queued extends Delivery { subscriptions: Subscription[] }
 
-const noEnding = Buffer.alloc(0)
-
 /**
  * One client's link, whatever the transport: its subscriptions, and the events on their way to it.
  * Events queue until `flush`, so that those which are ready together leave together. What the kernel has not taken is
@@ -128,7 +126,7 @@ export class Connection {
   /** Queues a message that is not an event behind what is queued already. Answers whether it is the first in the queue. */
   queueMessage (message: SharedMessage): boolean {
     if (!this.#isOpen) return false
-    this.#queued.push({ event: message, shape: 'full', ending: noEnding, subscriptions: [] })
+    this.#queued.push({ event: message, shape: 'full', ending: '', subscriptions: [] })
     this.#queuedMessages++
     this.#queuedMessageBytes += message.body.length
     // One turn may bring more than a socket's share.

@@ -39,8 +39,8 @@ function wholeMessage (message: SharedMessage, wrapping: EventWrapping): Buffer 
 }
 
 /** The end of an event message: the subscriptions that matched, then what closes the envelope and the wrapping. */
-export const endingOf = (subscriptionIds: readonly string[], wrapping: EventWrapping): Buffer =>
-  Buffer.from(`,"subscriptionIds":${JSON.stringify(subscriptionIds)}}${wrapping.after}`)
+export const endingOf = (subscriptionIds: readonly string[], wrapping: EventWrapping): string =>
+  `,"subscriptionIds":${JSON.stringify(subscriptionIds)}}${wrapping.after}`
 
 /**
  * A run of events as WebSocket text frames in one buffer, so that they leave with one write: unfragmented, and
@@ -68,7 +68,7 @@ export function layOutFrame (buffer: Buffer, at: number, { event, shape, ending 
   const shared = sharedPart(event, shape, wrapping)
   let end = writeHeader(buffer, at, shared.length + ending.length)
   end += shared.copy(buffer, end)
-  return end + ending.copy(buffer, end)
+  return end + buffer.write(ending, end, 'latin1')
 }
 
 const finalTextFrame = 0x81

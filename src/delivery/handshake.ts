@@ -6,7 +6,7 @@ import { UnauthorizedError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Connection } from './connection.ts'
 import type { Connections } from './connections.ts'
-import { Pace } from './pace.ts'
+import { Pace, type PacedClient } from './pace.ts'
 import type { Transport } from './transport.ts'
 
 /** What a client may say of itself when it connects; what it says outranks its headers. */
@@ -30,8 +30,8 @@ export function createHandshake ({ authenticator, resolveScope, connections, lim
   return {
     limits,
 
-    /** How fast a new link may go; `onLasting` is called when it goes on being faster. */
-    pace: (onLasting: () => void): Pace => new Pace(pacing, onLasting),
+    /** How fast a new link may go. */
+    pace: (client: PacedClient): Pace => new Pace(pacing, client),
 
     /** Whether the headers of the upgrade carry a credential. */
     hasCredential: (headers: IncomingHttpHeaders) => credentialFromHeaders(headers) !== undefined,

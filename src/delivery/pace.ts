@@ -28,21 +28,25 @@ function take (paidUntil: number, amount: number, perSecond: number, burst: numb
 
 export interface PaceOptions { limits: DeliveryLimits, metrics: Metrics }
 
+export interface PacedClient {
+  /** Called once, when the client goes on although it was told: the socket is to be closed with 4429. */
+  keptOn (): void
+}
+
 /** How fast one client may go, whatever the transport: requests and bytes a second, with bursts. */
 export class Pace {
   readonly #options: PaceOptions
-  readonly #onLasting: () => void
+  readonly #client: PacedClient
   #requestsUntil = 0
   #bytesUntil = 0
   #overSince = 0
   #lastOver = 0
   #refusals = 0
-  #hasLasted = false
+  #hasKeptOn = false
 
-  /** `onLasting` is called once, when the client goes on although it was told: the socket is to be closed with 4429. */
-  constructor (options: PaceOptions, onLasting: () => void) {
+  constructor (options: PaceOptions, client: PacedClient) {
     this.#options = options
-    this.#onLasting = onLasting
+    this.#client = client
   }
 
   /** Counts bytes that have arrived. */
@@ -99,8 +103,8 @@ export class Pace {
     }
     this.#lastOver = now
     this.#refusals++
-    if (this.#hasLasted || (now - this.#overSince < limits.overLimitMs && this.#refusals <= refusedBurstsMax * limits.requestsBurst)) return
-    this.#hasLasted = true
-    this.#onLasting()
+    if (this.#hasKeptOn || (now - this.#overSince < limits.overLimitMs && this.#refusals <= refusedBurstsMax * limits.requestsBurst)) return
+    this.#hasKeptOn = true
+    this.#client.keptOn()
   }
 }

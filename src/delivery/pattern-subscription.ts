@@ -38,7 +38,7 @@ export class PatternSubscription implements PatternWatcher {
   readonly #options: PatternOptions
   readonly #matches: TopicPatterns
   readonly #prefix: string
-  readonly #ending: Buffer
+  readonly #ending: string
   /** Of topics that it has lost to fresh principals. */
   readonly #past = new Map<string, Required<Span>>()
   readonly #children = new Map<string, Subscription>()

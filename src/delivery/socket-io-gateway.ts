@@ -22,9 +22,11 @@ export function acceptSocketIo (io: Server, { handshake, protocol }: { handshake
   io.engine.on('connection', (link: Link) => {
     const client: Client = {
       connection: undefined,
-      pace: handshake.pace(() => {
-        if (client.connection === undefined) link.close(true)
-        else client.connection.close(closeCodes.RATE_LIMITED)
+      pace: handshake.pace({
+        keptOn () {
+          if (client.connection === undefined) link.close(true)
+          else client.connection.close(closeCodes.RATE_LIMITED)
+        }
       })
     }
     clients.set(link, client)

@@ -52,7 +52,7 @@ export class SocketIoTransport implements Transport {
 
   get bufferedBytes () { return this.#heldBytes + this.#polledBytes + (this.#link.transport.socket?._socket?.writableLength ?? 0) }
 
-  ending (subscriptionIds: readonly string[]): Buffer {
+  ending (subscriptionIds: readonly string[]): string {
     return endingOf(subscriptionIds, socketIoWrapping)
   }
 
@@ -86,7 +86,7 @@ export class SocketIoTransport implements Transport {
 
   #sendPackets (run: readonly Delivery[], onTaken: () => void): void {
     for (const { event, shape, ending } of run) {
-      const text = sharedPart(event, shape, socketIoWrapping).toString('utf8', engineTypeLength) + ending.toString()
+      const text = sharedPart(event, shape, socketIoWrapping).toString('utf8', engineTypeLength) + ending
       this.#socket.conn.write(text, { compress: false }, onTaken)
     }
   }

@@ -15,7 +15,7 @@ export interface SubscriptionOptions {
   position: number
   /** The subscription that this one is a topic of, with the ending that all its topics share. */
   pattern?: PatternSubscription
-  ending?: Buffer
+  ending?: string
 }
 
 /** One connection's wish for one topic's events, by itself or as part of a pattern. It is live from `attach` until `end`. */
@@ -26,7 +26,7 @@ export class Subscription {
   readonly filter: Filter | undefined
   readonly returnMode: ReturnMode
   /** The end of an event message that only this subscription matched. */
-  readonly ending: Buffer
+  readonly ending: string
   /** Offsets up to this one have been delivered or were not asked for. */
   position: number
   /** Whether the feed brings it everything by itself. */

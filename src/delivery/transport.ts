@@ -7,8 +7,8 @@ import type { SharedMessage } from './shared-message.ts'
 export interface Delivery {
   event: LoggedEvent | SharedMessage
   shape: ReturnMode
-  /** What distinguishes this socket's message from another's: the end of its text, with the subscriptions that matched. Empty for a message. */
-  ending: Buffer
+  /** What distinguishes this socket's message from another's: the end of its text, with the subscriptions that matched. ASCII; empty for a message. */
+  ending: string
 }
 
 /**
@@ -22,7 +22,7 @@ export interface Transport {
   /** Bytes accepted but not yet taken by the kernel (for long polling: by the next poll). */
   readonly bufferedBytes: number
   /** The end of an event message that names these subscriptions. */
-  ending (subscriptionIds: readonly string[]): Buffer
+  ending (subscriptionIds: readonly string[]): string
   /** Sends a run of events with one write where the link allows it. `onTaken` is called when the kernel has them. */
   sendEvents (run: readonly Delivery[], onTaken: () => void): void
   /** Sends a message that is not an event: `resync`, `closing`. */

@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import type { RawData, WebSocket } from 'ws'
+import { WebSocket, type RawData } from 'ws'
 import { RateLimitError, toPublicError, UnauthorizedError, ValidationError } from '../errors.ts'
 import { isPlainObject, parseJson } from '../json.ts'
 import { closeCodes } from './close-codes.ts'
 import type { Connection } from './connection.ts'
 import type { Greeting, Handshake } from './handshake.ts'
-import type { Pace } from './pace.ts'
+import type { Pace, PacedClient } from './pace.ts'
 import type { Protocol } from './protocol.ts'
 import { WsTransport } from './ws-transport.ts'
 
@@ -14,12 +14,6 @@ const waitingFramesMax = 100
 
 export interface WsGatewayOptions { handshake: Handshake, protocol: Protocol }
 
-/** A link that the gateway has taken on. */
-export interface WsLink {
-  /** Asks the peer for a sign of life; one that gave none since the last call has vanished, and the link is ended. */
-  ping (): void
-}
-
 interface Frame { type: string, id: unknown, fields: Record<string, unknown> }
 
 /**
@@ -27,28 +21,33 @@ interface Frame { type: string, id: unknown, fields: Record<string, unknown> }
  * frame and the connection lives; one without a credential after `authTimeoutMs` is closed. Nothing of the request is
  * kept once it is known who asks: it would be half of what a silent socket costs.
  */
-export function acceptWebSocket (webSocket: WebSocket, request: IncomingMessage, options: WsGatewayOptions): WsLink {
-  const client = new WsClient(webSocket, request, options)
-  Object.assign(webSocket, { [clientOf]: client })
-  for (const [event, listener] of Object.entries(listeners)) webSocket.on(event, listener as () => void)
-  client.start(request.url)
-  return client
+export function acceptWebSocket (webSocket: ClientWebSocket, request: IncomingMessage, options: WsGatewayOptions): void {
+  webSocket.client = new WsClient(webSocket, request, options)
+  webSocket.client.start(request.url)
 }
 
-const clientOf = Symbol('client')
-interface Linked extends WebSocket { [clientOf]: WsClient }
+/**
+ * A WebSocket that tells its client what happens to it, and others too; a table of listeners for each would be a tenth of
+ * what a silent one costs.
+ */
+export class ClientWebSocket extends WebSocket {
+  client: WsClient | undefined = undefined
 
-/** The same for every socket: closures of its own would be a tenth of what a silent one costs. */
-const listeners = {
-  message (this: Linked, data: RawData, isBinary: boolean) { this[clientOf].message(data, isBinary) },
-  ping (this: Linked, data: Buffer) { this[clientOf].pinged(data) },
-  pong (this: Linked) { this[clientOf].ponged() },
-  // `ws` closes by itself: 1009 for a frame that is too large, 1002 for what is no frame.
-  error (this: Linked) { this[clientOf].failed() },
-  close (this: Linked) { this[clientOf].closed() }
+  override emit (event: string | symbol, ...args: unknown[]): boolean {
+    const { client } = this
+    switch (client === undefined ? undefined : event) {
+      case 'message': client?.message(args[0] as RawData, args[1] as boolean); return true
+      case 'ping': client?.pinged(args[0] as Buffer); return true
+      case 'pong': client?.ponged(); return true
+      // `ws` closes by itself: 1009 for a frame that is too large, 1002 for what is no frame.
+      case 'error': client?.failed(); return true
+      case 'close': client?.closed()
+    }
+    return super.emit(event, ...args)
+  }
 }
 
-class WsClient implements WsLink {
+class WsClient implements PacedClient {
   readonly #webSocket: WebSocket
   readonly #transport: WsTransport
   readonly #options: WsGatewayOptions
@@ -67,10 +66,7 @@ class WsClient implements WsLink {
     this.#headers = request.headers
     this.#transport = new WsTransport(webSocket, request.socket)
     this.#options = options
-    this.#pace = options.handshake.pace(() => {
-      if (this.#connection === undefined) this.#transport.close(closeCodes.RATE_LIMITED)
-      else this.#connection.close(closeCodes.RATE_LIMITED)
-    })
+    this.#pace = options.handshake.pace(this)
   }
 
   start (url = '/'): void {
@@ -85,6 +81,7 @@ class WsClient implements WsLink {
     this.#opening = this.#open({ token, applicationId: query.get('applicationId'), environment: query.get('environment') }, undefined)
   }
 
+  /** Asks the peer for a sign of life; one that gave none since the last call has vanished, and the link is ended. */
   ping (): void {
     if (this.#isAlive) {
       this.#isAlive = false
@@ -112,6 +109,11 @@ class WsClient implements WsLink {
 
   failed (): void {
     this.#connection?.closed()
+  }
+
+  keptOn (): void {
+    if (this.#connection === undefined) this.#transport.close(closeCodes.RATE_LIMITED)
+    else this.#connection.close(closeCodes.RATE_LIMITED)
   }
 
   closed (): void {

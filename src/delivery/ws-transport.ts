@@ -25,7 +25,7 @@ export class WsTransport implements Transport {
 
   get bufferedBytes () { return this.#socket.writableLength }
 
-  ending (subscriptionIds: readonly string[]): Buffer {
+  ending (subscriptionIds: readonly string[]): string {
     return endingOf(subscriptionIds, wsWrapping)
   }
 

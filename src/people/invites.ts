@@ -111,20 +111,20 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
       const open = await select(db).where('i.token_hash', '=', tokenHash).executeTakeFirst()
       if (open === undefined) throw invalid()
       const known = await users.findByEmail(open.email)
-      if (known !== undefined) await login.requirePassword(open.email, password, visitor)
-      const passwordHash = known === undefined ? await hashPassword(password) : undefined
+      const proven = known && await login.requirePassword(open.email, password, visitor)
+      const passwordHash = proven?.passwordHash ?? await hashPassword(password)
       const user = await db.transaction().execute(async trx => {
         await lockSuperAdmins(trx)
         const { numDeletedRows } = await trx.deleteFrom('invites').where('token_hash', '=', tokenHash).executeTakeFirstOrThrow()
         if (numDeletedRows !== 1n || !await isStillGiven(trx, open)) throw invalid()
-        const user = known?.user ?? await insertUser(trx, { name, email: open.email, passwordHash: passwordHash as string })
+        const user = proven?.user ?? await insertUser(trx, { name, email: open.email, passwordHash })
         if (user === undefined) throw userExists(open.email)
         await insertAssignment(trx, user.id, { roleId: open.role_id, applicationId: open.application_id })
         await record(trx, origin(user), { action: 'invite.accepted', resourceId: open.id, place: toInvite(open), after: { ...toInvite(open), userId: user.id } })
         return user
       })
       onGrantsChanged()
-      return await login.enter(user, visitor)
+      return await login.enter({ user, passwordHash }, visitor)
     }
   }
 }

@@ -14,6 +14,7 @@ import { keepingSuperAdmin, lockSuperAdmins } from '../auth/super-admins.ts'
 import { insertUser, type Users } from '../auth/users.ts'
 import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../errors.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { takeWith } from './losses.ts'
 import { requireRole } from './roles.ts'
 
 export interface PeopleOptions {
@@ -132,11 +133,12 @@ export function createPeople ({ db, users, sessions, secondFactor, onGrantsChang
       return toAccount(row, applicationsWith(principal, 'users:read'))
     },
 
-    /** With their sessions, whose sockets are closed. Throws ConflictError `LAST_SUPER_ADMIN`, ForbiddenError `PERMISSION_NOT_HELD`. */
+    /** With the invites that they sent, and their sessions, whose sockets are closed. Throws ConflictError `LAST_SUPER_ADMIN`, ForbiddenError `PERMISSION_NOT_HELD`. */
     async remove (principal: Principal, id: string, by: Origin): Promise<void> {
       const announce = await keepingSuperAdmin(db, async trx => {
         const row = await rule(trx, principal, id, 'users:delete')
         const announce = await sessions.endAllWithin(trx, id)
+        await takeWith(trx, by, { inviterId: id })
         await trx.deleteFrom('users').where('id', '=', id).execute()
         await record(trx, by, { action: 'user.deleted', resourceId: id, place: placeOf(row), before: toAccount(row, 'all') })
         return announce
@@ -178,7 +180,14 @@ export function createPeople ({ db, users, sessions, secondFactor, onGrantsChang
     async disableMfa (principal: Principal, id: string, { code }: { code?: string | undefined }, by: Origin): Promise<void> {
       const { row, isSelf } = await selfOrRuler(principal, id)
       if (isSelf && row.mfa_confirmed_at !== null) await secondFactor.require(id, code ?? '')
-      await secondFactor.disable(id, by)
+      await db.transaction().execute(async trx => {
+        // Whom they ruled over a moment ago may hold more by now.
+        if (!isSelf) {
+          await lockSuperAdmins(trx)
+          await rule(trx, principal, id, 'users:update')
+        }
+        await secondFactor.disable(trx, id, by)
+      })
     },
 
     /** Throws NotFoundError, ConflictError `ROLE_ASSIGNED`, ForbiddenError `PERMISSION_NOT_HELD`. Counts from the user's next request on. */

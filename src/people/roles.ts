@@ -10,6 +10,7 @@ import type { Principal } from '../auth/principal.ts'
 import { ConflictError, ForbiddenError, NotFoundError } from '../errors.ts'
 import { randomId } from '../ids.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { takeWith } from './losses.ts'
 
 export type Roles = ReturnType<typeof createRoles>
 
@@ -80,6 +81,7 @@ export function createRoles ({ db, onGrantsChanged }: { db: Kysely<Database>, on
       await db.transaction().execute(async trx => {
         const before = await changeable(trx, principal, id)
         authorizeSomewhere(principal, setOf(before))
+        await takeWith(trx, by, { roleId: id })
         await trx.deleteFrom('roles').where('id', '=', id).execute()
         await record(trx, by, { action: 'role.deleted', resourceId: id, before: toRole(before) })
       })

@@ -4,7 +4,7 @@ import { transports } from '../clients.ts'
 import { eventually, person, requests } from '../people.ts'
 import { tenant } from '../tenant.ts'
 
-/* What becomes of the open sockets of somebody whose session or roles change, here or on another node. */
+/* What becomes of open sockets when what they live by changes: a session, roles, an application, here or on another node. */
 
 t.setTimeout(120_000)
 
@@ -55,6 +55,34 @@ for (const { name, connect } of transports) {
       kept.socket.close()
     })
   }
+}
+
+for (const { name, connect } of transports) {
+  for (const [where, node] of [['here', app], ['on another node', otherNode]] as const) {
+    await t.test(`over ${name}, an application that is deleted ${where} takes its sockets along, and no others`, async t => {
+      const [doomed, spared] = [await tenant(app), await tenant(app)]
+      const ofTokens = await Promise.all([doomed, spared].map(shop => connect(url, { token: shop.token() })))
+      const ofSessions = await Promise.all([doomed, spared].map(({ applicationId }) => connect(url, { token: root.token, applicationId })))
+      t.equal((await requests(node, root.token).remove(`/api/applications/${doomed.applicationId}`)).status, 204)
+      for (const socket of [ofTokens[0], ofSessions[0]]) t.match(await socket?.closed, { code: 4410, reason: 'APPLICATION_DELETED' })
+      for (const socket of [ofTokens[1], ofSessions[1]]) {
+        t.match(await socket?.request('join', { channel: 'room' }), { ok: true })
+        socket?.close()
+      }
+    })
+  }
+
+  await t.test(`over ${name}, a socket that slipped in beside a revocation is closed`, async t => {
+    const shop = await tenant(app)
+    const [slipped, other] = [await connect(url, { token: shop.token() }), await connect(url, { token: shop.token() })]
+    // As if its key had been read for the last time between the check of its token and the opening of its connection.
+    const [connection] = [...app.connections.all()].filter(({ scope }) => scope.applicationId === shop.applicationId)
+    if (connection?.principal.kind !== 'token') throw new Error('no connection of a token')
+    connection.principal = { ...connection.principal, keyId: 'key_gone' }
+    t.match(await slipped.closed, revoked)
+    t.match(await other.request('join', { channel: 'room' }), { ok: true })
+    other.close()
+  })
 }
 
 await t.test('sessions are their owner\'s', async t => {

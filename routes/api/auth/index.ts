@@ -6,8 +6,8 @@ import {
 import { ref, refusals } from '../../../schemas/common.ts'
 import { InviteAccept } from '../../../schemas/people.ts'
 
-/** An office behind one address logs in with ease; somebody who guesses at many accounts does not. */
-const loginLimit = { max: 20, timeWindow: 60_000, keyGenerator: (request: FastifyRequest) => request.ip }
+/** A network's. An office behind one address logs in with ease; somebody who guesses at many accounts does not. */
+const loginLimit = { max: 20, timeWindow: 60_000 }
 
 /** On a public route, who it has turned out to be. */
 const originOf = (request: FastifyRequest, { id, email }: { id: string, email: string }) => ({ ...request.origin, kind: 'session' as const, id, name: email })
@@ -32,12 +32,14 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'setup',
       tags: ['Auth'],
       summary: 'Make the first user',
-      description: 'A super_admin, once, who is logged in with it. From elsewhere than loopback it needs the one-time `setupToken` that is printed at start.',
+      description: 'A super_admin, once, who is logged in with it. From elsewhere than loopback, and by a proxy, it needs the one-time `setupToken` that is printed at start.',
       body: ref(Setup),
       response: { 201: ref(LoginAnswer), ...refusals(400, 403, 413, 415) }
     }
   }, async (request, reply) => {
-    const user = await app.auth.setup.run(request.body, { socketAddress: request.raw.socket.remoteAddress, headers: request.headers, requestId: request.id })
+    const user = await app.auth.setup.run(request.body, {
+      socketAddress: request.raw.socket.remoteAddress, httpVersion: request.raw.httpVersion, headers: request.headers, requestId: request.id
+    })
     const { token } = await app.auth.sessions.create(user.id, visitorOf(request))
     return reply.code(201).send({ sessionToken: token, user })
   })

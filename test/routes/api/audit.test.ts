@@ -98,6 +98,30 @@ await t.test('every setting that a route changes leaves an entry, and no secret 
   for (const secret of ['a-webhook-secret-of-ours', renewed.secret, 'a-database-password', password, 'a new secret phrase', key.secret, setup.secret, invite.token, root.token, 'argon2', 'PRIVATE']) t.notOk(text.includes(secret), secret.slice(0, 8))
 })
 
+await t.test('what goes with something else is written down as well', async t => {
+  const [shop, bank] = [await tenant(app), await tenant(app)]
+  const { body: role } = await root.post('/api/roles', { name: 'going', permissions: [{ resource: 'topics', action: 'read' }] })
+  const [ada, grace] = [await person(app, [role.id, shop.applicationId]), await person(app, role.id, ['viewer', bank.applicationId])]
+  const invited = async (by: { post: typeof root.post }, invite: object) => (await by.post('/api/invites', { email: 'x@example.com', ...invite })).body.id as string
+  const [ofRole, ofBank] = [await invited(root, { roleId: role.id }), await invited(root, { roleId: 'role_viewer', applicationId: bank.applicationId })]
+  const sender = await person(app, 'admin')
+  const ofSender = await invited(sender, { roleId: 'role_viewer', applicationId: shop.applicationId })
+
+  t.equal((await root.remove(`/api/roles/${role.id}`)).status, 204)
+  const lost = async (id: string) => (await entries(`&action=user.role_removed&resourceId=${id}`)).map(({ actor, applicationId, before }) => [actor.id, applicationId, before?.['role']])
+  t.same(await lost(ada.id), [[root.id, shop.applicationId, 'going']])
+  t.same(await lost(grace.id), [[root.id, null, 'going']])
+  t.match(await entries(`&action=invite.withdrawn&resourceId=${ofRole}`), [{ actor: { id: root.id }, before: { role: 'going', email: 'x@example.com' } }])
+
+  t.equal((await root.remove(`/api/applications/${bank.applicationId}`)).status, 204)
+  t.same((await lost(grace.id))[0], [root.id, bank.applicationId, 'viewer'])
+  t.match(await entries(`&action=invite.withdrawn&resourceId=${ofBank}`), [{ applicationId: bank.applicationId }])
+
+  t.equal((await root.remove(`/api/users/${sender.id}`)).status, 204)
+  t.match(await entries(`&action=invite.withdrawn&resourceId=${ofSender}`), [{ applicationId: shop.applicationId, before: { invitedBy: sender.id } }])
+  t.match((await entries('&action=key.created')).at(-1), { actor: { kind: 'system' }, after: { algorithm: 'HS256' } }, 'the first key is the platform\'s own')
+})
+
 await t.test('the mask covers secrets wherever they stand, and bounds what is kept', async t => {
   const { mask } = await import('../../../src/audit/mask.ts')
   t.same(mask({
@@ -105,7 +129,15 @@ await t.test('the mask covers secrets wherever they stand, and bounds what is ke
   }), {
     url: 'https://***@example.com/hook', secret: '***', nested: [{ connectionString: '***', password: null, clientSecret: '***', hasSecret: true }], name: 'ab', 'b\ufffd': 'c\ufffd', note: 'see postgres://***@h/d'
   })
+  t.same(mask({ url: 'https://example.com/hook?api_key=x&shop=7&X-Amz-Signature=y#token=z', text: 'postgres://u:p@ss@h/d a://b?c=d@e' }), {
+    url: 'https://example.com/hook?api_key=***&shop=7&X-Amz-Signature=***#token=***', text: 'postgres://***@h/d a://b?c=d@e'
+  })
   t.match(mask({ list: Array.from({ length: 100 }, () => 'x'.repeat(1000)) }), { truncated: true })
+})
+
+await t.test('the mask is done with a long text at once, whatever it repeats', async t => {
+  const { mask } = await import('../../../src/audit/mask.ts')
+  for (const part of ['a.', 'a+b://', '://', '://a', '?a', '&=', 'a@', '?secret', '\ud800']) t.equal((mask({ text: part.repeat(500_000) })['text'] as string).length, 2000, part)
 })
 
 await t.test('entries only grow: nobody changes, deletes or truncates them', async t => {

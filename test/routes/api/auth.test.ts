@@ -1,7 +1,11 @@
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { build, createDatabase } from '../../build.ts'
+import { build, createDatabase, listen } from '../../build.ts'
 import { tenant } from '../../tenant.ts'
+
+t.setTimeout(120_000)
 
 const ada = { name: 'Ada', email: 'Ada@example.com', password: 'a long pass phrase' }
 const credentials = { email: ada.email, password: ada.password }
@@ -50,14 +54,32 @@ t.test('from elsewhere than loopback, set-up needs the token that is printed at 
   t.same(await attempt(ada, { remoteAddress: '203.0.113.7', headers: { 'x-forwarded-for': '127.0.0.1' } }), refused)
   t.same(await attempt(ada, { headers: { 'x-forwarded-for': '127.0.0.1' } }), refused, 'a proxy on this machine that nobody trusts')
   t.same(await attempt(ada, { headers: { host: 'evil.example.com' } }), refused, 'a page whose name was pointed here')
+  t.same(await attempt(ada, { headers: { origin: 'https://evil.example.com' } }), refused, 'a page in the browser of somebody who sits here')
   for (const setupToken of ['', 'x', `${app.auth.setup.token}x`]) t.same(await attempt({ ...ada, setupToken }, { remoteAddress: '203.0.113.7' }), refused)
   t.equal((await attempt({ ...ada, setupToken: app.auth.setup.token }, { remoteAddress: '203.0.113.7' })).statusCode, 201)
 })
 
-t.test('behind a trusted proxy, set-up needs the token as well', async t => {
-  const { app } = await build(t, { variables: { TRUST_PROXY: '127.0.0.1' } })
-  t.equal((await post(app, '/api/auth/setup', ada, { headers: { 'x-forwarded-for': '203.0.113.7' } })).statusCode, 403)
-  t.equal((await post(app, '/api/auth/setup', ada, { headers: { 'x-forwarded-for': '127.0.0.1' } })).statusCode, 403)
+t.test('nor is a proxy on this machine that says nothing of itself taken for its owner', async t => {
+  const { app } = await build(t)
+  const { port } = new URL(await listen(app))
+  const body = JSON.stringify(ada)
+  const socket = connect(Number(port), '127.0.0.1')
+  // As nginx passes a request on when it is told `proxy_pass` and nothing else.
+  socket.write(`POST /api/auth/setup HTTP/1.0\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
+  t.match(await text(socket), /^HTTP\/1\.1 403 [^]*SETUP_TOKEN_REQUIRED/)
+})
+
+t.test('behind a proxy that the configuration tells of, set-up needs the token as well', async t => {
+  for (const variables of [{ TRUST_PROXY: '127.0.0.1' }, { PUBLIC_URL: 'https://realtime.example.com' }] as Record<string, string>[]) {
+    const { app } = await build(t, { variables })
+    for (const headers of [{}, { 'x-forwarded-for': '203.0.113.7' }, { 'x-forwarded-for': '127.0.0.1' }] as Record<string, string>[]) t.equal((await post(app, '/api/auth/setup', ada, { headers })).statusCode, 403)
+    t.equal((await post(app, '/api/auth/setup', { ...ada, setupToken: app.auth.setup.token })).statusCode, 201)
+  }
+})
+
+t.test('a PUBLIC_URL that leads here is no proxy', async t => {
+  const { app } = await build(t, { variables: { PUBLIC_URL: 'http://localhost:3000' } })
+  t.equal((await post(app, '/api/auth/setup', ada)).statusCode, 201)
 })
 
 t.test('what set-up does not take', async t => {
@@ -129,6 +151,15 @@ t.test('guesses from one address are limited over all accounts', async t => {
   t.same(codes, [...Array(20).fill(401), 429])
   t.equal((await post(app, '/api/auth/login', { email: 'a@example.com', password: 'wrong' }, { headers: { 'x-forwarded-for': '10.1.1.1' } })).statusCode, 429, 'a header of theirs changes nothing')
   t.equal((await post(app, '/api/auth/login', { email: 'a@example.com', password: 'wrong' }, { remoteAddress: '10.1.1.1' })).statusCode, 401)
+})
+
+t.test('whoever has an IPv6 network has one address for all of its own', async t => {
+  const { app } = await build(t)
+  const ask = async (remoteAddress: string) => (await post(app, '/api/auth/forgot-password', { email: 'a@example.com' }, { remoteAddress })).statusCode
+  const statuses: number[] = []
+  for (let i = 0; i < 21; i++) statuses.push(await ask(`2001:db8:1:2:${i.toString(16)}::${i}`))
+  t.same(statuses, [...Array(20).fill(202), 429])
+  t.equal(await ask('2001:db8:1:3::1'), 202)
 })
 
 t.test('a token knows who it is, and cannot log out', async t => {

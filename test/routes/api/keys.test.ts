@@ -143,6 +143,18 @@ await t.test('revoke: its tokens die and their sockets close, on every node; not
   t.equal(outcome(await root.post('/api/admin/keys', { algorithm: 'none' })), '400 VALIDATION_FAILED')
 })
 
+await t.test('who may only create keys does not get to see what would let them write tokens of everything', async t => {
+  const { body: role } = await root.post('/api/roles', { name: 'key-maker', permissions: ['create', 'read', 'update'].map(action => ({ resource: 'keys', action })) })
+  for (const maker of [await person(app, role.id), await person(app, role.id, 'admin', ['super_admin', shop.applicationId])]) {
+    const created = await maker.post('/api/admin/keys', { algorithm: 'HS256' })
+    t.equal(created.status, 201)
+    t.notOk('secret' in created.body)
+    const rotated = await maker.post(`/api/admin/keys/${created.body.keyId}/rotate`)
+    t.equal(rotated.status, 201)
+    t.notOk('secret' in rotated.body)
+  }
+})
+
 await t.test('a token stands for one application: it gets to see no secret, and does not revoke what others live by', async t => {
   const asks = requests(app, `Bearer ${shop.token(['admin'])}`)
   const created = await asks.post('/api/admin/keys', { algorithm: 'HS256' })

@@ -1,7 +1,7 @@
 import { Secret, TOTP } from 'otpauth'
 import t from 'tap'
 import { build, createDatabase } from '../../build.ts'
-import { password, person, requests } from '../../people.ts'
+import { eventually, password, person, requests } from '../../people.ts'
 
 t.setTimeout(120_000)
 
@@ -90,6 +90,36 @@ await t.test('a challenge bears five wrong codes, and guessing is slowed down by
   t.equal(outcome(await verify(late.mfaToken, codeOf(other.secret))), '401 MFA_CODE_INVALID', 'too late')
 })
 
+/** Somebody changes the password while a login is between the check of what it shows and its session; answers how that login ends. */
+async function overtaken (ada: { id: string, email: string }, login: () => Promise<{ status: number, body?: { code?: string } }>) {
+  const changing = await app.pool.connect()
+  try {
+    await changing.query('begin')
+    await changing.query("update users set password_hash = password_hash || 'x' where id = $1", [ada.id])
+    const answer = login()
+    await eventually(async () => (await app.pool.query("select from pg_locks where not granted and locktype = 'transactionid'")).rowCount === 1)
+    await changing.query('delete from mfa_challenges where user_id = $1', [ada.id])
+    await changing.query('delete from sessions where user_id = $1', [ada.id])
+    await changing.query('commit')
+    return outcome(await answer)
+  } finally {
+    changing.release()
+  }
+}
+
+await t.test('a login with the old password does not slip in beside its change', async t => {
+  const ada = await person(app, 'viewer')
+  t.equal(await overtaken(ada, () => anybody.post('/api/auth/login', { email: ada.email, password })), '401 LOGIN_FAILED')
+  const grace = await withMfa()
+  t.equal(await overtaken(grace, () => anybody.post('/api/auth/login', { email: grace.email, password })), '401 LOGIN_FAILED', 'nor is a code asked for')
+  const hedy = await withMfa()
+  const { mfaToken } = await login(hedy.email)
+  t.equal(await overtaken(hedy, () => verify(mfaToken, hedy.recoveryCodes[0] as string)), '401 MFA_CODE_INVALID')
+  for (const table of ['sessions', 'mfa_challenges'] as const) {
+    t.same(await app.db.selectFrom(table).select('user_id').where('user_id', 'in', [ada.id, grace.id, hedy.id]).execute(), [], table)
+  }
+})
+
 await t.test('it is disabled with a code, or by whoever rules over the user; a new password leaves it', async t => {
   const ada = await withMfa()
   const url = `/api/users/${ada.id}/mfa/disable`
@@ -105,4 +135,24 @@ await t.test('it is disabled with a code, or by whoever rules over the user; a n
   const grace = await withMfa()
   t.equal(outcome(await grace.post(`/api/users/${grace.id}/mfa/disable`, { code: grace.recoveryCodes[0] })), '204')
   t.match(await login(grace.email), { sessionToken: /^sess_/ })
+})
+
+await t.test('who has become more than their ruler while the request was under way is left alone', async t => {
+  const admin = await person(app, 'admin')
+  for (const [path, body] of [['mfa/disable', {}], ['change-password', { newPassword: 'taken over now' }]] as const) {
+    const ada = await withMfa()
+    const promoting = await app.pool.connect()
+    try {
+      await promoting.query('begin')
+      await promoting.query("select pg_advisory_xact_lock(hashtext('realtime.setup'))")
+      const answer = admin.post(`/api/users/${ada.id}/${path}`, body)
+      await eventually(async () => (await app.pool.query("select from pg_locks where not granted and locktype = 'advisory'")).rowCount === 1)
+      await promoting.query("insert into role_assignments (user_id, role_id) values ($1, 'role_super_admin')", [ada.id])
+      await promoting.query('commit')
+      t.equal(outcome(await answer), '403 PERMISSION_NOT_HELD', path)
+    } finally {
+      promoting.release()
+    }
+    t.match(await login(ada.email), { mfaRequired: true })
+  }
 })

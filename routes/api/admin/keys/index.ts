@@ -22,7 +22,7 @@ const keys: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'createKey',
       tags: ['Keys'],
       summary: 'Create a signing key',
-      description: 'It signs from then on. The secret of an HS256 key is in this answer only, and only for somebody who is logged in: with it tokens of every application can be written.',
+      description: 'It signs from then on. The secret of an HS256 key is in this answer only, and only for a session that holds everything everywhere, as super_admin does: with it tokens of every application can be written.',
       body: ref(KeyCreate),
       response: { 201: ref(KeyCreated, 'The key.'), ...refusals(400, 401, 403, 413, 415) }
     }

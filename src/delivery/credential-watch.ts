@@ -1,0 +1,125 @@
+import type { ApplicationPresence } from '../applications/presence.ts'
+import type { HeldRole, Principal, SessionPrincipal } from '../auth/principal.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import { reachesApplication } from '../auth/permissions.ts'
+import type { Sessions } from '../auth/sessions.ts'
+import type { SigningKeys } from '../auth/signing-keys.ts'
+import { closeCodes, type CloseReason } from './close-codes.ts'
+
+/** How long something may go on when what it lives by was ended on another node. */
+const pollMsDefault = 1000
+const askedAtOnce = 500
+
+/** What stays open on behalf of somebody: a socket, a stream. */
+export interface CredentialHolder {
+  principal: Principal
+  readonly scope: Scope
+  close (reason: CloseReason): void
+}
+
+export interface CredentialWatchOptions<H extends CredentialHolder> {
+  presence: Pick<ApplicationPresence, 'living'>
+  keys: Pick<SigningKeys, 'isGood'>
+  sessions: Pick<Sessions, 'living'>
+  holders (): Iterable<H>
+  /** The same person with other roles than before. */
+  adopt (holder: H, now: SessionPrincipal): Promise<unknown> | void
+  log: { warn (fields: object, message: string): void }
+  pollMs?: number
+}
+
+/**
+ * Keeps what is open in step with what it lives by, whichever node changed it: what belongs to an application, key or session that is
+ * gone is closed, the rest goes on with the roles that there are now. What changes on this node is told at once, by events; this is
+ * for the other nodes, and for what was opened in the very moment. Without anything open it asks nothing.
+ */
+export class CredentialWatch<H extends CredentialHolder> {
+  readonly #options: CredentialWatchOptions<H>
+  #timer: NodeJS.Timeout | undefined
+  #isClosed = false
+  #isDatabaseAway = false
+
+  constructor (options: CredentialWatchOptions<H>) {
+    this.#options = options
+  }
+
+  start (): void {
+    if (this.#isClosed) return
+    this.#timer = setTimeout(async () => {
+      await this.check()
+      this.start()
+    }, this.#options.pollMs ?? pollMsDefault)
+    this.#timer.unref()
+  }
+
+  close (): void {
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+  }
+
+  /** Never rejects. While the database is away, all goes on as it was. */
+  async check (): Promise<void> {
+    const open = [...this.#options.holders()]
+    this.#closeRevoked(open)
+    try {
+      await this.#followApplications(open)
+      await this.#followSessions(open)
+      this.#isDatabaseAway = false
+    } catch (err) {
+      if (!this.#isDatabaseAway && !this.#isClosed) this.#options.log.warn({ err }, 'credential_watch.failed')
+      this.#isDatabaseAway = true
+    }
+  }
+
+  #closeRevoked (open: H[]): void {
+    for (const holder of open) {
+      const { principal } = holder
+      if (principal.kind === 'token' && !this.#options.keys.isGood(principal.keyId)) holder.close(closeCodes.CREDENTIAL_REVOKED)
+    }
+  }
+
+  async #followApplications (open: H[]): Promise<void> {
+    const living = new Set<string>()
+    for (const ids of parts(open.map(({ scope }) => scope.applicationId))) {
+      for (const id of await this.#options.presence.living(ids)) living.add(id)
+    }
+    for (const holder of open) if (!living.has(holder.scope.applicationId)) holder.close(closeCodes.APPLICATION_DELETED)
+  }
+
+  async #followSessions (open: H[]): Promise<void> {
+    const watched = open.flatMap(holder => holder.principal.kind === 'session' ? [{ holder, principal: holder.principal }] : [])
+    const living = new Map<string, SessionPrincipal>()
+    for (const keys of parts(watched.map(({ principal }) => principal.sessionKey))) {
+      for (const [key, principal] of await this.#options.sessions.living(keys)) living.set(key, principal)
+    }
+    for (const { holder, principal } of watched) {
+      // One that was refreshed meanwhile is another's.
+      if (holder.principal === principal) await this.#follow(holder, principal, living.get(principal.sessionKey))
+    }
+  }
+
+  async #follow (holder: H, before: SessionPrincipal, now: SessionPrincipal | undefined): Promise<void> {
+    if (now === undefined) {
+      // Whether it has ended by itself is for the sweep to say.
+      if (before.expiresAt > Date.now()) holder.close(closeCodes.CREDENTIAL_REVOKED)
+    } else if (!reachesApplication(now, holder.scope.applicationId)) {
+      holder.close(closeCodes.CREDENTIAL_REVOKED)
+    } else if (!areSame(before.roles, now.roles)) {
+      await this.#options.adopt(holder, now)
+    } else if (now.expiresAt !== before.expiresAt) {
+      holder.principal = now
+    }
+  }
+}
+
+/** The distinct ones, as many at a time as one query is asked for. */
+function * parts (ids: string[]): Iterable<string[]> {
+  const distinct = [...new Set(ids)]
+  for (let i = 0; i < distinct.length; i += askedAtOnce) yield distinct.slice(i, i + askedAtOnce)
+}
+
+const areSame = (a: readonly HeldRole[], b: readonly HeldRole[]): boolean => a.length === b.length && a.every((role, i) => {
+  const other = b[i] as HeldRole
+  return role.name === other.name && role.applicationId === other.applicationId &&
+    (role.permissions === other.permissions || (role.permissions.covers(other.permissions) && other.permissions.covers(role.permissions)))
+})
