@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { Trace, TraceQuery, TraceSummary, WebhookDeliveryTrace } from '../../schemas/debugger.ts'
+import type { Trace, TraceQuery, TraceSummary } from '../../schemas/debugger.ts'
 import type { Environment, Scope } from '../../schemas/scope.ts'
 import type { EventTracesTable } from '../../db/tables.ts'
 import { TopicPatterns } from '../auth/topic-patterns.ts'
@@ -12,6 +12,7 @@ import type { Asker } from './asker.ts'
 import type { PartDetail, RefusalDetail, RunDetail } from './detail.ts'
 import { toTrace } from './to-trace.ts'
 import { eventsOf, noWebhooks, toNodePart, TracedEvent, type StoredRun, type WebhookCounts } from './traced-event.ts'
+import type { WebhookTraces } from './webhook-traces.ts'
 
 /** Rows that one statement brings, and events that one request looks at: beyond it the page ends early. */
 const rowsAtOnce = 50
@@ -19,16 +20,6 @@ const eventsScannedMax = 20_000
 
 /** Events that are looked at together, unless one row has more. */
 const eventsAtOnce = 1000
-
-/** What webhooks know of events. */
-export interface WebhookTraces {
-  /** Returns when what was committed before the call is known of. Called before the others. */
-  catchUp (): Promise<void>
-  /** By event; those without deliveries may be left out. */
-  counts (scope: Scope, eventIds: readonly string[]): Promise<Map<string, WebhookCounts>>
-  /** With their attempts, the oldest first. */
-  deliveries (scope: Scope, eventId: string): Promise<WebhookDeliveryTrace[]>
-}
 
 export interface TraceReaderOptions {
   pool: pg.Pool

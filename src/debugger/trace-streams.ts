@@ -66,7 +66,6 @@ export class TraceStreams {
       close: why => {
         reason ??= why
         stop.abort()
-        setTimeout(() => readable.destroy(), goodbyeMs).unref()
       }
     }
     this.#open.add(stream)
@@ -84,6 +83,7 @@ export class TraceStreams {
     }
     const readable = Readable.from(this.#text(stream, filter, cursor, stop.signal, () => reason), { objectMode: false })
     readable.once('close', leave)
+    stop.signal.addEventListener('abort', () => { setTimeout(() => readable.destroy(), goodbyeMs).unref() }, { once: true })
     return readable
   }
 

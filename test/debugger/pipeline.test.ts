@@ -63,6 +63,7 @@ await t.test('whoever follows traces hears of deliveries as they end', async t =
   await sink.came(1)
   held.pop()?.()
   t.match(await delivered.received(1), [{ data: { eventId: good?.id, status: 'delivered', webhooks: { pending: 0, delivered: 1 } } }])
+  await all.received(2)
   const [bad] = await shop.publish(topic, { ok: false })
   await all.received(3)
   for (let attempt = 0; attempt < 3; attempt++) {
