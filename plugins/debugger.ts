@@ -11,6 +11,7 @@ import { createSubscriptionStates } from '../src/debugger/subscription-states.ts
 import { TraceReader } from '../src/debugger/trace-reader.ts'
 import { TraceStreams } from '../src/debugger/trace-streams.ts'
 import { createWebhookTraces } from '../src/debugger/webhook-traces.ts'
+import { createWebhookVerdicts } from '../src/debugger/webhook-verdicts.ts'
 import { closeCodes } from '../src/delivery/close-codes.ts'
 import { CredentialWatch } from '../src/delivery/credential-watch.ts'
 
@@ -37,20 +38,19 @@ export default fp(async (app) => {
   const { node, recorder, subscriptions: records } = tracing
   const retentionMs = config.traces.retentionHours * 3_600_000
   const { endpoints, deliveries, dispatcher, replay } = app.webhooks
-  const webhooks = createWebhookTraces({
-    db,
-    endpoints,
-    replay,
-    catchUp: () => deliveries.catchUp(),
-    keptMs: config.events.retentionHours * 3_600_000,
-    pausedUntil: id => dispatcher.pausedUntil(id),
-    wake: () => dispatcher.wake()
+  const webhookTraces = createWebhookTraces({ db, catchUp: () => deliveries.catchUp() })
+  const webhooks = createWebhookVerdicts({
+    db, endpoints, traces: webhookTraces, keptMs: config.events.retentionHours * 3_600_000, pausedUntil: id => dispatcher.pausedUntil(id)
   })
-  const reader = new TraceReader({ pool, log, webhooks, retentionMs, flush: () => recorder.flushSoon() })
+  const reader = new TraceReader({ pool, log, webhooks: webhookTraces, retentionMs, flush: () => recorder.flushSoon() })
   const streams = new TraceStreams({
     reader: createStreamReader({ pool, reader, retentionMs }), metrics, log: app.log, heartbeatMs: config.traces.heartbeatMs, onStored: listener => recorder.onStored(listener)
   })
-  const runner = new ReplayRunner({ db, pool, log, hub, webhooks, metrics, node, logger: app.log })
+  const runner = new ReplayRunner({
+    db, pool, log, hub, metrics, node, logger: app.log, webhooks: {
+      replay: (client, scope, events, { id, webhookId }) => replay.enqueue(scope, events, { replayId: id, webhookId: webhookId ?? undefined }, client), wake: () => dispatcher.wake()
+    }
+  })
   app.decorate('debugger', {
     askerFor,
     reader,
@@ -58,7 +58,7 @@ export default fp(async (app) => {
     router: createRouter({ db, hub, topics, schemas, records, webhooks, node }),
     explainer: new Explainer({ log, reader, subscriptions: createSubscriptionStates({ db, records, node }), authenticator: app.auth.authenticator, webhooks }),
     replays: createReplays({
-      db, log, topics, reader, requireWebhook: (scope, webhookId, within) => webhooks.require(scope, webhookId, within), onCreated: () => {
+      db, log, topics, reader, requireActiveWebhook: (scope, webhookId, within) => deliveries.requireActive(scope, webhookId, within), onCreated: () => {
         runner.wake()
         app.bus?.publish(replaysChannel, 'created')
       }

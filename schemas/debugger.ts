@@ -29,11 +29,10 @@ export const TraceFilterFields = {
 }
 export const TraceQuery = Type.Object({ ...TraceFilterFields, ...Page }, { additionalProperties: false })
 export type TraceQuery = Static<typeof TraceQuery>
-const streamedFields = { topic: TraceFilterFields.topic, source: TraceFilterFields.source, status: TraceFilterFields.status, eventId: TraceFilterFields.eventId }
-export const StreamQuery = Type.Object(streamedFields, { additionalProperties: false })
+export const StreamQuery = Type.Object(TraceFilterFields, { additionalProperties: false })
 export type StreamQuery = Static<typeof StreamQuery>
 export const StreamHeaders = Type.Object({
-  'last-event-id': Type.Optional(Type.String({ maxLength: 4096, pattern: '^[A-Za-z0-9_-]*$', description: 'The `id` of the last message: the stream goes on after it.', examples: ['eyJub2RlX2EiOjF9'] }))
+  'last-event-id': Type.Optional(Type.String({ maxLength: 8192, pattern: '^[A-Za-z0-9_-]*$', description: 'The `id` of the last message: the stream goes on after it.', examples: ['eyJub2RlX2EiOjF9'] }))
 })
 
 export const EventPath = Type.Object({ eventId: EventId })

@@ -108,7 +108,7 @@ export function createMetrics (registry = new Registry()) {
     webhookDead: new Gauge({ name: 'realtime_webhook_dead_deliveries', help: 'Webhook deliveries that were given up, over all nodes: what a redrive would send. Counted to 100,000.', registers }),
     tracesWritten: new Counter({ name: 'realtime_traces_written_total', help: 'Events whose trace was stored.', registers }),
     tracesDropped: new Counter({
-      name: 'realtime_traces_dropped_total', help: 'Events, and records of subscriptions, whose trace was given up because the store was behind.', labelNames: ['kind'], registers
+      name: 'realtime_traces_dropped_total', help: 'Events, steps of events and records of subscriptions that were given up because the trace store was behind.', labelNames: ['kind'], registers
     }),
     traceFlushDuration: new Histogram({ name: 'realtime_trace_flush_seconds', help: 'Duration of writes to the trace store.', buckets: latencyBuckets, registers }),
     traceStreams: new Gauge({ name: 'realtime_trace_streams', help: 'Open streams of traces on this node.', registers }),

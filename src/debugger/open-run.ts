@@ -134,6 +134,11 @@ export class OpenRun {
     return this.#common.topic === topic && this.#common.scope.applicationId === scope.applicationId && this.#common.scope.environment === scope.environment
   }
 
+  /** Whether an event of the run is traced: places are added in their order. */
+  has (event: LoggedEvent): boolean {
+    return placeOf(event) <= (this.#places.at(-1) ?? -1)
+  }
+
   add (event: LoggedEvent, receivedAt: number): void {
     this.#places.push(placeOf(event))
     this.#types.push(event.type)

@@ -15,8 +15,9 @@ import type { Chunk, RunRow, TraceStore } from './trace-store.ts'
 const flushEveryMs = 200
 /** What refusals that wait may hold in memory; what else waits is a few bytes an event. */
 const refusedBytesMax = 32 * 1024 * 1024
-/** Rows of one statement. */
+/** Rows of one statement, and events with their steps: encoding them holds up everything else for a moment. */
 const rowsAtOnce = 200
+const eventsAtOnce = 5000
 const retryAfterMs = 1000
 /** How long whoever reads traces waits for those of just now. */
 const readersWaitMs = 1000
@@ -28,7 +29,7 @@ export interface TraceRecorderOptions {
   sampling: Sampling
   metrics: Metrics
   log: { warn (fields: object, message: string): void }
-  /** Events and refusals that wait to be written; beyond it new ones are given up, and counted. Their steps may be as many again. */
+  /** Events and refusals that wait to be written, and as many steps; beyond it new ones are given up, and counted. */
   pendingMax: number
 }
 
@@ -61,14 +62,18 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
   /** Taken out of the maps, and not encoded yet; and what is encoded, and not stored yet. */
   readonly #waiting: Unstored[] = []
   #unstored: UnstoredChunk | undefined
-  #pending = 0
+  /** What waits: events and refusals, what nodes did with events, and the bytes of refusals. */
+  #events = 0
+  #steps = 0
   #refusedBytes = 0
   #dropped = new Map<string, Dropped>()
+  /** Runs of which no event found room: their steps are not looked for. */
+  #withoutRoom = new Set<string>()
   #timer: NodeJS.Timeout | undefined
   #flushing: Promise<void> | undefined
   #isClosed = false
   #isFailing = false
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Set<(scopes: ReadonlySet<string>) => void>()
 
   constructor (options: TraceRecorderOptions) {
     this.#options = options
@@ -77,7 +82,11 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
   committed ({ events, receivedAt, checkedMs, storedMs }: CommittedBatch): void {
     let run: OpenRun | undefined
     for (const [i, event] of events.entries()) {
-      if (!this.follows(event) || !this.#admit(event.scope)) continue
+      if (!this.follows(event)) continue
+      if (!this.#admit(event.scope)) {
+        if (run?.isOf(event) !== true) this.#withoutRoom.add(runKey(event))
+        continue
+      }
       // Events of one log mostly stand together, and those of one batch are one run.
       if (run === undefined || !run.isOf(event)) run = this.#runOf(event, { checkedMs, storedMs })
       run.add(event, receivedAt[i] ?? event.timestamp)
@@ -124,6 +133,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
   }
 
   routed (event: LoggedEvent, routing: Routing): void {
+    if (this.#withoutRoom.has(runKey(event)) || this.#runs.get(runKey(event))?.has(event) === false) return
     if (this.#findPart(event)?.has(event) !== true && !this.#admitStep(event.scope)) return
     this.#partOf(event).routed(event, routing)
     this.#schedule()
@@ -145,14 +155,14 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     this.#schedule()
   }
 
-  /** Calls back whenever something was stored. Answers how to stop that. */
-  onStored (listener: () => void): () => void {
+  /** Calls back whenever something was stored, with the keys of the scopes that it was of. Answers how to stop that. */
+  onStored (listener: (scopes: ReadonlySet<string>) => void): () => void {
     this.#listeners.add(listener)
     return () => { this.#listeners.delete(listener) }
   }
 
   /** Events that wait, for the metric of queues. */
-  get pending (): number { return this.#pending }
+  get pending (): number { return this.#events }
 
   /** Stores what there is by now, so that a reader on this node sees it. Resolves when it is stored, or could not be. */
   async flush (): Promise<void> {
@@ -209,21 +219,21 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
 
   /** Answers false when there is no room: then it is counted as given up. */
   #admit (scope: Scope): boolean {
-    if (this.#pending >= this.#options.pendingMax) {
+    if (this.#events >= this.#options.pendingMax) {
       this.#drop(scope, 'event')
       return false
     }
-    this.#pending++
+    this.#events++
     return true
   }
 
-  /** There is room for a step of each event that was admitted: a trace does not say of an event that nobody got it because of that. */
+  /** Room of its own, so that a trace does not say of an event that nobody got it because others have filled it. */
   #admitStep (scope: Scope): boolean {
-    if (this.#pending >= 2 * this.#options.pendingMax) {
+    if (this.#steps >= this.#options.pendingMax) {
       this.#drop(scope, 'step')
       return false
     }
-    this.#pending++
+    this.#steps++
     return true
   }
 
@@ -237,21 +247,23 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
 
   async #write (): Promise<void> {
     const { store, metrics, log } = this.#options
-    this.#waiting.push(...this.#take())
+    // One by one: there may be more than a call has room for.
+    for (const item of this.#take()) this.#waiting.push(item)
     const stop = metrics.traceFlushDuration.startTimer()
-    const isAny = this.#unstored !== undefined || this.#waiting.length > 0
+    const scopes = new Set<string>()
     try {
       for (let chunk = this.#next(); chunk !== undefined; chunk = this.#next()) {
         await store.append(chunk.rows)
         metrics.tracesWritten.inc(chunk.rows.runs.reduce((sum, { outcome, events }) => sum + (outcome === 'dropped' ? 0 : events), 0))
+        if (this.#listeners.size > 0) for (const { scope } of [...chunk.rows.runs, ...chunk.rows.parts]) scopes.add(scopeKey(scope))
         this.#settle(chunk)
       }
       stop()
       this.#isFailing = false
-      if (isAny) for (const listener of this.#listeners) listener()
+      if (scopes.size > 0) for (const listener of this.#listeners) listener(scopes)
     } catch (err) {
       const chunk = this.#unstored
-      if (!this.#isFailing) log.warn({ err, events: this.#pending }, 'traces.not_stored')
+      if (!this.#isFailing) log.warn({ err, events: this.#events }, 'traces.not_stored')
       this.#isFailing = true
       // What the database will never take is not tried again and again.
       if (chunk !== undefined && !store.isPassing(err)) {
@@ -263,26 +275,34 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     if (this.#unstored !== undefined || this.#waiting.length > 0 || this.#runs.size + this.#parts.size + this.#refusals.length > 0) this.#schedule()
   }
 
-  #settle ({ pending, refusedBytes }: UnstoredChunk): void {
-    this.#pending -= pending
+  #settle ({ events, steps, refusedBytes }: UnstoredChunk): void {
+    this.#events -= events
+    this.#steps -= steps
     this.#refusedBytes -= refusedBytes
     this.#unstored = undefined
-    this.#options.metrics.queueDepth.set({ queue: 'traces' }, this.#pending)
+    this.#options.metrics.queueDepth.set({ queue: 'traces' }, this.#events)
   }
 
   /** The chunk that is due: the one that failed, or the next. It is encoded only now, so that a lot of them does not hold up the event loop. */
   #next (): UnstoredChunk | undefined {
     if (this.#unstored === undefined && this.#waiting.length > 0) {
-      const items = this.#waiting.splice(0, rowsAtOnce)
+      const items = this.#waiting.splice(0, this.#countAtOnce())
       const runs = items.flatMap(item => item instanceof OpenPart ? [] : [item instanceof OpenRun ? item.toRow() : item])
       const parts = items.flatMap(item => item instanceof OpenPart ? [item.toRow()] : [])
       this.#unstored = {
         rows: this.#options.store.number(runs, parts),
-        pending: items.reduce((sum, item) => sum + sizeOf(item), 0),
-        refusedBytes: items.reduce((sum, item) => sum + (item instanceof OpenRun || item instanceof OpenPart || item.outcome === 'dropped' ? 0 : item.detail.length), 0)
+        events: sumOf(items, eventsOf),
+        steps: sumOf(items, stepsOf),
+        refusedBytes: sumOf(items, item => item instanceof OpenRun || item instanceof OpenPart || item.outcome === 'dropped' ? 0 : item.detail.length)
       }
     }
     return this.#unstored
+  }
+
+  #countAtOnce (): number {
+    let count = 0
+    for (let size = 0; count < rowsAtOnce && size < eventsAtOnce && count < this.#waiting.length; count++) size += eventsOf(this.#waiting[count] as Unstored) + stepsOf(this.#waiting[count] as Unstored)
+    return count
   }
 
   /** What was dropped since the last time comes last: whoever reads along hears of it where it is missing. */
@@ -299,18 +319,19 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     this.#parts = new Map()
     this.#refusals = []
     this.#dropped = new Map()
+    this.#withoutRoom = new Set()
     return taken
   }
 }
 
 type Unstored = OpenRun | OpenPart | RunRow
-interface UnstoredChunk { rows: Chunk, pending: number, refusedBytes: number }
+interface UnstoredChunk { rows: Chunk, events: number, steps: number, refusedBytes: number }
 /** How much of a scope was given up since that was last told of. */
 interface Dropped { scope: Scope, event: number, step: number }
 
-/** What it counts for among what is pending. */
-const sizeOf = (item: Unstored): number =>
-  item instanceof OpenRun ? item.size + item.part.size : item instanceof OpenPart ? item.size : item.outcome === 'dropped' ? 0 : 1
+const eventsOf = (item: Unstored): number => item instanceof OpenRun ? item.size : item instanceof OpenPart || item.outcome === 'dropped' ? 0 : 1
+const stepsOf = (item: Unstored): number => item instanceof OpenRun ? item.part.size : item instanceof OpenPart ? item.size : 0
+const sumOf = <T>(items: readonly T[], of: (item: T) => number): number => items.reduce((sum, item) => sum + of(item), 0)
 
 const bodyOf = (refusal: PublicError): RefusalDetail['error'] => {
   const { error, code, message, details } = refusal.toBody()

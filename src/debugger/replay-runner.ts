@@ -136,6 +136,7 @@ export class ReplayRunner {
     part.allowance -= count
     if (part.seen === led.position) await this.#send(led, part, read)
     else await this.#sendUpTo(led, read.position)
+    if (read.isOver) await this.#finish(led)
   }
 
   /** The row as it is once the lease is held; undefined when somebody else has it, or it is over. */
@@ -154,7 +155,7 @@ export class ReplayRunner {
   }
 
   /** In one transaction: what it owes to webhooks, and how far it is. Answers false when the lease, or the replay, is over. */
-  async #advance (row: Row, { events, position, isOver }: Read): Promise<boolean> {
+  async #advance (row: Row, { events, position }: Read): Promise<boolean> {
     const { pool, node, webhooks, metrics } = this.#options
     const isForWebhooks = row.target !== 'subscribers' && events.length > 0
     const done = row.done + events.length
@@ -165,7 +166,7 @@ export class ReplayRunner {
       // First: who has lost the lease waits for whoever has it now, and owes nothing.
       const now = Date.now()
       const { rowCount } = await client.query({
-        name: 'replay_advance', text: advanceSql, values: [row.id, node, position, done, now + leaseMs, isOver, now, row.total - done]
+        name: 'replay_advance', text: advanceSql, values: [row.id, node, position, done, now + leaseMs]
       })
       if (rowCount === 1 && isForWebhooks) {
         deliveries = await webhooks.replay(client, scopeOf(row), events, { id: row.id, webhookId: row.webhook_id })
@@ -229,6 +230,13 @@ export class ReplayRunner {
     return JSON.parse(row?.events ?? '[]') as Place[]
   }
 
+  /** After this node's sockets have it, so that a replay that is done says how many got it. Whoever leads next does it, when this node dies before. */
+  async #finish ({ id }: Row): Promise<void> {
+    const { db, node } = this.#options
+    await db.updateTable('replays').set({ state: 'done', finished_at: Date.now(), missing: sql<number>`total - done` })
+      .where('id', '=', id).where('lease_owner', '=', node).where('finished_at', 'is', null).execute()
+  }
+
   async #fail (row: Row): Promise<void> {
     await this.#options.db.updateTable('replays')
       .set({ state: 'failed', finished_at: Date.now(), message: 'The replay failed; the log of the server has the reason' })
@@ -261,8 +269,7 @@ interface Read { events: LoggedEvent[], position: number, isOver: boolean }
 const scopeOf = (row: Row): Scope => ({ applicationId: row.application_id, environment: row.environment })
 
 const advanceSql = `
-  update replays set position = $3, done = $4, lease_until = $5,
-    state = case when $6 then 'done' else state end, finished_at = case when $6 then $7::bigint end, missing = case when $6 then $8::bigint else missing end
+  update replays set position = $3, done = $4, lease_until = $5
   where id = $1 and lease_owner = $2 and finished_at is null`
 
 const columns = [

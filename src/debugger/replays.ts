@@ -24,8 +24,8 @@ export interface ReplaysOptions {
   log: EventLog
   topics: Topics
   reader: TraceReader
-  /** Throws NotFoundError `WEBHOOK_NOT_FOUND`. */
-  requireWebhook (scope: Scope, webhookId: string, within: Within): Promise<void>
+  /** Throws NotFoundError `WEBHOOK_NOT_FOUND`, and ConflictError `WEBHOOK_INACTIVE`. */
+  requireActiveWebhook (scope: Scope, webhookId: string, within: Within): Promise<void>
   /** There is something to do. */
   onCreated (): void
 }
@@ -44,7 +44,7 @@ type Row = Selectable<ReplaysTable>
 type Selection = Pick<Row, 'topic' | 'from_offset' | 'to_offset' | 'from_time' | 'to_time' | 'events' | 'total' | 'position'>
 
 /** Replays as they are asked for and looked at; the runner does them. */
-export function createReplays ({ db, log, topics, reader, requireWebhook, onCreated }: ReplaysOptions) {
+export function createReplays ({ db, log, topics, reader, requireActiveWebhook, onCreated }: ReplaysOptions) {
   async function selectEvents (scope: Scope, eventIds: readonly string[]): Promise<Selection> {
     const found = await reader.findAll(scope, eventIds)
     const places = eventIds.map(id => {
@@ -84,13 +84,13 @@ export function createReplays ({ db, log, topics, reader, requireWebhook, onCrea
   return {
     /**
      * Throws ValidationError, NotFoundError (`EVENT_NOT_FOUND`, `TOPIC_NOT_FOUND`, `WEBHOOK_NOT_FOUND`), ForbiddenError,
-     * RateLimitError `REPLAY_LIMIT`. A dry run only counts.
+     * ConflictError `WEBHOOK_INACTIVE`, RateLimitError `REPLAY_LIMIT`. A dry run only counts.
      */
     async create (scope: Scope, requester: Requester, request: ReplayRequest, by: Origin): Promise<Replay> {
       const { target, webhookId, ratePerSecond = rateDefault, dryRun = false } = request
       if (webhookId !== undefined) {
         if (target === 'subscribers') throw invalid('/webhookId', 'must not stand beside the target `subscribers`')
-        await requireWebhook(scope, webhookId, requester.within)
+        await requireActiveWebhook(scope, webhookId, requester.within)
       }
       const selection = await select(scope, requester, request)
       const now = Date.now()

@@ -9,7 +9,7 @@ const nodesMax = 1000
  */
 export class StreamCursor {
   /** Nodes that it does not name are of interest if they have started since. */
-  readonly since: number
+  since: number
   readonly read: Map<string, number>
   /** When it last moved. */
   at: number
@@ -28,6 +28,14 @@ export class StreamCursor {
     this.read.set(node, n)
     this.partial = undefined
     this.at = Date.now()
+  }
+
+  /** Forgets nodes that have nothing more to say: those that are still of interest are given, all that began before `since`. */
+  rebase (since: number, nodes: readonly string[]): void {
+    const read = nodes.map(node => [node, this.read.get(node) ?? 0] as const)
+    this.read.clear()
+    for (const [node, n] of read) this.read.set(node, n)
+    this.since = since
   }
 
   /** How many events of a row have been dealt with before. */

@@ -8,6 +8,9 @@ import { StreamCursor } from './stream-cursor.ts'
 import { eventsOf, type TracedEvent } from './traced-event.ts'
 
 const rowsAtOnce = 100
+/** Nodes that a cursor names, which clients send as a header; beyond it those are left out that have been gone for so long. */
+const nodesMax = 30
+const goneMs = 3_600_000
 /** A node that has not been seen for so long before a stream begins has nothing more to say. */
 const silentMs = 60_000
 
@@ -74,6 +77,13 @@ export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderO
     return (await reader.runs(scope, [id])).flatMap(run => eventsOf(run).reverse()).filter(({ place }) => places.has(place))
   }
 
+  /** To be called when everything has been read. A node whose beginning is not to be seen yet began within the last minute. */
+  async function forgetNodes (cursor: StreamCursor): Promise<void> {
+    const now = Date.now()
+    const { rows } = await pool.query<{ id: string }>('select id from trace_nodes where seen_at > $1', [now - goneMs])
+    cursor.rebase(now - silentMs, rows.map(({ id }) => id))
+  }
+
   return {
     /** After everything that is stored by now. */
     async start (scope: Scope): Promise<StreamCursor> {
@@ -91,7 +101,9 @@ export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderO
         if (entries.length > 0) await reader.catchUp()
         const batch = new Set(entries.filter(entry => entry.is_run).map(({ id }) => id))
         for (const entry of entries) yield * messagesOf(entry, follower, filter, cursor, batch)
-        if (entries.length < rowsAtOnce) return
+        if (entries.length >= rowsAtOnce) continue
+        if (cursor.read.size > nodesMax) await forgetNodes(cursor)
+        return
       }
     },
 

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { Trace, TraceQuery, TraceSummary, WebhookDeliveryTrace } from '../../schemas/debugger.ts'
+import type { Trace, TraceQuery, TraceSummary } from '../../schemas/debugger.ts'
 import type { Environment, Scope } from '../../schemas/scope.ts'
 import type { EventTracesTable } from '../../db/tables.ts'
 import { TopicPatterns } from '../auth/topic-patterns.ts'
@@ -12,6 +12,7 @@ import type { Asker } from './asker.ts'
 import type { PartDetail, RefusalDetail, RunDetail } from './detail.ts'
 import { toTrace } from './to-trace.ts'
 import { eventsOf, noWebhooks, toNodePart, TracedEvent, type StoredRun, type WebhookCounts } from './traced-event.ts'
+import type { WebhookTraces } from './webhook-traces.ts'
 
 /** Rows that one statement brings, and events that one request looks at: beyond it the page ends early. */
 const rowsAtOnce = 50
@@ -19,16 +20,6 @@ const eventsScannedMax = 20_000
 
 /** Events that are looked at together, unless one row has more. */
 const eventsAtOnce = 1000
-
-/** What webhooks know of events. */
-export interface WebhookTraces {
-  /** Returns when what was committed before the call is known of. Called before the others. */
-  catchUp (): Promise<void>
-  /** By event; those without deliveries may be left out. */
-  counts (scope: Scope, eventIds: readonly string[]): Promise<Map<string, WebhookCounts>>
-  /** With their attempts, the oldest first. */
-  deliveries (scope: Scope, eventId: string): Promise<WebhookDeliveryTrace[]>
-}
 
 export interface TraceReaderOptions {
   pool: pg.Pool
@@ -199,8 +190,10 @@ export const traceNotFound = (eventId: string): NotFoundError =>
   new NotFoundError('TRACE_NOT_FOUND', `Trace not found: ${eventId}; there was no such event, it was not sampled, or its trace is past retention`)
 
 /** Whether an event is one that is looked for. */
-export function passesFilter (event: TracedEvent, webhooks: WebhookCounts, { topic, source, status, eventId }: TraceFilter): boolean {
+export function passesFilter (event: TracedEvent, webhooks: WebhookCounts, { topic, source, status, eventId, from, to }: TraceFilter): boolean {
+  const { createdAt } = event.stored
   return (eventId === undefined || event.id === eventId) &&
+    (from === undefined || createdAt >= from) && (to === undefined || createdAt <= to) &&
     (source === undefined || event.source === source) &&
     (topic === undefined || (topic.includes('*') ? new TopicPatterns([topic]).covers(event.stored.topic) : topic === event.stored.topic)) &&
     (status === undefined || event.statusWith(webhooks) === status)

@@ -23,8 +23,8 @@ export interface TraceStreamsOptions {
   metrics: Metrics
   log: { warn (fields: object, message: string): void }
   heartbeatMs: number
-  /** Calls back whenever this node has stored traces. Answers how to stop that. */
-  onStored (listener: () => void): () => void
+  /** Calls back whenever this node has stored traces, with the keys of their scopes. Answers how to stop that. */
+  onStored (listener: (scopes: ReadonlySet<string>) => void): () => void
 }
 
 export interface OpenStream { readonly scope: Scope, principal: Principal, close (reason: CloseReason): void }
@@ -66,7 +66,6 @@ export class TraceStreams {
       close: why => {
         reason ??= why
         stop.abort()
-        setTimeout(() => readable.destroy(), goodbyeMs).unref()
       }
     }
     this.#open.add(stream)
@@ -84,6 +83,7 @@ export class TraceStreams {
     }
     const readable = Readable.from(this.#text(stream, filter, cursor, stop.signal, () => reason), { objectMode: false })
     readable.once('close', leave)
+    stop.signal.addEventListener('abort', () => { setTimeout(() => readable.destroy(), goodbyeMs).unref() }, { once: true })
     return readable
   }
 
@@ -98,8 +98,9 @@ export class TraceStreams {
 
   async * #text (stream: OpenStream, filter: StreamQuery, cursor: StreamCursor, stop: AbortSignal, reason: () => CloseReason | undefined): AsyncGenerator<string> {
     const { reader, heartbeatMs, log } = this.#options
+    const own = scopeKey(stream.scope)
     const maySee = (topic: string) => askerFor(stream.principal, stream.scope).maySee(topic)
-    const alarm = new Alarm(stop, this.#options.onStored)
+    const alarm = new Alarm(stop, ring => this.#options.onStored(scopes => { if (scopes.has(own)) ring() }))
     try {
       yield `retry: ${reconnectMs}\nid: ${cursor.toString()}\n\n`
       if (reader.isTooOld(cursor)) yield textOf({ id: cursor.toString(), event: 'dropped', data: { events: null, reason: 'Retention has passed what was not read' } })

@@ -1,16 +1,16 @@
 import type { ApplicationPresence } from '../applications/presence.ts'
 import type { HeldRole, Principal, SessionPrincipal } from '../auth/principal.ts'
+import type { Scope } from '../../schemas/scope.ts'
 import { reachesApplication } from '../auth/permissions.ts'
 import type { Sessions } from '../auth/sessions.ts'
 import type { SigningKeys } from '../auth/signing-keys.ts'
-import type { Scope } from '../../schemas/scope.ts'
 import { closeCodes, type CloseReason } from './close-codes.ts'
 
 /** How long something may go on when what it lives by was ended on another node. */
 const pollMsDefault = 1000
 const askedAtOnce = 500
 
-/** Something that stays open on behalf of somebody. */
+/** What stays open on behalf of somebody: a socket, a stream. */
 export interface CredentialHolder {
   principal: Principal
   readonly scope: Scope
@@ -29,9 +29,9 @@ export interface CredentialWatchOptions<H extends CredentialHolder> {
 }
 
 /**
- * Keeps what is open on behalf of somebody in step with what it lives by, whichever node changed it: whose application, key or session
- * is gone is closed, whose user may do less goes on with less. What changes on this node is told at once, by events; this is
- * for the other nodes, and for what was opened in the very moment. With nothing open it asks nothing.
+ * Keeps what is open in step with what it lives by, whichever node changed it: what belongs to an application, key or session that is
+ * gone is closed, the rest goes on with the roles that there are now. What changes on this node is told at once, by events; this is
+ * for the other nodes, and for what was opened in the very moment. Without anything open it asks nothing.
  */
 export class CredentialWatch<H extends CredentialHolder> {
   readonly #options: CredentialWatchOptions<H>

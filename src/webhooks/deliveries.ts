@@ -34,6 +34,9 @@ export function createDeliveries ({ db, queue, wake }: DeliveriesOptions) {
     /** Returns when what was committed before the call is there as deliveries. */
     catchUp: () => queue.catchUp(),
 
+    /** Throws NotFoundError `WEBHOOK_NOT_FOUND`, ConflictError `WEBHOOK_INACTIVE`. */
+    requireActive: (scope: Scope, webhookId: string, within: Within) => requireActive(db, scope, webhookId, within),
+
     /** Newest first. */
     async list (scope: Scope, { limit = 100, cursor, ...filters }: DeliveriesQuery, within?: Within): Promise<PageOf<WebhookDelivery>> {
       // What was committed a moment ago may still stand in the outbox.

@@ -63,6 +63,7 @@ await t.test('whoever follows traces hears of deliveries as they end', async t =
   await sink.came(1)
   held.pop()?.()
   t.match(await delivered.received(1), [{ data: { eventId: good?.id, status: 'delivered', webhooks: { pending: 0, delivered: 1 } } }])
+  await all.received(2)
   const [bad] = await shop.publish(topic, { ok: false })
   await all.received(3)
   for (let attempt = 0; attempt < 3; attempt++) {
@@ -221,6 +222,9 @@ await t.test('a replay to webhooks makes deliveries of their own, once each, wha
   t.equal(named.received.length, 3, 'to the one that is named, whether it is for it or not')
   t.equal(client.events.length, 3, 'and to nobody else')
   t.match((await shop.request('POST', '/api/debugger/replay', { topic, fromOffset: 1, target: 'webhooks', webhookId: 'wh_nobody' })).body, { code: 'WEBHOOK_NOT_FOUND' })
+  const off = await hook(shop, sink.url)
+  await shop.request('POST', `/api/webhooks/${off}/deactivate`)
+  t.match(await shop.request('POST', '/api/debugger/replay', { topic, fromOffset: 1, target: 'webhooks', webhookId: off }), { status: 409, body: { code: 'WEBHOOK_INACTIVE' } })
   await until(async () => (await traceOf(shop, events[2]?.id)).webhooks.delivered === 2, 'deliveries to settle')
   t.same((await traceOf(shop, events[2]?.id)).webhookDeliveries.map(({ webhookId, replayOf }: { webhookId: string, replayOf: string }) => [webhookId, replayOf]), [[all, first.id], [one, second.id]])
   client.close()

@@ -22,6 +22,7 @@ await t.test('traces come as they happen, those that are asked for, of the own s
   t.match(all.headers, { 'content-type': /^text\/event-stream/, 'cache-control': /no-cache/ })
   const some = await follow(url, shop, `?topic=${topic}&status=delivered`)
   const rejected = await follow(url, shop, '?status=rejected')
+  const later = await follow(url, shop, `?from=${Date.now() + 3_600_000}`)
   const client = await connectWs(url, { token: shop.token() })
   await client.request('subscribe', { topic })
   await other.publish(theirs, 1)
@@ -35,11 +36,12 @@ await t.test('traces come as they happen, those that are asked for, of the own s
   t.same((await some.received(4)).map(({ data }) => data.offset), [2, 3, 4, 5])
   t.same((await rejected.received(1)).map(({ data }) => data.topic), ['no.such'])
   t.equal(all.messages.length, 6)
+  t.same(later.messages, [])
   t.equal((await follow(url, shop, '?status=nonsense')).status, 400)
   t.equal((await follow(url, shop, '', { 'last-event-id': 'bm9uc2Vuc2U' })).status, 400)
   t.equal((await follow(url, shop, '', {}, shop.token(['subscribe']))).status, 403)
-  for (const stream of [all, some, rejected]) stream.close()
-  await Promise.all([all, some, rejected].map(({ closed }) => closed))
+  for (const stream of [all, some, rejected, later]) stream.close()
+  await Promise.all([all, some, rejected, later].map(({ closed }) => closed))
   client.close()
 })
 
@@ -142,6 +144,27 @@ await t.test('it ends with its credential, and with the server, and says why', a
   await own.app.close()
   await Promise.all(streams.map(({ closed }) => closed))
   t.match(streams[0]?.messages.at(-1), { event: 'closing', data: { code: 1012, reason: 'SHUTTING_DOWN' } })
+})
+
+await t.test('the id of a message does not grow with the nodes that there once were', async t => {
+  const shop = await tenant(app)
+  const topic = await shop.topic('old.nodes')
+  const first = await follow(url, shop)
+  await shop.publish(topic, 1)
+  await first.received(1)
+  first.close()
+  await first.closed
+  const [since, at, read] = JSON.parse(Buffer.from(first.lastId(), 'base64url').toString()) as [number, number, [string, number][]]
+  const old = upTo(60).map((n): [string, number] => [`node_${String(n).padStart(16, '0')}`, n])
+  const back = await follow(url, shop, '', { 'last-event-id': Buffer.from(JSON.stringify([since, at, [...old, ...read]])).toString('base64url') })
+  await shop.publish(topic, 2)
+  await back.received(1)
+  await shop.publish(topic, 3)
+  t.same((await back.received(2)).map(({ data }) => data.offset), [2, 3])
+  const named = (id = '') => (JSON.parse(Buffer.from(id, 'base64url').toString()) as [number, number, [string, number][]])[2].map(([node]) => node)
+  t.ok(named(back.lastId()).length < 30 && named(back.lastId()).includes(app.tracing.node))
+  back.close()
+  await back.closed
 })
 
 await t.test('there is a sign of life, from which one can go on', async t => {

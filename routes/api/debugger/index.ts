@@ -125,7 +125,7 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       response: {
         200: ref(Replay, 'Of a dry run: what it would come to.'),
         202: ref(Replay, 'The replay, which has begun.'),
-        ...refusals(400, 401, 403, 404, 413, 415)
+        ...refusals(400, 401, 403, 404, 409, 413, 415)
       }
     }
   }, async (request, reply) => {
