@@ -21,7 +21,7 @@ export default fp(async (app) => {
     consequences: app.webhookRouting,
     onCommitted (events) {
       hub.publish(events)
-      app.relay?.send(events)
+      app.cluster?.relay.send(events)
     }
   })
   app.decorate('eventWriter', writer)

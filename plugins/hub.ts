@@ -12,7 +12,7 @@ declare module 'fastify' {
 /** The log's reader, and the hub that keeps this node's listeners in step with it. */
 export default fp(async (app) => {
   const eventLog = createEventLog({ pool: app.pool })
-  const hub = new Hub({ log: eventLog, relay: app.relay, metrics: app.instruments, logger: app.log })
+  const hub = new Hub({ log: eventLog, relay: app.cluster?.relay, metrics: app.instruments, logger: app.log })
   app.decorate('eventLog', eventLog)
   app.decorate('hub', hub)
   app.addHook('onReady', async () => hub.start())

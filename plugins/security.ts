@@ -14,7 +14,7 @@ export default fp(async (app) => {
   await app.register(cors, {
     origin: corsOrigins.includes('*') ? true : corsOrigins.length > 0 ? corsOrigins : false,
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    exposedHeaders: ['x-request-id', 'x-next-cursor', 'etag', 'retry-after'],
+    exposedHeaders: ['x-request-id', 'x-next-cursor', 'x-nodes-missing', 'etag', 'retry-after'],
     maxAge: 600
   })
   await app.register(rateLimit, {

@@ -50,6 +50,7 @@ export interface Config {
   http: { host: string, port: number, publicUrl: string | undefined, corsOrigins: string[], trustProxy: string[], rateLimitMax: number }
   database: { url: string | undefined, embedded: boolean, dataDir: string, poolMax: number }
   redisUrl: string | undefined
+  cluster: ClusterSettings
   encryptionKeys: Buffer[]
   log: { level: string }
   mail: { smtpUrl: string | undefined, from: string | undefined }
@@ -60,6 +61,20 @@ export interface Config {
   webhooks: WebhookSettings
   shutdownTimeoutMs: number
 }
+
+/** How nodes keep track of each other; there is no variable for it, but a test may change it. */
+export interface ClusterSettings {
+  /** How often a node gives a sign of life to the others. */
+  heartbeatMs: number
+  /** How long it may be silent before the others go on without it, and without what was its own. */
+  leaseMs: number
+  /** How long a question to other nodes waits for their answers. */
+  answerMs: number
+  /** At a stop, over how long sockets are told to move to other nodes, at most a third of the time that a stop may take. */
+  moveMs: number
+}
+
+export const defaultClusterSettings: ClusterSettings = { heartbeatMs: 1000, leaseMs: 5000, answerMs: 1000, moveMs: 3000 }
 
 /** How connected databases are read; beside the name there is no variable for it, but a test may change it. */
 export interface CdcSettings {
@@ -219,6 +234,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     },
     database: { url: parsed.DATABASE_URL, embedded, dataDir: parsed.DATA_DIR, poolMax: 16 },
     redisUrl: parsed.REDIS_URL,
+    cluster: { ...defaultClusterSettings },
     encryptionKeys,
     log: { level: String(parsed.LOG_LEVEL) },
     mail: { smtpUrl: parsed.SMTP_URL, from: parsed.MAIL_FROM },

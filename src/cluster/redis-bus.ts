@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { randomId } from '../ids.ts'
 import type { Metrics } from '../metrics.ts'
@@ -9,6 +10,8 @@ const pingEveryMs = 2000
 /** A link that does not answer a ping for so long is given up and made anew. */
 const silentAfterMs = 6000
 const reconnectMaxMs = 1000
+/** How long the end may wait for Redis to take what was handed over. */
+const farewellMs = 500
 
 export interface RedisBusOptions {
   url: string
@@ -31,7 +34,7 @@ export class RedisBus implements Bus {
   readonly #restoredListeners: (() => void)[] = []
   readonly #pinging: NodeJS.Timeout
   #unsentBytes = 0
-  #heardAt = Date.now()
+  #heardAt = performance.now()
   #hasBeenReady = false
   #isAway = false
   #isClosed = false
@@ -84,6 +87,11 @@ export class RedisBus implements Bus {
     }
   }
 
+  async reach (channel: string): Promise<number> {
+    const [, count] = await this.#publisher.pubsub('NUMSUB', channel) as [string, number]
+    return count
+  }
+
   onRestored (listener: () => void): void {
     this.#restoredListeners.push(listener)
   }
@@ -91,13 +99,15 @@ export class RedisBus implements Bus {
   health (): BusHealth {
     return {
       isConnected: this.#publisher.status === 'ready' && this.#subscriber.status === 'ready',
-      heartbeatAgeMs: Date.now() - this.#heardAt
+      heartbeatAgeMs: Math.round(performance.now() - this.#heardAt)
     }
   }
 
   async close (): Promise<void> {
     this.#isClosed = true
     clearInterval(this.#pinging)
+    // What was handed over last leaves before the link ends.
+    if (this.#publisher.status === 'ready') await Promise.race([this.#publisher.ping().catch(() => {}), sleep(farewellMs, undefined, { ref: false })])
     this.#channels.clear()
     for (const link of [this.#publisher, this.#subscriber]) link.disconnect()
   }
@@ -113,7 +123,7 @@ export class RedisBus implements Bus {
   /** The channels are subscribed to again by then, because commands keep their order. */
   async #restored (): Promise<void> {
     // A link that is new is given its time, however long the one before was silent.
-    this.#heardAt = Date.now()
+    this.#heardAt = performance.now()
     const isAgain = this.#hasBeenReady
     this.#hasBeenReady = true
     // ioredis sends its subscriptions after it has said that it is ready.
@@ -123,7 +133,7 @@ export class RedisBus implements Bus {
     } catch {
       return
     }
-    this.#heardAt = Date.now()
+    this.#heardAt = performance.now()
     if (this.#isAway) this.#options.log.info({}, 'bus.restored')
     this.#isAway = false
     if (isAgain && !this.#isClosed) for (const listener of this.#restoredListeners) listener()
@@ -140,9 +150,9 @@ export class RedisBus implements Bus {
   #ping (): void {
     for (const link of [this.#publisher, this.#subscriber]) {
       if (link.status !== 'ready') continue
-      link.ping().then(() => { this.#heardAt = Date.now() }, () => {})
+      link.ping().then(() => { this.#heardAt = performance.now() }, () => {})
     }
-    if (Date.now() - this.#heardAt < silentAfterMs) return
+    if (performance.now() - this.#heardAt < silentAfterMs) return
     for (const link of [this.#publisher, this.#subscriber]) if (link.status === 'ready') link.disconnect(true)
   }
 }
