@@ -84,7 +84,7 @@ export default fp(async (app) => {
     ownSessions: createOwnSessions({ sessions }),
     setup,
     keys,
-    keyAdmin: createKeyAdmin({ db, encryption, keys }),
+    keyAdmin: createKeyAdmin({ db, encryption, keys, onChanged: () => app.notices.tell('keys') }),
     toMe,
     openUnder: prefix => { openPrefixes.push(prefix) }
   })
@@ -100,11 +100,12 @@ export default fp(async (app) => {
     route.onRequest = hooks.some(hook => guards.has(hook)) ? hooks : [guard(admissionTo(admittance)), ...hooks]
   })
 
+  app.notices.on('keys', () => keys.refresh())
   await keys.ensure()
   await setup.start()
   app.addHook('onReady', async () => keys.start())
   app.addHook('onClose', async () => keys.close())
-}, { name: 'auth', dependencies: ['config', 'database', 'encryption', 'metrics', 'tenancy'] })
+}, { name: 'auth', dependencies: ['config', 'database', 'encryption', 'metrics', 'notices', 'tenancy'] })
 
 const guards = new WeakSet<onRequestHookHandler>()
 

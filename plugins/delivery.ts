@@ -13,6 +13,7 @@ declare module 'fastify' {
     connections: Connections
     handshake: Handshake
     protocol: Protocol
+    sessionWatch: SessionWatch
   }
 }
 
@@ -35,14 +36,23 @@ export default fp(async (app) => {
       ...app.channels.requests
     }
   }))
-  app.auth.sessions.onEnded(key => {
+  const endSession = (key: string) =>
     connections.closeWhere(({ principal }) => principal.kind === 'session' && principal.sessionKey === key, closeCodes.CREDENTIAL_REVOKED)
+  app.auth.sessions.onEnded(key => {
+    endSession(key)
+    app.notices.tell('session', key)
   })
+  app.notices.on('session', endSession)
   app.auth.keys.onRevoked(keyId => {
     connections.closeWhere(({ principal }) => principal.kind === 'token' && principal.keyId === keyId, closeCodes.CREDENTIAL_REVOKED)
   })
   const watch = new SessionWatch({ sessions: app.auth.sessions, connections, log: app.log })
-  app.auth.sessions.onGrantsChanged(() => { void watch.check() })
+  app.decorate('sessionWatch', watch)
+  app.auth.sessions.onGrantsChanged(() => {
+    void watch.check()
+    app.notices.tell('grants')
+  })
+  app.notices.on('grants', () => watch.check())
   app.addHook('onReady', async () => watch.start())
   app.addHook('onClose', async () => watch.close())
   app.applications.onDeleted(id => {
@@ -50,4 +60,4 @@ export default fp(async (app) => {
     app.eventWriter.forgetApplication(id)
   })
   app.addHook('preClose', async () => connections.closeAll(closeCodes.RESTART))
-}, { name: 'delivery', dependencies: ['auth', 'channels', 'domain', 'events', 'hub', 'metrics', 'tenancy'] })
+}, { name: 'delivery', dependencies: ['auth', 'channels', 'domain', 'events', 'hub', 'metrics', 'notices', 'tenancy'] })

@@ -15,17 +15,18 @@ export type KeyAdmin = ReturnType<typeof createKeyAdmin>
 
 /**
  * Changes of the signing keys. There is always one that signs: the last active key is not deactivated, and when it is
- * revoked, another takes its place in the same transaction. This node follows before the answer, the others by their poll.
+ * revoked, another takes its place in the same transaction. This node follows before the answer, the others when they are told, or by their poll.
  *
  * The keys sign for every application, a token stands for one: it does not get to see a secret, with which it could
  * write itself tokens of all of them, and it does not revoke what the others' tokens live by.
  */
-export function createKeyAdmin ({ db, encryption, keys }: { db: Kysely<Database>, encryption: Encryption, keys: SigningKeys }) {
+export function createKeyAdmin ({ db, encryption, keys, onChanged }: { db: Kysely<Database>, encryption: Encryption, keys: SigningKeys, onChanged: () => void }) {
   async function change<T> (work: (trx: Kysely<Database>) => Promise<T>): Promise<T> {
     const result = await db.transaction().execute(async trx => {
       await lockSigningKeys(trx)
       return await work(trx)
     })
+    onChanged()
     await keys.refresh()
     return result
   }
