@@ -65,7 +65,7 @@ export default fp(async (app) => {
   const keys = new SigningKeys({ db, encryption, log: app.log })
   const sessions = createSessions({ db, ttlMs: auth.sessionTtlMs })
   const users = createUsers({ db })
-  const secondFactor = createSecondFactor({ db, encryption, issuer: auth.issuer })
+  const secondFactor = createSecondFactor({ db, encryption, issuer: auth.issuer, notices: app.notices })
   const tokens = createTokens({ jwt: app.jwt as Jwt, keys, presence, issuer: auth.issuer, defaultTtlS: auth.tokenTtlS })
   const authenticator = createAuthenticator({ tokens, sessions })
   const resolveScope = createScopeResolver({ presence })
@@ -79,7 +79,7 @@ export default fp(async (app) => {
     issueToken: createTokenIssuer({ tokens, resolveScope }),
     sessions,
     users,
-    login: createLogin({ db, users, sessions, secondFactor, metrics: app.instruments }),
+    login: createLogin({ db, users, sessions, secondFactor, metrics: app.instruments, notices: app.notices }),
     secondFactor,
     ownSessions: createOwnSessions({ sessions }),
     setup,

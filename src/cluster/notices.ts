@@ -1,7 +1,7 @@
 import type { Peers } from './peers.ts'
 
 /** What other nodes would find out by looking into the database from time to time. */
-export type NoticeKind = 'keys' | 'session' | 'grants' | 'application' | 'grace' | 'webhooks' | 'sources'
+export type NoticeKind = 'keys' | 'session' | 'grants' | 'application' | 'grace' | 'webhooks' | 'sources' | 'attempt'
 
 export interface Notices {
   /** Tells the other nodes what has changed here: `id` names it where there are several. To be called after the commit. */
