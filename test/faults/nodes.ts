@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { WebSocket } from 'ws'
 import { io } from 'socket.io-client'
+import type t from 'tap'
+import { WebSocket } from 'ws'
 import { freePort } from '../../db/embedded/free-port.ts'
 import { testKey, type Teardown } from '../build.ts'
 import { call, dataFolder, launch, made, until, type ServerProcess } from './server.ts'
@@ -16,6 +17,7 @@ export class NodeProcess {
   readonly url: string
   readonly #options: NodeOptions & { dataDir: string, port: number }
   #server: ServerProcess | undefined
+  #isUp = false
 
   constructor (options: NodeOptions & { dataDir: string, port: number }) {
     this.#options = options
@@ -28,14 +30,20 @@ export class NodeProcess {
   }
 
   async start (): Promise<void> {
+    this.#isUp = false
     const { databaseUrl, redisUrl, dataDir, port, variables, execArgv } = this.#options
     this.#server = launch({
       dataDir, variables: { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, ENCRYPTION_KEY: testKey, LOG_LEVEL: 'warn', PORT: String(port), ...variables }, ...(execArgv !== undefined && { execArgv })
     })
     await this.#server.url()
+    this.#isUp = true
   }
 
+  /** Whether it answers, as far as is known. */
+  get isUp () { return this.#isUp && this.server.isRunning }
+
   async kill (): Promise<void> {
+    this.#isUp = false
     this.server.kill('SIGKILL')
     await this.server.exit
   }
@@ -251,7 +259,7 @@ export async function arrived (t: Tap, subscribers: readonly Subscriber[], offse
   t.same(subscribers.flatMap(({ faults }) => faults).slice(0, 5), [], `each of ${subscribers.length} subscribers has every offset once, in order`)
   t.same(subscribers.filter(subscriber => subscriber.offset !== offset).map(subscriber => subscriber.offset), [], 'and none that was not acknowledged')
 }
-type Tap = Pick<typeof import('tap').t, 'same'>
+type Tap = Pick<typeof t, 'same'>
 
 /** A balancer as simple as can be: each connection goes to the next node that takes it. */
 export async function startBalancer (t: Teardown, ports: readonly number[]): Promise<string> {
