@@ -17,6 +17,7 @@ export default fp(async (app) => {
     pool,
     metrics,
     log: app.log,
+    now: app.clock.now,
     check: app.validators,
     consequences: app.webhookRouting,
     onCommitted (events) {

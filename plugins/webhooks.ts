@@ -52,12 +52,12 @@ export default fp(async (app) => {
     dispatcher.wake()
   })
   const dispatcher: Dispatcher = new Dispatcher({
-    db, queue, guard, encryption, settings, metrics, log, deactivation: createDeactivation({ db, writer, log, onChanged }), owner: `${hostname()}/${process.pid}/${randomUUID()}`
+    now: app.clock.now, db, queue, guard, encryption, settings, metrics, log, deactivation: createDeactivation({ db, writer, log, onChanged }), owner: `${hostname()}/${process.pid}/${randomUUID()}`
   })
   const wake = () => dispatcher.wake()
   app.decorate('webhooks', {
     endpoints,
-    deliveries: createDeliveries({ db, queue, wake }),
+    deliveries: createDeliveries({ db, queue, wake, now: app.clock.now }),
     test: createTestRequest({ db, endpoints, guard, encryption, settings }),
     replay: createReplay({ pool, wake }),
     dispatcher,

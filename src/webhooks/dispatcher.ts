@@ -30,6 +30,8 @@ export interface DispatcherOptions {
   settings: WebhookSettings
   metrics: Metrics
   deactivation: Deactivation
+  /** The time by which leases and retries go, which is the same for all nodes. */
+  now: () => number
   /** Of this process's life. */
   owner: string
   log: { debug (fields: object, message: string): void, info (fields: object, message: string): void, warn (fields: object, message: string): void, error (fields: object, message: string): void }
@@ -58,7 +60,7 @@ export class Dispatcher {
   #unsettled = 0
   #rotation = 0
   #nextDue = Infinity
-  #heartbeatAt = Date.now()
+  #heartbeatAt = performance.now()
   #oldestDue: number | undefined
   #buriedAt = 0
   #totalsAt = 0
@@ -82,9 +84,9 @@ export class Dispatcher {
   }
 
   health (): DispatcherHealth {
-    const now = Date.now()
+    const now = this.#options.now()
     return {
-      heartbeatAgeMs: now - this.#heartbeatAt,
+      heartbeatAgeMs: Math.round(performance.now() - this.#heartbeatAt),
       oldestWaitingMs: this.#oldestDue === undefined ? 0 : Math.max(0, now - this.#oldestDue),
       ...this.#totals
     }
@@ -111,7 +113,7 @@ export class Dispatcher {
       this.#isWoken = false
       try {
         await this.#cycle()
-        this.#heartbeatAt = Date.now()
+        this.#heartbeatAt = performance.now()
         this.#isFailing = false
       } catch (err) {
         if (!this.#isFailing) this.#options.log.warn({ err }, 'webhooks.cycle_failed')
@@ -135,16 +137,16 @@ export class Dispatcher {
   #setTimer (): void {
     const { pollMs } = this.#options.settings
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#wakeUp(), this.#isFailing ? pollMs : Math.min(pollMs, Math.max(1, this.#nextDue - Date.now()))).unref()
+    this.#timer = setTimeout(() => this.#wakeUp(), this.#isFailing ? pollMs : Math.min(pollMs, Math.max(1, this.#nextDue - this.#options.now()))).unref()
   }
 
   async #cycle (): Promise<void> {
     const { queue, settings } = this.#options
     // While a backlog is being sent, it is enough to look around now and then.
-    if (!this.#isLookDue && Date.now() < this.#lookAt) return await this.#claim([...this.#outlets.values()].filter(outlet => outlet.mayHaveMore), Date.now())
+    if (!this.#isLookDue && this.#options.now() < this.#lookAt) return await this.#claim([...this.#outlets.values()].filter(outlet => outlet.mayHaveMore), this.#options.now())
     this.#isLookDue = false
     while (await queue.expand());
-    const now = Date.now()
+    const now = this.#options.now()
     this.#lookAt = now + Math.min(lookEveryMs, settings.pollMs)
     this.#nextDue = now + settings.pollMs
     const outlets = await this.#busyOutlets(now)
@@ -197,7 +199,7 @@ export class Dispatcher {
       outlet.mayHaveMore = own.length >= count || end !== undefined
       outlet.afterLane = end !== undefined && own.length < count ? end : ''
       // Other lanes are to be looked at before the next poll.
-      if (end !== undefined && own.length < count) this.#expect(Date.now() + 10)
+      if (end !== undefined && own.length < count) this.#expect(this.#options.now() + 10)
       outlet.take(own)
     }
     this.#measure()
@@ -215,6 +217,7 @@ export class Dispatcher {
       settings,
       guard,
       encryption,
+      now: this.#options.now,
       onEnded: (outlet, ended) => this.#ended(outlet, ended),
       onReturned: claimed => { void this.#giveBack(claimed) }
     })
@@ -224,7 +227,7 @@ export class Dispatcher {
 
   #ended (outlet: Outlet, { claimed, attempt, url, isGone }: Ended): void {
     const { metrics, settings, log } = this.#options
-    const now = Date.now()
+    const now = this.#options.now()
     const isBrokenOff = this.#isBrokenOff && !attempt.success
     const result = isBrokenOff ? this.#toResult(claimed, 'pending', now, claimed.failures) : this.#resultOf(claimed, attempt.success, isGone || attempt.statusCode === 410, now + (attempt.retryAfterMs ?? 0), now)
     if (attempt.success) outlet.circuit.succeeded()
@@ -309,7 +312,7 @@ export class Dispatcher {
 
   async #bury (webhookId: string, dueBy: number, reason: string): Promise<void> {
     const { queue, log, metrics } = this.#options
-    const deliveries = await queue.bury(webhookId, dueBy, Date.now(), reason)
+    const deliveries = await queue.bury(webhookId, dueBy, this.#options.now(), reason)
     if (deliveries === 0) return
     metrics.webhookDeliveries.inc({ status: 'dead' }, deliveries)
     log.warn({ webhookId, deliveries, reason }, 'deliveries.dead')
