@@ -85,6 +85,7 @@ export class Publisher {
   readonly #shop: Shop
   readonly #pick: () => string
   readonly #name: string
+  #keys = 0
   #isOver = false
   #running: Promise<unknown> = Promise.resolve()
 
@@ -94,9 +95,10 @@ export class Publisher {
     this.#name = name
   }
 
-  /** With so many at once, until `most` are acknowledged or `stop`; `pauseMs` between two of one. */
-  start ({ atOnce = 8, most = Infinity, pauseMs = 0 } = {}): this {
+  /** With so many at once, until `most` are acknowledged or `stop`; `pauseMs` between two of one; of so many `keys` in turn. */
+  start ({ atOnce = 8, most = Infinity, pauseMs = 0, keys = 0 } = {}): this {
     let next = 0
+    this.#keys = keys
     this.#running = Promise.all(Array.from({ length: atOnce }, async () => {
       while (!this.#isOver && next < most) {
         await this.#publish(next++)
@@ -120,7 +122,7 @@ export class Publisher {
     const { token, topic } = this.#shop
     const begin = performance.now()
     // The same each time: it is one request, whatever becomes of its tries.
-    const body = { payload: { n, at: Date.now() } }
+    const body = { payload: { n, at: Date.now() }, ...(this.#keys > 0 && { key: `k${n % this.#keys}` }) }
     for (;;) {
       const answer = await call('POST', `${this.#pick()}/api/topics/${topic}/events`, {
         token, body, headers: { 'idempotency-key': `${this.#name}-${n}` }, signal: AbortSignal.timeout(15_000)
