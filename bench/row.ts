@@ -24,9 +24,9 @@ export class Cast {
     this.#context = context
   }
 
-  async platform (execArgv: string[] = []) {
+  async platform (execArgv: string[] = [], redisUrl = '') {
     const child = await this.server<PlatformServer>('servers/platform', execArgv)
-    return { child, ...await child.call('start', this.#context.databaseUrl) }
+    return { child, ...await child.call('start', this.#context.databaseUrl, redisUrl) }
   }
 
   async server<M extends Methods> (module: string, execArgv: string[] = []): Promise<Child<M>> {

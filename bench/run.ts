@@ -13,6 +13,7 @@ import { burst, fanOut } from './rows/fan-out.ts'
 import { filters } from './rows/filters.ts'
 import { idleMemory } from './rows/idle-memory.ts'
 import { latency } from './rows/latency.ts'
+import { nodes } from './rows/nodes.ts'
 import { publish } from './rows/publish.ts'
 import { start } from './rows/start.ts'
 import { validation } from './rows/validation.ts'
@@ -20,7 +21,7 @@ import { enqueue, neighbours, webhooks } from './rows/webhooks.ts'
 import { toResults, toTable } from './table.ts'
 
 const rows: Row[] = [
-  read, merge, authentication, publish, validation, fanOut, burst, filters, latency, idleMemory, cdc, cdcLatency, enqueue, webhooks, neighbours, start
+  read, merge, authentication, publish, validation, fanOut, burst, filters, latency, idleMemory, cdc, cdcLatency, enqueue, webhooks, neighbours, nodes, start
 ]
 
 const options = {

@@ -12,9 +12,9 @@ import { cpuSeconds, memoryBytes, vitals } from './usage.ts'
 let app: FastifyInstance
 let own: Tenant
 
-async function start (databaseUrl: string): Promise<{ url: string, token: string, applicationId: string }> {
+async function start (databaseUrl: string, redisUrl = ''): Promise<{ url: string, token: string, applicationId: string }> {
   const config = createConfig({
-    DATABASE_URL: databaseUrl, ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), RATE_LIMIT_MAX: '0', LOG_LEVEL: 'error', WEBHOOK_ALLOW_PRIVATE: 'true'
+    DATABASE_URL: databaseUrl, ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), RATE_LIMIT_MAX: '0', LOG_LEVEL: 'error', WEBHOOK_ALLOW_PRIVATE: 'true', REDIS_URL: redisUrl
   })
   config.database.poolMax = 10
   app = await buildApp({ config, logger: createLogger(config) })

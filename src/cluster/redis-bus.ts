@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import type { Counter } from 'prom-client'
 import { randomId } from '../ids.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Bus, BusHealth, Listening } from './bus.ts'
@@ -33,7 +34,9 @@ export class RedisBus implements Bus {
   readonly #channels = new Map<string, Channel>()
   readonly #restoredListeners: (() => void)[] = []
   readonly #pinging: NodeJS.Timeout
+  readonly #outcomes: Record<'sent' | 'received' | 'dropped', Counter.Internal>
   #unsentBytes = 0
+  #isCorked = false
   #heardAt = performance.now()
   #hasBeenReady = false
   #isAway = false
@@ -41,10 +44,12 @@ export class RedisBus implements Bus {
 
   constructor (options: RedisBusOptions) {
     this.#options = options
+    const { busMessages } = options.metrics
+    this.#outcomes = { sent: busMessages.labels('sent'), received: busMessages.labels('received'), dropped: busMessages.labels('dropped') }
     const common = {
       retryStrategy: (attempt: number) => Math.min(attempt * 50, reconnectMaxMs), connectTimeout: 5000, keepAlive: 10_000
     }
-    this.#publisher = new Redis(options.url, { ...common, enableOfflineQueue: false, maxRetriesPerRequest: 0, enableAutoPipelining: true })
+    this.#publisher = new Redis(options.url, { ...common, enableOfflineQueue: false, maxRetriesPerRequest: 0 })
     // What is listened to waits for Redis as long as it takes.
     this.#subscriber = new Redis(options.url, { ...common, maxRetriesPerRequest: null })
     for (const link of [this.#publisher, this.#subscriber]) link.on('error', error => this.#lost(error))
@@ -55,14 +60,15 @@ export class RedisBus implements Bus {
   }
 
   publish (channel: string, message: string): void {
-    const { busMessages } = this.#options.metrics
-    if (this.#publisher.status !== 'ready' || this.#unsentBytes + message.length > unsentBytesMax) {
-      busMessages.inc({ outcome: 'dropped' })
-      return
+    const { length } = message
+    if (this.#publisher.status !== 'ready' || this.#unsentBytes + length > unsentBytesMax) return this.#outcomes.dropped.inc()
+    this.#unsentBytes += length
+    this.#cork()
+    const settle = (outcome: Counter.Internal) => {
+      this.#unsentBytes -= length
+      outcome.inc()
     }
-    this.#unsentBytes += message.length
-    this.#publisher.publish(channel, `${this.#node} ${message}`).then(() => busMessages.inc({ outcome: 'sent' }), () => busMessages.inc({ outcome: 'dropped' }))
-      .finally(() => { this.#unsentBytes -= message.length })
+    this.#publisher.publish(channel, `${this.#node} ${message}`).then(() => settle(this.#outcomes.sent), () => settle(this.#outcomes.dropped))
   }
 
   listen (name: string, listener: (message: string) => void): Listening {
@@ -112,10 +118,22 @@ export class RedisBus implements Bus {
     for (const link of [this.#publisher, this.#subscriber]) link.disconnect()
   }
 
+  /** What is published in one turn leaves with one write. */
+  #cork (): void {
+    if (this.#isCorked) return
+    this.#isCorked = true
+    const { stream } = this.#publisher
+    stream.cork()
+    process.nextTick(() => {
+      this.#isCorked = false
+      stream.uncork()
+    })
+  }
+
   #receive (name: string, text: string): void {
     const end = text.indexOf(' ')
     if (text.startsWith(this.#node) && end === this.#node.length) return
-    this.#options.metrics.busMessages.inc({ outcome: 'received' })
+    this.#outcomes.received.inc()
     const message = text.slice(end + 1)
     for (const listener of this.#channels.get(name)?.listeners ?? []) listener(message)
   }

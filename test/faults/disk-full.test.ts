@@ -54,10 +54,10 @@ t.test('a disk that is full is 503, loses nothing, and is forgotten when there i
   const acked: { n: number, offset: number, id: string }[] = []
   const statuses = new Map<number, number>()
   let n = 0
-  let isOver = false
-  t.teardown(() => { isOver = true })
+  const over = new AbortController()
+  t.teardown(() => over.abort())
   const writing = Promise.all(Array.from({ length: 4 }, async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const own = n++
       const answer = await call('POST', `${url}/api/topics/${topic}/events`, { token, body: { payload: { n: own, text } } })
       statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1)
@@ -81,7 +81,7 @@ t.test('a disk that is full is 503, loses nothing, and is forgotten when there i
     await until(() => acked.length > after, 'writes to resume', 60_000)
     resumed.push(Math.round(performance.now() - freedAt))
   }
-  isOver = true
+  over.abort()
   await writing
   t.same([...statuses.keys()].sort(), [201, 503], 'nothing but 201 and 503')
   const log: { id: string, offset: number, n: number }[] = []

@@ -28,9 +28,9 @@ async function emptyDatabase (t: Teardown): Promise<{ url: string, pool: ReturnT
 async function startUnderRequests (t: Teardown, databaseUrl: string, count: number): Promise<{ urls: string[], statuses: Map<string, number> }> {
   const ports = await Promise.all(Array.from({ length: count }, () => freePort()))
   const statuses = new Map<string, number>()
-  let isOver = false
+  const over = new AbortController()
   const asking = Promise.all(ports.flatMap(port => ['/health', '/health/ready', '/api/auth/setup-status', '/.well-known/jwks.json'].map(async path => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const status = await call('GET', `http://127.0.0.1:${port}${path}`).then(answer => String(answer.status), () => 'no connection')
       statuses.set(status, (statuses.get(status) ?? 0) + 1)
       await new Promise(resolve => setTimeout(resolve, 10))
@@ -42,7 +42,7 @@ async function startUnderRequests (t: Teardown, databaseUrl: string, count: numb
     })))
     return { urls: servers.map(({ address }) => address), statuses }
   } finally {
-    isOver = true
+    over.abort()
     await asking
   }
 }
