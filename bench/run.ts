@@ -13,6 +13,7 @@ import { burst, fanOut } from './rows/fan-out.ts'
 import { filters } from './rows/filters.ts'
 import { idleMemory } from './rows/idle-memory.ts'
 import { latency } from './rows/latency.ts'
+import { nodes } from './rows/nodes.ts'
 import { publish } from './rows/publish.ts'
 import { start } from './rows/start.ts'
 import { tracing } from './rows/tracing.ts'
@@ -22,7 +23,7 @@ import { toResults, toTable } from './table.ts'
 
 const rows: Row[] = [
   read, merge, authentication, publish, tracing, validation, fanOut, burst, filters, latency, idleMemory, cdc, cdcLatency, enqueue, webhooks,
-  neighbours, start
+  neighbours, nodes, start
 ]
 
 const options = {

@@ -67,7 +67,7 @@ export default fp(async (app) => {
   const keys = new SigningKeys({ db, encryption, log: app.log })
   const sessions = createSessions({ db, ttlMs: auth.sessionTtlMs })
   const users = createUsers({ db })
-  const secondFactor = createSecondFactor({ db, encryption, issuer: auth.issuer })
+  const secondFactor = createSecondFactor({ db, encryption, issuer: auth.issuer, notices: app.notices })
   const tokens = createTokens({ jwt: app.jwt as Jwt, keys, presence, issuer: auth.issuer, defaultTtlS: auth.tokenTtlS })
   const authenticator = createAuthenticator({ tokens, sessions })
   const resolveScope = createScopeResolver({ presence })
@@ -81,12 +81,12 @@ export default fp(async (app) => {
     issueToken: createTokenIssuer({ tokens, resolveScope }),
     sessions,
     users,
-    login: createLogin({ db, users, sessions, secondFactor, metrics: app.instruments }),
+    login: createLogin({ db, users, sessions, secondFactor, metrics: app.instruments, notices: app.notices }),
     secondFactor,
     ownSessions: createOwnSessions({ sessions }),
     setup,
     keys,
-    keyAdmin: createKeyAdmin({ db, encryption, keys }),
+    keyAdmin: createKeyAdmin({ db, encryption, keys, onChanged: () => app.notices.tell('keys') }),
     toMe,
     openUnder: prefix => { openPrefixes.push(prefix) }
   })
@@ -102,11 +102,12 @@ export default fp(async (app) => {
     route.onRequest = hooks.some(hook => guards.has(hook)) ? hooks : [guard(admissionTo(admittance, route.config?.scope)), ...hooks]
   })
 
+  app.notices.on('keys', () => keys.refresh())
   await keys.ensure()
   await setup.start()
   app.addHook('onReady', async () => keys.start())
   app.addHook('onClose', async () => keys.close())
-}, { name: 'auth', dependencies: ['config', 'database', 'encryption', 'metrics', 'tenancy'] })
+}, { name: 'auth', dependencies: ['config', 'database', 'encryption', 'metrics', 'notices', 'tenancy'] })
 
 const guards = new WeakSet<onRequestHookHandler>()
 

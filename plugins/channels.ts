@@ -1,10 +1,15 @@
 import fp from 'fastify-plugin'
 import { channelRequests } from '../src/channels/channel-requests.ts'
 import { Directory } from '../src/channels/directory.ts'
+import { createCensus, type Census } from '../src/channels/census.ts'
 import { createDocumentPresence, type DocumentPresence } from '../src/channels/document-presence.ts'
+import { ListeningNodes } from '../src/channels/listening-nodes.ts'
+import { createMemberRecords, memberPrefix } from '../src/channels/member-records.ts'
 import { createMessages, type Messages } from '../src/channels/messages.ts'
 import { Outbox } from '../src/channels/outbox.ts'
 import { Presence } from '../src/channels/presence.ts'
+import { RemoteMembers } from '../src/channels/remote-members.ts'
+import { createRemoteSockets } from '../src/channels/remote-sockets.ts'
 import { createSocketEvents, type Listeners } from '../src/channels/socket-events.ts'
 import type { ConnectionsObserver } from '../src/delivery/connections.ts'
 import type { SocketRequest } from '../src/delivery/protocol.ts'
@@ -12,8 +17,10 @@ import type { SocketRequest } from '../src/delivery/protocol.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     channels: {
-      /** Who is connected, and in which channels. */
+      /** Who is connected here, and who is in which channel. */
       directory: Directory
+      /** The same over all nodes. */
+      census: Census
       messages: Messages
       documents: DocumentPresence
       /** Wants to be told of every connection. */
@@ -26,20 +33,31 @@ declare module 'fastify' {
 
 /** The ad-hoc rooms of a scope, who is in them, and what goes through them. The delivery brings the connections. */
 export default fp(async (app) => {
-  const { documents, eventWriter: writer, graceTimes, hub, instruments: metrics, socketListeners } = app
+  const { cluster, documents, eventWriter: writer, graceTimes, hub, instruments: metrics, socketListeners } = app
   const directory = new Directory()
   const outbox = new Outbox()
-  // Whoever else may listen (other nodes' subscriptions) is asked here.
-  const listeners: Listeners = { hasListeners: (scope, topic) => hub.hasListeners(scope, topic) || socketListeners.hasListeners(scope, topic) }
+  const elsewhere = cluster && new ListeningNodes({ records: cluster.records, hub })
+  const listeners: Listeners = {
+    hasListeners: (scope, topic) => hub.hasListeners(scope, topic) || socketListeners.hasListeners(scope, topic) || elsewhere?.hasListeners(scope, topic) === true
+  }
   const events = createSocketEvents({ writer, listeners, log: app.log })
-  const presence = new Presence({ directory, outbox, events, graceTimes, limits: app.config.delivery, metrics })
-  const messages = createMessages({ directory, outbox, events, writer, metrics })
+  const shared = cluster && createMemberRecords(cluster.records)
+  const remote = cluster && createRemoteSockets({ ...cluster, directory, outbox })
+  const presence = new Presence({ directory, outbox, events, graceTimes, limits: app.config.delivery, metrics, shared })
+  const remoteMembers = new RemoteMembers({ directory, outbox, events, graceTimes, presence })
+  cluster?.records.observe(memberPrefix, remoteMembers)
+  const census = createCensus({ directory, remote })
+  const messages = createMessages({ directory, outbox, events, writer, metrics, remote })
   app.decorate('channels', {
     directory,
+    census,
     messages,
-    documents: createDocumentPresence({ documents, directory }),
+    documents: createDocumentPresence({ documents, census }),
     observer: presence,
     requests: channelRequests({ presence, messages })
   })
-  app.addHook('preClose', async () => presence.close())
-}, { name: 'channels', dependencies: ['config', 'domain', 'events', 'hub', 'metrics', 'tenancy', 'webhook-routing'] })
+  app.addHook('preClose', async () => {
+    presence.close()
+    remoteMembers.close()
+  })
+}, { name: 'channels', dependencies: ['bus', 'config', 'domain', 'events', 'hub', 'metrics', 'tenancy', 'webhook-routing'] })

@@ -53,7 +53,7 @@ export default fp(async (app) => {
   const sources = createSources({ db, encryption })
   const changes = createMappingChanges({ db, sources, log, writersWaitMs: cdc.writersWaitMs })
   app.decorate('databaseSources', {
-    connections: createDatabaseConnections({ db, encryption, sources, namePrefix: cdc.namePrefix, onChanged: () => supervisor.look() }),
+    connections: createDatabaseConnections({ db, encryption, sources, namePrefix: cdc.namePrefix, onChanged: () => { supervisor.look(); app.notices.tell('sources') } }),
     test: createConnectionTest({ db, sources, namePrefix: cdc.namePrefix }),
     sources,
     readTables,
@@ -64,8 +64,9 @@ export default fp(async (app) => {
     subscriptions: createDatabaseSubscriptions({ db, changes }),
     logs: createDeliveryLogs({ db })
   })
+  app.notices.on('sources', () => supervisor.look())
   app.health.add('cdc', async () => supervisor.health())
   app.applications.onDeleted(() => supervisor.look())
   app.addHook('onReady', async () => supervisor.start())
   app.addHook('preClose', async () => supervisor.close())
-}, { name: 'database-sources', dependencies: ['config', 'database', 'encryption', 'events', 'health', 'metrics', 'tenancy', 'tracing'] })
+}, { name: 'database-sources', dependencies: ['config', 'database', 'encryption', 'events', 'health', 'metrics', 'notices', 'tenancy', 'tracing'] })

@@ -4,6 +4,7 @@ import type pg from 'pg'
 import { createKysely, createPool } from '../db/connection.ts'
 import { migrateToLatest } from '../db/migrate.ts'
 import type { Database } from '../db/tables.ts'
+import { DatabaseClock } from '../src/database-clock.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -11,6 +12,8 @@ declare module 'fastify' {
     pool: pg.Pool
     /** For everything else: typed queries. */
     db: Kysely<Database>
+    /** The time that all nodes go by. */
+    clock: DatabaseClock
   }
 }
 
@@ -22,10 +25,14 @@ export default fp(async (app) => {
   const db = createKysely(pool)
   app.decorate('pool', pool)
   app.decorate('db', db)
+  const clock = new DatabaseClock(pool)
+  app.decorate('clock', clock)
   app.addHook('onClose', async () => {
+    await clock.close()
     await db.destroy()
     await pool.end()
   })
   const migrated = await migrateToLatest(db)
+  await clock.start()
   if (migrated.length > 0) app.log.info({ migrations: migrated }, 'database.migrated')
 }, { name: 'database', dependencies: ['config', 'encryption'] })

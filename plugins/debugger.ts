@@ -60,7 +60,7 @@ export default fp(async (app) => {
     replays: createReplays({
       db, log, topics, reader, requireActiveWebhook: (scope, webhookId, within) => deliveries.requireActive(scope, webhookId, within), onCreated: () => {
         runner.wake()
-        app.bus?.publish(replaysChannel, 'created')
+        app.cluster?.bus.publish(replaysChannel, 'created')
       }
     })
   })
@@ -75,7 +75,7 @@ export default fp(async (app) => {
     presence: app.applicationPresence, keys: app.auth.keys, sessions: app.auth.sessions, holders: () => streams.all(), adopt: (stream, now) => streams.adopt(stream, now), log: app.log
   })
   app.auth.sessions.onGrantsChanged(() => { void watch.check() })
-  const listening = app.bus?.listen(replaysChannel, () => runner.wake())
+  const listening = app.cluster?.bus.listen(replaysChannel, () => runner.wake())
   app.addHook('onReady', async () => {
     runner.start()
     watch.start()

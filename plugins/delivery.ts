@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import { createCatchUp } from '../src/delivery/catch-up.ts'
 import { closeCodes } from '../src/delivery/close-codes.ts'
+import type { Connection } from '../src/delivery/connection.ts'
 import { createConnections, type Connections } from '../src/delivery/connections.ts'
 import { CredentialWatch } from '../src/delivery/credential-watch.ts'
 import { createHandshake, type Handshake } from '../src/delivery/handshake.ts'
@@ -13,6 +14,7 @@ declare module 'fastify' {
     connections: Connections
     handshake: Handshake
     protocol: Protocol
+    credentialWatch: CredentialWatch<Connection>
   }
 }
 
@@ -35,14 +37,23 @@ export default fp(async (app) => {
       ...app.channels.requests
     }
   }))
-  app.auth.sessions.onEnded(key => {
+  const endSession = (key: string) =>
     connections.closeWhere(({ principal }) => principal.kind === 'session' && principal.sessionKey === key, closeCodes.CREDENTIAL_REVOKED)
+  app.auth.sessions.onEnded(key => {
+    endSession(key)
+    app.notices.tell('session', key)
   })
+  app.notices.on('session', endSession)
   app.auth.keys.onRevoked(keyId => {
     connections.closeWhere(({ principal }) => principal.kind === 'token' && principal.keyId === keyId, closeCodes.CREDENTIAL_REVOKED)
   })
   const watch = new CredentialWatch({ presence: app.applicationPresence, keys: app.auth.keys, sessions: app.auth.sessions, holders: () => connections.all(), adopt, log: app.log })
-  app.auth.sessions.onGrantsChanged(() => { void watch.check() })
+  app.decorate('credentialWatch', watch)
+  app.auth.sessions.onGrantsChanged(() => {
+    void watch.check()
+    app.notices.tell('grants')
+  })
+  app.notices.on('grants', () => watch.check())
   app.addHook('onReady', async () => watch.start())
   app.addHook('onClose', async () => watch.close())
   app.applications.onDeleted(id => {
@@ -50,4 +61,4 @@ export default fp(async (app) => {
     app.eventWriter.forgetApplication(id)
   })
   app.addHook('preClose', async () => connections.closeAll(closeCodes.RESTART))
-}, { name: 'delivery', dependencies: ['auth', 'channels', 'domain', 'events', 'hub', 'metrics', 'tenancy', 'tracing'] })
+}, { name: 'delivery', dependencies: ['auth', 'channels', 'domain', 'events', 'hub', 'metrics', 'notices', 'tenancy', 'tracing'] })

@@ -25,9 +25,9 @@ export default fp(async (app) => {
   app.decorate('schemas', schemas)
   app.decorate('publisher', createPublisher({ writer, observer: app.tracing.writes }))
   app.decorate('services', createServices({ db, writer }))
-  app.decorate('documents', createDocuments({ pool, writer }))
+  app.decorate('documents', createDocuments({ pool, writer, now: app.clock.now }))
 
-  const expiry = new ExpirySweep({ pool, writer, log: app.log })
+  const expiry = new ExpirySweep({ pool, writer, log: app.log, now: app.clock.now })
   app.addHook('onReady', async () => expiry.start())
   app.addHook('preClose', async () => expiry.close())
 }, { name: 'domain', dependencies: ['database', 'events', 'hub', 'schema-registry', 'tracing'] })

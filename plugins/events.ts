@@ -17,12 +17,13 @@ export default fp(async (app) => {
     pool,
     metrics,
     log: app.log,
+    now: app.clock.now,
     check: app.validators,
     consequences: app.webhookRouting,
     observer: app.tracing.writes,
     onCommitted (events) {
       hub.publish(events)
-      app.relay?.send(events)
+      app.cluster?.relay.send(events)
     }
   })
   app.decorate('eventWriter', writer)

@@ -13,7 +13,7 @@ declare module 'fastify' {
 export default fp(async (app) => {
   const eventLog = createEventLog({ pool: app.pool })
   const hub = new Hub({
-    log: eventLog, relay: app.relay, metrics: app.instruments, observer: app.tracing.deliveries, activity: app.activity, logger: app.log
+    log: eventLog, relay: app.cluster?.relay, metrics: app.instruments, observer: app.tracing.deliveries, activity: app.activity, logger: app.log
   })
   app.decorate('eventLog', eventLog)
   app.decorate('hub', hub)

@@ -42,9 +42,17 @@ export default fp(async (app) => {
     connectionString: databaseUrl, max: connections, applicationName: 'realtime-platform-webhooks', plansOnce: true, onError: err => log.warn({ err }, 'database.connection_lost')
   })
   const queue = createQueue({ pool: ownPool })
-  const onChanged = (applicationId: string) => app.socketListeners.refresh(applicationId)
+  const onChanged = async (applicationId: string) => {
+    app.notices.tell('webhooks', applicationId)
+    await app.socketListeners.refresh(applicationId)
+  }
   const endpoints = createEndpoints({ db, encryption, guard, settings, log, onChanged: async applicationId => { await onChanged(applicationId); dispatcher.wake() } })
+  app.notices.on('webhooks', async applicationId => {
+    await app.socketListeners.refresh(applicationId)
+    dispatcher.wake()
+  })
   const dispatcher: Dispatcher = new Dispatcher({
+    now: app.clock.now,
     db,
     queue,
     guard,
@@ -59,7 +67,7 @@ export default fp(async (app) => {
   const wake = () => dispatcher.wake()
   app.decorate('webhooks', {
     endpoints,
-    deliveries: createDeliveries({ db, queue, wake }),
+    deliveries: createDeliveries({ db, queue, wake, now: app.clock.now }),
     test: createTestRequest({ db, endpoints, guard, encryption, settings }),
     replay: createReplay({ pool, wake }),
     dispatcher,
@@ -68,7 +76,7 @@ export default fp(async (app) => {
   const keeping = createKeeping({ pool: ownPool, queue, deadKeptMs: settings.deadKeptMs, log })
   app.retention.beforeDrop(before => keeping.beforeDrop(before))
   app.webhookRouting.onCommitted(wake)
-  app.applications.onDeleted(id => { void onChanged(id).catch(() => {}) })
+  app.applications.onDeleted(id => { void app.socketListeners.refresh(id).catch(() => {}) })
   app.health.add('webhook-dispatcher', async () => {
     const { heartbeatAgeMs, oldestWaitingMs, pending: depth } = dispatcher.health()
     return { status: heartbeatAgeMs < heartbeatMaxMs ? 'ok' : 'failed', heartbeatAgeMs, oldestWaitingMs, depth }
@@ -76,4 +84,4 @@ export default fp(async (app) => {
   app.addHook('onReady', async () => dispatcher.start())
   app.addHook('preClose', async () => dispatcher.close())
   app.addHook('onClose', async () => ownPool.end())
-}, { name: 'webhooks', dependencies: ['config', 'database', 'domain', 'encryption', 'events', 'health', 'metrics', 'tenancy', 'tracing', 'webhook-routing'] })
+}, { name: 'webhooks', dependencies: ['config', 'database', 'domain', 'encryption', 'events', 'health', 'metrics', 'notices', 'tenancy', 'tracing', 'webhook-routing'] })

@@ -63,6 +63,11 @@ export const Page = {
 export const PageQuery = Type.Object(Page, { additionalProperties: false })
 export type PageQuery = Static<typeof PageQuery>
 
+/** Of answers that other nodes have a part in. */
+export const nodesMissing = {
+  'X-Nodes-Missing': Type.Integer({ minimum: 1, description: 'How many nodes did not answer in time: the answer is without their part. Absent when all did.', examples: [1] })
+}
+
 export const IdempotencyHeaders = Type.Object({
   'idempotency-key': Type.Optional(Type.String({
     minLength: 1,

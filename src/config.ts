@@ -16,14 +16,14 @@ export const EnvironmentVariables = Type.Object({
   DATABASE_URL: Type.Optional(Type.String({ pattern: '^postgres(ql)?://', description: 'The platform\'s own database. Unset: an embedded PostgreSQL.' })),
   DATA_DIR: Type.String({ default: './.data', minLength: 1, description: 'The embedded cluster and generated development secrets.' }),
   EMBEDDED_POSTGRES: Type.Optional(Type.Boolean({ description: 'Asks for or forbids the embedded PostgreSQL; by default on unless NODE_ENV=production.' })),
-  REDIS_URL: Type.Optional(Type.String({ pattern: '^rediss?://', description: 'Redis or Valkey, over which nodes tell each other of events. Unset: they hear of them about a second later.' })),
+  REDIS_URL: Type.Optional(Type.String({ pattern: '^rediss?://', description: 'Redis or Valkey, over which several nodes work as one. Unset: events of other nodes come about a second later, and channels, presence and rate limits are of each node.' })),
   ENCRYPTION_KEY: Type.Optional(Type.String({ description: '32 bytes in base64, for secrets at rest. Generated into DATA_DIR in development; required in production.' })),
   ENCRYPTION_KEYS_OLD: Type.String({ default: '', description: 'Comma-separated keys that may still decrypt.' }),
   PUBLIC_URL: Type.Optional(Type.String({ pattern: '^https?://', description: 'How users reach this server; for links in mail.' })),
   CORS_ORIGINS: Type.String({ default: '', description: 'Comma-separated origins that browsers may call from; `*` for any.' }),
   TRUST_PROXY: Type.String({ default: '', description: 'Comma-separated addresses or CIDRs of proxies whose X-Forwarded-* headers are believed.' }),
   LOG_LEVEL: Type.Union(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map(level => Type.Literal(level)), { default: 'info', description: 'pino\'s levels.' }),
-  RATE_LIMIT_MAX: Type.Integer({ default: 6000, minimum: 0, description: 'Requests a minute and principal; 0 turns the limit off.' }),
+  RATE_LIMIT_MAX: Type.Integer({ default: 6000, minimum: 0, description: 'Requests a minute and principal, over all nodes with REDIS_URL; 0 turns the limit off.' }),
   EVENT_RETENTION_HOURS: Type.Integer({ default: 72, minimum: 1, maximum: 87600, description: 'How long the log keeps events.' }),
   TRACE_RETENTION_HOURS: Type.Integer({ default: 24, minimum: 1, maximum: 87600, description: 'How long traces are kept.' }),
   TRACE_SAMPLE: Type.Number({ default: 1, minimum: 0, maximum: 1, description: 'The share of events that are traced.' }),
@@ -50,6 +50,7 @@ export interface Config {
   http: { host: string, port: number, publicUrl: string | undefined, corsOrigins: string[], trustProxy: string[], rateLimitMax: number }
   database: { url: string | undefined, embedded: boolean, dataDir: string, poolMax: number }
   redisUrl: string | undefined
+  cluster: ClusterSettings
   encryptionKeys: Buffer[]
   log: { level: string }
   mail: { smtpUrl: string | undefined, from: string | undefined }
@@ -72,6 +73,20 @@ export interface TraceSettings {
   /** How often a stream that has nothing to say gives a sign of life. */
   heartbeatMs: number
 }
+
+/** How nodes keep track of each other; there is no variable for it, but a test may change it. */
+export interface ClusterSettings {
+  /** How often a node gives a sign of life to the others. */
+  heartbeatMs: number
+  /** How long it may be silent before the others go on without it, and without what was its own. */
+  leaseMs: number
+  /** How long a question to other nodes waits for their answers. */
+  answerMs: number
+  /** At a stop, over how long sockets are told to move to other nodes, at most a third of the time that a stop may take. */
+  moveMs: number
+}
+
+export const defaultClusterSettings: ClusterSettings = { heartbeatMs: 1000, leaseMs: 5000, answerMs: 1000, moveMs: 3000 }
 
 /** How connected databases are read; beside the name there is no variable for it, but a test may change it. */
 export interface CdcSettings {
@@ -231,6 +246,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     },
     database: { url: parsed.DATABASE_URL, embedded, dataDir: parsed.DATA_DIR, poolMax: 16 },
     redisUrl: parsed.REDIS_URL,
+    cluster: { ...defaultClusterSettings },
     encryptionKeys,
     log: { level: String(parsed.LOG_LEVEL) },
     mail: { smtpUrl: parsed.SMTP_URL, from: parsed.MAIL_FROM },

@@ -71,6 +71,7 @@ export function createMetrics (registry = new Registry()) {
     busMessages: new Counter({
       name: 'realtime_bus_messages_total', help: 'Messages between nodes: sent, received, and dropped because Redis was away or behind.', labelNames: ['outcome'], registers
     }),
+    clusterNodes: new Gauge({ name: 'realtime_cluster_nodes', help: 'Nodes that this node knows of, itself included.', registers }),
     connectionLabel: boundedLabel(),
     cdcLag: new Gauge({
       name: 'realtime_cdc_lag_seconds', help: 'Age of the oldest transaction that this node has received from a connected database and not yet stored.', labelNames: ['connection'], registers

@@ -58,7 +58,12 @@ async function start (config: Config, logger: Logger, started: Part[]): Promise<
     config.database.url = (await database.start()).connectionString('realtime')
   }
   const app = await buildApp({ config, logger })
-  started.push(app)
+  started.push({
+    async close () {
+      await app.moveAway()
+      await app.close()
+    }
+  })
   await app.listen({ host: config.http.host, port: config.http.port })
   process.stdout.write(await banner(app))
 }

@@ -6,6 +6,7 @@ import { system, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import { applicationsWith, authorize, reachesApplication } from '../auth/permissions.ts'
 import type { Principal } from '../auth/principal.ts'
+import type { Notices } from '../cluster/notices.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import { randomId } from '../ids.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
@@ -18,6 +19,7 @@ export interface ApplicationsOptions {
   db: Kysely<Database>
   presence: ApplicationPresence
   graceTimes: GraceTimes
+  notices: Pick<Notices, 'tell'>
   log: { warn (fields: object, message: string): void }
 }
 
@@ -27,8 +29,13 @@ export type Applications = ReturnType<typeof createApplications>
  * The tenants. Everybody sees those that they reach: a token its own, a session those of its roles. One that is not
  * reached is `APPLICATION_NOT_FOUND`, as one that does not exist.
  */
-export function createApplications ({ db, presence, graceTimes, log }: ApplicationsOptions) {
+export function createApplications ({ db, presence, graceTimes, notices, log }: ApplicationsOptions) {
   const deletedListeners: ((id: string) => void)[] = []
+
+  function gone (id: string): void {
+    presence.set(id, false)
+    for (const listener of deletedListeners) listener(id)
+  }
 
   return {
     /** Oldest first. */
@@ -84,6 +91,7 @@ export function createApplications ({ db, presence, graceTimes, log }: Applicati
         return row
       })
       graceTimes.set(id, row.presence_grace_ms)
+      if (presenceGraceMs !== undefined) notices.tell('grace', id)
       return toApplication(row)
     },
 
@@ -101,11 +109,14 @@ export function createApplications ({ db, presence, graceTimes, log }: Applicati
       })
       if (outcome === 'missing') throw notFound(id)
       if (outcome === 'not_empty') throw new ConflictError('APPLICATION_NOT_EMPTY', `The application ${id} still owns data; delete with ?force=true to lose it`)
-      presence.set(id, false)
-      for (const listener of deletedListeners) listener(id)
+      gone(id)
+      notices.tell('application', id)
     },
 
-    /** Calls back after a delete on this node, so that sockets are closed and caches dropped. */
+    /** Another node has deleted it. */
+    goneElsewhere: gone,
+
+    /** Calls back after a delete on this node or another, so that sockets are closed and caches dropped. */
     onDeleted (listener: (id: string) => void): void {
       deletedListeners.push(listener)
     }

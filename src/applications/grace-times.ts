@@ -33,6 +33,11 @@ export class GraceTimes {
     this.#known.set(applicationId, Promise.resolve(graceMs))
   }
 
+  /** Another node has changed it. */
+  forget (applicationId: string): void {
+    this.#known.delete(applicationId)
+  }
+
   async #read (applicationId: string): Promise<number> {
     const row = await this.#db.selectFrom('applications').select('presence_grace_ms').where('id', '=', applicationId).executeTakeFirst().catch(() => undefined)
     return row?.presence_grace_ms ?? defaultGraceMs

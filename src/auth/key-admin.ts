@@ -17,17 +17,18 @@ export type KeyAdmin = ReturnType<typeof createKeyAdmin>
 
 /**
  * Changes of the signing keys. There is always one that signs: the last active key is not deactivated, and when it is
- * revoked, another takes its place in the same transaction. This node follows before the answer, the others by their poll.
+ * revoked, another takes its place in the same transaction. This node follows before the answer, the others when they are told, or by their poll.
  *
  * The keys sign for every application, and whoever has a secret can write themselves tokens of all of them: only who holds
  * everything everywhere gets to see one. A token stands for one application: it does not revoke what the others' tokens live by.
  */
-export function createKeyAdmin ({ db, encryption, keys }: { db: Kysely<Database>, encryption: Encryption, keys: SigningKeys }) {
+export function createKeyAdmin ({ db, encryption, keys, onChanged }: { db: Kysely<Database>, encryption: Encryption, keys: SigningKeys, onChanged: () => void }) {
   async function change<T> (work: (trx: Kysely<Database>) => Promise<T>): Promise<T> {
     const result = await db.transaction().execute(async trx => {
       await lockSigningKeys(trx)
       return await work(trx)
     })
+    onChanged()
     await keys.refresh()
     return result
   }

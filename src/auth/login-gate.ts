@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import type { Notices } from '../cluster/notices.ts'
 import { RateLimitError } from '../errors.ts'
 
 /** The first wait; each further failure doubles it. */
@@ -13,14 +14,16 @@ export interface FailuresOptions {
   free: number
   /** What a success takes off the failures before it: all, or one. */
   forgives: 'all' | 'one'
-  /** Of whom it says that they failed too often. */
+  /** Of whom it says that they failed too often. No two have the same. */
   what: string
+  /** Where other nodes hear of failures here, and this one of theirs. */
+  notices?: Notices | undefined
   now?: (() => number) | undefined
 }
 
 interface Failed { failures: number, notBefore: number }
 
-/** Counts failures by key; after the free ones each makes the next attempt wait longer than the one before. */
+/** Counts failures by key, those of other nodes included; after the free ones each makes the next attempt wait longer than the one before. */
 export class Failures {
   readonly #failed = new LRUCache<string, Failed>({ max: 20_000, ttl: forgottenAfterMs })
   readonly #options: FailuresOptions
@@ -29,6 +32,10 @@ export class Failures {
   constructor (options: FailuresOptions) {
     this.#options = options
     this.#now = options.now ?? Date.now
+    options.notices?.on('attempt', text => {
+      const [what, outcome, key] = JSON.parse(text) as [string, 'failed' | 'succeeded', string]
+      if (what === options.what) this.#note(outcome, key)
+    })
   }
 
   /** Throws RateLimitError when an attempt comes too soon. */
@@ -38,15 +45,31 @@ export class Failures {
   }
 
   failed (key: string): void {
-    const failures = (this.#failed.get(key)?.failures ?? 0) + 1
-    const over = failures - this.#options.free
-    this.#failed.set(key, { failures, notBefore: over < 0 ? 0 : this.#now() + Math.min(firstDelayMs * 2 ** over, delayMaxMs) })
+    this.#note('failed', key)
+    this.#tell('failed', key)
   }
 
   succeeded (key: string): void {
-    const failures = (this.#failed.get(key)?.failures ?? 0) - 1
-    if (failures <= 0 || this.#options.forgives === 'all') this.#failed.delete(key)
-    else this.#failed.set(key, { failures, notBefore: 0 })
+    // Most succeed who never failed.
+    if (this.#failed.has(key)) this.#tell('succeeded', key)
+    this.#note('succeeded', key)
+  }
+
+  #tell (outcome: 'failed' | 'succeeded', key: string): void {
+    this.#options.notices?.tell('attempt', JSON.stringify([this.#options.what, outcome, key]))
+  }
+
+  #note (outcome: 'failed' | 'succeeded', key: string): void {
+    const before = this.#failed.get(key)?.failures ?? 0
+    if (outcome === 'failed') {
+      const failures = before + 1
+      const over = failures - this.#options.free
+      this.#failed.set(key, { failures, notBefore: over < 0 ? 0 : this.#now() + Math.min(firstDelayMs * 2 ** over, delayMaxMs) })
+    } else if (before <= 1 || this.#options.forgives === 'all') {
+      this.#failed.delete(key)
+    } else {
+      this.#failed.set(key, { failures: before - 1, notBefore: 0 })
+    }
   }
 }
 
@@ -61,9 +84,9 @@ export class LoginGate {
   readonly #failures: Failures
   readonly #what: string
 
-  constructor ({ now, what = 'failed logins for this address' }: { now?: () => number, what?: string } = {}) {
+  constructor ({ now, what = 'failed logins for this address', notices }: { now?: () => number, what?: string, notices?: Notices | undefined } = {}) {
     this.#what = what
-    this.#failures = new Failures({ free: 5, forgives: 'all', what, now })
+    this.#failures = new Failures({ free: 5, forgives: 'all', what, now, notices })
   }
 
   /** Runs an attempt, which answers undefined when it failed. Throws RateLimitError when it comes too soon. */

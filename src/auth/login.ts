@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { LoginAnswer, LoginOutcome, User } from '../../schemas/auth.ts'
+import type { Notices } from '../cluster/notices.ts'
 import { UnauthorizedError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import { Failures, LoginGate, networkOf } from './login-gate.ts'
@@ -18,6 +19,7 @@ export interface LoginOptions {
   sessions: Sessions
   secondFactor: SecondFactor
   metrics: Pick<Metrics, 'logins'>
+  notices: Notices
 }
 
 /** Somebody, and the hash that their password was right for. */
@@ -30,9 +32,9 @@ export type Login = ReturnType<typeof createLogin>
  * as a wrong password is, in words and in time. Guessing is slowed down by account and by network; sessions that are
  * open know nothing of it.
  */
-export function createLogin ({ db, users, sessions, secondFactor, metrics }: LoginOptions) {
-  const accounts = new LoginGate()
-  const networks = new Failures({ free: freeFailuresOfNetwork, forgives: 'one', what: 'failed logins from this network' })
+export function createLogin ({ db, users, sessions, secondFactor, metrics, notices }: LoginOptions) {
+  const accounts = new LoginGate({ notices })
+  const networks = new Failures({ free: freeFailuresOfNetwork, forgives: 'one', what: 'failed logins from this network', notices })
 
   /** Throws UnauthorizedError `LOGIN_FAILED`, RateLimitError after several failures. */
   async function requirePassword (email: string, password: string, visitor: Visitor): Promise<Proven> {

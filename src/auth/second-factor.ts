@@ -3,6 +3,7 @@ import type { Database } from '../../db/tables.ts'
 import type { MfaSetup, RecoveryCodes, User } from '../../schemas/auth.ts'
 import type { Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
+import type { Notices } from '../cluster/notices.ts'
 import type { Encryption } from '../encryption.ts'
 import { ConflictError, ForbiddenError, UnauthorizedError } from '../errors.ts'
 import { LoginGate } from './login-gate.ts'
@@ -20,8 +21,8 @@ export type SecondFactor = ReturnType<typeof createSecondFactor>
  * Time-based codes (RFC 6238) and recovery codes. Each works once, on whichever node: a time step that was accepted,
  * or one before it, is not accepted again, and a recovery code is deleted as it is used.
  */
-export function createSecondFactor ({ db, encryption, issuer }: { db: Kysely<Database>, encryption: Encryption, issuer: string }) {
-  const gate = new LoginGate({ what: 'wrong codes' })
+export function createSecondFactor ({ db, encryption, issuer, notices }: { db: Kysely<Database>, encryption: Encryption, issuer: string, notices: Notices }) {
+  const gate = new LoginGate({ what: 'wrong codes', notices })
 
   /** Uses a code up. Throws RateLimitError after several wrong ones of the user. */
   async function use (userId: string, code: string): Promise<boolean> {

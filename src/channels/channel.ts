@@ -14,7 +14,9 @@ export interface Member {
   readonly principalId: string
   readonly joinedAt: number
   state: State
-  /** Undefined while the member is away: its connection has ended, and it may be back within the grace period. */
+  /** The node whose member it is; undefined: this one. */
+  readonly node: string | undefined
+  /** Undefined on other nodes, and while the member is away: its connection has ended, and it may be back within the grace period. */
   connection: Connection | undefined
   /** Names the absence, while the member is away: whoever ends it must know that it is still the same one. */
   absence: symbol | undefined
@@ -26,6 +28,8 @@ export class Channel {
   readonly name: string
   readonly members = new Map<string, Member>()
   readonly #away = new Set<Member>()
+  /** How many members other nodes have here that are not away. */
+  readonly #connectedAt = new Map<string, number>()
 
   constructor (scope: Scope, name: string) {
     this.scope = scope
@@ -38,17 +42,34 @@ export class Channel {
     return member?.connection === connection ? member : undefined
   }
 
+  /** Other nodes that have connected members. */
+  get nodes (): Iterable<string> { return this.#connectedAt.keys() }
+
+  /** How many members of this node would take a message now. */
+  get connectedHere (): number {
+    let count = 0
+    for (const { connection } of this.members.values()) if (connection?.hasRoom === true) count++
+    return count
+  }
+
+  isAway (member: Member): boolean { return this.#away.has(member) }
+
   add (member: Member): void {
     this.members.set(member.socketId, member)
+    this.#count(member, 1)
   }
 
   remove (member: Member): void {
-    this.#away.delete(member)
-    if (this.members.get(member.socketId) === member) this.members.delete(member.socketId)
+    const wasAway = this.#away.delete(member)
+    member.absence = undefined
+    if (this.members.get(member.socketId) !== member) return
+    this.members.delete(member.socketId)
+    if (!wasAway) this.#count(member, -1)
   }
 
   /** The member stays, without a connection. */
   sendAway (member: Member, absence: symbol): void {
+    if (!this.#away.has(member)) this.#count(member, -1)
     member.connection = undefined
     member.absence = absence
     this.#away.add(member)
@@ -70,10 +91,16 @@ export class Channel {
   /** The waiting member is back, by another connection. */
   bringBack (member: Member, connection: Connection): void {
     this.remove(member)
-    member.absence = undefined
     member.socketId = connection.id
     member.connection = connection
-    this.members.set(member.socketId, member)
+    this.add(member)
+  }
+
+  #count ({ node }: Member, change: 1 | -1): void {
+    if (node === undefined) return
+    const count = (this.#connectedAt.get(node) ?? 0) + change
+    if (count > 0) this.#connectedAt.set(node, count)
+    else this.#connectedAt.delete(node)
   }
 }
 

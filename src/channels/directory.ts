@@ -5,14 +5,14 @@ import type { Connection } from '../delivery/connection.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import { Channel, toMember, type Member } from './channel.ts'
 
-/** What one scope has on this node. */
+/** What one scope has: connections of this node, and channels with the members of all nodes. */
 interface Place {
   readonly connections: Map<string, Connection>
   readonly channels: Map<string, Channel>
 }
 
 /**
- * This node's connections and channels by scope: the same name in two scopes is two channels. A scope in which there is
+ * This node's connections and the channels by scope: the same name in two scopes is two channels. A scope in which there is
  * nothing leaves nothing behind.
  */
 export class Directory {
@@ -73,6 +73,11 @@ export class Directory {
     if (channel.members.size > 0) return
     this.#places.get(scopeKey(channel.scope))?.channels.delete(channel.name)
     this.#forget(channel.scope)
+  }
+
+  /** Every channel of every tenant. */
+  * all (): Iterable<Channel> {
+    for (const { channels } of this.#places.values()) yield * channels.values()
   }
 
   /** In the order of names. */

@@ -3,8 +3,7 @@ import type { PageQuery } from '../../schemas/common.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { Documents } from '../documents/documents.ts'
 import type { DocumentKey } from '../events/intent.ts'
-import type { PageOf } from '../paging.ts'
-import type { Directory } from './directory.ts'
+import type { Census, Counted } from './census.ts'
 
 const prefix = 'doc:'
 
@@ -15,12 +14,12 @@ export const isDocumentChannel = (name: string): boolean => name.startsWith(pref
 export const documentChannel = ({ service, id }: DocumentKey): string => `${prefix}${service}:${id}`
 
 /** Who looks at a document: the members of its channel. */
-export function createDocumentPresence ({ documents, directory }: { documents: Documents, directory: Directory }) {
+export function createDocumentPresence ({ documents, census }: { documents: Documents, census: Census }) {
   return {
     /** Throws NotFoundError `DOCUMENT_NOT_FOUND`. */
-    async members (scope: Scope, key: DocumentKey, query: PageQuery): Promise<PageOf<ChannelMember>> {
+    async members (scope: Scope, key: DocumentKey, query: PageQuery): Promise<Counted<ChannelMember>> {
       await documents.get(scope, key)
-      return directory.members(scope, documentChannel(key), query)
+      return census.members(scope, documentChannel(key), query)
     }
   }
 }

@@ -13,6 +13,7 @@ import { messageTopic } from './channel-permissions.ts'
 import type { Directory } from './directory.ts'
 import { subjectOf } from './identity.ts'
 import type { Outbox } from './outbox.ts'
+import type { Reached, RemoteSockets } from './remote-sockets.ts'
 import type { Recorded, SocketEvents } from './socket-events.ts'
 
 export interface MessagesOptions {
@@ -21,14 +22,21 @@ export interface MessagesOptions {
   events: SocketEvents
   writer: Writer
   metrics: Metrics
+  /** Of the other nodes. */
+  remote?: RemoteSockets | undefined
 }
+
+/** How many sockets take a message: at once where no other node is asked. */
+type Taken = Reached | Promise<Reached>
 
 /** What goes into the log where somebody listens, and the way to those it is for. */
 interface Dispatch {
   scope: Scope
   recorded: Recorded
-  /** Answers how many sockets take it. */
-  deliver: () => number
+  /** Hands it over at once, here and to other nodes. */
+  deliver: () => Taken
+  /** What has to be found out before. */
+  before?: Promise<unknown>
 }
 
 /**
@@ -36,22 +44,23 @@ interface Dispatch {
  * `socket.message`: then one is delivered once it is in the log, and not at all when it is refused there.
  * What one sender sends to one channel or socket arrives in its order, also where some of it goes through the log.
  */
-export function createMessages ({ directory, outbox, events, writer, metrics }: MessagesOptions) {
+export function createMessages ({ directory, outbox, events, writer, metrics, remote }: MessagesOptions) {
   /** By sender and target: done when everything sent so far is delivered or refused. Only there while something is on its way through the log. */
   const tails = new Map<string, Promise<void>>()
 
-  /** Answers at once when nobody listens. Rejects with the refusal of the log. */
-  function dispatch (lane: string, { scope, recorded, deliver }: Dispatch): number | Promise<number> {
+  /** Answers at once when nobody listens here or elsewhere. Rejects with the refusal of the log. */
+  function dispatch (lane: string, { scope, recorded, deliver, before }: Dispatch): Taken {
     const previous = tails.get(lane)
     const isWanted = events.wantsMessages(scope)
-    if (!isWanted && previous === undefined) return deliver()
-    const written = isWanted ? events.message(scope, recorded) : undefined
-    const delivered = Promise.all([previous, written]).then(deliver)
-    const tail = Promise.allSettled([previous, delivered]).then(() => {
+    if (!isWanted && previous === undefined && before === undefined) return deliver()
+    const written = !isWanted ? before : before === undefined ? events.message(scope, recorded) : before.then(() => events.message(scope, recorded))
+    // Whoever comes next waits until it is handed over, not until it is counted.
+    const handedOver = Promise.all([previous, written]).then(() => ({ taken: deliver() }))
+    const tail = Promise.allSettled([previous, handedOver]).then(() => {
       if (tails.get(lane) === tail) tails.delete(lane)
     })
     tails.set(lane, tail)
-    return delivered
+    return handedOver.then(({ taken }) => taken)
   }
 
   function toChannel (scope: Scope, { channel: name, event, data }: PublishRequest, from: Sender, kind: string, but?: Connection): Dispatch {
@@ -62,7 +71,10 @@ export function createMessages ({ directory, outbox, events, writer, metrics }: 
       deliver () {
         metrics.channelMessages.inc({ kind })
         const channel = directory.channel(scope, name)
-        return channel === undefined ? 0 : outbox.sendToMembers(channel.members.values(), toMessage(fields), but)
+        const message = toMessage(fields)
+        const elsewhere = remote?.toChannel(scope, name, message.body)
+        const count = channel === undefined ? 0 : outbox.sendToMembers(channel.members.values(), message, but)
+        return elsewhere === undefined ? { count, missing: 0 } : elsewhere.then(reached => ({ count: count + reached.count, missing: reached.missing }))
       }
     }
   }
@@ -70,7 +82,7 @@ export function createMessages ({ directory, outbox, events, writer, metrics }: 
   return {
     /** To every member but the sender, who need not be one. Answers to how many. */
     publish (connection: Connection, request: PublishRequest): number | Promise<number> {
-      return dispatch(`${connection.id} ${request.channel}`, toChannel(connection.scope, request, senderOf(connection), 'publish', connection))
+      return countOf(dispatch(`${connection.id} ${request.channel}`, toChannel(connection.scope, request, senderOf(connection), 'publish', connection)))
     },
 
     /** To one socket of the scope. Answers 0 when it does not take it. Throws NotFoundError `SOCKET_NOT_FOUND`. */
@@ -78,45 +90,64 @@ export function createMessages ({ directory, outbox, events, writer, metrics }: 
       const { scope } = connection
       const fields = messageJson(event, data, senderOf(connection))
       const target = directory.connection(scope, socketId)
-      if (target === undefined) throw new NotFoundError('SOCKET_NOT_FOUND', `Socket not found: ${socketId}`)
-      return dispatch(`${connection.id} >${socketId}`, {
+      const way = target === undefined ? wayElsewhere(scope, socketId) : { send: (message: SharedMessage): Taken => ({ count: outbox.send(target, message) ? 1 : 0, missing: 0 }) }
+      return countOf(dispatch(`${connection.id} >${socketId}`, {
+        ...way,
         scope,
         recorded: { key: socketId, payload: `{"socketId":${JSON.stringify(socketId)},${fields}}` },
         deliver () {
           metrics.channelMessages.inc({ kind: 'direct' })
-          return outbox.send(target, toMessage(`{${fields}`)) ? 1 : 0
+          return way.send(toMessage(`{${fields}`))
         }
-      })
+      }))
     },
 
-    /** To every member, from outside of the sockets. With a key, a retry has no second effect and gets the first answer. */
-    async broadcast (scope: Scope, principal: Principal, request: Broadcast, { idempotencyKey }: { idempotencyKey?: string | undefined } = {}): Promise<BroadcastAnswer> {
+    /** To every member, from outside of the sockets. With a key, a retry has no second effect and gets the first answer. `missing`: nodes that did not answer in time. */
+    async broadcast (scope: Scope, principal: Principal, request: Broadcast, { idempotencyKey }: { idempotencyKey?: string | undefined } = {}): Promise<BroadcastAnswer & { missing: number }> {
       const message = toChannel(scope, request, { socketId: null, userId: subjectOf(principal) }, 'broadcast')
       const idempotency = idempotencyFor(idempotencyKey, 'socket.broadcast', request.channel, request)
-      if (idempotency === undefined) return { delivered: await dispatch(`${scopeKey(scope)} ${principal.id} ${request.channel}`, message) }
+      if (idempotency === undefined) {
+        const { count, missing } = await dispatch(`${scopeKey(scope)} ${principal.id} ${request.channel}`, message)
+        return { delivered: count, missing }
+      }
       // The answer is stored first: whoever finds another's there does not deliver again.
       const nonce = randomUUID()
       const isWanted = events.wantsMessages(scope)
+      const elsewhere = await remote?.reach(scope, request.channel) ?? { count: 0, missing: 0 }
       const stored = await writer.submit({
         scope,
         topics: isWanted ? [messageTopic] : [],
         bytes: message.recorded.payload.length,
         idempotency,
         apply: batch => ({ events: isWanted ? [events.messageDraft(batch, message.recorded)] : [] }),
-        answer: () => ({ nonce, delivered: reachOf(scope, request.channel) })
+        answer: () => ({ nonce, delivered: elsewhere.count + (directory.channel(scope, request.channel)?.connectedHere ?? 0), missing: elsewhere.missing })
       })
-      if (stored.nonce === nonce) message.deliver()
-      return { delivered: stored.delivered }
+      if (stored.nonce === nonce) void message.deliver()
+      return { delivered: stored.delivered, missing: stored.missing }
     }
   }
 
-  function reachOf (scope: Scope, name: string): number {
-    let connected = 0
-    for (const { connection } of directory.channel(scope, name)?.members.values() ?? []) if (connection?.hasRoom === true) connected++
-    return connected
+  /** To a socket that is not here. Throws NotFoundError `SOCKET_NOT_FOUND`, or the sending rejects with it. */
+  function wayElsewhere (scope: Scope, socketId: string): { before: Promise<unknown>, send: (message: SharedMessage) => Taken } {
+    if (remote === undefined) throw notFound(socketId)
+    let node = ''
+    const before = remote.locate(scope, socketId).then(found => {
+      if (found === undefined) throw notFound(socketId)
+      node = found
+    })
+    const send = async ({ body }: SharedMessage): Promise<Reached> => {
+      const count = await remote.direct(node, scope, socketId, body)
+      if (count === undefined) throw notFound(socketId)
+      return { count, missing: 0 }
+    }
+    return { before, send }
   }
 }
 export type Messages = ReturnType<typeof createMessages>
+
+const countOf = (taken: Taken): number | Promise<number> => taken instanceof Promise ? taken.then(({ count }) => count) : taken.count
+
+const notFound = (socketId: string) => new NotFoundError('SOCKET_NOT_FOUND', `Socket not found: ${socketId}`)
 
 const senderOf = (connection: Connection): Sender => ({ socketId: connection.id, userId: subjectOf(connection.principal) })
 

@@ -1,17 +1,17 @@
-import type { PresenceAction } from '../../schemas/channels.ts'
 import type { GraceTimes } from '../applications/grace-times.ts'
 import type { DeliveryLimits } from '../config.ts'
 import type { Connection, ResyncReason } from '../delivery/connection.ts'
 import type { ConnectionsObserver } from '../delivery/connections.ts'
 import type { Respond } from '../delivery/protocol.ts'
-import { SharedMessage } from '../delivery/shared-message.ts'
 import { ConflictError, RateLimitError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import { mayBeMember } from './channel-permissions.ts'
-import { memberJson, toMember, type Channel, type Member, type State } from './channel.ts'
+import { toMember, type Channel, type Member, type State } from './channel.ts'
 import type { Directory } from './directory.ts'
 import { subjectOf } from './identity.ts'
+import type { MemberRecords } from './member-records.ts'
 import type { Outbox } from './outbox.ts'
+import { presenceBody, presenceMessage, type PresenceChange } from './presence-change.ts'
 import type { SocketEvents } from './socket-events.ts'
 
 export interface PresenceOptions {
@@ -21,12 +21,14 @@ export interface PresenceOptions {
   graceTimes: GraceTimes
   limits: DeliveryLimits
   metrics: Metrics
+  /** Where other nodes learn of this node's members. */
+  shared?: MemberRecords | undefined
 }
 
 const noState: State = { value: null, text: 'null' }
 
 /**
- * Who is in which channel. Every change is told to the other members, in the order of the changes, and nobody is told of
+ * Who is in which channel, of this node's connections. Every change is told to the other members, in the order of the changes, and nobody is told of
  * a change before their own join is answered or after their leave is. A member whose connection ends stays for the
  * application's grace period: the same principal may come back by another connection, as if it had never been away.
  */
@@ -108,28 +110,48 @@ export class Presence implements ConnectionsObserver {
     this.#options.events.disconnected(connection)
   }
 
+  /** A member of this node is a member by another connection of another node now. */
+  yields (channel: Channel, member: Member): void {
+    if (member.connection !== undefined) this.#supersede(channel, member.connection)
+    channel.remove(member)
+    this.#options.metrics.channelMembers.dec()
+    this.#options.shared?.remove(channel, member.socketId, 'moved')
+  }
+
+  /** The others had taken this node for gone, and have told their members and the log that everybody here has left. */
+  toldAnew (): void {
+    for (const { scope, name, members } of this.#options.directory.all()) {
+      for (const member of members.values()) {
+        if (member.node === undefined) this.#options.events.presence(scope, name, presenceBody(name, { action: 'join', member }))
+      }
+    }
+  }
+
   /** Ends no more absences: the server stops, and every member with it. */
   close (): void {
     this.#isClosed = true
   }
 
   /** Answers what there is to tell the others. */
-  #enter (channel: Channel, connection: Connection, { present, waiting, state }: { present: Member | undefined, waiting: Member | undefined, state: State | undefined }): Change | undefined {
+  #enter (channel: Channel, connection: Connection, { present, waiting, state }: { present: Member | undefined, waiting: Member | undefined, state: State | undefined }): PresenceChange | undefined {
     const member = present ?? waiting
-    if (member === undefined) {
+    if (member === undefined || member.node !== undefined) {
       const { principal } = connection
+      // One that was another node's is this one's from now on; that node hears of it.
+      if (member !== undefined) channel.remove(member)
       const created: Member = {
         socketId: connection.id,
         userId: subjectOf(principal),
         principalId: principal.id,
-        joinedAt: Date.now(),
-        state: state ?? noState,
+        joinedAt: member?.joinedAt ?? Date.now(),
+        state: state ?? member?.state ?? noState,
+        node: undefined,
         connection,
         absence: undefined
       }
       channel.add(created)
       this.#options.metrics.channelMembers.inc()
-      return { action: 'join', member: created }
+      return member === undefined ? { action: 'join', member: created } : { action: 'update', member: created, previousSocketId: member.socketId }
     }
     const previousSocketId = member.socketId
     if (member === waiting) channel.bringBack(member, connection)
@@ -152,16 +174,20 @@ export class Presence implements ConnectionsObserver {
   }
 
   #sendAway (connection: Connection): void {
-    const { directory, graceTimes } = this.#options
+    const { directory, graceTimes, shared } = this.#options
     const joined = [...directory.joined(connection)]
-    if (joined.length === 0 || this.#isClosed) return
+    if (joined.length === 0) return
     const absence = Symbol('absence')
     const away = joined.flatMap(channel => {
       const member = channel.present(connection)
       directory.leave(connection, channel)
-      if (member !== undefined) channel.sendAway(member, absence)
+      if (member !== undefined) {
+        channel.sendAway(member, absence)
+        shared?.put(channel, member, 'away')
+      }
       return member === undefined ? [] : [{ channel, member }]
     })
+    if (this.#isClosed) return
     const since = performance.now()
     const end = () => {
       for (const { channel, member } of away) if (member.absence === absence) this.#end(channel, member)
@@ -188,16 +214,18 @@ export class Presence implements ConnectionsObserver {
     connection.transport.sendMessage('resync', { channel: name, code, message })
   }
 
-  #announce ({ scope, name, members }: Channel, { action, member, previousSocketId }: Change, but?: Connection): void {
-    const { events, metrics, outbox } = this.#options
-    const body = `{"channel":${JSON.stringify(name)},"action":"${action}","member":${memberJson(member, previousSocketId)}}`
+  #announce (channel: Channel, change: PresenceChange, but?: Connection): void {
+    const { events, metrics, outbox, shared } = this.#options
+    const { scope, name, members } = channel
+    const { action, member, previousSocketId } = change
+    const body = presenceBody(name, change)
     metrics.channelMessages.inc({ kind: 'presence' })
+    if (action === 'leave') shared?.remove(channel, member.socketId, 'leave')
+    else shared?.put(channel, member, action, previousSocketId)
     events.presence(scope, name, body)
-    outbox.sendToMembers(members.values(), new SharedMessage('presence', body), but)
+    outbox.sendToMembers(members.values(), presenceMessage(body), but)
   }
 }
-
-interface Change { action: PresenceAction, member: Member, previousSocketId?: string }
 
 /** What somebody brings along who joins. */
 interface Return { state: State | undefined, previousSocketId: string | undefined }

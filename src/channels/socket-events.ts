@@ -4,6 +4,7 @@ import type { Connection } from '../delivery/connection.ts'
 import { PublicError } from '../errors.ts'
 import type { EventDraft } from '../events/envelope.ts'
 import type { Batch, Intent, Writer } from '../events/intent.ts'
+import { idempotencyFor } from '../idempotency.ts'
 import { messageTopic } from './channel-permissions.ts'
 import { subjectOf } from './identity.ts'
 
@@ -22,14 +23,16 @@ export interface SocketEventsOptions {
 /** What is written of a message: `payload` is JSON text. */
 export interface Recorded { key: string, payload: string }
 
-type OwnTopic = Extract<EventType, 'socket.message' | 'socket.connect' | 'socket.disconnect' | 'presence.updated'>
+/** What happens on sockets; each event has its topic's name for its type. */
+export const ownTopics = ['socket.message', 'socket.connect', 'socket.disconnect', 'presence.updated'] as const satisfies readonly EventType[]
+type OwnTopic = typeof ownTopics[number]
 
-/** Brings what happens on sockets into the log, where somebody listens. Each of these events has its topic's name for its type. */
+/** Brings what happens on sockets into the log, where somebody listens. */
 export function createSocketEvents ({ writer, listeners, log }: SocketEventsOptions) {
   /** Nobody waits for it: it is not delivery that depends on it. */
-  function note (scope: Scope, topic: OwnTopic, recorded: () => Recorded): void {
+  function note (scope: Scope, topic: OwnTopic, recorded: () => Recorded, once?: string): void {
     if (!listeners.hasListeners(scope, topic)) return
-    writer.submit(intentOf(scope, topic, recorded())).catch((err: unknown) => {
+    writer.submit({ ...intentOf(scope, topic, recorded()), idempotency: idempotencyFor(once, topic, '', null) }).catch((err: unknown) => {
       log.warn({ ...(err instanceof PublicError ? { code: err.code } : { err }), topic }, 'socket_event.not_written')
     })
   }
@@ -50,20 +53,20 @@ export function createSocketEvents ({ writer, listeners, log }: SocketEventsOpti
     connected: (connection: Connection): void => noteConnection(connection, 'socket.connect'),
     disconnected: (connection: Connection): void => noteConnection(connection, 'socket.disconnect'),
 
-    /** `body` is that of the presence message. */
-    presence (scope: Scope, channel: string, body: string): void {
-      note(scope, 'presence.updated', () => ({ key: channel, payload: body }))
+    /** `body` is that of the presence message. With `once`, of several nodes that say the same one is heard. */
+    presence (scope: Scope, channel: string, body: string, once?: string): void {
+      note(scope, 'presence.updated', () => ({ key: channel, payload: body }), once)
     }
   }
 }
 export type SocketEvents = ReturnType<typeof createSocketEvents>
 
-const intentOf = (scope: Scope, topic: OwnTopic, recorded: Recorded): Intent<void> => ({
+const intentOf = (scope: Scope, topic: OwnTopic, recorded: Recorded): Intent<null> => ({
   scope,
   topics: [topic],
   bytes: recorded.payload.length,
   apply: batch => ({ events: [draftOf(batch, topic, recorded)] }),
-  answer: () => {}
+  answer: () => null
 })
 
 const draftOf = (batch: Batch, topic: OwnTopic, { key, payload }: Recorded): EventDraft => ({

@@ -22,6 +22,8 @@ export interface Bus {
   publish (channel: string, message: string): void
   /** Of several listeners to one channel, each gets every message. */
   listen (channel: string, listener: (message: string) => void): Listening
+  /** How many nodes listen to the channel, this one included. Rejects while the bus is away. */
+  reach (channel: string): Promise<number>
   /** Calls back when the bus is there again after messages may have been missed. */
   onRestored (listener: () => void): void
   health (): BusHealth

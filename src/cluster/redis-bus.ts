@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import type { Counter } from 'prom-client'
 import { randomId } from '../ids.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Bus, BusHealth, Listening } from './bus.ts'
@@ -9,6 +11,8 @@ const pingEveryMs = 2000
 /** A link that does not answer a ping for so long is given up and made anew. */
 const silentAfterMs = 6000
 const reconnectMaxMs = 1000
+/** How long the end may wait for Redis to take what was handed over. */
+const farewellMs = 500
 
 export interface RedisBusOptions {
   url: string
@@ -30,18 +34,22 @@ export class RedisBus implements Bus {
   readonly #channels = new Map<string, Channel>()
   readonly #restoredListeners: (() => void)[] = []
   readonly #pinging: NodeJS.Timeout
+  readonly #outcomes: Record<'sent' | 'received' | 'dropped', Counter.Internal>
   #unsentBytes = 0
-  #heardAt = Date.now()
+  #isCorked = false
+  #heardAt = performance.now()
   #hasBeenReady = false
   #isAway = false
   #isClosed = false
 
   constructor (options: RedisBusOptions) {
     this.#options = options
+    const { busMessages } = options.metrics
+    this.#outcomes = { sent: busMessages.labels('sent'), received: busMessages.labels('received'), dropped: busMessages.labels('dropped') }
     const common = {
       retryStrategy: (attempt: number) => Math.min(attempt * 50, reconnectMaxMs), connectTimeout: 5000, keepAlive: 10_000
     }
-    this.#publisher = new Redis(options.url, { ...common, enableOfflineQueue: false, maxRetriesPerRequest: 0, enableAutoPipelining: true })
+    this.#publisher = new Redis(options.url, { ...common, enableOfflineQueue: false, maxRetriesPerRequest: 0 })
     // What is listened to waits for Redis as long as it takes.
     this.#subscriber = new Redis(options.url, { ...common, maxRetriesPerRequest: null })
     for (const link of [this.#publisher, this.#subscriber]) link.on('error', error => this.#lost(error))
@@ -52,14 +60,15 @@ export class RedisBus implements Bus {
   }
 
   publish (channel: string, message: string): void {
-    const { busMessages } = this.#options.metrics
-    if (this.#publisher.status !== 'ready' || this.#unsentBytes + message.length > unsentBytesMax) {
-      busMessages.inc({ outcome: 'dropped' })
-      return
+    const { length } = message
+    if (this.#publisher.status !== 'ready' || this.#unsentBytes + length > unsentBytesMax) return this.#outcomes.dropped.inc()
+    this.#unsentBytes += length
+    this.#cork()
+    const settle = (outcome: Counter.Internal) => {
+      this.#unsentBytes -= length
+      outcome.inc()
     }
-    this.#unsentBytes += message.length
-    this.#publisher.publish(channel, `${this.#node} ${message}`).then(() => busMessages.inc({ outcome: 'sent' }), () => busMessages.inc({ outcome: 'dropped' }))
-      .finally(() => { this.#unsentBytes -= message.length })
+    this.#publisher.publish(channel, `${this.#node} ${message}`).then(() => settle(this.#outcomes.sent), () => settle(this.#outcomes.dropped))
   }
 
   listen (name: string, listener: (message: string) => void): Listening {
@@ -84,6 +93,11 @@ export class RedisBus implements Bus {
     }
   }
 
+  async reach (channel: string): Promise<number> {
+    const [, count] = await this.#publisher.pubsub('NUMSUB', channel) as [string, number]
+    return count
+  }
+
   onRestored (listener: () => void): void {
     this.#restoredListeners.push(listener)
   }
@@ -91,21 +105,35 @@ export class RedisBus implements Bus {
   health (): BusHealth {
     return {
       isConnected: this.#publisher.status === 'ready' && this.#subscriber.status === 'ready',
-      heartbeatAgeMs: Date.now() - this.#heardAt
+      heartbeatAgeMs: Math.round(performance.now() - this.#heardAt)
     }
   }
 
   async close (): Promise<void> {
     this.#isClosed = true
     clearInterval(this.#pinging)
+    // What was handed over last leaves before the link ends.
+    if (this.#publisher.status === 'ready') await Promise.race([this.#publisher.ping().catch(() => {}), sleep(farewellMs, undefined, { ref: false })])
     this.#channels.clear()
     for (const link of [this.#publisher, this.#subscriber]) link.disconnect()
+  }
+
+  /** What is published in one turn leaves with one write. */
+  #cork (): void {
+    if (this.#isCorked) return
+    this.#isCorked = true
+    const { stream } = this.#publisher
+    stream.cork()
+    process.nextTick(() => {
+      this.#isCorked = false
+      stream.uncork()
+    })
   }
 
   #receive (name: string, text: string): void {
     const end = text.indexOf(' ')
     if (text.startsWith(this.#node) && end === this.#node.length) return
-    this.#options.metrics.busMessages.inc({ outcome: 'received' })
+    this.#outcomes.received.inc()
     const message = text.slice(end + 1)
     for (const listener of this.#channels.get(name)?.listeners ?? []) listener(message)
   }
@@ -113,7 +141,7 @@ export class RedisBus implements Bus {
   /** The channels are subscribed to again by then, because commands keep their order. */
   async #restored (): Promise<void> {
     // A link that is new is given its time, however long the one before was silent.
-    this.#heardAt = Date.now()
+    this.#heardAt = performance.now()
     const isAgain = this.#hasBeenReady
     this.#hasBeenReady = true
     // ioredis sends its subscriptions after it has said that it is ready.
@@ -123,7 +151,7 @@ export class RedisBus implements Bus {
     } catch {
       return
     }
-    this.#heardAt = Date.now()
+    this.#heardAt = performance.now()
     if (this.#isAway) this.#options.log.info({}, 'bus.restored')
     this.#isAway = false
     if (isAgain && !this.#isClosed) for (const listener of this.#restoredListeners) listener()
@@ -140,9 +168,9 @@ export class RedisBus implements Bus {
   #ping (): void {
     for (const link of [this.#publisher, this.#subscriber]) {
       if (link.status !== 'ready') continue
-      link.ping().then(() => { this.#heardAt = Date.now() }, () => {})
+      link.ping().then(() => { this.#heardAt = performance.now() }, () => {})
     }
-    if (Date.now() - this.#heardAt < silentAfterMs) return
+    if (performance.now() - this.#heardAt < silentAfterMs) return
     for (const link of [this.#publisher, this.#subscriber]) if (link.status === 'ready') link.disconnect(true)
   }
 }

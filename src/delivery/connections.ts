@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Activity } from '../activity.ts'
 import type { DeliveryLimits } from '../config.ts'
 import type { Metrics } from '../metrics.ts'
@@ -75,6 +76,16 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
       return connection
     },
     closeWhere,
+    /** Closes them one by one over a while, in no order, so that those who come back elsewhere do not come all at once. Resolves when it has. */
+    async closeOver (ms: number, reason: CloseReason): Promise<void> {
+      const closings = [...all].map(connection => ({ connection, at: Math.random() * ms })).sort((a, b) => a.at - b.at)
+      const begin = performance.now()
+      for (const { connection, at } of closings) {
+        const waitMs = at - (performance.now() - begin)
+        if (waitMs > 1) await sleep(waitMs)
+        connection.close(reason)
+      }
+    },
     /** Closes them all, because the server stops. */
     closeAll (reason: CloseReason): void {
       clearInterval(sweep)

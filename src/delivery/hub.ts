@@ -25,6 +25,14 @@ export interface HubOptions {
   logger: { warn (fields: object, message: string): void }
 }
 
+/** Wants to know to what somebody listens on this node. */
+export interface Interest {
+  /** Who listens in the scope may have changed. */
+  changed (scope: Scope): void
+  /** Resolves when whoever has to know of the scope's listeners does; undefined when they all do. Never rejects. */
+  spread (scope: Scope): Promise<unknown> | undefined
+}
+
 /**
  * Who listens on this node: the feeds of the topics that have subscriptions here. Events come in from the writer (and
  * from other nodes); what they match is queued at the connections and leaves in one flush a batch.
@@ -44,11 +52,16 @@ export class Hub {
 
   /** Who listens by pattern. */
   readonly watches: PatternWatches
+  interest: Interest | undefined
 
   constructor (options: HubOptions) {
     this.#options = options
     const { log, relay } = options
-    this.watches = new PatternWatches({ log, follow: scope => relay?.followBeginnings(scope, events => this.publish(events)) })
+    this.watches = new PatternWatches({
+      log,
+      follow: scope => relay?.followBeginnings(scope, events => this.publish(events)),
+      onChanged: scope => this.interest?.changed(scope)
+    })
     relay?.onRestored(() => { void this.compareHeads() })
   }
 
@@ -94,6 +107,7 @@ export class Hub {
       // Between its opening and this turn the feed may have idled out.
       if (this.#feeds.get(key) !== feed) continue
       feed.enter()
+      await this.spread(scope)
       return feed
     }
   }
@@ -104,6 +118,11 @@ export class Hub {
     const feed = this.#feeds.get(key) ?? this.#start(key, scope, topic, log)
     feed.enter()
     return feed
+  }
+
+  /** Resolves when a listener that is there counts on every node. */
+  async spread (scope: Scope): Promise<void> {
+    await this.interest?.spread(scope)
   }
 
   /** A topic's log is known to have this head: its feed, if there is one, catches up. */
@@ -179,8 +198,12 @@ export class Hub {
       // A pattern may have opened it meanwhile.
       opening = this.#options.log.position(scope, topic)
         .then(log => this.#feeds.get(key) ?? this.#start(key, scope, topic, log))
-        .finally(() => this.#opening.delete(key))
+        .finally(() => {
+          this.#opening.delete(key)
+          this.interest?.changed(scope)
+        })
       this.#opening.set(key, opening)
+      this.interest?.changed(scope)
     }
     return opening
   }
@@ -200,6 +223,7 @@ export class Hub {
       onIdle: idle => this.#close(key, idle)
     }, { epoch, head })
     this.#feeds.set(key, feed)
+    this.interest?.changed(scope)
     const following = this.#options.relay?.follow(scope, topic, events => this.publish(events))
     if (following !== undefined) {
       this.#followings.set(key, following)
@@ -212,6 +236,7 @@ export class Hub {
     feed.close()
     if (this.#feeds.get(key) !== feed) return
     this.#feeds.delete(key)
+    this.interest?.changed(feed.scope)
     this.#followings.get(key)?.end()
     this.#followings.delete(key)
   }

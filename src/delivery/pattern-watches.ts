@@ -67,16 +67,18 @@ export class ScopeLogs {
 export class PatternWatches {
   readonly #log: EventLog
   readonly #follow: (scope: Scope) => Listening | undefined
+  readonly #onChanged: (scope: Scope) => void
   readonly #watches = new Map<string, Watch>()
   readonly #list: (scope: Scope) => Promise<ScopeLogs>
   /** The highest ids that polls have seen, with their times: oldest first. */
   #seen: { at: number, id: number }[] = []
   #polls = 0
 
-  /** `follow` begins to hear of new topics of other nodes; without it they come with the poll. */
-  constructor ({ log, follow = () => undefined }: { log: EventLog, follow?: (scope: Scope) => Listening | undefined }) {
+  /** `follow` begins to hear of new topics of other nodes; without it they come with the poll. `onChanged` is told when what a scope's patterns want has changed. */
+  constructor ({ log, follow = () => undefined, onChanged = () => {} }: { log: EventLog, follow?: (scope: Scope) => Listening | undefined, onChanged?: (scope: Scope) => void }) {
     this.#log = log
     this.#follow = follow
+    this.#onChanged = onChanged
     this.#list = createGatherer<Scope, ScopeLogs>({
       nameOf: scopeKey,
       load: scopes => Promise.all(scopes.map(async scope => new ScopeLogs(await log.topics(scope))))
@@ -105,6 +107,7 @@ export class PatternWatches {
     }
     watch.watchers.add(watcher)
     watch.wanted.clear()
+    this.#onChanged(scope)
   }
 
   remove (scope: Scope, watcher: PatternWatcher): void {
@@ -112,9 +115,11 @@ export class PatternWatches {
     const watch = this.#watches.get(key)
     watch?.watchers.delete(watcher)
     watch?.wanted.clear()
-    if (watch?.watchers.size !== 0) return
-    watch.following?.end()
-    this.#watches.delete(key)
+    if (watch?.watchers.size === 0) {
+      watch.following?.end()
+      this.#watches.delete(key)
+    }
+    this.#onChanged(scope)
   }
 
   /** Everybody who watches the scope. */
@@ -125,6 +130,7 @@ export class PatternWatches {
   /** What a watcher wants has changed. */
   changed (scope: Scope): void {
     this.#watches.get(scopeKey(scope))?.wanted.clear()
+    this.#onChanged(scope)
   }
 
   /** Whether a pattern of the scope would take in the topic. */

@@ -27,6 +27,7 @@ export async function subscribePattern (options: SubscribeOptions, connection: C
   })
   try {
     const logs = await subscription.list()
+    await hub.spread(connection.scope)
     refuseTooWide(subscription, logs)
     const positions = await readPositions(options, connection, logs, pastOf)
     if (!connection.isOpen) {

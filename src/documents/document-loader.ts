@@ -34,11 +34,13 @@ interface Lookup {
 export class DocumentLoader {
   readonly #pool: pg.Pool
   #waiting = new Map<string, Lookup>()
+  readonly #now: () => number
   #inFlight = 0
   #isScheduled = false
 
-  constructor ({ pool }: { pool: pg.Pool }) {
+  constructor ({ pool, now = Date.now }: { pool: pg.Pool, now?: () => number }) {
     this.#pool = pool
+    this.#now = now
   }
 
   /** Undefined when there is none, or it is deleted or expired. */
@@ -98,7 +100,7 @@ export class DocumentLoader {
       text: loadSql,
       values: [
         textArray(lookups.map(({ scope }) => scope.applicationId)), textArray(lookups.map(({ scope }) => scope.environment)),
-        textArray(lookups.map(({ key }) => key.service)), textArray(lookups.map(({ key }) => key.id)), Date.now()
+        textArray(lookups.map(({ key }) => key.service)), textArray(lookups.map(({ key }) => key.id)), this.#now()
       ]
     })
     const documents = new Array<StoredDocument | undefined>(lookups.length)

@@ -25,15 +25,16 @@ export interface DocumentPageRequest {
   updatedAfter: number | undefined
   includeDeleted: boolean
   limit: number
+  now: number
 }
 
 /** Documents in the order of their ids, and whether there are more. An expired one is left out until its tombstone is written. */
 export async function readDocumentPage (pool: pg.Pool, scope: Scope, request: DocumentPageRequest): Promise<{ documents: StoredDocument[], hasMore: boolean }> {
-  const { service, afterId, updatedAfter = null, includeDeleted, limit } = request
+  const { service, afterId, updatedAfter = null, includeDeleted, limit, now } = request
   const { rows } = await pool.query<StoredDocument & { found: number }>({
     name: 'documents_page',
     text: pageSql,
-    values: [scope.applicationId, scope.environment, service, afterId, updatedAfter, includeDeleted, Date.now(), limit + 1]
+    values: [scope.applicationId, scope.environment, service, afterId, updatedAfter, includeDeleted, now, limit + 1]
   })
   const documents = rows.slice(0, limit)
   return { documents, hasMore: (rows[0]?.found ?? 0) > documents.length }

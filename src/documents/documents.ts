@@ -24,8 +24,8 @@ export interface RetryOptions { idempotencyKey?: string | undefined }
  * Every write is an event in the same transaction. Writes to one document take effect one after the other, each on
  * the result of the one before: without `expectedRevision` none is lost and none is refused.
  */
-export function createDocuments ({ pool, writer }: { pool: pg.Pool, writer: Writer }) {
-  const loader = new DocumentLoader({ pool })
+export function createDocuments ({ pool, writer, now = Date.now }: { pool: pg.Pool, writer: Writer, now?: () => number }) {
+  const loader = new DocumentLoader({ pool, now })
   return {
     /** Throws ConflictError `DOCUMENT_EXISTS`. The id of a document that was deleted may be used again: its revisions go on. */
     async create (scope: Scope, service: string, { id, data, expiresAt }: DocumentCreate, { idempotencyKey }: RetryOptions = {}): Promise<DocumentAnswer> {
@@ -53,7 +53,8 @@ export function createDocuments ({ pool, writer }: { pool: pg.Pool, writer: Writ
         afterId: query.cursor === undefined ? '' : String(decodeCursor(query.cursor, ['string'])[0]),
         updatedAfter: query.updatedAfter,
         includeDeleted: query.includeDeleted ?? false,
-        limit: query.limit ?? 100
+        limit: query.limit ?? 100,
+        now: now()
       })
       const json = `[${documents.map(documentJson).join(',')}]`
       const last = documents.at(-1)

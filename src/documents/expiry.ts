@@ -13,6 +13,8 @@ export interface ExpiryOptions {
   pool: pg.Pool
   writer: Writer
   log: { info (fields: object, message: string): void, warn (fields: object, message: string): void }
+  /** The machine's clock without it. */
+  now?: () => number
   /** Between two sweeps. */
   intervalMs?: number
 }
@@ -43,7 +45,7 @@ export class ExpirySweep {
   }
 
   /** One sweep over everything that has expired by now; answers how many documents it ended. */
-  async sweep (now = Date.now()): Promise<number> {
+  async sweep (now = (this.#options.now ?? Date.now)()): Promise<number> {
     const { pool, writer, log } = this.#options
     let ended = 0
     let failed = 0

@@ -35,6 +35,8 @@ export interface EventWriterOptions {
   /** Without it, nothing follows of an event but its delivery to sockets. */
   consequences?: Consequences
   log: { error (fields: object, message: string): void, warn (fields: object, message: string): void }
+  /** The time of what is written; the machine's without it. */
+  now?: () => number
   /** Gets each batch's events after its intents are answered: ascending in each topic, batches of a scope, or of a stream, in commit order. */
   onCommitted: (events: LoggedEvent[]) => void
   observer?: WriteObserver
@@ -126,7 +128,7 @@ export class EventWriter implements Writer {
         client,
         check: this.#options.check,
         consequences: this.#options.consequences ?? noConsequences,
-        now: Date.now(),
+        now: (this.#options.now ?? Date.now)(),
         isServiceKnown: (applicationId, name) => this.#knownServices.has(`${applicationId}/${name}`)
       })
       client.release()
@@ -143,7 +145,7 @@ export class EventWriter implements Writer {
     const reason = passingReason(error)
     if (reason !== undefined && attempt < attemptsMax) {
       metrics.transactionRetries.inc({ reason })
-      if (reason === 'partition') await ensurePartitions(pool, Date.now()).catch(() => {})
+      if (reason === 'partition') await ensurePartitions(pool, (this.#options.now ?? Date.now)()).catch(() => {})
       if (reason === 'missing_reference') for (const { intent } of batch) this.forgetApplication(intent.scope.applicationId)
       return await this.#commit(batch, reason === 'missing_reference' ? attemptsMax : attempt + 1)
     }

@@ -12,6 +12,7 @@ import type { SecondFactor } from '../auth/second-factor.ts'
 import type { Sessions } from '../auth/sessions.ts'
 import { keepingSuperAdmin, lockSuperAdmins } from '../auth/super-admins.ts'
 import { insertUser, type Users } from '../auth/users.ts'
+import type { Notices } from '../cluster/notices.ts'
 import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../errors.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import { takeWith } from './losses.ts'
@@ -22,6 +23,7 @@ export interface PeopleOptions {
   users: Users
   sessions: Sessions
   secondFactor: SecondFactor
+  notices: Notices
   /** Called after roles of a user have changed, so that open sockets follow. */
   onGrantsChanged: () => void
 }
@@ -35,8 +37,8 @@ export type People = ReturnType<typeof createPeople>
  * The users, as those see them who rule over them. Whoever holds `users:*` for some applications only, and a token,
  * sees the users who have a role there, and of their roles those. Nobody rules over a user who holds more than they.
  */
-export function createPeople ({ db, users, sessions, secondFactor, onGrantsChanged }: PeopleOptions) {
-  const passwordGate = new LoginGate({ what: 'wrong passwords' })
+export function createPeople ({ db, users, sessions, secondFactor, notices, onGrantsChanged }: PeopleOptions) {
+  const passwordGate = new LoginGate({ what: 'wrong passwords', notices })
 
   /** The user with all roles, if the principal may know of them. Throws NotFoundError `USER_NOT_FOUND`. */
   async function find (db: Kysely<Database>, principal: Principal, id: string, permission: PermissionName): Promise<AccountRow> {

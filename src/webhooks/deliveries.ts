@@ -17,10 +17,11 @@ export interface DeliveriesOptions {
   queue: Queue
   /** There is something to send. */
   wake (): void
+  now: () => number
 }
 
 /** What webhooks are owed, what became of it, and the log of attempts. All of an application, or of the one environment that a token is pinned to. */
-export function createDeliveries ({ db, queue, wake }: DeliveriesOptions) {
+export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOptions) {
   async function find (scope: Scope, id: string, within: Within) {
     let query = db.selectFrom('webhook_deliveries as d').innerJoin('webhooks as w', 'w.id', 'd.webhook_id').selectAll('d').select('w.active')
       .where('d.id', '=', uuidOf(id)).where('d.application_id', '=', scope.applicationId)
@@ -71,7 +72,7 @@ export function createDeliveries ({ db, queue, wake }: DeliveriesOptions) {
     async retry (scope: Scope, id: string, within?: Within): Promise<WebhookDelivery> {
       const { active, webhook_id: webhookId, seq } = await find(scope, id, within)
       if (!active) throw inactive(webhookId)
-      const now = Date.now()
+      const now = clock()
       await sql`
         update webhook_deliveries set state = 'pending', next_at = ${now}, settled_at = null, failures = case when state = 'pending' then failures else 0 end,
           position = case when state = 'pending' then position else nextval('webhook_positions') end

@@ -32,6 +32,8 @@ export interface DispatcherOptions {
   settings: WebhookSettings
   metrics: Metrics
   deactivation: Deactivation
+  /** The time by which leases and retries go, which is the same for all nodes. */
+  now: () => number
   /** Of this process's life. */
   owner: string
   /** Told of events a delivery of which has been accepted or given up. Never throws. */
@@ -62,7 +64,7 @@ export class Dispatcher {
   #unsettled = 0
   #rotation = 0
   #nextDue = Infinity
-  #heartbeatAt = Date.now()
+  #heartbeatAt = performance.now()
   #oldestDue: number | undefined
   #buriedAt = 0
   #totalsAt = 0
@@ -92,9 +94,9 @@ export class Dispatcher {
   }
 
   health (): DispatcherHealth {
-    const now = Date.now()
+    const now = this.#options.now()
     return {
-      heartbeatAgeMs: now - this.#heartbeatAt,
+      heartbeatAgeMs: Math.round(performance.now() - this.#heartbeatAt),
       oldestWaitingMs: this.#oldestDue === undefined ? 0 : Math.max(0, now - this.#oldestDue),
       ...this.#totals
     }
@@ -121,7 +123,7 @@ export class Dispatcher {
       this.#isWoken = false
       try {
         await this.#cycle()
-        this.#heartbeatAt = Date.now()
+        this.#heartbeatAt = performance.now()
         this.#isFailing = false
       } catch (err) {
         if (!this.#isFailing) this.#options.log.warn({ err }, 'webhooks.cycle_failed')
@@ -145,16 +147,16 @@ export class Dispatcher {
   #setTimer (): void {
     const { pollMs } = this.#options.settings
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#wakeUp(), this.#isFailing ? pollMs : Math.min(pollMs, Math.max(1, this.#nextDue - Date.now()))).unref()
+    this.#timer = setTimeout(() => this.#wakeUp(), this.#isFailing ? pollMs : Math.min(pollMs, Math.max(1, this.#nextDue - this.#options.now()))).unref()
   }
 
   async #cycle (): Promise<void> {
     const { settings } = this.#options
     // While a backlog is being sent, it is enough to look around now and then.
-    if (!this.#isLookDue && Date.now() < this.#lookAt) return await this.#claim([...this.#outlets.values()].filter(outlet => outlet.mayHaveMore), Date.now())
+    if (!this.#isLookDue && this.#options.now() < this.#lookAt) return await this.#claim([...this.#outlets.values()].filter(outlet => outlet.mayHaveMore), this.#options.now())
     this.#isLookDue = false
     await this.#expand()
-    const now = Date.now()
+    const now = this.#options.now()
     this.#lookAt = now + Math.min(lookEveryMs, settings.pollMs)
     this.#nextDue = now + settings.pollMs
     const outlets = await this.#busyOutlets(now)
@@ -213,7 +215,7 @@ export class Dispatcher {
       outlet.mayHaveMore = own.length >= count || end !== undefined
       outlet.afterLane = end !== undefined && own.length < count ? end : ''
       // Other lanes are to be looked at before the next poll.
-      if (end !== undefined && own.length < count) this.#expect(Date.now() + 10)
+      if (end !== undefined && own.length < count) this.#expect(this.#options.now() + 10)
       outlet.take(own)
     }
     this.#measure()
@@ -231,6 +233,7 @@ export class Dispatcher {
       settings,
       guard,
       encryption,
+      now: this.#options.now,
       onEnded: (outlet, ended) => this.#ended(outlet, ended),
       onReturned: claimed => { void this.#giveBack(claimed) }
     })
@@ -240,7 +243,7 @@ export class Dispatcher {
 
   #ended (outlet: Outlet, { claimed, attempt, url, isGone }: Ended): void {
     const { metrics, settings, log } = this.#options
-    const now = Date.now()
+    const now = this.#options.now()
     const isBrokenOff = this.#isBrokenOff && !attempt.success
     const result = isBrokenOff ? this.#toResult(claimed, 'pending', now, claimed.failures) : this.#resultOf(claimed, attempt.success, isGone || attempt.statusCode === 410, now + (attempt.retryAfterMs ?? 0), now)
     if (attempt.success) outlet.circuit.succeeded()
@@ -330,7 +333,7 @@ export class Dispatcher {
   async #bury (webhookId: string, dueBy: number, reason: string): Promise<void> {
     const { queue, log, metrics, onOver } = this.#options
     let deliveries = 0
-    for await (const events of queue.bury(webhookId, dueBy, Date.now(), reason)) {
+    for await (const events of queue.bury(webhookId, dueBy, this.#options.now(), reason)) {
       deliveries += events.length
       onOver(events)
     }

@@ -24,6 +24,7 @@ export interface OutletOptions {
   settings: WebhookSettings
   guard: AddressGuard
   encryption: Encryption
+  now: () => number
   onEnded (outlet: Outlet, ended: Ended): void
   /** Leased deliveries that cannot be sent in time. */
   onReturned (claimed: Claimed[]): void
@@ -45,7 +46,7 @@ export class Outlet {
   #countedAt = 0
   #rateTimer: NodeJS.Timeout | undefined
   #keys: { open: Buffer[], until: number } | undefined
-  usedAt = Date.now()
+  usedAt: number
   /** Whether the last claim took all that it could. */
   mayHaveMore = false
   /** Where the next look through the lanes begins. */
@@ -59,8 +60,9 @@ export class Outlet {
     this.id = endpoint.id
     this.applicationId = endpoint.application_id
     this.failingSince = endpoint.failing_since
+    this.usedAt = options.now()
     this.circuit = circuitOf(settings)
-    this.#rate.set(endpoint.rate_limit ?? undefined, Date.now())
+    this.#rate.set(endpoint.rate_limit ?? undefined, this.#options.now())
   }
 
   get inFlight (): number { return this.#inFlight }
@@ -76,7 +78,7 @@ export class Outlet {
     if (JSON.stringify(endpoint.secrets) !== JSON.stringify(this.#endpoint.secrets)) this.#keys = undefined
     this.#endpoint = endpoint
     this.failingSince = endpoint.failing_since
-    this.#rate.set(endpoint.rate_limit ?? undefined, Date.now())
+    this.#rate.set(endpoint.rate_limit ?? undefined, this.#options.now())
   }
 
   /** How many deliveries more it could do with: while all is well, so many wait that it is not idle until the next claim. */
@@ -109,7 +111,7 @@ export class Outlet {
 
   /** Sends what may be sent now. */
   pump (): void {
-    const now = Date.now()
+    const now = this.#options.now()
     const returned: Claimed[] = []
     while (this.#waiting.length > 0) {
       const [first] = this.#waiting as [Leased]
@@ -151,7 +153,7 @@ export class Outlet {
   async #send (claimed: Claimed): Promise<void> {
     this.#inFlight++
     this.#sent++
-    this.usedAt = Date.now()
+    this.usedAt = this.#options.now()
     const { url } = this.#endpoint
     const body = bodyOf(claimed)
     const attempt = body === undefined ? failed('Expired: the log no longer has the event') : await this.#attempt(claimed, body)
@@ -162,7 +164,7 @@ export class Outlet {
 
   async #attempt (claimed: Claimed, body: string): Promise<Attempt> {
     const { settings, guard } = this.#options
-    const now = Date.now()
+    const now = this.#options.now()
     let keys
     try {
       keys = this.#keysAt(now)

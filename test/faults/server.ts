@@ -20,6 +20,8 @@ export interface ServerOptions {
   dataDir: string
   variables?: Record<string, string>
   account?: Account | undefined
+  /** Arguments for Node. */
+  execArgv?: string[]
   /** How long it may take to answer. */
   startTimeoutMs?: number
 }
@@ -29,9 +31,9 @@ export interface Exit { code: number | null, signal: NodeJS.Signals | null }
 export type ServerProcess = ReturnType<typeof launch>
 
 /** Runs the server and returns at once. Only the variables that are given reach it, and what a shell always has. */
-export function launch ({ dataDir, variables = {}, account }: ServerOptions) {
+export function launch ({ dataDir, variables = {}, account, execArgv = [] }: ServerOptions) {
   // tap puts a loader into NODE_OPTIONS of whatever is spawned, which cannot write its notes as another user and ends the process with 1.
-  const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, ...command], {
+  const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, ...execArgv, ...command], {
     // A `.env` of whoever works here is none of ours.
     cwd: dataDir,
     env: {
@@ -121,7 +123,7 @@ export async function until (isTrue: () => boolean | Promise<boolean>, what: str
 export interface Reply { status: number, headers: Headers, body: unknown }
 
 /** One request; rejects when the connection breaks. */
-export async function call (method: string, url: string, { token, body, headers = {} }: { token?: string, body?: unknown, headers?: Record<string, string> } = {}): Promise<Reply> {
+export async function call (method: string, url: string, { token, body, headers = {}, signal }: { token?: string, body?: unknown, headers?: Record<string, string>, signal?: AbortSignal } = {}): Promise<Reply> {
   const response = await fetch(url, {
     method,
     headers: {
@@ -129,7 +131,8 @@ export async function call (method: string, url: string, { token, body, headers 
       ...(body !== undefined && { 'content-type': 'application/json' }),
       ...headers
     },
-    ...(body !== undefined && { body: JSON.stringify(body) })
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+    ...(signal !== undefined && { signal })
   })
   const text = await response.text()
   return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) }

@@ -1,12 +1,13 @@
+import type { FastifyReply } from 'fastify'
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Broadcast, BroadcastAnswer, ChannelMember, ChannelPath, ChannelSummary, ConnectionCount } from '../../../schemas/channels.ts'
-import { IdempotencyHeaders, PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import { IdempotencyHeaders, nodesMissing, PageQuery, ref, refusals } from '../../../schemas/common.ts'
 
-const headers = { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }) }
+const headers = { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }), ...nodesMissing }
 
 const socket: FastifyPluginAsyncTypebox = async (app) => {
-  const { directory, messages } = app.channels
+  const { census, messages } = app.channels
 
   app.get('/channels', {
     config: { permission: 'socket:read' },
@@ -14,7 +15,7 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listChannels',
       tags: ['Socket'],
       summary: 'List channels',
-      description: 'The channels of the scope that somebody is in, in the order of their names.',
+      description: 'The channels of the scope that somebody is in, on whatever node, in the order of their names.',
       querystring: PageQuery,
       response: {
         200: { description: 'A page of channels.', headers, content: { 'application/json': { schema: Type.Array(ref(ChannelSummary)) } } },
@@ -22,8 +23,9 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       }
     }
   }, async (request, reply) => {
-    const { items, nextCursor } = directory.channels(request.scope, request.query)
+    const { items, nextCursor, missing } = census.channels(request.scope, request.query)
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
+    tellMissing(reply, missing)
     return items
   })
 
@@ -42,8 +44,9 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       }
     }
   }, async (request, reply) => {
-    const { items, nextCursor } = directory.members(request.scope, request.params.channel, request.query)
+    const { items, nextCursor, missing } = census.members(request.scope, request.params.channel, request.query)
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
+    tellMissing(reply, missing)
     return items
   })
 
@@ -53,10 +56,17 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'countConnections',
       tags: ['Socket'],
       summary: 'Count connections',
-      description: 'The open sockets of the scope, over Socket.IO and `/ws` together.',
-      response: { 200: ref(ConnectionCount, 'How many there are.'), ...refusals(400, 401, 403) }
+      description: 'The open sockets of the scope, over Socket.IO and `/ws` and all nodes together.',
+      response: {
+        200: { description: 'How many there are.', headers: nodesMissing, content: { 'application/json': { schema: ref(ConnectionCount) } } },
+        ...refusals(400, 401, 403)
+      }
     }
-  }, async (request) => ({ count: directory.connectionCount(request.scope) }))
+  }, async (request, reply) => {
+    const { count, missing } = await census.connections(request.scope)
+    tellMissing(reply, missing)
+    return { count }
+  })
 
   app.post('/broadcast', {
     config: { permission: 'socket:create' },
@@ -64,11 +74,22 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'broadcast',
       tags: ['Socket'],
       summary: 'Send a message to a channel',
-      description: 'To every connected member. It is not stored, unless somebody in the scope listens to `socket.message`: then it is delivered once it is committed, and refused when it violates that topic\'s active schema.',
+      description: 'To every connected member, on whatever node. It is not stored, unless somebody in the scope listens to `socket.message`: then it is delivered once it is committed, and refused when it violates that topic\'s active schema.',
       headers: IdempotencyHeaders,
       body: ref(Broadcast),
-      response: { 200: ref(BroadcastAnswer, 'How many got it.'), ...refusals(400, 401, 403, 409, 413, 415) }
+      response: {
+        200: { description: 'How many got it.', headers: nodesMissing, content: { 'application/json': { schema: ref(BroadcastAnswer) } } },
+        ...refusals(400, 401, 403, 409, 413, 415)
+      }
     }
-  }, async (request) => messages.broadcast(request.scope, request.principal, request.body, { idempotencyKey: request.headers['idempotency-key'] }))
+  }, async (request, reply) => {
+    const { delivered, missing } = await messages.broadcast(request.scope, request.principal, request.body, { idempotencyKey: request.headers['idempotency-key'] })
+    tellMissing(reply, missing)
+    return { delivered }
+  })
+}
+
+function tellMissing (reply: FastifyReply, missing: number): void {
+  if (missing > 0) reply.header('x-nodes-missing', missing)
 }
 export default socket

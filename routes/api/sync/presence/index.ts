@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ChannelMember } from '../../../../schemas/channels.ts'
-import { PageQuery, ref, refusals } from '../../../../schemas/common.ts'
+import { nodesMissing, PageQuery, ref, refusals } from '../../../../schemas/common.ts'
 import { DocumentPath } from '../../../../schemas/documents.ts'
 
 /** Beside the documents rather than below the folder's own path. */
@@ -20,15 +20,16 @@ const documentPresence: FastifyPluginAsyncTypebox = async (app) => {
       response: {
         200: {
           description: 'A page of members, those who have been there for longest first.',
-          headers: { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }) },
+          headers: { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }), ...nodesMissing },
           content: { 'application/json': { schema: Type.Array(ref(ChannelMember)) } }
         },
         ...refusals(400, 401, 403, 404)
       }
     }
   }, async (request, reply) => {
-    const { items, nextCursor } = await app.channels.documents.members(request.scope, request.params, request.query)
+    const { items, nextCursor, missing } = await app.channels.documents.members(request.scope, request.params, request.query)
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
+    if (missing > 0) reply.header('x-nodes-missing', missing)
     return items
   })
 }

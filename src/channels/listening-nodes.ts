@@ -1,0 +1,76 @@
+import type { SharedRecords } from '../cluster/shared-records.ts'
+import type { Hub, Interest } from '../delivery/hub.ts'
+import { scopeKey, type Scope } from '../../schemas/scope.ts'
+import { ownTopics, type Listeners } from './socket-events.ts'
+
+const prefix = 'listening\n'
+const keyOf = (scope: Scope, topic: string) => `${prefix}${scopeKey(scope)}\n${topic}`
+
+/**
+ * On which nodes somebody is subscribed to what happens on sockets: what nobody listens to never reaches the log, wherever it happens.
+ * A subscription is acknowledged when the other nodes know of it.
+ */
+export class ListeningNodes implements Listeners, Interest {
+  readonly #records: SharedRecords
+  readonly #hub: Hub
+  /** Of this node. */
+  readonly #own = new Set<string>()
+  /** By key: the other nodes. */
+  readonly #others = new Map<string, Set<string>>()
+  /** By scope: what the other nodes are being told. */
+  readonly #spreading = new Map<string, Promise<unknown>>()
+
+  constructor ({ records, hub }: { records: SharedRecords, hub: Hub }) {
+    this.#records = records
+    this.#hub = hub
+    records.observe(prefix, {
+      changed: (node, key) => {
+        const nodes = this.#others.get(key)
+        if (nodes === undefined) this.#others.set(key, new Set([node]))
+        else nodes.add(node)
+      },
+      removed: (node, key) => this.#forget(node, key),
+      left: (node, left) => { for (const key of left.keys()) this.#forget(node, key) }
+    })
+    hub.interest = this
+  }
+
+  hasListeners (scope: Scope, topic: string): boolean {
+    return this.#others.size > 0 && this.#others.has(keyOf(scope, topic))
+  }
+
+  changed (scope: Scope): void {
+    let isNew = false
+    for (const topic of ownTopics) {
+      const key = keyOf(scope, topic)
+      const isWanted = this.#hub.hasListeners(scope, topic)
+      if (isWanted === this.#own.has(key)) continue
+      if (isWanted) {
+        this.#own.add(key)
+        this.#records.set(key, '')
+        isNew = true
+      } else {
+        this.#own.delete(key)
+        this.#records.delete(key)
+      }
+    }
+    if (isNew) this.#spread(scopeKey(scope))
+  }
+
+  spread (scope: Scope): Promise<unknown> | undefined {
+    return this.#spreading.get(scopeKey(scope))
+  }
+
+  #spread (scope: string): void {
+    const spreading = Promise.all([this.#spreading.get(scope), this.#records.spread()]).finally(() => {
+      if (this.#spreading.get(scope) === spreading) this.#spreading.delete(scope)
+    })
+    this.#spreading.set(scope, spreading)
+  }
+
+  #forget (node: string, key: string): void {
+    const nodes = this.#others.get(key)
+    nodes?.delete(node)
+    if (nodes?.size === 0) this.#others.delete(key)
+  }
+}

@@ -1,0 +1,49 @@
+import type { SharedRecords } from '../cluster/shared-records.ts'
+import type { PresenceAction } from '../../schemas/channels.ts'
+import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
+import type { Channel, Member } from './channel.ts'
+
+export const memberPrefix = 'member\n'
+
+/** Why a record changed: `away` and `moved` are told to no member. */
+export type Reason = PresenceAction | 'away' | 'moved'
+
+export interface MemberKey { scope: Scope, channel: string, socketId: string }
+
+export interface MemberRecord { userId: string, principalId: string, joinedAt: number, isAway: boolean, stateText: string }
+
+/** This node's members as records that other nodes have as well. None of the parts of a key can have a line break in it. */
+export function createMemberRecords (records: SharedRecords) {
+  const keyOf = ({ scope, name }: Channel, socketId: string) => `${memberPrefix}${scopeKey(scope)}\n${name}\n${socketId}`
+  return {
+    /** `previousSocketId`: of whose record, on whatever node, this one takes the place. */
+    put (channel: Channel, member: Member, reason: Reason, previousSocketId?: string): void {
+      const { userId, principalId, joinedAt, state, socketId } = member
+      const value = JSON.stringify([userId, principalId, joinedAt, channel.isAway(member) ? 1 : 0, state.text])
+      const isMoved = previousSocketId !== undefined && previousSocketId !== socketId
+      records.set(keyOf(channel, socketId), value, isMoved ? `${reason} ${previousSocketId}` : reason)
+      if (isMoved) records.delete(keyOf(channel, previousSocketId), 'moved')
+    },
+
+    remove (channel: Channel, socketId: string, reason: Reason): void {
+      records.delete(keyOf(channel, socketId), reason)
+    }
+  }
+}
+export type MemberRecords = ReturnType<typeof createMemberRecords>
+
+export function parseKey (key: string): MemberKey {
+  const [, scope = '', channel = '', socketId = ''] = key.split('\n')
+  const [applicationId = '', environment] = scope.split('/')
+  return { scope: { applicationId, environment: environment as Environment }, channel, socketId }
+}
+
+export function parseRecord (value: string): MemberRecord {
+  const [userId, principalId, joinedAt, isAway, stateText] = JSON.parse(value) as [string, string, number, 0 | 1, string]
+  return { userId, principalId, joinedAt, isAway: isAway === 1, stateText }
+}
+
+export function parseNote (note: string | undefined): { reason: Reason | undefined, previousSocketId: string | undefined } {
+  const [reason, previousSocketId] = note?.split(' ') ?? []
+  return { reason: reason as Reason | undefined, previousSocketId }
+}

@@ -1,0 +1,113 @@
+import type { RecordsObserver } from '../cluster/shared-records.ts'
+import type { GraceTimes } from '../applications/grace-times.ts'
+import type { Channel, Member } from './channel.ts'
+import type { Directory } from './directory.ts'
+import { parseKey, parseNote, parseRecord, type MemberKey } from './member-records.ts'
+import type { Outbox } from './outbox.ts'
+import type { Presence } from './presence.ts'
+import { presenceBody, presenceMessage, type PresenceChange } from './presence-change.ts'
+import type { SocketEvents } from './socket-events.ts'
+
+export interface RemoteMembersOptions {
+  directory: Directory
+  outbox: Outbox
+  events: SocketEvents
+  graceTimes: GraceTimes
+  presence: Presence
+}
+
+/**
+ * The members that other nodes have, in the same channels as this node's: who is in a channel here is told of their changes, and whoever
+ * joins here may take one over that is away. A node that is gone leaves its members away; they leave when the application's grace period
+ * since its last sign of life is over. All nodes find that out; the log has it once.
+ */
+export class RemoteMembers implements Partial<RecordsObserver> {
+  readonly #options: RemoteMembersOptions
+  #isClosed = false
+
+  constructor (options: RemoteMembersOptions) {
+    this.#options = options
+  }
+
+  changed (node: string, key: string, value: string, note: string | undefined): void {
+    const { directory, presence } = this.#options
+    const at = parseKey(key)
+    const { reason, previousSocketId } = parseNote(note)
+    const before = directory.channel(at.scope, at.channel)?.members.get(at.socketId)
+    // An absence of somebody who has been taken over here meanwhile: its node will hear of it.
+    if ((before === undefined && reason === 'away') || (before !== undefined && before.node === undefined)) return
+    const channel = directory.openChannel(at.scope, at.channel)
+    if (before !== undefined) channel.remove(before)
+    const member = this.#add(channel, node, at, value)
+    const previous = previousSocketId === undefined ? undefined : channel.members.get(previousSocketId)
+    if (previous !== undefined) {
+      if (previous.node === undefined) presence.yields(channel, previous)
+      else channel.remove(previous)
+    }
+    if (reason === 'join' || (reason === undefined && before === undefined)) this.#tell(channel, { action: 'join', member })
+    else if (reason === 'update' || (reason === undefined && before?.state.text !== member.state.text)) this.#tell(channel, { action: 'update', member, previousSocketId })
+  }
+
+  removed (node: string, key: string, _value: string, note: string | undefined): void {
+    const { directory } = this.#options
+    const { scope, channel: name, socketId } = parseKey(key)
+    const channel = directory.channel(scope, name)
+    const member = channel?.members.get(socketId)
+    if (channel === undefined || member?.node !== node) return
+    channel.remove(member)
+    directory.closeIfEmpty(channel)
+    if (parseNote(note).reason !== 'moved') this.#tell(channel, { action: 'leave', member })
+  }
+
+  left (node: string, records: ReadonlyMap<string, string>, silentMs: number): void {
+    const absence = Symbol('absence')
+    const byApplication = new Map<string, { channel: Channel, member: Member }[]>()
+    for (const key of records.keys()) {
+      const { scope, channel: name, socketId } = parseKey(key)
+      const channel = this.#options.directory.channel(scope, name)
+      const member = channel?.members.get(socketId)
+      if (channel === undefined || member?.node !== node) continue
+      channel.sendAway(member, absence)
+      const away = byApplication.get(scope.applicationId)
+      if (away === undefined) byApplication.set(scope.applicationId, [{ channel, member }])
+      else away.push({ channel, member })
+    }
+    for (const [applicationId, away] of byApplication) {
+      void this.#options.graceTimes.of(applicationId).then(graceMs => {
+        setTimeout(() => { for (const { channel, member } of away) if (member.absence === absence) this.#end(channel, member, node) }, Math.max(0, graceMs - silentMs)).unref()
+      })
+    }
+  }
+
+  toldAnew (): void {
+    this.#options.presence.toldAnew()
+  }
+
+  close (): void {
+    this.#isClosed = true
+  }
+
+  #add (channel: Channel, node: string, { socketId }: MemberKey, value: string): Member {
+    const { userId, principalId, joinedAt, isAway, stateText } = parseRecord(value)
+    const member: Member = {
+      socketId, userId, principalId, joinedAt, node, state: { text: stateText, value: JSON.parse(stateText) as unknown }, connection: undefined, absence: undefined
+    }
+    channel.add(member)
+    if (isAway) channel.sendAway(member, Symbol('absence'))
+    return member
+  }
+
+  #end (channel: Channel, member: Member, node: string): void {
+    if (this.#isClosed) return
+    const { directory, events } = this.#options
+    channel.remove(member)
+    directory.closeIfEmpty(channel)
+    const change: PresenceChange = { action: 'leave', member }
+    events.presence(channel.scope, channel.name, presenceBody(channel.name, change), `presence ${node} ${member.socketId} ${channel.name}`)
+    this.#tell(channel, change)
+  }
+
+  #tell ({ name, members }: Channel, change: PresenceChange): void {
+    this.#options.outbox.sendToMembers(members.values(), presenceMessage(presenceBody(name, change)))
+  }
+}

@@ -1,0 +1,29 @@
+import type { FastifyInstance } from 'fastify'
+import { build, createDatabase, listen, type Teardown } from '../build.ts'
+import type { Config } from '../../src/config.ts'
+import type { RedisServer } from './redis.ts'
+
+/* Several nodes in this process, on one database and one Redis. */
+
+export interface Node { app: FastifyInstance, url: string }
+
+export interface NodesOptions {
+  adapt?: (config: Config) => void
+  variables?: Record<string, string>
+  databaseUrl?: string
+}
+
+export async function startNodes (t: Teardown, redis: RedisServer, count: number, { adapt, variables, databaseUrl }: NodesOptions = {}): Promise<[Node, Node, ...Node[]]> {
+  const url = databaseUrl ?? await createDatabase(t)
+  const nodes = await Promise.all(Array.from({ length: count }, async () => {
+    const { app } = await build(t, { databaseUrl: url, variables: { REDIS_URL: redis.url, ...variables }, ...(adapt !== undefined && { adapt }) })
+    return { app, url: await listen(app) }
+  }))
+  return nodes as [Node, Node, ...Node[]]
+}
+
+/** Resolves when each of them knows all that the others have. */
+export async function acquainted (nodes: readonly { app: FastifyInstance }[], count = nodes.length): Promise<void> {
+  const isDone = () => nodes.every(({ app }) => app.cluster?.peers.count === count - 1 && app.cluster.records.incomplete.length === 0)
+  while (!isDone()) await new Promise(resolve => setTimeout(resolve, 5))
+}
