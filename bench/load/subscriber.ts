@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { RawWebSocket } from './raw-web-socket.ts'
 
 export type TransportName = 'socket.io' | '/ws'
@@ -52,6 +53,12 @@ export class Subscriber {
       ? await this.#request(`420${JSON.stringify(['subscribe', fields])}`)
       : await this.#request(JSON.stringify({ type: 'subscribe', ...fields }))
     const offset = /"offset":(\d+)/.exec(text)?.[1]
+    // Who has a thousand of them on one connection is told to come back.
+    const retryAfterMs = /"retryAfterMs":(\d+)/.exec(text)?.[1]
+    if (retryAfterMs !== undefined) {
+      await sleep(Number(retryAfterMs))
+      return await this.subscribe(topic, filter)
+    }
     if (offset === undefined) throw new Error(`not subscribed: ${text}`)
     this.#offset = Number(offset)
     const subscription = /"subscriptionId":"(\w[\w-]+)"/.exec(text)?.[1]
