@@ -68,7 +68,7 @@ export interface TraceSettings {
   retentionHours: number
   /** The share of events that is traced where nothing else is set. */
   sample: number
-  /** Events and refusals that wait to be written down, and as many steps of events; beyond it new ones are given up, and counted. */
+  /** Events that wait to be written down, and as many steps of events; beyond it new ones are given up, and counted. */
   pendingMax: number
   /** How often a stream that has nothing to say gives a sign of life. */
   heartbeatMs: number

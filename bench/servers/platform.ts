@@ -92,6 +92,7 @@ async function tracedEvents (topic: string): Promise<number> {
 /** Lets what a round left to do after its last answer happen before the clock of the next one starts. */
 async function settle (): Promise<void> {
   while (app.eventWriter.health().depth > 0) await sleep(1)
+  await app.tracing.recorder.flush()
   await sleep(5)
 }
 

@@ -15,6 +15,8 @@ import type { Chunk, RunRow, TraceStore } from './trace-store.ts'
 const flushEveryMs = 200
 /** What refusals that wait may hold in memory; what else waits is a few bytes an event. */
 const refusedBytesMax = 32 * 1024 * 1024
+/** Of one of them, beside its text. */
+const refusalBytes = 300
 /** Rows of one statement, and events with their steps: encoding them holds up everything else for a moment. */
 const rowsAtOnce = 200
 const eventsAtOnce = 5000
@@ -29,7 +31,7 @@ export interface TraceRecorderOptions {
   sampling: Sampling
   metrics: Metrics
   log: { warn (fields: object, message: string): void }
-  /** Events and refusals that wait to be written, and as many steps; beyond it new ones are given up, and counted. */
+  /** Events that wait to be written, and as many steps; beyond it new ones are given up, and counted. */
   pendingMax: number
 }
 
@@ -62,7 +64,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
   /** Taken out of the maps, and not encoded yet; and what is encoded, and not stored yet. */
   readonly #waiting: Unstored[] = []
   #unstored: UnstoredChunk | undefined
-  /** What waits: events and refusals, what nodes did with events, and the bytes of refusals. */
+  /** What waits: events, what this node did with events, and the bytes of refusals. */
   #events = 0
   #steps = 0
   #refusedBytes = 0
@@ -121,9 +123,10 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
       ...(payload !== undefined && { payload: payload.slice(0, payloadKeptBytes), payloadBytes: Buffer.byteLength(payload) }),
       ...(origin !== undefined && { origin })
     } satisfies RefusalDetail)
-    if (this.#refusedBytes + detail.length > refusedBytesMax) return this.#drop(scope, 'event')
-    if (!this.#admit(scope)) return
-    this.#refusedBytes += detail.length
+    // A room of their own: no flood of events takes it.
+    const bytes = detail.length + refusalBytes
+    if (this.#refusedBytes + bytes > refusedBytesMax) return this.#drop(scope, 'event')
+    this.#refusedBytes += bytes
     this.#refusals.push({ id: newRun(), createdAt: now, scope, topic, source, outcome, firstOffset: null, events: 1, detail })
     this.#schedule()
   }
@@ -293,7 +296,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
         rows: this.#options.store.number(runs, parts),
         events: sumOf(items, eventsOf),
         steps: sumOf(items, stepsOf),
-        refusedBytes: sumOf(items, item => item instanceof OpenRun || item instanceof OpenPart || item.outcome === 'dropped' ? 0 : item.detail.length)
+        refusedBytes: sumOf(items, refusedBytesOf)
       }
     }
     return this.#unstored
@@ -329,7 +332,9 @@ interface UnstoredChunk { rows: Chunk, events: number, steps: number, refusedByt
 /** How much of a scope was given up since that was last told of. */
 interface Dropped { scope: Scope, event: number, step: number }
 
-const eventsOf = (item: Unstored): number => item instanceof OpenRun ? item.size : item instanceof OpenPart || item.outcome === 'dropped' ? 0 : 1
+const eventsOf = (item: Unstored): number => item instanceof OpenRun ? item.size : 0
+const refusedBytesOf = (item: Unstored): number =>
+  item instanceof OpenRun || item instanceof OpenPart || item.outcome === 'dropped' ? 0 : item.detail.length + refusalBytes
 const stepsOf = (item: Unstored): number => item instanceof OpenRun ? item.part.size : item instanceof OpenPart ? item.size : 0
 const sumOf = <T>(items: readonly T[], of: (item: T) => number): number => items.reduce((sum, item) => sum + of(item), 0)
 
