@@ -22,7 +22,7 @@ export default fp(async (app) => {
   const bus = new RedisBus({ url, metrics, log })
   const peers = new Peers({ bus, settings, metrics, log })
   const records = new SharedRecords(peers)
-  app.decorate('cluster', { bus, peers, records, relay: createEventRelay({ bus, log }) })
+  app.decorate('cluster', { bus, peers, records, relay: createEventRelay({ bus, records, log }) })
   health.add('bus', async () => {
     const { isConnected, heartbeatAgeMs } = bus.health()
     // Without it events of other nodes come late, not never: this node can do its work.

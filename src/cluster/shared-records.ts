@@ -45,6 +45,7 @@ export class SharedRecords {
   readonly #observers: { prefix: string, observer: Partial<RecordsObserver> }[] = []
   /** How many of `#known` have no `seq`. */
   #incomplete = 0
+  #spreading: Promise<void> | undefined
   #seq = 0
   #changes: Change[] = []
 
@@ -91,8 +92,13 @@ export class SharedRecords {
   /** Resolves when all others know of every change so far, or do not answer. */
   async spread (): Promise<void> {
     if (this.#peers.count === 0) return
-    this.flush()
-    await this.#peers.ask(this.#peers.nodes, 'sync', '')
+    // One question for all that is asked in a turn.
+    this.#spreading ??= new Promise(resolve => setImmediate(resolve)).then(async () => {
+      this.#spreading = undefined
+      this.flush()
+      await this.#peers.ask(this.#peers.nodes, 'sync', '')
+    })
+    await this.#spreading
   }
 
   /** Sends what has changed; otherwise it goes at the end of the turn, all of it together. */

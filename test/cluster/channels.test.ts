@@ -66,7 +66,9 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
       const request = by(node)
       t.match(await request('GET', '/api/socket/channels'), { status: 200, body: [{ name: channel, memberCount: 6 }] })
       const listed = await request('GET', `/api/socket/channels/${encodeURIComponent(channel)}/members`)
-      t.same((listed.body as { socketId: string, state: { n: number } }[]).map(({ socketId, state }) => `${socketId} ${state.n}`), members.map((member, n) => `${idOf(member)} ${n}`), 'oldest first')
+      const found = listed.body as { socketId: string, joinedAt: number, state: { n: number } }[]
+      t.same(found.map(({ socketId, state }) => `${socketId} ${state.n}`).sort(), members.map((member, n) => `${idOf(member)} ${n}`).sort())
+      t.ok(found.every(({ joinedAt }, i) => i === 0 || joinedAt >= (found[i - 1]?.joinedAt ?? 0)), 'oldest first')
       const counted = await request('GET', '/api/socket/connections')
       t.match(counted, { status: 200, body: { count: 6 } })
       t.notOk('x-nodes-missing' in counted.headers)
