@@ -71,7 +71,7 @@ async function round (batches: number, batch: number): Promise<DeliveriesRound> 
   deliveries = 0
   const begin = performance.now()
   let left = batches
-  const all = arrival(total)
+  const all = publishers.length > 1 ? arrival(total) : undefined
   await Promise.all(publishers.map(async publisher => {
     while (left-- > 0) {
       const reached = publishers.length === 1 ? arrival(deliveries + clients * batch) : undefined
@@ -80,7 +80,7 @@ async function round (batches: number, batch: number): Promise<DeliveriesRound> 
       await reached
     }
   }))
-  if (publishers.length > 1) await all
+  await all
   const seconds = (performance.now() - begin) / 1000
   if (deliveries !== total || subscribers.some(({ events }) => events !== subscribers[0]?.events)) throw new Error(`lost or doubled: ${deliveries} of ${total}`)
   return { deliveries, seconds }
