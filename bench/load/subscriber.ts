@@ -18,6 +18,8 @@ const eventPlace = { 'socket.io': 4, '/ws': 9 } as const
 /** Whose event it is gets looked for in one of so many. */
 const sampledOffsets = 10
 const letterE = 'e'.charCodeAt(0)
+/** After so long the platform takes a client to have slowed down. */
+const pauseMs = 1100
 const letterV = 'v'.charCodeAt(0)
 
 /** A client with subscriptions to one topic that sees to it that every offset comes once and in order. */
@@ -53,10 +55,9 @@ export class Subscriber {
       ? await this.#request(`420${JSON.stringify(['subscribe', fields])}`)
       : await this.#request(JSON.stringify({ type: 'subscribe', ...fields }))
     const offset = /"offset":(\d+)/.exec(text)?.[1]
-    // Who has a thousand of them on one connection is told to come back.
-    const retryAfterMs = /"retryAfterMs":(\d+)/.exec(text)?.[1]
-    if (retryAfterMs !== undefined) {
-      await sleep(Number(retryAfterMs))
+    // Who has a thousand of them on one connection is told to come back, and is closed when it goes on without a pause.
+    if (text.includes('"RATE_LIMITED"')) {
+      await sleep(pauseMs)
       return await this.subscribe(topic, filter)
     }
     if (offset === undefined) throw new Error(`not subscribed: ${text}`)
