@@ -4,31 +4,23 @@ import { createServer as createTcpServer, type AddressInfo, type Socket } from '
 import type { TLSSocket } from 'node:tls'
 import { Webhook as Verifier } from 'standardwebhooks'
 import t from 'tap'
-import type { WebhookDelivery, WebhookLog } from '../../schemas/webhooks.ts'
 import { build, listen } from '../build.ts'
 import { connectWs } from '../clients.ts'
 import { until } from '../faults/server.ts'
 import { tenant, type Tenant } from '../tenant.ts'
 import { certificate, privateKey } from './certificate.ts'
+import { deliveriesOf, hook as hookOf, logsOf, variables } from './hooks.ts'
 import { allSettled, answer, receiver, type ReceivedWebhook } from './receiver.ts'
 
 /* What an endpoint gets, and what becomes of a delivery, whatever the endpoint does. */
 
 t.setTimeout(170_000)
 
-const variables = { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms,10ms,10ms,10ms,10ms', WEBHOOK_TIMEOUT_MS: '1000' }
 /** A circuit that never opens, for what is not about it. */
 const { app } = await build(t, { variables, adapt: config => Object.assign(config.webhooks, { circuitFailures: 1000, circuitPauseMs: 20, pollMs: 100 }) })
 const url = await listen(app)
 
-interface Made { id: string, secret: string }
-async function hook (shop: Tenant, target: string, fields: Record<string, unknown> = {}): Promise<Made> {
-  const { status, text, body } = await shop.request('POST', '/api/webhooks', { url: target, events: ['*'], ...fields })
-  if (status !== 201) throw new Error(text)
-  return body as Made
-}
-const deliveriesOf = async (shop: Tenant, query = '') => (await shop.request('GET', `/api/webhooks/deliveries?limit=1000${query}`)).body as WebhookDelivery[]
-const logsOf = async (shop: Tenant, query = '') => (await shop.request('GET', `/api/webhooks/logs?limit=1000${query}`)).body as WebhookLog[]
+const hook = (shop: Tenant, target: string, fields: Record<string, unknown> = {}) => hookOf(shop, target, { events: ['*'], ...fields })
 const settled = (shop: Tenant, count: number, at = app) => allSettled(at, shop, count)
 const verified = (secret: string, { text, headers }: ReceivedWebhook, options?: { format: 'raw' }) => new Verifier(secret, options).verify(text, headers)
 

@@ -1,43 +1,20 @@
 import type { ServerResponse } from 'node:http'
 import t from 'tap'
-import type { WebhookDelivery, WebhookLog } from '../../schemas/webhooks.ts'
-import type { Config } from '../../src/config.ts'
-import { build, createDatabase, listen } from '../build.ts'
+import { createDatabase, listen } from '../build.ts'
 import { connectWs } from '../clients.ts'
 import { until } from '../faults/server.ts'
 import { tenant, type Tenant } from '../tenant.ts'
+import { deliveriesOf, hook, logsOf, node, publishKeyed, upTo } from './hooks.ts'
 import { allSettled, answer, receiver, type ReceivedWebhook } from './receiver.ts'
 
 /* Order, fairness, and several nodes on one database. */
 
 t.setTimeout(170_000)
 
-const variables = { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms,10ms,10ms,10ms,10ms', WEBHOOK_TIMEOUT_MS: '1000' }
-type Settings = Partial<Config['webhooks']>
-const node = (t: Parameters<typeof build>[0], databaseUrl?: string, settings: Settings = {}, more: Record<string, string> = {}) => build(t, {
-  variables: { ...variables, ...more }, ...(databaseUrl !== undefined && { databaseUrl }), adapt: config => Object.assign(config.webhooks, { circuitFailures: 1000, pollMs: 50, ...settings })
-})
-async function hook (shop: Tenant, target: string, fields: Record<string, unknown> = {}): Promise<string> {
-  const { status, text, body } = await shop.request('POST', '/api/webhooks', { url: target, events: ['topic.event'], ...fields })
-  if (status !== 201) throw new Error(text)
-  return body.id
-}
-const deliveriesOf = async (shop: Tenant, query = '') => (await shop.request('GET', `/api/webhooks/deliveries?limit=1000${query}`)).body as WebhookDelivery[]
-const logsOf = async (shop: Tenant, query = '') => (await shop.request('GET', `/api/webhooks/logs?limit=1000${query}`)).body as WebhookLog[]
 const settled = (shop: Tenant, count: number, at = a) => allSettled(at, shop, count)
 const shared = await createDatabase(t)
 const [{ app: a }, { app: b }] = [await node(t, shared), await node(t, shared)]
 const url = await listen(a)
-const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
-
-/** Publishes in batches of many sizes, `n` counting per key. */
-async function publishKeyed (shop: Tenant, topic: string, keys: string[], each: number): Promise<void> {
-  const events = upTo(each).flatMap(n => keys.map(key => ({ key, payload: { n } })))
-  for (let i = 0, size = 1; i < events.length; i += size, size = size % 13 + 1) {
-    const { status, text } = await shop.request('POST', `/api/topics/${topic}/events`, { events: events.slice(i, i + size) })
-    if (status !== 201) throw new Error(text)
-  }
-}
 
 await t.test('ordered by key: one at a time in the order of the offsets, over failures, two nodes and two topics, while keys do not wait for each other', async t => {
   const shop = await tenant(a)
@@ -112,7 +89,7 @@ await t.test('a webhook made on one node is owed the next event on the other; ch
   const sink = await receiver(t)
   let wanted = 0
   for (const n of upTo(20)) {
-    const id = await hook(shop, sink.url)
+    const { id } = await hook(shop, sink.url)
     await publishAt(n)
     wanted++
     await shop.request('POST', `/api/webhooks/${id}/deactivate`)
@@ -132,7 +109,7 @@ await t.test('a webhook counts as a listener of sockets, on the node where it wa
   const urlB = await listen(b)
   const shop = await tenant(a)
   const sink = await receiver(t)
-  const id = await hook(shop, sink.url, { events: ['socket.message'] })
+  const { id } = await hook(shop, sink.url, { events: ['socket.message'] })
   t.ok(a.socketListeners.hasListeners(shop.scope, 'socket.message'))
   t.notOk(a.socketListeners.hasListeners(shop.scope, 'socket.connect'))
   await until(() => b.socketListeners.hasListeners(shop.scope, 'socket.message'), 'the other node to know')
@@ -152,7 +129,7 @@ await t.test('after days of nothing but failure it is switched off, once, with a
   const client = await connectWs(url, { token: shop.token(), environment: 'production' })
   await client.request('subscribe', { topic: 'system.webhook.deactivated' })
   const sink = await receiver(t, answer(500))
-  const id = await hook(shop, sink.url, { environments: ['development', 'production'] })
+  const { id } = await hook(shop, sink.url, { environments: ['development', 'production'] })
   await shop.publish('a.one', 1)
   await until(async () => (await shop.request('GET', `/api/webhooks/${id}`)).body.failingSince !== null, 'the first failure to be noted')
   await settled(shop, 1)
@@ -177,7 +154,7 @@ await t.test('a million owed to one endpoint keep no other waiting', async t => 
   const stuck: ServerResponse[] = []
   const slow = await receiver(t, (_received, response) => { stuck.push(response) })
   const quick = await receiver(t)
-  const id = await hook(big, slow.url)
+  const { id } = await hook(big, slow.url)
   await hook(small, quick.url)
   await big.publish('a.one', 1)
   await slow.came(1)

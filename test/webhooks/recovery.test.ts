@@ -1,39 +1,16 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import type { WebhookDelivery, WebhookLog } from '../../schemas/webhooks.ts'
-import type { Config } from '../../src/config.ts'
 import { createQueue } from '../../src/webhooks/queue.ts'
-import { build, createDatabase } from '../build.ts'
+import { createDatabase } from '../build.ts'
 import { tenant, type Tenant } from '../tenant.ts'
+import { deliveriesOf, hook, logsOf, node, publishKeyed, upTo } from './hooks.ts'
 import { allSettled, answer, receiver } from './receiver.ts'
 
 /* What is left behind and given back, endpoints that are down, and lanes that have to wait: each with servers of its own. */
 
 t.setTimeout(170_000)
 
-const variables = { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms,10ms,10ms,10ms,10ms', WEBHOOK_TIMEOUT_MS: '1000' }
-type Settings = Partial<Config['webhooks']>
-const node = (t: Parameters<typeof build>[0], databaseUrl?: string, settings: Settings = {}, more: Record<string, string> = {}) => build(t, {
-  variables: { ...variables, ...more }, ...(databaseUrl !== undefined && { databaseUrl }), adapt: config => Object.assign(config.webhooks, { circuitFailures: 1000, pollMs: 50, ...settings })
-})
-async function hook (shop: Tenant, target: string, fields: Record<string, unknown> = {}): Promise<string> {
-  const { status, text, body } = await shop.request('POST', '/api/webhooks', { url: target, events: ['topic.event'], ...fields })
-  if (status !== 201) throw new Error(text)
-  return body.id
-}
-const deliveriesOf = async (shop: Tenant, query = '') => (await shop.request('GET', `/api/webhooks/deliveries?limit=1000${query}`)).body as WebhookDelivery[]
-const logsOf = async (shop: Tenant, query = '') => (await shop.request('GET', `/api/webhooks/logs?limit=1000${query}`)).body as WebhookLog[]
 const settled = (shop: Tenant, count: number, at: FastifyInstance) => allSettled(at, shop, count)
-const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
-
-/** Publishes in batches of many sizes, `n` counting per key. */
-async function publishKeyed (shop: Tenant, topic: string, keys: string[], each: number): Promise<void> {
-  const events = upTo(each).flatMap(n => keys.map(key => ({ key, payload: { n } })))
-  for (let i = 0, size = 1; i < events.length; i += size, size = size % 13 + 1) {
-    const { status, text } = await shop.request('POST', `/api/topics/${topic}/events`, { events: events.slice(i, i + size) })
-    if (status !== 201) throw new Error(text)
-  }
-}
 
 await t.test('a lease that was left behind is an attempt in the log, and the delivery is sent by another; the late worker records nothing', async t => {
   const database = await createDatabase(t)
@@ -42,7 +19,7 @@ await t.test('a lease that was left behind is an attempt in the log, and the del
   const shop = await tenant(app)
   await shop.topic('a.one')
   const sink = await receiver(t)
-  const id = await hook(shop, sink.url)
+  const { id } = await hook(shop, sink.url)
   await shop.publish('a.one', 1)
   t.match(await deliveriesOf(shop), [{ state: 'pending', attempts: 0 }])
   const queue = createQueue({ pool: app.pool })
@@ -92,7 +69,7 @@ await t.test('an endpoint that is down is left alone by its circuit, and what it
   const shop = await tenant(app)
   await shop.topic('a.one')
   const sink = await receiver(t, answer(500))
-  const id = await hook(shop, sink.url)
+  const { id } = await hook(shop, sink.url)
   await shop.publish('a.one', ...upTo(500))
   await settled(shop, 500, app)
   t.ok(sink.received.length < 500, `${sink.received.length} requests for 500 deliveries`)
@@ -112,7 +89,7 @@ await t.test('what waited while no server ran is sent, though the endpoint was f
   const shop = await tenant(before.app)
   await shop.topic('a.one')
   const sink = await receiver(t, answer(500))
-  const id = await hook(shop, sink.url)
+  const { id } = await hook(shop, sink.url)
   await before.app.webhooks.dispatcher.close()
   await shop.publish('a.one', ...upTo(100))
   await deliveriesOf(shop)
