@@ -45,14 +45,20 @@ export interface TopicLog extends LogHead { topic: string, id: number }
 /** A page ends early rather than hold more than this many bytes of payload: one answer must not take the process's memory. */
 const pageBytesMax = 4 * 1024 * 1024
 
+/** The log's id as a value: of a join the planner knows no order, and would read and sort all that is behind the offset. */
+const logIdSql = '(select id from topic_logs where application_id = $1 and environment = $2 and topic = $3)'
+
 const pageSql = `
   select * from (
-    select e.id, e."offset", e.type, e.source, e.key, e.payload, e.diff, e.meta, e.schema_version, e.created_at, l.epoch, l.head_offset as head,
+    select e.*, l.epoch, l.head_offset as head,
       sum(octet_length(e.payload::text)) over (order by e."offset") - octet_length(e.payload::text) as bytes_before
-    from topic_logs l join events e on e.log_id = l.id and e."offset" > $4
-    where l.application_id = $1 and l.environment = $2 and l.topic = $3
-    order by e."offset" limit $5) page
-  where bytes_before < $6`
+    from (
+      select id, "offset", type, source, key, payload, diff, meta, schema_version, created_at from events
+      where log_id = ${logIdSql} and "offset" > $4
+      order by "offset" limit $5) e
+    cross join (select epoch, head_offset from topic_logs where application_id = $1 and environment = $2 and topic = $3) l) page
+  where bytes_before < $6
+  order by "offset"`
 
 const positionsSql = `
   select k.ordinal::int, l.epoch, l.head_offset as head,
@@ -80,13 +86,12 @@ const pickSql = `
   select k.ordinal::int, l.topic, e.id, e."offset", e.type, e.source, e.key, e.payload, e.diff, e.meta, e.schema_version, e.created_at, l.epoch, l.head_offset as head
   from unnest($3::text[], $4::bigint[]) with ordinality as k(topic, "offset", ordinal)
   join topic_logs l on l.application_id = $1 and l.environment = $2 and l.topic = k.topic
-  join events e on e.log_id = l.id and e."offset" = k."offset"
+  cross join lateral (select * from events where log_id = l.id and "offset" = k."offset" limit 1) e
   order by k.ordinal`
 
 const spanSql = `
-  select count(*) as count, min(e."offset") as first, max(e."offset") as last
-  from topic_logs l join events e on e.log_id = l.id and e."offset" between $4 and $5 and e.created_at between $6 and $7
-  where l.application_id = $1 and l.environment = $2 and l.topic = $3`
+  select count(*) as count, min("offset") as first, max("offset") as last
+  from events where log_id = ${logIdSql} and "offset" between $4 and $5 and created_at between $6 and $7`
 
 /**
  * Reading the log. Offsets are gapless and become visible in order, so that a page that starts above n
