@@ -3,8 +3,8 @@ import { alternate, spread, type Measurement } from '../measure.ts'
 import { withCast, type Cast, type Row } from '../row.ts'
 
 const connections = 32
-const rounds = 9
-const roundSeconds = 1.5
+const rounds = 25
+const roundSeconds = 0.7
 const topic = 'bench.traced'
 
 /** About 200 bytes of JSON. */

@@ -20,6 +20,8 @@ interface Step {
 export interface TracedPlace { id: string, scope: Scope, timestamp: number }
 
 const placeOf = ({ id }: Pick<TracedPlace, 'id'>): number => runOf(id)?.ordinal ?? 0
+/** Of the run's first event: those of a run follow each other in their log. */
+const firstOffsetOf = (event: LoggedEvent): number => event.offset - placeOf(event)
 const rounded = (ms: number): number => Math.max(0, Math.round(ms * 100) / 100)
 const nowMs = () => performance.timeOrigin + performance.now()
 
@@ -31,6 +33,7 @@ export class OpenPart {
   readonly #steps = new Map<number, Step>()
   readonly #settled = new Set<number>()
   readonly #lists: [readonly string[], readonly string[]][] = []
+  #firstOffset: number | undefined
 
   constructor ({ id, scope, timestamp }: TracedPlace) {
     this.#id = id.slice(4, 16)
@@ -40,10 +43,11 @@ export class OpenPart {
 
   get size (): number { return this.#steps.size + this.#settled.size }
 
-  has (event: LoggedEvent): boolean { return this.#steps.has(placeOf(event)) }
+  has (event: LoggedEvent): boolean { return this.#stepOf(event) !== undefined }
 
   routed (event: LoggedEvent, { matched, filtered, matchedIds, filteredIds }: Routing): void {
-    const place = placeOf(event)
+    this.#firstOffset ??= firstOffsetOf(event)
+    const place = event.offset - this.#firstOffset
     const lost = this.#steps.get(place)?.lost ?? 0
     this.#steps.set(place, {
       place, matched, filtered, lost, routedMs: rounded(nowMs() - this.#createdAt), firstMs: null, lastMs: null, list: this.#listOf(matchedIds, filteredIds)
@@ -51,14 +55,14 @@ export class OpenPart {
   }
 
   handedOn (event: LoggedEvent, firstAt: number, lastAt: number): void {
-    const step = this.#steps.get(placeOf(event))
+    const step = this.#stepOf(event)
     if (step === undefined) return
     step.firstMs ??= rounded(firstAt - this.#createdAt)
     step.lastMs = rounded(lastAt - this.#createdAt)
   }
 
   givenUp (event: LoggedEvent, subscriptions: number): void {
-    const step = this.#steps.get(placeOf(event))
+    const step = this.#stepOf(event)
     if (step !== undefined) step.lost += subscriptions
   }
 
@@ -95,6 +99,10 @@ export class OpenPart {
     return { id: this.#id, createdAt: this.#createdAt, scope: this.#scope, detail: JSON.stringify(this.toDetail()) }
   }
 
+  #stepOf ({ offset }: LoggedEvent): Step | undefined {
+    return this.#firstOffset === undefined ? undefined : this.#steps.get(offset - this.#firstOffset)
+  }
+
   /** Events that follow each other mostly match the same subscriptions. */
   #listOf (matched: readonly string[], filtered: readonly string[]): number {
     const last = this.#lists.at(-1)
@@ -113,7 +121,10 @@ export class OpenRun {
   readonly #common: Pick<LoggedEvent, 'scope' | 'topic' | 'epoch' | 'timestamp'>
   readonly #firstOffset: number
   readonly #times: { checkedMs: number, storedMs: number }
-  readonly #places: number[] = []
+  #count = 0
+  #lastPlace = -1
+  /** Where not every event is traced. */
+  #places: number[] | undefined
   readonly #types = new Column<string>()
   readonly #sources = new Column<string>()
   readonly #versions = new Column<number | null>()
@@ -123,11 +134,11 @@ export class OpenRun {
     this.id = event.id.slice(4, 16)
     this.part = new OpenPart(event)
     this.#common = { scope: event.scope, topic: event.topic, epoch: event.epoch, timestamp: event.timestamp }
-    this.#firstOffset = event.offset - placeOf(event)
+    this.#firstOffset = firstOffsetOf(event)
     this.#times = times
   }
 
-  get size (): number { return this.#places.length }
+  get size (): number { return this.#count }
 
   /** Of an event of the same batch. */
   isOf ({ scope, topic }: LoggedEvent): boolean {
@@ -136,11 +147,15 @@ export class OpenRun {
 
   /** Whether an event of the run is traced: places are added in their order. */
   has (event: LoggedEvent): boolean {
-    return placeOf(event) <= (this.#places.at(-1) ?? -1)
+    return event.offset - this.#firstOffset <= this.#lastPlace
   }
 
   add (event: LoggedEvent, receivedAt: number): void {
-    this.#places.push(placeOf(event))
+    const place = event.offset - this.#firstOffset
+    if (this.#places === undefined && place !== this.#count) this.#places = Array.from({ length: this.#count }, (_, i) => i)
+    this.#places?.push(place)
+    this.#lastPlace = place
+    this.#count++
     this.#types.push(event.type)
     this.#sources.push(event.source)
     this.#versions.push(event.schemaVersion)
@@ -151,14 +166,14 @@ export class OpenRun {
     const { scope, topic, epoch, timestamp } = this.#common
     const sources = this.#sources.toJSON()
     const detail = {
-      ...(this.#places.some((place, i) => place !== i) && { places: this.#places }),
+      ...(this.#places !== undefined && { places: this.#places }),
       epoch,
       types: this.#types,
       sources: this.#sources,
       versions: this.#versions,
       waitedMs: this.#waitedMs,
       ...this.#times,
-      count: this.#places.length,
+      count: this.#count,
       ...(this.part.size > 0 && { part: this.part.toDetail() })
     } as unknown as RunDetail
     return {
@@ -169,7 +184,7 @@ export class OpenRun {
       source: Array.isArray(sources) ? 'mixed' : String(sources),
       outcome: 'stored',
       firstOffset: this.#firstOffset,
-      events: this.#places.length,
+      events: this.#count,
       detail: JSON.stringify(detail)
     }
   }

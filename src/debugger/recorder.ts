@@ -83,7 +83,8 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
 
   committed ({ events, receivedAt, checkedMs, storedMs }: CommittedBatch): void {
     let run: OpenRun | undefined
-    for (const [i, event] of events.entries()) {
+    for (let i = 0; i < events.length; i++) {
+      const event = events[i] as LoggedEvent
       if (!this.follows(event)) continue
       if (!this.#admit(event.scope)) {
         if (run?.isOf(event) !== true) this.#withoutRoom.add(runKey(event))
