@@ -39,6 +39,8 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
     const goes = await connect(one.url, shop, 'goes', 1)
     for (const client of [stays, goes]) await join(client, 'room')
     await until(() => nodes.every(node => membersAt(node, shop, 'room').length === 4), 'four members')
+    const hasHeardOf = (watcher: Client, name: string) => presenceOf(watcher).some(({ action, member }) => action === 'join' && member.userId === name)
+    await until(() => watchers.every(watcher => ['stays', 'goes'].every(name => hasHeardOf(watcher, name))), 'the watchers to hear of them')
     const told = watchers.map(watcher => presenceOf(watcher).length)
     await redis.kill()
     await until(() => nodes.every(({ app }) => !app.cluster?.bus.health().isConnected), 'the nodes to notice')
