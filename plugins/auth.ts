@@ -12,6 +12,7 @@ import { toMe } from '../src/auth/me.ts'
 import { createOwnSessions, type OwnSessions } from '../src/auth/own-sessions.ts'
 import { authorizeTopic, isPermissionName } from '../src/auth/permissions.ts'
 import type { Principal } from '../src/auth/principal.ts'
+import { RefusalLimit } from '../src/auth/refusal-limit.ts'
 import { createScopeResolver, type ScopeResolver } from '../src/auth/scope.ts'
 import { createSecondFactor, type SecondFactor } from '../src/auth/second-factor.ts'
 import { createSessions, type Sessions } from '../src/auth/sessions.ts'
@@ -19,6 +20,7 @@ import { isElsewhere, Setup } from '../src/auth/setup.ts'
 import { SigningKeys } from '../src/auth/signing-keys.ts'
 import { createTokens, type Jwt, type Tokens } from '../src/auth/tokens.ts'
 import { createUsers, type Users } from '../src/auth/users.ts'
+import { UnauthorizedError } from '../src/errors.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -36,6 +38,8 @@ declare module 'fastify' {
       setup: Setup
       keys: SigningKeys
       keyAdmin: KeyAdmin
+      /** Counts refused credentials by address. */
+      refusals: RefusalLimit
       toMe: typeof toMe
       /** For routes that other people's plugins make below a path, and that cannot say it themselves. */
       openUnder (prefix: string): void
@@ -72,6 +76,7 @@ export default fp(async (app) => {
   const authenticator = createAuthenticator({ tokens, sessions })
   const resolveScope = createScopeResolver({ presence })
   const setup = new Setup({ db, isProxied: http.trustProxy.length > 0 || isElsewhere(http.publicUrl) })
+  const refusals = new RefusalLimit({ max: http.rateLimitUnauthorizedMax, metrics: app.instruments })
   const openPrefixes: string[] = []
   app.decorate('auth', {
     authenticator,
@@ -87,6 +92,7 @@ export default fp(async (app) => {
     setup,
     keys,
     keyAdmin: createKeyAdmin({ db, encryption, keys, onChanged: () => app.notices.tell('keys') }),
+    refusals,
     toMe,
     openUnder: prefix => { openPrefixes.push(prefix) }
   })
@@ -99,7 +105,7 @@ export default fp(async (app) => {
     if (admittance === 'public') return
     const hooks = [route.onRequest ?? []].flat()
     // Fastify makes a HEAD route of a GET route's options, hooks and all.
-    route.onRequest = hooks.some(hook => guards.has(hook)) ? hooks : [guard(admissionTo(admittance, route.config?.scope)), ...hooks]
+    route.onRequest = hooks.some(hook => guards.has(hook)) ? hooks : [guard(admissionTo(admittance, route.config?.scope), refusals), ...hooks]
   })
 
   app.notices.on('keys', () => keys.refresh())
@@ -112,8 +118,9 @@ export default fp(async (app) => {
 const guards = new WeakSet<onRequestHookHandler>()
 
 /** With callbacks, because nothing is awaited for a token that was seen before: the hot path of every request. */
-function guard (admit: Admit): onRequestHookHandler {
+function guard (admit: Admit, refusals: RefusalLimit): onRequestHookHandler {
   const hook: onRequestHookHandler = (request, _reply, done) => {
+    const refuse = (error: Error) => done(error instanceof UnauthorizedError ? refusals.weigh(request.ip, error) : error)
     const enter = ({ principal, scope }: Admission) => {
       request.principal = principal
       if (scope !== undefined) request.scope = scope
@@ -123,9 +130,9 @@ function guard (admit: Admit): onRequestHookHandler {
     try {
       admission = admit(request.headers)
     } catch (error) {
-      return done(error as Error)
+      return refuse(error as Error)
     }
-    if (admission instanceof Promise) admission.then(enter, done)
+    if (admission instanceof Promise) admission.then(enter, refuse)
     else enter(admission)
   }
   guards.add(hook)

@@ -26,7 +26,7 @@ export default fp(async (app) => {
   const limits = app.config.delivery
   const connections = createConnections({ limits, metrics, activity, observer: app.channels.observer, deliveries: app.tracing.deliveries })
   app.decorate('connections', connections)
-  app.decorate('handshake', createHandshake({ authenticator: app.auth.authenticator, resolveScope: app.auth.resolveScope, connections, limits, metrics }))
+  app.decorate('handshake', createHandshake({ authenticator: app.auth.authenticator, resolveScope: app.auth.resolveScope, refusals: app.auth.refusals, connections, limits, metrics }))
   app.decorate('protocol', createProtocol({
     logger: app.log,
     requests: {

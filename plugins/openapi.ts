@@ -22,6 +22,11 @@ import * as topics from '../schemas/topics.ts'
 import * as webhooks from '../schemas/webhooks.ts'
 import { openapiInfo, withScopeAndSecurity } from '../src/openapi.ts'
 
+/** The pages run their own scripts only. The styles are inline, as Swagger UI makes them. */
+const pagePolicy = [
+  'default-src \'self\'', 'img-src \'self\' data:', 'style-src \'self\' \'unsafe-inline\'', 'script-src \'self\'', 'object-src \'none\'', 'base-uri \'self\'', 'form-action \'self\'', 'frame-ancestors \'none\''
+].join('; ')
+
 const modules = [
   common, applications, audit, auth, channels, database, debuggerSchemas, documents, events, health, keys, metrics, people, schemaRegistry, services,
   topics, webhooks
@@ -39,15 +44,17 @@ export default fp(async (app) => {
     transform: withScopeAndSecurity
   })
   await app.register(async pages => {
-    await pages.register(helmet, {
-      contentSecurityPolicy: { directives: { upgradeInsecureRequests: null, scriptSrc: ['\'self\''], styleSrc: ['\'self\'', '\'unsafe-inline\''] } },
-      strictTransportSecurity: false
+    await pages.register(helmet, { contentSecurityPolicy: false, strictTransportSecurity: false })
+    // Not by helmet, which sets its headers below Fastify's: that of all answers would outrank it.
+    pages.addHook('onRequest', (_request, reply, done) => {
+      reply.header('content-security-policy', pagePolicy)
+      done()
     })
     app.auth.openUnder('/docs')
     await pages.register(swaggerUi, { routePrefix: '/docs', uiConfig: { deepLinking: true, displayRequestDuration: true } })
     pages.get('/', { config: { permission: 'public' }, schema: { hide: true } }, async (_request, reply) => reply.redirect('/docs'))
     pages.get('/openapi.json', { config: { permission: 'public' }, schema: { hide: true } }, async () => app.swagger())
   })
-}, { name: 'openapi', dependencies: ['auth'] })
+}, { name: 'openapi', dependencies: ['auth', 'security'] })
 
 const isShared = (schema: unknown): schema is TSchema => typeof schema === 'object' && schema !== null && '$id' in schema

@@ -1,4 +1,3 @@
-import { getHeapStatistics } from 'node:v8'
 import cors from '@fastify/cors'
 import rateLimit from '@fastify/rate-limit'
 import underPressure from '@fastify/under-pressure'
@@ -8,12 +7,26 @@ import { createRequestCounts } from '../src/auth/request-counts.ts'
 import { SharedCounters } from '../src/cluster/shared-counters.ts'
 import { RateLimitError } from '../src/errors.ts'
 
-/** Of what V8 may use; beyond it requests are shed. */
-const heapShareMax = 0.9
+/** For answers that are data, never a page: nothing of them is run, framed, guessed at or kept. The pages at `/docs` set their own. */
+const headers = {
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'content-security-policy': 'default-src \'none\'; frame-ancestors \'none\'',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-site',
+  'cache-control': 'no-store'
+}
+/** Where users reach the server by https, they always do. */
+const strictTransport = { 'strict-transport-security': 'max-age=31536000' }
 
-/** Who may call from a browser, how often anybody may call, and when the server sheds load. */
+/** What every answer says to browsers, who may call from one, how often anybody may call, and when the server sheds load. */
 export default fp(async (app) => {
-  const { redisUrl, http: { corsOrigins, rateLimitMax } } = app.config
+  const { redisUrl, http: { corsOrigins, publicUrl, rateLimitMax, rateLimitApplicationMax, heapUsedBytesMax } } = app.config
+  const always = { ...headers, ...(publicUrl?.startsWith('https:') === true && strictTransport) }
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.headers(always)
+    done()
+  })
   await app.register(cors, {
     origin: corsOrigins.includes('*') ? true : corsOrigins.length > 0 ? corsOrigins : false,
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
@@ -30,12 +43,21 @@ export default fp(async (app) => {
     // After authentication, so that it counts principals, and before a body is read.
     hook: 'preParsing',
     keyGenerator: request => request.principal?.id ?? networkOf(request.ip),
-    errorResponseBuilder: (_request, { max, ttl }) => {
-      const retryAfterS = Math.ceil(ttl / 1000)
-      const refusal = new RateLimitError('RATE_LIMITED', `More than ${max} requests; come back in ${retryAfterS} s`, { retryAfterS })
-      return Object.assign(refusal, { statusCode: 429 })
-    }
+    errorResponseBuilder: (_request, { max, ttl }) => Object.assign(tooMany(max, ttl), { statusCode: 429 })
   })
+  if (rateLimitApplicationMax > 0) {
+    const count = app.createRateLimit({ max: rateLimitApplicationMax, timeWindow: 60_000, keyGenerator: request => `application ${request.scope.applicationId}` })
+    app.addHook('preParsing', async request => {
+      if (request.scope === undefined) return
+      const use = await count(request)
+      if (!use.isAllowed && use.isExceeded) throw tooMany(use.max, use.ttl, ' by the application')
+    })
+  }
   // Before memory runs out. Not by the delay of the event loop, which on a machine that is merely busy has no samples and counts as endless.
-  await app.register(underPressure, { maxHeapUsedBytes: Math.floor(getHeapStatistics().heap_size_limit * heapShareMax), message: 'Under pressure', retryAfter: 5 })
+  await app.register(underPressure, { maxHeapUsedBytes: heapUsedBytesMax, message: 'Under pressure', retryAfter: 5 })
 }, { name: 'security', dependencies: ['config', 'auth'] })
+
+function tooMany (max: number, ttlMs: number, by = ''): RateLimitError {
+  const retryAfterS = Math.ceil(ttlMs / 1000)
+  return new RateLimitError('RATE_LIMITED', `More than ${max} requests${by}; come back in ${retryAfterS} s`, { retryAfterS })
+}

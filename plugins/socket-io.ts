@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import fp from 'fastify-plugin'
-import { Server } from 'socket.io'
+import { Server, type Socket } from 'socket.io'
 import { acceptSocketIo } from '../src/delivery/socket-io-gateway.ts'
+
+type EngineSocket = Socket['conn']
 
 declare module 'fastify' {
   interface FastifyInstance { io: Server }
@@ -13,6 +15,7 @@ declare module 'fastify' {
  */
 export default fp(async (app) => {
   const { http: { corsOrigins }, delivery: limits } = app.config
+  const { clientLinks } = app
   const io = new Server(app.server, {
     path: '/socket.io',
     serveClient: false,
@@ -21,17 +24,30 @@ export default fp(async (app) => {
     pingInterval: limits.pingIntervalMs,
     pingTimeout: limits.pongTimeoutMs,
     connectTimeout: limits.authTimeoutMs,
+    allowRequest: (request, answer) => {
+      try {
+        clientLinks.requireRoom(clientLinks.addressOf(request))
+        answer(null, true)
+      } catch {
+        answer('CONNECTION_LIMIT', false)
+      }
+    },
     cors: { origin: corsOrigins.includes('*') ? '*' : corsOrigins }
   })
   app.decorate('io', io)
-  acceptSocketIo(io, { handshake: app.handshake, protocol: app.protocol })
+  acceptSocketIo(io, { handshake: app.handshake, protocol: app.protocol, addressOf: clientLinks.addressOf })
+  io.engine.on('connection', (link: EngineSocket) => {
+    const address = clientLinks.addressOf(link.request)
+    clientLinks.opened(address)
+    link.once('close', () => clientLinks.closed(address))
+  })
   app.addHook('preClose', async () => {
     io.local.disconnectSockets(true)
     await pollsAnswered(io)
     io.engine.close()
   })
   app.addHook('onClose', async () => { await io.close() })
-}, { name: 'socket-io', dependencies: ['config', 'delivery'] })
+}, { name: 'socket-io', dependencies: ['config', 'connection-limits', 'delivery'] })
 
 const pollsMsMax = 500
 

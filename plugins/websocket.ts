@@ -37,9 +37,18 @@ export default fp(async (app) => {
       done()
     }
   })
-  app.get('/ws', { websocket: true, config: { permission: 'public' } }, (webSocket, { raw }) => {
+  const options = { handshake: app.handshake, protocol: app.protocol, closed: app.clientLinks.closed }
+  app.get('/ws', {
+    websocket: true,
+    config: { permission: 'public' },
+    onRequest: (request, _reply, done) => {
+      app.clientLinks.requireRoom(request.ip)
+      done()
+    }
+  }, (webSocket, { raw, ip }) => {
+    app.clientLinks.opened(ip)
     letGo(webSocket, raw)
-    acceptWebSocket(webSocket as ClientWebSocket, raw, { handshake: app.handshake, protocol: app.protocol })
+    acceptWebSocket(webSocket as ClientWebSocket, raw, ip, options)
   })
 
   const heartbeat = setInterval(() => {
@@ -50,7 +59,7 @@ export default fp(async (app) => {
     app.server.off('upgrade', forward)
     for (const client of app.websocketServer.clients) client.terminate()
   })
-}, { name: 'websocket', dependencies: ['config', 'delivery', 'auth', 'request-log'] })
+}, { name: 'websocket', dependencies: ['config', 'connection-limits', 'delivery', 'auth', 'request-log'] })
 
 /**
  * Takes from the socket what @fastify/websocket leaves there for an error handler: Fastify's request and reply, and with

@@ -31,6 +31,9 @@ export async function buildApp ({ config, logger }: AppOptions): Promise<Fastify
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: config.http.trustProxy.length > 0 ? config.http.trustProxy : false,
     bodyLimit: 1024 * 1024,
+    // Whoever sends a request by the drop holds a connection no longer than this.
+    requestTimeout: config.http.requestTimeoutMs,
+    http: { headersTimeout: config.http.headersTimeoutMs, connectionsCheckingInterval: config.http.timeoutsCheckedMs },
     routerOptions: { maxParamLength: 16_384 },
     requestIdHeader: false,
     genReqId: request => {

@@ -1,8 +1,12 @@
 import { lookup } from 'node:dns/promises'
+import { getHeapStatistics } from 'node:v8'
 import { Type, type Static } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
 import envSchema from 'env-schema'
 import ipaddr from 'ipaddr.js'
+
+/** Of what V8 may use: before memory runs out requests are shed. */
+const heapShareMax = 0.9
 
 const durations = (description: string, value: string) => Type.String({
   description, default: value, pattern: '^\\d{1,6}(ms|s|m|h)(,\\d{1,6}(ms|s|m|h)){0,4}$'
@@ -24,6 +28,12 @@ export const EnvironmentVariables = Type.Object({
   TRUST_PROXY: Type.String({ default: '', description: 'Comma-separated addresses or CIDRs of proxies whose X-Forwarded-* headers are believed.' }),
   LOG_LEVEL: Type.Union(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map(level => Type.Literal(level)), { default: 'info', description: 'pino\'s levels.' }),
   RATE_LIMIT_MAX: Type.Integer({ default: 6000, minimum: 0, description: 'Requests a minute and principal, over all nodes with REDIS_URL; 0 turns the limit off.' }),
+  RATE_LIMIT_APPLICATION_MAX: Type.Integer({ default: 0, minimum: 0, description: 'Requests a minute and application, whoever makes them, over all nodes with REDIS_URL; 0 is no limit.' }),
+  RATE_LIMIT_UNAUTHORIZED_MAX: Type.Integer({ default: 600, minimum: 0, description: 'Refused credentials a minute and address, over REST and sockets; 0 is no limit.' }),
+  CONNECTIONS_PER_ADDRESS_MAX: Type.Integer({ default: 2000, minimum: 0, description: 'Connections that an address may have open with a node at once; 0 is no limit.' }),
+  CONNECTIONS_PER_APPLICATION_MAX: Type.Integer({ default: 0, minimum: 0, description: 'Sockets that an application may have open with a node at once; 0 is no limit.' }),
+  SUBSCRIPTIONS_PER_CONNECTION_MAX: Type.Integer({ default: 1000, minimum: 1, maximum: 100000, description: 'Subscriptions that a socket may hold.' }),
+  REQUEST_TIMEOUT_MS: Type.Integer({ default: 60000, minimum: 1000, maximum: 600000, description: 'How long a request may take to arrive; its head has a quarter of it.' }),
   EVENT_RETENTION_HOURS: Type.Integer({ default: 72, minimum: 1, maximum: 87600, description: 'How long the log keeps events.' }),
   TRACE_RETENTION_HOURS: Type.Integer({ default: 24, minimum: 1, maximum: 87600, description: 'How long traces are kept.' }),
   TRACE_SAMPLE: Type.Number({ default: 1, minimum: 0, maximum: 1, description: 'The share of events that are traced.' }),
@@ -47,7 +57,7 @@ export const secretVariables: ReadonlySet<string> = new Set(['DATABASE_URL', 'RE
 /** The configuration by concern. Nothing else in the platform reads the environment. */
 export interface Config {
   isProduction: boolean
-  http: { host: string, port: number, publicUrl: string | undefined, corsOrigins: string[], trustProxy: string[], rateLimitMax: number }
+  http: HttpSettings
   database: { url: string | undefined, embedded: boolean, dataDir: string, poolMax: number }
   redisUrl: string | undefined
   cluster: ClusterSettings
@@ -61,6 +71,25 @@ export interface Config {
   cdc: CdcSettings
   webhooks: WebhookSettings
   shutdownTimeoutMs: number
+}
+
+export interface HttpSettings {
+  host: string
+  port: number
+  publicUrl: string | undefined
+  corsOrigins: string[]
+  trustProxy: string[]
+  /** A minute: by principal, by application, and of refused credentials by address. 0 is no limit, as for connections. */
+  rateLimitMax: number
+  rateLimitApplicationMax: number
+  rateLimitUnauthorizedMax: number
+  connectionsPerAddressMax: number
+  /** How long a request, and its head, may take to arrive; looked after every `timeoutsCheckedMs`, for which there is no variable. */
+  requestTimeoutMs: number
+  headersTimeoutMs: number
+  timeoutsCheckedMs: number
+  /** Beyond it requests are shed; there is no variable for it, but a test may change it. */
+  heapUsedBytesMax: number
 }
 
 /** How the lives of events are written down; beside the first two there is no variable for them, but a test may change them. */
@@ -100,13 +129,15 @@ export interface CdcSettings {
   writersWaitMs: number
 }
 
-/** Bounds of one socket; there is no variable for them, but a test may tighten them. */
+/** Bounds of one socket; there is a variable for a few of them, and a test may tighten them all. */
 export interface DeliveryLimits {
   /** Bytes that wait in one socket before its subscriptions are given up. */
   socketBufferBytesMax: number
   /** How long a socket over that bound may take to drain before it is closed. */
   drainTimeoutMs: number
   subscriptionsPerConnectionMax: number
+  /** Open sockets of an application at this node; 0 is no bound. */
+  connectionsPerApplicationMax: number
   /** Topics that one pattern may come to, and all patterns of a connection. */
   patternTopicsMax: number
   patternTopicsPerConnectionMax: number
@@ -134,6 +165,7 @@ export const defaultDeliveryLimits: DeliveryLimits = {
   socketBufferBytesMax: 4 * 1024 * 1024,
   drainTimeoutMs: 10_000,
   subscriptionsPerConnectionMax: 1000,
+  connectionsPerApplicationMax: 0,
   patternTopicsMax: 1000,
   patternTopicsPerConnectionMax: 5000,
   channelsPerConnectionMax: 100,
@@ -242,7 +274,14 @@ export function createConfig (variables: Record<string, string | undefined>): Co
       publicUrl: parsed.PUBLIC_URL,
       corsOrigins: list(parsed.CORS_ORIGINS),
       trustProxy: list(parsed.TRUST_PROXY),
-      rateLimitMax: parsed.RATE_LIMIT_MAX
+      rateLimitMax: parsed.RATE_LIMIT_MAX,
+      rateLimitApplicationMax: parsed.RATE_LIMIT_APPLICATION_MAX,
+      rateLimitUnauthorizedMax: parsed.RATE_LIMIT_UNAUTHORIZED_MAX,
+      connectionsPerAddressMax: parsed.CONNECTIONS_PER_ADDRESS_MAX,
+      requestTimeoutMs: parsed.REQUEST_TIMEOUT_MS,
+      headersTimeoutMs: Math.ceil(parsed.REQUEST_TIMEOUT_MS / 4),
+      timeoutsCheckedMs: 1000,
+      heapUsedBytesMax: Math.floor(getHeapStatistics().heap_size_limit * heapShareMax)
     },
     database: { url: parsed.DATABASE_URL, embedded, dataDir: parsed.DATA_DIR, poolMax: 16 },
     redisUrl: parsed.REDIS_URL,
@@ -253,7 +292,11 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     events: { retentionHours: parsed.EVENT_RETENTION_HOURS },
     traces: { retentionHours: parsed.TRACE_RETENTION_HOURS, sample: parsed.TRACE_SAMPLE, pendingMax: 100_000, heartbeatMs: 15_000 },
     auth: { issuer: parsed.JWT_ISSUER, tokenTtlS: parsed.TOKEN_TTL_SECONDS, sessionTtlMs: parsed.SESSION_TTL_HOURS * 3_600_000 },
-    delivery: { ...defaultDeliveryLimits },
+    delivery: {
+      ...defaultDeliveryLimits,
+      subscriptionsPerConnectionMax: parsed.SUBSCRIPTIONS_PER_CONNECTION_MAX,
+      connectionsPerApplicationMax: parsed.CONNECTIONS_PER_APPLICATION_MAX
+    },
     cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000 },
     webhooks: {
       ...defaultWebhookLimits,

@@ -11,6 +11,7 @@ export const errorCodes = {
   BODY_TOO_LARGE: 'The body is larger than the route allows.',
   CDC_POSITION_LOST: 'Another reader of the connected database has gone on; never answered to a request.',
   CHANNEL_LIMIT: 'The connection is a member of as many channels as it may.',
+  CONNECTION_LIMIT: 'The address, or the application, has as many connections as it may.',
   CONNECTION_NOT_FOUND: 'The scope has no connected database.',
   CONTENT_TYPE_UNSUPPORTED: 'Bodies are JSON: send `Content-Type: application/json`.',
   CREDENTIAL_INVALID: 'The credential is malformed, unknown, expired or revoked.',

@@ -1,6 +1,7 @@
 import type { SwaggerTransform } from '@fastify/swagger'
 import { ApplicationId } from '../schemas/applications.ts'
 import { isEntityOwning } from './auth/permissions.ts'
+import { refusals } from '../schemas/common.ts'
 import { environments } from '../schemas/scope.ts'
 
 export const openapiInfo = {
@@ -49,7 +50,10 @@ const scopeHeaders = {
   'x-environment': { type: 'string', enum: environments, default: 'development', description: 'The environment.' }
 }
 
-/** Adds to each route's page what its declared permission implies: the credential, and the headers of its scope. */
+/**
+ * Adds to each route's page what its declared permission implies: the credential, the headers of its scope, and how a scope
+ * is refused. A body is read, and may be none, also where nothing is done with it.
+ */
 export const withScopeAndSecurity: SwaggerTransform = ({ schema, url: registered, route }) => {
   // A section's own route answers with and without the slash; it is known without.
   const url = registered.length > 1 ? registered.replace(/\/$/, '') : registered
@@ -57,11 +61,17 @@ export const withScopeAndSecurity: SwaggerTransform = ({ schema, url: registered
   if (permission === undefined || schema?.hide === true) return { schema, url }
   const isScoped = permission !== 'public' && permission !== 'authenticated' && isEntityOwning(permission)
   const headers = schema.headers as { properties?: object } | undefined
+  const takesBody = [route.method].flat().some(method => !['GET', 'HEAD'].includes(method))
   return {
     url,
     schema: {
       ...schema,
       'x-permission': permission,
+      response: {
+        ...(takesBody && refusals(400, 413, 415)),
+        ...(isScoped && refusals(400, 403, 404)),
+        ...(schema.response as object | undefined)
+      },
       security: permission === 'public' ? [] : [{ token: [] }, { session: [] }, { sessionHeader: [] }],
       ...((isScoped || headers !== undefined) && {
         headers: { type: 'object', properties: { ...(isScoped && scopeHeaders), ...headers?.properties } }

@@ -35,7 +35,7 @@ export const testKey = Buffer.alloc(32, 7).toString('base64')
 /** An app on a database of its own, copied from a migrated template; one hook closes the one and drops the other. */
 export async function build (t: Teardown, { variables = {}, adapt, databaseUrl, logger = testLogger }: BuildOptions = {}) {
   const url = databaseUrl ?? await createDatabase(t)
-  const config = createConfig({ DATABASE_URL: url, ENCRYPTION_KEY: testKey, PORT: '0', RATE_LIMIT_MAX: '0', LOG_LEVEL: 'silent', ...variables })
+  const config = createConfig({ DATABASE_URL: url, ENCRYPTION_KEY: testKey, PORT: '0', RATE_LIMIT_MAX: '0', RATE_LIMIT_UNAUTHORIZED_MAX: '0', CONNECTIONS_PER_ADDRESS_MAX: '0', LOG_LEVEL: 'silent', ...variables })
   // Tests are faster than clients may be; those of the limits set their own.
   Object.assign(config.delivery, { requestsPerSecond: 0, bytesPerSecond: 0 })
   // Webhooks of tests have no business outside: names are only known where a test gives them an address.

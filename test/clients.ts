@@ -31,7 +31,7 @@ export interface Client {
   resume (): void
 }
 
-export interface ConnectOptions { token?: string, applicationId?: string, environment?: string, transports?: ('websocket' | 'polling')[] }
+export interface ConnectOptions { token?: string, applicationId?: string, environment?: string, transports?: ('websocket' | 'polling')[], headers?: Record<string, string> }
 
 class Inbox {
   readonly events: Received[] = []
@@ -65,8 +65,8 @@ class Inbox {
 
 /** Rejects with the refusal when the handshake fails. */
 export async function connectSocketIo (url: string, options: ConnectOptions = {}): Promise<Client & { socket: Socket }> {
-  const { transports = ['websocket'], ...auth } = options
-  const socket = io(url, { auth, transports, forceNew: true, reconnection: false })
+  const { transports = ['websocket'], headers = {}, ...auth } = options
+  const socket = io(url, { auth, transports, extraHeaders: headers, forceNew: true, reconnection: false })
   const inbox = new Inbox()
   socket.on('event', (event: Received) => { inbox.events.push(event); inbox.changed() })
   socket.onAny((name: string, body: Record<string, unknown>) => {
@@ -106,7 +106,7 @@ export async function connectSocketIo (url: string, options: ConnectOptions = {}
 }
 
 export async function connectWs (url: string, options: ConnectOptions = {}): Promise<Client & { socket: WebSocket }> {
-  const headers: Record<string, string> = {}
+  const headers: Record<string, string> = { ...options.headers }
   if (options.token !== undefined) headers['authorization'] = options.token.startsWith('sess_') ? options.token : `Bearer ${options.token}`
   if (options.applicationId !== undefined) headers['x-application-id'] = options.applicationId
   if (options.environment !== undefined) headers['x-environment'] = options.environment

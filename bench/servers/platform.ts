@@ -7,14 +7,14 @@ import { tenant, type Tenant } from '../../test/tenant.ts'
 import { answerCalls } from '../children.ts'
 import { cpuSeconds, memoryBytes, vitals } from './usage.ts'
 
-/* The platform as it is deployed: authentication, tenancy and metrics on; only the rate limit is off. */
+/* The platform as it is deployed: authentication, tenancy and metrics on; only the rate limit, and that of connections, is off. */
 
 let app: FastifyInstance
 let own: Tenant
 
 async function start (databaseUrl: string, variables: Record<string, string> = {}): Promise<{ url: string, token: string, applicationId: string }> {
   const config = createConfig({
-    DATABASE_URL: databaseUrl, ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), RATE_LIMIT_MAX: '0', LOG_LEVEL: 'error', WEBHOOK_ALLOW_PRIVATE: 'true', ...variables
+    DATABASE_URL: databaseUrl, ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), RATE_LIMIT_MAX: '0', CONNECTIONS_PER_ADDRESS_MAX: '0', LOG_LEVEL: 'error', WEBHOOK_ALLOW_PRIVATE: 'true', ...variables
   })
   config.database.poolMax = 10
   app = await buildApp({ config, logger: createLogger(config) })

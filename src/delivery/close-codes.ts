@@ -15,7 +15,7 @@ export const closeCodes = {
   SLOW_CONSUMER: { code: 4408, reason: 'SLOW_CONSUMER', reconnect: true },
   /** The application was deleted. */
   APPLICATION_DELETED: { code: 4410, reason: 'APPLICATION_DELETED', reconnect: false },
-  /** The client goes on sending faster than it may, although it was told: come back, and more slowly. */
+  /** The client goes on sending faster than it may, although it was told; or there are more connections, or refused credentials, than there may be: come back later. */
   RATE_LIMITED: { code: 4429, reason: 'RATE_LIMITED', reconnect: true }
 } as const
 

@@ -1,12 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Activity } from '../activity.ts'
 import type { DeliveryLimits } from '../config.ts'
+import { RateLimitError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Scope } from '../../schemas/scope.ts'
 import { closeCodes, type CloseReason } from './close-codes.ts'
 import { Connection, type ConnectionObserver, type ConnectionOptions } from './connection.ts'
 import type { DeliveryObserver } from './observer.ts'
+import { Seats } from './seats.ts'
 
 const sweepMs = 1000
+/** What a client is told that finds no place. */
+const connectionRetryMs = 5000
 /** How long after its credential's end a socket may live, so that a refresh that is on its way still counts. */
 const expiryGraceMs = 2000
 
@@ -27,6 +32,7 @@ export interface ConnectionsOptions {
 /** Every open connection of this node, across tenants: what ends them all, or those of an ended credential. */
 export function createConnections ({ limits, metrics, observer, deliveries, activity }: ConnectionsOptions) {
   const all = new Set<Connection>()
+  const applications = new Seats(() => limits.connectionsPerApplicationMax)
   const sweep = setInterval(() => {
     const ended = Date.now() - expiryGraceMs
     closeWhere(connection => connection.principal.expiresAt < ended, closeCodes.CREDENTIAL_EXPIRED)
@@ -59,6 +65,7 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
     refreshed: connection => observer.refreshed(connection),
     closed (connection) {
       all.delete(connection)
+      applications.leave(connection.scope.applicationId)
       metrics.connections.dec({ transport: connection.transport.kind })
       activity.closed(connection.scope, connection.principal.id)
       observer.closed(connection)
@@ -66,10 +73,17 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
   }
 
   return {
+    /** Throws RateLimitError `CONNECTION_LIMIT` when the application has as many as it may. */
+    requireRoom ({ applicationId }: Scope): void {
+      if (applications.isFree(applicationId)) return
+      metrics.connectionsRefused.inc({ limit: 'application' })
+      throw new RateLimitError('CONNECTION_LIMIT', `The application has ${limits.connectionsPerApplicationMax} sockets open, as many as it may`, { retryAfterMs: connectionRetryMs })
+    },
     /** Opens one; its caller says when its link is gone. */
     open (link: Pick<ConnectionOptions, 'transport' | 'principal' | 'scope'>): Connection {
       const connection = new Connection({ ...link, observer: ending, deliveries, activity: activity.scope(link.scope), limits, metrics })
       all.add(connection)
+      applications.take(connection.scope.applicationId)
       metrics.connections.inc({ transport: connection.transport.kind })
       activity.opened(connection.scope, connection.principal.id)
       observer.opened(connection)

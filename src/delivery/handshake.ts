@@ -1,5 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { credentialFromHeaders, type Authenticator } from '../auth/authenticate.ts'
+import type { Principal } from '../auth/principal.ts'
+import type { RefusalLimit } from '../auth/refusal-limit.ts'
 import type { ScopeResolver } from '../auth/scope.ts'
 import type { DeliveryLimits } from '../config.ts'
 import { UnauthorizedError } from '../errors.ts'
@@ -20,13 +22,26 @@ export interface HandshakeOptions {
   authenticator: Authenticator
   resolveScope: ScopeResolver
   connections: Connections
+  /** Counts refused credentials by address. */
+  refusals: RefusalLimit
   limits: DeliveryLimits
   metrics: Metrics
 }
 
 /** The way from a link to a connection, the same for every transport: who is it, and in which scope? */
-export function createHandshake ({ authenticator, resolveScope, connections, limits, metrics }: HandshakeOptions) {
+export function createHandshake ({ authenticator, resolveScope, connections, refusals, limits, metrics }: HandshakeOptions) {
   const pacing = { limits, metrics }
+
+  async function authenticate (greeting: Greeting, headers: IncomingHttpHeaders, address: string): Promise<Principal> {
+    try {
+      const credential = credentialOf(greeting, headers)
+      if (credential === undefined) throw new UnauthorizedError('CREDENTIAL_MISSING', 'A token is needed')
+      return await authenticator.authenticate(credential)
+    } catch (error) {
+      throw error instanceof UnauthorizedError ? refusals.weigh(address, error) : error
+    }
+  }
+
   return {
     limits,
 
@@ -36,15 +51,14 @@ export function createHandshake ({ authenticator, resolveScope, connections, lim
     /** Whether the headers of the upgrade carry a credential. */
     hasCredential: (headers: IncomingHttpHeaders) => credentialFromHeaders(headers) !== undefined,
 
-    /** Throws UnauthorizedError, ForbiddenError or ValidationError as REST would. */
-    async identify (greeting: Greeting, headers: IncomingHttpHeaders) {
-      const credential = credentialOf(greeting, headers)
-      if (credential === undefined) throw new UnauthorizedError('CREDENTIAL_MISSING', 'A token is needed')
-      const principal = await authenticator.authenticate(credential)
+    /** Throws UnauthorizedError, ForbiddenError, ValidationError or RateLimitError as REST would, and when the application has as many sockets as it may. */
+    async identify (greeting: Greeting, headers: IncomingHttpHeaders, address: string) {
+      const principal = await authenticate(greeting, headers, address)
       const scope = await resolveScope(principal, {
         applicationId: text(greeting.applicationId) ?? text(headers['x-application-id']),
         environment: text(greeting.environment) ?? text(headers['x-environment'])
       })
+      connections.requireRoom(scope)
       return { principal, scope }
     },
 

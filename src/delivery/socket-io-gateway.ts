@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import type { Server, Socket } from 'socket.io'
 import { toPublicError } from '../errors.ts'
 import { isPlainObject } from '../json.ts'
@@ -14,14 +15,22 @@ type Acknowledge = (answer: object) => void
 
 /** An Engine.IO socket: what is below Socket.IO, from the first byte on. */
 type Link = Socket['conn']
-interface Client { pace: Pace, connection: Connection | undefined }
+interface Client { pace: Pace, address: string, connection: Connection | undefined }
+
+export interface SocketIoGatewayOptions {
+  handshake: Handshake
+  protocol: Protocol
+  /** Where a request comes from, by proxies that are trusted. */
+  addressOf (request: IncomingMessage): string
+}
 
 /** The edge for Socket.IO clients: requests are events with an acknowledgement, refusals are `{ok: false, …}`. */
-export function acceptSocketIo (io: Server, { handshake, protocol }: { handshake: Handshake, protocol: Protocol }): void {
+export function acceptSocketIo (io: Server, { handshake, protocol, addressOf }: SocketIoGatewayOptions): void {
   const clients = new WeakMap<Link, Client>()
   io.engine.on('connection', (link: Link) => {
     const client: Client = {
       connection: undefined,
+      address: addressOf(link.request),
       pace: handshake.pace({
         keptOn () {
           if (client.connection === undefined) link.close(true)
@@ -35,7 +44,7 @@ export function acceptSocketIo (io: Server, { handshake, protocol }: { handshake
     watchPace(link, client.pace)
   })
   io.use((socket, next) => {
-    handshake.identify(socket.handshake.auth as Greeting, socket.handshake.headers).then(identity => {
+    handshake.identify(socket.handshake.auth as Greeting, socket.handshake.headers, clients.get(socket.conn)?.address ?? '').then(identity => {
       (socket.data as { identity: Identity }).identity = identity
       next()
     }, (error: unknown) => {

@@ -12,7 +12,12 @@ import { WsTransport } from './ws-transport.ts'
 /** Frames that may wait while the credential is checked. */
 const waitingFramesMax = 100
 
-export interface WsGatewayOptions { handshake: Handshake, protocol: Protocol }
+export interface WsGatewayOptions {
+  handshake: Handshake
+  protocol: Protocol
+  /** Told of the end of each link, by the address that it came from. */
+  closed (address: string): void
+}
 
 interface Frame { type: string, id: unknown, fields: Record<string, unknown> }
 
@@ -21,8 +26,8 @@ interface Frame { type: string, id: unknown, fields: Record<string, unknown> }
  * frame and the connection lives; one without a credential after `authTimeoutMs` is closed. Nothing of the request is
  * kept once it is known who asks: it would be half of what a silent socket costs.
  */
-export function acceptWebSocket (webSocket: ClientWebSocket, request: IncomingMessage, options: WsGatewayOptions): void {
-  webSocket.client = new WsClient(webSocket, request, options)
+export function acceptWebSocket (webSocket: ClientWebSocket, request: IncomingMessage, address: string, options: WsGatewayOptions): void {
+  webSocket.client = new WsClient(webSocket, request, address, options)
   webSocket.client.start(request.url)
 }
 
@@ -54,6 +59,7 @@ class WsClient implements PacedClient {
   readonly #pace: Pace
   /** Of the upgrade, until there is a connection. */
   #headers: IncomingHttpHeaders | undefined
+  readonly #address: string
   #isAlive = true
   #connection: Connection | undefined
   /** Set while a credential is being checked: frames wait for it. */
@@ -61,9 +67,10 @@ class WsClient implements PacedClient {
   #waitingFrames = 0
   #authTimer: NodeJS.Timeout | undefined
 
-  constructor (webSocket: WebSocket, request: IncomingMessage, options: WsGatewayOptions) {
+  constructor (webSocket: WebSocket, request: IncomingMessage, address: string, options: WsGatewayOptions) {
     this.#webSocket = webSocket
     this.#headers = request.headers
+    this.#address = address
     this.#transport = new WsTransport(webSocket, request.socket)
     this.#options = options
     this.#pace = options.handshake.pace(this)
@@ -119,6 +126,7 @@ class WsClient implements PacedClient {
   closed (): void {
     this.#stopAuthTimer()
     this.#connection?.closed()
+    this.#options.closed(this.#address)
   }
 
   #stopAuthTimer (): void {
@@ -160,7 +168,7 @@ class WsClient implements PacedClient {
   /** Checks the credential; a bad one closes the socket. Never rejects. */
   async #open (greeting: Greeting, id: unknown): Promise<void> {
     try {
-      const identity = await this.#options.handshake.identify(greeting, this.#headers ?? {})
+      const identity = await this.#options.handshake.identify(greeting, this.#headers ?? {}, this.#address)
       this.#stopAuthTimer()
       if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
       this.#connection = this.#options.handshake.open(this.#transport, identity)
@@ -168,7 +176,7 @@ class WsClient implements PacedClient {
       this.#send('authenticated', { socketId: this.#connection.id, ...identity.scope, expiresAt: identity.principal.expiresAt }, id)
     } catch (error) {
       this.#refuse(error, id)
-      this.#transport.close(closeCodes.UNAUTHENTICATED)
+      this.#transport.close(error instanceof RateLimitError ? closeCodes.RATE_LIMITED : closeCodes.UNAUTHENTICATED)
     }
     this.#opening = undefined
   }

@@ -35,6 +35,7 @@ t.test('its limits are the defaults', async t => {
     drainTimeoutMs: 10_000,
     subscriptionsPerConnectionMax: 1000,
     patternTopicsMax: 1000,
+    connectionsPerApplicationMax: 0,
     patternTopicsPerConnectionMax: 5000,
     channelsPerConnectionMax: 100,
     authTimeoutMs: 5000,

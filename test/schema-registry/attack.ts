@@ -1,4 +1,4 @@
-import type { Random } from './random.ts'
+import type { Random } from '../random.ts'
 import { VALUES } from './attack-values.ts'
 
 type Raw = Record<string, unknown>

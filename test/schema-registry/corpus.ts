@@ -2,7 +2,7 @@ import { compareSchemas, type CompatibilityPolicy, writerSchema } from '../../sr
 import { compileValidator } from '../../src/schema-registry/validators.ts'
 import { randomDocument } from './attack.ts'
 import { document, mutate } from './generate.ts'
-import { Random } from './random.ts'
+import { Random } from '../random.ts'
 
 /** What became of a corpus of generated pairs. `wrong` lists each pair whose verdict a document refutes; it must be empty. */
 export interface Report {

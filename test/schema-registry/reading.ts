@@ -5,7 +5,7 @@ import { lazyValidatorOf } from '../../src/schema-registry/validators.ts'
 import type { Json } from '../../src/schema-registry/json.ts'
 import { randomDocument } from './attack.ts'
 import { document } from './generate.ts'
-import { Random } from './random.ts'
+import { Random } from '../random.ts'
 
 /** Documents on which the checker's reading of a schema, or of its negation, and the validator's differ. There must be none. */
 export function compareReadings (count: number, { from = 0, documents = 30 } = {}): { compared: number, different: unknown[] } {

@@ -1,0 +1,189 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t from 'tap'
+import { Pool } from 'undici'
+import { errorCodes } from '../../src/errors.ts'
+import { createDatabase, testKey } from '../build.ts'
+import { createSource } from '../database/source.ts'
+import { Random } from '../random.ts'
+import { administrator, call, dataFolder, made, start } from '../faults/server.ts'
+import { faultOf, faultOfRefusal, operations, type Operation } from './openapi-document.ts'
+import { exchange, rawRequest } from './raw-http.ts'
+import { makeRequest, type Asker, type Request } from './requests.ts'
+import { Creator } from './world.ts'
+
+/*
+ * Requests made from openapi.json, good ones and such as have a few things wrong, over HTTP to a server that is a process of its
+ * own: whatever comes, it answers as the document says, tells nothing of itself, and lives. `FUZZ_REQUESTS=100000` is the
+ * full run (npm run test:fuzz); `FUZZ_SEED` repeats one.
+ */
+
+const count = Number(process.env['FUZZ_REQUESTS'] ?? 2500)
+const seed = Number(process.env['FUZZ_SEED'] ?? 20261124)
+const underWay = 4
+/** After so many the world is looked after: what was deleted in it is made anew. */
+const round = 500
+t.setTimeout(Math.max(180_000, count * 20))
+
+/** What an answer must not have in it: a stack, a place in a file system, a version, a driver's own words. */
+const leaks = [/node_modules/, /\bat .{0,80}\(?(?:file:\/\/|\/)[^ ]+:\d+:\d+/, /\/(?:dist|src|tmp|home|root|usr|var)\//, /\bnode\/?v?\d+\.\d/i, /PostgreSQL \d/, /\b(?:fastify|undici|pg|kysely|ajv)@?\d/, /syntax error at|violates|invalid input syntax|relation "|invalid byte sequence/, /\bTypeError\b|\bRangeError\b|\bis not a function\b|Cannot read propert/]
+const askers: readonly Asker[] = ['session', 'session', 'token', 'token', 'nobody']
+
+const sink = createServer((request, response) => {
+  request.resume().on('end', () => response.writeHead(request.url === '/slow' ? 500 : 204).end())
+}).listen(0, '127.0.0.1')
+t.teardown(() => { sink.close(); sink.closeAllConnections() })
+await once(sink, 'listening')
+
+const source = await createSource(t)
+await source.sql('create table sessions (id bigint primary key, status text, ended_at timestamptz)')
+const server = await start(t, {
+  dataDir: await dataFolder(t),
+  // Each request comes from an address of its own, as a proxy would say, so that the limits by address are not all that is met.
+  variables: { DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey, TRUST_PROXY: '127.0.0.1', WEBHOOK_ALLOW_PRIVATE: 'true', LOG_LEVEL: 'error' }
+})
+const setupToken = /"setupToken": (\S+)/.exec(server.output)?.[1]
+const { sessionToken } = await made<{ sessionToken: string }>(call('POST', `${server.address}/api/auth/setup`, { body: { ...administrator, setupToken } }))
+const creator = new Creator({ url: server.address, sourceUrl: source.url, sinkUrl: `http://127.0.0.1:${(sink.address() as AddressInfo).port}/` }, sessionToken)
+const pool = new Pool(server.address, { connections: underWay, pipelining: 1, headersTimeout: 20_000 })
+t.teardown(() => pool.destroy())
+
+let world = await creator.world()
+const problems: string[] = []
+/** Without those that hash a password, which takes its time on purpose. */
+const latenciesMs: number[] = []
+const hashing = new Set(['setup', 'login', 'resetPassword', 'acceptInvite', 'createUser', 'changePassword'])
+const byOperation = new Map<string, { asked: number, succeeded: number, ms: number }>()
+const statuses: Record<number, number> = {}
+
+interface Answer { status: number, headers: Record<string, string | string[] | undefined>, body: string }
+
+async function ask ({ method, target, headers, body }: Request, n: number): Promise<Answer> {
+  const answer = await pool.request({
+    path: target,
+    method: method as 'GET',
+    headers: { 'x-forwarded-for': `10.${n >> 16 & 255}.${n >> 8 & 255}.${n & 255}`, ...headers },
+    body: body ?? null
+  })
+  if (String(answer.headers['content-type']).startsWith('text/event-stream')) {
+    answer.body.on('error', () => {}).destroy()
+    return { status: answer.statusCode, headers: answer.headers, body: '' }
+  }
+  return { status: answer.statusCode, headers: answer.headers, body: await answer.body.text() }
+}
+
+/** What is wrong with an answer, if something is. */
+function judge (operation: Operation, request: Request, { status, headers, body }: Answer): string | undefined {
+  const type = String(headers['content-type'] ?? '')
+  if (status === 500 || (status > 500 && status !== 503)) return 'a fault of the server'
+  if (status === 503 && (headers['retry-after'] === undefined || !body.includes('"SOURCE_UNAVAILABLE"'))) return 'is not to be had, and nothing is away'
+  const said = `${JSON.stringify(headers)} ${body}`
+  const leak = leaks.find(one => one.test(said))
+  // The test of a connection says what it found of the tenant's own database.
+  if (leak !== undefined && !isEcho(request, leak) && operation.id !== 'testDatabaseConnection') return `tells ${String(leak)}`
+  if (headers['server'] !== undefined || headers['x-powered-by'] !== undefined) return 'names its software'
+  if (status >= 400 && status !== 503) {
+    const fault = request.method === 'HEAD' ? undefined : faultOfRefusal(body)
+    if (fault !== undefined) return `is no refusal: ${fault}`
+    const { code = '' } = request.method === 'HEAD' ? {} : JSON.parse(body) as { code?: string }
+    if (request.method !== 'HEAD' && !Object.hasOwn(errorCodes, code)) return `has an unknown code: ${code}`
+    if (body.length > 10_000) return 'an answer as long as the question'
+  }
+  if (!request.isRouted) return request.method !== 'OPTIONS' && ![400, 401, 403, 404, 413, 415, 429, 431].includes(status) && status !== 200 ? 'leads nowhere, and is not refused' : undefined
+  if (type.startsWith('text/event-stream')) return operation.answers['200'] === undefined ? 'a stream' : undefined
+  if (request.asker === 'nobody' && !operation.isPublic && status !== 401) return 'nobody came in'
+  return faultOf(operation, status, type, body)
+}
+
+const isEcho = ({ target, body = '' }: Request, leak: RegExp) => leak.test(decode(target)) || leak.test(String(body))
+function decode (target: string): string {
+  try {
+    return decodeURIComponent(target)
+  } catch {
+    return target
+  }
+}
+
+async function one (n: number): Promise<void> {
+  const operation = operations[n % operations.length] as Operation
+  const asker = askers[Math.floor(n / operations.length) % askers.length] as Asker
+  const request = makeRequest(operation, asker, world, seed + n)
+  const begin = performance.now()
+  let answer: Answer
+  try {
+    answer = await ask(request, n)
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException
+    // A body that is refused before it has arrived ends the connection, perhaps before the answer is read.
+    const isCut = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(code) && String(request.body ?? '').length > 1_000_000
+    if (!isCut) problems.push(`${n} ${request.method} ${request.target.slice(0, 200)}: ${code} ${message}`)
+    return
+  }
+  const ms = performance.now() - begin
+  if (!hashing.has(operation.id)) latenciesMs.push(ms)
+  statuses[answer.status] = (statuses[answer.status] ?? 0) + 1
+  const record = byOperation.get(operation.id) ?? { asked: 0, succeeded: 0, ms: 0 }
+  byOperation.set(operation.id, { asked: record.asked + 1, succeeded: record.succeeded + Number(answer.status < 300 && request.isRouted), ms: record.ms + ms })
+  const problem = judge(operation, request, answer)
+  if (problem === undefined) return
+  problems.push(`${n} ${operation.id} by ${asker}: ${problem}\n  ${request.method} ${request.target.slice(0, 300)} ${JSON.stringify({ ...request.headers, authorization: undefined }).slice(0, 300)} ${String(request.body ?? '').slice(0, 300)}\n  ${answer.status} ${answer.body.slice(0, 400)}`)
+}
+
+async function residentBytes (): Promise<number> {
+  const text = await (await fetch(`${server.address}/api/metrics/prometheus`)).text()
+  return Number(/^process_resident_memory_bytes (\S+)/m.exec(text)?.[1])
+}
+
+await t.test(`${count} requests (FUZZ_SEED=${seed})`, async t => {
+  const residents: number[] = []
+  for (let first = 0; first < count && problems.length < 50 && server.isRunning; first += round) {
+    if (!await creator.isWhole(world)) world = await creator.world()
+    let next = first
+    const last = Math.min(first + round, count)
+    await Promise.all(Array.from({ length: underWay }, async () => { while (next < last) await one(next++) }))
+    residents.push(await residentBytes())
+  }
+  t.same(problems.slice(0, 20), [])
+  t.ok(server.isRunning, 'the server lives')
+  t.same([...server.output.matchAll(/^.*(?:request\.failed|server\.crashed|unhandled|uncaught).*$/gim)].map(([line]) => line).slice(0, 5), [], 'and found no fault in itself')
+  t.same(operations.filter(({ id }) => (byOperation.get(id)?.asked ?? 0) === 0).map(({ id }) => id), [], 'every operation was asked')
+  const never = operations.filter(({ id }) => byOperation.get(id)?.succeeded === 0).map(({ id }) => id)
+  t.ok(never.length < operations.length / 3, `${operations.length - never.length} of ${operations.length} operations have succeeded now and then; not ${never.join(' ')}`)
+
+  latenciesMs.sort((a, b) => a - b)
+  const quantile = (q: number) => latenciesMs[Math.floor(latenciesMs.length * q)]?.toFixed(1)
+  t.comment(`statuses ${JSON.stringify(statuses)}`)
+  t.comment(`latency p50 ${quantile(0.5)} ms, p99 ${quantile(0.99)} ms, max ${quantile(0.99999)} ms`)
+  t.comment(`slowest on average: ${[...byOperation].sort(([, a], [, b]) => b.ms / b.asked - a.ms / a.asked).slice(0, 8).map(([id, { ms, asked }]) => `${id} ${(ms / asked).toFixed(1)} ms`).join(', ')}`)
+  const mb = (bytes = 0) => Math.round(bytes / 1e6)
+  const settled = residents[Math.floor(residents.length / 3)] ?? 0
+  t.comment(`resident ${mb(residents[0])} MB after ${round}, ${mb(settled)} MB after a third, ${mb(residents.at(-1))} MB in the end, ${mb(Math.max(...residents))} MB at most`)
+  t.ok((residents.at(-1) ?? Infinity) < settled * 1.5 + 150e6, 'memory does not grow with what was asked')
+})
+
+await t.test(`what is almost HTTP, ${Math.ceil(count / 10)} times (FUZZ_SEED=${seed})`, async t => {
+  const random = new Random(seed)
+  const port = Number(new URL(server.address).port)
+  const wrong: string[] = []
+  const seen: Record<string, number> = {}
+  for (let sent = 0; sent < count / 10; sent += underWay) {
+    await Promise.all(Array.from({ length: underWay }, async () => {
+      const bytes = rawRequest(random)
+      const answer = await exchange(port, bytes)
+      const status = /^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? (answer === '' ? 'nothing' : 'no HTTP')
+      seen[status] = (seen[status] ?? 0) + 1
+      const leak = leaks.find(one => one.test(answer) && !one.test(bytes.toString('latin1')))
+      if (status === 'no HTTP' || status.startsWith('5') || leak !== undefined) wrong.push(`${status} ${String(leak)}\n  ${JSON.stringify(bytes.toString('latin1').slice(0, 300))}\n  ${answer.slice(0, 300)}`)
+    }))
+  }
+  t.same(wrong.slice(0, 10), [])
+  t.comment(`statuses ${JSON.stringify(seen)}`)
+  t.ok(server.isRunning, 'the server lives')
+})
+
+await t.test('and after all that the same server answers a good request', async t => {
+  t.match(await call('GET', `${server.address}/health`), { status: 200 })
+  world = await creator.world()
+  t.ok(await creator.isWhole(world))
+})
