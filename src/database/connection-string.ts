@@ -1,5 +1,6 @@
 import type { ClientConfig } from 'pg'
 import { invalid } from '../json.ts'
+import { createAddressGuard } from '../webhooks/address-guard.ts'
 
 /** Where a connection string leads, without the secret. */
 export interface SourceAddress { host: string, port: number, database: string, user: string }
@@ -41,6 +42,7 @@ export function parseConnectionString (text: string): ParsedConnectionString {
   }
   const sslmode = url.searchParams.get('sslmode') ?? 'disable'
   if (!Object.hasOwn(sslModes, sslmode)) throw refused(`has an sslmode that is not known: ${sslmode.slice(0, 50)}; there are ${Object.keys(sslModes).join(', ')}`)
+  requireNoMetadata(url.hostname)
   const address = { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 5432), database, user }
   return {
     ...address,
@@ -55,6 +57,17 @@ export function parseConnectionString (text: string): ParsedConnectionString {
       keepAlive: true,
       keepAliveInitialDelayMillis: 5000
     }
+  }
+}
+
+const guard = createAddressGuard({ allowPrivate: true, allowedNetworks: [], resolve: async () => [] })
+
+/** Databases stand on private addresses; the services at which clouds hand out credentials are none. */
+function requireNoMetadata (hostname: string): void {
+  try {
+    guard.checkHost(hostname)
+  } catch (error) {
+    throw refused(`leads nowhere that has a database: ${(error as Error).message}`)
   }
 }
 

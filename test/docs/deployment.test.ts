@@ -1,0 +1,145 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { parse } from 'yaml'
+import { createConfig, EnvironmentVariables } from '../../src/config.ts'
+import { build, listen } from '../build.ts'
+import { transports } from '../clients.ts'
+import { tenant } from '../tenant.ts'
+import { read, root } from './generated.ts'
+
+/* What is deployed by is read here, since no test starts a container: that its pieces exist and fit each other. */
+
+interface Service {
+  build?: string, image?: string, environment?: Record<string, string>, command?: string[], volumes?: string[], expose?: string[], ports?: string[]
+  depends_on?: Record<string, { condition: string }>, healthcheck?: object, stop_grace_period?: string
+}
+interface Compose { services: Record<string, Service>, volumes: Record<string, unknown>, networks: { platform: { ipam: { config: { subnet: string }[] } } } }
+
+const compose = parse(read('docker-compose.yml'), { merge: true }) as Compose
+const dockerfile = read('Dockerfile')
+const nginx = read('deploy/nginx/realtime.conf')
+const page = read('docs/DEPLOYMENT.md')
+const nodes = Object.entries(compose.services).filter(([, { build }]) => build !== undefined)
+const names = new Set(Object.keys(EnvironmentVariables.properties))
+
+/** As a shell would, with something for what has to be given. */
+const substituted = (text: string) => text.replaceAll(/\$\{(\w+)(?::-([^}]*)|:\?[^}]*)?\}/g, (_, name: string, fallback?: string) => fallback ?? (name === 'ENCRYPTION_KEY' ? Buffer.alloc(32).toString('base64') : 'given'))
+
+t.test('the compose file has two nodes, a proxy, PostgreSQL with logical decoding, and Redis', async t => {
+  t.equal(nodes.length, 2)
+  t.same(Object.keys(compose.services).sort(), ['node-1', 'node-2', 'postgres', 'proxy', 'redis'])
+  t.ok(compose.services['postgres']?.command?.includes('wal_level=logical'))
+  for (const [name, { depends_on: needs = {}, volumes = [] }] of Object.entries(compose.services)) {
+    for (const [other, { condition }] of Object.entries(needs)) {
+      const needed = compose.services[other]
+      t.ok(needed !== undefined && (needed.build !== undefined || needed.healthcheck !== undefined), `${name} waits for ${other}, whose health is known`)
+      t.equal(condition, 'service_healthy')
+    }
+    for (const volume of volumes) {
+      const [from = ''] = volume.split(':')
+      t.ok(from.startsWith('./') ? existsSync(join(root, from)) : from in compose.volumes, `${name}: ${volume}`)
+    }
+  }
+})
+
+t.test('its nodes have variables that there are, with values that a node starts with', async t => {
+  for (const [name, { build, environment = {}, stop_grace_period: grace = '' }] of nodes) {
+    t.ok(existsSync(join(root, String(build), 'Dockerfile')), name)
+    for (const variable of Object.keys(environment)) t.ok(names.has(variable), `${name}: ${variable}`)
+    const config = createConfig(Object.fromEntries(Object.entries(environment).map(([variable, value]) => [variable, substituted(value)])))
+    t.ok(config.isProduction)
+    t.equal(new URL(String(config.database.url)).hostname, 'postgres')
+    t.equal(new URL(String(config.redisUrl)).hostname, 'redis')
+    t.same(config.http.trustProxy, compose.networks.platform.ipam.config.map(({ subnet }) => subnet), 'the proxy is in the network that is trusted')
+    t.ok(Number.parseInt(grace) * 1000 > config.shutdownTimeoutMs, 'a stop is not broken off')
+  }
+})
+
+t.test('the proxy sends to the nodes, passes upgrades on, and believes no client', async t => {
+  const upstreams = [...nginx.matchAll(/^upstream (\w+) \{([^}]*)\}/gm)].map(([, name = '', body = '']) => ({ name, servers: [...body.matchAll(/server (\S+?):(\d+)/g)].map(([, host, port]) => ({ host, port })) }))
+  t.equal(upstreams.length, 2)
+  for (const { name, servers } of upstreams) {
+    t.same(servers.map(({ host }) => host), nodes.map(([node]) => node), name)
+    for (const { port } of servers) t.match(dockerfile, new RegExp(`PORT=${port}\\b`))
+  }
+  const used = [...nginx.matchAll(/proxy_pass http:\/\/(\w+);/g)].map(([, name]) => name)
+  t.same([...new Set(used)].sort(), upstreams.map(({ name }) => name).sort())
+  t.match(/location \/socket\.io\/ \{[^}]*\}/.exec(nginx)?.[0], 'realtime_sticky')
+  for (const line of ['proxy_set_header Upgrade $http_upgrade;', 'proxy_set_header Connection $connection_upgrade;', 'proxy_set_header X-Forwarded-For $remote_addr;', 'proxy_http_version 1.1;']) t.ok(nginx.includes(line), line)
+  const [, listens] = /listen (\d+);/.exec(nginx) ?? []
+  t.same(compose.services['proxy']?.ports?.map(port => port.split(':')[1]), [listens])
+  const { pingIntervalMs } = createConfig({}).delivery
+  t.ok(Number(/proxy_read_timeout (\d+)s/.exec(nginx)?.[1]) * 1000 > pingIntervalMs * 2, 'silent sockets are kept')
+  t.equal([...nginx].filter(one => one === '{').length, [...nginx].filter(one => one === '}').length)
+})
+
+t.test('the pieces of the Dockerfile exist, and no others get in', async t => {
+  const allowed = read('.dockerignore').split('\n').filter(line => line.startsWith('!')).map(line => line.slice(1))
+  t.match(read('.dockerignore'), /^\*$/m)
+  const stages = dockerfile.split(/^FROM /m).slice(1)
+  t.equal(stages.length, 2)
+  for (const [, from = ''] of dockerfile.matchAll(/^COPY (?!--from)(.*) \S+$/gm)) {
+    for (const piece of from.split(' ').map(path => path.replace('./', ''))) {
+      t.ok(existsSync(join(root, piece)), piece)
+      t.ok(allowed.includes(piece), `${piece} is let in`)
+    }
+  }
+  const last = stages[1] ?? ''
+  t.match(last, /npm ci --omit=dev/)
+  t.match(last, /^USER node$/m)
+  const [, command = ''] = /"dist\/(src\/\w+)\.js"\]/.exec(last) ?? []
+  t.ok(existsSync(join(root, `${command}.ts`)), command)
+})
+
+t.test('every dependency is pinned by its digest', async t => {
+  const { packages } = JSON.parse(read('package-lock.json')) as { packages: Record<string, { integrity?: string, link?: boolean, inBundle?: boolean }> }
+  const loose = Object.entries(packages).filter(([path, { integrity, link, inBundle }]) => path.startsWith('node_modules/') && integrity === undefined && link !== true && inBundle !== true)
+  t.same(loose.map(([path]) => path), [])
+  t.match(dockerfile, /npm ci/)
+  t.notMatch(dockerfile, /npm install/)
+})
+
+t.test('the page\'s Kubernetes has variables and probes that there are, and time to stop', async t => {
+  const [, block = ''] = /```yaml\n([\s\S]*?)\n```/.exec(page) ?? []
+  const { spec } = (parse(block) as { spec: { template: { spec: { terminationGracePeriodSeconds: number, containers: { env: { name: string, value?: string }[], [more: string]: unknown }[] } } } }).spec.template
+  const [container] = spec.containers
+  const env = container?.env ?? []
+  for (const { name } of env) t.ok(names.has(name) || name === 'NODE_OPTIONS', name)
+  const paths = Object.keys((JSON.parse(read('openapi.json')) as { paths: object }).paths)
+  for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe']) {
+    const { httpGet } = container?.[probe] as { httpGet: { path: string, port: number } }
+    t.ok(paths.includes(httpGet.path), `${probe}: ${httpGet.path}`)
+    t.match(dockerfile, new RegExp(`PORT=${httpGet.port}\\b`))
+  }
+  const sleepS = Number((container?.['lifecycle'] as { preStop: { exec: { command: string[] } } }).preStop.exec.command[1])
+  const timeoutMs = Number(env.find(({ name }) => name === 'SHUTDOWN_TIMEOUT_MS')?.value)
+  t.ok(spec.terminationGracePeriodSeconds * 1000 > sleepS * 1000 + timeoutMs)
+})
+
+t.test('whatever variable or metric the page names is there', async t => {
+  for (const [, name = ''] of page.matchAll(/`([A-Z][A-Z_]{4,})(?:=[^`]*)?`/g)) t.ok(names.has(name) || ['NODE_OPTIONS', 'SIGTERM'].includes(name), name)
+  const { app } = await build(t)
+  const known = new Set([...(await app.inject('/api/metrics/prometheus')).body.matchAll(/^# TYPE (\S+)/gm)].map(([, name = '']) => name))
+  for (const [, name = ''] of page.matchAll(/`((?:realtime|process|nodejs)_[a-z0-9_]+)`/g)) t.ok(known.has(name), name)
+})
+
+t.test('after a restore, the statement of the page lets every client begin anew, and know it', async t => {
+  const [, statement = ''] = /```sql\n([\s\S]*?)\n```/.exec(page) ?? []
+  const { app: before, databaseUrl } = await build(t)
+  const shop = await tenant(before)
+  const topic = await shop.topic('restored.events')
+  const [first] = await shop.publish(topic, 1, 2, 3)
+  const { rowCount } = await before.pool.query(statement)
+  t.ok((rowCount ?? 0) > 0)
+  await before.close()
+  const { app: after } = await build(t, { databaseUrl })
+  const url = await listen(after)
+  for (const { name, connect } of transports) {
+    const client = await connect(url, { token: shop.token() })
+    const answer = await client.request('subscribe', { topic, after: 1, epoch: first?.epoch })
+    t.match(answer, { ok: true, recovered: false, offset: 3 }, name)
+    t.match(await client.request('subscribe', { topic, after: 1, epoch: answer.epoch }), { ok: true, recovered: true, offset: 1 }, `${name}: with the new one`)
+    client.close()
+  }
+})

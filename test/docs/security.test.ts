@@ -1,0 +1,64 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { createConfig, EnvironmentVariables, type Config } from '../../src/config.ts'
+import { jsonBytesMax, jsonDepthMax } from '../../src/json.ts'
+import { testKey } from '../build.ts'
+import { generatedPart, read, root, table } from './generated.ts'
+
+const text = read('docs/SECURITY.md')
+const sectionOf = (heading: string) => new RegExp(`^## ${heading}\n([\\s\\S]*?)(?=^## |$(?![\\s\\S]))`, 'm').exec(text)?.[1] ?? ''
+const rowsOf = (part: string) => [...part.matchAll(/^\| (?!threat |---|asset )(.*) \|$/gm)].map(([, row = '']) => row.split(' | '))
+
+t.test('every threat has what is done about it, and a test that is there', async t => {
+  const rows = rowsOf(sectionOf('Threats'))
+  t.ok(rows.length > 40, `${rows.length} threats`)
+  for (const [threat = '', done = '', tests = ''] of rows) {
+    t.ok(done.length > 10, threat)
+    const paths = [...tests.matchAll(/\]\(\.\.\/(test\/[^)]+\.test\.ts)\)/g)].map(([, path = '']) => path)
+    t.ok(paths.length > 0, `${threat}: names a test`)
+    for (const path of paths) t.ok(existsSync(join(root, path)), `${threat}: ${path}`)
+  }
+})
+
+t.test('it speaks of everything that it ought to', async t => {
+  for (const heading of ['Assets', 'Actors', 'Trust boundaries', 'Threats', 'Limits', 'What is not defended']) t.ok(sectionOf(heading).length > 100, heading)
+  for (const section of ['Tenancy', 'Tokens', 'Sessions, passwords and set-up', 'The server as a way in (SSRF)', 'What tenants write and the server runs', 'Sockets', 'Using it all up', 'Secrets, and what answers tell', 'Supply chain']) {
+    t.ok(text.includes(`\n### ${section}\n`), section)
+  }
+})
+
+const variables = EnvironmentVariables.properties as Record<string, { default?: unknown }>
+const config: Config = createConfig({ DATABASE_URL: 'postgres://a@b/c', ENCRYPTION_KEY: testKey })
+const { http, delivery, webhooks } = config
+const number = (value: number) => value.toLocaleString('en')
+const limited = (value: number) => value === 0 ? 'none' : number(value)
+const bytes = (value: number) => value % 1024 ** 2 === 0 ? `${value / 1024 ** 2} MiB` : `${value / 1024} KiB`
+const by = (name: string) => { if (!(name in variables)) throw new Error(`no variable ${name}`); return `\`${name}\`` }
+
+/** What, how much of it, the variable, what happens beyond, where it is tested. */
+const limits: [string, string, string, string, string][] = [
+  ['requests a minute and principal, or address where nobody asks', limited(http.rateLimitMax), by('RATE_LIMIT_MAX'), '429, `Retry-After`', 'test/health.test.ts'],
+  ['requests a minute and application', limited(http.rateLimitApplicationMax), by('RATE_LIMIT_APPLICATION_MAX'), '429, `Retry-After`', 'test/limits.test.ts'],
+  ['refused credentials a minute and address', limited(http.rateLimitUnauthorizedMax), by('RATE_LIMIT_UNAUTHORIZED_MAX'), '429, `Retry-After`; sockets 4429', 'test/limits.test.ts'],
+  ['connections of an address', limited(http.connectionsPerAddressMax), by('CONNECTIONS_PER_ADDRESS_MAX'), '429 `CONNECTION_LIMIT`', 'test/limits.test.ts'],
+  ['sockets of an application', limited(delivery.connectionsPerApplicationMax), by('CONNECTIONS_PER_APPLICATION_MAX'), '`CONNECTION_LIMIT`; 4429', 'test/limits.test.ts'],
+  ['subscriptions of a socket', number(delivery.subscriptionsPerConnectionMax), by('SUBSCRIPTIONS_PER_CONNECTION_MAX'), '`SUBSCRIPTION_LIMIT`', 'test/delivery/limits.test.ts'],
+  ['requests of a socket a second, and at once', `${number(delivery.requestsPerSecond)}, ${number(delivery.requestsBurst)}`, '', '`RATE_LIMITED`, then 4429', 'test/delivery/limits.test.ts'],
+  ['bytes from a socket a second, and at once', `${bytes(delivery.bytesPerSecond)}, ${bytes(delivery.bytesBurst)}`, '', '`RATE_LIMITED`, then 4429', 'test/delivery/limits.test.ts'],
+  ['bytes that wait in a socket, and in all', `${bytes(delivery.socketBufferBytesMax)}, ${bytes(delivery.bufferedBytesMax)}`, '', '`resync`, then 4408', 'test/delivery/limits.test.ts'],
+  ['a frame', bytes(delivery.frameBytesMax), '', '1009', 'test/delivery/limits.test.ts'],
+  ['a request\'s line and headers', '16 KiB', '', '431', 'test/limits.test.ts'],
+  ['a body; that of a publish', '1 MiB; 8 MiB', '', '413', 'test/hostile-input.test.ts'],
+  ['JSON that is stored, and its depth', `${bytes(jsonBytesMax)}, ${jsonDepthMax} levels`, '', '400', 'test/hostile-input.test.ts'],
+  ['time for a request\'s head, and for the whole', `${http.headersTimeoutMs / 1000} s, ${http.requestTimeoutMs / 1000} s`, by('REQUEST_TIMEOUT_MS'), '408', 'test/limits.test.ts'],
+  ['memory before requests are shed', '90 % of the heap', '', '503, `Retry-After`', 'test/limits.test.ts'],
+  ['webhooks of an application', number(webhooks.perApplicationMax), '', '`WEBHOOK_LIMIT`', 'test/routes/api/webhooks.test.ts']
+]
+
+t.test('its limits are those of the code, each with its variable and its test', async t => {
+  const rows = limits.map(([what, value, variable, beyond, test]) => [what, value, variable, beyond, `[${test.split('/').slice(1).join('/')}](../${test})`])
+  const { found, wanted } = generatedPart('docs/SECURITY.md', 'limits', table(['limit', 'default', 'variable', 'beyond it', 'test'], rows))
+  t.equal(found, wanted, 'bring it into line with UPDATE_DOCS=1')
+  for (const [, , , , test] of limits) t.ok(existsSync(join(root, test)), test)
+})

@@ -1,0 +1,44 @@
+import { once } from 'node:events'
+import { Writable } from 'node:stream'
+import { pino } from 'pino'
+import t from 'tap'
+import { WebSocket } from 'ws'
+import { build, listen } from './build.ts'
+import { connectSocketIo, connectWs } from './clients.ts'
+import { person } from './people.ts'
+import { tenant } from './tenant.ts'
+
+t.test('neither a credential nor a payload reaches the log, however much is logged', async t => {
+  let log = ''
+  const logger = pino({ level: 'trace' }, new Writable({ write (chunk: Buffer, _encoding, done) { log += chunk.toString(); done() } }))
+  const { app } = await build(t, { logger })
+  const url = await listen(app)
+  const shop = await tenant(app)
+  const ada = await person(app, 'super_admin')
+  const token = shop.token()
+  const topic = await shop.topic('logged.events')
+  const secrets = { token, session: ada.token, payload: 'the-payload-itself', password: 'a-password-of-mine', webhook: 'a-secret-that-signs', connection: 'a-database-password' }
+
+  await shop.publish(topic, { note: secrets.payload })
+  await shop.request('POST', '/api/sync/cart/documents', { id: 'a', data: { note: secrets.payload } })
+  await shop.request('POST', '/api/sync/cart/documents', `{"data":{"note":"${secrets.payload}"`)
+  await shop.request('POST', '/api/webhooks', { url: 'https://example.com/', events: ['*'], secret: secrets.webhook })
+  await shop.request('PUT', '/api/database/connection', { connectionString: `postgres://a:${secrets.connection}@127.0.0.1:1/none` })
+  await ada.post('/api/auth/login', { email: ada.email, password: secrets.password })
+  for (const authorization of [`Bearer ${token}x`, `${ada.token}x`, `Basic ${token}`]) await app.inject({ url: '/api/topics', headers: { authorization } })
+  await app.inject({ url: `/api/topics?token=${token}` })
+  for (const query of [`token=${token}`, `token=${token}x`]) {
+    const webSocket = new WebSocket(`${url.replace('http', 'ws')}/ws?${query}`)
+    await once(webSocket, 'message')
+    webSocket.close()
+  }
+  const client = await connectWs(url, { token })
+  await client.request('auth', { token: `${token}x` })
+  const socket = await connectSocketIo(url, { token })
+  await socket.request('publish', { channel: 'room', event: 'hi', data: secrets.payload })
+  client.close()
+  socket.close()
+
+  t.ok(log.split('\n').filter(line => line.includes('request.completed')).length >= 10, 'requests were logged')
+  for (const [what, secret] of Object.entries(secrets)) t.notOk(log.includes(secret), what)
+})
