@@ -57,7 +57,8 @@ export class Sampling {
 
   /** Null: as the server is configured. This node follows at once, the others within two seconds. */
   async set (scope: Scope, share: number | null, by: Origin): Promise<Setting> {
-    const values = { sample: share, updated_at: Date.now() }
+    // As the column keeps it, which refuses what is too small for it.
+    const values = { sample: share === null ? null : Math.fround(share), updated_at: Date.now() }
     const after = await this.#options.db.transaction().execute(async trx => {
       const before = await this.setting(scope, trx)
       await trx.insertInto('trace_settings').values({ application_id: scope.applicationId, environment: scope.environment, ...values })

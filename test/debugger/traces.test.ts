@@ -180,6 +180,8 @@ await t.test('a share of events can be traced, the same on every node and for ev
   await shop.request('POST', '/api/topics/no.such/events', { payload: 1 })
   t.same((await shop.request('GET', '/api/debugger/traces?status=rejected')).body.length, 1)
   t.match(await shop.request('PUT', '/api/debugger/sampling', { sample: null }), { status: 200, body: { sample: 1, isDefault: true } })
+  for (const sample of [5e-324, 1e-40, 0.1]) t.match(await shop.request('PUT', '/api/debugger/sampling', { sample }), { status: 200, body: { isDefault: false } }, 'however small')
+  t.match(await shop.request('PUT', '/api/debugger/sampling', { sample: null }), { status: 200, body: { sample: 1 } })
   t.match(await shop.request('PUT', '/api/debugger/sampling', { sample: 2 }), { status: 400 })
   client.close()
 })

@@ -1,8 +1,14 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
+import { DirectRequest, JoinRequest, LeaveRequest, PresenceRequest, PublishRequest } from '../../schemas/channels.ts'
+import { AuthRequest, SubscribeRequest, UnsubscribeRequest } from '../../schemas/realtime.ts'
+import { errorCodes } from '../../src/errors.ts'
 import { build, listen } from '../build.ts'
 import { transports } from '../clients.ts'
+import type { Schema } from '../fuzz/openapi-document.ts'
+import { toText, Values } from '../fuzz/values.ts'
+import { Random } from '../random.ts'
 import { tenant } from '../tenant.ts'
 
 /*
@@ -34,7 +40,10 @@ const value = (depth = 0): unknown => pick<() => unknown>(
 () => depth > 3 ? 0 : Array.from({ length: integer(4) }, () => value(depth + 1)),
 () => depth > 3 ? 0 : Object.fromEntries(Array.from({ length: integer(4) }, () => [pick('a', 'topic', 'constructor', '__proto__', 'toString', ''), value(depth + 1)]))
 )()
-const names = ['subscribe', 'unsubscribe', 'auth', 'join', 'leave', 'publish', 'direct', 'presence', 'ping', 'constructor', '__proto__', 'toString', 'hasOwnProperty', 'nothing', '']
+const requests: Record<string, object> = {
+  subscribe: SubscribeRequest, unsubscribe: UnsubscribeRequest, auth: AuthRequest, join: JoinRequest, leave: LeaveRequest, publish: PublishRequest, direct: DirectRequest, presence: PresenceRequest
+}
+const names = [...Object.keys(requests), 'ping', 'constructor', '__proto__', 'toString', 'hasOwnProperty', 'nothing', '']
 const valid = (): Record<string, unknown> => pick<() => Record<string, unknown>>(
   () => ({ type: 'subscribe', id: integer(9), topic: pick(topic, 'fuzz.*', '**', 'sync.a.created') }),
 () => ({ type: 'subscribe', topic, filter: { a: value(), b: { [pick('gt', 'in', 'eq', 'prefix', 'nothing')]: value() } } }),
@@ -45,6 +54,7 @@ const valid = (): Record<string, unknown> => pick<() => Record<string, unknown>>
 () => ({ type: 'join', channel: pick('room', 'doc:a:b', 'x'.repeat(500)), state: value() }),
 () => ({ type: 'leave', channel: 'room' }),
 () => ({ type: 'publish', channel: 'room', event: 'hi', data: value() }),
+() => ({ type: 'direct', socketId: pick('none', ...[...app.connections.all()].slice(0, 3).map(({ id }) => id)), event: 'hi', data: value() }),
 () => ({ type: 'presence', channel: 'room', state: value() }),
 () => ({ type: 'ping' })
 )()
@@ -201,6 +211,56 @@ await t.test(`packets over long polling (seed ${seed})`, async t => {
     await polling
     await post(sid, '1')
   }
+  await aGoodClientWorks(t)
+})
+
+await t.test(`every request, with good fields, such as stand at a bound, and broken ones (seed ${seed})`, async t => {
+  const outcomes = new Map<string, { ok: number, refused: number }>()
+  const wrong: string[] = []
+  for (const { name: transport, connect } of transports) {
+    const choices = new Random(seed)
+    for (let sent = 0; sent < share;) {
+      const client = await connect(url, { token })
+      const [live, patterned] = [await client.request('subscribe', { topic }), await client.request('subscribe', { topic: 'fuzz.**' })]
+      await client.request('join', { channel: 'room' })
+      const values = new Values(choices, {
+        topic: [topic, topic, 'fuzz.*', '**', 'presence.updated'],
+        subscriptionId: [live.subscriptionId, patterned.subscriptionId],
+        channel: ['room', 'room', 'doc:cart:one'],
+        socketId: [...app.connections.all()].map(({ id }) => id),
+        token: [token, shop.token(['admin'])],
+        epoch: [live.epoch], filter: [{ a: 1 }, { b: { gt: 1 } }], after: [0, { [topic]: 0 }]
+      })
+      const state = { isOpen: true }
+      void client.closed.then(() => { state.isOpen = false })
+      for (let turn = 0; turn < 10 && state.isOpen; turn++) {
+        await Promise.all(Array.from({ length: 20 }, async () => {
+          const name = choices.pick(app.protocol.names)
+          const schema = requests[name] as Schema
+          let fields = values.good(schema)
+          for (let changes = choices.chance(0.3) ? 0 : 1 + choices.below(2); changes > 0; changes--) fields = values.changed(fields, schema)
+          const text = toText(fields)
+          sent++
+          // Deeper than a client can write; it goes in as raw frames above.
+          if (/(?:\[|\{"a":){1000}/.test(text)) return
+          const parsed: unknown = JSON.parse(text)
+          const answer = await client.request(name, typeof parsed === 'object' && parsed !== null ? parsed : {})
+          const outcome = outcomes.get(name) ?? { ok: 0, refused: 0 }
+          outcome[answer.ok ? 'ok' : 'refused']++
+          outcomes.set(name, outcome)
+          if (!answer.ok && (!Object.hasOwn(errorCodes, String(answer.code)) || answer.code === 'INTERNAL' || typeof answer.error !== 'string' || typeof answer.message !== 'string')) {
+            wrong.push(`${transport} ${name} ${text.slice(0, 300)}: ${JSON.stringify(answer).slice(0, 300)}`)
+          }
+        }))
+      }
+      t.ok(state.isOpen, `${transport}: the connection lives`)
+      client.close()
+      await client.closed
+    }
+  }
+  t.same(wrong.slice(0, 10), [])
+  t.same([...outcomes.keys()].sort(), [...app.protocol.names].sort(), 'every request was made')
+  for (const [name, { ok, refused }] of outcomes) t.ok(ok > 0 && refused > 0, `${name}: ${ok} done, ${refused} refused`)
   await aGoodClientWorks(t)
 })
 

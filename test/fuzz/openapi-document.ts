@@ -54,8 +54,10 @@ export function faultOf (operation: Operation, status: number, contentType: stri
   return faultIn(schema, type === 'application/json' ? parsed(body) : body)
 }
 
+const refusal: Schema = { $ref: '#/components/schemas/Error' }
+
 /** What about a refusal is not as all refusals are. */
-export const faultOfRefusal = (body: string) => faultIn({ $ref: '#/components/schemas/Error' }, parsed(body))
+export const faultOfRefusal = (body: string) => faultIn(refusal, parsed(body))
 
 function faultIn (schema: Schema, value: unknown): string | undefined {
   let validate = validators.get(schema)

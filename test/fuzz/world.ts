@@ -38,7 +38,6 @@ export class Creator {
     const victim = await this.#post<Made>('/api/users', { name: 'Victim', email: `victim${n}@example.com`, password })
     const role = await this.#post<Made>('/api/roles', { name: `role-${n}`, permissions: [{ resource: 'topics', action: 'read' }] })
     const invite = await this.#post<Made>('/api/invites', { email: `guest${n}@example.com`, roleId: 'role_viewer' })
-    const key = await this.#post<{ keyId: string }>('/api/admin/keys', { algorithm: 'HS256' })
     const logins = await Promise.all([1, 2, 3].map(async () => await made<{ sessionToken: string }>(call('POST', `${url}/api/auth/login`, { body: { email, password }, headers: { 'x-forwarded-for': `192.0.2.${n % 250}` } }))))
 
     await scoped('/api/topics', { name: 'session.status', description: 'A topic', owner: 'fuzz' })
@@ -55,12 +54,15 @@ export class Creator {
     // Only now and then: a stream of changes for each world would be a slot for each.
     if (n === 1) await made(call('PUT', `${url}/api/database/connection`, { token: this.#session, body: { connectionString: sourceUrl }, headers: scope }))
 
+    const tokens = await Promise.all([token('admin'), token('admin'), token('service'), token('client'), token('client')])
+    // Made after the tokens, and so none of them is signed with what requests may revoke.
+    const key = await this.#post<{ keyId: string }>('/api/admin/keys', { algorithm: 'HS256' })
     const [applications, topics, users] = [[application.id, other.id], ['session.status', 'order.placed', 'sync.session.created'], [victim.id, victim.id, admin.id]]
     return {
       applicationId: application.id,
       credentials: {
         session: logins.map(({ sessionToken }) => sessionToken),
-        token: (await Promise.all([token('admin'), token('admin'), token('service'), token('client')])).map(one => `Bearer ${one}`),
+        token: tokens.slice(0, -1).map(one => `Bearer ${one}`),
         nobody: []
       },
       pools: {
@@ -78,7 +80,7 @@ export class Creator {
         password: [password], currentPassword: [password], newPassword: [password],
         url: [sinkUrl, `${sinkUrl}slow`, 'http://127.0.0.1:1/'],
         connectionString: ['postgres://nobody:secret@127.0.0.1:1/none', `${sourceUrl}?sslmode=nonsense`, sourceUrl],
-        token: [logins[0]?.sessionToken ?? '', await token('client')]
+        token: [logins[0]?.sessionToken ?? '', tokens.at(-1)]
       }
     }
   }
