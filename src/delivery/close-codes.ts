@@ -5,6 +5,8 @@
 export const closeCodes = {
   /** The server stops or restarts: come back, another one answers (1012 is IANA's "Service Restart"). */
   RESTART: { code: 1012, reason: 'SHUTTING_DOWN', reconnect: true },
+  /** The credential could not be checked, because the database is away: come back shortly (1013 is IANA's "Try Again Later"). */
+  TRY_AGAIN_LATER: { code: 1013, reason: 'TRY_AGAIN_LATER', reconnect: true },
   /** No credential in time, or a bad one: come back with a good one. */
   UNAUTHENTICATED: { code: 4401, reason: 'UNAUTHENTICATED', reconnect: false },
   /** The token or session has ended: come back with a fresh one. */

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import type { InjectOptions } from 'fastify'
 import t from 'tap'
+import { WebSocket } from 'ws'
 import { build, createDatabase, listen } from '../build.ts'
 import { transports, type Client } from '../clients.ts'
 import { tenant } from '../tenant.ts'
@@ -133,6 +134,10 @@ await t.test('cut off from its database, it says so to everybody, and goes on by
   for (const client of clients) {
     t.match(await client.request('subscribe', { topic: 'sync.cart.updated' }), { ok: false, code: 'DATABASE_UNAVAILABLE' }, `${client.kind} is refused, and lives`)
   }
+  const newcomer = new WebSocket(`${url.replace('http', 'ws')}/ws?applicationId=${shop.applicationId}`, { headers: { authorization: sessionToken } })
+  const [[message], [code]] = await Promise.all([once(newcomer, 'message'), once(newcomer, 'close')])
+  t.match(JSON.parse(String(message)), { type: 'error', code: 'DATABASE_UNAVAILABLE' })
+  t.equal(code, 1013, 'whose credential cannot be checked may come back')
   await publishElsewhere(3, 4)
 
   await proxy.open()
