@@ -43,10 +43,9 @@ export class LoggedEvent implements EventDraft, StoredFields {
   readonly meta: string | undefined
   readonly schemaVersion: number | null
   readonly timestamp: number
-  /** Bytes that transports made of it, by their own keys: encoded once for all sockets. */
-  readonly encoded = new Map<string, Buffer>()
   #parsed: unknown
-  readonly #json = new Map<ReturnMode, string>()
+  #encoded: Map<string, Buffer> | undefined
+  #json: Partial<Record<ReturnMode, string>> | undefined
 
   constructor (scope: Scope, draft: EventDraft, stored: StoredFields) {
     this.scope = scope
@@ -78,12 +77,15 @@ export class LoggedEvent implements EventDraft, StoredFields {
   /** The envelope as JSON text; `diff` and `both` only differ where the event is a document's. */
   json (mode: ReturnMode = 'full'): string {
     const shape = this.shape(mode)
-    let text = this.#json.get(shape)
-    if (text === undefined) {
-      text = this.#encode(shape)
-      this.#json.set(shape, text)
-    }
-    return text
+    this.#json ??= {}
+    this.#json[shape] ??= this.#encode(shape)
+    return this.#json[shape]
+  }
+
+  /** Bytes that transports made of it, by their own keys: encoded once for all sockets. Most events go to no socket. */
+  get encoded (): Map<string, Buffer> {
+    this.#encoded ??= new Map()
+    return this.#encoded
   }
 
   #draft (): EventDraft {
