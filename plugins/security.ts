@@ -6,23 +6,15 @@ import { networkOf } from '../src/auth/login-gate.ts'
 import { createRequestCounts } from '../src/auth/request-counts.ts'
 import { SharedCounters } from '../src/cluster/shared-counters.ts'
 import { RateLimitError } from '../src/errors.ts'
+import { securityHeaders } from '../src/security-headers.ts'
 
-/** For answers that are data, never a page: nothing of them is run, framed, guessed at or kept. The pages at `/docs` set their own. */
-const headers = {
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-  'content-security-policy': 'default-src \'none\'; frame-ancestors \'none\'',
-  'referrer-policy': 'no-referrer',
-  'cross-origin-resource-policy': 'same-site',
-  'cache-control': 'no-store'
-}
 /** Where users reach the server by https, they always do. */
 const strictTransport = { 'strict-transport-security': 'max-age=31536000' }
 
 /** What every answer says to browsers, who may call from one, how often anybody may call, and when the server sheds load. */
 export default fp(async (app) => {
   const { redisUrl, http: { corsOrigins, publicUrl, rateLimitMax, rateLimitApplicationMax, heapUsedBytesMax } } = app.config
-  const always = { ...headers, ...(publicUrl?.startsWith('https:') === true && strictTransport) }
+  const always = { ...securityHeaders, ...(publicUrl?.startsWith('https:') === true && strictTransport) }
   app.addHook('onRequest', (_request, reply, done) => {
     reply.headers(always)
     done()

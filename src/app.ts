@@ -7,6 +7,7 @@ import { fastify, LogController, type ConnectionError, type FastifyBaseLogger, t
 import type { Config } from './config.ts'
 import { ValidationError } from './errors.ts'
 import { randomId } from './ids.ts'
+import { securityHeaders } from './security-headers.ts'
 import { serializerCompilers } from './serialization.ts'
 import { validatorCompilers } from './validation.ts'
 
@@ -46,7 +47,7 @@ export async function buildApp ({ config, logger }: AppOptions): Promise<Fastify
     frameworkErrors: (error, _request, reply) => {
       const message = error.code === 'FST_ERR_BAD_URL' ? 'The path is not valid: it has a broken percent escape' : 'The path has a part that is too long'
       const plain = reply as unknown as FastifyReply
-      void plain.code(400).type('application/json; charset=utf-8').send(JSON.stringify(new ValidationError('VALIDATION_FAILED', message).toBody()))
+      void plain.code(400).headers(securityHeaders).type('application/json; charset=utf-8').send(JSON.stringify(new ValidationError('VALIDATION_FAILED', message).toBody()))
     },
     clientErrorHandler: refuseRaw,
     schemaController: { compilersFactory: { buildValidator: validatorCompilers() as never, buildSerializer: serializerCompilers() as never } }
@@ -61,13 +62,15 @@ const rawRefusals: Record<string, [string, string]> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'The request did not arrive in time']
 }
 
+const rawHeaders = Object.entries(securityHeaders).map(([name, value]) => `${name}: ${value}\r\n`).join('')
+
 /** What is not even HTTP is refused in the same form as everything else. */
 function refuseRaw (error: ConnectionError, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return
   const [status, message] = rawRefusals[error.code] ?? ['400 Bad Request', 'The request is not valid HTTP']
   const body = JSON.stringify(new ValidationError('VALIDATION_FAILED', message).toBody())
   if (socket.writable) {
-    socket.write(`HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`)
+    socket.write(`HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${rawHeaders}Connection: close\r\n\r\n${body}`)
   }
   socket.destroy(error)
 }

@@ -179,6 +179,22 @@ await t.test('URLs, heads, bodies and depths have their bounds', async t => {
   t.equal((await shop.request('POST', '/api/topics/bounds.topic/events', `{"payload":${'['.repeat(65)}${']'.repeat(65)}}`)).status, 400, 'a depth')
 })
 
+await t.test('what is refused before there is a request says so as well', async t => {
+  const { app } = await build(t)
+  const port = portOf(await listen(app))
+  for (const [sent, status] of [
+    [`GET /${'a'.repeat(17_000)} HTTP/1.1\r\nHost: x\r\n\r\n`, 431],
+    ['this is no HTTP\r\n\r\n', 400],
+    ['GET /health%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 400]
+  ] as const) {
+    const answer = await raw(port, sent)
+    t.ok(answer.startsWith(`HTTP/1.1 ${status}`), answer.slice(0, 40))
+    for (const header of ['x-content-type-options: nosniff', 'x-frame-options: DENY', 'cache-control: no-store', 'content-security-policy: default-src \'none\'']) {
+      t.ok(answer.includes(header), `${status} has ${header}`)
+    }
+  }
+})
+
 await t.test('browsers are told what an answer is not, and by https that it is always https', async t => {
   const { app } = await build(t, { variables: { PUBLIC_URL: 'https://realtime.example.com' } })
   const shop = await tenant(app)
