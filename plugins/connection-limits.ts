@@ -16,6 +16,8 @@ declare module 'fastify' {
       /** A socket of that address is open; `closed` is called when it is gone. */
       opened (address: string): void
       closed (address: string): void
+      /** Ends every TCP connection, now. */
+      cutAll (): void
     }
   }
 }
@@ -35,13 +37,21 @@ export default fp(async (app) => {
     return new RateLimitError('CONNECTION_LIMIT', `The address has ${max} connections open, as many as it may`, { retryAfterS, retryAfterMs: retryAfterS * 1000 })
   }
 
+  /** TCP connections that are open, with whose they are where that is limited. */
+  const open = new Map<Socket, string | undefined>()
+  // One function for all of them, and one for each to call: what hangs on every socket is a good part of what a silent one costs.
+  function forget (this: Socket) {
+    const owner = open.get(this)
+    open.delete(this)
+    if (owner !== undefined) tcp.leave(owner)
+  }
   const admit = (socket: Socket) => {
     const { remoteAddress: address } = socket
-    if (address === undefined || isTrusted(address, 0)) return
-    const owner = networkOf(address)
-    if (!tcp.isFree(owner)) return refuse(socket, refusal())
-    tcp.take(owner)
-    socket.once('close', () => tcp.leave(owner))
+    const owner = address === undefined || isTrusted(address, 0) ? undefined : networkOf(address)
+    if (owner !== undefined && !tcp.isFree(owner)) return refuse(socket, refusal())
+    if (owner !== undefined) tcp.take(owner)
+    open.set(socket, owner)
+    socket.on('close', forget)
   }
   app.server.prependListener('connection', admit)
   app.addHook('onClose', async () => { app.server.off('connection', admit) })
@@ -52,7 +62,8 @@ export default fp(async (app) => {
       if (!links.isFree(networkOf(address))) throw refusal()
     },
     opened: address => links.take(networkOf(address)),
-    closed: address => links.leave(networkOf(address))
+    closed: address => links.leave(networkOf(address)),
+    cutAll () { for (const socket of open.keys()) socket.destroy() }
   })
 }, { name: 'connection-limits', dependencies: ['config', 'metrics'] })
 

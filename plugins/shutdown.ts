@@ -1,5 +1,4 @@
 import type { ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import fp from 'fastify-plugin'
 import { closeCodes } from '../src/delivery/close-codes.ts'
 
@@ -21,12 +20,6 @@ const drainMs = 1000
  * a goodbye is cut off: otherwise one sleeping phone would hold up the stop until it is broken off half-way.
  */
 export default fp(async (app) => {
-  const open = new Set<Socket>()
-  function forget (this: Socket) { open.delete(this) }
-  app.server.on('connection', (socket: Socket) => {
-    open.add(socket)
-    socket.on('close', forget)
-  })
   let isMoving = false
   app.health.add('shutdown', async () => isMoving ? { status: 'failed', message: 'it is shutting down' } : { status: 'ok' })
   app.decorate('moveAway', async () => {
@@ -40,7 +33,7 @@ export default fp(async (app) => {
   })
   let deadline: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {
-    deadline = setTimeout(() => { for (const socket of open) socket.destroy() }, drainMs)
+    deadline = setTimeout(() => app.clientLinks.cutAll(), drainMs)
   })
   app.addHook('onClose', async () => clearTimeout(deadline))
-}, { name: 'shutdown', dependencies: ['bus', 'config', 'delivery', 'health'] })
+}, { name: 'shutdown', dependencies: ['bus', 'config', 'connection-limits', 'delivery', 'health'] })

@@ -68,4 +68,8 @@ export default fp(async (app) => {
 function letGo (webSocket: WebSocket, { socket }: IncomingMessage & { socket: Socket & { _httpMessage?: ServerResponse | null } }): void {
   webSocket.removeAllListeners('error')
   socket._httpMessage?.detachSocket(socket)
+  // The list of listeners had room made for the reply's: it is only made anew where there was one listener.
+  const [listener] = socket.listeners('close') as [() => void]
+  socket.off('close', listener)
+  socket.on('close', listener)
 }

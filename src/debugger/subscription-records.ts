@@ -16,15 +16,10 @@ const rowsAtOnce = 200
 /** Topics of one pattern that a record has. */
 const spansMax = 1000
 
+/** What is to be written down of a subscription; without an `end`, as it is when it is written. */
 interface Note {
-  id: string
-  connection: Connection
   subscription: Live
-  startedAt: number
-  endedAt: number | null
-  endReason: string | null
-  /** JSON text, of one that has ended. */
-  spans: string | undefined
+  end: { at: number, reason: string, spans: string } | undefined
 }
 
 const upsertSql = `
@@ -48,7 +43,7 @@ export interface SubscriptionRecordsOptions {
  */
 export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'ended' | 'refreshed'> {
   readonly #options: SubscriptionRecordsOptions
-  readonly #live = new Map<string, Note>()
+  readonly #live = new Map<string, Live>()
   #changed = new Map<string, Note>()
   #timer: NodeJS.Timeout | undefined
   #flushing: Promise<void> | undefined
@@ -60,40 +55,30 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
   }
 
   began (subscription: Live): void {
-    const { id, connection } = subscription
-    const note: Note = { id, connection, subscription, startedAt: Date.now(), endedAt: null, endReason: null, spans: undefined }
-    this.#live.set(id, note)
-    this.#change(note)
+    this.#live.set(subscription.id, subscription)
+    this.#change({ subscription, end: undefined })
   }
 
   ended (subscription: Live, reason: EndReason): void {
-    const note = this.#live.get(subscription.id)
-    if (note === undefined) return
-    this.#live.delete(note.id)
-    note.endedAt = Date.now()
-    note.endReason = reason
-    note.spans = spansOf(subscription)
+    if (!this.#live.delete(subscription.id)) return
     // Whatever waits: it has been in memory all the time, and without its end it would seem to live.
-    this.#changed.set(note.id, note)
+    this.#changed.set(subscription.id, { subscription, end: { at: Date.now(), reason, spans: spansOf(subscription) } })
     this.#schedule()
   }
 
   refreshed ({ subscriptions }: Connection): void {
-    for (const id of subscriptions.keys()) {
-      const note = this.#live.get(id)
-      if (note !== undefined) this.#change(note)
-    }
+    for (const subscription of subscriptions) if (this.#live.has(subscription.id)) this.#change({ subscription, end: undefined })
   }
 
   /** What others may have struck off is written down again. */
   tellAnew (): void {
-    for (const note of this.#live.values()) this.#changed.set(note.id, note)
+    for (const [id, subscription] of this.#live) this.#changed.set(id, { subscription, end: undefined })
     this.#schedule()
   }
 
   /** One that lives on this node. */
   find (id: string): Live | undefined {
-    return this.#live.get(id)?.subscription
+    return this.#live.get(id)
   }
 
   /** Stores what there is by now. */
@@ -110,8 +95,9 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
   }
 
   #change (note: Note): void {
-    if (!this.#changed.has(note.id) && this.#changed.size >= pendingMax) return this.#options.metrics.tracesDropped.inc({ kind: 'subscription' })
-    this.#changed.set(note.id, note)
+    const { id } = note.subscription
+    if (!this.#changed.has(id) && this.#changed.size >= pendingMax) return this.#options.metrics.tracesDropped.inc({ kind: 'subscription' })
+    this.#changed.set(id, note)
     this.#schedule()
   }
 
@@ -126,7 +112,7 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
   async #write (): Promise<void> {
     while (this.#changed.size > 0) {
       const notes = [...this.#changed.values()].slice(0, rowsAtOnce)
-      for (const { id } of notes) this.#changed.delete(id)
+      for (const { subscription } of notes) this.#changed.delete(subscription.id)
       try {
         await this.#store(notes)
         this.#isFailing = false
@@ -137,7 +123,7 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
           this.#options.metrics.tracesDropped.inc({ kind: 'subscription' }, notes.length)
           continue
         }
-        for (const note of notes) if (!this.#changed.has(note.id)) this.#change(note)
+        for (const note of notes) if (!this.#changed.has(note.subscription.id)) this.#change(note)
         return
       }
     }
@@ -145,7 +131,7 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
 
   async #store (notes: readonly Note[]): Promise<void> {
     const { pool, node } = this.#options
-    const of = (value: (note: Note) => string | null) => textArray(notes.map(value))
+    const of = (value: (subscription: Live) => string | null) => textArray(notes.map(({ subscription }) => value(subscription)))
     await pool.query({
       name: 'trace_subscriptions_upsert',
       text: upsertSql,
@@ -156,14 +142,14 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
         of(({ connection }) => connection.scope.environment),
         of(({ connection }) => connection.id),
         of(({ connection }) => connection.principal.id),
-        of(({ subscription }) => subscription.topic),
+        of(({ topic }) => topic),
         jsonArray(notes.map(({ subscription: { filter } }) => filter === undefined ? null : filterText(filter))),
-        of(({ subscription }) => subscription.returnMode),
-        jsonArray(notes.map(({ connection: { principal, scope } }) => JSON.stringify(permissionsAt(principal, scope).subscribe.patterns))),
-        jsonArray(notes.map(({ subscription, spans }) => spans ?? spansOf(subscription))),
-        notes.map(({ startedAt }) => startedAt),
-        notes.map(({ endedAt }) => endedAt),
-        of(({ endReason }) => endReason)
+        of(({ returnMode }) => returnMode),
+        jsonArray(notes.map(({ subscription: { connection: { principal, scope } } }) => JSON.stringify(permissionsAt(principal, scope).subscribe.patterns))),
+        jsonArray(notes.map(({ subscription, end }) => end?.spans ?? spansOf(subscription))),
+        notes.map(({ subscription }) => subscription.startedAt),
+        notes.map(({ end }) => end?.at ?? null),
+        textArray(notes.map(({ end }) => end?.reason ?? null))
       ]
     })
   }

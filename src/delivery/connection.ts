@@ -47,7 +47,8 @@ export class Connection {
   readonly transport: Transport
   readonly scope: Scope
   principal: Principal
-  readonly subscriptions = new Map<string, Live>()
+  /** A list: a table for the one that most have would be half as large as all else that is kept of a connection. */
+  subscriptions: readonly Live[] = []
   /** Topics that its patterns have taken in. */
   patternTopics = 0
   readonly #observer: ConnectionObserver
@@ -55,7 +56,6 @@ export class Connection {
   readonly #metrics: Metrics
   readonly #deliveries: DeliveryObserver
   readonly #activity: ScopeActivity
-  #queued: Queued[] = []
   /** Messages among what is queued, and roughly their bytes. */
   #queuedMessages = 0
   #queuedMessageBytes = 0
@@ -64,6 +64,7 @@ export class Connection {
   #wasOver = false
   #drainTimer: NodeJS.Timeout | undefined
   // Most connections are silent and live off the present: what only others need is made when it is needed.
+  #queued: Queued[] | undefined
   #drainWaiters: (() => void)[] | undefined
   #turns: ReturnType<typeof createLimit> | undefined
   #onTaken: (() => void) | undefined
@@ -89,21 +90,24 @@ export class Connection {
   get hasRoomToSpare () { return this.#isOpen && this.transport.bufferedBytes <= this.#limits.socketBufferBytesMax / 4 }
 
   add (subscription: Live): void {
-    this.subscriptions.set(subscription.id, subscription)
+    // A literal with a spread would have room for sixteen more.
+    this.subscriptions = this.subscriptions.concat(subscription)
     this.#metrics.subscriptions.inc()
     this.#deliveries.began(subscription)
   }
 
   /** Called by a subscription that ends. */
   remove (subscription: Live, reason: EndReason): void {
-    if (!this.subscriptions.delete(subscription.id)) return
+    const left = this.subscriptions.filter(one => one !== subscription)
+    if (left.length === this.subscriptions.length) return
+    this.subscriptions = left
     this.#metrics.subscriptions.dec()
     this.#deliveries.ended(subscription, reason)
   }
 
   /** Throws NotFoundError `SUBSCRIPTION_NOT_FOUND`. */
   subscription (id: string): Live {
-    const subscription = this.subscriptions.get(id)
+    const subscription = this.subscriptions.find(one => one.id === id)
     if (subscription === undefined) throw new NotFoundError('SUBSCRIPTION_NOT_FOUND', `Subscription not found: ${id}`)
     return subscription
   }
@@ -111,6 +115,7 @@ export class Connection {
   /** Queues an event for a subscription; several of one connection that match the same event share one message a shape. Answers whether it is the first in the queue. */
   queue (event: LoggedEvent, subscription: Subscription): boolean {
     const shape = event.shape(subscription.returnMode)
+    this.#queued ??= []
     for (let i = this.#queued.length - 1; i >= 0; i--) {
       const queued = this.#queued[i] as Queued
       if (queued.event !== event) break
@@ -126,20 +131,21 @@ export class Connection {
   /** Queues a message that is not an event behind what is queued already. Answers whether it is the first in the queue. */
   queueMessage (message: SharedMessage): boolean {
     if (!this.#isOpen) return false
+    this.#queued ??= []
     this.#queued.push({ event: message, shape: 'full', ending: '', subscriptions: [] })
     this.#queuedMessages++
     this.#queuedMessageBytes += message.body.length
     // One turn may bring more than a socket's share.
     if (this.#queuedMessageBytes > this.#limits.socketBufferBytesMax) this.flush()
-    return this.#queued.length === 1
+    return this.#queued?.length === 1
   }
 
   /** Hands what is queued to the transport. */
   flush (): void {
     const run = this.#queued
-    if (run.length === 0) return
+    if (run === undefined) return
     const events = run.length - this.#queuedMessages
-    this.#queued = []
+    this.#queued = undefined
     this.#queuedMessages = this.#queuedMessageBytes = 0
     if (!this.#isOpen) return
     if (this.transport.bufferedBytes > this.#limits.socketBufferBytesMax) {
@@ -212,10 +218,10 @@ export class Connection {
   closed (reason: EndReason = this.#hasVanished ? 'PEER_VANISHED' : 'DISCONNECTED'): void {
     if (!this.#isOpen) return
     this.#isOpen = false
-    this.#lose(this.#queued)
-    this.#queued = []
+    this.#lose(this.#queued ?? [])
+    this.#queued = undefined
     clearTimeout(this.#drainTimer)
-    for (const subscription of [...this.subscriptions.values()]) subscription.end(reason)
+    for (const subscription of this.subscriptions) subscription.end(reason)
     this.#wakeWaiters()
     this.#observer.closed(this)
   }
@@ -230,7 +236,7 @@ export class Connection {
   }
 
   #giveUp (): void {
-    for (const subscription of [...this.subscriptions.values()]) this.resync(subscription, slowConsumer)
+    for (const subscription of this.subscriptions) this.resync(subscription, slowConsumer)
     this.#observer.givenUp(this)
     this.#drainTimer ??= setTimeout(() => {
       this.#drainTimer = undefined

@@ -81,7 +81,9 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
     },
     /** Opens one; its caller says when its link is gone. */
     open (link: Pick<ConnectionOptions, 'transport' | 'principal' | 'scope'>): Connection {
-      const connection = new Connection({ ...link, observer: ending, deliveries, activity: activity.scope(link.scope), limits, metrics })
+      const scopeActivity = activity.scope(link.scope)
+      // All of a scope share the one that names it.
+      const connection = new Connection({ ...link, scope: scopeActivity.scope, observer: ending, deliveries, activity: scopeActivity, limits, metrics })
       all.add(connection)
       applications.take(connection.scope.applicationId)
       metrics.connections.inc({ transport: connection.transport.kind })

@@ -38,9 +38,12 @@ function wholeMessage (message: SharedMessage, wrapping: EventWrapping): Buffer 
   return whole
 }
 
-/** The end of an event message: the subscriptions that matched, then what closes the envelope and the wrapping. */
+/**
+ * The end of an event message: the subscriptions that matched, then what closes the envelope and the wrapping. Joined, which makes
+ * one text: a text that is added up is kept as its parts, in twice the memory.
+ */
 export const endingOf = (subscriptionIds: readonly string[], wrapping: EventWrapping): string =>
-  `,"subscriptionIds":${JSON.stringify(subscriptionIds)}}${wrapping.after}`
+  [',"subscriptionIds":', JSON.stringify(subscriptionIds), '}', wrapping.after].join('')
 
 /**
  * A run of events as WebSocket text frames in one buffer, so that they leave with one write: unfragmented, and

@@ -39,10 +39,8 @@ export class Pace {
   readonly #client: PacedClient
   #requestsUntil = 0
   #bytesUntil = 0
-  #overSince = 0
-  #lastOver = 0
-  #refusals = 0
-  #hasKeptOn = false
+  /** Of a client that has gone faster: since when, when last, how often, and whether that was too much. */
+  #excess: { since: number, last: number, refusals: number, isEnding: boolean } | undefined
 
   constructor (options: PaceOptions, client: PacedClient) {
     this.#options = options
@@ -97,14 +95,16 @@ export class Pace {
   #over (limit: 'requests' | 'bytes', now: number): void {
     const { limits, metrics } = this.#options
     metrics.requestsLimited.inc({ limit })
-    if (now - this.#lastOver > calmMs) {
-      this.#overSince = now
-      this.#refusals = 0
+    this.#excess ??= { since: now, last: now, refusals: 0, isEnding: false }
+    const excess = this.#excess
+    if (now - excess.last > calmMs) {
+      excess.since = now
+      excess.refusals = 0
     }
-    this.#lastOver = now
-    this.#refusals++
-    if (this.#hasKeptOn || (now - this.#overSince < limits.overLimitMs && this.#refusals <= refusedBurstsMax * limits.requestsBurst)) return
-    this.#hasKeptOn = true
+    excess.last = now
+    excess.refusals++
+    if (excess.isEnding || (now - excess.since < limits.overLimitMs && excess.refusals <= refusedBurstsMax * limits.requestsBurst)) return
+    excess.isEnding = true
     this.#client.keptOn()
   }
 }

@@ -34,6 +34,8 @@ interface Joining { child: Subscription, feed: TopicFeed }
 export class PatternSubscription implements PatternWatcher {
   readonly id = randomId('sub')
   readonly connection: Connection
+  /** Epoch milliseconds. */
+  readonly startedAt = Date.now()
   readonly topic: string
   readonly #options: PatternOptions
   readonly #matches: TopicPatterns

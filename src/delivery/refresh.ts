@@ -31,11 +31,11 @@ export async function adopt (connection: Connection, principal: Principal): Prom
   // What had matched before leaves before the subscriptions end.
   connection.flush()
   const { subscribe } = permissionsAt(principal, connection.scope)
-  for (const subscription of [...connection.subscriptions.values()]) {
+  for (const subscription of connection.subscriptions) {
     const isCovered = subscription instanceof PatternSubscription ? subscribe.meets(subscription.topic) : subscribe.covers(subscription.topic)
     if (!isCovered) connection.resync(subscription, notCovered)
   }
-  const changes = [...connection.subscriptions.values()].flatMap(subscription =>
+  const changes = connection.subscriptions.flatMap(subscription =>
     subscription instanceof PatternSubscription ? [{ subscriptionId: subscription.id, ...subscription.refreshed(before) }] : [])
   connection.refreshed()
   for (const { widened } of changes) await widened

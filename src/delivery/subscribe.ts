@@ -32,7 +32,7 @@ export interface SubscribeOptions {
 export function subscriptionRequests (parts: Omit<SubscribeOptions, 'refuseTooMany'>): Record<'subscribe' | 'unsubscribe', SocketRequest> {
   const refuseTooMany = ({ subscriptions }: Connection) => {
     const { subscriptionsPerConnectionMax: most } = parts.limits
-    if (subscriptions.size >= most) throw new RateLimitError('SUBSCRIPTION_LIMIT', `The connection holds ${most} subscriptions, the most it may`)
+    if (subscriptions.length >= most) throw new RateLimitError('SUBSCRIPTION_LIMIT', `The connection holds ${most} subscriptions, the most it may`)
   }
   const options: SubscribeOptions = { ...parts, refuseTooMany }
   return {

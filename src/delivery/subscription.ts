@@ -22,11 +22,10 @@ export interface SubscriptionOptions {
 export class Subscription {
   readonly id: string
   readonly connection: Connection
-  readonly topic: string
+  /** Epoch milliseconds. */
+  readonly startedAt = Date.now()
   readonly filter: Filter | undefined
   readonly returnMode: ReturnMode
-  /** The end of an event message that only this subscription matched. */
-  readonly ending: string
   /** Offsets up to this one have been delivered or were not asked for. */
   position: number
   /** Whether the feed brings it everything by itself. */
@@ -36,23 +35,31 @@ export class Subscription {
   /** Where it began. */
   readonly #epoch: string
   readonly #after: number
-  #lostFrom = Infinity
+  /** The first offset that was given up with the connection. */
+  #lostFrom: number | undefined
+  #ending: string | undefined
   #hasEnded = false
 
   constructor (connection: Connection, feed: TopicFeed, options: SubscriptionOptions) {
     this.id = options.pattern?.id ?? randomId('sub')
     this.connection = connection
-    this.topic = feed.topic
     this.filter = options.filter
     this.returnMode = options.returnMode
     this.position = options.position
     this.#epoch = feed.epoch
     this.#after = options.position
-    this.ending = options.ending ?? connection.transport.ending([this.id])
+    this.#ending = options.ending
     this.#feed = feed
     this.#pattern = options.pattern
   }
 
+  /** The end of an event message that only this subscription matched. */
+  get ending (): string {
+    this.#ending ??= this.connection.transport.ending([this.id])
+    return this.#ending
+  }
+
+  get topic () { return this.#feed.topic }
   get hasEnded () { return this.#hasEnded }
 
   /** What the client knows by the id. */
@@ -61,7 +68,7 @@ export class Subscription {
   /** The offsets that it is there for; what of them matched has been handed to the socket up to `until`. */
   get span (): Required<Span> {
     const reached = this.isLive ? Math.max(this.position, this.#feed.position) : this.position
-    return { epoch: this.#epoch, after: this.#after, until: Math.min(reached, this.#lostFrom - 1) }
+    return { epoch: this.#epoch, after: this.#after, until: this.#lostFrom === undefined ? reached : Math.min(reached, this.#lostFrom - 1) }
   }
 
   /** By topic. */
@@ -71,7 +78,7 @@ export class Subscription {
 
   /** An event that it matched was given up with the connection. */
   lost (offset: number): void {
-    this.#lostFrom = Math.min(this.#lostFrom, offset)
+    this.#lostFrom = Math.min(this.#lostFrom ?? offset, offset)
   }
 
   /** Answers false when it had ended before. */

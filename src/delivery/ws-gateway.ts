@@ -52,40 +52,46 @@ export class ClientWebSocket extends WebSocket {
   }
 }
 
+/** What is known of a link until there is a connection. */
+interface Arrival {
+  /** Of the upgrade. */
+  headers: IncomingHttpHeaders
+  authTimer: NodeJS.Timeout | undefined
+  /** While a credential is being checked: frames wait for it. */
+  opening: Promise<void> | undefined
+  waitingFrames: number
+}
+
 class WsClient implements PacedClient {
   readonly #webSocket: WebSocket
   readonly #transport: WsTransport
   readonly #options: WsGatewayOptions
   readonly #pace: Pace
-  /** Of the upgrade, until there is a connection. */
-  #headers: IncomingHttpHeaders | undefined
   readonly #address: string
   #isAlive = true
   #connection: Connection | undefined
-  /** Set while a credential is being checked: frames wait for it. */
-  #opening: Promise<void> | undefined
-  #waitingFrames = 0
-  #authTimer: NodeJS.Timeout | undefined
+  #arrival: Arrival | undefined
 
   constructor (webSocket: WebSocket, request: IncomingMessage, address: string, options: WsGatewayOptions) {
     this.#webSocket = webSocket
-    this.#headers = request.headers
     this.#address = address
     this.#transport = new WsTransport(webSocket, request.socket)
     this.#options = options
     this.#pace = options.handshake.pace(this)
+    this.#arrival = { headers: request.headers, authTimer: undefined, opening: undefined, waitingFrames: 0 }
   }
 
   start (url = '/'): void {
     const { authTimeoutMs } = this.#options.handshake.limits
-    this.#authTimer = setTimeout(() => {
+    const arrival = this.#arrival as Arrival
+    arrival.authTimer = setTimeout(() => {
       this.#refuse(new UnauthorizedError('AUTH_TIMEOUT', `No credential within ${authTimeoutMs} ms`))
       this.#transport.close(closeCodes.UNAUTHENTICATED)
     }, authTimeoutMs).unref()
     const query = new URL(url, 'ws://localhost').searchParams
     const token = query.get('token') ?? undefined
-    if (token === undefined && !this.#options.handshake.hasCredential(this.#headers ?? {})) return
-    this.#opening = this.#open({ token, applicationId: query.get('applicationId'), environment: query.get('environment') }, undefined)
+    if (token === undefined && !this.#options.handshake.hasCredential(arrival.headers)) return
+    arrival.opening = this.#open({ token, applicationId: query.get('applicationId'), environment: query.get('environment') }, undefined)
   }
 
   /** Asks the peer for a sign of life; one that gave none since the last call has vanished, and the link is ended. */
@@ -124,14 +130,9 @@ class WsClient implements PacedClient {
   }
 
   closed (): void {
-    this.#stopAuthTimer()
+    clearTimeout(this.#arrival?.authTimer)
     this.#connection?.closed()
     this.#options.closed(this.#address)
-  }
-
-  #stopAuthTimer (): void {
-    clearTimeout(this.#authTimer)
-    this.#authTimer = undefined
   }
 
   async #receive (data: RawData, isBinary: boolean): Promise<void> {
@@ -143,21 +144,23 @@ class WsClient implements PacedClient {
       id = frame.id
       this.#pace.admit()
       if (frame.type === 'ping') return this.#send('pong', {}, id)
-      if (this.#opening !== undefined) await this.#wait(this.#opening)
+      if (this.#arrival !== undefined) await this.#wait(this.#arrival)
       if (this.#connection !== undefined) return await this.#handle(this.#connection, frame)
       if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
       if (frame.type !== 'auth') throw new UnauthorizedError('CREDENTIAL_MISSING', 'The first frame must be auth')
-      this.#opening = this.#open(frame.fields as Greeting, id)
+      const arrival = this.#arrival as Arrival
+      arrival.opening = this.#open(frame.fields as Greeting, id)
     } catch (error) {
       this.#refuse(error, id)
     }
   }
 
-  async #wait (opening: Promise<void>): Promise<void> {
-    if (this.#waitingFrames >= waitingFramesMax) throw new RateLimitError('RATE_LIMITED', 'Too many frames before the credential is checked')
-    this.#waitingFrames++
-    await opening
-    this.#waitingFrames--
+  async #wait (arrival: Arrival): Promise<void> {
+    if (arrival.opening === undefined) return
+    if (arrival.waitingFrames >= waitingFramesMax) throw new RateLimitError('RATE_LIMITED', 'Too many frames before the credential is checked')
+    arrival.waitingFrames++
+    await arrival.opening
+    arrival.waitingFrames--
   }
 
   async #handle (connection: Connection, { type, id, fields }: Frame): Promise<void> {
@@ -167,18 +170,19 @@ class WsClient implements PacedClient {
 
   /** Checks the credential; a bad one closes the socket. Never rejects. */
   async #open (greeting: Greeting, id: unknown): Promise<void> {
+    const arrival = this.#arrival as Arrival
     try {
-      const identity = await this.#options.handshake.identify(greeting, this.#headers ?? {}, this.#address)
-      this.#stopAuthTimer()
+      const identity = await this.#options.handshake.identify(greeting, arrival.headers, this.#address)
+      clearTimeout(arrival.authTimer)
       if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
       this.#connection = this.#options.handshake.open(this.#transport, identity)
-      this.#headers = undefined
+      this.#arrival = undefined
       this.#send('authenticated', { socketId: this.#connection.id, ...identity.scope, expiresAt: identity.principal.expiresAt }, id)
     } catch (error) {
       this.#refuse(error, id)
       this.#transport.close(reasonFor(toPublicError(error)))
     }
-    this.#opening = undefined
+    arrival.opening = undefined
   }
 
   #send (type: string, body: object, id: unknown): void {

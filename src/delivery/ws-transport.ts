@@ -13,7 +13,6 @@ const frames = new FrameWriter(wsWrapping)
  * because compression is off, so `ws` itself only ever writes whole frames, at once.
  */
 export class WsTransport implements Transport {
-  readonly kind = 'ws'
   readonly id = randomId('conn')
   readonly #webSocket: WebSocket
   readonly #socket: Socket
@@ -23,6 +22,7 @@ export class WsTransport implements Transport {
     this.#socket = socket
   }
 
+  get kind () { return 'ws' as const }
   get bufferedBytes () { return this.#socket.writableLength }
 
   ending (subscriptionIds: readonly string[]): string {
