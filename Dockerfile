@@ -29,4 +29,5 @@ EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health`).then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # Node itself is the process that gets SIGTERM: npm would not pass it on in order.
-CMD ["node", "--enable-source-maps", "dist/src/server.js"]
+# Room for what is young: with half of it, a busy server spends a tenth of its time on telling what has died.
+CMD ["node", "--enable-source-maps", "--max-semi-space-size=32", "dist/src/server.js"]

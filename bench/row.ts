@@ -6,7 +6,7 @@ import type { PlatformServer } from './servers/platform.ts'
 export interface Context {
   /** One durable PostgreSQL for both sides of every row. */
   databaseUrl: string
-  /** Arguments of Node for the servers: profiles. */
+  /** Arguments of Node for the servers of both sides: as `npm start` gives them, and for profiles. */
   serverArgv: string[]
 }
 

@@ -45,7 +45,7 @@ async function main (): Promise<void> {
   const wanted = positionals.length > 0 ? positionals : known
   const profiles = values['cpu-prof']
   const postgres = await startTestPostgres({ isDurable: true })
-  const context: Context = { databaseUrl: postgres.url, serverArgv: profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`] }
+  const context: Context = { databaseUrl: postgres.url, serverArgv: ['--max-semi-space-size=32', ...(profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`])] }
   try {
     const [table, file] = values.growth
       ? [toGrowthTable(await measureGrowths(context, wanted, Number(values['up-to']))), 'GROWTH.md']

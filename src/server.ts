@@ -1,27 +1,22 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
 import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
 import { banner } from './banner.ts'
 import { ConfigError, createConfig, readEnvironment, type Config } from './config.ts'
 import { EmbeddedDatabase } from './embedded-database.ts'
+import { limitHeapGrowth } from './heap.ts'
 import { createLogger } from './logger.ts'
 
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-
-/*
- * The heap may grow to twice what lives in it, as Go's does. Left alone, V8 lets a small heap under load grow to four times
- * that, and no process gives back all it once had: a row change or an event lives a little too long to die young.
- */
-setFlagsFromString('--heap-growing-percent=100')
 
 interface Part { close (): Promise<unknown> }
 
 /** Starts in order: configuration, PostgreSQL, the app. Stops in reverse, also when it is told to while it starts, or cannot. */
 async function main (): Promise<void> {
+  limitHeapGrowth()
   const config = createConfig(readEnvironment())
   const logger = createLogger(config)
   const started: Part[] = []

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from '../../src/app.ts'
 import { createConfig } from '../../src/config.ts'
+import { limitHeapGrowth } from '../../src/heap.ts'
 import { createLogger } from '../../src/logger.ts'
 import { tenant, type Tenant } from '../../test/tenant.ts'
 import { answerCalls } from '../children.ts'
@@ -11,6 +12,8 @@ import { cpuSeconds, memoryBytes, vitals } from './usage.ts'
 
 let app: FastifyInstance
 let own: Tenant
+
+limitHeapGrowth()
 
 async function start (databaseUrl: string, variables: Record<string, string> = {}): Promise<{ url: string, token: string, applicationId: string }> {
   const config = createConfig({

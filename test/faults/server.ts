@@ -12,7 +12,7 @@ import type { Teardown } from '../build.ts'
 
 const isSource = import.meta.filename.endsWith('.ts')
 const root = join(import.meta.dirname, '../..')
-const command = isSource ? ['--import', import.meta.resolve('tsx'), join(root, 'src/server.ts')] : [join(root, 'src/server.js')]
+const command = ['--max-semi-space-size=32', ...isSource ? ['--import', import.meta.resolve('tsx'), join(root, 'src/server.ts')] : [join(root, 'src/server.js')]]
 
 export interface Account { uid: number, gid: number }
 
