@@ -22,16 +22,21 @@ export interface ConnectionObserver {
   closed (connection: Connection): void
 }
 
+/** What all connections of a node have in common. */
+export interface ConnectionParts {
+  observer: ConnectionObserver
+  limits: DeliveryLimits
+  metrics: Metrics
+  /** Told of their subscriptions and events. */
+  deliveries: DeliveryObserver
+}
+
 export interface ConnectionOptions {
   transport: Transport
   principal: Principal
   scope: Scope
-  observer: ConnectionObserver
-  limits: DeliveryLimits
-  metrics: Metrics
-  /** Told of its subscriptions and events. */
-  deliveries: DeliveryObserver
   activity: ScopeActivity
+  parts: ConnectionParts
 }
 
 interface Queued extends Delivery { subscriptions: Subscription[] }
@@ -42,8 +47,6 @@ interface Queued extends Delivery { subscriptions: Subscription[] }
  * bounded: over the bound all subscriptions are given up with `resync`, and a socket that then does not drain is closed.
  */
 export class Connection {
-  /** The transport's: what others in the scope know it by. */
-  readonly id: string
   readonly transport: Transport
   readonly scope: Scope
   principal: Principal
@@ -51,10 +54,7 @@ export class Connection {
   subscriptions: readonly Live[] = []
   /** Topics that its patterns have taken in. */
   patternTopics = 0
-  readonly #observer: ConnectionObserver
-  readonly #limits: DeliveryLimits
-  readonly #metrics: Metrics
-  readonly #deliveries: DeliveryObserver
+  readonly #parts: ConnectionParts
   readonly #activity: ScopeActivity
   /** Messages among what is queued, and roughly their bytes. */
   #queuedMessages = 0
@@ -69,31 +69,30 @@ export class Connection {
   #turns: ReturnType<typeof createLimit> | undefined
   #onTaken: (() => void) | undefined
 
-  constructor ({ transport, principal, scope, observer, deliveries, activity, limits, metrics }: ConnectionOptions) {
-    this.id = transport.id
+  constructor ({ transport, principal, scope, activity, parts }: ConnectionOptions) {
     this.transport = transport
     this.principal = principal
     this.scope = scope
-    this.#observer = observer
-    this.#limits = limits
-    this.#metrics = metrics
-    this.#deliveries = deliveries
+    this.#parts = parts
     this.#activity = activity
   }
+
+  /** The transport's: what others in the scope know it by. */
+  get id () { return this.transport.id }
 
   get isOpen () { return this.#isOpen }
 
   /** Whether what is sent now would be taken, rather than given up. */
-  get hasRoom () { return this.#isOpen && this.transport.bufferedBytes <= this.#limits.socketBufferBytesMax }
+  get hasRoom () { return this.#isOpen && this.transport.bufferedBytes <= this.#parts.limits.socketBufferBytesMax }
 
   /** Whether there is room for what nobody has to have: no more waits than a catch-up lets wait. */
-  get hasRoomToSpare () { return this.#isOpen && this.transport.bufferedBytes <= this.#limits.socketBufferBytesMax / 4 }
+  get hasRoomToSpare () { return this.#isOpen && this.transport.bufferedBytes <= this.#parts.limits.socketBufferBytesMax / 4 }
 
   add (subscription: Live): void {
     // A literal with a spread would have room for sixteen more.
     this.subscriptions = this.subscriptions.concat(subscription)
-    this.#metrics.subscriptions.inc()
-    this.#deliveries.began(subscription)
+    this.#parts.metrics.subscriptions.inc()
+    this.#parts.deliveries.began(subscription)
   }
 
   /** Called by a subscription that ends. */
@@ -101,8 +100,8 @@ export class Connection {
     const left = this.subscriptions.filter(one => one !== subscription)
     if (left.length === this.subscriptions.length) return
     this.subscriptions = left
-    this.#metrics.subscriptions.dec()
-    this.#deliveries.ended(subscription, reason)
+    this.#parts.metrics.subscriptions.dec()
+    this.#parts.deliveries.ended(subscription, reason)
   }
 
   /** Throws NotFoundError `SUBSCRIPTION_NOT_FOUND`. */
@@ -115,7 +114,11 @@ export class Connection {
   /** Queues an event for a subscription; several of one connection that match the same event share one message a shape. Answers whether it is the first in the queue. */
   queue (event: LoggedEvent, subscription: Subscription): boolean {
     const shape = event.shape(subscription.returnMode)
-    this.#queued ??= []
+    if (this.#queued === undefined) {
+      // Most turns bring one event: a list that something is put into has room for sixteen more.
+      this.#queued = [{ event, shape, ending: subscription.ending, subscriptions: [subscription] }]
+      return true
+    }
     for (let i = this.#queued.length - 1; i >= 0; i--) {
       const queued = this.#queued[i] as Queued
       if (queued.event !== event) break
@@ -125,7 +128,7 @@ export class Connection {
       return false
     }
     this.#queued.push({ event, shape, ending: subscription.ending, subscriptions: [subscription] })
-    return this.#queued.length === 1
+    return false
   }
 
   /** Queues a message that is not an event behind what is queued already. Answers whether it is the first in the queue. */
@@ -136,7 +139,7 @@ export class Connection {
     this.#queuedMessages++
     this.#queuedMessageBytes += message.body.length
     // One turn may bring more than a socket's share.
-    if (this.#queuedMessageBytes > this.#limits.socketBufferBytesMax) this.flush()
+    if (this.#queuedMessageBytes > this.#parts.limits.socketBufferBytesMax) this.flush()
     return this.#queued?.length === 1
   }
 
@@ -148,12 +151,12 @@ export class Connection {
     this.#queued = undefined
     this.#queuedMessages = this.#queuedMessageBytes = 0
     if (!this.#isOpen) return
-    if (this.transport.bufferedBytes > this.#limits.socketBufferBytesMax) {
+    if (this.transport.bufferedBytes > this.#parts.limits.socketBufferBytesMax) {
       this.#lose(run)
       return this.#giveUp()
     }
     if (events > 0) {
-      this.#metrics.eventsDelivered.inc(events)
+      this.#parts.metrics.eventsDelivered.inc(events)
       this.#activity.delivered.add(events)
     }
     this.transport.sendEvents(run, this.#onTaken ??= () => { if (this.#drainWaiters !== undefined) this.#wakeWaiters() })
@@ -166,11 +169,11 @@ export class Connection {
   }
 
   /** Bytes of the past that go out at once: with what may still wait, half of the socket's bound, so that live events have room beside it. */
-  get pageBytesMax () { return this.#limits.socketBufferBytesMax / 4 }
+  get pageBytesMax () { return this.#parts.limits.socketBufferBytesMax / 4 }
 
   /** Resolves when the socket has room again, or is closed: what a catch-up waits for between its pages. */
   async drained (): Promise<void> {
-    while (this.#isOpen && this.transport.bufferedBytes > this.#limits.socketBufferBytesMax / 4) {
+    while (this.#isOpen && this.transport.bufferedBytes > this.#parts.limits.socketBufferBytesMax / 4) {
       await new Promise<void>(resolve => (this.#drainWaiters ??= []).push(resolve))
     }
   }
@@ -179,14 +182,14 @@ export class Connection {
   resync (subscription: Live, reason: ResyncReason): void {
     const { whole } = subscription
     if (!whole.end(reason.code)) return
-    this.#metrics.resyncs.inc({ code: reason.code })
+    this.#parts.metrics.resyncs.inc({ code: reason.code })
     this.transport.sendMessage('resync', { subscriptionId: whole.id, topic: whole.topic, code: reason.code, message: reason.message })
   }
 
   /** Called from time to time: gives up on a client that has not read what was sent since the last call, and answers the bytes that wait for it. */
   checkBuffer (): number {
     const bytes = this.transport.bufferedBytes
-    const isOver = bytes > this.#limits.socketBufferBytesMax
+    const isOver = bytes > this.#parts.limits.socketBufferBytesMax
     if (isOver && this.#wasOver) this.#giveUp()
     else if (!isOver && this.#drainWaiters !== undefined) this.#wakeWaiters()
     this.#wasOver = isOver
@@ -197,19 +200,19 @@ export class Connection {
   vanished (): void {
     if (!this.#isOpen) return
     this.#hasVanished = true
-    this.#metrics.socketsClosed.inc({ code: 'PEER_VANISHED' })
+    this.#parts.metrics.socketsClosed.inc({ code: 'PEER_VANISHED' })
   }
 
   /** `principal` is a fresh one. */
   refreshed (): void {
-    this.#deliveries.refreshed(this)
-    this.#observer.refreshed(this)
+    this.#parts.deliveries.refreshed(this)
+    this.#parts.observer.refreshed(this)
   }
 
   /** Closes the link with a reason. The transport reports the end by `closed`. */
   close (reason: CloseReason): void {
     if (!this.#isOpen) return
-    this.#metrics.socketsClosed.inc({ code: reason.reason })
+    this.#parts.metrics.socketsClosed.inc({ code: reason.reason })
     this.transport.close(reason)
     this.closed(`${reason.code} ${reason.reason}`)
   }
@@ -223,25 +226,25 @@ export class Connection {
     clearTimeout(this.#drainTimer)
     for (const subscription of this.subscriptions) subscription.end(reason)
     this.#wakeWaiters()
-    this.#observer.closed(this)
+    this.#parts.observer.closed(this)
   }
 
   /** What was queued does not leave. */
   #lose (run: readonly Queued[]): void {
     for (const { event, subscriptions } of run) {
       if (!(event instanceof LoggedEvent)) continue
-      this.#deliveries.givenUp(event, subscriptions.length)
+      this.#parts.deliveries.givenUp(event, subscriptions.length)
       for (const subscription of subscriptions) subscription.lost(event.offset)
     }
   }
 
   #giveUp (): void {
     for (const subscription of this.subscriptions) this.resync(subscription, slowConsumer)
-    this.#observer.givenUp(this)
+    this.#parts.observer.givenUp(this)
     this.#drainTimer ??= setTimeout(() => {
       this.#drainTimer = undefined
-      if (this.transport.bufferedBytes > this.#limits.socketBufferBytesMax / 4) this.close(closeCodes.SLOW_CONSUMER)
-    }, this.#limits.drainTimeoutMs).unref()
+      if (this.transport.bufferedBytes > this.#parts.limits.socketBufferBytesMax / 4) this.close(closeCodes.SLOW_CONSUMER)
+    }, this.#parts.limits.drainTimeoutMs).unref()
   }
 
   #wakeWaiters (): void {

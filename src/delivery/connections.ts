@@ -5,7 +5,7 @@ import { RateLimitError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { closeCodes, type CloseReason } from './close-codes.ts'
-import { Connection, type ConnectionObserver, type ConnectionOptions } from './connection.ts'
+import { Connection, type ConnectionObserver, type ConnectionOptions, type ConnectionParts } from './connection.ts'
 import type { DeliveryObserver } from './observer.ts'
 import { Seats } from './seats.ts'
 
@@ -72,6 +72,8 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
     }
   }
 
+  const parts: ConnectionParts = { observer: ending, deliveries, limits, metrics }
+
   return {
     /** Throws RateLimitError `CONNECTION_LIMIT` when the application has as many as it may. */
     requireRoom ({ applicationId }: Scope): void {
@@ -83,7 +85,7 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
     open (link: Pick<ConnectionOptions, 'transport' | 'principal' | 'scope'>): Connection {
       const scopeActivity = activity.scope(link.scope)
       // All of a scope share the one that names it.
-      const connection = new Connection({ ...link, scope: scopeActivity.scope, observer: ending, deliveries, activity: scopeActivity, limits, metrics })
+      const connection = new Connection({ ...link, scope: scopeActivity.scope, activity: scopeActivity, parts })
       all.add(connection)
       applications.take(connection.scope.applicationId)
       metrics.connections.inc({ transport: connection.transport.kind })

@@ -216,6 +216,7 @@ class IntentBatch implements Batch {
   readonly #scope: Scope
   readonly #topics: Topics
   readonly #check: PayloadCheck
+  #last: { topic: string, version: number | null | undefined } | undefined
 
   constructor (scope: Scope, topics: Topics, { now, check }: BatchParts) {
     this.now = now
@@ -225,18 +226,27 @@ class IntentBatch implements Batch {
   }
 
   isRegistered (topic: string): boolean {
-    return this.#topics.has(topicKey(this.#scope, topic))
+    return this.#versionOf(topic) !== undefined
   }
 
   check (topic: string, payload: unknown, path: string): number | null {
-    const version = this.#topics.get(topicKey(this.#scope, topic)) ?? null
+    const version = this.#versionOf(topic) ?? null
     if (version === null) return null
     this.checking = { topic, schemaVersion: version, payload }
     this.#check.check(this.#scope, topic, version, payload, path)
     this.checking = undefined
     return version
   }
+
+  /** Undefined when it is not registered. Those who ask about many events mostly ask about the same topic. */
+  #versionOf (topic: string): number | null | undefined {
+    if (this.#last?.topic !== topic) this.#last = { topic, version: this.#topics.get(topicKey(this.#scope, topic)) }
+    return this.#last.version
+  }
 }
+
+/** How many events of a batch one log gets. */
+interface PlannedGrowth { log: string, scope: Scope, topic: string, run: string, count: number }
 
 /** Gathers the effects of a batch in the order of arrival. */
 class WritePlan {
@@ -244,7 +254,8 @@ class WritePlan {
   readonly services: { applicationId: string, name: string }[] = []
   readonly also: statements.Statement[] = []
   readonly #drafts: { scope: Scope, draft: EventDraft, id: string, log: string }[] = []
-  readonly #counts = new Map<string, { scope: Scope, topic: string, run: string, count: number }>()
+  readonly #counts = new Map<string, PlannedGrowth>()
+  #last: PlannedGrowth | undefined
   #documentWrites = 0
 
   constructor (now: number) {
@@ -269,13 +280,18 @@ class WritePlan {
   }
 
   #add (scope: Scope, draft: EventDraft) {
-    const log = topicKey(scope, draft.topic)
-    let counted = this.#counts.get(log)
-    if (counted === undefined) {
-      counted = { scope, topic: draft.topic, run: newRun(), count: 0 }
-      this.#counts.set(log, counted)
-    }
-    this.#drafts.push({ scope, draft, id: eventIdIn(counted.run, counted.count++), log })
+    const growth = this.#growthOf(scope, draft.topic)
+    this.#drafts.push({ scope, draft, id: eventIdIn(growth.run, growth.count++), log: growth.log })
+  }
+
+  /** Events of one log mostly stand together. */
+  #growthOf (scope: Scope, topic: string): PlannedGrowth {
+    if (this.#last?.scope === scope && this.#last.topic === topic) return this.#last
+    const log = topicKey(scope, topic)
+    let growth = this.#counts.get(log)
+    if (growth === undefined) this.#counts.set(log, growth = { log, scope, topic, run: newRun(), count: 0 })
+    this.#last = growth
+    return growth
   }
 
   toWriteSet (documents: Map<string, HeldDocument>, recipients: Recipients | undefined): statements.WriteSet {

@@ -3,7 +3,6 @@ import type { Scope } from '../../../schemas/scope.ts'
 import { PublicError } from '../../errors.ts'
 import type { StreamPlace, Writer } from '../../events/intent.ts'
 import type { DeliveryRow } from '../delivery-log-rows.ts'
-import { tableKey } from '../table-name.ts'
 import type { ActiveMappings, MappingSnapshot } from './active-mappings.ts'
 import { Chunk } from './chunk.ts'
 import { DecodedChange, type RowMessage, type Transaction } from './decoded-change.ts'
@@ -208,7 +207,7 @@ export class ChangePipeline {
       }
       chunk.changes++
       const relation = this.#options.relations.of(item.message.relation)
-      const mappings = byTable.get(tableKey(relation.table))
+      const mappings = byTable.get(relation.key)
       if (mappings === undefined) continue
       const change = new DecodedChange(item.message, relation, item.transaction)
       for (const mapping of mappings) chunk.add(change, mapping, item.transaction)

@@ -1,3 +1,4 @@
+import type { Operation } from '../../../schemas/database.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import { PublicError } from '../../errors.ts'
 import type { EventDraft } from '../../events/envelope.ts'
@@ -24,6 +25,7 @@ export class Chunk {
   readonly #prepared: Prepared[] = []
   readonly #failures = new Tally()
   readonly #topics = new Set<string>()
+  #lastMeta: { mapping: ActiveMapping, transaction: Transaction, operation: Operation, text: string } | undefined
   bytes = 0
   /** The end of the last transaction that ends in it. */
   endLsn: bigint | undefined
@@ -42,22 +44,33 @@ export class Chunk {
       }
       const { payload, text, unavailable, unverified } = evaluation
       const { topic } = mapping.compiled.definition
-      const meta = JSON.stringify({
-        mappingId: mapping.id,
-        table: tableText(mapping.compiled.table),
-        operation: change.operation,
-        lsn: transaction.lsn,
-        xid: transaction.xid,
-        committedAt: transaction.committedAt,
-        ...(unavailable.length > 0 && { unavailable }),
-        ...(unverified.length > 0 && { unverified })
-      })
+      const meta = this.#metaOf(change, mapping, transaction, unavailable, unverified)
       this.#topics.add(topic)
       this.bytes += text.length + meta.length
       this.#prepared.push({ mapping, transaction, payload, draft: { topic, type: 'database.event', source: 'database', key: change.key, payload: text, meta } })
     } catch (error) {
       this.#failures.count(mapping, transaction, 'failed', codeOf(error), (error as Error).message)
     }
+  }
+
+  /** Changes that follow each other mostly differ in nothing that it tells. */
+  #metaOf ({ operation }: DecodedChange, mapping: ActiveMapping, transaction: Transaction, unavailable: string[], unverified: string[]): string {
+    const isPlain = unavailable.length === 0 && unverified.length === 0
+    const last = this.#lastMeta
+    if (isPlain && last?.mapping === mapping && last.transaction === transaction && last.operation === operation) return last.text
+    const { lsn, xid, committedAt } = transaction
+    const text = JSON.stringify({
+      mappingId: mapping.id,
+      table: tableText(mapping.compiled.table),
+      operation,
+      lsn,
+      xid,
+      committedAt,
+      ...(unavailable.length > 0 && { unavailable }),
+      ...(unverified.length > 0 && { unverified })
+    })
+    if (isPlain) this.#lastMeta = { mapping, transaction, operation, text }
+    return text
   }
 
   /** In place of its events: PostgreSQL refuses them, and would for ever. */
@@ -101,29 +114,36 @@ function codeOf (error: unknown): string {
 /** Counts by transaction, mapping and outcome, so that a mapping that fails on a million rows is a line and not a million. */
 class Tally {
   #rows = new Map<string, DeliveryRow>()
+  /** What was counted last: mostly the next is the same. */
+  #last: { mapping: ActiveMapping, transaction: Transaction, row: DeliveryRow } | undefined
 
   get isEmpty (): boolean { return this.#rows.size === 0 }
 
-  count ({ id, subscriptionId, compiled }: ActiveMapping, { lsn, xid, committedAt }: Transaction, status: DeliveryRow['status'], code: string | null = null, message: string | null = null): void {
-    const key = `${lsn} ${id} ${status} ${code ?? ''}`
-    const row = this.#rows.get(key)
-    if (row !== undefined) {
-      row.events++
+  count (mapping: ActiveMapping, transaction: Transaction, status: DeliveryRow['status'], code: string | null = null, message: string | null = null): void {
+    const last = this.#last
+    if (last?.mapping === mapping && last.transaction === transaction && last.row.status === status && last.row.code === code) {
+      last.row.events++
       return
     }
-    this.#rows.set(key, {
+    const { id, subscriptionId, compiled } = mapping
+    const { lsn, xid, committedAt } = transaction
+    const key = `${lsn} ${id} ${status} ${code ?? ''}`
+    const row = this.#rows.get(key) ?? {
       mappingId: id,
       subscriptionId,
       status,
       topic: compiled.definition.topic,
       table: tableText(compiled.table),
-      events: 1,
+      events: 0,
       code,
       message: message?.slice(0, messageMax).replaceAll('\0', '') ?? null,
       lsn,
       xid,
       committedAt
-    })
+    }
+    row.events++
+    this.#rows.set(key, row)
+    this.#last = { mapping, transaction, row }
   }
 
   copy (): Tally {

@@ -1,12 +1,14 @@
 import type pg from 'pg'
 import type { Pgoutput } from 'pg-logical-replication'
-import type { TableName } from '../table-name.ts'
+import { tableKey, type TableName } from '../table-name.ts'
 import { ColumnTypes, type Decode } from './column-types.ts'
 
 /** A table as the stream describes it, with what only the catalogue knows. */
 export interface Relation {
   /** What mappings call it: of a partition, the table that it is a part of. */
   readonly table: TableName
+  /** The same as one text. */
+  readonly key: string
   readonly columns: readonly string[]
   readonly decoders: ReadonlyMap<string, Decode>
   readonly primaryKey: readonly string[]
@@ -54,8 +56,10 @@ export class Relations {
     const oids = columns.map(column => column.typeOid >>> 0)
     await this.#types.load(this.#client, oids)
     const { rows: [row] } = await this.#client.query<CatalogueRow>(catalogueSql, [schema, name])
+    const table = row === undefined ? { schema, name } : { schema: row.schema, name: row.name }
     return {
-      table: row === undefined ? { schema, name } : { schema: row.schema, name: row.name },
+      table,
+      key: tableKey(table),
       columns: columns.map(column => column.name),
       decoders: new Map(columns.map((column, i) => [column.name, this.#types.of(oids[i] as number)])),
       primaryKey: row?.primary_key ?? [],
