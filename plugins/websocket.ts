@@ -68,8 +68,9 @@ export default fp(async (app) => {
 function letGo (webSocket: WebSocket, { socket }: IncomingMessage & { socket: Socket & { _httpMessage?: ServerResponse | null } }): void {
   webSocket.removeAllListeners('error')
   socket._httpMessage?.detachSocket(socket)
-  // The list of listeners had room made for the reply's: it is only made anew where there was one listener.
-  const [listener] = socket.listeners('close') as [() => void]
-  socket.off('close', listener)
-  socket.on('close', listener)
+  // The list of listeners had room made for the reply's, and sixteen more. With all but one gone it is let go, and made anew for two.
+  for (const listener of socket.listeners('close').slice(1) as (() => void)[]) {
+    socket.off('close', listener)
+    socket.on('close', listener)
+  }
 }
