@@ -14,8 +14,8 @@ import type { Guests } from './guests.ts'
  * be lost, and neither memory nor handles may grow. `npm run test:soak` takes 15 minutes; SOAK_ROUNDS and SOAK_ROUND_SECONDS say otherwise.
  */
 
-const rounds = Number(process.env['SOAK_ROUNDS'] ?? 4)
-const roundSeconds = Number(process.env['SOAK_ROUND_SECONDS'] ?? 4)
+const rounds = Number(process.env['SOAK_ROUNDS'] ?? 2)
+const roundSeconds = Number(process.env['SOAK_ROUND_SECONDS'] ?? 2)
 t.setTimeout(60_000 + (rounds + 1) * roundSeconds * 2000)
 
 const guestsCount = 60
