@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startTestPostgres } from '../test/build.ts'
+import { heapArguments } from '../test/node-arguments.ts'
 import { growths, measureGrowths } from './growth/growths.ts'
 import { toGrowthTable } from './growth/growth.ts'
 import type { Measurement } from './measure.ts'
@@ -45,7 +46,7 @@ async function main (): Promise<void> {
   const wanted = positionals.length > 0 ? positionals : known
   const profiles = values['cpu-prof']
   const postgres = await startTestPostgres({ isDurable: true })
-  const context: Context = { databaseUrl: postgres.url, serverArgv: ['--max-semi-space-size=32', ...(profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`])] }
+  const context: Context = { databaseUrl: postgres.url, serverArgv: [...heapArguments, ...(profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`])] }
   try {
     const [table, file] = values.growth
       ? [toGrowthTable(await measureGrowths(context, wanted, Number(values['up-to']))), 'GROWTH.md']

@@ -44,7 +44,7 @@ const introduction = [
   '',
   '`npm run bench -- --save` writes this file. Platform and counterpart run in turn on the same machine against the same durable',
   'PostgreSQL; the ratio is the median of the rounds\' ratios, the range their extremes. Where it says CPU, work is counted per second of',
-  'the server\'s own CPU time, because the load generators share its cores.'
+  'the server\'s own CPU time, because the load generators share its cores. Servers of both sides have the heap that `npm start` gives.'
 ]
 
 const growthIntroduction = [

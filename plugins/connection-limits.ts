@@ -39,7 +39,7 @@ export default fp(async (app) => {
 
   /** TCP connections that are open, with whose they are where that is limited. */
   const open = new Map<Socket, string | undefined>()
-  // One function for all of them, and one for each to call: what hangs on every socket is a good part of what a silent one costs.
+  // The same function for all sockets, and the only listener of ours: each more is a good part of what a silent one costs.
   function forget (this: Socket) {
     const owner = open.get(this)
     open.delete(this)

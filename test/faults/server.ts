@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Teardown } from '../build.ts'
+import { heapArguments } from '../node-arguments.ts'
 
 /*
  * The platform as a process of its own, which may be killed: what `npm start` runs, from source or compiled.
@@ -12,7 +13,7 @@ import type { Teardown } from '../build.ts'
 
 const isSource = import.meta.filename.endsWith('.ts')
 const root = join(import.meta.dirname, '../..')
-const command = ['--max-semi-space-size=32', ...isSource ? ['--import', import.meta.resolve('tsx'), join(root, 'src/server.ts')] : [join(root, 'src/server.js')]]
+const command = [...heapArguments, ...isSource ? ['--import', import.meta.resolve('tsx'), join(root, 'src/server.ts')] : [join(root, 'src/server.js')]]
 
 export interface Account { uid: number, gid: number }
 

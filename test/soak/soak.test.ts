@@ -7,6 +7,7 @@ import { median } from '../../bench/measure.ts'
 import type { PlatformServer } from '../../bench/servers/platform.ts'
 import type { Vitals } from '../../bench/servers/usage.ts'
 import { createDatabase } from '../build.ts'
+import { heapArguments } from '../node-arguments.ts'
 import type { Guests } from './guests.ts'
 
 /*
@@ -28,7 +29,7 @@ const mb = (bytes: number) => (bytes / 1e6).toFixed(1)
 
 t.test(`a server under mixed load for ${rounds * roundSeconds} s loses nothing, and does not grow`, async t => {
   const databaseUrl = await createDatabase(t)
-  const server = await startChild<PlatformServer>('servers/platform', { execArgv: ['--expose-gc', '--max-semi-space-size=32'] })
+  const server = await startChild<PlatformServer>('servers/platform', { execArgv: ['--expose-gc', ...heapArguments] })
   t.teardown(() => server.stop())
   const { url, token } = await server.call('start', databaseUrl)
   const topic = await server.call('registerTopic', 'soak.events')
