@@ -6,13 +6,12 @@ import type { CommittedBatch, RefusedIntent, WriteObserver } from '../events/wri
 import { newRun } from '../ids.ts'
 import type { Metrics } from '../metrics.ts'
 import { typeOfEventsOn } from '../topics/topic-names.ts'
+import { BackgroundFlush } from './background-flush.ts'
 import { OpenPart, OpenRun, type TracedPlace } from './open-run.ts'
 import type { RefusalDetail } from './detail.ts'
 import type { Sampling } from './sampling.ts'
 import type { Chunk, RunRow, TraceStore } from './trace-store.ts'
 
-/** How long what is known of an event is gathered before it is written. */
-const flushEveryMs = 200
 /** What refusals that wait may hold in memory; what else waits is a few bytes an event. */
 const refusedBytesMax = 32 * 1024 * 1024
 /** Of one of them, beside its text. */
@@ -20,7 +19,6 @@ const refusalBytes = 300
 /** Rows of one statement, and events with their steps: encoding them holds up everything else for a moment. */
 const rowsAtOnce = 200
 const eventsAtOnce = 5000
-const retryAfterMs = 1000
 /** How long whoever reads traces waits for those of just now. */
 const readersWaitMs = 1000
 const payloadKeptBytes = 4096
@@ -71,10 +69,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
   #dropped = new Map<string, Dropped>()
   /** Runs of which no event found room: their steps are not looked for. */
   #withoutRoom = new Set<string>()
-  #timer: NodeJS.Timeout | undefined
-  #flushing: Promise<void> | undefined
-  #isClosed = false
-  #isFailing = false
+  readonly #flush = new BackgroundFlush(() => this.#write())
   readonly #listeners = new Set<(scopes: ReadonlySet<string>) => void>()
 
   constructor (options: TraceRecorderOptions) {
@@ -94,7 +89,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
       if (run === undefined || !run.isOf(event)) run = this.#runOf(event, { checkedMs, storedMs })
       run.add(event, receivedAt[i] ?? event.timestamp)
     }
-    this.#schedule()
+    this.#flush.schedule()
   }
 
   refused ({ intent, refusal, receivedAt, checked, source }: RefusedIntent): void {
@@ -129,7 +124,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     if (this.#refusedBytes + bytes > refusedBytesMax) return this.#drop(scope, 'event')
     this.#refusedBytes += bytes
     this.#refusals.push({ id: newRun(), createdAt: now, scope, topic, source, outcome, firstOffset: null, events: 1, detail })
-    this.#schedule()
+    this.#flush.schedule()
   }
 
   follows (event: TracedPlace): boolean {
@@ -140,7 +135,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     if (this.#withoutRoom.has(runKey(event)) || this.#runs.get(runKey(event))?.has(event) === false) return
     if (this.#findPart(event)?.has(event) !== true && !this.#admitStep(event.scope)) return
     this.#partOf(event).routed(event, routing)
-    this.#schedule()
+    this.#flush.schedule()
   }
 
   handedOn (events: readonly LoggedEvent[], firstAt: number, lastAt: number): void {
@@ -156,7 +151,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     for (const event of events) {
       if (this.follows(event) && (this.#findPart(event)?.hasSettled(event) === true || this.#admitStep(event.scope))) this.#partOf(event).settled(event)
     }
-    this.#schedule()
+    this.#flush.schedule()
   }
 
   /** Calls back whenever something was stored, with the keys of the scopes that it was of. Answers how to stop that. */
@@ -170,9 +165,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
 
   /** Stores what there is by now, so that a reader on this node sees it. Resolves when it is stored, or could not be. */
   async flush (): Promise<void> {
-    await this.#flushing
-    this.#flushing ??= this.#write().finally(() => { this.#flushing = undefined })
-    await this.#flushing
+    await this.#flush.now()
   }
 
   /** The same, for those who rather do without than wait for a store that is behind. */
@@ -184,17 +177,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
   }
 
   async close (): Promise<void> {
-    this.#isClosed = true
-    clearTimeout(this.#timer)
-    await this.flush()
-  }
-
-  #schedule (): void {
-    if (this.#timer !== undefined || this.#isClosed) return
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined
-      void this.flush()
-    }, this.#isFailing ? retryAfterMs : flushEveryMs).unref()
+    await this.#flush.close()
   }
 
   #runOf (event: LoggedEvent, times: { checkedMs: number, storedMs: number }): OpenRun {
@@ -263,12 +246,12 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
         this.#settle(chunk)
       }
       stop()
-      this.#isFailing = false
+      this.#flush.isFailing = false
       if (scopes.size > 0) for (const listener of this.#listeners) listener(scopes)
     } catch (err) {
       const chunk = this.#unstored
-      if (!this.#isFailing) log.warn({ err, events: this.#events }, 'traces.not_stored')
-      this.#isFailing = true
+      if (!this.#flush.isFailing) log.warn({ err, events: this.#events }, 'traces.not_stored')
+      this.#flush.isFailing = true
       // What the database will never take is not tried again and again.
       if (chunk !== undefined && !store.isPassing(err)) {
         for (const { scope, outcome, events } of chunk.rows.runs) if (outcome !== 'dropped') this.#drop(scope, 'event', events)
@@ -276,7 +259,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
         this.#settle(chunk)
       }
     }
-    if (this.#unstored !== undefined || this.#waiting.length > 0 || this.#runs.size + this.#parts.size + this.#refusals.length > 0) this.#schedule()
+    if (this.#unstored !== undefined || this.#waiting.length > 0 || this.#runs.size + this.#parts.size + this.#refusals.length > 0) this.#flush.schedule()
   }
 
   #settle ({ events, steps, refusedBytes }: UnstoredChunk): void {

@@ -6,10 +6,9 @@ import type { DeliveryObserver, EndReason } from '../delivery/observer.ts'
 import type { Live } from '../delivery/subscription.ts'
 import { isDatabaseUnavailable } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
+import { BackgroundFlush } from './background-flush.ts'
 import { nodeGone } from './nodes.ts'
 
-const flushEveryMs = 200
-const retryAfterMs = 1000
 /** Records that wait to be written; beyond it new ones are given up, and counted. */
 const pendingMax = 20_000
 const rowsAtOnce = 200
@@ -45,10 +44,7 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
   readonly #options: SubscriptionRecordsOptions
   readonly #live = new Map<string, Live>()
   #changed = new Map<string, Note>()
-  #timer: NodeJS.Timeout | undefined
-  #flushing: Promise<void> | undefined
-  #isClosed = false
-  #isFailing = false
+  readonly #flush = new BackgroundFlush(() => this.#write())
 
   constructor (options: SubscriptionRecordsOptions) {
     this.#options = options
@@ -63,7 +59,7 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
     if (!this.#live.delete(subscription.id)) return
     // Whatever waits: it has been in memory all the time, and without its end it would seem to live.
     this.#changed.set(subscription.id, { subscription, end: { at: Date.now(), reason, spans: spansOf(subscription) } })
-    this.#schedule()
+    this.#flush.schedule()
   }
 
   refreshed ({ subscriptions }: Connection): void {
@@ -73,7 +69,7 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
   /** What others may have struck off is written down again. */
   tellAnew (): void {
     for (const [id, subscription] of this.#live) this.#changed.set(id, { subscription, end: undefined })
-    this.#schedule()
+    this.#flush.schedule()
   }
 
   /** One that lives on this node. */
@@ -83,30 +79,18 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
 
   /** Stores what there is by now. */
   async flush (): Promise<void> {
-    await this.#flushing
-    this.#flushing ??= this.#write().finally(() => { this.#flushing = undefined })
-    await this.#flushing
+    await this.#flush.now()
   }
 
   async close (): Promise<void> {
-    this.#isClosed = true
-    clearTimeout(this.#timer)
-    await this.flush()
+    await this.#flush.close()
   }
 
   #change (note: Note): void {
     const { id } = note.subscription
     if (!this.#changed.has(id) && this.#changed.size >= pendingMax) return this.#options.metrics.tracesDropped.inc({ kind: 'subscription' })
     this.#changed.set(id, note)
-    this.#schedule()
-  }
-
-  #schedule (): void {
-    if (this.#timer !== undefined || this.#isClosed) return
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined
-      void this.flush()
-    }, this.#isFailing ? retryAfterMs : flushEveryMs).unref()
+    this.#flush.schedule()
   }
 
   async #write (): Promise<void> {
@@ -115,10 +99,10 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
       for (const { subscription } of notes) this.#changed.delete(subscription.id)
       try {
         await this.#store(notes)
-        this.#isFailing = false
+        this.#flush.isFailing = false
       } catch (err) {
-        if (!this.#isFailing) this.#options.log.warn({ err, records: notes.length }, 'trace_subscriptions.not_stored')
-        this.#isFailing = true
+        if (!this.#flush.isFailing) this.#options.log.warn({ err, records: notes.length }, 'trace_subscriptions.not_stored')
+        this.#flush.isFailing = true
         if (!isDatabaseUnavailable(err)) {
           this.#options.metrics.tracesDropped.inc({ kind: 'subscription' }, notes.length)
           continue

@@ -6,6 +6,7 @@ import type { Metrics } from '../metrics.ts'
 import type { AddressGuard } from './address-guard.ts'
 import { allot } from './allot.ts'
 import type { Deactivation } from './deactivation.ts'
+import { EndpointHealth } from './endpoint-health.ts'
 import { deliveryId, Outlet, type Ended, type Leased } from './outlet.ts'
 import type { BusyEndpoint, Claimed, DeliveredEvent, Queue, Result } from './queue.ts'
 import { createRetrySchedule, type RetrySchedule } from './retry-schedule.ts'
@@ -16,7 +17,7 @@ const idleMs = 5 * 60_000
 /** At a stop, how long what is under way may go on; three seconds after a signal everything is to be over. */
 const drainMs = 1000
 /** How often an endpoint that is down is looked at for what has to be given up. */
-const buryEveryMs = 1000
+const giveUpEveryMs = 1000
 /** How often the dispatcher looks around while it sends a backlog. */
 const lookEveryMs = 100
 /** Parts of the outbox that are spread out before what is due is sent. */
@@ -52,6 +53,7 @@ export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #schedule: RetrySchedule
   readonly #settler: Settler
+  readonly #endpointHealth: EndpointHealth
   readonly #outlets = new Map<string, Outlet>()
   #running: Promise<void> | undefined
   #isStopping = false
@@ -66,14 +68,18 @@ export class Dispatcher {
   #nextDue = Infinity
   #heartbeatAt = performance.now()
   #oldestDue: number | undefined
-  #buriedAt = 0
+  #givenUpAt = 0
   #totalsAt = 0
   #totals = { pending: 0, dead: 0 }
   #isFailing = false
 
   constructor (options: DispatcherOptions) {
     this.#options = options
-    this.#schedule = createRetrySchedule(options.settings.retryScheduleMs)
+    const { settings } = options
+    this.#schedule = createRetrySchedule(settings.retryScheduleMs)
+    this.#endpointHealth = new EndpointHealth({
+      ...options, deactivateAfterMs: settings.deactivateAfterMs, givenUpAfterMs: this.#schedule.totalMs + settings.timeoutMs
+    })
     this.#settler = new Settler({ queue: options.queue, log: options.log, onSettled: (result, isRecorded) => this.#settled(result, isRecorded) })
   }
 
@@ -271,7 +277,7 @@ export class Dispatcher {
     this.#settler.record({
       ...result, success: attempt.success, statusCode: attempt.statusCode, error: isBrokenOff ? 'Interrupted: the server was stopping' : gaveUp, responseBody: attempt.responseBody, durationMs: attempt.durationMs, url
     })
-    if (!isBrokenOff && !isGone) this.#noteHealth(outlet, attempt.success, attempt.statusCode === 410, now)
+    if (!isBrokenOff && !isGone) this.#endpointHealth.note(outlet, attempt.success, attempt.statusCode === 410, now)
     if (this.#isStopping) this.#wakeUp()
   }
 
@@ -303,58 +309,12 @@ export class Dispatcher {
     this.#wakeUp()
   }
 
-  /** Keeps in the database since when an endpoint has done nothing but fail; after days of it, or when it says that it is gone, it is switched off. */
-  #noteHealth (outlet: Outlet, isSuccess: boolean, isGone: boolean, now: number): void {
-    const since = outlet.failingSince
-    if (isGone) return this.#inBackground(this.#deactivate(outlet, 'gone'))
-    if (isSuccess) {
-      if (since === null) return
-      outlet.failingSince = null
-      return this.#inBackground(this.#setFailingSince(outlet.id, null))
-    }
-    if (since === null) {
-      outlet.failingSince = now
-      return this.#inBackground(this.#setFailingSince(outlet.id, now))
-    }
-    if (now - since > this.#options.settings.deactivateAfterMs) this.#inBackground(this.#deactivate(outlet, 'failing'))
-  }
-
-  async #setFailingSince (id: string, at: number | null): Promise<void> {
-    await this.#options.db.updateTable('webhooks').set({ failing_since: at }).where('id', '=', id).where('failing_since', at === null ? 'is not' : 'is', null).execute()
-  }
-
-  async #deactivate (outlet: Outlet, reason: 'gone' | 'failing'): Promise<void> {
-    if (!await this.#options.deactivation.deactivate(outlet.applicationId, outlet.id, reason)) return
-    outlet.giveBack()
-    const why = reason === 'gone' ? 'Given up: the endpoint answered 410' : 'Given up: the endpoint has done nothing but fail for days'
-    await this.#bury(outlet.id, Number.MAX_SAFE_INTEGER, why)
-  }
-
-  async #bury (webhookId: string, dueBy: number, reason: string): Promise<void> {
-    const { queue, log, metrics, onOver } = this.#options
-    let deliveries = 0
-    for await (const events of queue.bury(webhookId, dueBy, this.#options.now(), reason)) {
-      deliveries += events.length
-      onOver(events)
-    }
-    if (deliveries === 0) return
-    metrics.webhookDeliveries.inc({ status: 'dead' }, deliveries)
-    log.warn({ webhookId, deliveries, reason }, 'deliveries.dead')
-  }
-
-  /**
-   * What has been due to an endpoint that is down for longer than the schedule lasts is given up, as it would have been had each been tried.
-   * This node must have seen it to be down for so long: of a time in which nothing was sent, nobody knows.
-   */
   async #houseKeep (now: number): Promise<void> {
     const { queue, metrics, settings, deactivation } = this.#options
-    if (now - this.#buriedAt >= Math.min(buryEveryMs, settings.pollMs)) {
-      this.#buriedAt = now
-      const downMs = this.#schedule.totalMs + settings.timeoutMs
+    if (now - this.#givenUpAt >= Math.min(giveUpEveryMs, settings.pollMs)) {
+      this.#givenUpAt = now
       for (const outlet of this.#outlets.values()) {
-        if (outlet.circuit.downMs > downMs && outlet.failingSince !== null && outlet.failingSince < now - downMs) {
-          await this.#bury(outlet.id, now - downMs, 'Given up: the endpoint has done nothing but fail for as long as the schedule of retries lasts')
-        }
+        await this.#endpointHealth.giveUp(outlet, now)
         if (outlet.held === 0 && now - outlet.usedAt > idleMs) {
           this.#outlets.delete(outlet.id)
           void outlet.close()
@@ -379,10 +339,6 @@ export class Dispatcher {
       // Their leases end by themselves.
       this.#options.log.warn({ err, deliveries: claimed.length }, 'webhooks.release_failed')
     }
-  }
-
-  #inBackground (work: Promise<void>): void {
-    work.catch((err: unknown) => this.#options.log.warn({ err }, 'webhooks.health_not_noted'))
   }
 
   /** There will be something to do at that time. */

@@ -1,0 +1,86 @@
+import type { Kysely } from 'kysely'
+import type { Database } from '../../db/tables.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Deactivation } from './deactivation.ts'
+import type { Outlet } from './outlet.ts'
+import type { DeliveredEvent, Queue } from './queue.ts'
+
+export interface EndpointHealthOptions {
+  db: Kysely<Database>
+  queue: Queue
+  deactivation: Deactivation
+  metrics: Metrics
+  now: () => number
+  /** How long an endpoint may do nothing but fail before it is switched off. */
+  deactivateAfterMs: number
+  /** How long a delivery is tried, from its first attempt to its last. */
+  givenUpAfterMs: number
+  /** Told of events a delivery of which has been given up. Never throws. */
+  onOver (events: readonly DeliveredEvent[]): void
+  log: { warn (fields: object, message: string): void }
+}
+
+/**
+ * Keeps since when each endpoint has done nothing but fail, which all nodes share, and what follows of it: one that has failed for days, or
+ * says that it is gone, is switched off, and what is owed to one that is down is given up when its time is over.
+ */
+export class EndpointHealth {
+  readonly #options: EndpointHealthOptions
+
+  constructor (options: EndpointHealthOptions) {
+    this.#options = options
+  }
+
+  /** An attempt has ended. `isGone`: the endpoint has said that it is. */
+  note (outlet: Outlet, isSuccess: boolean, isGone: boolean, now: number): void {
+    const since = outlet.failingSince
+    if (isGone) return this.#inBackground(this.#deactivate(outlet, 'gone'))
+    if (isSuccess) {
+      if (since === null) return
+      outlet.failingSince = null
+      return this.#inBackground(this.#setFailingSince(outlet.id, null))
+    }
+    if (since === null) {
+      outlet.failingSince = now
+      return this.#inBackground(this.#setFailingSince(outlet.id, now))
+    }
+    if (now - since > this.#options.deactivateAfterMs) this.#inBackground(this.#deactivate(outlet, 'failing'))
+  }
+
+  /**
+   * What has been due to an endpoint that is down for longer than the schedule lasts is given up, as it would have been had each been tried.
+   * This node must have seen it to be down for so long: of a time in which nothing was sent, nobody knows.
+   */
+  async giveUp (outlet: Outlet, now: number): Promise<void> {
+    const { givenUpAfterMs } = this.#options
+    if (outlet.circuit.downMs <= givenUpAfterMs || outlet.failingSince === null || outlet.failingSince >= now - givenUpAfterMs) return
+    await this.#bury(outlet.id, now - givenUpAfterMs, 'Given up: the endpoint has done nothing but fail for as long as the schedule of retries lasts')
+  }
+
+  async #setFailingSince (id: string, at: number | null): Promise<void> {
+    await this.#options.db.updateTable('webhooks').set({ failing_since: at }).where('id', '=', id).where('failing_since', at === null ? 'is not' : 'is', null).execute()
+  }
+
+  async #deactivate (outlet: Outlet, reason: 'gone' | 'failing'): Promise<void> {
+    if (!await this.#options.deactivation.deactivate(outlet.applicationId, outlet.id, reason)) return
+    outlet.giveBack()
+    const why = reason === 'gone' ? 'Given up: the endpoint answered 410' : 'Given up: the endpoint has done nothing but fail for days'
+    await this.#bury(outlet.id, Number.MAX_SAFE_INTEGER, why)
+  }
+
+  async #bury (webhookId: string, dueBy: number, reason: string): Promise<void> {
+    const { queue, log, metrics, onOver, now } = this.#options
+    let deliveries = 0
+    for await (const events of queue.bury(webhookId, dueBy, now(), reason)) {
+      deliveries += events.length
+      onOver(events)
+    }
+    if (deliveries === 0) return
+    metrics.webhookDeliveries.inc({ status: 'dead' }, deliveries)
+    log.warn({ webhookId, deliveries, reason }, 'deliveries.dead')
+  }
+
+  #inBackground (work: Promise<void>): void {
+    work.catch((err: unknown) => this.#options.log.warn({ err }, 'webhooks.health_not_noted'))
+  }
+}
