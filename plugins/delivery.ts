@@ -29,9 +29,17 @@ export default fp(async (app) => {
   app.decorate('handshake', createHandshake({ authenticator: app.auth.authenticator, resolveScope: app.auth.resolveScope, refusals: app.auth.refusals, connections, limits, metrics }))
   app.decorate('protocol', createProtocol({
     logger: app.log,
+    isOverloaded: () => app.isUnderPressure(),
     requests: {
       ...subscriptionRequests({
-        hub, log, limits, metrics, catchUp: createCatchUp({ log }), logger: app.log, requireTopic: (scope, topic) => app.topics.requireTopic(scope, topic)
+        hub,
+        log,
+        limits,
+        metrics,
+        catchUp: createCatchUp({ log }),
+        logger: app.log,
+        requireTopic: (scope, topic) => app.topics.requireTopic(scope, topic),
+        requireRoom: connection => connections.requireRoomToSubscribe(connection)
       }),
       auth: refreshRequest(app.auth.authenticator),
       ...app.channels.requests

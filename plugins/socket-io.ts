@@ -27,7 +27,8 @@ export default fp(async (app) => {
     allowRequest: (request, answer) => {
       try {
         clientLinks.requireRoom(clientLinks.addressOf(request))
-        answer(null, true)
+        if (app.isUnderPressure()) answer('OVERLOADED', false)
+        else answer(null, true)
       } catch {
         answer('CONNECTION_LIMIT', false)
       }

@@ -33,6 +33,7 @@ export const EnvironmentVariables = Type.Object({
   CONNECTIONS_PER_ADDRESS_MAX: Type.Integer({ default: 2000, minimum: 0, description: 'Connections that an address may have open with a node at once; 0 is no limit.' }),
   CONNECTIONS_PER_APPLICATION_MAX: Type.Integer({ default: 0, minimum: 0, description: 'Sockets that an application may have open with a node at once; 0 is no limit.' }),
   SUBSCRIPTIONS_PER_CONNECTION_MAX: Type.Integer({ default: 1000, minimum: 1, maximum: 100000, description: 'Subscriptions that a socket may hold.' }),
+  SUBSCRIPTIONS_PER_APPLICATION_MAX: Type.Integer({ default: 250000, minimum: 0, description: 'Subscriptions that all sockets of an application may hold at a node; 0 is no limit.' }),
   REQUEST_TIMEOUT_MS: Type.Integer({ default: 60000, minimum: 1000, maximum: 600000, description: 'How long a request may take to arrive; its head has a quarter of it.' }),
   EVENT_RETENTION_HOURS: Type.Integer({ default: 72, minimum: 1, maximum: 87600, description: 'How long the log keeps events.' }),
   TRACE_RETENTION_HOURS: Type.Integer({ default: 24, minimum: 1, maximum: 87600, description: 'How long traces are kept.' }),
@@ -136,6 +137,8 @@ export interface DeliveryLimits {
   /** How long a socket over that bound may take to drain before it is closed. */
   drainTimeoutMs: number
   subscriptionsPerConnectionMax: number
+  /** Of all sockets of an application at this node; 0 is no bound. */
+  subscriptionsPerApplicationMax: number
   /** Open sockets of an application at this node; 0 is no bound. */
   connectionsPerApplicationMax: number
   /** Topics that one pattern may come to, and all patterns of a connection. */
@@ -165,6 +168,7 @@ export const defaultDeliveryLimits: DeliveryLimits = {
   socketBufferBytesMax: 4 * 1024 * 1024,
   drainTimeoutMs: 10_000,
   subscriptionsPerConnectionMax: 1000,
+  subscriptionsPerApplicationMax: 250_000,
   connectionsPerApplicationMax: 0,
   patternTopicsMax: 1000,
   patternTopicsPerConnectionMax: 5000,
@@ -295,6 +299,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     delivery: {
       ...defaultDeliveryLimits,
       subscriptionsPerConnectionMax: parsed.SUBSCRIPTIONS_PER_CONNECTION_MAX,
+      subscriptionsPerApplicationMax: parsed.SUBSCRIPTIONS_PER_APPLICATION_MAX,
       connectionsPerApplicationMax: parsed.CONNECTIONS_PER_APPLICATION_MAX
     },
     cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000 },

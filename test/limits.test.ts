@@ -157,13 +157,28 @@ await t.test('whoever sends a request by the drop is cut off: its head, and its 
 })
 
 await t.test('a server that is short of memory sheds requests with 503 and Retry-After, and lives', async t => {
-  const { app } = await build(t, { adapt: ({ http }) => { http.heapUsedBytesMax = 1 } })
+  const room = 256 * 1024 ** 2
+  const { app } = await build(t, { adapt: ({ http }) => { http.heapUsedBytesMax = process.memoryUsage().heapUsed + room } })
+  const [url, shop] = [await listen(app), await tenant(app)]
+  const topic = await shop.topic('shed.events')
+  const sockets = await Promise.all(transports.map(({ connect }) => connect(url, { token: shop.token() })))
+  const subscriptions = await Promise.all(sockets.map(socket => socket.request('subscribe', { topic })))
+  const numbers = 4_000_000
+  const ballast = Array.from({ length: Math.ceil(1.5 * room / (8 * numbers)) }, () => new Array<number>(numbers).fill(0.5))
   await until(async () => (await app.inject('/api/auth/setup-status')).statusCode === 503)
+  for (const [i, socket] of sockets.entries()) {
+    t.match(await socket.request('subscribe', { topic }), { error: 'ServiceUnavailableError', code: 'OVERLOADED' })
+    t.match(await socket.request('join', { channel: 'room' }), { code: 'OVERLOADED' })
+    t.notOk((await socket.request('unsubscribe', { subscriptionId: subscriptions[i]?.subscriptionId })).code, 'what gives something back is done')
+    socket.close()
+  }
+  for (const { connect } of transports) await t.rejects(connect(url, { token: shop.token() }))
   const shed = await app.inject('/api/auth/setup-status')
   t.match(shed.json(), { error: 'ServiceUnavailableError', code: 'OVERLOADED' })
   t.equal(shed.headers['retry-after'], '5')
   t.equal((await app.inject('/health')).statusCode, 200, 'it lives')
   t.equal((await app.inject('/health/ready')).statusCode, 200)
+  ballast.length = 0
 })
 
 await t.test('URLs, heads, bodies and depths have their bounds', async t => {

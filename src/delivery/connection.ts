@@ -8,6 +8,7 @@ import type { Scope } from '../../schemas/scope.ts'
 import { closeCodes, type CloseReason } from './close-codes.ts'
 import { createLimit } from './limit.ts'
 import type { DeliveryObserver, EndReason } from './observer.ts'
+import type { Seats } from './seats.ts'
 import type { SharedMessage } from './shared-message.ts'
 import type { Live, Subscription } from './subscription.ts'
 import type { Delivery, Transport } from './transport.ts'
@@ -29,6 +30,8 @@ export interface ConnectionParts {
   metrics: Metrics
   /** Told of their subscriptions and events. */
   deliveries: DeliveryObserver
+  /** Their subscriptions, by application. */
+  seats: Seats
 }
 
 export interface ConnectionOptions {
@@ -92,15 +95,19 @@ export class Connection {
     // A literal with a spread would have room for sixteen more.
     this.subscriptions = this.subscriptions.concat(subscription)
     this.#parts.metrics.subscriptions.inc()
+    this.#parts.seats.take(this.scope.applicationId)
     this.#parts.deliveries.began(subscription)
   }
 
   /** Called by a subscription that ends. */
   remove (subscription: Live, reason: EndReason): void {
-    const left = this.subscriptions.filter(one => one !== subscription)
-    if (left.length === this.subscriptions.length) return
+    const { subscriptions } = this
+    // When a connection ends, they go in their order: each is the first then, and is not searched for.
+    const left = subscriptions[0] === subscription ? subscriptions.slice(1) : subscriptions.filter(one => one !== subscription)
+    if (left.length === subscriptions.length) return
     this.subscriptions = left
     this.#parts.metrics.subscriptions.dec()
+    this.#parts.seats.leave(this.scope.applicationId)
     this.#parts.deliveries.ended(subscription, reason)
   }
 
@@ -124,7 +131,6 @@ export class Connection {
       if (queued.event !== event) break
       if (queued.shape !== shape) continue
       queued.subscriptions.push(subscription)
-      queued.ending = this.transport.ending(queued.subscriptions.map(one => one.id))
       return false
     }
     this.#queued.push({ event, shape, ending: subscription.ending, subscriptions: [subscription] })
@@ -159,6 +165,8 @@ export class Connection {
       this.#parts.metrics.eventsDelivered.inc(events)
       this.#activity.delivered.add(events)
     }
+    // Once, when all that match are known: a client may have a thousand subscriptions to one topic.
+    for (const queued of run) if (queued.subscriptions.length > 1) queued.ending = this.transport.ending(queued.subscriptions.map(one => one.id))
     this.transport.sendEvents(run, this.#onTaken ??= () => { if (this.#drainWaiters !== undefined) this.#wakeWaiters() })
   }
 

@@ -72,7 +72,8 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
     }
   }
 
-  const parts: ConnectionParts = { observer: ending, deliveries, limits, metrics }
+  const seats = new Seats(() => limits.subscriptionsPerApplicationMax)
+  const parts: ConnectionParts = { observer: ending, deliveries, limits, metrics, seats }
 
   return {
     /** Throws RateLimitError `CONNECTION_LIMIT` when the application has as many as it may. */
@@ -80,6 +81,12 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
       if (applications.isFree(applicationId)) return
       metrics.connectionsRefused.inc({ limit: 'application' })
       throw new RateLimitError('CONNECTION_LIMIT', `The application has ${limits.connectionsPerApplicationMax} sockets open, as many as it may`, { retryAfterMs: connectionRetryMs })
+    },
+    /** Throws RateLimitError `SUBSCRIPTION_LIMIT` when the connection, or its application, has as many subscriptions as it may. */
+    requireRoomToSubscribe ({ subscriptions, scope }: Connection): void {
+      const { subscriptionsPerConnectionMax: most, subscriptionsPerApplicationMax: mostOfAll } = limits
+      if (subscriptions.length >= most) throw new RateLimitError('SUBSCRIPTION_LIMIT', `The connection holds ${most} subscriptions, the most it may`)
+      if (!seats.isFree(scope.applicationId)) throw new RateLimitError('SUBSCRIPTION_LIMIT', `The application holds ${mostOfAll} subscriptions at this node, the most it may`)
     },
     /** Opens one; its caller says when its link is gone. */
     open (link: Pick<ConnectionOptions, 'transport' | 'principal' | 'scope'>): Connection {

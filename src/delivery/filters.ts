@@ -5,6 +5,8 @@ import { encodeJson, isPlainObject } from '../json.ts'
 const conditionsMax = 32
 const pathLengthMax = 256
 const listMax = 100
+/** Of a filter's JSON: it is kept for as long as its subscription lives. A hundred UUIDs take half of it. */
+export const filterBytesMax = 8 * 1024
 
 type Scalar = string | number | boolean | null
 
@@ -12,7 +14,7 @@ type Scalar = string | number | boolean | null
 export interface Equality { path: string, value: Scalar }
 
 /** A field of the payload that must pass a test. */
-export interface Condition { path: string, operator: Operator, operand: unknown, test: (found: unknown) => boolean }
+export interface Condition { path: string, segments: string[], operator: Operator, operand: unknown, test: (found: unknown) => boolean }
 
 /** A subscription's filter, taken apart. All of it must hold. Two filters with the same `fingerprint` match the same events. */
 export interface Filter {
@@ -28,7 +30,7 @@ const operators = {
   gte: (operand: unknown) => (found: unknown) => isComparable(found, operand) && found >= (operand as typeof found),
   lt: (operand: unknown) => (found: unknown) => isComparable(found, operand) && found < (operand as typeof found),
   lte: (operand: unknown) => (found: unknown) => isComparable(found, operand) && found <= (operand as typeof found),
-  in: (operand: unknown) => (found: unknown) => (operand as unknown[]).some(one => isDeepStrictEqual(found, one)),
+  in: (operand: unknown) => isAmong(operand as unknown[]),
   exists: (operand: unknown) => (found: unknown) => (found !== undefined) === operand,
   prefix: (operand: unknown) => (found: unknown) => typeof found === 'string' && found.startsWith(operand as string)
 } as const
@@ -37,6 +39,13 @@ export type Operator = keyof typeof operators
 /** Numbers with numbers, strings with strings (by UTF-16 code units); nothing else has an order. */
 const isComparable = (found: unknown, operand: unknown): found is string | number =>
   (typeof found === 'number' || typeof found === 'string') && typeof found === typeof operand
+
+/** Costs the same however many there are, but for those that are objects or arrays. */
+function isAmong (values: readonly unknown[]): (found: unknown) => boolean {
+  const scalars = new Set(values.filter(isScalar))
+  const compounds = values.filter(value => !isScalar(value))
+  return found => isScalar(found) ? scalars.has(found) : compounds.some(one => isDeepStrictEqual(found, one))
+}
 
 const operandTests: Partial<Record<Operator, [(operand: unknown) => boolean, string]>> = {
   gt: [isOrdered, 'must be a number or a string'],
@@ -74,6 +83,13 @@ export function parseFilter (filter: Record<string, unknown> | undefined): Filte
   return { equalities, conditions, fingerprint: JSON.stringify(keys.map(key => [key, filter[key]])) }
 }
 
+/** The same for a filter that is handed in. Throws ValidationError, too, when it is larger than `filterBytesMax`. */
+export function acceptFilter (filter: Record<string, unknown> | undefined): Filter | undefined {
+  const parsed = parseFilter(filter)
+  if (Buffer.byteLength(parsed?.fingerprint ?? '') > filterBytesMax) throw refusal('', `must be at most ${filterBytesMax} bytes of JSON`)
+  return parsed
+}
+
 const isScalar = (value: unknown): value is Scalar =>
   value === null || typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))
 
@@ -90,7 +106,7 @@ function parseOperators (path: string, wanted: Record<string, unknown>, equaliti
       equalities.push({ path, value: operand })
       return []
     }
-    return [{ path, operator, operand, test: operators[operator](operand) }]
+    return [{ path, segments: path.split('.'), operator, operand, test: operators[operator](operand) }]
   })
 }
 
@@ -111,7 +127,7 @@ export function valueAt (payload: unknown, segments: readonly string[]): unknown
 
 /** Whether an event's payload passes the tests that are not equalities. */
 export const passes = (conditions: readonly Condition[], payload: unknown): boolean =>
-  conditions.every(({ path, test }) => test(valueAt(payload, path.split('.'))))
+  conditions.every(({ segments, test }) => test(valueAt(payload, segments)))
 
 /** What a value is indexed by: equalities hold where the keys are equal. Distinguishes 1 from "1"; an absent value is unlike every value. */
 export function valueKey (value: unknown): string {
@@ -130,11 +146,11 @@ export interface Judgement { path: string, operator: Operator, wanted: unknown, 
 /** Every test of a filter against a payload, one by one: the event matches when all of them hold. */
 export function judge (filter: Filter | undefined, payload: unknown): Judgement[] {
   const tests: Condition[] = [
-    ...(filter?.equalities ?? []).map(({ path, value }): Condition => ({ path, operator: 'eq', operand: value, test: found => valueKey(found) === valueKey(value) })),
+    ...(filter?.equalities ?? []).map(({ path, value }): Condition => ({ path, segments: path.split('.'), operator: 'eq', operand: value, test: found => valueKey(found) === valueKey(value) })),
     ...(filter?.conditions ?? [])
   ]
-  return tests.map(({ path, operator, operand, test }) => {
-    const found = valueAt(payload, path.split('.'))
+  return tests.map(({ path, segments, operator, operand, test }) => {
+    const found = valueAt(payload, segments)
     return { path, operator, wanted: operand, found, holds: test(found) }
   })
 }

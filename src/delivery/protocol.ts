@@ -1,6 +1,6 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Static, TSchema } from '@sinclair/typebox'
-import { RateLimitError, toPublicError, ValidationError } from '../errors.ts'
+import { RateLimitError, ServiceUnavailableError, toPublicError, ValidationError } from '../errors.ts'
 import type { Connection } from './connection.ts'
 
 /** Sends the answer of a request, in the turn in which it is called; whatever the request starts, starts after it. */
@@ -32,8 +32,14 @@ export function socketRequest<T extends TSchema> (
   }
 }
 
+/** What is answered even by a server that is short of memory: it takes nothing, or gives something back. */
+const relieving: ReadonlySet<string> = new Set(['auth', 'leave', 'unsubscribe'])
+const overloadedRetryS = 5
+
 export interface ProtocolOptions {
   requests: Record<string, SocketRequest>
+  /** Whether the server is short of memory. */
+  isOverloaded: () => boolean
   logger: { error (fields: object, message: string): void }
 }
 
@@ -41,7 +47,7 @@ export interface ProtocolOptions {
  * The requests that a client can make over a socket, the same for every transport: a gateway takes the link's form off,
  * calls `handle`, and puts the answer into that form again.
  */
-export function createProtocol ({ requests, logger }: ProtocolOptions) {
+export function createProtocol ({ requests, isOverloaded, logger }: ProtocolOptions) {
   const find = (name: string) => Object.hasOwn(requests, name) ? requests[name] : undefined
   const names: readonly string[] = Object.keys(requests)
   return {
@@ -59,6 +65,9 @@ export function createProtocol ({ requests, logger }: ProtocolOptions) {
           throw new ValidationError('FRAME_INVALID', `Unknown request: ${String(name).slice(0, 100)}; there are ${names.join(', ')}`)
         }
         if (connection.isOpen && !connection.hasRoom) throw new RateLimitError('SLOW_CONSUMER', 'The client has not read what it was sent: read it, then ask again')
+        if (isOverloaded() && !relieving.has(name)) {
+          throw new ServiceUnavailableError('OVERLOADED', 'The server has more to do than it can; come back shortly', { retryAfterS: overloadedRetryS })
+        }
         await request.handle(connection, fields, respond)
       } catch (error) {
         const refusal = toPublicError(error)

@@ -5,7 +5,7 @@ import type { LogPosition, TopicLog } from '../events/log.ts'
 import { invalid } from '../json.ts'
 import type { SubscribePatternAnswer, SubscribeRequest } from '../../schemas/realtime.ts'
 import type { Connection } from './connection.ts'
-import { parseFilter } from './filters.ts'
+import { acceptFilter } from './filters.ts'
 import { join, startOf, type Past } from './joining.ts'
 import { PatternSubscription } from './pattern-subscription.ts'
 import type { Respond } from './protocol.ts'
@@ -20,7 +20,7 @@ export const isPattern = (topic: string): boolean => topic.includes('*')
 export async function subscribePattern (options: SubscribeOptions, connection: Connection, request: SubscribeRequest, respond: Respond): Promise<void> {
   const { hub, limits, metrics } = options
   const pastOf = toPast(request)
-  const filter = parseFilter(request.filter)
+  const filter = acceptFilter(request.filter)
   authorizePattern(connection, request.topic)
   const subscription = new PatternSubscription(connection, {
     hub, limits, pattern: request.topic, filter, returnMode: request.returnMode ?? 'full', join: (child, feed) => join(options, child, feed)
@@ -37,7 +37,7 @@ export async function subscribePattern (options: SubscribeOptions, connection: C
     // Meanwhile a fresh token may have come, or other subscriptions.
     authorizePattern(connection, request.topic)
     refuseTooWide(subscription, logs)
-    options.refuseTooMany(connection)
+    options.requireRoom(connection)
     const covered = logs.filter(({ topic }) => subscription.wants(topic))
     let recovered = isNothingElseNamed(request, covered)
     const joining = covered.map(log => subscription.take(log.topic, log, feed => {

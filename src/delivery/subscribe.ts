@@ -1,6 +1,5 @@
 import { authorizeTopic } from '../auth/permissions.ts'
 import type { DeliveryLimits } from '../config.ts'
-import { RateLimitError } from '../errors.ts'
 import type { EventLog } from '../events/log.ts'
 import { invalid } from '../json.ts'
 import type { Metrics } from '../metrics.ts'
@@ -8,7 +7,7 @@ import { SubscribeRequest, UnsubscribeRequest, type SubscribeAnswer } from '../.
 import type { Scope } from '../../schemas/scope.ts'
 import type { CatchUp } from './catch-up.ts'
 import type { Connection } from './connection.ts'
-import { parseFilter } from './filters.ts'
+import { acceptFilter } from './filters.ts'
 import type { Hub } from './hub.ts'
 import { join, startOf } from './joining.ts'
 import { socketRequest, type Respond, type SocketRequest } from './protocol.ts'
@@ -25,19 +24,14 @@ export interface SubscribeOptions {
   /** Throws NotFoundError `TOPIC_NOT_FOUND` unless the topic is registered or exists by itself. */
   requireTopic (scope: Scope, topic: string): Promise<void>
   /** Throws RateLimitError `SUBSCRIPTION_LIMIT` when the connection may have no subscription more. */
-  refuseTooMany (connection: Connection): void
+  requireRoom (connection: Connection): void
 }
 
 /** `subscribe` and `unsubscribe`. */
-export function subscriptionRequests (parts: Omit<SubscribeOptions, 'refuseTooMany'>): Record<'subscribe' | 'unsubscribe', SocketRequest> {
-  const refuseTooMany = ({ subscriptions }: Connection) => {
-    const { subscriptionsPerConnectionMax: most } = parts.limits
-    if (subscriptions.length >= most) throw new RateLimitError('SUBSCRIPTION_LIMIT', `The connection holds ${most} subscriptions, the most it may`)
-  }
-  const options: SubscribeOptions = { ...parts, refuseTooMany }
+export function subscriptionRequests (options: SubscribeOptions): Record<'subscribe' | 'unsubscribe', SocketRequest> {
   return {
     subscribe: socketRequest('subscribed', SubscribeRequest, async (connection, request, respond) => {
-      refuseTooMany(connection)
+      options.requireRoom(connection)
       await (isPattern(request.topic) ? subscribePattern : subscribe)(options, connection, request, respond)
     }),
     unsubscribe: socketRequest('unsubscribed', UnsubscribeRequest, (connection, { subscriptionId }, respond) => {
@@ -52,7 +46,7 @@ export function subscriptionRequests (parts: Omit<SubscribeOptions, 'refuseTooMa
 async function subscribe (options: SubscribeOptions, connection: Connection, request: SubscribeRequest, respond: Respond): Promise<void> {
   const { hub, log, metrics } = options
   const { scope } = connection
-  const filter = parseFilter(request.filter)
+  const filter = acceptFilter(request.filter)
   const past = { ...request, after: offsetOf(request) }
   authorizeTopic(connection.principal, scope, 'subscribe', request.topic)
   await options.requireTopic(scope, request.topic)
@@ -64,7 +58,7 @@ async function subscribe (options: SubscribeOptions, connection: Connection, req
     if (!connection.isOpen) return
     // Meanwhile a fresh token may have come, or other subscriptions.
     authorizeTopic(connection.principal, scope, 'subscribe', request.topic)
-    options.refuseTooMany(connection)
+    options.requireRoom(connection)
     const position = start?.position ?? feed.position
     const subscription = new Subscription(connection, feed, { filter, returnMode: request.returnMode ?? 'full', position })
     connection.add(subscription)

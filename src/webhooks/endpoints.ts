@@ -7,7 +7,7 @@ import { system, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import { isTopicPattern } from '../auth/topic-patterns.ts'
 import type { WebhookSettings } from '../config.ts'
-import { parseFilter } from '../delivery/filters.ts'
+import { acceptFilter } from '../delivery/filters.ts'
 import type { Encryption } from '../encryption.ts'
 import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../errors.ts'
 import { randomId } from '../ids.ts'
@@ -232,7 +232,7 @@ function valuesOf (input: WebhookUpdate, within: Within): Partial<Omit<Values, '
   for (const [i, pattern] of (topics ?? []).entries()) {
     if (!isTopicPattern(pattern)) throw invalid(`/topics/${i}`, 'is not a topic or a pattern: `*` stands for one segment, `**` at the end for the rest')
   }
-  if (filter !== undefined && filter !== null) parseFilter(filter)
+  if (filter !== undefined && filter !== null) acceptFilter(filter)
   if (within !== undefined && environments !== undefined && (environments === null || environments.some(one => one !== within))) {
     throw new ForbiddenError('ENVIRONMENT_FORBIDDEN', `The token is pinned to ${within}; its webhooks are, too`)
   }

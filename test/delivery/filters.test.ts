@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { passes, parseFilter, valueAt, type Filter } from '../../src/delivery/filters.ts'
+import { acceptFilter, passes, parseFilter, valueAt, type Filter } from '../../src/delivery/filters.ts'
 import { Matcher } from '../../src/delivery/matcher.ts'
 import { LoggedEvent } from '../../src/events/envelope.ts'
 
@@ -31,7 +31,7 @@ t.test('operators', async t => {
     [{ gt: 3 }, 4, true], [{ gt: 3 }, 3, false], [{ gt: 3 }, '4', false], [{ gte: 3 }, 3, true],
     [{ lt: 'b' }, 'a', true], [{ lte: 3 }, 4, false], [{ gt: 1, lt: 3 }, 2, true], [{ gt: 1, lt: 3 }, 3, false],
     [{ ne: 1 }, 2, true], [{ ne: 1 }, 1, false], [{ ne: 1 }, undefined, true],
-    [{ in: [1, 'a'] }, 'a', true], [{ in: [1, 'a'] }, 2, false], [{ exists: true }, null, true], [{ exists: false }, undefined, true],
+    [{ in: [1, 'a'] }, 'a', true], [{ in: [1, 'a'] }, '1', false], [{ in: [1, { b: [2] }] }, { b: [2] }, true], [{ in: [null] }, null, true], [{ in: [null] }, undefined, false], [{ in: [1, 'a'] }, 2, false], [{ exists: true }, null, true], [{ exists: false }, undefined, true],
     [{ exists: false }, 0, false], [{ prefix: 'ab' }, 'abc', true], [{ prefix: 'ab' }, 'a', false], [{ prefix: 'ab' }, 1, false],
     [{ eq: [1, { a: 2 }] }, [1, { a: 2 }], true], [{ eq: 'x' }, 'x', true], [{ eq: 'x', prefix: 'y' }, 'x', false]
   ]
@@ -44,6 +44,9 @@ t.test('a filter that makes no sense is refused by the name of its key', async t
   for (const filter of [{ a: {} }, { a: { like: 1 } }, { a: { gt: true } }, { a: { in: [] } }, { a: { exists: 1 } }, { a: { prefix: 1 } }, { '': 1 }, { a: [1] }, { a: { __proto__x: 1 } }]) {
     t.throws(() => parseFilter(filter), { status: 400, code: 'VALIDATION_FAILED', message: /^\/filter/ }, JSON.stringify(filter))
   }
+  const long = { a: { in: Array.from({ length: 100 }, (_, i) => `${i}`.repeat(50)) } }
+  t.throws(() => acceptFilter(long), { status: 400, code: 'VALIDATION_FAILED', message: /^\/filter must be at most 8192 bytes/ })
+  t.ok(parseFilter(long), 'one that has been stored goes on')
   t.throws(() => parseFilter(Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`k${i}`, i]))), { status: 400, message: /at most 32/ })
 })
 

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import t from 'tap'
+import type { Connection } from '../../src/delivery/connection.ts'
 import { build, listen } from '../build.ts'
-import { connectSocketIo, connectWs, transports } from '../clients.ts'
+import { connectSocketIo, connectWs, transports, type Client } from '../clients.ts'
 import { tenant } from '../tenant.ts'
 
 /* What one connection may do, and what it may cost. */
@@ -77,6 +78,47 @@ await t.test('many requests at once do not pass the bound on subscriptions', asy
     t.equal(answers.filter(({ ok }) => ok).length, 5, name)
     t.match(answers.find(({ ok }) => !ok), { error: 'RateLimitError', code: 'SUBSCRIPTION_LIMIT' })
     client.close()
+  }
+})
+
+await t.test('so do those of an application, over all its sockets at a node', async t => {
+  limitTo({ subscriptionsPerApplicationMax: 5 })
+  const [shop, other] = [await tenant(app), await tenant(app)]
+  const topic = await shop.topic('bounded.events')
+  const clients = await Promise.all(transports.map(({ connect }) => connect(url, { token: shop.token() })))
+  const answers = await Promise.all(upTo(20).map(n => (clients[n % 2] as Client).request('subscribe', { topic: n % 3 === 0 ? topic : 'bounded.*' })))
+  t.equal(answers.filter(({ ok }) => ok).length, 5)
+  t.match(answers.find(({ ok }) => !ok), { error: 'RateLimitError', code: 'SUBSCRIPTION_LIMIT', message: /application/ })
+  const stranger = await connectWs(url, { token: other.token() })
+  t.ok((await stranger.request('subscribe', { topic: await other.topic('bounded.events') })).ok, 'another has its own')
+  for (const client of clients) client.close()
+  await until(() => app.connections.size === 1)
+  const next = await connectWs(url, { token: shop.token() })
+  t.ok((await next.request('subscribe', { topic })).ok, 'what has ended does not count')
+  for (const client of [next, stranger]) client.close()
+})
+
+await t.test('a socket with very many subscriptions to a topic is told of them all by one message, which is made once', async t => {
+  limitTo({ requestsPerSecond: 0 })
+  const shop = await tenant(app)
+  const topic = await shop.topic('many.events')
+  for (const { name, connect } of transports) {
+    const client = await connect(url, { token: shop.token() })
+    const answers = await Promise.all(upTo(1000).map(() => client.request('subscribe', { topic })))
+    const [connection] = app.connections.all()
+    const { transport } = connection as Connection
+    const ending = transport.ending.bind(transport)
+    let named = 0
+    transport.ending = ids => {
+      named += ids.length
+      return ending(ids)
+    }
+    await shop.publish(topic, 'one')
+    await client.received(1)
+    t.same(new Set(client.events[0]?.subscriptionIds), new Set(answers.map(({ subscriptionId }) => subscriptionId)), name)
+    t.ok(named <= 2 * 1000, `${named} ids were put together for an event`)
+    client.close()
+    await until(() => app.connections.size === 0)
   }
 })
 
@@ -168,9 +210,7 @@ await t.test('all sockets together have a bound as well', async t => {
   for (let n = 0; n < 20; n++) await shop.publish(topic, ...Array(10).fill('x'.repeat(20_000)))
   await until(() => app.connections.size < 7)
   t.same((await good.received(200)).map(event => event.offset), upTo(200))
-  await until(async () => /realtime_socket_buffered_bytes (\d+)/.exec(await app.instruments.registry.metrics())?.[1] !== undefined)
-  const total = [...app.connections.all()].reduce((sum, { transport }) => sum + transport.bufferedBytes, 0)
-  t.ok(total <= 1024 * 1024, `${total} bytes`)
+  await until(() => [...app.connections.all()].reduce((sum, { transport }) => sum + transport.bufferedBytes, 0) <= 1024 * 1024)
   for (const client of stopped) client.cut()
   good.close()
 })
