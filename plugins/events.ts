@@ -19,6 +19,7 @@ export default fp(async (app) => {
     log: app.log,
     now: app.clock.now,
     check: app.validators,
+    epochOf: app.epochOf,
     consequences: app.webhookRouting,
     observer: app.tracing.writes,
     onCommitted (events) {

@@ -1,9 +1,11 @@
 import fp from 'fastify-plugin'
+import { readEpochs, type EpochOf } from '../src/events/epochs.ts'
 import { createEventLog, type EventLog } from '../src/events/log.ts'
 import { Hub } from '../src/delivery/hub.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
+    epochOf: EpochOf
     eventLog: EventLog
     hub: Hub
   }
@@ -11,10 +13,12 @@ declare module 'fastify' {
 
 /** The log's reader, and the hub that keeps this node's listeners in step with it. */
 export default fp(async (app) => {
-  const eventLog = createEventLog({ pool: app.pool })
+  const epochOf = await readEpochs(app.pool)
+  const eventLog = createEventLog({ pool: app.pool, epochOf })
   const hub = new Hub({
     log: eventLog, relay: app.cluster?.relay, metrics: app.instruments, observer: app.tracing.deliveries, activity: app.activity, logger: app.log
   })
+  app.decorate('epochOf', epochOf)
   app.decorate('eventLog', eventLog)
   app.decorate('hub', hub)
   app.addHook('onReady', async () => hub.start())

@@ -52,6 +52,7 @@ const documentText = JSON.stringify({ status: 'active', participants: 4, title: 
 async function growLog (topic: string, to: number): Promise<void> {
   const { head } = await app.eventLog.position(own.scope, topic)
   const key = [own.applicationId, own.scope.environment, topic]
+  await app.pool.query('insert into topic_logs (application_id, environment, topic, epoch, head_offset) values ($1, $2, $3, $4, 0) on conflict do nothing', [...key, app.epochOf(own.scope, topic)])
   await inSteps(head + 1, to + 1, (first, last) => app.pool.query({
     text: `insert into events (log_id, "offset", application_id, environment, topic, id, type, source, payload, created_at)
       select l.id, n, $1, $2, $3, 'evt_grown' || n, 'topic.event', 'api', $4, $5

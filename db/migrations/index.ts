@@ -7,6 +7,7 @@ import * as cdc from './0005-cdc.ts'
 import * as webhooks from './0006-webhooks.ts'
 import * as people from './0007-people.ts'
 import * as traces from './0008-traces.ts'
+import * as epochSeed from './0009-epoch-seed.ts'
 
 /** In order of name; forward only. A released migration never changes. */
 export const migrations: Record<string, Migration> = {
@@ -17,5 +18,6 @@ export const migrations: Record<string, Migration> = {
   '0005-cdc': cdc,
   '0006-webhooks': webhooks,
   '0007-people': people,
-  '0008-traces': traces
+  '0008-traces': traces,
+  '0009-epoch-seed': epochSeed
 }

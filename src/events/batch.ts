@@ -1,9 +1,10 @@
 import type pg from 'pg'
 import { ConflictError, toPublicError, type PublicError } from '../errors.ts'
-import { eventIdIn, newEpoch, newRun } from '../ids.ts'
+import { eventIdIn, newRun } from '../ids.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
 import type { Consequences, Recipients } from './consequences.ts'
 import { LoggedEvent, type EventDraft } from './envelope.ts'
+import type { EpochOf } from './epochs.ts'
 import type { Batch, DocumentKey, DocumentState, Intent } from './intent.ts'
 import { idempotencyKeptMs } from './retention.ts'
 import { takeSteps } from './positions.ts'
@@ -43,6 +44,7 @@ export interface BatchParts {
   client: pg.PoolClient
   check: PayloadCheck
   consequences: Consequences
+  epochOf: EpochOf
   now: number
   isServiceKnown (applicationId: string, name: string): boolean
 }
@@ -78,7 +80,7 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   })
   const checkedMs = Date.now() - now
 
-  const set = plan.toWriteSet(documents, recipients)
+  const set = plan.toWriteSet(documents, recipients, parts.epochOf)
   const services = plan.services.filter(service => !parts.isServiceKnown(service.applicationId, service.name))
   if (services.length > 0) await client.query(statements.insertServices(services, now))
   const commit = () => isTransaction ? client.query('commit') : undefined
@@ -294,7 +296,7 @@ class WritePlan {
     return growth
   }
 
-  toWriteSet (documents: Map<string, HeldDocument>, recipients: Recipients | undefined): statements.WriteSet {
+  toWriteSet (documents: Map<string, HeldDocument>, recipients: Recipients | undefined, epochOf: EpochOf): statements.WriteSet {
     const dirty = [...documents].filter(([, held]) => held.isDirty).sort(byKey).map(([, held]) => held)
     const logs = [...this.#counts].sort(byKey)
     const indexes = new Map(logs.map(([key], index) => [key, { index, left: logs[index]?.[1].count ?? 0 }]))
@@ -306,7 +308,7 @@ class WritePlan {
       now: this.now,
       updates: dirty.filter(held => held.exists).map(held => ({ ...held.state, scope: held.scope })),
       inserts: dirty.filter(held => !held.exists).map(held => ({ ...held.state, scope: held.scope })),
-      logs: logs.map(([, { scope, topic, count }]) => ({ scope, topic, count, epoch: newEpoch() })),
+      logs: logs.map(([, { scope, topic, count }]) => ({ scope, topic, count, epoch: epochOf(scope, topic) })),
       events,
       owed: recipients === undefined ? [] : this.#owed(events, recipients)
     }

@@ -1,9 +1,9 @@
 import type pg from 'pg'
 import type { EventSource, EventType } from '../../schemas/events.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
-import { newEpoch } from '../ids.ts'
 import { createGatherer } from '../gather.ts'
 import { LoggedEvent } from './envelope.ts'
+import type { EpochOf } from './epochs.ts'
 
 interface EventRow {
   id: string
@@ -66,10 +66,6 @@ const positionsSql = `
   from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k(application_id, environment, topic, ordinal)
   join topic_logs l using (application_id, environment, topic)`
 
-const createSql = `
-  insert into topic_logs (application_id, environment, topic, epoch, head_offset)
-  select *, 0 from unnest($1::text[], $2::text[], $3::text[], $4::text[]) on conflict do nothing`
-
 const topicsSql = `
   select topic, epoch, head_offset as head, id from topic_logs where application_id = $1 and environment = $2`
 
@@ -97,17 +93,12 @@ const spanSql = `
  * Reading the log. Offsets are gapless and become visible in order, so that a page that starts above n
  * and is not empty starts with n + 1, unless retention has passed it.
  */
-export function createEventLog ({ pool }: { pool: pg.Pool }) {
+export function createEventLog ({ pool, epochOf }: { pool: pg.Pool, epochOf: EpochOf }) {
   const loadPosition = createGatherer<ScopedTopic, LogPosition>({
     nameOf: ({ scope, topic }) => `${scopeKey(scope)}/${topic}`,
     async load (topics) {
       const found = await readPositions(topics)
-      const missing = topics.filter((_topic, i) => found[i] === undefined)
-      if (missing.length === 0) return found as LogPosition[]
-      await pool.query({ name: 'log_create', text: createSql, values: [...keysOf(missing), missing.map(() => newEpoch())] })
-      const made = await readPositions(topics)
-      if (made.includes(undefined)) throw new Error('a log that was just made is gone')
-      return made as LogPosition[]
+      return topics.map(({ scope, topic }, i) => found[i] ?? { epoch: epochOf(scope, topic), head: 0, earliest: 1 })
     }
   })
 
@@ -154,7 +145,7 @@ export function createEventLog ({ pool }: { pool: pg.Pool }) {
       return { count: row?.count ?? 0, first: row?.first ?? 0, last: row?.last ?? 0 }
     },
 
-    /** Where the log stands. A log that has no event yet is made, so that its epoch is known from the first subscription on. */
+    /** Where the log stands; one that has no event yet stands at 0. */
     position: (scope: Scope, topic: string): Promise<LogPosition> => loadPosition({ scope, topic }),
 
     /** Every topic of the scope that has a log. */

@@ -5,6 +5,7 @@ import { scopeKey } from '../../schemas/scope.ts'
 import { commitBatch, StaleBatchError, type BatchResult, type PayloadCheck } from './batch.ts'
 import { noConsequences, type Consequences } from './consequences.ts'
 import type { LoggedEvent } from './envelope.ts'
+import type { EpochOf } from './epochs.ts'
 import type { Intent, Writer } from './intent.ts'
 import { ensurePartitions } from './partitions.ts'
 import { noWriteObserver, type WriteObserver } from './write-observer.ts'
@@ -32,6 +33,7 @@ export interface EventWriterOptions {
   pool: pg.Pool
   metrics: Metrics
   check: PayloadCheck
+  epochOf: EpochOf
   /** Without it, nothing follows of an event but its delivery to sockets. */
   consequences?: Consequences
   log: { error (fields: object, message: string): void, warn (fields: object, message: string): void }
@@ -127,6 +129,7 @@ export class EventWriter implements Writer {
       const result = await commitBatch(batch.map(pending => pending.intent), {
         client,
         check: this.#options.check,
+        epochOf: this.#options.epochOf,
         consequences: this.#options.consequences ?? noConsequences,
         now: (this.#options.now ?? Date.now)(),
         isServiceKnown: (applicationId, name) => this.#knownServices.has(`${applicationId}/${name}`)

@@ -31,6 +31,20 @@ for (const { name, connect } of transports) {
       return client
     }
 
+    await t.test('listening to what nobody has written leaves nothing behind, and its epoch is known all the same', async t => {
+      const own = await tenant(app)
+      const client = await open({ token: own.token() })
+      const topics = ['sync.cart.created', 'sync.made-up.created', 'sync.made-up.updated']
+      const [ack] = await Promise.all(topics.map(topic => client.request('subscribe', { topic })))
+      const { rows } = await app.pool.query('select from topic_logs where application_id = $1', [own.applicationId])
+      t.equal(rows.length, 0)
+      t.match(ack, { ok: true, offset: 0, epoch: /^[\w-]{16}$/ })
+      t.match(await client.request('subscribe', { topic: 'sync.cart.created', after: 0, epoch: ack?.epoch }), { ok: true, recovered: true })
+      t.equal((await own.request('POST', '/api/sync/cart/documents', { id: 'one', data: {} })).status, 201)
+      t.match(await client.received(1), [{ topic: 'sync.cart.created', offset: 1, epoch: ack?.epoch }])
+      client.close()
+    })
+
     await t.test('a subscriber gets what is published after its ack, in order', async t => {
       const topic = await shop.topic('order.status')
       await shop.publish(topic, { n: 0 })

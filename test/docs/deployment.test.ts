@@ -67,6 +67,7 @@ t.test('the proxy sends to the nodes, passes upgrades on, and believes no client
   t.same([...new Set(used)].sort(), upstreams.map(({ name }) => name).sort())
   t.match(/location \/socket\.io\/ \{[^}]*\}/.exec(nginx)?.[0], 'realtime_sticky')
   for (const line of ['proxy_set_header Upgrade $http_upgrade;', 'proxy_set_header Connection $connection_upgrade;', 'proxy_set_header X-Forwarded-For $remote_addr;', 'proxy_http_version 1.1;']) t.ok(nginx.includes(line), line)
+  t.match(nginx, /^ *proxy_next_upstream [a-z ]+;$/m, 'no status: one tenant whose database is away must not take a node from all others')
   const [, listens] = /listen (\d+);/.exec(nginx) ?? []
   t.same(compose.services['proxy']?.ports?.map(port => port.split(':')[1]), [listens])
   const { pingIntervalMs } = createConfig({}).delivery

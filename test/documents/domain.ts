@@ -2,6 +2,7 @@ import { createKysely, createPool } from '../../db/connection.ts'
 import { createDocuments } from '../../src/documents/documents.ts'
 import { ExpirySweep } from '../../src/documents/expiry.ts'
 import type { LoggedEvent } from '../../src/events/envelope.ts'
+import { createEpochs } from '../../src/events/epochs.ts'
 import { createEventLog } from '../../src/events/log.ts'
 import { ensurePartitions } from '../../src/events/partitions.ts'
 import { EventWriter } from '../../src/events/writer.ts'
@@ -23,13 +24,14 @@ export async function createDomain (t: Teardown, { check = passAll }: { check?: 
   t.teardown(() => pool.end())
   await ensurePartitions(pool, Date.now())
   const db = createKysely(pool)
-  const log = createEventLog({ pool })
+  const epochOf = createEpochs('documents')
+  const log = createEventLog({ pool, epochOf })
   const warnings: string[] = []
   const logger = { info: () => {}, warn: (_fields: object, message: string) => { warnings.push(message) }, error: (_fields: object, message: string) => { warnings.push(message) } }
 
   function node () {
     const committed: LoggedEvent[] = []
-    const writer = new EventWriter({ pool, metrics: createMetrics(), log: logger, check, onCommitted: events => committed.push(...events) })
+    const writer = new EventWriter({ pool, epochOf, metrics: createMetrics(), log: logger, check, onCommitted: events => committed.push(...events) })
     t.teardown(() => writer.close())
     return {
       committed,

@@ -36,9 +36,8 @@ async function explained (name: string, work: () => Promise<unknown>): Promise<P
 
 for (const [topic, events] of [['long.log', long], ['short.log', 1000]] as const) {
   await shop.topic(topic)
-  await app.eventLog.position(shop.scope, topic)
   await app.pool.query(`
-    with grown as (update topic_logs set head_offset = $4 where application_id = $1 and environment = $2 and topic = $3 returning *)
+    with grown as (insert into topic_logs (application_id, environment, topic, epoch, head_offset) values ($1, $2, $3, 'e', $4) returning *)
     insert into events (log_id, "offset", application_id, environment, topic, id, type, source, payload, created_at)
     select l.id, n, $1, $2, $3, $3 || n, 'topic.event', 'api', '{}', $5 from grown l, generate_series(1, $4) n`,
   [shop.applicationId, shop.scope.environment, topic, events, Date.now()])

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { createPool } from '../../db/connection.ts'
+import { createEpochs } from '../../src/events/epochs.ts'
 import type { Intent, StreamPlace } from '../../src/events/intent.ts'
 import { ensurePartitions } from '../../src/events/partitions.ts'
 import { EventWriter } from '../../src/events/writer.ts'
@@ -13,7 +14,7 @@ t.teardown(() => pool.end())
 await ensurePartitions(pool, Date.now())
 await pool.query("insert into applications values ('app_1', 'x', '', 0, 0)")
 const silent = { error: () => {}, warn: () => {} }
-const writer = new EventWriter({ pool, metrics: createMetrics(), log: silent, check: { prepare: () => undefined, check: () => {} }, onCommitted: () => {} })
+const writer = new EventWriter({ pool, epochOf: createEpochs('positions'), metrics: createMetrics(), log: silent, check: { prepare: () => undefined, check: () => {} }, onCommitted: () => {} })
 const scope = { applicationId: 'app_1', environment: 'development' } as const
 const start: StreamPlace = { commitLsn: '0/0', changeIndex: 0 }
 const at = (lsn: number, changeIndex = 1): StreamPlace => ({ commitLsn: `0/${lsn.toString(16).toUpperCase()}`, changeIndex })

@@ -6,6 +6,7 @@ import { createPool } from '../../db/connection.ts'
 import { ValidationError } from '../../src/errors.ts'
 import type { LoggedEvent } from '../../src/events/envelope.ts'
 import type { DocumentState, Intent } from '../../src/events/intent.ts'
+import { createEpochs } from '../../src/events/epochs.ts'
 import { createEventLog } from '../../src/events/log.ts'
 import { ensurePartitions } from '../../src/events/partitions.ts'
 import { EventWriter } from '../../src/events/writer.ts'
@@ -17,14 +18,15 @@ const url = await createDatabase(t)
 const pool = createPool({ connectionString: url, max: 10, onError: () => {} })
 t.teardown(() => pool.end())
 await ensurePartitions(pool, Date.now())
-const log = createEventLog({ pool })
+const epochOf = createEpochs('writer')
+const log = createEventLog({ pool, epochOf })
 const silent = { error: () => {}, warn: () => {} }
 
 function node () {
   const committed: LoggedEvent[] = []
   const metrics = createMetrics()
   const writer = new EventWriter({
-    pool, metrics, log: silent, check: { prepare: () => undefined, check: () => {} }, onCommitted: events => committed.push(...events)
+    pool, epochOf, metrics, log: silent, check: { prepare: () => undefined, check: () => {} }, onCommitted: events => committed.push(...events)
   })
   return { writer, committed, metrics }
 }
