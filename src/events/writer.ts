@@ -13,6 +13,8 @@ import { noWriteObserver, type WriteObserver } from './write-observer.ts'
 /** Intents that may wait, over all lanes, and the bytes they may hold; beyond either, 503. */
 const queueIntentsMax = 10_000
 const queueBytesMax = 64 * 1024 * 1024
+/** The part of either that one application may take, so that a flood of its own leaves room for the others. */
+const applicationShare = 0.5
 /** Intents of one transaction: larger ones gain nothing and make everybody in them wait. */
 const batchIntentsMax = 500
 const batchBytesMax = 8 * 1024 * 1024
@@ -54,8 +56,9 @@ export class EventWriter implements Writer {
   readonly #observer: WriteObserver
   readonly #lanes: Lane[]
   readonly #knownServices = new Set<string>()
-  #intents = 0
-  #bytes = 0
+  /** What waits, of all and by application. */
+  readonly #waiting: Load = { intents: 0, bytes: 0 }
+  readonly #waitingOf = new Map<string, Load>()
   #isClosed = false
 
   constructor (options: EventWriterOptions) {
@@ -66,15 +69,12 @@ export class EventWriter implements Writer {
 
   submit<Answer> (intent: Intent<Answer>): Promise<Answer> {
     if (this.#isClosed) return Promise.reject(new ServiceUnavailableError('SHUTTING_DOWN', 'The server is stopping'))
-    const bytes = intent.bytes ?? 0
-    if (this.#intents >= queueIntentsMax || this.#bytes + bytes > queueBytesMax) {
+    if (!this.#enter(intent)) {
       this.#options.metrics.eventsRejected.inc({ code: 'QUEUE_FULL' })
       const refusal = new ServiceUnavailableError('QUEUE_FULL', 'Writes arrive faster than they can be stored; come back shortly')
       this.#observer.refused({ intent, refusal, receivedAt: Date.now() })
       return Promise.reject(refusal)
     }
-    this.#intents++
-    this.#bytes += bytes
     return new Promise<Answer>((resolve, reject) => {
       this.#laneOf(intent).push({ intent: intent as Intent<unknown>, since: Date.now(), resolve: resolve as Pending['resolve'], reject })
     })
@@ -93,7 +93,7 @@ export class EventWriter implements Writer {
   /** What waits, and for how long the oldest has. */
   health (): { depth: number, oldestWaitingMs: number } {
     const oldest = Math.min(...this.#lanes.map(lane => lane.oldest ?? Infinity))
-    return { depth: this.#intents, oldestWaitingMs: oldest === Infinity ? 0 : Math.max(0, Date.now() - oldest) }
+    return { depth: this.#waiting.intents, oldestWaitingMs: oldest === Infinity ? 0 : Math.max(0, Date.now() - oldest) }
   }
 
   /** Refuses new intents and waits until those accepted are settled. */
@@ -183,7 +183,7 @@ export class EventWriter implements Writer {
       }
     }
     metrics.batchIntents.observe(batch.length)
-    metrics.queueDepth.set({ queue: 'writer' }, this.#intents)
+    metrics.queueDepth.set({ queue: 'writer' }, this.#waiting.intents)
     if (events.length > 0) {
       this.#count(events)
       this.#observer.committed({
@@ -218,9 +218,25 @@ export class EventWriter implements Writer {
     }
   }
 
-  #leave ({ intent }: Pending): void {
-    this.#intents--
-    this.#bytes -= intent.bytes ?? 0
+  /** Answers false when there is no room. */
+  #enter ({ scope: { applicationId }, bytes = 0 }: Intent<unknown>): boolean {
+    const own = this.#waitingOf.get(applicationId) ?? { intents: 0, bytes: 0 }
+    if (!hasRoom(this.#waiting, bytes, 1) || !hasRoom(own, bytes, applicationShare)) return false
+    if (own.intents === 0) this.#waitingOf.set(applicationId, own)
+    for (const load of [this.#waiting, own]) {
+      load.intents++
+      load.bytes += bytes
+    }
+    return true
+  }
+
+  #leave ({ intent: { scope: { applicationId }, bytes = 0 } }: Pending): void {
+    const own = this.#waitingOf.get(applicationId) as Load
+    for (const load of [this.#waiting, own]) {
+      load.intents--
+      load.bytes -= bytes
+    }
+    if (own.intents === 0) this.#waitingOf.delete(applicationId)
   }
 
   #remember (applicationId: string, name: string): void {
@@ -228,6 +244,11 @@ export class EventWriter implements Writer {
     this.#knownServices.add(`${applicationId}/${name}`)
   }
 }
+
+interface Load { intents: number, bytes: number }
+
+const hasRoom = ({ intents, bytes }: Load, more: number, share: number): boolean =>
+  intents < queueIntentsMax * share && bytes + more <= queueBytesMax * share
 
 /** A queue with at most one transaction in flight. */
 class Lane {
