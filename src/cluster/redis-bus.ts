@@ -37,7 +37,8 @@ export class RedisBus implements Bus {
   readonly #outcomes: Record<'sent' | 'received' | 'dropped', Counter.Internal>
   #unsentBytes = 0
   #isCorked = false
-  #heardAt = performance.now()
+  /** When each link has last answered. */
+  readonly #heardAt = new Map<Redis, number>()
   #hasBeenReady = false
   #isAway = false
   #isClosed = false
@@ -52,12 +53,19 @@ export class RedisBus implements Bus {
     this.#publisher = new Redis(options.url, { ...common, enableOfflineQueue: false, maxRetriesPerRequest: 0 })
     // What is listened to waits for Redis as long as it takes.
     this.#subscriber = new Redis(options.url, { ...common, maxRetriesPerRequest: null })
-    for (const link of [this.#publisher, this.#subscriber]) link.on('error', error => this.#lost(error))
+    for (const link of this.#links) {
+      link.on('error', error => this.#lost(error))
+      // A link that is new is given its time, however long the one before was silent.
+      link.on('ready', () => this.#heardAt.set(link, performance.now()))
+      this.#heardAt.set(link, performance.now())
+    }
     this.#subscriber.on('close', () => this.#lost(undefined))
     this.#subscriber.on('message', (channel, message) => this.#receive(channel, message))
     this.#subscriber.on('ready', () => { void this.#restored() })
     this.#pinging = setInterval(() => this.#ping(), pingEveryMs).unref()
   }
+
+  get #links (): readonly Redis[] { return [this.#publisher, this.#subscriber] }
 
   publish (channel: string, message: string): void {
     const { length } = message
@@ -104,8 +112,8 @@ export class RedisBus implements Bus {
 
   health (): BusHealth {
     return {
-      isConnected: this.#publisher.status === 'ready' && this.#subscriber.status === 'ready',
-      heartbeatAgeMs: Math.round(performance.now() - this.#heardAt)
+      isConnected: this.#links.every(({ status }) => status === 'ready'),
+      heartbeatAgeMs: Math.round(Math.max(...this.#links.map(link => this.#silentMs(link))))
     }
   }
 
@@ -115,7 +123,7 @@ export class RedisBus implements Bus {
     // What was handed over last leaves before the link ends.
     if (this.#publisher.status === 'ready') await Promise.race([this.#publisher.ping().catch(() => {}), sleep(farewellMs, undefined, { ref: false })])
     this.#channels.clear()
-    for (const link of [this.#publisher, this.#subscriber]) link.disconnect()
+    for (const link of this.#links) link.disconnect()
   }
 
   /** What is published in one turn leaves with one write. */
@@ -140,8 +148,6 @@ export class RedisBus implements Bus {
 
   /** The channels are subscribed to again by then, because commands keep their order. */
   async #restored (): Promise<void> {
-    // A link that is new is given its time, however long the one before was silent.
-    this.#heardAt = performance.now()
     const isAgain = this.#hasBeenReady
     this.#hasBeenReady = true
     // ioredis sends its subscriptions after it has said that it is ready.
@@ -151,7 +157,6 @@ export class RedisBus implements Bus {
     } catch {
       return
     }
-    this.#heardAt = performance.now()
     if (this.#isAway) this.#options.log.info({}, 'bus.restored')
     this.#isAway = false
     if (isAgain && !this.#isClosed) for (const listener of this.#restoredListeners) listener()
@@ -164,13 +169,16 @@ export class RedisBus implements Bus {
     this.#options.log.warn({ code: (error as NodeJS.ErrnoException | undefined)?.code }, 'bus.lost')
   }
 
-  /** TCP alone may take minutes to notice that the other side is gone. */
+  #silentMs (link: Redis): number {
+    return performance.now() - (this.#heardAt.get(link) ?? 0)
+  }
+
+  /** TCP alone may take minutes to notice that the other side is gone; and one of the links may be while the other is not. */
   #ping (): void {
-    for (const link of [this.#publisher, this.#subscriber]) {
+    for (const link of this.#links) {
       if (link.status !== 'ready') continue
-      link.ping().then(() => { this.#heardAt = performance.now() }, () => {})
+      link.ping().then(() => this.#heardAt.set(link, performance.now()), () => {})
+      if (this.#silentMs(link) >= silentAfterMs) link.disconnect(true)
     }
-    if (performance.now() - this.#heardAt < silentAfterMs) return
-    for (const link of [this.#publisher, this.#subscriber]) if (link.status === 'ready') link.disconnect(true)
   }
 }

@@ -1,6 +1,9 @@
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import t from 'tap'
 import { RedisBus } from '../../src/cluster/redis-bus.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import type { Teardown } from '../build.ts'
 import { startRedis } from './redis.ts'
 
 /* What the bus promises its listeners, over a Redis that dies and comes back. */
@@ -79,4 +82,48 @@ t.test('messages between nodes', { skip: redis === undefined && 'redis-server is
     await until(() => restored > 0 && b.health().isConnected && b.health().heartbeatAgeMs < 3000)
     t.pass('it is back')
   })
+
+  await t.test('so is a single link on which nothing comes any more, though the other answers', async t => {
+    const through = await hangingProxy(t, redis.url)
+    const bus = new RedisBus({ url: through.url, metrics, log: silent })
+    t.teardown(() => bus.close())
+    const heard: string[] = []
+    await bus.listen('c', message => heard.push(message)).live
+    let restored = 0
+    bus.onRestored(() => { restored++ })
+    through.hang('subscribe')
+    a.publish('c', 'unheard')
+    await until(() => restored === 1)
+    a.publish('c', 'heard')
+    await until(() => heard.length === 1)
+    t.same(heard, ['heard'])
+    t.equal(through.opened, 3, 'the other link is the one that there was')
+  })
 })
+
+/** Stands before Redis, and may let connections hang on which a command has passed. */
+async function hangingProxy (t: Teardown, url: string) {
+  const { hostname, port } = new URL(url)
+  const links: { client: Socket, redis: Socket, sent: string }[] = []
+  const server = createServer(client => {
+    const link = { client, redis: connect(Number(port), hostname), sent: '' }
+    links.push(link)
+    client.on('data', data => { link.sent += data.toString('latin1') })
+    client.pipe(link.redis).pipe(client)
+    for (const socket of [client, link.redis]) socket.on('error', () => {}).on('close', () => { client.destroy(); link.redis.destroy() })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => { server.close() })
+  return {
+    url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get opened () { return links.length },
+    hang (command: string) {
+      for (const { client, redis, sent } of links) {
+        if (!sent.toLowerCase().includes(command)) continue
+        redis.unpipe(client)
+        client.unpipe(redis)
+        redis.resume()
+      }
+    }
+  }
+}
