@@ -47,7 +47,9 @@ export default fp(async (app) => {
   }
   // Before memory runs out. Not by the delay of the event loop, which on a machine that is merely busy has no samples and counts as endless.
   await app.register(underPressure, { maxHeapUsedBytes: heapUsedBytesMax, message: 'Under pressure', retryAfter: 5 })
-}, { name: 'security', dependencies: ['config', 'auth'] })
+  // Not a failure: without this node, its load would meet the others.
+  app.health.add('memory', async () => app.isUnderPressure() ? { status: 'degraded', message: 'short of memory: requests and sockets are refused' } : { status: 'ok' })
+}, { name: 'security', dependencies: ['config', 'auth', 'health'] })
 
 function tooMany (max: number, ttlMs: number, by = ''): RateLimitError {
   const retryAfterS = Math.ceil(ttlMs / 1000)

@@ -177,7 +177,9 @@ await t.test('a server that is short of memory sheds requests with 503 and Retry
   t.match(shed.json(), { error: 'ServiceUnavailableError', code: 'OVERLOADED' })
   t.equal(shed.headers['retry-after'], '5')
   t.equal((await app.inject('/health')).statusCode, 200, 'it lives')
-  t.equal((await app.inject('/health/ready')).statusCode, 200)
+  const ready = await app.inject('/health/ready')
+  t.equal(ready.statusCode, 200)
+  t.match(ready.json(), { status: 'ready', components: { memory: { status: 'degraded', message: /refused/ } } })
   ballast.length = 0
 })
 
