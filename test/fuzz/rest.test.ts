@@ -164,7 +164,9 @@ await t.test(`${count} requests (FUZZ_SEED=${seed})`, async t => {
   const third = Math.ceil(memories.length / 3)
   const [settled, last] = [least(memories.slice(third, 2 * third)), least(memories.slice(-third))]
   t.comment(`heap ${mb(least(memories.slice(0, third)))} MB in the first third at least, ${mb(settled)} MB in the second, ${mb(last)} MB in the last; resident ${mb(Math.max(...memories.map(({ resident }) => resident)))} MB at most`)
-  t.ok(last < settled * 1.5 + 100e6, 'memory does not grow with what was asked')
+  // In the long form, a kilobyte kept of each request does not pass; the short one is over before the server has settled.
+  const slack = count >= 100_000 ? 10e6 : 100e6
+  t.ok(last < settled * 1.2 + slack, 'memory does not grow with what was asked')
 })
 
 await t.test(`what is almost HTTP, ${Math.ceil(count / 10)} times (FUZZ_SEED=${seed})`, async t => {
