@@ -69,7 +69,7 @@ export default fp(async (app) => {
   await app.register(jwt, { secret: randomBytes(32) })
   const presence = app.applicationPresence
   const keys = new SigningKeys({ db, encryption, log: app.log })
-  const sessions = createSessions({ db, ttlMs: auth.sessionTtlMs })
+  const sessions = createSessions({ db, ttlMs: auth.sessionTtlMs, now: app.clock.now })
   const users = createUsers({ db })
   const secondFactor = createSecondFactor({ db, encryption, issuer: auth.issuer, notices: app.notices })
   const tokens = createTokens({ jwt: app.jwt as Jwt, keys, presence, issuer: auth.issuer, defaultTtlS: auth.tokenTtlS })

@@ -55,7 +55,7 @@ export default fp(async (app) => {
     node, sampling, recorder, subscriptions, writes: observeWrites(recorder, activity), mappingFailed: observeMappings(recorder, activity), deliveries: observeDelivery(recorder, subscriptions)
   })
   const beat = new NodeBeat({ db, id: node, log, onReturned: () => subscriptions.tellAnew() })
-  const retention = createTraceRetention({ pool, store, metrics, retentionMs: config.traces.retentionHours * 3_600_000, log })
+  const retention = createTraceRetention({ pool, store, metrics, retentionMs: config.traces.retentionHours * 3_600_000, now: app.clock.now, log })
   await retention.start()
   await beat.start()
   await sampling.start()

@@ -73,7 +73,7 @@ export default fp(async (app) => {
     dispatcher,
     withinOf: principal => principal.kind === 'token' ? principal.environment : undefined
   })
-  const keeping = createKeeping({ pool: ownPool, queue, deadKeptMs: settings.deadKeptMs, log })
+  const keeping = createKeeping({ pool: ownPool, queue, deadKeptMs: settings.deadKeptMs, now: app.clock.now, log })
   app.retention.beforeDrop(before => keeping.beforeDrop(before))
   app.webhookRouting.onCommitted(wake)
   app.applications.onDeleted(id => { void app.socketListeners.refresh(id).catch(() => {}) })

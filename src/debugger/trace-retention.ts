@@ -16,18 +16,20 @@ export interface TraceRetentionOptions {
   store: TraceStore
   metrics: Metrics
   retentionMs: number
+  /** The time that all nodes go by. */
+  now: () => number
   log: { info (fields: object, message: string): void, warn (fields: object, message: string): void }
 }
 
 /** Keeps the partitions of traces ahead of the clock, and drops what is past retention: across tenants. A failing sweep is tried again. */
-export function createTraceRetention ({ pool, store, metrics, retentionMs, log }: TraceRetentionOptions) {
+export function createTraceRetention ({ pool, store, metrics, retentionMs, now: clock, log }: TraceRetentionOptions) {
   let timer: NodeJS.Timeout | undefined
 
   async function deleteInPieces (sql: string, values: unknown[]): Promise<void> {
     for (let isMore = true; isMore;) isMore = ((await pool.query(sql, values)).rowCount ?? 0) >= rowsAtOnce
   }
 
-  async function sweep (now = Date.now()): Promise<void> {
+  async function sweep (now = clock()): Promise<void> {
     await store.ensurePartitions(now)
     const dropped = [
       ...await dropExpiredPartitions(pool, now, retentionMs, 'event_traces'), ...await dropExpiredPartitions(pool, now, retentionMs, 'event_trace_parts')
@@ -50,7 +52,7 @@ export function createTraceRetention ({ pool, store, metrics, retentionMs, log }
   return {
     sweep,
     async start (): Promise<void> {
-      await store.ensurePartitions(Date.now())
+      await store.ensurePartitions(clock())
       timer = setInterval(() => {
         sweep().catch((error: unknown) => log.warn({ err: error }, 'traces.retention_failed'))
       }, sweepEveryMs)

@@ -9,6 +9,8 @@ export interface RetentionOptions {
   pool: pg.Pool
   metrics: Metrics
   retentionMs: number
+  /** The time that all nodes go by: one whose clock is ahead must not drop what others still need. */
+  now: () => number
   log: { info (fields: object, message: string): void, warn (fields: object, message: string): void }
 }
 
@@ -16,11 +18,11 @@ export interface RetentionOptions {
  * Keeps the log's partitions ahead of the clock, and drops what is past retention: across tenants, by whole partitions.
  * A failing sweep is logged and tried again; the writer makes a missing partition by itself.
  */
-export function createRetention ({ pool, metrics, retentionMs, log }: RetentionOptions) {
+export function createRetention ({ pool, metrics, retentionMs, now: clock, log }: RetentionOptions) {
   let timer: NodeJS.Timeout | undefined
   const savers: ((before: number) => Promise<void>)[] = []
 
-  async function sweep (now = Date.now()): Promise<void> {
+  async function sweep (now = clock()): Promise<void> {
     await ensurePartitions(pool, now)
     for (const save of savers) await save(now - retentionMs)
     const dropped = await dropExpiredPartitions(pool, now, retentionMs)
@@ -36,7 +38,7 @@ export function createRetention ({ pool, metrics, retentionMs, log }: RetentionO
       savers.push(save)
     },
     async start (): Promise<void> {
-      await ensurePartitions(pool, Date.now())
+      await ensurePartitions(pool, clock())
       timer = setInterval(() => {
         sweep().catch((error: unknown) => log.warn({ err: error }, 'log.retention_failed'))
       }, sweepEveryMs)

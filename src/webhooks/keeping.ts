@@ -37,6 +37,8 @@ export interface KeepingOptions {
   pool: pg.Pool
   queue: Queue
   deadKeptMs: number
+  /** The time that all nodes go by. */
+  now: () => number
   log: { warn (fields: object, message: string): void }
 }
 
@@ -44,10 +46,10 @@ export interface KeepingOptions {
  * What happens to deliveries when the log drops their events. Those that were delivered go with them; what is still owed, or was given up and may
  * be redriven, keeps its event until its own time is over.
  */
-export function createKeeping ({ pool, queue, deadKeptMs, log }: KeepingOptions) {
+export function createKeeping ({ pool, queue, deadKeptMs, now: clock, log }: KeepingOptions) {
   return {
     /** To be called before the log drops events that were written before a time; what it throws keeps them from being dropped. */
-    async beforeDrop (before: number, now = Date.now()): Promise<void> {
+    async beforeDrop (before: number, now = clock()): Promise<void> {
       // An event that still stands in the outbox has no delivery yet that could be looked at.
       while (await queue.expand());
       if (await queue.hasOutbox(before)) throw new Error('the outbox still owes events that are to be dropped')

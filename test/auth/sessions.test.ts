@@ -16,7 +16,7 @@ async function setUp (t: Teardown) {
   const db = createKysely(pool)
   const user = await insertUser(db, { name: 'Ada', email: 'Ada@example.com', passwordHash: 'x' })
   if (user === undefined) throw new Error('no user')
-  return { db, user, sessions: createSessions({ db, ttlMs: hour }) }
+  return { db, user, sessions: createSessions({ db, ttlMs: hour, now: Date.now }) }
 }
 
 t.test('a session is stored as a hash, and known by its token until it ends', async t => {
@@ -84,7 +84,7 @@ t.test('roles count from the next request on', async t => {
 })
 
 t.test('what does not look like a session token is not looked up', async t => {
-  const sessions = createSessions({ db: undefined as never, ttlMs: hour })
+  const sessions = createSessions({ db: undefined as never, ttlMs: hour, now: Date.now })
   for (const token of ['sess_', `sess_${'a'.repeat(42)}`, `sess_${'a'.repeat(44)}`, `sess_${'/'.repeat(43)}`, `sess_${'a'.repeat(43)}\n`]) {
     t.equal(await codeOf(() => sessions.authenticate(token)), 'CREDENTIAL_INVALID')
   }

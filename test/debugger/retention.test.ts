@@ -11,7 +11,7 @@ const hourMs = 3_600_000
 const { app } = await build(t, { variables: { TRACE_RETENTION_HOURS: '2', EVENT_RETENTION_HOURS: '72' } })
 const url = await listen(app)
 const store = new TraceStore({ pool: app.pool, node: 'node_sweeper' })
-const retention = createTraceRetention({ pool: app.pool, store, metrics: app.instruments, retentionMs: 2 * hourMs, log: app.log })
+const retention = createTraceRetention({ pool: app.pool, store, metrics: app.instruments, retentionMs: 2 * hourMs, now: Date.now, log: app.log })
 
 await t.test('what is past retention is not there any more, dropped or not', async t => {
   const shop = await tenant(app)

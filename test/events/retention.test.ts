@@ -2,6 +2,7 @@ import t from 'tap'
 import { ensurePartitions, partitionMs } from '../../src/events/partitions.ts'
 import { createRetention } from '../../src/events/retention.ts'
 import { build } from '../build.ts'
+import { person } from '../people.ts'
 import { tenant } from '../tenant.ts'
 
 const hourMs = 3_600_000
@@ -16,9 +17,9 @@ t.test('retention drops whole partitions, and only those whose every event is to
   await ensurePartitions(app.pool, old)
   await app.pool.query('update events set created_at = $1 where topic = $2 and "offset" <= 2', [old, topic])
   await app.pool.query('insert into idempotency_keys values ($1, \'development\', \'old\', \'\', \'1\', $2)', [shop.applicationId, now - 25 * hourMs])
-  const retention = createRetention({ pool: app.pool, metrics: app.instruments, retentionMs: 72 * hourMs, log: app.log })
+  const retention = createRetention({ pool: app.pool, metrics: app.instruments, retentionMs: 72 * hourMs, now: () => now, log: app.log })
 
-  await retention.sweep(now)
+  await retention.sweep()
   t.same((await shop.request('GET', `/api/topics/${topic}/events`)).body.map((event: { offset: number }) => event.offset), [3])
   t.equal((await app.pool.query('select 1 from idempotency_keys')).rowCount, 0, 'idempotency keys are kept a day')
   t.match(await app.instruments.registry.metrics(), /realtime_partitions_dropped_total [1-9]/)
@@ -28,6 +29,23 @@ t.test('retention drops whole partitions, and only those whose every event is to
   t.equal((await app.pool.query('select 1 from events')).rowCount, 2, 'a sweep more takes nothing more')
   await retention.sweep(now + 72 * hourMs - partitionMs)
   t.equal((await app.pool.query('select 1 from events')).rowCount, 2, 'what is within the retention stays')
+})
+
+t.test('a node whose clock is ahead drops nothing, and ends nobody\'s session', async t => {
+  const { app } = await build(t)
+  const shop = await tenant(app)
+  const topic = await shop.topic('kept.events')
+  await shop.publish(topic, 1)
+  const [ada, other] = [await person(app, 'viewer'), await person(app, 'viewer')]
+  const days = 100 * 24 * hourMs
+  const real = Date.now
+  t.teardown(() => { Date.now = real })
+  Date.now = () => real() + days
+  await app.retention.sweep()
+  await app.auth.sessions.create(other.id, { address: undefined, userAgent: undefined })
+  Date.now = real
+  t.equal((await app.pool.query('select 1 from events where topic = $1', [topic])).rowCount, 1)
+  t.equal((await ada.get('/api/applications')).status, 200)
 })
 
 t.test('several nodes may make the same partitions at once', async t => {
