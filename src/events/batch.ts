@@ -21,6 +21,12 @@ export interface PayloadCheck {
 /** Thrown when another node has changed what this batch had read; the batch is tried again. */
 export class StaleBatchError extends Error {}
 
+/** Thrown when a batch of several intents would hold too much in memory; it is tried again in parts. */
+export class BatchTooLargeError extends Error {}
+
+/** What large documents of a batch, and what the events of a batch, may hold in text; of one intent, whatever it is. */
+const batchTextMax = 16 * 1024 * 1024
+
 /** What was being checked when an intent was refused. */
 export interface CheckedPayload { topic: string, schemaVersion: number, payload: unknown }
 
@@ -66,14 +72,14 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
     lockDocuments(intents, outcomes, client), readTopics(intents, outcomes, parts), findRecipients(intents, outcomes, parts), begun
   ])
 
-  const plan = new WritePlan(now)
+  const plan = new WritePlan(now, intents.length > 1 ? batchTextMax : Infinity)
   const effects = intents.map((intent, i) => {
     if (outcomes[i] !== undefined) return undefined
     const batch = new IntentBatch(intent.scope, topics, parts)
     try {
       return plan.apply(intent, batch, documents)
     } catch (error) {
-      if (intent.position !== undefined) throw error
+      if (intent.position !== undefined || error instanceof BatchTooLargeError) throw error
       outcomes[i] = { refusal: toPublicError(error), checked: batch.checking }
       return undefined
     }
@@ -146,7 +152,9 @@ interface LockedRow {
   service: string
   id: string
   revision: number
-  data: string
+  /** Null for one that is large. */
+  data: string | null
+  bytes: number
   deleted: boolean
   expires_at: number | null
   created_at: number
@@ -164,14 +172,16 @@ async function lockDocuments (intents: readonly Intent<unknown>[], outcomes: (Ou
   const held = new Map<string, HeldDocument>()
   if (wanted.size === 0) return held
   const { rows } = await client.query<LockedRow>(statements.lockDocuments([...wanted.values()]))
+  const large = await readLarge(rows.filter(({ data }) => data === null), client)
   for (const row of rows) {
-    const scope = { applicationId: row.application_id, environment: row.environment }
+    const scope = scopeOf(row)
+    const data = row.data ?? large?.get(row) ?? ''
     const state: DocumentState = {
       service: row.service,
       id: row.id,
       revision: row.revision,
-      data: JSON.parse(row.data) as Record<string, unknown>,
-      dataText: row.data,
+      data: JSON.parse(data) as Record<string, unknown>,
+      dataText: data,
       deleted: row.deleted,
       expiresAt: row.expires_at,
       createdAt: row.created_at,
@@ -180,6 +190,15 @@ async function lockDocuments (intents: readonly Intent<unknown>[], outcomes: (Ou
     held.set(documentKey(scope, state), { scope, state, exists: true, isDirty: false })
   }
   return held
+}
+
+const scopeOf = ({ application_id: applicationId, environment }: LockedRow): Scope => ({ applicationId, environment })
+
+async function readLarge (rows: LockedRow[], client: pg.PoolClient): Promise<Map<LockedRow, string> | undefined> {
+  if (rows.length === 0) return undefined
+  if (rows.length > 1 && rows.reduce((sum, { bytes }) => sum + bytes, 0) > batchTextMax) throw new BatchTooLargeError('the documents of the batch are too large together')
+  const found = await client.query<{ ordinal: number, data: string }>(statements.readData(rows.map(row => ({ scope: scopeOf(row), service: row.service, id: row.id }))))
+  return new Map(found.rows.map(({ ordinal, data }) => [rows[ordinal - 1] as LockedRow, data]))
 }
 
 /** Registered topics of the batch by scope and name, with their active version. */
@@ -259,9 +278,13 @@ class WritePlan {
   readonly #counts = new Map<string, PlannedGrowth>()
   #last: PlannedGrowth | undefined
   #documentWrites = 0
+  readonly #textMax: number
+  #text = 0
 
-  constructor (now: number) {
+  /** `textMax`: how long its events may be together. */
+  constructor (now: number, textMax: number) {
     this.now = now
+    this.#textMax = textMax
   }
 
   get isEmpty () { return this.#drafts.length === 0 && this.#documentWrites === 0 }
@@ -282,6 +305,8 @@ class WritePlan {
   }
 
   #add (scope: Scope, draft: EventDraft) {
+    this.#text += draft.payload.length + (draft.diff?.length ?? 0)
+    if (this.#text > this.#textMax) throw new BatchTooLargeError('the events of the batch are too large together')
     const growth = this.#growthOf(scope, draft.topic)
     this.#drafts.push({ scope, draft, id: eventIdIn(growth.run, growth.count++), log: growth.log })
   }

@@ -13,13 +13,29 @@ export interface Statement { name: string, text: string, values: unknown[] }
 
 export type ScopedDocumentKey = DocumentKey & { scope: Scope }
 
+/** Larger data is left out at first: see `readData`. */
+const smallDataBytes = 16 * 1024
+
+/** With `data` null, and its size, for documents that are large. */
 export function lockDocuments (keys: ScopedDocumentKey[]): Statement {
   return {
     name: 'writer_lock_documents',
-    text: `select d.application_id, d.environment, d.service, d.id, d.revision, d.data, d.deleted, d.expires_at, d.created_at, d.updated_at
+    text: `select d.application_id, d.environment, d.service, d.id, d.revision, case when octet_length(d.data::text) <= ${smallDataBytes} then d.data end as data,
+        octet_length(d.data::text) as bytes, d.deleted, d.expires_at, d.created_at, d.updated_at
       from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as k(application_id, environment, service, id)
       join documents d using (application_id, environment, service, id)
       order by d.application_id, d.environment, d.service, d.id for update of d`,
+    values: documentKeyArrays(keys)
+  }
+}
+
+/** The data of documents that are locked. */
+export function readData (keys: ScopedDocumentKey[]): Statement {
+  return {
+    name: 'writer_read_data',
+    text: `select k.ordinal::int, d.data
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[]) with ordinality as k(application_id, environment, service, id, ordinal)
+      join documents d using (application_id, environment, service, id)`,
     values: documentKeyArrays(keys)
   }
 }

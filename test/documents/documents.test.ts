@@ -7,7 +7,7 @@ import type { Scope } from '../../schemas/scope.ts'
 import { createDomain, parse } from './domain.ts'
 
 const domain = await createDomain(t)
-const { documents, committed } = domain.node()
+const { documents, committed, metrics } = domain.node()
 const key = (id: string, service = 'session') => ({ service, id })
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i)
 const start = (scope: Scope, id: string, data: Record<string, unknown> = {}) => documents.create(scope, 'session', { id, data })
@@ -35,6 +35,29 @@ await t.test('a document lives from its creation to its end, and each write coun
   const again = parse(await documents.create(scope, 'session', { id, data: {} }))
   t.equal(again.revision, 6, 'the revisions go on')
   t.ok(again.createdAt >= removed.updatedAt)
+})
+
+await t.test('writes that are large only by what they touch are not all held in memory at once', async t => {
+  const scope = await domain.createScope()
+  const halves = async () => Number(/reason="halved"\} (\d+)/.exec(await metrics.registry.metrics())?.[1] ?? 0)
+  const big = { text: 'x'.repeat(250_000) }
+  for (const i of upTo(100)) await start(scope, `big${i}`, big)
+  t.equal(await halves(), 0)
+
+  const merged = await Promise.all(upTo(100).map(i => documents.merge(scope, key(`big${i}`), { data: { i } })))
+  t.strictSame(merged.map(answer => parse(answer).data), upTo(100).map(i => ({ ...big, i })))
+  const byDocuments = await halves()
+  t.ok(byDocuments > 0, 'a hundred documents')
+
+  const revisions = await Promise.all(upTo(100).map(async () => parse(await documents.merge(scope, key('big0'), { data: {} })).revision))
+  t.strictSame(revisions, upTo(100).map(i => i + 3), 'in their order')
+  const byEvents = await halves()
+  t.ok(byEvents > byDocuments, 'a hundred events of one')
+
+  const removed = await Promise.all(upTo(100).map(i => documents.remove(scope, key(`big${i}`))))
+  t.ok(removed.every(answer => parse(answer).data['text'] === big.text))
+  t.ok(await halves() > byEvents)
+  t.equal((await domain.pool.query('select from events where application_id = $1', [scope.applicationId])).rowCount, 400)
 })
 
 await t.test('every write leaves an event whose forms agree', async t => {

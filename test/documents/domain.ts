@@ -31,10 +31,12 @@ export async function createDomain (t: Teardown, { check = passAll }: { check?: 
 
   function node () {
     const committed: LoggedEvent[] = []
-    const writer = new EventWriter({ pool, epochOf, metrics: createMetrics(), log: logger, check, onCommitted: events => committed.push(...events) })
+    const metrics = createMetrics()
+    const writer = new EventWriter({ pool, epochOf, metrics, log: logger, check, onCommitted: events => committed.push(...events) })
     t.teardown(() => writer.close())
     return {
       committed,
+      metrics,
       writer,
       documents: createDocuments({ pool, writer }),
       services: createServices({ db, writer }),
