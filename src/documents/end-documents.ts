@@ -21,29 +21,38 @@ export interface EndOutcome {
   ended: number
   /** Those that could not be ended, and why the first of them could not. */
   failed: number
+  /** Why the first of those was not ended that are still to be. */
   failure?: unknown
+  /** Applications that have filled their part of the writer's queue: what is left of theirs is for another time. */
+  crowded: Set<string>
+  /** Whether the rest of all was left, because the writer takes nothing from anybody. */
+  isInterrupted: boolean
 }
 
 /**
- * Ends documents of any tenants by intents of their own. One that cannot be ended does not keep the others from it,
- * but when the writer takes no more, the rest is left for another time.
+ * Ends documents of any tenants by intents of their own. Neither one that cannot be ended nor an application whose writes are refused
+ * keeps the others from it, but when the writer takes no more at all, the rest is left for another time.
  */
 export async function endDocuments (writer: Writer, doomed: readonly DoomedDocument[], { isForced }: { isForced: boolean }): Promise<EndOutcome> {
-  const outcome: EndOutcome = { ended: 0, failed: 0 }
+  const outcome: EndOutcome = { ended: 0, failed: 0, crowded: new Set(), isInterrupted: false }
   for (const group of groupsOf(doomed)) {
-    const settled = await Promise.allSettled(group.map(document => writer.submit(endIntent(
+    const free = group.filter(document => !outcome.crowded.has(document.application_id))
+    const settled = await Promise.allSettled(free.map(document => writer.submit(endIntent(
       { applicationId: document.application_id, environment: document.environment },
       { service: document.service, id: document.id },
       { isForced, bytes: document.bytes }
     ))))
-    for (const result of settled) {
+    for (const [i, result] of settled.entries()) {
       if (result.status === 'fulfilled') {
         if (result.value) outcome.ended++
-      } else if (outcome.failed++ === 0) {
-        outcome.failure = result.reason
+        continue
       }
+      outcome.failure ??= result.reason
+      if (!(result.reason instanceof ServiceUnavailableError)) outcome.failed++
+      else if (result.reason.code === 'QUEUE_FULL') outcome.crowded.add((free[i] as DoomedDocument).application_id)
+      else outcome.isInterrupted = true
     }
-    if (outcome.failure instanceof ServiceUnavailableError) break
+    if (outcome.isInterrupted) break
   }
   return outcome
 }

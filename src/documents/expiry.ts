@@ -1,13 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
-import { ServiceUnavailableError } from '../errors.ts'
 import type { Writer } from '../events/intent.ts'
 import { endDocuments, endPageSize, type DoomedDocument } from './end-documents.ts'
 
 /** In the order of an index, so that a page costs the same however many wait. */
 const expiredSql = `
   select application_id, environment, service, id, octet_length(data::text) as bytes from documents
-  where not deleted and expires_at <= $1 order by expires_at offset $2 limit ${endPageSize}`
+  where not deleted and expires_at <= $1 and application_id <> all($3::text[]) order by expires_at offset $2 limit ${endPageSize}`
 
 export interface ExpiryOptions {
   pool: pg.Pool
@@ -49,15 +48,17 @@ export class ExpirySweep {
     const { pool, writer, log } = this.#options
     let ended = 0
     let failed = 0
+    const crowded = new Set<string>()
     while (!this.#stop.signal.aborted) {
       // Those that were ended are out of the way; those that could not be are stepped over.
-      const { rows } = await pool.query<DoomedDocument>({ name: 'documents_expired', text: expiredSql, values: [now, failed] })
+      const { rows } = await pool.query<DoomedDocument>({ name: 'documents_expired', text: expiredSql, values: [now, failed, [...crowded]] })
       const outcome = await endDocuments(writer, rows, { isForced: false })
       ended += outcome.ended
       failed += outcome.failed
-      if (outcome.failure instanceof ServiceUnavailableError) throw outcome.failure
+      if (outcome.isInterrupted) throw outcome.failure
+      for (const applicationId of outcome.crowded) crowded.add(applicationId)
       if (outcome.failed > 0) log.warn({ err: outcome.failure, documents: outcome.failed }, 'documents.expiry_refused')
-      const isOthersWork = outcome.ended === 0 && outcome.failed === 0
+      const isOthersWork = outcome.ended === 0 && outcome.failed === 0 && outcome.crowded.size === 0
       if (rows.length < endPageSize || isOthersWork) break
     }
     if (ended > 0) log.info({ documents: ended }, 'documents.expired')

@@ -75,6 +75,19 @@ await t.test('one document that cannot be ended does not keep the others', async
   t.equal(await expiry.sweep(), 1)
 })
 
+await t.test('an application whose part of the queue is full does not keep those of others', async t => {
+  const [flooded, calm] = [await domain.createScope(), await domain.createScope()]
+  await create(flooded, 600)
+  await expireAll()
+  await create(calm, 10)
+  await domain.pool.query('update documents set expires_at = $2 where application_id = $1', [calm.applicationId, Date.now() - 1])
+  const full: Writer = {
+    submit: async intent => intent.scope.applicationId === flooded.applicationId ? Promise.reject(new ServiceUnavailableError('QUEUE_FULL', 'full')) : writer.submit(intent)
+  }
+  t.equal(await new ExpirySweep({ pool: domain.pool, writer: full, log: silent }).sweep(), 10)
+  t.equal(await expiry.sweep(), 600, 'its own come when there is room')
+})
+
 await t.test('started, it follows the clock, survives an outage and stops when told', async t => {
   const scope = await domain.createScope()
   const outage = { isOn: true, queries: 0 }
