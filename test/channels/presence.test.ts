@@ -78,22 +78,6 @@ for (const { name, connect } of transports) {
       await until(() => presenceOf(watcher, 'later').length === 4, 'the leave at once')
     })
 
-    await t.test('another user does not take a waiting member over, another tab of the same one takes one', async t => {
-      await setGrace(shop, 400)
-      const [watcher, tab1, tab2] = [await open('watcher'), await open('ann'), await open('ann')]
-      for (const client of [watcher, tab1, tab2]) await join(client, 'tabs')
-      tab1.cut()
-      tab2.cut()
-      await until(() => [...app.channels.directory.channel(shop.scope, 'tabs')?.members.values() ?? []].filter(({ connection }) => connection === undefined).length === 2, 'two waiting')
-      const [tab3, bob] = [await open('ann'), await open('bob')]
-      await join(bob, 'tabs')
-      await join(tab3, 'tabs')
-      await until(() => presenceOf(watcher, 'tabs').some(({ action }) => action === 'leave'), 'the leave of the other tab')
-      await wait(100)
-      t.same(presenceOf(watcher, 'tabs').map(({ action, member }) => `${member.userId} ${action}`), ['ann join', 'ann join', 'bob join', 'ann update', 'ann leave'])
-      t.same((await membersBy(shop, 'tabs')).map(({ userId }) => userId).sort(), ['ann', 'bob', 'watcher'])
-    })
-
     await t.test('who says what it was is not noticed either, though the server has not seen its old connection end', async t => {
       const [watcher, old, other] = [await open('watcher'), await open('ann'), await open('bob')]
       for (const client of [watcher, old, other]) await join(client, 'half')
@@ -144,6 +128,28 @@ for (const { name, connect } of transports) {
   })
 }
 
+await t.test('another user does not take a waiting member over, another tab of the same one takes one', async t => {
+  // At once over both: they have to wait.
+  await Promise.all(transports.map(async ({ name, connect }) => {
+    const shop = await tenant(app)
+    await setGrace(shop, 4000)
+    const open = async (subject: string) => await connect(url, { token: shop.token(['admin'], { subject }) })
+    const [watcher, tab1, tab2] = [await open('watcher'), await open('ann'), await open('ann')]
+    for (const client of [watcher, tab1, tab2]) await join(client, 'tabs')
+    tab1.cut()
+    tab2.cut()
+    await until(() => [...app.channels.directory.channel(shop.scope, 'tabs')?.members.values() ?? []].filter(({ connection }) => connection === undefined).length === 2, 'two waiting')
+    const [tab3, bob] = [await open('ann'), await open('bob')]
+    await join(bob, 'tabs')
+    await join(tab3, 'tabs')
+    await until(() => presenceOf(watcher, 'tabs').some(({ action }) => action === 'leave'), 'the leave of the other tab', 20_000)
+    await wait(100)
+    t.same(presenceOf(watcher, 'tabs').map(({ action, member }) => `${member.userId} ${action}`), ['ann join', 'ann join', 'bob join', 'ann update', 'ann leave'], name)
+    t.same((await membersBy(shop, 'tabs')).map(({ userId }) => userId).sort(), ['ann', 'bob', 'watcher'], name)
+    for (const client of [watcher, tab3, bob]) client.close()
+  }))
+})
+
 await t.test('the grace period is a setting of the application', async t => {
   const shop = await tenant(app)
   const path = `/api/applications/${shop.applicationId}`
@@ -157,7 +163,7 @@ await t.test('the grace period is a setting of the application', async t => {
 })
 
 const seconds = Number(process.env['PRESENCE_SECONDS'] ?? 6)
-await t.test(`200 clients that join, update, drop and rejoin at random for ${seconds} s agree within 10 s`, async t => {
+await t.test(`200 clients that join, update, drop and rejoin at random for ${seconds} s agree within 30 s`, async t => {
   const shop = await tenant(app)
   await setGrace(shop, 1000)
   const tokens = upTo(200).map(n => shop.token(['admin'], { subject: `u${n % 150}` }))
@@ -202,7 +208,7 @@ await t.test(`200 clients that join, update, drop and rejoin at random for ${sec
     return survivors.filter(room => JSON.stringify(room.view()) !== wanted).length
   }
   while (await differing() > 0 || (await membersBy(shop, 'crowd')).length !== 200) {
-    if (Date.now() - since > 10_000) break
+    if (Date.now() - since > 30_000) break
     await wait(100)
   }
   t.comment(`${JSON.stringify(counts)}, ${Date.now() - since} ms`)

@@ -1,10 +1,13 @@
 import t from 'tap'
-import { eventually, person, requests } from '../people.ts'
+import { eventually, password, person, requests } from '../people.ts'
 import { tenant } from '../tenant.ts'
 import { acquainted, startNodes } from './nodes.ts'
 import { startRedis } from './redis.ts'
 
-/* Limits hold over all nodes together; while Redis is away, each node limits for itself. */
+/*
+ * Limits hold over all nodes together; while Redis is away, each node limits for itself. So does one to which Redis has once
+ * answered late, for a second: what they count together is tried again with somebody fresh, until it holds.
+ */
 
 const redis = await startRedis(t)
 
@@ -23,27 +26,40 @@ t.test('rate limits over nodes', { skip: redis === undefined && 'redis-server is
   }
 
   await t.test('a principal has one budget, whichever node it asks', async t => {
-    t.equal(await passed(shop.token(['admin'], { subject: 'a' }), 50), 30)
-    t.equal(await passed(shop.token(['admin'], { subject: 'b' }), 20), 20, 'another has its own')
-    const refused = await requests(two.app, `Bearer ${shop.token(['admin'], { subject: 'a' })}`).get('/api/topics')
+    let round = 0
+    const refused = await eventually(async () => {
+      const token = shop.token(['admin'], { subject: `a${round++}` })
+      if (await passed(token, 50) !== 30) return undefined
+      const more = await requests(two.app, `Bearer ${token}`).get('/api/topics')
+      return more.status === 429 && more
+    })
     t.match(refused, { status: 429, body: { code: 'RATE_LIMITED' } })
+    t.equal(await passed(shop.token(['admin'], { subject: 'b' }), 20), 20, 'another has its own')
     t.ok(Number(refused.headers['retry-after']) > 0)
   })
 
   await t.test('routes with a limit by address share it as well', async t => {
-    const attempt = (n: number) => requests((nodes[n % 2] as typeof one).app).post('/api/auth/forgot-password', { email: 'a@example.com' }, { remoteAddress: '203.0.113.5' })
-    const statuses: number[] = []
-    for (let n = 0; n < 30; n++) statuses.push((await attempt(n)).status)
-    t.equal(statuses.filter(status => status < 300).length, 20)
+    let round = 0
+    const statuses = await eventually(async () => {
+      const remoteAddress = `203.0.113.${++round}`
+      const statuses: number[] = []
+      for (let n = 0; n < 30; n++) statuses.push((await requests((nodes[n % 2] as typeof one).app).post('/api/auth/forgot-password', { email: 'a@example.com' }, { remoteAddress })).status)
+      return statuses.filter(status => status < 300).length === 20 && statuses
+    })
     t.equal(statuses.filter(status => status === 429).length, 10)
   })
 
   await t.test('wrong passwords count on every node', async t => {
-    const ada = await person(one.app, 'viewer')
-    const login = (app: typeof one.app, password: string) => requests(app).post('/api/auth/login', { email: ada.email, password })
-    for (let n = 0; n < 5; n++) t.equal((await login(one.app, 'wrong')).status, 401)
-    await eventually(async () => (await login(two.app, 'wrong')).status === 429)
-    t.match(await login(two.app, 'a long pass phrase'), { status: 429 })
+    // The first wait is a second, which this machine may take for an attempt: then it is somebody else's turn.
+    await eventually(async () => {
+      const ada = await person(one.app, 'viewer')
+      const login = async (app: typeof one.app, password: string) => (await requests(app).post('/api/auth/login', { email: ada.email, password })).status
+      for (let n = 0; n < 5; n++) t.equal(await login(one.app, 'wrong'), 401)
+      let taken = 0
+      while (taken < 5 && await login(two.app, 'wrong') === 401) taken++
+      // After five of its own it would need no other node to refuse.
+      return taken < 5 && await login(two.app, password) === 429
+    })
   })
 
   await t.test('while Redis is away each node limits for itself, with what it has counted', async t => {
@@ -54,8 +70,7 @@ t.test('rate limits over nodes', { skip: redis === undefined && 'redis-server is
     t.equal(await passed(token, 60), 40, 'twenty more on each')
     await redis.start()
     await eventually(() => nodes.every(({ app }) => app.cluster?.bus.health().isConnected === true))
-    const fresh = shop.token(['admin'], { subject: 'd' })
+    // Then together again.
     await eventually(async () => await passed(shop.token(['admin'], { subject: `probe${Math.random()}` }), 40) === 30)
-    t.equal(await passed(fresh, 40), 30, 'then together again')
   })
 })

@@ -287,7 +287,7 @@ await t.test('one that was given up, one that comes back, and one whose permissi
   t.match(await explain(shop, unseen?.id as string, { subscriptionId: pattern.subscriptionId }), { outcome: 'not_delivered', cause: 'PERMISSION_DENIED' })
   narrow.close()
 
-  const passing = await connectWs(own, { token: shop.token(['subscribe'], { subject: 'passing', expiresInS: 1 }) })
+  const passing = await connectWs(own, { token: shop.token(['subscribe'], { subject: 'passing', expiresInS: 5 }) })
   const expiring = await passing.request('subscribe', { topic })
   await passing.closed
   const [late] = await shop.publish(topic, 'late')

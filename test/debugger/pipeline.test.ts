@@ -12,7 +12,7 @@ import { follow } from './follow.ts'
 t.setTimeout(180_000)
 
 const { app } = await build(t, {
-  variables: { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms,10ms', WEBHOOK_TIMEOUT_MS: '1000' },
+  variables: { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms,10ms', WEBHOOK_TIMEOUT_MS: '10000' },
   adapt: config => Object.assign(config.webhooks, { circuitFailures: 1000, circuitPauseMs: 20, pollMs: 50 })
 })
 const url = await listen(app)
@@ -184,7 +184,7 @@ await t.test('why a webhook was not called', async t => {
 
 await t.test('an endpoint that fails is left alone by its circuit, and that is the answer', async t => {
   const own = await build(t, {
-    variables: { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms,10ms,1h', WEBHOOK_TIMEOUT_MS: '1000' },
+    variables: { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms,10ms,1h', WEBHOOK_TIMEOUT_MS: '10000' },
     adapt: config => Object.assign(config.webhooks, { circuitFailures: 2, circuitPauseMs: 60_000, circuitPauseMaxMs: 60_000, pollMs: 50 })
   })
   const shop = await tenant(own.app)

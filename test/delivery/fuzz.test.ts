@@ -25,7 +25,7 @@ const integer = (max: number) => Math.floor(random() * max)
 const pick = <T>(...of: T[]): T => of[integer(of.length)] as T
 const bytes = (length: number) => Buffer.from(Array.from({ length }, () => integer(256)))
 
-const { app } = await build(t, { adapt: ({ delivery }) => Object.assign(delivery, { authTimeoutMs: 300, closeTimeoutMs: 300, requestsPerSecond: 0, bytesPerSecond: 0 }) })
+const { app } = await build(t, { adapt: ({ delivery }) => Object.assign(delivery, { authTimeoutMs: 3000, closeTimeoutMs: 300, requestsPerSecond: 0, bytesPerSecond: 0 }) })
 const url = await listen(app)
 const port = Number(new URL(url).port)
 const shop = await tenant(app)
@@ -191,7 +191,7 @@ await t.test(`packets over Socket.IO's WebSocket (seed ${seed})`, async t => {
 
 await t.test(`packets over long polling (seed ${seed})`, async t => {
   const at = `${url}/socket.io/?EIO=4&transport=polling`
-  const signal = () => AbortSignal.timeout(2000)
+  const signal = () => AbortSignal.timeout(20_000)
   const post = (sid: string, body: string | Buffer) => fetch(`${at}&sid=${sid}`, { method: 'POST', body, signal: signal() }).then(response => response.text(), () => '')
   const encode = (one: string | Buffer) => typeof one === 'string' ? one : `b${one.toString('base64')}`
   for (let sent = 0; sent < share;) {

@@ -75,13 +75,17 @@ await t.test('a recovery code works once, as it is typed', async t => {
 })
 
 await t.test('a challenge bears five wrong codes, and guessing is slowed down by user', async t => {
-  const ada = await withMfa()
-  const { mfaToken } = await login(ada.email)
-  const codes = []
-  for (let i = 0; i < 6; i++) codes.push((await verify(mfaToken, '000000')).status)
-  t.same(codes, [401, 401, 401, 401, 401, 401])
-  t.equal(outcome(await verify(mfaToken, codeOf(ada.secret))), '401 MFA_CODE_INVALID')
-  t.equal(outcome(await verify((await login(ada.email)).mfaToken, codeOf(ada.secret))), '429 RATE_LIMITED', 'another challenge changes nothing')
+  // The first wait is a second, which this machine may take for an answer: then it is somebody else's turn.
+  const ada = await eventually(async () => {
+    const ada = await withMfa()
+    const [{ mfaToken }, another] = [await login(ada.email), await login(ada.email)]
+    const codes = []
+    for (let i = 0; i < 6; i++) codes.push((await verify(mfaToken, '000000')).status)
+    const late = outcome(await verify(another.mfaToken, codeOf(ada.secret)))
+    t.same(codes, [401, 401, 401, 401, 401, 401])
+    t.equal(outcome(await verify(mfaToken, codeOf(ada.secret))), '401 MFA_CODE_INVALID')
+    return late === '429 RATE_LIMITED' && ada
+  })
   t.equal((await ada.get('/api/auth/me')).status, 200, 'who is in stays in')
   await app.db.updateTable('mfa_challenges').set({ expires_at: Date.now() }).execute()
   const other = await withMfa()
