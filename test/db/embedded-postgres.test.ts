@@ -424,7 +424,7 @@ await t.test('a server that does not listen is ended by force', async (t) => {
   await endServer({
     send: (signal) => { signals.push(signal); deaf.kill(signal) },
     hasEnded: () => deaf.signalCode !== null
-  }, () => {}, 50)
+  }, () => {}, 1000)
   t.same(signals, ['SIGINT', 'SIGQUIT', 'SIGKILL'])
   t.equal(deaf.signalCode, 'SIGKILL')
 })
@@ -474,8 +474,11 @@ async function world (t: Test, owner?: { uid: number, gid: number }) {
   })
 
   function run (task: string, dataDir: string, { packageDir = '', ...options }: { uid?: number, gid?: number, detached?: boolean, packageDir?: string } = {}) {
-    const fixture = fileURLToPath(new URL(`./fixtures/embedded-process.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url))
-    const child = spawn(process.execPath, [...process.execArgv, fixture, task, dataDir, packageDir], { ...options, stdio: ['ignore', 'pipe', 'inherit'] })
+    const isSource = import.meta.url.endsWith('.ts')
+    const fixture = fileURLToPath(new URL(`./fixtures/embedded-process.${isSource ? 'ts' : 'js'}`, import.meta.url))
+    // without tap's loader, neither from our arguments nor from NODE_OPTIONS: it cannot write its notes as another user
+    const loader = isSource ? ['--import', import.meta.resolve('tsx')] : []
+    const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, ...loader, fixture, task, dataDir, packageDir], { ...options, stdio: ['ignore', 'pipe', 'inherit'] })
     children.push(child)
     const ended = once(child, 'exit')
     const lines = createInterface(child.stdout)
