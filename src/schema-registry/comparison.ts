@@ -7,7 +7,7 @@ import { reachable, type SchemaNode } from './schema-node.ts'
 import { type Models, Solver, unknown } from './solver.ts'
 import { WitnessSearch } from './witness-search.ts'
 
-/** No question gets more than this of the time that is left, so that the later ones have their turn. */
+/** No question gets more than this of the time that is left, or a third of a longer deadline, so that the later ones have their turn. */
 const QUESTION_MS = 250
 
 /** More changes than this are not told one by one. */
@@ -20,10 +20,12 @@ export class Comparison {
   readonly #solver: Solver
   readonly #witnesses: WitnessSearch
   readonly #deadline: number
+  readonly #questionMs: number
   readonly #changes = new Map<string, SchemaChange>()
 
   constructor (writer: SchemaNode, reader: SchemaNode, { isLenient, deadlineMs }: { isLenient: boolean, deadlineMs: number }) {
     this.#deadline = performance.now() + deadlineMs
+    this.#questionMs = Math.max(QUESTION_MS, deadlineMs / 3)
     const closed = isLenient ? close(writer) : writer
     this.#solver = new Solver(reachable(closed, writer, reader))
     this.#writer = closed !== writer && this.#isNothing(closed) ? writer : closed
@@ -53,7 +55,7 @@ export class Comparison {
 
   #ask (parts: Parameters<Solver['models']>[0], want = 1): Models {
     const left = this.#deadline - performance.now()
-    return left <= 0 ? unknown('gave-up') : this.#solver.findWithin(Math.min(QUESTION_MS, left), parts, want)
+    return left <= 0 ? unknown('gave-up') : this.#solver.findWithin(Math.min(this.#questionMs, left), parts, want)
   }
 
   /** Answers whether the difference is shown to be compatible. */
@@ -82,7 +84,7 @@ export class Comparison {
     const document = values.find((value) => this.#witnesses.isWitness(value))
     if (document !== undefined) return { document }
     const left = this.#deadline - performance.now()
-    return left > 20 ? this.#witnesses.find(violation, Math.min(left / 2, QUESTION_MS)) : undefined
+    return left > 20 ? this.#witnesses.find(violation, Math.min(left / 2, this.#questionMs)) : undefined
   }
 
   #reasonFor (models: Models, word: Difference['word'], reader: SchemaNode): Reason {

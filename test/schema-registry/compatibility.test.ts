@@ -3,6 +3,8 @@ import { checkCompatibility, compareSchemas, type CompatibilityPolicy, type Json
 import { compileValidator } from '../../src/schema-registry/validators.ts'
 
 const D7 = { $schema: 'http://json-schema.org/draft-07/schema#' }
+/** What can be shown is shown well within this, however slow the machine. */
+const deadlineMs = 60_000
 type Pair = [name: string, wider: JsonSchema, narrower: JsonSchema]
 
 /** From the narrower to the wider is compatible, the other way is not. */
@@ -98,8 +100,8 @@ function tree (leaf: JsonSchema): JsonSchema {
 
 t.test('a wider schema is compatible, a narrower one is not, and a document shows why', (t) => {
   for (const [name, wider, narrower] of WIDENINGS) {
-    t.match(compareSchemas(narrower, wider, { policy: 'strict' }), { compatible: true }, `${name}: wider`)
-    const verdict = compareSchemas(wider, narrower, { policy: 'strict' })
+    t.match(compareSchemas(narrower, wider, { policy: 'strict', deadlineMs }), { compatible: true }, `${name}: wider`)
+    const verdict = compareSchemas(wider, narrower, { policy: 'strict', deadlineMs })
     t.equal(verdict.compatible, false, `${name}: narrower`)
     const change = verdict.changes.find((one) => !one.compatible)!
     t.ok('witness' in change, `${name}: has a witness`)
@@ -125,21 +127,21 @@ t.test('schemas that say the same in other words are compatible both ways', (t) 
     ['annotations', { title: 'a', type: 'string', unknown: { x: 1 } }, { type: 'string', description: 'b', default: 'c', id: 'x' }]
   ]
   for (const [name, a, b] of SAME) {
-    t.match(compareSchemas(a, b, { policy: 'strict' }), { compatible: true }, `${name}: one way`)
-    t.match(compareSchemas(b, a, { policy: 'strict' }), { compatible: true }, `${name}: the other`)
+    t.match(compareSchemas(a, b, { policy: 'strict', deadlineMs }), { compatible: true }, `${name}: one way`)
+    t.match(compareSchemas(b, a, { policy: 'strict', deadlineMs }), { compatible: true }, `${name}: the other`)
   }
   t.end()
 })
 
 t.test('policies', (t) => {
-  const verdict = (policy: CompatibilityPolicy, writer: JsonSchema, reader: JsonSchema): boolean => compareSchemas(writer, reader, { policy }).compatible
+  const verdict = (policy: CompatibilityPolicy, writer: JsonSchema, reader: JsonSchema): boolean => compareSchemas(writer, reader, { policy, deadlineMs }).compatible
   const open = { type: 'object', properties: { a: { type: 'string' } } }
   const added = { type: 'object', properties: { a: { type: 'string' }, b: { type: 'string' } } }
 
   t.test('an optional property may be added to an open object when lenient, not when strict', (t) => {
     t.equal(verdict('lenient', open, added), true)
     t.equal(verdict('strict', open, added), false)
-    t.same(compareSchemas(open, added, { policy: 'strict' }).changes.map(({ path, rule }) => ({ path, rule })), [{ path: '/properties/b', rule: 'property-added' }])
+    t.same(compareSchemas(open, added, { policy: 'strict', deadlineMs }).changes.map(({ path, rule }) => ({ path, rule })), [{ path: '/properties/b', rule: 'property-added' }])
     t.end()
   })
   t.test('so it may be closed', (t) => {
@@ -171,7 +173,7 @@ t.test('policies', (t) => {
   })
   t.test('a new required property is refused by both', (t) => {
     for (const policy of ['strict', 'lenient'] as const) {
-      const { changes } = compareSchemas(open, { ...added, required: ['b'] }, { policy })
+      const { changes } = compareSchemas(open, { ...added, required: ['b'] }, { policy, deadlineMs })
       const change = changes.find(({ rule }) => rule === 'required-added')!
       t.match(change, { path: '/required', compatible: false, message: /"b" is required/ })
       t.ok(compileValidator(writerSchema(open, policy)).isValid(change.witness))
@@ -186,7 +188,7 @@ t.test('modes', (t) => {
   const v2 = { type: 'number' }
   const v3 = { type: ['number', 'string'] }
   const earlier = [{ version: 1, schema: v1 }, { version: 2, schema: v2 }]
-  const check = (schema: JsonSchema, mode: Parameters<typeof checkCompatibility>[0]['mode']) => checkCompatibility({ schema, earlier, mode, policy: 'strict' })
+  const check = (schema: JsonSchema, mode: Parameters<typeof checkCompatibility>[0]['mode']) => checkCompatibility({ schema, earlier, mode, policy: 'strict', deadlineMs })
   t.match(check(v3, 'backward'), { compatible: true, comparedWith: [2] })
   t.match(check(v3, 'forward'), { compatible: false, comparedWith: [2] })
   t.match(check(v3, 'backward_transitive'), { compatible: true, comparedWith: [1, 2] })
@@ -197,7 +199,7 @@ t.test('modes', (t) => {
   t.equal(transitive.compatible, false)
   t.match(transitive.changes.filter(({ compatible }) => !compatible), [{ comparedWith: 1, direction: 'forward', witness: Number }])
   t.match(check(false, 'none'), { compatible: true, changes: [], comparedWith: [] })
-  t.match(checkCompatibility({ schema: v1, earlier: [], mode: 'full', policy: 'strict' }), { compatible: true, comparedWith: [] })
+  t.match(checkCompatibility({ schema: v1, earlier: [], mode: 'full', policy: 'strict', deadlineMs }), { compatible: true, comparedWith: [] })
   t.same(earlier.map(({ version }) => version), [1, 2], 'the input is left as it was')
   t.end()
 })
@@ -205,7 +207,7 @@ t.test('modes', (t) => {
 t.test('every offending change is told, with its path', (t) => {
   const before = { type: 'object', properties: { a: { type: 'string', maxLength: 10 }, b: { enum: [1, 2] }, c: { items: { type: 'number' } }, gone: {} }, additionalProperties: false }
   const after = { type: 'object', properties: { a: { type: 'string', maxLength: 5, minLength: 1 }, b: { enum: [1] }, c: { items: { type: 'integer' } } }, required: ['a'], additionalProperties: false }
-  const { changes } = compareSchemas(before, after, { policy: 'strict' })
+  const { changes } = compareSchemas(before, after, { policy: 'strict', deadlineMs })
   t.same(changes.filter(({ compatible }) => !compatible).map(({ path, rule }) => `${path} ${rule}`).sort(), [
     '/properties/a/maxLength max-length-changed', '/properties/a/minLength min-length-added', '/properties/b/enum enum-changed',
     '/properties/c/items/type type-changed', '/properties/gone property-removed', '/required required-added'
@@ -215,7 +217,7 @@ t.test('every offending change is told, with its path', (t) => {
 })
 
 t.test('what cannot be shown is said to be so, with the reason', (t) => {
-  const reason = (writer: JsonSchema, reader: JsonSchema) => compareSchemas(writer, reader, { policy: 'strict' }).changes.find(({ compatible }) => !compatible)
+  const reason = (writer: JsonSchema, reader: JsonSchema) => compareSchemas(writer, reader, { policy: 'strict', deadlineMs }).changes.find(({ compatible }) => !compatible)
   t.match(reason({ contentEncoding: 'base64' }, { contentEncoding: 'base32' }), { rule: 'cannot-be-shown', reason: 'content' })
   t.match(reason({ type: 'string', format: 'ipv6' }, { pattern: '^([0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F.:]{0,25}$' }), { rule: 'cannot-be-shown', reason: 'format' })
   t.match(reason({ type: 'string', pattern: '^\\p{Lu}$' }, { pattern: '^\\p{L}$' }), { rule: 'cannot-be-shown', reason: 'pattern' })
