@@ -12,7 +12,7 @@ import { tenant } from './tenant.ts'
 
 /* What an operator can bound: how often, how many, how long; and what every answer says to browsers. */
 
-t.setTimeout(120_000)
+t.setTimeout(180_000)
 
 const portOf = (url: string) => Number(new URL(url).port)
 const until = async (isDone: () => boolean | Promise<boolean>) => { while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10)) }
@@ -143,7 +143,7 @@ await t.test('seats that are left are forgotten', async t => {
 })
 
 await t.test('whoever sends a request by the drop is cut off: its head, and its body', async t => {
-  const { app } = await build(t, { adapt: ({ http }) => Object.assign(http, { headersTimeoutMs: 300, requestTimeoutMs: 600, timeoutsCheckedMs: 50 }) })
+  const { app } = await build(t, { adapt: ({ http }) => Object.assign(http, { headersTimeoutMs: 1500, requestTimeoutMs: 3000, timeoutsCheckedMs: 50 }) })
   const url = await listen(app)
   for (const [what, text] of [
     ['a head without an end', 'GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: '],

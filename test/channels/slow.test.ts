@@ -6,13 +6,14 @@ import { ask, join, messagesOf, presenceOf, until } from './room.ts'
 
 const { app } = await build(t, {
   adapt ({ delivery }) {
-    Object.assign(delivery, { socketBufferBytesMax: 256 * 1024, drainTimeoutMs: 300, requestsPerSecond: 0, bytesPerSecond: 0 })
+    Object.assign(delivery, { socketBufferBytesMax: 256 * 1024, requestsPerSecond: 0, bytesPerSecond: 0 })
   }
 })
 const url = await listen(app)
 
 for (const { name, connect } of transports) {
   await t.test(`a member that does not read is given up within bounds, and the others feel nothing (${name})`, async t => {
+    app.config.delivery.drainTimeoutMs = 300
     const shop = await tenant(app)
     await shop.request('PATCH', `/api/applications/${shop.applicationId}`, { presenceGraceMs: 500 })
     const [sender, fast, slow] = await Promise.all(['sender', 'fast', 'slow'].map(subject => connect(url, { token: shop.token(['admin'], { subject }) })))
@@ -39,6 +40,7 @@ for (const { name, connect } of transports) {
   })
 
   await t.test(`a member that reads again in time is told to join again, and nobody else notices (${name})`, async t => {
+    app.config.delivery.drainTimeoutMs = 10_000
     const shop = await tenant(app)
     await shop.request('PATCH', `/api/applications/${shop.applicationId}`, { presenceGraceMs: 5000 })
     const [sender, fast, slow] = await Promise.all(['sender', 'fast', 'slow'].map(subject => connect(url, { token: shop.token(['admin'], { subject }) })))

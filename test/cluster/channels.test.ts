@@ -12,7 +12,8 @@ const redis = await startRedis(t)
 
 t.test('channels over nodes', { skip: redis === undefined && 'redis-server is not installed' }, async t => {
   if (redis === undefined) return
-  const nodes = await startNodes(t, redis, 3)
+  // However late another node answers, it is waited for.
+  const nodes = await startNodes(t, redis, 3, { adapt: config => { config.cluster.answerMs = 10_000 } })
   await acquainted(nodes)
   const [one, two] = nodes
   const three = nodes[2] as typeof one
@@ -40,6 +41,7 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
   await t.test('what is published on any node reaches every member on every node once, in the order of each sender', async t => {
     const members = await Promise.all(nodes.flatMap((node, n) => upTo(3).map(m => open(node, `m${n}${m}`))))
     for (const member of members) await join(member, 'all')
+    await until(() => nodes.every(({ app }) => app.channels.directory.channel(shop.scope, 'all')?.members.size === 9), 'all to be known everywhere')
     const senders = await Promise.all(nodes.map((node, n) => open(node, `s${n}`)))
     const answers = await Promise.all(senders.flatMap(sender => upTo(100).map(n => ask(sender, 'publish', { channel: 'all', event: 'n', data: n }))))
     t.ok(answers.every(({ ok, delivered }) => ok && delivered === 9), 'each answer has how many got it, over all nodes')

@@ -7,7 +7,7 @@ import { tenant } from '../tenant.ts'
 
 /* Why did it not arrive? The answer is compared with what arrived. */
 
-t.setTimeout(120_000)
+t.setTimeout(180_000)
 
 type Built = Awaited<ReturnType<typeof build>>
 // Two nodes, that hear of each other by Redis where one is installed, and within about a second where none is.

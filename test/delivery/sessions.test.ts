@@ -6,7 +6,7 @@ import { tenant } from '../tenant.ts'
 
 /* What becomes of open sockets when what they live by changes: a session, roles, an application, here or on another node. */
 
-t.setTimeout(120_000)
+t.setTimeout(180_000)
 
 const databaseUrl = await createDatabase(t)
 const { app } = await build(t, { databaseUrl })

@@ -13,7 +13,7 @@ import { until } from './server.ts'
  * and hang; beside it a second node, which keeps its own way to the database.
  */
 
-t.setTimeout(60_000)
+t.setTimeout(180_000)
 
 class Proxy {
   readonly #target: { host: string, port: number }

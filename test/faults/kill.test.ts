@@ -5,7 +5,7 @@ import { call, dataFolder, made, postmasterPid, setUp, start, until, type Server
 
 /* Invariants 1–3 of the design when processes are killed: the server, and its PostgreSQL. Real processes, REST, sockets. */
 
-t.setTimeout(120_000)
+t.setTimeout(180_000)
 
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
 const topic = 'order.placed'

@@ -5,7 +5,7 @@ import { arrived, openShop, Publisher, startBalancer, startNodeProcesses, Subscr
 
 /* Two nodes behind a balancer are replaced one after the other, under load: nobody who uses them notices more than a reconnect. */
 
-t.setTimeout(120_000)
+t.setTimeout(180_000)
 
 const rounds = Number(process.env['ROLLING_ROUNDS'] ?? 1)
 const redis = await startRedis(t)

@@ -13,7 +13,7 @@ import { administrator, call, dataFolder, isAlive, launch, made, postmasterPid, 
 
 /* `npm start` as somebody meets it: how it starts, what it says, and how it stops. */
 
-t.setTimeout(120_000)
+t.setTimeout(180_000)
 
 const nobody = await accountOf('nobody')
 
@@ -57,10 +57,6 @@ for (const { signal, dataDir, account } of [
     for (const client of clients) t.match(await client.request('subscribe', { topic: 'order.placed' }), { ok: true })
     const deaf = [await connectSocketIo(url, { token }), await connectWs(url, { token })]
     for (const client of deaf) client.pause()
-    const stranger = new WebSocket(`${url.replace('http', 'ws')}/ws`)
-    stranger.on('error', () => {})
-    const strangerClosed = once(stranger, 'close')
-    await once(stranger, 'open')
     // Engine.IO's handshake, and nothing of Socket.IO's.
     const { sid } = JSON.parse((await (await fetch(`${url}/socket.io/?EIO=4&transport=polling`)).text()).slice(1)) as { sid: string }
     fetch(`${url}/socket.io/?EIO=4&transport=polling&sid=${sid}`).catch(() => {})
@@ -81,6 +77,11 @@ for (const { signal, dataDir, account } of [
       }
     })
     await until(() => acked.length > 100, 'writes')
+    // Late: one that does not say who they are is not kept for long.
+    const stranger = new WebSocket(`${url.replace('http', 'ws')}/ws`)
+    stranger.on('error', () => {})
+    const strangerClosed = once(stranger, 'close')
+    await once(stranger, 'open')
     const pid = await postmasterPid(dataDir) as number
     const stoppingAt = performance.now()
     server.kill(signal)

@@ -4,7 +4,7 @@ import { build, createDatabase } from '../../build.ts'
 import { until } from '../../faults/server.ts'
 import { tenant } from '../../tenant.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(180_000)
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 

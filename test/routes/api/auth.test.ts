@@ -5,7 +5,7 @@ import t from 'tap'
 import { build, createDatabase, listen } from '../../build.ts'
 import { tenant } from '../../tenant.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(180_000)
 
 const ada = { name: 'Ada', email: 'Ada@example.com', password: 'a long pass phrase' }
 const credentials = { email: ada.email, password: ada.password }

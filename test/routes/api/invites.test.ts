@@ -4,7 +4,7 @@ import { mailServer } from '../../mail-server.ts'
 import { eventually, password, person, requests } from '../../people.ts'
 import { tenant } from '../../tenant.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(180_000)
 
 const outcome = ({ status, body }: { status: number, body?: { code?: string } }) => body?.code === undefined ? String(status) : `${status} ${body.code}`
 

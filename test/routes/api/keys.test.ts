@@ -5,7 +5,7 @@ import { connectSocketIo, connectWs } from '../../clients.ts'
 import { eventually, person, requests } from '../../people.ts'
 import { tenant } from '../../tenant.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(180_000)
 
 const databaseUrl = await createDatabase(t)
 const { app } = await build(t, { databaseUrl })

@@ -3,7 +3,7 @@ import t from 'tap'
 import { build, createDatabase } from '../../build.ts'
 import { eventually, password, person, requests } from '../../people.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(180_000)
 
 const databaseUrl = await createDatabase(t)
 const { app } = await build(t, { databaseUrl })

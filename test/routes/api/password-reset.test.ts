@@ -5,7 +5,7 @@ import { build } from '../../build.ts'
 import { mailServer } from '../../mail-server.ts'
 import { eventually, password, person, requests } from '../../people.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(180_000)
 
 const outcome = ({ status, body }: { status: number, body?: { code?: string } }) => body?.code === undefined ? String(status) : `${status} ${body.code}`
 const tokenIn = (text: string) => /#token=(reset_[\w-]+)/.exec(text)?.[1]

@@ -3,7 +3,7 @@ import { build } from '../../build.ts'
 import { person, requests } from '../../people.ts'
 import { tenant } from '../../tenant.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(180_000)
 
 const { app } = await build(t)
 const root = await person(app, 'super_admin')

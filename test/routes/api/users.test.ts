@@ -4,7 +4,7 @@ import { connectWs } from '../../clients.ts'
 import { eventually, password, person, requests } from '../../people.ts'
 import { tenant } from '../../tenant.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(180_000)
 
 const { app } = await build(t)
 const root = await person(app, 'super_admin')
