@@ -1,41 +1,49 @@
-/** Who could use how many slots, and whose it is. */
-export interface Demand<T> { of: T, applicationId: string, room: number }
+/** Who could use how many slots more, whose it is, and how many it holds. */
+export interface Demand<T> { of: T, applicationId: string, room: number, held: number }
+
+/** Nobody takes a slot more who holds so many times what is left to others. */
+const share = 2
+
+interface Queue<T> { held: number, waiting: Demand<T>[] }
 
 /**
- * Deals slots out one by one: in turn to each application, and within an application to each endpoint in turn. Whoever wants a
- * thousand waits behind nobody who wants one, and keeps nobody waiting. Begins where the rotation says, so that no one is always last.
+ * Deals slots out one by one: in turn to each application, and within an application to each endpoint in turn, to those that hold
+ * least first. Slots come back only when endpoints answer, so some are always left for whoever comes next: neither an application nor
+ * an endpoint of it takes more than its share of what is left; an endpoint's first slot counts half. Begins where the rotation says,
+ * so that no one is always last.
  */
-export function allot<T> (demands: readonly Demand<T>[], free: number, rotation = 0): Map<T, number> {
+export function allot<T> (demands: readonly Demand<T>[], free: number, heldBy: ReadonlyMap<string, number>, rotation = 0): Map<T, number> {
   const slots = new Map<T, number>()
-  const wanted = demands.filter(({ room }) => room > 0)
-  if (wanted.reduce((sum, { room }) => sum + room, 0) <= free) {
-    for (const { of, room } of wanted) slots.set(of, room)
-    return slots
-  }
-  const queues = queuesOf(wanted, rotation)
+  const queues = queuesOf(demands.filter(({ room }) => room > 0), heldBy, rotation)
   for (let left = free; left > 0 && queues.length > 0;) {
     for (let i = 0; i < queues.length && left > 0; i++) {
-      const queue = queues[i] as Demand<T>[]
-      const next = queue.shift() as Demand<T>
-      const given = (slots.get(next.of) ?? 0) + 1
-      slots.set(next.of, given)
-      left--
-      if (given < next.room) queue.push(next)
-      if (queue.length === 0) queues.splice(i--, 1)
+      const application = queues[i] as Queue<T>
+      const next = application.waiting.shift() as Demand<T>
+      const given = slots.get(next.of) ?? 0
+      const own = next.held + given
+      if (own === 0 ? application.held < 2 * share * left : own < share * (share * left - application.held)) {
+        slots.set(next.of, given + 1)
+        application.held++
+        left--
+        if (given + 1 < next.room) application.waiting.push(next)
+      }
+      if (application.waiting.length === 0) queues.splice(i--, 1)
     }
   }
   return slots
 }
 
-function queuesOf<T> (demands: readonly Demand<T>[], rotation: number): Demand<T>[][] {
-  const byApplication = new Map<string, Demand<T>[]>()
-  for (const demand of rotate(demands, rotation)) {
+function queuesOf<T> (demands: readonly Demand<T>[], heldBy: ReadonlyMap<string, number>, rotation: number): Queue<T>[] {
+  const byApplication = new Map<string, Queue<T>>()
+  for (const demand of rotate(demands, rotation).sort(leastFirst)) {
     const own = byApplication.get(demand.applicationId)
-    if (own === undefined) byApplication.set(demand.applicationId, [demand])
-    else own.push(demand)
+    if (own === undefined) byApplication.set(demand.applicationId, { held: heldBy.get(demand.applicationId) ?? 0, waiting: [demand] })
+    else own.waiting.push(demand)
   }
-  return rotate([...byApplication.values()], rotation)
+  return rotate([...byApplication.values()], rotation).sort(leastFirst)
 }
+
+const leastFirst = (a: { held: number }, b: { held: number }) => a.held - b.held
 
 function rotate<T> (list: readonly T[], by: number): T[] {
   const at = list.length === 0 ? 0 : by % list.length

@@ -200,9 +200,13 @@ export class Dispatcher {
   async #claim (outlets: Outlet[], now: number): Promise<void> {
     const { queue, settings, owner, metrics } = this.#options
     const free = settings.concurrencyMax - this.#held - this.#unsettled
-    const demands = outlets.map(of => ({ of, applicationId: of.applicationId, room: of.room(now) }))
-    for (const { of, room } of demands) if (room <= 0) this.#expect(of.roomAt(now))
-    const slots = allot(demands, free, this.#rotation++)
+    const demands = outlets.map(of => ({ of, applicationId: of.applicationId, room: of.room(now), held: of.held }))
+    const slots = allot(demands, free, this.#heldByApplication(), this.#rotation++)
+    for (const { of, room } of demands) {
+      if (room <= 0) this.#expect(of.roomAt(now))
+      // Its turn comes when slots do.
+      else if (!slots.has(of)) of.mayHaveMore = true
+    }
     if (slots.size === 0) return
     const leaseUntil = now + 2 * settings.timeoutMs + settings.leaseMarginMs
     const wanted = [...slots].map(([outlet, count]) => ({ webhookId: outlet.id, slots: count, afterLane: outlet.afterLane }))
@@ -351,6 +355,12 @@ export class Dispatcher {
   get #held (): number {
     let held = 0
     for (const outlet of this.#outlets.values()) held += outlet.held
+    return held
+  }
+
+  #heldByApplication (): Map<string, number> {
+    const held = new Map<string, number>()
+    for (const outlet of this.#outlets.values()) held.set(outlet.applicationId, (held.get(outlet.applicationId) ?? 0) + outlet.held)
     return held
   }
 

@@ -9,9 +9,11 @@ import { openKeys } from './secrets.ts'
 import { Sender, type Attempt } from './sender.ts'
 import { signatureHeaders } from './signature.ts'
 
-/** Over this time it is counted how fast an endpoint takes deliveries, and at most so many are leased ahead. */
-const aheadMs = 100
+/** What an endpoint takes in this time is leased ahead of it, and at most so many. */
+const aheadMs = 200
 const aheadMax = 500
+/** Of how many answers the mean time is taken, about. */
+const meanOf = 8
 
 /** A delivery that this node has leased, and until when. */
 export interface Leased { claimed: Claimed, leaseUntil: number }
@@ -41,9 +43,8 @@ export class Outlet {
   #sender: Sender | undefined
   #waiting: Leased[] = []
   #inFlight = 0
-  #sent = 0
-  #sentBefore = 0
-  #countedAt = 0
+  /** Of a request that succeeds. */
+  #meanMs: number | undefined
   #rateTimer: NodeJS.Timeout | undefined
   #keys: { open: Buffer[], until: number } | undefined
   usedAt: number
@@ -73,6 +74,7 @@ export class Outlet {
     // Somewhere else: what the old place did says nothing of the new one.
     if (endpoint.url !== this.#endpoint.url) {
       this.#retire()
+      this.#meanMs = undefined
       this.circuit = circuitOf(this.#options.settings)
     }
     if (JSON.stringify(endpoint.secrets) !== JSON.stringify(this.#endpoint.secrets)) this.#keys = undefined
@@ -85,7 +87,7 @@ export class Outlet {
   room (now: number): number {
     const { circuit } = this
     if (now < circuit.pausedUntil) return 0
-    const wanted = circuit.isOpen ? 1 : circuit.window + this.#ahead(now)
+    const wanted = circuit.isOpen ? 1 : circuit.window + this.#ahead
     return Math.max(0, Math.min(wanted - this.held, this.#rate.room(now) - this.#waiting.length))
   }
 
@@ -94,14 +96,9 @@ export class Outlet {
     return Math.max(this.circuit.pausedUntil, this.#rate.nextAt(now))
   }
 
-  /** As many as were sent in the last tenth of a second: a slow endpoint gets few ahead, a fast one many. */
-  #ahead (now: number): number {
-    if (now - this.#countedAt >= aheadMs) {
-      this.#sentBefore = now - this.#countedAt < 2 * aheadMs ? this.#sent : 0
-      this.#sent = 0
-      this.#countedAt = now
-    }
-    return Math.min(aheadMax, Math.max(this.circuit.window, this.#sentBefore, this.#sent))
+  /** A slow endpoint gets few ahead, a fast one many; one that has not answered yet, none. */
+  get #ahead (): number {
+    return this.#meanMs === undefined ? 0 : Math.min(aheadMax, Math.ceil(this.circuit.window * aheadMs / Math.max(1, this.#meanMs)))
   }
 
   take (leased: Leased[]): void {
@@ -152,12 +149,12 @@ export class Outlet {
 
   async #send (claimed: Claimed): Promise<void> {
     this.#inFlight++
-    this.#sent++
     this.usedAt = this.#options.now()
     const { url } = this.#endpoint
     const body = bodyOf(claimed)
     const attempt = body === undefined ? failed('Expired: the log no longer has the event') : await this.#attempt(claimed, body)
     this.#inFlight--
+    if (attempt.success) this.#meanMs = (this.#meanMs ?? attempt.durationMs) + (attempt.durationMs - (this.#meanMs ?? attempt.durationMs)) / meanOf
     this.#options.onEnded(this, { claimed, attempt, url, isGone: body === undefined })
     this.pump()
   }

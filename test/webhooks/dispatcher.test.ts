@@ -171,6 +171,27 @@ await t.test('a million owed to one endpoint keep no other waiting', async t => 
   for (const response of stuck) response.destroy()
 })
 
+await t.test('endpoints that take long, however many one application has, leave room for other applications and for its own', async t => {
+  const { app } = await node(t, undefined, { concurrencyMax: 48 }, { WEBHOOK_TIMEOUT_MS: '60000' })
+  const [slow, quick] = [await tenant(app), await tenant(app)]
+  for (const shop of [slow, quick]) for (const topic of ['a.one', 'a.two']) await shop.topic(topic)
+  const stuck: ServerResponse[] = []
+  const hanging = await receiver(t, (_received, response) => { stuck.push(response) })
+  const sink = await receiver(t)
+  for (const n of upTo(20)) await hook(slow, `${hanging.url}/${n}`, { topics: ['a.one'] })
+  await slow.publish('a.one', ...upTo(20))
+  // All that they get.
+  await hanging.came(20)
+  for (const shop of [quick, slow]) await hook(shop, sink.url, { topics: ['a.two'] })
+  for (const n of upTo(20)) for (const shop of [quick, slow]) await shop.publish('a.two', n)
+  await sink.came(40)
+  t.equal(stuck.filter(response => response.writableEnded).length, 0, 'while the others had answered nothing')
+  await until(async () => {
+    const { rows } = await app.pool.query("select count(*) as leased from webhook_deliveries where state = 'pending' and lease_until > 0")
+    return rows[0].leased === stuck.length
+  }, 'nothing to be leased ahead of those that answer nothing')
+})
+
 await t.test('the writer refuses nothing and owes everything when webhooks are many', async t => {
   const shop = await tenant(a)
   const topic = await shop.topic('a.one')

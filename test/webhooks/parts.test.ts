@@ -8,6 +8,7 @@ import { RateLimit } from '../../src/webhooks/rate-limit.ts'
 import { createRetrySchedule, parseRetryAfter } from '../../src/webhooks/retry-schedule.ts'
 import { checkSecret, generateSecret, keyOf, openKeys, overlapMs, rotated } from '../../src/webhooks/secrets.ts'
 import { signatureHeaders } from '../../src/webhooks/signature.ts'
+import { upTo } from './hooks.ts'
 
 t.test('the schedule has full jitter, five retries, and then no more', async t => {
   const waits = [5000, 30_000, 120_000, 600_000, 3_600_000]
@@ -93,20 +94,47 @@ t.test('a rate limit lets so many through a second, and a burst of as many', asy
   t.equal(limit.room(10_000), Infinity)
 })
 
+const demand = (of: string, applicationId: string, room: number, held = 0) => ({ of, applicationId, room, held })
+const held = (demands: { applicationId: string, held: number }[]) => {
+  const by = new Map<string, number>()
+  for (const { applicationId, held } of demands) by.set(applicationId, (by.get(applicationId) ?? 0) + held)
+  return by
+}
+const dealt = (demands: ReturnType<typeof demand>[], free: number, rotation = 0) => allot(demands, free, held(demands), rotation)
+
 t.test('slots are dealt out in turn: to applications, and within them to endpoints', async t => {
-  const demand = (of: string, applicationId: string, room: number) => ({ of, applicationId, room })
-  t.strictSame([...allot([demand('a', 'x', 3), demand('b', 'x', 0), demand('c', 'y', 2)], 10)], [['a', 3], ['c', 2]], 'enough for all')
-  t.strictSame(Object.fromEntries(allot([demand('a1', 'a', 100), demand('a2', 'a', 100), demand('b', 'b', 100)], 8)), { a1: 2, a2: 2, b: 4 }, 'half for each application')
-  t.strictSame(Object.fromEntries(allot([demand('a', 'a', 1000), demand('b', 'b', 1)], 10)), { a: 9, b: 1 }, 'who wants little gets it')
-  t.equal(allot([demand('a', 'a', 5)], 0).size, 0)
-  const seen = new Set([0, 1, 2].flatMap(rotation => [...allot([demand('a', 'a', 1), demand('b', 'b', 1), demand('c', 'c', 1)], 1, rotation).keys()]))
+  t.strictSame([...dealt([demand('a', 'x', 3), demand('b', 'x', 0), demand('c', 'y', 2)], 20)], [['a', 3], ['c', 2]], 'enough for all')
+  t.strictSame(Object.fromEntries(dealt([demand('a1', 'a', 100), demand('a2', 'a', 100), demand('b', 'b', 100)], 10)), { a1: 2, a2: 2, b: 4 }, 'as many for each application')
+  t.strictSame(Object.fromEntries(dealt([demand('a', 'a', 1000, 3), demand('b', 'b', 1)], 10)), { a: 4, b: 1 }, 'who wants little gets it')
+  t.strictSame([...dealt([demand('a', 'a', 5, 1), demand('b', 'a', 5), demand('c', 'b', 5)], 1)], [['c', 1]], 'who holds least is first')
+  t.equal(dealt([demand('a', 'a', 5)], 0).size, 0)
+  const seen = new Set([0, 1, 2].flatMap(rotation => [...dealt([demand('a', 'a', 1), demand('b', 'b', 1), demand('c', 'c', 1)], 1, rotation).keys()]))
   t.equal(seen.size, 3, 'no one is always last')
-  fc.assert(fc.property(fc.array(fc.record({ app: fc.integer({ min: 0, max: 4 }), room: fc.integer({ min: 0, max: 20 }) }), { maxLength: 30 }), fc.integer({ min: 0, max: 100 }), fc.nat(), (wanted, free, rotation) => {
-    const demands = wanted.map(({ app, room }, i) => demand(`e${i}`, `a${app}`, room))
-    const slots = allot(demands, free, rotation)
-    const total = [...slots.values()].reduce((sum, count) => sum + count, 0)
-    const most = demands.reduce((sum, { room }) => sum + room, 0)
-    return total === Math.min(free, most) && demands.every(({ of, room }) => (slots.get(of) ?? 0) <= room)
+})
+
+t.test('nobody takes more than twice what is left to others: there are slots for whoever comes, however many hold theirs for long', async t => {
+  const total = 512
+  const taken = dealt([demand('a', 'a', 1000)], total).get('a') ?? 0
+  t.ok(taken > total / 2, `a single endpoint gets ${taken}`)
+  for (const applications of [1, 2, 10]) {
+    const slow = upTo(applications).flatMap(n => upTo(10).map(m => demand(`${n}/${m}`, `a${n}`, 64)))
+    const slots = dealt(slow, total)
+    const holding = slow.map(one => ({ ...one, held: slots.get(one.of) ?? 0, room: 64 - (slots.get(one.of) ?? 0) }))
+    const free = total - holding.reduce((sum, one) => sum + one.held, 0)
+    t.equal(dealt(holding, free).size, 0, 'they have all that they get')
+    const others = [demand('new', 'new', 4), demand('own', 'a1', 4)]
+    t.match(Object.fromEntries(dealt([...holding, ...others], free)), { new: 4, own: Number }, `beside ${applications} applications another one has room, and another endpoint of theirs`)
+  }
+  fc.assert(fc.property(fc.array(fc.record({ app: fc.integer({ min: 0, max: 4 }), room: fc.integer({ min: 0, max: 20 }), held: fc.integer({ min: 0, max: 20 }) }), { maxLength: 30 }), fc.integer({ min: 0, max: 100 }), fc.nat(), (wanted, free, rotation) => {
+    const demands = wanted.map(({ app, room, held }, i) => demand(`e${i}`, `a${app}`, room, held))
+    const slots = dealt(demands, free, rotation)
+    const after = demands.map(one => ({ ...one, held: one.held + (slots.get(one.of) ?? 0) }))
+    const left = free - [...slots.values()].reduce((sum, count) => sum + count, 0)
+    return left >= 0 && after.every(({ of, room, applicationId, held: own }) => {
+      const given = slots.get(of) ?? 0
+      const all = held(after).get(applicationId) ?? 0
+      return given <= room && (given === room || left === 0 || (own === 0 ? all >= 4 * left : own >= 2 * (2 * left - all)))
+    })
   }))
 })
 
