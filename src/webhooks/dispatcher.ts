@@ -121,6 +121,7 @@ export class Dispatcher {
     while (this.#held > 0) await new Promise<void>(resolve => { this.#wakeUp = resolve })
     clearTimeout(deadline)
     await this.#settler.close()
+    await this.#endpointHealth.close()
     await Promise.all([...this.#outlets.values()].map(outlet => outlet.close()))
   }
 
@@ -317,8 +318,8 @@ export class Dispatcher {
     const { queue, metrics, settings, deactivation } = this.#options
     if (now - this.#givenUpAt >= Math.min(giveUpEveryMs, settings.pollMs)) {
       this.#givenUpAt = now
+      this.#endpointHealth.giveUp([...this.#outlets.values()])
       for (const outlet of this.#outlets.values()) {
-        await this.#endpointHealth.giveUp(outlet, now)
         if (outlet.held === 0 && now - outlet.usedAt > idleMs) {
           this.#outlets.delete(outlet.id)
           void outlet.close()

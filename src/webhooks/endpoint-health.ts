@@ -26,6 +26,8 @@ export interface EndpointHealthOptions {
  */
 export class EndpointHealth {
   readonly #options: EndpointHealthOptions
+  #burying: Promise<void> | undefined
+  #isClosed = false
 
   constructor (options: EndpointHealthOptions) {
     this.#options = options
@@ -49,12 +51,30 @@ export class EndpointHealth {
 
   /**
    * What has been due to an endpoint that is down for longer than the schedule lasts is given up, as it would have been had each been tried.
-   * This node must have seen it to be down for so long: of a time in which nothing was sent, nobody knows.
+   * This node must have seen it to be down for so long: of a time in which nothing was sent, nobody knows. It goes on in the background, a part of
+   * each endpoint's at a time: nobody else's deliveries wait for it.
    */
-  async giveUp (outlet: Outlet, now: number): Promise<void> {
-    const { givenUpAfterMs } = this.#options
-    if (outlet.circuit.downMs <= givenUpAfterMs || outlet.failingSince === null || outlet.failingSince >= now - givenUpAfterMs) return
-    await this.#bury(outlet.id, now - givenUpAfterMs, 'Given up: the endpoint has done nothing but fail for as long as the schedule of retries lasts')
+  giveUp (outlets: readonly Outlet[]): void {
+    this.#burying ??= this.#buryDown(outlets).catch(this.#notNoted).finally(() => { this.#burying = undefined })
+  }
+
+  /** Waits for what has been begun. */
+  async close (): Promise<void> {
+    this.#isClosed = true
+    await this.#burying
+  }
+
+  async #buryDown (outlets: readonly Outlet[]): Promise<void> {
+    const { givenUpAfterMs, now } = this.#options
+    for (let down = outlets; down.length > 0;) {
+      const more: Outlet[] = []
+      for (const outlet of down) {
+        const since = now() - givenUpAfterMs
+        if (this.#isClosed || outlet.circuit.downMs <= givenUpAfterMs || outlet.failingSince === null || outlet.failingSince >= since) continue
+        if (await this.#bury(outlet.id, since, 'Given up: the endpoint has done nothing but fail for as long as the schedule of retries lasts')) more.push(outlet)
+      }
+      down = more
+    }
   }
 
   async #setFailingSince (id: string, at: number | null): Promise<void> {
@@ -65,22 +85,23 @@ export class EndpointHealth {
     if (!await this.#options.deactivation.deactivate(outlet.applicationId, outlet.id, reason)) return
     outlet.giveBack()
     const why = reason === 'gone' ? 'Given up: the endpoint answered 410' : 'Given up: the endpoint has done nothing but fail for days'
-    await this.#bury(outlet.id, Number.MAX_SAFE_INTEGER, why)
+    while (await this.#bury(outlet.id, Number.MAX_SAFE_INTEGER, why));
   }
 
-  async #bury (webhookId: string, dueBy: number, reason: string): Promise<void> {
+  /** A part of it; answers whether there was any. */
+  async #bury (webhookId: string, dueBy: number, reason: string): Promise<boolean> {
     const { queue, log, metrics, onOver, now } = this.#options
-    let deliveries = 0
-    for await (const events of queue.bury(webhookId, dueBy, now(), reason)) {
-      deliveries += events.length
-      onOver(events)
-    }
-    if (deliveries === 0) return
-    metrics.webhookDeliveries.inc({ status: 'dead' }, deliveries)
-    log.warn({ webhookId, deliveries, reason }, 'deliveries.dead')
+    const events = await queue.bury(webhookId, dueBy, now(), reason)
+    if (events.length === 0) return false
+    onOver(events)
+    metrics.webhookDeliveries.inc({ status: 'dead' }, events.length)
+    log.warn({ webhookId, deliveries: events.length, reason }, 'deliveries.dead')
+    return true
   }
 
   #inBackground (work: Promise<void>): void {
-    work.catch((err: unknown) => this.#options.log.warn({ err }, 'webhooks.health_not_noted'))
+    work.catch(this.#notNoted)
   }
+
+  readonly #notNoted = (err: unknown) => this.#options.log.warn({ err }, 'webhooks.health_not_noted')
 }

@@ -302,15 +302,12 @@ export function createQueue ({ pool }: { pool: pg.Pool }) {
       await pool.query({ name: 'webhooks_release', text: releaseSql, values: [claimed.map(one => one.seq), claimed.map(one => one.fence)] })
     },
 
-    /** Gives up what has been due to the webhook since a time or longer, and is not being sent: some of it at a time. */
-    async * bury (webhookId: string, dueBy: number, now: number, reason: string): AsyncGenerator<DeliveredEvent[]> {
-      for (;;) {
-        const { rows } = await pool.query<{ application_id: string, environment: Environment, event_id: string, event_at: number }>({
-          name: 'webhooks_bury', text: burySql, values: [webhookId, dueBy, now, reason]
-        })
-        if (rows.length === 0) return
-        yield rows.map(row => ({ scope: { applicationId: row.application_id, environment: row.environment }, id: row.event_id, timestamp: row.event_at }))
-      }
+    /** Gives up what has been due to the webhook since a time or longer, and is not being sent: some of it. Answers the events that it was owed; none when that was all. */
+    async bury (webhookId: string, dueBy: number, now: number, reason: string): Promise<DeliveredEvent[]> {
+      const { rows } = await pool.query<{ application_id: string, environment: Environment, event_id: string, event_at: number }>({
+        name: 'webhooks_bury', text: burySql, values: [webhookId, dueBy, now, reason]
+      })
+      return rows.map(row => ({ scope: { applicationId: row.application_id, environment: row.environment }, id: row.event_id, timestamp: row.event_at }))
     },
 
     /** Counted to a hundred thousand. */

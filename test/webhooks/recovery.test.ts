@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { createQueue } from '../../src/webhooks/queue.ts'
 import { createDatabase } from '../build.ts'
+import { until } from '../faults/server.ts'
 import { tenant, type Tenant } from '../tenant.ts'
 import { deliveriesOf, hook, logsOf, node, publishKeyed, upTo } from './hooks.ts'
 import { allSettled, answer, receiver } from './receiver.ts'
@@ -81,6 +82,35 @@ await t.test('an endpoint that is down is left alone by its circuit, and what it
   await settled(shop, 500, app)
   t.equal((await deliveriesOf(shop, '&state=delivered')).length, 500)
   t.equal((await shop.request('GET', `/api/webhooks/${id}`)).body.failingSince, null)
+})
+
+await t.test('while the backlog of an endpoint that is down is given up, the others are delivered to', async t => {
+  const { app } = await node(t, undefined, { circuitFailures: 3, circuitPauseMs: 50, circuitPauseMaxMs: 100 })
+  const [dead, quick] = [await tenant(app), await tenant(app)]
+  for (const shop of [dead, quick]) await shop.topic('a.one')
+  const [down, sink] = [await receiver(t, answer(500)), await receiver(t)]
+  await hook(dead, down.url)
+  await hook(quick, sink.url)
+  // Giving up takes for as long as somebody holds a lock.
+  const lock = 4711
+  await app.pool.query(`create function wait_for_lock () returns trigger language plpgsql as 'begin perform pg_advisory_xact_lock(${lock}); return new; end'`)
+  await app.pool.query("create trigger wait_for_lock before update on webhook_deliveries for each row when (new.error like 'Given up%') execute function wait_for_lock()")
+  const holder = await app.pool.connect()
+  try {
+    await holder.query('select pg_advisory_lock($1)', [lock])
+    await dead.publish('a.one', ...upTo(100))
+    const givingUp = async () => (await app.pool.query("select query_start from pg_stat_activity join pg_locks using (pid) where locktype = 'advisory' and objid = $1 and not granted", [lock])).rows
+    await until(async () => (await givingUp()).length === 1, 'the backlog to be given up')
+    const since = await givingUp()
+    await quick.publish('a.one', ...upTo(5))
+    await sink.came(5)
+    t.strictSame(await givingUp(), since, 'all the while')
+  } finally {
+    await holder.query('select pg_advisory_unlock($1)', [lock])
+    holder.release()
+  }
+  await settled(dead, 100, app)
+  t.equal((await deliveriesOf(dead, '&state=dead')).length, 100)
 })
 
 await t.test('what waited while no server ran is sent, though the endpoint was failing when the last one ended and fails at first', async t => {
