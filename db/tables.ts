@@ -322,8 +322,10 @@ export interface WebhooksTable {
   deactivated_reason: string | null
   /** The event that tells of its deactivation is still to be written. */
   deactivation_untold: Generated<boolean>
-  /** The first failure since the last success. */
+  /** The first failure since the last success, or since a long time in which nothing was sent. */
   failing_since: number | null
+  /** The last one, to some minutes; of no meaning while `failing_since` is null. */
+  failed_at: Generated<number | null>
   /** The current one first. */
   secrets: ColumnType<SealedSecret[], string, string>
   created_at: number

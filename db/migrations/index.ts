@@ -8,6 +8,7 @@ import * as webhooks from './0006-webhooks.ts'
 import * as people from './0007-people.ts'
 import * as traces from './0008-traces.ts'
 import * as epochSeed from './0009-epoch-seed.ts'
+import * as webhookFailedAt from './0010-webhook-failed-at.ts'
 
 /** In order of name; forward only. A released migration never changes. */
 export const migrations: Record<string, Migration> = {
@@ -19,5 +20,6 @@ export const migrations: Record<string, Migration> = {
   '0006-webhooks': webhooks,
   '0007-people': people,
   '0008-traces': traces,
-  '0009-epoch-seed': epochSeed
+  '0009-epoch-seed': epochSeed,
+  '0010-webhook-failed-at': webhookFailedAt
 }

@@ -1,9 +1,14 @@
-import type { Kysely } from 'kysely'
+import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Deactivation } from './deactivation.ts'
 import type { Outlet } from './outlet.ts'
 import type { DeliveredEvent, Queue } from './queue.ts'
+
+/** A failure that comes so long after the one before, beside what the schedule lasts, is the first: of what lies between nobody knows. */
+const quietMs = 24 * 3_600_000
+/** How often it is written down that an endpoint still fails. */
+const notedEveryMs = 10 * 60_000
 
 export interface EndpointHealthOptions {
   db: Kysely<Database>
@@ -35,18 +40,20 @@ export class EndpointHealth {
 
   /** An attempt has ended. `isGone`: the endpoint has said that it is. */
   note (outlet: Outlet, isSuccess: boolean, isGone: boolean, now: number): void {
-    const since = outlet.failingSince
+    const { failingSince: since } = outlet
     if (isGone) return this.#inBackground(this.#deactivate(outlet, 'gone'))
     if (isSuccess) {
       if (since === null) return
       outlet.failingSince = null
-      return this.#inBackground(this.#setFailingSince(outlet.id, null))
+      return this.#inBackground(this.#succeeds(outlet.id))
     }
-    if (since === null) {
-      outlet.failingSince = now
-      return this.#inBackground(this.#setFailingSince(outlet.id, now))
-    }
-    if (now - since > this.#options.deactivateAfterMs) this.#inBackground(this.#deactivate(outlet, 'failing'))
+    const lastAt = outlet.failedAt ?? since ?? now
+    const isFirst = since === null || now - lastAt > this.#quietMs
+    if (!isFirst && now - since > this.#options.deactivateAfterMs) return this.#inBackground(this.#deactivate(outlet, 'failing'))
+    if (!isFirst && now - lastAt < notedEveryMs) return
+    if (isFirst) outlet.failingSince = now
+    outlet.failedAt = now
+    this.#inBackground(this.#fails(outlet.id, now))
   }
 
   /**
@@ -77,9 +84,16 @@ export class EndpointHealth {
     }
   }
 
-  async #setFailingSince (id: string, at: number | null): Promise<void> {
-    await this.#options.db.updateTable('webhooks').set({ failing_since: at }).where('id', '=', id).where('failing_since', at === null ? 'is not' : 'is', null).execute()
+  async #succeeds (id: string): Promise<void> {
+    await this.#options.db.updateTable('webhooks').set({ failing_since: null }).where('id', '=', id).where('failing_since', 'is not', null).execute()
   }
+
+  async #fails (id: string, now: number): Promise<void> {
+    const isFirst = sql`failing_since is null or coalesce(failed_at, failing_since) < ${now - this.#quietMs}`
+    await this.#options.db.updateTable('webhooks').set({ failing_since: sql`case when ${isFirst} then ${now} else failing_since end`, failed_at: now }).where('id', '=', id).execute()
+  }
+
+  get #quietMs (): number { return this.#options.givenUpAfterMs + quietMs }
 
   async #deactivate (outlet: Outlet, reason: 'gone' | 'failing'): Promise<void> {
     if (!await this.#options.deactivation.deactivate(outlet.applicationId, outlet.id, reason)) return

@@ -131,7 +131,8 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
     async update (scope: Scope, id: string, input: WebhookUpdate, within?: Within, by: Origin = system): Promise<Webhook> {
       const values = valuesOf(input, within)
       const url = input.url === undefined ? {} : { url: checkUrl(input.url) }
-      return toWebhook(await change(scope, id, within, by, 'webhook.updated', () => ({ ...values, ...url })))
+      // Of another endpoint nothing is known yet.
+      return toWebhook(await change(scope, id, within, by, 'webhook.updated', row => ({ ...values, ...url, ...(url.url !== undefined && url.url !== row.url && { failing_since: null }) })))
     },
 
     /** With all that it is owed, and its log. */

@@ -53,6 +53,7 @@ export class Outlet {
   /** Where the next look through the lanes begins. */
   afterLane = ''
   failingSince: number | null
+  failedAt: number | null
 
   constructor (options: OutletOptions) {
     const { endpoint, settings } = options
@@ -61,6 +62,7 @@ export class Outlet {
     this.id = endpoint.id
     this.applicationId = endpoint.application_id
     this.failingSince = endpoint.failing_since
+    this.failedAt = endpoint.failed_at
     this.usedAt = options.now()
     this.circuit = circuitOf(settings)
     this.#rate.set(endpoint.rate_limit ?? undefined, this.#options.now())
@@ -80,6 +82,7 @@ export class Outlet {
     if (JSON.stringify(endpoint.secrets) !== JSON.stringify(this.#endpoint.secrets)) this.#keys = undefined
     this.#endpoint = endpoint
     this.failingSince = endpoint.failing_since
+    this.failedAt = endpoint.failed_at
     this.#rate.set(endpoint.rate_limit ?? undefined, this.#options.now())
   }
 

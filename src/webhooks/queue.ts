@@ -60,7 +60,7 @@ const busySql = `
     union all
     select n.webhook_id from laned l cross join lateral (
       select webhook_id from webhook_deliveries where state = 'pending' and lane is not null and webhook_id > l.webhook_id order by webhook_id limit 1) n)
-  select b.webhook_id as id, w.application_id, w.url, w.secrets, w.rate_limit, w.failing_since, coalesce(w.active, false) as active, d.next_at, b.is_laned
+  select b.webhook_id as id, w.application_id, w.url, w.secrets, w.rate_limit, w.failing_since, w.failed_at, coalesce(w.active, false) as active, d.next_at, b.is_laned
   from (
     select webhook_id, bool_or(is_laned) as is_laned from (
       (select webhook_id, false as is_laned from due limit ${busyMax}) union all (select webhook_id, true from laned limit ${busyMax})) one
@@ -176,6 +176,7 @@ export interface BusyEndpoint {
   secrets: SealedSecret[]
   rate_limit: number | null
   failing_since: number | null
+  failed_at: number | null
   /** False for one that is switched off, and for one that is gone. */
   active: boolean
   /** When the first of those without a lane is due; null when there are none. */

@@ -134,7 +134,7 @@ await t.test('after days of nothing but failure it is switched off, once, with a
   await until(async () => (await shop.request('GET', `/api/webhooks/${id}`)).body.failingSince !== null, 'the first failure to be noted')
   await settled(shop, 1)
   t.match((await shop.request('GET', `/api/webhooks/${id}`)).body, { active: true })
-  await a.pool.query('update webhooks set failing_since = $1 where id = $2', [Date.now() - days - 1000, id])
+  await a.pool.query('update webhooks set failing_since = $1, failed_at = $2 where id = $3', [Date.now() - days - 1000, Date.now() - 3_600_000, id])
   // Both nodes read it with their next look at what is due.
   await shop.publish('a.one', 2, 3, 4)
   await settled(shop, 4)
@@ -145,6 +145,34 @@ await t.test('after days of nothing but failure it is switched off, once, with a
   const { rows } = await a.pool.query("select count(*) from events where topic = 'system.webhook.deactivated' and application_id = $1", [shop.applicationId])
   t.match(rows, [{ count: 2 }], 'once in each of its environments')
   client.close()
+})
+
+await t.test('a failure long after the last one is the first of its days, and so is one of another URL', async t => {
+  const before = Date.now()
+  const shop = await tenant(a)
+  await shop.topic('a.one')
+  const sink = await receiver(t, answer(500))
+  const { id } = await hook(shop, sink.url)
+  const webhook = async () => (await shop.request('GET', `/api/webhooks/${id}`)).body
+  const failedAgo = async (sinceDays: number, lastDays: number | null) => {
+    const at = (days: number) => Date.now() - days * 24 * 3_600_000
+    await a.pool.query('update webhooks set failing_since = $1, failed_at = $2 where id = $3', [at(sinceDays), lastDays === null ? null : at(lastDays), id])
+  }
+  let owed = 0
+  for (const lastDays of [6, 1.5, null]) {
+    await failedAgo(6, lastDays)
+    await shop.publish('a.one', ++owed)
+    await settled(shop, owed)
+    await until(async () => (await webhook()).failingSince >= before, 'the days to begin anew')
+    t.match(await webhook(), { active: true })
+  }
+  await failedAgo(6, 0.5)
+  const { failingSince } = await webhook()
+  t.match((await shop.request('PATCH', `/api/webhooks/${id}`, { url: sink.url, description: 'the same' })).body, { failingSince })
+  t.match((await shop.request('PATCH', `/api/webhooks/${id}`, { url: `${sink.url}/2` })).body, { failingSince: null })
+  await shop.publish('a.one', ++owed)
+  await settled(shop, owed)
+  t.match(await webhook(), { active: true })
 })
 
 await t.test('a million owed to one endpoint keep no other waiting', async t => {
