@@ -20,6 +20,8 @@ export interface DeactivationOptions {
   onChanged (applicationId: string): Promise<void>
 }
 
+export interface FailedEndpoint { applicationId: string, id: string, url: string, failingSince: number | null }
+
 interface Deactivated {
   id: string
   application_id: string
@@ -42,24 +44,24 @@ export function createDeactivation ({ db, writer, log, onChanged }: Deactivation
   }
 
   return {
-    /** Answers whether it was this call that switched it off. */
-    async deactivate (applicationId: string, id: string, reason: DeactivationReason): Promise<boolean> {
+    /** What is known of an endpoint counts while it is the webhook's, and failing for as long: it may have been changed meanwhile. */
+    async deactivate ({ applicationId, id, url, failingSince }: FailedEndpoint, reason: DeactivationReason): Promise<void> {
       const now = Date.now()
       const webhook = await db.transaction().execute(async trx => {
         await countUp(trx, applicationId)
         const row = await trx.updateTable('webhooks').set({ active: false, deactivated_reason: reason, deactivation_untold: true, updated_at: now })
-          .where('id', '=', id).where('active', '=', true)
+          .where('id', '=', id).where('active', '=', true).where('url', '=', url)
+          .$if(reason === 'failing', query => query.where('failing_since', '=', failingSince))
           .returning(['id', 'application_id', 'environments', 'deactivated_reason', 'failing_since', 'updated_at']).executeTakeFirst()
         if (row !== undefined) {
           await record(trx, system, { action: 'webhook.deactivated', resourceId: id, place: { applicationId }, after: { active: false, deactivatedReason: reason } })
         }
         return row
       })
-      if (webhook === undefined) return false
+      if (webhook === undefined) return
       log.warn({ webhookId: id, applicationId, reason, failingSince: webhook.failing_since }, 'webhook.deactivated')
       await onChanged(applicationId)
       await tell(webhook)
-      return true
     },
 
     /** Tells what another node did not come to tell. */

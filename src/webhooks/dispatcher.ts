@@ -6,10 +6,11 @@ import type { Metrics } from '../metrics.ts'
 import type { AddressGuard } from './address-guard.ts'
 import { allot } from './allot.ts'
 import type { Deactivation } from './deactivation.ts'
-import { EndpointHealth } from './endpoint-health.ts'
+import { EndpointHealth, type SwitchedOff } from './endpoint-health.ts'
 import { deliveryId, Outlet, type Ended, type Leased } from './outlet.ts'
 import type { BusyEndpoint, Claimed, DeliveredEvent, Queue, Result } from './queue.ts'
 import { createRetrySchedule, type RetrySchedule } from './retry-schedule.ts'
+import type { Attempt } from './sender.ts'
 import { Settler } from './settler.ts'
 
 /** How long an endpoint that is owed nothing is remembered, with its connections. */
@@ -68,6 +69,7 @@ export class Dispatcher {
   #nextDue = Infinity
   #heartbeatAt = performance.now()
   #oldestDue: number | undefined
+  #off: SwitchedOff[] = []
   #givenUpAt = 0
   #totalsAt = 0
   #totals = { pending: 0, dead: 0 }
@@ -181,13 +183,17 @@ export class Dispatcher {
   async #busyOutlets (now: number): Promise<Outlet[]> {
     const { queue } = this.#options
     const outlets: Outlet[] = []
+    const off: SwitchedOff[] = []
     let oldest: number | undefined
     for (let after = '', isMore = true; isMore;) {
       const page = await queue.busy(after)
       isMore = page.length >= queue.busyMax
       after = page.reduce((last, { id }) => id > last ? id : last, after)
       for (const endpoint of page) {
-        if (!endpoint.active) continue
+        if (!endpoint.active) {
+          if (endpoint.deactivated_reason !== null) off.push({ id: endpoint.id, deactivated_reason: endpoint.deactivated_reason })
+          continue
+        }
         const outlet = this.#outletOf(endpoint)
         if (endpoint.next_at !== null && endpoint.next_at > now) this.#expect(endpoint.next_at)
         if (endpoint.is_laned || (endpoint.next_at !== null && endpoint.next_at <= now)) outlets.push(outlet)
@@ -195,6 +201,7 @@ export class Dispatcher {
       }
     }
     this.#oldestDue = oldest
+    this.#off = off
     return outlets
   }
 
@@ -255,15 +262,12 @@ export class Dispatcher {
   #ended (outlet: Outlet, { claimed, attempt, url, isGone }: Ended): void {
     const { metrics, settings, log } = this.#options
     const now = this.#options.now()
+    const isReplaced = url !== outlet.url
     const isBrokenOff = this.#isBrokenOff && !attempt.success
-    const result = isBrokenOff ? this.#toResult(claimed, 'pending', now, claimed.failures) : this.#resultOf(claimed, attempt.success, isGone || attempt.statusCode === 410, now + (attempt.retryAfterMs ?? 0), now)
-    if (attempt.success) outlet.circuit.succeeded()
-    else if (!isBrokenOff && !isGone) {
-      outlet.circuit.failed(now)
-      if (attempt.statusCode === 429 || (attempt.statusCode === 503 && attempt.retryAfterMs !== undefined)) {
-        outlet.circuit.pause(now + Math.max(attempt.retryAfterMs ?? 0, settings.circuitPauseMs))
-      }
-    }
+    // One that is gone is switched off, and with it this is given up; if it turns out to have been replaced, the new one gets it.
+    const notBefore = now + (attempt.statusCode === 410 && !isReplaced ? settings.timeoutMs : attempt.retryAfterMs ?? 0)
+    const result = isBrokenOff ? this.#toResult(claimed, 'pending', now, claimed.failures) : this.#resultOf(claimed, attempt.success, isGone, notBefore, now)
+    if (!isBrokenOff && !isGone && !isReplaced) this.#learn(outlet, attempt, now)
     metrics.webhookDeliveries.inc({ status: isBrokenOff ? 'interrupted' : result.state === 'pending' ? 'failed' : result.state })
     metrics.webhookAttemptDuration.observe(attempt.durationMs / 1000)
     if (claimed.attempts > 1) metrics.webhookRetries.inc()
@@ -282,8 +286,18 @@ export class Dispatcher {
     this.#settler.record({
       ...result, success: attempt.success, statusCode: attempt.statusCode, error: isBrokenOff ? 'Interrupted: the server was stopping' : gaveUp, responseBody: attempt.responseBody, durationMs: attempt.durationMs, url
     })
-    if (!isBrokenOff && !isGone) this.#endpointHealth.note(outlet, attempt.success, attempt.statusCode === 410, now)
     if (this.#isStopping) this.#wakeUp()
+  }
+
+  #learn (outlet: Outlet, attempt: Attempt, now: number): void {
+    if (attempt.success) outlet.circuit.succeeded()
+    else {
+      outlet.circuit.failed(now)
+      if (attempt.statusCode === 429 || (attempt.statusCode === 503 && attempt.retryAfterMs !== undefined)) {
+        outlet.circuit.pause(now + Math.max(attempt.retryAfterMs ?? 0, this.#options.settings.circuitPauseMs))
+      }
+    }
+    this.#endpointHealth.note(outlet, attempt, now)
   }
 
   #resultOf (claimed: Claimed, isSuccess: boolean, isFinal: boolean, notBefore: number, now: number): Result {
@@ -318,7 +332,7 @@ export class Dispatcher {
     const { queue, metrics, settings, deactivation } = this.#options
     if (now - this.#givenUpAt >= Math.min(giveUpEveryMs, settings.pollMs)) {
       this.#givenUpAt = now
-      this.#endpointHealth.giveUp([...this.#outlets.values()])
+      this.#endpointHealth.giveUp([...this.#outlets.values()], this.#off)
       for (const outlet of this.#outlets.values()) {
         if (outlet.held === 0 && now - outlet.usedAt > idleMs) {
           this.#outlets.delete(outlet.id)

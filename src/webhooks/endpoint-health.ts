@@ -1,14 +1,22 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { Metrics } from '../metrics.ts'
-import type { Deactivation } from './deactivation.ts'
+import type { Deactivation, DeactivationReason } from './deactivation.ts'
 import type { Outlet } from './outlet.ts'
-import type { DeliveredEvent, Queue } from './queue.ts'
+import type { Burial, DeliveredEvent, Queue } from './queue.ts'
+import type { Attempt } from './sender.ts'
 
 /** A failure that comes so long after the one before, beside what the schedule lasts, is the first: of what lies between nobody knows. */
 const quietMs = 24 * 3_600_000
 /** How often it is written down that an endpoint still fails. */
 const notedEveryMs = 10 * 60_000
+
+const offTexts: Record<DeactivationReason, string> = {
+  gone: 'Given up: the endpoint answered 410', failing: 'Given up: the endpoint has done nothing but fail for days'
+}
+
+/** A webhook that was switched off, not by its owner, and is still owed something. */
+export interface SwitchedOff { id: string, deactivated_reason: DeactivationReason }
 
 export interface EndpointHealthOptions {
   db: Kysely<Database>
@@ -38,14 +46,14 @@ export class EndpointHealth {
     this.#options = options
   }
 
-  /** An attempt has ended. `isGone`: the endpoint has said that it is. */
-  note (outlet: Outlet, isSuccess: boolean, isGone: boolean, now: number): void {
+  /** An attempt at the endpoint as it is now has ended. */
+  note (outlet: Outlet, { success, statusCode }: Attempt, now: number): void {
     const { failingSince: since } = outlet
-    if (isGone) return this.#inBackground(this.#deactivate(outlet, 'gone'))
-    if (isSuccess) {
+    if (statusCode === 410) return this.#inBackground(this.#deactivate(outlet, 'gone'))
+    if (success) {
       if (since === null) return
       outlet.failingSince = null
-      return this.#inBackground(this.#succeeds(outlet.id))
+      return this.#inBackground(this.#succeeds(outlet))
     }
     const lastAt = outlet.failedAt ?? since ?? now
     const isFirst = since === null || now - lastAt > this.#quietMs
@@ -53,16 +61,16 @@ export class EndpointHealth {
     if (!isFirst && now - lastAt < notedEveryMs) return
     if (isFirst) outlet.failingSince = now
     outlet.failedAt = now
-    this.#inBackground(this.#fails(outlet.id, now))
+    this.#inBackground(this.#fails(outlet, now))
   }
 
   /**
-   * What has been due to an endpoint that is down for longer than the schedule lasts is given up, as it would have been had each been tried.
-   * This node must have seen it to be down for so long: of a time in which nothing was sent, nobody knows. It goes on in the background, a part of
-   * each endpoint's at a time: nobody else's deliveries wait for it.
+   * Gives up what is owed to those that were switched off because they are gone or fail, and of what is owed to an endpoint that is down what has
+   * been due for longer than the schedule lasts, as it would have been had each been tried. This node must have seen it to be down for so long: of a
+   * time in which nothing was sent, nobody knows. It goes on in the background, a part of each endpoint's at a time: nobody else's deliveries wait for it.
    */
-  giveUp (outlets: readonly Outlet[]): void {
-    this.#burying ??= this.#buryDown(outlets).catch(this.#notNoted).finally(() => { this.#burying = undefined })
+  giveUp (outlets: readonly Outlet[], off: readonly SwitchedOff[]): void {
+    this.#burying ??= this.#buryAll(outlets, off).catch(this.#notNoted).finally(() => { this.#burying = undefined })
   }
 
   /** Waits for what has been begun. */
@@ -71,45 +79,47 @@ export class EndpointHealth {
     await this.#burying
   }
 
-  async #buryDown (outlets: readonly Outlet[]): Promise<void> {
+  async #buryAll (outlets: readonly Outlet[], off: readonly SwitchedOff[]): Promise<void> {
     const { givenUpAfterMs, now } = this.#options
-    for (let down = outlets; down.length > 0;) {
-      const more: Outlet[] = []
-      for (const outlet of down) {
-        const since = now() - givenUpAfterMs
-        if (this.#isClosed || outlet.circuit.downMs <= givenUpAfterMs || outlet.failingSince === null || outlet.failingSince >= since) continue
-        if (await this.#bury(outlet.id, since, 'Given up: the endpoint has done nothing but fail for as long as the schedule of retries lasts')) more.push(outlet)
+    for (let isMore = true; isMore;) {
+      isMore = false
+      for (const { id, deactivated_reason: reason } of off) {
+        isMore = await this.#bury(id, { dueBy: Number.MAX_SAFE_INTEGER, url: null, reason: offTexts[reason] }) || isMore
       }
-      down = more
+      for (const { id, url, circuit, failingSince } of outlets) {
+        const dueBy = now() - givenUpAfterMs
+        if (circuit.downMs <= givenUpAfterMs || failingSince === null || failingSince >= dueBy) continue
+        isMore = await this.#bury(id, { dueBy, url, reason: 'Given up: the endpoint has done nothing but fail for as long as the schedule of retries lasts' }) || isMore
+      }
     }
   }
 
-  async #succeeds (id: string): Promise<void> {
-    await this.#options.db.updateTable('webhooks').set({ failing_since: null }).where('id', '=', id).where('failing_since', 'is not', null).execute()
+  async #succeeds ({ id, url }: Outlet): Promise<void> {
+    await this.#options.db.updateTable('webhooks').set({ failing_since: null }).where('id', '=', id).where('url', '=', url).where('failing_since', 'is not', null).execute()
   }
 
-  async #fails (id: string, now: number): Promise<void> {
+  async #fails ({ id, url }: Outlet, now: number): Promise<void> {
     const isFirst = sql`failing_since is null or coalesce(failed_at, failing_since) < ${now - this.#quietMs}`
-    await this.#options.db.updateTable('webhooks').set({ failing_since: sql`case when ${isFirst} then ${now} else failing_since end`, failed_at: now }).where('id', '=', id).execute()
+    await this.#options.db.updateTable('webhooks').set({ failing_since: sql`case when ${isFirst} then ${now} else failing_since end`, failed_at: now })
+      .where('id', '=', id).where('url', '=', url).execute()
   }
 
   get #quietMs (): number { return this.#options.givenUpAfterMs + quietMs }
 
-  async #deactivate (outlet: Outlet, reason: 'gone' | 'failing'): Promise<void> {
-    if (!await this.#options.deactivation.deactivate(outlet.applicationId, outlet.id, reason)) return
+  async #deactivate (outlet: Outlet, reason: DeactivationReason): Promise<void> {
+    await this.#options.deactivation.deactivate(outlet, reason)
     outlet.giveBack()
-    const why = reason === 'gone' ? 'Given up: the endpoint answered 410' : 'Given up: the endpoint has done nothing but fail for days'
-    while (await this.#bury(outlet.id, Number.MAX_SAFE_INTEGER, why));
   }
 
   /** A part of it; answers whether there was any. */
-  async #bury (webhookId: string, dueBy: number, reason: string): Promise<boolean> {
+  async #bury (webhookId: string, burial: Burial): Promise<boolean> {
     const { queue, log, metrics, onOver, now } = this.#options
-    const events = await queue.bury(webhookId, dueBy, now(), reason)
+    if (this.#isClosed) return false
+    const events = await queue.bury(webhookId, burial, now())
     if (events.length === 0) return false
     onOver(events)
     metrics.webhookDeliveries.inc({ status: 'dead' }, events.length)
-    log.warn({ webhookId, deliveries: events.length, reason }, 'deliveries.dead')
+    log.warn({ webhookId, deliveries: events.length, reason: burial.reason }, 'deliveries.dead')
     return true
   }
 

@@ -68,6 +68,8 @@ export class Outlet {
     this.#rate.set(endpoint.rate_limit ?? undefined, this.#options.now())
   }
 
+  /** Where it leads, as far as this node knows. */
+  get url (): string { return this.#endpoint.url }
   get inFlight (): number { return this.#inFlight }
   get held (): number { return this.#inFlight + this.#waiting.length }
 

@@ -3,6 +3,7 @@ import { textArray } from '../../db/arrays.ts'
 import type { SealedSecret } from '../../db/tables.ts'
 import type { EventSource, EventType } from '../../schemas/events.ts'
 import type { Environment, Scope } from '../../schemas/scope.ts'
+import type { DeactivationReason } from './deactivation.ts'
 
 /*
  * The statements of the queue, across tenants on purpose. Rows are changed by their place in the table, and looked up one by one where a join
@@ -60,7 +61,7 @@ const busySql = `
     union all
     select n.webhook_id from laned l cross join lateral (
       select webhook_id from webhook_deliveries where state = 'pending' and lane is not null and webhook_id > l.webhook_id order by webhook_id limit 1) n)
-  select b.webhook_id as id, w.application_id, w.url, w.secrets, w.rate_limit, w.failing_since, w.failed_at, coalesce(w.active, false) as active, d.next_at, b.is_laned
+  select b.webhook_id as id, w.application_id, w.url, w.secrets, w.rate_limit, w.failing_since, w.failed_at, coalesce(w.active, false) as active, w.deactivated_reason, d.next_at, b.is_laned
   from (
     select webhook_id, bool_or(is_laned) as is_laned from (
       (select webhook_id, false as is_laned from due limit ${busyMax}) union all (select webhook_id, true from laned limit ${busyMax})) one
@@ -148,14 +149,19 @@ const releaseSql = `
   where d.ctid = any(array(select x.ctid from unnest($1::bigint[]) k(seq) cross join lateral (select ctid from webhook_deliveries where seq = k.seq) x))
     and d.seq = r.seq and d.fence = r.fence and d.state = 'pending'`
 
-/** Gives up deliveries of a webhook that were due by a time, a few at once. An attempt of which nothing was heard is logged before. */
+/**
+ * Gives up deliveries of a webhook that were due by a time, a few at once, while it still leads where it is down or is still switched off, not by its
+ * owner. An attempt of which nothing was heard is logged before.
+ */
 const burySql = `
-  with picked as (
+  with still as (
+    select from webhooks where id = $1 and case when $5::text is null then not active and deactivated_reason is not null else active and url = $5 end),
+  picked as (
     select * from (select ctid as place, seq, leased_by from webhook_deliveries
-      where webhook_id = $1 and state = 'pending' and lane is null and next_at <= $2 and lease_until <= $3 limit 2000 for update skip locked) free
+      where exists (select from still) and webhook_id = $1 and state = 'pending' and lane is null and next_at <= $2 and lease_until <= $3 limit 2000 for update skip locked) free
     union all
     select * from (select ctid, seq, leased_by from webhook_deliveries
-      where webhook_id = $1 and state = 'pending' and lane is not null and next_at <= $2 and lease_until <= $3 limit 2000 for update skip locked) laned),
+      where exists (select from still) and webhook_id = $1 and state = 'pending' and lane is not null and next_at <= $2 and lease_until <= $3 limit 2000 for update skip locked) laned),
   buried as (
     update webhook_deliveries set state = 'dead', settled_at = $3, leased_by = null, lease_until = 0, fence = fence + 1, error = $4::text
     where ctid = any(array(select place from picked)) and state = 'pending'
@@ -179,6 +185,8 @@ export interface BusyEndpoint {
   failed_at: number | null
   /** False for one that is switched off, and for one that is gone. */
   active: boolean
+  /** Why it is switched off, when it was not its owner who did. */
+  deactivated_reason: DeactivationReason | null
   /** When the first of those without a lane is due; null when there are none. */
   next_at: number | null
   /** Whether it has lanes: of those only a claim knows what is due. */
@@ -235,6 +243,9 @@ export interface Result {
 
 /** `lanesEnd`: of webhooks with more lanes than one claim looks at, where it has stopped. */
 export interface Claim { claimed: Claimed[], lanesEnd: ReadonlyMap<string, string> }
+
+/** What is given up of a webhook: what was due by a time, with the reason. `url`: where it is down; null when it was switched off. */
+export interface Burial { dueBy: number, url: string | null, reason: string }
 
 export interface Wanted { webhookId: string, slots: number, afterLane: string }
 
@@ -304,9 +315,9 @@ export function createQueue ({ pool }: { pool: pg.Pool }) {
     },
 
     /** Gives up what has been due to the webhook since a time or longer, and is not being sent: some of it. Answers the events that it was owed; none when that was all. */
-    async bury (webhookId: string, dueBy: number, now: number, reason: string): Promise<DeliveredEvent[]> {
+    async bury (webhookId: string, { dueBy, url, reason }: Burial, now: number): Promise<DeliveredEvent[]> {
       const { rows } = await pool.query<{ application_id: string, environment: Environment, event_id: string, event_at: number }>({
-        name: 'webhooks_bury', text: burySql, values: [webhookId, dueBy, now, reason]
+        name: 'webhooks_bury', text: burySql, values: [webhookId, dueBy, now, reason, url]
       })
       return rows.map(row => ({ scope: { applicationId: row.application_id, environment: row.environment }, id: row.event_id, timestamp: row.event_at }))
     },

@@ -1,9 +1,11 @@
 import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { Webhook as Verifier } from 'standardwebhooks'
 import t from 'tap'
+import { createQueue } from '../../src/webhooks/queue.ts'
 import { build, listen } from '../build.ts'
 import { connectWs } from '../clients.ts'
 import { until } from '../faults/server.ts'
@@ -239,6 +241,52 @@ await t.test('410 switches it off, gives up what it was owed, and tells of it', 
   await settled(shop, 1)
   t.match(await deliveriesOf(shop), [{ state: 'delivered' }])
   client.close()
+})
+
+await t.test('410 of a URL that was replaced meanwhile switches nothing off, and what it refused is sent to the new one', async t => {
+  // The second way is how it looks to a node that was not told of it.
+  const ways = [
+    async (shop: Tenant, id: string, url: string) => { await shop.request('PATCH', `/api/webhooks/${id}`, { url }) },
+    async (_shop: Tenant, id: string, url: string) => { await app.pool.query('update webhooks set url = $1 where id = $2', [url, id]) }
+  ]
+  for (const replace of ways) {
+    const shop = await tenant(app)
+    await shop.topic('order.placed')
+    const waiting: ServerResponse[] = []
+    const old = await receiver(t, (_received, response) => { waiting.push(response) })
+    const sink = await receiver(t)
+    const { id } = await hook(shop, old.url)
+    await shop.publish('order.placed', 1)
+    await old.came(1)
+    await replace(shop, id, sink.url)
+    for (const response of waiting) response.writeHead(410).end()
+    await settled(shop, 1)
+    t.match(await deliveriesOf(shop), [{ state: 'delivered', attempts: 2 }])
+    t.match((await shop.request('GET', `/api/webhooks/${id}`)).body, { active: true, failingSince: null })
+    t.strictSame(sink.received.map(one => one.id), old.received.map(one => one.id))
+  }
+})
+
+await t.test('what is owed to a webhook that was switched off for failing is given up by whoever finds it, and only while it is off', async t => {
+  const shop = await tenant(app)
+  await shop.topic('order.placed')
+  const sink = await receiver(t, answer(429, { 'retry-after': '60' }))
+  const { id } = await hook(shop, sink.url)
+  await shop.publish('order.placed', 1)
+  await sink.came(1)
+  await shop.publish('order.placed', 2, 3)
+  await until(async () => (await logsOf(shop)).length === 1, 'the answer to be noted')
+  const queue = createQueue({ pool: app.pool })
+  const bury = async () => (await queue.bury(id, { dueBy: Number.MAX_SAFE_INTEGER, url: null, reason: 'r' }, app.clock.now())).length
+  t.equal(await bury(), 0, 'it is on')
+  t.equal((await queue.bury(id, { dueBy: Number.MAX_SAFE_INTEGER, url: 'https://other.example.test/', reason: 'r' }, app.clock.now())).length, 0, 'it is elsewhere')
+  await shop.request('POST', `/api/webhooks/${id}/deactivate`)
+  t.equal(await bury(), 0, 'its owner switched it off')
+  t.equal((await deliveriesOf(shop, '&state=pending')).length, 3)
+  // As a node leaves it that ended in between.
+  await app.pool.query("update webhooks set active = false, deactivated_reason = 'failing' where id = $1", [id])
+  await settled(shop, 3)
+  t.match(await deliveriesOf(shop), [3, 2, 1].map(offset => ({ offset, state: 'dead', error: /nothing but fail for days/ })))
 })
 
 await t.test('a webhook that is switched off keeps what it is owed until it is on again', async t => {
