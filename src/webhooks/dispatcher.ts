@@ -231,7 +231,7 @@ export class Dispatcher {
       const own = byWebhook.get(outlet.id) ?? []
       const end = lanesEnd.get(outlet.id)
       outlet.mayHaveMore = own.length >= count || end !== undefined
-      outlet.afterLane = end !== undefined && own.length < count ? end : ''
+      outlet.afterLane = end ?? ''
       // Other lanes are to be looked at before the next poll.
       if (end !== undefined && own.length < count) this.#expect(this.#options.now() + 10)
       outlet.take(own)

@@ -71,7 +71,7 @@ const busySql = `
 
 /**
  * Takes deliveries that are due, so many of each webhook: of those without a lane the longest due, of each lane only the first that is not
- * settled. A lease that was left behind is an attempt whose end nobody knows: it is logged as such.
+ * settled, the longest due again first. A lease that was left behind is an attempt whose end nobody knows: it is logged as such.
  */
 const claimSql = `
   with wanted as (
@@ -80,16 +80,16 @@ const claimSql = `
   scanned as (
     select w.webhook_id, w.slots, h.* from wanted w cross join lateral (
       with recursive lanes as (
-        (select d.lane, d.ctid as place, greatest(d.next_at, d.lease_until) as free_at, 1 as n from webhook_deliveries d
+        (select d.lane, d.ctid as place, d.next_at, d.position, greatest(d.next_at, d.lease_until) as free_at, 1 as n from webhook_deliveries d
           where d.webhook_id = w.webhook_id and d.state = 'pending' and d.lane is not null and d.lane > w.after_lane order by d.lane, d.position limit 1)
         union all
-        select x.lane, x.place, x.free_at, l.n + 1 from lanes l cross join lateral (
-          select d.lane, d.ctid as place, greatest(d.next_at, d.lease_until) as free_at from webhook_deliveries d
+        select x.lane, x.place, x.next_at, x.position, x.free_at, l.n + 1 from lanes l cross join lateral (
+          select d.lane, d.ctid as place, d.next_at, d.position, greatest(d.next_at, d.lease_until) as free_at from webhook_deliveries d
           where d.webhook_id = w.webhook_id and d.state = 'pending' and d.lane is not null and d.lane > l.lane order by d.lane, d.position limit 1) x
         where l.n < ${lanesMax})
       select * from lanes) h),
   heads as (
-    select place from (select place, slots, row_number() over (partition by webhook_id order by n) as nth from scanned where free_at <= $4) due where nth <= slots),
+    select place from (select place, slots, row_number() over (partition by webhook_id order by next_at, position) as nth from scanned where free_at <= $4) due where nth <= slots),
   picked as (
     select p.* from wanted w cross join lateral (
       select d.ctid as place, d.seq, d.leased_by from webhook_deliveries d

@@ -145,3 +145,19 @@ await t.test('ordered by key: hundreds of keys that have to wait do not hide the
   await publishKeyed(shop, 'a.one', ['z1', 'z2'], 2)
   await sink.until(all => all.filter(({ body }) => String(body.data.key).startsWith('z')).length === 4, 'those behind them')
 })
+
+await t.test('ordered by key: of many keys, those that come late by name have their turn', async t => {
+  const { app } = await node(t)
+  const shop = await tenant(app)
+  await shop.topic('a.one')
+  const sink = await receiver(t)
+  // Far fewer at once than there are keys.
+  await hook(shop, sink.url, { ordering: 'key', rateLimit: 20 })
+  const keys = upTo(230).map(n => `k${String(n).padStart(3, '0')}`)
+  await publishKeyed(shop, 'a.one', keys, 3)
+  const late = new Set(keys.slice(-20))
+  await sink.until(all => all.some(({ body }) => late.has(String(body.data.key))), 'a late one')
+  const came = sink.received.map(({ body }) => (body.data.payload as { n: number }).n)
+  t.ok(came.filter(n => n === 1).length > came.filter(n => n > 1).length, 'while most had not had more than a turn')
+  t.ok(came.length < 345, `${came.length} of 690 had come`)
+})
