@@ -208,6 +208,8 @@ export interface WebhookLimits {
   circuitFailures: number
   circuitPauseMs: number
   circuitPauseMaxMs: number
+  /** How long an endpoint that is owed nothing is remembered, with its connections. */
+  endpointIdleMs: number
   /** The longest time that a `Retry-After` is believed. */
   retryAfterMaxMs: number
   /** How long an endpoint may do nothing but fail before it is switched off. */
@@ -231,6 +233,7 @@ export const defaultWebhookLimits: WebhookLimits = {
   circuitFailures: 5,
   circuitPauseMs: 1000,
   circuitPauseMaxMs: 60_000,
+  endpointIdleMs: 5 * 60_000,
   retryAfterMaxMs: 24 * 3_600_000,
   deactivateAfterMs: 5 * 24 * 3_600_000,
   leaseMarginMs: 5000,

@@ -13,8 +13,6 @@ import { createRetrySchedule, type RetrySchedule } from './retry-schedule.ts'
 import type { Attempt } from './sender.ts'
 import { Settler } from './settler.ts'
 
-/** How long an endpoint that is owed nothing is remembered, with its connections. */
-const idleMs = 5 * 60_000
 /** At a stop, how long what is under way may go on; three seconds after a signal everything is to be over. */
 const drainMs = 1000
 /** How often an endpoint that is down is looked at for what has to be given up. */
@@ -334,7 +332,8 @@ export class Dispatcher {
       this.#givenUpAt = now
       this.#endpointHealth.giveUp([...this.#outlets.values()], this.#off)
       for (const outlet of this.#outlets.values()) {
-        if (outlet.held === 0 && now - outlet.usedAt > idleMs) {
+        // One that has asked for a longer pause gets it.
+        if (outlet.held === 0 && now - outlet.usedAt > settings.endpointIdleMs && now >= outlet.circuit.pausedUntil) {
           this.#outlets.delete(outlet.id)
           void outlet.close()
         }

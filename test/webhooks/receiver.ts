@@ -29,6 +29,7 @@ export async function receiver (t: Teardown, behaviour: Behaviour = answer(200))
   let behave = behaviour
   let waiting: (() => void)[] = []
   let connections = 0
+  let open = 0
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -48,7 +49,11 @@ export async function receiver (t: Teardown, behaviour: Behaviour = answer(200))
     })
     request.on('error', () => {})
   })
-  server.on('connection', () => { connections++ })
+  server.on('connection', socket => {
+    connections++
+    open++
+    socket.once('close', () => { open-- })
+  })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => { server.closeAllConnections(); server.close(); waiting = [] })
@@ -58,6 +63,7 @@ export async function receiver (t: Teardown, behaviour: Behaviour = answer(200))
     port,
     received,
     get connections () { return connections },
+    get openConnections () { return open },
     behave (behaviour: Behaviour) { behave = behaviour },
     /** Resolves when that many requests have come. */
     async until (isEnough: (received: ReceivedWebhook[]) => boolean, what: string, timeoutMs = 20_000): Promise<void> {

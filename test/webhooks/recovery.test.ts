@@ -113,6 +113,23 @@ await t.test('while the backlog of an endpoint that is down is given up, the oth
   t.equal((await deliveriesOf(dead, '&state=dead')).length, 100)
 })
 
+await t.test('a pause that an endpoint has asked for outlasts the time for which one that is idle is remembered', async t => {
+  const { app } = await node(t, undefined, { endpointIdleMs: 10 })
+  const shop = await tenant(app)
+  await shop.topic('a.one')
+  const [busy, sink] = [await receiver(t, answer(429, { 'retry-after': '3600' })), await receiver(t)]
+  const { id } = await hook(shop, busy.url)
+  await shop.publish('a.one', 1)
+  await until(async () => (await logsOf(shop)).length === 1, 'the answer to be noted')
+  await hook(shop, sink.url)
+  await shop.publish('a.one', 2)
+  await sink.came(1)
+  await until(() => sink.openConnections === 0, 'the other one to be forgotten')
+  await shop.publish('a.one', 3)
+  await sink.came(2)
+  t.match(await deliveriesOf(shop, `&webhookId=${id}`), [{ attempts: 0 }, { attempts: 0 }, { attempts: 1 }])
+})
+
 await t.test('what waited while no server ran is sent, though the endpoint was failing when the last one ended and fails at first', async t => {
   const databaseUrl = await createDatabase(t)
   const before = await node(t, databaseUrl)
