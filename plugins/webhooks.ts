@@ -42,11 +42,12 @@ export default fp(async (app) => {
     connectionString: databaseUrl, max: connections, applicationName: 'realtime-platform-webhooks', plansOnce: true, onError: err => log.warn({ err }, 'database.connection_lost')
   })
   const queue = createQueue({ pool: ownPool })
-  const onChanged = async (applicationId: string) => {
+  const onChanged = async (applicationId: string, webhookId: string) => {
+    dispatcher.changed(webhookId)
     app.notices.tell('webhooks', applicationId)
     await app.socketListeners.refresh(applicationId)
   }
-  const endpoints = createEndpoints({ db, encryption, guard, settings, log, onChanged: async applicationId => { await onChanged(applicationId); dispatcher.wake() } })
+  const endpoints = createEndpoints({ db, encryption, guard, settings, log, onChanged })
   app.notices.on('webhooks', async applicationId => {
     await app.socketListeners.refresh(applicationId)
     dispatcher.wake()

@@ -17,7 +17,7 @@ export interface DeactivationOptions {
   db: Kysely<Database>
   writer: Writer
   log: { warn (fields: object, message: string): void }
-  onChanged (applicationId: string): Promise<void>
+  onChanged (applicationId: string, webhookId: string): Promise<void>
 }
 
 export interface FailedEndpoint { applicationId: string, id: string, url: string, failingSince: number | null }
@@ -60,7 +60,7 @@ export function createDeactivation ({ db, writer, log, onChanged }: Deactivation
       })
       if (webhook === undefined) return
       log.warn({ webhookId: id, applicationId, reason, failingSince: webhook.failing_since }, 'webhook.deactivated')
-      await onChanged(applicationId)
+      await onChanged(applicationId, id)
       await tell(webhook)
     },
 

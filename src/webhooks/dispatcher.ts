@@ -93,6 +93,12 @@ export class Dispatcher {
     this.#wakeForMore()
   }
 
+  /** A webhook has been changed, switched off or deleted: nothing is sent to it any more as it was. */
+  changed (webhookId: string): void {
+    this.#outlets.get(webhookId)?.hold()
+    this.wake()
+  }
+
   /** Until when this node leaves a webhook's endpoint alone because it fails; undefined while it does not. */
   pausedUntil (webhookId: string): number | undefined {
     const circuit = this.#outlets.get(webhookId)?.circuit
@@ -181,6 +187,7 @@ export class Dispatcher {
   async #busyOutlets (now: number): Promise<Outlet[]> {
     const { queue } = this.#options
     const outlets: Outlet[] = []
+    const active = new Set<Outlet>()
     const off: SwitchedOff[] = []
     let oldest: number | undefined
     for (let after = '', isMore = true; isMore;) {
@@ -193,6 +200,7 @@ export class Dispatcher {
           continue
         }
         const outlet = this.#outletOf(endpoint)
+        active.add(outlet)
         if (endpoint.next_at !== null && endpoint.next_at > now) this.#expect(endpoint.next_at)
         if (endpoint.is_laned || (endpoint.next_at !== null && endpoint.next_at <= now)) outlets.push(outlet)
         if (endpoint.next_at !== null && endpoint.next_at <= now) oldest = Math.min(oldest ?? Infinity, endpoint.next_at)
@@ -200,6 +208,7 @@ export class Dispatcher {
     }
     this.#oldestDue = oldest
     this.#off = off
+    for (const outlet of this.#outlets.values()) if (!active.has(outlet)) outlet.giveBack()
     return outlets
   }
 

@@ -49,7 +49,7 @@ export class EndpointHealth {
   /** An attempt at the endpoint as it is now has ended. */
   note (outlet: Outlet, { success, statusCode }: Attempt, now: number): void {
     const { failingSince: since } = outlet
-    if (statusCode === 410) return this.#inBackground(this.#deactivate(outlet, 'gone'))
+    if (statusCode === 410) return this.#inBackground(this.#options.deactivation.deactivate(outlet, 'gone'))
     if (success) {
       if (since === null) return
       outlet.failingSince = null
@@ -57,7 +57,7 @@ export class EndpointHealth {
     }
     const lastAt = outlet.failedAt ?? since ?? now
     const isFirst = since === null || now - lastAt > this.#quietMs
-    if (!isFirst && now - since > this.#options.deactivateAfterMs) return this.#inBackground(this.#deactivate(outlet, 'failing'))
+    if (!isFirst && now - since > this.#options.deactivateAfterMs) return this.#inBackground(this.#options.deactivation.deactivate(outlet, 'failing'))
     if (!isFirst && now - lastAt < notedEveryMs) return
     if (isFirst) outlet.failingSince = now
     outlet.failedAt = now
@@ -105,11 +105,6 @@ export class EndpointHealth {
   }
 
   get #quietMs (): number { return this.#options.givenUpAfterMs + quietMs }
-
-  async #deactivate (outlet: Outlet, reason: DeactivationReason): Promise<void> {
-    await this.#options.deactivation.deactivate(outlet, reason)
-    outlet.giveBack()
-  }
 
   /** A part of it; answers whether there was any. */
   async #bury (webhookId: string, burial: Burial): Promise<boolean> {

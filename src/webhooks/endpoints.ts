@@ -26,7 +26,7 @@ export interface EndpointsOptions {
   settings: WebhookSettings
   log: { warn (fields: object, message: string): void }
   /** After a change is committed: what keeps webhooks in memory here looks again before the change is acknowledged. */
-  onChanged (applicationId: string): Promise<void>
+  onChanged (applicationId: string, webhookId: string): Promise<void>
 }
 
 /** Of a token that is pinned to one environment: it has webhooks of that environment only. */
@@ -55,7 +55,7 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
       await record(trx, by, { action, resourceId: id, place: placeOf(scope), before: toWebhook(row), after: toWebhook(after) })
       return after
     })
-    await onChanged(scope.applicationId)
+    await onChanged(scope.applicationId, id)
     return changed
   }
 
@@ -123,7 +123,7 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
         await record(trx, by, { action: 'webhook.created', resourceId: made.id, place: placeOf(scope), after: toWebhook(made) })
         return made
       })
-      await onChanged(scope.applicationId)
+      await onChanged(scope.applicationId, row.id)
       return { ...toWebhook(row), ...(input.secret === undefined && { secret }) }
     },
 
@@ -143,7 +143,7 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
         await trx.deleteFrom('webhooks').where('id', '=', row.id).execute()
         await record(trx, by, { action: 'webhook.deleted', resourceId: id, place: placeOf(scope), before: toWebhook(row) })
       })
-      await onChanged(scope.applicationId)
+      await onChanged(scope.applicationId, id)
       try {
         await removeOwned(db, scope.applicationId, id)
       } catch (err) {

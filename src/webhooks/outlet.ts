@@ -46,6 +46,7 @@ export class Outlet {
   /** Of a request that succeeds. */
   #meanMs: number | undefined
   #rateTimer: NodeJS.Timeout | undefined
+  #isHeld = false
   #keys: { open: Buffer[], until: number } | undefined
   usedAt: number
   /** Whether the last claim took all that it could. */
@@ -75,6 +76,7 @@ export class Outlet {
 
   /** The endpoint as it was just read. */
   refresh (endpoint: BusyEndpoint): void {
+    this.#isHeld = false
     // Somewhere else: what the old place did says nothing of the new one.
     if (endpoint.url !== this.#endpoint.url) {
       this.#retire()
@@ -108,7 +110,14 @@ export class Outlet {
 
   take (leased: Leased[]): void {
     this.#waiting.push(...leased)
-    this.pump()
+    if (this.#isHeld) this.giveBack()
+    else this.pump()
+  }
+
+  /** It was changed, or is gone: nothing more is sent until it is read again. */
+  hold (): void {
+    this.#isHeld = true
+    this.giveBack()
   }
 
   /** Sends what may be sent now. */

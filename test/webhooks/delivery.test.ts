@@ -11,7 +11,7 @@ import { connectWs } from '../clients.ts'
 import { until } from '../faults/server.ts'
 import { tenant, type Tenant } from '../tenant.ts'
 import { certificate, privateKey } from './certificate.ts'
-import { deliveriesOf, hook as hookOf, logsOf, variables } from './hooks.ts'
+import { deliveriesOf, hook as hookOf, logsOf, node, variables } from './hooks.ts'
 import { allSettled, answer, receiver, type ReceivedWebhook } from './receiver.ts'
 
 /* What an endpoint gets, and what becomes of a delivery, whatever the endpoint does. */
@@ -289,22 +289,52 @@ await t.test('what is owed to a webhook that was switched off for failing is giv
   t.match(await deliveriesOf(shop), [3, 2, 1].map(offset => ({ offset, state: 'dead', error: /nothing but fail for days/ })))
 })
 
-await t.test('a webhook that is switched off keeps what it is owed until it is on again', async t => {
+await t.test('a webhook that is switched off or deleted is sent nothing more, and one that is on again gets what it was owed', async t => {
+  const { app } = await node(t, undefined, {}, { WEBHOOK_TIMEOUT_MS: '60000' })
   const shop = await tenant(app)
-  await shop.topic('order.placed')
-  let isUp = false
-  const sink = await receiver(t, (_received, response) => { response.writeHead(isUp ? 200 : 429, { 'retry-after': '60' }).end() })
-  const { id } = await hook(shop, sink.url)
-  await shop.publish('order.placed', 1)
-  await sink.came(1)
-  await shop.request('POST', `/api/webhooks/${id}/deactivate`)
+  for (const topic of ['order.placed', 'order.paid']) await shop.topic(topic)
+  const seen = await receiver(t)
+  await hook(shop, seen.url, { topics: ['order.paid'] })
+  /** A webhook of which more is leased than is under way: what is, waits for its answer. */
+  async function busy () {
+    const waiting: ServerResponse[] = []
+    const sink = await receiver(t, (_received, response) => { if (sink.received.length > 8) waiting.push(response); else response.end() })
+    const { id } = await hook(shop, sink.url, { topics: ['order.placed'] })
+    await shop.publish('order.placed', ...Array.from({ length: 8 }, (_, n) => n))
+    await until(async () => (await deliveriesOf(shop, `&webhookId=${id}&state=delivered`)).length === 8, 'an endpoint that answers')
+    await shop.publish('order.placed', ...Array.from({ length: 60 }, (_, n) => n))
+    await sink.came(20)
+    return {
+      id,
+      sink,
+      async answer () {
+        for (const response of waiting) response.end()
+        // The dispatcher goes round twice.
+        for (const n of [1, 2]) {
+          const before = seen.received.length
+          await shop.publish('order.paid', n)
+          await seen.came(before + 1)
+        }
+      }
+    }
+  }
+
+  const deleted = await busy()
+  t.equal((await shop.request('DELETE', `/api/webhooks/${deleted.id}`)).status, 204)
+  await deleted.answer()
+  t.equal(deleted.sink.received.length, 20)
+
+  const off = await busy()
+  t.match(await shop.request('POST', `/api/webhooks/${off.id}/deactivate`), { status: 200, body: { active: false } })
   const other = await receiver(t)
-  t.match((await shop.request('PATCH', `/api/webhooks/${id}`, { url: other.url })).body, { url: other.url, active: false })
-  isUp = true
-  await shop.request('POST', `/api/webhooks/${id}/activate`)
-  const [delivery] = await deliveriesOf(shop)
-  t.match(delivery, { state: 'pending', attempts: 1 })
-  t.equal((await shop.request('POST', `/api/webhooks/deliveries/${delivery?.id}/retry`)).status, 200)
+  t.match((await shop.request('PATCH', `/api/webhooks/${off.id}`, { url: other.url })).body, { url: other.url, active: false })
+  await off.answer()
+  t.equal(off.sink.received.length, 20, 'what was not under way is not sent')
+  t.equal(other.received.length, 0, 'nor to the other URL')
+  t.equal((await deliveriesOf(shop, `&webhookId=${off.id}&state=pending`)).length, 48)
+  await shop.request('POST', `/api/webhooks/${off.id}/activate`)
+  await other.came(48)
+  t.equal(off.sink.received.length, 20)
 })
 
 await t.test('while a secret is rotated both sign, and each request is verified by either', async t => {
