@@ -27,6 +27,7 @@ export interface Database {
   idempotency_keys: IdempotencyKeysTable
   cdc_connections: CdcConnectionsTable
   cdc_positions: CdcPositionsTable
+  cdc_leftovers: CdcLeftoversTable
   mappings: MappingsTable
   mapping_versions: MappingVersionsTable
   mapping_environments: MappingEnvironmentsTable
@@ -234,6 +235,19 @@ export interface CdcConnectionsTable extends Scoped {
   status: JsonText | null
   created_at: number
   updated_at: number
+}
+
+/** `is_due` once nothing needs them any more; `error` is why the last attempt to drop them has failed. */
+export interface CdcLeftoversTable extends Scoped {
+  id: string
+  connection_id: string
+  connection_string_sealed: string
+  slot: string | null
+  publication: string | null
+  is_due: boolean
+  error: string | null
+  tried_at: number
+  created_at: number
 }
 
 /** LSNs are text in PostgreSQL's own form. */

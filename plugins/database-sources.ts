@@ -6,6 +6,7 @@ import { Supervisor } from '../src/database/cdc/supervisor.ts'
 import { createConnectionTest, type TestConnection } from '../src/database/connection-test.ts'
 import { createDatabaseConnections, type DatabaseConnections } from '../src/database/connections.ts'
 import { createDeliveryLogs, type DeliveryLogs } from '../src/database/delivery-logs.ts'
+import { createLeftovers } from '../src/database/leftovers.ts'
 import { createMappingChanges } from '../src/database/mapping-changes.ts'
 import { createMappingStatus, type ReadMappingStatus } from '../src/database/mapping-status.ts'
 import { createMappings, type Mappings } from '../src/database/mappings.ts'
@@ -36,10 +37,12 @@ declare module 'fastify' {
 /** Databases of the tenants' own: their readers on this node, and what is said and asked of them. It never writes to their tables. */
 export default fp(async (app) => {
   const { db, pool, encryption, eventWriter: writer, instruments: metrics, log, config: { cdc, events } } = app
+  const leftovers = createLeftovers({ db, encryption, log, retryMs: cdc.leftoverRetryMs })
   const supervisor = new Supervisor({
     db,
     pool,
     encryption,
+    leftovers,
     writer,
     metrics,
     log,
@@ -53,7 +56,7 @@ export default fp(async (app) => {
   const sources = createSources({ db, encryption })
   const changes = createMappingChanges({ db, sources, log, writersWaitMs: cdc.writersWaitMs })
   app.decorate('databaseSources', {
-    connections: createDatabaseConnections({ db, encryption, sources, namePrefix: cdc.namePrefix, onChanged: () => { supervisor.look(); app.notices.tell('sources') } }),
+    connections: createDatabaseConnections({ db, encryption, leftovers, namePrefix: cdc.namePrefix, onChanged: () => { supervisor.look(); app.notices.tell('sources') } }),
     test: createConnectionTest({ db, sources, namePrefix: cdc.namePrefix }),
     sources,
     readTables,

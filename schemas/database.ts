@@ -224,6 +224,14 @@ export const ConnectionState = Type.Union([
 ], { examples: ['streaming'] })
 export type ConnectionState = Static<typeof ConnectionState>
 
+export const Leftover = Type.Object({
+  name: Type.Union([Type.Literal('slot'), Type.Literal('publication')]),
+  status: Type.Union([Type.Literal('dropped'), Type.Literal('kept'), Type.Literal('failed')], { description: 'Kept: it was there before us, or is used by another connection. Failed: it is tried again.' }),
+  message: Type.String({ examples: ['The replication slot was dropped'] }),
+  sql: Type.Optional(Type.String({ description: 'What drops it by hand.' }))
+})
+export type Leftover = Static<typeof Leftover>
+
 export const DatabaseConnection = Type.Object({
   connectionString: Type.String({ description: 'Without the password, which is write-only.', examples: ['postgres://realtime@localhost:5432/shop'] }),
   publication: Type.String({ examples: ['realtime_cdc_slot_shop'] }),
@@ -245,18 +253,11 @@ export const DatabaseConnection = Type.Object({
   lagBytes: Nullable(Type.Integer(), { examples: [0] }),
   lagMs: Nullable(Type.Integer(), { description: 'Age of the oldest transaction that was received and is not stored; 0 when there is none.', examples: [0] }),
   retainedWalBytes: Nullable(Type.Integer(), { description: 'What the slot keeps the database from removing.', examples: [1024] }),
+  leftovers: Type.Array(Leftover, { description: 'What was made where an earlier connection of this scope led, and could not be dropped yet. A slot that is left behind keeps its database from removing WAL.', examples: [[]] }),
   createdAt: EpochMs('When it was first set.'),
   updatedAt: EpochMs('When it was last set.')
 }, { $id: 'DatabaseConnection' })
 export type DatabaseConnection = Static<typeof DatabaseConnection>
-
-export const Leftover = Type.Object({
-  name: Type.Union([Type.Literal('slot'), Type.Literal('publication')]),
-  status: Type.Union([Type.Literal('dropped'), Type.Literal('kept'), Type.Literal('failed')], { description: 'Kept: it was there before us.' }),
-  message: Type.String({ examples: ['The replication slot was dropped'] }),
-  sql: Type.Optional(Type.String({ description: 'What drops it by hand.' }))
-})
-export type Leftover = Static<typeof Leftover>
 
 export const DatabaseDisconnected = Type.Object({
   connectionString: Type.String({ examples: ['postgres://realtime@localhost:5432/shop'] }),

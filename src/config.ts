@@ -128,6 +128,8 @@ export interface CdcSettings {
   retainedBytesWarning: number
   /** How long the switching on of a mapping waits for transactions that have already written to its table; well below the timeout of a transaction of ours. */
   writersWaitMs: number
+  /** Between two attempts to drop what connections have left behind. */
+  leftoverRetryMs: number
 }
 
 /** Bounds of one socket; there is a variable for a few of them, and a test may tighten them all. */
@@ -305,7 +307,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
       subscriptionsPerApplicationMax: parsed.SUBSCRIPTIONS_PER_APPLICATION_MAX,
       connectionsPerApplicationMax: parsed.CONNECTIONS_PER_APPLICATION_MAX
     },
-    cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000 },
+    cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000, leftoverRetryMs: 60_000 },
     webhooks: {
       ...defaultWebhookLimits,
       allowPrivate: parsed.WEBHOOK_ALLOW_PRIVATE,

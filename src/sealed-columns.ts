@@ -6,5 +6,6 @@ export const sealedColumns: readonly SealedColumn[] = [
   { table: 'signing_keys', id: 'id', column: 'secret_sealed' },
   { table: 'users', id: 'id', column: 'mfa_secret_sealed' },
   { table: 'cdc_connections', id: 'id', column: 'connection_string_sealed' },
+  { table: 'cdc_leftovers', id: 'id', column: 'connection_string_sealed' },
   { table: 'webhooks', id: 'id', column: 'secrets', type: 'jsonb' }
 ]

@@ -7,8 +7,9 @@ import * as cdc from './0005-cdc.ts'
 import * as webhooks from './0006-webhooks.ts'
 import * as people from './0007-people.ts'
 import * as traces from './0008-traces.ts'
-import * as epochSeed from './0009-epoch-seed.ts'
+import * as cdcLeftovers from './0009-cdc-leftovers.ts'
 import * as webhookFailedAt from './0010-webhook-failed-at.ts'
+import * as epochSeed from './0011-epoch-seed.ts'
 
 /** In order of name; forward only. A released migration never changes. */
 export const migrations: Record<string, Migration> = {
@@ -20,6 +21,7 @@ export const migrations: Record<string, Migration> = {
   '0006-webhooks': webhooks,
   '0007-people': people,
   '0008-traces': traces,
-  '0009-epoch-seed': epochSeed,
-  '0010-webhook-failed-at': webhookFailedAt
+  '0009-cdc-leftovers': cdcLeftovers,
+  '0010-webhook-failed-at': webhookFailedAt,
+  '0011-epoch-seed': epochSeed
 }

@@ -1,5 +1,6 @@
 import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
 import type { ApplicationsTable, Database } from '../../db/tables.ts'
+import { leaveConnectionsOf } from '../database/leftovers.ts'
 import { removeOwned } from '../webhooks/endpoints.ts'
 
 /** Rows that one statement deletes, so that each stays far below the statement timeout. */
@@ -35,6 +36,7 @@ export async function removeApplication (db: Kysely<Database>, id: string, { for
     if (!force && await ownsData(trx, id, logIds)) return 'not_empty'
     await trx.deleteFrom('idempotency_keys').where('application_id', '=', id).execute()
     await onRemove(trx, found)
+    await leaveConnectionsOf(trx, id)
     // The rest refers to it: topics, logs, services, webhooks.
     await trx.deleteFrom('applications').where('id', '=', id).execute()
     return logIds

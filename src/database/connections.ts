@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { sql, type Kysely, type Selectable } from 'kysely'
+import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
 import type { CdcConnectionsTable, Database } from '../../db/tables.ts'
-import type { DatabaseConnection, DatabaseConnectionPut, DatabaseDisconnected } from '../../schemas/database.ts'
+import type { DatabaseConnection, DatabaseConnectionPut, DatabaseDisconnected, Leftover } from '../../schemas/database.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import { system, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
@@ -9,14 +9,14 @@ import type { Encryption } from '../encryption.ts'
 import { NotFoundError } from '../errors.ts'
 import { randomId } from '../ids.ts'
 import type { ReaderStatus } from './cdc/reader.ts'
+import { dropPublicationSql, dropSlotSql } from './cdc/slot-care.ts'
 import { parseConnectionString, withoutPassword } from './connection-string.ts'
-import { dropLeftovers } from './leftovers.ts'
-import type { Sources } from './sources.ts'
+import { leave, leaveDue, type Leftovers } from './leftovers.ts'
 
 export interface ConnectionsOptions {
   db: Kysely<Database>
   encryption: Encryption
-  sources: Sources
+  leftovers: Leftovers
   /** Prefix of slots and publications that get no name of their own. */
   namePrefix: string
   /** The readers of this node are to look at what has changed. */
@@ -26,14 +26,51 @@ export interface ConnectionsOptions {
 type Row = Selectable<CdcConnectionsTable> & { is_read: boolean }
 
 /** The database that a scope has connected, one at most. Its password goes in and never comes out. */
-export function createDatabaseConnections ({ db, encryption, sources, namePrefix, onChanged }: ConnectionsOptions) {
+export function createDatabaseConnections ({ db, encryption, leftovers, namePrefix, onChanged }: ConnectionsOptions) {
   async function get (scope: Scope): Promise<DatabaseConnection> {
     const row = await db.selectFrom('cdc_connections').innerJoin('cdc_positions', 'cdc_positions.connection_id', 'cdc_connections.id')
       .selectAll('cdc_connections')
       .select(sql<boolean>`lease_owner is not null and lease_expires_at >= clock_timestamp()`.as('is_read'))
       .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).executeTakeFirst()
-    if (row === undefined) throw new NotFoundError('CONNECTION_NOT_FOUND', `No database is connected in ${scope.environment}`)
-    return toConnection(row, encryption.decrypt(row.connection_string_sealed))
+    if (row === undefined) throw noConnection(scope)
+    return { ...toConnection(row, encryption.decrypt(row.connection_string_sealed)), leftovers: await leftovers.list(scope) }
+  }
+
+  const lock = async (trx: Transaction<Database>, { applicationId, environment }: Scope) =>
+    await trx.selectFrom('cdc_connections').selectAll().where('application_id', '=', applicationId).where('environment', '=', environment).forUpdate().executeTakeFirst()
+
+  /** A string that no key opens any more is one that is put right: it leads to where it led. */
+  function isElsewhere (sealed: string, connectionString: string): boolean {
+    const addressOf = (text: string) => (({ host, port, database }) => JSON.stringify([host, port, database]))(parseConnectionString(text))
+    try {
+      return addressOf(encryption.decrypt(sealed)) !== addressOf(connectionString)
+    } catch {
+      return false
+    }
+  }
+
+  /** What it has made where it leads no longer is left; what is made anew says so itself. */
+  async function change (trx: Transaction<Database>, scope: Scope, { connectionString, publication, slot, acceptGap = false }: DatabaseConnectionPut): Promise<string | undefined> {
+    const before = await lock(trx, scope)
+    if (before === undefined) return undefined
+    const hasMoved = isElsewhere(before.connection_string_sealed, connectionString)
+    const forgets = {
+      slot: hasMoved || (slot !== undefined && slot !== before.slot),
+      publication: hasMoved || (publication !== undefined && publication !== before.publication)
+    }
+    await leave(trx, before, forgets)
+    await trx.updateTable('cdc_connections').set({
+      connection_string_sealed: encryption.encrypt(connectionString),
+      publication: publication ?? before.publication,
+      slot: slot ?? before.slot,
+      owns_publication: before.owns_publication && !forgets.publication,
+      owns_slot: before.owns_slot && !forgets.slot,
+      gap_accepted: before.gap_accepted || acceptGap,
+      revision: before.revision + 1,
+      status: null,
+      updated_at: Date.now()
+    }).where('id', '=', before.id).execute()
+    return before.id
   }
 
   return {
@@ -43,29 +80,23 @@ export function createDatabaseConnections ({ db, encryption, sources, namePrefix
      * Connects a database, or changes how; names that are left out stay as they are. The reader begins in the background: its
      * state tells how it gets on.
      */
-    async put (scope: Scope, { connectionString, publication, slot, acceptGap = false }: DatabaseConnectionPut, by: Origin = system): Promise<DatabaseConnection> {
+    async put (scope: Scope, body: DatabaseConnectionPut, by: Origin = system): Promise<DatabaseConnection> {
+      const { connectionString, publication, slot, acceptGap = false } = body
       parseConnectionString(connectionString)
       const now = Date.now()
-      const sealed = encryption.encrypt(connectionString)
       const ownName = `${namePrefix}_${createHash('sha256').update(scopeKey(scope)).digest('hex').slice(0, 12)}`
       await db.transaction().execute(async trx => {
-        const { id } = await trx.insertInto('cdc_connections')
+        const made = await trx.insertInto('cdc_connections')
           .columns(['id', 'application_id', 'environment', 'connection_string_sealed', 'publication', 'slot', 'gap_accepted', 'created_at', 'updated_at'])
           .expression(eb => eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
-            eb.val(randomId('cdc')).as('id'), 'id as application_id', eb.val(scope.environment).as('environment'), eb.val(sealed).as('connection_string_sealed'),
+            eb.val(randomId('cdc')).as('id'), 'id as application_id', eb.val(scope.environment).as('environment'), eb.val(encryption.encrypt(connectionString)).as('connection_string_sealed'),
             eb.val(publication ?? ownName).as('publication'), eb.val(slot ?? ownName).as('slot'), eb.val(acceptGap).as('gap_accepted'),
             eb.cast<number>(eb.val(now), 'bigint').as('created_at'), eb.cast<number>(eb.val(now), 'bigint').as('updated_at')
           ]))
-          .onConflict(conflict => conflict.columns(['application_id', 'environment']).doUpdateSet(eb => ({
-            connection_string_sealed: sealed,
-            ...(publication !== undefined && { publication, owns_publication: sql<boolean>`cdc_connections.owns_publication and cdc_connections.publication = ${publication}` }),
-            ...(slot !== undefined && { slot, owns_slot: sql<boolean>`cdc_connections.owns_slot and cdc_connections.slot = ${slot}` }),
-            gap_accepted: sql<boolean>`cdc_connections.gap_accepted or ${acceptGap}`,
-            revision: eb('cdc_connections.revision', '+', 1),
-            status: null,
-            updated_at: now
-          })))
-          .returning('id').executeTakeFirstOrThrow(() => new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`))
+          .onConflict(conflict => conflict.columns(['application_id', 'environment']).doNothing())
+          .returning('id').executeTakeFirst()
+        const id = made?.id ?? await change(trx, scope, body)
+        if (id === undefined) throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`)
         await trx.insertInto('cdc_positions').values({ connection_id: id }).onConflict(conflict => conflict.doNothing()).execute()
         await record(trx, by, {
           action: 'database.connected', resourceId: id, place: scope, after: { database: withoutPassword(connectionString), publication, slot, acceptGap }
@@ -75,28 +106,36 @@ export function createDatabaseConnections ({ db, encryption, sources, namePrefix
       return await get(scope)
     },
 
-    /** Ends the reading, and drops slot and publication if they were ours. What could not be dropped is in the answer. */
+    /** Ends the reading, and drops slot and publication if they were ours. What could not be dropped is in the answer, and tried again. */
     async remove (scope: Scope, by: Origin = system): Promise<DatabaseDisconnected> {
-      const { connectionString, row } = await sources.get(scope)
       // From here on, whoever still reads has no position to go on from.
-      await db.transaction().execute(async trx => {
+      const { row, connectionString, left } = await db.transaction().execute(async trx => {
+        const row = await lock(trx, scope)
+        if (row === undefined) throw noConnection(scope)
+        const connectionString = withoutPassword(encryption.decrypt(row.connection_string_sealed))
+        const left = await leaveDue(trx, row, Date.now())
         await trx.deleteFrom('cdc_connections').where('id', '=', row.id).execute()
         await record(trx, by, {
-          action: 'database.disconnected', resourceId: row.id, place: scope, before: { database: withoutPassword(connectionString), publication: row.publication, slot: row.slot }
+          action: 'database.disconnected', resourceId: row.id, place: scope, before: { database: connectionString, publication: row.publication, slot: row.slot }
         })
+        return { row, connectionString, left }
       })
       onChanged()
-      const leftovers = await dropLeftovers(connectionString, {
-        publication: row.publication, slot: row.slot, ownsPublication: row.owns_publication, ownsSlot: row.owns_slot
-      })
-      return { connectionString: withoutPassword(connectionString), leftovers }
+      const results = (await Promise.all(left.map(one => leftovers.drop(one)))).flat()
+      const kept: Leftover[] = [
+        { name: 'slot', status: 'kept', message: 'The replication slot was there before us', sql: dropSlotSql(row.slot) },
+        { name: 'publication', status: 'kept', message: 'The publication was there before us', sql: dropPublicationSql(row.publication) }
+      ]
+      return { connectionString, leftovers: kept.flatMap(one => results.some(({ name }) => name === one.name) ? results.filter(({ name }) => name === one.name) : one) }
     }
   }
 }
 export type DatabaseConnections = ReturnType<typeof createDatabaseConnections>
 
+const noConnection = ({ environment }: Scope) => new NotFoundError('CONNECTION_NOT_FOUND', `No database is connected in ${environment}`)
+
 /** Without a reader, what the last one said counts as long as it was an error; otherwise one is about to come. */
-function toConnection (row: Row, connectionString: string): DatabaseConnection {
+function toConnection (row: Row, connectionString: string): Omit<DatabaseConnection, 'leftovers'> {
   const status = row.status === null ? undefined : JSON.parse(row.status) as ReaderStatus
   const state = status === undefined ? 'connecting' : row.is_read || status.state === 'error' || status.state === 'stopped' ? status.state : 'connecting'
   const oldest = status?.oldestCommitAt

@@ -1,25 +1,158 @@
+import type { Kysely, Selectable, Transaction } from 'kysely'
+import type pg from 'pg'
+import type { CdcConnectionsTable, CdcLeftoversTable, Database } from '../../db/tables.ts'
 import type { Leftover } from '../../schemas/database.ts'
-import { dropPublicationSql, dropSlot, dropSlotSql } from './cdc/slot-care.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import type { Encryption } from '../encryption.ts'
+import { randomId } from '../ids.ts'
+import { dropPublicationSql, dropSlot, dropSlotSql, readPublicationOid, readSystemIdentifier } from './cdc/slot-care.ts'
 import { withSource } from './source.ts'
 
-export interface OwnedParts { publication: string, slot: string, ownsSlot: boolean, ownsPublication: boolean }
+/** A database that was away for so long is not expected back. */
+const giveUpAfterMs = 7 * 24 * 3_600_000
+
+type Connection = Selectable<CdcConnectionsTable>
+export type LeftoverRow = Selectable<CdcLeftoversTable>
+
+export interface LeftoversOptions {
+  db: Kysely<Database>
+  encryption: Encryption
+  /** Between two attempts. */
+  retryMs: number
+  log: { warn (fields: object, message: string): void, error (fields: object, message: string): void }
+}
 
 /**
- * Drops what we made in a database that is no longer connected. A slot that is left keeps that database from removing
- * WAL, so that whatever is not dropped is said, with the statement. Never throws.
+ * Writes down what a connection has made of what it is about to forget: in the transaction that forgets it, so that whoever
+ * dies leaves nothing that nobody drops. It is due when a stream has begun elsewhere, or `leaveDue` says so: until then
+ * somebody may come back to it.
  */
-export async function dropLeftovers (connectionString: string, { publication, slot, ownsSlot, ownsPublication }: OwnedParts): Promise<Leftover[]> {
-  const attempt = async (name: Leftover['name'], isOwned: boolean, what: string, sql: string, work: () => Promise<unknown>): Promise<Leftover> => {
-    if (!isOwned) return { name, status: 'kept', message: `The ${what} was there before us`, sql }
+export async function leave (trx: Transaction<Database>, connection: Connection, forgets: { slot: boolean, publication: boolean }): Promise<void> {
+  const slot = forgets.slot && connection.owns_slot ? connection.slot : null
+  const publication = forgets.publication && connection.owns_publication ? connection.publication : null
+  if (slot === null && publication === null) return
+  await trx.insertInto('cdc_leftovers').values({
+    id: randomId('cdc'),
+    connection_id: connection.id,
+    application_id: connection.application_id,
+    environment: connection.environment,
+    connection_string_sealed: connection.connection_string_sealed,
+    slot,
+    publication,
+    is_due: false,
+    error: null,
+    tried_at: 0,
+    created_at: Date.now()
+  }).execute()
+}
+
+/** Of a connection that goes, in the transaction in which it does: everything it has made, there and earlier. `triedAt` is now for who drops it now. */
+export async function leaveDue (trx: Transaction<Database>, connection: Connection, triedAt = 0): Promise<LeftoverRow[]> {
+  await leave(trx, connection, { slot: true, publication: true })
+  return await trx.updateTable('cdc_leftovers').set({ is_due: true, tried_at: triedAt }).where('connection_id', '=', connection.id).returningAll().execute()
+}
+
+/** As `leaveDue`, of all connections of an application. */
+export async function leaveConnectionsOf (trx: Transaction<Database>, applicationId: string): Promise<void> {
+  const connections = await trx.selectFrom('cdc_connections').selectAll().where('application_id', '=', applicationId).forUpdate().execute()
+  for (const connection of connections) await leaveDue(trx, connection)
+}
+
+/** Drops what was left in databases. A slot that is left keeps its database from removing WAL: attempts go on, and the connection shows them. */
+export function createLeftovers ({ db, encryption, retryMs, log }: LeftoversOptions) {
+  /** The next one that is due, taken for as long as an attempt may last. */
+  async function take (): Promise<LeftoverRow | undefined> {
+    const now = Date.now()
+    return await db.updateTable('cdc_leftovers').set({ tried_at: now })
+      .where('id', 'in', due => due.selectFrom('cdc_leftovers').select('id').where('is_due', '=', true).where('tried_at', '<', now - retryMs)
+        .orderBy('tried_at').limit(1).forUpdate().skipLocked())
+      .returningAll().executeTakeFirst()
+  }
+
+  async function attempt (row: LeftoverRow): Promise<Leftover[]> {
+    const parts = partsOf(row)
     try {
-      await work()
-      return { name, status: 'dropped', message: `The ${what} is dropped` }
+      const connectionString = encryption.decrypt(row.connection_string_sealed)
+      return await withSource(connectionString, async client => {
+        const system = await readSystemIdentifier(connectionString)
+        const results: Leftover[] = []
+        for (const part of parts) results.push(await dropPart(client, system, part).catch(error => failed(part, error as Error)))
+        return results
+      })
     } catch (error) {
-      return { name, status: 'failed', message: `The ${what} could not be dropped: ${(error as Error).message}`, sql }
+      return parts.map(part => failed(part, error as Error))
     }
   }
-  return [
-    await attempt('slot', ownsSlot, 'replication slot', dropSlotSql(slot), () => withSource(connectionString, client => dropSlot(client, slot))),
-    await attempt('publication', ownsPublication, 'publication', dropPublicationSql(publication), () => withSource(connectionString, client => client.query(dropPublicationSql(publication))))
-  ]
+
+  async function dropPart (client: pg.Client, system: string, { name, what, sql, positionOf, drop }: Part): Promise<Leftover> {
+    const position = await positionOf(client)
+    const user = position && await db.selectFrom('cdc_positions').select('connection_id').where('system_identifier', '=', system).where(eb => eb.and(position)).executeTakeFirst()
+    if (user !== undefined) return { name, status: 'kept', message: `Another connection reads by the ${what}`, sql }
+    await drop(client)
+    return { name, status: 'dropped', message: `The ${what} is dropped` }
+  }
+
+  /** Never throws for what cannot be dropped: that is in the answer. */
+  async function drop (row: LeftoverRow): Promise<Leftover[]> {
+    const results = await attempt(row)
+    const left = results.filter(({ status }) => status === 'failed')
+    const error = left[0]?.message ?? null
+    await db.updateTable('cdc_leftovers').set({ error }).where('id', '=', row.id).execute()
+    if (error !== null && row.error === null) log.warn({ connectionId: row.connection_id, leftovers: left }, 'cdc.left_behind')
+    return results
+  }
+
+  return {
+    drop,
+
+    /** All that are due. One that a request has dropped comes again: a reader that had not noticed may have made it anew. */
+    async dropDue (signal: AbortSignal): Promise<void> {
+      for (let row; !signal.aborted && (row = await take()) !== undefined;) {
+        const left = (await drop(row)).filter(({ status }) => status === 'failed')
+        const isGivenUp = left.length > 0 && row.created_at < Date.now() - giveUpAfterMs
+        if (isGivenUp) log.error({ connectionId: row.connection_id, leftovers: left }, 'cdc.left_for_good')
+        if (isGivenUp || left.length === 0) await db.deleteFrom('cdc_leftovers').where('id', '=', row.id).execute()
+      }
+    },
+
+    /** What could not be dropped yet of a scope's earlier connections. */
+    async list ({ applicationId, environment }: Scope): Promise<Leftover[]> {
+      const rows = await db.selectFrom('cdc_leftovers').selectAll().where('application_id', '=', applicationId).where('environment', '=', environment)
+        .where('is_due', '=', true).where('error', 'is not', null).orderBy('created_at').execute()
+      return rows.flatMap(row => partsOf(row).map(({ name, sql }): Leftover => ({ name, status: 'failed', message: row.error as string, sql })))
+    }
+  }
 }
+export type Leftovers = ReturnType<typeof createLeftovers>
+
+interface Part {
+  name: Leftover['name']
+  what: string
+  sql: string
+  /** What the position of a connection has that reads by it; undefined when it is not there. */
+  positionOf (client: pg.Client): Promise<{ slot: string } | { publication_oid: number } | undefined>
+  drop (client: pg.Client): Promise<unknown>
+}
+
+function partsOf ({ slot, publication }: LeftoverRow): Part[] {
+  const parts: Part[] = []
+  if (slot !== null) {
+    parts.push({ name: 'slot', what: 'replication slot', sql: dropSlotSql(slot), positionOf: async () => ({ slot }), drop: client => dropSlot(client, slot) })
+  }
+  if (publication !== null) {
+    const sql = dropPublicationSql(publication)
+    parts.push({
+      name: 'publication',
+      what: 'publication',
+      sql,
+      async positionOf (client) {
+        const oid = await readPublicationOid(client, publication)
+        return oid === undefined ? undefined : { publication_oid: oid }
+      },
+      drop: client => client.query(sql)
+    })
+  }
+  return parts
+}
+
+const failed = ({ name, what, sql }: Part, { message }: Error): Leftover => ({ name, status: 'failed', message: `The ${what} could not be dropped: ${message}`, sql })

@@ -11,14 +11,12 @@ export interface ConnectionRow {
   publication: string
   slot: string
   gapAccepted: boolean
-  ownsSlot: boolean
-  ownsPublication: boolean
   isFree: boolean
 }
 
 interface Row {
   id: string, application_id: string, environment: Environment, revision: number, connection_string_sealed: string, publication: string, slot: string
-  gap_accepted: boolean, owns_slot: boolean, owns_publication: boolean, is_free: boolean
+  gap_accepted: boolean, is_free: boolean
 }
 
 /**
@@ -32,7 +30,7 @@ export function createLeases (pool: pg.Pool, owner: string, leaseMs: number) {
     async connections (): Promise<ConnectionRow[]> {
       const { rows } = await pool.query<Row>({
         name: 'cdc_connections',
-        text: `select c.id, c.application_id, c.environment, c.revision, c.connection_string_sealed, c.publication, c.slot, c.gap_accepted, c.owns_slot, c.owns_publication,
+        text: `select c.id, c.application_id, c.environment, c.revision, c.connection_string_sealed, c.publication, c.slot, c.gap_accepted,
             p.lease_owner is null or p.lease_expires_at < clock_timestamp() as is_free
           from cdc_connections c join cdc_positions p on p.connection_id = c.id order by c.id`
       })
@@ -44,8 +42,6 @@ export function createLeases (pool: pg.Pool, owner: string, leaseMs: number) {
         publication: row.publication,
         slot: row.slot,
         gapAccepted: row.gap_accepted,
-        ownsSlot: row.owns_slot,
-        ownsPublication: row.owns_publication,
         isFree: row.is_free
       }))
     },

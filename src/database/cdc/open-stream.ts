@@ -1,4 +1,4 @@
-import type pg from 'pg'
+import pg from 'pg'
 import type { Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
 import { addTable, isPublished } from '../publication.ts'
@@ -15,9 +15,8 @@ export interface ConnectionSettings {
   slot: string
   /** Somebody has said that what was lost is lost. */
   gapAccepted: boolean
-  /** Whether slot and publication were made here, and go with the connection. */
-  ownsSlot: boolean
-  ownsPublication: boolean
+  /** Which version of the connection this is. */
+  revision: number
 }
 
 export interface OpenOptions {
@@ -35,7 +34,7 @@ export interface OpenOptions {
  * on without us, is never made anew in silence: that takes somebody who accepts the gap. Throws SourceError.
  */
 export async function openStream (options: OpenOptions): Promise<StreamState> {
-  const { client, settings, lease, states, db, log } = options
+  const { client, settings, lease, states, log } = options
   const { walLevel, version } = await readFacts(client)
   if (walLevel !== 'logical') throw new SourceError('WAL_LEVEL', `(it is ${walLevel})`)
   const systemIdentifier = await readSystemIdentifier(settings.connectionString)
@@ -47,9 +46,7 @@ export async function openStream (options: OpenOptions): Promise<StreamState> {
   let publicationOid = await readPublicationOid(client, settings.publication)
   if (!isNew && publicationOid !== known.publicationOid) throw new SourceError('PUBLICATION_LOST')
   if (publicationOid === undefined) {
-    await client.query(createPublicationSql(settings.publication, version))
-    await db.updateTable('cdc_connections').set({ owns_publication: true }).where('id', '=', lease.connectionId).execute()
-    settings.ownsPublication = true
+    await make(options, 'publication', () => client.query(createPublicationSql(settings.publication, version)))
     publicationOid = await readPublicationOid(client, settings.publication) as number
     log.info({ publication: settings.publication }, 'cdc.publication_created')
   }
@@ -60,35 +57,47 @@ export async function openStream (options: OpenOptions): Promise<StreamState> {
     if (slot === undefined || slot.walStatus === 'lost' || slot.confirmedLsn === null) throw new SourceError('SLOT_LOST')
     if (parseLsn(slot.confirmedLsn) > parseLsn(known.confirmedLsn)) throw new SourceError('SLOT_MOVED')
     await freeSlot(client, settings.slot)
+    await states.takeBack(lease, settings.revision)
     return known
   }
   return await beginAnew(options, { systemIdentifier, publicationOid })
 }
 
-async function beginAnew ({ client, settings, lease, states, db, log }: OpenOptions, { systemIdentifier, publicationOid }: { systemIdentifier: string, publicationOid: number }): Promise<StreamState> {
+async function beginAnew (options: OpenOptions, { systemIdentifier, publicationOid }: { systemIdentifier: string, publicationOid: number }): Promise<StreamState> {
+  const { client, settings, lease, states, db, log } = options
   const other = await db.selectFrom('cdc_positions').select('connection_id')
     .where('system_identifier', '=', systemIdentifier).where('slot', '=', settings.slot).where('connection_id', '<>', lease.connectionId).executeTakeFirst()
   if (other !== undefined) throw new SourceError('SLOT_TAKEN')
   let slot = await readSlot(client, settings.slot)
   const { rows: [own] } = await client.query<{ name: string }>('select current_database()::text as name')
   if (slot !== undefined && (slot.plugin !== 'pgoutput' || slot.database !== own?.name)) {
+    // It may be what we ourselves have left in another database of that server: then it is dropped, and the next attempt has the name.
+    if (settings.gapAccepted) await states.giveUp(lease)
     throw new SourceError('SLOT_BUSY', `(it belongs to ${slot.database ?? 'physical replication'} with ${slot.plugin ?? 'no plugin'})`)
   }
   if (slot !== undefined && settings.gapAccepted) {
     await dropSlot(client, settings.slot)
     slot = undefined
   }
-  const confirmedLsn = slot?.confirmedLsn ?? await createSlot(client, settings.slot)
-  settings.ownsSlot ||= slot === undefined
-  const state = await states.begin(lease, { systemIdentifier, slot: settings.slot, publicationOid, confirmedLsn }).catch(async (error: Error & { code?: string }) => {
+  const confirmedLsn = slot?.confirmedLsn ?? await make(options, 'slot', () => createSlot(client, settings.slot))
+  const state = await states.begin(lease, settings.revision, { systemIdentifier, slot: settings.slot, publicationOid, confirmedLsn }).catch(async (error: Error & { code?: string }) => {
     if (error.code !== '23505') throw error
     throw new SourceError('SLOT_TAKEN')
   })
-  await db.updateTable('cdc_connections')
-    .set({ gap_accepted: false, owns_slot: settings.ownsSlot }).where('id', '=', lease.connectionId).execute()
   if (settings.gapAccepted) log.warn({ connectionId: lease.connectionId, slot: settings.slot, lsn: confirmedLsn }, 'cdc.gap_accepted')
   else log.info({ connectionId: lease.connectionId, slot: settings.slot, lsn: confirmedLsn, isAdopted: slot !== undefined }, 'cdc.slot_ready')
   return state
+}
+
+/** What is made here goes with the connection. When the server refuses, whoever makes it instead keeps it. */
+async function make<T> ({ states, lease, settings }: OpenOptions, part: 'slot' | 'publication', work: () => Promise<T>): Promise<T> {
+  await states.own(lease, settings.revision, part, true)
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof pg.DatabaseError) await states.own(lease, settings.revision, part, false)
+    throw error
+  }
 }
 
 /**

@@ -75,7 +75,6 @@ export class Reader {
 
   get state (): ConnectionState { return this.#status.state }
   get problem (): SourceProblem | undefined { return this.#status.error?.code }
-  get settings (): ConnectionSettings { return this.#settings }
   /** False once another reader has the lease. */
   get hasLease (): boolean { return this.#hasLease }
 

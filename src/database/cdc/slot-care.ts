@@ -80,10 +80,23 @@ export async function freeSlot (client: pg.ClientBase, name: string): Promise<vo
   }
 }
 
-/** Both tolerate that it is gone. */
+/** Of the session's own database: a slot of that name in another one is somebody else's. Tolerates that it is gone, and that others are dropping it. */
 export async function dropSlot (client: pg.ClientBase, name: string): Promise<void> {
-  await freeSlot(client, name)
-  await client.query('select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1', [name])
+  const deadline = performance.now() + slotFreeMs
+  for (;;) {
+    const { rows: [own] } = await client.query<{ is_ours: boolean }>('select database = current_database() as is_ours from pg_replication_slots where slot_name = $1', [name])
+    if (own?.is_ours !== true) return
+    await freeSlot(client, name)
+    try {
+      await client.query('select pg_drop_replication_slot($1)', [name])
+      return
+    } catch (error) {
+      const { code } = error as { code?: string }
+      if (code === '42704') return
+      // Whoever was cut off from it was faster to come back.
+      if (code !== '55006' || performance.now() > deadline) throw error
+    }
+  }
 }
 
 export const dropSlotSql = (name: string): string => `SELECT pg_drop_replication_slot('${name}');`

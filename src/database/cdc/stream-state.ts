@@ -36,10 +36,37 @@ export function createStreamStates (pool: pg.Pool) {
   return {
     read: (lease: LeaseKey) => fenced(`select ${columns} from cdc_positions where connection_id = $1 and fence = $2`, lease),
 
-    /** From now on, this stream is read, from its beginning. */
-    begin: (lease: LeaseKey, stream: { systemIdentifier: string, slot: string, publicationOid: number, confirmedLsn: string }) => fenced(`
-      update cdc_positions set system_identifier = $3, slot = $4, publication_oid = $5, confirmed_lsn = $6, commit_lsn = '0/0', change_index = 0
-      where connection_id = $1 and fence = $2 returning ${columns}`, lease, stream.systemIdentifier, stream.slot, stream.publicationOid, stream.confirmedLsn),
+    /** Before it is made, so that whoever dies in between leaves nothing that nobody drops. */
+    own: async (lease: LeaseKey, revision: number, part: 'slot' | 'publication', isOwned: boolean): Promise<void> => {
+      const { rowCount } = await pool.query(`update cdc_connections c set owns_${part} = $4 from cdc_positions p
+        where c.id = $1 and c.revision = $3 and p.connection_id = c.id and p.fence = $2`, [lease.connectionId, lease.fence, revision, isOwned])
+      if (rowCount !== 1) throw new LeaseLostError('another reader holds the lease, or the connection has changed')
+    },
+
+    /** What the gap that was accepted is about: nothing of the earlier stream is wanted any more. The position stays without one until `begin`. */
+    giveUp: (lease: LeaseKey) => fenced(`
+      with given as (update cdc_positions set system_identifier = null, slot = null where connection_id = $1 and fence = $2 returning *),
+        due as (update cdc_leftovers set is_due = true where connection_id in (select connection_id from given))
+      select ${columns} from given`, lease),
+
+    /** From now on, this stream is read, from its beginning; the gap before it was accepted, and what was left elsewhere is not wanted any more. */
+    begin: (lease: LeaseKey, revision: number, stream: { systemIdentifier: string, slot: string, publicationOid: number, confirmedLsn: string }) => fenced(`
+      with current as (select id from cdc_connections where id = $1 and revision = $7 for update),
+        begun as (update cdc_positions set system_identifier = $3, slot = $4, publication_oid = $5, confirmed_lsn = $6, commit_lsn = '0/0', change_index = 0
+          where connection_id in (select id from current) and fence = $2 returning *),
+        accepted as (update cdc_connections set gap_accepted = false where id in (select connection_id from begun)),
+        due as (update cdc_leftovers set is_due = true where connection_id in (select connection_id from begun))
+      select ${columns} from begun`, lease, stream.systemIdentifier, stream.slot, stream.publicationOid, stream.confirmedLsn, revision),
+
+    /** The stream is the one that was read by another address: what was made for it is the connection's again. */
+    takeBack: async ({ connectionId }: LeaseKey, revision: number): Promise<void> => {
+      await pool.query(`
+        with back as (delete from cdc_leftovers l using cdc_connections c where c.id = $1 and c.revision = $2 and l.connection_id = c.id and not l.is_due
+            and coalesce(l.slot = c.slot, true) and coalesce(l.publication = c.publication, true) returning l.*)
+        update cdc_connections set owns_slot = owns_slot or exists (select from back where slot is not null),
+          owns_publication = owns_publication or exists (select from back where publication is not null)
+        where id = $1 and exists (select from back)`, [connectionId, revision])
+    },
 
     /** Before the slot is acknowledged up to there. */
     confirm: (lease: LeaseKey, lsn: string) => fenced(`

@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Component } from '../../../schemas/health.ts'
 import type { Encryption } from '../../encryption.ts'
-import { dropLeftovers } from '../leftovers.ts'
+import type { Leftovers } from '../leftovers.ts'
 import type { ConnectionRow, Leases } from './leases.ts'
 import { Reader, type ReaderParts } from './reader.ts'
 
 export interface SupervisorOptions extends ReaderParts {
   leases: Leases
   encryption: Encryption
+  leftovers: Leftovers
   /** Between two looks at the connections; each renews the leases. */
   intervalMs: number
   /** How old delivery logs may become. */
@@ -18,7 +19,7 @@ const sweepEveryMs = 10 * 60_000
 /** Without a look for so long, nobody takes over what others have left. */
 const stalledAfterMs = 30_000
 
-interface Held { reader: Reader, connection: ConnectionRow }
+interface Held { reader: Reader, revision: number }
 
 /** Runs the readers of those connections whose leases this node holds, across all tenants, and takes what is free. */
 export class Supervisor {
@@ -28,6 +29,7 @@ export class Supervisor {
   readonly #ending = new Map<string, Promise<void>>()
   readonly #stop = new AbortController()
   #running: Promise<void> | undefined
+  #tidying: Promise<void> | undefined
   #wake = () => {}
   #lookedAt = Date.now()
   #sweptAt = 0
@@ -53,6 +55,7 @@ export class Supervisor {
     await this.#running
     for (const id of this.#held.keys()) this.#end(id)
     await Promise.all(this.#ending.values())
+    await this.#tidying
   }
 
   /** One tenant's database that is away does not make this server unfit for the others; it shows. */
@@ -93,14 +96,14 @@ export class Supervisor {
     const ours = await leases.renew([...this.#held.values()].map(({ reader }) => reader.lease))
     const connections = new Map((await leases.connections()).map(connection => [connection.id, connection]))
     this.#lookedAt = Date.now()
-    for (const [id, { reader, connection }] of this.#held) {
-      const now = connections.get(id)
-      if (now === undefined || !ours.has(id) || !reader.hasLease || now.revision !== connection.revision) this.#end(id, now === undefined)
+    for (const [id, { reader, revision }] of this.#held) {
+      if (connections.get(id)?.revision !== revision || !ours.has(id) || !reader.hasLease) this.#end(id)
     }
     for (const connection of connections.values()) {
       if (this.#stop.signal.aborted) return
       if (connection.isFree && !this.#held.has(connection.id) && !this.#ending.has(connection.id)) await this.#begin(connection)
     }
+    this.#tidy()
     await this.#sweep()
   }
 
@@ -114,31 +117,34 @@ export class Supervisor {
     }
     const lease = await leases.take(connection.id)
     if (lease === undefined) return
-    const { scope, publication, slot, gapAccepted, ownsSlot, ownsPublication } = connection
-    const reader = new Reader(scope, lease, { connectionString, publication, slot, gapAccepted, ownsSlot, ownsPublication }, this.#options)
-    this.#held.set(connection.id, { reader, connection })
+    const { scope, publication, slot, gapAccepted, revision } = connection
+    const reader = new Reader(scope, lease, { connectionString, publication, slot, gapAccepted, revision }, this.#options)
+    this.#held.set(connection.id, { reader, revision })
   }
 
   /** Another may take it as soon as it has ended; this node looks at once. */
-  #end (id: string, isGone = false): void {
+  #end (id: string): void {
     const held = this.#held.get(id)
     if (held === undefined) return
     this.#held.delete(id)
-    const ending = this.#close(held, isGone).finally(() => {
+    const ending = this.#close(held).finally(() => {
       this.#ending.delete(id)
       this.#wake()
     })
     this.#ending.set(id, ending)
   }
 
-  /** Never rejects. One whose application was deleted, or that was, leaves nothing of ours in that database, if nobody has seen to it. */
-  async #close ({ reader }: Held, isGone: boolean): Promise<void> {
-    const { leases, log } = this.#options
+  /** Never rejects. */
+  async #close ({ reader }: Held): Promise<void> {
     await reader.close()
-    await leases.release(reader.lease).catch(() => {})
-    if (!isGone) return
-    const failed = (await dropLeftovers(reader.settings.connectionString, reader.settings)).filter(({ status }) => status === 'failed')
-    if (failed.length > 0) log.warn({ connectionId: reader.lease.connectionId, leftovers: failed }, 'cdc.left_behind')
+    await this.#options.leases.release(reader.lease).catch(() => {})
+  }
+
+  /** In the background, since a database that is away takes its time; and not under readers that are about to let go of it. */
+  #tidy (): void {
+    const { leftovers, log } = this.#options
+    this.#tidying ??= Promise.all(this.#ending.values()).then(() => leftovers.dropDue(this.#stop.signal))
+      .catch(err => log.warn({ err }, 'cdc.tidy_failed')).finally(() => { this.#tidying = undefined })
   }
 
   #count (): void {

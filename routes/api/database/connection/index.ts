@@ -22,7 +22,7 @@ const connection: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'putDatabaseConnection',
       tags: ['Database'],
       summary: 'Connect a database',
-      description: 'Connects the database of this scope, or changes how: another password, another host. Reading goes on where it was. The answer does not wait for the reader; `GET` tells how it gets on. A reader that has lost changes because its slot or publication was dropped stands in the state `error`, until `acceptGap: true` lets it start anew.',
+      description: 'Connects the database of this scope, or changes how: another password, another host. Reading goes on where it was. The answer does not wait for the reader; `GET` tells how it gets on. A reader that has lost changes because its slot or publication was dropped stands in the state `error`, until `acceptGap: true` lets it start anew. When it leads to another database or has other names then, what the platform has made for the earlier ones is dropped; what could not be is in `leftovers`.',
       body: ref(DatabaseConnectionPut),
       response: { 200: ref(DatabaseConnection, 'The connection.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
@@ -34,7 +34,7 @@ const connection: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'deleteDatabaseConnection',
       tags: ['Database'],
       summary: 'Disconnect the database',
-      description: 'Ends the reading, forgets the position, and drops the replication slot and the publication if they were made by the platform. What could not be dropped is in the answer, with the statement that does it. Mappings stay.',
+      description: 'Ends the reading, forgets the position, and drops the replication slot and the publication if they were made by the platform. What could not be dropped is in the answer, with the statement that does it, and tried again for a week. Mappings stay.',
       response: { 200: ref(DatabaseDisconnected, 'What was disconnected, and what is left of it.'), ...refusals(400, 401, 403, 404) }
     }
   }, async (request) => connections.remove(request.scope, request.origin))

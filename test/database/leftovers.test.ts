@@ -1,0 +1,114 @@
+import pg from 'pg'
+import t from 'tap'
+import { build } from '../build.ts'
+import { until } from '../faults/server.ts'
+import { createSource, sourced, uniqueName, type TestSource } from './source.ts'
+
+/* What a connection has made in a database does not outlive it there: a slot that nobody reads keeps the WAL of its tenant. */
+
+t.setTimeout(120_000)
+
+const { app } = await build(t, { adapt: config => { Object.assign(config.cdc, { leaseMs: 2000, leftoverRetryMs: 300 }) } })
+
+const slotsOf = async ({ sql }: TestSource) => (await sql('select slot_name as name from pg_replication_slots where database = current_database()')).map(({ name }) => name)
+const publicationsOf = async ({ sql }: TestSource) => (await sql('select pubname as name from pg_publication')).map(({ name }) => name)
+const isClean = async (source: TestSource) => (await slotsOf(source)).length === 0 && (await publicationsOf(source)).length === 0
+
+await t.test('a connection that is moved to another database leaves nothing in the first, once the gap is accepted', async t => {
+  const [first, second] = [await createSource(t), await createSource(t)]
+  const shop = await sourced(t, app, first)
+  await shop.connect()
+  const { slot } = await shop.connection()
+  await shop.request('PUT', '/api/database/connection', { connectionString: second.url })
+  await shop.state('error', 'PUBLICATION_LOST')
+  t.same(await slotsOf(first), [slot], 'until then it may go back')
+  await shop.connect()
+  t.same(await slotsOf(first), [slot])
+
+  await shop.request('PUT', '/api/database/connection', { connectionString: second.url, acceptGap: true })
+  await shop.state('streaming')
+  t.same(await slotsOf(second), [slot], 'the name is free for the second, on the same server')
+  await until(() => isClean(first), 'nothing to be left in the first')
+  t.match(await shop.connection(), { leftovers: [] })
+  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers, [{ name: 'slot', status: 'dropped' }, { name: 'publication', status: 'dropped' }])
+  t.ok(await isClean(second))
+})
+
+await t.test('a slot or publication of another name takes the place of ours', async t => {
+  const shop = await sourced(t, app)
+  await shop.connect()
+  const [slot, publication] = [uniqueName(), uniqueName()]
+  await shop.connect({ slot, publication, acceptGap: true })
+  await until(async () => (await slotsOf(shop.source)).length === 1 && (await publicationsOf(shop.source)).length === 1, 'the first to go')
+  t.same([await slotsOf(shop.source), await publicationsOf(shop.source)], [[slot], [publication]])
+})
+
+await t.test('what cannot be dropped at once is said, shown and dropped later', async t => {
+  const source = await createSource(t)
+  const role = uniqueName()
+  await source.sql(`create role ${role} login replication superuser password 'first'`)
+  t.teardown(async () => {
+    const client = new pg.Client({ connectionString: source.url })
+    await client.connect()
+    await client.query(`drop owned by ${role}; drop role ${role}`)
+    await client.end()
+  })
+  const url = new URL(source.url)
+  Object.assign(url, { username: role, password: 'first' })
+  const shop = await sourced(t, app, { ...source, url: url.href })
+  await shop.connect()
+  await source.sql(`alter role ${role} nologin`)
+  const { body } = await shop.request('DELETE', '/api/database/connection')
+  t.match(body.leftovers, [{ name: 'slot', status: 'failed', sql: /pg_drop_replication_slot/ }, { name: 'publication', status: 'failed', sql: /DROP PUBLICATION/ }])
+  t.equal((await slotsOf(source)).length, 1)
+  await shop.request('PUT', '/api/database/connection', { connectionString: url.href })
+  t.match(await shop.connection(), { leftovers: [{ name: 'slot', status: 'failed', sql: /pg_drop_replication_slot/ }, { name: 'publication' }] })
+  await shop.request('DELETE', '/api/database/connection')
+  await source.sql(`alter role ${role} login`)
+  await until(() => isClean(source), 'both to be dropped')
+})
+
+await t.test('a reader that dies between making the slot and saying so has made it all the same', async t => {
+  const shop = await sourced(t, app)
+  const slot = uniqueName()
+  /** The platform's database does not take what matches: the reader stands there as if it had died. */
+  const refuse = async (table: string, when: string) => {
+    await app.pool.query(`create function ${slot}_refuse () returns trigger language plpgsql as $$ begin raise 'the reader dies here'; end $$`)
+    await app.pool.query(`create trigger refuse before update on ${table} for each row when (${when}) execute function ${slot}_refuse()`)
+  }
+  const allow = () => app.pool.query(`drop function ${slot}_refuse cascade`)
+  const read = async () => (await app.pool.query('select c.owns_slot, c.gap_accepted, p.slot from cdc_connections c join cdc_positions p on p.connection_id = c.id where c.application_id = $1', [shop.applicationId])).rows[0]
+
+  await refuse('cdc_positions', `new.slot = '${slot}'`)
+  await shop.request('PUT', '/api/database/connection', { connectionString: shop.source.url, slot })
+  await shop.state('error', 'READER_FAILED')
+  t.same(await slotsOf(shop.source), [slot])
+  t.match(await read(), { owns_slot: true, slot: null })
+  await allow()
+  await shop.state('streaming')
+  t.match(await read(), { owns_slot: true, slot })
+
+  await refuse('cdc_connections', 'old.gap_accepted and not new.gap_accepted')
+  const second = uniqueName()
+  await shop.request('PUT', '/api/database/connection', { connectionString: shop.source.url, slot: second, acceptGap: true })
+  await shop.state('error', 'READER_FAILED')
+  t.match(await read(), { owns_slot: true, gap_accepted: true, slot }, 'an accepted gap is used up by the stream that begins after it, and by no other')
+  await allow()
+  await shop.state('streaming')
+  t.match(await read(), { owns_slot: true, gap_accepted: false, slot: second })
+  await until(async () => !(await slotsOf(shop.source)).includes(slot), 'the first slot to go')
+  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers, [{ name: 'slot', status: 'dropped' }, { name: 'publication', status: 'dropped' }])
+  t.ok(await isClean(shop.source))
+})
+
+await t.test('a slot that another connection reads is nobody else\'s to drop', async t => {
+  const shop = await sourced(t, app)
+  await shop.connect()
+  const { slot } = await shop.connection()
+  const other = await sourced(t, app, shop.source)
+  await other.request('PUT', '/api/database/connection', { connectionString: shop.source.url, slot })
+  await other.state('error', 'SLOT_TAKEN')
+  await app.pool.query('update cdc_connections set owns_slot = true where application_id = $1', [other.applicationId])
+  t.match((await other.request('DELETE', '/api/database/connection')).body.leftovers, [{ name: 'slot', status: 'kept', message: /another connection/i }, { name: 'publication' }])
+  t.same(await slotsOf(shop.source), [slot])
+})
