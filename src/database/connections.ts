@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
 import type { CdcConnectionsTable, Database } from '../../db/tables.ts'
 import type { DatabaseConnection, DatabaseConnectionPut, DatabaseDisconnected, Leftover } from '../../schemas/database.ts'
-import { scopeKey, type Scope } from '../../schemas/scope.ts'
+import type { Scope } from '../../schemas/scope.ts'
 import { system, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import type { Encryption } from '../encryption.ts'
@@ -84,12 +84,14 @@ export function createDatabaseConnections ({ db, encryption, leftovers, namePref
       const { connectionString, publication, slot, acceptGap = false } = body
       parseConnectionString(connectionString)
       const now = Date.now()
-      const ownName = `${namePrefix}_${createHash('sha256').update(scopeKey(scope)).digest('hex').slice(0, 12)}`
+      const ownId = randomId('cdc')
+      // Of the connection, not of its scope: what an earlier one of this scope has left may still be about to be dropped.
+      const ownName = `${namePrefix}_${createHash('sha256').update(ownId).digest('hex').slice(0, 12)}`
       await db.transaction().execute(async trx => {
         const made = await trx.insertInto('cdc_connections')
           .columns(['id', 'application_id', 'environment', 'connection_string_sealed', 'publication', 'slot', 'gap_accepted', 'created_at', 'updated_at'])
           .expression(eb => eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
-            eb.val(randomId('cdc')).as('id'), 'id as application_id', eb.val(scope.environment).as('environment'), eb.val(encryption.encrypt(connectionString)).as('connection_string_sealed'),
+            eb.val(ownId).as('id'), 'id as application_id', eb.val(scope.environment).as('environment'), eb.val(encryption.encrypt(connectionString)).as('connection_string_sealed'),
             eb.val(publication ?? ownName).as('publication'), eb.val(slot ?? ownName).as('slot'), eb.val(acceptGap).as('gap_accepted'),
             eb.cast<number>(eb.val(now), 'bigint').as('created_at'), eb.cast<number>(eb.val(now), 'bigint').as('updated_at')
           ]))

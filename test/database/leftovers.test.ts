@@ -1,5 +1,6 @@
 import pg from 'pg'
 import t from 'tap'
+import { dropSlot } from '../../src/database/cdc/slot-care.ts'
 import { build } from '../build.ts'
 import { until } from '../faults/server.ts'
 import { createSource, sourced, uniqueName, type TestSource } from './source.ts'
@@ -111,4 +112,28 @@ await t.test('a slot that another connection reads is nobody else\'s to drop', a
   await app.pool.query('update cdc_connections set owns_slot = true where application_id = $1', [other.applicationId])
   t.match((await other.request('DELETE', '/api/database/connection')).body.leftovers, [{ name: 'slot', status: 'kept', message: /another connection/i }, { name: 'publication' }])
   t.same(await slotsOf(shop.source), [slot])
+})
+
+await t.test('a connection that comes right after another one has names of its own', async t => {
+  const shop = await sourced(t, app)
+  await shop.connect()
+  const first = await shop.connection()
+  await shop.request('DELETE', '/api/database/connection')
+  await shop.connect()
+  const second = await shop.connection()
+  t.not(second.slot, first.slot)
+  t.not(second.publication, first.publication)
+  t.same(await slotsOf(shop.source), [second.slot])
+})
+
+await t.test('a slot that somebody else drops at the same time, or has dropped, counts as dropped', async t => {
+  const { url, client } = await createSource(t)
+  const name = uniqueName()
+  const other = new pg.Client({ connectionString: url })
+  await other.connect()
+  await client.query("select pg_create_logical_replication_slot($1, 'pgoutput')", [name])
+  await Promise.all([dropSlot(client, name), dropSlot(other, name), dropSlot(client, name)])
+  await dropSlot(client, name)
+  t.same((await client.query('select from pg_replication_slots where slot_name = $1', [name])).rows, [])
+  await other.end()
 })
