@@ -290,7 +290,7 @@ export const DatabaseTable = Type.Object({
   schema: Type.String({ examples: ['public'] }),
   name: Type.String({ examples: ['sessions'] }),
   partitioned: Type.Boolean(),
-  replicaIdentity: Type.Union(['default', 'nothing', 'full', 'index'].map(name => Type.Literal(name)), { description: 'With `full`, old values can be seen.', examples: ['full'] }),
+  replicaIdentity: Type.Union(['default', 'nothing', 'full', 'index'].map(name => Type.Literal(name)), { description: 'With `full`, old values can be seen. Of a partitioned table, the worst of its own and its partitions\'.', examples: ['full'] }),
   primaryKey: Type.Array(Type.String({ examples: ['id'] })),
   columns: Type.Array(Type.Object({
     name: Type.String({ examples: ['status'] }),

@@ -10,8 +10,8 @@ import { readMappings } from './mapping-rows.ts'
 import { addTableSql, isPublished } from './publication.ts'
 import { closeSource, openSource, SourceError, toSourceError } from './source.ts'
 import type { Sources } from './sources.ts'
-import { parseTableName, quoteIdentifier, quoteTable, tableKey, tableText, type TableName } from './table-name.ts'
-import { readTable } from './tables.ts'
+import { parseTableName, quoteIdentifier, tableKey, tableText, type TableName } from './table-name.ts'
+import { readTable, replicaIdentitySql } from './tables.ts'
 
 interface Subject { connectionString: string, publication: string, slot: string, user: string }
 
@@ -19,8 +19,6 @@ interface Limits { slots: number, slots_max: number, senders: number, senders_ma
 
 const ok = (name: string, message: string): ConnectionCheck => ({ name, status: 'ok', message })
 const failed = (name: string, message: string, sql?: string): ConnectionCheck => ({ name, status: 'failed', message, ...(sql !== undefined && { sql }) })
-
-export const replicaIdentitySql = (table: TableName): string => `ALTER TABLE ${quoteTable(table)} REPLICA IDENTITY FULL;`
 
 /** Every precondition of reading a database, each with how it stands, and the statement that mends it. */
 export function createConnectionTest ({ db, sources, namePrefix }: { db: Kysely<Database>, sources: Sources, namePrefix: string }) {
@@ -135,7 +133,11 @@ async function examinePublication (client: pg.Client, { publication, user }: Sub
     const found = await isPublished(client, publication, table)
     if (found === 'missing') checks.push(failed('table', `There is no table ${tableText(table)}, or ${user} may not see it`))
     else if (found) checks.push(ok('table', `${tableText(table)} is in the publication`))
-    else checks.push({ name: 'table', status: 'warning', message: `${tableText(table)} is not in the publication; switching a mapping on adds it, if ${user} owns both`, sql: addTableSql(publication, table) })
+    else {
+      // As it is, the statement would break what its owner does to it: the replica identity comes first, and has a check of its own.
+      const isUnidentified = (await readTable(client, table))?.isUnidentified === true
+      checks.push({ name: 'table', status: 'warning', message: `${tableText(table)} is not in the publication; switching a mapping on adds it, if ${user} owns both`, ...(!isUnidentified && { sql: addTableSql(publication, table) }) })
+    }
   }
   return checks
 }
@@ -155,8 +157,8 @@ async function examineIdentity (client: pg.Client, name: TableName): Promise<Con
   const table = await readTable(client, name)
   if (table === undefined) return failed('replica_identity', `There is no table ${tableText(name)}`)
   if (table.replicaIdentity === 'full') return ok('replica_identity', `The old values of ${tableText(name)} can be seen`)
-  const sql = replicaIdentitySql(name)
-  if (table.replicaIdentity === 'nothing' || (table.replicaIdentity === 'default' && table.primaryKey.length === 0)) {
+  const sql = replicaIdentitySql(table)
+  if (table.isUnidentified) {
     return { name: 'replica_identity', status: 'failed', message: `${tableText(name)} has no replica identity: once it is published, PostgreSQL refuses updates and deletes of it`, sql }
   }
   return { name: 'replica_identity', status: 'warning', message: `Of the old values of ${tableText(name)} only the key can be seen: whether a column has changed cannot be known`, sql }

@@ -2,17 +2,16 @@ import { sql, type Kysely } from 'kysely'
 import type pg from 'pg'
 import type { Database } from '../../db/tables.ts'
 import type { PageQuery } from '../../schemas/common.ts'
-import type { DatabaseTable, MappingDefinition, MappingProblem, MappingStatus } from '../../schemas/database.ts'
+import type { MappingDefinition, MappingProblem, MappingStatus } from '../../schemas/database.ts'
 import { environments, type Environment, type Scope } from '../../schemas/scope.ts'
 import { jsonEqual } from '../documents/json-equal.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import { compileMapping } from './compiled-mapping.ts'
-import { replicaIdentitySql } from './connection-test.ts'
 import { readMappings, type MappingRow } from './mapping-rows.ts'
 import { addTableSql, isPublished } from './publication.ts'
 import type { Source, Sources } from './sources.ts'
 import { tableKey, tableText } from './table-name.ts'
-import { readTable } from './tables.ts'
+import { readTable, replicaIdentitySql, type SourceTable } from './tables.ts'
 
 type Grid = MappingStatus['environments']
 
@@ -65,7 +64,7 @@ export function createMappingStatus ({ db, sources }: { db: Kysely<Database>, so
 export type ReadMappingStatus = ReturnType<typeof createMappingStatus>
 
 async function lookAt (client: pg.Client, { publication }: Source, definitions: readonly MappingDefinition[]): Promise<Map<MappingDefinition, MappingProblem[]>> {
-  const tables = new Map<string, { table: DatabaseTable | undefined, published: boolean | 'missing' }>()
+  const tables = new Map<string, { table: SourceTable | undefined, published: boolean | 'missing' }>()
   const problems = new Map<MappingDefinition, MappingProblem[]>()
   for (const definition of definitions) {
     const mapping = compileMapping(definition)
@@ -80,18 +79,20 @@ async function lookAt (client: pg.Client, { publication }: Source, definitions: 
   return problems
 }
 
-function problemsOf (mapping: ReturnType<typeof compileMapping>, table: DatabaseTable | undefined, published: boolean | 'missing', publication: string): MappingProblem[] {
+function problemsOf (mapping: ReturnType<typeof compileMapping>, table: SourceTable | undefined, published: boolean | 'missing', publication: string): MappingProblem[] {
   const name = tableText(mapping.table)
   if (table === undefined) return [{ code: 'TABLE_NOT_FOUND', message: `The connected database has no table ${name}, or its user may not see it` }]
   const problems: MappingProblem[] = []
-  if (published === false) {
+  if (table.isUnidentified) {
+    problems.push({ code: 'REPLICA_IDENTITY', message: `${name} has no replica identity: ${published === true ? 'PostgreSQL refuses updates and deletes of it' : 'it is not published, because PostgreSQL would refuse updates and deletes of it'}`, sql: replicaIdentitySql(table) })
+  } else if (published === false) {
     problems.push({ code: 'NOT_PUBLISHED', message: `${name} is not in the publication; switching a mapping on adds it, if the user owns both`, sql: addTableSql(publication, mapping.table) })
   }
   const columns = new Set(table.columns.map(column => column.name))
   for (const column of mapping.columns.keys()) if (!columns.has(column)) problems.push({ code: 'COLUMN_NOT_FOUND', message: `${name} has no column ${column}` })
-  const blind = table.replicaIdentity === 'full' ? [] : mapping.watched.filter(column => !table.primaryKey.includes(column))
+  const blind = table.isUnidentified || table.replicaIdentity === 'full' ? [] : mapping.watched.filter(column => !table.primaryKey.includes(column))
   if (blind.length > 0) {
-    problems.push({ code: 'REPLICA_IDENTITY', message: `The old values of ${name} cannot be seen: each update of it counts as a change of ${blind.join(', ')}`, sql: replicaIdentitySql(mapping.table) })
+    problems.push({ code: 'REPLICA_IDENTITY', message: `The old values of ${name} cannot be seen: each update of it counts as a change of ${blind.join(', ')}`, sql: replicaIdentitySql(table) })
   }
   return problems
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import { quoteIdentifier, quoteTable, tableText, type TableName } from './table-name.ts'
+import { readTable, replicaIdentitySql } from './tables.ts'
 
 interface PublishedRow { oid: number | null, is_published: boolean }
 
@@ -40,8 +41,12 @@ export async function unpublishTable (client: pg.ClientBase, publication: string
   await client.query(`alter publication ${quoteIdentifier(publication)} drop table ${quoteTable(table)}`)
 }
 
-/** Throws ConflictError `TABLE_NOT_PUBLISHED`. */
+/** Throws ConflictError `TABLE_NOT_PUBLISHED`: also when it would break what the tenant itself does to the table. */
 export async function addTable (client: pg.ClientBase, publication: string, table: TableName): Promise<void> {
+  const seen = await readTable(client, table)
+  if (seen?.isUnidentified === true && await publishesOldRows(client, publication)) {
+    throw notPublished(table, 'it has no replica identity, and PostgreSQL would refuse updates and deletes of it', replicaIdentitySql(seen))
+  }
   try {
     await client.query(addTableSql(publication, table))
   } catch (error) {
@@ -49,11 +54,17 @@ export async function addTable (client: pg.ClientBase, publication: string, tabl
     // Somebody else has just added it.
     if (code === '42710') return
     if (code === undefined || !/^(42|0A|22|55)/.test(code)) throw error
-    throw new ConflictError('TABLE_NOT_PUBLISHED', `The table ${tableText(table)} cannot be added to the publication: ${message}`, {
-      details: [{ path: '/table', message, sql: addTableSql(publication, table) }], cause: error
-    })
+    throw notPublished(table, message, addTableSql(publication, table), error)
   }
 }
+
+async function publishesOldRows (client: pg.ClientBase, publication: string): Promise<boolean> {
+  const { rows: [row] } = await client.query<{ does: boolean }>('select pubupdate or pubdelete as does from pg_publication where pubname = $1', [publication])
+  return row?.does === true
+}
+
+const notPublished = (table: TableName, message: string, sql: string, cause?: unknown) =>
+  new ConflictError('TABLE_NOT_PUBLISHED', `The table ${tableText(table)} cannot be added to the publication: ${message}`, { details: [{ path: '/table', message, sql }], cause })
 
 /** Whoever holds the lock of a writer now, until they have let go of it. */
 async function writersEnded (client: pg.ClientBase, publication: string, table: TableName, waitMs: number): Promise<void> {

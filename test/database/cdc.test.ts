@@ -242,6 +242,34 @@ await t.test('partitions are seen as their table', async t => {
   t.same(events.map(event => event.key), ['["1","2024-01-15"]', '["2","2024-02-15"]'])
 })
 
+await t.test('a table without a replica identity is not published: its owner goes on writing', async t => {
+  const topic = await shop.topic(`cdc.${uniqueName().slice(2)}`)
+  const plain = uniqueName()
+  await shop.sql(`create table ${plain} (id int, n int)`)
+  const parted = uniqueName()
+  await shop.sql(`create table ${parted} (id int, n int) partition by range (id); alter table ${parted} replica identity full`)
+  await shop.sql(`create table ${parted}_1 partition of ${parted} for values from (0) to (10); create table ${parted}_2 partition of ${parted} for values from (10) to (20)`)
+  await shop.sql(`alter table ${parted}_1 replica identity full`)
+  const nothing = uniqueName()
+  await shop.sql(`create table ${nothing} (id int primary key, n int); alter table ${nothing} replica identity nothing`)
+  const deferred = uniqueName()
+  await shop.sql(`create table ${deferred} (id int primary key deferrable, n int)`)
+  for (const [table, lacking] of [[plain, plain], [parted, `${parted}_2`], [nothing, nothing], [deferred, deferred]] as const) {
+    const { body: { id: mappingId } } = await shop.request('POST', '/api/database/mappings', { table, topic, events: ['insert'], payload: '$row.n' })
+    const sql = `ALTER TABLE "public"."${lacking}" REPLICA IDENTITY FULL;`
+    t.match(await shop.request('POST', '/api/database/subscriptions', { mappingId }), { status: 409, body: { code: 'TABLE_NOT_PUBLISHED', message: /replica identity/, details: [{ path: '/table', sql }] } })
+    t.same(await shop.sql('select from pg_publication_tables where tablename = $1', [table]), [])
+    await shop.sql(`insert into ${table} values (15, 1); update ${table} set n = 2; delete from ${table}`)
+    const statusOf = async () => (await shop.request('GET', '/api/database/mappings/status?limit=1000')).body.find(({ id }: { id: string }) => id === mappingId).problems
+    t.match(await statusOf(), [{ code: 'REPLICA_IDENTITY', message: /no replica identity/, sql }])
+    await shop.sql(sql)
+    t.match(await shop.request('POST', '/api/database/subscriptions', { mappingId }), { status: 201 }, 'the statement mends it')
+    t.same(await statusOf(), [])
+    await shop.sql(`insert into ${table} values (16, 3)`)
+  }
+  t.same((await shop.events(topic, 4)).map(event => event.payload), [3, 3, 3, 3])
+})
+
 await t.test('names may be anything that PostgreSQL takes', async t => {
   const schema = `Schö.n "${uniqueName()}"`
   const [table, column] = ['Ta ble.ü', 'Spal"te $x.y']
