@@ -90,7 +90,7 @@ export function createMetrics (registry = new Registry()) {
     cdcReaderFailures: new Counter({ name: 'realtime_cdc_reader_failures_total', help: 'Readers that had to begin again, by reason.', labelNames: ['code'], registers }),
     cdcChanges: new Counter({ name: 'realtime_cdc_changes_total', help: 'Row changes of connected databases that were dealt with.', labelNames: ['operation'], registers }),
     cdcMappingFailures: new Counter({
-      name: 'realtime_cdc_mapping_failures_total', help: 'Row changes that a mapping wanted and that made no event, by reason.', labelNames: ['code'], registers
+      name: 'realtime_cdc_mapping_failures_total', help: 'Row changes that a mapping wanted and that made no event, by reason; a loss of unknown size counts once.', labelNames: ['code'], registers
     }),
     logins: new Counter({ name: 'realtime_logins_total', help: 'Logins, by outcome; the second of two steps is what opens a session.', labelNames: ['outcome'], registers }),
     passwordHashings: new Gauge({

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import pg from 'pg'
+import { pino } from 'pino'
 import t from 'tap'
 import { build } from '../build.ts'
 import { until } from '../faults/server.ts'
@@ -10,7 +11,9 @@ import { createSource, sourced, uniqueName, type TestSource } from './source.ts'
 
 t.setTimeout(180_000)
 
-const { app, databaseUrl } = await build(t, { adapt: config => { config.cdc.leaseMs = 3000 } })
+const lines: Record<string, unknown>[] = []
+const logger = pino({ level: 'info' }, { write: (line: string) => { lines.push(JSON.parse(line)) } })
+const { app, databaseUrl } = await build(t, { logger, adapt: config => { config.cdc.leaseMs = 3000 } })
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 
 /** A tenant that reads one table of one column. */
@@ -98,6 +101,47 @@ await t.test('a publication that was dropped is noticed while the stream runs', 
   await shop.connect({ acceptGap: true })
   await shop.insert()
   await shop.has(t, [1, 3])
+})
+
+await t.test('a table that was dropped and made again, or taken out of the publication: what is lost is said, and it is back', async t => {
+  const shop = await following(t)
+  await shop.insert()
+  await shop.has(t, [1])
+  const { body: [{ id: mappingId }] } = await shop.request('GET', '/api/database/mappings')
+  const isBack = async () => (await shop.sql("select from pg_publication_tables where tablename = 'rows'")).length === 1
+  const lost = { status: 'failed', code: 'TABLE_UNPUBLISHED', table: 'public.rows', topic: 'row.inserted', events: 0, message: /lost/ }
+  const counted = async () => Number(/realtime_cdc_mapping_failures_total\{code="TABLE_UNPUBLISHED"\} (\d+)/.exec((await app.inject('/api/metrics/prometheus')).body)?.[1] ?? 0)
+
+  await shop.sql('drop table rows')
+  await shop.sql('create table rows (id int primary key)')
+  await shop.insert()
+  await cutStream(shop.source)
+  await until(isBack, 'the table in the publication')
+  await shop.insert()
+  await shop.has(t, [1, 3], 'what was committed before it was back is gone')
+  t.match(await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.length > 0), [lost])
+  t.equal(await counted(), 1)
+  t.match(lines.filter(({ msg }) => msg === 'cdc.changes_lost').at(-1), { level: 50, table: 'public.rows', mappings: [mappingId] })
+
+  await shop.sql(`alter publication ${await shop.publicationName()} drop table rows`)
+  await cutStream(shop.source)
+  await until(isBack, 'the table in the publication')
+  await shop.insert()
+  await shop.has(t, [1, 3, 4])
+  t.match(await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.length === 2), [lost, lost])
+
+  // As it is now, publishing it would break what its owner does to it.
+  await shop.sql('alter table rows replica identity nothing')
+  await shop.sql(`alter publication ${await shop.publicationName()} drop table rows`)
+  await cutStream(shop.source)
+  await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.length === 3)
+  await until(() => lines.some(({ msg, table }) => msg === 'cdc.table_not_published' && table === 'public.rows'), 'the line that says why')
+  await shop.sql('delete from rows')
+  t.match((await shop.request('GET', '/api/database/mappings/status')).body[0].problems, [{ code: 'REPLICA_IDENTITY', message: /not published/ }])
+  await shop.sql('alter table rows replica identity default')
+  await cutStream(shop.source)
+  await until(isBack, 'the table in the publication')
+  t.equal(await counted(), 3, 'each time is told once')
 })
 
 await t.test('a role that may no longer replicate, a password that was changed: back when it is put right, with everything', async t => {

@@ -13,7 +13,7 @@ import type { DecodedChange, Transaction } from './decoded-change.ts'
 interface Prepared { mapping: ActiveMapping, transaction: Transaction, draft: Omit<EventDraft, 'schemaVersion'>, payload: unknown }
 
 /** Why a change that a mapping wanted is no event; beside those of errors.ts. */
-export type FailureCode = 'COLUMN_MISSING' | 'CONDITION_UNKNOWN' | 'MAPPING_FAILED' | 'NOT_STORABLE'
+export type FailureCode = 'COLUMN_MISSING' | 'CONDITION_UNKNOWN' | 'MAPPING_FAILED' | 'NOT_STORABLE' | 'TABLE_UNPUBLISHED'
 
 const messageMax = 500
 

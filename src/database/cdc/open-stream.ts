@@ -1,9 +1,7 @@
 import pg from 'pg'
 import type { Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
-import { addTable, isPublished } from '../publication.ts'
-import { SourceError, toSourceError } from '../source.ts'
-import { tableText, type TableName } from '../table-name.ts'
+import { SourceError } from '../source.ts'
 import { parseLsn } from './lsn.ts'
 import { createPublicationSql, createSlot, dropSlot, freeSlot, readFacts, readPublicationOid, readSlot, readSystemIdentifier } from './slot-care.ts'
 import type { LeaseKey, StreamState, StreamStates } from './stream-state.ts'
@@ -25,7 +23,8 @@ export interface OpenOptions {
   lease: LeaseKey
   states: StreamStates
   db: Kysely<Database>
-  tables: readonly TableName[]
+  /** Sees to it that what mappings want is in the publication. */
+  careForTables: (isNew: boolean) => Promise<void>
   log: { info (fields: object, message: string): void, warn (fields: object, message: string): void, error (fields: object, message: string): void }
 }
 
@@ -50,7 +49,7 @@ export async function openStream (options: OpenOptions): Promise<StreamState> {
     publicationOid = await readPublicationOid(client, settings.publication) as number
     log.info({ publication: settings.publication }, 'cdc.publication_created')
   }
-  await publishWanted(options)
+  await options.careForTables(isNew)
 
   const slot = await readSlot(client, settings.slot)
   if (!isNew) {
@@ -97,23 +96,5 @@ async function make<T> ({ states, lease, settings }: OpenOptions, part: 'slot' |
   } catch (error) {
     if (error instanceof pg.DatabaseError) await states.own(lease, settings.revision, part, false)
     throw error
-  }
-}
-
-/**
- * Adds what mappings want and the publication lacks: they were switched on while there was no connection, or the table was
- * made anew. One that cannot be added stands alone; the mapping's status says so.
- */
-export async function publishWanted ({ client, settings, tables, lease, log }: Pick<OpenOptions, 'client' | 'settings' | 'tables' | 'lease' | 'log'>): Promise<void> {
-  for (const table of tables) {
-    try {
-      if (await isPublished(client, settings.publication, table) !== false) continue
-      await addTable(client, settings.publication, table)
-      log.warn({ connectionId: lease.connectionId, table: tableText(table) }, 'cdc.table_published_late')
-    } catch (error) {
-      const problem = toSourceError(error)
-      if (problem instanceof SourceError && problem.code === 'SOURCE_UNREACHABLE') throw problem
-      log.warn({ err: problem, connectionId: lease.connectionId, table: tableText(table) }, 'cdc.table_not_published')
-    }
   }
 }

@@ -7,11 +7,12 @@ import { tableText } from '../table-name.ts'
 import { ActiveMappings } from './active-mappings.ts'
 import { ChangePipeline } from './change-pipeline.ts'
 import { formatLsn, parseLsn } from './lsn.ts'
-import { openStream, publishWanted, type ConnectionSettings } from './open-stream.ts'
+import { openStream, type ConnectionSettings } from './open-stream.ts'
 import type { ReaderParts } from './reader.ts'
 import { Relations } from './relations.ts'
 import { ReplicationStream } from './replication-stream.ts'
 import type { LeaseKey } from './stream-state.ts'
+import type { TableCare } from './table-care.ts'
 
 /** How often the server is asked where it is, so that an idle database keeps no WAL for us. */
 const pingEveryMs = 2000
@@ -35,6 +36,7 @@ export interface ReadOptions extends ReaderParts {
   scope: Scope
   lease: LeaseKey
   settings: ConnectionSettings
+  tableCare: TableCare
   carefulUntil: bigint
   signal: AbortSignal
   onStreaming (): void
@@ -77,9 +79,10 @@ class StreamReading {
   }
 
   async run (): Promise<void> {
-    const { settings, lease, states, db, log, signal } = this.#options
-    const { tables } = await this.#mappings.current()
-    const state = await openStream({ client: this.#client, settings, lease, states, db, log, tables })
+    const { settings, lease, states, db, log, tableCare, signal } = this.#options
+    const state = await openStream({
+      client: this.#client, settings, lease, states, db, log, careForTables: isNew => tableCare.look(this.#client, this.#mappings, isNew)
+    })
     settings.gapAccepted = false
     if (signal.aborted) return
     this.#confirmed = this.#settled = parseLsn(state.confirmedLsn)
@@ -195,7 +198,7 @@ class StreamReading {
 
   /** What a stream does not say of itself: a publication that was dropped, WAL that piles up, tables that are missing. */
   async #care (): Promise<void> {
-    const { settings, lease, log, retainedBytesWarning, metrics } = this.#options
+    const { settings, lease, log, retainedBytesWarning, metrics, tableCare } = this.#options
     const { rows: [row] } = await this.#client.query<{ retained: number, wal_status: string, server: string, publication_oid: number | null }>(`
       select pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)::float8 as retained, s.wal_status, pg_current_wal_lsn()::text as server,
         (select oid::bigint::float8 from pg_publication where pubname = $2) as publication_oid
@@ -210,8 +213,7 @@ class StreamReading {
     const isAlarming = row.retained > retainedBytesWarning || row.wal_status === 'unreserved' || row.wal_status === 'lost'
     if (isAlarming && !this.#isWarned) log.warn({ connectionId: lease.connectionId, retainedBytes: row.retained, walStatus: row.wal_status }, 'cdc.wal_retained')
     this.#isWarned = isAlarming
-    const { tables } = await this.#mappings.current()
-    await publishWanted({ client: this.#client, settings, lease, log, tables })
+    await tableCare.look(this.#client, this.#mappings, false)
     this.#report()
   }
 

@@ -13,6 +13,7 @@ import { UnstorableError } from './change-pipeline.ts'
 import type { ConnectionSettings } from './open-stream.ts'
 import { LeaseLostError, type LeaseKey, type StreamStates } from './stream-state.ts'
 import { readStream, type StreamStatistics } from './read-stream.ts'
+import { TableCare } from './table-care.ts'
 
 const firstPauseMs = 200
 const pauseMaxMs = 5000
@@ -90,6 +91,7 @@ export class Reader {
 
   async #run (): Promise<void> {
     const { signal } = this.#stop
+    const tableCare = new TableCare({ ...this.#parts, scope: this.scope, connectionId: this.lease.connectionId, publication: this.#settings.publication })
     let pauseMs = firstPauseMs
     while (!signal.aborted) {
       const began = performance.now()
@@ -99,6 +101,7 @@ export class Reader {
           scope: this.scope,
           lease: this.lease,
           settings: this.#settings,
+          tableCare,
           carefulUntil: this.#carefulUntil,
           signal,
           onStreaming: () => {
