@@ -1,11 +1,20 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { sql, type Kysely, type Transaction } from 'kysely'
+import type pg from 'pg'
 import type { Database } from '../../db/tables.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
+import { ServiceUnavailableError } from '../errors.ts'
 import { readActiveTables } from './active-definitions.ts'
+import type { ReaderStatus } from './cdc/reader.ts'
+import { readPublicationOid, readSlot } from './cdc/slot-care.ts'
 import { publishTable, unpublishTable } from './publication.ts'
-import type { Sources } from './sources.ts'
+import type { Source, Sources } from './sources.ts'
 import { tableKey, type TableName } from './table-name.ts'
 import { Turns } from './turns.ts'
+
+/** A stream that is about to begin does so within a second or two. */
+const beginningMs = 4000
+const lookAgainMs = 200
 
 export interface MappingChangesOptions {
   db: Kysely<Database>
@@ -34,9 +43,21 @@ export function createMappingChanges ({ db, sources, writersWaitMs, log }: Mappi
   return {
     /** `publish` is to be awaited with each table that is wanted afterwards. It throws what `publishTable` throws, and `SOURCE_UNAVAILABLE`. */
     async make<T> (scope: Scope, work: (trx: Transaction<Database>, publish: (table: TableName) => Promise<void>) => Promise<T>): Promise<T> {
-      return await inTurn(scope, trx => work(trx, async table => {
-        await sources.within(scope, (client, { publication }) => publishTable(client, publication, table, writersWaitMs))
+      const attempt = () => inTurn(scope, trx => work(trx, async table => {
+        await sources.within(scope, async (client, source) => {
+          await requireStream(trx, client, source)
+          await publishTable(client, source.publication, table, writersWaitMs)
+        })
       }))
+      for (const deadline = performance.now() + beginningMs; ;) {
+        try {
+          return await attempt()
+        } catch (error) {
+          if (!(error instanceof NoStreamYetError) || performance.now() > deadline) throw error
+        }
+        // Without a transaction: a slot that begins waits for every one that writes, on the whole server, and that may be ours too.
+        await sleep(lookAgainMs)
+      }
     },
 
     /** Takes a table out of a publication of ours, if no mapping wants it any more. What cannot be done is left: it only costs WAL. */
@@ -56,3 +77,27 @@ export function createMappingChanges ({ db, sources, writersWaitMs, log }: Mappi
   }
 }
 export type MappingChanges = ReturnType<typeof createMappingChanges>
+
+/** A reader is about to begin with it. */
+class NoStreamYetError extends ServiceUnavailableError {}
+
+/**
+ * What is committed before the slot begins, nobody sees, whatever is in the publication: there has to be a stream before
+ * there is an answer. Throws ServiceUnavailableError `SOURCE_UNAVAILABLE`.
+ */
+async function requireStream (trx: Transaction<Database>, client: pg.Client, { row: { id, revision, slot, publication } }: Source): Promise<void> {
+  const row = await trx.selectFrom('cdc_connections as c').innerJoin('cdc_positions as p', 'p.connection_id', 'c.id')
+    .select(['c.status', 'c.gap_accepted', 'p.slot', 'p.publication_oid']).where('c.id', '=', id).where('c.revision', '=', revision).executeTakeFirst()
+  if (row === undefined) throw new NoStreamYetError(...noStream('its connection has just been changed: try again'))
+  if (row.slot !== slot || row.gap_accepted) {
+    const { state = 'connecting', error } = JSON.parse(row.status ?? '{}') as Partial<ReaderStatus>
+    const why = `it has not begun to be read (${state}${error == null ? '' : `, ${error.code}: ${error.message}`}): try again when it streams`
+    throw state === 'error' ? new ServiceUnavailableError(...noStream(why)) : new NoStreamYetError(...noStream(why))
+  }
+  const found = await readSlot(client, slot)
+  if (found?.confirmedLsn == null || found.walStatus === 'lost' || await readPublicationOid(client, publication) !== row.publication_oid) {
+    throw new ServiceUnavailableError(...noStream('its slot or publication is gone: try again when the gap is accepted, with acceptGap'))
+  }
+}
+
+const noStream = (why: string) => ['SOURCE_UNAVAILABLE', `The connected database has no stream in which the mapping's changes would be: ${why}`, { retryAfterS: 5 }] as const
