@@ -2,7 +2,7 @@ import pg from 'pg'
 import { ServiceUnavailableError } from '../errors.ts'
 import { parseConnectionString } from './connection-string.ts'
 
-/** What can be wrong with a connected database, in the state of its connection. docs/CDC.md has the cures. */
+/** What can be wrong with a connected database, in the state of its connection. docs/DATABASE.md has them. */
 export const sourceProblems = {
   SOURCE_UNREACHABLE: 'The database cannot be reached, or is starting or stopping.',
   SOURCE_AUTH_FAILED: 'The database refuses the user or the password.',
@@ -12,6 +12,7 @@ export const sourceProblems = {
   SOURCE_REPLACED: 'The connection leads to another server than the position belongs to: changes in between are lost.',
   WAL_LEVEL: 'The server\'s wal_level is not logical.',
   SLOT_LIMIT: 'The server has no free replication slot or WAL sender.',
+  SLOT_WAITS: 'The replication slot begins when the transactions have ended that were writing when it was asked for.',
   SLOT_BUSY: 'Somebody else reads from the replication slot.',
   SLOT_TAKEN: 'Another connection of this platform has the same replication slot.',
   SLOT_LOST: 'The replication slot is gone or was invalidated: changes since the last position are lost.',

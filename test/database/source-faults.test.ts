@@ -238,33 +238,6 @@ await t.test('a mapping that is switched on right after the connection was set s
   }
 })
 
-await t.test('while there is no stream, nothing is promised', async t => {
-  const own = await sourced(t, app)
-  const topic = await own.topic('row.inserted')
-  await own.sql('create table rows (id int primary key)')
-  const { body: { id: mappingId } } = await own.request('POST', '/api/database/mappings', { table: 'rows', topic, events: ['insert'], payload: '$row.id' })
-  const switchOn = () => own.request('POST', '/api/database/subscriptions', { mappingId })
-  // The slot waits for it.
-  const other = new pg.Client({ connectionString: own.source.url })
-  await other.connect()
-  await other.query('begin; create table late ()')
-  await own.request('PUT', '/api/database/connection', { connectionString: own.source.url })
-  t.match(await switchOn(), { status: 503, headers: { 'retry-after': String }, body: { code: 'SOURCE_UNAVAILABLE', message: /no stream.*connecting.*try again/ } })
-  await other.query('commit')
-  await other.end()
-  await own.state('streaming')
-
-  const { slot } = await own.connection()
-  await until(async () => {
-    await own.sql('select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1 and active', [slot])
-    return own.sql('select pg_drop_replication_slot($1)', [slot]).then(() => true, () => false)
-  }, 'the slot to be dropped')
-  t.match(await switchOn(), { status: 503, body: { code: 'SOURCE_UNAVAILABLE', message: /no stream.*acceptGap/ } })
-  t.match((await own.request('GET', '/api/database/subscriptions')).body, [], 'and it is not half made')
-  await own.connect({ acceptGap: true })
-  t.match(await switchOn(), { status: 201 })
-})
-
 await t.test('of two nodes one reads; the other takes over when it stops, and when it loses its lease', async t => {
   const source = await createSource(t)
   const shop = await following(t, source)

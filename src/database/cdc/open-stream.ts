@@ -25,6 +25,8 @@ export interface OpenOptions {
   db: Kysely<Database>
   /** Sees to it that what mappings want is in the publication. */
   careForTables: (isNew: boolean) => Promise<void>
+  signal: AbortSignal
+  onWaiting (problem: SourceError): void
   log: { info (fields: object, message: string): void, warn (fields: object, message: string): void, error (fields: object, message: string): void }
 }
 
@@ -74,11 +76,14 @@ async function beginAnew (options: OpenOptions, { systemIdentifier, publicationO
     if (settings.gapAccepted) await states.giveUp(lease)
     throw new SourceError('SLOT_BUSY', `(it belongs to ${slot.database ?? 'physical replication'} with ${slot.plugin ?? 'no plugin'})`)
   }
-  if (slot !== undefined && settings.gapAccepted) {
+  // One that is not even begun is what a server of ours that was killed still has made; or somebody else's doing.
+  const isHalfMade = slot !== undefined && slot.confirmedLsn === null
+  if (isHalfMade && !await states.ownsSlot(lease)) throw new SourceError('SLOT_BUSY', '(it is being made)')
+  if (slot !== undefined && (settings.gapAccepted || isHalfMade)) {
     await dropSlot(client, settings.slot)
     slot = undefined
   }
-  const confirmedLsn = slot?.confirmedLsn ?? await make(options, 'slot', () => createSlot(client, settings.slot))
+  const confirmedLsn = slot?.confirmedLsn ?? await make(options, 'slot', () => createSlot(settings.connectionString, settings.slot, options))
   const state = await states.begin(lease, settings.revision, { systemIdentifier, slot: settings.slot, publicationOid, confirmedLsn }).catch(async (error: Error & { code?: string }) => {
     if (error.code !== '23505') throw error
     throw new SourceError('SLOT_TAKEN')

@@ -39,6 +39,8 @@ export interface ReadOptions extends ReaderParts {
   tableCare: TableCare
   carefulUntil: bigint
   signal: AbortSignal
+  /** Nothing has failed, but something is waited for before it can begin. */
+  onWaiting (problem: SourceError): void
   onStreaming (): void
   onStatistics (statistics: StreamStatistics): void
 }
@@ -79,9 +81,9 @@ class StreamReading {
   }
 
   async run (): Promise<void> {
-    const { settings, lease, states, db, log, tableCare, signal } = this.#options
+    const { settings, lease, states, db, log, tableCare, signal, onWaiting } = this.#options
     const state = await openStream({
-      client: this.#client, settings, lease, states, db, log, careForTables: isNew => tableCare.look(this.#client, this.#mappings, isNew)
+      client: this.#client, settings, lease, states, db, log, signal, onWaiting, careForTables: isNew => tableCare.look(this.#client, this.#mappings, isNew)
     })
     settings.gapAccepted = false
     if (signal.aborted) return

@@ -104,6 +104,11 @@ export class Reader {
           tableCare,
           carefulUntil: this.#carefulUntil,
           signal,
+          onWaiting: problem => {
+            if (this.#status.state === 'connecting' && this.#status.error?.message === problem.message) return
+            this.#enter('connecting', problem)
+            this.#parts.log.warn({ connectionId: this.lease.connectionId, ...this.scope, reason: problem.message }, 'cdc.slot_waits')
+          },
           onStreaming: () => {
             this.#enter('streaming')
             this.#parts.log.info({ connectionId: this.lease.connectionId, ...this.scope }, 'cdc.streaming')

@@ -8,6 +8,7 @@ export const oldestVersion = 140_000
 /** From here on, stored generated columns can be published. */
 const generatedColumnsVersion = 180_000
 const slotFreeMs = 5000
+const watchEveryMs = 1000
 
 export interface SlotRow {
   database: string | null
@@ -58,11 +59,54 @@ export function createPublicationSql (name: string, version: number): string {
   return `CREATE PUBLICATION ${quoteIdentifier(name)} WITH (publish = 'insert, update, delete, truncate', publish_via_partition_root = true${generated});`
 }
 
-/** Answers where the stream begins. */
-export async function createSlot (client: pg.ClientBase, name: string): Promise<string> {
-  const { rows: [row] } = await client.query<{ lsn: string }>('select lsn::text from pg_create_logical_replication_slot($1, \'pgoutput\')', [name])
-  if (row === undefined) throw new Error('the server made a slot and says nothing of it')
-  return row.lsn
+export interface SlotCreation {
+  /** For questions meanwhile: the slot is made in a session of its own. */
+  client: pg.ClientBase
+  signal: AbortSignal
+  /** Told every second or so of what is waited for: `SLOT_WAITS`. */
+  onWaiting (problem: SourceError): void
+}
+
+/**
+ * Answers where the stream begins. PostgreSQL waits for every transaction that writes anywhere on the server, then for those that
+ * have begun meanwhile: however long that takes, there is no better time to begin, so that nothing bounds it but `signal`.
+ */
+export async function createSlot (connectionString: string, name: string, { client, signal, onWaiting }: SlotCreation): Promise<string> {
+  const session = await openSource(connectionString, { statement_timeout: false, lock_timeout: 0, query_timeout: 0 })
+  const done = new AbortController()
+  try {
+    // What is left out above may still be set for the role.
+    const { rows: [own] } = await session.query<{ pid: number }>(`select pg_backend_pid() as pid, (
+      select count(set_config(name, '0', false)) from pg_settings where name in ('statement_timeout', 'lock_timeout', 'transaction_timeout'))`)
+    const { pid } = own as { pid: number }
+    const creating = session.query<{ lsn: string }>('select lsn::text from pg_create_logical_replication_slot($1, \'pgoutput\')', [name])
+    const watching = watchCreation(client, pid, AbortSignal.any([signal, done.signal]), onWaiting)
+    for (const promise of [creating, watching]) promise.catch(() => {})
+    const { rows: [row] } = await Promise.race([creating, watching])
+    if (row === undefined) throw new Error('the server made a slot and says nothing of it')
+    return row.lsn
+  } finally {
+    done.abort()
+    await closeSource(session)
+  }
+}
+
+/** Until `signal`: then the server is told to wait no longer, and does nothing where that is over. */
+async function watchCreation (client: pg.ClientBase, pid: number, signal: AbortSignal, onWaiting: (problem: SourceError) => void): Promise<never> {
+  try {
+    for (;;) {
+      await sleep(watchEveryMs, undefined, { signal })
+      const { rows: [blocker] } = await client.query<{ pid: number, role: string | null, since: Date | null }>(`
+        select b.pid, a.usename::text as role, a.xact_start as since from unnest(pg_blocking_pids($1)) b(pid) left join pg_stat_activity a on a.pid = b.pid limit 1`, [pid])
+      if (blocker === undefined) continue
+      const who = blocker.pid === 0 ? 'one that is prepared' : `that of process ${blocker.pid}${blocker.role === null ? '' : `, role ${blocker.role}`}`
+      onWaiting(new SourceError('SLOT_WAITS', `(now: ${who}${blocker.since === null ? '' : `, since ${blocker.since.toISOString()}`})`))
+    }
+  } catch (error) {
+    if (!signal.aborted) throw new SourceError('SOURCE_UNREACHABLE', '(while the slot was being made)', { cause: error })
+    await client.query('select pg_cancel_backend($1)', [pid]).catch(() => {})
+    throw error
+  }
 }
 
 /**

@@ -43,6 +43,11 @@ export function createStreamStates (pool: pg.Pool) {
       if (rowCount !== 1) throw new LeaseLostError('another reader holds the lease, or the connection has changed')
     },
 
+    ownsSlot: async ({ connectionId }: LeaseKey): Promise<boolean> => {
+      const { rows: [row] } = await pool.query<{ owns_slot: boolean }>('select owns_slot from cdc_connections where id = $1', [connectionId])
+      return row?.owns_slot === true
+    },
+
     /** What the gap that was accepted is about: nothing of the earlier stream is wanted any more. The position stays without one until `begin`. */
     giveUp: (lease: LeaseKey) => fenced(`
       with given as (update cdc_positions set system_identifier = null, slot = null where connection_id = $1 and fence = $2 returning *),

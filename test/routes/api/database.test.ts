@@ -1,6 +1,7 @@
 import t from 'tap'
 import { build } from '../../build.ts'
 import { createSource } from '../../database/source.ts'
+import { until } from '../../faults/server.ts'
 import { tenant } from '../../tenant.ts'
 
 /* The REST side of connected databases: mappings and their versions, promotion, subscriptions, tests, tables. */
@@ -206,6 +207,7 @@ await t.test('a connection is tested, looked into, set, shown and taken away', a
   t.match(await request('POST', base, { ...example, when: { not: { eq: { bar: 1 } } } }), { status: 400, body: { details: [{ path: '/when/not/eq/bar' }] } })
   t.match(await request('PATCH', `${base}/${id}`, { payload: '$row.nothing' }), { status: 400, body: { details: [{ path: '/payload' }] } })
   const unseen = await create({ ...example, table: 'not_yet_there', payload: '$row.whatever' })
+  await until(async () => (await request('GET', '/api/database/connection')).body.state === 'streaming', 'the stream', 40_000)
   t.match(await request('POST', '/api/database/subscriptions', { mappingId: unseen }), { status: 404, body: { code: 'TABLE_NOT_FOUND' } })
   t.match((await request('GET', '/api/database/subscriptions')).body.filter((one: { mappingId: string }) => one.mappingId === unseen), [], 'and it is not half made')
   t.match((await request('GET', `${base}/status`)).body.find((one: { id: string }) => one.id === unseen).problems.map(({ code }: { code: string }) => code), ['TOPIC_NOT_FOUND', 'TABLE_NOT_FOUND'])
