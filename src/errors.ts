@@ -84,7 +84,7 @@ export const errorCodes = {
   SUBSCRIPTION_NOT_FOUND: 'There is no such subscription: of the connection, or, for the debugger, of the application.',
   TABLE_BUSY: 'Transactions that began before the table was published still write to it; try again when they have ended.',
   TABLE_NOT_FOUND: 'The connected database has no such table, or its user may not see it.',
-  TABLE_NOT_PUBLISHED: 'The table is not in the publication, and cannot be added to it; `details` has the statement.',
+  TABLE_NOT_PUBLISHED: 'The table is not in the publication, and cannot be added to it; `details` has the statement, if there is one.',
   TOPIC_EXISTS: 'The environment has a topic of that name.',
   TOPIC_NOT_FOUND: 'The scope has no topic of that name.',
   TOPIC_RESERVED: 'The roots sync, socket, presence and system belong to the platform.',

@@ -82,6 +82,7 @@ async function lookAt (client: pg.Client, { publication }: Source, definitions: 
 function problemsOf (mapping: ReturnType<typeof compileMapping>, table: SourceTable | undefined, published: boolean | 'missing', publication: string): MappingProblem[] {
   const name = tableText(mapping.table)
   if (table === undefined) return [{ code: 'TABLE_NOT_FOUND', message: `The connected database has no table ${name}, or its user may not see it` }]
+  if (table.root !== null) return [{ code: 'TABLE_IS_PARTITION', message: `${name} is a partition, whose changes are those of ${tableText(table.root)}: map that` }]
   const problems: MappingProblem[] = []
   if (table.isUnidentified) {
     problems.push({ code: 'REPLICA_IDENTITY', message: `${name} has no replica identity: ${published === true ? 'PostgreSQL refuses updates and deletes of it' : 'it is not published, because PostgreSQL would refuse updates and deletes of it'}`, sql: replicaIdentitySql(table) })

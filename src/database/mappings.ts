@@ -9,13 +9,14 @@ import { authorize } from '../auth/permissions.ts'
 import type { Principal } from '../auth/principal.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import { randomId } from '../ids.ts'
+import { invalid } from '../json.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import { refuseReserved } from '../topics/topics.ts'
 import { compileMapping, requireColumns, type CompiledMapping } from './compiled-mapping.ts'
 import { readMapping, readMappings, toMapping, type MappingRow } from './mapping-rows.ts'
 import type { MappingChanges } from './mapping-changes.ts'
 import type { Sources } from './sources.ts'
-import { parseTableName } from './table-name.ts'
+import { parseTableName, tableText } from './table-name.ts'
 import { readTable } from './tables.ts'
 
 export interface MappingsOptions {
@@ -26,12 +27,14 @@ export interface MappingsOptions {
 
 /** What rows of a connected database become events, and how. A change of one that is switched on holds for every commit after its answer. */
 export function createMappings ({ db, sources, changes }: MappingsOptions) {
-  /** The columns are looked at if the table can be seen at the moment. */
+  /** Table and columns are looked at if they can be seen at the moment. */
   async function check (scope: Scope, definition: MappingDefinition): Promise<CompiledMapping> {
     refuseReserved(definition.topic)
     const compiled = compileMapping(definition)
-    const table = compiled.columns.size === 0 ? undefined : await sources.ifPossible(scope, client => readTable(client, compiled.table))
-    if (table !== undefined) requireColumns(compiled, compiled.table, new Set(table.columns.map(({ name }) => name)))
+    const table = await sources.ifPossible(scope, client => readTable(client, compiled.table))
+    if (table === undefined) return compiled
+    if (table.root !== null) throw invalid('/table', `must not be a partition, whose changes are those of its table: name ${tableText(table.root)}`)
+    requireColumns(compiled, compiled.table, new Set(table.columns.map(({ name }) => name)))
     return compiled
   }
 

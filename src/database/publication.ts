@@ -28,9 +28,10 @@ export async function isPublished (client: pg.ClientBase, publication: string, t
  * Throws NotFoundError `TABLE_NOT_FOUND`, ConflictError `TABLE_NOT_PUBLISHED` or `TABLE_BUSY`.
  */
 export async function publishTable (client: pg.ClientBase, publication: string, table: TableName, waitMs: number): Promise<'added' | 'present'> {
-  const found = await isPublished(client, publication, table)
-  if (found === 'missing') throw new NotFoundError('TABLE_NOT_FOUND', `Table not found in the connected database: ${tableText(table)}`)
-  if (found) return 'present'
+  const seen = await readTable(client, table)
+  if (seen === undefined) throw new NotFoundError('TABLE_NOT_FOUND', `Table not found in the connected database: ${tableText(table)}`)
+  if (seen.root !== null) throw notPublished(table, `it is a partition, whose changes are those of ${tableText(seen.root)}: map that`)
+  if (await isPublished(client, publication, table) === true) return 'present'
   await addTable(client, publication, table)
   await writersEnded(client, publication, table, waitMs)
   return 'added'
@@ -63,8 +64,8 @@ async function publishesOldRows (client: pg.ClientBase, publication: string): Pr
   return row?.does === true
 }
 
-const notPublished = (table: TableName, message: string, sql: string, cause?: unknown) =>
-  new ConflictError('TABLE_NOT_PUBLISHED', `The table ${tableText(table)} cannot be added to the publication: ${message}`, { details: [{ path: '/table', message, sql }], cause })
+const notPublished = (table: TableName, message: string, sql?: string, cause?: unknown) =>
+  new ConflictError('TABLE_NOT_PUBLISHED', `The table ${tableText(table)} cannot be added to the publication: ${message}`, { details: [{ path: '/table', message, ...(sql !== undefined && { sql }) }], cause })
 
 /** Whoever holds the lock of a writer now, until they have let go of it. */
 async function writersEnded (client: pg.ClientBase, publication: string, table: TableName, waitMs: number): Promise<void> {

@@ -11,16 +11,20 @@ export interface SourceTable extends DatabaseTable {
   isUnidentified: boolean
   /** Of whose old rows a stream has the key at most: the table itself, partitions of it. */
   partlySeen: TableName[]
+  /** The table that it is a partition of, by whose name its changes come. */
+  root: TableName | null
 }
 
 interface Row {
-  schema: string, name: string, partitioned: boolean, identity: string, is_unidentified: boolean | null, partly_seen: TableName[] | null, primary_key: string[]
+  schema: string, name: string, partitioned: boolean, identity: string, is_unidentified: boolean | null, partly_seen: TableName[] | null, root: TableName | null, primary_key: string[]
   columns: { name: string, type: string, nullable: boolean, generated: boolean }[] | null
 }
 
 /** Rows are written with the identity of the partition that they are in, and told with that of the table: the worst of them is what can be counted on. */
 const tablesSql = (where: string) => `
   select n.nspname::text as schema, c.relname::text as name, c.relkind = 'p' as partitioned, parts.identity, parts.is_unidentified, parts.partly_seen,
+    (select jsonb_build_object('schema', rn.nspname, 'name', r.relname) from pg_class r join pg_namespace rn on rn.oid = r.relnamespace
+      where c.relispartition and r.oid = pg_partition_root(c.oid)) as root,
     array(select a.attname::text from pg_index i cross join unnest(i.indkey) with ordinality k(attnum, ordinal)
       join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum where i.indrelid = c.oid and i.indisprimary order by k.ordinal) as primary_key,
     (select jsonb_agg(jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'nullable', not a.attnotnull, 'generated', a.attgenerated <> '') order by a.attnum)
@@ -44,7 +48,7 @@ export async function readTables (client: pg.ClientBase): Promise<DatabaseTable[
 
 export async function readTable (client: pg.ClientBase, { schema, name }: TableName): Promise<SourceTable | undefined> {
   const { rows: [row] } = await client.query<Row>(tablesSql('n.nspname = $1 and c.relname = $2'), [schema, name])
-  return row && { ...toTable(row), isUnidentified: row.is_unidentified === true, partlySeen: row.partly_seen ?? [] }
+  return row && { ...toTable(row), isUnidentified: row.is_unidentified === true, partlySeen: row.partly_seen ?? [], root: row.root }
 }
 
 /** After which a stream has all of the old rows. Partitions do not take it over from their table. */

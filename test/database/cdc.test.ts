@@ -242,6 +242,41 @@ await t.test('partitions are seen as their table', async t => {
   t.same(events.map(event => event.key), ['["1","2024-01-15"]', '["2","2024-02-15"]'])
 })
 
+await t.test('of partitions, the one that tells least is what can be counted on', async t => {
+  const table = uniqueName()
+  const topic = await shop.topic(`cdc.${table.slice(2)}`)
+  await shop.sql(`create table ${table} (id int primary key, name text) partition by range (id); alter table ${table} replica identity full`)
+  await shop.sql(`create table ${table}_1 partition of ${table} for values from (0) to (10); alter table ${table}_1 replica identity full`)
+  await shop.sql(`create table ${table}_2 partition of ${table} for values from (10) to (20)`)
+  const { mappingId } = await shop.map({ table, topic, events: ['update', 'delete'], payload: { id: '$row.id', was: '$old.name' }, when: { changed: 'name' } })
+  const change = async (id: number) => await shop.sql(`insert into ${table} values (${id}, 'a'); update ${table} set name = 'b' where id = ${id}; update ${table} set id = id + 1 where id = ${id}; delete from ${table} where id = ${id + 1}`)
+  await change(1)
+  await change(11)
+  const events = await shop.events(topic, 5)
+  t.match(events.map(({ payload, meta }) => ({ payload, unavailable: (meta as { unavailable?: string[] }).unavailable })), [
+    { payload: { id: 1, was: 'a' }, unavailable: undefined },
+    { payload: { id: 2, was: 'b' }, unavailable: undefined },
+    { payload: { id: 11 }, unavailable: ['old.name'] },
+    { payload: { id: 12 }, unavailable: ['old.name'] },
+    { payload: { id: 12 }, unavailable: ['old.name'] }
+  ])
+  t.notOk(events.slice(2).some(({ payload }) => 'was' in (payload as object)), 'what is not known is not null')
+  const problemsOf = async () => (await shop.request('GET', '/api/database/mappings/status?limit=1000')).body.find(({ id }: { id: string }) => id === mappingId).problems
+  const [problem] = await problemsOf()
+  t.match(problem, { code: 'REPLICA_IDENTITY', sql: `ALTER TABLE "public"."${table}_2" REPLICA IDENTITY FULL;` })
+  t.match((await shop.request('GET', '/api/database/tables')).body.find(({ name }: { name: string }) => name === table), { partitioned: true, replicaIdentity: 'default' })
+  await shop.sql(problem.sql)
+  t.same(await problemsOf(), [], 'the statement mends it')
+  await shop.sql(`insert into ${table} values (15, null); delete from ${table} where id = 15`)
+  t.match((await shop.events(topic, 6)).at(-1)?.payload, { id: 15, was: null })
+
+  t.match(await shop.request('POST', '/api/database/mappings', { table: `${table}_1`, topic, events: ['insert'] }), { status: 400, body: { message: new RegExp(`public.${table}$`), details: [{ path: '/table' }] } }, 'a partition has no changes of its own')
+  const late = await shop.request('POST', '/api/database/mappings', { table: `${table}_3`, topic, events: ['insert'] })
+  await shop.sql(`create table ${table}_3 partition of ${table} for values from (20) to (30)`)
+  t.match(await shop.request('POST', '/api/database/subscriptions', { mappingId: late.body.id }), { status: 409, body: { code: 'TABLE_NOT_PUBLISHED', message: new RegExp(`public.${table}`) } })
+  t.match((await shop.request('GET', '/api/database/mappings/status?limit=1000')).body.find(({ id }: { id: string }) => id === late.body.id).problems, [{ code: 'TABLE_IS_PARTITION' }])
+})
+
 await t.test('a table without a replica identity is not published: its owner goes on writing', async t => {
   const topic = await shop.topic(`cdc.${uniqueName().slice(2)}`)
   const plain = uniqueName()

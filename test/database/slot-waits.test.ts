@@ -86,3 +86,21 @@ await t.test('a slot that waits for transactions says for whose, for as long as 
   await other.query('commit')
   t.match(await shop.state('streaming'), { error: null })
 })
+
+await t.test('a slot that is half made is begun again if it is ours, and left to whoever makes it otherwise', async t => {
+  const source = await createSource()
+  const shop = await sourced(t, app, source)
+  const [writer, maker] = [await connect(source.url), await connect(source.url)]
+  await writer.query('begin; create table late ()')
+  const slot = uniqueName()
+  const making = maker.query("select pg_create_logical_replication_slot($1, 'pgoutput')", [slot]).then(() => 'made', () => 'ended')
+  await until(async () => (await source.sql('select from pg_replication_slots where slot_name = $1', [slot])).length === 1, 'the slot to be half made')
+  await shop.request('PUT', '/api/database/connection', { connectionString: source.url, slot })
+  await shop.state('error', 'SLOT_BUSY')
+  // As if the session were that of a server of ours that was killed.
+  await app.pool.query('update cdc_connections set owns_slot = true where slot = $1', [slot])
+  await shop.state('connecting', 'SLOT_WAITS')
+  t.equal(await making, 'ended')
+  await writer.query('commit')
+  await shop.state('streaming')
+})

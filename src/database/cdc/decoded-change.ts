@@ -71,7 +71,10 @@ export class DecodedChange implements RowChange {
 
   /** Undefined when it is not known. Without an old key, the key is as it was. */
   #oldText (column: string): string | null | undefined {
-    if (this.#old !== null) return this.#old[column]
+    if (this.#old !== null) {
+      const text = this.#old[column]
+      return text === null && this.#relation.isPartlySeen ? undefined : text
+    }
     if (this.#key !== null) return this.#key[column]
     return this.operation === 'update' && this.#relation.identity.has(column) ? this.#new?.[column] : undefined
   }

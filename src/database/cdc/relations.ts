@@ -14,17 +14,20 @@ export interface Relation {
   readonly primaryKey: readonly string[]
   /** Columns of the replica identity, by which an update is known to have left its key alone. */
   readonly identity: ReadonlySet<string>
+  /** Whether null may also stand for what the stream lacks of an old row: those of some partitions have the key alone, and no sign of it. */
+  readonly isPartlySeen: boolean
   /** Columns that the table has and the stream does not. */
   readonly generated: ReadonlySet<string>
 }
 
-interface CatalogueRow { schema: string, name: string, primary_key: string[], generated: string[] }
+interface CatalogueRow { schema: string, name: string, primary_key: string[], generated: string[], has_keys_only: boolean }
 
 const catalogueSql = `
   select coalesce(rn.nspname, n.nspname) as schema, coalesce(r.relname, c.relname) as name,
     array(select a.attname::text from pg_index i cross join unnest(i.indkey) with ordinality k(attnum, ordinal)
       join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum where i.indrelid = c.oid and i.indisprimary order by k.ordinal) as primary_key,
-    array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated <> '') as generated
+    array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated <> '') as generated,
+    exists (select from pg_partition_tree(c.oid) t join pg_class l on l.oid = t.relid where t.isleaf and l.relkind = 'r' and l.relreplident <> 'f') as has_keys_only
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   left join pg_class r on c.relispartition and r.oid = pg_partition_root(c.oid) left join pg_namespace rn on rn.oid = r.relnamespace
   where n.nspname = $1 and c.relname = $2`
@@ -64,6 +67,7 @@ export class Relations {
       decoders: new Map(columns.map((column, i) => [column.name, this.#types.of(oids[i] as number)])),
       primaryKey: row?.primary_key ?? [],
       identity: new Set(replicaIdentity === 'full' ? [] : keyColumns),
+      isPartlySeen: replicaIdentity === 'full' && row?.has_keys_only === true,
       generated: new Set(row?.generated.filter(column => !columns.some(one => one.name === column)))
     }
   }
