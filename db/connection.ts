@@ -13,6 +13,8 @@ export interface ConnectionOptions {
    * that may be the best plan for one that is empty when it is made.
    */
   plansOnce?: boolean
+  /** For migrations: an index of a large table, or another node that is at it, takes as long as it takes. */
+  isPatient?: boolean
   onError?: (error: Error) => void
 }
 
@@ -31,19 +33,17 @@ const types: pg.CustomTypesConfig = {
 }
 
 /**
- * The pool of the platform's own database. Waiting is bounded everywhere: 5 s for a connection, 15 s for an answer.
+ * The pool of the platform's own database. Waiting is bounded: 5 s for a connection, and, unless it is patient, 15 s for an answer.
  * A lost idle connection is reported to `onError` and replaced by the next query.
  */
-export function createPool ({ connectionString, max, applicationName, plansOnce = false, onError }: ConnectionOptions): pg.Pool {
+export function createPool ({ connectionString, max, applicationName, plansOnce = false, isPatient = false, onError }: ConnectionOptions): pg.Pool {
   const pool = new pg.Pool({
     connectionString,
     max,
     types,
     application_name: applicationName ?? 'realtime-platform',
     connectionTimeoutMillis: 5000,
-    query_timeout: 15000,
-    statement_timeout: 15000,
-    idle_in_transaction_session_timeout: 15000,
+    ...(!isPatient && { query_timeout: 15000, statement_timeout: 15000, idle_in_transaction_session_timeout: 15000 }),
     keepAlive: true,
     ...(plansOnce && { options: '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off' }),
     // Statements that are sent together share a round trip (src/events/batch.ts); those that are awaited one by one do not change.

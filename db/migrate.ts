@@ -1,11 +1,22 @@
 import { Migrator, sql, type Kysely } from 'kysely'
+import { createKysely, createPool } from './connection.ts'
 import { migrations } from './migrations/index.ts'
 
 /**
- * Brings a database up to this version. Kysely's migrator holds an advisory lock, so that of several nodes that start
- * together one migrates and the others wait. Throws when the database is newer than this program.
+ * Brings a database up to this version, however long that takes, and answers the migrations that were made. Kysely's migrator holds an
+ * advisory lock, so that of several nodes that start together one migrates and the others wait. Throws when the database is
+ * newer than this program.
  */
-export async function migrateToLatest<T> (db: Kysely<T>): Promise<string[]> {
+export async function migrateToLatest (connectionString: string): Promise<string[]> {
+  const pool = createPool({ connectionString, max: 2, applicationName: 'realtime-migrations', isPatient: true })
+  try {
+    return await migrate(createKysely(pool))
+  } finally {
+    await pool.end()
+  }
+}
+
+async function migrate<T> (db: Kysely<T>): Promise<string[]> {
   await refuseNewer(db)
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
   const { error, results } = await migrator.migrateToLatest()

@@ -32,7 +32,7 @@ export default fp(async (app) => {
     await db.destroy()
     await pool.end()
   })
-  const migrated = await migrateToLatest(db)
+  const migrated = await migrateToLatest(url)
   await clock.start()
   if (migrated.length > 0) app.log.info({ migrations: migrated }, 'database.migrated')
 }, { name: 'database', dependencies: ['config', 'encryption'] })

@@ -30,6 +30,8 @@ export async function buildApp ({ config, logger }: AppOptions): Promise<Fastify
   const app = fastify({
     ...(logger === undefined ? { logger: false } : { loggerInstance: logger }),
     logController: new LogController({ disableRequestLogging: true }),
+    // A migration takes as long as it takes; what else is waited for at the start has bounds of its own.
+    pluginTimeout: 0,
     trustProxy: config.http.trustProxy.length > 0 ? config.http.trustProxy : false,
     bodyLimit: 1024 * 1024,
     // Whoever sends a request by the drop holds a connection no longer than this.

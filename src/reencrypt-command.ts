@@ -16,11 +16,11 @@ async function main (): Promise<void> {
   const embedded = config.database.url === undefined
     ? await startEmbeddedPostgres({ dataDir: config.database.dataDir, databases: ['realtime'], log: () => {} })
     : undefined
-  const pool = createPool({ connectionString: config.database.url ?? embedded?.connectionString('realtime') ?? '', max: 2 })
+  const connectionString = config.database.url ?? embedded?.connectionString('realtime') ?? ''
+  const pool = createPool({ connectionString, max: 2 })
   try {
-    const db = createKysely(pool)
-    await migrateToLatest(db)
-    const done = await reencrypt(db, createEncryption(config.encryptionKeys))
+    await migrateToLatest(connectionString)
+    const done = await reencrypt(createKysely(pool), createEncryption(config.encryptionKeys))
     for (const { table, column, sealedAnew, unreadable } of done) {
       process.stdout.write(`${table}.${column}: ${sealedAnew} sealed anew${unreadable.length === 0 ? '' : `, ${unreadable.length} that no key opens: ${unreadable.join(', ')}`}\n`)
     }

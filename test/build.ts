@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import pg from 'pg'
 import { pino } from 'pino'
-import { createKysely, createPool } from '../db/connection.ts'
 import { startEmbeddedPostgres } from '../db/embedded-postgres.ts'
 import { migrateToLatest } from '../db/migrate.ts'
 import { migrations } from '../db/migrations/index.ts'
@@ -130,9 +129,7 @@ async function createTemplate (server: string): Promise<string> {
     const { rowCount } = await client.query('select 1 from pg_database where datname = $1', [name])
     if (rowCount !== 0) return
     await client.query(`create database ${name}_new`)
-    const pool = createPool({ connectionString: withDatabase(server, `${name}_new`), max: 1 })
-    await migrateToLatest(createKysely(pool))
-    await pool.end()
+    await migrateToLatest(withDatabase(server, `${name}_new`))
     await client.query(`alter database ${name}_new rename to ${name}`)
   })
   return name

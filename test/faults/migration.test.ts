@@ -14,6 +14,8 @@ t.setTimeout(300_000)
 const eventsCount = Number(process.env['MIGRATION_EVENTS'] ?? 20_000)
 const older = '0004-topic-log-ids'
 const applicationId = 'app_older'
+/** What Kysely's migrator locks, as a text: no double holds it. */
+const kyselyLock = '3853314791062309107'
 
 /** A database as it is before anybody has used it. */
 async function emptyDatabase (t: Teardown): Promise<{ url: string, pool: ReturnType<typeof createPool> }> {
@@ -84,4 +86,19 @@ t.test('two nodes start at once on an older database that is filled', async t =>
   t.match(await call('POST', `${one}/api/topics/old.t1/events`, { token, body: { payload: 'new' } }), { status: 201, body: { offset: eventsCount + 1, epoch: 'e' } }, 'and goes on')
   t.match(await call('PATCH', `${two}/api/sync/cart/documents/d1/merge`, { token, body: { data: { m: 1 } } }), { status: 200, body: { revision: 4, data: { n: 1, m: 1 } } })
   t.equal(((await call('GET', `${two}/api/topics?limit=1000`, { token })).body as unknown[]).length, 500)
+})
+
+t.test('a node waits for another that migrates, however long that takes', async t => {
+  const { url, pool } = await emptyDatabase(t)
+  const migrating = await pool.connect()
+  await migrating.query('select pg_advisory_lock($1)', [kyselyLock])
+  const server = start(t, { dataDir: await dataFolder(t), variables: { DATABASE_URL: url, ENCRYPTION_KEY: testKey, LOG_LEVEL: 'warn' } })
+  const state = { isOver: false }
+  void server.then(() => { state.isOver = true }, () => { state.isOver = true })
+  // Longer than a statement may take otherwise, and than Fastify waits for a plugin.
+  await new Promise(resolve => setTimeout(resolve, 17_000))
+  t.notOk(state.isOver, 'it waits')
+  await migrating.query('select pg_advisory_unlock($1)', [kyselyLock])
+  migrating.release()
+  t.match(await call('GET', `${(await server).address}/health/ready`), { status: 200 })
 })
