@@ -1,6 +1,6 @@
 import { sql, type Kysely, type Selectable } from 'kysely'
 import type { Database, WebhookAttemptsTable, WebhookDeliveriesTable } from '../../db/tables.ts'
-import type { Scope } from '../../schemas/scope.ts'
+import type { Environment, Scope } from '../../schemas/scope.ts'
 import type { DeliveriesQuery, DeliveryState, LogsQuery, Redrive, RedriveAnswer, WebhookDelivery, WebhookLog } from '../../schemas/webhooks.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
@@ -20,16 +20,20 @@ export interface DeliveriesOptions {
   now: () => number
 }
 
-/** What webhooks are owed, what became of it, and the log of attempts. All of an application, or of the one environment that a token is pinned to. */
+/** What webhooks are owed, what became of it, and the log of attempts. All of an application, or of the webhooks of the one environment that a token is pinned to. */
 export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOptions) {
   async function find (scope: Scope, id: string, within: Within) {
     let query = db.selectFrom('webhook_deliveries as d').innerJoin('webhooks as w', 'w.id', 'd.webhook_id').selectAll('d').select('w.active')
       .where('d.id', '=', uuidOf(id)).where('d.application_id', '=', scope.applicationId)
-    if (within !== undefined) query = query.where('d.environment', '=', within)
+    if (within !== undefined) query = query.where('d.environment', '=', within).where(sql<boolean>`w.environments = array[${within}]`)
     const row = await query.executeTakeFirst()
     if (row === undefined) throw new NotFoundError('WEBHOOK_DELIVERY_NOT_FOUND', `Delivery not found: ${id}`)
     return row
   }
+
+  /** The webhooks that a pinned token has: those that span environments are not its, though some of their events are. */
+  const visible = ({ applicationId }: Scope, within: Environment) =>
+    db.selectFrom('webhooks').select('id').where('application_id', '=', applicationId).where(sql<boolean>`environments = array[${within}]`)
 
   return {
     /** Returns when what was committed before the call is there as deliveries. */
@@ -43,7 +47,7 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
       // What was committed a moment ago may still stand in the outbox.
       await queue.catchUp()
       let query = db.selectFrom('webhook_deliveries').selectAll().where('application_id', '=', scope.applicationId).orderBy('seq', 'desc').limit(limit + 1)
-      if (within !== undefined) query = query.where('environment', '=', within)
+      if (within !== undefined) query = query.where('environment', '=', within).where('webhook_id', 'in', visible(scope, within))
       if (filters.webhookId !== undefined) query = query.where('webhook_id', '=', filters.webhookId)
       if (filters.event !== undefined) query = query.where('event_type', '=', filters.event)
       if (filters.eventId !== undefined) query = query.where('event_id', '=', filters.eventId)
@@ -56,7 +60,7 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
     /** Newest first. */
     async logs (scope: Scope, { limit = 100, cursor, ...filters }: LogsQuery, within?: Within): Promise<PageOf<WebhookLog>> {
       let query = db.selectFrom('webhook_attempts').selectAll().where('application_id', '=', scope.applicationId).orderBy('seq', 'desc').limit(limit + 1)
-      if (within !== undefined) query = query.where('environment', '=', within)
+      if (within !== undefined) query = query.where('environment', '=', within).where('webhook_id', 'in', visible(scope, within))
       if (filters.webhookId !== undefined) query = query.where('webhook_id', '=', filters.webhookId)
       if (filters.event !== undefined) query = query.where('event_type', '=', filters.event)
       if (filters.success !== undefined) query = query.where('success', '=', filters.success)
@@ -89,7 +93,8 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
       if (webhookId !== undefined) await requireActive(db, scope, webhookId, within)
       const dead = sql`from webhook_deliveries d where d.application_id = ${scope.applicationId} and d.state = 'dead'
         and d.event_at >= ${from} and d.event_at < ${to} ${within === undefined ? sql`` : sql`and d.environment = ${within}`}
-        and d.webhook_id in (select id from webhooks where application_id = ${scope.applicationId} and active ${webhookId === undefined ? sql`` : sql`and id = ${webhookId}`})`
+        and d.webhook_id in (select id from webhooks where application_id = ${scope.applicationId} and active
+          ${within === undefined ? sql`` : sql`and environments = array[${within}]`} ${webhookId === undefined ? sql`` : sql`and id = ${webhookId}`})`
       const { rows: [counted] } = await sql<{ count: number }>`select count(*) as count ${dead}`.execute(db)
       const matched = counted?.count ?? 0
       if (dryRun) return { matched, redriven: 0, remaining: matched }

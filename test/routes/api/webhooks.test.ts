@@ -103,7 +103,23 @@ await t.test('a token that is pinned to an environment has webhooks of that envi
   t.match(own, { status: 201, body: { environments: ['staging'] } })
   t.match(await request('PATCH', `/api/webhooks/${own.body.id}`, { environments: null }, pinned), { status: 403 })
   t.strictSame((await request('GET', '/api/webhooks', undefined, pinned)).body.map(({ id }: { id: string }) => id), [own.body.id])
-  t.strictSame((await request('GET', '/api/webhooks/deliveries', undefined, pinned)).body, [], 'nor sees what others are owed')
+
+  const staging = { 'x-environment': 'staging' }
+  await request('POST', '/api/topics', { name: 'order.paid', description: 'd', owner: 'o' }, staging)
+  for (const { id } of [everywhere, own.body]) await request('PATCH', `/api/webhooks/${id}`, { events: ['topic.event'], topics: ['order.paid'] })
+  await request('POST', '/api/topics/order.paid/events', { payload: 1 }, staging)
+  const owed = (await request('GET', '/api/webhooks/deliveries?event=topic.event')).body.filter(({ topic }: { topic: string }) => topic === 'order.paid')
+  const foreign = owed.find(({ webhookId }: { webhookId: string }) => webhookId === everywhere.id)
+  for (const { id } of [everywhere, own.body]) {
+    await request('POST', `/api/webhooks/${id}/test`, undefined, staging)
+    await app.pool.query("update webhook_deliveries set state = 'dead', settled_at = 0 where webhook_id = $1", [id])
+  }
+  for (const list of ['deliveries', 'logs']) {
+    const seen = (await request('GET', `/api/webhooks/${list}`, undefined, pinned)).body.map(({ webhookId }: { webhookId: string }) => webhookId)
+    t.strictSame([...new Set(seen)], [own.body.id], `${list}: nor sees what others are owed`)
+  }
+  t.match(await request('POST', `/api/webhooks/deliveries/${foreign.id}/retry`, undefined, pinned), { status: 404, body: { code: 'WEBHOOK_DELIVERY_NOT_FOUND' } })
+  t.match((await request('POST', '/api/webhooks/redrive', { dryRun: true }, pinned)).body, { matched: 1 })
 })
 
 await t.test('who is unknown, or lacks the permission, is refused', async t => {
