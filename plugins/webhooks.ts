@@ -36,7 +36,7 @@ const connections = 4
 export default fp(async (app) => {
   const { db, pool, encryption, log, instruments: metrics, eventWriter: writer, config: { webhooks: settings, database: { url: databaseUrl } } } = app
   if (databaseUrl === undefined) throw new Error('config.database.url is not set')
-  const guard = createAddressGuard(settings)
+  const guard = createAddressGuard({ ...settings, onRefused: refusal => log.warn(refusal, 'webhooks.address_refused') })
   // Of its own, so that neither waits for the other: requests for what is being sent, nor the other way.
   const ownPool = createPool({
     connectionString: databaseUrl, max: connections, applicationName: 'realtime-platform-webhooks', plansOnce: true, onError: err => log.warn({ err }, 'database.connection_lost')

@@ -8,13 +8,17 @@ export interface AddressGuardOptions {
   allowedNetworks: readonly string[]
   /** Every address of a name. */
   resolve (hostname: string): Promise<string[]>
+  /** Told where a name leads that is refused: whoever owns the webhook is not, for the names within are the operator's. */
+  onRefused? (refusal: { hostname: string, address: string, reason: string }): void
 }
 
 /** Why an address or a name is not connected to. */
 export class ForbiddenAddressError extends Error {
+  readonly reason: string
   constructor (host: string, reason: string) {
     super(`${host.slice(0, 253)} may not be reached: ${reason}`)
     this.name = 'ForbiddenAddressError'
+    this.reason = reason
   }
 }
 
@@ -23,6 +27,8 @@ export interface AddressGuard {
   check (address: string): void
   /** For what stands in a URL: throws for a literal, however it is spelled, that may not be reached, and for names that are never resolved. */
   checkHost (hostname: string): void
+  /** For an address that a name has led to: as `check`, but what it throws names no address. */
+  checkAnswer (hostname: string, address: string): void
   /** Every address of the host, each of them checked: one that may not be reached refuses all. A literal is its own address. */
   resolve (hostname: string): Promise<string[]>
 }
@@ -41,7 +47,7 @@ const metadataNames = new Set([
  * Keeps webhooks from being a way in. Only public unicast addresses may be reached, unless private ones are allowed; the addresses
  * at which clouds hand out credentials never. Addresses that carry another one within (mapped, NAT64, 6to4, Teredo) are looked through.
  */
-export function createAddressGuard ({ allowPrivate, allowedNetworks, resolve }: AddressGuardOptions): AddressGuard {
+export function createAddressGuard ({ allowPrivate, allowedNetworks, resolve, onRefused }: AddressGuardOptions): AddressGuard {
   const networks = allowedNetworks.map(network => ipaddr.parseCIDR(network))
 
   function refusalOf (address: Address): string | undefined {
@@ -71,9 +77,20 @@ export function createAddressGuard ({ allowPrivate, allowedNetworks, resolve }: 
     if (!allowPrivate && networks.length === 0 && (name === 'localhost' || name.endsWith('.localhost'))) throw new ForbiddenAddressError(name, 'it is this machine')
   }
 
+  function checkAnswer (hostname: string, address: string): void {
+    try {
+      check(address)
+    } catch (error) {
+      if (parseAddress(hostname) !== undefined) throw error
+      onRefused?.({ hostname, address, reason: (error as ForbiddenAddressError).reason })
+      throw new ForbiddenAddressError(hostname, 'it leads to an address that is not public')
+    }
+  }
+
   return {
     check,
     checkHost,
+    checkAnswer,
     async resolve (hostname) {
       checkHost(hostname)
       const name = nameOf(hostname)
@@ -81,7 +98,7 @@ export function createAddressGuard ({ allowPrivate, allowedNetworks, resolve }: 
       if (literal !== undefined) return [literal.toString()]
       const addresses = await resolve(name)
       if (addresses.length === 0) throw new ForbiddenAddressError(name, 'it has no address')
-      for (const address of addresses) check(address)
+      for (const address of addresses) checkAnswer(name, address)
       return addresses
     }
   }

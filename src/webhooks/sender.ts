@@ -104,6 +104,8 @@ function guardedConnector (guard: AddressGuard, settings: WebhookSettings): buil
   })
   return (options, callback) => {
     try {
+      // A webhook may be from a time in which more was allowed.
+      if (options.protocol !== 'https:' && !settings.allowPrivate) throw new ForbiddenAddressError(options.hostname, `${options.protocol}// is not https://`)
       // An address is not looked up.
       guard.checkHost(options.hostname)
     } catch (error) {
@@ -112,7 +114,7 @@ function guardedConnector (guard: AddressGuard, settings: WebhookSettings): buil
     connect(options, (...[error, socket]) => {
       if (error !== null || socket === null) return callback(error ?? new Error('no socket'), null)
       try {
-        guard.check(socket.remoteAddress ?? '')
+        guard.checkAnswer(options.hostname, socket.remoteAddress ?? '')
       } catch (refusal) {
         socket.destroy()
         return callback(refusal as Error, null)
@@ -198,10 +200,15 @@ const errorOf = (status: number | null) =>
 /** PostgreSQL takes no NUL in a text. */
 const textOf = (bytes: Buffer, max: number) => bytes.subarray(0, max).toString().replaceAll('\0', '\ufffd')
 
-/** What went wrong on the way, without what only we would understand. */
+/** What went wrong on the way, without what only we would understand, and without the addresses that names have within. */
 function describe (error: Error): string {
   if (error instanceof ForbiddenAddressError) return `Not sent: ${error.message}`
-  const code = (error as NodeJS.ErrnoException).code
-  const cause = error instanceof AggregateError ? error.errors.map((one: Error) => one.message).join('; ') : error.message
+  const { code } = error as NodeJS.ErrnoException
+  const cause = error instanceof AggregateError ? [...new Set(error.errors.map(textWithin))].join('; ') : textWithin(error)
   return textOf(Buffer.from(`Failed: ${cause}${code === undefined || cause.includes(code) ? '' : ` (${code})`}`), 500)
+}
+
+function textWithin (error: Error): string {
+  const { syscall, code } = error as NodeJS.ErrnoException
+  return syscall === undefined || code === undefined ? error.message : `${syscall} ${code}`
 }

@@ -3,10 +3,11 @@ import type { ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { pino } from 'pino'
 import { Webhook as Verifier } from 'standardwebhooks'
 import t from 'tap'
 import { createQueue } from '../../src/webhooks/queue.ts'
-import { build, listen } from '../build.ts'
+import { build, createDatabase, listen } from '../build.ts'
 import { connectWs } from '../clients.ts'
 import { until } from '../faults/server.ts'
 import { tenant, type Tenant } from '../tenant.ts'
@@ -375,9 +376,11 @@ await t.test('connections are kept alive, few for a slow endpoint', async t => {
 
 await t.test('by name over TLS: every answer of the resolver is checked, and Host and SNI are those of the URL', async t => {
   const asked: string[] = []
+  const logged: { msg: string }[] = []
   const answers: Record<string, string[]> = { 'hooks.example.test': ['127.0.0.1'], 'rebound.example.test': ['127.0.0.1', '169.254.169.254'], 'other.example.test': ['127.0.0.1'] }
   const { app } = await build(t, {
     variables: { ...variables, WEBHOOK_ALLOW_PRIVATE: 'false', WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8', WEBHOOK_RETRY_SCHEDULE: '10ms' },
+    logger: pino({ level: 'warn' }, { write: line => { const entry = JSON.parse(line); if (entry.msg === 'webhooks.address_refused') logged.push(entry) } }),
     adapt: config => Object.assign(config.webhooks, {
       certificateAuthority: certificate,
       pollMs: 100,
@@ -397,13 +400,15 @@ await t.test('by name over TLS: every answer of the resolver is checked, and Hos
   const good = await hook(shop, `https://hooks.example.test:${port}/x`)
   t.match((await shop.request('POST', `/api/webhooks/${good.id}/test`)).body, { success: true, statusCode: 200 })
   const rebound = await hook(shop, `https://rebound.example.test:${port}/x`)
-  t.match((await shop.request('POST', `/api/webhooks/${rebound.id}/test`)).body, { success: false, statusCode: null, error: /169\.254\.169\.254 may not be reached: it is a metadata service/ }, 'a test is guarded as well')
+  t.match((await shop.request('POST', `/api/webhooks/${rebound.id}/test`)).body, { success: false, statusCode: null, error: 'Not sent: rebound.example.test may not be reached: it leads to an address that is not public' }, 'a test is guarded as well')
   const other = await hook(shop, `https://other.example.test:${port}/x`)
   t.match((await shop.request('POST', `/api/webhooks/${other.id}/test`)).body, { success: false, error: /certificate|altnames/i }, 'the certificate must be for the name')
   await shop.publish('order.placed', 1)
   await settled(shop, 3, app)
   t.match(await deliveriesOf(shop, `&webhookId=${good.id}`), [{ state: 'delivered' }])
-  t.match(await deliveriesOf(shop, `&webhookId=${rebound.id}`), [{ state: 'dead', attempts: 2, error: /metadata/ }], 'and so is every retry')
+  t.match(await deliveriesOf(shop, `&webhookId=${rebound.id}`), [{ state: 'dead', attempts: 2, error: /it leads to an address that is not public/ }], 'and so is every retry')
+  for (const list of ['logs', 'deliveries']) t.notMatch((await shop.request('GET', `/api/webhooks/${list}`)).text, '169.254.', 'who owns the webhook is not told where')
+  t.match(logged, [{ hostname: 'rebound.example.test', address: '169.254.169.254', reason: /metadata/ }], 'the operator is')
   t.strictSame(seen, [0, 1].map(() => ({ host: `hooks.example.test:${port}`, servername: 'hooks.example.test' })))
   t.ok(asked.includes('hooks.example.test'))
 })
@@ -421,11 +426,28 @@ await t.test('private addresses are refused: when a webhook is made, and when a 
   }
   for (const target of ['https://user:password@example.com/', 'https://', 'https://exa mple.com/']) t.match(await shop.request('POST', '/api/webhooks', { url: target, events: ['*'] }), { status: 400, body: { code: 'VALIDATION_FAILED' } }, target)
   const { id } = await hook(shop, `https://inside.example.test:${sink.port}/`)
-  t.match((await shop.request('POST', `/api/webhooks/${id}/test`)).body, { success: false, error: /127\.0\.0\.1 may not be reached/ })
+  t.match((await shop.request('POST', `/api/webhooks/${id}/test`)).body, { success: false, error: 'Not sent: inside.example.test may not be reached: it leads to an address that is not public' })
   await shop.publish('order.placed', 1)
   await settled(shop, 1, app)
   t.match(await deliveriesOf(shop), [{ state: 'dead', error: /may not be reached/ }])
   t.equal(sink.connections, 0, 'nothing ever connected')
+})
+
+await t.test('without WEBHOOK_ALLOW_PRIVATE nothing goes in clear text, not even to a webhook from before', async t => {
+  const database = await createDatabase(t)
+  const before = await node(t, database)
+  const shop = await tenant(before.app)
+  await shop.topic('order.placed')
+  const sink = await receiver(t)
+  const closed = await hook(shop, sink.url.replace(/:\d+/, ':1'))
+  t.match((await shop.request('POST', `/api/webhooks/${closed.id}/test`)).body, { error: 'Failed: connect ECONNREFUSED' }, 'nor is an address told that refuses')
+  const { id } = await hook(shop, sink.url)
+  await before.app.webhooks.dispatcher.close()
+  const { app } = await node(t, database, {}, { WEBHOOK_ALLOW_PRIVATE: 'false', WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' })
+  await shop.publish('order.placed', 1)
+  await settled(shop, 2, app)
+  t.match(await deliveriesOf(shop, `&webhookId=${id}`), [{ state: 'dead', error: /http:\/\/ is not https:\/\// }])
+  t.equal(sink.connections, 0)
 })
 
 await t.test('a rate limit is kept', async t => {
