@@ -8,6 +8,7 @@ import { createDeliveries, type Deliveries } from '../src/webhooks/deliveries.ts
 import { Dispatcher } from '../src/webhooks/dispatcher.ts'
 import { createEndpoints, type Endpoints, type Within } from '../src/webhooks/endpoints.ts'
 import { createKeeping } from '../src/webhooks/keeping.ts'
+import { createNameLookup } from '../src/webhooks/name-lookup.ts'
 import { createQueue } from '../src/webhooks/queue.ts'
 import { createReplay, type Replay } from '../src/webhooks/replay.ts'
 import { createTestRequest, type TestRequest } from '../src/webhooks/test-request.ts'
@@ -36,7 +37,7 @@ const connections = 4
 export default fp(async (app) => {
   const { db, pool, encryption, log, instruments: metrics, eventWriter: writer, config: { webhooks: settings, database: { url: databaseUrl } } } = app
   if (databaseUrl === undefined) throw new Error('config.database.url is not set')
-  const guard = createAddressGuard({ ...settings, onRefused: refusal => log.warn(refusal, 'webhooks.address_refused') })
+  const guard = createAddressGuard({ ...settings, resolve: settings.resolve ?? createNameLookup(settings), onRefused: refusal => log.warn(refusal, 'webhooks.address_refused') })
   // Of its own, so that neither waits for the other: requests for what is being sent, nor the other way.
   const ownPool = createPool({
     connectionString: databaseUrl, max: connections, applicationName: 'realtime-platform-webhooks', plansOnce: true, onError: err => log.warn({ err }, 'database.connection_lost')

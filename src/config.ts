@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns/promises'
 import { getHeapStatistics } from 'node:v8'
 import { Type, type Static } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
@@ -198,14 +197,16 @@ export interface WebhookSettings extends WebhookLimits {
 
 /** Bounds of the dispatcher; there is no variable for them, but a test may tighten them. */
 export interface WebhookLimits {
-  /** Looks up every address of a name; a test gives one that knows its own names only. */
-  resolve: (hostname: string) => Promise<string[]>
+  /** Looks up every address of a name instead of DNS: of a test, one that knows its own names only. */
+  resolve?: (hostname: string) => Promise<string[]>
   /** Trusted beside the system's authorities, for receivers of tests. */
   certificateAuthority?: string
   perApplicationMax: number
   /** Requests under way from a node, and to one endpoint of them. */
   concurrencyMax: number
   endpointConcurrencyMax: number
+  /** How long a connection may take to be made, of the time that an attempt has. */
+  connectTimeoutMs: number
   /** Failures in a row after which an endpoint is left alone, at first for `circuitPauseMs`, at most for `circuitPauseMaxMs`. */
   circuitFailures: number
   circuitPauseMs: number
@@ -228,10 +229,10 @@ export interface WebhookLimits {
 }
 
 export const defaultWebhookLimits: WebhookLimits = {
-  resolve: async hostname => (await lookup(hostname, { all: true })).map(({ address }) => address),
   perApplicationMax: 200,
   concurrencyMax: 512,
   endpointConcurrencyMax: 32,
+  connectTimeoutMs: 5000,
   circuitFailures: 5,
   circuitPauseMs: 1000,
   circuitPauseMaxMs: 60_000,

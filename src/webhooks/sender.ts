@@ -1,4 +1,4 @@
-import { buildConnector, Pool, type Dispatcher } from 'undici'
+import { buildConnector, errors, Pool, type Dispatcher } from 'undici'
 import type { WebhookSettings } from '../config.ts'
 import { ForbiddenAddressError, type AddressGuard } from './address-guard.ts'
 import { parseRetryAfter } from './retry-schedule.ts'
@@ -90,7 +90,7 @@ export class Sender {
 
 function guardedConnector (guard: AddressGuard, settings: WebhookSettings): buildConnector.connector {
   const connect = buildConnector({
-    timeout: settings.timeoutMs,
+    timeout: Math.min(settings.connectTimeoutMs, settings.timeoutMs),
     autoSelectFamily: true,
     ...(settings.certificateAuthority !== undefined && { ca: settings.certificateAuthority }),
     lookup: (hostname, options, callback) => {
@@ -204,6 +204,7 @@ const textOf = (bytes: Buffer, max: number) => bytes.subarray(0, max).toString()
 function describe (error: Error): string {
   if (error instanceof ForbiddenAddressError) return `Not sent: ${error.message}`
   const { code } = error as NodeJS.ErrnoException
+  if (error instanceof errors.ConnectTimeoutError) return 'Failed: no connection in time'
   const cause = error instanceof AggregateError ? [...new Set(error.errors.map(textWithin))].join('; ') : textWithin(error)
   return textOf(Buffer.from(`Failed: ${cause}${code === undefined || cause.includes(code) ? '' : ` (${code})`}`), 500)
 }

@@ -188,6 +188,21 @@ await t.test('who does not answer in time, connects and says nothing, or drips, 
   mute.close()
 })
 
+await t.test('a connection has a time of its own, for the name, the address and TLS', async t => {
+  const { app } = await node(t, undefined, { connectTimeoutMs: 300, resolve: () => new Promise(() => {}) }, { WEBHOOK_TIMEOUT_MS: '60000', WEBHOOK_RETRY_SCHEDULE: '10ms' })
+  const shop = await tenant(app)
+  await shop.topic('order.placed')
+  const sockets = new Set<Socket>()
+  const mute = createTcpServer(socket => { sockets.add(socket); socket.on('error', () => {}) }).listen(0, '127.0.0.1')
+  await once(mute, 'listening')
+  for (const target of [`https://127.0.0.1:${(mute.address() as AddressInfo).port}/`, 'http://unanswered.example.test/']) await hook(shop, target)
+  await shop.publish('order.placed', 1)
+  await settled(shop, 2, app)
+  for (const delivery of await deliveriesOf(shop)) t.match(delivery, { state: 'dead', attempts: 2, statusCode: null, error: /^Failed: no connection in time/ })
+  for (const socket of sockets) socket.destroy()
+  mute.close()
+})
+
 await t.test('an endless answer is read to a bound, and logged to 1 KB', async t => {
   const shop = await tenant(app)
   await shop.topic('order.placed')
