@@ -127,7 +127,7 @@ export async function isActive (db: Kysely<Database>, mappingId: string, environ
   return row?.active === true
 }
 
-/** Null takes away what may be absent. */
+/** Null takes away what may be absent; a payload that is null already is one. */
 function changed (definition: MappingDefinition, update: MappingUpdate): MappingDefinition {
-  return Object.fromEntries(Object.entries({ ...definition, ...update }).filter(([, value]) => value !== null && value !== undefined)) as MappingDefinition
+  return Object.fromEntries(Object.entries({ ...definition, ...update }).filter(([name]) => update[name as keyof MappingUpdate] !== null)) as MappingDefinition
 }

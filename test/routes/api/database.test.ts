@@ -44,6 +44,10 @@ await t.test('a mapping is created, listed, read, changed and deleted', async t 
   t.match(changed, { status: 200, body: { events: ['delete'], payload: { id: '$row.id' }, table: 'sessions' } })
   t.notOk('when' in changed.body || 'triggerColumns' in changed.body, 'null takes away')
   t.match(await request('PATCH', url, {}), { status: 400 })
+  const constant = `${base}/${await create({ ...example, payload: null })}`
+  t.match(await request('PATCH', constant, { events: ['delete'] }), { status: 200, body: { events: ['delete'], payload: null } }, 'a payload that is null is not taken away by what does not name it')
+  t.notOk('payload' in (await request('PATCH', constant, { payload: null })).body)
+  await request('DELETE', constant)
   t.strictSame((await request('DELETE', url)).body, changed.body)
   for (const [method, body] of [['GET', undefined], ['PATCH', { events: ['insert'] }], ['DELETE', undefined]] as const) {
     t.match(await request(method, url, body), { status: 404, body: { error: 'NotFoundError', code: 'MAPPING_NOT_FOUND' } })
