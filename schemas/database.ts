@@ -250,8 +250,8 @@ export const DatabaseConnection = Type.Object({
     stored: Nullable(Type.String(), { description: 'The commit whose events were stored last.', examples: ['16/B374D800'] }),
     confirmed: Nullable(Type.String(), { description: 'Up to where the slot was acknowledged.', examples: ['16/B374D848'] })
   }),
-  lagBytes: Nullable(Type.Integer(), { examples: [0] }),
-  lagMs: Nullable(Type.Integer(), { description: 'Age of the oldest transaction that was received and is not stored; 0 when there is none.', examples: [0] }),
+  lagBytes: Nullable(Type.Integer(), { description: 'WAL beyond what was acknowledged; null while it does not stream.', examples: [0] }),
+  lagMs: Nullable(Type.Integer(), { description: 'Age of the oldest transaction that was received and is not stored; 0 when there is none, null while it does not stream.', examples: [0] }),
   retainedWalBytes: Nullable(Type.Integer(), { description: 'What the slot keeps the database from removing.', examples: [1024] }),
   leftovers: Type.Array(Leftover, { description: 'What was made where an earlier connection of this scope led, and could not be dropped yet. A slot that is left behind keeps its database from removing WAL.', examples: [[]] }),
   createdAt: EpochMs('When it was first set.'),

@@ -78,7 +78,7 @@ export function createMetrics (registry = new Registry()) {
     clusterNodes: new Gauge({ name: 'realtime_cluster_nodes', help: 'Nodes that this node knows of, itself included.', registers }),
     connectionLabel: boundedLabel(),
     cdcLag: new Gauge({
-      name: 'realtime_cdc_lag_seconds', help: 'Age of the oldest transaction that this node has received from a connected database and not yet stored.', labelNames: ['connection'], registers
+      name: 'realtime_cdc_lag_seconds', help: 'How far this node is behind a connected database: the age of the oldest transaction that it has received and not yet stored; while it does not stream, for how long it has not.', labelNames: ['connection'], registers
     }),
     cdcLagBytes: new Gauge({
       name: 'realtime_cdc_lag_bytes', help: 'WAL of a connected database beyond what was acknowledged.', labelNames: ['connection'], registers

@@ -155,8 +155,9 @@ function toConnection (row: Row, connectionString: string): Omit<DatabaseConnect
       stored: status?.storedLsn ?? null,
       confirmed: status?.confirmedLsn ?? null
     },
-    lagBytes: status?.lagBytes ?? null,
-    lagMs: status?.serverLsn === undefined ? null : oldest == null ? 0 : Math.max(0, Date.now() - oldest),
+    // What nobody reads, nobody knows to be there.
+    lagBytes: state === 'streaming' ? status?.lagBytes ?? null : null,
+    lagMs: state !== 'streaming' || status?.serverLsn === undefined ? null : oldest == null ? 0 : Math.max(0, Date.now() - oldest),
     retainedWalBytes: status?.retainedBytes ?? null,
     createdAt: row.created_at,
     updatedAt: row.updated_at

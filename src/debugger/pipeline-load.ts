@@ -42,11 +42,13 @@ export function createPipelineLoad ({ db }: { db: Kysely<Database> }) {
       }
     },
 
-    /** The age of the oldest transaction that a reader has received and not stored, at worst: as the readers last reported. */
+    /** How far the worst reader is behind, as the readers last reported: the age of the oldest transaction that it has received and not stored, or how long it does not stream. */
     async cdcLagMs (reach: Reach): Promise<number> {
       const rows = await db.selectFrom('cdc_connections').select(['application_id', 'environment', 'status']).where('status', 'is not', null).limit(connectionsMax).execute()
-      const oldest = rows.filter(row => reach({ applicationId: row.application_id, environment: row.environment as Environment }))
-        .flatMap(({ status }) => (JSON.parse(status ?? '{}') as Partial<ReaderStatus>).oldestCommitAt ?? [])
+      const oldest = rows.filter(row => reach({ applicationId: row.application_id, environment: row.environment as Environment })).flatMap(({ status }) => {
+        const { state, since, oldestCommitAt } = JSON.parse(status ?? '{}') as Partial<ReaderStatus>
+        return (state === 'streaming' ? oldestCommitAt : since) ?? []
+      })
       return oldest.length === 0 ? 0 : Math.max(0, Date.now() - Math.min(...oldest))
     }
   }

@@ -210,6 +210,10 @@ await t.test('a database that cannot be reached: back by itself, with everything
   isOpen = false
   for (const socket of sockets) socket.destroy()
   await shop.state('error', 'SOURCE_UNREACHABLE')
+  t.match(await shop.connection(), { lagMs: null, lagBytes: null }, 'nobody knows how far it is behind')
+  const { rows: [{ id }] } = await app.pool.query('select id from cdc_connections where application_id = $1', [shop.applicationId])
+  const gauge = async () => Number(new RegExp(`realtime_cdc_lag_seconds\\{connection="${id as string}"\\} (\\S+)`).exec((await app.inject('/api/metrics/prometheus')).body)?.[1])
+  await until(async () => await gauge() > 1, 'the gauge to rise')
   await shop.insert(3)
   await other.insert(3)
   await other.has(t, [1, 2, 3])
@@ -217,6 +221,7 @@ await t.test('a database that cannot be reached: back by itself, with everything
   isOpen = true
   await shop.state('streaming')
   await shop.has(t, [1, 2, 3, 4, 5])
+  await until(async () => await gauge() === 0 && (await shop.connection()).lagMs === 0, 'no lag')
   for (const socket of sockets) socket.destroy()
   await shop.insert()
   await shop.has(t, [1, 2, 3, 4, 5, 6], 'a cut in between is not even noticed')

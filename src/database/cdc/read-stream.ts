@@ -223,9 +223,7 @@ class StreamReading {
     const { metrics, lease, onStatistics } = this.#options
     const open = this.#pipeline?.oldestOpen
     const lagBytes = this.#server > this.#confirmed ? Number(this.#server - this.#confirmed) : 0
-    const label = metrics.connectionLabel(lease.connectionId)
-    metrics.cdcLag.set({ connection: label }, open === undefined ? 0 : Math.max(0, Date.now() - open.committedAt) / 1000)
-    metrics.cdcLagBytes.set({ connection: label }, lagBytes)
+    metrics.cdcLagBytes.set({ connection: metrics.connectionLabel(lease.connectionId) }, lagBytes)
     const text = (lsn: bigint) => lsn === 0n ? null : formatLsn(lsn)
     onStatistics({
       serverLsn: text(this.#server),

@@ -64,13 +64,18 @@ export class Reader {
   #carefulUntil = 0n
   #saved = ''
   #hasLease = true
+  /** What was committed before it is stored. */
+  #behindSince = Date.now()
 
   constructor (scope: Scope, lease: LeaseKey, settings: ConnectionSettings, parts: ReaderParts) {
     this.scope = scope
     this.lease = lease
     this.#settings = settings
     this.#parts = parts
-    const reporting = setInterval(() => { void this.#save() }, reportEveryMs)
+    const reporting = setInterval(() => {
+      this.#measure()
+      void this.#save()
+    }, reportEveryMs)
     this.#running = this.#run().finally(() => clearInterval(reporting))
   }
 
@@ -152,6 +157,14 @@ export class Reader {
     const since = state === this.#status.state ? this.#status.since : now
     const error = problem === undefined ? (state === 'streaming' ? null : this.#status.error) : { code: problem.code, message: problem.message, at: now }
     this.#status = { state, since, error }
+  }
+
+  /** Also while nothing is read: then it is behind by as long as that lasts, whatever there would be to read. */
+  #measure (): void {
+    const { metrics } = this.#parts
+    const now = Date.now()
+    if (this.#status.state === 'streaming') this.#behindSince = this.#statistics?.oldestCommitAt ?? now
+    metrics.cdcLag.set({ connection: metrics.connectionLabel(this.lease.connectionId) }, Math.max(0, now - this.#behindSince) / 1000)
   }
 
   /** A report that cannot be stored is stored with the next one. */
