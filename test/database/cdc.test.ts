@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { pino } from 'pino'
 import t from 'tap'
 import { build, listen } from '../build.ts'
 import { connectSocketIo } from '../clients.ts'
@@ -10,7 +11,14 @@ import { createSource, sourced, uniqueName } from './source.ts'
 
 t.setTimeout(180_000)
 
-const { app } = await build(t, { variables: { WEBHOOK_ALLOW_PRIVATE: 'true' }, adapt: config => { config.cdc.writersWaitMs = 1000 } })
+const lines: Record<string, unknown>[] = []
+const logger = pino({ level: 'info' }, { write: (line: string) => { lines.push(JSON.parse(line)) } })
+const { app } = await build(t, {
+  logger,
+  variables: { WEBHOOK_ALLOW_PRIVATE: 'true' },
+  // So little that any slot keeps more.
+  adapt: config => { Object.assign(config.cdc, { writersWaitMs: 1000, retainedBytesWarning: 1 }) }
+})
 const url = await listen(app)
 const shop = await sourced(t, app)
 await shop.connect()
@@ -41,8 +49,10 @@ await t.test('inserts, updates and deletes are events in the order of their comm
   ])
   t.same(events.map(event => event.key), ['1', '2', '1', '2'])
   t.match(events[0], { type: 'database.event', source: 'database', schemaVersion: null, offset: 1, meta: { mappingId, table: `public.${table}`, operation: 'insert', lsn: /^[0-9A-F]+\/[0-9A-F]+$/, xid: Number, committedAt: Number } })
-  const [log] = await shop.logs(`mappingId=${mappingId}&status=delivered`, logs => logs.length === 3)
-  t.match(log, { status: 'delivered', events: 1, topic, table: `public.${table}`, code: null, message: null }, 'and the delivery log has an entry a transaction')
+  // A transaction may be cut into parts, with an entry each.
+  const logs = await shop.logs(`mappingId=${mappingId}&status=delivered`, logs => logs.reduce((sum, log) => sum + log.events, 0) === 4)
+  for (const log of logs) t.match(log, { status: 'delivered', topic, table: `public.${table}`, code: null, message: null })
+  t.equal(new Set(logs.map(log => log.xid)).size, 3, 'and the delivery log has entries of each transaction')
 })
 
 await t.test('a subscriber gets what is committed after its acknowledgement', async t => {
@@ -78,13 +88,16 @@ await t.test('a mapping that is switched on sees what is committed after the ans
     const { status, text } = await shop.request('POST', `/api/database/subscriptions/${subscriptionId}/${what}`)
     if (status !== 200) throw new Error(text)
   }
+  const isPublished = async () => (await shop.sql('select from pg_publication_tables where tablename = $1', [table])).length === 1
   for (const round of upTo(6)) {
     await shop.sql(`insert into ${table} (round) values (${round})`)
     // What is committed while it is off is seen by nobody, and each time the table leaves the publication and comes back.
     await shop.events(topic, round)
     await change('deactivate')
+    await until(async () => !await isPublished(), 'the table to leave the publication')
     await shop.sql(`insert into ${table} (round) values (-${round})`)
     await change('activate')
+    t.ok(await isPublished())
   }
   await shop.sql(`insert into ${table} (round) values (7)`)
   t.same((await shop.events(topic, 7)).map(event => event.payload), upTo(7))
@@ -348,6 +361,8 @@ await t.test('a truncate makes no event and stops nothing', async t => {
   await shop.sql(`truncate ${table}`)
   await shop.sql(`begin; truncate ${table}; insert into ${table} values (2); commit`)
   t.same((await shop.events(topic, 2)).map(event => event.payload), [1, 2])
+  const truncated = lines.filter(({ msg, tables }) => msg === 'cdc.truncate_ignored' && (tables as string[]).includes(`public.${table}`))
+  t.match(truncated, [{ level: 30, lsn: String }, { level: 30, lsn: String }], 'it is logged')
 })
 
 await t.test('what a rolled back transaction or savepoint did is no event', async t => {
@@ -409,6 +424,12 @@ await t.test('an idle database is acknowledged up to where it is', async t => {
   await until(async () => (await shop.connection()).lagMs === 0, 'no lag')
   t.match(await shop.connection(), { state: 'streaming', error: null, lsn: { server: String, confirmed: String, stored: String }, lagBytes: Number, retainedWalBytes: Number })
   t.match((await app.inject('/health/ready')).json(), { components: { cdc: { status: 'ok' } } })
+})
+
+await t.test('a slot that keeps much from being removed is warned of', async t => {
+  await until(() => lines.some(({ msg }) => msg === 'cdc.wal_retained'), 'the warning')
+  t.match(lines.find(({ msg }) => msg === 'cdc.wal_retained'), { level: 40, connectionId: /^cdc_/, retainedBytes: Number, walStatus: String })
+  t.match((await app.inject('/api/metrics/prometheus')).body, /realtime_cdc_retained_wal_bytes\{connection="cdc_/)
 })
 
 await t.test('the password goes in and never comes out', async t => {

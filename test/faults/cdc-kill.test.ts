@@ -75,8 +75,9 @@ async function load (url: string, { isOver, ended }: { isOver: () => boolean, en
           else if (kind < 0.85) await client.query('update items set n = nextval(\'numbers\') where id = $1', [id])
           else await client.query('delete from items where id = $1', [id])
         }
-        await client.query(i % 10 === 9 ? 'rollback' : 'commit')
-        done.committed++
+        const isCommitted = i % 10 !== 9
+        await client.query(isCommitted ? 'commit' : 'rollback')
+        if (isCommitted) done.committed++
         // So that what is written is what is killed during, and not a backlog.
         await sleep(connections * 4)
       } catch (error) {
@@ -155,6 +156,7 @@ t.test('the server is killed, over and over', async t => {
   await query(source, tables)
   const dataDir = await dataFolder(t)
   const options = { dataDir, variables: { DATABASE_URL: postgres.url, ENCRYPTION_KEY: testKey } }
+  let startedAt = Date.now()
   let server = await start(t, options)
   const { token } = await setUp(server.address)
   await connect(server.address, token, source)
@@ -169,11 +171,15 @@ t.test('the server is killed, over and over', async t => {
   })
   for (let round = 0; round < kills; round++) {
     await moreWitnessed(source, 50 + Math.floor(Math.random() * 100))
-    // Not before it reads again.
-    await until(async () => (await made<DatabaseConnection>(call('GET', `${server.address}/api/database/connection`, { token }))).state === 'streaming', 'the stream', 60_000)
+    // Not before it reads again: what the one before said last, with its lease still running, does not count.
+    await until(async () => {
+      const { state, since } = await made<DatabaseConnection>(call('GET', `${server.address}/api/database/connection`, { token }))
+      return state === 'streaming' && since >= startedAt
+    }, 'the stream', 60_000)
     await sleep(Math.random() * 300)
     server.kill('SIGKILL')
     await server.exit
+    startedAt = Date.now()
     server = await start(t, options)
   }
   isOver = true
