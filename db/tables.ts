@@ -284,10 +284,12 @@ export interface MappingVersionsTable {
   created_at: number
 }
 
+/** `versions`: all that have run there. */
 export interface MappingEnvironmentsTable {
   mapping_id: string
   environment: Environment
   version: number
+  versions: Generated<number[]>
   updated_at: number
 }
 

@@ -10,6 +10,7 @@ import * as traces from './0008-traces.ts'
 import * as cdcLeftovers from './0009-cdc-leftovers.ts'
 import * as webhookFailedAt from './0010-webhook-failed-at.ts'
 import * as epochSeed from './0011-epoch-seed.ts'
+import * as mappingHistory from './0012-mapping-history.ts'
 
 /** In order of name; forward only. A released migration never changes. */
 export const migrations: Record<string, Migration> = {
@@ -23,5 +24,6 @@ export const migrations: Record<string, Migration> = {
   '0008-traces': traces,
   '0009-cdc-leftovers': cdcLeftovers,
   '0010-webhook-failed-at': webhookFailedAt,
-  '0011-epoch-seed': epochSeed
+  '0011-epoch-seed': epochSeed,
+  '0012-mapping-history': mappingHistory
 }

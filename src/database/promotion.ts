@@ -1,4 +1,4 @@
-import type { Kysely, Transaction } from 'kysely'
+import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { PageQuery } from '../../schemas/common.ts'
 import type { Mapping, MappingDefinition, MappingVersion, PromoteBody, Promotion, PromotionCheck, RollbackBody } from '../../schemas/database.ts'
@@ -28,7 +28,7 @@ export interface PromotionOptions {
 export function createPromotion ({ db, sources, changes }: PromotionOptions) {
   async function versionOf (trx: Kysely<Database>, row: MappingRow, version: number): Promise<MappingDefinition> {
     const found = await trx.selectFrom('mapping_versions').select('definition').where('mapping_id', '=', row.id).where('version', '=', version).executeTakeFirst()
-    if (found === undefined) throw new NotFoundError('MAPPING_VERSION_NOT_FOUND', `The mapping ${row.id} has no version ${version}`)
+    if (found === undefined) throw versionNotFound(row, version)
     return JSON.parse(found.definition) as MappingDefinition
   }
 
@@ -44,9 +44,17 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
   }
 
   async function setVersion (trx: Transaction<Database>, { id }: MappingRow, environment: Environment, version: number): Promise<void> {
-    const values = { mapping_id: id, environment, version, updated_at: Date.now() }
+    const values = { mapping_id: id, environment, version, versions: [version], updated_at: Date.now() }
     await trx.insertInto('mapping_environments').values(values)
-      .onConflict(conflict => conflict.columns(['mapping_id', 'environment']).doUpdateSet({ version, updated_at: values.updated_at })).execute()
+      .onConflict(conflict => conflict.columns(['mapping_id', 'environment']).doUpdateSet({
+        version, versions: sql`array_append(array_remove(mapping_environments.versions, excluded.version), excluded.version)`, updated_at: values.updated_at
+      })).execute()
+  }
+
+  /** What has run there: elsewhere than at home, of a mapping nothing else is there. */
+  async function versionsIn (trx: Kysely<Database>, { id }: MappingRow, environment: Environment): Promise<number[]> {
+    const row = await trx.selectFrom('mapping_environments').select('versions').where('mapping_id', '=', id).where('environment', '=', environment).executeTakeFirst()
+    return row?.versions ?? []
   }
 
   async function targetVersion (trx: Kysely<Database>, { id }: MappingRow, environment: Environment): Promise<number | null> {
@@ -101,7 +109,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
       const row = await readMapping(db, scope, id)
       let query = db.selectFrom('mapping_versions').selectAll().where('mapping_id', '=', row.id).orderBy('version', 'desc').limit(limit + 1)
       // Elsewhere than at home, what the environment has not seen is none of its business.
-      if (row.version !== null) query = query.where('version', '<=', row.version)
+      if (row.version !== null) query = query.where('version', '=', sql<number>`any(${await versionsIn(db, row, scope.environment)}::int[])`)
       if (cursor !== undefined) query = query.where('version', '<', Math.min(decodeCursor(cursor, ['number'])[0] as number, 2147483647))
       return toPage(await query.execute(), limit, ({ mapping_id: mappingId, version, environment, definition, created_at: createdAt }) =>
         ({ mappingId, version, environment, definition: JSON.parse(definition) as MappingDefinition, createdAt }), one => [one.version])
@@ -153,13 +161,15 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
       return { ...answer, checks: await check(to, from, definition) }
     },
 
-    /** Puts a version back: at home as the working copy, elsewhere as what runs. */
+    /** Puts a version back: at home any, as the working copy; elsewhere one that has run there. Throws NotFoundError `MAPPING_VERSION_NOT_FOUND`. */
     async rollback (principal: Principal, scope: Scope, id: string, { environment, version }: RollbackBody, by: Origin = system): Promise<Mapping> {
       await readMapping(db, scope, id)
       const place = { ...scope, environment }
       authorize(principal, place, 'database:update')
       const before = await changes.make(place, async (trx, publish) => {
         const row = await readMapping(trx, place, id)
+        // Otherwise it would be a promotion past the environments in between.
+        if (environment !== row.home && !(await versionsIn(trx, row, environment)).includes(version)) throw versionNotFound(row, version, environment)
         const definition = await versionOf(trx, row, version)
         if (await isActive(trx, id, environment)) await publish(parseTableName(definition.table))
         if (environment !== row.home) await setVersion(trx, row, environment, version)
@@ -173,6 +183,9 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
   }
 }
 export type MappingPromotion = ReturnType<typeof createPromotion>
+
+const versionNotFound = ({ id }: MappingRow, version: number, environment?: Environment) =>
+  new NotFoundError('MAPPING_VERSION_NOT_FOUND', `The mapping ${id} has no version ${version}${environment === undefined ? '' : ` that has run in ${environment}`}`)
 
 /** By field: what a definition has, the other one lacks, or has otherwise. */
 function diffOf (before: MappingDefinition | undefined, after: MappingDefinition): Promotion['diff'] {

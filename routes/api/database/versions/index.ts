@@ -15,7 +15,7 @@ const versions: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listMappingVersions',
       tags: ['Database'],
       summary: 'List versions of a mapping',
-      description: 'Snapshots, numbered for each mapping, newest first. Elsewhere than at home, up to the one that was promoted there.',
+      description: 'Snapshots, numbered for each mapping, newest first. Elsewhere than at home, those that have run there.',
       params: MappingPath,
       querystring: PageQuery,
       response: {
@@ -69,7 +69,7 @@ const versions: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'rollbackMapping',
       tags: ['Database'],
       summary: 'Put a version of a mapping back',
-      description: 'The environment runs that version from then on; at home it becomes the working copy.',
+      description: 'The environment runs that version from then on; at home it becomes the working copy. Elsewhere it has to be one that has run there: what was never promoted is not put back.',
       params: MappingPath,
       body: ref(RollbackBody),
       response: { 200: ref(Mapping, 'The mapping as that environment has it.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
