@@ -46,10 +46,10 @@ export async function leave (trx: Transaction<Database>, connection: Connection,
   }).execute()
 }
 
-/** Of a connection that goes, in the transaction in which it does: everything it has made, there and earlier. `triedAt` is now for who drops it now. */
+/** Of a connection that goes, in the transaction in which it does: everything it has made, and what else is not due yet. `triedAt` is now for who drops it now. */
 export async function leaveDue (trx: Transaction<Database>, connection: Connection, triedAt = 0): Promise<LeftoverRow[]> {
   await leave(trx, connection, { slot: true, publication: true })
-  return await trx.updateTable('cdc_leftovers').set({ is_due: true, tried_at: triedAt }).where('connection_id', '=', connection.id).returningAll().execute()
+  return await trx.updateTable('cdc_leftovers').set({ is_due: true, tried_at: triedAt }).where('connection_id', '=', connection.id).where('is_due', '=', false).returningAll().execute()
 }
 
 /** As `leaveDue`, of all connections of an application. */
