@@ -1,3 +1,4 @@
+import type { Json } from './json.ts'
 import { patternMatcher } from './pattern-matcher.ts'
 import { ANYTHING, inPlace, type Keywords, node, NOTHING, type SchemaNode } from './schema-node.ts'
 
@@ -16,6 +17,9 @@ const PLACES_MAX = 2_000
  *   - declare at least one name or pattern (an object of which nothing is said is a map, and stays open),
  *   - have neither `additionalProperties` nor `unevaluatedProperties` nor `propertyNames` (these are an author's word), and
  *   - do not demand by `minProperties` more properties than are declared.
+ * A place of which it is not plain who judges it stays open, with all that is below it: what one of several patterns
+ * leads to, or one that matches a declared name, and what `unevaluated…` may judge beside others. So does one for which
+ * `const` or `enum` lists an object, whose members need no declaration.
  * A writer of whom no document at all would be left keeps to the schema as it is.
  */
 export function close (writer: SchemaNode): SchemaNode {
@@ -37,7 +41,7 @@ class Places {
     const judges = new Set(roots)
     for (const judge of judges) for (const inner of inPlace(judge)) judges.add(inner)
     const speaking = [...judges].filter((judge) => typeof judge.keywords !== 'boolean')
-    if (speaking.length === 0) return ANYTHING
+    if (speaking.length === 0 || speaking.some(listsObjects)) return ANYTHING
     const key = speaking.map((judge) => this.#idOf(judge)).sort((a, b) => a - b).join()
     const known = this.#places.get(key)
     if (known !== undefined) return known
@@ -62,24 +66,37 @@ class Places {
   #limitProperties (limits: Keywords, judges: Keywords[]): void {
     const names = new Set(judges.flatMap(declaredNames))
     const patterns = new Set(judges.flatMap(({ patternProperties }) => [...patternProperties?.keys() ?? []]))
-    limits.properties = new Map([...names].map((name) => [name, this.at(judges.flatMap((judge) => judgesOf(name, judge)))]))
-    limits.patternProperties = new Map([...patterns].map((pattern) => [pattern, this.at(judges.flatMap((judge) => [
-      ...judge.patternProperties?.values() ?? [],
-      ...[...judge.properties ?? []].filter(([name]) => patternMatcher(pattern).test(name)).map(([, schema]) => schema)
-    ]))]))
+    limits.properties = new Map([...names].map((name) => [name, this.#member(judges, (judge) => judgesOf(name, judge))]))
+    const isSole = (pattern: string) => patterns.size === 1 && ![...names].some((name) => patternMatcher(pattern).test(name))
+    limits.patternProperties = new Map([...patterns].map((pattern) =>
+      [pattern, isSole(pattern) ? this.#member(judges, ({ patternProperties }) => present(patternProperties?.get(pattern))) : ANYTHING]))
     const isClosed = names.size + patterns.size > 0 && judges.every(saysNothingOfOthers) &&
       (patterns.size > 0 || judges.every(({ minProperties = 0 }) => minProperties <= names.size))
     this.hasClosed ||= isClosed
-    limits.additionalProperties = isClosed ? NOTHING : this.at(judges.flatMap(judgesOfOthers))
+    limits.additionalProperties = isClosed ? NOTHING : this.#member(judges, () => [])
+  }
+
+  /** The place of a member, of which each judge says by name or pattern what `named` answers, or else what it says of others. */
+  #member (judges: Keywords[], named: (judge: Keywords) => SchemaNode[]): SchemaNode {
+    const silent = judges.filter((judge) => named(judge).length === 0)
+    return this.#placeOf(
+      [...judges.flatMap(named), ...silent.flatMap(({ additionalProperties }) => present(additionalProperties))],
+      silent.flatMap(({ additionalProperties, unevaluatedProperties }) => present(additionalProperties === undefined ? unevaluatedProperties : undefined)))
   }
 
   #limitItems (limits: Keywords, judges: Keywords[]): void {
     const length = Math.max(0, ...judges.map(({ prefixItems }) => prefixItems?.length ?? 0))
-    const general = judges.flatMap(({ contains, unevaluatedItems }) => present(contains, unevaluatedItems))
-    const rest = this.at([...general, ...judges.flatMap(({ items }) => present(items))])
-    const tuple = Array.from({ length }, (_, i) => this.at([...general, ...judges.flatMap(({ prefixItems, items }) => present(prefixItems?.[i] ?? items))]))
+    const contains = judges.flatMap(({ contains }) => present(contains))
+    const unevaluated = judges.flatMap(({ items, unevaluatedItems }) => present(items === undefined ? unevaluatedItems : undefined))
+    const rest = this.#placeOf([...contains, ...judges.flatMap(({ items }) => present(items))], unevaluated)
+    const tuple = Array.from({ length }, (_, i) => this.#placeOf([...contains, ...judges.flatMap(({ prefixItems, items }) => present(prefixItems?.[i] ?? items))], unevaluated))
     if (length > 0) limits.prefixItems = tuple
     if (rest !== ANYTHING) limits.items = rest
+  }
+
+  #placeOf (judges: SchemaNode[], unevaluated: SchemaNode[]): SchemaNode {
+    const isUncertain = judges.length > 0 && unevaluated.some(({ keywords }) => typeof keywords !== 'boolean')
+    return isUncertain ? ANYTHING : this.at([...judges, ...unevaluated])
   }
 
   #idOf (judge: SchemaNode): number {
@@ -104,13 +121,15 @@ function saysNothingOfOthers ({ additionalProperties, unevaluatedProperties, pro
   return additionalProperties === undefined && unevaluatedProperties === undefined && propertyNames === undefined
 }
 
-function judgesOf (name: string, judge: Keywords): SchemaNode[] {
-  const own = judge.properties?.get(name)
-  const matching = [...judge.patternProperties ?? []].filter(([pattern]) => patternMatcher(pattern).test(name)).map(([, schema]) => schema)
-  const found = [...present(own), ...matching]
-  return found.length > 0 ? found : judgesOfOthers(judge)
+function judgesOf (name: string, { properties, patternProperties }: Keywords): SchemaNode[] {
+  const matching = [...patternProperties ?? []].filter(([pattern]) => patternMatcher(pattern).test(name)).map(([, schema]) => schema)
+  return [...present(properties?.get(name)), ...matching]
 }
 
-function judgesOfOthers ({ additionalProperties, unevaluatedProperties }: Keywords): SchemaNode[] {
-  return present(additionalProperties, unevaluatedProperties)
+function listsObjects ({ keywords }: SchemaNode): boolean {
+  return typeof keywords !== 'boolean' && [keywords.const, ...keywords.enum ?? []].some(holdsObject)
+}
+
+function holdsObject (value: Json | undefined): boolean {
+  return Array.isArray(value) ? value.some(holdsObject) : typeof value === 'object' && value !== null
 }

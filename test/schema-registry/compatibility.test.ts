@@ -224,3 +224,33 @@ t.test('what cannot be shown is said to be so, with the reason', (t) => {
   t.match(reason({ minItems: 5_000, type: 'array' }, { minItems: 5_001 }), { rule: 'cannot-be-shown', reason: 'cardinality' })
   t.end()
 })
+
+t.test('lenient leaves open what no schema closes', (t) => {
+  const object = (properties: Record<string, unknown> = {}) => ({ type: 'object', properties })
+  const map = { type: 'object' }
+  const foo = object({ foo: { type: 'number' } })
+  const z = object({ z: {} })
+  const id = { ...object({ id: { type: 'string' } }), required: ['id'] }
+  const NARROWINGS: [name: string, before: JsonSchema, after: JsonSchema, document: unknown][] = [
+    ['a map beside another pattern',
+      { ...map, patternProperties: { '^a': map, '^b': z } }, { ...map, patternProperties: { '^a': foo, '^b': z } }, { a1: { foo: 'x' } }],
+    ['a map beside a property of a name that matches',
+      { ...object({ ab: z }), patternProperties: { '^a': map } }, { ...object({ ab: z }), patternProperties: { '^a': foo } }, { a1: { foo: 'x' } }],
+    ['a name that a pattern and, in another branch, the rest speak of',
+      { ...map, allOf: [{ patternProperties: { '^a': z } }, { additionalProperties: foo }] },
+      { ...map, allOf: [{ patternProperties: { '^a': object({ z: {}, foo: { maximum: 1 } }) } }, { additionalProperties: foo }] }, { a1: { foo: 2 } }],
+    ['a map that unevaluatedProperties does not reach',
+      { ...map, allOf: [object({ m: map })], unevaluatedProperties: z }, { ...map, allOf: [object({ m: foo })], unevaluatedProperties: z }, { m: { foo: 'x' } }],
+    ['an item that unevaluatedItems does not reach',
+      { type: 'array', allOf: [{ prefixItems: [map] }], unevaluatedItems: z }, { type: 'array', allOf: [{ prefixItems: [foo] }], unevaluatedItems: z }, [{ foo: 'x' }]],
+    ['an object in const', { anyOf: [{ const: { kind: 'none' } }, id] }, id, { kind: 'none' }],
+    ['an object in an array in enum', { anyOf: [{ enum: [[{ kind: 'none' }]] }, { type: 'array', items: id }] }, { type: 'array', items: id }, [{ kind: 'none' }]]
+  ]
+  for (const [name, before, after, document] of NARROWINGS) {
+    t.ok(compileValidator(before).isValid(document) && !compileValidator(after).isValid(document), name)
+    t.equal(compareSchemas(before, after, { policy: 'lenient' }).compatible, false, name)
+  }
+  t.equal(compareSchemas({ ...map, patternProperties: { '^a': z } }, { ...map, patternProperties: { '^a': object({ z: {}, foo: { type: 'number' } }) } }, { policy: 'lenient' }).compatible,
+    true, 'what one pattern alone leads to is a place')
+  t.end()
+})
