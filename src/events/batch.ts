@@ -1,7 +1,9 @@
+import { setImmediate } from 'node:timers/promises'
 import type pg from 'pg'
 import { ConflictError, toPublicError, type PublicError } from '../errors.ts'
 import { eventIdIn, newRun } from '../ids.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
+import { Budget } from '../schema-registry/fuel.ts'
 import type { Consequences, Recipients } from './consequences.ts'
 import { LoggedEvent, type EventDraft } from './envelope.ts'
 import type { EpochOf } from './epochs.ts'
@@ -12,11 +14,15 @@ import * as statements from './statements.ts'
 
 /** The schema stage: checks payloads against the active version of their topic. */
 export interface PayloadCheck {
-  /** Called within the batch for each topic with an active version, before any `check` of it: the place to load what is not in memory. */
-  prepare (scope: Scope, topic: string, version: number): Promise<void> | undefined
-  /** Throws ValidationError with every error's path below `path`. */
-  check (scope: Scope, topic: string, version: number, payload: unknown, path: string): void
+  /** Called within the batch for each topic with an active version: the place to load what is not in memory. The batch keeps what it is given until it ends. */
+  prepare (scope: Scope, topic: string, version: number): TopicCheck | Promise<TopicCheck>
 }
+
+/** Throws ValidationError with every error's path below `path`, or when the budget is spent. */
+export type TopicCheck = (payload: unknown, path: string, budget: Budget) => void
+
+/** When the intents of a batch take longer than this to apply, others have their turn between two of them. */
+const breathMs = 8
 
 /** Thrown when another node has changed what this batch had read; the batch is tried again. */
 export class StaleBatchError extends Error {}
@@ -73,9 +79,17 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   ])
 
   const plan = new WritePlan(now, intents.length > 1 ? batchTextMax : Infinity)
-  const effects = intents.map((intent, i) => {
-    if (outcomes[i] !== undefined) return undefined
-    const batch = new IntentBatch(intent.scope, topics, parts)
+  const effects: PlannedEffects[] = []
+  let since = performance.now()
+  for (const [i, intent] of intents.entries()) {
+    effects.push(outcomes[i] === undefined ? effectsOf(intent, i) : undefined)
+    if (performance.now() - since < breathMs) continue
+    await setImmediate()
+    since = performance.now()
+  }
+
+  function effectsOf (intent: Intent<unknown>, i: number): PlannedEffects {
+    const batch = new IntentBatch(intent, topics, now)
     try {
       return plan.apply(intent, batch, documents)
     } catch (error) {
@@ -83,7 +97,7 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
       outcomes[i] = { refusal: toPublicError(error), checked: batch.checking }
       return undefined
     }
-  })
+  }
   const checkedMs = Date.now() - now
 
   const set = plan.toWriteSet(documents, recipients, parts.epochOf)
@@ -201,8 +215,9 @@ async function readLarge (rows: LockedRow[], client: pg.PoolClient): Promise<Map
   return new Map(found.rows.map(({ ordinal, data }) => [rows[ordinal - 1] as LockedRow, data]))
 }
 
-/** Registered topics of the batch by scope and name, with their active version. */
-type Topics = Map<string, number | null>
+/** Registered topics of the batch by scope and name, with their active version and what checks by it. */
+type Topics = Map<string, ActiveSchema | null>
+interface ActiveSchema { version: number, check: TopicCheck }
 const topicKey = (scope: Scope, topic: string) => `${scopeKey(scope)}/${topic}`
 
 async function readTopics (intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], { client, check }: BatchParts): Promise<Topics> {
@@ -217,8 +232,8 @@ async function readTopics (intents: readonly Intent<unknown>[], outcomes: (Outco
   const { rows } = await client.query<{ ordinal: number, active_schema_version: number | null }>(statements.readTopics(keys))
   for (const row of rows) {
     const { scope, topic } = keys[row.ordinal - 1] as statements.TopicKey
-    topics.set(topicKey(scope, topic), row.active_schema_version)
-    if (row.active_schema_version !== null) await check.prepare(scope, topic, row.active_schema_version)
+    const version = row.active_schema_version
+    topics.set(topicKey(scope, topic), version === null ? null : { version, check: await check.prepare(scope, topic, version) })
   }
   return topics
 }
@@ -234,35 +249,36 @@ class IntentBatch implements Batch {
   readonly now: number
   /** The payload that is being checked. */
   checking: CheckedPayload | undefined
-  readonly #scope: Scope
+  readonly #intent: Intent<unknown>
   readonly #topics: Topics
-  readonly #check: PayloadCheck
-  #last: { topic: string, version: number | null | undefined } | undefined
+  #budget = new Budget()
+  #last: { topic: string, schema: ActiveSchema | null | undefined } | undefined
 
-  constructor (scope: Scope, topics: Topics, { now, check }: BatchParts) {
+  constructor (intent: Intent<unknown>, topics: Topics, now: number) {
     this.now = now
-    this.#scope = scope
+    this.#intent = intent
     this.#topics = topics
-    this.#check = check
   }
 
   isRegistered (topic: string): boolean {
-    return this.#versionOf(topic) !== undefined
+    return this.#schemaOf(topic) !== undefined
   }
 
   check (topic: string, payload: unknown, path: string): number | null {
-    const version = this.#versionOf(topic) ?? null
-    if (version === null) return null
-    this.checking = { topic, schemaVersion: version, payload }
-    this.#check.check(this.#scope, topic, version, payload, path)
+    const schema = this.#schemaOf(topic) ?? null
+    if (schema === null) return null
+    // A request's payloads share a budget, since it is refused as a whole. A stream's do not: a row would be lost for what others took.
+    if (this.#intent.position !== undefined) this.#budget = new Budget()
+    this.checking = { topic, schemaVersion: schema.version, payload }
+    schema.check(payload, path, this.#budget)
     this.checking = undefined
-    return version
+    return schema.version
   }
 
   /** Undefined when it is not registered. Those who ask about many events mostly ask about the same topic. */
-  #versionOf (topic: string): number | null | undefined {
-    if (this.#last?.topic !== topic) this.#last = { topic, version: this.#topics.get(topicKey(this.#scope, topic)) }
-    return this.#last.version
+  #schemaOf (topic: string): ActiveSchema | null | undefined {
+    if (this.#last?.topic !== topic) this.#last = { topic, schema: this.#topics.get(topicKey(this.#intent.scope, topic)) }
+    return this.#last.schema
   }
 }
 

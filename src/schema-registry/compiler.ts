@@ -1,9 +1,10 @@
 import type { ValidateFunction } from 'ajv'
 import Core from 'ajv/dist/core.js'
 import draft2020 from 'ajv/dist/vocabularies/draft2020.js'
-import { isObject } from './json.ts'
 import { FORMATS, NUMBER_FORMATS } from './formats.ts'
-import { type Fuel, KEYWORDS } from './keywords.ts'
+import type { Fuel } from './fuel.ts'
+import { isObject } from './json.ts'
+import { keywordsOf } from './keywords.ts'
 import { patternMatcher } from './pattern-matcher.ts'
 import { SchemaError } from './schema-error.ts'
 import { ONE_OF_SLICES, type Slice, SLICE } from './slices.ts'
@@ -38,10 +39,10 @@ export class Compiler {
       validateSchema: false,
       addUsedSchema: false,
       ownProperties: true,
-      code: { regExp: linearTime, optimize: isSliced ? false : 1 }
+      code: { regExp: linearTime(fuel), optimize: isSliced ? false : 1 }
     })
     for (const vocabulary of draft2020.default) this.#ajv.addVocabulary(vocabulary)
-    for (const keyword of KEYWORDS) this.#ajv.removeKeyword(keyword.keyword as string).addKeyword(keyword)
+    for (const keyword of keywordsOf(fuel)) this.#ajv.removeKeyword(keyword.keyword as string).addKeyword(keyword)
     this.#ajv.addKeyword(fuel.keyword)
     this.#ajv.addKeyword({ keyword: SLICE, schemaType: 'number', errors: true, validate: this.#callSlice(fuel) })
     this.#ajv.addKeyword({ keyword: ONE_OF_SLICES, schemaType: 'array', validate: this.#callOneOf(fuel), error: { message: 'must match exactly one schema in oneOf' } })
@@ -69,7 +70,7 @@ export class Compiler {
 
   #callSlice (fuel: Fuel): SliceCall {
     const call: SliceCall = (number: number, data, _schema, context) => {
-      fuel.burn()
+      fuel.burn(SLICE_STEPS)
       call.errors = []
       if (isSilent(this.#sources[number]!, data)) return true
       const validate = this.slice(number)
@@ -84,13 +85,16 @@ export class Compiler {
     return (numbers: number[], data: unknown): boolean => {
       let matches = 0
       for (const number of numbers) {
-        fuel.burn()
+        fuel.burn(SLICE_STEPS)
         if (this.slice(number)(data)) matches++
       }
       return matches === 1
     }
   }
 }
+
+/** What going to another slice takes, beside what the slice itself does. */
+const SLICE_STEPS = 5
 
 /** Whether a slice has nothing to say of a value, so that it need not even be compiled. */
 function isSilent ({ names }: Slice, data: unknown): boolean {
@@ -99,4 +103,19 @@ function isSilent ({ names }: Slice, data: unknown): boolean {
 
 type SliceCall = ((number: number, data: unknown, schema?: object, context?: Parameters<ValidateFunction>[1]) => boolean) & { errors?: object[] }
 
-const linearTime = Object.assign((source: string) => patternMatcher(source), { code: 'linearTime' })
+/** What RE2 takes to begin; each character takes more, up to what the size of its program says. */
+const MATCH_STEPS = 20
+
+function linearTime (fuel: Fuel) {
+  const matcherOf = (source: string) => {
+    const matcher = patternMatcher(source)
+    const stepsPerCharacter = 1 + matcher.programSize() / 8
+    return {
+      test (text: string) {
+        fuel.burn(MATCH_STEPS + text.length * stepsPerCharacter)
+        return matcher.test(text)
+      }
+    }
+  }
+  return Object.assign(matcherOf, { code: 'linearTime' })
+}

@@ -1,6 +1,6 @@
+import { FUEL } from './fuel.ts'
 import type { Json, JsonObject } from './json.ts'
 import { setOwn } from './json.ts'
-import { FUEL } from './keywords.ts'
 import { inPlace, inside, type Keywords, type SchemaNode, reachable } from './schema-node.ts'
 
 const PLAIN = ['enum', 'const', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf', 'minLength', 'maxLength', 'pattern', 'format', 'contentEncoding', 'contentMediaType', 'contentSchema',

@@ -6,7 +6,11 @@ import { parsePattern, PatternError, toRe2 } from './pattern-syntax.ts'
 const PROGRAM_SIZE_MAX = 4_000
 const PATTERN_LENGTH_MAX = 4_000
 
-export interface Matcher { test (text: string): boolean }
+export interface Matcher {
+  test (text: string): boolean
+  /** How many steps a character may take. Most take one. */
+  programSize (): number
+}
 
 const matchers = new LRUCache<string, Matcher>({ max: 2_000 })
 

@@ -35,9 +35,9 @@ export function slice (root: SchemaNode): Slice[] {
   const child = (next: SchemaNode): Json => numbers.has(next) ? { [SLICE]: numbers.get(next)! } : writeOne(next)
   const writeOne = (next: SchemaNode): JsonObject | boolean => {
     const { keywords } = split.get(next) ?? next
-    if (typeof keywords === 'boolean' || !isLargeOneOf(next)) return write(split.get(next) ?? next, child)
+    if (typeof keywords === 'boolean' || !isLargeOneOf(next)) return write(split.get(next) ?? next, child, true)
     const { oneOf, ...others } = keywords
-    return { ...write(node(others), child) as JsonObject, [ONE_OF_SLICES]: oneOf!.map((branch) => numberOf(branch)) }
+    return { ...write(node(others), child, true) as JsonObject, [ONE_OF_SLICES]: oneOf!.map((branch) => numberOf(branch)) }
   }
   const numberOf = (branch: SchemaNode): number => {
     const number = numbers.get(branch) ?? numbers.size

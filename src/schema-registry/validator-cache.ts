@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type pg from 'pg'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import { ValidationError } from '../errors.ts'
-import type { PayloadCheck } from '../events/batch.ts'
+import type { PayloadCheck, TopicCheck } from '../events/batch.ts'
 import type { Metrics } from '../metrics.ts'
 import type { JsonSchema } from './json.ts'
 import { prepareValidator, type Validator } from './validators.ts'
@@ -17,26 +17,31 @@ const validatorsMax = 1000
 export class Validators implements PayloadCheck {
   readonly #pool: pg.Pool
   readonly #metrics: Metrics
-  readonly #compiled = new LRUCache<string, Validator>({ max: validatorsMax })
+  readonly #compiled: LRUCache<string, Validator>
   readonly #compiling = new Map<string, Promise<Validator>>()
 
-  constructor ({ pool, metrics }: { pool: pg.Pool, metrics: Metrics }) {
+  constructor ({ pool, metrics, max = validatorsMax }: { pool: pg.Pool, metrics: Metrics, max?: number }) {
     this.#pool = pool
     this.#metrics = metrics
+    this.#compiled = new LRUCache({ max })
   }
 
-  prepare (scope: Scope, topic: string, version: number): Promise<void> | undefined {
-    return this.#compiled.has(keyOf(scope, topic, version)) ? undefined : this.#load(scope, topic, version)
+  prepare (scope: Scope, topic: string, version: number): TopicCheck | Promise<TopicCheck> {
+    const validator = this.#compiled.get(keyOf(scope, topic, version))
+    return validator === undefined
+      ? this.#load(scope, topic, version).then(loaded => this.#checkOf(topic, version, loaded))
+      : this.#checkOf(topic, version, validator)
   }
 
-  check (scope: Scope, topic: string, version: number, payload: unknown, path: string): void {
-    const issues = this.#compiled.get(keyOf(scope, topic, version))?.validate(payload)
-    if (issues === undefined) throw new Error(`the validator of ${topic} version ${version} is not prepared`)
-    if (issues.length === 0) return
-    this.#metrics.schemaViolations.inc({ topic: this.#metrics.topicLabel(topic) })
-    const details = issues.map(issue => ({ path: path + issue.path, message: issue.message, keyword: issue.keyword }))
-    throw new ValidationError('SCHEMA_VIOLATED',
-      `The payload violates version ${version} of the schema of ${topic}: ${details[0]?.path ?? ''} ${details[0]?.message ?? ''}`, { details })
+  #checkOf (topic: string, version: number, validator: Validator): TopicCheck {
+    return (payload, path, budget) => {
+      const issues = validator.validate(payload, budget)
+      if (issues.length === 0) return
+      this.#metrics.schemaViolations.inc({ topic: this.#metrics.topicLabel(topic) })
+      const details = issues.map(issue => ({ path: path + issue.path, message: issue.message, keyword: issue.keyword }))
+      throw new ValidationError('SCHEMA_VIOLATED',
+        `The payload violates version ${version} of the schema of ${topic}: ${details[0]?.path ?? ''} ${details[0]?.message ?? ''}`, { details })
+    }
   }
 
   /** From a version's text. Rejects with SchemaError for one that does not compile. */
@@ -55,14 +60,14 @@ export class Validators implements PayloadCheck {
     return compiling
   }
 
-  async #load (scope: Scope, topic: string, version: number): Promise<void> {
+  async #load (scope: Scope, topic: string, version: number): Promise<Validator> {
     const { rows: [row] } = await this.#pool.query<{ schema: string }>({
       name: 'schema_version',
       text: 'select schema from schemas where application_id = $1 and environment = $2 and topic = $3 and version = $4',
       values: [scope.applicationId, scope.environment, topic, version]
     })
     if (row === undefined) throw new Error(`the active version ${version} of ${topic} does not exist`)
-    await this.compiled(scope, topic, version, row.schema)
+    return await this.compiled(scope, topic, version, row.schema)
   }
 }
 

@@ -2,8 +2,8 @@ import type { ErrorObject, ValidateFunction } from 'ajv'
 import { setImmediate } from 'node:timers/promises'
 import { Compiler } from './compiler.ts'
 import { emit, evaluationCost } from './emit.ts'
+import { Budget, Fuel, FuelError } from './fuel.ts'
 import type { JsonSchema } from './json.ts'
-import { Fuel, FuelError } from './keywords.ts'
 import { normalise } from './normalise.ts'
 import { reachable, type SchemaNode } from './schema-node.ts'
 import { ONE_OF_SLICES, slice } from './slices.ts'
@@ -15,8 +15,8 @@ export { SchemaError } from './schema-error.ts'
 export interface ValidationIssue { path: string, message: string, keyword: string }
 
 export interface Validator {
-  /** What is wrong with the payload, nothing if it is valid. At most ISSUES_MAX issues; only the first for a large payload. */
-  validate (payload: unknown): ValidationIssue[]
+  /** What is wrong with the payload, nothing if it is valid. At most ISSUES_MAX issues; only the first for a large payload, or a dear schema. */
+  validate (payload: unknown, budget?: Budget): ValidationIssue[]
   isValid (payload: unknown): boolean
 }
 
@@ -25,8 +25,8 @@ export const ISSUES_MAX = 50
 /** Every issue is looked for in payloads of up to this many values. In larger ones the list itself would be the attack. */
 const VALUES_MAX = 2_000
 
-/** Schemas that cost more than this for each payload count their evaluations as they run. */
-const UNCOUNTED_COST_MAX = 2_000
+/** Nor is every issue looked for by schemas that may evaluate more than this for each level of a payload. */
+const COST_MAX = 2_000
 
 /** Larger schemas are compiled in slices. */
 const NODES_MAX = 150
@@ -72,29 +72,29 @@ export function lazyValidatorOf (root: SchemaNode): Validator {
 function * build (root: SchemaNode): Generator<Validator, Validator> {
   const nodes = reachable(root)
   const isSliced = nodes.size > NODES_MAX
-  const isCounted = isSliced || evaluationCost(root) > UNCOUNTED_COST_MAX
-  const fuel = new Fuel()
+  const isDear = isSliced || evaluationCost(root) > COST_MAX
   const tracksEvaluated = [...nodes].some(leavesUnevaluated)
-  const slices = isSliced ? slice(root) : [{ write: () => emit(root, { fuel: isCounted }), names: undefined }]
+  const fuel = new Fuel({ tracksEvaluated })
+  const slices = isSliced ? slice(root) : [{ write: () => emit(root, { fuel: true }), names: undefined }]
   const compiler = new Compiler(fuel, slices, { allErrors: false, tracksEvaluated, isSliced })
   let findAll: ValidateFunction | undefined
 
-  function check (validate: ValidateFunction, payload: unknown): ValidationIssue[] {
-    if (isCounted) fuel.refill()
+  function check (validate: ValidateFunction, payload: unknown, budget: Budget): ValidationIssue[] {
     try {
-      return validate(payload) ? [] : toIssues(validate.errors ?? [])
+      return fuel.run(budget, () => validate(payload)) ? [] : toIssues(validate.errors ?? [])
     } catch (error) {
       return [toRefusal(error)]
     }
   }
 
   const validator: Validator = {
-    isValid: (payload) => check(compiler.slice(0), payload).length === 0,
-    validate (payload) {
-      const first = check(compiler.slice(0), payload)
-      if (first.length === 0 || isCounted || countValues(payload, VALUES_MAX) >= VALUES_MAX) return first
+    isValid: (payload) => check(compiler.slice(0), payload, new Budget()).length === 0,
+    validate (payload, budget = new Budget()) {
+      const first = check(compiler.slice(0), payload, budget)
+      if (first.length === 0 || isDear || countValues(payload, VALUES_MAX) >= VALUES_MAX) return first
       findAll ??= new Compiler(fuel, slices, { allErrors: true, tracksEvaluated, isSliced }).slice(0)
-      return check(findAll, payload)
+      const all = check(findAll, payload, new Budget())
+      return all.length > 1 ? all : first
     }
   }
   yield validator

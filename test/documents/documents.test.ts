@@ -298,8 +298,7 @@ await t.test('a document of an application that is gone is 404', async t => {
 await t.test('a schema of the document\'s topic guards its writes, but never its end', async t => {
   const checked = await createDomain(t, {
     check: {
-      prepare: () => undefined,
-      check (_scope, topic, version, payload, path) {
+      prepare: (_scope, topic, version) => (payload, path) => {
         const { data } = payload as { data: { n?: unknown } }
         if (typeof data.n !== 'number') throw invalid(`${path}/data/n`, `must be a number, says version ${version} of ${topic}`)
       }

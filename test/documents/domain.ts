@@ -15,7 +15,7 @@ import type { Document } from '../../schemas/documents.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { createDatabase, type Teardown } from '../build.ts'
 
-const passAll: PayloadCheck = { prepare: () => undefined, check: () => {} }
+const passAll: PayloadCheck = { prepare: () => () => {} }
 
 /** The domain without HTTP, on a database of its own; `node()` is another one on the same. */
 export async function createDomain (t: Teardown, { check = passAll }: { check?: PayloadCheck } = {}) {

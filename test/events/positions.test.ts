@@ -1,10 +1,12 @@
 import t from 'tap'
 import { createPool } from '../../db/connection.ts'
+import type { TopicCheck } from '../../src/events/batch.ts'
 import { createEpochs } from '../../src/events/epochs.ts'
 import type { Intent, StreamPlace } from '../../src/events/intent.ts'
 import { ensurePartitions } from '../../src/events/partitions.ts'
 import { EventWriter } from '../../src/events/writer.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import { Budget } from '../../src/schema-registry/fuel.ts'
 import { createDatabase } from '../build.ts'
 
 /* Steps of a stream: taken with the events that they cause, once, in order, and by nobody whose lease has passed. */
@@ -14,7 +16,10 @@ t.teardown(() => pool.end())
 await ensurePartitions(pool, Date.now())
 await pool.query("insert into applications values ('app_1', 'x', '', 0, 0)")
 const silent = { error: () => {}, warn: () => {} }
-const writer = new EventWriter({ pool, epochOf: createEpochs('positions'), metrics: createMetrics(), log: silent, check: { prepare: () => undefined, check: () => {} }, onCommitted: () => {} })
+const spendMost: TopicCheck = (_payload, _path, budget) => {
+  if ((budget.left -= new Budget().left * 0.6) < 0) throw new Error('the budget is spent')
+}
+const writer = new EventWriter({ pool, epochOf: createEpochs('positions'), metrics: createMetrics(), log: silent, check: { prepare: () => spendMost }, onCommitted: () => {} })
 const scope = { applicationId: 'app_1', environment: 'development' } as const
 const start: StreamPlace = { commitLsn: '0/0', changeIndex: 0 }
 const at = (lsn: number, changeIndex = 1): StreamPlace => ({ commitLsn: `0/${lsn.toString(16).toUpperCase()}`, changeIndex })
@@ -55,6 +60,21 @@ await t.test('a step that does not begin where the stream is has no effect, alon
   t.same(await settled([step(id, start, at(1)), step(id, start, at(1)), step(id, at(7), at(8))]), ['taken', 'CDC_POSITION_LOST', 'CDC_POSITION_LOST'])
   t.same(await settled([step(id, start, at(1))]), ['CDC_POSITION_LOST'], 'the same again')
   t.same(await stored(id), { commit_lsn: '0/1', change_index: 1, confirmed_lsn: '0/1', events: [1] })
+})
+
+await t.test('no row is lost for what the checks of others took', async t => {
+  const id = await connection('c2b')
+  await pool.query("insert into topics values ('app_1', 'development', 'dear', '', '', 1, 0)")
+  const plain = step(id, start, at(1))
+  const checking: Intent<number> = {
+    ...plain,
+    topics: ['dear'],
+    apply (batch, document) {
+      for (const payload of [1, 2, 3]) batch.check('dear', payload, '')
+      return plain.apply(batch, document)
+    }
+  }
+  t.same(await settled([checking]), ['taken'])
 })
 
 await t.test('who holds an older lease takes no step; neither does anybody for a connection that is gone', async t => {

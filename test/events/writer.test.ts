@@ -26,7 +26,7 @@ function node () {
   const committed: LoggedEvent[] = []
   const metrics = createMetrics()
   const writer = new EventWriter({
-    pool, epochOf, metrics, log: silent, check: { prepare: () => undefined, check: () => {} }, onCommitted: events => committed.push(...events)
+    pool, epochOf, metrics, log: silent, check: { prepare: () => () => {} }, onCommitted: events => committed.push(...events)
   })
   return { writer, committed, metrics }
 }
@@ -259,4 +259,24 @@ await t.test('a flood of one application does not hold up another', async t => {
   await blocker.end()
   t.equal((await Promise.all(writes)).length, 8)
   t.equal((await Promise.all(flood)).filter(status => status === 503).length, 1)
+})
+
+await t.test('between two intents of a batch that take long, others have their turn', async t => {
+  const { writer } = node()
+  const own = await scope()
+  const order: string[] = []
+  const slow = (name: string): Intent<unknown> => {
+    const intent = append(own, 'slow', name)
+    return {
+      ...intent,
+      apply (batch, document) {
+        order.push(name)
+        setImmediate(() => order.push('others'))
+        for (const until = performance.now() + 20; performance.now() < until;);
+        return intent.apply(batch, document)
+      }
+    }
+  }
+  await Promise.all([writer.submit(slow('first')), writer.submit(slow('second'))])
+  t.same(order.slice(0, 3), ['first', 'others', 'second'])
 })

@@ -1,4 +1,8 @@
 import t from 'tap'
+import { createPool } from '../../db/connection.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { Budget } from '../../src/schema-registry/fuel.ts'
+import { Validators } from '../../src/schema-registry/validator-cache.ts'
 import { compileValidator, ISSUES_MAX, type JsonSchema, prepareValidator, SchemaError } from '../../src/schema-registry/validators.ts'
 
 const D7 = { $schema: 'http://json-schema.org/draft-07/schema#' }
@@ -131,6 +135,19 @@ t.test('no payload stalls the process', (t) => {
   quick('many items that must differ', { uniqueItems: true }, Array.from({ length: 30_000 }, (_, i) => ({ i })), true)
   const doubling = { $ref: '#/$defs/a', $defs: { a: { oneOf: [{ properties: { x: { $ref: '#/$defs/a' } }, required: ['x'] }, { properties: { x: { $ref: '#/$defs/a' }, y: {} }, required: ['x'] }, { type: 'number' }] } } }
   quick('work that doubles with every level', doubling, chain(40), false)
+  const refs = (name: string) => ({ allOf: Array.from({ length: 12 }, () => ({ $ref: `#/$defs/${name}` })) })
+  const wide = { items: { $ref: '#/$defs/a' }, $defs: { a: refs('b'), b: refs('c'), c: refs('d'), d: { multipleOf: 0.01 } } }
+  quick('a thousand evaluations for each of many values', wide, Array.from({ length: 20_000 }, () => 0.5), false)
+  quick('the same for a few', wide, [0.5, 0.5], true)
+  const many = (schema: (i: number) => JsonSchema) => ({ allOf: Array.from({ length: 160 }, (_, i) => schema(i)) })
+  const numbers = Array.from({ length: 50_000 }, (_, i) => i)
+  quick('many looks at all items', many(() => ({ uniqueItems: true })), numbers, false)
+  quick('many comparisons with all of a value', { not: { anyOf: Array.from({ length: 160 }, (_, i) => ({ const: [i] })) } }, numbers, false)
+  quick('many measures of a long string', many((i) => ({ maxLength: 300_000 + i })), 'ab'.repeat(130_000), false)
+  quick('many patterns for each name', { patternProperties: Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`^x.*${i}$`, { minimum: 0 }])) }, Object.fromEntries(numbers.map((i) => [`x${i}`, 1])), false)
+  quick('a pattern that follows hundreds of ways at once', { pattern: '^[ab]*a[ab]{900}$' }, 'abbab'.repeat(50_000), false)
+  const either = { anyOf: [{ properties: { a: true } }, { additionalProperties: { type: 'string' } }] }
+  quick('names that are copied from one subschema to the next', { ...many(() => either), unevaluatedProperties: true }, Object.fromEntries(numbers.map((i) => [`k${i}`, 1])), false)
   quick('a payload that is very deep', { properties: { x: { $ref: '#' } } }, chain(100_000), false)
   for (const format of ['email', 'uri', 'url', 'hostname', 'uri-template', 'ipv6', 'json-pointer', 'duration', 'uri-reference', 'date-time']) {
     for (const unit of ['a', 'a.', 'a-', '-', '1', ':', '/', '%41', '{a}', 'a@']) quick(`${format} of ${unit}`, { format }, unit.repeat(40_000) + '\n', false)
@@ -162,4 +179,27 @@ t.test('a large schema is compiled in slices, with the same result', async (t) =
   }
   t.match(large.validate({ kind: 3, p900: 1 }), [{ path: '/p900', keyword: 'type' }])
   await t.rejects(prepareValidator({ type: 'nope' }), SchemaError)
+})
+
+t.test('checks on one budget are refused once they have spent it', (t) => {
+  const branch = { items: { $ref: '#/$defs/tree' } }
+  const validator = compileValidator({ $ref: '#/$defs/tree', $defs: { tree: { allOf: [branch, branch, branch] } } })
+  const payload = Array.from({ length: 9 }).reduce<unknown>((inner) => [inner], 0.5)
+  const budget = new Budget()
+  t.same(Array.from({ length: 1_000 }, () => validator.validate(payload, budget)).at(-1)?.map(({ keyword }) => keyword), ['cost'])
+  t.same(validator.validate(payload), [], 'on its own it is valid')
+  t.same(compileValidator({ type: 'object', required: ['a', 'b'] }).validate({}).map(({ keyword }) => keyword), ['required', 'required'], 'and others are told all that is wrong')
+  t.end()
+})
+
+t.test('what was prepared checks, whatever is compiled meanwhile', async (t) => {
+  const scope = { applicationId: 'app', environment: 'development' } as const
+  const pool = createPool({ connectionString: 'postgres://nobody.invalid/none', max: 1, onError: () => {} })
+  t.teardown(() => pool.end())
+  const validators = new Validators({ pool, metrics: createMetrics(), max: 1 })
+  await validators.compiled(scope, 'a', 1, '{"type":"string"}')
+  const check = await validators.prepare(scope, 'a', 1)
+  await validators.compiled(scope, 'b', 1, '{"type":"number"}')
+  t.doesNotThrow(() => check('text', '/payload', new Budget()))
+  t.throws(() => check(1, '/payload', new Budget()), { code: 'SCHEMA_VIOLATED', details: [{ path: '/payload', keyword: 'type' }] })
 })

@@ -3,6 +3,7 @@ import { createTopics } from '../../src/topics/topics.ts'
 import type { RealtimeEvent } from '../../schemas/events.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { invalid } from '../../src/json.ts'
+import { Budget } from '../../src/schema-registry/fuel.ts'
 import { createDomain } from '../documents/domain.ts'
 
 const domain = await createDomain(t)
@@ -139,7 +140,7 @@ await t.test('history pages by offset, for the platform\'s own topics too', asyn
 
 await t.test('the active schema refuses one event, and with it its batch', async t => {
   const checked = await createDomain(t, {
-    check: { prepare: () => undefined, check (_scope, _topic, _version, payload, path) { if (typeof payload !== 'number') throw invalid(path, 'must be a number') } }
+    check: { prepare: () => (payload, path) => { if (typeof payload !== 'number') throw invalid(path, 'must be a number') } }
   })
   const { topics, publisher } = checked.node()
   const scope = await checked.createScope()
@@ -149,6 +150,18 @@ await t.test('the active schema refuses one event, and with it its batch', async
   await t.rejects(publisher.publish(scope, 'order', { payload: 'x' }), { status: 400, code: 'VALIDATION_FAILED', details: [{ path: '/payload', message: 'must be a number' }] })
   await t.rejects(publisher.publish(scope, 'order', { events: [{ payload: 1 }, { payload: 'x' }] }), { status: 400, code: 'VALIDATION_FAILED', details: [{ path: '/events/1/payload', message: 'must be a number' }] })
   t.equal((JSON.parse((await topics.history(scope, 'order', {})).json) as unknown[]).length, 1)
+})
+
+await t.test('the payloads of one request share what their checks may take', async t => {
+  const checked = await createDomain(t, {
+    check: { prepare: () => (_payload, path, budget) => { if ((budget.left -= new Budget().left * 0.6) < 0) throw invalid(path, 'takes too long') } }
+  })
+  const { topics, publisher } = checked.node()
+  const scope = await checked.createScope()
+  await topics.create(scope, { name: 'order', ...described })
+  await checked.pool.query('update topics set active_schema_version = 4')
+  await Promise.all([1, 2, 3].map(payload => publisher.publish(scope, 'order', { payload })))
+  await t.rejects(publisher.publish(scope, 'order', { events: [{ payload: 1 }, { payload: 2 }] }), { status: 400, code: 'VALIDATION_FAILED', details: [{ path: '/events/1/payload', message: 'takes too long' }] })
 })
 
 await t.test('an application that is gone is 404', async t => {
