@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import { ServiceUnavailableError } from '../errors.ts'
 import type { CompatibilityInput, Verdict } from './compatibility.ts'
 import type { JsonSchema } from './json.ts'
 import { SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX } from './schema-document.ts'
@@ -26,13 +27,17 @@ export interface SchemaCheckerOptions {
 
 type Verdicts = Verdict & { comparedWith: number[] }
 type Body = { kind: 'check', input: CompatibilityInput } | { kind: 'compile', schema: JsonSchema, compileMs: number }
-interface Job { body: Body, resolve: (result: unknown) => void, reject: (error: Error) => void }
+interface Job { body: Body, applicationId: string | undefined, resolve: (result: unknown) => void, reject: (error: Error) => void }
 
+/** Requests that may wait for a thread, and those of one application: a second or so for each is the worst. */
+const waitingMax = { all: 100, ofApplication: 10 }
+
+/** Both reject with ServiceUnavailableError `OVERLOADED` when too many wait, of all or of the application. */
 export interface SchemaChecker {
   /** The verdict of `checkCompatibility`. Rejects with SchemaError for a schema that cannot be used. */
-  check (input: CompatibilityInput): Promise<Verdicts>
+  check (input: CompatibilityInput, applicationId?: string): Promise<Verdicts>
   /** Rejects with SchemaError for a schema that does not compile, or not soon enough to be compiled where payloads are served. */
-  compile (schema: JsonSchema): Promise<void>
+  compile (schema: JsonSchema, applicationId?: string): Promise<void>
   /** Ends the threads; what is still under way is rejected. */
   close (): Promise<void>
 }
@@ -48,12 +53,18 @@ export function createSchemaChecker (options: SchemaCheckerOptions = {}): Schema
   const all = new Set<CheckerThread>()
   let isClosed = false
 
-  function submit (body: Body): Promise<unknown> {
+  function submit (body: Body, applicationId: string | undefined): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (isClosed) { reject(new Error('the schema checker is closed')); return }
-      queue.push({ body, resolve, reject })
+      if (!hasRoom(applicationId)) { reject(new ServiceUnavailableError('OVERLOADED', 'Too many schemas are being checked; come back shortly', { retryAfterS: 5 })); return }
+      queue.push({ body, applicationId, resolve, reject })
       next()
     })
+  }
+
+  function hasRoom (applicationId: string | undefined): boolean {
+    if (queue.length >= waitingMax.all) return false
+    return applicationId === undefined || queue.filter(job => job.applicationId === applicationId).length < waitingMax.ofApplication
   }
 
   function next (): void {
@@ -76,13 +87,13 @@ export function createSchemaChecker (options: SchemaCheckerOptions = {}): Schema
   }
 
   return {
-    async check (input) {
+    async check (input, applicationId) {
       for (const { schema } of [input, ...input.earlier]) refuseOversized(schema)
-      return await submit({ kind: 'check', input: { deadlineMs, ...input } }) as Verdicts
+      return await submit({ kind: 'check', input: { deadlineMs, ...input } }, applicationId) as Verdicts
     },
-    async compile (schema) {
+    async compile (schema, applicationId) {
       refuseOversized(schema)
-      await submit({ kind: 'compile', schema, compileMs })
+      await submit({ kind: 'compile', schema, compileMs }, applicationId)
     },
     async close () {
       isClosed = true

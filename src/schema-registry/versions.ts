@@ -57,9 +57,9 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
     return rows.reverse().map(row => ({ version: row.version, schema: JSON.parse(row.schema) as JsonSchema }))
   }
 
-  async function compare (input: SchemaDryRun, earlier: { version: number, schema: JsonSchema }[]): Promise<CompatibilityVerdict> {
+  async function compare ({ applicationId }: Scope, input: SchemaDryRun, earlier: { version: number, schema: JsonSchema }[]): Promise<CompatibilityVerdict> {
     const { mode, policy } = termsOf(input)
-    const verdict = await orInvalid(checker.check({ schema: input.schema, earlier, mode, policy }))
+    const verdict = await orInvalid(checker.check({ schema: input.schema, earlier, mode, policy }, applicationId))
     return { ...verdict, compatibilityMode: mode, policy } as CompatibilityVerdict
   }
 
@@ -104,12 +104,12 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
     async register (scope: Scope, topic: string, input: SchemaRegister, by: Origin = system): Promise<SchemaVersion> {
       await requireTopic(scope, topic)
       const text = encodeJson(input.schema, '/schema')
-      await orInvalid(checker.compile(input.schema))
+      await orInvalid(checker.compile(input.schema, scope.applicationId))
       const { mode, policy } = termsOf(input)
       for (let attempt = 1; attempt <= attemptsMax; attempt++) {
         const earlier = await predecessors(scope, topic, mode)
         const last = earlier.at(-1)?.version ?? 0
-        const verdict = await compare(input, earlier)
+        const verdict = await compare(scope, input, earlier)
         if (!verdict.compatible) throw incompatible(topic, verdict)
         const row = await insert(scope, topic, {
           version: last + 1, schema: text, compatibility_mode: mode, policy, created_at: Date.now()
@@ -123,8 +123,8 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
     async compatibility (scope: Scope, topic: string, input: SchemaDryRun): Promise<CompatibilityVerdict> {
       await requireTopic(scope, topic)
       encodeJson(input.schema, '/schema')
-      await orInvalid(checker.compile(input.schema))
-      return await compare(input, await predecessors(scope, topic, termsOf(input).mode))
+      await orInvalid(checker.compile(input.schema, scope.applicationId))
+      return await compare(scope, input, await predecessors(scope, topic, termsOf(input).mode))
     },
 
     /** Against the latest version, unless one is named. */

@@ -80,3 +80,14 @@ t.test('a thread that does not answer is replaced, and the others have their tur
   await patient.close()
   await t.rejects(patient.compile({}), /closed/)
 })
+
+t.test('few requests of an application may wait, and not many of all', async (t) => {
+  const busy = createSchemaChecker()
+  t.teardown(() => busy.close())
+  const asked = (applicationId: string, count: number) => list(count, () => busy.compile({}, applicationId).then(() => 'compiled', (error: { code: string }) => error.code))
+  const own = await Promise.all([...asked('first', 20), ...asked('second', 10)])
+  t.same(own.map((answer) => answer === 'compiled'), [...list(20, (i) => i < 11), ...list(10, () => true)], 'one is under way, ten wait')
+  t.same([...new Set(own)], ['compiled', 'OVERLOADED'])
+  const all = await Promise.all(list(15, (i) => asked(`app_${i}`, 10)).flat())
+  t.equal(all.filter((answer) => answer === 'compiled').length, 101)
+})
