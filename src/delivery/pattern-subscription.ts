@@ -82,11 +82,11 @@ export class PatternSubscription implements PatternWatcher {
     return topic.startsWith(this.#prefix) && this.#matches.covers(topic)
   }
 
-  /** The logs that there are by now of topics that it wants. */
-  async list (): Promise<TopicLog[]> {
+  /** The logs that there are by now of topics that it matches, covered or not: the principal may be another one when they are taken in. */
+  async list (): Promise<readonly TopicLog[]> {
     const { hub } = this.#options
     const logs = await hub.watches.list(this.connection.scope)
-    return logs.matching(this.topic, topic => this.matches(topic)).filter(({ topic }) => this.#covers(topic))
+    return logs.matching(this.topic, topic => this.matches(topic))
   }
 
   /** Whether so many topics more are too many for it or for its connection. */
@@ -184,7 +184,7 @@ export class PatternSubscription implements PatternWatcher {
     this.#told = new Map()
     this.#widening = this.list().then(logs => {
       if (this.#hasEnded) return
-      const fresh = logs.filter(({ topic }) => !this.#children.has(topic))
+      const fresh = logs.filter(({ topic }) => !this.#children.has(topic) && this.#covers(topic))
       if (this.isFull(fresh.length)) return this.connection.resync(this, patternTooWide)
       const isNew = (topic: string) => this.#covered.every(set => set.covers(topic))
       this.start(fresh.map(log => this.take(log.topic, log, feed => isNew(log.topic) ? 0 : feed.position)), new Set(fresh.map(({ topic }) => topic)))

@@ -1,4 +1,5 @@
 import { authorizeTopic, permissionsAt } from '../auth/permissions.ts'
+import type { Principal } from '../auth/principal.ts'
 import { isTopicPattern, TopicPatterns } from '../auth/topic-patterns.ts'
 import { RateLimitError } from '../errors.ts'
 import type { LogPosition, TopicLog } from '../events/log.ts'
@@ -28,17 +29,24 @@ export async function subscribePattern (options: SubscribeOptions, connection: C
   try {
     const logs = await subscription.list()
     await hub.spread(connection.scope)
-    refuseTooWide(subscription, logs)
-    const positions = await readPositions(options, connection, logs, pastOf)
+    let covered: readonly TopicLog[]
+    let positions: Map<string, LogPosition>
+    let principal: Principal
+    do {
+      ({ principal } = connection)
+      covered = logs.filter(({ topic }) => subscription.wants(topic))
+      refuseTooWide(subscription, covered)
+      positions = await readPositions(options, connection, covered, pastOf)
+      // A fresh token may have come, by which it covers topics of whose past nothing is known. Each round is paid with one.
+    } while (connection.isOpen && connection.principal !== principal)
     if (!connection.isOpen) {
       subscription.end()
       return
     }
-    // Meanwhile a fresh token may have come, or other subscriptions.
+    // Meanwhile other subscriptions may have come, too.
     authorizePattern(connection, request.topic)
-    refuseTooWide(subscription, logs)
+    refuseTooWide(subscription, covered)
     options.requireRoom(connection)
-    const covered = logs.filter(({ topic }) => subscription.wants(topic))
     let recovered = isNothingElseNamed(request, covered)
     const joining = covered.map(log => subscription.take(log.topic, log, feed => {
       const position = positions.get(log.topic)

@@ -11,6 +11,11 @@ const url = await listen(app)
 type PatternAnswer = Answer & { offsets: Record<string, number>, epochs: Record<string, string> }
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
 const of = (topic: string, events: Received[]) => events.filter(event => event.topic === topic).map(event => event.offset)
+function gate (): { passed: Promise<void>, open: () => void } {
+  let open = () => {}
+  const passed = new Promise<void>(resolve => { open = resolve })
+  return { passed, open }
+}
 const refused = { ok: false, error: 'ForbiddenError', code: 'PERMISSION_DENIED' }
 
 for (const { name, connect } of transports) {
@@ -162,6 +167,28 @@ for (const { name, connect } of transports) {
       t.same((await client.received(3)).map(event => [event.topic, event.offset]), [[open1, 2], [secret, 3], [secret, 4]])
       t.match(await client.request('auth', { token: shop.token(['subscribe:other.*']) }), { ok: true })
       t.match(await client.message('resync'), { subscriptionId: ack.subscriptionId, topic: 'seen.**', code: 'PERMISSION_DENIED' })
+    })
+
+    await t.test('a wider token that comes while a pattern is being subscribed to counts for it, past and present', async t => {
+      const [a, b] = [await shop.topic('widen.a'), await shop.topic('widen.b')]
+      await shop.publish(a, 1)
+      await shop.publish(b, 1, 2)
+      const client = await open({ token: shop.token(['subscribe:widen.a']) })
+      // The logs are listed by then.
+      const [listed, told] = [gate(), gate()]
+      let spreads = 0
+      app.hub.interest = { changed () {}, spread: () => { if (++spreads === 2) listed.open(); return told.passed } }
+      const live = subscribe(client, { topic: 'widen.*' })
+      const resumed = subscribe(client, { topic: 'widen.**', after: { [a]: 1, [b]: 1 } })
+      await listed.passed
+      app.hub.interest = undefined
+      t.match(await client.request('auth', { token: shop.token(['subscribe:widen.*']) }), { ok: true })
+      told.open()
+      t.match(await live, { ok: true, offsets: { [a]: 1, [b]: 2 } })
+      t.match(await resumed, { ok: true, recovered: true, offsets: { [a]: 1, [b]: 1 } })
+      await shop.publish(b, 3)
+      await client.received(2)
+      t.same(client.events.map(({ topic, offset, subscriptionIds }) => [topic, offset, subscriptionIds.length]), [[b, 2, 1], [b, 3, 2]])
     })
 
     await t.test('another scope\'s topics never match', async t => {
