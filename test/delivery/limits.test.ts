@@ -212,7 +212,7 @@ await t.test('all sockets together have a bound as well', async t => {
   for (let n = 0; n < 20; n++) await shop.publish(topic, ...Array(10).fill('x'.repeat(20_000)))
   await until(() => app.connections.size < 7)
   t.same((await good.received(200)).map(event => event.offset), upTo(200))
-  await until(() => [...app.connections.all()].reduce((sum, { transport }) => sum + transport.bufferedBytes, 0) <= 1024 * 1024)
+  await until(() => [...app.connections.all()].reduce((sum, { transport }) => sum + transport.costBytes, 0) <= 1024 * 1024)
   for (const client of stopped) client.cut()
   good.close()
 })
