@@ -217,12 +217,13 @@ export class Connection {
     this.#parts.observer.refreshed(this)
   }
 
-  /** Closes the link with a reason. The transport reports the end by `closed`. */
+  /** Closes the link with a reason. */
   close (reason: CloseReason): void {
     if (!this.#isOpen) return
     this.#parts.metrics.socketsClosed.inc({ code: reason.reason })
-    this.transport.close(reason)
+    // First, because a transport may report the end within `close`, without the reason.
     this.closed(`${reason.code} ${reason.reason}`)
+    this.transport.close(reason)
   }
 
   /** The link is gone. */

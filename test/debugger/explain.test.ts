@@ -287,9 +287,12 @@ await t.test('one that was given up, one that comes back, and one whose permissi
   t.match(await explain(shop, unseen?.id as string, { subscriptionId: pattern.subscriptionId }), { outcome: 'not_delivered', cause: 'PERMISSION_DENIED' })
   narrow.close()
 
-  const passing = await connectWs(own, { token: shop.token(['subscribe'], { subject: 'passing', expiresInS: 5 }) })
-  const expiring = await passing.request('subscribe', { topic })
-  await passing.closed
-  const [late] = await shop.publish(topic, 'late')
-  t.match(await explain(shop, late?.id as string, { subscriptionId: expiring.subscriptionId }), { outcome: 'not_delivered', cause: 'CREDENTIAL_ENDED', message: /CREDENTIAL_EXPIRED/ })
+  // Both at once: each takes its seconds.
+  await Promise.all(transports.map(async ({ name, connect }) => {
+    const passing = await connect(own, { token: shop.token(['subscribe'], { subject: 'passing', expiresInS: 5 }) })
+    const expiring = await passing.request('subscribe', { topic })
+    t.match(await passing.closed, { code: 4402, reason: 'CREDENTIAL_EXPIRED' }, name)
+    const [late] = await shop.publish(topic, 'late')
+    t.match(await explain(shop, late?.id as string, { subscriptionId: expiring.subscriptionId }), { outcome: 'not_delivered', cause: 'CREDENTIAL_ENDED', message: /CREDENTIAL_EXPIRED/ }, name)
+  }))
 })
