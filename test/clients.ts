@@ -98,7 +98,8 @@ export async function connectSocketIo (url: string, options: ConnectOptions = {}
     }),
     received: (count, timeoutMs) => inbox.received(count, timeoutMs),
     message: (name, timeoutMs) => inbox.message(name, timeoutMs),
-    cut: () => { tcp().destroy() },
+    // It may be closed already.
+    cut: () => { (socket.io.engine.transport as unknown as { ws: { _socket: TcpSocket } | null }).ws?._socket.destroy() },
     close: () => { socket.disconnect() },
     pause: () => { tcp().pause() },
     resume: () => { tcp().resume() }

@@ -89,15 +89,19 @@ const identifyingHeaders = ['authorization', 'x-session-token', 'x-application-i
 function watchPace (link: Link, pace: Pace): void {
   link.on('packet', ({ type, data }: { type: string, data?: string | Buffer }) => {
     pace.charge((data?.length ?? 0) + 1)
-    if (type !== 'message') pace.tick()
+    if (type !== 'message' || !isRequest(data)) pace.tick()
   })
+  const count = (data: Buffer) => { pace.charge(data.length); pace.tick() }
   const watchControlFrames = () => {
     const { socket } = link.transport as unknown as { socket?: EventEmitter }
-    socket?.on('ping', (data: Buffer) => { pace.charge(data.length); pace.tick() })
+    socket?.on('ping', count).on('pong', count)
   }
   watchControlFrames()
   link.on('upgrade', watchControlFrames)
 }
+
+/** Whether Socket.IO makes an event of it, which is counted when it is answered: of all else, such as acknowledgements, nobody hears. */
+const isRequest = (data: string | Buffer | undefined): boolean => data?.[0] === '2' || data?.[0] === '5'
 
 async function answer (socket: Socket, pace: Pace, connection: Connection, protocol: Protocol, name: string, args: unknown[]): Promise<void> {
   const last = args.at(-1)

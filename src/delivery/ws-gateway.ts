@@ -42,8 +42,8 @@ export class ClientWebSocket extends WebSocket {
     const { client } = this
     switch (client === undefined ? undefined : event) {
       case 'message': client?.message(args[0] as RawData, args[1] as boolean); return true
-      case 'ping': client?.pinged(args[0] as Buffer); return true
-      case 'pong': client?.ponged(); return true
+      case 'ping':
+      case 'pong': client?.controlled(args[0] as Buffer); return true
       // `ws` closes by itself: 1009 for a frame that is too large, 1002 for what is no frame.
       case 'error': client?.failed(); return true
       case 'close': client?.closed()
@@ -110,14 +110,11 @@ class WsClient implements PacedClient {
     void this.#receive(data, isBinary)
   }
 
-  pinged (data: Buffer): void {
+  /** Gets a ping or pong. */
+  controlled (data: Buffer): void {
     this.#isAlive = true
     this.#pace.charge(data.length)
     this.#pace.tick()
-  }
-
-  ponged (): void {
-    this.#isAlive = true
   }
 
   failed (): void {

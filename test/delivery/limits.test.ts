@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import t from 'tap'
+import type { WebSocket } from 'ws'
 import type { Connection } from '../../src/delivery/connection.ts'
 import { build, listen } from '../build.ts'
 import { connectSocketIo, connectWs, transports, type Client } from '../clients.ts'
@@ -25,6 +26,8 @@ await t.test('a client above its pace is refused with the time to wait, then clo
   const topic = await shop.topic('paced.events')
   for (const { name, connect } of transports) {
     const client = await connect(url, { token: shop.token() })
+    // Over Socket.IO, connecting was a packet.
+    await new Promise(resolve => setTimeout(resolve, 60))
     const begin = Date.now()
     const answers = await Promise.all(upTo(15).map(() => client.request('subscribe', { topic })))
     // Every 50 ms that they take there is room for one more.
@@ -68,6 +71,21 @@ await t.test('so is one that sends too many bytes, and one that floods is closed
     await new Promise(resolve => setTimeout(resolve, 2))
   }
   t.match(await pinger.closed, { code: 4429 }, 'control frames count')
+  const ponging = async (link: WebSocket) => {
+    for (let n = 0; n < 1000; n++) link.pong()
+    await once(link, 'close')
+  }
+  const [ponger, below] = [await connectWs(url, { token: shop.token() }), await connectSocketIo(url, { token: shop.token() })]
+  await ponging(ponger.socket)
+  t.match(await ponger.closed, { code: 4429 }, 'also those that nobody asked for')
+  await ponging((below.socket.io.engine.transport as unknown as { ws: WebSocket }).ws)
+  t.match(await below.closed, { code: 4429 }, 'below Socket.IO, too')
+  // Acknowledgements of nothing, and connections to a namespace that is not there.
+  for (const packet of ['3999[]', '0/nowhere,']) {
+    const client = await connectSocketIo(url, { token: shop.token() })
+    for (let n = 0; n < 1000; n++) client.socket.io.engine.write(packet)
+    t.match(await client.closed, { code: 4429 }, packet)
+  }
 })
 
 await t.test('many requests at once do not pass the bound on subscriptions', async t => {
