@@ -17,6 +17,8 @@ export class ListeningNodes implements Listeners, Interest {
   readonly #own = new Set<string>()
   /** By key: the other nodes. */
   readonly #others = new Map<string, Set<string>>()
+  /** By key: scopes of which it is still to be found out whether somebody listens. */
+  readonly #changed = new Map<string, Scope>()
   /** By scope: what the other nodes are being told. */
   readonly #spreading = new Map<string, Promise<unknown>>()
 
@@ -39,7 +41,20 @@ export class ListeningNodes implements Listeners, Interest {
     return this.#others.size > 0 && this.#others.has(keyOf(scope, topic))
   }
 
+  /** Compared once a turn: a connection that ends may have a thousand patterns. */
   changed (scope: Scope): void {
+    if (this.#changed.size === 0) setImmediate(() => { for (const scope of [...this.#changed.values()]) this.#compare(scope) })
+    this.#changed.set(scopeKey(scope), scope)
+  }
+
+  spread (scope: Scope): Promise<unknown> | undefined {
+    const key = scopeKey(scope)
+    if (this.#changed.has(key)) this.#compare(scope)
+    return this.#spreading.get(key)
+  }
+
+  #compare (scope: Scope): void {
+    this.#changed.delete(scopeKey(scope))
     let isNew = false
     for (const topic of ownTopics) {
       const key = keyOf(scope, topic)
@@ -55,10 +70,6 @@ export class ListeningNodes implements Listeners, Interest {
       }
     }
     if (isNew) this.#spread(scopeKey(scope))
-  }
-
-  spread (scope: Scope): Promise<unknown> | undefined {
-    return this.#spreading.get(scopeKey(scope))
   }
 
   #spread (scope: string): void {

@@ -1,5 +1,4 @@
 import { permissionsAt } from '../auth/permissions.ts'
-import type { Principal } from '../auth/principal.ts'
 import { TopicPatterns } from '../auth/topic-patterns.ts'
 import type { DeliveryLimits } from '../config.ts'
 import type { LogHead, TopicLog } from '../events/log.ts'
@@ -22,6 +21,9 @@ export interface PatternOptions {
   filter: Filter | undefined
   returnMode: ReturnMode
 }
+
+/** What a connection's principals covered and cover, and whether that is more. */
+interface CoverChange { was: TopicPatterns, is: TopicPatterns, isWider: boolean }
 
 /** One topic of a pattern on its way to being live. The feed is entered. */
 interface Joining { child: Subscription, feed: TopicFeed }
@@ -139,8 +141,7 @@ export class PatternSubscription implements PatternWatcher {
    * The connection has a fresh principal. Answers the topics that it no longer covers, which have ended, and when what it covers newly
    * is part of the pattern.
    */
-  refreshed (before: Principal): { lost: string[], widened: Promise<void> | undefined } {
-    const [was, is] = [this.#patternsOf(before), this.#patternsOf(this.connection.principal)]
+  refreshed ({ was, is, isWider }: CoverChange): { lost: string[], widened: Promise<void> | undefined } {
     if (was === is) return { lost: [], widened: undefined }
     this.#options.hub.watches.changed(this.connection.scope)
     const lost = [...this.#children.keys()].filter(topic => !is.covers(topic))
@@ -149,7 +150,7 @@ export class PatternSubscription implements PatternWatcher {
       if (child !== undefined && this.#past.size < this.#options.limits.patternTopicsMax) this.#past.set(topic, child.span)
       child?.end()
     }
-    return { lost, widened: is.patterns.every(pattern => was.covers(pattern)) ? undefined : this.#widen(was) }
+    return { lost, widened: isWider ? this.#widen(was) : undefined }
   }
 
   /** Called by a topic's subscription that ends alone. */
@@ -193,11 +194,7 @@ export class PatternSubscription implements PatternWatcher {
   }
 
   #covers (topic: string): boolean {
-    return this.#patternsOf(this.connection.principal).covers(topic)
-  }
-
-  #patternsOf (principal: Principal): TopicPatterns {
-    return permissionsAt(principal, this.connection.scope).subscribe
+    return permissionsAt(this.connection.principal, this.connection.scope).subscribe.covers(topic)
   }
 }
 

@@ -34,7 +34,7 @@ interface Watch {
   /** Topics that all watchers know of: those of the first list, which is part of everybody's, and those told since. */
   told: Set<string>
   isSeeded: boolean
-  /** Answers of `wants`, until the watchers change. */
+  /** Answers of `wants`, as long as the watchers that they are from are there. */
   wanted: Map<string, boolean>
 }
 
@@ -106,16 +106,19 @@ export class PatternWatches {
       this.#watches.set(key, watch)
     }
     watch.watchers.add(watcher)
-    watch.wanted.clear()
+    // What the others want stays as it is: to ask all of them for each that comes or goes would be quadratic.
+    for (const [topic, isWanted] of watch.wanted) if (!isWanted && watcher.wants(topic)) watch.wanted.set(topic, true)
     this.#onChanged(scope)
   }
 
   remove (scope: Scope, watcher: PatternWatcher): void {
     const key = scopeKey(scope)
     const watch = this.#watches.get(key)
-    watch?.watchers.delete(watcher)
-    watch?.wanted.clear()
-    if (watch?.watchers.size === 0) {
+    if (watch === undefined) return
+    watch.watchers.delete(watcher)
+    // By its pattern alone: its principal may be another one by now.
+    for (const [topic, isWanted] of watch.wanted) if (isWanted && watcher.matches(topic)) watch.wanted.delete(topic)
+    if (watch.watchers.size === 0) {
       watch.following?.end()
       this.#watches.delete(key)
     }
@@ -139,7 +142,7 @@ export class PatternWatches {
     if (watch === undefined) return false
     let isWanted = watch.wanted.get(topic)
     if (isWanted === undefined) {
-      isWanted = [...watch.watchers].some(watcher => watcher.wants(topic))
+      isWanted = someWants(watch, topic)
       if (watch.wanted.size >= toldMax) watch.wanted.clear()
       watch.wanted.set(topic, isWanted)
     }
@@ -180,6 +183,11 @@ export class PatternWatches {
     const last = this.#seen.at(-1)
     if (last === undefined || id > last.id) this.#seen.push({ at: Date.now(), id })
   }
+}
+
+function someWants ({ watchers }: Watch, topic: string): boolean {
+  for (const watcher of watchers) if (watcher.wants(topic)) return true
+  return false
 }
 
 function tell (watch: Watch, topic: string, log: LogHead, known: number): void {

@@ -35,8 +35,11 @@ export async function adopt (connection: Connection, principal: Principal): Prom
     const isCovered = subscription instanceof PatternSubscription ? subscribe.meets(subscription.topic) : subscribe.covers(subscription.topic)
     if (!isCovered) connection.resync(subscription, notCovered)
   }
+  // Once for all patterns: either may have a thousand.
+  const was = permissionsAt(before, connection.scope).subscribe
+  const change = { was, is: subscribe, isWider: !subscribe.patterns.every(pattern => was.covers(pattern)) }
   const changes = connection.subscriptions.flatMap(subscription =>
-    subscription instanceof PatternSubscription ? [{ subscriptionId: subscription.id, ...subscription.refreshed(before) }] : [])
+    subscription instanceof PatternSubscription ? [{ subscriptionId: subscription.id, ...subscription.refreshed(change) }] : [])
   connection.refreshed()
   for (const { widened } of changes) await widened
   return changes.flatMap(({ subscriptionId, lost }) => lost.map(topic => ({ subscriptionId, topic })))
