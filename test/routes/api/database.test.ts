@@ -45,7 +45,7 @@ await t.test('a mapping is created, listed, read, changed and deleted', async t 
   t.notOk('when' in changed.body || 'triggerColumns' in changed.body, 'null takes away')
   t.match(await request('PATCH', url, {}), { status: 400 })
   const constant = `${base}/${await create({ ...example, payload: null })}`
-  t.match(await request('PATCH', constant, { events: ['delete'] }), { status: 200, body: { events: ['delete'], payload: null } }, 'a payload that is null is not taken away by what does not name it')
+  t.strictSame((await request('PATCH', constant, { events: ['delete'] })).body.payload, null, 'a payload that is null is not taken away by what does not name it')
   t.notOk('payload' in (await request('PATCH', constant, { payload: null })).body)
   await request('DELETE', constant)
   t.strictSame((await request('DELETE', url)).body, changed.body)
