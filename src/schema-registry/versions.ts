@@ -1,4 +1,4 @@
-import type { Kysely, Selectable, Transaction } from 'kysely'
+import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
 import type { Database, SchemasTable } from '../../db/tables.ts'
 import type { PageQuery } from '../../schemas/common.ts'
 import type { CompatibilityVerdict, PayloadValidate, PayloadVerdict, SchemaDryRun, SchemaRegister, SchemaVersion } from '../../schemas/schema-registry.ts'
@@ -7,13 +7,19 @@ import { system, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import { ConflictError, IncompatibleSchemaError, NotFoundError, ValidationError } from '../errors.ts'
 import { encodeJson } from '../json.ts'
-import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { decodeCursor, encodeCursor, type PageOf } from '../paging.ts'
 import { isReserved } from '../topics/topic-names.ts'
 import { topicNotFound } from '../topics/topics.ts'
 import type { SchemaChecker } from './checker-pool.ts'
 import type { CompatibilityMode, CompatibilityPolicy, JsonSchema } from './compatibility.ts'
 import { SchemaError } from './schema-error.ts'
 import type { Validators } from './validator-cache.ts'
+
+/** A page ends early when its schemas are more than this: in memory they can take twenty times as much. */
+const pageBytesMax = 1024 * 1024
+/** What a `…_transitive` mode compares with at most. */
+const earlierBytesMax = 2 * 1024 * 1024
+const earlierMax = 1000
 
 /** How often a registration begins again because another one took its number. */
 const attemptsMax = 20
@@ -50,10 +56,21 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
     throw new NotFoundError('SCHEMA_VERSION_NOT_FOUND', `Schema version not found: ${topic} has no version ${number}`)
   }
 
-  /** The versions that a mode compares with: all of them, or the last. */
+  /** Of these versions, in their order, as many as stay within the bytes, and whether that is not all. The first is always among them. */
+  async function within (bytesMax: number, versions: ReturnType<typeof ofTopic>, direction: 'asc' | 'desc'): Promise<{ rows: Row[], isCut: boolean }> {
+    const measured = db.selectFrom(versions.orderBy('version', direction).as('candidates')).selectAll().select([
+      sql<number>`sum(octet_length(schema::text)) over (order by version ${sql.raw(direction)}) - octet_length(schema::text)`.as('bytesBefore'),
+      sql<number>`count(*) over ()`.as('found')
+    ])
+    const rows = await db.selectFrom(measured.as('measured')).selectAll().where('bytesBefore', '<', bytesMax).orderBy('version', direction).execute()
+    return { rows, isCut: rows.length < (rows[0]?.found ?? 0) }
+  }
+
+  /** The versions that a mode compares with: all of them, or the last. Throws ValidationError when they are too many or too large. */
   async function predecessors (scope: Scope, topic: string, mode: CompatibilityMode): Promise<{ version: number, schema: JsonSchema }[]> {
-    const query = ofTopic(scope, topic).orderBy('version', 'desc')
-    const rows = await (mode.endsWith('_transitive') ? query : query.limit(1)).execute()
+    const isTransitive = mode.endsWith('_transitive')
+    const { rows, isCut } = await within(earlierBytesMax, ofTopic(scope, topic).limit(isTransitive ? earlierMax + 1 : 1), 'desc')
+    if (isCut || rows.length > earlierMax) throw tooMuchToCompare(topic, mode)
     return rows.reverse().map(row => ({ version: row.version, schema: JSON.parse(row.schema) as JsonSchema }))
   }
 
@@ -82,12 +99,14 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
   }
 
   return {
-    /** In the order of versions. A topic without a schema has none. */
+    /** In the order of versions. A topic without a schema has none. Pages of large schemas end early. */
     async list (scope: Scope, topic: string, { limit = 100, cursor }: PageQuery): Promise<PageOf<SchemaVersion>> {
       const after = cursor === undefined ? 0 : Number(decodeCursor(cursor, ['number'])[0])
-      const rows = await ofTopic(scope, topic).where('version', '>', after).orderBy('version').limit(limit + 1).execute()
+      const { rows, isCut } = await within(pageBytesMax, ofTopic(scope, topic).where('version', '>', after).limit(limit + 1), 'asc')
       if (rows.length === 0) await requireTopic(scope, topic)
-      return toPage(rows, limit, toSchemaVersion, row => [row.version])
+      const page = rows.slice(0, limit)
+      const last = isCut || rows.length > limit ? page.at(-1) : undefined
+      return { items: page.map(toSchemaVersion), nextCursor: last && encodeCursor([last.version]) }
     },
 
     get: async (scope: Scope, topic: string, number: number): Promise<SchemaVersion> => toSchemaVersion(await version(scope, topic, number)),
@@ -163,6 +182,11 @@ async function orInvalid<T> (work: Promise<T>): Promise<T> {
       details: [{ path: `/schema${error.path}`, message: error.reason }], cause: error
     })
   }
+}
+
+function tooMuchToCompare (topic: string, mode: CompatibilityMode): ValidationError {
+  const message = `compares with more than ${earlierMax} versions, or ${earlierBytesMax / 1024 / 1024} MiB of them; compare with the last alone`
+  return new ValidationError('VALIDATION_FAILED', `The compatibility mode ${mode} ${message}: ${topic}`, { details: [{ path: '/compatibilityMode', message }] })
 }
 
 function incompatible (topic: string, { changes, compatibilityMode, comparedWith }: CompatibilityVerdict): IncompatibleSchemaError {

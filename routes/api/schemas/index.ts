@@ -14,7 +14,7 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listSchemaVersions',
       tags,
       summary: 'List schema versions',
-      description: 'Every version of a topic\'s schema, oldest first.',
+      description: 'Every version of a topic\'s schema, oldest first. A page of large ones ends early.',
       params: SchemaTopicPath,
       querystring: PageQuery,
       response: { 200: Type.Array(ref(SchemaVersion), { description: 'A page of versions.' }), ...refusals(400, 401, 403, 404) }

@@ -29,6 +29,23 @@ t.test('versions are numbered per topic, and read back as they were written', as
   t.same((await shop.request('GET', `/api/schemas/${topic}/versions?limit=1&cursor=${String(page.headers['x-next-cursor'])}`)).body, [second.body])
 })
 
+t.test('a page of large schemas ends early; a mode that would compare with too much of them is refused', async t => {
+  const { shop, topic, register } = await withTopic()
+  await register({ schema: status('string', { description: 'x'.repeat(250_000) }) })
+  await app.pool.query('insert into schemas select application_id, environment, topic, v, schema, compatibility_mode, policy, created_at from schemas, generate_series(2, 10) v where topic = $1 and application_id = $2', [topic, shop.applicationId])
+  const versions: number[][] = []
+  for (let cursor = ''; cursor !== 'undefined';) {
+    const page = await shop.request('GET', `/api/schemas/${topic}/versions?limit=7${cursor && `&cursor=${cursor}`}`)
+    versions.push((page.body as { version: number }[]).map(({ version }) => version))
+    cursor = String(page.headers['x-next-cursor'])
+  }
+  t.same(versions, [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10]])
+  const tooMuch = { status: 400, body: { code: 'VALIDATION_FAILED', details: [{ path: '/compatibilityMode' }] } }
+  t.match(await register({ schema: status('string'), compatibilityMode: 'full_transitive' }), tooMuch)
+  t.match(await shop.request('POST', `/api/schemas/${topic}/compatibility`, { schema: status('string'), compatibilityMode: 'backward_transitive' }), tooMuch)
+  t.match(await register({ schema: status('string') }), { status: 201, body: { version: 11 } })
+})
+
 t.test('the first version becomes active by itself, later ones when asked for', async t => {
   const { shop, topic, register } = await withTopic()
   const active = async () => (await shop.request('GET', `/api/topics/${topic}`)).body.activeSchemaVersion
