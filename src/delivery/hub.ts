@@ -8,6 +8,7 @@ import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { Connection } from './connection.ts'
 import type { DeliveryObserver } from './observer.ts'
 import { PatternWatches } from './pattern-watches.ts'
+import { TailBudget } from './tail.ts'
 import { TopicFeed } from './topic-feed.ts'
 
 /** How often the heads of the topics that somebody listens to are compared with the log: the net under lost hints. */
@@ -50,6 +51,8 @@ export class Hub {
   #leaving: { feed: TopicFeed, event: LoggedEvent }[] = []
   #poll: NodeJS.Timeout | undefined
 
+  /** What the feeds remember. */
+  readonly tails = new TailBudget()
   /** Who listens by pattern. */
   readonly watches: PatternWatches
   interest: Interest | undefined
@@ -217,6 +220,7 @@ export class Hub {
       observer: this.#options.observer,
       activity: this.#options.activity.topic(scope, topic),
       scopeActivity: this.#options.activity.scope(scope),
+      tails: this.tails,
       onMatched: (matching, event) => this.#leaving.push({ feed: matching, event }),
       onQueued: connection => this.#queued.push(connection),
       onRouted: () => this.#flush(undefined),

@@ -7,10 +7,8 @@ import type { Connection, ResyncReason } from './connection.ts'
 import { Matcher } from './matcher.ts'
 import { namedSubscriptionsMax, type DeliveryObserver } from './observer.ts'
 import type { Subscription } from './subscription.ts'
+import { Tail, type TailBudget } from './tail.ts'
 
-/** Events of a topic that a node keeps in memory for reconnecting clients, and the bytes they may hold. */
-const tailEventsMax = 1000
-const tailBytesMax = 1024 * 1024
 /** Events that may wait for a gap to be filled; beyond it they are dropped and fetched from the log. */
 const heldMax = 5000
 const fillPage = 500
@@ -24,6 +22,8 @@ export interface TopicFeedOptions {
   observer: DeliveryObserver
   activity: TopicActivity
   scopeActivity: ScopeActivity
+  /** What all feeds of the node may remember. */
+  tails: TailBudget
   /** Gets every event that somebody matched, once it is queued. */
   onMatched: (feed: TopicFeed, event: LoggedEvent) => void
   /** Gets every connection that has just queued its first event. */
@@ -54,8 +54,7 @@ export class TopicFeed {
   readonly #options: TopicFeedOptions
   readonly #matcher = new Matcher<Subscription>()
   readonly #held = new Map<number, LoggedEvent>()
-  #tail: LoggedEvent[] = []
-  #tailBytes = 0
+  readonly #tail: Tail
   /** Subscriptions that are still on their way here: opening, catching up. */
   #guests = 0
   /** The log is known to reach this far. */
@@ -65,6 +64,7 @@ export class TopicFeed {
 
   constructor (options: TopicFeedOptions, start: { epoch: string, head: number }) {
     this.#options = options
+    this.#tail = new Tail(options.tails)
     this.scope = options.scope
     this.topic = options.topic
     this.epoch = start.epoch
@@ -120,27 +120,21 @@ export class TopicFeed {
 
   /** Recent events above an offset from memory; undefined when memory does not reach back so far. */
   recent (after: number): LoggedEvent[] | undefined {
-    const first = this.#tail[0]
-    if (first === undefined || first.offset > after + 1) return undefined
-    return this.#tail.slice(after + 1 - first.offset)
+    return this.#tail.above(after)
   }
 
   /** Where the log stands, for a client that goes on after an offset; undefined when memory does not reach back so far. */
   standing (after: number): LogPosition | undefined {
-    const earliest = this.#tail[0]?.offset ?? this.position + 1
+    const earliest = this.#tail.first ?? this.position + 1
     return after >= earliest - 1 && after <= this.position ? { epoch: this.epoch, head: this.position, earliest } : undefined
   }
 
   /** Takes a page of the log into memory when it ends where memory begins, and fits. */
   recall (page: readonly LoggedEvent[]): void {
     const [first, last] = [page[0], page.at(-1)]
-    const next = this.#tail[0]?.offset ?? this.position + 1
+    const next = this.#tail.first ?? this.position + 1
     if (first === undefined || last === undefined || first.epoch !== this.epoch || first.offset >= next || last.offset + 1 < next) return
-    const older = page.filter(({ offset }) => offset < next)
-    const bytes = older.reduce((sum, event) => sum + event.payload.length, 0)
-    if (this.#tail.length + older.length > tailEventsMax || this.#tailBytes + bytes > tailBytesMax) return
-    this.#tail = [...older, ...this.#tail]
-    this.#tailBytes += bytes
+    this.#tail.unshift(page.filter(({ offset }) => offset < next))
   }
 
   /** What the matcher would say of an event, whose offset does not count: how many, and the first of each kind. */
@@ -166,6 +160,7 @@ export class TopicFeed {
 
   close (): void {
     this.#isClosed = true
+    this.#tail.end()
     this.#options.activity.feeds--
     this.#options.scopeActivity.feeds--
   }
@@ -173,7 +168,7 @@ export class TopicFeed {
   #route (event: LoggedEvent): void {
     const { metrics, observer, onQueued, onMatched, activity, scopeActivity } = this.#options
     this.position = event.offset
-    this.#remember(event)
+    this.#tail.push(event)
     const matchedIds: string[] | undefined = observer.follows(event) ? [] : undefined
     const matched = this.#matcher.match(event, subscription => {
       if (matchedIds !== undefined && matchedIds.length < namedSubscriptionsMax) matchedIds.push(subscription.id)
@@ -198,24 +193,6 @@ export class TopicFeed {
       this.#route(next)
     }
     for (const offset of this.#held.keys()) if (offset <= this.position) this.#held.delete(offset)
-  }
-
-  #remember (event: LoggedEvent): void {
-    this.#tail.push(event)
-    this.#tailBytes += event.payload.length
-    if (this.#tail.length > tailEventsMax * 1.25 || this.#tailBytes > tailBytesMax * 1.25) this.#trimTail()
-  }
-
-  /** Trims with some slack, so that the copy is paid once in many events. */
-  #trimTail (): void {
-    let first = Math.max(0, this.#tail.length - tailEventsMax)
-    let bytes = 0
-    for (let i = this.#tail.length - 1; i >= first; i--) {
-      bytes += this.#tail[i]?.payload.length ?? 0
-      if (bytes > tailBytesMax && i < this.#tail.length - 1) first = i + 1
-    }
-    this.#tail = this.#tail.slice(first)
-    this.#tailBytes = this.#tail.reduce((sum, event) => sum + event.payload.length, 0)
   }
 
   async #fill (): Promise<void> {
@@ -249,8 +226,7 @@ export class TopicFeed {
     // Before the position moves: nobody has had what was skipped.
     this.#resyncAll(retentionPassed)
     this.position = offset
-    this.#tail = []
-    this.#tailBytes = 0
+    this.#tail.clear()
     this.#routeHeld()
   }
 
@@ -259,8 +235,7 @@ export class TopicFeed {
     this.epoch = epoch
     this.position = position
     this.#target = position
-    this.#tail = []
-    this.#tailBytes = 0
+    this.#tail.clear()
     this.#held.clear()
   }
 

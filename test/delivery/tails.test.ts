@@ -1,0 +1,44 @@
+import t from 'tap'
+import { build, listen } from '../build.ts'
+import { connectWs, transports } from '../clients.ts'
+import { tenant } from '../tenant.ts'
+
+/* What a node remembers for those who come back. */
+
+const { app } = await build(t)
+const url = await listen(app)
+const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
+
+await t.test('what all topics remember is bounded in sum; of what was forgotten nothing is lost', async t => {
+  const shop = await tenant(app)
+  const listener = await connectWs(url, { token: shop.token() })
+  const topics = await Promise.all(upTo(20).map(n => shop.topic(`busy.topic${n}`)))
+  await listener.request('subscribe', { topic: '**' })
+  for (const topic of topics) await shop.publish(topic, ...upTo(4).map(() => 'x'.repeat(250_000)))
+  await listener.received(80, 30_000)
+  const { tails } = app.hub
+  t.ok(tails.bytes > 32 * 1024 * 1024 && tails.bytes <= 64 * 1024 * 1024, `${tails.bytes} bytes`)
+  const remembered = topics.filter(topic => app.hub.feedOf(shop.scope, topic)?.recent(0) !== undefined)
+  t.same(remembered, topics.slice(-remembered.length), 'the oldest are forgotten')
+  for (const { name, connect } of transports) {
+    const client = await connect(url, { token: shop.token() })
+    for (const topic of [topics[0], topics.at(-1)]) t.match(await client.request('subscribe', { topic, after: 0 }), { ok: true, recovered: true }, name)
+    t.equal((await client.received(8)).length, 8)
+    client.close()
+  }
+  t.ok(tails.bytes <= 64 * 1024 * 1024, `${tails.bytes} bytes when the past was read`)
+  listener.close()
+  while (app.hub.size > 0) await new Promise(resolve => setTimeout(resolve, 10))
+  t.equal(tails.bytes, 0, 'a topic that nobody listens to is forgotten')
+})
+
+await t.test('the diffs of documents count', async t => {
+  const shop = await tenant(app)
+  const client = await connectWs(url, { token: shop.token() })
+  await client.request('subscribe', { topic: 'sync.session.updated', returnMode: 'diff' })
+  await shop.request('POST', '/api/sync/session/documents', { id: 'd', data: { text: 'short' } })
+  await shop.request('PATCH', '/api/sync/session/documents/d/merge', { data: { text: 'x'.repeat(100_000) } })
+  await client.received(1)
+  t.ok(app.hub.tails.bytes > 4 * 200_000, `${app.hub.tails.bytes} bytes`)
+  client.close()
+})
