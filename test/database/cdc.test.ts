@@ -17,7 +17,7 @@ const { app } = await build(t, {
   logger,
   variables: { WEBHOOK_ALLOW_PRIVATE: 'true' },
   // So little that any slot keeps more.
-  adapt: config => { Object.assign(config.cdc, { writersWaitMs: 1000, retainedBytesWarning: 1 }) }
+  adapt: config => { Object.assign(config.cdc, { writersWaitMs: 5000, retainedBytesWarning: 1 }) }
 })
 const url = await listen(app)
 const shop = await sourced(t, app)

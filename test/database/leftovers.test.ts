@@ -7,7 +7,7 @@ import { createSource, sourced, uniqueName, type TestSource } from './source.ts'
 
 /* What a connection has made in a database does not outlive it there: a slot that nobody reads keeps the WAL of its tenant. */
 
-t.setTimeout(120_000)
+t.setTimeout(180_000)
 
 const { app } = await build(t, { adapt: config => { Object.assign(config.cdc, { leaseMs: 2000, leftoverRetryMs: 300 }) } })
 

@@ -6,7 +6,7 @@ import { sourced, uniqueName, type TestSource } from './source.ts'
 
 /* A slot begins when whoever writes on the server has ended: what is said meanwhile, and what is not promised. On a server of its own, which others need not wait for. */
 
-t.setTimeout(120_000)
+t.setTimeout(180_000)
 
 const { app } = await build(t, { adapt: config => { config.cdc.leaseMs = 3000 } })
 const postgres = await startTestPostgres()

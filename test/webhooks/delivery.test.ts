@@ -17,7 +17,7 @@ import { allSettled, answer, receiver, type ReceivedWebhook } from './receiver.t
 
 /* What an endpoint gets, and what becomes of a delivery, whatever the endpoint does. */
 
-t.setTimeout(170_000)
+t.setTimeout(180_000)
 
 /** A circuit that never opens, for what is not about it. */
 const { app } = await build(t, { variables, adapt: config => Object.assign(config.webhooks, { circuitFailures: 1000, circuitPauseMs: 20, pollMs: 100 }) })

@@ -9,7 +9,7 @@ import { allSettled, answer, receiver, type ReceivedWebhook } from './receiver.t
 
 /* Order, fairness, and several nodes on one database. */
 
-t.setTimeout(170_000)
+t.setTimeout(180_000)
 
 const settled = (shop: Tenant, count: number, at = a) => allSettled(at, shop, count)
 const shared = await createDatabase(t)

@@ -5,7 +5,7 @@ import type { Tenant } from '../tenant.ts'
 
 /* Nodes with quick retries, and what tests of webhooks ask of them. */
 
-export const variables = { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms,10ms,10ms,10ms,10ms', WEBHOOK_TIMEOUT_MS: '1000' }
+export const variables = { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms,10ms,10ms,10ms,10ms', WEBHOOK_TIMEOUT_MS: '10000' }
 
 /** A node whose circuits never open, unless the settings say otherwise. */
 export const node = (t: Parameters<typeof build>[0], databaseUrl?: string, settings: Partial<Config['webhooks']> = {}, more: Record<string, string> = {}) => build(t, {

@@ -9,7 +9,7 @@ import { answer, receiver } from './receiver.ts'
 
 /* What the log drops, and what webhooks are owed all the same. */
 
-t.setTimeout(120_000)
+t.setTimeout(180_000)
 const hours = 3_600_000
 const { app } = await build(t, {
   variables: { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms', EVENT_RETENTION_HOURS: '1' }, adapt: config => Object.assign(config.webhooks, { circuitFailures: 1000, pollMs: 50 })

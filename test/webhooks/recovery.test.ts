@@ -9,7 +9,7 @@ import { allSettled, answer, receiver } from './receiver.ts'
 
 /* What is left behind and given back, endpoints that are down, and lanes that have to wait: each with servers of its own. */
 
-t.setTimeout(170_000)
+t.setTimeout(180_000)
 
 const settled = (shop: Tenant, count: number, at: FastifyInstance) => allSettled(at, shop, count)
 
@@ -66,7 +66,7 @@ await t.test('a stop gives back what was not sent, and breaks off what takes too
 })
 
 await t.test('an endpoint that is down is left alone by its circuit, and what it was owed for longer than the schedule lasts is given up', async t => {
-  const { app } = await node(t, undefined, { circuitFailures: 3, circuitPauseMs: 50, circuitPauseMaxMs: 100 })
+  const { app } = await node(t, undefined, { circuitFailures: 3, circuitPauseMs: 50, circuitPauseMaxMs: 100 }, { WEBHOOK_TIMEOUT_MS: '1000' })
   const shop = await tenant(app)
   await shop.topic('a.one')
   const sink = await receiver(t, answer(500))
@@ -85,7 +85,7 @@ await t.test('an endpoint that is down is left alone by its circuit, and what it
 })
 
 await t.test('while the backlog of an endpoint that is down is given up, the others are delivered to', async t => {
-  const { app } = await node(t, undefined, { circuitFailures: 3, circuitPauseMs: 50, circuitPauseMaxMs: 100 })
+  const { app } = await node(t, undefined, { circuitFailures: 3, circuitPauseMs: 50, circuitPauseMaxMs: 100 }, { WEBHOOK_TIMEOUT_MS: '1000' })
   const [dead, quick] = [await tenant(app), await tenant(app)]
   for (const shop of [dead, quick]) await shop.topic('a.one')
   const [down, sink] = [await receiver(t, answer(500)), await receiver(t)]

@@ -6,7 +6,7 @@ import { tenant } from '../../tenant.ts'
 
 /* The REST side of connected databases: mappings and their versions, promotion, subscriptions, tests, tables. */
 
-t.setTimeout(60_000)
+t.setTimeout(180_000)
 
 const { app } = await build(t)
 const shop = await tenant(app)

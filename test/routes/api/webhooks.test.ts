@@ -2,7 +2,7 @@ import t from 'tap'
 import { build } from '../../build.ts'
 import { tenant } from '../../tenant.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(180_000)
 
 const { app } = await build(t)
 const mine = await tenant(app)
