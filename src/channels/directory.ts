@@ -9,6 +9,8 @@ import { Channel, toMember, type Member } from './channel.ts'
 interface Place {
   readonly connections: Map<string, Connection>
   readonly channels: Map<string, Channel>
+  /** Their names in order, once somebody has asked, until one opens or closes. */
+  names: readonly string[] | undefined
 }
 
 /**
@@ -59,11 +61,12 @@ export class Directory {
 
   /** The channel, made if need be: the caller puts somebody into it in the same turn. */
   openChannel (scope: Scope, name: string): Channel {
-    const { channels } = this.#place(scope)
-    let channel = channels.get(name)
+    const place = this.#place(scope)
+    let channel = place.channels.get(name)
     if (channel === undefined) {
       channel = new Channel(scope, name)
-      channels.set(name, channel)
+      place.channels.set(name, channel)
+      place.names = undefined
     }
     return channel
   }
@@ -71,7 +74,8 @@ export class Directory {
   /** After somebody has gone. */
   closeIfEmpty (channel: Channel): void {
     if (channel.members.size > 0) return
-    this.#places.get(scopeKey(channel.scope))?.channels.delete(channel.name)
+    const place = this.#places.get(scopeKey(channel.scope))
+    if (place?.channels.delete(channel.name) === true) place.names = undefined
     this.#forget(channel.scope)
   }
 
@@ -83,8 +87,10 @@ export class Directory {
   /** In the order of names. */
   channels (scope: Scope, { limit = 100, cursor }: PageQuery): PageOf<ChannelSummary> {
     const after = cursor === undefined ? '' : String(decodeCursor(cursor, ['string'])[0])
-    const names = [...this.#places.get(scopeKey(scope))?.channels.keys() ?? []].filter(name => name > after).sort()
-    return toPage(names.slice(0, limit + 1), limit, name => ({ name, memberCount: this.channel(scope, name)?.members.size ?? 0 }), name => [name])
+    const place = this.#places.get(scopeKey(scope))
+    const names = place === undefined ? [] : place.names ??= [...place.channels.keys()].sort()
+    const first = indexAfter(names, after)
+    return toPage(names.slice(first, first + limit + 1), limit, name => ({ name, memberCount: this.channel(scope, name)?.members.size ?? 0 }), name => [name])
   }
 
   /** Oldest first. A channel that nobody is in has no members. */
@@ -99,7 +105,7 @@ export class Directory {
     const key = scopeKey(scope)
     let place = this.#places.get(key)
     if (place === undefined) {
-      place = { connections: new Map(), channels: new Map() }
+      place = { connections: new Map(), channels: new Map(), names: undefined }
       this.#places.set(key, place)
     }
     return place
@@ -110,6 +116,17 @@ export class Directory {
     const place = this.#places.get(key)
     if (place !== undefined && place.connections.size === 0 && place.channels.size === 0) this.#places.delete(key)
   }
+}
+
+/** Where what comes after a text begins, of texts in order. */
+function indexAfter (texts: readonly string[], after: string): number {
+  let [low, high] = [0, texts.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((texts[middle] as string) > after) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 const none: ReadonlySet<Channel> = new Set()
