@@ -116,6 +116,7 @@ t.test('values are compared and divided as JSON Schema says', (t) => {
 })
 
 t.test('patterns are those of ECMAScript', (t) => {
+  t.equal(accepts({ patternProperties: { '^a': { type: 'string' }, '^b': { type: 'number' } }, additionalProperties: false }, { a: 'x', b: 1 }), true, 'each its own')
   const SOURCES = ['^[a-z]+$', '\\d{3}-\\d', '^$', 'a|b|^c', '[^]', '^.$', '[\\w-]', '\\bfoo\\b', '^\\s$', '(?<n>a)b', '\\cA', 'x{2,}y', '\\u{1F600}', '^[\\p{Lu}0-9]+$', '[\\]]', '^\\u0041']
   const TEXTS = ['', 'a', 'abc', 'c', 'A', '123-4', 'x foo y', '\u2028', '\n', '\u00a0', 'xxxy', '😀', '-', ']', 'É9', '\u0001', 'ab']
   for (const source of SOURCES) {
