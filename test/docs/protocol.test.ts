@@ -34,6 +34,7 @@ t.test('its limits are the defaults', async t => {
     socketBufferBytesMax: 4 * 1024 * 1024,
     drainTimeoutMs: 10_000,
     subscriptionsPerConnectionMax: 1000,
+    subscriptionsPerApplicationMax: 250_000,
     patternTopicsMax: 1000,
     connectionsPerApplicationMax: 0,
     patternTopicsPerConnectionMax: 5000,
@@ -50,7 +51,7 @@ t.test('its limits are the defaults', async t => {
     closeTimeoutMs: 5000,
     bufferedBytesMax: 512 * 1024 * 1024
   })
-  for (const limit of ['4 MiB', '10 s', '1,000 subscriptions', '5 s', '1,000 and 5,000', '100 a second', '25 s', '20 s', '512 MiB']) t.match(text, limit)
+  for (const limit of ['4 MiB', '10 s', '1,000 (`SUBSCRIPTIONS_PER_CONNECTION_MAX`) and 250,000', '8 KiB', '5 s', '1,000 and 5,000', '100 a second', '25 s', '20 s', '512 MiB']) t.match(text, limit)
 })
 
 t.test('its examples of filters are filters', async t => {
