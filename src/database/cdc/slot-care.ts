@@ -119,7 +119,8 @@ export async function freeSlot (client: pg.ClientBase, name: string): Promise<vo
     const slot = await readSlot(client, name)
     if (slot?.activePid == null) return
     if (performance.now() > deadline) throw new SourceError('SLOT_BUSY')
-    await client.query('select pg_terminate_backend($1)', [slot.activePid])
+    // Not one that is dropping it: that is what is wanted, and over in a moment.
+    await client.query("select pg_terminate_backend(pid) from pg_stat_activity where pid = $1 and query not like '%pg_drop_replication_slot%'", [slot.activePid])
     await sleep(50)
   }
 }
