@@ -68,7 +68,7 @@ export function createMetrics (registry = new Registry()) {
       name: 'realtime_connections_refused_total', help: 'Connections that were refused because an address, or an application, had as many as it may.', labelNames: ['limit'], registers
     }),
     credentialsLimited: new Counter({ name: 'realtime_credentials_limited_total', help: 'Refused credentials of addresses that had too many of them refused.', registers }),
-    socketBufferedBytes: new Gauge({ name: 'realtime_socket_buffered_bytes', help: 'Bytes that wait in sockets of this node for their clients to read; a large event that many wait for counts once.', registers }),
+    socketBufferedBytes: new Gauge({ name: 'realtime_socket_buffered_bytes', help: 'Bytes that wait in sockets of this node for their clients to read.', registers }),
     socketBufferedBytesMax: new Gauge({ name: 'realtime_socket_buffered_bytes_max', help: 'Bytes that wait in the one socket where most do.', registers }),
     resyncs: new Counter({ name: 'realtime_resyncs_total', help: 'Subscriptions that were given up.', labelNames: ['code'], registers }),
     socketsClosed: new Counter({ name: 'realtime_sockets_closed_total', help: 'Sockets that the server closed.', labelNames: ['code'], registers }),

@@ -39,31 +39,18 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
     boundBuffers()
   }, sweepMs).unref()
 
-  /**
-   * Each socket has a bound of its own; together they have one as well, so that many slow clients do not take the node's memory. What many
-   * wait for at once is there once: one large batch is no reason to cut off a thousand who are about to read it.
-   */
+  /** Each socket has a bound of its own; together they have one as well, so that many slow clients do not take the node's memory. */
   function boundBuffers (): void {
-    let most = 0
-    let total = 0
-    const waiting: { connection: Connection, cost: number }[] = []
-    for (const connection of all) {
-      const bytes = connection.checkBuffer()
-      if (bytes === 0) continue
-      const cost = connection.transport.costBytes
-      most = Math.max(most, bytes)
-      total += cost
-      waiting.push({ connection, cost })
-    }
+    const waiting = [...all].map(connection => ({ connection, bytes: connection.checkBuffer() })).filter(({ bytes }) => bytes > 0)
+    waiting.sort((a, b) => b.bytes - a.bytes)
+    let total = waiting.reduce((sum, { bytes }) => sum + bytes, 0)
     metrics.socketBufferedBytes.set(total)
-    metrics.socketBufferedBytesMax.set(most)
-    if (total <= limits.bufferedBytesMax) return
-    waiting.sort((a, b) => b.cost - a.cost)
-    for (const { connection, cost } of waiting) {
+    metrics.socketBufferedBytesMax.set(waiting[0]?.bytes ?? 0)
+    for (const { connection, bytes } of waiting) {
+      if (total <= limits.bufferedBytesMax) return
       connection.close(closeCodes.SLOW_CONSUMER)
       connection.transport.cut()
-      total -= cost
-      if (total <= limits.bufferedBytesMax) return
+      total -= bytes
     }
   }
 

@@ -46,50 +46,29 @@ export const endingOf = (subscriptionIds: readonly string[], wrapping: EventWrap
   [',"subscriptionIds":', JSON.stringify(subscriptionIds), '}', wrapping.after].join('')
 
 /**
- * A run of events as WebSocket text frames, unfragmented, and unmasked because a server sends them (RFC 6455 §5.2). `parts` are the
- * events' shared ones: those of at least `sharedFrom` bytes are pieces as they are, the rest is copied into one buffer.
+ * A run of events as WebSocket text frames in one buffer, so that they leave with one write: unfragmented, and
+ * unmasked because a server sends them (RFC 6455 §5.2).
  */
-export function encodeFrames (run: readonly Delivery[], parts: readonly Buffer[], sharedFrom: number): Buffer[] {
-  const own = Buffer.allocUnsafe(frameBytes(run, parts) - sharedBytesOf(parts, sharedFrom))
-  const pieces: Buffer[] = []
-  let from = 0
+export function encodeFrames (run: readonly Delivery[], wrapping: EventWrapping): Buffer {
+  const buffer = Buffer.allocUnsafe(frameBytes(run, wrapping))
   let at = 0
-  for (let i = 0; i < run.length; i++) {
-    const part = parts[i] as Buffer
-    const { ending } = run[i] as Delivery
-    if (part.length < sharedFrom) {
-      at = layOutFrame(own, at, part, ending)
-      continue
-    }
-    at = writeHeader(own, at, part.length + ending.length)
-    pieces.push(own.subarray(from, at), part)
-    from = at
-    at += own.write(ending, at, 'latin1')
-  }
-  if (at > from) pieces.push(own.subarray(from, at))
-  return pieces
-}
-
-export const sharedParts = (run: readonly Delivery[], wrapping: EventWrapping): Buffer[] => run.map(({ event, shape }) => sharedPart(event, shape, wrapping))
-
-export function sharedBytesOf (parts: readonly Buffer[], sharedFrom: number): number {
-  let bytes = 0
-  for (const { length } of parts) if (length >= sharedFrom) bytes += length
-  return bytes
+  for (const delivery of run) at = layOutFrame(buffer, at, delivery, wrapping)
+  return buffer
 }
 
 /** The length of what `encodeFrames` makes. */
-export function frameBytes (run: readonly Delivery[], parts: readonly Buffer[]): number {
+export function frameBytes (run: readonly Delivery[], wrapping: EventWrapping): number {
   let bytes = 0
-  for (let i = 0; i < run.length; i++) {
-    const length = (parts[i] as Buffer).length + (run[i] as Delivery).ending.length
+  for (const { event, shape, ending } of run) {
+    const length = sharedPart(event, shape, wrapping).length + ending.length
     bytes += headerLength(length) + length
   }
   return bytes
 }
 
 /** Writes one event's frame; answers where it ends. */
-export function layOutFrame (buffer: Buffer, at: number, shared: Buffer, ending: string): number {
+export function layOutFrame (buffer: Buffer, at: number, { event, shape, ending }: Delivery, wrapping: EventWrapping): number {
+  const shared = sharedPart(event, shape, wrapping)
   let end = writeHeader(buffer, at, shared.length + ending.length)
   end += shared.copy(buffer, end)
   return end + buffer.write(ending, end, 'latin1')

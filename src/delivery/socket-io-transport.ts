@@ -3,14 +3,11 @@ import type { Socket as TcpSocket } from 'node:net'
 import type { Socket } from 'socket.io'
 import type { CloseReason } from './close-codes.ts'
 import { FrameWriter } from './frame-writer.ts'
-import { endingOf, sharedPart, socketIoWrapping } from './frames.ts'
+import { encodeFrames, endingOf, sharedPart, socketIoWrapping } from './frames.ts'
 import type { Delivery, Transport } from './transport.ts'
 
 /** Engine.IO adds its own message type (`4`) to what goes through a long poll. */
 const engineTypeLength = 1
-
-/** In how many pieces `ws` takes what is a frame already; whether they are one is not looked at. */
-const engineFramePieces = 2
 
 /** The untyped part of Engine.IO's options that Socket.IO's own adapter uses to send one encoded frame to many sockets. */
 interface PreEncoded { compress: false, wsPreEncodedFrame: Buffer[] }
@@ -48,17 +45,12 @@ export class SocketIoTransport implements Transport {
     this.#closeTimeoutMs = closeTimeoutMs
     this.#link = socket.conn as unknown as EngineLink
     socket.conn.on('packetCreate', ({ data, options }: EnginePacket) => {
-      this.#heldBytes += options.wsPreEncodedFrame?.reduce((sum, { length }) => sum + length, 0) ?? data?.length ?? 0
+      this.#heldBytes += options.wsPreEncodedFrame?.[0]?.length ?? data?.length ?? 0
     })
     socket.conn.on('flush', () => this.#released())
   }
 
   get bufferedBytes () { return this.#heldBytes + this.#polledBytes + (this.#link.transport.socket?._socket?.writableLength ?? 0) }
-
-  get costBytes () {
-    const tcp = this.#link.transport.socket?._socket
-    return this.bufferedBytes - (tcp === undefined ? 0 : frames.sharedBytes(tcp))
-  }
 
   ending (subscriptionIds: readonly string[]): string {
     return endingOf(subscriptionIds, socketIoWrapping)
@@ -69,15 +61,10 @@ export class SocketIoTransport implements Transport {
     const { transport, writeBuffer } = this.#link
     if (transport.name !== 'websocket') return this.#sendPackets(run, onTaken)
     const tcp = transport.socket?._socket
-    if (tcp === undefined) return
-    if (transport.writable && writeBuffer.length === 0) return frames.write(tcp, run, onTaken)
-    const encoded = frames.encode(tcp, run)
-    // Held back, the pieces leave in one turn, with nothing in between.
-    const pieces = transport.writable ? [Buffer.concat(encoded.pieces)] : encoded.pieces
-    for (let i = 0; i < pieces.length; i += engineFramePieces) {
-      const options: PreEncoded = { compress: false, wsPreEncodedFrame: pieces.slice(i, i + engineFramePieces) }
-      this.#socket.conn.write('', options as { compress: false }, i + engineFramePieces < pieces.length ? undefined : () => { encoded.onTaken(); onTaken() })
-    }
+    if (tcp !== undefined && transport.writable && writeBuffer.length === 0) return frames.write(tcp, run, onTaken)
+    const encoded = encodeFrames(run, socketIoWrapping)
+    const options: PreEncoded = { compress: false, wsPreEncodedFrame: [encoded] }
+    this.#socket.conn.write('', options as { compress: false }, onTaken)
   }
 
   sendMessage (name: string, body: object): void {

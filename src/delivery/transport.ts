@@ -21,8 +21,6 @@ export interface Transport {
   readonly id: string
   /** Bytes accepted but not yet taken by the kernel (for long polling: by the next poll). */
   readonly bufferedBytes: number
-  /** What of them counts as this socket's when all sockets are summed up: memory that several wait for is divided among them. */
-  readonly costBytes: number
   /** The end of an event message that names these subscriptions. */
   ending (subscriptionIds: readonly string[]): string
   /** Sends a run of events with one write where the link allows it. `onTaken` is called when the kernel has them. */

@@ -24,7 +24,6 @@ export class WsTransport implements Transport {
 
   get kind () { return 'ws' as const }
   get bufferedBytes () { return this.#socket.writableLength }
-  get costBytes () { return this.bufferedBytes - frames.sharedBytes(this.#socket) }
 
   ending (subscriptionIds: readonly string[]): string {
     return endingOf(subscriptionIds, wsWrapping)

@@ -236,7 +236,7 @@ await t.test('all sockets together have a bound as well', async t => {
   await until(() => app.connections.size < 7)
   t.equal(await vanished(), before, 'and not because it does not answer')
   t.same((await good.received(300)).map(event => event.offset), upTo(300))
-  await until(() => [...app.connections.all()].reduce((sum, { transport }) => sum + transport.costBytes, 0) <= bound)
+  await until(() => [...app.connections.all()].reduce((sum, { transport }) => sum + transport.bufferedBytes, 0) <= bound)
   for (const client of stopped) client.cut()
   good.close()
 })
