@@ -14,12 +14,12 @@ declare module 'fastify' {
 
 /** What nodes tell each other, over Redis, when `REDIS_URL` is set. Without it events of other nodes arrive by the comparison of heads, about a second later. */
 export default fp(async (app) => {
-  const { config: { redisUrl: url, cluster: settings }, health, instruments: metrics, log } = app
-  if (url === undefined) {
+  const { redis, config: { cluster: settings }, health, instruments: metrics, log } = app
+  if (redis === undefined) {
     app.decorate('cluster', undefined)
     return
   }
-  const bus = new RedisBus({ url, metrics, log })
+  const bus = new RedisBus({ ...redis, metrics, log })
   const peers = new Peers({ bus, settings, metrics, log })
   const records = new SharedRecords(peers)
   app.decorate('cluster', { bus, peers, records, relay: createEventRelay({ bus, records, log }) })
@@ -36,4 +36,4 @@ export default fp(async (app) => {
     peers.leave()
     await bus.close()
   })
-}, { name: 'bus', dependencies: ['config', 'health', 'metrics'] })
+}, { name: 'bus', dependencies: ['config', 'health', 'metrics', 'redis'] })

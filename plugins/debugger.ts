@@ -30,7 +30,7 @@ declare module 'fastify' {
 }
 
 /** Where nodes tell each other that there is a replay to do. */
-const replaysChannel = 'realtime:replays'
+const replaysChannel = 'replays'
 
 /** What happened to an event, why one did not arrive, and sending it again. What is recorded is the business of `tracing`. */
 export default fp(async (app) => {

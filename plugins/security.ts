@@ -13,7 +13,7 @@ const strictTransport = { 'strict-transport-security': 'max-age=31536000' }
 
 /** What every answer says to browsers, who may call from one, how often anybody may call, and when the server sheds load. */
 export default fp(async (app) => {
-  const { redisUrl, http: { corsOrigins, publicUrl, rateLimitMax, rateLimitApplicationMax, heapUsedBytesMax } } = app.config
+  const { http: { corsOrigins, publicUrl, rateLimitMax, rateLimitApplicationMax, heapUsedBytesMax } } = app.config
   const always = { ...securityHeaders, ...(publicUrl?.startsWith('https:') === true && strictTransport) }
   app.addHook('onRequest', (_request, reply, done) => {
     reply.headers(always)
@@ -25,7 +25,7 @@ export default fp(async (app) => {
     exposedHeaders: ['x-request-id', 'x-next-cursor', 'x-nodes-missing', 'etag', 'retry-after'],
     maxAge: 600
   })
-  const counters = redisUrl === undefined ? undefined : new SharedCounters({ url: redisUrl })
+  const counters = app.redis === undefined ? undefined : new SharedCounters(app.redis)
   app.addHook('onClose', async () => counters?.close())
   await app.register(rateLimit, {
     store: createRequestCounts(counters) as never,
@@ -49,7 +49,7 @@ export default fp(async (app) => {
   await app.register(underPressure, { maxHeapUsedBytes: heapUsedBytesMax, message: 'Under pressure', retryAfter: 5 })
   // Not a failure: without this node, its load would meet the others.
   app.health.add('memory', async () => app.isUnderPressure() ? { status: 'degraded', message: 'short of memory: requests and sockets are refused' } : { status: 'ok' })
-}, { name: 'security', dependencies: ['config', 'auth', 'health'] })
+}, { name: 'security', dependencies: ['config', 'auth', 'health', 'redis'] })
 
 function tooMany (max: number, ttlMs: number, by = ''): RateLimitError {
   const retryAfterS = Math.ceil(ttlMs / 1000)

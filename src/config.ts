@@ -20,6 +20,7 @@ export const EnvironmentVariables = Type.Object({
   DATA_DIR: Type.String({ default: './.data', minLength: 1, description: 'The embedded cluster and generated development secrets.' }),
   EMBEDDED_POSTGRES: Type.Optional(Type.Boolean({ description: 'Asks for or forbids the embedded PostgreSQL; by default on unless NODE_ENV=production.' })),
   REDIS_URL: Type.Optional(Type.String({ pattern: '^rediss?://', description: 'Redis or Valkey, over which several nodes work as one. Unset: events of other nodes come about a second later, and channels, presence and rate limits are of each node.' })),
+  REDIS_PREFIX: Type.String({ default: '', pattern: '^[A-Za-z0-9_.:-]{0,64}$', description: 'Put before every channel and key in Redis. Deployments with different databases never hear each other without it; give a physical clone of a database one of its own.' }),
   ENCRYPTION_KEY: Type.Optional(Type.String({ description: '32 bytes in base64, for secrets at rest. Generated into DATA_DIR in development; required in production.' })),
   ENCRYPTION_KEYS_OLD: Type.String({ default: '', description: 'Comma-separated keys that may still decrypt.' }),
   PUBLIC_URL: Type.Optional(Type.String({ pattern: '^https?://', description: 'How users reach this server; for links in mail.' })),
@@ -59,7 +60,8 @@ export interface Config {
   isProduction: boolean
   http: HttpSettings
   database: { url: string | undefined, embedded: boolean, dataDir: string, poolMax: number }
-  redisUrl: string | undefined
+  /** `prefix`: before every channel and key. */
+  redis: { url: string | undefined, prefix: string }
   cluster: ClusterSettings
   encryptionKeys: Buffer[]
   log: { level: string }
@@ -294,7 +296,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
       heapUsedBytesMax: Math.floor(getHeapStatistics().heap_size_limit * heapShareMax)
     },
     database: { url: parsed.DATABASE_URL, embedded, dataDir: parsed.DATA_DIR, poolMax: 16 },
-    redisUrl: parsed.REDIS_URL,
+    redis: { url: parsed.REDIS_URL, prefix: parsed.REDIS_PREFIX },
     cluster: { ...defaultClusterSettings },
     encryptionKeys,
     log: { level: String(parsed.LOG_LEVEL) },

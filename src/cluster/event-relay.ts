@@ -100,8 +100,8 @@ export function createEventRelay ({ bus, records, log }: EventRelayOptions) {
 export type EventRelay = ReturnType<typeof createEventRelay>
 
 const keyOf = (scope: Scope, topic: string) => `${prefix}${scopeKey(scope)}/${topic}`
-const topicChannel = (scope: Scope, topic: string) => `realtime:events:${scopeKey(scope)}/${topic}`
-const scopeChannel = (scope: Scope) => `realtime:topics:${scopeKey(scope)}`
+const topicChannel = (scope: Scope, topic: string) => `events:${scopeKey(scope)}/${topic}`
+const scopeChannel = (scope: Scope) => `topics:${scopeKey(scope)}`
 
 /** Events of one log each, in the order in which they came. */
 function runsOf (events: readonly LoggedEvent[]): Iterable<LoggedEvent[]> {

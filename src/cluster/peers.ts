@@ -9,7 +9,7 @@ import type { Bus, Listening } from './bus.ts'
 const goneMax = 1000
 /** A bus that has given no sign of life for so long is not there: silence says nothing about anybody. */
 const busSilentMs = 2500
-const everybody = 'realtime:nodes'
+const everybody = 'nodes'
 
 export interface PeersOptions {
   bus: Bus
@@ -274,4 +274,4 @@ export class Peers {
   }
 }
 
-const inboxOf = (node: string) => `realtime:node:${node}`
+const inboxOf = (node: string) => `node:${node}`

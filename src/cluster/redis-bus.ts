@@ -4,6 +4,7 @@ import type { Counter } from 'prom-client'
 import { randomId } from '../ids.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Bus, BusHealth, Listening } from './bus.ts'
+import type { RedisNamespace } from './redis-namespace.ts'
 
 /** Bytes of messages that Redis has not taken; beyond it they are dropped, because whoever listens finds them in the log. */
 const unsentBytesMax = 16 * 1024 * 1024
@@ -11,11 +12,14 @@ const pingEveryMs = 2000
 /** A link that does not answer a ping for so long is given up and made anew. */
 const silentAfterMs = 6000
 const reconnectMaxMs = 1000
+/** Other deployments on this Redis that are remembered as logged. */
+const foreignMax = 100
 /** How long the end may wait for Redis to take what was handed over. */
 const farewellMs = 500
 
 export interface RedisBusOptions {
   url: string
+  namespace: RedisNamespace
   metrics: Metrics
   log: { info (fields: object, message: string): void, warn (fields: object, message: string): void }
 }
@@ -34,6 +38,7 @@ export class RedisBus implements Bus {
   readonly #channels = new Map<string, Channel>()
   readonly #restoredListeners: (() => void)[] = []
   readonly #pinging: NodeJS.Timeout
+  readonly #foreign = new Set<string>()
   readonly #outcomes: Record<'sent' | 'received' | 'dropped', Counter.Internal>
   #unsentBytes = 0
   #isCorked = false
@@ -62,6 +67,8 @@ export class RedisBus implements Bus {
     this.#subscriber.on('close', () => this.#lost(undefined))
     this.#subscriber.on('message', (channel, message) => this.#receive(channel, message))
     this.#subscriber.on('ready', () => { void this.#restored() })
+    // Fails when the bus is closed, or where Redis' access rules keep this channel from the user.
+    this.#subscriber.subscribe(options.namespace.announcements).catch(() => {})
     this.#pinging = setInterval(() => this.#ping(), pingEveryMs).unref()
   }
 
@@ -76,10 +83,11 @@ export class RedisBus implements Bus {
       this.#unsentBytes -= length
       outcome.inc()
     }
-    this.#publisher.publish(channel, `${this.#node} ${message}`).then(() => settle(this.#outcomes.sent), () => settle(this.#outcomes.dropped))
+    this.#publisher.publish(this.#options.namespace.nameOf(channel), `${this.#node} ${message}`).then(() => settle(this.#outcomes.sent), () => settle(this.#outcomes.dropped))
   }
 
-  listen (name: string, listener: (message: string) => void): Listening {
+  listen (channelName: string, listener: (message: string) => void): Listening {
+    const name = this.#options.namespace.nameOf(channelName)
     let channel = this.#channels.get(name)
     if (channel === undefined) {
       const subscribed = this.#subscriber.subscribe(name).then(() => {})
@@ -102,7 +110,7 @@ export class RedisBus implements Bus {
   }
 
   async reach (channel: string): Promise<number> {
-    const [, count] = await this.#publisher.pubsub('NUMSUB', channel) as [string, number]
+    const [, count] = await this.#publisher.pubsub('NUMSUB', this.#options.namespace.nameOf(channel)) as [string, number]
     return count
   }
 
@@ -139,11 +147,20 @@ export class RedisBus implements Bus {
   }
 
   #receive (name: string, text: string): void {
+    if (name === this.#options.namespace.announcements) return this.#hearOf(text)
     const end = text.indexOf(' ')
     if (text.startsWith(this.#node) && end === this.#node.length) return
     this.#outcomes.received.inc()
     const message = text.slice(end + 1)
     for (const listener of this.#channels.get(name)?.listeners ?? []) listener(message)
+  }
+
+  /** Logs each other deployment once. */
+  #hearOf (deployment: string): void {
+    const { namespace, log } = this.#options
+    if (deployment === namespace.deployment || this.#foreign.has(deployment) || this.#foreign.size >= foreignMax) return
+    this.#foreign.add(deployment)
+    log.warn({ deployment: namespace.deployment, foreign: deployment.slice(0, 100) }, 'cluster.foreign_deployment')
   }
 
   /** The channels are subscribed to again by then, because commands keep their order. */
@@ -173,8 +190,15 @@ export class RedisBus implements Bus {
     return performance.now() - (this.#heardAt.get(link) ?? 0)
   }
 
+  /** Lets deployments that share this Redis by mistake find out. */
+  #announce (): void {
+    const { deployment, announcements } = this.#options.namespace
+    if (this.#publisher.status === 'ready') this.#publisher.publish(announcements, deployment).catch(() => {})
+  }
+
   /** TCP alone may take minutes to notice that the other side is gone; and one of the links may be while the other is not. */
   #ping (): void {
+    this.#announce()
     for (const link of this.#links) {
       if (link.status !== 'ready') continue
       link.ping().then(() => this.#heardAt.set(link, performance.now()), () => {})

@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis'
+import type { RedisNamespace } from './redis-namespace.ts'
 
 /** A count that takes longer is made here alone: nobody's request waits for a Redis that hangs. */
 const answerMs = 250
@@ -22,9 +23,11 @@ export interface Count { count: number, leftMs: number }
 /** Counts over all nodes, in windows that begin with the first. They are gone with Redis' memory, and with their window. */
 export class SharedCounters {
   readonly #redis: CountingRedis
+  readonly #namespace: RedisNamespace
   #pausedUntil = 0
 
-  constructor ({ url }: { url: string }) {
+  constructor ({ url, namespace }: { url: string, namespace: RedisNamespace }) {
+    this.#namespace = namespace
     this.#redis = new Redis(url, {
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
@@ -41,7 +44,7 @@ export class SharedCounters {
   async count (key: string, windowMs: number): Promise<Count | undefined> {
     if (this.#redis.status !== 'ready' || performance.now() < this.#pausedUntil) return undefined
     try {
-      const [count, leftMs] = await this.#redis.countOne(`realtime:count:${key}`, windowMs)
+      const [count, leftMs] = await this.#redis.countOne(this.#namespace.nameOf(`count:${key}`), windowMs)
       return { count, leftMs }
     } catch {
       this.#pausedUntil = performance.now() + pauseMs

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import t from 'tap'
 import { RedisBus } from '../../src/cluster/redis-bus.ts'
+import { createRedisNamespace } from '../../src/cluster/redis-namespace.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import type { Teardown } from '../build.ts'
 import { startRedis } from './redis.ts'
@@ -12,12 +13,13 @@ const silent = { info: () => {}, warn: () => {} }
 const until = async (isDone: () => boolean | Promise<boolean>) => { while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 5)) }
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 
+const namespace = createRedisNamespace('test', '')
 const redis = await startRedis(t)
 
 t.test('messages between nodes', { skip: redis === undefined && 'redis-server is not installed' }, async t => {
   if (redis === undefined) return
   const metrics = createMetrics()
-  const [a, b] = [1, 2].map(() => new RedisBus({ url: redis.url, metrics, log: silent })) as [RedisBus, RedisBus]
+  const [a, b] = [1, 2].map(() => new RedisBus({ url: redis.url, namespace, metrics, log: silent })) as [RedisBus, RedisBus]
   t.teardown(() => Promise.all([a.close(), b.close()]).then(() => {}))
   await until(() => a.health().isConnected && b.health().isConnected)
 
@@ -85,7 +87,7 @@ t.test('messages between nodes', { skip: redis === undefined && 'redis-server is
 
   await t.test('so is a single link on which nothing comes any more, though the other answers', async t => {
     const through = await hangingProxy(t, redis.url)
-    const bus = new RedisBus({ url: through.url, metrics, log: silent })
+    const bus = new RedisBus({ url: through.url, namespace, metrics, log: silent })
     t.teardown(() => bus.close())
     const heard: string[] = []
     await bus.listen('c', message => heard.push(message)).live

@@ -50,7 +50,7 @@ t.test('its nodes have variables that there are, with values that a node starts 
     const config = createConfig(Object.fromEntries(Object.entries(environment).map(([variable, value]) => [variable, substituted(value)])))
     t.ok(config.isProduction)
     t.equal(new URL(String(config.database.url)).hostname, 'postgres')
-    t.equal(new URL(String(config.redisUrl)).hostname, 'redis')
+    t.equal(new URL(String(config.redis.url)).hostname, 'redis')
     t.same(config.http.trustProxy, compose.networks.platform.ipam.config.map(({ subnet }) => subnet), 'the proxy is in the network that is trusted')
     t.ok(Number.parseInt(grace) * 1000 > config.shutdownTimeoutMs, 'a stop is not broken off')
   }
