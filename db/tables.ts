@@ -112,7 +112,10 @@ export interface PasswordResetsTable {
   expires_at: number
 }
 
-/** `invited_by` null: by a token, which is nobody. */
+/**
+ * `invited_by` null: sent with a token, of the signing key `key_id`. `given` is what the role held when the invite was
+ * sent, as a token carries it; null for invites from before the column.
+ */
 export interface InvitesTable {
   id: string
   email: string
@@ -120,6 +123,8 @@ export interface InvitesTable {
   application_id: string | null
   token_hash: Buffer
   invited_by: string | null
+  key_id: string | null
+  given: string[] | null
   created_at: number
   expires_at: number
 }

@@ -75,6 +75,7 @@ export const errorCodes = {
   SETUP_TOKEN_REQUIRED: 'From elsewhere than loopback, and by a proxy, setup needs the token printed at start.',
   SHUTTING_DOWN: 'The server is stopping; another attempt reaches its successor.',
   SIGNING_KEY_INACTIVE: 'The key signs no more.',
+  SIGNING_KEY_LIMIT: 'There are as many signing keys as are allowed: revoke one whose tokens have expired.',
   SIGNING_KEY_NOT_FOUND: 'There is no such signing key, or it is revoked.',
   SLOW_CONSUMER: 'The client reads more slowly than its events arrive.',
   SOCKET_NOT_FOUND: 'The scope has no open socket of that id.',

@@ -19,8 +19,9 @@ export type KeyAdmin = ReturnType<typeof createKeyAdmin>
  * Changes of the signing keys. There is always one that signs: the last active key is not deactivated, and when it is
  * revoked, another takes its place in the same transaction. This node follows before the answer, the others when they are told, or by their poll.
  *
- * The keys sign for every application, and whoever has a secret can write themselves tokens of all of them: only who holds
- * everything everywhere gets to see one. A token stands for one application: it does not revoke what the others' tokens live by.
+ * The keys sign for every application, so they belong to the platform: only sessions list and change them, whatever
+ * permissions a token carries. Whoever has a secret can write tokens of every application: only a session that holds
+ * everything everywhere sees one. Each function throws ForbiddenError `SESSION_REQUIRED` for a token.
  */
 export function createKeyAdmin ({ db, encryption, keys, onChanged }: { db: Kysely<Database>, encryption: Encryption, keys: SigningKeys, onChanged: () => void }) {
   async function change<T> (work: (trx: Kysely<Database>) => Promise<T>): Promise<T> {
@@ -72,18 +73,24 @@ export function createKeyAdmin ({ db, encryption, keys, onChanged }: { db: Kysel
 
   return {
     /** Newest first; revoked ones are gone. */
-    async list (): Promise<SigningKeyInfo[]> {
+    async list (principal: Principal): Promise<SigningKeyInfo[]> {
+      requireSession(principal)
       const rows = await db.selectFrom('signing_keys').selectAll().where('revoked_at', 'is', null).orderBy('created_at', 'desc').orderBy('id').execute()
       return rows.map(toInfo)
     },
 
-    /** From then on it signs. The secret of an HS256 key is in this answer only, and only to who holds everything. */
+    /** It signs from then on. The secret of an HS256 key is in this answer only. Throws ConflictError `SIGNING_KEY_LIMIT`. */
     async create (principal: Principal, { algorithm = 'HS256' }: { algorithm?: Algorithm | undefined }, by: Origin): Promise<KeyCreated> {
-      return toCreated(principal, await change(trx => create(trx, by, algorithm)))
+      requireSession(principal)
+      return toCreated(principal, await change(async trx => {
+        await requireRoom(trx)
+        return await create(trx, by, algorithm)
+      }))
     },
 
     /** It signs no more; its tokens live out their time. Throws ConflictError `LAST_SIGNING_KEY`. */
-    async deactivate (id: string, by: Origin): Promise<SigningKeyInfo> {
+    async deactivate (principal: Principal, id: string, by: Origin): Promise<SigningKeyInfo> {
+      requireSession(principal)
       return toInfo(await change(async trx => {
         const before = await find(trx, id)
         if (!before.active) return before
@@ -94,26 +101,29 @@ export function createKeyAdmin ({ db, encryption, keys, onChanged }: { db: Kysel
       }))
     },
 
-    /** A new key of the same algorithm signs in its place. Throws ConflictError `SIGNING_KEY_INACTIVE`. */
+    /** A new key of the same algorithm signs in its place. Throws ConflictError `SIGNING_KEY_INACTIVE` or `SIGNING_KEY_LIMIT`. */
     async rotate (principal: Principal, id: string, by: Origin): Promise<KeyCreated> {
+      requireSession(principal)
       return toCreated(principal, await change(async trx => {
         const before = await find(trx, id)
         if (!before.active) throw new ConflictError('SIGNING_KEY_INACTIVE', `The key ${id} signs no more: there is nothing to rotate`)
+        await requireRoom(trx)
         const created = await create(trx, by, before.algorithm as Algorithm)
         await deactivate(trx, by, before)
         return created
       }))
     },
 
-    /** Its tokens are dead and their sockets closed. Throws ForbiddenError `SESSION_REQUIRED` for a token. */
+    /** Its tokens are refused and their sockets closed. At the limit, too: a replacement takes the place of this one. */
     async revoke (principal: Principal, id: string, by: Origin): Promise<SigningKeyInfo> {
-      if (principal.kind === 'token') throw new ForbiddenError('SESSION_REQUIRED', 'A token stands for one application, and the key signs for all: only somebody who is logged in revokes it')
+      requireSession(principal)
       return toInfo(await change(async trx => {
         const before = await find(trx, id)
         if (before.active && await othersActive(trx, id) === 0) await create(trx, by, before.algorithm as Algorithm)
         const now = Date.now()
         const after = await trx.updateTable('signing_keys').set({ active: false, deactivated_at: before.deactivated_at ?? now, revoked_at: now })
           .where('id', '=', id).returningAll().executeTakeFirstOrThrow()
+        await forgetOldest(trx)
         await record(trx, by, { action: 'key.revoked', resourceId: id, before: toInfo(before), after: { ...toInfo(after), revokedAt: now } })
         return after
       }))
@@ -123,6 +133,31 @@ export function createKeyAdmin ({ db, encryption, keys, onChanged }: { db: Kysel
 
 /** What can be written into a token. */
 const everything = parsePermissions(['admin'])
+
+/** Every node has them all in memory, and the public ones are in the key set. */
+const keysMax = 50
+/** The audit log has what became of the others. */
+const revokedKeptMax = 100
+
+function requireSession (principal: Principal): void {
+  if (principal.kind === 'token') {
+    throw new ForbiddenError('SESSION_REQUIRED', 'A token stands for one application, and a signing key signs for all: log in to list and change keys')
+  }
+}
+
+async function requireRoom (trx: Kysely<Database>): Promise<void> {
+  const { count } = await trx.selectFrom('signing_keys').select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('revoked_at', 'is', null).executeTakeFirstOrThrow()
+  if (count >= keysMax) {
+    throw new ConflictError('SIGNING_KEY_LIMIT', `There are ${count} signing keys, and at most ${keysMax} are allowed: revoke one whose tokens have expired`)
+  }
+}
+
+async function forgetOldest (trx: Kysely<Database>): Promise<void> {
+  const newest = trx.selectFrom('signing_keys').select('id').where('revoked_at', 'is not', null)
+    .orderBy('revoked_at', 'desc').orderBy('id').limit(revokedKeptMax)
+  await trx.deleteFrom('signing_keys').where('revoked_at', 'is not', null).where('id', 'not in', newest).execute()
+}
 
 async function find (trx: Kysely<Database>, id: string): Promise<Row> {
   const row = await trx.selectFrom('signing_keys').selectAll().where('id', '=', id).where('revoked_at', 'is', null).executeTakeFirst()

@@ -9,7 +9,7 @@ import type { Login } from '../auth/login.ts'
 import { newOneTimeToken, oneTimeHash } from '../auth/one-time-tokens.ts'
 import { hashPassword } from '../auth/passwords.ts'
 import { applicationsWith } from '../auth/permissions.ts'
-import { permissionsOfRole } from '../auth/permission-set.ts'
+import { parsePermissions, permissionsOfRole, PermissionSet } from '../auth/permission-set.ts'
 import type { Principal } from '../auth/principal.ts'
 import { grantsOf, type Visitor } from '../auth/sessions.ts'
 import { lockSuperAdmins } from '../auth/super-admins.ts'
@@ -33,7 +33,7 @@ export interface InvitesOptions {
   onGrantsChanged: () => void
 }
 
-interface InviteRow { id: string, email: string, role_id: string, role: string, application_id: string | null, invited_by: string | null, created_at: number, expires_at: number }
+interface InviteRow { id: string, email: string, role_id: string, role: string, application_id: string | null, invited_by: string | null, key_id: string | null, given: string[] | null, created_at: number, expires_at: number }
 
 export type Invites = ReturnType<typeof createInvites>
 
@@ -43,7 +43,7 @@ export type Invites = ReturnType<typeof createInvites>
  */
 export function createInvites ({ db, users, login, mailer, links, onGrantsChanged }: InvitesOptions) {
   const select = (db: Kysely<Database>) => db.selectFrom('invites as i').innerJoin('roles as r', 'r.id', 'i.role_id')
-    .select(['i.id', 'i.email', 'i.role_id', 'r.name as role', 'i.application_id', 'i.invited_by', 'i.created_at', 'i.expires_at'])
+    .select(['i.id', 'i.email', 'i.role_id', 'r.name as role', 'i.application_id', 'i.invited_by', 'i.key_id', 'i.given', 'i.created_at', 'i.expires_at'])
     .where('i.expires_at', '>', Date.now())
 
   return {
@@ -64,7 +64,7 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
       const { token, tokenHash } = newOneTimeToken('invite_')
       const now = Date.now()
       const invite = await db.transaction().execute(async trx => {
-        const { name } = await authorizeAssignment(trx, principal, { roleId, applicationId }, 'users:create')
+        const { name, set } = await authorizeAssignment(trx, principal, { roleId, applicationId }, 'users:create')
         await trx.deleteFrom('invites').where('expires_at', '<=', now).execute()
         const row = await trx.insertInto('invites').values({
           id: randomId('inv'),
@@ -73,6 +73,8 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
           application_id: applicationId ?? null,
           token_hash: tokenHash,
           invited_by: principal.kind === 'session' ? principal.userId : null,
+          key_id: principal.kind === 'token' ? principal.keyId : null,
+          given: set.toStrings(),
           created_at: now,
           expires_at: now + inviteMs
         }).returningAll().executeTakeFirstOrThrow()
@@ -129,16 +131,27 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
   }
 }
 
-/** Whether the sender may still give the role as it is now. A token's bearer was nobody whom one could ask again. */
-async function isStillGiven (trx: Kysely<Database>, { role_id: roleId, application_id: applicationId, invited_by: invitedBy }: InviteRow): Promise<boolean> {
-  if (invitedBy === null) return true
-  const role = await requireRole(trx, roleId)
+/**
+ * Whether the sender may still give the role as it is now. A sender who logged in must still be able to send the invite.
+ * A token has no rights to look up later: its key must not be revoked, and the role must not have grown.
+ */
+async function isStillGiven (trx: Kysely<Database>, invite: InviteRow): Promise<boolean> {
+  const role = await requireRole(trx, invite.role_id)
   const set = permissionsOfRole({ name: role.name, isBuiltIn: role.built_in, permissions: role.permissions })
-  const grants = await grantsOf(trx, invitedBy)
-  if (grants === undefined) return false
-  return applicationId === null
-    ? grants.everywhere.covers(set)
-    : (grants.byApplication.get(applicationId) ?? grants.everywhere).covers(set.withinApplication())
+  const held = invite.invited_by === null ? await heldByToken(trx, invite) : await heldByUser(trx, invite.invited_by, invite.application_id)
+  return held.covers(invite.application_id === null ? set : set.withinApplication())
+}
+
+/** What the sender holds where the role would hold; nothing when they may no longer invite there. */
+async function heldByUser (trx: Kysely<Database>, userId: string, applicationId: string | null): Promise<PermissionSet> {
+  const grants = await grantsOf(trx, userId)
+  const held = applicationId === null ? grants?.everywhere : grants?.byApplication.get(applicationId) ?? grants?.everywhere
+  return held?.allows('users:create') === true ? held : PermissionSet.none
+}
+
+async function heldByToken (trx: Kysely<Database>, { key_id: keyId, given }: InviteRow): Promise<PermissionSet> {
+  const key = await trx.selectFrom('signing_keys').select('id').where('id', '=', keyId).where('revoked_at', 'is', null).executeTakeFirst()
+  return key === undefined ? PermissionSet.none : parsePermissions(given ?? [])
 }
 
 const invalid = () => new ForbiddenError('INVITE_INVALID', 'The invite is unknown, used, withdrawn or expired')

@@ -6,7 +6,7 @@ import { record } from '../audit/record.ts'
 import { hashPassword, verifyPassword } from '../auth/passwords.ts'
 import { LoginGate } from '../auth/login-gate.ts'
 import { applicationsWith, authorizeRule, isAllowed, type PermissionName } from '../auth/permissions.ts'
-import { permissionsOfRole } from '../auth/permission-set.ts'
+import { permissionsOfRole, type PermissionSet } from '../auth/permission-set.ts'
 import type { Principal, SessionPrincipal } from '../auth/principal.ts'
 import type { SecondFactor } from '../auth/second-factor.ts'
 import type { Sessions } from '../auth/sessions.ts'
@@ -240,17 +240,18 @@ export async function setPassword (trx: Kysely<Database>, sessions: Sessions, id
 export interface Grant { roleId: string, applicationId?: string | null | undefined }
 
 /** Whether the principal may give that role there. Throws NotFoundError, ForbiddenError `PERMISSION_NOT_HELD`. */
-export async function authorizeAssignment (db: Kysely<Database>, principal: Principal, { roleId, applicationId = null }: Grant, permission: PermissionName): Promise<{ name: string }> {
+export async function authorizeAssignment (db: Kysely<Database>, principal: Principal, { roleId, applicationId = null }: Grant, permission: PermissionName): Promise<{ name: string, set: PermissionSet }> {
   const role = await requireRole(db, roleId)
   const visible = applicationsWith(principal, permission)
   if (applicationId !== null && visible !== 'all' && !visible.includes(applicationId)) {
     throw new ForbiddenError('APPLICATION_FORBIDDEN', `The credential does not reach the users of the application ${applicationId}`)
   }
-  authorizeRule(principal, applicationId, permissionsOfRole({ name: role.name, isBuiltIn: role.built_in, permissions: role.permissions }), role.name)
+  const set = permissionsOfRole({ name: role.name, isBuiltIn: role.built_in, permissions: role.permissions })
+  authorizeRule(principal, applicationId, set, role.name)
   if (applicationId !== null && await db.selectFrom('applications').select('id').where('id', '=', applicationId).executeTakeFirst() === undefined) {
     throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${applicationId}`)
   }
-  return role
+  return { name: role.name, set }
 }
 
 /** False when the user has it. */

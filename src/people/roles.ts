@@ -4,10 +4,10 @@ import type { PageQuery } from '../../schemas/common.ts'
 import type { Role, RoleCreate, RoleUpdate } from '../../schemas/people.ts'
 import type { Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
-import { authorizeRule, coversAt } from '../auth/permissions.ts'
-import { permissionsOfRole, type PermissionSet } from '../auth/permission-set.ts'
+import { authorizeRule } from '../auth/permissions.ts'
+import { permissionsOfRole, PermissionSet } from '../auth/permission-set.ts'
 import type { Principal } from '../auth/principal.ts'
-import { ConflictError, ForbiddenError, NotFoundError } from '../errors.ts'
+import { ConflictError, NotFoundError } from '../errors.ts'
 import { randomId } from '../ids.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import { takeWith } from './losses.ts'
@@ -15,20 +15,17 @@ import { takeWith } from './losses.ts'
 export type Roles = ReturnType<typeof createRoles>
 
 /**
- * Roles: the built-in ones, which do not change, and others. Whoever changes a role changes what its holders may do:
- * wherever it is held, they must hold all of it themselves, before and after.
+ * Roles: the built-in ones, which do not change, and others. A role belongs to the platform: it may be given in every
+ * application, by assignments and by open invites. To create, change or delete one, the principal must hold all of its
+ * permissions everywhere, before and after. A token, and a role for one application, hold nothing everywhere.
  */
 export function createRoles ({ db, onGrantsChanged }: { db: Kysely<Database>, onGrantsChanged: () => void }) {
   /** A role that may be changed, locked against assignments until the transaction ends. */
-  async function changeable (trx: Kysely<Database>, principal: Principal, id: string, wanted?: PermissionSet): Promise<Row> {
+  async function changeable (trx: Kysely<Database>, principal: Principal, id: string, wanted = PermissionSet.none): Promise<Row> {
     const row = await trx.selectFrom('roles').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
     if (row === undefined) throw roleNotFound(id)
     if (row.built_in) throw new ConflictError('ROLE_BUILT_IN', `The role ${row.name} is built in and does not change`)
-    const places = await trx.selectFrom('role_assignments').select('application_id').distinct().where('role_id', '=', id).execute()
-    const held = setOf(row)
-    for (const { application_id: applicationId } of places) {
-      authorizeRule(principal, applicationId, wanted === undefined ? held : held.union(wanted), `the role ${row.name} is held ${applicationId === null ? 'everywhere' : `in ${applicationId}`}`)
-    }
+    authorizeRule(principal, null, setOf(row).union(wanted), `the role ${row.name}`)
     return row
   }
 
@@ -42,7 +39,7 @@ export function createRoles ({ db, onGrantsChanged }: { db: Kysely<Database>, on
 
     /** Throws ConflictError `ROLE_EXISTS`, ForbiddenError `PERMISSION_NOT_HELD`. */
     async create (principal: Principal, { name, description = '', permissions }: RoleCreate, by: Origin): Promise<Role> {
-      authorizeSomewhere(principal, permissionsOfRole({ name, isBuiltIn: false, permissions }))
+      authorizeRule(principal, null, permissionsOfRole({ name, isBuiltIn: false, permissions }), `the role ${name}`)
       const now = Date.now()
       return await db.transaction().execute(async trx => {
         const row = await trx.insertInto('roles')
@@ -59,7 +56,6 @@ export function createRoles ({ db, onGrantsChanged }: { db: Kysely<Database>, on
       const role = await db.transaction().execute(async trx => {
         const wanted = permissions === undefined ? undefined : permissionsOfRole({ name: name ?? id, isBuiltIn: false, permissions })
         const before = await changeable(trx, principal, id, wanted)
-        if (wanted !== undefined) authorizeSomewhere(principal, wanted)
         if (name !== undefined && await trx.selectFrom('roles').select('id').where('name', '=', name).where('id', '!=', id).executeTakeFirst() !== undefined) throw roleExists(name)
         const after = await trx.updateTable('roles').set({
           ...(name !== undefined && { name }),
@@ -80,7 +76,6 @@ export function createRoles ({ db, onGrantsChanged }: { db: Kysely<Database>, on
     async remove (principal: Principal, id: string, by: Origin): Promise<void> {
       await db.transaction().execute(async trx => {
         const before = await changeable(trx, principal, id)
-        authorizeSomewhere(principal, setOf(before))
         await takeWith(trx, by, { roleId: id })
         await trx.deleteFrom('roles').where('id', '=', id).execute()
         await record(trx, by, { action: 'role.deleted', resourceId: id, before: toRole(before) })
@@ -97,14 +92,6 @@ export async function requireRole (db: Kysely<Database>, id: string): Promise<Ro
   const row = await db.selectFrom('roles').selectAll().where('id', '=', id).forKeyShare().executeTakeFirst()
   if (row === undefined) throw roleNotFound(id)
   return row
-}
-
-/** A role gives nobody anything until it is assigned, but nobody is to write down more than they hold in some place. */
-function authorizeSomewhere (principal: Principal, set: PermissionSet): void {
-  const isHeld = principal.kind === 'token'
-    ? principal.held.covers(set)
-    : coversAt(principal, null, set) || [...principal.grants.byApplication.values()].some(held => held.covers(set))
-  if (!isHeld) throw new ForbiddenError('PERMISSION_NOT_HELD', 'Nobody may put into a role, or take out of it, more than they hold')
 }
 
 const setOf = (row: Row): PermissionSet => permissionsOfRole({ name: row.name, isBuiltIn: row.built_in, permissions: row.permissions })

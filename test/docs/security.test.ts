@@ -56,7 +56,8 @@ const limits: [string, string, string, string, string][] = [
   ['JSON that is stored, and its depth', `${bytes(jsonBytesMax)}, ${jsonDepthMax} levels`, '', '400', 'test/hostile-input.test.ts'],
   ['time for a request\'s head, and for the whole', `${http.headersTimeoutMs / 1000} s, ${http.requestTimeoutMs / 1000} s`, by('REQUEST_TIMEOUT_MS'), '408', 'test/limits.test.ts'],
   ['memory before requests are shed', '90 % of the heap', '', '503, `Retry-After`', 'test/limits.test.ts'],
-  ['webhooks of an application', number(webhooks.perApplicationMax), '', '`WEBHOOK_LIMIT`', 'test/routes/api/webhooks.test.ts']
+  ['webhooks of an application', number(webhooks.perApplicationMax), '', '`WEBHOOK_LIMIT`', 'test/routes/api/webhooks.test.ts'],
+  ['signing keys that are not revoked', '50', '', '409 `SIGNING_KEY_LIMIT`', 'test/routes/api/keys.test.ts']
 ]
 
 t.test('its limits are those of the code, each with its variable and its test', async t => {

@@ -32,7 +32,7 @@ const roles: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'createRole',
       tags: ['Roles'],
       summary: 'Create a role',
-      description: 'Nobody puts more into a role than they hold.',
+      description: 'A role belongs to the platform: the caller must hold all of its permissions everywhere. A token, and a role for one application, hold nothing everywhere.',
       body: ref(RoleCreate),
       response: { 201: ref(Role, 'The role.'), ...refusals(400, 401, 403, 409, 413, 415) }
     }
@@ -47,7 +47,7 @@ const roles: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'updateRole',
       tags: ['Roles'],
       summary: 'Change a role',
-      description: 'What is left out stays. Wherever the role is held, the caller must hold all of it, before and after. It counts from its holders\' next request on.',
+      description: 'What is left out stays. The caller must hold all of the role everywhere, before and after. It counts from its holders\' next request on.',
       params: RolePath,
       body: ref(RoleUpdate),
       response: { 200: ref(Role, 'The role.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }

@@ -79,6 +79,43 @@ await t.test('one that is withdrawn, expired, or whose sender may no longer give
   t.equal(outcome(await accept(left)), '403 INVITE_INVALID')
 })
 
+await t.test('an invite gives no more than it promised, and nothing when its sender has lost the right to invite', async t => {
+  const shop = await tenant(app)
+  const pairs = (...names: string[]) => names.map(name => ({ resource: name.split(':')[0], action: name.split(':')[1] }))
+  const newRole = async (...names: string[]) => (await root.post('/api/roles', { name: `role-${Math.random().toString(36).slice(2)}`, permissions: pairs(...names) })).body
+  const invited = async (by: { post: typeof root.post }, roleId: string) =>
+    (await by.post('/api/invites', { email: `x${Math.random()}@example.com`, roleId, applicationId: shop.applicationId })).body
+  const accept = (invite: { token: string }) => anybody.post('/api/auth/accept-invite', { token: invite.token, name: 'Grace', password })
+  const token = requests(app, `Bearer ${shop.token(['admin'])}`)
+
+  const role = await newRole('topics:read', 'topics:create')
+  const [kept, narrowed, grown] = [await invited(token, role.id), await invited(token, role.id), await invited(token, role.id)]
+  t.equal((await accept(kept)).status, 201, 'sent with a token')
+  await root.patch(`/api/roles/${role.id}`, { name: 'renamed-role', permissions: pairs('topics:read') })
+  t.equal((await accept(narrowed)).status, 201, 'the role is renamed and holds less')
+  await root.patch(`/api/roles/${role.id}`, { permissions: pairs('topics:read', 'topics:create', 'webhooks:create') })
+  t.equal(outcome(await accept(grown)), '403 INVITE_INVALID', 'the role holds more than when a token sent the invite')
+  t.equal((await accept(await invited(token, role.id))).status, 201, 'an invite sent afterwards is good')
+
+  const { body: key } = await root.post('/api/admin/keys')
+  const stolen = await invited(requests(app, `Bearer ${shop.token(['admin'])}`), role.id)
+  t.equal((await root.post(`/api/admin/keys/${key.keyId}/revoke`)).status, 200)
+  t.equal(outcome(await accept(stolen)), '403 INVITE_INVALID', 'the key of the token that sent it is revoked')
+
+  const inviting = await newRole('users:create', 'users:read', 'topics:read')
+  const reading = await newRole('topics:read')
+  const sender = await person(app, [inviting.id, shop.applicationId])
+  const [open, late] = [await invited(sender, reading.id), await invited(sender, reading.id)]
+  t.equal((await accept(open)).status, 201)
+  await root.patch(`/api/roles/${inviting.id}`, { permissions: pairs('users:read', 'topics:read') })
+  t.equal(outcome(await accept(late)), '403 INVITE_INVALID', 'the sender still holds the role, but may no longer invite')
+
+  const gone = await newRole('topics:read')
+  const toGone = await invited(root, gone.id)
+  t.equal((await root.remove(`/api/roles/${gone.id}`)).status, 204)
+  t.equal(outcome(await accept(toGone)), '403 INVITE_INVALID', 'the role is deleted')
+})
+
 await t.test('nobody invites to more than they hold, and sees only what is of their application', async t => {
   const [shop, bank] = [await tenant(app), await tenant(app)]
   const admin = await person(app, 'admin')

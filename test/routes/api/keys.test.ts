@@ -155,14 +155,43 @@ await t.test('who may only create keys does not get to see what would let them w
   }
 })
 
-await t.test('a token stands for one application: it gets to see no secret, and does not revoke what others live by', async t => {
-  const asks = requests(app, `Bearer ${shop.token(['admin'])}`)
-  const created = await asks.post('/api/admin/keys', { algorithm: 'HS256' })
-  t.equal(created.status, 201)
-  t.notOk('secret' in created.body)
-  const rotated = await asks.post(`/api/admin/keys/${created.body.keyId}/rotate`)
-  t.equal(rotated.status, 201)
-  t.notOk('secret' in rotated.body)
-  t.equal(outcome(await asks.post(`/api/admin/keys/${rotated.body.keyId}/revoke`)), '403 SESSION_REQUIRED')
+await t.test('only sessions list and change keys, whatever permissions a token carries', async t => {
+  const { body: key } = await root.post('/api/admin/keys')
+  const before = (await root.get('/api/admin/keys')).body
+  const { body: role } = await root.post('/api/roles', { name: 'key-reader', permissions: [{ resource: 'keys', action: 'read' }] })
+  t.equal((await (await person(app, role.id)).get('/api/admin/keys')).status, 200)
+  const every = ['keys:create', 'keys:read', 'keys:update', 'keys:delete']
+  for (const permissions of [['admin'], every]) {
+    const asks = requests(app, `Bearer ${shop.token(permissions)}`)
+    t.equal(outcome(await asks.get('/api/admin/keys')), '403 SESSION_REQUIRED')
+    for (const algorithm of ['HS256', 'ES256', 'EdDSA']) t.equal(outcome(await asks.post('/api/admin/keys', { algorithm })), '403 SESSION_REQUIRED')
+    for (const what of ['rotate', 'deactivate', 'revoke']) t.equal(outcome(await asks.post(`/api/admin/keys/${key.keyId}/${what}`)), '403 SESSION_REQUIRED')
+  }
   t.equal(outcome(await requests(app, `Bearer ${shop.token(['service'])}`).get('/api/admin/keys')), '403 PERMISSION_DENIED')
+  t.same((await root.get('/api/admin/keys')).body, before)
+})
+
+await t.test('the number of keys is bounded, also for those who create at once on several nodes', async t => {
+  const list = async () => (await root.get('/api/admin/keys')).body as { keyId: string, active: boolean }[]
+  const room = 50 - (await list()).length
+  const answers = await Promise.all(Array.from({ length: room + 5 }, (_, i) => requests(i % 2 === 0 ? app : otherNode, root.token).post('/api/admin/keys', { algorithm: i % 3 === 0 ? 'EdDSA' : 'HS256' })))
+  t.equal(answers.filter(({ status }) => status === 201).length, room)
+  t.equal(answers.filter(answer => outcome(answer) === '409 SIGNING_KEY_LIMIT').length, 5)
+  const [newest, second, ...others] = await list()
+  t.equal(outcome(await root.post(`/api/admin/keys/${newest?.keyId ?? ''}/rotate`)), '409 SIGNING_KEY_LIMIT')
+  t.equal(outcome(await root.post(`/api/admin/keys/${second?.keyId ?? ''}/deactivate`)), '200')
+  t.equal(outcome(await root.post('/api/admin/keys')), '409 SIGNING_KEY_LIMIT', 'an inactive key still counts: its tokens are good')
+  for (const { keyId } of others) await root.post(`/api/admin/keys/${keyId}/revoke`)
+  t.equal(outcome(await root.post(`/api/admin/keys/${newest?.keyId ?? ''}/rotate`)), '201')
+  t.equal((await list()).length, 3)
+
+  const revoked = () => app.db.selectFrom('signing_keys').select('id').where('revoked_at', 'is not', null).orderBy('revoked_at', 'desc').execute()
+  await app.db.insertInto('signing_keys').values(Array.from({ length: 200 }, (_, i) => ({
+    id: `key_old_${i}`, algorithm: 'HS256', secret_sealed: 'x', active: false, created_at: i, deactivated_at: i, revoked_at: i
+  }))).execute()
+  const { body: last } = await root.post('/api/admin/keys')
+  await root.post(`/api/admin/keys/${last.keyId}/revoke`)
+  const kept = await revoked()
+  t.equal(kept.length, 100, 'and that of revoked ones that are kept')
+  t.equal(kept[0]?.id, last.keyId)
 })

@@ -43,26 +43,47 @@ await t.test('a change counts from the next request of its holders on', async t 
   t.equal((await ada.get('/api/roles')).status, 403)
 })
 
-await t.test('nobody puts into a role, or changes for its holders, what they do not hold there', async t => {
-  const [shop, bank] = [await tenant(app), await tenant(app)]
+await t.test('a role is created, changed and deleted only by a session that holds all of it everywhere', async t => {
+  const shop = await tenant(app)
   const { body: keeper } = await root.post('/api/roles', named({ permissions: pairs('roles:create', 'roles:update', 'roles:delete', 'roles:read', 'topics:read') }))
-  const ada = await person(app, keeper.id)
-  t.equal((await ada.post('/api/roles', named({ permissions: pairs('topics:read') }))).status, 201)
+  const ada = await person(app, keeper.id, ['admin', shop.applicationId])
+  const { body: own } = await ada.post('/api/roles', named({ permissions: pairs('topics:read') }))
   t.equal(outcome(await ada.post('/api/roles', named({ permissions: pairs('topics:read', 'keys:create') }))), '403 PERMISSION_NOT_HELD')
+  t.equal(outcome(await ada.post('/api/roles', named({ permissions: pairs('topics:create') }))), '403 PERMISSION_NOT_HELD', 'held in one application is not enough')
+  t.equal(outcome(await ada.patch(`/api/roles/${own.id}`, { permissions: pairs('topics:read', 'topics:create') })), '403 PERMISSION_NOT_HELD', 'after the change')
   t.equal(outcome(await ada.patch(`/api/roles/${keeper.id}`, { permissions: pairs('roles:create', 'keys:create') })), '403 PERMISSION_NOT_HELD', 'not for themselves either')
   const { body: strong } = await root.post('/api/roles', named({ permissions: pairs('keys:delete') }))
-  t.equal(outcome(await ada.patch(`/api/roles/${strong.id}`, { permissions: pairs('topics:read') })), '200', 'nobody has it')
-  await root.patch(`/api/roles/${strong.id}`, { permissions: pairs('keys:delete') })
-  await person(app, strong.id)
-  t.equal(outcome(await ada.patch(`/api/roles/${strong.id}`, { permissions: pairs('topics:read') })), '403 PERMISSION_NOT_HELD', 'somebody has it')
+  for (const change of [{ permissions: pairs('topics:read') }, { name: 'other-name' }, { description: 'x' }]) {
+    t.equal(outcome(await ada.patch(`/api/roles/${strong.id}`, change)), '403 PERMISSION_NOT_HELD', 'before the change, though nobody has the role yet')
+  }
   t.equal(outcome(await ada.remove(`/api/roles/${strong.id}`)), '403 PERMISSION_NOT_HELD')
+  t.equal(outcome(await ada.patch(`/api/roles/${own.id}`, { description: 'x' })), '200')
+  t.equal((await ada.remove(`/api/roles/${own.id}`)).status, 204)
+})
 
+await t.test('a token changes no role, wherever the role is or may be given', async t => {
+  const [shop, bank] = [await tenant(app), await tenant(app)]
   const token = requests(app, `Bearer ${shop.token(['admin'])}`)
-  const { body: shopRole } = await token.post('/api/roles', named())
-  await person(app, [shopRole.id, shop.applicationId])
-  t.equal(outcome(await token.patch(`/api/roles/${shopRole.id}`, { permissions: pairs('topics:read', 'topics:create') })), '200')
-  await person(app, [shopRole.id, bank.applicationId])
-  t.equal(outcome(await token.patch(`/api/roles/${shopRole.id}`, { permissions: pairs('topics:delete') })), '403 PERMISSION_NOT_HELD', 'somebody has it elsewhere, too')
-  t.equal(outcome(await token.remove(`/api/roles/${shopRole.id}`)), '403 PERMISSION_NOT_HELD')
-  t.equal(outcome(await token.patch(`/api/roles/${keeper.id}`, { description: 'x' })), '403 PERMISSION_NOT_HELD', 'held everywhere')
+  const everything = (await root.get('/api/roles')).body.find(({ name }: { name: string }) => name === 'super_admin').permissions
+  t.equal(everything.length, 60)
+  t.equal(outcome(await token.post('/api/roles', named())), '403 PERMISSION_NOT_HELD')
+  t.equal(outcome(await token.post('/api/roles', named({ permissions: [] }))), '403 PERMISSION_NOT_HELD', 'nor an empty one')
+  const inPlaces: [string, (roleId: string) => Promise<unknown>][] = [
+    ['nowhere', async () => {}],
+    ['in its own application', roleId => person(app, [roleId, shop.applicationId])],
+    ['in another application', roleId => person(app, [roleId, bank.applicationId])],
+    ['everywhere', roleId => person(app, roleId)],
+    ['in an invite to its own application', roleId => root.post('/api/invites', { email: 'a@example.com', roleId, applicationId: shop.applicationId })],
+    ['in an invite to another application', roleId => root.post('/api/invites', { email: 'a@example.com', roleId, applicationId: bank.applicationId })],
+    ['in an invite to everything', roleId => root.post('/api/invites', { email: 'a@example.com', roleId })]
+  ]
+  for (const [where, give] of inPlaces) {
+    const { body: role } = await root.post('/api/roles', named())
+    await give(role.id)
+    for (const change of [{ permissions: everything }, { permissions: [] }, { name: 'renamed' }, { description: 'x' }]) {
+      t.equal(outcome(await token.patch(`/api/roles/${role.id}`, change)), '403 PERMISSION_NOT_HELD', `a role that is given ${where}: ${Object.keys(change).join()}`)
+    }
+    t.equal(outcome(await token.remove(`/api/roles/${role.id}`)), '403 PERMISSION_NOT_HELD', `a role that is given ${where}`)
+    t.match((await root.get('/api/roles')).body.find(({ id }: { id: string }) => id === role.id), role, 'it is as it was')
+  }
 })
