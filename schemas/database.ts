@@ -209,7 +209,7 @@ export type DatabaseLogQuery = Static<typeof DatabaseLogQuery>
 
 const ReplicationName = Type.String({ pattern: '^[a-z0-9_]{1,63}$', minLength: 1, maxLength: 63, examples: ['realtime_cdc_slot_shop'] })
 
-const ConnectionString = Type.String({ minLength: 1, maxLength: 2000, pattern: '^postgres(ql)?://', description: '`postgres://user:password@host:port/database`, with `?sslmode=` where it is needed.', examples: ['postgres://realtime:secret@localhost:5432/shop'] })
+const ConnectionString = Type.String({ minLength: 1, maxLength: 2000, pattern: '^postgres(ql)?://', description: '`postgres://user:password@host:port/database`, with `?sslmode=` where it is needed. A password is required; `user:@host` has an empty one.', examples: ['postgres://realtime:secret@localhost:5432/shop'] })
 
 export const DatabaseConnectionPut = Type.Object({
   connectionString: ConnectionString,

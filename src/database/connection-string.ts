@@ -24,33 +24,30 @@ const statementTimeoutMs = 10_000
 /** What the text of values depends on: the decoder counts on it, whatever the server's and the role's defaults are. */
 const sessionOptions = '-c datestyle=ISO -c timezone=UTC -c intervalstyle=iso_8601 -c extra_float_digits=1 -c bytea_output=hex'
 
-export interface ParsedConnectionString extends SourceAddress { config: ClientConfig }
+/** What the driver's own types leave out. `replication` is a start-up parameter: `false` asks for an ordinary session. */
+export type SourceConfig = ClientConfig & { replication: 'false' | 'database', sslnegotiation: 'postgres' }
+
+export interface ParsedConnectionString extends SourceAddress { config: SourceConfig }
 
 /** Throws ValidationError at `/connectionString`, whose text never has the password. */
 export function parseConnectionString (text: string): ParsedConnectionString {
-  const url = parse(text)
-  if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol)) throw refused('must be a URL: postgres://user:password@host:port/database')
-  if (url.hostname === '') throw refused('must name a host')
-  const database = decode(url.pathname.slice(1))
-  const user = decode(url.username)
-  const password = decode(url.password)
-  if (database === undefined || user === undefined || password === undefined) throw refused('has a broken percent escape')
-  if (database === '' || user === '') throw refused(`must name a ${database === '' ? 'database' : 'user'}`)
-  if ([database, user, password].some(part => part.includes('\0'))) throw refused('must not contain the NUL character')
-  for (const name of url.searchParams.keys()) {
-    if (!knownParameters.has(name)) throw refused(`has a parameter that is not supported: ${name.slice(0, 50)}; there are ${[...knownParameters].join(', ')}`)
-  }
-  const sslmode = url.searchParams.get('sslmode') ?? 'disable'
-  if (!Object.hasOwn(sslModes, sslmode)) throw refused(`has an sslmode that is not known: ${sslmode.slice(0, 50)}; there are ${Object.keys(sslModes).join(', ')}`)
+  const url = parseUrl(text)
+  const address = addressOf(url)
+  const password = passwordOf(url, text)
+  const { sslmode, applicationName } = parametersOf(url)
   requireNoMetadata(url.hostname)
-  const address = { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 5432), database, user }
   return {
     ...address,
+    // The driver replaces each empty setting with the operator's: from PGPASSWORD, ~/.pgpass, PGHOST, PGAPPNAME and the like.
+    // So every setting that it reads is given here and is not empty, and the password is a function, which is never replaced.
     config: {
       ...address,
-      password,
+      password: () => password,
       ssl: sslModes[sslmode],
-      application_name: url.searchParams.get('application_name') ?? 'realtime-platform-cdc',
+      sslnegotiation: 'postgres',
+      replication: 'false',
+      client_encoding: 'UTF8',
+      application_name: applicationName,
       options: sessionOptions,
       connectionTimeoutMillis: connectTimeoutMs,
       query_timeout: statementTimeoutMs,
@@ -58,6 +55,43 @@ export function parseConnectionString (text: string): ParsedConnectionString {
       keepAliveInitialDelayMillis: 5000
     }
   }
+}
+
+/** Spaces and control characters are refused because the URL parser drops some of them, and text after `#` because nothing reads it. */
+function parseUrl (text: string): URL {
+  const url = parse(text)
+  if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol)) throw refused('must be a URL: postgres://user:password@host:port/database')
+  // eslint-disable-next-line no-control-regex
+  if (/[\u0000-\u0020\u007f#]/.test(text)) throw refused('must have spaces, control characters and # percent-encoded')
+  return url
+}
+
+function addressOf (url: URL): SourceAddress {
+  const { hostname } = url
+  if (hostname === '') throw refused('must name a host')
+  if (!/^(?:[\w.-]+|\[[\d.:a-f]+\])$/i.test(hostname)) throw refused('must have a host name of ASCII letters, digits, dots and hyphens, or an IP address')
+  const [database, user] = [decode(url.pathname.slice(1)), decode(url.username)]
+  if (database === '' || user === '') throw refused(`must name a ${database === '' ? 'database' : 'user'}`)
+  const port = Number(url.port || 5432)
+  if (port === 0) throw refused('must have a port from 1 to 65535')
+  return { host: hostname.replace(/^\[|\]$/g, ''), port, database, user }
+}
+
+/** The URL parser does not tell an empty password from a missing one. */
+function passwordOf (url: URL, text: string): string {
+  if (url.password === '' && !/^\w+:\/\/[^/?]*:@/.test(text)) throw refused('must have a password; write user:@host if the user has none')
+  return decode(url.password)
+}
+
+function parametersOf ({ searchParams }: URL): { sslmode: string, applicationName: string } {
+  const names = [...searchParams.keys()]
+  const unknown = names.find(name => !knownParameters.has(name))
+  if (unknown !== undefined) throw refused(`has a parameter that is not supported: ${unknown.slice(0, 50)}; there are ${[...knownParameters].join(', ')}`)
+  if (new Set(names).size < names.length) throw refused('must have each parameter once')
+  if ([...searchParams.values()].some(value => value.includes('\0'))) throw refused(nulRefused)
+  const sslmode = searchParams.get('sslmode') ?? 'disable'
+  if (!Object.hasOwn(sslModes, sslmode)) throw refused(`has an sslmode that is not known: ${sslmode.slice(0, 50)}; there are ${Object.keys(sslModes).join(', ')}`)
+  return { sslmode, applicationName: searchParams.get('application_name') || 'realtime-platform-cdc' }
 }
 
 const guard = createAddressGuard({ allowPrivate: true, allowedNetworks: [], resolve: async () => [] })
@@ -86,12 +120,18 @@ function parse (text: string): URL | undefined {
   }
 }
 
-function decode (part: string): string | undefined {
+const nulRefused = 'must not contain the NUL character'
+
+function decode (part: string): string {
+  let decoded: string
   try {
-    return decodeURIComponent(part)
+    decoded = decodeURIComponent(part)
   } catch {
-    return undefined
+    throw refused('has a broken percent escape')
   }
+  // It would end the value in the start-up packet and begin a parameter of the sender's choice.
+  if (decoded.includes('\0')) throw refused(nulRefused)
+  return decoded
 }
 
 const refused = (message: string) => invalid('/connectionString', message)

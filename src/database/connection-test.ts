@@ -7,8 +7,9 @@ import { readActiveDefinitions } from './active-definitions.ts'
 import { createPublicationSql, readFacts, readPublicationOid, readSlot, readSystemIdentifier } from './cdc/slot-care.ts'
 import { parseConnectionString } from './connection-string.ts'
 import { readMappings } from './mapping-rows.ts'
+import { refusePlatformDatabase } from './platform-database.ts'
 import { addTableSql, isPublished } from './publication.ts'
-import { closeSource, openSource, SourceError, toSourceError } from './source.ts'
+import { closeSource, openSource, SourceError, toSourceError, type SourceProblem } from './source.ts'
 import type { Sources } from './sources.ts'
 import { parseTableName, quoteIdentifier, tableKey, tableText, type TableName } from './table-name.ts'
 import { readTable, replicaIdentitySql } from './tables.ts'
@@ -42,13 +43,15 @@ export function createConnectionTest ({ db, sources, namePrefix }: { db: Kysely<
   return async function test (scope: Scope, body: ConnectionTestBody): Promise<ConnectionTest> {
     const subject = await subjectOf(scope, body)
     const tables = await tablesOf(scope)
-    const checks = await examine(subject, tables)
+    const checks = await examine(db, subject, tables)
     return { ok: checks.every(({ status }) => status !== 'failed'), checks }
   }
 }
 export type TestConnection = ReturnType<typeof createConnectionTest>
 
-async function examine (subject: Subject, tables: readonly TableName[]): Promise<ConnectionCheck[]> {
+const checkNames: Partial<Record<SourceProblem, string>> = { SOURCE_UNSUPPORTED: 'version', SOURCE_REFUSED: 'database' }
+
+async function examine (db: Kysely<Database>, subject: Subject, tables: readonly TableName[]): Promise<ConnectionCheck[]> {
   let client
   try {
     client = await openSource(subject.connectionString)
@@ -57,13 +60,15 @@ async function examine (subject: Subject, tables: readonly TableName[]): Promise
   }
   const checks = [ok('reachability', 'The database answers')]
   try {
+    await refusePlatformDatabase(db, client, subject.connectionString)
     checks.push(...await examineServer(client, subject))
     checks.push(await examineSlot(client, subject))
     checks.push(...await examinePublication(client, subject, tables))
     for (const table of tables) checks.push(await examineIdentity(client, table))
   } catch (error) {
     const problem = toSourceError(error)
-    checks.push(failed(problem instanceof SourceError && problem.code === 'SOURCE_UNSUPPORTED' ? 'version' : 'examination', problem.message))
+    const name = problem instanceof SourceError ? checkNames[problem.code] : undefined
+    checks.push(failed(name ?? 'examination', problem.message))
   } finally {
     await closeSource(client)
   }

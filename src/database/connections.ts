@@ -8,10 +8,13 @@ import { record } from '../audit/record.ts'
 import type { Encryption } from '../encryption.ts'
 import { NotFoundError } from '../errors.ts'
 import { randomId } from '../ids.ts'
+import { invalid } from '../json.ts'
 import type { ReaderStatus } from './cdc/reader.ts'
 import { dropPublicationSql, dropSlotSql } from './cdc/slot-care.ts'
 import { parseConnectionString, withoutPassword } from './connection-string.ts'
 import { leave, leaveDue, type Leftovers } from './leftovers.ts'
+import { refusePlatformDatabase } from './platform-database.ts'
+import { SourceError, withSource } from './source.ts'
 
 export interface ConnectionsOptions {
   db: Kysely<Database>
@@ -38,6 +41,16 @@ export function createDatabaseConnections ({ db, encryption, leftovers, namePref
 
   const lock = async (trx: Transaction<Database>, { applicationId, environment }: Scope) =>
     await trx.selectFrom('cdc_connections').selectAll().where('application_id', '=', applicationId).where('environment', '=', environment).forUpdate().executeTakeFirst()
+
+  /** Throws ValidationError. A database that cannot be looked at now is refused by its reader, if it has to be. */
+  async function refusePlatform (connectionString: string): Promise<void> {
+    parseConnectionString(connectionString)
+    try {
+      await withSource(connectionString, client => refusePlatformDatabase(db, client, connectionString))
+    } catch (error) {
+      if (error instanceof SourceError && error.code === 'SOURCE_REFUSED') throw invalid('/connectionString', 'leads to the platform\'s own database')
+    }
+  }
 
   /** A string that no key opens any more is one that is put right: it leads to where it led. */
   function isElsewhere (sealed: string, connectionString: string): boolean {
@@ -77,12 +90,12 @@ export function createDatabaseConnections ({ db, encryption, leftovers, namePref
     get,
 
     /**
-     * Connects a database, or changes how; names that are left out stay as they are. The reader begins in the background: its
-     * state tells how it gets on.
+     * Connects a database, or changes how; names that are left out stay as they are. The reader begins in the background, also
+     * where the database cannot be reached now: its state tells how it gets on. Throws ValidationError for the platform's own.
      */
     async put (scope: Scope, body: DatabaseConnectionPut, by: Origin = system): Promise<DatabaseConnection> {
       const { connectionString, publication, slot, acceptGap = false } = body
-      parseConnectionString(connectionString)
+      await refusePlatform(connectionString)
       const now = Date.now()
       const ownId = randomId('cdc')
       // Of the connection, not of its scope: what an earlier one of this scope has left may still be about to be dropped.

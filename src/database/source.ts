@@ -1,12 +1,13 @@
 import pg from 'pg'
 import { ServiceUnavailableError } from '../errors.ts'
-import { parseConnectionString } from './connection-string.ts'
+import { parseConnectionString, type SourceConfig } from './connection-string.ts'
 
 /** What can be wrong with a connected database, in the state of its connection. docs/DATABASE.md has them. */
 export const sourceProblems = {
   SOURCE_UNREACHABLE: 'The database cannot be reached, or is starting or stopping.',
   SOURCE_AUTH_FAILED: 'The database refuses the user or the password.',
   SOURCE_NOT_FOUND: 'The server has no such database.',
+  SOURCE_REFUSED: 'The platform does not connect to this database.',
   SOURCE_UNSUPPORTED: 'The server is older than PostgreSQL 14.',
   SOURCE_PRIVILEGE: 'The user lacks a privilege.',
   SOURCE_REPLACED: 'The connection leads to another server than the position belongs to: changes in between are lost.',
@@ -46,8 +47,8 @@ export async function withSource<T> (connectionString: string, work: (client: pg
   }
 }
 
-export async function openSource (connectionString: string, more: pg.ClientConfig & { replication?: 'database' } = {}): Promise<pg.Client> {
-  const client = new pg.Client({ ...parseConnectionString(connectionString).config, statement_timeout: 10_000, lock_timeout: 5000, ...more })
+export async function openSource (connectionString: string, more: Partial<SourceConfig> = {}): Promise<pg.Client> {
+  const client = new pg.Client({ ...configOf(connectionString), statement_timeout: 10_000, lock_timeout: 5000, ...more })
   // What breaks between two queries is seen by the next one.
   client.on('error', () => {})
   try {
@@ -56,6 +57,15 @@ export async function openSource (connectionString: string, more: pg.ClientConfi
   } catch (error) {
     void client.end().catch(() => {})
     throw toSourceError(error)
+  }
+}
+
+/** A stored connection string may be older than a rule that refuses it. */
+function configOf (connectionString: string): SourceConfig {
+  try {
+    return parseConnectionString(connectionString).config
+  } catch (error) {
+    throw new SourceError('SOURCE_REFUSED', `(${(error as Error).message})`, { cause: error })
   }
 }
 
@@ -85,6 +95,7 @@ export function toSourceError (error: unknown): Error {
   if (error instanceof SourceError || !(error instanceof Error)) return error as Error
   const { code = '', message } = error as Error & { code?: string }
   const said = (problem: SourceProblem) => new SourceError(problem, `(${message.slice(0, 300)})`, { cause: error })
+  if (message.startsWith('SASL:')) return said('SOURCE_AUTH_FAILED')
   if (/publication .* does not exist/.test(message)) return said('PUBLICATION_LOST')
   if (/replication slot .* does not exist|can no longer (get|access)|slot .* (was )?invalidated/.test(message)) return said('SLOT_LOST')
   for (const [form, problem] of codes) if (form.test(code)) return said(problem)

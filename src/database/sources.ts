@@ -4,6 +4,7 @@ import type { CdcConnectionsTable, Database } from '../../db/tables.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { Encryption } from '../encryption.ts'
 import { NotFoundError } from '../errors.ts'
+import { refusePlatformDatabase } from './platform-database.ts'
 import { SourceError, unavailableNow, withSource } from './source.ts'
 
 /** The database that a scope has connected. */
@@ -22,9 +23,16 @@ export function createSources ({ db, encryption }: { db: Kysely<Database>, encry
     return row && { connectionString: encryption.decrypt(row.connection_string_sealed), publication: row.publication, slot: row.slot, row }
   }
 
+  async function session<T> (source: Source, work: (client: pg.Client, source: Source) => Promise<T>): Promise<T> {
+    return await withSource(source.connectionString, async client => {
+      await refusePlatformDatabase(db, client, source.connectionString)
+      return await work(client, source)
+    })
+  }
+
   async function run<T> (source: Source, work: (client: pg.Client, source: Source) => Promise<T>): Promise<T> {
     try {
-      return await withSource(source.connectionString, client => work(client, source))
+      return await session(source, work)
     } catch (error) {
       throw error instanceof SourceError ? unavailableNow(error) : error
     }
@@ -51,7 +59,7 @@ export function createSources ({ db, encryption }: { db: Kysely<Database>, encry
       const source = await find(scope)
       if (source === undefined) return undefined
       try {
-        return await withSource(source.connectionString, client => work(client, source))
+        return await session(source, work)
       } catch (error) {
         if (error instanceof SourceError) return undefined
         throw error

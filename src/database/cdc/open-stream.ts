@@ -1,6 +1,7 @@
 import pg from 'pg'
 import type { Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
+import { refusePlatformDatabase } from '../platform-database.ts'
 import { SourceError } from '../source.ts'
 import { parseLsn } from './lsn.ts'
 import { createPublicationSql, createSlot, dropSlot, freeSlot, readFacts, readPublicationOid, readSlot, readSystemIdentifier } from './slot-care.ts'
@@ -35,8 +36,9 @@ export interface OpenOptions {
  * on without us, is never made anew in silence: that takes somebody who accepts the gap. Throws SourceError.
  */
 export async function openStream (options: OpenOptions): Promise<StreamState> {
-  const { client, settings, lease, states, log } = options
+  const { client, settings, lease, states, db, log } = options
   const { walLevel, version } = await readFacts(client)
+  await refusePlatformDatabase(db, client, settings.connectionString)
   if (walLevel !== 'logical') throw new SourceError('WAL_LEVEL', `(it is ${walLevel})`)
   const systemIdentifier = await readSystemIdentifier(settings.connectionString)
   const known = await states.read(lease)
