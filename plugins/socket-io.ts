@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import fp from 'fastify-plugin'
-import { Server, type Socket } from 'socket.io'
+import { Server } from 'socket.io'
+import { closeCodes } from '../src/delivery/close-codes.ts'
 import { acceptSocketIo } from '../src/delivery/socket-io-gateway.ts'
-
-type EngineSocket = Socket['conn']
+import { closeLink, type Link } from '../src/delivery/socket-io-link.ts'
+import { toPublicError } from '../src/errors.ts'
 
 declare module 'fastify' {
   interface FastifyInstance { io: Server }
@@ -24,26 +25,29 @@ export default fp(async (app) => {
     pingInterval: limits.pingIntervalMs,
     pingTimeout: limits.pongTimeoutMs,
     connectTimeout: limits.authTimeoutMs,
+    // A client whose handshake is refused here tries again by itself, and waits longer from one try to the next.
     allowRequest: (request, answer) => {
       try {
+        app.connections.requireRunning()
         clientLinks.requireRoom(clientLinks.addressOf(request))
         if (app.isUnderPressure()) answer('OVERLOADED', false)
         else answer(null, true)
-      } catch {
-        answer('CONNECTION_LIMIT', false)
+      } catch (error) {
+        answer(toPublicError(error).code, false)
       }
     },
     cors: { origin: corsOrigins.includes('*') ? '*' : corsOrigins }
   })
   app.decorate('io', io)
   acceptSocketIo(io, { handshake: app.handshake, protocol: app.protocol, addressOf: clientLinks.addressOf })
-  io.engine.on('connection', (link: EngineSocket) => {
+  io.engine.on('connection', (link: Link) => {
     const address = clientLinks.addressOf(link.request)
     clientLinks.opened(address)
     link.once('close', () => clientLinks.closed(address))
   })
   app.addHook('preClose', async () => {
-    io.local.disconnectSockets(true)
+    // `connections.closeAll` has closed the authenticated ones.
+    for (const link of linksOf(io)) closeLink(link, closeCodes.RESTART, limits.closeTimeoutMs)
     await pollsAnswered(io)
     io.engine.close()
   })
@@ -55,6 +59,7 @@ const pollsMsMax = 500
 /** Whoever is between two long polls hears of the end by the next one. */
 async function pollsAnswered (io: Server): Promise<void> {
   const deadline = performance.now() + pollsMsMax
-  const { clients } = io.engine as unknown as { clients: Record<string, { transport: { name: string } }> }
-  while (Object.values(clients).some(client => client.transport.name === 'polling') && performance.now() < deadline) await sleep(10)
+  while (linksOf(io).some(link => link.transport.name === 'polling') && performance.now() < deadline) await sleep(10)
 }
+
+const linksOf = (io: Server): Link[] => Object.values((io.engine as unknown as { clients: Record<string, Link> }).clients)

@@ -42,6 +42,7 @@ export default fp(async (app) => {
     websocket: true,
     config: { permission: 'public' },
     onRequest: (request, _reply, done) => {
+      app.connections.requireRunning()
       app.clientLinks.requireRoom(request.ip)
       done()
     }

@@ -28,7 +28,8 @@ export const ErrorBody = Type.Object({
   error: Type.String({ description: 'The class of the refusal.', examples: ['NotFoundError'] }),
   message: Type.String({ description: 'Names the thing and the value that was wrong.', examples: ['Topic not found: session.status'] }),
   code: Type.String({ description: 'Exact and stable; see docs/ERRORS.md.', examples: ['TOPIC_NOT_FOUND'] }),
-  details: Type.Optional(Type.Array(ErrorDetail))
+  details: Type.Optional(Type.Array(ErrorDetail)),
+  retryAfterMs: Type.Optional(Type.Integer({ minimum: 0, description: 'When to try again, in milliseconds, where waiting helps.', examples: [1000] }))
 }, { $id: 'Error', description: 'Every refusal has this shape.' })
 export type ErrorBody = Static<typeof ErrorBody>
 

@@ -134,23 +134,19 @@ export class PreconditionFailedError extends PublicError { readonly status = 412
 export class PayloadTooLargeError extends PublicError { readonly status = 413 }
 export class UnsupportedMediaTypeError extends PublicError { readonly status = 415 }
 
-/** A refusal that time mends; `retryAfterS` seconds is the advice that goes out as `Retry-After`. */
+interface PassingOptions { retryAfterS?: number, retryAfterMs?: number, cause?: unknown }
+
+/**
+ * A refusal that time mends; `retryAfterS` seconds is the advice that goes out as `Retry-After`. Over a socket there is
+ * no such header: the same advice is in the body, as `retryAfterMs`.
+ */
 abstract class PassingError extends PublicError {
   readonly retryAfterS: number
-
-  constructor (code: ErrorCode, message: string, options: { retryAfterS?: number, cause?: unknown } = {}) {
-    super(code, message, options)
-    this.retryAfterS = options.retryAfterS ?? 1
-  }
-}
-
-/** Over a socket there is no `Retry-After`: what it would say is in the body, as `retryAfterMs`. */
-export class RateLimitError extends PassingError {
-  readonly status = 429
   readonly retryAfterMs: number | undefined
 
-  constructor (code: ErrorCode, message: string, options: { retryAfterS?: number, retryAfterMs?: number, cause?: unknown } = {}) {
+  constructor (code: ErrorCode, message: string, options: PassingOptions = {}) {
     super(code, message, options)
+    this.retryAfterS = options.retryAfterS ?? 1
     this.retryAfterMs = options.retryAfterMs
   }
 
@@ -159,7 +155,16 @@ export class RateLimitError extends PassingError {
   }
 }
 
-export class ServiceUnavailableError extends PassingError { readonly status = 503 }
+/** Without `retryAfterMs`, waiting alone does not help: something has to be given back first. */
+export class RateLimitError extends PassingError { readonly status = 429 }
+
+export class ServiceUnavailableError extends PassingError {
+  readonly status = 503
+
+  constructor (code: ErrorCode, message: string, options: PassingOptions = {}) {
+    super(code, message, { ...options, retryAfterMs: options.retryAfterMs ?? (options.retryAfterS ?? 1) * 1000 })
+  }
+}
 
 /** What a stranger may see of a fault of ours. */
 export class InternalServerError extends PublicError {

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
+import { io } from 'socket.io-client'
 import t from 'tap'
 import { RefusalLimit } from '../src/auth/refusal-limit.ts'
 import { Seats } from '../src/delivery/seats.ts'
@@ -71,7 +72,10 @@ await t.test('an application has so many sockets and no more; another has its ow
   const refused = await connectWs(url, {})
   t.match(await refused.request('auth', { token: shop.token() }), { ok: false, error: 'RateLimitError', code: 'CONNECTION_LIMIT', retryAfterMs: 5000 })
   t.match(await refused.closed, { code: 4429 })
-  await t.rejects(connectSocketIo(url, { token: shop.token() }), /as many as it may/)
+  const trying = io(url, { auth: { token: shop.token() }, transports: ['websocket'], forceNew: true })
+  t.equal((await once(trying as never, 'disconnect'))[0], 'transport close')
+  t.ok(trying.active, 'a Socket.IO client tries again by itself')
+  trying.disconnect()
   const others = await connectWs(url, { token: other.token() })
   t.match(await app.instruments.registry.metrics(), /^realtime_connections_refused_total\{limit="application"\} 2$/m)
   open[0]?.close()

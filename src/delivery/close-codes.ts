@@ -1,6 +1,9 @@
+import { RateLimitError, type PublicError } from '../errors.ts'
+
 /**
  * Why the server closes a socket. Over `/ws` it is the close code (RFC 6455 §7.4: 4000–4999 are private); over
- * Socket.IO, which has none, a `closing` event carries the same before the disconnect.
+ * Socket.IO a `closing` event carries the same. `reconnect` decides how a Socket.IO client is closed: where it is true,
+ * a stock client sees "transport close" and reconnects by itself; otherwise it sees "io server disconnect" and stays away.
  */
 export const closeCodes = {
   /** The server stops or restarts: come back, another one answers (1012 is IANA's "Service Restart"). */
@@ -22,3 +25,16 @@ export const closeCodes = {
 } as const
 
 export type CloseReason = typeof closeCodes[keyof typeof closeCodes]
+
+/** The close reason for a refused handshake. */
+export function reasonForRefusal (refusal: PublicError): CloseReason {
+  if (refusal.code === 'SHUTTING_DOWN') return closeCodes.RESTART
+  if (refusal instanceof RateLimitError) return closeCodes.RATE_LIMITED
+  return refusal.status >= 500 ? closeCodes.TRY_AGAIN_LATER : closeCodes.UNAUTHENTICATED
+}
+
+/**
+ * Whether the same handshake may succeed later, with nothing changed by the client. `RATE_LIMITED` does not count: in a
+ * handshake it stands for a bad credential (auth/refusal-limit.ts).
+ */
+export const isPassing = (refusal: PublicError): boolean => refusal.code !== 'RATE_LIMITED' && reasonForRefusal(refusal).reconnect

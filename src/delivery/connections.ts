@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Activity } from '../activity.ts'
 import type { DeliveryLimits } from '../config.ts'
-import { RateLimitError } from '../errors.ts'
+import { RateLimitError, ServiceUnavailableError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { closeCodes, type CloseReason } from './close-codes.ts'
@@ -33,6 +33,7 @@ export interface ConnectionsOptions {
 export function createConnections ({ limits, metrics, observer, deliveries, activity }: ConnectionsOptions) {
   const all = new Set<Connection>()
   const applications = new Seats(() => limits.connectionsPerApplicationMax)
+  let isStopping = false
   const sweep = setInterval(() => {
     const ended = Date.now() - expiryGraceMs
     closeWhere(connection => connection.principal.expiresAt < ended, closeCodes.CREDENTIAL_EXPIRED)
@@ -75,9 +76,16 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
   const seats = new Seats(() => limits.subscriptionsPerApplicationMax)
   const parts: ConnectionParts = { observer: ending, deliveries, limits, metrics, seats }
 
+  /** Throws ServiceUnavailableError `SHUTTING_DOWN` once connections are being closed because the server stops. */
+  function requireRunning (): void {
+    if (isStopping) throw new ServiceUnavailableError('SHUTTING_DOWN', 'The server is stopping. Connect again to reach another one')
+  }
+
   return {
-    /** Throws RateLimitError `CONNECTION_LIMIT` when the application has as many as it may. */
+    requireRunning,
+    /** Throws ServiceUnavailableError `SHUTTING_DOWN`, or RateLimitError `CONNECTION_LIMIT` when the application has as many as it may. */
     requireRoom ({ applicationId }: Scope): void {
+      requireRunning()
       if (applications.isFree(applicationId)) return
       metrics.connectionsRefused.inc({ limit: 'application' })
       throw new RateLimitError('CONNECTION_LIMIT', `The application has ${limits.connectionsPerApplicationMax} sockets open, as many as it may`, { retryAfterMs: connectionRetryMs })
@@ -103,6 +111,7 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
     closeWhere,
     /** Closes them one by one over a while, in no order, so that those who come back elsewhere do not come all at once. Resolves when it has. */
     async closeOver (ms: number, reason: CloseReason): Promise<void> {
+      isStopping = true
       const closings = [...all].map(connection => ({ connection, at: Math.random() * ms })).sort((a, b) => a.at - b.at)
       const begin = performance.now()
       for (const { connection, at } of closings) {
@@ -113,6 +122,7 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
     },
     /** Closes them all, because the server stops. */
     closeAll (reason: CloseReason): void {
+      isStopping = true
       clearInterval(sweep)
       closeWhere(() => true, reason)
     },

@@ -35,6 +35,7 @@ export function socketRequest<T extends TSchema> (
 /** What is answered even by a server that is short of memory: it takes nothing, or gives something back. */
 const relieving: ReadonlySet<string> = new Set(['auth', 'leave', 'unsubscribe'])
 const overloadedRetryS = 5
+const slowRetryMs = 1000
 
 export interface ProtocolOptions {
   requests: Record<string, SocketRequest>
@@ -64,7 +65,9 @@ export function createProtocol ({ requests, isOverloaded, logger }: ProtocolOpti
         if (request === undefined) {
           throw new ValidationError('FRAME_INVALID', `Unknown request: ${String(name).slice(0, 100)}; there are ${names.join(', ')}`)
         }
-        if (connection.isOpen && !connection.hasRoom) throw new RateLimitError('SLOW_CONSUMER', 'The client has not read what it was sent: read it, then ask again')
+        if (connection.isOpen && !connection.hasRoom) {
+          throw new RateLimitError('SLOW_CONSUMER', 'The client has not read what it was sent: read it, then ask again', { retryAfterMs: slowRetryMs })
+        }
         if (isOverloaded() && !relieving.has(name)) {
           throw new ServiceUnavailableError('OVERLOADED', 'The server has more to do than it can; come back shortly', { retryAfterS: overloadedRetryS })
         }

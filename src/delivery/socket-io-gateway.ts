@@ -1,20 +1,20 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Server, Socket } from 'socket.io'
-import { toPublicError } from '../errors.ts'
+import type { DeliveryLimits } from '../config.ts'
+import { RateLimitError, toPublicError, type PublicError } from '../errors.ts'
 import { isPlainObject } from '../json.ts'
-import { closeCodes } from './close-codes.ts'
+import { closeCodes, isPassing, reasonForRefusal } from './close-codes.ts'
 import type { Connection } from './connection.ts'
 import type { Greeting, Handshake } from './handshake.ts'
 import type { Pace } from './pace.ts'
 import type { Protocol } from './protocol.ts'
+import { closeLink, type Link } from './socket-io-link.ts'
 import { SocketIoTransport } from './socket-io-transport.ts'
 
 type Identity = Awaited<ReturnType<Handshake['identify']>>
 type Acknowledge = (answer: object) => void
 
-/** An Engine.IO socket: what is below Socket.IO, from the first byte on. */
-type Link = Socket['conn']
 interface Client { pace: Pace, address: string, connection: Connection | undefined }
 
 export interface SocketIoGatewayOptions {
@@ -47,10 +47,7 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf }: 
     handshake.identify(socket.handshake.auth as Greeting, socket.handshake.headers, clients.get(socket.conn)?.address ?? '').then(identity => {
       (socket.data as { identity: Identity }).identity = identity
       next()
-    }, (error: unknown) => {
-      const body = toPublicError(error).toBody()
-      next(Object.assign(new Error(body.message), { data: body }))
-    })
+    }, (error: unknown) => { refuseHandshake(socket, toPublicError(error), next, handshake.limits) })
   })
   io.on('connection', socket => {
     const client = clients.get(socket.conn) as Client
@@ -65,6 +62,23 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf }: 
     socket.on('error', () => {})
     socket.onAny((name: string, ...args: unknown[]) => { void answer(socket, client.pace, connection, protocol, name, args) })
   })
+}
+
+/**
+ * After a `connect_error` a stock client gives up. Where the refusal passes, the link is closed instead, so that the
+ * client tries again by itself; where it names a time to wait, the link is kept for that long, because the client does
+ * not wait longer from one try to the next.
+ */
+function refuseHandshake (socket: Socket, refusal: PublicError, next: (error: Error) => void, { authTimeoutMs, closeTimeoutMs }: DeliveryLimits): void {
+  const body = refusal.toBody()
+  const refuse = () => next(Object.assign(new Error(body.message), { data: body }))
+  if (!isPassing(refusal)) return refuse()
+  const waitMs = refusal instanceof RateLimitError ? Math.min(refusal.retryAfterMs ?? 0, authTimeoutMs) : 0
+  setTimeout(() => {
+    closeLink(socket.conn, reasonForRefusal(refusal), closeTimeoutMs)
+    // Of a link that is not open any more, Socket.IO sends no refusal.
+    refuse()
+  }, waitMs).unref()
 }
 
 /**

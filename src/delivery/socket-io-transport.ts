@@ -4,6 +4,7 @@ import type { Socket } from 'socket.io'
 import type { CloseReason } from './close-codes.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { encodeFrames, endingOf, sharedPart, socketIoWrapping } from './frames.ts'
+import { closeLink, cutLink } from './socket-io-link.ts'
 import type { Delivery, Transport } from './transport.ts'
 
 /** Engine.IO adds its own message type (`4`) to what goes through a long poll. */
@@ -15,7 +16,7 @@ interface PreEncoded { compress: false, wsPreEncodedFrame: Buffer[] }
 /** The untyped part of an Engine.IO socket: what it holds back, and the way from its WebSocket down to the TCP socket. */
 interface EngineLink {
   writeBuffer: unknown[]
-  transport: { name: string, writable: boolean, socket?: { _socket?: TcpSocket, terminate (): void }, res?: ServerResponse | null }
+  transport: { name: string, writable: boolean, socket?: { _socket?: TcpSocket }, res?: ServerResponse | null }
 }
 
 /** What Engine.IO says of a packet that it takes. */
@@ -72,16 +73,16 @@ export class SocketIoTransport implements Transport {
   }
 
   close (reason: CloseReason): void {
+    const { conn } = this.#socket
     this.#socket.emit('closing', reason)
+    if (reason.reconnect) return closeLink(conn, reason, this.#closeTimeoutMs)
     this.#socket.disconnect(true)
     // Engine.IO waits for the client to read all there is.
-    setTimeout(() => this.cut(), this.#closeTimeoutMs).unref()
+    setTimeout(() => cutLink(conn), this.#closeTimeoutMs).unref()
   }
 
   cut (): void {
-    const { transport } = this.#link
-    this.#socket.conn.close(true)
-    transport.socket?.terminate()
+    cutLink(this.#socket.conn)
   }
 
   #sendPackets (run: readonly Delivery[], onTaken: () => void): void {

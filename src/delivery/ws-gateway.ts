@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { WebSocket, type RawData } from 'ws'
-import { RateLimitError, toPublicError, UnauthorizedError, ValidationError, type PublicError } from '../errors.ts'
+import { RateLimitError, toPublicError, UnauthorizedError, ValidationError } from '../errors.ts'
 import { isPlainObject, parseJson } from '../json.ts'
-import { closeCodes, type CloseReason } from './close-codes.ts'
+import { closeCodes, reasonForRefusal } from './close-codes.ts'
 import type { Connection } from './connection.ts'
 import type { Greeting, Handshake } from './handshake.ts'
 import type { Pace, PacedClient } from './pace.ts'
@@ -177,7 +177,7 @@ class WsClient implements PacedClient {
       this.#send('authenticated', { socketId: this.#connection.id, ...identity.scope, expiresAt: identity.principal.expiresAt }, id)
     } catch (error) {
       this.#refuse(error, id)
-      this.#transport.close(reasonFor(toPublicError(error)))
+      this.#transport.close(reasonForRefusal(toPublicError(error)))
     }
     arrival.opening = undefined
   }
@@ -189,12 +189,6 @@ class WsClient implements PacedClient {
   #refuse (error: unknown, id?: unknown): void {
     this.#send('error', toPublicError(error).toBody(), id)
   }
-}
-
-/** Only who has shown a bad credential is told not to come back with it. */
-function reasonFor (error: PublicError): CloseReason {
-  if (error instanceof RateLimitError) return closeCodes.RATE_LIMITED
-  return error.status >= 500 ? closeCodes.TRY_AGAIN_LATER : closeCodes.UNAUTHENTICATED
 }
 
 /** Throws ValidationError `INVALID_UTF8`, `INVALID_JSON` or `FRAME_INVALID`. */

@@ -265,8 +265,8 @@ export async function arrived (t: Tap, subscribers: readonly Subscriber[], offse
 }
 type Tap = Pick<typeof t, 'same'>
 
-/** A balancer as simple as can be: each connection goes to the next node that takes it. */
-export async function startBalancer (t: Teardown, ports: readonly number[]): Promise<string> {
+/** A balancer as simple as can be: each connection goes to the next node that takes it; of a sticky one to the same node, for as long as it takes it. */
+export async function startBalancer (t: Teardown, ports: readonly number[], { isSticky = false } = {}): Promise<string> {
   let turn = 0
   const open = new Set<Socket>()
   const server = createServer(client => {
@@ -280,8 +280,12 @@ export async function startBalancer (t: Teardown, ports: readonly number[]): Pro
       client.destroy()
       return
     }
-    const upstream = connect(ports[turn++ % ports.length] as number, '127.0.0.1')
-    const tryNext = () => forward(client, triesLeft - 1)
+    const upstream = connect(ports[turn % ports.length] as number, '127.0.0.1')
+    if (!isSticky) turn++
+    const tryNext = () => {
+      if (isSticky) turn++
+      forward(client, triesLeft - 1)
+    }
     upstream.once('error', tryNext)
     upstream.once('connect', () => {
       upstream.off('error', tryNext)
