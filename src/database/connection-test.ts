@@ -1,5 +1,4 @@
 import type { Kysely } from 'kysely'
-import type pg from 'pg'
 import type { Database } from '../../db/tables.ts'
 import type { ConnectionCheck, ConnectionTest, ConnectionTestBody } from '../../schemas/database.ts'
 import type { Scope } from '../../schemas/scope.ts'
@@ -9,7 +8,7 @@ import { parseConnectionString } from './connection-string.ts'
 import { readMappings } from './mapping-rows.ts'
 import { refusePlatformDatabase } from './platform-database.ts'
 import { addTableSql, isPublished } from './publication.ts'
-import { closeSource, openSource, SourceError, toSourceError, type SourceProblem } from './source.ts'
+import { openSource, SourceError, toSourceError, type SourceClient, type SourceProblem } from './source.ts'
 import type { Sources } from './sources.ts'
 import { parseTableName, quoteIdentifier, tableKey, tableText, type TableName } from './table-name.ts'
 import { readTable, replicaIdentitySql } from './tables.ts'
@@ -60,7 +59,7 @@ async function examine (db: Kysely<Database>, subject: Subject, tables: readonly
   }
   const checks = [ok('reachability', 'The database answers')]
   try {
-    await refusePlatformDatabase(db, client, subject.connectionString)
+    await refusePlatformDatabase(db, client)
     checks.push(...await examineServer(client, subject))
     checks.push(await examineSlot(client, subject))
     checks.push(...await examinePublication(client, subject, tables))
@@ -70,12 +69,12 @@ async function examine (db: Kysely<Database>, subject: Subject, tables: readonly
     const name = problem instanceof SourceError ? checkNames[problem.code] : undefined
     checks.push(failed(name ?? 'examination', problem.message))
   } finally {
-    await closeSource(client)
+    await client.close()
   }
   return checks
 }
 
-async function examineServer (client: pg.Client, { connectionString, user }: Subject): Promise<ConnectionCheck[]> {
+async function examineServer (client: SourceClient, { user }: Subject): Promise<ConnectionCheck[]> {
   const { version, walLevel } = await readFacts(client)
   const limits = await readLimits(client)
   const checks = [
@@ -85,7 +84,7 @@ async function examineServer (client: pg.Client, { connectionString, user }: Sub
       : failed('wal_level', `wal_level is ${walLevel}; it has to be logical`, 'ALTER SYSTEM SET wal_level = logical; -- then restart the server')
   ]
   try {
-    await readSystemIdentifier(connectionString)
+    await readSystemIdentifier(client)
     checks.push(ok('replication', `The user ${user} may replicate`))
   } catch (error) {
     checks.push(limits.can_replicate
@@ -101,7 +100,7 @@ async function examineServer (client: pg.Client, { connectionString, user }: Sub
   return checks
 }
 
-async function readLimits (client: pg.Client): Promise<Limits> {
+async function readLimits (client: SourceClient): Promise<Limits> {
   const { rows: [row] } = await client.query<Limits>(`
     select (select count(*)::int from pg_replication_slots) as slots, current_setting('max_replication_slots')::int as slots_max,
       (select count(*)::int from pg_stat_activity where backend_type = 'walsender') as senders, current_setting('max_wal_senders')::int as senders_max,
@@ -112,7 +111,7 @@ async function readLimits (client: pg.Client): Promise<Limits> {
   return row
 }
 
-async function examineSlot (client: pg.Client, { slot }: Subject): Promise<ConnectionCheck> {
+async function examineSlot (client: SourceClient, { slot }: Subject): Promise<ConnectionCheck> {
   const found = await readSlot(client, slot)
   if (found?.walStatus === 'lost') return failed('slot', `The replication slot ${slot} was invalidated: it no longer has what came after its position`)
   if (found !== undefined) return ok('slot', `The replication slot ${slot} is there${found.active ? ', and is read' : ''}`)
@@ -122,7 +121,7 @@ async function examineSlot (client: pg.Client, { slot }: Subject): Promise<Conne
     : failed('slot', `All ${most} replication slots are in use`, `ALTER SYSTEM SET max_replication_slots = ${most + 10}; -- then restart the server`)
 }
 
-async function examinePublication (client: pg.Client, { publication, user }: Subject, tables: readonly TableName[]): Promise<ConnectionCheck[]> {
+async function examinePublication (client: SourceClient, { publication, user }: Subject, tables: readonly TableName[]): Promise<ConnectionCheck[]> {
   const { version } = await readFacts(client)
   if (await readPublicationOid(client, publication) === undefined) {
     const { can_create: canCreate } = await readLimits(client)
@@ -148,7 +147,7 @@ async function examinePublication (client: pg.Client, { publication, user }: Sub
 }
 
 /** Tables can only be published by who owns them. */
-async function foreignTables (client: pg.Client, tables: readonly TableName[]): Promise<TableName[]> {
+async function foreignTables (client: SourceClient, tables: readonly TableName[]): Promise<TableName[]> {
   const foreign: TableName[] = []
   for (const table of tables) {
     const { rows: [row] } = await client.query<{ owned: boolean }>(`
@@ -158,7 +157,7 @@ async function foreignTables (client: pg.Client, tables: readonly TableName[]): 
   return foreign
 }
 
-async function examineIdentity (client: pg.Client, name: TableName): Promise<ConnectionCheck> {
+async function examineIdentity (client: SourceClient, name: TableName): Promise<ConnectionCheck> {
   const table = await readTable(client, name)
   if (table === undefined) return failed('replica_identity', `There is no table ${tableText(name)}`)
   if (table.replicaIdentity === 'full') return ok('replica_identity', `The old values of ${tableText(name)} can be seen`)

@@ -46,7 +46,7 @@ export function createDatabaseConnections ({ db, encryption, leftovers, namePref
   async function refusePlatform (connectionString: string): Promise<void> {
     parseConnectionString(connectionString)
     try {
-      await withSource(connectionString, client => refusePlatformDatabase(db, client, connectionString))
+      await withSource(connectionString, client => refusePlatformDatabase(db, client))
     } catch (error) {
       if (error instanceof SourceError && error.code === 'SOURCE_REFUSED') throw invalid('/connectionString', 'leads to the platform\'s own database')
     }

@@ -1,12 +1,11 @@
 import type { Kysely, Selectable, Transaction } from 'kysely'
-import type pg from 'pg'
 import type { CdcConnectionsTable, CdcLeftoversTable, Database } from '../../db/tables.ts'
 import type { Leftover } from '../../schemas/database.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { Encryption } from '../encryption.ts'
 import { randomId } from '../ids.ts'
 import { dropPublicationSql, dropSlot, dropSlotSql, readPublicationOid, readSystemIdentifier } from './cdc/slot-care.ts'
-import { withSource } from './source.ts'
+import { withSource, type SourceClient } from './source.ts'
 
 /** A database that was away for so long is not expected back. */
 const giveUpAfterMs = 7 * 24 * 3_600_000
@@ -74,7 +73,7 @@ export function createLeftovers ({ db, encryption, retryMs, log }: LeftoversOpti
     try {
       const connectionString = encryption.decrypt(row.connection_string_sealed)
       return await withSource(connectionString, async client => {
-        const system = await readSystemIdentifier(connectionString)
+        const system = await readSystemIdentifier(client)
         const results: Leftover[] = []
         for (const part of parts) results.push(await dropPart(client, system, part).catch(error => failed(part, error as Error)))
         return results
@@ -84,7 +83,7 @@ export function createLeftovers ({ db, encryption, retryMs, log }: LeftoversOpti
     }
   }
 
-  async function dropPart (client: pg.Client, system: string, { name, what, sql, positionOf, drop }: Part): Promise<Leftover> {
+  async function dropPart (client: SourceClient, system: string, { name, what, sql, positionOf, drop }: Part): Promise<Leftover> {
     const position = await positionOf(client)
     const user = position && await db.selectFrom('cdc_positions').select('connection_id').where('system_identifier', '=', system).where(eb => eb.and(position)).executeTakeFirst()
     if (user !== undefined) return { name, status: 'kept', message: `Another connection reads by the ${what}`, sql }
@@ -130,8 +129,8 @@ interface Part {
   what: string
   sql: string
   /** What the position of a connection has that reads by it; undefined when it is not there. */
-  positionOf (client: pg.Client): Promise<{ slot: string } | { publication_oid: number } | undefined>
-  drop (client: pg.Client): Promise<unknown>
+  positionOf (client: SourceClient): Promise<{ slot: string } | { publication_oid: number } | undefined>
+  drop (client: SourceClient): Promise<unknown>
 }
 
 function partsOf ({ slot, publication }: LeftoverRow): Part[] {

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql, type Kysely, type Transaction } from 'kysely'
-import type pg from 'pg'
 import type { Database } from '../../db/tables.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import { ServiceUnavailableError } from '../errors.ts'
@@ -8,6 +7,7 @@ import { readActiveTables } from './active-definitions.ts'
 import type { ReaderStatus } from './cdc/reader.ts'
 import { readPublicationOid, readSlot } from './cdc/slot-care.ts'
 import { publishTable, unpublishTable } from './publication.ts'
+import type { SourceClient } from './source.ts'
 import type { Source, Sources } from './sources.ts'
 import { tableKey, type TableName } from './table-name.ts'
 import { Turns } from './turns.ts'
@@ -85,7 +85,7 @@ class NoStreamYetError extends ServiceUnavailableError {}
  * What is committed before the slot begins, nobody sees, whatever is in the publication: there has to be a stream before
  * there is an answer. Throws ServiceUnavailableError `SOURCE_UNAVAILABLE`.
  */
-async function requireStream (trx: Transaction<Database>, client: pg.Client, { row: { id, revision, slot, publication } }: Source): Promise<void> {
+async function requireStream (trx: Transaction<Database>, client: SourceClient, { row: { id, revision, slot, publication } }: Source): Promise<void> {
   const row = await trx.selectFrom('cdc_connections as c').innerJoin('cdc_positions as p', 'p.connection_id', 'c.id')
     .select(['c.status', 'c.gap_accepted', 'p.slot', 'p.publication_oid']).where('c.id', '=', id).where('c.revision', '=', revision).executeTakeFirst()
   if (row === undefined) throw new NoStreamYetError(...noStream('its connection has just been changed: try again'))

@@ -1,5 +1,4 @@
 import { sql, type Kysely } from 'kysely'
-import type pg from 'pg'
 import type { Database } from '../../db/tables.ts'
 import type { PageQuery } from '../../schemas/common.ts'
 import type { MappingDefinition, MappingProblem, MappingStatus } from '../../schemas/database.ts'
@@ -9,6 +8,7 @@ import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import { compileMapping } from './compiled-mapping.ts'
 import { readMappings, type MappingRow } from './mapping-rows.ts'
 import { addTableSql, isPublished } from './publication.ts'
+import type { SourceClient } from './source.ts'
 import type { Source, Sources } from './sources.ts'
 import { tableKey, tableText } from './table-name.ts'
 import { readTable, replicaIdentitySql, type SourceTable } from './tables.ts'
@@ -63,7 +63,7 @@ export function createMappingStatus ({ db, sources }: { db: Kysely<Database>, so
 }
 export type ReadMappingStatus = ReturnType<typeof createMappingStatus>
 
-async function lookAt (client: pg.Client, { publication }: Source, definitions: readonly MappingDefinition[]): Promise<Map<MappingDefinition, MappingProblem[]>> {
+async function lookAt (client: SourceClient, { publication }: Source, definitions: readonly MappingDefinition[]): Promise<Map<MappingDefinition, MappingProblem[]>> {
   const tables = new Map<string, { table: SourceTable | undefined, published: boolean | 'missing' }>()
   const problems = new Map<MappingDefinition, MappingProblem[]>()
   for (const definition of definitions) {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type pg from 'pg'
 import { ConflictError, NotFoundError } from '../errors.ts'
+import type { SourceClient } from './source.ts'
 import { quoteIdentifier, quoteTable, tableText, type TableName } from './table-name.ts'
 import { readTable, replicaIdentitySql } from './tables.ts'
 
@@ -17,7 +17,7 @@ const publishedSql = `
 export const addTableSql = (publication: string, table: TableName): string =>
   `ALTER PUBLICATION ${quoteIdentifier(publication)} ADD TABLE ${quoteTable(table)};`
 
-export async function isPublished (client: pg.ClientBase, publication: string, table: TableName): Promise<boolean | 'missing'> {
+export async function isPublished (client: SourceClient, publication: string, table: TableName): Promise<boolean | 'missing'> {
   const { rows: [row] } = await client.query<PublishedRow>(publishedSql, [publication, table.schema, table.name])
   return row === undefined || row.oid === null ? 'missing' : row.is_published
 }
@@ -27,7 +27,7 @@ export async function isPublished (client: pg.ClientBase, publication: string, t
  * before it was added is not wholly in the stream, so those are waited for: within bounds, and then the answer is no.
  * Throws NotFoundError `TABLE_NOT_FOUND`, ConflictError `TABLE_NOT_PUBLISHED` or `TABLE_BUSY`.
  */
-export async function publishTable (client: pg.ClientBase, publication: string, table: TableName, waitMs: number): Promise<'added' | 'present'> {
+export async function publishTable (client: SourceClient, publication: string, table: TableName, waitMs: number): Promise<'added' | 'present'> {
   const seen = await readTable(client, table)
   if (seen === undefined) throw new NotFoundError('TABLE_NOT_FOUND', `Table not found in the connected database: ${tableText(table)}`)
   if (seen.root !== null) throw notPublished(table, `it is a partition, whose changes are those of ${tableText(seen.root)}: map that`)
@@ -38,12 +38,12 @@ export async function publishTable (client: pg.ClientBase, publication: string, 
 }
 
 /** Takes a table out again, if the publication is one that tables are added to; a publication that is not ours may refuse. */
-export async function unpublishTable (client: pg.ClientBase, publication: string, table: TableName): Promise<void> {
+export async function unpublishTable (client: SourceClient, publication: string, table: TableName): Promise<void> {
   await client.query(`alter publication ${quoteIdentifier(publication)} drop table ${quoteTable(table)}`)
 }
 
 /** Throws ConflictError `TABLE_NOT_PUBLISHED`: also when it would break what the tenant itself does to the table. */
-export async function addTable (client: pg.ClientBase, publication: string, table: TableName): Promise<void> {
+export async function addTable (client: SourceClient, publication: string, table: TableName): Promise<void> {
   const seen = await readTable(client, table)
   if (seen?.isUnidentified === true && await publishesOldRows(client, publication)) {
     throw notPublished(table, 'it has no replica identity, and PostgreSQL would refuse updates and deletes of it', replicaIdentitySql(seen))
@@ -59,7 +59,7 @@ export async function addTable (client: pg.ClientBase, publication: string, tabl
   }
 }
 
-async function publishesOldRows (client: pg.ClientBase, publication: string): Promise<boolean> {
+async function publishesOldRows (client: SourceClient, publication: string): Promise<boolean> {
   const { rows: [row] } = await client.query<{ does: boolean }>('select pubupdate or pubdelete as does from pg_publication where pubname = $1', [publication])
   return row?.does === true
 }
@@ -68,7 +68,7 @@ const notPublished = (table: TableName, message: string, sql?: string, cause?: u
   new ConflictError('TABLE_NOT_PUBLISHED', `The table ${tableText(table)} cannot be added to the publication: ${message}`, { details: [{ path: '/table', message, ...(sql !== undefined && { sql }) }], cause })
 
 /** Whoever holds the lock of a writer now, until they have let go of it. */
-async function writersEnded (client: pg.ClientBase, publication: string, table: TableName, waitMs: number): Promise<void> {
+async function writersEnded (client: SourceClient, publication: string, table: TableName, waitMs: number): Promise<void> {
   const writersSql = `
     select distinct l.virtualtransaction as id from pg_locks l
     where l.locktype = 'relation' and l.database = (select oid from pg_database where datname = current_database()) and l.mode = 'RowExclusiveLock'

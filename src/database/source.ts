@@ -1,6 +1,10 @@
+import type { Socket } from 'node:net'
 import pg from 'pg'
 import { ServiceUnavailableError } from '../errors.ts'
 import { parseConnectionString, type SourceConfig } from './connection-string.ts'
+import { CheckedSocket } from './wire/checked-socket.ts'
+import { defaultWireLimits } from './wire/conversation.ts'
+import { AuthenticationMethodError, ProtocolError, TlsError } from './wire/protocol-error.ts'
 
 /** What can be wrong with a connected database, in the state of its connection. docs/DATABASE.md has them. */
 export const sourceProblems = {
@@ -8,6 +12,9 @@ export const sourceProblems = {
   SOURCE_AUTH_FAILED: 'The database refuses the user or the password.',
   SOURCE_NOT_FOUND: 'The server has no such database.',
   SOURCE_REFUSED: 'The platform does not connect to this database.',
+  SOURCE_AUTH_UNSUPPORTED: 'The server requires an authentication method that is not supported; supported are scram-sha-256, md5 and password.',
+  SOURCE_TLS: 'A TLS connection to the server cannot be established.',
+  SOURCE_PROTOCOL: 'The server does not follow the PostgreSQL protocol, or sends more than is allowed.',
   SOURCE_UNSUPPORTED: 'The server is older than PostgreSQL 14.',
   SOURCE_PRIVILEGE: 'The user lacks a privilege.',
   SOURCE_REPLACED: 'The connection leads to another server than the position belongs to: changes in between are lost.',
@@ -35,29 +42,58 @@ export class SourceError extends Error {
   }
 }
 
+export type SessionConfig = Partial<SourceConfig>
+
+/** Where statements are run. */
+export interface Queryable {
+  query<Row extends pg.QueryResultRow = Record<string, unknown>> (text: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
+}
+
+/** A session in a connected database. What its server sends is checked before it is parsed. */
+export interface SourceClient extends Queryable {
+  /** Opens another session of the same user in the same database. Throws SourceError. */
+  another (more: SessionConfig): Promise<SourceClient>
+  /** Does not wait for a server that does not answer. */
+  close (): Promise<void>
+}
+
 /** Opens a session, runs the work, closes it. Everything is bounded. Throws SourceError when the database cannot be used. */
-export async function withSource<T> (connectionString: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+export async function withSource<T> (connectionString: string, work: (client: SourceClient) => Promise<T>): Promise<T> {
   const client = await openSource(connectionString)
   try {
     return await work(client)
   } catch (error) {
     throw toSourceError(error)
   } finally {
-    await closeSource(client)
+    await client.close()
   }
 }
 
-export async function openSource (connectionString: string, more: Partial<SourceConfig> = {}): Promise<pg.Client> {
-  const client = new pg.Client({ ...configOf(connectionString), statement_timeout: 10_000, lock_timeout: 5000, ...more })
+/** Throws SourceError. */
+export async function openSource (connectionString: string, more: SessionConfig = {}): Promise<SourceClient> {
+  const { client, close } = await openSession(connectionString, more)
+  return {
+    query: (text, values) => client.query(text, values),
+    another: config => openSource(connectionString, config),
+    close
+  }
+}
+
+/** A session with its client, for what is more than queries. Throws SourceError. */
+export async function openSession (connectionString: string, more: SessionConfig = {}): Promise<{ client: pg.Client, close: () => Promise<void> }> {
+  const config = { ...configOf(connectionString), statement_timeout: 10_000, lock_timeout: 5000, ...more }
+  const tls = typeof config.ssl === 'object' ? config.ssl : false
+  const socket = new CheckedSocket({ tls, limits: defaultWireLimits, mayStream: config.replication === 'database' })
+  const client = new pg.Client({ ...config, ssl: false, stream: () => socket as unknown as Socket })
   // What breaks between two queries is seen by the next one.
   client.on('error', () => {})
   try {
     await client.connect()
-    return client
   } catch (error) {
-    void client.end().catch(() => {})
+    socket.destroy()
     throw toSourceError(error)
   }
+  return { client, close: () => closeSession(client, socket) }
 }
 
 /** A stored connection string may be older than a rule that refuses it. */
@@ -69,12 +105,14 @@ function configOf (connectionString: string): SourceConfig {
   }
 }
 
-/** Does not wait for a server that does not answer. */
-export async function closeSource (client: pg.Client): Promise<void> {
+const farewellMs = 1000
+
+async function closeSession (client: pg.Client, socket: CheckedSocket): Promise<void> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>(resolve => { timer = setTimeout(resolve, 1000) })
+  const late = new Promise<void>(resolve => { timer = setTimeout(resolve, farewellMs) })
   await Promise.race([client.end().catch(() => {}), late])
   clearTimeout(timer)
+  socket.destroy()
 }
 
 /** For a request that needs the connected database now. */
@@ -93,12 +131,17 @@ const codes: [RegExp, SourceProblem][] = [
 /** By what PostgreSQL says: messages are English, because they are compared where there is no code of their own. */
 export function toSourceError (error: unknown): Error {
   if (error instanceof SourceError || !(error instanceof Error)) return error as Error
+  if (error instanceof ProtocolError) return new SourceError('SOURCE_PROTOCOL', `(${error.message})`, { cause: error })
+  if (error instanceof AuthenticationMethodError) return new SourceError('SOURCE_AUTH_UNSUPPORTED', `(${error.message})`, { cause: error })
+  if (error instanceof TlsError) return new SourceError('SOURCE_TLS', `(${error.message})`, { cause: error })
   const { code = '', message } = error as Error & { code?: string }
   const said = (problem: SourceProblem) => new SourceError(problem, `(${message.slice(0, 300)})`, { cause: error })
-  if (message.startsWith('SASL:')) return said('SOURCE_AUTH_FAILED')
   if (/publication .* does not exist/.test(message)) return said('PUBLICATION_LOST')
   if (/replication slot .* does not exist|can no longer (get|access)|slot .* (was )?invalidated/.test(message)) return said('SLOT_LOST')
   for (const [form, problem] of codes) if (form.test(code)) return said(problem)
+  if (message.startsWith('SASL')) return /client password/.test(message)
+    ? new SourceError('SOURCE_AUTH_FAILED', '(the server asks for a password)', { cause: error })
+    : new SourceError('SOURCE_PROTOCOL', '(The SCRAM exchange is not valid)', { cause: error })
   if (/timeout|Connection terminated|connection error|Client was closed|does not support SSL/i.test(message)) return said('SOURCE_UNREACHABLE')
   return error
 }

@@ -1,11 +1,10 @@
 import type { Kysely, Selectable } from 'kysely'
-import type pg from 'pg'
 import type { CdcConnectionsTable, Database } from '../../db/tables.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { Encryption } from '../encryption.ts'
 import { NotFoundError } from '../errors.ts'
 import { refusePlatformDatabase } from './platform-database.ts'
-import { SourceError, unavailableNow, withSource } from './source.ts'
+import { SourceError, unavailableNow, withSource, type SourceClient } from './source.ts'
 
 /** The database that a scope has connected. */
 export interface Source {
@@ -23,14 +22,14 @@ export function createSources ({ db, encryption }: { db: Kysely<Database>, encry
     return row && { connectionString: encryption.decrypt(row.connection_string_sealed), publication: row.publication, slot: row.slot, row }
   }
 
-  async function session<T> (source: Source, work: (client: pg.Client, source: Source) => Promise<T>): Promise<T> {
+  async function session<T> (source: Source, work: (client: SourceClient, source: Source) => Promise<T>): Promise<T> {
     return await withSource(source.connectionString, async client => {
-      await refusePlatformDatabase(db, client, source.connectionString)
+      await refusePlatformDatabase(db, client)
       return await work(client, source)
     })
   }
 
-  async function run<T> (source: Source, work: (client: pg.Client, source: Source) => Promise<T>): Promise<T> {
+  async function run<T> (source: Source, work: (client: SourceClient, source: Source) => Promise<T>): Promise<T> {
     try {
       return await session(source, work)
     } catch (error) {
@@ -49,13 +48,13 @@ export function createSources ({ db, encryption }: { db: Kysely<Database>, encry
     },
 
     /** Undefined when no database is connected. Throws ServiceUnavailableError `SOURCE_UNAVAILABLE` when one is and cannot be used. */
-    async within<T> (scope: Scope, work: (client: pg.Client, source: Source) => Promise<T>): Promise<T | undefined> {
+    async within<T> (scope: Scope, work: (client: SourceClient, source: Source) => Promise<T>): Promise<T | undefined> {
       const source = await find(scope)
       return source && await run(source, work)
     },
 
     /** As `within`, and undefined as well when the database cannot be used: for what is good to know and not needed. */
-    async ifPossible<T> (scope: Scope, work: (client: pg.Client, source: Source) => Promise<T>): Promise<T | undefined> {
+    async ifPossible<T> (scope: Scope, work: (client: SourceClient, source: Source) => Promise<T>): Promise<T | undefined> {
       const source = await find(scope)
       if (source === undefined) return undefined
       try {

@@ -1,5 +1,5 @@
-import type pg from 'pg'
 import type { DatabaseTable } from '../../schemas/database.ts'
+import type { SourceClient } from './source.ts'
 import { quoteTable, type TableName } from './table-name.ts'
 
 /** More than an editor can show, and few enough to read at once. */
@@ -41,12 +41,12 @@ const tablesSql = (where: string) => `
   order by 1, 2 limit ${tablesMax}`
 
 /** Every table that mappings may name: partitions are seen as the table that they are parts of. */
-export async function readTables (client: pg.ClientBase): Promise<DatabaseTable[]> {
+export async function readTables (client: SourceClient): Promise<DatabaseTable[]> {
   const { rows } = await client.query<Row>(tablesSql("not c.relispartition and c.relpersistence = 'p' and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%'"))
   return rows.map(toTable)
 }
 
-export async function readTable (client: pg.ClientBase, { schema, name }: TableName): Promise<SourceTable | undefined> {
+export async function readTable (client: SourceClient, { schema, name }: TableName): Promise<SourceTable | undefined> {
   const { rows: [row] } = await client.query<Row>(tablesSql('n.nspname = $1 and c.relname = $2'), [schema, name])
   return row && { ...toTable(row), isUnidentified: row.is_unidentified === true, partlySeen: row.partly_seen ?? [], root: row.root }
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import t from 'tap'
 import { parseConnectionString } from '../../src/database/connection-string.ts'
-import { closeSource, openSource } from '../../src/database/source.ts'
+import { openSource } from '../../src/database/source.ts'
 import { build } from '../build.ts'
 import { until } from '../faults/server.ts'
 import { tenant } from '../tenant.ts'
@@ -83,7 +83,7 @@ await t.test('a session in a real database is as if the environment were empty',
     try {
       return (await session.query('select current_user::text as user, application_name as name, backend_type as type, client_encoding from pg_stat_activity, (select current_setting(\'client_encoding\') as client_encoding) one where pid = pg_backend_pid()')).rows
     } finally {
-      await closeSource(session)
+      await session.close()
     }
   }
   await poisoned(t, environment)

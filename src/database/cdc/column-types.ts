@@ -1,4 +1,4 @@
-import type pg from 'pg'
+import type { SourceClient } from '../source.ts'
 import { parseArrayText } from './array-text.ts'
 
 /** Turns PostgreSQL's text of a value into JSON that keeps its meaning. */
@@ -95,7 +95,7 @@ export class ColumnTypes {
   }
 
   /** Domains may stand on domains, arrays hold domains: each round looks up what the one before named. */
-  async load (client: pg.ClientBase, oids: readonly number[]): Promise<void> {
+  async load (client: SourceClient, oids: readonly number[]): Promise<void> {
     const rows = new Map<number, TypeRow>()
     for (let wanted = this.#unknown(oids); wanted.length > 0;) {
       const found = await client.query<TypeRow>(`

@@ -2,7 +2,7 @@ import pg from 'pg'
 import type { Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
 import { refusePlatformDatabase } from '../platform-database.ts'
-import { SourceError } from '../source.ts'
+import { SourceError, type SourceClient } from '../source.ts'
 import { parseLsn } from './lsn.ts'
 import { createPublicationSql, createSlot, dropSlot, freeSlot, readFacts, readPublicationOid, readSlot, readSystemIdentifier } from './slot-care.ts'
 import type { LeaseKey, StreamState, StreamStates } from './stream-state.ts'
@@ -19,7 +19,7 @@ export interface ConnectionSettings {
 }
 
 export interface OpenOptions {
-  client: pg.Client
+  client: SourceClient
   settings: ConnectionSettings
   lease: LeaseKey
   states: StreamStates
@@ -38,9 +38,9 @@ export interface OpenOptions {
 export async function openStream (options: OpenOptions): Promise<StreamState> {
   const { client, settings, lease, states, db, log } = options
   const { walLevel, version } = await readFacts(client)
-  await refusePlatformDatabase(db, client, settings.connectionString)
+  await refusePlatformDatabase(db, client)
   if (walLevel !== 'logical') throw new SourceError('WAL_LEVEL', `(it is ${walLevel})`)
-  const systemIdentifier = await readSystemIdentifier(settings.connectionString)
+  const systemIdentifier = await readSystemIdentifier(client)
   const known = await states.read(lease)
   const isNew = known.systemIdentifier === null || settings.gapAccepted
   if (!isNew && known.systemIdentifier !== systemIdentifier) throw new SourceError('SOURCE_REPLACED')
@@ -85,7 +85,7 @@ async function beginAnew (options: OpenOptions, { systemIdentifier, publicationO
     await dropSlot(client, settings.slot)
     slot = undefined
   }
-  const confirmedLsn = slot?.confirmedLsn ?? await make(options, 'slot', () => createSlot(settings.connectionString, settings.slot, options))
+  const confirmedLsn = slot?.confirmedLsn ?? await make(options, 'slot', () => createSlot(client, settings.slot, options))
   const state = await states.begin(lease, settings.revision, { systemIdentifier, slot: settings.slot, publicationOid, confirmedLsn }).catch(async (error: Error & { code?: string }) => {
     if (error.code !== '23505') throw error
     throw new SourceError('SLOT_TAKEN')

@@ -1,8 +1,6 @@
-import type pg from 'pg'
 import type { Pgoutput } from 'pg-logical-replication'
 import type { Scope } from '../../../schemas/scope.ts'
-import { parseConnectionString } from '../connection-string.ts'
-import { closeSource, openSource, SourceError, toSourceError } from '../source.ts'
+import { openSource, SourceError, toSourceError, type SourceClient } from '../source.ts'
 import { tableText } from '../table-name.ts'
 import { ActiveMappings } from './active-mappings.ts'
 import { ChangePipeline } from './change-pipeline.ts'
@@ -53,13 +51,13 @@ export async function readStream (options: ReadOptions): Promise<void> {
   } catch (error) {
     if (!options.signal.aborted) throw toSourceError(error)
   } finally {
-    await closeSource(client)
+    await client.close()
   }
 }
 
 class StreamReading {
   readonly #options: ReadOptions
-  readonly #client: pg.Client
+  readonly #client: SourceClient
   readonly #mappings: ActiveMappings
   #pipeline: ChangePipeline | undefined
   #stream: ReplicationStream | undefined
@@ -74,7 +72,7 @@ class StreamReading {
   #isConfirming = false
   #fail: (error: unknown) => void = () => {}
 
-  constructor (options: ReadOptions, client: pg.Client) {
+  constructor (options: ReadOptions, client: SourceClient) {
     this.#options = options
     this.#client = client
     this.#mappings = new ActiveMappings(options, options.scope)
@@ -94,7 +92,7 @@ class StreamReading {
     const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
     const pipeline = this.#pipeline = this.#createPipeline(state)
     const stream = this.#stream = new ReplicationStream({
-      config: parseConnectionString(settings.connectionString).config,
+      connectionString: settings.connectionString,
       slot: settings.slot,
       publication: settings.publication,
       onMessage: (message, bytes) => this.#take(message, bytes),

@@ -1,5 +1,5 @@
-import type pg from 'pg'
 import type { Pgoutput } from 'pg-logical-replication'
+import type { SourceClient } from '../source.ts'
 import { tableKey, type TableName } from '../table-name.ts'
 import { ColumnTypes, type Decode } from './column-types.ts'
 
@@ -34,11 +34,11 @@ const catalogueSql = `
 
 /** The tables of a stream. A change of a table's definition comes as a message of its own, with an identity of its own. */
 export class Relations {
-  readonly #client: pg.ClientBase
+  readonly #client: SourceClient
   readonly #types = new ColumnTypes()
   readonly #known = new WeakMap<Pgoutput.MessageRelation, Relation>()
 
-  constructor (client: pg.ClientBase) {
+  constructor (client: SourceClient) {
     this.#client = client
   }
 

@@ -1,10 +1,11 @@
-import type { Socket } from 'node:net'
-import type { ClientConfig } from 'pg'
-import { LogicalReplicationService, PgoutputPlugin, type Pgoutput } from 'pg-logical-replication'
-import { formatLsn, parseLsn } from './lsn.ts'
+import type pg from 'pg'
+import { PgoutputPlugin, type Pgoutput } from 'pg-logical-replication'
+import { openSession } from '../source.ts'
+import { quoteIdentifier } from '../table-name.ts'
+import { PgoutputCheck } from '../wire/pgoutput-check.ts'
 
 export interface StreamOptions {
-  config: ClientConfig
+  connectionString: string
   slot: string
   publication: string
   onMessage (message: Pgoutput.Message, bytes: number): void
@@ -12,92 +13,104 @@ export interface StreamOptions {
   onKeepalive (walEnd: bigint, isReplyWanted: boolean): void
 }
 
-/** What the plugin makes of a message: a fault while parsing must not be thrown in the socket's handler, where it would end the process. */
-type Parsed = { message: Pgoutput.Message, bytes: number } | { fault: unknown }
-
 /** Values stay text: what they mean is decided column by column (column-types.ts). */
 class TextPgoutput extends PgoutputPlugin {
-  override parse (buffer: Buffer): never {
-    return this.#parse(buffer) as never
-  }
+  readonly #check = new PgoutputCheck()
 
-  #parse (buffer: Buffer): Parsed {
-    try {
-      const message = super.parse(buffer)
-      if (message.tag === 'relation') for (const column of message.columns) column.parser = text => text as string
-      return { message, bytes: buffer.length }
-    } catch (fault) {
-      return { fault }
-    }
+  override parse (buffer: Buffer): Pgoutput.Message {
+    this.#check.check(buffer)
+    const message = super.parse(buffer)
+    if (message.tag === 'relation') for (const column of message.columns) column.parser = text => text as string
+    return message
   }
 }
 
+/** What node-postgres has of a connection and does not declare. */
+interface CopyConnection {
+  once (event: 'replicationStart', listener: () => void): void
+  on (event: 'copyData', listener: (message: { chunk: Buffer }) => void): void
+  sendCopyFromChunk (chunk: Buffer): void
+  stream: { pause (): void, resume (): void }
+}
+
+/** PostgreSQL counts microseconds since 2000. */
+const epochMs = Date.UTC(2000, 0, 1)
+const walData = 0x77
+const walHeaderBytes = 25
+const statusBytes = 34
+
 /**
- * One life of a replication stream. The library brings the protocol; when to acknowledge, and what, is ours: by itself it
- * would acknowledge what it has only received. `ended` settles once, when the stream is over, with the reason.
+ * One life of a replication stream; when to acknowledge, and what, is its owner's. `ended` settles once, when the stream is
+ * over, with the reason.
  */
 export class ReplicationStream {
   readonly ended: Promise<unknown>
-  readonly #service: LogicalReplicationService
   readonly #end: (reason: unknown) => void
   readonly #options: StreamOptions
+  readonly #plugin: TextPgoutput
+  #session: { client: pg.Client, close: () => Promise<void> } | undefined
+  #isStopped = false
 
   constructor (options: StreamOptions) {
     this.#options = options
+    this.#plugin = new TextPgoutput({ protoVersion: 1, publicationNames: [options.publication] })
     let end: (reason: unknown) => void = () => {}
     this.ended = new Promise(resolve => { end = resolve })
     this.#end = end
-    // The bound of a query would end the stream, which is one.
-    this.#service = new LogicalReplicationService({ ...options.config, query_timeout: 0 }, {
-      acknowledge: { auto: false, timeoutSeconds: 0 }, flowControl: { enabled: false }
-    })
   }
 
   /** Resolves when the server streams; rejects when the stream has ended before it did. */
   async start (): Promise<void> {
-    const { slot, publication, onMessage, onKeepalive } = this.#options
-    const service = this.#service
-    const guarded = (work: () => void) => {
+    const { connectionString, slot, publication } = this.#options
+    // The limit of a query would end the stream, which is one.
+    const session = await openSession(connectionString, { replication: 'database', statement_timeout: false, lock_timeout: 0, query_timeout: 0 })
+    this.#session = session
+    if (this.#isStopped) return await session.close()
+    const connection = this.#connection as CopyConnection
+    const started = new Promise<void>(resolve => connection.once('replicationStart', resolve))
+    connection.on('copyData', ({ chunk }) => {
       try {
-        work()
+        this.#take(chunk)
       } catch (error) {
         this.#end(error)
       }
-    }
-    service.on('error', error => this.#end(error))
-    service.on('data', (_lsn: string, parsed: Parsed) => guarded(() => {
-      if ('fault' in parsed) throw parsed.fault
-      onMessage(parsed.message, parsed.bytes)
-    }))
-    service.on('heartbeat', (lsn, _timestamp, isReplyWanted) => guarded(() => onKeepalive(parseLsn(lsn), isReplyWanted)))
-    const started = new Promise<void>(resolve => service.on('start', () => resolve()))
-    service.subscribe(new TextPgoutput({ protoVersion: 1, publicationNames: [publication] }), slot).then(
+    })
+    const names = quoteLiteral(quoteIdentifier(publication))
+    session.client.query(`START_REPLICATION SLOT ${quoteIdentifier(slot)} LOGICAL 0/0 (proto_version '1', publication_names ${names}, messages 'false')`).then(
       () => this.#end(new Error('Connection terminated by the server')), error => this.#end(error))
     await Promise.race([started, this.ended.then(reason => { throw reason ?? new Error('Connection terminated') })])
   }
 
   /** Everything below `lsn` is dealt with. With `isPing`, the server answers with where it is. */
   acknowledge (lsn: bigint, isPing: boolean): void {
-    // The library adds one to what it is given. One more than the end of a transaction may be within the next one's commit,
-    // which the server would never send again; and a server that shuts down waits for exactly where it is.
-    void this.#service.acknowledge(formatLsn(lsn - 1n), isPing).catch(error => this.#end(error))
+    const status = Buffer.alloc(statusBytes)
+    status.write('r', 0, 'latin1')
+    for (const at of [1, 9, 17]) status.writeBigUInt64BE(lsn, at)
+    status.writeBigInt64BE(BigInt(Date.now() - epochMs) * 1000n, 25)
+    status.writeUInt8(isPing ? 1 : 0, 33)
+    this.#connection?.sendCopyFromChunk(status)
   }
 
-  pause (): void { this.#socket?.pause() }
-  resume (): void { this.#socket?.resume() }
+  pause (): void { this.#connection?.stream.pause() }
+  resume (): void { this.#connection?.stream.resume() }
 
   async stop (): Promise<void> {
+    this.#isStopped = true
     this.#end(undefined)
-    const socket = this.#socket
-    const stopping = this.#service.stop().catch(() => {})
-    socket?.destroy()
-    await stopping
-    this.#service.removeAllListeners()
-    this.#service.on('error', () => {})
+    await this.#session?.close()
   }
 
-  /** The library pauses it the same way, but only for each message. */
-  get #socket (): Socket | undefined {
-    return (this.#service as unknown as { _connection: { stream: Socket } | null })._connection?.stream
+  #take (chunk: Buffer): void {
+    if (this.#isStopped) return
+    if (chunk[0] === walData) {
+      const content = chunk.subarray(walHeaderBytes)
+      this.#options.onMessage(this.#plugin.parse(content), content.length)
+    } else this.#options.onKeepalive(chunk.readBigUInt64BE(1), chunk[17] === 1)
+  }
+
+  get #connection (): CopyConnection | undefined {
+    return this.#session && (this.#session.client as unknown as { connection: CopyConnection }).connection
   }
 }
+
+const quoteLiteral = (text: string): string => `'${text.replaceAll("'", "''")}'`

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type pg from 'pg'
-import { openSource, closeSource, SourceError } from '../source.ts'
+import { SourceError, type Queryable, type SourceClient } from '../source.ts'
 import { quoteIdentifier } from '../table-name.ts'
 
 /** The oldest major version that is supported. */
@@ -21,7 +20,7 @@ export interface SlotRow {
 
 export interface ServerFacts { version: number, walLevel: string }
 
-export async function readFacts (client: pg.ClientBase): Promise<ServerFacts> {
+export async function readFacts (client: Queryable): Promise<ServerFacts> {
   const { rows: [row] } = await client.query<{ version: number, wal_level: string }>(
     'select current_setting(\'server_version_num\')::int as version, current_setting(\'wal_level\') as wal_level')
   if (row === undefined) throw new Error('the server says nothing of itself')
@@ -30,17 +29,17 @@ export async function readFacts (client: pg.ClientBase): Promise<ServerFacts> {
 }
 
 /** A number that initdb draws: another one is another cluster, whatever its address. Asking for it takes the privilege to replicate. */
-export async function readSystemIdentifier (connectionString: string): Promise<string> {
-  const client = await openSource(connectionString, { replication: 'database', statement_timeout: false, lock_timeout: 0 })
+export async function readSystemIdentifier (client: SourceClient): Promise<string> {
+  const session = await client.another({ replication: 'database', statement_timeout: false, lock_timeout: 0 })
   try {
-    const { rows: [row] } = await client.query<{ systemid: string }>('IDENTIFY_SYSTEM')
+    const { rows: [row] } = await session.query<{ systemid: string }>('IDENTIFY_SYSTEM')
     return String(row?.systemid)
   } finally {
-    await closeSource(client)
+    await session.close()
   }
 }
 
-export async function readSlot (client: pg.ClientBase, name: string): Promise<SlotRow | undefined> {
+export async function readSlot (client: Queryable, name: string): Promise<SlotRow | undefined> {
   const { rows: [row] } = await client.query<{ database: string | null, plugin: string | null, active: boolean, active_pid: number | null, wal_status: string | null, confirmed: string | null }>(
     'select database::text, plugin::text, active, active_pid, wal_status, confirmed_flush_lsn::text as confirmed from pg_replication_slots where slot_name = $1', [name])
   return row && {
@@ -48,7 +47,7 @@ export async function readSlot (client: pg.ClientBase, name: string): Promise<Sl
   }
 }
 
-export async function readPublicationOid (client: pg.ClientBase, name: string): Promise<number | undefined> {
+export async function readPublicationOid (client: Queryable, name: string): Promise<number | undefined> {
   const { rows: [row] } = await client.query<{ oid: number }>('select oid::bigint::float8 as oid from pg_publication where pubname = $1', [name])
   return row?.oid
 }
@@ -60,8 +59,6 @@ export function createPublicationSql (name: string, version: number): string {
 }
 
 export interface SlotCreation {
-  /** For questions meanwhile: the slot is made in a session of its own. */
-  client: pg.ClientBase
   signal: AbortSignal
   /** Told every second or so of what is waited for: `SLOT_WAITS`. */
   onWaiting (problem: SourceError): void
@@ -71,8 +68,9 @@ export interface SlotCreation {
  * Answers where the stream begins. PostgreSQL waits for every transaction that writes anywhere on the server, then for those that
  * have begun meanwhile: however long that takes, there is no better time to begin, so that nothing bounds it but `signal`.
  */
-export async function createSlot (connectionString: string, name: string, { client, signal, onWaiting }: SlotCreation): Promise<string> {
-  const session = await openSource(connectionString, { statement_timeout: false, lock_timeout: 0, query_timeout: 0 })
+export async function createSlot (client: SourceClient, name: string, { signal, onWaiting }: SlotCreation): Promise<string> {
+  // In a session of its own: the client watches it meanwhile.
+  const session = await client.another({ statement_timeout: false, lock_timeout: 0, query_timeout: 0 })
   const done = new AbortController()
   try {
     // What is left out above may still be set for the role.
@@ -87,12 +85,12 @@ export async function createSlot (connectionString: string, name: string, { clie
     return row.lsn
   } finally {
     done.abort()
-    await closeSource(session)
+    await session.close()
   }
 }
 
 /** Until `signal`: then the server is told to wait no longer, and does nothing where that is over. */
-async function watchCreation (client: pg.ClientBase, pid: number, signal: AbortSignal, onWaiting: (problem: SourceError) => void): Promise<never> {
+async function watchCreation (client: Queryable, pid: number, signal: AbortSignal, onWaiting: (problem: SourceError) => void): Promise<never> {
   try {
     for (;;) {
       await sleep(watchEveryMs, undefined, { signal })
@@ -113,7 +111,7 @@ async function watchCreation (client: pg.ClientBase, pid: number, signal: AbortS
  * Whoever still reads from the slot has lost the lease, or is a server that was killed and is not missed yet. Throws
  * SourceError `SLOT_BUSY` when it cannot be freed.
  */
-export async function freeSlot (client: pg.ClientBase, name: string): Promise<void> {
+export async function freeSlot (client: Queryable, name: string): Promise<void> {
   const deadline = performance.now() + slotFreeMs
   for (;;) {
     const slot = await readSlot(client, name)
@@ -126,7 +124,7 @@ export async function freeSlot (client: pg.ClientBase, name: string): Promise<vo
 }
 
 /** Of the session's own database: a slot of that name in another one is somebody else's. Tolerates that it is gone, and that others are dropping it. */
-export async function dropSlot (client: pg.ClientBase, name: string): Promise<void> {
+export async function dropSlot (client: Queryable, name: string): Promise<void> {
   const deadline = performance.now() + slotFreeMs
   for (;;) {
     const { rows: [own] } = await client.query<{ is_ours: boolean }>('select database = current_database() as is_ours from pg_replication_slots where slot_name = $1', [name])

@@ -1,8 +1,7 @@
-import type pg from 'pg'
 import type { Scope } from '../../../schemas/scope.ts'
 import { insertDeliveryRows, type DeliveryRow } from '../delivery-log-rows.ts'
 import { addTable, isPublished } from '../publication.ts'
-import { SourceError, toSourceError } from '../source.ts'
+import { SourceError, toSourceError, type SourceClient } from '../source.ts'
 import { tableKey, tableText, type TableName } from '../table-name.ts'
 import type { ActiveMapping, ActiveMappings } from './active-mappings.ts'
 import type { FailureCode } from './chunk.ts'
@@ -28,7 +27,7 @@ export class TableCare {
   }
 
   /** `isNew`: the stream does not run yet, and has missed nothing. A table that cannot be added stands alone; the mapping's status says why. */
-  async look (client: pg.ClientBase, mappings: ActiveMappings, isNew: boolean): Promise<void> {
+  async look (client: SourceClient, mappings: ActiveMappings, isNew: boolean): Promise<void> {
     const { publication } = this.#options
     const { revision, byTable, tables } = await mappings.current()
     for (const table of tables) {
@@ -48,7 +47,7 @@ export class TableCare {
     }
   }
 
-  async #add (client: pg.ClientBase, table: TableName, isTold: boolean): Promise<boolean> {
+  async #add (client: SourceClient, table: TableName, isTold: boolean): Promise<boolean> {
     const { publication, connectionId, log } = this.#options
     try {
       await addTable(client, publication, table)
@@ -62,7 +61,7 @@ export class TableCare {
     }
   }
 
-  async #tell (client: pg.ClientBase, table: TableName, mappings: readonly ActiveMapping[]): Promise<void> {
+  async #tell (client: SourceClient, table: TableName, mappings: readonly ActiveMapping[]): Promise<void> {
     const { pool, scope, connectionId, metrics, log, onMappingFailed } = this.#options
     const { rows: [server] } = await client.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn')
     const now = Date.now()

@@ -1,0 +1,127 @@
+import { ProtocolError } from './protocol-error.ts'
+
+/** PostgreSQL's limit of the columns of a table. */
+const columnsMax = 1600
+/** What a stream may describe: each is kept until the stream ends. */
+const describedMax = { count: 50_000, bytes: 64 * 1024 * 1024 }
+
+const wrong = () => new ProtocolError('A change in the stream is malformed')
+
+/**
+ * Checks messages of pgoutput (protocol version 1) before they are parsed: lengths and counts, that nothing is left over,
+ * and that rows have the columns of a table that was described. Throws ProtocolError.
+ */
+export class PgoutputCheck {
+  readonly #columns = new Map<number, number>()
+  readonly #types = new Set<number>()
+  #bytes = 0
+
+  check (message: Buffer): void {
+    const at = new Cursor(message)
+    const tag = String.fromCharCode(at.byte())
+    switch (tag) {
+      case 'B': at.skip(20); break
+      case 'C': at.skip(25); break
+      case 'O': at.skip(8); at.text(); break
+      case 'Y': this.#type(at, message.length); break
+      case 'R': this.#relation(at, message.length); break
+      case 'I': this.#row(at, 'N', this.#columnsOf(at)); break
+      case 'U': this.#update(at); break
+      case 'D': this.#row(at, 'KO', this.#columnsOf(at)); break
+      case 'T': this.#truncate(at); break
+      case 'M': at.skip(9); at.text(); at.skip(at.int32()); break
+      default: throw wrong()
+    }
+    if (!at.isAtEnd) throw wrong()
+  }
+
+  #describe (count: number, bytes: number): void {
+    this.#bytes += bytes
+    if (count > describedMax.count || this.#bytes > describedMax.bytes) throw new ProtocolError('The stream describes tables without end')
+  }
+
+  #type (at: Cursor, bytes: number): void {
+    const oid = at.int32()
+    at.text()
+    at.text()
+    const isKnown = this.#types.has(oid)
+    this.#types.add(oid)
+    this.#describe(this.#types.size, isKnown ? 0 : bytes)
+  }
+
+  #relation (at: Cursor, bytes: number): void {
+    const oid = at.int32()
+    at.text()
+    at.text()
+    if (!'dnfi'.includes(String.fromCharCode(at.byte()))) throw wrong()
+    const columns = at.int16()
+    if (columns < 0 || columns > columnsMax) throw wrong()
+    for (let i = 0; i < columns; i++) {
+      at.skip(1)
+      at.text()
+      at.skip(8)
+    }
+    // A table that is described again takes the place of what was known of it.
+    const isKnown = this.#columns.has(oid)
+    this.#columns.set(oid, columns)
+    this.#describe(this.#columns.size, isKnown ? 0 : bytes)
+  }
+
+  #columnsOf (at: Cursor): number {
+    const columns = this.#columns.get(at.int32())
+    if (columns === undefined) throw new ProtocolError('The stream has a change of a table that it has not described')
+    return columns
+  }
+
+  #update (at: Cursor): void {
+    const columns = this.#columnsOf(at)
+    if (this.#row(at, 'KON', columns) !== 'N') this.#row(at, 'N', columns)
+  }
+
+  /** A row of one of these kinds, whose kind it returns. */
+  #row (at: Cursor, kinds: string, columns: number): string {
+    const kind = String.fromCharCode(at.byte())
+    if (!kinds.includes(kind) || at.int16() !== columns) throw wrong()
+    for (let i = 0; i < columns; i++) {
+      const form = at.byte()
+      if (form === 0x74) at.skip(at.int32())
+      else if (form !== 0x6e && form !== 0x75) throw wrong()
+    }
+    return kind
+  }
+
+  #truncate (at: Cursor): void {
+    const count = at.int32()
+    at.skip(1)
+    if (count < 0 || count > describedMax.count) throw wrong()
+    for (let i = 0; i < count; i++) this.#columnsOf(at)
+  }
+}
+
+class Cursor {
+  readonly #buffer: Buffer
+  #at = 0
+
+  constructor (buffer: Buffer) {
+    this.#buffer = buffer
+  }
+
+  get isAtEnd (): boolean { return this.#at === this.#buffer.length }
+
+  skip (bytes: number): number {
+    const from = this.#at
+    if (bytes < 0 || bytes > this.#buffer.length - from) throw wrong()
+    this.#at += bytes
+    return from
+  }
+
+  byte (): number { return this.#buffer[this.skip(1)] as number }
+  int16 (): number { return this.#buffer.readInt16BE(this.skip(2)) }
+  int32 (): number { return this.#buffer.readInt32BE(this.skip(4)) }
+
+  text (): void {
+    const zero = this.#buffer.indexOf(0, this.#at)
+    if (zero === -1) throw wrong()
+    this.#at = zero + 1
+  }
+}
