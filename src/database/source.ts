@@ -139,9 +139,8 @@ export function toSourceError (error: unknown): Error {
   if (/publication .* does not exist/.test(message)) return said('PUBLICATION_LOST')
   if (/replication slot .* does not exist|can no longer (get|access)|slot .* (was )?invalidated/.test(message)) return said('SLOT_LOST')
   for (const [form, problem] of codes) if (form.test(code)) return said(problem)
-  if (message.startsWith('SASL')) return /client password/.test(message)
-    ? new SourceError('SOURCE_AUTH_FAILED', '(the server asks for a password)', { cause: error })
-    : new SourceError('SOURCE_PROTOCOL', '(The SCRAM exchange is not valid)', { cause: error })
+  if (/^SASL.*client password/.test(message)) return new SourceError('SOURCE_AUTH_FAILED', '(the server asks for a password)', { cause: error })
+  if (message.startsWith('SASL')) return new SourceError('SOURCE_PROTOCOL', '(The SCRAM exchange is not valid)', { cause: error })
   if (/timeout|Connection terminated|connection error|Client was closed|does not support SSL/i.test(message)) return said('SOURCE_UNREACHABLE')
   return error
 }

@@ -23,7 +23,7 @@ export interface ServerFacts { version: number, walLevel: string }
 export async function readFacts (client: Queryable): Promise<ServerFacts> {
   const { rows: [row] } = await client.query<{ version: number, wal_level: string }>(
     'select current_setting(\'server_version_num\')::int as version, current_setting(\'wal_level\') as wal_level')
-  if (row === undefined) throw new Error('the server says nothing of itself')
+  if (typeof row?.version !== 'number' || typeof row.wal_level !== 'string') throw new SourceError('SOURCE_PROTOCOL', '(it does not answer what was asked)')
   if (row.version < oldestVersion) throw new SourceError('SOURCE_UNSUPPORTED')
   return { version: row.version, walLevel: row.wal_level }
 }

@@ -79,8 +79,8 @@ export class Conversation {
 
   /** Checks whether a message of this type and length (without its five bytes of header) may come now. */
   admit (type: number, length: number): void {
-    if (length < 0) throw new ProtocolError('A message declares a negative length')
     if (!this.#isExpected(type)) throw new ProtocolError('A message is unknown or not expected now')
+    if (length < 0) throw new ProtocolError('A message declares a negative length')
     if (length > this.#longest(type)) throw new ProtocolError(`A message declares ${length} bytes, more than the ${this.#longest(type)} that are allowed`)
   }
 
