@@ -10,7 +10,7 @@ import { createKeyAdmin, type KeyAdmin } from '../src/auth/key-admin.ts'
 import { createLogin, type Login } from '../src/auth/login.ts'
 import { toMe } from '../src/auth/me.ts'
 import { createOwnSessions, type OwnSessions } from '../src/auth/own-sessions.ts'
-import { authorizeTopic, isPermissionName } from '../src/auth/permissions.ts'
+import { authorizeInEvery, authorizeTopic, isPermissionName } from '../src/auth/permissions.ts'
 import type { Principal } from '../src/auth/principal.ts'
 import { RefusalLimit } from '../src/auth/refusal-limit.ts'
 import { createScopeResolver, type ScopeResolver } from '../src/auth/scope.ts'
@@ -28,6 +28,7 @@ declare module 'fastify' {
       authenticator: Authenticator
       resolveScope: ScopeResolver
       authorizeTopic: typeof authorizeTopic
+      authorizeInEvery: typeof authorizeInEvery
       tokens: Tokens
       issueToken: IssueToken
       sessions: Sessions
@@ -82,6 +83,7 @@ export default fp(async (app) => {
     authenticator,
     resolveScope,
     authorizeTopic,
+    authorizeInEvery,
     tokens,
     issueToken: createTokenIssuer({ tokens, resolveScope }),
     sessions,

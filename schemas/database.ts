@@ -78,7 +78,9 @@ export const MappingStatus = Type.Object({
   topic: Type.String({ examples: ['session.status'] }),
   environment: EnvironmentName,
   changed: Type.Boolean({ description: 'Whether the working copy differs from the snapshot last taken of it.' }),
-  environments: Type.Object({ development: MappingEnvironment, staging: MappingEnvironment, production: MappingEnvironment }),
+  environments: Type.Partial(Type.Object({ development: MappingEnvironment, staging: MappingEnvironment, production: MappingEnvironment }), {
+    description: 'A token that is pinned to one environment sees that one.'
+  }),
   problems: Type.Array(MappingProblem, { description: 'What keeps it from working in this environment, or from seeing what it wants to see, as far as the connected database can be asked.' })
 }, { $id: 'MappingStatus' })
 export type MappingStatus = Static<typeof MappingStatus>

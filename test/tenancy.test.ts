@@ -294,6 +294,42 @@ await t.test('another environment of the same application is as far away', async
   }
 })
 
+/** What the environments of an application share, and a pinned token may read. */
+const isShared = ({ name, url }: Asked) => url.startsWith('/api/services') || url.startsWith('/api/applications') || name === 'GET /api/auth/me'
+
+await t.test('a token that is pinned to one environment finds and changes nothing of another, on any route', async t => {
+  const pinned = app.auth.tokens.mint({ subject: 'pinned', applicationId: victim.applicationId, permissions: ['admin'], environment: 'production', expiresInS: undefined }).token
+  const asks = async (operation: Asked, what = operation.name) => {
+    const answer = await ask(operation, { authorization: `Bearer ${pinned}` })
+    if (answer.status < 300 && isShared(operation)) t.equal(operation.method, 'GET', `${what} changes nothing that is shared`)
+    else if (operation.hasOwnParameter && !operation.isNamespace && !operation.isPublic) t.ok([400, 403, 404].includes(answer.status), `${what}: ${answer.status}`)
+    if (!toldToAll.has(operation.name)) t.equal(leak(operation, answer.text, `${victim.applicationId} ${isShared(operation) ? `${marker} ${service['id'] as string}` : ''}`), undefined, `${what} tells nothing`)
+    t.ok(answer.status < 500, `${what}: ${answer.status}`)
+    return answer
+  }
+  for (const operation of operations) {
+    await asks(operation)
+    if (operation.name.startsWith('DELETE')) await asks({ ...operation, url: `${operation.url}?force=true` }, `${operation.name} with force`)
+    if (operation.payloadNamingVictim !== undefined) await asks({ ...operation, payload: operation.payloadNamingVictim }, `${operation.name} naming what is elsewhere`)
+    for (const query of operation.queriesNamingVictim) await asks({ ...operation, url: `${operation.url}?${query}` }, `${operation.name}?${query}`)
+    if (operation.payload === undefined) continue
+    // Wherever a body names an environment, another than the token's.
+    for (const environment of ['development', 'staging']) {
+      const body = JSON.parse(operation.payload) as Record<string, unknown>
+      if (!('environment' in body) && operation.name !== 'POST /auth/token' && operation.name !== 'POST /api/webhooks') continue
+      const named = operation.name === 'POST /api/webhooks' ? { environments: [environment] } : { environment }
+      const { status } = await asks({ ...operation, payload: JSON.stringify({ ...body, ...named }) }, `${operation.name} for ${environment}`)
+      t.ok(status === 403 || status === 404, `${operation.name} for ${environment}: ${status}`)
+    }
+  }
+  for (const body of [{}, { environment: 'production' }]) {
+    const { status, body: answer } = await ask({ ...operations.find(({ name }) => name === 'POST /auth/token') as Asked, payload: JSON.stringify({ applicationId: victim.applicationId, permissions: ['client'], ...body }) }, { authorization: `Bearer ${pinned}` })
+    t.equal(status, 200, answer)
+    const { token } = JSON.parse(answer) as { token: string }
+    t.match(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()), { environment: 'production' }, 'what it issues is pinned as it is')
+  }
+})
+
 await t.test('and it is all still there, as it was', async t => {
   t.match(await victim.request('GET', `/api/topics/${topic}`), { status: 200, body: { owner: marker, activeSchemaVersion: 1 } })
   const log = await victim.request('GET', `/api/topics/${topic}/events`)

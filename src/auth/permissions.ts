@@ -1,4 +1,4 @@
-import type { Environment } from '../../schemas/scope.ts'
+import { environments, type Environment } from '../../schemas/scope.ts'
 import { ForbiddenError, ValidationError } from '../errors.ts'
 import { clientPermissions, parsePermission, PermissionSet, type PermissionName } from './permission-set.ts'
 import type { Principal } from './principal.ts'
@@ -34,6 +34,17 @@ export function authorizeTopic (principal: Principal, place: Place, verb: 'subsc
   if (!permissionsAt(principal, place)[verb].covers(topic)) {
     throw new ForbiddenError('PERMISSION_DENIED', `Permission required: ${verb}:${topic.slice(0, 300)}`)
   }
+}
+
+/**
+ * For what the environments of an application share: the permission is required in each of them. Throws ForbiddenError
+ * `ENVIRONMENT_FORBIDDEN` for a token that is pinned to one, otherwise as `authorize`.
+ */
+export function authorizeInEvery (principal: Principal, applicationId: string, permission: PermissionName): void {
+  if (principal.kind === 'token' && principal.environment !== undefined) {
+    throw new ForbiddenError('ENVIRONMENT_FORBIDDEN', `The token is pinned to ${principal.environment}; this would change every environment (${permission})`)
+  }
+  for (const environment of environments) authorize(principal, { applicationId, environment }, permission)
 }
 
 /** The applications for which the principal holds a permission: what of a list they may see. */

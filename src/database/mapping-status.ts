@@ -3,6 +3,8 @@ import type { Database } from '../../db/tables.ts'
 import type { PageQuery } from '../../schemas/common.ts'
 import type { MappingDefinition, MappingProblem, MappingStatus } from '../../schemas/database.ts'
 import { environments, type Environment, type Scope } from '../../schemas/scope.ts'
+import { isAllowed } from '../auth/permissions.ts'
+import type { Principal } from '../auth/principal.ts'
 import { jsonEqual } from '../documents/json-equal.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import { compileMapping } from './compiled-mapping.ts'
@@ -51,13 +53,15 @@ export function createMappingStatus ({ db, sources }: { db: Kysely<Database>, so
     }))
   }
 
-  return async function status (scope: Scope, { limit = 100, cursor }: PageQuery): Promise<PageOf<MappingStatus>> {
+  /** Of other environments, those that the principal may look into. */
+  return async function status (principal: Principal, scope: Scope, { limit = 100, cursor }: PageQuery): Promise<PageOf<MappingStatus>> {
     const after = cursor === undefined ? undefined : decodeCursor(cursor, ['number', 'string']) as [number, string]
     const rows = await readMappings(db, scope, { limit: limit + 1, ...(after !== undefined && { after }) })
     const [grids, problems] = await Promise.all([readGrid(rows), rows.length === 0 ? new Map<string, MappingProblem[]>() : readProblems(scope, rows)])
+    const isSeen = ([environment]: [string, unknown]) => isAllowed(principal, { ...scope, environment: environment as Environment }, 'database:read')
     return toPage(rows, limit, ({ id, definition, home }) => {
       const { grid, changed } = grids.get(id) as { grid: Grid, changed: boolean }
-      return { id, table: definition.table, topic: definition.topic, environment: home, changed, environments: grid, problems: problems.get(id) ?? [] }
+      return { id, table: definition.table, topic: definition.topic, environment: home, changed, environments: Object.fromEntries(Object.entries(grid).filter(isSeen)), problems: problems.get(id) ?? [] }
     }, row => [row.createdAt, row.id])
   }
 }

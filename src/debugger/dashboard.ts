@@ -1,5 +1,5 @@
 import type { Dashboard, HotTopic, HotTopicsQuery } from '../../schemas/metrics.ts'
-import { scopeKey, type Scope } from '../../schemas/scope.ts'
+import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
 import { percentiles, type Activity, type RateWindow, type ScopeActivity } from '../activity.ts'
 import { applicationsWith, isAllowed } from '../auth/permissions.ts'
 import type { Principal } from '../auth/principal.ts'
@@ -23,23 +23,24 @@ export interface DashboardOptions {
   load: PipelineLoad
 }
 
-export interface View { reach: Reach, applicationIds: readonly string[] | 'all' }
+/** `environment`: of one scope only; undefined for all environments. */
+export interface View { reach: Reach, applicationIds: readonly string[] | 'all', environment?: Environment }
 
 /** The numbers of one scope, or of all that the asker reaches, from the memory of the node that answers. */
 export function createDashboard ({ activity, hub, writesWaiting, load }: DashboardOptions) {
   return {
     /** One scope, or everything in which the asker may look. */
     viewOf (principal: Principal, scope: Scope | undefined): View {
-      if (scope !== undefined) return { reach: one => scopeKey(one) === scopeKey(scope), applicationIds: [scope.applicationId] }
+      if (scope !== undefined) return { reach: one => scopeKey(one) === scopeKey(scope), applicationIds: [scope.applicationId], environment: scope.environment }
       return { reach: one => isAllowed(principal, one, 'debugger:read'), applicationIds: applicationsWith(principal, 'debugger:read') }
     },
 
-    async dashboard ({ reach, applicationIds }: View): Promise<Dashboard> {
+    async dashboard ({ reach, applicationIds, environment }: View): Promise<Dashboard> {
       const scopes = activity.scopes(reach)
       const perSecond = (of: (scope: ScopeActivity) => RateWindow) => rounded(scopes.reduce((sum, scope) => sum + of(scope).perSecond(), 0))
       const lately = (of: (scope: ScopeActivity) => RateWindow) => scopes.reduce((sum, scope) => sum + of(scope).sum(failureSeconds), 0)
       const [p50 = 0, p95 = 0, p99 = 0] = percentiles(scopes.map(({ fanOut }) => fanOut), [0.5, 0.95, 0.99])
-      const [hooks, cdcLag] = await Promise.all([load.webhooks(applicationIds), load.cdcLagMs(reach)])
+      const [hooks, cdcLag] = await Promise.all([load.webhooks(applicationIds, environment), load.cdcLagMs(reach)])
       const attempts = hooks.succeeded + hooks.failed
       return {
         delivery: {

@@ -13,25 +13,26 @@ const hourMs = 3_600_000
 /** How webhooks and connected databases are doing, over all nodes: read from what they keep. */
 export function createPipelineLoad ({ db }: { db: Kysely<Database> }) {
   return {
-    /** Of the applications, or of all. Each number has a bound, so that a backlog does not make it slow. */
-    async webhooks (applicationIds: readonly string[] | 'all'): Promise<WebhookLoad> {
+    /** Of the applications, or of all, in one environment or all. What is looked at has a bound, so that a backlog does not make it slow. */
+    async webhooks (applicationIds: readonly string[] | 'all', environment?: Environment): Promise<WebhookLoad> {
       const now = Date.now()
       const isMeant = (column: string) => applicationIds === 'all' ? sql`true` : sql`${sql.ref(column)} = any(${applicationIds})`
+      const isThere = environment === undefined ? sql`true` : sql`environment = ${environment}`
       const pending = (lanes: 'null' | 'not null') => sql`
-        (select next_at, failures from webhook_deliveries d where d.webhook_id = w.id and d.state = 'pending' and d.lane is ${sql.raw(lanes)} limit ${countedMax})`
+        (select next_at, failures, environment from webhook_deliveries d where d.webhook_id = w.id and d.state = 'pending' and d.lane is ${sql.raw(lanes)} limit ${countedMax})`
       const { rows: [owed] } = await sql<{ waiting: number, retrying: number, oldest: number | null, dead: number }>`
         select coalesce(sum(p.waiting), 0) as waiting, coalesce(sum(p.retrying), 0) as retrying, min(p.oldest) as oldest, coalesce(sum(g.dead), 0) as dead
         from (select id, application_id from webhooks w where ${isMeant('w.application_id')} limit ${webhooksMax}) w
         cross join lateral (
           select count(*) as waiting, count(*) filter (where failures > 0) as retrying, min(next_at) filter (where next_at <= ${now}) as oldest
-          from (${pending('null')} union all ${pending('not null')}) one) p
+          from (${pending('null')} union all ${pending('not null')}) one where ${isThere}) p
         cross join lateral (
           select count(*) as dead from (
-            select 1 from webhook_deliveries d where d.application_id = w.application_id and d.webhook_id = w.id and d.state = 'dead' limit ${countedMax}) one) g`.execute(db)
+            select environment from webhook_deliveries d where d.application_id = w.application_id and d.webhook_id = w.id and d.state = 'dead' limit ${countedMax}) one where ${isThere}) g`.execute(db)
       const { rows: [tried] } = await sql<{ succeeded: number, failed: number }>`
         select count(*) filter (where success) as succeeded, count(*) filter (where not success) as failed
-        from (select success, attempted_at from webhook_attempts a where ${isMeant('a.application_id')} order by seq desc limit ${countedMax}) a
-        where attempted_at >= ${now - hourMs}`.execute(db)
+        from (select success, attempted_at, environment from webhook_attempts a where ${isMeant('a.application_id')} order by seq desc limit ${countedMax}) a
+        where attempted_at >= ${now - hourMs} and ${isThere}`.execute(db)
       return {
         waiting: owed?.waiting ?? 0,
         retrying: owed?.retrying ?? 0,

@@ -45,11 +45,12 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'createService',
       tags: ['Services'],
       summary: 'Create a service',
-      description: 'Documents make their service by themselves; this gives it a description beforehand.',
+      description: 'Documents make their service by themselves; this gives it a description beforehand. The environments share the service: a token that is pinned to one is refused.',
       body: ref(ServiceCreate),
       response: { 201: ref(Service, 'The service.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
   }, async (request, reply) => {
+    app.auth.authorizeInEvery(request.principal, request.scope.applicationId, 'services:create')
     reply.code(201)
     return app.services.create(request.scope, request.body, request.origin)
   })
@@ -60,12 +61,15 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'updateService',
       tags: ['Services'],
       summary: 'Change a service',
-      description: 'Changes its description; null removes it. The name is part of its topics and stays.',
+      description: 'Changes its description; null removes it. The name is part of its topics and stays. A token that is pinned to one environment is refused.',
       params: ServicePath,
       body: ref(ServiceUpdate),
       response: { 200: ref(Service, 'The service.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
-  }, async (request) => app.services.update(request.scope, request.params.id, request.body, request.origin))
+  }, async (request) => {
+    app.auth.authorizeInEvery(request.principal, request.scope.applicationId, 'services:update')
+    return app.services.update(request.scope, request.params.id, request.body, request.origin)
+  })
 
   app.delete('/:id', {
     config: { permission: 'services:delete' },
@@ -73,12 +77,15 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'deleteService',
       tags: ['Services'],
       summary: 'Delete a service',
-      description: 'Refused while it has documents in any environment. With `force=true` they are deleted first, each with its event.',
+      description: 'Refused while it has documents in any environment. With `force=true` they are deleted first, each with its event; that needs `sync:delete` as well. A token that is pinned to one environment is refused.',
       params: ServicePath,
       querystring: ForceQuery,
       response: { 204: Type.Null({ description: 'It is gone.' }), ...refusals(400, 401, 403, 404, 409) }
     }
   }, async (request, reply) => {
+    const { principal, scope: { applicationId } } = request
+    app.auth.authorizeInEvery(principal, applicationId, 'services:delete')
+    if (request.query.force === true) app.auth.authorizeInEvery(principal, applicationId, 'sync:delete')
     await app.services.remove(request.scope, request.params.id, request.query, request.origin)
     return reply.code(204).send(null)
   })

@@ -51,12 +51,12 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listMappingStatus',
       tags: ['Database'],
       summary: 'See which version runs where',
-      description: 'For each mapping of this environment, its version and whether it is on in every environment, and what keeps it from working here: a missing topic, table or column, a table that is not published, old values that cannot be seen, each with the statement that mends it.',
+      description: 'For each mapping of this environment, its version and whether it is on in every environment that the credential reaches, and what keeps it from working here: a missing topic, table or column, a table that is not published, old values that cannot be seen, each with the statement that mends it.',
       querystring: PageQuery,
       response: { 200: pageOf('A page of the grid.', MappingStatus), ...refusals(400, 401, 403) }
     }
   }, async (request, reply) => {
-    const { items, nextCursor } = await status(request.scope, request.query)
+    const { items, nextCursor } = await status(request.principal, request.scope, request.query)
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
     return items as never
   })
