@@ -38,6 +38,7 @@ export const EnvironmentVariables = Type.Object({
   EVENT_RETENTION_HOURS: Type.Integer({ default: 72, minimum: 1, maximum: 87600, description: 'How long the log keeps events.' }),
   TRACE_RETENTION_HOURS: Type.Integer({ default: 24, minimum: 1, maximum: 87600, description: 'How long traces are kept.' }),
   TRACE_SAMPLE: Type.Number({ default: 1, minimum: 0, maximum: 1, description: 'The share of events that are traced.' }),
+  METRICS_TOKEN: Type.Optional(Type.String({ pattern: '^[!-~]+$', description: 'Bearer token with which /api/metrics/prometheus has topic names. Without it they are `all`; unset, they are `all` for everybody in production, and open in development.' })),
   JWT_ISSUER: Type.String({ default: 'realtime-platform', minLength: 1, description: 'The `iss` of tokens.' }),
   TOKEN_TTL_SECONDS: Type.Integer({ default: 3600, minimum: 1, maximum: 31536000, description: 'A token\'s life unless it is asked for another.' }),
   SESSION_TTL_HOURS: Type.Integer({ default: 24, minimum: 1, maximum: 8760, description: 'A session\'s life since it was last used.' }),
@@ -53,7 +54,7 @@ export const EnvironmentVariables = Type.Object({
 export type EnvironmentVariables = Static<typeof EnvironmentVariables>
 
 /** Variables whose values are never printed. */
-export const secretVariables: ReadonlySet<string> = new Set(['DATABASE_URL', 'REDIS_URL', 'ENCRYPTION_KEY', 'ENCRYPTION_KEYS_OLD', 'SMTP_URL'])
+export const secretVariables: ReadonlySet<string> = new Set(['DATABASE_URL', 'REDIS_URL', 'ENCRYPTION_KEY', 'ENCRYPTION_KEYS_OLD', 'METRICS_TOKEN', 'SMTP_URL'])
 
 /** The configuration by concern. Nothing else in the platform reads the environment. */
 export interface Config {
@@ -68,6 +69,7 @@ export interface Config {
   mail: { smtpUrl: string | undefined, from: string | undefined }
   events: { retentionHours: number }
   traces: TraceSettings
+  metrics: { token: string | undefined }
   auth: { issuer: string, tokenTtlS: number, sessionTtlMs: number }
   delivery: DeliveryLimits
   cdc: CdcSettings
@@ -303,6 +305,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     mail: { smtpUrl: parsed.SMTP_URL, from: parsed.MAIL_FROM },
     events: { retentionHours: parsed.EVENT_RETENTION_HOURS },
     traces: { retentionHours: parsed.TRACE_RETENTION_HOURS, sample: parsed.TRACE_SAMPLE, pendingMax: 100_000, heartbeatMs: 15_000 },
+    metrics: { token: parsed.METRICS_TOKEN },
     auth: { issuer: parsed.JWT_ISSUER, tokenTtlS: parsed.TOKEN_TTL_SECONDS, sessionTtlMs: parsed.SESSION_TTL_HOURS * 3_600_000 },
     delivery: {
       ...defaultDeliveryLimits,

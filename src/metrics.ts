@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { passwordHashings } from './auth/passwords.ts'
+import { LargestGauge } from './largest-gauge.ts'
 
 /** Distinct label values of one metric at most; beyond it, `other`: a tenant must not be able to blow up cardinality. */
 const labelValuesMax = 200
@@ -15,6 +16,12 @@ export function boundedLabel (max = labelValuesMax): (value: string) => string {
   }
 }
 
+/** Topics of documents count together, whatever their service: `sync.*.created`. */
+function topicLabel (): (topic: string) => string {
+  const bounded = boundedLabel()
+  return topic => bounded(topic.startsWith('sync.') ? `sync.*${topic.slice(topic.lastIndexOf('.'))}` : topic)
+}
+
 const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 /** Every metric of the platform; docs/METRICS.md explains them. HTTP and Node defaults come from fastify-metrics. */
@@ -22,7 +29,7 @@ export function createMetrics (registry = new Registry()) {
   const registers = [registry]
   return {
     registry,
-    topicLabel: boundedLabel(),
+    topicLabel: topicLabel(),
     eventsReceived: new Counter({
       name: 'realtime_events_received_total', help: 'Events committed to the log by this node.', labelNames: ['source', 'topic'], registers
     }),
@@ -76,15 +83,14 @@ export function createMetrics (registry = new Registry()) {
       name: 'realtime_bus_messages_total', help: 'Messages between nodes: sent, received, and dropped because Redis was away or behind.', labelNames: ['outcome'], registers
     }),
     clusterNodes: new Gauge({ name: 'realtime_cluster_nodes', help: 'Nodes that this node knows of, itself included.', registers }),
-    connectionLabel: boundedLabel(),
-    cdcLag: new Gauge({
-      name: 'realtime_cdc_lag_seconds', help: 'How far this node is behind a connected database: the age of the oldest transaction that it has received and not yet stored; while it does not stream, for how long it has not.', labelNames: ['connection'], registers
+    cdcLag: new LargestGauge({
+      name: 'realtime_cdc_lag_seconds', help: 'How far this node is behind the connected database that is furthest behind: the age of the oldest transaction that was received and is not stored; while it does not stream, for how long it has not.', registers
     }),
-    cdcLagBytes: new Gauge({
-      name: 'realtime_cdc_lag_bytes', help: 'WAL of a connected database beyond what was acknowledged.', labelNames: ['connection'], registers
+    cdcLagBytes: new LargestGauge({
+      name: 'realtime_cdc_lag_bytes', help: 'WAL beyond what was acknowledged, of the connected database that has most.', registers
     }),
-    cdcRetainedBytes: new Gauge({
-      name: 'realtime_cdc_retained_wal_bytes', help: 'WAL that a connected database keeps for the replication slot.', labelNames: ['connection'], registers
+    cdcRetainedBytes: new LargestGauge({
+      name: 'realtime_cdc_retained_wal_bytes', help: 'WAL kept for the replication slot, of the connected database that keeps most.', registers
     }),
     cdcReaders: new Gauge({ name: 'realtime_cdc_readers', help: 'Readers of connected databases on this node, by state.', labelNames: ['state'], registers }),
     cdcReaderFailures: new Counter({ name: 'realtime_cdc_reader_failures_total', help: 'Readers that had to begin again, by reason.', labelNames: ['code'], registers }),

@@ -402,7 +402,7 @@ await t.test('a mapping that cannot be applied fails alone', async t => {
   t.match(await failures(bad.size.mappingId, 'failed', 1), /^VALIDATION_FAILED .*bytes/)
   const metrics = (await app.inject('/api/metrics/prometheus')).body
   t.match(metrics, /realtime_cdc_mapping_failures_total\{code="COLUMN_MISSING"\} 2/)
-  t.match(metrics, /realtime_cdc_lag_seconds\{connection="cdc_/)
+  t.match(metrics, /realtime_cdc_lag_seconds \d/)
 })
 
 await t.test('one transaction makes the events of several mappings, each in its topic and order', async t => {
@@ -429,7 +429,7 @@ await t.test('an idle database is acknowledged up to where it is', async t => {
 await t.test('a slot that keeps much from being removed is warned of', async t => {
   await until(() => lines.some(({ msg }) => msg === 'cdc.wal_retained'), 'the warning')
   t.match(lines.find(({ msg }) => msg === 'cdc.wal_retained'), { level: 40, connectionId: /^cdc_/, retainedBytes: Number, walStatus: String })
-  t.match((await app.inject('/api/metrics/prometheus')).body, /realtime_cdc_retained_wal_bytes\{connection="cdc_/)
+  t.match((await app.inject('/api/metrics/prometheus')).body, /realtime_cdc_retained_wal_bytes [1-9]/)
 })
 
 await t.test('the password goes in and never comes out', async t => {

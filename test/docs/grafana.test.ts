@@ -41,6 +41,10 @@ t.test('and every metric of the alert rules', async t => {
   for (const { alert, expr, labels, annotations } of rules) {
     t.ok(named(expr).length > 0, expr)
     for (const name of named(expr)) t.ok(names.has(name), `${alert}: ${name}`)
+    const known = new Set([...named(expr).flatMap(name => [...labelsOf(name)]), 'value'])
+    for (const [, label = ''] of JSON.stringify(annotations).matchAll(/\$labels\.(\w+)/g)) t.ok(known.has(label), `${alert}: no label ${label}`)
+    // A scrape without a credential has `topic="all"` only.
+    t.notMatch(expr, /topic\s*(=|!)/, alert)
     t.match(labels.severity, /^(info|warning|critical)$/)
     t.ok(annotations.summary !== '' && annotations.description !== '', alert)
   }

@@ -10,13 +10,12 @@ const metrics: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getPrometheusMetrics',
       tags: ['Metrics'],
       summary: 'Metrics for Prometheus',
-      description: 'Text exposition format. docs/METRICS.md explains each metric.',
+      description: 'Text exposition format. With `METRICS_TOKEN` as a bearer token the label `topic` has names; without it, in production, it is `all`. docs/METRICS.md explains each metric.',
       produces: ['text/plain'],
-      response: { 200: { description: 'The metrics.', content: { 'text/plain': { schema: Type.String({ examples: ['realtime_websocket_connections{transport="ws"} 42'] }) } } }, ...refusals() }
+      response: { 200: { description: 'The metrics.', content: { 'text/plain': { schema: Type.String({ examples: ['realtime_websocket_connections{transport="ws"} 42'] }) } } }, ...refusals(401) }
     }
-  }, async (_request, reply) => {
-    const { registry } = app.instruments
-    return reply.type(registry.contentType).send(await registry.metrics() as never)
+  }, async ({ headers, ip }, reply) => {
+    return reply.type(app.instruments.registry.contentType).send(await app.scrape(headers.authorization, ip) as never)
   })
 
   app.get('/dashboard', {

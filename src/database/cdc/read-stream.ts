@@ -208,8 +208,7 @@ class StreamReading {
     if (row.publication_oid !== state.publicationOid) throw new SourceError('PUBLICATION_LOST')
     if (parseLsn(row.server) > this.#server) this.#server = parseLsn(row.server)
     this.#retained = row.retained
-    const label = metrics.connectionLabel(lease.connectionId)
-    metrics.cdcRetainedBytes.set({ connection: label }, row.retained)
+    metrics.cdcRetainedBytes.set(lease.connectionId, row.retained)
     const isAlarming = row.retained > retainedBytesWarning || row.wal_status === 'unreserved' || row.wal_status === 'lost'
     if (isAlarming && !this.#isWarned) log.warn({ connectionId: lease.connectionId, retainedBytes: row.retained, walStatus: row.wal_status }, 'cdc.wal_retained')
     this.#isWarned = isAlarming
@@ -221,7 +220,7 @@ class StreamReading {
     const { metrics, lease, onStatistics } = this.#options
     const open = this.#pipeline?.oldestOpen
     const lagBytes = this.#server > this.#confirmed ? Number(this.#server - this.#confirmed) : 0
-    metrics.cdcLagBytes.set({ connection: metrics.connectionLabel(lease.connectionId) }, lagBytes)
+    metrics.cdcLagBytes.set(lease.connectionId, lagBytes)
     const text = (lsn: bigint) => lsn === 0n ? null : formatLsn(lsn)
     onStatistics({
       serverLsn: text(this.#server),

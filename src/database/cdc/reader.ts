@@ -91,7 +91,7 @@ export class Reader {
     this.#enter('stopped')
     if (this.#hasLease) await this.#save()
     const { metrics } = this.#parts
-    for (const gauge of [metrics.cdcLag, metrics.cdcLagBytes, metrics.cdcRetainedBytes]) gauge.remove({ connection: metrics.connectionLabel(this.lease.connectionId) })
+    for (const gauge of [metrics.cdcLag, metrics.cdcLagBytes, metrics.cdcRetainedBytes]) gauge.remove(this.lease.connectionId)
   }
 
   async #run (): Promise<void> {
@@ -164,7 +164,7 @@ export class Reader {
     const { metrics } = this.#parts
     const now = Date.now()
     if (this.#status.state === 'streaming') this.#behindSince = this.#statistics?.oldestCommitAt ?? now
-    metrics.cdcLag.set({ connection: metrics.connectionLabel(this.lease.connectionId) }, Math.max(0, now - this.#behindSince) / 1000)
+    metrics.cdcLag.set(this.lease.connectionId, Math.max(0, now - this.#behindSince) / 1000)
   }
 
   /** A report that cannot be stored is stored with the next one. */
