@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import {
   NotFoundError, PayloadTooLargeError, RateLimitError, ServiceUnavailableError, toPublicError, UnauthorizedError, UnsupportedMediaTypeError, ValidationError, PublicError
 } from '../src/errors.ts'
+import { toDetail } from '../src/validation.ts'
 
 /** The one place where what was thrown becomes an answer. Faults of ours are logged whole and answered without a detail. */
 export default fp(async (app) => {
@@ -44,11 +45,7 @@ function fromFastify (error: FastifyError | PublicError, request: FastifyRequest
 
 function fromValidation (error: FastifyError): ValidationError {
   const part = partNames[error.validationContext ?? 'body'] ?? 'The body'
-  const details = (error.validation ?? []).slice(0, 20).map(({ instancePath, message, params, keyword }) => {
-    const property = keyword === 'additionalProperties' ? params['additionalProperty'] : keyword === 'required' ? params['missingProperty'] : undefined
-    const path = property === undefined ? instancePath : `${instancePath}/${String(property).slice(0, 100)}`
-    return { path, message: keyword === 'additionalProperties' ? 'is not a known field' : keyword === 'required' ? 'is required' : message ?? 'is wrong' }
-  })
+  const details = (error.validation ?? []).slice(0, 20).map(toDetail)
   const first = details[0]
   return new ValidationError('VALIDATION_FAILED', `${part}${first?.path === '' || first === undefined ? '' : ` ${first.path}`} ${first?.message ?? 'is wrong'}`, { details })
 }

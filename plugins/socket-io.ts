@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import fp from 'fastify-plugin'
 import { Server } from 'socket.io'
 import { closeCodes } from '../src/delivery/close-codes.ts'
+import { requestParser } from '../src/delivery/request-parser.ts'
 import { acceptSocketIo } from '../src/delivery/socket-io-gateway.ts'
 import { closeLink, type Link } from '../src/delivery/socket-io-link.ts'
 import { toPublicError } from '../src/errors.ts'
@@ -20,6 +21,7 @@ export default fp(async (app) => {
   const io = new Server(app.server, {
     path: '/socket.io',
     serveClient: false,
+    parser: requestParser,
     destroyUpgrade: false,
     maxHttpBufferSize: limits.frameBytesMax,
     pingInterval: limits.pingIntervalMs,

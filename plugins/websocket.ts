@@ -7,6 +7,9 @@ import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
 import { acceptWebSocket, ClientWebSocket } from '../src/delivery/ws-gateway.ts'
 
+/** The one that a client may ask for. To agree to another would be to promise what it stands for. */
+const subprotocol = 'realtime.v1'
+
 /**
  * Plain WebSocket at `/ws`. @fastify/websocket answers every upgrade it hears of, Socket.IO's included, so it hears of
  * them through an emitter that only passes on those outside `/socket.io/`.
@@ -25,6 +28,7 @@ export default fp(async (app) => {
       WebSocket: ClientWebSocket as never,
       maxPayload: limits.frameBytesMax,
       perMessageDeflate: false,
+      handleProtocols: protocols => protocols.has(subprotocol) && subprotocol,
       // Newer than the types.
       ...{ closeTimeout: limits.closeTimeoutMs },
       // Broken UTF-8 is answered with an error frame instead of the end of the connection.

@@ -10,7 +10,7 @@ export const SubscribeRequest = Type.Object({
   topic: Type.String({
     minLength: 1, maxLength: 300, pattern: '^(?:\\*{1,2}|[a-z0-9]+)(?:\\.(?:\\*{1,2}|[a-z0-9_-]+))*$', description: 'A topic, or a pattern: `*` is one segment, `**` at the end the rest.'
   }),
-  filter: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'Every key must match.' })),
+  filter: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { maxProperties: 32, description: 'Every key must match.' })),
   returnMode: Type.Optional(Type.Union(returnModes.map(mode => Type.Literal(mode)))),
   after: Type.Optional(Type.Union([Offset, Type.Record(Type.String({ maxLength: 300 }), Offset, { maxProperties: 2000 })], {
     description: 'The offset to go on after; for a pattern one for each topic, and under the pattern itself one for topics that are not named.'

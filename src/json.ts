@@ -16,6 +16,8 @@ export function parseJson (bytes: Buffer, what = 'The body'): unknown {
 }
 
 export interface JsonLimits {
+  /** Of its JSON; `jsonBytesMax` unless it is given. */
+  bytesMax?: number
   /** Keys that are refused wherever they stand. */
   forbiddenKeys: ReadonlySet<string>
 }
@@ -29,13 +31,18 @@ export const documentLimits: JsonLimits = { forbiddenKeys: new Set(['__proto__',
  * `path` is the JSON Pointer of the value in the request, so that the refusal names the place.
  */
 export function encodeJson (value: unknown, path: string, limits: JsonLimits = payloadLimits): string {
+  const { bytesMax = jsonBytesMax } = limits
   checkJson(value, path, 1, limits)
   const text = JSON.stringify(value)
-  if (text.length > jsonBytesMax || (text.length > jsonBytesMax / 3 && Buffer.byteLength(text) > jsonBytesMax)) {
-    throw invalid(path, `must be at most ${jsonBytesMax} bytes of JSON`)
-  }
+  if (text.length > bytesMax || (text.length > bytesMax / 3 && Buffer.byteLength(text) > bytesMax)) throw tooLarge(path, bytesMax)
   return text
 }
+
+/** The least that an element of an array (`0,`) and a member of an object (`"":0,`) take: with too many, a value is too large before it is walked. */
+const elementBytesMin = 2
+const memberBytesMin = 5
+
+const tooLarge = (path: string, bytesMax = jsonBytesMax) => invalid(path, `must be at most ${bytesMax} bytes of JSON`)
 
 function checkJson (value: unknown, path: string, depth: number, limits: JsonLimits): void {
   switch (typeof value) {
@@ -49,6 +56,7 @@ function checkJson (value: unknown, path: string, depth: number, limits: JsonLim
       if (value === null) return
       if (depth > jsonDepthMax) throw invalid(path, `must be at most ${jsonDepthMax} levels deep`)
       if (Array.isArray(value)) {
+        if (value.length * elementBytesMin > (limits.bytesMax ?? jsonBytesMax)) throw tooLarge(path, limits.bytesMax)
         for (let i = 0; i < value.length; i++) checkMember(value[i], path, i, depth, limits)
       } else {
         checkMembers(value as Record<string, unknown>, path, depth, limits)
@@ -62,7 +70,9 @@ function checkJson (value: unknown, path: string, depth: number, limits: JsonLim
 }
 
 function checkMembers (object: Record<string, unknown>, path: string, depth: number, limits: JsonLimits): void {
-  for (const key of Object.keys(object)) {
+  const keys = Object.keys(object)
+  if (keys.length * memberBytesMin > (limits.bytesMax ?? jsonBytesMax)) throw tooLarge(path, limits.bytesMax)
+  for (const key of keys) {
     if (limits.forbiddenKeys.has(key)) throw invalid(`${path}/${key}`, `must not have the key ${key}`)
     if (key.includes('\0')) throw invalid(path, 'must not have a key with the NUL character')
     checkMember(object[key], path, key, depth, limits)
@@ -81,8 +91,8 @@ function checkMember (value: unknown, path: string, key: string | number, depth:
 const pointerSegment = (key: string | number) =>
   typeof key === 'number' ? String(key) : key.slice(0, 100).replaceAll('~', '~0').replaceAll('/', '~1')
 
-export function invalid (path: string, message: string): ValidationError {
-  return new ValidationError('VALIDATION_FAILED', `${path.slice(0, 200) || 'The body'} ${message}`, { details: [{ path, message }] })
+export function invalid (path: string, message: string, whole = 'The body'): ValidationError {
+  return new ValidationError('VALIDATION_FAILED', `${path.slice(0, 200) || whole} ${message}`, { details: [{ path, message }] })
 }
 
 export const isPlainObject = (value: unknown): value is Record<string, unknown> =>

@@ -1,7 +1,8 @@
-import { Ajv } from 'ajv'
+import { Ajv, type ErrorObject } from 'ajv'
 import addFormats from 'ajv-formats'
 import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from '@sinclair/typebox'
+import type { ErrorDetail } from './errors.ts'
 
 /**
  * Bodies are taken as they are: nothing is coerced, nothing unknown is dropped. What comes as text (query, headers,
@@ -22,8 +23,23 @@ export function validatorCompilers () {
   }
 }
 
+const options = { useDefaults: true, allErrors: false, strict: false, allowUnionTypes: true } as const
+
+/** For what is taken as it is: nothing is coerced, and the first error ends a validation. */
+export function exactValidator (): Ajv {
+  const ajv = new Ajv({ ...options, coerceTypes: false })
+  addFormats.default(ajv)
+  return ajv
+}
+
+/** What a validation error says to the client: where, and what. */
+export function toDetail ({ instancePath = '', keyword = '', params = {}, message = 'is wrong' }: Partial<ErrorObject> = {}): ErrorDetail {
+  const property = keyword === 'additionalProperties' ? params['additionalProperty'] : keyword === 'required' ? params['missingProperty'] : undefined
+  const path = property === undefined ? instancePath : `${instancePath}/${String(property).slice(0, 100)}`
+  return { path, message: keyword === 'additionalProperties' ? 'is not a known field' : keyword === 'required' ? 'is required' : message }
+}
+
 function validatorCompiler (shared: Record<string, object>): FastifySchemaCompiler<TSchema> {
-  const options = { useDefaults: true, allErrors: false, strict: false, allowUnionTypes: true } as const
   const exact = new Ajv({ ...options, coerceTypes: false })
   const coercing = new Ajv({ ...options, coerceTypes: true })
   for (const ajv of [exact, coercing]) {

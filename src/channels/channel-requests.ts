@@ -1,6 +1,6 @@
 import { DirectRequest, JoinRequest, LeaveRequest, PresenceRequest, PublishRequest, stateBytesMax } from '../../schemas/channels.ts'
 import { socketRequest, type Respond, type SocketRequest } from '../delivery/protocol.ts'
-import { encodeJson, invalid } from '../json.ts'
+import { encodeJson, payloadLimits } from '../json.ts'
 import type { State } from './channel.ts'
 import { authorizeListening, authorizeMembership, authorizeSending } from './channel-permissions.ts'
 import type { Messages } from './messages.ts'
@@ -38,8 +38,8 @@ function answer (delivered: number | Promise<number>, respond: Respond): Promise
   respond({ delivered })
 }
 
+const stateLimits = { ...payloadLimits, bytesMax: stateBytesMax }
+
 function toState (value: unknown): State {
-  const text = encodeJson(value, '/state')
-  if (Buffer.byteLength(text) > stateBytesMax) throw invalid('/state', `must be at most ${stateBytesMax} bytes of JSON`)
-  return { value, text }
+  return { value, text: encodeJson(value, '/state', stateLimits) }
 }

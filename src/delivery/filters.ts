@@ -66,9 +66,10 @@ function isOrdered (operand: unknown): boolean {
  * Undefined and `{}` match everything. Throws ValidationError that names the key.
  */
 export function parseFilter (filter: Record<string, unknown> | undefined): Filter | undefined {
-  const keys = Object.keys(filter ?? {}).sort()
+  const keys = Object.keys(filter ?? {})
   if (filter === undefined || keys.length === 0) return undefined
   if (keys.length > conditionsMax) throw refusal('', `must have at most ${conditionsMax} keys`)
+  keys.sort()
   // Bounded in size and depth before anything walks it.
   encodeJson(filter, '/filter')
   const equalities: Equality[] = []

@@ -1,6 +1,7 @@
-import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Static, TSchema } from '@sinclair/typebox'
 import { RateLimitError, ServiceUnavailableError, toPublicError, ValidationError } from '../errors.ts'
+import { invalid } from '../json.ts'
+import { exactValidator, toDetail } from '../validation.ts'
 import type { Connection } from './connection.ts'
 
 /** Sends the answer of a request, in the turn in which it is called; whatever the request starts, starts after it. */
@@ -19,17 +20,27 @@ export interface SocketRequest {
 export function socketRequest<T extends TSchema> (
   answer: string, schema: T, handle: (connection: Connection, fields: Static<T>, respond: Respond) => Promise<void> | void
 ): SocketRequest {
-  const check = TypeCompiler.Compile(schema)
+  const validate = ajv.compile<Static<T>>(schema)
   return {
     answer,
     handle (connection, fields, respond) {
-      if (check.Check(fields)) return handle(connection, fields, respond)
-      const first = check.Errors(fields).First()
-      const path = first?.path ?? ''
-      const message = first?.message ?? 'is wrong'
-      throw new ValidationError('VALIDATION_FAILED', `${path === '' ? 'The request' : path.slice(0, 200)}: ${message}`, { details: [{ path, message }] })
+      if (validate(fields)) return handle(connection, fields, respond)
+      const detail = toDetail(validate.errors?.[0])
+      throw new ValidationError('VALIDATION_FAILED', `${detail.path === '' ? 'The request' : detail.path.slice(0, 200)} ${detail.message}`, { details: [detail] })
     }
   }
+}
+
+/** The validator of REST's bodies, so that the same schema means the same here: lengths in code points (JSON Schema §6.3.1). */
+const ajv = exactValidator()
+
+/** No request has as many. More are refused for their number, before anything walks them. */
+export const fieldsMax = 32
+
+function requireFewFields (fields: unknown): void {
+  if (typeof fields !== 'object' || fields === null) return
+  const count = Object.keys(fields).length
+  if (count > fieldsMax) throw invalid('', `must have at most ${fieldsMax} fields`, 'The request')
 }
 
 /** What is answered even by a server that is short of memory: it takes nothing, or gives something back. */
@@ -71,6 +82,7 @@ export function createProtocol ({ requests, isOverloaded, logger }: ProtocolOpti
         if (isOverloaded() && !relieving.has(name)) {
           throw new ServiceUnavailableError('OVERLOADED', 'The server has more to do than it can; come back shortly', { retryAfterS: overloadedRetryS })
         }
+        requireFewFields(fields)
         await request.handle(connection, fields, respond)
       } catch (error) {
         const refusal = toPublicError(error)

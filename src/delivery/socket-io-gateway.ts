@@ -2,13 +2,13 @@ import type { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Server, Socket } from 'socket.io'
 import type { DeliveryLimits } from '../config.ts'
-import { RateLimitError, toPublicError, type PublicError } from '../errors.ts'
-import { isPlainObject } from '../json.ts'
+import { RateLimitError, toPublicError, ValidationError, type PublicError } from '../errors.ts'
 import { closeCodes, isPassing, reasonForRefusal } from './close-codes.ts'
 import type { Connection } from './connection.ts'
 import type { Greeting, Handshake } from './handshake.ts'
 import type { Pace } from './pace.ts'
 import type { Protocol } from './protocol.ts'
+import { Unread } from './request-parser.ts'
 import { closeLink, type Link } from './socket-io-link.ts'
 import { SocketIoTransport } from './socket-io-transport.ts'
 
@@ -123,7 +123,8 @@ async function answer (socket: Socket, pace: Pace, connection: Connection, proto
   const [fields] = acknowledge === undefined ? args : args.slice(0, -1)
   try {
     pace.admit()
-    await protocol.handle(connection, name, isPlainObject(fields) ? fields : fields ?? {}, body => acknowledge?.({ ok: true, ...body }))
+    if (fields instanceof Unread) throw new ValidationError('FRAME_INVALID', fields.reason)
+    await protocol.handle(connection, name, fields ?? {}, body => acknowledge?.({ ok: true, ...body }))
   } catch (error) {
     const refusal = { ok: false, ...toPublicError(error).toBody() }
     if (acknowledge === undefined) socket.emit('error', refusal)

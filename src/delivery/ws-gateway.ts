@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { WebSocket, type RawData } from 'ws'
 import { RateLimitError, toPublicError, UnauthorizedError, ValidationError } from '../errors.ts'
@@ -6,7 +7,7 @@ import { closeCodes, reasonForRefusal } from './close-codes.ts'
 import type { Connection } from './connection.ts'
 import type { Greeting, Handshake } from './handshake.ts'
 import type { Pace, PacedClient } from './pace.ts'
-import type { Protocol } from './protocol.ts'
+import { fieldsMax, type Protocol } from './protocol.ts'
 import { WsTransport } from './ws-transport.ts'
 
 /** Frames that may wait while the credential is checked. */
@@ -19,7 +20,7 @@ export interface WsGatewayOptions {
   closed (address: string): void
 }
 
-interface Frame { type: string, id: unknown, fields: Record<string, unknown> }
+interface Frame { type: string, id: string | number | undefined, fields: Record<string, unknown> }
 
 /**
  * The edge for plain WebSocket clients: one JSON object a text frame. A frame that is broken is answered with an `error`
@@ -37,6 +38,15 @@ export function acceptWebSocket (webSocket: ClientWebSocket, request: IncomingMe
  */
 export class ClientWebSocket extends WebSocket {
   client: WsClient | undefined = undefined
+
+  /**
+   * `ws` passes a Buffer where it answers the peer's close frame. It does not check that reason, because text frames are
+   * to be checked by the gateway: RFC 6455 §8.1 asks for 1007.
+   */
+  override close (code?: number, reason?: string | Buffer): void {
+    if (Buffer.isBuffer(reason) && !isUtf8(reason)) super.close(1007)
+    else super.close(code, reason)
+  }
 
   override emit (event: string | symbol, ...args: unknown[]): boolean {
     const { client } = this
@@ -196,7 +206,22 @@ function toFrame (data: RawData, isBinary: boolean): Frame {
   if (isBinary) throw new ValidationError('FRAME_INVALID', 'Binary frames have no meaning here: send JSON as text')
   const frame = parseJson(data as Buffer, 'The frame')
   if (!isPlainObject(frame)) throw new ValidationError('FRAME_INVALID', 'A frame is a JSON object')
-  const { type, id, ...fields } = frame
-  if (typeof type !== 'string') throw new ValidationError('FRAME_INVALID', 'A frame has a type, which is a string')
-  return { type, id: typeof id === 'string' || typeof id === 'number' ? id : undefined, fields }
+  if (typeof frame['type'] !== 'string') throw new ValidationError('FRAME_INVALID', 'A frame has a type, which is a string')
+  const id = requireId(frame['id'], data as Buffer)
+  // One with so many fields is refused for their number: they are not copied before.
+  if (Object.keys(frame).length > fieldsMax) return { type: frame['type'], id, fields: frame }
+  const { type, id: _, ...fields } = frame
+  return { type: frame['type'], id, fields }
+}
+
+const idLengthMax = 128
+/** An integer as JSON writes it, which is how the answer carries it: not `1.0`, nor a number of more digits than a double has. */
+const integerId = /"id"\s*:\s*-?(?:0|[1-9]\d*)\s*[,}]/
+
+/** An id comes back exactly as it was sent, or is refused. Throws ValidationError `FRAME_INVALID`. */
+function requireId (id: unknown, data: Buffer): string | number | undefined {
+  if (id === undefined || id === null) return undefined
+  if (typeof id === 'string' && id.length <= idLengthMax) return id
+  if (Number.isSafeInteger(id) && !Object.is(id, -0) && integerId.test(data.toString())) return id as number
+  throw new ValidationError('FRAME_INVALID', `An id is a string of at most ${idLengthMax} characters, or an integer of at most ${Number.MAX_SAFE_INTEGER}`)
 }

@@ -1,0 +1,57 @@
+import { EventEmitter } from 'node:events'
+import { Decoder, Encoder, PacketType, type Packet } from 'socket.io-parser'
+
+/** Stands in for the fields of a request that is refused without being looked at. */
+export class Unread {
+  readonly reason: string
+
+  constructor (reason: string) {
+    this.reason = reason
+  }
+}
+
+const binary = new Unread('Binary data has no meaning here: send JSON')
+const tooMany = new Unread('A request has a name and one object')
+
+/** The beginning of a packet with attachments: their count, the namespace, the acknowledgement. https://socket.io/docs/v4/socket-io-protocol/ */
+const binaryHead = /^5\d+-(?:(\/[^,]*),)?(?:(\d{1,15})(?!\d))?/
+const headLengthMax = 256
+
+/** Decoding text keeps no state, so one decoder serves all clients. */
+const textDecoder = new Decoder()
+let decoded: Packet | undefined
+textDecoder.on('decoded', packet => { decoded = packet })
+
+/**
+ * Socket.IO's decoder for requests, which are JSON. A request with attachments is passed on as one to refuse: its JSON is
+ * not parsed, and the attachments are dropped as they come, so that nothing waits for those that do not.
+ */
+class RequestDecoder extends EventEmitter {
+  /** Throws for what is no packet; Socket.IO then ends the link. */
+  add (data: unknown): void {
+    if (typeof data !== 'string') return
+    const packet = data.startsWith('5') ? toRefusedPacket(data) : data.startsWith('6') ? undefined : decode(data)
+    if (packet !== undefined) this.emit('decoded', packet)
+  }
+
+  destroy (): void {}
+}
+
+/** For the option `parser` of Socket.IO's server. */
+export const requestParser = { Encoder, Decoder: RequestDecoder }
+
+function decode (data: string): Packet | undefined {
+  decoded = undefined
+  textDecoder.add(data)
+  const packet = decoded as Packet | undefined
+  decoded = undefined
+  if (packet?.type === PacketType.EVENT && (packet.data as unknown[]).length > 2) packet.data = [(packet.data as unknown[])[0], tooMany]
+  return packet
+}
+
+function toRefusedPacket (data: string): Packet {
+  const match = binaryHead.exec(data.slice(0, headLengthMax))
+  if (match === null) throw new Error('a packet with attachments begins with their count')
+  const [, nsp = '/', id] = match
+  return { type: PacketType.EVENT, nsp, data: ['binary', binary], ...(id !== undefined && { id: Number(id) }) }
+}
