@@ -235,6 +235,8 @@ export interface CdcConnectionsTable extends Scoped {
   slot: string
   owns_publication: Generated<boolean>
   owns_slot: Generated<boolean>
+  /** Where the slot that the connection created began. Null until its creation is confirmed. */
+  slot_lsn: string | null
   revision: Generated<number>
   gap_accepted: Generated<boolean>
   status: JsonText | null
@@ -248,6 +250,8 @@ export interface CdcLeftoversTable extends Scoped {
   connection_id: string
   connection_string_sealed: string
   slot: string | null
+  /** The slot was never acknowledged beyond it. Null when its creation was not confirmed. */
+  slot_lsn: string | null
   publication: string | null
   is_due: boolean
   error: string | null

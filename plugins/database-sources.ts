@@ -37,7 +37,7 @@ declare module 'fastify' {
 /** Databases of the tenants' own: their readers on this node, and what is said and asked of them. It never writes to their tables. */
 export default fp(async (app) => {
   const { db, pool, encryption, eventWriter: writer, instruments: metrics, log, config: { cdc, events } } = app
-  const leftovers = createLeftovers({ db, encryption, log, retryMs: cdc.leftoverRetryMs })
+  const leftovers = createLeftovers({ db, pool, encryption, log, retryMs: cdc.leftoverRetryMs })
   const supervisor = new Supervisor({
     db,
     pool,

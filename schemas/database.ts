@@ -216,7 +216,7 @@ const ConnectionString = Type.String({ minLength: 1, maxLength: 2000, pattern: '
 export const DatabaseConnectionPut = Type.Object({
   connectionString: ConnectionString,
   publication: Type.Optional({ ...ReplicationName, description: 'The publication to read; left out, one of our own.' } as typeof ReplicationName),
-  slot: Type.Optional({ ...ReplicationName, description: 'The replication slot; left out, one of our own.' } as typeof ReplicationName),
+  slot: Type.Optional({ ...ReplicationName, description: 'The name for the replication slot. The platform creates the slot; one that another program has created is refused.' } as typeof ReplicationName),
   acceptGap: Type.Optional(Type.Boolean({ description: 'Starts anew from now, with a new slot: whatever changed since the last position is given up. Without it, a reader that has lost changes stands still in the state `error`.' }))
 }, { $id: 'DatabaseConnectionPut', additionalProperties: false })
 export type DatabaseConnectionPut = Static<typeof DatabaseConnectionPut>

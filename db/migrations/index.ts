@@ -11,6 +11,7 @@ import * as cdcLeftovers from './0009-cdc-leftovers.ts'
 import * as webhookFailedAt from './0010-webhook-failed-at.ts'
 import * as epochSeed from './0011-epoch-seed.ts'
 import * as mappingHistory from './0012-mapping-history.ts'
+import * as cdcSlotLsn from './0013-cdc-slot-lsn.ts'
 import * as inviteGrants from './0015-invite-grants.ts'
 
 /** In order of name; forward only. A released migration never changes. */
@@ -27,5 +28,6 @@ export const migrations: Record<string, Migration> = {
   '0010-webhook-failed-at': webhookFailedAt,
   '0011-epoch-seed': epochSeed,
   '0012-mapping-history': mappingHistory,
+  '0013-cdc-slot-lsn': cdcSlotLsn,
   '0015-invite-grants': inviteGrants
 }

@@ -3,17 +3,25 @@ import type { Database } from '../../db/tables.ts'
 import type { ConnectionCheck, ConnectionTest, ConnectionTestBody } from '../../schemas/database.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { readActiveDefinitions } from './active-definitions.ts'
-import { createPublicationSql, readFacts, readPublicationOid, readSlot, readSystemIdentifier } from './cdc/slot-care.ts'
+import { carriesMark } from './cdc/ownership.ts'
+import { createPublicationSql, dropSlotSql, isOwnSlot, readFacts, readPublication, readSlot, readSystemIdentifier, type SlotRow } from './cdc/slot-care.ts'
 import { parseConnectionString } from './connection-string.ts'
 import { readMappings } from './mapping-rows.ts'
 import { refusePlatformDatabase } from './platform-database.ts'
 import { addTableSql, isPublished } from './publication.ts'
 import { openSource, SourceError, toSourceError, type SourceClient, type SourceProblem } from './source.ts'
-import type { Sources } from './sources.ts'
+import type { Source, Sources } from './sources.ts'
 import { parseTableName, quoteIdentifier, tableKey, tableText, type TableName } from './table-name.ts'
 import { readTable, replicaIdentitySql } from './tables.ts'
 
-interface Subject { connectionString: string, publication: string, slot: string, user: string }
+interface Subject {
+  connectionString: string
+  publication: string
+  slot: string
+  user: string
+  /** Whether the connection that is stored reads from it, or created it. */
+  isOwn (slot: SlotRow): boolean
+}
 
 interface Limits { slots: number, slots_max: number, senders: number, senders_max: number, can_replicate: boolean, can_create: boolean, is_superuser: boolean, kept: string | null }
 
@@ -25,12 +33,20 @@ export function createConnectionTest ({ db, sources, namePrefix }: { db: Kysely<
   async function subjectOf (scope: Scope, body: ConnectionTestBody): Promise<Subject> {
     const stored = body.connectionString === undefined ? await sources.get(scope) : await sources.find(scope)
     const connectionString = body.connectionString ?? stored?.connectionString as string
+    const slot = body.slot ?? stored?.slot ?? `${namePrefix}_test`
     return {
       connectionString,
       publication: body.publication ?? stored?.publication ?? `${namePrefix}_test`,
-      slot: body.slot ?? stored?.slot ?? `${namePrefix}_test`,
-      user: parseConnectionString(connectionString).user
+      slot,
+      user: parseConnectionString(connectionString).user,
+      isOwn: stored?.slot === slot ? await ownership(stored) : () => false
     }
+  }
+
+  async function ownership ({ slot, row }: Source): Promise<(found: SlotRow) => boolean> {
+    const position = await db.selectFrom('cdc_positions').select(['slot', 'confirmed_lsn']).where('connection_id', '=', row.id).executeTakeFirst()
+    const lsn = position?.slot === slot ? position.confirmed_lsn : row.slot_lsn
+    return found => isOwnSlot(found, { isMarked: carriesMark(slot, row.id), lsn })
   }
 
   /** Tables of the scope's mappings, switched on or not. */
@@ -111,8 +127,13 @@ async function readLimits (client: SourceClient): Promise<Limits> {
   return row
 }
 
-async function examineSlot (client: SourceClient, { slot }: Subject): Promise<ConnectionCheck> {
+async function examineSlot (client: SourceClient, { slot, isOwn }: Subject): Promise<ConnectionCheck> {
   const found = await readSlot(client, slot)
+  if (found !== undefined && !isOwn(found)) {
+    return found.active
+      ? failed('slot', `Another program holds the replication slot ${slot}: choose another name`)
+      : failed('slot', `There is a replication slot ${slot} that this connection did not create: choose another name, or drop it if nothing needs it`, dropSlotSql(slot))
+  }
   if (found?.walStatus === 'lost') return failed('slot', `The replication slot ${slot} was invalidated: it no longer has what came after its position`)
   if (found !== undefined) return ok('slot', `The replication slot ${slot} is there${found.active ? ', and is read' : ''}`)
   const { slots, slots_max: most } = await readLimits(client)
@@ -123,7 +144,7 @@ async function examineSlot (client: SourceClient, { slot }: Subject): Promise<Co
 
 async function examinePublication (client: SourceClient, { publication, user }: Subject, tables: readonly TableName[]): Promise<ConnectionCheck[]> {
   const { version } = await readFacts(client)
-  if (await readPublicationOid(client, publication) === undefined) {
+  if (await readPublication(client, publication) === undefined) {
     const { can_create: canCreate } = await readLimits(client)
     if (!canCreate) return [failed('publication', `The publication ${publication} is not there, and ${user} may not make it`, createPublicationSql(publication, version))]
     const foreign = await foreignTables(client, tables)

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
 import type { CdcConnectionsTable, Database } from '../../db/tables.ts'
 import type { DatabaseConnection, DatabaseConnectionPut, DatabaseDisconnected, Leftover } from '../../schemas/database.ts'
@@ -10,6 +9,7 @@ import { NotFoundError } from '../errors.ts'
 import { randomId } from '../ids.ts'
 import { invalid } from '../json.ts'
 import type { ReaderStatus } from './cdc/reader.ts'
+import { ownName } from './cdc/ownership.ts'
 import { dropPublicationSql, dropSlotSql } from './cdc/slot-care.ts'
 import { parseConnectionString, withoutPassword } from './connection-string.ts'
 import { leave, leaveDue, type Leftovers } from './leftovers.ts'
@@ -78,6 +78,7 @@ export function createDatabaseConnections ({ db, encryption, leftovers, namePref
       slot: slot ?? before.slot,
       owns_publication: before.owns_publication && !forgets.publication,
       owns_slot: before.owns_slot && !forgets.slot,
+      slot_lsn: forgets.slot ? null : before.slot_lsn,
       gap_accepted: before.gap_accepted || acceptGap,
       revision: before.revision + 1,
       status: null,
@@ -99,13 +100,13 @@ export function createDatabaseConnections ({ db, encryption, leftovers, namePref
       const now = Date.now()
       const ownId = randomId('cdc')
       // Of the connection, not of its scope: what an earlier one of this scope has left may still be about to be dropped.
-      const ownName = `${namePrefix}_${createHash('sha256').update(ownId).digest('hex').slice(0, 12)}`
+      const defaultName = ownName(namePrefix, ownId)
       await db.transaction().execute(async trx => {
         const made = await trx.insertInto('cdc_connections')
           .columns(['id', 'application_id', 'environment', 'connection_string_sealed', 'publication', 'slot', 'gap_accepted', 'created_at', 'updated_at'])
           .expression(eb => eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
             eb.val(ownId).as('id'), 'id as application_id', eb.val(scope.environment).as('environment'), eb.val(encryption.encrypt(connectionString)).as('connection_string_sealed'),
-            eb.val(publication ?? ownName).as('publication'), eb.val(slot ?? ownName).as('slot'), eb.val(acceptGap).as('gap_accepted'),
+            eb.val(publication ?? defaultName).as('publication'), eb.val(slot ?? defaultName).as('slot'), eb.val(acceptGap).as('gap_accepted'),
             eb.cast<number>(eb.val(now), 'bigint').as('created_at'), eb.cast<number>(eb.val(now), 'bigint').as('updated_at')
           ]))
           .onConflict(conflict => conflict.columns(['application_id', 'environment']).doNothing())
@@ -138,8 +139,8 @@ export function createDatabaseConnections ({ db, encryption, leftovers, namePref
       onChanged()
       const results = (await Promise.all(left.map(one => leftovers.drop(one)))).flat()
       const kept: Leftover[] = [
-        { name: 'slot', status: 'kept', message: 'The replication slot was there before us', sql: dropSlotSql(row.slot) },
-        { name: 'publication', status: 'kept', message: 'The publication was there before us', sql: dropPublicationSql(row.publication) }
+        { name: 'slot', status: 'kept', message: 'The replication slot was not created by this connection', sql: dropSlotSql(row.slot) },
+        { name: 'publication', status: 'kept', message: 'The publication was not created by this connection', sql: dropPublicationSql(row.publication) }
       ]
       return { connectionString, leftovers: kept.flatMap(one => results.some(({ name }) => name === one.name) ? results.filter(({ name }) => name === one.name) : one) }
     }

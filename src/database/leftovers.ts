@@ -1,10 +1,13 @@
 import type { Kysely, Selectable, Transaction } from 'kysely'
+import type pg from 'pg'
 import type { CdcConnectionsTable, CdcLeftoversTable, Database } from '../../db/tables.ts'
 import type { Leftover } from '../../schemas/database.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { Encryption } from '../encryption.ts'
 import { randomId } from '../ids.ts'
-import { dropPublicationSql, dropSlot, dropSlotSql, readPublicationOid, readSystemIdentifier } from './cdc/slot-care.ts'
+import { parseLsn } from './cdc/lsn.ts'
+import { carriesMark, readSessionMark } from './cdc/ownership.ts'
+import { dropPublicationSql, dropSlot, dropSlotSql, isOwnPublication, readPublication, readSystemIdentifier, type SlotRecord } from './cdc/slot-care.ts'
 import { withSource, type SourceClient } from './source.ts'
 
 /** A database that was away for so long is not expected back. */
@@ -15,6 +18,7 @@ export type LeftoverRow = Selectable<CdcLeftoversTable>
 
 export interface LeftoversOptions {
   db: Kysely<Database>
+  pool: pg.Pool
   encryption: Encryption
   /** Between two attempts. */
   retryMs: number
@@ -30,6 +34,10 @@ export async function leave (trx: Transaction<Database>, connection: Connection,
   const slot = forgets.slot && connection.owns_slot ? connection.slot : null
   const publication = forgets.publication && connection.owns_publication ? connection.publication : null
   if (slot === null && publication === null) return
+  // An earlier reader acknowledges nothing from here on: what is recorded of the slot stays true.
+  const position = await trx.updateTable('cdc_positions')
+    .set(eb => ({ fence: eb('fence', '+', 1), lease_owner: null })).where('connection_id', '=', connection.id)
+    .returning(['slot', 'confirmed_lsn']).executeTakeFirst()
   await trx.insertInto('cdc_leftovers').values({
     id: randomId('cdc'),
     connection_id: connection.id,
@@ -38,11 +46,18 @@ export async function leave (trx: Transaction<Database>, connection: Connection,
     connection_string_sealed: connection.connection_string_sealed,
     slot,
     publication,
+    slot_lsn: slot === null ? null : furthest(connection, position),
     is_due: false,
     error: null,
     tried_at: 0,
     created_at: Date.now()
   }).execute()
+}
+
+/** Where its slot was acknowledged at most: the position may still belong to another one. */
+function furthest ({ slot, slot_lsn: created }: Connection, position: { slot: string | null, confirmed_lsn: string } | undefined): string | null {
+  if (created === null || position?.slot !== slot) return created
+  return parseLsn(position.confirmed_lsn) > parseLsn(created) ? position.confirmed_lsn : created
 }
 
 /** Of a connection that goes, in the transaction in which it does: everything it has made, and what else is not due yet. `triedAt` is now for who drops it now. */
@@ -58,7 +73,7 @@ export async function leaveConnectionsOf (trx: Transaction<Database>, applicatio
 }
 
 /** Drops what was left in databases. A slot that is left keeps its database from removing WAL: attempts go on, and the connection shows them. */
-export function createLeftovers ({ db, encryption, retryMs, log }: LeftoversOptions) {
+export function createLeftovers ({ db, pool, encryption, retryMs, log }: LeftoversOptions) {
   /** The next one that is due, taken for as long as an attempt may last. */
   async function take (): Promise<LeftoverRow | undefined> {
     const now = Date.now()
@@ -75,7 +90,8 @@ export function createLeftovers ({ db, encryption, retryMs, log }: LeftoversOpti
       return await withSource(connectionString, async client => {
         const system = await readSystemIdentifier(client)
         const results: Leftover[] = []
-        for (const part of parts) results.push(await dropPart(client, system, part).catch(error => failed(part, error as Error)))
+        const session = await readSessionMark(pool, row.connection_id)
+        for (const part of parts) results.push(await dropPart(client, part, { system, session }).catch(error => failed(part, error as Error)))
         return results
       })
     } catch (error) {
@@ -83,11 +99,11 @@ export function createLeftovers ({ db, encryption, retryMs, log }: LeftoversOpti
     }
   }
 
-  async function dropPart (client: SourceClient, system: string, { name, what, sql, positionOf, drop }: Part): Promise<Leftover> {
+  async function dropPart (client: SourceClient, { name, what, sql, positionOf, drop }: Part, { system, session }: { system: string, session: string }): Promise<Leftover> {
     const position = await positionOf(client)
     const user = position && await db.selectFrom('cdc_positions').select('connection_id').where('system_identifier', '=', system).where(eb => eb.and(position)).executeTakeFirst()
     if (user !== undefined) return { name, status: 'kept', message: `Another connection reads by the ${what}`, sql }
-    await drop(client)
+    if (await drop(client, session) === 'foreign') return { name, status: 'kept', message: `The ${what} of that name is not known to be ours`, sql }
     return { name, status: 'dropped', message: `The ${what} is dropped` }
   }
 
@@ -130,13 +146,17 @@ interface Part {
   sql: string
   /** What the position of a connection has that reads by it; undefined when it is not there. */
   positionOf (client: SourceClient): Promise<{ slot: string } | { publication_oid: number } | undefined>
-  drop (client: SourceClient): Promise<unknown>
+  /** Leaves alone what we did not create. */
+  drop (client: SourceClient, session: string): Promise<'dropped' | 'foreign'>
 }
 
-function partsOf ({ slot, publication }: LeftoverRow): Part[] {
+function partsOf ({ connection_id: connectionId, slot, slot_lsn: lsn, publication }: LeftoverRow): Part[] {
   const parts: Part[] = []
   if (slot !== null) {
-    parts.push({ name: 'slot', what: 'replication slot', sql: dropSlotSql(slot), positionOf: async () => ({ slot }), drop: client => dropSlot(client, slot) })
+    const record: Omit<SlotRecord, 'session'> = { name: slot, isMarked: carriesMark(slot, connectionId), lsn }
+    parts.push({
+      name: 'slot', what: 'replication slot', sql: dropSlotSql(slot), positionOf: async () => ({ slot }), drop: (client, session) => dropSlot(client, { ...record, session })
+    })
   }
   if (publication !== null) {
     const sql = dropPublicationSql(publication)
@@ -145,10 +165,15 @@ function partsOf ({ slot, publication }: LeftoverRow): Part[] {
       what: 'publication',
       sql,
       async positionOf (client) {
-        const oid = await readPublicationOid(client, publication)
-        return oid === undefined ? undefined : { publication_oid: oid }
+        const found = await readPublication(client, publication)
+        return found && { publication_oid: found.oid }
       },
-      drop: client => client.query(sql)
+      async drop (client) {
+        const found = await readPublication(client, publication)
+        if (found !== undefined && !isOwnPublication(publication, found, connectionId)) return 'foreign'
+        await client.query(sql)
+        return 'dropped'
+      }
     })
   }
   return parts

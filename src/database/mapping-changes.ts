@@ -5,7 +5,7 @@ import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import { ServiceUnavailableError } from '../errors.ts'
 import { readActiveTables } from './active-definitions.ts'
 import type { ReaderStatus } from './cdc/reader.ts'
-import { readPublicationOid, readSlot } from './cdc/slot-care.ts'
+import { readPublication, readSlot } from './cdc/slot-care.ts'
 import { publishTable, unpublishTable } from './publication.ts'
 import type { SourceClient } from './source.ts'
 import type { Source, Sources } from './sources.ts'
@@ -95,7 +95,7 @@ async function requireStream (trx: Transaction<Database>, client: SourceClient, 
     throw state === 'error' ? new ServiceUnavailableError(...noStream(why)) : new NoStreamYetError(...noStream(why))
   }
   const found = await readSlot(client, slot)
-  if (found?.confirmedLsn == null || found.walStatus === 'lost' || await readPublicationOid(client, publication) !== row.publication_oid) {
+  if (found?.confirmedLsn == null || found.walStatus === 'lost' || (await readPublication(client, publication))?.oid !== row.publication_oid) {
     throw new ServiceUnavailableError(...noStream('its slot or publication is gone: try again when the gap is accepted, with acceptGap'))
   }
 }

@@ -21,7 +21,8 @@ export const sourceProblems = {
   WAL_LEVEL: 'The server\'s wal_level is not logical.',
   SLOT_LIMIT: 'The server has no free replication slot or WAL sender.',
   SLOT_WAITS: 'The replication slot begins when the transactions have ended that were writing when it was asked for.',
-  SLOT_BUSY: 'Somebody else reads from the replication slot.',
+  SLOT_BUSY: 'Another program holds the replication slot. It is left alone.',
+  SLOT_FOREIGN: 'There is a replication slot of that name that this connection did not create. It is left alone: choose another name for `slot`, or drop it if nothing needs it.',
   SLOT_TAKEN: 'Another connection of this platform has the same replication slot.',
   SLOT_LOST: 'The replication slot is gone or was invalidated: changes since the last position are lost.',
   SLOT_MOVED: 'The replication slot has moved on without this platform: changes in between are lost.',
@@ -42,7 +43,10 @@ export class SourceError extends Error {
   }
 }
 
-export type SessionConfig = Partial<SourceConfig>
+export interface SessionConfig extends Partial<SourceConfig> {
+  /** Ends the session's application name, by which it is known again. */
+  mark?: string
+}
 
 /** Where statements are run. */
 export interface Queryable {
@@ -81,7 +85,9 @@ export async function openSource (connectionString: string, more: SessionConfig 
 
 /** A session with its client, for what is more than queries. Throws SourceError. */
 export async function openSession (connectionString: string, more: SessionConfig = {}): Promise<{ client: pg.Client, close: () => Promise<void> }> {
-  const config = { ...configOf(connectionString), statement_timeout: 10_000, lock_timeout: 5000, ...more }
+  const { mark, ...others } = more
+  const config = { ...configOf(connectionString), statement_timeout: 10_000, lock_timeout: 5000, ...others }
+  if (mark !== undefined) config.application_name = markedName(config.application_name ?? '', mark)
   const tls = typeof config.ssl === 'object' ? config.ssl : false
   const socket = new CheckedSocket({ tls, limits: defaultWireLimits, mayStream: config.replication === 'database' })
   const client = new pg.Client({ ...config, ssl: false, stream: () => socket as unknown as Socket })
@@ -95,6 +101,12 @@ export async function openSession (connectionString: string, more: SessionConfig
   }
   return { client, close: () => closeSession(client, socket) }
 }
+
+const nameBytesMax = 63
+
+/** As the server shows it: cut to its limit in front of the mark. */
+const markedName = (name: string, mark: string): string =>
+  `${name.replace(/[^ -~]/g, '?').slice(0, nameBytesMax - mark.length - 1)} ${mark}`
 
 /** A stored connection string may be older than a rule that refuses it. */
 function configOf (connectionString: string): SourceConfig {

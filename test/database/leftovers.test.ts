@@ -132,8 +132,9 @@ await t.test('a slot that somebody else drops at the same time, or has dropped, 
   const other = new pg.Client({ connectionString: url })
   await other.connect()
   await client.query("select pg_create_logical_replication_slot($1, 'pgoutput')", [name])
-  await Promise.all([dropSlot(client, name), dropSlot(other, name)])
-  await dropSlot(client, name)
+  const record = { name, isMarked: true, lsn: null, session: 'none' }
+  t.same(await Promise.all([dropSlot(client, record), dropSlot(other, record)]), ['dropped', 'dropped'])
+  t.equal(await dropSlot(client, record), 'dropped')
   t.same((await client.query('select from pg_replication_slots where slot_name = $1', [name])).rows, [])
   await other.end()
 })

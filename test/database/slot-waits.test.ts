@@ -1,5 +1,6 @@
 import pg from 'pg'
 import t from 'tap'
+import { readSessionMark } from '../../src/database/cdc/ownership.ts'
 import { build, startTestPostgres, withDatabase } from '../build.ts'
 import { until } from '../faults/server.ts'
 import { sourced, uniqueName, type TestSource } from './source.ts'
@@ -87,20 +88,40 @@ await t.test('a slot that waits for transactions says for whose, for as long as 
   t.match(await shop.state('streaming'), { error: null })
 })
 
-await t.test('a slot that is half made is begun again if it is ours, and left to whoever makes it otherwise', async t => {
+await t.test('a slot that is half created is begun again if the session is ours, and left to whoever creates it otherwise', async t => {
   const source = await createSource()
   const shop = await sourced(t, app, source)
   const [writer, maker] = [await connect(source.url), await connect(source.url)]
   await writer.query('begin; create table late ()')
   const slot = uniqueName()
-  const making = maker.query("select pg_create_logical_replication_slot($1, 'pgoutput')", [slot]).then(() => 'made', () => 'ended')
-  await until(async () => (await source.sql('select from pg_replication_slots where slot_name = $1', [slot])).length === 1, 'the slot to be half made')
+  const create = () => maker.query("select pg_create_logical_replication_slot($1, 'pgoutput')", [slot]).then(() => 'created', () => 'ended')
+  const isHalfCreated = async () => (await source.sql('select from pg_replication_slots where slot_name = $1', [slot])).length === 1
+  const creating = create()
+  await until(isHalfCreated, 'the slot to be half created')
   await shop.request('PUT', '/api/database/connection', { connectionString: source.url, slot })
   await shop.state('error', 'SLOT_BUSY')
-  // As if the session were that of a server of ours that was killed.
   await app.pool.query('update cdc_connections set owns_slot = true where slot = $1', [slot])
+  await shop.request('PUT', '/api/database/connection', { connectionString: source.url, acceptGap: true })
+  await shop.state('error', 'SLOT_BUSY')
+  t.ok(await isHalfCreated(), 'it is left alone')
+  await writer.query('commit')
+  t.equal(await creating, 'created')
+  await source.sql('select pg_drop_replication_slot($1)', [slot])
+  await shop.state('streaming')
+  await shop.request('DELETE', '/api/database/connection')
+
+  // As if the session were that of a server of ours that was killed.
+  await writer.query('begin; create table later ()')
+  await shop.request('PUT', '/api/database/connection', { connectionString: source.url, slot })
+  const { rows: [{ id }] } = await app.pool.query('select id from cdc_connections where slot = $1', [slot])
   await shop.state('connecting', 'SLOT_WAITS')
-  t.equal(await making, 'ended')
+  await app.pool.query("update cdc_positions set lease_owner = 'nobody', fence = fence + 1, lease_expires_at = clock_timestamp() + interval '1 h' where connection_id = $1", [id])
+  await until(async () => !await isHalfCreated(), 'the first reader to give up')
+  await maker.query(`set application_name = 'realtime-platform-cdc ${await readSessionMark(app.pool, id)}'`)
+  const orphaned = create()
+  await until(isHalfCreated, 'the slot to be half created')
+  await app.pool.query('update cdc_positions set lease_owner = null where connection_id = $1', [id])
+  t.equal(await orphaned, 'ended')
   await writer.query('commit')
   await shop.state('streaming')
 })

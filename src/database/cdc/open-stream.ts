@@ -1,10 +1,13 @@
-import pg from 'pg'
 import type { Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
 import { refusePlatformDatabase } from '../platform-database.ts'
 import { SourceError, type SourceClient } from '../source.ts'
 import { parseLsn } from './lsn.ts'
-import { createPublicationSql, createSlot, dropSlot, freeSlot, readFacts, readPublicationOid, readSlot, readSystemIdentifier } from './slot-care.ts'
+import { carriesMark } from './ownership.ts'
+import {
+  createPublication, createSlot, dropSlot, foreignSlot, freeSlot, isOwnPublication, isOwnSlot, readFacts, readPublication, readSlot,
+  readSystemIdentifier, type SlotRecord
+} from './slot-care.ts'
 import type { LeaseKey, StreamState, StreamStates } from './stream-state.ts'
 
 /** A connection as its reader has it. */
@@ -24,6 +27,8 @@ export interface OpenOptions {
   lease: LeaseKey
   states: StreamStates
   db: Kysely<Database>
+  /** Ends the application names of sessions that hold the slot. */
+  session: string
   /** Sees to it that what mappings want is in the publication. */
   careForTables: (isNew: boolean) => Promise<void>
   signal: AbortSignal
@@ -46,62 +51,86 @@ export async function openStream (options: OpenOptions): Promise<StreamState> {
   if (!isNew && known.systemIdentifier !== systemIdentifier) throw new SourceError('SOURCE_REPLACED')
 
   // Before the slot: what it decodes has to find the publication in the catalogue as it was then.
-  let publicationOid = await readPublicationOid(client, settings.publication)
-  if (!isNew && publicationOid !== known.publicationOid) throw new SourceError('PUBLICATION_LOST')
-  if (publicationOid === undefined) {
-    await make(options, 'publication', () => client.query(createPublicationSql(settings.publication, version)))
-    publicationOid = await readPublicationOid(client, settings.publication) as number
+  let publication = await readPublication(client, settings.publication)
+  if (!isNew && publication?.oid !== known.publicationOid) throw new SourceError('PUBLICATION_LOST')
+  if (publication === undefined) {
+    await states.own(lease, settings.revision, 'publication', true)
+    await createPublication(client, settings.publication, version, lease.connectionId)
+    publication = await readPublication(client, settings.publication)
+    if (publication === undefined) throw new SourceError('PUBLICATION_LOST')
     log.info({ publication: settings.publication }, 'cdc.publication_created')
+  } else if (isNew) {
+    await states.own(lease, settings.revision, 'publication', isOwnPublication(settings.publication, publication, lease.connectionId))
   }
   await options.careForTables(isNew)
-
-  const slot = await readSlot(client, settings.slot)
-  if (!isNew) {
-    if (slot === undefined || slot.walStatus === 'lost' || slot.confirmedLsn === null) throw new SourceError('SLOT_LOST')
-    if (parseLsn(slot.confirmedLsn) > parseLsn(known.confirmedLsn)) throw new SourceError('SLOT_MOVED')
-    await freeSlot(client, settings.slot)
-    await states.takeBack(lease, settings.revision)
-    return known
-  }
-  return await beginAnew(options, { systemIdentifier, publicationOid })
+  if (isNew) return await beginAnew(options, { systemIdentifier, publicationOid: publication.oid })
+  await findAgain(options, known)
+  return known
 }
 
-async function beginAnew (options: OpenOptions, { systemIdentifier, publicationOid }: { systemIdentifier: string, publicationOid: number }): Promise<StreamState> {
-  const { client, settings, lease, states, db, log } = options
+/** The slot that the position belongs to, and no other: throws SourceError when it is not there as it was left. */
+async function findAgain ({ client, settings, states, lease, session }: OpenOptions, known: StreamState): Promise<void> {
+  const slot = await readSlot(client, settings.slot)
+  if (slot !== undefined && known.slot !== settings.slot) throw foreignSlot(slot)
+  if (slot?.isHere !== true || slot.walStatus === 'lost' || slot.confirmedLsn === null) throw new SourceError('SLOT_LOST')
+  if (parseLsn(slot.confirmedLsn) > parseLsn(known.confirmedLsn)) throw new SourceError('SLOT_MOVED')
+  await freeSlot(client, { name: settings.slot, session })
+  await states.takeBack(lease, settings.revision)
+}
+
+interface Beginning { systemIdentifier: string, publicationOid: number }
+
+async function beginAnew (options: OpenOptions, { systemIdentifier, publicationOid }: Beginning): Promise<StreamState> {
+  const { settings, session, lease, states, db, log } = options
   const other = await db.selectFrom('cdc_positions').select('connection_id')
     .where('system_identifier', '=', systemIdentifier).where('slot', '=', settings.slot).where('connection_id', '<>', lease.connectionId).executeTakeFirst()
   if (other !== undefined) throw new SourceError('SLOT_TAKEN')
-  let slot = await readSlot(client, settings.slot)
-  const { rows: [own] } = await client.query<{ name: string }>('select current_database()::text as name')
-  if (slot !== undefined && (slot.plugin !== 'pgoutput' || slot.database !== own?.name)) {
-    // It may be what we ourselves have left in another database of that server: then it is dropped, and the next attempt has the name.
-    if (settings.gapAccepted) await states.giveUp(lease)
-    throw new SourceError('SLOT_BUSY', `(it belongs to ${slot.database ?? 'physical replication'} with ${slot.plugin ?? 'no plugin'})`)
-  }
-  // One that is not even begun is what a server of ours that was killed still has made; or somebody else's doing.
-  const isHalfMade = slot !== undefined && slot.confirmedLsn === null
-  if (isHalfMade && !await states.ownsSlot(lease)) throw new SourceError('SLOT_BUSY', '(it is being made)')
-  if (slot !== undefined && (settings.gapAccepted || isHalfMade)) {
-    await dropSlot(client, settings.slot)
-    slot = undefined
-  }
-  const confirmedLsn = slot?.confirmedLsn ?? await make(options, 'slot', () => createSlot(client, settings.slot, options))
-  const state = await states.begin(lease, settings.revision, { systemIdentifier, slot: settings.slot, publicationOid, confirmedLsn }).catch(async (error: Error & { code?: string }) => {
+  const name = settings.slot
+  const record = { name, session, isMarked: carriesMark(name, lease.connectionId), lsn: await states.slotLsn(lease) }
+  const confirmedLsn = await leftByUs(options, record) ?? await create(options)
+  const state = await states.begin(lease, settings.revision, { systemIdentifier, slot: name, publicationOid, confirmedLsn }).catch(async (error: Error & { code?: string }) => {
     if (error.code !== '23505') throw error
     throw new SourceError('SLOT_TAKEN')
   })
-  if (settings.gapAccepted) log.warn({ connectionId: lease.connectionId, slot: settings.slot, lsn: confirmedLsn }, 'cdc.gap_accepted')
-  else log.info({ connectionId: lease.connectionId, slot: settings.slot, lsn: confirmedLsn, isAdopted: slot !== undefined }, 'cdc.slot_ready')
+  if (settings.gapAccepted) log.warn({ connectionId: lease.connectionId, slot: name, lsn: confirmedLsn }, 'cdc.gap_accepted')
+  else log.info({ connectionId: lease.connectionId, slot: name, lsn: confirmedLsn }, 'cdc.slot_ready')
   return state
 }
 
-/** What is made here goes with the connection. When the server refuses, whoever makes it instead keeps it. */
-async function make<T> ({ states, lease, settings }: OpenOptions, part: 'slot' | 'publication', work: () => Promise<T>): Promise<T> {
-  await states.own(lease, settings.revision, part, true)
-  try {
-    return await work()
-  } catch (error) {
-    if (error instanceof pg.DatabaseError) await states.own(lease, settings.revision, part, false)
-    throw error
+/**
+ * Where a slot begins that a reader of ours has created and then died. Undefined when there is none, or none any more: with a gap that
+ * is accepted it is dropped. Throws SourceError for a slot that we did not create, and leaves it alone.
+ */
+async function leftByUs (options: OpenOptions, record: SlotRecord): Promise<string | undefined> {
+  const { client, settings, lease, states } = options
+  const slot = await readSlot(client, record.name)
+  if (slot === undefined) return undefined
+  if (slot.confirmedLsn === null && slot.activeName?.endsWith(` ${record.session}`) === true) {
+    // It is still being created, by a session of ours that nobody waits for, and goes with that session.
+    await freeSlot(client, record)
+    return await leftByUs(options, record)
   }
+  if (!isOwnSlot(slot, record)) {
+    // It may be one that we left behind under another address: that is dropped now, and a later attempt has the name.
+    if (settings.gapAccepted) await states.giveUp(lease)
+    throw foreignSlot(slot)
+  }
+  if (slot.confirmedLsn === null) throw new SourceError('SLOT_BUSY', '(it is being created)')
+  if (settings.gapAccepted) {
+    if (await dropSlot(client, record) === 'foreign') throw new SourceError('SLOT_FOREIGN')
+    return undefined
+  }
+  await freeSlot(client, record)
+  await states.own(lease, settings.revision, 'slot', true)
+  await states.created(lease, settings.revision, slot.confirmedLsn)
+  return slot.confirmedLsn
+}
+
+/** Recorded before and confirmed after: a reader that dies in between leaves nothing that nobody drops, and takes nothing that is not ours. */
+async function create (options: OpenOptions): Promise<string> {
+  const { client, settings, lease, states } = options
+  await states.own(lease, settings.revision, 'slot', true)
+  const lsn = await createSlot(client, settings.slot, options)
+  await states.created(lease, settings.revision, lsn)
+  return lsn
 }

@@ -6,6 +6,7 @@ import { ActiveMappings } from './active-mappings.ts'
 import { ChangePipeline } from './change-pipeline.ts'
 import { formatLsn, parseLsn } from './lsn.ts'
 import { openStream, type ConnectionSettings } from './open-stream.ts'
+import { readSessionMark } from './ownership.ts'
 import type { ReaderParts } from './reader.ts'
 import { Relations } from './relations.ts'
 import { ReplicationStream } from './replication-stream.ts'
@@ -79,9 +80,10 @@ class StreamReading {
   }
 
   async run (): Promise<void> {
-    const { settings, lease, states, db, log, tableCare, signal, onWaiting } = this.#options
+    const { settings, lease, states, db, pool, log, tableCare, signal, onWaiting } = this.#options
+    const session = await readSessionMark(pool, lease.connectionId)
     const state = await openStream({
-      client: this.#client, settings, lease, states, db, log, signal, onWaiting, careForTables: isNew => tableCare.look(this.#client, this.#mappings, isNew)
+      client: this.#client, settings, lease, states, db, log, signal, onWaiting, session, careForTables: isNew => tableCare.look(this.#client, this.#mappings, isNew)
     })
     settings.gapAccepted = false
     if (signal.aborted) return
@@ -93,6 +95,7 @@ class StreamReading {
     const pipeline = this.#pipeline = this.#createPipeline(state)
     const stream = this.#stream = new ReplicationStream({
       connectionString: settings.connectionString,
+      mark: session,
       slot: settings.slot,
       publication: settings.publication,
       onMessage: (message, bytes) => this.#take(message, bytes),

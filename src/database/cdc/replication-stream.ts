@@ -6,6 +6,8 @@ import { PgoutputCheck } from '../wire/pgoutput-check.ts'
 
 export interface StreamOptions {
   connectionString: string
+  /** Ends the session's application name. */
+  mark: string
   slot: string
   publication: string
   onMessage (message: Pgoutput.Message, bytes: number): void
@@ -61,9 +63,9 @@ export class ReplicationStream {
 
   /** Resolves when the server streams; rejects when the stream has ended before it did. */
   async start (): Promise<void> {
-    const { connectionString, slot, publication } = this.#options
+    const { connectionString, mark, slot, publication } = this.#options
     // The limit of a query would end the stream, which is one.
-    const session = await openSession(connectionString, { replication: 'database', statement_timeout: false, lock_timeout: 0, query_timeout: 0 })
+    const session = await openSession(connectionString, { replication: 'database', statement_timeout: false, lock_timeout: 0, query_timeout: 0, mark })
     this.#session = session
     if (this.#isStopped) return await session.close()
     const connection = this.#connection as CopyConnection

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SourceError, type Queryable, type SourceClient } from '../source.ts'
 import { quoteIdentifier } from '../table-name.ts'
+import { parseLsn } from './lsn.ts'
+import { carriesMark, publicationComment } from './ownership.ts'
 
 /** The oldest major version that is supported. */
 export const oldestVersion = 140_000
@@ -11,11 +13,41 @@ const watchEveryMs = 1000
 
 export interface SlotRow {
   database: string | null
+  /** Whether it decodes the database of the session that read it. */
+  isHere: boolean
   plugin: string | null
   active: boolean
   activePid: number | null
+  /** The application name of the session that holds it. Null when there is none, or when it belongs to another role. */
+  activeName: string | null
   walStatus: string | null
   confirmedLsn: string | null
+}
+
+/** What we know about a slot that we created. */
+export interface SlotRecord {
+  name: string
+  /** Whether the name carries the connection's mark. */
+  isMarked: boolean
+  /** The slot was never acknowledged beyond it. Null when its creation was not confirmed, or not ours. */
+  lsn: string | null
+  /** Ends the application names of our sessions that hold it. */
+  session: string
+}
+
+/**
+ * Whether we created the slot. A name that a user chose proves nothing: another program may have created the slot before we did, or
+ * after ours was dropped. Then it is further than ours ever was.
+ */
+export function isOwnSlot (slot: SlotRow, { isMarked, lsn }: Pick<SlotRecord, 'isMarked' | 'lsn'>): boolean {
+  if (!slot.isHere || slot.plugin !== 'pgoutput') return false
+  return isMarked || (lsn !== null && slot.confirmedLsn !== null && parseLsn(slot.confirmedLsn) <= parseLsn(lsn))
+}
+
+/** Describes a slot that is not ours, and how to go on. */
+export function foreignSlot (slot: SlotRow): SourceError {
+  const whose = slot.isHere ? '' : ` of ${slot.database === null ? 'physical replication' : `the database ${slot.database}`}`
+  return slot.active ? new SourceError('SLOT_BUSY', whose === '' ? undefined : `(a slot${whose})`) : new SourceError('SLOT_FOREIGN', whose === '' ? undefined : `(a slot${whose})`)
 }
 
 export interface ServerFacts { version: number, walLevel: string }
@@ -40,16 +72,26 @@ export async function readSystemIdentifier (client: SourceClient): Promise<strin
 }
 
 export async function readSlot (client: Queryable, name: string): Promise<SlotRow | undefined> {
-  const { rows: [row] } = await client.query<{ database: string | null, plugin: string | null, active: boolean, active_pid: number | null, wal_status: string | null, confirmed: string | null }>(
-    'select database::text, plugin::text, active, active_pid, wal_status, confirmed_flush_lsn::text as confirmed from pg_replication_slots where slot_name = $1', [name])
-  return row && {
-    database: row.database, plugin: row.plugin, active: row.active, activePid: row.active_pid, walStatus: row.wal_status, confirmedLsn: row.confirmed
-  }
+  const { rows: [row] } = await client.query<SlotRow>(`
+    select s.database::text, coalesce(s.database = current_database(), false) as "isHere", s.plugin::text, s.active, s.active_pid as "activePid",
+      a.application_name as "activeName", s.wal_status as "walStatus", s.confirmed_flush_lsn::text as "confirmedLsn"
+    from pg_replication_slots s left join pg_stat_activity a on a.pid = s.active_pid where s.slot_name = $1`, [name])
+  return row
 }
 
-export async function readPublicationOid (client: Queryable, name: string): Promise<number | undefined> {
-  const { rows: [row] } = await client.query<{ oid: number }>('select oid::bigint::float8 as oid from pg_publication where pubname = $1', [name])
-  return row?.oid
+export async function readPublication (client: Queryable, name: string): Promise<{ oid: number, comment: string | null } | undefined> {
+  const { rows: [row] } = await client.query<{ oid: number, comment: string | null }>(
+    "select oid::bigint::float8 as oid, obj_description(oid, 'pg_publication') as comment from pg_publication where pubname = $1", [name])
+  return row
+}
+
+export const isOwnPublication = (name: string, { comment }: { comment: string | null }, connectionId: string): boolean =>
+  carriesMark(name, connectionId) || comment === publicationComment(connectionId)
+
+/** One query, and so one transaction: there is no moment at which the publication has no mark. */
+export async function createPublication (client: Queryable, name: string, version: number, connectionId: string): Promise<void> {
+  const comment = `COMMENT ON PUBLICATION ${quoteIdentifier(name)} IS '${publicationComment(connectionId)}';`
+  await client.query(`${createPublicationSql(name, version)} ${comment}`)
 }
 
 /** Truncates are published to be logged; partitions are seen as the table that they are a part of. */
@@ -59,6 +101,8 @@ export function createPublicationSql (name: string, version: number): string {
 }
 
 export interface SlotCreation {
+  /** Marks the session that creates it. */
+  session: string
   signal: AbortSignal
   /** Told every second or so of what is waited for: `SLOT_WAITS`. */
   onWaiting (problem: SourceError): void
@@ -68,9 +112,9 @@ export interface SlotCreation {
  * Answers where the stream begins. PostgreSQL waits for every transaction that writes anywhere on the server, then for those that
  * have begun meanwhile: however long that takes, there is no better time to begin, so that nothing bounds it but `signal`.
  */
-export async function createSlot (client: SourceClient, name: string, { signal, onWaiting }: SlotCreation): Promise<string> {
+export async function createSlot (client: SourceClient, name: string, { session: mark, signal, onWaiting }: SlotCreation): Promise<string> {
   // In a session of its own: the client watches it meanwhile.
-  const session = await client.another({ statement_timeout: false, lock_timeout: 0, query_timeout: 0 })
+  const session = await client.another({ statement_timeout: false, lock_timeout: 0, query_timeout: 0, mark })
   const done = new AbortController()
   try {
     // What is left out above may still be set for the role.
@@ -108,36 +152,40 @@ async function watchCreation (client: Queryable, pid: number, signal: AbortSigna
 }
 
 /**
- * Whoever still reads from the slot has lost the lease, or is a server that was killed and is not missed yet. Throws
- * SourceError `SLOT_BUSY` when it cannot be freed.
+ * Ends our own session that still holds the slot: its reader has lost the lease, or was killed and the server has not noticed yet. A
+ * session of another program is left alone. Throws SourceError `SLOT_BUSY` when the slot does not become free.
  */
-export async function freeSlot (client: Queryable, name: string): Promise<void> {
+export async function freeSlot (client: Queryable, { name, session }: Pick<SlotRecord, 'name' | 'session'>): Promise<void> {
   const deadline = performance.now() + slotFreeMs
   for (;;) {
     const slot = await readSlot(client, name)
     if (slot?.activePid == null) return
     if (performance.now() > deadline) throw new SourceError('SLOT_BUSY')
-    // Not one that is dropping it: that is what is wanted, and over in a moment.
-    await client.query("select pg_terminate_backend(pid) from pg_stat_activity where pid = $1 and query not like '%pg_drop_replication_slot%'", [slot.activePid])
+    await client.query("select pg_terminate_backend(pid) from pg_stat_activity where pid = $1 and application_name like '% ' || $2", [slot.activePid, session])
     await sleep(50)
   }
 }
 
-/** Of the session's own database: a slot of that name in another one is somebody else's. Tolerates that it is gone, and that others are dropping it. */
-export async function dropSlot (client: Queryable, name: string): Promise<void> {
+/**
+ * Drops a slot that we created; one of that name that we did not create stays as it is. Tolerates that it is gone, and that another
+ * session is dropping it.
+ */
+export async function dropSlot (client: Queryable, record: SlotRecord): Promise<'dropped' | 'foreign'> {
   const deadline = performance.now() + slotFreeMs
   for (;;) {
-    const { rows: [own] } = await client.query<{ is_ours: boolean }>('select database = current_database() as is_ours from pg_replication_slots where slot_name = $1', [name])
-    if (own?.is_ours !== true) return
-    await freeSlot(client, name)
+    const slot = await readSlot(client, record.name)
+    if (slot === undefined) return 'dropped'
+    if (!isOwnSlot(slot, record)) return 'foreign'
+    await freeSlot(client, record)
     try {
-      await client.query('select pg_drop_replication_slot($1)', [name])
-      return
+      // Compared again by the statement that drops it. It drops nothing when the slot has changed hands; the next round sees that.
+      await client.query(`
+        select pg_drop_replication_slot(slot_name) from pg_replication_slots
+        where slot_name = $1 and database = current_database() and confirmed_flush_lsn is not distinct from $2::pg_lsn`, [record.name, slot.confirmedLsn])
     } catch (error) {
       const { code } = error as { code?: string }
-      if (code === '42704') return
-      // Whoever was cut off from it was faster to come back.
-      if (code !== '55006' || performance.now() > deadline) throw error
+      // Gone, or another session was faster to come back to it.
+      if (code !== '42704' && (code !== '55006' || performance.now() > deadline)) throw error
     }
   }
 }

@@ -7,21 +7,28 @@ export interface StreamState {
   systemIdentifier: string | null
   publicationOid: number | null
   place: StreamPlace
+  /** The slot that the position belongs to. */
+  slot: string | null
   /** The slot was never acknowledged beyond it. */
   confirmedLsn: string
 }
 
 export interface LeaseKey { connectionId: string, fence: number }
 
-const columns = 'system_identifier, publication_oid, commit_lsn, change_index, confirmed_lsn'
-interface Row { system_identifier: string | null, publication_oid: number | null, commit_lsn: string, change_index: number, confirmed_lsn: string }
+const columns = 'system_identifier, slot, publication_oid, commit_lsn, change_index, confirmed_lsn'
+interface Row { system_identifier: string | null, slot: string | null, publication_oid: number | null, commit_lsn: string, change_index: number, confirmed_lsn: string }
 
 const toState = (row: Row): StreamState => ({
   systemIdentifier: row.system_identifier,
   publicationOid: row.publication_oid,
+  slot: row.slot,
   place: { commitLsn: row.commit_lsn, changeIndex: row.change_index },
   confirmedLsn: row.confirmed_lsn
 })
+
+const slotLsnSql = `
+  select greatest(c.slot_lsn, case when p.slot = c.slot then p.confirmed_lsn end)::text as lsn
+  from cdc_connections c left join cdc_positions p on p.connection_id = c.id where c.id = $1 and c.owns_slot and c.slot_lsn is not null`
 
 /** Thrown when the lease under which the stream is read has passed to another, or the connection is gone. */
 export class LeaseLostError extends Error {}
@@ -36,16 +43,28 @@ export function createStreamStates (pool: pg.Pool) {
   return {
     read: (lease: LeaseKey) => fenced(`select ${columns} from cdc_positions where connection_id = $1 and fence = $2`, lease),
 
-    /** Before it is made, so that whoever dies in between leaves nothing that nobody drops. */
+    /** Before it is created, so that whoever dies in between leaves nothing behind that nobody drops. */
     own: async (lease: LeaseKey, revision: number, part: 'slot' | 'publication', isOwned: boolean): Promise<void> => {
-      const { rowCount } = await pool.query(`update cdc_connections c set owns_${part} = $4 from cdc_positions p
+      const { rowCount } = await pool.query(`update cdc_connections c set owns_${part} = $4${part === 'slot' ? ', slot_lsn = null' : ''} from cdc_positions p
         where c.id = $1 and c.revision = $3 and p.connection_id = c.id and p.fence = $2`, [lease.connectionId, lease.fence, revision, isOwned])
       if (rowCount !== 1) throw new LeaseLostError('another reader holds the lease, or the connection has changed')
     },
 
-    ownsSlot: async ({ connectionId }: LeaseKey): Promise<boolean> => {
-      const { rows: [row] } = await pool.query<{ owns_slot: boolean }>('select owns_slot from cdc_connections where id = $1', [connectionId])
-      return row?.owns_slot === true
+    /** After the slot was created: from now on it is known to be ours, whatever its name. */
+    created: async (lease: LeaseKey, revision: number, lsn: string): Promise<void> => {
+      // A position that belongs to an earlier slot of that name means nothing for this one.
+      const { rowCount } = await pool.query(`
+        with current as (select c.id, c.slot from cdc_connections c join cdc_positions p on p.connection_id = c.id
+            where c.id = $1 and c.revision = $3 and c.owns_slot and p.fence = $2),
+          earlier as (update cdc_positions p set system_identifier = null, slot = null from current where p.connection_id = current.id and p.slot = current.slot)
+        update cdc_connections c set slot_lsn = $4 from current where c.id = current.id`, [lease.connectionId, lease.fence, revision, lsn])
+      if (rowCount !== 1) throw new LeaseLostError('another reader holds the lease, or the connection has changed')
+    },
+
+    /** Up to where the slot was acknowledged at most; null unless it was created by us and that is confirmed. */
+    slotLsn: async ({ connectionId }: LeaseKey): Promise<string | null> => {
+      const { rows: [row] } = await pool.query<{ lsn: string | null }>(slotLsnSql, [connectionId])
+      return row?.lsn ?? null
     },
 
     /** What the gap that was accepted is about: nothing of the earlier stream is wanted any more. The position stays without one until `begin`. */
@@ -69,6 +88,7 @@ export function createStreamStates (pool: pg.Pool) {
         with back as (delete from cdc_leftovers l using cdc_connections c where c.id = $1 and c.revision = $2 and l.connection_id = c.id and not l.is_due
             and coalesce(l.slot = c.slot, true) and coalesce(l.publication = c.publication, true) returning l.*)
         update cdc_connections set owns_slot = owns_slot or exists (select from back where slot is not null),
+          slot_lsn = coalesce(slot_lsn, (select slot_lsn from back where slot is not null limit 1)),
           owns_publication = owns_publication or exists (select from back where publication is not null)
         where id = $1 and exists (select from back)`, [connectionId, revision])
     },
