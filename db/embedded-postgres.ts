@@ -4,7 +4,6 @@ import { serverAccount, type Account } from './embedded/account.ts'
 import { findBinaryPackage, prepareBinaries } from './embedded/binaries.ts'
 import { ensureCluster } from './embedded/cluster.ts'
 import { openDataDir } from './embedded/data-dir.ts'
-import { freePort } from './embedded/free-port.ts'
 import { lockDataDir } from './embedded/lock.ts'
 import { LogFile } from './embedded/log-file.ts'
 import type { EmbeddedPostgresLog } from './embedded/log.ts'
@@ -31,7 +30,7 @@ export interface EmbeddedPostgresOptions {
   log: EmbeddedPostgresLog
   /** Settings of PostgreSQL that win over ours, but for where it listens. */
   settings?: Record<string, string>
-  /** Where it has to listen, for one that takes the place of another; any free port without it. */
+  /** Where it has to listen, for one that takes the place of another. Without it: where it last did, if that port is free, or any free port. */
   port?: number | undefined
   /** The server ended although nobody asked. It is not started again: that, or ending the process, is the caller's. */
   onExit?: (code: number | null, signal: string | null) => void
@@ -74,7 +73,7 @@ async function startLocked (
   const logFile = new LogFile(join(dataDir, 'postgres.log'))
   const { port: wantedPort } = options
   const { postmaster, port } = await startPostmaster({ dataDir, clusterDir, binDir, account, settings, logFile, log },
-    wantedPort === undefined ? freePort : async () => wantedPort)
+    wantedPort === undefined ? undefined : async () => wantedPort)
   const { pid } = postmaster
   // there is no TLS on the loopback, whatever PGSSLMODE says
   const connectionString = (database: string) =>

@@ -27,6 +27,7 @@ export interface PostmasterOptions {
 export class StartError extends Error {
   /** True when another try may succeed: the port was taken, or processes of an earlier server are still ending. */
   readonly isTransient: boolean
+  readonly isPortTaken: boolean
   /** One line: PostgreSQL's last FATAL one when there is one. */
   readonly reason: string
 
@@ -34,7 +35,8 @@ export class StartError extends Error {
     const reason = logTail.split('\n').filter((line) => /\b(FATAL|PANIC):/.test(line)).at(-1) ?? symptom
     super(`the embedded PostgreSQL did not start: ${reason}\n--- the end of postgres.log ---\n${logTail}`)
     this.reason = reason
-    this.isTransient = /could not create any TCP\/IP sockets|lock file "postmaster\.pid" already exists|pre-existing shared memory block/.test(logTail)
+    this.isPortTaken = /could not create any TCP\/IP sockets/.test(logTail)
+    this.isTransient = this.isPortTaken || /lock file "postmaster\.pid" already exists|pre-existing shared memory block/.test(logTail)
   }
 }
 

@@ -94,6 +94,41 @@ await t.test('our settings are in force, whatever the files of an older cluster 
   await quick.stop()
 })
 
+await t.test('the port stays the same from start to start, however the last one ended, as long as it is free', async (t) => {
+  const { dataDir, clusterDir, run } = await world(t)
+  const first = await start(dataDir)
+  await first.stop()
+  const second = await start(dataDir)
+  t.equal(second.connectionString('demo'), first.connectionString('demo'))
+  process.kill(await serverPid(clusterDir), 'SIGKILL')
+  await second.stop()
+  const platform = run('hold', dataDir)
+  const { url = '' } = await platform.says()
+  t.equal(Number(new URL(url).port), first.port, 'after kill -9 of the server')
+  platform.child.kill('SIGKILL')
+  await platform.ended
+  const third = await start(dataDir)
+  t.equal(third.port, first.port, 'after kill -9 of the platform')
+  await third.stop()
+
+  const stranger = createServer()
+  stranger.listen(first.port, '127.0.0.1')
+  await once(stranger, 'listening')
+  const elsewhere = await start(dataDir)
+  t.not(elsewhere.port, first.port)
+  await elsewhere.stop()
+  stranger.close()
+  await once(stranger, 'close')
+
+  const opts = join(clusterDir, 'postmaster.opts')
+  for (const text of ['', '/bin/postgres "-c" "port=99999"\n', '/bin/postgres "-c" "port=0"\n']) {
+    await writeFile(opts, text)
+    const postgres = await start(dataDir)
+    t.same(await query(postgres, 'select 1 as one'), [{ one: 1 }], `with ${JSON.stringify(text)}`)
+    await postgres.stop()
+  }
+})
+
 await t.test('stop leaves no process and no lock, and may be called again', async (t) => {
   const { dataDir, clusterDir } = await world(t)
   const exits: unknown[] = []
