@@ -1,7 +1,11 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { Deployment } from 'kubernetes-models/apps/v1'
+import { PodDisruptionBudget } from 'kubernetes-models/policy/v1'
+import { Service as KubernetesService } from 'kubernetes-models/v1'
 import t from 'tap'
-import { parse } from 'yaml'
+import { parse, parseAllDocuments } from 'yaml'
 import { createConfig, EnvironmentVariables } from '../../src/config.ts'
 import { build, listen } from '../build.ts'
 import { transports } from '../clients.ts'
@@ -12,7 +16,10 @@ import { read, root } from './generated.ts'
 
 interface Service {
   build?: string, image?: string, environment?: Record<string, string>, command?: string[], volumes?: string[], expose?: string[], ports?: string[]
-  depends_on?: Record<string, { condition: string }>, healthcheck?: object, stop_grace_period?: string
+  depends_on?: Record<string, { condition: string }>, healthcheck?: object, stop_grace_period?: string, mem_limit?: string
+}
+interface PodTemplate {
+  spec: { terminationGracePeriodSeconds: number, containers: { env: { name: string, value?: string }[], [more: string]: unknown }[] }
 }
 interface Compose { services: Record<string, Service>, volumes: Record<string, unknown>, networks: { platform: { ipam: { config: { subnet: string }[] } } } }
 
@@ -46,7 +53,7 @@ t.test('the compose file has two nodes, a proxy, PostgreSQL with logical decodin
 t.test('its nodes have variables that there are, with values that a node starts with', async t => {
   for (const [name, { build, environment = {}, stop_grace_period: grace = '' }] of nodes) {
     t.ok(existsSync(join(root, String(build), 'Dockerfile')), name)
-    for (const variable of Object.keys(environment)) t.ok(names.has(variable), `${name}: ${variable}`)
+    for (const variable of Object.keys(environment)) t.ok(names.has(variable) || variable === 'NODE_OPTIONS', `${name}: ${variable}`)
     const config = createConfig(Object.fromEntries(Object.entries(environment).map(([variable, value]) => [variable, substituted(value)])))
     t.ok(config.isProduction)
     t.equal(new URL(String(config.database.url)).hostname, 'postgres')
@@ -101,9 +108,15 @@ t.test('every dependency is pinned by its digest', async t => {
   t.notMatch(dockerfile, /npm install/)
 })
 
-t.test('the page\'s Kubernetes has variables and probes that there are, and time to stop', async t => {
-  const [, block = ''] = /```yaml\n([\s\S]*?)\n```/.exec(page) ?? []
-  const { spec } = (parse(block) as { spec: { template: { spec: { terminationGracePeriodSeconds: number, containers: { env: { name: string, value?: string }[], [more: string]: unknown }[] } } } }).spec.template
+t.test('the Kubernetes manifests are valid, and have variables and probes that there are, and time to stop', async t => {
+  const objects = parseAllDocuments(read('deploy/kubernetes/realtime.yaml')).map(document => document.toJS() as { kind: string })
+  t.same(objects.map(({ kind }) => kind), ['Deployment', 'Service', 'PodDisruptionBudget'])
+  const [deployment, service, budget] = objects
+  // Each throws at what its JSON Schema does not allow.
+  for (const model of [new Deployment(deployment as never), new KubernetesService(service as never), new PodDisruptionBudget(budget as never)]) model.validate()
+  t.throws(() => { new Deployment({ ...deployment, spec: { replicas: 'two' } } as never).validate() })
+
+  const { spec } = (deployment as unknown as { spec: { template: PodTemplate } }).spec.template
   const [container] = spec.containers
   const env = container?.env ?? []
   for (const { name } of env) t.ok(names.has(name) || name === 'NODE_OPTIONS', name)
@@ -116,6 +129,34 @@ t.test('the page\'s Kubernetes has variables and probes that there are, and time
   const sleepS = Number((container?.['lifecycle'] as { preStop: { exec: { command: string[] } } }).preStop.exec.command[1])
   const timeoutMs = Number(env.find(({ name }) => name === 'SHUTDOWN_TIMEOUT_MS')?.value)
   t.ok(spec.terminationGracePeriodSeconds * 1000 > sleepS * 1000 + timeoutMs)
+})
+
+t.test('the systemd unit is valid, and has variables that there are, and time to stop', async t => {
+  const path = 'deploy/systemd/realtime-platform.service'
+  const unit = read(path)
+  const variables = [...unit.matchAll(/^Environment=(.*)$/gm)].flatMap(([, line = '']) => line.split(' ')).map(pair => pair.split('=')[0] ?? '')
+  for (const name of variables) t.ok(names.has(name) || name === 'NODE_OPTIONS', name)
+  const timeoutMs = Number(/SHUTDOWN_TIMEOUT_MS=(\d+)/.exec(unit)?.[1])
+  t.ok(Number(/^TimeoutStopSec=(\d+)$/m.exec(unit)?.[1]) * 1000 > timeoutMs)
+  const { status, stdout, stderr, error } = spawnSync('systemd-analyze', ['verify', join(root, path)], { encoding: 'utf8' })
+  if (error !== undefined) return t.comment('systemd-analyze is not installed: the unit was not verified')
+  // The path of Node differs from machine to machine; every other complaint counts.
+  const complaints = `${stdout}${stderr}`.split('\n').filter(line => line.includes('realtime-platform.service') && !line.includes('/usr/bin/node is not executable'))
+  t.same(complaints, [])
+  if (complaints.length === 0 && status !== 0) t.comment(`systemd-analyze ended with ${status}: ${stderr}`)
+})
+
+t.test('memory limits and Node\'s heap agree: three quarters of a node\'s memory', async t => {
+  const heapMb = (text: string) => Number(/--max-old-space-size=(\d+)/.exec(text)?.[1])
+  for (const [name, node] of nodes) {
+    t.equal(node.mem_limit, '2g', name)
+    t.equal(heapMb(node.environment?.['NODE_OPTIONS'] ?? ''), 2048 * 0.75, name)
+  }
+  for (const [name, service] of Object.entries(compose.services)) t.ok(service.mem_limit !== undefined, `${name} has a memory limit`)
+  t.equal(heapMb(read('deploy/kubernetes/realtime.yaml')), 2048 * 0.75)
+  t.match(read('deploy/kubernetes/realtime.yaml'), 'limits: { memory: 2Gi }')
+  t.equal(heapMb(read('deploy/systemd/realtime-platform.service')), 2048 * 0.75)
+  t.match(read('deploy/systemd/realtime-platform.service'), /^MemoryMax=2G$/m)
 })
 
 t.test('whatever variable or metric the page names is there', async t => {
