@@ -2,12 +2,18 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.ts'
 
-/** What a newcomer needs to see when the server has started: where it is, and how to get a first token. */
+/** Where the server listens, as this machine reaches it. */
+export function listeningUrl ({ server, config }: FastifyInstance): string {
+  const address = server.address()
+  const { host: wanted, port: wantedPort } = config.http
+  const host = ['0.0.0.0', '::'].includes(wanted) ? '127.0.0.1' : wanted.includes(':') ? `[${wanted}]` : wanted
+  return `http://${host}:${typeof address === 'object' && address !== null ? address.port : wantedPort}`
+}
+
+/** What a newcomer at a terminal needs when the server has started: where it is, and how to get a first token. */
 export async function banner (app: FastifyInstance): Promise<string> {
-  const address = app.server.address()
-  const host = app.config.http.host === '0.0.0.0' ? '127.0.0.1' : app.config.http.host
-  const port = typeof address === 'object' && address !== null ? address.port : app.config.http.port
-  const url = app.config.http.publicUrl ?? `http://${host}:${port}`
+  const local = listeningUrl(app)
+  const url = app.config.http.publicUrl ?? local
   const lines = [
     '',
     '  Realtime Platform is ready',
@@ -18,7 +24,7 @@ export async function banner (app: FastifyInstance): Promise<string> {
     `  Database        ${app.config.database.embedded ? `embedded PostgreSQL in ${app.config.database.dataDir}` : 'DATABASE_URL'}`,
     ...(app.config.database.embedded ? [`  Demo database   ${demoDatabase(app.config.database)}`] : []),
     '',
-    ...(await app.auth.setup.isRequired() ? firstSteps(url, app.auth.setup.token) : [`  Log in          POST ${url}/api/auth/login`]),
+    ...(await app.auth.setup.isRequired() ? firstSteps(local, app) : [`  Log in          POST ${url}/api/auth/login`]),
     ''
   ]
   return `${lines.join('\n')}\n`
@@ -30,17 +36,20 @@ function demoDatabase ({ url = '', dataDir }: Config['database']): string {
   return `postgres://${username}:<the password in ${join(dataDir, 'postgres-password')}>@${host}/demo`
 }
 
-const firstSteps = (url: string, setupToken: string | undefined) => [
-  '  Nobody has set it up yet. The first user, an application and a token:',
-  '',
-  `    curl ${url}/api/auth/setup -H 'content-type: application/json' \\`,
-  '      -d \'{"name":"Ada","email":"ada@example.com","password":"a long pass phrase"}\'',
-  `    curl ${url}/api/auth/login -H 'content-type: application/json' \\`,
-  '      -d \'{"email":"ada@example.com","password":"a long pass phrase"}\'            # answers a sessionToken',
-  `    curl ${url}/api/applications -H 'authorization: <sessionToken>' -H 'content-type: application/json' -d '{"name":"Shop"}'`,
-  `    curl ${url}/auth/token -H 'authorization: <sessionToken>' -H 'content-type: application/json' \\`,
-  '      -d \'{"applicationId":"<app_…>","permissions":["admin"]}\'',
-  '',
-  ...(setupToken === undefined ? [] : [`  From another machine, and by a proxy, setup needs "setupToken": ${setupToken}`, '']),
-  '  Or see it all at work in ten seconds:  npm run demo'
-]
+/** By the local address: through a proxy the first user needs the set-up token, so it is part of the body where one is trusted. */
+function firstSteps (url: string, { auth, config }: FastifyInstance): string[] {
+  const { token } = auth.setup
+  const user = { name: 'Ada', email: 'ada@example.com', password: 'a long pass phrase', ...(config.http.trustProxy.length > 0 && { setupToken: token }) }
+  return [
+    '  Nobody has set it up yet. The first user, an application and a token:',
+    '',
+    `    curl ${url}/api/auth/setup -H 'content-type: application/json' \\`,
+    `      -d '${JSON.stringify(user)}'            # returns a sessionToken`,
+    `    curl ${url}/api/applications -H 'authorization: <sessionToken>' -H 'content-type: application/json' -d '{"name":"Shop"}'`,
+    `    curl ${url}/auth/token -H 'authorization: <sessionToken>' -H 'content-type: application/json' \\`,
+    '      -d \'{"applicationId":"<app_…>","permissions":["admin"]}\'',
+    '',
+    ...(token === undefined ? [] : [`  From another machine or through a proxy, setup needs "setupToken": "${token}"`, '']),
+    '  Or see it all at work in ten seconds:  npm run demo'
+  ]
+}

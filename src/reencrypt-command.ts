@@ -4,6 +4,7 @@ import { migrateToLatest } from '../db/migrate.ts'
 import { ConfigError, createConfig, readEnvironment } from './config.ts'
 import { createEncryption } from './encryption.ts'
 import { reencrypt } from './reencrypt.ts'
+import { databaseFailure, dataDirFailure, reportStartFailure } from './start-failure.ts'
 
 /**
  * `npm run reencrypt`: seals every stored secret with ENCRYPTION_KEY, whichever of ENCRYPTION_KEYS_OLD it was sealed
@@ -15,11 +16,12 @@ async function main (): Promise<void> {
   if ((variables['ENCRYPTION_KEY'] ?? '') === '') throw new ConfigError(['ENCRYPTION_KEY is required: the key that is to seal from now on'])
   const embedded = config.database.url === undefined
     ? await startEmbeddedPostgres({ dataDir: config.database.dataDir, databases: ['realtime'], log: () => {} })
+      .catch((error: unknown) => { throw dataDirFailure(error, config.database.dataDir) })
     : undefined
   const connectionString = config.database.url ?? embedded?.connectionString('realtime') ?? ''
   const pool = createPool({ connectionString, max: 2 })
   try {
-    await migrateToLatest(connectionString)
+    await migrateToLatest(connectionString).catch((error: unknown) => { throw databaseFailure(error, connectionString) })
     const done = await reencrypt(createKysely(pool), createEncryption(config.encryptionKeys))
     for (const { table, column, sealedAnew, unreadable } of done) {
       process.stdout.write(`${table}.${column}: ${sealedAnew} sealed anew${unreadable.length === 0 ? '' : `, ${unreadable.length} that no key opens: ${unreadable.join(', ')}`}\n`)
@@ -32,6 +34,6 @@ async function main (): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof ConfigError ? error.message : error instanceof Error ? error.stack : String(error)}\n`)
+  reportStartFailure(error)
   process.exit(1)
 })

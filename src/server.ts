@@ -2,13 +2,16 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import closeWithGrace from 'close-with-grace'
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
-import { banner } from './banner.ts'
-import { ConfigError, createConfig, readEnvironment, type Config } from './config.ts'
+import { banner, listeningUrl } from './banner.ts'
+import { createConfig, readEnvironment, type Config } from './config.ts'
 import { EmbeddedDatabase } from './embedded-database.ts'
 import { limitHeapGrowth } from './heap.ts'
 import { createLogger } from './logger.ts'
+import { misspelledVariables } from './misspelled-variables.ts'
+import { dataDirFailure, databaseFailure, listenFailure, reportStartFailure } from './start-failure.ts'
 
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
@@ -17,8 +20,12 @@ interface Part { close (): Promise<unknown> }
 /** Starts in order: configuration, PostgreSQL, the app. Stops in reverse, also when it is told to while it starts, or cannot. */
 async function main (): Promise<void> {
   limitHeapGrowth()
-  const config = createConfig(readEnvironment())
+  const variables = readEnvironment()
+  const config = createConfig(variables)
   const logger = createLogger(config)
+  for (const { variable, meant } of misspelledVariables(Object.keys(variables))) {
+    logger.warn({ variable, meant }, `config.unknown_variable: ${variable} is not read. Did you mean ${meant}?`)
+  }
   const started: Part[] = []
   const stop = async () => { for (const part of started.splice(0).reverse()) await part.close() }
   let isStopping = false
@@ -49,25 +56,64 @@ async function main (): Promise<void> {
 }
 
 async function start (config: Config, logger: Logger, started: Part[]): Promise<void> {
-  if (config.encryptionKeys.length === 0) config.encryptionKeys = [await developmentKey(config.database.dataDir)]
-  if (config.database.url === undefined) {
-    const database = new EmbeddedDatabase({
-      dataDir: config.database.dataDir,
-      databases: ['realtime', 'demo'],
-      log: (level, message, { err, ...fields } = {}) => logger[level]({ postgres: fields, ...(err !== undefined && { err }) }, message)
-    })
-    started.push(database)
-    config.database.url = (await database.start()).connectionString('realtime')
-  }
-  const app = await buildApp({ config, logger })
+  await startInDataDir(config, logger, started)
+  const app = await prepare(config, logger)
   started.push({
     async close () {
       await app.moveAway()
       await app.close()
     }
   })
-  await app.listen({ host: config.http.host, port: config.http.port })
-  process.stdout.write(await banner(app))
+  await listen(app)
+  await announce(app, logger)
+}
+
+/** Builds the app, which migrates the database. */
+async function prepare (config: Config, logger: Logger): Promise<FastifyInstance> {
+  try {
+    return await buildApp({ config, logger })
+  } catch (error) {
+    throw databaseFailure(error, config.database.url ?? '')
+  }
+}
+
+async function listen (app: FastifyInstance): Promise<void> {
+  const { http } = app.config
+  try {
+    await app.listen({ host: http.host, port: http.port })
+  } catch (error) {
+    throw listenFailure(error, http)
+  }
+}
+
+/** What lives in DATA_DIR: the key of development and the embedded PostgreSQL, each unless a variable replaces it. */
+async function startInDataDir (config: Config, logger: Logger, started: Part[]): Promise<void> {
+  const { dataDir, url } = config.database
+  try {
+    if (config.encryptionKeys.length === 0) config.encryptionKeys = [await developmentKey(dataDir)]
+    if (url !== undefined) return
+    const database = new EmbeddedDatabase({
+      dataDir,
+      databases: ['realtime', 'demo'],
+      log: (level, message, { err, ...fields } = {}) => logger[level]({ postgres: fields, ...(err !== undefined && { err }) }, message)
+    })
+    started.push(database)
+    config.database.url = (await database.start()).connectionString('realtime')
+  } catch (error) {
+    throw dataDirFailure(error, dataDir)
+  }
+}
+
+/** Prints a banner for a person at a terminal, and one log line, at any level but `silent`, for everybody else. */
+async function announce (app: FastifyInstance, logger: Logger): Promise<void> {
+  if (process.stdout.isTTY && !app.config.isProduction) {
+    process.stdout.write(await banner(app))
+    return
+  }
+  if (logger.level === 'silent') return
+  const { setup } = app.auth
+  const setupToken = await setup.isRequired() ? setup.token : undefined
+  logger.child({}, { level: 'info' }).info({ url: listeningUrl(app), embeddedDatabase: app.config.database.embedded, ...(setupToken !== undefined && { setupToken }) }, 'server.ready')
 }
 
 /** Made once and kept: secrets stored in development stay readable after a restart. */
@@ -83,7 +129,6 @@ async function developmentKey (dataDir: string): Promise<Buffer> {
 }
 
 main().catch((error: unknown) => {
-  const message = error instanceof ConfigError ? error.message : error instanceof Error ? error.stack : String(error)
-  process.stderr.write(`${message}\n`)
+  reportStartFailure(error)
   process.exit(1)
 })

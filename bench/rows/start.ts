@@ -47,7 +47,7 @@ async function secondsToEvent (dataDir: string, enter: (url: string) => Promise<
   const begin = performance.now()
   const server = launch({ dataDir })
   try {
-    const url = await server.url()
+    const { url } = await server.ready()
     const token = await enter(url)
     const client = await connectWs(url, { token })
     await client.request('subscribe', { topic })

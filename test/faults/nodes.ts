@@ -35,7 +35,7 @@ export class NodeProcess {
     this.#server = launch({
       dataDir, variables: { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, ENCRYPTION_KEY: testKey, LOG_LEVEL: 'warn', PORT: String(port), ...variables }, ...(execArgv !== undefined && { execArgv })
     })
-    await this.#server.url()
+    await this.#server.ready()
     this.#isUp = true
   }
 

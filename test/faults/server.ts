@@ -59,12 +59,13 @@ export function launch ({ dataDir, variables = {}, account, execArgv = [] }: Ser
     get output () { return output },
     get isRunning () { return child.exitCode === null && child.signalCode === null },
     kill (signal: NodeJS.Signals) { child.kill(signal) },
-    /** The URL, once the banner has told it. */
-    async url (timeoutMs = 60_000): Promise<string> {
-      await until(() => output.includes('WebSocket ') || child.exitCode !== null, () => `the server to start:\n${output}`, timeoutMs)
-      const url = /REST and docs +(\S+)\/docs/.exec(output)?.[1]
-      if (url === undefined) throw new Error(`the server did not start:\n${output}`)
-      return url
+    /** The line that says where it listens. Rejects when the process ends before. */
+    async ready (timeoutMs = 60_000): Promise<{ url: string, setupToken?: string, embeddedDatabase: boolean }> {
+      const line = () => /^\{.*"msg":"server\.ready".*\}$/m.exec(output)?.[0]
+      await until(() => line() !== undefined || child.exitCode !== null, () => `the server to start:\n${output}`, timeoutMs)
+      const found = line()
+      if (found === undefined) throw new Error(`the server did not start:\n${output}`)
+      return JSON.parse(found) as { url: string, setupToken?: string, embeddedDatabase: boolean }
     }
   }
 }
@@ -77,7 +78,7 @@ export async function start (t: Teardown, options: ServerOptions) {
     await server.exit
     await endPostmaster(options.dataDir)
   })
-  return Object.assign(server, { address: await server.url(options.startTimeoutMs) })
+  return Object.assign(server, { address: (await server.ready(options.startTimeoutMs)).url })
 }
 
 /** A data folder of its own, in a place where any account may go. */

@@ -43,7 +43,7 @@ const server = await start(t, {
   // Each request comes from an address of its own, as a proxy would say, so that the limits by address are not all that is met.
   variables: { DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey, TRUST_PROXY: '127.0.0.1', WEBHOOK_ALLOW_PRIVATE: 'true', LOG_LEVEL: 'error' }
 })
-const setupToken = /"setupToken": (\S+)/.exec(server.output)?.[1]
+const { setupToken } = await server.ready()
 const { sessionToken } = await made<{ sessionToken: string }>(call('POST', `${server.address}/api/auth/setup`, { body: { ...administrator, setupToken } }))
 const creator = new Creator({ url: server.address, sourceUrl: source.url, sinkUrl: `http://127.0.0.1:${(sink.address() as AddressInfo).port}/` }, sessionToken)
 const pool = new Pool(server.address, { connections: underWay, pipelining: 1, headersTimeout: 20_000 })
