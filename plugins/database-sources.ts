@@ -15,6 +15,7 @@ import { createPromotion, type MappingPromotion } from '../src/database/promotio
 import { createSources, type Sources } from '../src/database/sources.ts'
 import { createDatabaseSubscriptions, type DatabaseSubscriptions } from '../src/database/subscriptions.ts'
 import { readTables } from '../src/database/tables.ts'
+import { createSourceThreads } from '../src/database/threads/source-threads.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -37,13 +38,15 @@ declare module 'fastify' {
 /** Databases of the tenants' own: their readers on this node, and what is said and asked of them. It never writes to their tables. */
 export default fp(async (app) => {
   const { db, pool, encryption, eventWriter: writer, instruments: metrics, log, config: { cdc, events } } = app
-  const leftovers = createLeftovers({ db, pool, encryption, log, retryMs: cdc.leftoverRetryMs })
+  const threads = createSourceThreads({ limits: cdc.limits, readerThreadsMax: cdc.readerThreadsMax })
+  const leftovers = createLeftovers({ db, pool, encryption, threads, log, retryMs: cdc.leftoverRetryMs })
   const supervisor = new Supervisor({
     db,
     pool,
     encryption,
     leftovers,
     writer,
+    threads,
     metrics,
     log,
     states: createStreamStates(pool),
@@ -53,11 +56,11 @@ export default fp(async (app) => {
     onMappingFailed: (scope, row) => app.tracing.mappingFailed(scope, row),
     logRetentionMs: events.retentionHours * 3_600_000
   })
-  const sources = createSources({ db, encryption })
+  const sources = createSources({ db, encryption, threads })
   const changes = createMappingChanges({ db, sources, log, writersWaitMs: cdc.writersWaitMs })
   app.decorate('databaseSources', {
-    connections: createDatabaseConnections({ db, encryption, leftovers, namePrefix: cdc.namePrefix, onChanged: () => { supervisor.look(); app.notices.tell('sources') } }),
-    test: createConnectionTest({ db, sources, namePrefix: cdc.namePrefix }),
+    connections: createDatabaseConnections({ db, encryption, leftovers, threads, namePrefix: cdc.namePrefix, onChanged: () => { supervisor.look(); app.notices.tell('sources') } }),
+    test: createConnectionTest({ db, sources, threads, namePrefix: cdc.namePrefix }),
     sources,
     readTables,
     mappings: createMappings({ db, sources, changes }),
@@ -71,5 +74,8 @@ export default fp(async (app) => {
   app.health.add('cdc', async () => supervisor.health())
   app.applications.onDeleted(() => supervisor.look())
   app.addHook('onReady', async () => supervisor.start())
-  app.addHook('preClose', async () => supervisor.close())
+  app.addHook('preClose', async () => {
+    await supervisor.close()
+    await threads.close()
+  })
 }, { name: 'database-sources', dependencies: ['config', 'database', 'encryption', 'events', 'health', 'metrics', 'notices', 'tenancy', 'tracing'] })

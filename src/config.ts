@@ -42,6 +42,8 @@ export const EnvironmentVariables = Type.Object({
   JWT_ISSUER: Type.String({ default: 'realtime-platform', minLength: 1, description: 'The `iss` of tokens.' }),
   TOKEN_TTL_SECONDS: Type.Integer({ default: 3600, minimum: 1, maximum: 31536000, description: 'A token\'s life unless it is asked for another.' }),
   SESSION_TTL_HOURS: Type.Integer({ default: 24, minimum: 1, maximum: 8760, description: 'A session\'s life since it was last used.' }),
+  CDC_ROW_BYTES_MAX: Type.Integer({ default: 67108864, minimum: 1048576, maximum: 1073741824, description: 'The longest row change that a connected database may send, old and new values together. A longer one ends the stream.' }),
+  CDC_READER_THREADS_MAX: Type.Integer({ default: 64, minimum: 1, maximum: 1024, description: 'Threads in which this node reads connected databases. More readers than that share them.' }),
   CDC_SLOT_NAME: Type.String({ default: 'realtime_cdc_slot', pattern: '^[a-z0-9_]{1,40}$', description: 'Prefix of replication slots and publications.' }),
   WEBHOOK_ALLOW_PRIVATE: Type.Boolean({ default: false, description: 'Lets webhooks reach private addresses and plain http, for development.' }),
   WEBHOOK_ALLOW_CIDRS: Type.String({ default: '', description: 'Comma-separated networks (CIDR) that webhooks may reach although they are private.' }),
@@ -131,6 +133,9 @@ export interface CdcSettings {
   retainedBytesWarning: number
   /** How long the switching on of a mapping waits for transactions that have already written to its table; well below the timeout of a transaction of ours. */
   writersWaitMs: number
+  /** What a connected database may send. */
+  limits: { messageBytesMax: number, resultBytesMax: number }
+  readerThreadsMax: number
   /** Between two attempts to drop what connections have left behind. */
   leftoverRetryMs: number
 }
@@ -313,7 +318,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
       subscriptionsPerApplicationMax: parsed.SUBSCRIPTIONS_PER_APPLICATION_MAX,
       connectionsPerApplicationMax: parsed.CONNECTIONS_PER_APPLICATION_MAX
     },
-    cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000, leftoverRetryMs: 60_000 },
+    cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000, limits: { messageBytesMax: parsed.CDC_ROW_BYTES_MAX, resultBytesMax: 32 * 1024 * 1024 }, readerThreadsMax: parsed.CDC_READER_THREADS_MAX, leftoverRetryMs: 60_000 },
     webhooks: {
       ...defaultWebhookLimits,
       allowPrivate: parsed.WEBHOOK_ALLOW_PRIVATE,

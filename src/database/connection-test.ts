@@ -9,10 +9,11 @@ import { parseConnectionString } from './connection-string.ts'
 import { readMappings } from './mapping-rows.ts'
 import { refusePlatformDatabase } from './platform-database.ts'
 import { addTableSql, isPublished } from './publication.ts'
-import { openSource, SourceError, toSourceError, type SourceClient, type SourceProblem } from './source.ts'
+import { SourceError, toConversationError, type SourceClient, type SourceProblem } from './source.ts'
 import type { Source, Sources } from './sources.ts'
 import { parseTableName, quoteIdentifier, tableKey, tableText, type TableName } from './table-name.ts'
 import { readTable, replicaIdentitySql } from './tables.ts'
+import type { SourceThreads } from './threads/source-threads.ts'
 
 interface Subject {
   connectionString: string
@@ -28,8 +29,15 @@ interface Limits { slots: number, slots_max: number, senders: number, senders_ma
 const ok = (name: string, message: string): ConnectionCheck => ({ name, status: 'ok', message })
 const failed = (name: string, message: string, sql?: string): ConnectionCheck => ({ name, status: 'failed', message, ...(sql !== undefined && { sql }) })
 
+export interface ConnectionTestOptions {
+  db: Kysely<Database>
+  sources: Sources
+  threads: SourceThreads
+  namePrefix: string
+}
+
 /** Every precondition of reading a database, each with how it stands, and the statement that mends it. */
-export function createConnectionTest ({ db, sources, namePrefix }: { db: Kysely<Database>, sources: Sources, namePrefix: string }) {
+export function createConnectionTest ({ db, sources, threads, namePrefix }: ConnectionTestOptions) {
   async function subjectOf (scope: Scope, body: ConnectionTestBody): Promise<Subject> {
     const stored = body.connectionString === undefined ? await sources.get(scope) : await sources.find(scope)
     const connectionString = body.connectionString ?? stored?.connectionString as string
@@ -58,7 +66,10 @@ export function createConnectionTest ({ db, sources, namePrefix }: { db: Kysely<
   return async function test (scope: Scope, body: ConnectionTestBody): Promise<ConnectionTest> {
     const subject = await subjectOf(scope, body)
     const tables = await tablesOf(scope)
-    const checks = await examine(db, subject, tables)
+    const checks = await threads.within(scope.applicationId, subject.connectionString, client => examine(db, client, subject, tables)).catch((error: unknown) => {
+      if (error instanceof SourceError) return [failed('reachability', error.message)]
+      throw error
+    })
     return { ok: checks.every(({ status }) => status !== 'failed'), checks }
   }
 }
@@ -66,13 +77,7 @@ export type TestConnection = ReturnType<typeof createConnectionTest>
 
 const checkNames: Partial<Record<SourceProblem, string>> = { SOURCE_UNSUPPORTED: 'version', SOURCE_REFUSED: 'database' }
 
-async function examine (db: Kysely<Database>, subject: Subject, tables: readonly TableName[]): Promise<ConnectionCheck[]> {
-  let client
-  try {
-    client = await openSource(subject.connectionString)
-  } catch (error) {
-    return [failed('reachability', (error as Error).message)]
-  }
+async function examine (db: Kysely<Database>, client: SourceClient, subject: Subject, tables: readonly TableName[]): Promise<ConnectionCheck[]> {
   const checks = [ok('reachability', 'The database answers')]
   try {
     await refusePlatformDatabase(db, client)
@@ -81,11 +86,9 @@ async function examine (db: Kysely<Database>, subject: Subject, tables: readonly
     checks.push(...await examinePublication(client, subject, tables))
     for (const table of tables) checks.push(await examineIdentity(client, table))
   } catch (error) {
-    const problem = toSourceError(error)
+    const problem = toConversationError(error)
     const name = problem instanceof SourceError ? checkNames[problem.code] : undefined
     checks.push(failed(name ?? 'examination', problem.message))
-  } finally {
-    await client.close()
   }
   return checks
 }

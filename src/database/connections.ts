@@ -14,12 +14,14 @@ import { dropPublicationSql, dropSlotSql } from './cdc/slot-care.ts'
 import { parseConnectionString, withoutPassword } from './connection-string.ts'
 import { leave, leaveDue, type Leftovers } from './leftovers.ts'
 import { refusePlatformDatabase } from './platform-database.ts'
-import { SourceError, withSource } from './source.ts'
+import { SourceError } from './source.ts'
+import type { SourceThreads } from './threads/source-threads.ts'
 
 export interface ConnectionsOptions {
   db: Kysely<Database>
   encryption: Encryption
   leftovers: Leftovers
+  threads: SourceThreads
   /** Prefix of slots and publications that get no name of their own. */
   namePrefix: string
   /** The readers of this node are to look at what has changed. */
@@ -29,7 +31,7 @@ export interface ConnectionsOptions {
 type Row = Selectable<CdcConnectionsTable> & { is_read: boolean }
 
 /** The database that a scope has connected, one at most. Its password goes in and never comes out. */
-export function createDatabaseConnections ({ db, encryption, leftovers, namePrefix, onChanged }: ConnectionsOptions) {
+export function createDatabaseConnections ({ db, encryption, leftovers, threads, namePrefix, onChanged }: ConnectionsOptions) {
   async function get (scope: Scope): Promise<DatabaseConnection> {
     const row = await db.selectFrom('cdc_connections').innerJoin('cdc_positions', 'cdc_positions.connection_id', 'cdc_connections.id')
       .selectAll('cdc_connections')
@@ -43,10 +45,10 @@ export function createDatabaseConnections ({ db, encryption, leftovers, namePref
     await trx.selectFrom('cdc_connections').selectAll().where('application_id', '=', applicationId).where('environment', '=', environment).forUpdate().executeTakeFirst()
 
   /** Throws ValidationError. A database that cannot be looked at now is refused by its reader, if it has to be. */
-  async function refusePlatform (connectionString: string): Promise<void> {
+  async function refusePlatform ({ applicationId }: Scope, connectionString: string): Promise<void> {
     parseConnectionString(connectionString)
     try {
-      await withSource(connectionString, client => refusePlatformDatabase(db, client))
+      await threads.within(applicationId, connectionString, client => refusePlatformDatabase(db, client))
     } catch (error) {
       if (error instanceof SourceError && error.code === 'SOURCE_REFUSED') throw invalid('/connectionString', 'leads to the platform\'s own database')
     }
@@ -96,7 +98,7 @@ export function createDatabaseConnections ({ db, encryption, leftovers, namePref
      */
     async put (scope: Scope, body: DatabaseConnectionPut, by: Origin = system): Promise<DatabaseConnection> {
       const { connectionString, publication, slot, acceptGap = false } = body
-      await refusePlatform(connectionString)
+      await refusePlatform(scope, connectionString)
       const now = Date.now()
       const ownId = randomId('cdc')
       // Of the connection, not of its scope: what an earlier one of this scope has left may still be about to be dropped.

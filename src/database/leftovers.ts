@@ -8,7 +8,8 @@ import { randomId } from '../ids.ts'
 import { parseLsn } from './cdc/lsn.ts'
 import { carriesMark, readSessionMark } from './cdc/ownership.ts'
 import { dropPublicationSql, dropSlot, dropSlotSql, isOwnPublication, readPublication, readSystemIdentifier, type SlotRecord } from './cdc/slot-care.ts'
-import { withSource, type SourceClient } from './source.ts'
+import type { SourceClient } from './source.ts'
+import type { SourceThreads } from './threads/source-threads.ts'
 
 /** A database that was away for so long is not expected back. */
 const giveUpAfterMs = 7 * 24 * 3_600_000
@@ -20,6 +21,7 @@ export interface LeftoversOptions {
   db: Kysely<Database>
   pool: pg.Pool
   encryption: Encryption
+  threads: SourceThreads
   /** Between two attempts. */
   retryMs: number
   log: { warn (fields: object, message: string): void, error (fields: object, message: string): void }
@@ -73,7 +75,7 @@ export async function leaveConnectionsOf (trx: Transaction<Database>, applicatio
 }
 
 /** Drops what was left in databases. A slot that is left keeps its database from removing WAL: attempts go on, and the connection shows them. */
-export function createLeftovers ({ db, pool, encryption, retryMs, log }: LeftoversOptions) {
+export function createLeftovers ({ db, pool, encryption, threads, retryMs, log }: LeftoversOptions) {
   /** The next one that is due, taken for as long as an attempt may last. */
   async function take (): Promise<LeftoverRow | undefined> {
     const now = Date.now()
@@ -87,7 +89,7 @@ export function createLeftovers ({ db, pool, encryption, retryMs, log }: Leftove
     const parts = partsOf(row)
     try {
       const connectionString = encryption.decrypt(row.connection_string_sealed)
-      return await withSource(connectionString, async client => {
+      return await threads.within(row.application_id, connectionString, async client => {
         const system = await readSystemIdentifier(client)
         const results: Leftover[] = []
         const session = await readSessionMark(pool, row.connection_id)

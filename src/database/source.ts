@@ -3,7 +3,7 @@ import pg from 'pg'
 import { ServiceUnavailableError } from '../errors.ts'
 import { parseConnectionString, type SourceConfig } from './connection-string.ts'
 import { CheckedSocket } from './wire/checked-socket.ts'
-import { defaultWireLimits } from './wire/conversation.ts'
+import { defaultWireLimits, type WireLimits } from './wire/conversation.ts'
 import { AuthenticationMethodError, ProtocolError, TlsError } from './wire/protocol-error.ts'
 
 /** What can be wrong with a connected database, in the state of its connection. docs/DATABASE.md has them. */
@@ -14,7 +14,9 @@ export const sourceProblems = {
   SOURCE_REFUSED: 'The platform does not connect to this database.',
   SOURCE_AUTH_UNSUPPORTED: 'The server requires an authentication method that is not supported; supported are scram-sha-256, md5 and password.',
   SOURCE_TLS: 'A TLS connection to the server cannot be established.',
+  SOURCE_CRASHED: 'The conversation with the database crashed, hung or took too much memory, and was ended.',
   SOURCE_PROTOCOL: 'The server does not follow the PostgreSQL protocol, or sends more than is allowed.',
+  SOURCE_STATEMENT: 'The database refuses a statement of the platform.',
   SOURCE_UNSUPPORTED: 'The server is older than PostgreSQL 14.',
   SOURCE_PRIVILEGE: 'The user lacks a privilege.',
   SOURCE_REPLACED: 'The connection leads to another server than the position belongs to: changes in between are lost.',
@@ -41,6 +43,18 @@ export class SourceError extends Error {
     super(detail === undefined ? sourceProblems[code] : `${sourceProblems[code]} ${detail}`, options)
     this.code = code
   }
+
+  /** One that was made in another thread. */
+  static of (code: SourceProblem, message: string): SourceError {
+    return Object.assign(new SourceError(code), { message })
+  }
+}
+
+let wireLimits = defaultWireLimits
+
+/** For this thread, before its first session. */
+export function setWireLimits (limits: WireLimits): void {
+  wireLimits = limits
 }
 
 export interface SessionConfig extends Partial<SourceConfig> {
@@ -50,7 +64,7 @@ export interface SessionConfig extends Partial<SourceConfig> {
 
 /** Where statements are run. */
 export interface Queryable {
-  query<Row extends pg.QueryResultRow = Record<string, unknown>> (text: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
+  query<Row extends pg.QueryResultRow = Record<string, unknown>> (text: string, values?: unknown[]): Promise<{ rows: Row[], rowCount: number | null }>
 }
 
 /** A session in a connected database. What its server sends is checked before it is parsed. */
@@ -59,18 +73,6 @@ export interface SourceClient extends Queryable {
   another (more: SessionConfig): Promise<SourceClient>
   /** Does not wait for a server that does not answer. */
   close (): Promise<void>
-}
-
-/** Opens a session, runs the work, closes it. Everything is bounded. Throws SourceError when the database cannot be used. */
-export async function withSource<T> (connectionString: string, work: (client: SourceClient) => Promise<T>): Promise<T> {
-  const client = await openSource(connectionString)
-  try {
-    return await work(client)
-  } catch (error) {
-    throw toSourceError(error)
-  } finally {
-    await client.close()
-  }
 }
 
 /** Throws SourceError. */
@@ -89,7 +91,7 @@ export async function openSession (connectionString: string, more: SessionConfig
   const config = { ...configOf(connectionString), statement_timeout: 10_000, lock_timeout: 5000, ...others }
   if (mark !== undefined) config.application_name = markedName(config.application_name ?? '', mark)
   const tls = typeof config.ssl === 'object' ? config.ssl : false
-  const socket = new CheckedSocket({ tls, limits: defaultWireLimits, mayStream: config.replication === 'database' })
+  const socket = new CheckedSocket({ tls, limits: wireLimits, mayStream: config.replication === 'database' })
   const client = new pg.Client({ ...config, ssl: false, stream: () => socket as unknown as Socket })
   // What breaks between two queries is seen by the next one.
   client.on('error', () => {})
@@ -140,6 +142,21 @@ const codes: [RegExp, SourceProblem][] = [
   [/^(08|57P|53|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)/, 'SOURCE_UNREACHABLE']
 ]
 
+/** An error that the connected database answered a statement with; not one of the platform's own database. */
+export class StatementError extends pg.DatabaseError {
+  constructor (message: string, code: string | undefined, severity: string | undefined) {
+    super(message, message.length, 'error')
+    this.code = code
+    this.severity = severity
+  }
+}
+
+/** As `toSourceError`, for work on what the connected database has answered: a server may answer what was not asked. */
+export function toConversationError (error: unknown): Error {
+  const isUnreadable = error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError
+  return isUnreadable ? new SourceError('SOURCE_PROTOCOL', '(it does not answer what was asked)', { cause: error }) : toSourceError(error)
+}
+
 /** By what PostgreSQL says: messages are English, because they are compared where there is no code of their own. */
 export function toSourceError (error: unknown): Error {
   if (error instanceof SourceError || !(error instanceof Error)) return error as Error
@@ -154,5 +171,6 @@ export function toSourceError (error: unknown): Error {
   if (/^SASL.*client password/.test(message)) return new SourceError('SOURCE_AUTH_FAILED', '(the server asks for a password)', { cause: error })
   if (message.startsWith('SASL')) return new SourceError('SOURCE_PROTOCOL', '(The SCRAM exchange is not valid)', { cause: error })
   if (/timeout|Connection terminated|connection error|Client was closed|does not support SSL/i.test(message)) return said('SOURCE_UNREACHABLE')
+  if (error instanceof StatementError) return said('SOURCE_STATEMENT')
   return error
 }

@@ -4,7 +4,8 @@ import type { Scope } from '../../schemas/scope.ts'
 import type { Encryption } from '../encryption.ts'
 import { NotFoundError } from '../errors.ts'
 import { refusePlatformDatabase } from './platform-database.ts'
-import { SourceError, unavailableNow, withSource, type SourceClient } from './source.ts'
+import { SourceError, unavailableNow, type SourceClient } from './source.ts'
+import type { SourceThreads } from './threads/source-threads.ts'
 
 /** The database that a scope has connected. */
 export interface Source {
@@ -15,7 +16,7 @@ export interface Source {
 }
 
 /** Sessions in connected databases, for what requests ask of them; the readers have their own. */
-export function createSources ({ db, encryption }: { db: Kysely<Database>, encryption: Encryption }) {
+export function createSources ({ db, encryption, threads }: { db: Kysely<Database>, encryption: Encryption, threads: SourceThreads }) {
   async function find (scope: Scope): Promise<Source | undefined> {
     const row = await db.selectFrom('cdc_connections').selectAll()
       .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).executeTakeFirst()
@@ -23,7 +24,7 @@ export function createSources ({ db, encryption }: { db: Kysely<Database>, encry
   }
 
   async function session<T> (source: Source, work: (client: SourceClient, source: Source) => Promise<T>): Promise<T> {
-    return await withSource(source.connectionString, async client => {
+    return await threads.within(source.row.application_id, source.connectionString, async client => {
       await refusePlatformDatabase(db, client)
       return await work(client, source)
     })

@@ -264,6 +264,10 @@ class IntentBatch implements Batch {
     return this.#schemaOf(topic) !== undefined
   }
 
+  hasSchema (topic: string): boolean {
+    return this.#schemaOf(topic) != null
+  }
+
   check (topic: string, payload: unknown, path: string): number | null {
     const schema = this.#schemaOf(topic) ?? null
     if (schema === null) return null

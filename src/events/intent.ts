@@ -47,6 +47,8 @@ export interface Batch {
   now: number
   /** Whether the intent's scope has registered the topic, as of this transaction. Only for names listed in `topics`. */
   isRegistered (topic: string): boolean
+  /** Whether payloads of the topic are checked against a schema. Only for names listed in `topics`. */
+  hasSchema (topic: string): boolean
   /**
    * Checks a payload against the topic's active schema as of this transaction, and answers that version (null: none is active).
    * Throws ValidationError with every error's path below `path`. Only for names listed in `topics`.

@@ -3,21 +3,7 @@ import type pg from 'pg'
 import type { Database } from '../../../db/tables.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import { readActiveDefinitions } from '../active-definitions.ts'
-import { compileMapping, type CompiledMapping } from '../compiled-mapping.ts'
-import { tableKey, type TableName } from '../table-name.ts'
-
-/** A mapping that a subscription has switched on, as it runs in the environment. */
-export interface ActiveMapping {
-  readonly id: string
-  readonly subscriptionId: string
-  readonly compiled: CompiledMapping
-}
-
-export interface MappingSnapshot {
-  readonly revision: number
-  readonly byTable: ReadonlyMap<string, readonly ActiveMapping[]>
-  readonly tables: readonly TableName[]
-}
+import { toSnapshot, type MappingSnapshot } from './mapping-snapshot.ts'
 
 const revisionSql = 'select coalesce((select revision from mapping_revisions where application_id = $1 and environment = $2), 0) as revision'
 
@@ -43,24 +29,7 @@ export class ActiveMappings {
     })
     // Read before the mappings: those may be newer than it says, and are then read again, never older.
     const revision = rows[0]?.revision ?? 0
-    if (this.#snapshot?.revision !== revision) this.#snapshot = await this.#load(revision)
+    if (this.#snapshot?.revision !== revision) this.#snapshot = toSnapshot(revision, await readActiveDefinitions(this.#db, this.#scope))
     return this.#snapshot
-  }
-
-  async #load (revision: number): Promise<MappingSnapshot> {
-    const byTable = new Map<string, ActiveMapping[]>()
-    const tables: TableName[] = []
-    for (const { id, subscriptionId, definition } of await readActiveDefinitions(this.#db, this.#scope)) {
-      const compiled = compileMapping(definition)
-      const key = tableKey(compiled.table)
-      const others = byTable.get(key)
-      if (others === undefined) {
-        byTable.set(key, [{ id, subscriptionId, compiled }])
-        tables.push(compiled.table)
-      } else {
-        others.push({ id, subscriptionId, compiled })
-      }
-    }
-    return { revision, byTable, tables }
   }
 }

@@ -1,12 +1,10 @@
 import type { Pgoutput } from 'pg-logical-replication'
-import type { Scope } from '../../../schemas/scope.ts'
-import { PublicError } from '../../errors.ts'
-import type { StreamPlace, Writer } from '../../events/intent.ts'
-import type { DeliveryRow } from '../delivery-log-rows.ts'
-import type { ActiveMappings, MappingSnapshot } from './active-mappings.ts'
-import { Chunk } from './chunk.ts'
+import { UnstorableError } from '../threads/failure.ts'
+import type { PositionStep, StreamPlace } from '../../events/intent.ts'
+import { Chunk, type DraftedChunk } from './chunk.ts'
 import { DecodedChange, type RowMessage, type Transaction } from './decoded-change.ts'
 import { formatLsn, parseLsn } from './lsn.ts'
+import type { MappingSnapshot } from './mapping-snapshot.ts'
 import type { Relations } from './relations.ts'
 
 /** A place behind the last change of its transaction. */
@@ -27,31 +25,22 @@ type Item =
   | { kind: 'change', message: RowMessage, transaction: Transaction, ordinal: number, bytes: number }
   | { kind: 'commit', transaction: Transaction, endLsn: bigint, bytes: number }
 
+export type StreamStep = Pick<PositionStep, 'from' | 'to' | 'confirmedLsn'>
+
 export interface PipelineOptions {
-  scope: Scope
-  lease: { connectionId: string, fence: number }
   /** What is stored of the stream already; a stream begins before it and is passed over up to there. */
   place: StreamPlace
   confirmedLsn: bigint
-  mappings: ActiveMappings
+  mappings: { current (): Promise<MappingSnapshot> }
   relations: Relations
-  writer: Writer
+  /** Resolves to whether it is committed: false means that PostgreSQL refuses it and would again. Rejects when it may be tried again. */
+  write (chunk: DraftedChunk, step: StreamStep): Promise<boolean>
   /** Up to this commit each change goes by itself: one among them was refused by PostgreSQL. */
   carefulUntil: bigint
   onPressure (isHigh: boolean): void
   /** In order: everything up to `lsn` is dealt with; `isStored` when that is committed. */
   onSettled (lsn: bigint, isStored: boolean): void
-  onWritten (rows: DeliveryRow[], chunk: Chunk): void
   onTruncate (message: Pgoutput.MessageTruncate, transaction: Transaction): void
-}
-
-/** PostgreSQL refuses what was made of some changes up to this commit, though it takes others. */
-export class UnstorableError extends Error {
-  readonly commitLsn: bigint
-  constructor (commitLsn: bigint, cause: unknown) {
-    super('a change could not be stored', { cause })
-    this.commitLsn = commitLsn
-  }
 }
 
 /**
@@ -226,7 +215,7 @@ export class ChangePipeline {
     this.#place = { commitLsn: last.transaction.lsn, changeIndex: last.kind === 'commit' ? wholeTransaction : last.ordinal + 1 }
     this.#inFlight++
     const handedAt = performance.now()
-    const written = this.#write(chunk, from, this.#place, formatLsn(this.#confirmedLsn), last.transaction.commitLsn)
+    const written = this.#write(chunk, { from, to: this.#place, confirmedLsn: formatLsn(this.#confirmedLsn) }, last.transaction.commitLsn)
     written.catch(error => this.#fail(error))
     this.#settling = Promise.all([this.#settling, written]).then(() => {
       this.#inFlight--
@@ -237,17 +226,12 @@ export class ChangePipeline {
     this.#settling.catch(() => {})
   }
 
-  async #write (chunk: Chunk, from: StreamPlace, to: StreamPlace, confirmedLsn: string, commitLsn: bigint): Promise<void> {
-    const { scope, lease, writer, carefulUntil, onWritten } = this.#options
-    const submit = async () => onWritten(await writer.submit(chunk.toIntent(scope, { ...lease, from, to, confirmedLsn })), chunk)
-    try {
-      await submit()
-    } catch (error) {
-      if (!(error instanceof PublicError) || error.status !== 500) throw error
-      if (chunk.changes > 1 || commitLsn > carefulUntil) throw new UnstorableError(commitLsn, error)
-      chunk.giveUp('The log does not take what was made of the change')
-      await submit()
-    }
+  async #write (chunk: Chunk, step: StreamStep, commitLsn: bigint): Promise<void> {
+    const { write, carefulUntil } = this.#options
+    if (await write(chunk.drafted(), step)) return
+    if (chunk.changes > 1 || commitLsn > carefulUntil) throw new UnstorableError(commitLsn)
+    chunk.giveUp('The log does not take what was made of the change')
+    if (!await write(chunk.drafted(), step)) throw new UnstorableError(commitLsn)
   }
 
   /** A busy database gets smaller pieces, a quick one larger ones. */

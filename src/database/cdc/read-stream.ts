@@ -1,16 +1,18 @@
-import type { Pgoutput } from 'pg-logical-replication'
 import type { Scope } from '../../../schemas/scope.ts'
-import { openSource, SourceError, toSourceError, type SourceClient } from '../source.ts'
-import { tableText } from '../table-name.ts'
+import { PublicError } from '../../errors.ts'
+import type { DeliveryRow } from '../delivery-log-rows.ts'
+import { SourceError, toSourceError } from '../source.ts'
+import type { StreamProgress } from '../threads/methods.ts'
+import type { RemoteStream, ThreadClient } from '../threads/source-thread.ts'
 import { ActiveMappings } from './active-mappings.ts'
-import { ChangePipeline } from './change-pipeline.ts'
+import type { StreamStep } from './change-pipeline.ts'
+import { toIntent } from './chunk-intent.ts'
+import type { DraftedChunk } from './chunk.ts'
 import { formatLsn, parseLsn } from './lsn.ts'
 import { openStream, type ConnectionSettings } from './open-stream.ts'
 import { readSessionMark } from './ownership.ts'
 import type { ReaderParts } from './reader.ts'
-import { Relations } from './relations.ts'
-import { ReplicationStream } from './replication-stream.ts'
-import type { LeaseKey } from './stream-state.ts'
+import type { LeaseKey, StreamState } from './stream-state.ts'
 import type { TableCare } from './table-care.ts'
 
 /** How often the server is asked where it is, so that an idle database keeps no WAL for us. */
@@ -46,26 +48,26 @@ export interface ReadOptions extends ReaderParts {
 
 /** One life of a stream, from opening it to whatever ends it. Returns when `signal` asks for it, throws otherwise. */
 export async function readStream (options: ReadOptions): Promise<void> {
-  const client = await openSource(options.settings.connectionString)
+  const { thread, release } = options.threads.forReader()
   try {
+    const client = await thread.open(options.settings.connectionString)
     await new StreamReading(options, client).run()
   } catch (error) {
     if (!options.signal.aborted) throw toSourceError(error)
   } finally {
-    await client.close()
+    await release()
   }
 }
 
 class StreamReading {
   readonly #options: ReadOptions
-  readonly #client: SourceClient
+  readonly #client: ThreadClient
   readonly #mappings: ActiveMappings
-  #pipeline: ChangePipeline | undefined
-  #stream: ReplicationStream | undefined
-  /** Acknowledged; settled and to be acknowledged; where the server was when it last spoke while nothing was open. */
+  #stream: RemoteStream | undefined
+  #progress: StreamProgress | undefined
+  /** Acknowledged; settled and to be acknowledged; where the server was when it last spoke. */
   #confirmed = 0n
   #settled = 0n
-  #received = 0n
   #server = 0n
   #retained: number | null = null
   #isWarned = false
@@ -73,7 +75,7 @@ class StreamReading {
   #isConfirming = false
   #fail: (error: unknown) => void = () => {}
 
-  constructor (options: ReadOptions, client: SourceClient) {
+  constructor (options: ReadOptions, client: ThreadClient) {
     this.#options = options
     this.#client = client
     this.#mappings = new ActiveMappings(options, options.scope)
@@ -88,89 +90,79 @@ class StreamReading {
     settings.gapAccepted = false
     if (signal.aborted) return
     this.#confirmed = this.#settled = parseLsn(state.confirmedLsn)
-    const ending = new AbortController()
     const failed = new Promise<never>((_resolve, reject) => { this.#fail = reject })
     failed.catch(() => {})
     const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
-    const pipeline = this.#pipeline = this.#createPipeline(state)
-    const stream = this.#stream = new ReplicationStream({
-      connectionString: settings.connectionString,
-      mark: session,
-      slot: settings.slot,
-      publication: settings.publication,
-      onMessage: (message, bytes) => this.#take(message, bytes),
-      onKeepalive: (walEnd, isReplyWanted) => this.#keepalive(walEnd, isReplyWanted)
-    })
     let timers: NodeJS.Timeout[] = []
+    const starting = this.#start(state, session)
     try {
-      const over = stream.ended.then(reason => { throw reason ?? new Error('the stream has ended') })
-      over.catch(() => {})
-      await Promise.race([stream.start(), stopped])
-      if (signal.aborted) return
+      const stream = await Promise.race([starting, stopped, failed])
+      if (stream === undefined || signal.aborted) return
+      this.#stream = stream
       this.#heardAt = performance.now()
       this.#options.onStreaming()
       timers = [setInterval(() => this.#ping(), pingEveryMs), setInterval(() => { void this.#care().catch(this.#fail) }, careEveryMs)]
       await this.#care()
-      const working = pipeline.run(ending.signal)
-      working.catch(() => {})
-      await Promise.race([working, over, failed, stopped])
+      await stream.run()
+      await Promise.race([failed, stopped])
     } finally {
-      ending.abort()
       for (const timer of timers) clearInterval(timer)
-      await stream.stop()
-      await pipeline.drained()
+      await starting.then(stream => stream.stop(), () => {})
     }
   }
 
-  #createPipeline (state: Awaited<ReturnType<typeof openStream>>): ChangePipeline {
-    const { scope, lease, writer, carefulUntil, metrics, log } = this.#options
-    return new ChangePipeline({
-      scope,
-      lease,
-      place: state.place,
-      confirmedLsn: this.#confirmed,
-      mappings: this.#mappings,
-      relations: new Relations(this.#client),
-      writer,
-      carefulUntil,
-      onPressure: isHigh => isHigh ? this.#stream?.pause() : this.#stream?.resume(),
-      onSettled: (lsn, isStored) => this.#advance(lsn, isStored),
-      onWritten: (rows, chunk) => {
-        for (const row of rows) {
-          if (row.status === 'delivered') continue
-          metrics.cdcMappingFailures.inc({ code: row.code ?? row.status }, row.events)
-          this.#options.onMappingFailed?.(scope, row)
-          log.warn({ connectionId: lease.connectionId, mappingId: row.mappingId, topic: row.topic, table: row.table, changes: row.events, code: row.code, lsn: row.lsn }, 'cdc.mapping_failed')
-        }
-        log.debug({ connectionId: lease.connectionId, changes: chunk.changes, transactions: chunk.transactions }, 'cdc.written')
+  async #start (state: StreamState, mark: string): Promise<RemoteStream> {
+    const { settings, carefulUntil, lease, log } = this.#options
+    return await this.#client.stream({
+      mark, slot: settings.slot, publication: settings.publication, place: state.place, confirmedLsn: this.#confirmed, carefulUntil
+    }, {
+      mappings: async known => {
+        const { revision, definitions } = await this.#mappings.current()
+        return revision === known ? undefined : { revision, definitions }
       },
-      onTruncate: ({ relations }, { lsn }) => {
-        log.info({ connectionId: lease.connectionId, tables: relations.map(tableText), lsn }, 'cdc.truncate_ignored')
-      }
+      write: async (chunk, step, progress) => {
+        this.#follow(progress)
+        return await this.#write(chunk, step)
+      },
+      progress: progress => this.#follow(progress),
+      truncated: (tables, lsn) => log.info({ connectionId: lease.connectionId, tables, lsn }, 'cdc.truncate_ignored'),
+      ended: reason => this.#fail(reason)
     })
   }
 
-  #take (message: Pgoutput.Message, bytes: number): void {
-    this.#heardAt = performance.now()
-    if (message.tag === 'insert' || message.tag === 'update' || message.tag === 'delete') this.#options.metrics.cdcChanges.inc({ operation: message.tag })
-    if (message.tag === 'commit' && message.commitEndLsn !== null) this.#received = parseLsn(message.commitEndLsn)
-    this.#pipeline?.take(message, bytes)
+  /** What it throws ends the stream; the thread is told no more than that. */
+  async #write (chunk: DraftedChunk, step: StreamStep): Promise<boolean> {
+    const { scope, lease, writer, metrics, log, onMappingFailed } = this.#options
+    let rows: DeliveryRow[]
+    try {
+      rows = await writer.submit(toIntent(chunk, scope, { ...lease, ...step }))
+    } catch (error) {
+      if (error instanceof PublicError && error.status === 500) return false
+      this.#fail(error)
+      throw error
+    }
+    for (const row of rows) {
+      if (row.status === 'delivered') continue
+      metrics.cdcMappingFailures.inc({ code: row.code ?? row.status }, row.events)
+      onMappingFailed?.(scope, row)
+      log.warn({ connectionId: lease.connectionId, mappingId: row.mappingId, topic: row.topic, table: row.table, changes: row.events, code: row.code, lsn: row.lsn }, 'cdc.mapping_failed')
+    }
+    log.debug({ connectionId: lease.connectionId, changes: chunk.changes, transactions: chunk.transactions }, 'cdc.written')
+    return true
   }
 
-  /** The server's end counts as dealt with only when nothing that came before it is open. */
-  #keepalive (walEnd: bigint, isReplyWanted: boolean): void {
-    this.#heardAt = performance.now()
-    if (walEnd > this.#server) this.#server = walEnd
-    if (this.#pipeline?.isIdle === true && walEnd > this.#settled) this.#settled = walEnd
-    if (isReplyWanted) this.#stream?.acknowledge(this.#confirmed, false)
+  #follow (progress: StreamProgress): void {
+    const { metrics } = this.#options
+    this.#progress = progress
+    if (progress.messages > 0) this.#heardAt = performance.now()
+    for (const operation of ['insert', 'update', 'delete'] as const) {
+      const count = progress[`${operation}s`]
+      if (count > 0) metrics.cdcChanges.inc({ operation }, count)
+    }
+    if (progress.server > this.#server) this.#server = progress.server
+    if (progress.settled > this.#settled) this.#settled = progress.settled
+    if (progress.stored > this.#confirmed) this.#confirmed = progress.stored
     if (this.#settled > this.#confirmed) void this.#confirm()
-  }
-
-  #advance (lsn: bigint, isStored: boolean): void {
-    if (lsn > this.#settled) this.#settled = lsn
-    if (!isStored || lsn <= this.#confirmed) return
-    this.#confirmed = lsn
-    this.#stream?.acknowledge(lsn, false)
   }
 
   /** Stored before it is acknowledged: a slot beyond what is stored is one that somebody else has moved. */
@@ -191,7 +183,7 @@ class StreamReading {
 
   #ping (): void {
     // While the stream is held up by us, the server's silence says nothing.
-    if (performance.now() - this.#heardAt > silenceMaxMs && this.#pipeline?.isIdle === true) {
+    if (performance.now() - this.#heardAt > silenceMaxMs && this.#progress?.isIdle !== false) {
       return this.#fail(new SourceError('SOURCE_UNREACHABLE', '(the stream is silent)'))
     }
     this.#stream?.acknowledge(this.#confirmed, true)
@@ -221,17 +213,17 @@ class StreamReading {
 
   #report (): void {
     const { metrics, lease, onStatistics } = this.#options
-    const open = this.#pipeline?.oldestOpen
+    const progress = this.#progress
     const lagBytes = this.#server > this.#confirmed ? Number(this.#server - this.#confirmed) : 0
     metrics.cdcLagBytes.set(lease.connectionId, lagBytes)
     const text = (lsn: bigint) => lsn === 0n ? null : formatLsn(lsn)
     onStatistics({
       serverLsn: text(this.#server),
-      receivedLsn: text(this.#received),
-      storedLsn: this.#pipeline?.place.commitLsn ?? null,
+      receivedLsn: text(progress?.received ?? 0n),
+      storedLsn: progress?.storedCommitLsn ?? null,
       confirmedLsn: text(this.#confirmed),
       lagBytes,
-      oldestCommitAt: open?.committedAt ?? null,
+      oldestCommitAt: progress?.oldestCommitAt ?? null,
       retainedBytes: this.#retained
     })
   }

@@ -9,7 +9,8 @@ import type { Writer } from '../../events/intent.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { DeliveryRow } from '../delivery-log-rows.ts'
 import { lossProblems, SourceError, toSourceError, type SourceProblem } from '../source.ts'
-import { UnstorableError } from './change-pipeline.ts'
+import { UnstorableError } from '../threads/failure.ts'
+import type { SourceThreads } from '../threads/source-threads.ts'
 import type { ConnectionSettings } from './open-stream.ts'
 import { LeaseLostError, type LeaseKey, type StreamStates } from './stream-state.ts'
 import { readStream, type StreamStatistics } from './read-stream.ts'
@@ -32,6 +33,7 @@ export interface ReaderParts {
   pool: pg.Pool
   db: Kysely<Database>
   writer: Writer
+  threads: SourceThreads
   states: StreamStates
   metrics: Metrics
   log: ReaderLog

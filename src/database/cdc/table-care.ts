@@ -3,8 +3,9 @@ import { insertDeliveryRows, type DeliveryRow } from '../delivery-log-rows.ts'
 import { addTable, isPublished } from '../publication.ts'
 import { SourceError, toSourceError, type SourceClient } from '../source.ts'
 import { tableKey, tableText, type TableName } from '../table-name.ts'
-import type { ActiveMapping, ActiveMappings } from './active-mappings.ts'
+import type { ActiveMappings } from './active-mappings.ts'
 import type { FailureCode } from './chunk.ts'
+import type { ActiveMapping } from './mapping-snapshot.ts'
 import type { ReaderParts } from './reader.ts'
 
 export interface TableCareOptions extends Pick<ReaderParts, 'pool' | 'metrics' | 'log' | 'onMappingFailed'> {

@@ -1,0 +1,42 @@
+import type { DeliveryRow } from '../delivery-log-rows.ts'
+import type { MappingReference } from './mapping-snapshot.ts'
+
+export interface TransactionReference { lsn: string, xid: number, committedAt: number }
+
+const messageMax = 500
+
+/** Counts by transaction, mapping and outcome, so that a mapping that fails on a million rows is a line and not a million. */
+export class Tally {
+  readonly #rows: Map<string, DeliveryRow>
+  /** What was counted last: mostly the next is the same. */
+  #last: { mapping: MappingReference, transaction: TransactionReference, row: DeliveryRow } | undefined
+
+  /** Counts on from rows that were counted before; they stay as they are. */
+  constructor (rows: readonly DeliveryRow[] = []) {
+    this.#rows = new Map(rows.map(row => [keyOf(row.mappingId, row.lsn, row.status, row.code), { ...row }]))
+  }
+
+  get isEmpty (): boolean { return this.#rows.size === 0 }
+
+  count (mapping: MappingReference, transaction: TransactionReference, status: DeliveryRow['status'], code: string | null = null, message: string | null = null): void {
+    const last = this.#last
+    if (last?.mapping === mapping && last.transaction === transaction && last.row.status === status && last.row.code === code) {
+      last.row.events++
+      return
+    }
+    const { id, subscriptionId, topic, table } = mapping
+    const { lsn, xid, committedAt } = transaction
+    const key = keyOf(id, lsn, status, code)
+    const text = message?.slice(0, messageMax).replaceAll('\0', '') ?? null
+    const row = this.#rows.get(key) ?? { mappingId: id, subscriptionId, status, topic, table, events: 0, code, message: text, lsn, xid, committedAt }
+    row.events++
+    this.#rows.set(key, row)
+    this.#last = { mapping, transaction, row }
+  }
+
+  rows (): DeliveryRow[] {
+    return [...this.#rows.values()]
+  }
+}
+
+const keyOf = (mappingId: string, lsn: string, status: string, code: string | null): string => `${lsn} ${mappingId} ${status} ${code ?? ''}`

@@ -1,0 +1,37 @@
+import pg from 'pg'
+import { SourceError, StatementError, toSourceError, type SourceProblem } from '../source.ts'
+
+/** An error on its way to another thread. */
+export type Failure =
+  | { kind: 'source', code: SourceProblem, message: string }
+  | { kind: 'statement', message: string, code: string | undefined, severity: string | undefined }
+  | { kind: 'unstorable', commitLsn: bigint }
+  | { kind: 'other', message: string }
+
+/** PostgreSQL refuses what was made of some changes up to this commit, though it takes others. */
+export class UnstorableError extends Error {
+  readonly commitLsn: bigint
+  constructor (commitLsn: bigint) {
+    super('a change could not be stored')
+    this.commitLsn = commitLsn
+  }
+}
+
+const messageMax = 2000
+
+export function toFailure (thrown: unknown): Failure {
+  if (thrown instanceof UnstorableError) return { kind: 'unstorable', commitLsn: thrown.commitLsn }
+  if (thrown instanceof pg.DatabaseError) return { kind: 'statement', message: thrown.message.slice(0, messageMax), code: thrown.code, severity: thrown.severity }
+  const error = toSourceError(thrown)
+  if (error instanceof SourceError) return { kind: 'source', code: error.code, message: error.message }
+  return { kind: 'other', message: String((error as Error | undefined)?.message ?? error).slice(0, messageMax) }
+}
+
+export function fromFailure (failure: Failure): Error {
+  switch (failure.kind) {
+    case 'source': return SourceError.of(failure.code, failure.message)
+    case 'unstorable': return new UnstorableError(failure.commitLsn)
+    case 'statement': return new StatementError(failure.message, failure.code, failure.severity)
+    case 'other': return new Error(failure.message)
+  }
+}

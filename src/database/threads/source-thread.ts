@@ -1,0 +1,154 @@
+import { Worker, type ResourceLimits } from 'node:worker_threads'
+import { SourceError, type SourceClient } from '../source.ts'
+import { Calls, type Frame } from './calls.ts'
+import { fromFailure, type Failure } from './failure.ts'
+import type { MainMethods, SessionOptions, StreamSettings, ThreadMethods, ThreadSettings } from './methods.ts'
+
+export interface ThreadOptions extends ThreadSettings {
+  resourceLimits: ResourceLimits
+  /** Between two looks at whether the thread still answers, and how many of them it may miss. A main thread that stood still has not looked. */
+  watchEveryMs: number
+  missedMax: number
+}
+
+/** The owner of a stream, in the main thread. */
+export interface StreamOwner extends Omit<{ [Name in keyof MainMethods]: MainMethods[Name] extends (stream: number, ...values: infer Values) => infer Result ? (...values: Values) => Result : never }, 'ended'> {
+  ended (reason: Error): void
+}
+
+/** A stream that runs in a thread. */
+export interface RemoteStream {
+  run (): Promise<void>
+  acknowledge (lsn: bigint, isPing: boolean): void
+  stop (): Promise<void>
+}
+
+export interface ThreadClient extends SourceClient {
+  /** Begins to stream; the session answers the stream's own questions meanwhile. Throws SourceError. */
+  stream (settings: StreamSettings, owner: StreamOwner): Promise<RemoteStream>
+}
+
+/** Loading the code takes a fraction of a second; a machine that is busy may need many times that. */
+const startMs = 60_000
+
+/** A thread for conversations with tenants' servers. When it crashes, hangs or takes too much memory, they end with SourceError `SOURCE_CRASHED`. */
+export class SourceThread {
+  readonly #worker: Worker
+  readonly #calls: Calls<ThreadMethods>
+  readonly #options: ThreadOptions
+  readonly #owners = new Map<number, StreamOwner>()
+  readonly #ended: Promise<void>
+  readonly #ready: Promise<void>
+  #setReady = () => {}
+  #lastStream = 0
+  #timer: NodeJS.Timeout
+  #missed = 0
+  #isEnded = false
+
+  constructor (options: ThreadOptions) {
+    this.#options = options
+    this.#worker = startWorker(options)
+    this.#calls = new Calls<ThreadMethods>(this.#worker, this.#methods())
+    this.#ready = new Promise(resolve => { this.#setReady = resolve })
+    this.#timer = setTimeout(() => this.#end('(it did not start)'), startMs)
+    this.#worker.on('message', (frame: Frame | 'ready' | 'pong') => {
+      if (frame === 'ready') this.#watch()
+      else if (frame === 'pong') this.#missed = 0
+      else this.#calls.receive(frame)
+    })
+    this.#worker.on('messageerror', () => this.#end('(an answer could not be read)'))
+    this.#worker.on('error', (error: NodeJS.ErrnoException) => this.#end(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? '(out of memory)' : '(it crashed)', error))
+    this.#ended = new Promise(resolve => this.#worker.once('exit', () => {
+      this.#end('(it crashed)')
+      resolve()
+    }))
+  }
+
+  get isEnded (): boolean { return this.#isEnded }
+
+  /** Throws SourceError. */
+  async open (connectionString: string, options: SessionOptions = {}): Promise<ThreadClient> {
+    await this.#ready
+    const session = await this.#calls.call('open', connectionString, options)
+    return {
+      query: async (text, values) => {
+        const { rows, rowCount } = await this.#calls.call('query', session, text, values)
+        return { rows: rows as never[], rowCount }
+      },
+      another: more => this.open(connectionString, more),
+      close: () => this.#calls.call('close', session).catch(() => {}),
+      stream: (settings, owner) => this.#stream(session, connectionString, settings, owner)
+    }
+  }
+
+  async end (): Promise<void> {
+    this.#end('(it was closed)')
+    await this.#ended
+  }
+
+  async #stream (session: number, connectionString: string, settings: StreamSettings, owner: StreamOwner): Promise<RemoteStream> {
+    const id = ++this.#lastStream
+    this.#owners.set(id, owner)
+    const stop = async () => {
+      await this.#calls.call('stopStream', id).catch(() => {})
+      this.#owners.delete(id)
+    }
+    try {
+      await this.#calls.call('startStream', id, session, connectionString, settings)
+    } catch (error) {
+      await stop()
+      throw error
+    }
+    return {
+      run: () => this.#calls.call('runStream', id),
+      acknowledge: (lsn, isPing) => { this.#calls.call('acknowledge', id, lsn, isPing).catch(() => {}) },
+      stop
+    }
+  }
+
+  #methods (): MainMethods {
+    const owner = (stream: number): StreamOwner => {
+      const found = this.#owners.get(stream)
+      if (found === undefined) throw new Error('the stream has ended')
+      return found
+    }
+    return {
+      mappings: async (stream, known) => await owner(stream).mappings(known),
+      write: async (stream, chunk, step, progress) => await owner(stream).write(chunk, step, progress),
+      progress: (stream, progress) => owner(stream).progress(progress),
+      truncated: (stream, tables, lsn) => owner(stream).truncated(tables, lsn),
+      ended: (stream: number, reason: Failure) => owner(stream).ended(fromFailure(reason))
+    }
+  }
+
+  #watch (): void {
+    clearTimeout(this.#timer)
+    this.#setReady()
+    this.#timer = setInterval(() => {
+      if (this.#missed++ >= this.#options.missedMax) return this.#end('(it hung)')
+      this.#worker.postMessage('ping')
+    }, this.#options.watchEveryMs)
+    this.#timer.unref()
+  }
+
+  #end (detail: string, cause?: unknown): void {
+    if (this.#isEnded) return
+    this.#isEnded = true
+    clearTimeout(this.#timer)
+    const reason = new SourceError('SOURCE_CRASHED', detail, { cause })
+    this.#calls.end(reason)
+    this.#setReady()
+    for (const owner of this.#owners.values()) owner.ended(reason)
+    this.#owners.clear()
+    void this.#worker.terminate()
+  }
+}
+
+/** The worker's file lies beside this one: TypeScript under tsx, JavaScript once built. */
+function startWorker ({ resourceLimits, limits }: ThreadOptions): Worker {
+  const options = { resourceLimits, workerData: { limits } satisfies ThreadSettings }
+  const isSource = import.meta.url.endsWith('.ts')
+  if (!isSource) return new Worker(new URL('./source-worker.js', import.meta.url), options)
+  const file = JSON.stringify(new URL('./source-worker.ts', import.meta.url).href)
+  return new Worker(`import('tsx/esm/api').then(({ register }) => { register(); return import(${file}) })`, { ...options, eval: true })
+}

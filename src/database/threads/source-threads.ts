@@ -1,0 +1,146 @@
+import { ServiceUnavailableError } from '../../errors.ts'
+import { toConversationError, type SourceClient } from '../source.ts'
+import { defaultWireLimits } from '../wire/conversation.ts'
+import { SourceThread, type ThreadOptions } from './source-thread.ts'
+
+export interface SourceThreadsOptions extends Partial<ThreadOptions> {
+  /** Readers with a thread of their own; more of them share these. */
+  readerThreadsMax?: number
+  /** Conversations at once that are none of a reader, and those of one application. */
+  conversationsMax?: number
+  conversationsOfApplicationMax?: number
+}
+
+/** A thread that is in use until `release`. */
+export interface ThreadLease { thread: SourceThread, release: () => Promise<void> }
+
+/** Where conversations with tenants' databases run: outside of the main thread, each so that it can only end itself. */
+export interface SourceThreads {
+  /** A reader's: as long as there are not too many readers, it has the thread for itself. */
+  forReader (): ThreadLease
+  /**
+   * Opens a session, runs the work, closes it. Throws SourceError when the database cannot be used, and
+   * ServiceUnavailableError `OVERLOADED` when too many conversations wait.
+   */
+  within<T> (applicationId: string, connectionString: string, work: (client: SourceClient) => Promise<T>): Promise<T>
+  close (): Promise<void>
+}
+
+const waitingMax = 100
+/** Longer than a conversation with a database that does not answer. */
+const waitMs = 15_000
+const idleMs = 30_000
+
+const defaults = {
+  limits: defaultWireLimits,
+  resourceLimits: { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 },
+  watchEveryMs: 1000,
+  missedMax: 10,
+  readerThreadsMax: 64,
+  conversationsMax: 8,
+  conversationsOfApplicationMax: 3
+}
+
+interface Waiting { applicationId: string, begin: (thread: SourceThread) => void, timer: NodeJS.Timeout }
+
+export function createSourceThreads (given: SourceThreadsOptions = {}): SourceThreads {
+  const options = { ...defaults, ...given }
+  const readers = new Map<SourceThread, number>()
+  const running = new Map<SourceThread, string>()
+  const idle = new Map<SourceThread, NodeJS.Timeout>()
+  const waiting: Waiting[] = []
+  let isClosed = false
+
+  const countOf = (applicationId: string) => [...running.values()].filter(id => id === applicationId).length
+  const hasRoom = (applicationId: string) => running.size < options.conversationsMax && countOf(applicationId) < options.conversationsOfApplicationMax
+
+  /** In turn, but for applications that have as many as they may. */
+  async function next (applicationId: string): Promise<SourceThread> {
+    if (hasRoom(applicationId)) return take(applicationId)
+    if (waiting.length >= waitingMax) throw overloaded()
+    return await new Promise<SourceThread>((resolve, reject) => {
+      const own: Waiting = {
+        applicationId,
+        begin: resolve,
+        timer: setTimeout(() => {
+          waiting.splice(waiting.indexOf(own), 1)
+          reject(overloaded())
+        }, waitMs)
+      }
+      waiting.push(own)
+    })
+  }
+
+  function take (applicationId: string): SourceThread {
+    if (isClosed) throw new Error('the threads are closed')
+    const [known] = [...idle.keys()].filter(thread => !thread.isEnded)
+    clearTimeout(known && idle.get(known))
+    if (known !== undefined) idle.delete(known)
+    const thread = known ?? new SourceThread(options)
+    running.set(thread, applicationId)
+    return thread
+  }
+
+  function give (thread: SourceThread): void {
+    running.delete(thread)
+    if (thread.isEnded || isClosed) void thread.end()
+    else {
+      idle.set(thread, setTimeout(() => {
+        idle.delete(thread)
+        void thread.end()
+      }, idleMs).unref())
+    }
+    const at = waiting.findIndex(({ applicationId }) => hasRoom(applicationId))
+    const [first] = at === -1 ? [] : waiting.splice(at, 1)
+    if (first === undefined || isClosed) return
+    clearTimeout(first.timer)
+    first.begin(take(first.applicationId))
+  }
+
+  async function converse<T> (thread: SourceThread, connectionString: string, work: (client: SourceClient) => Promise<T>): Promise<T> {
+    const client = await thread.open(connectionString)
+    try {
+      return await work(client)
+    } finally {
+      await client.close()
+    }
+  }
+
+  return {
+    forReader () {
+      if (isClosed) throw new Error('the threads are closed')
+      const alive = [...readers].filter(([thread]) => !thread.isEnded).sort(([, a], [, b]) => a - b)
+      const shared = alive.length < options.readerThreadsMax ? undefined : alive[0]
+      const thread = shared?.[0] ?? new SourceThread(options)
+      readers.set(thread, (shared?.[1] ?? 0) + 1)
+      return {
+        thread,
+        async release () {
+          const users = (readers.get(thread) ?? 1) - 1
+          if (users > 0) readers.set(thread, users)
+          else readers.delete(thread)
+          if (users <= 0) await thread.end()
+        }
+      }
+    },
+
+    async within (applicationId, connectionString, work) {
+      const thread = await next(applicationId)
+      try {
+        return await converse(thread, connectionString, work)
+      } catch (error) {
+        throw toConversationError(error)
+      } finally {
+        give(thread)
+      }
+    },
+
+    async close () {
+      isClosed = true
+      for (const timer of idle.values()) clearTimeout(timer)
+      await Promise.all([...readers.keys(), ...running.keys(), ...idle.keys()].map(thread => thread.end()))
+    }
+  }
+}
+
+const overloaded = () => new ServiceUnavailableError('OVERLOADED', 'Too many conversations with connected databases are under way. Try again later.', { retryAfterS: 5 })

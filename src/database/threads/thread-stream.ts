@@ -1,0 +1,158 @@
+import type { Pgoutput } from 'pg-logical-replication'
+import { ChangePipeline } from '../cdc/change-pipeline.ts'
+import { parseLsn } from '../cdc/lsn.ts'
+import { toSnapshot, type MappingSnapshot } from '../cdc/mapping-snapshot.ts'
+import { Relations } from '../cdc/relations.ts'
+import { ReplicationStream } from '../cdc/replication-stream.ts'
+import type { SourceClient } from '../source.ts'
+import { tableText } from '../table-name.ts'
+import type { Calls } from './calls.ts'
+import { toFailure } from './failure.ts'
+import type { MainMethods, StreamProgress, StreamSettings } from './methods.ts'
+
+/** Between two reports: a server that sends more keepalives is not a load for the main thread. */
+const reportEveryMs = 50
+
+export interface ThreadStreamOptions {
+  id: number
+  client: SourceClient
+  connectionString: string
+  settings: StreamSettings
+  main: Calls<MainMethods>
+}
+
+/** A replication stream in its thread, from the socket to drafts of events. */
+export class ThreadStream {
+  readonly #id: number
+  readonly #main: Calls<MainMethods>
+  readonly #stream: ReplicationStream
+  readonly #pipeline: ChangePipeline
+  readonly #ending = new AbortController()
+  #snapshot: MappingSnapshot | undefined
+  #server = 0n
+  #received = 0n
+  #settled: bigint
+  /** Acknowledged at most up to there. */
+  #stored: bigint
+  #counts = { messages: 0, inserts: 0, updates: 0, deletes: 0 }
+  #reporting: NodeJS.Timeout | undefined
+  #isReported = true
+
+  constructor ({ id, client, connectionString, settings, main }: ThreadStreamOptions) {
+    const { mark, slot, publication, place, confirmedLsn, carefulUntil } = settings
+    this.#id = id
+    this.#main = main
+    this.#settled = this.#stored = confirmedLsn
+    this.#pipeline = new ChangePipeline({
+      place,
+      confirmedLsn,
+      carefulUntil,
+      mappings: { current: () => this.#currentMappings() },
+      relations: new Relations(client),
+      write: (chunk, step) => main.call('write', id, chunk, step, this.#progress()),
+      onPressure: isHigh => isHigh ? this.#stream.pause() : this.#stream.resume(),
+      onSettled: (lsn, isStored) => this.#advance(lsn, isStored),
+      onTruncate: ({ relations }, { lsn }) => this.#tell(main.call('truncated', id, relations.map(tableText), lsn))
+    })
+    this.#stream = new ReplicationStream({
+      connectionString,
+      mark,
+      slot,
+      publication,
+      onMessage: (message, bytes) => this.#take(message, bytes),
+      onKeepalive: (walEnd, isReplyWanted) => this.#keepalive(walEnd, isReplyWanted)
+    })
+  }
+
+  async start (): Promise<void> {
+    await this.#stream.start()
+    void this.#stream.ended.then(reason => this.#end(reason ?? new Error('Connection terminated')))
+    this.#report()
+  }
+
+  run (): void {
+    this.#pipeline.run(this.#ending.signal).catch((error: unknown) => this.#end(error))
+  }
+
+  /** With `isPing`, the server answers with where it is. */
+  acknowledge (lsn: bigint, isPing: boolean): void {
+    if (lsn > this.#stored) this.#stored = lsn
+    this.#stream.acknowledge(this.#stored, isPing)
+  }
+
+  async stop (): Promise<void> {
+    this.#ending.abort()
+    clearTimeout(this.#reporting)
+    await this.#stream.stop()
+    await this.#pipeline.drained()
+  }
+
+  #end (reason: unknown): void {
+    if (this.#ending.signal.aborted) return
+    this.#ending.abort()
+    this.#tell(this.#main.call('ended', this.#id, toFailure(reason)))
+  }
+
+  #take (message: Pgoutput.Message, bytes: number): void {
+    this.#counts.messages++
+    if (message.tag === 'insert') this.#counts.inserts++
+    else if (message.tag === 'update') this.#counts.updates++
+    else if (message.tag === 'delete') this.#counts.deletes++
+    else if (message.tag === 'commit' && message.commitEndLsn !== null) this.#received = parseLsn(message.commitEndLsn)
+    this.#pipeline.take(message, bytes)
+    this.#report()
+  }
+
+  /** The server's end counts as dealt with only when nothing that came before it is open. */
+  #keepalive (walEnd: bigint, isReplyWanted: boolean): void {
+    this.#counts.messages++
+    if (walEnd > this.#server) this.#server = walEnd
+    if (this.#pipeline.isIdle && walEnd > this.#settled) this.#settled = walEnd
+    if (isReplyWanted) this.#stream.acknowledge(this.#stored, false)
+    this.#report()
+  }
+
+  #advance (lsn: bigint, isStored: boolean): void {
+    if (lsn > this.#settled) this.#settled = lsn
+    if (isStored) this.acknowledge(lsn, false)
+    this.#report()
+  }
+
+  async #currentMappings (): Promise<MappingSnapshot> {
+    const changed = await this.#main.call('mappings', this.#id, this.#snapshot?.revision)
+    if (changed !== undefined) this.#snapshot = toSnapshot(changed.revision, changed.definitions)
+    return this.#snapshot as MappingSnapshot
+  }
+
+  /** At most one report is under way. */
+  #report (): void {
+    this.#isReported = false
+    this.#reporting ??= setTimeout(() => {
+      this.#isReported = true
+      this.#main.call('progress', this.#id, this.#progress()).catch(() => {}).finally(() => {
+        this.#reporting = undefined
+        if (!this.#isReported && !this.#ending.signal.aborted) this.#report()
+      })
+    }, reportEveryMs)
+  }
+
+  #progress (): StreamProgress {
+    const counts = this.#counts
+    this.#counts = { messages: 0, inserts: 0, updates: 0, deletes: 0 }
+    return {
+      server: this.#server,
+      received: this.#received,
+      settled: this.#settled,
+      stored: this.#stored,
+      storedCommitLsn: this.#pipeline.place.commitLsn,
+      oldestCommitAt: this.#pipeline.oldestOpen?.committedAt ?? null,
+      isIdle: this.#pipeline.isIdle,
+      ...counts
+    }
+  }
+
+  /** The main thread has ended this one, or is about to. */
+  #tell (call: Promise<unknown>): void {
+    call.catch(() => {})
+  }
+}
