@@ -79,7 +79,12 @@ export interface SourceClient extends Queryable {
 export async function openSource (connectionString: string, more: SessionConfig = {}): Promise<SourceClient> {
   const { client, close } = await openSession(connectionString, more)
   return {
-    query: (text, values) => client.query(text, values),
+    async query (text, values) {
+      const result: pg.QueryResult | pg.QueryResult[] = await client.query(text, values)
+      // Of several statements, the last one's.
+      const { rows, rowCount } = Array.isArray(result) ? result.at(-1) as pg.QueryResult : result
+      return { rows, rowCount }
+    },
     another: config => openSource(connectionString, config),
     close
   }

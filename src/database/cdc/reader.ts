@@ -169,7 +169,7 @@ export class Reader {
     metrics.cdcLag.set(this.lease.connectionId, Math.max(0, now - this.#behindSince) / 1000)
   }
 
-  /** A report that cannot be stored is stored with the next one. */
+  /** A report that cannot be stored is stored with the next one. What is said of a connection that has been changed is not of the changed one. */
   async #save (): Promise<void> {
     const text = JSON.stringify({ ...this.#status, ...this.#statistics } satisfies ReaderStatus)
     if (text === this.#saved) return
@@ -177,8 +177,8 @@ export class Reader {
     const { connectionId, fence } = this.lease
     await this.#parts.pool.query({
       name: 'cdc_report',
-      text: 'update cdc_connections set status = $3 where id = $1 and exists (select from cdc_positions where connection_id = $1 and fence = $2)',
-      values: [connectionId, fence, text]
+      text: 'update cdc_connections set status = $3 where id = $1 and revision = $4 and exists (select from cdc_positions where connection_id = $1 and fence = $2)',
+      values: [connectionId, fence, text, this.#settings.revision]
     }).catch(() => { this.#saved = '' })
   }
 }

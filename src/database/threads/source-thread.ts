@@ -9,6 +9,8 @@ export interface ThreadOptions extends ThreadSettings {
   /** Between two looks at whether the thread still answers, and how many of them it may miss. A main thread that stood still has not looked. */
   watchEveryMs: number
   missedMax: number
+  /** A module that the thread loads first; for tests of what no check has foreseen. */
+  preload?: string
 }
 
 /** The owner of a stream, in the main thread. */
@@ -145,10 +147,10 @@ export class SourceThread {
 }
 
 /** The worker's file lies beside this one: TypeScript under tsx, JavaScript once built. */
-function startWorker ({ resourceLimits, limits }: ThreadOptions): Worker {
-  const options = { resourceLimits, workerData: { limits } satisfies ThreadSettings }
+function startWorker ({ resourceLimits, limits, preload }: ThreadOptions): Worker {
   const isSource = import.meta.url.endsWith('.ts')
-  if (!isSource) return new Worker(new URL('./source-worker.js', import.meta.url), options)
-  const file = JSON.stringify(new URL('./source-worker.ts', import.meta.url).href)
-  return new Worker(`import('tsx/esm/api').then(({ register }) => { register(); return import(${file}) })`, { ...options, eval: true })
+  const file = new URL(isSource ? './source-worker.ts' : './source-worker.js', import.meta.url).href
+  const load = [...preload === undefined ? [] : [preload], file].map(one => `await import(${JSON.stringify(one)})`).join('\n')
+  const code = `(async () => {\n${isSource ? "(await import('tsx/esm/api')).register()\n" : ''}${load}\n})()`
+  return new Worker(code, { eval: true, resourceLimits, workerData: { limits } satisfies ThreadSettings })
 }

@@ -1,0 +1,81 @@
+import t from 'tap'
+import { createSourceThreads } from '../../src/database/threads/source-threads.ts'
+import { answering, description, message, ready, row, startHostileServer, text } from './hostile-server.ts'
+
+/* Conversations with tenants' servers end alone, whatever becomes of the thread in which they run. */
+
+t.setTimeout(120_000)
+
+const honest = answering(description('answer'), row('42'), message('C', [text('SELECT 1')]), ready)
+const ask = (threads: ReturnType<typeof createSourceThreads>, url: string, applicationId = 'app') =>
+  threads.within(applicationId, url, async client => (await client.query('select 42 as answer')).rows[0]?.['answer'])
+
+await t.test('a conversation that takes too much memory ends alone, and the next one has a thread again', async t => {
+  const threads = createSourceThreads({
+    limits: { messageBytesMax: 2 ** 30, resultBytesMax: 2 ** 31 - 1 }, resourceLimits: { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 8 }
+  })
+  t.teardown(() => threads.close())
+  const good = await startHostileServer(t, honest)
+  const greedy = await startHostileServer(t, {
+    ...honest,
+    onMessage (peer, type) {
+      if (type !== 'Q') return
+      peer.send(description('answer'))
+      peer.endlessly(row('x'.repeat(100)))
+    }
+  })
+  t.equal(await ask(threads, good.url), '42')
+  const [other, failed] = await Promise.allSettled([ask(threads, good.url), ask(threads, greedy.url)])
+  t.match(other, { value: '42' })
+  t.match(failed, { reason: { code: 'SOURCE_CRASHED', message: /memory/ } })
+  t.equal(await ask(threads, good.url), '42')
+})
+
+await t.test('a thread that hangs is ended, and the others go on', async t => {
+  const threads = createSourceThreads({ watchEveryMs: 100, missedMax: 20, preload: new URL('fixtures/hang.ts', import.meta.url).href })
+  t.teardown(() => threads.close())
+  const good = await startHostileServer(t, honest)
+  const hanging = await startHostileServer(t, answering(description('answer'), row('hang'), message('C', [text('SELECT 1')]), ready))
+  const [other, failed] = await Promise.allSettled([ask(threads, good.url), ask(threads, hanging.url)])
+  t.match(other, { value: '42' })
+  t.match(failed, { reason: { code: 'SOURCE_CRASHED', message: /hung/ } })
+  t.equal(await ask(threads, good.url), '42')
+})
+
+await t.test('a thread that crashes ends what runs in it, a stream and a session', async t => {
+  const threads = createSourceThreads({ preload: new URL('fixtures/hang.ts', import.meta.url).href })
+  t.teardown(() => threads.close())
+  const crashing = await startHostileServer(t, answering(description('answer'), row('crash'), message('C', [text('SELECT 1')]), ready))
+  const { thread, release } = threads.forReader()
+  const client = await thread.open(crashing.url)
+  await t.rejects(client.query('select'), { code: 'SOURCE_CRASHED', message: /crashed/ })
+  await t.rejects(client.query('select'), { code: 'SOURCE_CRASHED' })
+  await t.rejects(thread.open(crashing.url), { code: 'SOURCE_CRASHED' })
+  await release()
+})
+
+await t.test('one application has a share of the conversations, and others do not wait for it', async t => {
+  const threads = createSourceThreads({ conversationsMax: 2, conversationsOfApplicationMax: 1 })
+  t.teardown(() => threads.close())
+  const good = await startHostileServer(t, honest)
+  const silent = await startHostileServer(t, {})
+  const slow = Array.from({ length: 3 }, () => ask(threads, silent.url, 'slow').catch((error: Error) => error.message))
+  let isOver = false
+  void Promise.race(slow).then(() => { isOver = true })
+  t.equal(await ask(threads, good.url, 'quick'), '42')
+  t.notOk(isOver, 'before one of them has ended')
+  t.ok(silent.connections <= 1)
+  await Promise.all(slow)
+})
+
+await t.test('more readers than threads share them', async t => {
+  const threads = createSourceThreads({ readerThreadsMax: 2 })
+  t.teardown(() => threads.close())
+  const good = await startHostileServer(t, honest)
+  const leases = Array.from({ length: 5 }, () => threads.forReader())
+  t.equal(new Set(leases.map(({ thread }) => thread)).size, 2)
+  const clients = await Promise.all(leases.map(({ thread }) => thread.open(good.url)))
+  await leases[0]?.release()
+  t.match(await clients[4]?.query('select'), { rows: [{ answer: '42' }] })
+  await Promise.all(leases.slice(1).map(({ release }) => release()))
+})
