@@ -8,6 +8,15 @@ import { SharedCounters } from '../src/cluster/shared-counters.ts'
 import { RateLimitError } from '../src/errors.ts'
 import { securityHeaders } from '../src/security-headers.ts'
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Counts a request that Fastify does not see, like one of a public route. Throws RateLimitError `RATE_LIMITED`. */
+    admitStranger (address: string): Promise<void>
+  }
+}
+
+const windowMs = 60_000
+
 /** Where users reach the server by https, they always do. */
 const strictTransport = { 'strict-transport-security': 'max-age=31536000' }
 
@@ -27,18 +36,27 @@ export default fp(async (app) => {
   })
   const counters = app.redis === undefined ? undefined : new SharedCounters(app.redis)
   app.addHook('onClose', async () => counters?.close())
+  const Counts = createRequestCounts(counters)
+  const ofStrangers = new Counts()
+  app.decorate('admitStranger', (address: string) => new Promise<void>((resolve, reject) => {
+    if (rateLimitMax === 0) return resolve()
+    ofStrangers.incr(networkOf(address), (_error, window) => {
+      if (window === undefined || window.current <= rateLimitMax) resolve()
+      else reject(tooMany(rateLimitMax, window.ttl))
+    }, windowMs)
+  }))
   await app.register(rateLimit, {
-    store: createRequestCounts(counters) as never,
+    store: Counts as never,
     global: rateLimitMax > 0,
     max: rateLimitMax || 6000,
-    timeWindow: 60_000,
+    timeWindow: windowMs,
     // After authentication, so that it counts principals, and before a body is read.
     hook: 'preParsing',
     keyGenerator: request => request.principal?.id ?? networkOf(request.ip),
     errorResponseBuilder: (_request, { max, ttl }) => Object.assign(tooMany(max, ttl), { statusCode: 429 })
   })
   if (rateLimitApplicationMax > 0) {
-    const count = app.createRateLimit({ max: rateLimitApplicationMax, timeWindow: 60_000, keyGenerator: request => `application ${request.scope.applicationId}` })
+    const count = app.createRateLimit({ max: rateLimitApplicationMax, timeWindow: windowMs, keyGenerator: request => `application ${request.scope.applicationId}` })
     app.addHook('preParsing', async request => {
       if (request.scope === undefined) return
       const use = await count(request)

@@ -1,11 +1,13 @@
+import type { IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fp from 'fastify-plugin'
 import { Server } from 'socket.io'
 import { closeCodes } from '../src/delivery/close-codes.ts'
+import { createLimitedServer } from '../src/delivery/message-limit.ts'
 import { requestParser } from '../src/delivery/request-parser.ts'
 import { acceptSocketIo } from '../src/delivery/socket-io-gateway.ts'
 import { closeLink, type Link } from '../src/delivery/socket-io-link.ts'
-import { toPublicError } from '../src/errors.ts'
+import { ServiceUnavailableError, toPublicError, ValidationError } from '../src/errors.ts'
 
 declare module 'fastify' {
   interface FastifyInstance { io: Server }
@@ -18,6 +20,16 @@ declare module 'fastify' {
 export default fp(async (app) => {
   const { http: { corsOrigins }, delivery: limits } = app.config
   const { clientLinks } = app
+  /** Throws PublicError, of which the client is told the code. */
+  async function admit (request: IncomingMessage): Promise<void> {
+    const address = clientLinks.addressOf(request)
+    if (hasCallback.test(request.url ?? '')) throw new ValidationError('VALIDATION_FAILED', 'JSONP is not supported')
+    app.connections.requireRunning()
+    if (app.isUnderPressure()) throw new ServiceUnavailableError('OVERLOADED', 'The server has more to do than it can')
+    await app.admitStranger(address)
+    // Last, so that no other handshake comes in between.
+    clientLinks.requireRoom(address)
+  }
   const io = new Server(app.server, {
     path: '/socket.io',
     serveClient: false,
@@ -27,16 +39,11 @@ export default fp(async (app) => {
     pingInterval: limits.pingIntervalMs,
     pingTimeout: limits.pongTimeoutMs,
     connectTimeout: limits.authTimeoutMs,
+    // Its messages are short until the gateway knows the client.
+    wsEngine: createLimitedServer(limits.unauthenticatedFrameBytesMax),
     // A client whose handshake is refused here tries again by itself, and waits longer from one try to the next.
     allowRequest: (request, answer) => {
-      try {
-        app.connections.requireRunning()
-        clientLinks.requireRoom(clientLinks.addressOf(request))
-        if (app.isUnderPressure()) answer('OVERLOADED', false)
-        else answer(null, true)
-      } catch (error) {
-        answer(toPublicError(error).code, false)
-      }
+      admit(request).then(() => answer(null, true), (error: unknown) => answer(toPublicError(error).code, false))
     },
     cors: { origin: corsOrigins.includes('*') ? '*' : corsOrigins }
   })
@@ -54,7 +61,10 @@ export default fp(async (app) => {
     io.engine.close()
   })
   app.addHook('onClose', async () => { await io.close() })
-}, { name: 'socket-io', dependencies: ['config', 'connection-limits', 'delivery'] })
+}, { name: 'socket-io', dependencies: ['config', 'connection-limits', 'delivery', 'security'] })
+
+/** Engine.IO's oldest clients take answers as scripts, and post packets in a form of their own. */
+const hasCallback = /[?&](?:j|%6a)=/i
 
 const pollsMsMax = 500
 

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
 import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
+import { fragmentLimit } from '../src/delivery/message-limit.ts'
 import { acceptWebSocket, ClientWebSocket } from '../src/delivery/ws-gateway.ts'
 
 /** The one that a client may ask for. To agree to another would be to promise what it stands for. */
@@ -26,11 +27,12 @@ export default fp(async (app) => {
       server: upgrades as unknown as Server,
       // The types ask for the functions of the whole module.
       WebSocket: ClientWebSocket as never,
-      maxPayload: limits.frameBytesMax,
+      // Until the gateway knows the client.
+      maxPayload: limits.unauthenticatedFrameBytesMax,
       perMessageDeflate: false,
       handleProtocols: protocols => protocols.has(subprotocol) && subprotocol,
       // Newer than the types.
-      ...{ closeTimeout: limits.closeTimeoutMs },
+      ...{ closeTimeout: limits.closeTimeoutMs, ...fragmentLimit },
       // Broken UTF-8 is answered with an error frame instead of the end of the connection.
       skipUTF8Validation: true
     },

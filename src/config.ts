@@ -165,6 +165,11 @@ export interface DeliveryLimits {
   overLimitMs: number
   /** One frame's bytes; documents come in by REST. */
   frameBytesMax: number
+  /** The same until the client is known, and how many packets it may send until then over Socket.IO. */
+  unauthenticatedFrameBytesMax: number
+  unauthenticatedPacketsMax: number
+  /** Packets of one long-polling request. */
+  packetsPerPostMax: number
   /** How often a peer is asked for a sign of life; one that misses it is cut off. Over Socket.IO it has `pongTimeoutMs` for it, over `/ws` one interval. */
   pingIntervalMs: number
   pongTimeoutMs: number
@@ -190,6 +195,9 @@ export const defaultDeliveryLimits: DeliveryLimits = {
   bytesBurst: 4 * 1024 * 1024,
   overLimitMs: 5000,
   frameBytesMax: 1024 * 1024,
+  unauthenticatedFrameBytesMax: 16 * 1024,
+  unauthenticatedPacketsMax: 32,
+  packetsPerPostMax: 1000,
   pingIntervalMs: 25_000,
   pongTimeoutMs: 20_000,
   closeTimeoutMs: 5000,

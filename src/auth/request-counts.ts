@@ -12,9 +12,9 @@ export interface Window { current: number, ttl: number }
  * @fastify/rate-limit's stores.
  */
 export function createRequestCounts (shared: SharedCounters | undefined) {
+  const windows = new LRUCache<string, { count: number, endsAt: number }>({ max: keysMax })
   return class RequestCounts {
     readonly #name: string
-    readonly #windows = new LRUCache<string, { count: number, endsAt: number }>({ max: keysMax })
 
     /** `routeInfo`: of a route with a limit of its own. */
     constructor ({ routeInfo }: { routeInfo?: { method?: string | string[], url?: string } } = {}) {
@@ -22,21 +22,22 @@ export function createRequestCounts (shared: SharedCounters | undefined) {
     }
 
     incr (key: string, answer: (error: Error | null, window?: Window) => void, windowMs: number): void {
-      const own = this.#count(key, windowMs)
+      const name = `${this.#name} ${key}`
+      const own = this.#count(name, windowMs)
       if (shared === undefined) return answer(null, own)
-      void shared.count(`${this.#name} ${key}`, windowMs).then(all => answer(null, all === undefined ? own : { current: all.count, ttl: all.leftMs }))
+      void shared.count(name, windowMs).then(all => answer(null, all === undefined ? own : { current: all.count, ttl: all.leftMs }))
     }
 
     child (route: { routeInfo?: { method?: string | string[], url?: string } }) {
       return new RequestCounts(route)
     }
 
-    #count (key: string, windowMs: number): Window {
+    #count (name: string, windowMs: number): Window {
       const now = performance.now()
-      const known = this.#windows.get(key)
+      const known = windows.get(name)
       const window = known !== undefined && known.endsAt > now ? known : { count: 0, endsAt: now + windowMs }
       window.count++
-      if (window !== known) this.#windows.set(key, window)
+      if (window !== known) windows.set(name, window)
       return { current: window.count, ttl: Math.ceil(window.endsAt - now) }
     }
   }

@@ -6,6 +6,11 @@ import type { Metrics } from '../metrics.ts'
 const calmMs = 1000
 /** Refusals in a row that end the patience early, in bursts: whoever floods is not answered for seconds. */
 const refusedBurstsMax = 10
+/** After that, what is on its way when the client hears of the end may be five times as much; so many bytes count as one frame. */
+const unheardFactor = 5
+const unheardFrameBytes = 4096
+/** Without a limit on requests, a client above its bytes has as many refusals as with this burst. */
+const defaultBurst = 200
 
 /*
  * A limit's whole state is one time: until when what was taken is paid for at its rate (the generic cell rate algorithm, ITU-T
@@ -29,8 +34,10 @@ function take (paidUntil: number, amount: number, perSecond: number, burst: numb
 export interface PaceOptions { limits: DeliveryLimits, metrics: Metrics }
 
 export interface PacedClient {
-  /** Called once, when the client goes on although it was told: the socket is to be closed with 4429. */
+  /** Called once, when the client goes on after it was refused: close the socket with 4429. */
   keptOn (): void
+  /** Called when it goes on sending even after that: destroy the socket. */
+  wentOn (): void
 }
 
 /** How fast one client may go, whatever the transport: requests and bytes a second, with bursts. */
@@ -39,20 +46,20 @@ export class Pace {
   readonly #client: PacedClient
   #requestsUntil = 0
   #bytesUntil = 0
-  /** Of a client that has gone faster: since when, when last, how often, and whether that was too much. */
-  #excess: { since: number, last: number, refusals: number, isEnding: boolean } | undefined
+  /** Of a client that has gone faster: since when, when last, how often, whether it is being closed, and whether it was destroyed. */
+  #excess: { since: number, last: number, refusals: number, isEnding: boolean, hasEnded: boolean } | undefined
 
   constructor (options: PaceOptions, client: PacedClient) {
     this.#options = options
     this.#client = client
   }
 
-  /** Counts bytes that have arrived. */
+  /** Counts bytes that have arrived, or that an answer takes. */
   charge (bytes: number): void {
     const { bytesPerSecond, bytesBurst } = this.#options.limits
     const now = Date.now()
     this.#bytesUntil = take(this.#bytesUntil, bytes, bytesPerSecond, bytesBurst, now)
-    if (this.#bytesMissingMs(now) > 0) this.#over('bytes', now)
+    if (this.#bytesMissingMs(now) > 0) this.#over('bytes', now, bytes)
   }
 
   /** Counts what is no request, such as a control frame. Answers false when there are too many. */
@@ -63,13 +70,19 @@ export class Pace {
     return false
   }
 
-  /** Counts a request. Throws RateLimitError `RATE_LIMITED` when it, or the bytes so far, are too many. */
-  admit (): void {
+  /** Counts a request. Returns RateLimitError `RATE_LIMITED` when it, or the bytes so far, are too many. */
+  refusal (): RateLimitError | undefined {
     const now = Date.now()
     const bytesMs = this.#bytesMissingMs(now)
-    if (bytesMs > 0) throw this.#refusal('bytes', bytesMs, now)
+    if (bytesMs > 0) return this.#refuse('bytes', bytesMs, now)
     const requestsMs = this.#takeRequest(now)
-    if (requestsMs > 0) throw this.#refusal('requests', requestsMs, now)
+    return requestsMs > 0 ? this.#refuse('requests', requestsMs, now) : undefined
+  }
+
+  /** As `refusal`, which it throws. */
+  admit (): void {
+    const refusal = this.refusal()
+    if (refusal !== undefined) throw refusal
   }
 
   #bytesMissingMs (now: number): number {
@@ -85,26 +98,36 @@ export class Pace {
     return ms
   }
 
-  #refusal (limit: 'requests' | 'bytes', retryAfterMs: number, now: number): RateLimitError {
+  #refuse (limit: 'requests' | 'bytes', retryAfterMs: number, now: number): RateLimitError {
     this.#over(limit, now)
     const { requestsPerSecond, bytesPerSecond } = this.#options.limits
     const rate = limit === 'requests' ? `${requestsPerSecond} requests` : `${bytesPerSecond} bytes`
     return new RateLimitError('RATE_LIMITED', `A connection may send ${rate} a second; come back in ${retryAfterMs} ms`, { retryAfterMs })
   }
 
-  #over (limit: 'requests' | 'bytes', now: number): void {
+  #over (limit: 'requests' | 'bytes', now: number, bytes = 0): void {
     const { limits, metrics } = this.#options
-    metrics.requestsLimited.inc({ limit })
-    this.#excess ??= { since: now, last: now, refusals: 0, isEnding: false }
+    this.#excess ??= { since: now, last: now, refusals: 0, isEnding: false, hasEnded: false }
     const excess = this.#excess
+    // What was read with the last of it.
+    if (excess.hasEnded) return
+    metrics.requestsLimited.inc({ limit })
     if (now - excess.last > calmMs) {
       excess.since = now
       excess.refusals = 0
     }
     excess.last = now
     excess.refusals++
-    if (excess.isEnding || (now - excess.since < limits.overLimitMs && excess.refusals <= refusedBurstsMax * limits.requestsBurst)) return
+    const refusalsMax = refusedBurstsMax * (limits.requestsBurst || defaultBurst)
+    if (excess.isEnding) {
+      excess.refusals += Math.floor(bytes / unheardFrameBytes)
+      excess.hasEnded = excess.refusals > refusalsMax * unheardFactor
+      if (excess.hasEnded) this.#client.wentOn()
+      return
+    }
+    if (now - excess.since < limits.overLimitMs && excess.refusals <= refusalsMax) return
     excess.isEnding = true
+    excess.refusals = 0
     this.#client.keptOn()
   }
 }

@@ -6,6 +6,7 @@ import { RateLimitError, toPublicError, ValidationError, type PublicError } from
 import { closeCodes, isPassing, reasonForRefusal } from './close-codes.ts'
 import type { Connection } from './connection.ts'
 import type { Greeting, Handshake } from './handshake.ts'
+import { limitLink, limitPackets } from './message-limit.ts'
 import type { Pace } from './pace.ts'
 import type { Protocol } from './protocol.ts'
 import { Unread } from './request-parser.ts'
@@ -15,7 +16,8 @@ import { SocketIoTransport } from './socket-io-transport.ts'
 type Identity = Awaited<ReturnType<Handshake['identify']>>
 type Acknowledge = (answer: object) => void
 
-interface Client { pace: Pace, address: string, connection: Connection | undefined }
+/** `packets`: of its time without a connection. */
+interface Client { pace: Pace, address: string, connection: Connection | undefined, packets: number }
 
 export interface SocketIoGatewayOptions {
   handshake: Handshake
@@ -27,21 +29,30 @@ export interface SocketIoGatewayOptions {
 /** The edge for Socket.IO clients: requests are events with an acknowledgement, refusals are `{ok: false, …}`. */
 export function acceptSocketIo (io: Server, { handshake, protocol, addressOf }: SocketIoGatewayOptions): void {
   const clients = new WeakMap<Link, Client>()
+  const { limits } = handshake
   io.engine.on('connection', (link: Link) => {
     const client: Client = {
       connection: undefined,
+      packets: 0,
       address: addressOf(link.request),
       pace: handshake.pace({
         keptOn () {
-          if (client.connection === undefined) link.close(true)
-          else client.connection.close(closeCodes.RATE_LIMITED)
-        }
+          if (client.connection === undefined) return cut(link)
+          const webSocket = webSocketOf(link)
+          client.connection.close(closeCodes.RATE_LIMITED)
+          // Engine.IO no longer reports what comes until the client closes, too.
+          webSocket?.on('message', (data: Buffer) => { client.pace.charge(data.length); client.pace.tick() })
+        },
+        wentOn: () => cut(link)
       })
     }
     clients.set(link, client)
+    limitLink(link, limits.unauthenticatedFrameBytesMax)
+    limitPackets(link, () => client.connection === undefined ? limits.unauthenticatedPacketsMax : limits.packetsPerPostMax)
+    link.on('upgrade', () => { if (client.connection !== undefined) limitLink(link, limits.frameBytesMax) })
     // How long a long poller that is told to go may take to come for the message.
     Object.assign(link.transport, { closeTimeout: handshake.limits.closeTimeoutMs })
-    watchPace(link, client.pace)
+    watchPace(link, client, limits)
   })
   io.use((socket, next) => {
     handshake.identify(socket.handshake.auth as Greeting, socket.handshake.headers, clients.get(socket.conn)?.address ?? '').then(identity => {
@@ -53,6 +64,7 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf }: 
     const client = clients.get(socket.conn) as Client
     const connection = handshake.open(new SocketIoTransport(socket, handshake.limits), (socket.data as { identity: Identity }).identity)
     client.connection = connection
+    limitLink(socket.conn, limits.frameBytesMax)
     letGo(socket)
     socket.on('disconnect', reason => {
       if (reason === 'ping timeout') connection.vanished()
@@ -60,7 +72,7 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf }: 
     })
     // A packet that is not one ends the link; that is no fault of ours to be printed.
     socket.on('error', () => {})
-    socket.onAny((name: string, ...args: unknown[]) => { void answer(socket, client.pace, connection, protocol, name, args) })
+    socket.onAny((name: string, ...args: unknown[]) => { void answer(socket, connection, protocol, name, args) })
   })
 }
 
@@ -91,7 +103,7 @@ function letGo (socket: Socket): void {
   Object.assign(conn, { request: { headers, connection: {}, _query: {}, url: '' } })
   Object.assign(handshake, { headers, auth: {}, query: {} })
   // Engine.IO's guard of the time before its transport listened by itself; its closure has the request.
-  const { socket: webSocket } = conn.transport as unknown as { socket?: EventEmitter }
+  const webSocket = webSocketOf(conn)
   for (const listener of webSocket?.listeners('error') ?? []) {
     if (listener.name === 'onUpgradeError') webSocket?.removeListener('error', listener as () => void)
   }
@@ -99,30 +111,68 @@ function letGo (socket: Socket): void {
 
 const identifyingHeaders = ['authorization', 'x-session-token', 'x-application-id', 'x-environment']
 
-/** Counts every packet of whatever kind, and the control frames of the WebSocket below. */
-function watchPace (link: Link, pace: Pace): void {
-  link.on('packet', ({ type, data }: { type: string, data?: string | Buffer }) => {
+/** The WebSocket under a link; a long-polling one has none. */
+const webSocketOf = (link: Link) => (link.transport as unknown as { socket?: EventEmitter & { terminate (): void } }).socket
+
+/** Ends a link at once, without a goodbye. */
+function cut (link: Link): void {
+  const webSocket = webSocketOf(link)
+  link.close(true)
+  webSocket?.terminate()
+}
+
+/** What Engine.IO reports of a packet before it acts on it; it reads the type afterwards. */
+interface Packet { type: string, data?: string | Buffer }
+
+/**
+ * Counts every packet of whatever kind, and the control frames of the WebSocket below. A request above the pace is answered
+ * here, before Socket.IO parses it.
+ */
+function watchPace (link: Link, client: Client, limits: Pick<DeliveryLimits, 'unauthenticatedPacketsMax'>): void {
+  const { pace } = client
+  link.on('packet', (packet: Packet) => {
+    const { data } = packet
+    if (client.connection === undefined && ++client.packets > limits.unauthenticatedPacketsMax) {
+      packet.type = ignored
+      return cut(link)
+    }
     pace.charge((data?.length ?? 0) + 1)
-    if (type !== 'message' || !isRequest(data)) pace.tick()
+    if (packet.type !== 'message' || !isRequest(data)) {
+      pace.tick()
+      return
+    }
+    const refusal = pace.refusal()
+    if (refusal === undefined) return
+    packet.type = ignored
+    refuse(link, data, refusal)
   })
   const count = (data: Buffer) => { pace.charge(data.length); pace.tick() }
-  const watchControlFrames = () => {
-    const { socket } = link.transport as unknown as { socket?: EventEmitter }
-    socket?.on('ping', count).on('pong', count)
-  }
+  const watchControlFrames = () => { webSocketOf(link)?.on('ping', count).on('pong', count) }
   watchControlFrames()
   link.on('upgrade', watchControlFrames)
 }
 
-/** Whether Socket.IO makes an event of it, which is counted when it is answered: of all else, such as acknowledgements, nobody hears. */
-const isRequest = (data: string | Buffer | undefined): boolean => data?.[0] === '2' || data?.[0] === '5'
+/** A type on which Engine.IO does nothing. */
+const ignored = 'noop'
 
-async function answer (socket: Socket, pace: Pace, connection: Connection, protocol: Protocol, name: string, args: unknown[]): Promise<void> {
+/** Whether Socket.IO makes an event of it: of all else, such as acknowledgements, nobody hears. */
+const isRequest = (data: string | Buffer | undefined): data is string => typeof data === 'string' && (data.startsWith('2') || data.startsWith('5'))
+
+/** Answers a request that is not parsed. Its id stands before its JSON: https://socket.io/docs/v4/socket-io-protocol/ */
+function refuse (link: Link, request: string, refusal: PublicError): void {
+  const [, id] = /^(?:2|5\d{1,9}-)(\d{0,15})\[/.exec(request.slice(0, idLengthMax)) ?? []
+  if (id === undefined) return
+  const body = JSON.stringify({ ok: false, ...refusal.toBody() })
+  link.write(id === '' ? `2["error",${body}]` : `3${id}[${body}]`, { compress: false })
+}
+
+const idLengthMax = 32
+
+async function answer (socket: Socket, connection: Connection, protocol: Protocol, name: string, args: unknown[]): Promise<void> {
   const last = args.at(-1)
   const acknowledge = typeof last === 'function' ? last as Acknowledge : undefined
   const [fields] = acknowledge === undefined ? args : args.slice(0, -1)
   try {
-    pace.admit()
     if (fields instanceof Unread) throw new ValidationError('FRAME_INVALID', fields.reason)
     await protocol.handle(connection, name, fields ?? {}, body => acknowledge?.({ ok: true, ...body }))
   } catch (error) {

@@ -6,12 +6,16 @@ import { isPlainObject, parseJson } from '../json.ts'
 import { closeCodes, reasonForRefusal } from './close-codes.ts'
 import type { Connection } from './connection.ts'
 import type { Greeting, Handshake } from './handshake.ts'
+import { limitMessages } from './message-limit.ts'
 import type { Pace, PacedClient } from './pace.ts'
 import { fieldsMax, type Protocol } from './protocol.ts'
 import { WsTransport } from './ws-transport.ts'
 
-/** Frames that may wait while the credential is checked. */
+/** Frames, and bytes of frames, that may wait while the credential is checked. */
 const waitingFramesMax = 100
+const waitingBytesMax = 64 * 1024
+/** A refused frame of up to this length is parsed for its id; of a longer one only the beginning is looked at. */
+const refusedBytesParsedMax = 1024
 
 export interface WsGatewayOptions {
   handshake: Handshake
@@ -70,6 +74,7 @@ interface Arrival {
   /** While a credential is being checked: frames wait for it. */
   opening: Promise<void> | undefined
   waitingFrames: number
+  waitingBytes: number
 }
 
 class WsClient implements PacedClient {
@@ -88,7 +93,7 @@ class WsClient implements PacedClient {
     this.#transport = new WsTransport(webSocket, request.socket)
     this.#options = options
     this.#pace = options.handshake.pace(this)
-    this.#arrival = { headers: request.headers, authTimer: undefined, opening: undefined, waitingFrames: 0 }
+    this.#arrival = { headers: request.headers, authTimer: undefined, opening: undefined, waitingFrames: 0, waitingBytes: 0 }
   }
 
   start (url = '/'): void {
@@ -117,7 +122,10 @@ class WsClient implements PacedClient {
 
   message (data: RawData, isBinary: boolean): void {
     this.#isAlive = true
-    void this.#receive(data, isBinary)
+    // Before anything looks at it, and also while the link is closing.
+    this.#pace.charge((data as Buffer).length)
+    if (this.#webSocket.readyState === this.#webSocket.OPEN) void this.#receive(data as Buffer, isBinary)
+    else this.#pace.tick()
   }
 
   /** Gets a ping or pong. */
@@ -136,22 +144,28 @@ class WsClient implements PacedClient {
     else this.#connection.close(closeCodes.RATE_LIMITED)
   }
 
+  wentOn (): void {
+    this.#transport.cut()
+  }
+
   closed (): void {
     clearTimeout(this.#arrival?.authTimer)
     this.#connection?.closed()
     this.#options.closed(this.#address)
   }
 
-  async #receive (data: RawData, isBinary: boolean): Promise<void> {
-    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
+  async #receive (data: Buffer, isBinary: boolean): Promise<void> {
     let id: unknown
     try {
-      this.#pace.charge((data as Buffer).length)
+      const refusal = this.#pace.refusal()
+      if (refusal !== undefined) {
+        id = isBinary ? undefined : idOfRefused(data)
+        throw refusal
+      }
       const frame = toFrame(data, isBinary)
       id = frame.id
-      this.#pace.admit()
       if (frame.type === 'ping') return this.#send('pong', {}, id)
-      if (this.#arrival !== undefined) await this.#wait(this.#arrival)
+      if (this.#arrival !== undefined) await this.#wait(this.#arrival, data.length)
       if (this.#connection !== undefined) return await this.#handle(this.#connection, frame)
       if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
       if (frame.type !== 'auth') throw new UnauthorizedError('CREDENTIAL_MISSING', 'The first frame must be auth')
@@ -162,12 +176,16 @@ class WsClient implements PacedClient {
     }
   }
 
-  async #wait (arrival: Arrival): Promise<void> {
+  async #wait (arrival: Arrival, bytes: number): Promise<void> {
     if (arrival.opening === undefined) return
-    if (arrival.waitingFrames >= waitingFramesMax) throw new RateLimitError('RATE_LIMITED', 'Too many frames before the credential is checked')
+    if (arrival.waitingFrames >= waitingFramesMax || arrival.waitingBytes + bytes > waitingBytesMax) {
+      throw new RateLimitError('RATE_LIMITED', `At most ${waitingFramesMax} frames of together ${waitingBytesMax} bytes may wait while the credential is checked`)
+    }
     arrival.waitingFrames++
+    arrival.waitingBytes += bytes
     await arrival.opening
     arrival.waitingFrames--
+    arrival.waitingBytes -= bytes
   }
 
   async #handle (connection: Connection, { type, id, fields }: Frame): Promise<void> {
@@ -183,6 +201,7 @@ class WsClient implements PacedClient {
       clearTimeout(arrival.authTimer)
       if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
       this.#connection = this.#options.handshake.open(this.#transport, identity)
+      limitMessages(this.#webSocket, this.#options.handshake.limits.frameBytesMax)
       this.#arrival = undefined
       this.#send('authenticated', { socketId: this.#connection.id, ...identity.scope, expiresAt: identity.principal.expiresAt }, id)
     } catch (error) {
@@ -224,4 +243,18 @@ function requireId (id: unknown, data: Buffer): string | number | undefined {
   if (typeof id === 'string' && id.length <= idLengthMax) return id
   if (Number.isSafeInteger(id) && !Object.is(id, -0) && integerId.test(data.toString())) return id as number
   throw new ValidationError('FRAME_INVALID', `An id is a string of at most ${idLengthMax} characters, or an integer of at most ${Number.MAX_SAFE_INTEGER}`)
+}
+
+/** Where most clients put the id: at the beginning, or behind the type. */
+const idAtStart = /^\{\s*(?:"type"\s*:\s*"\w{1,50}"\s*,\s*)?"id"\s*:\s*(\d{1,15}|"[^"\\]{0,100}")\s*[,}]/
+
+/** The id of a frame that is refused unseen, so that the refusal finds its request: without the work that the refusal is to save. */
+function idOfRefused (data: Buffer): unknown {
+  try {
+    if (data.length <= refusedBytesParsedMax) return toFrame(data, false).id
+    const [, id] = idAtStart.exec(data.toString('utf8', 0, refusedBytesParsedMax)) ?? []
+    return id === undefined ? undefined : JSON.parse(id) as unknown
+  } catch {
+    return undefined
+  }
 }

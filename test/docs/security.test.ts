@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createConfig, EnvironmentVariables, type Config } from '../../src/config.ts'
 import { filterBytesMax } from '../../src/delivery/filters.ts'
+import { messageFragmentsMax } from '../../src/delivery/message-limit.ts'
 import { jsonBytesMax, jsonDepthMax } from '../../src/json.ts'
 import { testKey } from '../build.ts'
 import { generatedPart, read, root, table } from './generated.ts'
@@ -50,7 +51,9 @@ const limits: [string, string, string, string, string][] = [
   ['requests of a socket a second, and at once', `${number(delivery.requestsPerSecond)}, ${number(delivery.requestsBurst)}`, '', '`RATE_LIMITED`, then 4429', 'test/delivery/limits.test.ts'],
   ['bytes from a socket a second, and at once', `${bytes(delivery.bytesPerSecond)}, ${bytes(delivery.bytesBurst)}`, '', '`RATE_LIMITED`, then 4429', 'test/delivery/limits.test.ts'],
   ['bytes that wait in a socket, and in all', `${bytes(delivery.socketBufferBytesMax)}, ${bytes(delivery.bufferedBytesMax)}`, '', '`resync`, then 4408', 'test/delivery/limits.test.ts'],
-  ['a frame', bytes(delivery.frameBytesMax), '', '1009', 'test/delivery/limits.test.ts'],
+  ['a frame; one of a client that is not authenticated', `${bytes(delivery.frameBytesMax)}; ${bytes(delivery.unauthenticatedFrameBytesMax)}`, '', '1009; 413 for long polling', 'test/delivery/floods.test.ts'],
+  ['fragments of a message', number(messageFragmentsMax), '', '1008', 'test/delivery/floods.test.ts'],
+  ['packets of a long-polling request; before authentication in all of them', `${number(delivery.packetsPerPostMax)}; ${number(delivery.unauthenticatedPacketsMax)}`, '', 'the link ends', 'test/delivery/floods.test.ts'],
   ['a request\'s line and headers', '16 KiB', '', '431', 'test/limits.test.ts'],
   ['a body; that of a publish', '1 MiB; 8 MiB', '', '413', 'test/hostile-input.test.ts'],
   ['JSON that is stored, and its depth', `${bytes(jsonBytesMax)}, ${jsonDepthMax} levels`, '', '400', 'test/hostile-input.test.ts'],
