@@ -12,6 +12,7 @@ export interface Database {
   roles: RolesTable
   role_assignments: RoleAssignmentsTable
   sessions: SessionsTable
+  known_networks: KnownNetworksTable
   recovery_codes: RecoveryCodesTable
   mfa_challenges: MfaChallengesTable
   password_resets: PasswordResetsTable
@@ -61,7 +62,10 @@ export interface ApplicationsTable {
 
 export interface UsersTable {
   id: string
+  /** As it was given; mail goes there. */
   email: string
+  /** `canonicalEmail` of it, which is unique. A trigger sets it for writers of the version before. */
+  email_canonical: ColumnType<string, string | undefined, string>
   name: string
   password_hash: string
   /** A TOTP seed; it counts once it is confirmed. */
@@ -85,6 +89,13 @@ export interface RolesTable {
 
 /** `application_id` null: the role holds everywhere. */
 export interface RoleAssignmentsTable { user_id: string, role_id: string, application_id: string | null }
+
+export interface KnownNetworksTable {
+  user_id: string
+  network_hash: Buffer
+  /** When a session was last opened from there. */
+  seen_at: number
+}
 
 export interface SessionsTable {
   token_hash: Buffer

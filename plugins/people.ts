@@ -3,6 +3,7 @@ import { createAuditLog, type AuditLog } from '../src/audit/audit-log.ts'
 import { createLinks } from '../src/mail/links.ts'
 import { createMailer } from '../src/mail/mailer.ts'
 import { createInvites, type Invites } from '../src/people/invites.ts'
+import { createNotify } from '../src/people/notify.ts'
 import { createPasswordResets, type PasswordResets } from '../src/people/password-resets.ts'
 import { createPeople, type People } from '../src/people/people.ts'
 import { createRoles, type Roles } from '../src/people/roles.ts'
@@ -28,10 +29,12 @@ export default fp(async (app) => {
   const mailer = createMailer({ smtpUrl: mail.smtpUrl, from: mail.from ?? `realtime@${new URL(http.publicUrl ?? 'http://localhost').hostname}`, log, metrics: app.instruments })
   const links = createLinks(baseUrl)
   const onGrantsChanged = () => sessions.grantsChanged()
-  const resets = createPasswordResets({ db, users, sessions, mailer, links, log })
-  app.decorate('people', createPeople({ db, users, sessions, secondFactor, notices: app.notices, onGrantsChanged }))
+  const notify = createNotify(mailer)
+  const resets = createPasswordResets({ db, users, sessions, mailer, links, notify, log })
+  const invites = createInvites({ db, users, login, mailer, links, onGrantsChanged })
+  app.decorate('people', createPeople({ db, users, sessions, secondFactor, notices: app.notices, notify, invite: invites.create, onGrantsChanged }))
   app.decorate('roles', createRoles({ db, onGrantsChanged }))
-  app.decorate('invites', createInvites({ db, users, login, mailer, links, onGrantsChanged }))
+  app.decorate('invites', invites)
   app.decorate('passwordResets', resets)
   app.decorate('auditLog', createAuditLog({ db }))
   app.addHook('onClose', async () => {

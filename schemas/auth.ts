@@ -5,6 +5,9 @@ import { EnvironmentName, EpochMs, Nullable, Text } from './common.ts'
 export const Email = Type.String({ format: 'email', maxLength: 254, examples: ['ada@example.com'] })
 export const Password = Type.String({ minLength: 8, maxLength: 1024, description: 'At least 8 characters.', examples: ['correct horse battery staple'] })
 
+/** Of a user who changes how they log in. */
+export const CurrentPassword = Type.String({ maxLength: 1024, description: 'Required of the user themselves.', examples: ['correct horse battery staple'] })
+
 /** `admin`, `subscribe`, `topics:read`, `subscribe:order.*`. */
 export const Permission = Type.String({
   maxLength: 400, pattern: '^[a-z_]+(:[a-z0-9_.*-]+)?$', description: 'A level, a verb, a verb with a topic pattern, or `resource:action`.', examples: ['subscribe']
@@ -70,9 +73,16 @@ const OneTimeToken = (description: string, example: string) => Type.String({ min
 
 export const MfaVerify = Type.Object({ mfaToken: OneTimeToken('The `mfaToken` of the login.', 'mfa_pending_9a8b7c6d'), code: Code }, { $id: 'MfaVerify', additionalProperties: false })
 export const MfaConfirm = Type.Object({ code: Code }, { $id: 'MfaConfirm', additionalProperties: false })
+export const MfaSetupRequest = Type.Object({ currentPassword: Type.Optional(CurrentPassword) }, { $id: 'MfaSetupRequest', additionalProperties: false })
 export const MfaDisable = Type.Object({
+  currentPassword: Type.Optional(CurrentPassword),
   code: Type.Optional(Code)
-}, { $id: 'MfaDisable', additionalProperties: false, description: 'The user themselves show a code.', examples: [{ code: '123456' }] })
+}, {
+  $id: 'MfaDisable',
+  additionalProperties: false,
+  description: 'Users who disable their own second factor show the password and a code.',
+  examples: [{ currentPassword: 'correct horse battery staple', code: '123456' }]
+})
 
 export const MfaSetup = Type.Object({
   secret: Type.String({ description: 'The seed in base32, to be typed.', examples: ['JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'] }),

@@ -1,6 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { ApplicationId } from './applications.ts'
-import { Email, Password } from './auth.ts'
+import { CurrentPassword, Email, Password } from './auth.ts'
 import { EpochMs, Nullable, Page, Text } from './common.ts'
 
 const Id = (description: string, example: string) => Type.String({ minLength: 1, maxLength: 100, pattern: '^[A-Za-z0-9_-]+$', description, examples: [example] })
@@ -34,7 +34,7 @@ export const AccountCreate = Type.Object({
 export type AccountCreate = Static<typeof AccountCreate>
 
 export const AccountUpdate = Type.Object({
-  name: Type.Optional(Text(200)), email: Type.Optional(Email)
+  name: Type.Optional(Text(200)), email: Type.Optional(Email), currentPassword: Type.Optional(CurrentPassword)
 }, { $id: 'AccountUpdate', additionalProperties: false, minProperties: 1, examples: [{ name: 'Grace' }] })
 export type AccountUpdate = Static<typeof AccountUpdate>
 
@@ -52,7 +52,7 @@ export const RoleUnassign = Type.Object({
 }, { additionalProperties: false })
 
 export const PasswordChange = Type.Object({
-  currentPassword: Type.Optional(Type.String({ maxLength: 1024, description: 'Needed from the user themselves.', examples: ['correct horse battery staple'] })),
+  currentPassword: Type.Optional(CurrentPassword),
   newPassword: Type.String({ ...Password, examples: ['another long pass phrase'] })
 }, { $id: 'PasswordChange', additionalProperties: false })
 
@@ -113,8 +113,8 @@ export type InviteCreate = Static<typeof InviteCreate>
 
 export const InviteCreated = Type.Object({
   ...invite,
-  token: Type.String({ description: 'For `POST /api/auth/accept-invite`; shown this once, and mailed.', examples: ['invite_9a8b7c6d'] }),
-  url: Type.String({ description: 'What the mail links to.', examples: ['https://realtime.example.com/accept-invite#token=invite_9a8b7c6d'] })
+  token: Type.Optional(Type.String({ description: 'For `POST /api/auth/accept-invite`; mailed, and shown this once to callers who rule over all users, or where no mail is sent.', examples: ['invite_9a8b7c6d'] })),
+  url: Type.Optional(Type.String({ description: 'What the mail links to; shown with the token.', examples: ['https://realtime.example.com/accept-invite#token=invite_9a8b7c6d'] }))
 }, { $id: 'InviteCreated' })
 export type InviteCreated = Static<typeof InviteCreated>
 

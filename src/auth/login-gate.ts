@@ -1,20 +1,23 @@
+import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Notices } from '../cluster/notices.ts'
 import { RateLimitError } from '../errors.ts'
 
 /** The first wait; each further failure doubles it. */
 const firstDelayMs = 1000
-/** About 300 guesses a day against one account, and no stranger locks its owner out for longer. */
+/** About 300 guesses a day. */
 const delayMaxMs = 5 * 60_000
 const forgottenAfterMs = 60 * 60_000
 const attemptsWaitingMax = 50
+/** Keys that are remembered, each about 100 bytes. */
+const keysMax = 50_000
 
 export interface FailuresOptions {
   /** Failures that cost nothing: people mistype. */
   free: number
-  /** What a success takes off the failures before it: all, or one. */
-  forgives: 'all' | 'one'
-  /** Of whom it says that they failed too often. No two have the same. */
+  /** How many of the failures before it a success removes. */
+  forgives: 'all' | 'one' | 'none'
+  /** What failed too often, for the message. Unique, because other nodes tell the counters apart by it. */
   what: string
   /** Where other nodes hear of failures here, and this one of theirs. */
   notices?: Notices | undefined
@@ -25,7 +28,7 @@ interface Failed { failures: number, notBefore: number }
 
 /** Counts failures by key, those of other nodes included; after the free ones each makes the next attempt wait longer than the one before. */
 export class Failures {
-  readonly #failed = new LRUCache<string, Failed>({ max: 20_000, ttl: forgottenAfterMs })
+  readonly #failed = new LRUCache<string, Failed>({ max: keysMax, ttl: forgottenAfterMs })
   readonly #options: FailuresOptions
   readonly #now: () => number
 
@@ -40,19 +43,20 @@ export class Failures {
 
   /** Throws RateLimitError when an attempt comes too soon. */
   refuseEarly (key: string): void {
-    const leftMs = (this.#failed.get(key)?.notBefore ?? 0) - this.#now()
+    const leftMs = (this.#failed.get(digest(key))?.notBefore ?? 0) - this.#now()
     if (leftMs > 0) throw tooMany(this.#options.what, Math.ceil(leftMs / 1000))
   }
 
   failed (key: string): void {
-    this.#note('failed', key)
-    this.#tell('failed', key)
+    this.#note('failed', digest(key))
+    this.#tell('failed', digest(key))
   }
 
   succeeded (key: string): void {
+    if (this.#options.forgives === 'none') return
     // Most succeed who never failed.
-    if (this.#failed.has(key)) this.#tell('succeeded', key)
-    this.#note('succeeded', key)
+    if (this.#failed.has(digest(key))) this.#tell('succeeded', digest(key))
+    this.#note('succeeded', digest(key))
   }
 
   #tell (outcome: 'failed' | 'succeeded', key: string): void {
@@ -73,31 +77,25 @@ export class Failures {
   }
 }
 
+/** Keys come from outside: hashed they are short, and no address goes to other nodes. */
+const digest = (key: string): string => hash('sha256', key, 'base64url').slice(0, 22)
+
 interface Queue { waiting: number, last: Promise<unknown> }
 
-/**
- * Slows down guessing at one account, whether it exists or not: attempts are taken one after the other, and after a
- * few failures in a row each must wait longer than the one before. A success clears the record.
- */
-export class LoginGate {
+/** Runs work one after the other for each key. */
+class Turns {
   readonly #queues = new Map<string, Queue>()
-  readonly #failures: Failures
   readonly #what: string
 
-  constructor ({ now, what = 'failed logins for this address', notices }: { now?: () => number, what?: string, notices?: Notices | undefined } = {}) {
-    this.#what = what
-    this.#failures = new Failures({ free: 5, forgives: 'all', what, now, notices })
-  }
+  constructor (what: string) { this.#what = what }
 
-  /** Runs an attempt, which answers undefined when it failed. Throws RateLimitError when it comes too soon. */
-  async attempt<T> (account: string, attempt: () => Promise<T | undefined>): Promise<T | undefined> {
-    const key = account.toLowerCase()
-    this.#failures.refuseEarly(key)
+  /** Throws RateLimitError when too many wait for the key already. */
+  async take<T> (key: string, work: () => Promise<T>): Promise<T> {
     const queue = this.#queues.get(key) ?? { waiting: 0, last: Promise.resolve() }
     if (queue.waiting >= attemptsWaitingMax) throw tooMany(this.#what, 1)
     this.#queues.set(key, queue)
     queue.waiting++
-    const turn = queue.last.then(() => this.#run(key, attempt))
+    const turn = queue.last.then(work)
     queue.last = turn.catch(() => {})
     try {
       return await turn
@@ -105,24 +103,82 @@ export class LoginGate {
       if (--queue.waiting === 0) this.#queues.delete(key)
     }
   }
+}
 
-  async #run<T> (key: string, attempt: () => Promise<T | undefined>): Promise<T | undefined> {
+type Attempt<T> = () => Promise<T | undefined>
+
+export interface LoginGateOptions {
+  now?: (() => number) | undefined
+  what?: string
+  notices?: Notices | undefined
+  free?: number
+  forgives?: FailuresOptions['forgives']
+}
+
+/**
+ * Slows down guessing by key: attempts are taken one after the other, and after a few failures in a row each must wait
+ * longer than the one before.
+ */
+export class LoginGate {
+  readonly #turns: Turns
+  readonly #failures: Failures
+
+  constructor ({ now, what = 'failed logins for this address', notices, free = 5, forgives = 'all' }: LoginGateOptions = {}) {
+    this.#turns = new Turns(what)
+    this.#failures = new Failures({ free, forgives, what, now, notices })
+  }
+
+  /** Runs an attempt, which returns undefined when it failed. Throws RateLimitError when it comes too soon. */
+  async attempt<T> (key: string, attempt: Attempt<T>): Promise<T | undefined> {
     this.#failures.refuseEarly(key)
-    const result = await attempt()
-    if (result === undefined) this.#failures.failed(key)
-    else this.#failures.succeeded(key)
-    return result
+    return await this.#turns.take(key, async () => {
+      this.#failures.refuseEarly(key)
+      const result = await attempt()
+      if (result === undefined) this.#failures.failed(key)
+      else this.#failures.succeeded(key)
+      return result
+    })
+  }
+}
+
+/** Whose account is tried, and from which network (`loginNetworkOf`). */
+export interface Candidate {
+  account: string
+  network: string
+  /** Whether somebody has logged in to the account from the network before. */
+  isKnown: () => Promise<boolean>
+}
+
+export interface AccountGateOptions {
+  what: string
+  /** Failures of all unknown networks together that cost nothing. */
+  freeOfAccount: number
+  now?: () => number
+  notices?: Notices | undefined
+}
+
+/**
+ * Slows down guessing at an account, whether it exists or not, without keeping its owner out. Each network has five
+ * failures of its own for an account. Networks that are new to the account also share a second count, so that guessing
+ * from many networks is slowed down as well; a network from which somebody has logged in before does not take part in
+ * it. Other nodes count along.
+ */
+export class AccountGate {
+  readonly #byNetwork: LoginGate
+  readonly #ofStrangers: LoginGate
+
+  constructor ({ what, freeOfAccount, ...options }: AccountGateOptions) {
+    this.#byNetwork = new LoginGate({ ...options, what })
+    // A success forgives nothing here: the owner's logins must not buy a stranger more guesses.
+    this.#ofStrangers = new LoginGate({ ...options, what: `${what} from new networks`, free: freeOfAccount, forgives: 'none' })
+  }
+
+  /** Runs an attempt, which returns undefined when it failed. Throws RateLimitError when it comes too soon. */
+  async attempt<T> ({ account, network, isKnown }: Candidate, attempt: Attempt<T>): Promise<T | undefined> {
+    return await this.#byNetwork.attempt(`${network} ${account}`, async () =>
+      await isKnown() ? await attempt() : await this.#ofStrangers.attempt(account, attempt))
   }
 }
 
 const tooMany = (what: string, retryAfterS: number) =>
-  new RateLimitError('RATE_LIMITED', `Too many ${what}; come back in ${retryAfterS} s`, { retryAfterS })
-
-/** Whoever has one address of an IPv6 network has all 2^64 of them. */
-export function networkOf (address: string): string {
-  if (!address.includes(':') || address.startsWith('::ffff:')) return address
-  const [head = '', tail] = address.split('::')
-  const groups = head === '' ? [] : head.split(':')
-  const missing = tail === undefined ? 0 : 8 - groups.length - (tail === '' ? 0 : tail.split(':').length)
-  return [...groups, ...Array<string>(missing).fill('0'), ...(tail ?? '').split(':')].slice(0, 4).join(':')
-}
+  new RateLimitError('RATE_LIMITED', `Too many ${what}. Retry after ${retryAfterS} s`, { retryAfterS })

@@ -4,7 +4,10 @@ import type { LoginAnswer, LoginOutcome, User } from '../../schemas/auth.ts'
 import type { Notices } from '../cluster/notices.ts'
 import { UnauthorizedError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
-import { Failures, LoginGate, networkOf } from './login-gate.ts'
+import { canonicalEmail } from './email-address.ts'
+import { isKnownNetwork } from './known-networks.ts'
+import { AccountGate, Failures } from './login-gate.ts'
+import { loginNetworkOf, networkOf } from './network.ts'
 import { hashPassword, isOutdated, verifyPassword } from './passwords.ts'
 import type { SecondFactor } from './second-factor.ts'
 import type { Sessions, Visitor } from './sessions.ts'
@@ -12,6 +15,8 @@ import { holdUser, type Users } from './users.ts'
 
 /** Wrong passwords from one network, whoever's they are, that cost nothing: an office is behind one address. */
 const freeFailuresOfNetwork = 20
+/** Wrong passwords for one account from all networks that are new to it, that cost nothing. */
+const freeFailuresOfAccount = 50
 
 export interface LoginOptions {
   db: Kysely<Database>
@@ -29,28 +34,33 @@ export type Login = ReturnType<typeof createLogin>
 
 /**
  * From a password, and a code where the user has a second factor, to a session. An address that nobody has is answered
- * as a wrong password is, in words and in time. Guessing is slowed down by account and by network; sessions that are
- * open know nothing of it.
+ * as a wrong password is, in words and in time. Guessing is slowed down by account and network (`AccountGate`), and by
+ * network; open sessions are not affected.
  */
 export function createLogin ({ db, users, sessions, secondFactor, metrics, notices }: LoginOptions) {
-  const accounts = new LoginGate({ notices })
+  const accounts = new AccountGate({ what: 'failed logins for this address', freeOfAccount: freeFailuresOfAccount, notices })
   const networks = new Failures({ free: freeFailuresOfNetwork, forgives: 'one', what: 'failed logins from this network', notices })
 
   /** Throws UnauthorizedError `LOGIN_FAILED`, RateLimitError after several failures. */
   async function requirePassword (email: string, password: string, visitor: Visitor): Promise<Proven> {
-    const network = networkOf(visitor.address ?? '')
-    networks.refuseEarly(network)
-    const found = await accounts.attempt(email, async () => {
+    const address = networkOf(visitor.address ?? '')
+    const share = { owner: address, isLogin: true }
+    networks.refuseEarly(address)
+    const isKnown = async () => {
       const found = await users.findByEmail(email)
-      return await verifyPassword(found?.passwordHash, password) ? found : undefined
+      return await isKnownNetwork(db, found?.user.id ?? '', visitor.address)
+    }
+    const found = await accounts.attempt({ account: canonicalEmail(email), network: loginNetworkOf(visitor.address), isKnown }, async () => {
+      const found = await users.findByEmail(email)
+      return await verifyPassword(found?.passwordHash, password, share) ? found : undefined
     })
     if (found === undefined) {
-      networks.failed(network)
+      networks.failed(address)
       throw refused()
     }
-    networks.succeeded(network)
+    networks.succeeded(address)
     if (!isOutdated(found.passwordHash)) return found
-    const passwordHash = await hashPassword(password)
+    const passwordHash = await hashPassword(password, share)
     const renewed = await db.updateTable('users').set({ password_hash: passwordHash })
       .where('id', '=', found.user.id).where('password_hash', '=', found.passwordHash).returning('id').executeTakeFirst()
     // It was changed meanwhile, or hashed anew by another login.
@@ -76,7 +86,7 @@ export function createLogin ({ db, users, sessions, secondFactor, metrics, notic
 
   function refused (): UnauthorizedError {
     metrics.logins.inc({ outcome: 'refused' })
-    return new UnauthorizedError('LOGIN_FAILED', 'E-mail address and password do not belong together')
+    return new UnauthorizedError('LOGIN_FAILED', 'Invalid email or password')
   }
 
   return {
@@ -90,7 +100,7 @@ export function createLogin ({ db, users, sessions, secondFactor, metrics, notic
     /** Throws UnauthorizedError `MFA_CODE_INVALID`, RateLimitError after several wrong codes. */
     async verifyCode ({ mfaToken, code }: { mfaToken: string, code: string }, visitor: Visitor): Promise<LoginAnswer> {
       await sessions.sweep()
-      return await secondFactor.answer(mfaToken, code, async (trx, user) => await open(trx, user, visitor))
+      return await secondFactor.answer(mfaToken, code, visitor.address, async (trx, user) => await open(trx, user, visitor))
     }
   }
 }

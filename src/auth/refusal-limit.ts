@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { RateLimitError, type PublicError, type UnauthorizedError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
-import { networkOf } from './login-gate.ts'
+import { networkOf } from './network.ts'
 
 const windowMs = 60_000
 

@@ -6,7 +6,9 @@ import { record } from '../audit/record.ts'
 import type { Notices } from '../cluster/notices.ts'
 import type { Encryption } from '../encryption.ts'
 import { ConflictError, ForbiddenError, UnauthorizedError } from '../errors.ts'
-import { LoginGate } from './login-gate.ts'
+import { isKnownNetwork } from './known-networks.ts'
+import { AccountGate } from './login-gate.ts'
+import { loginNetworkOf } from './network.ts'
 import { newOneTimeToken, oneTimeHash } from './one-time-tokens.ts'
 import { newRecoveryCodes, newSeed, plainRecoveryCode, qrDataUrl, seedUri, stepOf } from './totp.ts'
 import { holdUser } from './users.ts'
@@ -14,6 +16,8 @@ import { holdUser } from './users.ts'
 /** Between the password and the code. */
 const challengeMs = 5 * 60_000
 const challengeAttemptsMax = 5
+/** Wrong codes from all networks that are new to the user, that cost nothing: there are only a million codes. */
+const freeFailuresOfAccount = 5
 
 export type SecondFactor = ReturnType<typeof createSecondFactor>
 
@@ -22,11 +26,16 @@ export type SecondFactor = ReturnType<typeof createSecondFactor>
  * or one before it, is not accepted again, and a recovery code is deleted as it is used.
  */
 export function createSecondFactor ({ db, encryption, issuer, notices }: { db: Kysely<Database>, encryption: Encryption, issuer: string, notices: Notices }) {
-  const gate = new LoginGate({ what: 'wrong codes', notices })
+  const gate = new AccountGate({ what: 'wrong codes', freeOfAccount: freeFailuresOfAccount, notices })
 
-  /** Uses a code up. Throws RateLimitError after several wrong ones of the user. */
-  async function use (userId: string, code: string): Promise<boolean> {
-    return await gate.attempt(userId, async () => await useTotp(userId, code) || await useRecoveryCode(db, userId, code) ? true : undefined) === true
+  /** Somebody who shows a code for a user, from an address. */
+  const candidate = (userId: string, address: string | undefined) =>
+    ({ account: userId, network: loginNetworkOf(address), isKnown: () => isKnownNetwork(db, userId, address) })
+
+  /** Uses a code up. Throws RateLimitError after several wrong ones. */
+  async function use (userId: string, code: string, address: string | undefined): Promise<boolean> {
+    const attempt = async () => await useTotp(userId, code) || await useRecoveryCode(db, userId, code) ? true : undefined
+    return await gate.attempt(candidate(userId, address), attempt) === true
   }
 
   async function useTotp (userId: string, code: string): Promise<boolean> {
@@ -60,7 +69,7 @@ export function createSecondFactor ({ db, encryption, issuer, notices }: { db: K
       if (row === undefined || row.mfa_secret_sealed === null || row.mfa_confirmed_at !== null) {
         throw new ConflictError('MFA_NOT_PENDING', 'There is no second factor to be confirmed: set it up first')
       }
-      const isRight = await gate.attempt(userId, async () => await useTotp(userId, code) ? true : undefined)
+      const isRight = await gate.attempt(candidate(userId, by.address ?? undefined), async () => await useTotp(userId, code) ? true : undefined)
       if (isRight !== true) throw wrongCode()
       const recoveryCodes = newRecoveryCodes()
       await db.transaction().execute(async trx => {
@@ -101,14 +110,14 @@ export function createSecondFactor ({ db, encryption, issuer, notices }: { db: K
      * Lets in whose challenge it was, which is then over: `enter` is part of the transaction that ends it. Those that are
      * over are swept on the way. Throws UnauthorizedError `MFA_CODE_INVALID`, RateLimitError.
      */
-    async answer<T> (token: string, code: string, enter: (trx: Kysely<Database>, user: User) => Promise<T>): Promise<T> {
+    async answer<T> (token: string, code: string, address: string | undefined, enter: (trx: Kysely<Database>, user: User) => Promise<T>): Promise<T> {
       const tokenHash = oneTimeHash(token)
       const now = Date.now()
       await db.deleteFrom('mfa_challenges').where('expires_at', '<=', now).execute()
       const challenge = await db.updateTable('mfa_challenges').set(eb => ({ attempts: eb('attempts', '+', 1) }))
         .where('token_hash', '=', tokenHash).where('expires_at', '>', now).where('attempts', '<', challengeAttemptsMax)
         .returning('user_id').executeTakeFirst()
-      if (challenge === undefined || !await use(challenge.user_id, code)) throw invalidCode()
+      if (challenge === undefined || !await use(challenge.user_id, code, address)) throw invalidCode()
       return await db.transaction().execute(async trx => {
         const user = await holdUser(trx, challenge.user_id)
         // A change of the password takes the challenges of the old one away.
@@ -119,8 +128,8 @@ export function createSecondFactor ({ db, encryption, issuer, notices }: { db: K
     },
 
     /** Of somebody who is logged in. Throws ForbiddenError `MFA_CODE_INVALID`, RateLimitError. */
-    async require (userId: string, code: string): Promise<void> {
-      if (!await use(userId, code)) throw wrongCode()
+    async require (userId: string, code: string, by: Origin): Promise<void> {
+      if (!await use(userId, code, by.address ?? undefined)) throw wrongCode()
     }
   }
 }

@@ -3,6 +3,7 @@ import { sql, type Kysely, type RawBuilder } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { SessionInfo } from '../../schemas/auth.ts'
 import { NotFoundError, UnauthorizedError } from '../errors.ts'
+import { rememberNetwork } from './known-networks.ts'
 import { PermissionSet, permissionsOfRole } from './permission-set.ts'
 import type { Grants, HeldRole, SessionPrincipal } from './principal.ts'
 
@@ -149,6 +150,7 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
       address: storable(address, 100),
       user_agent: storable(userAgent, 500)
     }).execute()
+    await rememberNetwork(trx, userId, address)
     return { token, expiresAt }
   }
 

@@ -5,6 +5,7 @@ import type { Database } from '../../db/tables.ts'
 import type { Setup as SetupInput, User } from '../../schemas/auth.ts'
 import { record } from '../audit/record.ts'
 import { ForbiddenError } from '../errors.ts'
+import { loginNetworkOf } from './network.ts'
 import { hashPassword } from './passwords.ts'
 import { hasSuperAdmin, lockSuperAdmins, superAdminRole } from './super-admins.ts'
 import { insertUser } from './users.ts'
@@ -57,7 +58,7 @@ export class Setup {
     if (!this.#isToken(setupToken) && (this.#isProxied || !isLoopback(caller))) {
       throw new ForbiddenError('SETUP_TOKEN_REQUIRED', 'From elsewhere than loopback, and by a proxy, set-up needs the setupToken that was printed when the server started')
     }
-    const passwordHash = await hashPassword(password)
+    const passwordHash = await hashPassword(password, { owner: loginNetworkOf(caller.socketAddress), isLogin: false })
     const user = await this.#db.transaction().execute(async trx => {
       await lockSuperAdmins(trx)
       if (await hasSuperAdmin(trx)) return undefined

@@ -1,19 +1,20 @@
-import { sql, type Kysely } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { User } from '../../schemas/auth.ts'
 import { randomId } from '../ids.ts'
+import { canonicalEmail } from './email-address.ts'
 
 export interface NewUser { name: string, email: string, passwordHash: string }
 
 export type Users = ReturnType<typeof createUsers>
 
-/** People, as logging in knows them. Addresses are the same whatever their case; they are kept as they were given. */
+/** Reads users for logins. An address is looked up in its canonical form, and stored as it was given beside it. */
 export function createUsers ({ db }: { db: Kysely<Database> }) {
   return {
     /** With the password's hash, for logging in. */
     async findByEmail (email: string): Promise<{ user: User, passwordHash: string } | undefined> {
       const row = await db.selectFrom('users').select(['id', 'email', 'name', 'password_hash'])
-        .where(sql`lower(email)`, '=', sql`lower(${email})`).executeTakeFirst()
+        .where('email_canonical', '=', canonicalEmail(email)).executeTakeFirst()
       return row && { user: { id: row.id, email: row.email, name: row.name }, passwordHash: row.password_hash }
     },
 
@@ -36,6 +37,6 @@ export async function holdUser (trx: Kysely<Database>, id: string, passwordHash?
 export async function insertUser (db: Kysely<Database>, { name, email, passwordHash }: NewUser): Promise<User | undefined> {
   const now = Date.now()
   return await db.insertInto('users')
-    .values({ id: randomId('usr'), name, email, password_hash: passwordHash, created_at: now, updated_at: now })
+    .values({ id: randomId('usr'), name, email, email_canonical: canonicalEmail(email), password_hash: passwordHash, created_at: now, updated_at: now })
     .onConflict(conflict => conflict.doNothing()).returning(['id', 'email', 'name']).executeTakeFirst()
 }

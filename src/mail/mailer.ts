@@ -5,10 +5,10 @@ import type { Metrics } from '../metrics.ts'
 export interface Mail {
   to: string
   /** For logs and metrics. */
-  kind: 'invite' | 'reset'
+  kind: 'invite' | 'reset' | 'notice'
   subject: string
   /** Stands after the first line. */
-  link: string
+  link?: string
   lines: string[]
 }
 
@@ -38,7 +38,7 @@ export function createMailer ({ smtpUrl, from, log, metrics, retryMs = defaultRe
   const waiting = new Set<Promise<void>>()
 
   async function deliver (transport: Transporter, { to, kind, subject, link, lines: [first = '', ...rest] }: Mail): Promise<void> {
-    const text = [first, '', link, '', ...rest].join('\n')
+    const text = [first, ...(link === undefined ? [] : ['', link]), '', ...rest].join('\n')
     for (let attempt = 0; ; attempt++) {
       try {
         // A data: or file: in a name or address is text: nothing is read from this machine for a mail.
@@ -60,6 +60,9 @@ export function createMailer ({ smtpUrl, from, log, metrics, retryMs = defaultRe
   }
 
   return {
+    /** Whether mail leaves at all; otherwise links go to the log. */
+    isConfigured: transport !== undefined,
+
     /** Never throws, and waits for nothing. */
     send (mail: Mail): void {
       if (transport === undefined) {

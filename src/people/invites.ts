@@ -7,6 +7,7 @@ import type { Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import type { Login } from '../auth/login.ts'
 import { newOneTimeToken, oneTimeHash } from '../auth/one-time-tokens.ts'
+import { networkOf } from '../auth/network.ts'
 import { hashPassword } from '../auth/passwords.ts'
 import { applicationsWith } from '../auth/permissions.ts'
 import { parsePermissions, permissionsOfRole, PermissionSet } from '../auth/permission-set.ts'
@@ -59,7 +60,10 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
       return toPage(await query.execute(), limit, toInvite, row => [row.created_at, row.id])
     },
 
-    /** Mails it, and answers the token this once. Throws NotFoundError, ForbiddenError `PERMISSION_NOT_HELD`. */
+    /**
+     * Mails it. The token is returned, this once, to senders who rule over all users, and where no mail is sent: with it
+     * anybody else would learn whether the address has an account. Throws NotFoundError, ForbiddenError `PERMISSION_NOT_HELD`.
+     */
     async create (principal: Principal, { email, roleId, applicationId }: InviteCreate, by: Origin): Promise<InviteCreated> {
       const { token, tokenHash } = newOneTimeToken('invite_')
       const now = Date.now()
@@ -88,7 +92,8 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
         `You are invited as ${invite.role}. Accept it here, within seven days:`
         ]
       })
-      return { ...invite, token, url }
+      const seesToken = !mailer.isConfigured || applicationsWith(principal, 'users:create') === 'all'
+      return { ...invite, ...(seesToken && { token, url }) }
     },
 
     /** Throws NotFoundError `INVITE_NOT_FOUND`. */
@@ -114,7 +119,7 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
       if (open === undefined) throw invalid()
       const known = await users.findByEmail(open.email)
       const proven = known && await login.requirePassword(open.email, password, visitor)
-      const passwordHash = proven?.passwordHash ?? await hashPassword(password)
+      const passwordHash = proven?.passwordHash ?? await hashPassword(password, { owner: networkOf(visitor.address ?? ''), isLogin: false })
       const user = await db.transaction().execute(async trx => {
         await lockSuperAdmins(trx)
         const { numDeletedRows } = await trx.deleteFrom('invites').where('token_hash', '=', tokenHash).executeTakeFirstOrThrow()

@@ -3,6 +3,8 @@ import { LRUCache } from 'lru-cache'
 import type { Database } from '../../db/tables.ts'
 import type { User } from '../../schemas/auth.ts'
 import type { Origin } from '../audit/origin.ts'
+import { rememberNetwork } from '../auth/known-networks.ts'
+import { networkOf } from '../auth/network.ts'
 import { newOneTimeToken, oneTimeHash } from '../auth/one-time-tokens.ts'
 import { hashPassword } from '../auth/passwords.ts'
 import type { Sessions } from '../auth/sessions.ts'
@@ -10,6 +12,7 @@ import type { Users } from '../auth/users.ts'
 import { ForbiddenError } from '../errors.ts'
 import type { Links } from '../mail/links.ts'
 import type { Mailer } from '../mail/mailer.ts'
+import type { Notify } from './notify.ts'
 import { setPassword } from './people.ts'
 
 const resetMs = 3_600_000
@@ -24,13 +27,14 @@ export interface PasswordResetsOptions {
   sessions: Sessions
   mailer: Mailer
   links: Links
+  notify: Notify
   log: { warn (fields: object, message: string): void }
 }
 
 export type PasswordResets = ReturnType<typeof createPasswordResets>
 
 /** A forgotten password is replaced by whoever reads the mail of its user. */
-export function createPasswordResets ({ db, users, sessions, mailer, links, log }: PasswordResetsOptions) {
+export function createPasswordResets ({ db, users, sessions, mailer, links, notify, log }: PasswordResetsOptions) {
   const mailed = new LRUCache<string, true>({ max: 20_000, ttl: pauseMs })
   const underWay = new Set<Promise<void>>()
 
@@ -57,8 +61,9 @@ export function createPasswordResets ({ db, users, sessions, mailer, links, log 
      */
     async request (email: string): Promise<void> {
       const found = await users.findByEmail(email)
-      const key = email.toLowerCase()
-      if (found === undefined || mailed.has(key) || underWay.size >= underWayMax) return
+      if (found === undefined) return
+      const key = found.user.id
+      if (mailed.has(key) || underWay.size >= underWayMax) return
       mailed.set(key, true)
       const work: Promise<void> = mailTo(found.user)
         .catch((err: unknown) => {
@@ -69,20 +74,27 @@ export function createPasswordResets ({ db, users, sessions, mailer, links, log 
       underWay.add(work)
     },
 
-    /** Ends every session of the user. Throws ForbiddenError `RESET_INVALID`. */
+    /**
+     * Ends every session of the user, and makes the network known to their account: whoever guesses at it from elsewhere
+     * does not slow down the login that follows. Throws ForbiddenError `RESET_INVALID`.
+     */
     async reset ({ token, password }: { token: string, password: string }, origin: (user: { id: string, email: string }) => Origin): Promise<void> {
       const tokenHash = oneTimeHash(token)
       const open = await db.selectFrom('password_resets as p').innerJoin('users as u', 'u.id', 'p.user_id').select(['u.id', 'u.email'])
         .where('p.token_hash', '=', tokenHash).where('p.expires_at', '>', Date.now()).executeTakeFirst()
       // No password is hashed for a stranger's guess.
       if (open === undefined) throw invalid()
-      const passwordHash = await hashPassword(password)
+      const by = origin(open)
+      const address = by.address ?? undefined
+      const passwordHash = await hashPassword(password, { owner: networkOf(address ?? ''), isLogin: true })
       const announce = await db.transaction().execute(async trx => {
         const used = await trx.deleteFrom('password_resets').where('token_hash', '=', tokenHash).where('expires_at', '>', Date.now()).returning('user_id').executeTakeFirst()
         if (used === undefined) throw invalid()
-        return await setPassword(trx, sessions, open.id, passwordHash, origin(open))
+        await rememberNetwork(trx, open.id, address)
+        return await setPassword(trx, sessions, open.id, passwordHash, by)
       })
       announce()
+      notify(open.email, 'passwordChanged')
     },
 
     /** Waits for what is under way, so that its database is still there. */

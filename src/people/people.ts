@@ -1,10 +1,12 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
-import type { Account, AccountCreate, AccountQuery, AccountUpdate, RoleGrant } from '../../schemas/people.ts'
+import type { Account, AccountCreate, AccountQuery, AccountUpdate, InviteCreate, InviteCreated, RoleGrant } from '../../schemas/people.ts'
 import type { Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
-import { hashPassword, verifyPassword } from '../auth/passwords.ts'
+import { canonicalEmail } from '../auth/email-address.ts'
+import type { HashingShare } from '../auth/hashing-queue.ts'
 import { LoginGate } from '../auth/login-gate.ts'
+import { hashPassword, verifyPassword } from '../auth/passwords.ts'
 import { applicationsWith, authorizeRule, isAllowed, type PermissionName } from '../auth/permissions.ts'
 import { permissionsOfRole, type PermissionSet } from '../auth/permission-set.ts'
 import type { Principal, SessionPrincipal } from '../auth/principal.ts'
@@ -16,6 +18,7 @@ import type { Notices } from '../cluster/notices.ts'
 import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../errors.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import { takeWith } from './losses.ts'
+import type { Notify } from './notify.ts'
 import { requireRole } from './roles.ts'
 
 export interface PeopleOptions {
@@ -24,6 +27,9 @@ export interface PeopleOptions {
   sessions: Sessions
   secondFactor: SecondFactor
   notices: Notices
+  notify: Notify
+  /** Sends an invite, to whom a principal may not create an account for. */
+  invite: (principal: Principal, input: InviteCreate, by: Origin) => Promise<InviteCreated>
   /** Called after roles of a user have changed, so that open sockets follow. */
   onGrantsChanged: () => void
 }
@@ -37,7 +43,7 @@ export type People = ReturnType<typeof createPeople>
  * The users, as those see them who rule over them. Whoever holds `users:*` for some applications only, and a token,
  * sees the users who have a role there, and of their roles those. Nobody rules over a user who holds more than they.
  */
-export function createPeople ({ db, users, sessions, secondFactor, notices, onGrantsChanged }: PeopleOptions) {
+export function createPeople ({ db, users, sessions, secondFactor, notices, notify, invite, onGrantsChanged }: PeopleOptions) {
   const passwordGate = new LoginGate({ what: 'wrong passwords', notices })
 
   /** The user with all roles, if the principal may know of them. Throws NotFoundError `USER_NOT_FOUND`. */
@@ -68,6 +74,22 @@ export function createPeople ({ db, users, sessions, secondFactor, notices, onGr
     return { row: await rule(db, principal, id, 'users:update'), isSelf: false }
   }
 
+  /** The user shows their password again, so that an open session is not enough. Throws ForbiddenError `PASSWORD_WRONG`, RateLimitError after several wrong ones. */
+  async function requirePassword (id: string, currentPassword: string | undefined): Promise<void> {
+    if (currentPassword === undefined) throw passwordWrong()
+    const isRight = await passwordGate.attempt(id, async () => await verifyPassword(await users.passwordHashOf(id), currentPassword, ownShare(id)) || undefined)
+    if (isRight !== true) throw passwordWrong()
+  }
+
+  /** Whether the principal may move a user to another address. Throws ForbiddenError. */
+  async function authorizeMove (principal: Principal, before: AccountRow, email: string, currentPassword: string | undefined): Promise<void> {
+    // Whether an address is taken is an answer about people of other applications.
+    if (canonicalEmail(email) !== canonicalEmail(before.email) && applicationsWith(principal, 'users:update') !== 'all') {
+      throw new ForbiddenError('PERMISSION_NOT_HELD', 'Addresses are changed by whoever may change all users')
+    }
+    if (principal.kind === 'session' && principal.userId === before.id) await requirePassword(before.id, currentPassword)
+  }
+
   /** Throws ForbiddenError `SESSION_REQUIRED` unless the user asks for themselves: nobody else is to see their secrets. */
   async function requireSelf (principal: Principal, id: string): Promise<SessionPrincipal> {
     if (principal.kind === 'session' && principal.userId === id) return principal
@@ -82,7 +104,7 @@ export function createPeople ({ db, users, sessions, secondFactor, notices, onGr
       const visible = applicationsWith(principal, 'users:read')
       if (visible !== 'all') query = query.where(hasRoleIn(visible))
       if (applicationId !== undefined) query = query.where(hasRoleIn([applicationId]))
-      if (email !== undefined) query = query.where(sql`lower(u.email)`, '=', sql`lower(${email})`)
+      if (email !== undefined) query = query.where('u.email_canonical', '=', canonicalEmail(email))
       if (cursor !== undefined) {
         const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
         query = query.where(sql<boolean>`(u.created_at, u.id) > (${createdAt}, ${id})`)
@@ -95,15 +117,16 @@ export function createPeople ({ db, users, sessions, secondFactor, notices, onGr
     },
 
     /**
-     * Whoever does not rule everywhere gives the user a role where they do: without one it would be nobody's. Throws
-     * ConflictError `USER_EXISTS`, ForbiddenError `PERMISSION_NOT_HELD`.
+     * Whoever rules over all users creates one. Anybody else sends an invite instead, whether the address has an account
+     * or not: they learn nothing of it, and choose nobody's password. Throws ConflictError `USER_EXISTS`, ForbiddenError
+     * `PERMISSION_NOT_HELD`.
      */
-    async create (principal: Principal, { name, email, password, roles = [] }: AccountCreate, by: Origin): Promise<Account> {
+    async create (principal: Principal, { name, email, password, roles = [] }: AccountCreate, by: Origin): Promise<{ account: Account } | { invite: InviteCreated }> {
       const visible = applicationsWith(principal, 'users:create')
-      if (visible !== 'all' && roles.length === 0) {
-        throw new ValidationError('VALIDATION_FAILED', 'The body /roles is required of whoever does not rule over all users', { details: [{ path: '/roles', message: 'must give a role for an application of yours' }] })
-      }
-      const passwordHash = await hashPassword(password)
+      if (visible !== 'all') return { invite: await invite(principal, { email, ...onlyRoleOf(roles) }, by) }
+      for (const grant of roles) await authorizeAssignment(db, principal, grant, 'users:create')
+      if (await users.findByEmail(email) !== undefined) throw userExists(email)
+      const passwordHash = await hashPassword(password, shareOf(principal))
       const row = await db.transaction().execute(async trx => {
         if (roles.length > 0) await lockSuperAdmins(trx)
         for (const grant of roles) await authorizeAssignment(trx, principal, grant, 'users:create')
@@ -114,24 +137,28 @@ export function createPeople ({ db, users, sessions, secondFactor, notices, onGr
         await record(trx, by, { action: 'user.created', resourceId: created.id, place: placeOf(row), after: toAccount(row, 'all') })
         return row
       })
-      return toAccount(row, visible)
+      return { account: toAccount(row, visible) }
     },
 
-    /** Throws ConflictError `USER_EXISTS`, ForbiddenError `PERMISSION_NOT_HELD`. */
-    async update (principal: Principal, id: string, { name, email }: AccountUpdate, by: Origin): Promise<Account> {
+    /** A user who moves to another address shows their password. Throws ConflictError `USER_EXISTS`, ForbiddenError `PERMISSION_NOT_HELD`, `PASSWORD_WRONG`. */
+    async update (principal: Principal, id: string, { name, email, currentPassword }: AccountUpdate, by: Origin): Promise<Account> {
+      const former = await rule(db, principal, id, 'users:update')
+      if (email !== undefined && email !== former.email) await authorizeMove(principal, former, email, currentPassword)
       const row = await db.transaction().execute(async trx => {
         await lockSuperAdmins(trx)
         const before = await rule(trx, principal, id, 'users:update')
         const { numAffectedRows } = await sql`
-          update users set name = ${name ?? before.name}, email = ${email ?? before.email}, updated_at = ${Date.now()}::bigint
-          where id = ${id} and not exists (select from users where lower(email) = lower(${email ?? ''}) and id <> ${id})`.execute(trx).catch(takenMeanwhile(email))
+          update users set name = ${name ?? before.name}, email = ${email ?? before.email}, updated_at = ${Date.now()}::bigint,
+            email_canonical = ${email === undefined ? sql.ref('email_canonical') : canonicalEmail(email)}
+          where id = ${id} and not exists (select from users where email_canonical = ${canonicalEmail(email ?? '')} and id <> ${id})`.execute(trx).catch(takenMeanwhile(email))
         if (numAffectedRows !== 1n) throw userExists(email ?? '')
         // What was mailed to the old address is no longer theirs.
-        if (email !== undefined) await trx.deleteFrom('password_resets').where('user_id', '=', id).execute()
+        if (email !== undefined && email !== before.email) await trx.deleteFrom('password_resets').where('user_id', '=', id).execute()
         const after = await selectAccounts(trx).where('u.id', '=', id).executeTakeFirstOrThrow()
         await record(trx, by, { action: 'user.updated', resourceId: id, place: placeOf(after), before: toAccount(before, 'all'), after: toAccount(after, 'all') })
         return after
       })
+      if (row.email !== former.email) notify(former.email, 'addressChanged')
       return toAccount(row, applicationsWith(principal, 'users:read'))
     },
 
@@ -153,12 +180,9 @@ export function createPeople ({ db, users, sessions, secondFactor, notices, onGr
      * Throws ForbiddenError `PASSWORD_WRONG`, RateLimitError after several wrong ones.
      */
     async changePassword (principal: Principal, id: string, { currentPassword, newPassword }: { currentPassword?: string | undefined, newPassword: string }, by: Origin): Promise<void> {
-      const { isSelf } = await selfOrRuler(principal, id)
-      if (isSelf) {
-        const isRight = await passwordGate.attempt(id, async () => await verifyPassword(await users.passwordHashOf(id), currentPassword ?? '') || undefined)
-        if (isRight !== true) throw new ForbiddenError('PASSWORD_WRONG', 'The current password is another')
-      }
-      const passwordHash = await hashPassword(newPassword)
+      const { row, isSelf } = await selfOrRuler(principal, id)
+      if (isSelf) await requirePassword(id, currentPassword)
+      const passwordHash = await hashPassword(newPassword, shareOf(principal))
       const announce = await db.transaction().execute(async trx => {
         // What was true before the hashing may not be now.
         if (!isSelf) {
@@ -168,20 +192,30 @@ export function createPeople ({ db, users, sessions, secondFactor, notices, onGr
         return await setPassword(trx, sessions, id, passwordHash, by)
       })
       announce()
+      notify(row.email, 'passwordChanged')
     },
 
-    async setUpMfa (principal: Principal, id: string, by: Origin) {
-      return await secondFactor.setUp((await requireSelf(principal, id)).user, by)
+    /** Throws ForbiddenError `SESSION_REQUIRED`, `PASSWORD_WRONG`, ConflictError `MFA_ENABLED`. */
+    async setUpMfa (principal: Principal, id: string, { currentPassword }: { currentPassword?: string | undefined }, by: Origin) {
+      const { user } = await requireSelf(principal, id)
+      await requirePassword(id, currentPassword)
+      return await secondFactor.setUp(user, by)
     },
 
     async confirmMfa (principal: Principal, id: string, code: string, by: Origin) {
-      return await secondFactor.confirm((await requireSelf(principal, id)).userId, code, by)
+      const { user } = await requireSelf(principal, id)
+      const codes = await secondFactor.confirm(id, code, by)
+      notify(user.email, 'mfaEnabled')
+      return codes
     },
 
-    /** The user themselves shows a code of it; whoever rules over them need not. Throws ForbiddenError `MFA_CODE_INVALID`. */
-    async disableMfa (principal: Principal, id: string, { code }: { code?: string | undefined }, by: Origin): Promise<void> {
+    /** The user shows the password and a code; whoever rules over them need not. Throws ForbiddenError `PASSWORD_WRONG`, `MFA_CODE_INVALID`. */
+    async disableMfa (principal: Principal, id: string, { currentPassword, code }: { currentPassword?: string | undefined, code?: string | undefined }, by: Origin): Promise<void> {
       const { row, isSelf } = await selfOrRuler(principal, id)
-      if (isSelf && row.mfa_confirmed_at !== null) await secondFactor.require(id, code ?? '')
+      if (isSelf && row.mfa_confirmed_at !== null) {
+        await requirePassword(id, currentPassword)
+        await secondFactor.require(id, code ?? '', by)
+      }
       await db.transaction().execute(async trx => {
         // Whom they ruled over a moment ago may hold more by now.
         if (!isSelf) {
@@ -190,6 +224,7 @@ export function createPeople ({ db, users, sessions, secondFactor, notices, onGr
         }
         await secondFactor.disable(trx, id, by)
       })
+      if (row.mfa_confirmed_at !== null) notify(row.email, 'mfaDisabled')
     },
 
     /** Throws NotFoundError, ConflictError `ROLE_ASSIGNED`, ForbiddenError `PERMISSION_NOT_HELD`. Counts from the user's next request on. */
@@ -294,6 +329,22 @@ const toAccount = (row: AccountRow, visible: 'all' | string[]): Account => ({
   updatedAt: row.updated_at
 })
 
+/** Where a principal's hashings wait: a token's with those of its application. */
+const shareOf = (principal: Principal): HashingShare =>
+  principal.kind === 'session' ? ownShare(principal.userId) : { owner: `application ${principal.applicationId}`, isLogin: false }
+
+const ownShare = (userId: string): HashingShare => ({ owner: `user ${userId}`, isLogin: false })
+
+/** An invite gives one role. */
+function onlyRoleOf (roles: RoleGrant[]): RoleGrant {
+  const [role, ...others] = roles
+  if (role !== undefined && others.length === 0) return role
+  throw new ValidationError('VALIDATION_FAILED', 'The body /roles must have one role unless you rule over all users: it is given by an invite', {
+    details: [{ path: '/roles', message: 'must have one role for an application of yours' }]
+  })
+}
+
+const passwordWrong = () => new ForbiddenError('PASSWORD_WRONG', 'The current password is missing or wrong')
 const userNotFound = (id: string) => new NotFoundError('USER_NOT_FOUND', `User not found: ${id}`)
 export const userExists = (email: string) => new ConflictError('USER_EXISTS', `User exists: ${email}`)
 

@@ -32,7 +32,7 @@ const invites: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'createInvite',
       tags: ['Users'],
       summary: 'Invite somebody',
-      description: 'Mails a link that is good for seven days, once. It gives a role that the caller holds as well, now and when it is accepted.',
+      description: 'Mails a link that is good for seven days, once. It gives a role that the caller holds as well, now and when it is accepted. Callers who do not rule over all users get no token while mail is configured: the answer is the same whether the address has an account or not.',
       body: ref(InviteCreate),
       response: { 201: ref(InviteCreated, 'The invite.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }

@@ -1,8 +1,8 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { MfaConfirm, MfaDisable, MfaSetup, RecoveryCodes } from '../../../schemas/auth.ts'
+import { MfaConfirm, MfaDisable, MfaSetup, MfaSetupRequest, RecoveryCodes } from '../../../schemas/auth.ts'
 import { ref, refusals } from '../../../schemas/common.ts'
 import {
-  Account, AccountCreate, AccountPath, AccountQuery, AccountRolePath, AccountUpdate, PasswordChange, RoleGrant, RoleUnassign
+  Account, AccountCreate, AccountPath, AccountQuery, AccountRolePath, AccountUpdate, InviteCreated, PasswordChange, RoleGrant, RoleUnassign
 } from '../../../schemas/people.ts'
 
 const users: FastifyPluginAsyncTypebox = async (app) => {
@@ -35,13 +35,13 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'createUser',
       tags: ['Users'],
       summary: 'Create a user',
-      description: 'With a password, and roles that the caller holds as well. Whoever does not rule over all users must give a role for an application of theirs. To let people choose their password, invite them.',
+      description: 'Creates a user with a password and roles that the caller holds as well. For a caller who does not rule over all users it sends an invite with the one role that is given, for an application of theirs; the name and the password are not used. The answer is the same whether the address has an account or not.',
       body: ref(AccountCreate),
-      response: { 201: ref(Account, 'The user.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
+      response: { 201: ref(Account, 'The user.'), 202: ref(InviteCreated, 'An invite, which the address accepts.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
   }, async (request, reply) => {
-    reply.code(201)
-    return app.people.create(request.principal, request.body, request.origin)
+    const created = await app.people.create(request.principal, request.body, request.origin)
+    return 'account' in created ? reply.code(201).send(created.account) : reply.code(202).send(created.invite)
   })
 
   app.get('/:id', {
@@ -62,7 +62,7 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'updateUser',
       tags: ['Users'],
       summary: 'Change a user',
-      description: 'What is left out stays. Nobody changes a user who holds more than they do.',
+      description: 'What is left out stays. Nobody changes a user who holds more than they do. Only callers who rule over all users change addresses; for their own they show `currentPassword`. The former address gets a mail.',
       params: AccountPath,
       body: ref(AccountUpdate),
       response: { 200: ref(Account, 'The user.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
@@ -102,15 +102,17 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post('/:id/mfa/setup', {
     config: { permission: 'authenticated' },
+    preValidation: async request => { if (request.headers['content-type'] === undefined) request.body = {} },
     schema: {
       operationId: 'setUpMfa',
       tags: ['Users'],
       summary: 'Set up a second factor',
-      description: 'One\'s own: a seed for an authenticator app, with its QR code. It counts once a code of it is confirmed.',
+      description: 'Returns a seed for the caller\'s own authenticator app, with its QR code. It requires `currentPassword`, and counts once a code of it is confirmed.',
       params: AccountPath,
-      response: { 200: ref(MfaSetup, 'Shown this once.'), ...refusals(400, 401, 403, 404, 409) }
+      body: ref(MfaSetupRequest),
+      response: { 200: ref(MfaSetup, 'Shown this once.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
-  }, async (request) => app.people.setUpMfa(request.principal, request.params.id, request.origin))
+  }, async (request) => app.people.setUpMfa(request.principal, request.params.id, request.body, request.origin))
 
   app.post('/:id/mfa/confirm', {
     config: { permission: 'authenticated' },
@@ -132,7 +134,7 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'disableMfa',
       tags: ['Users'],
       summary: 'Disable a second factor',
-      description: 'One\'s own, with a code; or, with `users:update`, that of a user who holds no more than oneself, who has lost it.',
+      description: 'One\'s own, with the password and a code; or, with `users:update`, that of a user who holds no more than oneself, who has lost it. The user gets a mail.',
       params: AccountPath,
       body: ref(MfaDisable),
       response: { 204: { type: 'null', description: 'Logins need no code.' }, ...refusals(400, 401, 403, 404, 409, 413, 415) }

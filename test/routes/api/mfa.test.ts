@@ -18,7 +18,7 @@ const forget = (id: string) => app.db.updateTable('users').set({ mfa_last_step: 
 
 async function withMfa () {
   const ada = await person(app, 'viewer')
-  const { body: { secret } } = await ada.post(`/api/users/${ada.id}/mfa/setup`)
+  const { body: { secret } } = await ada.post(`/api/users/${ada.id}/mfa/setup`, { currentPassword: password })
   const { body: { recoveryCodes } } = await ada.post(`/api/users/${ada.id}/mfa/confirm`, { code: codeOf(secret) })
   await forget(ada.id)
   return { ...ada, secret: secret as string, recoveryCodes: recoveryCodes as string[] }
@@ -31,7 +31,7 @@ await t.test('set up, confirm, log in', async t => {
   const url = `/api/users/${ada.id}/mfa`
   t.equal(outcome(await ada.post(`${url}/confirm`, { code: '123456' })), '409 MFA_NOT_PENDING')
   t.equal(outcome(await ada.post(`${url}/disable`, {})), '409 MFA_NOT_PENDING')
-  const { body: setup } = await ada.post(`${url}/setup`)
+  const { body: setup } = await ada.post(`${url}/setup`, { currentPassword: password })
   t.match(setup, { secret: /^[A-Z2-7]{32}$/, otpauthUrl: /^otpauth:\/\/totp\/realtime-platform:/, qrCode: /^data:image\/svg\+xml;base64,/ })
   t.match(Buffer.from(setup.qrCode.split(',')[1], 'base64').toString(), /^<svg[^>]*>.*<\/svg>$/s)
   t.ok(setup.otpauthUrl.includes(setup.secret))
@@ -41,7 +41,7 @@ await t.test('set up, confirm, log in', async t => {
   const { body: { recoveryCodes } } = await ada.post(`${url}/confirm`, { code: codeOf(setup.secret) })
   t.equal(new Set(recoveryCodes).size, 10)
   t.match(recoveryCodes[0], /^[a-z2-9]{4}(-[a-z2-9]{4}){3}$/)
-  t.equal(outcome(await ada.post(`${url}/setup`)), '409 MFA_ENABLED')
+  t.equal(outcome(await ada.post(`${url}/setup`, { currentPassword: password })), '409 MFA_ENABLED')
   t.match((await person(app, 'super_admin').then(root => root.get(`/api/users/${ada.id}`))).body, { mfaEnabled: true })
 
   const pending = await login(ada.email)
@@ -124,11 +124,14 @@ await t.test('a login with the old password does not slip in beside its change',
   }
 })
 
-await t.test('it is disabled with a code, or by whoever rules over the user; a new password leaves it', async t => {
+await t.test('it is disabled with the password and a code, or by whoever rules over the user; a new password leaves it', async t => {
   const ada = await withMfa()
   const url = `/api/users/${ada.id}/mfa/disable`
-  t.equal(outcome(await ada.post(url, {})), '403 MFA_CODE_INVALID')
-  t.equal(outcome(await ada.post(url, { code: '000000' })), '403 MFA_CODE_INVALID')
+  t.equal(outcome(await ada.post(url, {})), '403 PASSWORD_WRONG')
+  t.equal(outcome(await ada.post(url, { code: ada.recoveryCodes[0] })), '403 PASSWORD_WRONG')
+  t.equal(outcome(await ada.post(url, { currentPassword: 'wrong', code: ada.recoveryCodes[0] })), '403 PASSWORD_WRONG')
+  t.equal(outcome(await ada.post(url, { currentPassword: password })), '403 MFA_CODE_INVALID')
+  t.equal(outcome(await ada.post(url, { currentPassword: password, code: '000000' })), '403 MFA_CODE_INVALID')
   const root = await person(app, 'super_admin')
   await root.post(`/api/users/${ada.id}/change-password`, { newPassword: password })
   t.match(await login(ada.email), { mfaRequired: true })
@@ -137,7 +140,7 @@ await t.test('it is disabled with a code, or by whoever rules over the user; a n
   t.match(await login(ada.email), { sessionToken: /^sess_/ })
 
   const grace = await withMfa()
-  t.equal(outcome(await grace.post(`/api/users/${grace.id}/mfa/disable`, { code: grace.recoveryCodes[0] })), '204')
+  t.equal(outcome(await grace.post(`/api/users/${grace.id}/mfa/disable`, { currentPassword: password, code: grace.recoveryCodes[0] })), '204')
   t.match(await login(grace.email), { sessionToken: /^sess_/ })
 })
 
