@@ -39,14 +39,14 @@ class Lane {
   }
 
   take (): Start | undefined {
-    for (const [owner, own] of this.#byOwner) {
-      const start = own.shift()
-      this.#byOwner.delete(owner)
-      if (own.length > 0) this.#byOwner.set(owner, own)
-      this.waiting--
-      return start
-    }
-    return undefined
+    const next = this.#byOwner.entries().next().value
+    if (next === undefined) return undefined
+    const [owner, own] = next
+    this.#byOwner.delete(owner)
+    const start = own.shift()
+    if (own.length > 0) this.#byOwner.set(owner, own)
+    this.waiting--
+    return start
   }
 }
 
