@@ -1,39 +1,62 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 
+/** Where a sealed secret is stored. It opens nowhere else: two rows' secrets cannot be exchanged in the database. */
+export interface SealedPlace { table: string, column: string, id: string }
+
 /**
- * Secrets at rest: AES-256-GCM, one random 96-bit nonce each (NIST SP 800-38D).
- * The text form `v1.<key>.<nonce>.<tag>.<ciphertext>` names its key, so that several keys can decrypt while one encrypts.
+ * Secrets at rest: AES-256-GCM, one random 96-bit nonce each (NIST SP 800-38D), with the place as additional
+ * authenticated data. The text form `v2.<key>.<nonce>.<tag>.<ciphertext>` names its key, so that several keys can decrypt
+ * while one encrypts. `v1` had no additional data: only `reseal` reads it, for `npm run reencrypt`.
  */
 export interface Encryption {
-  encrypt (plain: string): string
-  /** Throws when no configured key fits or the text was tampered with. */
-  decrypt (sealed: string): string
-  /** Whether it was sealed with the key that encrypts now. */
-  isCurrent (sealed: string): boolean
+  encrypt (plain: string, place: SealedPlace): string
+  /** Throws when no configured key fits, the text was tampered with, or it was sealed for another place. */
+  decrypt (sealed: string, place: SealedPlace): string
+  /** Returns the secret sealed by the key that encrypts now, and in the form of now: the same text if it is so already. Throws as `decrypt`. */
+  reseal (sealed: string, place: SealedPlace): string
 }
+
+const algorithm = 'aes-256-gcm'
+/** Bytes. A shorter tag would be accepted by default, and can be guessed. */
+const authTagLength = 16
+/** A nonce of 12 bytes and a tag of 16. */
+const form = /^(v[12])\.([\w-]{8})\.([\w-]{16})\.([\w-]{22})\.([\w-]*)$/
 
 /** `keys` are 32 bytes each; the first encrypts, all decrypt. */
 export function createEncryption (keys: Buffer[]): Encryption {
   const named = keys.map(key => ({ key, name: createHash('sha256').update(key).digest('base64url').slice(0, 8) }))
+  if (named[0] === undefined) throw new Error('at least one encryption key is needed')
   const first = named[0]
-  if (first === undefined) throw new Error('at least one encryption key is needed')
+
+  function open (sealed: string, place: SealedPlace, versions: readonly string[]): string {
+    const [, version = '', name, ...parts] = form.exec(sealed) ?? []
+    if (!versions.includes(version)) {
+      throw new Error(version === 'v1' ? 'a stored secret has the form of an earlier version: run `npm run reencrypt`' : 'a stored secret is malformed')
+    }
+    const found = named.find(candidate => candidate.name === name)
+    if (found === undefined) throw new Error('a stored secret was encrypted with a key that is neither ENCRYPTION_KEY nor in ENCRYPTION_KEYS_OLD')
+    const [nonce, tag, ciphertext] = parts.map(part => Buffer.from(part, 'base64url')) as [Buffer, Buffer, Buffer]
+    const decipher = createDecipheriv(algorithm, found.key, nonce, { authTagLength })
+    if (version === 'v2') decipher.setAAD(dataOf(place))
+    decipher.setAuthTag(tag)
+    return Buffer.concat([decipher.update(ciphertext), decipher.final()]).toString()
+  }
+
+  function encrypt (plain: string, place: SealedPlace): string {
+    const nonce = randomBytes(12)
+    const cipher = createCipheriv(algorithm, first.key, nonce, { authTagLength }).setAAD(dataOf(place))
+    const sealed = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()])
+    return ['v2', first.name, ...[nonce, cipher.getAuthTag(), sealed].map(part => part.toString('base64url'))].join('.')
+  }
+
   return {
-    encrypt (plain) {
-      const nonce = randomBytes(12)
-      const cipher = createCipheriv('aes-256-gcm', first.key, nonce)
-      const sealed = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()])
-      return ['v1', first.name, ...[nonce, cipher.getAuthTag(), sealed].map(part => part.toString('base64url'))].join('.')
-    },
-    isCurrent: sealed => sealed.startsWith(`v1.${first.name}.`),
-    decrypt (sealed) {
-      const [version, name, nonce, tag, ciphertext] = sealed.split('.')
-      const found = named.find(candidate => candidate.name === name)
-      if (version !== 'v1' || found === undefined || nonce === undefined || tag === undefined || ciphertext === undefined) {
-        throw new Error('a stored secret was encrypted with a key that is neither ENCRYPTION_KEY nor in ENCRYPTION_KEYS_OLD')
-      }
-      const decipher = createDecipheriv('aes-256-gcm', found.key, Buffer.from(nonce, 'base64url'))
-      decipher.setAuthTag(Buffer.from(tag, 'base64url'))
-      return Buffer.concat([decipher.update(Buffer.from(ciphertext, 'base64url')), decipher.final()]).toString()
+    encrypt,
+    decrypt: (sealed, place) => open(sealed, place, ['v2']),
+    reseal (sealed, place) {
+      const plain = open(sealed, place, ['v1', 'v2'])
+      return sealed.startsWith(`v2.${first.name}.`) ? sealed : encrypt(plain, place)
     }
   }
 }
+
+const dataOf = ({ table, column, id }: SealedPlace): Buffer => Buffer.from(JSON.stringify([table, column, id]))

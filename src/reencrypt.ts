@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely'
-import type { Encryption } from './encryption.ts'
+import type { Encryption, SealedPlace } from './encryption.ts'
 import { sealedColumns, type SealedColumn } from './sealed-columns.ts'
 
 const rowsAtOnce = 200
@@ -7,7 +7,7 @@ const rowsAtOnce = 200
 export interface Reencrypted { table: string, column: string, sealedAnew: number, unreadable: string[] }
 
 /**
- * Seals with the first key what was sealed with another. Nodes go on meanwhile, if they know both keys; it may be broken
+ * Seals with the first key what was sealed with another, or in the form of an earlier version. Nodes go on meanwhile, if they know both keys; it may be broken
  * off and run again. What no key opens is left as it is, and named.
  */
 export async function reencrypt<T> (db: Kysely<T>, encryption: Encryption, columns: readonly SealedColumn[] = sealedColumns): Promise<Reencrypted[]> {
@@ -16,15 +16,15 @@ export async function reencrypt<T> (db: Kysely<T>, encryption: Encryption, colum
   return done
 }
 
-async function reencryptColumn<T> (db: Kysely<T>, encryption: Encryption, { table, id, column, type }: SealedColumn): Promise<Reencrypted> {
+async function reencryptColumn<T> (db: Kysely<T>, encryption: Encryption, { table, id, column, type, boundTo = id, place }: SealedColumn): Promise<Reencrypted> {
   const outcome: Reencrypted = { table, column, sealedAnew: 0, unreadable: [] }
-  const [tableRef, idRef, columnRef, typeName] = [sql.table(table), sql.ref(id), sql.ref(column), sql.raw(type ?? 'text')]
+  const [tableRef, idRef, boundRef, columnRef, typeName] = [sql.table(table), sql.ref(id), sql.ref(boundTo), sql.ref(column), sql.raw(type ?? 'text')]
   for (let after = '', isMore = true; isMore;) {
-    const { rows } = await sql<{ id: string, sealed: string }>`
-      select ${idRef}::text as id, ${columnRef}::text as sealed from ${tableRef}
+    const { rows } = await sql<{ id: string, bound: string, sealed: string }>`
+      select ${idRef}::text as id, ${boundRef}::text as bound, ${columnRef}::text as sealed from ${tableRef}
       where ${columnRef} is not null and ${idRef}::text > ${after} order by ${idRef}::text limit ${rowsAtOnce}`.execute(db)
-    for (const { id, sealed } of rows) {
-      const anew = sealedAnew(encryption, sealed)
+    for (const { id, bound, sealed } of rows) {
+      const anew = sealedAnew(encryption, place(bound), sealed)
       if (anew === sealed) continue
       if (anew === undefined) {
         outcome.unreadable.push(id)
@@ -41,12 +41,12 @@ async function reencryptColumn<T> (db: Kysely<T>, encryption: Encryption, { tabl
 }
 
 /** The form of a sealed secret, by itself or within JSON: see `Encryption`. */
-const sealedForm = /v1\.[\w-]+\.[\w-]+\.[\w-]+\.[\w-]*/g
+const sealedForm = /v[12]\.[\w-]+\.[\w-]+\.[\w-]+\.[\w-]*/g
 
 /** The text with what another key has sealed in it sealed by the first; undefined when no key opens some of it. */
-function sealedAnew (encryption: Encryption, text: string): string | undefined {
+function sealedAnew (encryption: Encryption, place: SealedPlace, text: string): string | undefined {
   try {
-    return text.replace(sealedForm, sealed => encryption.isCurrent(sealed) ? sealed : encryption.encrypt(encryption.decrypt(sealed)))
+    return text.replace(sealedForm, sealed => encryption.reseal(sealed, place))
   } catch {
     return undefined
   }

@@ -5,7 +5,7 @@ import t from 'tap'
 import { createKysely, createPool } from '../db/connection.ts'
 import { newSeed } from '../src/auth/totp.ts'
 import { createEncryption } from '../src/encryption.ts'
-import { sealedColumns } from '../src/sealed-columns.ts'
+import { sealedColumns, sealedPlaces } from '../src/sealed-columns.ts'
 import { build, createDatabase, testKey } from './build.ts'
 import { tenant } from './tenant.ts'
 
@@ -21,7 +21,7 @@ t.test('a new ENCRYPTION_KEY: the old one opens, the command seals anew, and the
   const { applicationId, token } = await tenant(app)
   const issued = token(['client'])
   const seed = newSeed()
-  await app.db.insertInto('users').values({ id: 'usr_a', name: 'a', email: 'a@example.com', password_hash: 'x', mfa_secret_sealed: oldOne?.encrypt(seed) ?? '', created_at: 0, updated_at: 0 }).execute()
+  await app.db.insertInto('users').values({ id: 'usr_a', name: 'a', email: 'a@example.com', password_hash: 'x', mfa_secret_sealed: oldOne?.encrypt(seed, sealedPlaces.secondFactor('usr_a')) ?? '', created_at: 0, updated_at: 0 }).execute()
   const { secret } = await app.webhooks.endpoints.create({ applicationId, environment: 'development' }, { url: 'https://example.com/', events: ['*'] })
   await app.close()
 
@@ -41,9 +41,9 @@ t.test('a new ENCRYPTION_KEY: the old one opens, the command seals anew, and the
   const { app: after } = await build(t, { databaseUrl, variables: { ENCRYPTION_KEY: newKey } })
   t.equal((await after.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${issued}` } })).statusCode, 200)
   const row = await after.db.selectFrom('users').select('mfa_secret_sealed').where('id', '=', 'usr_a').executeTakeFirstOrThrow()
-  t.equal(newOne?.decrypt(row.mfa_secret_sealed ?? ''), seed)
-  const { secrets } = await after.db.selectFrom('webhooks').select('secrets').where('application_id', '=', applicationId).executeTakeFirstOrThrow()
-  t.same(secrets.map(({ sealed, until }) => [newOne?.decrypt(sealed), until]), [[secret, null]])
+  t.equal(newOne?.decrypt(row.mfa_secret_sealed ?? '', sealedPlaces.secondFactor('usr_a')), seed)
+  const { id, secrets } = await after.db.selectFrom('webhooks').select(['id', 'secrets']).where('application_id', '=', applicationId).executeTakeFirstOrThrow()
+  t.same(secrets.map(({ sealed, until }) => [newOne?.decrypt(sealed, sealedPlaces.webhook(id)), until]), [[secret, null]])
   await after.close()
 })
 

@@ -6,6 +6,7 @@ import { record } from '../audit/record.ts'
 import type { Notices } from '../cluster/notices.ts'
 import type { Encryption } from '../encryption.ts'
 import { ConflictError, ForbiddenError, UnauthorizedError } from '../errors.ts'
+import { sealedPlaces } from '../sealed-columns.ts'
 import { isKnownNetwork } from './known-networks.ts'
 import { AccountGate } from './login-gate.ts'
 import { loginNetworkOf } from './network.ts'
@@ -41,7 +42,7 @@ export function createSecondFactor ({ db, encryption, issuer, notices }: { db: K
   async function useTotp (userId: string, code: string): Promise<boolean> {
     const row = await db.selectFrom('users').select('mfa_secret_sealed').where('id', '=', userId).executeTakeFirst()
     if (row === undefined || row.mfa_secret_sealed === null) return false
-    const step = stepOf(encryption.decrypt(row.mfa_secret_sealed), code)
+    const step = stepOf(encryption.decrypt(row.mfa_secret_sealed, sealedPlaces.secondFactor(userId)), code)
     if (step === undefined) return false
     const taken = await db.updateTable('users').set({ mfa_last_step: step })
       .where('id', '=', userId).where('mfa_secret_sealed', '=', row.mfa_secret_sealed)
@@ -54,7 +55,7 @@ export function createSecondFactor ({ db, encryption, issuer, notices }: { db: K
     async setUp (user: { id: string, email: string }, by: Origin): Promise<MfaSetup> {
       const secret = newSeed()
       await db.transaction().execute(async trx => {
-        const row = await trx.updateTable('users').set({ mfa_secret_sealed: encryption.encrypt(secret), mfa_last_step: null })
+        const row = await trx.updateTable('users').set({ mfa_secret_sealed: encryption.encrypt(secret, sealedPlaces.secondFactor(user.id)), mfa_last_step: null })
           .where('id', '=', user.id).where('mfa_confirmed_at', 'is', null).returning('id').executeTakeFirst()
         if (row === undefined) throw new ConflictError('MFA_ENABLED', 'A second factor is in use: disable it first')
         await record(trx, by, { action: 'user.mfa_set_up', resourceId: user.id })

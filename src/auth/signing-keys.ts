@@ -5,6 +5,7 @@ import { system } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import type { Encryption } from '../encryption.ts'
 import { randomId } from '../ids.ts'
+import { sealedPlaces } from '../sealed-columns.ts'
 import { generateSecret, isAlgorithm, openSecret, type Algorithm, type KeyMaterial } from './key-material.ts'
 
 /** A key as it is used. Its algorithm is part of it: a token does not get to choose. */
@@ -166,7 +167,7 @@ export class SigningKeys {
     if (!this.#opened.has(id)) {
       let material: KeyMaterial | undefined
       try {
-        material = openSecret(algorithm, this.#options.encryption.decrypt(sealed))
+        material = openSecret(algorithm, this.#options.encryption.decrypt(sealed, sealedPlaces.signingKey(id)))
       } catch (err) {
         this.#options.log.error({ err, keyId: id }, 'signing_keys.unreadable')
       }
@@ -185,10 +186,11 @@ export async function lockSigningKeys (trx: Kysely<Database>): Promise<void> {
 export async function insertSigningKey (trx: Kysely<Database>, encryption: Encryption, { algorithm }: { algorithm: Algorithm }) {
   const secret = generateSecret(algorithm)
   const newest = await trx.selectFrom('signing_keys').select(eb => eb.fn.max('created_at').as('at')).executeTakeFirst()
+  const id = randomId('key')
   const row = await trx.insertInto('signing_keys').values({
-    id: randomId('key'),
+    id,
     algorithm,
-    secret_sealed: encryption.encrypt(secret),
+    secret_sealed: encryption.encrypt(secret, sealedPlaces.signingKey(id)),
     active: true,
     created_at: Math.max(Date.now(), Number(newest?.at ?? 0) + 1),
     deactivated_at: null,

@@ -8,6 +8,7 @@ import type { Encryption } from '../encryption.ts'
 import { NotFoundError } from '../errors.ts'
 import { randomId } from '../ids.ts'
 import { invalid } from '../json.ts'
+import { sealedPlaces } from '../sealed-columns.ts'
 import type { ReaderStatus } from './cdc/reader.ts'
 import { ownName } from './cdc/ownership.ts'
 import { dropPublicationSql, dropSlotSql } from './cdc/slot-care.ts'
@@ -38,7 +39,7 @@ export function createDatabaseConnections ({ db, encryption, leftovers, threads,
       .select(sql<boolean>`lease_owner is not null and lease_expires_at >= clock_timestamp()`.as('is_read'))
       .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).executeTakeFirst()
     if (row === undefined) throw noConnection(scope)
-    return { ...toConnection(row, encryption.decrypt(row.connection_string_sealed)), leftovers: await leftovers.list(scope) }
+    return { ...toConnection(row, encryption.decrypt(row.connection_string_sealed, sealedPlaces.connection(row.id))), leftovers: await leftovers.list(scope) }
   }
 
   const lock = async (trx: Transaction<Database>, { applicationId, environment }: Scope) =>
@@ -55,10 +56,10 @@ export function createDatabaseConnections ({ db, encryption, leftovers, threads,
   }
 
   /** A string that no key opens any more is one that is put right: it leads to where it led. */
-  function isElsewhere (sealed: string, connectionString: string): boolean {
+  function isElsewhere ({ id, connection_string_sealed: sealed }: Selectable<CdcConnectionsTable>, connectionString: string): boolean {
     const addressOf = (text: string) => (({ host, port, database }) => JSON.stringify([host, port, database]))(parseConnectionString(text))
     try {
-      return addressOf(encryption.decrypt(sealed)) !== addressOf(connectionString)
+      return addressOf(encryption.decrypt(sealed, sealedPlaces.connection(id))) !== addressOf(connectionString)
     } catch {
       return false
     }
@@ -68,14 +69,14 @@ export function createDatabaseConnections ({ db, encryption, leftovers, threads,
   async function change (trx: Transaction<Database>, scope: Scope, { connectionString, publication, slot, acceptGap = false }: DatabaseConnectionPut): Promise<string | undefined> {
     const before = await lock(trx, scope)
     if (before === undefined) return undefined
-    const hasMoved = isElsewhere(before.connection_string_sealed, connectionString)
+    const hasMoved = isElsewhere(before, connectionString)
     const forgets = {
       slot: hasMoved || (slot !== undefined && slot !== before.slot),
       publication: hasMoved || (publication !== undefined && publication !== before.publication)
     }
     await leave(trx, before, forgets)
     await trx.updateTable('cdc_connections').set({
-      connection_string_sealed: encryption.encrypt(connectionString),
+      connection_string_sealed: encryption.encrypt(connectionString, sealedPlaces.connection(before.id)),
       publication: publication ?? before.publication,
       slot: slot ?? before.slot,
       owns_publication: before.owns_publication && !forgets.publication,
@@ -107,7 +108,7 @@ export function createDatabaseConnections ({ db, encryption, leftovers, threads,
         const made = await trx.insertInto('cdc_connections')
           .columns(['id', 'application_id', 'environment', 'connection_string_sealed', 'publication', 'slot', 'gap_accepted', 'created_at', 'updated_at'])
           .expression(eb => eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
-            eb.val(ownId).as('id'), 'id as application_id', eb.val(scope.environment).as('environment'), eb.val(encryption.encrypt(connectionString)).as('connection_string_sealed'),
+            eb.val(ownId).as('id'), 'id as application_id', eb.val(scope.environment).as('environment'), eb.val(encryption.encrypt(connectionString, sealedPlaces.connection(ownId))).as('connection_string_sealed'),
             eb.val(publication ?? defaultName).as('publication'), eb.val(slot ?? defaultName).as('slot'), eb.val(acceptGap).as('gap_accepted'),
             eb.cast<number>(eb.val(now), 'bigint').as('created_at'), eb.cast<number>(eb.val(now), 'bigint').as('updated_at')
           ]))
@@ -130,7 +131,7 @@ export function createDatabaseConnections ({ db, encryption, leftovers, threads,
       const { row, connectionString, left } = await db.transaction().execute(async trx => {
         const row = await lock(trx, scope)
         if (row === undefined) throw noConnection(scope)
-        const connectionString = withoutPassword(encryption.decrypt(row.connection_string_sealed))
+        const connectionString = withoutPassword(encryption.decrypt(row.connection_string_sealed, sealedPlaces.connection(row.id)))
         const left = await leaveDue(trx, row, Date.now())
         await trx.deleteFrom('cdc_connections').where('id', '=', row.id).execute()
         await record(trx, by, {

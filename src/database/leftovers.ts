@@ -5,6 +5,7 @@ import type { Leftover } from '../../schemas/database.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { Encryption } from '../encryption.ts'
 import { randomId } from '../ids.ts'
+import { sealedPlaces } from '../sealed-columns.ts'
 import { parseLsn } from './cdc/lsn.ts'
 import { carriesMark, readSessionMark } from './cdc/ownership.ts'
 import { dropPublicationSql, dropSlot, dropSlotSql, isOwnPublication, readPublication, readSystemIdentifier, type SlotRecord } from './cdc/slot-care.ts'
@@ -88,7 +89,7 @@ export function createLeftovers ({ db, pool, encryption, threads, retryMs, log }
   async function attempt (row: LeftoverRow): Promise<Leftover[]> {
     const parts = partsOf(row)
     try {
-      const connectionString = encryption.decrypt(row.connection_string_sealed)
+      const connectionString = encryption.decrypt(row.connection_string_sealed, sealedPlaces.connection(row.connection_id))
       return await threads.within(row.application_id, connectionString, async client => {
         const system = await readSystemIdentifier(client)
         const results: Leftover[] = []

@@ -3,6 +3,7 @@ import type { CdcConnectionsTable, Database } from '../../db/tables.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { Encryption } from '../encryption.ts'
 import { NotFoundError } from '../errors.ts'
+import { sealedPlaces } from '../sealed-columns.ts'
 import { refusePlatformDatabase } from './platform-database.ts'
 import { SourceError, unavailableNow, type SourceClient } from './source.ts'
 import type { SourceThreads } from './threads/source-threads.ts'
@@ -20,7 +21,7 @@ export function createSources ({ db, encryption, threads }: { db: Kysely<Databas
   async function find (scope: Scope): Promise<Source | undefined> {
     const row = await db.selectFrom('cdc_connections').selectAll()
       .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).executeTakeFirst()
-    return row && { connectionString: encryption.decrypt(row.connection_string_sealed), publication: row.publication, slot: row.slot, row }
+    return row && { connectionString: encryption.decrypt(row.connection_string_sealed, sealedPlaces.connection(row.id)), publication: row.publication, slot: row.slot, row }
   }
 
   async function session<T> (source: Source, work: (client: SourceClient, source: Source) => Promise<T>): Promise<T> {

@@ -13,6 +13,7 @@ import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '.
 import { randomId } from '../ids.ts'
 import { invalid } from '../json.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { sealedPlaces } from '../sealed-columns.ts'
 import { ForbiddenAddressError, type AddressGuard } from './address-guard.ts'
 import { checkSecret, generateSecret, rotated } from './secrets.ts'
 
@@ -108,15 +109,16 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
         const { count } = await trx.selectFrom('webhooks').select(({ fn }) => fn.countAll<number>().as('count'))
           .where('application_id', '=', scope.applicationId).executeTakeFirstOrThrow()
         if (count >= settings.perApplicationMax) throw new ConflictError('WEBHOOK_LIMIT', `The application has ${settings.perApplicationMax} webhooks, the most it may`)
+        const id = randomId('wh')
         const made = await trx.insertInto('webhooks').values({
-          id: randomId('wh'),
+          id,
           application_id: scope.applicationId,
           events: input.events,
           ordering: 'none',
           active: true,
           ...values,
           url,
-          secrets: JSON.stringify([{ sealed: encryption.encrypt(secret), until: null }]),
+          secrets: JSON.stringify([{ sealed: encryption.encrypt(secret, sealedPlaces.webhook(id)), until: null }]),
           created_at: now,
           updated_at: now
         }).returningAll().executeTakeFirstOrThrow()
@@ -164,7 +166,7 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
     /** The secrets before it sign beside it for a day. Throws ConflictError `WEBHOOK_LIMIT` when too many would. */
     async rotateSecret (scope: Scope, id: string, input: SecretRotation, within?: Within, by: Origin = system): Promise<WebhookWithSecret> {
       const secret = input.secret === undefined ? generateSecret() : checkSecret(input.secret)
-      const row = await change(scope, id, within, by, 'webhook.secret_rotated', (row, now) => ({ secrets: JSON.stringify(rotated(row.secrets, encryption.encrypt(secret), now)) }))
+      const row = await change(scope, id, within, by, 'webhook.secret_rotated', (row, now) => ({ secrets: JSON.stringify(rotated(row.secrets, encryption.encrypt(secret, sealedPlaces.webhook(row.id)), now)) }))
       return { ...toWebhook(row), ...(input.secret === undefined && { secret }) }
     },
 

@@ -189,8 +189,8 @@ export class Outlet {
   /** Opened once for each reading of the endpoint, and for no longer than each of them signs. */
   #keysAt (now: number): Buffer[] {
     if (this.#keys === undefined || now >= this.#keys.until) {
-      const { secrets } = this.#endpoint
-      this.#keys = { open: openKeys(this.#options.encryption, secrets, now), until: Math.min(...secrets.map(({ until }) => until ?? Infinity).filter(until => until > now)) }
+      const { id, secrets } = this.#endpoint
+      this.#keys = { open: openKeys(this.#options.encryption, id, secrets, now), until: Math.min(...secrets.map(({ until }) => until ?? Infinity).filter(until => until > now)) }
     }
     return this.#keys.open
   }

@@ -3,6 +3,7 @@ import type { SealedSecret } from '../../db/tables.ts'
 import type { Encryption } from '../encryption.ts'
 import { ConflictError } from '../errors.ts'
 import { invalid } from '../json.ts'
+import { sealedPlaces } from '../sealed-columns.ts'
 
 const prefix = 'whsec_'
 const generatedBytes = 32
@@ -37,5 +38,5 @@ export function rotated (secrets: readonly SealedSecret[], sealed: string, now: 
 }
 
 /** The keys that sign now, the current one first. Throws when one was sealed with a key that is gone. */
-export const openKeys = (encryption: Encryption, secrets: readonly SealedSecret[], now: number): Buffer[] =>
-  secrets.filter(({ until }) => until === null || until > now).map(({ sealed }) => keyOf(encryption.decrypt(sealed)))
+export const openKeys = (encryption: Encryption, webhookId: string, secrets: readonly SealedSecret[], now: number): Buffer[] =>
+  secrets.filter(({ until }) => until === null || until > now).map(({ sealed }) => keyOf(encryption.decrypt(sealed, sealedPlaces.webhook(webhookId))))

@@ -43,7 +43,7 @@ export function createTestRequest ({ db, endpoints, guard, encryption, settings 
       const environment = webhook.environments?.[0] ?? scope.environment
       const event = exampleOf({ applicationId: scope.applicationId, environment }, webhook.events)
       const body = messageOf(event)
-      const keys = openKeys(encryption, webhook.secrets, Date.now())
+      const keys = openKeys(encryption, webhook.id, webhook.secrets, Date.now())
       const headers = signatureHeaders(deliveryId(uuid), Math.floor(Date.now() / 1000), body, keys)
       const { retryAfterMs: _, ...attempt } = await sender.send(body, headers)
       await db.insertInto('webhook_attempts').values({

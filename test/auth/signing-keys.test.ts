@@ -4,6 +4,7 @@ import t from 'tap'
 import { createKysely, createPool } from '../../db/connection.ts'
 import { SigningKeys } from '../../src/auth/signing-keys.ts'
 import { createEncryption } from '../../src/encryption.ts'
+import { sealedPlaces } from '../../src/sealed-columns.ts'
 import { build, createDatabase, type Teardown } from '../build.ts'
 import { tenant } from '../tenant.ts'
 
@@ -47,7 +48,7 @@ t.test('a key that another node made works at once, one that it deactivated sign
   const revoked: string[] = []
   node.onRevoked(id => revoked.push(id))
 
-  const second = { id: 'key_second', algorithm: 'HS256', secret_sealed: encryption.encrypt(randomBytes(32).toString('base64url')), active: true, created_at: Date.now() + 1, deactivated_at: null, revoked_at: null }
+  const second = { id: 'key_second', algorithm: 'HS256', secret_sealed: encryption.encrypt(randomBytes(32).toString('base64url'), sealedPlaces.signingKey('key_second')), active: true, created_at: Date.now() + 1, deactivated_at: null, revoked_at: null }
   await db.insertInto('signing_keys').values(second).execute()
   await eventually(async () => await node.find('key_second') !== undefined)
   t.equal(node.active?.id, 'key_second', 'the newest signs')

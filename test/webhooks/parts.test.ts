@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { Webhook as Verifier } from 'standardwebhooks'
 import t from 'tap'
 import { createEncryption } from '../../src/encryption.ts'
+import { sealedPlaces } from '../../src/sealed-columns.ts'
 import { allot } from '../../src/webhooks/allot.ts'
 import { Circuit } from '../../src/webhooks/circuit.ts'
 import { RateLimit } from '../../src/webhooks/rate-limit.ts'
@@ -162,15 +163,16 @@ t.test('what the reference implementation verifies is what is signed, with every
 
 t.test('for a day a replaced secret signs beside the new one, also when it is replaced again', async t => {
   const encryption = createEncryption([Buffer.alloc(32, 1)])
-  const sealed = (text: string) => encryption.encrypt(text)
+  const sealed = (text: string) => encryption.encrypt(text, sealedPlaces.webhook('wh_1'))
   const first = [{ sealed: sealed('first one'), until: null }]
   const second = rotated(first, sealed('second one'), 1000)
   const third = rotated(second, sealed('third one'), 2000)
-  const open = (at: number) => openKeys(encryption, third, at).map(key => key.toString())
+  const open = (at: number) => openKeys(encryption, 'wh_1', third, at).map(key => key.toString())
   t.strictSame(open(3000), ['third one', 'second one', 'first one'])
   t.strictSame(open(1000 + overlapMs), ['third one', 'second one'])
   t.strictSame(open(2000 + overlapMs), ['third one'])
   let many = first
   t.throws(() => { for (let i = 0; i < 11; i++) many = rotated(many, sealed(`s${i}`), 1000) as typeof first }, { code: 'WEBHOOK_LIMIT' })
-  t.throws(() => openKeys(createEncryption([Buffer.alloc(32, 2)]), first, 0))
+  t.throws(() => openKeys(createEncryption([Buffer.alloc(32, 2)]), 'wh_1', first, 0))
+  t.throws(() => openKeys(encryption, 'wh_2', first, 0), 'nor with another webhook\'s secrets')
 })

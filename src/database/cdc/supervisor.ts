@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Component } from '../../../schemas/health.ts'
 import type { Encryption } from '../../encryption.ts'
+import { sealedPlaces } from '../../sealed-columns.ts'
 import type { Leftovers } from '../leftovers.ts'
 import type { ConnectionRow, Leases } from './leases.ts'
 import { Reader, type ReaderParts } from './reader.ts'
@@ -111,7 +112,7 @@ export class Supervisor {
     const { leases, encryption, log } = this.#options
     let connectionString: string
     try {
-      connectionString = encryption.decrypt(connection.sealed)
+      connectionString = encryption.decrypt(connection.sealed, sealedPlaces.connection(connection.id))
     } catch (err) {
       return log.error({ err, connectionId: connection.id }, 'cdc.secret_unreadable')
     }
