@@ -7,6 +7,7 @@ import pg from 'pg'
 import t from 'tap'
 import { parseConnectionString } from '../../src/database/connection-string.ts'
 import { openSource } from '../../src/database/source.ts'
+import { sealedPlaces } from '../../src/sealed-columns.ts'
 import { build } from '../build.ts'
 import { until } from '../faults/server.ts'
 import { tenant } from '../tenant.ts'
@@ -120,7 +121,8 @@ await t.test('a setting that the driver would replace is refused', async t => {
 await t.test('a string that was stored before a rule refused it ends in a state that says so', async t => {
   const own = await sourced(t, app)
   await own.request('PUT', '/api/database/connection', { connectionString: 'postgres://u:p@127.0.0.1:1/d' })
-  await app.db.updateTable('cdc_connections').set(eb => ({ connection_string_sealed: app.encryption.encrypt('postgres://u@127.0.0.1:1/d'), revision: eb('revision', '+', 1) }))
+  const { id } = await app.db.selectFrom('cdc_connections').select('id').where('application_id', '=', own.scope.applicationId).executeTakeFirstOrThrow()
+  await app.db.updateTable('cdc_connections').set(eb => ({ connection_string_sealed: app.encryption.encrypt('postgres://u@127.0.0.1:1/d', sealedPlaces.connection(id)), revision: eb('revision', '+', 1) }))
     .where('application_id', '=', own.scope.applicationId).execute()
   t.match((await own.state('error', 'SOURCE_REFUSED')).error?.message, /must have a password/)
   t.match(await own.request('GET', '/api/database/tables'), { status: 503, body: { code: 'SOURCE_UNAVAILABLE', message: /must have a password/ } })
@@ -156,7 +158,8 @@ await t.test('a reader that is led to the platform\'s own database leaves no tra
   const own = await sourced(t, app)
   await own.connect()
   // As if the address had come to lead there after it was stored.
-  await app.db.updateTable('cdc_connections').set(eb => ({ connection_string_sealed: app.encryption.encrypt(databaseUrl), revision: eb('revision', '+', 1) }))
+  const { id } = await app.db.selectFrom('cdc_connections').select('id').where('application_id', '=', own.scope.applicationId).executeTakeFirstOrThrow()
+  await app.db.updateTable('cdc_connections').set(eb => ({ connection_string_sealed: app.encryption.encrypt(databaseUrl, sealedPlaces.connection(id)), revision: eb('revision', '+', 1) }))
     .where('application_id', '=', own.scope.applicationId).execute()
   t.match((await own.state('error', 'SOURCE_REFUSED')).error?.message, /platform's own/)
   t.match(await own.request('GET', '/api/database/tables'), { status: 503, body: { message: /platform's own/ } })
