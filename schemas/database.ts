@@ -65,8 +65,11 @@ const MappingEnvironment = Type.Object({
   active: Type.Boolean({ description: 'Whether a subscription has switched it on there.' })
 })
 
+/** Of a table and the publication that it is read by. */
+const tableProblems = ['GENERATED_COLUMNS', 'UNLOGGED', 'FOREIGN_PARTITION', 'OPERATION_NOT_PUBLISHED', 'PARTITIONS_APART', 'ROW_FILTER', 'COLUMN_LIST']
+
 export const MappingProblem = Type.Object({
-  code: Type.Union(['REPLICA_IDENTITY', 'TABLE_NOT_FOUND', 'TABLE_IS_PARTITION', 'COLUMN_NOT_FOUND', 'TOPIC_NOT_FOUND', 'NOT_PUBLISHED'].map(code => Type.Literal(code)), { examples: ['REPLICA_IDENTITY'] }),
+  code: Type.Union(['REPLICA_IDENTITY', 'TABLE_NOT_FOUND', 'TABLE_IS_PARTITION', 'COLUMN_NOT_FOUND', 'TOPIC_NOT_FOUND', 'NOT_PUBLISHED', ...tableProblems].map(code => Type.Literal(code)), { examples: ['REPLICA_IDENTITY'] }),
   message: Type.String({ examples: ['The old values of public.sessions cannot be seen: an update of it counts as a change of status'] }),
   sql: Type.Optional(Type.String({ description: 'The statement that mends it.', examples: ['ALTER TABLE "public"."sessions" REPLICA IDENTITY FULL;'] }))
 })

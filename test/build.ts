@@ -96,14 +96,14 @@ async function startServer (t: Teardown): Promise<string> {
 }
 
 /** A cluster in a temporary folder. Tests that kill it keep it durable. */
-export async function startTestPostgres ({ isDurable = false } = {}) {
+export async function startTestPostgres ({ isDurable = false, settings = {} }: { isDurable?: boolean, settings?: Record<string, string> } = {}) {
   const dataDir = await mkdtemp(join(tmpdir(), 'realtime-test-'))
   await chmod(dataDir, 0o755)
   const server = await startEmbeddedPostgres({
     dataDir,
     databases: ['realtime'],
     log: () => {},
-    settings: isDurable ? {} : { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' }
+    settings: { ...(!isDurable && { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' }), ...settings }
   })
   return {
     url: server.connectionString('realtime'),

@@ -5,14 +5,15 @@ import type { Scope } from '../../schemas/scope.ts'
 import { readActiveDefinitions } from './active-definitions.ts'
 import { carriesMark } from './cdc/ownership.ts'
 import { createPublicationSql, dropSlotSql, isOwnSlot, readFacts, readPublication, readSlot, readSystemIdentifier, type SlotRow } from './cdc/slot-care.ts'
+import { compileMapping, type CompiledMapping } from './compiled-mapping.ts'
 import { parseConnectionString } from './connection-string.ts'
 import { readMappings } from './mapping-rows.ts'
 import { refusePlatformDatabase } from './platform-database.ts'
 import { addTableSql, isPublished } from './publication.ts'
 import { SourceError, toConversationError, type SourceClient, type SourceProblem } from './source.ts'
 import type { Source, Sources } from './sources.ts'
-import { parseTableName, quoteIdentifier, tableKey, tableText, type TableName } from './table-name.ts'
-import { readTable, replicaIdentitySql } from './tables.ts'
+import { quoteIdentifier, tableKey, tableText, type TableName } from './table-name.ts'
+import { fullIdentitySql, isFull, problemsOf, readPublishedTable, whyNotFull, writeProblems } from './table-problems.ts'
 import type { SourceThreads } from './threads/source-threads.ts'
 
 interface Subject {
@@ -57,16 +58,16 @@ export function createConnectionTest ({ db, sources, threads, namePrefix }: Conn
     return found => isOwnSlot(found, { isMarked: carriesMark(slot, row.id), lsn })
   }
 
-  /** Tables of the scope's mappings, switched on or not. */
-  async function tablesOf (scope: Scope): Promise<TableName[]> {
+  /** The scope's mappings, switched on or not. */
+  async function mappingsOf (scope: Scope): Promise<CompiledMapping[]> {
     const definitions = [...await readActiveDefinitions(db, scope), ...await readMappings(db, scope, { limit: 1000 })]
-    return [...new Map(definitions.map(({ definition }) => parseTableName(definition.table)).map(table => [tableKey(table), table])).values()]
+    return [...new Map(definitions.map(({ id, definition }) => [id, compileMapping(definition)])).values()]
   }
 
   return async function test (scope: Scope, body: ConnectionTestBody): Promise<ConnectionTest> {
     const subject = await subjectOf(scope, body)
-    const tables = await tablesOf(scope)
-    const checks = await threads.within(scope.applicationId, subject.connectionString, client => examine(db, client, subject, tables)).catch((error: unknown) => {
+    const mappings = await mappingsOf(scope)
+    const checks = await threads.within(scope.applicationId, subject.connectionString, client => examine(db, client, subject, mappings)).catch((error: unknown) => {
       if (error instanceof SourceError) return [failed('reachability', error.message)]
       throw error
     })
@@ -77,14 +78,15 @@ export type TestConnection = ReturnType<typeof createConnectionTest>
 
 const checkNames: Partial<Record<SourceProblem, string>> = { SOURCE_UNSUPPORTED: 'version', SOURCE_REFUSED: 'database' }
 
-async function examine (db: Kysely<Database>, client: SourceClient, subject: Subject, tables: readonly TableName[]): Promise<ConnectionCheck[]> {
+async function examine (db: Kysely<Database>, client: SourceClient, subject: Subject, mappings: readonly CompiledMapping[]): Promise<ConnectionCheck[]> {
   const checks = [ok('reachability', 'The database answers')]
   try {
     await refusePlatformDatabase(db, client)
     checks.push(...await examineServer(client, subject))
     checks.push(await examineSlot(client, subject))
-    checks.push(...await examinePublication(client, subject, tables))
-    for (const table of tables) checks.push(await examineIdentity(client, table))
+    const tables = new Map(mappings.map(({ table }) => [tableKey(table), table]))
+    checks.push(...await examinePublication(client, subject, [...tables.values()]))
+    for (const [key, table] of tables) checks.push(...await examineTable(client, subject, table, mappings.filter(mapping => tableKey(mapping.table) === key)))
   } catch (error) {
     const problem = toConversationError(error)
     const name = problem instanceof SourceError ? checkNames[problem.code] : undefined
@@ -163,8 +165,9 @@ async function examinePublication (client: SourceClient, { publication, user }: 
     else if (found) checks.push(ok('table', `${tableText(table)} is in the publication`))
     else {
       // As it is, the statement would break what its owner does to it: the replica identity comes first, and has a check of its own.
-      const isUnidentified = (await readTable(client, table))?.isUnidentified === true
-      checks.push({ name: 'table', status: 'warning', message: `${tableText(table)} is not in the publication; switching a mapping on adds it, if ${user} owns both`, ...(!isUnidentified && { sql: addTableSql(publication, table) }) })
+      const seen = await readPublishedTable(client, publication, table)
+      const isHarmless = seen !== undefined && writeProblems(seen).length === 0
+      checks.push({ name: 'table', status: 'warning', message: `${tableText(table)} is not in the publication; switching a mapping on adds it, if ${user} owns both`, ...(isHarmless && { sql: addTableSql(publication, table) }) })
     }
   }
   return checks
@@ -181,13 +184,17 @@ async function foreignTables (client: SourceClient, tables: readonly TableName[]
   return foreign
 }
 
-async function examineIdentity (client: SourceClient, name: TableName): Promise<ConnectionCheck> {
-  const table = await readTable(client, name)
-  if (table === undefined) return failed('replica_identity', `There is no table ${tableText(name)}`)
-  if (table.replicaIdentity === 'full') return ok('replica_identity', `The old values of ${tableText(name)} can be seen`)
-  const sql = replicaIdentitySql(table)
-  if (table.isUnidentified) {
-    return { name: 'replica_identity', status: 'failed', message: `${tableText(name)} has no replica identity: once it is published, PostgreSQL refuses updates and deletes of it`, sql }
-  }
-  return { name: 'replica_identity', status: 'warning', message: `Of the old values of ${tableText(name)} only the key can be seen: whether a column has changed cannot be known`, sql }
+/** How its old rows can be seen, and what its mappings would meet; each problem once. */
+async function examineTable (client: SourceClient, { publication }: Subject, name: TableName, mappings: readonly CompiledMapping[]): Promise<ConnectionCheck[]> {
+  const table = await readPublishedTable(client, publication, name)
+  if (table === undefined) return [failed('replica_identity', `There is no table ${tableText(name)}`)]
+  const problems = new Map(mappings.flatMap(mapping => problemsOf(table, mapping)).map(problem => [problem.message, problem]))
+  const checks = [...problems.values()].filter(({ code, harm }) => code !== 'REPLICA_IDENTITY' || harm === 'writes').map(({ code, message, harm, sql }): ConnectionCheck => ({
+    name: code === 'REPLICA_IDENTITY' ? 'replica_identity' : 'table', status: harm === 'none' ? 'warning' : 'failed', message, ...(sql !== undefined && { sql })
+  }))
+  if (checks.some(check => check.name === 'replica_identity')) return checks
+  if (isFull(table)) return [ok('replica_identity', `The old values of ${tableText(name)} can be seen`), ...checks]
+  const sql = fullIdentitySql(table)
+  const message = `Of the old values of ${tableText(name)} only the key can be seen: whether a column has changed cannot be known${whyNotFull(table)}`
+  return [{ name: 'replica_identity', status: 'warning', message, ...(sql !== undefined && { sql }) }, ...checks]
 }

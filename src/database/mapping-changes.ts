@@ -1,16 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Database } from '../../db/tables.ts'
+import type { MappingDefinition } from '../../schemas/database.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import { ServiceUnavailableError } from '../errors.ts'
 import { readActiveTables } from './active-definitions.ts'
 import type { ReaderStatus } from './cdc/reader.ts'
 import { readPublication, readSlot } from './cdc/slot-care.ts'
+import { compileMapping } from './compiled-mapping.ts'
 import { publishTable, unpublishTable } from './publication.ts'
 import type { SourceClient } from './source.ts'
 import type { Source, Sources } from './sources.ts'
 import { tableKey, type TableName } from './table-name.ts'
 import { Turns } from './turns.ts'
+
+/** Sees to it that the stream has what the mapping wants. */
+export type Publish = (definition: MappingDefinition) => Promise<void>
 
 /** A stream that is about to begin does so within a second or two. */
 const beginningMs = 4000
@@ -41,12 +46,12 @@ export function createMappingChanges ({ db, sources, writersWaitMs, log }: Mappi
   }
 
   return {
-    /** `publish` is to be awaited with each table that is wanted afterwards. It throws what `publishTable` throws, and `SOURCE_UNAVAILABLE`. */
-    async make<T> (scope: Scope, work: (trx: Transaction<Database>, publish: (table: TableName) => Promise<void>) => Promise<T>): Promise<T> {
-      const attempt = () => inTurn(scope, trx => work(trx, async table => {
+    /** `publish` is to be awaited with each mapping that is to run afterwards. It throws what `publishTable` throws, and `SOURCE_UNAVAILABLE`. */
+    async make<T> (scope: Scope, work: (trx: Transaction<Database>, publish: Publish) => Promise<T>): Promise<T> {
+      const attempt = () => inTurn(scope, trx => work(trx, async definition => {
         await sources.within(scope, async (client, source) => {
           await requireStream(trx, client, source)
-          await publishTable(client, source.publication, table, writersWaitMs)
+          await publishTable(client, source.publication, compileMapping(definition), writersWaitMs)
         })
       }))
       for (const deadline = performance.now() + beginningMs; ;) {

@@ -7,13 +7,14 @@ import { isAllowed } from '../auth/permissions.ts'
 import type { Principal } from '../auth/principal.ts'
 import { jsonEqual } from '../documents/json-equal.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
-import { compileMapping } from './compiled-mapping.ts'
+import { compileMapping, type CompiledMapping } from './compiled-mapping.ts'
 import { readMappings, type MappingRow } from './mapping-rows.ts'
 import { addTableSql, isPublished } from './publication.ts'
 import type { SourceClient } from './source.ts'
 import type { Source, Sources } from './sources.ts'
-import { tableKey, tableText } from './table-name.ts'
-import { readTable, replicaIdentitySql, type SourceTable } from './tables.ts'
+import { tableKey, tableText, type TableName } from './table-name.ts'
+import { problemsOf, readPublishedTable, type PublishedTable } from './table-problems.ts'
+import { readTable, type SourceTable } from './tables.ts'
 
 type Grid = MappingStatus['environments']
 
@@ -68,36 +69,39 @@ export function createMappingStatus ({ db, sources }: { db: Kysely<Database>, so
 export type ReadMappingStatus = ReturnType<typeof createMappingStatus>
 
 async function lookAt (client: SourceClient, { publication }: Source, definitions: readonly MappingDefinition[]): Promise<Map<MappingDefinition, MappingProblem[]>> {
-  const tables = new Map<string, { table: SourceTable | undefined, published: boolean | 'missing' }>()
+  const tables = new Map<string, SeenTable>()
   const problems = new Map<MappingDefinition, MappingProblem[]>()
   for (const definition of definitions) {
     const mapping = compileMapping(definition)
     const key = tableKey(mapping.table)
-    let seen = tables.get(key)
-    if (seen === undefined) {
-      seen = { table: await readTable(client, mapping.table), published: await isPublished(client, publication, mapping.table) }
-      tables.set(key, seen)
-    }
-    problems.set(definition, problemsOf(mapping, seen.table, seen.published, publication))
+    const seen = tables.get(key) ?? await lookAtTable(client, publication, mapping.table)
+    tables.set(key, seen)
+    problems.set(definition, seenProblems(mapping, seen, publication))
   }
   return problems
 }
 
-function problemsOf (mapping: ReturnType<typeof compileMapping>, table: SourceTable | undefined, published: boolean | 'missing', publication: string): MappingProblem[] {
+interface SeenTable { table: SourceTable | undefined, isPublished: boolean, published: PublishedTable | undefined }
+
+async function lookAtTable (client: SourceClient, publication: string, name: TableName): Promise<SeenTable> {
+  return {
+    table: await readTable(client, name),
+    isPublished: await isPublished(client, publication, name) === true,
+    published: await readPublishedTable(client, publication, name)
+  }
+}
+
+function seenProblems (mapping: CompiledMapping, { table, isPublished, published }: SeenTable, publication: string): MappingProblem[] {
   const name = tableText(mapping.table)
-  if (table === undefined) return [{ code: 'TABLE_NOT_FOUND', message: `The connected database has no table ${name}, or its user may not see it` }]
+  if (table === undefined || published === undefined) return [{ code: 'TABLE_NOT_FOUND', message: `The connected database has no table ${name}, or its user may not see it` }]
   if (table.root !== null) return [{ code: 'TABLE_IS_PARTITION', message: `${name} is a partition, whose changes are those of ${tableText(table.root)}: map that` }]
-  const problems: MappingProblem[] = []
-  if (table.isUnidentified) {
-    problems.push({ code: 'REPLICA_IDENTITY', message: `${name} has no replica identity: ${published === true ? 'PostgreSQL refuses updates and deletes of it' : 'it is not published, because PostgreSQL would refuse updates and deletes of it'}`, sql: replicaIdentitySql(table) })
-  } else if (published === false) {
+  const found = problemsOf(published, mapping)
+  const problems: MappingProblem[] = found.map(({ code, message, sql }) => ({ code, message, ...(sql !== undefined && { sql }) }))
+  // As it is, the statement would be refused, or break what the source application does to the table.
+  if (!isPublished && !found.some(({ harm }) => harm !== 'none')) {
     problems.push({ code: 'NOT_PUBLISHED', message: `${name} is not in the publication; switching a mapping on adds it, if the user owns both`, sql: addTableSql(publication, mapping.table) })
   }
   const columns = new Set(table.columns.map(column => column.name))
   for (const column of mapping.columns.keys()) if (!columns.has(column)) problems.push({ code: 'COLUMN_NOT_FOUND', message: `${name} has no column ${column}` })
-  const blind = table.isUnidentified || table.replicaIdentity === 'full' ? [] : mapping.watched.filter(column => !table.primaryKey.includes(column))
-  if (blind.length > 0) {
-    problems.push({ code: 'REPLICA_IDENTITY', message: `The old values of ${name} cannot be seen: each update of it counts as a change of ${blind.join(', ')}`, sql: replicaIdentitySql(table) })
-  }
   return problems
 }

@@ -78,7 +78,7 @@ export function createMappings ({ db, sources, changes }: MappingsOptions) {
         // Under the scope's lock: two updates do not lose each other's fields.
         const current = await readMapping(trx, scope, id)
         const definition = changed(current.definition, update)
-        if (await isActive(trx, id, scope.environment)) await publish(compiled.table)
+        if (await isActive(trx, id, scope.environment)) await publish(definition)
         await trx.updateTable('mappings').set({ topic: definition.topic, definition: JSON.stringify(definition), updated_at: Date.now() }).where('id', '=', id).execute()
         await record(trx, by, { action: 'mapping.updated', resourceId: id, place: scope, before: toMapping(current), after: toMapping(await readMapping(trx, scope, id)) })
       })

@@ -13,7 +13,7 @@ import { invalid } from '../json.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import { readMapping, toMapping, type MappingRow } from './mapping-rows.ts'
 import { isActive } from './mappings.ts'
-import type { MappingChanges } from './mapping-changes.ts'
+import type { MappingChanges, Publish } from './mapping-changes.ts'
 import type { Sources } from './sources.ts'
 import { parseTableName, tableText } from './table-name.ts'
 import { readTable } from './tables.ts'
@@ -138,7 +138,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
       const to = { ...scope, environment: target }
       authorize(principal, from, 'database:read')
       authorize(principal, to, dryRun ? 'database:read' : 'database:update')
-      const work = async (trx: Transaction<Database>, publish: (table: ReturnType<typeof parseTableName>) => Promise<void>) => {
+      const work = async (trx: Transaction<Database>, publish: Publish) => {
         await trx.selectFrom('mappings').select('id').where('id', '=', id).forUpdate().execute()
         const row = await readMapping(trx, from, id)
         if (row.home === target) throw invalid('/environment', `must not be ${environment}: the mapping is at home in ${target}, and runs its working copy there`)
@@ -150,7 +150,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
         const definition = version > row.lastVersion && dryRun ? row.definition : await versionOf(trx, row, version)
         const previous = previousVersion === null ? undefined : await versionOf(trx, row, previousVersion)
         if (!dryRun) {
-          if (await isActive(trx, id, target)) await publish(parseTableName(definition.table))
+          if (await isActive(trx, id, target)) await publish(definition)
           await setVersion(trx, row, target, version)
           await record(trx, by, { action: 'mapping.promoted', resourceId: id, place: to, before: { version: previousVersion }, after: { version, from: environment } })
         }
@@ -171,7 +171,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
         // Otherwise it would be a promotion past the environments in between.
         if (environment !== row.home && !(await versionsIn(trx, row, environment)).includes(version)) throw versionNotFound(row, version, environment)
         const definition = await versionOf(trx, row, version)
-        if (await isActive(trx, id, environment)) await publish(parseTableName(definition.table))
+        if (await isActive(trx, id, environment)) await publish(definition)
         if (environment !== row.home) await setVersion(trx, row, environment, version)
         else await trx.updateTable('mappings').set({ topic: definition.topic, definition: JSON.stringify(definition), home_version: version, updated_at: Date.now() }).where('id', '=', id).execute()
         await record(trx, by, { action: 'mapping.rolled_back', resourceId: id, place, before: { version: row.version }, after: { version } })

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConflictError, NotFoundError } from '../errors.ts'
+import type { CompiledMapping } from './compiled-mapping.ts'
 import type { SourceClient } from './source.ts'
 import { quoteIdentifier, quoteTable, tableText, type TableName } from './table-name.ts'
-import { readTable, replicaIdentitySql } from './tables.ts'
+import { problemsOf, readPublishedTable, writeProblems, type PublishedTable } from './table-problems.ts'
+import { readTable } from './tables.ts'
 
 interface PublishedRow { oid: number | null, is_published: boolean }
 
@@ -14,8 +16,9 @@ const publishedSql = `
         where l.isleaf and ln.nspname = t.schemaname and lc.relname = t.tablename)))) ) as is_published
   from (select 1) one left join (pg_class c join pg_namespace n on n.oid = c.relnamespace and n.nspname = $2) on c.relname = $3 and c.relkind in ('r', 'p')`
 
+/** Without `ONLY`, the children of an inheritance tree would be published with it, and their updates might fail. */
 export const addTableSql = (publication: string, table: TableName): string =>
-  `ALTER PUBLICATION ${quoteIdentifier(publication)} ADD TABLE ${quoteTable(table)};`
+  `ALTER PUBLICATION ${quoteIdentifier(publication)} ADD TABLE ONLY ${quoteTable(table)};`
 
 export async function isPublished (client: SourceClient, publication: string, table: TableName): Promise<boolean | 'missing'> {
   const { rows: [row] } = await client.query<PublishedRow>(publishedSql, [publication, table.schema, table.name])
@@ -23,67 +26,112 @@ export async function isPublished (client: SourceClient, publication: string, ta
 }
 
 /**
- * Sees to it that whatever is committed to the table from now on is in the publication. A transaction that wrote to it
+ * Sees to it that whatever is committed to the mapping's table from now on is in the publication. A transaction that wrote to it
  * before it was added is not wholly in the stream, so those are waited for: within bounds, and then the answer is no.
  * Throws NotFoundError `TABLE_NOT_FOUND`, ConflictError `TABLE_NOT_PUBLISHED` or `TABLE_BUSY`.
  */
-export async function publishTable (client: SourceClient, publication: string, table: TableName, waitMs: number): Promise<'added' | 'present'> {
+export async function publishTable (client: SourceClient, publication: string, mapping: CompiledMapping, waitMs: number): Promise<'added' | 'present'> {
+  const { table } = mapping
   const seen = await readTable(client, table)
   if (seen === undefined) throw new NotFoundError('TABLE_NOT_FOUND', `Table not found in the connected database: ${tableText(table)}`)
   if (seen.root !== null) throw notPublished(table, `it is a partition, whose changes are those of ${tableText(seen.root)}: map that`)
-  if (await isPublished(client, publication, table) === true) return 'present'
-  await addTable(client, publication, table)
+  if (await isPublished(client, publication, table) === true) {
+    await inTransaction(client, () => requireFit(client, publication, table, mapping))
+    return 'present'
+  }
+  await addTable(client, publication, table, mapping)
   await writersEnded(client, publication, table, waitMs)
   return 'added'
 }
 
 /** Takes a table out again, if the publication is one that tables are added to; a publication that is not ours may refuse. */
 export async function unpublishTable (client: SourceClient, publication: string, table: TableName): Promise<void> {
-  await client.query(`alter publication ${quoteIdentifier(publication)} drop table ${quoteTable(table)}`)
+  await client.query(`alter publication ${quoteIdentifier(publication)} drop table only ${quoteTable(table)}`)
 }
 
-/** Throws ConflictError `TABLE_NOT_PUBLISHED`: also when it would break what the tenant itself does to the table. */
-export async function addTable (client: SourceClient, publication: string, table: TableName): Promise<void> {
-  const seen = await readTable(client, table)
-  if (seen?.isUnidentified === true && await publishesOldRows(client, publication)) {
-    throw notPublished(table, 'it has no replica identity, and PostgreSQL would refuse updates and deletes of it', replicaIdentitySql(seen))
-  }
+/**
+ * Throws ConflictError `TABLE_NOT_PUBLISHED`: also when it would break the source application's own writes, or when the mapping,
+ * if one is given, would miss changes. The table is looked at after it was added and before that is committed: until then the
+ * lock of `ALTER PUBLICATION` keeps its definition as it is.
+ */
+export async function addTable (client: SourceClient, publication: string, table: TableName, mapping?: CompiledMapping): Promise<void> {
+  const sql = addTableSql(publication, table)
+  await inTransaction(client, async () => {
+    await client.query('savepoint adding')
+    try {
+      await client.query(sql)
+    } catch (error) {
+      const { code, message } = error as Error & { code?: string }
+      if (code === undefined || !/^(42|0A|22|55)/.test(code)) throw error
+      await client.query('rollback to savepoint adding')
+      await requireFit(client, publication, table, mapping)
+      // Unless somebody else has just added it.
+      if (code !== '42710') throw notPublished(table, message, sql, error)
+    }
+    await requireFit(client, publication, table, mapping)
+  })
+}
+
+async function inTransaction (client: SourceClient, work: () => Promise<void>): Promise<void> {
+  await client.query('begin')
   try {
-    await client.query(addTableSql(publication, table))
+    await work()
+    await client.query('commit')
   } catch (error) {
-    const { code, message } = error as Error & { code?: string }
-    // Somebody else has just added it.
-    if (code === '42710') return
-    if (code === undefined || !/^(42|0A|22|55)/.test(code)) throw error
-    throw notPublished(table, message, addTableSql(publication, table), error)
+    await client.query('rollback').catch(() => {})
+    throw error
   }
 }
 
-async function publishesOldRows (client: SourceClient, publication: string): Promise<boolean> {
-  const { rows: [row] } = await client.query<{ does: boolean }>('select pubupdate or pubdelete as does from pg_publication where pubname = $1', [publication])
-  return row?.does === true
+/** Throws ConflictError `TABLE_NOT_PUBLISHED` with the statements that help. */
+async function requireFit (client: SourceClient, publication: string, table: TableName, mapping: CompiledMapping | undefined): Promise<void> {
+  const seen = await readPublishedTable(client, publication, table)
+  if (seen === undefined) throw new NotFoundError('TABLE_NOT_FOUND', `Table not found in the connected database: ${tableText(table)}`)
+  const problem = (mapping === undefined ? writeProblems(seen) : problemsOf(seen, mapping)).find(({ harm }) => harm !== 'none')
+  if (problem !== undefined) throw notPublished(table, problem.message, problem.sql)
+  await requireWritable(client, seen)
+}
+
+/** Plans what the source application does, so that PostgreSQL itself makes its checks, of whatever version it is. Nothing is executed. */
+async function requireWritable (client: SourceClient, { table, parts: [whole] }: PublishedTable): Promise<void> {
+  const name = `${whole?.kind === 'p' ? '' : 'only '}${quoteTable(table)}`
+  const [column] = whole?.columns ?? []
+  for (const statement of [...(column === undefined ? [] : [`update ${name} set ${quoteIdentifier(column)} = default`]), `delete from ${name}`]) {
+    await client.query('savepoint planning')
+    try {
+      await client.query(`explain ${statement}`)
+    } catch (error) {
+      const { code = '', message } = error as Error & { code?: string }
+      if (code === '42P10' || code === '55000') throw notPublished(table, message, undefined, error)
+      // A role that may not write cannot ask.
+      if (code === '' || code.startsWith('57') || code.startsWith('08')) throw error
+      await client.query('rollback to savepoint planning')
+    }
+  }
 }
 
 const notPublished = (table: TableName, message: string, sql?: string, cause?: unknown) =>
-  new ConflictError('TABLE_NOT_PUBLISHED', `The table ${tableText(table)} cannot be added to the publication: ${message}`, { details: [{ path: '/table', message, ...(sql !== undefined && { sql }) }], cause })
+  new ConflictError('TABLE_NOT_PUBLISHED', `The table ${tableText(table)} cannot be read by the publication: ${message}`, { details: [{ path: '/table', message, ...(sql !== undefined && { sql }) }], cause })
 
-/** Whoever holds the lock of a writer now, until they have let go of it. */
+/** Waits for every transaction that holds the lock of a writer now. A prepared one has no process. */
 async function writersEnded (client: SourceClient, publication: string, table: TableName, waitMs: number): Promise<void> {
   const writersSql = `
-    select distinct l.virtualtransaction as id from pg_locks l
+    select distinct l.virtualtransaction as id, l.pid is null as "isPrepared" from pg_locks l
     where l.locktype = 'relation' and l.database = (select oid from pg_database where datname = current_database()) and l.mode = 'RowExclusiveLock'
-      and l.relation in (select relid from pg_partition_tree(to_regclass($1)) union select to_regclass($1)) and l.pid <> pg_backend_pid()`
-  const read = async () => new Set((await client.query<{ id: string }>(writersSql, [quoteTable(table)])).rows.map(row => row.id))
+      and l.relation in (select relid from pg_partition_tree(to_regclass($1)) union select to_regclass($1)) and l.pid is distinct from pg_backend_pid()`
+  const read = async () => new Map((await client.query<{ id: string, isPrepared: boolean }>(writersSql, [quoteTable(table)])).rows.map(row => [row.id, row.isPrepared]))
   const before = await read()
   const deadline = performance.now() + waitMs
   for (let left = before; left.size > 0;) {
     if (performance.now() > deadline) {
       // Not left half done: the next attempt waits for them again.
       await unpublishTable(client, publication, table).catch(() => {})
-      throw new ConflictError('TABLE_BUSY', `${left.size} transactions that have written to ${tableText(table)} are still open; try again when they have ended`)
+      const prepared = [...left.values()].filter(isPrepared => isPrepared).length
+      const which = prepared === 0 ? '' : ` (${prepared} of them prepared: pg_prepared_xacts lists them)`
+      throw new ConflictError('TABLE_BUSY', `${left.size} transactions that have written to ${tableText(table)} are still open${which}; try again when they have ended`)
     }
     await sleep(20)
     const now = await read()
-    left = new Set([...left].filter(id => now.has(id)))
+    left = new Map([...left].filter(([id]) => now.has(id)))
   }
 }

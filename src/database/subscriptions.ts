@@ -27,7 +27,7 @@ export function createDatabaseSubscriptions ({ db, changes }: { db: Kysely<Datab
       const { mapping_id: mappingId } = await find(trx, scope, id)
       const { definition } = await readMapping(trx, scope, mappingId)
       const table = parseTableName(definition.table)
-      if (active) await publish(table)
+      if (active) await publish(definition)
       const row = await trx.updateTable('mapping_subscriptions').set({ active }).where('id', '=', id).returningAll().executeTakeFirstOrThrow()
       await record(trx, by, { action: active ? 'database_subscription.activated' : 'database_subscription.deactivated', resourceId: id, place: scope, after: toSubscription(row) })
       return { row, table }
@@ -60,7 +60,7 @@ export function createDatabaseSubscriptions ({ db, changes }: { db: Kysely<Datab
           .values({ id: randomId('sub'), application_id: scope.applicationId, environment: scope.environment, mapping_id: mappingId, active: true, created_at: Date.now() })
           .onConflict(conflict => conflict.doNothing()).returningAll().executeTakeFirst()
         if (row === undefined) throw new ConflictError('DATABASE_SUBSCRIPTION_EXISTS', `The mapping ${mappingId} has a subscription in ${scope.environment}: activate that one`)
-        await publish(parseTableName(definition.table))
+        await publish(definition)
         await record(trx, by, { action: 'database_subscription.created', resourceId: row.id, place: scope, after: toSubscription(row) })
         return toSubscription(row)
       })

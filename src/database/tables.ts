@@ -1,41 +1,33 @@
 import type { DatabaseTable } from '../../schemas/database.ts'
 import type { SourceClient } from './source.ts'
-import { quoteTable, type TableName } from './table-name.ts'
+import type { TableName } from './table-name.ts'
 
 /** More than an editor can show, and few enough to read at once. */
 const tablesMax = 2000
 
-/** A table, with what its replica identity keeps from a stream. */
 export interface SourceTable extends DatabaseTable {
-  /** Once it is published, PostgreSQL refuses updates and deletes of it, or of partitions of it. */
-  isUnidentified: boolean
-  /** Of whose old rows a stream has the key at most: the table itself, partitions of it. */
-  partlySeen: TableName[]
   /** The table that it is a partition of, by whose name its changes come. */
   root: TableName | null
 }
 
 interface Row {
-  schema: string, name: string, partitioned: boolean, identity: string, is_unidentified: boolean | null, partly_seen: TableName[] | null, root: TableName | null, primary_key: string[]
+  schema: string, name: string, partitioned: boolean, identity: string, root: TableName | null, primary_key: string[]
   columns: { name: string, type: string, nullable: boolean, generated: boolean }[] | null
 }
 
 /** Rows are written with the identity of the partition that they are in, and told with that of the table: the worst of them is what can be counted on. */
 const tablesSql = (where: string) => `
-  select n.nspname::text as schema, c.relname::text as name, c.relkind = 'p' as partitioned, parts.identity, parts.is_unidentified, parts.partly_seen,
+  select n.nspname::text as schema, c.relname::text as name, c.relkind = 'p' as partitioned, parts.identity,
     (select jsonb_build_object('schema', rn.nspname, 'name', r.relname) from pg_class r join pg_namespace rn on rn.oid = r.relnamespace
       where c.relispartition and r.oid = pg_partition_root(c.oid)) as root,
     array(select a.attname::text from pg_index i cross join unnest(i.indkey) with ordinality k(attnum, ordinal)
-      join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum where i.indrelid = c.oid and i.indisprimary order by k.ordinal) as primary_key,
+      join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum where i.indrelid = c.oid and i.indisprimary and k.ordinal <= i.indnkeyatts order by k.ordinal) as primary_key,
     (select jsonb_agg(jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'nullable', not a.attnotnull, 'generated', a.attgenerated <> '') order by a.attnum)
       from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   cross join lateral (
-    select (array_agg(p.relreplident::text order by position(p.relreplident::text in 'ndif')))[1] as identity,
-      bool_or(p.relreplident <> 'f' and not exists (select from pg_index i where i.indrelid = p.oid and i.indisvalid and i.indimmediate
-        and case p.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end)) filter (where p.relkind = 'r') as is_unidentified,
-      jsonb_agg(jsonb_build_object('schema', pn.nspname, 'name', p.relname) order by p.oid) filter (where p.relreplident <> 'f') as partly_seen
-    from (select c.oid union select relid from pg_partition_tree(c.oid) where isleaf) ids join pg_class p on p.oid = ids.oid join pg_namespace pn on pn.oid = p.relnamespace
+    select (array_agg(p.relreplident::text order by position(p.relreplident::text in 'ndif')))[1] as identity
+    from (select c.oid union select relid from pg_partition_tree(c.oid) where isleaf) ids join pg_class p on p.oid = ids.oid
     where p.relkind in ('r', 'p')) parts
   where c.relkind in ('r', 'p') and ${where}
   order by 1, 2 limit ${tablesMax}`
@@ -48,11 +40,8 @@ export async function readTables (client: SourceClient): Promise<DatabaseTable[]
 
 export async function readTable (client: SourceClient, { schema, name }: TableName): Promise<SourceTable | undefined> {
   const { rows: [row] } = await client.query<Row>(tablesSql('n.nspname = $1 and c.relname = $2'), [schema, name])
-  return row && { ...toTable(row), isUnidentified: row.is_unidentified === true, partlySeen: row.partly_seen ?? [], root: row.root }
+  return row && { ...toTable(row), root: row.root }
 }
-
-/** After which a stream has all of the old rows. Partitions do not take it over from their table. */
-export const replicaIdentitySql = ({ partlySeen }: SourceTable): string => partlySeen.map(table => `ALTER TABLE ${quoteTable(table)} REPLICA IDENTITY FULL;`).join('\n')
 
 const identities: Record<string, DatabaseTable['replicaIdentity']> = { d: 'default', n: 'nothing', f: 'full', i: 'index' }
 

@@ -25,7 +25,7 @@ interface CatalogueRow { schema: string, name: string, primary_key: string[], ge
 const catalogueSql = `
   select coalesce(rn.nspname, n.nspname) as schema, coalesce(r.relname, c.relname) as name,
     array(select a.attname::text from pg_index i cross join unnest(i.indkey) with ordinality k(attnum, ordinal)
-      join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum where i.indrelid = c.oid and i.indisprimary order by k.ordinal) as primary_key,
+      join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum where i.indrelid = c.oid and i.indisprimary and k.ordinal <= i.indnkeyatts order by k.ordinal) as primary_key,
     array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated <> '') as generated,
     exists (select from pg_partition_tree(c.oid) t join pg_class l on l.oid = t.relid where t.isleaf and l.relkind = 'r' and l.relreplident <> 'f') as has_keys_only
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
