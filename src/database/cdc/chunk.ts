@@ -7,6 +7,7 @@ import { tableText } from '../table-name.ts'
 import type { DecodedChange, Transaction } from './decoded-change.ts'
 import type { ActiveMapping, MappingReference } from './mapping-snapshot.ts'
 import { Tally, type TransactionReference } from './tally.ts'
+import { UndecodableError } from './text-decoder.ts'
 
 export interface PreparedChange { mapping: MappingReference, transaction: TransactionReference, draft: Omit<EventDraft, 'schemaVersion'> }
 
@@ -21,7 +22,7 @@ export interface DraftedChunk {
 }
 
 /** Why a change that a mapping wanted is no event; beside those of errors.ts. */
-export type FailureCode = 'COLUMN_MISSING' | 'CONDITION_UNKNOWN' | 'MAPPING_FAILED' | 'NOT_STORABLE' | 'TABLE_UNPUBLISHED'
+export type FailureCode = 'COLUMN_MISSING' | 'CONDITION_UNKNOWN' | 'MAPPING_FAILED' | 'NOT_STORABLE' | 'TABLE_UNPUBLISHED' | 'VALUE_UNDECODABLE'
 
 /**
  * Row changes that follow each other in a stream, with what the mappings make of them: one intent, which commits with its
@@ -91,5 +92,6 @@ export class Chunk {
 
 function codeOf (error: unknown): string {
   if (error instanceof MissingColumnError) return 'COLUMN_MISSING' satisfies FailureCode
+  if (error instanceof UndecodableError) return 'VALUE_UNDECODABLE' satisfies FailureCode
   return error instanceof PublicError ? error.code : 'MAPPING_FAILED' satisfies FailureCode
 }

@@ -3,6 +3,7 @@ import type { Operation } from '../../../schemas/database.ts'
 import { MissingColumnError } from '../conditions.ts'
 import { missing, unavailable, type EventField, type RowChange, type Values } from '../row-change.ts'
 import type { Relation } from './relations.ts'
+import { Undecodable, UndecodableError } from './text-decoder.ts'
 
 export type RowMessage = Pgoutput.MessageInsert | Pgoutput.MessageUpdate | Pgoutput.MessageDelete
 
@@ -15,7 +16,8 @@ export interface Transaction {
   readonly xid: number
 }
 
-type Tuple = Record<string, string | null | undefined>
+type Text = string | Undecodable | null | undefined
+type Tuple = Record<string, Text>
 
 /**
  * A change as the stream tells it. Values are decoded when they are asked for: most are not. Texts are compared, not
@@ -53,6 +55,7 @@ export class DecodedChange implements RowChange {
     const [before, after] = [this.#oldText(column), this.#new?.[column]]
     // Of a value that is not there because it has not changed (TOAST), that much is known.
     if (after === undefined) return false
+    if (before instanceof Undecodable) return !before.equals(after)
     return before === undefined ? undefined : before !== after
   }
 
@@ -65,12 +68,13 @@ export class DecodedChange implements RowChange {
   /** The primary key: its text, or a JSON array of texts when it has several columns; null when there is none, or it is not known. */
   get key (): string | null {
     const texts = this.#relation.primaryKey.map(column => this.#new === null ? this.#oldText(column) : this.#new[column])
+    for (const [i, text] of texts.entries()) if (text instanceof Undecodable) throw new UndecodableError(this.#relation.primaryKey[i] as string, text)
     if (texts.length === 0 || !texts.every(text => typeof text === 'string')) return null
     return texts.length === 1 ? texts[0] as string : JSON.stringify(texts)
   }
 
   /** Undefined when it is not known. Without an old key, the key is as it was. */
-  #oldText (column: string): string | null | undefined {
+  #oldText (column: string): Text {
     if (this.#old !== null) {
       const text = this.#old[column]
       return text === null && this.#relation.isPartlySeen ? undefined : text
@@ -79,10 +83,11 @@ export class DecodedChange implements RowChange {
     return this.operation === 'update' && this.#relation.identity.has(column) ? this.#new?.[column] : undefined
   }
 
-  #value (column: string, text: string | null | undefined): unknown {
+  #value (column: string, text: Text): unknown {
     const decode = this.#relation.decoders.get(column)
     if (decode === undefined) return this.#relation.generated.has(column) ? unavailable : missing
     if (text === undefined) return unavailable
+    if (text instanceof Undecodable) throw new UndecodableError(column, text)
     return text === null ? null : decode(text)
   }
 }

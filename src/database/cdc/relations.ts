@@ -58,7 +58,7 @@ export class Relations {
     // The library reads them as signed.
     const oids = columns.map(column => column.typeOid >>> 0)
     await this.#types.load(this.#client, oids)
-    const { rows: [row] } = await this.#client.query<CatalogueRow>(catalogueSql, [schema, name])
+    const row = await this.#lookUp(schema, name)
     const table = row === undefined ? { schema, name } : { schema: row.schema, name: row.name }
     return {
       table,
@@ -69,6 +69,16 @@ export class Relations {
       identity: new Set(replicaIdentity === 'full' ? [] : keyColumns),
       isPartlySeen: replicaIdentity === 'full' && row?.has_keys_only === true,
       generated: new Set(row?.generated.filter(column => !columns.some(one => one.name === column)))
+    }
+  }
+
+  /** Undefined for a table that is gone, and for one that has names which are no text: nothing can be mapped by those. */
+  async #lookUp (schema: string, name: string): Promise<CatalogueRow | undefined> {
+    try {
+      return (await this.#client.query<CatalogueRow>(catalogueSql, [schema, name])).rows[0]
+    } catch (error) {
+      if (!['22021', '22P05'].includes(String((error as { code?: string }).code))) throw error
+      return undefined
     }
   }
 }

@@ -1,8 +1,10 @@
 import type pg from 'pg'
-import { PgoutputPlugin, type Pgoutput } from 'pg-logical-replication'
+import type { Pgoutput } from 'pg-logical-replication'
 import { openSession } from '../source.ts'
 import { quoteIdentifier } from '../table-name.ts'
 import { PgoutputCheck } from '../wire/pgoutput-check.ts'
+import { PgoutputParser } from './pgoutput-parser.ts'
+import { textDecoder, type DecodeText } from './text-decoder.ts'
 
 export interface StreamOptions {
   connectionString: string
@@ -13,18 +15,6 @@ export interface StreamOptions {
   onMessage (message: Pgoutput.Message, bytes: number): void
   /** `isReplyWanted`: the server ends the stream unless it hears of us soon. */
   onKeepalive (walEnd: bigint, isReplyWanted: boolean): void
-}
-
-/** Values stay text: what they mean is decided column by column (column-types.ts). */
-class TextPgoutput extends PgoutputPlugin {
-  readonly #check = new PgoutputCheck()
-
-  override parse (buffer: Buffer): Pgoutput.Message {
-    this.#check.check(buffer)
-    const message = super.parse(buffer)
-    if (message.tag === 'relation') for (const column of message.columns) column.parser = text => text as string
-    return message
-  }
 }
 
 /** What node-postgres has of a connection and does not declare. */
@@ -49,13 +39,13 @@ export class ReplicationStream {
   readonly ended: Promise<unknown>
   readonly #end: (reason: unknown) => void
   readonly #options: StreamOptions
-  readonly #plugin: TextPgoutput
+  readonly #check = new PgoutputCheck()
+  #parser: PgoutputParser | undefined
   #session: { client: pg.Client, close: () => Promise<void> } | undefined
   #isStopped = false
 
   constructor (options: StreamOptions) {
     this.#options = options
-    this.#plugin = new TextPgoutput({ protoVersion: 1, publicationNames: [options.publication] })
     let end: (reason: unknown) => void = () => {}
     this.ended = new Promise(resolve => { end = resolve })
     this.#end = end
@@ -68,6 +58,7 @@ export class ReplicationStream {
     const session = await openSession(connectionString, { replication: 'database', statement_timeout: false, lock_timeout: 0, query_timeout: 0, mark })
     this.#session = session
     if (this.#isStopped) return await session.close()
+    this.#parser = new PgoutputParser(await agreeOnEncoding(session.client))
     const connection = this.#connection as CopyConnection
     const started = new Promise<void>(resolve => connection.once('replicationStart', resolve))
     connection.on('copyData', ({ chunk }) => {
@@ -106,13 +97,27 @@ export class ReplicationStream {
     if (this.#isStopped) return
     if (chunk[0] === walData) {
       const content = chunk.subarray(walHeaderBytes)
-      this.#options.onMessage(this.#plugin.parse(content), content.length)
+      this.#check.check(content)
+      if (this.#parser !== undefined) this.#options.onMessage(this.#parser.parse(content), content.length)
     } else this.#options.onKeepalive(chunk.readBigUInt64BE(1), chunk[17] === 1)
   }
 
   get #connection (): CopyConnection | undefined {
     return this.#session && (this.#session.client as unknown as { connection: CopyConnection }).connection
   }
+}
+
+/**
+ * Has texts sent as the database has them: one that PostgreSQL cannot convert would end the stream, at the same place each time it is
+ * opened again.
+ */
+async function agreeOnEncoding (client: pg.Client): Promise<DecodeText> {
+  const { rows: [row] } = await client.query<{ server_encoding: string }>('SHOW server_encoding')
+  const decode = textDecoder(row?.server_encoding ?? '')
+  // What only PostgreSQL can convert, it converts.
+  if (decode === undefined) return textDecoder('UTF8') as DecodeText
+  await client.query("SET client_encoding TO 'SQL_ASCII'")
+  return decode
 }
 
 const quoteLiteral = (text: string): string => `'${text.replaceAll("'", "''")}'`

@@ -1,0 +1,148 @@
+import type { Pgoutput } from 'pg-logical-replication'
+import { formatLsn } from './lsn.ts'
+import { Undecodable, type DecodeText } from './text-decoder.ts'
+
+type Relation = Pgoutput.MessageRelation
+type Tuple = Record<string, string | Undecodable | null | undefined>
+
+const identities: Record<string, Relation['replicaIdentity']> = { d: 'default', n: 'nothing', f: 'full', i: 'index' }
+/** Microseconds from 1970 to 2000, from where PostgreSQL counts. */
+const epochMicroseconds = BigInt(Date.UTC(2000, 0, 1)) * 1000n
+
+/**
+ * Parses messages of pgoutput, protocol version 1, that have passed PgoutputCheck. Values stay text: what they mean is decided column by
+ * column. One that is no text in the database's encoding is `Undecodable`, and stands for itself alone.
+ */
+export class PgoutputParser {
+  readonly #decode: DecodeText
+  readonly #relations = new Map<number, Relation>()
+  #bytes: Buffer = Buffer.alloc(0)
+  #at = 0
+
+  constructor (decode: DecodeText) {
+    this.#decode = decode
+  }
+
+  parse (message: Buffer): Pgoutput.Message {
+    this.#bytes = message
+    this.#at = 0
+    const tag = this.#char()
+    switch (tag) {
+      case 'B': return { tag: 'begin', commitLsn: this.#lsn(), commitTime: this.#time(), xid: this.#int32() }
+      case 'C': return { tag: 'commit', flags: this.#byte(), commitLsn: this.#lsn(), commitEndLsn: this.#lsn(), commitTime: this.#time() }
+      case 'O': return { tag: 'origin', originLsn: this.#lsn(), originName: this.#name() }
+      case 'Y': return { tag: 'type', typeOid: this.#int32(), typeSchema: this.#name(), typeName: this.#name() }
+      case 'R': return this.#relation()
+      case 'I': return this.#insert()
+      case 'U': return this.#update()
+      case 'D': return this.#delete()
+      case 'T': return this.#truncate()
+      default: return { tag: 'message', flags: 0, transactional: false, messageLsn: null, prefix: '', content: Buffer.alloc(0) }
+    }
+  }
+
+  #relation (): Relation {
+    const relationOid = this.#int32()
+    const schema = this.#name()
+    const name = this.#name()
+    const replicaIdentity = identities[this.#char()] ?? 'default'
+    const columns = Array.from({ length: this.#int16() }, () => ({
+      flags: this.#byte(), name: this.#name(), typeOid: this.#int32(), typeMod: this.#int32(), typeSchema: null, typeName: null, parser: (text: unknown) => text
+    }))
+    const keyColumns = columns.filter(({ flags }) => (flags & 1) === 1).map(column => column.name)
+    const relation: Relation = { tag: 'relation', relationOid, schema, name, replicaIdentity, columns, keyColumns }
+    this.#relations.set(relationOid, relation)
+    return relation
+  }
+
+  #insert (): Pgoutput.MessageInsert {
+    const relation = this.#related()
+    this.#byte()
+    return { tag: 'insert', relation, new: this.#tuple(relation) }
+  }
+
+  #update (): Pgoutput.MessageUpdate {
+    const relation = this.#related()
+    const kind = this.#char()
+    const before = kind === 'N' ? undefined : this.#tuple(relation)
+    if (before !== undefined) this.#byte()
+    const old = kind === 'O' ? before : undefined
+    return { tag: 'update', relation, key: kind === 'K' ? keyOf(relation, before) : null, old: old ?? null, new: this.#tuple(relation, old) }
+  }
+
+  #delete (): Pgoutput.MessageDelete {
+    const relation = this.#related()
+    const isKey = this.#char() === 'K'
+    const before = this.#tuple(relation)
+    return { tag: 'delete', relation, key: isKey ? keyOf(relation, before) : null, old: isKey ? null : before }
+  }
+
+  #truncate (): Pgoutput.MessageTruncate {
+    const count = this.#int32()
+    const flags = this.#byte()
+    const relations = Array.from({ length: count }, () => this.#related())
+    return { tag: 'truncate', cascade: (flags & 1) === 1, restartIdentity: (flags & 2) === 2, relations }
+  }
+
+  /** A TOASTed value that did not change is what it was before, where that is known. */
+  #tuple ({ columns }: Relation, before?: Tuple): Tuple {
+    const tuple: Tuple = Object.create(null) as Tuple
+    const count = this.#int16()
+    for (let i = 0; i < count; i++) {
+      const name = columns[i]?.name ?? ''
+      const kind = this.#char()
+      if (kind === 'n') tuple[name] = null
+      else if (kind === 'u') tuple[name] = before?.[name]
+      else tuple[name] = this.#decode(this.#read(this.#int32()))
+    }
+    return tuple
+  }
+
+  #related (): Relation {
+    const relation = this.#relations.get(this.#int32())
+    if (relation === undefined) throw new Error('the stream has a change of a table that it has not described')
+    return relation
+  }
+
+  /** A name that is no text gets one that no mapping can name. */
+  #name (): string {
+    const end = this.#bytes.indexOf(0, this.#at)
+    const bytes = this.#read(end - this.#at)
+    this.#at++
+    const name = this.#decode(bytes)
+    return name instanceof Undecodable ? `\uFFFD${bytes.toString('latin1')}` : name
+  }
+
+  #read (length: number): Buffer {
+    this.#at += length
+    return this.#bytes.subarray(this.#at - length, this.#at)
+  }
+
+  #byte (): number { return this.#bytes.readUInt8(this.#at++) }
+  #char (): string { return String.fromCharCode(this.#byte()) }
+
+  #int16 (): number {
+    this.#at += 2
+    return this.#bytes.readInt16BE(this.#at - 2)
+  }
+
+  #int32 (): number {
+    this.#at += 4
+    return this.#bytes.readInt32BE(this.#at - 4)
+  }
+
+  #int64 (): bigint {
+    this.#at += 8
+    return this.#bytes.readBigUInt64BE(this.#at - 8)
+  }
+
+  #lsn (): string { return formatLsn(this.#int64()) }
+  #time (): bigint { return this.#int64() + epochMicroseconds }
+}
+
+/** In a tuple of the key alone, null stands for a column that is not part of it: a key has no nulls. */
+function keyOf ({ keyColumns }: Relation, tuple: Tuple = {}): Tuple {
+  const key: Tuple = Object.create(null) as Tuple
+  for (const column of keyColumns) key[column] = tuple[column] ?? undefined
+  return key
+}
