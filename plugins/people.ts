@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin'
 import { createAuditLog, type AuditLog } from '../src/audit/audit-log.ts'
+import { createAuditRetention } from '../src/audit/retention.ts'
 import { createLinks } from '../src/mail/links.ts'
 import { createMailer } from '../src/mail/mailer.ts'
 import { createInvites, type Invites } from '../src/people/invites.ts'
@@ -20,7 +21,7 @@ declare module 'fastify' {
 
 /** Users, roles, invites and forgotten passwords, with the mail that goes with them, and the log of who changed what. */
 export default fp(async (app) => {
-  const { db, log, config: { http, mail } } = app
+  const { db, log, config: { audit, http, mail } } = app
   const { users, sessions, secondFactor, login } = app.auth
   const baseUrl = () => {
     const address = app.server.address()
@@ -37,7 +38,10 @@ export default fp(async (app) => {
   app.decorate('invites', invites)
   app.decorate('passwordResets', resets)
   app.decorate('auditLog', createAuditLog({ db }))
+  const auditRetention = createAuditRetention({ db, retentionDays: audit.retentionDays, now: app.clock.now, log })
+  app.addHook('onReady', async () => auditRetention.start())
   app.addHook('onClose', async () => {
+    auditRetention.stop()
     await resets.close()
     await mailer.close()
   })

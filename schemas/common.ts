@@ -59,7 +59,7 @@ export function refusals (...statuses: Refusal[]) {
 
 export const Page = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Items a page.' })),
-  cursor: Type.Optional(Type.String({ maxLength: 1024, pattern: '^[A-Za-z0-9_-]*$', description: 'The `X-Next-Cursor` of the page before.', examples: ['WyJzZXNzaW9uLnN0YXR1cyJd'] }))
+  cursor: Type.Optional(Type.String({ maxLength: 2048, pattern: '^[A-Za-z0-9_-]*$', description: 'The `X-Next-Cursor` of the page before.', examples: ['mB3yfq0bVn8mU5Jx2kQd4wWyJzZXNzaW9uLnN0YXR1cyJd'] }))
 }
 export const PageQuery = Type.Object(Page, { additionalProperties: false })
 export type PageQuery = Static<typeof PageQuery>

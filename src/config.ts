@@ -36,6 +36,7 @@ export const EnvironmentVariables = Type.Object({
   SUBSCRIPTIONS_PER_APPLICATION_MAX: Type.Integer({ default: 250000, minimum: 0, description: 'Subscriptions that all sockets of an application may hold at a node; 0 is no limit.' }),
   REQUEST_TIMEOUT_MS: Type.Integer({ default: 60000, minimum: 1000, maximum: 600000, description: 'How long a request may take to arrive; its head has a quarter of it.' }),
   EVENT_RETENTION_HOURS: Type.Integer({ default: 72, minimum: 1, maximum: 87600, description: 'How long the log keeps events.' }),
+  AUDIT_RETENTION_DAYS: Type.Integer({ default: 400, minimum: 0, maximum: 36500, description: 'How long entries of the audit log are kept; 0 keeps them for ever.' }),
   TRACE_RETENTION_HOURS: Type.Integer({ default: 24, minimum: 1, maximum: 87600, description: 'How long traces are kept.' }),
   TRACE_SAMPLE: Type.Number({ default: 1, minimum: 0, maximum: 1, description: 'The share of events that are traced.' }),
   METRICS_TOKEN: Type.Optional(Type.String({ pattern: '^[!-~]+$', description: 'Bearer token with which /api/metrics/prometheus has topic names. Without it they are `all`; unset, they are `all` for everybody in production, and open in development.' })),
@@ -70,6 +71,7 @@ export interface Config {
   log: { level: string }
   mail: { smtpUrl: string | undefined, from: string | undefined }
   events: { retentionHours: number }
+  audit: { retentionDays: number }
   traces: TraceSettings
   metrics: { token: string | undefined }
   auth: { issuer: string, tokenTtlS: number, sessionTtlMs: number }
@@ -317,6 +319,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     log: { level: String(parsed.LOG_LEVEL) },
     mail: { smtpUrl: parsed.SMTP_URL, from: parsed.MAIL_FROM },
     events: { retentionHours: parsed.EVENT_RETENTION_HOURS },
+    audit: { retentionDays: parsed.AUDIT_RETENTION_DAYS },
     traces: { retentionHours: parsed.TRACE_RETENTION_HOURS, sample: parsed.TRACE_SAMPLE, pendingMax: 100_000, heartbeatMs: 15_000 },
     metrics: { token: parsed.METRICS_TOKEN },
     auth: { issuer: parsed.JWT_ISSUER, tokenTtlS: parsed.TOKEN_TTL_SECONDS, sessionTtlMs: parsed.SESSION_TTL_HOURS * 3_600_000 },

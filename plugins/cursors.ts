@@ -1,0 +1,41 @@
+import type { FastifyRequest, onSendHookHandler, preHandlerHookHandler, RouteOptions } from 'fastify'
+import fp from 'fastify-plugin'
+import { createCursorSeal } from '../src/cursor-seal.ts'
+
+/** Signs the cursor that a list returns, and checks the one that it is given. Every route whose query has `cursor` is a list. */
+export default fp(async (app) => {
+  const cursors = createCursorSeal(app.config.encryptionKeys)
+
+  const open: preHandlerHookHandler = (request, _reply, done) => {
+    const query = request.query as { cursor?: string }
+    if (query.cursor !== undefined) query.cursor = cursors.open(listOf(request), query.cursor)
+    done()
+  }
+
+  const seal: onSendHookHandler = (request, reply, payload, done) => {
+    const next = reply.getHeader('x-next-cursor')
+    if (next !== undefined) reply.header('x-next-cursor', cursors.seal(listOf(request), String(next)))
+    done(null, payload)
+  }
+
+  app.addHook('onRoute', route => {
+    if (!isList(route)) return
+    const [before, after] = [[route.preHandler ?? []].flat(), [route.onSend ?? []].flat()]
+    // A HEAD route is made of a GET route's options, hooks and all.
+    if (before.includes(open)) return
+    route.preHandler = [open, ...before]
+    route.onSend = [...after, seal]
+  })
+}, { name: 'cursors', dependencies: ['config', 'auth'] })
+
+function isList (route: RouteOptions): boolean {
+  const query = route.schema?.querystring as { properties?: Record<string, unknown> } | undefined
+  return query?.properties?.['cursor'] !== undefined
+}
+
+/** Names the list that a request asks for; pages of one list differ in `limit` and `cursor` only. */
+function listOf ({ routeOptions, params, query, scope }: FastifyRequest): string {
+  const { limit: _, cursor: __, ...filters } = query as Record<string, unknown>
+  const place = scope as typeof scope | undefined
+  return JSON.stringify([routeOptions.url, params, Object.entries(filters).sort(([a], [b]) => a < b ? -1 : 1), place?.applicationId, place?.environment])
+}
