@@ -343,6 +343,9 @@ export interface DatabaseLogsTable extends Scoped {
 /** `until` null: the one that signs from now on; the others sign beside it until their time is over. */
 export interface SealedSecret { sealed: string, until: number | null }
 
+/** A user, or a token as it was when it set up the webhook. */
+export type WebhookReader = { userId: string } | { keyId: string, permissions: string[], environment: Environment | null }
+
 export interface WebhooksTable {
   id: string
   application_id: string
@@ -364,6 +367,8 @@ export interface WebhooksTable {
   failed_at: Generated<number | null>
   /** The current one first. */
   secrets: ColumnType<SealedSecret[], string, string>
+  /** Whose right to read it has; null: the platform's. */
+  reader: ColumnType<WebhookReader | null, string | null, string | null>
   created_at: number
   updated_at: number
 }

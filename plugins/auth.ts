@@ -11,6 +11,7 @@ import { createLogin, type Login } from '../src/auth/login.ts'
 import { toMe } from '../src/auth/me.ts'
 import { createOwnSessions, type OwnSessions } from '../src/auth/own-sessions.ts'
 import { authorizeInEvery, authorizeTopic, isPermissionName } from '../src/auth/permissions.ts'
+import { mayReadEvent } from '../src/auth/reading.ts'
 import type { Principal } from '../src/auth/principal.ts'
 import { RefusalLimit } from '../src/auth/refusal-limit.ts'
 import { createScopeResolver, type ScopeResolver } from '../src/auth/scope.ts'
@@ -21,6 +22,7 @@ import { SigningKeys } from '../src/auth/signing-keys.ts'
 import { createTokens, type Jwt, type Tokens } from '../src/auth/tokens.ts'
 import { createUsers, type Users } from '../src/auth/users.ts'
 import { UnauthorizedError } from '../src/errors.ts'
+import type { OwnKey } from '../src/idempotency.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -29,6 +31,7 @@ declare module 'fastify' {
       resolveScope: ScopeResolver
       authorizeTopic: typeof authorizeTopic
       authorizeInEvery: typeof authorizeInEvery
+      mayReadEvent: typeof mayReadEvent
       tokens: Tokens
       issueToken: IssueToken
       sessions: Sessions
@@ -51,6 +54,8 @@ declare module 'fastify' {
     principal: Principal
     /** Who asks and from where, for the audit log. On public routes, nobody. */
     readonly origin: Origin
+    /** The request's `Idempotency-Key`, as its principal's. */
+    idempotencyKey: OwnKey | undefined
   }
   interface FastifyContextConfig {
     /** `authenticated`: any principal; `public`: anybody. The boot fails without one. */
@@ -84,6 +89,7 @@ export default fp(async (app) => {
     resolveScope,
     authorizeTopic,
     authorizeInEvery,
+    mayReadEvent,
     tokens,
     issueToken: createTokenIssuer({ tokens, resolveScope }),
     sessions,
@@ -101,6 +107,8 @@ export default fp(async (app) => {
   app.decorateRequest<Principal>('principal', undefined as never)
   app.decorateRequest('origin', { getter (this: FastifyRequest) { return originOf(this.principal, { address: this.ip, requestId: this.id }) } })
 
+  app.decorateRequest('idempotencyKey', { getter (this: FastifyRequest) { return ownKeyOf(this) } })
+
   const admissionTo = createAdmission({ authenticator, resolveScope })
   app.addHook('onRoute', route => {
     const admittance = declaredAdmittance(route, openPrefixes)
@@ -116,6 +124,10 @@ export default fp(async (app) => {
   app.addHook('onReady', async () => keys.start())
   app.addHook('onClose', async () => keys.close())
 }, { name: 'auth', dependencies: ['config', 'database', 'encryption', 'metrics', 'notices', 'tenancy'] })
+
+function ownKeyOf ({ principal, headers: { 'idempotency-key': key } }: FastifyRequest): OwnKey | undefined {
+  return typeof key === 'string' ? { owner: principal.id, key } : undefined
+}
 
 const guards = new WeakSet<onRequestHookHandler>()
 

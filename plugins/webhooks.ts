@@ -10,6 +10,7 @@ import { createEndpoints, type Endpoints, type Within } from '../src/webhooks/en
 import { createKeeping } from '../src/webhooks/keeping.ts'
 import { createNameLookup } from '../src/webhooks/name-lookup.ts'
 import { createQueue } from '../src/webhooks/queue.ts'
+import { createReaders } from '../src/webhooks/readers.ts'
 import { createReplay, type Replay } from '../src/webhooks/replay.ts'
 import { createTestRequest, type TestRequest } from '../src/webhooks/test-request.ts'
 import type { Principal } from '../src/auth/principal.ts'
@@ -59,6 +60,7 @@ export default fp(async (app) => {
     queue,
     guard,
     encryption,
+    readers: createReaders({ db }),
     settings,
     metrics,
     log,

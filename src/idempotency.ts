@@ -6,7 +6,15 @@ export function fingerprint (operation: string, target: string, body: unknown): 
   return createHash('sha256').update(JSON.stringify([operation, target, body])).digest()
 }
 
-/** What an intent carries when its caller gave an `Idempotency-Key`; nothing is computed for those who did not. */
-export function idempotencyFor (key: string | undefined, operation: string, target: string, body: unknown): Intent<unknown>['idempotency'] {
-  return key === undefined ? undefined : { key, fingerprint: fingerprint(operation, target, body) }
+/** An `Idempotency-Key` and whose it is: the keys of one principal do not meet those of another. */
+export interface OwnKey { readonly owner: string, readonly key: string }
+
+/**
+ * What an intent carries when its caller gave an `Idempotency-Key`; nothing is computed for those who did not. A key counts for
+ * its owner and the operation.
+ */
+export function idempotencyFor (own: OwnKey | undefined, operation: string, target: string, body: unknown): Intent<unknown>['idempotency'] {
+  if (own === undefined) return undefined
+  const name = createHash('sha256').update(JSON.stringify([operation, own.owner, own.key])).digest('base64url')
+  return { key: name, given: own.key, fingerprint: fingerprint(operation, target, body) }
 }

@@ -1,7 +1,7 @@
 import type { Scope } from '../../schemas/scope.ts'
-import { authorize, authorizeTopic, isAllowed, permissionsAt } from '../auth/permissions.ts'
+import { authorize, authorizeTopic, permissionsAt } from '../auth/permissions.ts'
 import type { Principal } from '../auth/principal.ts'
-import { isDocumentChannel } from './document-presence.ts'
+import { isDocumentChannel, mayReadChannel } from '../auth/reading.ts'
 
 /** Under whose permissions everything stands that goes through channels. */
 export const messageTopic = 'socket.message'
@@ -17,7 +17,7 @@ export function authorizeMembership (principal: Principal, scope: Scope, channel
 
 /** Whether `authorizeMembership` would pass. */
 export const mayBeMember = (principal: Principal, scope: Scope, channel: string): boolean =>
-  permissionsAt(principal, scope).subscribe.covers(messageTopic) && (!isDocumentChannel(channel) || isAllowed(principal, scope, 'sync:read'))
+  permissionsAt(principal, scope).subscribe.covers(messageTopic) && mayReadChannel(principal, scope, channel)
 
 /** Throws ForbiddenError `PERMISSION_DENIED` unless the principal may send messages. */
 export const authorizeSending = (principal: Principal, scope: Scope): void => authorizeTopic(principal, scope, 'publish', messageTopic)

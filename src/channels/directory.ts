@@ -84,13 +84,17 @@ export class Directory {
     for (const { channels } of this.#places.values()) yield * channels.values()
   }
 
-  /** In the order of names. */
-  channels (scope: Scope, { limit = 100, cursor }: PageQuery): PageOf<ChannelSummary> {
+  /** Those of which `isSeen` holds, in the order of names. */
+  channels (scope: Scope, { limit = 100, cursor }: PageQuery, isSeen: (name: string) => boolean = () => true): PageOf<ChannelSummary> {
     const after = cursor === undefined ? '' : String(decodeCursor(cursor, ['string'])[0])
     const place = this.#places.get(scopeKey(scope))
     const names = place === undefined ? [] : place.names ??= [...place.channels.keys()].sort()
-    const first = indexAfter(names, after)
-    return toPage(names.slice(first, first + limit + 1), limit, name => ({ name, memberCount: this.channel(scope, name)?.members.size ?? 0 }), name => [name])
+    const found: string[] = []
+    for (let i = indexAfter(names, after); i < names.length && found.length <= limit; i++) {
+      const name = names[i] as string
+      if (isSeen(name)) found.push(name)
+    }
+    return toPage(found, limit, name => ({ name, memberCount: this.channel(scope, name)?.members.size ?? 0 }), name => [name])
   }
 
   /** Oldest first. A channel that nobody is in has no members. */

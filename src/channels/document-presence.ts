@@ -5,13 +5,8 @@ import type { Documents } from '../documents/documents.ts'
 import type { DocumentKey } from '../events/intent.ts'
 import type { Census, Counted } from './census.ts'
 
-const prefix = 'doc:'
-
-/** Whether the channel is that of a document: whoever joins it must be allowed to read documents. */
-export const isDocumentChannel = (name: string): boolean => name.startsWith(prefix)
-
 /** A service's name has no colon, so that no two documents share a channel. */
-export const documentChannel = ({ service, id }: DocumentKey): string => `${prefix}${service}:${id}`
+export const documentChannel = ({ service, id }: DocumentKey): string => `doc:${service}:${id}`
 
 /** Who looks at a document: the members of its channel. */
 export function createDocumentPresence ({ documents, census }: { documents: Documents, census: Census }) {

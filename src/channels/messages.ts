@@ -6,7 +6,7 @@ import type { Connection } from '../delivery/connection.ts'
 import { SharedMessage } from '../delivery/shared-message.ts'
 import { NotFoundError } from '../errors.ts'
 import type { Writer } from '../events/intent.ts'
-import { idempotencyFor } from '../idempotency.ts'
+import { idempotencyFor, type OwnKey } from '../idempotency.ts'
 import { encodeJson } from '../json.ts'
 import type { Metrics } from '../metrics.ts'
 import { messageTopic } from './channel-permissions.ts'
@@ -103,7 +103,7 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
     },
 
     /** To every member, from outside of the sockets. With a key, a retry has no second effect and gets the first answer. `missing`: nodes that did not answer in time. */
-    async broadcast (scope: Scope, principal: Principal, request: Broadcast, { idempotencyKey }: { idempotencyKey?: string | undefined } = {}): Promise<BroadcastAnswer & { missing: number }> {
+    async broadcast (scope: Scope, principal: Principal, request: Broadcast, { idempotencyKey }: { idempotencyKey?: OwnKey | undefined } = {}): Promise<BroadcastAnswer & { missing: number }> {
       const message = toChannel(scope, request, { socketId: null, userId: subjectOf(principal) }, 'broadcast')
       const idempotency = idempotencyFor(idempotencyKey, 'socket.broadcast', request.channel, request)
       if (idempotency === undefined) {

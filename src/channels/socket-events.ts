@@ -32,7 +32,7 @@ export function createSocketEvents ({ writer, listeners, log }: SocketEventsOpti
   /** Nobody waits for it: it is not delivery that depends on it. */
   function note (scope: Scope, topic: OwnTopic, recorded: () => Recorded, once?: string): void {
     if (!listeners.hasListeners(scope, topic)) return
-    writer.submit({ ...intentOf(scope, topic, recorded()), idempotency: idempotencyFor(once, topic, '', null) }).catch((err: unknown) => {
+    writer.submit({ ...intentOf(scope, topic, recorded()), idempotency: idempotencyFor(once === undefined ? undefined : { owner: 'nodes', key: once }, topic, '', null) }).catch((err: unknown) => {
       log.warn({ ...(err instanceof PublicError ? { code: err.code } : { err }), topic }, 'socket_event.not_written')
     })
   }

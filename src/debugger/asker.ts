@@ -1,5 +1,6 @@
-import { isAllowed, permissionsAt } from '../auth/permissions.ts'
+import { isAllowed } from '../auth/permissions.ts'
 import type { Principal } from '../auth/principal.ts'
+import { mayReadTopic } from '../auth/reading.ts'
 import type { Environment, Scope } from '../../schemas/scope.ts'
 import type { Within } from '../webhooks/endpoints.ts'
 
@@ -17,6 +18,6 @@ export interface Asker {
 export const askerFor = (principal: Principal, scope: Scope): Asker => ({
   scope,
   within: principal.kind === 'token' ? principal.environment : undefined,
-  maySee: topic => permissionsAt(principal, scope).subscribe.covers(topic),
+  maySee: topic => mayReadTopic(principal, scope, topic),
   mayLookInto: environment => isAllowed(principal, { applicationId: scope.applicationId, environment }, 'debugger:read')
 })

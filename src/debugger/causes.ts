@@ -19,6 +19,7 @@ export const causes = {
   NOT_ROUTED_YET: 'The node that holds the socket has not come to the event yet.',
   NOT_SUBSCRIBED: 'Nobody with this credential has subscribed to the topic.',
   NOT_SUBSCRIBED_YET: 'The subscription began after the event.',
+  PAYLOAD_HIDDEN: 'Whether a filter matches is told to whoever may read the topic: it would tell what is in the payload.',
   PERMISSION_DENIED: 'The credential may not subscribe to the topic.',
   RESYNCED: 'The subscription had been given up before the event reached it: the client was told by `resync`.',
   SCHEMA_VIOLATED: 'The event never came to be: its payload does not keep to the schema of its topic.',

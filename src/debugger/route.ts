@@ -9,6 +9,7 @@ import { parseFilter, matches, type Filter } from '../delivery/filters.ts'
 import type { Hub } from '../delivery/hub.ts'
 import type { Live } from '../delivery/subscription.ts'
 import type { TopicFeed } from '../delivery/topic-feed.ts'
+import { ForbiddenError } from '../errors.ts'
 import { encodeJson } from '../json.ts'
 import type { SchemaVersions } from '../schema-registry/versions.ts'
 import { existsByItself, isReserved, typeOfEventsOn } from '../topics/topic-names.ts'
@@ -85,8 +86,10 @@ export function createRouter ({ db, hub, topics, schemas, records, webhooks, nod
   }
 
   return {
-    /** Throws ValidationError for a payload that no event may have. */
-    async route ({ scope, within }: Pick<Asker, 'scope' | 'within'>, { topic: name, payload, type }: RouteRequest): Promise<RouteAnswer> {
+    /** Throws ValidationError for a payload that no event may have, ForbiddenError for a topic that the asker may not read. */
+    async route ({ scope, within, maySee }: Pick<Asker, 'scope' | 'within' | 'maySee'>, { topic: name, payload, type }: RouteRequest): Promise<RouteAnswer> {
+      // By trying payloads one could find out what others' filters let through, and with a trace what came through.
+      if (!maySee(name)) throw new ForbiddenError('PERMISSION_DENIED', `Permission required to read the topic: subscribe:${name.slice(0, 300)}`)
       const text = encodeJson(payload, '/payload')
       const isOwn = isReserved(name)
       const exists = isOwn ? existsByItself(name) : await topics.isRegistered(scope, name)

@@ -34,9 +34,12 @@ export function toTrace (traced: TracedEvent, { deliveries, counts, event, maySe
       at: Math.round(createdAt + routedMs),
       matched,
       filtered,
-      subscriptions: [
-        ...matchedIds.map(subscriptionId => ({ subscriptionId, matched: true })), ...filteredIds.map(subscriptionId => ({ subscriptionId, matched: false }))
-      ]
+      // With a filter that is known from elsewhere, who matched would tell what is in the payload.
+      subscriptions: !isSeen
+        ? []
+        : [
+            ...matchedIds.map(subscriptionId => ({ subscriptionId, matched: true })), ...filteredIds.map(subscriptionId => ({ subscriptionId, matched: false }))
+          ]
     })),
     deliveries: steps.filter(({ matched }) => matched > 0).map(({ node, matched, lost, firstMs, lastMs }) => ({
       node,
@@ -51,7 +54,7 @@ export function toTrace (traced: TracedEvent, { deliveries, counts, event, maySe
     payload: payloadOf(traced, event, isSeen),
     ...(isSeen && event !== undefined && { event: event.toEvent() }),
     ...(isSeen && refusal?.payload !== undefined && { refusedPayload: refusal.payload, refusedPayloadBytes: refusal.payloadBytes ?? 0 }),
-    ...(refusal?.origin !== undefined && { origin: refusal.origin })
+    ...(isSeen && refusal?.origin !== undefined && { origin: refusal.origin })
   }
 }
 

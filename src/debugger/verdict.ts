@@ -46,18 +46,24 @@ export function askPermission (permitted: TopicPatterns, topic: string): Asked {
   }
 }
 
-/** Each test of a filter; `isHidden`: without the values of the payload. */
+/** What is said of a filter, and of what follows from it, to somebody who may not read the payload. */
+export const hiddenFilter: Asked = {
+  condition: 'filter', holds: false, cause: 'PAYLOAD_HIDDEN', otherwise: 'unknown', message: 'Whether the filter holds is hidden: it needs the permission to subscribe to the topic'
+}
+
+/** Each test of a filter; `isHidden`: for somebody who may not read the payload. */
 export function askFilter (filter: Filter | undefined, payload: unknown, isHidden = false): Asked[] {
   if (filter === undefined) return [{ condition: 'filter', holds: true, message: 'There is no filter: every event matches' }]
+  if (isHidden) return [hiddenFilter]
   return judge(filter, payload).map(({ path, operator, wanted, found, holds }) => ({
     condition: 'filter',
     holds,
     path,
     operator,
     wanted,
-    ...(!isHidden && found !== undefined && { found }),
+    ...(found !== undefined && { found }),
     cause: 'FILTER_NOT_MATCHED',
-    message: `The filter ${holds ? 'holds' : 'does not hold'}: ${inWords({ path, operator, wanted, found }, isHidden)}`
+    message: `The filter ${holds ? 'holds' : 'does not hold'}: ${inWords({ path, operator, wanted, found })}`
   }))
 }
 
@@ -66,5 +72,5 @@ const shown = (value: unknown): string => {
   return text === undefined ? 'absent' : text.length > 100 ? `${text.slice(0, 100)}…` : text
 }
 
-const inWords = ({ path, operator, wanted, found }: Omit<Judgement, 'holds'>, isHidden: boolean): string =>
-  `${path.slice(0, 100)} is ${isHidden ? 'hidden' : shown(found)}, and is to be ${operator} ${shown(wanted)}`
+const inWords = ({ path, operator, wanted, found }: Omit<Judgement, 'holds'>): string =>
+  `${path.slice(0, 100)} is ${shown(found)}, and is to be ${operator} ${shown(wanted)}`

@@ -7,7 +7,7 @@ import { EndpointMatch, Listening } from '../webhooks/endpoint-match.ts'
 import type { Endpoints } from '../webhooks/endpoints.ts'
 import type { WebhookExplainer } from './explain.ts'
 import type { WebhookRouter } from './route.ts'
-import { askFilter, type Asked } from './verdict.ts'
+import { askFilter, hiddenFilter, type Asked } from './verdict.ts'
 import { webhookAt, type WebhookState } from './webhook-past.ts'
 import type { WebhookTraces } from './webhook-traces.ts'
 
@@ -35,6 +35,9 @@ export function createWebhookVerdicts ({ db, endpoints, traces, keptMs, pausedUn
     async explain ({ scope, within, maySee }, webhookId, event) {
       await endpoints.get(scope, webhookId, within)
       const row = await db.selectFrom('webhooks').select(columns).where('id', '=', webhookId).where('application_id', '=', scope.applicationId).executeTakeFirstOrThrow()
+      // Whether anything was owed to it tells whether its filter matched.
+      const hasFilter = row.filter !== null || row.updated_at > event.timestamp
+      if (hasFilter && !maySee(event.topic)) return [hiddenFilter]
       await traces.catchUp()
       const owed = await traces.deliveries(scope, event.id, webhookId)
       // What it was owed it was owed by the webhook as it was then.

@@ -1,5 +1,6 @@
 import type { ScopeActivity } from '../activity.ts'
 import type { Principal } from '../auth/principal.ts'
+import { isOfDocumentChannel, mayReadEvent } from '../auth/reading.ts'
 import type { DeliveryLimits } from '../config.ts'
 import { NotFoundError, type ErrorCode } from '../errors.ts'
 import { LoggedEvent } from '../events/envelope.ts'
@@ -118,8 +119,9 @@ export class Connection {
     return subscription
   }
 
-  /** Queues an event for a subscription; several of one connection that match the same event share one message a shape. Answers whether it is the first in the queue. */
+  /** Queues an event for a subscription; several of one connection that match the same event share one message a shape. Answers whether it is the first in the queue. An event that the principal may not read is left out. */
   queue (event: LoggedEvent, subscription: Subscription): boolean {
+    if (isOfDocumentChannel(event) && !mayReadEvent(this.principal, this.scope, event)) return false
     const shape = event.shape(subscription.returnMode)
     if (this.#queued === undefined) {
       // Most turns bring one event: a list that something is put into has room for sixteen more.

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import type { DocumentKey, Writer } from '../events/intent.ts'
 import { randomId } from '../ids.ts'
-import { idempotencyFor } from '../idempotency.ts'
+import { idempotencyFor, type OwnKey } from '../idempotency.ts'
 import { documentLimits, encodeJson } from '../json.ts'
 import { decodeCursor, encodeCursor } from '../paging.ts'
 import type { DocumentCreate, DocumentListQuery, DocumentMerge, DocumentMutate, DocumentReplace } from '../../schemas/documents.ts'
@@ -17,7 +17,7 @@ import { mergePatch } from './merge-patch.ts'
 import { applyMutations, checkMutations } from './mutations.ts'
 
 export type WriteOptions = Pick<Preconditions, 'ifMatch'>
-export interface RetryOptions { idempotencyKey?: string | undefined }
+export interface RetryOptions { idempotencyKey?: OwnKey | undefined }
 
 /**
  * The documents of a scope. Answers are JSON text, made of the stored text without parsing it.

@@ -138,10 +138,10 @@ async function recallAnswers (intents: readonly Intent<unknown>[], { client, now
   const { rows } = await client.query<{ ordinal: number, fingerprint: Buffer, answer: string }>(
     statements.readIdempotencyKeys(asked, now - idempotencyKeptMs))
   for (const row of rows) {
-    const { i, key, fingerprint } = asked[row.ordinal - 1] as typeof asked[number]
+    const { i, key, given = key, fingerprint } = asked[row.ordinal - 1] as typeof asked[number]
     outcomes[i] = row.fingerprint.equals(fingerprint)
       ? { answer: JSON.parse(row.answer) }
-      : { refusal: new ConflictError('IDEMPOTENCY_KEY_REUSED', `The idempotency key was used for another request: ${key}`) }
+      : { refusal: new ConflictError('IDEMPOTENCY_KEY_REUSED', `The idempotency key was used for another request: ${given}`) }
   }
 }
 

@@ -71,7 +71,7 @@ export interface Intent<Answer> {
   /** Roughly what it keeps in memory, for the queue's bound: the length of its JSON texts. */
   bytes?: number
   /** A key with a fingerprint of the request (SHA-256): a second intent with both gets the first one's answer, without effect. */
-  idempotency?: { key: string, fingerprint: Buffer } | undefined
+  idempotency?: { key: string, fingerprint: Buffer, given?: string } | undefined
   /** Pure: computes the effects in memory; may be called again when the transaction is retried. */
   apply (batch: Batch, document: DocumentState | undefined): Effects
   /** Makes the answer once the effects are committed. With `idempotency`, it must survive JSON. */

@@ -3,7 +3,7 @@ import type { Scope } from '../../schemas/scope.ts'
 import { toPublicError } from '../errors.ts'
 import type { Writer } from '../events/intent.ts'
 import { noWriteObserver, type WriteObserver } from '../events/write-observer.ts'
-import { idempotencyFor } from '../idempotency.ts'
+import { idempotencyFor, type OwnKey } from '../idempotency.ts'
 import { encodeJson, invalid } from '../json.ts'
 import { refuseReserved, topicNotFound } from './topics.ts'
 
@@ -32,7 +32,7 @@ export function createPublisher ({ writer, observer = noWriteObserver }: Publish
      * Throws ValidationError (`TOPIC_RESERVED`, or a payload that is malformed or refused by the topic's schema),
      * NotFoundError `TOPIC_NOT_FOUND`.
      */
-    async publish (scope: Scope, topic: string, body: PublishBody, { idempotencyKey }: { idempotencyKey?: string | undefined } = {}): Promise<string> {
+    async publish (scope: Scope, topic: string, body: PublishBody, { idempotencyKey }: { idempotencyKey?: OwnKey | undefined } = {}): Promise<string> {
       const publications = prepare(scope, topic, body)
       return writer.submit<string>({
         scope,

@@ -3,6 +3,7 @@ import type { Database, TopicsTable } from '../../db/tables.ts'
 import type { PageQuery } from '../../schemas/common.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { Topic, TopicCreate, TopicUpdate } from '../../schemas/topics.ts'
+import type { EventFact } from '../auth/reading.ts'
 import { system, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import { ConflictError, NotFoundError, ValidationError } from '../errors.ts'
@@ -112,10 +113,10 @@ export function createTopics ({ db, log, schemaVersionExists = async () => false
     requireTopic,
 
     /** The retained events above `after`, ascending, as a JSON array; when the log has more, the offset that the next page starts after. */
-    async history (scope: Scope, name: string, { after, limit = 100 }: { after?: number, limit?: number }): Promise<{ json: string, nextCursor: string | undefined }> {
+    async history (scope: Scope, name: string, { after, limit = 100 }: { after?: number, limit?: number }, isSeen: (event: EventFact) => boolean = () => true): Promise<{ json: string, nextCursor: string | undefined }> {
       await requireTopic(scope, name)
       const { events, next } = await log.history(scope, name, { after, limit })
-      return { json: `[${events.map(event => event.json()).join(',')}]`, nextCursor: next === undefined ? undefined : String(next) }
+      return { json: `[${events.filter(isSeen).map(event => event.json()).join(',')}]`, nextCursor: next === undefined ? undefined : String(next) }
     }
   }
 }

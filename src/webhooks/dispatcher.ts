@@ -11,6 +11,7 @@ import { deliveryId, Outlet, type Ended, type Leased } from './outlet.ts'
 import type { BusyEndpoint, Claimed, DeliveredEvent, Queue, Result } from './queue.ts'
 import { createRetrySchedule, type RetrySchedule } from './retry-schedule.ts'
 import type { Attempt } from './sender.ts'
+import type { Readers } from './readers.ts'
 import { Settler } from './settler.ts'
 
 /** At a stop, how long what is under way may go on; three seconds after a signal everything is to be over. */
@@ -29,6 +30,7 @@ export interface DispatcherOptions {
   queue: Queue
   guard: AddressGuard
   encryption: Encryption
+  readers: Readers
   settings: WebhookSettings
   metrics: Metrics
   deactivation: Deactivation
@@ -252,12 +254,13 @@ export class Dispatcher {
       known.refresh(endpoint)
       return known
     }
-    const { settings, guard, encryption } = this.#options
+    const { settings, guard, encryption, readers } = this.#options
     const outlet = new Outlet({
       endpoint,
       settings,
       guard,
       encryption,
+      readers,
       now: this.#options.now,
       onEnded: (outlet, ended) => this.#ended(outlet, ended),
       onReturned: claimed => { void this.#giveBack(claimed) }
@@ -266,15 +269,16 @@ export class Dispatcher {
     return outlet
   }
 
-  #ended (outlet: Outlet, { claimed, attempt, url, isGone }: Ended): void {
+  #ended (outlet: Outlet, { claimed, attempt, url, void: void_ }: Ended): void {
     const { metrics, settings, log } = this.#options
     const now = this.#options.now()
     const isReplaced = url !== outlet.url
+    const isVoid = void_ !== undefined
     const isBrokenOff = this.#isBrokenOff && !attempt.success
     // One that is gone is switched off, and with it this is given up; if it turns out to have been replaced, the new one gets it.
     const notBefore = now + (attempt.statusCode === 410 && !isReplaced ? settings.timeoutMs : attempt.retryAfterMs ?? 0)
-    const result = isBrokenOff ? this.#toResult(claimed, 'pending', now, claimed.failures) : this.#resultOf(claimed, attempt.success, isGone, notBefore, now)
-    if (!isBrokenOff && !isGone && !isReplaced) this.#learn(outlet, attempt, now)
+    const result = isBrokenOff ? this.#toResult(claimed, 'pending', now, claimed.failures) : this.#resultOf(claimed, attempt.success, isVoid, notBefore, now)
+    if (!isBrokenOff && !isVoid && !isReplaced) this.#learn(outlet, attempt, now)
     metrics.webhookDeliveries.inc({ status: isBrokenOff ? 'interrupted' : result.state === 'pending' ? 'failed' : result.state })
     metrics.webhookAttemptDuration.observe(attempt.durationMs / 1000)
     if (claimed.attempts > 1) metrics.webhookRetries.inc()
@@ -285,7 +289,8 @@ export class Dispatcher {
     }
     log.debug(line, 'delivery.attempted')
     if (result.state === 'dead') log.warn({ ...line, ...(claimed.lane !== null && { key: claimed.lane, next: 'the next of its key goes on' }) }, 'delivery.dead')
-    if (isGone) log.error(line, 'delivery.event_expired')
+    if (void_ === 'expired') log.error(line, 'delivery.event_expired')
+    if (void_ === 'not_permitted') log.warn(line, 'delivery.not_permitted')
     const gaveUp = result.state === 'dead' && attempt.error !== null
       ? `${attempt.error}; given up after ${claimed.failures + 1} failures${claimed.lane === null ? '' : ', and the next of its key goes on'}`
       : attempt.error

@@ -5,6 +5,8 @@ import type { Environment, Scope } from '../../schemas/scope.ts'
 import type { SecretRotation, Webhook, WebhookCreate, WebhookUpdate, WebhookWithSecret } from '../../schemas/webhooks.ts'
 import { system, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
+import type { Principal } from '../auth/principal.ts'
+import { authorizeListeningTo } from '../auth/reading.ts'
 import { isTopicPattern } from '../auth/topic-patterns.ts'
 import type { WebhookSettings } from '../config.ts'
 import { acceptFilter } from '../delivery/filters.ts'
@@ -15,6 +17,7 @@ import { invalid } from '../json.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import { sealedPlaces } from '../sealed-columns.ts'
 import { ForbiddenAddressError, type AddressGuard } from './address-guard.ts'
+import { readerOf } from './readers.ts'
 import { checkSecret, generateSecret, rotated } from './secrets.ts'
 
 /** Rows that one statement deletes. */
@@ -97,11 +100,13 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
 
     /**
      * Throws ValidationError (`WEBHOOK_URL_FORBIDDEN` for where webhooks may not go), ConflictError `WEBHOOK_LIMIT`, ForbiddenError
-     * `ENVIRONMENT_FORBIDDEN` when the token is pinned and the webhook would reach beyond.
+     * `ENVIRONMENT_FORBIDDEN` when the token is pinned and the webhook would reach beyond, `PERMISSION_DENIED` unless `reader`
+     * may read all that it listens to. Without a reader it is the platform's own, and may.
      */
-    async create (scope: Scope, input: WebhookCreate, within?: Within, by: Origin = system): Promise<WebhookWithSecret> {
+    async create (scope: Scope, input: WebhookCreate, within?: Within, by: Origin = system, reader?: Principal): Promise<WebhookWithSecret> {
       const values = valuesOf({ ...input, ...(within !== undefined && input.environments === undefined && { environments: [within] }) }, within)
       const url = checkUrl(input.url)
+      if (reader !== undefined) authorizeListeningTo(reader, scope.applicationId, { topics: null, environments: null, ...values, events: input.events })
       const secret = input.secret === undefined ? generateSecret() : checkSecret(input.secret)
       const now = Date.now()
       const row = await db.transaction().execute(async trx => {
@@ -119,6 +124,7 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
           ...values,
           url,
           secrets: JSON.stringify([{ sealed: encryption.encrypt(secret, sealedPlaces.webhook(id)), until: null }]),
+          reader: reader === undefined ? null : JSON.stringify(readerOf(reader)),
           created_at: now,
           updated_at: now
         }).returningAll().executeTakeFirstOrThrow()
@@ -129,12 +135,20 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
       return { ...toWebhook(row), ...(input.secret === undefined && { secret }) }
     },
 
-    /** What it is owed already stays as it was matched. Throws as `create`. */
-    async update (scope: Scope, id: string, input: WebhookUpdate, within?: Within, by: Origin = system): Promise<Webhook> {
+    /** What it is owed already stays as it was matched. Whoever changes it is its reader from then on. Throws as `create`. */
+    async update (scope: Scope, id: string, input: WebhookUpdate, within?: Within, by: Origin = system, reader?: Principal): Promise<Webhook> {
       const values = valuesOf(input, within)
       const url = input.url === undefined ? {} : { url: checkUrl(input.url) }
       // Of another endpoint nothing is known yet.
-      return toWebhook(await change(scope, id, within, by, 'webhook.updated', row => ({ ...values, ...url, ...(url.url !== undefined && url.url !== row.url && { failing_since: null }) })))
+      return toWebhook(await change(scope, id, within, by, 'webhook.updated', row => {
+        if (reader !== undefined) authorizeListeningTo(reader, scope.applicationId, { ...row, ...values })
+        return {
+          ...values,
+          ...url,
+          ...(url.url !== undefined && url.url !== row.url && { failing_since: null }),
+          ...(reader !== undefined && { reader: JSON.stringify(readerOf(reader)) })
+        }
+      }))
     },
 
     /** With all that it is owed, and its log. */
@@ -192,6 +206,7 @@ interface Values {
   deactivated_reason: string | null
   failing_since: number | null
   secrets: string
+  reader: string | null
 }
 
 /** Serialises the changes to an application's webhooks, and tells every node's next batch of this one. */

@@ -3,6 +3,7 @@ import type { WebhookSettings } from '../config.ts'
 import type { AddressGuard } from './address-guard.ts'
 import { Circuit } from './circuit.ts'
 import type { BusyEndpoint, Claimed } from './queue.ts'
+import type { Readers } from './readers.ts'
 import { RateLimit } from './rate-limit.ts'
 import { bodyOf } from './request-body.ts'
 import { openKeys } from './secrets.ts'
@@ -18,14 +19,18 @@ const meanOf = 8
 /** A delivery that this node has leased, and until when. */
 export interface Leased { claimed: Claimed, leaseUntil: number }
 
-/** An attempt that ended, at what URL. `isGone`: there is nothing to send any more. */
-export interface Ended { claimed: Claimed, attempt: Attempt, url: string, isGone: boolean }
+/** Why nothing is sent, now or ever: the log no longer has the event, or the webhook may not have it. */
+export type Void = 'expired' | 'not_permitted'
+
+/** An attempt that ended, at what URL. */
+export interface Ended { claimed: Claimed, attempt: Attempt, url: string, void?: Void | undefined }
 
 export interface OutletOptions {
   endpoint: BusyEndpoint
   settings: WebhookSettings
   guard: AddressGuard
   encryption: Encryption
+  readers: Readers
   now: () => number
   onEnded (outlet: Outlet, ended: Ended): void
   /** Leased deliveries that cannot be sent in time. */
@@ -166,11 +171,22 @@ export class Outlet {
     this.usedAt = this.#options.now()
     const { url } = this.#endpoint
     const body = bodyOf(claimed)
-    const attempt = body === undefined ? failed('Expired: the log no longer has the event') : await this.#attempt(claimed, body)
+    const void_ = body === undefined ? 'expired' : await this.#refusal(claimed)
+    const attempt = body === undefined || void_ !== undefined ? failed(reasons[void_ ?? 'expired']) : await this.#attempt(claimed, body)
     this.#inFlight--
     if (attempt.success) this.#meanMs = (this.#meanMs ?? attempt.durationMs) + (attempt.durationMs - (this.#meanMs ?? attempt.durationMs)) / meanOf
-    this.#options.onEnded(this, { claimed, attempt, url, isGone: body === undefined })
+    this.#options.onEnded(this, { claimed, attempt, url, void: void_ === 'unknown' ? undefined : void_ })
     this.pump()
+  }
+
+  /** Whether the webhook may still have the event; `unknown` while the database is away. */
+  async #refusal ({ application_id: applicationId, environment, topic, key }: Claimed): Promise<'not_permitted' | 'unknown' | undefined> {
+    try {
+      const isPermitted = await this.#options.readers.mayRead(this.#endpoint.reader, { applicationId, environment, topic, key })
+      return isPermitted ? undefined : 'not_permitted'
+    } catch {
+      return 'unknown'
+    }
   }
 
   async #attempt (claimed: Claimed, body: string): Promise<Attempt> {
@@ -207,6 +223,12 @@ function circuitOf ({ endpointConcurrencyMax: concurrencyMax, circuitFailures: f
   const scheduleMs = retryScheduleMs.reduce((sum, wait) => sum + wait, 0)
   const pauseMaxMs = Math.min(circuitPauseMaxMs, Math.max(50, scheduleMs / 20))
   return new Circuit({ concurrencyMax, failures, pauseMs: Math.min(circuitPauseMs, pauseMaxMs), pauseMaxMs })
+}
+
+const reasons = {
+  expired: 'Expired: the log no longer has the event',
+  not_permitted: 'Not sent: whoever set up the webhook may not read the event any more; save the webhook again with a credential that may',
+  unknown: 'Not sent: the permissions could not be read'
 }
 
 /** How a delivery's uuid is known outside. */

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { textArray } from '../../db/arrays.ts'
-import type { SealedSecret } from '../../db/tables.ts'
+import type { SealedSecret, WebhookReader } from '../../db/tables.ts'
 import type { EventSource, EventType } from '../../schemas/events.ts'
 import type { Environment, Scope } from '../../schemas/scope.ts'
 import type { DeactivationReason } from './deactivation.ts'
@@ -61,7 +61,7 @@ const busySql = `
     union all
     select n.webhook_id from laned l cross join lateral (
       select webhook_id from webhook_deliveries where state = 'pending' and lane is not null and webhook_id > l.webhook_id order by webhook_id limit 1) n)
-  select b.webhook_id as id, w.application_id, w.url, w.secrets, w.rate_limit, w.failing_since, w.failed_at, coalesce(w.active, false) as active, w.deactivated_reason, d.next_at, b.is_laned
+  select b.webhook_id as id, w.application_id, w.url, w.secrets, w.rate_limit, w.failing_since, w.failed_at, coalesce(w.active, false) as active, w.deactivated_reason, w.reader, d.next_at, b.is_laned
   from (
     select webhook_id, bool_or(is_laned) as is_laned from (
       (select webhook_id, false as is_laned from due limit ${busyMax}) union all (select webhook_id, true from laned limit ${busyMax})) one
@@ -187,6 +187,8 @@ export interface BusyEndpoint {
   active: boolean
   /** Why it is switched off, when it was not its owner who did. */
   deactivated_reason: DeactivationReason | null
+  /** Whose right to read it has. */
+  reader: WebhookReader | null
   /** When the first of those without a lane is due; null when there are none. */
   next_at: number | null
   /** Whether it has lanes: of those only a claim knows what is due. */

@@ -159,7 +159,7 @@ await t.test('If-Match guards each kind of write', async t => {
 
 await t.test('a retry with the same key has no second effect and gets the first answer', async t => {
   const scope = await domain.createScope()
-  const idempotencyKey = 'k-1'
+  const idempotencyKey = { owner: 'me', key: 'k-1' }
   const create = () => documents.create(scope, 'session', { data: { a: 1 } }, { idempotencyKey })
   const [first, ...others] = await Promise.all([create(), create(), create()])
   for (const other of [...others, await create()]) t.strictSame(other, first)
@@ -168,7 +168,7 @@ await t.test('a retry with the same key has no second effect and gets the first 
   await t.rejects(documents.create(scope, 'other', { data: { a: 1 } }, { idempotencyKey }), { code: 'IDEMPOTENCY_KEY_REUSED' })
 
   const { id } = parse(first ?? {})
-  const mutate = () => documents.mutate(scope, key(id), { mutations: [{ op: 'increment', path: '/a' }] }, { idempotencyKey: 'k-2' })
+  const mutate = () => documents.mutate(scope, key(id), { mutations: [{ op: 'increment', path: '/a' }] }, { idempotencyKey: { owner: 'me', key: 'k-2' } })
   t.strictSame(await mutate(), await mutate())
   t.equal(parse(await documents.get(scope, key(id))).data['a'], 2)
 })

@@ -115,7 +115,7 @@ await t.test('a retried publish has no second effect', async t => {
   const scope = await domain.createScope()
   await create(scope, 'order')
   for (const body of [{ payload: { n: 1 } }, { events: [{ payload: 1 }, { payload: 2 }] }]) {
-    const idempotencyKey = JSON.stringify(body)
+    const idempotencyKey = { owner: 'me', key: JSON.stringify(body) }
     const first = await publisher.publish(scope, 'order', body, { idempotencyKey })
     t.equal(await publisher.publish(scope, 'order', body, { idempotencyKey }), first)
     await t.rejects(publisher.publish(scope, 'order', { payload: 'other' }, { idempotencyKey }), { status: 409, code: 'IDEMPOTENCY_KEY_REUSED' })

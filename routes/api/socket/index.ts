@@ -15,7 +15,7 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listChannels',
       tags: ['Socket'],
       summary: 'List channels',
-      description: 'The channels of the scope that somebody is in, on whatever node, in the order of their names.',
+      description: 'The channels of the scope that somebody is in, on whatever node, in the order of their names. Channels of documents (`doc:…`) are there for whoever holds `sync:read`.',
       querystring: PageQuery,
       response: {
         200: { description: 'A page of channels.', headers, content: { 'application/json': { schema: Type.Array(ref(ChannelSummary)) } } },
@@ -23,7 +23,7 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       }
     }
   }, async (request, reply) => {
-    const { items, nextCursor, missing } = census.channels(request.scope, request.query)
+    const { items, nextCursor, missing } = census.channels(request.principal, request.scope, request.query)
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
     tellMissing(reply, missing)
     return items
@@ -35,7 +35,7 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listChannelMembers',
       tags: ['Socket'],
       summary: 'List the members of a channel',
-      description: 'Those who have been in it for longest first. A member whose connection has just ended is there until its grace period is over. A channel that nobody is in has no members.',
+      description: 'Those who have been in it for longest first. A member whose connection has just ended is there until its grace period is over. A channel that nobody is in has no members. That of a document needs `sync:read` as well.',
       params: ChannelPath,
       querystring: PageQuery,
       response: {
@@ -44,7 +44,7 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       }
     }
   }, async (request, reply) => {
-    const { items, nextCursor, missing } = census.members(request.scope, request.params.channel, request.query)
+    const { items, nextCursor, missing } = census.membersFor(request.principal, request.scope, request.params.channel, request.query)
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
     tellMissing(reply, missing)
     return items
@@ -83,7 +83,7 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       }
     }
   }, async (request, reply) => {
-    const { delivered, missing } = await messages.broadcast(request.scope, request.principal, request.body, { idempotencyKey: request.headers['idempotency-key'] })
+    const { delivered, missing } = await messages.broadcast(request.scope, request.principal, request.body, { idempotencyKey: request.idempotencyKey })
     tellMissing(reply, missing)
     return { delivered }
   })

@@ -37,7 +37,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
       response: { 201: documentAnswer('The document as stored.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
   }, async (request, reply) => {
-    const idempotencyKey = request.headers['idempotency-key']
+    const { idempotencyKey } = request
     return send(reply.code(201), await app.documents.create(request.scope, request.params.service, request.body, { idempotencyKey }))
   })
 
@@ -139,7 +139,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
       response: { 200: documentAnswer('The document as stored.'), ...refusals(400, 401, 403, 404, 409, 412, 413, 415) }
     }
   }, async (request, reply) => {
-    const { 'if-match': ifMatch, 'idempotency-key': idempotencyKey } = request.headers
+    const { headers: { 'if-match': ifMatch }, idempotencyKey } = request
     return send(reply, await app.documents.mutate(request.scope, request.params, request.body, { ifMatch, idempotencyKey }))
   })
 

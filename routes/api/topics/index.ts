@@ -107,7 +107,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
   }, async (request, reply) => {
     const { name } = request.params
     app.auth.authorizeTopic(request.principal, request.scope, 'publish', name)
-    const events = await app.publisher.publish(request.scope, name, request.body, { idempotencyKey: request.headers['idempotency-key'] })
+    const events = await app.publisher.publish(request.scope, name, request.body, { idempotencyKey: request.idempotencyKey })
     return reply.code(201).header('content-type', jsonType).send(events as never)
   })
 
@@ -132,7 +132,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
   }, async (request, reply) => {
     const { name } = request.params
     app.auth.authorizeTopic(request.principal, request.scope, 'subscribe', name)
-    const { json, nextCursor } = await app.topics.history(request.scope, name, request.query)
+    const { json, nextCursor } = await app.topics.history(request.scope, name, request.query, event => app.auth.mayReadEvent(request.principal, request.scope, event))
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
     return reply.header('content-type', jsonType).send(json as never)
   })

@@ -44,13 +44,13 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'createWebhook',
       tags: ['Webhooks'],
       summary: 'Create a webhook',
-      description: 'Every event that is handed in after the answer, and matches, is delivered. Requests are signed as [Standard Webhooks](https://www.standardwebhooks.com) has it. A secret that is left out is generated, and shown this once.',
+      description: 'Every event that is handed in after the answer, and matches, is delivered. The caller must be allowed to read all that the webhook listens to; that is checked again before each delivery. Requests are signed as [Standard Webhooks](https://www.standardwebhooks.com) has it. A secret that is left out is generated, and shown this once.',
       body: ref(WebhookCreate),
       response: { 201: ref(WebhookWithSecret, 'The webhook, with its secret if that was generated.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
   }, async (request, reply) => {
     reply.code(201)
-    return endpoints.create(request.scope, request.body, withinOf(request.principal), request.origin)
+    return endpoints.create(request.scope, request.body, withinOf(request.principal), request.origin, request.principal)
   })
 
   app.patch('/:id', {
@@ -59,12 +59,12 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'updateWebhook',
       tags: ['Webhooks'],
       summary: 'Change a webhook',
-      description: 'Changes what is given; null takes a limit away. What the webhook is owed already is sent to a new URL, and stays in the order that it was in.',
+      description: 'Changes what is given; null takes a limit away. The caller must be allowed to read all that the webhook listens to. What the webhook is owed already is sent to a new URL, and stays in the order that it was in.',
       params: WebhookPath,
       body: ref(WebhookUpdate),
       response: { 200: ref(Webhook, 'The webhook.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
-  }, async (request) => endpoints.update(request.scope, request.params.id, request.body, withinOf(request.principal), request.origin))
+  }, async (request) => endpoints.update(request.scope, request.params.id, request.body, withinOf(request.principal), request.origin, request.principal))
 
   app.delete('/:id', {
     config: { permission: 'webhooks:delete' },
