@@ -12,10 +12,13 @@ import { RemoteMembers } from '../src/channels/remote-members.ts'
 import { createRemoteSockets } from '../src/channels/remote-sockets.ts'
 import { createSocketEvents, type Listeners } from '../src/channels/socket-events.ts'
 import type { ConnectionsObserver } from '../src/delivery/connections.ts'
+import { HeldBytes } from '../src/delivery/held-bytes.ts'
 import type { SocketRequest } from '../src/delivery/protocol.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
+    /** What subscriptions and members hold on this node. */
+    heldBytes: HeldBytes
     channels: {
       /** Who is connected here, and who is in which channel. */
       directory: Directory
@@ -35,6 +38,8 @@ declare module 'fastify' {
 export default fp(async (app) => {
   const { cluster, documents, eventWriter: writer, graceTimes, hub, instruments: metrics, socketListeners } = app
   const directory = new Directory()
+  const held = new HeldBytes({ limits: app.config.delivery, metrics })
+  app.decorate('heldBytes', held)
   const outbox = new Outbox()
   const elsewhere = cluster && new ListeningNodes({ records: cluster.records, hub })
   const listeners: Listeners = {
@@ -43,7 +48,7 @@ export default fp(async (app) => {
   const events = createSocketEvents({ writer, listeners, log: app.log })
   const shared = cluster && createMemberRecords(cluster.records)
   const remote = cluster && createRemoteSockets({ ...cluster, directory, outbox })
-  const presence = new Presence({ directory, outbox, events, graceTimes, limits: app.config.delivery, metrics, shared })
+  const presence = new Presence({ directory, outbox, events, graceTimes, limits: app.config.delivery, metrics, shared, held })
   const remoteMembers = new RemoteMembers({ directory, outbox, events, graceTimes, presence })
   cluster?.records.observe(memberPrefix, remoteMembers)
   const census = createCensus({ directory, remote })

@@ -24,7 +24,7 @@ declare module 'fastify' {
 export default fp(async (app) => {
   const { hub, eventLog: log, instruments: metrics, activity } = app
   const limits = app.config.delivery
-  const connections = createConnections({ limits, metrics, activity, observer: app.channels.observer, deliveries: app.tracing.deliveries })
+  const connections = createConnections({ limits, metrics, activity, observer: app.channels.observer, deliveries: app.tracing.deliveries, held: app.heldBytes })
   app.decorate('connections', connections)
   app.decorate('handshake', createHandshake({ authenticator: app.auth.authenticator, resolveScope: app.auth.resolveScope, refusals: app.auth.refusals, connections, limits, metrics }))
   app.decorate('protocol', createProtocol({
@@ -39,7 +39,7 @@ export default fp(async (app) => {
         catchUp: createCatchUp({ log }),
         logger: app.log,
         requireTopic: (scope, topic) => app.topics.requireTopic(scope, topic),
-        requireRoom: connection => connections.requireRoomToSubscribe(connection)
+        requireRoom: (connection, filter) => connections.requireRoomToSubscribe(connection, filter)
       }),
       auth: refreshRequest(app.auth.authenticator),
       ...app.channels.requests

@@ -1,14 +1,57 @@
+import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { networkOf } from '../src/auth/login-gate.ts'
+import { BodyBudget, readBody, type BodyOwner } from '../src/body-budget.ts'
 import { parseJson } from '../src/json.ts'
 
-/** Bodies are JSON in UTF-8, whatever JSON flavour the content type names; anything else is 415. An absent body is undefined. */
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Bytes of the body that are counted, and whose they are. */
+    countedBody: { owner: BodyOwner, bytes: number } | undefined
+  }
+}
+
+/** What anybody may send who shows no credential. */
+const publicBodyBytesMax = 16 * 1024
+
+/**
+ * Bodies are JSON in UTF-8, whatever JSON flavour the content type names; anything else is 415. An absent body is undefined.
+ * How long one may be goes by who may send it, and all of them share a budget until they are answered.
+ */
 export default fp(async (app) => {
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser(/^application\/(?:[\w.-]+\+)?json(?:\s*;|$)/i, { parseAs: 'buffer' }, (_request, body, done) => {
-    try {
-      done(null, body.length === 0 ? undefined : parseJson(body as Buffer))
-    } catch (error) {
-      done(error as Error)
-    }
+  const budget = new BodyBudget(app.config.http.bodies, app.instruments)
+  app.addHook('onRoute', route => {
+    if (route.config?.permission === 'public') route.bodyLimit ??= publicBodyBytesMax
   })
-}, { name: 'json-body' })
+  app.decorateRequest('countedBody', undefined)
+  app.addHook('preParsing', (request, reply, _payload, done) => {
+    if (hasBody(request)) {
+      const counted = { owner: ownerOf(request), bytes: 0 }
+      request.countedBody = counted
+      reply.raw.once('close', () => budget.release(counted.owner, counted.bytes))
+    }
+    done()
+  })
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(/^application\/(?:[\w.-]+\+)?json(?:\s*;|$)/i, (request: FastifyRequest, payload, done) => {
+    const take = (bytes: number) => {
+      if (request.countedBody === undefined) return
+      budget.take(request.countedBody.owner, bytes)
+      request.countedBody.bytes += bytes
+    }
+    readBody(payload, { bytesMax: request.routeOptions.bodyLimit ?? publicBodyBytesMax, announced: Number(request.headers['content-length']), take }, (error, body) => {
+      if (error !== null || body === undefined || body.length === 0) return done(error, undefined)
+      try {
+        done(null, parseJson(body))
+      } catch (broken) {
+        done(broken as Error, undefined)
+      }
+    })
+  })
+}, { name: 'json-body', dependencies: ['auth', 'config', 'metrics'] })
+
+const hasBody = ({ headers }: FastifyRequest) => headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
+
+/** An address stands for whoever acts in no application. */
+const ownerOf = ({ scope, ip }: FastifyRequest): BodyOwner =>
+  scope === undefined ? { kind: 'address', id: networkOf(ip) } : { kind: 'application', id: scope.applicationId }

@@ -16,13 +16,14 @@ declare module 'fastify' {
 }
 
 const windowMs = 60_000
+const pressureCheckedMs = 1000
 
 /** Where users reach the server by https, they always do. */
 const strictTransport = { 'strict-transport-security': 'max-age=31536000' }
 
 /** What every answer says to browsers, who may call from one, how often anybody may call, and when the server sheds load. */
 export default fp(async (app) => {
-  const { http: { corsOrigins, publicUrl, rateLimitMax, rateLimitApplicationMax, heapUsedBytesMax } } = app.config
+  const { http: { corsOrigins, publicUrl, rateLimitMax, rateLimitApplicationMax, heapUsedBytesMax, rssBytesMax, externalBytesMax } } = app.config
   const always = { ...securityHeaders, ...(publicUrl?.startsWith('https:') === true && strictTransport) }
   app.addHook('onRequest', (_request, reply, done) => {
     reply.headers(always)
@@ -64,7 +65,16 @@ export default fp(async (app) => {
     })
   }
   // Before memory runs out. Not by the delay of the event loop, which on a machine that is merely busy has no samples and counts as endless.
-  await app.register(underPressure, { maxHeapUsedBytes: heapUsedBytesMax, message: 'Under pressure', retryAfter: 5 })
+  // Bodies and what waits in sockets are outside of the heap.
+  const hasRoomOutside = () => process.memoryUsage().external <= externalBytesMax
+  await app.register(underPressure, {
+    maxHeapUsedBytes: heapUsedBytesMax, maxRssBytes: rssBytesMax, message: 'Under pressure', retryAfter: 5, healthCheck: async () => hasRoomOutside(), healthCheckInterval: pressureCheckedMs
+  })
+  const isHeapFull = app.isUnderPressure
+  let isOutsideFull = false
+  const sampling = setInterval(() => { isOutsideFull = !hasRoomOutside() }, pressureCheckedMs).unref()
+  app.addHook('onClose', async () => clearInterval(sampling))
+  app.isUnderPressure = () => isHeapFull() || isOutsideFull
   // Not a failure: without this node, its load would meet the others.
   app.health.add('memory', async () => app.isUnderPressure() ? { status: 'degraded', message: 'short of memory: requests and sockets are refused' } : { status: 'ok' })
 }, { name: 'security', dependencies: ['config', 'auth', 'health', 'redis'] })

@@ -1,11 +1,16 @@
+import { totalmem } from 'node:os'
 import { getHeapStatistics } from 'node:v8'
 import { Type, type Static } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
 import envSchema from 'env-schema'
 import ipaddr from 'ipaddr.js'
 
-/** Of what V8 may use: before memory runs out requests are shed. */
-const heapShareMax = 0.9
+/** Of what V8, and the process, may use: before memory runs out requests are shed. */
+const memoryShareMax = 0.9
+/** Of the process's memory: buffers outside of the heap. */
+const externalShareMax = 0.6
+/** Where no container limits the process: what it may have beside the heap. */
+const outsideHeapBytes = 1024 ** 3
 
 const durations = (description: string, value: string) => Type.String({
   description, default: value, pattern: '^\\d{1,6}(ms|s|m|h)(,\\d{1,6}(ms|s|m|h)){0,4}$'
@@ -35,6 +40,10 @@ export const EnvironmentVariables = Type.Object({
   SUBSCRIPTIONS_PER_CONNECTION_MAX: Type.Integer({ default: 1000, minimum: 1, maximum: 100000, description: 'Subscriptions that a socket may hold.' }),
   SUBSCRIPTIONS_PER_APPLICATION_MAX: Type.Integer({ default: 250000, minimum: 0, description: 'Subscriptions that all sockets of an application may hold at a node; 0 is no limit.' }),
   REQUEST_TIMEOUT_MS: Type.Integer({ default: 60000, minimum: 1000, maximum: 600000, description: 'How long a request may take to arrive; its head has a quarter of it.' }),
+  MEMORY_BYTES_MAX: Type.Optional(Type.Integer({ minimum: 64 * 1024 ** 2, description: 'Memory that the process may have; near it, requests are refused. Unset: the limit of its container, or else the heap\'s and 1 GiB.' })),
+  REQUEST_BODIES_BYTES_MAX: Type.Optional(Type.Integer({ minimum: 1024 ** 2, description: 'Bytes of all request bodies under way at a node; an application has half of it, an address without a credential an eighth. Unset: a sixteenth of the heap, at most 128 MiB.' })),
+  HELD_BYTES_MAX: Type.Optional(Type.Integer({ minimum: 1024 ** 2, description: 'Bytes that subscriptions and members\' states may hold at a node. Unset: a quarter of the heap.' })),
+  HELD_BYTES_PER_APPLICATION_MAX: Type.Optional(Type.Integer({ minimum: 64 * 1024, description: 'The same, of one application. Unset: half of HELD_BYTES_MAX.' })),
   EVENT_RETENTION_HOURS: Type.Integer({ default: 72, minimum: 1, maximum: 87600, description: 'How long the log keeps events.' }),
   AUDIT_RETENTION_DAYS: Type.Integer({ default: 400, minimum: 0, maximum: 36500, description: 'How long entries of the audit log are kept; 0 keeps them for ever.' }),
   TRACE_RETENTION_HOURS: Type.Integer({ default: 24, minimum: 1, maximum: 87600, description: 'How long traces are kept.' }),
@@ -96,9 +105,16 @@ export interface HttpSettings {
   requestTimeoutMs: number
   headersTimeoutMs: number
   timeoutsCheckedMs: number
-  /** Beyond it requests are shed; there is no variable for it, but a test may change it. */
+  /** Beyond any of them requests are shed; there is a variable for the memory of the process, and a test may change them. */
   heapUsedBytesMax: number
+  rssBytesMax: number
+  externalBytesMax: number
+  /** Of request bodies under way. */
+  bodies: BodyLimits
 }
+
+/** What the bodies of requests under way may hold at a node: all of them, those of one application, those of one address that shows no credential. */
+export interface BodyLimits { nodeBytesMax: number, applicationBytesMax: number, addressBytesMax: number }
 
 /** How the lives of events are written down; beside the first two there is no variable for them, but a test may change them. */
 export interface TraceSettings {
@@ -179,6 +195,9 @@ export interface DeliveryLimits {
   closeTimeoutMs: number
   /** Bytes that wait in all sockets of a node together; beyond it those with the most are cut off. */
   bufferedBytesMax: number
+  /** Bytes that subscriptions and members' states hold at a node, of all applications and of one. */
+  heldBytesMax: number
+  heldBytesPerApplicationMax: number
 }
 
 export const defaultDeliveryLimits: DeliveryLimits = {
@@ -203,7 +222,9 @@ export const defaultDeliveryLimits: DeliveryLimits = {
   pingIntervalMs: 25_000,
   pongTimeoutMs: 20_000,
   closeTimeoutMs: 5000,
-  bufferedBytesMax: 512 * 1024 * 1024
+  bufferedBytesMax: 512 * 1024 * 1024,
+  heldBytesMax: 512 * 1024 * 1024,
+  heldBytesPerApplicationMax: 256 * 1024 * 1024
 }
 
 export interface WebhookSettings extends WebhookLimits {
@@ -295,6 +316,10 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     if (!ipaddr.isValidCIDR(network)) problems.push(`WEBHOOK_ALLOW_CIDRS must be networks such as 10.1.0.0/16; this is none: ${network}`)
   }
   if (problems.length > 0) throw new ConfigError(problems)
+  const heapBytesMax = getHeapStatistics().heap_size_limit
+  const memoryBytesMax = parsed.MEMORY_BYTES_MAX ?? containerBytesMax() ?? heapBytesMax + outsideHeapBytes
+  const bodiesBytesMax = parsed.REQUEST_BODIES_BYTES_MAX ?? Math.min(128 * 1024 ** 2, Math.floor(heapBytesMax / 16))
+  const heldBytesMax = parsed.HELD_BYTES_MAX ?? Math.floor(heapBytesMax / 4)
   return {
     isProduction,
     http: {
@@ -310,7 +335,10 @@ export function createConfig (variables: Record<string, string | undefined>): Co
       requestTimeoutMs: parsed.REQUEST_TIMEOUT_MS,
       headersTimeoutMs: Math.ceil(parsed.REQUEST_TIMEOUT_MS / 4),
       timeoutsCheckedMs: 1000,
-      heapUsedBytesMax: Math.floor(getHeapStatistics().heap_size_limit * heapShareMax)
+      heapUsedBytesMax: Math.floor(heapBytesMax * memoryShareMax),
+      rssBytesMax: Math.floor(memoryBytesMax * memoryShareMax),
+      externalBytesMax: Math.floor(memoryBytesMax * externalShareMax),
+      bodies: { nodeBytesMax: bodiesBytesMax, applicationBytesMax: Math.floor(bodiesBytesMax / 2), addressBytesMax: Math.floor(bodiesBytesMax / 8) }
     },
     database: { url: parsed.DATABASE_URL, embedded, dataDir: parsed.DATA_DIR, poolMax: 16 },
     redis: { url: parsed.REDIS_URL, prefix: parsed.REDIS_PREFIX },
@@ -327,7 +355,9 @@ export function createConfig (variables: Record<string, string | undefined>): Co
       ...defaultDeliveryLimits,
       subscriptionsPerConnectionMax: parsed.SUBSCRIPTIONS_PER_CONNECTION_MAX,
       subscriptionsPerApplicationMax: parsed.SUBSCRIPTIONS_PER_APPLICATION_MAX,
-      connectionsPerApplicationMax: parsed.CONNECTIONS_PER_APPLICATION_MAX
+      connectionsPerApplicationMax: parsed.CONNECTIONS_PER_APPLICATION_MAX,
+      heldBytesMax,
+      heldBytesPerApplicationMax: parsed.HELD_BYTES_PER_APPLICATION_MAX ?? Math.floor(heldBytesMax / 2)
     },
     cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000, limits: { messageBytesMax: parsed.CDC_ROW_BYTES_MAX, resultBytesMax: 32 * 1024 * 1024 }, readerThreadsMax: parsed.CDC_READER_THREADS_MAX, leftoverRetryMs: 60_000 },
     webhooks: {
@@ -364,6 +394,12 @@ function parseVariables (data: Record<string, string | undefined>, problems: str
     problems.push(...new Set(errors.map(({ instancePath, message }) => `${instancePath.slice(1)} ${message ?? 'is wrong'}`)))
     return parseVariables(Object.fromEntries(right), problems)
   }
+}
+
+/** Undefined where the process may have all of the machine's memory. */
+function containerBytesMax (): number | undefined {
+  const bytes = process.constrainedMemory()
+  return bytes > 0 && bytes < totalmem() ? bytes : undefined
 }
 
 const list = (text: string) => text.split(',').map(part => part.trim()).filter(part => part !== '')

@@ -39,6 +39,7 @@ export const errorCodes = {
   MAPPING_NOT_HOME: 'A mapping is changed in its home environment; elsewhere runs what was promoted.',
   MAPPING_PROMOTED: 'The mapping runs in other environments: delete it there first.',
   MAPPING_VERSION_NOT_FOUND: 'The mapping has no such version, or none in that environment.',
+  MEMORY_LIMIT: 'The application, or the node, holds as many bytes of subscriptions and members\' states as it may.',
   MFA_CODE_INVALID: 'The code is wrong, used or out of date, or the login that it belongs to has expired.',
   MFA_NOT_PENDING: 'There is no second factor to confirm or disable: set it up first.',
   MFA_ENABLED: 'A second factor is in use: disable it first.',

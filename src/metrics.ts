@@ -74,6 +74,15 @@ export function createMetrics (registry = new Registry()) {
     connectionsRefused: new Counter({
       name: 'realtime_connections_refused_total', help: 'Connections that were refused because an address, or an application, had as many as it may.', labelNames: ['limit'], registers
     }),
+    requestBodyBytes: new Gauge({ name: 'realtime_request_body_bytes', help: 'Bytes of request bodies that are not answered yet.', registers }),
+    requestBodiesRefused: new Counter({
+      name: 'realtime_request_bodies_refused_total', help: 'Request bodies that were refused because an address, an application or the node held as many bytes as it may.', labelNames: ['limit'], registers
+    }),
+    heldBytes: new Gauge({ name: 'realtime_held_bytes', help: 'Bytes that subscriptions and members\' states hold on this node, by estimate.', registers }),
+    heldBytesRefused: new Counter({
+      name: 'realtime_held_bytes_refused_total', help: 'Subscriptions and states that were refused because an application or the node held as many bytes as it may.', labelNames: ['limit'], registers
+    }),
+    heldBytesShed: new Counter({ name: 'realtime_held_bytes_shed_total', help: 'Connections of the application with the most subscriptions that were closed to make room for another.', registers }),
     credentialsLimited: new Counter({ name: 'realtime_credentials_limited_total', help: 'Refused credentials of addresses that had too many of them refused.', registers }),
     socketBufferedBytes: new Gauge({ name: 'realtime_socket_buffered_bytes', help: 'Bytes that wait in sockets of this node for their clients to read.', registers }),
     socketBufferedBytesMax: new Gauge({ name: 'realtime_socket_buffered_bytes_max', help: 'Bytes that wait in the one socket where most do.', registers }),

@@ -2,6 +2,7 @@ import type { GraceTimes } from '../applications/grace-times.ts'
 import type { DeliveryLimits } from '../config.ts'
 import type { Connection, ResyncReason } from '../delivery/connection.ts'
 import type { ConnectionsObserver } from '../delivery/connections.ts'
+import { memberCost, type HeldBytes } from '../delivery/held-bytes.ts'
 import type { Respond } from '../delivery/protocol.ts'
 import { ConflictError, RateLimitError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
@@ -21,6 +22,8 @@ export interface PresenceOptions {
   graceTimes: GraceTimes
   limits: DeliveryLimits
   metrics: Metrics
+  /** What members hold, beside subscriptions. */
+  held: HeldBytes
   /** Where other nodes learn of this node's members. */
   shared?: MemberRecords | undefined
 }
@@ -53,6 +56,7 @@ export class Presence implements ConnectionsObserver {
     if (present === undefined && directory.joined(connection).size >= limits.channelsPerConnectionMax) {
       throw new RateLimitError('CHANNEL_LIMIT', `The connection is in ${limits.channelsPerConnectionMax} channels, the most it may`)
     }
+    this.#requireRoom(connection, state?.text.length ?? 0, present?.state)
     const channel = directory.openChannel(connection.scope, name)
     directory.join(connection, channel)
     const waiting = present === undefined ? channel.waitingFor(connection, previousSocketId) : undefined
@@ -75,7 +79,8 @@ export class Presence implements ConnectionsObserver {
   /** Throws ConflictError `NOT_A_MEMBER`. */
   update (connection: Connection, name: string, state: State, respond: Respond): void {
     const { channel, member } = this.#membership(connection, name)
-    member.state = state
+    this.#requireRoom(connection, state.text.length, member.state)
+    this.#setState(channel, member, state)
     respond({ channel: name })
     this.#announce(channel, { action: 'update', member }, connection)
   }
@@ -114,7 +119,7 @@ export class Presence implements ConnectionsObserver {
   yields (channel: Channel, member: Member): void {
     if (member.connection !== undefined) this.#supersede(channel, member.connection)
     channel.remove(member)
-    this.#options.metrics.channelMembers.dec()
+    this.#forget(channel, member)
     this.#options.shared?.remove(channel, member.socketId, 'moved')
   }
 
@@ -151,11 +156,12 @@ export class Presence implements ConnectionsObserver {
       }
       channel.add(created)
       this.#options.metrics.channelMembers.inc()
+      this.#options.held.take(channel.scope.applicationId, memberCost(created.state.text.length))
       return member === undefined ? { action: 'join', member: created } : { action: 'update', member: created, previousSocketId: member.socketId }
     }
     const previousSocketId = member.socketId
     if (member === waiting) channel.bringBack(member, connection)
-    if (state !== undefined) member.state = state
+    if (state !== undefined) this.#setState(channel, member, state)
     return member === waiting || state !== undefined ? { action: 'update', member, previousSocketId } : undefined
   }
 
@@ -206,7 +212,24 @@ export class Presence implements ConnectionsObserver {
   #remove (channel: Channel, member: Member): void {
     channel.remove(member)
     this.#options.directory.closeIfEmpty(channel)
+    this.#forget(channel, member)
+  }
+
+  /** Throws RateLimitError `MEMORY_LIMIT`. */
+  #requireRoom ({ scope }: Connection, stateLength: number, before: State | undefined): void {
+    const more = memberCost(stateLength) - (before === undefined ? 0 : memberCost(before.text.length))
+    if (more > 0) this.#options.held.requireRoom(scope.applicationId, more)
+  }
+
+  #setState ({ scope: { applicationId } }: Channel, member: Member, state: State): void {
+    this.#options.held.release(applicationId, memberCost(member.state.text.length))
+    this.#options.held.take(applicationId, memberCost(state.text.length))
+    member.state = state
+  }
+
+  #forget ({ scope }: Channel, member: Member): void {
     this.#options.metrics.channelMembers.dec()
+    this.#options.held.release(scope.applicationId, memberCost(member.state.text.length))
   }
 
   #resync (connection: Connection, { name }: Channel, { code, message }: ResyncReason): void {

@@ -8,6 +8,7 @@ import type { Metrics } from '../metrics.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { closeCodes, type CloseReason } from './close-codes.ts'
 import { createLimit } from './limit.ts'
+import { subscriptionCost, type HeldBytes } from './held-bytes.ts'
 import type { DeliveryObserver, EndReason } from './observer.ts'
 import type { Seats } from './seats.ts'
 import type { SharedMessage } from './shared-message.ts'
@@ -33,6 +34,8 @@ export interface ConnectionParts {
   deliveries: DeliveryObserver
   /** Their subscriptions, by application. */
   seats: Seats
+  /** What these hold. */
+  held: HeldBytes
 }
 
 export interface ConnectionOptions {
@@ -56,6 +59,8 @@ export class Connection {
   principal: Principal
   /** A list: a table for the one that most have would be half as large as all else that is kept of a connection. */
   subscriptions: readonly Live[] = []
+  /** Bytes that its subscriptions hold. */
+  heldBytes = 0
   /** Topics that its patterns have taken in. */
   patternTopics = 0
   readonly #parts: ConnectionParts
@@ -97,6 +102,7 @@ export class Connection {
     this.subscriptions = this.subscriptions.concat(subscription)
     this.#parts.metrics.subscriptions.inc()
     this.#parts.seats.take(this.scope.applicationId)
+    this.hold(subscriptionCost(subscription.filter?.fingerprint))
     this.#parts.deliveries.began(subscription)
   }
 
@@ -109,7 +115,15 @@ export class Connection {
     this.subscriptions = left
     this.#parts.metrics.subscriptions.dec()
     this.#parts.seats.leave(this.scope.applicationId)
+    this.hold(-subscriptionCost(subscription.filter?.fingerprint))
     this.#parts.deliveries.ended(subscription, reason)
+  }
+
+  /** Counts bytes that are held for it; negative ones are let go. */
+  hold (bytes: number): void {
+    this.heldBytes += bytes
+    if (bytes > 0) this.#parts.held.take(this.scope.applicationId, bytes)
+    else this.#parts.held.release(this.scope.applicationId, -bytes)
   }
 
   /** Throws NotFoundError `SUBSCRIPTION_NOT_FOUND`. */

@@ -6,7 +6,9 @@ import type { Metrics } from '../metrics.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { closeCodes, type CloseReason } from './close-codes.ts'
 import { Connection, type ConnectionObserver, type ConnectionOptions, type ConnectionParts } from './connection.ts'
+import { subscriptionCost, type HeldBytes } from './held-bytes.ts'
 import type { DeliveryObserver } from './observer.ts'
+import type { Filter } from './filters.ts'
 import { Seats } from './seats.ts'
 
 const sweepMs = 1000
@@ -27,10 +29,11 @@ export interface ConnectionsOptions {
   /** Told of subscriptions and events. */
   deliveries: DeliveryObserver
   activity: Activity
+  held: HeldBytes
 }
 
 /** Every open connection of this node, across tenants: what ends them all, or those of an ended credential. */
-export function createConnections ({ limits, metrics, observer, deliveries, activity }: ConnectionsOptions) {
+export function createConnections ({ limits, metrics, observer, deliveries, activity, held }: ConnectionsOptions) {
   const all = new Set<Connection>()
   const applications = new Seats(() => limits.connectionsPerApplicationMax)
   let isStopping = false
@@ -40,18 +43,36 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
     boundBuffers()
   }, sweepMs).unref()
 
-  /** Each socket has a bound of its own; together they have one as well, so that many slow clients do not take the node's memory. */
+  /**
+   * Each socket has a bound of its own; together they have one as well, so that many slow clients do not take the node's memory. Beyond it,
+   * the application whose sockets hold the most loses those that hold the most of it.
+   */
   function boundBuffers (): void {
-    const waiting = [...all].map(connection => ({ connection, bytes: connection.checkBuffer() })).filter(({ bytes }) => bytes > 0)
-    waiting.sort((a, b) => b.bytes - a.bytes)
-    let total = waiting.reduce((sum, { bytes }) => sum + bytes, 0)
+    const waiting = new Map<string, { bytes: number, sockets: { connection: Connection, bytes: number }[] }>()
+    let [total, most] = [0, 0]
+    for (const connection of all) {
+      const bytes = connection.checkBuffer()
+      if (bytes === 0) continue
+      const { applicationId } = connection.scope
+      let own = waiting.get(applicationId)
+      if (own === undefined) waiting.set(applicationId, own = { bytes: 0, sockets: [] })
+      own.bytes += bytes
+      own.sockets.push({ connection, bytes })
+      total += bytes
+      most = Math.max(most, bytes)
+    }
     metrics.socketBufferedBytes.set(total)
-    metrics.socketBufferedBytesMax.set(waiting[0]?.bytes ?? 0)
-    for (const { connection, bytes } of waiting) {
-      if (total <= limits.bufferedBytesMax) return
-      connection.close(closeCodes.SLOW_CONSUMER)
-      connection.transport.cut()
-      total -= bytes
+    metrics.socketBufferedBytesMax.set(most)
+    if (total <= limits.bufferedBytesMax) return
+    for (const { sockets } of waiting.values()) sockets.sort((a, b) => a.bytes - b.bytes)
+    while (total > limits.bufferedBytesMax) {
+      const largest = [...waiting.values()].reduce((a, b) => b.bytes > a.bytes ? b : a)
+      const socket = largest.sockets.pop()
+      if (socket === undefined) return
+      socket.connection.close(closeCodes.SLOW_CONSUMER)
+      socket.connection.transport.cut()
+      largest.bytes -= socket.bytes
+      total -= socket.bytes
     }
   }
 
@@ -74,7 +95,13 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
   }
 
   const seats = new Seats(() => limits.subscriptionsPerApplicationMax)
-  const parts: ConnectionParts = { observer: ending, deliveries, limits, metrics, seats }
+  const parts: ConnectionParts = { observer: ending, deliveries, limits, metrics, seats, held }
+  held.shed = applicationId => {
+    let largest: Connection | undefined
+    for (const connection of all) if (connection.scope.applicationId === applicationId && connection.heldBytes > (largest?.heldBytes ?? 0)) largest = connection
+    largest?.close(closeCodes.TRY_AGAIN_LATER)
+    return largest !== undefined
+  }
 
   /** Throws ServiceUnavailableError `SHUTTING_DOWN` once connections are being closed because the server stops. */
   function requireRunning (): void {
@@ -90,11 +117,15 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
       metrics.connectionsRefused.inc({ limit: 'application' })
       throw new RateLimitError('CONNECTION_LIMIT', `The application has ${limits.connectionsPerApplicationMax} sockets open, as many as it may`, { retryAfterMs: connectionRetryMs })
     },
-    /** Throws RateLimitError `SUBSCRIPTION_LIMIT` when the connection, or its application, has as many subscriptions as it may. */
-    requireRoomToSubscribe ({ subscriptions, scope }: Connection): void {
+    /**
+     * Throws RateLimitError `SUBSCRIPTION_LIMIT` when the connection, or its application, has as many subscriptions as it may, and
+     * `MEMORY_LIMIT` when they hold as much.
+     */
+    requireRoomToSubscribe ({ subscriptions, scope }: Connection, filter: Filter | undefined): void {
       const { subscriptionsPerConnectionMax: most, subscriptionsPerApplicationMax: mostOfAll } = limits
       if (subscriptions.length >= most) throw new RateLimitError('SUBSCRIPTION_LIMIT', `The connection holds ${most} subscriptions, the most it may`)
       if (!seats.isFree(scope.applicationId)) throw new RateLimitError('SUBSCRIPTION_LIMIT', `The application holds ${mostOfAll} subscriptions at this node, the most it may`)
+      held.requireRoom(scope.applicationId, subscriptionCost(filter?.fingerprint))
     },
     /** Opens one; its caller says when its link is gone. */
     open (link: Pick<ConnectionOptions, 'transport' | 'principal' | 'scope'>): Connection {

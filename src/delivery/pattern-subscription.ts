@@ -6,6 +6,7 @@ import { randomId } from '../ids.ts'
 import type { ReturnMode } from '../../schemas/realtime.ts'
 import type { Connection, ResyncReason } from './connection.ts'
 import type { Filter } from './filters.ts'
+import { patternTopicBytes } from './held-bytes.ts'
 import type { Hub } from './hub.ts'
 import type { EndReason, Span } from './observer.ts'
 import type { PatternWatcher } from './pattern-watches.ts'
@@ -104,6 +105,7 @@ export class PatternSubscription implements PatternWatcher {
     const child = new Subscription(this.connection, feed, { filter, returnMode, position: positionIn(feed), pattern: this, ending: this.#ending })
     this.#children.set(topic, child)
     this.connection.patternTopics++
+    this.connection.hold(patternTopicBytes)
     return { child, feed }
   }
 
@@ -155,7 +157,9 @@ export class PatternSubscription implements PatternWatcher {
 
   /** Called by a topic's subscription that ends alone. */
   remove (child: Subscription): void {
-    if (this.#children.delete(child.topic)) this.connection.patternTopics--
+    if (!this.#children.delete(child.topic)) return
+    this.connection.patternTopics--
+    this.connection.hold(-patternTopicBytes)
   }
 
   /** Answers false when it had ended before. */

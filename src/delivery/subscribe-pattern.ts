@@ -46,7 +46,7 @@ export async function subscribePattern (options: SubscribeOptions, connection: C
     // Meanwhile other subscriptions may have come, too.
     authorizePattern(connection, request.topic)
     refuseTooWide(subscription, covered)
-    options.requireRoom(connection)
+    options.requireRoom(connection, filter)
     let recovered = isNothingElseNamed(request, covered)
     const joining = covered.map(log => subscription.take(log.topic, log, feed => {
       const position = positions.get(log.topic)

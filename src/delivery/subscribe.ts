@@ -7,7 +7,7 @@ import { SubscribeRequest, UnsubscribeRequest, type SubscribeAnswer } from '../.
 import type { Scope } from '../../schemas/scope.ts'
 import type { CatchUp } from './catch-up.ts'
 import type { Connection } from './connection.ts'
-import { acceptFilter } from './filters.ts'
+import { acceptFilter, type Filter } from './filters.ts'
 import type { Hub } from './hub.ts'
 import { join, startOf } from './joining.ts'
 import { socketRequest, type Respond, type SocketRequest } from './protocol.ts'
@@ -23,15 +23,15 @@ export interface SubscribeOptions {
   logger: { error (fields: object, message: string): void }
   /** Throws NotFoundError `TOPIC_NOT_FOUND` unless the topic is registered or exists by itself. */
   requireTopic (scope: Scope, topic: string): Promise<void>
-  /** Throws RateLimitError `SUBSCRIPTION_LIMIT` when the connection may have no subscription more. */
-  requireRoom (connection: Connection): void
+  /** Throws RateLimitError `SUBSCRIPTION_LIMIT` or `MEMORY_LIMIT` when the connection may have no subscription more with that filter. */
+  requireRoom (connection: Connection, filter: Filter | undefined): void
 }
 
 /** `subscribe` and `unsubscribe`. */
 export function subscriptionRequests (options: SubscribeOptions): Record<'subscribe' | 'unsubscribe', SocketRequest> {
   return {
     subscribe: socketRequest('subscribed', SubscribeRequest, async (connection, request, respond) => {
-      options.requireRoom(connection)
+      options.requireRoom(connection, undefined)
       await (isPattern(request.topic) ? subscribePattern : subscribe)(options, connection, request, respond)
     }),
     unsubscribe: socketRequest('unsubscribed', UnsubscribeRequest, (connection, { subscriptionId }, respond) => {
@@ -58,7 +58,7 @@ async function subscribe (options: SubscribeOptions, connection: Connection, req
     if (!connection.isOpen) return
     // Meanwhile a fresh token may have come, or other subscriptions.
     authorizeTopic(connection.principal, scope, 'subscribe', request.topic)
-    options.requireRoom(connection)
+    options.requireRoom(connection, filter)
     const position = start?.position ?? feed.position
     const subscription = new Subscription(connection, feed, { filter, returnMode: request.returnMode ?? 'full', position })
     connection.add(subscription)

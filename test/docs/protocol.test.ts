@@ -52,7 +52,9 @@ t.test('its limits are the defaults', async t => {
     pingIntervalMs: 25_000,
     pongTimeoutMs: 20_000,
     closeTimeoutMs: 5000,
-    bufferedBytesMax: 512 * 1024 * 1024
+    bufferedBytesMax: 512 * 1024 * 1024,
+    heldBytesMax: 512 * 1024 * 1024,
+    heldBytesPerApplicationMax: 256 * 1024 * 1024
   })
   for (const limit of ['4 MiB', '10 s', '1,000 (`SUBSCRIPTIONS_PER_CONNECTION_MAX`) and 250,000', '8 KiB', '5 s', '1,000 and 5,000', '100 a second', '25 s', '20 s', '512 MiB']) t.match(text, limit)
 })

@@ -1,0 +1,83 @@
+import { RateLimitError } from '../errors.ts'
+import type { Metrics } from '../metrics.ts'
+
+export interface HeldBytesOptions {
+  limits: { heldBytesMax: number, heldBytesPerApplicationMax: number }
+  metrics: Pick<Metrics, 'heldBytes' | 'heldBytesRefused' | 'heldBytesShed'>
+}
+
+/**
+ * What applications keep in a node's memory for as long as their sockets live: subscriptions with their filters, and the states of
+ * members. An application has a share. When the node has no room left, the application that holds the most gives way to one that
+ * holds less.
+ */
+export class HeldBytes {
+  readonly #options: HeldBytesOptions
+  readonly #byApplication = new Map<string, number>()
+  #bytes = 0
+  /** Frees some of what an application holds, by ending one of its connections. Returns false where there is nothing to free. */
+  shed: (applicationId: string) => boolean = () => false
+
+  constructor (options: HeldBytesOptions) {
+    this.#options = options
+  }
+
+  get bytes () { return this.#bytes }
+
+  of (applicationId: string): number {
+    return this.#byApplication.get(applicationId) ?? 0
+  }
+
+  /** Throws RateLimitError `MEMORY_LIMIT` unless so many bytes more have room. */
+  requireRoom (applicationId: string, bytes: number): void {
+    const { limits: { heldBytesMax, heldBytesPerApplicationMax } } = this.#options
+    const own = this.of(applicationId) + bytes
+    if (own > heldBytesPerApplicationMax) throw this.#refusal('application', `The application holds ${heldBytesPerApplicationMax} bytes of subscriptions and states at this node, the most it may`)
+    while (this.#bytes + bytes > heldBytesMax) {
+      const [largest, most] = this.#largest()
+      if (largest === applicationId || most <= own || !this.shed(largest)) throw this.#refusal('node', 'The node has no room for more subscriptions and states')
+      this.#options.metrics.heldBytesShed.inc()
+    }
+  }
+
+  take (applicationId: string, bytes: number): void {
+    this.#byApplication.set(applicationId, this.of(applicationId) + bytes)
+    this.#change(bytes)
+  }
+
+  release (applicationId: string, bytes: number): void {
+    const left = this.of(applicationId) - bytes
+    if (left > 0) this.#byApplication.set(applicationId, left)
+    else this.#byApplication.delete(applicationId)
+    this.#change(-bytes)
+  }
+
+  #largest (): [applicationId: string, bytes: number] {
+    let [largest, most] = ['', 0]
+    for (const [applicationId, bytes] of this.#byApplication) if (bytes > most) [largest, most] = [applicationId, bytes]
+    return [largest, most]
+  }
+
+  #refusal (limit: 'application' | 'node', message: string): RateLimitError {
+    this.#options.metrics.heldBytesRefused.inc({ limit })
+    return new RateLimitError('MEMORY_LIMIT', message)
+  }
+
+  #change (bytes: number): void {
+    this.#bytes += bytes
+    this.#options.metrics.heldBytes.set(this.#bytes)
+  }
+}
+
+/** Measured: a subscription without a filter, and by how much the parts of a filter outgrow its text. */
+const subscriptionBytes = 600
+const filterFactor = 3.5
+/** A topic of a pattern is a subscription that shares its filter. */
+export const patternTopicBytes = 400
+const memberBytes = 500
+/** A state is there as text and as a value. */
+const stateFactor = 3
+
+export const subscriptionCost = (filterText: string | undefined): number => subscriptionBytes + Math.ceil(filterFactor * (filterText?.length ?? 0))
+
+export const memberCost = (stateLength: number): number => memberBytes + stateFactor * stateLength

@@ -1,0 +1,89 @@
+import { connect, type Socket } from 'node:net'
+import t from 'tap'
+import { build, listen } from './build.ts'
+import { connectWs, transports } from './clients.ts'
+import { tenant } from './tenant.ts'
+
+/* What a tenant, or a stranger, may take of a node's memory. */
+
+const until = async (isDone: () => boolean | Promise<boolean>) => { while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10)) }
+const kib = 1024
+
+/** Sends the head of a request and a part of its body, and then nothing more. */
+function stall (url: string, path: string, bytes: number, headers: string[] = []): { socket: Socket, answer: () => string } {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  let answer = ''
+  socket.on('data', data => { answer += data.toString() }).on('error', () => {})
+  socket.write([`POST ${path} HTTP/1.1`, 'Host: x', 'Content-Type: application/json', `Content-Length: ${bytes + 1}`, ...headers, '', ''].join('\r\n'))
+  socket.write(`"${'x'.repeat(bytes - 1)}`)
+  return { socket, answer: () => answer }
+}
+
+await t.test('public routes take 16 KiB', async t => {
+  const { app } = await build(t)
+  const post = (bytes: number) => app.inject({ method: 'POST', url: '/api/auth/login', payload: { email: 'a@b.example', password: 'x'.repeat(bytes) } })
+  t.equal((await post(17 * kib)).statusCode, 413)
+  t.not((await post(1 * kib)).statusCode, 413)
+})
+
+await t.test('bodies under way have a budget, of which a stranger and an application have a share', async t => {
+  const { app } = await build(t, { adapt: ({ http }) => { Object.assign(http.bodies, { nodeBytesMax: 280 * kib, applicationBytesMax: 200 * kib, addressBytesMax: 40 * kib }) } })
+  const url = await listen(app)
+  const [shop, other] = [await tenant(app), await tenant(app)]
+  for (const { topic } of [shop, other]) await topic('held.bodies')
+  const held = async () => Number(/^realtime_request_body_bytes (\d+)$/m.exec(await app.instruments.registry.metrics())?.[1])
+  await until(async () => await held() === 0)
+  const strangers = [1, 2, 3, 4].map(() => stall(url, '/api/auth/login', 15 * kib))
+  await until(() => strangers.filter(({ answer }) => answer().startsWith('HTTP/1.1 429')).length === 2)
+  t.match(strangers.map(({ answer }) => answer()).find(answer => answer !== ''), /retry-after: 2[\s\S]*RATE_LIMITED/i)
+  const publish = (of: typeof shop) => stall(url, '/api/topics/held.bodies/events', 90 * kib, [`Authorization: Bearer ${of.token()}`])
+  const own = [publish(shop), publish(shop)]
+  await until(async () => await held() >= 200 * kib)
+  const third = publish(shop)
+  await until(() => third.answer() !== '')
+  t.match(third.answer(), /^HTTP\/1.1 429[\s\S]*The application has/)
+  const others = publish(other)
+  await until(() => others.answer() !== '')
+  t.match(others.answer(), /^HTTP\/1.1 503[\s\S]*OVERLOADED/)
+  for (const { socket } of [...strangers, ...own, third, others]) socket.destroy()
+  await until(async () => await held() === 0)
+  t.match(await other.request('POST', '/api/topics/held.bodies/events', { payload: 'x'.repeat(90 * kib) }), { status: 201 })
+  await until(async () => await held() === 0)
+})
+
+await t.test('subscriptions and states have a budget in bytes; the application with the most gives way', async t => {
+  const { app } = await build(t, { adapt: ({ delivery }) => { Object.assign(delivery, { heldBytesMax: 200_000, heldBytesPerApplicationMax: 150_000 }) } })
+  const url = await listen(app)
+  const [large, small] = [await tenant(app), await tenant(app)]
+  for (const { topic } of [large, small]) await topic('held.events')
+  await small.request('PATCH', `/api/applications/${small.applicationId}`, { presenceGraceMs: 0 })
+  const filter = (n: number) => ({ topic: 'held.events', filter: { field: { in: Array.from({ length: 100 }, (_, i) => `${n}-${i}`.padEnd(75, 'x')) } } })
+  for (const { name, connect } of transports) {
+    const client = await connect(url, { token: large.token() })
+    const answers = []
+    for (let n = 0; n < 10; n++) answers.push(await client.request('subscribe', filter(n)))
+    t.equal(answers.filter(({ ok }) => ok).length, 5, `${name}: of 27 KB each`)
+    t.match(answers.at(-1), { ok: false, error: 'RateLimitError', code: 'MEMORY_LIMIT' })
+    const neighbour = await connectWs(url, { token: small.token() })
+    for (let n = 0; n < 3; n++) t.match(await neighbour.request('subscribe', filter(n)), { ok: true }, 'another application has room')
+    t.match(await client.closed, { code: 1013 }, 'at the cost of the larger one')
+    for (let n = 0; n < 12; n++) await neighbour.request('join', { channel: `room${n}`, state: 'x'.repeat(4000) })
+    t.match(await neighbour.request('join', { channel: 'more', state: 'x'.repeat(4000) }), { code: 'MEMORY_LIMIT' })
+    for (let n = 0; n < 2; n++) t.match(await neighbour.request('leave', { channel: `room${n}` }), { ok: true })
+    t.match(await neighbour.request('join', { channel: 'more', state: 'x'.repeat(4000) }), { ok: true })
+    neighbour.close()
+    await until(() => app.connections.size === 0)
+    await until(() => app.heldBytes.bytes === 0)
+  }
+  t.match(await app.instruments.registry.metrics(), /^realtime_held_bytes_shed_total [1-9]/m)
+})
+
+await t.test('memory outside of the heap counts as well', async t => {
+  const { app } = await build(t, { adapt: ({ http }) => { http.externalBytesMax = process.memoryUsage().external + 64 * kib * kib } })
+  t.equal((await app.inject('/api/auth/setup-status')).statusCode, 200)
+  const ballast = [Buffer.alloc(96 * kib * kib, 1)]
+  await until(async () => (await app.inject('/api/auth/setup-status')).statusCode === 503)
+  await until(() => app.isUnderPressure())
+  t.equal((await app.inject('/health')).statusCode, 200)
+  ballast.length = 0
+})
