@@ -17,7 +17,10 @@ import type { TableCare } from './table-care.ts'
 
 /** How often the server is asked where it is, so that an idle database keeps no WAL for us. */
 const pingEveryMs = 2000
-/** A stream that says nothing for so long, though it was asked, is dead. */
+/**
+ * After so much silence the server decides whether the stream lives: while PostgreSQL decodes a large transaction of which nothing is published,
+ * it reads our keepalives only every half of its `wal_sender_timeout`.
+ */
 const silenceMaxMs = 30_000
 /** How often slot, publication and tables are looked at. */
 const careEveryMs = 5000
@@ -71,6 +74,8 @@ class StreamReading {
   #server = 0n
   #retained: number | null = null
   #isWarned = false
+  #isDecoding = false
+  #session = ''
   #heardAt = 0
   #isConfirming = false
   #fail: (error: unknown) => void = () => {}
@@ -83,7 +88,7 @@ class StreamReading {
 
   async run (): Promise<void> {
     const { settings, lease, states, db, pool, log, tableCare, signal, onWaiting } = this.#options
-    const session = await readSessionMark(pool, lease.connectionId)
+    const session = this.#session = await readSessionMark(pool, lease.connectionId)
     const state = await openStream({
       client: this.#client, settings, lease, states, db, log, signal, onWaiting, session, careForTables: isNew => tableCare.look(this.#client, this.#mappings, isNew)
     })
@@ -182,10 +187,6 @@ class StreamReading {
   }
 
   #ping (): void {
-    // While the stream is held up by us, the server's silence says nothing.
-    if (performance.now() - this.#heardAt > silenceMaxMs && this.#progress?.isIdle !== false) {
-      return this.#fail(new SourceError('SOURCE_UNREACHABLE', '(the stream is silent)'))
-    }
     this.#stream?.acknowledge(this.#confirmed, true)
     if (this.#settled > this.#confirmed) void this.#confirm()
     this.#report()
@@ -194,11 +195,13 @@ class StreamReading {
   /** What a stream does not say of itself: a publication that was dropped, WAL that piles up, tables that are missing. */
   async #care (): Promise<void> {
     const { settings, lease, log, retainedBytesWarning, metrics, tableCare } = this.#options
-    const { rows: [row] } = await this.#client.query<{ retained: number, wal_status: string, server: string, publication_oid: number | null }>(`
+    const { rows: [row] } = await this.#client.query<{ retained: number, wal_status: string, server: string, publication_oid: number | null, sent: string | null }>(`
       select pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)::float8 as retained, s.wal_status, pg_current_wal_lsn()::text as server,
-        (select oid::bigint::float8 from pg_publication where pubname = $2) as publication_oid
-      from pg_replication_slots s where s.slot_name = $1`, [settings.slot, settings.publication])
+        (select oid::bigint::float8 from pg_publication where pubname = $2) as publication_oid,
+        (select r.sent_lsn::text from pg_stat_replication r where r.pid = s.active_pid and r.application_name like '% ' || $3) as sent
+      from pg_replication_slots s where s.slot_name = $1`, [settings.slot, settings.publication, this.#session])
     if (row === undefined) throw new SourceError('SLOT_LOST')
+    this.#requireLife(row.sent)
     const state = await this.#options.states.read(lease)
     if (row.publication_oid !== state.publicationOid) throw new SourceError('PUBLICATION_LOST')
     if (parseLsn(row.server) > this.#server) this.#server = parseLsn(row.server)
@@ -209,6 +212,15 @@ class StreamReading {
     this.#isWarned = isAlarming
     await tableCare.look(this.#client, this.#mappings, false)
     this.#report()
+  }
+
+  /** A server that ends a silent stream by its own `wal_sender_timeout` lets go of the slot; one that still holds it for us is decoding. */
+  #requireLife (sent: string | null): void {
+    // While the stream is held up by us, the server's silence means nothing.
+    const isSilent = performance.now() - this.#heardAt > silenceMaxMs && this.#progress?.isIdle !== false
+    if (isSilent && sent === null) throw new SourceError('SOURCE_UNREACHABLE', '(the stream is silent)')
+    if (isSilent && !this.#isDecoding) this.#options.log.info({ connectionId: this.#options.lease.connectionId, sentLsn: sent }, 'cdc.source_decodes')
+    this.#isDecoding = isSilent
   }
 
   #report (): void {
