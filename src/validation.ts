@@ -1,8 +1,8 @@
 import { Ajv, type ErrorObject } from 'ajv'
-import addFormats from 'ajv-formats'
 import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from '@sinclair/typebox'
 import type { ErrorDetail } from './errors.ts'
+import { FORMATS } from './schema-registry/formats.ts'
 
 /**
  * Bodies are taken as they are: nothing is coerced, nothing unknown is dropped. What comes as text (query, headers,
@@ -43,7 +43,9 @@ function validatorCompiler (shared: Record<string, object>): FastifySchemaCompil
   const exact = new Ajv({ ...options, coerceTypes: false })
   const coercing = new Ajv({ ...options, coerceTypes: true })
   for (const ajv of [exact, coercing]) {
-    addFormats.default(ajv)
+    for (const [name, validate] of FORMATS) ajv.addFormat(name, validate)
+    // Annotations.
+    for (const name of ['password', 'binary', 'jwk', 'pem']) ajv.addFormat(name, true)
     for (const schema of Object.values(shared)) ajv.addSchema(schema)
   }
   return ({ schema, httpPart }) => (httpPart === 'body' ? exact : coercing).compile(schema)

@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fullFormats } from 'ajv-formats/dist/formats.js'
+import fc from 'fast-check'
+import t from 'tap'
+import { FORMATS } from '../../src/schema-registry/formats.ts'
+import { isUrl } from '../../src/schema-registry/url-format.ts'
+import { build } from '../build.ts'
+import { root } from '../docs/generated.ts'
+import { tenant } from '../tenant.ts'
+
+/* No string makes a format, or a pattern of ours, take longer than its length explains. What is quadratic takes minutes here. */
+
+const heads = ['', 'a', 'http://', 'https://a', 'http://a@', 'a@a.', 'a:', 'a://', 'a:/', '#/', '/', 'P', 'PT', '2024-01-01T00:00:00.', '00:00:00.', '{a', 'http://[', '1.1.1.', '(?<a>']
+const repeats = [
+  'a', 'A', '1', '-', 'a-', '.', 'a.', '1.', '/', 'a/', ':', '::', 'a:', '1:', '@', 'a@', 'a:@', 'a@a.', '@a.co/', '%', '%a', '%41', '~', '~0', '{', '{a', '{a}', '{a,', '#', '?', '+', '=',
+  'AAAA', '\n', 'a\n', ' ', 'T', 't ', '[', '1Y', 'P1Y', '(', '(?:', '[a-', '\\1', '(?<a>', 'é', '😀', 'a|'
+]
+const tails = ['', '!', ' ', '\n', '\0', '@', '.', '}', ']', '%', '=', ' a']
+
+function * hostileTexts (length: number) {
+  for (const head of heads) for (const repeat of repeats) for (const tail of tails) yield head + repeat.repeat(Math.ceil(length / repeat.length)) + tail
+}
+
+/** Generous: what is linear takes a hundredth of it. */
+const budgetMs = 20_000
+function within (t: { ok (isOk: boolean, message: string): unknown }, name: string, work: () => void) {
+  const start = performance.now()
+  work()
+  t.ok(performance.now() - start < budgetMs, `${name}: ${Math.round(performance.now() - start)} ms`)
+}
+
+/** The checks without the limit of length that stands before them. */
+const unlimited = new Map([...FORMATS.keys()].map(name => {
+  if (name === 'url') return [name, isUrl] as const
+  const definition = fullFormats[name as keyof typeof fullFormats] as unknown
+  const check = (typeof definition === 'object' && !(definition instanceof RegExp) ? (definition as { validate: unknown }).validate : definition) as RegExp | ((text: string) => boolean)
+  return [name, (text: string) => check instanceof RegExp ? check.test(text) : check(text)] as const
+}))
+
+t.test('every format takes 800 texts of the greatest length that has formats, of every hostile shape', async t => {
+  for (const [name, check] of FORMATS) within(t, name, () => { for (const text of hostileTexts(2000)) check(text) })
+})
+
+t.test('every format takes a megabyte of each shape', async t => {
+  for (const [name, check] of unlimited) {
+    // The engine reads `regex` twice and keeps its parts: a megabyte of them says nothing of the format.
+    const length = name === 'regex' ? 20_000 : 1_000_000
+    const shapes = repeats.filter((_, i) => i % 4 === 0 || name === 'url')
+    within(t, name, () => {
+      for (const repeat of shapes) for (const head of ['', 'http://a@']) check(`${head}${repeat.repeat(Math.ceil(length / repeat.length))} !`)
+    })
+  }
+})
+
+t.test('url accepts what the expression of ajv-formats accepts', async t => {
+  const expression = fullFormats.url as RegExp
+  const piece = fc.constantFrom('http://', 'HTTPS://', 'ftp://', 'a', 'Z', '-', '.', '@', ':', '/', ' ', '\u3000', '\u2028', 'é', '😀', '\ud800', '0', '1', '10', '127', '169.254', '172.16', '192.168', '223', '224', '255', '80', '65536', '?', '#', 'com', 'ſ', '_', '%')
+  const text = fc.tuple(fc.constantFrom('', 'http://', 'https://', 'httpſ://'), fc.array(piece, { maxLength: 12 })).map(([head, pieces]) => head + pieces.join(''))
+  const address = fc.array(fc.constantFrom('0', '1', '10', '16', '31', '99', '100', '127', '168', '169', '172', '192', '199', '223', '224', '254', '255', '01', '016'), { minLength: 3, maxLength: 5 }).map(parts => `http://${parts.join('.')}`)
+  const named = fc.tuple(fc.constantFrom('', 'a@', 'a:b@', '@', 'a@b@', ' @'), fc.constantFrom('a.co', 'a-b.co', '-a.co', 'a--b.co', 'a.c', 'é.éé', 'a.c1', '1.1.1.1', 'a_b.co'), fc.constantFrom('', ':8', ':80', ':65536', ':123456', ':'), fc.constantFrom('', '/', '/a b', '/@a.co', '/@a.co/ ', '?a'))
+    .map(parts => `http://${parts.join('')}`)
+  fc.assert(fc.property(fc.oneof(text, address, named), one => isUrl(one) === expression.test(one)), { numRuns: 20_000 })
+  t.pass('20,000 texts')
+})
+
+t.test('every pattern of the API takes a hundred kilobytes of each shape', async t => {
+  const patterns = new Set<string>()
+  JSON.stringify(JSON.parse(readFileSync(join(root, 'openapi.json'), 'utf8')), (key, value: unknown) => {
+    if (key === 'pattern' && typeof value === 'string') patterns.add(value)
+    return value
+  })
+  t.ok(patterns.size > 5)
+  for (const pattern of patterns) {
+    const expression = new RegExp(pattern, 'u')
+    within(t, pattern, () => { for (const repeat of [...repeats, 'a_', 'a*.', '*.', '**', 'é '])for (const head of ['', 'a', '/', 'http://']) expression.test(`${head}${repeat.repeat(100_000 / repeat.length)}\n!`) })
+  }
+})
+
+t.test('a publish and a validation of many hostile texts do not hold the server', async t => {
+  const { app } = await build(t)
+  const shop = await tenant(app)
+  const payload = Array.from({ length: 400 }, () => `http://a@${'::'.repeat(1015)}@`)
+  for (const format of ['url', 'date-time']) {
+    const topic = await shop.topic(`format.${format.replace('-', '')}`)
+    t.equal((await shop.request('POST', `/api/schemas/${topic}`, { schema: { type: 'array', items: { format } } })).status, 201)
+    for (const request of [
+      () => shop.request('POST', `/api/topics/${topic}/events`, { payload }),
+      () => shop.request('POST', `/api/schemas/${topic}/validate`, { payload })
+    ]) {
+      const start = performance.now()
+      const { status } = await request()
+      t.ok([200, 201, 400, 422].includes(status), `${format}: ${status}`)
+      t.ok(performance.now() - start < budgetMs)
+    }
+  }
+})
