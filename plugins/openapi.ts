@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import helmet from '@fastify/helmet'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
@@ -53,8 +54,24 @@ export default fp(async (app) => {
     app.auth.openUnder('/docs')
     await pages.register(swaggerUi, { routePrefix: '/docs', uiConfig: { deepLinking: true, displayRequestDuration: true } })
     pages.get('/', { config: { permission: 'public' }, schema: { hide: true } }, async (_request, reply) => reply.redirect('/docs'))
-    pages.get('/openapi.json', { config: { permission: 'public' }, schema: { hide: true } }, async () => app.swagger())
+    let document: { text: Buffer, etag: string } | undefined
+    pages.get('/openapi.json', { config: { permission: 'public' }, schema: { hide: true } }, async ({ headers }, reply) => {
+      const { text, etag } = document ??= prepared(app.swagger())
+      reply.header('etag', etag).header('cache-control', 'no-cache')
+      if (matches(headers['if-none-match'], etag)) return reply.code(304).send()
+      return reply.type('application/json; charset=utf-8').send(text)
+    })
   })
 }, { name: 'openapi', dependencies: ['auth', 'security'] })
+
+/** The document does not change while the server runs: it is serialised once. */
+function prepared (document: object): { text: Buffer, etag: string } {
+  const text = Buffer.from(JSON.stringify(document))
+  return { text, etag: `"${createHash('sha256').update(text).digest('base64url').slice(0, 27)}"` }
+}
+
+/** Weakly, as RFC 9110 §13.1.2 asks. */
+const matches = (header: string | undefined, etag: string): boolean =>
+  header !== undefined && header.split(',', 100).some(tag => ['*', etag].includes(tag.trim().replace(/^W\//, '')))
 
 const isShared = (schema: unknown): schema is TSchema => typeof schema === 'object' && schema !== null && '$id' in schema

@@ -7,6 +7,7 @@ import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
 import { fragmentLimit } from '../src/delivery/message-limit.ts'
 import { acceptWebSocket, ClientWebSocket } from '../src/delivery/ws-gateway.ts'
+import { NotFoundError } from '../src/errors.ts'
 
 /** The one that a client may ask for. To agree to another would be to promise what it stands for. */
 const subprotocol = 'realtime.v1'
@@ -19,7 +20,10 @@ export default fp(async (app) => {
   const limits = app.config.delivery
   const upgrades = new EventEmitter()
   const forward = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    if (!request.url?.startsWith('/socket.io/')) upgrades.emit('upgrade', request, socket, head)
+    const [path] = (request.url ?? '').split('?', 1)
+    if (path === '/ws') upgrades.emit('upgrade', request, socket, head)
+    // @fastify/websocket would accept it, close it, and log its URL with the token that may stand there.
+    else if (!request.url?.startsWith('/socket.io/')) refuseUpgrade(socket)
   }
   app.server.on('upgrade', forward)
   await app.register(websocket, {
@@ -67,6 +71,14 @@ export default fp(async (app) => {
     for (const client of app.websocketServer.clients) client.terminate()
   })
 }, { name: 'websocket', dependencies: ['config', 'connection-limits', 'delivery', 'auth', 'request-log'] })
+
+function refuseUpgrade (socket: Duplex): void {
+  const body = JSON.stringify(new NotFoundError('ROUTE_NOT_FOUND', 'WebSockets are accepted at /ws and /socket.io/').toBody())
+  socket.on('error', () => {})
+  socket.end([
+    'HTTP/1.1 404 Not Found', 'Content-Type: application/json; charset=utf-8', `Content-Length: ${Buffer.byteLength(body)}`, 'Connection: close', '', body
+  ].join('\r\n'), () => socket.destroy())
+}
 
 /**
  * Takes from the socket what @fastify/websocket leaves there for an error handler: Fastify's request and reply, and with

@@ -32,6 +32,14 @@ t.test('neither a credential nor a payload reaches the log, however much is logg
     await once(webSocket, 'message')
     webSocket.close()
   }
+  for (const path of ['/nowhere', '/', '/ws/', '/ws/x', '/api/topics', '/WS', '//ws', '/docs', '/socket.iox/', '/%77s']) {
+    const webSocket = new WebSocket(`${url.replace('http', 'ws')}${path}?token=${token}`)
+    const [error] = await once(webSocket, 'error') as [Error]
+    t.match(error.message, /404/, path)
+    await app.inject(`${path}?token=${token}`)
+    await app.inject(`${path}%zz?token=${token}`)
+  }
+  app.log.info({ url: `/a?token=${token}`, path: `/a?token=${token}`, req: { method: 'GET', url: `/a?token=${token}`, headers: { authorization: token } } }, 'somebody else logs')
   const client = await connectWs(url, { token })
   await client.request('auth', { token: `${token}x` })
   const socket = await connectSocketIo(url, { token })

@@ -268,3 +268,16 @@ await t.test('it passes Redocly\'s rules', async t => {
   t.match(stderr + stdout, /Your API description is valid/)
   t.notMatch(stderr + stdout, /\b(?:error|warning) /)
 })
+
+t.test('the document is prepared once, and has an entity tag', async t => {
+  const { app } = await build(t)
+  const first = await app.inject('/openapi.json')
+  const { etag } = first.headers
+  t.match(etag, /^"[\w-]{20,}"$/)
+  t.equal((await app.inject('/openapi.json')).headers.etag, etag)
+  for (const tag of [String(etag), `W/${String(etag)}`, `"other", ${String(etag)}`, '*']) {
+    const again = await app.inject({ url: '/openapi.json', headers: { 'if-none-match': tag } })
+    t.match([again.statusCode, again.body, again.headers.etag], [304, '', etag], tag)
+  }
+  t.equal((await app.inject({ url: '/openapi.json', headers: { 'if-none-match': '"other"' } })).statusCode, 200)
+})

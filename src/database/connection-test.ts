@@ -6,6 +6,8 @@ import { readActiveDefinitions } from './active-definitions.ts'
 import { carriesMark } from './cdc/ownership.ts'
 import { createPublicationSql, dropSlotSql, isOwnSlot, readFacts, readPublication, readSlot, readSystemIdentifier, type SlotRow } from './cdc/slot-care.ts'
 import { compileMapping, type CompiledMapping } from './compiled-mapping.ts'
+import { PublicError } from '../errors.ts'
+import { explainForeignError } from '../foreign-errors.ts'
 import { parseConnectionString } from './connection-string.ts'
 import { readMappings } from './mapping-rows.ts'
 import { refusePlatformDatabase } from './platform-database.ts'
@@ -78,6 +80,8 @@ export type TestConnection = ReturnType<typeof createConnectionTest>
 
 const checkNames: Partial<Record<SourceProblem, string>> = { SOURCE_UNSUPPORTED: 'version', SOURCE_REFUSED: 'database' }
 
+const problemOf = (error: unknown): string => error instanceof SourceError || error instanceof PublicError ? error.message : explainForeignError(error)
+
 async function examine (db: Kysely<Database>, client: SourceClient, subject: Subject, mappings: readonly CompiledMapping[]): Promise<ConnectionCheck[]> {
   const checks = [ok('reachability', 'The database answers')]
   try {
@@ -90,7 +94,7 @@ async function examine (db: Kysely<Database>, client: SourceClient, subject: Sub
   } catch (error) {
     const problem = toConversationError(error)
     const name = problem instanceof SourceError ? checkNames[problem.code] : undefined
-    checks.push(failed(name ?? 'examination', problem.message))
+    checks.push(failed(name ?? 'examination', problemOf(problem)))
   }
   return checks
 }
@@ -109,7 +113,7 @@ async function examineServer (client: SourceClient, { user }: Subject): Promise<
     checks.push(ok('replication', `The user ${user} may replicate`))
   } catch (error) {
     checks.push(limits.can_replicate
-      ? failed('replication', `A replication connection is refused: ${(error as Error).message}`)
+      ? failed('replication', `A replication connection is refused: ${problemOf(error)}`)
       : failed('replication', `The user ${user} may not replicate`, `ALTER ROLE ${quoteIdentifier(user)} REPLICATION;`))
   }
   checks.push(limits.senders < limits.senders_max

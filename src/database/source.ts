@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import pg from 'pg'
 import { ServiceUnavailableError } from '../errors.ts'
+import { explainForeignError } from '../foreign-errors.ts'
 import { parseConnectionString, type SourceConfig } from './connection-string.ts'
 import { CheckedSocket } from './wire/checked-socket.ts'
 import { defaultWireLimits, type WireLimits } from './wire/conversation.ts'
@@ -169,7 +170,7 @@ export function toSourceError (error: unknown): Error {
   if (error instanceof AuthenticationMethodError) return new SourceError('SOURCE_AUTH_UNSUPPORTED', `(${error.message})`, { cause: error })
   if (error instanceof TlsError) return new SourceError('SOURCE_TLS', `(${error.message})`, { cause: error })
   const { code = '', message } = error as Error & { code?: string }
-  const said = (problem: SourceProblem) => new SourceError(problem, `(${message.slice(0, 300)})`, { cause: error })
+  const said = (problem: SourceProblem) => new SourceError(problem, `(${explainForeignError(error)})`, { cause: error })
   if (/publication .* does not exist/.test(message)) return said('PUBLICATION_LOST')
   if (/replication slot .* does not exist|can no longer (get|access)|slot .* (was )?invalidated/.test(message)) return said('SLOT_LOST')
   for (const [form, problem] of codes) if (form.test(code)) return said(problem)

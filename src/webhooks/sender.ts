@@ -1,5 +1,6 @@
-import { buildConnector, errors, Pool, type Dispatcher } from 'undici'
+import { buildConnector, Pool, type Dispatcher } from 'undici'
 import type { WebhookSettings } from '../config.ts'
+import { explainForeignError } from '../foreign-errors.ts'
 import { ForbiddenAddressError, type AddressGuard } from './address-guard.ts'
 import { parseRetryAfter } from './retry-schedule.ts'
 
@@ -200,16 +201,5 @@ const errorOf = (status: number | null) =>
 /** PostgreSQL takes no NUL in a text. */
 const textOf = (bytes: Buffer, max: number) => bytes.subarray(0, max).toString().replaceAll('\0', '\ufffd')
 
-/** What went wrong on the way, without what only we would understand, and without the addresses that names have within. */
-function describe (error: Error): string {
-  if (error instanceof ForbiddenAddressError) return `Not sent: ${error.message}`
-  const { code } = error as NodeJS.ErrnoException
-  if (error instanceof errors.ConnectTimeoutError) return 'Failed: no connection in time'
-  const cause = error instanceof AggregateError ? [...new Set(error.errors.map(textWithin))].join('; ') : textWithin(error)
-  return textOf(Buffer.from(`Failed: ${cause}${code === undefined || cause.includes(code) ? '' : ` (${code})`}`), 500)
-}
-
-function textWithin (error: Error): string {
-  const { syscall, code } = error as NodeJS.ErrnoException
-  return syscall === undefined || code === undefined ? error.message : `${syscall} ${code}`
-}
+/** What went wrong on the way, in our words, and without the addresses that names have within. */
+const describe = (error: Error): string => error instanceof ForbiddenAddressError ? `Not sent: ${error.message}` : `Failed: ${explainForeignError(error)}`
