@@ -16,8 +16,8 @@ import { SocketIoTransport } from './socket-io-transport.ts'
 type Identity = Awaited<ReturnType<Handshake['identify']>>
 type Acknowledge = (answer: object) => void
 
-/** `packets`: of its time without a connection. */
-interface Client { pace: Pace, address: string, connection: Connection | undefined, packets: number }
+/** `packets`: of its time without a connection. `isAnswered`: while an answer is handed to Engine.IO. */
+interface Client { pace: Pace, address: string, connection: Connection | undefined, packets: number, isAnswered: boolean }
 
 export interface SocketIoGatewayOptions {
   handshake: Handshake
@@ -34,6 +34,7 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf }: 
     const client: Client = {
       connection: undefined,
       packets: 0,
+      isAnswered: false,
       address: addressOf(link.request),
       pace: handshake.pace({
         keptOn () {
@@ -47,6 +48,7 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf }: 
       })
     }
     clients.set(link, client)
+    link.on('packetCreate', ({ data }: Packet) => { if (client.isAnswered) client.pace.charge(data?.length ?? 0) })
     limitLink(link, limits.unauthenticatedFrameBytesMax)
     limitPackets(link, () => client.connection === undefined ? limits.unauthenticatedPacketsMax : limits.packetsPerPostMax)
     link.on('upgrade', () => { if (client.connection !== undefined) limitLink(link, limits.frameBytesMax) })
@@ -72,7 +74,7 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf }: 
     })
     // A packet that is not one ends the link; that is no fault of ours to be printed.
     socket.on('error', () => {})
-    socket.onAny((name: string, ...args: unknown[]) => { void answer(socket, connection, protocol, name, args) })
+    socket.onAny((name: string, ...args: unknown[]) => { void answer(socket, client, connection, protocol, name, args) })
   })
 }
 
@@ -168,13 +170,17 @@ function refuse (link: Link, request: string, refusal: PublicError): void {
 
 const idLengthMax = 32
 
-async function answer (socket: Socket, connection: Connection, protocol: Protocol, name: string, args: unknown[]): Promise<void> {
+async function answer (socket: Socket, client: Client, connection: Connection, protocol: Protocol, name: string, args: unknown[]): Promise<void> {
   const last = args.at(-1)
   const acknowledge = typeof last === 'function' ? last as Acknowledge : undefined
   const [fields] = acknowledge === undefined ? args : args.slice(0, -1)
   try {
     if (fields instanceof Unread) throw new ValidationError('FRAME_INVALID', fields.reason)
-    await protocol.handle(connection, name, fields ?? {}, body => acknowledge?.({ ok: true, ...body }))
+    await protocol.handle(connection, name, fields ?? {}, body => {
+      client.isAnswered = true
+      acknowledge?.({ ok: true, ...body })
+      client.isAnswered = false
+    })
   } catch (error) {
     const refusal = { ok: false, ...toPublicError(error).toBody() }
     if (acknowledge === undefined) socket.emit('error', refusal)

@@ -164,7 +164,7 @@ class WsClient implements PacedClient {
       }
       const frame = toFrame(data, isBinary)
       id = frame.id
-      if (frame.type === 'ping') return this.#send('pong', {}, id)
+      if (frame.type === 'ping') return void this.#send('pong', {}, id)
       if (this.#arrival !== undefined) await this.#wait(this.#arrival, data.length)
       if (this.#connection !== undefined) return await this.#handle(this.#connection, frame)
       if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
@@ -190,7 +190,7 @@ class WsClient implements PacedClient {
 
   async #handle (connection: Connection, { type, id, fields }: Frame): Promise<void> {
     const { protocol } = this.#options
-    await protocol.handle(connection, type, fields, answer => this.#send(protocol.answerTo(type), answer, id))
+    await protocol.handle(connection, type, fields, answer => this.#pace.charge(this.#send(protocol.answerTo(type), answer, id)))
   }
 
   /** Checks the credential; a bad one closes the socket. Never rejects. */
@@ -211,8 +211,8 @@ class WsClient implements PacedClient {
     arrival.opening = undefined
   }
 
-  #send (type: string, body: object, id: unknown): void {
-    this.#transport.send({ type, ...body, ...(id !== undefined && { id }) })
+  #send (type: string, body: object, id: unknown): number {
+    return this.#transport.send({ type, ...body, ...(id !== undefined && { id }) })
   }
 
   #refuse (error: unknown, id?: unknown): void {

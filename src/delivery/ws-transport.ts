@@ -37,8 +37,12 @@ export class WsTransport implements Transport {
     this.send({ type: name, ...body })
   }
 
-  send (frame: object): void {
-    if (this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.send(JSON.stringify(frame))
+  /** Returns the length of what is sent. */
+  send (frame: object): number {
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return 0
+    const text = JSON.stringify(frame)
+    this.#webSocket.send(text)
+    return text.length
   }
 
   close (reason: CloseReason): void {

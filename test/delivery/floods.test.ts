@@ -3,7 +3,7 @@ import { connect as connectTcp } from 'node:net'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { build, listen } from '../build.ts'
-import { connectSocketIo, connectWs } from '../clients.ts'
+import { connectSocketIo, connectWs, transports } from '../clients.ts'
 import { tenant } from '../tenant.ts'
 
 /* What a client sends is counted before it is worked on, whether it is known or not. */
@@ -164,4 +164,18 @@ await t.test('handshakes of Socket.IO count as requests of their address', async
   for (let n = 0; n < 7; n++) statuses.push((await fetch(`${url}/socket.io/?EIO=4&transport=polling`)).status)
   t.same(statuses, [200, 200, 200, 200, 200, 403, 403])
   t.equal((await fetch(`${url}/openapi.json`)).status, 429, 'together with those of public routes')
+})
+
+await t.test('the bytes of answers are counted, so that small requests do not bring large answers without end', async t => {
+  limitTo({ bytesPerSecond: 1, bytesBurst: 20_000 })
+  const shop = await tenant(app)
+  for (const { name, connect } of transports) {
+    const client = await connect(url, { token: shop.token() })
+    t.match(await client.request('join', { channel: 'large', state: 'x'.repeat(4000) }), { ok: true }, name)
+    const answers = []
+    for (let n = 0; n < 10; n++) answers.push(await client.request('join', { channel: 'large' }))
+    t.ok(answers.filter(({ ok }) => ok).length < 5, name)
+    t.match(answers.at(-1), { ok: false, code: 'RATE_LIMITED', retryAfterMs: Number }, name)
+    client.close()
+  }
 })
