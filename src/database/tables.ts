@@ -1,5 +1,5 @@
 import type { DatabaseTable } from '../../schemas/database.ts'
-import type { SourceClient } from './source.ts'
+import { SourceError, type SourceClient } from './source.ts'
 import type { TableName } from './table-name.ts'
 
 /** More than an editor can show, and few enough to read at once. */
@@ -35,15 +35,26 @@ const tablesSql = (where: string) => `
 /** Every table that mappings may name: partitions are seen as the table that they are parts of. */
 export async function readTables (client: SourceClient): Promise<DatabaseTable[]> {
   const { rows } = await client.query<Row>(tablesSql("not c.relispartition and c.relpersistence = 'p' and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%'"))
+  rows.forEach(requireTable)
   return rows.map(toTable)
 }
 
 export async function readTable (client: SourceClient, { schema, name }: TableName): Promise<SourceTable | undefined> {
   const { rows: [row] } = await client.query<Row>(tablesSql('n.nspname = $1 and c.relname = $2'), [schema, name])
+  if (row !== undefined) requireTable(row)
   return row && { ...toTable(row), root: row.root }
 }
 
 const identities: Record<string, DatabaseTable['replicaIdentity']> = { d: 'default', n: 'nothing', f: 'full', i: 'index' }
+
+const isText = (value: unknown): boolean => typeof value === 'string'
+
+/** A server may answer what was not asked: what is passed on has the types that it should have. */
+function requireTable ({ schema, name, primary_key: key, columns }: Row): void {
+  const isTable = isText(schema) && isText(name) && Array.isArray(key) && key.every(isText)
+  const areColumns = columns === null || (Array.isArray(columns) && columns.every(column => isText(column?.name) && isText(column.type)))
+  if (!isTable || !areColumns) throw new SourceError('SOURCE_PROTOCOL', '(it does not answer what was asked)')
+}
 
 const toTable = (row: Row): DatabaseTable => ({
   schema: row.schema,

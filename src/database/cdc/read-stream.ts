@@ -3,7 +3,7 @@ import { PublicError } from '../../errors.ts'
 import type { DeliveryRow } from '../delivery-log-rows.ts'
 import { SourceError, toSourceError } from '../source.ts'
 import type { StreamProgress } from '../threads/methods.ts'
-import type { RemoteStream, ThreadClient } from '../threads/source-thread.ts'
+import type { RemoteStream, SourceThread, ThreadClient } from '../threads/source-thread.ts'
 import { ActiveMappings } from './active-mappings.ts'
 import type { StreamStep } from './change-pipeline.ts'
 import { toIntent } from './chunk-intent.ts'
@@ -37,6 +37,8 @@ export interface StreamStatistics {
 }
 
 export interface ReadOptions extends ReaderParts {
+  /** Where the conversation runs. */
+  thread: SourceThread
   scope: Scope
   lease: LeaseKey
   settings: ConnectionSettings
@@ -51,14 +53,14 @@ export interface ReadOptions extends ReaderParts {
 
 /** One life of a stream, from opening it to whatever ends it. Returns when `signal` asks for it, throws otherwise. */
 export async function readStream (options: ReadOptions): Promise<void> {
-  const { thread, release } = options.threads.forReader()
+  let client: ThreadClient | undefined
   try {
-    const client = await thread.open(options.settings.connectionString)
+    client = await options.thread.open(options.settings.connectionString)
     await new StreamReading(options, client).run()
   } catch (error) {
     if (!options.signal.aborted) throw toSourceError(error)
   } finally {
-    await release()
+    await client?.close()
   }
 }
 

@@ -10,7 +10,8 @@ import type { Metrics } from '../../metrics.ts'
 import type { DeliveryRow } from '../delivery-log-rows.ts'
 import { lossProblems, SourceError, toSourceError, type SourceProblem } from '../source.ts'
 import { UnstorableError } from '../threads/failure.ts'
-import type { SourceThreads } from '../threads/source-threads.ts'
+import type { SourceThread } from '../threads/source-thread.ts'
+import type { SourceThreads, ThreadLease } from '../threads/source-threads.ts'
 import type { ConnectionSettings } from './open-stream.ts'
 import { LeaseLostError, type LeaseKey, type StreamStates } from './stream-state.ts'
 import { readStream, type StreamStatistics } from './read-stream.ts'
@@ -61,6 +62,8 @@ export class Reader {
   readonly #parts: ReaderParts
   readonly #stop = new AbortController()
   readonly #running: Promise<void>
+  /** Kept from one attempt to the next: a thread costs more than a session. */
+  #lease: ThreadLease | undefined
   #status: ReaderStatus = { state: 'connecting', since: Date.now(), error: null }
   #statistics: StreamStatistics | undefined
   #carefulUntil = 0n
@@ -78,7 +81,10 @@ export class Reader {
       this.#measure()
       void this.#save()
     }, reportEveryMs)
-    this.#running = this.#run().finally(() => clearInterval(reporting))
+    this.#running = this.#run().finally(async () => {
+      clearInterval(reporting)
+      await this.#lease?.release()
+    })
   }
 
   get state (): ConnectionState { return this.#status.state }
@@ -105,6 +111,7 @@ export class Reader {
       try {
         await readStream({
           ...this.#parts,
+          thread: await this.#thread(),
           scope: this.scope,
           lease: this.lease,
           settings: this.#settings,
@@ -132,6 +139,15 @@ export class Reader {
         pauseMs = Math.min(pauseMs * 2, pauseMaxMs)
       }
     }
+  }
+
+  async #thread (): Promise<SourceThread> {
+    if (this.#lease?.thread.isEnded === true) {
+      await this.#lease.release()
+      this.#lease = undefined
+    }
+    this.#lease ??= this.#parts.threads.forReader()
+    return this.#lease.thread
   }
 
   /** Takes note of a failure; answers whether it was the last one. */
