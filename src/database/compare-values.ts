@@ -2,11 +2,15 @@ import { jsonEqual } from '../documents/json-equal.ts'
 
 /** An instant or a time of no zone in the form that columns have. Microseconds decide, whether they are written or not. */
 const timeForm = /^([+-]?\d{4,6}-\d\d-\d\d)(?:T(\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)?)?$/
-const decimalForm = /^-?\d+(?:\.\d+)?$/
+const decimalForm = /^([+-]?)(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d{1,9}))?$/
+/** A number column gives the text of a longer number only: a double would change it. */
+const digitsKept = 15
 
-/** Whether two JSON values are the same; two writings of one instant are. */
+/** Whether two JSON values are the same. Two writings of one instant are, and of one number; short texts of digits are texts to each other. */
 export function isSameValue (a: unknown, b: unknown): boolean {
   if (jsonEqual(a, b)) return true
+  const [m, n] = [decimalOf(a), decimalOf(b)]
+  if (m !== undefined && n !== undefined && (typeof a === 'number' || typeof b === 'number' || m.digits.length > digitsKept)) return compareDecimals(m, n) === 0
   if (typeof a !== 'string' || typeof b !== 'string') return false
   const [x, y] = [microsecondsOf(a), microsecondsOf(b)]
   return x !== undefined && x === y
@@ -18,7 +22,7 @@ export function isSameValue (a: unknown, b: unknown): boolean {
  */
 export function compareValues (a: unknown, b: unknown): number | undefined {
   if (typeof a === 'number' && typeof b === 'number') return a - b
-  const [x, y] = [decimalText(a), decimalText(b)]
+  const [x, y] = [decimalOf(a), decimalOf(b)]
   if (x !== undefined && y !== undefined) return compareDecimals(x, y)
   if (typeof a !== 'string' || typeof b !== 'string') return undefined
   const [s, t] = [microsecondsOf(a), microsecondsOf(b)]
@@ -34,15 +38,29 @@ function microsecondsOf (text: string): bigint | undefined {
   return Number.isNaN(ms) ? undefined : BigInt(ms) * 1000n + BigInt(fraction.padEnd(6, '0'))
 }
 
-function decimalText (value: unknown): string | undefined {
+/** 0.digits × 10^exponent; NaN and the infinities have no digits, and an exponent that puts them where PostgreSQL does. */
+interface Decimal { sign: number, digits: string, exponent: number }
+
+const special: Record<string, Decimal> = {
+  NaN: { sign: 2, digits: '', exponent: 0 }, Infinity: { sign: 1, digits: '', exponent: Infinity }, '-Infinity': { sign: -1, digits: '', exponent: Infinity }
+}
+
+function decimalOf (value: unknown): Decimal | undefined {
   const text = typeof value === 'number' ? String(value) : value
-  return typeof text === 'string' && decimalForm.test(text) ? text : undefined
+  if (typeof text !== 'string') return undefined
+  if (Object.hasOwn(special, text)) return special[text]
+  const match = decimalForm.exec(text)
+  if (match === null) return undefined
+  const [, sign, whole = '', fraction = '', exponent = '0'] = match
+  const digits = `${whole}${fraction}`.replace(/^0+/, '')
+  if (digits === '') return { sign: 0, digits, exponent: 0 }
+  const zeros = whole.length + fraction.length - digits.length
+  return { sign: sign === '-' ? -1 : 1, digits: digits.replace(/0+$/, ''), exponent: whole.length - zeros + Number(exponent) }
 }
 
 /** By as many digits as they have. */
-function compareDecimals (a: string, b: string): number {
-  const [[wholeA = '', fractionA = ''], [wholeB = '', fractionB = '']] = [a.split('.'), b.split('.')]
-  const digits = Math.max(fractionA.length, fractionB.length)
-  const [x, y] = [BigInt(wholeA + fractionA.padEnd(digits, '0')), BigInt(wholeB + fractionB.padEnd(digits, '0'))]
-  return x < y ? -1 : x > y ? 1 : 0
+function compareDecimals (a: Decimal, b: Decimal): number {
+  if (a.sign !== b.sign) return a.sign < b.sign ? -1 : 1
+  if (a.exponent !== b.exponent) return (a.exponent < b.exponent ? -1 : 1) * a.sign
+  return (a.digits < b.digits ? -1 : a.digits > b.digits ? 1 : 0) * a.sign
 }

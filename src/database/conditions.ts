@@ -137,9 +137,13 @@ function ordering (holds: (order: number) => boolean): Parse {
 /** `isNull: column`, or `{column: true | false}`. */
 function parseIsNull (operand: unknown, path: string, note: NoteColumn): Condition {
   if (typeof operand === 'string') return parseIsNull({ [operand]: true }, path, note)
-  return comparing((value, wanted) => (value === null) === wanted, (wanted, place) => {
+  if (!isPlainObject(operand) || Object.keys(operand).length === 0) throw invalid(path, 'must be an object of columns and values')
+  return all(Object.entries(operand).map(([column, wanted]) => {
+    const place = `${path}/${column.slice(0, 63)}`
     if (typeof wanted !== 'boolean') throw invalid(place, 'must be true or false')
-  })(operand, path, note, 1)
+    note(column, place)
+    return (change: RowChange) => testValue(change.row.get(column), column, () => change.row.isNull(column) === wanted)
+  }))
 }
 
 function testValue (value: unknown, column: string, test: (value: unknown) => Truth): Truth {

@@ -8,6 +8,8 @@ export const missing = Symbol('missing')
 /** The values of one row by column, as JSON. */
 export interface Values {
   get (column: string): unknown
+  /** Whether it is known to be SQL's NULL, which JSON's null in a column of JSON is not. */
+  isNull (column: string): boolean
   readonly columns: readonly string[]
 }
 
@@ -28,5 +30,5 @@ export type EventField = typeof eventFields[number]
 
 /** A row that somebody wrote down. */
 export function givenValues (row: Record<string, unknown>): Values {
-  return { get: column => Object.hasOwn(row, column) ? row[column] : missing, columns: Object.keys(row) }
+  return { get: column => Object.hasOwn(row, column) ? row[column] : missing, isNull: column => row[column] === null, columns: Object.keys(row) }
 }

@@ -60,13 +60,18 @@ function exactNumber (token: string): string {
   return token
 }
 
+/** int2vector and oidvector, which look like arrays in the catalogue and are written without braces. */
+const vector: Decode = text => text === '' ? [] : text.split(' ').map(Number)
+
 const byOid: Record<number, Decode> = {
   16: text => text === 't',
   17: bytes,
   20: wideInteger,
   21: integer,
+  22: vector,
   23: integer,
   26: integer,
+  30: vector,
   114: json,
   700: float,
   701: float,
@@ -100,7 +105,7 @@ export class ColumnTypes {
     for (let wanted = this.#unknown(oids); wanted.length > 0;) {
       const found = await client.query<TypeRow>(`
         select oid::bigint::float8 as oid, typtype::text, typbasetype::bigint::float8 as typbasetype, typelem::bigint::float8 as typelem,
-          (select e.typdelim::text from pg_type e where e.oid = t.typelem) as typdelim, typcategory = 'A' and typlen = -1 and typelem <> 0 as is_array
+          (select e.typdelim::text from pg_type e where e.oid = t.typelem) as typdelim, exists (select from pg_type e where e.typarray = t.oid) as is_array
         from pg_type t where oid = any($1::text[]::oid[])`, [wanted.map(String)])
       for (const row of found.rows) rows.set(row.oid, row)
       for (const oid of wanted) if (!rows.has(oid)) this.#decoders.set(oid, asIs)

@@ -40,10 +40,10 @@ export class DecodedChange implements RowChange {
     this.#new = message.tag === 'delete' ? null : message.new
     this.#old = message.tag === 'insert' ? null : message.old
     this.#key = message.tag === 'insert' ? null : message.key
-    this.old = message.tag === 'insert' ? undefined : { columns: relation.columns, get: column => this.#value(column, this.#oldText(column)) }
+    this.old = message.tag === 'insert' ? undefined : { columns: relation.columns, get: column => this.#value(column, this.#oldText(column)), isNull: column => this.#oldText(column) === null }
     this.row = message.tag === 'delete'
       ? this.old as Values
-      : { columns: relation.columns, get: column => this.#value(column, this.#new?.[column]) }
+      : { columns: relation.columns, get: column => this.#value(column, this.#new?.[column]), isNull: column => this.#new?.[column] === null }
   }
 
   changed (column: string): boolean | undefined {
