@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { networkOf } from '../src/auth/login-gate.ts'
+import { networkOf } from '../src/auth/network.ts'
 import { BodyBudget, readBody, type BodyOwner } from '../src/body-budget.ts'
 import { parseJson } from '../src/json.ts'
 

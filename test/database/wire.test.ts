@@ -122,7 +122,11 @@ await t.test('a stream with garbage in it ends with a reason of ours', async t =
   for (const [name, garbage] of Object.entries(streamed)) {
     const server = await startHostileServer(t, {
       onStartup: peer => peer.send(welcome),
-      onMessage: (peer, type) => { if (type === 'Q') peer.send(message('W', [Buffer.from([0]), int16(0)]), keepalive, garbage) }
+      onMessage (peer, type, body) {
+        if (type !== 'Q') return
+        if (body.toString().startsWith('START_REPLICATION')) peer.send(message('W', [Buffer.from([0]), int16(0)]), keepalive, garbage)
+        else peer.send(description('server_encoding'), row('UTF8'), message('C', [text('SHOW')]), ready)
+      }
     })
     const stream = new ReplicationStream({ connectionString: server.url, mark: 'm', slot: 's', publication: 'p', onMessage: () => {}, onKeepalive: () => {} })
     await stream.start().catch(() => {})
