@@ -7,7 +7,7 @@ import { fastify, LogController, type ConnectionError, type FastifyBaseLogger, t
 import type { Config } from './config.ts'
 import { ValidationError } from './errors.ts'
 import { randomId } from './ids.ts'
-import { withoutQueries } from './logger.ts'
+import { querylessSerializers } from './logger.ts'
 import { securityHeaders } from './security-headers.ts'
 import { serializerCompilers } from './serialization.ts'
 import { validatorCompilers } from './validation.ts'
@@ -29,7 +29,7 @@ export interface AppOptions {
  */
 export async function buildApp ({ config, logger }: AppOptions): Promise<FastifyInstance> {
   const app = fastify({
-    ...(logger === undefined ? { logger: false } : { loggerInstance: withoutQueries(logger) }),
+    ...(logger === undefined ? { logger: false } : { loggerInstance: logger.child({}, { serializers: querylessSerializers }) }),
     logController: new LogController({ disableRequestLogging: true }),
     // A migration takes as long as it takes; what else is waited for at the start has bounds of its own.
     pluginTimeout: 0,

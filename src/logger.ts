@@ -1,4 +1,3 @@
-import type { FastifyBaseLogger } from 'fastify'
 import { pino, type Logger, type LoggerOptions } from 'pino'
 import type { Config } from './config.ts'
 
@@ -27,7 +26,7 @@ function errorOf (error: unknown): unknown {
   return typeof serialised !== 'object' || serialised === null ? serialised : { ...serialised, rawPacket: undefined, raw: undefined }
 }
 
-/** The same logger, in which no URL has a query, whoever logs it. */
-export const withoutQueries = (logger: FastifyBaseLogger): FastifyBaseLogger => logger.child({}, {
-  serializers: { path: withoutQuery, url: withoutQuery, originalUrl: withoutQuery, req: requestOf, request: requestOf, err: errorOf, error: errorOf }
-})
+/** Of a logger in which no URL has a query, whoever logs it. */
+export const querylessSerializers = {
+  path: withoutQuery, url: withoutQuery, originalUrl: withoutQuery, req: requestOf, request: requestOf, err: errorOf, error: errorOf
+}
