@@ -371,6 +371,9 @@ export function createConfig (variables: Record<string, string | undefined>): Co
   }
 }
 
+/** Whether the process runs in production, for reports that cannot wait for a valid configuration. */
+export const isProduction = (): boolean => process.env['NODE_ENV'] === 'production'
+
 /** The process's variables, over those of a `.env` file in the working directory. */
 export function readEnvironment (): Record<string, string | undefined> {
   try {

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { pino } from 'pino'
-import { ConfigError, type Config } from './config.ts'
+import { ConfigError, isProduction, type Config } from './config.ts'
 
 /** A start that failed for a reason outside the program. The message is one sentence that names the variable to change. */
 export class StartError extends Error {
@@ -16,7 +16,7 @@ export class StartError extends Error {
  */
 export function reportStartFailure (error: unknown): void {
   const isExplained = error instanceof StartError || error instanceof ConfigError
-  if (process.env['NODE_ENV'] === 'production') {
+  if (isProduction()) {
     const logger = pino({ level: 'fatal' })
     if (isExplained) logger.fatal({ reason: error.message }, 'server.start_failed')
     else logger.fatal({ err: error }, 'server.start_failed')
