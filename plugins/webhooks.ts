@@ -36,9 +36,14 @@ const connections = 4
 
 /** The webhooks of the applications, and the dispatcher that sends what they are owed. Deliveries are born in the writer, by `webhook-routing`. */
 export default fp(async (app) => {
-  const { db, pool, encryption, log, instruments: metrics, eventWriter: writer, config: { webhooks: settings, database: { url: databaseUrl } } } = app
+  const { db, pool, encryption, log, instruments: metrics, eventWriter: writer, config: { webhooks: settings, isProduction, database: { url: databaseUrl } } } = app
   if (databaseUrl === undefined) throw new Error('config.database.url is not set')
-  const guard = createAddressGuard({ ...settings, resolve: settings.resolve ?? createNameLookup(settings), onRefused: refusal => log.warn(refusal, 'webhooks.address_refused') })
+  const guard = createAddressGuard({
+    ...settings,
+    ...(!isProduction && { hint: 'For development, WEBHOOK_ALLOW_PRIVATE=true allows it' }),
+    resolve: settings.resolve ?? createNameLookup(settings),
+    onRefused: refusal => log.warn(refusal, 'webhooks.address_refused')
+  })
   // Of its own, so that neither waits for the other: requests for what is being sent, nor the other way.
   const ownPool = createPool({
     connectionString: databaseUrl, max: connections, applicationName: 'realtime-platform-webhooks', plansOnce: true, onError: err => log.warn({ err }, 'database.connection_lost')

@@ -15,10 +15,10 @@ export type DeliveryState = typeof endpointStates[number]
 const State = Type.Union(endpointStates.map(state => Type.Literal(state)), { description: '`pending`: it will be tried, or is being tried. `dead`: given up, until it is retried.', examples: ['delivered'] })
 
 const Url = Type.String({
-  minLength: 1, maxLength: 2048, pattern: '^https?://[^\\s\\u0000-\\u001f]+$', description: 'Where events are posted to: https, at a public address.', examples: ['https://example.com/webhook']
+  minLength: 1, maxLength: 2048, pattern: '^[Hh][Tt][Tt][Pp][Ss]?:[^\\s\\u0000-\\u001f]+$', description: 'Where events are posted to: https, at a public address.', examples: ['https://example.com/webhook']
 })
 const Secret = Type.String({
-  minLength: 8, maxLength: 256, pattern: '^[\\x21-\\x7e]+$', description: 'What signs. `whsec_` and base64 of 24 to 64 bytes, or any other text, of which the UTF-8 bytes sign.',
+  minLength: 8, maxLength: 256, pattern: '^[\\x21-\\x7e]+$', description: 'The key that signs. `whsec_` and base64 of 24 to 64 bytes (also as `v1,whsec_…`); any other text signs as its UTF-8 bytes, even when it looks like base64.',
   examples: ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw']
 })
 const Events = Type.Array(WebhookEventName, { minItems: 1, maxItems: eventTypes.length + 1, uniqueItems: true, description: 'The types of event that it fires for.', examples: [['database.event', 'document.updated']] })

@@ -117,6 +117,9 @@ export function createMetrics (registry = new Registry()) {
       name: 'realtime_webhook_deliveries_total', help: 'Attempts at webhook deliveries, by what they came to.', labelNames: ['status'], registers
     }),
     webhookRetries: new Counter({ name: 'realtime_webhook_retries_total', help: 'Attempts at webhook deliveries that were not the first.', registers }),
+    webhookResends: new Counter({
+      name: 'realtime_webhook_resends_total', help: 'Webhook requests sent again at once because the endpoint had closed the kept connection.', registers
+    }),
     webhookAttemptDuration: new Histogram({
       name: 'realtime_webhook_attempt_seconds', help: 'Duration of attempts at webhook deliveries.', buckets: latencyBuckets, registers
     }),

@@ -6,6 +6,8 @@ export interface AddressGuardOptions {
   allowPrivate: boolean
   /** Networks that may be reached although they are private. */
   allowedNetworks: readonly string[]
+  /** Appended to refusals that `allowPrivate` would lift: what a developer can do about them. */
+  hint?: string
   /** Every address of a name. */
   resolve (hostname: string): Promise<string[]>
   /** Told where a name leads that is refused: whoever owns the webhook is not, for the names within are the operator's. */
@@ -23,6 +25,8 @@ export class ForbiddenAddressError extends Error {
 }
 
 export interface AddressGuard {
+  /** Throws ForbiddenAddressError unless the URL's scheme (`https:`) may be used: plain http needs `allowPrivate`. */
+  checkScheme (protocol: string, hostname: string): void
   /** Throws ForbiddenAddressError for an address that may not be reached, and for anything that is no address. */
   check (address: string): void
   /** For what stands in a URL: throws for a literal, however it is spelled, that may not be reached, and for names that are never resolved. */
@@ -33,6 +37,7 @@ export interface AddressGuard {
   resolve (hostname: string): Promise<string[]>
 }
 
+const metadata = 'it is a metadata service'
 /** Where clouds give their credentials to whoever asks: never reached, whatever is allowed. */
 const metadataAddresses = new Set([
   '169.254.169.254', '169.254.170.2', '169.254.170.23', '169.254.42.42', '169.254.0.23', '100.100.100.200', '168.63.129.16', '192.0.0.192',
@@ -47,12 +52,15 @@ const metadataNames = new Set([
  * Keeps webhooks from being a way in. Only public unicast addresses may be reached, unless private ones are allowed; the addresses
  * at which clouds hand out credentials never. Addresses that carry another one within (mapped, NAT64, 6to4, Teredo) are looked through.
  */
-export function createAddressGuard ({ allowPrivate, allowedNetworks, resolve, onRefused }: AddressGuardOptions): AddressGuard {
+export function createAddressGuard ({ allowPrivate, allowedNetworks, hint, resolve, onRefused }: AddressGuardOptions): AddressGuard {
   const networks = allowedNetworks.map(network => ipaddr.parseCIDR(network))
+
+  const forbidden = (host: string, reason: string) =>
+    new ForbiddenAddressError(host, hint === undefined || reason === metadata ? reason : `${reason}. ${hint}`)
 
   function refusalOf (address: Address): string | undefined {
     const within = embedded(address)
-    if ([address, ...within.all].some(one => metadataAddresses.has(one.toString()))) return 'it is a metadata service'
+    if ([address, ...within.all].some(one => metadataAddresses.has(one.toString()))) return metadata
     const effective = within.same ?? address
     if (allowPrivate || networks.some(network => isWithin(effective, network))) return undefined
     const range = effective.range()
@@ -66,15 +74,16 @@ export function createAddressGuard ({ allowPrivate, allowedNetworks, resolve, on
     const address = parseAddress(text)
     if (address === undefined) throw new ForbiddenAddressError(text, 'it is no address')
     const reason = refusalOf(address)
-    if (reason !== undefined) throw new ForbiddenAddressError(text, reason)
+    if (reason !== undefined) throw forbidden(text, reason)
   }
 
   function checkHost (hostname: string): void {
     const name = nameOf(hostname)
     if (parseAddress(name) !== undefined) return check(name)
     if (name === '') throw new ForbiddenAddressError(hostname, 'it is empty')
-    if (metadataNames.has(name)) throw new ForbiddenAddressError(name, 'it is a metadata service')
-    if (!allowPrivate && networks.length === 0 && (name === 'localhost' || name.endsWith('.localhost'))) throw new ForbiddenAddressError(name, 'it is this machine')
+    if (metadataNames.has(name)) throw forbidden(name, metadata)
+    const isLocal = name === 'localhost' || name.endsWith('.localhost')
+    if (!allowPrivate && networks.length === 0 && isLocal) throw forbidden(name, 'it is this machine')
   }
 
   function checkAnswer (hostname: string, address: string): void {
@@ -83,11 +92,17 @@ export function createAddressGuard ({ allowPrivate, allowedNetworks, resolve, on
     } catch (error) {
       if (parseAddress(hostname) !== undefined) throw error
       onRefused?.({ hostname, address, reason: (error as ForbiddenAddressError).reason })
-      throw new ForbiddenAddressError(hostname, 'it leads to an address that is not public')
+      throw forbidden(hostname, 'it leads to an address that is not public')
     }
   }
 
+  function checkScheme (protocol: string, hostname: string): void {
+    if (protocol === 'https:' || (protocol === 'http:' && allowPrivate)) return
+    throw protocol === 'http:' ? forbidden(hostname, 'http:// is not https://') : new ForbiddenAddressError(hostname, `${protocol} is not https://`)
+  }
+
   return {
+    checkScheme,
     check,
     checkHost,
     checkAnswer,

@@ -263,7 +263,8 @@ export class Dispatcher {
       readers,
       now: this.#options.now,
       onEnded: (outlet, ended) => this.#ended(outlet, ended),
-      onReturned: claimed => { void this.#giveBack(claimed) }
+      onReturned: claimed => { void this.#giveBack(claimed) },
+      onResent: () => this.#options.metrics.webhookResends.inc()
     })
     this.#outlets.set(endpoint.id, outlet)
     return outlet

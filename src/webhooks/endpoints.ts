@@ -71,8 +71,8 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
       throw invalid('/url', 'must be a URL')
     }
     if (url.username !== '' || url.password !== '') throw invalid('/url', 'must not hold a user name or a password')
-    if (url.protocol !== 'https:' && !(url.protocol === 'http:' && settings.allowPrivate)) throw forbiddenUrl(`${url.protocol}// is not https://`)
     try {
+      guard.checkScheme(url.protocol, url.hostname)
       guard.checkHost(url.hostname)
     } catch (error) {
       if (error instanceof ForbiddenAddressError) throw forbiddenUrl(error.message)

@@ -35,6 +35,8 @@ export interface OutletOptions {
   onEnded (outlet: Outlet, ended: Ended): void
   /** Leased deliveries that cannot be sent in time. */
   onReturned (claimed: Claimed[]): void
+  /** A request was sent again because a kept connection had ended. */
+  onResent (): void
 }
 
 /** The way out to one endpoint from this node: its connections, its circuit, what waits to be sent and what is under way. */
@@ -190,7 +192,7 @@ export class Outlet {
   }
 
   async #attempt (claimed: Claimed, body: string): Promise<Attempt> {
-    const { settings, guard } = this.#options
+    const { settings, guard, onResent } = this.#options
     const now = this.#options.now()
     let keys
     try {
@@ -198,7 +200,7 @@ export class Outlet {
     } catch {
       return failed('Not sent: the secret was sealed with an encryption key that the platform no longer has; rotate it')
     }
-    this.#sender ??= new Sender({ url: this.#endpoint.url, guard, settings })
+    this.#sender ??= new Sender({ url: this.#endpoint.url, guard, settings, onResent })
     return await this.#sender.send(body, signatureHeaders(deliveryId(claimed.id), Math.floor(now / 1000), body, keys))
   }
 

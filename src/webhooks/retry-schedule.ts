@@ -1,3 +1,5 @@
+import { parseHttpDate } from './http-date.ts'
+
 export interface RetrySchedule {
   /** How long to wait after so many failures; undefined when that was the last attempt. */
   delayMs (failures: number): number | undefined
@@ -20,9 +22,6 @@ export function createRetrySchedule (waitsMs: readonly number[], random: () => n
 export function parseRetryAfter (value: string | undefined, now: number, maxMs: number): number | undefined {
   if (value === undefined) return undefined
   const text = value.trim()
-  const waitMs = /^\d{1,10}$/.test(text) ? Number(text) * 1000 : isHttpDate(text) ? Date.parse(text) - now : NaN
-  return Number.isNaN(waitMs) ? undefined : Math.min(Math.max(waitMs, 0), maxMs)
+  const until = /^\d{1,10}$/.test(text) ? now + Number(text) * 1000 : parseHttpDate(text, now)
+  return until === undefined ? undefined : Math.min(Math.max(until - now, 0), maxMs)
 }
-
-/** Date.parse takes much more than the three forms of RFC 9110 §5.6.7, all of which begin with the day of the week. */
-const isHttpDate = (text: string) => /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? /.test(text) && text.length <= 40

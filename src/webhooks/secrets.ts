@@ -6,6 +6,8 @@ import { invalid } from '../json.ts'
 import { sealedPlaces } from '../sealed-columns.ts'
 
 const prefix = 'whsec_'
+/** Asymmetric keys (`whsk_`, `whpk_`), version prefixes that are not understood, and `whsec_` misspelled: as texts they would sign wrongly. */
+const otherKinds = /^(?:v\d+a?,|whs?[kp]k?_|whsec[_-])/i
 const generatedBytes = 32
 /** What the specification allows of a key. https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md */
 const keyBytes = { min: 24, max: 64 }
@@ -20,9 +22,16 @@ export const generateSecret = (): string => prefix + randomBytes(generatedBytes)
 export const keyOf = (secret: string): Buffer =>
   secret.startsWith(prefix) ? Buffer.from(secret.slice(prefix.length), 'base64') : Buffer.from(secret)
 
-/** Throws ValidationError for a `whsec_` secret that is not base64 of 24 to 64 bytes. */
-export function checkSecret (secret: string): string {
-  if (!secret.startsWith(prefix)) return secret
+/**
+ * Returns the secret as it is kept. `v1,whsec_…`, as some consoles show it, is the secret after the comma. Throws ValidationError for
+ * a `whsec_` secret that is not base64 of 24 to 64 bytes, and for what looks like a key of another kind or a mangled prefix.
+ */
+export function checkSecret (text: string): string {
+  const secret = text.replace(/^v1,(?=whsec_)/, '')
+  if (!secret.startsWith(prefix)) {
+    if (otherKinds.test(secret)) throw invalid('/secret', `must be ${prefix} and base64, or a text that is no other kind of key`)
+    return secret
+  }
   const key = keyOf(secret)
   if (key.length < keyBytes.min || key.length > keyBytes.max || key.toString('base64') !== secret.slice(prefix.length)) {
     throw invalid('/secret', `must be base64 of ${keyBytes.min} to ${keyBytes.max} bytes after ${prefix}, or a text without that prefix`)

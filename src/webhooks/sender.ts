@@ -1,7 +1,9 @@
-import { buildConnector, Pool, type Dispatcher } from 'undici'
+import { buildConnector, type Dispatcher } from 'undici'
 import type { WebhookSettings } from '../config.ts'
 import { explainForeignError } from '../foreign-errors.ts'
 import { ForbiddenAddressError, type AddressGuard } from './address-guard.ts'
+import { headBytesMax } from './answer-heads.ts'
+import { Connection, type ConnectionOptions } from './connection.ts'
 import { parseRetryAfter } from './retry-schedule.ts'
 
 /** What one request came to. */
@@ -17,10 +19,17 @@ export interface Attempt {
   durationMs: number
 }
 
+/** What a sender reads of the settings. */
+export type SenderSettings = Pick<WebhookSettings,
+  'certificateAuthority' | 'connectTimeoutMs' | 'timeoutMs' | 'endpointConcurrencyMax' | 'responseBytesLogged' |
+  'responseBytesMax' | 'retryAfterMaxMs'>
+
 export interface SenderOptions {
   url: string
   guard: AddressGuard
-  settings: WebhookSettings
+  settings: SenderSettings
+  /** Called when a request is sent again because a kept connection had ended. */
+  onResent (): void
 }
 
 /** How long an idle connection is kept. */
@@ -33,27 +42,34 @@ const userAgent = 'Realtime-Platform-Webhooks/1.0 (+https://www.standardwebhooks
  */
 export class Sender {
   readonly url: string
-  readonly #pool: Pool
+  readonly #origin: string
   readonly #path: string
-  readonly #settings: WebhookSettings
+  readonly #settings: SenderSettings
+  readonly #options: ConnectionOptions
+  readonly #connections = new Set<Connection>()
+  /** The connections that carry no request. The last one is used next, so that those that are not needed end. */
+  readonly #idle: Connection[] = []
+  /** Requests for which there is no connection yet. */
+  readonly #waiting: ((connection: Connection) => void)[] = []
   readonly #underWay = new Set<AttemptHandler>()
+  #isRetired = false
 
-  constructor ({ url, guard, settings }: SenderOptions) {
+  constructor ({ url, guard, settings, onResent }: SenderOptions) {
     const { origin, pathname, search } = new URL(url)
     this.url = url
+    this.#origin = origin
     this.#path = pathname + search
     this.#settings = settings
-    this.#pool = new Pool(origin, {
-      connections: settings.endpointConcurrencyMax,
-      pipelining: 1,
+    this.#options = {
       connect: guardedConnector(guard, settings),
+      onResent,
       keepAliveTimeout: keepAliveMs,
       keepAliveMaxTimeout: keepAliveMs,
-      maxHeaderSize: 16 * 1024,
+      maxHeaderSize: headBytesMax,
       // The attempt as a whole has its time; these are for what undici does beside it.
       headersTimeout: settings.timeoutMs + 1000,
       bodyTimeout: settings.timeoutMs + 1000
-    })
+    }
   }
 
   /** Never rejects: whatever happens is what the attempt came to. */
@@ -64,13 +80,16 @@ export class Sender {
         resolve(ended)
       })
       this.#underWay.add(attempt)
-      try {
-        this.#pool.dispatch({
-          method: 'POST', path: this.#path, body, headers: { 'content-type': 'application/json', 'user-agent': userAgent, ...headers }
-        }, attempt)
-      } catch (error) {
-        attempt.onResponseError(undefined, error as Error)
-      }
+      this.#withConnection(connection => {
+        attempt.onReleased = () => this.#release(connection)
+        try {
+          connection.dispatch({
+            method: 'POST', path: this.#path, body, headers: { 'content-type': 'application/json', 'user-agent': userAgent, ...headers }
+          }, attempt)
+        } catch (error) {
+          attempt.onResponseError(undefined, error as Error)
+        }
+      })
     })
   }
 
@@ -81,15 +100,33 @@ export class Sender {
 
   /** Lets what is under way end. */
   retire (): void {
-    this.#pool.close().catch(() => {})
+    this.#isRetired = true
+    for (const connection of this.#idle.splice(0)) connection.close().catch(() => {})
   }
 
   async close (): Promise<void> {
-    await this.#pool.destroy()
+    await Promise.all([...this.#connections].map(connection => connection.destroy()))
+  }
+
+  #withConnection (use: (connection: Connection) => void): void {
+    let connection = this.#idle.pop()
+    if (connection === undefined && this.#connections.size < this.#settings.endpointConcurrencyMax) {
+      connection = new Connection(this.#origin, this.#options)
+      this.#connections.add(connection)
+    }
+    if (connection === undefined) this.#waiting.push(use)
+    else use(connection)
+  }
+
+  #release (connection: Connection): void {
+    const next = this.#waiting.shift()
+    if (next !== undefined) return next(connection)
+    if (this.#isRetired) connection.close().catch(() => {})
+    else this.#idle.push(connection)
   }
 }
 
-function guardedConnector (guard: AddressGuard, settings: WebhookSettings): buildConnector.connector {
+function guardedConnector (guard: AddressGuard, settings: SenderSettings): buildConnector.connector {
   const connect = buildConnector({
     timeout: Math.min(settings.connectTimeoutMs, settings.timeoutMs),
     autoSelectFamily: true,
@@ -106,7 +143,7 @@ function guardedConnector (guard: AddressGuard, settings: WebhookSettings): buil
   return (options, callback) => {
     try {
       // A webhook may be from a time in which more was allowed.
-      if (options.protocol !== 'https:' && !settings.allowPrivate) throw new ForbiddenAddressError(options.hostname, `${options.protocol}// is not https://`)
+      guard.checkScheme(options.protocol, options.hostname)
       // An address is not looked up.
       guard.checkHost(options.hostname)
     } catch (error) {
@@ -127,10 +164,12 @@ function guardedConnector (guard: AddressGuard, settings: WebhookSettings): buil
 
 /** One request from its start to its end, within its time. */
 class AttemptHandler implements Dispatcher.DispatchHandler {
-  readonly #settings: WebhookSettings
+  readonly #settings: SenderSettings
   readonly #resolve: (attempt: Attempt) => void
   readonly #startedAt = performance.now()
   readonly #timer: NodeJS.Timeout
+  /** Called once the connection carries the request no more, which is later than the attempt ends when it is given up. */
+  onReleased: () => void = () => {}
   #controller: Dispatcher.DispatchController | undefined
   #isOver = false
   #statusCode: number | null = null
@@ -138,7 +177,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = []
   #bytes = 0
 
-  constructor (settings: WebhookSettings, resolve: (attempt: Attempt) => void) {
+  constructor (settings: SenderSettings, resolve: (attempt: Attempt) => void) {
     this.#settings = settings
     this.#resolve = resolve
     this.#timer = setTimeout(() => this.giveUp(`No answer within ${settings.timeoutMs} ms`), settings.timeoutMs)
@@ -150,8 +189,6 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart (_controller: Dispatcher.DispatchController, statusCode: number, headers: Record<string, string | string[] | undefined>): void {
-    // Informational answers come before the one that counts.
-    if (statusCode < 200) return
     this.#statusCode = statusCode
     this.#retryAfter = [headers['retry-after']].flat()[0]
   }
@@ -167,10 +204,12 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
 
   onResponseEnd (): void {
     this.#end(null)
+    this.onReleased()
   }
 
   onResponseError (_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     this.#end(describe(error))
+    this.onReleased()
   }
 
   giveUp (reason: string): void {

@@ -37,7 +37,7 @@ export function createTestRequest ({ db, endpoints, guard, encryption, settings 
     const webhook = await endpoints.find(scope, id, within)
     if (underWay >= testsMax) throw new RateLimitError('RATE_LIMITED', `The server has ${testsMax} tests of webhooks under way, the most it may`)
     underWay++
-    const sender = new Sender({ url: webhook.url, guard, settings })
+    const sender = new Sender({ url: webhook.url, guard, settings, onResent () {} })
     try {
       const uuid = randomUUID()
       const environment = webhook.environments?.[0] ?? scope.environment

@@ -440,8 +440,16 @@ await t.test('private addresses are refused: when a webhook is made, and when a 
   for (const target of [sink.url, 'https://127.0.0.1/', 'https://0x7f.1/', 'https://2130706433/', 'https://[::1]/', 'https://[::ffff:7f00:1]/', 'https://169.254.169.254/latest/meta-data', 'https://localhost/', 'http://example.com/', 'https://metadata.google.internal/']) {
     t.match(await shop.request('POST', '/api/webhooks', { url: target, events: ['*'] }), { status: 400, body: { error: 'ValidationError', code: 'WEBHOOK_URL_FORBIDDEN', details: [{ path: '/url' }] } }, target)
   }
+  for (const target of [sink.url, 'HTTP://example.com/', 'https://127.0.0.1/']) {
+    t.match(await shop.request('POST', '/api/webhooks', { url: target, events: ['*'] }), { body: { message: /WEBHOOK_ALLOW_PRIVATE=true/ } }, `${target}: a developer learns how`)
+  }
+  t.notMatch((await shop.request('POST', '/api/webhooks', { url: 'https://169.254.169.254/', events: ['*'] })).text, 'WEBHOOK_ALLOW_PRIVATE')
   for (const target of ['https://user:password@example.com/', 'https://', 'https://exa mple.com/']) t.match(await shop.request('POST', '/api/webhooks', { url: target, events: ['*'] }), { status: 400, body: { code: 'VALIDATION_FAILED' } }, target)
   const { id } = await hook(shop, `https://inside.example.test:${sink.port}/`)
+  for (const url of ['HTTPS://Example.com/Hook', 'hTTps:/example.com/Hook', 'https:example.com/Hook', 'https:\\\\example.com\\Hook']) {
+    t.match(await shop.request('PATCH', `/api/webhooks/${id}`, { url }), { status: 200, body: { url: 'https://example.com/Hook' } }, url)
+  }
+  await shop.request('PATCH', `/api/webhooks/${id}`, { url: `https://inside.example.test:${sink.port}/` })
   t.match((await shop.request('POST', `/api/webhooks/${id}/test`)).body, { success: false, error: 'Not sent: inside.example.test may not be reached: it leads to an address that is not public' })
   await shop.publish('order.placed', 1)
   await settled(shop, 1, app)
