@@ -22,6 +22,7 @@ const network: Record<string, string> = {
   UND_ERR_HEADERS_TIMEOUT: 'There was no answer in time',
   UND_ERR_BODY_TIMEOUT: 'The answer did not end in time',
   UND_ERR_HEADERS_OVERFLOW: 'The headers of the answer are too large',
+  INTERIM_ANSWERS_TOO_LONG: 'Informational (1xx) answers had no end',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'The answer is shorter or longer than its Content-Length'
 }
 

@@ -2,8 +2,8 @@ import type { Socket } from 'node:net'
 
 /** A longer head is left to the HTTP parser, which refuses it. */
 export const headBytesMax = 16 * 1024
-/** Informational answers to one request may take this much, so that an endless row of them costs little. */
-const interimBytesMax = 64 * 1024
+/** Informational answers to one request may take this much, so that a flood of them ends before the attempt's time. */
+const interimBytesMax = 8 * 1024 * 1024
 
 /**
  * Reads the bytes of a connection before the HTTP parser does. It removes informational (1xx) answers, which a client must be
@@ -34,19 +34,21 @@ export class AnswerHeads {
   take (chunk: Buffer): Buffer {
     this.#hasBegun = true
     if (!this.#isAtHead) return chunk
-    let held = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk])
+    const held = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk])
     this.#held = Buffer.alloc(0)
-    for (;;) {
-      const head = headOf(held)
-      if (head === undefined) return this.#hold(held)
+    // In Latin-1 a character is a byte.
+    const text = held.toString('latin1')
+    for (let at = 0; ;) {
+      const head = headAt(text, at)
+      if (head === undefined) return this.#hold(held.subarray(at))
       if (!isInterim(head)) {
         this.#isAtHead = false
         const single = withSingleLength(head)
-        return single === head ? held : Buffer.concat([Buffer.from(single, 'latin1'), held.subarray(head.length)])
+        return single === head ? held.subarray(at) : Buffer.concat([Buffer.from(single, 'latin1'), held.subarray(at + head.length)])
       }
       this.#interimBytes += head.length
-      if (this.#interimBytes > interimBytesMax) throw new Error(`more than ${interimBytesMax} bytes of informational (1xx) answers`)
-      held = held.subarray(head.length)
+      if (this.#interimBytes > interimBytesMax) throw Object.assign(new Error('endless 1xx answers'), { code: 'INTERIM_ANSWERS_TOO_LONG' })
+      at += head.length
     }
   }
 
@@ -87,11 +89,11 @@ export function filterHeads (socket: Socket): AnswerHeads {
   return heads
 }
 
-/** The head with its blank line, in Latin-1 so that a character is a byte. A bare LF ends a line, too (RFC 9112 §2.2). */
-function headOf (bytes: Buffer): string | undefined {
-  const text = bytes.toString('latin1', 0, headBytesMax)
-  const end = /\r?\n\r?\n/.exec(text)
-  return end === null ? undefined : text.slice(0, end.index + end[0].length)
+/** The head that begins there, with its blank line. A bare LF ends a line, too (RFC 9112 §2.2). */
+function headAt (text: string, at: number): string | undefined {
+  const blankLine = /\r?\n\r?\n/g
+  blankLine.lastIndex = at
+  return blankLine.test(text) ? text.slice(at, blankLine.lastIndex) : undefined
 }
 
 const protocol = 'HTTP/1.'
