@@ -241,6 +241,17 @@ await t.test('a condition on what the stream does not carry fails, visibly, and 
   t.match(await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.length > 0), [{ code: 'CONDITION_UNKNOWN', events: 1 }])
 })
 
+await t.test('a value keeps its meaning: a leading U+FEFF, vectors, a JSON null, columns of INCLUDE', async t => {
+  const { table, topic } = await mapped('id int, extra text, j jsonb, v int2vector, o oidvector, "\uFEFFname" text, primary key (id) include (extra)', {
+    full: false, payload: { id: '$row.id', extra: '$row.extra', j: '$row.j', v: '$row.v', o: '$row.o', name: '$row.\uFEFFname', old: '$old.extra' }, when: { isNull: { j: false } }
+  })
+  await shop.sql(`insert into ${table} values (1, '\uFEFFx', 'null', '1 2', '3', '\uFEFFy'), (2, null, null, null, null, null)`)
+  await shop.sql(`update ${table} set extra = 'z' where id = 1`)
+  const [inserted, updated] = await shop.events(topic, 2)
+  t.match(inserted, { key: '1', payload: { id: 1, extra: '\uFEFFx', j: null, v: [1, 2], o: [3], name: '\uFEFFy', old: null } })
+  t.match(updated, { key: '1', payload: { id: 1, extra: 'z' }, meta: { unavailable: ['old.extra'] } }, 'a column of INCLUDE is not part of the key')
+})
+
 await t.test('partitions are seen as their table', async t => {
   const table = uniqueName()
   const topic = await shop.topic(`cdc.${table.slice(2)}`)
