@@ -47,9 +47,18 @@ export default fp(async (app) => {
   await app.register(async pages => {
     await pages.register(helmet, { contentSecurityPolicy: false, strictTransportSecurity: false })
     // Not by helmet, which sets its headers below Fastify's: that of all answers would outrank it.
-    pages.addHook('onRequest', (_request, reply, done) => {
+    pages.addHook('onRequest', async ({ url }, reply) => {
       reply.header('content-security-policy', pagePolicy)
-      done()
+      // Swagger UI serialises the document for each request to these; the prepared one is elsewhere.
+      if (/^\/docs\/(json|yaml)([?/]|$)/.test(url)) return reply.redirect('/openapi.json', 308)
+    })
+    pages.addHook('onSend', async ({ headers }, reply, payload) => {
+      if (typeof payload !== 'string' || reply.statusCode !== 200) return payload
+      const etag = etagOf(payload)
+      reply.header('etag', etag).header('cache-control', 'no-cache')
+      if (!matches(headers['if-none-match'], etag)) return payload
+      reply.code(304)
+      return ''
     })
     app.auth.openUnder('/docs')
     await pages.register(swaggerUi, { routePrefix: '/docs', uiConfig: { deepLinking: true, displayRequestDuration: true } })
@@ -67,8 +76,10 @@ export default fp(async (app) => {
 /** The document does not change while the server runs: it is serialised once. */
 function prepared (document: object): { text: Buffer, etag: string } {
   const text = Buffer.from(JSON.stringify(document))
-  return { text, etag: `"${createHash('sha256').update(text).digest('base64url').slice(0, 27)}"` }
+  return { text, etag: etagOf(text) }
 }
+
+const etagOf = (text: string | Buffer): string => `"${createHash('sha256').update(text).digest('base64url').slice(0, 27)}"`
 
 /** Weakly, as RFC 9110 §13.1.2 asks. */
 const matches = (header: string | undefined, etag: string): boolean =>

@@ -281,3 +281,17 @@ t.test('the document is prepared once, and has an entity tag', async t => {
   }
   t.equal((await app.inject({ url: '/openapi.json', headers: { 'if-none-match': '"other"' } })).statusCode, 200)
 })
+
+t.test('the pages have entity tags, and none of them serialises the document again', async t => {
+  const { app } = await build(t)
+  for (const url of ['/docs', '/docs/', '/docs/static/swagger-initializer.js', '/docs/static/swagger-ui.css']) {
+    const first = await app.inject(url)
+    t.equal(first.statusCode, 200, url)
+    t.ok(first.headers.etag, url)
+    const again = await app.inject({ url, headers: { 'if-none-match': String(first.headers.etag) } })
+    t.match([again.statusCode, again.body], [304, ''], url)
+  }
+  for (const url of ['/docs/json', '/docs/yaml', '/docs/json?a=b']) {
+    t.match(await app.inject(url), { statusCode: 308, headers: { location: '/openapi.json' } }, url)
+  }
+})
