@@ -3,7 +3,7 @@ import type { ReturnMode } from '../../schemas/realtime.ts'
 import { encodeFrames, frameBytes, layOutFrame, type EventWrapping } from './frames.ts'
 import type { Delivery } from './transport.ts'
 
-/** Longer runs get memory of their own; a socket that stalls keeps a sheet of this size until it drains. */
+/** The longest run that goes to the sheet; a socket that stalls keeps a sheet of this size until it drains. */
 const sheetBytes = 16 * 1024
 
 const nothing = Buffer.alloc(0)
@@ -14,7 +14,8 @@ interface Place { event: Delivery['event'], shape: ReturnMode, endingAt: number,
 /**
  * Writes runs of events to sockets, each run in one write. One event mostly goes to many sockets, whose messages differ
  * in their endings only, and the kernel mostly takes a write at once: so they are laid out on one sheet of memory, of
- * which only the endings are written anew. Fresh memory for each would cost more than the copying.
+ * which only the endings are written anew. Fresh memory for each would cost more than the copying. Longer runs are
+ * written in pieces, of which sockets share the long ones.
  */
 export class FrameWriter {
   readonly #wrapping: EventWrapping
@@ -30,8 +31,7 @@ export class FrameWriter {
   /** Calls `onTaken` when the kernel has all of it. */
   write (socket: Socket, run: readonly Delivery[], onTaken: () => void): void {
     if (socket.writableLength > 0 || (!this.#isLaidOut(run) && !this.#layOut(run))) {
-      socket.write(encodeFrames(run, this.#wrapping), onTaken)
-      return
+      return writeAll(socket, encodeFrames(run, this.#wrapping), onTaken)
     }
     for (let i = 0; i < run.length; i++) this.#sheet.write((run[i] as Delivery).ending, (this.#places[i] as Place).endingAt, 'latin1')
     // A callback would cost more than the rest of this: it is only needed behind what the kernel did not take at once.
@@ -70,4 +70,12 @@ export class FrameWriter {
     this.#sheet = Buffer.allocUnsafeSlow(sheetBytes)
     this.#places = []
   }
+}
+
+/** Hands all pieces to the kernel in one call. */
+function writeAll (socket: Socket, pieces: readonly Buffer[], onTaken: () => void): void {
+  const last = pieces.length - 1
+  if (last > 0) socket.cork()
+  pieces.forEach((piece, i) => { socket.write(piece, i === last ? onTaken : undefined) })
+  if (last > 0) socket.uncork()
 }

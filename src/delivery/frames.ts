@@ -45,15 +45,45 @@ function wholeMessage (message: SharedMessage, wrapping: EventWrapping): Buffer 
 export const endingOf = (subscriptionIds: readonly string[], wrapping: EventWrapping): string =>
   [',"subscriptionIds":', JSON.stringify(subscriptionIds), '}', wrapping.after].join('')
 
+/** In a run longer than this, sockets share all but the short parts; in a shorter one, only a part that is long by itself. */
+const longRunBytes = 128 * 1024
+/** A shared part is two pieces more, which cost a socket some 200 bytes. */
+const sharedInLongRunMin = 512
+const sharedMin = 16 * 1024
+
 /**
- * A run of events as WebSocket text frames in one buffer, so that they leave with one write: unfragmented, and
- * unmasked because a server sends them (RFC 6455 §5.2).
+ * Encodes a run of events as WebSocket text frames: unfragmented, and unmasked because a server sends them (RFC 6455 §5.2). Written one
+ * after the other, the pieces are the frames. Long shared parts are pieces as they are: a large batch that a thousand sockets wait for
+ * is in memory once. The rest is copied into one buffer.
  */
-export function encodeFrames (run: readonly Delivery[], wrapping: EventWrapping): Buffer {
-  const buffer = Buffer.allocUnsafe(frameBytes(run, wrapping))
-  let at = 0
-  for (const delivery of run) at = layOutFrame(buffer, at, delivery, wrapping)
-  return buffer
+export function encodeFrames (run: readonly Delivery[], wrapping: EventWrapping): Buffer[] {
+  const bytes = frameBytes(run, wrapping)
+  const sharedFrom = bytes > longRunBytes ? sharedInLongRunMin : sharedMin
+  const own = Buffer.allocUnsafe(bytes - sharedBytes(run, wrapping, sharedFrom))
+  const pieces: Buffer[] = []
+  let [from, at] = [0, 0]
+  for (const delivery of run) {
+    const part = sharedPart(delivery.event, delivery.shape, wrapping)
+    if (part.length < sharedFrom) {
+      at = layOutFrame(own, at, delivery, wrapping)
+      continue
+    }
+    at = writeHeader(own, at, part.length + delivery.ending.length)
+    pieces.push(own.subarray(from, at), part)
+    from = at
+    at += own.write(delivery.ending, at, 'latin1')
+  }
+  if (at > from) pieces.push(own.subarray(from, at))
+  return pieces
+}
+
+function sharedBytes (run: readonly Delivery[], wrapping: EventWrapping, sharedFrom: number): number {
+  let bytes = 0
+  for (const { event, shape } of run) {
+    const { length } = sharedPart(event, shape, wrapping)
+    if (length >= sharedFrom) bytes += length
+  }
+  return bytes
 }
 
 /** The length of what `encodeFrames` makes. */

@@ -10,6 +10,9 @@ import type { Delivery, Transport } from './transport.ts'
 /** Engine.IO adds its own message type (`4`) to what goes through a long poll. */
 const engineTypeLength = 1
 
+/** The most buffers that `ws` takes as one frame. Where they begin and end does not matter to it. */
+const engineFramePieces = 2
+
 /** The untyped part of Engine.IO's options that Socket.IO's own adapter uses to send one encoded frame to many sockets. */
 interface PreEncoded { compress: false, wsPreEncodedFrame: Buffer[] }
 
@@ -46,7 +49,7 @@ export class SocketIoTransport implements Transport {
     this.#closeTimeoutMs = closeTimeoutMs
     this.#link = socket.conn as unknown as EngineLink
     socket.conn.on('packetCreate', ({ data, options }: EnginePacket) => {
-      this.#heldBytes += options.wsPreEncodedFrame?.[0]?.length ?? data?.length ?? 0
+      this.#heldBytes += options.wsPreEncodedFrame?.reduce((sum, { length }) => sum + length, 0) ?? data?.length ?? 0
     })
     socket.conn.on('flush', () => this.#released())
   }
@@ -63,9 +66,7 @@ export class SocketIoTransport implements Transport {
     if (transport.name !== 'websocket') return this.#sendPackets(run, onTaken)
     const tcp = transport.socket?._socket
     if (tcp !== undefined && transport.writable && writeBuffer.length === 0) return frames.write(tcp, run, onTaken)
-    const encoded = encodeFrames(run, socketIoWrapping)
-    const options: PreEncoded = { compress: false, wsPreEncodedFrame: [encoded] }
-    this.#socket.conn.write('', options as { compress: false }, onTaken)
+    this.#queueFrames(encodeFrames(run, socketIoWrapping), onTaken)
   }
 
   sendMessage (name: string, body: object): void {
@@ -85,10 +86,19 @@ export class SocketIoTransport implements Transport {
     cutLink(this.#socket.conn)
   }
 
+  /** Queues pieces of frames behind what Engine.IO holds back. It writes all that it holds in one turn, so nothing gets between them. */
+  #queueFrames (encoded: Buffer[], onTaken: () => void): void {
+    // What leaves at once may be split by what Engine.IO is yet to be given.
+    const pieces = this.#link.transport.writable ? [Buffer.concat(encoded)] : encoded
+    for (let i = 0; i < pieces.length; i += engineFramePieces) {
+      const options: PreEncoded = { compress: false, wsPreEncodedFrame: pieces.slice(i, i + engineFramePieces) }
+      this.#socket.conn.write('', options as { compress: false }, i + engineFramePieces < pieces.length ? undefined : onTaken)
+    }
+  }
+
   #sendPackets (run: readonly Delivery[], onTaken: () => void): void {
     for (const { event, shape, ending } of run) {
-      const text = sharedPart(event, shape, socketIoWrapping).toString('utf8', engineTypeLength) + ending
-      this.#socket.conn.write(text, { compress: false }, onTaken)
+      this.#socket.conn.write(textOf(sharedPart(event, shape, socketIoWrapping)) + ending, { compress: false }, onTaken)
     }
   }
 
@@ -101,4 +111,17 @@ export class SocketIoTransport implements Transport {
     this.#polledBytes += bytes
     res.once('close', () => { this.#polledBytes -= bytes })
   }
+}
+
+/** Of this turn, by the part that they are the text of: long polls that wait for the same share it. */
+const texts = new Map<Buffer, string>()
+
+function textOf (part: Buffer): string {
+  let text = texts.get(part)
+  if (text === undefined) {
+    if (texts.size === 0) setImmediate(() => { texts.clear() })
+    text = part.toString('utf8', engineTypeLength)
+    texts.set(part, text)
+  }
+  return text
 }

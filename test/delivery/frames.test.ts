@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import t from 'tap'
-import { encodeFrames, endingOf, socketIoWrapping, wsWrapping, type EventWrapping } from '../../src/delivery/frames.ts'
+import { encodeFrames, endingOf, sharedPart, socketIoWrapping, wsWrapping, type EventWrapping } from '../../src/delivery/frames.ts'
 import { LoggedEvent } from '../../src/events/envelope.ts'
 import { build, listen } from '../build.ts'
 import { transports } from '../clients.ts'
@@ -32,8 +32,10 @@ t.test('a run of events is a run of whole frames, whatever their length', async 
   ]
   for (const [wrapping, toData] of decode) {
     const run = payloads.map((payload, i) => ({ event: event(payload), shape: 'full' as const, ending: endingOf([`sub_${i}`], wrapping) }))
-    const found = texts(encodeFrames(run, wrapping)).map(toData)
-    t.same(found, payloads.map((payload, i) => ({ ...event(payload).toEvent(), subscriptionIds: [`sub_${i}`] })))
+    const pieces = encodeFrames(run, wrapping)
+    t.same(texts(Buffer.concat(pieces)).map(toData), payloads.map((payload, i) => ({ ...event(payload).toEvent(), subscriptionIds: [`sub_${i}`] })))
+    const shared = run.map(({ event, shape }) => sharedPart(event, shape, wrapping)).filter(({ length }) => length >= 512)
+    t.same(shared.map(part => pieces.includes(part)), [true, true], 'the long parts are not copied')
   }
 })
 
