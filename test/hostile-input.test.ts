@@ -203,8 +203,8 @@ await t.test('bodies that are no bodies', async t => {
     const { label, schema, options } = good(operation)
     if (schema === undefined) continue
     for (const [kind, payload] of Object.entries(bodies)) await send(`${label} with ${kind}`, options({ payload }), { isRefused: true })
-    const example = JSON.stringify(exampleOf(schema))
-    await send(`${label} with one unknown field more`, options({ payload: example.replace('{', '{"nobodyKnowsThis":1,') }), { isRefused: true, names: 'nobodyKnowsThis' })
+    const payload = JSON.stringify({ nobodyKnowsThis: 1, ...exampleOf(schema) as object })
+    await send(`${label} with one unknown field more`, options({ payload }), { isRefused: true, names: 'nobodyKnowsThis' })
     for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/xml', 'application/jsonx', 'nonsense', '', 'application/json/x', 'application/msgpack', `application/${long}`]) {
       const status = await send(`${label} as ${type.slice(0, 40)}`, options({ headers: { 'content-type': type } }), { isRefused: true })
       if (status !== 415) sent.problems.push(`${label} as ${type.slice(0, 40)} is ${status} instead of 415`)
