@@ -1,6 +1,7 @@
 import type { ChannelMember } from '../../schemas/channels.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { Connection } from '../delivery/connection.ts'
+import { PreparedAnswer } from '../delivery/prepared-answer.ts'
 
 /** What a member says of itself, with its JSON text. Treat the value as frozen. */
 export interface State { value: unknown, text: string }
@@ -30,6 +31,7 @@ export class Channel {
   readonly #away = new Set<Member>()
   /** How many members other nodes have here that are not away. */
   readonly #connectedAt = new Map<string, number>()
+  #joined: PreparedAnswer | undefined
 
   constructor (scope: Scope, name: string) {
     this.scope = scope
@@ -52,10 +54,17 @@ export class Channel {
     return count
   }
 
+  /** The answer to `join`: the name and the members. Made once until a member or its state changes, whoever joins in between. */
+  get joined (): PreparedAnswer {
+    this.#joined ??= joinedAnswer(this)
+    return this.#joined
+  }
+
   isAway (member: Member): boolean { return this.#away.has(member) }
 
   add (member: Member): void {
     this.members.set(member.socketId, member)
+    this.#joined = undefined
     this.#count(member, 1)
   }
 
@@ -64,7 +73,13 @@ export class Channel {
     member.absence = undefined
     if (this.members.get(member.socketId) !== member) return
     this.members.delete(member.socketId)
+    this.#joined = undefined
     if (!wasAway) this.#count(member, -1)
+  }
+
+  setState (member: Member, state: State): void {
+    member.state = state
+    this.#joined = undefined
   }
 
   /** The member stays, without a connection. */
@@ -102,6 +117,23 @@ export class Channel {
     if (count > 0) this.#connectedAt.set(node, count)
     else this.#connectedAt.delete(node)
   }
+}
+
+/** What one answer to `join` may have: the first members, up to so many, and so many characters of JSON. */
+const joinedMembersMax = 1000
+const joinedLengthMax = 512 * 1024
+
+function joinedAnswer ({ name, members }: Channel): PreparedAnswer {
+  const texts: string[] = []
+  let length = 0
+  for (const member of members.values()) {
+    const text = memberJson(member)
+    length += text.length + 1
+    if (texts.length >= joinedMembersMax || length > joinedLengthMax) break
+    texts.push(text)
+  }
+  const more = texts.length < members.size ? `,"truncated":true,"memberCount":${members.size}` : ''
+  return new PreparedAnswer(`"channel":${JSON.stringify(name)},"members":[${texts.join()}]${more}`)
 }
 
 export const toMember = ({ socketId, userId, joinedAt, state }: Member): ChannelMember => ({ socketId, userId, joinedAt, state: state.value })

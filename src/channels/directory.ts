@@ -97,12 +97,13 @@ export class Directory {
     return toPage(found, limit, name => ({ name, memberCount: this.channel(scope, name)?.members.size ?? 0 }), name => [name])
   }
 
-  /** Oldest first. A channel that nobody is in has no members. */
+  /** Oldest first. A page ends early when its states are long. A channel that nobody is in has no members. */
   members (scope: Scope, name: string, { limit = 100, cursor }: PageQuery): PageOf<ChannelMember> {
     const [joinedAt, socketId] = cursor === undefined ? [0, ''] : decodeCursor(cursor, ['number', 'string']) as [number, string]
     const isAfter = (member: Member) => member.joinedAt > joinedAt || (member.joinedAt === joinedAt && member.socketId > socketId)
     const members = [...this.channel(scope, name)?.members.values() ?? []].filter(isAfter).sort(byAge)
-    return toPage(members.slice(0, limit + 1), limit, toMember, member => [member.joinedAt, member.socketId])
+    const count = countThatFits(members, limit)
+    return toPage(members.slice(0, count + 1), count, toMember, member => [member.joinedAt, member.socketId])
   }
 
   #place (scope: Scope): Place {
@@ -131,6 +132,20 @@ function indexAfter (texts: readonly string[], after: string): number {
     else low = middle + 1
   }
   return low
+}
+
+/** Characters of the states of one page. */
+const pageStatesLengthMax = 1024 * 1024
+
+/** How many of the first members make a page: at least one. */
+function countThatFits (members: readonly Member[], limit: number): number {
+  let [count, length] = [0, 0]
+  for (const { state } of members) {
+    length += state.text.length
+    if (count >= limit || (count > 0 && length > pageStatesLengthMax)) break
+    count++
+  }
+  return Math.max(1, count)
 }
 
 const none: ReadonlySet<Channel> = new Set()

@@ -7,7 +7,7 @@ import type { Respond } from '../delivery/protocol.ts'
 import { ConflictError, RateLimitError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import { mayBeMember } from './channel-permissions.ts'
-import { toMember, type Channel, type Member, type State } from './channel.ts'
+import type { Channel, Member, State } from './channel.ts'
 import type { Directory } from './directory.ts'
 import { subjectOf } from './identity.ts'
 import type { MemberRecords } from './member-records.ts'
@@ -44,7 +44,7 @@ export class Presence implements ConnectionsObserver {
   }
 
   /**
-   * Makes the connection a member, and answers with all members. Who is one already gets the members again; a new state
+   * Makes the connection a member, and answers with the members. Who is one already gets the members again; a new state
    * is told. Throws RateLimitError `CHANNEL_LIMIT`.
    */
   join (connection: Connection, name: string, { state, previousSocketId }: Return, respond: Respond): void {
@@ -62,7 +62,7 @@ export class Presence implements ConnectionsObserver {
     const waiting = present === undefined ? channel.waitingFor(connection, previousSocketId) : undefined
     if (waiting?.connection !== undefined) this.#supersede(channel, waiting.connection)
     const change = this.#enter(channel, connection, { present, waiting, state })
-    respond({ channel: name, members: Array.from(channel.members.values(), toMember) })
+    respond(channel.joined)
     if (change !== undefined) this.#announce(channel, change, connection)
   }
 
@@ -221,10 +221,11 @@ export class Presence implements ConnectionsObserver {
     if (more > 0) this.#options.held.requireRoom(scope.applicationId, more)
   }
 
-  #setState ({ scope: { applicationId } }: Channel, member: Member, state: State): void {
+  #setState (channel: Channel, member: Member, state: State): void {
+    const { applicationId } = channel.scope
     this.#options.held.release(applicationId, memberCost(member.state.text.length))
     this.#options.held.take(applicationId, memberCost(state.text.length))
-    member.state = state
+    channel.setState(member, state)
   }
 
   #forget ({ scope }: Channel, member: Member): void {

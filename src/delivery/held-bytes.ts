@@ -74,9 +74,9 @@ const subscriptionBytes = 600
 const filterFactor = 3.5
 /** A topic of a pattern is a subscription that shares its filter. */
 export const patternTopicBytes = 400
-const memberBytes = 500
-/** A state is there as text and as a value. */
-const stateFactor = 3
+const memberBytes = 650
+/** A state is there as text, as a value, and in the answer for whoever joins. */
+const stateFactor = 4
 
 export const subscriptionCost = (filterText: string | undefined): number => subscriptionBytes + Math.ceil(filterFactor * (filterText?.length ?? 0))
 

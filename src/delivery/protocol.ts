@@ -4,7 +4,7 @@ import { invalid } from '../json.ts'
 import { exactValidator, toDetail } from '../validation.ts'
 import type { Connection } from './connection.ts'
 
-/** Sends the answer of a request, in the turn in which it is called; whatever the request starts, starts after it. */
+/** Sends the answer of a request, an object or a PreparedAnswer, in the turn in which it is called; whatever the request starts, starts after it. */
 export type Respond = (answer: object) => void
 
 /** One request that a client can make. */

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { Decoder, Encoder, PacketType, type Packet } from 'socket.io-parser'
+import { PreparedAnswer } from './prepared-answer.ts'
 
 /** Stands in for the fields of a request that is refused without being looked at. */
 export class Unread {
@@ -37,8 +38,17 @@ class RequestDecoder extends EventEmitter {
   destroy (): void {}
 }
 
+/** Socket.IO's encoder, which takes the text of prepared answers as it is. */
+class AnswerEncoder extends Encoder {
+  override encode (packet: Packet): (string | Buffer)[] {
+    const [answer] = packet.type === PacketType.ACK ? packet.data as unknown[] : []
+    if (!(answer instanceof PreparedAnswer)) return super.encode(packet) as (string | Buffer)[]
+    return [`${PacketType.ACK}${packet.nsp === '/' ? '' : `${packet.nsp},`}${packet.id ?? ''}[{"ok":true,${answer.fields}}]`]
+  }
+}
+
 /** For the option `parser` of Socket.IO's server. */
-export const requestParser = { Encoder, Decoder: RequestDecoder }
+export const requestParser = { Encoder: AnswerEncoder, Decoder: RequestDecoder }
 
 function decode (data: string): Packet | undefined {
   decoded = undefined

@@ -8,6 +8,7 @@ import type { Connection } from './connection.ts'
 import type { Greeting, Handshake } from './handshake.ts'
 import { limitLink, limitPackets } from './message-limit.ts'
 import type { Pace } from './pace.ts'
+import { PreparedAnswer } from './prepared-answer.ts'
 import type { Protocol } from './protocol.ts'
 import { Unread } from './request-parser.ts'
 import { closeLink, type Link } from './socket-io-link.ts'
@@ -178,7 +179,7 @@ async function answer (socket: Socket, client: Client, connection: Connection, p
     if (fields instanceof Unread) throw new ValidationError('FRAME_INVALID', fields.reason)
     await protocol.handle(connection, name, fields ?? {}, body => {
       client.isAnswered = true
-      acknowledge?.({ ok: true, ...body })
+      acknowledge?.(body instanceof PreparedAnswer ? body : { ok: true, ...body })
       client.isAnswered = false
     })
   } catch (error) {

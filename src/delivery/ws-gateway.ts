@@ -8,6 +8,7 @@ import type { Connection } from './connection.ts'
 import type { Greeting, Handshake } from './handshake.ts'
 import { limitMessages } from './message-limit.ts'
 import type { Pace, PacedClient } from './pace.ts'
+import { PreparedAnswer } from './prepared-answer.ts'
 import { fieldsMax, type Protocol } from './protocol.ts'
 import { WsTransport } from './ws-transport.ts'
 
@@ -164,7 +165,10 @@ class WsClient implements PacedClient {
       }
       const frame = toFrame(data, isBinary)
       id = frame.id
-      if (frame.type === 'ping') return void this.#send('pong', {}, id)
+      if (frame.type === 'ping') {
+        this.#send('pong', {}, id)
+        return
+      }
       if (this.#arrival !== undefined) await this.#wait(this.#arrival, data.length)
       if (this.#connection !== undefined) return await this.#handle(this.#connection, frame)
       if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
@@ -212,7 +216,8 @@ class WsClient implements PacedClient {
   }
 
   #send (type: string, body: object, id: unknown): number {
-    return this.#transport.send({ type, ...body, ...(id !== undefined && { id }) })
+    if (!(body instanceof PreparedAnswer)) return this.#transport.send({ type, ...body, ...(id !== undefined && { id }) })
+    return this.#transport.sendText(`{"type":"${type}",${body.fields}${id === undefined ? '' : `,"id":${JSON.stringify(id)}`}}`)
   }
 
   #refuse (error: unknown, id?: unknown): void {

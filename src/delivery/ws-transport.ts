@@ -39,8 +39,12 @@ export class WsTransport implements Transport {
 
   /** Returns the length of what is sent. */
   send (frame: object): number {
+    return this.#webSocket.readyState === this.#webSocket.OPEN ? this.sendText(JSON.stringify(frame)) : 0
+  }
+
+  /** As `send`, with the frame's JSON text. */
+  sendText (text: string): number {
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return 0
-    const text = JSON.stringify(frame)
     this.#webSocket.send(text)
     return text.length
   }

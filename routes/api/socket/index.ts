@@ -35,7 +35,7 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listChannelMembers',
       tags: ['Socket'],
       summary: 'List the members of a channel',
-      description: 'Those who have been in it for longest first. A member whose connection has just ended is there until its grace period is over. A channel that nobody is in has no members. That of a document needs `sync:read` as well.',
+      description: 'Those who have been in it for longest first. A page ends early when its states are longer than 1 MiB. A member whose connection has just ended is there until its grace period is over. A channel that nobody is in has no members. That of a document needs `sync:read` as well.',
       params: ChannelPath,
       querystring: PageQuery,
       response: {
