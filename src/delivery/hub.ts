@@ -6,6 +6,7 @@ import type { EventLog, LogHead } from '../events/log.ts'
 import type { Metrics } from '../metrics.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { Connection } from './connection.ts'
+import type { EarlyBudget } from './early-events.ts'
 import type { DeliveryObserver } from './observer.ts'
 import { PatternWatches } from './pattern-watches.ts'
 import { TailBudget } from './tail.ts'
@@ -53,6 +54,8 @@ export class Hub {
 
   /** What the feeds remember. */
   readonly tails = new TailBudget()
+  /** What they hold of events that came too early. */
+  readonly early: EarlyBudget = { bytes: 0 }
   /** Who listens by pattern. */
   readonly watches: PatternWatches
   interest: Interest | undefined
@@ -221,6 +224,7 @@ export class Hub {
       activity: this.#options.activity.topic(scope, topic),
       scopeActivity: this.#options.activity.scope(scope),
       tails: this.tails,
+      early: this.early,
       onMatched: (matching, event) => this.#leaving.push({ feed: matching, event }),
       onQueued: connection => this.#queued.push(connection),
       onRouted: () => this.#flush(undefined),

@@ -5,54 +5,95 @@ const eventsMax = 1000
 const bytesMax = 4 * 1024 * 1024
 /** What the tails of all topics may hold: one client may listen to thousands of busy ones. */
 const allBytesMax = 64 * 1024 * 1024
+const roomMadeBytes = 4 * 1024 * 1024
 /** An event is there as its parts, as JSON text, and as what two transports made of that. */
 const copies = 4
 /** What it holds beside its texts. */
 const objectBytes = 500
 
-const bytesOf = ({ payload, diff, meta }: LoggedEvent) => objectBytes + copies * (payload.length + (diff?.length ?? 0) + (meta?.length ?? 0))
+export const bytesOfEvent = ({ payload, diff, meta }: LoggedEvent) => objectBytes + copies * (payload.length + (diff?.length ?? 0) + (meta?.length ?? 0))
 
-/** What all tails of a node hold: when it is too much, those that have not been used for longest are forgotten. The log has it all. */
+interface Share { bytes: number, readonly tails: Set<Tail> }
+
+/**
+ * What all tails of a node hold. When it is too much, the application that holds the most loses those that it has not used for longest,
+ * so a busy application does not cost others their tails. The log has it all.
+ */
 export class TailBudget {
-  /** Least recently used first. */
-  readonly #tails = new Set<Tail>()
+  /** By application; its tails, least recently used first. */
+  readonly #shares = new Map<string, Share>()
   #latest: Tail | undefined
   #bytes = 0
 
   get bytes () { return this.#bytes }
 
+  of (applicationId: string): number {
+    return this.#shares.get(applicationId)?.bytes ?? 0
+  }
+
   /** A tail is used, and holds so many bytes more or less. */
   use (tail: Tail, bytes: number): void {
     this.#bytes += bytes
+    const share = this.#share(tail.applicationId)
+    share.bytes += bytes
     if (this.#latest !== tail) {
-      this.#tails.delete(tail)
-      this.#tails.add(tail)
+      share.tails.delete(tail)
+      share.tails.add(tail)
       this.#latest = tail
     }
-    while (this.#bytes > allBytesMax) {
-      const [oldest] = this.#tails
-      if (oldest === undefined || oldest === tail) return
-      oldest.clear()
-    }
+    if (this.#bytes > allBytesMax) this.#shed(tail)
   }
 
   /** A tail that held so many bytes is empty. */
   release (tail: Tail, bytes: number): void {
     this.#bytes -= bytes
-    this.#tails.delete(tail)
     if (this.#latest === tail) this.#latest = undefined
+    const share = this.#shares.get(tail.applicationId)
+    if (share === undefined) return
+    share.bytes -= bytes
+    share.tails.delete(tail)
+    if (share.tails.size === 0) this.#shares.delete(tail.applicationId)
+  }
+
+  /** Makes some room at once, so that the next events find it. */
+  #shed (used: Tail): void {
+    while (this.#bytes > allBytesMax - roomMadeBytes) {
+      const oldest = this.#oldestOfLargest(used)
+      if (oldest === undefined) return
+      oldest.clear()
+    }
+  }
+
+  #oldestOfLargest (but: Tail): Tail | undefined {
+    let found: Tail | undefined
+    let most = 0
+    for (const { bytes, tails } of this.#shares.values()) {
+      if (bytes <= most) continue
+      const [first, second] = tails
+      const oldest = first === but ? second : first
+      if (oldest !== undefined) [found, most] = [oldest, bytes]
+    }
+    return found
+  }
+
+  #share (applicationId: string): Share {
+    let share = this.#shares.get(applicationId)
+    if (share === undefined) this.#shares.set(applicationId, share = { bytes: 0, tails: new Set() })
+    return share
   }
 }
 
 /** The last events of one topic, without a gap; none at any time when the budget is exceeded. */
 export class Tail {
+  readonly applicationId: string
   readonly #budget: TailBudget
   #events: LoggedEvent[] = []
   #bytes = 0
   #hasEnded = false
 
-  constructor (budget: TailBudget) {
+  constructor (budget: TailBudget, applicationId: string) {
     this.#budget = budget
+    this.applicationId = applicationId
   }
 
   /** The offset of the first of them. */
@@ -70,7 +111,7 @@ export class Tail {
   push (event: LoggedEvent): void {
     if (this.#hasEnded) return
     this.#events.push(event)
-    this.#change(bytesOf(event))
+    this.#change(bytesOfEvent(event))
     if (this.#events.length > eventsMax * 1.25 || this.#bytes > bytesMax * 1.25) this.#trim()
   }
 
@@ -99,7 +140,7 @@ export class Tail {
     let first = Math.max(0, this.#events.length - eventsMax)
     let bytes = 0
     for (let i = this.#events.length - 1; i >= first; i--) {
-      bytes += bytesOf(this.#events[i] as LoggedEvent)
+      bytes += bytesOfEvent(this.#events[i] as LoggedEvent)
       if (bytes > bytesMax && i < this.#events.length - 1) first = i + 1
     }
     this.#events = this.#events.slice(first)
@@ -112,4 +153,4 @@ export class Tail {
   }
 }
 
-const sum = (events: readonly LoggedEvent[]) => events.reduce((bytes, event) => bytes + bytesOf(event), 0)
+const sum = (events: readonly LoggedEvent[]) => events.reduce((bytes, event) => bytes + bytesOfEvent(event), 0)

@@ -4,13 +4,12 @@ import type { LoggedEvent } from '../events/envelope.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { Connection, ResyncReason } from './connection.ts'
+import { EarlyEvents, type EarlyBudget } from './early-events.ts'
 import { Matcher } from './matcher.ts'
 import { namedSubscriptionsMax, type DeliveryObserver } from './observer.ts'
 import type { Subscription } from './subscription.ts'
 import { Tail, type TailBudget } from './tail.ts'
 
-/** Events that may wait for a gap to be filled; beyond it they are dropped and fetched from the log. */
-const heldMax = 5000
 const fillPage = 500
 const fillRetryMs = 250
 
@@ -24,6 +23,8 @@ export interface TopicFeedOptions {
   scopeActivity: ScopeActivity
   /** What all feeds of the node may remember. */
   tails: TailBudget
+  /** What they may hold of events that come too early. */
+  early: EarlyBudget
   /** Gets every event that somebody matched, once it is queued. */
   onMatched: (feed: TopicFeed, event: LoggedEvent) => void
   /** Gets every connection that has just queued its first event. */
@@ -53,7 +54,8 @@ export class TopicFeed {
   position: number
   readonly #options: TopicFeedOptions
   readonly #matcher = new Matcher<Subscription>()
-  readonly #held = new Map<number, LoggedEvent>()
+  /** Events that wait for a gap to be filled. */
+  readonly #early: EarlyEvents
   readonly #tail: Tail
   /** Subscriptions that are still on their way here: opening, catching up. */
   #guests = 0
@@ -64,7 +66,8 @@ export class TopicFeed {
 
   constructor (options: TopicFeedOptions, start: { epoch: string, head: number }) {
     this.#options = options
-    this.#tail = new Tail(options.tails)
+    this.#tail = new Tail(options.tails, options.scope.applicationId)
+    this.#early = new EarlyEvents(options.early)
     this.scope = options.scope
     this.topic = options.topic
     this.epoch = start.epoch
@@ -104,10 +107,10 @@ export class TopicFeed {
     if (event.offset <= this.position) return
     if (event.offset === this.position + 1) {
       this.#route(event)
-      if (this.#held.size > 0) this.#routeHeld()
+      if (this.#early.size > 0) this.#routeEarly()
       return
     }
-    if (this.#held.size < heldMax) this.#held.set(event.offset, event)
+    this.#early.keep(event)
     this.reach(event.offset)
   }
 
@@ -161,6 +164,7 @@ export class TopicFeed {
   close (): void {
     this.#isClosed = true
     this.#tail.end()
+    this.#early.end()
     this.#options.activity.feeds--
     this.#options.scopeActivity.feeds--
   }
@@ -187,12 +191,9 @@ export class TopicFeed {
     if (matched > 0) onMatched(this, event)
   }
 
-  #routeHeld (): void {
-    for (let next = this.#held.get(this.position + 1); next !== undefined; next = this.#held.get(this.position + 1)) {
-      this.#held.delete(next.offset)
-      this.#route(next)
-    }
-    for (const offset of this.#held.keys()) if (offset <= this.position) this.#held.delete(offset)
+  #routeEarly (): void {
+    for (let next = this.#early.take(this.position + 1); next !== undefined; next = this.#early.take(this.position + 1)) this.#route(next)
+    this.#early.dropTo(this.position)
   }
 
   async #fill (): Promise<void> {
@@ -214,7 +215,7 @@ export class TopicFeed {
         metrics.gapsFilled.inc()
         this.#route(event)
       }
-      this.#routeHeld()
+      this.#routeEarly()
       onRouted()
     }
     this.#isFilling = false
@@ -227,7 +228,7 @@ export class TopicFeed {
     this.#resyncAll(retentionPassed)
     this.position = offset
     this.#tail.clear()
-    this.#routeHeld()
+    this.#routeEarly()
   }
 
   #startAnew (epoch: string, position: number): void {
@@ -236,7 +237,7 @@ export class TopicFeed {
     this.position = position
     this.#target = position
     this.#tail.clear()
-    this.#held.clear()
+    this.#early.clear()
   }
 
   #resyncAll (reason: ResyncReason): void {

@@ -1,0 +1,75 @@
+import t from 'tap'
+import { EarlyEvents } from '../../src/delivery/early-events.ts'
+import { bytesOfEvent, Tail, TailBudget } from '../../src/delivery/tail.ts'
+import { LoggedEvent } from '../../src/events/envelope.ts'
+
+/* What the feeds of a node may hold, by topic, application and node. */
+
+const mib = 1024 * 1024
+const event = (offset: number, length = 100_000) => new LoggedEvent({ applicationId: 'app_a', environment: 'development' }, {
+  topic: 'a.b', type: 'topic.event', source: 'api', key: null, payload: JSON.stringify('x'.repeat(length)), schemaVersion: null
+}, { id: `evt_${offset}`, offset, epoch: 'e', timestamp: 1 })
+const fill = (tail: Tail) => { for (let n = 1; n <= 10; n++) tail.push(event(n)) }
+
+t.test('the application whose tails hold the most loses its oldest', async t => {
+  const budget = new TailBudget()
+  const small = new Tail(budget, 'app_small')
+  fill(small)
+  const large = Array.from({ length: 40 }, () => new Tail(budget, 'app_large'))
+  for (const tail of large) {
+    fill(tail)
+    t.ok(budget.bytes <= 64 * mib)
+  }
+  t.equal(small.first, 1, 'although it has not been used for longest')
+  const kept = large.filter(({ first }) => first !== undefined)
+  t.ok(kept.length > 10)
+  t.same(kept, large.slice(-kept.length))
+  t.equal(budget.bytes, budget.of('app_small') + budget.of('app_large'))
+  // Another that grows takes it from the largest, until they hold the same.
+  for (let n = 0; n < 40; n++) fill(new Tail(budget, 'app_other'))
+  t.equal(small.first, 1)
+  t.ok(Math.abs(budget.of('app_other') - budget.of('app_large')) <= 8 * mib, `${budget.of('app_other')} and ${budget.of('app_large')}`)
+  t.ok(budget.bytes <= 64 * mib)
+  for (const tail of large) tail.end()
+  t.equal(budget.of('app_large'), 0)
+})
+
+t.test('a tail of each of many applications: none of them is over the budget either', async t => {
+  const budget = new TailBudget()
+  const tails = Array.from({ length: 60 }, (_, n) => new Tail(budget, `app_${n}`))
+  for (const tail of tails) fill(tail)
+  t.ok(budget.bytes <= 64 * mib)
+  t.equal(tails.at(-1)?.first, 1, 'the one that is used is kept')
+  for (const tail of tails) tail.end()
+  t.equal(budget.bytes, 0)
+})
+
+t.test('events that come early are bounded in bytes, by topic and node', async t => {
+  const all = { bytes: 0 }
+  const one = new EarlyEvents(all)
+  for (let n = 2; n <= 100; n++) one.keep(event(n))
+  const most = Math.floor(4 * mib / bytesOfEvent(event(2)))
+  t.equal(one.size, most)
+  one.keep(event(2))
+  t.equal(one.size, most, 'the same again is one')
+  t.equal(one.take(2)?.offset, 2)
+  t.equal(one.take(2), undefined)
+  one.dropTo(5)
+  t.equal(one.size, most - 4)
+  const others = Array.from({ length: 20 }, () => new EarlyEvents(all))
+  for (const other of others) for (let n = 2; n <= 20; n++) other.keep(event(n))
+  t.ok(all.bytes <= 32 * mib && all.bytes > 31 * mib)
+  t.equal(others.at(-1)?.size, 0)
+  for (const early of [one, ...others]) early.end()
+  t.equal(all.bytes, 0)
+  one.keep(event(2))
+  t.equal(all.bytes, 0, 'a closed topic keeps nothing')
+})
+
+t.test('there are at most 5,000 of a topic', async t => {
+  const early = new EarlyEvents({ bytes: 0 })
+  for (let n = 2; n <= 6000; n++) early.keep(event(n, 1))
+  t.equal(early.size, 5000)
+  early.clear()
+  t.equal(early.size, 0)
+})
