@@ -179,6 +179,9 @@ export interface DeliveryLimits {
   requestsBurst: number
   bytesPerSecond: number
   bytesBurst: number
+  /** Bytes of the past a second that a connection is sent, and at once; more of it waits. 0 a second is no limit. */
+  pastBytesPerSecond: number
+  pastBytesBurst: number
   /** How long a connection may go on above its pace before it is closed. */
   overLimitMs: number
   /** One frame's bytes; documents come in by REST. */
@@ -214,6 +217,8 @@ export const defaultDeliveryLimits: DeliveryLimits = {
   requestsBurst: 200,
   bytesPerSecond: 1024 * 1024,
   bytesBurst: 4 * 1024 * 1024,
+  pastBytesPerSecond: 8 * 1024 * 1024,
+  pastBytesBurst: 64 * 1024 * 1024,
   overLimitMs: 5000,
   frameBytesMax: 1024 * 1024,
   unauthenticatedFrameBytesMax: 16 * 1024,

@@ -8,6 +8,8 @@ import type { TopicFeed } from './topic-feed.ts'
 const pageEvents = 200
 /** Bytes of payload of one page: what a client that stops reading in the middle of its past costs. */
 const pageBytesMax = 512 * 1024
+/** What an event takes beside its payload. */
+const envelopeBytes = 300
 /** Pages that are read at once, over all subscriptions: a storm of reconnects must not become a storm on the database. */
 const pagesAtOnce = 4
 
@@ -32,7 +34,7 @@ export function createCatchUp ({ log }: { log: EventLog }) {
   /** Queues one page. Answers false when retention took what was missing. */
   async function deliver (subscription: Subscription, feed: TopicFeed): Promise<boolean> {
     const { connection } = subscription
-    await connection.drained()
+    await connection.readyForPast()
     if (subscription.hasEnded) return true
     const page = await read(feed, subscription.position)
     if (subscription.hasEnded) return true
@@ -43,9 +45,10 @@ export function createCatchUp ({ log }: { log: EventLog }) {
       subscription.position = event.offset
       if (!matches(subscription.filter, event.value)) continue
       connection.queue(event, subscription)
-      bytes += event.payload.length
+      bytes += event.payload.length + envelopeBytes
     }
     connection.flush()
+    connection.chargePast(bytes)
     return true
   }
 

@@ -9,6 +9,7 @@ import type { Scope } from '../../schemas/scope.ts'
 import { closeCodes, type CloseReason } from './close-codes.ts'
 import { createLimit } from './limit.ts'
 import { subscriptionCost, type HeldBytes } from './held-bytes.ts'
+import { missingMs, take } from './pace.ts'
 import type { DeliveryObserver, EndReason } from './observer.ts'
 import type { Seats } from './seats.ts'
 import type { SharedMessage } from './shared-message.ts'
@@ -71,6 +72,8 @@ export class Connection {
   #isOpen = true
   #hasVanished = false
   #wasOver = false
+  /** Until when the bytes of the past are paid for. */
+  #pastUntil = 0
   #drainTimer: NodeJS.Timeout | undefined
   // Most connections are silent and live off the present: what only others need is made when it is needed.
   #queued: Queued[] | undefined
@@ -195,8 +198,21 @@ export class Connection {
   /** Bytes of the past that go out at once: with what may still wait, half of the socket's bound, so that live events have room beside it. */
   get pageBytesMax () { return this.#parts.limits.socketBufferBytesMax / 4 }
 
-  /** Resolves when the socket has room again, or is closed: what a catch-up waits for between its pages. */
-  async drained (): Promise<void> {
+  /** Counts bytes of the past that are sent. */
+  chargePast (bytes: number): void {
+    const { pastBytesPerSecond, pastBytesBurst } = this.#parts.limits
+    this.#pastUntil = take(this.#pastUntil, bytes, pastBytesPerSecond, pastBytesBurst, Date.now())
+  }
+
+  /** Resolves when more of the past may be sent: the socket has room, and what it was sent is paid for. A closed one is not waited for. */
+  async readyForPast (): Promise<void> {
+    const { pastBytesPerSecond, pastBytesBurst } = this.#parts.limits
+    const ms = missingMs(this.#pastUntil, 0, pastBytesPerSecond, pastBytesBurst, Date.now())
+    if (ms > 0 && this.#isOpen) await new Promise(resolve => setTimeout(resolve, ms).unref())
+    await this.#drained()
+  }
+
+  async #drained (): Promise<void> {
     while (this.#isOpen && this.transport.bufferedBytes > this.#parts.limits.socketBufferBytesMax / 4) {
       await new Promise<void>(resolve => (this.#drainWaiters ??= []).push(resolve))
     }

@@ -19,14 +19,14 @@ const defaultBurst = 200
 
 const costMs = (amount: number, perSecond: number) => amount * 1000 / perSecond
 
-/** 0, or the milliseconds until so much more may be taken. */
-function missingMs (paidUntil: number, amount: number, perSecond: number, burst: number, now: number): number {
+/** Returns 0, or the milliseconds until so much more may be taken. */
+export function missingMs (paidUntil: number, amount: number, perSecond: number, burst: number, now: number): number {
   if (perSecond === 0) return 0
   return Math.max(0, Math.ceil(Math.max(paidUntil, now) + costMs(amount - burst, perSecond) - now))
 }
 
-/** The time that is paid until once so much is taken, on credit of a burst at most. */
-function take (paidUntil: number, amount: number, perSecond: number, burst: number, now: number): number {
+/** Returns the time that is paid until once so much is taken, on credit of a burst at most. */
+export function take (paidUntil: number, amount: number, perSecond: number, burst: number, now: number): number {
   if (perSecond === 0) return 0
   return Math.min(Math.max(paidUntil, now) + costMs(amount, perSecond), now + costMs(2 * burst, perSecond))
 }

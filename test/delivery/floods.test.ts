@@ -179,3 +179,25 @@ await t.test('the bytes of answers are counted, so that small requests do not br
     client.close()
   }
 })
+
+await t.test('the past is sent at a limited rate, however often it is asked for', async t => {
+  limitTo({ pastBytesPerSecond: 1024 * 1024, pastBytesBurst: 1024 * 1024 })
+  const shop = await tenant(app)
+  const topic = await shop.topic('long.past')
+  const payloads = Array.from({ length: 10 }, (_, n) => `${n}`.padEnd(120_000, 'x'))
+  await shop.publish(topic, ...payloads)
+  for (const { name, connect } of transports) {
+    const client = await connect(url, { token: shop.token() })
+    const begin = performance.now()
+    const answers = []
+    for (let n = 0; n < 4; n++) answers.push(await client.request('subscribe', { topic, rewind: 10 }))
+    t.ok(answers.every(({ ok }) => ok), name)
+    await client.received(40, 60_000)
+    // Of 4.8 MB, 1 MiB is sent at once, and a page of 1 MiB may have gone out before it counted.
+    t.ok(performance.now() - begin > 2000, `${name}: not at once`)
+    for (const { subscriptionId } of answers) {
+      t.same(client.events.filter(event => event.subscriptionIds.includes(subscriptionId)).map(event => event.payload), payloads, 'all of it comes')
+    }
+    client.close()
+  }
+})

@@ -44,6 +44,8 @@ t.test('its limits are the defaults', async t => {
     requestsBurst: 200,
     bytesPerSecond: 1024 * 1024,
     bytesBurst: 4 * 1024 * 1024,
+    pastBytesPerSecond: 8 * 1024 * 1024,
+    pastBytesBurst: 64 * 1024 * 1024,
     overLimitMs: 5000,
     frameBytesMax: 1024 * 1024,
     unauthenticatedFrameBytesMax: 16 * 1024,
@@ -56,7 +58,7 @@ t.test('its limits are the defaults', async t => {
     heldBytesMax: 512 * 1024 * 1024,
     heldBytesPerApplicationMax: 256 * 1024 * 1024
   })
-  for (const limit of ['4 MiB', '10 s', '1,000 (`SUBSCRIPTIONS_PER_CONNECTION_MAX`) and 250,000', '8 KiB', '5 s', '1,000 and 5,000', '100 a second', '25 s', '20 s', '512 MiB']) t.match(text, limit)
+  for (const limit of ['4 MiB', '10 s', '1,000 (`SUBSCRIPTIONS_PER_CONNECTION_MAX`) and 250,000', '8 KiB', '5 s', '1,000 and 5,000', '100 a second', '25 s', '20 s', '512 MiB', '64 MiB of them at once and then 8 MiB a second', '1,000 members and 512 KiB']) t.match(text, limit)
 })
 
 t.test('its examples of filters are filters', async t => {

@@ -50,6 +50,7 @@ const limits: [string, string, string, string, string][] = [
   ['a filter', `${bytes(filterBytesMax)}`, '', '400', 'test/delivery/filters.test.ts'],
   ['requests of a socket a second, and at once', `${number(delivery.requestsPerSecond)}, ${number(delivery.requestsBurst)}`, '', '`RATE_LIMITED`, then 4429', 'test/delivery/limits.test.ts'],
   ['bytes from a socket a second, and at once', `${bytes(delivery.bytesPerSecond)}, ${bytes(delivery.bytesBurst)}`, '', '`RATE_LIMITED`, then 4429', 'test/delivery/limits.test.ts'],
+  ['bytes of the past to a socket a second, and at once', `${bytes(delivery.pastBytesPerSecond)}, ${bytes(delivery.pastBytesBurst)}`, '', 'the rest waits', 'test/delivery/floods.test.ts'],
   ['bytes that wait in a socket, and in all', `${bytes(delivery.socketBufferBytesMax)}, ${bytes(delivery.bufferedBytesMax)}`, '', '`resync`, then 4408', 'test/delivery/limits.test.ts'],
   ['a frame; one of a client that is not authenticated', `${bytes(delivery.frameBytesMax)}; ${bytes(delivery.unauthenticatedFrameBytesMax)}`, '', '1009; 413 for long polling', 'test/delivery/floods.test.ts'],
   ['fragments of a message', number(messageFragmentsMax), '', '1008', 'test/delivery/floods.test.ts'],
