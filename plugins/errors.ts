@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { acceptedCodings } from '../src/body-coding.ts'
 import {
   NotFoundError, PayloadTooLargeError, RateLimitError, ServiceUnavailableError, toPublicError, UnauthorizedError, UnsupportedMediaTypeError, ValidationError, PublicError
 } from '../src/errors.ts'
@@ -11,6 +12,8 @@ export default fp(async (app) => {
     const refusal = fromFastify(error, request) ?? toPublicError(error)
     if (refusal.status === 500) request.log.error({ err: error, path: request.routeOptions.url }, 'request.failed')
     if (refusal instanceof RateLimitError || refusal instanceof ServiceUnavailableError) reply.header('retry-after', refusal.retryAfterS)
+    // RFC 9110 §15.5.16: a 415 for the coding names those that are supported.
+    if (refusal.code === 'CONTENT_ENCODING_UNSUPPORTED') reply.header('accept-encoding', acceptedCodings)
     // RFC 9110 §11.6.1: a 401 names the scheme.
     if (refusal instanceof UnauthorizedError) reply.header('www-authenticate', 'Bearer')
     reply.code(refusal.status).type('application/json; charset=utf-8').send(JSON.stringify(refusal.toBody()))

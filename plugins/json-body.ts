@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { networkOf } from '../src/auth/network.ts'
 import { BodyBudget, readBody, type BodyOwner } from '../src/body-budget.ts'
+import { asCodingError, decode, requireUtf8, type Decoding } from '../src/body-coding.ts'
 import { parseJson } from '../src/json.ts'
 
 declare module 'fastify' {
@@ -15,7 +16,7 @@ declare module 'fastify' {
 const publicBodyBytesMax = 16 * 1024
 
 /**
- * Bodies are JSON in UTF-8, whatever JSON flavour the content type names; anything else is 415. An absent body is undefined.
+ * Bodies are JSON in UTF-8, whatever JSON flavour the content type names; anything else is 415. They may be compressed. An absent body is undefined.
  * How long one may be goes by who may send it, and all of them share a budget until they are answered.
  */
 export default fp(async (app) => {
@@ -39,8 +40,18 @@ export default fp(async (app) => {
       budget.take(request.countedBody.owner, bytes)
       request.countedBody.bytes += bytes
     }
-    readBody(payload, { bytesMax: request.routeOptions.bodyLimit ?? publicBodyBytesMax, announced: Number(request.headers['content-length']), take }, (error, body) => {
-      if (error !== null || body === undefined || body.length === 0) return done(error, undefined)
+    let decoding: Decoding
+    try {
+      requireUtf8(request.headers['content-type'] ?? '')
+      decoding = decode(payload, request.headers['content-encoding'])
+    } catch (error) {
+      return done(error as Error, undefined)
+    }
+    // The limits are those of the decoded body: a bomb ends where they are reached.
+    const reading = { bytesMax: request.routeOptions.bodyLimit ?? publicBodyBytesMax, announced: Number(request.headers['content-length']), take }
+    readBody(decoding.body, reading, (error, body) => {
+      decoding.stop()
+      if (error !== null || body === undefined || body.length === 0) return done(error === null ? null : asCodingError(error), undefined)
       try {
         done(null, parseJson(body))
       } catch (broken) {

@@ -7,6 +7,7 @@ import { createLimitedServer } from '../src/delivery/message-limit.ts'
 import { requestParser } from '../src/delivery/request-parser.ts'
 import { acceptSocketIo } from '../src/delivery/socket-io-gateway.ts'
 import { closeLink, type Link } from '../src/delivery/socket-io-link.ts'
+import { checkHost } from '../src/http-host.ts'
 import { ServiceUnavailableError, toPublicError, ValidationError } from '../src/errors.ts'
 
 declare module 'fastify' {
@@ -48,6 +49,15 @@ export default fp(async (app) => {
     cors: { origin: corsOrigins.includes('*') ? '*' : corsOrigins }
   })
   app.decorate('io', io)
+  // Before a handshake is looked at. An error here is answered 400, on upgrades as well.
+  io.engine.use((request: IncomingMessage, _response: unknown, next: (error?: Error) => void) => {
+    try {
+      checkHost(request)
+    } catch (error) {
+      return next(error as Error)
+    }
+    next()
+  })
   acceptSocketIo(io, { handshake: app.handshake, protocol: app.protocol, addressOf: clientLinks.addressOf })
   io.engine.on('connection', (link: Link) => {
     const address = clientLinks.addressOf(link.request)

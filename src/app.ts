@@ -37,7 +37,8 @@ export async function buildApp ({ config, logger }: AppOptions): Promise<Fastify
     bodyLimit: 1024 * 1024,
     // Whoever sends a request by the drop holds a connection no longer than this.
     requestTimeout: config.http.requestTimeoutMs,
-    http: { headersTimeout: config.http.headersTimeoutMs, connectionsCheckingInterval: config.http.timeoutsCheckedMs },
+    // A missing Host is refused by `plugins/host.ts`, in the form of all refusals.
+    http: { requireHostHeader: false, headersTimeout: config.http.headersTimeoutMs, connectionsCheckingInterval: config.http.timeoutsCheckedMs },
     routerOptions: { maxParamLength: 16_384 },
     requestIdHeader: false,
     genReqId: request => {
@@ -46,7 +47,7 @@ export async function buildApp ({ config, logger }: AppOptions): Promise<Fastify
     },
     forceCloseConnections: 'idle',
     return503OnClosing: true,
-    exposeHeadRoutes: false,
+    exposeHeadRoutes: true,
     frameworkErrors: (error, _request, reply) => {
       const message = error.code === 'FST_ERR_BAD_URL' ? 'The path is not valid: it has a broken percent escape' : 'The path has a part that is too long'
       const plain = reply as unknown as FastifyReply
