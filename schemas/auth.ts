@@ -36,8 +36,8 @@ export const Claims = Type.Object({
   sub: Type.String({ examples: ['user-17'] }),
   aud: Type.String({ description: 'The application.', examples: ['app_abc123'] }),
   iss: Type.String({ examples: ['realtime-platform'] }),
-  exp: Type.Integer({ description: 'Epoch seconds.', examples: [1705316400] }),
-  iat: Type.Integer({ description: 'Epoch seconds.', examples: [1705312800] }),
+  exp: Type.Number({ description: 'Epoch seconds, which may have a fraction.', examples: [1705316400] }),
+  iat: Type.Number({ description: 'Epoch seconds, which may have a fraction.', examples: [1705312800] }),
   permissions: Type.Array(Type.String(), { examples: [['subscribe']] }),
   environment: Type.Optional(EnvironmentName)
 }, { $id: 'Claims' })

@@ -1,10 +1,11 @@
 import { hash, randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Claims } from '../../schemas/auth.ts'
-import { isEnvironment, type Environment } from '../../schemas/scope.ts'
+import type { Environment } from '../../schemas/scope.ts'
 import type { ApplicationPresence } from '../applications/presence.ts'
-import { UnauthorizedError, ValidationError } from '../errors.ts'
+import { ValidationError } from '../errors.ts'
 import { isPlainObject } from '../json.ts'
+import { expiredToken, invalidCredential, readClaims } from './claims.ts'
 import { parsePermissions } from './permission-set.ts'
 import type { TokenPrincipal } from './principal.ts'
 import type { Algorithm } from './key-material.ts'
@@ -14,7 +15,7 @@ import type { SigningKey, SigningKeys } from './signing-keys.ts'
 /** What is used of `app.jwt`: each call brings its own key. */
 export interface Jwt {
   sign (payload: object, options: { key: Buffer | string, algorithm: Algorithm, kid: string }): string
-  verify (token: string, options: { key: Buffer | string, algorithms: [Algorithm], allowedIss: string }): unknown
+  verify (token: string, options: { key: Buffer | string, algorithms: [Algorithm], ignoreExpiration: true, ignoreNotBefore: true }): unknown
   decode (token: string, options: { complete: true }): unknown
 }
 
@@ -46,9 +47,6 @@ export interface VerifiedToken {
 const tokenBytesMax = 8192
 /** About 1.5 KB each with its principal. */
 const cachedTokensMax = 20_000
-const permissionsMax = 1000
-/** The last second of the year 9999: beyond it, dates stop working. */
-const expMax = 253_402_300_799
 
 export type Tokens = ReturnType<typeof createTokens>
 
@@ -62,13 +60,13 @@ export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: Toke
 
   /** Throws, or rejects with, UnauthorizedError `CREDENTIAL_INVALID`. At once for a token that was seen before. */
   function verify (token: string): VerifiedToken | Promise<VerifiedToken> {
-    if (token.length > tokenBytesMax) throw invalid('the token is too long')
+    if (token.length > tokenBytesMax) throw invalidCredential('the token is too long')
     const tokenKey = hash('sha256', token, 'base64url')
     const known = verified.get(tokenKey)
     if (known !== undefined) {
       if (known.principal.expiresAt > Date.now()) return ofLiveApplication(known)
       verified.delete(tokenKey)
-      throw expired()
+      throw expiredToken()
     }
     const key = keys.find(keyIdOf(token))
     return key instanceof Promise ? key.then(found => verifyWith(found, token, tokenKey)) : verifyWith(key, token, tokenKey)
@@ -77,17 +75,17 @@ export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: Toke
   function keyIdOf (token: string): string {
     const decoded = attempt(() => jwt.decode(token, { complete: true }))
     const kid = isPlainObject(decoded) && isPlainObject(decoded['header']) ? decoded['header']['kid'] : undefined
-    if (typeof kid !== 'string' || !isCanonical(token)) throw invalid('the token is malformed')
-    if (token.split('.', 2).some(part => hasRepeatedNames(Buffer.from(part, 'base64url').toString()))) throw invalid('the token says something twice')
+    if (typeof kid !== 'string' || !isCanonical(token)) throw invalidCredential('the token is malformed')
+    if (token.split('.', 2).some(part => hasRepeatedNames(Buffer.from(part, 'base64url').toString()))) throw invalidCredential('the token says something twice')
     return kid
   }
 
   function verifyWith (key: SigningKey | undefined, token: string, tokenKey: string): VerifiedToken | Promise<VerifiedToken> {
-    if (key === undefined) throw invalid('the token\'s key is unknown')
-    const claims = toClaims(attempt(() => jwt.verify(token, { key: key.verifying, algorithms: [key.algorithm], allowedIss: issuer })))
-    if (claims.iss !== issuer) throw invalid('the token\'s issuer is another')
+    if (key === undefined) throw invalidCredential('the token\'s key is unknown')
+    // Times are checked with all the other claims, so that a refusal names the one that it is about.
+    const checked = { key: key.verifying, algorithms: [key.algorithm] as [Algorithm], ignoreExpiration: true, ignoreNotBefore: true } as const
+    const claims = readClaims(attempt(() => jwt.verify(token, checked)), issuer, Date.now())
     const principal = toPrincipal(claims, key.id, tokenKey)
-    if (principal.expiresAt <= Date.now()) throw expired()
     const entry = { claims, principal }
     verified.set(tokenKey, entry)
     return ofLiveApplication(entry)
@@ -96,9 +94,9 @@ export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: Toke
   function ofLiveApplication (entry: VerifiedToken): VerifiedToken | Promise<VerifiedToken> {
     const exists = presence.has(entry.claims.aud)
     if (exists === true) return entry
-    if (exists === false) throw invalid('the token\'s application does not exist')
+    if (exists === false) throw invalidCredential('the application that its claim aud names does not exist')
     return exists.then(found => {
-      if (!found) throw invalid('the token\'s application does not exist')
+      if (!found) throw invalidCredential('the application that its claim aud names does not exist')
       return entry
     })
   }
@@ -131,15 +129,12 @@ export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: Toke
   return { verify, mint }
 }
 
-const invalid = (reason: string) => new UnauthorizedError('CREDENTIAL_INVALID', `The credential is not valid: ${reason}`)
-const expired = () => invalid('the token has expired')
-
-/** fast-jwt's reasons are for us; a stranger hears that it expired, or that it is not good. */
+/** fast-jwt's reasons are for us; a stranger hears that the token is not good. */
 function attempt<T> (work: () => T): T {
   try {
     return work()
-  } catch (error) {
-    throw (error as { code?: string }).code === 'FAST_JWT_EXPIRED' ? expired() : invalid('the token is malformed, foreign or not yet valid')
+  } catch {
+    throw invalidCredential('the token is malformed, or its signature is wrong')
   }
 }
 
@@ -148,21 +143,6 @@ function isCanonical (token: string): boolean {
   const parts = token.split('.')
   return parts.length === 3 && parts.every(part => part !== '' && Buffer.from(part, 'base64url').toString('base64url') === part)
 }
-
-function toClaims (payload: unknown): Claims {
-  if (!isPlainObject(payload)) throw invalid('the token has no claims')
-  const { sub, aud, iss, exp, iat, nbf, jti, permissions, environment } = payload
-  const isGood = isText(sub, 255) && isText(aud, 64) && isText(iss, 1000) && isTime(exp) && isTime(iat) &&
-    (nbf === undefined || isTime(nbf)) && (jti === undefined || isText(jti, 255)) &&
-    Array.isArray(permissions) && permissions.length <= permissionsMax && permissions.every(permission => isText(permission, 400)) &&
-    (environment === undefined || isEnvironment(environment))
-  if (!isGood) throw invalid('the token\'s claims are malformed')
-  return { sub, aud, iss, exp, iat, permissions, ...(environment !== undefined && { environment }) }
-}
-
-const isText = (value: unknown, lengthMax: number): value is string =>
-  typeof value === 'string' && value.length > 0 && value.length <= lengthMax && !value.includes('\0')
-const isTime = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= expMax
 
 function toPrincipal (claims: Claims, keyId: string, tokenKey: string): TokenPrincipal {
   const held = parsePermissions(claims.permissions)
@@ -176,6 +156,7 @@ function toPrincipal (claims: Claims, keyId: string, tokenKey: string): TokenPri
     held: claims.environment === undefined ? held : held.withinEnvironment(),
     keyId,
     tokenKey,
-    expiresAt: claims.exp * 1000
+    // A NumericDate may have a fraction; milliseconds do not.
+    expiresAt: Math.floor(claims.exp * 1000)
   }
 }

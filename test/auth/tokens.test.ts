@@ -1,8 +1,11 @@
 import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import { WebSocket } from 'ws'
 import { randomId } from '../../src/ids.ts'
-import { build } from '../build.ts'
+import { build, listen } from '../build.ts'
+import { connectSocketIo } from '../clients.ts'
 import { tenant } from '../tenant.ts'
 import { codeOf } from './refusal.ts'
 
@@ -62,7 +65,8 @@ t.test('a token that is not ours, or not good, is 401 everywhere', async t => {
     'a subject that is an object': signed({ sub: { toString: 'me' } }),
     'no audience': signed({ aud: undefined }),
     'several audiences': signed({ aud: [applicationId, 'app_other'] }),
-    'an audience in a list': signed({ aud: [applicationId] }),
+    'an empty list of audiences': signed({ aud: [] }),
+    'a list in a list of audiences': signed({ aud: [[applicationId]] }),
     'an audience that is a number': signed({ aud: 7 }),
     'an audience with NUL': signed({ aud: `${applicationId}\0` }),
     'another issuer': signed({ iss: 'somebody' }),
@@ -94,6 +98,61 @@ t.test('a token that is not ours, or not good, is 401 everywhere', async t => {
   }
   t.equal((await app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${signed({})}` } })).statusCode, 200, 'and the same without the fault is good')
   t.equal((await app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${good}` } })).statusCode, 200)
+})
+
+t.test('times may have a fraction and the audience may be a list of one; a refused claim is named, over sockets as well', async t => {
+  const { app } = await build(t)
+  const url = await listen(app)
+  const { applicationId } = await tenant(app)
+  const key = activeKey(app)
+  const claims = { sub: 'me', aud: applicationId, iss: 'realtime-platform', iat: nowS(), exp: nowS() + 60, permissions: ['client'] }
+  const signed = (change: object) => forged({ alg: 'HS256', typ: 'JWT', kid: key.id }, { ...claims, ...change }, key.signing)
+  const me = (token: string) => app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${token}` } })
+  const overSocketIo = async (token: string) => {
+    try {
+      (await connectSocketIo(url, { token })).socket.disconnect()
+      return 'welcome'
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+  const overWs = async (token: string) => {
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/ws`)
+    await once(socket, 'open')
+    socket.send(JSON.stringify({ type: 'auth', token }))
+    const [frame] = await once(socket, 'message') as [Buffer]
+    socket.terminate()
+    return frame.toString()
+  }
+
+  const exp = nowS() + 60.75
+  for (const change of [{ exp }, { iat: nowS() - 0.25 }, { nbf: nowS() - 0.5 }, { exp: 1e10 + 0.5 }, { aud: [applicationId] }, { aud: [applicationId], exp, iat: nowS() - 10.5, nbf: 0.5 }]) {
+    const token = signed(change)
+    t.equal((await me(token)).statusCode, 200, JSON.stringify(change))
+    t.match((await app.inject({ method: 'POST', url: '/auth/verify', payload: { token } })).json(), { valid: true, claims: { aud: applicationId, ...('exp' in change && { exp: change.exp }) } })
+  }
+  t.equal((await app.auth.tokens.verify(signed({ exp }))).principal.expiresAt, Math.floor(exp * 1000), 'to the millisecond')
+  t.equal(await overSocketIo(signed({ exp, aud: [applicationId] })), 'welcome')
+  t.match(await overWs(signed({ exp, aud: [applicationId] })), '"authenticated"')
+
+  const refused: [object, RegExp][] = [
+    [{ exp: nowS() - 0.5 }, /expired \(exp\)/], [{ exp: nowS() - 60 }, /expired \(exp\)/], [{ exp: 'soon' }, /claim exp must be a number/], [{ exp: undefined }, /claim exp is missing/],
+    [{ exp: 1e300 }, /claim exp/], [{ iat: -0.5 }, /claim iat/], [{ iat: undefined }, /claim iat is missing/], [{ nbf: nowS() + 60.5 }, /not valid yet \(nbf\)/], [{ nbf: 'later' }, /claim nbf/],
+    [{ aud: [applicationId, applicationId] }, /claim aud/], [{ aud: [] }, /claim aud/], [{ aud: undefined }, /claim aud is missing/], [{ aud: 'app_nowhere' }, /claim aud/],
+    [{ iss: 'somebody' }, /claim iss names another issuer/], [{ iss: 7 }, /claim iss/], [{ sub: '' }, /claim sub/], [{ jti: 7 }, /claim jti/], [{ permissions: 'all' }, /claim permissions/],
+    [{ permissions: [7] }, /claim permissions/], [{ environment: 'moon' }, /claim environment must be development, staging or production/]
+  ]
+  for (const [i, [change, named]] of refused.entries()) {
+    const token = signed(change)
+    const { statusCode, body } = await me(token)
+    t.match({ statusCode, body }, { statusCode: 401, body: named }, JSON.stringify(change))
+    t.match((await app.inject({ method: 'POST', url: '/auth/verify', payload: { token } })).json(), { message: named })
+    if (i % 4 !== 0) continue
+    t.match(await overWs(token), named)
+    t.match(await overSocketIo(token), named)
+  }
+  const foreign = forged({ alg: 'HS256', typ: 'JWT', kid: key.id }, { ...claims, iss: 'somebody' }, 'guessed')
+  t.notMatch((await me(foreign)).body, /issuer/, 'nothing is said of the claims of a token that is not ours')
 })
 
 t.test('a token of an application that was deleted is 401, remembered or not', async t => {

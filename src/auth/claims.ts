@@ -1,0 +1,57 @@
+import type { Claims } from '../../schemas/auth.ts'
+import { isEnvironment } from '../../schemas/scope.ts'
+import { UnauthorizedError } from '../errors.ts'
+import { isPlainObject } from '../json.ts'
+
+/* What a token's payload must say, once its signature is known to be good. Each refusal names the claim. */
+
+/** The last second of the year 9999: beyond it, dates stop working. */
+const timeMax = 253_402_300_799
+const permissionsMax = 1000
+
+export const invalidCredential = (reason: string) => new UnauthorizedError('CREDENTIAL_INVALID', `The credential is not valid: ${reason}`)
+export const expiredToken = () => invalidCredential('the token has expired (exp)')
+
+const isText = (value: unknown, lengthMax: number): value is string =>
+  typeof value === 'string' && value.length > 0 && value.length <= lengthMax && !value.includes('\0')
+/** A NumericDate, which may have a fraction (RFC 7519 §2). */
+const isTime = (value: unknown): value is number => typeof value === 'number' && value >= 0 && value <= timeMax
+const isAbsentOr = (isGood: (value: unknown) => boolean) => (value: unknown) => value === undefined || isGood(value)
+
+interface Rule { isGood (value: unknown): boolean, must: string }
+
+const time = 'must be a number of seconds since 1970, before the year 10000'
+const text = (lengthMax: number): Rule => ({ isGood: value => isText(value, lengthMax), must: `must be a text of 1 to ${lengthMax} characters` })
+
+const rules: Record<string, Rule> = {
+  sub: text(255),
+  aud: { isGood: value => isText(audienceOf(value), 64), must: 'must be the id of one application' },
+  iss: text(1000),
+  exp: { isGood: isTime, must: time },
+  iat: { isGood: isTime, must: time },
+  nbf: { isGood: isAbsentOr(isTime), must: time },
+  jti: { isGood: isAbsentOr(value => isText(value, 255)), must: 'must be a text of 1 to 255 characters' },
+  permissions: {
+    isGood: value => Array.isArray(value) && value.length <= permissionsMax && value.every(permission => isText(permission, 400)),
+    must: `must be a list of at most ${permissionsMax} permissions`
+  },
+  environment: { isGood: isAbsentOr(isEnvironment), must: 'must be development, staging or production' }
+}
+
+/** An audience is a name or a list of names (RFC 7519 §4.1.3); ours is one application. */
+const audienceOf = (aud: unknown): unknown => Array.isArray(aud) && aud.length === 1 ? aud[0] : aud
+
+/** Throws UnauthorizedError `CREDENTIAL_INVALID` that names the first claim that is malformed, another's, or of another time. */
+export function readClaims (payload: unknown, issuer: string, now: number): Claims {
+  if (!isPlainObject(payload)) throw invalidCredential('the token has no claims')
+  for (const [name, { isGood, must }] of Object.entries(rules)) {
+    const value = Object.hasOwn(payload, name) ? payload[name] : undefined
+    if (!isGood(value)) throw invalidCredential(`its claim ${name} ${value === undefined ? 'is missing' : must}`)
+  }
+  const { aud, nbf, ...claims } = payload as unknown as Claims & { nbf?: number }
+  if (claims.iss !== issuer) throw invalidCredential('its claim iss names another issuer')
+  if (claims.exp * 1000 <= now) throw expiredToken()
+  if (nbf !== undefined && nbf * 1000 > now) throw invalidCredential('the token is not valid yet (nbf)')
+  const { sub, iss, exp, iat, permissions, environment } = claims
+  return { sub, aud: audienceOf(aud) as string, iss, exp, iat, permissions, ...(environment !== undefined && { environment }) }
+}
