@@ -1,6 +1,6 @@
 import type { RecordsObserver } from '../cluster/shared-records.ts'
 import type { GraceTimes } from '../applications/grace-times.ts'
-import type { Channel, Member } from './channel.ts'
+import { memberJson, type Channel, type Member } from './channel.ts'
 import type { Directory } from './directory.ts'
 import { parseKey, parseNote, parseRecord, type MemberKey } from './member-records.ts'
 import type { Outbox } from './outbox.ts'
@@ -45,7 +45,7 @@ export class RemoteMembers implements Partial<RecordsObserver> {
       else channel.remove(previous)
     }
     if (reason === 'join' || (reason === undefined && before === undefined)) this.#tell(channel, { action: 'join', member })
-    else if (reason === 'update' || (reason === undefined && before?.state.text !== member.state.text)) this.#tell(channel, { action: 'update', member, previousSocketId })
+    else if (reason === 'update' || (before !== undefined && memberJson(before) !== memberJson(member))) this.#tell(channel, { action: 'update', member, previousSocketId })
   }
 
   removed (node: string, key: string, _value: string, note: string | undefined): void {

@@ -40,27 +40,30 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
     const seen = await Promise.all(watchers.map(watcher => join(watcher, 'room')))
     const stays = await connect(one.url, shop, 'stays')
     const goes = await connect(one.url, shop, 'goes', 1)
-    for (const client of [stays, goes]) await join(client, 'room')
-    await until(() => nodes.every(node => membersAt(node, shop, 'room').length === 4), 'four members')
+    const returns = await connect(one.url, shop, 'returns')
+    for (const client of [stays, goes, returns]) await join(client, 'room')
+    await until(() => nodes.every(node => membersAt(node, shop, 'room').length === 5), 'five members')
     const hasHeardOf = (watcher: Client, name: string) => presenceOf(watcher).some(({ action, member }) => action === 'join' && member.userId === name)
-    await until(() => watchers.every(watcher => ['stays', 'goes'].every(name => hasHeardOf(watcher, name))), 'the watchers to hear of them')
+    await until(() => watchers.every(watcher => ['stays', 'goes', 'returns'].every(name => hasHeardOf(watcher, name))), 'the watchers to hear of them')
     const told = watchers.map(watcher => presenceOf(watcher).length)
     await redis.kill()
     await until(() => nodes.every(({ app }) => !app.cluster?.bus.health().isConnected), 'the nodes to notice')
     const comes = await connect(one.url, shop, 'comes')
     await join(comes, 'room', { state: 'new' })
     await ask(stays, 'presence', { channel: 'room', state: 'changed' })
-    t.match(await ask(stays, 'publish', { channel: 'room', event: 'e', data: 1 }), { ok: true, delivered: 3 }, 'messages reach who is on the same node, and do not wait')
+    t.match(await ask(stays, 'publish', { channel: 'room', event: 'e', data: 1 }), { ok: true, delivered: 4 }, 'messages reach who is on the same node, and do not wait')
+    await ask(returns, 'leave', { channel: 'room' })
+    await join(returns, 'room')
     goes.close()
     await goes.closed
     // Longer than a lease.
     await wait(one.app.config.cluster.leaseMs + 1500)
     t.equal(presenceOf(watchers[1] as Client).length, told[1], 'on the other node nobody has been told of anything')
     await redis.start()
-    await until(() => nodes.every(node => membersAt(node, shop, 'room').length === 4 && bySocket(membersAt(node, shop, 'room')) === bySocket(membersAt(one, shop, 'room'))), 'the nodes to agree')
+    await until(() => nodes.every(node => membersAt(node, shop, 'room').length === 5 && bySocket(membersAt(node, shop, 'room')) === bySocket(membersAt(one, shop, 'room'))), 'the nodes to agree')
     await until(() => seen.every(room => bySocket(room.view()) === bySocket(membersAt(one, shop, 'room'))), 'their members to agree')
-    t.same(presenceOf(watchers[1] as Client).slice(told[1]).map(({ action, member }) => `${member.userId} ${action}`).sort(), ['comes join', 'goes leave', 'stays update'], 'each change was told once')
-    for (const client of [...watchers, stays, comes]) { client.close(); await client.closed }
+    t.same(presenceOf(watchers[1] as Client).slice(told[1]).map(({ action, member }) => `${member.userId} ${action}`).sort(), ['comes join', 'goes leave', 'returns update', 'stays update'], 'each change was told once')
+    for (const client of [...watchers, stays, comes, returns]) { client.close(); await client.closed }
   })
 
   await t.test('a node that is killed has its members leave, which is logged once; one that sleeps for longer than its lease comes back with them', async t => {
