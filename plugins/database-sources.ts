@@ -52,6 +52,7 @@ export default fp(async (app) => {
     states: createStreamStates(pool),
     leases: createLeases(pool, randomUUID(), cdc.leaseMs),
     intervalMs: cdc.leaseMs / 4,
+    timing: cdc.timing,
     retainedBytesWarning: cdc.retainedBytesWarning,
     onMappingFailed: (scope, row) => app.tracing.mappingFailed(scope, row),
     logRetentionMs: events.retentionHours * 3_600_000

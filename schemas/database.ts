@@ -258,6 +258,7 @@ export const DatabaseConnection = Type.Object({
   lagBytes: Nullable(Type.Integer(), { description: 'WAL beyond what was acknowledged; null while it does not stream.', examples: [0] }),
   lagMs: Nullable(Type.Integer(), { description: 'Age of the oldest transaction that was received and is not stored; 0 when there is none, null while it does not stream.', examples: [0] }),
   retainedWalBytes: Nullable(Type.Integer(), { description: 'What the slot keeps the database from removing.', examples: [1024] }),
+  decodingSince: Nullable(Type.Integer(), { description: 'Epoch milliseconds. Since when PostgreSQL has sent nothing because it decodes a large transaction of which little or nothing is published; null while it does not. `lsn.server` and `retainedWalBytes` go on meanwhile.', examples: [null] }),
   leftovers: Type.Array(Leftover, { description: 'What was made where an earlier connection of this scope led, and could not be dropped yet. A slot that is left behind keeps its database from removing WAL.', examples: [[]] }),
   createdAt: EpochMs('When it was first set.'),
   updatedAt: EpochMs('When it was last set.')

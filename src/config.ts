@@ -141,12 +141,17 @@ export interface ClusterSettings {
 
 export const defaultClusterSettings: ClusterSettings = { heartbeatMs: 1000, leaseMs: 5000, answerMs: 1000, moveMs: 3000 }
 
+/** PostgreSQL ends a session that it has not heard for `wal_sender_timeout`, a minute unless it is set. */
+export const defaultCdcTiming = { pingEveryMs: 2000, careEveryMs: 5000, silenceMaxMs: 30_000 }
+
 /** How connected databases are read; beside the name there is no variable for it, but a test may change it. */
 export interface CdcSettings {
   /** Of replication slots and publications. */
   namePrefix: string
   /** How long a node that has vanished keeps others from reading on. It renews four times as often. */
   leaseMs: number
+  /** How often a stream's server is asked where it is, and slot, publication and tables are looked at; after how much silence that decides whether the stream lives. */
+  timing: { pingEveryMs: number, careEveryMs: number, silenceMaxMs: number }
   /** WAL that a slot may keep from being removed before it is warned of. */
   retainedBytesWarning: number
   /** How long the switching on of a mapping waits for transactions that have already written to its table; well below the timeout of a transaction of ours. */
@@ -364,7 +369,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
       heldBytesMax,
       heldBytesPerApplicationMax: parsed.HELD_BYTES_PER_APPLICATION_MAX ?? Math.floor(heldBytesMax / 2)
     },
-    cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000, limits: { messageBytesMax: parsed.CDC_ROW_BYTES_MAX, resultBytesMax: 32 * 1024 * 1024 }, readerThreadsMax: parsed.CDC_READER_THREADS_MAX, leftoverRetryMs: 60_000 },
+    cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, timing: defaultCdcTiming, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000, limits: { messageBytesMax: parsed.CDC_ROW_BYTES_MAX, resultBytesMax: 32 * 1024 * 1024 }, readerThreadsMax: parsed.CDC_READER_THREADS_MAX, leftoverRetryMs: 60_000 },
     webhooks: {
       ...defaultWebhookLimits,
       allowPrivate: parsed.WEBHOOK_ALLOW_PRIVATE,

@@ -103,6 +103,7 @@ export function createMetrics (registry = new Registry()) {
     }),
     cdcReaders: new Gauge({ name: 'realtime_cdc_readers', help: 'Readers of connected databases on this node, by state.', labelNames: ['state'], registers }),
     cdcReaderFailures: new Counter({ name: 'realtime_cdc_reader_failures_total', help: 'Readers that had to begin again, by reason.', labelNames: ['code'], registers }),
+    cdcTransactionsPassedOver: new Counter({ name: 'realtime_cdc_transactions_passed_over_total', help: 'Transactions of connected databases that PostgreSQL failed to decode and that were passed over.', registers }),
     cdcChanges: new Counter({ name: 'realtime_cdc_changes_total', help: 'Row changes of connected databases that were dealt with.', labelNames: ['operation'], registers }),
     cdcMappingFailures: new Counter({
       name: 'realtime_cdc_mapping_failures_total', help: 'Row changes that a mapping wanted and that made no event, by reason; a loss of unknown size counts once.', labelNames: ['code'], registers

@@ -176,6 +176,7 @@ function toConnection (row: Row, connectionString: string): Omit<DatabaseConnect
     lagBytes: state === 'streaming' ? status?.lagBytes ?? null : null,
     lagMs: state !== 'streaming' || status?.serverLsn === undefined ? null : oldest == null ? 0 : Math.max(0, Date.now() - oldest),
     retainedWalBytes: status?.retainedBytes ?? null,
+    decodingSince: state === 'streaming' ? status?.decodingSince ?? null : null,
     createdAt: row.created_at,
     updatedAt: row.updated_at
   }

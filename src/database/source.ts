@@ -30,6 +30,7 @@ export const sourceProblems = {
   SLOT_LOST: 'The replication slot is gone or was invalidated: changes since the last position are lost.',
   SLOT_MOVED: 'The replication slot has moved on without this platform: changes in between are lost.',
   PUBLICATION_LOST: 'The publication was dropped: changes since then are lost.',
+  DECODING_FAILED: 'PostgreSQL fails to decode a transaction. When it fails there again, the reader goes on behind the transaction, and the delivery log of each mapping has the loss.',
   PLATFORM_UNAVAILABLE: 'The platform\'s own database cannot store what is read.',
   READER_FAILED: 'The reader failed; the server\'s log has the reason.'
 } as const

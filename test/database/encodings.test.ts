@@ -76,6 +76,21 @@ for (const { encoding, valid, text, invalid } of cases) {
   })
 }
 
+await t.test('a leading U+FEFF is kept, in values, keys and names', async t => {
+  const shop = await sourced(t, app)
+  const topic = await shop.topic('row.whole')
+  await shop.sql('create table "\uFEFFrows" (id text primary key, "\uFEFFname" text, notes text[])')
+  await shop.sql('alter table "\uFEFFrows" replica identity full')
+  await shop.connect()
+  await shop.map({ table: '\uFEFFrows', topic, events: ['insert', 'update'] })
+  await shop.sql('insert into "\uFEFFrows" values ($1, $2, $3)', ['\uFEFF1', '\uFEFFtext', ['\uFEFFa', 'b\uFEFF']])
+  await shop.sql('update "\uFEFFrows" set "\uFEFFname" = $1', ['\uFEFF'])
+  const row = { id: '\uFEFF1', '\uFEFFname': '\uFEFFtext', notes: ['\uFEFFa', 'b\uFEFF'] }
+  t.strictSame((await shop.events(topic, 2)).map(({ key, payload }) => ({ key, payload })), [
+    { key: '\uFEFF1', payload: row }, { key: '\uFEFF1', payload: { ...row, '\uFEFFname': '\uFEFF' } }
+  ])
+})
+
 await t.test('each byte decodes as PostgreSQL converts it', async t => {
   const client = await connect(await createDatabase(t))
   await client.query(`create function as_utf8 (byte int, encoding name) returns text language plpgsql as $$

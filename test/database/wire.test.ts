@@ -128,7 +128,7 @@ await t.test('a stream with garbage in it ends with a reason of ours', async t =
         else peer.send(description('server_encoding'), row('UTF8'), message('C', [text('SHOW')]), ready)
       }
     })
-    const stream = new ReplicationStream({ connectionString: server.url, mark: 'm', slot: 's', publication: 'p', onMessage: () => {}, onKeepalive: () => {} })
+    const stream = new ReplicationStream({ connectionString: server.url, mark: 'm', slot: 's', publication: 'p', place: { commitLsn: '0/0', changeIndex: 0 }, onMessage: () => {}, onKeepalive: () => {} })
     await stream.start().catch(() => {})
     t.ok(await stream.ended instanceof ProtocolError, name)
     await stream.stop()

@@ -57,6 +57,7 @@ export class ChangePipeline {
   #isHigh = false
   #transaction: Transaction | undefined
   #ordinal = 0
+  #isFinishing = false
   #inFlight = 0
   #chunkChangesMax = chunkChanges.first
   #settledAt = 0
@@ -82,6 +83,11 @@ export class ChangePipeline {
 
   get oldestOpen (): Transaction | undefined {
     return this.#open[0]
+  }
+
+  /** The transaction that is half received, and how many of its changes were. */
+  get unfinished (): { transaction: Transaction, changes: number } | undefined {
+    return this.#transaction && { transaction: this.#transaction, changes: this.#ordinal }
   }
 
   /** The commit whose events were handed over last. */
@@ -116,7 +122,13 @@ export class ChangePipeline {
     }
   }
 
-  /** Deals with what was taken until something fails, or `signal` ends it. */
+  /** Nothing more will be taken: `run` ends when what was is stored. */
+  finish (): void {
+    this.#isFinishing = true
+    this.#wake()
+  }
+
+  /** Deals with what was taken until something fails, `signal` ends it, or nothing is left after `finish`. */
   async run (signal: AbortSignal): Promise<void> {
     const aborted = new Promise<void>(resolve => signal.addEventListener('abort', () => {
       resolve()
@@ -124,6 +136,7 @@ export class ChangePipeline {
     }, { once: true }))
     while (!signal.aborted) {
       if (this.#queue.length === 0) {
+        if (this.#isFinishing) return await Promise.race([this.#settling, this.#failed, aborted])
         const arrival = new Promise<void>(resolve => { this.#wake = resolve })
         await Promise.race([arrival, this.#failed])
         continue

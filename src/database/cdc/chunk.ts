@@ -22,7 +22,7 @@ export interface DraftedChunk {
 }
 
 /** Why a change that a mapping wanted is no event; beside those of errors.ts. */
-export type FailureCode = 'COLUMN_MISSING' | 'CONDITION_UNKNOWN' | 'MAPPING_FAILED' | 'NOT_STORABLE' | 'TABLE_UNPUBLISHED' | 'VALUE_UNDECODABLE'
+export type FailureCode = 'COLUMN_MISSING' | 'CONDITION_UNKNOWN' | 'MAPPING_FAILED' | 'NOT_STORABLE' | 'ROW_UNDECODABLE' | 'TABLE_UNPUBLISHED' | 'VALUE_UNDECODABLE'
 
 /**
  * Row changes that follow each other in a stream, with what the mappings make of them: one intent, which commits with its

@@ -4,6 +4,11 @@ export function parseLsn (text: string): bigint {
   return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`)
 }
 
+const lastLsn = 0xffff_ffff_ffff_ffffn
+
+/** The first place behind the record that begins there: decoding that starts at it passes over a transaction whose commit that is. */
+export const behind = (lsn: bigint): bigint => lsn < lastLsn ? lsn + 1n : lastLsn
+
 export function formatLsn (lsn: bigint): string {
   return `${(lsn >> 32n).toString(16).toUpperCase()}/${(lsn & 0xffffffffn).toString(16).toUpperCase()}`
 }

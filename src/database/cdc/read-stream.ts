@@ -8,22 +8,14 @@ import { ActiveMappings } from './active-mappings.ts'
 import type { StreamStep } from './change-pipeline.ts'
 import { toIntent } from './chunk-intent.ts'
 import type { DraftedChunk } from './chunk.ts'
+import type { DecodingFailure } from './decoding-error.ts'
 import { formatLsn, parseLsn } from './lsn.ts'
 import { openStream, type ConnectionSettings } from './open-stream.ts'
 import { readSessionMark } from './ownership.ts'
+import { passOver } from './pass-over.ts'
 import type { ReaderParts } from './reader.ts'
 import type { LeaseKey, StreamState } from './stream-state.ts'
 import type { TableCare } from './table-care.ts'
-
-/** How often the server is asked where it is, so that an idle database keeps no WAL for us. */
-const pingEveryMs = 2000
-/**
- * After so much silence the server decides whether the stream lives: while PostgreSQL decodes a large transaction of which nothing is published,
- * it reads our keepalives only every half of its `wal_sender_timeout`.
- */
-const silenceMaxMs = 30_000
-/** How often slot, publication and tables are looked at. */
-const careEveryMs = 5000
 
 export interface StreamStatistics {
   serverLsn: string | null
@@ -34,6 +26,8 @@ export interface StreamStatistics {
   /** When the oldest transaction that is received and not stored was committed. */
   oldestCommitAt: number | null
   retainedBytes: number | null
+  /** Since when the server says nothing because it decodes a transaction. */
+  decodingSince: number | null
 }
 
 export interface ReadOptions extends ReaderParts {
@@ -44,6 +38,9 @@ export interface ReadOptions extends ReaderParts {
   settings: ConnectionSettings
   tableCare: TableCare
   carefulUntil: bigint
+  /** Is passed over before the stream begins. */
+  undecodable: DecodingFailure | undefined
+  onPassedOver (): void
   signal: AbortSignal
   /** Nothing has failed, but something is waited for before it can begin. */
   onWaiting (problem: SourceError): void
@@ -76,10 +73,11 @@ class StreamReading {
   #server = 0n
   #retained: number | null = null
   #isWarned = false
-  #isDecoding = false
+  #decodingSince: number | null = null
   #session = ''
   #heardAt = 0
   #isConfirming = false
+  #isCaring = false
   #fail: (error: unknown) => void = () => {}
 
   constructor (options: ReadOptions, client: ThreadClient) {
@@ -89,17 +87,16 @@ class StreamReading {
   }
 
   async run (): Promise<void> {
-    const { settings, lease, states, db, pool, log, tableCare, signal, onWaiting } = this.#options
+    const { settings, lease, pool, signal, timing } = this.#options
     const session = this.#session = await readSessionMark(pool, lease.connectionId)
-    const state = await openStream({
-      client: this.#client, settings, lease, states, db, log, signal, onWaiting, session, careForTables: isNew => tableCare.look(this.#client, this.#mappings, isNew)
-    })
+    const state = await this.#open(session)
     settings.gapAccepted = false
     if (signal.aborted) return
     this.#confirmed = this.#settled = parseLsn(state.confirmedLsn)
     const failed = new Promise<never>((_resolve, reject) => { this.#fail = reject })
     failed.catch(() => {})
-    const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
+    const ended = new AbortController()
+    const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true, signal: ended.signal }))
     let timers: NodeJS.Timeout[] = []
     const starting = this.#start(state, session)
     try {
@@ -108,14 +105,26 @@ class StreamReading {
       this.#stream = stream
       this.#heardAt = performance.now()
       this.#options.onStreaming()
-      timers = [setInterval(() => this.#ping(), pingEveryMs), setInterval(() => { void this.#care().catch(this.#fail) }, careEveryMs)]
-      await this.#care()
+      timers = [setInterval(() => this.#ping(), timing.pingEveryMs), setInterval(() => { void this.#careAgain() }, timing.careEveryMs)]
+      await this.#careAgain()
       await stream.run()
       await Promise.race([failed, stopped])
     } finally {
+      ended.abort()
       for (const timer of timers) clearInterval(timer)
       await starting.then(stream => stream.stop(), () => {})
     }
+  }
+
+  async #open (session: string): Promise<StreamState> {
+    const { settings, lease, states, db, log, tableCare, signal, onWaiting, undecodable, onPassedOver } = this.#options
+    const state = await openStream({
+      client: this.#client, settings, lease, states, db, log, signal, onWaiting, session, careForTables: isNew => tableCare.look(this.#client, this.#mappings, isNew)
+    })
+    if (undecodable === undefined || signal.aborted) return state
+    const next = await passOver({ ...this.#options, client: this.#client, mappings: this.#mappings, session, failure: undecodable }, state)
+    onPassedOver()
+    return next
   }
 
   async #start (state: StreamState, mark: string): Promise<RemoteStream> {
@@ -194,6 +203,14 @@ class StreamReading {
     this.#report()
   }
 
+  /** A server that answers slowly is asked less often. */
+  async #careAgain (): Promise<void> {
+    if (this.#isCaring) return
+    this.#isCaring = true
+    await this.#care().catch(this.#fail)
+    this.#isCaring = false
+  }
+
   /** What a stream does not say of itself: a publication that was dropped, WAL that piles up, tables that are missing. */
   async #care (): Promise<void> {
     const { settings, lease, log, retainedBytesWarning, metrics, tableCare } = this.#options
@@ -218,11 +235,13 @@ class StreamReading {
 
   /** A server that ends a silent stream by its own `wal_sender_timeout` lets go of the slot; one that still holds it for us is decoding. */
   #requireLife (sent: string | null): void {
+    const { timing, lease, log } = this.#options
     // While the stream is held up by us, the server's silence means nothing.
-    const isSilent = performance.now() - this.#heardAt > silenceMaxMs && this.#progress?.isIdle !== false
+    const silentMs = performance.now() - this.#heardAt
+    const isSilent = silentMs > timing.silenceMaxMs && this.#progress?.isIdle !== false
     if (isSilent && sent === null) throw new SourceError('SOURCE_UNREACHABLE', '(the stream is silent)')
-    if (isSilent && !this.#isDecoding) this.#options.log.info({ connectionId: this.#options.lease.connectionId, sentLsn: sent }, 'cdc.source_decodes')
-    this.#isDecoding = isSilent
+    if (isSilent && this.#decodingSince === null) log.info({ connectionId: lease.connectionId, sentLsn: sent, retainedBytes: this.#retained }, 'cdc.source_decodes')
+    this.#decodingSince = isSilent ? this.#decodingSince ?? Date.now() - Math.round(silentMs) : null
   }
 
   #report (): void {
@@ -238,7 +257,8 @@ class StreamReading {
       confirmedLsn: text(this.#confirmed),
       lagBytes,
       oldestCommitAt: progress?.oldestCommitAt ?? null,
-      retainedBytes: this.#retained
+      retainedBytes: this.#retained,
+      decodingSince: this.#decodingSince
     })
   }
 }

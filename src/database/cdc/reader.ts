@@ -12,6 +12,7 @@ import { lossProblems, SourceError, toSourceError, type SourceProblem } from '..
 import { UnstorableError } from '../threads/failure.ts'
 import type { SourceThread } from '../threads/source-thread.ts'
 import type { SourceThreads, ThreadLease } from '../threads/source-threads.ts'
+import { DecodingError, type DecodingFailure } from './decoding-error.ts'
 import type { ConnectionSettings } from './open-stream.ts'
 import { LeaseLostError, type LeaseKey, type StreamStates } from './stream-state.ts'
 import { readStream, type StreamStatistics } from './read-stream.ts'
@@ -38,6 +39,7 @@ export interface ReaderParts {
   states: StreamStates
   metrics: Metrics
   log: ReaderLog
+  timing: { pingEveryMs: number, careEveryMs: number, silenceMaxMs: number }
   /** WAL that a slot may keep from being removed before it is warned of. */
   retainedBytesWarning: number
   /** Told of what a mapping wanted, and that made no event, once that is stored. */
@@ -67,6 +69,8 @@ export class Reader {
   #status: ReaderStatus = { state: 'connecting', since: Date.now(), error: null }
   #statistics: StreamStatistics | undefined
   #carefulUntil = 0n
+  /** PostgreSQL failed there; the second time in a row, the reader passes over it. */
+  #undecodable: { place: string | null, failure: DecodingFailure, isRepeated: boolean } | undefined
   #saved = ''
   #hasLease = true
   /** What was committed before it is stored. */
@@ -89,6 +93,7 @@ export class Reader {
 
   get state (): ConnectionState { return this.#status.state }
   get problem (): SourceProblem | undefined { return this.#status.error?.code }
+  get isDecoding (): boolean { return this.#status.state === 'streaming' && this.#statistics?.decodingSince != null }
   /** False once another reader has the lease. */
   get hasLease (): boolean { return this.#hasLease }
 
@@ -117,6 +122,11 @@ export class Reader {
           settings: this.#settings,
           tableCare,
           carefulUntil: this.#carefulUntil,
+          undecodable: this.#undecodable?.isRepeated === true ? this.#undecodable.failure : undefined,
+          onPassedOver: () => {
+            this.#undecodable = undefined
+            pauseMs = firstPauseMs
+          },
           signal,
           onWaiting: problem => {
             if (this.#status.state === 'connecting' && this.#status.error?.message === problem.message) return
@@ -161,6 +171,7 @@ export class Reader {
       return true
     }
     if (error instanceof UnstorableError) this.#carefulUntil = error.commitLsn
+    if (error instanceof DecodingError) this.#noteUndecodable(error)
     const problem = toProblem(error)
     metrics.cdcReaderFailures.inc({ code: problem.code })
     // The same failure, over and over, is one line.
@@ -168,6 +179,10 @@ export class Reader {
     this.#enter('error', problem)
     void this.#save()
     return false
+  }
+
+  #noteUndecodable ({ place, failure }: DecodingError): void {
+    this.#undecodable = { place, failure, isRepeated: place !== null && this.#undecodable?.place === place }
   }
 
   #enter (state: ConnectionState, problem?: SourceError): void {
@@ -202,7 +217,11 @@ export class Reader {
 function toProblem (thrown: unknown): SourceError {
   const error = toSourceError(thrown)
   if (error instanceof SourceError) return error
+  if (error instanceof DecodingError) return new SourceError('DECODING_FAILED', `(${placeText(error)}: ${error.failure.reason})`, { cause: error })
   if (error instanceof PublicError && error.status === 503) return new SourceError('PLATFORM_UNAVAILABLE', undefined, { cause: error })
   if (error instanceof PublicError && error.code === 'CDC_POSITION_LOST') return new SourceError('PLATFORM_UNAVAILABLE', '(the position has moved)', { cause: error })
   return new SourceError('READER_FAILED', undefined, { cause: error })
 }
+
+const placeText = ({ failure: { transaction, table, lsn } }: DecodingError): string =>
+  `${transaction === null ? `The transaction with the change at ${lsn ?? '?'}` : `Transaction ${transaction.xid}, committed at ${transaction.lsn}`}${table === null ? '' : `, table ${table}`}`

@@ -1,8 +1,11 @@
 import type pg from 'pg'
 import type { Pgoutput } from 'pg-logical-replication'
+import type { StreamPlace } from '../../events/intent.ts'
 import { openSession } from '../source.ts'
 import { quoteIdentifier } from '../table-name.ts'
 import { PgoutputCheck } from '../wire/pgoutput-check.ts'
+import { wholeTransaction } from './change-pipeline.ts'
+import { behind, formatLsn, parseLsn } from './lsn.ts'
 import { PgoutputParser } from './pgoutput-parser.ts'
 import { textDecoder, type DecodeText } from './text-decoder.ts'
 
@@ -12,6 +15,8 @@ export interface StreamOptions {
   mark: string
   slot: string
   publication: string
+  /** What is stored of the stream: the server need not decode it again. */
+  place: StreamPlace
   onMessage (message: Pgoutput.Message, bytes: number): void
   /** `isReplyWanted`: the server ends the stream unless it hears of us soon. */
   onKeepalive (walEnd: bigint, isReplyWanted: boolean): void
@@ -53,7 +58,7 @@ export class ReplicationStream {
 
   /** Resolves when the server streams; rejects when the stream has ended before it did. */
   async start (): Promise<void> {
-    const { connectionString, mark, slot, publication } = this.#options
+    const { connectionString, mark, slot, publication, place } = this.#options
     // The limit of a query would end the stream, which is one.
     const session = await openSession(connectionString, { replication: 'database', statement_timeout: false, lock_timeout: 0, query_timeout: 0, mark })
     this.#session = session
@@ -69,7 +74,7 @@ export class ReplicationStream {
       }
     })
     const names = quoteLiteral(quoteIdentifier(publication))
-    session.client.query(`START_REPLICATION SLOT ${quoteIdentifier(slot)} LOGICAL 0/0 (proto_version '1', publication_names ${names}, messages 'false')`).then(
+    session.client.query(`START_REPLICATION SLOT ${quoteIdentifier(slot)} LOGICAL ${startOf(place)} (proto_version '1', publication_names ${names}, messages 'false')`).then(
       () => this.#end(new Error('Connection terminated by the server')), error => this.#end(error))
     await Promise.race([started, this.ended.then(reason => { throw reason ?? new Error('Connection terminated') })])
   }
@@ -119,5 +124,8 @@ async function agreeOnEncoding (client: pg.Client): Promise<DecodeText> {
   await client.query("SET client_encoding TO 'SQL_ASCII'")
   return decode
 }
+
+/** Transactions that committed before are stored. PostgreSQL never begins before the place that the slot was acknowledged up to. */
+const startOf = ({ commitLsn, changeIndex }: StreamPlace): string => changeIndex === wholeTransaction ? formatLsn(behind(parseLsn(commitLsn))) : commitLsn
 
 const quoteLiteral = (text: string): string => `'${text.replaceAll("'", "''")}'`

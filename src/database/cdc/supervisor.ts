@@ -65,11 +65,16 @@ export class Supervisor {
     const ailing = readers.filter(reader => reader.state !== 'streaming')
     const codes = [...new Set(ailing.map(reader => reader.problem ?? 'CONNECTING'))]
     const heartbeatAgeMs = Date.now() - this.#lookedAt
+    const decoding = readers.filter(reader => reader.isDecoding).length
+    const message = [
+      ...ailing.length > 0 ? [`${ailing.length} of ${readers.length} readers do not stream: ${codes.join(', ')}`] : [],
+      ...decoding > 0 ? [`${decoding} of ${readers.length} readers wait for a server that decodes a large transaction`] : []
+    ].join('; ')
     return {
       status: heartbeatAgeMs > stalledAfterMs ? 'failed' : ailing.length > 0 ? 'degraded' : 'ok',
       heartbeatAgeMs,
       depth: readers.length,
-      ...(ailing.length > 0 && { message: `${ailing.length} of ${readers.length} readers do not stream: ${codes.join(', ')}` })
+      ...(message !== '' && { message })
     }
   }
 

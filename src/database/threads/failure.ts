@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { DecodingError, type DecodingFailure } from '../cdc/decoding-error.ts'
 import { SourceError, StatementError, toSourceError, type SourceProblem } from '../source.ts'
 
 /** An error on its way to another thread. */
@@ -6,6 +7,7 @@ export type Failure =
   | { kind: 'source', code: SourceProblem, message: string }
   | { kind: 'statement', message: string, code: string | undefined, severity: string | undefined }
   | { kind: 'unstorable', commitLsn: bigint }
+  | { kind: 'decoding', failure: DecodingFailure }
   | { kind: 'other', message: string }
 
 /** PostgreSQL refuses what was made of some changes up to this commit, though it takes others. */
@@ -21,6 +23,7 @@ const messageMax = 2000
 
 export function toFailure (thrown: unknown): Failure {
   if (thrown instanceof UnstorableError) return { kind: 'unstorable', commitLsn: thrown.commitLsn }
+  if (thrown instanceof DecodingError) return { kind: 'decoding', failure: thrown.failure }
   if (thrown instanceof pg.DatabaseError) return { kind: 'statement', message: thrown.message.slice(0, messageMax), code: thrown.code, severity: thrown.severity }
   const error = toSourceError(thrown)
   if (error instanceof SourceError) return { kind: 'source', code: error.code, message: error.message }
@@ -31,6 +34,7 @@ export function fromFailure (failure: Failure): Error {
   switch (failure.kind) {
     case 'source': return SourceError.of(failure.code, failure.message)
     case 'unstorable': return new UnstorableError(failure.commitLsn)
+    case 'decoding': return new DecodingError(failure.failure)
     case 'statement': return new StatementError(failure.message, failure.code, failure.severity)
     case 'other': return new Error(failure.message)
   }

@@ -1,5 +1,6 @@
 import type { Pgoutput } from 'pg-logical-replication'
 import { ChangePipeline } from '../cdc/change-pipeline.ts'
+import { DecodingError, toDecodingFailure } from '../cdc/decoding-error.ts'
 import { parseLsn } from '../cdc/lsn.ts'
 import { toSnapshot, type MappingSnapshot } from '../cdc/mapping-snapshot.ts'
 import { Relations } from '../cdc/relations.ts'
@@ -28,6 +29,10 @@ export class ThreadStream {
   readonly #stream: ReplicationStream
   readonly #pipeline: ChangePipeline
   readonly #ending = new AbortController()
+  /** What PostgreSQL failed to decode; told when everything before it is stored. */
+  #undecodable: DecodingError | undefined
+  /** Of the last message, if that has described the table: then a change of it comes next. */
+  #announced: string | undefined
   #snapshot: MappingSnapshot | undefined
   #server = 0n
   #received = 0n
@@ -59,6 +64,7 @@ export class ThreadStream {
       mark,
       slot,
       publication,
+      place,
       onMessage: (message, bytes) => this.#take(message, bytes),
       onKeepalive: (walEnd, isReplyWanted) => this.#keepalive(walEnd, isReplyWanted)
     })
@@ -66,12 +72,12 @@ export class ThreadStream {
 
   async start (): Promise<void> {
     await this.#stream.start()
-    void this.#stream.ended.then(reason => this.#end(reason ?? new Error('Connection terminated')))
+    void this.#stream.ended.then(reason => this.#ended(reason ?? new Error('Connection terminated')))
     this.#report()
   }
 
   run (): void {
-    this.#pipeline.run(this.#ending.signal).catch((error: unknown) => this.#end(error))
+    this.#pipeline.run(this.#ending.signal).then(() => { if (this.#undecodable !== undefined) this.#end(this.#undecodable) }, (error: unknown) => this.#end(error))
   }
 
   /** With `isPing`, the server answers with where it is. */
@@ -87,6 +93,14 @@ export class ThreadStream {
     await this.#pipeline.drained()
   }
 
+  #ended (reason: unknown): void {
+    const { transaction, changes = 0 } = this.#pipeline.unfinished ?? {}
+    const failure = toDecodingFailure(reason, { transaction, changes, table: this.#announced })
+    if (failure === undefined) return this.#end(reason)
+    this.#undecodable = new DecodingError(failure)
+    this.#pipeline.finish()
+  }
+
   #end (reason: unknown): void {
     if (this.#ending.signal.aborted) return
     this.#ending.abort()
@@ -99,6 +113,7 @@ export class ThreadStream {
     else if (message.tag === 'update') this.#counts.updates++
     else if (message.tag === 'delete') this.#counts.deletes++
     else if (message.tag === 'commit' && message.commitEndLsn !== null) this.#received = parseLsn(message.commitEndLsn)
+    this.#announced = message.tag === 'relation' ? tableText(message) : undefined
     this.#pipeline.take(message, bytes)
     this.#report()
   }
