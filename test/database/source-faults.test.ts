@@ -137,7 +137,7 @@ await t.test('a table that was dropped and made again, or taken out of the publi
   await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.length === 3)
   await until(() => lines.some(({ msg, table }) => msg === 'cdc.table_not_published' && table === 'public.rows'), 'the line that says why')
   await shop.sql('delete from rows')
-  t.match((await shop.request('GET', '/api/database/mappings/status')).body[0].problems, [{ code: 'REPLICA_IDENTITY', message: /not published/ }])
+  t.match((await shop.request('GET', '/api/database/mappings/status')).body[0].problems, [{ code: 'REPLICA_IDENTITY', message: /once it is published, PostgreSQL refuses/ }])
   await shop.sql('alter table rows replica identity default')
   await cutStream(shop.source)
   await until(isBack, 'the table in the publication')
@@ -220,7 +220,8 @@ await t.test('a database that cannot be reached: back by itself, with everything
   isOpen = true
   await shop.state('streaming')
   await shop.has(t, [1, 2, 3, 4, 5])
-  await until(async () => await gauge() === 0 && (await shop.connection()).lagMs === 0, 'no lag')
+  // The gauge is that of the node's worst connection, and those of earlier tests are gone.
+  await until(async () => (await shop.connection()).lagMs === 0, 'no lag')
   for (const socket of sockets) socket.destroy()
   await shop.insert()
   await shop.has(t, [1, 2, 3, 4, 5, 6], 'a cut in between is not even noticed')
