@@ -48,7 +48,6 @@ function fromFastify (error: FastifyError | PublicError, request: FastifyRequest
 
 function fromValidation (error: FastifyError): ValidationError {
   const part = partNames[error.validationContext ?? 'body'] ?? 'The body'
-  const details = (error.validation ?? []).slice(0, 20).map(toDetail)
-  const first = details[0]
-  return new ValidationError('VALIDATION_FAILED', `${part}${first?.path === '' || first === undefined ? '' : ` ${first.path}`} ${first?.message ?? 'is wrong'}`, { details })
+  const detail = toDetail(error.validation ?? [])
+  return new ValidationError('VALIDATION_FAILED', `${part}${detail.path === '' ? '' : ` ${detail.path}`} ${detail.message}`, { details: [detail] })
 }

@@ -4,6 +4,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
 import envSchema from 'env-schema'
 import ipaddr from 'ipaddr.js'
+import { explain, type ValidatorError } from './validation-message.ts'
 
 /** Of what V8, and the process, may use: before memory runs out requests are shed. */
 const memoryShareMax = 0.9
@@ -400,11 +401,11 @@ function parseVariables (data: Record<string, string | undefined>, problems: str
   try {
     return envSchema<EnvironmentVariables>({ schema: { ...EnvironmentVariables }, data, env: false, ajv: ajv as never })
   } catch (error) {
-    const errors = (error as { errors?: { instancePath: string, message?: string }[] }).errors ?? []
-    const wrong = new Set(errors.map(({ instancePath }) => instancePath.slice(1)))
+    const errors = (error as { errors?: ValidatorError[] }).errors ?? []
+    const wrong = new Set(errors.map(({ instancePath = '' }) => instancePath.slice(1)))
     const right = Object.entries(data).filter(([name]) => !wrong.has(name))
     if (right.length === Object.keys(data).length) throw error
-    problems.push(...new Set(errors.map(({ instancePath, message }) => `${instancePath.slice(1)} ${message ?? 'is wrong'}`)))
+    problems.push(...[...wrong].map(name => `${name} ${explain(errors.filter(({ instancePath }) => instancePath === `/${name}`)).message ?? 'is wrong'}`))
     return parseVariables(Object.fromEntries(right), problems)
   }
 }

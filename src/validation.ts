@@ -1,8 +1,9 @@
-import { Ajv, type ErrorObject } from 'ajv'
+import { Ajv } from 'ajv'
 import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from '@sinclair/typebox'
 import type { ErrorDetail } from './errors.ts'
 import { FORMATS } from './schema-registry/formats.ts'
+import { explain, type ValidatorError } from './validation-message.ts'
 
 /**
  * Bodies are taken as they are: nothing is coerced, nothing unknown is dropped. What comes as text (query, headers,
@@ -23,7 +24,7 @@ export function validatorCompilers () {
   }
 }
 
-const options = { useDefaults: true, allErrors: false, strict: false, allowUnionTypes: true } as const
+const options = { useDefaults: true, allErrors: false, strict: false, allowUnionTypes: true, verbose: true } as const
 
 /** For what is taken as it is: nothing is coerced, and the first error ends a validation. */
 export function exactValidator (): Ajv {
@@ -32,8 +33,9 @@ export function exactValidator (): Ajv {
   return ajv
 }
 
-/** What a validation error says to the client: where, and what. */
-export function toDetail ({ instancePath = '', keyword = '', params = {}, message = 'is wrong' }: Partial<ErrorObject> = {}): ErrorDetail {
+/** Returns what a failed validation says to the client: where, and what. */
+export function toDetail (errors: readonly ValidatorError[]): ErrorDetail {
+  const { instancePath = '', keyword = '', params = {}, message = 'is wrong' } = explain(errors)
   const property = keyword === 'additionalProperties' ? params['additionalProperty'] : keyword === 'required' ? params['missingProperty'] : undefined
   const path = property === undefined ? instancePath : `${instancePath}/${String(property).slice(0, 100)}`
   return { path, message: keyword === 'additionalProperties' ? 'is not a known field' : keyword === 'required' ? 'is required' : message }

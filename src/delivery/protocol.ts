@@ -25,7 +25,7 @@ export function socketRequest<T extends TSchema> (
     answer,
     handle (connection, fields, respond) {
       if (validate(fields)) return handle(connection, fields, respond)
-      const detail = toDetail(validate.errors?.[0])
+      const detail = toDetail(validate.errors ?? [])
       throw new ValidationError('VALIDATION_FAILED', `${detail.path === '' ? 'The request' : detail.path.slice(0, 200)} ${detail.message}`, { details: [detail] })
     }
   }

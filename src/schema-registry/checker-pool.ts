@@ -11,7 +11,7 @@ export type CheckerRequest =
   | { id: number, kind: 'compile', schema: JsonSchema, compileMs: number }
 export type CheckerReply =
   | { id: number, result: unknown }
-  | { id: number, schemaError: { reason: string, path: string } }
+  | { id: number, schemaError: { sentence: string, path: string } }
   | { id: number, error: string }
 
 export interface SchemaCheckerOptions {
@@ -119,7 +119,7 @@ class CheckerThread {
   async run ({ body, resolve, reject }: Job): Promise<boolean> {
     try {
       const reply = await this.#ask({ id: ++this.#lastId, ...body })
-      if ('schemaError' in reply) reject(new SchemaError(reply.schemaError.reason, reply.schemaError.path))
+      if ('schemaError' in reply) reject(new SchemaError(reply.schemaError.sentence, reply.schemaError.path))
       else if ('error' in reply) reject(new Error(reply.error))
       else resolve(reply.result)
       return true

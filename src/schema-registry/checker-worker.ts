@@ -16,7 +16,7 @@ function answer (request: CheckerRequest): CheckerReply {
   try {
     return { id, result: request.kind === 'check' ? checkCompatibility(request.input) : compile(request.schema, request.compileMs) }
   } catch (error) {
-    if (error instanceof SchemaError) return { id, schemaError: { reason: error.reason, path: error.path } }
+    if (error instanceof SchemaError) return { id, schemaError: { sentence: error.sentence, path: error.path } }
     return { id, error: error instanceof Error ? error.stack ?? error.message : String(error) }
   }
 }

@@ -1,4 +1,4 @@
-import type { FuncKeywordDefinition } from 'ajv'
+import { _, type FuncKeywordDefinition } from 'ajv'
 import { isMultipleOf } from './decimal.ts'
 import type { Fuel } from './fuel.ts'
 import { canonical } from './json.ts'
@@ -44,8 +44,17 @@ export function keywordsOf (fuel: Fuel): FuncKeywordDefinition[] {
       compile: (unique: boolean) => unique ? (items: unknown[]) => hasUniqueItems(items, textOf) : () => true,
       error: { message: 'must NOT have duplicate items' }
     },
-    { keyword: 'enum', schemaType: 'array', compile: isOneOf, error: { message: 'must be equal to one of the allowed values' } },
-    { keyword: 'const', compile: (value: unknown) => isOneOf([value]), error: { message: 'must be equal to constant' } }
+    {
+      keyword: 'enum',
+      schemaType: 'array',
+      compile: isOneOf,
+      error: { message: 'must be equal to one of the allowed values', params: ({ schemaCode }) => _`{allowedValues: ${schemaCode}}` }
+    },
+    {
+      keyword: 'const',
+      compile: (value: unknown) => isOneOf([value]),
+      error: { message: 'must be equal to constant', params: ({ schemaCode }) => _`{allowedValue: ${schemaCode}}` }
+    }
   ]
 }
 

@@ -1,5 +1,6 @@
 import type { ErrorObject, ValidateFunction } from 'ajv'
 import { setImmediate } from 'node:timers/promises'
+import { messageOf } from '../validation-message.ts'
 import { Compiler } from './compiler.ts'
 import { emit, evaluationCost } from './emit.ts'
 import { Budget, Fuel, FuelError } from './fuel.ts'
@@ -119,7 +120,7 @@ function toIssues (errors: ErrorObject[]): ValidationIssue[] {
     path: instancePath,
     message: keyword === 'additionalProperties' || keyword === 'unevaluatedProperties'
       ? `${message ?? keyword}: ${JSON.stringify(Object.values(params)[0])}`
-      : message ?? keyword,
+      : messageOf({ keyword, params, message: message ?? keyword }),
     keyword: PLAIN_WORDS[keyword] ?? keyword
   }))
 }

@@ -178,8 +178,8 @@ async function orInvalid<T> (work: Promise<T>): Promise<T> {
     return await work
   } catch (error) {
     if (!(error instanceof SchemaError)) throw error
-    throw new ValidationError('SCHEMA_INVALID', `The schema cannot be used: ${error.reason}`, {
-      details: [{ path: `/schema${error.path}`, message: error.reason }], cause: error
+    throw new ValidationError('SCHEMA_INVALID', `The schema cannot be used: ${error.message}`, {
+      details: [{ path: `/schema${error.path}`, message: error.sentence }], cause: error
     })
   }
 }
