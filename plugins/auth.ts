@@ -10,8 +10,8 @@ import { createKeyAdmin, type KeyAdmin } from '../src/auth/key-admin.ts'
 import { createLogin, type Login } from '../src/auth/login.ts'
 import { toMe } from '../src/auth/me.ts'
 import { createOwnSessions, type OwnSessions } from '../src/auth/own-sessions.ts'
-import { authorizeInEvery, authorizeTopic, isPermissionName } from '../src/auth/permissions.ts'
-import { mayReadEvent } from '../src/auth/reading.ts'
+import { authorize, authorizeInEvery, authorizeTopic, isPermissionName } from '../src/auth/permissions.ts'
+import { mayReadDocuments, mayReadEvent } from '../src/auth/reading.ts'
 import type { Principal } from '../src/auth/principal.ts'
 import { RefusalLimit } from '../src/auth/refusal-limit.ts'
 import { createScopeResolver, type ScopeResolver } from '../src/auth/scope.ts'
@@ -29,9 +29,11 @@ declare module 'fastify' {
     auth: {
       authenticator: Authenticator
       resolveScope: ScopeResolver
+      authorize: typeof authorize
       authorizeTopic: typeof authorizeTopic
       authorizeInEvery: typeof authorizeInEvery
       mayReadEvent: typeof mayReadEvent
+      mayReadDocuments: typeof mayReadDocuments
       tokens: Tokens
       issueToken: IssueToken
       sessions: Sessions
@@ -87,9 +89,11 @@ export default fp(async (app) => {
   app.decorate('auth', {
     authenticator,
     resolveScope,
+    authorize,
     authorizeTopic,
     authorizeInEvery,
     mayReadEvent,
+    mayReadDocuments,
     tokens,
     issueToken: createTokenIssuer({ tokens, resolveScope }),
     sessions,

@@ -45,7 +45,9 @@ export const Broadcast = Type.Object({ channel: ChannelName, event: EventName, d
 export type Broadcast = Static<typeof Broadcast>
 
 export const BroadcastAnswer = Type.Object({
-  delivered: Type.Integer({ minimum: 0, description: 'The connected members it was sent to.', examples: [5] })
+  delivered: Nullable(Type.Integer({ minimum: 0 }), {
+    description: 'The connected members it was sent to; null of the channel of a document for whoever may not read documents.', examples: [5]
+  })
 }, { $id: 'BroadcastAnswer' })
 export type BroadcastAnswer = Static<typeof BroadcastAnswer>
 

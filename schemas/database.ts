@@ -196,7 +196,7 @@ export const DatabaseLog = Type.Object({
   table: Type.String({ examples: ['public.sessions'] }),
   events: Type.Integer({ description: 'Row changes of the transaction, or of a part of it, that this is about; 0 when nobody knows how many were lost.', examples: [1] }),
   code: Nullable(Type.String(), { examples: ['SCHEMA_VIOLATED'] }),
-  message: Nullable(Type.String(), { description: 'About the first of them.', examples: ['The payload violates version 1 of the schema of session.status'] }),
+  message: Nullable(Type.String(), { description: 'About the first of them; null for whoever may not read the topic.', examples: ['The payload violates version 1 of the schema of session.status'] }),
   lsn: Type.String({ description: 'Of the transaction\'s commit, or where the database was when a loss was noticed.', examples: ['16/B374D848'] }),
   xid: Type.Integer({ examples: [4711] }),
   committedAt: EpochMs('When the transaction committed.'),

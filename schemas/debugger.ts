@@ -8,14 +8,14 @@ const Offset = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, exam
 const Time = (description: string) => Type.Integer({ minimum: 0, maximum: 8_640_000_000_000_000, description: `${description} Epoch milliseconds.`, examples: [1705312800000] })
 const Ms = (description: string) => Type.Number({ description: `${description} Milliseconds.`, examples: [1.4] })
 const Text = (description: string, example: string) => Type.String({ description, examples: [example] })
-const Count = (description: string, example: number) => Type.Integer({ minimum: 0, description, examples: [example] })
+const Count = (description: string, example: number) => Type.Integer({ minimum: 0, ...(description !== '' && { description }), examples: [example] })
 const SubscriptionId = Type.String({ minLength: 1, maxLength: 64, pattern: '^[\\x21-\\x7e]+$', description: 'What the answer to `subscribe` called it.', examples: ['sub_b3F0aGVyc3ViIQ'] })
 const WebhookId = Type.String({ minLength: 1, maxLength: 64, pattern: '^[\\x21-\\x7e]+$', examples: ['wh_b3F0aGVyaG9vaw'] })
 
-export const traceStatuses = ['delivered', 'no_subscribers', 'pending', 'rejected', 'failed'] as const
+export const traceStatuses = ['delivered', 'no_subscribers', 'pending', 'rejected', 'failed', 'stored'] as const
 export type TraceStatus = typeof traceStatuses[number]
 const Status = Type.Union(traceStatuses.map(status => Type.Literal(status)), {
-  description: '`delivered`: somebody got it, over a socket or by a webhook; `no_subscribers`: nobody wanted it; `pending`: webhooks have not settled yet, and nobody else got it; `rejected`: it was refused; `failed`: it could not be stored, or a webhook has given up.',
+  description: '`delivered`: somebody got it, over a socket or by a webhook; `no_subscribers`: nobody wanted it; `pending`: webhooks have not settled yet, and nobody else got it; `rejected`: it was refused; `failed`: it could not be stored, or a webhook has given up; `stored`: it is in the log, and the rest is told to whoever may read the topic.',
   examples: ['delivered']
 })
 
@@ -44,7 +44,8 @@ const TraceError = Type.Object({
   details: Type.Optional(Type.Array(ErrorDetail))
 })
 
-const WebhookCounts = Type.Object({ pending: Count('Still to be sent.', 0), delivered: Count('Accepted.', 1), dead: Count('Given up.', 0) }, { description: 'Its webhook deliveries, by state.' })
+const notTold = 'Null for whoever may not read the topic.'
+const WebhookCounts = Type.Object({ pending: Count('Still to be sent.', 0), delivered: Count('Accepted.', 1), dead: Count('Given up.', 0) }, { description: 'By state.' })
 
 const summary = {
   eventId: EventId,
@@ -57,11 +58,11 @@ const summary = {
   timestamp: EpochMs('When it was written, or refused.'),
   offset: Nullable(Type.Integer(), { description: 'Its place in the topic\'s log; null when it is not there.', examples: [42] }),
   schemaVersion: Nullable(Type.Integer(), { description: 'The version that it was checked against, if any.', examples: [2] }),
-  matched: Count('Live subscriptions that it matched, on all nodes that were told of it so far.', 2),
-  filtered: Count('Subscriptions to its topic that it did not match.', 1),
-  delivered: Count('Of those that matched, the ones whose socket it was handed to.', 2),
-  webhooks: WebhookCounts,
-  lastLatencyMs: Nullable(Ms('From its timestamp to the last socket.')),
+  matched: Nullable(Count('', 2), { description: `Live subscriptions that it matched, on all nodes that were told of it so far. ${notTold}` }),
+  filtered: Nullable(Count('', 1), { description: `Subscriptions to its topic that it did not match. ${notTold}` }),
+  delivered: Nullable(Count('', 2), { description: `Of those that matched, the ones whose socket it was handed to. ${notTold}` }),
+  webhooks: Nullable(WebhookCounts, { description: `Its webhook deliveries, by state. ${notTold}` }),
+  lastLatencyMs: Nullable(Ms('From its timestamp to the last socket.'), { description: `From its timestamp to the last socket. Milliseconds. ${notTold}` }),
   error: Type.Optional(TraceError)
 }
 
@@ -116,7 +117,7 @@ export const Trace = Type.Object({
     errors: Type.Array(ErrorDetail)
   }), { description: 'The check against the topic\'s active schema; null when there was none to make.' }),
   stored: Nullable(Type.Object({ at: EpochMs('When it was committed.'), offset: Offset, epoch: Type.String({ examples: ['k3J9sQ2x'] }), node: Text('Who wrote it.', 'node_b3F0aGVybm9kZTEx') }), { description: 'Its place in the log; null when it was refused.' }),
-  routed: Type.Array(RoutedOnNode, { description: 'On each node where somebody listened to its topic.' }),
+  routed: Type.Array(RoutedOnNode, { description: 'On each node where somebody listened to its topic; empty for whoever may not read the topic, as are the two after it.' }),
   deliveries: Type.Array(DeliveredOnNode, { description: 'On each node where it matched somebody.' }),
   webhookDeliveries: Type.Array(ref(WebhookDeliveryTrace)),
   payload: Type.Union([
@@ -249,10 +250,10 @@ export const Replay = Type.Object({
   ratePerSecond: Type.Integer({ examples: [100] }),
   total: Count('Events to be sent again.', 3),
   done: Count('Of them, those that were.', 1),
-  sent: Count('Subscriptions that got one: so many for each event.', 2),
-  passedOver: Count('Subscriptions that did not, because their clients have too much to read.', 0),
+  sent: Nullable(Count('', 2), { description: `Subscriptions that got one: so many for each event. ${notTold}` }),
+  passedOver: Nullable(Count('', 0), { description: `Subscriptions that did not, because their clients have too much to read. ${notTold}` }),
   missing: Count('Events that the log no longer had when their turn came.', 0),
-  webhookDeliveries: Count('Deliveries that were made for webhooks.', 0),
+  webhookDeliveries: Nullable(Count('', 0), { description: `Deliveries that were made for webhooks. ${notTold}` }),
   requestedBy: Text('Who asked for it.', 'usr_b3F0aGVydXNlcg'),
   message: Nullable(Type.String(), { description: 'Why it failed.', examples: [null] }),
   createdAt: EpochMs('When it was asked for.'),

@@ -17,13 +17,14 @@ export const Document = Type.Object({
   service: Type.String({ examples: ['session'] }),
   id: Type.String({ examples: ['doc_a1b2c3d4'] }),
   revision: Revision,
-  data: Data,
+  data: Type.Optional(Type.Unsafe<Static<typeof Data>>({ ...Data, description: `${Data.description} Answers to writes are without it for whoever may not read documents.` })),
   createdAt: EpochMs('When it was created.'),
   updatedAt: EpochMs('When it was last written.'),
   expiresAt: Type.Optional(EpochMs('When it ends by itself.')),
   deleted: Type.Optional(Type.Boolean({ description: 'Only in lists with `includeDeleted`, and in the answer of DELETE.' }))
 }, { $id: 'Document' })
-export type Document = Static<typeof Document>
+/** As stored; some are told without the data. */
+export type Document = Static<typeof Document> & { data: Static<typeof Data> }
 
 export const DocumentCreate = Type.Object({
   id: Type.Optional(DocumentId),

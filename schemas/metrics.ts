@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { EnvironmentName } from './common.ts'
+import { EnvironmentName, Nullable } from './common.ts'
 
 const PerSecond = (description: string) => Type.Number({ description: `${description} A second, over the last ten.`, examples: [12.5] })
 const Ms = (description: string) => Type.Number({ description: `${description} Milliseconds.`, examples: [1.4] })
@@ -37,7 +37,10 @@ export const HotTopic = Type.Object({
   topic: Type.String({ examples: ['session.status'] }),
   eventsPerSec: PerSecond('Its events.'),
   subscribers: Count('Live subscriptions to it, those of patterns included.'),
-  fanoutLatencyP95: Ms('From the write of an event to its last socket, 95 in 100 within; over the last minute.')
+  fanoutLatencyP95: Nullable(Type.Number(), {
+    description: 'From the write of an event to its last socket, 95 in 100 within; over the last minute. Milliseconds. Null for whoever may not read the topic.',
+    examples: [1.4]
+  })
 }, { $id: 'HotTopic' })
 export type HotTopic = Static<typeof HotTopic>
 

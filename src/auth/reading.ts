@@ -13,9 +13,9 @@ import { TopicPatterns } from './topic-patterns.ts'
 /** What the check looks at of an event. */
 export interface EventFact { readonly topic: string, readonly key: string | null }
 
-const documentPrefix = 'doc:'
+export const documentPrefix = 'doc:'
 /** Their events are of channels: the key is the channel's name. */
-const channelTopics: ReadonlySet<string> = new Set(['presence.updated', 'socket.message'])
+export const channelTopics: ReadonlySet<string> = new Set(['presence.updated', 'socket.message'])
 
 /** Whether the channel is that of a document. */
 export const isDocumentChannel = (name: string): boolean => name.startsWith(documentPrefix)
@@ -37,7 +37,10 @@ export const mayReadTopic = (principal: Principal, place: Place, topic: string):
 
 /** Whether the principal may know of the channel and of who is in it, as far as the channel's name decides. */
 export const mayReadChannel = (principal: Principal, place: Place, channel: string): boolean =>
-  !isDocumentChannel(channel) || isAllowed(principal, place, 'sync:read')
+  !isDocumentChannel(channel) || mayReadDocuments(principal, place)
+
+/** Whether the principal may know what is in documents. */
+export const mayReadDocuments = (principal: Principal, place: Place): boolean => isAllowed(principal, place, 'sync:read')
 
 /** What a webhook listens to. */
 export interface ListensTo {

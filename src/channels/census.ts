@@ -14,6 +14,8 @@ export type Counted<T> = PageOf<T> & { missing: number }
 /** What there is on all nodes together, seen from outside. */
 export function createCensus ({ directory, remote }: { directory: Directory, remote: RemoteSockets | undefined }) {
   return {
+    mayKnow: mayReadChannel,
+
     /** Those that the principal may know of: without `sync:read`, none of a document. */
     channels: (principal: Principal, scope: Scope, query: PageQuery): Counted<ChannelSummary> => ({
       ...directory.channels(scope, query, name => mayReadChannel(principal, scope, name)), missing: remote?.incomplete ?? 0

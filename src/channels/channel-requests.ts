@@ -2,6 +2,7 @@ import { DirectRequest, JoinRequest, LeaveRequest, PresenceRequest, PublishReque
 import { socketRequest, type Respond, type SocketRequest } from '../delivery/protocol.ts'
 import { encodeJson, payloadLimits } from '../json.ts'
 import type { State } from './channel.ts'
+import { mayReadChannel } from '../auth/reading.ts'
 import { authorizeListening, authorizeMembership, authorizeSending } from './channel-permissions.ts'
 import type { Messages } from './messages.ts'
 import type { Presence } from './presence.ts'
@@ -23,7 +24,9 @@ export function channelRequests ({ presence, messages }: { presence: Presence, m
     }),
     publish: socketRequest('published', PublishRequest, (connection, request, respond) => {
       authorizeSending(connection.principal, connection.scope)
-      return answer(messages.publish(connection, request), respond)
+      // How many there are tells who looks at a document.
+      const mayKnow = mayReadChannel(connection.principal, connection.scope, request.channel)
+      return answer(messages.publish(connection, request), mayKnow ? respond : () => respond({ delivered: null }))
     }),
     direct: socketRequest('directed', DirectRequest, (connection, request, respond) => {
       authorizeSending(connection.principal, connection.scope)

@@ -3,6 +3,7 @@ import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
 import { percentiles, type Activity, type RateWindow, type ScopeActivity } from '../activity.ts'
 import { applicationsWith, isAllowed } from '../auth/permissions.ts'
 import type { Principal } from '../auth/principal.ts'
+import { mayReadTopic } from '../auth/reading.ts'
 import type { Hub } from '../delivery/hub.ts'
 import type { PipelineLoad } from './pipeline-load.ts'
 
@@ -24,15 +25,16 @@ export interface DashboardOptions {
 }
 
 /** `environment`: of one scope only; undefined for all environments. */
-export interface View { reach: Reach, applicationIds: readonly string[] | 'all', environment?: Environment }
+export interface View { maySee (scope: Scope, topic: string): boolean, reach: Reach, applicationIds: readonly string[] | 'all', environment?: Environment }
 
 /** The numbers of one scope, or of all that the asker reaches, from the memory of the node that answers. */
 export function createDashboard ({ activity, hub, writesWaiting, load }: DashboardOptions) {
   return {
     /** One scope, or everything in which the asker may look. */
     viewOf (principal: Principal, scope: Scope | undefined): View {
-      if (scope !== undefined) return { reach: one => scopeKey(one) === scopeKey(scope), applicationIds: [scope.applicationId], environment: scope.environment }
-      return { reach: one => isAllowed(principal, one, 'debugger:read'), applicationIds: applicationsWith(principal, 'debugger:read') }
+      const maySee = (one: Scope, topic: string) => mayReadTopic(principal, one, topic)
+      if (scope !== undefined) return { maySee, reach: one => scopeKey(one) === scopeKey(scope), applicationIds: [scope.applicationId], environment: scope.environment }
+      return { maySee, reach: one => isAllowed(principal, one, 'debugger:read'), applicationIds: applicationsWith(principal, 'debugger:read') }
     },
 
     async dashboard ({ reach, applicationIds, environment }: View): Promise<Dashboard> {
@@ -71,9 +73,13 @@ export function createDashboard ({ activity, hub, writesWaiting, load }: Dashboa
     },
 
     /** The topics with the most events, and then those with the most subscribers. */
-    hotTopics ({ reach }: View, { limit = 20 }: HotTopicsQuery): HotTopic[] {
+    hotTopics ({ reach, maySee }: View, { limit = 20 }: HotTopicsQuery): HotTopic[] {
       return activity.topics(reach).map(({ scope, topic, eventsPerSecond, fanOut }) => ({
-        topic, eventsPerSec: rounded(eventsPerSecond), subscribers: hub.subscriptionsTo(scope, topic), fanoutLatencyP95: percentiles([fanOut], [0.95])[0] ?? 0
+        topic,
+        eventsPerSec: rounded(eventsPerSecond),
+        subscribers: hub.subscriptionsTo(scope, topic),
+        // Whether there is one tells whether a filter matched.
+        fanoutLatencyP95: maySee(scope, topic) ? percentiles([fanOut], [0.95])[0] ?? 0 : null
       })).filter(({ eventsPerSec, subscribers }) => eventsPerSec > 0 || subscribers > 0)
         .sort((a, b) => b.eventsPerSec - a.eventsPerSec || b.subscribers - a.subscribers).slice(0, limit)
     }

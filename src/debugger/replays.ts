@@ -36,7 +36,12 @@ export interface Requester {
   within: Within
   /** Throws ForbiddenError unless they may bring events of the topic to its subscribers. */
   authorize (topic: string): void
+  /** Whether they may see payloads of the topic. */
+  maySee (topic: string): boolean
 }
+
+/** Who looks at replays. */
+export type Onlooker = Pick<Requester, 'maySee'>
 
 type Row = Selectable<ReplaysTable>
 
@@ -74,7 +79,7 @@ export function createReplays ({ db, log, topics, reader, requireActiveWebhook, 
     }
     if (topic !== undefined || Object.values(bounds).some(bound => bound !== undefined)) throw invalid('/eventIds', 'must not stand beside /topic and its bounds')
     const selection = await selectEvents(scope, eventIds)
-    for (const name of new Set((JSON.parse(selection.events ?? '[]') as [string][]).map(([name]) => name))) requester.authorize(name)
+    for (const name of topicsOf(selection)) requester.authorize(name)
     return selection
   }
 
@@ -110,14 +115,14 @@ export function createReplays ({ db, log, topics, reader, requireActiveWebhook, 
         finished_at: null,
         lease_owner: null
       }
-      if (dryRun) return { ...toReplay({ ...values, done: 0, sent: 0, passed_over: 0, missing: 0, webhook_deliveries: 0, lease_until: 0 }), state: 'dry_run' }
+      if (dryRun) return { ...toReplay({ ...values, done: 0, sent: 0, passed_over: 0, missing: 0, webhook_deliveries: 0, lease_until: 0 }, requester), state: 'dry_run' }
       const replay = await db.transaction().execute(async trx => {
         // One at a time, so that what is counted stays true.
         await trx.selectFrom('applications').select('id').where('id', '=', scope.applicationId).forNoKeyUpdate().execute()
         const { count } = await trx.selectFrom('replays').select(({ fn }) => fn.countAll<number>().as('count'))
           .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('finished_at', 'is', null).executeTakeFirstOrThrow()
         if (count >= openMax) throw new RateLimitError('REPLAY_LIMIT', `The scope has ${openMax} unfinished replays, the most it may`, { retryAfterS: 10 })
-        const created = toReplay(await trx.insertInto('replays').values(values).returningAll().executeTakeFirstOrThrow())
+        const created = toReplay(await trx.insertInto('replays').values(values).returningAll().executeTakeFirstOrThrow(), requester)
         await record(trx, by, { action: 'replay.created', resourceId: created.id, place: scope, after: { ...request, total: created.total } })
         return created
       })
@@ -125,28 +130,28 @@ export function createReplays ({ db, log, topics, reader, requireActiveWebhook, 
       return replay
     },
 
-    async get (scope: Scope, id: string): Promise<Replay> {
+    async get (scope: Scope, id: string, by: Onlooker): Promise<Replay> {
       const row = await ofScope(scope).where('id', '=', id).executeTakeFirst()
       if (row === undefined) throw replayNotFound(id)
-      return toReplay(row)
+      return toReplay(row, by)
     },
 
     /** The newest first. */
-    async list (scope: Scope, { limit = 100, cursor }: PageQuery): Promise<PageOf<Replay>> {
+    async list (scope: Scope, { limit = 100, cursor }: PageQuery, by: Onlooker): Promise<PageOf<Replay>> {
       let query = ofScope(scope).orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit + 1)
       if (cursor !== undefined) {
         const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
         query = query.where(sql<boolean>`(created_at, id) < (${createdAt}, ${id})`)
       }
-      return toPage(await query.execute(), limit, toReplay, row => [row.created_at, row.id])
+      return toPage(await query.execute(), limit, row => toReplay(row, by), row => [row.created_at, row.id])
     },
 
     /** What was sent is sent; nothing more is, within a moment. One that is over stays as it is. */
-    cancel: (scope: Scope, id: string, by: Origin): Promise<Replay> => db.transaction().execute(async trx => {
+    cancel: (scope: Scope, id: string, by: Origin, onlooker: Onlooker): Promise<Replay> => db.transaction().execute(async trx => {
       const row = await ofScope(scope, trx).where('id', '=', id).forUpdate().executeTakeFirst()
       if (row === undefined) throw replayNotFound(id)
-      if (row.finished_at !== null) return toReplay(row)
-      const cancelled = toReplay(await trx.updateTable('replays').set({ state: 'cancelled', finished_at: Date.now() }).where('id', '=', id).returningAll().executeTakeFirstOrThrow())
+      if (row.finished_at !== null) return toReplay(row, onlooker)
+      const cancelled = toReplay(await trx.updateTable('replays').set({ state: 'cancelled', finished_at: Date.now() }).where('id', '=', id).returningAll().executeTakeFirstOrThrow(), onlooker)
       await record(trx, by, { action: 'replay.cancelled', resourceId: id, place: scope, before: { state: row.state, done: row.done }, after: { state: cancelled.state, done: cancelled.done } })
       return cancelled
     })
@@ -156,22 +161,29 @@ export type Replays = ReturnType<typeof createReplays>
 
 const replayNotFound = (id: string) => new NotFoundError('REPLAY_NOT_FOUND', `Replay not found: ${id}`)
 
-export const toReplay = (row: Row): Replay => ({
-  id: row.id,
-  state: row.state,
-  target: row.target,
-  webhookId: row.webhook_id,
-  topic: row.topic,
-  ratePerSecond: row.rate_per_second,
-  total: row.total,
-  done: row.done,
-  sent: row.sent,
-  passedOver: row.passed_over,
-  missing: row.missing,
-  webhookDeliveries: row.webhook_deliveries,
-  requestedBy: row.requested_by,
-  message: row.message,
-  createdAt: row.created_at,
-  startedAt: row.started_at,
-  finishedAt: row.finished_at
-})
+const topicsOf = ({ topic, events }: Pick<Row, 'topic' | 'events'>): string[] =>
+  topic !== null ? [topic] : [...new Set((JSON.parse(events ?? '[]') as [string][]).map(([name]) => name))]
+
+/** How many got an event tells, where filters are known, what is in its payload. */
+function toReplay (row: Row, { maySee }: Onlooker): Replay {
+  const isSeen = topicsOf(row).every(maySee)
+  return {
+    id: row.id,
+    state: row.state,
+    target: row.target,
+    webhookId: row.webhook_id,
+    topic: row.topic,
+    ratePerSecond: row.rate_per_second,
+    total: row.total,
+    done: row.done,
+    sent: isSeen ? row.sent : null,
+    passedOver: isSeen ? row.passed_over : null,
+    missing: row.missing,
+    webhookDeliveries: isSeen ? row.webhook_deliveries : null,
+    requestedBy: row.requested_by,
+    message: row.message,
+    createdAt: row.created_at,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at
+  }
+}

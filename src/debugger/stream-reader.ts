@@ -1,8 +1,7 @@
 import type pg from 'pg'
 import type { StreamQuery } from '../../schemas/debugger.ts'
 import type { Scope } from '../../schemas/scope.ts'
-import { rowColumns, passesFilter, type Row, type TraceReader } from './trace-reader.ts'
-import type { Asker } from './asker.ts'
+import { rowColumns, passesFilter, type Looker, type Row, type TraceReader } from './trace-reader.ts'
 import { placesOf, type PartDetail } from './detail.ts'
 import { StreamCursor } from './stream-cursor.ts'
 import { eventsOf, type TracedEvent } from './traced-event.ts'
@@ -39,9 +38,6 @@ export interface StreamMessage { id: string, event: 'trace' | 'dropped', data: o
 
 interface Entry extends Row { is_run: boolean, events: number }
 
-/** Who reads along. */
-export type Follower = Pick<Asker, 'scope' | 'maySee'>
-
 export interface StreamReaderOptions { pool: pg.Pool, reader: TraceReader, retentionMs: number }
 
 /** Reads along with what the nodes write down of a scope. */
@@ -53,20 +49,22 @@ export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderO
     return rows
   }
 
-  async function * messagesOf (entry: Entry, { scope, maySee }: Follower, filter: StreamQuery, cursor: StreamCursor, batch: ReadonlySet<string>): AsyncGenerator<StreamMessage> {
+  async function * messagesOf (entry: Entry, follower: Looker, filter: StreamQuery, cursor: StreamCursor, batch: ReadonlySet<string>): AsyncGenerator<StreamMessage> {
     if (entry.is_run && entry.outcome === 'dropped') {
       cursor.pass(entry.node, entry.n)
       const { steps = 0 } = JSON.parse(entry.detail) as { steps?: number }
       yield { id: cursor.toString(), event: 'dropped', data: { events: entry.events, steps, reason: 'The trace store was behind', at: entry.created_at } }
       return
     }
+    const { scope, maySee } = follower
     const events = entry.is_run ? await reader.expand(scope, [entry]) : batch.has(entry.id) ? [] : await partEvents(scope, entry)
     const skipped = cursor.skipped(entry.node, entry.n)
-    const counted = await reader.withWebhooks(scope, events.slice(skipped))
+    const counted = await reader.withWebhooks(follower, events.slice(skipped))
     for (const [i, [event, webhooks]] of counted.entries()) {
       if (i === counted.length - 1) cursor.pass(entry.node, entry.n)
       else cursor.partial = { node: entry.node, n: entry.n, events: skipped + i + 1 }
-      if (passesFilter(event, webhooks, filter)) yield { id: cursor.toString(), event: 'trace', data: event.toSummary(webhooks, maySee) }
+      const isSeen = maySee(event.stored.topic)
+      if (passesFilter(event, webhooks, filter, isSeen)) yield { id: cursor.toString(), event: 'trace', data: event.toSummary(webhooks, isSeen) }
     }
     cursor.pass(entry.node, entry.n)
   }
@@ -95,7 +93,7 @@ export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderO
     },
 
     /** What there is by now after the cursor, which moves on with each message. */
-    async * since (follower: Follower, filter: StreamQuery, cursor: StreamCursor): AsyncGenerator<StreamMessage> {
+    async * since (follower: Looker, filter: StreamQuery, cursor: StreamCursor): AsyncGenerator<StreamMessage> {
       for (;;) {
         const entries = await entriesSince(follower.scope, cursor)
         if (entries.length > 0) await reader.catchUp()

@@ -1,6 +1,5 @@
 import type { Trace, WebhookDeliveryTrace } from '../../schemas/debugger.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
-import type { Asker } from './asker.ts'
 import { at } from './detail.ts'
 import type { TracedEvent, WebhookCounts } from './traced-event.ts'
 
@@ -9,19 +8,20 @@ export interface TraceParts {
   counts: WebhookCounts
   /** While the log has it. */
   event: LoggedEvent | undefined
-  maySee: Asker['maySee']
+  /** Whether the payload may be. */
+  isSeen: boolean
 }
 
 /** The whole life of an event, as far as it is known. */
-export function toTrace (traced: TracedEvent, { deliveries, counts, event, maySee }: TraceParts): Trace {
+export function toTrace (traced: TracedEvent, { deliveries, counts, event, isSeen }: TraceParts): Trace {
   const { stored, index, steps } = traced
   const { run, refusal, createdAt } = stored
   const waitedMs = run === undefined ? refusal?.waitedMs ?? 0 : at(run.waitedMs, index)
-  const isSeen = maySee(stored.topic)
+  const shown = isSeen ? steps : []
   const version = traced.schemaVersion
   const isViolation = refusal?.error.code === 'SCHEMA_VIOLATED'
   return {
-    ...traced.toSummary(counts, maySee),
+    ...traced.toSummary(counts, isSeen),
     received: { at: createdAt - waitedMs, waitedMs },
     schema: version === null
       ? null
@@ -29,19 +29,17 @@ export function toTrace (traced: TracedEvent, { deliveries, counts, event, maySe
           at: createdAt + (run?.checkedMs ?? 0), version, valid: !isViolation, errors: isViolation && isSeen ? refusal.error.details ?? [] : []
         },
     stored: run === undefined || traced.offset === null ? null : { at: createdAt + run.storedMs, offset: traced.offset, epoch: run.epoch, node: stored.node },
-    routed: steps.map(({ node, routedMs, matched, filtered, matchedIds, filteredIds }) => ({
+    // With filters that are known from elsewhere, to whom it went would tell what is in the payload.
+    routed: shown.map(({ node, routedMs, matched, filtered, matchedIds, filteredIds }) => ({
       node,
       at: Math.round(createdAt + routedMs),
       matched,
       filtered,
-      // With a filter that is known from elsewhere, who matched would tell what is in the payload.
-      subscriptions: !isSeen
-        ? []
-        : [
-            ...matchedIds.map(subscriptionId => ({ subscriptionId, matched: true })), ...filteredIds.map(subscriptionId => ({ subscriptionId, matched: false }))
-          ]
+      subscriptions: [
+        ...matchedIds.map(subscriptionId => ({ subscriptionId, matched: true })), ...filteredIds.map(subscriptionId => ({ subscriptionId, matched: false }))
+      ]
     })),
-    deliveries: steps.filter(({ matched }) => matched > 0).map(({ node, matched, lost, firstMs, lastMs }) => ({
+    deliveries: shown.filter(({ matched }) => matched > 0).map(({ node, matched, lost, firstMs, lastMs }) => ({
       node,
       delivered: matched - lost,
       givenUp: lost,
@@ -50,7 +48,7 @@ export function toTrace (traced: TracedEvent, { deliveries, counts, event, maySe
       firstLatencyMs: firstMs,
       lastLatencyMs: lastMs
     })),
-    webhookDeliveries: deliveries,
+    webhookDeliveries: isSeen ? deliveries : [],
     payload: payloadOf(traced, event, isSeen),
     ...(isSeen && event !== undefined && { event: event.toEvent() }),
     ...(isSeen && refusal?.payload !== undefined && { refusedPayload: refusal.payload, refusedPayloadBytes: refusal.payloadBytes ?? 0 }),

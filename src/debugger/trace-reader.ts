@@ -12,7 +12,7 @@ import type { Asker } from './asker.ts'
 import type { PartDetail, RefusalDetail, RunDetail } from './detail.ts'
 import { toTrace } from './to-trace.ts'
 import { eventsOf, noWebhooks, toNodePart, TracedEvent, type StoredRun, type WebhookCounts } from './traced-event.ts'
-import type { WebhookTraces } from './webhook-traces.ts'
+import type { WebhookTraces, WebhookView } from './webhook-traces.ts'
 
 /** Rows that one statement brings, and events that one request looks at: beyond it the page ends early. */
 const rowsAtOnce = 50
@@ -29,6 +29,9 @@ export interface TraceReaderOptions {
   /** Stores what this node has gathered, so that it is read. */
   flush (): Promise<unknown>
 }
+
+/** Who reads, and what they may see. */
+export type Looker = Pick<Asker, 'scope' | 'within' | 'maySee'>
 
 export type TraceFilter = Omit<TraceQuery, 'limit' | 'cursor'>
 
@@ -74,7 +77,8 @@ export class TraceReader {
   }
 
   /** The newest first. A page may be shorter than its limit, and yet have a next one, where few events are what is looked for. */
-  async list ({ scope, maySee }: Pick<Asker, 'scope' | 'maySee'>, { limit = 100, cursor, ...filter }: TraceQuery): Promise<PageOf<TraceSummary>> {
+  async list (asker: Looker, { limit = 100, cursor, ...filter }: TraceQuery): Promise<PageOf<TraceSummary>> {
+    const { scope, maySee } = asker
     await Promise.all([this.#options.flush(), this.#options.webhooks.catchUp()])
     const items: TraceSummary[] = []
     let mark = cursor === undefined ? undefined : markOf(cursor)
@@ -82,12 +86,13 @@ export class TraceReader {
     for (;;) {
       const rows = await this.#page(scope, filter, mark)
       for (const events of inPieces(rows.map(eventsOf))) {
-        for (const [event, webhooks] of await this.withWebhooks(scope, events)) {
+        for (const [event, webhooks] of await this.withWebhooks(asker, events)) {
           if (mark !== undefined && isBefore(event, mark)) continue
           if (scanned >= eventsScannedMax || items.length === limit) return { items, nextCursor: mark === undefined ? undefined : toCursor(mark) }
           scanned++
           mark = markAt(event)
-          if (passesFilter(event, webhooks, filter)) items.push(event.toSummary(webhooks, maySee))
+          const isSeen = maySee(event.stored.topic)
+          if (passesFilter(event, webhooks, filter, isSeen)) items.push(event.toSummary(webhooks, isSeen))
         }
       }
       if (rows.length < rowsAtOnce) return { items, nextCursor: undefined }
@@ -95,14 +100,14 @@ export class TraceReader {
   }
 
   /** Throws NotFoundError `TRACE_NOT_FOUND`: never was, sampled out, or past retention. */
-  async get ({ scope, maySee }: Pick<Asker, 'scope' | 'maySee'>, eventId: string): Promise<Trace> {
+  async get ({ scope, within, maySee }: Looker, eventId: string): Promise<Trace> {
     const found = await this.find(scope, eventId)
     if (found === undefined) throw traceNotFound(eventId)
     await this.#options.webhooks.catchUp()
     const [deliveries, counts, event] = await Promise.all([
-      this.#options.webhooks.deliveries(scope, eventId), this.#options.webhooks.counts(scope, [eventId]), this.logged(found)
+      this.#options.webhooks.deliveries({ scope, within }, eventId), this.#options.webhooks.counts({ scope, within }, [eventId]), this.logged(found)
     ])
-    return toTrace(found, { deliveries, counts: counts.get(eventId) ?? noWebhooks, event, maySee })
+    return toTrace(found, { deliveries, counts: counts.get(eventId) ?? noWebhooks, event, isSeen: maySee(found.stored.topic) })
   }
 
   async find (scope: Scope, eventId: string): Promise<TracedEvent | undefined> {
@@ -151,9 +156,9 @@ export class TraceReader {
   catchUp (): Promise<void> { return this.#options.webhooks.catchUp() }
 
   /** With what is known of their webhook deliveries since `catchUp`. */
-  async withWebhooks (scope: Scope, events: readonly TracedEvent[]): Promise<[TracedEvent, WebhookCounts][]> {
+  async withWebhooks (from: WebhookView, events: readonly TracedEvent[]): Promise<[TracedEvent, WebhookCounts][]> {
     if (events.length === 0) return []
-    const counts = await this.#options.webhooks.counts(scope, events.map(({ id }) => id))
+    const counts = await this.#options.webhooks.counts(from, events.map(({ id }) => id))
     return events.map(event => [event, counts.get(event.id) ?? noWebhooks])
   }
 
@@ -190,13 +195,13 @@ export const traceNotFound = (eventId: string): NotFoundError =>
   new NotFoundError('TRACE_NOT_FOUND', `Trace not found: ${eventId}; there was no such event, it was not sampled, or its trace is past retention`)
 
 /** Whether an event is one that is looked for. */
-export function passesFilter (event: TracedEvent, webhooks: WebhookCounts, { topic, source, status, eventId, from, to }: TraceFilter): boolean {
+export function passesFilter (event: TracedEvent, webhooks: WebhookCounts, { topic, source, status, eventId, from, to }: TraceFilter, isSeen: boolean): boolean {
   const { createdAt } = event.stored
   return (eventId === undefined || event.id === eventId) &&
     (from === undefined || createdAt >= from) && (to === undefined || createdAt <= to) &&
     (source === undefined || event.source === source) &&
     (topic === undefined || (topic.includes('*') ? new TopicPatterns([topic]).covers(event.stored.topic) : topic === event.stored.topic)) &&
-    (status === undefined || event.statusWith(webhooks) === status)
+    (status === undefined || event.statusWith(webhooks, isSeen) === status)
 }
 
 /** Lists that follow each other, joined to pieces of about the same length. */

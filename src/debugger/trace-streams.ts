@@ -100,6 +100,7 @@ export class TraceStreams {
     const { reader, heartbeatMs, log } = this.#options
     const own = scopeKey(stream.scope)
     const maySee = (topic: string) => askerFor(stream.principal, stream.scope).maySee(topic)
+    const { within } = askerFor(stream.principal, stream.scope)
     const alarm = new Alarm(stop, ring => this.#options.onStored(scopes => { if (scopes.has(own)) ring() }))
     try {
       yield `retry: ${reconnectMs}\nid: ${cursor.toString()}\n\n`
@@ -108,7 +109,7 @@ export class TraceStreams {
       while (!stop.aborted) {
         alarm.reset()
         try {
-          for await (const message of reader.since({ scope: stream.scope, maySee }, filter, cursor)) {
+          for await (const message of reader.since({ scope: stream.scope, within, maySee }, filter, cursor)) {
             if (stop.aborted) break
             yield textOf(message)
           }

@@ -67,16 +67,18 @@ export class TracedEvent {
   get filtered (): number { return sum(this.steps, ({ filtered }) => filtered) }
   get delivered (): number { return sum(this.steps, ({ matched, lost }) => matched - lost) }
 
-  statusWith ({ pending, delivered, dead }: WebhookCounts): TraceStatus {
+  /** `isSeen`: whether the payload may be. To whom it went tells what is in it, where filters are known. */
+  statusWith ({ pending, delivered, dead }: WebhookCounts, isSeen: boolean): TraceStatus {
     const { outcome } = this.stored
     if (outcome === 'rejected' || outcome === 'failed') return outcome
+    if (!isSeen) return 'stored'
     if (dead > 0) return 'failed'
     if (this.delivered > 0 || delivered > 0) return 'delivered'
     return pending > 0 ? 'pending' : 'no_subscribers'
   }
 
-  /** `maySee`: whether a topic's payloads may be. What was wrong with one tells what was in it. */
-  toSummary (webhooks: WebhookCounts, maySee: (topic: string) => boolean): TraceSummary {
+  /** As `statusWith`. What was wrong with a payload tells what was in it, too. */
+  toSummary (webhooks: WebhookCounts, isSeen: boolean): TraceSummary {
     const { stored, index } = this
     const last = this.steps.flatMap(({ lastMs }) => lastMs ?? [])
     return {
@@ -84,18 +86,18 @@ export class TracedEvent {
       topic: stored.topic,
       type: stored.run === undefined ? stored.refusal?.type ?? '' : at(stored.run.types, index),
       source: this.source,
-      status: this.statusWith(webhooks),
+      status: this.statusWith(webhooks, isSeen),
       applicationId: stored.scope.applicationId,
       environment: stored.scope.environment,
       timestamp: stored.createdAt,
       offset: this.offset,
       schemaVersion: this.schemaVersion,
-      matched: this.matched,
-      filtered: this.filtered,
-      delivered: this.delivered,
-      webhooks: { ...webhooks },
-      lastLatencyMs: last.length === 0 ? null : Math.max(...last),
-      ...(stored.refusal !== undefined && { error: maySee(stored.topic) ? stored.refusal.error as TraceSummary['error'] & object : withoutPayload(stored.topic, stored.refusal) })
+      matched: isSeen ? this.matched : null,
+      filtered: isSeen ? this.filtered : null,
+      delivered: isSeen ? this.delivered : null,
+      webhooks: isSeen ? { ...webhooks } : null,
+      lastLatencyMs: last.length === 0 || !isSeen ? null : Math.max(...last),
+      ...(stored.refusal !== undefined && { error: isSeen ? stored.refusal.error as TraceSummary['error'] & object : withoutPayload(stored.topic, stored.refusal) })
     }
   }
 
@@ -108,8 +110,8 @@ export class TracedEvent {
   }
 }
 
-function withoutPayload (topic: string, { error: { error, code, message }, schemaVersion }: RefusalDetail): TraceSummary['error'] & object {
-  return { error, code, message: code === 'SCHEMA_VIOLATED' ? `The payload violates version ${schemaVersion} of the schema of ${topic}` : message }
+function withoutPayload (topic: string, { error: { error, code }, schemaVersion }: RefusalDetail): TraceSummary['error'] & object {
+  return { error, code, message: code === 'SCHEMA_VIOLATED' ? `The payload violates version ${schemaVersion} of the schema of ${topic}` : `Refused with ${code}; why is told to whoever may read the topic` }
 }
 
 /** The newest first, as the list has them. */

@@ -1,9 +1,10 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { WebhookDeliveryTrace } from '../../schemas/debugger.ts'
-import type { Scope } from '../../schemas/scope.ts'
 import { createGatherer } from '../gather.ts'
+import type { Within } from '../webhooks/endpoints.ts'
 import { deliveryId } from '../webhooks/outlet.ts'
+import type { Asker } from './asker.ts'
 import type { WebhookCounts } from './traced-event.ts'
 
 /** Deliveries of one event that are shown. */
@@ -14,6 +15,12 @@ export interface WebhookTracesOptions {
   /** Returns when what was committed before the call is there as deliveries. */
   catchUp (): Promise<void>
 }
+
+/** Of a scope; `within`: of the webhooks of that one environment alone. */
+export type WebhookView = Pick<Asker, 'scope' | 'within'>
+
+const ofWithin = (within: Within) =>
+  within === undefined ? sql<boolean>`true` : sql<boolean>`webhook_id in (select id from webhooks where environments = array[${within}])`
 
 /** What webhooks were owed of events, and what became of it. */
 export function createWebhookTraces ({ db, catchUp }: WebhookTracesOptions) {
@@ -27,12 +34,12 @@ export function createWebhookTraces ({ db, catchUp }: WebhookTracesOptions) {
     },
 
     /** By event; those without deliveries are left out. */
-    async counts (scope: Scope, eventIds: readonly string[]): Promise<Map<string, WebhookCounts>> {
+    async counts ({ scope, within }: WebhookView, eventIds: readonly string[]): Promise<Map<string, WebhookCounts>> {
       const found = new Map<string, WebhookCounts>()
       if (eventIds.length === 0) return found
       const { rows } = await sql<{ event_id: string, state: keyof WebhookCounts, count: number }>`
         select event_id, state, count(*) as count from webhook_deliveries
-        where event_id = any(${eventIds}) and application_id = ${scope.applicationId} and environment = ${scope.environment} group by event_id, state`.execute(db)
+        where event_id = any(${eventIds}) and application_id = ${scope.applicationId} and environment = ${scope.environment} and ${ofWithin(within)} group by event_id, state`.execute(db)
       for (const { event_id: id, state, count } of rows) {
         const known = found.get(id) ?? { pending: 0, delivered: 0, dead: 0 }
         known[state] += count
@@ -42,9 +49,9 @@ export function createWebhookTraces ({ db, catchUp }: WebhookTracesOptions) {
     },
 
     /** With their attempts, the oldest first; of one webhook, or of all. */
-    async deliveries (scope: Scope, eventId: string, webhookId?: string): Promise<WebhookDeliveryTrace[]> {
+    async deliveries ({ scope, within }: WebhookView, eventId: string, webhookId?: string): Promise<WebhookDeliveryTrace[]> {
       let query = db.selectFrom('webhook_deliveries').selectAll()
-        .where('event_id', '=', eventId).where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).orderBy('seq').limit(deliveriesMax)
+        .where('event_id', '=', eventId).where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where(ofWithin(within)).orderBy('seq').limit(deliveriesMax)
       if (webhookId !== undefined) query = query.where('webhook_id', '=', webhookId)
       const rows = await query.execute()
       const attempts = rows.length === 0

@@ -39,7 +39,7 @@ export function createWebhookVerdicts ({ db, endpoints, traces, keptMs, pausedUn
       const hasFilter = row.filter !== null || row.updated_at > event.timestamp
       if (hasFilter && !maySee(event.topic)) return [hiddenFilter]
       await traces.catchUp()
-      const owed = await traces.deliveries(scope, event.id, webhookId)
+      const owed = await traces.deliveries({ scope, within }, event.id, webhookId)
       // What it was owed it was owed by the webhook as it was then.
       if (owed.length > 0) return [{ condition: 'routed', holds: true, found: owed.length, message: 'The event was owed to the webhook' }, askDelivery(owed, row.active, pausedUntil(webhookId))]
       if (row.created_at > event.timestamp) return [notRouted(`The webhook was made at ${iso(row.created_at)}, after the event of ${iso(event.timestamp)}`)]

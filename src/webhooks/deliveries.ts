@@ -2,6 +2,9 @@ import { sql, type Kysely, type Selectable } from 'kysely'
 import type { Database, WebhookAttemptsTable, WebhookDeliveriesTable } from '../../db/tables.ts'
 import type { Environment, Scope } from '../../schemas/scope.ts'
 import type { DeliveriesQuery, DeliveryState, LogsQuery, Redrive, RedriveAnswer, WebhookDelivery, WebhookLog } from '../../schemas/webhooks.ts'
+import { permissionsAt } from '../auth/permissions.ts'
+import type { Principal } from '../auth/principal.ts'
+import { coversEventSql } from '../auth/reading-sql.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import { webhookNotFound, type Within } from './endpoints.ts'
@@ -20,12 +23,18 @@ export interface DeliveriesOptions {
   now: () => number
 }
 
-/** What webhooks are owed, what became of it, and the log of attempts. All of an application, or of the webhooks of the one environment that a token is pinned to. */
+/**
+ * What webhooks are owed, what became of it, and the log of attempts: of the events that the principal may read. With a filter that
+ * is known, a delivery tells what is in the payload, and an endpoint's answer may repeat it. Of all webhooks of an application, or of
+ * those of the one environment that a token is pinned to. Without a principal it is the platform that asks.
+ */
 export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOptions) {
-  async function find (scope: Scope, id: string, within: Within) {
+  async function find (scope: Scope, id: string, principal: Principal | undefined) {
+    const { within, covered } = viewOf(scope, principal, 'd')
     let query = db.selectFrom('webhook_deliveries as d').innerJoin('webhooks as w', 'w.id', 'd.webhook_id').selectAll('d').select('w.active')
       .where('d.id', '=', uuidOf(id)).where('d.application_id', '=', scope.applicationId)
     if (within !== undefined) query = query.where('d.environment', '=', within).where(sql<boolean>`w.environments = array[${within}]`)
+    if (covered !== undefined) query = query.where(covered)
     const row = await query.executeTakeFirst()
     if (row === undefined) throw new NotFoundError('WEBHOOK_DELIVERY_NOT_FOUND', `Delivery not found: ${id}`)
     return row
@@ -43,11 +52,13 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
     requireActive: (scope: Scope, webhookId: string, within: Within) => requireActive(db, scope, webhookId, within),
 
     /** Newest first. */
-    async list (scope: Scope, { limit = 100, cursor, ...filters }: DeliveriesQuery, within?: Within): Promise<PageOf<WebhookDelivery>> {
+    async list (scope: Scope, { limit = 100, cursor, ...filters }: DeliveriesQuery, principal?: Principal): Promise<PageOf<WebhookDelivery>> {
+      const { within, covered } = viewOf(scope, principal, 'webhook_deliveries')
       // What was committed a moment ago may still stand in the outbox.
       await queue.catchUp()
       let query = db.selectFrom('webhook_deliveries').selectAll().where('application_id', '=', scope.applicationId).orderBy('seq', 'desc').limit(limit + 1)
       if (within !== undefined) query = query.where('environment', '=', within).where('webhook_id', 'in', visible(scope, within))
+      if (covered !== undefined) query = query.where(covered)
       if (filters.webhookId !== undefined) query = query.where('webhook_id', '=', filters.webhookId)
       if (filters.event !== undefined) query = query.where('event_type', '=', filters.event)
       if (filters.eventId !== undefined) query = query.where('event_id', '=', filters.eventId)
@@ -58,9 +69,14 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
     },
 
     /** Newest first. */
-    async logs (scope: Scope, { limit = 100, cursor, ...filters }: LogsQuery, within?: Within): Promise<PageOf<WebhookLog>> {
+    async logs (scope: Scope, { limit = 100, cursor, ...filters }: LogsQuery, principal?: Principal): Promise<PageOf<WebhookLog>> {
+      const { within, covered } = viewOf(scope, principal, 'd')
       let query = db.selectFrom('webhook_attempts').selectAll().where('application_id', '=', scope.applicationId).orderBy('seq', 'desc').limit(limit + 1)
       if (within !== undefined) query = query.where('environment', '=', within).where('webhook_id', 'in', visible(scope, within))
+      if (covered !== undefined) {
+        // A test shows no event.
+        query = query.where(sql<boolean>`(delivery_id is null or exists (select 1 from webhook_deliveries d where d.id = delivery_id and ${covered}))`)
+      }
       if (filters.webhookId !== undefined) query = query.where('webhook_id', '=', filters.webhookId)
       if (filters.event !== undefined) query = query.where('event_type', '=', filters.event)
       if (filters.success !== undefined) query = query.where('success', '=', filters.success)
@@ -73,8 +89,8 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
      * Sends it again: at once, with a schedule of retries of its own. One that waits is due now; one that is being tried is left alone.
      * Throws NotFoundError `WEBHOOK_DELIVERY_NOT_FOUND`, ConflictError `WEBHOOK_INACTIVE`.
      */
-    async retry (scope: Scope, id: string, within?: Within): Promise<WebhookDelivery> {
-      const { active, webhook_id: webhookId, seq } = await find(scope, id, within)
+    async retry (scope: Scope, id: string, principal?: Principal): Promise<WebhookDelivery> {
+      const { active, webhook_id: webhookId, seq } = await find(scope, id, principal)
       if (!active) throw inactive(webhookId)
       const now = clock()
       await sql`
@@ -82,19 +98,21 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
           position = case when state = 'pending' then position else nextval('webhook_positions') end
         where seq = ${seq} and (state <> 'pending' or lease_until <= ${now})`.execute(db)
       wake()
-      return toDelivery(await find(scope, id, within))
+      return toDelivery(await find(scope, id, principal))
     },
 
     /**
      * Sets dead deliveries of active webhooks going again, oldest first; where a webhook orders by key, behind what waits there. Throws
      * NotFoundError `WEBHOOK_NOT_FOUND`, ConflictError `WEBHOOK_INACTIVE` for a webhook that is named.
      */
-    async redrive (scope: Scope, { webhookId, from = 0, to = Number.MAX_SAFE_INTEGER, dryRun = false }: Redrive, within?: Within): Promise<RedriveAnswer> {
+    async redrive (scope: Scope, { webhookId, from = 0, to = Number.MAX_SAFE_INTEGER, dryRun = false }: Redrive, principal?: Principal): Promise<RedriveAnswer> {
+      const { within, covered } = viewOf(scope, principal, 'd')
       if (webhookId !== undefined) await requireActive(db, scope, webhookId, within)
       const dead = sql`from webhook_deliveries d where d.application_id = ${scope.applicationId} and d.state = 'dead'
         and d.event_at >= ${from} and d.event_at < ${to} ${within === undefined ? sql`` : sql`and d.environment = ${within}`}
         and d.webhook_id in (select id from webhooks where application_id = ${scope.applicationId} and active
-          ${within === undefined ? sql`` : sql`and environments = array[${within}]`} ${webhookId === undefined ? sql`` : sql`and id = ${webhookId}`})`
+          ${within === undefined ? sql`` : sql`and environments = array[${within}]`} ${webhookId === undefined ? sql`` : sql`and id = ${webhookId}`})
+        ${covered === undefined ? sql`` : sql`and ${covered}`}`
       const { rows: [counted] } = await sql<{ count: number }>`select count(*) as count ${dead}`.execute(db)
       const matched = counted?.count ?? 0
       if (dryRun) return { matched, redriven: 0, remaining: matched }
@@ -117,6 +135,13 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
   }
 }
 export type Deliveries = ReturnType<typeof createDeliveries>
+
+/** What of an application's deliveries, of the table of that name, the principal may know of. */
+function viewOf ({ applicationId }: Scope, principal: Principal | undefined, table: string) {
+  if (principal === undefined) return { within: undefined, covered: undefined }
+  const within = principal.kind === 'token' ? principal.environment : undefined
+  return { within, covered: coversEventSql(permissionsAt(principal, { applicationId }), table) }
+}
 
 async function requireActive (db: Kysely<Database>, scope: Scope, id: string, within: Within): Promise<void> {
   const row = await db.selectFrom('webhooks').select(['active', 'environments']).where('id', '=', id).where('application_id', '=', scope.applicationId).executeTakeFirst()

@@ -168,8 +168,10 @@ await t.test('a webhook\'s right to read is looked at again before each delivery
   const sent = sink.received.length
   const owed = (await deadOf()).length
   t.equal((await fresh.patch(`/api/webhooks/${other.id}`, { description: 'mine' })).status, 200)
-  t.match((await fresh.post('/api/webhooks/redrive', {})).body, { redriven: owed })
-  await sink.came(sent + owed)
+  // Another may have died since it was asked.
+  const { redriven } = (await fresh.post('/api/webhooks/redrive', {})).body
+  t.ok(redriven >= owed)
+  await sink.came(sent + redriven)
 })
 
 await t.test('an idempotency key is its principal\'s, for one operation', async t => {

@@ -174,6 +174,7 @@ await t.test('there is a sign of life, from which one can go on', async t => {
   const shop = await tenant(own.app)
   const topic = await shop.topic('quiet.events')
   const stream = await follow(ownUrl, shop, '?status=rejected')
+  await stream.until(() => stream.lastId() !== '', 'where it begins')
   const before = stream.lastId()
   await shop.publish(topic, 1)
   await own.app.tracing.recorder.flush()

@@ -38,7 +38,7 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getTrace',
       tags: ['Debugger'],
       summary: 'Get a trace',
-      description: 'The whole life of one event: received, checked, stored, routed and delivered on each node, and its webhook deliveries with their attempts. The payload is there for whoever may subscribe to the topic.',
+      description: 'The whole life of one event: received, checked, stored, routed and delivered on each node, and its webhook deliveries with their attempts. The payload, and to whom it went, are there for whoever may subscribe to the topic.',
       params: EventPath,
       response: { 200: ref(Trace, 'The trace.'), ...refusals(400, 401, 403, 404) }
     }
@@ -151,7 +151,7 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
     }
   }, async (request, reply) => {
-    const { items, nextCursor } = await replays.list(request.scope, request.query)
+    const { items, nextCursor } = await replays.list(request.scope, request.query, askerFor(request.principal, request.scope))
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
     return items
   })
@@ -166,7 +166,7 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       params: ReplayPath,
       response: { 200: ref(Replay, 'The replay.'), ...refusals(400, 401, 403, 404) }
     }
-  }, async (request) => replays.get(request.scope, request.params.id))
+  }, async (request) => replays.get(request.scope, request.params.id, askerFor(request.principal, request.scope)))
 
   app.post('/replays/:id/cancel', {
     config: { permission: 'debugger:create' },
@@ -178,11 +178,11 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       params: ReplayPath,
       response: { 200: ref(Replay, 'The replay.'), ...refusals(400, 401, 403, 404) }
     }
-  }, async (request) => replays.cancel(request.scope, request.params.id, request.origin))
+  }, async (request) => replays.cancel(request.scope, request.params.id, request.origin, askerFor(request.principal, request.scope)))
 
   const requesterOf = ({ principal, scope }: Pick<FastifyRequest, 'principal' | 'scope'>) => ({
     id: principal.id,
-    within: askerFor(principal, scope).within,
+    ...askerFor(principal, scope),
     authorize: (topic: string) => app.auth.authorizeTopic(principal, scope, 'publish', topic)
   })
 }

@@ -85,7 +85,7 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
   }, async (request, reply) => {
     const { delivered, missing } = await messages.broadcast(request.scope, request.principal, request.body, { idempotencyKey: request.idempotencyKey })
     tellMissing(reply, missing)
-    return { delivered }
+    return { delivered: census.mayKnow(request.principal, request.scope, request.body.channel) ? delivered : null }
   })
 }
 

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { IdempotencyHeaders, ref, refusals } from '../../../schemas/common.ts'
 import {
   Document, DocumentCreate, DocumentList, DocumentListQuery, DocumentMerge, DocumentMutate, DocumentPath, DocumentReplace, ServiceDocumentsPath
@@ -19,6 +19,15 @@ const documentAnswer = (description: string) => ({
   headers: { ETag: Type.String({ description: 'The revision in quotes.' }) },
   content: { 'application/json': { schema: ref(Document) } }
 })
+
+/** What was in a document before a write is for whoever may read documents. */
+const sendWritten = (request: FastifyRequest, reply: FastifyReply, { etag, json }: { etag: string, json: string }) =>
+  send(reply, { etag, json: request.server.auth.mayReadDocuments(request.principal, request.scope) ? json : withoutData(json) })
+
+function withoutData (json: string): string {
+  const { data: _, ...rest } = JSON.parse(json) as Record<string, unknown>
+  return JSON.stringify(rest)
+}
 
 const send = (reply: FastifyReply, document: { etag: string, json: string }) =>
   reply.header('etag', document.etag).header('content-type', jsonType).send(document.json)
@@ -98,7 +107,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
       response: { 200: documentAnswer('The document as stored.'), ...refusals(400, 401, 403, 404, 409, 412, 413, 415) }
     }
   }, async (request, reply) =>
-    send(reply, await app.documents.replace(request.scope, request.params, request.body, { ifMatch: request.headers['if-match'] })))
+    sendWritten(request, reply, await app.documents.replace(request.scope, request.params, request.body, { ifMatch: request.headers['if-match'] })))
 
   app.patch('/:service/documents/:id/merge', {
     config: { permission: 'sync:update' },
@@ -113,7 +122,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
       response: { 200: documentAnswer('The document as stored.'), ...refusals(400, 401, 403, 404, 409, 412, 413, 415) }
     }
   }, async (request, reply) =>
-    send(reply, await app.documents.merge(request.scope, request.params, request.body, { ifMatch: request.headers['if-match'] })))
+    sendWritten(request, reply, await app.documents.merge(request.scope, request.params, request.body, { ifMatch: request.headers['if-match'] })))
 
   app.post('/:service/documents/:id/mutate', {
     config: { permission: 'sync:update' },
@@ -129,7 +138,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
         '- `append` puts `value` behind the last item of an array; a member that is missing counts as empty.',
         '- `merge` is RFC 7396 at `path`; a member that is missing counts as `{}`.',
         '- `remove` removes a member or item that must be there.',
-        '- `test` refuses everything with 409 unless the value at `path` equals `value`.',
+        '- `test` refuses everything with 409 unless the value at `path` equals `value`. It needs `sync:read`.',
         '',
         'Without `expectedRevision`, concurrent mutations all take effect.'
       ].join('\n'),
@@ -140,7 +149,8 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     const { headers: { 'if-match': ifMatch }, idempotencyKey } = request
-    return send(reply, await app.documents.mutate(request.scope, request.params, request.body, { ifMatch, idempotencyKey }))
+    if (request.body.mutations.some(({ op }) => op === 'test')) app.auth.authorize(request.principal, request.scope, 'sync:read')
+    return sendWritten(request, reply, await app.documents.mutate(request.scope, request.params, request.body, { ifMatch, idempotencyKey }))
   })
 
   app.delete('/:service/documents/:id', {
@@ -155,6 +165,6 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
       response: { 200: documentAnswer('The tombstone.'), ...refusals(400, 401, 403, 404, 412) }
     }
   }, async (request, reply) =>
-    send(reply, await app.documents.remove(request.scope, request.params, { ifMatch: request.headers['if-match'] })))
+    sendWritten(request, reply, await app.documents.remove(request.scope, request.params, { ifMatch: request.headers['if-match'] })))
 }
 export default sync

@@ -136,12 +136,12 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listWebhookLogs',
       tags: ['Webhooks'],
       summary: 'Read the log of attempts',
-      description: 'Every attempt at every delivery, and every test, newest first. Kept as long as events are.',
+      description: 'Every attempt at every delivery of an event that the caller may read, and every test, newest first. Kept as long as events are.',
       querystring: LogsQuery,
       response: { 200: { description: 'A page of attempts.', headers, content: { 'application/json': { schema: Type.Array(ref(WebhookLog)) } } }, ...refusals(400, 401, 403) }
     }
   }, async (request, reply) => {
-    const { items, nextCursor } = await deliveries.logs(request.scope, request.query, withinOf(request.principal))
+    const { items, nextCursor } = await deliveries.logs(request.scope, request.query, request.principal)
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
     return items
   })
@@ -152,10 +152,10 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'redriveWebhooks',
       tags: ['Webhooks'],
       summary: 'Retry what was given up',
-      description: 'Sets dead deliveries of active webhooks going again, each with a schedule of retries of its own: at most 100,000 a request.',
+      description: 'Sets dead deliveries of active webhooks, of events that the caller may read, going again, each with a schedule of retries of its own: at most 100,000 a request.',
       body: ref(Redrive),
       response: { 200: ref(RedriveAnswer, 'How many there were.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
-  }, async (request) => deliveries.redrive(request.scope, request.body, withinOf(request.principal)))
+  }, async (request) => deliveries.redrive(request.scope, request.body, request.principal))
 }
 export default webhooks

@@ -22,7 +22,7 @@ const logs: FastifyPluginAsyncTypebox = async (app) => {
       }
     }
   }, async (request, reply) => {
-    const { items, nextCursor } = await app.databaseSources.logs.list(request.scope, request.query)
+    const { items, nextCursor } = await app.databaseSources.logs.list(request.principal, request.scope, request.query)
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
     return items
   })

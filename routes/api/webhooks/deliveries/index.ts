@@ -4,7 +4,7 @@ import { ref, refusals } from '../../../../schemas/common.ts'
 import { DeliveriesQuery, DeliveryPath, WebhookDelivery } from '../../../../schemas/webhooks.ts'
 
 const deliveries: FastifyPluginAsyncTypebox = async (app) => {
-  const { deliveries, withinOf } = app.webhooks
+  const { deliveries } = app.webhooks
 
   app.get('/', {
     config: { permission: 'webhooks:read' },
@@ -12,7 +12,7 @@ const deliveries: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listWebhookDeliveries',
       tags: ['Webhooks'],
       summary: 'List deliveries',
-      description: 'What the application\'s webhooks are owed, newest first. Delivered ones are kept as long as events are, dead ones 30 days.',
+      description: 'What the application\'s webhooks are owed of events that the caller may read, newest first. Delivered ones are kept as long as events are, dead ones 30 days.',
       querystring: DeliveriesQuery,
       response: {
         200: {
@@ -24,7 +24,7 @@ const deliveries: FastifyPluginAsyncTypebox = async (app) => {
       }
     }
   }, async (request, reply) => {
-    const { items, nextCursor } = await deliveries.list(request.scope, request.query, withinOf(request.principal))
+    const { items, nextCursor } = await deliveries.list(request.scope, request.query, request.principal)
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
     return items
   })
@@ -39,6 +39,6 @@ const deliveries: FastifyPluginAsyncTypebox = async (app) => {
       params: DeliveryPath,
       response: { 200: ref(WebhookDelivery, 'The delivery.'), ...refusals(400, 401, 403, 404, 409) }
     }
-  }, async (request) => deliveries.retry(request.scope, request.params.id, withinOf(request.principal)))
+  }, async (request) => deliveries.retry(request.scope, request.params.id, request.principal))
 }
 export default deliveries

@@ -1,0 +1,24 @@
+import { sql, type RawBuilder } from 'kysely'
+import type { PermissionSet } from './permission-set.ts'
+import { channelTopics, documentPrefix } from './reading.ts'
+
+/**
+ * `coversEvent` as a condition of a statement: of the table's columns `topic` and `key`. Undefined when these permissions cover
+ * every event.
+ */
+export function coversEventSql (held: PermissionSet, table: string): RawBuilder<boolean> | undefined {
+  const { subscribe } = held
+  const mayReadDocuments = held.allows('sync:read')
+  if (subscribe.isAll && mayReadDocuments) return undefined
+  const [topic, key] = [sql.ref(`${table}.topic`), sql.ref(`${table}.key`)]
+  const isOfTopics = subscribe.isAll ? sql`true` : sql`${topic} ~ any(${subscribe.patterns.map(expressionOf)}::text[])`
+  if (mayReadDocuments) return sql<boolean>`(${isOfTopics})`
+  const isOfDocument = sql`(${topic} = any(${[...channelTopics]}::text[]) and starts_with(coalesce(${key}, ''), ${documentPrefix}))`
+  return sql<boolean>`(${isOfTopics} and not ${isOfDocument})`
+}
+
+/** Nothing in a pattern but its dots and stars means anything in a regular expression. */
+function expressionOf (pattern: string): string {
+  const segments = pattern.split('.').map(segment => segment === '**' ? '.+' : segment === '*' ? '[^.]+' : segment)
+  return `^${segments.join('\\.')}$`
+}
