@@ -21,7 +21,7 @@ t.test('the first event of the README arrives, and its lines can be run twice', 
   t.match(setUp, /^PORT=3000;/, 'the port stands in one place')
   const script = [
     'exec 2>&1', setUp.replace('PORT=3000', `PORT=${port}`), subscribe.replace(/&\s*$/, '> out &'), 'subscriber=$!',
-    'until grep -q ^subscribed out; do sleep 0.1; done', publish, 'until grep -q '^order.placed ' out; do sleep 0.1; done', 'cat out', 'kill $subscriber; rm out'
+    'until grep -q ^subscribed out; do sleep 0.1; done', publish, 'until grep -q "^order.placed " out; do sleep 0.1; done', 'cat out', 'kill $subscriber; rm out'
   ].join('\n')
   for (const round of ['once', 'again']) {
     const shell = spawn('bash', ['-c', script], { cwd: folder, env: { PATH: process.env['PATH'], HOME: folder } })
