@@ -47,6 +47,12 @@ export default fp(async (app) => {
       done()
     }
   })
+  // The library closes what it has seen. An upgrade that a hook before its own refuses would stay open, without a timeout.
+  app.addHook('onResponse', (request, _reply, done) => {
+    const raw: IncomingMessage & { upgrade?: boolean } = request.raw
+    if (raw.upgrade === true && !request.ws) raw.socket.destroySoon()
+    done()
+  })
   const options = { handshake: app.handshake, protocol: app.protocol, closed: app.clientLinks.closed }
   app.get('/ws', {
     websocket: true,

@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import t from 'tap'
 import { build, listen } from './build.ts'
+import { until } from './faults/server.ts'
 import { inject } from './inject.ts'
 import { tenant } from './tenant.ts'
 
@@ -90,6 +91,18 @@ await t.test('and so has an upgrade', async t => {
     t.match(answer.toString(), /^HTTP\/1\.1 101 /, path)
     socket.destroy()
   }
+})
+
+await t.test('an upgrade that is refused for want of memory is closed', async t => {
+  const { app: short } = await build(t, { adapt: config => { config.http.heapUsedBytesMax = 1 } })
+  const { port } = new URL(await listen(short))
+  await until(() => short.isUnderPressure(), 'pressure')
+  const socket = connect(Number(port), '127.0.0.1')
+  let text = ''
+  socket.on('data', chunk => { text += chunk.toString() })
+  socket.write('GET /ws HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n')
+  await once(socket, 'close')
+  t.match(text, /^HTTP\/1\.1 503 /)
 })
 
 const event = JSON.stringify({ payload: { text: 'grün' } })
