@@ -13,8 +13,8 @@ import * as epochSeed from './0011-epoch-seed.ts'
 import * as mappingHistory from './0012-mapping-history.ts'
 import * as cdcSlotLsn from './0013-cdc-slot-lsn.ts'
 import * as inviteGrants from './0015-invite-grants.ts'
-import * as webhookReaders from './0015-webhook-readers.ts'
 import * as canonicalAddresses from './0016-canonical-addresses.ts'
+import * as webhookReaders from './0017-webhook-readers.ts'
 
 /** In order of name; forward only. A released migration never changes. */
 export const migrations: Record<string, Migration> = {
@@ -32,6 +32,6 @@ export const migrations: Record<string, Migration> = {
   '0012-mapping-history': mappingHistory,
   '0013-cdc-slot-lsn': cdcSlotLsn,
   '0015-invite-grants': inviteGrants,
-  '0015-webhook-readers': webhookReaders,
-  '0016-canonical-addresses': canonicalAddresses
+  '0016-canonical-addresses': canonicalAddresses,
+  '0017-webhook-readers': webhookReaders
 }
