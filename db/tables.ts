@@ -248,6 +248,8 @@ export interface CdcConnectionsTable extends Scoped {
   owns_slot: Generated<boolean>
   /** Where the slot that the connection created began. Null until its creation is confirmed. */
   slot_lsn: string | null
+  /** Carried by the names and comments of what the connection creates; another one in a copy of the platform's database. */
+  mark: Generated<string>
   revision: Generated<number>
   gap_accepted: Generated<boolean>
   status: JsonText | null
@@ -259,6 +261,8 @@ export interface CdcConnectionsTable extends Scoped {
 export interface CdcLeftoversTable extends Scoped {
   id: string
   connection_id: string
+  /** The connection's mark when it created them. */
+  mark: string
   connection_string_sealed: string
   slot: string | null
   /** The slot was never acknowledged beyond it. Null when its creation was not confirmed. */

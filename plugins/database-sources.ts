@@ -5,6 +5,7 @@ import { createStreamStates } from '../src/database/cdc/stream-state.ts'
 import { Supervisor } from '../src/database/cdc/supervisor.ts'
 import { createConnectionTest, type TestConnection } from '../src/database/connection-test.ts'
 import { createDatabaseConnections, type DatabaseConnections } from '../src/database/connections.ts'
+import { disownIfCopied } from '../src/database/copied-home.ts'
 import { createDeliveryLogs, type DeliveryLogs } from '../src/database/delivery-logs.ts'
 import { createLeftovers } from '../src/database/leftovers.ts'
 import { createMappingChanges } from '../src/database/mapping-changes.ts'
@@ -38,6 +39,7 @@ declare module 'fastify' {
 /** Databases of the tenants' own: their readers on this node, and what is said and asked of them. It never writes to their tables. */
 export default fp(async (app) => {
   const { db, pool, encryption, eventWriter: writer, instruments: metrics, log, config: { cdc, events } } = app
+  await disownIfCopied(pool, log)
   const threads = createSourceThreads({ limits: cdc.limits, readerThreadsMax: cdc.readerThreadsMax })
   const leftovers = createLeftovers({ db, pool, encryption, threads, log, retryMs: cdc.leftoverRetryMs })
   const supervisor = new Supervisor({

@@ -15,6 +15,7 @@ import * as cdcSlotLsn from './0013-cdc-slot-lsn.ts'
 import * as inviteGrants from './0015-invite-grants.ts'
 import * as canonicalAddresses from './0016-canonical-addresses.ts'
 import * as webhookReaders from './0017-webhook-readers.ts'
+import * as cdcMarks from './0018-cdc-marks.ts'
 
 /** In order of name; forward only. A released migration never changes. */
 export const migrations: Record<string, Migration> = {
@@ -33,5 +34,6 @@ export const migrations: Record<string, Migration> = {
   '0013-cdc-slot-lsn': cdcSlotLsn,
   '0015-invite-grants': inviteGrants,
   '0016-canonical-addresses': canonicalAddresses,
-  '0017-webhook-readers': webhookReaders
+  '0017-webhook-readers': webhookReaders,
+  '0018-cdc-marks': cdcMarks
 }

@@ -57,7 +57,7 @@ export function createConnectionTest ({ db, sources, threads, namePrefix }: Conn
   async function ownership ({ slot, row }: Source): Promise<(found: SlotRow) => boolean> {
     const position = await db.selectFrom('cdc_positions').select(['slot', 'confirmed_lsn']).where('connection_id', '=', row.id).executeTakeFirst()
     const lsn = position?.slot === slot ? position.confirmed_lsn : row.slot_lsn
-    return found => isOwnSlot(found, { isMarked: carriesMark(slot, row.id), lsn })
+    return found => isOwnSlot(found, { isMarked: carriesMark(slot, row.mark), lsn })
   }
 
   /** The scope's mappings, switched on or not. */

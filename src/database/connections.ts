@@ -10,7 +10,7 @@ import { randomId } from '../ids.ts'
 import { invalid } from '../json.ts'
 import { sealedPlaces } from '../sealed-columns.ts'
 import type { ReaderStatus } from './cdc/reader.ts'
-import { ownName } from './cdc/ownership.ts'
+import { newMark, ownName } from './cdc/ownership.ts'
 import { dropPublicationSql, dropSlotSql } from './cdc/slot-care.ts'
 import { parseConnectionString, withoutPassword } from './connection-string.ts'
 import { leave, leaveDue, type Leftovers } from './leftovers.ts'
@@ -103,13 +103,14 @@ export function createDatabaseConnections ({ db, encryption, leftovers, threads,
       const now = Date.now()
       const ownId = randomId('cdc')
       // Of the connection, not of its scope: what an earlier one of this scope has left may still be about to be dropped.
-      const defaultName = ownName(namePrefix, ownId)
+      const mark = newMark()
+      const defaultName = ownName(namePrefix, mark)
       await db.transaction().execute(async trx => {
         const made = await trx.insertInto('cdc_connections')
-          .columns(['id', 'application_id', 'environment', 'connection_string_sealed', 'publication', 'slot', 'gap_accepted', 'created_at', 'updated_at'])
+          .columns(['id', 'application_id', 'environment', 'connection_string_sealed', 'publication', 'slot', 'mark', 'gap_accepted', 'created_at', 'updated_at'])
           .expression(eb => eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
             eb.val(ownId).as('id'), 'id as application_id', eb.val(scope.environment).as('environment'), eb.val(encryption.encrypt(connectionString, sealedPlaces.connection(ownId))).as('connection_string_sealed'),
-            eb.val(publication ?? defaultName).as('publication'), eb.val(slot ?? defaultName).as('slot'), eb.val(acceptGap).as('gap_accepted'),
+            eb.val(publication ?? defaultName).as('publication'), eb.val(slot ?? defaultName).as('slot'), eb.val(mark).as('mark'), eb.val(acceptGap).as('gap_accepted'),
             eb.cast<number>(eb.val(now), 'bigint').as('created_at'), eb.cast<number>(eb.val(now), 'bigint').as('updated_at')
           ]))
           .onConflict(conflict => conflict.columns(['application_id', 'environment']).doNothing())

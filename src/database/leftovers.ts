@@ -44,6 +44,7 @@ export async function leave (trx: Transaction<Database>, connection: Connection,
   await trx.insertInto('cdc_leftovers').values({
     id: randomId('cdc'),
     connection_id: connection.id,
+    mark: connection.mark,
     application_id: connection.application_id,
     environment: connection.environment,
     connection_string_sealed: connection.connection_string_sealed,
@@ -126,7 +127,10 @@ export function createLeftovers ({ db, pool, encryption, threads, retryMs, log }
     /** All that are due. One that a request has dropped comes again: a reader that had not noticed may have made it anew. */
     async dropDue (signal: AbortSignal): Promise<void> {
       for (let row; !signal.aborted && (row = await take()) !== undefined;) {
-        const left = (await drop(row)).filter(({ status }) => status === 'failed')
+        const results = await drop(row)
+        const left = results.filter(({ status }) => status === 'failed')
+        const kept = results.filter(({ status }) => status === 'kept')
+        if (kept.length > 0 && left.length === 0) log.warn({ connectionId: row.connection_id, leftovers: kept }, 'cdc.leftovers_kept')
         const isGivenUp = left.length > 0 && row.created_at < Date.now() - giveUpAfterMs
         if (isGivenUp) log.error({ connectionId: row.connection_id, leftovers: left }, 'cdc.left_for_good')
         if (isGivenUp || left.length === 0) await db.deleteFrom('cdc_leftovers').where('id', '=', row.id).execute()
@@ -153,10 +157,10 @@ interface Part {
   drop (client: SourceClient, session: string): Promise<'dropped' | 'foreign'>
 }
 
-function partsOf ({ connection_id: connectionId, slot, slot_lsn: lsn, publication }: LeftoverRow): Part[] {
+function partsOf ({ mark, slot, slot_lsn: lsn, publication }: LeftoverRow): Part[] {
   const parts: Part[] = []
   if (slot !== null) {
-    const record: Omit<SlotRecord, 'session'> = { name: slot, isMarked: carriesMark(slot, connectionId), lsn }
+    const record: Omit<SlotRecord, 'session'> = { name: slot, isMarked: carriesMark(slot, mark), lsn }
     parts.push({
       name: 'slot', what: 'replication slot', sql: dropSlotSql(slot), positionOf: async () => ({ slot }), drop: (client, session) => dropSlot(client, { ...record, session })
     })
@@ -173,7 +177,7 @@ function partsOf ({ connection_id: connectionId, slot, slot_lsn: lsn, publicatio
       },
       async drop (client) {
         const found = await readPublication(client, publication)
-        if (found !== undefined && !isOwnPublication(publication, found, connectionId)) return 'foreign'
+        if (found !== undefined && !isOwnPublication(publication, found, mark)) return 'foreign'
         await client.query(sql)
         return 'dropped'
       }

@@ -2,7 +2,7 @@ import pg from 'pg'
 import { LogicalReplicationService, PgoutputPlugin } from 'pg-logical-replication'
 import t from 'tap'
 import { carriesMark } from '../../src/database/cdc/ownership.ts'
-import { build, type Teardown } from '../build.ts'
+import { build, createDatabase, withDatabase, type Teardown } from '../build.ts'
 import { until } from '../faults/server.ts'
 import { createSource, sourced, uniqueName, type TestSource } from './source.ts'
 
@@ -160,8 +160,8 @@ await t.test('a reader that died after it created the slot takes it up, or drops
   await put(shop, {})
   await shop.state('error', 'READER_FAILED')
   const { slot } = await shop.connection()
-  const { rows: [{ id }] } = await app.pool.query('select id from cdc_connections where application_id = $1', [shop.applicationId])
-  t.ok(carriesMark(slot, id))
+  const { rows: [{ mark }] } = await app.pool.query('select mark from cdc_connections where application_id = $1', [shop.applicationId])
+  t.ok(carriesMark(slot, mark))
   const before = await slotState(shop.source, slot)
   t.ok(before, 'it was created')
   await app.pool.query(`drop function ${refuse} cascade`)
@@ -183,3 +183,52 @@ await t.test('a foreign publication is used, and neither dropped nor called ours
   await source.sql(`drop publication ${publication}_own; create publication ${publication}_own`)
   t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers[1], { name: 'publication', status: 'kept' }, 'one that took the place of ours stays')
 })
+
+await t.test('a copy of the platform\'s database leaves the slot and publication of the original alone', async t => {
+  const databaseUrl = await createDatabase(t)
+  const adapt: NonNullable<Parameters<typeof build>[1]>['adapt'] = config => { Object.assign(config.cdc, { leaseMs: 2000, leftoverRetryMs: 300 }) }
+  const first = await build(t, { databaseUrl, adapt })
+  const source = await createSource(t)
+  const before = await sourced(t, first.app, source)
+  const topic = await before.topic('row.inserted')
+  await source.sql('create table rows (id int primary key)')
+  await before.connect()
+  const { subscriptionId } = await before.map({ table: 'rows', topic, events: ['insert'], payload: '$row.id' })
+  const { slot, publication } = await before.connection()
+  const headers = { authorization: `Bearer ${before.token()}` }
+  await first.app.close()
+  const copyUrl = withDatabase(databaseUrl, `${new URL(databaseUrl).pathname.slice(1)}_copy`)
+  await adminQuery(databaseUrl, `create database ${new URL(copyUrl).pathname.slice(1)} template ${new URL(databaseUrl).pathname.slice(1)}`)
+  t.teardown(() => adminQuery(databaseUrl, `drop database ${new URL(copyUrl).pathname.slice(1)} with (force)`))
+
+  // While the original does not read, its slot is free for whoever believes it to be theirs.
+  const { app: staging } = await build(t, { databaseUrl: copyUrl, adapt })
+  const copy = (method: 'GET' | 'PUT' | 'DELETE', path: string, payload?: object) => staging.inject({
+    method, url: `/api/database${path}`, headers, ...(payload !== undefined && { payload })
+  })
+  const copied = async (isThere: (connection: { state: string, error: { code: string } | null }) => boolean) =>
+    until(async () => isThere((await copy('GET', '/connection')).json()), 'the state of the copy', 40_000)
+  await copied(({ error }) => error?.code === 'SLOT_FOREIGN')
+  await copy('PUT', '/connection', { connectionString: source.url, acceptGap: true })
+  await copied(({ error }) => error?.code === 'SLOT_FOREIGN')
+  await copy('DELETE', `/subscriptions/${subscriptionId}`)
+  t.match((await copy('DELETE', '/connection')).json().leftovers, [{ name: 'slot', status: 'kept' }, { name: 'publication', status: 'kept' }])
+  t.ok(await slotState(source, slot))
+  t.same(await source.sql('select tablename from pg_publication_tables where pubname = $1', [publication]), [{ tablename: 'rows' }])
+
+  await copy('PUT', '/connection', { connectionString: source.url })
+  await copied(({ state }) => state === 'streaming')
+  await source.sql('insert into rows values (1)')
+  const { app: production } = await build(t, { databaseUrl, adapt })
+  const log = async () => (await production.inject({ url: `/api/topics/${topic}/events`, headers })).json() as { payload: unknown }[]
+  await until(async () => (await log()).length > 0, 'the original to go on')
+  t.same((await log()).map(({ payload }) => payload), [1])
+  t.match((await copy('DELETE', '/connection')).json().leftovers, [{ name: 'slot', status: 'dropped' }, { name: 'publication', status: 'dropped' }])
+  t.ok(await slotState(source, slot))
+})
+
+async function adminQuery (url: string, text: string): Promise<void> {
+  const client = new pg.Client({ connectionString: withDatabase(url, 'postgres') })
+  await client.connect()
+  await client.query(text).finally(() => client.end())
+}

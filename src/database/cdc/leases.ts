@@ -10,13 +10,14 @@ export interface ConnectionRow {
   sealed: string
   publication: string
   slot: string
+  mark: string
   gapAccepted: boolean
   isFree: boolean
 }
 
 interface Row {
   id: string, application_id: string, environment: Environment, revision: number, connection_string_sealed: string, publication: string, slot: string
-  gap_accepted: boolean, is_free: boolean
+  mark: string, gap_accepted: boolean, is_free: boolean
 }
 
 /**
@@ -30,7 +31,7 @@ export function createLeases (pool: pg.Pool, owner: string, leaseMs: number) {
     async connections (): Promise<ConnectionRow[]> {
       const { rows } = await pool.query<Row>({
         name: 'cdc_connections',
-        text: `select c.id, c.application_id, c.environment, c.revision, c.connection_string_sealed, c.publication, c.slot, c.gap_accepted,
+        text: `select c.id, c.application_id, c.environment, c.revision, c.connection_string_sealed, c.publication, c.slot, c.mark, c.gap_accepted,
             p.lease_owner is null or p.lease_expires_at < clock_timestamp() as is_free
           from cdc_connections c join cdc_positions p on p.connection_id = c.id order by c.id`
       })
@@ -41,6 +42,7 @@ export function createLeases (pool: pg.Pool, owner: string, leaseMs: number) {
         sealed: row.connection_string_sealed,
         publication: row.publication,
         slot: row.slot,
+        mark: row.mark,
         gapAccepted: row.gap_accepted,
         isFree: row.is_free
       }))

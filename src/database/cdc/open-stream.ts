@@ -10,11 +10,15 @@ import {
 } from './slot-care.ts'
 import type { LeaseKey, StreamState, StreamStates } from './stream-state.ts'
 
+const copied = '(the platform\'s database is a copy, and the slot and publication belong to the original: give `slot` and `publication` other names, with `acceptGap`)'
+
 /** A connection as its reader has it. */
 export interface ConnectionSettings {
   connectionString: string
   publication: string
   slot: string
+  /** In the names and comments of what the connection creates. */
+  mark: string
   /** Somebody has said that what was lost is lost. */
   gapAccepted: boolean
   /** Which version of the connection this is. */
@@ -48,6 +52,7 @@ export async function openStream (options: OpenOptions): Promise<StreamState> {
   const systemIdentifier = await readSystemIdentifier(client)
   const known = await states.read(lease)
   const isNew = known.systemIdentifier === null || settings.gapAccepted
+  if (!isNew && known.slot === null) throw new SourceError('SLOT_FOREIGN', copied)
   if (!isNew && known.systemIdentifier !== systemIdentifier) throw new SourceError('SOURCE_REPLACED')
 
   // Before the slot: what it decodes has to find the publication in the catalogue as it was then.
@@ -55,12 +60,12 @@ export async function openStream (options: OpenOptions): Promise<StreamState> {
   if (!isNew && publication?.oid !== known.publicationOid) throw new SourceError('PUBLICATION_LOST')
   if (publication === undefined) {
     await states.own(lease, settings.revision, 'publication', true)
-    await createPublication(client, settings.publication, version, lease.connectionId)
+    await createPublication(client, settings.publication, version, settings.mark)
     publication = await readPublication(client, settings.publication)
     if (publication === undefined) throw new SourceError('PUBLICATION_LOST')
     log.info({ publication: settings.publication }, 'cdc.publication_created')
   } else if (isNew) {
-    await states.own(lease, settings.revision, 'publication', isOwnPublication(settings.publication, publication, lease.connectionId))
+    await states.own(lease, settings.revision, 'publication', isOwnPublication(settings.publication, publication, settings.mark))
   }
   await options.careForTables(isNew)
   if (isNew) return await beginAnew(options, { systemIdentifier, publicationOid: publication.oid })
@@ -86,7 +91,7 @@ async function beginAnew (options: OpenOptions, { systemIdentifier, publicationO
     .where('system_identifier', '=', systemIdentifier).where('slot', '=', settings.slot).where('connection_id', '<>', lease.connectionId).executeTakeFirst()
   if (other !== undefined) throw new SourceError('SLOT_TAKEN')
   const name = settings.slot
-  const record = { name, session, isMarked: carriesMark(name, lease.connectionId), lsn: await states.slotLsn(lease) }
+  const record = { name, session, isMarked: carriesMark(name, settings.mark), lsn: await states.slotLsn(lease) }
   const confirmedLsn = await leftByUs(options, record) ?? await create(options)
   const state = await states.begin(lease, settings.revision, { systemIdentifier, slot: name, publicationOid, confirmedLsn }).catch(async (error: Error & { code?: string }) => {
     if (error.code !== '23505') throw error

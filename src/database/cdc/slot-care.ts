@@ -85,12 +85,12 @@ export async function readPublication (client: Queryable, name: string): Promise
   return row
 }
 
-export const isOwnPublication = (name: string, { comment }: { comment: string | null }, connectionId: string): boolean =>
-  carriesMark(name, connectionId) || comment === publicationComment(connectionId)
+export const isOwnPublication = (name: string, { comment }: { comment: string | null }, mark: string): boolean =>
+  carriesMark(name, mark) || comment === publicationComment(mark)
 
 /** One query, and so one transaction: there is no moment at which the publication has no mark. */
-export async function createPublication (client: Queryable, name: string, version: number, connectionId: string): Promise<void> {
-  const comment = `COMMENT ON PUBLICATION ${quoteIdentifier(name)} IS '${publicationComment(connectionId)}';`
+export async function createPublication (client: Queryable, name: string, version: number, mark: string): Promise<void> {
+  const comment = `COMMENT ON PUBLICATION ${quoteIdentifier(name)} IS '${publicationComment(mark)}';`
   await client.query(`${createPublicationSql(name, version)} ${comment}`)
 }
 

@@ -7,7 +7,7 @@ export interface StreamState {
   systemIdentifier: string | null
   publicationOid: number | null
   place: StreamPlace
-  /** The slot that the position belongs to. */
+  /** The slot that the position belongs to. Null beside a system identifier in a copy of the platform's database: the original reads the slot. */
   slot: string | null
   /** The slot was never acknowledged beyond it. */
   confirmedLsn: string

@@ -123,8 +123,8 @@ export class Supervisor {
     }
     const lease = await leases.take(connection.id)
     if (lease === undefined) return
-    const { scope, publication, slot, gapAccepted, revision } = connection
-    const reader = new Reader(scope, lease, { connectionString, publication, slot, gapAccepted, revision }, this.#options)
+    const { scope, publication, slot, mark, gapAccepted, revision } = connection
+    const reader = new Reader(scope, lease, { connectionString, publication, slot, mark, gapAccepted, revision }, this.#options)
     this.#held.set(connection.id, { reader, revision })
   }
 
