@@ -1,3 +1,4 @@
+import { extname } from 'node:path'
 import t from 'tap'
 import { createSourceThreads } from '../../src/database/threads/source-threads.ts'
 import { answering, description, message, ready, row, startHostileServer, text } from './hostile-server.ts'
@@ -5,6 +6,9 @@ import { answering, description, message, ready, row, startHostileServer, text }
 /* Conversations with tenants' servers end alone, whatever becomes of the thread in which they run. */
 
 t.setTimeout(120_000)
+
+/** Compiled, where this file is. */
+const hang = new URL(`fixtures/hang${extname(import.meta.filename)}`, import.meta.url).href
 
 const honest = answering(description('answer'), row('42'), message('C', [text('SELECT 1')]), ready)
 const ask = (threads: ReturnType<typeof createSourceThreads>, url: string, applicationId = 'app') =>
@@ -32,7 +36,7 @@ await t.test('a conversation that takes too much memory ends alone, and the next
 })
 
 await t.test('a thread that hangs is ended, and the others go on', async t => {
-  const threads = createSourceThreads({ watchEveryMs: 100, missedMax: 20, preload: new URL('fixtures/hang.ts', import.meta.url).href })
+  const threads = createSourceThreads({ watchEveryMs: 100, missedMax: 20, preload: hang })
   t.teardown(() => threads.close())
   const good = await startHostileServer(t, honest)
   const hanging = await startHostileServer(t, answering(description('answer'), row('hang'), message('C', [text('SELECT 1')]), ready))
@@ -43,7 +47,7 @@ await t.test('a thread that hangs is ended, and the others go on', async t => {
 })
 
 await t.test('a thread that crashes ends what runs in it, a stream and a session', async t => {
-  const threads = createSourceThreads({ preload: new URL('fixtures/hang.ts', import.meta.url).href })
+  const threads = createSourceThreads({ preload: hang })
   t.teardown(() => threads.close())
   const crashing = await startHostileServer(t, answering(description('answer'), row('crash'), message('C', [text('SELECT 1')]), ready))
   const { thread, release } = threads.forReader()

@@ -17,7 +17,14 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       description: 'Every version of a topic\'s schema, oldest first. A page of large ones ends early.',
       params: SchemaTopicPath,
       querystring: PageQuery,
-      response: { 200: Type.Array(ref(SchemaVersion), { description: 'A page of versions.' }), ...refusals(400, 401, 403, 404) }
+      response: {
+        200: {
+          description: 'A page of versions.',
+          headers: { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }) },
+          content: { 'application/json': { schema: Type.Array(ref(SchemaVersion)) } }
+        },
+        ...refusals(400, 401, 403, 404)
+      }
     }
   }, async (request, reply) => {
     const { items, nextCursor } = await app.schemas.list(request.scope, request.params.topic, request.query)
