@@ -42,7 +42,7 @@ export const EnvironmentVariables = Type.Object({
   SUBSCRIPTIONS_PER_APPLICATION_MAX: Type.Integer({ default: 250000, minimum: 0, description: 'Subscriptions that all sockets of an application may hold at a node; 0 is no limit.' }),
   REQUEST_TIMEOUT_MS: Type.Integer({ default: 60000, minimum: 1000, maximum: 600000, description: 'How long a request may take to arrive; its head has a quarter of it.' }),
   MEMORY_BYTES_MAX: Type.Optional(Type.Integer({ minimum: 64 * 1024 ** 2, description: 'Memory that the process may have; near it, requests are refused. Unset: the limit of its container, or else the heap\'s and 1 GiB.' })),
-  REQUEST_BODIES_BYTES_MAX: Type.Optional(Type.Integer({ minimum: 1024 ** 2, description: 'Bytes of all request bodies under way at a node; an application has half of it, an address without a credential an eighth. Unset: a sixteenth of the heap, at most 128 MiB.' })),
+  REQUEST_BODIES_BYTES_MAX: Type.Optional(Type.Integer({ minimum: 1024 ** 2, description: 'Bytes of all request bodies under way at a node; an application has half of it, an address without a credential an eighth. Unfinished messages of sockets have as much again. Unset: a sixteenth of the heap, at most 128 MiB.' })),
   HELD_BYTES_MAX: Type.Optional(Type.Integer({ minimum: 1024 ** 2, description: 'Bytes that subscriptions and members\' states may hold at a node. Unset: a quarter of the heap.' })),
   HELD_BYTES_PER_APPLICATION_MAX: Type.Optional(Type.Integer({ minimum: 64 * 1024, description: 'The same, of one application. Unset: half of HELD_BYTES_MAX.' })),
   EVENT_RETENTION_HOURS: Type.Integer({ default: 72, minimum: 1, maximum: 87600, description: 'How long the log keeps events.' }),
@@ -204,6 +204,8 @@ export interface DeliveryLimits {
   closeTimeoutMs: number
   /** Bytes that wait in all sockets of a node together; beyond it those with the most are cut off. */
   bufferedBytesMax: number
+  /** Bytes of messages that have arrived in part, of all sockets of a node together; beyond it those with the most are cut off. */
+  arrivingBytesMax: number
   /** Bytes that subscriptions and members' states hold at a node, of all applications and of one. */
   heldBytesMax: number
   heldBytesPerApplicationMax: number
@@ -234,6 +236,7 @@ export const defaultDeliveryLimits: DeliveryLimits = {
   pongTimeoutMs: 20_000,
   closeTimeoutMs: 5000,
   bufferedBytesMax: 512 * 1024 * 1024,
+  arrivingBytesMax: 128 * 1024 * 1024,
   heldBytesMax: 512 * 1024 * 1024,
   heldBytesPerApplicationMax: 256 * 1024 * 1024
 }
@@ -367,6 +370,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
       subscriptionsPerConnectionMax: parsed.SUBSCRIPTIONS_PER_CONNECTION_MAX,
       subscriptionsPerApplicationMax: parsed.SUBSCRIPTIONS_PER_APPLICATION_MAX,
       connectionsPerApplicationMax: parsed.CONNECTIONS_PER_APPLICATION_MAX,
+      arrivingBytesMax: bodiesBytesMax,
       heldBytesMax,
       heldBytesPerApplicationMax: parsed.HELD_BYTES_PER_APPLICATION_MAX ?? Math.floor(heldBytesMax / 2)
     },

@@ -86,6 +86,7 @@ export function createMetrics (registry = new Registry()) {
     credentialsLimited: new Counter({ name: 'realtime_credentials_limited_total', help: 'Refused credentials of addresses that had too many of them refused.', registers }),
     socketBufferedBytes: new Gauge({ name: 'realtime_socket_buffered_bytes', help: 'Bytes that wait in sockets of this node for their clients to read.', registers }),
     socketBufferedBytesMax: new Gauge({ name: 'realtime_socket_buffered_bytes_max', help: 'Bytes that wait in the one socket where most do.', registers }),
+    socketArrivingBytes: new Gauge({ name: 'realtime_socket_arriving_bytes', help: 'Bytes of messages that clients of this node have sent in part.', registers }),
     resyncs: new Counter({ name: 'realtime_resyncs_total', help: 'Subscriptions that were given up.', labelNames: ['code'], registers }),
     socketsClosed: new Counter({ name: 'realtime_sockets_closed_total', help: 'Sockets that the server closed.', labelNames: ['code'], registers }),
     busMessages: new Counter({

@@ -10,6 +10,7 @@ import { subscriptionCost, type HeldBytes } from './held-bytes.ts'
 import type { DeliveryObserver } from './observer.ts'
 import type { Filter } from './filters.ts'
 import { Seats } from './seats.ts'
+import { SocketBytes } from './socket-bytes.ts'
 
 const sweepMs = 1000
 /** What a client is told that finds no place. */
@@ -44,36 +45,20 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
   }, sweepMs).unref()
 
   /**
-   * Each socket has a bound of its own; together they have one as well, so that many slow clients do not take the node's memory. Beyond it,
-   * the application whose sockets hold the most loses those that hold the most of it.
+   * Each socket has a bound of its own; together they have one as well, so that many slow clients, or many unfinished messages, do not take
+   * the node's memory. Beyond it, the application whose sockets hold the most loses those that hold the most of it.
    */
   function boundBuffers (): void {
-    const waiting = new Map<string, { bytes: number, sockets: { connection: Connection, bytes: number }[] }>()
-    let [total, most] = [0, 0]
+    const [unread, arriving] = [new SocketBytes(), new SocketBytes()]
     for (const connection of all) {
-      const bytes = connection.checkBuffer()
-      if (bytes === 0) continue
-      const { applicationId } = connection.scope
-      let own = waiting.get(applicationId)
-      if (own === undefined) waiting.set(applicationId, own = { bytes: 0, sockets: [] })
-      own.bytes += bytes
-      own.sockets.push({ connection, bytes })
-      total += bytes
-      most = Math.max(most, bytes)
+      unread.add(connection, connection.checkBuffer())
+      arriving.add(connection, connection.transport.arrivingBytes)
     }
-    metrics.socketBufferedBytes.set(total)
-    metrics.socketBufferedBytesMax.set(most)
-    if (total <= limits.bufferedBytesMax) return
-    for (const { sockets } of waiting.values()) sockets.sort((a, b) => a.bytes - b.bytes)
-    while (total > limits.bufferedBytesMax) {
-      const largest = [...waiting.values()].reduce((a, b) => b.bytes > a.bytes ? b : a)
-      const socket = largest.sockets.pop()
-      if (socket === undefined) return
-      socket.connection.close(closeCodes.SLOW_CONSUMER)
-      socket.connection.transport.cut()
-      largest.bytes -= socket.bytes
-      total -= socket.bytes
-    }
+    metrics.socketBufferedBytes.set(unread.total)
+    metrics.socketBufferedBytesMax.set(unread.most)
+    metrics.socketArrivingBytes.set(arriving.total)
+    unread.cutTo(limits.bufferedBytesMax, closeCodes.SLOW_CONSUMER)
+    arriving.cutTo(limits.arrivingBytesMax, closeCodes.TRY_AGAIN_LATER)
   }
 
   function closeWhere (isMeant: (connection: Connection) => boolean, reason: CloseReason): number {

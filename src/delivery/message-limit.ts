@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'socket.io'
 import { WebSocketServer, type ServerOptions, type WebSocket } from 'ws'
 
@@ -11,6 +12,15 @@ export const fragmentLimit = { maxFragments: messageFragmentsMax }
 export function limitMessages (webSocket: WebSocket, bytesMax: number): void {
   const { _receiver: receiver } = webSocket as unknown as { _receiver?: { _maxPayload: number } }
   if (receiver !== undefined) receiver._maxPayload = bytesMax
+}
+
+/** Measured: what each piece of an unfinished frame costs beside its bytes. */
+const pieceBytes = 200
+
+/** Bytes of a message that has arrived in part. `ws` has no public way to read this. */
+export function arrivingBytes (webSocket: WebSocket): number {
+  const { _receiver: receiver } = webSocket as unknown as { _receiver?: { _bufferedBytes: number, _messageLength: number, _buffers: unknown[] } }
+  return receiver === undefined ? 0 : receiver._bufferedBytes + receiver._messageLength + pieceBytes * receiver._buffers.length
 }
 
 /** The server that Engine.IO makes its WebSockets with: their messages are short until the client is known. */
@@ -27,6 +37,10 @@ interface Transport {
   name: string
   maxHttpBufferSize?: number
   socket?: WebSocket
+  /** Of long polling: the POST under way, and what has arrived of it. */
+  dataReq?: IncomingMessage | null
+  postedBytes?: number
+  onDataRequest (request: IncomingMessage, response: ServerResponse): void
   onData (data: string): void
   onError (reason: string): void
 }
@@ -58,4 +72,25 @@ function hasMorePackets (data: string, max: number): boolean {
     if (at === -1) return false
   }
   return true
+}
+
+/** Counts what arrives of the POSTs of a long-polling link, for `arrivingBytesOf`. */
+export function countPosts ({ transport }: Link): void {
+  const polling = transport as unknown as Transport
+  if (polling.name !== 'polling') return
+  const accept = polling.onDataRequest.bind(polling)
+  polling.onDataRequest = (request, response) => {
+    accept(request, response)
+    // Another one is under way.
+    if (polling.dataReq !== request) return
+    polling.postedBytes = 0
+    request.on('data', (text: string) => { polling.postedBytes = (polling.postedBytes ?? 0) + text.length })
+  }
+}
+
+/** As `arrivingBytes`, of an Engine.IO link. */
+export function arrivingBytesOf ({ transport }: Link): number {
+  const { dataReq, postedBytes, socket } = transport as unknown as Transport
+  if (socket !== undefined) return arrivingBytes(socket)
+  return dataReq === undefined || dataReq === null ? 0 : postedBytes ?? 0
 }

@@ -6,7 +6,7 @@ import { RateLimitError, toPublicError, ValidationError, type PublicError } from
 import { closeCodes, isPassing, reasonForRefusal } from './close-codes.ts'
 import type { Connection } from './connection.ts'
 import type { Greeting, Handshake } from './handshake.ts'
-import { limitLink, limitPackets } from './message-limit.ts'
+import { countPosts, limitLink, limitPackets } from './message-limit.ts'
 import type { Pace } from './pace.ts'
 import { PreparedAnswer } from './prepared-answer.ts'
 import type { Protocol } from './protocol.ts'
@@ -51,6 +51,7 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf }: 
     clients.set(link, client)
     link.on('packetCreate', ({ data }: Packet) => { if (client.isAnswered) client.pace.charge(data?.length ?? 0) })
     limitLink(link, limits.unauthenticatedFrameBytesMax)
+    countPosts(link)
     limitPackets(link, () => client.connection === undefined ? limits.unauthenticatedPacketsMax : limits.packetsPerPostMax)
     link.on('upgrade', () => { if (client.connection !== undefined) limitLink(link, limits.frameBytesMax) })
     // How long a long poller that is told to go may take to come for the message.

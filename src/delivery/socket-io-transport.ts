@@ -4,6 +4,7 @@ import type { Socket } from 'socket.io'
 import type { CloseReason } from './close-codes.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { encodeFrames, endingOf, sharedPart, socketIoWrapping } from './frames.ts'
+import { arrivingBytesOf } from './message-limit.ts'
 import { closeLink, cutLink } from './socket-io-link.ts'
 import type { Delivery, Transport } from './transport.ts'
 
@@ -55,6 +56,8 @@ export class SocketIoTransport implements Transport {
   }
 
   get bufferedBytes () { return this.#heldBytes + this.#polledBytes + (this.#link.transport.socket?._socket?.writableLength ?? 0) }
+
+  get arrivingBytes () { return arrivingBytesOf(this.#socket.conn) }
 
   ending (subscriptionIds: readonly string[]): string {
     return endingOf(subscriptionIds, socketIoWrapping)

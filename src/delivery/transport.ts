@@ -21,6 +21,8 @@ export interface Transport {
   readonly id: string
   /** Bytes accepted but not yet taken by the kernel (for long polling: by the next poll). */
   readonly bufferedBytes: number
+  /** Bytes of a message that has arrived in part. */
+  readonly arrivingBytes: number
   /** The end of an event message that names these subscriptions. */
   ending (subscriptionIds: readonly string[]): string
   /** Sends a run of events with one write where the link allows it. `onTaken` is called when the kernel has them. */

@@ -4,6 +4,7 @@ import { randomId } from '../ids.ts'
 import type { CloseReason } from './close-codes.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { endingOf, wsWrapping } from './frames.ts'
+import { arrivingBytes } from './message-limit.ts'
 import type { Delivery, Transport } from './transport.ts'
 
 const frames = new FrameWriter(wsWrapping)
@@ -24,6 +25,7 @@ export class WsTransport implements Transport {
 
   get kind () { return 'ws' as const }
   get bufferedBytes () { return this.#socket.writableLength }
+  get arrivingBytes () { return arrivingBytes(this.#webSocket) }
 
   ending (subscriptionIds: readonly string[]): string {
     return endingOf(subscriptionIds, wsWrapping)

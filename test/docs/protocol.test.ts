@@ -55,6 +55,7 @@ t.test('its limits are the defaults', async t => {
     pongTimeoutMs: 20_000,
     closeTimeoutMs: 5000,
     bufferedBytesMax: 512 * 1024 * 1024,
+    arrivingBytesMax: 128 * 1024 * 1024,
     heldBytesMax: 512 * 1024 * 1024,
     heldBytesPerApplicationMax: 256 * 1024 * 1024
   })

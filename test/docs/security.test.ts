@@ -52,6 +52,7 @@ const limits: [string, string, string, string, string][] = [
   ['bytes from a socket a second, and at once', `${bytes(delivery.bytesPerSecond)}, ${bytes(delivery.bytesBurst)}`, '', '`RATE_LIMITED`, then 4429', 'test/delivery/limits.test.ts'],
   ['bytes of the past to a socket a second, and at once', `${bytes(delivery.pastBytesPerSecond)}, ${bytes(delivery.pastBytesBurst)}`, '', 'the rest waits', 'test/delivery/floods.test.ts'],
   ['bytes that wait in a socket, and in all', `${bytes(delivery.socketBufferBytesMax)}, ${bytes(delivery.bufferedBytesMax)}`, '', '`resync`, then 4408', 'test/delivery/limits.test.ts'],
+  ['bytes of unfinished messages of all sockets', 'as of bodies under way, apart from them', by('REQUEST_BODIES_BYTES_MAX'), 'those of the application with the most are cut off, with 1013', 'test/delivery/unfinished.test.ts'],
   ['a frame; one of a client that is not authenticated', `${bytes(delivery.frameBytesMax)}; ${bytes(delivery.unauthenticatedFrameBytesMax)}`, '', '1009; 413 for long polling', 'test/delivery/floods.test.ts'],
   ['fragments of a message', number(messageFragmentsMax), '', '1008', 'test/delivery/floods.test.ts'],
   ['packets of a long-polling request; before authentication in all of them', `${number(delivery.packetsPerPostMax)}; ${number(delivery.unauthenticatedPacketsMax)}`, '', 'the link ends', 'test/delivery/floods.test.ts'],
