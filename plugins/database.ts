@@ -5,6 +5,8 @@ import { createKysely, createPool } from '../db/connection.ts'
 import { migrateToLatest } from '../db/migrate.ts'
 import type { Database } from '../db/tables.ts'
 import { DatabaseClock } from '../src/database-clock.ts'
+import { hasEarlierForm } from '../src/reencrypt.ts'
+import { StartError } from '../src/start-failure.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -16,6 +18,8 @@ declare module 'fastify' {
     clock: DatabaseClock
   }
 }
+
+const earlierForm = 'The database has secrets in the form of an earlier version. Run `npm run reencrypt` with the same variables, then start again.'
 
 /** The platform's own database, migrated: the server does not listen before that. It does not start one. */
 export default fp(async (app) => {
@@ -33,6 +37,7 @@ export default fp(async (app) => {
     await pool.end()
   })
   const migrated = await migrateToLatest(url)
+  if (await hasEarlierForm(db, app.encryption)) throw new StartError(earlierForm)
   await clock.start()
   if (migrated.length > 0) app.log.info({ migrations: migrated }, 'database.migrated')
 }, { name: 'database', dependencies: ['config', 'encryption'] })

@@ -40,6 +40,21 @@ async function reencryptColumn<T> (db: Kysely<T>, encryption: Encryption, { tabl
   return outcome
 }
 
+/**
+ * Whether a secret has the form of an earlier version, which the server does not open and `reencrypt` would bring up to date. One that no key
+ * opens does not count: nothing would help it.
+ */
+export async function hasEarlierForm<T> (db: Kysely<T>, encryption: Encryption, columns: readonly SealedColumn[] = sealedColumns): Promise<boolean> {
+  for (const { table, id, column, boundTo = id, place } of columns) {
+    const columnRef = sql.ref(column)
+    const { rows } = await sql<{ bound: string, sealed: string }>`
+      select ${sql.ref(boundTo)}::text as bound, ${columnRef}::text as sealed from ${sql.table(table)}
+      where ${columnRef}::text ~ '(^|")v1[.]' limit ${rowsAtOnce}`.execute(db)
+    if (rows.some(({ bound, sealed }) => sealedAnew(encryption, place(bound), sealed) !== undefined)) return true
+  }
+  return false
+}
+
 /** The form of a sealed secret, by itself or within JSON: see `Encryption`. */
 const sealedForm = /v[12]\.[\w-]+\.[\w-]+\.[\w-]+\.[\w-]*/g
 

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { createCipheriv, createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
@@ -53,4 +54,28 @@ t.test('every column of that kind is in the list', async t => {
   const db = createKysely(pool)
   const columns = (await db.introspection.getTables()).flatMap(({ name, columns }) => columns.map(column => `${name}.${column.name}`))
   t.same(columns.filter(name => /sealed|secrets$/.test(name)).sort(), sealedColumns.map(({ table, column }) => `${table}.${column}`).sort())
+})
+
+/** A secret in the form of an earlier version. */
+function sealedBefore (key: Buffer): string {
+  const nonce = Buffer.alloc(12, 1)
+  const cipher = createCipheriv('aes-256-gcm', key, nonce)
+  const sealed = Buffer.concat([cipher.update('a secret'), cipher.final()])
+  return ['v1', createHash('sha256').update(key).digest('base64url').slice(0, 8), ...[nonce, cipher.getAuthTag(), sealed].map(part => part.toString('base64url'))].join('.')
+}
+
+t.test('a server does not start with secrets in the form of an earlier version that its key opens', async t => {
+  const databaseUrl = await createDatabase(t)
+  const { app } = await build(t, { databaseUrl })
+  const { applicationId } = await tenant(app)
+  await app.webhooks.endpoints.create({ applicationId, environment: 'development' }, { url: 'https://example.com/', events: ['*'] })
+  await app.close()
+  const pool = createPool({ connectionString: databaseUrl, max: 1, onError: () => {} })
+  t.teardown(() => pool.end())
+  const store = (sealed: string) => pool.query('update webhooks set secrets = $1', [JSON.stringify([{ sealed, until: null }])])
+  await store(sealedBefore(Buffer.from(testKey, 'base64')))
+  await t.rejects(build(t, { databaseUrl }), { name: 'StartError', message: /npm run reencrypt/ })
+  // Nothing opens this one, so that it does not keep the server from starting.
+  await store(sealedBefore(Buffer.alloc(32, 3)))
+  await build(t, { databaseUrl })
 })
