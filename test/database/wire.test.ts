@@ -22,8 +22,9 @@ const column = (name: string) => Buffer.concat([Buffer.from([1]), text(name), in
 const relation = Buffer.concat([Buffer.from('R'), int32(16_384), text('public'), text('orders'), Buffer.from('d'), int16(2), column('id'), column('name')])
 const value = (content: string) => Buffer.concat([Buffer.from('t'), int32(content.length), Buffer.from(content)])
 const tuple = (kind: string) => Buffer.concat([Buffer.from(kind), int16(2), value('1'), value('lamp')])
+const begin = Buffer.concat([Buffer.from('B'), lsn(5), lsn(0), int32(700)])
 const changes = [
-  Buffer.concat([Buffer.from('B'), lsn(5), lsn(0), int32(700)]),
+  begin,
   relation,
   Buffer.concat([Buffer.from('I'), int32(16_384), tuple('N')]),
   Buffer.concat([Buffer.from('U'), int32(16_384), tuple('O'), tuple('N')]),
@@ -113,6 +114,8 @@ const streamed: Record<string, Buffer> = {
   'a row with more columns than the table': Buffer.concat([wal(relation), wal(Buffer.concat([Buffer.from('I'), int32(16_384), Buffer.from('N'), int16(3), value('a'), value('b'), value('c')]))]),
   'a truncation of 2^31-1 tables': wal(Buffer.concat([Buffer.from('T'), int32(2 ** 31 - 1), Buffer.from([0])])),
   'a begin that is cut off': wal(Buffer.from('B123')),
+  'a begin within a transaction': Buffer.concat([wal(begin), wal(begin)]),
+  'a commit outside of a transaction': wal(Buffer.concat([Buffer.from('C'), Buffer.alloc(25)])),
   'a message of 2^31-1 bytes': message('d', [Buffer.from('w')], 2 ** 31 - 1),
   'a row description in the stream': description('a'),
   'the end of a query in the stream': ready

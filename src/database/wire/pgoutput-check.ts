@@ -15,13 +15,14 @@ export class PgoutputCheck {
   readonly #columns = new Map<number, number>()
   readonly #types = new Set<number>()
   #bytes = 0
+  #isInTransaction = false
 
   check (message: Buffer): void {
     const at = new Cursor(message)
     const tag = String.fromCharCode(at.byte())
     switch (tag) {
-      case 'B': at.skip(20); break
-      case 'C': at.skip(25); break
+      case 'B': this.#turn(true); at.skip(20); break
+      case 'C': this.#turn(false); at.skip(25); break
       case 'O': at.skip(8); at.text(); break
       case 'Y': this.#type(at, message.length); break
       case 'R': this.#relation(at, message.length); break
@@ -33,6 +34,12 @@ export class PgoutputCheck {
       default: throw wrong()
     }
     if (!at.isAtEnd) throw wrong()
+  }
+
+  /** Transactions follow one another: what waits is counted by their commits. */
+  #turn (isBegin: boolean): void {
+    if (isBegin === this.#isInTransaction) throw new ProtocolError(isBegin ? 'The stream begins a transaction within another' : 'The stream commits outside of a transaction')
+    this.#isInTransaction = isBegin
   }
 
   #describe (count: number, bytes: number): void {
