@@ -1,14 +1,15 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { networkOf } from '../src/auth/network.ts'
-import { BodyBudget, readBody, type BodyOwner } from '../src/body-budget.ts'
+import { BodyBudget, HeldBody, readBody, type BodyOwner } from '../src/body-budget.ts'
 import { asCodingError, decode, requireUtf8, type Decoding } from '../src/body-coding.ts'
+import { onceAnsweredOrGone } from '../src/connection-end.ts'
 import { parseJson } from '../src/json.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Bytes of the body that are counted, and whose they are. */
-    countedBody: { owner: BodyOwner, bytes: number } | undefined
+    /** What the body takes of the budget. */
+    heldBody: HeldBody | undefined
   }
 }
 
@@ -24,26 +25,23 @@ export default fp(async (app) => {
   app.addHook('onRoute', route => {
     if (route.config?.permission === 'public') route.bodyLimit ??= publicBodyBytesMax
   })
-  app.decorateRequest('countedBody', undefined)
+  app.decorateRequest('heldBody', undefined)
   app.addHook('preParsing', (request, reply, _payload, done) => {
     if (hasBody(request)) {
-      const counted = { owner: ownerOf(request), bytes: 0 }
-      request.countedBody = counted
-      reply.raw.once('close', () => budget.release(counted.owner, counted.bytes))
+      const held = new HeldBody(budget, ownerOf(request))
+      request.heldBody = held
+      onceAnsweredOrGone(request.raw.socket, reply.raw, () => held.end())
     }
     done()
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(/^application\/(?:[\w.-]+\+)?json(?:\s*;|$)/i, (request: FastifyRequest, payload, done) => {
-    const take = (bytes: number) => {
-      if (request.countedBody === undefined) return
-      budget.take(request.countedBody.owner, bytes)
-      request.countedBody.bytes += bytes
-    }
+    const take = (bytes: number) => request.heldBody?.take(bytes)
+    const giveBack = (bytes: number) => request.heldBody?.giveBack(bytes)
     let decoding: Decoding
     try {
       requireUtf8(request.headers['content-type'] ?? '')
-      decoding = decode(payload, request.headers['content-encoding'])
+      decoding = decode(payload, request.headers['content-encoding'], { take, giveBack })
     } catch (error) {
       return done(error as Error, undefined)
     }
@@ -61,7 +59,9 @@ export default fp(async (app) => {
   })
 }, { name: 'json-body', dependencies: ['auth', 'config', 'metrics'] })
 
-const hasBody = ({ headers }: FastifyRequest) => headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
+/** The body of GET and HEAD, and with it that of every WebSocket, is not read. */
+const hasBody = ({ method, headers }: FastifyRequest) =>
+  method !== 'GET' && method !== 'HEAD' && (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0')
 
 /** An address stands for whoever acts in no application. */
 const ownerOf = ({ scope, ip }: FastifyRequest): BodyOwner =>

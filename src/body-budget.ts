@@ -55,6 +55,38 @@ export class BodyBudget {
   }
 }
 
+/** What one request takes of the budget. Once it has ended nothing more is counted: a decoder may still give what it holds. */
+export class HeldBody {
+  readonly #budget: BodyBudget
+  readonly #owner: BodyOwner
+  #bytes = 0
+  #isOver = false
+
+  constructor (budget: BodyBudget, owner: BodyOwner) {
+    this.#budget = budget
+    this.#owner = owner
+  }
+
+  /** Throws as the budget does. */
+  take (bytes: number): void {
+    if (this.#isOver) return
+    this.#budget.take(this.#owner, bytes)
+    this.#bytes += bytes
+  }
+
+  giveBack (bytes: number): void {
+    if (this.#isOver) return
+    this.#budget.release(this.#owner, bytes)
+    this.#bytes -= bytes
+  }
+
+  end (): void {
+    if (this.#isOver) return
+    this.giveBack(this.#bytes)
+    this.#isOver = true
+  }
+}
+
 export interface BodyReading {
   bytesMax: number
   /** Of the `Content-Length`; NaN without one. */

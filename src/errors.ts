@@ -13,7 +13,7 @@ export const errorCodes = {
   CHANNEL_LIMIT: 'The connection is a member of as many channels as it may.',
   CONNECTION_LIMIT: 'The address, or the application, has as many connections as it may.',
   CONNECTION_NOT_FOUND: 'The scope has no connected database.',
-  CONTENT_ENCODING_UNSUPPORTED: 'Bodies may be compressed by gzip, deflate or br, once; `Accept-Encoding` in the answer lists them.',
+  CONTENT_ENCODING_UNSUPPORTED: 'Bodies may be compressed by gzip or deflate, once; `Accept-Encoding` in the answer lists them.',
   CONTENT_TYPE_UNSUPPORTED: 'Bodies are JSON in UTF-8: send `Content-Type: application/json`.',
   CREDENTIAL_INVALID: 'The credential is malformed, unknown, expired or revoked.',
   CREDENTIAL_MISSING: 'The endpoint needs a credential.',

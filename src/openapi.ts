@@ -12,7 +12,7 @@ export const openapiInfo = {
       'One place where row changes, shared documents and socket messages become ordered, durable domain events,',
       'and reach browsers, services and webhooks without a loss.',
       '',
-      'Request bodies are JSON in UTF-8 and may be compressed (`Content-Encoding: gzip`, `deflate` or `br`); limits count the decoded bytes.',
+      'Request bodies are JSON in UTF-8 and may be compressed (`Content-Encoding: gzip` or `deflate`); limits count the decoded bytes.',
       'HEAD works wherever GET does.',
       '',
       'Sockets have no place in OpenAPI: their protocol is in docs/PROTOCOL.md.'

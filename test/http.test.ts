@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
+import { deflateSync, gzipSync } from 'node:zlib'
 import t from 'tap'
 import { build, listen } from './build.ts'
 import { until } from './faults/server.ts'
@@ -111,7 +111,7 @@ const publish = (payload: Buffer | string, headers: Record<string, string>) => a
 })
 
 await t.test('a body may be compressed, and is stored as it was before', async t => {
-  for (const [coding, compress] of Object.entries({ gzip: gzipSync, 'X-GZIP': gzipSync, deflate: deflateSync, br: brotliCompressSync, 'identity, gzip': gzipSync, identity: Buffer.from, '': Buffer.from } as Record<string, (text: string) => Buffer>)) {
+  for (const [coding, compress] of Object.entries({ gzip: gzipSync, 'X-GZIP': gzipSync, deflate: deflateSync, 'identity, gzip': gzipSync, identity: Buffer.from, '': Buffer.from } as Record<string, (text: string) => Buffer>)) {
     const { statusCode, body } = await publish(compress(event), { 'content-encoding': coding })
     t.equal(statusCode, 201, `${coding}: ${body}`)
   }
@@ -124,16 +124,16 @@ await t.test('a body may be compressed, and is stored as it was before', async t
 })
 
 await t.test('a coding that is not understood is 415; a broken one is 400; a bomb is 413', async t => {
-  for (const coding of ['zstd', 'compress', 'gzip, gzip', 'gzip, br', 'constructor', '*', 'gzip;q=1']) {
+  for (const coding of ['zstd', 'br', 'BR', 'compress', 'gzip, gzip', 'gzip, br', 'constructor', '*', 'gzip;q=1']) {
     const { statusCode, headers, body } = await publish(gzipSync(event), { 'content-encoding': coding })
-    t.match({ statusCode, headers, body: JSON.parse(body) }, { statusCode: 415, headers: { 'accept-encoding': /gzip/ }, body: { error: 'UnsupportedMediaTypeError', code: 'CONTENT_ENCODING_UNSUPPORTED' } }, coding)
+    t.match({ statusCode, headers, body: JSON.parse(body) }, { statusCode: 415, headers: { 'accept-encoding': 'gzip, deflate' }, body: { error: 'UnsupportedMediaTypeError', code: 'CONTENT_ENCODING_UNSUPPORTED' } }, coding)
   }
-  for (const [coding, bytes] of [['gzip', Buffer.from(event)], ['gzip', gzipSync(event).subarray(0, -9)], ['deflate', Buffer.from('xx')], ['br', Buffer.from('not brotli at all')], ['br', brotliCompressSync(event).subarray(0, -3)]] as const) {
+  for (const [coding, bytes] of [['gzip', Buffer.from(event)], ['gzip', gzipSync(event).subarray(0, -9)], ['deflate', Buffer.from('xx')]] as const) {
     const { statusCode, body } = await publish(bytes, { 'content-encoding': coding })
     t.match({ statusCode, body: JSON.parse(body) }, { statusCode: 400, body: { code: 'VALIDATION_FAILED', message: /Content-Encoding/ } }, coding)
   }
   const huge = Buffer.alloc(20 * 1024 * 1024, 32)
-  for (const [coding, bomb] of [['gzip', gzipSync(huge)], ['br', brotliCompressSync(huge)]] as const) {
+  for (const [coding, bomb] of [['gzip', gzipSync(huge)], ['deflate', deflateSync(huge)]] as const) {
     const { statusCode, body } = await publish(bomb, { 'content-encoding': coding })
     t.match({ statusCode, body: JSON.parse(body) }, { statusCode: 413, body: { code: 'BODY_TOO_LARGE' } }, `${coding}: ${bomb.length} bytes`)
   }

@@ -1,10 +1,15 @@
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { deflateSync, gzipSync } from 'node:zlib'
+import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { build, listen } from './build.ts'
 import { connectWs, transports } from './clients.ts'
 import { tenant } from './tenant.ts'
 
 /* What a tenant, or a stranger, may take of a node's memory. */
+
+t.setTimeout(180_000)
 
 const until = async (isDone: () => boolean | Promise<boolean>) => { while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10)) }
 const kib = 1024
@@ -19,6 +24,8 @@ function stall (url: string, path: string, bytes: number, headers: string[] = []
   return { socket, answer: () => answer }
 }
 
+const heldBy = async (app: FastifyInstance) => Number(/^realtime_request_body_bytes (\d+)$/m.exec(await app.instruments.registry.metrics())?.[1])
+
 await t.test('public routes take 16 KiB', async t => {
   const { app } = await build(t)
   const post = (bytes: number) => app.inject({ method: 'POST', url: '/api/auth/login', payload: { email: 'a@b.example', password: 'x'.repeat(bytes) } })
@@ -31,7 +38,7 @@ await t.test('bodies under way have a budget, of which a stranger and an applica
   const url = await listen(app)
   const [shop, other] = [await tenant(app), await tenant(app)]
   for (const { topic } of [shop, other]) await topic('held.bodies')
-  const held = async () => Number(/^realtime_request_body_bytes (\d+)$/m.exec(await app.instruments.registry.metrics())?.[1])
+  const held = () => heldBy(app)
   await until(async () => await held() === 0)
   const strangers = [1, 2, 3, 4].map(() => stall(url, '/api/auth/login', 15 * kib))
   await until(() => strangers.filter(({ answer }) => answer().startsWith('HTTP/1.1 429')).length === 2)
@@ -49,6 +56,73 @@ await t.test('bodies under way have a budget, of which a stranger and an applica
   await until(async () => await held() === 0)
   t.match(await other.request('POST', '/api/topics/held.bodies/events', { payload: 'x'.repeat(90 * kib) }), { status: 201 })
   await until(async () => await held() === 0)
+})
+
+await t.test('a body is counted no longer than its connection lives, whether it is ever answered or not', async t => {
+  const { app } = await build(t)
+  const { port } = new URL(await listen(app))
+  const shop = await tenant(app)
+  // Nobody gets an answer while this lock is held.
+  const holder = await app.pool.connect()
+  t.teardown(async () => { await holder.query('rollback'); holder.release() })
+  await holder.query('begin')
+  await holder.query('lock table webhook_versions in access exclusive mode')
+  const body = JSON.stringify({ url: 'https://example.com/', events: ['*'] }).padEnd(8 * kib)
+  const request = (text = body, method = 'POST') =>
+    `${method} /api/webhooks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${shop.token()}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${text}`
+  const half = body.slice(0, 4 * kib)
+  /** What is sent, and how many KiB of it are then held. */
+  const cases: [string, string, number][] = [
+    ['one that is never answered', request(), 8],
+    ['thirty behind one that is never answered', request().repeat(31), 31 * 8],
+    ['one that breaks off', request(half), 4],
+    ['one that breaks off behind others', request().repeat(3) + request(half), 3 * 8 + 4],
+    ['HEAD and GET with a body, which is not read', request(body, 'HEAD') + request(body, 'GET') + request(), 8]
+  ]
+  const warnings: string[] = []
+  const warned = ({ name }: Error) => warnings.push(name)
+  process.on('warning', warned)
+  t.teardown(() => process.off('warning', warned))
+  for (const [name, bytes, heldKib] of cases) {
+    for (const end of ['destroy', 'resetAndDestroy'] as const) {
+      const socket = connect(Number(port), '127.0.0.1').on('error', () => {})
+      socket.write(bytes)
+      await until(async () => await heldBy(app) === heldKib * kib)
+      socket[end]()
+      await until(async () => await heldBy(app) === 0)
+      t.pass(`${name}: ${end}`)
+    }
+  }
+  const socket = connect(Number(port), '127.0.0.1').on('error', () => {})
+  const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+  socket.write(request().replace('/api/webhooks', '/ws').replace('Content-Type', `${upgrade}Content-Type`))
+  await once(socket.resume(), 'close')
+  t.equal(await heldBy(app), 0, 'an upgrade that is refused')
+  t.strictSame(warnings, [], 'a connection has one listener for all that it pipelines')
+})
+
+await t.test('the window of a decoder is counted before a byte comes out of it, and given back', async t => {
+  const { app } = await build(t, { adapt: ({ http }) => { http.bodies.addressBytesMax = 150 * kib } })
+  const { port } = new URL(await listen(app))
+  const stalled = (coding: string) => {
+    const socket = connect(Number(port), '127.0.0.1').on('error', () => {})
+    socket.write(`POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Encoding: ${coding}\r\nContent-Length: 99\r\n\r\n`)
+    socket.write((coding === 'gzip' ? gzipSync('{}') : deflateSync('{}')).subarray(0, 2))
+    return socket
+  }
+  const sockets = [stalled('gzip'), stalled('deflate')]
+  await until(async () => await heldBy(app) === 128 * kib)
+  const third = stalled('gzip')
+  const [answer] = await once(third, 'data') as [Buffer]
+  t.match(answer.toString(), /^HTTP\/1.1 429/)
+  for (const socket of [...sockets, third]) socket.destroy()
+  await until(async () => await heldBy(app) === 0)
+  for (let n = 0; n < 5; n++) {
+    const payload = gzipSync(JSON.stringify({ email: 'a@b.example', password: 'a wrong password' }))
+    const { statusCode } = await app.inject({ method: 'POST', url: '/api/auth/login', payload, headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' } })
+    t.equal(statusCode, 401)
+  }
+  await until(async () => await heldBy(app) === 0)
 })
 
 await t.test('subscriptions and states have a budget in bytes; the application with the most gives way', async t => {

@@ -1,0 +1,29 @@
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+/** What to call when a connection ends. One listener serves all of its requests: a client may pipeline thousands. */
+const onEnd = new WeakMap<Socket, Set<() => void>>()
+
+/**
+ * Calls `done` once: when the response is over, or when its connection is. A pipelined response whose turn never comes
+ * emits neither `finish` nor `close`, so its own events are not enough.
+ */
+export function onceAnsweredOrGone (socket: Socket, response: ServerResponse, done: () => void): void {
+  if (socket.closed || response.closed) return done()
+  const ends = endsOf(socket)
+  const finish = () => {
+    response.off('close', finish)
+    if (ends.delete(finish)) done()
+  }
+  ends.add(finish)
+  response.once('close', finish)
+}
+
+function endsOf (socket: Socket): Set<() => void> {
+  const known = onEnd.get(socket)
+  if (known !== undefined) return known
+  const ends = new Set<() => void>()
+  onEnd.set(socket, ends)
+  socket.once('close', () => { for (const end of ends) end() })
+  return ends
+}
