@@ -270,7 +270,7 @@ export class Dispatcher {
     return outlet
   }
 
-  #ended (outlet: Outlet, { claimed, attempt, url, void: void_ }: Ended): void {
+  #ended (outlet: Outlet, { claimed, attempt, url, void: void_, isUndecided }: Ended): void {
     const { metrics, settings, log } = this.#options
     const now = this.#options.now()
     const isReplaced = url !== outlet.url
@@ -278,9 +278,12 @@ export class Dispatcher {
     const isBrokenOff = this.#isBrokenOff && !attempt.success
     // One that is gone is switched off, and with it this is given up; if it turns out to have been replaced, the new one gets it.
     const notBefore = now + (attempt.statusCode === 410 && !isReplaced ? settings.timeoutMs : attempt.retryAfterMs ?? 0)
-    const result = isBrokenOff ? this.#toResult(claimed, 'pending', now, claimed.failures) : this.#resultOf(claimed, attempt.success, isVoid, notBefore, now)
-    if (!isBrokenOff && !isVoid && !isReplaced) this.#learn(outlet, attempt, now)
-    metrics.webhookDeliveries.inc({ status: isBrokenOff ? 'interrupted' : result.state === 'pending' ? 'failed' : result.state })
+    // Neither says anything of the endpoint.
+    const isNoTry = isBrokenOff || isUndecided
+    const soon = isBrokenOff ? now : now + settings.pollMs
+    const result = isNoTry ? this.#toResult(claimed, 'pending', soon, claimed.failures) : this.#resultOf(claimed, attempt.success, isVoid, notBefore, now)
+    if (!isNoTry && !isVoid && !isReplaced) this.#learn(outlet, attempt, now)
+    metrics.webhookDeliveries.inc({ status: isNoTry ? 'interrupted' : result.state === 'pending' ? 'failed' : result.state })
     metrics.webhookAttemptDuration.observe(attempt.durationMs / 1000)
     if (claimed.attempts > 1) metrics.webhookRetries.inc()
     if (result.state === 'delivered') metrics.webhookLatency.observe(Math.max(0, now - claimed.created_at) / 1000)

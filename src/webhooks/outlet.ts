@@ -23,7 +23,14 @@ export interface Leased { claimed: Claimed, leaseUntil: number }
 export type Void = 'expired' | 'not_permitted'
 
 /** An attempt that ended, at what URL. */
-export interface Ended { claimed: Claimed, attempt: Attempt, url: string, void?: Void | undefined }
+export interface Ended {
+  claimed: Claimed
+  attempt: Attempt
+  url: string
+  void?: Void | undefined
+  /** Whether it may be sent could not be told: nothing was, and the endpoint has failed in nothing. */
+  isUndecided: boolean
+}
 
 export interface OutletOptions {
   endpoint: BusyEndpoint
@@ -177,7 +184,7 @@ export class Outlet {
     const attempt = body === undefined || void_ !== undefined ? failed(reasons[void_ ?? 'expired']) : await this.#attempt(claimed, body)
     this.#inFlight--
     if (attempt.success) this.#meanMs = (this.#meanMs ?? attempt.durationMs) + (attempt.durationMs - (this.#meanMs ?? attempt.durationMs)) / meanOf
-    this.#options.onEnded(this, { claimed, attempt, url, void: void_ === 'unknown' ? undefined : void_ })
+    this.#options.onEnded(this, { claimed, attempt, url, void: void_ === 'unknown' ? undefined : void_, isUndecided: void_ === 'unknown' })
     this.pump()
   }
 

@@ -150,6 +150,26 @@ await t.test('what waited while no server ran is sent, though the endpoint was f
   t.equal((await deliveriesOf(shop, '&state=delivered')).length, 100)
 })
 
+await t.test('while the permissions of the reader cannot be read, a delivery waits, and the endpoint has not failed', async t => {
+  const { app } = await node(t, undefined, { circuitFailures: 3 })
+  const shop = await tenant(app)
+  const topic = await shop.topic('a.one')
+  const sink = await receiver(t)
+  const { id } = await hook(shop, sink.url)
+  await app.pool.query('alter table signing_keys rename to keys_away')
+  await app.publisher.publish(shop.scope, topic, { payload: 1 })
+  // More often than the schedule has retries.
+  const unsent = async () => (await app.pool.query("select from webhook_attempts where error like 'Not sent: the permissions%'")).rowCount ?? 0
+  await until(async () => await unsent() > 8, 'it to be tried again and again')
+  const { rows } = await app.pool.query('select d.state, d.failures, w.failing_since from webhook_deliveries d join webhooks w on w.id = d.webhook_id')
+  t.strictSame(rows, [{ state: 'pending', failures: 0, failing_since: null }])
+  t.equal(app.webhooks.dispatcher.pausedUntil(id), undefined, 'its circuit is closed')
+  t.strictSame(sink.received, [])
+  await app.pool.query('alter table keys_away rename to signing_keys')
+  await sink.came(1)
+  await settled(shop, 1, app)
+})
+
 await t.test('ordered by key: hundreds of keys that have to wait do not hide the others', async t => {
   const { app } = await node(t, undefined, {}, { WEBHOOK_RETRY_SCHEDULE: '1h' })
   const shop = await tenant(app)
