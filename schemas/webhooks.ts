@@ -78,7 +78,8 @@ export const WebhookUpdate = Type.Object({
   environments: Type.Optional(Nullable(Environments)),
   ordering: Type.Optional(Ordering),
   rateLimit: Type.Optional(Nullable(RateLimit)),
-  description: Type.Optional(Nullable(Description))
+  description: Type.Optional(Nullable(Description)),
+  active: Type.Optional(Type.Boolean({ description: 'As by `activate` and `deactivate`.', examples: [true] }))
 }, { $id: 'WebhookUpdate', additionalProperties: false, minProperties: 1, examples: [{ events: ['*'] }] })
 export type WebhookUpdate = Static<typeof WebhookUpdate>
 

@@ -6,7 +6,7 @@ import type { SecretRotation, Webhook, WebhookCreate, WebhookUpdate, WebhookWith
 import { system, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import type { Principal } from '../auth/principal.ts'
-import { authorizeListeningTo } from '../auth/reading.ts'
+import { authorizeListeningTo, type ListensTo } from '../auth/reading.ts'
 import { isTopicPattern } from '../auth/topic-patterns.ts'
 import type { WebhookSettings } from '../config.ts'
 import { acceptFilter } from '../delivery/filters.ts'
@@ -135,18 +135,22 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
       return { ...toWebhook(row), ...(input.secret === undefined && { secret }) }
     },
 
-    /** What it is owed already stays as it was matched. Whoever changes it is its reader from then on. Throws as `create`. */
+    /**
+     * What it is owed already stays as it was matched. Whoever changes it and may read all that it listens to is its reader from then
+     * on. Throws as `create`; the permissions to read are needed for what decides which events go where, and not to switch it off.
+     */
     async update (scope: Scope, id: string, input: WebhookUpdate, within?: Within, by: Origin = system, reader?: Principal): Promise<Webhook> {
       const values = valuesOf(input, within)
       const url = input.url === undefined ? {} : { url: checkUrl(input.url) }
       // Of another endpoint nothing is known yet.
       return toWebhook(await change(scope, id, within, by, 'webhook.updated', row => {
-        if (reader !== undefined) authorizeListeningTo(reader, scope.applicationId, { ...row, ...values })
+        const isReader = reader !== undefined && mayBeReader(reader, scope, { ...row, ...values }, input)
         return {
           ...values,
           ...url,
           ...(url.url !== undefined && url.url !== row.url && { failing_since: null }),
-          ...(reader !== undefined && { reader: JSON.stringify(readerOf(reader)) })
+          ...activity(row, input.active),
+          ...(isReader && { reader: JSON.stringify(readerOf(reader)) })
         }
       }))
     },
@@ -170,11 +174,11 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
 
     /** What it was owed and was not given up goes on; events of the meantime were never its. */
     async activate (scope: Scope, id: string, within?: Within, by: Origin = system): Promise<Webhook> {
-      return toWebhook(await change(scope, id, within, by, 'webhook.activated', row => row.active ? {} : { active: true, deactivated_reason: null, failing_since: null }))
+      return toWebhook(await change(scope, id, within, by, 'webhook.activated', row => activity(row, true)))
     },
 
     async deactivate (scope: Scope, id: string, within?: Within, by: Origin = system): Promise<Webhook> {
-      return toWebhook(await change(scope, id, within, by, 'webhook.deactivated', row => row.active ? { active: false, deactivated_reason: null } : {}))
+      return toWebhook(await change(scope, id, within, by, 'webhook.deactivated', row => activity(row, false)))
     },
 
     /** The secrets before it sign beside it for a day. Throws ConflictError `WEBHOOK_LIMIT` when too many would. */
@@ -192,6 +196,26 @@ export type Endpoints = ReturnType<typeof createEndpoints>
 
 /** Webhooks are the application's, in whatever environment they are asked for. */
 const placeOf = ({ applicationId }: Scope) => ({ applicationId })
+
+/** Switching on what is on, and off what is off, changes nothing. */
+function activity (row: Pick<WebhooksTable, 'active'>, active: boolean | undefined): Partial<Values> {
+  if (active === undefined || active === row.active) return {}
+  return { active, deactivated_reason: null, ...(active && { failing_since: null }) }
+}
+
+/** What decides which events go where. */
+const decisive = ['url', 'events', 'topics', 'filter', 'environments'] as const
+
+/** Whether whoever makes a change may read all that the webhook then listens to. Throws ForbiddenError if they may not, and the change needs it. */
+function mayBeReader (principal: Principal, { applicationId }: Scope, webhook: ListensTo, change: WebhookUpdate): boolean {
+  try {
+    authorizeListeningTo(principal, applicationId, webhook)
+    return true
+  } catch (error) {
+    if (!(error instanceof ForbiddenError) || decisive.some(name => change[name] !== undefined)) throw error
+    return false
+  }
+}
 
 interface Values {
   url: string

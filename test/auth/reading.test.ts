@@ -123,10 +123,18 @@ await t.test('whoever sets up a webhook may read all that it listens to', async 
   t.equal(await may(['subscribe:sync.parcel.*'], { events: ['document.created'], topics: ['sync.parcel.*'] }), '201')
   t.equal(await may(['events:read'], { events: ['presence.updated'] }), '403 PERMISSION_DENIED', 'documents may be in it')
   const { body: { id } } = await shop.request('POST', '/api/webhooks', hookOf({}))
-  for (const change of [{ url: 'https://mine.example.test/' }, { events: ['*'] }, { filter: null }, { description: 'x' }]) {
+  for (const change of [{ url: 'https://mine.example.test/' }, { events: ['*'] }, { filter: null }, { environments: null }, { active: false, topics: null }]) {
     t.equal(outcome(await asking('webhooks:update').patch(`/api/webhooks/${id}`, change)), '403 PERMISSION_DENIED', JSON.stringify(change))
   }
+  const readerOf = async () => (await app.db.selectFrom('webhooks').select('reader').where('id', '=', id).executeTakeFirstOrThrow()).reader
+  const reader = await readerOf()
+  for (const change of [{ active: false }, { active: true }, { description: 'x' }, { rateLimit: 5, ordering: 'key' }, { active: false }]) {
+    const changed = await asking('webhooks:update').patch(`/api/webhooks/${id}`, change)
+    t.match([changed.status, changed.body], [200, change], JSON.stringify(change))
+    t.same(await readerOf(), reader, 'whoever may not read is not its reader')
+  }
   t.equal(outcome(await asking('webhooks:update', 'events:read', 'sync:read').patch(`/api/webhooks/${id}`, { description: 'x' })), '200')
+  t.notSame(await readerOf(), reader, 'whoever may is')
   t.same(topicsListenedTo({ events: ['document.updated'], topics: null }), ['sync.*.updated'])
   t.same(topicsListenedTo({ events: ['document.updated', 'topic.event'], topics: ['order.*', 'sync.parcel.*'] }), ['sync.parcel.*', 'order.*'])
   await app.db.deleteFrom('webhooks').execute()

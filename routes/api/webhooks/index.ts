@@ -59,7 +59,7 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'updateWebhook',
       tags: ['Webhooks'],
       summary: 'Change a webhook',
-      description: 'Changes what is given; null takes a limit away. The caller must be allowed to read all that the webhook listens to. What the webhook is owed already is sent to a new URL, and stays in the order that it was in.',
+      description: 'Changes what is given; null takes a limit away. To change `url`, `events`, `topics`, `filter` or `environments`, the caller must be allowed to read all that the webhook listens to. What the webhook is owed already is sent to a new URL, and stays in the order that it was in.',
       params: WebhookPath,
       body: ref(WebhookUpdate),
       response: { 200: ref(Webhook, 'The webhook.'), ...refusals(400, 401, 403, 404, 413, 415) }
