@@ -40,7 +40,11 @@ declare module 'fastify' {
 export default fp(async (app) => {
   const { db, pool, encryption, eventWriter: writer, instruments: metrics, log, config: { cdc, events } } = app
   await disownIfCopied(pool, log)
-  const threads = createSourceThreads({ limits: cdc.limits, readerThreadsMax: cdc.readerThreadsMax })
+  const threads = createSourceThreads({
+    limits: cdc.limits,
+    ...cdc.threads,
+    resourceLimits: { maxOldGenerationSizeMb: Math.floor(cdc.threads.heapBytesMax / 1024 ** 2), maxYoungGenerationSizeMb: 32, stackSizeMb: 4 }
+  })
   const leftovers = createLeftovers({ db, pool, encryption, threads, log, retryMs: cdc.leftoverRetryMs })
   const supervisor = new Supervisor({
     db,

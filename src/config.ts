@@ -10,6 +10,9 @@ import { explain, type ValidatorError } from './validation-message.ts'
 const memoryShareMax = 0.9
 /** Of the process's memory: buffers outside of the heap. */
 const externalShareMax = 0.6
+/** Of the process's memory: threads for conversations with connected databases, all together. One takes so much as a rule, and at most. */
+const threadsShareMax = 0.4
+const threadBytes = { usual: 32 * 1024 ** 2, max: 512 * 1024 ** 2 }
 /** Where no container limits the process: what it may have beside the heap. */
 const outsideHeapBytes = 1024 ** 3
 
@@ -54,7 +57,7 @@ export const EnvironmentVariables = Type.Object({
   TOKEN_TTL_SECONDS: Type.Integer({ default: 3600, minimum: 1, maximum: 31536000, description: 'A token\'s life unless it is asked for another.' }),
   SESSION_TTL_HOURS: Type.Integer({ default: 24, minimum: 1, maximum: 8760, description: 'A session\'s life since it was last used.' }),
   CDC_ROW_BYTES_MAX: Type.Integer({ default: 67108864, minimum: 1048576, maximum: 1073741824, description: 'The longest row change that a connected database may send, old and new values together. A longer one ends the stream.' }),
-  CDC_READER_THREADS_MAX: Type.Integer({ default: 64, minimum: 1, maximum: 1024, description: 'Threads in which this node reads connected databases. More readers than that share them.' }),
+  CDC_READER_THREADS_MAX: Type.Integer({ default: 64, minimum: 1, maximum: 1024, description: 'Threads in which this node reads connected databases, fewer where they have no room in two fifths of its memory. More readers than that share them.' }),
   CDC_SLOT_NAME: Type.String({ default: 'realtime_cdc_slot', pattern: '^[a-z0-9_]{1,40}$', description: 'Prefix of replication slots and publications.' }),
   WEBHOOK_ALLOW_PRIVATE: Type.Boolean({ default: false, description: 'Lets webhooks reach private addresses and plain http, for development.' }),
   WEBHOOK_ALLOW_CIDRS: Type.String({ default: '', description: 'Comma-separated networks (CIDR) that webhooks may reach although they are private.' }),
@@ -159,7 +162,8 @@ export interface CdcSettings {
   writersWaitMs: number
   /** What a connected database may send. */
   limits: { messageBytesMax: number, resultBytesMax: number }
-  readerThreadsMax: number
+  /** Threads for conversations with connected databases, and what they may take. */
+  threads: { readerThreadsMax: number, conversationsMax: number, conversationsOfApplicationMax: number, threadBytesMax: number, heapBytesMax: number }
   /** Between two attempts to drop what connections have left behind. */
   leftoverRetryMs: number
 }
@@ -374,7 +378,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
       heldBytesMax,
       heldBytesPerApplicationMax: parsed.HELD_BYTES_PER_APPLICATION_MAX ?? Math.floor(heldBytesMax / 2)
     },
-    cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, timing: defaultCdcTiming, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000, limits: { messageBytesMax: parsed.CDC_ROW_BYTES_MAX, resultBytesMax: 32 * 1024 * 1024 }, readerThreadsMax: parsed.CDC_READER_THREADS_MAX, leftoverRetryMs: 60_000 },
+    cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, timing: defaultCdcTiming, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000, limits: { messageBytesMax: parsed.CDC_ROW_BYTES_MAX, resultBytesMax: 32 * 1024 * 1024 }, threads: threadShares(memoryBytesMax, parsed.CDC_READER_THREADS_MAX), leftoverRetryMs: 60_000 },
     webhooks: {
       ...defaultWebhookLimits,
       allowPrivate: parsed.WEBHOOK_ALLOW_PRIVATE,
@@ -411,6 +415,20 @@ function parseVariables (data: Record<string, string | undefined>, problems: str
     if (right.length === Object.keys(data).length) throw error
     problems.push(...[...wrong].map(name => `${name} ${explain(errors.filter(({ instancePath }) => instancePath === `/${name}`)).message ?? 'is wrong'}`))
     return parseVariables(Object.fromEntries(right), problems)
+  }
+}
+
+/** Threads share a part of the process's memory: as many of them as have room there, and no one of them has all of it. */
+function threadShares (memoryBytesMax: number, readerThreadsMax: number): Config['cdc']['threads'] {
+  const threadBytesMax = Math.max(threadBytes.usual * 4, Math.floor(memoryBytesMax * threadsShareMax))
+  const count = Math.floor(threadBytesMax / threadBytes.usual)
+  const conversationsMax = Math.min(8, Math.max(2, Math.floor(count / 4)))
+  return {
+    conversationsMax,
+    conversationsOfApplicationMax: Math.ceil(conversationsMax / 3),
+    readerThreadsMax: Math.min(readerThreadsMax, count - conversationsMax),
+    threadBytesMax,
+    heapBytesMax: Math.min(threadBytes.max, Math.floor(threadBytesMax / 2))
   }
 }
 

@@ -50,7 +50,7 @@ await t.test('a thread that crashes ends what runs in it, a stream and a session
   const threads = createSourceThreads({ preload: hang })
   t.teardown(() => threads.close())
   const crashing = await startHostileServer(t, answering(description('answer'), row('crash'), message('C', [text('SELECT 1')]), ready))
-  const { thread, release } = threads.forReader()
+  const { thread, release } = threads.forReader('app')
   const client = await thread.open(crashing.url)
   await t.rejects(client.query('select'), { code: 'SOURCE_CRASHED', message: /crashed/ })
   await t.rejects(client.query('select'), { code: 'SOURCE_CRASHED' })
@@ -76,10 +76,30 @@ await t.test('more readers than threads share them', async t => {
   const threads = createSourceThreads({ readerThreadsMax: 2 })
   t.teardown(() => threads.close())
   const good = await startHostileServer(t, honest)
-  const leases = Array.from({ length: 5 }, () => threads.forReader())
+  const leases = Array.from({ length: 5 }, () => threads.forReader('app'))
   t.equal(new Set(leases.map(({ thread }) => thread)).size, 2)
   const clients = await Promise.all(leases.map(({ thread }) => thread.open(good.url)))
   await leases[0]?.release()
   t.match(await clients[4]?.query('select'), { rows: [{ answer: '42' }] })
   await Promise.all(leases.slice(1).map(({ release }) => release()))
+})
+
+await t.test('threads that together take too much are ended, those of the greediest application', async t => {
+  const threads = createSourceThreads({ watchEveryMs: 50, missedMax: 500, threadBytesMax: 160 * 1024 ** 2, limits: { messageBytesMax: 2 ** 30, resultBytesMax: 2 ** 31 - 1 } })
+  t.teardown(() => threads.close())
+  const good = await startHostileServer(t, honest)
+  const { thread, release } = threads.forReader('modest')
+  const modest = await thread.open(good.url)
+  const greedy = await startHostileServer(t, {
+    ...honest,
+    onMessage (peer, type) {
+      if (type !== 'Q') return
+      peer.send(description('answer'))
+      peer.endlessly(row('x'.repeat(100)))
+    }
+  })
+  const reasons = await Promise.all([1, 2, 3].map(() => ask(threads, greedy.url, 'greedy').catch((error: Error) => error.message)))
+  t.ok(reasons.some(reason => /all conversations together/.test(String(reason))), reasons.join('; '))
+  t.match(await modest.query('select'), { rows: [{ answer: '42' }] })
+  await release()
 })

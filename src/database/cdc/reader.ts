@@ -156,7 +156,7 @@ export class Reader {
       await this.#lease.release()
       this.#lease = undefined
     }
-    this.#lease ??= this.#parts.threads.forReader()
+    this.#lease ??= this.#parts.threads.forReader(this.scope.applicationId)
     return this.#lease.thread
   }
 

@@ -9,6 +9,8 @@ export interface ThreadOptions extends ThreadSettings {
   /** Between two looks at whether the thread still answers, and how many of them it may miss. A main thread that stood still has not looked. */
   watchEveryMs: number
   missedMax: number
+  /** Told when `bytes` is another. */
+  onMeasured?: () => void
   /** A module that the thread loads first; for tests of what no check has foreseen. */
   preload?: string
 }
@@ -45,6 +47,7 @@ export class SourceThread {
   #lastStream = 0
   #timer: NodeJS.Timeout
   #missed = 0
+  #bytes = 0
   #isEnded = false
 
   constructor (options: ThreadOptions) {
@@ -53,9 +56,9 @@ export class SourceThread {
     this.#calls = new Calls<ThreadMethods>(this.#worker, this.#methods())
     this.#ready = new Promise(resolve => { this.#setReady = resolve })
     this.#timer = setTimeout(() => this.#end('(it did not start)'), startMs)
-    this.#worker.on('message', (frame: Frame | 'ready' | 'pong') => {
+    this.#worker.on('message', (frame: Frame | 'ready' | number) => {
       if (frame === 'ready') this.#watch()
-      else if (frame === 'pong') this.#missed = 0
+      else if (typeof frame === 'number') this.#answered(frame)
       else this.#calls.receive(frame)
     })
     this.#worker.on('messageerror', () => this.#end('(an answer could not be read)'))
@@ -67,6 +70,9 @@ export class SourceThread {
   }
 
   get isEnded (): boolean { return this.#isEnded }
+
+  /** Memory of the thread when it last answered. */
+  get bytes (): number { return this.#isEnded ? 0 : this.#bytes }
 
   /** Throws SourceError. */
   async open (connectionString: string, options: SessionOptions = {}): Promise<ThreadClient> {
@@ -86,6 +92,11 @@ export class SourceThread {
   async end (): Promise<void> {
     this.#end('(it was closed)')
     await this.#ended
+  }
+
+  /** Ends it for the sake of the others. */
+  crowdOut (): void {
+    this.#end('(out of memory: all conversations together take too much)')
   }
 
   async #stream (session: number, connectionString: string, settings: StreamSettings, owner: StreamOwner): Promise<RemoteStream> {
@@ -131,6 +142,12 @@ export class SourceThread {
       this.#worker.postMessage('ping')
     }, this.#options.watchEveryMs)
     this.#timer.unref()
+  }
+
+  #answered (bytes: number): void {
+    this.#missed = 0
+    this.#bytes = bytes
+    this.#options.onMeasured?.()
   }
 
   #end (detail: string, cause?: unknown): void {

@@ -3,12 +3,14 @@ import { toConversationError, type SourceClient } from '../source.ts'
 import { defaultWireLimits } from '../wire/conversation.ts'
 import { SourceThread, type ThreadOptions } from './source-thread.ts'
 
-export interface SourceThreadsOptions extends Partial<ThreadOptions> {
+export interface SourceThreadsOptions extends Partial<Omit<ThreadOptions, 'onMeasured'>> {
   /** Readers with a thread of their own; more of them share these. */
   readerThreadsMax?: number
   /** Conversations at once that are none of a reader, and those of one application. */
   conversationsMax?: number
   conversationsOfApplicationMax?: number
+  /** Of all threads together. Above it the largest thread of the application that has most is ended. */
+  threadBytesMax?: number
 }
 
 /** A thread that is in use until `release`. */
@@ -17,7 +19,7 @@ export interface ThreadLease { thread: SourceThread, release: () => Promise<void
 /** Where conversations with tenants' databases run: outside of the main thread, each so that it can only end itself. */
 export interface SourceThreads {
   /** A reader's: as long as there are not too many readers, it has the thread for itself. */
-  forReader (): ThreadLease
+  forReader (applicationId: string): ThreadLease
   /**
    * Opens a session, runs the work, closes it. Throws SourceError when the database cannot be used, and
    * ServiceUnavailableError `OVERLOADED` when too many conversations wait.
@@ -38,18 +40,25 @@ const defaults = {
   missedMax: 10,
   readerThreadsMax: 64,
   conversationsMax: 8,
-  conversationsOfApplicationMax: 3
+  conversationsOfApplicationMax: 3,
+  threadBytesMax: Infinity
 }
+
+/** How many readers a thread has, and the application of the first of them. */
+interface Readers { users: number, applicationId: string }
 
 interface Waiting { applicationId: string, begin: (thread: SourceThread) => void, timer: NodeJS.Timeout }
 
 export function createSourceThreads (given: SourceThreadsOptions = {}): SourceThreads {
-  const options = { ...defaults, ...given }
-  const readers = new Map<SourceThread, number>()
+  const options = { ...defaults, ...given, onMeasured: () => crowdOut(ownersOf(), options.threadBytesMax) }
+  const readers = new Map<SourceThread, Readers>()
   const running = new Map<SourceThread, string>()
   const idle = new Map<SourceThread, NodeJS.Timeout>()
   const waiting: Waiting[] = []
   let isClosed = false
+  const ownersOf = (): [SourceThread, string][] => [
+    ...[...readers].map(([thread, { applicationId }]): [SourceThread, string] => [thread, applicationId]), ...running, ...[...idle.keys()].map((thread): [SourceThread, string] => [thread, ''])
+  ]
 
   const countOf = (applicationId: string) => [...running.values()].filter(id => id === applicationId).length
   const hasRoom = (applicationId: string) => running.size < options.conversationsMax && countOf(applicationId) < options.conversationsOfApplicationMax
@@ -107,19 +116,20 @@ export function createSourceThreads (given: SourceThreadsOptions = {}): SourceTh
   }
 
   return {
-    forReader () {
+    forReader (applicationId) {
       if (isClosed) throw new Error('the threads are closed')
-      const alive = [...readers].filter(([thread]) => !thread.isEnded).sort(([, a], [, b]) => a - b)
+      const alive = [...readers].filter(([thread]) => !thread.isEnded).sort(([, a], [, b]) => a.users - b.users)
       const shared = alive.length < options.readerThreadsMax ? undefined : alive[0]
       const thread = shared?.[0] ?? new SourceThread(options)
-      readers.set(thread, (shared?.[1] ?? 0) + 1)
+      const own = shared?.[1] ?? { users: 0, applicationId }
+      own.users++
+      readers.set(thread, own)
       return {
         thread,
         async release () {
-          const users = (readers.get(thread) ?? 1) - 1
-          if (users > 0) readers.set(thread, users)
-          else readers.delete(thread)
-          if (users <= 0) await thread.end()
+          if (--own.users > 0) return
+          readers.delete(thread)
+          await thread.end()
         }
       }
     },
@@ -141,6 +151,20 @@ export function createSourceThreads (given: SourceThreadsOptions = {}): SourceTh
       await Promise.all([...readers.keys(), ...running.keys(), ...idle.keys()].map(thread => thread.end()))
     }
   }
+}
+
+/** Ends one thread where all of them take too much: the next measurement follows within a second. */
+function crowdOut (owners: readonly [SourceThread, string][], bytesMax: number): void {
+  const shares = new Map<string, number>()
+  let bytes = 0
+  for (const [thread, applicationId] of owners) {
+    bytes += thread.bytes
+    shares.set(applicationId, (shares.get(applicationId) ?? 0) + thread.bytes)
+  }
+  if (bytes <= bytesMax) return
+  const [greediest] = [...shares].sort(([, a], [, b]) => b - a)[0] ?? []
+  const [largest] = owners.filter(([, applicationId]) => applicationId === greediest).sort(([a], [b]) => b.bytes - a.bytes)[0] ?? []
+  largest?.crowdOut()
 }
 
 const overloaded = () => new ServiceUnavailableError('OVERLOADED', 'Too many conversations with connected databases are under way. Try again later.', { retryAfterS: 5 })

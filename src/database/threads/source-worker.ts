@@ -46,10 +46,16 @@ const methods: ThreadMethods = {
 const main = new Calls<MainMethods>(port, methods)
 
 port.on('message', (frame: Frame | 'ping') => {
-  if (frame === 'ping') port.postMessage('pong')
+  if (frame === 'ping') port.postMessage(bytesInUse())
   else main.receive(frame)
 })
 port.postMessage('ready')
+
+/** Of this thread: its heap, and buffers outside of it. */
+function bytesInUse (): number {
+  const { heapTotal, external } = process.memoryUsage()
+  return heapTotal + external
+}
 
 function sessionOf (id: number): SourceClient {
   const session = sessions.get(id)
