@@ -49,7 +49,12 @@ export default fp(async (app) => {
   const shared = cluster && createMemberRecords(cluster.records)
   const remote = cluster && createRemoteSockets({ ...cluster, directory, outbox })
   const presence = new Presence({ directory, outbox, events, graceTimes, limits: app.config.delivery, metrics, shared, held })
-  const remoteMembers = new RemoteMembers({ directory, outbox, events, graceTimes, presence })
+  const remoteMembers = new RemoteMembers({ directory, outbox, events, graceTimes, presence, held })
+  held.shedElsewhere = applicationId => cluster?.peers.tellAll('shed', applicationId)
+  cluster?.peers.on('shed', (_from, applicationId) => {
+    held.shed(applicationId)
+    return undefined
+  })
   cluster?.records.observe(memberPrefix, remoteMembers)
   const census = createCensus({ directory, remote })
   const messages = createMessages({ directory, outbox, events, writer, metrics, remote })

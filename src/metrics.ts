@@ -78,11 +78,11 @@ export function createMetrics (registry = new Registry()) {
     requestBodiesRefused: new Counter({
       name: 'realtime_request_bodies_refused_total', help: 'Request bodies that were refused because an address, an application or the node held as many bytes as it may.', labelNames: ['limit'], registers
     }),
-    heldBytes: new Gauge({ name: 'realtime_held_bytes', help: 'Bytes that subscriptions and members\' states hold on this node, by estimate.', registers }),
+    heldBytes: new Gauge({ name: 'realtime_held_bytes', help: 'Bytes that subscriptions and members\' states hold on this node, those of other nodes\' members included, by estimate.', registers }),
     heldBytesRefused: new Counter({
       name: 'realtime_held_bytes_refused_total', help: 'Subscriptions and states that were refused because an application or the node held as many bytes as it may.', labelNames: ['limit'], registers
     }),
-    heldBytesShed: new Counter({ name: 'realtime_held_bytes_shed_total', help: 'Connections of the application with the most subscriptions that were closed to make room for another.', registers }),
+    heldBytesShed: new Counter({ name: 'realtime_held_bytes_shed_total', help: 'Times that absent members of the application that held the most, or one of its connections, made room for another application.', registers }),
     credentialsLimited: new Counter({ name: 'realtime_credentials_limited_total', help: 'Refused credentials of addresses that had too many of them refused.', registers }),
     socketBufferedBytes: new Gauge({ name: 'realtime_socket_buffered_bytes', help: 'Bytes that wait in sockets of this node for their clients to read.', registers }),
     socketBufferedBytesMax: new Gauge({ name: 'realtime_socket_buffered_bytes_max', help: 'Bytes that wait in the one socket where most do.', registers }),

@@ -4,7 +4,7 @@ import { deflateSync, gzipSync } from 'node:zlib'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { build, listen } from './build.ts'
-import { connectWs, transports } from './clients.ts'
+import { connectSocketIo, connectWs, transports, type Client } from './clients.ts'
 import { tenant } from './tenant.ts'
 
 /* What a tenant, or a stranger, may take of a node's memory. */
@@ -150,6 +150,39 @@ await t.test('subscriptions and states have a budget in bytes; the application w
     await until(() => app.heldBytes.bytes === 0)
   }
   t.match(await app.instruments.registry.metrics(), /^realtime_held_bytes_shed_total [1-9]/m)
+})
+
+await t.test('states of members give way as well: first of those who are away, then with their connection', async t => {
+  const { app } = await build(t, { adapt: ({ delivery }) => { Object.assign(delivery, { heldBytesMax: 200_000, heldBytesPerApplicationMax: 150_000 }) } })
+  const url = await listen(app)
+  const tenants = [await tenant(app), await tenant(app), await tenant(app), await tenant(app)] as const
+  const [away, present, third, fourth] = tenants
+  for (const { request, applicationId } of tenants) await request('PATCH', `/api/applications/${applicationId}`, { presenceGraceMs: 60_000 })
+  const enter = (client: Client, n: number) => client.request('join', { channel: `room${n}`, state: 'x'.repeat(4000) })
+  const fill = async (of: typeof away) => {
+    const client = await connectWs(url, { token: of.token() })
+    for (let n = 0; n < 6; n++) t.match(await enter(client, n), { ok: true })
+    return client
+  }
+  const membersOf = ({ scope }: typeof away) => Array.from({ length: 6 }, (_, n) => app.channels.directory.members(scope, `room${n}`, {}).items.length).filter(count => count > 0).length
+  const gone = await fill(away)
+  gone.close()
+  await gone.closed
+  await until(() => app.connections.size === 0)
+  const full = await fill(present)
+  t.ok(app.heldBytes.bytes > 190_000, 'the node is full')
+  const client = await connectSocketIo(url, { token: third.token() })
+  for (let n = 0; n < 6; n++) t.match(await enter(client, n), { ok: true }, 'at the cost of the ones who are away')
+  t.same(tenants.map(membersOf), [0, 6, 6, 0])
+  const last = await connectWs(url, { token: fourth.token() })
+  t.match(await enter(last, 0), { ok: true }, 'at the cost of a connection')
+  t.match(await full.closed, { code: 1013 })
+  t.same(tenants.map(membersOf), [0, 0, 6, 1], 'without a grace period')
+  for (const one of [client, last]) {
+    for (let n = 0; n < 6; n++) await one.request('leave', { channel: `room${n}` })
+    one.close()
+  }
+  t.equal(app.heldBytes.bytes, 0)
 })
 
 await t.test('memory outside of the heap counts as well', async t => {

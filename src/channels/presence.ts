@@ -37,6 +37,8 @@ const noState: State = { value: null, text: 'null' }
  */
 export class Presence implements ConnectionsObserver {
   readonly #options: PresenceOptions
+  /** By application, the absences of its members, oldest first. Each removes those that are still away, and returns whether there were any. */
+  readonly #absences = new Map<string, Set<() => boolean>>()
   #isClosed = false
 
   constructor (options: PresenceOptions) {
@@ -115,6 +117,11 @@ export class Presence implements ConnectionsObserver {
     this.#options.events.disconnected(connection)
   }
 
+  endAbsence (applicationId: string): boolean {
+    for (const end of this.#absences.get(applicationId) ?? []) if (end()) return true
+    return false
+  }
+
   /** A member of this node is a member by another connection of another node now. */
   yields (channel: Channel, member: Member): void {
     if (member.connection !== undefined) this.#supersede(channel, member.connection)
@@ -143,7 +150,10 @@ export class Presence implements ConnectionsObserver {
     if (member === undefined || member.node !== undefined) {
       const { principal } = connection
       // One that was another node's is this one's from now on; that node hears of it.
-      if (member !== undefined) channel.remove(member)
+      if (member !== undefined) {
+        channel.remove(member)
+        this.#options.held.count(channel.scope.applicationId, -memberCost(member.state.text.length))
+      }
       const created: Member = {
         socketId: connection.id,
         userId: subjectOf(principal),
@@ -156,11 +166,14 @@ export class Presence implements ConnectionsObserver {
       }
       channel.add(created)
       this.#options.metrics.channelMembers.inc()
-      this.#options.held.take(channel.scope.applicationId, memberCost(created.state.text.length))
+      connection.hold(memberCost(created.state.text.length))
       return member === undefined ? { action: 'join', member: created } : { action: 'update', member: created, previousSocketId: member.socketId }
     }
     const previousSocketId = member.socketId
-    if (member === waiting) channel.bringBack(member, connection)
+    if (member === waiting) {
+      moveCount(member, connection)
+      channel.bringBack(member, connection)
+    }
     if (state !== undefined) this.#setState(channel, member, state)
     return member === waiting || state !== undefined ? { action: 'update', member, previousSocketId } : undefined
   }
@@ -188,6 +201,7 @@ export class Presence implements ConnectionsObserver {
       const member = channel.present(connection)
       directory.leave(connection, channel)
       if (member !== undefined) {
+        moveCount(member, undefined)
         channel.sendAway(member, absence)
         shared?.put(channel, member, 'away')
       }
@@ -195,12 +209,28 @@ export class Presence implements ConnectionsObserver {
     })
     if (this.#isClosed) return
     const since = performance.now()
+    const { applicationId } = connection.scope
     const end = () => {
-      for (const { channel, member } of away) if (member.absence === absence) this.#end(channel, member)
+      this.#forgetAbsence(applicationId, end)
+      const left = away.filter(({ member }) => member.absence === absence)
+      for (const { channel, member } of left) this.#end(channel, member)
+      return left.length > 0
     }
-    void graceTimes.of(connection.scope.applicationId).then(graceMs => {
+    this.#rememberAbsence(applicationId, end)
+    void graceTimes.of(applicationId).then(graceMs => {
       setTimeout(end, Math.max(0, graceMs - (performance.now() - since))).unref()
     })
+  }
+
+  #rememberAbsence (applicationId: string, end: () => boolean): void {
+    const absences = this.#absences.get(applicationId)
+    if (absences === undefined) this.#absences.set(applicationId, new Set([end]))
+    else absences.add(end)
+  }
+
+  #forgetAbsence (applicationId: string, end: () => boolean): void {
+    const absences = this.#absences.get(applicationId)
+    if (absences?.delete(end) === true && absences.size === 0) this.#absences.delete(applicationId)
   }
 
   #end (channel: Channel, member: Member): void {
@@ -222,15 +252,19 @@ export class Presence implements ConnectionsObserver {
   }
 
   #setState (channel: Channel, member: Member, state: State): void {
-    const { applicationId } = channel.scope
-    this.#options.held.release(applicationId, memberCost(member.state.text.length))
-    this.#options.held.take(applicationId, memberCost(state.text.length))
+    this.#count(channel, member, memberCost(state.text.length) - memberCost(member.state.text.length))
     channel.setState(member, state)
   }
 
-  #forget ({ scope }: Channel, member: Member): void {
+  #forget (channel: Channel, member: Member): void {
     this.#options.metrics.channelMembers.dec()
-    this.#options.held.release(scope.applicationId, memberCost(member.state.text.length))
+    this.#count(channel, member, -memberCost(member.state.text.length))
+  }
+
+  /** Counts bytes of a member of this node: while it has a connection, they are the connection's as well. */
+  #count ({ scope }: Channel, { connection }: Member, bytes: number): void {
+    if (connection === undefined) this.#options.held.count(scope.applicationId, bytes)
+    else connection.hold(bytes)
   }
 
   #resync (connection: Connection, { name }: Channel, { code, message }: ResyncReason): void {
@@ -249,6 +283,13 @@ export class Presence implements ConnectionsObserver {
     events.presence(scope, name, body)
     outbox.sendToMembers(members.values(), presenceMessage(body), but)
   }
+}
+
+/** A member that goes away is no longer its connection's to give up; one that comes back is that of another. */
+function moveCount ({ connection, state }: Member, to: Connection | undefined): void {
+  const bytes = memberCost(state.text.length)
+  if (connection !== undefined) connection.heldBytes -= bytes
+  if (to !== undefined) to.heldBytes += bytes
 }
 
 /** What somebody brings along who joins. */

@@ -1,5 +1,6 @@
 import type { RecordsObserver } from '../cluster/shared-records.ts'
 import type { GraceTimes } from '../applications/grace-times.ts'
+import { memberCost, type HeldBytes } from '../delivery/held-bytes.ts'
 import { memberJson, type Channel, type Member } from './channel.ts'
 import type { Directory } from './directory.ts'
 import { parseKey, parseNote, parseRecord, type MemberKey } from './member-records.ts'
@@ -14,6 +15,8 @@ export interface RemoteMembersOptions {
   events: SocketEvents
   graceTimes: GraceTimes
   presence: Presence
+  /** What their states hold here. */
+  held: HeldBytes
 }
 
 /**
@@ -37,12 +40,12 @@ export class RemoteMembers implements Partial<RecordsObserver> {
     // An absence of somebody who has been taken over here meanwhile: its node will hear of it.
     if ((before === undefined && reason === 'away') || (before !== undefined && before.node === undefined)) return
     const channel = directory.openChannel(at.scope, at.channel)
-    if (before !== undefined) channel.remove(before)
+    if (before !== undefined) this.#remove(channel, before)
     const member = this.#add(channel, node, at, value)
     const previous = previousSocketId === undefined ? undefined : channel.members.get(previousSocketId)
     if (previous !== undefined) {
       if (previous.node === undefined) presence.yields(channel, previous)
-      else channel.remove(previous)
+      else this.#remove(channel, previous)
     }
     if (reason === 'join' || (reason === undefined && before === undefined)) this.#tell(channel, { action: 'join', member })
     else if (reason === 'update' || (before !== undefined && memberJson(before) !== memberJson(member))) this.#tell(channel, { action: 'update', member, previousSocketId })
@@ -54,7 +57,7 @@ export class RemoteMembers implements Partial<RecordsObserver> {
     const channel = directory.channel(scope, name)
     const member = channel?.members.get(socketId)
     if (channel === undefined || member?.node !== node) return
-    channel.remove(member)
+    this.#remove(channel, member)
     directory.closeIfEmpty(channel)
     if (parseNote(note).reason !== 'moved') this.#tell(channel, { action: 'leave', member })
   }
@@ -93,14 +96,20 @@ export class RemoteMembers implements Partial<RecordsObserver> {
       socketId, userId, principalId, joinedAt, node, state: { text: stateText, value: JSON.parse(stateText) as unknown }, connection: undefined, absence: undefined
     }
     channel.add(member)
+    this.#options.held.count(channel.scope.applicationId, memberCost(stateText.length))
     if (isAway) channel.sendAway(member, Symbol('absence'))
     return member
+  }
+
+  #remove (channel: Channel, member: Member): void {
+    channel.remove(member)
+    this.#options.held.count(channel.scope.applicationId, -memberCost(member.state.text.length))
   }
 
   #end (channel: Channel, member: Member, node: string): void {
     if (this.#isClosed) return
     const { directory, events } = this.#options
-    channel.remove(member)
+    this.#remove(channel, member)
     directory.closeIfEmpty(channel)
     const change: PresenceChange = { action: 'leave', member }
     events.presence(channel.scope, channel.name, presenceBody(channel.name, change), `presence ${node} ${member.socketId} ${channel.name}`)

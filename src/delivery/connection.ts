@@ -60,7 +60,7 @@ export class Connection {
   principal: Principal
   /** A list: a table for the one that most have would be half as large as all else that is kept of a connection. */
   subscriptions: readonly Live[] = []
-  /** Bytes that its subscriptions hold. */
+  /** Bytes that its subscriptions and memberships hold. */
   heldBytes = 0
   /** Topics that its patterns have taken in. */
   patternTopics = 0
@@ -125,8 +125,7 @@ export class Connection {
   /** Counts bytes that are held for it; negative ones are let go. */
   hold (bytes: number): void {
     this.heldBytes += bytes
-    if (bytes > 0) this.#parts.held.take(this.scope.applicationId, bytes)
-    else this.#parts.held.release(this.scope.applicationId, -bytes)
+    this.#parts.held.count(this.scope.applicationId, bytes)
   }
 
   /** Throws NotFoundError `SUBSCRIPTION_NOT_FOUND`. */

@@ -21,6 +21,8 @@ const expiryGraceMs = 2000
 /** Told of every connection of this node. */
 export interface ConnectionsObserver extends ConnectionObserver {
   opened (connection: Connection): void
+  /** Removes members of the application that are away, those that have been away for longest. Returns false where there are none. */
+  endAbsence (applicationId: string): boolean
 }
 
 export interface ConnectionsOptions {
@@ -82,10 +84,14 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
   const seats = new Seats(() => limits.subscriptionsPerApplicationMax)
   const parts: ConnectionParts = { observer: ending, deliveries, limits, metrics, seats, held }
   held.shed = applicationId => {
+    if (observer.endAbsence(applicationId)) return true
     let largest: Connection | undefined
     for (const connection of all) if (connection.scope.applicationId === applicationId && connection.heldBytes > (largest?.heldBytes ?? 0)) largest = connection
-    largest?.close(closeCodes.TRY_AGAIN_LATER)
-    return largest !== undefined
+    if (largest === undefined) return false
+    largest.close(closeCodes.TRY_AGAIN_LATER)
+    // Its members hold as much as before while they may come back.
+    while (observer.endAbsence(applicationId));
+    return true
   }
 
   /** Throws ServiceUnavailableError `SHUTTING_DOWN` once connections are being closed because the server stops. */

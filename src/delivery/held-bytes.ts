@@ -8,15 +8,17 @@ export interface HeldBytesOptions {
 
 /**
  * What applications keep in a node's memory for as long as their sockets live: subscriptions with their filters, and the states of
- * members. An application has a share. When the node has no room left, the application that holds the most gives way to one that
+ * members, those of other nodes included. An application has a share. When the node has no room left, the application that holds the most gives way to one that
  * holds less.
  */
 export class HeldBytes {
   readonly #options: HeldBytesOptions
   readonly #byApplication = new Map<string, number>()
   #bytes = 0
-  /** Frees some of what an application holds, by ending one of its connections. Returns false where there is nothing to free. */
+  /** Frees some of what an application holds, by ending an absence of its members or one of its connections. Returns false where there is nothing to free. */
   shed: (applicationId: string) => boolean = () => false
+  /** Has the other nodes do so, where all that an application holds is states of their members: whoever is refused now finds room shortly. */
+  shedElsewhere: (applicationId: string) => void = () => {}
 
   constructor (options: HeldBytesOptions) {
     this.#options = options
@@ -35,21 +37,24 @@ export class HeldBytes {
     if (own > heldBytesPerApplicationMax) throw this.#refusal('application', `The application holds ${heldBytesPerApplicationMax} bytes of subscriptions and states at this node, the most it may`)
     while (this.#bytes + bytes > heldBytesMax) {
       const [largest, most] = this.#largest()
-      if (largest === applicationId || most <= own || !this.shed(largest)) throw this.#refusal('node', 'The node has no room for more subscriptions and states')
+      if (largest === applicationId || most <= own || !this.#makeRoom(largest)) throw this.#refusal('node', 'The node has no room for more subscriptions and states')
       this.#options.metrics.heldBytesShed.inc()
     }
   }
 
-  take (applicationId: string, bytes: number): void {
-    this.#byApplication.set(applicationId, this.of(applicationId) + bytes)
-    this.#change(bytes)
+  #makeRoom (applicationId: string): boolean {
+    const isShed = this.shed(applicationId)
+    if (!isShed) this.shedElsewhere(applicationId)
+    return isShed
   }
 
-  release (applicationId: string, bytes: number): void {
-    const left = this.of(applicationId) - bytes
-    if (left > 0) this.#byApplication.set(applicationId, left)
+  /** Counts bytes that an application holds; negative ones are let go. */
+  count (applicationId: string, bytes: number): void {
+    const own = this.of(applicationId) + bytes
+    if (own > 0) this.#byApplication.set(applicationId, own)
     else this.#byApplication.delete(applicationId)
-    this.#change(-bytes)
+    this.#bytes += bytes
+    this.#options.metrics.heldBytes.set(this.#bytes)
   }
 
   #largest (): [applicationId: string, bytes: number] {
@@ -61,11 +66,6 @@ export class HeldBytes {
   #refusal (limit: 'application' | 'node', message: string): RateLimitError {
     this.#options.metrics.heldBytesRefused.inc({ limit })
     return new RateLimitError('MEMORY_LIMIT', message)
-  }
-
-  #change (bytes: number): void {
-    this.#bytes += bytes
-    this.#options.metrics.heldBytes.set(this.#bytes)
   }
 }
 

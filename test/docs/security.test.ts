@@ -60,7 +60,7 @@ const limits: [string, string, string, string, string][] = [
   ['a body; that of a publish; one without a credential', '1 MiB; 8 MiB; 16 KiB', '', '413', 'test/memory.test.ts'],
   ['bodies under way at a node', 'a sixteenth of the heap, at most 128 MiB', by('REQUEST_BODIES_BYTES_MAX'), '503, `Retry-After`', 'test/memory.test.ts'],
   ['the same, of an application, and of an address without a credential', 'a half, an eighth', '', '429, `Retry-After`', 'test/memory.test.ts'],
-  ['bytes of subscriptions and states at a node', 'a quarter of the heap', by('HELD_BYTES_MAX'), 'sockets of the application with the most are closed with 1013; `MEMORY_LIMIT`', 'test/memory.test.ts'],
+  ['bytes of subscriptions and states at a node', 'a quarter of the heap', by('HELD_BYTES_MAX'), 'of the application with the most, members who are away leave and sockets are closed with 1013; `MEMORY_LIMIT`', 'test/memory.test.ts'],
   ['the same, of an application', 'half of that', by('HELD_BYTES_PER_APPLICATION_MAX'), '`MEMORY_LIMIT`', 'test/memory.test.ts'],
   ['JSON that is stored, and its depth', `${bytes(jsonBytesMax)}, ${jsonDepthMax} levels`, '', '400', 'test/hostile-input.test.ts'],
   ['time for a request\'s head, and for the whole', `${http.headersTimeoutMs / 1000} s, ${http.requestTimeoutMs / 1000} s`, by('REQUEST_TIMEOUT_MS'), '408', 'test/limits.test.ts'],
