@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Server, Socket } from 'socket.io'
 import type { DeliveryLimits } from '../config.ts'
-import { RateLimitError, toPublicError, ValidationError, type PublicError } from '../errors.ts'
+import { RateLimitError, ServiceUnavailableError, toPublicError, ValidationError, type PublicError } from '../errors.ts'
 import { closeCodes, isPassing, reasonForRefusal } from './close-codes.ts'
 import type { Connection } from './connection.ts'
 import type { Greeting, Handshake } from './handshake.ts'
@@ -80,16 +80,20 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf }: 
   })
 }
 
+const refusedLinkMsMin = 1000
+
 /**
  * After a `connect_error` a stock client gives up. Where the refusal passes, the link is closed instead, so that the
- * client tries again by itself; where it names a time to wait, the link is kept for that long, because the client does
- * not wait longer from one try to the next.
+ * client tries again by itself; the link is kept for a random time before, and for as long as the refusal names, because the
+ * client does not wait longer from one try to the next. A server that stops keeps nobody: another one is there already.
  */
 function refuseHandshake (socket: Socket, refusal: PublicError, next: (error: Error) => void, { authTimeoutMs, closeTimeoutMs }: DeliveryLimits): void {
   const body = refusal.toBody()
   const refuse = () => next(Object.assign(new Error(body.message), { data: body }))
   if (!isPassing(refusal)) return refuse()
-  const waitMs = refusal instanceof RateLimitError ? Math.min(refusal.retryAfterMs ?? 0, authTimeoutMs) : 0
+  const spreadMs = refusedLinkMsMin + Math.random() * (authTimeoutMs - refusedLinkMsMin)
+  const adviceMs = refusal instanceof RateLimitError || refusal instanceof ServiceUnavailableError ? refusal.retryAfterMs ?? 0 : 0
+  const waitMs = refusal.code === 'SHUTTING_DOWN' ? 0 : Math.min(Math.max(adviceMs, spreadMs), authTimeoutMs)
   setTimeout(() => {
     closeLink(socket.conn, reasonForRefusal(refusal), closeTimeoutMs)
     // Of a link that is not open any more, Socket.IO sends no refusal.

@@ -24,7 +24,10 @@ const kinds = [
 function stockClient (t: Teardown, url: string, auth: object, options: object = {}) {
   const socket = io(url, { auth, forceNew: true, reconnectionDelay: 200, reconnectionDelayMax: 1000, ...options })
   t.teardown(() => { socket.disconnect() })
-  const seen = { connects: 0, disconnects: [] as string[], closings: [] as object[], refusals: [] as Error[] }
+  const seen = { connects: 0, disconnects: [] as string[], closings: [] as object[], refusals: [] as Error[], linkMs: [] as number[] }
+  let openedAt = 0
+  socket.io.on('open', () => { openedAt = performance.now() })
+  socket.io.on('close', () => { seen.linkMs.push(performance.now() - openedAt) })
   socket.on('connect', () => { seen.connects++ })
   socket.on('disconnect', reason => { seen.disconnects.push(reason) })
   socket.on('closing', (closing: object) => { seen.closings.push(closing) })
@@ -186,6 +189,7 @@ await t.test('two seconds without the database: every client, by token or sessio
   for (const { seen, name } of newcomers) {
     await until(() => seen.disconnects.length > 0, `${name}: the refusal of a session`)
     t.same(seen.refusals, [], `${name} has no connect_error`)
+    t.ok(Number(seen.linkMs[0]) > 950, `${name}: its link was kept for ${seen.linkMs[0]} ms`)
   }
   await until(() => performance.now() - wentAt > 2000, 'two seconds')
   t.ok([...before, ...during].every(({ socket }) => socket.active), 'all go on trying')
