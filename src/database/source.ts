@@ -39,17 +39,25 @@ export type SourceProblem = keyof typeof sourceProblems
 /** Those after which changes are missing: a reader does not go on before somebody has said that the gap is accepted. */
 export const lossProblems: ReadonlySet<SourceProblem> = new Set(['SOURCE_REPLACED', 'SLOT_LOST', 'SLOT_MOVED', 'PUBLICATION_LOST'])
 
+const detailMax = 500
+
+/** What went wrong with a connected database. The detail may quote the server, and is cut. */
 export class SourceError extends Error {
   readonly code: SourceProblem
   constructor (code: SourceProblem, detail?: string, options?: { cause: unknown }) {
-    super(detail === undefined ? sourceProblems[code] : `${sourceProblems[code]} ${detail}`, options)
+    super(detail === undefined ? sourceProblems[code] : `${sourceProblems[code]} ${cut(detail, detailMax)}`, options)
     this.code = code
   }
 
   /** One that was made in another thread. */
   static of (code: SourceProblem, message: string): SourceError {
-    return Object.assign(new SourceError(code), { message })
+    return Object.assign(new SourceError(code), { message: cut(message, sourceProblems[code].length + 1 + detailMax) })
   }
+}
+
+/** One line that can be stored as JSON. A copy: a slice of a long text would keep all of it in memory. */
+function cut (text: string, lengthMax: number): string {
+  return Buffer.from(text.slice(0, lengthMax)).toString().replace(/\p{Cc}/gu, ' ')
 }
 
 let wireLimits = defaultWireLimits

@@ -21,6 +21,7 @@ interface Part extends TableName {
   identity: 'd' | 'n' | 'f' | 'i'
   /** Columns by which old rows are found; null when there is no index for it. */
   identityColumns: string[] | null
+  /** Of the table itself: a partition has the same, and may be one of thousands. */
   columns: string[]
   stored: string[]
   virtual: string[]
@@ -39,6 +40,7 @@ interface Publication {
   entries: Entry[] | null
 }
 
+/** The table itself is the first of its parts. */
 export interface PublishedTable { table: TableName, version: number, publicationName: string, parts: Part[], publication: Publication }
 
 const unidentified = (table: string) => `${table}.relkind = 'r' and ${table}.relreplident <> 'f' and not exists (
@@ -51,7 +53,7 @@ const columnsOf = (condition: string) =>
 const partsSql = `
   select current_setting('server_version_num')::int as version, jsonb_agg(jsonb_build_object(
     'schema', n.nspname, 'name', p.relname, 'kind', p.relkind, 'persistence', p.relpersistence, 'identity', p.relreplident,
-    'columns', ${columnsOf("a.attgenerated = ''")}, 'stored', ${columnsOf("a.attgenerated = 's'")}, 'virtual', ${columnsOf("a.attgenerated = 'v'")},
+    'columns', case when p.oid = c.oid then ${columnsOf("a.attgenerated = ''")} else '[]' end, 'stored', ${columnsOf("a.attgenerated = 's'")}, 'virtual', ${columnsOf("a.attgenerated = 'v'")},
     'identityColumns', (
       select jsonb_agg(a.attname) from pg_index i cross join unnest(i.indkey) with ordinality k(attnum, ordinal) join pg_attribute a on a.attrelid = p.oid and a.attnum = k.attnum
       where i.indrelid = p.oid and i.indisvalid and i.indimmediate and k.ordinal <= i.indnkeyatts
@@ -62,7 +64,7 @@ const partsSql = `
         and not exists (select from unnest(i.indkey) with ordinality k(attnum, ordinal) join pg_attribute a on a.attrelid = p.oid and a.attnum = k.attnum
           where k.ordinal <= i.indnkeyatts and not a.attnotnull)
       order by i.indisprimary desc, ic.relname limit 1)
-    ) order by p.relkind <> 'p', p.oid) as parts
+    ) order by p.oid <> c.oid, p.relkind <> 'p', p.oid) as parts
   from pg_class c join pg_namespace cn on cn.oid = c.relnamespace
   cross join lateral (select c.oid union select relid from pg_partition_tree(c.oid) where isleaf) ids
   join pg_class p on p.oid = ids.oid join pg_namespace n on n.oid = p.relnamespace

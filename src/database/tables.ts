@@ -4,6 +4,10 @@ import type { TableName } from './table-name.ts'
 
 /** More than an editor can show, and few enough to read at once. */
 const tablesMax = 2000
+/** One answer has so many: the thread that takes it stands still meanwhile. */
+const pageTables = 100
+/** Names and types of all of them together. */
+const textMax = 16 * 1024 * 1024
 
 export interface SourceTable extends DatabaseTable {
   /** The table that it is a partition of, by whose name its changes come. */
@@ -16,7 +20,7 @@ interface Row {
 }
 
 /** Rows are written with the identity of the partition that they are in, and told with that of the table: the worst of them is what can be counted on. */
-const tablesSql = (where: string) => `
+const tablesSql = (where: string, limit: number) => `
   select n.nspname::text as schema, c.relname::text as name, c.relkind = 'p' as partitioned, parts.identity,
     (select jsonb_build_object('schema', rn.nspname, 'name', r.relname) from pg_class r join pg_namespace rn on rn.oid = r.relnamespace
       where c.relispartition and r.oid = pg_partition_root(c.oid)) as root,
@@ -30,31 +34,53 @@ const tablesSql = (where: string) => `
     from (select c.oid union select relid from pg_partition_tree(c.oid) where isleaf) ids join pg_class p on p.oid = ids.oid
     where p.relkind in ('r', 'p')) parts
   where c.relkind in ('r', 'p') and ${where}
-  order by 1, 2 limit ${tablesMax}`
+  order by 1, 2 limit ${limit}`
 
 /** Every table that mappings may name: partitions are seen as the table that they are parts of. */
 export async function readTables (client: SourceClient): Promise<DatabaseTable[]> {
-  const { rows } = await client.query<Row>(tablesSql("not c.relispartition and c.relpersistence = 'p' and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%'"))
-  rows.forEach(requireTable)
-  return rows.map(toTable)
+  const tables: DatabaseTable[] = []
+  let text = 0
+  let isMore = true
+  while (isMore && tables.length < tablesMax) {
+    const last = tables.at(-1)
+    const { rows } = await client.query<Row>(pageSql, [last?.schema ?? '', last?.name ?? ''])
+    if (rows.length > pageTables) throw notAsked()
+    for (const row of rows) {
+      requireTable(row)
+      text += lengthOf(row)
+      tables.push(toTable(row))
+    }
+    if (text > textMax) throw new SourceError('SOURCE_PROTOCOL', '(the names of its tables and columns are too long)')
+    isMore = rows.length === pageTables
+  }
+  return tables
 }
 
+/** Behind a schema and name. */
+const pageSql = tablesSql(
+  "not c.relispartition and c.relpersistence = 'p' and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%' and (n.nspname::text, c.relname::text) > ($1::text, $2::text)",
+  pageTables)
+
 export async function readTable (client: SourceClient, { schema, name }: TableName): Promise<SourceTable | undefined> {
-  const { rows: [row] } = await client.query<Row>(tablesSql('n.nspname = $1 and c.relname = $2'), [schema, name])
+  const { rows: [row] } = await client.query<Row>(tablesSql('n.nspname = $1 and c.relname = $2', 1), [schema, name])
   if (row !== undefined) requireTable(row)
   return row && { ...toTable(row), root: row.root }
 }
 
 const identities: Record<string, DatabaseTable['replicaIdentity']> = { d: 'default', n: 'nothing', f: 'full', i: 'index' }
 
+const notAsked = () => new SourceError('SOURCE_PROTOCOL', '(it does not answer what was asked)')
 const isText = (value: unknown): boolean => typeof value === 'string'
 
 /** A server may answer what was not asked: what is passed on has the types that it should have. */
 function requireTable ({ schema, name, primary_key: key, columns }: Row): void {
   const isTable = isText(schema) && isText(name) && Array.isArray(key) && key.every(isText)
   const areColumns = columns === null || (Array.isArray(columns) && columns.every(column => isText(column?.name) && isText(column.type)))
-  if (!isTable || !areColumns) throw new SourceError('SOURCE_PROTOCOL', '(it does not answer what was asked)')
+  if (!isTable || !areColumns) throw notAsked()
 }
+
+const lengthOf = ({ schema, name, columns }: Row): number =>
+  schema.length + name.length + (columns ?? []).reduce((sum, column) => sum + column.name.length + column.type.length, 0)
 
 const toTable = (row: Row): DatabaseTable => ({
   schema: row.schema,

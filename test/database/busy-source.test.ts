@@ -1,9 +1,11 @@
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
 import pg from 'pg'
 import { pino } from 'pino'
 import t from 'tap'
 import { build, startTestPostgres } from '../build.ts'
 import { until } from '../faults/server.ts'
-import { sourced } from './source.ts'
+import { createSource, sourced } from './source.ts'
 
 /** Of this database alone: other tests may use the same server. */
 const walsenders = "select count(*)::int as senders from pg_stat_activity where backend_type = 'walsender' and datname = current_database()"
@@ -75,4 +77,55 @@ await t.test('a session that ends while the server decodes is followed by one th
   await shop.sql('insert into rows values (2)')
   t.same((await shop.events(topic, 2, 60_000)).map(({ payload }) => payload), [1, 2], 'each once, in order')
   await until(async () => (await shop.sql(walsenders))[0]?.['senders'] === 1, 'one session to be left')
+})
+
+await t.test('a path that dies in the middle of a transaction is noticed', async t => {
+  const source = await createSource(t)
+  const target = new URL(source.url)
+  const sockets = new Set<Socket>()
+  let bytesLeft: number | undefined
+  const mute = new Set<Socket>()
+  const proxy = createServer(client => {
+    const upstream = connect({ host: target.hostname, port: Number(target.port) })
+    let isStream = false
+    for (const socket of [client, upstream]) {
+      sockets.add(socket)
+      socket.on('error', () => {})
+    }
+    client.on('data', data => {
+      isStream ||= data.includes('START_REPLICATION')
+      if (!mute.has(client)) upstream.write(data)
+    }).on('close', () => upstream.destroy())
+    upstream.on('data', data => {
+      if (mute.has(client)) return
+      if (!isStream || bytesLeft === undefined) return client.write(data)
+      client.write(data.subarray(0, bytesLeft))
+      if (data.length < bytesLeft) bytesLeft -= data.length
+      else {
+        mute.add(client)
+        bytesLeft = undefined
+      }
+    }).on('close', () => { if (!mute.has(client)) client.destroy() })
+  }).listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    proxy.close()
+  })
+  const proxied = new URL(source.url)
+  proxied.hostname = '127.0.0.1'
+  proxied.port = String((proxy.address() as { port: number }).port)
+  const shop = await sourced(t, app, { ...source, url: proxied.href })
+  const topic = await shop.topic('row.inserted')
+  await shop.sql('create table rows (id int primary key, note text)')
+  await shop.connect()
+  await shop.map({ table: 'rows', topic, events: ['insert'], payload: '$row.id' })
+  await shop.sql('insert into rows values (1)')
+  await shop.events(topic, 1)
+  bytesLeft = 10_000
+  await shop.sql("insert into rows select n, repeat('x', 500) from generate_series(2, 200) n")
+  await until(() => mute.size === 1, 'the path to be dead')
+  // As its wal_sender_timeout would: nothing of it arrives.
+  await shop.sql('select pg_terminate_backend(active_pid) from pg_replication_slots where database = current_database() and active')
+  t.same((await shop.events(topic, 200, 60_000)).map(({ payload }) => payload), Array.from({ length: 200 }, (_, i) => i + 1), 'each once, in order')
 })

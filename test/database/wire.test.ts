@@ -1,8 +1,13 @@
 import fc from 'fast-check'
 import { createRequire } from 'node:module'
+import pg from 'pg'
 import t from 'tap'
 import { PgoutputPlugin } from 'pg-logical-replication'
 import { ReplicationStream } from '../../src/database/cdc/replication-stream.ts'
+import { SourceError } from '../../src/database/source.ts'
+import { fromFailure, toFailure } from '../../src/database/threads/failure.ts'
+import { requireBounded } from '../../src/database/threads/result-size.ts'
+import { TruncateReports, type Truncates } from '../../src/database/threads/truncate-reports.ts'
 import { Conversation } from '../../src/database/wire/conversation.ts'
 import { MessageReader } from '../../src/database/wire/message-reader.ts'
 import { PgoutputCheck } from '../../src/database/wire/pgoutput-check.ts'
@@ -20,6 +25,8 @@ const wal = (content: Buffer) => message('d', [Buffer.from('w'), lsn(1), lsn(2),
 const keepalive = message('d', [Buffer.from('k'), lsn(9), lsn(1), Buffer.from([1])])
 const column = (name: string) => Buffer.concat([Buffer.from([1]), text(name), int32(25), int32(-1)])
 const relation = Buffer.concat([Buffer.from('R'), int32(16_384), text('public'), text('orders'), Buffer.from('d'), int16(2), column('id'), column('name')])
+const described = (oid: number, name: string, columns: readonly string[] = []) =>
+  Buffer.concat([Buffer.from('R'), int32(oid), text('public'), text(name), Buffer.from('d'), int16(columns.length), ...columns.map(column)])
 const value = (content: string) => Buffer.concat([Buffer.from('t'), int32(content.length), Buffer.from(content)])
 const tuple = (kind: string) => Buffer.concat([Buffer.from(kind), int16(2), value('1'), value('lamp')])
 const begin = Buffer.concat([Buffer.from('B'), lsn(5), lsn(0), int32(700)])
@@ -112,6 +119,9 @@ const streamed: Record<string, Buffer> = {
   'a relation of 32767 columns in 10 bytes': wal(Buffer.concat([Buffer.from('R'), int32(5), text('a'), text('b'), Buffer.from('d'), int16(32_767)])),
   'a row with a value of -5 bytes': Buffer.concat([wal(relation), wal(Buffer.concat([Buffer.from('I'), int32(16_384), Buffer.from('N'), int16(2), Buffer.from('t'), int32(-5)]))]),
   'a row with more columns than the table': Buffer.concat([wal(relation), wal(Buffer.concat([Buffer.from('I'), int32(16_384), Buffer.from('N'), int16(3), value('a'), value('b'), value('c')]))]),
+  'a table with a name of 253 bytes': wal(described(5, 'x'.repeat(253))),
+  'a column with a name of 253 bytes': wal(described(5, 'a', ['x'.repeat(253)])),
+  'a type with a name of 253 bytes': wal(Buffer.concat([Buffer.from('Y'), int32(5), text('a'), text('x'.repeat(253))])),
   'a truncation of 2^31-1 tables': wal(Buffer.concat([Buffer.from('T'), int32(2 ** 31 - 1), Buffer.from([0])])),
   'a begin that is cut off': wal(Buffer.from('B123')),
   'a begin within a transaction': Buffer.concat([wal(begin), wal(begin)]),
@@ -136,4 +146,49 @@ await t.test('a stream with garbage in it ends with a reason of ours', async t =
     t.ok(await stream.ended instanceof ProtocolError, name)
     await stream.stop()
   }
+})
+
+await t.test('a name may have the 252 bytes that 63 characters take', async () => {
+  const check = new PgoutputCheck()
+  check.check(described(5, 'ü'.repeat(126), ['x'.repeat(252)]))
+})
+
+await t.test('a table that is described again counts with what it has now', async t => {
+  const check = new PgoutputCheck()
+  const columns = Array.from({ length: 1600 }, () => 'x'.repeat(252))
+  const wide = (oid: number) => check.check(described(oid, 'a', columns))
+  for (let again = 0; again < 200; again++) wide(1)
+  for (let oid = 2; oid < 300; oid++) check.check(described(oid, 'a'))
+  t.throws(() => { for (let oid = 2; oid < 300; oid++) wide(oid) }, { message: /describes tables without end/ })
+})
+
+await t.test('a flood of TRUNCATEs is counted, and reported once at a time with few of the tables', async t => {
+  const reports: Truncates[] = []
+  const reporter = new TruncateReports(report => {
+    reports.push(report)
+    return new Promise(() => {})
+  })
+  const relations = Array.from({ length: 50_000 }, (_, i) => (
+    { tag: 'relation' as const, relationOid: i, schema: 'public', name: `t${i}`, replicaIdentity: 'default' as const, columns: [], keyColumns: [] }))
+  reporter.add({ relations: relations.slice(0, 1) }, '0/1')
+  for (let i = 2; i <= 1000; i++) reporter.add({ relations }, `0/${i}`)
+  reporter.add({ relations: relations.slice(20, 25) }, '0/2000')
+  t.same(reports, [{ count: 1, tables: ['public.t0'], hasMoreTables: false, lsn: '0/1' }], 'nothing more while one is under way')
+  reporter.stop()
+  t.same(reports[1], { count: 1000, tables: relations.slice(0, 10).map(({ name }) => `public.${name}`), hasMoreTables: true, lsn: '0/2000' })
+  t.equal(reports.length, 2)
+})
+
+await t.test('texts of a server are cut before they reach another thread, a status or the log', async t => {
+  const long = `\0\n${'ü😀'.repeat(1_000_000)}`
+  for (const error of [new SourceError('WAL_LEVEL', long), SourceError.of('WAL_LEVEL', long), fromFailure(toFailure(new SourceError('WAL_LEVEL', long)))]) {
+    t.ok(error.message.length < 600)
+    t.match(JSON.stringify(error.message), /^(?!.*\\(u|n))/, 'one line without halves of characters')
+  }
+  const statement = Object.assign(new pg.DatabaseError(long, 1, 'error'), { code: long, severity: long })
+  t.ok(JSON.stringify(toFailure(statement)).length < 3000)
+  t.throws(() => requireBounded([{ wal_level: 'x'.repeat(100_000) }]), { message: /a text that is longer/ })
+  t.throws(() => requireBounded([{ nested: [{ role: 'x'.repeat(100_000) }] }]), { message: /a text that is longer/ })
+  t.throws(() => requireBounded([{ values: Array.from({ length: 300_000 }, () => 1) }]), { message: /more values/ })
+  requireBounded([{ comment: 'x'.repeat(10_000) }])
 })

@@ -33,6 +33,7 @@ export class DecodingError extends Error {
   }
 }
 
+const sqlState = /^[0-9A-Z]{5}$/
 /** Of the connection, the user, the slot, the publication, or the server's resources: none of them depends on the transaction. */
 const circumstances = /^(08|28|3D|40|42501|42704|53|55|57|58)/
 const textMax = 2000
@@ -41,7 +42,7 @@ export interface DecodingContext { transaction: TransactionReference | undefined
 
 /** Undefined for an error that ends a stream for another reason than what is decoded. */
 export function toDecodingFailure (error: unknown, { transaction, changes, table }: DecodingContext): DecodingFailure | undefined {
-  if (!(error instanceof pg.DatabaseError) || error.code === undefined || circumstances.test(error.code)) return undefined
+  if (!(error instanceof pg.DatabaseError) || error.code === undefined || !sqlState.test(error.code) || circumstances.test(error.code)) return undefined
   // `slot "…", output plugin "pgoutput", in the change callback, associated LSN 0/1234`, in the server's language.
   const lsn = /"pgoutput"|pgoutput/.test(error.where ?? '') ? /([0-9A-F]{1,8}\/[0-9A-F]{1,8})\s*$/m.exec(error.where ?? '')?.[1] : undefined
   if (transaction === undefined && lsn === undefined) return undefined

@@ -141,7 +141,7 @@ class StreamReading {
         return await this.#write(chunk, step)
       },
       progress: progress => this.#follow(progress),
-      truncated: (tables, lsn) => log.info({ connectionId: lease.connectionId, tables, lsn }, 'cdc.truncate_ignored'),
+      truncated: truncates => log.info({ connectionId: lease.connectionId, ...truncates }, 'cdc.truncate_ignored'),
       ended: reason => this.#fail(reason)
     })
   }
@@ -236,12 +236,13 @@ class StreamReading {
   /** A server that ends a silent stream by its own `wal_sender_timeout` lets go of the slot; one that still holds it for us is decoding. */
   #requireLife (sent: string | null): void {
     const { timing, lease, log } = this.#options
-    // While the stream is held up by us, the server's silence means nothing.
     const silentMs = performance.now() - this.#heardAt
-    const isSilent = silentMs > timing.silenceMaxMs && this.#progress?.isIdle !== false
+    const isSilent = silentMs > timing.silenceMaxMs
     if (isSilent && sent === null) throw new SourceError('SOURCE_UNREACHABLE', '(the stream is silent)')
-    if (isSilent && this.#decodingSince === null) log.info({ connectionId: lease.connectionId, sentLsn: sent, retainedBytes: this.#retained }, 'cdc.source_decodes')
-    this.#decodingSince = isSilent ? this.#decodingSince ?? Date.now() - Math.round(silentMs) : null
+    // While the stream is held up by us, the server's silence does not show that it decodes.
+    const isDecoding = isSilent && this.#progress?.isIdle !== false
+    if (isDecoding && this.#decodingSince === null) log.info({ connectionId: lease.connectionId, sentLsn: sent, retainedBytes: this.#retained }, 'cdc.source_decodes')
+    this.#decodingSince = isDecoding ? this.#decodingSince ?? Date.now() - Math.round(silentMs) : null
   }
 
   #report (): void {

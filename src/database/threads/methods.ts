@@ -6,6 +6,7 @@ import type { DraftedChunk } from '../cdc/chunk.ts'
 import type { SessionConfig } from '../source.ts'
 import type { WireLimits } from '../wire/conversation.ts'
 import type { Failure } from './failure.ts'
+import type { Truncates } from './truncate-reports.ts'
 
 export interface ThreadSettings { limits: WireLimits }
 
@@ -60,6 +61,6 @@ export interface MainMethods {
   /** Resolves to whether the chunk is committed; false: PostgreSQL refuses it. */
   write (stream: number, chunk: DraftedChunk, step: StreamStep, progress: StreamProgress): Promise<boolean>
   progress (stream: number, progress: StreamProgress): void
-  truncated (stream: number, tables: string[], lsn: string): void
+  truncated (stream: number, truncates: Truncates): void
   ended (stream: number, reason: Failure): void
 }

@@ -129,7 +129,7 @@ export class SourceThread {
       mappings: async (stream, known) => await owner(stream).mappings(known),
       write: async (stream, chunk, step, progress) => await owner(stream).write(chunk, step, progress),
       progress: (stream, progress) => owner(stream).progress(progress),
-      truncated: (stream, tables, lsn) => owner(stream).truncated(tables, lsn),
+      truncated: (stream, truncates) => owner(stream).truncated(truncates),
       ended: (stream: number, reason: Failure) => owner(stream).ended(fromFailure(reason))
     }
   }

@@ -10,6 +10,7 @@ import { tableText } from '../table-name.ts'
 import type { Calls } from './calls.ts'
 import { toFailure } from './failure.ts'
 import type { MainMethods, StreamProgress, StreamSettings } from './methods.ts'
+import { TruncateReports } from './truncate-reports.ts'
 
 /** Between two reports: a server that sends more keepalives is not a load for the main thread. */
 const reportEveryMs = 50
@@ -28,6 +29,7 @@ export class ThreadStream {
   readonly #main: Calls<MainMethods>
   readonly #stream: ReplicationStream
   readonly #pipeline: ChangePipeline
+  readonly #truncates: TruncateReports
   readonly #ending = new AbortController()
   /** What PostgreSQL failed to decode; told when everything before it is stored. */
   #undecodable: DecodingError | undefined
@@ -48,6 +50,7 @@ export class ThreadStream {
     this.#id = id
     this.#main = main
     this.#settled = this.#stored = confirmedLsn
+    this.#truncates = new TruncateReports(truncates => main.call('truncated', id, truncates))
     this.#pipeline = new ChangePipeline({
       place,
       confirmedLsn,
@@ -57,7 +60,7 @@ export class ThreadStream {
       write: (chunk, step) => main.call('write', id, chunk, step, this.#progress()),
       onPressure: isHigh => isHigh ? this.#stream.pause() : this.#stream.resume(),
       onSettled: (lsn, isStored) => this.#advance(lsn, isStored),
-      onTruncate: ({ relations }, { lsn }) => this.#tell(main.call('truncated', id, relations.map(tableText), lsn))
+      onTruncate: (message, { lsn }) => this.#truncates.add(message, lsn)
     })
     this.#stream = new ReplicationStream({
       connectionString,
@@ -89,6 +92,7 @@ export class ThreadStream {
   async stop (): Promise<void> {
     this.#ending.abort()
     clearTimeout(this.#reporting)
+    this.#truncates.stop()
     await this.#stream.stop()
     await this.#pipeline.drained()
   }

@@ -1,5 +1,7 @@
 import { ProtocolError } from './protocol-error.ts'
 
+/** PostgreSQL allows 63 bytes, before the server converts them to another encoding. */
+const nameBytesMax = 63 * 4
 /** PostgreSQL's limit of the columns of a table. */
 const columnsMax = 1600
 /** What a stream may describe: each is kept until the stream ends. */
@@ -12,7 +14,7 @@ const wrong = () => new ProtocolError('A change in the stream is malformed')
  * and that rows have the columns of a table that was described. Throws ProtocolError.
  */
 export class PgoutputCheck {
-  readonly #columns = new Map<number, number>()
+  readonly #tables = new Map<number, { columns: number, bytes: number }>()
   readonly #types = new Set<number>()
   #bytes = 0
   #isInTransaction = false
@@ -49,8 +51,8 @@ export class PgoutputCheck {
 
   #type (at: Cursor, bytes: number): void {
     const oid = at.int32()
-    at.text()
-    at.text()
+    at.name()
+    at.name()
     const isKnown = this.#types.has(oid)
     this.#types.add(oid)
     this.#describe(this.#types.size, isKnown ? 0 : bytes)
@@ -58,26 +60,26 @@ export class PgoutputCheck {
 
   #relation (at: Cursor, bytes: number): void {
     const oid = at.int32()
-    at.text()
-    at.text()
+    at.name()
+    at.name()
     if (!'dnfi'.includes(String.fromCharCode(at.byte()))) throw wrong()
     const columns = at.int16()
     if (columns < 0 || columns > columnsMax) throw wrong()
     for (let i = 0; i < columns; i++) {
       at.skip(1)
-      at.text()
+      at.name()
       at.skip(8)
     }
     // A table that is described again takes the place of what was known of it.
-    const isKnown = this.#columns.has(oid)
-    this.#columns.set(oid, columns)
-    this.#describe(this.#columns.size, isKnown ? 0 : bytes)
+    const known = this.#tables.get(oid)?.bytes ?? 0
+    this.#tables.set(oid, { columns, bytes })
+    this.#describe(this.#tables.size, bytes - known)
   }
 
   #columnsOf (at: Cursor): number {
-    const columns = this.#columns.get(at.int32())
-    if (columns === undefined) throw new ProtocolError('The stream has a change of a table that it has not described')
-    return columns
+    const table = this.#tables.get(at.int32())
+    if (table === undefined) throw new ProtocolError('The stream has a change of a table that it has not described')
+    return table.columns
   }
 
   #update (at: Cursor): void {
@@ -130,5 +132,11 @@ class Cursor {
     const zero = this.#buffer.indexOf(0, this.#at)
     if (zero === -1) throw wrong()
     this.#at = zero + 1
+  }
+
+  name (): void {
+    const from = this.#at
+    this.text()
+    if (this.#at - 1 - from > nameBytesMax) throw new ProtocolError('The stream describes a table or type with a name that is too long')
   }
 }
