@@ -65,15 +65,13 @@ export class ChangePipeline {
   /** Received and not settled, oldest first. */
   readonly #open: Transaction[] = []
   #wake = () => {}
-  #fail: (error: unknown) => void = () => {}
-  readonly #failed = new Promise<never>((_resolve, reject) => { this.#fail = reject })
+  #failure: { error: unknown } | undefined
 
   constructor (options: PipelineOptions) {
     this.#options = options
     this.#stored = { commitLsn: parseLsn(options.place.commitLsn), changeIndex: options.place.changeIndex }
     this.#place = options.place
     this.#confirmedLsn = options.confirmedLsn
-    this.#failed.catch(() => {})
   }
 
   /** Whether everything that was received is dealt with, and no transaction is half received. */
@@ -130,28 +128,37 @@ export class ChangePipeline {
 
   /** Deals with what was taken until something fails, `signal` ends it, or nothing is left after `finish`. */
   async run (signal: AbortSignal): Promise<void> {
-    const aborted = new Promise<void>(resolve => signal.addEventListener('abort', () => {
-      resolve()
-      this.#wake()
-    }, { once: true }))
-    while (!signal.aborted) {
+    signal.addEventListener('abort', () => this.#wake(), { once: true })
+    while (await this.#until(() => this.#queue.length > 0 || this.#isFinishing, signal)) {
       if (this.#queue.length === 0) {
-        if (this.#isFinishing) return await Promise.race([this.#settling, this.#failed, aborted])
-        const arrival = new Promise<void>(resolve => { this.#wake = resolve })
-        await Promise.race([arrival, this.#failed])
-        continue
+        if (await this.#until(() => this.#inFlight === 0, signal)) await this.#settling
+        return
       }
       const items = this.#dequeue()
       const { mappings, relations } = this.#options
       const [snapshot] = await Promise.all([mappings.current(), relations.prepare(relationsOf(items))])
-      if (signal.aborted) return
       const chunk = this.#toChunk(items, snapshot)
       const isCareful = items.some(item => item.transaction.commitLsn <= this.#options.carefulUntil)
-      while (this.#inFlight >= (isCareful ? 1 : inFlightMax) && !signal.aborted) {
-        await Promise.race([new Promise<void>(resolve => { this.#wake = resolve }), this.#failed, aborted])
-      }
-      this.#hand(chunk, items)
+      if (await this.#until(() => this.#inFlight < (isCareful ? 1 : inFlightMax), signal)) this.#hand(chunk, items)
     }
+  }
+
+  /**
+   * Waits until the condition holds; false when `signal` ends it before. Throws when a write has failed. It awaits one wake-up at a time: a
+   * race with a promise that lives as long as the stream would keep something of each round.
+   */
+  async #until (isReady: () => boolean, signal: AbortSignal): Promise<boolean> {
+    for (;;) {
+      if (signal.aborted) return false
+      if (this.#failure !== undefined) throw this.#failure.error
+      if (isReady()) return true
+      await new Promise<void>(resolve => { this.#wake = resolve })
+    }
+  }
+
+  #fail (error: unknown): void {
+    this.#failure ??= { error }
+    this.#wake()
   }
 
   /** Resolves when nothing is on its way to the log any more, whatever became of it. */
