@@ -160,7 +160,7 @@ t.test('memory limits and Node\'s heap agree: three quarters of a node\'s memory
 })
 
 t.test('whatever variable or metric the page names is there', async t => {
-  for (const [, name = ''] of page.matchAll(/`([A-Z][A-Z_]{4,})(?:=[^`]*)?`/g)) t.ok(names.has(name) || ['NODE_OPTIONS', 'SIGTERM'].includes(name), name)
+  for (const [, name = ''] of page.matchAll(/`([A-Z][A-Z_]{4,})(?:=[^`]*)?`/g)) t.ok(names.has(name) || ['NODE_OPTIONS', 'SIGTERM', 'SLOT_FOREIGN'].includes(name), name)
   const { app } = await build(t)
   const known = new Set([...(await app.inject('/api/metrics/prometheus')).body.matchAll(/^# TYPE (\S+)/gm)].map(([, name = '']) => name))
   for (const [, name = ''] of page.matchAll(/`((?:realtime|process|nodejs)_[a-z0-9_]+)`/g)) t.ok(known.has(name), name)
