@@ -79,8 +79,19 @@ async function findAgain ({ client, settings, states, lease, session }: OpenOpti
   if (slot !== undefined && known.slot !== settings.slot) throw foreignSlot(slot)
   if (slot?.isHere !== true || slot.walStatus === 'lost' || slot.confirmedLsn === null) throw new SourceError('SLOT_LOST')
   if (parseLsn(slot.confirmedLsn) > parseLsn(known.confirmedLsn)) throw new SourceError('SLOT_MOVED')
+  await requireHistory(client, known)
   await freeSlot(client, { name: settings.slot, session })
   await states.takeBack(lease, settings.revision)
+}
+
+/**
+ * A server whose WAL ends before what was read of it has lost that: a standby was promoted that had not received it. What it commits
+ * until it gets there would be passed over. Throws SourceError.
+ */
+async function requireHistory (client: SourceClient, { confirmedLsn, place }: StreamState): Promise<void> {
+  const { rows: [row] } = await client.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn')
+  const end = parseLsn(row?.lsn ?? '0/0')
+  if (end < parseLsn(confirmedLsn) || end < parseLsn(place.commitLsn)) throw new SourceError('SOURCE_REPLACED', '(its WAL ends before what was read of it)')
 }
 
 interface Beginning { systemIdentifier: string, publicationOid: number }
