@@ -43,6 +43,7 @@ export default fp(async (app) => {
   const threads = createSourceThreads({
     limits: cdc.limits,
     ...cdc.threads,
+    conversationMaxMs: cdc.conversationMaxMs,
     resourceLimits: { maxOldGenerationSizeMb: Math.floor(cdc.threads.heapBytesMax / 1024 ** 2), maxYoungGenerationSizeMb: 32, stackSizeMb: 4 }
   })
   const leftovers = createLeftovers({ db, pool, encryption, threads, log, retryMs: cdc.leftoverRetryMs })
@@ -59,6 +60,7 @@ export default fp(async (app) => {
     leases: createLeases(pool, randomUUID(), cdc.leaseMs),
     intervalMs: cdc.leaseMs / 4,
     timing: cdc.timing,
+    startMaxMs: cdc.startMaxMs,
     retainedBytesWarning: cdc.retainedBytesWarning,
     onMappingFailed: (scope, row) => app.tracing.mappingFailed(scope, row),
     logRetentionMs: events.retentionHours * 3_600_000

@@ -164,6 +164,9 @@ export interface CdcSettings {
   limits: { messageBytesMax: number, resultBytesMax: number }
   /** Threads for conversations with connected databases, and what they may take. */
   threads: { readerThreadsMax: number, conversationsMax: number, conversationsOfApplicationMax: number, threadBytesMax: number, heapBytesMax: number }
+  /** How long a server may take to begin a stream, and a conversation that is none of a reader may take as a whole. */
+  startMaxMs: number
+  conversationMaxMs: number
   /** Between two attempts to drop what connections have left behind. */
   leftoverRetryMs: number
 }
@@ -378,7 +381,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
       heldBytesMax,
       heldBytesPerApplicationMax: parsed.HELD_BYTES_PER_APPLICATION_MAX ?? Math.floor(heldBytesMax / 2)
     },
-    cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, timing: defaultCdcTiming, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000, limits: { messageBytesMax: parsed.CDC_ROW_BYTES_MAX, resultBytesMax: 32 * 1024 * 1024 }, threads: threadShares(memoryBytesMax, parsed.CDC_READER_THREADS_MAX), leftoverRetryMs: 60_000 },
+    cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, timing: defaultCdcTiming, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000, limits: { messageBytesMax: parsed.CDC_ROW_BYTES_MAX, resultBytesMax: 32 * 1024 * 1024 }, threads: threadShares(memoryBytesMax, parsed.CDC_READER_THREADS_MAX), startMaxMs: 30_000, conversationMaxMs: 60_000, leftoverRetryMs: 60_000 },
     webhooks: {
       ...defaultWebhookLimits,
       allowPrivate: parsed.WEBHOOK_ALLOW_PRIVATE,

@@ -87,7 +87,7 @@ export function createLeftovers ({ db, pool, encryption, threads, retryMs, log }
       .returningAll().executeTakeFirst()
   }
 
-  async function attempt (row: LeftoverRow): Promise<Leftover[]> {
+  async function attempt (row: LeftoverRow, signal: AbortSignal | undefined): Promise<Leftover[]> {
     const parts = partsOf(row)
     try {
       const connectionString = encryption.decrypt(row.connection_string_sealed, sealedPlaces.connection(row.connection_id))
@@ -97,7 +97,7 @@ export function createLeftovers ({ db, pool, encryption, threads, retryMs, log }
         const session = await readSessionMark(pool, row.connection_id)
         for (const part of parts) results.push(await dropPart(client, part, { system, session }).catch(error => failed(part, error as Error)))
         return results
-      })
+      }, signal)
     } catch (error) {
       return parts.map(part => failed(part, error as Error))
     }
@@ -111,9 +111,10 @@ export function createLeftovers ({ db, pool, encryption, threads, retryMs, log }
     return { name, status: 'dropped', message: `The ${what} is dropped` }
   }
 
-  /** Never throws for what cannot be dropped: that is in the answer. */
-  async function drop (row: LeftoverRow): Promise<Leftover[]> {
-    const results = await attempt(row)
+  /** Never throws for what cannot be dropped: that is in the answer. An aborted attempt counts as none. */
+  async function drop (row: LeftoverRow, signal?: AbortSignal): Promise<Leftover[]> {
+    const results = await attempt(row, signal)
+    if (signal?.aborted === true) return results
     const left = results.filter(({ status }) => status === 'failed')
     const error = left[0]?.message ?? null
     await db.updateTable('cdc_leftovers').set({ error }).where('id', '=', row.id).execute()
@@ -127,8 +128,9 @@ export function createLeftovers ({ db, pool, encryption, threads, retryMs, log }
     /** All that are due. One that a request has dropped comes again: a reader that had not noticed may have made it anew. */
     async dropDue (signal: AbortSignal): Promise<void> {
       for (let row; !signal.aborted && (row = await take()) !== undefined;) {
-        const results = await drop(row)
+        const results = await drop(row, signal)
         const left = results.filter(({ status }) => status === 'failed')
+        if (signal.aborted && left.length > 0) return
         const kept = results.filter(({ status }) => status === 'kept')
         if (kept.length > 0 && left.length === 0) log.warn({ connectionId: row.connection_id, leftovers: kept }, 'cdc.leftovers_kept')
         const isGivenUp = left.length > 0 && row.created_at < Date.now() - giveUpAfterMs

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { MappingDefinition } from '../../schemas/database.ts'
-import { scopeKey, type Scope } from '../../schemas/scope.ts'
+import type { Scope } from '../../schemas/scope.ts'
 import { ServiceUnavailableError } from '../errors.ts'
 import { readActiveTables } from './active-definitions.ts'
 import type { ReaderStatus } from './cdc/reader.ts'
@@ -36,9 +36,9 @@ export interface MappingChangesOptions {
 export function createMappingChanges ({ db, sources, writersWaitMs, log }: MappingChangesOptions) {
   const turns = new Turns()
 
-  /** The lock on the scope's row is what keeps a table from being taken out while it is being switched on. */
+  /** The turn is the application's: its environments do not hold several. The lock on the scope's row is what keeps a table from being taken out while it is being switched on. */
   async function inTurn<T> (scope: Scope, work: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
-    return await turns.take(scopeKey(scope), () => db.transaction().execute(async trx => {
+    return await turns.take(scope.applicationId, () => db.transaction().execute(async trx => {
       await sql`insert into mapping_revisions as r (application_id, environment, revision) values (${scope.applicationId}, ${scope.environment}, 1)
         on conflict (application_id, environment) do update set revision = r.revision + 1`.execute(trx)
       return await work(trx)

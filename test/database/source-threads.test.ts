@@ -1,7 +1,7 @@
 import { extname } from 'node:path'
 import t from 'tap'
 import { createSourceThreads } from '../../src/database/threads/source-threads.ts'
-import { answering, description, message, ready, row, startHostileServer, text } from './hostile-server.ts'
+import { answering, description, message, ready, row, startHostileServer, text, welcome } from './hostile-server.ts'
 
 /* Conversations with tenants' servers end alone, whatever becomes of the thread in which they run. */
 
@@ -70,6 +70,40 @@ await t.test('one application has a share of the conversations, and others do no
   t.notOk(isOver, 'before one of them has ended')
   t.ok(silent.connections <= 1)
   await Promise.all(slow)
+})
+
+await t.test('a server that answers each query slowly has a limited time for all of them', async t => {
+  const threads = createSourceThreads({ conversationsMax: 1, conversationMaxMs: 1500 })
+  t.teardown(() => threads.close())
+  const slow = await startHostileServer(t, { ...honest, onMessage: (...given) => { setTimeout(() => honest.onMessage?.(...given), 100) } })
+  const endless = threads.within('app', slow.url, async client => { for (;;) await (await client.another({})).query('select') })
+  const next = ask(threads, (await startHostileServer(t, honest)).url)
+  await t.rejects(endless, { code: 'SOURCE_UNREACHABLE', message: /took longer than 1.5 s/ })
+  t.equal(await next, '42', 'and its place is free')
+})
+
+await t.test('a conversation ends when it is aborted, under way or waiting', async t => {
+  const threads = createSourceThreads({ conversationsMax: 1 })
+  t.teardown(() => threads.close())
+  const silent = await startHostileServer(t, {})
+  const aborting = new AbortController()
+  const talks = Array.from({ length: 3 }, () => threads.within('app', silent.url, client => client.query('select'), aborting.signal))
+  aborting.abort(new Error('enough'))
+  for (const talk of talks) await t.rejects(talk, { message: 'enough' })
+  t.equal(await ask(threads, (await startHostileServer(t, honest)).url), '42')
+})
+
+await t.test('an application has its second conversation while half of the room is free, and others the rest', async t => {
+  const threads = createSourceThreads({ conversationsMax: 4 })
+  const silent = await startHostileServer(t, { onStartup: peer => peer.send(welcome) })
+  const good = await startHostileServer(t, honest)
+  const slow = ['one', 'two'].flatMap(id => [1, 2, 3].map(() => ask(threads, silent.url, id).catch((error: Error) => error)))
+  t.equal(await ask(threads, good.url, 'quick'), '42')
+  t.equal(await ask(threads, good.url, 'other'), '42')
+  const many = Array.from({ length: 30 }, () => ask(threads, good.url, 'one').catch((error: Error) => error))
+  t.match(await many.at(-1), { code: 'OVERLOADED' }, 'one application does not fill the queue')
+  await threads.close()
+  t.match(await Promise.all([...slow, ...many]), Array.from({ length: 36 }, () => ({ code: /^(OVERLOADED|SOURCE_CRASHED)$/ })), 'nobody waits for what is closed')
 })
 
 await t.test('more readers than threads share them', async t => {

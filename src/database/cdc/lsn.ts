@@ -1,6 +1,9 @@
-/** PostgreSQL's text of a place in the WAL, `16/B374D848`, as a number and back. */
+import { ProtocolError } from '../wire/protocol-error.ts'
+
+/** PostgreSQL's text of a place in the WAL, `16/B374D848`, as a number and back. Throws ProtocolError for a text that is none. */
 export function parseLsn (text: string): bigint {
-  const [high = '', low = ''] = text.split('/')
+  const [, high, low] = /^([0-9a-f]{1,8})\/([0-9a-f]{1,8})$/i.exec(text) ?? []
+  if (high === undefined || low === undefined) throw new ProtocolError('A place in the WAL is malformed')
   return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`)
 }
 

@@ -117,14 +117,14 @@ async function beginAnew (options: OpenOptions, { systemIdentifier, publicationO
  * Where a slot begins that a reader of ours has created and then died. Undefined when there is none, or none any more: with a gap that
  * is accepted it is dropped. Throws SourceError for a slot that we did not create, and leaves it alone.
  */
-async function leftByUs (options: OpenOptions, record: SlotRecord): Promise<string | undefined> {
+async function leftByUs (options: OpenOptions, record: SlotRecord, hasFreed = false): Promise<string | undefined> {
   const { client, settings, lease, states } = options
   const slot = await readSlot(client, record.name)
   if (slot === undefined) return undefined
-  if (slot.confirmedLsn === null && slot.activeName?.endsWith(` ${record.session}`) === true) {
+  if (!hasFreed && slot.confirmedLsn === null && slot.activeName?.endsWith(` ${record.session}`) === true) {
     // It is still being created, by a session of ours that nobody waits for, and goes with that session.
     await freeSlot(client, record)
-    return await leftByUs(options, record)
+    return await leftByUs(options, record, true)
   }
   if (!isOwnSlot(slot, record)) {
     // It may be one that we left behind under another address: that is dropped now, and a later attempt has the name.

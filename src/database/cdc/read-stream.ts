@@ -1,5 +1,6 @@
 import type { Scope } from '../../../schemas/scope.ts'
 import { PublicError } from '../../errors.ts'
+import { createDeadline, deadlineAfter, unlessAborted } from '../deadline.ts'
 import type { DeliveryRow } from '../delivery-log-rows.ts'
 import { SourceError, toSourceError } from '../source.ts'
 import type { StreamProgress } from '../threads/methods.ts'
@@ -48,15 +49,20 @@ export interface ReadOptions extends ReaderParts {
   onStatistics (statistics: StreamStatistics): void
 }
 
-/** One life of a stream, from opening it to whatever ends it. Returns when `signal` asks for it, throws otherwise. */
+/** After a stop, for what the server still has to answer. */
+const stopGraceMs = 2000
+
+/** One life of a stream, from opening it to whatever ends it. Returns soon after `signal` aborts, whatever the server does; throws otherwise. */
 export async function readStream (options: ReadOptions): Promise<void> {
+  const cutOff = deadlineAfter(options.signal, stopGraceMs, new SourceError('SOURCE_UNREACHABLE', '(the reader has been stopped)'))
   let client: ThreadClient | undefined
   try {
-    client = await options.thread.open(options.settings.connectionString)
+    client = await options.thread.open(options.settings.connectionString, {}, cutOff.signal)
     await new StreamReading(options, client).run()
   } catch (error) {
     if (!options.signal.aborted) throw toSourceError(error)
   } finally {
+    cutOff.clear()
     await client?.close()
   }
 }
@@ -98,11 +104,10 @@ class StreamReading {
     const ended = new AbortController()
     const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true, signal: ended.signal }))
     let timers: NodeJS.Timeout[] = []
-    const starting = this.#start(state, session)
+    const stream = this.#stream = this.#start(state, session)
     try {
-      const stream = await Promise.race([starting, stopped, failed])
-      if (stream === undefined || signal.aborted) return
-      this.#stream = stream
+      await this.#begun(Promise.race([stream.started, stopped, failed]))
+      if (signal.aborted) return
       this.#heardAt = performance.now()
       this.#options.onStreaming()
       timers = [setInterval(() => this.#ping(), timing.pingEveryMs), setInterval(() => { void this.#careAgain() }, timing.careEveryMs)]
@@ -112,7 +117,17 @@ class StreamReading {
     } finally {
       ended.abort()
       for (const timer of timers) clearInterval(timer)
-      await starting.then(stream => stream.stop(), () => {})
+      await stream.stop()
+    }
+  }
+
+  /** A query has a limit of its own; the command that begins a stream has none, because the stream has none. */
+  async #begun (starting: Promise<void>): Promise<void> {
+    const tooLate = createDeadline(this.#options.startMaxMs, new SourceError('SOURCE_UNREACHABLE', '(the stream does not begin)'))
+    try {
+      await unlessAborted(starting, tooLate.signal)
+    } finally {
+      tooLate.clear()
     }
   }
 
@@ -127,9 +142,9 @@ class StreamReading {
     return next
   }
 
-  async #start (state: StreamState, mark: string): Promise<RemoteStream> {
+  #start (state: StreamState, mark: string): RemoteStream {
     const { settings, carefulUntil, lease, log } = this.#options
-    return await this.#client.stream({
+    return this.#client.stream({
       mark, slot: settings.slot, publication: settings.publication, place: state.place, confirmedLsn: this.#confirmed, carefulUntil
     }, {
       mappings: async known => {

@@ -23,6 +23,8 @@ const pauseMaxMs = 5000
 /** A stream that has run for so long was well: the next failure begins with a short pause. */
 const wellAfterMs = 10_000
 const reportEveryMs = 1000
+/** After a stop. The thread is ended then, and what it has read and not stored is read again. */
+const closeMaxMs = 8000
 
 export interface ReaderLog {
   debug (fields: object, message: string): void
@@ -40,6 +42,8 @@ export interface ReaderParts {
   metrics: Metrics
   log: ReaderLog
   timing: { pingEveryMs: number, careEveryMs: number, silenceMaxMs: number }
+  /** How long a server may take to begin a stream. */
+  startMaxMs: number
   /** WAL that a slot may keep from being removed before it is warned of. */
   retainedBytesWarning: number
   /** Told of what a mapping wanted, and that made no event, once that is stored. */
@@ -97,10 +101,12 @@ export class Reader {
   /** False once another reader has the lease. */
   get hasLease (): boolean { return this.#hasLease }
 
-  /** Waits until what is in flight is settled. The slot is free then. */
+  /** Waits until what is in flight is settled, for as long as that is to be expected. The slot is free then. */
   async close (): Promise<void> {
     this.#stop.abort()
+    const timer = setTimeout(() => { void this.#lease?.thread.end() }, closeMaxMs)
     await this.#running
+    clearTimeout(timer)
     this.#enter('stopped')
     if (this.#hasLease) await this.#save()
     const { metrics } = this.#parts

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createDeadline, unlessAborted } from '../deadline.ts'
 import { SourceError, type Queryable, type SourceClient } from '../source.ts'
 import { quoteIdentifier } from '../table-name.ts'
 import { parseLsn } from './lsn.ts'
@@ -10,6 +11,7 @@ export const oldestVersion = 140_000
 const generatedColumnsVersion = 180_000
 const slotFreeMs = 5000
 const watchEveryMs = 1000
+const answerMaxMs = 10_000
 
 export interface SlotRow {
   database: string | null
@@ -117,10 +119,7 @@ export async function createSlot (client: SourceClient, name: string, { session:
   const session = await client.another({ statement_timeout: false, lock_timeout: 0, query_timeout: 0, mark })
   const done = new AbortController()
   try {
-    // What is left out above may still be set for the role.
-    const { rows: [own] } = await session.query<{ pid: number }>(`select pg_backend_pid() as pid, (
-      select count(set_config(name, '0', false)) from pg_settings where name in ('statement_timeout', 'lock_timeout', 'transaction_timeout'))`)
-    const { pid } = own as { pid: number }
+    const pid = await liftLimits(session, signal)
     const creating = session.query<{ lsn: string }>('select lsn::text from pg_create_logical_replication_slot($1, \'pgoutput\')', [name])
     const watching = watchCreation(client, pid, AbortSignal.any([signal, done.signal]), onWaiting)
     for (const promise of [creating, watching]) promise.catch(() => {})
@@ -130,6 +129,20 @@ export async function createSlot (client: SourceClient, name: string, { session:
   } finally {
     done.abort()
     await session.close()
+  }
+}
+
+/** Lifts what may still be set for the role, and returns the session's process. This is a query without a limit of its own, too. */
+async function liftLimits (session: Queryable, signal: AbortSignal): Promise<number> {
+  const tooLate = createDeadline(answerMaxMs, new SourceError('SOURCE_UNREACHABLE', '(before the slot is made)'))
+  try {
+    const { rows: [own] } = await unlessAborted(session.query<{ pid: number }>(`select pg_backend_pid() as pid, (
+      select count(set_config(name, '0', false)) from pg_settings where name in ('statement_timeout', 'lock_timeout', 'transaction_timeout'))`),
+    AbortSignal.any([signal, tooLate.signal]))
+    if (typeof own?.pid !== 'number') throw new SourceError('SOURCE_PROTOCOL', '(it does not answer what was asked)')
+    return own.pid
+  } finally {
+    tooLate.clear()
   }
 }
 
@@ -168,14 +181,16 @@ export async function freeSlot (client: Queryable, { name, session }: Pick<SlotR
 
 /**
  * Drops a slot that we created; one of that name that we did not create stays as it is. Tolerates that it is gone, and that another
- * session is dropping it.
+ * session is dropping it. Throws SourceError `SLOT_BUSY` when it is there all the same after a few seconds.
  */
 export async function dropSlot (client: Queryable, record: SlotRecord): Promise<'dropped' | 'foreign'> {
   const deadline = performance.now() + slotFreeMs
-  for (;;) {
+  for (let attempts = 0; ; attempts++) {
     const slot = await readSlot(client, record.name)
     if (slot === undefined) return 'dropped'
     if (!isOwnSlot(slot, record)) return 'foreign'
+    if (attempts > 0 && performance.now() > deadline) throw new SourceError('SLOT_BUSY')
+    if (attempts > 0) await sleep(50)
     await freeSlot(client, record)
     try {
       // Compared again by the statement that drops it. It drops nothing when the slot has changed hands; the next round sees that.
@@ -185,7 +200,7 @@ export async function dropSlot (client: Queryable, record: SlotRecord): Promise<
     } catch (error) {
       const { code } = error as { code?: string }
       // Gone, or another session was faster to come back to it.
-      if (code !== '42704' && (code !== '55006' || performance.now() > deadline)) throw error
+      if (code !== '42704' && code !== '55006') throw error
     }
   }
 }

@@ -46,7 +46,7 @@ export interface ThreadMethods {
   open (connectionString: string, options: SessionOptions): Promise<number>
   query (session: number, text: string, values: unknown[] | undefined): Promise<{ rows: QueryResultRow[], rowCount: number | null }>
   close (session: number): Promise<void>
-  /** Resolves when the server streams. Nothing is handed on before `runStream`. */
+  /** Resolves when the server streams. Nothing is handed on before `runStream`; `stopStream` also ends one that has not begun. */
   startStream (stream: number, session: number, connectionString: string, settings: StreamSettings): Promise<void>
   runStream (stream: number): void
   acknowledge (stream: number, lsn: bigint, isPing: boolean): void

@@ -1,4 +1,5 @@
 import { Worker, type ResourceLimits } from 'node:worker_threads'
+import { unlessAborted } from '../deadline.ts'
 import { SourceError, type SourceClient } from '../source.ts'
 import { Calls, type Frame } from './calls.ts'
 import { fromFailure, type Failure } from './failure.ts'
@@ -20,17 +21,21 @@ export interface StreamOwner extends Omit<{ [Name in keyof MainMethods]: MainMet
   ended (reason: Error): void
 }
 
-/** A stream that runs in a thread. */
+/** A stream that runs in a thread. It can be stopped before it has begun. */
 export interface RemoteStream {
+  /** Resolves when the server streams. Throws SourceError. */
+  readonly started: Promise<void>
   run (): Promise<void>
   acknowledge (lsn: bigint, isPing: boolean): void
   stop (): Promise<void>
 }
 
 export interface ThreadClient extends SourceClient {
-  /** Begins to stream; the session answers the stream's own questions meanwhile. Throws SourceError. */
-  stream (settings: StreamSettings, owner: StreamOwner): Promise<RemoteStream>
+  /** Begins to stream; the session answers the stream's own questions meanwhile. */
+  stream (settings: StreamSettings, owner: StreamOwner): RemoteStream
 }
+
+interface StreamRequest { session: number, connectionString: string, settings: StreamSettings, owner: StreamOwner, signal: AbortSignal | undefined }
 
 /** Loading the code takes a fraction of a second; a machine that is busy may need many times that. */
 const startMs = 60_000
@@ -74,18 +79,33 @@ export class SourceThread {
   /** Memory of the thread when it last answered. */
   get bytes (): number { return this.#isEnded ? 0 : this.#bytes }
 
-  /** Throws SourceError. */
-  async open (connectionString: string, options: SessionOptions = {}): Promise<ThreadClient> {
-    await this.#ready
-    const session = await this.#calls.call('open', connectionString, options)
+  /**
+   * Throws SourceError. When `signal` aborts, the session and those opened from it are closed, and every call of theirs that
+   * the server has not answered rejects with the signal's reason: no server can delay that.
+   */
+  async open (connectionString: string, options: SessionOptions = {}, signal?: AbortSignal): Promise<ThreadClient> {
+    const end = (session: number) => this.#calls.call('close', session).catch(() => {})
+    const opening = this.#ready.then(() => this.#calls.call('open', connectionString, options))
+    let session: number
+    try {
+      session = await unlessAborted(opening, signal)
+    } catch (error) {
+      opening.then(end, () => {})
+      throw error
+    }
+    const onAbort = () => { void end(session) }
+    signal?.addEventListener('abort', onAbort, { once: true })
     return {
       query: async (text, values) => {
-        const { rows, rowCount } = await this.#calls.call('query', session, text, values)
+        const { rows, rowCount } = await unlessAborted(this.#calls.call('query', session, text, values), signal)
         return { rows: rows as never[], rowCount }
       },
-      another: more => this.open(connectionString, more),
-      close: () => this.#calls.call('close', session).catch(() => {}),
-      stream: (settings, owner) => this.#stream(session, connectionString, settings, owner)
+      another: more => this.open(connectionString, more, signal),
+      close: async () => {
+        signal?.removeEventListener('abort', onAbort)
+        await end(session)
+      },
+      stream: (settings, owner) => this.#stream({ session, connectionString, settings, owner, signal })
     }
   }
 
@@ -99,23 +119,19 @@ export class SourceThread {
     this.#end('(out of memory: all conversations together take too much)')
   }
 
-  async #stream (session: number, connectionString: string, settings: StreamSettings, owner: StreamOwner): Promise<RemoteStream> {
+  #stream ({ session, connectionString, settings, owner, signal }: StreamRequest): RemoteStream {
     const id = ++this.#lastStream
     this.#owners.set(id, owner)
-    const stop = async () => {
-      await this.#calls.call('stopStream', id).catch(() => {})
-      this.#owners.delete(id)
-    }
-    try {
-      await this.#calls.call('startStream', id, session, connectionString, settings)
-    } catch (error) {
-      await stop()
-      throw error
-    }
+    const started = unlessAborted(this.#calls.call('startStream', id, session, connectionString, settings), signal)
+    started.catch(() => {})
     return {
+      started,
       run: () => this.#calls.call('runStream', id),
       acknowledge: (lsn, isPing) => { this.#calls.call('acknowledge', id, lsn, isPing).catch(() => {}) },
-      stop
+      stop: async () => {
+        await this.#calls.call('stopStream', id).catch(() => {})
+        this.#owners.delete(id)
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 import { ServiceUnavailableError } from '../../errors.ts'
-import { toConversationError, type SourceClient } from '../source.ts'
+import { createDeadline, unlessAborted } from '../deadline.ts'
+import { SourceError, toConversationError, type SourceClient } from '../source.ts'
 import { defaultWireLimits } from '../wire/conversation.ts'
 import { SourceThread, type ThreadOptions } from './source-thread.ts'
 
@@ -11,6 +12,8 @@ export interface SourceThreadsOptions extends Partial<Omit<ThreadOptions, 'onMea
   conversationsOfApplicationMax?: number
   /** Of all threads together. Above it the largest thread of the application that has most is ended. */
   threadBytesMax?: number
+  /** How long a conversation may take as a whole: each of its queries may take a while, and there may be many. */
+  conversationMaxMs?: number
 }
 
 /** A thread that is in use until `release`. */
@@ -21,14 +24,15 @@ export interface SourceThreads {
   /** A reader's: as long as there are not too many readers, it has the thread for itself. */
   forReader (applicationId: string): ThreadLease
   /**
-   * Opens a session, runs the work, closes it. Throws SourceError when the database cannot be used, and
-   * ServiceUnavailableError `OVERLOADED` when too many conversations wait.
+   * Opens a session, runs the work, closes it; `signal` ends the conversation. Throws SourceError when the database cannot be used
+   * or takes too long, and ServiceUnavailableError `OVERLOADED` when too many conversations wait.
    */
-  within<T> (applicationId: string, connectionString: string, work: (client: SourceClient) => Promise<T>): Promise<T>
+  within<T> (applicationId: string, connectionString: string, work: (client: SourceClient) => Promise<T>, signal?: AbortSignal): Promise<T>
   close (): Promise<void>
 }
 
 const waitingMax = 100
+const waitingOfApplicationMax = 20
 /** Longer than a conversation with a database that does not answer. */
 const waitMs = 15_000
 const idleMs = 30_000
@@ -41,13 +45,14 @@ const defaults = {
   readerThreadsMax: 64,
   conversationsMax: 8,
   conversationsOfApplicationMax: 3,
-  threadBytesMax: Infinity
+  threadBytesMax: Infinity,
+  conversationMaxMs: 60_000
 }
 
 /** How many readers a thread has, and the application of the first of them. */
 interface Readers { users: number, applicationId: string }
 
-interface Waiting { applicationId: string, begin: (thread: SourceThread) => void, timer: NodeJS.Timeout }
+interface Waiting { applicationId: string, begin: (thread: SourceThread) => void, refuse: () => void, timer: NodeJS.Timeout }
 
 export function createSourceThreads (given: SourceThreadsOptions = {}): SourceThreads {
   const options = { ...defaults, ...given, onMeasured: () => crowdOut(ownersOf(), options.threadBytesMax) }
@@ -61,19 +66,26 @@ export function createSourceThreads (given: SourceThreadsOptions = {}): SourceTh
   ]
 
   const countOf = (applicationId: string) => [...running.values()].filter(id => id === applicationId).length
-  const hasRoom = (applicationId: string) => running.size < options.conversationsMax && countOf(applicationId) < options.conversationsOfApplicationMax
+  /** More than one at once for an application only while others have half of the room: a few slow databases do not fill it. */
+  function hasRoom (applicationId: string): boolean {
+    const count = countOf(applicationId)
+    const max = count === 0 ? options.conversationsMax : Math.ceil(options.conversationsMax / 2)
+    return running.size < max && count < options.conversationsOfApplicationMax
+  }
 
   /** In turn, but for applications that have as many as they may. */
   async function next (applicationId: string): Promise<SourceThread> {
     if (hasRoom(applicationId)) return take(applicationId)
-    if (waiting.length >= waitingMax) throw overloaded()
+    const count = waiting.filter(one => one.applicationId === applicationId).length
+    if (isClosed || waiting.length >= waitingMax || count >= waitingOfApplicationMax) throw overloaded()
     return await new Promise<SourceThread>((resolve, reject) => {
       const own: Waiting = {
         applicationId,
         begin: resolve,
+        refuse: () => reject(overloaded()),
         timer: setTimeout(() => {
           waiting.splice(waiting.indexOf(own), 1)
-          reject(overloaded())
+          own.refuse()
         }, waitMs)
       }
       waiting.push(own)
@@ -106,8 +118,18 @@ export function createSourceThreads (given: SourceThreadsOptions = {}): SourceTh
     first.begin(take(first.applicationId))
   }
 
-  async function converse<T> (thread: SourceThread, connectionString: string, work: (client: SourceClient) => Promise<T>): Promise<T> {
-    const client = await thread.open(connectionString)
+  async function takeInTurn (applicationId: string, signal: AbortSignal | undefined): Promise<SourceThread> {
+    const taking = next(applicationId)
+    try {
+      return await unlessAborted(taking, signal)
+    } catch (error) {
+      taking.then(give, () => {})
+      throw error
+    }
+  }
+
+  async function converse<T> (thread: SourceThread, connectionString: string, work: (client: SourceClient) => Promise<T>, signal: AbortSignal): Promise<T> {
+    const client = await thread.open(connectionString, {}, signal)
     try {
       return await work(client)
     } finally {
@@ -134,13 +156,16 @@ export function createSourceThreads (given: SourceThreadsOptions = {}): SourceTh
       }
     },
 
-    async within (applicationId, connectionString, work) {
-      const thread = await next(applicationId)
+    async within (applicationId, connectionString, work, signal) {
+      const thread = await takeInTurn(applicationId, signal)
+      const seconds = options.conversationMaxMs / 1000
+      const deadline = createDeadline(options.conversationMaxMs, new SourceError('SOURCE_UNREACHABLE', `(the conversation took longer than ${seconds} s)`))
       try {
-        return await converse(thread, connectionString, work)
+        return await converse(thread, connectionString, work, AbortSignal.any(signal === undefined ? [deadline.signal] : [deadline.signal, signal]))
       } catch (error) {
         throw toConversationError(error)
       } finally {
+        deadline.clear()
         give(thread)
       }
     },
@@ -148,6 +173,10 @@ export function createSourceThreads (given: SourceThreadsOptions = {}): SourceTh
     async close () {
       isClosed = true
       for (const timer of idle.values()) clearTimeout(timer)
+      for (const { timer, refuse } of waiting.splice(0)) {
+        clearTimeout(timer)
+        refuse()
+      }
       await Promise.all([...readers.keys(), ...running.keys(), ...idle.keys()].map(thread => thread.end()))
     }
   }

@@ -75,6 +75,7 @@ export class ThreadStream {
 
   async start (): Promise<void> {
     await this.#stream.start()
+    if (this.#ending.signal.aborted) return
     void this.#stream.ended.then(reason => this.#ended(reason ?? new Error('Connection terminated')))
     this.#report()
   }

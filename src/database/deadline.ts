@@ -1,0 +1,38 @@
+/** A signal that aborts with a reason when its time is over. Call `clear` when it is not needed any more. */
+export interface Deadline { signal: AbortSignal, clear (): void }
+
+export function createDeadline (ms: number, reason: Error): Deadline {
+  const controller = new AbortController()
+  const timer = setTimeout(() => controller.abort(reason), ms)
+  return { signal: controller.signal, clear: () => clearTimeout(timer) }
+}
+
+/** As `createDeadline`, counted from the abort of `signal`: the time that work has to end by itself. */
+export function deadlineAfter (signal: AbortSignal, ms: number, reason: Error): Deadline {
+  const controller = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const start = () => { timer = setTimeout(() => controller.abort(reason), ms) }
+  if (signal.aborted) start()
+  else signal.addEventListener('abort', start, { once: true })
+  return {
+    signal: controller.signal,
+    clear () {
+      signal.removeEventListener('abort', start)
+      clearTimeout(timer)
+    }
+  }
+}
+
+/** Settles as the promise does, or rejects with the reason of `signal` as soon as that is aborted. Leaves no listener behind. */
+export async function unlessAborted<T> (promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await promise
+  let onAbort = () => {}
+  const aborted = new Promise<never>((_resolve, reject) => { onAbort = () => reject(signal.reason as Error) })
+  if (signal.aborted) onAbort()
+  else signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
