@@ -42,7 +42,7 @@ await t.test('a large transaction of which nothing is published: the stream is w
     }
   })()
   const decodes = () => lines.filter(({ msg }) => msg === 'cdc.source_decodes')
-  // A quick machine decodes one of these before the silence is noticed.
+  // A quick machine decodes one of these before the silence is noticed, or before the state is stored: each is larger.
   for (let rounds = 0; rounds < 10 && (decodes().length === 0 || !shown.inConnection || !shown.inHealth); rounds++) {
     await shop.sql(`insert into bulk select n, 'a note' from generate_series(1, ${300_000 * (rounds + 1)}) n`)
     await shop.sql('insert into rows values ($1)', [rounds + 2])
