@@ -27,7 +27,12 @@ export function deadlineAfter (signal: AbortSignal, ms: number, reason: Error): 
 export async function unlessAborted<T> (promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await promise
   let onAbort = () => {}
-  const aborted = new Promise<never>((_resolve, reject) => { onAbort = () => reject(signal.reason as Error) })
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => {
+      const reason: Error = signal.reason
+      reject(reason)
+    }
+  })
   if (signal.aborted) onAbort()
   else signal.addEventListener('abort', onAbort, { once: true })
   try {

@@ -73,7 +73,7 @@ t.test('every pattern of the API takes a hundred kilobytes of each shape', async
   t.ok(patterns.size > 5)
   for (const pattern of patterns) {
     const expression = new RegExp(pattern, 'u')
-    within(t, pattern, () => { for (const repeat of [...repeats, 'a_', 'a*.', '*.', '**', 'é '])for (const head of ['', 'a', '/', 'http://']) expression.test(`${head}${repeat.repeat(100_000 / repeat.length)}\n!`) })
+    within(t, pattern, () => { for (const repeat of [...repeats, 'a_', 'a*.', '*.', '**', 'é ']) for (const head of ['', 'a', '/', 'http://']) expression.test(`${head}${repeat.repeat(100_000 / repeat.length)}\n!`) })
   }
 })
 

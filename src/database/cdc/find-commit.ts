@@ -48,7 +48,7 @@ async function failsBefore (client: Queryable, { slot, publication, sqlState, ls
   try {
     await client.query(`
       select count(*) from pg_logical_slot_peek_binary_changes($1, $2::pg_lsn, null, 'proto_version', '1', 'publication_names', $3, 'messages', 'false')`,
-      [slot, lsn, quoteIdentifier(publication)])
+    [slot, lsn, quoteIdentifier(publication)])
     return false
   } catch (error) {
     if ((error as { code?: string }).code === sqlState) return true
