@@ -14,6 +14,6 @@ export function misspelledVariables (names: string[]): MisspelledVariable[] {
   return names.filter(name => !known.includes(name)).flatMap(variable => {
     const name = variable.toUpperCase()
     const meant = known.find(candidate => leven(name, candidate) <= distanceMax(candidate))
-    return meant === undefined || names.includes(meant) ? [] : [{ variable, meant }]
+    return meant === undefined ? [] : [{ variable, meant }]
   })
 }
