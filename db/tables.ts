@@ -347,7 +347,7 @@ export interface DatabaseLogsTable extends Scoped {
 /** `until` null: the one that signs from now on; the others sign beside it until their time is over. */
 export interface SealedSecret { sealed: string, until: number | null }
 
-/** A user, or a token as it was when it set up the webhook. */
+/** A user, or the rights of the token that set up the webhook. */
 export type WebhookReader = { userId: string } | { keyId: string, permissions: string[], environment: Environment | null }
 
 export interface WebhooksTable {
@@ -371,7 +371,7 @@ export interface WebhooksTable {
   failed_at: Generated<number | null>
   /** The current one first. */
   secrets: ColumnType<SealedSecret[], string, string>
-  /** Whose right to read it has; null: the platform's. */
+  /** The reader whose rights it has; null for the platform's. */
   reader: ColumnType<WebhookReader | null, string | null, string | null>
   created_at: number
   updated_at: number

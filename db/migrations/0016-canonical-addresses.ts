@@ -5,7 +5,7 @@ import { sql, type Kysely } from 'kysely'
  * One canonical address for each user, and the networks from which users have logged in.
  *
  * Where two accounts come to the same address, the oldest keeps it. The others get one that nobody can type
- * (`<address> <user id>`): they exist as before, and whoever rules over all users gives them another address.
+ * (`<address> <user id>`): they keep their account, and an administrator of all users gives them another address.
  */
 export async function up (db: Kysely<unknown>): Promise<void> {
   await sql`alter table users add column email_canonical text`.execute(db)
@@ -19,7 +19,7 @@ export async function up (db: Kysely<unknown>): Promise<void> {
   for (const statement of statements) await sql.raw(statement).execute(db)
 }
 
-/** src/auth/email-address.ts as it was at this version. */
+/** A copy of src/auth/email-address.ts at this version, because a migration never changes. */
 function canonicalEmail (address: string): string {
   const invisible = /\p{Default_Ignorable_Code_Point}|\p{Cc}/gu
   const text = address.replaceAll(invisible, '').normalize('NFKC').replaceAll(invisible, '').trim().toLowerCase().normalize('NFC')

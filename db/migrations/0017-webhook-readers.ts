@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely'
 
-/** Whose right to read a webhook has. Webhooks from before have the platform's, until they are changed. */
+/** The reader whose rights a webhook has. Webhooks from before this migration have the platform's until they are changed. */
 export async function up (db: Kysely<unknown>): Promise<void> {
   await sql.raw('alter table webhooks add column reader jsonb').execute(db)
 }
