@@ -64,6 +64,16 @@ export const Page = {
 export const PageQuery = Type.Object(Page, { additionalProperties: false })
 export type PageQuery = Static<typeof PageQuery>
 
+/** The header that leads to the next page of a list. */
+export const nextCursor = (description = 'Pass it as `cursor` for the next page; absent on the last.') => ({
+  'X-Next-Cursor': Type.String({ description })
+})
+
+/** The response schema of a list route: a page of items, with the header that leads to the next one. */
+export function pageOf<T extends TSchema> (item: T, description: string, headers: Record<string, TSchema> = nextCursor()) {
+  return { description, headers, content: { 'application/json': { schema: Type.Array(ref(item)) } } }
+}
+
 /** Of answers that other nodes have a part in. */
 export const nodesMissing = {
   'X-Nodes-Missing': Type.Integer({ minimum: 1, description: 'How many nodes did not answer in time: the answer is without their part. Absent when all did.', examples: [1] })

@@ -1,7 +1,6 @@
-import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Application, ApplicationCreate, ApplicationDelete, ApplicationPath, ApplicationUpdate } from '../../../schemas/applications.ts'
-import { PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import { pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
 
 const applications: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', {
@@ -13,11 +12,7 @@ const applications: FastifyPluginAsyncTypebox = async (app) => {
       description: 'Those that the caller reaches, oldest first: a token its own, a session those of its roles.',
       querystring: PageQuery,
       response: {
-        200: {
-          description: 'A page of applications.',
-          headers: { 'x-next-cursor': { type: 'string', description: 'Pass it as `cursor` for the next page; absent on the last one.' } },
-          content: { 'application/json': { schema: Type.Array(ref(Application)) } }
-        },
+        200: pageOf(Application, 'A page of applications.'),
         ...refusals(400, 401, 403)
       }
     }

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import { PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import { pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
 import {
   EventPath, ExplainAnswer, ExplainRequest, Replay, ReplayPath, ReplayRequest, RouteAnswer, RouteRequest, Sampling, SamplingUpdate, StreamHeaders, StreamQuery, Trace, TraceQuery, TraceSummary
 } from '../../../schemas/debugger.ts'
@@ -18,11 +18,7 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       description: 'What became of the events of the scope, the newest first: stored or refused, to how many they went. Traces are written in the background, within half a second, and of a sample where that is set.',
       querystring: TraceQuery,
       response: {
-        200: {
-          description: 'A page of traces. It may be shorter than `limit`, and yet have a next one, where few events are what is looked for.',
-          headers: { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }) },
-          content: { 'application/json': { schema: Type.Array(ref(TraceSummary)) } }
-        },
+        200: pageOf(TraceSummary, 'A page of traces. It may be shorter than `limit`, and yet have a next one, where few events are what is looked for.'),
         ...refusals(400, 401, 403)
       }
     }
@@ -142,11 +138,7 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       description: 'Of the scope, the newest first. Finished ones are kept for a week.',
       querystring: PageQuery,
       response: {
-        200: {
-          description: 'A page of replays.',
-          headers: { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }) },
-          content: { 'application/json': { schema: Type.Array(ref(Replay)) } }
-        },
+        200: pageOf(Replay, 'A page of replays.'),
         ...refusals(400, 401, 403)
       }
     }

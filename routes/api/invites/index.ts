@@ -1,5 +1,5 @@
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
 import { Invite, InviteCreate, InviteCreated, InvitePath } from '../../../schemas/people.ts'
 
 const invites: FastifyPluginAsyncTypebox = async (app) => {
@@ -12,11 +12,7 @@ const invites: FastifyPluginAsyncTypebox = async (app) => {
       description: 'Those that are open, oldest first. Whoever may read users for some applications only, and a token, sees those for them.',
       querystring: PageQuery,
       response: {
-        200: {
-          description: 'A page of invites.',
-          headers: { 'x-next-cursor': { type: 'string', description: 'Pass it as `cursor` for the next page; absent on the last one.' } },
-          content: { 'application/json': { schema: Type.Array(ref(Invite)) } }
-        },
+        200: pageOf(Invite, 'A page of invites.'),
         ...refusals(400, 401, 403)
       }
     }

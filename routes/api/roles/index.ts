@@ -1,5 +1,5 @@
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
 import { Role, RoleCreate, RolePath, RoleUpdate } from '../../../schemas/people.ts'
 
 const roles: FastifyPluginAsyncTypebox = async (app) => {
@@ -12,11 +12,7 @@ const roles: FastifyPluginAsyncTypebox = async (app) => {
       description: 'The built-in ones and the others, in the order of names. They are the platform\'s; assigned they are for everything or for one application.',
       querystring: PageQuery,
       response: {
-        200: {
-          description: 'A page of roles.',
-          headers: { 'x-next-cursor': { type: 'string', description: 'Pass it as `cursor` for the next page; absent on the last one.' } },
-          content: { 'application/json': { schema: Type.Array(ref(Role)) } }
-        },
+        200: pageOf(Role, 'A page of roles.'),
         ...refusals(400, 401, 403)
       }
     }

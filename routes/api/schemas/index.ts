@@ -1,6 +1,5 @@
-import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import { pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
 import {
   CompatibilityVerdict, PayloadValidate, PayloadVerdict, SchemaDryRun, SchemaRegister, SchemaTopicPath, SchemaVersion, SchemaVersionPath
 } from '../../../schemas/schema-registry.ts'
@@ -18,11 +17,7 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       params: SchemaTopicPath,
       querystring: PageQuery,
       response: {
-        200: {
-          description: 'A page of versions.',
-          headers: { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }) },
-          content: { 'application/json': { schema: Type.Array(ref(SchemaVersion)) } }
-        },
+        200: pageOf(SchemaVersion, 'A page of versions.'),
         ...refusals(400, 401, 403, 404)
       }
     }

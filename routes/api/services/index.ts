@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import { nextCursor, PageQuery, ref, refusals } from '../../../schemas/common.ts'
 import { ForceQuery, Service, ServiceCreate, ServiceList, ServicePath, ServiceUpdate } from '../../../schemas/services.ts'
 
 const services: FastifyPluginAsyncTypebox = async (app) => {
@@ -15,7 +15,7 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       response: {
         200: {
           description: 'A page of services.',
-          headers: { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }) },
+          headers: nextCursor(),
           content: { 'application/json': { schema: ServiceList } }
         },
         ...refusals(400, 401, 403)

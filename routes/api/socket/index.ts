@@ -1,10 +1,9 @@
 import type { FastifyReply } from 'fastify'
-import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Broadcast, BroadcastAnswer, ChannelMember, ChannelPath, ChannelSummary, ConnectionCount } from '../../../schemas/channels.ts'
-import { IdempotencyHeaders, nodesMissing, PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import { IdempotencyHeaders, nextCursor, nodesMissing, pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
 
-const headers = { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }), ...nodesMissing }
+const headers = { ...nextCursor(), ...nodesMissing }
 
 const socket: FastifyPluginAsyncTypebox = async (app) => {
   const { census, messages } = app.channels
@@ -18,7 +17,7 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       description: 'The channels of the scope that somebody is in, on whatever node, in the order of their names. Channels of documents (`doc:…`) are there for whoever holds `sync:read`.',
       querystring: PageQuery,
       response: {
-        200: { description: 'A page of channels.', headers, content: { 'application/json': { schema: Type.Array(ref(ChannelSummary)) } } },
+        200: pageOf(ChannelSummary, 'A page of channels.', headers),
         ...refusals(400, 401, 403)
       }
     }
@@ -39,7 +38,7 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       params: ChannelPath,
       querystring: PageQuery,
       response: {
-        200: { description: 'A page of members.', headers, content: { 'application/json': { schema: Type.Array(ref(ChannelMember)) } } },
+        200: pageOf(ChannelMember, 'A page of members.', headers),
         ...refusals(400, 401, 403)
       }
     }

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { IdempotencyHeaders, ref, refusals } from '../../../schemas/common.ts'
+import { IdempotencyHeaders, nextCursor, ref, refusals } from '../../../schemas/common.ts'
 import {
   Document, DocumentCreate, DocumentList, DocumentListQuery, DocumentMerge, DocumentMutate, DocumentPath, DocumentReplace, ServiceDocumentsPath
 } from '../../../schemas/documents.ts'
@@ -62,7 +62,7 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
       response: {
         200: {
           description: 'A page of documents.',
-          headers: { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }) },
+          headers: nextCursor(),
           content: { 'application/json': { schema: DocumentList } }
         },
         ...refusals(400, 401, 403)

@@ -1,13 +1,12 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { IdempotencyHeaders, PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import { IdempotencyHeaders, nextCursor, pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
 import { HistoryQuery, PublishBody, RealtimeEvent } from '../../../schemas/events.ts'
 import { Topic, TopicCreate, TopicPath, TopicUpdate } from '../../../schemas/topics.ts'
 
 /** 1,000 payloads of 256 KiB would be more: whoever has large ones sends fewer at a time. */
 const publishBytesMax = 8 * 1024 * 1024
 const jsonType = 'application/json; charset=utf-8'
-const cursorHeader = (description: string) => ({ 'X-Next-Cursor': Type.String({ description }) })
 
 const topics: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', {
@@ -19,11 +18,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       description: 'The registered topics of the scope, in the order of their names. The platform\'s own (`sync.…`, `socket.…`, `presence.…`) are not listed: they exist by themselves.',
       querystring: PageQuery,
       response: {
-        200: {
-          description: 'A page of topics.',
-          headers: cursorHeader('Pass it as `cursor` for the next page; absent on the last.'),
-          content: { 'application/json': { schema: Type.Array(ref(Topic)) } }
-        },
+        200: pageOf(Topic, 'A page of topics.'),
         ...refusals(400, 401, 403)
       }
     }
@@ -121,11 +116,8 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       params: TopicPath,
       querystring: HistoryQuery,
       response: {
-        200: {
-          description: 'A page of events.',
-          headers: cursorHeader('The last offset, when the log has more: pass it as `after` for the next page, which may be shorter than `limit` when events are large.'),
-          content: { 'application/json': { schema: Type.Array(ref(RealtimeEvent)) } }
-        },
+        200: pageOf(RealtimeEvent, 'A page of events.', nextCursor('The last offset, when the log has more: pass it as `after` for the ' +
+          'next page, which may be shorter than `limit` when events are large.')),
         ...refusals(400, 401, 403, 404)
       }
     }

@@ -1,6 +1,6 @@
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { MfaConfirm, MfaDisable, MfaSetup, MfaSetupRequest, RecoveryCodes } from '../../../schemas/auth.ts'
-import { ref, refusals } from '../../../schemas/common.ts'
+import { pageOf, ref, refusals } from '../../../schemas/common.ts'
 import {
   Account, AccountCreate, AccountPath, AccountQuery, AccountRolePath, AccountUpdate, InviteCreated, PasswordChange, RoleGrant, RoleUnassign
 } from '../../../schemas/people.ts'
@@ -15,11 +15,7 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       description: 'Oldest first. Whoever may read users for some applications only, and a token, sees those who have a role there.',
       querystring: AccountQuery,
       response: {
-        200: {
-          description: 'A page of users.',
-          headers: { 'x-next-cursor': { type: 'string', description: 'Pass it as `cursor` for the next page; absent on the last one.' } },
-          content: { 'application/json': { schema: Type.Array(ref(Account)) } }
-        },
+        200: pageOf(Account, 'A page of users.'),
         ...refusals(400, 401, 403)
       }
     }

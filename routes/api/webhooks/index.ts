@@ -1,11 +1,9 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import { nextCursor, pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
 import {
   LogsQuery, Redrive, RedriveAnswer, SecretRotation, Webhook, WebhookCreate, WebhookList, WebhookLog, WebhookPath, WebhookTestResult, WebhookUpdate, WebhookWithSecret
 } from '../../../schemas/webhooks.ts'
-
-const headers = { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }) }
 
 const webhooks: FastifyPluginAsyncTypebox = async (app) => {
   const { endpoints, deliveries, test, withinOf } = app.webhooks
@@ -18,7 +16,7 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'List webhooks',
       description: 'The webhooks of the application, the same in all its environments, oldest first. Never with their secrets.',
       querystring: PageQuery,
-      response: { 200: { description: 'A page of webhooks.', headers, content: { 'application/json': { schema: WebhookList } } }, ...refusals(400, 401, 403) }
+      response: { 200: { description: 'A page of webhooks.', headers: nextCursor(), content: { 'application/json': { schema: WebhookList } } }, ...refusals(400, 401, 403) }
     }
   }, async (request, reply) => {
     const { items, nextCursor } = await endpoints.list(request.scope, request.query, withinOf(request.principal))
@@ -138,7 +136,7 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Read the log of attempts',
       description: 'Every attempt at every delivery of an event that the caller may read, and every test, newest first. Kept as long as events are.',
       querystring: LogsQuery,
-      response: { 200: { description: 'A page of attempts.', headers, content: { 'application/json': { schema: Type.Array(ref(WebhookLog)) } } }, ...refusals(400, 401, 403) }
+      response: { 200: pageOf(WebhookLog, 'A page of attempts.'), ...refusals(400, 401, 403) }
     }
   }, async (request, reply) => {
     const { items, nextCursor } = await deliveries.logs(request.scope, request.query, request.principal)

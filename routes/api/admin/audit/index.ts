@@ -1,6 +1,6 @@
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { AuditEntry, AuditQuery } from '../../../../schemas/audit.ts'
-import { ref, refusals } from '../../../../schemas/common.ts'
+import { pageOf, refusals } from '../../../../schemas/common.ts'
 
 const audit: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', {
@@ -12,11 +12,7 @@ const audit: FastifyPluginAsyncTypebox = async (app) => {
       description: 'Newest first. Whoever may read it for some applications only, and a token, sees the entries of those. Entries are written with the change that they tell of, and never changed.',
       querystring: AuditQuery,
       response: {
-        200: {
-          description: 'A page of entries.',
-          headers: { 'x-next-cursor': { type: 'string', description: 'Pass it as `cursor` for the next page; absent on the last one.' } },
-          content: { 'application/json': { schema: Type.Array(ref(AuditEntry)) } }
-        },
+        200: pageOf(AuditEntry, 'A page of entries.'),
         ...refusals(400, 401, 403)
       }
     }

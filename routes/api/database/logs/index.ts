@@ -1,6 +1,5 @@
-import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ref, refusals } from '../../../../schemas/common.ts'
+import { pageOf, refusals } from '../../../../schemas/common.ts'
 import { DatabaseLog, DatabaseLogQuery } from '../../../../schemas/database.ts'
 
 const logs: FastifyPluginAsyncTypebox = async (app) => {
@@ -13,11 +12,7 @@ const logs: FastifyPluginAsyncTypebox = async (app) => {
       description: 'Newest first. One entry says what one mapping made of one transaction, or of a part of a large one: so many changes became events, or did not, and why.',
       querystring: DatabaseLogQuery,
       response: {
-        200: {
-          description: 'A page of entries.',
-          headers: { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }) },
-          content: { 'application/json': { schema: Type.Array(ref(DatabaseLog)) } }
-        },
+        200: pageOf(DatabaseLog, 'A page of entries.'),
         ...refusals(400, 401, 403)
       }
     }

@@ -1,13 +1,6 @@
-import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { PageQuery, ref, refusals } from '../../../../schemas/common.ts'
+import { pageOf, PageQuery, ref, refusals } from '../../../../schemas/common.ts'
 import { Mapping, MappingCreate, MappingPath, MappingStatus, MappingTopicPath, MappingUpdate, Preview, PreviewBody } from '../../../../schemas/database.ts'
-
-const pageOf = (description: string, schema: Parameters<typeof ref>[0]) => ({
-  description,
-  headers: { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }) },
-  content: { 'application/json': { schema: Type.Array(ref(schema)) } }
-})
 
 const mappings: FastifyPluginAsyncTypebox = async (app) => {
   const { mappings, status, preview } = app.databaseSources
@@ -20,7 +13,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'List mappings',
       description: 'Mappings that are at home in this environment, with their working copies, and those that were promoted to it, as they were promoted. Oldest first.',
       querystring: PageQuery,
-      response: { 200: pageOf('A page of mappings.', Mapping), ...refusals(400, 401, 403) }
+      response: { 200: pageOf(Mapping, 'A page of mappings.'), ...refusals(400, 401, 403) }
     }
   }, async (request, reply) => {
     const { items, nextCursor } = await mappings.list(request.scope, request.query)
@@ -37,7 +30,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       description: 'As the list of mappings, of one topic.',
       params: MappingTopicPath,
       querystring: PageQuery,
-      response: { 200: pageOf('A page of mappings.', Mapping), ...refusals(400, 401, 403) }
+      response: { 200: pageOf(Mapping, 'A page of mappings.'), ...refusals(400, 401, 403) }
     }
   }, async (request, reply) => {
     const { items, nextCursor } = await mappings.list(request.scope, request.query, request.params.topic)
@@ -53,7 +46,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'See which version runs where',
       description: 'For each mapping of this environment, its version and whether it is on in every environment that the credential reaches, and what keeps it from working here: a missing topic, table or column, a table that is not published, old values that cannot be seen, each with the statement that mends it.',
       querystring: PageQuery,
-      response: { 200: pageOf('A page of the grid.', MappingStatus), ...refusals(400, 401, 403) }
+      response: { 200: pageOf(MappingStatus, 'A page of the grid.'), ...refusals(400, 401, 403) }
     }
   }, async (request, reply) => {
     const { items, nextCursor } = await status(request.principal, request.scope, request.query)

@@ -1,6 +1,5 @@
-import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { PageQuery, ref, refusals } from '../../../../schemas/common.ts'
+import { pageOf, PageQuery, ref, refusals } from '../../../../schemas/common.ts'
 import { DatabaseSubscription, DatabaseSubscriptionCreate, SubscriptionPath } from '../../../../schemas/database.ts'
 
 const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
@@ -15,11 +14,7 @@ const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
       description: 'What switches mappings on in this environment, oldest first.',
       querystring: PageQuery,
       response: {
-        200: {
-          description: 'A page of subscriptions.',
-          headers: { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }) },
-          content: { 'application/json': { schema: Type.Array(ref(DatabaseSubscription)) } }
-        },
+        200: pageOf(DatabaseSubscription, 'A page of subscriptions.'),
         ...refusals(400, 401, 403)
       }
     }

@@ -1,6 +1,5 @@
-import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { PageQuery, ref, refusals } from '../../../../schemas/common.ts'
+import { pageOf, PageQuery, ref, refusals } from '../../../../schemas/common.ts'
 import { EnvironmentBody, Mapping, MappingPath, MappingVersion, PromoteBody, PromoteQuery, Promotion, RollbackBody } from '../../../../schemas/database.ts'
 
 /** Beside the mappings rather than below the folder's own path. */
@@ -19,11 +18,7 @@ const versions: FastifyPluginAsyncTypebox = async (app) => {
       params: MappingPath,
       querystring: PageQuery,
       response: {
-        200: {
-          description: 'A page of versions.',
-          headers: { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }) },
-          content: { 'application/json': { schema: Type.Array(ref(MappingVersion)) } }
-        },
+        200: pageOf(MappingVersion, 'A page of versions.'),
         ...refusals(400, 401, 403, 404)
       }
     }

@@ -1,7 +1,6 @@
-import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ChannelMember } from '../../../../schemas/channels.ts'
-import { nodesMissing, PageQuery, ref, refusals } from '../../../../schemas/common.ts'
+import { nextCursor, nodesMissing, pageOf, PageQuery, refusals } from '../../../../schemas/common.ts'
 import { DocumentPath } from '../../../../schemas/documents.ts'
 
 /** Beside the documents rather than below the folder's own path. */
@@ -18,11 +17,7 @@ const documentPresence: FastifyPluginAsyncTypebox = async (app) => {
       params: DocumentPath,
       querystring: PageQuery,
       response: {
-        200: {
-          description: 'A page of members, those who have been there for longest first.',
-          headers: { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }), ...nodesMissing },
-          content: { 'application/json': { schema: Type.Array(ref(ChannelMember)) } }
-        },
+        200: pageOf(ChannelMember, 'A page of members, those who have been there for longest first.', { ...nextCursor(), ...nodesMissing }),
         ...refusals(400, 401, 403, 404)
       }
     }

@@ -1,6 +1,5 @@
-import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ref, refusals } from '../../../../schemas/common.ts'
+import { pageOf, ref, refusals } from '../../../../schemas/common.ts'
 import { DeliveriesQuery, DeliveryPath, WebhookDelivery } from '../../../../schemas/webhooks.ts'
 
 const deliveries: FastifyPluginAsyncTypebox = async (app) => {
@@ -15,11 +14,7 @@ const deliveries: FastifyPluginAsyncTypebox = async (app) => {
       description: 'What the application\'s webhooks are owed of events that the caller may read, newest first. Delivered ones are kept as long as events are, dead ones 30 days.',
       querystring: DeliveriesQuery,
       response: {
-        200: {
-          description: 'A page of deliveries.',
-          headers: { 'X-Next-Cursor': Type.String({ description: 'Pass it as `cursor` for the next page; absent on the last.' }) },
-          content: { 'application/json': { schema: Type.Array(ref(WebhookDelivery)) } }
-        },
+        200: pageOf(WebhookDelivery, 'A page of deliveries.'),
         ...refusals(400, 401, 403)
       }
     }
