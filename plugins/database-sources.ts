@@ -9,6 +9,7 @@ import { disownIfCopied } from '../src/database/copied-home.ts'
 import { createDeliveryLogs, type DeliveryLogs } from '../src/database/delivery-logs.ts'
 import { createLeftovers } from '../src/database/leftovers.ts'
 import { createMappingChanges } from '../src/database/mapping-changes.ts'
+import { createMappingProblems } from '../src/database/mapping-problems.ts'
 import { createMappingStatus, type ReadMappingStatus } from '../src/database/mapping-status.ts'
 import { createMappings, type Mappings } from '../src/database/mappings.ts'
 import { createPreview, type PreviewMapping } from '../src/database/preview.ts'
@@ -67,16 +68,17 @@ export default fp(async (app) => {
   })
   const sources = createSources({ db, encryption, threads })
   const changes = createMappingChanges({ db, sources, log, writersWaitMs: cdc.writersWaitMs })
+  const readProblems = createMappingProblems({ db, sources })
   app.decorate('databaseSources', {
     connections: createDatabaseConnections({ db, encryption, leftovers, threads, namePrefix: cdc.namePrefix, onChanged: () => { supervisor.look(); app.notices.tell('sources') } }),
     test: createConnectionTest({ db, sources, threads, namePrefix: cdc.namePrefix }),
     sources,
     readTables,
-    mappings: createMappings({ db, sources, changes }),
+    mappings: createMappings({ db, sources, changes, readProblems }),
     promotion: createPromotion({ db, sources, changes }),
-    status: createMappingStatus({ db, sources }),
+    status: createMappingStatus({ db, readProblems }),
     preview: createPreview({ db }),
-    subscriptions: createDatabaseSubscriptions({ db, changes }),
+    subscriptions: createDatabaseSubscriptions({ db, changes, readProblems }),
     logs: createDeliveryLogs({ db })
   })
   app.notices.on('sources', () => supervisor.look())

@@ -41,6 +41,16 @@ export type MappingUpdate = Static<typeof MappingUpdate>
 
 const MappingId = Type.String({ examples: ['map_123'] })
 
+/** Of a table and the publication that it is read by. */
+const tableProblems = ['GENERATED_COLUMNS', 'UNLOGGED', 'FOREIGN_PARTITION', 'OPERATION_NOT_PUBLISHED', 'PARTITIONS_APART', 'ROW_FILTER', 'COLUMN_LIST']
+
+export const MappingProblem = Type.Object({
+  code: Type.Union(['REPLICA_IDENTITY', 'TABLE_NOT_FOUND', 'TABLE_IS_PARTITION', 'COLUMN_NOT_FOUND', 'TOPIC_NOT_FOUND', 'NOT_PUBLISHED', ...tableProblems].map(code => Type.Literal(code)), { examples: ['REPLICA_IDENTITY'] }),
+  message: Type.String({ examples: ['The old values of public.sessions cannot be seen: an update of it counts as a change of status'] }),
+  sql: Type.Optional(Type.String({ description: 'The statement that mends it.', examples: ['ALTER TABLE "public"."sessions" REPLICA IDENTITY FULL;'] }))
+})
+export type MappingProblem = Static<typeof MappingProblem>
+
 export const Mapping = Type.Object({
   id: MappingId,
   table: Type.String({ examples: ['sessions'] }),
@@ -57,6 +67,12 @@ export const Mapping = Type.Object({
 }, { $id: 'Mapping' })
 export type Mapping = Static<typeof Mapping>
 
+const problems = Type.Array(MappingProblem, {
+  description: 'What keeps the mapping from working in this environment, or from seeing old values, with the SQL that helps. Empty also where no database is connected, or it cannot be queried now.'
+})
+export const MappingWithProblems = Type.Composite([Mapping, Type.Object({ problems })], { $id: 'MappingWithProblems' })
+export type MappingWithProblems = Static<typeof MappingWithProblems>
+
 export const MappingPath = Type.Object({ id: Text(100, { description: 'The mapping.', examples: ['map_123'] }) })
 export const MappingTopicPath = Type.Object({ topic: Text(300, { description: 'The topic.', examples: ['session.status'] }) })
 
@@ -64,16 +80,6 @@ const MappingEnvironment = Type.Object({
   version: Nullable(Type.Integer(), { description: 'At home, the snapshot last taken or put back; elsewhere, the version that was promoted.', examples: [3] }),
   active: Type.Boolean({ description: 'Whether a subscription has switched it on there.' })
 })
-
-/** Of a table and the publication that it is read by. */
-const tableProblems = ['GENERATED_COLUMNS', 'UNLOGGED', 'FOREIGN_PARTITION', 'OPERATION_NOT_PUBLISHED', 'PARTITIONS_APART', 'ROW_FILTER', 'COLUMN_LIST']
-
-export const MappingProblem = Type.Object({
-  code: Type.Union(['REPLICA_IDENTITY', 'TABLE_NOT_FOUND', 'TABLE_IS_PARTITION', 'COLUMN_NOT_FOUND', 'TOPIC_NOT_FOUND', 'NOT_PUBLISHED', ...tableProblems].map(code => Type.Literal(code)), { examples: ['REPLICA_IDENTITY'] }),
-  message: Type.String({ examples: ['The old values of public.sessions cannot be seen: an update of it counts as a change of status'] }),
-  sql: Type.Optional(Type.String({ description: 'The statement that mends it.', examples: ['ALTER TABLE "public"."sessions" REPLICA IDENTITY FULL;'] }))
-})
-export type MappingProblem = Static<typeof MappingProblem>
 
 export const MappingStatus = Type.Object({
   id: MappingId,
@@ -120,7 +126,8 @@ const CheckStatus = Type.Union([Type.Literal('ok'), Type.Literal('failed'), Type
 const PromotionCheck = Type.Object({
   name: Type.Union([Type.Literal('topic'), Type.Literal('schema'), Type.Literal('table')], { examples: ['topic'] }),
   status: CheckStatus,
-  message: Type.String({ examples: ['The topic session.status is registered in staging'] })
+  message: Type.String({ examples: ['The topic session.status is registered in staging'] }),
+  sql: Type.Optional(Type.String({ description: 'The statement that helps.' }))
 })
 export type PromotionCheck = Static<typeof PromotionCheck>
 
@@ -179,6 +186,11 @@ export const DatabaseSubscription = Type.Object({
   createdAt: EpochMs('When it was created.')
 }, { $id: 'DatabaseSubscription' })
 export type DatabaseSubscription = Static<typeof DatabaseSubscription>
+
+export const DatabaseSubscriptionWithProblems = Type.Composite([DatabaseSubscription, Type.Object({ problems })], {
+  $id: 'DatabaseSubscriptionWithProblems'
+})
+export type DatabaseSubscriptionWithProblems = Static<typeof DatabaseSubscriptionWithProblems>
 
 export const DatabaseSubscriptionCreate = Type.Object({ mappingId: Text(100, { examples: ['map_123'] }) }, { $id: 'DatabaseSubscriptionCreate', additionalProperties: false })
 export type DatabaseSubscriptionCreate = Static<typeof DatabaseSubscriptionCreate>

@@ -1,7 +1,7 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { PageQuery } from '../../schemas/common.ts'
-import type { Mapping, MappingCreate, MappingDefinition, MappingUpdate } from '../../schemas/database.ts'
+import type { Mapping, MappingCreate, MappingDefinition, MappingProblem, MappingUpdate, MappingWithProblems } from '../../schemas/database.ts'
 import type { Environment, Scope } from '../../schemas/scope.ts'
 import { system, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
@@ -13,6 +13,7 @@ import { invalid } from '../json.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import { refuseReserved } from '../topics/topics.ts'
 import { compileMapping, requireColumns, type CompiledMapping } from './compiled-mapping.ts'
+import type { ReadMappingProblems } from './mapping-problems.ts'
 import { readMapping, readMappings, toMapping, type MappingRow } from './mapping-rows.ts'
 import type { MappingChanges } from './mapping-changes.ts'
 import type { Sources } from './sources.ts'
@@ -23,10 +24,11 @@ export interface MappingsOptions {
   db: Kysely<Database>
   sources: Sources
   changes: MappingChanges
+  readProblems: ReadMappingProblems
 }
 
 /** What rows of a connected database become events, and how. A change of one that is switched on holds for every commit after its answer. */
-export function createMappings ({ db, sources, changes }: MappingsOptions) {
+export function createMappings ({ db, sources, changes, readProblems }: MappingsOptions) {
   /** Table and columns are looked at if they can be seen at the moment. */
   async function check (scope: Scope, definition: MappingDefinition): Promise<CompiledMapping> {
     refuseReserved(definition.topic)
@@ -36,6 +38,12 @@ export function createMappings ({ db, sources, changes }: MappingsOptions) {
     if (table.root !== null) throw invalid('/table', `must not be a partition, whose changes are those of its table: name ${tableText(table.root)}`)
     requireColumns(compiled, compiled.table, new Set(table.columns.map(({ name }) => name)))
     return compiled
+  }
+
+  /** Without the one that enabling the mapping solves. */
+  async function withProblems (scope: Scope, mapping: Mapping, definition: MappingDefinition): Promise<MappingWithProblems> {
+    const found: MappingProblem[] = (await readProblems(scope, [definition])).get(definition) ?? []
+    return { ...mapping, problems: found.filter(({ code }) => code !== 'NOT_PUBLISHED') }
   }
 
   return {
@@ -48,12 +56,12 @@ export function createMappings ({ db, sources, changes }: MappingsOptions) {
     get: async (scope: Scope, id: string): Promise<Mapping> => toMapping(await readMapping(db, scope, id)),
 
     /** Its home is the environment of the request, or the one that the body names. Throws ValidationError naming what is wrong with it. */
-    async create (principal: Principal, requested: Scope, { environment = requested.environment, ...definition }: MappingCreate, by: Origin = system): Promise<Mapping> {
+    async create (principal: Principal, requested: Scope, { environment = requested.environment, ...definition }: MappingCreate, by: Origin = system): Promise<MappingWithProblems> {
       const scope = { ...requested, environment }
       authorize(principal, scope, 'database:create')
       await check(scope, definition)
       const now = Date.now()
-      return await db.transaction().execute(async trx => {
+      const created = await db.transaction().execute(async trx => {
         const row = await trx.insertInto('mappings')
           .columns(['id', 'application_id', 'environment', 'topic', 'definition', 'created_at', 'updated_at'])
           // Of the application's row, so that it cannot go meanwhile.
@@ -68,10 +76,11 @@ export function createMappings ({ db, sources, changes }: MappingsOptions) {
         await record(trx, by, { action: 'mapping.created', resourceId: row.id, place: scope, after: mapping })
         return mapping
       })
+      return await withProblems(scope, created, definition)
     },
 
     /** Changes the working copy, and what runs at home with it. Throws ConflictError `MAPPING_NOT_HOME` elsewhere. */
-    async update (scope: Scope, id: string, update: MappingUpdate, by: Origin = system): Promise<Mapping> {
+    async update (scope: Scope, id: string, update: MappingUpdate, by: Origin = system): Promise<MappingWithProblems> {
       const before = requireHome(await readMapping(db, scope, id), scope)
       const compiled = await check(scope, changed(before.definition, update))
       await changes.make(scope, async (trx, publish) => {
@@ -83,7 +92,8 @@ export function createMappings ({ db, sources, changes }: MappingsOptions) {
         await record(trx, by, { action: 'mapping.updated', resourceId: id, place: scope, before: toMapping(current), after: toMapping(await readMapping(trx, scope, id)) })
       })
       if (before.definition.table !== compiled.definition.table) await changes.tidy(scope, parseTableName(before.definition.table))
-      return toMapping(await readMapping(db, scope, id))
+      const row = await readMapping(db, scope, id)
+      return await withProblems(scope, toMapping(row), row.definition)
     },
 
     /**

@@ -11,6 +11,7 @@ import { jsonEqual } from '../documents/json-equal.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import { invalid } from '../json.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { findProblems } from './mapping-problems.ts'
 import { readMapping, toMapping, type MappingRow } from './mapping-rows.ts'
 import { isActive } from './mappings.ts'
 import type { MappingChanges, Publish } from './mapping-changes.ts'
@@ -97,9 +98,16 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
 
   async function tableCheck (to: Scope, definition: MappingDefinition): Promise<PromotionCheck> {
     const name = parseTableName(definition.table)
-    const found = await sources.ifPossible(to, async client => ({ table: await readTable(client, name) }))
+    const found = await sources.ifPossible(to, async (client, source) => ({
+      table: await readTable(client, name), problems: await findProblems(client, source, [definition])
+    }))
     if (found === undefined) return { name: 'table', status: 'warning', message: `The database of ${to.environment} is not connected, or cannot be asked now` }
     if (found.table === undefined) return { name: 'table', status: 'failed', message: `The database of ${to.environment} has no table ${tableText(name)}` }
+    const problem = found.problems.get(definition)?.find(({ code }) => code !== 'NOT_PUBLISHED')
+    if (problem !== undefined) {
+      const { message, sql: statement } = problem
+      return { name: 'table', status: 'warning', message, ...(statement !== undefined && { sql: statement }) }
+    }
     return { name: 'table', status: 'ok', message: `The database of ${to.environment} has the table ${tableText(name)}` }
   }
 

@@ -1,19 +1,26 @@
 import { sql, type Kysely, type Selectable } from 'kysely'
 import type { Database, MappingSubscriptionsTable } from '../../db/tables.ts'
 import type { PageQuery } from '../../schemas/common.ts'
-import type { DatabaseSubscription } from '../../schemas/database.ts'
+import type { DatabaseSubscription, DatabaseSubscriptionWithProblems, MappingDefinition } from '../../schemas/database.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { system, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import { randomId } from '../ids.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import type { ReadMappingProblems } from './mapping-problems.ts'
 import { readMapping } from './mapping-rows.ts'
 import type { MappingChanges } from './mapping-changes.ts'
 import { parseTableName } from './table-name.ts'
 
+export interface DatabaseSubscriptionsOptions {
+  db: Kysely<Database>
+  changes: MappingChanges
+  readProblems: ReadMappingProblems
+}
+
 /** What switches mappings on in an environment. A commit after the answer is seen; one after the answer to a switching off is not. */
-export function createDatabaseSubscriptions ({ db, changes }: { db: Kysely<Database>, changes: MappingChanges }) {
+export function createDatabaseSubscriptions ({ db, changes, readProblems }: DatabaseSubscriptionsOptions) {
   async function find (trx: Kysely<Database>, scope: Scope, id: string) {
     const row = await trx.selectFrom('mapping_subscriptions').selectAll().where('id', '=', id)
       .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).executeTakeFirst()
@@ -21,20 +28,22 @@ export function createDatabaseSubscriptions ({ db, changes }: { db: Kysely<Datab
     return row
   }
 
-  async function setActive (scope: Scope, id: string, active: boolean, by: Origin): Promise<DatabaseSubscription> {
+  async function setActive (scope: Scope, id: string, active: boolean, by: Origin) {
     await find(db, scope, id)
-    const { row, table } = await changes.make(scope, async (trx, publish) => {
+    return await changes.make(scope, async (trx, publish) => {
       const { mapping_id: mappingId } = await find(trx, scope, id)
       const { definition } = await readMapping(trx, scope, mappingId)
-      const table = parseTableName(definition.table)
       if (active) await publish(definition)
       const row = await trx.updateTable('mapping_subscriptions').set({ active }).where('id', '=', id).returningAll().executeTakeFirstOrThrow()
       await record(trx, by, { action: active ? 'database_subscription.activated' : 'database_subscription.deactivated', resourceId: id, place: scope, after: toSubscription(row) })
-      return { row, table }
+      return { subscription: toSubscription(row), definition }
     })
-    if (!active) await changes.tidy(scope, table)
-    return toSubscription(row)
   }
+
+  const withProblems = async (
+    scope: Scope, { subscription, definition }: { subscription: DatabaseSubscription, definition: MappingDefinition }
+  ): Promise<DatabaseSubscriptionWithProblems> =>
+    ({ ...subscription, problems: (await readProblems(scope, [definition])).get(definition) ?? [] })
 
   return {
     /** Oldest first. */
@@ -52,9 +61,9 @@ export function createDatabaseSubscriptions ({ db, changes }: { db: Kysely<Datab
      * Switches the mapping on in the scope's environment. Throws NotFoundError `MAPPING_NOT_FOUND`, ConflictError
      * `DATABASE_SUBSCRIPTION_EXISTS`, and what keeps its table from being published, if a database is connected.
      */
-    async create (scope: Scope, mappingId: string, by: Origin = system): Promise<DatabaseSubscription> {
+    async create (scope: Scope, mappingId: string, by: Origin = system): Promise<DatabaseSubscriptionWithProblems> {
       await readMapping(db, scope, mappingId)
-      return await changes.make(scope, async (trx, publish) => {
+      const created = await changes.make(scope, async (trx, publish) => {
         const { definition } = await readMapping(trx, scope, mappingId)
         const row = await trx.insertInto('mapping_subscriptions')
           .values({ id: randomId('sub'), application_id: scope.applicationId, environment: scope.environment, mapping_id: mappingId, active: true, created_at: Date.now() })
@@ -62,12 +71,19 @@ export function createDatabaseSubscriptions ({ db, changes }: { db: Kysely<Datab
         if (row === undefined) throw new ConflictError('DATABASE_SUBSCRIPTION_EXISTS', `The mapping ${mappingId} has a subscription in ${scope.environment}: activate that one`)
         await publish(definition)
         await record(trx, by, { action: 'database_subscription.created', resourceId: row.id, place: scope, after: toSubscription(row) })
-        return toSubscription(row)
+        return { subscription: toSubscription(row), definition }
       })
+      return await withProblems(scope, created)
     },
 
-    activate: (scope: Scope, id: string, by: Origin = system) => setActive(scope, id, true, by),
-    deactivate: (scope: Scope, id: string, by: Origin = system) => setActive(scope, id, false, by)
+    activate: async (scope: Scope, id: string, by: Origin = system): Promise<DatabaseSubscriptionWithProblems> =>
+      await withProblems(scope, await setActive(scope, id, true, by)),
+
+    async deactivate (scope: Scope, id: string, by: Origin = system): Promise<DatabaseSubscription> {
+      const { subscription, definition } = await setActive(scope, id, false, by)
+      await changes.tidy(scope, parseTableName(definition.table))
+      return subscription
+    }
   }
 }
 export type DatabaseSubscriptions = ReturnType<typeof createDatabaseSubscriptions>

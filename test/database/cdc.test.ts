@@ -206,6 +206,24 @@ await t.test('where they cannot be seen, the event and the status say so', async
   t.same(after.problems, [], 'the statement mends it')
 })
 
+await t.test('the answers that create, change, enable and promote a mapping warn that old values cannot be seen', async t => {
+  const { table, topic } = await mapped('id int primary key, status text', { full: false, events: ['insert'] })
+  const warning = { code: 'REPLICA_IDENTITY', message: /old values/, sql: `ALTER TABLE "public"."${table}" REPLICA IDENTITY FULL;` }
+  for (const wanting of [{ when: { changed: 'status' } }, { when: { not: { changed: { column: 'status', to: 'ended' } } } }, { triggerColumns: ['status'] }]) {
+    const made = await shop.request('POST', '/api/database/mappings', { table, topic, events: ['update'], ...wanting })
+    t.match(made, { status: 201, body: { problems: [warning] } })
+    const on = await shop.request('POST', '/api/database/subscriptions', { mappingId: made.body.id })
+    t.match(on, { status: 201, body: { active: true, problems: [warning] } })
+    const off = await shop.request('POST', `/api/database/subscriptions/${on.body.id}/deactivate`)
+    t.notOk('problems' in off.body)
+    t.match(await shop.request('POST', `/api/database/subscriptions/${on.body.id}/activate`), { status: 200, body: { active: true, problems: [warning] } })
+    t.notOk('problems' in (await shop.request('GET', `/api/database/mappings/${made.body.id}`)).body)
+    t.match((await shop.request('PATCH', `/api/database/mappings/${made.body.id}`, { events: ['insert', 'update'] })).body.problems, [warning])
+    const blind = await shop.request('PATCH', `/api/database/mappings/${made.body.id}`, { when: null, triggerColumns: null, payload: '$row.id' })
+    t.strictSame(blind.body.problems, [], 'a mapping that needs no old values')
+  }
+})
+
 await t.test('a key column that is not touched is known not to have changed', async t => {
   const { table, topic } = await mapped('id int primary key, n int', { full: false, events: ['update'], payload: ['$old.id', '$row.id'], when: { changed: 'id' } })
   await shop.sql(`insert into ${table} values (1, 1)`)

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { pageOf, PageQuery, ref, refusals } from '../../../../schemas/common.ts'
-import { Mapping, MappingCreate, MappingPath, MappingStatus, MappingTopicPath, MappingUpdate, Preview, PreviewBody } from '../../../../schemas/database.ts'
+import { Mapping, MappingCreate, MappingPath, MappingStatus, MappingTopicPath, MappingUpdate, MappingWithProblems, Preview, PreviewBody } from '../../../../schemas/database.ts'
 
 const mappings: FastifyPluginAsyncTypebox = async (app) => {
   const { mappings, status, preview } = app.databaseSources
@@ -60,9 +60,9 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'createMapping',
       tags: ['Database'],
       summary: 'Create a mapping',
-      description: 'What rows of which table become events of a topic, when, and with which payload. A subscription switches it on. Columns are looked at if the table can be seen; the topic need not be registered yet.',
+      description: 'What rows of which table become events of a topic, when, and with which payload. A subscription switches it on. The answer has what would keep it from working, such as a table whose old values a condition with `changed` cannot see, with the SQL that helps. Unknown columns are refused where the table can be read; the topic need not be registered yet.',
       body: ref(MappingCreate),
-      response: { 201: ref(Mapping, 'The mapping.'), ...refusals(400, 401, 403, 404, 413, 415) }
+      response: { 201: ref(MappingWithProblems, 'The mapping.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
   }, async (request, reply) => {
     reply.code(201)
@@ -102,7 +102,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       description: 'Changes what is given, in the working copy, which runs at home: it holds for every commit after the answer. Elsewhere 409: there runs what was promoted.',
       params: MappingPath,
       body: ref(MappingUpdate),
-      response: { 200: ref(Mapping, 'The mapping.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
+      response: { 200: ref(MappingWithProblems, 'The mapping.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
   }, async (request) => mappings.update(request.scope, request.params.id, request.body, request.origin))
 

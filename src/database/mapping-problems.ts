@@ -1,0 +1,72 @@
+import { sql, type Kysely } from 'kysely'
+import type { Database } from '../../db/tables.ts'
+import type { MappingDefinition, MappingProblem } from '../../schemas/database.ts'
+import type { Scope } from '../../schemas/scope.ts'
+import { compileMapping, type CompiledMapping } from './compiled-mapping.ts'
+import { addTableSql, isPublished } from './publication.ts'
+import type { SourceClient } from './source.ts'
+import type { Source, Sources } from './sources.ts'
+import { tableKey, tableText, type TableName } from './table-name.ts'
+import { problemsOf, readPublishedTable, type PublishedTable } from './table-problems.ts'
+import { readTable, type SourceTable } from './tables.ts'
+
+/** Reads what keeps mappings from working in a scope, or from seeing old values, as far as its database can be queried. */
+export function createMappingProblems ({ db, sources }: { db: Kysely<Database>, sources: Sources }) {
+  return async function readProblems (
+    scope: Scope, definitions: readonly MappingDefinition[]
+  ): Promise<Map<MappingDefinition, MappingProblem[]>> {
+    if (definitions.length === 0) return new Map()
+    const { rows: topics } = await sql<{ name: string }>`
+      select name from topics where application_id = ${scope.applicationId} and environment = ${scope.environment}
+        and name = any(${definitions.map(({ topic }) => topic)}::text[])`.execute(db)
+    const registered = new Set(topics.map(({ name }) => name))
+    const found = await sources.ifPossible(scope, (client, source) => findProblems(client, source, definitions))
+    return new Map(definitions.map(definition => {
+      const { topic } = definition
+      const unregistered: MappingProblem = {
+        code: 'TOPIC_NOT_FOUND', message: `The topic ${topic} is not registered in ${scope.environment}`
+      }
+      return [definition, [...registered.has(topic) ? [] : [unregistered], ...found?.get(definition) ?? []]]
+    }))
+  }
+}
+export type ReadMappingProblems = ReturnType<typeof createMappingProblems>
+
+/** Reads what is wrong with the tables and columns of mappings, from the database that they read. */
+export async function findProblems (client: SourceClient, { publication }: Source, definitions: readonly MappingDefinition[]): Promise<Map<MappingDefinition, MappingProblem[]>> {
+  const tables = new Map<string, SeenTable>()
+  const problems = new Map<MappingDefinition, MappingProblem[]>()
+  for (const definition of definitions) {
+    const mapping = compileMapping(definition)
+    const key = tableKey(mapping.table)
+    const seen = tables.get(key) ?? await seeTable(client, publication, mapping.table)
+    tables.set(key, seen)
+    problems.set(definition, seenProblems(mapping, seen, publication))
+  }
+  return problems
+}
+
+interface SeenTable { table: SourceTable | undefined, isPublished: boolean, published: PublishedTable | undefined }
+
+async function seeTable (client: SourceClient, publication: string, name: TableName): Promise<SeenTable> {
+  return {
+    table: await readTable(client, name),
+    isPublished: await isPublished(client, publication, name) === true,
+    published: await readPublishedTable(client, publication, name)
+  }
+}
+
+function seenProblems (mapping: CompiledMapping, { table, isPublished, published }: SeenTable, publication: string): MappingProblem[] {
+  const name = tableText(mapping.table)
+  if (table === undefined || published === undefined) return [{ code: 'TABLE_NOT_FOUND', message: `The connected database has no table ${name}, or its user may not see it` }]
+  if (table.root !== null) return [{ code: 'TABLE_IS_PARTITION', message: `${name} is a partition, whose changes are those of ${tableText(table.root)}: map that` }]
+  const found = problemsOf(published, mapping)
+  const problems: MappingProblem[] = found.map(({ code, message, sql }) => ({ code, message, ...(sql !== undefined && { sql }) }))
+  // As it is, the statement would be refused, or break what the source application does to the table.
+  if (!isPublished && !found.some(({ harm }) => harm !== 'none')) {
+    problems.push({ code: 'NOT_PUBLISHED', message: `${name} is not in the publication; switching a mapping on adds it, if the user owns both`, sql: addTableSql(publication, mapping.table) })
+  }
+  const columns = new Set(table.columns.map(column => column.name))
+  for (const column of mapping.columns.keys()) if (!columns.has(column)) problems.push({ code: 'COLUMN_NOT_FOUND', message: `${name} has no column ${column}` })
+  return problems
+}
