@@ -16,7 +16,10 @@ const Policy = Type.Union(compatibilityPolicies.map(policy => Type.Literal(polic
   examples: ['lenient']
 })
 const JsonSchemaDocument = Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Boolean()], {
-  description: 'JSON Schema 2020-12, or draft-07 when `$schema` says so; at most 256 KiB and 64 levels deep. References stay within the document.',
+  description: 'JSON Schema 2020-12, or draft-07, draft-06 or draft-04 when `$schema` names it; at most 256 KiB and 64 levels deep. ' +
+    '`format` is asserted. Refused are other dialects (draft 2019-09 and custom meta-schemas included), a `$ref` that leads outside the ' +
+    'document, a `$dynamicRef` whose name has several `$dynamicAnchor`, look-ahead, look-behind and back-references in patterns, the NUL ' +
+    'character, and `__proto__` as a name. See docs/SCHEMAS.md.',
   examples: [{ type: 'object', properties: { status: { type: 'string' } }, required: ['status'] }]
 })
 const Version = Type.Integer({ minimum: 1, maximum: 2147483647, description: 'Counts the topic\'s schemas.', examples: [1] })

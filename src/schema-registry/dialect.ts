@@ -2,22 +2,23 @@ import { isObject } from './json.ts'
 import { SchemaError } from './schema-error.ts'
 
 /** How a schema is read: the drafts differ in the names of keywords and in what stands beside `$ref`. */
-export type Dialect = '2020-12' | 'draft-07' | 'draft-04'
+export type Dialect = '2020-12' | 'draft-07' | 'draft-06' | 'draft-04'
 
 const DIALECTS: Record<string, Dialect> = {
   'https://json-schema.org/draft/2020-12/schema': '2020-12',
   'http://json-schema.org/draft-07/schema': 'draft-07',
-  'http://json-schema.org/draft-06/schema': 'draft-07',
+  'http://json-schema.org/draft-06/schema': 'draft-06',
   'http://json-schema.org/draft-04/schema': 'draft-04'
 }
 
-/** 2020-12 unless `$schema` names an earlier draft. Draft-06 is read as draft-07, which only adds to it. */
+/** 2020-12 unless `$schema` names an earlier draft. */
 export function dialectOf (schema: unknown): Dialect {
   const uri = isObject(schema) ? schema['$schema'] : undefined
   if (uri === undefined) return '2020-12'
   const dialect = typeof uri === 'string' ? DIALECTS[uri.replace(/#$/, '').replace(/^https(?=:\/\/json-schema\.org\/draft-)/, 'http')] : undefined
   if (dialect === undefined) {
-    throw new SchemaError(`$schema names a dialect that is not supported; write ${Object.keys(DIALECTS).slice(0, 2).join(' or ')}`, '/$schema')
+    throw new SchemaError(`$schema names a dialect that is not supported: ${JSON.stringify(uri).slice(0, 200)}. Supported are ` +
+      `2020-12 (the default), draft-07, draft-06 and draft-04, not draft 2019-09: write one of ${Object.keys(DIALECTS).join(', ')}`, '/$schema')
   }
   return dialect
 }
@@ -61,14 +62,21 @@ const COMMON: Record<string, Shape> = {
   then: 'schema',
   else: 'schema',
   $ref: 'text',
-  $defs: 'schema map',
   definitions: 'schema map'
 }
+
+/** The dialect's keywords without some that came with a later one, which the dialect ignores as it does every unknown word. */
+function without (later: readonly string[], shapes: Record<string, Shape>): ReadonlyMap<string, Shape> {
+  return new Map(Object.entries(shapes).filter(([word]) => !later.includes(word)))
+}
+const SINCE_DRAFT_07 = ['if', 'then', 'else', 'contentEncoding', 'contentMediaType']
+const SINCE_DRAFT_06 = [...SINCE_DRAFT_07, 'const', 'contains', 'propertyNames']
 
 /** The keywords of each dialect with the shape of their values. Every other word is an annotation. */
 export const SHAPES: Record<Dialect, ReadonlyMap<string, Shape>> = {
   '2020-12': new Map(Object.entries({
     ...COMMON,
+    $defs: 'schema map',
     $dynamicRef: 'text',
     prefixItems: 'schemas',
     items: 'schema',
@@ -80,8 +88,9 @@ export const SHAPES: Record<Dialect, ReadonlyMap<string, Shape>> = {
     dependentSchemas: 'schema map',
     contentSchema: 'schema'
   } satisfies Record<string, Shape>)),
-  'draft-07': new Map(Object.entries({ ...COMMON, items: 'schema or schemas', additionalItems: 'schema' } satisfies Record<string, Shape>)),
-  'draft-04': new Map(Object.entries({
+  'draft-07': without([], { ...COMMON, items: 'schema or schemas', additionalItems: 'schema' }),
+  'draft-06': without(SINCE_DRAFT_07, { ...COMMON, items: 'schema or schemas', additionalItems: 'schema' }),
+  'draft-04': without(SINCE_DRAFT_06, {
     ...COMMON, items: 'schema or schemas', additionalItems: 'schema', exclusiveMinimum: 'number or flag', exclusiveMaximum: 'number or flag'
-  } satisfies Record<string, Shape>).filter(([word]) => !['const', 'contains', 'propertyNames', 'if', 'then', 'else'].includes(word)))
+  })
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fullFormats } from 'ajv-formats/dist/formats.js'
 import fc from 'fast-check'
 import t from 'tap'
-import { FORMATS } from '../../src/schema-registry/formats.ts'
+import { FORMATS, LOOKS_LIKE, SAMPLES, UNLIMITED_FORMATS } from '../../src/schema-registry/formats.ts'
 import { isUrl } from '../../src/schema-registry/url-format.ts'
 import { build } from '../build.ts'
 import { root } from '../docs/generated.ts'
@@ -13,7 +13,7 @@ import { tenant } from '../tenant.ts'
 
 const heads = ['', 'a', 'http://', 'https://a', 'http://a@', 'a@a.', 'a:', 'a://', 'a:/', '#/', '/', 'P', 'PT', '2024-01-01T00:00:00.', '00:00:00.', '{a', 'http://[', '1.1.1.', '(?<a>']
 const repeats = [
-  'a', 'A', '1', '-', 'a-', '.', 'a.', '1.', '/', 'a/', ':', '::', 'a:', '1:', '@', 'a@', 'a:@', 'a@a.', '@a.co/', '%', '%a', '%41', '~', '~0', '{', '{a', '{a}', '{a,', '#', '?', '+', '=',
+  'a', 'A', '1', '-', 'a-', '.', 'a.', '1.', '/', 'a/', ':', '::', 'a:', '1:', '@', 'a@', 'a:@', 'a@a.', '@a.co/', '%', '%a', '%41', '~', '~0', '{', '{a', '{a}', '{a,', '{a.', '\'', '"', '\\\\', '[', '[IPv6:', ':00.0', '#', '?', '+', '=',
   'AAAA', '\n', 'a\n', ' ', 'T', 't ', '[', '1Y', 'P1Y', '(', '(?:', '[a-', '\\1', '(?<a>', 'é', '😀', 'a|'
 ]
 const tails = ['', '!', ' ', '\n', '\0', '@', '.', '}', ']', '%', '=', ' a']
@@ -30,20 +30,12 @@ function within (t: { ok (isOk: boolean, message: string): unknown }, name: stri
   t.ok(performance.now() - start < budgetMs, `${name}: ${Math.round(performance.now() - start)} ms`)
 }
 
-/** The checks without the limit of length that stands before them. */
-const unlimited = new Map([...FORMATS.keys()].map(name => {
-  if (name === 'url') return [name, isUrl] as const
-  const definition = fullFormats[name as keyof typeof fullFormats] as unknown
-  const check = (typeof definition === 'object' && !(definition instanceof RegExp) ? (definition as { validate: unknown }).validate : definition) as RegExp | ((text: string) => boolean)
-  return [name, (text: string) => check instanceof RegExp ? check.test(text) : check(text)] as const
-}))
-
 t.test('every format takes 800 texts of the greatest length that has formats, of every hostile shape', async t => {
   for (const [name, check] of FORMATS) within(t, name, () => { for (const text of hostileTexts(2000)) check(text) })
 })
 
 t.test('every format takes a megabyte of each shape', async t => {
-  for (const [name, check] of unlimited) {
+  for (const [name, check] of UNLIMITED_FORMATS) {
     // The engine reads `regex` twice and keeps its parts: a megabyte of them says nothing of the format.
     const length = name === 'regex' ? 20_000 : 1_000_000
     const shapes = repeats.filter((_, i) => i % 4 === 0 || name === 'url')
@@ -62,6 +54,37 @@ t.test('url accepts what the expression of ajv-formats accepts', async t => {
     .map(parts => `http://${parts.join('')}`)
   fc.assert(fc.property(fc.oneof(text, address, named), one => isUrl(one) === expression.test(one)), { numRuns: 20_000 })
   t.pass('20,000 texts')
+})
+
+t.test('the valid texts of the JSON Schema Test Suite that ajv-formats refuses, and their neighbours', async t => {
+  const cases: [format: string, valid: string[], invalid: string[]][] = [
+    ['email', [
+      '"joe bloggs"@example.com', '"joe..bloggs"@example.com', '"joe@bloggs"@example.com', 'joe.bloggs@[127.0.0.1]', 'joe.bloggs@[IPv6:::1]',
+      '""@example.com', '"\\""@example.com', '"a\\\\"@example.com', '"a"@[IPv6:2001:db8::1]', 'joe@localhost', 'te~st@example.com', 'a.b+c@x.io'
+    ], [
+      '', '@', 'joe', '@example.com', 'joe@', 'joe@bloggs@example.com', 'joe bloggs@example.com', 'joe..bloggs@example.com', '.joe@example.com', 'joe.@example.com',
+      '"joe@example.com', 'joe"@example.com', '"jo"e"@example.com', '"joe\\"@example.com', '"joe\n"@example.com', '"é"@example.com', 'joe@[127.0.0.300]', 'joe@[::1]',
+      'joe@[IPv6:1]', 'joe@[127.0.0.1', 'joe@127.0.0.1]', 'joe@-a.com', 'joe@a-.com', 'joe@a..com', 'joe@a.com.', 'joe@a_b.com', '"a"."b"@', '"a"b@example.com'
+    ]],
+    ['uri-template', ['{a.b}', 'a\'b', '{?a.b*,c.d.e:3}', '{/a_b.c%20}', 'http://example.com/{term:1}/{term}', ''], ['{a..b}', '{.}', '{a.}', '{a', 'a}', '{a b}', 'a\x7fb', '"', '{}']],
+    ['date-time', ['1985-04-12T00:59:59.999999999999999Z', '1985-04-12T23:59:60.999999999999999Z', '1985-04-12T00:59:59.9Z'], ['1985-04-12T00:59:61.9Z', '1985-04-12T00:59:59.9.9Z', '1985-04-12T00:59:59.Z', '1985-04-12T00:58:60.9Z']],
+    ['time', ['00:59:59.999999999999999Z'], ['00:59:59.9', '00:59:60.0Z']],
+    ['iso-time', ['00:59:59.999999999999999'], ['00:59:60.0.0']],
+    ['iso-date-time', ['1985-04-12 00:59:59.999999999999999'], ['1985-04-12 00:59']]
+  ]
+  for (const [format, valid, invalid] of cases) {
+    for (const text of valid) t.ok(FORMATS.get(format)?.(text), `${format}: ${JSON.stringify(text)}`)
+    for (const text of invalid) t.notOk(FORMATS.get(format)?.(text), `not ${format}: ${JSON.stringify(text)}`)
+  }
+})
+
+t.test('what the checker takes a format to look like holds for every text that has it', async t => {
+  const pieces = fc.constantFrom('a', '"', '@', '.', '[', ']', 'IPv6:', '::1', '127.0.0.1', ' ', '\\', 'x.io', '-', '+', 'é', '2024-02-29', 'T', '12:30:45', '.5', 'Z', '+01:00')
+  fc.assert(fc.property(fc.array(pieces, { maxLength: 8 }).map(parts => parts.join('')), text => {
+    for (const [format, source] of LOOKS_LIKE) if (FORMATS.get(format)?.(text) === true && !new RegExp(source, 'u').test(text)) return false
+    return true
+  }), { numRuns: 20_000 })
+  for (const [format, samples] of SAMPLES) for (const text of samples) t.ok(FORMATS.get(format)?.(text), `${format}: ${text}`)
 })
 
 t.test('every pattern of the API takes a hundred kilobytes of each shape', async t => {

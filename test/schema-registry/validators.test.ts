@@ -19,7 +19,10 @@ t.test('a schema that cannot be used is refused with the reason', (t) => {
     [{ $ref: '#' }, /circle/],
     [{ anyOf: [{ type: 'string' }, { $ref: '#' }] }, /applies itself/],
     [{ $schema: 'http://json-schema.org/draft-03/schema#' }, /dialect/],
-    [{ $schema: 'https://example.com/mine' }, /dialect/],
+    [{ $schema: 'https://example.com/mine' }, /dialect.*example\.com\/mine/],
+    [{ $schema: 'https://json-schema.org/draft/2019-09/schema' }, /Supported are 2020-12 .*, draft-07, draft-06 and draft-04, not draft 2019-09/],
+    [{ $defs: { a: { $id: 'a', $dynamicAnchor: 'x' }, b: { $id: 'b', $dynamicAnchor: 'x' } }, $dynamicRef: 'a#x' }, /several \$dynamicAnchor/],
+    [{ pattern: '(?<!a)b' }, /look-behind/],
     [{ type: 'text' }, /"type" must be one or more of/],
     [{ properties: { a: { minLength: -1 } } }, /"minLength" must be a whole number.*\/properties\/a\/minLength/],
     [{ multipleOf: 0 }, /above 0/],
@@ -38,6 +41,34 @@ t.test('a schema that cannot be used is refused with the reason', (t) => {
     [undefined as unknown as JsonSchema, /an object or a boolean/]
   ]
   for (const [schema, reason] of REFUSED) t.throws(() => compileValidator(schema), { name: 'SchemaError', reason }, String(reason))
+  t.end()
+})
+
+t.test('a keyword of a later draft is an unknown word in an earlier one, and ignored', (t) => {
+  const uriOf = (draft: string) => `http://json-schema.org/draft-${draft}/schema#`
+  const ignored: [drafts: string[], schema: object][] = [
+    [['04', '06', '07'], { $defs: { a: 5, b: { type: 'nothing' }, c: [{ $ref: 'http://example.com' }] } }],
+    [['04', '06', '07'], { $defs: [] }],
+    [['04', '06', '07'], { dependentRequired: 1, dependentSchemas: { a: false }, unevaluatedProperties: 5, unevaluatedItems: [], prefixItems: {}, minContains: -1, $dynamicRef: 5 }],
+    [['04', '06'], { if: true, then: false, else: false, contentEncoding: 1, contentMediaType: [] }],
+    [['04', '06'], { if: 5, then: 'x' }],
+    [['04'], { const: 1, contains: false, propertyNames: false }],
+    [['04'], { contains: 5, propertyNames: [] }]
+  ]
+  for (const [drafts, schema] of ignored) {
+    for (const draft of drafts) {
+      const validator = compileValidator({ $schema: uriOf(draft), ...schema })
+      for (const payload of [null, 1, 'a', ['a'], { a: 1, b: 2 }]) t.ok(validator.isValid(payload), `draft-${draft}: ${JSON.stringify(schema)}`)
+    }
+  }
+  t.throws(() => compileValidator({ $defs: { a: 5 } }), { name: 'SchemaError', path: '/$defs' }, '2020-12 has $defs')
+  t.throws(() => compileValidator({ ...D7, if: 5 }), { name: 'SchemaError', path: '/if' }, 'draft-07 has if')
+  t.throws(() => compileValidator({ $schema: uriOf('06'), contains: 5 }), { name: 'SchemaError', path: '/contains' }, 'draft-06 has contains')
+  for (const draft of ['04', '06', '07']) {
+    const schema = { $schema: uriOf(draft), properties: { a: { $ref: '#/$defs/text' } }, $defs: { text: { type: 'string' }, list: 5 } }
+    t.same([accepts(schema, { a: 'x' }), accepts(schema, { a: 1 })], [true, false], 'a reference may lead into an unknown word')
+    t.throws(() => compileValidator({ ...schema, $ref: '#/$defs/list' }), /nothing that is a schema/)
+  }
   t.end()
 })
 
