@@ -37,6 +37,8 @@ export async function build (t: Teardown, { variables = {}, adapt, databaseUrl, 
   const config = createConfig({ DATABASE_URL: url, ENCRYPTION_KEY: testKey, PORT: '0', RATE_LIMIT_MAX: '0', RATE_LIMIT_UNAUTHORIZED_MAX: '0', CONNECTIONS_PER_ADDRESS_MAX: '0', LOG_LEVEL: 'silent', ...variables })
   // Tests are faster than clients may be; those of the limits set their own.
   Object.assign(config.delivery, { requestsPerSecond: 0, bytesPerSecond: 0 })
+  // No test is shed for the memory of a process that it shares with the server; the tests of the limits set their own.
+  Object.assign(config.http, { heapUsedBytesMax: Infinity, rssBytesMax: Infinity, externalBytesMax: Infinity })
   // Webhooks of tests have no business outside: names are only known where a test gives them an address.
   config.webhooks.resolve = async hostname => { throw new Error(`no test has given ${hostname} an address`) }
   adapt?.(config)

@@ -106,6 +106,10 @@ export async function connectSocketIo (url: string, options: ConnectOptions = {}
   }
 }
 
+/**
+ * With a token, resolves when the server has checked it, as over Socket.IO, or has closed the link for it: until then only
+ * so many frames may wait. Without one, resolves when the link is open.
+ */
 export async function connectWs (url: string, options: ConnectOptions = {}): Promise<Client & { socket: WebSocket }> {
   const headers: Record<string, string> = { ...options.headers }
   if (options.token !== undefined) headers['authorization'] = options.token.startsWith('sess_') ? options.token : `Bearer ${options.token}`
@@ -125,6 +129,7 @@ export async function connectWs (url: string, options: ConnectOptions = {}): Pro
   })
   const closed = new Promise<{ code: number, reason: string }>(resolve => socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() })))
   await once(socket, 'open')
+  if (options.token !== undefined) await Promise.race([inbox.message('authenticated', 30_000), closed])
   const tcp = () => (socket as unknown as { _socket: TcpSocket })._socket
   return {
     kind: 'ws',

@@ -169,7 +169,8 @@ class WsClient implements PacedClient {
         this.#send('pong', {}, id)
         return
       }
-      if (this.#arrival !== undefined) await this.#wait(this.#arrival, data.length)
+      // Without a turn in between where nothing is being checked: the next frame of the same packet has to find the `auth`.
+      if (this.#arrival?.opening !== undefined) await this.#wait(this.#arrival, this.#arrival.opening, data.length)
       if (this.#connection !== undefined) return await this.#handle(this.#connection, frame)
       if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
       if (frame.type !== 'auth') throw new UnauthorizedError('CREDENTIAL_MISSING', 'The first frame must be auth')
@@ -180,14 +181,13 @@ class WsClient implements PacedClient {
     }
   }
 
-  async #wait (arrival: Arrival, bytes: number): Promise<void> {
-    if (arrival.opening === undefined) return
+  async #wait (arrival: Arrival, opening: Promise<void>, bytes: number): Promise<void> {
     if (arrival.waitingFrames >= waitingFramesMax || arrival.waitingBytes + bytes > waitingBytesMax) {
       throw new RateLimitError('RATE_LIMITED', `At most ${waitingFramesMax} frames of together ${waitingBytesMax} bytes may wait while the credential is checked`)
     }
     arrival.waitingFrames++
     arrival.waitingBytes += bytes
-    await arrival.opening
+    await opening
     arrival.waitingFrames--
     arrival.waitingBytes -= bytes
   }

@@ -17,7 +17,6 @@ for (const { name, connect } of transports) {
     const open = async (subject: string, { of = shop, permissions = ['admin'], ...options }: ConnectOptions & { of?: Tenant, permissions?: string[] } = {}) => {
       const client = await connect(url, { token: of.token(permissions, { subject }), ...options })
       clients.push(client)
-      if (client.kind === 'ws') await client.message('authenticated')
       return client
     }
 

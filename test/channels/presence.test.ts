@@ -81,7 +81,6 @@ for (const { name, connect } of transports) {
     await t.test('who says what it was is not noticed either, though the server has not seen its old connection end', async t => {
       const [watcher, old, other] = [await open('watcher'), await open('ann'), await open('bob')]
       for (const client of [watcher, old, other]) await join(client, 'half')
-      if (name === '/ws') for (const client of [old, other]) await client.message('authenticated')
       const [again, previousSocketId] = [await open('ann'), idOf(old)]
       t.equal((await join(again, 'half', { previousSocketId })).answer.members.length, 3)
       t.match(await old.message('resync'), { channel: 'half', code: 'NOT_A_MEMBER' })

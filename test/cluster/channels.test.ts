@@ -26,7 +26,6 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
     const { connect } = transports[opened++ % 2] as typeof transports[number]
     const client = await connect(node.url, { token: shop.token(['admin'], { subject }) })
     clients.push(client)
-    if (client.kind === 'ws') await client.message('authenticated')
     return client
   }
   const leaveAll = async () => {

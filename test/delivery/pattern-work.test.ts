@@ -39,7 +39,7 @@ for (const { name, connect } of transports) {
       const client = await connect(url, { token })
       const begin = wants.calls
       const answers = await Promise.all(upTo(patterns).map(n => client.request('subscribe', { topic: `work${n}.*` })))
-      t.equal(answers.filter(({ ok }) => ok).length, patterns)
+      t.same(answers.filter(({ ok }) => !ok), [], 'none is refused')
       return { client, asked: wants.calls - begin }
     }
 

@@ -121,7 +121,6 @@ await t.test('a client for whom an application has no room goes on trying, and c
   const shop = await tenant(app)
   for (const { name, options } of kinds) {
     const first = await connectWs(url, { token: shop.token() })
-    await first.message('authenticated')
     const second = stockClient(t, url, { token: shop.token() }, options)
     await until(() => second.seen.disconnects.length > 0, 'the refusal')
     t.same(second.seen.refusals, [], name)

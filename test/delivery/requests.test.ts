@@ -120,6 +120,27 @@ await t.test('lengths are counted in code points, over sockets as by REST', asyn
   t.equal(await publish('x', astral(101)), 400)
 })
 
+await t.test('over /ws, 100 frames wait while the credential is checked, and no more', async t => {
+  const { identify } = app.handshake
+  let check = () => {}
+  const checked = new Promise<void>(resolve => { check = resolve })
+  t.teardown(() => { app.handshake.identify = identify })
+  app.handshake.identify = async (...greeting) => {
+    await checked
+    return await identify(...greeting)
+  }
+  const client = await connectWs(url)
+  client.request('auth', { token: shop.token() }).catch(() => {})
+  const refusals: string[] = []
+  const answers = Array.from({ length: 103 }, (_, n) => client.request('unsubscribe', { subscriptionId: `sub_${n}` }, ({ code = '' }) => { refusals.push(`${n} ${code}`) }))
+  await Promise.all(answers.slice(100))
+  t.same(refusals, ['100 RATE_LIMITED', '101 RATE_LIMITED', '102 RATE_LIMITED'])
+  check()
+  await Promise.all(answers)
+  t.same(refusals.slice(3), Array.from({ length: 100 }, (_, n) => `${n} SUBSCRIPTION_NOT_FOUND`), 'the others are answered in their order')
+  client.close()
+})
+
 await t.test('a close frame is answered with its code, 1007 for a reason that is not UTF-8, and 1002 for a code that nobody may send', async t => {
   const closing = async (payload: Buffer) => {
     const { socket } = await connectWs(url, { token: shop.token() })

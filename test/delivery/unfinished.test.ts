@@ -25,7 +25,6 @@ await t.test('unfinished messages have a limit together; the application that ha
   const frameHead = Buffer.concat([Buffer.from([0x81, 0xff]), Buffer.alloc(5), Buffer.from([0x0f, 0xff, 0xff]), Buffer.alloc(4)])
   const plain = async ({ token }: typeof shop, bytes: number) => {
     const client = await connectWs(url, { token: token() })
-    await client.message('authenticated')
     const { _socket: tcp } = client.socket as unknown as { _socket: Socket }
     tcp.write(frameHead)
     tcp.write(Buffer.alloc(bytes))

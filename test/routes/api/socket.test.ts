@@ -13,7 +13,6 @@ async function room (clients: Client[], channel = 'chat:room 1/ü', count = 2) {
   for (const n of upTo(count)) {
     const { connect } = transports[n % 2] as typeof transports[number]
     const client = await connect(url, { token: shop.token(['admin'], { subject: `u${n}` }) })
-    if (client.kind === 'ws') await client.message('authenticated')
     await join(client, channel, { state: { n } })
     clients.push(client)
   }
