@@ -407,10 +407,13 @@ export function readEnvironment (): Record<string, string | undefined> {
 }
 
 /** Those that are wrong become problems, and are left out, so that what else is wrong is found as well. */
+/** Ajv compiles a schema once for each object that holds it. */
+const variablesAjv = new Ajv({ coerceTypes: true, useDefaults: true, allErrors: true, removeAdditional: true, allowUnionTypes: true })
+const variablesSchema = { ...EnvironmentVariables }
+
 function parseVariables (data: Record<string, string | undefined>, problems: string[]): EnvironmentVariables {
-  const ajv = new Ajv({ coerceTypes: true, useDefaults: true, allErrors: true, removeAdditional: true, allowUnionTypes: true })
   try {
-    return envSchema<EnvironmentVariables>({ schema: { ...EnvironmentVariables }, data, env: false, ajv: ajv as never })
+    return envSchema<EnvironmentVariables>({ schema: variablesSchema, data, env: false, ajv: variablesAjv as never })
   } catch (error) {
     const errors = (error as { errors?: ValidatorError[] }).errors ?? []
     const wrong = new Set(errors.map(({ instancePath = '' }) => instancePath.slice(1)))

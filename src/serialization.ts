@@ -5,24 +5,31 @@ type Serializer = (value: unknown) => string
 
 const reference = /"\$ref":"([^"#]+)#/g
 
+/** For all apps of the process, by what the schema and those that it refers to say. */
+const compiled = new Map<string, Serializer>()
+
 /**
- * Compiles each answer's schema once, however many routes give it, and with the shared schemas that it refers to. Fastify's
- * own compiler does it once a route and status, each time with all of them: with a hundred routes that all refuse in one form, it
- * is most of what a start costs.
+ * Compiles each answer's schema when it is first given, once however many routes give it, and with the shared schemas that it
+ * refers to. Fastify's own compiler does it at the start for each route and status, each time with all of them: with a hundred
+ * routes that all refuse in one form, it would be most of what a start costs.
  */
 export function serializerCompilers () {
-  const compiled = new Map<string, Serializer>()
   return (shared: Schemas | undefined, options: object = {}) => ({ schema }: { schema: object }): Serializer => {
-    const text = JSON.stringify(schema)
-    const used = referredTo(text, shared ?? {})
-    const key = JSON.stringify([text, used])
-    let serializer = compiled.get(key)
-    if (serializer === undefined) {
-      serializer = fastJsonStringify(schema, { ...options, schema: used } as Options)
-      compiled.set(key, serializer)
-    }
-    return serializer
+    let serializer: Serializer | undefined
+    return value => (serializer ??= compile(schema, shared ?? {}, options))(value)
   }
+}
+
+function compile (schema: object, shared: Schemas, options: object): Serializer {
+  const text = JSON.stringify(schema)
+  const used = referredTo(text, shared)
+  const key = JSON.stringify([text, used])
+  let serializer = compiled.get(key)
+  if (serializer === undefined) {
+    serializer = fastJsonStringify(schema, { ...options, schema: used } as Options)
+    compiled.set(key, serializer)
+  }
+  return serializer
 }
 
 /** The shared schemas that a schema, given as text, refers to, and those that they do. */

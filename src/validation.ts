@@ -1,4 +1,4 @@
-import { Ajv } from 'ajv'
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from '@sinclair/typebox'
 import type { ErrorDetail } from './errors.ts'
@@ -11,7 +11,7 @@ import { explain, type ValidatorError } from './validation-message.ts'
  * the list of its own faults long. `shared` are the schemas that others refer to by `$id`.
  */
 export function validatorCompilers () {
-  // Fastify asks anew in each section, with the same schemas.
+  // Fastify asks again in each section, with the same schemas.
   const compilers = new Map<string, FastifySchemaCompiler<TSchema>>()
   return (shared: Record<string, object>): FastifySchemaCompiler<TSchema> => {
     const names = Object.keys(shared).join()
@@ -22,6 +22,24 @@ export function validatorCompilers () {
     }
     return compiler
   }
+}
+
+/** By schema, for all apps of the process: the schemas are constants, and the shared ones are the same in each app. */
+const bodies = new WeakMap<object, LazyValidator>()
+const texts = new WeakMap<object, LazyValidator>()
+
+type LazyValidator = ((data: unknown) => boolean) & { errors?: ErrorObject[] | null }
+
+/** Compiles at the first call: most of a start would be the compiling of schemas that no request has come for yet. */
+function lazyValidator (compile: () => ValidateFunction): LazyValidator {
+  let compiled: ValidateFunction | undefined
+  const validator: LazyValidator = data => {
+    compiled ??= compile()
+    const isValid = compiled(data)
+    validator.errors = compiled.errors ?? null
+    return isValid
+  }
+  return validator
 }
 
 const options = { useDefaults: true, allErrors: false, strict: false, allowUnionTypes: true, verbose: true } as const
@@ -48,11 +66,24 @@ function addFormats (ajv: Ajv): void {
 }
 
 function validatorCompiler (shared: Record<string, object>): FastifySchemaCompiler<TSchema> {
-  const exact = new Ajv({ ...options, coerceTypes: false })
-  const coercing = new Ajv({ ...options, coerceTypes: true })
-  for (const ajv of [exact, coercing]) {
+  const [exact, coercing] = [false, true].map(coerceTypes => once(() => {
+    const ajv = new Ajv({ ...options, coerceTypes })
     addFormats(ajv)
     for (const schema of Object.values(shared)) ajv.addSchema(schema)
+    return ajv
+  })) as [() => Ajv, () => Ajv]
+  return ({ schema, httpPart }) => {
+    const [known, ajv] = httpPart === 'body' ? [bodies, exact] : [texts, coercing]
+    let validator = known.get(schema)
+    if (validator === undefined) {
+      validator = lazyValidator(() => ajv().compile(schema))
+      known.set(schema, validator)
+    }
+    return validator
   }
-  return ({ schema, httpPart }) => (httpPart === 'body' ? exact : coercing).compile(schema)
+}
+
+function once<T> (make: () => T): () => T {
+  let made: { value: T } | undefined
+  return () => (made ??= { value: make() }).value
 }
