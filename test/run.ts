@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
 import { startTestPostgres } from './build.ts'
 
-/** `npm test`: one PostgreSQL for all files, then tap with whatever arguments were given. */
+/** `npm test`: one PostgreSQL for all files, then tap with whatever arguments were given. It writes a line a file, also into a pipe. */
 const server = await startTestPostgres()
-const tap = spawn(process.execPath, ['node_modules/tap/dist/esm/run.mjs', ...process.argv.slice(2)], {
+const preloaded = new URL('plain-files.js', import.meta.url).href
+const tap = spawn(process.execPath, ['--import', preloaded, 'node_modules/tap/dist/esm/run.mjs', ...process.argv.slice(2)], {
   stdio: 'inherit',
-  env: { ...process.env, TEST_DATABASE_URL: server.url, TEST_RUN: String(process.pid) }
+  env: { TAP_REPORTER: 'base', ...process.env, TEST_DATABASE_URL: server.url, TEST_RUN: String(process.pid) }
 })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => tap.kill(signal))
 const code = await new Promise<number>(resolve => tap.on('exit', code => resolve(code ?? 1)))
