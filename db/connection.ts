@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { Kysely, PostgresDialect } from 'kysely'
+import { Kysely } from 'kysely'
 import pg from 'pg'
+import { CommitDialect } from './after-commit.ts'
 import type { Database } from './tables.ts'
 
 export interface ConnectionOptions {
@@ -57,7 +58,7 @@ export function createPool ({ connectionString, max, applicationName, plansOnce 
 
 /** Typed queries over the same pool; each distinct statement is prepared once a connection. */
 export function createKysely (pool: pg.Pool): Kysely<Database> {
-  return new Kysely<Database>({ dialect: new PostgresDialect({ pool: preparing(pool) }) })
+  return new Kysely<Database>({ dialect: new CommitDialect({ pool: preparing(pool) }) })
 }
 
 /** Statements with lists of varying length would grow the server's plan cache without end: beyond this many, unnamed. */

@@ -154,6 +154,8 @@ export interface AuditLogTable {
   application_id: string | null
   environment: string | null
   address: string | null
+  /** Null also in entries that an earlier version wrote. */
+  user_agent: string | null
   request_id: string | null
   before: ColumnType<Record<string, unknown> | null, string | null, never>
   after: ColumnType<Record<string, unknown> | null, string | null, never>

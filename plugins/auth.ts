@@ -14,6 +14,7 @@ import { authorize, authorizeInEvery, authorizeTopic, isPermissionName } from '.
 import { mayReadDocuments, mayReadEvent } from '../src/auth/reading.ts'
 import type { Principal } from '../src/auth/principal.ts'
 import { RefusalLimit } from '../src/auth/refusal-limit.ts'
+import { createRefusedLogins, type RefusedLogins } from '../src/auth/refused-logins.ts'
 import { createScopeResolver, type ScopeResolver } from '../src/auth/scope.ts'
 import { createSecondFactor, type SecondFactor } from '../src/auth/second-factor.ts'
 import { createSessions, type Sessions } from '../src/auth/sessions.ts'
@@ -39,6 +40,7 @@ declare module 'fastify' {
       sessions: Sessions
       users: Users
       login: Login
+      refusedLogins: RefusedLogins
       secondFactor: SecondFactor
       ownSessions: OwnSessions
       setup: Setup
@@ -85,6 +87,7 @@ export default fp(async (app) => {
   const resolveScope = createScopeResolver({ presence })
   const setup = new Setup({ db, isProxied: http.trustProxy.length > 0 || isElsewhere(http.publicUrl) })
   const refusals = new RefusalLimit({ max: http.rateLimitUnauthorizedMax, metrics: app.instruments })
+  const refusedLogins = createRefusedLogins({ db, log: app.log })
   const openPrefixes: string[] = []
   app.decorate('auth', {
     authenticator,
@@ -95,10 +98,11 @@ export default fp(async (app) => {
     mayReadEvent,
     mayReadDocuments,
     tokens,
-    issueToken: createTokenIssuer({ tokens, resolveScope }),
+    issueToken: createTokenIssuer({ db, tokens, resolveScope }),
     sessions,
     users,
-    login: createLogin({ db, users, sessions, secondFactor, metrics: app.instruments, notices: app.notices }),
+    login: createLogin({ db, users, sessions, secondFactor, refusedLogins, metrics: app.instruments, notices: app.notices }),
+    refusedLogins,
     secondFactor,
     ownSessions: createOwnSessions({ sessions }),
     setup,
@@ -109,7 +113,7 @@ export default fp(async (app) => {
     openUnder: prefix => { openPrefixes.push(prefix) }
   })
   app.decorateRequest<Principal>('principal', undefined as never)
-  app.decorateRequest('origin', { getter (this: FastifyRequest) { return originOf(this.principal, { address: this.ip, requestId: this.id }) } })
+  app.decorateRequest('origin', { getter (this: FastifyRequest) { return originOf(this.principal, this) } })
 
   app.decorateRequest('idempotencyKey', { getter (this: FastifyRequest) { return ownKeyOf(this) } })
 

@@ -5,6 +5,7 @@ import { createKysely, createPool } from '../db/connection.ts'
 import { migrateToLatest } from '../db/migrate.ts'
 import type { Database } from '../db/tables.ts'
 import { DatabaseClock } from '../src/database-clock.ts'
+import { reasonOf } from '../src/logger.ts'
 import { hasEarlierForm } from '../src/reencrypt.ts'
 import { StartError } from '../src/start-failure.ts'
 
@@ -25,7 +26,7 @@ const earlierForm = 'The database has secrets in the form of an earlier version.
 export default fp(async (app) => {
   const { url, poolMax } = app.config.database
   if (url === undefined) throw new Error('config.database.url is not set')
-  const pool = createPool({ connectionString: url, max: poolMax, onError: err => app.log.warn({ err }, 'database.connection_lost') })
+  const pool = createPool({ connectionString: url, max: poolMax, onError: err => app.log.warn(reasonOf(err), 'database.connection_lost') })
   const db = createKysely(pool)
   app.decorate('pool', pool)
   app.decorate('db', db)

@@ -1,9 +1,27 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { countWritten, loggedAgent, loggedPath, SocketAccess, type OpenedSocket } from '../src/access-log.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Undefined unless ACCESS_LOG is on. */
+    accessLog: {
+      /** For a socket that is open; its gateway reports what becomes of it. */
+      socket (opened: OpenedSocket): SocketAccess
+      /** For a request that Fastify has not seen. */
+      refused (request: { method?: string | undefined, url?: string | undefined, status: number, address: string | undefined, userAgent?: string | undefined }): void
+    } | undefined
+  }
+  interface FastifyRequest {
+    /** Bytes of a body that was streamed; undefined for any other. */
+    streamedBytes: (() => number) | undefined
+  }
+}
 
 const slowMs = 1000
 
 /**
- * One line a request, when it is over: `debug` for the ordinary, `warn` for the slow and the failed.
+ * One line a request, when it is over: `warn` for the slow and the failed, `debug` for the ordinary, or `info` with ACCESS_LOG.
  * Never a body, a header or a query, where credentials may stand.
  */
 export default fp(async (app) => {
@@ -11,19 +29,65 @@ export default fp(async (app) => {
     reply.header('x-request-id', request.id)
     done()
   })
-  app.addHook('onResponse', (request, reply, done) => {
-    const durationMs = Math.round(reply.elapsedTime)
-    const isRemarkable = reply.statusCode >= 500 || durationMs > slowMs
-    if (isRemarkable || request.log.level === 'debug' || request.log.level === 'trace') {
-      request.log[isRemarkable ? 'warn' : 'debug']({
-        method: request.method,
-        route: request.routeOptions.url,
-        status: reply.statusCode,
-        durationMs,
-        principal: request.principal?.id,
-        scope: request.scope
-      }, 'request.completed')
+  if (app.config.log.access) logAccess(app)
+  else {
+    app.decorate('accessLog', undefined)
+    app.addHook('onResponse', (request, reply, done) => {
+      if (isRemarkable(reply) || request.log.level === 'debug' || request.log.level === 'trace') {
+        request.log[isRemarkable(reply) ? 'warn' : 'debug'](lineOf(request, reply), 'request.completed')
+      }
+      done()
+    })
+  }
+}, { name: 'request-log', dependencies: ['config'] })
+
+const durationOf = (reply: FastifyReply): number => Math.round(reply.elapsedTime)
+const isRemarkable = (reply: FastifyReply): boolean => reply.statusCode >= 500 || durationOf(reply) > slowMs
+
+const lineOf = (request: FastifyRequest, reply: FastifyReply) => ({
+  method: request.method,
+  route: request.routeOptions.url,
+  status: reply.statusCode,
+  durationMs: durationOf(reply),
+  principal: request.principal?.id,
+  scope: request.scope
+})
+
+function logAccess (app: FastifyInstance): void {
+  app.decorate('accessLog', {
+    socket: opened => new SocketAccess(app.log, opened),
+    refused ({ method, url, status, address, userAgent }) {
+      app.log.info({ method, path: loggedPath(url), status, address, userAgent: loggedAgent(userAgent) }, 'request.refused')
     }
+  })
+  app.decorateRequest('streamedBytes', undefined)
+  function log (request: FastifyRequest, reply: FastifyReply, isAborted: boolean): void {
+    request.log[isRemarkable(reply) ? 'warn' : 'info']({
+      ...lineOf(request, reply),
+      path: loggedPath(request.raw.url),
+      bytes: bytesOf(request, reply),
+      address: request.ip,
+      userAgent: loggedAgent(request.headers['user-agent']),
+      ...(isAborted && { aborted: true })
+    }, 'request.completed')
+  }
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.raw.once('close', () => { if (!reply.raw.writableFinished && !request.ws) log(request, reply, true) })
     done()
   })
-}, { name: 'request-log' })
+  app.addHook('onSend', (request, reply, payload, done) => {
+    if (typeof (payload as { pipe?: unknown } | null | undefined)?.pipe === 'function') request.streamedBytes = countWritten(reply.raw)
+    done()
+  })
+  app.addHook('onResponse', (request, reply, done) => {
+    // A WebSocket has lines of its own.
+    if (!request.ws) log(request, reply, false)
+    done()
+  })
+}
+
+/** Of the body. */
+function bytesOf (request: FastifyRequest, reply: FastifyReply): number {
+  if (request.method === 'HEAD') return 0
+  return request.streamedBytes?.() ?? Number(reply.getHeader('content-length') ?? 0)
+}

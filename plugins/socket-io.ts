@@ -1,11 +1,15 @@
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Server } from 'socket.io'
+import type { SocketAccess } from '../src/access-log.ts'
 import { closeCodes } from '../src/delivery/close-codes.ts'
+import type { Connection } from '../src/delivery/connection.ts'
 import { createLimitedServer } from '../src/delivery/message-limit.ts'
 import { requestParser } from '../src/delivery/request-parser.ts'
-import { acceptSocketIo } from '../src/delivery/socket-io-gateway.ts'
+import { acceptSocketIo, webSocketOf } from '../src/delivery/socket-io-gateway.ts'
 import { closeLink, type Link } from '../src/delivery/socket-io-link.ts'
 import { checkHost } from '../src/http-host.ts'
 import { ServiceUnavailableError, toPublicError, ValidationError } from '../src/errors.ts'
@@ -58,7 +62,7 @@ export default fp(async (app) => {
     }
     next()
   })
-  acceptSocketIo(io, { handshake: app.handshake, protocol: app.protocol, addressOf: clientLinks.addressOf })
+  acceptSocketIo(io, { handshake: app.handshake, protocol: app.protocol, addressOf: clientLinks.addressOf, opened: app.accessLog && logSockets(io, app.accessLog, clientLinks.addressOf) })
   io.engine.on('connection', (link: Link) => {
     const address = clientLinks.addressOf(link.request)
     clientLinks.opened(address)
@@ -71,7 +75,44 @@ export default fp(async (app) => {
     io.engine.close()
   })
   app.addHook('onClose', async () => { await io.close() })
-}, { name: 'socket-io', dependencies: ['config', 'connection-limits', 'delivery', 'security'] })
+}, { name: 'socket-io', dependencies: ['config', 'connection-limits', 'delivery', 'request-log', 'security'] })
+
+/** Logs every link and every refused handshake. Returns what is to be told of links whose client is authenticated. */
+function logSockets (io: Server, accessLog: NonNullable<FastifyInstance['accessLog']>, addressOf: (request: IncomingMessage) => string) {
+  const accesses = new WeakMap<Link, SocketAccess>()
+  io.engine.on('connection', (link: Link) => {
+    const { request } = link
+    const access = accessLog.socket({
+      transport: 'socket.io', path: '/socket.io/', address: addressOf(request), userAgent: request.headers['user-agent'], tcp: tcpOf(link)
+    })
+    accesses.set(link, access)
+    if (access.isPolling) {
+      link.on('packet', ({ data }: Packet) => { if (access.isPolling) access.polled(lengthOf(data), 0) })
+      link.on('packetCreate', ({ data }: Packet) => { if (access.isPolling) access.polled(0, lengthOf(data)) })
+      link.once('upgrade', () => {
+        const tcp = tcpOf(link)
+        if (tcp !== undefined) access.upgraded(tcp)
+      })
+    }
+    link.once('close', reason => access.closed({ reason }))
+  })
+  io.engine.on('connection_error', ({ req, code }: { req: IncomingMessage | undefined, code: number }) => {
+    if (req === undefined) return
+    // Engine.IO answers 400, or 403 where `allowRequest` refuses a request that is no upgrade.
+    const status = code === forbiddenByUs && req.headers.upgrade === undefined ? 403 : 400
+    accessLog.refused({ method: req.method, url: req.url, status, address: addressOf(req), userAgent: req.headers['user-agent'] })
+  })
+  return (link: Link, connection: Connection) => accesses.get(link)?.authenticated(connection)
+}
+
+/** Engine.IO's code. */
+const forbiddenByUs = 4
+
+interface Packet { data?: string | Buffer }
+/** With the byte of the packet's type. */
+const lengthOf = (data: string | Buffer | undefined): number => Buffer.byteLength(data ?? '') + 1
+
+const tcpOf = (link: Link): Socket | undefined => (webSocketOf(link) as { _socket?: Socket } | undefined)?._socket
 
 /** Engine.IO's oldest clients take answers as scripts, and post packets in a form of their own. */
 const hasCallback = /[?&](?:j|%6a)=/i

@@ -11,6 +11,7 @@ import { TraceStore } from '../src/debugger/trace-store.ts'
 import type { DeliveryObserver } from '../src/delivery/observer.ts'
 import type { WriteObserver } from '../src/events/write-observer.ts'
 import { randomId } from '../src/ids.ts'
+import { reasonOf } from '../src/logger.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -40,7 +41,7 @@ const connectionsMax = 2
 export default fp(async (app) => {
   const { config, db, instruments: metrics, log } = app
   const pool = createPool({
-    connectionString: config.database.url as string, max: connectionsMax, applicationName: 'realtime-traces', onError: err => log.warn({ err }, 'database.connection_lost')
+    connectionString: config.database.url as string, max: connectionsMax, applicationName: 'realtime-traces', onError: err => log.warn(reasonOf(err), 'database.connection_lost')
   })
   // A trace may be lost with the machine: the log may not, and does not wait behind it.
   pool.on('connect', client => { client.query('set synchronous_commit to off').catch(() => {}) })

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import fp from 'fastify-plugin'
 import { createPool } from '../db/connection.ts'
+import { reasonOf } from '../src/logger.ts'
 import { createAddressGuard } from '../src/webhooks/address-guard.ts'
 import { createDeactivation } from '../src/webhooks/deactivation.ts'
 import { createDeliveries, type Deliveries } from '../src/webhooks/deliveries.ts'
@@ -46,7 +47,7 @@ export default fp(async (app) => {
   })
   // Of its own, so that neither waits for the other: requests for what is being sent, nor the other way.
   const ownPool = createPool({
-    connectionString: databaseUrl, max: connections, applicationName: 'realtime-platform-webhooks', plansOnce: true, onError: err => log.warn({ err }, 'database.connection_lost')
+    connectionString: databaseUrl, max: connections, applicationName: 'realtime-platform-webhooks', plansOnce: true, onError: err => log.warn(reasonOf(err), 'database.connection_lost')
   })
   const queue = createQueue({ pool: ownPool })
   const onChanged = async (applicationId: string, webhookId: string) => {

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
 import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
+import type { Connection } from '../src/delivery/connection.ts'
 import { fragmentLimit } from '../src/delivery/message-limit.ts'
 import { acceptWebSocket, ClientWebSocket } from '../src/delivery/ws-gateway.ts'
 import { NotFoundError } from '../src/errors.ts'
@@ -23,7 +24,10 @@ export default fp(async (app) => {
     const [path] = (request.url ?? '').split('?', 1)
     if (path === '/ws') upgrades.emit('upgrade', request, socket, head)
     // @fastify/websocket would accept it, close it, and log its URL with the token that may stand there.
-    else if (!request.url?.startsWith('/socket.io/')) refuseUpgrade(socket)
+    else if (!request.url?.startsWith('/socket.io/')) {
+      refuseUpgrade(socket)
+      app.accessLog?.refused({ method: request.method, url: request.url, status: 404, address: app.clientLinks.addressOf(request), userAgent: request.headers['user-agent'] })
+    }
   }
   app.server.on('upgrade', forward)
   await app.register(websocket, {
@@ -54,6 +58,13 @@ export default fp(async (app) => {
     done()
   })
   const options = { handshake: app.handshake, protocol: app.protocol, closed: app.clientLinks.closed }
+  /** Options for all sockets together; with ACCESS_LOG each has its own. */
+  const optionsOf = (webSocket: ClientWebSocket, raw: IncomingMessage, address: string) => {
+    const access = app.accessLog?.socket({ transport: 'ws', path: '/ws', address, userAgent: raw.headers['user-agent'], tcp: raw.socket })
+    if (access === undefined) return options
+    webSocket.once('close', (code, reason) => access.closed({ code, reason: reason.toString() }))
+    return { ...options, opened: (connection: Connection) => access.authenticated(connection) }
+  }
   app.get('/ws', {
     websocket: true,
     config: { permission: 'public' },
@@ -65,7 +76,7 @@ export default fp(async (app) => {
   }, (webSocket, { raw, ip }) => {
     app.clientLinks.opened(ip)
     letGo(webSocket, raw)
-    acceptWebSocket(webSocket as ClientWebSocket, raw, ip, options)
+    acceptWebSocket(webSocket as ClientWebSocket, raw, ip, optionsOf(webSocket as ClientWebSocket, raw, ip))
   })
 
   const heartbeat = setInterval(() => {

@@ -18,6 +18,7 @@ export const AuditEntry = Type.Object({
   applicationId: Nullable(Type.String(), { description: 'Null: the platform.', examples: ['app_abc123'] }),
   environment: Nullable(Type.String(), { description: 'Null: the whole application.', examples: ['development'] }),
   address: Nullable(Type.String(), { description: 'Where the request came from.', examples: ['203.0.113.7'] }),
+  userAgent: Nullable(Type.String(), { description: 'The `User-Agent` of the request, at most 500 characters.', examples: ['curl/8.5.0'] }),
   requestId: Nullable(Type.String(), { examples: ['req_abc123'] }),
   before: State('What was.'),
   after: State('What is.')

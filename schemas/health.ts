@@ -1,6 +1,10 @@
 import { Type, type Static } from '@sinclair/typebox'
 
-export const Health = Type.Object({ status: Type.Literal('ok') }, { $id: 'Health' })
+export const Health = Type.Object({
+  status: Type.Literal('ok'),
+  version: Type.String({ description: 'The version of the platform.', examples: ['0.1.0'] })
+}, { $id: 'Health' })
+export type Health = Static<typeof Health>
 
 export const Component = Type.Object({
   status: Type.Union([Type.Literal('ok'), Type.Literal('degraded'), Type.Literal('failed')], { description: 'Degraded: part of it does not work, which does not make this server unready.' }),

@@ -53,7 +53,10 @@ export async function buildApp ({ config, logger }: AppOptions): Promise<Fastify
       const plain = reply as unknown as FastifyReply
       void plain.code(400).headers(securityHeaders).type('application/json; charset=utf-8').send(JSON.stringify(new ValidationError('VALIDATION_FAILED', message).toBody()))
     },
-    clientErrorHandler: refuseRaw,
+    clientErrorHandler (error, socket) {
+      const status = refuseRaw(error, socket)
+      if (status !== undefined) (app as unknown as FastifyInstance).accessLog?.refused({ status, address: socket.remoteAddress })
+    },
     schemaController: { compilersFactory: { buildValidator: validatorCompilers() as never, buildSerializer: serializerCompilers() as never } }
   }).withTypeProvider<TypeBoxTypeProvider>()
   await app.register(autoload, { dir: join(root, 'plugins'), options: { config }, forceESM: true, encapsulate: false })
@@ -68,13 +71,14 @@ const rawRefusals: Record<string, [string, string]> = {
 
 const rawHeaders = Object.entries(securityHeaders).map(([name, value]) => `${name}: ${value}\r\n`).join('')
 
-/** What is not even HTTP is refused in the same form as everything else. */
-function refuseRaw (error: ConnectionError, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed) return
+/** What is not even HTTP is refused in the same form as everything else. Returns the status, unless the connection is gone. */
+function refuseRaw (error: ConnectionError, socket: Socket): number | undefined {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return undefined
   const [status, message] = rawRefusals[error.code] ?? ['400 Bad Request', 'The request is not valid HTTP']
   const body = JSON.stringify(new ValidationError('VALIDATION_FAILED', message).toBody())
   if (socket.writable) {
     socket.write(`HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${rawHeaders}Connection: close\r\n\r\n${body}`)
   }
   socket.destroy(error)
+  return Number.parseInt(status, 10)
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.ts'
+import { version } from './version.ts'
 
 /** Where the server listens, as this machine reaches it. */
 export function listeningUrl ({ server, config }: FastifyInstance): string {
@@ -16,7 +17,7 @@ export async function banner (app: FastifyInstance): Promise<string> {
   const url = app.config.http.publicUrl ?? local
   const lines = [
     '',
-    '  Realtime Platform is ready',
+    `  Realtime Platform ${version} is ready`,
     '',
     `  REST and docs   ${url}/docs`,
     `  Socket.IO       ${url}/socket.io`,

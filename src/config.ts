@@ -36,6 +36,7 @@ export const EnvironmentVariables = Type.Object({
   CORS_ORIGINS: Type.String({ default: '', description: 'Comma-separated origins that browsers may call from; `*` for any.' }),
   TRUST_PROXY: Type.String({ default: '', description: 'Comma-separated addresses or CIDRs of proxies whose X-Forwarded-* headers are believed.' }),
   LOG_LEVEL: Type.Union(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map(level => Type.Literal(level)), { default: 'info', description: 'pino\'s levels.' }),
+  ACCESS_LOG: Type.Boolean({ default: false, description: 'Logs every request, and every socket when it connects and ends, at `info`: path, status, duration, bytes and principal, no query.' }),
   RATE_LIMIT_MAX: Type.Integer({ default: 6000, minimum: 0, description: 'Requests a minute and principal, over all nodes with REDIS_URL; 0 turns the limit off.' }),
   RATE_LIMIT_APPLICATION_MAX: Type.Integer({ default: 0, minimum: 0, description: 'Requests a minute and application, whoever makes them, over all nodes with REDIS_URL; 0 is no limit.' }),
   RATE_LIMIT_UNAUTHORIZED_MAX: Type.Integer({ default: 600, minimum: 0, description: 'Refused credentials a minute and address, over REST and sockets; 0 is no limit.' }),
@@ -81,7 +82,8 @@ export interface Config {
   redis: { url: string | undefined, prefix: string }
   cluster: ClusterSettings
   encryptionKeys: Buffer[]
-  log: { level: string }
+  /** `access`: a line for each request and socket. */
+  log: { level: string, access: boolean }
   mail: { smtpUrl: string | undefined, from: string | undefined }
   events: { retentionHours: number }
   audit: { retentionDays: number }
@@ -365,7 +367,7 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     redis: { url: parsed.REDIS_URL, prefix: parsed.REDIS_PREFIX },
     cluster: { ...defaultClusterSettings },
     encryptionKeys,
-    log: { level: String(parsed.LOG_LEVEL) },
+    log: { level: String(parsed.LOG_LEVEL), access: parsed.ACCESS_LOG },
     mail: { smtpUrl: parsed.SMTP_URL, from: parsed.MAIL_FROM },
     events: { retentionHours: parsed.EVENT_RETENTION_HOURS },
     audit: { retentionDays: parsed.AUDIT_RETENTION_DAYS },

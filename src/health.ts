@@ -1,4 +1,5 @@
-import type { Component, Readiness } from '../schemas/health.ts'
+import type { Component, Health, Readiness } from '../schemas/health.ts'
+import { version } from './version.ts'
 
 /** How long one check may take before its part counts as failed. */
 const checkTimeoutMs = 3000
@@ -10,6 +11,8 @@ export function createHealth () {
     add (name: string, check: () => Promise<Component>): void {
       checks.set(name, check)
     },
+    /** Looks at nothing: that it returns is the answer. */
+    liveness: (): Health => ({ status: 'ok', version }),
     /** Asks every part at once; a check that throws or hangs is a failed part, never an error. */
     async readiness (): Promise<Readiness> {
       const components = Object.fromEntries(await Promise.all([...checks].map(async ([name, check]) => [name, await ask(check)] as const)))

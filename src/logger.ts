@@ -9,7 +9,7 @@ const redact = [
 
 /** JSON lines in production, readable ones at a terminal. */
 export function createLogger (config: Config): Logger {
-  const options: LoggerOptions = { level: config.log.level, redact: { paths: redact, censor: '[redacted]' } }
+  const options: LoggerOptions = { level: config.log.level, serializers: querylessSerializers, redact: { paths: redact, censor: '[redacted]' } }
   if (config.isProduction || !process.stdout.isTTY) return pino(options)
   return pino({ ...options, transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname', translateTime: 'HH:MM:ss' } } })
 }
@@ -20,13 +20,44 @@ const withoutQuery = (value: unknown): unknown => typeof value === 'string' ? va
 const requestOf = (request: { id?: unknown, method?: unknown, url?: unknown } | undefined) =>
   ({ id: request?.id, method: request?.method, url: withoutQuery(request?.url) })
 
-/** An error without the bytes of the request that it is about. */
-function errorOf (error: unknown): unknown {
-  const serialised = pino.stdSerializers.err(error as Error) as unknown
-  return typeof serialised !== 'object' || serialised === null ? serialised : { ...serialised, rawPacket: undefined, raw: undefined }
+/**
+ * What is logged of an error beside its message. Everything else stays away: drivers hang the client, its configuration or the
+ * packet on an error, and PostgreSQL's `detail` and `where` quote rows.
+ */
+const errorMembers = [
+  'code', 'errno', 'syscall', 'hostname', 'address', 'port', 'path', 'status', 'statusCode', 'responseCode', 'command',
+  'severity', 'schema', 'table', 'column', 'constraint', 'dataType', 'position', 'routine', 'reason'
+]
+const messageLengthMax = 2000
+const stackLengthMax = 8000
+const causesMax = 4
+
+function errorOf (error: unknown, depth = 0): unknown {
+  if (typeof error === 'string') return error.slice(0, messageLengthMax)
+  if (typeof error !== 'object' || error === null) return error
+  const { name, message, stack, cause, errors } = error as Partial<AggregateError>
+  const members = errorMembers.flatMap(member => {
+    const value = (error as Record<string, unknown>)[member]
+    return typeof value === 'number' ? [[member, value]] : typeof value === 'string' ? [[member, value.slice(0, messageLengthMax)]] : []
+  })
+  const deeper = depth < causesMax
+  return {
+    type: error.constructor?.name ?? name,
+    message: message?.slice(0, messageLengthMax),
+    ...Object.fromEntries(members) as object,
+    ...(deeper && cause !== undefined && { cause: errorOf(cause, depth + 1) }),
+    ...(deeper && Array.isArray(errors) && { errors: errors.slice(0, causesMax).map(one => errorOf(one, depth + 1)) }),
+    stack: stack?.slice(0, stackLengthMax)
+  }
+}
+
+/** A failure that needs no stack: nothing of ours is wrong. */
+export function reasonOf (error: unknown): { code: string | undefined, message: string } {
+  const { code, message = String(error) } = error as { code?: unknown, message?: string }
+  return { code: typeof code === 'string' ? code : undefined, message: message.slice(0, messageLengthMax) }
 }
 
 /** Of a logger in which no URL has a query, whoever logs it. */
 export const querylessSerializers = {
-  path: withoutQuery, url: withoutQuery, originalUrl: withoutQuery, req: requestOf, request: requestOf, err: errorOf, error: errorOf
+  path: withoutQuery, url: withoutQuery, originalUrl: withoutQuery, req: requestOf, request: requestOf, err: (error: unknown) => errorOf(error), error: (error: unknown) => errorOf(error)
 }

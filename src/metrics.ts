@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { passwordHashings } from './auth/passwords.ts'
 import { LargestGauge } from './largest-gauge.ts'
+import { version } from './version.ts'
 
 /** Distinct label values of one metric at most; beyond it, `other`: a tenant must not be able to blow up cardinality. */
 const labelValuesMax = 200
@@ -30,6 +31,9 @@ export function createMetrics (registry = new Registry()) {
   return {
     registry,
     topicLabel: topicLabel(),
+    buildInfo: new Gauge({
+      name: 'realtime_build_info', help: 'Always 1: the version of the platform, and of Node.', labelNames: ['version', 'node'], registers, collect () { this.set({ version, node: process.versions.node }, 1) }
+    }),
     eventsReceived: new Counter({
       name: 'realtime_events_received_total', help: 'Events committed to the log by this node.', labelNames: ['source', 'topic'], registers
     }),

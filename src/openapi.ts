@@ -3,6 +3,7 @@ import { ApplicationId } from '../schemas/applications.ts'
 import { isEntityOwning } from './auth/permissions.ts'
 import { refusals } from '../schemas/common.ts'
 import { environments } from '../schemas/scope.ts'
+import { version } from './version.ts'
 
 export const openapiInfo = {
   openapi: '3.1.0',
@@ -17,7 +18,7 @@ export const openapiInfo = {
       '',
       'Sockets have no place in OpenAPI: their protocol is in docs/PROTOCOL.md.'
     ].join('\n'),
-    version: '0.1.0',
+    version,
     license: { name: 'Proprietary', identifier: 'LicenseRef-Proprietary' }
   },
   servers: [{ url: '/', description: 'This server' }],

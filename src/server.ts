@@ -12,6 +12,7 @@ import { limitHeapGrowth } from './heap.ts'
 import { createLogger } from './logger.ts'
 import { misspelledVariables } from './misspelled-variables.ts'
 import { dataDirFailure, databaseFailure, listenFailure, reportStartFailure } from './start-failure.ts'
+import { version } from './version.ts'
 
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
@@ -113,7 +114,7 @@ async function announce (app: FastifyInstance, logger: Logger): Promise<void> {
   if (logger.level === 'silent') return
   const { setup } = app.auth
   const setupToken = await setup.isRequired() ? setup.token : undefined
-  logger.child({}, { level: 'info' }).info({ url: listeningUrl(app), embeddedDatabase: app.config.database.embedded, ...(setupToken !== undefined && { setupToken }) }, 'server.ready')
+  logger.child({}, { level: 'info' }).info({ version, node: process.versions.node, url: listeningUrl(app), embeddedDatabase: app.config.database.embedded, ...(setupToken !== undefined && { setupToken }) }, 'server.ready')
 }
 
 /** Made once and kept: secrets stored in development stay readable after a restart. */

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { build, listen } from './build.ts'
 import { connectSocketIo, connectWs } from './clients.ts'
+import { read } from './docs/generated.ts'
 import { tenant } from './tenant.ts'
 
 /* Liveness, readiness, metrics, and what every request has: an id, CORS, a limit. */
@@ -13,7 +14,7 @@ const valueOf = (text: string, name: string) => Number(new RegExp(`^${name.repla
 await t.test('health says that the process lives, readiness names its parts; both are public', async t => {
   const health = await app.inject('/health')
   t.equal(health.statusCode, 200)
-  t.same(health.json(), { status: 'ok' })
+  t.same(health.json(), { status: 'ok', version: (JSON.parse(read('package.json')) as { version: string }).version })
   const ready = await app.inject('/health/ready')
   t.equal(ready.statusCode, 200)
   t.match(ready.json(), {
@@ -51,6 +52,7 @@ await t.test('the metrics have the names that were promised, and count what happ
   const response = await app.inject('/api/metrics/prometheus')
   t.match(response.headers['content-type'], /^text\/plain; version=0\.0\.4/)
   const text = response.body
+  t.match(text, `realtime_build_info{version="${(JSON.parse(read('package.json')) as { version: string }).version}",node="${process.versions.node}"} 1\n`)
   for (const name of [
     'realtime_events_received_total counter', 'realtime_events_delivered_total counter', 'realtime_events_filtered_total counter', 'realtime_broadcast_latency_seconds histogram',
     'realtime_websocket_connections gauge', 'realtime_queue_depth gauge', 'http_request_duration_seconds histogram', 'process_cpu_user_seconds_total counter', 'nodejs_eventloop_lag_seconds gauge'

@@ -16,6 +16,7 @@ import * as inviteGrants from './0015-invite-grants.ts'
 import * as canonicalAddresses from './0016-canonical-addresses.ts'
 import * as webhookReaders from './0017-webhook-readers.ts'
 import * as cdcMarks from './0018-cdc-marks.ts'
+import * as auditUserAgent from './0020-audit-user-agent.ts'
 
 /** In order of name; forward only. A released migration never changes. */
 export const migrations: Record<string, Migration> = {
@@ -35,5 +36,6 @@ export const migrations: Record<string, Migration> = {
   '0015-invite-grants': inviteGrants,
   '0016-canonical-addresses': canonicalAddresses,
   '0017-webhook-readers': webhookReaders,
-  '0018-cdc-marks': cdcMarks
+  '0018-cdc-marks': cdcMarks,
+  '0020-audit-user-agent': auditUserAgent
 }

@@ -13,7 +13,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(TokenRequest),
       response: { 200: ref(TokenAnswer, 'The token, which is stored nowhere.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
-  }, async (request) => app.auth.issueToken(request.principal, request.body))
+  }, async (request) => app.auth.issueToken(request.principal, request.body, request.origin))
 
   app.post('/verify', {
     config: { permission: 'public' },

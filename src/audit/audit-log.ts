@@ -38,6 +38,7 @@ const toAuditEntry = (row: Selectable<AuditLogTable>): AuditEntry => ({
   applicationId: row.application_id,
   environment: row.environment,
   address: row.address,
+  userAgent: row.user_agent,
   requestId: row.request_id,
   before: row.before,
   after: row.after

@@ -1,6 +1,8 @@
 import type { Insertable, Kysely } from 'kysely'
+import { afterCommit } from '../../db/after-commit.ts'
 import type { AuditLogTable, Database } from '../../db/tables.ts'
 import { randomId } from '../ids.ts'
+import { plainText } from '../plain-text.ts'
 import { mask } from './mask.ts'
 import type { Origin } from './origin.ts'
 
@@ -14,10 +16,15 @@ export interface Change {
   /** As they go out over the wire; secrets are masked all the same. */
   before?: object | undefined
   after?: object | undefined
+  /** Of a security event: what stands in its log line and, with `after`, in the audit log. */
+  details?: Readonly<Record<string, string | number | boolean | null>> | undefined
 }
 
 /** Rows of one statement. */
 const rowsAtOnce = 500
+/** Changes that are logged as well: logins, and what decides who may do what. */
+const isSecurityEvent = ({ action }: Change): boolean => /^(?:token|user|role|invite|key)\./.test(action)
+const logTextLengthMax = 300
 
 /**
  * Writes down a change, in the transaction that makes it: `trx`. So there is no change without its entry, and no entry
@@ -27,13 +34,44 @@ export async function record (trx: Kysely<Database>, by: Origin, change: Change)
   await recordAll(trx, by, [change])
 }
 
-/** The same, for several changes that one has made. */
+/** The same, for several changes that one has made. Security events are also logged, after the commit. */
 export async function recordAll (trx: Kysely<Database>, by: Origin, changes: readonly Change[]): Promise<void> {
   const rows = changes.map(change => toRow(by, change))
   for (let i = 0; i < rows.length; i += rowsAtOnce) await trx.insertInto('audit_log').values(rows.slice(i, i + rowsAtOnce)).execute()
+  const { log } = by
+  const security = changes.filter(isSecurityEvent)
+  if (log === undefined || security.length === 0) return
+  await afterCommit(trx, () => {
+    for (const change of security) log.info(toLine(by, change), change.action)
+  })
 }
 
-const toRow = (by: Origin, { action, resourceId, place, before, after }: Change): Insertable<AuditLogTable> => ({
+/** Logs an event that is too frequent for the audit log, in the same form. */
+export function logOnly (by: Origin, change: Change): void {
+  by.log?.info(toLine(by, change), change.action)
+}
+
+/** What a log line has of the states before and after; the rest is in the audit log. */
+const loggedMembers = ['name', 'email', 'role', 'algorithm', 'subject'] as const
+
+function toLine (by: Origin, { resourceId, place, before, after, details }: Change): object {
+  const state = (after ?? before ?? {}) as Record<string, unknown>
+  const line = {
+    actor: by.id,
+    actorName: by.name,
+    resourceId,
+    ...Object.fromEntries(loggedMembers.map(name => [name, typeof state[name] === 'string' ? state[name] : undefined])),
+    applicationId: place?.applicationId,
+    environment: place?.environment,
+    ...details,
+    address: by.address,
+    userAgent: by.userAgent
+  }
+  return Object.fromEntries(Object.entries(line).flatMap(([name, value]) =>
+    value === undefined || value === null ? [] : [[name, typeof value === 'string' ? plainText(value, logTextLengthMax) : value]]))
+}
+
+const toRow = (by: Origin, { action, resourceId, place, before, after, details }: Change): Insertable<AuditLogTable> => ({
   id: randomId('aud'),
   at: Date.now(),
   actor_kind: by.kind,
@@ -45,7 +83,8 @@ const toRow = (by: Origin, { action, resourceId, place, before, after }: Change)
   application_id: place?.applicationId ?? null,
   environment: place?.environment ?? null,
   address: by.address,
+  user_agent: by.userAgent,
   request_id: by.requestId,
   before: before === undefined ? null : JSON.stringify(mask(before as Record<string, unknown>)),
-  after: after === undefined ? null : JSON.stringify(mask(after as Record<string, unknown>))
+  after: after === undefined && details === undefined ? null : JSON.stringify(mask({ ...after, ...details }))
 })

@@ -1,4 +1,8 @@
+import type { Kysely } from 'kysely'
+import type { Database } from '../../db/tables.ts'
 import type { TokenAnswer, TokenRequest } from '../../schemas/auth.ts'
+import type { Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
 import type { ScopeResolver } from './scope.ts'
 import { authorize, authorizeGrant } from './permissions.ts'
 import type { Principal } from './principal.ts'
@@ -10,22 +14,25 @@ export type IssueToken = ReturnType<typeof createTokenIssuer>
  * Tokens on behalf of somebody: never for more than they hold, nor beyond the environment that they are pinned to.
  * What a token issues does not outlive it, or a short-lived credential could make itself a long-lived one.
  */
-export function createTokenIssuer ({ tokens, resolveScope }: { tokens: Tokens, resolveScope: ScopeResolver }) {
+export function createTokenIssuer ({ db, tokens, resolveScope }: { db: Kysely<Database>, tokens: Tokens, resolveScope: ScopeResolver }) {
   /** Without a subject, the token stands for whoever asked for it. */
-  return async function issueToken (principal: Principal, request: TokenRequest): Promise<TokenAnswer> {
+  return async function issueToken (principal: Principal, request: TokenRequest, by: Origin): Promise<TokenAnswer> {
     const { applicationId, permissions, subject, expiresIn } = request
     await resolveScope(principal, request)
     const environment = request.environment ?? (principal.kind === 'token' ? principal.environment : undefined)
     const place = { applicationId, ...(environment !== undefined && { environment }) }
     authorize(principal, place, 'tokens:create')
     authorizeGrant(principal, place, permissions)
-    return tokens.mint({
-      subject: subject ?? (principal.kind === 'token' ? principal.subject : principal.userId),
+    const holder = subject ?? (principal.kind === 'token' ? principal.subject : principal.userId)
+    const { token, expiresAt, id, keyId } = tokens.mint({
+      subject: holder,
       applicationId,
       permissions,
       environment,
       expiresInS: expiresIn,
       ...(principal.kind === 'token' && { notAfter: principal.expiresAt })
     })
+    await record(db, by, { action: 'token.issued', resourceId: id, place, after: { subject: holder, permissions }, details: { keyId, expiresAt } })
+    return { token, expiresAt }
   }
 }

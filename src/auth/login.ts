@@ -1,16 +1,19 @@
 import type { Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { LoginAnswer, LoginOutcome, User } from '../../schemas/auth.ts'
+import { asUser, type Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
 import type { Notices } from '../cluster/notices.ts'
-import { UnauthorizedError } from '../errors.ts'
+import { PublicError, RateLimitError, UnauthorizedError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import { canonicalEmail } from './email-address.ts'
 import { isKnownNetwork } from './known-networks.ts'
 import { AccountGate, Failures } from './login-gate.ts'
 import { loginNetworkOf, networkOf } from './network.ts'
 import { hashPassword, isOutdated, verifyPassword } from './passwords.ts'
+import type { RefusedLogins } from './refused-logins.ts'
 import type { SecondFactor } from './second-factor.ts'
-import type { Sessions, Visitor } from './sessions.ts'
+import type { Sessions } from './sessions.ts'
 import { holdUser, type Users } from './users.ts'
 
 /** Wrong passwords from one network, whoever's they are, that cost nothing: an office is behind one address. */
@@ -23,6 +26,7 @@ export interface LoginOptions {
   users: Users
   sessions: Sessions
   secondFactor: SecondFactor
+  refusedLogins: RefusedLogins
   metrics: Pick<Metrics, 'logins'>
   notices: Notices
 }
@@ -37,26 +41,32 @@ export type Login = ReturnType<typeof createLogin>
  * as a wrong password is, in words and in time. Guessing is slowed down by account and network (`AccountGate`), and by
  * network; open sessions are not affected.
  */
-export function createLogin ({ db, users, sessions, secondFactor, metrics, notices }: LoginOptions) {
+export function createLogin ({ db, users, sessions, secondFactor, refusedLogins, metrics, notices }: LoginOptions) {
   const accounts = new AccountGate({ what: 'failed logins for this address', freeOfAccount: freeFailuresOfAccount, notices })
   const networks = new Failures({ free: freeFailuresOfNetwork, forgives: 'one', what: 'failed logins from this network', notices })
 
   /** Throws UnauthorizedError `LOGIN_FAILED`, RateLimitError after several failures. */
-  async function requirePassword (email: string, password: string, visitor: Visitor): Promise<Proven> {
-    const address = networkOf(visitor.address ?? '')
+  async function requirePassword (email: string, password: string, by: Origin): Promise<Proven> {
+    const from = by.address ?? undefined
+    const address = networkOf(from ?? '')
     const share = { owner: address, isLogin: true }
-    networks.refuseEarly(address)
-    const isKnown = async () => {
-      const found = await users.findByEmail(email)
-      return await isKnownNetwork(db, found?.user.id ?? '', visitor.address)
+    let userId: string | undefined
+    const attempt = async () => {
+      networks.refuseEarly(address)
+      const isKnown = async () => {
+        const found = await users.findByEmail(email)
+        return await isKnownNetwork(db, found?.user.id ?? '', from)
+      }
+      return await accounts.attempt({ account: canonicalEmail(email), network: loginNetworkOf(from), isKnown }, async () => {
+        const found = await users.findByEmail(email)
+        userId = found?.user.id
+        return await verifyPassword(found?.passwordHash, password, share) ? found : undefined
+      })
     }
-    const found = await accounts.attempt({ account: canonicalEmail(email), network: loginNetworkOf(visitor.address), isKnown }, async () => {
-      const found = await users.findByEmail(email)
-      return await verifyPassword(found?.passwordHash, password, share) ? found : undefined
-    })
+    const found = await attempt().catch(async (error: unknown) => { throw await noted(error, by) })
     if (found === undefined) {
       networks.failed(address)
-      throw refused()
+      throw await refused(by, userId)
     }
     networks.succeeded(address)
     if (!isOutdated(found.passwordHash)) return found
@@ -64,43 +74,66 @@ export function createLogin ({ db, users, sessions, secondFactor, metrics, notic
     const renewed = await db.updateTable('users').set({ password_hash: passwordHash })
       .where('id', '=', found.user.id).where('password_hash', '=', found.passwordHash).returning('id').executeTakeFirst()
     // It was changed meanwhile, or hashed anew by another login.
-    if (renewed === undefined) return await requirePassword(email, password, visitor)
+    if (renewed === undefined) return await requirePassword(email, password, by)
     return { user: found.user, passwordHash }
   }
 
   /** For somebody whose password was right, and still is: a session, or first the question for a code. Throws UnauthorizedError `LOGIN_FAILED`. */
-  async function enter ({ user, passwordHash }: Proven, visitor: Visitor): Promise<LoginOutcome> {
+  async function enter ({ user, passwordHash }: Proven, by: Origin): Promise<LoginOutcome> {
     await sessions.sweep()
-    return await db.transaction().execute(async trx => {
-      if (await holdUser(trx, user.id, passwordHash) === undefined) throw refused()
-      if (await secondFactor.isEnabled(trx, user.id)) return { mfaRequired: true as const, mfaToken: await secondFactor.challenge(trx, user.id) }
-      return await open(trx, user, visitor)
+    const outcome = await db.transaction().execute(async trx => {
+      if (await holdUser(trx, user.id, passwordHash) === undefined) return undefined
+      if (!await secondFactor.isEnabled(trx, user.id)) return await open(trx, user, by, false)
+      await record(trx, asUser(by, user), { action: 'user.login_code_required', resourceId: user.id })
+      return { mfaRequired: true as const, mfaToken: await secondFactor.challenge(trx, user.id) }
     })
+    if (outcome === undefined) throw await refused(by, user.id)
+    return outcome
   }
 
-  async function open (trx: Kysely<Database>, user: User, visitor: Visitor): Promise<LoginAnswer> {
-    const { token } = await sessions.createWithin(trx, user.id, visitor)
+  async function open (trx: Kysely<Database>, user: User, by: Origin, hasSecondFactor: boolean): Promise<LoginAnswer> {
+    const { token, id } = await sessions.createWithin(trx, user.id, by)
+    await record(trx, asUser(by, user), { action: 'user.logged_in', resourceId: user.id, details: { session: id, secondFactor: hasSecondFactor } })
     metrics.logins.inc({ outcome: 'opened' })
     return { sessionToken: token, user }
   }
 
-  function refused (): UnauthorizedError {
+  async function refused (by: Origin, userId: string | undefined): Promise<UnauthorizedError> {
     metrics.logins.inc({ outcome: 'refused' })
+    await refusedLogins.login(by, { userId, reason: 'password' })
     return new UnauthorizedError('LOGIN_FAILED', 'Invalid email or password')
+  }
+
+  /** Notes a login that was refused because there were too many. Returns the error. */
+  async function noted (error: unknown, by: Origin): Promise<unknown> {
+    if (error instanceof RateLimitError) await refusedLogins.login(by, { userId: undefined, reason: 'rate_limited' })
+    return error
   }
 
   return {
     requirePassword,
     enter,
 
-    async login ({ email, password }: { email: string, password: string }, visitor: Visitor): Promise<LoginOutcome> {
-      return await enter(await requirePassword(email, password, visitor), visitor)
+    /** Opens a session without a further proof, for the first user. */
+    async enterFirst (user: User, by: Origin): Promise<LoginAnswer> {
+      await sessions.sweep()
+      return await db.transaction().execute(async trx => await open(trx, user, by, false))
+    },
+
+    async login ({ email, password }: { email: string, password: string }, by: Origin): Promise<LoginOutcome> {
+      return await enter(await requirePassword(email, password, by), by)
     },
 
     /** Throws UnauthorizedError `MFA_CODE_INVALID`, RateLimitError after several wrong codes. */
-    async verifyCode ({ mfaToken, code }: { mfaToken: string, code: string }, visitor: Visitor): Promise<LoginAnswer> {
+    async verifyCode ({ mfaToken, code }: { mfaToken: string, code: string }, by: Origin): Promise<LoginAnswer> {
       await sessions.sweep()
-      return await secondFactor.answer(mfaToken, code, visitor.address, async (trx, user) => await open(trx, user, visitor))
+      const userId = await secondFactor.userOf(mfaToken)
+      try {
+        return await secondFactor.answer(mfaToken, code, by.address ?? undefined, async (trx, user) => await open(trx, user, by, true))
+      } catch (error) {
+        if (error instanceof PublicError && error.code === 'MFA_CODE_INVALID') await refusedLogins.login(by, { userId, reason: 'code' })
+        throw await noted(error, by)
+      }
     }
   }
 }

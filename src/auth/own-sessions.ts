@@ -1,4 +1,5 @@
 import type { SessionInfo } from '../../schemas/auth.ts'
+import type { Origin } from '../audit/origin.ts'
 import { ForbiddenError, NotFoundError } from '../errors.ts'
 import type { Principal, SessionPrincipal } from './principal.ts'
 import type { Sessions } from './sessions.ts'
@@ -9,8 +10,8 @@ export type OwnSessions = ReturnType<typeof createOwnSessions>
 export function createOwnSessions ({ sessions }: { sessions: Sessions }) {
   return {
     /** Ends the session that asks. Throws ForbiddenError `SESSION_REQUIRED` for a token. */
-    async logout (principal: Principal): Promise<void> {
-      await sessions.end(sessionOf(principal).sessionKey)
+    async logout (principal: Principal, by: Origin): Promise<void> {
+      await sessions.end(sessionOf(principal), by)
     },
 
     async list (principal: Principal): Promise<SessionInfo[]> {
@@ -19,9 +20,9 @@ export function createOwnSessions ({ sessions }: { sessions: Sessions }) {
     },
 
     /** Throws NotFoundError `SESSION_NOT_FOUND`, also for somebody else's; a token has none. */
-    async end (principal: Principal, id: string): Promise<void> {
+    async end (principal: Principal, id: string, by: Origin): Promise<void> {
       if (principal.kind === 'token') throw new NotFoundError('SESSION_NOT_FOUND', `Session not found: ${id}`)
-      await sessions.endOne(sessionOf(principal).userId, id)
+      await sessions.endOne(sessionOf(principal).userId, id, by)
     }
   }
 }

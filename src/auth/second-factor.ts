@@ -107,6 +107,12 @@ export function createSecondFactor ({ db, encryption, issuer, notices }: { db: K
       return token
     },
 
+    /** Whose challenge it is; undefined for one that is unknown or over. */
+    async userOf (token: string): Promise<string | undefined> {
+      const row = await db.selectFrom('mfa_challenges').select('user_id').where('token_hash', '=', oneTimeHash(token)).executeTakeFirst()
+      return row?.user_id
+    },
+
     /**
      * Lets in whose challenge it was, which is then over: `enter` is part of the transaction that ends it. Those that are
      * over are swept on the way. Throws UnauthorizedError `MFA_CODE_INVALID`, RateLimitError.

@@ -2,7 +2,10 @@ import { hash, randomBytes } from 'node:crypto'
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { SessionInfo } from '../../schemas/auth.ts'
+import type { Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
 import { NotFoundError, UnauthorizedError } from '../errors.ts'
+import { plainText } from '../plain-text.ts'
 import { rememberNetwork } from './known-networks.ts'
 import { PermissionSet, permissionsOfRole } from './permission-set.ts'
 import type { Grants, HeldRole, SessionPrincipal } from './principal.ts'
@@ -22,9 +25,12 @@ export interface SessionsOptions {
 
 /** Where somebody logged in from. */
 export interface Visitor {
-  address: string | undefined
-  userAgent: string | undefined
+  address?: string | null | undefined
+  userAgent?: string | null | undefined
 }
+
+/** `id`: as `list` has it. */
+export interface CreatedSession { token: string, id: string, expiresAt: number }
 
 interface StoredRole {
   name: string
@@ -52,7 +58,7 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
 
   return {
     /** Answers the token, which is stored nowhere. Sessions that are over are swept on the way. */
-    async create (userId: string, visitor: Visitor): Promise<{ token: string, expiresAt: number }> {
+    async create (userId: string, visitor: Visitor): Promise<CreatedSession> {
       await sweep()
       return await insert(db, userId, visitor)
     },
@@ -95,16 +101,16 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
     },
 
     /** Ends one of a user's, by its id. Throws NotFoundError `SESSION_NOT_FOUND`. */
-    async endOne (userId: string, id: string): Promise<void> {
+    async endOne (userId: string, id: string, by: Origin): Promise<void> {
       const rows = await db.selectFrom('sessions').select('token_hash').where('user_id', '=', userId).execute()
-      const meant = rows.filter(row => idOf(row.token_hash) === id)
-      if (meant.length === 0) throw new NotFoundError('SESSION_NOT_FOUND', `Session not found: ${id}`)
-      ended(await db.deleteFrom('sessions').where('token_hash', '=', (meant[0] as { token_hash: Buffer }).token_hash).returning('token_hash').execute())
+      const [meant] = rows.filter(row => idOf(row.token_hash) === id)
+      if (meant === undefined) throw new NotFoundError('SESSION_NOT_FOUND', `Session not found: ${id}`)
+      await end(userId, meant.token_hash, 'user.session_ended', by)
     },
 
-    /** Ends one session, by its principal's key. */
-    async end (sessionKey: string): Promise<void> {
-      ended(await db.deleteFrom('sessions').where('token_hash', '=', Buffer.from(sessionKey, 'base64url')).returning('token_hash').execute())
+    /** Ends the session of a principal who logs out. */
+    async end ({ userId, sessionKey }: Pick<SessionPrincipal, 'userId' | 'sessionKey'>, by: Origin): Promise<void> {
+      await end(userId, Buffer.from(sessionKey, 'base64url'), 'user.logged_out', by)
     },
 
     /** Ends every session of a user. */
@@ -133,16 +139,26 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
     }
   }
 
+  async function end (userId: string, tokenHash: Buffer, action: 'user.session_ended' | 'user.logged_out', by: Origin): Promise<void> {
+    ended(await db.transaction().execute(async trx => {
+      const gone = await trx.deleteFrom('sessions').where('token_hash', '=', tokenHash).returning('token_hash').execute()
+      // Another request may have ended it meanwhile.
+      if (gone.length > 0) await record(trx, by, { action, resourceId: userId, details: { session: idOf(tokenHash) } })
+      return gone
+    }))
+  }
+
   async function sweep (): Promise<void> {
     await db.deleteFrom('sessions').where('expires_at', '<=', clock()).execute()
   }
 
-  async function insert (trx: Kysely<Database>, userId: string, { address, userAgent }: Visitor): Promise<{ token: string, expiresAt: number }> {
+  async function insert (trx: Kysely<Database>, userId: string, { address, userAgent }: Visitor): Promise<CreatedSession> {
     const token = `${sessionPrefix}${randomBytes(32).toString('base64url')}`
+    const tokenHash = hashOf(token)
     const now = Date.now()
     const expiresAt = now + ttlMs
     await trx.insertInto('sessions').values({
-      token_hash: hashOf(token),
+      token_hash: tokenHash,
       user_id: userId,
       created_at: now,
       expires_at: expiresAt,
@@ -150,8 +166,8 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
       address: storable(address, 100),
       user_agent: storable(userAgent, 500)
     }).execute()
-    await rememberNetwork(trx, userId, address)
-    return { token, expiresAt }
+    await rememberNetwork(trx, userId, address ?? undefined)
+    return { token, id: idOf(tokenHash), expiresAt }
   }
 
   async function extend (tokenHash: Buffer, now: number): Promise<number> {
@@ -166,8 +182,7 @@ const invalid = () => new UnauthorizedError('CREDENTIAL_INVALID', 'The credentia
 
 const hashOf = (token: string): Buffer => hash('sha256', token, 'buffer')
 
-/** PostgreSQL refuses NUL in text. */
-const storable = (text: string | undefined, lengthMax: number): string | null => text?.replaceAll('\0', '').slice(0, lengthMax) ?? null
+const storable = (text: string | null | undefined, lengthMax: number): string | null => text === undefined || text === null ? null : plainText(text, lengthMax)
 
 /** Names a session to its owner: part of its key, which is no credential. */
 const idOf = (tokenHash: Buffer): string => `sess_${tokenHash.toString('base64url').slice(0, 16)}`

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { Setup as SetupInput, User } from '../../schemas/auth.ts'
+import { asUser, system, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import { ForbiddenError } from '../errors.ts'
 import { loginNetworkOf } from './network.ts'
@@ -15,7 +16,8 @@ export interface SetupCaller {
   socketAddress: string | undefined
   httpVersion: string
   headers: IncomingHttpHeaders
-  requestId?: string
+  /** For the audit log. */
+  origin?: Origin
 }
 
 export interface SetupOptions {
@@ -65,7 +67,7 @@ export class Setup {
       const created = await insertUser(trx, { name, email, passwordHash })
       if (created === undefined) return undefined
       await trx.insertInto('role_assignments').values({ user_id: created.id, role_id: superAdminRole, application_id: null }).execute()
-      await record(trx, { kind: 'session', id: created.id, name: created.email, address: caller.socketAddress ?? null, requestId: caller.requestId ?? null }, {
+      await record(trx, asUser({ ...(caller.origin ?? system), address: caller.socketAddress ?? null }, created), {
         action: 'user.set_up', resourceId: created.id, after: { ...created, roles: [{ roleId: superAdminRole, applicationId: null }] }
       })
       return created

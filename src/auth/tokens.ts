@@ -102,7 +102,8 @@ export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: Toke
   }
 
   /** Signs with the active key. Throws ValidationError when the token would be longer than what `verify` takes. */
-  function mint (input: TokenInput): { token: string, expiresAt: number } {
+  /** `id`: the token's `jti`, which is no secret. */
+  function mint (input: TokenInput): { token: string, expiresAt: number, id: string, keyId: string } {
     const key = keys.active
     if (key === undefined) throw new Error('there is no active signing key')
     const iat = Math.floor(Date.now() / 1000)
@@ -123,7 +124,7 @@ export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: Toke
         details: [{ path: '/permissions', message: 'make the token too long' }]
       })
     }
-    return { token, expiresAt: exp * 1000 }
+    return { token, expiresAt: exp * 1000, id: claims.jti, keyId: key.id }
   }
 
   return { verify, mint }

@@ -25,10 +25,12 @@ export interface SocketIoGatewayOptions {
   protocol: Protocol
   /** Where a request comes from, by proxies that are trusted. */
   addressOf (request: IncomingMessage): string
+  /** Told when the client of a link is authenticated. */
+  opened?: ((link: Link, connection: Connection) => void) | undefined
 }
 
 /** The edge for Socket.IO clients: requests are events with an acknowledgement, refusals are `{ok: false, …}`. */
-export function acceptSocketIo (io: Server, { handshake, protocol, addressOf }: SocketIoGatewayOptions): void {
+export function acceptSocketIo (io: Server, { handshake, protocol, addressOf, opened }: SocketIoGatewayOptions): void {
   const clients = new WeakMap<Link, Client>()
   const { limits } = handshake
   io.engine.on('connection', (link: Link) => {
@@ -68,6 +70,7 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf }: 
     const client = clients.get(socket.conn) as Client
     const connection = handshake.open(new SocketIoTransport(socket, handshake.limits), (socket.data as { identity: Identity }).identity)
     client.connection = connection
+    opened?.(socket.conn, connection)
     limitLink(socket.conn, limits.frameBytesMax)
     letGo(socket)
     socket.on('disconnect', reason => {
@@ -120,7 +123,7 @@ function letGo (socket: Socket): void {
 const identifyingHeaders = ['authorization', 'x-session-token', 'x-application-id', 'x-environment']
 
 /** The WebSocket under a link; a long-polling one has none. */
-const webSocketOf = (link: Link) => (link.transport as unknown as { socket?: EventEmitter & { terminate (): void } }).socket
+export const webSocketOf = (link: Link) => (link.transport as unknown as { socket?: EventEmitter & { terminate (): void } }).socket
 
 /** Ends a link at once, without a goodbye. */
 function cut (link: Link): void {

@@ -23,6 +23,8 @@ export interface WsGatewayOptions {
   protocol: Protocol
   /** Told of the end of each link, by the address that it came from. */
   closed (address: string): void
+  /** Told when the client is authenticated. */
+  opened?: (connection: Connection) => void
 }
 
 interface Frame { type: string, id: string | number | undefined, fields: Record<string, unknown> }
@@ -205,6 +207,7 @@ class WsClient implements PacedClient {
       clearTimeout(arrival.authTimer)
       if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
       this.#connection = this.#options.handshake.open(this.#transport, identity)
+      this.#options.opened?.(this.#connection)
       limitMessages(this.#webSocket, this.#options.handshake.limits.frameBytesMax)
       this.#arrival = undefined
       this.#send('authenticated', { socketId: this.#connection.id, ...identity.scope, expiresAt: identity.principal.expiresAt }, id)

@@ -1,9 +1,9 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
-import type { LoginOutcome, User } from '../../schemas/auth.ts'
+import type { LoginOutcome } from '../../schemas/auth.ts'
 import type { PageQuery } from '../../schemas/common.ts'
 import type { Invite, InviteAccept, InviteCreate, InviteCreated } from '../../schemas/people.ts'
-import type { Origin } from '../audit/origin.ts'
+import { asUser, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import type { Login } from '../auth/login.ts'
 import { newOneTimeToken, oneTimeHash } from '../auth/one-time-tokens.ts'
@@ -12,7 +12,7 @@ import { hashPassword } from '../auth/passwords.ts'
 import { applicationsWith } from '../auth/permissions.ts'
 import { parsePermissions, permissionsOfRole, PermissionSet } from '../auth/permission-set.ts'
 import type { Principal } from '../auth/principal.ts'
-import { grantsOf, type Visitor } from '../auth/sessions.ts'
+import { grantsOf } from '../auth/sessions.ts'
 import { lockSuperAdmins } from '../auth/super-admins.ts'
 import { insertUser, type Users } from '../auth/users.ts'
 import { ForbiddenError, NotFoundError } from '../errors.ts'
@@ -113,7 +113,7 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
      * Makes the user and logs them in. Where the address has one already, `password` must be theirs, and the role is
      * added. Throws ForbiddenError `INVITE_INVALID`, UnauthorizedError `LOGIN_FAILED`, RateLimitError.
      */
-    async accept ({ token, name, password }: InviteAccept, visitor: Visitor, origin: (user: User) => Origin): Promise<LoginOutcome> {
+    async accept ({ token, name, password }: InviteAccept, visitor: Origin): Promise<LoginOutcome> {
       const tokenHash = oneTimeHash(token)
       const open = await select(db).where('i.token_hash', '=', tokenHash).executeTakeFirst()
       if (open === undefined) throw invalid()
@@ -127,7 +127,7 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
         const user = proven?.user ?? await insertUser(trx, { name, email: open.email, passwordHash })
         if (user === undefined) throw userExists(open.email)
         await insertAssignment(trx, user.id, { roleId: open.role_id, applicationId: open.application_id })
-        await record(trx, origin(user), { action: 'invite.accepted', resourceId: open.id, place: toInvite(open), after: { ...toInvite(open), userId: user.id } })
+        await record(trx, asUser(visitor, user), { action: 'invite.accepted', resourceId: open.id, place: toInvite(open), after: { ...toInvite(open), userId: user.id } })
         return user
       })
       onGrantsChanged()

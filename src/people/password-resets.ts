@@ -2,7 +2,8 @@ import type { Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import type { Database } from '../../db/tables.ts'
 import type { User } from '../../schemas/auth.ts'
-import type { Origin } from '../audit/origin.ts'
+import { asUser, type Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
 import { rememberNetwork } from '../auth/known-networks.ts'
 import { networkOf } from '../auth/network.ts'
 import { newOneTimeToken, oneTimeHash } from '../auth/one-time-tokens.ts'
@@ -38,13 +39,14 @@ export function createPasswordResets ({ db, users, sessions, mailer, links, noti
   const mailed = new LRUCache<string, true>({ max: 20_000, ttl: pauseMs })
   const underWay = new Set<Promise<void>>()
 
-  async function mailTo (user: User): Promise<void> {
+  async function mailTo (user: User, by: Origin): Promise<void> {
     const { token, tokenHash } = newOneTimeToken('reset_')
     const now = Date.now()
     await db.transaction().execute(async trx => {
       // The newest mail is the one that works.
       await trx.deleteFrom('password_resets').where(eb => eb.or([eb('user_id', '=', user.id), eb('expires_at', '<=', now)])).execute()
       await trx.insertInto('password_resets').values({ token_hash: tokenHash, user_id: user.id, expires_at: now + resetMs }).execute()
+      await record(trx, by, { action: 'user.password_reset_requested', resourceId: user.id })
     })
     mailer.send({
       to: user.email, kind: 'reset', subject: 'A new password for the Realtime Platform', link: links.to('reset-password', token), lines: [
@@ -59,13 +61,13 @@ export function createPasswordResets ({ db, users, sessions, mailer, links, noti
      * Says nothing, not even by the time that it takes, of whether the address has a user: both are looked up, and the
      * rest is done after the answer.
      */
-    async request (email: string): Promise<void> {
+    async request (email: string, by: Origin): Promise<void> {
       const found = await users.findByEmail(email)
       if (found === undefined) return
       const key = found.user.id
       if (mailed.has(key) || underWay.size >= underWayMax) return
       mailed.set(key, true)
-      const work: Promise<void> = mailTo(found.user)
+      const work: Promise<void> = mailTo(found.user, by)
         .catch((err: unknown) => {
           mailed.delete(key)
           log.warn({ err }, 'password_reset.failed')
@@ -78,13 +80,13 @@ export function createPasswordResets ({ db, users, sessions, mailer, links, noti
      * Ends every session of the user, and makes the network known to their account: whoever guesses at it from elsewhere
      * does not slow down the login that follows. Throws ForbiddenError `RESET_INVALID`.
      */
-    async reset ({ token, password }: { token: string, password: string }, origin: (user: { id: string, email: string }) => Origin): Promise<void> {
+    async reset ({ token, password }: { token: string, password: string }, visitor: Origin): Promise<void> {
       const tokenHash = oneTimeHash(token)
       const open = await db.selectFrom('password_resets as p').innerJoin('users as u', 'u.id', 'p.user_id').select(['u.id', 'u.email'])
         .where('p.token_hash', '=', tokenHash).where('p.expires_at', '>', Date.now()).executeTakeFirst()
       // No password is hashed for a stranger's guess.
       if (open === undefined) throw invalid()
-      const by = origin(open)
+      const by = asUser(visitor, open)
       const address = by.address ?? undefined
       const passwordHash = await hashPassword(password, { owner: networkOf(address ?? ''), isLogin: true })
       const announce = await db.transaction().execute(async trx => {

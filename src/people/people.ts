@@ -10,12 +10,13 @@ import { hashPassword, verifyPassword } from '../auth/passwords.ts'
 import { applicationsWith, authorizeRule, isAllowed, type PermissionName } from '../auth/permissions.ts'
 import { permissionsOfRole, type PermissionSet } from '../auth/permission-set.ts'
 import type { Principal, SessionPrincipal } from '../auth/principal.ts'
+import type { RefusedLogins } from '../auth/refused-logins.ts'
 import type { SecondFactor } from '../auth/second-factor.ts'
 import type { Sessions } from '../auth/sessions.ts'
 import { keepingSuperAdmin, lockSuperAdmins } from '../auth/super-admins.ts'
 import { insertUser, type Users } from '../auth/users.ts'
 import type { Notices } from '../cluster/notices.ts'
-import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../errors.ts'
+import { ConflictError, ForbiddenError, NotFoundError, RateLimitError, ValidationError } from '../errors.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import { takeWith } from './losses.ts'
 import type { Notify } from './notify.ts'
@@ -26,6 +27,7 @@ export interface PeopleOptions {
   users: Users
   sessions: Sessions
   secondFactor: SecondFactor
+  refusedLogins: RefusedLogins
   notices: Notices
   notify: Notify
   /** Sends an invite, to whom a principal may not create an account for. */
@@ -43,7 +45,7 @@ export type People = ReturnType<typeof createPeople>
  * The users, as those see them who rule over them. Whoever holds `users:*` for some applications only, and a token,
  * sees the users who have a role there, and of their roles those. Nobody rules over a user who holds more than they.
  */
-export function createPeople ({ db, users, sessions, secondFactor, notices, notify, invite, onGrantsChanged }: PeopleOptions) {
+export function createPeople ({ db, users, sessions, secondFactor, refusedLogins, notices, notify, invite, onGrantsChanged }: PeopleOptions) {
   const passwordGate = new LoginGate({ what: 'wrong passwords', notices })
 
   /** The user with all roles, if the principal may know of them. Throws NotFoundError `USER_NOT_FOUND`. */
@@ -75,19 +77,32 @@ export function createPeople ({ db, users, sessions, secondFactor, notices, noti
   }
 
   /** The user shows their password again, so that an open session is not enough. Throws ForbiddenError `PASSWORD_WRONG`, RateLimitError after several wrong ones. */
-  async function requirePassword (id: string, currentPassword: string | undefined): Promise<void> {
+  async function requirePassword (id: string, currentPassword: string | undefined, by: Origin): Promise<void> {
     if (currentPassword === undefined) throw passwordWrong()
-    const isRight = await passwordGate.attempt(id, async () => await verifyPassword(await users.passwordHashOf(id), currentPassword, ownShare(id)) || undefined)
-    if (isRight !== true) throw passwordWrong()
+    await notingRefusal(by, id, async () => {
+      const isRight = await passwordGate.attempt(id, async () => await verifyPassword(await users.passwordHashOf(id), currentPassword, ownShare(id)) || undefined)
+      if (isRight !== true) throw passwordWrong()
+    })
+  }
+
+  /** Notes it when a password or code of a user who is logged in is refused. */
+  async function notingRefusal<T> (by: Origin, userId: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      const reason = reasonOf(error)
+      if (reason !== undefined) await refusedLogins.repetition(by, { userId, reason })
+      throw error
+    }
   }
 
   /** Whether the principal may move a user to another address. Throws ForbiddenError. */
-  async function authorizeMove (principal: Principal, before: AccountRow, email: string, currentPassword: string | undefined): Promise<void> {
+  async function authorizeMove (principal: Principal, before: AccountRow, email: string, currentPassword: string | undefined, by: Origin): Promise<void> {
     // Whether an address is taken is an answer about people of other applications.
     if (canonicalEmail(email) !== canonicalEmail(before.email) && applicationsWith(principal, 'users:update') !== 'all') {
       throw new ForbiddenError('PERMISSION_NOT_HELD', 'Addresses are changed by whoever may change all users')
     }
-    if (principal.kind === 'session' && principal.userId === before.id) await requirePassword(before.id, currentPassword)
+    if (principal.kind === 'session' && principal.userId === before.id) await requirePassword(before.id, currentPassword, by)
   }
 
   /** Throws ForbiddenError `SESSION_REQUIRED` unless the user asks for themselves: nobody else is to see their secrets. */
@@ -143,7 +158,7 @@ export function createPeople ({ db, users, sessions, secondFactor, notices, noti
     /** A user who moves to another address shows their password. Throws ConflictError `USER_EXISTS`, ForbiddenError `PERMISSION_NOT_HELD`, `PASSWORD_WRONG`. */
     async update (principal: Principal, id: string, { name, email, currentPassword }: AccountUpdate, by: Origin): Promise<Account> {
       const former = await rule(db, principal, id, 'users:update')
-      if (email !== undefined && email !== former.email) await authorizeMove(principal, former, email, currentPassword)
+      if (email !== undefined && email !== former.email) await authorizeMove(principal, former, email, currentPassword, by)
       const row = await db.transaction().execute(async trx => {
         await lockSuperAdmins(trx)
         const before = await rule(trx, principal, id, 'users:update')
@@ -181,7 +196,7 @@ export function createPeople ({ db, users, sessions, secondFactor, notices, noti
      */
     async changePassword (principal: Principal, id: string, { currentPassword, newPassword }: { currentPassword?: string | undefined, newPassword: string }, by: Origin): Promise<void> {
       const { row, isSelf } = await selfOrRuler(principal, id)
-      if (isSelf) await requirePassword(id, currentPassword)
+      if (isSelf) await requirePassword(id, currentPassword, by)
       const passwordHash = await hashPassword(newPassword, shareOf(principal))
       const announce = await db.transaction().execute(async trx => {
         // What was true before the hashing may not be now.
@@ -198,13 +213,13 @@ export function createPeople ({ db, users, sessions, secondFactor, notices, noti
     /** Throws ForbiddenError `SESSION_REQUIRED`, `PASSWORD_WRONG`, ConflictError `MFA_ENABLED`. */
     async setUpMfa (principal: Principal, id: string, { currentPassword }: { currentPassword?: string | undefined }, by: Origin) {
       const { user } = await requireSelf(principal, id)
-      await requirePassword(id, currentPassword)
+      await requirePassword(id, currentPassword, by)
       return await secondFactor.setUp(user, by)
     },
 
     async confirmMfa (principal: Principal, id: string, code: string, by: Origin) {
       const { user } = await requireSelf(principal, id)
-      const codes = await secondFactor.confirm(id, code, by)
+      const codes = await notingRefusal(by, id, async () => await secondFactor.confirm(id, code, by))
       notify(user.email, 'mfaEnabled')
       return codes
     },
@@ -213,8 +228,8 @@ export function createPeople ({ db, users, sessions, secondFactor, notices, noti
     async disableMfa (principal: Principal, id: string, { currentPassword, code }: { currentPassword?: string | undefined, code?: string | undefined }, by: Origin): Promise<void> {
       const { row, isSelf } = await selfOrRuler(principal, id)
       if (isSelf && row.mfa_confirmed_at !== null) {
-        await requirePassword(id, currentPassword)
-        await secondFactor.require(id, code ?? '', by)
+        await requirePassword(id, currentPassword, by)
+        await notingRefusal(by, id, async () => await secondFactor.require(id, code ?? '', by))
       }
       await db.transaction().execute(async trx => {
         // Whom they ruled over a moment ago may hold more by now.
@@ -342,6 +357,13 @@ function onlyRoleOf (roles: RoleGrant[]): RoleGrant {
   throw new ValidationError('VALIDATION_FAILED', 'The body /roles must have one role unless you rule over all users: it is given by an invite', {
     details: [{ path: '/roles', message: 'must have one role for an application of yours' }]
   })
+}
+
+/** Why a proof was refused; undefined for another error. */
+function reasonOf (error: unknown): 'password' | 'code' | 'rate_limited' | undefined {
+  if (error instanceof RateLimitError) return 'rate_limited'
+  if (!(error instanceof ForbiddenError)) return undefined
+  return error.code === 'PASSWORD_WRONG' ? 'password' : error.code === 'MFA_CODE_INVALID' ? 'code' : undefined
 }
 
 const passwordWrong = () => new ForbiddenError('PASSWORD_WRONG', 'The current password is missing or wrong')

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import t from 'tap'
 import { createKysely, createPool } from '../../db/connection.ts'
+import { system } from '../../src/audit/origin.ts'
 import { isAllowed } from '../../src/auth/permissions.ts'
 import { createSessions } from '../../src/auth/sessions.ts'
 import { insertUser } from '../../src/auth/users.ts'
@@ -35,7 +36,7 @@ t.test('a session is stored as a hash, and known by its token until it ends', as
   const ended: string[] = []
   sessions.onEnded(key => ended.push(key))
   const other = await sessions.create(user.id, visitor)
-  await sessions.end(principal.sessionKey)
+  await sessions.end(principal, system)
   t.same(ended, [principal.sessionKey])
   t.equal(await codeOf(() => sessions.authenticate(token)), 'CREDENTIAL_INVALID')
   t.ok(await sessions.authenticate(other.token), 'the others live on')

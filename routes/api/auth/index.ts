@@ -1,5 +1,4 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyRequest } from 'fastify'
 import {
   ForgotPassword, Login, LoginAnswer, LoginOutcome, Me, MfaVerify, ResetPassword, SessionInfo, SessionPath, Setup, SetupStatus
 } from '../../../schemas/auth.ts'
@@ -8,11 +7,6 @@ import { InviteAccept } from '../../../schemas/people.ts'
 
 /** A network's. An office behind one address logs in with ease; somebody who guesses at many accounts does not. */
 const loginLimit = { max: 20, timeWindow: 60_000 }
-
-/** On a public route, who it has turned out to be. */
-const originOf = (request: FastifyRequest, { id, email }: { id: string, email: string }) => ({ ...request.origin, kind: 'session' as const, id, name: email })
-
-const visitorOf = (request: FastifyRequest) => ({ address: request.ip, userAgent: request.headers['user-agent'] })
 
 const auth: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/setup-status', {
@@ -38,10 +32,9 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     const user = await app.auth.setup.run(request.body, {
-      socketAddress: request.raw.socket.remoteAddress, httpVersion: request.raw.httpVersion, headers: request.headers, requestId: request.id
+      socketAddress: request.raw.socket.remoteAddress, httpVersion: request.raw.httpVersion, headers: request.headers, origin: request.origin
     })
-    const { token } = await app.auth.sessions.create(user.id, visitorOf(request))
-    return reply.code(201).send({ sessionToken: token, user })
+    return reply.code(201).send(await app.auth.login.enterFirst(user, request.origin))
   })
 
   app.post('/login', {
@@ -54,7 +47,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(Login),
       response: { 200: ref(LoginOutcome, 'A session, or the question for a code.'), ...refusals(400, 401, 413, 415) }
     }
-  }, async (request) => app.auth.login.login(request.body, visitorOf(request)))
+  }, async (request) => app.auth.login.login(request.body, request.origin))
 
   app.post('/mfa/verify', {
     config: { permission: 'public', rateLimit: loginLimit },
@@ -66,7 +59,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(MfaVerify),
       response: { 200: ref(LoginAnswer), ...refusals(400, 401, 413, 415) }
     }
-  }, async (request) => app.auth.login.verifyCode(request.body, visitorOf(request)))
+  }, async (request) => app.auth.login.verifyCode(request.body, request.origin))
 
   app.post('/forgot-password', {
     config: { permission: 'public', rateLimit: loginLimit },
@@ -79,7 +72,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       response: { 202: { type: 'null', description: 'If the address has a user, a mail is on its way.' }, ...refusals(400, 413, 415) }
     }
   }, async (request, reply) => {
-    await app.passwordResets.request(request.body.email)
+    await app.passwordResets.request(request.body.email, request.origin)
     return reply.code(202).send(undefined as unknown as null)
   })
 
@@ -94,7 +87,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       response: { 204: { type: 'null', description: 'Log in with it.' }, ...refusals(400, 403, 413, 415) }
     }
   }, async (request, reply) => {
-    await app.passwordResets.reset(request.body, user => originOf(request, user))
+    await app.passwordResets.reset(request.body, request.origin)
     return reply.code(204).send(null)
   })
 
@@ -110,7 +103,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     reply.code(201)
-    return app.invites.accept(request.body, visitorOf(request), user => originOf(request, user))
+    return app.invites.accept(request.body, request.origin)
   })
 
   app.get('/sessions', {
@@ -135,7 +128,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       response: { 204: { type: 'null', description: 'The session is over.' }, ...refusals(400, 401, 404) }
     }
   }, async (request, reply) => {
-    await app.auth.ownSessions.end(request.principal, request.params.id)
+    await app.auth.ownSessions.end(request.principal, request.params.id, request.origin)
     return reply.code(204).send(null)
   })
 
@@ -149,7 +142,7 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       response: { 204: { type: 'null', description: 'The session is over.' }, ...refusals(401, 403) }
     }
   }, async (request, reply) => {
-    await app.auth.ownSessions.logout(request.principal)
+    await app.auth.ownSessions.logout(request.principal, request.origin)
     return reply.code(204).send(null)
   })
 

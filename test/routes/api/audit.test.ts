@@ -70,7 +70,7 @@ await t.test('every setting that a route changes leaves an entry, and no secret 
   await root.post(`/api/users/${user.id}/roles`, { roleId: role.id })
   await root.remove(`/api/users/${user.id}/roles/${role.id}`)
   await root.post(`/api/users/${user.id}/change-password`, { newPassword: 'a new secret phrase' })
-  const { body: setup } = await root.post(`/api/users/${root.id}/mfa/setup`)
+  const { body: setup } = await root.post(`/api/users/${root.id}/mfa/setup`, { currentPassword: password })
   await root.post(`/api/users/${root.id}/mfa/disable`, { code: '000000' })
   await root.remove(`/api/users/${user.id}`)
   await root.remove(`/api/roles/${role.id}`)

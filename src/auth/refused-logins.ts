@@ -1,0 +1,52 @@
+import type { Kysely } from 'kysely'
+import type { Database } from '../../db/tables.ts'
+import type { Origin } from '../audit/origin.ts'
+import { logOnly, record, type Change } from '../audit/record.ts'
+
+/** Entries that a node writes in a minute: anybody can cause one, and they are kept for long. */
+const entriesMax = 100
+const windowMs = 60_000
+
+export interface Refusal {
+  /** Undefined where no account has the address. */
+  userId: string | undefined
+  /** Which proof was wrong, or that there were too many attempts to check it. */
+  reason: 'password' | 'code' | 'rate_limited'
+}
+
+export type RefusedLogins = ReturnType<typeof createRefusedLogins>
+
+/**
+ * Notes refused logins, and refused repetitions of a password or code by somebody who is logged in. The log has each of them, the
+ * audit log at most 100 a minute; an entry has the number of those that were left out before it. The address that was typed
+ * is not noted, because it may be a password in the wrong field.
+ */
+export function createRefusedLogins ({ db, log }: { db: Kysely<Database>, log: { warn (fields: object, message: string): void } }) {
+  let windowEndsAt = 0
+  let entries = 0
+  let omitted = 0
+
+  /** Never rejects: the refusal itself must reach the client. */
+  async function note (by: Origin, change: Change): Promise<void> {
+    const now = performance.now()
+    if (now >= windowEndsAt) [windowEndsAt, entries] = [now + windowMs, 0]
+    if (++entries > entriesMax) {
+      omitted++
+      return logOnly(by, change)
+    }
+    const left = omitted
+    omitted = 0
+    try {
+      await record(db, by, { ...change, details: { ...change.details, ...(left > 0 && { omittedBefore: left }) } })
+    } catch (err) {
+      omitted += left + 1
+      logOnly(by, change)
+      log.warn({ err }, 'audit.refusal_not_stored')
+    }
+  }
+
+  return {
+    login: async (by: Origin, { userId, reason }: Refusal) => await note(by, { action: 'user.login_refused', resourceId: userId, details: { reason } }),
+    repetition: async (by: Origin, { userId, reason }: Refusal) => await note(by, { action: 'user.proof_refused', resourceId: userId, details: { reason } })
+  }
+}
