@@ -1,21 +1,25 @@
 import { RateLimitError, ServiceUnavailableError } from '../errors.ts'
 
+/**
+ * Logins from networks that are known to the account, other logins, and everything else. Each has places of its own in the queue,
+ * so that strangers from however many networks keep out neither a known network nor an administrator.
+ */
+export type HashingKind = 'knownLogin' | 'login' | 'other'
+
 /** Whom a hashing is done for. */
 export interface HashingShare {
   /** An application, a user or a network: owners take turns, however much each asks for. */
   owner: string
-  /** Logins have a place of their own at work and in the queue. */
-  isLogin: boolean
+  kind: HashingKind
 }
 
 export interface HashingQueueOptions {
   /** At once, and of those how many that are no logins. */
   runningMax: number
   runningOthersMax: number
-  /** That wait, of one owner, of logins, and of everything else. */
+  /** That wait, of one owner and of each kind. */
   waitingOfOwnerMax: number
-  waitingLoginsMax: number
-  waitingOthersMax: number
+  waitingMax: Readonly<Record<HashingKind, number>>
 }
 
 type Start = () => void
@@ -51,23 +55,23 @@ class Lane {
 }
 
 /**
- * Shares the few threads that hash passwords: owners take turns, logins are never behind everything else, and whoever
- * asks for more than fits is refused alone.
+ * Shares the few threads that hash passwords: the kinds take turns, and within a kind its owners, and whoever asks for more than
+ * fits is refused alone.
  */
 export class HashingQueue {
   readonly #options: HashingQueueOptions
-  readonly #logins: Lane
-  readonly #others: Lane
+  /** Of two that have as many at work, the first goes first. */
+  readonly #lanes: Record<HashingKind, Lane>
 
   constructor (options: HashingQueueOptions) {
     this.#options = options
-    this.#logins = new Lane(options.waitingLoginsMax)
-    this.#others = new Lane(options.waitingOthersMax)
+    const { waitingMax } = options
+    this.#lanes = { knownLogin: new Lane(waitingMax.knownLogin), login: new Lane(waitingMax.login), other: new Lane(waitingMax.other) }
   }
 
   /** Throws RateLimitError when too much waits of the owner, ServiceUnavailableError `OVERLOADED` when too much waits of all. */
-  async run<T> ({ owner, isLogin }: HashingShare, work: () => Promise<T>): Promise<T> {
-    const lane = isLogin ? this.#logins : this.#others
+  async run<T> ({ owner, kind }: HashingShare, work: () => Promise<T>): Promise<T> {
+    const lane = this.#lanes[kind]
     await new Promise<void>(resolve => {
       lane.add(owner, this.#options.waitingOfOwnerMax, resolve)
       this.#startNext()
@@ -90,10 +94,9 @@ export class HashingQueue {
 
   #nextLane (): Lane | undefined {
     const { runningMax, runningOthersMax } = this.#options
-    const [logins, others] = [this.#logins, this.#others]
-    if (logins.running + others.running >= runningMax) return undefined
-    const mayOthers = others.waiting > 0 && others.running < runningOthersMax
-    if (logins.waiting > 0 && (!mayOthers || logins.running <= others.running)) return logins
-    return mayOthers ? others : undefined
+    const lanes = Object.values(this.#lanes)
+    if (lanes.reduce((sum, { running }) => sum + running, 0) >= runningMax) return undefined
+    const isReady = (lane: Lane) => lane.waiting > 0 && (lane !== this.#lanes.other || lane.running < runningOthersMax)
+    return lanes.filter(isReady).reduce<Lane | undefined>((best, lane) => best !== undefined && best.running <= lane.running ? best : lane, undefined)
   }
 }

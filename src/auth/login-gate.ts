@@ -106,6 +106,8 @@ class Turns {
 }
 
 type Attempt<T> = () => Promise<T | undefined>
+/** Is told whether the network is known. */
+type AccountAttempt<T> = (isKnown: boolean) => Promise<T | undefined>
 
 export interface LoginGateOptions {
   now?: (() => number) | undefined
@@ -174,9 +176,9 @@ export class AccountGate {
   }
 
   /** Runs an attempt, which returns undefined when it failed. Throws RateLimitError when it comes too soon. */
-  async attempt<T> ({ account, network, isKnown }: Candidate, attempt: Attempt<T>): Promise<T | undefined> {
+  async attempt<T> ({ account, network, isKnown }: Candidate, attempt: AccountAttempt<T>): Promise<T | undefined> {
     return await this.#byNetwork.attempt(`${network} ${account}`, async () =>
-      await isKnown() ? await attempt() : await this.#ofStrangers.attempt(account, attempt))
+      await isKnown() ? await attempt(true) : await this.#ofStrangers.attempt(account, async () => await attempt(false)))
   }
 }
 

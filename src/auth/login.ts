@@ -7,6 +7,7 @@ import type { Notices } from '../cluster/notices.ts'
 import { PublicError, RateLimitError, UnauthorizedError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import { canonicalEmail } from './email-address.ts'
+import type { HashingShare } from './hashing-queue.ts'
 import { isKnownNetwork } from './known-networks.ts'
 import { AccountGate, Failures } from './login-gate.ts'
 import { loginNetworkOf, networkOf } from './network.ts'
@@ -49,7 +50,7 @@ export function createLogin ({ db, users, sessions, secondFactor, refusedLogins,
   async function requirePassword (email: string, password: string, by: Origin): Promise<Proven> {
     const from = by.address ?? undefined
     const address = networkOf(from ?? '')
-    const share = { owner: address, isLogin: true }
+    const share = (isKnown: boolean): HashingShare => ({ owner: address, kind: isKnown ? 'knownLogin' : 'login' })
     let userId: string | undefined
     const attempt = async () => {
       networks.refuseEarly(address)
@@ -57,10 +58,10 @@ export function createLogin ({ db, users, sessions, secondFactor, refusedLogins,
         const found = await users.findByEmail(email)
         return await isKnownNetwork(db, found?.user.id ?? '', from)
       }
-      return await accounts.attempt({ account: canonicalEmail(email), network: loginNetworkOf(from), isKnown }, async () => {
+      return await accounts.attempt({ account: canonicalEmail(email), network: loginNetworkOf(from), isKnown }, async isKnown => {
         const found = await users.findByEmail(email)
         userId = found?.user.id
-        return await verifyPassword(found?.passwordHash, password, share) ? found : undefined
+        return await verifyPassword(found?.passwordHash, password, share(isKnown)) ? found : undefined
       })
     }
     const found = await attempt().catch(async (error: unknown) => { throw await noted(error, by) })
@@ -70,7 +71,8 @@ export function createLogin ({ db, users, sessions, secondFactor, refusedLogins,
     }
     networks.succeeded(address)
     if (!isOutdated(found.passwordHash)) return found
-    const passwordHash = await hashPassword(password, share)
+    // The password was right.
+    const passwordHash = await hashPassword(password, share(true))
     const renewed = await db.updateTable('users').set({ password_hash: passwordHash })
       .where('id', '=', found.user.id).where('password_hash', '=', found.passwordHash).returning('id').executeTakeFirst()
     // It was changed meanwhile, or hashed anew by another login.

@@ -5,7 +5,7 @@ import { HashingQueue, type HashingShare } from './hashing-queue.ts'
 export const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
 
 /** The libuv pool has four threads, which files, names and compression share; each hashing takes 19 MiB. */
-const queue = new HashingQueue({ runningMax: 3, runningOthersMax: 2, waitingOfOwnerMax: 20, waitingLoginsMax: 500, waitingOthersMax: 250 })
+const queue = new HashingQueue({ runningMax: 3, runningOthersMax: 2, waitingOfOwnerMax: 20, waitingMax: { knownLogin: 250, login: 500, other: 250 } })
 
 /** The same password may be typed in several Unicode forms; NIST SP 800-63B §5.1.1.2 asks for one of them. */
 const normalised = (password: string) => password.normalize('NFKC')
@@ -24,7 +24,7 @@ const hashing = <T>(share: HashingShare, work: () => Promise<T>): Promise<T> => 
 })
 
 /** The platform's own work, such as fixtures: it has no place that is reserved for logins. */
-const unattributed: HashingShare = { owner: '', isLogin: false }
+const unattributed: HashingShare = { owner: '', kind: 'other' }
 
 /** Throws RateLimitError or ServiceUnavailableError `OVERLOADED` when too many wait. Check everything else first. */
 export const hashPassword = (password: string, share = unattributed): Promise<string> => hashing(share, () => hash(normalised(password), cost))

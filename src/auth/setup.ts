@@ -60,7 +60,7 @@ export class Setup {
     if (!this.#isToken(setupToken) && (this.#isProxied || !isLoopback(caller))) {
       throw new ForbiddenError('SETUP_TOKEN_REQUIRED', 'From elsewhere than loopback, and by a proxy, set-up needs the setupToken that was printed when the server started')
     }
-    const passwordHash = await hashPassword(password, { owner: loginNetworkOf(caller.socketAddress), isLogin: false })
+    const passwordHash = await hashPassword(password, { owner: loginNetworkOf(caller.socketAddress), kind: 'other' })
     const user = await this.#db.transaction().execute(async trx => {
       await lockSuperAdmins(trx)
       if (await hasSuperAdmin(trx)) return undefined

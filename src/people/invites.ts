@@ -119,7 +119,7 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
       if (open === undefined) throw invalid()
       const known = await users.findByEmail(open.email)
       const proven = known && await login.requirePassword(open.email, password, visitor)
-      const passwordHash = proven?.passwordHash ?? await hashPassword(password, { owner: networkOf(visitor.address ?? ''), isLogin: false })
+      const passwordHash = proven?.passwordHash ?? await hashPassword(password, { owner: networkOf(visitor.address ?? ''), kind: 'other' })
       const user = await db.transaction().execute(async trx => {
         await lockSuperAdmins(trx)
         const { numDeletedRows } = await trx.deleteFrom('invites').where('token_hash', '=', tokenHash).executeTakeFirstOrThrow()

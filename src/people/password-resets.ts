@@ -88,7 +88,8 @@ export function createPasswordResets ({ db, users, sessions, mailer, links, noti
       if (open === undefined) throw invalid()
       const by = asUser(visitor, open)
       const address = by.address ?? undefined
-      const passwordHash = await hashPassword(password, { owner: networkOf(address ?? ''), isLogin: true })
+      // Whoever has the token is no stranger to the account.
+      const passwordHash = await hashPassword(password, { owner: networkOf(address ?? ''), kind: 'knownLogin' })
       const announce = await db.transaction().execute(async trx => {
         const used = await trx.deleteFrom('password_resets').where('token_hash', '=', tokenHash).where('expires_at', '>', Date.now()).returning('user_id').executeTakeFirst()
         if (used === undefined) throw invalid()

@@ -346,9 +346,9 @@ const toAccount = (row: AccountRow, visible: 'all' | string[]): Account => ({
 
 /** Where a principal's hashings wait: a token's with those of its application. */
 const shareOf = (principal: Principal): HashingShare =>
-  principal.kind === 'session' ? ownShare(principal.userId) : { owner: `application ${principal.applicationId}`, isLogin: false }
+  principal.kind === 'session' ? ownShare(principal.userId) : { owner: `application ${principal.applicationId}`, kind: 'other' }
 
-const ownShare = (userId: string): HashingShare => ({ owner: `user ${userId}`, isLogin: false })
+const ownShare = (userId: string): HashingShare => ({ owner: `user ${userId}`, kind: 'other' })
 
 /** An invite gives one role. */
 function onlyRoleOf (roles: RoleGrant[]): RoleGrant {

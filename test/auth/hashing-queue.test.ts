@@ -1,13 +1,13 @@
 import t from 'tap'
-import { HashingQueue } from '../../src/auth/hashing-queue.ts'
+import { HashingQueue, type HashingKind } from '../../src/auth/hashing-queue.ts'
 import { codeOf } from './refusal.ts'
 
 /** Work that ends when it is told to, in the order in which it was started. */
 function bench () {
-  const queue = new HashingQueue({ runningMax: 3, runningOthersMax: 2, waitingOfOwnerMax: 5, waitingLoginsMax: 8, waitingOthersMax: 8 })
+  const queue = new HashingQueue({ runningMax: 3, runningOthersMax: 2, waitingOfOwnerMax: 5, waitingMax: { knownLogin: 8, login: 8, other: 8 } })
   const started: string[] = []
   const ends: (() => void)[] = []
-  const ask = (owner: string, isLogin: boolean) => codeOf(() => queue.run({ owner, isLogin }, () => {
+  const ask = (owner: string, kind: HashingKind) => codeOf(() => queue.run({ owner, kind }, () => {
     started.push(owner)
     return new Promise<void>(resolve => { ends.push(resolve) })
   }))
@@ -21,9 +21,9 @@ function bench () {
 
 t.test('a flood of one owner is refused alone, and leaves a place for logins', async t => {
   const { started, ask, settle, finish } = bench()
-  const flood = Array.from({ length: 20 }, () => ask('flooder', false))
-  const login = ask('home', true)
-  const other = ask('neighbour', false)
+  const flood = Array.from({ length: 20 }, () => ask('flooder', 'other'))
+  const login = ask('home', 'login')
+  const other = ask('neighbour', 'other')
   await settle()
   t.same(started, ['flooder', 'flooder', 'home'], 'the third place is for logins')
   await finish()
@@ -36,9 +36,9 @@ t.test('a flood of one owner is refused alone, and leaves a place for logins', a
 
 t.test('a flood of logins leaves turns for everything else', async t => {
   const { started, ask, finish } = bench()
-  const logins = Array.from({ length: 11 }, (_, i) => ask(`network ${i}`, true))
-  const refused = ask('one too many', true)
-  const other = ask('admin', false)
+  const logins = Array.from({ length: 11 }, (_, i) => ask(`network ${i}`, 'login'))
+  const refused = ask('one too many', 'login')
+  const other = ask('admin', 'other')
   t.equal(await refused, 'OVERLOADED')
   await finish()
   t.equal(started.at(-1), 'admin')
@@ -46,8 +46,20 @@ t.test('a flood of logins leaves turns for everything else', async t => {
   t.same(await Promise.all([...logins, other]), Array(12).fill(undefined))
 })
 
+t.test('strangers from however many networks keep out no network that is known', async t => {
+  const { started, ask, settle, finish } = bench()
+  const strangers = Array.from({ length: 200 }, (_, i) => ask(`2001:db8:0:${i}::`, 'login'))
+  const [home, office] = [ask('home', 'knownLogin'), ask('office', 'knownLogin')]
+  await settle()
+  for (let i = 0; i < 3; i++) await finish()
+  t.same(started.slice(3), ['home', 'office', '2001:db8:0:3::'], 'they are next, and strangers have their turns')
+  for (let i = 0; i < 20; i++) await finish()
+  t.same([await home, await office], [undefined, undefined])
+  t.equal((await Promise.all(strangers)).filter(code => code === 'OVERLOADED').length, 189)
+})
+
 t.test('work that fails gives its place back', async t => {
-  const queue = new HashingQueue({ runningMax: 1, runningOthersMax: 1, waitingOfOwnerMax: 5, waitingLoginsMax: 8, waitingOthersMax: 8 })
-  await t.rejects(queue.run({ owner: 'a', isLogin: true }, async () => { throw new Error('fault') }))
-  t.equal(await queue.run({ owner: 'a', isLogin: true }, async () => 1), 1)
+  const queue = new HashingQueue({ runningMax: 1, runningOthersMax: 1, waitingOfOwnerMax: 5, waitingMax: { knownLogin: 8, login: 8, other: 8 } })
+  await t.rejects(queue.run({ owner: 'a', kind: 'login' }, async () => { throw new Error('fault') }))
+  t.equal(await queue.run({ owner: 'a', kind: 'login' }, async () => 1), 1)
 })

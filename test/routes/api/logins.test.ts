@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import t from 'tap'
 import { up } from '../../../db/migrations/0016-canonical-addresses.ts'
+import { HashingQueue } from '../../../src/auth/hashing-queue.ts'
 import { passwordHashings } from '../../../src/auth/passwords.ts'
 import { build } from '../../build.ts'
 import { mailServer } from '../../mail-server.ts'
@@ -35,6 +36,23 @@ await t.test('a stranger\'s failed logins do not keep the owner out', async t =>
   t.equal(await login(ada.email, password, '203.0.113.9'), '200', 'but not the network that is known')
   const networks = await app.db.selectFrom('known_networks').selectAll().where('user_id', '=', ada.id).execute()
   t.notOk(JSON.stringify(networks).includes('203.0.113'), 'which is stored as a hash')
+})
+
+await t.test('a login from a known network waits apart from those of strangers, and so does a reset', async t => {
+  const { run } = HashingQueue.prototype
+  const hashings = t.capture(HashingQueue.prototype, 'run', run)
+  const kinds = () => hashings().map(({ args: [{ kind }] }) => kind)
+  const ada = await person(app, 'viewer')
+  kinds()
+  t.equal(await login(ada.email, password, '203.0.113.17'), '200')
+  t.equal(await login(ada.email, password, '203.0.113.18'), '200')
+  t.equal(await login(ada.email, 'wrong', '203.0.113.19'), '401 LOGIN_FAILED')
+  t.equal(await login(ada.email, password, '2001:db8::1'), '200')
+  t.same(kinds(), ['login', 'knownLogin', 'knownLogin', 'login'])
+  await anybody.post('/api/auth/forgot-password', { email: ada.email })
+  const token = /#token=(reset_[\w-]+)/.exec((await mailTo(ada.email, /reset_/)).text)?.[1]
+  t.equal((await anybody.post('/api/auth/reset-password', { token, password: 'a new long pass phrase' }, { remoteAddress: '192.0.2.98' })).status, 204)
+  t.same(kinds(), ['knownLogin'])
 })
 
 await t.test('nor does a forgotten password end behind them', async t => {
