@@ -13,7 +13,7 @@ import { tenant } from './tenant.ts'
 
 /* What an operator can bound: how often, how many, how long; and what every answer says to browsers. */
 
-t.setTimeout(180_000)
+t.setTimeout(300_000)
 
 const portOf = (url: string) => Number(new URL(url).port)
 const until = async (isDone: () => boolean | Promise<boolean>) => { while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10)) }
