@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { passwordHashings } from './auth/passwords.ts'
 import { LargestGauge } from './largest-gauge.ts'
@@ -31,6 +32,9 @@ export function createMetrics (registry = new Registry()) {
   return {
     registry,
     topicLabel: topicLabel(),
+    heapLimit: new Gauge({
+      name: 'realtime_heap_limit_bytes', help: 'The largest heap that V8 allows this process (`--max-old-space-size`).', registers, collect () { this.set(getHeapStatistics().heap_size_limit) }
+    }),
     buildInfo: new Gauge({
       name: 'realtime_build_info', help: 'Always 1: the version of the platform, and of Node.', labelNames: ['version', 'node'], registers, collect () { this.set({ version, node: process.versions.node }, 1) }
     }),
@@ -96,6 +100,7 @@ export function createMetrics (registry = new Registry()) {
     busMessages: new Counter({
       name: 'realtime_bus_messages_total', help: 'Messages between nodes: sent, received, and dropped because Redis was away or behind.', labelNames: ['outcome'], registers
     }),
+    redisAway: new Gauge({ name: 'realtime_redis_away', help: '1 while this node does not reach Redis; 0 otherwise, and without REDIS_URL.', registers }),
     clusterNodes: new Gauge({ name: 'realtime_cluster_nodes', help: 'Nodes that this node knows of, itself included.', registers }),
     cdcLag: new LargestGauge({
       name: 'realtime_cdc_lag_seconds', help: 'How far this node is behind the connected database that is furthest behind: the age of the oldest transaction that was received and is not stored; while it does not stream, for how long it has not.', registers
@@ -120,7 +125,7 @@ export function createMetrics (registry = new Registry()) {
     mails: new Counter({ name: 'realtime_mails_total', help: 'Mails, by what came of them.', labelNames: ['kind', 'outcome'], registers }),
     partitionsDropped: new Counter({ name: 'realtime_partitions_dropped_total', help: 'Log partitions dropped by retention.', registers }),
     webhookDeliveries: new Counter({
-      name: 'realtime_webhook_deliveries_total', help: 'Attempts at webhook deliveries, by what they came to.', labelNames: ['status'], registers
+      name: 'realtime_webhook_deliveries_total', help: 'Attempts at webhook deliveries, by what they came to; `dead` also counts those that were given up without one.', labelNames: ['status'], registers
     }),
     webhookRetries: new Counter({ name: 'realtime_webhook_retries_total', help: 'Attempts at webhook deliveries that were not the first.', registers }),
     webhookResends: new Counter({

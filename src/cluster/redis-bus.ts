@@ -176,12 +176,14 @@ export class RedisBus implements Bus {
     }
     if (this.#isAway) this.#options.log.info({}, 'bus.restored')
     this.#isAway = false
+    this.#options.metrics.redisAway.set(0)
     if (isAgain && !this.#isClosed) for (const listener of this.#restoredListeners) listener()
   }
 
   #lost (error: Error | undefined): void {
     if (this.#isAway || this.#isClosed) return
     this.#isAway = true
+    this.#options.metrics.redisAway.set(1)
     // Not the error as it is: its text may have the address, and with it a password.
     this.#options.log.warn({ code: (error as NodeJS.ErrnoException | undefined)?.code }, 'bus.lost')
   }
