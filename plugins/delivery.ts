@@ -26,7 +26,7 @@ export default fp(async (app) => {
   const limits = app.config.delivery
   const connections = createConnections({ limits, metrics, activity, observer: app.channels.observer, deliveries: app.tracing.deliveries, held: app.heldBytes })
   app.decorate('connections', connections)
-  app.decorate('handshake', createHandshake({ authenticator: app.auth.authenticator, resolveScope: app.auth.resolveScope, refusals: app.auth.refusals, connections, limits, metrics }))
+  app.decorate('handshake', createHandshake({ authenticator: app.auth.authenticator, resolveScope: app.auth.resolveScope, refusals: app.auth.refusals, connections, limits, metrics, forgive: address => app.forgiveStranger(address) }))
   app.decorate('protocol', createProtocol({
     logger: app.log,
     isOverloaded: () => app.isUnderPressure(),
@@ -69,4 +69,4 @@ export default fp(async (app) => {
     app.eventWriter.forgetApplication(id)
   })
   app.addHook('preClose', async () => connections.closeAll(closeCodes.RESTART))
-}, { name: 'delivery', dependencies: ['auth', 'channels', 'domain', 'events', 'hub', 'metrics', 'notices', 'tenancy', 'tracing'] })
+}, { name: 'delivery', dependencies: ['auth', 'channels', 'domain', 'events', 'hub', 'metrics', 'notices', 'security', 'tenancy', 'tracing'] })

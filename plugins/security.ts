@@ -12,6 +12,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Counts a request that Fastify does not see, like one of a public route. Throws RateLimitError `RATE_LIMITED`. */
     admitStranger (address: string): Promise<void>
+    /** Takes back what was counted for a handshake that the server could not answer. */
+    forgiveStranger (address: string): void
   }
 }
 
@@ -46,6 +48,7 @@ export default fp(async (app) => {
       else reject(tooMany(rateLimitMax, window.ttl))
     }, windowMs)
   }))
+  app.decorate('forgiveStranger', (address: string) => { if (rateLimitMax > 0) ofStrangers.decr(networkOf(address)) })
   await app.register(rateLimit, {
     store: Counts as never,
     global: rateLimitMax > 0,

@@ -28,6 +28,14 @@ export function createRequestCounts (shared: SharedCounters | undefined) {
       void shared.count(name, windowMs).then(all => answer(null, all === undefined ? own : { current: all.count, ttl: all.leftMs }))
     }
 
+    /** Takes one back that was counted. */
+    decr (key: string): void {
+      const name = `${this.#name} ${key}`
+      const window = windows.peek(name)
+      if (window !== undefined && window.count > 0) window.count--
+      void shared?.uncount(name)
+    }
+
     child (route: { routeInfo?: { method?: string | string[], url?: string } }) {
       return new RequestCounts(route)
     }

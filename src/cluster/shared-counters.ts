@@ -16,7 +16,14 @@ const countLua = `
   end
   return {count, left}`
 
-interface CountingRedis extends Redis { countOne (key: string, windowMs: number): Promise<[number, number]> }
+/** None is taken from a window that is over. */
+const uncountLua = `
+  if tonumber(redis.call('GET', KEYS[1]) or '0') > 0 then redis.call('DECR', KEYS[1]) end`
+
+interface CountingRedis extends Redis {
+  countOne (key: string, windowMs: number): Promise<[number, number]>
+  uncountOne (key: string): Promise<unknown>
+}
 
 export interface Count { count: number, leftMs: number }
 
@@ -36,6 +43,7 @@ export class SharedCounters {
       retryStrategy: attempt => Math.min(attempt * 50, 1000)
     }) as CountingRedis
     this.#redis.defineCommand('countOne', { numberOfKeys: 1, lua: countLua })
+    this.#redis.defineCommand('uncountOne', { numberOfKeys: 1, lua: uncountLua })
     // The bus says when Redis is away.
     this.#redis.on('error', () => {})
   }
@@ -50,6 +58,12 @@ export class SharedCounters {
       this.#pausedUntil = performance.now() + pauseMs
       return undefined
     }
+  }
+
+  /** Takes one back. While Redis does not answer, it stays counted. */
+  async uncount (key: string): Promise<void> {
+    if (this.#redis.status !== 'ready' || performance.now() < this.#pausedUntil) return
+    await this.#redis.uncountOne(this.#namespace.nameOf(`count:${key}`)).catch(() => {})
   }
 
   close (): void {

@@ -4,7 +4,7 @@ import type { Principal } from '../auth/principal.ts'
 import type { RefusalLimit } from '../auth/refusal-limit.ts'
 import type { ScopeResolver } from '../auth/scope.ts'
 import type { DeliveryLimits } from '../config.ts'
-import { UnauthorizedError } from '../errors.ts'
+import { toPublicError, UnauthorizedError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Connection } from './connection.ts'
 import type { Connections } from './connections.ts'
@@ -26,10 +26,12 @@ export interface HandshakeOptions {
   refusals: RefusalLimit
   limits: DeliveryLimits
   metrics: Metrics
+  /** Takes a handshake out of the requests that are counted for its address. */
+  forgive (address: string): void
 }
 
 /** The way from a link to a connection, the same for every transport: who is it, and in which scope? */
-export function createHandshake ({ authenticator, resolveScope, connections, refusals, limits, metrics }: HandshakeOptions) {
+export function createHandshake ({ authenticator, resolveScope, connections, refusals, limits, metrics, forgive }: HandshakeOptions) {
   const pacing = { limits, metrics }
 
   async function authenticate (greeting: Greeting, headers: IncomingHttpHeaders, address: string): Promise<Principal> {
@@ -44,6 +46,14 @@ export function createHandshake ({ authenticator, resolveScope, connections, ref
 
   return {
     limits,
+
+    /**
+     * Call once for a link that was refused. Where that was the server's fault, as in an outage of its database, it does not count:
+     * clients that go on trying would be refused for their number when it is over.
+     */
+    refused (error: unknown, address: string): void {
+      if (toPublicError(error).status >= 500) forgive(address)
+    },
 
     /** How fast a new link may go. */
     pace: (client: PacedClient): Pace => new Pace(pacing, client),

@@ -17,8 +17,8 @@ import { SocketIoTransport } from './socket-io-transport.ts'
 type Identity = Awaited<ReturnType<Handshake['identify']>>
 type Acknowledge = (answer: object) => void
 
-/** `packets`: of its time without a connection. `isAnswered`: while an answer is handed to Engine.IO. */
-interface Client { pace: Pace, address: string, connection: Connection | undefined, packets: number, isAnswered: boolean }
+/** `packets`: of its time without a connection. `isAnswered`: while an answer is handed to Engine.IO. `isRefused`: its client was, before. */
+interface Client { pace: Pace, address: string, connection: Connection | undefined, packets: number, isAnswered: boolean, isRefused: boolean }
 
 export interface SocketIoGatewayOptions {
   handshake: Handshake
@@ -38,6 +38,7 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf, op
       connection: undefined,
       packets: 0,
       isAnswered: false,
+      isRefused: false,
       address: addressOf(link.request),
       pace: handshake.pace({
         keptOn () {
@@ -64,7 +65,12 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf, op
     handshake.identify(socket.handshake.auth as Greeting, socket.handshake.headers, clients.get(socket.conn)?.address ?? '').then(identity => {
       (socket.data as { identity: Identity }).identity = identity
       next()
-    }, (error: unknown) => { refuseHandshake(socket, toPublicError(error), next, handshake.limits) })
+    }, (error: unknown) => {
+      const client = clients.get(socket.conn)
+      if (client !== undefined && !client.isRefused) handshake.refused(error, client.address)
+      if (client !== undefined) client.isRefused = true
+      refuseHandshake(socket, toPublicError(error), next, handshake.limits)
+    })
   })
   io.on('connection', socket => {
     const client = clients.get(socket.conn) as Client

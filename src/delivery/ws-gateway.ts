@@ -212,6 +212,7 @@ class WsClient implements PacedClient {
       this.#arrival = undefined
       this.#send('authenticated', { socketId: this.#connection.id, ...identity.scope, expiresAt: identity.principal.expiresAt }, id)
     } catch (error) {
+      this.#options.handshake.refused(error, this.#address)
       this.#refuse(error, id)
       this.#transport.close(reasonForRefusal(toPublicError(error)))
     }

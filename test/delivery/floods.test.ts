@@ -1,9 +1,12 @@
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
+import { io } from 'socket.io-client'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { build, listen } from '../build.ts'
+import { build, createDatabase, listen } from '../build.ts'
 import { connectSocketIo, connectWs, transports } from '../clients.ts'
+import { DatabaseProxy } from '../faults/database-proxy.ts'
+import { person } from '../people.ts'
 import { tenant } from '../tenant.ts'
 
 /* What a client sends is counted before it is worked on, whether it is known or not. */
@@ -164,6 +167,34 @@ await t.test('handshakes of Socket.IO count as requests of their address', async
   for (let n = 0; n < 7; n++) statuses.push((await fetch(`${url}/socket.io/?EIO=4&transport=polling`)).status)
   t.same(statuses, [200, 200, 200, 200, 200, 403, 403])
   t.equal((await fetch(`${url}/openapi.json`)).status, 429, 'together with those of public routes')
+})
+
+await t.test('handshakes that an outage of the database refuses do not count, others that are refused do', async t => {
+  const direct = new URL(await createDatabase(t))
+  const proxy = new DatabaseProxy(direct)
+  t.teardown(() => proxy.close())
+  const databaseUrl = Object.assign(new URL(direct), { hostname: '127.0.0.1', port: String(await proxy.open()) }).href
+  const { app } = await build(t, { databaseUrl, variables: { RATE_LIMIT_MAX: '10' }, adapt: ({ delivery }) => { delivery.authTimeoutMs = 1000 } })
+  const url = await listen(app)
+  const { token } = await person(app, 'super_admin')
+  const anybody = async (address: string) => (await app.inject({ url: '/openapi.json', remoteAddress: address })).statusCode
+  const fromHere = '127.0.0.1'
+  await proxy.close()
+  for (let round = 0; round < 8; round++) {
+    const socket = await connectWs(url, { token })
+    t.match(await socket.closed, { code: 1013 })
+    const stock = io(url, { auth: { token }, transports: [round % 2 === 0 ? 'websocket' : 'polling'], forceNew: true, reconnection: false })
+    t.equal((await once(stock as never, 'disconnect'))[0], 'transport close')
+  }
+  await proxy.open()
+  t.equal(await anybody(fromHere), 200, 'the address has all but this one left')
+  await until(async () => (await app.inject('/health/ready')).statusCode === 200)
+  const refused = async () => await connectSocketIo(url, { token: 'x.y.z' }).then(() => 'let in', (error: Error & { data?: { code: string } }) => error.data?.code ?? error.message)
+  const outcomes: string[] = []
+  for (let n = 0; n < 10; n++) outcomes.push(await refused())
+  t.ok(outcomes.slice(0, 5).every(code => code === 'CREDENTIAL_INVALID'), outcomes.join())
+  t.not(outcomes.at(-1), 'CREDENTIAL_INVALID')
+  t.equal(await anybody(fromHere), 429)
 })
 
 await t.test('the bytes of answers are counted, so that small requests do not bring large answers without end', async t => {
