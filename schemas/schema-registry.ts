@@ -8,7 +8,7 @@ export const compatibilityModes = [
 export const compatibilityPolicies = ['strict', 'lenient'] as const
 
 const Mode = Type.Union(compatibilityModes.map(mode => Type.Literal(mode)), {
-  description: '`backward`: every document valid under the version before is valid under this one; `forward`: the other way round; `full`: both; `…_transitive`: with every version before, not only the last: at most 1,000 of them, and 2 MiB.',
+  description: '`backward`: every document valid under the version before is valid under this one; `forward`: the other way round; `full`: both; `…_transitive`: with every version before, not only the last, at most 1,000 of them.',
   examples: ['backward']
 })
 const Policy = Type.Union(compatibilityPolicies.map(policy => Type.Literal(policy)), {

@@ -63,6 +63,7 @@ export const errorCodes = {
   ROLE_EXISTS: 'There is a role of that name.',
   ROLE_NOT_FOUND: 'There is no such role, or the user does not have it.',
   ROUTE_NOT_FOUND: 'There is no such endpoint.',
+  SCHEMA_COMPARISON_LIMIT: 'The schemas could not be compared within the steps that are allowed; the message says whether a retry goes on.',
   SCHEMA_INCOMPATIBLE: 'The schema breaks the promised compatibility; `details` has every offending change.',
   SCHEMA_INVALID: 'The schema cannot be used: it is malformed, too large, or refers outside itself.',
   SCHEMA_NOT_FOUND: 'The topic has no schema.',

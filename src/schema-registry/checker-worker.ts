@@ -1,33 +1,38 @@
-import { parentPort } from 'node:worker_threads'
-import type { CheckerReply, CheckerRequest } from './checker-pool.ts'
-import { checkCompatibility } from './compatibility.ts'
+import type { CheckerJob } from './checker-pool.ts'
+import { comparePairs } from './compatibility.ts'
 import type { JsonSchema } from './json.ts'
 import { SchemaError } from './schema-error.ts'
 import { compileValidator } from './validators.ts'
 
-// What the thread needs is loaded: from here on its time is the schemas' own.
-parentPort!.postMessage('ready')
+export type CheckerTask =
+  | { kind: 'compare', job: CheckerJob, stepsMax?: number }
+  | { kind: 'compile', schema: string }
+export type CheckerReply =
+  | { result: unknown }
+  | { schemaError: { sentence: string, path: string } }
 
-// As text, both ways: copying ten thousand objects to another thread holds up this one longer than parsing them there.
-parentPort!.on('message', (request: string) => { parentPort!.postMessage(JSON.stringify(answer(JSON.parse(request) as CheckerRequest))) })
+/** A job ends early after this many steps, half a second or so. */
+const JOB_STEPS_MAX = 1_000_000
 
-function answer (request: CheckerRequest): CheckerReply {
-  const { id } = request
+const parse = (schema: string): JsonSchema => JSON.parse(schema) as JsonSchema
+
+/** Runs in a thread of the pool. */
+export default function check (task: string): string {
+  return JSON.stringify(answer(JSON.parse(task) as CheckerTask))
+}
+
+function answer (task: CheckerTask): CheckerReply {
   try {
-    return { id, result: request.kind === 'check' ? checkCompatibility(request.input) : compile(request.schema, request.compileMs) }
+    if (task.kind === 'compare') return { result: compare(task) }
+    compileValidator(parse(task.schema))
+    return { result: undefined }
   } catch (error) {
-    if (error instanceof SchemaError) return { id, schemaError: { sentence: error.sentence, path: error.path } }
-    return { id, error: error instanceof Error ? error.stack ?? error.message : String(error) }
+    if (error instanceof SchemaError) return { schemaError: { sentence: error.sentence, path: error.path } }
+    throw error
   }
 }
 
-/** Twice, because the first run of code that is not warm says little of the schema. */
-function compile (schema: JsonSchema, compileMs: number): void {
-  const start = performance.now()
-  compileValidator(schema)
-  if (performance.now() - start < compileMs) return
-  const again = performance.now()
-  compileValidator(schema)
-  const tookMs = performance.now() - again
-  if (tookMs > compileMs) throw new SchemaError(`the schema takes ${Math.ceil(tookMs)} ms to compile, more than the ${compileMs} ms that are allowed; make it smaller`)
+function compare ({ job: { schema, earlier, policy }, stepsMax }: Extract<CheckerTask, { kind: 'compare' }>): unknown {
+  const job = { schema: parse(schema), earlier: earlier.map((one) => ({ ...one, schema: parse(one.schema) })), policy }
+  return comparePairs(job, { ...stepsMax !== undefined && { stepsMax }, jobStepsMax: JOB_STEPS_MAX })
 }

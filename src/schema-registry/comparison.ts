@@ -4,11 +4,18 @@ import { type Difference, Differences } from './differences.ts'
 import type { Json } from './json.ts'
 import { type Reason, REASONS } from './reasons.ts'
 import { reachable, type SchemaNode } from './schema-node.ts'
-import { type Models, Solver, unknown } from './solver.ts'
+import { type Models, Solver } from './solver.ts'
+import { GaveUp } from './steps.ts'
 import { WitnessSearch } from './witness-search.ts'
 
-/** No question gets more than this of the time that is left, or a third of a longer deadline, so that the later ones have their turn. */
-const QUESTION_MS = 250
+/**
+ * What one comparison may take. A step is some 300 ns, and up to 2 µs for schemas made to be slow, so that all of them are
+ * a few seconds at worst. Versions of the largest schemas of SchemaStore take up to 500,000.
+ */
+export const COMPARISON_STEPS_MAX = 3_000_000
+
+/** No question gets more of the steps than a third, so that the later ones have their turn. */
+const QUESTIONS_MIN = 3
 
 /** More changes than this are not told one by one. */
 const CHANGES_MAX = 100
@@ -19,15 +26,15 @@ export class Comparison {
   readonly #reader: SchemaNode
   readonly #solver: Solver
   readonly #witnesses: WitnessSearch
-  readonly #deadline: number
-  readonly #questionMs: number
+  readonly #questionSteps: number
   readonly #changes = new Map<string, SchemaChange>()
+  #hasGivenUp = false
 
-  constructor (writer: SchemaNode, reader: SchemaNode, { isLenient, deadlineMs }: { isLenient: boolean, deadlineMs: number }) {
-    this.#deadline = performance.now() + deadlineMs
-    this.#questionMs = Math.max(QUESTION_MS, deadlineMs / 3)
+  /** Throws GaveUp. */
+  constructor (writer: SchemaNode, reader: SchemaNode, { isLenient, stepsMax }: { isLenient: boolean, stepsMax: number }) {
+    this.#questionSteps = stepsMax / QUESTIONS_MIN
     const closed = isLenient ? close(writer) : writer
-    this.#solver = new Solver(reachable(closed, writer, reader))
+    this.#solver = new Solver(reachable(closed, writer, reader), stepsMax)
     this.#writer = closed !== writer && this.#isNothing(closed) ? writer : closed
     this.#reader = reader
     this.#witnesses = new WitnessSearch(this.#solver, this.#writer, reader)
@@ -38,37 +45,54 @@ export class Comparison {
     return this.#writer
   }
 
+  get stepsUsed (): number {
+    return this.#solver.stepsUsed
+  }
+
+  /** Throws GaveUp when the steps run out and no change was shown to be incompatible. */
   run (original: SchemaNode): Verdict {
+    try {
+      this.#judgeAll(original)
+    } catch (error) {
+      if (!(error instanceof GaveUp)) throw error
+      this.#hasGivenUp = true
+    }
+    const changes = [...this.#changes.values()].sort((a, b) => Number(a.compatible) - Number(b.compatible))
+    const compatible = changes.every((change) => change.compatible)
+    if (compatible && this.#hasGivenUp) throw new GaveUp()
+    return { compatible, changes: changes.slice(0, CHANGES_MAX) }
+  }
+
+  #judgeAll (original: SchemaNode): void {
     const differences = new Differences(this.#solver.formulas)
     differences.walk(original, this.#reader)
     let refused = 0
-    for (const difference of differences.found) if (refused < CHANGES_MAX && !this.#judge(difference)) refused++
+    for (const difference of differences.found) if (refused < CHANGES_MAX && this.#judge(difference) === false) refused++
     for (const [path, rule, message] of differences.dropped) this.#note({ path, rule, compatible: true, message, direction: 'backward' })
-    const changes = [...this.#changes.values()].sort((a, b) => Number(a.compatible) - Number(b.compatible))
-    return { compatible: changes.every(({ compatible }) => compatible), changes: changes.slice(0, CHANGES_MAX) }
   }
 
   #isNothing (schema: SchemaNode): boolean {
-    const models = this.#ask([this.#solver.formulas.schema(schema)])
-    return models.exhausted && models.values.length === 0
+    return isNone(this.#ask([this.#solver.formulas.schema(schema)]))
   }
 
-  #ask (parts: Parameters<Solver['models']>[0], want = 1): Models {
-    const left = this.#deadline - performance.now()
-    return left <= 0 ? unknown('gave-up') : this.#solver.findWithin(Math.min(this.#questionMs, left), parts, want)
+  #ask (parts: Parameters<Solver['models']>[0], want = 1): Models | undefined {
+    return this.#solver.findWithin(this.#questionSteps, parts, want)
   }
 
-  /** Answers whether the difference is shown to be compatible. */
-  #judge ({ path, rule, message, word, reader, violation, local }: Difference): boolean {
+  /** Returns whether the difference is shown to be compatible, or undefined when the steps ran out. */
+  #judge ({ path, rule, message, word, reader, violation, local }: Difference): boolean | undefined {
     const known = this.#changes.get(`${path} ${rule}`)
     if (known?.compatible === false) return false
-    const isShown = (models: Models): boolean => models.exhausted && models.values.length === 0
     const change = { path, rule, message, direction: 'backward' as const }
-    if (isShown(this.#ask(local))) { return this.#note({ ...change, compatible: true }) }
+    if (isNone(this.#ask(local))) return this.#note({ ...change, compatible: true })
     const models = this.#ask([this.#solver.formulas.schema(this.#writer), violation])
-    if (isShown(models)) { return this.#note({ ...change, compatible: true }) }
+    if (isNone(models)) return this.#note({ ...change, compatible: true })
     const witness = this.#confirm(models, violation)
-    if (witness !== undefined) { return this.#note({ ...change, compatible: false, witness: witness.document }) }
+    if (witness !== undefined) return this.#note({ ...change, compatible: false, witness: witness.document })
+    if (models === undefined) {
+      this.#hasGivenUp = true
+      return undefined
+    }
     const reason = this.#reasonFor(models, word, reader)
     return this.#note({ ...change, rule: 'cannot-be-shown', compatible: false, reason, message: `${message} That this is compatible cannot be shown: ${REASONS[reason]}.` })
   }
@@ -80,18 +104,20 @@ export class Comparison {
     return change.compatible
   }
 
-  #confirm ({ values }: Models, violation: Difference['violation']): { document: Json } | undefined {
-    const document = values.find((value) => this.#witnesses.isWitness(value))
+  #confirm (models: Models | undefined, violation: Difference['violation']): { document: Json } | undefined {
+    const document = models?.values.find((value) => this.#witnesses.isWitness(value))
     if (document !== undefined) return { document }
-    const left = this.#deadline - performance.now()
-    return left > 20 ? this.#witnesses.find(violation, Math.min(left / 2, this.#questionMs)) : undefined
+    return this.#witnesses.find(violation, Math.min(this.#solver.stepsLeft / 2, this.#questionSteps))
   }
 
   #reasonFor (models: Models, word: Difference['word'], reader: SchemaNode): Reason {
-    if (performance.now() > this.#deadline) return 'gave-up'
     if (models.values.length === 0 && models.reason !== undefined) return models.reason
     const words = new Set([word, ...[...reachable(reader, this.#writer)].flatMap(({ keywords }) => typeof keywords === 'boolean' ? [] : Object.keys(keywords))])
     if (['contentEncoding', 'contentMediaType', 'contentSchema'].some((content) => words.has(content))) return 'content'
     return words.has('unevaluatedProperties') || words.has('unevaluatedItems') ? 'unevaluated' : 'unconfirmed'
   }
+}
+
+function isNone (models: Models | undefined): boolean {
+  return models?.exhausted === true && models.values.length === 0
 }

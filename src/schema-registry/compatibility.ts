@@ -1,12 +1,15 @@
-import { Comparison } from './comparison.ts'
+import { Comparison, COMPARISON_STEPS_MAX } from './comparison.ts'
 import { emit } from './emit.ts'
 import type { JsonSchema } from './json.ts'
 import { normalise } from './normalise.ts'
 import type { Reason } from './reasons.ts'
+import type { SchemaNode } from './schema-node.ts'
+import { GaveUp } from './steps.ts'
 
 export type { JsonSchema } from './json.ts'
 export type { Reason } from './reasons.ts'
 export { REASONS } from './reasons.ts'
+export { GaveUp } from './steps.ts'
 
 export type CompatibilityMode = 'none' | 'backward' | 'forward' | 'full' | 'backward_transitive' | 'forward_transitive' | 'full_transitive'
 
@@ -30,44 +33,84 @@ export interface SchemaChange {
 
 export interface Verdict { compatible: boolean, changes: SchemaChange[] }
 
-const DEADLINE_MS = 600
-
 /**
  * Whether every document that the writer may send is valid for the reader. "Compatible" is always proved; an
- * incompatible change carries a witness, or is one of the `REASONS`. Throws SchemaError for a schema that cannot be used.
+ * incompatible change carries a witness, or is one of the `REASONS`. The verdict depends on the schemas alone: steps are
+ * counted, not time. Throws SchemaError for a schema that cannot be used, and GaveUp when the steps run out first.
  */
-export function compareSchemas (writer: JsonSchema, reader: JsonSchema, options: { policy: CompatibilityPolicy, deadlineMs?: number }): Verdict {
-  const deadlineMs = options.deadlineMs ?? DEADLINE_MS
+export function compareSchemas (writer: JsonSchema, reader: JsonSchema, options: { policy: CompatibilityPolicy, stepsMax?: number }): Verdict {
+  const { policy, stepsMax = COMPARISON_STEPS_MAX } = options
   const from = normalise(writer)
-  return new Comparison(from, normalise(reader), { isLenient: options.policy === 'lenient', deadlineMs }).run(from)
+  return new Comparison(from, normalise(reader), { isLenient: policy === 'lenient', stepsMax }).run(from)
 }
 
 /** The documents that a writer may send under a policy, as a schema: what `compareSchemas` and its witnesses go by. */
 export function writerSchema (writer: JsonSchema, policy: CompatibilityPolicy): JsonSchema {
   const from = normalise(writer)
-  return emit(new Comparison(from, from, { isLenient: policy === 'lenient', deadlineMs: DEADLINE_MS }).writer)
+  return emit(new Comparison(from, from, { isLenient: policy === 'lenient', stepsMax: COMPARISON_STEPS_MAX }).writer)
 }
 
-export interface CompatibilityInput {
+/** The steps that reading a schema and preparing its comparison take for a character of its text. */
+const STEPS_PER_CHARACTER = 1
+
+export type Direction = 'backward' | 'forward'
+
+/** What a schema is compared with in one job. */
+export interface ComparisonJob {
   schema: JsonSchema
-  /** In ascending order. */
-  earlier: readonly { version: number, schema: JsonSchema }[]
-  mode: CompatibilityMode
+  earlier: readonly { version: number, schema: JsonSchema, directions: readonly Direction[] }[]
   policy: CompatibilityPolicy
-  deadlineMs?: number
 }
 
-/** Compares a schema with the version before it, or with all of them, in the directions of the mode. */
-export function checkCompatibility (input: CompatibilityInput): Verdict & { comparedWith: number[] } {
-  const { schema, mode, policy, deadlineMs = DEADLINE_MS } = input
-  const earlier = mode === 'none' ? [] : mode.endsWith('_transitive') ? [...input.earlier] : input.earlier.slice(-1)
-  const directions = (['backward', 'forward'] as const).filter((direction) => mode.startsWith(direction) || mode.startsWith('full'))
-  const until = performance.now() + deadlineMs
-  const changes = earlier.reverse().flatMap((version, i) => directions.flatMap((direction, j) => {
-    const left = (until - performance.now()) / ((earlier.length - i) * directions.length - j)
-    const [writer, reader] = direction === 'backward' ? [version.schema, schema] : [schema, version.schema]
-    return compareSchemas(writer, reader, { policy, deadlineMs: Math.max(left, 20) }).changes
-      .map((change): SchemaChange => ({ ...change, direction, comparedWith: version.version }))
-  }))
-  return { compatible: changes.every(({ compatible }) => compatible), changes, comparedWith: earlier.map(({ version }) => version).reverse() }
+/** The verdict on a schema and one earlier version: its changes, or that the steps ran out. */
+export interface PairVerdict { version: number, direction: Direction, changes: SchemaChange[] | 'gave-up' }
+
+/** None for the mode `none`. */
+export function directionsOf (mode: CompatibilityMode): Direction[] {
+  return (['backward', 'forward'] as const).filter((direction) => mode.startsWith(direction) || mode.startsWith('full'))
+}
+
+/**
+ * Compares a schema with earlier versions, pair by pair, each with steps of its own. Ends early, after a pair, once more
+ * than `jobStepsMax` are used. Throws SchemaError for a schema that cannot be used.
+ */
+export function comparePairs ({ schema, earlier, policy }: ComparisonJob, { stepsMax = COMPARISON_STEPS_MAX, jobStepsMax = Infinity } = {}): { pairs: PairVerdict[], steps: number } {
+  const pairs: PairVerdict[] = []
+  const text = JSON.stringify(schema)
+  const latest = normalise(schema)
+  let steps = 0
+  for (const { version, schema: other, directions } of earlier) {
+    const otherText = JSON.stringify(other)
+    const before = text === otherText ? latest : normalise(other)
+    steps += text.length * STEPS_PER_CHARACTER
+    for (const direction of directions) {
+      if (steps > jobStepsMax && pairs.length > 0) return { pairs, steps }
+      const [writer, reader] = direction === 'backward' ? [before, latest] : [latest, before]
+      const result = before === latest ? { changes: [], steps: 0 } : comparePair(writer, reader, policy, stepsMax)
+      steps += result.steps + (text.length + otherText.length) * STEPS_PER_CHARACTER
+      const { changes } = result
+      pairs.push({ version, direction, changes: changes === 'gave-up' ? changes : changes.map((change) => ({ ...change, direction, comparedWith: version })) })
+    }
+  }
+  return { pairs, steps }
+}
+
+function comparePair (writer: SchemaNode, reader: SchemaNode, policy: CompatibilityPolicy, stepsMax: number): { changes: SchemaChange[] | 'gave-up', steps: number } {
+  let comparison: Comparison | undefined
+  try {
+    comparison = new Comparison(writer, reader, { isLenient: policy === 'lenient', stepsMax })
+    const { changes } = comparison.run(writer)
+    return { changes, steps: comparison.stepsUsed }
+  } catch (error) {
+    if (!(error instanceof GaveUp)) throw error
+    return { changes: 'gave-up', steps: comparison?.stepsUsed ?? stepsMax }
+  }
+}
+
+/** The verdict over all pairs. Throws GaveUp when the steps of some ran out and no other is incompatible. */
+export function sumUp (pairs: readonly PairVerdict[]): Verdict {
+  const changes = pairs.flatMap((pair) => pair.changes === 'gave-up' ? [] : pair.changes)
+  const compatible = changes.every((change) => change.compatible)
+  if (compatible && pairs.some((pair) => pair.changes === 'gave-up')) throw new GaveUp()
+  return { compatible, changes }
 }

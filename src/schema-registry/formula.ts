@@ -2,6 +2,7 @@ import type { Json, JsonType } from './json.ts'
 import { canonical, JSON_TYPES } from './json.ts'
 import type { SchemaNode } from './schema-node.ts'
 import type { Reason } from './reasons.ts'
+import type { Tick } from './steps.ts'
 
 /**
  * A set of JSON values. A literal about one type of value holds for every value of another type, as keywords do.
@@ -51,11 +52,13 @@ export class Formulas {
   readonly #made = new Map<string, Formula>()
   readonly #classes: ReadonlyMap<SchemaNode, number>
   readonly #patterns = new Map<string, number>()
+  readonly #tick: Tick
   readonly true = this.#make('true', { kind: 'true' })
   readonly false = this.#make('false', { kind: 'false' })
 
-  constructor (classes: ReadonlyMap<SchemaNode, number>) {
+  constructor (classes: ReadonlyMap<SchemaNode, number>, tick: Tick) {
     this.#classes = classes
+    this.#tick = tick
   }
 
   #make (key: string, shape: Shape): Formula {
@@ -87,6 +90,7 @@ export class Formulas {
 
   #join (kind: 'all' | 'any', parts: readonly Formula[], neutral: Formula, absorbing: Formula): Formula {
     const flat = new Map<number, Formula>()
+    this.#tick(1 + (parts.length >> 2))
     for (const part of parts) {
       if (part === absorbing) return absorbing
       if (part === neutral) continue
@@ -94,6 +98,7 @@ export class Formulas {
     }
     if (flat.size === 0) return neutral
     const list = [...flat.values()]
+    this.#tick(list.length >> 2)
     return list.length === 1 ? list[0]! : this.#make(`${kind} ${[...flat.keys()].sort((a, b) => a - b).join()}`, { kind, parts: list })
   }
 
@@ -104,6 +109,7 @@ export class Formulas {
   in (values: readonly Json[], negated = false): Formula {
     if (values.length === 0) return negated ? this.true : this.false
     const texts = new Map(values.map((value) => [canonical(value), value]))
+    this.#tick(values.length)
     return this.#in(texts, negated)
   }
 

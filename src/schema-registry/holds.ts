@@ -4,24 +4,27 @@ import type { Formula } from './formula.ts'
 import { canonical, codePointLength, has, type Json, type JsonObject, JSON_TYPES, typeOf } from './json.ts'
 import { hasUniqueItems } from './keywords.ts'
 import { patternMatcher } from './pattern-matcher.ts'
+import type { Tick } from './steps.ts'
 
-export type Expand = (formula: Formula) => Formula
+/** How the formulas of schemas are written out, and how steps are counted. */
+export interface HoldsContext { readonly expand: (formula: Formula) => Formula, readonly tick: Tick }
 
 /** Whether a value is in the set that a formula means. What the validator does not check (`opaque`) is taken to hold. */
-export function holds (formula: Formula, value: Json, expand: Expand): boolean {
+export function holds (formula: Formula, value: Json, context: HoldsContext): boolean {
+  context.tick(typeof value === 'string' ? 1 + (value.length >> 5) : 1)
   switch (formula.kind) {
     case 'true': case 'opaque': return true
     case 'false': return false
-    case 'all': return formula.parts.every((part) => holds(part, value, expand))
-    case 'any': return formula.parts.some((part) => holds(part, value, expand))
-    case 'schema': return holds(expand(formula), value, expand)
+    case 'all': return formula.parts.every((part) => holds(part, value, context))
+    case 'any': return formula.parts.some((part) => holds(part, value, context))
+    case 'schema': return holds(context.expand(formula), value, context)
     case 'types': return (formula.mask & 1 << JSON_TYPES.indexOf(typeOf(value))) !== 0
     case 'in': return formula.values.has(canonical(value)) !== formula.negated
   }
   if (typeof value === 'number') return numberHolds(formula, value)
   if (typeof value === 'string') return stringHolds(formula, value)
-  if (Array.isArray(value)) return arrayHolds(formula, value, expand)
-  return typeof value !== 'object' || value === null || objectHolds(formula, value, expand)
+  if (Array.isArray(value)) return arrayHolds(formula, value, context)
+  return typeof value !== 'object' || value === null || objectHolds(formula, value, context)
 }
 
 function numberHolds (literal: Formula, value: number): boolean {
@@ -42,29 +45,29 @@ function stringHolds (literal: Formula, value: string): boolean {
   }
 }
 
-function arrayHolds (literal: Formula, value: Json[], expand: Expand): boolean {
+function arrayHolds (literal: Formula, value: Json[], context: HoldsContext): boolean {
   switch (literal.kind) {
     case 'size': return literal.of !== 'array' || isWithin(value.length, literal)
     case 'unique': return hasUniqueItems(value) !== literal.negated
-    case 'item': return literal.index >= value.length || holds(literal.then, value[literal.index]!, expand)
-    case 'rest': return value.slice(literal.from).every((item) => holds(literal.then, item, expand))
-    case 'count': return isWithin(value.slice(literal.from).filter((item) => holds(literal.of, item, expand)).length, literal)
+    case 'item': return literal.index >= value.length || holds(literal.then, value[literal.index]!, context)
+    case 'rest': return value.slice(literal.from).every((item) => holds(literal.then, item, context))
+    case 'count': return isWithin(value.slice(literal.from).filter((item) => holds(literal.of, item, context)).length, literal)
     default: return true
   }
 }
 
-function objectHolds (literal: Formula, value: JsonObject, expand: Expand): boolean {
+function objectHolds (literal: Formula, value: JsonObject, context: HoldsContext): boolean {
   switch (literal.kind) {
     case 'size': return literal.of !== 'object' || isWithin(Object.keys(value).length, literal)
-    case 'every-key': return keysIn(literal.keys, value, expand).every((key) => holds(literal.then, value[key]!, expand))
-    case 'some-key': return keysIn(literal.keys, value, expand).some((key) => holds(literal.then, value[key]!, expand))
+    case 'every-key': return keysIn(literal.keys, value, context).every((key) => holds(literal.then, value[key]!, context))
+    case 'some-key': return keysIn(literal.keys, value, context).some((key) => holds(literal.then, value[key]!, context))
     default: return true
   }
 }
 
-function keysIn (keys: Formula, value: JsonObject, expand: Expand): string[] {
+function keysIn (keys: Formula, value: JsonObject, context: HoldsContext): string[] {
   if (keys.kind === 'in' && !keys.negated) return [...keys.values.values()].filter((key): key is string => typeof key === 'string' && has(value, key))
-  return Object.keys(value).filter((key) => holds(keys, key, expand))
+  return Object.keys(value).filter((key) => holds(keys, key, context))
 }
 
 function isWithin (count: number, { min, max }: { min: number, max: number }): boolean {

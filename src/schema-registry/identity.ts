@@ -1,20 +1,22 @@
 import { canonical } from './json.ts'
 import { inPlace, inside, type SchemaNode } from './schema-node.ts'
+import type { Tick } from './steps.ts'
 
 /**
  * Numbers for schemas, the same for two that say the same word for word (whatever document they are in, and through
  * references and recursion): nodes are told apart by their own keywords first, then by what their children were told
  * apart by, until nothing changes.
  */
-export function identify (nodes: Iterable<SchemaNode>): Map<SchemaNode, number> {
+export function identify (nodes: Iterable<SchemaNode>, tick: Tick): Map<SchemaNode, number> {
   const texts = new Map<string, number>()
   const known = new Map<SchemaNode, number>()
   const number = (text: string): number => {
+    tick(1 + (text.length >> 6))
     const found = texts.get(text) ?? texts.size
     texts.set(text, found)
     return found
   }
-  const recursive = [...nodes].filter((next) => !settle(next, known, number))
+  const recursive = [...nodes].filter((next) => !settle(next, known, number, tick))
   let classes = new Map(recursive.map((next) => [next, number(`0:${describe(next, () => 0)}`)]))
   for (let count = -1; count !== new Set(classes.values()).size;) {
     count = new Set(classes.values()).size
@@ -25,11 +27,12 @@ export function identify (nodes: Iterable<SchemaNode>): Map<SchemaNode, number> 
 }
 
 /** Numbers a node whose children do not lead back to it, and these before it. */
-function settle (start: SchemaNode, known: Map<SchemaNode, number>, number: (text: string) => number): boolean {
+function settle (start: SchemaNode, known: Map<SchemaNode, number>, number: (text: string) => number, tick: Tick): boolean {
   const open = new Set<SchemaNode>()
   const visit = (next: SchemaNode): boolean => {
     if (known.has(next)) return true
     if (open.has(next)) return false
+    tick()
     open.add(next)
     let isSettled = true
     for (const child of children(next)) isSettled = visit(child) && isSettled

@@ -64,14 +64,14 @@ export class KeyRules {
     for (let i = 0; i < KINDS_MAX; i++) {
       const names = this.#solver.models([formulas.types(TEXT), ...kinds])
       const key = names.values[0]
-      if (typeof key !== 'string') return names.exhausted ? reason && { reason } : { reason: names.reason ?? 'gave-up' }
+      if (typeof key !== 'string') return names.exhausted ? reason && { reason } : { reason: names.reason ?? 'entangled' }
       const rules = this.#general.filter(({ keys }) => this.#solver.holds(keys, key))
       const models = this.#solver.models([slot.then, ...rules.map(({ then }) => then)])
       if (models.values.length > 0) return { key, value: models.values[0]! }
-      if (!models.exhausted) reason ??= models.reason ?? 'gave-up'
+      if (!models.exhausted) reason ??= models.reason ?? 'entangled'
       kinds.push(formulas.any(rules.map(({ keys }) => formulas.not(keys))))
     }
-    return { reason: 'gave-up' }
+    return { reason: 'cardinality' }
   }
 }
 

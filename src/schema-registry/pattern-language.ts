@@ -1,5 +1,6 @@
 import { LAST_CODE_POINT, type Ranges } from './char-ranges.ts'
 import type { Pattern } from './pattern-syntax.ts'
+import type { Tick } from './steps.ts'
 
 /** Marks that stand before and after every text, so that `^` and `$` are characters like others. */
 const START = LAST_CODE_POINT + 1
@@ -25,6 +26,11 @@ export class Languages {
   readonly #none = this.#make('none', { kind: 'none' }, false)
   readonly #empty = this.#make('empty', { kind: 'empty' }, true)
   readonly #rest = this.#repeat(this.#chars([[0, END]]), 0, Infinity)
+  readonly #tick: Tick
+
+  constructor (tick: Tick) {
+    this.#tick = tick
+  }
 
   /** The state before the first character of a text in which the pattern is searched; undefined if it cannot be followed. */
   start (pattern: Pattern): Language | undefined {
@@ -54,6 +60,7 @@ export class Languages {
     const key = `${state.id} ${code}`
     const known = this.#derivatives.get(key)
     if (known !== undefined) return known
+    this.#tick(2)
     const result = this.#derive(state, code)
     this.#derivatives.set(key, result)
     return result
@@ -108,6 +115,7 @@ export class Languages {
       if (part === this.#rest) return part
       for (const inner of part.kind === 'or' ? part.parts : [part]) if (inner !== this.#none) flat.set(inner.id, inner)
     }
+    this.#tick(flat.size)
     const list = [...flat.values()].sort((a, b) => a.id - b.id)
     if (list.length === 0) return this.#none
     if (list.length === 1) return list[0]!

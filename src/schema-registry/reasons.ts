@@ -3,7 +3,7 @@
  * known and named; there is no other.
  */
 export const REASONS = {
-  'gave-up': 'the schemas are too entangled to be compared within the time given',
+  entangled: 'the demands on a value depend on each other in more ways than the checker follows',
   format: 'what a format accepts is known to the validator but not to the checker, and no sample settled it',
   pattern: 'a pattern uses an assertion or a character property in a place that the checker does not follow, or its automaton is too large',
   content: 'contentEncoding, contentMediaType and contentSchema are not checked by the validator, so that old content is new content cannot be shown',

@@ -124,7 +124,7 @@ class ArraySearch {
 
   #isPossible (formula: Formula): boolean {
     const { values, exhausted, reason } = this.#solver.models([formula])
-    if (values.length === 0 && !exhausted) this.#doubt ??= reason ?? 'gave-up'
+    if (values.length === 0 && !exhausted) this.#doubt ??= reason ?? 'entangled'
     return values.length > 0
   }
 

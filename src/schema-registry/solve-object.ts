@@ -53,7 +53,7 @@ class ObjectSearch {
 
   #value (name: string, demands: readonly Formula[]): Json | undefined {
     const models = this.#solver.models([...this.#rules.demandsOn(name), ...demands])
-    if (models.values.length === 0 && !models.exhausted) this.#doubt ??= models.reason ?? 'gave-up'
+    if (models.values.length === 0 && !models.exhausted) this.#doubt ??= models.reason ?? 'entangled'
     return models.values[0]
   }
 

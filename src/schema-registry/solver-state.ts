@@ -1,5 +1,6 @@
 import { type Formula, type Formulas, type Literal, type Of, subjectOf } from './formula.ts'
 import { type Json, JSON_TYPES, type JsonType } from './json.ts'
+import type { Tick } from './steps.ts'
 
 /** What has been demanded of a value of one type so far: literals, and clauses of which one part each must hold. */
 export interface State {
@@ -9,7 +10,7 @@ export interface State {
   readonly asserted: ReadonlySet<number>
 }
 
-interface Parts { readonly formulas: Formulas, readonly expand: (formula: Formula) => Formula, readonly tick: () => void }
+interface Parts { readonly formulas: Formulas, readonly expand: (formula: Formula) => Formula, readonly tick: Tick }
 
 export function startOf (parts: readonly Formula[], type: JsonType, context: Parts): State | undefined {
   return add({ type, literals: [], clauses: [], asserted: new Set() }, parts, context)
@@ -63,6 +64,7 @@ function add (state: State, parts: readonly Formula[], context: Parts): State | 
   /** The clause without the parts that can hold no more; true when one of them holds already. */
   function simplify (clause: Of<'any'>): Formula {
     const left: Formula[] = []
+    context.tick(1 + (clause.parts.length >> 1))
     for (const given of clause.parts) {
       const part = reduce(given, state.type, context.formulas)
       if (part.kind === 'true' || asserted.has(part.id) || (part.kind === 'all' && part.parts.every(({ id }) => asserted.has(id)))) return context.formulas.true

@@ -11,6 +11,7 @@ import { solveArray } from './solve-array.ts'
 import { solveNumber } from './solve-number.ts'
 import { solveObject } from './solve-object.ts'
 import { solveString } from './solve-string.ts'
+import { GaveUp, type Tick } from './steps.ts'
 
 /**
  * Values that satisfy a formula. `exhausted` is a proof that there are no others; with no values it is a proof that the
@@ -23,7 +24,9 @@ export function unknown (reason: Reason): Models {
   return { values: [], exhausted: false, reason }
 }
 
-export class GaveUp extends Error {}
+/** Deeper questions would overflow the stack of a checker's thread, at a depth that differs from run to run. */
+const DEPTH_MAX = 1_500
+const SEARCH_DEPTH_MAX = 4_000
 
 const SOLVE: Partial<Record<JsonType, (literals: readonly Literal[], want: number, solver: Solver) => Models>> = {
   number: solveNumber, string: solveString, array: solveArray, object: solveObject
@@ -39,35 +42,51 @@ const SOLVE: Partial<Record<JsonType, (literals: readonly Literal[], want: numbe
  */
 export class Solver {
   readonly formulas: Formulas
-  readonly languages = new Languages()
+  readonly languages: Languages
   readonly #answers = new Map<string, Models>()
   readonly #open = new Map<string, number>()
   readonly #expanded = new Map<number, Formula>()
   /** How far up the open questions an answer relied on one being "none". */
   #reliesOn = Infinity
-  #deadline = Infinity
+  readonly #stepsMax: number
   #steps = 0
+  #limit: number
+  #depth = 0
 
-  constructor (nodes: Iterable<SchemaNode>) {
-    this.formulas = new Formulas(identify(nodes))
+  constructor (nodes: Iterable<SchemaNode>, stepsMax = Infinity) {
+    this.#stepsMax = stepsMax
+    this.#limit = stepsMax
+    this.languages = new Languages(this.tick)
+    this.formulas = new Formulas(identify(nodes, this.tick), this.tick)
   }
 
-  /** Answers `unknown('gave-up')` when the time is over. */
-  findWithin (ms: number, parts: readonly Formula[], want = 1): Models {
-    this.#deadline = performance.now() + ms
+  get stepsUsed (): number {
+    return this.#steps
+  }
+
+  /** How many steps are left for all questions together. */
+  get stepsLeft (): number {
+    return this.#stepsMax - this.#steps
+  }
+
+  /** Returns undefined when the question takes more steps than given, or more than are left for all. */
+  findWithin (steps: number, parts: readonly Formula[], want = 1): Models | undefined {
+    this.#limit = Math.min(this.#stepsMax, this.#steps + steps)
     try {
       return this.models(parts, want)
     } catch (error) {
-      if (error instanceof GaveUp || error instanceof RangeError) return unknown('gave-up')
+      if (error instanceof GaveUp || error instanceof RangeError) return undefined
       throw error
     } finally {
       this.#open.clear()
       this.#reliesOn = Infinity
+      this.#depth = 0
+      this.#limit = this.#stepsMax
     }
   }
 
-  readonly tick = (): void => {
-    if ((++this.#steps & 127) === 0 && performance.now() > this.#deadline) throw new GaveUp()
+  readonly tick: Tick = (steps = 1) => {
+    if ((this.#steps += steps) > this.#limit) throw new GaveUp()
   }
 
   readonly expand = (formula: Formula): Formula => {
@@ -78,8 +97,7 @@ export class Solver {
   }
 
   holds (formula: Formula, value: Json): boolean {
-    this.tick()
-    return holds(formula, value, this.expand)
+    return holds(formula, value, this)
   }
 
   /** Values that satisfy all parts, up to `want` of them. */
@@ -97,6 +115,8 @@ export class Solver {
 
   #answer (key: string, parts: readonly Formula[], want: number): Models {
     const depth = this.#open.size
+    if (depth > DEPTH_MAX) throw new GaveUp()
+    this.tick(1 + (parts.length >> 2))
     const reliedOn = this.#reliesOn
     this.#reliesOn = Infinity
     this.#open.set(key, depth)
@@ -121,6 +141,13 @@ export class Solver {
   }
 
   #search (state: State, want: number): Models {
+    if (++this.#depth > SEARCH_DEPTH_MAX) throw new GaveUp()
+    const models = this.#searchState(state, want)
+    this.#depth--
+    return models
+  }
+
+  #searchState (state: State, want: number): Models {
     this.tick()
     const finite = this.#finite(state)
     if (finite !== undefined) return { values: finite, exhausted: true }

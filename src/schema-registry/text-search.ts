@@ -1,5 +1,6 @@
 import { LAST_CODE_POINT } from './char-ranges.ts'
 import { cuts, type Language, type Languages } from './pattern-language.ts'
+import type { Tick } from './steps.ts'
 
 /** Texts that some patterns match and others do not, of some length in code points, but for those excluded. */
 export interface TextProblem {
@@ -19,7 +20,7 @@ interface Place { readonly states: readonly Language[], readonly trie: Trie | un
  * The shortest such text, found by walking all automata at once, or undefined when there is none. `tick` is called for
  * every step and ends the search by throwing.
  */
-export function findText (problem: TextProblem, languages: Languages, tick: () => void): string | undefined {
+export function findText (problem: TextProblem, languages: Languages, tick: Tick): string | undefined {
   const { matching, avoiding, min, max } = problem
   if (min > max) return undefined
   const start: Place = { states: [...matching, ...avoiding], trie: trieOf(problem.excluded), from: undefined, code: 0 }
@@ -36,7 +37,7 @@ export function findText (problem: TextProblem, languages: Languages, tick: () =
     const next = new Map<string, Place>()
     for (const place of layer) {
       for (const following of steps(place, languages)) {
-        tick()
+        tick(2 + following.states.length)
         const key = keyOf(following)
         if (next.has(key) || seen.has(key) || !isPossible(following.states)) continue
         if (length + 1 >= min) seen.add(key)

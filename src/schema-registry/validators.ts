@@ -18,7 +18,7 @@ export interface ValidationIssue { path: string, message: string, keyword: strin
 export interface Validator {
   /** What is wrong with the payload, nothing if it is valid. At most ISSUES_MAX issues; only the first for a large payload, or a dear schema. */
   validate (payload: unknown, budget?: Budget): ValidationIssue[]
-  isValid (payload: unknown): boolean
+  isValid (payload: unknown, budget?: Budget): boolean
 }
 
 export const ISSUES_MAX = 50
@@ -89,7 +89,7 @@ function * build (root: SchemaNode): Generator<Validator, Validator> {
   }
 
   const validator: Validator = {
-    isValid: (payload) => check(compiler.slice(0), payload, new Budget()).length === 0,
+    isValid: (payload, budget = new Budget()) => check(compiler.slice(0), payload, budget).length === 0,
     validate (payload, budget = new Budget()) {
       const first = check(compiler.slice(0), payload, budget)
       if (first.length === 0 || isDear || countValues(payload, VALUES_MAX) >= VALUES_MAX) return first

@@ -11,14 +11,14 @@ import { decodeCursor, encodeCursor, type PageOf } from '../paging.ts'
 import { isReserved } from '../topics/topic-names.ts'
 import { topicNotFound } from '../topics/topics.ts'
 import type { SchemaChecker } from './checker-pool.ts'
-import type { CompatibilityMode, CompatibilityPolicy, JsonSchema } from './compatibility.ts'
+import type { CompatibilityMode, CompatibilityPolicy } from './compatibility.ts'
+import { Comparisons, type EarlierVersion } from './comparisons.ts'
 import { SchemaError } from './schema-error.ts'
 import type { Validators } from './validator-cache.ts'
 
 /** A page ends early when its schemas are more than this: in memory they can take twenty times as much. */
 const pageBytesMax = 1024 * 1024
-/** What a `…_transitive` mode compares with at most. */
-const earlierBytesMax = 2 * 1024 * 1024
+/** How many versions a `…_transitive` mode compares with at most. */
 const earlierMax = 1000
 
 /** How often a registration begins again because another one took its number. */
@@ -66,17 +66,23 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
     return { rows, isCut: rows.length < (rows[0]?.found ?? 0) }
   }
 
-  /** The versions that a mode compares with: all of them, or the last. Throws ValidationError when they are too many or too large. */
-  async function predecessors (scope: Scope, topic: string, mode: CompatibilityMode): Promise<{ version: number, schema: JsonSchema }[]> {
+  const comparisons = new Comparisons({
+    checker,
+    load: async (scope, topic, versions) => await ofTopic(scope, topic).clearSelect().select(['version', 'schema']).where('version', 'in', versions).execute()
+  })
+
+  /** The versions that a mode compares with: all of them, or the last. Throws ValidationError when they are too many. */
+  async function predecessors (scope: Scope, topic: string, mode: CompatibilityMode): Promise<EarlierVersion[]> {
     const isTransitive = mode.endsWith('_transitive')
-    const { rows, isCut } = await within(earlierBytesMax, ofTopic(scope, topic).limit(isTransitive ? earlierMax + 1 : 1), 'desc')
-    if (isCut || rows.length > earlierMax) throw tooMuchToCompare(topic, mode)
-    return rows.reverse().map(row => ({ version: row.version, schema: JSON.parse(row.schema) as JsonSchema }))
+    const rows = await ofTopic(scope, topic).clearSelect().select(['version', sql<number>`octet_length(schema::text)`.as('bytes')])
+      .orderBy('version', 'desc').limit(isTransitive ? earlierMax + 1 : 1).execute()
+    if (rows.length > earlierMax) throw tooMuchToCompare(topic, mode)
+    return rows.reverse()
   }
 
-  async function compare ({ applicationId }: Scope, input: SchemaDryRun, earlier: { version: number, schema: JsonSchema }[]): Promise<CompatibilityVerdict> {
+  async function compare (scope: Scope, topic: string, text: string, input: SchemaDryRun, earlier: EarlierVersion[]): Promise<CompatibilityVerdict> {
     const { mode, policy } = termsOf(input)
-    const verdict = await orInvalid(checker.check({ schema: input.schema, earlier, mode, policy }, applicationId))
+    const verdict = await orInvalid(comparisons.compare(scope, topic, { schema: text, earlier, mode, policy }))
     return { ...verdict, compatibilityMode: mode, policy } as CompatibilityVerdict
   }
 
@@ -123,12 +129,12 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
     async register (scope: Scope, topic: string, input: SchemaRegister, by: Origin = system): Promise<SchemaVersion> {
       await requireTopic(scope, topic)
       const text = encodeJson(input.schema, '/schema')
-      await orInvalid(checker.compile(input.schema, scope.applicationId))
+      await orInvalid(checker.compile(text, scope.applicationId))
       const { mode, policy } = termsOf(input)
       for (let attempt = 1; attempt <= attemptsMax; attempt++) {
         const earlier = await predecessors(scope, topic, mode)
         const last = earlier.at(-1)?.version ?? 0
-        const verdict = await compare(scope, input, earlier)
+        const verdict = await compare(scope, topic, text, input, earlier)
         if (!verdict.compatible) throw incompatible(topic, verdict)
         const row = await insert(scope, topic, {
           version: last + 1, schema: text, compatibility_mode: mode, policy, created_at: Date.now()
@@ -141,9 +147,9 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
     /** What `register` would say, without registering. */
     async compatibility (scope: Scope, topic: string, input: SchemaDryRun): Promise<CompatibilityVerdict> {
       await requireTopic(scope, topic)
-      encodeJson(input.schema, '/schema')
-      await orInvalid(checker.compile(input.schema, scope.applicationId))
-      return await compare(scope, input, await predecessors(scope, topic, termsOf(input).mode))
+      const text = encodeJson(input.schema, '/schema')
+      await orInvalid(checker.compile(text, scope.applicationId))
+      return await compare(scope, topic, text, input, await predecessors(scope, topic, termsOf(input).mode))
     },
 
     /** Against the latest version, unless one is named. */
@@ -185,14 +191,16 @@ async function orInvalid<T> (work: Promise<T>): Promise<T> {
 }
 
 function tooMuchToCompare (topic: string, mode: CompatibilityMode): ValidationError {
-  const message = `compares with more than ${earlierMax} versions, or ${earlierBytesMax / 1024 / 1024} MiB of them; compare with the last alone`
+  const message = `compares with more than ${earlierMax} versions; compare with the last alone`
   return new ValidationError('VALIDATION_FAILED', `The compatibility mode ${mode} ${message}: ${topic}`, { details: [{ path: '/compatibilityMode', message }] })
 }
 
-function incompatible (topic: string, { changes, compatibilityMode, comparedWith }: CompatibilityVerdict): IncompatibleSchemaError {
+function incompatible (topic: string, { changes, compatibilityMode }: CompatibilityVerdict): IncompatibleSchemaError {
   const offending = changes.filter(({ compatible }) => !compatible)
+  const versions = [...new Set(offending.map(({ comparedWith }) => comparedWith))]
+  const named = versions.slice(0, 10).join(', ') + (versions.length > 10 ? ` and ${versions.length - 10} more` : '')
   return new IncompatibleSchemaError('SCHEMA_INCOMPATIBLE',
-    `The schema is not ${compatibilityMode} compatible with version ${comparedWith.join(', ')} of ${topic}: ${offending[0]?.message ?? ''}`, { details: offending })
+    `The schema is not ${compatibilityMode} compatible with version ${named} of ${topic}: ${offending[0]?.message ?? ''}`, { details: offending })
 }
 
 class NumberTaken extends Error {}

@@ -1,4 +1,5 @@
 import type { Formula } from './formula.ts'
+import { Budget } from './fuel.ts'
 import { canonical, isObject, type Json, type JsonObject } from './json.ts'
 import { reachable, type SchemaNode } from './schema-node.ts'
 import type { Solver } from './solver.ts'
@@ -7,6 +8,8 @@ import { lazyValidatorOf, type Validator } from './validators.ts'
 /** Documents looked at for each thing that the rules could not settle. */
 const TRIES = 150
 const MODELS = 6
+/** A validator's step is an evaluation in compiled code. */
+const FUEL_PER_STEP = 8
 
 /** Looks for documents that the writer may send and the reader refuses; the validator that guards payloads has the last word. */
 export class WitnessSearch {
@@ -25,16 +28,24 @@ export class WitnessSearch {
 
   isWitness (document: Json): boolean {
     this.#validators ??= { writer: lazyValidatorOf(this.#writer), reader: lazyValidatorOf(this.#reader) }
-    return this.#validators.writer.isValid(document) && !this.#validators.reader.isValid(document)
+    return this.#isValid(this.#validators.writer, document) && !this.#isValid(this.#validators.reader, document)
   }
 
-  /** A confirmed witness among documents of the violation, or near documents of the writer. `ms` bounds the search. */
-  find (violation: Formula, ms: number): { document: Json } | undefined {
-    const deadline = performance.now() + ms
+  #isValid (validator: Validator, document: Json): boolean {
+    const budget = new Budget()
+    const before = budget.left
+    const isValid = validator.isValid(document, budget)
+    this.#solver.tick(1 + Math.floor((before - budget.left) / FUEL_PER_STEP))
+    return isValid
+  }
+
+  /** A confirmed witness among documents of the violation, or near documents of the writer, found within some steps. */
+  find (violation: Formula, steps: number): { document: Json } | undefined {
+    const stepsLeftMin = this.#solver.stepsLeft - steps
     const writer = this.#solver.formulas.schema(this.#writer)
-    const near = [...this.#solver.findWithin(ms / 3, [writer, violation], MODELS).values, ...this.#solver.findWithin(ms / 3, [writer], MODELS).values]
+    const near = [[writer, violation], [writer]].flatMap((parts) => this.#solver.findWithin(steps / 3, parts, MODELS)?.values ?? [])
     const seen = new Set<string>()
-    for (let i = 0; i < near.length + TRIES && performance.now() < deadline; i++) {
+    for (let i = 0; i < near.length + TRIES && this.#solver.stepsLeft > stepsLeftMin; i++) {
       const document = i < near.length ? near[i]! : this.#vary(this.#pick(near.length > 0 ? near : this.#parts()))
       const text = canonical(document)
       if (seen.has(text)) continue

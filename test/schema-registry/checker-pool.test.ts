@@ -1,6 +1,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { createSchemaChecker, type SchemaChecker } from '../../src/schema-registry/checker-pool.ts'
+import { CheckerTurns } from '../../src/schema-registry/checker-turns.ts'
 import type { JsonSchema } from '../../src/schema-registry/compatibility.ts'
 
 const list = <T>(length: number, make: (i: number) => T): T[] => Array.from({ length }, (_, i) => make(i))
@@ -35,56 +37,116 @@ const PATHOLOGICAL: [name: string, writer: JsonSchema, reader: JsonSchema][] = [
   ['overlapping patterns of names', { patternProperties: Object.fromEntries(list(14, (i) => [`^.*${String.fromCharCode(97 + i)}`, { minLength: i }])), type: 'object' }, { patternProperties: { '^.*': { maxLength: 30 } } }]
 ]
 
+const compare = (checker: SchemaChecker, writer: JsonSchema, reader: JsonSchema, applicationId?: string) => checker.compare({
+  schema: JSON.stringify(reader), earlier: [{ version: 1, schema: JSON.stringify(writer), directions: ['backward'] }], policy: 'lenient'
+}, applicationId)
+const changesOf = async (...args: Parameters<typeof compare>) => (await compare(...args)).pairs[0]!.changes
+const text = JSON.stringify({ type: 'string' })
+
 let checker: SchemaChecker
 t.before(async () => {
   checker = createSchemaChecker()
-  await checker.check({ schema: {}, earlier: [{ version: 1, schema: true }], mode: 'full', policy: 'strict' })
+  await compare(checker, true, {})
 })
 t.teardown(() => checker.close())
 
-t.test('a pathological pair is answered, or given up with a reason, while the event loop goes on', async (t) => {
+t.test('a pathological pair has a verdict, or takes all of its steps, while the event loop goes on', async (t) => {
   for (const [name, writer, reader] of PATHOLOGICAL) {
     const delay = monitorEventLoopDelay({ resolution: 5 })
     delay.enable()
     let turns = 0
     const turning = setInterval(() => { turns++ }, 1)
     const start = performance.now()
-    const { compatible, changes } = await checker.check({ schema: reader, earlier: [{ version: 1, schema: writer }], mode: 'backward', policy: 'lenient' })
+    const { pairs: [pair], steps } = await compare(checker, writer, reader)
     const ms = performance.now() - start
     clearInterval(turning)
     delay.disable()
-    const refused = changes.find((change) => !change.compatible)
-    t.comment(`${name}: ${ms.toFixed(0)} ms, longest stretch ${(delay.max / 1e6).toFixed(0)} ms, ${compatible ? 'compatible' : refused?.reason ?? 'witness'}`)
-    t.equal(compatible, refused === undefined)
-    t.ok(compatible || refused?.reason !== undefined || 'witness' in refused!, `${name}: proved, refuted or given up with a reason`)
+    const changes = pair!.changes
+    const refused = changes === 'gave-up' ? undefined : changes.find((change) => !change.compatible)
+    const outcome = changes === 'gave-up' ? 'gave up' : refused === undefined ? 'compatible' : refused.reason ?? 'witness'
+    t.comment(`${name}: ${outcome}, ${steps} steps, ${ms.toFixed(0)} ms, ${(ms * 1e6 / steps).toFixed(0)} ns a step, longest stretch ${(delay.max / 1e6).toFixed(0)} ms`)
+    t.ok(refused === undefined || refused.reason !== undefined || 'witness' in refused, `${name}: proved, refuted or cannot be shown`)
     t.ok(turns >= Math.min(3, Math.floor(ms / 100)), `${name}: the event loop went on`)
+    t.same((await compare(checker, writer, reader)), { pairs: [pair], steps }, `${name}: the same again, to the step`)
   }
 })
 
+t.test('the verdict and its steps are the same in a fresh thread and in one that has done others', async (t) => {
+  const fresh = createSchemaChecker({ threads: 1 })
+  t.teardown(() => fresh.close())
+  for (const [name, writer, reader] of PATHOLOGICAL.slice(3, 8).reverse()) t.same(await compare(fresh, writer, reader), await compare(checker, writer, reader), name)
+})
+
 t.test('a schema is tried before it is compiled where payloads are served', async (t) => {
-  await checker.compile({ type: 'string' })
-  await t.rejects(checker.compile({ $ref: 'http://example.com' }), { name: 'SchemaError', reason: /outside the document/ })
-  await t.rejects(checker.compile({ type: 'text' }), { name: 'SchemaError', path: '/type' })
-  await t.rejects(checker.compile({ enum: ['x'.repeat(300_000)] }), { name: 'SchemaError', reason: /bytes/ })
-  await t.rejects(checker.check({ schema: { pattern: '(' }, earlier: [{ version: 1, schema: {} }], mode: 'backward', policy: 'strict' }), { name: 'SchemaError' })
+  const compile = (schema: JsonSchema) => checker.compile(JSON.stringify(schema))
+  await compile({ type: 'string' })
+  await t.rejects(compile({ $ref: 'http://example.com' }), { name: 'SchemaError', reason: /outside the document/ })
+  await t.rejects(compile({ type: 'text' }), { name: 'SchemaError', path: '/type' })
+  await t.rejects(compile({ enum: ['x'.repeat(300_000)] }), { name: 'SchemaError', reason: /bytes/ })
+  await t.rejects(compile(deep(70, true)), { name: 'SchemaError', reason: /deep/ })
+  await t.rejects(compare(checker, {}, { pattern: '(' }), { name: 'SchemaError' })
 })
 
-t.test('a thread that does not answer is replaced, and the others have their turn', async (t) => {
-  const impatient = createSchemaChecker({ timeoutMs: 1 })
+t.test('a job that hangs is ended with 503, and the jobs of others are not harmed', async (t) => {
+  const impatient = createSchemaChecker({ threads: 2, timeoutMs: 10_000, stepsMax: 1e15 })
   t.teardown(() => impatient.close())
-  const answers = await Promise.allSettled(list(3, () => impatient.compile(kinds('oneOf', () => 'integer'))))
-  for (const answer of answers) t.match(answer, { status: 'rejected', reason: { name: 'SchemaError', reason: /more than 1 ms/ } })
-  const patient = createSchemaChecker({ threads: 2 })
-  const results = await Promise.all(list(8, (i) => patient.check({ schema: { minimum: i }, earlier: [{ version: 1, schema: { minimum: 4 } }], mode: 'backward', policy: 'strict' })))
-  t.same(results.map(({ compatible }) => compatible), list(8, (i) => i <= 4))
-  await patient.close()
-  await t.rejects(patient.compile({}), /closed/)
+  const endless = compare(impatient, grid(6), grid(5), 'first')
+  const ended = t.rejects(endless, { name: 'ServiceUnavailableError', code: 'OVERLOADED', status: 503, retryAfterS: 30 })
+  await t.resolves(Promise.all(list(20, (i) => impatient.compile(text, `app_${i}`))))
+  await ended
+  await t.resolves(impatient.compile(text, 'first'), 'its application goes on, too')
+  await impatient.close()
+  await t.rejects(impatient.compile(text), /closed/)
 })
 
-t.test('few requests of an application may wait, and not many of all', async (t) => {
-  const busy = createSchemaChecker()
+t.test('a job under way when the checker closes is rejected, and so are the waiting ones', async (t) => {
+  const closing = createSchemaChecker({ threads: 1, stepsMax: 1e15 })
+  const jobs: Promise<unknown>[] = [compare(closing, grid(6), grid(5)), closing.compile(text)]
+  await Promise.all([...jobs.map((job) => t.rejects(job, /closed/)), closing.close()])
+})
+
+t.test('a pair that takes all of its steps costs the others of its application nothing but them', async (t) => {
+  const frugal = createSchemaChecker({ threads: 1, stepsMax: 50_000 })
+  t.teardown(() => frugal.close())
+  t.equal(await changesOf(frugal, grid(6), grid(5)), 'gave-up')
+  t.match(await changesOf(frugal, { minimum: 1 }, { minimum: 2 }), [{ compatible: false, witness: 1 }])
+})
+
+t.test('a long job ends early, and its rest can be asked for', async (t) => {
+  const earlier = list(400, (i) => ({ version: i + 1, schema: JSON.stringify(kinds('anyOf', () => i % 2 === 0 ? 'integer' : 'boolean')), directions: ['backward'] as const }))
+  const schema = JSON.stringify(kinds('anyOf', () => 'number'))
+  const { pairs } = await checker.compare({ schema, earlier, policy: 'strict' })
+  t.ok(pairs.length > 1 && pairs.length < 400, `${pairs.length} pairs of one job`)
+  const { pairs: next } = await checker.compare({ schema, earlier: earlier.slice(pairs.length), policy: 'strict' })
+  t.equal(next[0]!.version, pairs.at(-1)!.version + 1)
+})
+
+t.test('applications take turns, and none has all threads', async (t) => {
+  for (const threads of [1, 3]) {
+    const turns = new CheckerTurns(threads)
+    const order: string[] = []
+    const ends: (() => void)[] = []
+    const job = (name: string) => turns.take(name[0]!, async () => {
+      order.push(name)
+      await new Promise<void>((resolve) => ends.push(resolve))
+    })
+    const jobs = ['a1', 'a2', 'a3', 'a4', 'b1', 'b2', 'c1'].map(job)
+    await setImmediate()
+    t.same(order, threads === 1 ? ['a1'] : ['a1', 'a2', 'b1'], `${threads} threads: at first`)
+    while (ends.length > 0) {
+      ends.shift()!()
+      await setImmediate()
+      await setImmediate()
+    }
+    await Promise.all(jobs)
+    t.same(order, threads === 1 ? ['a1', 'a2', 'b1', 'c1', 'a3', 'b2', 'a4'] : ['a1', 'a2', 'b1', 'a3', 'b2', 'c1', 'a4'], `${threads} threads: in turns`)
+  }
+})
+
+t.test('few jobs of an application may wait, and not many of all', async (t) => {
+  const busy = createSchemaChecker({ threads: 1 })
   t.teardown(() => busy.close())
-  const asked = (applicationId: string, count: number) => list(count, () => busy.compile({}, applicationId).then(() => 'compiled', (error: { code: string }) => error.code))
+  const asked = (applicationId: string, count: number) => list(count, () => busy.compile(text, applicationId).then(() => 'compiled', (error: { code: string }) => error.code))
   const own = await Promise.all([...asked('first', 20), ...asked('second', 10)])
   t.same(own.map((answer) => answer === 'compiled'), [...list(20, (i) => i < 11), ...list(10, () => true)], 'one is under way, ten wait')
   t.same([...new Set(own)], ['compiled', 'OVERLOADED'])

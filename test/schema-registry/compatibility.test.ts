@@ -1,10 +1,9 @@
 import t from 'tap'
-import { checkCompatibility, compareSchemas, type CompatibilityPolicy, type JsonSchema, writerSchema } from '../../src/schema-registry/compatibility.ts'
+import { type CompatibilityMode, type CompatibilityPolicy, comparePairs, compareSchemas, directionsOf, GaveUp, type JsonSchema, type PairVerdict, sumUp, writerSchema } from '../../src/schema-registry/compatibility.ts'
 import { compileValidator } from '../../src/schema-registry/validators.ts'
 
 const D7 = { $schema: 'http://json-schema.org/draft-07/schema#' }
 /** What can be shown is shown well within this, however slow the machine. */
-const deadlineMs = 60_000
 type Pair = [name: string, wider: JsonSchema, narrower: JsonSchema]
 
 /** From the narrower to the wider is compatible, the other way is not. */
@@ -100,8 +99,8 @@ function tree (leaf: JsonSchema): JsonSchema {
 
 t.test('a wider schema is compatible, a narrower one is not, and a document shows why', (t) => {
   for (const [name, wider, narrower] of WIDENINGS) {
-    t.match(compareSchemas(narrower, wider, { policy: 'strict', deadlineMs }), { compatible: true }, `${name}: wider`)
-    const verdict = compareSchemas(wider, narrower, { policy: 'strict', deadlineMs })
+    t.match(compareSchemas(narrower, wider, { policy: 'strict' }), { compatible: true }, `${name}: wider`)
+    const verdict = compareSchemas(wider, narrower, { policy: 'strict' })
     t.equal(verdict.compatible, false, `${name}: narrower`)
     const change = verdict.changes.find((one) => !one.compatible)!
     t.ok('witness' in change, `${name}: has a witness`)
@@ -127,21 +126,21 @@ t.test('schemas that say the same in other words are compatible both ways', (t) 
     ['annotations', { title: 'a', type: 'string', unknown: { x: 1 } }, { type: 'string', description: 'b', default: 'c', id: 'x' }]
   ]
   for (const [name, a, b] of SAME) {
-    t.match(compareSchemas(a, b, { policy: 'strict', deadlineMs }), { compatible: true }, `${name}: one way`)
-    t.match(compareSchemas(b, a, { policy: 'strict', deadlineMs }), { compatible: true }, `${name}: the other`)
+    t.match(compareSchemas(a, b, { policy: 'strict' }), { compatible: true }, `${name}: one way`)
+    t.match(compareSchemas(b, a, { policy: 'strict' }), { compatible: true }, `${name}: the other`)
   }
   t.end()
 })
 
 t.test('policies', (t) => {
-  const verdict = (policy: CompatibilityPolicy, writer: JsonSchema, reader: JsonSchema): boolean => compareSchemas(writer, reader, { policy, deadlineMs }).compatible
+  const verdict = (policy: CompatibilityPolicy, writer: JsonSchema, reader: JsonSchema): boolean => compareSchemas(writer, reader, { policy }).compatible
   const open = { type: 'object', properties: { a: { type: 'string' } } }
   const added = { type: 'object', properties: { a: { type: 'string' }, b: { type: 'string' } } }
 
   t.test('an optional property may be added to an open object when lenient, not when strict', (t) => {
     t.equal(verdict('lenient', open, added), true)
     t.equal(verdict('strict', open, added), false)
-    t.same(compareSchemas(open, added, { policy: 'strict', deadlineMs }).changes.map(({ path, rule }) => ({ path, rule })), [{ path: '/properties/b', rule: 'property-added' }])
+    t.same(compareSchemas(open, added, { policy: 'strict' }).changes.map(({ path, rule }) => ({ path, rule })), [{ path: '/properties/b', rule: 'property-added' }])
     t.end()
   })
   t.test('so it may be closed', (t) => {
@@ -173,7 +172,7 @@ t.test('policies', (t) => {
   })
   t.test('a new required property is refused by both', (t) => {
     for (const policy of ['strict', 'lenient'] as const) {
-      const { changes } = compareSchemas(open, { ...added, required: ['b'] }, { policy, deadlineMs })
+      const { changes } = compareSchemas(open, { ...added, required: ['b'] }, { policy })
       const change = changes.find(({ rule }) => rule === 'required-added')!
       t.match(change, { path: '/required', compatible: false, message: /"b" is required/ })
       t.ok(compileValidator(writerSchema(open, policy)).isValid(change.witness))
@@ -187,27 +186,64 @@ t.test('modes', (t) => {
   const v1 = { type: 'integer' }
   const v2 = { type: 'number' }
   const v3 = { type: ['number', 'string'] }
-  const earlier = [{ version: 1, schema: v1 }, { version: 2, schema: v2 }]
-  const check = (schema: JsonSchema, mode: Parameters<typeof checkCompatibility>[0]['mode']) => checkCompatibility({ schema, earlier, mode, policy: 'strict', deadlineMs })
-  t.match(check(v3, 'backward'), { compatible: true, comparedWith: [2] })
-  t.match(check(v3, 'forward'), { compatible: false, comparedWith: [2] })
-  t.match(check(v3, 'backward_transitive'), { compatible: true, comparedWith: [1, 2] })
-  t.match(check(v1, 'forward'), { compatible: true })
-  t.match(check(v1, 'forward_transitive'), { compatible: true, comparedWith: [1, 2] })
-  t.match(check(v2, 'full'), { compatible: true })
-  const transitive = check(v2, 'full_transitive')
+  const check = (schema: JsonSchema, mode: CompatibilityMode, earlier: JsonSchema[]) =>
+    sumUp(comparePairs({ schema, policy: 'strict', earlier: earlier.map((one, i) => ({ version: i + 1, schema: one, directions: directionsOf(mode) })) }).pairs)
+  t.match(check(v3, 'backward', [v2]), { compatible: true })
+  t.match(check(v3, 'forward', [v2]), { compatible: false })
+  t.match(check(v3, 'backward_transitive', [v1, v2]), { compatible: true })
+  t.match(check(v1, 'forward', [v2]), { compatible: true })
+  t.match(check(v1, 'forward_transitive', [v1, v2]), { compatible: true })
+  t.match(check(v2, 'full', [v2]), { compatible: true, changes: [] })
+  const transitive = check(v2, 'full_transitive', [v1, v2])
   t.equal(transitive.compatible, false)
   t.match(transitive.changes.filter(({ compatible }) => !compatible), [{ comparedWith: 1, direction: 'forward', witness: Number }])
-  t.match(check(false, 'none'), { compatible: true, changes: [], comparedWith: [] })
-  t.match(checkCompatibility({ schema: v1, earlier: [], mode: 'full', policy: 'strict', deadlineMs }), { compatible: true, comparedWith: [] })
-  t.same(earlier.map(({ version }) => version), [1, 2], 'the input is left as it was')
+  t.match(check(false, 'none', [v1, v2]), { compatible: true, changes: [] })
+  t.match(check(v1, 'full', []), { compatible: true, changes: [] })
   t.end()
 })
+
+t.test('a pair of which the steps ran out makes no verdict, unless another is incompatible', (t) => {
+  const change = { path: '', rule: 'x', message: 'X.', direction: 'backward' as const }
+  const pair = (changes: PairVerdict['changes']): PairVerdict => ({ version: 1, direction: 'backward', changes })
+  t.throws(() => sumUp([pair([]), pair('gave-up')]), { name: 'GaveUp' })
+  t.throws(() => sumUp([pair([{ ...change, compatible: true }]), pair('gave-up')]), { name: 'GaveUp' })
+  t.equal(sumUp([pair('gave-up'), pair([{ ...change, compatible: false }])]).compatible, false)
+  t.equal(sumUp([pair([{ ...change, compatible: true }])]).compatible, true)
+  t.end()
+})
+
+t.test('a verdict depends on the steps alone: with fewer there is none, and never another', (t) => {
+  const writer = { anyOf: Array.from({ length: 30 }, (_, i) => ({ type: 'object', properties: { [`p${i}`]: { const: i } }, required: [`p${i}`] })) }
+  const readers = [writer, { anyOf: [...writer.anyOf, { type: 'string' }] }, { anyOf: writer.anyOf.slice(1) }, { minProperties: 2 }, true, false]
+  for (const reader of readers) {
+    const whole = compareSchemas(writer, reader, { policy: 'strict' })
+    const seen = new Set<string>()
+    for (let stepsMax = 1; stepsMax < 4_000_000; stepsMax *= 5) {
+      const verdict = verdictOr('none', () => String(compareSchemas(writer, reader, { policy: 'strict', stepsMax }).compatible))
+      seen.add(verdict)
+      t.ok(verdict === 'none' || verdict === String(whole.compatible), `${stepsMax} steps: ${verdict}`)
+      const again = verdictOr('none', () => String(compareSchemas(writer, reader, { policy: 'strict', stepsMax }).compatible))
+      t.equal(again, verdict, 'and so again')
+    }
+    t.same(compareSchemas(writer, reader, { policy: 'strict' }), whole)
+    t.ok(seen.has(String(whole.compatible)))
+  }
+  t.end()
+})
+
+function verdictOr (otherwise: string, verdict: () => string): string {
+  try {
+    return verdict()
+  } catch (error) {
+    if (error instanceof GaveUp) return otherwise
+    throw error
+  }
+}
 
 t.test('every offending change is told, with its path', (t) => {
   const before = { type: 'object', properties: { a: { type: 'string', maxLength: 10 }, b: { enum: [1, 2] }, c: { items: { type: 'number' } }, gone: {} }, additionalProperties: false }
   const after = { type: 'object', properties: { a: { type: 'string', maxLength: 5, minLength: 1 }, b: { enum: [1] }, c: { items: { type: 'integer' } } }, required: ['a'], additionalProperties: false }
-  const { changes } = compareSchemas(before, after, { policy: 'strict', deadlineMs })
+  const { changes } = compareSchemas(before, after, { policy: 'strict' })
   t.same(changes.filter(({ compatible }) => !compatible).map(({ path, rule }) => `${path} ${rule}`).sort(), [
     '/properties/a/maxLength max-length-changed', '/properties/a/minLength min-length-added', '/properties/b/enum enum-changed',
     '/properties/c/items/type type-changed', '/properties/gone property-removed', '/required required-added'
@@ -217,7 +253,7 @@ t.test('every offending change is told, with its path', (t) => {
 })
 
 t.test('what cannot be shown is said to be so, with the reason', (t) => {
-  const reason = (writer: JsonSchema, reader: JsonSchema) => compareSchemas(writer, reader, { policy: 'strict', deadlineMs }).changes.find(({ compatible }) => !compatible)
+  const reason = (writer: JsonSchema, reader: JsonSchema) => compareSchemas(writer, reader, { policy: 'strict' }).changes.find(({ compatible }) => !compatible)
   t.match(reason({ contentEncoding: 'base64' }, { contentEncoding: 'base32' }), { rule: 'cannot-be-shown', reason: 'content' })
   t.match(reason({ type: 'string', format: 'ipv6' }, { pattern: '^([0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F.:]{0,25}$' }), { rule: 'cannot-be-shown', reason: 'format' })
   t.match(reason({ type: 'string', pattern: '^\\p{Lu}$' }, { pattern: '^\\p{L}$' }), { rule: 'cannot-be-shown', reason: 'pattern' })

@@ -58,7 +58,8 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       tags,
       summary: 'Register a schema',
       description: 'Becomes the next version if it is compatible. The first version becomes active by itself; later ones with `activate`, or by `PATCH /api/topics/:name`. ' +
-        'A refused schema answers 409 with every offending change in `details`, each with a witness: a document that one side takes and the other refuses.',
+        'A refused schema answers 409 with every offending change in `details`, each with a witness: a document that one side takes and the other refuses. ' +
+        '503 `SCHEMA_COMPARISON_LIMIT` means that there is no verdict: the comparison took more steps than are allowed.',
       params: SchemaTopicPath,
       body: ref(SchemaRegister),
       response: { 201: ref(SchemaVersion, 'The new version.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
@@ -84,7 +85,8 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'checkCompatibility',
       tags,
       summary: 'Check compatibility',
-      description: 'What registering the schema would say, without registering it.',
+      description: 'What registering the schema would say, without registering it. At most 1,000 changes are listed, incompatible ones first. ' +
+        '503 `SCHEMA_COMPARISON_LIMIT` means that there is no verdict.',
       params: SchemaTopicPath,
       body: ref(SchemaDryRun),
       response: { 200: ref(CompatibilityVerdict, 'Whether it would be accepted, and why not.'), ...refusals(400, 401, 403, 404, 413, 415) }
