@@ -63,7 +63,7 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
     return handedOver.then(({ taken }) => taken)
   }
 
-  function toChannel (scope: Scope, { channel: name, event, data }: PublishRequest, from: Sender, kind: string, but?: Connection): Dispatch {
+  function toChannel (scope: Scope, { channel: name, event, data }: PublishRequest, from: Sender, kind: 'publish' | 'broadcast', but?: Connection): Dispatch {
     const fields = `{"channel":${JSON.stringify(name)},${messageJson(event, data, from)}`
     return {
       scope,

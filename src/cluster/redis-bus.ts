@@ -39,7 +39,7 @@ export class RedisBus implements Bus {
   readonly #restoredListeners: (() => void)[] = []
   readonly #pinging: NodeJS.Timeout
   readonly #foreign = new Set<string>()
-  readonly #outcomes: Record<'sent' | 'received' | 'dropped', Counter.Internal>
+  readonly #outcomes: Record<'sent' | 'received' | 'dropped', { inc (): void }>
   #unsentBytes = 0
   #isCorked = false
   /** When each link has last answered. */
@@ -51,7 +51,8 @@ export class RedisBus implements Bus {
   constructor (options: RedisBusOptions) {
     this.#options = options
     const { busMessages } = options.metrics
-    this.#outcomes = { sent: busMessages.labels('sent'), received: busMessages.labels('received'), dropped: busMessages.labels('dropped') }
+    const counting = (outcome: 'sent' | 'received' | 'dropped') => ({ inc: () => busMessages.inc({ outcome }) })
+    this.#outcomes = { sent: counting('sent'), received: counting('received'), dropped: counting('dropped') }
     const common = {
       retryStrategy: (attempt: number) => Math.min(attempt * 50, reconnectMaxMs), connectTimeout: 5000, keepAlive: 10_000
     }

@@ -2,8 +2,9 @@ import type { ScopeActivity } from '../activity.ts'
 import type { Principal } from '../auth/principal.ts'
 import { isOfDocumentChannel, mayReadEvent } from '../auth/reading.ts'
 import type { DeliveryLimits } from '../config.ts'
-import { NotFoundError, type ErrorCode } from '../errors.ts'
+import { NotFoundError } from '../errors.ts'
 import { LoggedEvent } from '../events/envelope.ts'
+import type { LabelsOf } from '../metric-labels.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { closeCodes, type CloseReason } from './close-codes.ts'
@@ -295,7 +296,7 @@ export class Connection {
 }
 
 /** Why a subscription can no longer be continuous. */
-export interface ResyncReason { code: ErrorCode, message: string }
+export interface ResyncReason { code: LabelsOf<'realtime_resyncs_total'>['code'], message: string }
 
 const slowConsumer: ResyncReason = {
   code: 'SLOW_CONSUMER', message: 'The client reads more slowly than its events arrive: subscribe again with `after`'

@@ -314,7 +314,7 @@ const foreignKeyViolation = '23503'
 const sqlState = (error: unknown) => (error as { code?: string }).code
 
 /** Why trying again may help, or undefined. */
-function passingReason (error: unknown): string | undefined {
+function passingReason (error: unknown): 'stale' | 'deadlock' | 'serialization' | 'partition' | 'missing_reference' | undefined {
   if (error instanceof StaleBatchError) return 'stale'
   switch (sqlState(error)) {
     case '40P01': return 'deadlock'

@@ -1,6 +1,10 @@
 import t from 'tap'
+import { sourceProblems } from '../../src/database/source.ts'
+import { closeCodes } from '../../src/delivery/close-codes.ts'
+import { errorCodes } from '../../src/errors.ts'
+import { labelValues } from '../../src/metric-labels.ts'
 import { createMetrics } from '../../src/metrics.ts'
-import { generatedPart, table } from './generated.ts'
+import { generatedPart, sources, table } from './generated.ts'
 
 /** What prom-client knows of a metric beside its public type. */
 interface Described { name: string, help: string, labelNames: string[], get (): Promise<{ type: string }> }
@@ -15,4 +19,35 @@ t.test('docs/METRICS.md has every metric of the registry, with its type, labels 
   t.ok(rows.length > 0)
   const { found, wanted } = generatedPart('docs/METRICS.md', 'metrics', table(['name', 'type', 'labels', 'meaning'], rows))
   t.equal(found, wanted, 'bring it into line with UPDATE_DOCS=1')
+})
+
+const declared = Object.entries(labelValues as Record<string, Record<string, readonly string[] | { open: string }>>)
+
+t.test('docs/METRICS.md names every value of every label', async t => {
+  const rows = declared.flatMap(([name, labels]) => Object.entries(labels).map(([label, values]) =>
+    [`\`${name}\``, `\`${label}\``, 'open' in values ? values.open : values.map(value => `\`${value}\``).join(' ')]))
+  const { found, wanted } = generatedPart('docs/METRICS.md', 'labels', table(['metric', 'label', 'values'], rows))
+  t.equal(found, wanted, 'bring it into line with UPDATE_DOCS=1')
+})
+
+t.test('the values are those that the code can emit', async t => {
+  // That there is no other, the types of the metrics say: `inc` takes declared values only.
+  const registry = createMetrics().registry
+  const labelled = registry.getMetricsAsArray().map(({ name }) => registry.getSingleMetric(name) as unknown as Described).filter(({ labelNames }) => labelNames.length > 0)
+  t.same(Object.fromEntries(labelled.map(({ name, labelNames }) => [name, labelNames])), Object.fromEntries(declared.map(([name, labels]) => [name, Object.keys(labels)])))
+  t.same(labelValues.realtime_cdc_reader_failures_total.code, Object.keys(sourceProblems))
+  t.same(labelValues.realtime_sockets_closed_total.code, [...Object.values(closeCodes).map(({ reason }) => reason), 'PEER_VANISHED'])
+  t.same(labelValues.realtime_events_rejected_total.code, Object.keys(errorCodes))
+  // Each of the others stands somewhere in the code, outside of the declaration.
+  const texts = [...sources('src', 'plugins', 'schemas')].filter(([file]) => file !== 'src/metric-labels.ts').map(([, text]) => text).join('\n')
+  for (const [name, labels] of declared) {
+    for (const values of Object.values(labels)) {
+      for (const value of 'open' in values ? [] : values) t.ok(texts.includes(`'${value}'`) || texts.includes(`${value}:`), `${name}: ${value}`)
+    }
+  }
+})
+
+t.test('counters of a few values begin with 0 for each', async t => {
+  const text = await createMetrics().registry.metrics()
+  for (const series of ['realtime_webhook_deliveries_total{status="dead"} 0', 'realtime_mails_total{kind="reset",outcome="failed"} 0', 'realtime_queue_depth{queue="webhooks"} 0']) t.ok(text.includes(`${series}\n`), series)
 })

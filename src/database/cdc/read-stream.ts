@@ -1,5 +1,6 @@
 import type { Scope } from '../../../schemas/scope.ts'
 import { PublicError } from '../../errors.ts'
+import { mappingFailureOf } from '../../metric-labels.ts'
 import { createDeadline, deadlineAfter, unlessAborted } from '../deadline.ts'
 import type { DeliveryRow } from '../delivery-log-rows.ts'
 import { SourceError, toSourceError } from '../source.ts'
@@ -174,7 +175,7 @@ class StreamReading {
     }
     for (const row of rows) {
       if (row.status === 'delivered') continue
-      metrics.cdcMappingFailures.inc({ code: row.code ?? row.status }, row.events)
+      metrics.cdcMappingFailures.inc({ code: mappingFailureOf(row.code) }, row.events)
       onMappingFailed?.(scope, row)
       log.warn({ connectionId: lease.connectionId, mappingId: row.mappingId, topic: row.topic, table: row.table, changes: row.events, code: row.code, lsn: row.lsn }, 'cdc.mapping_failed')
     }
