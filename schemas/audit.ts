@@ -1,6 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { ApplicationId } from './applications.ts'
-import { EpochMs, Nullable, Page } from './common.ts'
+import { Enum, EpochMs, Nullable, Page } from './common.ts'
 
 const State = (description: string) => Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()], { description: `${description} Secrets are masked.`, examples: [{ owner: 'platform-team' }] })
 
@@ -8,7 +8,7 @@ export const AuditEntry = Type.Object({
   id: Type.String({ examples: ['aud_abc123'] }),
   at: EpochMs('When.'),
   actor: Type.Object({
-    kind: Type.Union([Type.Literal('session'), Type.Literal('token'), Type.Literal('system')], { description: 'A user, the bearer of a token, or the platform itself.' }),
+    kind: Enum('ActorKind', ['session', 'token', 'system'], { description: 'A user, the bearer of a token, or the platform itself.' }),
     id: Type.String({ description: 'The user, or the application and subject of a token.', examples: ['usr_abc123'] }),
     name: Nullable(Type.String(), { description: 'The user\'s address at that time.', examples: ['ada@example.com'] })
   }),

@@ -1,6 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { ApplicationId } from './applications.ts'
-import { EnvironmentName, EpochMs, Nullable, Text } from './common.ts'
+import { Enum, EnvironmentName, EpochMs, Nullable, Text } from './common.ts'
 
 export const Email = Type.String({ format: 'email', maxLength: 254, examples: ['ada@example.com'] })
 export const Password = Type.String({ minLength: 8, maxLength: 1024, description: 'At least 8 characters.', examples: ['correct horse battery staple'] })
@@ -123,7 +123,7 @@ export type Setup = Static<typeof Setup>
 export const SetupStatus = Type.Object({ setupRequired: Type.Boolean({ examples: [false] }) }, { $id: 'SetupStatus' })
 
 export const Me = Type.Object({
-  kind: Type.Union([Type.Literal('session'), Type.Literal('token')]),
+  kind: Enum('CredentialKind', ['session', 'token']),
   user: Type.Optional(Type.Unsafe<User>({ $ref: 'User#' })),
   subject: Type.Optional(Type.String({ description: 'A token\'s `sub`.' })),
   applicationId: Type.Optional(Type.String({ description: 'A token\'s application.' })),

@@ -1,10 +1,10 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { EnvironmentName, EpochMs, Nullable, Page, Text, ref } from './common.ts'
+import { Enum, EnvironmentName, EpochMs, Nullable, Page, ref, Text } from './common.ts'
 import { TopicName } from './topics.ts'
 
 export const operations = ['insert', 'update', 'delete'] as const
 export type Operation = typeof operations[number]
-const OperationName = Type.Union(operations.map(name => Type.Literal(name)), { examples: ['update'] })
+const OperationName = Enum('RowOperation', operations, { examples: ['update'] })
 
 const ColumnName = Text(63, { description: 'A column, exactly as it is in the catalogue.', examples: ['status'] })
 const examplePayload = { sessionId: '$row.id', status: '$row.status' }
@@ -42,10 +42,13 @@ export type MappingUpdate = Static<typeof MappingUpdate>
 const MappingId = Type.String({ examples: ['map_123'] })
 
 /** Of a table and the publication that it is read by. */
-const tableProblems = ['GENERATED_COLUMNS', 'UNLOGGED', 'FOREIGN_PARTITION', 'OPERATION_NOT_PUBLISHED', 'PARTITIONS_APART', 'ROW_FILTER', 'COLUMN_LIST']
+const tableProblems = ['GENERATED_COLUMNS', 'UNLOGGED', 'FOREIGN_PARTITION', 'OPERATION_NOT_PUBLISHED', 'PARTITIONS_APART', 'ROW_FILTER', 'COLUMN_LIST'] as const
+const problemCodes = [
+  'REPLICA_IDENTITY', 'TABLE_NOT_FOUND', 'TABLE_IS_PARTITION', 'COLUMN_NOT_FOUND', 'TOPIC_NOT_FOUND', 'NOT_PUBLISHED', ...tableProblems
+] as const
 
 export const MappingProblem = Type.Object({
-  code: Type.Union(['REPLICA_IDENTITY', 'TABLE_NOT_FOUND', 'TABLE_IS_PARTITION', 'COLUMN_NOT_FOUND', 'TOPIC_NOT_FOUND', 'NOT_PUBLISHED', ...tableProblems].map(code => Type.Literal(code)), { examples: ['REPLICA_IDENTITY'] }),
+  code: Enum('MappingProblemCode', problemCodes, { examples: ['REPLICA_IDENTITY'] }),
   message: Type.String({ examples: ['The old values of public.sessions cannot be seen: an update of it counts as a change of status'] }),
   sql: Type.Optional(Type.String({ description: 'The statement that mends it.', examples: ['ALTER TABLE "public"."sessions" REPLICA IDENTITY FULL;'] }))
 })
@@ -74,6 +77,10 @@ export const MappingWithProblems = Type.Composite([Mapping, Type.Object({ proble
 export type MappingWithProblems = Static<typeof MappingWithProblems>
 
 export const MappingPath = Type.Object({ id: Text(100, { description: 'The mapping.', examples: ['map_123'] }) })
+export const MappingQuery = Type.Object({
+  ...Page,
+  topic: Type.Optional(Text(300, { description: 'Mappings to this topic.', examples: ['session.status'] }))
+}, { additionalProperties: false })
 export const MappingTopicPath = Type.Object({ topic: Text(300, { description: 'The topic.', examples: ['session.status'] }) })
 
 const MappingEnvironment = Type.Object({
@@ -121,10 +128,10 @@ export const PromoteQuery = Type.Object({
 export const RollbackBody = Type.Object({ environment: EnvironmentName, version: VersionNumber }, { $id: 'RollbackBody', additionalProperties: false })
 export type RollbackBody = Static<typeof RollbackBody>
 
-const CheckStatus = Type.Union([Type.Literal('ok'), Type.Literal('failed'), Type.Literal('warning')], { examples: ['ok'] })
+const CheckStatus = Enum('CheckStatus', ['ok', 'failed', 'warning'], { examples: ['ok'] })
 
 const PromotionCheck = Type.Object({
-  name: Type.Union([Type.Literal('topic'), Type.Literal('schema'), Type.Literal('table')], { examples: ['topic'] }),
+  name: Enum('PromotionCheckName', ['topic', 'schema', 'table'], { examples: ['topic'] }),
   status: CheckStatus,
   message: Type.String({ examples: ['The topic session.status is registered in staging'] }),
   sql: Type.Optional(Type.String({ description: 'The statement that helps.' }))
@@ -203,7 +210,7 @@ export const DatabaseLog = Type.Object({
   id: Type.String({ examples: ['log_abc123'] }),
   mappingId: MappingId,
   subscriptionId: Type.String({ examples: ['sub_123'] }),
-  status: Type.Union(deliveryStatuses.map(status => Type.Literal(status)), { description: 'Rejected: by the topic or its schema. Failed: the mapping could not be applied.', examples: ['delivered'] }),
+  status: Enum('DatabaseLogStatus', deliveryStatuses, { description: 'Rejected: by the topic or its schema. Failed: the mapping could not be applied.', examples: ['delivered'] }),
   topic: Type.String({ examples: ['session.status'] }),
   table: Type.String({ examples: ['public.sessions'] }),
   events: Type.Integer({ description: 'Row changes of the transaction, or of a part of it, that this is about; 0 when nobody knows how many were lost.', examples: [1] }),
@@ -220,7 +227,7 @@ export const DatabaseLogQuery = Type.Object({
   ...Page,
   mappingId: Type.Optional(Text(100, { description: 'Of this mapping.', examples: ['map_123'] })),
   subscriptionId: Type.Optional(Text(100, { description: 'Of this subscription.', examples: ['sub_123'] })),
-  status: Type.Optional(Type.Union(deliveryStatuses.map(status => Type.Literal(status)), { description: 'With this outcome.', examples: ['failed'] }))
+  status: Type.Optional(Enum('DatabaseLogStatus', deliveryStatuses, { description: 'With this outcome.', examples: ['failed'] }))
 }, { additionalProperties: false })
 export type DatabaseLogQuery = Static<typeof DatabaseLogQuery>
 
@@ -236,14 +243,12 @@ export const DatabaseConnectionPut = Type.Object({
 }, { $id: 'DatabaseConnectionPut', additionalProperties: false })
 export type DatabaseConnectionPut = Static<typeof DatabaseConnectionPut>
 
-export const ConnectionState = Type.Union([
-  Type.Literal('streaming'), Type.Literal('connecting'), Type.Literal('stopped'), Type.Literal('error')
-], { examples: ['streaming'] })
+export const ConnectionState = Enum('ConnectionState', ['streaming', 'connecting', 'stopped', 'error'], { examples: ['streaming'] })
 export type ConnectionState = Static<typeof ConnectionState>
 
 export const Leftover = Type.Object({
-  name: Type.Union([Type.Literal('slot'), Type.Literal('publication')]),
-  status: Type.Union([Type.Literal('dropped'), Type.Literal('kept'), Type.Literal('failed')], { description: 'Kept: it was there before us, or is used by another connection. Failed: it is tried again.' }),
+  name: Enum('LeftoverKind', ['slot', 'publication']),
+  status: Enum('LeftoverStatus', ['dropped', 'kept', 'failed'], { description: 'Kept: it was there before us, or is used by another connection. Failed: it is tried again.' }),
   message: Type.String({ examples: ['The replication slot was dropped'] }),
   sql: Type.Optional(Type.String({ description: 'What drops it by hand.' }))
 })
@@ -308,7 +313,7 @@ export const DatabaseTable = Type.Object({
   schema: Type.String({ examples: ['public'] }),
   name: Type.String({ examples: ['sessions'] }),
   partitioned: Type.Boolean(),
-  replicaIdentity: Type.Union(['default', 'nothing', 'full', 'index'].map(name => Type.Literal(name)), { description: 'With `full`, old values can be seen. Of a partitioned table, the worst of its own and its partitions\'.', examples: ['full'] }),
+  replicaIdentity: Enum('ReplicaIdentity', ['default', 'nothing', 'full', 'index'], { description: 'With `full`, old values can be seen. Of a partitioned table, the worst of its own and its partitions\'.', examples: ['full'] }),
   primaryKey: Type.Array(Type.String({ examples: ['id'] })),
   columns: Type.Array(Type.Object({
     name: Type.String({ examples: ['status'] }),

@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { EnvironmentName, EpochMs, ErrorDetail, Nullable, Page, ref } from './common.ts'
+import { Enum, EnvironmentName, EpochMs, ErrorDetail, Nullable, Page, ref } from './common.ts'
 import { eventSources, eventTypes, RealtimeEvent } from './events.ts'
 
 const EventId = Type.String({ pattern: '^evt_[A-Za-z0-9_-]{16}$', description: 'The event\'s id.', examples: ['evt_b3F0aGVyZXZlbnQx'] })
@@ -14,14 +14,14 @@ const WebhookId = Type.String({ minLength: 1, maxLength: 64, pattern: '^[\\x21-\
 
 export const traceStatuses = ['delivered', 'no_subscribers', 'pending', 'rejected', 'failed', 'stored'] as const
 export type TraceStatus = typeof traceStatuses[number]
-const Status = Type.Union(traceStatuses.map(status => Type.Literal(status)), {
+const Status = Enum('TraceStatus', traceStatuses, {
   description: '`delivered`: somebody got it, over a socket or by a webhook; `no_subscribers`: nobody wanted it; `pending`: webhooks have not settled yet, and nobody else got it; `rejected`: it was refused; `failed`: it could not be stored, or a webhook has given up; `stored`: it is in the log, and the rest is told to whoever may read the topic.',
   examples: ['delivered']
 })
 
 export const TraceFilterFields = {
   topic: Type.Optional(Type.String({ minLength: 1, maxLength: 300, pattern: '^(?:\\*{1,2}|[a-z0-9]+)(?:\\.(?:\\*{1,2}|[a-z0-9_-]+))*$', description: 'A topic, or a pattern of topics.', examples: ['session.*'] })),
-  source: Type.Optional(Type.Union(eventSources.map(source => Type.Literal(source)), { description: 'Where the event came from.', examples: ['api'] })),
+  source: Type.Optional(Enum('EventSource', eventSources, { description: 'Where the event came from.', examples: ['api'] })),
   status: Type.Optional(Status),
   eventId: Type.Optional(EventId),
   from: Type.Optional(Time('Events from this time on.')),
@@ -32,7 +32,7 @@ export type TraceQuery = Static<typeof TraceQuery>
 export const StreamQuery = Type.Object(TraceFilterFields, { additionalProperties: false })
 export type StreamQuery = Static<typeof StreamQuery>
 export const StreamHeaders = Type.Object({
-  'last-event-id': Type.Optional(Type.String({ maxLength: 8192, pattern: '^[A-Za-z0-9_-]*$', description: 'The `id` of the last message: the stream goes on after it.', examples: ['eyJub2RlX2EiOjF9'] }))
+  'last-event-id': Type.Optional(Type.String({ maxLength: 8192, pattern: '^[A-Za-z0-9_-]*$', description: 'The `id` of the last message: the stream goes on after it.' }))
 })
 
 export const EventPath = Type.Object({ eventId: EventId })
@@ -120,9 +120,7 @@ export const Trace = Type.Object({
   routed: Type.Array(RoutedOnNode, { description: 'On each node where somebody listened to its topic; empty for whoever may not read the topic, as are the two after it.' }),
   deliveries: Type.Array(DeliveredOnNode, { description: 'On each node where it matched somebody.' }),
   webhookDeliveries: Type.Array(ref(WebhookDeliveryTrace)),
-  payload: Type.Union([
-    Type.Literal('shown'), Type.Literal('not_permitted'), Type.Literal('not_retained'), Type.Literal('not_kept')
-  ], { description: 'Whether the payload is in this answer: `not_permitted` without the permission to subscribe to the topic, `not_retained` when the log has dropped it, `not_kept` of what was refused for another reason than its schema.', examples: ['shown'] }),
+  payload: Enum('TracePayload', ['shown', 'not_permitted', 'not_retained', 'not_kept'], { description: 'Whether the payload is in this answer: `not_permitted` without the permission to subscribe to the topic, `not_retained` when the log has dropped it, `not_kept` of what was refused for another reason than its schema.', examples: ['shown'] }),
   event: Type.Optional(ref(RealtimeEvent)),
   refusedPayload: Type.Optional(Type.String({ description: 'JSON text of the payload that was refused, or its first 4 KiB.', examples: ['{"status":1}'] })),
   refusedPayloadBytes: Type.Optional(Type.Integer({ description: 'How long it is.', examples: [12] })),
@@ -154,7 +152,7 @@ export type Condition = Static<typeof Condition>
 export const RouteRequest = Type.Object({
   topic: TopicOf,
   payload: Type.Unknown({ description: 'Any JSON: at most 256 KiB and 64 levels deep.', examples: [{ sessionId: 's1', status: 'ended' }] }),
-  type: Type.Optional(Type.Union(eventTypes.map(type => Type.Literal(type)), { description: 'The type that the event would have; by the topic when absent.', examples: ['topic.event'] }))
+  type: Type.Optional(Enum('EventType', eventTypes, { description: 'The type that the event would have; by the topic when absent.', examples: ['topic.event'] }))
 }, { $id: 'RouteRequest', additionalProperties: false })
 export type RouteRequest = Static<typeof RouteRequest>
 
@@ -203,7 +201,7 @@ export const ExplainRequest = Type.Object({
 export type ExplainRequest = Static<typeof ExplainRequest>
 
 export const outcomes = ['delivered', 'not_delivered', 'pending', 'unknown'] as const
-const Outcome = Type.Union(outcomes.map(outcome => Type.Literal(outcome)), {
+const Outcome = Enum('ExplainOutcome', outcomes, {
   description: '`delivered`: it was handed to the socket, or accepted by the webhook; `pending`: it is on its way; `unknown`: what would tell was not kept.', examples: ['not_delivered']
 })
 const explanation = {
@@ -221,7 +219,7 @@ export type ExplainAnswer = Static<typeof ExplainAnswer>
 
 export const replayTargets = ['subscribers', 'webhooks', 'all'] as const
 export const replayStates = ['pending', 'running', 'done', 'cancelled', 'failed'] as const
-const Target = Type.Union(replayTargets.map(target => Type.Literal(target)), { description: 'To whom.', examples: ['subscribers'] })
+const Target = Enum('ReplayTarget', replayTargets, { description: 'To whom.', examples: ['subscribers'] })
 export const ReplayRequest = Type.Object({
   eventIds: Type.Optional(Type.Array(EventId, { minItems: 1, maxItems: 1000, description: 'These events, in this order.' })),
   topic: Type.Optional(TopicOf),
@@ -243,7 +241,7 @@ export type ReplayRequest = Static<typeof ReplayRequest>
 
 export const Replay = Type.Object({
   id: Type.String({ description: 'Empty for a dry run.', examples: ['rpl_b3F0aGVycmVwbGF5'] }),
-  state: Type.Union([...replayStates.map(state => Type.Literal(state)), Type.Literal('dry_run')], { examples: ['running'] }),
+  state: Enum('ReplayState', [...replayStates, 'dry_run'], { examples: ['running'] }),
   target: Target,
   webhookId: Nullable(Type.String(), { examples: [null] }),
   topic: Nullable(Type.String(), { examples: ['session.status'] }),

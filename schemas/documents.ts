@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { EpochMs, Page, ref } from './common.ts'
+import { Enum, EpochMs, Page, ref } from './common.ts'
 import { ServiceName } from './services.ts'
 
 export const DocumentId = Type.String({
@@ -10,7 +10,7 @@ const Data = Type.Record(Type.String(), Type.Unknown(), {
 })
 const Revision = Type.Integer({ minimum: 1, description: 'Counts the writes of this id.', examples: [4] })
 const ExpectedRevision = Type.Optional(Type.Integer({
-  minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Refuse with 409 unless the document is at this revision.', examples: [4]
+  minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Refuse with 409 unless the document is at this revision.'
 }))
 
 export const Document = Type.Object({
@@ -29,7 +29,7 @@ export type Document = Static<typeof Document> & { data: Static<typeof Data> }
 export const DocumentCreate = Type.Object({
   id: Type.Optional(DocumentId),
   data: Data,
-  expiresAt: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'Epoch milliseconds.' }))
+  expiresAt: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'When the document ends by itself, in the future. Epoch milliseconds.', examples: [4102444800000] }))
 }, { $id: 'DocumentCreate', additionalProperties: false })
 export type DocumentCreate = Static<typeof DocumentCreate>
 
@@ -47,10 +47,7 @@ export type DocumentMerge = Static<typeof DocumentMerge>
 export const mutationsMax = 1000
 
 export const Mutation = Type.Object({
-  op: Type.Union([
-    Type.Literal('set'), Type.Literal('increment'), Type.Literal('remove'),
-    Type.Literal('append'), Type.Literal('merge'), Type.Literal('test')
-  ]),
+  op: Enum('MutationOp', ['set', 'increment', 'remove', 'append', 'merge', 'test']),
   path: Type.String({ maxLength: 2048, pattern: '^(/[^\\u0000]*)?$', description: 'JSON Pointer (RFC 6901).', examples: ['/status'] }),
   value: Type.Optional(Type.Unknown({ description: 'What is set, added, appended, merged or compared; `increment` without it adds 1.', examples: ['ended'] }))
 }, { $id: 'Mutation', additionalProperties: false })
@@ -62,7 +59,7 @@ export const DocumentMutate = Type.Object({
 }, {
   $id: 'DocumentMutate',
   additionalProperties: false,
-  examples: [{ mutations: [{ op: 'set', path: '/status', value: 'ended' }, { op: 'increment', path: '/participantCount', value: -1 }], expectedRevision: 4 }]
+  examples: [{ mutations: [{ op: 'set', path: '/status', value: 'ended' }, { op: 'increment', path: '/participantCount', value: -1 }] }]
 })
 export type DocumentMutate = Static<typeof DocumentMutate>
 

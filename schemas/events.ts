@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { EnvironmentName, EpochMs, Nullable, ref } from './common.ts'
+import { Enum, EnvironmentName, EpochMs, Nullable, ref } from './common.ts'
 
 export const eventTypes = [
   'document.created', 'document.updated', 'document.deleted', 'presence.updated', 'socket.message',
@@ -15,8 +15,8 @@ export const RealtimeEvent = Type.Object({
   topic: Type.String({ examples: ['session.status'] }),
   offset: Type.Integer({ minimum: 1, description: 'Position in the topic\'s log: gapless, in commit order.', examples: [42] }),
   epoch: Type.String({ description: 'Names one life of the log; offsets of another epoch mean nothing.', examples: ['k3J9sQ2x'] }),
-  type: Type.Union(eventTypes.map(type => Type.Literal(type)), { examples: ['topic.event'] }),
-  source: Type.Union(eventSources.map(source => Type.Literal(source)), { examples: ['api'] }),
+  type: Enum('EventType', eventTypes, { examples: ['topic.event'] }),
+  source: Enum('EventSource', eventSources, { examples: ['api'] }),
   applicationId: Type.String({ examples: ['app_abc123'] }),
   environment: EnvironmentName,
   timestamp: EpochMs('When the event was written.'),

@@ -1,4 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { Enum } from './common.ts'
 
 export const Health = Type.Object({
   status: Type.Literal('ok'),
@@ -7,7 +8,7 @@ export const Health = Type.Object({
 export type Health = Static<typeof Health>
 
 export const Component = Type.Object({
-  status: Type.Union([Type.Literal('ok'), Type.Literal('degraded'), Type.Literal('failed')], { description: 'Degraded: part of it does not work, which does not make this server unready.' }),
+  status: Enum('ComponentStatus', ['ok', 'degraded', 'failed'], { description: 'Degraded: part of it does not work, which does not make this server unready.' }),
   message: Type.Optional(Type.String()),
   heartbeatAgeMs: Type.Optional(Type.Integer({ description: 'Since its last sign of life.' })),
   oldestWaitingMs: Type.Optional(Type.Integer({ description: 'How long the oldest undelivered item has waited.' })),
@@ -16,7 +17,7 @@ export const Component = Type.Object({
 export type Component = Static<typeof Component>
 
 export const Readiness = Type.Object({
-  status: Type.Union([Type.Literal('ready'), Type.Literal('unavailable')]),
+  status: Enum('ReadinessStatus', ['ready', 'unavailable']),
   components: Type.Record(Type.String(), Type.Unsafe<Component>({ $ref: 'Component#' }))
 }, { $id: 'Readiness' })
 export type Readiness = Static<typeof Readiness>

@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { EpochMs, Nullable } from './common.ts'
+import { Enum, EpochMs, Nullable } from './common.ts'
 
-const Algorithm = Type.Union([Type.Literal('HS256'), Type.Literal('ES256'), Type.Literal('EdDSA')], {
+const Algorithm = Enum('SigningAlgorithm', ['HS256', 'ES256', 'EdDSA'], {
   description: 'HS256 is a shared secret; tokens of the other two can be verified by whoever has the JWKS.', examples: ['HS256']
 })
 

@@ -51,6 +51,6 @@ export type HotTopicsQuery = Static<typeof HotTopicsQuery>
 
 /** Optional on routes that are about as much as the caller reaches. */
 export const ScopeHeaders = Type.Object({
-  'x-application-id': Type.Optional(Type.String({ description: 'Only of this application; a token has its own.', examples: ['app_abc123'] })),
+  'x-application-id': Type.Optional(Type.String({ description: 'Only of this application; a token has its own.' })),
   'x-environment': Type.Optional(EnvironmentName)
 })

@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { ApplicationId } from './applications.ts'
 import { CurrentPassword, Email, Password } from './auth.ts'
-import { EpochMs, Nullable, Page, Text } from './common.ts'
+import { Enum, EpochMs, Nullable, Page, Text } from './common.ts'
 
 const Id = (description: string, example: string) => Type.String({ minLength: 1, maxLength: 100, pattern: '^[A-Za-z0-9_-]+$', description, examples: [example] })
 const Application = Nullable(Type.String(), { description: 'The application that it holds for; null: everywhere.', examples: ['app_abc123'] })
@@ -56,12 +56,11 @@ export const PasswordChange = Type.Object({
   newPassword: Type.String({ ...Password, examples: ['another long pass phrase'] })
 }, { $id: 'PasswordChange', additionalProperties: false })
 
-const literals = <T extends string>(...values: T[]) => values.map(value => Type.Literal(value))
 export const RolePermission = Type.Object({
-  resource: Type.Union(literals(
+  resource: Enum('PermissionResource', [
     'topics', 'schemas', 'database', 'sync', 'services', 'socket', 'webhooks', 'debugger', 'events', 'applications', 'users', 'roles', 'keys', 'tokens', 'audit'
-  ), { examples: ['topics'] }),
-  action: Type.Union(literals('create', 'read', 'update', 'delete'), { examples: ['read'] })
+  ], { examples: ['topics'] }),
+  action: Enum('PermissionAction', ['create', 'read', 'update', 'delete'], { examples: ['read'] })
 }, { $id: 'RolePermission', additionalProperties: false })
 
 const Permissions = Type.Array(Type.Unsafe<Static<typeof RolePermission>>({ $ref: 'RolePermission#' }), { maxItems: 100, examples: [[{ resource: 'topics', action: 'read' }]] })

@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { EpochMs } from './common.ts'
+import { Enum, EpochMs } from './common.ts'
 import { TopicPath } from './topics.ts'
 
 export const compatibilityModes = [
@@ -7,11 +7,11 @@ export const compatibilityModes = [
 ] as const
 export const compatibilityPolicies = ['strict', 'lenient'] as const
 
-const Mode = Type.Union(compatibilityModes.map(mode => Type.Literal(mode)), {
+const Mode = Enum('CompatibilityMode', compatibilityModes, {
   description: '`backward`: every document valid under the version before is valid under this one; `forward`: the other way round; `full`: both; `…_transitive`: with every version before, not only the last, at most 1,000 of them.',
   examples: ['backward']
 })
-const Policy = Type.Union(compatibilityPolicies.map(policy => Type.Literal(policy)), {
+const Policy = Enum('CompatibilityPolicy', compatibilityPolicies, {
   description: '`strict`: set inclusion, exactly. `lenient`: writers are taken to send only properties that their schema declares, so that an optional property may be added to an open object.',
   examples: ['lenient']
 })
@@ -54,7 +54,7 @@ export const SchemaChange = Type.Object({
   rule: Type.String({ description: 'Stable name of the rule.', examples: ['type-narrowed'] }),
   compatible: Type.Boolean(),
   message: Type.String({ examples: ['"status" no longer takes null'] }),
-  direction: Type.Union([Type.Literal('backward'), Type.Literal('forward')]),
+  direction: Enum('CompatibilityDirection', ['backward', 'forward']),
   comparedWith: Type.Optional(Version),
   witness: Type.Optional(Type.Unknown({ description: 'A document that the one side takes and the other refuses, confirmed by the validator that guards payloads.' })),
   reason: Type.Optional(Type.String({ description: 'Why compatibility cannot be shown, when there is no witness.' }))

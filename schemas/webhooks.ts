@@ -1,18 +1,18 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { EnvironmentName, EpochMs, Nullable, Page, ref, Text } from './common.ts'
+import { Enum, EnvironmentName, EpochMs, Nullable, Page, ref, Text } from './common.ts'
 import { eventTypes } from './events.ts'
 
 export const WebhookId = Type.String({ minLength: 1, maxLength: 64, pattern: '^wh_[A-Za-z0-9_-]+$', description: 'The webhook.', examples: ['wh_abc123'] })
 export const DeliveryId = Type.String({ minLength: 36, maxLength: 36, pattern: '^dlv_[0-9a-f]{32}$', description: 'The delivery; its requests carry it as `webhook-id`.', examples: ['dlv_0d4f1c2a52e94b8e9c550d8a4f0f8f11'] })
 
-export const WebhookEventName = Type.Union([...eventTypes.map(type => Type.Literal(type)), Type.Literal('*')], {
+export const WebhookEventName = Enum('WebhookEventType', [...eventTypes, '*'], {
   description: 'A type of event, whatever its source; `*` is all of them.', examples: ['document.updated']
 })
 export type WebhookEventName = Static<typeof WebhookEventName>
 
 export const endpointStates = ['pending', 'delivered', 'dead'] as const
 export type DeliveryState = typeof endpointStates[number]
-const State = Type.Union(endpointStates.map(state => Type.Literal(state)), { description: '`pending`: it will be tried, or is being tried. `dead`: given up, until it is retried.', examples: ['delivered'] })
+const State = Enum('DeliveryState', endpointStates, { description: '`pending`: it will be tried, or is being tried. `dead`: given up, until it is retried.', examples: ['delivered'] })
 
 const Url = Type.String({
   minLength: 1, maxLength: 2048, pattern: '^[Hh][Tt][Tt][Pp][Ss]?:[^\\s\\u0000-\\u001f]+$', description: 'Where events are posted to: https, at a public address.', examples: ['https://example.com/webhook']
@@ -27,7 +27,7 @@ const Topics = Type.Array(Type.String({ minLength: 1, maxLength: 300 }), {
 })
 const Filter = Type.Record(Type.String(), Type.Unknown(), { description: 'As of a subscription: what the payload must have.', examples: [{ status: 'paid' }] })
 const Environments = Type.Array(EnvironmentName, { minItems: 1, maxItems: 3, uniqueItems: true, description: 'The environments whose events it fires for. Without them, all.', examples: [['production']] })
-const Ordering = Type.Union([Type.Literal('none'), Type.Literal('key')], {
+const Ordering = Enum('WebhookOrdering', ['none', 'key'], {
   description: '`key`: events of one key are delivered one after the other, in the order of their offsets; one that is given up lets the next go. Events without a key have no order.', examples: ['none']
 })
 const RateLimit = Type.Integer({ minimum: 1, maximum: 10_000, description: 'Requests a second, from each node of the platform.', examples: [100] })
@@ -44,7 +44,7 @@ export const Webhook = Type.Object({
   rateLimit: Nullable(Type.Integer(), { examples: [null] }),
   description: Nullable(Type.String(), { examples: ['Tells the warehouse'] }),
   active: Type.Boolean({ description: 'One that is not active gets no new events; what it is owed already waits.', examples: [true] }),
-  deactivatedReason: Nullable(Type.Union([Type.Literal('gone'), Type.Literal('failing')]), { description: 'Why the platform has switched it off: it answered 410, or did nothing but fail for days.', examples: [null] }),
+  deactivatedReason: Nullable(Enum('DeactivationReason', ['gone', 'failing']), { description: 'Why the platform has switched it off: it answered 410, or did nothing but fail for days.', examples: [null] }),
   failingSince: Nullable(Type.Integer(), { description: 'The first failure since its last success. Epoch milliseconds.', examples: [null] }),
   applicationId: Type.String({ examples: ['app_abc123'] }),
   createdAt: EpochMs('When it was created.'),
@@ -152,7 +152,7 @@ export const WebhookPath = Type.Object({ id: WebhookId })
 export const DeliveryPath = Type.Object({ id: DeliveryId })
 
 const filters = {
-  event: Type.Optional(Type.Union(eventTypes.map(type => Type.Literal(type)), { description: 'Of this type of event only.', examples: ['document.updated'] })),
+  event: Type.Optional(Enum('EventType', eventTypes, { description: 'Of this type of event only.', examples: ['document.updated'] })),
   webhookId: Type.Optional(Type.String({ ...WebhookId, description: 'Of this webhook only.' }))
 }
 export const LogsQuery = Type.Object({

@@ -1,8 +1,6 @@
 import type { SwaggerTransform } from '@fastify/swagger'
-import { ApplicationId } from '../schemas/applications.ts'
 import { isEntityOwning } from './auth/permissions.ts'
-import { refusals } from '../schemas/common.ts'
-import { environments } from '../schemas/scope.ts'
+import { EnvironmentName, refusalComponents, refusals } from '../schemas/common.ts'
 import { version } from './version.ts'
 
 export const openapiInfo = {
@@ -16,7 +14,7 @@ export const openapiInfo = {
       'Request bodies are JSON in UTF-8 and may be compressed (`Content-Encoding: gzip` or `deflate`); limits count the decoded bytes.',
       'HEAD works wherever GET does.',
       '',
-      'Sockets have no place in OpenAPI: their protocol is in docs/PROTOCOL.md.'
+      'OpenAPI does not cover sockets: see the [socket protocol](/docs/PROTOCOL.md). All codes of refusals are in [Errors](/docs/ERRORS.md).'
     ].join('\n'),
     version,
     license: { name: 'Proprietary', identifier: 'LicenseRef-Proprietary' }
@@ -43,15 +41,20 @@ export const openapiInfo = {
   components: {
     securitySchemes: {
       token: { type: 'http' as const, scheme: 'bearer', bearerFormat: 'JWT', description: 'A token of `POST /auth/token`.' },
-      session: { type: 'apiKey' as const, in: 'header' as const, name: 'Authorization', description: 'The session token of a login, bare.' },
-      sessionHeader: { type: 'apiKey' as const, in: 'header' as const, name: 'X-Session-Token', description: 'The session token of a login.' }
-    }
+      session: {
+        type: 'apiKey' as const,
+        in: 'header' as const,
+        name: 'X-Session-Token',
+        description: 'The session token of a login. `Authorization: <session token>`, without `Bearer`, works too.'
+      }
+    },
+    responses: refusalComponents as never
   }
 }
 
 const scopeHeaders = {
-  'x-application-id': { type: 'string', description: 'The application. A token has its own; a session must name one.', examples: ApplicationId['examples'] as string[] },
-  'x-environment': { type: 'string', enum: environments, default: 'development', description: 'The environment.' }
+  'x-application-id': { type: 'string', description: 'The application. A token has its own; a session must name one.' },
+  'x-environment': { ...EnvironmentName, default: 'development', description: 'The environment.' }
 }
 
 /**
@@ -76,7 +79,7 @@ export const withScopeAndSecurity: SwaggerTransform = ({ schema, url: registered
         ...(isScoped && refusals(400, 403, 404)),
         ...(schema.response as object | undefined)
       },
-      security: permission === 'public' ? [] : [{ token: [] }, { session: [] }, { sessionHeader: [] }],
+      security: permission === 'public' ? [] : [{ token: [] }, { session: [] }],
       ...((isScoped || headers !== undefined) && {
         headers: { type: 'object', properties: { ...(isScoped && scopeHeaders), ...headers?.properties } }
       })

@@ -5,6 +5,7 @@ import { codeOf } from './auth/refusal.ts'
 import { build } from './build.ts'
 import { person } from './people.ts'
 import { tenant } from './tenant.ts'
+import { dereferenced } from './dereferenced.ts'
 
 t.setTimeout(180_000)
 
@@ -32,7 +33,7 @@ t.test('a forged cursor is 400 on every list of the OpenAPI document', async t =
   const cursor = String(page.headers['x-next-cursor'])
   t.match((await send(`/api/topics?limit=2&cursor=${cursor}`)).body, [{ name: 'cursor.b' }, { name: 'cursor.c' }], 'its own list takes it, with another limit')
 
-  const { paths } = (await root.get('/openapi.json')).body as { paths: Record<string, { get?: { parameters?: { name: string }[], responses: { 200: { headers?: Record<string, { description: string }> } } } }> }
+  const { paths } = dereferenced<{ paths: Record<string, { get?: { parameters?: { name: string }[], responses: { 200: { headers?: Record<string, { description: string }> } } } }> }>((await root.get('/openapi.json')).body)
   const lists = Object.entries(paths).filter(([, { get }]) => get?.parameters?.some(({ name }) => name === 'cursor')).map(([path]) => path)
   t.ok(lists.length >= 20, `${lists.length} lists`)
   const parts = [['a'], [1], [Date.now(), 'usr_a'], [1, 'a', 1, 1], ['\0'], [null], [9007199254740991], [-1], [9007199254740991, 'a'], [1e300], [2147483648], [{}], []]

@@ -10,6 +10,7 @@ import { build, listen } from './build.ts'
 import { connectSocketIo } from './clients.ts'
 import { inject } from './inject.ts'
 import { tenant } from './tenant.ts'
+import { dereferenced } from './dereferenced.ts'
 
 /* Whatever comes in, at whatever place of whatever route: a clear 4xx that names the place, never a 5xx. */
 
@@ -21,7 +22,7 @@ interface Operation { parameters?: Parameter[], requestBody?: { content: Record<
 
 const { app } = await build(t)
 const shop = await tenant(app)
-const document = app.swagger() as unknown as { paths: Record<string, Record<string, Operation>>, components: { schemas: Record<string, Schema> } }
+const document = dereferenced<{ paths: Record<string, Record<string, Operation>>, components: { schemas: Record<string, Schema> } }>(app.swagger())
 // What deletes comes last: what is sent before is to find something.
 const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })))
   .sort((a, b) => Number(a.method === 'DELETE') - Number(b.method === 'DELETE'))

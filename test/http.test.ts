@@ -31,7 +31,7 @@ await t.test('HEAD is answered wherever GET is, with the same headers and no bod
   const documented = Object.entries(paths).filter(([path, { get }]) => get !== undefined && !path.endsWith('/stream')).map(([path]) => path.replaceAll(/\{(\w+)\}/g, (_, name: string) => name === 'topic' ? 'order.placed' : 'unknown'))
   const changing = /^(?:date|x-request-id|content-length|etag|x-ratelimit.*|retry-after|transfer-encoding|connection|keep-alive)$/
   const headersOf = (headers: object) => Object.fromEntries(Object.entries(headers).filter(([name]) => !changing.test(name)))
-  for (const url of [...documented, '/', '/docs', '/docs/static/index.html', '/openapi.json', '/nowhere', '/ws']) {
+  for (const url of [...documented, '/', '/docs', '/docs/PROTOCOL.md', '/openapi.json', '/nowhere', '/ws']) {
     for (const headers of [{ authorization }, {}]) {
       const wanted = await inject(app, { method: 'GET', url, headers })
       const found = await inject(app, { method: 'HEAD', url, headers })

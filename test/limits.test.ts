@@ -228,7 +228,7 @@ await t.test('browsers are told what an answer is not, and by https that it is a
     })
     t.notOk('server' in headers || 'x-powered-by' in headers)
   }
-  const docs = await app.inject('/docs/static/index.html')
+  const docs = await app.inject('/docs/PROTOCOL.md')
   t.match(docs.headers['content-security-policy'], /script-src 'self'/, 'the pages have a policy of their own')
   const { app: plain } = await build(t)
   t.notOk('strict-transport-security' in (await plain.inject('/health')).headers, 'by http they are not')

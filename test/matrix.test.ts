@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { build } from './build.ts'
 import { tenant } from './tenant.ts'
+import { dereferenced } from './dereferenced.ts'
 
 /*
  * Every route of the OpenAPI document × everybody who could ask: let in or refused exactly as the permission that the
@@ -14,7 +15,7 @@ t.setTimeout(300_000)
 interface Operation { 'x-permission'?: string, parameters?: { in: string, name: string, example?: unknown }[], responses: Record<string, { content?: Record<string, unknown> }> }
 
 const { app } = await build(t)
-const { paths } = app.swagger() as unknown as { paths: Record<string, Record<string, Operation>> }
+const { paths } = dereferenced<{ paths: Record<string, Record<string, Operation>> }>(app.swagger())
 const operations = Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({
   name: `${method.toUpperCase()} ${path}`,
   method: method.toUpperCase() as 'GET',

@@ -4,6 +4,7 @@ import { connectWs, transports } from './clients.ts'
 import { inject } from './inject.ts'
 import { eventually, person } from './people.ts'
 import { tenant } from './tenant.ts'
+import { dereferenced } from './dereferenced.ts'
 
 /*
  * Invariant 6, over every route of the OpenAPI document: what one tenant owns does not exist for another, whoever asks
@@ -13,7 +14,7 @@ import { tenant } from './tenant.ts'
 
 t.setTimeout(120_000)
 
-interface Schema { $ref?: string, type?: string, properties?: Record<string, Schema>, required?: string[], items?: Schema, anyOf?: Schema[], const?: unknown, default?: unknown, examples?: unknown[] }
+interface Schema { $ref?: string, type?: string, properties?: Record<string, Schema>, required?: string[], items?: Schema, anyOf?: Schema[], const?: unknown, enum?: unknown[], default?: unknown, examples?: unknown[] }
 interface Operation { parameters?: { in: string, name: string, example?: unknown, schema: Schema }[], requestBody?: { content: Record<string, { schema: Schema }> }, security?: unknown[] }
 
 /** What the first tenant's resources are called: whoever asks for them says it. */
@@ -22,7 +23,7 @@ const named = 'n4m3d'
 const marker = 'm4rk3r'
 
 const { app } = await build(t)
-const document = app.swagger() as unknown as { paths: Record<string, Record<string, Operation>>, components: { schemas: Record<string, Schema> } }
+const document = dereferenced<{ paths: Record<string, Record<string, Operation>>, components: { schemas: Record<string, Schema> } }>(app.swagger())
 const resolve = (schema: Schema): Schema => schema.$ref === undefined ? schema : document.components.schemas[schema.$ref.split('/').at(-1) as string] as Schema
 
 const victim = await tenant(app)
@@ -91,7 +92,7 @@ const mine: Record<string, Record<string, string>> = {
 
 function exampleOf (given: Schema): unknown {
   const schema = resolve(given)
-  const own = schema.examples?.[0] ?? schema.const ?? schema.default
+  const own = schema.examples?.[0] ?? schema.const ?? schema.default ?? schema.enum?.[0]
   if (own !== undefined) return own
   if (schema.anyOf !== undefined) return exampleOf(schema.anyOf[0] as Schema)
   if (schema.type === 'array') return [exampleOf(schema.items ?? {})]

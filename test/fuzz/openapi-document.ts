@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import addFormats from 'ajv-formats'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import { root } from '../docs/generated.ts'
+import { dereferenced } from '../dereferenced.ts'
 
 /* The committed document: what requests are made from, and what answers are held against. */
 
@@ -24,7 +25,7 @@ export interface Operation {
 }
 
 interface Described { operationId: string, parameters?: Parameter[], requestBody?: { content: Content }, responses: Operation['answers'], security: unknown[] }
-const document = JSON.parse(readFileSync(join(root, 'openapi.json'), 'utf8')) as { paths: Record<string, Record<string, Described>>, components: { schemas: Record<string, Schema> } }
+const document = dereferenced<{ paths: Record<string, Record<string, Described>>, components: { schemas: Record<string, Schema> } }>(JSON.parse(readFileSync(join(root, 'openapi.json'), 'utf8')))
 
 export const operations: readonly Operation[] = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, described]) => ({
   id: described.operationId,

@@ -8,7 +8,7 @@ import {
 
 const jsonType = 'application/json; charset=utf-8'
 
-const IfMatch = { 'if-match': Type.Optional(Type.String({ maxLength: 4096, description: 'Refuse with 412 unless the document has one of these entity tags (`*`: any).', examples: ['"4"'] })) }
+const IfMatch = { 'if-match': Type.Optional(Type.String({ maxLength: 4096, description: 'Refuse with 412 unless the document has one of these entity tags (`*`: any).', examples: ['*'] })) }
 const IfNoneMatch = Type.Object({
   'if-none-match': Type.Optional(Type.String({ maxLength: 4096, description: 'Answer 304 when the document still has this entity tag.', examples: ['"4"'] }))
 })

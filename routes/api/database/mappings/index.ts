@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { pageOf, PageQuery, ref, refusals } from '../../../../schemas/common.ts'
-import { Mapping, MappingCreate, MappingPath, MappingStatus, MappingTopicPath, MappingUpdate, MappingWithProblems, Preview, PreviewBody } from '../../../../schemas/database.ts'
+import { Mapping, MappingCreate, MappingPath, MappingQuery, MappingStatus, MappingTopicPath, MappingUpdate, MappingWithProblems, Preview, PreviewBody } from '../../../../schemas/database.ts'
 
 const mappings: FastifyPluginAsyncTypebox = async (app) => {
   const { mappings, status, preview } = app.databaseSources
@@ -11,23 +11,22 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listMappings',
       tags: ['Database'],
       summary: 'List mappings',
-      description: 'Mappings that are at home in this environment, with their working copies, and those that were promoted to it, as they were promoted. Oldest first.',
-      querystring: PageQuery,
+      description: 'Mappings that are at home in this environment, with their working copies, and those that were promoted to it, as they were promoted. Oldest first. `GET /api/database/mappings/topic/{topic}` is the same as the parameter `topic`.',
+      querystring: MappingQuery,
       response: { 200: pageOf(Mapping, 'A page of mappings.'), ...refusals(400, 401, 403) }
     }
   }, async (request, reply) => {
-    const { items, nextCursor } = await mappings.list(request.scope, request.query)
+    const { topic, ...page } = request.query
+    const { items, nextCursor } = await mappings.list(request.scope, page, topic)
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
     return items as never
   })
 
   app.get('/topic/:topic', {
     config: { permission: 'database:read' },
+    // In the document, its path would be ambiguous with `/{id}/versions`: there, `topic` is a parameter of the list.
     schema: {
-      operationId: 'listMappingsOfTopic',
-      tags: ['Database'],
-      summary: 'List the mappings of a topic',
-      description: 'As the list of mappings, of one topic.',
+      hide: true,
       params: MappingTopicPath,
       querystring: PageQuery,
       response: { 200: pageOf(Mapping, 'A page of mappings.'), ...refusals(400, 401, 403) }

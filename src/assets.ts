@@ -1,0 +1,38 @@
+import { createHash } from 'node:crypto'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+
+const zip = promisify(gzip)
+
+/** A file that stays the same while the server runs, with its entity tag. It is compressed once, when it is first requested. */
+export class Asset {
+  readonly type: string
+  readonly body: Buffer
+  readonly etag: string
+  #compressed: Promise<Buffer> | undefined
+
+  constructor (text: string | Buffer, type: string) {
+    this.body = Buffer.from(text)
+    this.type = type
+    this.etag = `"${createHash('sha256').update(text).digest('base64url').slice(0, 27)}"`
+  }
+
+  compressed (): Promise<Buffer> {
+    this.#compressed ??= zip(this.body)
+    return this.#compressed
+  }
+}
+
+/** Sends an asset, compressed where the client accepts gzip, or 304 where it has the asset. */
+export async function sendAsset ({ headers }: FastifyRequest, reply: FastifyReply, asset: Asset) {
+  reply.headers({ etag: asset.etag, 'cache-control': 'no-cache', vary: 'accept-encoding' })
+  if (matches(headers['if-none-match'], asset.etag)) return reply.code(304).send()
+  reply.type(asset.type)
+  if (!/\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?:\s|,|$))/.test(headers['accept-encoding'] ?? '')) return reply.send(asset.body)
+  return reply.header('content-encoding', 'gzip').send(await asset.compressed())
+}
+
+/** Weakly, as RFC 9110 §13.1.2 asks. */
+const matches = (header: string | undefined, etag: string): boolean =>
+  header !== undefined && header.split(',', 100).some(tag => ['*', etag].includes(tag.trim().replace(/^W\//, '')))

@@ -1,0 +1,103 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Marked } from 'marked'
+import { gfmHeadingId } from 'marked-gfm-heading-id'
+import { Asset } from './assets.ts'
+
+const title = 'Realtime Platform'
+const guideTitles: Record<string, string> = {
+  'PROTOCOL.md': 'Socket protocol', 'AUTH.md': 'Auth', 'ERRORS.md': 'Errors', 'DATABASE.md': 'Databases', 'WEBHOOKS.md': 'Webhooks', 'DEBUGGER.md': 'Debugger'
+}
+
+/**
+ * Returns the pages below `/docs` by their paths, each made when it is first requested: the reference, which Scalar's bundle
+ * renders from `/openapi.json`, and the guides of the folder `docs`. Nothing of them is loaded from elsewhere.
+ */
+export function createDocsPages (): Map<string, () => Asset> {
+  const folder = guidesFolder()
+  const names = folder === undefined ? [] : readdirSync(folder).filter(name => name.endsWith('.md')).sort()
+  const nav = navigation(names)
+  const guide = (name: string) => {
+    const html = markdown(new Set(names)).parse(readFileSync(join(folder ?? '', name), 'utf8'), { async: false })
+    return htmlPage(`${guideTitles[name] ?? name} · ${title}`, `${nav}<main class="guide">${html}</main>`)
+  }
+  const scripts = '<script src="/docs/reference.js"></script><script src="/docs/start.js"></script>'
+  return new Map([
+    ['', once(() => htmlPage(title, `${nav}<div id="reference"></div>${scripts}`))],
+    ['/reference.js', once(() => new Asset(readFileSync(bundlePath()), 'text/javascript; charset=utf-8'))],
+    ['/start.js', once(() => new Asset(startScript, 'text/javascript; charset=utf-8'))],
+    ['/docs.css', once(() => new Asset(styles, 'text/css; charset=utf-8'))],
+    ...names.map(name => [`/${name}`, once(() => guide(name))] as const)
+  ])
+}
+
+function once (make: () => Asset): () => Asset {
+  let asset: Asset | undefined
+  return () => {
+    asset ??= make()
+    return asset
+  }
+}
+
+const bundlePath = () => join(dirname(fileURLToPath(import.meta.resolve('@scalar/fastify-api-reference'))), 'js/standalone.js')
+
+/** From the source and from dist alike. */
+const guidesFolder = () =>
+  [join(import.meta.dirname, '../docs'), join(import.meta.dirname, '../../docs')].find(path => existsSync(join(path, 'PROTOCOL.md')))
+
+/** Links lead to other guides and to other sites; those into the repository are text here. */
+function markdown (guides: ReadonlySet<string>): Marked {
+  return new Marked(gfmHeadingId(), {
+    renderer: {
+      link ({ href, tokens }) {
+        const text = this.parser.parseInline(tokens)
+        const [file = ''] = href.split('#', 1)
+        const isServed = file === '' || /^https?:/.test(file) || (file === basename(file) && guides.has(file))
+        return isServed ? `<a href="${href}">${text}</a>` : text
+      }
+    }
+  })
+}
+
+function navigation (guides: readonly string[]): string {
+  const links = Object.entries(guideTitles).filter(([name]) => guides.includes(name))
+    .map(([name, text]) => `<a href="/docs/${name}">${text}</a>`)
+  return `<header class="top"><a class="name" href="/docs">${title}</a><nav>${links.join('')}<a href="/openapi.json">openapi.json</a></nav></header>`
+}
+
+const htmlPage = (name: string, body: string) => new Asset([
+  '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
+  `<title>${name}</title><link rel="icon" href="data:,"><link rel="stylesheet" href="/docs/docs.css"></head><body>${body}</body></html>`
+].join('\n'), 'text/html; charset=utf-8')
+
+const startScript = `Scalar.createApiReference('#reference', ${JSON.stringify({
+  url: '/openapi.json',
+  metaData: { title },
+  authentication: { preferredSecurityScheme: 'token' },
+  defaultHttpClient: { targetKey: 'shell', clientKey: 'curl' },
+  withDefaultFonts: false,
+  hideClientButton: true,
+  showDeveloperTools: 'never',
+  agent: { disabled: true },
+  mcp: { disabled: true },
+  telemetry: false,
+  proxyUrl: '',
+  persistAuth: false
+}, null, 2)})
+`
+
+const styles = `:root { color-scheme: light dark; --scalar-custom-header-height: 44px; --line: light-dark(#dfdfdf, #2d2d2d); --page: light-dark(#fff, #0f0f0f) }
+body { margin: 0; background: var(--page) }
+.top, .guide { font: 15px/1.6 ui-sans-serif, system-ui, sans-serif; color: light-dark(#1b1b1b, #e7e7e7) }
+.top { position: sticky; top: 0; z-index: 100; box-sizing: border-box; height: 44px; padding: 0 20px; display: flex; gap: 28px; align-items: center;
+  background: var(--page); border-bottom: 1px solid var(--line); white-space: nowrap; overflow-x: auto }
+.top a { color: inherit; text-decoration: none } .top a:hover { text-decoration: underline }
+.top .name { font-weight: 600 } .top nav { display: flex; gap: 20px; font-size: 14px }
+body.light-mode { color-scheme: light } body.dark-mode { color-scheme: dark }
+.guide { max-width: 900px; margin: 0 auto; padding: 24px 20px 80px }
+.guide a { color: light-dark(#0066c0, #4eb3ec) } .guide h1, .guide h2, .guide h3 { line-height: 1.25; scroll-margin-top: 60px }
+.guide code, .guide pre { font: 13px/1.5 ui-monospace, Menlo, Consolas, monospace; background: light-dark(#f6f6f6, #1a1a1a); border-radius: 4px }
+.guide code { padding: 1px 4px } .guide pre { padding: 12px 14px; overflow-x: auto } .guide pre code { padding: 0; background: none }
+.guide table { border-collapse: collapse; display: block; overflow-x: auto } .guide th, .guide td { border: 1px solid var(--line); padding: 5px 10px; text-align: left; vertical-align: top }
+`
