@@ -57,7 +57,7 @@ export const EnvironmentVariables = Type.Object({
   JWT_ISSUER: Type.String({ default: 'realtime-platform', minLength: 1, description: 'The `iss` of tokens.' }),
   TOKEN_TTL_SECONDS: Type.Integer({ default: 3600, minimum: 1, maximum: 31536000, description: 'A token\'s life unless it is asked for another.' }),
   SESSION_TTL_HOURS: Type.Integer({ default: 24, minimum: 1, maximum: 8760, description: 'A session\'s life since it was last used.' }),
-  CDC_ROW_BYTES_MAX: Type.Integer({ default: 67108864, minimum: 1048576, maximum: 1073741824, description: 'The longest row change that a connected database may send, old and new values together. A longer one ends the stream.' }),
+  CDC_ROW_BYTES_MAX: Type.Integer({ default: 67108864, minimum: 1048576, maximum: 1073741824, description: 'The longest row change that a connected database may send, old and new values together. A longer one is a failed row.' }),
   CDC_READER_THREADS_MAX: Type.Integer({ default: 64, minimum: 1, maximum: 1024, description: 'Threads in which this node reads connected databases, fewer where they have no room in two fifths of its memory. More readers than that share them.' }),
   CDC_SLOT_NAME: Type.String({ default: 'realtime_cdc_slot', pattern: '^[a-z0-9_]{1,40}$', description: 'Prefix of replication slots and publications.' }),
   WEBHOOK_ALLOW_PRIVATE: Type.Boolean({ default: false, description: 'Lets webhooks reach private addresses and plain http, for development.' }),

@@ -108,6 +108,50 @@ await t.test('memory grows with what has arrived, not with what was declared', a
   t.ok(process.memoryUsage().arrayBuffers - before < 10_000_000)
 })
 
+const overlong = (kind: string) => Buffer.concat([Buffer.from(kind), int32(16_384), Buffer.from('N'), int16(2), value('1'), value('x'.repeat(150_000))])
+
+await t.test('of an overlong row change its table, operation and length are passed, however it is cut into pieces', async t => {
+  const stream = Buffer.concat([...[begin, relation, overlong('I'), ...changes.slice(2, 3), overlong('U')].map(wal), keepalive])
+  const passed = (cuts: readonly number[]) => {
+    const conversation = new Conversation(limits, true)
+    const reader = new MessageReader(conversation)
+    const messages: Buffer[] = []
+    reader.take(welcome, () => {})
+    conversation.sent(0x51)
+    reader.take(message('W', [Buffer.from([0]), int16(0)]), () => {})
+    const ends = [...new Set(cuts)].sort((a, b) => a - b)
+    for (const [i, end] of [...ends, stream.length].entries()) reader.take(stream.subarray(i === 0 ? 0 : ends[i - 1], end), piece => messages.push(Buffer.from(piece)))
+    return Buffer.concat(messages).toString('latin1')
+  }
+  const short = (kind: string) => wal(Buffer.concat([Buffer.from(`X${kind}`), int32(16_384), int32(overlong(kind).length)]))
+  const whole = Buffer.concat([wal(begin), wal(relation), short('I'), ...changes.slice(2, 3).map(wal), short('U'), keepalive]).toString('latin1')
+  t.equal(passed([]), whole)
+  const cut = fc.oneof(fc.nat(500), fc.nat(stream.length), fc.integer({ min: 150_000, max: 151_000 }))
+  fc.assert(fc.property(fc.array(cut, { maxLength: 20 }), cuts => passed(cuts) === whole), { numRuns: 100 })
+  t.equal(passed(Array.from({ length: 400 }, (_, i) => i)), whole, 'byte by byte at the beginning')
+})
+
+await t.test('an overlong message is not kept, and none but a row change may be one', async t => {
+  const begun = (content: Buffer) => {
+    const conversation = new Conversation(limits, true)
+    const reader = new MessageReader(conversation)
+    reader.take(welcome, () => {})
+    conversation.sent(0x51)
+    reader.take(message('W', [Buffer.from([0]), int16(0)]), () => {})
+    reader.take(content, () => {})
+    return reader
+  }
+  for (const content of [wal(Buffer.concat([Buffer.from('M'), Buffer.alloc(150_000)])), message('d', [Buffer.from('k'), Buffer.alloc(150_000)])]) {
+    t.throws(() => begun(content), { message: /bytes, more than are allowed/ })
+  }
+  t.throws(() => begun(Buffer.concat([Buffer.from('d'), int32(2 ** 30 + 5)])), { message: /more than the 1073741824/ }, 'nor may it be longer than PostgreSQL makes one')
+  const reader = begun(Buffer.concat([Buffer.from('d'), int32(2 ** 29)]))
+  const piece = Buffer.alloc(64 * 1024, 1)
+  const before = process.memoryUsage().arrayBuffers
+  for (let i = 0; i < 1000; i++) reader.take(piece, () => {})
+  t.ok(process.memoryUsage().arrayBuffers - before < 1_000_000, 'of 64 MB')
+})
+
 const streamed: Record<string, Buffer> = {
   'CopyData without content': message('d'),
   'CopyData of an unknown kind': message('d', [Buffer.alloc(40, 1)]),

@@ -5,6 +5,7 @@ import { Chunk, type DraftedChunk } from './chunk.ts'
 import { DecodedChange, type RowMessage, type Transaction } from './decoded-change.ts'
 import { formatLsn, parseLsn } from './lsn.ts'
 import type { MappingSnapshot } from './mapping-snapshot.ts'
+import type { OverlongChange, StreamMessage } from './pgoutput-parser.ts'
 import type { Relations } from './relations.ts'
 
 /** A place behind the last change of its transaction. */
@@ -22,7 +23,7 @@ const queueBytesMax = 4 * 1024 * 1024
 const inFlightMax = 2
 
 type Item =
-  | { kind: 'change', message: RowMessage, transaction: Transaction, ordinal: number, bytes: number }
+  | { kind: 'change', message: RowMessage | OverlongChange, transaction: Transaction, ordinal: number, bytes: number }
   | { kind: 'commit', transaction: Transaction, endLsn: bigint, bytes: number }
 
 export type StreamStep = Pick<PositionStep, 'from' | 'to' | 'confirmedLsn'>
@@ -94,7 +95,7 @@ export class ChangePipeline {
   }
 
   /** Takes a message; never waits. */
-  take (message: Pgoutput.Message, bytes: number): void {
+  take (message: StreamMessage, bytes: number): void {
     switch (message.tag) {
       case 'begin': {
         const commitLsn = parseLsn(message.commitLsn ?? '0/0')
@@ -103,7 +104,7 @@ export class ChangePipeline {
         this.#open.push(this.#transaction)
         return
       }
-      case 'insert': case 'update': case 'delete': {
+      case 'insert': case 'update': case 'delete': case 'overlong': {
         const transaction = this.#current()
         const ordinal = this.#ordinal++
         if (!this.#isStored(transaction.commitLsn, ordinal)) this.#push({ kind: 'change', message, transaction, ordinal, bytes })
@@ -218,6 +219,10 @@ export class ChangePipeline {
       const relation = this.#options.relations.of(item.message.relation)
       const mappings = byTable.get(relation.key)
       if (mappings === undefined) continue
+      if (item.message.tag === 'overlong') {
+        for (const mapping of mappings) chunk.refuse(item.message, mapping, item.transaction)
+        continue
+      }
       const change = new DecodedChange(item.message, relation, item.transaction)
       for (const mapping of mappings) chunk.add(change, mapping, item.transaction)
     }

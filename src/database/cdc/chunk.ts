@@ -6,6 +6,7 @@ import type { DeliveryRow } from '../delivery-log-rows.ts'
 import { tableText } from '../table-name.ts'
 import type { DecodedChange, Transaction } from './decoded-change.ts'
 import type { ActiveMapping, MappingReference } from './mapping-snapshot.ts'
+import type { OverlongChange } from './pgoutput-parser.ts'
 import { Tally, type TransactionReference } from './tally.ts'
 import { UndecodableError } from './text-decoder.ts'
 
@@ -22,7 +23,7 @@ export interface DraftedChunk {
 }
 
 /** Why a change that a mapping wanted is no event; beside those of errors.ts. */
-export type FailureCode = 'COLUMN_MISSING' | 'CONDITION_UNKNOWN' | 'MAPPING_FAILED' | 'NOT_STORABLE' | 'ROW_UNDECODABLE' | 'TABLE_UNPUBLISHED' | 'VALUE_UNDECODABLE'
+export type FailureCode = 'COLUMN_MISSING' | 'CONDITION_UNKNOWN' | 'MAPPING_FAILED' | 'NOT_STORABLE' | 'ROW_TOO_LARGE' | 'ROW_UNDECODABLE' | 'TABLE_UNPUBLISHED' | 'VALUE_UNDECODABLE'
 
 /**
  * Row changes that follow each other in a stream, with what the mappings make of them: one intent, which commits with its
@@ -58,6 +59,12 @@ export class Chunk {
     } catch (error) {
       this.#failures.count(mapping.reference, transaction, 'failed', codeOf(error), (error as Error).message)
     }
+  }
+
+  /** Counts a change of which no value was read: a mapping of its operation may have wanted it. */
+  refuse ({ operation, bytes }: OverlongChange, mapping: ActiveMapping, transaction: Transaction): void {
+    if (!mapping.compiled.definition.events.includes(operation)) return
+    this.#failures.count(mapping.reference, transaction, 'failed', 'ROW_TOO_LARGE' satisfies FailureCode, `The row change has ${bytes} bytes, more than CDC_ROW_BYTES_MAX allows`)
   }
 
   /** Changes that follow each other mostly differ in nothing that it tells. */

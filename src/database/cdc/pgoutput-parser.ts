@@ -1,11 +1,17 @@
 import type { Pgoutput } from 'pg-logical-replication'
+import { overlongTag } from '../wire/overlong-message.ts'
 import { formatLsn } from './lsn.ts'
 import { Undecodable, type DecodeText } from './text-decoder.ts'
 
 type Relation = Pgoutput.MessageRelation
+/** A row change that is longer than the limit: nothing of its values was read. */
+export interface OverlongChange { tag: 'overlong', relation: Relation, operation: 'insert' | 'update' | 'delete', bytes: number }
+export type StreamMessage = Pgoutput.Message | OverlongChange
+
 type Tuple = Record<string, string | Undecodable | null | undefined>
 
 const identities: Record<string, Relation['replicaIdentity']> = { d: 'default', n: 'nothing', f: 'full', i: 'index' }
+const operations: Record<string, OverlongChange['operation']> = { I: 'insert', U: 'update', D: 'delete' }
 /** Microseconds from 1970 to 2000, from where PostgreSQL counts. */
 const epochMicroseconds = BigInt(Date.UTC(2000, 0, 1)) * 1000n
 
@@ -23,7 +29,7 @@ export class PgoutputParser {
     this.#decode = decode
   }
 
-  parse (message: Buffer): Pgoutput.Message {
+  parse (message: Buffer): StreamMessage {
     this.#bytes = message
     this.#at = 0
     const tag = this.#char()
@@ -37,6 +43,7 @@ export class PgoutputParser {
       case 'U': return this.#update()
       case 'D': return this.#delete()
       case 'T': return this.#truncate()
+      case overlongTag: return this.#overlong()
       default: return { tag: 'message', flags: 0, transactional: false, messageLsn: null, prefix: '', content: Buffer.alloc(0) }
     }
   }
@@ -75,6 +82,11 @@ export class PgoutputParser {
     const isKey = this.#char() === 'K'
     const before = this.#tuple(relation)
     return { tag: 'delete', relation, key: isKey ? keyOf(relation, before) : null, old: isKey ? null : before }
+  }
+
+  #overlong (): OverlongChange {
+    const operation = operations[this.#char()] ?? 'update'
+    return { tag: 'overlong', operation, relation: this.#related(), bytes: this.#int32() }
   }
 
   #truncate (): Pgoutput.MessageTruncate {

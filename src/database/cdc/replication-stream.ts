@@ -1,12 +1,11 @@
 import type pg from 'pg'
-import type { Pgoutput } from 'pg-logical-replication'
 import type { StreamPlace } from '../../events/intent.ts'
 import { openSession } from '../source.ts'
 import { quoteIdentifier } from '../table-name.ts'
 import { PgoutputCheck } from '../wire/pgoutput-check.ts'
 import { wholeTransaction } from './change-pipeline.ts'
 import { behind, formatLsn, parseLsn } from './lsn.ts'
-import { PgoutputParser } from './pgoutput-parser.ts'
+import { PgoutputParser, type StreamMessage } from './pgoutput-parser.ts'
 import { textDecoder, type DecodeText } from './text-decoder.ts'
 
 export interface StreamOptions {
@@ -17,7 +16,7 @@ export interface StreamOptions {
   publication: string
   /** What is stored of the stream: the server need not decode it again. */
   place: StreamPlace
-  onMessage (message: Pgoutput.Message, bytes: number): void
+  onMessage (message: StreamMessage, bytes: number): void
   /** `isReplyWanted`: the server ends the stream unless it hears of us soon. */
   onKeepalive (walEnd: bigint, isReplyWanted: boolean): void
 }

@@ -1,8 +1,8 @@
-import type { Pgoutput } from 'pg-logical-replication'
 import { ChangePipeline } from '../cdc/change-pipeline.ts'
 import { DecodingError, toDecodingFailure } from '../cdc/decoding-error.ts'
 import { parseLsn } from '../cdc/lsn.ts'
 import { toSnapshot, type MappingSnapshot } from '../cdc/mapping-snapshot.ts'
+import type { StreamMessage } from '../cdc/pgoutput-parser.ts'
 import { Relations } from '../cdc/relations.ts'
 import { ReplicationStream } from '../cdc/replication-stream.ts'
 import type { SourceClient } from '../source.ts'
@@ -112,11 +112,12 @@ export class ThreadStream {
     this.#tell(this.#main.call('ended', this.#id, toFailure(reason)))
   }
 
-  #take (message: Pgoutput.Message, bytes: number): void {
+  #take (message: StreamMessage, bytes: number): void {
     this.#counts.messages++
-    if (message.tag === 'insert') this.#counts.inserts++
-    else if (message.tag === 'update') this.#counts.updates++
-    else if (message.tag === 'delete') this.#counts.deletes++
+    const operation = message.tag === 'overlong' ? message.operation : message.tag
+    if (operation === 'insert') this.#counts.inserts++
+    else if (operation === 'update') this.#counts.updates++
+    else if (operation === 'delete') this.#counts.deletes++
     else if (message.tag === 'commit' && message.commitEndLsn !== null) this.#received = parseLsn(message.commitEndLsn)
     this.#announced = message.tag === 'relation' ? tableText(message) : undefined
     this.#pipeline.take(message, bytes)

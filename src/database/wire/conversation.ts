@@ -5,7 +5,7 @@ import {
 import { ProtocolError } from './protocol-error.ts'
 
 export interface WireLimits {
-  /** The longest message of a replication stream: one row change with its old values. */
+  /** The longest message of a replication stream that is read, one row change with its old values; of a longer one no more than its beginning is. */
   messageBytesMax: number
   /** What a whole result may take, with what it costs to keep its rows and fields. */
   resultBytesMax: number
@@ -15,6 +15,8 @@ export const defaultWireLimits: WireLimits = { messageBytesMax: 64 * 1024 * 1024
 
 type Phase = 'authentication' | 'starting' | 'ready' | 'streaming'
 
+/** PostgreSQL makes no message of a stream that is longer. */
+const streamedBytesMax = 2 ** 30
 /** Nothing that a server sends before it knows the client is longer; libpq allows 30,000 bytes for an error. */
 const startMessageBytesMax = 32 * 1024
 const startBytesMax = 256 * 1024
@@ -84,6 +86,11 @@ export class Conversation {
     if (length > this.#longest(type)) throw new ProtocolError(`A message declares ${length} bytes, more than the ${this.#longest(type)} that are allowed`)
   }
 
+  /** Whether a message that was admitted is to be passed over: a row change that is longer than the limit. */
+  isOverlong (type: number, length: number): boolean {
+    return type === copyData && length > this.#limits.messageBytesMax
+  }
+
   /** Checks a message that was admitted and is complete. */
   check (type: number, buffer: Buffer, start: number, end: number): void {
     if (asides.has(type)) this.#countAside(end - start)
@@ -109,7 +116,7 @@ export class Conversation {
 
   #longest (type: number): number {
     if (this.#phase === 'authentication' || this.#phase === 'starting') return startMessageBytesMax
-    if (type === copyData) return this.#limits.messageBytesMax
+    if (type === copyData) return streamedBytesMax
     if (type === row) return this.#limits.resultBytesMax
     if (type === error || type === notice) return noticeBytesMax
     return type === description ? descriptionBytesMax : smallBytesMax

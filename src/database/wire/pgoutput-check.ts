@@ -1,3 +1,4 @@
+import { overlongTag } from './overlong-message.ts'
 import { ProtocolError } from './protocol-error.ts'
 
 /** PostgreSQL allows 63 bytes, before the server converts them to another encoding. */
@@ -32,6 +33,7 @@ export class PgoutputCheck {
       case 'U': this.#update(at); break
       case 'D': this.#row(at, 'KO', this.#columnsOf(at)); break
       case 'T': this.#truncate(at); break
+      case overlongTag: this.#overlong(at); break
       case 'M': at.skip(9); at.text(); at.skip(at.int32()); break
       default: throw wrong()
     }
@@ -97,6 +99,12 @@ export class PgoutputCheck {
       else if (form !== 0x6e && form !== 0x75) throw wrong()
     }
     return kind
+  }
+
+  #overlong (at: Cursor): void {
+    if (!'IUD'.includes(String.fromCharCode(at.byte()))) throw wrong()
+    this.#columnsOf(at)
+    at.skip(4)
   }
 
   #truncate (at: Cursor): void {
