@@ -100,4 +100,11 @@ body.light-mode { color-scheme: light } body.dark-mode { color-scheme: dark }
 .guide code, .guide pre { font: 13px/1.5 ui-monospace, Menlo, Consolas, monospace; background: light-dark(#f6f6f6, #1a1a1a); border-radius: 4px }
 .guide code { padding: 1px 4px } .guide pre { padding: 12px 14px; overflow-x: auto } .guide pre code { padding: 0; background: none }
 .guide table { border-collapse: collapse; display: block; overflow-x: auto } .guide th, .guide td { border: 1px solid var(--line); padding: 5px 10px; text-align: left; vertical-align: top }
+/* An operation fits on a screen: its responses are beside it, as tabs, and need no second list. */
+#reference .references-rendered .section { padding-block: 24px }
+#reference .operation-details .mt-6 { margin-top: 8px } #reference .operation-details .mt-6:has(> ul[aria-label="Responses"]) { display: none }
+#reference .operation-details .property { padding-block: 6px } #reference .operation-details .markdown { font-size: 14px; line-height: 1.45 }
+#reference .operation-details .property-enum-values { display: flex; flex-wrap: wrap; gap: 0 16px; margin: 0 }
+#reference .operation-details .property-enum-value { padding: 0 } #reference .operation-details .property-enum-value::before { display: none }
+#reference .operation-details .property-enum-value::after { display: none }
 `
