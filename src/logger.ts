@@ -11,7 +11,7 @@ const redact = [
 export function createLogger (config: Config): Logger {
   const options: LoggerOptions = { level: config.log.level, serializers: querylessSerializers, redact: { paths: redact, censor: '[redacted]' } }
   if (config.isProduction || !process.stdout.isTTY) return pino(options)
-  return pino({ ...options, transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname', translateTime: 'HH:MM:ss' } } })
+  return pino({ ...options, transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname', translateTime: 'HH:MM:ss', singleLine: true } } })
 }
 
 const withoutQuery = (value: unknown): unknown => typeof value === 'string' ? value.split('?', 1)[0] : value

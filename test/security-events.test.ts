@@ -31,7 +31,8 @@ await t.test('the first user, sign-in, refused sign-in and sign-out', async t =>
   const { body: first } = await anybody.post('/api/auth/setup', { ...ada, name: 'Ada' }, { headers: { ...from.headers, host: 'localhost' }, remoteAddress: '127.0.0.1' })
   const set = await left()
   t.same(set.logged.map(({ msg }) => msg), ['user.set_up', 'user.logged_in'])
-  t.match(set.logged[0], { level: 30, address: '127.0.0.1', userAgent: 'sign-in/1.0', email: ada.email, reqId: /^req_/ })
+  t.match(set.logged[0], { level: 30, address: '127.0.0.1', userAgent: 'sign-in/1.0', email: ada.email, resourceName: 'Ada', reqId: /^req_/ })
+  t.notOk(set.logged.some(line => 'name' in line), 'pino-pretty would show it as the name of the logger')
 
   const { body: { sessionToken, user } } = await anybody.post('/api/auth/login', ada, from)
   t.match(await left(), {

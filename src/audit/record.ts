@@ -52,7 +52,7 @@ export function logOnly (by: Origin, change: Change): void {
 }
 
 /** What a log line has of the states before and after; the rest is in the audit log. */
-const loggedMembers = ['name', 'email', 'role', 'algorithm', 'subject'] as const
+const loggedMembers = ['email', 'role', 'algorithm', 'subject'] as const
 
 function toLine (by: Origin, { resourceId, place, before, after, details }: Change): object {
   const state = (after ?? before ?? {}) as Record<string, unknown>
@@ -60,6 +60,8 @@ function toLine (by: Origin, { resourceId, place, before, after, details }: Chan
     actor: by.id,
     actorName: by.name,
     resourceId,
+    // Not `name`, which pino-pretty takes for the name of the logger.
+    resourceName: typeof state['name'] === 'string' ? state['name'] : undefined,
     ...Object.fromEntries(loggedMembers.map(name => [name, typeof state[name] === 'string' ? state[name] : undefined])),
     applicationId: place?.applicationId,
     environment: place?.environment,
