@@ -41,7 +41,7 @@ export const labelValues = {
   realtime_cdc_changes_total: { operation: ['insert', 'update', 'delete'] },
   realtime_cdc_mapping_failures_total: {
     code: [
-      'COLUMN_MISSING', 'CONDITION_UNKNOWN', 'MAPPING_FAILED', 'NOT_STORABLE', 'ROW_UNDECODABLE', 'TABLE_UNPUBLISHED', 'VALUE_UNDECODABLE',
+      'COLUMN_MISSING', 'CONDITION_UNKNOWN', 'MAPPING_FAILED', 'NOT_STORABLE', 'ROW_TOO_LARGE', 'ROW_UNDECODABLE', 'TABLE_UNPUBLISHED', 'VALUE_UNDECODABLE',
       // A write of the event that was refused.
       ...everyErrorCode
     ]
