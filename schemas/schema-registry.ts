@@ -16,7 +16,7 @@ const Policy = Enum('CompatibilityPolicy', compatibilityPolicies, {
   examples: ['lenient']
 })
 const JsonSchemaDocument = Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Boolean()], {
-  description: 'JSON Schema 2020-12, or draft-07, draft-06 or draft-04 when `$schema` names it; at most 256 KiB and 64 levels deep. ' +
+  description: 'JSON Schema 2020-12, or draft-07, draft-06 or draft-04 when `$schema` names it; at most 256 KiB, 64 levels deep, and 1,000,000 steps to compile. ' +
     '`format` is asserted. Refused are other dialects (draft 2019-09 and custom meta-schemas included), a `$ref` that leads outside the ' +
     'document, a `$dynamicRef` whose name has several `$dynamicAnchor`, look-ahead, look-behind and back-references in patterns, the NUL ' +
     'character, and `__proto__` as a name. See docs/SCHEMAS.md.',

@@ -1,13 +1,15 @@
 import type { ValidateFunction } from 'ajv'
 import Core from 'ajv/dist/core.js'
 import draft2020 from 'ajv/dist/vocabularies/draft2020.js'
+import type { CompileWork } from './compile-work.ts'
 import { FORMATS, FORMATTED_LENGTH_MAX, NUMBER_FORMATS } from './formats.ts'
 import type { Fuel } from './fuel.ts'
 import { isObject } from './json.ts'
 import { keywordsOf } from './keywords.ts'
-import { patternMatcher } from './pattern-matcher.ts'
+import { type Matcher, patternMatcher } from './pattern-matcher.ts'
 import { SchemaError } from './schema-error.ts'
-import { ONE_OF_SLICES, type Slice, SLICE } from './slices.ts'
+import { type SliceFunction, sliceKeywords } from './slice-keywords.ts'
+import type { Slice } from './slices.ts'
 
 const Ajv = Core.default
 
@@ -15,20 +17,21 @@ interface CompilerOptions {
   allErrors: boolean
   /** Whether some `unevaluated…` is left to Ajv. */
   tracksEvaluated: boolean
-  isSliced: boolean
+  work: CompileWork
 }
 
-/** Ajv, with the registry's keywords and formats, for one schema. */
+/** What Ajv takes for a character of the code that it writes, and for a function: 1 step for 16, some 60 ns each. */
+const CHARACTERS_A_STEP = 16
+const FUNCTION_STEPS = 100
+
+/** Ajv, with the registry's keywords and formats, for the functions of one schema. Each is compiled when it is first called, or before. */
 export class Compiler {
-  readonly tracksEvaluated: boolean
-  readonly #slices: (ValidateFunction | undefined)[] = []
+  readonly #functions: LazyFunction[]
   readonly #ajv: InstanceType<typeof Ajv>
 
-  readonly #sources: readonly Slice[]
-
-  constructor (fuel: Fuel, sources: readonly Slice[], { allErrors, tracksEvaluated, isSliced }: CompilerOptions) {
-    this.tracksEvaluated = tracksEvaluated
-    this.#sources = sources
+  constructor (fuel: Fuel, slices: readonly Slice[], { allErrors, tracksEvaluated, work }: CompilerOptions) {
+    this.#functions = slices.map((slice) => new LazyFunction(slice, (source) => this.#compile(source)))
+    const regExp = linearTime(fuel)
     this.#ajv = new Ajv({
       next: true,
       unevaluated: tracksEvaluated,
@@ -39,13 +42,20 @@ export class Compiler {
       validateSchema: false,
       addUsedSchema: false,
       ownProperties: true,
-      code: { regExp: linearTime(fuel), optimize: isSliced ? false : 1 }
+      code: {
+        regExp,
+        // It takes as long as writing the code, and the code is no faster for it.
+        optimize: false,
+        process (code) {
+          work.spend(FUNCTION_STEPS + Math.ceil(code.length / CHARACTERS_A_STEP))
+          return eager(code)
+        }
+      }
     })
     for (const vocabulary of draft2020.default) this.#ajv.addVocabulary(vocabulary)
     for (const keyword of keywordsOf(fuel)) this.#ajv.removeKeyword(keyword.keyword as string).addKeyword(keyword)
     this.#ajv.addKeyword(fuel.keyword)
-    this.#ajv.addKeyword({ keyword: SLICE, schemaType: 'number', errors: true, validate: this.#callSlice(fuel) })
-    this.#ajv.addKeyword({ keyword: ONE_OF_SLICES, schemaType: 'array', validate: this.#callOneOf(fuel), error: { message: 'must match exactly one schema in oneOf' } })
+    for (const keyword of sliceKeywords(this.#functions, regExp)) this.#ajv.addKeyword(keyword)
     for (const [name, validate] of FORMATS) {
       this.#ajv.addFormat(name, text => {
         fuel.burn(Math.min(text.length, FORMATTED_LENGTH_MAX) * FORMAT_STEPS)
@@ -57,56 +67,61 @@ export class Compiler {
     }
   }
 
+  /** The function of the whole schema. */
+  get root (): SliceFunction {
+    return this.#functions[0]!
+  }
+
+  /** Compiles the functions that have not been called yet, and yields after each. */
+  * compileAll (): Generator<void, void> {
+    const [root, ...others] = this.#functions
+    for (const one of [...others, root!]) {
+      one.compile()
+      yield
+    }
+  }
+
   #compile (source: object | boolean): ValidateFunction {
     try {
       return this.#ajv.compile(source)
     } catch (error) {
-      const reason = error instanceof RangeError ? 'the schema refers from one definition to the next too often to be compiled' : `the schema does not compile: ${(error as Error).message}`
-      throw new SchemaError(reason, '', { cause: error })
-    }
-  }
-
-  /** The validator of a slice, compiled when it is first asked for. */
-  slice (number: number): ValidateFunction {
-    const slice = this.#slices[number] ?? this.#compile(this.#sources[number]!.write())
-    this.#slices[number] = slice
-    return slice
-  }
-
-  #callSlice (fuel: Fuel): SliceCall {
-    const call: SliceCall = (number: number, data, _schema, context) => {
-      fuel.burn(SLICE_STEPS)
-      call.errors = []
-      if (isSilent(this.#sources[number]!, data)) return true
-      const validate = this.slice(number)
-      const isValid = validate(data, context)
-      call.errors = validate.errors ?? []
-      return isValid
-    }
-    return call
-  }
-
-  #callOneOf (fuel: Fuel) {
-    return (numbers: number[], data: unknown): boolean => {
-      let matches = 0
-      for (const number of numbers) {
-        fuel.burn(SLICE_STEPS)
-        if (this.slice(number)(data)) matches++
-      }
-      return matches === 1
+      if (error instanceof SchemaError) throw error
+      throw new SchemaError(`the schema does not compile: ${(error as Error).message}`, '', { cause: error })
     }
   }
 }
 
-/** What going to another slice takes, beside what the slice itself does. */
-const SLICE_STEPS = 5
+/** A function that is compiled when it is first called, or before. */
+class LazyFunction implements SliceFunction {
+  validate: SliceFunction['validate']
+  #compile: (() => ValidateFunction) | undefined
+
+  constructor ({ write, names }: Slice, compile: (source: object | boolean) => ValidateFunction) {
+    this.#compile = () => compile(write())
+    this.validate = Object.assign((data: unknown, context?: object) => {
+      if (names !== undefined && isSilent(names, data)) return true
+      this.compile()
+      return this.validate(data, context)
+    }, { evaluated: {} })
+  }
+
+  compile (): void {
+    if (this.#compile === undefined) return
+    this.validate = this.#compile() as SliceFunction['validate']
+    this.#compile = undefined
+  }
+}
 
 /** Whether a slice has nothing to say of a value, so that it need not even be compiled. */
-function isSilent ({ names }: Slice, data: unknown): boolean {
-  return names !== undefined && (!isObject(data) || !Object.keys(data).some((key) => names.has(key)))
+function isSilent (names: ReadonlySet<string>, data: unknown): boolean {
+  return !isObject(data) || !Object.keys(data).some((key) => names.has(key))
 }
 
-type SliceCall = ((number: number, data: unknown, schema?: object, context?: Parameters<ValidateFunction>[1]) => boolean) & { errors?: object[] }
+/** In parentheses, the engine compiles the function at once, and not when the first payload calls it. */
+function eager (code: string): string {
+  const [head, ...rest] = code.split('return function ')
+  return `${head}return (function ${rest.join('return function ')})`
+}
 
 /** What the slowest format takes for a character, some 50 ns. */
 const FORMAT_STEPS = 1
@@ -115,7 +130,13 @@ const FORMAT_STEPS = 1
 const MATCH_STEPS = 20
 
 function linearTime (fuel: Fuel) {
+  const matchers = new Map<string, Pick<Matcher, 'test'>>()
   const matcherOf = (source: string) => {
+    const known = matchers.get(source) ?? make(source)
+    matchers.set(source, known)
+    return known
+  }
+  const make = (source: string) => {
     const matcher = patternMatcher(source)
     const stepsPerCharacter = 1 + matcher.programSize() / 8
     return {

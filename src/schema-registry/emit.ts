@@ -1,7 +1,7 @@
 import { FUEL } from './fuel.ts'
 import type { Json, JsonObject } from './json.ts'
 import { setOwn } from './json.ts'
-import { inPlace, inside, type Keywords, type SchemaNode, reachable } from './schema-node.ts'
+import { childrenOf, type Keywords, type NodeOrder, type SchemaNode, reachable } from './schema-node.ts'
 
 const PLAIN = ['enum', 'const', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf', 'minLength', 'maxLength', 'pattern', 'format', 'contentEncoding', 'contentMediaType', 'contentSchema',
   'minItems', 'maxItems', 'uniqueItems', 'minProperties', 'maxProperties', 'required'] as const
@@ -12,23 +12,21 @@ const MAPS = ['properties', 'patternProperties', 'dependentSchemas'] as const
 /** How a subschema is written where it is used: in place, or as a word that leads to it. */
 export type WriteChild = (next: SchemaNode) => Json
 
-/**
- * The internal form written out as a 2020-12 schema without names of its own: what Ajv compiles, so that Ajv resolves
- * nothing and knows no dialect. With `fuel`, every subschema counts its evaluations.
- */
-export function emit (root: SchemaNode, { fuel = false } = {}): JsonObject | boolean {
+/** The internal form written out as a 2020-12 schema without names of its own. */
+export function emit (root: SchemaNode): JsonObject | boolean {
   const names = new Map<SchemaNode, string>()
   for (const next of reachable(root)) if (next.shared && typeof next.keywords !== 'boolean') names.set(next, String(names.size))
-  const child = (next: SchemaNode): Json => names.has(next) ? { $ref: `#/$defs/${names.get(next)}` } : write(next, child, fuel)
-  if (names.size === 0) return write(root, child, fuel)
+  const child = (next: SchemaNode): Json => names.has(next) ? { $ref: `#/$defs/${names.get(next)}` } : write(next, child)
+  if (names.size === 0) return write(root, child)
   const $defs: JsonObject = {}
-  for (const [next, name] of names) $defs[name] = write(next, child, fuel)
+  for (const [next, name] of names) $defs[name] = write(next, child)
   return { $defs, ...child(root) as JsonObject }
 }
 
-/** One schema, by the words of 2020-12. */
+/** One schema, by the words of 2020-12. With `fuel`, it counts its evaluations. */
 export function write ({ keywords }: SchemaNode, child: WriteChild, fuel = false): JsonObject | boolean {
   if (typeof keywords === 'boolean') return keywords
+  if (Object.keys(keywords).length === 0) return true
   const result: JsonObject = fuel ? { [FUEL]: true } : {}
   if (keywords.type !== undefined) result['type'] = keywords.type.length === 1 ? keywords.type[0]! : [...new Set(keywords.type)]
   for (const word of PLAIN) if (keywords[word] !== undefined) result[word] = keywords[word] as Json
@@ -64,17 +62,12 @@ function object<T> (map: Map<string, T>, toJson: (value: T) => Json): JsonObject
  * How often, at worst, subschemas are evaluated for one level of a payload; Infinity where a value's own schema comes
  * back below it (then the work may grow with every level).
  */
-export function evaluationCost (root: SchemaNode): number {
+export function evaluationCost ({ order }: NodeOrder): number {
   const costs = new Map<SchemaNode, number>()
-  const cost = (next: SchemaNode): number => {
-    const known = costs.get(next)
-    if (known !== undefined) return known
-    costs.set(next, Infinity)
-    let sum = 1
-    for (const child of inPlace(next)) sum += cost(child)
-    for (const child of inside(next)) sum += cost(child)
-    costs.set(next, sum)
-    return sum
+  let cost = 0
+  for (const next of order) {
+    cost = childrenOf(next).reduce((sum, child) => sum + (costs.get(child) ?? Infinity), 1)
+    costs.set(next, cost)
   }
-  return cost(root)
+  return cost
 }

@@ -1,3 +1,4 @@
+import type { CompileWork } from './compile-work.ts'
 import { ANYTHING, type Keywords, node, type SchemaNode } from './schema-node.ts'
 
 /** What a schema has looked at in an object or array: all that is left is "unevaluated". */
@@ -7,33 +8,161 @@ export interface Seen {
   readonly allKeys: boolean
   readonly items: number
   /** Items that fit one of these were looked at by `contains`. */
-  readonly kinds: readonly SchemaNode[]
+  readonly kinds: ReadonlySet<SchemaNode>
 }
 
 /** One way in which the branches of a schema can turn out: what then holds of the value, and what has been looked at. */
-interface Scenario { readonly when: readonly SchemaNode[], readonly seen: Seen }
+interface Scenario { readonly when: ReadonlySet<SchemaNode>, readonly seen: Seen }
+
+interface MutableSeen { names: Set<string>, patterns: Set<string>, allKeys: boolean, items: number, kinds: Set<SchemaNode> }
+interface MutableScenario { readonly when: Set<SchemaNode>, readonly seen: MutableSeen }
+
+const nothingSeen = (): MutableSeen => ({ names: new Set(), patterns: new Set(), allKeys: false, items: 0, kinds: new Set() })
+const AS_IT_IS: Scenario = { when: new Set(), seen: nothingSeen() }
 
 const SCENARIOS_MAX = 64
-const NOTHING_SEEN: Seen = { names: new Set(), patterns: new Set(), allKeys: false, items: 0, kinds: [] }
 
 /**
- * Says `unevaluatedProperties` and `unevaluatedItems` in plain keywords, a conditional for each way in which the branches
- * can turn out. (Ajv's own bookkeeping of what is evaluated can fail at run time, and takes `contains` for all items.)
- * Too many ways are left as they are.
+ * What is spent on the ways of one `unevaluated…` at most, in names, patterns, kinds and conditions that are put together.
  */
-export function lowerUnevaluated (target: SchemaNode): void {
-  if (typeof target.keywords === 'boolean') return
-  const keywords: Keywords = target.keywords
-  const { unevaluatedProperties, unevaluatedItems, ...others } = keywords
-  if (unevaluatedProperties === undefined && unevaluatedItems === undefined) return
-  const scenarios = scenariosOf(others)
-  if (scenarios === undefined) return
-  if (unevaluatedProperties !== undefined) keywords.unevaluatedPropertiesRule = rule(scenarios, (seen) => otherKeysFit(seen, share(unevaluatedProperties)))
-  if (unevaluatedItems !== undefined) keywords.unevaluatedItemsRule = rule(scenarios, (seen) => otherItemsFit(seen, share(unevaluatedItems)))
+const WORK_MAX = 100_000
+/** What looking at one schema takes, beside its names. */
+const SCENARIO_STEPS = 5
+/** How deep schemas that apply to the same value are looked into. */
+const DEPTH_MAX = 200
+
+class TooManyWays extends Error {}
+
+/** Says `unevaluated…` in plain keywords, for the schemas of one document. Its generators yield now and then. */
+export class Lowering {
+  readonly #total: CompileWork
+  readonly #known = new Map<SchemaNode, Scenario[]>()
+  readonly #negations = new Map<SchemaNode, SchemaNode>()
+  #work = 0
+  #depth = 0
+
+  constructor (work: CompileWork) {
+    this.#total = work
+  }
+
+  /**
+   * Says `unevaluatedProperties` and `unevaluatedItems` in plain keywords, a conditional for each way in which the branches
+   * can turn out. (Ajv's own bookkeeping of what is evaluated can fail at run time, and takes `contains` for all items.)
+   * Too many ways are left as they are.
+   */
+  * lower (target: SchemaNode): Generator<void, void> {
+    if (typeof target.keywords === 'boolean') return
+    const keywords: Keywords = target.keywords
+    const { unevaluatedProperties, unevaluatedItems, ...others } = keywords
+    if (unevaluatedProperties === undefined && unevaluatedItems === undefined) return
+    this.#work = 0
+    this.#depth = 0
+    const scenarios = yield * this.#attempt(others)
+    if (scenarios === undefined) return
+    if (unevaluatedProperties !== undefined) keywords.unevaluatedPropertiesRule = rule(scenarios, (seen) => otherKeysFit(seen, share(unevaluatedProperties)))
+    if (unevaluatedItems !== undefined) keywords.unevaluatedItemsRule = rule(scenarios, (seen) => otherItemsFit(seen, share(unevaluatedItems)))
+  }
+
+  * #attempt (keywords: Keywords): Generator<void, Scenario[] | undefined> {
+    try {
+      return yield * this.#scenariosOf(keywords)
+    } catch (error) {
+      if (error instanceof TooManyWays) return undefined
+      throw error
+    }
+  }
+
+  #spend (steps: number): void {
+    this.#work += steps
+    if (this.#work > WORK_MAX) throw new TooManyWays()
+  }
+
+  /** Every way in which the branches in place can turn out for a value that the schema accepts. */
+  * #scenariosOf (keywords: Keywords): Generator<void, Scenario[]> {
+    const { allOf = [], anyOf = [], oneOf, if: test, dependentSchemas = new Map<string, SchemaNode>() } = keywords
+    const own = { when: new Set<SchemaNode>(), seen: ownSeen(keywords) }
+    this.#spend(1 + sizeOf(own))
+    if (this.#total.spend(SCENARIO_STEPS + sizeOf(own))) yield
+    // Branches with one way are put together in place: there may be thousands.
+    let scenarios: Scenario[] = []
+    const multiply = (others: Scenario[]): void => {
+      if (others.length === 1) this.#add(own, others[0]!)
+      else scenarios = scenarios.length === 0 ? others : this.#product(scenarios, others)
+    }
+    for (const branch of allOf) multiply(yield * this.#below(branch))
+    for (const branch of anyOf) multiply(yield * this.#optional(branch))
+    if (oneOf !== undefined) multiply(yield * this.#alternatives(oneOf))
+    if (test !== undefined) multiply(yield * this.#conditional(test, keywords.then, keywords.else))
+    for (const [name, schema] of dependentSchemas) multiply(yield * this.#dependent(name, schema))
+    return scenarios.length === 0 ? [own] : this.#product([own], scenarios)
+  }
+
+  #add (to: MutableScenario, { when, seen }: Scenario): void {
+    this.#spend(1 + sizeOf({ when, seen }))
+    for (const condition of when) to.when.add(condition)
+    addSeen(to.seen, seen)
+  }
+
+  #product (some: readonly Scenario[], others: readonly Scenario[]): Scenario[] {
+    if (some.length * others.length > SCENARIOS_MAX) throw new TooManyWays()
+    return some.flatMap((a) => others.map((b) => {
+      const both = { when: new Set(a.when), seen: nothingSeen() }
+      this.#add(both, { when: new Set(), seen: a.seen })
+      this.#add(both, b)
+      return both
+    }))
+  }
+
+  * #below (schema: SchemaNode): Generator<void, Scenario[]> {
+    if (typeof schema.keywords === 'boolean') return [AS_IT_IS]
+    const known = this.#known.get(schema)
+    if (known !== undefined) return known
+    if (++this.#depth > DEPTH_MAX) throw new TooManyWays()
+    const scenarios = yield * this.#scenariosOf(schema.keywords)
+    this.#depth--
+    this.#known.set(schema, scenarios)
+    return scenarios
+  }
+
+  #given (condition: SchemaNode, scenarios: readonly Scenario[]): Scenario[] {
+    return scenarios.map(({ when, seen }) => {
+      this.#spend(1 + when.size)
+      return { when: new Set([condition, ...when]), seen }
+    })
+  }
+
+  * #optional (branch: SchemaNode): Generator<void, Scenario[]> {
+    const taken = yield * this.#below(branch)
+    if (taken.every(({ seen }) => isNothing(seen))) return [AS_IT_IS]
+    return [...this.#given(branch, taken), ...this.#given(this.#not(branch), [AS_IT_IS])]
+  }
+
+  /** Exactly one branch of a `oneOf` holds: that the others do not, the keyword itself sees to. */
+  * #alternatives (branches: readonly SchemaNode[]): Generator<void, Scenario[]> {
+    const all: Scenario[] = []
+    for (const branch of branches) all.push(...this.#given(branch, yield * this.#below(branch)))
+    return all.every(({ seen }) => isNothing(seen)) ? [AS_IT_IS] : all
+  }
+
+  * #conditional (test: SchemaNode, then: SchemaNode = ANYTHING, otherwise: SchemaNode = ANYTHING): Generator<void, Scenario[]> {
+    const taken = this.#given(test, this.#product(yield * this.#below(test), yield * this.#below(then)))
+    return [...taken, ...this.#given(this.#not(test), yield * this.#below(otherwise))]
+  }
+
+  * #dependent (name: string, schema: SchemaNode): Generator<void, Scenario[]> {
+    const present = node({ type: ['object'], required: [name] })
+    return [...this.#given(present, yield * this.#below(schema)), ...this.#given(this.#not(present), [AS_IT_IS])]
+  }
+
+  #not (schema: SchemaNode): SchemaNode {
+    const negation = this.#negations.get(schema) ?? node({ not: share(schema) })
+    this.#negations.set(schema, negation)
+    return negation
+  }
 }
 
 function rule (scenarios: readonly Scenario[], demand: (seen: Seen) => SchemaNode): SchemaNode {
-  return node({ allOf: scenarios.map(({ when, seen }) => when.length === 0 ? demand(seen) : node({ if: node({ allOf: when.map(share) }), then: demand(seen) })) })
+  return node({ allOf: scenarios.map(({ when, seen }) => when.size === 0 ? demand(seen) : node({ if: node({ allOf: [...when].map(share) }), then: demand(seen) })) })
 }
 
 function otherKeysFit (seen: Seen, schema: SchemaNode): SchemaNode {
@@ -44,7 +173,7 @@ function otherKeysFit (seen: Seen, schema: SchemaNode): SchemaNode {
 
 function otherItemsFit (seen: Seen, schema: SchemaNode): SchemaNode {
   if (seen.items === Infinity) return ANYTHING
-  const items = seen.kinds.length === 0 ? schema : node({ anyOf: [schema, ...seen.kinds.map(share)] })
+  const items = seen.kinds.size === 0 ? schema : node({ anyOf: [schema, ...[...seen.kinds].map(share)] })
   return node(seen.items === 0 ? { items } : { prefixItems: Array.from({ length: seen.items }, () => ANYTHING), items })
 }
 
@@ -53,89 +182,41 @@ function share (schema: SchemaNode): SchemaNode {
   return schema
 }
 
-/** Every way in which the branches in place can turn out for a value that the schema accepts; undefined if too many. */
-function scenariosOf (keywords: Keywords): Scenario[] | undefined {
-  const { allOf = [], anyOf = [], oneOf, if: test, dependentSchemas = new Map<string, SchemaNode>() } = keywords
-  const factors = [
-    ...allOf.map(below),
-    ...anyOf.map(optional),
-    ...oneOf === undefined ? [] : [alternatives(oneOf)],
-    ...test === undefined ? [] : [conditional(test, keywords.then, keywords.else)],
-    ...[...dependentSchemas].map(([name, schema]) => dependent(name, schema))
-  ]
-  return factors.reduce<Scenario[] | undefined>(product, [{ when: [], seen: ownSeen(keywords) }])
-}
-
-function product (some: Scenario[] | undefined, others: Scenario[] | undefined): Scenario[] | undefined {
-  if (some === undefined || others === undefined || some.length * others.length > SCENARIOS_MAX) return undefined
-  return some.flatMap((a) => others.map((b) => ({ when: [...a.when, ...b.when], seen: merge(a.seen, b.seen) })))
-}
-
-const AS_IT_IS: Scenario = { when: [], seen: NOTHING_SEEN }
-
-function below ({ keywords }: SchemaNode): Scenario[] | undefined {
-  return typeof keywords === 'boolean' ? [AS_IT_IS] : scenariosOf(keywords)
-}
-
-function given (condition: SchemaNode, scenarios: Scenario[] | undefined): Scenario[] | undefined {
-  return scenarios?.map(({ when, seen }) => ({ when: [condition, ...when], seen }))
-}
-
-function optional (branch: SchemaNode): Scenario[] | undefined {
-  const taken = below(branch)
-  if (taken?.every(({ seen }) => isNothing(seen)) === true) return [AS_IT_IS]
-  return given(branch, taken)?.concat({ when: [not(branch)], seen: NOTHING_SEEN })
-}
-
-/** Exactly one branch of a `oneOf` holds: that the others do not, the keyword itself sees to. */
-function alternatives (branches: readonly SchemaNode[]): Scenario[] | undefined {
-  const all = branches.map((branch) => given(branch, below(branch)))
-  if (all.every((scenarios) => scenarios?.every(({ seen }) => isNothing(seen)) === true)) return [AS_IT_IS]
-  return all.reduce<Scenario[] | undefined>((sum, scenarios) => scenarios && sum?.concat(scenarios), [])
-}
-
-function conditional (test: SchemaNode, then: SchemaNode = ANYTHING, otherwise: SchemaNode = ANYTHING): Scenario[] | undefined {
-  const taken = given(test, product(below(test), below(then)))
-  const left = given(not(test), below(otherwise))
-  return left && taken?.concat(left)
-}
-
-function dependent (name: string, schema: SchemaNode): Scenario[] | undefined {
-  const present = node({ type: ['object'], required: [name] })
-  return given(present, below(schema))?.concat({ when: [not(present)], seen: NOTHING_SEEN })
-}
-
-function not (schema: SchemaNode): SchemaNode {
-  return node({ not: share(schema) })
-}
-
-function ownSeen (keywords: Keywords): Seen {
+function ownSeen (keywords: Keywords): MutableSeen {
   return {
     names: new Set(keywords.properties?.keys()),
     patterns: new Set(keywords.patternProperties?.keys()),
     allKeys: keywords.additionalProperties !== undefined || keywords.unevaluatedProperties !== undefined,
     items: keywords.items !== undefined || keywords.unevaluatedItems !== undefined ? Infinity : keywords.prefixItems?.length ?? 0,
-    kinds: keywords.contains === undefined ? [] : [keywords.contains]
+    kinds: new Set(keywords.contains === undefined ? [] : [keywords.contains])
   }
 }
 
 /** What is seen at least (`false`) or at most (`true`) whichever way the branches turn out. */
 export function seenRoughly (keywords: Keywords, atMost: boolean): Seen {
-  const { allOf = [], anyOf = [], oneOf = [], if: test, then, else: otherwise, dependentSchemas } = keywords
-  const parts = atMost ? [...allOf, ...anyOf, ...oneOf, ...dependentSchemas?.values() ?? [], test, then, otherwise] : allOf
-  return parts.reduce<Seen>((seen, part) => part === undefined || typeof part.keywords === 'boolean' ? seen : merge(seen, seenRoughly(part.keywords, atMost)), ownSeen(keywords))
+  const seen = nothingSeen()
+  const parts = new Set([keywords])
+  for (const part of parts) {
+    addSeen(seen, ownSeen(part))
+    const { allOf = [], anyOf = [], oneOf = [], if: test, then, else: otherwise, dependentSchemas } = part
+    const others = atMost ? [...allOf, ...anyOf, ...oneOf, ...dependentSchemas?.values() ?? [], test, then, otherwise] : allOf
+    for (const other of others) if (other !== undefined && typeof other.keywords !== 'boolean') parts.add(other.keywords)
+  }
+  return seen
 }
 
 function isNothing (seen: Seen): boolean {
-  return seen.names.size === 0 && seen.patterns.size === 0 && !seen.allKeys && seen.items === 0 && seen.kinds.length === 0
+  return seen.names.size === 0 && seen.patterns.size === 0 && !seen.allKeys && seen.items === 0 && seen.kinds.size === 0
 }
 
-function merge (a: Seen, b: Seen): Seen {
-  return {
-    names: new Set([...a.names, ...b.names]),
-    patterns: new Set([...a.patterns, ...b.patterns]),
-    allKeys: a.allKeys || b.allKeys,
-    items: Math.max(a.items, b.items),
-    kinds: [...a.kinds, ...b.kinds]
-  }
+function sizeOf ({ when, seen }: Scenario): number {
+  return when.size + seen.names.size + seen.patterns.size + seen.kinds.size
+}
+
+function addSeen (to: MutableSeen, seen: Seen): void {
+  for (const name of seen.names) to.names.add(name)
+  for (const pattern of seen.patterns) to.patterns.add(pattern)
+  for (const kind of seen.kinds) to.kinds.add(kind)
+  to.allKeys ||= seen.allKeys
+  to.items = Math.max(to.items, seen.items)
 }

@@ -34,20 +34,19 @@ const TESTS: Record<Shape, readonly [Test, string]> = {
   dependencies: [mapOf((value) => isSchema(value) || isNames(value)), 'an object whose members are schemas or arrays of strings']
 }
 
-/** Throws SchemaError, with what was expected, for a keyword whose value is not of its shape. */
+/** Throws SchemaError, with what was expected, for a keyword whose value is not of its shape. `checkPattern` checks patterns. */
 export function checkShape (word: string, shape: Shape, value: unknown, path: string, dialect: Dialect): void {
   const [isOf, expected] = TESTS[shape]
   if (!isOf(value)) {
     const hint = word === 'items' && dialect === '2020-12' && Array.isArray(value) ? '; a tuple is written "prefixItems" in 2020-12' : ''
     throw new SchemaError(`"${word}" must be ${expected}${hint}`, path)
   }
-  if (shape === 'pattern') checkPattern(value as string, path)
-  if (shape === 'pattern map') for (const pattern of Object.keys(value as object)) checkPattern(pattern, path)
 }
 
-function checkPattern (pattern: string, path: string): void {
+/** Throws SchemaError, with the reason, for a pattern that cannot be used. Returns the size of its program. */
+export function checkPattern (pattern: string, path: string): number {
   try {
-    patternMatcher(pattern)
+    return patternMatcher(pattern).programSize()
   } catch (error) {
     if (!(error instanceof PatternError)) throw error
     throw new SchemaError(`the pattern ${JSON.stringify(pattern.slice(0, 200))} cannot be used: ${error.message}`, path, { cause: error })

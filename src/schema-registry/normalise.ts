@@ -1,17 +1,34 @@
+import { CompileWork, finish } from './compile-work.ts'
 import { SHAPES } from './dialect.ts'
-import { lowerUnevaluated } from './evaluated.ts'
+import { Lowering } from './evaluated.ts'
 import { has, isObject, type Json, type JsonSchema } from './json.ts'
 import { type RawSchema, SchemaDocument } from './schema-document.ts'
 import { SchemaError } from './schema-error.ts'
-import { inPlace, type Keywords, node, reachable, type SchemaNode } from './schema-node.ts'
+import { inPlace, type Keywords, node, reaching, type SchemaNode } from './schema-node.ts'
 
 /** Reads a schema into its internal form. Throws SchemaError with the reason for one that cannot be used. */
 export function normalise (schema: JsonSchema): SchemaNode {
-  const root = new Reader(new SchemaDocument(schema)).read()
-  refuseEndlessReferences(root)
-  for (const next of reachable(root)) lowerUnevaluated(next)
+  return finish(normalising(schema, new CompileWork()))
+}
+
+/** The same, yielding now and then, so that reading a large schema can pause. */
+export function * normalising (schema: JsonSchema, work: CompileWork): Generator<void, SchemaNode> {
+  const document = yield * SchemaDocument.read(schema, work)
+  const root = yield * new Reader(document, work).read()
+  yield * refuseEndlessReferences(root, work)
+  const lowering = new Lowering(work)
+  for (const next of reaching(root)) {
+    yield * lowering.lower(next)
+    if (work.spend(1)) yield
+  }
   return root
 }
+
+/**
+ * Schemas that apply to the same value, one because of the other, go no deeper than this: each takes a part of the stack
+ * when a payload is checked, and the stack of the main thread is small.
+ */
+const IN_PLACE_DEPTH_MAX = 2_000
 
 /** Keywords that mean the same in every dialect and are taken over as they are. */
 const PLAIN = ['enum', 'const', 'minimum', 'maximum', 'multipleOf', 'minLength', 'maxLength', 'pattern', 'format', 'contentEncoding', 'contentMediaType', 'contentSchema',
@@ -20,23 +37,30 @@ const ONE = ['additionalProperties', 'propertyNames', 'contains', 'not', 'if', '
 const MANY = ['anyOf', 'oneOf'] as const
 const MAPS = ['properties', 'patternProperties', 'dependentSchemas'] as const
 
+/** What making a node takes. */
+const NODE_STEPS = 3
+
 class Reader {
   readonly #document: SchemaDocument
   readonly #nodes = new Map<RawSchema, SchemaNode>()
   readonly #unread: [SchemaNode, Record<string, unknown>][] = []
 
-  constructor (document: SchemaDocument) {
+  readonly #work: CompileWork
+
+  constructor (document: SchemaDocument, work: CompileWork) {
     this.#document = document
+    this.#work = work
   }
 
-  read (): SchemaNode {
-    const root = this.#nodeOf(this.#document.root, true)
-    for (let next = this.#unread.pop(); next !== undefined; next = this.#unread.pop()) this.#fill(...next)
+  * read (): Generator<void, SchemaNode> {
+    const root = yield * this.#nodeOf(this.#document.root, true)
+    for (let next = this.#unread.pop(); next !== undefined; next = this.#unread.pop()) yield * this.#fill(...next)
     return root
   }
 
-  #nodeOf (raw: RawSchema, shared = false): SchemaNode {
-    const target = this.#throughReferences(raw)
+  * #nodeOf (raw: RawSchema, shared = false): Generator<void, SchemaNode> {
+    if (this.#work.spend(NODE_STEPS)) yield
+    const target = yield * this.#throughReferences(raw)
     if (typeof target === 'boolean') return node(target, this.#document.pointerOf(raw))
     const known = this.#nodes.get(target)
     const result = known ?? node({}, this.#document.pointerOf(target))
@@ -49,13 +73,13 @@ class Reader {
   }
 
   /** Where a chain of schemas that are nothing but a `$ref` ends. */
-  #throughReferences (raw: RawSchema): RawSchema {
+  * #throughReferences (raw: RawSchema): Generator<void, RawSchema> {
     const seen = new Set<RawSchema>()
     let at = raw
     while (isObject(at) && this.#isOnlyReference(at)) {
       if (seen.has(at)) throw new SchemaError('the schema refers to itself in a circle', this.#document.pointerOf(raw))
       seen.add(at)
-      at = this.#document.resolve(at, at['$ref'] as string)
+      at = yield * this.#document.resolve(at, at['$ref'] as string)
     }
     return at
   }
@@ -66,26 +90,34 @@ class Reader {
     return Object.keys(raw).every((word) => word === '$ref' || word === '$defs' || word === 'definitions' || !SHAPES['2020-12'].has(word))
   }
 
-  #fill (target: SchemaNode, raw: Record<string, unknown>): void {
+  * #fill (target: SchemaNode, raw: Record<string, unknown>): Generator<void, void> {
     const shapes = SHAPES[this.#document.dialect]
     const read = (word: string): unknown => has(raw, word) && shapes.has(word) ? raw[word] : undefined
     const keywords = target.keywords as Keywords
     for (const word of PLAIN) if (read(word) !== undefined) Object.assign(keywords, { [word]: read(word) as Json })
-    for (const word of ONE) if (read(word) !== undefined) keywords[word] = this.#nodeOf(read(word) as RawSchema)
-    for (const word of MANY) if (read(word) !== undefined) keywords[word] = (read(word) as RawSchema[]).map((schema) => this.#nodeOf(schema))
-    for (const word of MAPS) if (read(word) !== undefined) keywords[word] = this.#map(read(word) as Record<string, RawSchema>)
+    for (const word of ONE) if (read(word) !== undefined) keywords[word] = yield * this.#nodeOf(read(word) as RawSchema)
+    for (const word of MANY) if (read(word) !== undefined) keywords[word] = yield * this.#list(read(word) as RawSchema[])
+    for (const word of MAPS) if (read(word) !== undefined) keywords[word] = yield * this.#map(read(word) as Record<string, RawSchema>)
     const type = read('type') as string | string[] | undefined
     if (type !== undefined) keywords.type = Array.isArray(type) ? type : [type]
     if (read('required') !== undefined) keywords.required = [...new Set(read('required') as string[])]
     if (read('dependentRequired') !== undefined) keywords.dependentRequired = new Map(Object.entries(read('dependentRequired') as Record<string, string[]>))
     this.#fillBounds(keywords, read)
-    this.#fillItems(target, keywords, read)
-    this.#fillDependencies(target, keywords, read)
-    this.#fillAllOf(keywords, raw, read)
+    yield * this.#fillItems(target, keywords, read)
+    yield * this.#fillDependencies(target, keywords, read)
+    yield * this.#fillAllOf(keywords, raw, read)
   }
 
-  #map (schemas: Record<string, RawSchema>): Map<string, SchemaNode> {
-    return new Map(Object.entries(schemas).map(([key, schema]) => [key, this.#nodeOf(schema)]))
+  * #list (schemas: RawSchema[]): Generator<void, SchemaNode[]> {
+    const list: SchemaNode[] = []
+    for (const schema of schemas) list.push(yield * this.#nodeOf(schema))
+    return list
+  }
+
+  * #map (schemas: Record<string, RawSchema>): Generator<void, Map<string, SchemaNode>> {
+    const map = new Map<string, SchemaNode>()
+    for (const [key, schema] of Object.entries(schemas)) map.set(key, yield * this.#nodeOf(schema))
+    return map
   }
 
   /** Draft-04 says `"minimum": 5, "exclusiveMinimum": true` for what is now `"exclusiveMinimum": 5`. */
@@ -99,16 +131,16 @@ class Reader {
     }
   }
 
-  #fillItems (target: SchemaNode, keywords: Keywords, read: (word: string) => unknown): void {
+  * #fillItems (target: SchemaNode, keywords: Keywords, read: (word: string) => unknown): Generator<void, void> {
     const items = read('items') as RawSchema | RawSchema[] | undefined
     const tuple = read('prefixItems') as RawSchema[] | undefined ?? (Array.isArray(items) ? items : undefined)
     const rest = Array.isArray(items) ? read('additionalItems') as RawSchema | undefined : items
-    if (tuple !== undefined) keywords.prefixItems = tuple.map((schema) => this.#nodeOf(schema))
-    if (rest !== undefined) keywords.items = this.#nodeOf(rest)
+    if (tuple !== undefined) keywords.prefixItems = yield * this.#list(tuple)
+    if (rest !== undefined) keywords.items = yield * this.#nodeOf(rest)
     if (Array.isArray(items)) Object.assign(target.words, { prefixItems: 'items', items: 'additionalItems' })
   }
 
-  #fillDependencies (target: SchemaNode, keywords: Keywords, read: (word: string) => unknown): void {
+  * #fillDependencies (target: SchemaNode, keywords: Keywords, read: (word: string) => unknown): Generator<void, void> {
     const dependencies = Object.entries(read('dependencies') as Record<string, RawSchema | string[]> | undefined ?? {})
     if (dependencies.length === 0) return
     if (keywords.dependentRequired === undefined) target.words.dependentRequired = 'dependencies'
@@ -117,16 +149,16 @@ class Reader {
     keywords.dependentSchemas ??= new Map()
     for (const [name, dependency] of dependencies) {
       if (Array.isArray(dependency)) keywords.dependentRequired.set(name, [...keywords.dependentRequired.get(name) ?? [], ...dependency])
-      else keywords.dependentSchemas.set(name, both(keywords.dependentSchemas.get(name), this.#nodeOf(dependency)))
+      else keywords.dependentSchemas.set(name, both(keywords.dependentSchemas.get(name), yield * this.#nodeOf(dependency)))
     }
   }
 
-  #fillAllOf (keywords: Keywords, raw: Record<string, unknown>, read: (word: string) => unknown): void {
-    const parts = (read('allOf') as RawSchema[] | undefined ?? []).map((schema) => this.#nodeOf(schema))
+  * #fillAllOf (keywords: Keywords, raw: Record<string, unknown>, read: (word: string) => unknown): Generator<void, void> {
+    const parts = yield * this.#list(read('allOf') as RawSchema[] | undefined ?? [])
     const dynamic = read('$dynamicRef')
-    if (typeof dynamic === 'string') parts.unshift(this.#nodeOf(this.#document.resolveDynamic(raw, dynamic), true))
+    if (typeof dynamic === 'string') parts.unshift(yield * this.#nodeOf(yield * this.#document.resolveDynamic(raw, dynamic), true))
     const reference = read('$ref')
-    if (typeof reference === 'string') parts.unshift(this.#nodeOf(this.#document.resolve(raw, reference), true))
+    if (typeof reference === 'string') parts.unshift(yield * this.#nodeOf(yield * this.#document.resolve(raw, reference), true))
     if (parts.length > 0) keywords.allOf = parts
   }
 }
@@ -135,27 +167,38 @@ function both (a: SchemaNode | undefined, b: SchemaNode): SchemaNode {
   return a === undefined ? b : node({ allOf: [a, b] }, b.pointer)
 }
 
-/** A schema that applies itself to the very same value would never come to an end. */
-function refuseEndlessReferences (root: SchemaNode): void {
-  const done = new Set<SchemaNode>()
-  for (const start of reachable(root)) {
-    if (done.has(start)) continue
+/**
+ * A schema that applies itself to the very same value would never come to an end, and one that leads through too many
+ * others to the same value would not end before the stack does.
+ */
+function * refuseEndlessReferences (root: SchemaNode, work: CompileWork): Generator<void, void> {
+  const depths = new Map<SchemaNode, number>()
+  for (const start of reaching(root)) {
+    if (depths.has(start)) continue
     const path = [start]
     const onPath = new Set(path)
     const stack = [inPlace(start)]
     while (stack.length > 0) {
+      if (work.spend(1)) yield
       const { value, done: ended } = stack.at(-1)!.next()
       if (ended === true) {
         stack.pop()
         const last = path.pop()!
         onPath.delete(last)
-        done.add(last)
+        depths.set(last, depthOf(last, depths))
       } else if (onPath.has(value)) throw new SchemaError('the schema applies itself to the same value again without end', value.pointer)
-      else if (!done.has(value)) {
+      else if (!depths.has(value)) {
         path.push(value)
         onPath.add(value)
         stack.push(inPlace(value))
       }
     }
   }
+}
+
+function depthOf (schema: SchemaNode, depths: ReadonlyMap<SchemaNode, number>): number {
+  let depth = 1
+  for (const next of inPlace(schema)) depth = Math.max(depth, 1 + (depths.get(next) ?? 0))
+  if (depth > IN_PLACE_DEPTH_MAX) throw new SchemaError(`the schema refers from one definition to the next too often to be compiled: ${IN_PLACE_DEPTH_MAX} deep at most for the same value`, schema.pointer)
+  return depth
 }

@@ -1,6 +1,7 @@
+import type { CompileWork } from './compile-work.ts'
 import { type Dialect, dialectOf, type Shape, SHAPES } from './dialect.ts'
 import { has, isObject, type JsonSchema, pointerTo } from './json.ts'
-import { checkShape } from './keyword-shape.ts'
+import { checkPattern, checkShape } from './keyword-shape.ts'
 import { SchemaError } from './schema-error.ts'
 
 export const SCHEMA_BYTES_MAX = 256 * 1024
@@ -11,16 +12,23 @@ interface Place { readonly raw: RawSchema, readonly pointer: string, readonly ba
 
 const ROOT_URI = 'document:///'
 
-/** One author's document: checked for size and shape, with every name that a `$ref` in it can mean. */
+/** What reading takes: for a pattern by the size of its program, which takes longer to make of classes as large as `\p{L}`. */
+const STEPS = { object: 10, keyword: 2, pattern: 100, instruction: 1, unicodeInstruction: 25, reference: 10 }
+
+/**
+ * One author's document: checked for size and shape, with every name that a `$ref` in it can mean. Its generators yield
+ * now and then, so that reading a large document can pause.
+ */
 export class SchemaDocument {
   readonly dialect: Dialect
   readonly root: RawSchema
   readonly #places = new Map<RawSchema, Place>()
   readonly #names = new Map<string, Place>()
   readonly #dynamic = new Map<string, number>()
+  readonly #work: CompileWork
 
-  /** Throws SchemaError for what is too large, too deep, or not a schema of its dialect. */
-  constructor (schema: JsonSchema) {
+  private constructor (schema: JsonSchema, work: CompileWork) {
+    this.#work = work
     checkDepth(schema, 0)
     const text = JSON.stringify(schema) ?? ''
     if (Buffer.byteLength(text) > SCHEMA_BYTES_MAX) throw new SchemaError(`a schema may have ${SCHEMA_BYTES_MAX} bytes at most`)
@@ -29,7 +37,13 @@ export class SchemaDocument {
     this.dialect = dialectOf(root)
     this.root = root
     this.#names.set(ROOT_URI, { raw: root, pointer: '', base: ROOT_URI })
-    this.#index(root, '', ROOT_URI)
+  }
+
+  /** Throws SchemaError for what is too large, too deep, or not a schema of its dialect. */
+  static * read (schema: JsonSchema, work: CompileWork): Generator<void, SchemaDocument> {
+    const document = new SchemaDocument(schema, work)
+    yield * document.#index(document.root, '', ROOT_URI)
+    return document
   }
 
   pointerOf (raw: RawSchema): string {
@@ -37,21 +51,22 @@ export class SchemaDocument {
   }
 
   /** The schema that a reference in `from` means. Throws SchemaError when it is not in this document. */
-  resolve (from: Record<string, unknown>, reference: string): RawSchema {
+  * resolve (from: Record<string, unknown>, reference: string): Generator<void, RawSchema> {
+    if (this.#work.spend(STEPS.reference)) yield
     const { base, pointer } = this.#places.get(from)!
     const path = pointerTo(pointer, '$ref')
     const target = parseUri(reference, base, path)
     const [uri, fragment = ''] = splitFragment(target)
     if (fragment !== '' && !fragment.startsWith('/')) return this.#named(`${uri}#${fragment}`, reference, path).raw
     const resource = this.#named(uri, reference, path)
-    return this.#follow(resource, fragment, reference, path)
+    return yield * this.#follow(resource, fragment, reference, path)
   }
 
   /** A dynamic reference means the same as a plain one as long as only one schema can answer to its name. */
-  resolveDynamic (from: Record<string, unknown>, reference: string): RawSchema {
+  * resolveDynamic (from: Record<string, unknown>, reference: string): Generator<void, RawSchema> {
     const name = reference.slice(reference.indexOf('#') + 1)
     if ((this.#dynamic.get(name) ?? 0) > 1) throw new SchemaError(`$dynamicRef "${reference}" has several $dynamicAnchor to choose from, which is not supported`, this.pointerOf(from))
-    return this.resolve(from, reference)
+    return yield * this.resolve(from, reference)
   }
 
   #named (uri: string, reference: string, path: string): Place {
@@ -60,27 +75,35 @@ export class SchemaDocument {
     return place
   }
 
-  #follow (resource: Place, fragment: string, reference: string, path: string): RawSchema {
+  * #follow (resource: Place, fragment: string, reference: string, path: string): Generator<void, RawSchema> {
     let raw: unknown = resource.raw
     for (const token of fragment.split('/').slice(1)) {
       const key = token.replaceAll('~1', '/').replaceAll('~0', '~')
       raw = typeof raw === 'object' && raw !== null && has(raw, key) ? (raw as Record<string, unknown>)[key] : undefined
     }
     if (typeof raw !== 'boolean' && !isObject(raw)) throw new SchemaError(`the reference "${reference}" leads to nothing that is a schema`, path)
-    if (!this.#places.has(raw)) this.#index(raw, resource.pointer + fragment, resource.base)
+    if (!this.#places.has(raw)) yield * this.#index(raw, resource.pointer + fragment, resource.base)
     return raw
   }
 
-  #index (raw: RawSchema, pointer: string, parentBase: string): void {
+  * #index (raw: RawSchema, pointer: string, parentBase: string): Generator<void, void> {
     if (typeof raw === 'boolean') return
     const shapes = SHAPES[this.dialect]
     const words = Object.keys(raw).flatMap((word): [string, Shape][] => shapes.has(word) ? [[word, shapes.get(word)!]] : [])
-    for (const [word, shape] of words) checkShape(word, shape, raw[word], pointerTo(pointer, word), this.dialect)
+    if (this.#work.spend(STEPS.object + STEPS.keyword * words.length)) yield
+    for (const [word, shape] of words) {
+      const path = pointerTo(pointer, word)
+      checkShape(word, shape, raw[word], path, this.dialect)
+      for (const pattern of patterns(raw[word], shape)) {
+        const instruction = /\\p/i.test(pattern) ? STEPS.unicodeInstruction : STEPS.instruction
+        if (this.#work.spend(STEPS.pattern + instruction * checkPattern(pattern, path))) yield
+      }
+    }
     const ignoresSiblings = this.dialect !== '2020-12' && typeof raw['$ref'] === 'string'
     const base = ignoresSiblings ? parentBase : this.#identify(raw, pointer, parentBase)
     this.#places.set(raw, { raw, pointer, base })
     for (const [word, shape] of words) {
-      for (const [child, path] of subschemas(raw[word], shape, pointerTo(pointer, word))) this.#index(child, path, base)
+      for (const [child, path] of subschemas(raw[word], shape, pointerTo(pointer, word))) yield * this.#index(child, path, base)
     }
   }
 
@@ -108,6 +131,11 @@ export class SchemaDocument {
     if (known !== undefined && known.raw !== raw) throw new SchemaError(`the name "${uri.replace(ROOT_URI, '')}" is given twice`, pointer)
     this.#names.set(uri, { raw, pointer, base })
   }
+}
+
+function patterns (value: unknown, shape: Shape): string[] {
+  if (shape === 'pattern') return [value as string]
+  return shape === 'pattern map' ? Object.keys(value as object) : []
 }
 
 function * subschemas (value: unknown, shape: Shape, pointer: string): Generator<[RawSchema, string]> {

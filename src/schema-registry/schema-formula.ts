@@ -117,6 +117,6 @@ export function unevaluated (word: 'unevaluatedItems' | 'unevaluatedProperties',
     return formulas.everyKey(keysBut([...seen.names], [...seen.patterns], formulas), formulas.schema(unevaluatedProperties))
   }
   if (unevaluatedItems === undefined || seen.items === Infinity) return formulas.true
-  const kinds = isLoose ? seen.kinds.map((kind) => formulas.schema(kind)) : []
+  const kinds = isLoose ? [...seen.kinds].map((kind) => formulas.schema(kind)) : []
   return formulas.rest(seen.items, formulas.any([formulas.schema(unevaluatedItems), ...kinds]))
 }

@@ -87,16 +87,59 @@ export function * inside ({ keywords }: SchemaNode): Generator<SchemaNode> {
   }
 }
 
+/** How the nodes that can be reached hang together. */
+export interface NodeOrder {
+  /** Each node after those that it leads to. */
+  readonly order: readonly SchemaNode[]
+  /** The nodes that lead back to themselves. */
+  readonly loops: ReadonlySet<SchemaNode>
+}
+
+/** Yields for each node. */
+export function * childrenFirst (root: SchemaNode): Generator<void, NodeOrder> {
+  const order: SchemaNode[] = []
+  const loops = new Set<SchemaNode>()
+  const open = new Set([root])
+  const done = new Set<SchemaNode>()
+  const path: [SchemaNode, SchemaNode[]][] = [[root, childrenOf(root)]]
+  for (let last = path.at(-1); last !== undefined; last = path.at(-1)) {
+    const [parent, left] = last
+    const next = left.pop()
+    if (next === undefined) {
+      path.pop()
+      open.delete(parent)
+      done.add(parent)
+      order.push(parent)
+      yield
+    } else if (open.has(next)) loops.add(next)
+    else if (!done.has(next)) {
+      open.add(next)
+      path.push([next, childrenOf(next)])
+    }
+  }
+  return { order, loops }
+}
+
+/** The subschemas of a node, one as often as it is used. */
+export function childrenOf (parent: SchemaNode): SchemaNode[] {
+  return [...inPlace(parent), ...inside(parent)]
+}
+
 export function pointerOf (owner: SchemaNode, keyword: keyof Keywords): string {
   return `${owner.pointer}/${owner.words[keyword] ?? keyword}`
 }
 
 /** Every node that can be reached, each once. */
 export function reachable (...roots: SchemaNode[]): Set<SchemaNode> {
+  return new Set(reaching(...roots))
+}
+
+/** The same, one after the other. */
+export function * reaching (...roots: SchemaNode[]): Generator<SchemaNode, void> {
   const found = new Set(roots)
   for (const next of found) {
     for (const child of inPlace(next)) found.add(child)
     for (const child of inside(next)) found.add(child)
+    yield next
   }
-  return found
 }

@@ -1,98 +1,273 @@
+import type { CompileWork } from './compile-work.ts'
 import type { Json, JsonObject } from './json.ts'
 import { write } from './emit.ts'
-import { ANYTHING, inPlace, inside, type Keywords, node, reachable, type SchemaNode } from './schema-node.ts'
+import { FUEL } from './fuel.ts'
+import { ANYTHING, childrenOf, type Keywords, node, type NodeOrder, type SchemaNode } from './schema-node.ts'
 
 /** The word, in a slice, for "and here goes slice number n". */
 export const SLICE = 'x-slice'
 /** The word for "exactly one of these slices". */
 export const ONE_OF_SLICES = 'x-one-of-slices'
-
-/** One of them. `names`: it says nothing of objects that have no property of these names, nor of anything else. */
-export interface Slice { readonly write: () => JsonObject | boolean, readonly names: ReadonlySet<string> | undefined }
-
-const MEMBERS_MAX = 40
-const WEIGHT_MAX = 60
+/**
+ * The words for `additionalProperties` beside many patterns: its schema, and the names and patterns of the properties
+ * that are not additional.
+ */
+export const OTHERS = 'x-others'
+export const KNOWN = 'x-known'
+/** The words for a part of `prefixItems`: its schemas, and the position of the first. */
+export const TUPLE = 'x-tuple'
+export const TUPLE_START = 'x-tuple-start'
 
 /**
- * A large schema as many small ones that call each other, the first being the whole: Ajv takes more than linear time for
- * one large function, and nests it so deep that the engine refuses it.
+ * One of them: what Ajv compiles to one function. `names`: it says nothing of objects that have no property of these
+ * names, nor of anything else.
  */
-export function slice (root: SchemaNode): Slice[] {
-  const split = splitAll(root)
-  const numbers = new Map<SchemaNode, number>([[root, 0]])
-  const weights = new Map<SchemaNode, number>()
-  const weigh = (next: SchemaNode): number => {
-    const known = weights.get(next)
-    if (known !== undefined) return known
-    weights.set(next, 1)
-    const weight = 1 + [...inPlace(split.get(next) ?? next), ...inside(split.get(next) ?? next)].reduce((sum, child) => sum + weigh(child), 0)
-    const isSlice = typeof next.keywords !== 'boolean' && (next.shared || weight > WEIGHT_MAX)
-    if (isSlice && !numbers.has(next)) numbers.set(next, numbers.size)
-    weights.set(next, isSlice ? 1 : weight)
-    return weights.get(next)!
-  }
-  weigh(root)
-  const child = (next: SchemaNode): Json => numbers.has(next) ? { [SLICE]: numbers.get(next)! } : writeOne(next)
-  const writeOne = (next: SchemaNode): JsonObject | boolean => {
-    const { keywords } = split.get(next) ?? next
-    if (typeof keywords === 'boolean' || !isLargeOneOf(next)) return write(split.get(next) ?? next, child, true)
-    const { oneOf, ...others } = keywords
-    return { ...write(node(others), child, true) as JsonObject, [ONE_OF_SLICES]: oneOf!.map((branch) => numberOf(branch)) }
-  }
-  const numberOf = (branch: SchemaNode): number => {
-    const number = numbers.get(branch) ?? numbers.size
-    numbers.set(branch, number)
-    return number
-  }
-  for (const next of reachable(root)) if (isLargeOneOf(next)) (next.keywords as Keywords).oneOf!.forEach(numberOf)
-  return [...numbers.keys()].map((next) => ({ write: () => writeOne(next), names: namesOf(next) }))
+export interface Slice { readonly write: () => JsonObject | boolean, readonly names?: ReadonlySet<string> | undefined }
+
+/** What one function holds: some 100 kB of code, which Ajv writes and the engine compiles within some 5 ms. */
+const WEIGHT_MAX = 100
+/** How many subschemas of one keyword it holds. */
+const MEMBERS_MAX = 40
+/** A shared schema up to this weight is copied to where it is used: a call would be as large, and slower. */
+const COPIED_WEIGHT_MAX = 4
+
+/** How a schema is written whose keywords have too many members for one function. */
+interface Split {
+  readonly keywords: Keywords
+  /** Slices that must all hold as well. */
+  readonly calls: readonly number[]
+  readonly oneOf: readonly number[] | undefined
+  readonly others: { readonly schema: SchemaNode, readonly names: string[], readonly patterns: string[] } | undefined
+  readonly weight: number
 }
 
-function isLargeOneOf ({ keywords }: SchemaNode): boolean {
-  return typeof keywords !== 'boolean' && (keywords.oneOf?.length ?? 0) > MEMBERS_MAX
+/**
+ * A schema as functions that call each other, the first being the whole. Each shared definition is a function of its
+ * own, compiled once however many refer to it, and what is too large for one function is several: the time to compile
+ * grows with the size of the schema, and no function takes long.
+ */
+export function * slicing (root: SchemaNode, order: NodeOrder, work: CompileWork): Generator<void, Slice[]> {
+  const slicer = new Slicer()
+  yield * slicer.slice(root, order, work)
+  return slicer.slices
+}
+
+/** What slicing takes for a subschema. */
+const SLICE_STEPS = 5
+
+class Slicer {
+  readonly slices: Slice[] = []
+  readonly #numbers = new Map<SchemaNode, number>()
+  readonly #weights = new Map<SchemaNode, number>()
+  readonly #splits = new Map<SchemaNode, Split>()
+
+  #numberOf (next: SchemaNode): number {
+    let number = this.#numbers.get(next)
+    if (number === undefined) {
+      number = this.#add({ write: () => this.#write(next), names: namesOf(next) })
+      this.#numbers.set(next, number)
+    }
+    return number
+  }
+
+  * slice (root: SchemaNode, { order, loops }: NodeOrder, work: CompileWork): Generator<void, void> {
+    this.#numberOf(root)
+    for (const next of loops) this.#numberOf(next)
+    for (const next of order) {
+      const weight = this.#weigh(next)
+      this.#weights.set(next, weight)
+      if (next.shared && weight > COPIED_WEIGHT_MAX) this.#numberOf(next)
+      if (work.spend(SLICE_STEPS)) yield
+    }
+  }
+
+  #add (slice: Slice): number {
+    return this.slices.push(slice) - 1
+  }
+
+  /** What a schema weighs where it is used: a call weighs as much as a small schema. */
+  #weightOf (next: SchemaNode): number {
+    return this.#numbers.has(next) ? 1 : this.#weights.get(next) ?? 1
+  }
+
+  #weigh (next: SchemaNode): number {
+    const { keywords } = next
+    if (typeof keywords === 'boolean') return 1
+    const own = 1 + ownWeight(keywords)
+    const children = childrenOf(next)
+    const weight = this.#makeSlices(children, own)
+    if (weight <= WEIGHT_MAX && !hasManyMembers(keywords)) return weight
+    const split = this.#split(keywords)
+    this.#splits.set(next, split)
+    return split.weight
+  }
+
+  /** Makes the heaviest children functions of their own until the rest fits into one. Returns its weight. */
+  #makeSlices (children: SchemaNode[], own: number): number {
+    let weight = children.reduce((sum, child) => sum + this.#weightOf(child), own)
+    if (weight <= WEIGHT_MAX) return weight
+    for (const child of children.toSorted((a, b) => this.#weightOf(b) - this.#weightOf(a))) {
+      const before = this.#weightOf(child)
+      if (before <= COPIED_WEIGHT_MAX) break
+      this.#numberOf(child)
+      weight -= before - 1
+      if (weight <= WEIGHT_MAX) break
+    }
+    return children.reduce((sum, child) => sum + this.#weightOf(child), own)
+  }
+
+  #split (keywords: Keywords): Split {
+    const rest: Keywords = { ...keywords }
+    const calls: number[] = []
+    for (const word of ['properties', 'patternProperties', 'dependentSchemas'] as const) {
+      const members = keywords[word]
+      if (members === undefined || !this.#isLarge([...members.values()])) continue
+      for (const group of this.#groups([...members], ([, member]) => this.#weightOf(member))) calls.push(this.#sliceOf({ [word]: new Map(group) }))
+      delete rest[word]
+    }
+    const others = this.#splitOthers(keywords, rest)
+    this.#splitDependentRequired(rest, calls)
+    this.#splitTuple(rest, calls)
+    if (this.#isLarge(keywords.anyOf)) rest.anyOf = this.#regroup(keywords.anyOf!, 'anyOf')
+    if (this.#isLarge(keywords.allOf)) rest.allOf = this.#regroup(keywords.allOf!, 'allOf')
+    const oneOf = this.#isLarge(keywords.oneOf) ? keywords.oneOf!.map((branch) => this.#numberOf(branch)) : undefined
+    if (oneOf !== undefined) delete rest.oneOf
+    const grouped = this.#groupCalls(calls)
+    const weight = childrenOf(node(rest)).reduce((sum, child) => sum + (child === ANYTHING ? 0 : this.#weightOf(child)), 1 + ownWeight(rest) + grouped.length)
+    return { keywords: rest, calls: grouped, oneOf, others, weight }
+  }
+
+  /** Sees to it that `additionalProperties` keeps the names of what has been split off. */
+  #splitOthers (keywords: Keywords, rest: Keywords): Split['others'] {
+    const { additionalProperties, properties = new Map<string, SchemaNode>(), patternProperties = new Map<string, SchemaNode>() } = keywords
+    if (additionalProperties === undefined) return undefined
+    if (patternProperties.size <= MEMBERS_MAX) {
+      if (rest.properties === undefined && properties.size > 0) rest.properties = namesAlone(properties)
+      if (rest.patternProperties === undefined && patternProperties.size > 0) rest.patternProperties = namesAlone(patternProperties)
+      return undefined
+    }
+    delete rest.additionalProperties
+    return { schema: additionalProperties, names: [...properties.keys()], patterns: [...patternProperties.keys()] }
+  }
+
+  #splitDependentRequired (rest: Keywords, calls: number[]): void {
+    const pairs = [...rest.dependentRequired ?? []].flatMap(([name, others]) => others.map((other): [string, string] => [name, other]))
+    if (pairs.length <= MEMBERS_MAX) return
+    delete rest.dependentRequired
+    for (const group of this.#groups(pairs, () => 1)) {
+      const dependentRequired = new Map<string, string[]>()
+      for (const [name, other] of group) dependentRequired.set(name, [...dependentRequired.get(name) ?? [], other])
+      calls.push(this.#sliceOf({ dependentRequired }))
+    }
+  }
+
+  #splitTuple (rest: Keywords, calls: number[]): void {
+    const tuple = rest.prefixItems
+    if (tuple === undefined || !this.#isLarge(tuple)) return
+    // The length stays, for `items` beside it.
+    rest.prefixItems = tuple.map(() => ANYTHING)
+    let start = 0
+    for (const group of this.#groups(tuple, (item) => this.#weightOf(item))) {
+      const at = start
+      calls.push(this.#add({ write: () => ({ [FUEL]: true, [TUPLE]: group.map(this.#child), [TUPLE_START]: at }) }))
+      start += group.length
+    }
+  }
+
+  #isLarge (members: readonly SchemaNode[] | undefined): boolean {
+    if (members === undefined) return false
+    return members.length > MEMBERS_MAX || members.reduce((sum, member) => sum + this.#weightOf(member), 0) > WEIGHT_MAX / 2
+  }
+
+  #sliceOf (keywords: Keywords): number {
+    return this.#numberOf(node(keywords))
+  }
+
+  /** The same list in groups that each fit into a function. */
+  #regroup (schemas: readonly SchemaNode[], word: 'allOf' | 'anyOf'): SchemaNode[] {
+    let groups = [...schemas]
+    do {
+      groups = this.#groups(groups, (schema) => this.#weightOf(schema)).map((group) => {
+        const one = node({ [word]: group })
+        this.#numberOf(one)
+        return one
+      })
+    } while (groups.length > MEMBERS_MAX)
+    return groups
+  }
+
+  #groupCalls (calls: readonly number[]): number[] {
+    let groups = [...calls]
+    while (groups.length > MEMBERS_MAX) {
+      groups = this.#groups(groups, () => 1).map((group) => this.#add({ write: () => ({ [FUEL]: true, allOf: group.map(toCall) }) }))
+    }
+    return groups
+  }
+
+  #groups<T> (list: readonly T[], weightOf: (member: T) => number): T[][] {
+    const groups: T[][] = []
+    let room = 0
+    for (const member of list) {
+      const weight = weightOf(member)
+      if (room < weight || groups.at(-1)?.length === MEMBERS_MAX) {
+        groups.push([])
+        room = WEIGHT_MAX
+      }
+      groups.at(-1)!.push(member)
+      room -= weight
+    }
+    return groups
+  }
+
+  readonly #child = (next: SchemaNode): Json => this.#numbers.has(next) ? toCall(this.#numbers.get(next)!) : this.#write(next)
+
+  #write (next: SchemaNode): JsonObject | boolean {
+    const split = this.#splits.get(next)
+    if (split === undefined) return write(next, this.#child, true)
+    const result: JsonObject = { [FUEL]: true, ...write(node(split.keywords), this.#child, true) as JsonObject }
+    if (split.calls.length > 0) result['allOf'] = [...result['allOf'] as Json[] | undefined ?? [], ...split.calls.map(toCall)]
+    if (split.oneOf !== undefined) result[ONE_OF_SLICES] = [...split.oneOf]
+    if (split.others !== undefined) {
+      const { schema, names, patterns } = split.others
+      Object.assign(result, { [OTHERS]: this.#child(schema), [KNOWN]: { names, patterns } })
+    }
+    return result
+  }
+}
+
+const namesAlone = (members: ReadonlyMap<string, SchemaNode>) => new Map([...members].map(([name]) => [name, ANYTHING]))
+
+const toCall = (number: number): JsonObject => ({ [SLICE]: number })
+
+function hasManyMembers (keywords: Keywords): boolean {
+  const { properties, patternProperties, dependentSchemas, dependentRequired, prefixItems, allOf, anyOf, oneOf } = keywords
+  const sizes = [properties?.size, patternProperties?.size, dependentSchemas?.size, dependentRequired?.size, prefixItems?.length, allOf?.length, anyOf?.length, oneOf?.length]
+  return sizes.some((size) => size !== undefined && size > MEMBERS_MAX)
+}
+
+/** What the lists of a schema add to its function. */
+function ownWeight ({ required = [], enum: values = [], const: value, dependentRequired }: Keywords): number {
+  let pairs = 0
+  for (const others of dependentRequired?.values() ?? []) pairs += others.length
+  return Math.floor(Math.min(required.length, REQUIRED_MAX) / 8) + Math.floor(pairs / 2) + Math.floor((sizeOf(values, SIZE_MAX) + sizeOf(value, SIZE_MAX)) / 16)
+}
+
+/** Ajv writes a loop for more than these. */
+const REQUIRED_MAX = 200
+const SIZE_MAX = 1_000
+
+/** How many values there are, up to a maximum. */
+function sizeOf (value: Json | undefined, max: number): number {
+  if (typeof value !== 'object' || value === null) return 1
+  let size = 1
+  for (const member of Object.values(value)) {
+    if (size >= max) return size
+    size += sizeOf(member as Json, max - size)
+  }
+  return size
 }
 
 function namesOf ({ keywords }: SchemaNode): Set<string> | undefined {
   if (typeof keywords === 'boolean' || Object.keys(keywords).join() !== 'properties') return undefined
   return new Set(keywords.properties!.keys())
-}
-
-/** What to write for the schemas that have too many members: the same, in groups. */
-function splitAll (root: SchemaNode): Map<SchemaNode, SchemaNode> {
-  const split = new Map<SchemaNode, SchemaNode>()
-  for (const next of reachable(root)) {
-    if (typeof next.keywords === 'boolean') continue
-    const keywords = splitOne(next.keywords)
-    if (keywords !== next.keywords) split.set(next, node(keywords))
-  }
-  return split
-}
-
-function splitOne (keywords: Keywords): Keywords {
-  const groups: SchemaNode[] = []
-  const result: Keywords = { ...keywords }
-  for (const word of ['properties', 'patternProperties', 'dependentSchemas'] as const) {
-    const members = keywords[word]
-    if (members === undefined || members.size <= MEMBERS_MAX) continue
-    for (const group of chunks([...members])) groups.push(node({ [word]: new Map(group) }, '', true))
-    // The names stay, for `additionalProperties` beside them.
-    result[word] = new Map([...members].map(([name]) => [name, ANYTHING]))
-  }
-  for (const group of chunks([...keywords.dependentRequired ?? []])) if ((keywords.dependentRequired?.size ?? 0) > MEMBERS_MAX) groups.push(node({ dependentRequired: new Map(group) }, '', true))
-  if ((keywords.dependentRequired?.size ?? 0) > MEMBERS_MAX) delete result.dependentRequired
-  if ((keywords.anyOf?.length ?? 0) > MEMBERS_MAX) result.anyOf = regroup(keywords.anyOf!, 'anyOf')
-  const parts = [...keywords.allOf ?? [], ...groups]
-  if (parts.length > MEMBERS_MAX) result.allOf = regroup(parts, 'allOf')
-  else if (groups.length > 0) result.allOf = parts
-  return groups.length > 0 || result.anyOf !== keywords.anyOf || result.allOf !== keywords.allOf ? result : keywords
-}
-
-function regroup (schemas: SchemaNode[], word: 'allOf' | 'anyOf'): SchemaNode[] {
-  let groups = schemas
-  while (groups.length > MEMBERS_MAX) groups = chunks(groups).map((group) => node({ [word]: group }, '', true))
-  return groups
-}
-
-function chunks<T> (list: readonly T[]): T[][] {
-  return Array.from({ length: Math.ceil(list.length / MEMBERS_MAX) }, (_, i) => list.slice(i * MEMBERS_MAX, (i + 1) * MEMBERS_MAX))
 }

@@ -1,13 +1,15 @@
-import type { ErrorObject, ValidateFunction } from 'ajv'
+import type { ErrorObject } from 'ajv'
 import { setImmediate } from 'node:timers/promises'
 import { messageOf } from '../validation-message.ts'
+import { COMPILE_STEPS_MAX, CompileWork, finish } from './compile-work.ts'
 import { Compiler } from './compiler.ts'
-import { emit, evaluationCost } from './emit.ts'
+import { evaluationCost } from './emit.ts'
 import { Budget, Fuel, FuelError } from './fuel.ts'
 import type { JsonSchema } from './json.ts'
-import { normalise } from './normalise.ts'
-import { reachable, type SchemaNode } from './schema-node.ts'
-import { ONE_OF_SLICES, slice } from './slices.ts'
+import { normalising } from './normalise.ts'
+import { childrenFirst, type NodeOrder, type SchemaNode } from './schema-node.ts'
+import type { SliceFunction } from './slice-keywords.ts'
+import { ONE_OF_SLICES, OTHERS, type Slice, slicing } from './slices.ts'
 
 export type { JsonSchema } from './json.ts'
 export { SchemaError } from './schema-error.ts'
@@ -29,23 +31,23 @@ const VALUES_MAX = 2_000
 /** Nor is every issue looked for by schemas that may evaluate more than this for each level of a payload. */
 const COST_MAX = 2_000
 
-/** Larger schemas are compiled in slices. */
+/** Nor by schemas of more subschemas than this. */
 const NODES_MAX = 150
 
 /**
  * The validator of a schema: JSON Schema 2020-12 or draft-07, formats asserted, patterns in linear time. Throws
- * SchemaError, with the reason, for a schema that cannot be used. A large schema can take some 100 ms: where payloads
- * are served, use `prepareValidator`.
+ * SchemaError, with the reason, for a schema that cannot be used, or takes more than COMPILE_STEPS_MAX. A large schema
+ * can take some 100 ms: where payloads are served, use `prepareValidator`.
  */
-export function compileValidator (schema: JsonSchema): Validator {
-  return validatorOf(normalise(schema))
+export function compileValidator (schema: JsonSchema, work = new CompileWork(COMPILE_STEPS_MAX)): Validator {
+  return finish(compiling(schema, work))
 }
 
 const BREATH_MS = 8
 
-/** The same validator, made without holding up the event loop: between the slices of a large schema, others have their turn. */
+/** The same validator, made without holding up the event loop: between the parts of a large schema, others have their turn. */
 export async function prepareValidator (schema: JsonSchema): Promise<Validator> {
-  const steps = build(normalise(schema))
+  const steps = compiling(schema, new CompileWork())
   let since = performance.now()
   for (;;) {
     const { done, value } = steps.next()
@@ -56,54 +58,63 @@ export async function prepareValidator (schema: JsonSchema): Promise<Validator> 
   }
 }
 
-function validatorOf (root: SchemaNode): Validator {
-  const steps = build(root)
-  for (;;) {
-    const { done, value } = steps.next()
-    if (done === true) return value
-  }
+/** Reads and compiles all that payloads may meet, and yields after each part. */
+export function * compiling (schema: JsonSchema, work: CompileWork): Generator<void, Validator> {
+  const root = yield * normalising(schema, work)
+  const validator = yield * makeValidator(root, work)
+  yield * validator.compileAll()
+  return validator
 }
 
 /** A validator that compiles what it meets: for a few payloads that touch little of a large schema. */
 export function lazyValidatorOf (root: SchemaNode): Validator {
-  return build(root).next().value!
+  return finish(makeValidator(root, new CompileWork()))
 }
 
-/** Gives a validator that compiles as it goes, then compiles slice by slice all that it may meet. */
-function * build (root: SchemaNode): Generator<Validator, Validator> {
-  const nodes = reachable(root)
-  const isSliced = nodes.size > NODES_MAX
-  const isDear = isSliced || evaluationCost(root) > COST_MAX
-  const tracksEvaluated = [...nodes].some(leavesUnevaluated)
-  const fuel = new Fuel({ tracksEvaluated })
-  const slices = isSliced ? slice(root) : [{ write: () => emit(root, { fuel: true }), names: undefined }]
-  const compiler = new Compiler(fuel, slices, { allErrors: false, tracksEvaluated, isSliced })
-  let findAll: ValidateFunction | undefined
+function * makeValidator (root: SchemaNode, work: CompileWork): Generator<void, LazyValidator> {
+  const order = yield * childrenFirst(root)
+  const slices = yield * slicing(root, order, work)
+  yield
+  return new LazyValidator(slices, order, work)
+}
 
-  function check (validate: ValidateFunction, payload: unknown, budget: Budget): ValidationIssue[] {
+class LazyValidator implements Validator {
+  readonly #fuel: Fuel
+  readonly #first: Compiler
+  /** Finds every issue. Undefined where that would take too long. */
+  readonly #all: Compiler | undefined
+
+  constructor (slices: readonly Slice[], nodes: NodeOrder, work: CompileWork) {
+    const tracksEvaluated = nodes.order.some(leavesUnevaluated)
+    this.#fuel = new Fuel({ tracksEvaluated })
+    const compiler = (allErrors: boolean) => new Compiler(this.#fuel, slices, { allErrors, tracksEvaluated, work })
+    this.#first = compiler(false)
+    this.#all = nodes.order.length > NODES_MAX || evaluationCost(nodes) > COST_MAX ? undefined : compiler(true)
+  }
+
+  isValid (payload: unknown, budget = new Budget()): boolean {
+    return this.#check(this.#first.root, payload, budget).length === 0
+  }
+
+  validate (payload: unknown, budget = new Budget()): ValidationIssue[] {
+    const first = this.#check(this.#first.root, payload, budget)
+    if (first.length === 0 || this.#all === undefined || countValues(payload, VALUES_MAX) >= VALUES_MAX) return first
+    const all = this.#check(this.#all.root, payload, new Budget())
+    return all.length > 1 ? all : first
+  }
+
+  * compileAll (): Generator<void, void> {
+    yield * this.#first.compileAll()
+    if (this.#all !== undefined) yield * this.#all.compileAll()
+  }
+
+  #check (root: SliceFunction, payload: unknown, budget: Budget): ValidationIssue[] {
     try {
-      return fuel.run(budget, () => validate(payload)) ? [] : toIssues(validate.errors ?? [])
+      return this.#fuel.run(budget, () => root.validate(payload)) ? [] : (root.validate.errors as ErrorObject[] | null ?? []).slice(0, ISSUES_MAX).map(toIssue)
     } catch (error) {
       return [toRefusal(error)]
     }
   }
-
-  const validator: Validator = {
-    isValid: (payload, budget = new Budget()) => check(compiler.slice(0), payload, budget).length === 0,
-    validate (payload, budget = new Budget()) {
-      const first = check(compiler.slice(0), payload, budget)
-      if (first.length === 0 || isDear || countValues(payload, VALUES_MAX) >= VALUES_MAX) return first
-      findAll ??= new Compiler(fuel, slices, { allErrors: true, tracksEvaluated, isSliced }).slice(0)
-      const all = check(findAll, payload, new Budget())
-      return all.length > 1 ? all : first
-    }
-  }
-  yield validator
-  for (const number of slices.keys()) {
-    compiler.slice(number)
-    yield validator
-  }
-  return validator
 }
 
 /** Whether Ajv must keep book of what is evaluated, because it could not be said in plain keywords. */
@@ -113,16 +124,16 @@ function leavesUnevaluated ({ keywords }: SchemaNode): boolean {
     (keywords.unevaluatedProperties !== undefined && keywords.unevaluatedPropertiesRule === undefined)
 }
 
-const PLAIN_WORDS: Record<string, string> = { 'false schema': 'false', [ONE_OF_SLICES]: 'oneOf' }
+const PLAIN_WORDS: Record<string, string> = { 'false schema': 'false', [ONE_OF_SLICES]: 'oneOf', [OTHERS]: 'additionalProperties' }
 
-function toIssues (errors: ErrorObject[]): ValidationIssue[] {
-  return errors.slice(0, ISSUES_MAX).map(({ instancePath, message, keyword, params }) => ({
+function toIssue ({ instancePath, message, keyword: word, params }: ErrorObject): ValidationIssue {
+  const keyword = PLAIN_WORDS[word] ?? word
+  const isNamed = keyword === 'additionalProperties' || keyword === 'unevaluatedProperties'
+  return {
     path: instancePath,
-    message: keyword === 'additionalProperties' || keyword === 'unevaluatedProperties'
-      ? `${message ?? keyword}: ${JSON.stringify(Object.values(params)[0])}`
-      : messageOf({ keyword, params, message: message ?? keyword }),
-    keyword: PLAIN_WORDS[keyword] ?? keyword
-  }))
+    message: isNamed ? `${message ?? keyword}: ${JSON.stringify(Object.values(params)[0])}` : messageOf({ keyword: word, params, message: message ?? keyword }),
+    keyword
+  }
 }
 
 /** A payload that is too dear or too deep to check is refused; it is never taken for valid. */
