@@ -49,8 +49,6 @@ declare module 'fastify' {
       /** Counts refused credentials by address. */
       refusals: RefusalLimit
       toMe: typeof toMe
-      /** For routes that other people's plugins make below a path, and that cannot say it themselves. */
-      openUnder (prefix: string): void
     }
   }
   interface FastifyRequest {
@@ -88,7 +86,6 @@ export default fp(async (app) => {
   const setup = new Setup({ db, isProxied: http.trustProxy.length > 0 || isElsewhere(http.publicUrl) })
   const refusals = new RefusalLimit({ max: http.rateLimitUnauthorizedMax, metrics: app.instruments })
   const refusedLogins = createRefusedLogins({ db, log: app.log })
-  const openPrefixes: string[] = []
   app.decorate('auth', {
     authenticator,
     resolveScope,
@@ -109,8 +106,7 @@ export default fp(async (app) => {
     keys,
     keyAdmin: createKeyAdmin({ db, encryption, keys, onChanged: () => app.notices.tell('keys') }),
     refusals,
-    toMe,
-    openUnder: prefix => { openPrefixes.push(prefix) }
+    toMe
   })
   app.decorateRequest<Principal>('principal', undefined as never)
   app.decorateRequest('origin', { getter (this: FastifyRequest) { return originOf(this.principal, this) } })
@@ -119,7 +115,7 @@ export default fp(async (app) => {
 
   const admissionTo = createAdmission({ authenticator, resolveScope })
   app.addHook('onRoute', route => {
-    const admittance = declaredAdmittance(route, openPrefixes)
+    const admittance = declaredAdmittance(route)
     if (admittance === 'public') return
     const hooks = [route.onRequest ?? []].flat()
     // Fastify makes a HEAD route of a GET route's options, hooks and all.
@@ -162,15 +158,12 @@ function guard (admit: Admit, refusals: RefusalLimit): onRequestHookHandler {
 }
 
 /** Throws, and so stops the boot, when a route does not say who may call it. */
-function declaredAdmittance (route: RouteOptions, openPrefixes: string[]): Admittance {
+function declaredAdmittance (route: RouteOptions): Admittance {
   const { url, method, config } = route
   const declared: string | undefined = config?.permission
   if (declared === 'public' || declared === 'authenticated') return declared
   if (declared !== undefined && isPermissionName(declared)) return declared
-  if (declared === undefined) {
-    // A preflight carries no credential (https://fetch.spec.whatwg.org/#cors-protocol-and-credentials).
-    if (method === 'OPTIONS') return 'public'
-    if (openPrefixes.some(prefix => url === prefix || url.startsWith(`${prefix}/`))) return 'public'
-  }
+  // A preflight carries no credential (https://fetch.spec.whatwg.org/#cors-protocol-and-credentials).
+  if (declared === undefined && method === 'OPTIONS') return 'public'
   throw new Error(`Route ${String(method)} ${url} declares ${declared === undefined ? 'no permission' : `an unknown permission: ${declared}`}`)
 }

@@ -106,5 +106,5 @@ body.light-mode { color-scheme: light } body.dark-mode { color-scheme: dark }
 #reference .operation-details .property { padding-block: 6px } #reference .operation-details .markdown { font-size: 14px; line-height: 1.45 }
 #reference .operation-details .property-enum-values { display: flex; flex-wrap: wrap; gap: 0 16px; margin: 0 }
 #reference .operation-details .property-enum-value { padding: 0 } #reference .operation-details .property-enum-value::before { display: none }
-#reference .operation-details .property-enum-value::after { display: none }
+#reference .operation-details .property-enum-value::after, #reference .operation-details .property-enum-value *::before { display: none }
 `
