@@ -4,6 +4,7 @@ import t from 'tap'
 import { createSchemaChecker, type SchemaChecker } from '../../src/schema-registry/checker-pool.ts'
 import { CheckerTurns } from '../../src/schema-registry/checker-turns.ts'
 import type { JsonSchema } from '../../src/schema-registry/compatibility.ts'
+import { pigeons } from './entangled.ts'
 
 const list = <T>(length: number, make: (i: number) => T): T[] => Array.from({ length }, (_, i) => make(i))
 const record = <T>(length: number, make: (i: number) => T): Record<string, T> => Object.fromEntries(list(length, (i) => [`p${i}`, make(i)]))
@@ -42,6 +43,8 @@ const compare = (checker: SchemaChecker, writer: JsonSchema, reader: JsonSchema,
 }, applicationId)
 const changesOf = async (...args: Parameters<typeof compare>) => (await compare(...args)).pairs[0]!.changes
 const text = JSON.stringify({ type: 'string' })
+
+t.setTimeout(600_000)
 
 let checker: SchemaChecker
 t.before(async () => {
@@ -88,9 +91,9 @@ t.test('a schema is tried before it is compiled where payloads are served', asyn
 })
 
 t.test('a job that hangs is ended with 503, and the jobs of others are not harmed', async (t) => {
-  const impatient = createSchemaChecker({ threads: 2, timeoutMs: 10_000, stepsMax: 1e15 })
+  const impatient = createSchemaChecker({ threads: 2, timeoutMs: 15_000, stepsMax: 1e15 })
   t.teardown(() => impatient.close())
-  const endless = compare(impatient, grid(6), grid(5), 'first')
+  const endless = compare(impatient, pigeons(14), { minProperties: 500 }, 'first')
   const ended = t.rejects(endless, { name: 'ServiceUnavailableError', code: 'OVERLOADED', status: 503, retryAfterS: 30 })
   await t.resolves(Promise.all(list(20, (i) => impatient.compile(text, `app_${i}`))))
   await ended
@@ -101,14 +104,14 @@ t.test('a job that hangs is ended with 503, and the jobs of others are not harme
 
 t.test('a job under way when the checker closes is rejected, and so are the waiting ones', async (t) => {
   const closing = createSchemaChecker({ threads: 1, stepsMax: 1e15 })
-  const jobs: Promise<unknown>[] = [compare(closing, grid(6), grid(5)), closing.compile(text)]
+  const jobs: Promise<unknown>[] = [compare(closing, pigeons(14), { minProperties: 500 }), closing.compile(text)]
   await Promise.all([...jobs.map((job) => t.rejects(job, /closed/)), closing.close()])
 })
 
 t.test('a pair that takes all of its steps costs the others of its application nothing but them', async (t) => {
   const frugal = createSchemaChecker({ threads: 1, stepsMax: 50_000 })
   t.teardown(() => frugal.close())
-  t.equal(await changesOf(frugal, grid(6), grid(5)), 'gave-up')
+  t.equal(await changesOf(frugal, pigeons(14), { minProperties: 500 }), 'gave-up')
   t.match(await changesOf(frugal, { minimum: 1 }, { minimum: 2 }), [{ compatible: false, witness: 1 }])
 })
 
