@@ -4,6 +4,7 @@ import { networkOf } from '../src/auth/network.ts'
 import { BodyBudget, HeldBody, readBody, type BodyOwner } from '../src/body-budget.ts'
 import { asCodingError, decode, requireUtf8, type Decoding } from '../src/body-coding.ts'
 import { onceAnsweredOrGone } from '../src/connection-end.ts'
+import { requireExactNumbers } from '../src/exact-numbers.ts'
 import { parseJson } from '../src/json.ts'
 
 declare module 'fastify' {
@@ -17,7 +18,7 @@ declare module 'fastify' {
 const publicBodyBytesMax = 16 * 1024
 
 /**
- * Bodies are JSON in UTF-8, whatever JSON flavour the content type names; anything else is 415. They may be compressed. An absent body is undefined.
+ * Bodies are JSON in UTF-8, whatever JSON flavour the content type names; anything else is 415. They may be compressed. A number that would be changed is refused. An absent body is undefined.
  * How long one may be goes by who may send it, and all of them share a budget until they are answered.
  */
 export default fp(async (app) => {
@@ -51,7 +52,9 @@ export default fp(async (app) => {
       decoding.stop()
       if (error !== null || body === undefined || body.length === 0) return done(error === null ? null : asCodingError(error), undefined)
       try {
-        done(null, parseJson(body))
+        const { value, text } = parseJson(body)
+        requireExactNumbers(text)
+        done(null, value)
       } catch (broken) {
         done(broken as Error, undefined)
       }

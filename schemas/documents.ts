@@ -6,7 +6,7 @@ export const DocumentId = Type.String({
   minLength: 1, maxLength: 128, pattern: '^[A-Za-z0-9._:@-]+$', description: 'Made by the server (`doc_…`) unless given.', examples: ['doc_a1b2c3d4']
 })
 const Data = Type.Record(Type.String(), Type.Unknown(), {
-  description: 'A JSON object: at most 256 KiB and 64 levels deep.', examples: [{ status: 'active', participantCount: 3 }]
+  description: 'A JSON object: at most 256 KiB and 64 levels deep. A number that a double cannot keep is refused: send it as a string.', examples: [{ status: 'active', participantCount: 3 }]
 })
 const Revision = Type.Integer({ minimum: 1, description: 'Counts the writes of this id.', examples: [4] })
 const ExpectedRevision = Type.Optional(Type.Integer({
@@ -49,7 +49,7 @@ export const mutationsMax = 1000
 export const Mutation = Type.Object({
   op: Enum('MutationOp', ['set', 'increment', 'remove', 'append', 'merge', 'test']),
   path: Type.String({ maxLength: 2048, pattern: '^(/[^\\u0000]*)?$', description: 'JSON Pointer (RFC 6901).', examples: ['/status'] }),
-  value: Type.Optional(Type.Unknown({ description: 'What is set, added, appended, merged or compared; `increment` without it adds 1.', examples: ['ended'] }))
+  value: Type.Optional(Type.Unknown({ description: 'What is set, added, appended, merged or compared; `increment` without it adds 1, and is refused beyond ±(2^53 − 1).', examples: ['ended'] }))
 }, { $id: 'Mutation', additionalProperties: false })
 export type Mutation = Static<typeof Mutation>
 

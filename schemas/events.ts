@@ -28,7 +28,7 @@ export const RealtimeEvent = Type.Object({
 export type RealtimeEvent = Static<typeof RealtimeEvent>
 
 const publishable = {
-  payload: Type.Unknown({ description: 'Any JSON: at most 256 KiB and 64 levels deep.', examples: [{ sessionId: 's1', status: 'ended' }] }),
+  payload: Type.Unknown({ description: 'Any JSON: at most 256 KiB and 64 levels deep. A number that a double cannot keep, such as a 64-bit id, is refused: send it as a string.', examples: [{ sessionId: 's1', status: 'ended' }] }),
   key: Type.Optional(Type.String({ minLength: 1, maxLength: 512, pattern: '^[^\\u0000]*$', description: 'Ordering key.', examples: ['s1'] }))
 }
 

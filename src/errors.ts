@@ -46,6 +46,7 @@ export const errorCodes = {
   MFA_ENABLED: 'A second factor is in use: disable it first.',
   MUTATION_FAILED: 'A mutation could not be applied; none was.',
   NOT_A_MEMBER: 'The connection is not a member of the channel: `join` it first.',
+  NUMBER_INEXACT: 'A number has more digits than a double keeps, or is out of its range; `details` has the path. Send it as a string.',
   PATTERN_TOO_WIDE: 'The pattern matches more topics than one subscription, or one connection, may have.',
   OVERLOADED: 'The server has more to do than it can; `Retry-After` says when to come back.',
   PASSWORD_WRONG: 'The current password is missing or wrong.',

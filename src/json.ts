@@ -4,12 +4,16 @@ import { ValidationError } from './errors.ts'
 export const jsonDepthMax = 64
 export const jsonBytesMax = 256 * 1024
 
-/** Parses bytes from outside; `what` names them in a refusal. Throws ValidationError `INVALID_UTF8` or `INVALID_JSON`. */
-export function parseJson (bytes: Buffer, what = 'The body'): unknown {
+/**
+ * Parses bytes from outside; `what` names them in a refusal. Returns their text, too, which alone has the numbers as they were sent. Throws
+ * ValidationError `INVALID_UTF8` or `INVALID_JSON`.
+ */
+export function parseJson (bytes: Buffer, what = 'The body'): { value: unknown, text: string } {
   if (!isUtf8(bytes)) throw new ValidationError('INVALID_UTF8', `${what} is not valid UTF-8`)
   if (bytes.length === 0) throw new ValidationError('INVALID_JSON', `${what} is empty; JSON is expected`)
+  const text = bytes.toString()
   try {
-    return JSON.parse(bytes.toString())
+    return { value: JSON.parse(text), text }
   } catch (error) {
     throw new ValidationError('INVALID_JSON', `${what} is not valid JSON: ${(error as Error).message}`, { cause: error })
   }
@@ -86,6 +90,8 @@ function checkMember (value: unknown, path: string, key: string | number, depth:
   if (typeof value === 'string' && !value.includes('\0')) return
   checkJson(value, `${path}/${pointerSegment(key)}`, depth + 1, limits)
 }
+
+export const jsonPointer = (path: readonly (string | number)[]): string => path.map(key => `/${pointerSegment(key)}`).join('')
 
 /** RFC 6901 §3. */
 const pointerSegment = (key: string | number) =>

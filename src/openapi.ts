@@ -14,6 +14,9 @@ export const openapiInfo = {
       'Request bodies are JSON in UTF-8 and may be compressed (`Content-Encoding: gzip` or `deflate`); limits count the decoded bytes.',
       'HEAD works wherever GET does.',
       '',
+      'Numbers keep their value, or the request is refused with 400 `NUMBER_INEXACT`, which names the path: integers beyond 2^53 that a double',
+      'cannot hold (1524831183200260097), numbers out of range (1e400), fractions with more digits than a double has. Send such numbers as strings.',
+      '',
       'OpenAPI does not cover sockets: see the [socket protocol](/docs/PROTOCOL.md). All codes of refusals are in [Errors](/docs/ERRORS.md).'
     ].join('\n'),
     version,

@@ -1,7 +1,9 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from '@sinclair/typebox'
+import { isNumber } from 'lossless-json'
 import type { ErrorDetail } from './errors.ts'
+import { inexact, isExactNumber } from './exact-numbers.ts'
 import { FORMATS } from './schema-registry/formats.ts'
 import { explain, type ValidatorError } from './validation-message.ts'
 
@@ -25,15 +27,15 @@ export function validatorCompilers () {
 }
 
 /** By schema, for all apps of the process: the schemas are constants, and the shared ones are the same in each app. */
-const bodies = new WeakMap<object, LazyValidator>()
-const texts = new WeakMap<object, LazyValidator>()
+const bodies = new WeakMap<object, Validator>()
+const texts = new WeakMap<object, Validator>()
 
-type LazyValidator = ((data: unknown) => boolean) & { errors?: ErrorObject[] | null }
+type Validator = ((data: unknown) => boolean | { error: Error }) & { errors?: ErrorObject[] | null }
 
 /** Compiles at the first call: most of a start would be the compiling of schemas that no request has come for yet. */
-function lazyValidator (compile: () => ValidateFunction): LazyValidator {
+function lazyValidator (compile: () => ValidateFunction): Validator {
   let compiled: ValidateFunction | undefined
-  const validator: LazyValidator = data => {
+  const validator: Validator = data => {
     compiled ??= compile()
     const isValid = compiled(data)
     validator.errors = compiled.errors ?? null
@@ -76,11 +78,29 @@ function validatorCompiler (shared: Record<string, object>): FastifySchemaCompil
     const [known, ajv] = httpPart === 'body' ? [bodies, exact] : [texts, coercing]
     let validator = known.get(schema)
     if (validator === undefined) {
-      validator = lazyValidator(() => ajv().compile(schema))
+      const lazy = lazyValidator(() => ajv().compile(schema))
+      validator = known === bodies ? lazy : withExactNumbers(lazy, schema)
       known.set(schema, validator)
     }
     return validator
   }
+}
+
+/** Refuses texts that coercion would turn into another number. Those of a body are checked when it is parsed. */
+function withExactNumbers (validate: Validator, { properties = {} }: TSchema): Validator {
+  const isNumeric = ({ type }: TSchema) => type === 'integer' || type === 'number'
+  const names = Object.entries(properties as Record<string, TSchema>).filter(([, schema]) => isNumeric(schema)).map(([name]) => name)
+  if (names.length === 0) return validate
+  const check: Validator = data => {
+    for (const name of names) {
+      const text = (data as Record<string, unknown> | null)?.[name]
+      if (typeof text === 'string' && isNumber(text) && !isExactNumber(text)) return { error: inexact(`/${name}`, text) }
+    }
+    const isValid = validate(data)
+    check.errors = validate.errors ?? null
+    return isValid
+  }
+  return check
 }
 
 function once<T> (make: () => T): () => T {

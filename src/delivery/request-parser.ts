@@ -1,18 +1,20 @@
 import { EventEmitter } from 'node:events'
 import { Decoder, Encoder, PacketType, type Packet } from 'socket.io-parser'
+import { toPublicError, ValidationError, type PublicError } from '../errors.ts'
+import { requireExactNumbers } from '../exact-numbers.ts'
 import { PreparedAnswer } from './prepared-answer.ts'
 
 /** Stands in for the fields of a request that is refused without being looked at. */
 export class Unread {
-  readonly reason: string
+  readonly refusal: PublicError
 
-  constructor (reason: string) {
-    this.reason = reason
+  constructor (refusal: PublicError) {
+    this.refusal = refusal
   }
 }
 
-const binary = new Unread('Binary data has no meaning here: send JSON')
-const tooMany = new Unread('A request has a name and one object')
+const binary = new Unread(new ValidationError('FRAME_INVALID', 'Binary data has no meaning here: send JSON'))
+const tooMany = new Unread(new ValidationError('FRAME_INVALID', 'A request has a name and one object'))
 
 /** The beginning of a packet with attachments: their count, the namespace, the acknowledgement. https://socket.io/docs/v4/socket-io-protocol/ */
 const binaryHead = /^5\d+-(?:(\/[^,]*),)?(?:(\d{1,15})(?!\d))?/
@@ -55,8 +57,23 @@ function decode (data: string): Packet | undefined {
   textDecoder.add(data)
   const packet = decoded as Packet | undefined
   decoded = undefined
-  if (packet?.type === PacketType.EVENT && (packet.data as unknown[]).length > 2) packet.data = [(packet.data as unknown[])[0], tooMany]
+  if (packet?.type !== PacketType.EVENT) return packet
+  const [name, , ...more] = packet.data as unknown[]
+  const unread = more.length > 0 ? tooMany : inexactOf(data)
+  if (unread !== undefined) packet.data = [name, unread]
   return packet
+}
+
+/** What stands before a packet's JSON: its type, the namespace, the acknowledgement. */
+const eventHead = /^2(?:\/[^,]*,)?\d*/
+
+/** The refusal of a request with a number that parsing changes; its fields are the second item of the packet's array. */
+function inexactOf (data: string): Unread | undefined {
+  try {
+    requireExactNumbers(data.slice(eventHead.exec(data)?.[0].length), 1)
+  } catch (error) {
+    return new Unread(toPublicError(error))
+  }
 }
 
 function toRefusedPacket (data: string): Packet {

@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Server, Socket } from 'socket.io'
 import type { DeliveryLimits } from '../config.ts'
-import { RateLimitError, ServiceUnavailableError, toPublicError, ValidationError, type PublicError } from '../errors.ts'
+import { RateLimitError, ServiceUnavailableError, toPublicError, type PublicError } from '../errors.ts'
 import { closeCodes, isPassing, reasonForRefusal } from './close-codes.ts'
 import type { Connection } from './connection.ts'
 import type { Greeting, Handshake } from './handshake.ts'
@@ -190,7 +190,7 @@ async function answer (socket: Socket, client: Client, connection: Connection, p
   const acknowledge = typeof last === 'function' ? last as Acknowledge : undefined
   const [fields] = acknowledge === undefined ? args : args.slice(0, -1)
   try {
-    if (fields instanceof Unread) throw new ValidationError('FRAME_INVALID', fields.reason)
+    if (fields instanceof Unread) throw fields.refusal
     await protocol.handle(connection, name, fields ?? {}, body => {
       client.isAnswered = true
       acknowledge?.(body instanceof PreparedAnswer ? body : { ok: true, ...body })

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { WebSocket, type RawData } from 'ws'
 import { RateLimitError, toPublicError, UnauthorizedError, ValidationError } from '../errors.ts'
+import { requireExactNumbers } from '../exact-numbers.ts'
 import { isPlainObject, parseJson } from '../json.ts'
 import { closeCodes, reasonForRefusal } from './close-codes.ts'
 import type { Connection } from './connection.ts'
@@ -165,8 +166,9 @@ class WsClient implements PacedClient {
         id = isBinary ? undefined : idOfRefused(data)
         throw refusal
       }
-      const frame = toFrame(data, isBinary)
+      const { frame, text } = toFrame(data, isBinary)
       id = frame.id
+      requireExactNumbers(text)
       if (frame.type === 'ping') {
         this.#send('pong', {}, id)
         return
@@ -230,16 +232,16 @@ class WsClient implements PacedClient {
 }
 
 /** Throws ValidationError `INVALID_UTF8`, `INVALID_JSON` or `FRAME_INVALID`. */
-function toFrame (data: RawData, isBinary: boolean): Frame {
+function toFrame (data: RawData, isBinary: boolean): { frame: Frame, text: string } {
   if (isBinary) throw new ValidationError('FRAME_INVALID', 'Binary frames have no meaning here: send JSON as text')
-  const frame = parseJson(data as Buffer, 'The frame')
+  const { value: frame, text } = parseJson(data as Buffer, 'The frame')
   if (!isPlainObject(frame)) throw new ValidationError('FRAME_INVALID', 'A frame is a JSON object')
   if (typeof frame['type'] !== 'string') throw new ValidationError('FRAME_INVALID', 'A frame has a type, which is a string')
-  const id = requireId(frame['id'], data as Buffer)
+  const id = requireId(frame['id'], text)
   // One with so many fields is refused for their number: they are not copied before.
-  if (Object.keys(frame).length > fieldsMax) return { type: frame['type'], id, fields: frame }
+  if (Object.keys(frame).length > fieldsMax) return { frame: { type: frame['type'], id, fields: frame }, text }
   const { type, id: _, ...fields } = frame
-  return { type: frame['type'], id, fields }
+  return { frame: { type: frame['type'], id, fields }, text }
 }
 
 const idLengthMax = 128
@@ -247,10 +249,10 @@ const idLengthMax = 128
 const integerId = /"id"\s*:\s*-?(?:0|[1-9]\d*)\s*[,}]/
 
 /** An id comes back exactly as it was sent, or is refused. Throws ValidationError `FRAME_INVALID`. */
-function requireId (id: unknown, data: Buffer): string | number | undefined {
+function requireId (id: unknown, text: string): string | number | undefined {
   if (id === undefined || id === null) return undefined
   if (typeof id === 'string' && id.length <= idLengthMax) return id
-  if (Number.isSafeInteger(id) && !Object.is(id, -0) && integerId.test(data.toString())) return id as number
+  if (Number.isSafeInteger(id) && !Object.is(id, -0) && integerId.test(text)) return id as number
   throw new ValidationError('FRAME_INVALID', `An id is a string of at most ${idLengthMax} characters, or an integer of at most ${Number.MAX_SAFE_INTEGER}`)
 }
 
@@ -260,7 +262,7 @@ const idAtStart = /^\{\s*(?:"type"\s*:\s*"\w{1,50}"\s*,\s*)?"id"\s*:\s*(\d{1,15}
 /** The id of a frame that is refused unseen, so that the refusal finds its request: without the work that the refusal is to save. */
 function idOfRefused (data: Buffer): unknown {
   try {
-    if (data.length <= refusedBytesParsedMax) return toFrame(data, false).id
+    if (data.length <= refusedBytesParsedMax) return toFrame(data, false).frame.id
     const [, id] = idAtStart.exec(data.toString('utf8', 0, refusedBytesParsedMax)) ?? []
     return id === undefined ? undefined : JSON.parse(id) as unknown
   } catch {

@@ -65,7 +65,7 @@ function depthOf (value: unknown): number {
  *
  * - Parents must exist. In an array, the index one past the end and `-` name the place behind the last item.
  * - `set` puts a member or replaces an item. At the root, it wants an object.
- * - `increment` adds `value` (1 without it); a member that is missing counts as 0.
+ * - `increment` adds `value` (1 without it); a member that is missing counts as 0. A sum beyond 2^53 - 1 is refused.
  * - `append` puts `value` behind the last item of the array at `path`; a member that is missing counts as empty.
  * - `merge` is RFC 7396 at `path`; a member that is missing counts as `{}`.
  * - `remove` wants the member or item to be there.
@@ -196,10 +196,16 @@ function remove (container: Container, token: string): void {
 
 function increase (current: unknown, by: number): number {
   if (current !== undefined && typeof current !== 'number') throw new Failure(`the target is ${kindOf(current)}, not a number`)
-  const sum = (current ?? 0) + by
+  const before = current ?? 0
+  const sum = before + by
   if (!Number.isFinite(sum)) throw new Failure('the sum is not a finite number')
+  if (![before, by, sum].every(isCountable)) throw new Failure(`the target, the value and the sum must be between ±${Number.MAX_SAFE_INTEGER}, where every integer is exact`)
+  if (sum === before && by !== 0) throw new Failure(`${by} is too small to change ${before}`)
   return sum
 }
+
+/** Beyond 2^53 - 1, one more may be the same double. */
+const isCountable = (value: number) => Math.abs(value) <= Number.MAX_SAFE_INTEGER
 
 /** RFC 6901 §4: digits without leading zeros, or `-` for the place behind the last item. */
 function indexIn (array: unknown[], token: string): number {

@@ -145,7 +145,8 @@ await t.test('every type keeps its meaning', async t => {
     ['int2', '-32768', -32768], ['int4', '2147483647', 2147483647],
     ['int8', '9007199254740991', 9007199254740991], ['int8', '9007199254740993', '9007199254740993'], ['int8', '-9223372036854775808', '-9223372036854775808'],
     ['numeric', '12.50', 12.5], ['numeric', '0.1', 0.1], ['numeric', '-0.00000012', -0.00000012], ['numeric', '123456789012345678901234567890', '123456789012345678901234567890'],
-    ['numeric', '1.00000000000000000001', '1.00000000000000000001'], ['numeric', "'NaN'", 'NaN'],
+    ['numeric', '1.00000000000000000001', '1.00000000000000000001'], ['numeric', '9007199254740990.9', '9007199254740990.9'], ['numeric', '9007199254740991', 9007199254740991],
+    ['numeric', '1524831183200260097', '1524831183200260097'], ['numeric', '1e-400', `0.${'0'.repeat(399)}1`], ['numeric', '1.23456789012345e-320', `0.${'0'.repeat(319)}123456789012345`], ['numeric', '0.00', 0], ['numeric', "'NaN'", 'NaN'],
     ['float4', '1.5', 1.5], ['float8', '0.1', 0.1], ['float8', "'NaN'", 'NaN'], ['float8', "'Infinity'", 'Infinity'], ['float8', "'-Infinity'", '-Infinity'], ['float8', '1e300', 1e300],
     ['text', "E'a\\nb \\'quoted\\' \\\\ ü 😀'", "a\nb 'quoted' \\ ü 😀"], ['text', "''", ''], ['varchar(5)', "'abc'", 'abc'], ['char(5)', "'abc'", 'abc  '],
     ['uuid', "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'", 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'],
@@ -155,6 +156,8 @@ await t.test('every type keeps its meaning', async t => {
     ['timestamp', "'2024-01-15 10:00:00.5'", '2024-01-15T10:00:00.5'], ['date', "'2024-02-29'", '2024-02-29'], ['date', "'0001-01-01 BC'", '0000-01-01'], ['date', "'infinity'", 'infinity'],
     ['time', "'23:59:59.999999'", '23:59:59.999999'], ['timetz', "'10:00:00+02'", '10:00:00+02'], ['interval', "'1 year 2 days 03:04:05.5'", 'P1Y2DT3H4M5.5S'],
     ['json', '\'{"a": [1, "x", null], "big": 12345678901234567890, "text": "12345678901234567890", "e": 1e400}\'', { a: [1, 'x', null], big: '12345678901234567890', text: '12345678901234567890', e: '1e400' }],
+    ['jsonb', '\'[9007199254740993, 9007199254740991, 3.14159265358979323846, 1.00000000000000000001, 0.1, 1e-400]\'', ['9007199254740993', 9007199254740991, '3.14159265358979323846', '1.00000000000000000001', 0.1, `0.${'0'.repeat(399)}1`]],
+    ['json', '\'{"a": 1234567.1234567890123, ", 9007199254740993": ", 9007199254740993"}\'', { a: '1234567.1234567890123', ', 9007199254740993': ', 9007199254740993' }], ['numeric[]', "'{9007199254740993,1.5}'", ['9007199254740993', 1.5]],
     ['jsonb', '\'{"b": {"c": true}, "__proto__x": 1}\'', { b: { c: true }, __proto__x: 1 }], ['jsonb', "'null'", null], ['jsonb', '\'"text"\'', 'text'],
     ['bytea', "'\\x00ff10'", 'AP8Q'], ['bytea', "''", ''],
     ['int4[]', "'{1,NULL,3}'", [1, null, 3]], ['int8[]', "'{9007199254740993}'", ['9007199254740993']], ['text[]', '\'{a,"b \\"c\\"",NULL,"NULL","",{}}\'::text', undefined],
@@ -168,7 +171,7 @@ await t.test('every type keeps its meaning', async t => {
   await shop.sql(`insert into ${table} values (1, ${values.map(([, text]) => text).join(', ')})`)
   const [event] = await shop.events(topic, 1)
   const payload = event?.payload as Record<string, unknown>
-  for (const [i, [type, text, wanted]] of values.entries()) t.same(payload[`c${i}`], wanted, `${type} ${text}`)
+  for (const [i, [type, text, wanted]] of values.entries()) t.strictSame(payload[`c${i}`], wanted, `${type} ${text}`)
   t.same((event?.meta as { unavailable?: unknown }).unavailable, undefined)
 })
 

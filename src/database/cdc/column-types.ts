@@ -1,3 +1,4 @@
+import { isExactNumber, smallestNormal } from '../../exact-numbers.ts'
 import type { SourceClient } from '../source.ts'
 import { parseArrayText } from './array-text.ts'
 
@@ -21,7 +22,8 @@ const numeric: Decode = text => {
   const value = Number(text)
   if (!Number.isFinite(value) || Math.abs(value) > Number.MAX_SAFE_INTEGER) return text
   const digits = text.replace(/^-?0*\.?0*|\.|0+$/g, '').length
-  return digits <= digitsKept || Number.isSafeInteger(value) ? value : text
+  if (digits > digitsKept) return Number.isSafeInteger(value) && isExactNumber(text) ? value : text
+  return digits === 0 || Math.abs(value) >= smallestNormal ? value : text
 }
 
 /** NaN and the infinities, which JSON lacks, as PostgreSQL writes them. */
@@ -47,17 +49,15 @@ function isoTime (text: string, zone: string): string {
 const bytes: Decode = text => Buffer.from(text.slice(2), 'hex').toString('base64')
 
 /** Numbers that a double would change, or not hold at all. */
-const suspicious = /\d{16}|\d[eE]/
+const suspicious = /[\d.]{16}|\d[eE]/
 const jsonToken = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g
 
-/** JSON, in which numbers beyond 2^53 are texts, like those of columns. */
+/** JSON, in which numbers that a double would change are texts, like those of columns. */
 const json: Decode = text => JSON.parse(suspicious.test(text) ? text.replace(jsonToken, exactNumber) : text)
 
 function exactNumber (token: string): string {
   if (token.startsWith('"')) return token
-  const value = Number(token)
-  if (!Number.isFinite(value) || Math.abs(value) > Number.MAX_SAFE_INTEGER) return `"${token}"`
-  return token
+  return Math.abs(Number(token)) > Number.MAX_SAFE_INTEGER || !isExactNumber(token) ? `"${token}"` : token
 }
 
 /** int2vector and oidvector, which look like arrays in the catalogue and are written without braces. */
