@@ -132,7 +132,7 @@ export const IdempotencyHeaders = Type.Object({
     minLength: 1,
     maxLength: 255,
     pattern: '^[\\x21-\\x7e]+$',
-    description: 'A retry with the same key and body has no second effect and gets the first answer; kept 24 h.',
+    description: 'A retry with the same key and body has no second effect and gets the first answer; kept 24 h. Bodies are compared as canonical JSON (RFC 8785): the order of members and white space do not count.',
     examples: ['order-4711-placed']
   }))
 })

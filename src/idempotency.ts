@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
+import canonicalize from 'canonicalize'
 import type { Intent } from './events/intent.ts'
 
-/** Names a request: the same operation on the same thing with the same body has the same SHA-256. */
+/** Names a request: the same operation on the same thing with the same body has the same SHA-256, in whatever order its members stand (RFC 8785). */
 export function fingerprint (operation: string, target: string, body: unknown): Buffer {
-  return createHash('sha256').update(JSON.stringify([operation, target, body])).digest()
+  return createHash('sha256').update(canonicalize([operation, target, body]) ?? '').digest()
 }
 
 /** An `Idempotency-Key` and whose it is: the keys of one principal do not meet those of another. */
