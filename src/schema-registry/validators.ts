@@ -81,15 +81,17 @@ function * makeValidator (root: SchemaNode, work: CompileWork): Generator<void, 
 class LazyValidator implements Validator {
   readonly #fuel: Fuel
   readonly #first: Compiler
-  /** Finds every issue. Undefined where that would take too long. */
-  readonly #all: Compiler | undefined
+  /** Makes the one that finds every issue. Undefined where that would take too long. */
+  readonly #makeAll: (() => Compiler) | undefined
+  #all: Compiler | undefined
 
   constructor (slices: readonly Slice[], nodes: NodeOrder, work: CompileWork) {
     const tracksEvaluated = nodes.order.some(leavesUnevaluated)
     this.#fuel = new Fuel({ tracksEvaluated })
     const compiler = (allErrors: boolean) => new Compiler(this.#fuel, slices, { allErrors, tracksEvaluated, work })
     this.#first = compiler(false)
-    this.#all = nodes.order.length > NODES_MAX || evaluationCost(nodes) > COST_MAX ? undefined : compiler(true)
+    const isDear = nodes.order.length > NODES_MAX || evaluationCost(nodes) > COST_MAX
+    this.#makeAll = isDear ? undefined : () => compiler(true)
   }
 
   isValid (payload: unknown, budget = new Budget()): boolean {
@@ -98,14 +100,17 @@ class LazyValidator implements Validator {
 
   validate (payload: unknown, budget = new Budget()): ValidationIssue[] {
     const first = this.#check(this.#first.root, payload, budget)
-    if (first.length === 0 || this.#all === undefined || countValues(payload, VALUES_MAX) >= VALUES_MAX) return first
+    if (first.length === 0 || this.#makeAll === undefined || countValues(payload, VALUES_MAX) >= VALUES_MAX) return first
+    this.#all ??= this.#makeAll()
     const all = this.#check(this.#all.root, payload, new Budget())
     return all.length > 1 ? all : first
   }
 
   * compileAll (): Generator<void, void> {
     yield * this.#first.compileAll()
-    if (this.#all !== undefined) yield * this.#all.compileAll()
+    if (this.#makeAll === undefined) return
+    this.#all ??= this.#makeAll()
+    yield * this.#all.compileAll()
   }
 
   #check (root: SliceFunction, payload: unknown, budget: Budget): ValidationIssue[] {
