@@ -84,8 +84,9 @@ export const cdc: Row = {
     })
     const log = await platform.child.call('logTotals', source.topic)
     if (new Set([written, log.events, log.distinctOffsets, log.head]).size !== 1) throw new Error(`lost or doubled: ${written} rows committed, but ${JSON.stringify(log)}`)
+    const busy = median(await platform.child.call('busyShares'))
     await source.close()
-    return [{ row: 'cdc', what: `rows of ${transactions} × ${rowsEach}-row transactions into the log`, unit: 'rows/s', ...pair, goal: { ratio: 0.3 }, note: spread(pair) }]
+    return [{ row: 'cdc', what: `rows of ${transactions} × ${rowsEach}-row transactions into the log`, unit: 'rows/s', ...pair, goal: { ratio: 0.3 }, note: `${spread(pair)}, main thread busy ${Math.round(busy * 100)} %` }]
   })
 }
 

@@ -119,10 +119,15 @@ async function reached (topic: string, head: number): Promise<void> {
   while ((await app.pool.query<{ head: number }>(headSql, [own.applicationId, topic])).rows[0]?.head !== head) await sleep(20)
 }
 
+/** How much of each reading's time this process's main thread was busy. */
+const busyShares: number[] = []
+
 /** Lets the readers go, and answers how many of the last `total` events a second were stored, from the first to the last. */
 async function readingRate (topic: string, head: number, total: number): Promise<number> {
+  const before = performance.eventLoopUtilization()
   await holdReaders(false)
   await reached(topic, head)
+  busyShares.push(performance.eventLoopUtilization(before).utilization)
   const { rows: [row] } = await app.pool.query<{ ms: number, later: number }>(`
     select (max(created_at) - min(created_at))::float as ms, (count(*) filter (where created_at > first))::float as later
     from (select created_at, min(created_at) over () as first from events e join topic_logs l on l.id = e.log_id
@@ -173,7 +178,7 @@ async function webhooksSettled (): Promise<void> {
 const stopDispatcher = () => app.webhooks.dispatcher.close()
 
 const methods = {
-  holdReaders, reached, readingRate,
+  holdReaders, reached, readingRate, busyShares: () => busyShares,
   makeWebhooks, holdWebhooks, publishMany, publishPaced, webhookTotals, webhooksSettled, stopDispatcher,
   start, seedDocuments, growDocuments, growLog, documentTotals, logTotals, tracedEvents, settle, cpuSeconds, memoryBytes, vitals, registerTopic: async (name: string) => own.topic(name)
 }
