@@ -2,7 +2,7 @@ import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { MappingDefinition } from '../../schemas/database.ts'
 import type { Scope } from '../../schemas/scope.ts'
-import { parseTableName, type TableName } from './table-name.ts'
+import { parseTableName, type TableName } from '../cdc/mappings/table-name.ts'
 
 export interface ActiveDefinition { id: string, subscriptionId: string, definition: MappingDefinition }
 

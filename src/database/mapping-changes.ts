@@ -7,11 +7,11 @@ import { ServiceUnavailableError } from '../errors.ts'
 import { readActiveTables } from './active-definitions.ts'
 import type { ReaderStatus } from './cdc/reader.ts'
 import { readPublication, readSlot } from './cdc/slot-care.ts'
-import { compileMapping } from './compiled-mapping.ts'
+import { compileMapping } from '../cdc/mappings/compiled-mapping.ts'
 import { publishTable, unpublishTable } from './publication.ts'
 import type { SourceClient } from './source.ts'
 import type { Source, Sources } from './sources.ts'
-import { tableKey, type TableName } from './table-name.ts'
+import { tableKey, type TableName } from '../cdc/mappings/table-name.ts'
 import { Turns } from './turns.ts'
 
 /** Sees to it that the stream has what the mapping wants. */

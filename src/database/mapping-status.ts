@@ -8,7 +8,7 @@ import type { Principal } from '../auth/principal.ts'
 import { jsonEqual } from '../documents/json-equal.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import type { ReadMappingProblems } from './mapping-problems.ts'
-import { readMappings, type MappingRow } from './mapping-rows.ts'
+import { readMappings, type MappingRow } from '../cdc/mappings/mapping-rows.ts'
 
 type Grid = MappingStatus['environments']
 

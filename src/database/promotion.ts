@@ -12,11 +12,11 @@ import { ConflictError, NotFoundError } from '../errors.ts'
 import { invalid } from '../json.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import { findProblems } from './mapping-problems.ts'
-import { readMapping, toMapping, type MappingRow } from './mapping-rows.ts'
+import { readMapping, toMapping, type MappingRow } from '../cdc/mappings/mapping-rows.ts'
 import { isActive } from './mappings.ts'
 import type { MappingChanges, Publish } from './mapping-changes.ts'
 import type { Sources } from './sources.ts'
-import { parseTableName, tableText } from './table-name.ts'
+import { parseTableName, tableText } from '../cdc/mappings/table-name.ts'
 import { readTable } from './tables.ts'
 
 export interface PromotionOptions {

@@ -9,9 +9,9 @@ import { ConflictError, NotFoundError } from '../errors.ts'
 import { randomId } from '../ids.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import type { ReadMappingProblems } from './mapping-problems.ts'
-import { readMapping } from './mapping-rows.ts'
+import { readMapping } from '../cdc/mappings/mapping-rows.ts'
 import type { MappingChanges } from './mapping-changes.ts'
-import { parseTableName } from './table-name.ts'
+import { parseTableName } from '../cdc/mappings/table-name.ts'
 
 export interface DatabaseSubscriptionsOptions {
   db: Kysely<Database>

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { compileMapping } from '../../src/database/compiled-mapping.ts'
+import { compileMapping } from '../../src/cdc/mappings/compiled-mapping.ts'
 import { createPublicationSql } from '../../src/database/cdc/slot-care.ts'
 import { addTable, isPublished, publishTable, unpublishTable } from '../../src/database/publication.ts'
 import { openSource } from '../../src/database/source.ts'

@@ -51,7 +51,7 @@ t.test('the example from a table to a promoted mapping runs as it is printed', {
 })
 
 t.test('its example is a mapping', async t => {
-  const { compileMapping } = await import('../../src/database/compiled-mapping.ts')
+  const { compileMapping } = await import('../../src/cdc/mappings/compiled-mapping.ts')
   const example = /```json\n([\s\S]*?)\n```/.exec(read('docs/DATABASE.md'))?.[1] ?? ''
   t.same([...compileMapping(JSON.parse(example)).columns.keys()].sort(), ['ended_at', 'id', 'status'])
 })

@@ -1,5 +1,5 @@
 import type { Queryable } from '../source.ts'
-import { quoteIdentifier } from '../table-name.ts'
+import { quoteIdentifier } from '../../cdc/mappings/table-name.ts'
 import { formatLsn, parseLsn } from './lsn.ts'
 
 export interface Search { slot: string, publication: string, sqlState: string, changeLsn: string }

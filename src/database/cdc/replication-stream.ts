@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import type { StreamPlace } from '../../events/intent.ts'
 import { openSession } from '../source.ts'
-import { quoteIdentifier } from '../table-name.ts'
+import { quoteIdentifier } from '../../cdc/mappings/table-name.ts'
 import { PgoutputCheck } from '../wire/pgoutput-check.ts'
 import { wholeTransaction } from './change-pipeline.ts'
 import { behind, formatLsn, parseLsn } from './lsn.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createDeadline, unlessAborted } from '../deadline.ts'
 import { SourceError, type Queryable, type SourceClient } from '../source.ts'
-import { quoteIdentifier } from '../table-name.ts'
+import { quoteIdentifier } from '../../cdc/mappings/table-name.ts'
 import { parseLsn } from './lsn.ts'
 import { carriesMark, publicationComment } from './ownership.ts'
 

@@ -1,4 +1,4 @@
-import { jsonEqual } from '../documents/json-equal.ts'
+import { jsonEqual } from '../../documents/json-equal.ts'
 
 /** An instant or a time of no zone in the form that columns have. Microseconds decide, whether they are written or not. */
 const timeForm = /^([+-]?\d{4,6}-\d\d-\d\d)(?:T(\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)?)?$/

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { compareValues, isSameValue } from '../../src/database/compare-values.ts'
+import { compareValues, isSameValue } from '../../../src/cdc/mappings/compare-values.ts'
 
 t.test('numbers are the same by value, however they are written', async t => {
   const same = [[1e21, '1000000000000000000000'], [1e-7, '0.0000001'], [19.9, '19.90'], [5, '5'], [-0, '0'], ['12345678901234567890.10', '12345678901234567890.1'], ['NaN', 'NaN']]

@@ -1,8 +1,8 @@
 import { sql, type Kysely } from 'kysely'
-import type { Database } from '../../db/tables.ts'
-import type { Mapping, MappingDefinition } from '../../schemas/database.ts'
-import type { Environment, Scope } from '../../schemas/scope.ts'
-import { NotFoundError } from '../errors.ts'
+import type { Database } from '../../../db/tables.ts'
+import type { Mapping, MappingDefinition } from '../../../schemas/database.ts'
+import type { Environment, Scope } from '../../../schemas/scope.ts'
+import { NotFoundError } from '../../errors.ts'
 
 /** A mapping as a scope sees it: at home the working copy, elsewhere the version that was promoted there. */
 export interface MappingRow {

@@ -1,4 +1,4 @@
-import type { Operation } from '../../schemas/database.ts'
+import type { Operation } from '../../../schemas/database.ts'
 
 /** A value that the stream did not carry: an unchanged TOAST value without the old row, a column outside of the replica identity, a generated one. */
 export const unavailable = Symbol('unavailable')
