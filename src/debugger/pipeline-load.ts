@@ -1,7 +1,7 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { Environment } from '../../schemas/scope.ts'
-import type { ReaderStatus } from '../database/cdc/reader.ts'
+import type { ReaderStatus } from '../cdc/replication/reader.ts'
 import type { Reach, WebhookLoad } from './dashboard.ts'
 
 /** Deliveries of one webhook, and attempts of one application, that are counted at most. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Component } from '../../../schemas/health.ts'
 import type { Encryption } from '../../encryption.ts'
 import { sealedPlaces } from '../../sealed-columns.ts'
-import type { Leftovers } from '../leftovers.ts'
+import type { Leftovers } from './slot-cleanup.ts'
 import type { ConnectionRow, Leases } from './leases.ts'
 import { Reader, type ReaderParts } from './reader.ts'
 

@@ -1,9 +1,9 @@
 import pg from 'pg'
 import t from 'tap'
-import { dropSlot } from '../../src/database/cdc/slot-care.ts'
-import { build } from '../build.ts'
-import { until } from '../faults/server.ts'
-import { createSource, sourced, uniqueName, type TestSource } from './source.ts'
+import { dropSlot } from '../../../src/database/cdc/slot-care.ts'
+import { build } from '../../build.ts'
+import { until } from '../../faults/server.ts'
+import { createSource, sourced, uniqueName, type TestSource } from '../../database/source.ts'
 
 /* What a connection has made in a database does not outlive it there: a slot that nobody reads keeps the WAL of its tenant. */
 

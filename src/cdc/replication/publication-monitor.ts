@@ -1,11 +1,11 @@
 import type { Scope } from '../../../schemas/scope.ts'
-import { insertDeliveryRows, type DeliveryRow } from '../delivery-log-rows.ts'
-import { addTable, isPublished } from '../publication.ts'
-import { SourceError, toSourceError, type SourceClient } from '../source.ts'
-import { tableKey, tableText, type TableName } from '../../cdc/mappings/table-name.ts'
-import type { ActiveMappings } from './active-mappings.ts'
-import type { FailureCode } from './chunk.ts'
-import type { ActiveMapping } from './mapping-snapshot.ts'
+import { insertDeliveryRows, type DeliveryRow } from '../../database/delivery-log-rows.ts'
+import { addTable, isPublished } from '../../database/publication.ts'
+import { SourceError, toSourceError, type SourceClient } from '../../database/source.ts'
+import { tableKey, tableText, type TableName } from '../mappings/table-name.ts'
+import type { ActiveMappings } from '../../database/cdc/active-mappings.ts'
+import type { FailureCode } from '../../database/cdc/chunk.ts'
+import type { ActiveMapping } from '../../database/cdc/mapping-snapshot.ts'
 import type { ReaderParts } from './reader.ts'
 
 export interface TableCareOptions extends Pick<ReaderParts, 'pool' | 'metrics' | 'log' | 'onMappingFailed'> {
