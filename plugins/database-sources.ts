@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import fp from 'fastify-plugin'
 import { createLeases } from '../src/cdc/replication/leases.ts'
-import { createStreamStates } from '../src/database/cdc/stream-state.ts'
+import { createStreamStates } from '../src/cdc/source/stream-state.ts'
 import { Supervisor } from '../src/cdc/replication/supervisor.ts'
 import { createConnectionTest, type TestConnection } from '../src/database/connection-test.ts'
 import { createDatabaseConnections, type DatabaseConnections } from '../src/database/connections.ts'
-import { disownIfCopied } from '../src/database/copied-home.ts'
+import { disownIfCopied } from '../src/cdc/source/copied-home.ts'
 import { createDeliveryLogs, type DeliveryLogs } from '../src/cdc/mappings/mapping-log.ts'
 import { createLeftovers } from '../src/cdc/replication/slot-cleanup.ts'
 import { createMappingChanges } from '../src/database/mapping-changes.ts'
@@ -16,7 +16,7 @@ import { createPreview, type PreviewMapping } from '../src/cdc/mappings/preview.
 import { createPromotion, type MappingPromotion } from '../src/database/promotion.ts'
 import { createSources, type Sources } from '../src/database/sources.ts'
 import { createDatabaseSubscriptions, type DatabaseSubscriptions } from '../src/database/subscriptions.ts'
-import { readTables } from '../src/database/tables.ts'
+import { readTables } from '../src/cdc/source/tables.ts'
 import { createSourceThreads } from '../src/database/threads/source-threads.ts'
 
 declare module 'fastify' {

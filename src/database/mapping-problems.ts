@@ -3,12 +3,12 @@ import type { Database } from '../../db/tables.ts'
 import type { MappingDefinition, MappingProblem } from '../../schemas/database.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { compileMapping, type CompiledMapping } from '../cdc/mappings/compiled-mapping.ts'
-import { addTableSql, isPublished } from './publication.ts'
-import type { SourceClient } from './source.ts'
+import { addTableSql, isPublished } from '../cdc/source/publication.ts'
+import type { SourceClient } from '../cdc/source/source.ts'
 import type { Source, Sources } from './sources.ts'
 import { tableKey, tableText, type TableName } from '../cdc/mappings/table-name.ts'
-import { problemsOf, readPublishedTable, type PublishedTable } from './table-problems.ts'
-import { readTable, type SourceTable } from './tables.ts'
+import { problemsOf, readPublishedTable, type PublishedTable } from '../cdc/source/table-problems.ts'
+import { readTable, type SourceTable } from '../cdc/source/tables.ts'
 
 /** Reads what keeps mappings from working in a scope, or from seeing old values, as far as its database can be queried. */
 export function createMappingProblems ({ db, sources }: { db: Kysely<Database>, sources: Sources }) {

@@ -18,7 +18,7 @@ import { readMapping, readMappings, toMapping, type MappingRow } from '../cdc/ma
 import type { MappingChanges } from './mapping-changes.ts'
 import type { Sources } from './sources.ts'
 import { parseTableName, tableText } from '../cdc/mappings/table-name.ts'
-import { readTable } from './tables.ts'
+import { readTable } from '../cdc/source/tables.ts'
 
 export interface MappingsOptions {
   db: Kysely<Database>

@@ -17,7 +17,7 @@ import { isActive } from './mappings.ts'
 import type { MappingChanges, Publish } from './mapping-changes.ts'
 import type { Sources } from './sources.ts'
 import { parseTableName, tableText } from '../cdc/mappings/table-name.ts'
-import { readTable } from './tables.ts'
+import { readTable } from '../cdc/source/tables.ts'
 
 export interface PromotionOptions {
   db: Kysely<Database>

@@ -4,8 +4,8 @@ import type { Scope } from '../../schemas/scope.ts'
 import type { Encryption } from '../encryption.ts'
 import { NotFoundError } from '../errors.ts'
 import { sealedPlaces } from '../sealed-columns.ts'
-import { refusePlatformDatabase } from './platform-database.ts'
-import { SourceError, unavailableNow, type SourceClient } from './source.ts'
+import { refusePlatformDatabase } from '../cdc/source/platform-database.ts'
+import { SourceError, unavailableNow, type SourceClient } from '../cdc/source/source.ts'
 import type { SourceThreads } from './threads/source-threads.ts'
 
 /** The database that a scope has connected. */

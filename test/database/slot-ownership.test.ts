@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { LogicalReplicationService, PgoutputPlugin } from 'pg-logical-replication'
 import t from 'tap'
-import { carriesMark } from '../../src/database/cdc/ownership.ts'
+import { carriesMark } from '../../src/cdc/source/slot-ownership.ts'
 import { build, createDatabase, withDatabase, type Teardown } from '../build.ts'
 import { until } from '../faults/server.ts'
 import { createSource, sourced, uniqueName, type TestSource } from './source.ts'

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import t from 'tap'
-import { readSessionMark } from '../../src/database/cdc/ownership.ts'
+import { readSessionMark } from '../../src/cdc/source/slot-ownership.ts'
 import { build, startTestPostgres, withDatabase } from '../build.ts'
 import { until } from '../faults/server.ts'
 import { sourced, uniqueName, type TestSource } from './source.ts'

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import t from 'tap'
-import { lossProblems, sourceProblems, type SourceProblem } from '../../src/database/source.ts'
+import { lossProblems, sourceProblems, type SourceProblem } from '../../src/cdc/source/source.ts'
 import { createDatabase, testKey } from '../build.ts'
 import { createSource } from '../database/source.ts'
 import { dataFolder, start } from '../faults/server.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { sourceProblems } from '../../src/database/source.ts'
+import { sourceProblems } from '../../src/cdc/source/source.ts'
 import { closeCodes } from '../../src/delivery/close-codes.ts'
 import { errorCodes } from '../../src/errors.ts'
 import { labelValues } from '../../src/metric-labels.ts'

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import type { Environment, Scope } from '../../../schemas/scope.ts'
-import type { LeaseKey } from '../../database/cdc/stream-state.ts'
+import type { LeaseKey } from '../source/stream-state.ts'
 
 /** A connection, and whether somebody reads it. */
 export interface ConnectionRow {

@@ -7,9 +7,9 @@ import type { Encryption } from '../../encryption.ts'
 import { randomId } from '../../ids.ts'
 import { sealedPlaces } from '../../sealed-columns.ts'
 import { parseLsn } from '../../database/cdc/lsn.ts'
-import { carriesMark, readSessionMark } from '../../database/cdc/ownership.ts'
-import { dropPublicationSql, dropSlot, dropSlotSql, isOwnPublication, readPublication, readSystemIdentifier, type SlotRecord } from '../../database/cdc/slot-care.ts'
-import type { SourceClient } from '../../database/source.ts'
+import { carriesMark, readSessionMark } from '../source/slot-ownership.ts'
+import { dropPublicationSql, dropSlot, dropSlotSql, isOwnPublication, readPublication, readSystemIdentifier, type SlotRecord } from '../source/slot.ts'
+import type { SourceClient } from '../source/source.ts'
 import type { SourceThreads } from '../../database/threads/source-threads.ts'
 
 /** A database that was away for so long is not expected back. */

@@ -1,5 +1,5 @@
 import { isExactNumber, smallestNormal } from '../../exact-numbers.ts'
-import type { SourceClient } from '../source.ts'
+import type { SourceClient } from '../../cdc/source/source.ts'
 import { parseArrayText } from './array-text.ts'
 
 /** Turns PostgreSQL's text of a value into JSON that keeps its meaning. */

@@ -1,5 +1,5 @@
 import type { Pgoutput } from 'pg-logical-replication'
-import type { SourceClient } from '../source.ts'
+import type { SourceClient } from '../../cdc/source/source.ts'
 import { tableKey, type TableName } from '../../cdc/mappings/table-name.ts'
 import { ColumnTypes, type Decode } from './column-types.ts'
 

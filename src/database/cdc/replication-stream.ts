@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import type { StreamPlace } from '../../events/intent.ts'
-import { openSession } from '../source.ts'
+import { openSession } from '../../cdc/source/source.ts'
 import { quoteIdentifier } from '../../cdc/mappings/table-name.ts'
 import { PgoutputCheck } from '../wire/pgoutput-check.ts'
 import { wholeTransaction } from './change-pipeline.ts'

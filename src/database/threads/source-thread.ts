@@ -1,6 +1,6 @@
 import { Worker, type ResourceLimits } from 'node:worker_threads'
-import { unlessAborted } from '../deadline.ts'
-import { SourceError, type SourceClient } from '../source.ts'
+import { unlessAborted } from '../../cdc/source/deadline.ts'
+import { SourceError, type SourceClient } from '../../cdc/source/source.ts'
 import { Calls, type Frame } from './calls.ts'
 import { fromFailure, type Failure } from './failure.ts'
 import type { MainMethods, SessionOptions, StreamSettings, ThreadMethods, ThreadSettings } from './methods.ts'

@@ -1,6 +1,6 @@
 import { ServiceUnavailableError } from '../../errors.ts'
-import { createDeadline, unlessAborted } from '../deadline.ts'
-import { SourceError, toConversationError, type SourceClient } from '../source.ts'
+import { createDeadline, unlessAborted } from '../../cdc/source/deadline.ts'
+import { SourceError, toConversationError, type SourceClient } from '../../cdc/source/source.ts'
 import { defaultWireLimits } from '../wire/conversation.ts'
 import { SourceThread, type ThreadOptions } from './source-thread.ts'
 

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import t from 'tap'
-import { dropSlot } from '../../../src/database/cdc/slot-care.ts'
+import { dropSlot } from '../../../src/cdc/source/slot.ts'
 import { build } from '../../build.ts'
 import { until } from '../../faults/server.ts'
 import { createSource, sourced, uniqueName, type TestSource } from '../../database/source.ts'

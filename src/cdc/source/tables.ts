@@ -1,6 +1,6 @@
-import type { DatabaseTable } from '../../schemas/database.ts'
+import type { DatabaseTable } from '../../../schemas/database.ts'
 import { SourceError, type SourceClient } from './source.ts'
-import type { TableName } from '../cdc/mappings/table-name.ts'
+import type { TableName } from '../mappings/table-name.ts'
 
 /** More than an editor can show, and few enough to read at once. */
 const tablesMax = 2000

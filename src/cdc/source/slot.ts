@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createDeadline, unlessAborted } from '../deadline.ts'
-import { SourceError, type Queryable, type SourceClient } from '../source.ts'
-import { quoteIdentifier } from '../../cdc/mappings/table-name.ts'
-import { parseLsn } from './lsn.ts'
-import { carriesMark, publicationComment } from './ownership.ts'
+import { createDeadline, unlessAborted } from './deadline.ts'
+import { SourceError, type Queryable, type SourceClient } from './source.ts'
+import { quoteIdentifier } from '../mappings/table-name.ts'
+import { parseLsn } from '../../database/cdc/lsn.ts'
+import { carriesMark, publicationComment } from './slot-ownership.ts'
 
 /** The oldest major version that is supported. */
 export const oldestVersion = 140_000

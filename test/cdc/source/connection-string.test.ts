@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseConnectionString, withoutPassword } from '../../src/database/connection-string.ts'
+import { parseConnectionString, withoutPassword } from '../../../src/cdc/source/connection-string.ts'
 
 t.test('a connection leads to a database, private addresses included, but never to a metadata service', async t => {
   for (const host of ['db.example.com', '10.0.0.7', '127.0.0.1', '[fd00::1]', 'localhost']) t.ok(parseConnectionString(`postgres://a:b@${host}:5432/shop`), host)

@@ -4,7 +4,7 @@ import { readDatabaseIdentity } from '../../database-identity.ts'
 
 const digest = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 12)
 
-/** A connection's mark is in the names and comments of what it creates. A copy of the platform's database gets new marks (src/database/copied-home.ts). */
+/** A connection's mark is in the names and comments of what it creates. A copy of the platform's database gets new marks (src/cdc/source/copied-home.ts). */
 export const newMark = (): string => randomBytes(6).toString('hex')
 
 /** The name of a connection's slot and publication unless another one is given. It ends with the connection's mark, which no other program chooses. */

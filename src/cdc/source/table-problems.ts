@@ -1,7 +1,7 @@
-import type { MappingProblem, Operation } from '../../schemas/database.ts'
-import type { CompiledMapping } from '../cdc/mappings/compiled-mapping.ts'
+import type { MappingProblem, Operation } from '../../../schemas/database.ts'
+import type { CompiledMapping } from '../mappings/compiled-mapping.ts'
 import type { Queryable } from './source.ts'
-import { quoteIdentifier, quoteTable, tableText, type TableName } from '../cdc/mappings/table-name.ts'
+import { quoteIdentifier, quoteTable, tableText, type TableName } from '../mappings/table-name.ts'
 
 /**
  * `writes`: PostgreSQL refuses updates or deletes of the source application once the table is published. `loss`: changes that

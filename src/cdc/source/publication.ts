@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ConflictError, NotFoundError } from '../errors.ts'
-import type { CompiledMapping } from '../cdc/mappings/compiled-mapping.ts'
+import { ConflictError, NotFoundError } from '../../errors.ts'
+import type { CompiledMapping } from '../mappings/compiled-mapping.ts'
 import type { SourceClient } from './source.ts'
-import { quoteIdentifier, quoteTable, tableText, type TableName } from '../cdc/mappings/table-name.ts'
+import { quoteIdentifier, quoteTable, tableText, type TableName } from '../mappings/table-name.ts'
 import { problemsOf, readPublishedTable, writeProblems, type PublishedTable } from './table-problems.ts'
 import { readTable } from './tables.ts'
 

@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely'
-import type { Database } from '../../db/tables.ts'
-import { readSystemIdentifier } from './cdc/slot-care.ts'
+import type { Database } from '../../../db/tables.ts'
+import { readSystemIdentifier } from './slot.ts'
 import { SourceError, type SourceClient } from './source.ts'
 
 /** One database of one cluster, by whatever address it is reached. initdb draws the system identifier. */
