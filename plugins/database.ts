@@ -7,7 +7,7 @@ import type { Database } from '../db/tables.ts'
 import { DatabaseClock } from '../src/database-clock.ts'
 import { reasonOf } from '../src/logger.ts'
 import { hasEarlierForm } from '../src/reencrypt.ts'
-import { StartError } from '../src/start-failure.ts'
+import { StartError } from '../src/cli/start-failure.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

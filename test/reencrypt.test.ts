@@ -14,7 +14,7 @@ t.setTimeout(180_000)
 
 const newKey = Buffer.alloc(32, 9).toString('base64')
 const [oldOne, newOne] = [testKey, newKey].map(key => createEncryption([Buffer.from(key, 'base64')]))
-const command = [join(import.meta.dirname, '../src/reencrypt-command.js'), join(import.meta.dirname, '../dist/src/reencrypt-command.js')][import.meta.filename.endsWith('.ts') ? 1 : 0] as string
+const command = [join(import.meta.dirname, '../src/reencrypt-command.js'), join(import.meta.dirname, '../dist/src/cli/reencrypt-command.js')][import.meta.filename.endsWith('.ts') ? 1 : 0] as string
 
 t.test('a new ENCRYPTION_KEY: the old one opens, the command seals anew, and then the old one can go', async t => {
   const databaseUrl = await createDatabase(t)

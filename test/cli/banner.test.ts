@@ -1,7 +1,7 @@
 import t from 'tap'
-import { banner } from '../src/banner.ts'
-import { build, listen } from './build.ts'
-import { person } from './people.ts'
+import { banner } from '../../src/cli/banner.ts'
+import { build, listen } from '../build.ts'
+import { person } from '../people.ts'
 
 t.test('the banner gives the addresses, and the commands of the first steps by the local one', async t => {
   const { app } = await build(t)

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { pino } from 'pino'
-import { ConfigError, isProduction, type Config } from './config.ts'
+import { ConfigError, isProduction, type Config } from '../config.ts'
 
 /** A start that failed for a reason outside the program. The message is one sentence that names the variable to change. */
 export class StartError extends Error {

@@ -1,9 +1,9 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startEmbeddedPostgres } from '../db/embedded-postgres.ts'
-import { buildApp } from './app.ts'
-import { createConfig } from './config.ts'
+import { startEmbeddedPostgres } from '../../db/embedded-postgres.ts'
+import { buildApp } from '../app.ts'
+import { createConfig } from '../config.ts'
 
 /** `npm run openapi`: prints the generated document to openapi.json, whose diff is the review of the API. */
 const dataDir = await mkdtemp(join(tmpdir(), 'realtime-openapi-'))
