@@ -7,9 +7,9 @@ import { PublicError } from '../errors.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import { invalid } from '../json.ts'
 import type { Asker } from './asker.ts'
-import { askPresence, wasThereFor } from './presence.ts'
+import { askPresence, wasThereFor } from './subscription-window.ts'
 import { askStored, findSubject, type Subject, type SubjectsOptions } from './subject.ts'
-import type { SubscriptionState, SubscriptionStates } from './subscription-states.ts'
+import type { SubscriptionState, SubscriptionStates } from './subscription-history.ts'
 import { askFilter, askPermission, askTopic, verdictOf, type Asked, type Verdict } from './verdict.ts'
 
 /** What webhooks can tell. */
