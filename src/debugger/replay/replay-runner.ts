@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { sql, type Kysely, type Selectable } from 'kysely'
 import type pg from 'pg'
-import type { Database, ReplaysTable } from '../../db/tables.ts'
-import type { Hub } from '../delivery/hub.ts'
-import { isDatabaseUnavailable } from '../errors.ts'
-import type { LoggedEvent } from '../events/envelope.ts'
-import type { EventLog } from '../events/log.ts'
-import type { Metrics } from '../metrics.ts'
-import type { Scope } from '../../schemas/scope.ts'
+import type { Database, ReplaysTable } from '../../../db/tables.ts'
+import type { Hub } from '../../delivery/hub.ts'
+import { isDatabaseUnavailable } from '../../errors.ts'
+import type { LoggedEvent } from '../../events/envelope.ts'
+import type { EventLog } from '../../events/log.ts'
+import type { Metrics } from '../../metrics.ts'
+import type { Scope } from '../../../schemas/scope.ts'
 
 /** How often there is a step while something is to be replayed, and how often it is looked for otherwise. */
 const stepMs = 100
