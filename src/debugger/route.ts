@@ -16,8 +16,8 @@ import { existsByItself, isReserved, typeOfEventsOn } from '../topics/topic-name
 import type { Topics } from '../topics/topics.ts'
 import type { Within } from '../webhooks/endpoints.ts'
 import type { Asker } from './asker.ts'
-import { nodeGoneAfterMs } from './nodes.ts'
-import type { SubscriptionRecords } from './subscription-records.ts'
+import { nodeGoneAfterMs } from './tracing/nodes.ts'
+import type { SubscriptionRecords } from './tracing/subscription-records.ts'
 import { askFilter, askPermission, askTopic, type Asked } from './verdict.ts'
 
 /** Subscriptions of each kind that an answer has, and of other nodes that are looked at. */

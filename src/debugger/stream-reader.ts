@@ -2,7 +2,7 @@ import type pg from 'pg'
 import type { StreamQuery } from '../../schemas/debugger.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { rowColumns, passesFilter, type Looker, type Row, type TraceReader } from './trace-reader.ts'
-import { placesOf, type PartDetail } from './detail.ts'
+import { placesOf, type PartDetail } from './tracing/detail.ts'
 import { StreamCursor } from './stream-cursor.ts'
 import { eventsOf, type TracedEvent } from './traced-event.ts'
 

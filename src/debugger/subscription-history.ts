@@ -7,8 +7,8 @@ import { parseFilter, type Filter } from '../delivery/filters.ts'
 import type { Span } from '../delivery/observer.ts'
 import { NotFoundError } from '../errors.ts'
 import type { Asker } from './asker.ts'
-import { nodeGone, nodeGoneAfterMs } from './nodes.ts'
-import type { SubscriptionRecords } from './subscription-records.ts'
+import { nodeGone, nodeGoneAfterMs } from './tracing/nodes.ts'
+import type { SubscriptionRecords } from './tracing/subscription-records.ts'
 
 /** Subscriptions of one credential that are looked at, the latest first. */
 const subscriptionsMax = 50

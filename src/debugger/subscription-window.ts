@@ -1,7 +1,7 @@
 import type { Span } from '../delivery/observer.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import type { Cause } from './causes.ts'
-import { beatEveryMs } from './nodes.ts'
+import { beatEveryMs } from './tracing/nodes.ts'
 import type { SubscriptionState } from './subscription-history.ts'
 import type { NodeStep, TracedEvent } from './traced-event.ts'
 import type { Asked } from './verdict.ts'

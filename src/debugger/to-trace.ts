@@ -1,6 +1,6 @@
 import type { Trace, WebhookDeliveryTrace } from '../../schemas/debugger.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
-import { at } from './detail.ts'
+import { at } from './tracing/detail.ts'
 import type { TracedEvent, WebhookCounts } from './traced-event.ts'
 
 export interface TraceParts {

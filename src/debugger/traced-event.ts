@@ -1,7 +1,7 @@
 import type { TraceStatus, TraceSummary } from '../../schemas/debugger.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { eventIdIn } from '../ids.ts'
-import { at, type PartDetail, type RefusalDetail, type RunDetail } from './detail.ts'
+import { at, type PartDetail, type RefusalDetail, type RunDetail } from './tracing/detail.ts'
 import type { EventTracesTable } from '../../db/tables.ts'
 
 /** Webhook deliveries of one event, by state. */

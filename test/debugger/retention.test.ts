@@ -1,6 +1,6 @@
 import t from 'tap'
-import { createTraceRetention } from '../../src/debugger/trace-retention.ts'
-import { TraceStore } from '../../src/debugger/trace-store.ts'
+import { createTraceRetention } from '../../src/debugger/tracing/trace-retention.ts'
+import { TraceStore } from '../../src/debugger/tracing/trace-store.ts'
 import { build, listen } from '../build.ts'
 import { connectWs } from '../clients.ts'
 import { tenant } from '../tenant.ts'

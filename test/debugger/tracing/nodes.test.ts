@@ -1,9 +1,9 @@
 import t from 'tap'
-import { build, createDatabase, listen } from '../build.ts'
-import { connectSocketIo, connectWs } from '../clients.ts'
-import { startRedis } from '../cluster/redis.ts'
-import { tenant } from '../tenant.ts'
-import { follow } from './follow.ts'
+import { build, createDatabase, listen } from '../../build.ts'
+import { connectSocketIo, connectWs } from '../../clients.ts'
+import { startRedis } from '../../cluster/redis.ts'
+import { tenant } from '../../tenant.ts'
+import { follow } from '../follow.ts'
 
 /* Two nodes on one database and one Redis: what each does with an event is told by node, whoever is asked. */
 

@@ -1,7 +1,7 @@
-import type { Scope } from '../../schemas/scope.ts'
-import type { Routing } from '../delivery/observer.ts'
-import type { LoggedEvent } from '../events/envelope.ts'
-import { runOf } from '../ids.ts'
+import type { Scope } from '../../../schemas/scope.ts'
+import type { Routing } from '../../delivery/observer.ts'
+import type { LoggedEvent } from '../../events/envelope.ts'
+import { runOf } from '../../ids.ts'
 import { Column, type PartDetail, type RunDetail } from './detail.ts'
 import type { PartRow, RunRow } from './trace-store.ts'
 

@@ -1,9 +1,9 @@
 import type pg from 'pg'
-import { textArray, jsonArray } from '../../db/arrays.ts'
-import { isDatabaseUnavailable } from '../errors.ts'
-import { ensurePartitions } from '../events/partitions.ts'
-import type { EventTracesTable } from '../../db/tables.ts'
-import type { Scope } from '../../schemas/scope.ts'
+import { textArray, jsonArray } from '../../../db/arrays.ts'
+import { isDatabaseUnavailable } from '../../errors.ts'
+import { ensurePartitions } from '../../events/partitions.ts'
+import type { EventTracesTable } from '../../../db/tables.ts'
+import type { Scope } from '../../../schemas/scope.ts'
 
 export interface RunRow {
   id: string
