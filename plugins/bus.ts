@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import type { Bus } from '../src/cluster/bus.ts'
-import { createEventRelay, type EventRelay } from '../src/cluster/event-relay.ts'
+import { createEventRelay, type EventRelay } from '../src/delivery/event-relay.ts'
 import { Peers } from '../src/cluster/peers.ts'
 import { RedisBus } from '../src/cluster/redis-bus.ts'
 import { SharedRecords } from '../src/cluster/shared-records.ts'

@@ -1,5 +1,5 @@
 import type { LoggedEvent } from '../events/envelope.ts'
-import { bytesOfEvent } from './tail.ts'
+import { bytesOfEvent } from './recent-events.ts'
 
 /** Of one topic, and of all topics of a node. */
 const eventsMax = 5000

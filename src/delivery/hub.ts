@@ -1,6 +1,6 @@
 import type { Activity } from '../activity.ts'
 import type { Listening } from '../cluster/bus.ts'
-import type { EventRelay } from '../cluster/event-relay.ts'
+import type { EventRelay } from './event-relay.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import type { EventLog, LogHead } from '../events/log.ts'
 import type { Metrics } from '../metrics.ts'
@@ -9,7 +9,7 @@ import type { Connection } from './connection.ts'
 import type { EarlyBudget } from './early-events.ts'
 import type { DeliveryObserver } from './observer.ts'
 import { PatternWatches } from './pattern-watches.ts'
-import { TailBudget } from './tail.ts'
+import { TailBudget } from './recent-events.ts'
 import { TopicFeed } from './topic-feed.ts'
 
 /** How often the heads of the topics that somebody listens to are compared with the log: the net under lost hints. */

@@ -8,7 +8,7 @@ import { EarlyEvents, type EarlyBudget } from './early-events.ts'
 import { Matcher } from './matcher.ts'
 import { namedSubscriptionsMax, type DeliveryObserver } from './observer.ts'
 import type { Subscription } from './subscription.ts'
-import { Tail, type TailBudget } from './tail.ts'
+import { Tail, type TailBudget } from './recent-events.ts'
 
 const fillPage = 500
 const fillRetryMs = 250

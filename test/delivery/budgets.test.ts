@@ -1,6 +1,6 @@
 import t from 'tap'
 import { EarlyEvents } from '../../src/delivery/early-events.ts'
-import { bytesOfEvent, Tail, TailBudget } from '../../src/delivery/tail.ts'
+import { bytesOfEvent, Tail, TailBudget } from '../../src/delivery/recent-events.ts'
 import { LoggedEvent } from '../../src/events/envelope.ts'
 
 /* What the feeds of a node may hold, by topic, application and node. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { decodeEvents, encodeEvents } from '../../src/cluster/event-packet.ts'
+import { decodeEvents, encodeEvents } from '../../src/delivery/event-packet.ts'
 import { LoggedEvent } from '../../src/events/envelope.ts'
 
 const scope = { applicationId: 'app_x', environment: 'staging' as const }

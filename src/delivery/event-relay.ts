@@ -1,8 +1,8 @@
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
-import type { Bus, Listening } from './bus.ts'
+import type { Bus, Listening } from '../cluster/bus.ts'
 import { decodeEvents, encodeEvents } from './event-packet.ts'
-import type { SharedRecords } from './shared-records.ts'
+import type { SharedRecords } from '../cluster/shared-records.ts'
 
 /** Characters of the payloads of one message: a batch of large events goes in several. */
 const messageLengthMax = 256 * 1024
