@@ -5,7 +5,7 @@ import type { Condition, RouteAnswer, RouteRequest } from '../../schemas/debugge
 import type { Scope } from '../../schemas/scope.ts'
 import { permissionsAt } from '../auth/permissions.ts'
 import { TopicPatterns } from '../auth/topic-patterns.ts'
-import { parseFilter, matches, type Filter } from '../delivery/filters.ts'
+import { parseFilter, matches, type Filter } from '../delivery/matching/filter.ts'
 import type { Hub } from '../delivery/hub.ts'
 import type { Live } from '../delivery/subscription.ts'
 import type { TopicFeed } from '../delivery/topic-feed.ts'

@@ -1,6 +1,6 @@
 import type { Condition, ExplainAnswer } from '../../schemas/debugger.ts'
 import { TopicPatterns } from '../auth/topic-patterns.ts'
-import { judge, type Filter, type Judgement } from '../delivery/filters.ts'
+import { judge, type Filter, type Judgement } from '../delivery/matching/filter.ts'
 import type { Cause } from './causes.ts'
 
 export type Outcome = ExplainAnswer['outcome']

@@ -2,7 +2,7 @@ import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { Webhook } from '../../schemas/webhooks.ts'
 import { masked } from '../audit/mask.ts'
-import type { ListeningRow } from '../webhooks/endpoint-match.ts'
+import type { ListeningRow } from '../delivery/matching/endpoint-index.ts'
 
 /** Changes of one webhook that are looked at. */
 const changesMax = 1000

@@ -8,7 +8,7 @@ import { closeCodes, type CloseReason } from './close-codes.ts'
 import { Connection, type ConnectionObserver, type ConnectionOptions, type ConnectionParts } from './connection.ts'
 import { subscriptionCost, type HeldBytes } from './held-bytes.ts'
 import type { DeliveryObserver } from './observer.ts'
-import type { Filter } from './filters.ts'
+import type { Filter } from './matching/filter.ts'
 import { Seats } from './seats.ts'
 import { SocketBytes } from './socket-bytes.ts'
 

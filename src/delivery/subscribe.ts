@@ -7,7 +7,7 @@ import { SubscribeRequest, UnsubscribeRequest, type SubscribeAnswer } from '../.
 import type { Scope } from '../../schemas/scope.ts'
 import type { CatchUp } from './catch-up.ts'
 import type { Connection } from './connection.ts'
-import { acceptFilter, type Filter } from './filters.ts'
+import { acceptFilter, type Filter } from './matching/filter.ts'
 import type { Hub } from './hub.ts'
 import { join, startOf } from './joining.ts'
 import { socketRequest, type Respond, type SocketRequest } from './protocol.ts'

@@ -1,7 +1,7 @@
 import { randomId } from '../ids.ts'
 import type { ReturnMode } from '../../schemas/realtime.ts'
 import type { Connection } from './connection.ts'
-import type { Filter } from './filters.ts'
+import type { Filter } from './matching/filter.ts'
 import type { EndReason, Span } from './observer.ts'
 import type { PatternSubscription } from './pattern-subscription.ts'
 import type { TopicFeed } from './topic-feed.ts'

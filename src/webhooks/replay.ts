@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { jsonArray, textArray } from '../../db/arrays.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
-import { EndpointMatch, type ListeningRow } from './endpoint-match.ts'
+import { EndpointMatch, type ListeningRow } from '../delivery/matching/endpoint-index.ts'
 
 /** The event is kept beside the log at once: a replay may be of one that the log is about to drop. */
 const enqueueSql = `

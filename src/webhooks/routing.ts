@@ -3,7 +3,7 @@ import type pg from 'pg'
 import type { Consequences, Recipients } from '../events/consequences.ts'
 import type { EventDraft } from '../events/envelope.ts'
 import type { Scope } from '../../schemas/scope.ts'
-import { EndpointMatch, type ListeningRow } from './endpoint-match.ts'
+import { EndpointMatch, type ListeningRow } from '../delivery/matching/endpoint-index.ts'
 
 /** Applications whose webhooks are kept in memory. */
 const applicationsMax = 5000

@@ -2,7 +2,7 @@ import type pg from 'pg'
 import type { Listeners } from '../channels/socket-events.ts'
 import type { EventType } from '../../schemas/events.ts'
 import type { Scope } from '../../schemas/scope.ts'
-import { EndpointMatch, type ListeningRow } from './endpoint-match.ts'
+import { EndpointMatch, type ListeningRow } from '../delivery/matching/endpoint-index.ts'
 
 /** The types that reach the log only where somebody listens. */
 const socketTypes = ['socket.message', 'socket.connect', 'socket.disconnect', 'presence.updated'] as const satisfies readonly EventType[]

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { defaultDeliveryLimits } from '../../src/config.ts'
 import { closeCodes } from '../../src/delivery/close-codes.ts'
-import { parseFilter } from '../../src/delivery/filters.ts'
+import { parseFilter } from '../../src/delivery/matching/filter.ts'
 import { eventSources, eventTypes, RealtimeEvent } from '../../schemas/events.ts'
 import { AuthRequest, returnModes, SubscribeRequest, UnsubscribeRequest } from '../../schemas/realtime.ts'
 import { build } from '../build.ts'

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { createConfig, EnvironmentVariables, type Config } from '../../src/config.ts'
-import { filterBytesMax } from '../../src/delivery/filters.ts'
+import { filterBytesMax } from '../../src/delivery/matching/filter.ts'
 import { messageFragmentsMax } from '../../src/delivery/message-limit.ts'
 import { jsonBytesMax, jsonDepthMax } from '../../src/json.ts'
 import { testKey } from '../build.ts'
@@ -47,7 +47,7 @@ const limits: [string, string, string, string, string][] = [
   ['sockets of an application', limited(delivery.connectionsPerApplicationMax), by('CONNECTIONS_PER_APPLICATION_MAX'), '`CONNECTION_LIMIT`; 4429', 'test/limits.test.ts'],
   ['subscriptions of a socket', number(delivery.subscriptionsPerConnectionMax), by('SUBSCRIPTIONS_PER_CONNECTION_MAX'), '`SUBSCRIPTION_LIMIT`', 'test/delivery/limits.test.ts'],
   ['subscriptions of an application at a node', number(delivery.subscriptionsPerApplicationMax), by('SUBSCRIPTIONS_PER_APPLICATION_MAX'), '`SUBSCRIPTION_LIMIT`', 'test/delivery/limits.test.ts'],
-  ['a filter', `${bytes(filterBytesMax)}`, '', '400', 'test/delivery/filters.test.ts'],
+  ['a filter', `${bytes(filterBytesMax)}`, '', '400', 'test/delivery/matching/filter.test.ts'],
   ['requests of a socket a second, and at once', `${number(delivery.requestsPerSecond)}, ${number(delivery.requestsBurst)}`, '', '`RATE_LIMITED`, then 4429', 'test/delivery/limits.test.ts'],
   ['bytes from a socket a second, and at once', `${bytes(delivery.bytesPerSecond)}, ${bytes(delivery.bytesBurst)}`, '', '`RATE_LIMITED`, then 4429', 'test/delivery/limits.test.ts'],
   ['bytes of the past to a socket a second, and at once', `${bytes(delivery.pastBytesPerSecond)}, ${bytes(delivery.pastBytesBurst)}`, '', 'the rest waits', 'test/delivery/floods.test.ts'],

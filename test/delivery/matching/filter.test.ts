@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { acceptFilter, passes, parseFilter, valueAt, type Filter } from '../../src/delivery/filters.ts'
-import { Matcher } from '../../src/delivery/matcher.ts'
-import { LoggedEvent } from '../../src/events/envelope.ts'
+import { acceptFilter, passes, parseFilter, valueAt, type Filter } from '../../../src/delivery/matching/filter.ts'
+import { Matcher } from '../../../src/delivery/matching/subscription-index.ts'
+import { LoggedEvent } from '../../../src/events/envelope.ts'
 
 const event = (payload: unknown) => new LoggedEvent({ applicationId: 'app_a', environment: 'development' }, {
   topic: 'a.b', type: 'topic.event', source: 'api', key: null, payload: JSON.stringify(payload), schemaVersion: null

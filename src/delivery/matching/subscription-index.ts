@@ -1,4 +1,4 @@
-import { matches, passes, valueAt, valueKey, type Filter } from './filters.ts'
+import { matches, passes, valueAt, valueKey, type Filter } from './filter.ts'
 
 export interface Filtered { readonly filter: Filter | undefined }
 

@@ -1,9 +1,9 @@
-import type { EventDraft } from '../events/envelope.ts'
-import { Matcher } from '../delivery/matcher.ts'
-import { parseFilter, type Filter } from '../delivery/filters.ts'
-import { TopicPatterns } from '../auth/topic-patterns.ts'
-import type { EventType } from '../../schemas/events.ts'
-import type { Environment, Scope } from '../../schemas/scope.ts'
+import type { EventDraft } from '../../events/envelope.ts'
+import { Matcher } from './subscription-index.ts'
+import { parseFilter, type Filter } from './filter.ts'
+import { TopicPatterns } from '../../auth/topic-patterns.ts'
+import type { EventType } from '../../../schemas/events.ts'
+import type { Environment, Scope } from '../../../schemas/scope.ts'
 
 /** What a webhook listens to, as it is stored. */
 export interface ListeningRow {
