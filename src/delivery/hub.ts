@@ -8,7 +8,7 @@ import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { Connection } from './connection.ts'
 import type { EarlyBudget } from './early-events.ts'
 import type { DeliveryObserver } from './observer.ts'
-import { PatternWatches } from './pattern-watches.ts'
+import { PatternWatches } from './patterns/pattern-watches.ts'
 import { TailBudget } from './recent-events.ts'
 import { TopicFeed } from './topic-feed.ts'
 

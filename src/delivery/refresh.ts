@@ -4,7 +4,7 @@ import type { Principal } from '../auth/principal.ts'
 import { ForbiddenError } from '../errors.ts'
 import { AuthRequest } from '../../schemas/realtime.ts'
 import type { Connection, ResyncReason } from './connection.ts'
-import { PatternSubscription } from './pattern-subscription.ts'
+import { PatternSubscription } from './patterns/pattern-subscription.ts'
 import { socketRequest, type SocketRequest } from './protocol.ts'
 
 /**

@@ -11,7 +11,7 @@ import { acceptFilter, type Filter } from './matching/filter.ts'
 import type { Hub } from './hub.ts'
 import { join, startOf } from './joining.ts'
 import { socketRequest, type Respond, type SocketRequest } from './protocol.ts'
-import { isPattern, subscribePattern } from './subscribe-pattern.ts'
+import { isPattern, subscribePattern } from './patterns/subscribe-pattern.ts'
 import { Subscription } from './subscription.ts'
 
 export interface SubscribeOptions {

@@ -3,7 +3,7 @@ import type { ReturnMode } from '../../schemas/realtime.ts'
 import type { Connection } from './connection.ts'
 import type { Filter } from './matching/filter.ts'
 import type { EndReason, Span } from './observer.ts'
-import type { PatternSubscription } from './pattern-subscription.ts'
+import type { PatternSubscription } from './patterns/pattern-subscription.ts'
 import type { TopicFeed } from './topic-feed.ts'
 
 /** What a client knows as one subscription. */

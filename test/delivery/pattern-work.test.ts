@@ -1,7 +1,7 @@
 import t from 'tap'
 import { TopicPatterns } from '../../src/auth/topic-patterns.ts'
 import { ListeningNodes } from '../../src/channels/listening-nodes.ts'
-import { PatternSubscription } from '../../src/delivery/pattern-subscription.ts'
+import { PatternSubscription } from '../../src/delivery/patterns/pattern-subscription.ts'
 import { build, listen } from '../build.ts'
 import { transports } from '../clients.ts'
 import { tenant } from '../tenant.ts'
