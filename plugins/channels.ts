@@ -11,9 +11,9 @@ import { Presence } from '../src/channels/presence.ts'
 import { RemoteMembers } from '../src/channels/remote-members.ts'
 import { createRemoteSockets } from '../src/channels/remote-sockets.ts'
 import { createSocketEvents, type Listeners } from '../src/channels/socket-events.ts'
-import type { ConnectionsObserver } from '../src/delivery/connections.ts'
+import type { ConnectionsObserver } from '../src/delivery/sockets/connections.ts'
 import { HeldBytes } from '../src/delivery/held-bytes.ts'
-import type { SocketRequest } from '../src/delivery/protocol.ts'
+import type { SocketRequest } from '../src/delivery/sockets/protocol.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

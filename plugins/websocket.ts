@@ -5,9 +5,9 @@ import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
 import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
-import type { Connection } from '../src/delivery/connection.ts'
-import { fragmentLimit } from '../src/delivery/message-limit.ts'
-import { acceptWebSocket, ClientWebSocket } from '../src/delivery/ws-gateway.ts'
+import type { Connection } from '../src/delivery/sockets/connection.ts'
+import { fragmentLimit } from '../src/delivery/sockets/message-limit.ts'
+import { acceptWebSocket, ClientWebSocket } from '../src/delivery/sockets/ws-gateway.ts'
 import { NotFoundError } from '../src/errors.ts'
 
 /** The one that a client may ask for. To agree to another would be to promise what it stands for. */

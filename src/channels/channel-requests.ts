@@ -1,5 +1,5 @@
 import { DirectRequest, JoinRequest, LeaveRequest, PresenceRequest, PublishRequest, stateBytesMax } from '../../schemas/channels.ts'
-import { socketRequest, type Respond, type SocketRequest } from '../delivery/protocol.ts'
+import { socketRequest, type Respond, type SocketRequest } from '../delivery/sockets/protocol.ts'
 import { encodeJson, payloadLimits } from '../json.ts'
 import type { State } from './channel.ts'
 import { mayReadChannel } from '../auth/reading.ts'

@@ -1,7 +1,7 @@
 import type { ChannelMember } from '../../schemas/channels.ts'
 import type { Scope } from '../../schemas/scope.ts'
-import type { Connection } from '../delivery/connection.ts'
-import { PreparedAnswer } from '../delivery/prepared-answer.ts'
+import type { Connection } from '../delivery/sockets/connection.ts'
+import { PreparedAnswer } from '../delivery/sockets/prepared-answer.ts'
 
 /** What a member says of itself, with its JSON text. Treat the value as frozen. */
 export interface State { value: unknown, text: string }

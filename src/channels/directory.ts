@@ -1,7 +1,7 @@
 import type { ChannelMember, ChannelSummary } from '../../schemas/channels.ts'
 import type { PageQuery } from '../../schemas/common.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
-import type { Connection } from '../delivery/connection.ts'
+import type { Connection } from '../delivery/sockets/connection.ts'
 import { decodeCursor, toPage, type PageOf } from '../paging.ts'
 import { Channel, toMember, type Member } from './channel.ts'
 

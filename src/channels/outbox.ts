@@ -1,4 +1,4 @@
-import type { Connection } from '../delivery/connection.ts'
+import type { Connection } from '../delivery/sockets/connection.ts'
 import type { SharedMessage } from '../delivery/shared-message.ts'
 import type { Member } from './channel.ts'
 

@@ -1,6 +1,6 @@
 import type { EventType } from '../../schemas/events.ts'
 import type { Scope } from '../../schemas/scope.ts'
-import type { Connection } from '../delivery/connection.ts'
+import type { Connection } from '../delivery/sockets/connection.ts'
 import { PublicError } from '../errors.ts'
 import type { EventDraft } from '../events/envelope.ts'
 import type { Batch, Intent, Writer } from '../events/intent.ts'

@@ -3,9 +3,9 @@ import { permissionsAt, reachesApplication } from '../auth/permissions.ts'
 import type { Principal } from '../auth/principal.ts'
 import { ForbiddenError } from '../errors.ts'
 import { AuthRequest } from '../../schemas/realtime.ts'
-import type { Connection, ResyncReason } from './connection.ts'
+import type { Connection, ResyncReason } from './sockets/connection.ts'
 import { PatternSubscription } from './patterns/pattern-subscription.ts'
-import { socketRequest, type SocketRequest } from './protocol.ts'
+import { socketRequest, type SocketRequest } from './sockets/protocol.ts'
 
 /**
  * `auth`: gives a connection a fresh credential of the same subject and scope, so that it outlives the old one.

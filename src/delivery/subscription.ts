@@ -1,8 +1,8 @@
 import { randomId } from '../ids.ts'
 import type { ReturnMode } from '../../schemas/realtime.ts'
-import type { Connection } from './connection.ts'
+import type { Connection } from './sockets/connection.ts'
 import type { Filter } from './matching/filter.ts'
-import type { EndReason, Span } from './observer.ts'
+import type { EndReason, Span } from './sockets/subscription-observer.ts'
 import type { PatternSubscription } from './patterns/pattern-subscription.ts'
 import type { TopicFeed } from './topic-feed.ts'
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Member } from '../../src/channels/channel.ts'
 import { Directory } from '../../src/channels/directory.ts'
-import type { Connection } from '../../src/delivery/connection.ts'
+import type { Connection } from '../../src/delivery/sockets/connection.ts'
 import { build, listen } from '../build.ts'
 import { transports } from '../clients.ts'
 import { tenant } from '../tenant.ts'

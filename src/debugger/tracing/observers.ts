@@ -1,6 +1,6 @@
 import type { Activity } from '../../activity.ts'
 import type { DeliveryRow } from '../../database/delivery-log-rows.ts'
-import type { DeliveryObserver } from '../../delivery/observer.ts'
+import type { DeliveryObserver } from '../../delivery/sockets/subscription-observer.ts'
 import type { WriteObserver } from '../../events/write-observer.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import type { TraceRecorder } from './recorder.ts'

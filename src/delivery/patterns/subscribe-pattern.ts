@@ -5,11 +5,11 @@ import { RateLimitError } from '../../errors.ts'
 import type { LogPosition, TopicLog } from '../../events/log.ts'
 import { invalid } from '../../json.ts'
 import type { SubscribePatternAnswer, SubscribeRequest } from '../../../schemas/realtime.ts'
-import type { Connection } from '../connection.ts'
+import type { Connection } from '../sockets/connection.ts'
 import { acceptFilter } from '../matching/filter.ts'
 import { join, startOf, type Past } from '../joining.ts'
 import { PatternSubscription } from './pattern-subscription.ts'
-import type { Respond } from '../protocol.ts'
+import type { Respond } from '../sockets/protocol.ts'
 import type { SubscribeOptions } from '../subscribe.ts'
 
 export const isPattern = (topic: string): boolean => topic.includes('*')

@@ -1,6 +1,6 @@
-import type { LoggedEvent } from '../events/envelope.ts'
+import type { LoggedEvent } from '../../events/envelope.ts'
 import type { Connection } from './connection.ts'
-import type { Live } from './subscription.ts'
+import type { Live } from '../subscription.ts'
 
 /** Subscriptions of each kind that are named; beyond it they are only counted. */
 export const namedSubscriptionsMax = 20

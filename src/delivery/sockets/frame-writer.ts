@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { ReturnMode } from '../../schemas/realtime.ts'
+import type { ReturnMode } from '../../../schemas/realtime.ts'
 import { encodeFrames, frameBytes, layOutFrame, type EventWrapping } from './frames.ts'
 import type { Delivery } from './transport.ts'
 

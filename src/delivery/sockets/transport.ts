@@ -1,7 +1,7 @@
-import type { LoggedEvent } from '../events/envelope.ts'
-import type { ReturnMode } from '../../schemas/realtime.ts'
-import type { CloseReason } from './close-codes.ts'
-import type { SharedMessage } from './shared-message.ts'
+import type { LoggedEvent } from '../../events/envelope.ts'
+import type { ReturnMode } from '../../../schemas/realtime.ts'
+import type { CloseReason } from '../close-codes.ts'
+import type { SharedMessage } from '../shared-message.ts'
 
 /** One event, or one message of a channel, on its way to one socket. */
 export interface Delivery {
