@@ -3,7 +3,7 @@ import { isDatabaseUnavailable, NotFoundError, ServiceUnavailableError, toPublic
 import type { Metrics } from '../metrics.ts'
 import { scopeKey } from '../../schemas/scope.ts'
 import { commitBatch, StaleBatchError, type BatchResult, type PayloadCheck } from './batch.ts'
-import { noConsequences, type Consequences } from './consequences.ts'
+import { noConsequences, type Consequences } from './event-routing.ts'
 import type { LoggedEvent } from './envelope.ts'
 import type { EpochOf } from './epochs.ts'
 import type { Intent, Writer } from './intent.ts'

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type pg from 'pg'
-import type { Consequences, Recipients } from '../events/consequences.ts'
+import type { Consequences, Recipients } from '../events/event-routing.ts'
 import type { EventDraft } from '../events/envelope.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { EndpointMatch, type ListeningRow } from '../delivery/matching/endpoint-index.ts'
