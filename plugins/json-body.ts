@@ -4,8 +4,8 @@ import { networkOf } from '../src/auth/network.ts'
 import { BodyBudget, HeldBody, readBody, type BodyOwner } from '../src/body-budget.ts'
 import { asCodingError, decode, requireUtf8, type Decoding } from '../src/body-coding.ts'
 import { onceAnsweredOrGone } from '../src/connection-end.ts'
-import { requireExactNumbers } from '../src/exact-numbers.ts'
-import { parseJson } from '../src/json.ts'
+import { requireExactNumbers } from '../src/foundation/exact-numbers.ts'
+import { parseJson } from '../src/foundation/json.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {

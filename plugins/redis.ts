@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
-import { createRedisNamespace, type RedisNamespace } from '../src/cluster/redis-namespace.ts'
-import { readDatabaseIdentity } from '../src/database-identity.ts'
+import { createRedisNamespace, type RedisNamespace } from '../src/foundation/redis-namespace.ts'
+import { readDatabaseIdentity } from '../src/foundation/database-identity.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

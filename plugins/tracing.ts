@@ -10,7 +10,7 @@ import { createTraceRetention } from '../src/debugger/tracing/trace-retention.ts
 import { TraceStore } from '../src/debugger/tracing/trace-store.ts'
 import type { DeliveryObserver } from '../src/delivery/sockets/subscription-observer.ts'
 import type { WriteObserver } from '../src/events/write-observer.ts'
-import { randomId } from '../src/ids.ts'
+import { randomId } from '../src/foundation/ids.ts'
 import { reasonOf } from '../src/logger.ts'
 
 declare module 'fastify' {

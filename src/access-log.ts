@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Principal } from './auth/principal.ts'
-import { plainText } from './plain-text.ts'
+import { plainText } from './foundation/plain-text.ts'
 import type { Scope } from '../schemas/scope.ts'
 
 const textLengthMax = 500

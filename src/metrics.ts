@@ -3,7 +3,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { passwordHashings } from './auth/passwords.ts'
 import { LargestGauge } from './largest-gauge.ts'
 import { labelledCounter, labelledGauge } from './metric-labels.ts'
-import { version } from './version.ts'
+import { version } from './foundation/version.ts'
 
 /** Distinct label values of one metric at most; beyond it, `other`: a tenant must not be able to blow up cardinality. */
 const labelValuesMax = 200

@@ -12,7 +12,7 @@ import { limitHeapGrowth } from './heap.ts'
 import { createLogger } from './logger.ts'
 import { misspelledVariables } from './cli/misspelled-variables.ts'
 import { dataDirFailure, databaseFailure, listenFailure, reportStartFailure } from './cli/start-failure.ts'
-import { version } from './version.ts'
+import { version } from './foundation/version.ts'
 
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 

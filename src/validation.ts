@@ -3,7 +3,7 @@ import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from '@sinclair/typebox'
 import { isNumber } from 'lossless-json'
 import type { ErrorDetail } from './errors.ts'
-import { inexact, isExactNumber } from './exact-numbers.ts'
+import { inexact, isExactNumber } from './foundation/exact-numbers.ts'
 import { FORMATS } from './schema-registry/formats.ts'
 import { explain, type ValidatorError } from './validation-message.ts'
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createCursorSeal } from '../src/cursor-seal.ts'
-import { encodeCursor } from '../src/paging.ts'
+import { encodeCursor } from '../src/foundation/paging.ts'
 import { codeOf } from './auth/refusal.ts'
 import { build } from './build.ts'
 import { person } from './people.ts'

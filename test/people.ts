@@ -1,6 +1,6 @@
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { hashPassword } from '../src/auth/passwords.ts'
-import { randomId } from '../src/ids.ts'
+import { randomId } from '../src/foundation/ids.ts'
 
 export const password = 'a long pass phrase'
 let passwordHash: Promise<string> | undefined

@@ -1,5 +1,5 @@
 import type { FastifyInstance, InjectOptions } from 'fastify'
-import { randomId } from '../src/ids.ts'
+import { randomId } from '../src/foundation/ids.ts'
 import type { Environment } from '../schemas/scope.ts'
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'

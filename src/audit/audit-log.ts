@@ -3,7 +3,7 @@ import type { AuditLogTable, Database } from '../../db/tables.ts'
 import type { AuditEntry, AuditQuery } from '../../schemas/audit.ts'
 import { applicationsWith } from '../auth/permissions.ts'
 import type { Principal } from '../auth/principal.ts'
-import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
 
 export type AuditLog = ReturnType<typeof createAuditLog>
 

@@ -1,5 +1,5 @@
 import type { Principal } from '../auth/principal.ts'
-import { plainText } from '../plain-text.ts'
+import { plainText } from '../foundation/plain-text.ts'
 
 /** Where a request comes from. */
 export interface Visitor {

@@ -4,7 +4,7 @@ import type { Database } from '../../db/tables.ts'
 import { system } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import type { Encryption } from '../encryption.ts'
-import { randomId } from '../ids.ts'
+import { randomId } from '../foundation/ids.ts'
 import { sealedPlaces } from '../sealed-columns.ts'
 import { generateSecret, isAlgorithm, openSecret, type Algorithm, type KeyMaterial } from './key-material.ts'
 

@@ -4,7 +4,7 @@ import type { Scope } from '../../schemas/scope.ts'
 import { authorize } from '../auth/permissions.ts'
 import type { Principal } from '../auth/principal.ts'
 import { mayReadChannel } from '../auth/reading.ts'
-import type { PageOf } from '../paging.ts'
+import type { PageOf } from '../foundation/paging.ts'
 import type { Directory } from './directory.ts'
 import type { Reached, RemoteSockets } from './remote-sockets.ts'
 

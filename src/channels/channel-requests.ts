@@ -1,6 +1,6 @@
 import { DirectRequest, JoinRequest, LeaveRequest, PresenceRequest, PublishRequest, stateBytesMax } from '../../schemas/channels.ts'
 import { socketRequest, type Respond, type SocketRequest } from '../delivery/sockets/protocol.ts'
-import { encodeJson, payloadLimits } from '../json.ts'
+import { encodeJson, payloadLimits } from '../foundation/json.ts'
 import type { State } from './channel.ts'
 import { mayReadChannel } from '../auth/reading.ts'
 import { authorizeListening, authorizeMembership, authorizeSending } from './channel-permissions.ts'

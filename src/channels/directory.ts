@@ -2,7 +2,7 @@ import type { ChannelMember, ChannelSummary } from '../../schemas/channels.ts'
 import type { PageQuery } from '../../schemas/common.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { Connection } from '../delivery/sockets/connection.ts'
-import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
 import { Channel, toMember, type Member } from './channel.ts'
 
 /** What one scope has: connections of this node, and channels with the members of all nodes. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config.ts'
-import { version } from '../version.ts'
+import { version } from '../foundation/version.ts'
 
 /** Where the server listens, as this machine reaches it. */
 export function listeningUrl ({ server, config }: FastifyInstance): string {

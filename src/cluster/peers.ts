@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import type { ClusterSettings } from '../config.ts'
-import { randomId } from '../ids.ts'
+import { randomId } from '../foundation/ids.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Bus, Listening } from './bus.ts'
 

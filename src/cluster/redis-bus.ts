@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import type { Counter } from 'prom-client'
-import { randomId } from '../ids.ts'
+import { randomId } from '../foundation/ids.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Bus, BusHealth, Listening } from './bus.ts'
-import type { RedisNamespace } from './redis-namespace.ts'
+import type { RedisNamespace } from '../foundation/redis-namespace.ts'
 
 /** Bytes of messages that Redis has not taken; beyond it they are dropped, because whoever listens finds them in the log. */
 const unsentBytesMax = 16 * 1024 * 1024

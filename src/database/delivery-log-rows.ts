@@ -2,7 +2,7 @@ import { textArray } from '../../db/arrays.ts'
 import type { DatabaseLog } from '../../schemas/database.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { Statement } from '../events/statements.ts'
-import { randomId } from '../ids.ts'
+import { randomId } from '../foundation/ids.ts'
 
 /** What one mapping made of one transaction, or a part of it, in one way. */
 export type DeliveryRow = Omit<DatabaseLog, 'id' | 'createdAt'>

@@ -6,7 +6,7 @@ import { environments, type Environment, type Scope } from '../../schemas/scope.
 import { isAllowed } from '../auth/permissions.ts'
 import type { Principal } from '../auth/principal.ts'
 import { jsonEqual } from '../documents/json-equal.ts'
-import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
 import type { ReadMappingProblems } from './mapping-problems.ts'
 import { readMappings, type MappingRow } from '../cdc/mappings/mapping-rows.ts'
 

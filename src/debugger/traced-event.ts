@@ -1,6 +1,6 @@
 import type { TraceStatus, TraceSummary } from '../../schemas/debugger.ts'
 import type { Scope } from '../../schemas/scope.ts'
-import { eventIdIn } from '../ids.ts'
+import { eventIdIn } from '../foundation/ids.ts'
 import { at, type PartDetail, type RefusalDetail, type RunDetail } from './tracing/detail.ts'
 import type { EventTracesTable } from '../../db/tables.ts'
 

@@ -1,5 +1,5 @@
 import type { Condition, ExplainAnswer } from '../../schemas/debugger.ts'
-import { TopicPatterns } from '../auth/topic-patterns.ts'
+import { TopicPatterns } from '../foundation/topic-pattern.ts'
 import { judge, type Filter, type Judgement } from '../delivery/matching/filter.ts'
 import type { Cause } from './causes.ts'
 

@@ -1,7 +1,7 @@
 import { authorizeTopic } from '../auth/permissions.ts'
 import type { DeliveryLimits } from '../config.ts'
 import type { EventLog } from '../events/log.ts'
-import { invalid } from '../json.ts'
+import { invalid } from '../foundation/json.ts'
 import type { Metrics } from '../metrics.ts'
 import { SubscribeRequest, UnsubscribeRequest, type SubscribeAnswer } from '../../schemas/realtime.ts'
 import type { Scope } from '../../schemas/scope.ts'

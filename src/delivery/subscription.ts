@@ -1,4 +1,4 @@
-import { randomId } from '../ids.ts'
+import { randomId } from '../foundation/ids.ts'
 import type { ReturnMode } from '../../schemas/realtime.ts'
 import type { Connection } from './sockets/connection.ts'
 import type { Filter } from './matching/filter.ts'

@@ -1,4 +1,4 @@
-import { isPlainObject } from '../json.ts'
+import { isPlainObject } from '../foundation/json.ts'
 import { escapeToken } from './json-pointer.ts'
 
 /** A patch may be as long as this however small the document is: short ones are more telling than a replacement. */

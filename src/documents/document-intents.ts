@@ -1,7 +1,7 @@
 import { ConflictError, NotFoundError, PreconditionFailedError, ValidationError } from '../errors.ts'
 import type { EventDraft } from '../events/envelope.ts'
 import type { Batch, DocumentKey, DocumentState, Effects, Intent } from '../events/intent.ts'
-import { invalid, jsonBytesMax } from '../json.ts'
+import { invalid, jsonBytesMax } from '../foundation/json.ts'
 import { documentTopic } from '../topics/topic-names.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { createdDiffText, deletedDiffText, diffText } from './diff.ts'

@@ -1,9 +1,9 @@
 import type pg from 'pg'
 import type { DocumentKey, Writer } from '../events/intent.ts'
-import { randomId } from '../ids.ts'
+import { randomId } from '../foundation/ids.ts'
 import { idempotencyFor, type OwnKey } from '../idempotency.ts'
-import { documentLimits, encodeJson } from '../json.ts'
-import { decodeCursor, encodeCursor } from '../paging.ts'
+import { documentLimits, encodeJson } from '../foundation/json.ts'
+import { decodeCursor, encodeCursor } from '../foundation/paging.ts'
 import type { DocumentCreate, DocumentListQuery, DocumentMerge, DocumentMutate, DocumentReplace } from '../../schemas/documents.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import {

@@ -1,4 +1,4 @@
-import { invalid } from '../json.ts'
+import { invalid } from '../foundation/json.ts'
 
 /** RFC 9110 §8.8.3: any characters but quotes and controls between quotes, perhaps marked as weak. */
 const tag = '(?:W/)?"[\\x21\\x23-\\x7e\\x80-\\xff]*"'

@@ -1,4 +1,4 @@
-import { isPlainObject } from '../json.ts'
+import { isPlainObject } from '../foundation/json.ts'
 
 /** Whether two parsed JSON values are the same: members in any order, numbers by value (so that -0 is 0). */
 export function jsonEqual (a: unknown, b: unknown): boolean {

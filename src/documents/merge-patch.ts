@@ -1,4 +1,4 @@
-import { isPlainObject } from '../json.ts'
+import { isPlainObject } from '../foundation/json.ts'
 
 type JsonObject = Record<string, unknown>
 const copy = (object: JsonObject): JsonObject => ({ ...object })

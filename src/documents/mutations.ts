@@ -1,5 +1,5 @@
 import { ConflictError, ValidationError } from '../errors.ts'
-import { documentLimits, encodeJson, invalid, isPlainObject, jsonDepthMax } from '../json.ts'
+import { documentLimits, encodeJson, invalid, isPlainObject, jsonDepthMax } from '../foundation/json.ts'
 import type { Mutation } from '../../schemas/documents.ts'
 import { jsonEqual } from './json-equal.ts'
 import { parsePointer } from './json-pointer.ts'

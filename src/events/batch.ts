@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type pg from 'pg'
 import { ConflictError, toPublicError, type PublicError } from '../errors.ts'
-import { eventIdIn, newRun } from '../ids.ts'
+import { eventIdIn, newRun } from '../foundation/ids.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
 import { Budget } from '../schema-registry/fuel.ts'
 import type { Consequences, Recipients } from './event-routing.ts'

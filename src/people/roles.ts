@@ -8,8 +8,8 @@ import { authorizeRule } from '../auth/permissions.ts'
 import { permissionsOfRole, PermissionSet } from '../auth/permission-set.ts'
 import type { Principal } from '../auth/principal.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
-import { randomId } from '../ids.ts'
-import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { randomId } from '../foundation/ids.ts'
+import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
 import { takeWith } from './losses.ts'
 
 export type Roles = ReturnType<typeof createRoles>

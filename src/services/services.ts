@@ -8,7 +8,7 @@ import { system, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import type { Writer } from '../events/intent.ts'
-import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
 
 /** How often a deletion begins again because documents were written meanwhile. */
 const removeAttemptsMax = 10

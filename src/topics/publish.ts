@@ -4,7 +4,7 @@ import { toPublicError } from '../errors.ts'
 import type { Writer } from '../events/intent.ts'
 import { noWriteObserver, type WriteObserver } from '../events/write-observer.ts'
 import { idempotencyFor, type OwnKey } from '../idempotency.ts'
-import { encodeJson, invalid } from '../json.ts'
+import { encodeJson, invalid } from '../foundation/json.ts'
 import { refuseReserved, topicNotFound } from './topics.ts'
 
 export interface PublisherOptions {

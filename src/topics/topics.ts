@@ -9,7 +9,7 @@ import { record } from '../audit/record.ts'
 import { ConflictError, NotFoundError, ValidationError } from '../errors.ts'
 import type { EventLog } from '../events/log.ts'
 import { createGatherer } from '../gather.ts'
-import { decodeCursor, toPage, type PageOf } from '../paging.ts'
+import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
 import { existsByItself, isReserved } from './topic-names.ts'
 
 export interface TopicsOptions {

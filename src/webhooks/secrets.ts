@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { SealedSecret } from '../../db/tables.ts'
 import type { Encryption } from '../encryption.ts'
 import { ConflictError } from '../errors.ts'
-import { invalid } from '../json.ts'
+import { invalid } from '../foundation/json.ts'
 import { sealedPlaces } from '../sealed-columns.ts'
 
 const prefix = 'whsec_'

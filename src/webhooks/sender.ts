@@ -1,6 +1,6 @@
 import { buildConnector, type Dispatcher } from 'undici'
 import type { WebhookSettings } from '../config.ts'
-import { explainForeignError } from '../foreign-errors.ts'
+import { explainForeignError } from '../foundation/foreign-errors.ts'
 import { ForbiddenAddressError, type AddressGuard } from './address-guard.ts'
 import { headBytesMax } from './answer-heads.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { TopicPatterns } from '../../src/auth/topic-patterns.ts'
+import { TopicPatterns } from '../../src/foundation/topic-pattern.ts'
 import { ListeningNodes } from '../../src/channels/listening-nodes.ts'
 import { PatternSubscription } from '../../src/delivery/patterns/pattern-subscription.ts'
 import { build, listen } from '../build.ts'

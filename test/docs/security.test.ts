@@ -4,7 +4,7 @@ import t from 'tap'
 import { createConfig, EnvironmentVariables, type Config } from '../../src/config.ts'
 import { filterBytesMax } from '../../src/delivery/matching/filter.ts'
 import { messageFragmentsMax } from '../../src/delivery/sockets/message-limit.ts'
-import { jsonBytesMax, jsonDepthMax } from '../../src/json.ts'
+import { jsonBytesMax, jsonDepthMax } from '../../src/foundation/json.ts'
 import { testKey } from '../build.ts'
 import { generatedPart, read, root, table } from './generated.ts'
 

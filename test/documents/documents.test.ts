@@ -2,7 +2,7 @@ import jsonpatch, { type Operation } from 'fast-json-patch'
 import t from 'tap'
 import { DocumentLoader } from '../../src/documents/document-loader.ts'
 import { ValidationError } from '../../src/errors.ts'
-import { invalid } from '../../src/json.ts'
+import { invalid } from '../../src/foundation/json.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { createDomain, parse } from './domain.ts'
 

@@ -2,7 +2,7 @@ import t from 'tap'
 import { createTopics } from '../../src/topics/topics.ts'
 import type { RealtimeEvent } from '../../schemas/events.ts'
 import type { Scope } from '../../schemas/scope.ts'
-import { invalid } from '../../src/json.ts'
+import { invalid } from '../../src/foundation/json.ts'
 import { Budget } from '../../src/schema-registry/fuel.ts'
 import { createDomain } from '../documents/domain.ts'
 

@@ -1,5 +1,5 @@
 import type { MappingDefinition, Operation } from '../../../schemas/database.ts'
-import { encodeJson, invalid } from '../../json.ts'
+import { encodeJson, invalid } from '../../foundation/json.ts'
 import { parseCondition, type Condition } from './conditions.ts'
 import type { RowChange } from './row-change.ts'
 import { parseTableName, type TableName } from './table-name.ts'

@@ -1,4 +1,4 @@
-import { invalid, isPlainObject, jsonDepthMax } from '../../json.ts'
+import { invalid, isPlainObject, jsonDepthMax } from '../../foundation/json.ts'
 import { compareValues, isSameValue } from './compare-values.ts'
 import { missing, unavailable, type RowChange } from './row-change.ts'
 

@@ -4,7 +4,7 @@ import type { DatabaseLog, DatabaseLogQuery } from '../../../schemas/database.ts
 import type { Scope } from '../../../schemas/scope.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { mayReadTopic } from '../../auth/reading.ts'
-import { decodeCursor, toPage, type PageOf } from '../../paging.ts'
+import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
 
 /** What mappings made of transactions: what was delivered to the log, and what was not and why. */
 export function createDeliveryLogs ({ db }: { db: Kysely<Database> }) {

@@ -1,4 +1,4 @@
-import { invalid } from '../../json.ts'
+import { invalid } from '../../foundation/json.ts'
 
 export interface TableName { schema: string, name: string }
 

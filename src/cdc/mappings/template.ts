@@ -1,4 +1,4 @@
-import { invalid, isPlainObject } from '../../json.ts'
+import { invalid, isPlainObject } from '../../foundation/json.ts'
 import { MissingColumnError, type NoteColumn } from './conditions.ts'
 import { eventFields, missing, unavailable, type EventField, type RowChange, type Values } from './row-change.ts'
 

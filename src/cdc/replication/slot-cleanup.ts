@@ -4,7 +4,7 @@ import type { CdcConnectionsTable, CdcLeftoversTable, Database } from '../../../
 import type { Leftover } from '../../../schemas/database.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import type { Encryption } from '../../encryption.ts'
-import { randomId } from '../../ids.ts'
+import { randomId } from '../../foundation/ids.ts'
 import { sealedPlaces } from '../../sealed-columns.ts'
 import { parseLsn } from '../../database/cdc/lsn.ts'
 import { carriesMark, readSessionMark } from '../source/slot-ownership.ts'

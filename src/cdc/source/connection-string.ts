@@ -1,5 +1,5 @@
 import type { ClientConfig } from 'pg'
-import { invalid } from '../../json.ts'
+import { invalid } from '../../foundation/json.ts'
 import { createAddressGuard } from '../../webhooks/address-guard.ts'
 
 /** Where a connection string leads, without the secret. */

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { readDatabaseIdentity } from '../../database-identity.ts'
+import { readDatabaseIdentity } from '../../foundation/database-identity.ts'
 
 interface Log { warn (fields: object, message: string): void }
 

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type pg from 'pg'
-import { readDatabaseIdentity } from '../../database-identity.ts'
+import { readDatabaseIdentity } from '../../foundation/database-identity.ts'
 
 const digest = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 12)
 

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import pg from 'pg'
 import { ServiceUnavailableError } from '../../errors.ts'
-import { explainForeignError } from '../../foreign-errors.ts'
+import { explainForeignError } from '../../foundation/foreign-errors.ts'
 import { parseConnectionString, type SourceConfig } from './connection-string.ts'
 import { CheckedSocket } from '../../database/wire/checked-socket.ts'
 import { defaultWireLimits, type WireLimits } from '../../database/wire/conversation.ts'

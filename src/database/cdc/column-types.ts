@@ -1,4 +1,4 @@
-import { isExactNumber, smallestNormal } from '../../exact-numbers.ts'
+import { isExactNumber, smallestNormal } from '../../foundation/exact-numbers.ts'
 import type { SourceClient } from '../../cdc/source/source.ts'
 import { parseArrayText } from './array-text.ts'
 

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { explainForeignError } from '../../foreign-errors.ts'
+import { explainForeignError } from '../../foundation/foreign-errors.ts'
 import type { TransactionReference } from './tally.ts'
 
 /** An error that PostgreSQL raised while it decoded a transaction. It raises it again each time it comes to that place. */

@@ -3,7 +3,7 @@ import type { DeliveryObserver, Routing } from '../../delivery/sockets/subscript
 import type { PublicError } from '../../errors.ts'
 import type { LoggedEvent } from '../../events/envelope.ts'
 import type { CommittedBatch, RefusedIntent, WriteObserver } from '../../events/write-observer.ts'
-import { newRun } from '../../ids.ts'
+import { newRun } from '../../foundation/ids.ts'
 import type { Metrics } from '../../metrics.ts'
 import { typeOfEventsOn } from '../../topics/topic-names.ts'
 import { BackgroundFlush } from '../background-flush.ts'

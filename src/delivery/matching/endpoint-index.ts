@@ -1,7 +1,7 @@
 import type { EventDraft } from '../../events/envelope.ts'
 import { Matcher } from './subscription-index.ts'
 import { parseFilter, type Filter } from './filter.ts'
-import { TopicPatterns } from '../../auth/topic-patterns.ts'
+import { TopicPatterns } from '../../foundation/topic-pattern.ts'
 import type { EventType } from '../../../schemas/events.ts'
 import type { Environment, Scope } from '../../../schemas/scope.ts'
 

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ValidationError } from '../../errors.ts'
-import { encodeJson, isPlainObject } from '../../json.ts'
+import { encodeJson, isPlainObject } from '../../foundation/json.ts'
 
 const conditionsMax = 32
 const pathLengthMax = 256

@@ -1,6 +1,6 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import { RateLimitError, ServiceUnavailableError, toPublicError, ValidationError } from '../../errors.ts'
-import { invalid } from '../../json.ts'
+import { invalid } from '../../foundation/json.ts'
 import { exactValidator, toDetail } from '../../validation.ts'
 import type { Connection } from './connection.ts'
 

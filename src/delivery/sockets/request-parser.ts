@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { Decoder, Encoder, PacketType, type Packet } from 'socket.io-parser'
 import { toPublicError, ValidationError, type PublicError } from '../../errors.ts'
-import { requireExactNumbers } from '../../exact-numbers.ts'
+import { requireExactNumbers } from '../../foundation/exact-numbers.ts'
 import { PreparedAnswer } from './prepared-answer.ts'
 
 /** Stands in for the fields of a request that is refused without being looked at. */

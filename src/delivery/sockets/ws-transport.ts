@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
-import { randomId } from '../../ids.ts'
+import { randomId } from '../../foundation/ids.ts'
 import type { CloseReason } from '../close-codes.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { endingOf, wsWrapping } from './frames.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { isTopicPattern, TopicPatterns } from '../../src/auth/topic-patterns.ts'
+import { isTopicPattern, TopicPatterns } from '../../src/foundation/topic-pattern.ts'
 
 t.test('`*` is one segment, `**` the rest and at least one', async t => {
   const covers = (pattern: string, topic: string) => new TopicPatterns([pattern]).covers(topic)

@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import t from 'tap'
-import { defaultWebhookLimits } from '../src/config.ts'
-import { explainForeignError } from '../src/foreign-errors.ts'
-import { createAddressGuard } from '../src/webhooks/address-guard.ts'
-import { Sender } from '../src/webhooks/sender.ts'
+import { defaultWebhookLimits } from '../../src/config.ts'
+import { explainForeignError } from '../../src/foundation/foreign-errors.ts'
+import { createAddressGuard } from '../../src/webhooks/address-guard.ts'
+import { Sender } from '../../src/webhooks/sender.ts'
 
 /* What tenants read of servers that they have named. */
 

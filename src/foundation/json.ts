@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { ValidationError } from './errors.ts'
+import { ValidationError } from '../errors.ts'
 
 export const jsonDepthMax = 64
 export const jsonBytesMax = 256 * 1024

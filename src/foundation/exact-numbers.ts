@@ -1,6 +1,6 @@
 import { visit } from 'jsonc-parser'
 import { compareNumber, isNumber, splitNumber } from 'lossless-json'
-import { ValidationError } from './errors.ts'
+import { ValidationError } from '../errors.ts'
 import { invalid, jsonDepthMax, jsonPointer } from './json.ts'
 
 /** Every double has a decimal text of 17 significant digits, so a longer fraction was not printed from a double. */
