@@ -1,7 +1,7 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { WebhookDeliveryTrace } from '../../schemas/debugger.ts'
-import { createGatherer } from '../gather.ts'
+import { createGatherer } from '../foundation/batching/batch-loader.ts'
 import type { Within } from '../webhooks/endpoints.ts'
 import { deliveryId } from '../webhooks/outlet.ts'
 import type { Asker } from './asker.ts'

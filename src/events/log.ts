@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import type { EventSource, EventType } from '../../schemas/events.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
-import { createGatherer } from '../gather.ts'
+import { createGatherer } from '../foundation/batching/batch-loader.ts'
 import { LoggedEvent } from './envelope.ts'
 import type { EpochOf } from './epochs.ts'
 

@@ -8,7 +8,7 @@ import { system, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import { ConflictError, NotFoundError, ValidationError } from '../errors.ts'
 import type { EventLog } from '../events/log.ts'
-import { createGatherer } from '../gather.ts'
+import { createGatherer } from '../foundation/batching/batch-loader.ts'
 import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
 import { existsByItself, isReserved } from './topic-names.ts'
 

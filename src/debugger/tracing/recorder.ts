@@ -6,7 +6,7 @@ import type { CommittedBatch, RefusedIntent, WriteObserver } from '../../events/
 import { newRun } from '../../foundation/ids.ts'
 import type { Metrics } from '../../metrics.ts'
 import { typeOfEventsOn } from '../../topics/topic-names.ts'
-import { BackgroundFlush } from '../background-flush.ts'
+import { BackgroundFlush } from '../../foundation/batching/background-writer.ts'
 import { OpenPart, OpenRun, type TracedPlace } from './open-run.ts'
 import type { RefusalDetail } from './detail.ts'
 import type { Sampling } from './sampling.ts'

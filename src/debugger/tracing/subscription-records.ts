@@ -6,7 +6,7 @@ import type { DeliveryObserver, EndReason } from '../../delivery/sockets/subscri
 import type { Live } from '../../delivery/subscription.ts'
 import { isDatabaseUnavailable } from '../../errors.ts'
 import type { Metrics } from '../../metrics.ts'
-import { BackgroundFlush } from '../background-flush.ts'
+import { BackgroundFlush } from '../../foundation/batching/background-writer.ts'
 import { nodeGone } from './nodes.ts'
 
 /** Records that wait to be written; beyond it new ones are given up, and counted. */

@@ -1,7 +1,7 @@
 import type { Listening } from '../../cluster/bus.ts'
 import type { LoggedEvent } from '../../events/envelope.ts'
 import type { EventLog, LogHead, TopicLog } from '../../events/log.ts'
-import { createGatherer } from '../../gather.ts'
+import { createGatherer } from '../../foundation/batching/batch-loader.ts'
 import { scopeKey, type Scope } from '../../../schemas/scope.ts'
 
 /** Topics of a scope that are remembered as told; beyond it they are forgotten, and told once more. */
