@@ -1,6 +1,6 @@
 import type { FastifyRequest, onSendHookHandler, preHandlerHookHandler, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import { createCursorSeal } from '../src/cursor-seal.ts'
+import { createCursorSeal } from '../src/foundation/encryption/cursor-seal.ts'
 
 /** Signs the cursor that a list returns, and checks the one that it is given. Every route whose query has `cursor` is a list. */
 export default fp(async (app) => {

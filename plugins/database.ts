@@ -6,7 +6,7 @@ import { migrateToLatest } from '../db/migrate.ts'
 import type { Database } from '../db/tables.ts'
 import { DatabaseClock } from '../src/foundation/database-clock.ts'
 import { reasonOf } from '../src/logger.ts'
-import { hasEarlierForm } from '../src/reencrypt.ts'
+import { hasEarlierForm } from '../src/foundation/encryption/reencrypt.ts'
 import { StartError } from '../src/cli/start-failure.ts'
 
 declare module 'fastify' {

@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import { createEncryption, type Encryption } from '../src/encryption.ts'
+import { createEncryption, type Encryption } from '../src/foundation/encryption/encryption.ts'
 
 declare module 'fastify' {
   interface FastifyInstance { encryption: Encryption }

@@ -1,4 +1,4 @@
-import type { SealedPlace } from './encryption.ts'
+import type { SealedPlace } from './foundation/encryption/encryption.ts'
 
 /** A column of secrets that `Encryption` has sealed, one by itself or several within JSON; `id` names its row. */
 export interface SealedColumn {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createCursorSeal } from '../src/cursor-seal.ts'
+import { createCursorSeal } from '../src/foundation/encryption/cursor-seal.ts'
 import { encodeCursor } from '../src/foundation/paging.ts'
 import { codeOf } from './auth/refusal.ts'
 import { build } from './build.ts'

@@ -2,8 +2,8 @@ import { createKysely, createPool } from '../../db/connection.ts'
 import { startEmbeddedPostgres } from '../../db/embedded-postgres.ts'
 import { migrateToLatest } from '../../db/migrate.ts'
 import { ConfigError, createConfig, readEnvironment } from '../config.ts'
-import { createEncryption } from '../encryption.ts'
-import { reencrypt } from '../reencrypt.ts'
+import { createEncryption } from '../foundation/encryption/encryption.ts'
+import { reencrypt } from '../foundation/encryption/reencrypt.ts'
 import { databaseFailure, dataDirFailure, reportStartFailure } from './start-failure.ts'
 
 /**

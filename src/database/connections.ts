@@ -4,7 +4,7 @@ import type { DatabaseConnection, DatabaseConnectionPut, DatabaseDisconnected, L
 import type { Scope } from '../../schemas/scope.ts'
 import { system, type Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
-import type { Encryption } from '../encryption.ts'
+import type { Encryption } from '../foundation/encryption/encryption.ts'
 import { NotFoundError } from '../errors.ts'
 import { randomId } from '../foundation/ids.ts'
 import { invalid } from '../foundation/json.ts'

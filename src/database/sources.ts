@@ -1,7 +1,7 @@
 import type { Kysely, Selectable } from 'kysely'
 import type { CdcConnectionsTable, Database } from '../../db/tables.ts'
 import type { Scope } from '../../schemas/scope.ts'
-import type { Encryption } from '../encryption.ts'
+import type { Encryption } from '../foundation/encryption/encryption.ts'
 import { NotFoundError } from '../errors.ts'
 import { sealedPlaces } from '../sealed-columns.ts'
 import { refusePlatformDatabase } from '../cdc/source/platform-database.ts'

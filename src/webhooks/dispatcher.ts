@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { WebhookSettings } from '../config.ts'
-import type { Encryption } from '../encryption.ts'
+import type { Encryption } from '../foundation/encryption/encryption.ts'
 import type { Metrics } from '../metrics.ts'
 import type { AddressGuard } from './address-guard.ts'
 import { allot } from './allot.ts'

@@ -1,4 +1,4 @@
-import type { Encryption } from '../encryption.ts'
+import type { Encryption } from '../foundation/encryption/encryption.ts'
 import type { WebhookSettings } from '../config.ts'
 import type { AddressGuard } from './address-guard.ts'
 import { Circuit } from './circuit.ts'

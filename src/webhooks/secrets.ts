@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { SealedSecret } from '../../db/tables.ts'
-import type { Encryption } from '../encryption.ts'
+import type { Encryption } from '../foundation/encryption/encryption.ts'
 import { ConflictError } from '../errors.ts'
 import { invalid } from '../foundation/json.ts'
 import { sealedPlaces } from '../sealed-columns.ts'

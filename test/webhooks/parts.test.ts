@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { Webhook as Verifier } from 'standardwebhooks'
 import t from 'tap'
-import { createEncryption } from '../../src/encryption.ts'
+import { createEncryption } from '../../src/foundation/encryption/encryption.ts'
 import { sealedPlaces } from '../../src/sealed-columns.ts'
 import { allot } from '../../src/webhooks/allot.ts'
 import { Circuit } from '../../src/webhooks/circuit.ts'

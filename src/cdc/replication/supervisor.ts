@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Component } from '../../../schemas/health.ts'
-import type { Encryption } from '../../encryption.ts'
+import type { Encryption } from '../../foundation/encryption/encryption.ts'
 import { sealedPlaces } from '../../sealed-columns.ts'
 import type { Leftovers } from './slot-cleanup.ts'
 import type { ConnectionRow, Leases } from './leases.ts'

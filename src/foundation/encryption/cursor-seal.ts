@@ -1,5 +1,5 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
-import { cursorRefused } from './foundation/paging.ts'
+import { cursorRefused } from '../paging.ts'
 
 const macBytes = 16
 const macLength = 22

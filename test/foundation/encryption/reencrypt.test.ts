@@ -3,12 +3,12 @@ import { createCipheriv, createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { createKysely, createPool } from '../db/connection.ts'
-import { newSeed } from '../src/auth/totp.ts'
-import { createEncryption } from '../src/encryption.ts'
-import { sealedColumns, sealedPlaces } from '../src/sealed-columns.ts'
-import { build, createDatabase, testKey } from './build.ts'
-import { tenant } from './tenant.ts'
+import { createKysely, createPool } from '../../../db/connection.ts'
+import { newSeed } from '../../../src/auth/totp.ts'
+import { createEncryption } from '../../../src/foundation/encryption/encryption.ts'
+import { sealedColumns, sealedPlaces } from '../../../src/sealed-columns.ts'
+import { build, createDatabase, testKey } from '../../build.ts'
+import { tenant } from '../../tenant.ts'
 
 t.setTimeout(180_000)
 

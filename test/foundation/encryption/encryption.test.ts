@@ -1,6 +1,6 @@
 import { createCipheriv, createHash, randomBytes } from 'node:crypto'
 import t from 'tap'
-import { createEncryption } from '../src/encryption.ts'
+import { createEncryption } from '../../../src/foundation/encryption/encryption.ts'
 
 const key = Buffer.alloc(32, 7)
 const encryption = createEncryption([key])

@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely'
 import type { Encryption, SealedPlace } from './encryption.ts'
-import { sealedColumns, type SealedColumn } from './sealed-columns.ts'
+import { sealedColumns, type SealedColumn } from '../../sealed-columns.ts'
 
 const rowsAtOnce = 200
 
