@@ -1,7 +1,7 @@
 import helmet from '@fastify/helmet'
 import fp from 'fastify-plugin'
-import { sendAsset } from '../src/assets.ts'
-import { createDocsPages } from '../src/docs-pages.ts'
+import { sendAsset } from '../src/foundation/http/assets.ts'
+import { createDocsPages } from '../src/foundation/http/docs-pages.ts'
 
 /** The pages run their own scripts only, and talk to this server only. The styles are inline, as Scalar makes them. */
 const pagePolicy = [

@@ -1,10 +1,10 @@
 import type { FastifyError, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { acceptedCodings } from '../src/body-coding.ts'
+import { acceptedCodings } from '../src/foundation/http/body-coding.ts'
 import {
   NotFoundError, PayloadTooLargeError, RateLimitError, ServiceUnavailableError, toPublicError, UnauthorizedError, UnsupportedMediaTypeError, ValidationError, PublicError
 } from '../src/errors.ts'
-import { toDetail } from '../src/validation.ts'
+import { toDetail } from '../src/foundation/http/validation.ts'
 
 /** The one place where what was thrown becomes an answer. Faults of ours are logged whole and answered without a detail. */
 export default fp(async (app) => {

@@ -18,9 +18,9 @@ import * as schemaRegistry from '../schemas/schema-registry.ts'
 import * as services from '../schemas/services.ts'
 import * as topics from '../schemas/topics.ts'
 import * as webhooks from '../schemas/webhooks.ts'
-import { Asset, sendAsset } from '../src/assets.ts'
-import { openapiInfo, withScopeAndSecurity } from '../src/openapi.ts'
-import { shareComponents } from '../src/openapi-components.ts'
+import { Asset, sendAsset } from '../src/foundation/http/assets.ts'
+import { openapiInfo, withScopeAndSecurity } from '../src/foundation/http/openapi.ts'
+import { shareComponents } from '../src/foundation/http/openapi-components.ts'
 
 const modules = [
   common, applications, audit, auth, channels, database, debuggerSchemas, documents, events, health, keys, metrics, people, schemaRegistry, services,

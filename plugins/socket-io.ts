@@ -11,7 +11,7 @@ import { createLimitedServer } from '../src/delivery/sockets/message-limit.ts'
 import { requestParser } from '../src/delivery/sockets/request-parser.ts'
 import { acceptSocketIo, webSocketOf } from '../src/delivery/sockets/socket-io-gateway.ts'
 import { closeLink, type Link } from '../src/delivery/sockets/socket-io-link.ts'
-import { checkHost } from '../src/http-host.ts'
+import { checkHost } from '../src/foundation/http/http-host.ts'
 import { ServiceUnavailableError, toPublicError, ValidationError } from '../src/errors.ts'
 
 declare module 'fastify' {

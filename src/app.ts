@@ -9,8 +9,8 @@ import { ValidationError } from './errors.ts'
 import { randomId } from './foundation/ids.ts'
 import { querylessSerializers } from './logger.ts'
 import { securityHeaders } from './security-headers.ts'
-import { serializerCompilers } from './serialization.ts'
-import { validatorCompilers } from './validation.ts'
+import { serializerCompilers } from './foundation/http/serialization.ts'
+import { validatorCompilers } from './foundation/http/validation.ts'
 
 const root = join(import.meta.dirname, '..')
 

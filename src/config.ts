@@ -4,7 +4,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
 import envSchema from 'env-schema'
 import ipaddr from 'ipaddr.js'
-import { explain, type ValidatorError } from './validation-message.ts'
+import { explain, type ValidatorError } from './foundation/http/validation-message.ts'
 
 /** Of what V8, and the process, may use: before memory runs out requests are shed. */
 const memoryShareMax = 0.9

@@ -48,7 +48,7 @@ t.test('src knows no plugin and no route', async t => {
 
 t.test('src knows no HTTP: fastify is imported where the app is put together, elsewhere as a type at most', async t => {
   const builders = ['src/app.ts', 'src/server.ts', 'src/cli/print-openapi.ts']
-  const typesOnly = ['src/assets.ts', 'src/cli/banner.ts', 'src/openapi.ts', 'src/validation.ts']
+  const typesOnly = ['src/foundation/http/assets.ts', 'src/cli/banner.ts', 'src/foundation/http/openapi.ts', 'src/foundation/http/validation.ts']
   const found = imports.filter(({ layer, target }) => layer === 'src' && (target === 'fastify' || target.startsWith('@fastify/')))
   t.same(found.filter(({ from }) => !builders.includes(from) && !typesOnly.includes(from)).map(said), [])
   t.same(found.filter(({ from, isTypeOnly }) => typesOnly.includes(from) && !isTypeOnly).map(said), [])

@@ -1,6 +1,6 @@
 import type { ErrorObject } from 'ajv'
 import { setImmediate } from 'node:timers/promises'
-import { messageOf } from '../validation-message.ts'
+import { messageOf } from '../foundation/http/validation-message.ts'
 import { COMPILE_STEPS_MAX, CompileWork, finish } from './compile-work.ts'
 import { Compiler } from './compiler.ts'
 import { evaluationCost } from './emit.ts'

@@ -1,7 +1,7 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import { RateLimitError, ServiceUnavailableError, toPublicError, ValidationError } from '../../errors.ts'
 import { invalid } from '../../foundation/json.ts'
-import { exactValidator, toDetail } from '../../validation.ts'
+import { exactValidator, toDetail } from '../../foundation/http/validation.ts'
 import type { Connection } from './connection.ts'
 
 /** Sends the answer of a request, an object or a PreparedAnswer, in the turn in which it is called; whatever the request starts, starts after it. */

@@ -9,10 +9,10 @@ import addFormats from 'ajv-formats'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import t from 'tap'
-import { isEntityOwning, isPermissionName } from '../src/auth/permissions.ts'
-import { build } from './build.ts'
-import { dereferenced } from './dereferenced.ts'
-import { tenant } from './tenant.ts'
+import { isEntityOwning, isPermissionName } from '../../../src/auth/permissions.ts'
+import { build } from '../../build.ts'
+import { dereferenced } from '../../dereferenced.ts'
+import { tenant } from '../../tenant.ts'
 
 /* The document is complete, true, and the one that is committed. What a route must say is asked of every route there is. */
 

@@ -1,4 +1,4 @@
-import { findEnum } from '../schemas/common.ts'
+import { findEnum } from '../../../schemas/common.ts'
 
 /*
  * What the generated document repeats becomes a component of its own: refusals, parameters and enums. Clients that are

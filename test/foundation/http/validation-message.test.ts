@@ -1,12 +1,12 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
 import t from 'tap'
-import { createConfig } from '../src/config.ts'
-import { compileValidator } from '../src/schema-registry/validators.ts'
-import { toDetail } from '../src/validation.ts'
-import { build, listen } from './build.ts'
-import { connectSocketIo } from './clients.ts'
-import { tenant } from './tenant.ts'
+import { createConfig } from '../../../src/config.ts'
+import { compileValidator } from '../../../src/schema-registry/validators.ts'
+import { toDetail } from '../../../src/foundation/http/validation.ts'
+import { build, listen } from '../../build.ts'
+import { connectSocketIo } from '../../clients.ts'
+import { tenant } from '../../tenant.ts'
 
 const ajv = new Ajv({ strict: false, verbose: true })
 const detailOf = (schema: TSchema | object, value: unknown) => {

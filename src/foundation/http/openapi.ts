@@ -1,7 +1,7 @@
 import type { SwaggerTransform } from '@fastify/swagger'
-import { isEntityOwning } from './auth/permissions.ts'
-import { EnvironmentName, refusalComponents, refusals } from '../schemas/common.ts'
-import { version } from './foundation/version.ts'
+import { isEntityOwning } from '../../auth/permissions.ts'
+import { EnvironmentName, refusalComponents, refusals } from '../../../schemas/common.ts'
+import { version } from '../version.ts'
 
 export const openapiInfo = {
   openapi: '3.1.0',

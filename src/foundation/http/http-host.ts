@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { isIPv6 } from 'node:net'
-import { ValidationError } from './errors.ts'
+import { ValidationError } from '../../errors.ts'
 
 const hostBytesMax = 255
 /** A registered name as DNS has it, with the underscores of container networks, or an IPv4 address. The dot of the root may end it. */

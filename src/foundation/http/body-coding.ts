@@ -1,6 +1,6 @@
 import type { Readable, Transform } from 'node:stream'
 import { createGunzip, createInflate } from 'node:zlib'
-import { UnsupportedMediaTypeError, ValidationError } from './errors.ts'
+import { UnsupportedMediaTypeError, ValidationError } from '../../errors.ts'
 
 /** Not Brotli, nor Zstandard: five bytes of either make the decoder set aside 16 MiB. */
 const decoders: Readonly<Record<string, () => Transform>> = { gzip: createGunzip, 'x-gzip': createGunzip, deflate: createInflate }

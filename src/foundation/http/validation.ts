@@ -2,9 +2,9 @@ import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from '@sinclair/typebox'
 import { isNumber } from 'lossless-json'
-import type { ErrorDetail } from './errors.ts'
-import { inexact, isExactNumber } from './foundation/exact-numbers.ts'
-import { FORMATS } from './schema-registry/formats.ts'
+import type { ErrorDetail } from '../../errors.ts'
+import { inexact, isExactNumber } from '../exact-numbers.ts'
+import { FORMATS } from '../../schema-registry/formats.ts'
 import { explain, type ValidatorError } from './validation-message.ts'
 
 /**
