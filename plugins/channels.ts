@@ -12,7 +12,7 @@ import { RemoteMembers } from '../src/channels/remote-members.ts'
 import { createRemoteSockets } from '../src/channels/remote-sockets.ts'
 import { createSocketEvents, type Listeners } from '../src/channels/socket-events.ts'
 import type { ConnectionsObserver } from '../src/delivery/sockets/connections.ts'
-import { HeldBytes } from '../src/delivery/held-bytes.ts'
+import { HeldBytes } from '../src/foundation/limits/held-bytes.ts'
 import type { SocketRequest } from '../src/delivery/sockets/protocol.ts'
 
 declare module 'fastify' {

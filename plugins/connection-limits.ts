@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import proxyAddr from '@fastify/proxy-addr'
 import fp from 'fastify-plugin'
 import { networkOf } from '../src/auth/network.ts'
-import { Seats } from '../src/delivery/seats.ts'
+import { Seats } from '../src/foundation/limits/quota.ts'
 import { RateLimitError } from '../src/errors.ts'
 
 declare module 'fastify' {

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { networkOf } from '../src/auth/network.ts'
-import { BodyBudget, HeldBody, readBody, type BodyOwner } from '../src/body-budget.ts'
+import { BodyBudget, HeldBody, readBody, type BodyOwner } from '../src/foundation/limits/body-budget.ts'
 import { asCodingError, decode, requireUtf8, type Decoding } from '../src/foundation/http/body-coding.ts'
 import { onceAnsweredOrGone } from '../src/foundation/http/connection-end.ts'
 import { requireExactNumbers } from '../src/foundation/exact-numbers.ts'

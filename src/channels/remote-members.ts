@@ -1,6 +1,6 @@
 import type { RecordsObserver } from '../cluster/shared-records.ts'
 import type { GraceTimes } from '../applications/grace-times.ts'
-import { memberCost, type HeldBytes } from '../delivery/held-bytes.ts'
+import { memberCost, type HeldBytes } from '../foundation/limits/held-bytes.ts'
 import { memberJson, type Channel, type Member } from './channel.ts'
 import type { Directory } from './directory.ts'
 import { parseKey, parseNote, parseRecord, type MemberKey } from './member-records.ts'

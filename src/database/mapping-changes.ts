@@ -12,7 +12,7 @@ import { publishTable, unpublishTable } from '../cdc/source/publication.ts'
 import type { SourceClient } from '../cdc/source/source.ts'
 import type { Source, Sources } from './sources.ts'
 import { tableKey, type TableName } from '../cdc/mappings/table-name.ts'
-import { Turns } from './turns.ts'
+import { Turns } from '../foundation/limits/keyed-queue.ts'
 
 /** Sees to it that the stream has what the mapping wants. */
 export type Publish = (definition: MappingDefinition) => Promise<void>

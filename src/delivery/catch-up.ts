@@ -1,7 +1,7 @@
 import type { EventLog } from '../events/log.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import { matches } from './matching/filter.ts'
-import { createLimit } from './limit.ts'
+import { createLimit } from '../foundation/limits/semaphore.ts'
 import type { Subscription } from './subscription.ts'
 import type { TopicFeed } from './topic-feed.ts'
 

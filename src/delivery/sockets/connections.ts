@@ -6,10 +6,10 @@ import type { Metrics } from '../../metrics.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import { closeCodes, type CloseReason } from '../close-codes.ts'
 import { Connection, type ConnectionObserver, type ConnectionOptions, type ConnectionParts } from './connection.ts'
-import { subscriptionCost, type HeldBytes } from '../held-bytes.ts'
+import { subscriptionCost, type HeldBytes } from '../../foundation/limits/held-bytes.ts'
 import type { DeliveryObserver } from './subscription-observer.ts'
 import type { Filter } from '../matching/filter.ts'
-import { Seats } from '../seats.ts'
+import { Seats } from '../../foundation/limits/quota.ts'
 import { SocketBytes } from './socket-bytes.ts'
 
 const sweepMs = 1000

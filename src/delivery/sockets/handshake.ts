@@ -8,7 +8,7 @@ import { toPublicError, UnauthorizedError } from '../../errors.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { Connection } from './connection.ts'
 import type { Connections } from './connections.ts'
-import { Pace, type PacedClient } from '../pace.ts'
+import { Pace, type PacedClient } from '../../foundation/limits/pace.ts'
 import type { Transport } from './transport.ts'
 
 /** What a client may say of itself when it connects; what it says outranks its headers. */

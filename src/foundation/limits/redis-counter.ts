@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import type { RedisNamespace } from '../foundation/redis-namespace.ts'
+import type { RedisNamespace } from '../redis-namespace.ts'
 
 /** A count that takes longer is made here alone: nobody's request waits for a Redis that hangs. */
 const answerMs = 250

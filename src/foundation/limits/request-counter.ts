@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { SharedCounters } from '../cluster/shared-counters.ts'
+import type { SharedCounters } from './redis-counter.ts'
 
 /** Whom this node remembers; who comes beyond it pushes out the one that was not seen for longest. */
 const keysMax = 20_000

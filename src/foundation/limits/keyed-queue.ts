@@ -1,4 +1,4 @@
-import { ServiceUnavailableError } from '../errors.ts'
+import { ServiceUnavailableError } from '../../errors.ts'
 
 /** At once, over all names: what is done in turn holds a connection of the pool while it waits for somebody else's database. */
 const atOnceMax = 4

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Turns } from '../../src/database/turns.ts'
+import { Turns } from '../../../src/foundation/limits/keyed-queue.ts'
 
 /** Work that goes on until `end`. */
 function held () {
