@@ -5,7 +5,7 @@ import { createKysely, createPool } from '../db/connection.ts'
 import { migrateToLatest } from '../db/migrate.ts'
 import type { Database } from '../db/tables.ts'
 import { DatabaseClock } from '../src/foundation/database-clock.ts'
-import { reasonOf } from '../src/logger.ts'
+import { reasonOf } from '../src/foundation/observability/logger.ts'
 import { hasEarlierForm } from '../src/foundation/encryption/reencrypt.ts'
 import { StartError } from '../src/cli/start-failure.ts'
 

@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import { createHealth, type HealthChecks } from '../src/health.ts'
+import { createHealth, type HealthChecks } from '../src/foundation/observability/health.ts'
 
 declare module 'fastify' {
   interface FastifyInstance { health: HealthChecks }

@@ -1,6 +1,6 @@
 import fastifyMetrics from 'fastify-metrics'
 import fp from 'fastify-plugin'
-import { createMetrics, type Metrics } from '../src/metrics.ts'
+import { createMetrics, type Metrics } from '../src/foundation/observability/metrics.ts'
 
 declare module 'fastify' {
   interface FastifyInstance { instruments: Metrics }

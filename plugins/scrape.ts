@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import { UnauthorizedError } from '../src/errors.ts'
-import { createScrape } from '../src/scrape.ts'
+import { createScrape } from '../src/foundation/observability/scrape.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import { createPool } from '../db/connection.ts'
-import { Activity } from '../src/activity.ts'
+import { Activity } from '../src/foundation/observability/live-stats.ts'
 import { observeDelivery, observeMappings, observeWrites } from '../src/debugger/tracing/observers.ts'
 import { NodeBeat } from '../src/debugger/tracing/nodes.ts'
 import { TraceRecorder } from '../src/debugger/tracing/recorder.ts'
@@ -11,7 +11,7 @@ import { TraceStore } from '../src/debugger/tracing/trace-store.ts'
 import type { DeliveryObserver } from '../src/delivery/sockets/subscription-observer.ts'
 import type { WriteObserver } from '../src/events/write-observer.ts'
 import { randomId } from '../src/foundation/ids.ts'
-import { reasonOf } from '../src/logger.ts'
+import { reasonOf } from '../src/foundation/observability/logger.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

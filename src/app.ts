@@ -7,7 +7,7 @@ import { fastify, LogController, type ConnectionError, type FastifyBaseLogger, t
 import type { Config } from './config.ts'
 import { ValidationError } from './errors.ts'
 import { randomId } from './foundation/ids.ts'
-import { querylessSerializers } from './logger.ts'
+import { querylessSerializers } from './foundation/observability/logger.ts'
 import { securityHeaders } from './security-headers.ts'
 import { serializerCompilers } from './foundation/http/serialization.ts'
 import { validatorCompilers } from './foundation/http/validation.ts'

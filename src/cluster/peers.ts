@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import type { ClusterSettings } from '../config.ts'
 import { randomId } from '../foundation/ids.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Metrics } from '../foundation/observability/metrics.ts'
 import type { Bus, Listening } from './bus.ts'
 
 /** Nodes that are gone for good and remembered as such: whoever still sends under such a name is told. */

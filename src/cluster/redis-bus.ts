@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import type { Counter } from 'prom-client'
 import { randomId } from '../foundation/ids.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Metrics } from '../foundation/observability/metrics.ts'
 import type { Bus, BusHealth, Listening } from './bus.ts'
 import type { RedisNamespace } from '../foundation/redis-namespace.ts'
 

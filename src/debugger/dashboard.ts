@@ -1,6 +1,6 @@
 import type { Dashboard, HotTopic, HotTopicsQuery } from '../../schemas/metrics.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
-import { percentiles, type Activity, type RateWindow, type ScopeActivity } from '../activity.ts'
+import { percentiles, type Activity, type RateWindow, type ScopeActivity } from '../foundation/observability/live-stats.ts'
 import { applicationsWith, isAllowed } from '../auth/permissions.ts'
 import type { Principal } from '../auth/principal.ts'
 import { mayReadTopic } from '../auth/reading.ts'

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { Metrics } from '../metrics.ts'
+import type { Metrics } from '../foundation/observability/metrics.ts'
 import { dropExpiredPartitions, ensurePartitions } from './partitions.ts'
 
 const sweepEveryMs = 10 * 60_000

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { isDatabaseUnavailable, NotFoundError, ServiceUnavailableError, toPublicError, type PublicError } from '../errors.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Metrics } from '../foundation/observability/metrics.ts'
 import { scopeKey } from '../../schemas/scope.ts'
 import { commitBatch, StaleBatchError, type BatchResult, type PayloadCheck } from './batch.ts'
 import { noConsequences, type Consequences } from './event-routing.ts'

@@ -3,7 +3,7 @@ import type pg from 'pg'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import { ValidationError } from '../errors.ts'
 import type { PayloadCheck, TopicCheck } from '../events/batch.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Metrics } from '../foundation/observability/metrics.ts'
 import type { JsonSchema } from './json.ts'
 import { prepareValidator, type Validator } from './validators.ts'
 

@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Metrics } from '../foundation/observability/metrics.ts'
 import type { Deactivation, DeactivationReason } from './deactivation.ts'
 import type { Outlet } from './outlet.ts'
 import type { Burial, DeliveredEvent, Queue } from './queue.ts'

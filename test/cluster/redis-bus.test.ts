@@ -3,7 +3,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import t from 'tap'
 import { RedisBus } from '../../src/cluster/redis-bus.ts'
 import { createRedisNamespace } from '../../src/foundation/redis-namespace.ts'
-import { createMetrics } from '../../src/metrics.ts'
+import { createMetrics } from '../../src/foundation/observability/metrics.ts'
 import type { Teardown } from '../build.ts'
 import { startRedis } from './redis.ts'
 

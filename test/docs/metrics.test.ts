@@ -2,8 +2,8 @@ import t from 'tap'
 import { sourceProblems } from '../../src/cdc/source/source.ts'
 import { closeCodes } from '../../src/delivery/close-codes.ts'
 import { errorCodes } from '../../src/errors.ts'
-import { labelValues } from '../../src/metric-labels.ts'
-import { createMetrics } from '../../src/metrics.ts'
+import { labelValues } from '../../src/foundation/observability/metric-labels.ts'
+import { createMetrics } from '../../src/foundation/observability/metrics.ts'
 import { generatedPart, sources, table } from './generated.ts'
 
 /** What prom-client knows of a metric beside its public type. */
@@ -39,7 +39,7 @@ t.test('the values are those that the code can emit', async t => {
   t.same(labelValues.realtime_sockets_closed_total.code, [...Object.values(closeCodes).map(({ reason }) => reason), 'PEER_VANISHED'])
   t.same(labelValues.realtime_events_rejected_total.code, Object.keys(errorCodes))
   // Each of the others stands somewhere in the code, outside of the declaration.
-  const texts = [...sources('src', 'plugins', 'schemas')].filter(([file]) => file !== 'src/metric-labels.ts').map(([, text]) => text).join('\n')
+  const texts = [...sources('src', 'plugins', 'schemas')].filter(([file]) => file !== 'src/foundation/observability/metric-labels.ts').map(([, text]) => text).join('\n')
   for (const [name, labels] of declared) {
     for (const values of Object.values(labels)) {
       for (const value of 'open' in values ? [] : values) t.ok(texts.includes(`'${value}'`) || texts.includes(`${value}:`), `${name}: ${value}`)

@@ -40,7 +40,7 @@ const by = (name: string) => { if (!(name in variables)) throw new Error(`no var
 
 /** What, how much of it, the variable, what happens beyond, where it is tested. */
 const limits: [string, string, string, string, string][] = [
-  ['requests a minute and principal, or address where nobody asks', limited(http.rateLimitMax), by('RATE_LIMIT_MAX'), '429, `Retry-After`', 'test/health.test.ts'],
+  ['requests a minute and principal, or address where nobody asks', limited(http.rateLimitMax), by('RATE_LIMIT_MAX'), '429, `Retry-After`', 'test/foundation/observability/health.test.ts'],
   ['requests a minute and application', limited(http.rateLimitApplicationMax), by('RATE_LIMIT_APPLICATION_MAX'), '429, `Retry-After`', 'test/limits.test.ts'],
   ['refused credentials a minute and address', limited(http.rateLimitUnauthorizedMax), by('RATE_LIMIT_UNAUTHORIZED_MAX'), '429, `Retry-After`; sockets 4429', 'test/limits.test.ts'],
   ['connections of an address', limited(http.connectionsPerAddressMax), by('CONNECTIONS_PER_ADDRESS_MAX'), '429 `CONNECTION_LIMIT`', 'test/limits.test.ts'],

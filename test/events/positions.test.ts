@@ -5,7 +5,7 @@ import { createEpochs } from '../../src/events/epochs.ts'
 import type { Intent, StreamPlace } from '../../src/events/intent.ts'
 import { ensurePartitions } from '../../src/events/partitions.ts'
 import { EventWriter } from '../../src/events/writer.ts'
-import { createMetrics } from '../../src/metrics.ts'
+import { createMetrics } from '../../src/foundation/observability/metrics.ts'
 import { Budget } from '../../src/schema-registry/fuel.ts'
 import { createDatabase } from '../build.ts'
 

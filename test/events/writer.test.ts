@@ -10,7 +10,7 @@ import { createEpochs } from '../../src/events/epochs.ts'
 import { createEventLog } from '../../src/events/log.ts'
 import { ensurePartitions } from '../../src/events/partitions.ts'
 import { EventWriter } from '../../src/events/writer.ts'
-import { createMetrics } from '../../src/metrics.ts'
+import { createMetrics } from '../../src/foundation/observability/metrics.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { createDatabase } from '../build.ts'
 

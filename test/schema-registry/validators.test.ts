@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createPool } from '../../db/connection.ts'
-import { createMetrics } from '../../src/metrics.ts'
+import { createMetrics } from '../../src/foundation/observability/metrics.ts'
 import { Budget } from '../../src/schema-registry/fuel.ts'
 import { Validators } from '../../src/schema-registry/validator-cache.ts'
 import { compileValidator, ISSUES_MAX, type JsonSchema, prepareValidator, SchemaError } from '../../src/schema-registry/validators.ts'

@@ -1,6 +1,6 @@
 import type { Scope } from '../../../schemas/scope.ts'
 import { PublicError } from '../../errors.ts'
-import { mappingFailureOf } from '../../metric-labels.ts'
+import { mappingFailureOf } from '../../foundation/observability/metric-labels.ts'
 import { createDeadline, deadlineAfter, unlessAborted } from '../source/deadline.ts'
 import type { DeliveryRow } from '../../database/delivery-log-rows.ts'
 import { SourceError, toSourceError } from '../source/source.ts'

@@ -6,7 +6,7 @@ import type { Hub } from '../../delivery/hub.ts'
 import { isDatabaseUnavailable } from '../../errors.ts'
 import type { LoggedEvent } from '../../events/envelope.ts'
 import type { EventLog } from '../../events/log.ts'
-import type { Metrics } from '../../metrics.ts'
+import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 
 /** How often there is a step while something is to be replayed, and how often it is looked for otherwise. */

@@ -1,4 +1,4 @@
-import type { Activity } from '../../activity.ts'
+import type { Activity } from '../../foundation/observability/live-stats.ts'
 import type { DeliveryRow } from '../../database/delivery-log-rows.ts'
 import type { DeliveryObserver } from '../../delivery/sockets/subscription-observer.ts'
 import type { WriteObserver } from '../../events/write-observer.ts'

@@ -5,7 +5,7 @@ import type { Connection } from '../../delivery/sockets/connection.ts'
 import type { DeliveryObserver, EndReason } from '../../delivery/sockets/subscription-observer.ts'
 import type { Live } from '../../delivery/subscription.ts'
 import { isDatabaseUnavailable } from '../../errors.ts'
-import type { Metrics } from '../../metrics.ts'
+import type { Metrics } from '../../foundation/observability/metrics.ts'
 import { BackgroundFlush } from '../../foundation/batching/background-writer.ts'
 import { nodeGone } from './nodes.ts'
 

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { dropExpiredPartitions } from '../../events/partitions.ts'
-import type { Metrics } from '../../metrics.ts'
+import type { Metrics } from '../../foundation/observability/metrics.ts'
 import { nodeGone, nodeGoneAfterMs } from './nodes.ts'
 import type { TraceStore } from './trace-store.ts'
 

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { BodyLimits } from '../../config.ts'
 import { PayloadTooLargeError, RateLimitError, ServiceUnavailableError } from '../../errors.ts'
-import type { Metrics } from '../../metrics.ts'
+import type { Metrics } from '../observability/metrics.ts'
 
 export interface BodyOwner { kind: 'application' | 'address', id: string }
 

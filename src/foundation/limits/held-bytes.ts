@@ -1,5 +1,5 @@
 import { RateLimitError } from '../../errors.ts'
-import type { Metrics } from '../../metrics.ts'
+import type { Metrics } from '../observability/metrics.ts'
 
 export interface HeldBytesOptions {
   limits: { heldBytesMax: number, heldBytesPerApplicationMax: number }

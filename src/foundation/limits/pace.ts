@@ -1,6 +1,6 @@
 import type { DeliveryLimits } from '../../config.ts'
 import { RateLimitError } from '../../errors.ts'
-import type { Metrics } from '../../metrics.ts'
+import type { Metrics } from '../observability/metrics.ts'
 
 /** After so long without a refusal the client is taken to have slowed down. */
 const calmMs = 1000

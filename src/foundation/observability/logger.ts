@@ -1,5 +1,5 @@
 import { pino, type Logger, type LoggerOptions } from 'pino'
-import type { Config } from './config.ts'
+import type { Config } from '../../config.ts'
 
 /** Where a secret could stand, if somebody logged the object around it. */
 const redact = [

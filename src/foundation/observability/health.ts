@@ -1,5 +1,5 @@
-import type { Component, Health, Readiness } from '../schemas/health.ts'
-import { version } from './foundation/version.ts'
+import type { Component, Health, Readiness } from '../../../schemas/health.ts'
+import { version } from '../version.ts'
 
 /** How long one check may take before its part counts as failed. */
 const checkTimeoutMs = 3000

@@ -1,4 +1,4 @@
-import { scopeKey, type Scope } from '../schemas/scope.ts'
+import { scopeKey, type Scope } from '../../../schemas/scope.ts'
 
 /** Seconds that are remembered one by one, and the last of them that rates are taken over. */
 const secondsKept = 64

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { build, listen } from './build.ts'
-import { connectSocketIo, connectWs } from './clients.ts'
-import { read } from './docs/generated.ts'
-import { tenant } from './tenant.ts'
+import { build, listen } from '../../build.ts'
+import { connectSocketIo, connectWs } from '../../clients.ts'
+import { read } from '../../docs/generated.ts'
+import { tenant } from '../../tenant.ts'
 
 /* Liveness, readiness, metrics, and what every request has: an id, CORS, a limit. */
 

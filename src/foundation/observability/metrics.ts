@@ -1,9 +1,9 @@
 import { getHeapStatistics } from 'node:v8'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { passwordHashings } from './auth/passwords.ts'
+import { passwordHashings } from '../../auth/passwords.ts'
 import { LargestGauge } from './largest-gauge.ts'
 import { labelledCounter, labelledGauge } from './metric-labels.ts'
-import { version } from './foundation/version.ts'
+import { version } from '../version.ts'
 
 /** Distinct label values of one metric at most; beyond it, `other`: a tenant must not be able to blow up cardinality. */
 const labelValuesMax = 200

@@ -1,8 +1,8 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import t from 'tap'
-import { createScrape } from '../src/scrape.ts'
-import { build } from './build.ts'
-import { tenant } from './tenant.ts'
+import { createScrape } from '../../../src/foundation/observability/scrape.ts'
+import { build } from '../../build.ts'
+import { tenant } from '../../tenant.ts'
 
 /* Who reads which labels: with METRICS_TOKEN all of them, without it none that a tenant has named. */
 

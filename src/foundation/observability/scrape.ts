@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { AggregatorRegistry, type Registry } from 'prom-client'
-import { UnauthorizedError } from './errors.ts'
+import { UnauthorizedError } from '../../errors.ts'
 
 /** Labels whose values are names that tenants give. */
 const tenantLabels = ['topic']

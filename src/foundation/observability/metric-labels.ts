@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
-import { eventSources } from '../schemas/events.ts'
-import { errorCodes, type ErrorCode } from './errors.ts'
+import { eventSources } from '../../../schemas/events.ts'
+import { errorCodes, type ErrorCode } from '../../errors.ts'
 
 const everyErrorCode = Object.keys(errorCodes) as ErrorCode[]
 
