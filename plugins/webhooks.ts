@@ -14,7 +14,7 @@ import { createQueue } from '../src/webhooks/queue.ts'
 import { createReaders } from '../src/webhooks/readers.ts'
 import { createReplay, type Replay } from '../src/webhooks/replay.ts'
 import { createTestRequest, type TestRequest } from '../src/webhooks/test-request.ts'
-import type { Principal } from '../src/auth/principal.ts'
+import type { Principal } from '../src/identity/access/principal.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Principal } from './auth/principal.ts'
+import type { Principal } from './identity/access/principal.ts'
 import { plainText } from './foundation/plain-text.ts'
 import type { Scope } from '../schemas/scope.ts'
 

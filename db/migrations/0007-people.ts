@@ -17,7 +17,7 @@ const globals = ['applications', 'users', 'roles', 'keys', 'tokens', 'audit']
 const pairs = (resources: string[], allowed = actions) => resources.flatMap(resource => allowed.map(action => ({ resource, action })))
 const viewer = pairs([...entities, 'applications'], ['read'])
 
-/** As they are at this version; test/auth/permissions.test.ts compares them with src/auth/permission-set.ts. */
+/** As they are at this version; test/identity/access/permissions.test.ts compares them with src/identity/access/permission-set.ts. */
 const builtInRoles = {
   role_super_admin: pairs([...entities, ...globals]),
   role_admin: [...pairs([...entities, 'users', 'tokens']), ...pairs(['applications'], ['create', 'read', 'update']), ...pairs(['roles'], ['read'])],

@@ -1,8 +1,8 @@
 import { sql, type Kysely, type Selectable } from 'kysely'
 import type { AuditLogTable, Database } from '../../db/tables.ts'
 import type { AuditEntry, AuditQuery } from '../../schemas/audit.ts'
-import { applicationsWith } from '../auth/permissions.ts'
-import type { Principal } from '../auth/principal.ts'
+import { applicationsWith } from '../identity/access/permissions.ts'
+import type { Principal } from '../identity/access/principal.ts'
 import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
 
 export type AuditLog = ReturnType<typeof createAuditLog>

@@ -1,4 +1,4 @@
-import type { Principal } from '../auth/principal.ts'
+import type { Principal } from '../identity/access/principal.ts'
 import { plainText } from '../foundation/plain-text.ts'
 
 /** Where a request comes from. */

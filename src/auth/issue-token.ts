@@ -3,9 +3,9 @@ import type { Database } from '../../db/tables.ts'
 import type { TokenAnswer, TokenRequest } from '../../schemas/auth.ts'
 import type { Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
-import type { ScopeResolver } from './scope.ts'
-import { authorize, authorizeGrant } from './permissions.ts'
-import type { Principal } from './principal.ts'
+import type { ScopeResolver } from '../identity/access/scope.ts'
+import { authorize, authorizeGrant } from '../identity/access/permissions.ts'
+import type { Principal } from '../identity/access/principal.ts'
 import type { Tokens } from './tokens.ts'
 
 export type IssueToken = ReturnType<typeof createTokenIssuer>

@@ -6,9 +6,9 @@ import { record } from '../audit/record.ts'
 import type { Encryption } from '../foundation/encryption/encryption.ts'
 import { ConflictError, ForbiddenError, NotFoundError } from '../errors.ts'
 import { openSecret, type Algorithm } from './key-material.ts'
-import { parsePermissions } from './permission-set.ts'
-import { coversAt } from './permissions.ts'
-import type { Principal } from './principal.ts'
+import { parsePermissions } from '../identity/access/permission-set.ts'
+import { coversAt } from '../identity/access/permissions.ts'
+import type { Principal } from '../identity/access/principal.ts'
 import { insertSigningKey, lockSigningKeys, type SigningKeys } from './signing-keys.ts'
 
 type Row = Selectable<SigningKeysTable>

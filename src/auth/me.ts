@@ -1,5 +1,5 @@
 import type { Me } from '../../schemas/auth.ts'
-import type { Principal } from './principal.ts'
+import type { Principal } from '../identity/access/principal.ts'
 
 /** What a principal may know of themselves. */
 export function toMe (principal: Principal): Me {

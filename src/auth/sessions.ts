@@ -7,8 +7,8 @@ import { record } from '../audit/record.ts'
 import { NotFoundError, UnauthorizedError } from '../errors.ts'
 import { plainText } from '../foundation/plain-text.ts'
 import { rememberNetwork } from './known-networks.ts'
-import { PermissionSet, permissionsOfRole } from './permission-set.ts'
-import type { Grants, HeldRole, SessionPrincipal } from './principal.ts'
+import { PermissionSet, permissionsOfRole } from '../identity/access/permission-set.ts'
+import type { Grants, HeldRole, SessionPrincipal } from '../identity/access/principal.ts'
 
 export const sessionPrefix = 'sess_'
 const tokenForm = /^sess_[A-Za-z0-9_-]{43}$/

@@ -1,7 +1,7 @@
 import type { Scope } from '../../schemas/scope.ts'
-import { authorize, authorizeTopic, permissionsAt } from '../auth/permissions.ts'
-import type { Principal } from '../auth/principal.ts'
-import { isDocumentChannel, mayReadChannel } from '../auth/reading.ts'
+import { authorize, authorizeTopic, permissionsAt } from '../identity/access/permissions.ts'
+import type { Principal } from '../identity/access/principal.ts'
+import { isDocumentChannel, mayReadChannel } from '../identity/access/reading.ts'
 
 /** Under whose permissions everything stands that goes through channels. */
 export const messageTopic = 'socket.message'

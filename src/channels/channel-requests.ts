@@ -2,7 +2,7 @@ import { DirectRequest, JoinRequest, LeaveRequest, PresenceRequest, PublishReque
 import { socketRequest, type Respond, type SocketRequest } from '../delivery/sockets/protocol.ts'
 import { encodeJson, payloadLimits } from '../foundation/json.ts'
 import type { State } from './channel.ts'
-import { mayReadChannel } from '../auth/reading.ts'
+import { mayReadChannel } from '../identity/access/reading.ts'
 import { authorizeListening, authorizeMembership, authorizeSending } from './channel-permissions.ts'
 import type { Messages } from './messages.ts'
 import type { Presence } from './presence.ts'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Broadcast, BroadcastAnswer, DirectRequest, PublishRequest, Sender } from '../../schemas/channels.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
-import type { Principal } from '../auth/principal.ts'
+import type { Principal } from '../identity/access/principal.ts'
 import type { Connection } from '../delivery/sockets/connection.ts'
 import { SharedMessage } from '../delivery/shared-message.ts'
 import { NotFoundError } from '../errors.ts'

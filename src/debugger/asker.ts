@@ -1,6 +1,6 @@
-import { isAllowed } from '../auth/permissions.ts'
-import type { Principal } from '../auth/principal.ts'
-import { mayReadTopic } from '../auth/reading.ts'
+import { isAllowed } from '../identity/access/permissions.ts'
+import type { Principal } from '../identity/access/principal.ts'
+import { mayReadTopic } from '../identity/access/reading.ts'
 import type { Environment, Scope } from '../../schemas/scope.ts'
 import type { Within } from '../webhooks/endpoints.ts'
 

@@ -1,9 +1,9 @@
 import type { Dashboard, HotTopic, HotTopicsQuery } from '../../schemas/metrics.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
 import { percentiles, type Activity, type RateWindow, type ScopeActivity } from '../foundation/observability/live-stats.ts'
-import { applicationsWith, isAllowed } from '../auth/permissions.ts'
-import type { Principal } from '../auth/principal.ts'
-import { mayReadTopic } from '../auth/reading.ts'
+import { applicationsWith, isAllowed } from '../identity/access/permissions.ts'
+import type { Principal } from '../identity/access/principal.ts'
+import { mayReadTopic } from '../identity/access/reading.ts'
 import type { Hub } from '../delivery/hub.ts'
 import type { PipelineLoad } from './pipeline-load.ts'
 

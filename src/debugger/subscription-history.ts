@@ -1,7 +1,7 @@
 import type { Kysely, Selectable } from 'kysely'
 import type { Database, TraceSubscriptionsTable } from '../../db/tables.ts'
 import type { Environment } from '../../schemas/scope.ts'
-import { permissionsAt } from '../auth/permissions.ts'
+import { permissionsAt } from '../identity/access/permissions.ts'
 import { TopicPatterns } from '../foundation/topic-pattern.ts'
 import { parseFilter, type Filter } from '../delivery/matching/filter.ts'
 import type { Span } from '../delivery/sockets/subscription-observer.ts'

@@ -1,6 +1,6 @@
 import type { Authenticator } from '../auth/authenticate.ts'
-import { permissionsAt, reachesApplication } from '../auth/permissions.ts'
-import type { Principal } from '../auth/principal.ts'
+import { permissionsAt, reachesApplication } from '../identity/access/permissions.ts'
+import type { Principal } from '../identity/access/principal.ts'
 import { ForbiddenError } from '../errors.ts'
 import { AuthRequest } from '../../schemas/realtime.ts'
 import type { Connection, ResyncReason } from './sockets/connection.ts'

@@ -1,4 +1,4 @@
-import { authorizeTopic } from '../auth/permissions.ts'
+import { authorizeTopic } from '../identity/access/permissions.ts'
 import type { DeliveryLimits } from '../config.ts'
 import type { EventLog } from '../events/log.ts'
 import { invalid } from '../foundation/json.ts'

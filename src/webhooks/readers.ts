@@ -2,9 +2,9 @@ import { LRUCache } from 'lru-cache'
 import type { Kysely } from 'kysely'
 import type { Database, WebhookReader } from '../../db/tables.ts'
 import type { Environment } from '../../schemas/scope.ts'
-import { parsePermissions, PermissionSet } from '../auth/permission-set.ts'
-import type { Principal } from '../auth/principal.ts'
-import { coversEvent, type EventFact } from '../auth/reading.ts'
+import { parsePermissions, PermissionSet } from '../identity/access/permission-set.ts'
+import type { Principal } from '../identity/access/principal.ts'
+import { coversEvent, type EventFact } from '../identity/access/reading.ts'
 import { grantsOf } from '../auth/sessions.ts'
 
 /**

@@ -1,5 +1,5 @@
-import { parsePermissions, permissionsOfRole } from '../../src/auth/permission-set.ts'
-import type { SessionPrincipal, TokenPrincipal } from '../../src/auth/principal.ts'
+import { parsePermissions, permissionsOfRole } from '../../src/identity/access/permission-set.ts'
+import type { SessionPrincipal, TokenPrincipal } from '../../src/identity/access/principal.ts'
 import { toGrants } from '../../src/auth/sessions.ts'
 import type { Environment } from '../../schemas/scope.ts'
 

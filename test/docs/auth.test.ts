@@ -1,5 +1,5 @@
 import t from 'tap'
-import { actions, parsePermissions, permissionsOfRole, resources } from '../../src/auth/permission-set.ts'
+import { actions, parsePermissions, permissionsOfRole, resources } from '../../src/identity/access/permission-set.ts'
 import { generatedPart, table } from './generated.ts'
 
 t.test('docs/AUTH.md has what every role and level holds', async t => {

@@ -2,8 +2,8 @@ import type { Kysely, Selectable } from 'kysely'
 import type { Database, DatabaseLogsTable } from '../../../db/tables.ts'
 import type { DatabaseLog, DatabaseLogQuery } from '../../../schemas/database.ts'
 import type { Scope } from '../../../schemas/scope.ts'
-import type { Principal } from '../../auth/principal.ts'
-import { mayReadTopic } from '../../auth/reading.ts'
+import type { Principal } from '../../identity/access/principal.ts'
+import { mayReadTopic } from '../../identity/access/reading.ts'
 import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
 
 /** What mappings made of transactions: what was delivered to the log, and what was not and why. */

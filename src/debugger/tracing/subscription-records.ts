@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { jsonArray, textArray } from '../../../db/arrays.ts'
-import { permissionsAt } from '../../auth/permissions.ts'
+import { permissionsAt } from '../../identity/access/permissions.ts'
 import type { Connection } from '../../delivery/sockets/connection.ts'
 import type { DeliveryObserver, EndReason } from '../../delivery/sockets/subscription-observer.ts'
 import type { Live } from '../../delivery/subscription.ts'

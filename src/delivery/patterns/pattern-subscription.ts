@@ -1,4 +1,4 @@
-import { permissionsAt } from '../../auth/permissions.ts'
+import { permissionsAt } from '../../identity/access/permissions.ts'
 import { TopicPatterns } from '../../foundation/topic-pattern.ts'
 import type { DeliveryLimits } from '../../config.ts'
 import type { LogHead, TopicLog } from '../../events/log.ts'

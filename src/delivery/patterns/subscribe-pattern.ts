@@ -1,5 +1,5 @@
-import { authorizeTopic, permissionsAt } from '../../auth/permissions.ts'
-import type { Principal } from '../../auth/principal.ts'
+import { authorizeTopic, permissionsAt } from '../../identity/access/permissions.ts'
+import type { Principal } from '../../identity/access/principal.ts'
 import { isTopicPattern, TopicPatterns } from '../../foundation/topic-pattern.ts'
 import { RateLimitError } from '../../errors.ts'
 import type { LogPosition, TopicLog } from '../../events/log.ts'

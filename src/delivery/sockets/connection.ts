@@ -1,6 +1,6 @@
 import type { ScopeActivity } from '../../foundation/observability/live-stats.ts'
-import type { Principal } from '../../auth/principal.ts'
-import { isOfDocumentChannel, mayReadEvent } from '../../auth/reading.ts'
+import type { Principal } from '../../identity/access/principal.ts'
+import { isOfDocumentChannel, mayReadEvent } from '../../identity/access/reading.ts'
 import type { DeliveryLimits } from '../../config.ts'
 import { NotFoundError } from '../../errors.ts'
 import { LoggedEvent } from '../../events/envelope.ts'

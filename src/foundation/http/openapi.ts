@@ -1,5 +1,5 @@
 import type { SwaggerTransform } from '@fastify/swagger'
-import { isEntityOwning } from '../../auth/permissions.ts'
+import { isEntityOwning } from '../../identity/access/permissions.ts'
 import { EnvironmentName, refusalComponents, refusals } from '../../../schemas/common.ts'
 import { version } from '../version.ts'
 

@@ -1,6 +1,6 @@
-import { environments, isEnvironment, type Environment, type Scope } from '../../schemas/scope.ts'
-import type { ApplicationPresence } from '../applications/presence.ts'
-import { ForbiddenError, NotFoundError, ValidationError } from '../errors.ts'
+import { environments, isEnvironment, type Environment, type Scope } from '../../../schemas/scope.ts'
+import type { ApplicationPresence } from '../../applications/presence.ts'
+import { ForbiddenError, NotFoundError, ValidationError } from '../../errors.ts'
 import { reachesApplication } from './permissions.ts'
 import type { Principal, SessionPrincipal } from './principal.ts'
 

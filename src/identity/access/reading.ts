@@ -1,9 +1,9 @@
-import type { EventType } from '../../schemas/events.ts'
-import { environments as allEnvironments, type Environment } from '../../schemas/scope.ts'
+import type { EventType } from '../../../schemas/events.ts'
+import { environments as allEnvironments, type Environment } from '../../../schemas/scope.ts'
 import { authorize, authorizeTopic, isAllowed, permissionsAt, type Place } from './permissions.ts'
 import type { PermissionSet } from './permission-set.ts'
 import type { Principal } from './principal.ts'
-import { TopicPatterns } from '../foundation/topic-pattern.ts'
+import { TopicPatterns } from '../../foundation/topic-pattern.ts'
 
 /*
  * Who may read which fact: the one check that every way out of the platform calls. Events are read by their topic; whatever

@@ -1,5 +1,5 @@
-import { environments, type Environment } from '../../schemas/scope.ts'
-import { ForbiddenError, ValidationError } from '../errors.ts'
+import { environments, type Environment } from '../../../schemas/scope.ts'
+import { ForbiddenError, ValidationError } from '../../errors.ts'
 import { clientPermissions, parsePermission, PermissionSet, type PermissionName } from './permission-set.ts'
 import type { Principal } from './principal.ts'
 

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { isTopicPattern, TopicPatterns } from '../foundation/topic-pattern.ts'
+import { isTopicPattern, TopicPatterns } from '../../foundation/topic-pattern.ts'
 
 /** What belongs to one application; see the scope rules of docs/PROTOCOL.md. */
 const entityResources = ['topics', 'schemas', 'database', 'sync', 'services', 'socket', 'webhooks', 'debugger', 'events'] as const

@@ -1,12 +1,12 @@
 import t from 'tap'
-import { permissionNames } from '../../src/auth/permission-set.ts'
-import { topicsListenedTo } from '../../src/auth/reading.ts'
-import { build, listen } from '../build.ts'
-import { connectWs } from '../clients.ts'
-import { eventually, person, requests } from '../people.ts'
-import { tenant } from '../tenant.ts'
-import { variables } from '../webhooks/hooks.ts'
-import { receiver } from '../webhooks/receiver.ts'
+import { permissionNames } from '../../../src/identity/access/permission-set.ts'
+import { topicsListenedTo } from '../../../src/identity/access/reading.ts'
+import { build, listen } from '../../build.ts'
+import { connectWs } from '../../clients.ts'
+import { eventually, person, requests } from '../../people.ts'
+import { tenant } from '../../tenant.ts'
+import { variables } from '../../webhooks/hooks.ts'
+import { receiver } from '../../webhooks/receiver.ts'
 
 /*
  * A value is planted in payloads, in names of documents that somebody looks at, and in others' filters. Every way out is

@@ -1,5 +1,5 @@
-import type { User } from '../../schemas/auth.ts'
-import type { Environment } from '../../schemas/scope.ts'
+import type { User } from '../../../schemas/auth.ts'
+import type { Environment } from '../../../schemas/scope.ts'
 import type { PermissionSet } from './permission-set.ts'
 
 /** Who asks. `id` names them in logs, rate limits and presence; a fresh token for the same subject has the same one. */
