@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
-import { createApplications, type Applications } from '../src/applications/applications.ts'
-import { GraceTimes } from '../src/applications/grace-times.ts'
+import { createApplications, type Applications } from '../src/identity/applications/applications.ts'
+import { GraceTimes } from '../src/identity/applications/grace-periods.ts'
 import { ApplicationPresence } from '../src/applications/presence.ts'
 import type { Scope } from '../schemas/scope.ts'
 

@@ -1,4 +1,4 @@
-import type { GraceTimes } from '../applications/grace-times.ts'
+import type { GraceTimes } from '../identity/applications/grace-periods.ts'
 import type { DeliveryLimits } from '../config.ts'
 import type { Connection, ResyncReason } from '../delivery/sockets/connection.ts'
 import type { ConnectionsObserver } from '../delivery/sockets/connections.ts'

@@ -1,5 +1,5 @@
 import type { RecordsObserver } from '../cluster/shared-records.ts'
-import type { GraceTimes } from '../applications/grace-times.ts'
+import type { GraceTimes } from '../identity/applications/grace-periods.ts'
 import { memberCost, type HeldBytes } from '../foundation/limits/held-bytes.ts'
 import { memberJson, type Channel, type Member } from './channel.ts'
 import type { Directory } from './directory.ts'

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
-import type { Database } from '../../db/tables.ts'
+import type { Database } from '../../../db/tables.ts'
 
 /** How long a node may go on with a time that another node has changed. */
 const believedMs = 2000

@@ -1,7 +1,7 @@
 import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
-import type { ApplicationsTable, Database } from '../../db/tables.ts'
-import { leaveConnectionsOf } from '../cdc/replication/slot-cleanup.ts'
-import { removeOwned } from '../webhooks/endpoints.ts'
+import type { ApplicationsTable, Database } from '../../../db/tables.ts'
+import { leaveConnectionsOf } from '../../cdc/replication/slot-cleanup.ts'
+import { removeOwned } from '../../webhooks/endpoints.ts'
 
 /** Rows that one statement deletes, so that each stays far below the statement timeout. */
 const rowsAtOnce = 20_000
