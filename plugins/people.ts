@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
-import { createAuditLog, type AuditLog } from '../src/audit/audit-log.ts'
-import { createAuditRetention } from '../src/audit/retention.ts'
+import { createAuditLog, type AuditLog } from '../src/identity/audit/audit-log.ts'
+import { createAuditRetention } from '../src/identity/audit/retention.ts'
 import { createLinks } from '../src/mail/links.ts'
 import { createMailer } from '../src/mail/mailer.ts'
 import { createInvites, type Invites } from '../src/people/invites.ts'

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { countWritten, loggedAgent, loggedPath, SocketAccess, type OpenedSocket } from '../src/access-log.ts'
+import { countWritten, loggedAgent, loggedPath, SocketAccess, type OpenedSocket } from '../src/identity/audit/access-log.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

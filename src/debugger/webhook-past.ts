@@ -1,7 +1,7 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import type { Webhook } from '../../schemas/webhooks.ts'
-import { masked } from '../audit/mask.ts'
+import { masked } from '../identity/audit/mask.ts'
 import type { ListeningRow } from '../delivery/matching/endpoint-index.ts'
 
 /** Changes of one webhook that are looked at. */

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
-import type { Origin } from '../audit/origin.ts'
-import { recordAll } from '../audit/record.ts'
+import type { Origin } from '../identity/audit/origin.ts'
+import { recordAll } from '../identity/audit/record.ts'
 
 /**
  * Takes, with what is about to be deleted, the roles and the invites that hang on it: the database would do so by itself,

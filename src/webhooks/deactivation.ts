@@ -1,8 +1,8 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../db/tables.ts'
 import { environments, type Environment } from '../../schemas/scope.ts'
-import { system } from '../audit/origin.ts'
-import { record } from '../audit/record.ts'
+import { system } from '../identity/audit/origin.ts'
+import { record } from '../identity/audit/record.ts'
 import type { Intent, Writer } from '../events/intent.ts'
 import { countUp } from './endpoints.ts'
 

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import t from 'tap'
 import { createKysely, createPool } from '../../db/connection.ts'
-import { system } from '../../src/audit/origin.ts'
+import { system } from '../../src/identity/audit/origin.ts'
 import { isAllowed } from '../../src/identity/access/permissions.ts'
 import { createSessions } from '../../src/auth/sessions.ts'
 import { insertUser } from '../../src/auth/users.ts'

@@ -2,8 +2,8 @@ import type { Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
 import type { Sampling as Setting } from '../../../schemas/debugger.ts'
 import { scopeKey, type Environment, type Scope } from '../../../schemas/scope.ts'
-import type { Origin } from '../../audit/origin.ts'
-import { record } from '../../audit/record.ts'
+import type { Origin } from '../../identity/audit/origin.ts'
+import { record } from '../../identity/audit/record.ts'
 
 /** How often the settings are read again: every node follows within it. */
 const pollMs = 2000

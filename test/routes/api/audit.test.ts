@@ -123,7 +123,7 @@ await t.test('what goes with something else is written down as well', async t =>
 })
 
 await t.test('the mask covers secrets wherever they stand, and bounds what is kept', async t => {
-  const { mask } = await import('../../../src/audit/mask.ts')
+  const { mask } = await import('../../../src/identity/audit/mask.ts')
   t.same(mask({
     url: 'https://user:pass@example.com/hook', secret: 'whsec_x', nested: [{ connectionString: 'postgres://u:p@h/d', password: null, clientSecret: 'y', hasSecret: true }], name: 'a\0b', 'b\0\ud800': 'c\ud800', note: 'see postgres://u:p@h/d'
   }), {
@@ -136,7 +136,7 @@ await t.test('the mask covers secrets wherever they stand, and bounds what is ke
 })
 
 await t.test('the mask is done with a long text at once, whatever it repeats', async t => {
-  const { mask } = await import('../../../src/audit/mask.ts')
+  const { mask } = await import('../../../src/identity/audit/mask.ts')
   for (const part of ['a.', 'a+b://', '://', '://a', '?a', '&=', 'a@', '?secret', '\ud800']) t.equal((mask({ text: part.repeat(500_000) })['text'] as string).length, 2000, part)
 })
 

@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely'
-import type { Database } from '../../db/tables.ts'
+import type { Database } from '../../../db/tables.ts'
 
 const sweepEveryMs = 10 * 60_000
 const rowsAtOnce = 1000

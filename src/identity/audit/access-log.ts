@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Principal } from './identity/access/principal.ts'
-import { plainText } from './foundation/plain-text.ts'
-import type { Scope } from '../schemas/scope.ts'
+import type { Principal } from '../access/principal.ts'
+import { plainText } from '../../foundation/plain-text.ts'
+import type { Scope } from '../../../schemas/scope.ts'
 
 const textLengthMax = 500
 

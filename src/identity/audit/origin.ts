@@ -1,5 +1,5 @@
-import type { Principal } from '../identity/access/principal.ts'
-import { plainText } from '../foundation/plain-text.ts'
+import type { Principal } from '../access/principal.ts'
+import { plainText } from '../../foundation/plain-text.ts'
 
 /** Where a request comes from. */
 export interface Visitor {

@@ -1,9 +1,9 @@
 import { sql, type Kysely, type Selectable } from 'kysely'
-import type { AuditLogTable, Database } from '../../db/tables.ts'
-import type { AuditEntry, AuditQuery } from '../../schemas/audit.ts'
-import { applicationsWith } from '../identity/access/permissions.ts'
-import type { Principal } from '../identity/access/principal.ts'
-import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
+import type { AuditLogTable, Database } from '../../../db/tables.ts'
+import type { AuditEntry, AuditQuery } from '../../../schemas/audit.ts'
+import { applicationsWith } from '../access/permissions.ts'
+import type { Principal } from '../access/principal.ts'
+import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
 
 export type AuditLog = ReturnType<typeof createAuditLog>
 

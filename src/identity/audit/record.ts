@@ -1,8 +1,8 @@
 import type { Insertable, Kysely } from 'kysely'
-import { afterCommit } from '../../db/after-commit.ts'
-import type { AuditLogTable, Database } from '../../db/tables.ts'
-import { randomId } from '../foundation/ids.ts'
-import { plainText } from '../foundation/plain-text.ts'
+import { afterCommit } from '../../../db/after-commit.ts'
+import type { AuditLogTable, Database } from '../../../db/tables.ts'
+import { randomId } from '../../foundation/ids.ts'
+import { plainText } from '../../foundation/plain-text.ts'
 import { mask } from './mask.ts'
 import type { Origin } from './origin.ts'
 

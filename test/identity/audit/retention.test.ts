@@ -1,8 +1,8 @@
 import t from 'tap'
-import { createAuditRetention } from '../../src/audit/retention.ts'
-import { record } from '../../src/audit/record.ts'
-import { system } from '../../src/audit/origin.ts'
-import { build } from '../build.ts'
+import { createAuditRetention } from '../../../src/identity/audit/retention.ts'
+import { record } from '../../../src/identity/audit/record.ts'
+import { system } from '../../../src/identity/audit/origin.ts'
+import { build } from '../../build.ts'
 
 t.setTimeout(120_000)
 

@@ -4,11 +4,11 @@ import { connect } from 'node:net'
 import { io } from 'socket.io-client'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { build, listen } from './build.ts'
-import { connectSocketIo, connectWs } from './clients.ts'
-import { readableLog } from './log-lines.ts'
-import { eventually } from './people.ts'
-import { tenant } from './tenant.ts'
+import { build, listen } from '../../build.ts'
+import { connectSocketIo, connectWs } from '../../clients.ts'
+import { readableLog } from '../../log-lines.ts'
+import { eventually } from '../../people.ts'
+import { tenant } from '../../tenant.ts'
 
 /* ACCESS_LOG: a line for each request, and for each socket when it connects and when it ends. */
 
