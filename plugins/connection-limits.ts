@@ -2,7 +2,7 @@ import { STATUS_CODES, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import proxyAddr from '@fastify/proxy-addr'
 import fp from 'fastify-plugin'
-import { networkOf } from '../src/auth/network.ts'
+import { networkOf } from '../src/identity/auth/network.ts'
 import { Seats } from '../src/foundation/limits/quota.ts'
 import { RateLimitError } from '../src/errors.ts'
 

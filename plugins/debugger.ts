@@ -12,8 +12,8 @@ import { TraceReader } from '../src/debugger/trace-reader.ts'
 import { TraceStreams } from '../src/debugger/trace-streams.ts'
 import { createWebhookTraces } from '../src/debugger/webhook-traces.ts'
 import { createWebhookVerdicts } from '../src/debugger/webhook-verdicts.ts'
-import { closeCodes } from '../src/delivery/close-codes.ts'
-import { CredentialWatch } from '../src/delivery/credential-watch.ts'
+import { closeCodes } from '../src/identity/auth/close-codes.ts'
+import { CredentialWatch } from '../src/identity/auth/credential-watch.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

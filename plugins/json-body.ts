@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { networkOf } from '../src/auth/network.ts'
+import { networkOf } from '../src/identity/auth/network.ts'
 import { BodyBudget, HeldBody, readBody, type BodyOwner } from '../src/foundation/limits/body-budget.ts'
 import { asCodingError, decode, requireUtf8, type Decoding } from '../src/foundation/http/body-coding.ts'
 import { onceAnsweredOrGone } from '../src/foundation/http/connection-end.ts'

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import fp from 'fastify-plugin'
-import { closeCodes } from '../src/delivery/close-codes.ts'
+import { closeCodes } from '../src/identity/auth/close-codes.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

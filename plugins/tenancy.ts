@@ -1,7 +1,7 @@
 import fp from 'fastify-plugin'
 import { createApplications, type Applications } from '../src/identity/applications/applications.ts'
 import { GraceTimes } from '../src/identity/applications/grace-periods.ts'
-import { ApplicationPresence } from '../src/applications/presence.ts'
+import { ApplicationPresence } from '../src/identity/auth/application-cache.ts'
 import type { Scope } from '../schemas/scope.ts'
 
 declare module 'fastify' {

@@ -1,5 +1,5 @@
 import type { FastifyInstance, InjectOptions } from 'fastify'
-import { hashPassword } from '../src/auth/passwords.ts'
+import { hashPassword } from '../src/identity/auth/passwords.ts'
 import { randomId } from '../src/foundation/ids.ts'
 
 export const password = 'a long pass phrase'

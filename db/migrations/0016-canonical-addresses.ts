@@ -19,7 +19,7 @@ export async function up (db: Kysely<unknown>): Promise<void> {
   for (const statement of statements) await sql.raw(statement).execute(db)
 }
 
-/** A copy of src/auth/email-address.ts at this version, because a migration never changes. */
+/** A copy of src/identity/auth/email-address.ts at this version, because a migration never changes. */
 function canonicalEmail (address: string): string {
   const invisible = /\p{Default_Ignorable_Code_Point}|\p{Cc}/gu
   const text = address.replaceAll(invisible, '').normalize('NFKC').replaceAll(invisible, '').trim().toLowerCase().normalize('NFC')

@@ -1,6 +1,6 @@
 import type { ExplainAnswer, ExplainRequest } from '../../schemas/debugger.ts'
 import type { Environment, Scope } from '../../schemas/scope.ts'
-import type { Authenticator } from '../auth/authenticate.ts'
+import type { Authenticator } from '../identity/auth/authenticate.ts'
 import { permissionsAt, reachesApplication } from '../identity/access/permissions.ts'
 import type { Principal } from '../identity/access/principal.ts'
 import { PublicError } from '../errors.ts'

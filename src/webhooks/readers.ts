@@ -5,7 +5,7 @@ import type { Environment } from '../../schemas/scope.ts'
 import { parsePermissions, PermissionSet } from '../identity/access/permission-set.ts'
 import type { Principal } from '../identity/access/principal.ts'
 import { coversEvent, type EventFact } from '../identity/access/reading.ts'
-import { grantsOf } from '../auth/sessions.ts'
+import { grantsOf } from '../identity/auth/sessions.ts'
 
 /**
  * Whose right to read a webhook has: who created it or changed it last. A user's rights are those of the moment; a token's are

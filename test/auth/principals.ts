@@ -1,6 +1,6 @@
 import { parsePermissions, permissionsOfRole } from '../../src/identity/access/permission-set.ts'
 import type { SessionPrincipal, TokenPrincipal } from '../../src/identity/access/principal.ts'
-import { toGrants } from '../../src/auth/sessions.ts'
+import { toGrants } from '../../src/identity/auth/sessions.ts'
 import type { Environment } from '../../schemas/scope.ts'
 
 export function tokenPrincipal (permissions: string[], { applicationId = 'app_a', environment }: { applicationId?: string, environment?: Environment } = {}): TokenPrincipal {

@@ -1,7 +1,7 @@
 import { io, type Socket } from 'socket.io-client'
 import t from 'tap'
 import { freePort } from '../../db/embedded/free-port.ts'
-import { closeCodes } from '../../src/delivery/close-codes.ts'
+import { closeCodes } from '../../src/identity/auth/close-codes.ts'
 import { build, createDatabase, listen } from '../build.ts'
 import { connectWs } from '../clients.ts'
 import { DatabaseProxy } from '../faults/database-proxy.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { insertUser } from '../../src/auth/users.ts'
+import { insertUser } from '../../src/identity/auth/users.ts'
 import { build, listen } from '../build.ts'
 import { transports } from '../clients.ts'
 import { tenant } from '../tenant.ts'

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { sourceProblems } from '../../src/cdc/source/source.ts'
-import { closeCodes } from '../../src/delivery/close-codes.ts'
+import { closeCodes } from '../../src/identity/auth/close-codes.ts'
 import { errorCodes } from '../../src/errors.ts'
 import { labelValues } from '../../src/foundation/observability/metric-labels.ts'
 import { createMetrics } from '../../src/foundation/observability/metrics.ts'

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { defaultDeliveryLimits } from '../../src/config.ts'
-import { closeCodes } from '../../src/delivery/close-codes.ts'
+import { closeCodes } from '../../src/identity/auth/close-codes.ts'
 import { parseFilter } from '../../src/delivery/matching/filter.ts'
 import { eventSources, eventTypes, RealtimeEvent } from '../../schemas/events.ts'
 import { AuthRequest, returnModes, SubscribeRequest, UnsubscribeRequest } from '../../schemas/realtime.ts'

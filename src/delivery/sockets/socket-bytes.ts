@@ -1,4 +1,4 @@
-import type { CloseReason } from '../close-codes.ts'
+import type { CloseReason } from '../../identity/auth/close-codes.ts'
 import type { Connection } from './connection.ts'
 
 /** What the sockets of each application hold of one kind of bytes at this moment. */

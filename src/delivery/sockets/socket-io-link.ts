@@ -1,5 +1,5 @@
 import type { Socket } from 'socket.io'
-import type { CloseReason } from '../close-codes.ts'
+import type { CloseReason } from '../../identity/auth/close-codes.ts'
 
 /** An Engine.IO socket: the link below Socket.IO, from the first byte on. */
 export type Link = Socket['conn']

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Socket } from 'socket.io'
-import type { CloseReason } from '../close-codes.ts'
+import type { CloseReason } from '../../identity/auth/close-codes.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { encodeFrames, endingOf, sharedPart, socketIoWrapping } from './frames.ts'
 import { arrivingBytesOf } from './message-limit.ts'

@@ -1,6 +1,6 @@
 import type { LoggedEvent } from '../../events/envelope.ts'
 import type { ReturnMode } from '../../../schemas/realtime.ts'
-import type { CloseReason } from '../close-codes.ts'
+import type { CloseReason } from '../../identity/auth/close-codes.ts'
 import type { SharedMessage } from '../shared-message.ts'
 
 /** One event, or one message of a channel, on its way to one socket. */

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import { randomId } from '../../foundation/ids.ts'
-import type { CloseReason } from '../close-codes.ts'
+import type { CloseReason } from '../../identity/auth/close-codes.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { endingOf, wsWrapping } from './frames.ts'
 import { arrivingBytes } from './message-limit.ts'

@@ -1,6 +1,6 @@
 import { getHeapStatistics } from 'node:v8'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { passwordHashings } from '../../auth/passwords.ts'
+import { passwordHashings } from '../../identity/auth/passwords.ts'
 import { LargestGauge } from './largest-gauge.ts'
 import { labelledCounter, labelledGauge } from './metric-labels.ts'
 import { version } from '../version.ts'

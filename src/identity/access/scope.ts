@@ -1,5 +1,5 @@
 import { environments, isEnvironment, type Environment, type Scope } from '../../../schemas/scope.ts'
-import type { ApplicationPresence } from '../../applications/presence.ts'
+import type { ApplicationPresence } from '../auth/application-cache.ts'
 import { ForbiddenError, NotFoundError, ValidationError } from '../../errors.ts'
 import { reachesApplication } from './permissions.ts'
 import type { Principal, SessionPrincipal } from './principal.ts'

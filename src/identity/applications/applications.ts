@@ -12,7 +12,7 @@ import { randomId } from '../../foundation/ids.ts'
 import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
 import { takeWith } from '../../people/losses.ts'
 import type { GraceTimes } from './grace-periods.ts'
-import type { ApplicationPresence } from '../../applications/presence.ts'
+import type { ApplicationPresence } from '../auth/application-cache.ts'
 import { removeApplication } from './removal.ts'
 
 export interface ApplicationsOptions {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createScopeResolver } from '../../../src/identity/access/scope.ts'
-import type { ApplicationPresence } from '../../../src/applications/presence.ts'
+import type { ApplicationPresence } from '../../../src/identity/auth/application-cache.ts'
 import { sessionPrincipal, tokenPrincipal } from '../../auth/principals.ts'
 import { codeOf } from '../../auth/refusal.ts'
 

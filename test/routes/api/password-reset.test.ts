@@ -1,6 +1,6 @@
 import t from 'tap'
 import { pino } from 'pino'
-import { passwordHashings } from '../../../src/auth/passwords.ts'
+import { passwordHashings } from '../../../src/identity/auth/passwords.ts'
 import { build } from '../../build.ts'
 import { mailServer } from '../../mail-server.ts'
 import { eventually, password, person, requests } from '../../people.ts'

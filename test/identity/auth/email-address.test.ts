@@ -1,6 +1,6 @@
 import t from 'tap'
-import { canonicalEmail } from '../../src/auth/email-address.ts'
-import { loginNetworkOf, networkOf } from '../../src/auth/network.ts'
+import { canonicalEmail } from '../../../src/identity/auth/email-address.ts'
+import { loginNetworkOf, networkOf } from '../../../src/identity/auth/network.ts'
 
 t.test('every spelling of an address comes to one, and only lookalikes stay apart', async t => {
   const spellings = [

@@ -1,4 +1,4 @@
-import { RateLimitError, type PublicError } from '../errors.ts'
+import { RateLimitError, type PublicError } from '../../errors.ts'
 
 /**
  * Why the server closes a socket. Over `/ws` it is the close code (RFC 6455 §7.4: 4000–4999 are private); over

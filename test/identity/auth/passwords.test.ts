@@ -1,5 +1,5 @@
 import t from 'tap'
-import { hashPassword, verifyPassword } from '../../src/auth/passwords.ts'
+import { hashPassword, verifyPassword } from '../../../src/identity/auth/passwords.ts'
 
 t.test('argon2id, and the same password in whatever Unicode form', async t => {
   const hash = await hashPassword('caf\u00e9 au lait')

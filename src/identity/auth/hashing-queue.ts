@@ -1,4 +1,4 @@
-import { RateLimitError, ServiceUnavailableError } from '../errors.ts'
+import { RateLimitError, ServiceUnavailableError } from '../../errors.ts'
 
 /**
  * Logins from networks that are known to the account, other logins, and everything else. Each has places of its own in the queue,

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
-import { createKysely, createPool } from '../../db/connection.ts'
-import { SigningKeys } from '../../src/auth/signing-keys.ts'
-import { createEncryption } from '../../src/foundation/encryption/encryption.ts'
-import { sealedPlaces } from '../../src/sealed-columns.ts'
-import { build, createDatabase, type Teardown } from '../build.ts'
-import { tenant } from '../tenant.ts'
+import { createKysely, createPool } from '../../../db/connection.ts'
+import { SigningKeys } from '../../../src/identity/auth/signing-keys.ts'
+import { createEncryption } from '../../../src/foundation/encryption/encryption.ts'
+import { sealedPlaces } from '../../../src/sealed-columns.ts'
+import { build, createDatabase, type Teardown } from '../../build.ts'
+import { tenant } from '../../tenant.ts'
 
 const encryption = createEncryption([Buffer.alloc(32, 1)])
 const silent = { error: () => {}, warn: () => {} }

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
-import { RateLimitError, type PublicError, type UnauthorizedError } from '../errors.ts'
-import type { Metrics } from '../foundation/observability/metrics.ts'
+import { RateLimitError, type PublicError, type UnauthorizedError } from '../../errors.ts'
+import type { Metrics } from '../../foundation/observability/metrics.ts'
 import { networkOf } from './network.ts'
 
 const windowMs = 60_000

@@ -1,9 +1,9 @@
-import type { ApplicationPresence } from '../applications/presence.ts'
-import type { HeldRole, Principal, SessionPrincipal } from '../identity/access/principal.ts'
-import type { Scope } from '../../schemas/scope.ts'
-import { reachesApplication } from '../identity/access/permissions.ts'
-import type { Sessions } from '../auth/sessions.ts'
-import type { SigningKeys } from '../auth/signing-keys.ts'
+import type { ApplicationPresence } from './application-cache.ts'
+import type { HeldRole, Principal, SessionPrincipal } from '../access/principal.ts'
+import type { Scope } from '../../../schemas/scope.ts'
+import { reachesApplication } from '../access/permissions.ts'
+import type { Sessions } from './sessions.ts'
+import type { SigningKeys } from './signing-keys.ts'
 import { closeCodes, type CloseReason } from './close-codes.ts'
 
 /** How long something may go on when what it lives by was ended on another node. */

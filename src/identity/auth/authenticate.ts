@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { UnauthorizedError } from '../errors.ts'
-import type { Principal } from '../identity/access/principal.ts'
+import { UnauthorizedError } from '../../errors.ts'
+import type { Principal } from '../access/principal.ts'
 import { sessionPrefix, type Sessions } from './sessions.ts'
 import type { Tokens } from './tokens.ts'
 

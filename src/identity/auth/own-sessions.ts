@@ -1,7 +1,7 @@
-import type { SessionInfo } from '../../schemas/auth.ts'
-import type { Origin } from '../identity/audit/origin.ts'
-import { ForbiddenError, NotFoundError } from '../errors.ts'
-import type { Principal, SessionPrincipal } from '../identity/access/principal.ts'
+import type { SessionInfo } from '../../../schemas/auth.ts'
+import type { Origin } from '../audit/origin.ts'
+import { ForbiddenError, NotFoundError } from '../../errors.ts'
+import type { Principal, SessionPrincipal } from '../access/principal.ts'
 import type { Sessions } from './sessions.ts'
 
 export type OwnSessions = ReturnType<typeof createOwnSessions>

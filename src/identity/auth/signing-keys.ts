@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql, type Kysely } from 'kysely'
-import type { Database } from '../../db/tables.ts'
-import { system } from '../identity/audit/origin.ts'
-import { record } from '../identity/audit/record.ts'
-import type { Encryption } from '../foundation/encryption/encryption.ts'
-import { randomId } from '../foundation/ids.ts'
-import { sealedPlaces } from '../sealed-columns.ts'
+import type { Database } from '../../../db/tables.ts'
+import { system } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
+import type { Encryption } from '../../foundation/encryption/encryption.ts'
+import { randomId } from '../../foundation/ids.ts'
+import { sealedPlaces } from '../../sealed-columns.ts'
 import { generateSecret, isAlgorithm, openSecret, type Algorithm, type KeyMaterial } from './key-material.ts'
 
 /** A key as it is used. Its algorithm is part of it: a token does not get to choose. */

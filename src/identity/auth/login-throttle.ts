@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import type { Notices } from '../cluster/notices.ts'
-import { RateLimitError } from '../errors.ts'
+import type { Notices } from '../../cluster/notices.ts'
+import { RateLimitError } from '../../errors.ts'
 
 /** The first wait; each further failure doubles it. */
 const firstDelayMs = 1000

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { sql, type Kysely } from 'kysely'
-import type { Database } from '../../db/tables.ts'
+import type { Database } from '../../../db/tables.ts'
 import { loginNetworkOf } from './network.ts'
 
 /** A network is known for this long after the last login from it. */

@@ -1,7 +1,7 @@
-import type { Claims } from '../../schemas/auth.ts'
-import { isEnvironment } from '../../schemas/scope.ts'
-import { UnauthorizedError } from '../errors.ts'
-import { isPlainObject } from '../foundation/json.ts'
+import type { Claims } from '../../../schemas/auth.ts'
+import { isEnvironment } from '../../../schemas/scope.ts'
+import { UnauthorizedError } from '../../errors.ts'
+import { isPlainObject } from '../../foundation/json.ts'
 
 /* What a token's payload must say, once its signature is known to be good. Each refusal names the claim. */
 

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely'
-import type { Database } from '../../db/tables.ts'
-import type { Origin } from '../identity/audit/origin.ts'
-import { logOnly, record, type Change } from '../identity/audit/record.ts'
+import type { Database } from '../../../db/tables.ts'
+import type { Origin } from '../audit/origin.ts'
+import { logOnly, record, type Change } from '../audit/record.ts'
 
 /** Entries that a node writes in a minute: anybody can cause one, and they are kept for long. */
 const entriesMax = 100

@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
-import type { Database } from '../../db/tables.ts'
+import type { Database } from '../../../db/tables.ts'
 
 /** How long a node may believe in an application that another node has deleted. */
 const believedMs = 2000

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely'
-import type { Database } from '../../db/tables.ts'
-import type { User } from '../../schemas/auth.ts'
-import { randomId } from '../foundation/ids.ts'
+import type { Database } from '../../../db/tables.ts'
+import type { User } from '../../../schemas/auth.ts'
+import { randomId } from '../../foundation/ids.ts'
 import { canonicalEmail } from './email-address.ts'
 
 export interface NewUser { name: string, email: string, passwordHash: string }

@@ -1,11 +1,11 @@
 import type { Kysely } from 'kysely'
-import type { Database } from '../../db/tables.ts'
-import type { TokenAnswer, TokenRequest } from '../../schemas/auth.ts'
-import type { Origin } from '../identity/audit/origin.ts'
-import { record } from '../identity/audit/record.ts'
-import type { ScopeResolver } from '../identity/access/scope.ts'
-import { authorize, authorizeGrant } from '../identity/access/permissions.ts'
-import type { Principal } from '../identity/access/principal.ts'
+import type { Database } from '../../../db/tables.ts'
+import type { TokenAnswer, TokenRequest } from '../../../schemas/auth.ts'
+import type { Origin } from '../audit/origin.ts'
+import { record } from '../audit/record.ts'
+import type { ScopeResolver } from '../access/scope.ts'
+import { authorize, authorizeGrant } from '../access/permissions.ts'
+import type { Principal } from '../access/principal.ts'
 import type { Tokens } from './tokens.ts'
 
 export type IssueToken = ReturnType<typeof createTokenIssuer>

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Scope } from '../../schemas/scope.ts'
+import type { Scope } from '../../../schemas/scope.ts'
 import { credentialFromHeaders, type Authenticator } from './authenticate.ts'
-import { authorize, isEntityOwning, type PermissionName } from '../identity/access/permissions.ts'
-import type { Principal } from '../identity/access/principal.ts'
-import type { ScopeResolver } from '../identity/access/scope.ts'
+import { authorize, isEntityOwning, type PermissionName } from '../access/permissions.ts'
+import type { Principal } from '../access/principal.ts'
+import type { ScopeResolver } from '../access/scope.ts'
 
 /** What a route may ask for: a permission, any principal, or nothing. */
 export type Admittance = PermissionName | 'authenticated' | 'public'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isLoopback } from '../../src/auth/setup.ts'
+import { isLoopback } from '../../../src/identity/auth/setup.ts'
 
 t.test('loopback is what comes from this machine, by no proxy, and under this machine\'s name', async t => {
   const here = { socketAddress: '127.0.0.1', httpVersion: '1.1', headers: { host: 'localhost:3000' } }

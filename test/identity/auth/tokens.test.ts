@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { randomId } from '../../src/foundation/ids.ts'
-import { build, listen } from '../build.ts'
-import { connectSocketIo } from '../clients.ts'
-import { tenant } from '../tenant.ts'
-import { codeOf } from './refusal.ts'
+import { randomId } from '../../../src/foundation/ids.ts'
+import { build, listen } from '../../build.ts'
+import { connectSocketIo } from '../../clients.ts'
+import { tenant } from '../../tenant.ts'
+import { codeOf } from '../../auth/refusal.ts'
 
 const encoded = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
 
