@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createTransport, type Transporter } from 'nodemailer'
-import type { Metrics } from '../foundation/observability/metrics.ts'
+import type { Metrics } from '../../foundation/observability/metrics.ts'
 
 export interface Mail {
   to: string
