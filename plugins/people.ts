@@ -3,11 +3,11 @@ import { createAuditLog, type AuditLog } from '../src/identity/audit/audit-log.t
 import { createAuditRetention } from '../src/identity/audit/retention.ts'
 import { createLinks } from '../src/identity/mail/links.ts'
 import { createMailer } from '../src/identity/mail/mailer.ts'
-import { createInvites, type Invites } from '../src/people/invites.ts'
-import { createNotify } from '../src/people/notify.ts'
-import { createPasswordResets, type PasswordResets } from '../src/people/password-resets.ts'
-import { createPeople, type People } from '../src/people/people.ts'
-import { createRoles, type Roles } from '../src/people/roles.ts'
+import { createInvites, type Invites } from '../src/identity/people/invites.ts'
+import { createNotify } from '../src/identity/people/notify.ts'
+import { createPasswordResets, type PasswordResets } from '../src/identity/people/password-resets.ts'
+import { createPeople, type People } from '../src/identity/people/people.ts'
+import { createRoles, type Roles } from '../src/identity/people/roles.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

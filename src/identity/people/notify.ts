@@ -1,4 +1,4 @@
-import type { Mailer } from '../identity/mail/mailer.ts'
+import type { Mailer } from '../mail/mailer.ts'
 
 const notices = {
   addressChanged: 'The email address of your account was changed. Mail no longer goes to this one.',
