@@ -5,7 +5,7 @@ import { ServiceUnavailableError } from '../errors.ts'
 import type { CheckerReply, CheckerTask } from './checker-worker.ts'
 import { CheckerTurns } from './checker-turns.ts'
 import type { CompatibilityPolicy, Direction, PairVerdict } from './compatibility.ts'
-import { SchemaError } from './schema-error.ts'
+import { SchemaError } from '../registry/json-schema/schema-error.ts'
 
 export interface SchemaCheckerOptions {
   threads?: number

@@ -1,7 +1,7 @@
 import type { CheckerJob } from './checker-pool.ts'
 import { comparePairs } from './compatibility.ts'
-import type { JsonSchema } from './json.ts'
-import { SchemaError } from './schema-error.ts'
+import type { JsonSchema } from '../registry/json-schema/json.ts'
+import { SchemaError } from '../registry/json-schema/schema-error.ts'
 import { compileValidator } from './validators.ts'
 
 export type CheckerTask =

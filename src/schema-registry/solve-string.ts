@@ -1,4 +1,4 @@
-import { FORMATS, isPartOf, LOOKS_LIKE, SAMPLES } from './formats.ts'
+import { FORMATS, isPartOf, LOOKS_LIKE, SAMPLES } from '../registry/json-schema/formats.ts'
 import type { Literal } from './formula.ts'
 import { type Language, LanguageLimit } from './pattern-language.ts'
 import { parsePattern } from './pattern-syntax.ts'

@@ -4,7 +4,7 @@ import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import { ValidationError } from '../errors.ts'
 import type { PayloadCheck, TopicCheck } from '../events/batch.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'
-import type { JsonSchema } from './json.ts'
+import type { JsonSchema } from '../registry/json-schema/json.ts'
 import { prepareValidator, type Validator } from './validators.ts'
 
 /** Compiled validators in memory. A version never changes, so that none goes stale. */

@@ -13,7 +13,7 @@ import { topicNotFound } from '../topics/topics.ts'
 import type { SchemaChecker } from './checker-pool.ts'
 import type { CompatibilityMode, CompatibilityPolicy } from './compatibility.ts'
 import { Comparisons, type EarlierVersion } from './comparisons.ts'
-import { SchemaError } from './schema-error.ts'
+import { SchemaError } from '../registry/json-schema/schema-error.ts'
 import type { Validators } from './validator-cache.ts'
 
 /** A page ends early when its schemas are more than this: in memory they can take twenty times as much. */

@@ -1,7 +1,7 @@
 import type { Formula } from './formula.ts'
 import { Budget } from './fuel.ts'
-import { canonical, isObject, type Json, type JsonObject } from './json.ts'
-import { reachable, type SchemaNode } from './schema-node.ts'
+import { canonical, isObject, type Json, type JsonObject } from '../registry/json-schema/json.ts'
+import { reachable, type SchemaNode } from '../registry/json-schema/schema-node.ts'
 import type { Solver } from './solver.ts'
 import { lazyValidatorOf, type Validator } from './validators.ts'
 

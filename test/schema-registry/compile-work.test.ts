@@ -1,7 +1,7 @@
 import t from 'tap'
 import { COMPILE_STEPS_MAX, CompileWork, finish } from '../../src/schema-registry/compile-work.ts'
-import { normalise } from '../../src/schema-registry/normalise.ts'
-import { childrenFirst } from '../../src/schema-registry/schema-node.ts'
+import { normalise } from '../../src/registry/json-schema/normalise.ts'
+import { childrenFirst } from '../../src/registry/json-schema/schema-node.ts'
 import { slicing } from '../../src/schema-registry/slices.ts'
 import { compileValidator, compiling, type JsonSchema, prepareValidator, type Validator } from '../../src/schema-registry/validators.ts'
 

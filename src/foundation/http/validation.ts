@@ -4,7 +4,7 @@ import type { TSchema } from '@sinclair/typebox'
 import { isNumber } from 'lossless-json'
 import type { ErrorDetail } from '../../errors.ts'
 import { inexact, isExactNumber } from '../exact-numbers.ts'
-import { FORMATS } from '../../schema-registry/formats.ts'
+import { FORMATS } from '../../registry/json-schema/formats.ts'
 import { explain, type ValidatorError } from './validation-message.ts'
 
 /**

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { fullFormats } from 'ajv-formats/dist/formats.js'
 import fc from 'fast-check'
 import t from 'tap'
-import { FORMATS, LOOKS_LIKE, SAMPLES, UNLIMITED_FORMATS } from '../../src/schema-registry/formats.ts'
-import { isUrl } from '../../src/schema-registry/url-format.ts'
-import { build } from '../build.ts'
-import { root } from '../docs/generated.ts'
-import { tenant } from '../tenant.ts'
+import { FORMATS, LOOKS_LIKE, SAMPLES, UNLIMITED_FORMATS } from '../../../src/registry/json-schema/formats.ts'
+import { isUrl } from '../../../src/registry/json-schema/url-format.ts'
+import { build } from '../../build.ts'
+import { root } from '../../docs/generated.ts'
+import { tenant } from '../../tenant.ts'
 
 /* No string makes a format, or a pattern of ours, take longer than its length explains. What is quadratic takes minutes here. */
 
