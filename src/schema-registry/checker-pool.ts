@@ -4,7 +4,7 @@ import { Piscina } from 'piscina'
 import { ServiceUnavailableError } from '../errors.ts'
 import type { CheckerReply, CheckerTask } from './checker-worker.ts'
 import { CheckerTurns } from './checker-turns.ts'
-import type { CompatibilityPolicy, Direction, PairVerdict } from './compatibility.ts'
+import type { CompatibilityPolicy, Direction, PairVerdict } from '../registry/json-schema/compatibility/compatibility.ts'
 import { SchemaError } from '../registry/json-schema/schema-error.ts'
 
 export interface SchemaCheckerOptions {

@@ -1,5 +1,5 @@
 import type { CheckerJob } from './checker-pool.ts'
-import { comparePairs } from './compatibility.ts'
+import { comparePairs } from '../registry/json-schema/compatibility/compatibility.ts'
 import type { JsonSchema } from '../registry/json-schema/json.ts'
 import { SchemaError } from '../registry/json-schema/schema-error.ts'
 import { compileValidator } from './validators.ts'

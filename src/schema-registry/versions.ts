@@ -11,7 +11,7 @@ import { decodeCursor, encodeCursor, type PageOf } from '../foundation/paging.ts
 import { isReserved } from '../topics/topic-names.ts'
 import { topicNotFound } from '../topics/topics.ts'
 import type { SchemaChecker } from './checker-pool.ts'
-import type { CompatibilityMode, CompatibilityPolicy } from './compatibility.ts'
+import type { CompatibilityMode, CompatibilityPolicy } from '../registry/json-schema/compatibility/compatibility.ts'
 import { Comparisons, type EarlierVersion } from './comparisons.ts'
 import { SchemaError } from '../registry/json-schema/schema-error.ts'
 import type { Validators } from './validator-cache.ts'

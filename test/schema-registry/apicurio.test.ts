@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { compareSchemas, type CompatibilityPolicy, type JsonSchema } from '../../src/schema-registry/compatibility.ts'
+import { compareSchemas, type CompatibilityPolicy, type JsonSchema } from '../../src/registry/json-schema/compatibility/compatibility.ts'
 import { compileValidator } from '../../src/schema-registry/validators.ts'
 
 interface Case { id: string, original: JsonSchema, updated: JsonSchema, compatibility: 'backward' | 'both' | 'none' }

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { createSchemaChecker, type SchemaChecker } from '../../src/schema-registry/checker-pool.ts'
 import { CheckerTurns } from '../../src/schema-registry/checker-turns.ts'
-import type { JsonSchema } from '../../src/schema-registry/compatibility.ts'
+import type { JsonSchema } from '../../src/registry/json-schema/compatibility/compatibility.ts'
 import { pigeons } from './entangled.ts'
 
 const list = <T>(length: number, make: (i: number) => T): T[] => Array.from({ length }, (_, i) => make(i))

@@ -1,4 +1,4 @@
-import { compareSchemas, type CompatibilityPolicy, GaveUp, writerSchema } from '../../src/schema-registry/compatibility.ts'
+import { compareSchemas, type CompatibilityPolicy, GaveUp, writerSchema } from '../../src/registry/json-schema/compatibility/compatibility.ts'
 import { compileValidator } from '../../src/schema-registry/validators.ts'
 import { randomDocument } from './attack.ts'
 import { document, mutate } from './generate.ts'

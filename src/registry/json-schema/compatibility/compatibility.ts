@@ -1,15 +1,15 @@
 import { Comparison, COMPARISON_STEPS_MAX } from './comparison.ts'
-import { emit } from '../registry/json-schema/emit.ts'
-import type { JsonSchema } from '../registry/json-schema/json.ts'
-import { normalise } from '../registry/json-schema/normalise.ts'
+import { emit } from '../emit.ts'
+import type { JsonSchema } from '../json.ts'
+import { normalise } from '../normalise.ts'
 import type { Reason } from './reasons.ts'
-import type { SchemaNode } from '../registry/json-schema/schema-node.ts'
-import { GaveUp } from '../registry/json-schema/steps.ts'
+import type { SchemaNode } from '../schema-node.ts'
+import { GaveUp } from '../steps.ts'
 
-export type { JsonSchema } from '../registry/json-schema/json.ts'
+export type { JsonSchema } from '../json.ts'
 export type { Reason } from './reasons.ts'
 export { REASONS } from './reasons.ts'
-export { GaveUp } from '../registry/json-schema/steps.ts'
+export { GaveUp } from '../steps.ts'
 
 export type CompatibilityMode = 'none' | 'backward' | 'forward' | 'full' | 'backward_transitive' | 'forward_transitive' | 'full_transitive'
 

@@ -1,9 +1,9 @@
 import type { Formula } from './formula.ts'
-import { Budget } from './fuel.ts'
-import { canonical, isObject, type Json, type JsonObject } from '../registry/json-schema/json.ts'
-import { reachable, type SchemaNode } from '../registry/json-schema/schema-node.ts'
+import { Budget } from '../../../schema-registry/fuel.ts'
+import { canonical, isObject, type Json, type JsonObject } from '../json.ts'
+import { reachable, type SchemaNode } from '../schema-node.ts'
 import type { Solver } from './solver.ts'
-import { lazyValidatorOf, type Validator } from './validators.ts'
+import { lazyValidatorOf, type Validator } from '../../../schema-registry/validators.ts'
 
 /** Documents looked at for each thing that the rules could not settle. */
 const TRIES = 150

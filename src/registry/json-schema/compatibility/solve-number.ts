@@ -1,4 +1,4 @@
-import { align, decimal, type Decimal, leastCommonMultiple, nextUp, scaleTo, toNumber } from '../registry/json-schema/decimal.ts'
+import { align, decimal, type Decimal, leastCommonMultiple, nextUp, scaleTo, toNumber } from '../decimal.ts'
 import type { Literal } from './formula.ts'
 import { type Models, type Solver, NONE } from './solver.ts'
 

@@ -1,5 +1,5 @@
 import { type Formula, type Literal, maskOf } from './formula.ts'
-import type { Json } from '../registry/json-schema/json.ts'
+import type { Json } from '../json.ts'
 import type { Reason } from './reasons.ts'
 import type { Solver } from './solver.ts'
 

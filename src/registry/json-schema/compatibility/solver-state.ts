@@ -1,6 +1,6 @@
 import { type Formula, type Formulas, type Literal, type Of, subjectOf } from './formula.ts'
-import { type Json, JSON_TYPES, type JsonType } from '../registry/json-schema/json.ts'
-import type { Tick } from '../registry/json-schema/steps.ts'
+import { type Json, JSON_TYPES, type JsonType } from '../json.ts'
+import type { Tick } from '../steps.ts'
 
 /** What has been demanded of a value of one type so far: literals, and clauses of which one part each must hold. */
 export interface State {

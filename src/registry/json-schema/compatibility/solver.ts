@@ -1,17 +1,17 @@
 import { type Formula, Formulas, type Literal } from './formula.ts'
 import { holds } from './holds.ts'
-import { identify } from '../registry/json-schema/identity.ts'
-import { type Json, JSON_TYPES, type JsonType } from '../registry/json-schema/json.ts'
-import { Languages } from './pattern-language.ts'
+import { identify } from '../identity.ts'
+import { type Json, JSON_TYPES, type JsonType } from '../json.ts'
+import { Languages } from '../../../schema-registry/pattern-language.ts'
 import type { Reason } from './reasons.ts'
 import { expand } from './schema-formula.ts'
-import type { SchemaNode } from '../registry/json-schema/schema-node.ts'
+import type { SchemaNode } from '../schema-node.ts'
 import { settle, startOf, type State } from './solver-state.ts'
 import { solveArray } from './solve-array.ts'
 import { solveNumber } from './solve-number.ts'
 import { solveObject } from './solve-object.ts'
 import { solveString } from './solve-string.ts'
-import { GaveUp, type Tick } from '../registry/json-schema/steps.ts'
+import { GaveUp, type Tick } from '../steps.ts'
 
 /**
  * Values that satisfy a formula. `exhausted` is a proof that there are no others; with no values it is a proof that the

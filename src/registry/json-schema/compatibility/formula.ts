@@ -1,8 +1,8 @@
-import type { Json, JsonType } from '../registry/json-schema/json.ts'
-import { canonical, JSON_TYPES } from '../registry/json-schema/json.ts'
-import type { SchemaNode } from '../registry/json-schema/schema-node.ts'
+import type { Json, JsonType } from '../json.ts'
+import { canonical, JSON_TYPES } from '../json.ts'
+import type { SchemaNode } from '../schema-node.ts'
 import type { Reason } from './reasons.ts'
-import type { Tick } from '../registry/json-schema/steps.ts'
+import type { Tick } from '../steps.ts'
 
 /**
  * A set of JSON values. A literal about one type of value holds for every value of another type, as keywords do.

@@ -1,5 +1,5 @@
 import type { Formula, Literal } from './formula.ts'
-import { type Json, type JsonObject, setOwn } from '../registry/json-schema/json.ts'
+import { type Json, type JsonObject, setOwn } from '../json.ts'
 import { KeyRules, type Slot } from './key-rules.ts'
 import type { Reason } from './reasons.ts'
 import { type Models, NONE, type Solver, unknown } from './solver.ts'

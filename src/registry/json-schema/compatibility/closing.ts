@@ -1,6 +1,6 @@
-import type { Json } from '../registry/json-schema/json.ts'
-import { patternMatcher } from './pattern-matcher.ts'
-import { ANYTHING, inPlace, type Keywords, node, NOTHING, type SchemaNode } from '../registry/json-schema/schema-node.ts'
+import type { Json } from '../json.ts'
+import { patternMatcher } from '../../../schema-registry/pattern-matcher.ts'
+import { ANYTHING, inPlace, type Keywords, node, NOTHING, type SchemaNode } from '../schema-node.ts'
 
 /** More places than this are told apart in no schema that people write; places beyond are left open. */
 const PLACES_MAX = 2_000

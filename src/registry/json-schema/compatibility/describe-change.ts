@@ -1,4 +1,4 @@
-import type { Keywords, SchemaNode } from '../registry/json-schema/schema-node.ts'
+import type { Keywords, SchemaNode } from '../schema-node.ts'
 
 /** `minLength` → `min-length`. */
 export function kebab (word: string): string {

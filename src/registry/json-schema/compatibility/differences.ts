@@ -1,8 +1,8 @@
 import { describeChange, kebab, sentence } from './describe-change.ts'
 import { type Formula, type Formulas, maskOf } from './formula.ts'
-import { pointerTo } from '../registry/json-schema/json.ts'
+import { pointerTo } from '../json.ts'
 import { demandOf, hasKey, otherKeys, unevaluated } from './schema-formula.ts'
-import { type Keywords, node, pointerOf, type SchemaNode } from '../registry/json-schema/schema-node.ts'
+import { type Keywords, node, pointerOf, type SchemaNode } from '../schema-node.ts'
 
 /**
  * One thing that the reader demands and the writer's schema does not say in the same words. All documents of the writer

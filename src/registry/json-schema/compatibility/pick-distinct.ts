@@ -1,4 +1,4 @@
-import { canonical, type Json } from '../registry/json-schema/json.ts'
+import { canonical, type Json } from '../json.ts'
 import type { Models } from './solver.ts'
 
 /** One value from each list so that no two are equal (a matching by augmenting paths); undefined if that cannot be. */

@@ -1,10 +1,10 @@
-import { FORMATS, isPartOf, LOOKS_LIKE, SAMPLES } from '../registry/json-schema/formats.ts'
+import { FORMATS, isPartOf, LOOKS_LIKE, SAMPLES } from '../formats.ts'
 import type { Literal } from './formula.ts'
-import { type Language, LanguageLimit } from './pattern-language.ts'
-import { parsePattern } from './pattern-syntax.ts'
+import { type Language, LanguageLimit } from '../../../schema-registry/pattern-language.ts'
+import { parsePattern } from '../../../schema-registry/pattern-syntax.ts'
 import type { Reason } from './reasons.ts'
 import { type Models, NONE, type Solver } from './solver.ts'
-import { findText, TEXT_LENGTH_MAX } from './text-search.ts'
+import { findText, TEXT_LENGTH_MAX } from '../../../schema-registry/text-search.ts'
 
 /** How many texts are looked at when only the validator can tell whether they have (or lack) a format. */
 const TRIES = 24

@@ -1,5 +1,5 @@
-import { canonical } from '../registry/json-schema/json.ts'
-import type { SchemaNode } from '../registry/json-schema/schema-node.ts'
+import { canonical } from '../json.ts'
+import type { SchemaNode } from '../schema-node.ts'
 
 /**
  * Whether no value can satisfy two of the schemas, as can be seen at a glance: by their types, or by a property that all

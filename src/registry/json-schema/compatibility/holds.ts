@@ -1,10 +1,10 @@
-import { isMultipleOf } from '../registry/json-schema/decimal.ts'
-import { FORMATS } from '../registry/json-schema/formats.ts'
+import { isMultipleOf } from '../decimal.ts'
+import { FORMATS } from '../formats.ts'
 import type { Formula } from './formula.ts'
-import { canonical, codePointLength, has, type Json, type JsonObject, JSON_TYPES, typeOf } from '../registry/json-schema/json.ts'
-import { hasUniqueItems } from '../registry/json-schema/keywords.ts'
-import { patternMatcher } from './pattern-matcher.ts'
-import type { Tick } from '../registry/json-schema/steps.ts'
+import { canonical, codePointLength, has, type Json, type JsonObject, JSON_TYPES, typeOf } from '../json.ts'
+import { hasUniqueItems } from '../keywords.ts'
+import { patternMatcher } from '../../../schema-registry/pattern-matcher.ts'
+import type { Tick } from '../steps.ts'
 
 /** How the formulas of schemas are written out, and how steps are counted. */
 export interface HoldsContext { readonly expand: (formula: Formula) => Formula, readonly tick: Tick }

@@ -1,9 +1,9 @@
 import { areDisjoint } from './disjoint.ts'
-import { seenRoughly } from '../registry/json-schema/evaluated.ts'
-import { FORMATS, NUMBER_FORMATS } from '../registry/json-schema/formats.ts'
+import { seenRoughly } from '../evaluated.ts'
+import { FORMATS, NUMBER_FORMATS } from '../formats.ts'
 import { type Formula, type Formulas, maskOf, type Of } from './formula.ts'
-import { canonical, type JsonType } from '../registry/json-schema/json.ts'
-import type { Keywords } from '../registry/json-schema/schema-node.ts'
+import { canonical, type JsonType } from '../json.ts'
+import type { Keywords } from '../schema-node.ts'
 
 /**
  * Writes out a schema formula by one level: what its keywords demand, or what it is to break one of them. Exact but for

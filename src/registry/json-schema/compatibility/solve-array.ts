@@ -1,5 +1,5 @@
 import type { Formula, Literal, Of } from './formula.ts'
-import { canonical, type Json } from '../registry/json-schema/json.ts'
+import { canonical, type Json } from '../json.ts'
 import { pickDistinct } from './pick-distinct.ts'
 import type { Reason } from './reasons.ts'
 import { type Models, NONE, type Solver, unknown } from './solver.ts'
