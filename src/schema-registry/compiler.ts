@@ -6,7 +6,7 @@ import { FORMATS, FORMATTED_LENGTH_MAX, NUMBER_FORMATS } from '../registry/json-
 import type { Fuel } from './fuel.ts'
 import { isObject } from '../registry/json-schema/json.ts'
 import { keywordsOf } from '../registry/json-schema/keywords.ts'
-import { type Matcher, patternMatcher } from './pattern-matcher.ts'
+import { type Matcher, patternMatcher } from '../registry/json-schema/regex/pattern-matcher.ts'
 import { SchemaError } from '../registry/json-schema/schema-error.ts'
 import { type SliceFunction, sliceKeywords } from './slice-keywords.ts'
 import type { Slice } from './slices.ts'

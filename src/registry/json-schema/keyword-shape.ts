@@ -1,7 +1,7 @@
 import type { Dialect, Shape } from './dialect.ts'
 import { isObject } from './json.ts'
-import { patternMatcher } from '../../schema-registry/pattern-matcher.ts'
-import { PatternError } from '../../schema-registry/pattern-syntax.ts'
+import { patternMatcher } from './regex/pattern-matcher.ts'
+import { PatternError } from './regex/pattern-syntax.ts'
 import { SchemaError } from './schema-error.ts'
 
 const TYPES = new Set(['null', 'boolean', 'integer', 'number', 'string', 'array', 'object'])

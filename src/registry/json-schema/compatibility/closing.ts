@@ -1,5 +1,5 @@
 import type { Json } from '../json.ts'
-import { patternMatcher } from '../../../schema-registry/pattern-matcher.ts'
+import { patternMatcher } from '../regex/pattern-matcher.ts'
 import { ANYTHING, inPlace, type Keywords, node, NOTHING, type SchemaNode } from '../schema-node.ts'
 
 /** More places than this are told apart in no schema that people write; places beyond are left open. */

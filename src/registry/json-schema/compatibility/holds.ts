@@ -3,7 +3,7 @@ import { FORMATS } from '../formats.ts'
 import type { Formula } from './formula.ts'
 import { canonical, codePointLength, has, type Json, type JsonObject, JSON_TYPES, typeOf } from '../json.ts'
 import { hasUniqueItems } from '../keywords.ts'
-import { patternMatcher } from '../../../schema-registry/pattern-matcher.ts'
+import { patternMatcher } from '../regex/pattern-matcher.ts'
 import type { Tick } from '../steps.ts'
 
 /** How the formulas of schemas are written out, and how steps are counted. */

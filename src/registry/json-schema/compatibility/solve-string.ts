@@ -1,10 +1,10 @@
 import { FORMATS, isPartOf, LOOKS_LIKE, SAMPLES } from '../formats.ts'
 import type { Literal } from './formula.ts'
-import { type Language, LanguageLimit } from '../../../schema-registry/pattern-language.ts'
-import { parsePattern } from '../../../schema-registry/pattern-syntax.ts'
+import { type Language, LanguageLimit } from '../regex/pattern-language.ts'
+import { parsePattern } from '../regex/pattern-syntax.ts'
 import type { Reason } from './reasons.ts'
 import { type Models, NONE, type Solver } from './solver.ts'
-import { findText, TEXT_LENGTH_MAX } from '../../../schema-registry/text-search.ts'
+import { findText, TEXT_LENGTH_MAX } from '../regex/text-search.ts'
 
 /** How many texts are looked at when only the validator can tell whether they have (or lack) a format. */
 const TRIES = 24

@@ -1,6 +1,6 @@
 import { LAST_CODE_POINT, type Ranges } from './char-ranges.ts'
 import type { Pattern } from './pattern-syntax.ts'
-import type { Tick } from '../registry/json-schema/steps.ts'
+import type { Tick } from '../steps.ts'
 
 /** Marks that stand before and after every text, so that `^` and `$` are characters like others. */
 const START = LAST_CODE_POINT + 1

@@ -1,6 +1,6 @@
 import { LAST_CODE_POINT } from './char-ranges.ts'
 import { cuts, type Language, type Languages } from './pattern-language.ts'
-import type { Tick } from '../registry/json-schema/steps.ts'
+import type { Tick } from '../steps.ts'
 
 /** Texts that some patterns match and others do not, of some length in code points, but for those excluded. */
 export interface TextProblem {
