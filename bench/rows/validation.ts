@@ -1,5 +1,5 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import { compileValidator } from '../../src/schema-registry/validators.ts'
+import { compileValidator } from '../../src/registry/json-schema/validation/validators.ts'
 import { alternate, spread } from '../measure.ts'
 import type { Row } from '../row.ts'
 

@@ -5,7 +5,7 @@ import { ValidationError } from '../errors.ts'
 import type { PayloadCheck, TopicCheck } from '../events/batch.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'
 import type { JsonSchema } from '../registry/json-schema/json.ts'
-import { prepareValidator, type Validator } from './validators.ts'
+import { prepareValidator, type Validator } from '../registry/json-schema/validation/validators.ts'
 
 /** Compiled validators in memory. A version never changes, so that none goes stale. */
 const validatorsMax = 1000

@@ -6,7 +6,7 @@ import type { Intent, StreamPlace } from '../../src/events/intent.ts'
 import { ensurePartitions } from '../../src/events/partitions.ts'
 import { EventWriter } from '../../src/events/writer.ts'
 import { createMetrics } from '../../src/foundation/observability/metrics.ts'
-import { Budget } from '../../src/schema-registry/fuel.ts'
+import { Budget } from '../../src/registry/json-schema/validation/fuel.ts'
 import { createDatabase } from '../build.ts'
 
 /* Steps of a stream: taken with the events that they cause, once, in order, and by nobody whose lease has passed. */

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { compareSchemas, type CompatibilityPolicy, type JsonSchema } from '../../src/registry/json-schema/compatibility/compatibility.ts'
-import { compileValidator } from '../../src/schema-registry/validators.ts'
+import { compileValidator } from '../../src/registry/json-schema/validation/validators.ts'
 
 interface Case { id: string, original: JsonSchema, updated: JsonSchema, compatibility: 'backward' | 'both' | 'none' }
 

@@ -1,5 +1,5 @@
 import { compareSchemas, type CompatibilityPolicy, GaveUp, writerSchema } from '../../src/registry/json-schema/compatibility/compatibility.ts'
-import { compileValidator } from '../../src/schema-registry/validators.ts'
+import { compileValidator } from '../../src/registry/json-schema/validation/validators.ts'
 import { randomDocument } from './attack.ts'
 import { document, mutate } from './generate.ts'
 import { Random } from '../random.ts'

@@ -1,7 +1,7 @@
 import { normalise } from '../../src/registry/json-schema/normalise.ts'
 import { reachable } from '../../src/registry/json-schema/schema-node.ts'
 import { Solver } from '../../src/registry/json-schema/compatibility/solver.ts'
-import { lazyValidatorOf } from '../../src/schema-registry/validators.ts'
+import { lazyValidatorOf } from '../../src/registry/json-schema/validation/validators.ts'
 import type { Json } from '../../src/registry/json-schema/json.ts'
 import { randomDocument } from './attack.ts'
 import { document } from './generate.ts'

@@ -3,7 +3,7 @@ import { createTopics } from '../../src/topics/topics.ts'
 import type { RealtimeEvent } from '../../schemas/events.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { invalid } from '../../src/foundation/json.ts'
-import { Budget } from '../../src/schema-registry/fuel.ts'
+import { Budget } from '../../src/registry/json-schema/validation/fuel.ts'
 import { createDomain } from '../documents/domain.ts'
 
 const domain = await createDomain(t)

@@ -1,4 +1,4 @@
-import { FUEL } from '../../schema-registry/fuel.ts'
+import { FUEL } from './validation/fuel.ts'
 import type { Json, JsonObject } from './json.ts'
 import { setOwn } from './json.ts'
 import { childrenOf, type Keywords, type NodeOrder, type SchemaNode, reachable } from './schema-node.ts'

@@ -1,4 +1,4 @@
-import type { CompileWork } from '../../schema-registry/compile-work.ts'
+import type { CompileWork } from './validation/compile-work.ts'
 import { ANYTHING, type Keywords, node, type SchemaNode } from './schema-node.ts'
 
 /** What a schema has looked at in an object or array: all that is left is "unevaluated". */

@@ -1,6 +1,6 @@
 import { _, type FuncKeywordDefinition } from 'ajv'
 import { isMultipleOf } from './decimal.ts'
-import type { Fuel } from '../../schema-registry/fuel.ts'
+import type { Fuel } from './validation/fuel.ts'
 import { canonical } from './json.ts'
 
 /** What a division in decimal arithmetic takes. */

@@ -1,4 +1,4 @@
-import { CompileWork, finish } from '../../schema-registry/compile-work.ts'
+import { CompileWork, finish } from './validation/compile-work.ts'
 import { SHAPES } from './dialect.ts'
 import { Lowering } from './evaluated.ts'
 import { has, isObject, type Json, type JsonSchema } from './json.ts'

@@ -1,4 +1,4 @@
-import type { CompileWork } from '../../schema-registry/compile-work.ts'
+import type { CompileWork } from './validation/compile-work.ts'
 import { type Dialect, dialectOf, type Shape, SHAPES } from './dialect.ts'
 import { has, isObject, type JsonSchema, pointerTo } from './json.ts'
 import { checkPattern, checkShape } from './keyword-shape.ts'

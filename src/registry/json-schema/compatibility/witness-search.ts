@@ -1,9 +1,9 @@
 import type { Formula } from './formula.ts'
-import { Budget } from '../../../schema-registry/fuel.ts'
+import { Budget } from '../validation/fuel.ts'
 import { canonical, isObject, type Json, type JsonObject } from '../json.ts'
 import { reachable, type SchemaNode } from '../schema-node.ts'
 import type { Solver } from './solver.ts'
-import { lazyValidatorOf, type Validator } from '../../../schema-registry/validators.ts'
+import { lazyValidatorOf, type Validator } from '../validation/validators.ts'
 
 /** Documents looked at for each thing that the rules could not settle. */
 const TRIES = 150

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { type CompatibilityMode, type CompatibilityPolicy, comparePairs, compareSchemas, directionsOf, GaveUp, type JsonSchema, type PairVerdict, sumUp, writerSchema } from '../../../../src/registry/json-schema/compatibility/compatibility.ts'
-import { compileValidator } from '../../../../src/schema-registry/validators.ts'
+import { compileValidator } from '../../../../src/registry/json-schema/validation/validators.ts'
 
 const D7 = { $schema: 'http://json-schema.org/draft-07/schema#' }
 /** What can be shown is shown well within this, however slow the machine. */

@@ -1,4 +1,4 @@
-import { SchemaError } from '../registry/json-schema/schema-error.ts'
+import { SchemaError } from '../schema-error.ts'
 
 /** What reading and compiling one schema may take. A step is some 1 µs, so that this is about a second. */
 export const COMPILE_STEPS_MAX = 1_000_000

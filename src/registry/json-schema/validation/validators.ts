@@ -1,18 +1,18 @@
 import type { ErrorObject } from 'ajv'
 import { setImmediate } from 'node:timers/promises'
-import { messageOf } from '../foundation/http/validation-message.ts'
+import { messageOf } from '../../../foundation/http/validation-message.ts'
 import { COMPILE_STEPS_MAX, CompileWork, finish } from './compile-work.ts'
 import { Compiler } from './compiler.ts'
-import { evaluationCost } from '../registry/json-schema/emit.ts'
+import { evaluationCost } from '../emit.ts'
 import { Budget, Fuel, FuelError } from './fuel.ts'
-import type { JsonSchema } from '../registry/json-schema/json.ts'
-import { normalising } from '../registry/json-schema/normalise.ts'
-import { childrenFirst, type NodeOrder, type SchemaNode } from '../registry/json-schema/schema-node.ts'
+import type { JsonSchema } from '../json.ts'
+import { normalising } from '../normalise.ts'
+import { childrenFirst, type NodeOrder, type SchemaNode } from '../schema-node.ts'
 import type { SliceFunction } from './slice-keywords.ts'
 import { ONE_OF_SLICES, OTHERS, type Slice, slicing } from './slices.ts'
 
-export type { JsonSchema } from '../registry/json-schema/json.ts'
-export { SchemaError } from '../registry/json-schema/schema-error.ts'
+export type { JsonSchema } from '../json.ts'
+export { SchemaError } from '../schema-error.ts'
 
 /** One thing that is wrong with a payload: where (JSON Pointer into it), what, and the keyword that says so. */
 export interface ValidationIssue { path: string, message: string, keyword: string }

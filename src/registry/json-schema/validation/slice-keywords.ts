@@ -2,7 +2,7 @@ import { _, nil, Name, type Code, type CodeKeywordDefinition, type KeywordCxt } 
 import names from 'ajv/dist/compile/names.js'
 import { alwaysValidSchema, mergeEvaluated, Type } from 'ajv/dist/compile/util.js'
 import { callValidateCode } from 'ajv/dist/vocabularies/code.js'
-import type { Matcher } from '../registry/json-schema/regex/pattern-matcher.ts'
+import type { Matcher } from '../regex/pattern-matcher.ts'
 import { KNOWN, ONE_OF_SLICES, OTHERS, SLICE, TUPLE, TUPLE_START } from './slices.ts'
 
 const N = names.default

@@ -1,9 +1,9 @@
 import t from 'tap'
-import { COMPILE_STEPS_MAX, CompileWork, finish } from '../../src/schema-registry/compile-work.ts'
-import { normalise } from '../../src/registry/json-schema/normalise.ts'
-import { childrenFirst } from '../../src/registry/json-schema/schema-node.ts'
-import { slicing } from '../../src/schema-registry/slices.ts'
-import { compileValidator, compiling, type JsonSchema, prepareValidator, type Validator } from '../../src/schema-registry/validators.ts'
+import { COMPILE_STEPS_MAX, CompileWork, finish } from '../../../../src/registry/json-schema/validation/compile-work.ts'
+import { normalise } from '../../../../src/registry/json-schema/normalise.ts'
+import { childrenFirst } from '../../../../src/registry/json-schema/schema-node.ts'
+import { slicing } from '../../../../src/registry/json-schema/validation/slices.ts'
+import { compileValidator, compiling, type JsonSchema, prepareValidator, type Validator } from '../../../../src/registry/json-schema/validation/validators.ts'
 
 // Steps and functions are counted, not time: both depend on the schema alone.
 

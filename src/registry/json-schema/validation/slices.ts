@@ -1,8 +1,8 @@
 import type { CompileWork } from './compile-work.ts'
-import type { Json, JsonObject } from '../registry/json-schema/json.ts'
-import { write } from '../registry/json-schema/emit.ts'
+import type { Json, JsonObject } from '../json.ts'
+import { write } from '../emit.ts'
 import { FUEL } from './fuel.ts'
-import { ANYTHING, childrenOf, type Keywords, node, type NodeOrder, type SchemaNode } from '../registry/json-schema/schema-node.ts'
+import { ANYTHING, childrenOf, type Keywords, node, type NodeOrder, type SchemaNode } from '../schema-node.ts'
 
 /** The word, in a slice, for "and here goes slice number n". */
 export const SLICE = 'x-slice'
