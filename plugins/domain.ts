@@ -1,7 +1,7 @@
 import fp from 'fastify-plugin'
 import { createDocuments, type Documents } from '../src/documents/documents.ts'
 import { ExpirySweep } from '../src/documents/expiry.ts'
-import { createSchemaVersions, type SchemaVersions } from '../src/schema-registry/versions.ts'
+import { createSchemaVersions, type SchemaVersions } from '../src/registry/schemas/versions.ts'
 import { createServices, type Services } from '../src/services/services.ts'
 import { createPublisher, type Publisher } from '../src/topics/publish.ts'
 import { createTopics, type Topics } from '../src/topics/topics.ts'

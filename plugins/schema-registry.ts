@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
-import { createSchemaChecker, type SchemaChecker } from '../src/schema-registry/checker-pool.ts'
-import { Validators } from '../src/schema-registry/validator-cache.ts'
+import { createSchemaChecker, type SchemaChecker } from '../src/registry/schemas/checker-pool.ts'
+import { Validators } from '../src/registry/schemas/validator-cache.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -2,7 +2,7 @@ import t from 'tap'
 import { createPool } from '../../../../db/connection.ts'
 import { createMetrics } from '../../../../src/foundation/observability/metrics.ts'
 import { Budget } from '../../../../src/registry/json-schema/validation/fuel.ts'
-import { Validators } from '../../../../src/schema-registry/validator-cache.ts'
+import { Validators } from '../../../../src/registry/schemas/validator-cache.ts'
 import { compileValidator, ISSUES_MAX, type JsonSchema, prepareValidator, SchemaError } from '../../../../src/registry/json-schema/validation/validators.ts'
 
 const D7 = { $schema: 'http://json-schema.org/draft-07/schema#' }

@@ -1,11 +1,11 @@
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { Piscina } from 'piscina'
-import { ServiceUnavailableError } from '../errors.ts'
+import { ServiceUnavailableError } from '../../errors.ts'
 import type { CheckerReply, CheckerTask } from './checker-worker.ts'
 import { CheckerTurns } from './checker-turns.ts'
-import type { CompatibilityPolicy, Direction, PairVerdict } from '../registry/json-schema/compatibility/compatibility.ts'
-import { SchemaError } from '../registry/json-schema/schema-error.ts'
+import type { CompatibilityPolicy, Direction, PairVerdict } from '../json-schema/compatibility/compatibility.ts'
+import { SchemaError } from '../json-schema/schema-error.ts'
 
 export interface SchemaCheckerOptions {
   threads?: number

@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache'
 import type pg from 'pg'
-import { scopeKey, type Scope } from '../../schemas/scope.ts'
-import { ValidationError } from '../errors.ts'
-import type { PayloadCheck, TopicCheck } from '../events/batch.ts'
-import type { Metrics } from '../foundation/observability/metrics.ts'
-import type { JsonSchema } from '../registry/json-schema/json.ts'
-import { prepareValidator, type Validator } from '../registry/json-schema/validation/validators.ts'
+import { scopeKey, type Scope } from '../../../schemas/scope.ts'
+import { ValidationError } from '../../errors.ts'
+import type { PayloadCheck, TopicCheck } from '../../events/batch.ts'
+import type { Metrics } from '../../foundation/observability/metrics.ts'
+import type { JsonSchema } from '../json-schema/json.ts'
+import { prepareValidator, type Validator } from '../json-schema/validation/validators.ts'
 
 /** Compiled validators in memory. A version never changes, so that none goes stale. */
 const validatorsMax = 1000

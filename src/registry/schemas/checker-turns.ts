@@ -1,4 +1,4 @@
-import { ServiceUnavailableError } from '../errors.ts'
+import { ServiceUnavailableError } from '../../errors.ts'
 
 /** Jobs that may wait for a thread: of all applications together, and of one. */
 export const waitingMax = { all: 100, ofApplication: 10 }

@@ -1,9 +1,9 @@
 import t from 'tap'
-import { createSchemaChecker } from '../../src/schema-registry/checker-pool.ts'
-import { Comparisons } from '../../src/schema-registry/comparisons.ts'
-import { build } from '../build.ts'
-import { tenant, type Tenant } from '../tenant.ts'
-import { configuration, pigeons } from './entangled.ts'
+import { createSchemaChecker } from '../../../src/registry/schemas/checker-pool.ts'
+import { Comparisons } from '../../../src/registry/schemas/comparisons.ts'
+import { build } from '../../build.ts'
+import { tenant, type Tenant } from '../../tenant.ts'
+import { configuration, pigeons } from '../../schema-registry/entangled.ts'
 
 t.setTimeout(600_000)
 

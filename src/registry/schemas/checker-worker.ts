@@ -1,8 +1,8 @@
 import type { CheckerJob } from './checker-pool.ts'
-import { comparePairs } from '../registry/json-schema/compatibility/compatibility.ts'
-import type { JsonSchema } from '../registry/json-schema/json.ts'
-import { SchemaError } from '../registry/json-schema/schema-error.ts'
-import { compileValidator } from '../registry/json-schema/validation/validators.ts'
+import { comparePairs } from '../json-schema/compatibility/compatibility.ts'
+import type { JsonSchema } from '../json-schema/json.ts'
+import { SchemaError } from '../json-schema/schema-error.ts'
+import { compileValidator } from '../json-schema/validation/validators.ts'
 
 export type CheckerTask =
   | { kind: 'compare', job: CheckerJob, stepsMax?: number }
