@@ -3,8 +3,8 @@ import { createDocuments, type Documents } from '../src/documents/documents.ts'
 import { ExpirySweep } from '../src/documents/expiry.ts'
 import { createSchemaVersions, type SchemaVersions } from '../src/registry/schemas/versions.ts'
 import { createServices, type Services } from '../src/services/services.ts'
-import { createPublisher, type Publisher } from '../src/topics/publish.ts'
-import { createTopics, type Topics } from '../src/topics/topics.ts'
+import { createPublisher, type Publisher } from '../src/registry/topics/publish.ts'
+import { createTopics, type Topics } from '../src/registry/topics/topics.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

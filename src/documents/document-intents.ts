@@ -2,7 +2,7 @@ import { ConflictError, NotFoundError, PreconditionFailedError, ValidationError 
 import type { EventDraft } from '../events/envelope.ts'
 import type { Batch, DocumentKey, DocumentState, Effects, Intent } from '../events/intent.ts'
 import { invalid, jsonBytesMax } from '../foundation/json.ts'
-import { documentTopic } from '../topics/topic-names.ts'
+import { documentTopic } from '../registry/topics/topic-names.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { createdDiffText, deletedDiffText, diffText } from './diff.ts'
 import { diffPayloadJson, documentJson, metaJson, payloadJson, payloadValue, type DeleteReason } from './document-json.ts'

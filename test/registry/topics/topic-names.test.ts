@@ -1,5 +1,5 @@
 import t from 'tap'
-import { documentTopic, existsByItself, isReserved } from '../../src/topics/topic-names.ts'
+import { documentTopic, existsByItself, isReserved } from '../../../src/registry/topics/topic-names.ts'
 
 await t.test('four roots are reserved, and only as roots', async (t) => {
   for (const name of ['sync', 'sync.session.created', 'socket', 'socket.anything', 'presence.updated', 'system', 'system.x']) t.ok(isReserved(name), name)

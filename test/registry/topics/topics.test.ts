@@ -1,10 +1,10 @@
 import t from 'tap'
-import { createTopics } from '../../src/topics/topics.ts'
-import type { RealtimeEvent } from '../../schemas/events.ts'
-import type { Scope } from '../../schemas/scope.ts'
-import { invalid } from '../../src/foundation/json.ts'
-import { Budget } from '../../src/registry/json-schema/validation/fuel.ts'
-import { createDomain } from '../documents/domain.ts'
+import { createTopics } from '../../../src/registry/topics/topics.ts'
+import type { RealtimeEvent } from '../../../schemas/events.ts'
+import type { Scope } from '../../../schemas/scope.ts'
+import { invalid } from '../../../src/foundation/json.ts'
+import { Budget } from '../../../src/registry/json-schema/validation/fuel.ts'
+import { createDomain } from '../../documents/domain.ts'
 
 const domain = await createDomain(t)
 const { topics, publisher, documents, committed } = domain.node()

@@ -1,4 +1,4 @@
-import type { EventType } from '../../schemas/events.ts'
+import type { EventType } from '../../../schemas/events.ts'
 
 const reservedRoots: ReadonlySet<string> = new Set(['sync', 'socket', 'presence', 'system'])
 
