@@ -3,7 +3,7 @@ import type { Database } from '../../db/tables.ts'
 import type { WebhookDeliveryTrace } from '../../schemas/debugger.ts'
 import { createGatherer } from '../foundation/batching/batch-loader.ts'
 import type { Within } from '../webhooks/endpoints.ts'
-import { deliveryId } from '../webhooks/outlet.ts'
+import { deliveryId } from '../webhooks/dispatch/endpoint-worker.ts'
 import type { Asker } from './asker.ts'
 import type { WebhookCounts } from './traced-event.ts'
 

@@ -8,8 +8,8 @@ import { coversEventSql } from '../identity/access/reading-sql.ts'
 import { ConflictError, NotFoundError } from '../errors.ts'
 import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
 import { webhookNotFound, type Within } from './endpoints.ts'
-import { deliveryId } from './outlet.ts'
-import type { Queue } from './queue.ts'
+import { deliveryId } from './dispatch/endpoint-worker.ts'
+import type { Queue } from './dispatch/queue.ts'
 
 /** Rows that one statement of a redrive sets going, and all of one request. */
 const redriveRows = 2000

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { Queue } from './queue.ts'
+import type { Queue } from './dispatch/queue.ts'
 
 /** Rows that one step looks at. */
 const stepRows = 5000

@@ -1,5 +1,5 @@
 import { LoggedEvent } from '../events/envelope.ts'
-import type { Claimed } from './queue.ts'
+import type { Claimed } from './dispatch/queue.ts'
 
 /** The body of Standard Webhooks, the same to the byte in each attempt; undefined when the event is gone. */
 export function bodyOf (claimed: Claimed): string | undefined {

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { createQueue } from '../../src/webhooks/queue.ts'
+import { createQueue } from '../../src/webhooks/dispatch/queue.ts'
 import { createDatabase } from '../build.ts'
 import { until } from '../faults/server.ts'
 import { tenant, type Tenant } from '../tenant.ts'

@@ -1,8 +1,8 @@
 import type pg from 'pg'
-import { textArray } from '../../db/arrays.ts'
-import type { SealedSecret, WebhookReader } from '../../db/tables.ts'
-import type { EventSource, EventType } from '../../schemas/events.ts'
-import type { Environment, Scope } from '../../schemas/scope.ts'
+import { textArray } from '../../../db/arrays.ts'
+import type { SealedSecret, WebhookReader } from '../../../db/tables.ts'
+import type { EventSource, EventType } from '../../../schemas/events.ts'
+import type { Environment, Scope } from '../../../schemas/scope.ts'
 import type { DeactivationReason } from './deactivation.ts'
 
 /*

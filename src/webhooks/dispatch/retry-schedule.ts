@@ -1,4 +1,4 @@
-import { parseHttpDate } from '../foundation/http/http-date.ts'
+import { parseHttpDate } from '../../foundation/http/http-date.ts'
 
 export interface RetrySchedule {
   /** How long to wait after so many failures; undefined when that was the last attempt. */

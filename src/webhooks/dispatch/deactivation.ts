@@ -1,10 +1,10 @@
 import { sql, type Kysely } from 'kysely'
-import type { Database } from '../../db/tables.ts'
-import { environments, type Environment } from '../../schemas/scope.ts'
-import { system } from '../identity/audit/origin.ts'
-import { record } from '../identity/audit/record.ts'
-import type { Intent, Writer } from '../events/intent.ts'
-import { countUp } from './endpoints.ts'
+import type { Database } from '../../../db/tables.ts'
+import { environments, type Environment } from '../../../schemas/scope.ts'
+import { system } from '../../identity/audit/origin.ts'
+import { record } from '../../identity/audit/record.ts'
+import type { Intent, Writer } from '../../events/intent.ts'
+import { countUp } from '../endpoints.ts'
 
 export const deactivatedTopic = 'system.webhook.deactivated'
 

@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http'
 import t from 'tap'
-import { createDatabase, listen } from '../build.ts'
-import { connectWs } from '../clients.ts'
-import { until } from '../faults/server.ts'
-import { tenant, type Tenant } from '../tenant.ts'
-import { deliveriesOf, hook, logsOf, node, publishKeyed, upTo } from './hooks.ts'
-import { allSettled, answer, receiver, type ReceivedWebhook } from './receiver.ts'
+import { createDatabase, listen } from '../../build.ts'
+import { connectWs } from '../../clients.ts'
+import { until } from '../../faults/server.ts'
+import { tenant, type Tenant } from '../../tenant.ts'
+import { deliveriesOf, hook, logsOf, node, publishKeyed, upTo } from '../hooks.ts'
+import { allSettled, answer, receiver, type ReceivedWebhook } from '../receiver.ts'
 
 /* Order, fairness, and several nodes on one database. */
 
