@@ -3,8 +3,8 @@ import { createServer, type AddressInfo } from 'node:net'
 import t from 'tap'
 import { defaultWebhookLimits } from '../../src/config.ts'
 import { explainForeignError } from '../../src/foundation/foreign-errors.ts'
-import { createAddressGuard } from '../../src/webhooks/address-guard.ts'
-import { Sender } from '../../src/webhooks/sender.ts'
+import { createAddressGuard } from '../../src/webhooks/http/address-guard.ts'
+import { Sender } from '../../src/webhooks/http/sender.ts'
 
 /* What tenants read of servers that they have named. */
 

@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import fc from 'fast-check'
 import t from 'tap'
-import { AnswerHeads } from '../../src/webhooks/answer-heads.ts'
-import { createAddressGuard } from '../../src/webhooks/address-guard.ts'
-import { Sender, type SenderSettings } from '../../src/webhooks/sender.ts'
+import { AnswerHeads } from '../../src/webhooks/http/answer-heads.ts'
+import { createAddressGuard } from '../../src/webhooks/http/address-guard.ts'
+import { Sender, type SenderSettings } from '../../src/webhooks/http/sender.ts'
 
 /* Real senders against servers that answer byte for byte as a test says. */
 

@@ -1,6 +1,6 @@
 import type { ClientConfig } from 'pg'
 import { invalid } from '../../foundation/json.ts'
-import { createAddressGuard } from '../../webhooks/address-guard.ts'
+import { createAddressGuard } from '../../webhooks/http/address-guard.ts'
 
 /** Where a connection string leads, without the secret. */
 export interface SourceAddress { host: string, port: number, database: string, user: string }

@@ -4,7 +4,7 @@ import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { Deactivation, DeactivationReason } from './deactivation.ts'
 import type { Outlet } from './endpoint-worker.ts'
 import type { Burial, DeliveredEvent, Queue } from './queue.ts'
-import type { Attempt } from '../sender.ts'
+import type { Attempt } from '../http/sender.ts'
 
 /** A failure that comes so long after the one before, beside what the schedule lasts, is the first: of what lies between nobody knows. */
 const quietMs = 24 * 3_600_000

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createAddressGuard, ForbiddenAddressError, type AddressGuardOptions } from '../../src/webhooks/address-guard.ts'
+import { createAddressGuard, ForbiddenAddressError, type AddressGuardOptions } from '../../../src/webhooks/http/address-guard.ts'
 
 /* Every spelling of every address that a webhook must not reach, as a literal and as the answer of a resolver. */
 

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { createSocket, type RemoteInfo } from 'node:dgram'
 import t from 'tap'
-import { createNameLookup } from '../../src/webhooks/name-lookup.ts'
-import { until } from '../faults/server.ts'
-import { upTo } from './hooks.ts'
+import { createNameLookup } from '../../../src/webhooks/http/name-lookup.ts'
+import { until } from '../../faults/server.ts'
+import { upTo } from '../hooks.ts'
 
 /* Names, looked up at a DNS server that knows some and is silent about others until it is told to answer. */
 

@@ -1,10 +1,10 @@
 import { buildConnector, type Dispatcher } from 'undici'
-import type { WebhookSettings } from '../config.ts'
-import { explainForeignError } from '../foundation/foreign-errors.ts'
+import type { WebhookSettings } from '../../config.ts'
+import { explainForeignError } from '../../foundation/foreign-errors.ts'
 import { ForbiddenAddressError, type AddressGuard } from './address-guard.ts'
 import { headBytesMax } from './answer-heads.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
-import { parseRetryAfter } from './dispatch/retry-schedule.ts'
+import { parseRetryAfter } from '../dispatch/retry-schedule.ts'
 
 /** What one request came to. */
 export interface Attempt {
