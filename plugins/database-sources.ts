@@ -14,10 +14,10 @@ import { createMappingStatus, type ReadMappingStatus } from '../src/database/map
 import { createMappings, type Mappings } from '../src/database/mappings.ts'
 import { createPreview, type PreviewMapping } from '../src/cdc/mappings/preview.ts'
 import { createPromotion, type MappingPromotion } from '../src/database/promotion.ts'
-import { createSources, type Sources } from '../src/database/sources.ts'
+import { createSources, type Sources } from '../src/cdc/threads/source-pool.ts'
 import { createDatabaseSubscriptions, type DatabaseSubscriptions } from '../src/database/subscriptions.ts'
 import { readTables } from '../src/cdc/source/tables.ts'
-import { createSourceThreads } from '../src/database/threads/source-threads.ts'
+import { createSourceThreads } from '../src/cdc/threads/source-threads.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

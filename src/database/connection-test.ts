@@ -13,10 +13,10 @@ import { readMappings } from '../cdc/mappings/mapping-rows.ts'
 import { refusePlatformDatabase } from '../cdc/source/platform-database.ts'
 import { addTableSql, isPublished } from '../cdc/source/publication.ts'
 import { SourceError, toConversationError, type SourceClient, type SourceProblem } from '../cdc/source/source.ts'
-import type { Source, Sources } from './sources.ts'
+import type { Source, Sources } from '../cdc/threads/source-pool.ts'
 import { quoteIdentifier, tableKey, tableText, type TableName } from '../cdc/mappings/table-name.ts'
 import { fullIdentitySql, isFull, problemsOf, readPublishedTable, whyNotFull, writeProblems } from '../cdc/source/table-problems.ts'
-import type { SourceThreads } from './threads/source-threads.ts'
+import type { SourceThreads } from '../cdc/threads/source-threads.ts'
 
 interface Subject {
   connectionString: string

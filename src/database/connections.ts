@@ -16,7 +16,7 @@ import { parseConnectionString, withoutPassword } from '../cdc/source/connection
 import { leave, leaveDue, type Leftovers } from '../cdc/replication/slot-cleanup.ts'
 import { refusePlatformDatabase } from '../cdc/source/platform-database.ts'
 import { SourceError } from '../cdc/source/source.ts'
-import type { SourceThreads } from './threads/source-threads.ts'
+import type { SourceThreads } from '../cdc/threads/source-threads.ts'
 
 export interface ConnectionsOptions {
   db: Kysely<Database>

@@ -10,7 +10,7 @@ import { readPublication, readSlot } from '../cdc/source/slot.ts'
 import { compileMapping } from '../cdc/mappings/compiled-mapping.ts'
 import { publishTable, unpublishTable } from '../cdc/source/publication.ts'
 import type { SourceClient } from '../cdc/source/source.ts'
-import type { Source, Sources } from './sources.ts'
+import type { Source, Sources } from '../cdc/threads/source-pool.ts'
 import { tableKey, type TableName } from '../cdc/mappings/table-name.ts'
 import { Turns } from '../foundation/limits/keyed-queue.ts'
 

@@ -16,7 +16,7 @@ import { compileMapping, requireColumns, type CompiledMapping } from '../cdc/map
 import type { ReadMappingProblems } from './mapping-problems.ts'
 import { readMapping, readMappings, toMapping, type MappingRow } from '../cdc/mappings/mapping-rows.ts'
 import type { MappingChanges } from './mapping-changes.ts'
-import type { Sources } from './sources.ts'
+import type { Sources } from '../cdc/threads/source-pool.ts'
 import { parseTableName, tableText } from '../cdc/mappings/table-name.ts'
 import { readTable } from '../cdc/source/tables.ts'
 

@@ -15,7 +15,7 @@ import { findProblems } from './mapping-problems.ts'
 import { readMapping, toMapping, type MappingRow } from '../cdc/mappings/mapping-rows.ts'
 import { isActive } from './mappings.ts'
 import type { MappingChanges, Publish } from './mapping-changes.ts'
-import type { Sources } from './sources.ts'
+import type { Sources } from '../cdc/threads/source-pool.ts'
 import { parseTableName, tableText } from '../cdc/mappings/table-name.ts'
 import { readTable } from '../cdc/source/tables.ts'
 

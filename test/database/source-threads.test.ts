@@ -1,6 +1,6 @@
 import { extname } from 'node:path'
 import t from 'tap'
-import { createSourceThreads } from '../../src/database/threads/source-threads.ts'
+import { createSourceThreads } from '../../src/cdc/threads/source-threads.ts'
 import { until } from '../faults/server.ts'
 import { answering, description, message, ready, row, startHostileServer, text, welcome } from './hostile-server.ts'
 

@@ -10,7 +10,7 @@ import { parseLsn } from '../../database/cdc/lsn.ts'
 import { carriesMark, readSessionMark } from '../source/slot-ownership.ts'
 import { dropPublicationSql, dropSlot, dropSlotSql, isOwnPublication, readPublication, readSystemIdentifier, type SlotRecord } from '../source/slot.ts'
 import type { SourceClient } from '../source/source.ts'
-import type { SourceThreads } from '../../database/threads/source-threads.ts'
+import type { SourceThreads } from '../threads/source-threads.ts'
 
 /** A database that was away for so long is not expected back. */
 const giveUpAfterMs = 7 * 24 * 3_600_000

@@ -1,12 +1,12 @@
 import type { Kysely, Selectable } from 'kysely'
-import type { CdcConnectionsTable, Database } from '../../db/tables.ts'
-import type { Scope } from '../../schemas/scope.ts'
-import type { Encryption } from '../foundation/encryption/encryption.ts'
-import { NotFoundError } from '../errors.ts'
-import { sealedPlaces } from '../sealed-columns.ts'
-import { refusePlatformDatabase } from '../cdc/source/platform-database.ts'
-import { SourceError, unavailableNow, type SourceClient } from '../cdc/source/source.ts'
-import type { SourceThreads } from './threads/source-threads.ts'
+import type { CdcConnectionsTable, Database } from '../../../db/tables.ts'
+import type { Scope } from '../../../schemas/scope.ts'
+import type { Encryption } from '../../foundation/encryption/encryption.ts'
+import { NotFoundError } from '../../errors.ts'
+import { sealedPlaces } from '../../sealed-columns.ts'
+import { refusePlatformDatabase } from '../source/platform-database.ts'
+import { SourceError, unavailableNow, type SourceClient } from '../source/source.ts'
+import type { SourceThreads } from './source-threads.ts'
 
 /** The database that a scope has connected. */
 export interface Source {

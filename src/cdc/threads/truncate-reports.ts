@@ -1,5 +1,5 @@
 import type { Pgoutput } from 'pg-logical-replication'
-import { tableText } from '../../cdc/mappings/table-name.ts'
+import { tableText } from '../mappings/table-name.ts'
 
 const tablesMax = 10
 const reportEveryMs = 1000

@@ -1,8 +1,8 @@
 import { Worker, type ResourceLimits } from 'node:worker_threads'
-import { unlessAborted } from '../../cdc/source/deadline.ts'
-import { SourceError, type SourceClient } from '../../cdc/source/source.ts'
+import { unlessAborted } from '../source/deadline.ts'
+import { SourceError, type SourceClient } from '../source/source.ts'
 import { Calls, type Frame } from './calls.ts'
-import { fromFailure, type Failure } from './failure.ts'
+import { fromFailure, type Failure } from '../../database/threads/failure.ts'
 import type { MainMethods, SessionOptions, StreamSettings, ThreadMethods, ThreadSettings } from './methods.ts'
 
 export interface ThreadOptions extends ThreadSettings {

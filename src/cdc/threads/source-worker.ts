@@ -1,5 +1,5 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
-import { openSource, setWireLimits, type SourceClient } from '../../cdc/source/source.ts'
+import { openSource, setWireLimits, type SourceClient } from '../source/source.ts'
 import { Calls, type Frame } from './calls.ts'
 import type { MainMethods, ThreadMethods, ThreadSettings } from './methods.ts'
 import { requireBounded } from './result-size.ts'
