@@ -3,9 +3,9 @@ import pg from 'pg'
 import { ServiceUnavailableError } from '../../errors.ts'
 import { explainForeignError } from '../../foundation/foreign-errors.ts'
 import { parseConnectionString, type SourceConfig } from './connection-string.ts'
-import { CheckedSocket } from '../../database/wire/checked-socket.ts'
-import { defaultWireLimits, type WireLimits } from '../../database/wire/conversation.ts'
-import { AuthenticationMethodError, ProtocolError, TlsError } from '../../database/wire/protocol-error.ts'
+import { CheckedSocket } from '../wire/checked-socket.ts'
+import { defaultWireLimits, type WireLimits } from '../wire/conversation.ts'
+import { AuthenticationMethodError, ProtocolError, TlsError } from '../wire/protocol-error.ts'
 
 /** What can be wrong with a connected database, in the state of its connection. docs/DATABASE.md has them. */
 export const sourceProblems = {

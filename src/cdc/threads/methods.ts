@@ -4,7 +4,7 @@ import type { ActiveDefinition } from '../../database/active-definitions.ts'
 import type { StreamStep } from '../../database/cdc/change-pipeline.ts'
 import type { DraftedChunk } from '../../database/cdc/chunk.ts'
 import type { SessionConfig } from '../source/source.ts'
-import type { WireLimits } from '../../database/wire/conversation.ts'
+import type { WireLimits } from '../wire/conversation.ts'
 import type { Failure } from '../../database/threads/failure.ts'
 import type { Truncates } from './truncate-reports.ts'
 

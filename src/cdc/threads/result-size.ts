@@ -1,4 +1,4 @@
-import { ProtocolError } from '../../database/wire/protocol-error.ts'
+import { ProtocolError } from '../wire/protocol-error.ts'
 
 /** Values, with those within JSON: the main thread has to take them in one go. A table with 10,000 partitions has about 130,000. */
 const valuesMax = 250_000

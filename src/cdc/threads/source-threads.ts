@@ -1,7 +1,7 @@
 import { ServiceUnavailableError } from '../../errors.ts'
 import { createDeadline, unlessAborted } from '../source/deadline.ts'
 import { SourceError, toConversationError, type SourceClient } from '../source/source.ts'
-import { defaultWireLimits } from '../../database/wire/conversation.ts'
+import { defaultWireLimits } from '../wire/conversation.ts'
 import { SourceThread, type ThreadOptions } from './source-thread.ts'
 
 export interface SourceThreadsOptions extends Partial<Omit<ThreadOptions, 'onMeasured'>> {

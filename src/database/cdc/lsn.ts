@@ -1,4 +1,4 @@
-import { ProtocolError } from '../wire/protocol-error.ts'
+import { ProtocolError } from '../../cdc/wire/protocol-error.ts'
 
 /** PostgreSQL's text of a place in the WAL, `16/B374D848`, as a number and back. Throws ProtocolError for a text that is none. */
 export function parseLsn (text: string): bigint {

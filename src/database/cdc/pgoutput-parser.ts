@@ -1,5 +1,5 @@
 import type { Pgoutput } from 'pg-logical-replication'
-import { overlongTag } from '../wire/overlong-message.ts'
+import { overlongTag } from '../../cdc/wire/overlong-message.ts'
 import { formatLsn } from './lsn.ts'
 import { Undecodable, type DecodeText } from './text-decoder.ts'
 
