@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import { createNotices, type Notices } from '../src/cluster/notices.ts'
+import { createNotices, type Notices } from '../src/cluster/invalidations.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

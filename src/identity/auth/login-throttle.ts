@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import type { Notices } from '../../cluster/notices.ts'
+import type { Notices } from '../../cluster/invalidations.ts'
 import { RateLimitError } from '../../errors.ts'
 
 /** The first wait; each further failure doubles it. */
