@@ -1,7 +1,7 @@
 import t from 'tap'
 import { build, listen } from '../build.ts'
 import { connectWs } from '../clients.ts'
-import { sourced, uniqueName } from '../database/source.ts'
+import { sourced, uniqueName } from '../cdc/source-database.ts'
 import { until } from '../faults/server.ts'
 import { tenant, type Tenant } from '../tenant.ts'
 import { answer, receiver } from '../webhooks/receiver.ts'

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import t from 'tap'
 import { lossProblems, sourceProblems, type SourceProblem } from '../../src/cdc/source/source.ts'
 import { createDatabase, testKey } from '../build.ts'
-import { createSource } from '../database/source.ts'
+import { createSource } from '../cdc/source-database.ts'
 import { dataFolder, start } from '../faults/server.ts'
 import { generatedPart, read, sources, table } from './generated.ts'
 

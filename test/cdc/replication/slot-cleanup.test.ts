@@ -3,7 +3,7 @@ import t from 'tap'
 import { dropSlot } from '../../../src/cdc/source/slot.ts'
 import { build } from '../../build.ts'
 import { until } from '../../faults/server.ts'
-import { createSource, sourced, uniqueName, type TestSource } from '../../database/source.ts'
+import { createSource, sourced, uniqueName, type TestSource } from '../source-database.ts'
 
 /* What a connection has made in a database does not outlive it there: a slot that nobody reads keeps the WAL of its tenant. */
 

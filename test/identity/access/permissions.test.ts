@@ -1,10 +1,10 @@
 import t from 'tap'
 import { applicationsWith, authorize, authorizeGrant, coversAt, authorizeTopic, isAllowed, isEntityOwning, reachesApplication, type PermissionName } from '../../../src/identity/access/permissions.ts'
 import { parsePermissions, permissionNames, permissionsOfRole } from '../../../src/identity/access/permission-set.ts'
-import { sessionPrincipal, tokenPrincipal } from '../../auth/principals.ts'
+import { sessionPrincipal, tokenPrincipal } from '../auth/principals.ts'
 import { createKysely, createPool } from '../../../db/connection.ts'
 import { createDatabase } from '../../build.ts'
-import { codeOf } from '../../auth/refusal.ts'
+import { codeOf } from '../auth/refusal.ts'
 
 const scope = { applicationId: 'app_a', environment: 'development' } as const
 const elsewhere = { applicationId: 'app_b', environment: 'development' } as const

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { HashingQueue, type HashingKind } from '../../../src/identity/auth/hashing-queue.ts'
-import { codeOf } from '../../auth/refusal.ts'
+import { codeOf } from './refusal.ts'
 
 /** Work that ends when it is told to, in the order in which it was started. */
 function bench () {

@@ -6,7 +6,7 @@ import { isAllowed } from '../../../src/identity/access/permissions.ts'
 import { createSessions } from '../../../src/identity/auth/sessions.ts'
 import { insertUser } from '../../../src/identity/auth/users.ts'
 import { createDatabase, type Teardown } from '../../build.ts'
-import { codeOf } from '../../auth/refusal.ts'
+import { codeOf } from './refusal.ts'
 
 const hour = 3_600_000
 const visitor = { address: '10.0.0.1', userAgent: 'a\0b' }

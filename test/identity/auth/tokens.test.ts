@@ -7,7 +7,7 @@ import { randomId } from '../../../src/foundation/ids.ts'
 import { build, listen } from '../../build.ts'
 import { connectSocketIo } from '../../clients.ts'
 import { tenant } from '../../tenant.ts'
-import { codeOf } from '../../auth/refusal.ts'
+import { codeOf } from './refusal.ts'
 
 const encoded = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
 

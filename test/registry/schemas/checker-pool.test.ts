@@ -4,7 +4,7 @@ import t from 'tap'
 import { createSchemaChecker, type SchemaChecker } from '../../../src/registry/schemas/checker-pool.ts'
 import { CheckerTurns } from '../../../src/registry/schemas/checker-turns.ts'
 import type { JsonSchema } from '../../../src/registry/json-schema/compatibility/compatibility.ts'
-import { pigeons } from '../../schema-registry/entangled.ts'
+import { pigeons } from '../json-schema/entangled.ts'
 
 const list = <T>(length: number, make: (i: number) => T): T[] => Array.from({ length }, (_, i) => make(i))
 const record = <T>(length: number, make: (i: number) => T): Record<string, T> => Object.fromEntries(list(length, (i) => [`p${i}`, make(i)]))

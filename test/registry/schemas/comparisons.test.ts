@@ -3,7 +3,7 @@ import { createSchemaChecker } from '../../../src/registry/schemas/checker-pool.
 import { Comparisons } from '../../../src/registry/schemas/comparisons.ts'
 import { build } from '../../build.ts'
 import { tenant, type Tenant } from '../../tenant.ts'
-import { configuration, pigeons } from '../../schema-registry/entangled.ts'
+import { configuration, pigeons } from '../json-schema/entangled.ts'
 
 t.setTimeout(600_000)
 

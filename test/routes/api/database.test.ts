@@ -1,6 +1,6 @@
 import t from 'tap'
 import { build } from '../../build.ts'
-import { createSource } from '../../database/source.ts'
+import { createSource } from '../../cdc/source-database.ts'
 import { until } from '../../faults/server.ts'
 import { tenant } from '../../tenant.ts'
 

@@ -1,0 +1,107 @@
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import { dropSlot } from '../../../src/cdc/source/slot.ts'
+import { openSource } from '../../../src/cdc/source/source.ts'
+import { build, type Teardown } from '../../build.ts'
+import { until } from '../../faults/server.ts'
+import { answering, description, message, ready, row, startHostileServer, text } from '../wire/hostile-server.ts'
+import { createSource, sourced, type TestSource } from '../source-database.ts'
+
+/* A server that answers everything but one statement holds up its own reader, and can do nothing against the end of that. */
+
+t.setTimeout(180_000)
+
+const hour = 3_600_000
+const { app } = await build(t, { adapt: config => { Object.assign(config.cdc, { leaseMs: 2000, leftoverRetryMs: 300, startMaxMs: hour }) } })
+
+/** The database behind a proxy that keeps the statement from its server. */
+async function silencedOn (t: Teardown, source: TestSource, statement: string): Promise<TestSource & { silenced: () => number }> {
+  const { hostname, port } = new URL(source.url)
+  const open = new Set<Socket>()
+  let silenced = 0
+  const proxy = createServer(client => {
+    const server = connect(Number(port), hostname)
+    for (const [one, other] of [[client, server], [server, client]] as const) {
+      open.add(one)
+      one.on('error', () => {}).on('close', () => other.destroy())
+    }
+    server.pipe(client)
+    client.on('data', (chunk: Buffer) => {
+      if (chunk.includes(statement)) silenced++
+      else server.write(chunk)
+    })
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  t.teardown(() => {
+    for (const socket of open) socket.destroy()
+    proxy.close()
+  })
+  const url = new URL(source.url)
+  Object.assign(url, { hostname: '127.0.0.1', port: (proxy.address() as { port: number }).port })
+  return { ...source, url: url.href, silenced: () => silenced }
+}
+
+async function stuck (t: Test, statement: string, on = app) {
+  const source = await createSource(t)
+  const silent = await silencedOn(t, source, statement)
+  const shop = await sourced(t, on, silent)
+  const { status } = await shop.request('PUT', '/api/database/connection', { connectionString: silent.url })
+  t.equal(status, 200)
+  await until(() => silent.silenced() > 0, `${statement} not to be answered`)
+  return { shop, source }
+}
+
+const statements = ['SHOW server_encoding', 'START_REPLICATION', 'pg_backend_pid() as pid', 'pg_create_logical_replication_slot']
+
+await t.test('a statement is not answered, and a corrected connection is read', async t => {
+  await Promise.all(statements.map(async statement => {
+    const { shop, source } = await stuck(t, statement)
+    await shop.request('PUT', '/api/database/connection', { connectionString: source.url, acceptGap: true })
+    await shop.state('streaming')
+    await shop.request('DELETE', '/api/database/connection')
+  }))
+})
+
+await t.test('leftovers of others are dropped meanwhile', async t => {
+  const { shop } = await stuck(t, 'START_REPLICATION')
+  const [first, second] = [await createSource(t), await createSource(t)]
+  const other = await sourced(t, app, first)
+  await other.connect()
+  await shop.request('DELETE', '/api/database/connection')
+  await other.request('PUT', '/api/database/connection', { connectionString: second.url, acceptGap: true })
+  await other.state('streaming')
+  const slots = 'select from pg_replication_slots where database = current_database()'
+  await until(async () => (await first.sql(slots)).length === 0, 'the slot in the first database to be dropped')
+  await other.request('DELETE', '/api/database/connection')
+})
+
+await t.test('a stream that does not begin is an error, and tried again', async t => {
+  const { app } = await build(t, { adapt: config => { Object.assign(config.cdc, { leaseMs: 2000, startMaxMs: 500 }) } })
+  const { shop } = await stuck(t, 'START_REPLICATION', app)
+  t.match(await shop.state('error', 'SOURCE_UNREACHABLE'), { error: { message: /does not begin/ } })
+  await shop.request('DELETE', '/api/database/connection')
+})
+
+await t.test('the platform stops', async t => {
+  await Promise.all(statements.map(statement => stuck(t, statement)))
+  await app.close()
+})
+
+await t.test('a slot that is said to be there after it was dropped is given up', async t => {
+  let queries = 0
+  const columns = ['database', 'isHere', 'plugin', 'active', 'activePid', 'activeName', 'walStatus', 'confirmedLsn']
+  const answer = answering(description(...columns), row('shop', 't', 'pgoutput', 'f', null, null, 'reserved', '0/1'), message('C', [text('SELECT 1')]), ready)
+  const server = await startHostileServer(t, {
+    ...answer,
+    onMessage (peer, type, body) {
+      if (type === 'S') queries++
+      answer.onMessage?.(peer, type, body)
+    }
+  })
+  const client = await openSource(server.url)
+  await t.rejects(dropSlot(client, { name: 'kept', isMarked: true, lsn: null, session: 'mark' }), { code: 'SLOT_BUSY' })
+  t.ok(queries < 400, `${queries} queries`)
+  await client.close()
+})

@@ -1,0 +1,90 @@
+import t from 'tap'
+import { TopicPatterns } from '../../../src/foundation/topic-pattern.ts'
+import { ListeningNodes } from '../../../src/channels/listening-nodes.ts'
+import { PatternSubscription } from '../../../src/delivery/patterns/pattern-subscription.ts'
+import { build, listen } from '../../build.ts'
+import { transports } from '../../clients.ts'
+import { tenant } from '../../tenant.ts'
+
+/* What patterns cost that come, go and change by the hundred: counted, not timed. */
+
+const { app } = await build(t, { adapt: config => { Object.assign(config.delivery, { requestsPerSecond: 0, bytesPerSecond: 0 }) } })
+const url = await listen(app)
+const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
+const until = async (isDone: () => boolean) => { while (!isDone()) await new Promise(resolve => setTimeout(resolve, 10)) }
+
+/** Counts the calls of a method of all objects of a class. */
+function counted<K extends string> (prototype: Record<K, (...args: never[]) => unknown>, name: K): { calls: number } {
+  const count = { calls: 0 }
+  const method = prototype[name]
+  prototype[name] = function (this: unknown, ...args: never[]) {
+    count.calls++
+    return method.apply(this, args)
+  }
+  t.teardown(() => { prototype[name] = method })
+  return count
+}
+
+const told: string[] = []
+const records = { observe () {}, set: (key: string) => { told.push(`+${key}`) }, delete: (key: string) => { told.push(`-${key}`) }, spread: () => Promise.resolve() }
+app.hub.interest = new ListeningNodes({ records: records as never, hub: app.hub })
+const wants = counted(PatternSubscription.prototype, 'wants')
+const covers = counted(TopicPatterns.prototype, 'covers')
+
+for (const { name, connect } of transports) {
+  await t.test(`over ${name}`, async t => {
+    const shop = await tenant(app)
+    const patterns = 200
+    const open = async (token = shop.token()) => {
+      const client = await connect(url, { token })
+      const begin = wants.calls
+      const answers = await Promise.all(upTo(patterns).map(n => client.request('subscribe', { topic: `work${n}.*` })))
+      t.same(answers.filter(({ ok }) => !ok), [], 'none is refused')
+      return { client, asked: wants.calls - begin }
+    }
+
+    await t.test('the others are not asked for each pattern that comes or goes', async t => {
+      const [first, second] = [await open(), await open()]
+      t.ok(second.asked < 10 * patterns, `${second.asked} questions for ${patterns} more patterns`)
+      const begin = wants.calls
+      second.client.close()
+      await until(() => app.connections.size === 1)
+      await new Promise(resolve => setImmediate(resolve))
+      t.ok(wants.calls - begin < 10 * patterns, `${wants.calls - begin} questions for ${patterns} fewer`)
+      first.client.close()
+      await until(() => app.connections.size === 0)
+    })
+
+    await t.test('what they want counts all the same, as long as one wants it', async t => {
+      const { client } = await open()
+      const other = await connect(url, { token: shop.token() })
+      told.length = 0
+      const marks = () => told.filter(key => key.includes('socket.connect')).map(key => key[0])
+      const [a, b] = [await client.request('subscribe', { topic: 'socket.*' }), await other.request('subscribe', { topic: 'socket.*' })]
+      t.same(marks(), ['+'])
+      await client.request('unsubscribe', { subscriptionId: a.subscriptionId })
+      await client.request('unsubscribe', { subscriptionId: 'sub_none' })
+      t.same(marks(), ['+'], 'another one does')
+      await other.request('unsubscribe', { subscriptionId: b.subscriptionId })
+      await client.request('unsubscribe', { subscriptionId: 'sub_none' })
+      t.same(marks(), ['+', '-'])
+      await client.request('subscribe', { topic: 'socket.**' })
+      t.same(marks(), ['+', '-', '+'])
+      await client.request('auth', { token: shop.token(['subscribe:work1.*']) })
+      t.same(marks(), ['+', '-', '+', '-'], 'its token does not cover it any more')
+      for (const one of [client, other]) one.close()
+      await until(() => app.connections.size === 0)
+    })
+
+    await t.test('whether a fresh token is wider is found out once', async t => {
+      const { client } = await open(shop.token(['subscribe:**']))
+      const permissions = upTo(patterns).map(n => `subscribe:work${n}.*`)
+      const begin = covers.calls
+      t.match(await client.request('auth', { token: shop.token(permissions) }), { ok: true })
+      t.match(await client.request('auth', { token: shop.token([...permissions, 'subscribe:more.*']) }), { ok: true })
+      t.ok(covers.calls - begin < 10 * patterns, `${covers.calls - begin} comparisons of ${patterns} patterns and as many permissions`)
+      client.close()
+      await until(() => app.connections.size === 0)
+    })
+  })
+}

@@ -1,0 +1,96 @@
+import t from 'tap'
+import { build, listen } from '../../build.ts'
+import { connectSocketIo, connectWs, transports, type Client } from '../../clients.ts'
+import { tenant } from '../../tenant.ts'
+
+/* Large batches that go to many sockets. */
+
+const mib = 1024 * 1024
+const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
+const until = async (isDone: () => boolean | Promise<boolean>) => { while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10)) }
+/** Clients that do not read give no sign of life either. */
+const unbounded = { socketBufferBytesMax: 1024 * mib, bufferedBytesMax: 100_000 * mib, pingIntervalMs: 600_000, pongTimeoutMs: 600_000 }
+const none = { subscriptionId: 'sub_none' }
+/** The answer is between the events; it may come later than the client waits for one. */
+const ask = (client: Client) => { client.request('unsubscribe', none).catch(() => {}) }
+/** Events of all lengths: shared ones, copied ones, and both next to each other. 528 of them. */
+const batch = (n: number) => [
+  ...upTo(24).map(i => `${n}/${i} `.padEnd(250_000, 'x')), ...upTo(4).flatMap(i => [`${n}/${i} `.padEnd(120_000, 'ü'), i]),
+  ...upTo(496).map(i => `${n}/${i} `.padEnd(i * 3, 'z'))
+]
+
+await t.test('a large batch is in memory once, however many sockets wait for it', async t => {
+  const { app } = await build(t, { adapt: config => { Object.assign(config.delivery, unbounded) } })
+  const url = await listen(app)
+  const shop = await tenant(app)
+  const topic = await shop.topic('large.events')
+  const clients = await Promise.all(upTo(20).map(n => (n % 2 === 0 ? connectWs : connectSocketIo)(url, { token: shop.token() })))
+  for (const client of clients) {
+    await client.request('subscribe', { topic })
+    client.pause()
+  }
+  const waiting = () => [...app.connections.all()].reduce((sum, { transport }) => sum + transport.bufferedBytes, 0)
+  const sent: unknown[] = []
+  const publish = async (...payloads: unknown[]) => {
+    const before = waiting()
+    await shop.publish(topic, ...payloads)
+    sent.push(...payloads)
+    await until(() => waiting() > before)
+  }
+  const before = process.memoryUsage().arrayBuffers
+  await publish(...batch(1))
+  await publish('small')
+  // Engine.IO holds its answer back, and everything after it.
+  for (const client of clients) ask(client)
+  for (const connection of app.connections.all()) connection.transport.sendMessage('mark', { after: sent.length })
+  await publish('small', 'again')
+  await publish(...batch(2))
+  await publish('last')
+  const bytes = process.memoryUsage().arrayBuffers - before
+  t.ok(bytes < 140 * mib, `${Math.round(bytes / mib)} MiB for ${clients.length} times 14 MiB`)
+  const cut = clients.splice(0, 2)
+  const payloadsOf = async (client: typeof clients[number]) => (await client.received(sent.length, 120_000)).splice(0).map(event => event.payload)
+  for (const client of cut) {
+    client.resume()
+    await client.received(10, 120_000)
+    client.cut()
+  }
+  // One after the other: the last has waited longest.
+  for (const client of clients) {
+    client.resume()
+    const found = await payloadsOf(client)
+    t.equal(found.findIndex((payload, i) => payload !== sent[i]), -1, `${client.kind}: every event, whole and in order`)
+    t.equal(client.messages.filter(({ name }) => name === 'mark').length, 1)
+    t.match(await client.request('unsubscribe', none), { code: 'SUBSCRIPTION_NOT_FOUND' }, 'the link is whole')
+  }
+  await until(() => app.connections.size === clients.length)
+  await until(() => waiting() === 0)
+  for (const client of clients) client.close()
+})
+
+await t.test('control frames and answers stay between the frames of large runs', async t => {
+  const { app } = await build(t, { adapt: config => { Object.assign(config.delivery, unbounded) } })
+  const url = await listen(app)
+  for (const { name, connect } of transports) {
+    const shop = await tenant(app)
+    const topic = await shop.topic('pinged.events')
+    const client = await connect(url, { token: shop.token() })
+    await client.request('subscribe', { topic })
+    client.pause()
+    const webSocket = (client as unknown as { socket: { ping?: () => void, io?: { engine: { transport: { ws: { ping (): void } } } } } }).socket
+    const ping = () => { if (webSocket.io === undefined) webSocket.ping?.(); else webSocket.io.engine.transport.ws.ping() }
+    for (const n of [1, 2, 3]) {
+      await shop.publish(topic, ...batch(n))
+      ping()
+      ask(client)
+      await shop.publish(topic, n)
+      ping()
+    }
+    client.resume()
+    const sent = [1, 2, 3].flatMap(n => [...batch(n), n])
+    const found = (await client.received(sent.length, 120_000)).map(event => event.payload)
+    t.equal(found.findIndex((payload, i) => payload !== sent[i]), -1, name)
+    t.match(await client.request('unsubscribe', none), { code: 'SUBSCRIPTION_NOT_FOUND' })
+    client.close()
+  }
+})
