@@ -4,8 +4,8 @@ import type { EventDraft } from '../../events/envelope.ts'
 import type { Intent, PositionStep } from '../../events/intent.ts'
 import { topicNotFound } from '../../registry/topics/topics.ts'
 import { insertDeliveryRows, type DeliveryRow } from '../../database/delivery-log-rows.ts'
-import type { DraftedChunk } from '../../database/cdc/chunk.ts'
-import { Tally } from '../../database/cdc/tally.ts'
+import type { DraftedChunk } from '../decoding/chunk.ts'
+import { Tally } from '../decoding/tally.ts'
 
 /** Row changes as one intent, which commits with its step in the stream. A change that its topic refuses is counted against its mapping alone. */
 export function toIntent ({ prepared, failures, topics, bytes }: DraftedChunk, scope: Scope, position: PositionStep): Intent<DeliveryRow[]> {

@@ -3,9 +3,9 @@ import { insertDeliveryRows, type DeliveryRow } from '../../database/delivery-lo
 import { addTable, isPublished } from '../source/publication.ts'
 import { SourceError, toSourceError, type SourceClient } from '../source/source.ts'
 import { tableKey, tableText, type TableName } from '../mappings/table-name.ts'
-import type { ActiveMappings } from '../../database/cdc/active-mappings.ts'
-import type { FailureCode } from '../../database/cdc/chunk.ts'
-import type { ActiveMapping } from '../../database/cdc/mapping-snapshot.ts'
+import type { ActiveMappings } from '../decoding/active-mappings.ts'
+import type { FailureCode } from '../decoding/chunk.ts'
+import type { ActiveMapping } from '../decoding/mapping-snapshot.ts'
 import type { ReaderParts } from './reader.ts'
 
 export interface TableCareOptions extends Pick<ReaderParts, 'pool' | 'metrics' | 'log' | 'onMappingFailed'> {

@@ -1,5 +1,5 @@
 import type { Transferable } from 'node:worker_threads'
-import { fromFailure, toFailure, type Failure } from '../../database/threads/failure.ts'
+import { fromFailure, toFailure, type Failure } from '../decoding/failure.ts'
 
 /** Methods that another thread may call. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- any method has arguments of its own

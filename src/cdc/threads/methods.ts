@@ -1,11 +1,11 @@
 import type { QueryResultRow } from 'pg'
 import type { StreamPlace } from '../../events/intent.ts'
 import type { ActiveDefinition } from '../../database/active-definitions.ts'
-import type { StreamStep } from '../../database/cdc/change-pipeline.ts'
-import type { DraftedChunk } from '../../database/cdc/chunk.ts'
+import type { StreamStep } from '../decoding/change-pipeline.ts'
+import type { DraftedChunk } from '../decoding/chunk.ts'
 import type { SessionConfig } from '../source/source.ts'
 import type { WireLimits } from '../wire/conversation.ts'
-import type { Failure } from '../../database/threads/failure.ts'
+import type { Failure } from '../decoding/failure.ts'
 import type { Truncates } from './truncate-reports.ts'
 
 export interface ThreadSettings { limits: WireLimits }

@@ -2,7 +2,7 @@ import { Worker, type ResourceLimits } from 'node:worker_threads'
 import { unlessAborted } from '../source/deadline.ts'
 import { SourceError, type SourceClient } from '../source/source.ts'
 import { Calls, type Frame } from './calls.ts'
-import { fromFailure, type Failure } from '../../database/threads/failure.ts'
+import { fromFailure, type Failure } from '../decoding/failure.ts'
 import type { MainMethods, SessionOptions, StreamSettings, ThreadMethods, ThreadSettings } from './methods.ts'
 
 export interface ThreadOptions extends ThreadSettings {

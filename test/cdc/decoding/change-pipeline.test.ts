@@ -3,8 +3,8 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import type { Pgoutput } from 'pg-logical-replication'
-import { ChangePipeline } from '../../../src/database/cdc/change-pipeline.ts'
-import { Relations } from '../../../src/database/cdc/relations.ts'
+import { ChangePipeline } from '../../../src/cdc/decoding/change-pipeline.ts'
+import { Relations } from '../../../src/cdc/decoding/relations.ts'
 
 /* What the pipeline waits for: changes, room for the next write, a failure, the end. */
 

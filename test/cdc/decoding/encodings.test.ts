@@ -1,6 +1,6 @@
 import pg from 'pg'
 import t from 'tap'
-import { textDecoder, Undecodable } from '../../../src/database/cdc/text-decoder.ts'
+import { textDecoder, Undecodable } from '../../../src/cdc/decoding/text-decoder.ts'
 import { build, createDatabase, withDatabase, type Teardown } from '../../build.ts'
 import { sourced, uniqueName, type TestSource } from '../source-database.ts'
 

@@ -1,6 +1,6 @@
 import pg from 'pg'
-import { DecodingError, type DecodingFailure } from '../cdc/decoding-error.ts'
-import { SourceError, StatementError, toSourceError, type SourceProblem } from '../../cdc/source/source.ts'
+import { DecodingError, type DecodingFailure } from './decoding-error.ts'
+import { SourceError, StatementError, toSourceError, type SourceProblem } from '../source/source.ts'
 
 /** An error on its way to another thread. */
 export type Failure =

@@ -1,6 +1,6 @@
-import type { ActiveDefinition } from '../active-definitions.ts'
-import { compileMapping, type CompiledMapping } from '../../cdc/mappings/compiled-mapping.ts'
-import { tableKey, tableText, type TableName } from '../../cdc/mappings/table-name.ts'
+import type { ActiveDefinition } from '../../database/active-definitions.ts'
+import { compileMapping, type CompiledMapping } from '../mappings/compiled-mapping.ts'
+import { tableKey, tableText, type TableName } from '../mappings/table-name.ts'
 
 /** Names a mapping in the delivery log. */
 export interface MappingReference { id: string, subscriptionId: string, topic: string, table: string }

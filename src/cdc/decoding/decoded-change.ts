@@ -1,7 +1,7 @@
 import type { Pgoutput } from 'pg-logical-replication'
 import type { Operation } from '../../../schemas/database.ts'
-import { MissingColumnError } from '../../cdc/mappings/conditions.ts'
-import { missing, unavailable, type EventField, type RowChange, type Values } from '../../cdc/mappings/row-change.ts'
+import { MissingColumnError } from '../mappings/conditions.ts'
+import { missing, unavailable, type EventField, type RowChange, type Values } from '../mappings/row-change.ts'
 import type { Relation } from './relations.ts'
 import { Undecodable, UndecodableError } from './text-decoder.ts'
 

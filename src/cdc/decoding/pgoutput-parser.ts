@@ -1,6 +1,6 @@
 import type { Pgoutput } from 'pg-logical-replication'
-import { overlongTag } from '../../cdc/wire/overlong-message.ts'
-import { formatLsn } from './lsn.ts'
+import { overlongTag } from '../wire/overlong-message.ts'
+import { formatLsn } from '../../database/cdc/lsn.ts'
 import { Undecodable, type DecodeText } from './text-decoder.ts'
 
 type Relation = Pgoutput.MessageRelation

@@ -1,6 +1,6 @@
 import type { Pgoutput } from 'pg-logical-replication'
-import type { SourceClient } from '../../cdc/source/source.ts'
-import { tableKey, type TableName } from '../../cdc/mappings/table-name.ts'
+import type { SourceClient } from '../source/source.ts'
+import { tableKey, type TableName } from '../mappings/table-name.ts'
 import { ColumnTypes, type Decode } from './column-types.ts'
 
 /** A table as the stream describes it, with what only the catalogue knows. */

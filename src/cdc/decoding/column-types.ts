@@ -1,6 +1,6 @@
 import { isExactNumber, smallestNormal } from '../../foundation/exact-numbers.ts'
-import type { SourceClient } from '../../cdc/source/source.ts'
-import { parseArrayText } from './array-text.ts'
+import type { SourceClient } from '../source/source.ts'
+import { parseArrayText } from '../../database/cdc/array-text.ts'
 
 /** Turns PostgreSQL's text of a value into JSON that keeps its meaning. */
 export type Decode = (text: string) => unknown
