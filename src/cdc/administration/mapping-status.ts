@@ -1,14 +1,14 @@
 import { sql, type Kysely } from 'kysely'
-import type { Database } from '../../db/tables.ts'
-import type { PageQuery } from '../../schemas/common.ts'
-import type { MappingStatus } from '../../schemas/database.ts'
-import { environments, type Environment, type Scope } from '../../schemas/scope.ts'
-import { isAllowed } from '../identity/access/permissions.ts'
-import type { Principal } from '../identity/access/principal.ts'
-import { jsonEqual } from '../documents/json-equal.ts'
-import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
+import type { Database } from '../../../db/tables.ts'
+import type { PageQuery } from '../../../schemas/common.ts'
+import type { MappingStatus } from '../../../schemas/database.ts'
+import { environments, type Environment, type Scope } from '../../../schemas/scope.ts'
+import { isAllowed } from '../../identity/access/permissions.ts'
+import type { Principal } from '../../identity/access/principal.ts'
+import { jsonEqual } from '../../documents/json-equal.ts'
+import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
 import type { ReadMappingProblems } from './mapping-problems.ts'
-import { readMappings, type MappingRow } from '../cdc/mappings/mapping-rows.ts'
+import { readMappings, type MappingRow } from '../mappings/mapping-rows.ts'
 
 type Grid = MappingStatus['environments']
 
