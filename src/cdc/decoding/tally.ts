@@ -1,4 +1,4 @@
-import type { DeliveryRow } from '../../database/delivery-log-rows.ts'
+import type { DeliveryRow } from '../mappings/mapping-log.ts'
 import type { MappingReference } from './mapping-snapshot.ts'
 
 export interface TransactionReference { lsn: string, xid: number, committedAt: number }

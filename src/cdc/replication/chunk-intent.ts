@@ -3,7 +3,7 @@ import { PublicError } from '../../errors.ts'
 import type { EventDraft } from '../../events/envelope.ts'
 import type { Intent, PositionStep } from '../../events/intent.ts'
 import { topicNotFound } from '../../registry/topics/topics.ts'
-import { insertDeliveryRows, type DeliveryRow } from '../../database/delivery-log-rows.ts'
+import { insertDeliveryRows, type DeliveryRow } from '../mappings/mapping-log.ts'
 import type { DraftedChunk } from '../decoding/chunk.ts'
 import { Tally } from '../decoding/tally.ts'
 

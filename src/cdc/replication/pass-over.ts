@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Scope } from '../../../schemas/scope.ts'
-import type { DeliveryRow } from '../../database/delivery-log-rows.ts'
+import type { DeliveryRow } from '../mappings/mapping-log.ts'
 import type { SourceClient } from '../source/source.ts'
 import type { ActiveMappings } from '../decoding/active-mappings.ts'
 import { wholeTransaction } from '../decoding/change-pipeline.ts'

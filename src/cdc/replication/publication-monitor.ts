@@ -1,5 +1,5 @@
 import type { Scope } from '../../../schemas/scope.ts'
-import { insertDeliveryRows, type DeliveryRow } from '../../database/delivery-log-rows.ts'
+import { insertDeliveryRows, type DeliveryRow } from '../mappings/mapping-log.ts'
 import { addTable, isPublished } from '../source/publication.ts'
 import { SourceError, toSourceError, type SourceClient } from '../source/source.ts'
 import { tableKey, tableText, type TableName } from '../mappings/table-name.ts'

@@ -1,5 +1,5 @@
 import type { Activity } from '../../foundation/observability/live-stats.ts'
-import type { DeliveryRow } from '../../database/delivery-log-rows.ts'
+import type { DeliveryRow } from '../../cdc/mappings/mapping-log.ts'
 import type { DeliveryObserver } from '../../delivery/sockets/subscription-observer.ts'
 import type { WriteObserver } from '../../events/write-observer.ts'
 import type { Scope } from '../../../schemas/scope.ts'
