@@ -2,8 +2,7 @@ import type { Kysely } from 'kysely'
 import type pg from 'pg'
 import type { Database } from '../../../db/tables.ts'
 import type { Scope } from '../../../schemas/scope.ts'
-import { readActiveDefinitions } from '../../database/active-definitions.ts'
-import { toSnapshot, type MappingSnapshot } from './mapping-snapshot.ts'
+import { readActiveDefinitions, toSnapshot, type MappingSnapshot } from './mapping-snapshot.ts'
 
 const revisionSql = 'select coalesce((select revision from mapping_revisions where application_id = $1 and environment = $2), 0) as revision'
 

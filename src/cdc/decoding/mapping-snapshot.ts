@@ -1,6 +1,9 @@
-import type { ActiveDefinition } from '../../database/active-definitions.ts'
+import { sql, type Kysely } from 'kysely'
 import { compileMapping, type CompiledMapping } from '../mappings/compiled-mapping.ts'
-import { tableKey, tableText, type TableName } from '../mappings/table-name.ts'
+import { tableKey, tableText, type TableName, parseTableName } from '../mappings/table-name.ts'
+import type { Database } from '../../../db/tables.ts'
+import type { MappingDefinition } from '../../../schemas/database.ts'
+import type { Scope } from '../../../schemas/scope.ts'
 
 /** Names a mapping in the delivery log. */
 export interface MappingReference { id: string, subscriptionId: string, topic: string, table: string }
@@ -33,4 +36,22 @@ export function toSnapshot (revision: number, definitions: readonly ActiveDefini
     byTable.set(key, [...others ?? [], { id, subscriptionId, compiled, reference }])
   }
   return { revision, definitions, byTable, tables }
+}
+
+export interface ActiveDefinition { id: string, subscriptionId: string, definition: MappingDefinition }
+
+/** What is switched on in a scope, as it runs there. */
+export async function readActiveDefinitions (db: Kysely<Database>, { applicationId, environment }: Scope): Promise<ActiveDefinition[]> {
+  const { rows } = await sql<{ id: string, subscription_id: string, definition: string }>`
+    select s.id as subscription_id, m.id, case when m.environment = s.environment then m.definition else v.definition end as definition
+    from mapping_subscriptions s join mappings m on m.id = s.mapping_id
+    left join mapping_environments e on e.mapping_id = m.id and e.environment = s.environment
+    left join mapping_versions v on v.mapping_id = m.id and v.version = e.version
+    where s.application_id = ${applicationId} and s.environment = ${environment} and s.active and (m.environment = s.environment or v.version is not null)
+    order by m.created_at, m.id`.execute(db)
+  return rows.map(row => ({ id: row.id, subscriptionId: row.subscription_id, definition: JSON.parse(row.definition) as MappingDefinition }))
+}
+
+export async function readActiveTables (db: Kysely<Database>, scope: Scope): Promise<TableName[]> {
+  return (await readActiveDefinitions(db, scope)).map(({ definition }) => parseTableName(definition.table))
 }

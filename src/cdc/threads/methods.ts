@@ -1,6 +1,6 @@
 import type { QueryResultRow } from 'pg'
 import type { StreamPlace } from '../../events/intent.ts'
-import type { ActiveDefinition } from '../../database/active-definitions.ts'
+import type { ActiveDefinition } from '../decoding/mapping-snapshot.ts'
 import type { StreamStep } from '../decoding/change-pipeline.ts'
 import type { DraftedChunk } from '../decoding/chunk.ts'
 import type { SessionConfig } from '../source/source.ts'
