@@ -1,6 +1,6 @@
 import type { Pgoutput } from 'pg-logical-replication'
 import { overlongTag } from '../wire/overlong-message.ts'
-import { formatLsn } from '../../database/cdc/lsn.ts'
+import { formatLsn } from '../source/stream-state.ts'
 import { Undecodable, type DecodeText } from './text-decoder.ts'
 
 type Relation = Pgoutput.MessageRelation

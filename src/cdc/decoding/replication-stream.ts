@@ -4,7 +4,7 @@ import { openSession } from '../source/source.ts'
 import { quoteIdentifier } from '../mappings/table-name.ts'
 import { PgoutputCheck } from '../wire/pgoutput-check.ts'
 import { wholeTransaction } from './change-pipeline.ts'
-import { behind, formatLsn, parseLsn } from '../../database/cdc/lsn.ts'
+import { behind, formatLsn, parseLsn } from '../source/stream-state.ts'
 import { PgoutputParser, type StreamMessage } from './pgoutput-parser.ts'
 import { textDecoder, type DecodeText } from './text-decoder.ts'
 

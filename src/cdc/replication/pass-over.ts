@@ -8,10 +8,9 @@ import { toIntent } from './chunk-intent.ts'
 import type { FailureCode } from '../decoding/chunk.ts'
 import type { DecodingFailure } from '../decoding/decoding-error.ts'
 import { findCommit } from '../source/find-commit.ts'
-import { behind, formatLsn, parseLsn } from '../../database/cdc/lsn.ts'
+import { behind, formatLsn, parseLsn, type LeaseKey, type StreamState } from '../source/stream-state.ts'
 import type { ConnectionSettings } from '../source/open-stream.ts'
 import type { ReaderParts } from './reader.ts'
-import type { LeaseKey, StreamState } from '../source/stream-state.ts'
 import type { TransactionReference } from '../decoding/tally.ts'
 
 export interface PassOverOptions extends Pick<ReaderParts, 'writer' | 'states' | 'metrics' | 'log' | 'onMappingFailed'> {

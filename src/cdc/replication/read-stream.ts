@@ -11,12 +11,11 @@ import type { StreamStep } from '../decoding/change-pipeline.ts'
 import { toIntent } from './chunk-intent.ts'
 import type { DraftedChunk } from '../decoding/chunk.ts'
 import type { DecodingFailure } from '../decoding/decoding-error.ts'
-import { formatLsn, parseLsn } from '../../database/cdc/lsn.ts'
+import { formatLsn, parseLsn, type LeaseKey, type StreamState } from '../source/stream-state.ts'
 import { openStream, type ConnectionSettings } from '../source/open-stream.ts'
 import { readSessionMark } from '../source/slot-ownership.ts'
 import { passOver } from './pass-over.ts'
 import type { ReaderParts } from './reader.ts'
-import type { LeaseKey, StreamState } from '../source/stream-state.ts'
 import type { TableCare } from './publication-monitor.ts'
 
 export interface StreamStatistics {

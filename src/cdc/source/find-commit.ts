@@ -1,6 +1,6 @@
 import type { Queryable } from './source.ts'
 import { quoteIdentifier } from '../mappings/table-name.ts'
-import { formatLsn, parseLsn } from '../../database/cdc/lsn.ts'
+import { formatLsn, parseLsn } from './stream-state.ts'
 
 export interface Search { slot: string, publication: string, sqlState: string, changeLsn: string }
 

@@ -2,13 +2,12 @@ import type { Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
 import { refusePlatformDatabase } from './platform-database.ts'
 import { SourceError, type SourceClient } from './source.ts'
-import { parseLsn } from '../../database/cdc/lsn.ts'
+import { parseLsn, type LeaseKey, type StreamState, type StreamStates } from './stream-state.ts'
 import { carriesMark } from './slot-ownership.ts'
 import {
   createPublication, createSlot, dropSlot, foreignSlot, freeSlot, isOwnPublication, isOwnSlot, readFacts, readPublication, readSlot,
   readSystemIdentifier, type SlotRecord
 } from './slot.ts'
-import type { LeaseKey, StreamState, StreamStates } from './stream-state.ts'
 
 const copied = '(the platform\'s database is a copy, and the slot and publication belong to the original: give `slot` and `publication` other names, with `acceptGap`)'
 

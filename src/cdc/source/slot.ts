@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createDeadline, unlessAborted } from './deadline.ts'
 import { SourceError, type Queryable, type SourceClient } from './source.ts'
 import { quoteIdentifier } from '../mappings/table-name.ts'
-import { parseLsn } from '../../database/cdc/lsn.ts'
+import { parseLsn } from './stream-state.ts'
 import { carriesMark, publicationComment } from './slot-ownership.ts'
 
 /** The oldest major version that is supported. */

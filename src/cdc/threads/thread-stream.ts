@@ -1,6 +1,6 @@
 import { ChangePipeline } from '../decoding/change-pipeline.ts'
 import { DecodingError, toDecodingFailure } from '../decoding/decoding-error.ts'
-import { parseLsn } from '../../database/cdc/lsn.ts'
+import { parseLsn } from '../source/stream-state.ts'
 import { toSnapshot, type MappingSnapshot } from '../decoding/mapping-snapshot.ts'
 import type { StreamMessage } from '../decoding/pgoutput-parser.ts'
 import { Relations } from '../decoding/relations.ts'

@@ -6,7 +6,7 @@ import { compareValues } from '../../../src/cdc/mappings/compare-values.ts'
 import { givenValues, missing, unavailable, type RowChange, type Values } from '../../../src/cdc/mappings/row-change.ts'
 import { parseTableName } from '../../../src/cdc/mappings/table-name.ts'
 import { parseArrayText } from '../../../src/database/cdc/array-text.ts'
-import { formatLsn, parseLsn } from '../../../src/database/cdc/lsn.ts'
+import { formatLsn, parseLsn } from '../../../src/cdc/source/stream-state.ts'
 
 /* What mappings mean, against a model that is as plain as can be: three-valued logic, written out. */
 
