@@ -5,7 +5,7 @@ import { compileMapping } from '../../../src/cdc/mappings/compiled-mapping.ts'
 import { compareValues } from '../../../src/cdc/mappings/compare-values.ts'
 import { givenValues, missing, unavailable, type RowChange, type Values } from '../../../src/cdc/mappings/row-change.ts'
 import { parseTableName } from '../../../src/cdc/mappings/table-name.ts'
-import { parseArrayText } from '../../../src/database/cdc/array-text.ts'
+import { parseArrayText } from '../../../src/cdc/decoding/column-types.ts'
 import { formatLsn, parseLsn } from '../../../src/cdc/source/stream-state.ts'
 
 /* What mappings mean, against a model that is as plain as can be: three-valued logic, written out. */
