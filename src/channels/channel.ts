@@ -1,7 +1,8 @@
-import type { ChannelMember } from '../../schemas/channels.ts'
+import type { ChannelMember, PresenceAction } from '../../schemas/channels.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { Connection } from '../delivery/sockets/connection.ts'
 import { PreparedAnswer } from '../delivery/sockets/prepared-answer.ts'
+import { SharedMessage } from '../delivery/shared-message.ts'
 
 /** What a member says of itself, with its JSON text. Treat the value as frozen. */
 export interface State { value: unknown, text: string }
@@ -142,3 +143,12 @@ export const toMember = ({ socketId, userId, joinedAt, state }: Member): Channel
 export const memberJson = ({ socketId, userId, joinedAt, state }: Member, previousSocketId?: string): string =>
   `{"socketId":"${socketId}","userId":${JSON.stringify(userId)},"joinedAt":${joinedAt},"state":${state.text}` +
   `${previousSocketId === undefined || previousSocketId === socketId ? '' : `,"previousSocketId":"${previousSocketId}"`}}`
+
+/** What the members of a channel are told. `previousSocketId`: of a member that is back by another connection. */
+export interface PresenceChange { action: PresenceAction, member: Member, previousSocketId?: string | undefined }
+
+/** JSON text, of the message and of the event. */
+export const presenceBody = (channel: string, { action, member, previousSocketId }: PresenceChange): string =>
+  `{"channel":${JSON.stringify(channel)},"action":"${action}","member":${memberJson(member, previousSocketId)}}`
+
+export const presenceMessage = (body: string): SharedMessage => new SharedMessage('presence', body)

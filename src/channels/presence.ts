@@ -7,12 +7,11 @@ import type { Respond } from '../delivery/sockets/protocol.ts'
 import { ConflictError, RateLimitError } from '../errors.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'
 import { mayBeMember } from './channel-permissions.ts'
-import type { Channel, Member, State } from './channel.ts'
+import { type Channel, type Member, type State, presenceBody, presenceMessage, type PresenceChange } from './channel.ts'
 import type { Directory } from './directory.ts'
 import { subjectOf } from './identity.ts'
 import type { MemberRecords } from './member-records.ts'
 import type { Outbox } from './outbox.ts'
-import { presenceBody, presenceMessage, type PresenceChange } from './presence-change.ts'
 import type { SocketEvents } from './socket-events.ts'
 
 export interface PresenceOptions {

@@ -1,12 +1,11 @@
 import type { RecordsObserver } from '../cluster/shared-records.ts'
 import type { GraceTimes } from '../identity/applications/grace-periods.ts'
 import { memberCost, type HeldBytes } from '../foundation/limits/held-bytes.ts'
-import { memberJson, type Channel, type Member } from './channel.ts'
+import { memberJson, type Channel, type Member, presenceBody, presenceMessage, type PresenceChange } from './channel.ts'
 import type { Directory } from './directory.ts'
 import { parseKey, parseNote, parseRecord, type MemberKey } from './member-records.ts'
 import type { Outbox } from './outbox.ts'
 import type { Presence } from './presence.ts'
-import { presenceBody, presenceMessage, type PresenceChange } from './presence-change.ts'
 import type { SocketEvents } from './socket-events.ts'
 
 export interface RemoteMembersOptions {
