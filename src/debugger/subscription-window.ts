@@ -1,10 +1,9 @@
 import type { Span } from '../delivery/sockets/subscription-observer.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
-import type { Cause } from './causes.ts'
+import type { Cause, Asked } from './verdict.ts'
 import { beatEveryMs } from './tracing/nodes.ts'
 import type { SubscriptionState } from './subscription-history.ts'
 import type { NodeStep, TracedEvent } from './traced-event.ts'
-import type { Asked } from './verdict.ts'
 
 /** How long after its commit another node may not have heard of an event. */
 const elsewhereWithinMs = 5000

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { causes } from '../../src/debugger/causes.ts'
+import { causes } from '../../src/debugger/verdict.ts'
 import { namedSubscriptionsMax } from '../../src/delivery/sockets/subscription-observer.ts'
 import { traceStatuses } from '../../schemas/debugger.ts'
 import { generatedPart, read, sources, table } from './generated.ts'
