@@ -2,7 +2,7 @@ import type { ChannelMember, PresenceAction } from '../../schemas/channels.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { Connection } from '../delivery/sockets/connection.ts'
 import { PreparedAnswer } from '../delivery/sockets/prepared-answer.ts'
-import { SharedMessage } from '../delivery/shared-message.ts'
+import { SharedMessage } from '../delivery/sockets/transport.ts'
 
 /** What a member says of itself, with its JSON text. Treat the value as frozen. */
 export interface State { value: unknown, text: string }

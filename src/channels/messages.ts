@@ -3,7 +3,7 @@ import type { Broadcast, BroadcastAnswer, DirectRequest, PublishRequest, Sender 
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { Principal } from '../identity/access/principal.ts'
 import type { Connection } from '../delivery/sockets/connection.ts'
-import { SharedMessage } from '../delivery/shared-message.ts'
+import { SharedMessage } from '../delivery/sockets/transport.ts'
 import { NotFoundError } from '../errors.ts'
 import type { Writer } from '../events/intent.ts'
 import { idempotencyFor, type OwnKey } from '../idempotency.ts'

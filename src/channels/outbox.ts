@@ -1,5 +1,5 @@
 import type { Connection } from '../delivery/sockets/connection.ts'
-import type { SharedMessage } from '../delivery/shared-message.ts'
+import type { SharedMessage } from '../delivery/sockets/transport.ts'
 import type { Member } from './channel.ts'
 
 /** Queues messages at connections, and lets those that are ready in one turn of the event loop leave together at its end. */

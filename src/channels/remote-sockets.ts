@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { Peers } from '../cluster/peers.ts'
 import type { SharedRecords } from '../cluster/shared-records.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
-import { SharedMessage } from '../delivery/shared-message.ts'
+import { SharedMessage } from '../delivery/sockets/transport.ts'
 import type { Directory } from './directory.ts'
 import type { Outbox } from './outbox.ts'
 

@@ -13,9 +13,8 @@ import { subscriptionCost, type HeldBytes } from '../../foundation/limits/held-b
 import { missingMs, take } from '../../foundation/limits/pace.ts'
 import type { DeliveryObserver, EndReason } from './subscription-observer.ts'
 import type { Seats } from '../../foundation/limits/quota.ts'
-import type { SharedMessage } from '../shared-message.ts'
+import type { SharedMessage, Delivery, Transport } from './transport.ts'
 import type { Live, Subscription } from '../subscription.ts'
-import type { Delivery, Transport } from './transport.ts'
 
 /** Told of what becomes of a connection. */
 export interface ConnectionObserver {

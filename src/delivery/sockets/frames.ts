@@ -1,7 +1,6 @@
 import type { LoggedEvent } from '../../events/envelope.ts'
 import type { ReturnMode } from '../../../schemas/realtime.ts'
-import { SharedMessage } from '../shared-message.ts'
-import type { Delivery } from './transport.ts'
+import { SharedMessage, type Delivery } from './transport.ts'
 
 /** How a transport wraps an event's JSON: the text before it. The matching end closes what this opens. */
 export interface EventWrapping {

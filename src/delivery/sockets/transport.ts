@@ -1,7 +1,6 @@
 import type { LoggedEvent } from '../../events/envelope.ts'
 import type { ReturnMode } from '../../../schemas/realtime.ts'
 import type { CloseReason } from '../../identity/auth/close-codes.ts'
-import type { SharedMessage } from '../shared-message.ts'
 
 /** One event, or one message of a channel, on its way to one socket. */
 export interface Delivery {
@@ -33,4 +32,18 @@ export interface Transport {
   close (reason: CloseReason): void
   /** Ends the link without a goodbye. */
   cut (): void
+}
+
+/** A message that is not an event and is the same for all who get it: its bytes are made once a transport, whatever the number of sockets. */
+export class SharedMessage {
+  readonly name: 'message' | 'presence'
+  /** JSON text of an object with at least one member. */
+  readonly body: string
+  /** Bytes that transports made of it, by their kind. */
+  readonly encoded = new Map<string, Buffer>()
+
+  constructor (name: 'message' | 'presence', body: string) {
+    this.name = name
+    this.body = body
+  }
 }
