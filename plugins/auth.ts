@@ -23,7 +23,7 @@ import { SigningKeys } from '../src/identity/auth/signing-keys.ts'
 import { createTokens, type Jwt, type Tokens } from '../src/identity/auth/tokens.ts'
 import { createUsers, type Users } from '../src/identity/auth/users.ts'
 import { UnauthorizedError } from '../src/errors.ts'
-import type { OwnKey } from '../src/idempotency.ts'
+import type { OwnKey } from '../src/events/intent.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,7 +1,6 @@
 import type pg from 'pg'
-import type { DocumentKey, Writer } from '../events/intent.ts'
+import { type DocumentKey, type Writer, idempotencyFor, type OwnKey } from '../events/intent.ts'
 import { randomId } from '../foundation/ids.ts'
-import { idempotencyFor, type OwnKey } from '../idempotency.ts'
 import { documentLimits, encodeJson } from '../foundation/json.ts'
 import { decodeCursor, encodeCursor } from '../foundation/paging.ts'
 import type { DocumentCreate, DocumentListQuery, DocumentMerge, DocumentMutate, DocumentReplace } from '../../schemas/documents.ts'

@@ -1,9 +1,8 @@
 import type { EventPublish, PublishBody } from '../../../schemas/events.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import { toPublicError } from '../../errors.ts'
-import type { Writer } from '../../events/intent.ts'
+import { type Writer, idempotencyFor, type OwnKey } from '../../events/intent.ts'
 import { noWriteObserver, type WriteObserver } from '../../events/write-observer.ts'
-import { idempotencyFor, type OwnKey } from '../../idempotency.ts'
 import { encodeJson, invalid } from '../../foundation/json.ts'
 import { refuseReserved, topicNotFound } from './topics.ts'
 
