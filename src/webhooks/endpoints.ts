@@ -15,7 +15,7 @@ import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '.
 import { randomId } from '../foundation/ids.ts'
 import { invalid } from '../foundation/json.ts'
 import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
-import { sealedPlaces } from '../sealed-columns.ts'
+import { sealedPlaces } from '../foundation/encryption/reencrypt.ts'
 import { ForbiddenAddressError, type AddressGuard } from './http/address-guard.ts'
 import { readerOf } from './readers.ts'
 import { checkSecret, generateSecret, rotated } from './secrets.ts'

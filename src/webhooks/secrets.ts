@@ -3,7 +3,7 @@ import type { SealedSecret } from '../../db/tables.ts'
 import type { Encryption } from '../foundation/encryption/encryption.ts'
 import { ConflictError } from '../errors.ts'
 import { invalid } from '../foundation/json.ts'
-import { sealedPlaces } from '../sealed-columns.ts'
+import { sealedPlaces } from '../foundation/encryption/reencrypt.ts'
 
 const prefix = 'whsec_'
 /** Asymmetric keys (`whsk_`, `whpk_`), version prefixes that are not understood, and `whsec_` misspelled: as texts they would sign wrongly. */

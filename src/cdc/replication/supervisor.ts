@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Component } from '../../../schemas/health.ts'
 import type { Encryption } from '../../foundation/encryption/encryption.ts'
-import { sealedPlaces } from '../../sealed-columns.ts'
+import { sealedPlaces } from '../../foundation/encryption/reencrypt.ts'
 import type { Leftovers } from './slot-cleanup.ts'
 import type { ConnectionRow, Leases } from './leases.ts'
 import { Reader, type ReaderParts } from './reader.ts'

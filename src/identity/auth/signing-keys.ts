@@ -5,7 +5,7 @@ import { system } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import type { Encryption } from '../../foundation/encryption/encryption.ts'
 import { randomId } from '../../foundation/ids.ts'
-import { sealedPlaces } from '../../sealed-columns.ts'
+import { sealedPlaces } from '../../foundation/encryption/reencrypt.ts'
 import { generateSecret, isAlgorithm, openSecret, type Algorithm, type KeyMaterial } from './key-material.ts'
 
 /** A key as it is used. Its algorithm is part of it: a token does not get to choose. */

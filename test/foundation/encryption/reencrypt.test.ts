@@ -6,7 +6,7 @@ import t from 'tap'
 import { createKysely, createPool } from '../../../db/connection.ts'
 import { newSeed } from '../../../src/identity/auth/totp.ts'
 import { createEncryption } from '../../../src/foundation/encryption/encryption.ts'
-import { sealedColumns, sealedPlaces } from '../../../src/sealed-columns.ts'
+import { sealedColumns, sealedPlaces } from '../../../src/foundation/encryption/reencrypt.ts'
 import { build, createDatabase, testKey } from '../../build.ts'
 import { tenant } from '../../tenant.ts'
 

@@ -4,7 +4,7 @@ import t from 'tap'
 import { createKysely, createPool } from '../../../db/connection.ts'
 import { SigningKeys } from '../../../src/identity/auth/signing-keys.ts'
 import { createEncryption } from '../../../src/foundation/encryption/encryption.ts'
-import { sealedPlaces } from '../../../src/sealed-columns.ts'
+import { sealedPlaces } from '../../../src/foundation/encryption/reencrypt.ts'
 import { build, createDatabase, type Teardown } from '../../build.ts'
 import { tenant } from '../../tenant.ts'
 
