@@ -6,7 +6,7 @@ import { networkOf } from '../src/identity/auth/network.ts'
 import { createRequestCounts } from '../src/foundation/limits/request-counter.ts'
 import { SharedCounters } from '../src/foundation/limits/redis-counter.ts'
 import { RateLimitError } from '../src/errors.ts'
-import { securityHeaders } from '../src/security-headers.ts'
+import { securityHeaders } from '../src/foundation/http/openapi.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

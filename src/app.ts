@@ -8,7 +8,7 @@ import type { Config } from './config.ts'
 import { ValidationError } from './errors.ts'
 import { randomId } from './foundation/ids.ts'
 import { querylessSerializers } from './foundation/observability/logger.ts'
-import { securityHeaders } from './security-headers.ts'
+import { securityHeaders } from './foundation/http/openapi.ts'
 import { serializerCompilers } from './foundation/http/serialization.ts'
 import { validatorCompilers } from './foundation/http/validation.ts'
 
