@@ -5,7 +5,7 @@ import { PublicError } from '../errors.ts'
 import type { EventDraft } from '../events/envelope.ts'
 import { type Batch, type Intent, type Writer, idempotencyFor } from '../events/intent.ts'
 import { messageTopic } from './channel-permissions.ts'
-import { subjectOf } from './identity.ts'
+import { subjectOf } from '../identity/access/principal.ts'
 
 /**
  * Who wants to hear of what happens on a scope's sockets. What nobody listens to never reaches the log; subscriptions of

@@ -51,3 +51,6 @@ export interface TokenPrincipal {
   /** Epoch milliseconds. */
   readonly expiresAt: number
 }
+
+/** What others know a principal by: a token's `sub`, a user's id. */
+export const subjectOf = (principal: Principal): string => principal.kind === 'token' ? principal.subject : principal.userId
