@@ -1,4 +1,4 @@
-import type { SessionInfo } from '../../../schemas/auth.ts'
+import type { SessionInfo, Me } from '../../../schemas/auth.ts'
 import type { Origin } from '../audit/origin.ts'
 import { ForbiddenError, NotFoundError } from '../../errors.ts'
 import type { Principal, SessionPrincipal } from '../access/principal.ts'
@@ -30,4 +30,20 @@ export function createOwnSessions ({ sessions }: { sessions: Sessions }) {
 function sessionOf (principal: Principal): SessionPrincipal {
   if (principal.kind === 'session') return principal
   throw new ForbiddenError('SESSION_REQUIRED', 'A token has no session: it ends by itself, or with its key')
+}
+
+/** What a principal may know of themselves. */
+export function toMe (principal: Principal): Me {
+  const { kind, expiresAt } = principal
+  if (principal.kind === 'token') {
+    const { subject, applicationId, environment, permissions } = principal
+    return { kind, subject, applicationId, ...(environment !== undefined && { environment }), permissions: [...permissions], expiresAt }
+  }
+  return {
+    kind,
+    user: principal.user,
+    roles: principal.roles.map(({ name, applicationId, permissions }) => ({ name, applicationId, permissions: permissions.toStrings() })),
+    permissions: principal.grants.everywhere.toStrings(),
+    expiresAt
+  }
 }
