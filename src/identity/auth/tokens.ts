@@ -9,7 +9,6 @@ import { expiredToken, invalidCredential, readClaims } from './claims.ts'
 import { parsePermissions } from '../access/permission-set.ts'
 import type { TokenPrincipal } from '../access/principal.ts'
 import type { Algorithm } from './key-material.ts'
-import { hasRepeatedNames } from '../../auth/repeated-names.ts'
 import type { SigningKey, SigningKeys } from './signing-keys.ts'
 
 /** What is used of `app.jwt`: each call brings its own key. */
@@ -160,4 +159,27 @@ function toPrincipal (claims: Claims, keyId: string, tokenKey: string): TokenPri
     // A NumericDate may have a fraction; milliseconds do not.
     expiresAt: Math.floor(claims.exp * 1000)
   }
+}
+
+const token = /"(?:[^"\\]|\\.)*"|[{}[\]:]/g
+
+/**
+ * Whether an object in a JSON text names a member twice. Parsers differ in which of the two they take, so that such a
+ * token could mean one thing to us and another to whoever else verifies it (RFC 7519 §4).
+ */
+export function hasRepeatedNames (json: string): boolean {
+  const open: (Set<string> | undefined)[] = []
+  const tokens = json.match(token) ?? []
+  for (const [i, text] of tokens.entries()) {
+    if (text === '{') open.push(new Set())
+    else if (text === '[') open.push(undefined)
+    else if (text === '}' || text === ']') open.pop()
+    else if (text !== ':' && tokens[i + 1] === ':') {
+      const name = JSON.parse(text) as string
+      const names = open.at(-1)
+      if (names?.has(name) === true) return true
+      names?.add(name)
+    }
+  }
+  return false
 }
