@@ -8,8 +8,7 @@ import { record } from '../audit/record.ts'
 import { ForbiddenError } from '../../errors.ts'
 import { loginNetworkOf } from './network.ts'
 import { hashPassword } from './passwords.ts'
-import { hasSuperAdmin, lockSuperAdmins, superAdminRole } from '../../auth/super-admins.ts'
-import { insertUser } from './users.ts'
+import { hasSuperAdmin, lockSuperAdmins, superAdminRole, insertUser } from './users.ts'
 
 /** Where a request really comes from: the socket's address, not what a header claims. */
 export interface SetupCaller {

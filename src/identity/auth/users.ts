@@ -1,8 +1,9 @@
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
 import type { User } from '../../../schemas/auth.ts'
 import { randomId } from '../../foundation/ids.ts'
 import { canonicalEmail } from './email-address.ts'
+import { ConflictError } from '../../errors.ts'
 
 export interface NewUser { name: string, email: string, passwordHash: string }
 
@@ -39,4 +40,30 @@ export async function insertUser (db: Kysely<Database>, { name, email, passwordH
   return await db.insertInto('users')
     .values({ id: randomId('usr'), name, email, email_canonical: canonicalEmail(email), password_hash: passwordHash, created_at: now, updated_at: now })
     .onConflict(conflict => conflict.doNothing()).returning(['id', 'email', 'name']).executeTakeFirst()
+}
+
+export const superAdminRole = 'role_super_admin'
+
+export async function hasSuperAdmin (db: Kysely<Database>): Promise<boolean> {
+  const found = await db.selectFrom('role_assignments').select('user_id')
+    .where('role_id', '=', superAdminRole).where('application_id', 'is', null).limit(1).executeTakeFirst()
+  return found !== undefined
+}
+
+/** Whoever makes or unmakes super_admins does so one after the other, over all nodes, until the transaction ends. */
+export async function lockSuperAdmins (trx: Kysely<Database>): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtext('realtime.setup'))`.execute(trx)
+}
+
+/**
+ * Does what may take a super_admin away, in a transaction. Of several at once, the one that would take the last one
+ * throws ConflictError `LAST_SUPER_ADMIN`, and nothing of it has happened.
+ */
+export async function keepingSuperAdmin<T> (db: Kysely<Database>, work: (trx: Kysely<Database>) => Promise<T>): Promise<T> {
+  return await db.transaction().execute(async trx => {
+    await lockSuperAdmins(trx)
+    const result = await work(trx)
+    if (!await hasSuperAdmin(trx)) throw new ConflictError('LAST_SUPER_ADMIN', 'The last super_admin cannot be removed: make another first')
+    return result
+  })
 }
