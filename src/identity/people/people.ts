@@ -17,9 +17,8 @@ import { keepingSuperAdmin, lockSuperAdmins, insertUser, type Users } from '../a
 import type { Notices } from '../../cluster/invalidations.ts'
 import { ConflictError, ForbiddenError, NotFoundError, RateLimitError, ValidationError } from '../../errors.ts'
 import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
-import { takeWith } from '../../people/losses.ts'
+import { takeWith, requireRole } from './roles.ts'
 import type { Notify } from './notify.ts'
-import { requireRole } from './roles.ts'
 
 export interface PeopleOptions {
   db: Kysely<Database>
