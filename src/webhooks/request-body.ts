@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import { LoggedEvent } from '../events/envelope.ts'
 import type { Claimed } from './dispatch/queue.ts'
 
@@ -23,4 +24,14 @@ export const messageOf = (event: LoggedEvent): string =>
 function metaOf ({ meta, replay_of: replayOf }: Claimed): string | undefined {
   if (replayOf === null) return meta ?? undefined
   return JSON.stringify({ ...(meta === null ? {} : JSON.parse(meta) as object), replayOf })
+}
+
+/** The headers of Standard Webhooks: the signature is over `id.timestamp.body`, once for each key. */
+export function signatureHeaders (id: string, timestampS: number, body: string, keys: readonly Buffer[]): Record<string, string> {
+  const signed = `${id}.${timestampS}.${body}`
+  return {
+    'webhook-id': id,
+    'webhook-timestamp': String(timestampS),
+    'webhook-signature': keys.map(key => `v1,${createHmac('sha256', key).update(signed).digest('base64')}`).join(' ')
+  }
 }

@@ -12,10 +12,9 @@ import { newEpoch, randomId } from '../foundation/ids.ts'
 import type { AddressGuard } from './http/address-guard.ts'
 import type { Endpoints, Within } from './endpoints.ts'
 import { deliveryId } from './dispatch/endpoint-worker.ts'
-import { messageOf } from './request-body.ts'
+import { messageOf, signatureHeaders } from './request-body.ts'
 import { openKeys } from './secrets.ts'
 import { Sender } from './http/sender.ts'
-import { signatureHeaders } from './signature.ts'
 
 /** Tests under way on a node: each holds a request for as long as the endpoint takes. */
 const testsMax = 16

@@ -8,7 +8,7 @@ import { Circuit } from '../../src/webhooks/dispatch/circuit.ts'
 import { RateLimit } from '../../src/foundation/limits/token-bucket.ts'
 import { createRetrySchedule, parseRetryAfter } from '../../src/webhooks/dispatch/retry-schedule.ts'
 import { checkSecret, generateSecret, keyOf, openKeys, overlapMs, rotated } from '../../src/webhooks/secrets.ts'
-import { signatureHeaders } from '../../src/webhooks/signature.ts'
+import { signatureHeaders } from '../../src/webhooks/request-body.ts'
 import { upTo } from './hooks.ts'
 
 t.test('the schedule has full jitter, five retries, and then no more', async t => {

@@ -5,10 +5,9 @@ import { Circuit } from './circuit.ts'
 import type { BusyEndpoint, Claimed } from './queue.ts'
 import type { Readers } from '../readers.ts'
 import { RateLimit } from '../../foundation/limits/token-bucket.ts'
-import { bodyOf } from '../request-body.ts'
+import { bodyOf, signatureHeaders } from '../request-body.ts'
 import { openKeys } from '../secrets.ts'
 import { Sender, type Attempt } from '../http/sender.ts'
-import { signatureHeaders } from '../signature.ts'
 
 /** What an endpoint takes in this time is leased ahead of it, and at most so many. */
 const aheadMs = 200
