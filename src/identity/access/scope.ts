@@ -1,5 +1,4 @@
 import { environments, isEnvironment, type Environment, type Scope } from '../../../schemas/scope.ts'
-import type { ApplicationPresence } from '../auth/application-cache.ts'
 import { ForbiddenError, NotFoundError, ValidationError } from '../../errors.ts'
 import { reachesApplication } from './permissions.ts'
 import type { Principal, SessionPrincipal } from './principal.ts'
@@ -10,10 +9,13 @@ export interface WantedScope {
   environment?: unknown
 }
 
+/** Reads whether an application exists; at once where it is known. */
+export interface ApplicationLookup { has (id: string): boolean | Promise<boolean> }
+
 export type ScopeResolver = ReturnType<typeof createScopeResolver>
 
 /** Turns `X-Application-Id` and `X-Environment`, or a handshake's fields of that meaning, into the scope of what follows. */
-export function createScopeResolver ({ presence }: { presence: ApplicationPresence }) {
+export function createScopeResolver ({ presence }: { presence: ApplicationLookup }) {
   /**
    * Throws ValidationError `APPLICATION_REQUIRED` or `ENVIRONMENT_INVALID`, ForbiddenError `APPLICATION_FORBIDDEN` or
    * `ENVIRONMENT_FORBIDDEN`, NotFoundError `APPLICATION_NOT_FOUND`. Waits for nothing when the principal is a token's.

@@ -4,7 +4,7 @@ import { explainForeignError } from '../../foundation/foreign-errors.ts'
 import { ForbiddenAddressError, type AddressGuard } from './address-guard.ts'
 import { headBytesMax } from './answer-heads.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
-import { parseRetryAfter } from '../dispatch/retry-schedule.ts'
+import { parseRetryAfter } from './retry-after.ts'
 
 /** What one request came to. */
 export interface Attempt {
