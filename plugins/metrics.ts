@@ -1,6 +1,7 @@
 import fastifyMetrics from 'fastify-metrics'
 import fp from 'fastify-plugin'
 import { createMetrics, type Metrics } from '../src/foundation/observability/metrics.ts'
+import { passwordHashings } from '../src/identity/auth/passwords.ts'
 
 declare module 'fastify' {
   interface FastifyInstance { instruments: Metrics }
@@ -8,7 +9,7 @@ declare module 'fastify' {
 
 /** The metrics of this instance in a registry of its own, with a histogram of requests by route pattern and Node's defaults. */
 export default fp(async (app) => {
-  const metrics = createMetrics()
+  const metrics = createMetrics({ passwordHashings })
   app.decorate('instruments', metrics)
   await app.register(fastifyMetrics.default, {
     endpoint: null,

@@ -11,6 +11,7 @@ import { querylessSerializers } from './foundation/observability/logger.ts'
 import { securityHeaders } from './foundation/http/openapi.ts'
 import { serializerCompilers } from './foundation/http/serialization.ts'
 import { validatorCompilers } from './foundation/http/validation.ts'
+import { FORMATS } from './registry/json-schema/formats.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -57,7 +58,7 @@ export async function buildApp ({ config, logger }: AppOptions): Promise<Fastify
       const status = refuseRaw(error, socket)
       if (status !== undefined) (app as unknown as FastifyInstance).accessLog?.refused({ status, address: socket.remoteAddress })
     },
-    schemaController: { compilersFactory: { buildValidator: validatorCompilers() as never, buildSerializer: serializerCompilers() as never } }
+    schemaController: { compilersFactory: { buildValidator: validatorCompilers(FORMATS) as never, buildSerializer: serializerCompilers() as never } }
   }).withTypeProvider<TypeBoxTypeProvider>()
   await app.register(autoload, { dir: join(root, 'plugins'), options: { config }, forceESM: true, encapsulate: false })
   await app.register(autoload, { dir: join(root, 'routes'), routeParams: true, forceESM: true })

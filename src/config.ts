@@ -5,6 +5,8 @@ import { Ajv } from 'ajv'
 import envSchema from 'env-schema'
 import ipaddr from 'ipaddr.js'
 import { explain, type ValidatorError } from './foundation/http/validation-message.ts'
+import type { BodyLimits } from './foundation/limits/body-budget.ts'
+import type { PaceLimits } from './foundation/limits/pace.ts'
 
 /** Of what V8, and the process, may use: before memory runs out requests are shed. */
 const memoryShareMax = 0.9
@@ -120,8 +122,6 @@ export interface HttpSettings {
 }
 
 /** What the bodies of requests under way may hold at a node: all of them, those of one application, those of one address that shows no credential. */
-export interface BodyLimits { nodeBytesMax: number, applicationBytesMax: number, addressBytesMax: number }
-
 /** How the lives of events are written down; beside the first two there is no variable for them, but a test may change them. */
 export interface TraceSettings {
   retentionHours: number
@@ -174,7 +174,7 @@ export interface CdcSettings {
 }
 
 /** Bounds of one socket; there is a variable for a few of them, and a test may tighten them all. */
-export interface DeliveryLimits {
+export interface DeliveryLimits extends PaceLimits {
   /** Bytes that wait in one socket before its subscriptions are given up. */
   socketBufferBytesMax: number
   /** How long a socket over that bound may take to drain before it is closed. */
@@ -189,16 +189,9 @@ export interface DeliveryLimits {
   patternTopicsPerConnectionMax: number
   channelsPerConnectionMax: number
   authTimeoutMs: number
-  /** Requests that a connection may make, and bytes that it may send; 0 a second is no limit. */
-  requestsPerSecond: number
-  requestsBurst: number
-  bytesPerSecond: number
-  bytesBurst: number
   /** Bytes of the past a second that a connection is sent, and at once; more of it waits. 0 a second is no limit. */
   pastBytesPerSecond: number
   pastBytesBurst: number
-  /** How long a connection may go on above its pace before it is closed. */
-  overLimitMs: number
   /** One frame's bytes; documents come in by REST. */
   frameBytesMax: number
   /** The same until the client is known, and how many packets it may send until then over Socket.IO. */

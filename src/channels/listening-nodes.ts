@@ -1,7 +1,8 @@
 import type { SharedRecords } from '../cluster/shared-records.ts'
 import type { Hub, Interest } from '../delivery/hub.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
-import { ownTopics, type Listeners } from './socket-events.ts'
+import type { Listeners } from '../delivery/listeners.ts'
+import { ownTopics } from './socket-events.ts'
 
 const prefix = 'listening\n'
 const keyOf = (scope: Scope, topic: string) => `${prefix}${scopeKey(scope)}\n${topic}`

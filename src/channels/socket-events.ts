@@ -1,17 +1,12 @@
 import type { EventType } from '../../schemas/events.ts'
 import type { Scope } from '../../schemas/scope.ts'
+import type { Listeners } from '../delivery/listeners.ts'
 import type { Connection } from '../delivery/sockets/connection.ts'
 import { PublicError } from '../errors.ts'
 import type { EventDraft } from '../events/envelope.ts'
 import { type Batch, type Intent, type Writer, idempotencyFor } from '../events/intent.ts'
 import { messageTopic } from './channel-permissions.ts'
 import { subjectOf } from '../identity/access/principal.ts'
-
-/**
- * Who wants to hear of what happens on a scope's sockets. What nobody listens to never reaches the log; subscriptions of
- * this node are one such listener (the hub), webhooks and other nodes' subscriptions are others.
- */
-export interface Listeners { hasListeners (scope: Scope, topic: string): boolean }
 
 export interface SocketEventsOptions {
   writer: Writer

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { Listeners } from '../channels/socket-events.ts'
+import type { Listeners } from '../delivery/listeners.ts'
 import type { EventType } from '../../schemas/events.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { EndpointMatch, type ListeningRow } from '../delivery/matching/endpoint-index.ts'

@@ -2,6 +2,7 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import { RateLimitError, ServiceUnavailableError, toPublicError, ValidationError } from '../../errors.ts'
 import { invalid } from '../../foundation/json.ts'
 import { exactValidator, toDetail } from '../../foundation/http/validation.ts'
+import { FORMATS } from '../../registry/json-schema/formats.ts'
 import type { Connection } from './connection.ts'
 
 /** Sends the answer of a request, an object or a PreparedAnswer, in the turn in which it is called; whatever the request starts, starts after it. */
@@ -32,7 +33,7 @@ export function socketRequest<T extends TSchema> (
 }
 
 /** The validator of REST's bodies, so that the same schema means the same here: lengths in code points (JSON Schema §6.3.1). */
-const ajv = exactValidator()
+const ajv = exactValidator(FORMATS)
 
 /** No request has as many. More are refused for their number, before anything walks them. */
 export const fieldsMax = 32

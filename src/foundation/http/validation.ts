@@ -4,22 +4,24 @@ import type { TSchema } from '@sinclair/typebox'
 import { isNumber } from 'lossless-json'
 import type { ErrorDetail } from '../../errors.ts'
 import { inexact, isExactNumber } from '../exact-numbers.ts'
-import { FORMATS } from '../../registry/json-schema/formats.ts'
 import { explain, type ValidatorError } from './validation-message.ts'
+
+/** A check for each `format`; each takes linear time. */
+export type Formats = Iterable<[string, (text: string) => boolean]>
 
 /**
  * Bodies are taken as they are: nothing is coerced, nothing unknown is dropped. What comes as text (query, headers,
  * path) is coerced to the type it stands for. The first error ends a validation, so that a hostile body cannot make
  * the list of its own faults long. `shared` are the schemas that others refer to by `$id`.
  */
-export function validatorCompilers () {
+export function validatorCompilers (formats: Formats) {
   // Fastify asks again in each section, with the same schemas.
   const compilers = new Map<string, FastifySchemaCompiler<TSchema>>()
   return (shared: Record<string, object>): FastifySchemaCompiler<TSchema> => {
     const names = Object.keys(shared).join()
     let compiler = compilers.get(names)
     if (compiler === undefined) {
-      compiler = validatorCompiler(shared)
+      compiler = validatorCompiler(shared, formats)
       compilers.set(names, compiler)
     }
     return compiler
@@ -47,9 +49,9 @@ function lazyValidator (compile: () => ValidateFunction): Validator {
 const options = { useDefaults: true, allErrors: false, strict: false, allowUnionTypes: true, verbose: true } as const
 
 /** For what is taken as it is: nothing is coerced, and the first error ends a validation. */
-export function exactValidator (): Ajv {
+export function exactValidator (formats: Formats): Ajv {
   const ajv = new Ajv({ ...options, coerceTypes: false })
-  addFormats(ajv)
+  addFormats(ajv, formats)
   return ajv
 }
 
@@ -61,16 +63,16 @@ export function toDetail (errors: readonly ValidatorError[]): ErrorDetail {
   return { path, message: keyword === 'additionalProperties' ? 'is not a known field' : keyword === 'required' ? 'is required' : message }
 }
 
-/** The formats that take linear time, and names that assert nothing. */
-function addFormats (ajv: Ajv): void {
-  for (const [name, validate] of FORMATS) ajv.addFormat(name, validate)
+/** Adds the checked formats, and names that assert nothing. */
+function addFormats (ajv: Ajv, formats: Formats): void {
+  for (const [name, validate] of formats) ajv.addFormat(name, validate)
   for (const name of ['password', 'binary', 'jwk', 'pem']) ajv.addFormat(name, true)
 }
 
-function validatorCompiler (shared: Record<string, object>): FastifySchemaCompiler<TSchema> {
+function validatorCompiler (shared: Record<string, object>, formats: Formats): FastifySchemaCompiler<TSchema> {
   const [exact, coercing] = [false, true].map(coerceTypes => once(() => {
     const ajv = new Ajv({ ...options, coerceTypes })
-    addFormats(ajv)
+    addFormats(ajv, formats)
     for (const schema of Object.values(shared)) ajv.addSchema(schema)
     return ajv
   })) as [() => Ajv, () => Ajv]

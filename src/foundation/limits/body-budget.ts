@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream'
-import type { BodyLimits } from '../../config.ts'
 import { PayloadTooLargeError, RateLimitError, ServiceUnavailableError } from '../../errors.ts'
 import type { Metrics } from '../observability/metrics.ts'
+
+export interface BodyLimits { nodeBytesMax: number, applicationBytesMax: number, addressBytesMax: number }
 
 export interface BodyOwner { kind: 'application' | 'address', id: string }
 

@@ -1,4 +1,3 @@
-import type { DeliveryLimits } from '../../config.ts'
 import { RateLimitError } from '../../errors.ts'
 import type { Metrics } from '../observability/metrics.ts'
 
@@ -31,7 +30,17 @@ export function take (paidUntil: number, amount: number, perSecond: number, burs
   return Math.min(Math.max(paidUntil, now) + costMs(amount, perSecond), now + costMs(2 * burst, perSecond))
 }
 
-export interface PaceOptions { limits: DeliveryLimits, metrics: Metrics }
+export interface PaceLimits {
+  /** Requests that a connection may make, and bytes that it may send; 0 a second is no limit. */
+  requestsPerSecond: number
+  requestsBurst: number
+  bytesPerSecond: number
+  bytesBurst: number
+  /** How long a connection may go on above its pace before it is closed. */
+  overLimitMs: number
+}
+
+export interface PaceOptions { limits: PaceLimits, metrics: Metrics }
 
 export interface PacedClient {
   /** Called once, when the client goes on after it was refused: close the socket with 4429. */

@@ -1,5 +1,4 @@
 import { pino, type Logger, type LoggerOptions } from 'pino'
-import type { Config } from '../../config.ts'
 
 /** Where a secret could stand, if somebody logged the object around it. */
 const redact = [
@@ -8,7 +7,7 @@ const redact = [
 ]
 
 /** JSON lines in production, readable ones at a terminal. */
-export function createLogger (config: Config): Logger {
+export function createLogger (config: { log: { level: string }, isProduction: boolean }): Logger {
   const options: LoggerOptions = { level: config.log.level, serializers: querylessSerializers, redact: { paths: redact, censor: '[redacted]' } }
   if (config.isProduction || !process.stdout.isTTY) return pino(options)
   return pino({ ...options, transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname', translateTime: 'HH:MM:ss', singleLine: true } } })
