@@ -8,6 +8,7 @@ import { createDatabaseConnections, type DatabaseConnections } from '../src/cdc/
 import { disownIfCopied } from '../src/cdc/source/copied-home.ts'
 import { createDeliveryLogs, type DeliveryLogs } from '../src/cdc/mappings/mapping-log.ts'
 import { createLeftovers } from '../src/cdc/replication/slot-cleanup.ts'
+import { ownedConnections } from '../src/cdc/administration/owned-connections.ts'
 import { createMappingChanges } from '../src/cdc/administration/mapping-changes.ts'
 import { createMappingProblems } from '../src/cdc/administration/mapping-problems.ts'
 import { createMappingStatus, type ReadMappingStatus } from '../src/cdc/administration/mapping-status.ts'
@@ -69,6 +70,7 @@ export default fp(async (app) => {
   const sources = createSources({ db, encryption, threads })
   const changes = createMappingChanges({ db, sources, log, writersWaitMs: cdc.writersWaitMs })
   const readProblems = createMappingProblems({ db, sources })
+  app.applications.registerData(ownedConnections)
   app.decorate('databaseSources', {
     connections: createDatabaseConnections({ db, encryption, leftovers, threads, namePrefix: cdc.namePrefix, onChanged: () => { supervisor.look(); app.notices.tell('sources') } }),
     test: createConnectionTest({ db, sources, threads, namePrefix: cdc.namePrefix }),

@@ -2,6 +2,7 @@ import fp from 'fastify-plugin'
 import { askerFor } from '../src/debugger/asker.ts'
 import { createDashboard, type DashboardReader, createPipelineLoad } from '../src/debugger/dashboard.ts'
 import { Explainer } from '../src/debugger/explain.ts'
+import { ownedTraces } from '../src/debugger/tracing/owned-traces.ts'
 import { ReplayRunner } from '../src/debugger/replay/replay-runner.ts'
 import { createReplays, type Replays } from '../src/debugger/replay/replays.ts'
 import { createRouter, type Router } from '../src/debugger/route.ts'
@@ -50,6 +51,7 @@ export default fp(async (app) => {
       replay: (client, scope, events, { id, webhookId }) => replay.enqueue(scope, events, { replayId: id, webhookId: webhookId ?? undefined }, client), wake: () => dispatcher.wake()
     }
   })
+  app.applications.registerData(ownedTraces)
   app.decorate('debugger', {
     askerFor,
     reader,

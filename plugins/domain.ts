@@ -2,7 +2,10 @@ import fp from 'fastify-plugin'
 import { createDocuments, type Documents } from '../src/documents/documents.ts'
 import { ExpirySweep } from '../src/documents/expiry.ts'
 import { createSchemaVersions, type SchemaVersions } from '../src/registry/schemas/versions.ts'
+import { ownedServices } from '../src/services/owned-services.ts'
 import { createServices, type Services } from '../src/services/services.ts'
+import { ownedEvents } from '../src/events/owned-events.ts'
+import { ownedTopics } from '../src/registry/topics/owned-topics.ts'
 import { createPublisher, type Publisher } from '../src/registry/topics/publish.ts'
 import { createTopics, type Topics } from '../src/registry/topics/topics.ts'
 
@@ -27,7 +30,9 @@ export default fp(async (app) => {
   app.decorate('services', createServices({ db, writer }))
   app.decorate('documents', createDocuments({ pool, writer, now: app.clock.now }))
 
+  for (const data of [ownedServices, ownedTopics, ownedEvents]) app.applications.registerData(data)
+
   const expiry = new ExpirySweep({ pool, writer, log: app.log, now: app.clock.now })
   app.addHook('onReady', async () => expiry.start())
   app.addHook('preClose', async () => expiry.close())
-}, { name: 'domain', dependencies: ['database', 'events', 'hub', 'schema-registry', 'tracing'] })
+}, { name: 'domain', dependencies: ['database', 'events', 'hub', 'schema-registry', 'tenancy', 'tracing'] })

@@ -11,6 +11,7 @@ import { createEndpoints, type Endpoints, type Within } from '../src/webhooks/en
 import { createKeeping } from '../src/webhooks/delivery-retention.ts'
 import { createNameLookup } from '../src/webhooks/http/name-lookup.ts'
 import { createQueue } from '../src/webhooks/dispatch/queue.ts'
+import { ownedWebhooks } from '../src/webhooks/owned-webhooks.ts'
 import { createReaders } from '../src/webhooks/readers.ts'
 import { createReplay, type Replay } from '../src/webhooks/replay.ts'
 import { createTestRequest, type TestRequest } from '../src/webhooks/test-request.ts'
@@ -75,6 +76,7 @@ export default fp(async (app) => {
     onOver: events => app.tracing.recorder.settled(events)
   })
   const wake = () => dispatcher.wake()
+  app.applications.registerData(ownedWebhooks)
   app.decorate('webhooks', {
     endpoints,
     deliveries: createDeliveries({ db, queue, wake, now: app.clock.now }),

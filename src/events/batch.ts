@@ -3,7 +3,6 @@ import type pg from 'pg'
 import { ConflictError, toPublicError, type PublicError } from '../errors.ts'
 import { eventIdIn, newRun } from '../foundation/ids.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
-import { Budget } from '../registry/json-schema/validation/fuel.ts'
 import type { Consequences, Recipients } from './event-routing.ts'
 import { LoggedEvent, type EventDraft } from './envelope.ts'
 import type { EpochOf } from './epochs.ts'
@@ -12,14 +11,18 @@ import { idempotencyKeptMs } from './retention.ts'
 import { takeSteps } from './positions.ts'
 import * as statements from './statements.ts'
 
+/** What the checks of one payload, or of all payloads of a request, may cost together. Only the schema stage reads it. */
+export interface CheckBudget { left: number }
+
 /** The schema stage: checks payloads against the active version of their topic. */
 export interface PayloadCheck {
+  createBudget (): CheckBudget
   /** Called within the batch for each topic with an active version: the place to load what is not in memory. The batch keeps what it is given until it ends. */
   prepare (scope: Scope, topic: string, version: number): TopicCheck | Promise<TopicCheck>
 }
 
 /** Throws ValidationError with every error's path below `path`, or when the budget is spent. */
-export type TopicCheck = (payload: unknown, path: string, budget: Budget) => void
+export type TopicCheck = (payload: unknown, path: string, budget: CheckBudget) => void
 
 /** When the intents of a batch take longer than this to apply, others have their turn between two of them. */
 const breathMs = 8
@@ -89,7 +92,7 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   }
 
   function effectsOf (intent: Intent<unknown>, i: number): PlannedEffects {
-    const batch = new IntentBatch(intent, topics, now)
+    const batch = new IntentBatch(intent, topics, now, parts.check)
     try {
       return plan.apply(intent, batch, documents)
     } catch (error) {
@@ -251,11 +254,13 @@ class IntentBatch implements Batch {
   checking: CheckedPayload | undefined
   readonly #intent: Intent<unknown>
   readonly #topics: Topics
-  #budget = new Budget()
+  readonly #check: PayloadCheck
+  #budget: CheckBudget | undefined
   #last: { topic: string, schema: ActiveSchema | null | undefined } | undefined
 
-  constructor (intent: Intent<unknown>, topics: Topics, now: number) {
+  constructor (intent: Intent<unknown>, topics: Topics, now: number, check: PayloadCheck) {
     this.now = now
+    this.#check = check
     this.#intent = intent
     this.#topics = topics
   }
@@ -271,10 +276,11 @@ class IntentBatch implements Batch {
   check (topic: string, payload: unknown, path: string): number | null {
     const schema = this.#schemaOf(topic) ?? null
     if (schema === null) return null
-    // A request's payloads share a budget, since it is refused as a whole. A stream's do not: a row would be lost for what others took.
-    if (this.#intent.position !== undefined) this.#budget = new Budget()
+    // The payloads of a request share a budget, since the request is refused as a whole. Rows of a stream have one each: otherwise
+    // a row would be lost because of the steps that others took.
+    const budget = this.#intent.position === undefined ? this.#budget ??= this.#check.createBudget() : this.#check.createBudget()
     this.checking = { topic, schemaVersion: schema.version, payload }
-    schema.check(payload, path, this.#budget)
+    schema.check(payload, path, budget)
     this.checking = undefined
     return schema.version
   }

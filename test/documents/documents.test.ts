@@ -5,6 +5,7 @@ import { ValidationError } from '../../src/errors.ts'
 import { invalid } from '../../src/foundation/json.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { createDomain, parse } from './domain.ts'
+import { Budget } from '../../src/registry/json-schema/validation/fuel.ts'
 
 const domain = await createDomain(t)
 const { documents, committed, metrics } = domain.node()
@@ -298,6 +299,7 @@ await t.test('a document of an application that is gone is 404', async t => {
 await t.test('a schema of the document\'s topic guards its writes, but never its end', async t => {
   const checked = await createDomain(t, {
     check: {
+      createBudget: () => new Budget(),
       prepare: (_scope, topic, version) => (payload, path) => {
         const { data } = payload as { data: { n?: unknown } }
         if (typeof data.n !== 'number') throw invalid(`${path}/data/n`, `must be a number, says version ${version} of ${topic}`)

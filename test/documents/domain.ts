@@ -14,8 +14,9 @@ import { createTopics } from '../../src/registry/topics/topics.ts'
 import type { Document } from '../../schemas/documents.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { createDatabase, type Teardown } from '../build.ts'
+import { Budget } from '../../src/registry/json-schema/validation/fuel.ts'
 
-const passAll: PayloadCheck = { prepare: () => () => {} }
+const passAll: PayloadCheck = { createBudget: () => new Budget(), prepare: () => () => {} }
 
 /** The domain without HTTP, on a database of its own; `node()` is another one on the same. */
 export async function createDomain (t: Teardown, { check = passAll }: { check?: PayloadCheck } = {}) {

@@ -19,7 +19,7 @@ const silent = { error: () => {}, warn: () => {} }
 const spendMost: TopicCheck = (_payload, _path, budget) => {
   if ((budget.left -= new Budget().left * 0.6) < 0) throw new Error('the budget is spent')
 }
-const writer = new EventWriter({ pool, epochOf: createEpochs('positions'), metrics: createMetrics(), log: silent, check: { prepare: () => spendMost }, onCommitted: () => {} })
+const writer = new EventWriter({ pool, epochOf: createEpochs('positions'), metrics: createMetrics(), log: silent, check: { createBudget: () => new Budget(), prepare: () => spendMost }, onCommitted: () => {} })
 const scope = { applicationId: 'app_1', environment: 'development' } as const
 const start: StreamPlace = { commitLsn: '0/0', changeIndex: 0 }
 const at = (lsn: number, changeIndex = 1): StreamPlace => ({ commitLsn: `0/${lsn.toString(16).toUpperCase()}`, changeIndex })

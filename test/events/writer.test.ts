@@ -13,6 +13,7 @@ import { EventWriter } from '../../src/events/writer.ts'
 import { createMetrics } from '../../src/foundation/observability/metrics.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { createDatabase } from '../build.ts'
+import { Budget } from '../../src/registry/json-schema/validation/fuel.ts'
 
 const url = await createDatabase(t)
 const pool = createPool({ connectionString: url, max: 10, onError: () => {} })
@@ -26,7 +27,7 @@ function node () {
   const committed: LoggedEvent[] = []
   const metrics = createMetrics()
   const writer = new EventWriter({
-    pool, epochOf, metrics, log: silent, check: { prepare: () => () => {} }, onCommitted: events => committed.push(...events)
+    pool, epochOf, metrics, log: silent, check: { createBudget: () => new Budget(), prepare: () => () => {} }, onCommitted: events => committed.push(...events)
   })
   return { writer, committed, metrics }
 }

@@ -26,10 +26,10 @@ function topicLabel (): (topic: string) => string {
 
 const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-/** Every metric of the platform; docs/METRICS.md explains them. HTTP and Node defaults come from fastify-metrics. */
 /** Numbers that are read when metrics are collected, since their owner counts them itself. */
 export interface Readings { passwordHashings: () => number }
 
+/** Every metric of the platform; docs/METRICS.md explains them. HTTP and Node defaults come from fastify-metrics. */
 export function createMetrics (readings: Readings = { passwordHashings: () => 0 }, registry = new Registry()) {
   const registers = [registry]
   return {

@@ -13,6 +13,7 @@ import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
 import { takeWith } from '../people/roles.ts'
 import type { GraceTimes } from './grace-periods.ts'
 import type { ApplicationPresence } from '../auth/application-cache.ts'
+import type { OwnedData } from './owned-data.ts'
 import { removeApplication } from './removal.ts'
 
 export interface ApplicationsOptions {
@@ -31,6 +32,7 @@ export type Applications = ReturnType<typeof createApplications>
  */
 export function createApplications ({ db, presence, graceTimes, notices, log }: ApplicationsOptions) {
   const deletedListeners: ((id: string) => void)[] = []
+  const owned: OwnedData[] = []
 
   function gone (id: string): void {
     presence.set(id, false)
@@ -101,6 +103,7 @@ export function createApplications ({ db, presence, graceTimes, notices, log }: 
       authorize(principal, { applicationId: id }, 'applications:delete')
       const outcome = await removeApplication(db, id, {
         force,
+        owned,
         log,
         onRemove: async (trx, row) => {
           await takeWith(trx, by, { applicationId: id })
@@ -111,6 +114,11 @@ export function createApplications ({ db, presence, graceTimes, notices, log }: 
       if (outcome === 'not_empty') throw new ConflictError('APPLICATION_NOT_EMPTY', `The application ${id} still owns data; delete with ?force=true to lose it`)
       gone(id)
       notices.tell('application', id)
+    },
+
+    /** Registers data that applications own. A deletion takes the kinds in the order of their registration. */
+    registerData (data: OwnedData): void {
+      owned.push(data)
     },
 
     /** Another node has deleted it. */

@@ -5,6 +5,7 @@ import { ValidationError } from '../../errors.ts'
 import type { PayloadCheck, TopicCheck } from '../../events/batch.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { JsonSchema } from '../json-schema/json.ts'
+import { Budget } from '../json-schema/validation/fuel.ts'
 import { prepareValidator, type Validator } from '../json-schema/validation/validators.ts'
 
 /** Compiled validators in memory. A version never changes, so that none goes stale. */
@@ -24,6 +25,10 @@ export class Validators implements PayloadCheck {
     this.#pool = pool
     this.#metrics = metrics
     this.#compiled = new LRUCache({ max })
+  }
+
+  createBudget (): Budget {
+    return new Budget()
   }
 
   prepare (scope: Scope, topic: string, version: number): TopicCheck | Promise<TopicCheck> {

@@ -140,7 +140,7 @@ await t.test('history pages by offset, for the platform\'s own topics too', asyn
 
 await t.test('the active schema refuses one event, and with it its batch', async t => {
   const checked = await createDomain(t, {
-    check: { prepare: () => (payload, path) => { if (typeof payload !== 'number') throw invalid(path, 'must be a number') } }
+    check: { createBudget: () => new Budget(), prepare: () => (payload, path) => { if (typeof payload !== 'number') throw invalid(path, 'must be a number') } }
   })
   const { topics, publisher } = checked.node()
   const scope = await checked.createScope()
@@ -154,7 +154,7 @@ await t.test('the active schema refuses one event, and with it its batch', async
 
 await t.test('the payloads of one request share what their checks may take', async t => {
   const checked = await createDomain(t, {
-    check: { prepare: () => (_payload, path, budget) => { if ((budget.left -= new Budget().left * 0.6) < 0) throw invalid(path, 'takes too long') } }
+    check: { createBudget: () => new Budget(), prepare: () => (_payload, path, budget) => { if ((budget.left -= new Budget().left * 0.6) < 0) throw invalid(path, 'takes too long') } }
   })
   const { topics, publisher } = checked.node()
   const scope = await checked.createScope()

@@ -1,0 +1,16 @@
+import type { OwnedData } from '../../identity/applications/owned-data.ts'
+import { leaveConnectionsOf } from '../replication/slot-cleanup.ts'
+
+/** The database connections and mappings of an application. What they made in the connected databases is recorded for cleanup. */
+export const ownedConnections: OwnedData = {
+  async exists (trx, applicationId) {
+    const of = (table: 'cdc_connections' | 'mappings') =>
+      trx.selectFrom(table).select('id').where('application_id', '=', applicationId).limit(1).executeTakeFirst()
+    return await of('cdc_connections') !== undefined || await of('mappings') !== undefined
+  },
+
+  async delete (trx, applicationId) {
+    await leaveConnectionsOf(trx, applicationId)
+    return undefined
+  }
+}
