@@ -1,13 +1,14 @@
 import { setImmediate } from 'node:timers/promises'
 import type pg from 'pg'
-import { ConflictError, toPublicError, type PublicError } from '../errors.ts'
+import { ConflictError, toPublicError } from '../errors.ts'
 import { eventIdIn, newRun } from '../foundation/ids.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
 import type { Consequences, Recipients } from './event-routing.ts'
 import { LoggedEvent, type EventDraft } from './envelope.ts'
 import type { EpochOf } from './epochs.ts'
-import type { Batch, DocumentKey, DocumentState, Intent } from './intent.ts'
+import type { Batch, DocumentKey, DocumentState, Intent, Statement } from './intent.ts'
 import { idempotencyKeptMs } from './retention.ts'
+import type { CheckedPayload, Outcome } from './outcome.ts'
 import { takeSteps } from './positions.ts'
 import * as statements from './statements.ts'
 
@@ -35,12 +36,6 @@ export class BatchTooLargeError extends Error {}
 
 /** What large documents of a batch, and what the events of a batch, may hold in text; of one intent, whatever it is. */
 const batchTextMax = 16 * 1024 * 1024
-
-/** What was being checked when an intent was refused. */
-export interface CheckedPayload { topic: string, schemaVersion: number, payload: unknown }
-
-/** How one intent ended. */
-export type Outcome = { answer: unknown } | { refusal: PublicError, checked?: CheckedPayload | undefined }
 
 export interface BatchResult {
   outcomes: Outcome[]
@@ -299,7 +294,7 @@ interface PlannedGrowth { log: string, scope: Scope, topic: string, run: string,
 class WritePlan {
   readonly now: number
   readonly services: { applicationId: string, name: string }[] = []
-  readonly also: statements.Statement[] = []
+  readonly also: Statement[] = []
   readonly #drafts: { scope: Scope, draft: EventDraft, id: string, log: string }[] = []
   readonly #counts = new Map<string, PlannedGrowth>()
   #last: PlannedGrowth | undefined

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import type { Scope } from '../../schemas/scope.ts'
 import type { EventDraft, LoggedEvent } from './envelope.ts'
-import type { Statement } from './statements.ts'
 
 /** Names one document within a scope. */
 export interface DocumentKey { service: string, id: string }
@@ -34,6 +33,8 @@ export interface PositionStep {
   /** Up to where the stream may be acknowledged from then on. */
   confirmedLsn: string
 }
+
+export interface Statement { name: string, text: string, values: unknown[] }
 
 export interface Effects {
   /** In order; each gets the next offset of its topic. */

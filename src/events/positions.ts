@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { textArray } from '../../db/arrays.ts'
 import { ConflictError } from '../errors.ts'
-import type { Outcome } from './batch.ts'
+import type { Outcome } from './outcome.ts'
 import type { Intent, PositionStep, StreamPlace } from './intent.ts'
 
 /** Rows are locked in the order of the array, which is sorted. */

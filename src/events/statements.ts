@@ -1,15 +1,13 @@
 import { jsonArray, textArray } from '../../db/arrays.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import type { EventDraft } from './envelope.ts'
-import type { DocumentKey, DocumentState } from './intent.ts'
+import type { DocumentKey, DocumentState, Statement } from './intent.ts'
 
 /*
  * The writer's statements. Each handles a whole batch with array parameters, so that its text, and with it the prepared
  * plan, does not depend on the batch's size. Every one that locks rows does so in the order of its arrays, which the
  * caller has sorted: that is what keeps two nodes from waiting for each other.
  */
-
-export interface Statement { name: string, text: string, values: unknown[] }
 
 export type ScopedDocumentKey = DocumentKey & { scope: Scope }
 

@@ -1,6 +1,6 @@
 import type { EventSource } from '../../schemas/events.ts'
 import type { PublicError } from '../errors.ts'
-import type { CheckedPayload } from './batch.ts'
+import type { CheckedPayload } from './outcome.ts'
 import type { LoggedEvent } from './envelope.ts'
 import type { Intent } from './intent.ts'
 

@@ -6,7 +6,7 @@ import type { Principal } from '../../identity/access/principal.ts'
 import { mayReadTopic } from '../../identity/access/reading.ts'
 import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
 import { textArray } from '../../../db/arrays.ts'
-import type { Statement } from '../../events/statements.ts'
+import type { Statement } from '../../events/intent.ts'
 import { randomId } from '../../foundation/ids.ts'
 
 /** What mappings made of transactions: what was delivered to the log, and what was not and why. */

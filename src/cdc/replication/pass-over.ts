@@ -10,7 +10,7 @@ import type { DecodingFailure } from '../decoding/decoding-error.ts'
 import { findCommit } from '../source/find-commit.ts'
 import { behind, formatLsn, parseLsn, type LeaseKey, type StreamState } from '../source/stream-state.ts'
 import type { ConnectionSettings } from '../source/open-stream.ts'
-import type { ReaderParts } from './reader.ts'
+import type { ReaderParts } from './reader-parts.ts'
 import type { TransactionReference } from '../decoding/tally.ts'
 
 export interface PassOverOptions extends Pick<ReaderParts, 'writer' | 'states' | 'metrics' | 'log' | 'onMappingFailed'> {

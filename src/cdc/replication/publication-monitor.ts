@@ -6,7 +6,7 @@ import { tableKey, tableText, type TableName } from '../mappings/table-name.ts'
 import type { ActiveMappings } from '../decoding/active-mappings.ts'
 import type { FailureCode } from '../decoding/chunk.ts'
 import type { ActiveMapping } from '../decoding/mapping-snapshot.ts'
-import type { ReaderParts } from './reader.ts'
+import type { ReaderParts } from './reader-parts.ts'
 
 export interface TableCareOptions extends Pick<ReaderParts, 'pool' | 'metrics' | 'log' | 'onMappingFailed'> {
   scope: Scope

@@ -15,7 +15,7 @@ import { formatLsn, parseLsn, type LeaseKey, type StreamState } from '../source/
 import { openStream, type ConnectionSettings } from '../source/open-stream.ts'
 import { readSessionMark } from '../source/slot-ownership.ts'
 import { passOver } from './pass-over.ts'
-import type { ReaderParts } from './reader.ts'
+import type { ReaderParts } from './reader-parts.ts'
 import type { TableCare } from './publication-monitor.ts'
 
 export interface StreamStatistics {

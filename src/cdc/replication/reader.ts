@@ -1,21 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Kysely } from 'kysely'
-import type pg from 'pg'
-import type { Database } from '../../../db/tables.ts'
 import type { ConnectionState } from '../../../schemas/database.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import { PublicError } from '../../errors.ts'
-import type { Writer } from '../../events/intent.ts'
-import type { Metrics } from '../../foundation/observability/metrics.ts'
-import type { DeliveryRow } from '../mappings/mapping-log.ts'
 import { lossProblems, SourceError, toSourceError, type SourceProblem } from '../source/source.ts'
 import { UnstorableError } from '../decoding/failure.ts'
 import type { SourceThread } from '../threads/source-thread.ts'
-import type { SourceThreads, ThreadLease } from '../threads/source-threads.ts'
+import type { ThreadLease } from '../threads/source-threads.ts'
 import { DecodingError, type DecodingFailure } from '../decoding/decoding-error.ts'
 import type { ConnectionSettings } from '../source/open-stream.ts'
-import { LeaseLostError, type LeaseKey, type StreamStates } from '../source/stream-state.ts'
+import { LeaseLostError, type LeaseKey } from '../source/stream-state.ts'
 import { readStream, type StreamStatistics } from './read-stream.ts'
+import type { ReaderParts } from './reader-parts.ts'
 import { TableCare } from './publication-monitor.ts'
 
 const firstPauseMs = 200
@@ -25,30 +20,6 @@ const wellAfterMs = 10_000
 const reportEveryMs = 1000
 /** After a stop. The thread is ended then, and what it has read and not stored is read again. */
 const closeMaxMs = 8000
-
-export interface ReaderLog {
-  debug (fields: object, message: string): void
-  info (fields: object, message: string): void
-  warn (fields: object, message: string): void
-  error (fields: object, message: string): void
-}
-
-export interface ReaderParts {
-  pool: pg.Pool
-  db: Kysely<Database>
-  writer: Writer
-  threads: SourceThreads
-  states: StreamStates
-  metrics: Metrics
-  log: ReaderLog
-  timing: { pingEveryMs: number, careEveryMs: number, silenceMaxMs: number }
-  /** How long a server may take to begin a stream. */
-  startMaxMs: number
-  /** WAL that a slot may keep from being removed before it is warned of. */
-  retainedBytesWarning: number
-  /** Told of what a mapping wanted, and that made no event, once that is stored. */
-  onMappingFailed?: (scope: Scope, row: DeliveryRow) => void
-}
 
 /** What a reader says of itself, in `cdc_connections.status`. */
 export interface ReaderStatus extends Partial<StreamStatistics> {

@@ -4,7 +4,8 @@ import type { Encryption } from '../../foundation/encryption/encryption.ts'
 import { sealedPlaces } from '../../foundation/encryption/reencrypt.ts'
 import type { Leftovers } from './slot-cleanup.ts'
 import type { ConnectionRow, Leases } from './leases.ts'
-import { Reader, type ReaderParts } from './reader.ts'
+import { Reader } from './reader.ts'
+import type { ReaderParts } from './reader-parts.ts'
 
 export interface SupervisorOptions extends ReaderParts {
   leases: Leases

@@ -1,0 +1,34 @@
+import type { Kysely } from 'kysely'
+import type pg from 'pg'
+import type { Database } from '../../../db/tables.ts'
+import type { Scope } from '../../../schemas/scope.ts'
+import type { Writer } from '../../events/intent.ts'
+import type { Metrics } from '../../foundation/observability/metrics.ts'
+import type { DeliveryRow } from '../mappings/mapping-log.ts'
+import type { StreamStates } from '../source/stream-state.ts'
+import type { SourceThreads } from '../threads/source-threads.ts'
+
+export interface ReaderLog {
+  debug (fields: object, message: string): void
+  info (fields: object, message: string): void
+  warn (fields: object, message: string): void
+  error (fields: object, message: string): void
+}
+
+/** What every reader of this node works with. */
+export interface ReaderParts {
+  pool: pg.Pool
+  db: Kysely<Database>
+  writer: Writer
+  threads: SourceThreads
+  states: StreamStates
+  metrics: Metrics
+  log: ReaderLog
+  timing: { pingEveryMs: number, careEveryMs: number, silenceMaxMs: number }
+  /** How long a server may take to begin a stream. */
+  startMaxMs: number
+  /** WAL that a slot may keep from being removed before it is warned of. */
+  retainedBytesWarning: number
+  /** Told of what a mapping wanted, and that made no event, once that is stored. */
+  onMappingFailed?: (scope: Scope, row: DeliveryRow) => void
+}
