@@ -72,3 +72,74 @@ t.test('the environment is read in src/config.ts alone', async t => {
   const readers = files.filter(file => /\bprocess\s*\.\s*env\b|\bimport\.meta\.env\b/.test(text(file)) && file !== 'src/config.ts' && !passing.includes(file))
   t.same(readers, [])
 })
+
+/* The folders of src/, and cycles. */
+
+const inSrc = ours.filter(({ layer, target }) => layer === 'src' && layerOf(target) === 'src')
+const edges = inSrc.map(({ from, target }) => [from.slice('src/'.length), target.slice('src/'.length)] as const)
+
+/** The order of `src/`, from the table of docs/ARCHITECTURE.md: each row may import the rows below it. */
+const order = [...text('docs/ARCHITECTURE.md').matchAll(/^\| \[`([a-z-]+(?:\/|\.ts))`\]\(\.\.\/src\//gm)].map(([, name]) => name ?? '')
+const room = (file: string) => file.includes('/') ? `${file.split('/')[0]}/` : file
+
+/** Groups of two or more that lead to each other (Tarjan's algorithm). */
+function cycles (pairs: Iterable<readonly [string, string]>): string[] {
+  const next = new Map<string, Set<string>>()
+  for (const [from, to] of pairs) if (from !== to) next.set(from, (next.get(from) ?? new Set()).add(to))
+  const index = new Map<string, number>()
+  const low = new Map<string, number>()
+  const stack: string[] = []
+  const found: string[] = []
+  const visit = (node: string): number => {
+    index.set(node, index.size)
+    let lowest = index.get(node) as number
+    stack.push(node)
+    for (const to of next.get(node) ?? []) {
+      if (!index.has(to)) lowest = Math.min(lowest, visit(to))
+      else if (stack.includes(to)) lowest = Math.min(lowest, index.get(to) as number)
+    }
+    low.set(node, lowest)
+    if (lowest === index.get(node)) {
+      const group = stack.splice(stack.indexOf(node))
+      if (group.length > 1) found.push(group.sort().join(', '))
+    }
+    return lowest
+  }
+  for (const node of next.keys()) if (!index.has(node)) visit(node)
+  return found
+}
+
+t.test('the check for cycles finds one', async t => {
+  t.same(cycles([['a', 'b'], ['b', 'c'], ['c', 'b'], ['c', 'd']]), ['b, c'])
+})
+
+t.test('the table of ARCHITECTURE.md lists every folder and file of src', async t => {
+  t.same([...order].sort(), [...new Set(files.filter(file => layerOf(file) === 'src').map(file => room(file.slice('src/'.length))))].sort())
+})
+
+t.test('a folder of src imports only those below it in the table', async t => {
+  const upward = edges.filter(([from, to]) => order.indexOf(room(from)) > order.indexOf(room(to)))
+  t.same(upward.map(([from, to]) => `${from} imports ${to}`), [])
+})
+
+t.test('no files of src import each other in a circle', async t => {
+  t.same(cycles(edges), [])
+})
+
+t.test('no folders within a folder of src import each other in a circle', async t => {
+  const folders = new Set(files.filter(file => layerOf(file) === 'src').flatMap(file => {
+    const parts = dirname(file).split('/')
+    return parts.slice(1).map((_, i) => parts.slice(1, i + 2).join('/'))
+  }))
+  for (const folder of folders) {
+    // The folder's own files are the parts that it is put together from; they are covered by the circles of files.
+    const within = (file: string) => {
+      const rest = file.startsWith(`${folder}/`) ? file.slice(folder.length + 1) : ''
+      return rest.includes('/') ? rest.split('/')[0] : undefined
+    }
+    t.same(cycles(edges.flatMap(([from, to]) => {
+      const [a, b] = [within(from), within(to)]
+      return a === undefined || b === undefined ? [] : [[a, b] as const]
+    })), [], folder)
+  }
+})
