@@ -43,6 +43,7 @@ export default fp(async (app) => {
   app.decorate('heldBytes', held)
   const outbox = new Outbox()
   const elsewhere = cluster && new ListeningNodes({ records: cluster.records, hub })
+  if (elsewhere !== undefined) hub.shareInterest(elsewhere)
   const listeners: Listeners = {
     hasListeners: (scope, topic) => hub.hasListeners(scope, topic) || socketListeners.hasListeners(scope, topic) || elsewhere?.hasListeners(scope, topic) === true
   }

@@ -6,8 +6,8 @@ import { createConnections, type Connections } from '../src/delivery/sockets/con
 import { CredentialWatch } from '../src/identity/auth/credential-watch.ts'
 import { createHandshake, type Handshake } from '../src/delivery/sockets/handshake.ts'
 import { createProtocol, type Protocol } from '../src/delivery/sockets/protocol.ts'
-import { adopt, refreshRequest } from '../src/delivery/refresh.ts'
-import { subscriptionRequests } from '../src/delivery/subscribe.ts'
+import { adopt, refreshRequest } from '../src/delivery/sockets/refresh.ts'
+import { subscriptionRequests } from '../src/delivery/sockets/subscription-requests.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -39,7 +39,7 @@ export default fp(async (app) => {
         catchUp: createCatchUp({ log }),
         logger: app.log,
         requireTopic: (scope, topic) => app.topics.requireTopic(scope, topic),
-        requireRoom: (connection, filter) => connections.requireRoomToSubscribe(connection, filter)
+        requireRoom: (subscriber, filter) => connections.requireRoomToSubscribe(subscriber, filter)
       }),
       auth: refreshRequest(app.auth.authenticator),
       ...app.channels.requests

@@ -1,5 +1,5 @@
 import type { SharedRecords } from '../cluster/shared-records.ts'
-import type { Hub, Interest } from '../delivery/hub.ts'
+import type { Hub, InterestSharer } from '../delivery/hub.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { Listeners } from '../delivery/listeners.ts'
 import { ownTopics } from './socket-events.ts'
@@ -11,7 +11,7 @@ const keyOf = (scope: Scope, topic: string) => `${prefix}${scopeKey(scope)}\n${t
  * On which nodes somebody is subscribed to what happens on sockets: what nobody listens to never reaches the log, wherever it happens.
  * A subscription is acknowledged when the other nodes know of it.
  */
-export class ListeningNodes implements Listeners, Interest {
+export class ListeningNodes implements Listeners, InterestSharer {
   readonly #records: SharedRecords
   readonly #hub: Hub
   /** Of this node. */
@@ -35,7 +35,6 @@ export class ListeningNodes implements Listeners, Interest {
       removed: (node, key) => this.#forget(node, key),
       left: (node, left) => { for (const key of left.keys()) this.#forget(node, key) }
     })
-    hub.interest = this
   }
 
   hasListeners (scope: Scope, topic: string): boolean {

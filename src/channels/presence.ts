@@ -1,6 +1,7 @@
 import type { GraceTimes } from '../identity/applications/grace-periods.ts'
 import type { DeliveryLimits } from '../config.ts'
-import type { Connection, ResyncReason } from '../delivery/sockets/connection.ts'
+import type { ResyncReason } from '../delivery/subscriber.ts'
+import type { Connection } from '../delivery/sockets/connection.ts'
 import type { ConnectionsObserver } from '../delivery/sockets/connections.ts'
 import { memberCost, type HeldBytes } from '../foundation/limits/held-bytes.ts'
 import type { Respond } from '../delivery/sockets/protocol.ts'

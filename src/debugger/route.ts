@@ -7,7 +7,7 @@ import { permissionsAt } from '../identity/access/permissions.ts'
 import { TopicPatterns } from '../foundation/topic-pattern.ts'
 import { parseFilter, matches, type Filter } from '../delivery/matching/filter.ts'
 import type { Hub } from '../delivery/hub.ts'
-import type { Live } from '../delivery/subscription.ts'
+import type { ClientSubscription } from '../delivery/subscriber.ts'
 import type { TopicFeed } from '../delivery/topic-feed.ts'
 import { ForbiddenError } from '../errors.ts'
 import { encodeJson } from '../foundation/json.ts'
@@ -58,9 +58,10 @@ export function createRouter ({ db, hub, topics, schemas, records, webhooks, nod
     }
   }
 
-  function judgeLive (live: Live, topic: string, value: unknown): Judged {
-    const { connection } = live
-    return judge({ id: live.id, socketId: connection.id, node, topic: live.topic, filter: live.filter, permitted: permissionsAt(connection.principal, connection.scope).subscribe }, topic, value)
+  function judgeLive (live: ClientSubscription, topic: string, value: unknown): Judged {
+    const { id, subscriber, topic: subscribedTo, filter } = live
+    const permitted = permissionsAt(subscriber.principal, subscriber.scope).subscribe
+    return judge({ id, socketId: subscriber.id, node, topic: subscribedTo, filter, permitted }, topic, value)
   }
 
   /** Of the other nodes: what they have written down of subscriptions that live. */

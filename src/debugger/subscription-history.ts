@@ -4,7 +4,7 @@ import type { Environment } from '../../schemas/scope.ts'
 import { permissionsAt } from '../identity/access/permissions.ts'
 import { TopicPatterns } from '../foundation/topic-pattern.ts'
 import { parseFilter, type Filter } from '../delivery/matching/filter.ts'
-import type { Span } from '../delivery/sockets/subscription-observer.ts'
+import type { Span } from '../delivery/subscriber.ts'
 import { NotFoundError } from '../errors.ts'
 import type { Asker } from './asker.ts'
 import { nodeGone, nodeGoneAfterMs } from './tracing/nodes.ts'
@@ -56,7 +56,7 @@ export function createSubscriptionStates ({ db, records, node }: SubscriptionSta
       id: row.id, environment: row.environment, topic: row.topic, node: row.node, startedAt: row.started_at, endedAt: row.ended_at, endReason: row.end_reason, nodeSeenAt: isNodeGone ? row.ended_at ?? nodeSeenAt : nodeSeenAt, isNodeGone
     }
     if (live !== undefined) {
-      const { connection: { principal, scope }, filter } = live
+      const { subscriber: { principal, scope }, filter } = live
       return { ...common, endedAt: null, endReason: null, isNodeGone: false, isHere: true, permitted: permissionsAt(principal, scope).subscribe, filter, spans: live.spans() }
     }
     return {

@@ -1,4 +1,4 @@
-import type { Span } from '../delivery/sockets/subscription-observer.ts'
+import type { Span } from '../delivery/subscriber.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import type { Cause, Asked } from './verdict.ts'
 import { beatEveryMs } from './tracing/nodes.ts'

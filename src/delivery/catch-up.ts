@@ -31,36 +31,40 @@ export function createCatchUp ({ log }: { log: EventLog }) {
     })
   }
 
-  /** Queues one page. Answers false when retention took what was missing. */
-  async function deliver (subscription: Subscription, feed: TopicFeed): Promise<boolean> {
-    const { connection } = subscription
-    await connection.readyForPast()
-    if (subscription.hasEnded) return true
-    const page = await read(feed, subscription.position)
-    if (subscription.hasEnded) return true
-    if (page[0]?.offset !== subscription.position + 1) return false
-    let bytes = 0
-    for (const event of page) {
-      if (event.offset > feed.position || bytes > connection.pageBytesMax) break
-      subscription.position = event.offset
-      if (!matches(subscription.filter, event.value)) continue
-      connection.queue(event, subscription)
-      bytes += event.payload.length + envelopeBytes
-    }
-    connection.flush()
-    connection.chargePast(bytes)
-    return true
+  /** Sends one page. Returns false when retention has removed the next event. */
+  async function sendPage (subscription: Subscription, feed: TopicFeed): Promise<boolean> {
+    const { subscriber } = subscription
+    let isContinuous = true
+    await subscriber.drained(async bytesMax => {
+      if (subscription.hasEnded) return 0
+      const page = await read(feed, subscription.position)
+      if (subscription.hasEnded) return 0
+      isContinuous = page[0]?.offset === subscription.position + 1
+      if (!isContinuous) return 0
+      let bytes = 0
+      for (const event of page) {
+        if (event.offset > feed.position || bytes > bytesMax) break
+        subscription.position = event.offset
+        if (!matches(subscription.filter, event.value)) continue
+        subscriber.enqueue(event, subscription)
+        bytes += event.payload.length + envelopeBytes
+      }
+      subscriber.flush()
+      return bytes
+    })
+    return isContinuous
   }
 
   return {
     /**
-     * Of the subscriptions of one connection, one delivers a page at a time: its bound is no more than the socket's. Delivers what lies between the subscription's position and the feed's, then attaches it: in the same turn in
-     * which the two are equal, so that nothing falls between. Answers false when retention took what was missing.
-     * Throws when the log cannot be read.
+     * Sends the events between the subscription's position and the feed's, then attaches the subscription: in the same
+     * turn in which the two are equal, so that no event is missed. A subscriber gets one page at a time, whatever the
+     * number of its subscriptions. Returns false when retention has removed the next event. Throws when the log cannot
+     * be read.
      */
     async run (subscription: Subscription, feed: TopicFeed): Promise<boolean> {
       while (subscription.position < feed.position && !subscription.hasEnded) {
-        if (!await subscription.connection.inTurn(() => deliver(subscription, feed))) return false
+        if (!await sendPage(subscription, feed)) return false
       }
       feed.attach(subscription)
       return true
@@ -94,11 +98,13 @@ export async function join ({ catchUp, logger }: JoinOptions, subscription: Subs
   if (subscription.position >= feed.position) return feed.attach(subscription)
   try {
     if (await catchUp.run(subscription, feed)) return
-    subscription.connection.resync(subscription, {
+    subscription.subscriber.resync(subscription.whole, {
       code: 'RETENTION_PASSED', message: 'Retention has passed the subscription while it was catching up: subscribe again'
     })
   } catch (err) {
     logger.error({ err, subscriptionId: subscription.id }, 'socket.catch_up_failed')
-    subscription.connection.resync(subscription, { code: 'DATABASE_UNAVAILABLE', message: 'The log could not be read: subscribe again with `after`' })
+    subscription.subscriber.resync(subscription.whole, {
+      code: 'DATABASE_UNAVAILABLE', message: 'The log could not be read: subscribe again with `after`'
+    })
   }
 }

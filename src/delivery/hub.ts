@@ -5,11 +5,12 @@ import type { LoggedEvent } from '../events/envelope.ts'
 import type { EventLog, LogHead } from '../events/log.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'
 import { scopeKey, type Scope } from '../../schemas/scope.ts'
-import type { Connection } from './sockets/connection.ts'
+import type { DeliveryObserver } from './delivery-observer.ts'
 import type { EarlyBudget } from './early-events.ts'
-import type { DeliveryObserver } from './sockets/subscription-observer.ts'
 import { PatternWatches } from './patterns/pattern-watches.ts'
 import { TailBudget } from './recent-events.ts'
+import type { Subscriber } from './subscriber.ts'
+import type { Subscription, SubscriptionHost } from './subscription.ts'
 import { TopicFeed } from './topic-feed.ts'
 
 /** How often the heads of the topics that somebody listens to are compared with the log: the net under lost hints. */
@@ -27,11 +28,11 @@ export interface HubOptions {
   logger: { warn (fields: object, message: string): void }
 }
 
-/** Wants to know to what somebody listens on this node. */
-export interface Interest {
-  /** Who listens in the scope may have changed. */
+/** Tells other nodes which topics have listeners on this one. */
+export interface InterestSharer {
+  /** The listeners of the scope may have changed. */
   changed (scope: Scope): void
-  /** Resolves when whoever has to know of the scope's listeners does; undefined when they all do. Never rejects. */
+  /** Resolves when every node has the scope's listeners; undefined when they all have them already. Never rejects. */
   spread (scope: Scope): Promise<unknown> | undefined
 }
 
@@ -39,18 +40,19 @@ export interface Interest {
  * Who listens on this node: the feeds of the topics that have subscriptions here. Events come in from the writer (and
  * from other nodes); what they match is queued at the connections and leaves in one flush a batch.
  */
-export class Hub {
+export class Hub implements SubscriptionHost {
   readonly #options: HubOptions
   readonly #feeds = new Map<string, TopicFeed>()
   readonly #opening = new Map<string, Promise<TopicFeed>>()
   readonly #followings = new Map<string, Listening>()
   /** Feeds that other nodes' events have just begun to come to. */
   #joined: TopicFeed[] = []
-  /** Connections with queued events. */
-  #queued: Connection[] = []
+  /** Subscribers with queued events. */
+  #queued: Subscriber[] = []
   /** Events that have matched somebody since the last flush. */
   #leaving: { feed: TopicFeed, event: LoggedEvent }[] = []
   #poll: NodeJS.Timeout | undefined
+  #interest: InterestSharer | undefined
 
   /** What the feeds remember. */
   readonly tails = new TailBudget()
@@ -58,7 +60,6 @@ export class Hub {
   readonly early: EarlyBudget = { bytes: 0 }
   /** Who listens by pattern. */
   readonly watches: PatternWatches
-  interest: Interest | undefined
 
   constructor (options: HubOptions) {
     this.#options = options
@@ -66,7 +67,7 @@ export class Hub {
     this.watches = new PatternWatches({
       log,
       follow: scope => relay?.followBeginnings(scope, events => this.publish(events)),
-      onChanged: scope => this.interest?.changed(scope)
+      onChanged: scope => this.#interest?.changed(scope)
     })
     relay?.onRestored(() => { void this.compareHeads() })
   }
@@ -88,6 +89,12 @@ export class Hub {
     this.stopPolling()
     for (const feed of this.#feeds.values()) feed.close()
     for (const following of this.#followings.values()) following.end()
+  }
+
+  /** Reports to one sharer from now on which topics have listeners. Returns how to stop that. */
+  shareInterest (sharer: InterestSharer): () => void {
+    this.#interest = sharer
+    return () => { if (this.#interest === sharer) this.#interest = undefined }
   }
 
   /** Topics that somebody here listens to. */
@@ -126,9 +133,23 @@ export class Hub {
     return feed
   }
 
+  /** The counterpart of `enter`: the feed closes if it has no subscription. */
+  leave (feed: TopicFeed): void {
+    feed.leave()
+    this.#closeIfIdle(feed)
+  }
+
+  /** Detaches a subscription that has ended. The feed closes with its last one. */
+  detach (subscription: Subscription): void {
+    const feed = this.feedOf(subscription.subscriber.scope, subscription.topic)
+    if (feed === undefined) return
+    feed.detach(subscription)
+    this.#closeIfIdle(feed)
+  }
+
   /** Resolves when a listener that is there counts on every node. */
   async spread (scope: Scope): Promise<void> {
-    await this.interest?.spread(scope)
+    await this.#interest?.spread(scope)
   }
 
   /** A topic's log is known to have this head: its feed, if there is one, catches up. */
@@ -206,10 +227,10 @@ export class Hub {
         .then(log => this.#feeds.get(key) ?? this.#start(key, scope, topic, log))
         .finally(() => {
           this.#opening.delete(key)
-          this.interest?.changed(scope)
+          this.#interest?.changed(scope)
         })
       this.#opening.set(key, opening)
-      this.interest?.changed(scope)
+      this.#interest?.changed(scope)
     }
     return opening
   }
@@ -227,11 +248,10 @@ export class Hub {
       early: this.early,
       onMatched: (matching, event) => this.#leaving.push({ feed: matching, event }),
       onQueued: connection => this.#queued.push(connection),
-      onRouted: () => this.#flush(undefined),
-      onIdle: idle => this.#close(key, idle)
+      onRouted: () => this.#flush(undefined)
     }, { epoch, head })
     this.#feeds.set(key, feed)
-    this.interest?.changed(scope)
+    this.#interest?.changed(scope)
     const following = this.#options.relay?.follow(scope, topic, events => this.publish(events))
     if (following !== undefined) {
       this.#followings.set(key, following)
@@ -240,11 +260,12 @@ export class Hub {
     return feed
   }
 
-  #close (key: string, feed: TopicFeed): void {
+  #closeIfIdle (feed: TopicFeed): void {
+    const key = feedKey(feed.scope, feed.topic)
+    if (!feed.isIdle || this.#feeds.get(key) !== feed) return
     feed.close()
-    if (this.#feeds.get(key) !== feed) return
     this.#feeds.delete(key)
-    this.interest?.changed(feed.scope)
+    this.#interest?.changed(feed.scope)
     this.#followings.get(key)?.end()
     this.#followings.delete(key)
   }
@@ -272,7 +293,7 @@ export class Hub {
     if (queued.length === 0) return
     this.#queued = []
     const firstAt = nowMs()
-    for (const connection of queued) connection.flush()
+    for (const subscriber of queued) subscriber.flush()
     if (leaving.length > 0) this.#tell(leaving, firstAt, nowMs())
     if (writtenAt !== undefined) this.#options.metrics.broadcastLatency.observe(Math.max(0, Date.now() - writtenAt) / 1000)
   }

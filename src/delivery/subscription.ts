@@ -1,93 +1,94 @@
 import { randomId } from '../foundation/ids.ts'
 import type { ReturnMode } from '../../schemas/realtime.ts'
-import type { Connection } from './sockets/connection.ts'
 import type { Filter } from './matching/filter.ts'
-import type { EndReason, Span } from './sockets/subscription-observer.ts'
-import type { PatternSubscription } from './patterns/pattern-subscription.ts'
-import type { TopicFeed } from './topic-feed.ts'
+import type { ClientSubscription, EndReason, Recipient, Span, Subscriber } from './subscriber.ts'
 
-/** What a client knows as one subscription. */
-export type Live = Subscription | PatternSubscription
+/** Where a topic's feed stands, as its subscriptions see it. */
+export interface FeedState { readonly topic: string, readonly epoch: string, readonly position: number }
+
+/** Detaches subscriptions that have ended: the hub. */
+export interface SubscriptionHost { detach (subscription: Subscription): void }
+
+/** A subscription whose topics are subscriptions of their own: a pattern's. */
+export interface SubscriptionGroup extends ClientSubscription {
+  /** Called by a topic's subscription that ends. */
+  remove (child: Subscription): void
+}
 
 export interface SubscriptionOptions {
+  host: SubscriptionHost
   filter: Filter | undefined
   returnMode: ReturnMode
   position: number
-  /** The subscription that this one is a topic of, with the ending that all its topics share. */
-  pattern?: PatternSubscription
-  ending?: string
+  /** The pattern subscription that this one is a topic of. */
+  pattern?: SubscriptionGroup
 }
 
-/** One connection's wish for one topic's events, by itself or as part of a pattern. It is live from `attach` until `end`. */
-export class Subscription {
+/** A subscriber's subscription to one topic, by itself or as part of a pattern. It is live from `attach` until `end`. */
+export class Subscription implements ClientSubscription, Recipient {
   readonly id: string
-  readonly connection: Connection
-  /** Epoch milliseconds. */
+  readonly subscriber: Subscriber
   readonly startedAt = Date.now()
   readonly filter: Filter | undefined
   readonly returnMode: ReturnMode
   /** Offsets up to this one have been delivered or were not asked for. */
   position: number
-  /** Whether the feed brings it everything by itself. */
+  /** Whether the feed brings it every event. */
   isLive = false
-  readonly #feed: TopicFeed
-  readonly #pattern: PatternSubscription | undefined
+  ending: string | undefined
+  readonly #feed: FeedState
+  readonly #host: SubscriptionHost
+  readonly #pattern: SubscriptionGroup | undefined
   /** Where it began. */
   readonly #epoch: string
   readonly #after: number
-  /** The first offset that was given up with the connection. */
+  /** The first offset that the subscriber gave up. */
   #lostFrom: number | undefined
-  #ending: string | undefined
   #hasEnded = false
 
-  constructor (connection: Connection, feed: TopicFeed, options: SubscriptionOptions) {
+  constructor (subscriber: Subscriber, feed: FeedState, options: SubscriptionOptions) {
     this.id = options.pattern?.id ?? randomId('sub')
-    this.connection = connection
+    this.subscriber = subscriber
     this.filter = options.filter
     this.returnMode = options.returnMode
     this.position = options.position
     this.#epoch = feed.epoch
     this.#after = options.position
-    this.#ending = options.ending
     this.#feed = feed
+    this.#host = options.host
     this.#pattern = options.pattern
-  }
-
-  /** The end of an event message that only this subscription matched. */
-  get ending (): string {
-    this.#ending ??= this.connection.transport.ending([this.id])
-    return this.#ending
   }
 
   get topic () { return this.#feed.topic }
   get hasEnded () { return this.#hasEnded }
 
   /** What the client knows by the id. */
-  get whole (): Live { return this.#pattern ?? this }
+  get whole (): ClientSubscription { return this.#pattern ?? this }
 
-  /** The offsets that it is there for; what of them matched has been handed to the socket up to `until`. */
+  /** The offsets that it covers; the events among them that matched were handed to the subscriber up to `until`. */
   get span (): Required<Span> {
     const reached = this.isLive ? Math.max(this.position, this.#feed.position) : this.position
-    return { epoch: this.#epoch, after: this.#after, until: this.#lostFrom === undefined ? reached : Math.min(reached, this.#lostFrom - 1) }
+    return {
+      epoch: this.#epoch,
+      after: this.#after,
+      until: this.#lostFrom === undefined ? reached : Math.min(reached, this.#lostFrom - 1)
+    }
   }
 
-  /** By topic. */
   spans (): Record<string, Required<Span>> {
     return { [this.topic]: this.span }
   }
 
-  /** An event that it matched was given up with the connection. */
   lost (offset: number): void {
     this.#lostFrom = Math.min(this.#lostFrom ?? offset, offset)
   }
 
-  /** Answers false when it had ended before. */
   end (reason: EndReason = 'UNSUBSCRIBED'): boolean {
     if (this.#hasEnded) return false
     this.#hasEnded = true
-    if (this.#pattern === undefined) this.connection.remove(this, reason)
+    if (this.#pattern === undefined) this.subscriber.remove(this, reason)
     else this.#pattern.remove(this)
-    this.#feed.detach(this)
+    this.#host.detach(this)
     return true
   }
 }

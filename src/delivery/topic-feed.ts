@@ -3,10 +3,10 @@ import type { EventLog, LogPosition } from '../events/log.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'
 import type { Scope } from '../../schemas/scope.ts'
-import type { Connection, ResyncReason } from './sockets/connection.ts'
 import { EarlyEvents, type EarlyBudget } from './early-events.ts'
 import { Matcher } from './matching/subscription-index.ts'
-import { namedSubscriptionsMax, type DeliveryObserver } from './sockets/subscription-observer.ts'
+import { namedSubscriptionsMax, type DeliveryObserver } from './delivery-observer.ts'
+import type { ResyncReason, Subscriber } from './subscriber.ts'
 import type { Subscription } from './subscription.ts'
 import { Tail, type TailBudget } from './recent-events.ts'
 
@@ -27,12 +27,10 @@ export interface TopicFeedOptions {
   early: EarlyBudget
   /** Gets every event that somebody matched, once it is queued. */
   onMatched: (feed: TopicFeed, event: LoggedEvent) => void
-  /** Gets every connection that has just queued its first event. */
-  onQueued: (connection: Connection) => void
+  /** Gets every subscriber that has just queued its first event. */
+  onQueued: (subscriber: Subscriber) => void
   /** Called after events were routed outside of `offer`. */
   onRouted: () => void
-  /** Called when the last subscription has gone. */
-  onIdle: (feed: TopicFeed) => void
 }
 
 const noIds: readonly string[] = []
@@ -86,8 +84,10 @@ export class TopicFeed {
 
   leave (): void {
     this.#guests--
-    this.#endIfIdle()
   }
+
+  /** Whether it has no subscription, and none on its way. */
+  get isIdle () { return this.#guests === 0 && this.#matcher.size === 0 }
 
   /** Makes a subscription live: it gets every matching event above the feed's position, and above its own. */
   attach (subscription: Subscription): void {
@@ -98,7 +98,6 @@ export class TopicFeed {
 
   detach (subscription: Subscription): void {
     this.#matcher.remove(subscription)
-    this.#endIfIdle()
   }
 
   /** Takes an event from this node's writer or from the bus: in order or not, once or more often. */
@@ -154,9 +153,10 @@ export class TopicFeed {
   replay (event: LoggedEvent): { sent: number, passedOver: number } {
     let sent = 0
     const matched = this.#matcher.match(event, subscription => {
-      if (!subscription.connection.hasRoomToSpare) return
+      const { subscriber } = subscription
+      if (!subscriber.hasRoomToSpare) return
       sent++
-      if (subscription.connection.queue(event, subscription)) this.#options.onQueued(subscription.connection)
+      if (subscriber.enqueue(event, subscription)) this.#options.onQueued(subscriber)
     })
     return { sent, passedOver: matched - sent }
   }
@@ -178,7 +178,7 @@ export class TopicFeed {
       if (matchedIds !== undefined && matchedIds.length < namedSubscriptionsMax) matchedIds.push(subscription.id)
       if (event.offset <= subscription.position) return
       subscription.position = event.offset
-      if (subscription.connection.queue(event, subscription)) onQueued(subscription.connection)
+      if (subscription.subscriber.enqueue(event, subscription)) onQueued(subscription.subscriber)
     })
     const filtered = this.#matcher.size - matched
     if (filtered > 0) metrics.eventsFiltered.inc(filtered)
@@ -241,10 +241,6 @@ export class TopicFeed {
   }
 
   #resyncAll (reason: ResyncReason): void {
-    for (const subscription of [...this.#matcher.all()]) subscription.connection.resync(subscription, reason)
-  }
-
-  #endIfIdle (): void {
-    if (this.#guests === 0 && this.#matcher.size === 0) this.#options.onIdle(this)
+    for (const subscription of [...this.#matcher.all()]) subscription.subscriber.resync(subscription.whole, reason)
   }
 }

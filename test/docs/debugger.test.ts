@@ -1,6 +1,6 @@
 import t from 'tap'
 import { causes } from '../../src/debugger/verdict.ts'
-import { namedSubscriptionsMax } from '../../src/delivery/sockets/subscription-observer.ts'
+import { namedSubscriptionsMax } from '../../src/delivery/delivery-observer.ts'
 import { traceStatuses } from '../../schemas/debugger.ts'
 import { generatedPart, read, sources, table } from './generated.ts'
 

@@ -1,6 +1,6 @@
 import type { Activity } from '../../foundation/observability/live-stats.ts'
 import type { DeliveryRow } from '../../cdc/mappings/mapping-log.ts'
-import type { DeliveryObserver } from '../../delivery/sockets/subscription-observer.ts'
+import type { DeliveryObserver } from '../../delivery/delivery-observer.ts'
 import type { WriteObserver } from '../../events/write-observer.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import type { TraceRecorder } from './recorder.ts'
@@ -37,7 +37,7 @@ export const observeDelivery = (recorder: TraceRecorder, subscriptions: Subscrip
   givenUp: (event, count) => recorder.givenUp(event, count),
   began: subscription => subscriptions.began(subscription),
   ended: (subscription, reason) => subscriptions.ended(subscription, reason),
-  refreshed: connection => subscriptions.refreshed(connection)
+  refreshed: subscriber => subscriptions.refreshed(subscriber)
 })
 
 /** Row changes that a mapping wanted and that made no event. One trace for what failed in one way in a transaction. */

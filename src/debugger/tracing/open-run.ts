@@ -1,5 +1,5 @@
 import type { Scope } from '../../../schemas/scope.ts'
-import type { Routing } from '../../delivery/sockets/subscription-observer.ts'
+import type { Routing } from '../../delivery/delivery-observer.ts'
 import type { LoggedEvent } from '../../events/envelope.ts'
 import { runOf } from '../../foundation/ids.ts'
 import { Column, type PartDetail, type RunDetail } from './detail.ts'

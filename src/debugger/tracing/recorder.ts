@@ -1,5 +1,5 @@
 import { scopeKey, type Scope } from '../../../schemas/scope.ts'
-import type { DeliveryObserver, Routing } from '../../delivery/sockets/subscription-observer.ts'
+import type { DeliveryObserver, Routing } from '../../delivery/delivery-observer.ts'
 import type { PublicError } from '../../errors.ts'
 import type { LoggedEvent } from '../../events/envelope.ts'
 import type { CommittedBatch, RefusedIntent, WriteObserver } from '../../events/write-observer.ts'

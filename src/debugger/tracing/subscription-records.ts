@@ -1,9 +1,8 @@
 import type pg from 'pg'
 import { jsonArray, textArray } from '../../../db/arrays.ts'
 import { permissionsAt } from '../../identity/access/permissions.ts'
-import type { Connection } from '../../delivery/sockets/connection.ts'
-import type { DeliveryObserver, EndReason } from '../../delivery/sockets/subscription-observer.ts'
-import type { Live } from '../../delivery/subscription.ts'
+import type { DeliveryObserver } from '../../delivery/delivery-observer.ts'
+import type { ClientSubscription, EndReason, Subscriber } from '../../delivery/subscriber.ts'
 import { isDatabaseUnavailable } from '../../errors.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
 import { BackgroundFlush } from '../../foundation/batching/background-writer.ts'
@@ -17,7 +16,7 @@ const spansMax = 1000
 
 /** What is to be written down of a subscription; without an `end`, as it is when it is written. */
 interface Note {
-  subscription: Live
+  subscription: ClientSubscription
   end: { at: number, reason: string, spans: string } | undefined
 }
 
@@ -42,7 +41,7 @@ export interface SubscriptionRecordsOptions {
  */
 export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'ended' | 'refreshed'> {
   readonly #options: SubscriptionRecordsOptions
-  readonly #live = new Map<string, Live>()
+  readonly #live = new Map<string, ClientSubscription>()
   #changed = new Map<string, Note>()
   readonly #flush = new BackgroundFlush(() => this.#write())
 
@@ -50,19 +49,19 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
     this.#options = options
   }
 
-  began (subscription: Live): void {
+  began (subscription: ClientSubscription): void {
     this.#live.set(subscription.id, subscription)
     this.#change({ subscription, end: undefined })
   }
 
-  ended (subscription: Live, reason: EndReason): void {
+  ended (subscription: ClientSubscription, reason: EndReason): void {
     if (!this.#live.delete(subscription.id)) return
     // Whatever waits: it has been in memory all the time, and without its end it would seem to live.
     this.#changed.set(subscription.id, { subscription, end: { at: Date.now(), reason, spans: spansOf(subscription) } })
     this.#flush.schedule()
   }
 
-  refreshed ({ subscriptions }: Connection): void {
+  refreshed ({ subscriptions }: Subscriber): void {
     for (const subscription of subscriptions) if (this.#live.has(subscription.id)) this.#change({ subscription, end: undefined })
   }
 
@@ -73,7 +72,7 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
   }
 
   /** One that lives on this node. */
-  find (id: string): Live | undefined {
+  find (id: string): ClientSubscription | undefined {
     return this.#live.get(id)
   }
 
@@ -115,21 +114,21 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
 
   async #store (notes: readonly Note[]): Promise<void> {
     const { pool, node } = this.#options
-    const of = (value: (subscription: Live) => string | null) => textArray(notes.map(({ subscription }) => value(subscription)))
+    const of = (value: (subscription: ClientSubscription) => string | null) => textArray(notes.map(({ subscription }) => value(subscription)))
     await pool.query({
       name: 'trace_subscriptions_upsert',
       text: upsertSql,
       values: [
         node,
         of(({ id }) => id),
-        of(({ connection }) => connection.scope.applicationId),
-        of(({ connection }) => connection.scope.environment),
-        of(({ connection }) => connection.id),
-        of(({ connection }) => connection.principal.id),
+        of(({ subscriber }) => subscriber.scope.applicationId),
+        of(({ subscriber }) => subscriber.scope.environment),
+        of(({ subscriber }) => subscriber.id),
+        of(({ subscriber }) => subscriber.principal.id),
         of(({ topic }) => topic),
         jsonArray(notes.map(({ subscription: { filter } }) => filter === undefined ? null : filterText(filter))),
         of(({ returnMode }) => returnMode),
-        jsonArray(notes.map(({ subscription: { connection: { principal, scope } } }) => JSON.stringify(permissionsAt(principal, scope).subscribe.patterns))),
+        jsonArray(notes.map(({ subscription: { subscriber: { principal, scope } } }) => JSON.stringify(permissionsAt(principal, scope).subscribe.patterns))),
         jsonArray(notes.map(({ subscription, end }) => end?.spans ?? spansOf(subscription))),
         notes.map(({ subscription }) => subscription.startedAt),
         notes.map(({ end }) => end?.at ?? null),
@@ -139,7 +138,7 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
   }
 }
 
-function spansOf (subscription: Live): string {
+function spansOf (subscription: ClientSubscription): string {
   return JSON.stringify(Object.fromEntries(Object.entries(subscription.spans()).slice(0, spansMax)))
 }
 

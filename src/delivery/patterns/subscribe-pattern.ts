@@ -1,52 +1,63 @@
 import { authorizeTopic, permissionsAt } from '../../identity/access/permissions.ts'
 import type { Principal } from '../../identity/access/principal.ts'
 import { isTopicPattern, TopicPatterns } from '../../foundation/topic-pattern.ts'
+import type { DeliveryLimits } from '../../config.ts'
 import { RateLimitError } from '../../errors.ts'
-import type { LogPosition, TopicLog } from '../../events/log.ts'
+import type { EventLog, LogPosition, TopicLog } from '../../events/log.ts'
 import { invalid } from '../../foundation/json.ts'
+import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { SubscribePatternAnswer, SubscribeRequest } from '../../../schemas/realtime.ts'
-import type { Connection } from '../sockets/connection.ts'
-import { acceptFilter } from '../matching/filter.ts'
-import { join, startOf, type Past } from '../catch-up.ts'
-import { PatternSubscription } from './pattern-subscription.ts'
-import type { Respond } from '../sockets/protocol.ts'
-import type { SubscribeOptions } from '../subscribe.ts'
+import { acceptFilter, type Filter } from '../matching/filter.ts'
+import { join, startOf, type JoinOptions, type Past } from '../catch-up.ts'
+import type { Subscriber } from '../subscriber.ts'
+import { PatternSubscription, type PatternHub } from './pattern-subscription.ts'
 
 export const isPattern = (topic: string): boolean => topic.includes('*')
+
+export interface SubscribePatternOptions extends JoinOptions {
+  hub: PatternHub
+  log: EventLog
+  limits: DeliveryLimits
+  metrics: Metrics
+  /** Throws RateLimitError when the subscriber may not have one more subscription with that filter. */
+  requireRoom (subscriber: Subscriber, filter: Filter | undefined): void
+}
 
 /**
  * `subscribe` with a pattern: one subscription of every topic that it matches and the principal may see, those to come
  * included. The answer is sent when all of them are live or, with `after`, on their way from there.
  */
-export async function subscribePattern (options: SubscribeOptions, connection: Connection, request: SubscribeRequest, respond: Respond): Promise<void> {
+export async function subscribePattern (
+  options: SubscribePatternOptions, subscriber: Subscriber, request: SubscribeRequest, respond: (answer: SubscribePatternAnswer) => void
+): Promise<void> {
   const { hub, limits, metrics } = options
   const pastOf = toPast(request)
   const filter = acceptFilter(request.filter)
-  authorizePattern(connection, request.topic)
-  const subscription = new PatternSubscription(connection, {
+  authorizePattern(subscriber, request.topic)
+  const subscription = new PatternSubscription(subscriber, {
     hub, limits, pattern: request.topic, filter, returnMode: request.returnMode ?? 'full', join: (child, feed) => join(options, child, feed)
   })
   try {
     const logs = await subscription.list()
-    await hub.spread(connection.scope)
+    await hub.spread(subscriber.scope)
     let covered: readonly TopicLog[]
     let positions: Map<string, LogPosition>
     let principal: Principal
     do {
-      ({ principal } = connection)
+      ({ principal } = subscriber)
       covered = logs.filter(({ topic }) => subscription.wants(topic))
       refuseTooWide(subscription, covered)
-      positions = await readPositions(options, connection, covered, pastOf)
+      positions = await readPositions(options, subscriber, covered, pastOf)
       // A fresh token may have come, by which it covers topics of whose past nothing is known. Each round is paid with one.
-    } while (connection.isOpen && connection.principal !== principal)
-    if (!connection.isOpen) {
+    } while (subscriber.isOpen && subscriber.principal !== principal)
+    if (!subscriber.isOpen) {
       subscription.end()
       return
     }
     // Meanwhile other subscriptions may have come, too.
-    authorizePattern(connection, request.topic)
+    authorizePattern(subscriber, request.topic)
     refuseTooWide(subscription, covered)
-    options.requireRoom(connection, filter)
+    options.requireRoom(subscriber, filter)
     let recovered = isNothingElseNamed(request, covered)
     const joining = covered.map(log => subscription.take(log.topic, log, feed => {
       const position = positions.get(log.topic)
@@ -56,7 +67,7 @@ export async function subscribePattern (options: SubscribeOptions, connection: C
       if (past.after !== undefined && !start.recovered) recovered = false
       return start.position
     }))
-    connection.add(subscription)
+    subscriber.add(subscription)
     const answer: SubscribePatternAnswer = {
       subscriptionId: subscription.id,
       topic: request.topic,
@@ -74,7 +85,7 @@ export async function subscribePattern (options: SubscribeOptions, connection: C
 }
 
 /** Throws ForbiddenError unless the principal may see some topic of the pattern. */
-function authorizePattern ({ principal, scope }: Connection, pattern: string): void {
+function authorizePattern ({ principal, scope }: Subscriber, pattern: string): void {
   if (!permissionsAt(principal, scope).subscribe.meets(pattern)) authorizeTopic(principal, scope, 'subscribe', pattern)
 }
 
@@ -104,7 +115,9 @@ function isNothingElseNamed ({ topic: pattern, after }: SubscribeRequest, covere
 }
 
 /** Where the logs stand of whose past something is asked. */
-async function readPositions ({ log }: SubscribeOptions, { scope }: Connection, logs: readonly TopicLog[], pastOf: (topic: string) => Past): Promise<Map<string, LogPosition>> {
+async function readPositions (
+  { log }: SubscribePatternOptions, { scope }: Subscriber, logs: readonly TopicLog[], pastOf: (topic: string) => Past
+): Promise<Map<string, LogPosition>> {
   const asked = logs.filter(({ topic }) => {
     const { after, rewind } = pastOf(topic)
     return after !== undefined || rewind !== undefined

@@ -4,17 +4,16 @@ import { isOfDocumentChannel, mayReadEvent } from '../../identity/access/reading
 import type { DeliveryLimits } from '../../config.ts'
 import { NotFoundError } from '../../errors.ts'
 import { LoggedEvent } from '../../events/envelope.ts'
-import type { LabelsOf } from '../../foundation/observability/metric-labels.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import { closeCodes, type CloseReason } from '../../identity/auth/close-codes.ts'
 import { createLimit } from '../../foundation/limits/semaphore.ts'
-import { subscriptionCost, type HeldBytes } from '../../foundation/limits/held-bytes.ts'
+import { patternTopicBytes, subscriptionCost, type HeldBytes } from '../../foundation/limits/held-bytes.ts'
 import { missingMs, take } from '../../foundation/limits/pace.ts'
-import type { DeliveryObserver, EndReason } from './subscription-observer.ts'
 import type { Seats } from '../../foundation/limits/quota.ts'
+import type { DeliveryObserver } from '../delivery-observer.ts'
+import type { ClientSubscription, EndReason, Recipient, ResyncReason, Subscriber } from '../subscriber.ts'
 import type { SharedMessage, Delivery, Transport } from './transport.ts'
-import type { Live, Subscription } from '../subscription.ts'
 
 /** Told of what becomes of a connection. */
 export interface ConnectionObserver {
@@ -47,22 +46,21 @@ export interface ConnectionOptions {
   parts: ConnectionParts
 }
 
-interface Queued extends Delivery { subscriptions: Subscription[] }
+interface Queued extends Delivery { recipients: Recipient[] }
 
 /**
  * One client's link, whatever the transport: its subscriptions, and the events on their way to it.
  * Events queue until `flush`, so that those which are ready together leave together. What the kernel has not taken is
  * bounded: over the bound all subscriptions are given up with `resync`, and a socket that then does not drain is closed.
  */
-export class Connection {
+export class Connection implements Subscriber {
   readonly transport: Transport
   readonly scope: Scope
   principal: Principal
   /** A list: a table for the one that most have would be half as large as all else that is kept of a connection. */
-  subscriptions: readonly Live[] = []
+  subscriptions: readonly ClientSubscription[] = []
   /** Bytes that its subscriptions and memberships hold. */
   heldBytes = 0
-  /** Topics that its patterns have taken in. */
   patternTopics = 0
   readonly #parts: ConnectionParts
   readonly #activity: ScopeActivity
@@ -97,10 +95,10 @@ export class Connection {
   /** Whether what is sent now would be taken, rather than given up. */
   get hasRoom () { return this.#isOpen && this.transport.bufferedBytes <= this.#parts.limits.socketBufferBytesMax }
 
-  /** Whether there is room for what nobody has to have: no more waits than a catch-up lets wait. */
+  /** As much room as a catch-up leaves. */
   get hasRoomToSpare () { return this.#isOpen && this.transport.bufferedBytes <= this.#parts.limits.socketBufferBytesMax / 4 }
 
-  add (subscription: Live): void {
+  add (subscription: ClientSubscription): void {
     // A literal with a spread would have room for sixteen more.
     this.subscriptions = this.subscriptions.concat(subscription)
     this.#parts.metrics.subscriptions.inc()
@@ -109,8 +107,7 @@ export class Connection {
     this.#parts.deliveries.began(subscription)
   }
 
-  /** Called by a subscription that ends. */
-  remove (subscription: Live, reason: EndReason): void {
+  remove (subscription: ClientSubscription, reason: EndReason): void {
     const { subscriptions } = this
     // When a connection ends, they go in their order: each is the first then, and is not searched for.
     const left = subscriptions[0] === subscription ? subscriptions.slice(1) : subscriptions.filter(one => one !== subscription)
@@ -122,6 +119,11 @@ export class Connection {
     this.#parts.deliveries.ended(subscription, reason)
   }
 
+  countPatternTopics (change: number): void {
+    this.patternTopics += change
+    this.hold(change * patternTopicBytes)
+  }
+
   /** Counts bytes that are held for it; negative ones are let go. */
   hold (bytes: number): void {
     this.heldBytes += bytes
@@ -129,37 +131,43 @@ export class Connection {
   }
 
   /** Throws NotFoundError `SUBSCRIPTION_NOT_FOUND`. */
-  subscription (id: string): Live {
+  subscription (id: string): ClientSubscription {
     const subscription = this.subscriptions.find(one => one.id === id)
     if (subscription === undefined) throw new NotFoundError('SUBSCRIPTION_NOT_FOUND', `Subscription not found: ${id}`)
     return subscription
   }
 
-  /** Queues an event for a subscription; several of one connection that match the same event share one message a shape. Answers whether it is the first in the queue. An event that the principal may not read is left out. */
-  queue (event: LoggedEvent, subscription: Subscription): boolean {
+  /** Subscriptions that match the same event share one message for each shape. */
+  enqueue (event: LoggedEvent, recipient: Recipient): boolean {
     if (isOfDocumentChannel(event) && !mayReadEvent(this.principal, this.scope, event)) return false
-    const shape = event.shape(subscription.returnMode)
+    const { whole } = recipient
+    const shape = event.shape(whole.returnMode)
     if (this.#queued === undefined) {
       // Most turns bring one event: a list that something is put into has room for sixteen more.
-      this.#queued = [{ event, shape, ending: subscription.ending, subscriptions: [subscription] }]
+      this.#queued = [{ event, shape, ending: this.#endingOf(whole), recipients: [recipient] }]
       return true
     }
     for (let i = this.#queued.length - 1; i >= 0; i--) {
       const queued = this.#queued[i] as Queued
       if (queued.event !== event) break
       if (queued.shape !== shape) continue
-      queued.subscriptions.push(subscription)
+      queued.recipients.push(recipient)
       return false
     }
-    this.#queued.push({ event, shape, ending: subscription.ending, subscriptions: [subscription] })
+    this.#queued.push({ event, shape, ending: this.#endingOf(whole), recipients: [recipient] })
     return false
+  }
+
+  #endingOf (subscription: ClientSubscription): string {
+    subscription.ending ??= this.transport.ending([subscription.id])
+    return subscription.ending
   }
 
   /** Queues a message that is not an event behind what is queued already. Answers whether it is the first in the queue. */
   queueMessage (message: SharedMessage): boolean {
     if (!this.#isOpen) return false
     this.#queued ??= []
-    this.#queued.push({ event: message, shape: 'full', ending: '', subscriptions: [] })
+    this.#queued.push({ event: message, shape: 'full', ending: '', recipients: [] })
     this.#queuedMessages++
     this.#queuedMessageBytes += message.body.length
     // One turn may bring more than a socket's share.
@@ -184,45 +192,40 @@ export class Connection {
       this.#activity.delivered.add(events)
     }
     // Once, when all that match are known: a client may have a thousand subscriptions to one topic.
-    for (const queued of run) if (queued.subscriptions.length > 1) queued.ending = this.transport.ending(queued.subscriptions.map(one => one.id))
+    for (const queued of run) {
+      if (queued.recipients.length > 1) queued.ending = this.transport.ending(queued.recipients.map(({ whole }) => whole.id))
+    }
     this.transport.sendEvents(run, this.#onTaken ??= () => { if (this.#drainWaiters !== undefined) this.#wakeWaiters() })
   }
 
-  /** Runs what fills the socket with the past, one at a time: first come, first served. */
-  inTurn<T> (work: () => Promise<T>): Promise<T> {
+  /**
+   * Pages are sent first come, first served. With what may still wait, a page fills half of the socket's buffer, so that
+   * live events have room beside it.
+   */
+  drained (sendPage: (bytesMax: number) => Promise<number>): Promise<void> {
     this.#turns ??= createLimit(1)
-    return this.#turns(work)
+    return this.#turns(async () => {
+      const { socketBufferBytesMax, pastBytesPerSecond, pastBytesBurst } = this.#parts.limits
+      await this.#readyForPast()
+      const bytes = await sendPage(socketBufferBytesMax / 4)
+      this.#pastUntil = take(this.#pastUntil, bytes, pastBytesPerSecond, pastBytesBurst, Date.now())
+    })
   }
 
-  /** Bytes of the past that go out at once: with what may still wait, half of the socket's bound, so that live events have room beside it. */
-  get pageBytesMax () { return this.#parts.limits.socketBufferBytesMax / 4 }
-
-  /** Counts bytes of the past that are sent. */
-  chargePast (bytes: number): void {
-    const { pastBytesPerSecond, pastBytesBurst } = this.#parts.limits
-    this.#pastUntil = take(this.#pastUntil, bytes, pastBytesPerSecond, pastBytesBurst, Date.now())
-  }
-
-  /** Resolves when more of the past may be sent: the socket has room, and what it was sent is paid for. A closed one is not waited for. */
-  async readyForPast (): Promise<void> {
+  /** Resolves when the socket has room, and the pace allows the bytes sent before. Does not wait for a closed one. */
+  async #readyForPast (): Promise<void> {
     const { pastBytesPerSecond, pastBytesBurst } = this.#parts.limits
     const ms = missingMs(this.#pastUntil, 0, pastBytesPerSecond, pastBytesBurst, Date.now())
     if (ms > 0 && this.#isOpen) await new Promise(resolve => setTimeout(resolve, ms).unref())
-    await this.#drained()
-  }
-
-  async #drained (): Promise<void> {
     while (this.#isOpen && this.transport.bufferedBytes > this.#parts.limits.socketBufferBytesMax / 4) {
       await new Promise<void>(resolve => (this.#drainWaiters ??= []).push(resolve))
     }
   }
 
-  /** Ends a subscription that can no longer be continuous, the pattern with its topic, and says so. */
-  resync (subscription: Live, reason: ResyncReason): void {
-    const { whole } = subscription
-    if (!whole.end(reason.code)) return
-    this.#parts.metrics.resyncs.inc({ code: reason.code })
-    this.transport.sendMessage('resync', { subscriptionId: whole.id, topic: whole.topic, code: reason.code, message: reason.message })
+  resync (subscription: ClientSubscription, { code, message }: ResyncReason): void {
+    if (!subscription.end(code)) return
+    this.#parts.metrics.resyncs.inc({ code })
+    this.transport.sendMessage('resync', { subscriptionId: subscription.id, topic: subscription.topic, code, message })
   }
 
   /** Called from time to time: gives up on a client that has not read what was sent since the last call, and answers the bytes that wait for it. */
@@ -271,10 +274,10 @@ export class Connection {
 
   /** What was queued does not leave. */
   #lose (run: readonly Queued[]): void {
-    for (const { event, subscriptions } of run) {
+    for (const { event, recipients } of run) {
       if (!(event instanceof LoggedEvent)) continue
-      this.#parts.deliveries.givenUp(event, subscriptions.length)
-      for (const subscription of subscriptions) subscription.lost(event.offset)
+      this.#parts.deliveries.givenUp(event, recipients.length)
+      for (const recipient of recipients) recipient.lost(event.offset)
     }
   }
 
@@ -293,9 +296,6 @@ export class Connection {
     for (const wake of waiters) wake()
   }
 }
-
-/** Why a subscription can no longer be continuous. */
-export interface ResyncReason { code: LabelsOf<'realtime_resyncs_total'>['code'], message: string }
 
 const slowConsumer: ResyncReason = {
   code: 'SLOW_CONSUMER', message: 'The client reads more slowly than its events arrive: subscribe again with `after`'

@@ -7,8 +7,9 @@ import type { Scope } from '../../../schemas/scope.ts'
 import { closeCodes, type CloseReason } from '../../identity/auth/close-codes.ts'
 import { Connection, type ConnectionObserver, type ConnectionOptions, type ConnectionParts } from './connection.ts'
 import { subscriptionCost, type HeldBytes } from '../../foundation/limits/held-bytes.ts'
-import type { DeliveryObserver } from './subscription-observer.ts'
+import type { DeliveryObserver } from '../delivery-observer.ts'
 import type { Filter } from '../matching/filter.ts'
+import type { Subscriber } from '../subscriber.ts'
 import { Seats } from '../../foundation/limits/quota.ts'
 import { SocketBytes } from './socket-bytes.ts'
 
@@ -112,7 +113,7 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
      * Throws RateLimitError `SUBSCRIPTION_LIMIT` when the connection, or its application, has as many subscriptions as it may, and
      * `MEMORY_LIMIT` when they hold as much.
      */
-    requireRoomToSubscribe ({ subscriptions, scope }: Connection, filter: Filter | undefined): void {
+    requireRoomToSubscribe ({ subscriptions, scope }: Subscriber, filter: Filter | undefined): void {
       const { subscriptionsPerConnectionMax: most, subscriptionsPerApplicationMax: mostOfAll } = limits
       if (subscriptions.length >= most) throw new RateLimitError('SUBSCRIPTION_LIMIT', `The connection holds ${most} subscriptions, the most it may`)
       if (!seats.isFree(scope.applicationId)) throw new RateLimitError('SUBSCRIPTION_LIMIT', `The application holds ${mostOfAll} subscriptions at this node, the most it may`)

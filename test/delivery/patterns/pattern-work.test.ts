@@ -27,7 +27,7 @@ function counted<K extends string> (prototype: Record<K, (...args: never[]) => u
 
 const told: string[] = []
 const records = { observe () {}, set: (key: string) => { told.push(`+${key}`) }, delete: (key: string) => { told.push(`-${key}`) }, spread: () => Promise.resolve() }
-app.hub.interest = new ListeningNodes({ records: records as never, hub: app.hub })
+app.hub.shareInterest(new ListeningNodes({ records: records as never, hub: app.hub }))
 const wants = counted(PatternSubscription.prototype, 'wants')
 const covers = counted(TopicPatterns.prototype, 'covers')
 

@@ -178,11 +178,11 @@ for (const { name, connect } of transports) {
       // The logs are listed by then.
       const [listed, told] = [gate(), gate()]
       let spreads = 0
-      app.hub.interest = { changed () {}, spread: () => { if (++spreads === 2) listed.open(); return told.passed } }
+      const stopSharing = app.hub.shareInterest({ changed () {}, spread: () => { if (++spreads === 2) listed.open(); return told.passed } })
       const live = subscribe(client, { topic: 'widen.*' })
       const resumed = subscribe(client, { topic: 'widen.**', after: { [a]: 1, [b]: 1 } })
       await listed.passed
-      app.hub.interest = undefined
+      stopSharing()
       t.match(await client.request('auth', { token: shop.token(['subscribe:widen.*']) }), { ok: true })
       told.open()
       const [{ subscriptionId: ofLive, ...begun }, { subscriptionId: ofResumed, ...caughtUp }] = [await live, await resumed]

@@ -1,11 +1,12 @@
-import type { Authenticator } from '../identity/auth/authenticate.ts'
-import { permissionsAt, reachesApplication } from '../identity/access/permissions.ts'
-import type { Principal } from '../identity/access/principal.ts'
-import { ForbiddenError } from '../errors.ts'
-import { AuthRequest } from '../../schemas/realtime.ts'
-import type { Connection, ResyncReason } from './sockets/connection.ts'
-import { PatternSubscription } from './patterns/pattern-subscription.ts'
-import { socketRequest, type SocketRequest } from './sockets/protocol.ts'
+import type { Authenticator } from '../../identity/auth/authenticate.ts'
+import { permissionsAt, reachesApplication } from '../../identity/access/permissions.ts'
+import type { Principal } from '../../identity/access/principal.ts'
+import { ForbiddenError } from '../../errors.ts'
+import { AuthRequest } from '../../../schemas/realtime.ts'
+import { PatternSubscription } from '../patterns/pattern-subscription.ts'
+import type { ResyncReason } from '../subscriber.ts'
+import type { Connection } from './connection.ts'
+import { socketRequest, type SocketRequest } from './protocol.ts'
 
 /**
  * `auth`: gives a connection a fresh credential of the same subject and scope, so that it outlives the old one.
