@@ -36,7 +36,7 @@ export default fp(async (app) => {
         log,
         limits,
         metrics,
-        catchUp: createCatchUp({ log }),
+        catchUp: createCatchUp({ log, observer: app.tracing.deliveries }),
         logger: app.log,
         requireTopic: (scope, topic) => app.topics.requireTopic(scope, topic),
         requireRoom: (subscriber, filter) => connections.requireRoomToSubscribe(subscriber, filter)

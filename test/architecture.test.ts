@@ -46,6 +46,14 @@ t.test('src knows no plugin and no route', async t => {
   t.same(ours.filter(({ layer, target }) => layer === 'src' && ['plugins', 'routes'].includes(layerOf(target))).map(said), [])
 })
 
+t.test('delivery knows no socket: only its folder sockets/ does', async t => {
+  const isOfSockets = (file: string) => file.startsWith('src/delivery/sockets/')
+  const others = ours.filter(({ from }) => from.startsWith('src/delivery/') && !isOfSockets(from))
+  const found = others.filter(({ target }) => isOfSockets(target))
+  t.ok(others.length > found.length)
+  t.same(found.map(said), [])
+})
+
 t.test('src knows no HTTP: fastify is imported where the app is put together, elsewhere as a type at most', async t => {
   const builders = ['src/app.ts', 'src/server.ts', 'src/cli/print-openapi.ts']
   const typesOnly = ['src/foundation/http/assets.ts', 'src/cli/banner.ts', 'src/foundation/http/openapi.ts', 'src/foundation/http/validation.ts']

@@ -8,7 +8,7 @@ import { TopicPatterns } from '../foundation/topic-pattern.ts'
 import { parseFilter, matches, type Filter } from '../delivery/matching/filter.ts'
 import type { Hub } from '../delivery/hub.ts'
 import type { ClientSubscription } from '../delivery/subscriber.ts'
-import type { TopicFeed } from '../delivery/topic-feed.ts'
+import type { Probe } from '../delivery/topic-feed.ts'
 import { ForbiddenError } from '../errors.ts'
 import { encodeJson } from '../foundation/json.ts'
 import type { SchemaVersions } from '../registry/schemas/versions.ts'
@@ -39,7 +39,7 @@ export interface RouterOptions {
   node: string
 }
 
-const nobody: ReturnType<TopicFeed['probe']> = { matched: [], matchedCount: 0, unmatched: [], unmatchedCount: 0 }
+const nobody: Probe = { matched: [], matchedCount: 0, unmatched: [], unmatchedCount: 0 }
 
 interface Judged { subscriptionId: string, subscribedTo: string, node: string, socketId: string, matches: boolean, conditions: Condition[] }
 

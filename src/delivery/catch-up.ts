@@ -1,5 +1,6 @@
 import type { EventLog, LogPosition } from '../events/log.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
+import type { DeliveryObserver } from './delivery-observer.ts'
 import { matches } from './matching/filter.ts'
 import { createLimit } from '../foundation/limits/semaphore.ts'
 import type { Subscription } from './subscription.ts'
@@ -17,7 +18,7 @@ const pagesAtOnce = 4
  * Brings subscriptions from an offset in the past to their topic's live stream: page by page, waiting for the socket in
  * between, and joined at the exact offset.
  */
-export function createCatchUp ({ log }: { log: EventLog }) {
+export function createCatchUp ({ log, observer }: { log: EventLog, observer: DeliveryObserver }) {
   const limit = createLimit(pagesAtOnce)
 
   /** From memory where it reaches back so far, which the first of many that come at once sees to. */
@@ -49,7 +50,8 @@ export function createCatchUp ({ log }: { log: EventLog }) {
         subscriber.enqueue(event, subscription)
         bytes += event.payload.length + envelopeBytes
       }
-      subscriber.flush()
+      const givenUp = subscriber.flush()
+      if (givenUp.length > 0) observer.flushed({ routed: [], givenUp, sent: undefined })
       return bytes
     })
     return isContinuous

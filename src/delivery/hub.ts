@@ -8,15 +8,18 @@ import { scopeKey, type Scope } from '../../schemas/scope.ts'
 import type { DeliveryObserver } from './delivery-observer.ts'
 import type { EarlyBudget } from './early-events.ts'
 import { PatternWatches } from './patterns/pattern-watches.ts'
+import { PendingDeliveries } from './pending-deliveries.ts'
 import { TailBudget } from './recent-events.ts'
-import type { Subscriber } from './subscriber.ts'
 import type { Subscription, SubscriptionHost } from './subscription.ts'
-import { TopicFeed } from './topic-feed.ts'
+import { TopicFeed, type MatchedEvent } from './topic-feed.ts'
 
 /** How often the heads of the topics that somebody listens to are compared with the log: the net under lost hints. */
 const pollMs = 1000
 /** Topics that one poll asks for in one statement. */
 const pollTopics = 2000
+/** Events that are read at once to fill a gap, and the pause after a page that could not be read. */
+const fillEvents = 500
+const fillRetryMs = 250
 
 export interface HubOptions {
   log: EventLog
@@ -37,8 +40,9 @@ export interface InterestSharer {
 }
 
 /**
- * Who listens on this node: the feeds of the topics that have subscriptions here. Events come in from the writer (and
- * from other nodes); what they match is queued at the connections and leaves in one flush a batch.
+ * The topics that have subscriptions on this node, each with its feed. Delivery runs one way: the hub gets events from
+ * the writer, the bus and gap fills; the feed of their topic returns those whose turn has come, with the subscriptions
+ * that they match; the hub enqueues them at the subscribers and flushes these once a batch.
  */
 export class Hub implements SubscriptionHost {
   readonly #options: HubOptions
@@ -47,10 +51,9 @@ export class Hub implements SubscriptionHost {
   readonly #followings = new Map<string, Listening>()
   /** Feeds that other nodes' events have just begun to come to. */
   #joined: TopicFeed[] = []
-  /** Subscribers with queued events. */
-  #queued: Subscriber[] = []
-  /** Events that have matched somebody since the last flush. */
-  #leaving: { feed: TopicFeed, event: LoggedEvent }[] = []
+  readonly #pending: PendingDeliveries
+  /** Feeds whose gaps are being filled. */
+  readonly #filling = new Set<TopicFeed>()
   #poll: NodeJS.Timeout | undefined
   #interest: InterestSharer | undefined
 
@@ -64,6 +67,7 @@ export class Hub implements SubscriptionHost {
   constructor (options: HubOptions) {
     this.#options = options
     const { log, relay } = options
+    this.#pending = new PendingDeliveries(options)
     this.watches = new PatternWatches({
       log,
       follow: scope => relay?.followBeginnings(scope, events => this.publish(events)),
@@ -104,9 +108,12 @@ export class Hub implements SubscriptionHost {
   publish (events: readonly LoggedEvent[]): void {
     for (const event of events) {
       if (!this.watches.isEmpty) this.watches.announce(event)
-      this.#feeds.get(feedKey(event.scope, event.topic))?.offer(event)
+      const feed = this.feedOf(event.scope, event.topic)
+      if (feed === undefined) continue
+      this.#route(feed, feed.accept(event))
+      if (feed.isBehind) void this.#fill(feed)
     }
-    this.#flush(events.at(-1)?.timestamp)
+    this.#pending.flush(events.at(-1)?.timestamp)
   }
 
   /**
@@ -153,8 +160,9 @@ export class Hub implements SubscriptionHost {
   }
 
   /** A topic's log is known to have this head: its feed, if there is one, catches up. */
-  reach (scope: Scope, topic: string, { epoch, head }: LogHead): void {
-    this.#feeds.get(feedKey(scope, topic))?.reach(head, epoch)
+  reach (scope: Scope, topic: string, log: LogHead): void {
+    const feed = this.feedOf(scope, topic)
+    if (feed !== undefined) this.#reach(feed, log)
   }
 
   /** Whether somebody here is subscribed to the topic, or about to be, or would be once it has an event. */
@@ -173,15 +181,23 @@ export class Hub implements SubscriptionHost {
     return this.#feeds.get(feedKey(scope, topic))
   }
 
-  /** Sends events of the past to whoever here they match by now. It moves nobody's position and is no part of what anybody may rely on. */
+  /**
+   * Sends events of the past to the subscribers here that they match now. Leaves every subscription's position as it
+   * is, and passes over a subscriber that has enough to read already: a replay is outside of the guarantees.
+   */
   replay (events: readonly LoggedEvent[]): { sent: number, passedOver: number } {
     const total = { sent: 0, passedOver: 0 }
     for (const event of events) {
-      const { sent, passedOver } = this.#feeds.get(feedKey(event.scope, event.topic))?.replay(event) ?? nobody
-      total.sent += sent
-      total.passedOver += passedOver
-      // One by one, so that the next is measured against what is left to read of this one.
-      this.#flush(undefined)
+      const matches = this.feedOf(event.scope, event.topic)?.matching(event) ?? []
+      for (const subscription of matches) {
+        if (!subscription.subscriber.hasRoomToSpare) total.passedOver++
+        else {
+          total.sent++
+          this.#pending.enqueue(event, subscription)
+        }
+      }
+      // One by one, so that the room for the next is measured with this one sent.
+      this.#pending.flush()
     }
     return total
   }
@@ -202,7 +218,7 @@ export class Hub implements SubscriptionHost {
       const heads = await this.#options.log.heads(some)
       for (const [j, feed] of some.entries()) {
         const head = heads[j]
-        if (head !== undefined) feed.reach(head.head, head.epoch)
+        if (head !== undefined) this.#reach(feed, head)
       }
     }
   }
@@ -235,21 +251,18 @@ export class Hub implements SubscriptionHost {
     return opening
   }
 
-  #start (key: string, scope: Scope, topic: string, { epoch, head }: LogHead): TopicFeed {
+  #start (key: string, scope: Scope, topic: string, start: LogHead): TopicFeed {
+    const { metrics, activity } = this.#options
     const feed = new TopicFeed({
       scope,
       topic,
-      log: this.#options.log,
-      metrics: this.#options.metrics,
-      observer: this.#options.observer,
-      activity: this.#options.activity.topic(scope, topic),
-      scopeActivity: this.#options.activity.scope(scope),
+      start,
+      metrics,
+      activity: activity.topic(scope, topic),
+      scopeActivity: activity.scope(scope),
       tails: this.tails,
-      early: this.early,
-      onMatched: (matching, event) => this.#leaving.push({ feed: matching, event }),
-      onQueued: connection => this.#queued.push(connection),
-      onRouted: () => this.#flush(undefined)
-    }, { epoch, head })
+      early: this.early
+    })
     this.#feeds.set(key, feed)
     this.#interest?.changed(scope)
     const following = this.#options.relay?.follow(scope, topic, events => this.publish(events))
@@ -270,38 +283,31 @@ export class Hub implements SubscriptionHost {
     this.#followings.delete(key)
   }
 
-  #tell (leaving: readonly { feed: TopicFeed, event: LoggedEvent }[], firstAt: number, lastAt: number): void {
-    const { observer, activity } = this.#options
-    for (let from = 0; from < leaving.length;) {
-      // Events of one topic that were written together mostly stand together.
-      const { feed, event } = leaving[from] as typeof leaving[number]
-      let to = from + 1
-      while (to < leaving.length && leaving[to]?.feed === feed && leaving[to]?.event.timestamp === event.timestamp) to++
-      const latencyMs = Math.max(0, lastAt - event.timestamp)
-      feed.activity.fanOut.add(latencyMs, to - from)
-      activity.scope(feed.scope).fanOut.add(latencyMs, to - from)
-      from = to
-    }
-    const followed = leaving.filter(({ event }) => observer.follows(event)).map(({ event }) => event)
-    if (followed.length > 0) observer.handedOn(followed, firstAt, lastAt)
+  #reach (feed: TopicFeed, { epoch, head }: LogHead): void {
+    feed.reach(head, epoch)
+    if (feed.isBehind) void this.#fill(feed)
   }
 
-  #flush (writtenAt: number | undefined): void {
-    const queued = this.#queued
-    const leaving = this.#leaving
-    if (leaving.length > 0) this.#leaving = []
-    if (queued.length === 0) return
-    this.#queued = []
-    const firstAt = nowMs()
-    for (const subscriber of queued) subscriber.flush()
-    if (leaving.length > 0) this.#tell(leaving, firstAt, nowMs())
-    if (writtenAt !== undefined) this.#options.metrics.broadcastLatency.observe(Math.max(0, Date.now() - writtenAt) / 1000)
+  /** Reads the events that a feed lacks from the log, page by page, and routes them. */
+  async #fill (feed: TopicFeed): Promise<void> {
+    if (this.#filling.has(feed)) return
+    this.#filling.add(feed)
+    while (feed.isBehind) {
+      const range = { after: feed.position, limit: fillEvents }
+      const page = await this.#options.log.page(feed.scope, feed.topic, range).catch(() => undefined)
+      if (page === undefined) await new Promise(resolve => setTimeout(resolve, fillRetryMs).unref())
+      else {
+        this.#route(feed, feed.fill(page))
+        this.#pending.flush()
+      }
+    }
+    this.#filling.delete(feed)
+  }
+
+  /** Enqueues events at the subscribers that they match. The caller flushes, in the same turn. */
+  #route (feed: TopicFeed, events: readonly MatchedEvent[]): void {
+    for (const matched of events) this.#pending.add(feed, matched)
   }
 }
-
-const nobody = { sent: 0, passedOver: 0 }
-
-/** Epoch milliseconds with fractions. */
-const nowMs = () => performance.timeOrigin + performance.now()
 
 const feedKey = (scope: Scope, topic: string) => `${scopeKey(scope)}/${topic}`

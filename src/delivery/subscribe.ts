@@ -30,7 +30,10 @@ export interface SubscribeOptions extends JoinOptions {
  * Resolves when the subscription is live or, with `after`, has caught up.
  */
 export async function subscribe (
-  options: SubscribeOptions, subscriber: Subscriber, request: SubscribeRequest, respond: (answer: SubscribeAnswer) => void
+  options: SubscribeOptions,
+  subscriber: Subscriber,
+  request: SubscribeRequest,
+  respond: (answer: SubscribeAnswer) => void
 ): Promise<void> {
   const { hub, log, metrics } = options
   const { scope } = subscriber
@@ -53,8 +56,7 @@ export async function subscribe (
     })
     subscriber.add(subscription)
     const recovered = start?.recovered ?? false
-    const answer: SubscribeAnswer = { subscriptionId: subscription.id, topic: request.topic, offset: position, epoch: feed.epoch, recovered }
-    respond(answer)
+    respond({ subscriptionId: subscription.id, topic: request.topic, offset: position, epoch: feed.epoch, recovered })
     if (request.after !== undefined) metrics.catchUps.inc({ outcome: recovered ? 'recovered' : 'lost' })
     await join(options, subscription, feed)
   } finally {

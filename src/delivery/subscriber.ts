@@ -6,8 +6,9 @@ import type { LabelsOf } from '../foundation/observability/metric-labels.ts'
 import type { Filter } from './matching/filter.ts'
 
 /**
- * A client that receives events, whatever carries them: a socket's connection is one. Events arrive in the order of the
- * `enqueue` calls. A client that cannot take them loses its subscriptions with `resync`; it never misses an event silently.
+ * A client that receives events, whatever carries them: a socket's connection is one. Events arrive in the order of
+ * the `enqueue` calls. A client that cannot take them loses its subscriptions with `resync`: it never misses an event
+ * without notice.
  */
 export interface Subscriber {
   /** Identifies the client to others in its scope and in traces. */
@@ -30,16 +31,16 @@ export interface Subscriber {
   countPatternTopics (change: number): void
 
   /**
-   * Queues an event for one of its subscriptions, unless its principal may not read the event. Returns whether the event
-   * is the first in the queue: the caller then flushes this subscriber.
+   * Queues an event for one of its subscriptions, unless its principal may not read the event. Returns whether it is
+   * the first event in the queue: the caller then flushes this subscriber, in the same turn.
    */
   enqueue (event: LoggedEvent, recipient: Recipient): boolean
-  /** Sends the queued events. */
-  flush (): void
+  /** Sends the queued events. Returns those that it gives up instead, because the client is too slow or has gone. */
+  flush (): readonly GivenUp[]
   /** Ends a subscription that would otherwise have a gap, and sends the client the reason. */
   resync (subscription: ClientSubscription, reason: ResyncReason): void
   /**
-   * Sends one page of the past: waits for its turn among the subscriber's pages and until the client has read enough,
+   * Sends one page of the past: waits for the subscriber's pages before it and until the client has read enough,
    * then calls `sendPage` with the bytes that the page may have. `sendPage` returns the bytes that it has sent.
    */
   drained (sendPage: (bytesMax: number) => Promise<number>): Promise<void>
@@ -69,6 +70,9 @@ export interface Recipient {
   /** Records that the event at this offset matched, but was given up by the subscriber. */
   lost (offset: number): void
 }
+
+/** An event that matched this many subscriptions of a subscriber, and was not sent to it. */
+export interface GivenUp { event: LoggedEvent, subscriptions: number }
 
 /** The offsets of a topic that a subscription covers: above `after`, and up to `until` once that is known. */
 export interface Span { epoch: string, after: number, until?: number }

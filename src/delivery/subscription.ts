@@ -24,7 +24,7 @@ export interface SubscriptionOptions {
   pattern?: SubscriptionGroup
 }
 
-/** A subscriber's subscription to one topic, by itself or as part of a pattern. It is live from `attach` until `end`. */
+/** A subscription to one topic, by itself or as part of a pattern's. It is live from `attach` until `end`. */
 export class Subscription implements ClientSubscription, Recipient {
   readonly id: string
   readonly subscriber: Subscriber
@@ -77,6 +77,13 @@ export class Subscription implements ClientSubscription, Recipient {
 
   spans (): Record<string, Required<Span>> {
     return { [this.topic]: this.span }
+  }
+
+  /** Moves on to an offset. Returns false if it is past it: that event was delivered, or was not asked for. */
+  advance (offset: number): boolean {
+    if (offset <= this.position) return false
+    this.position = offset
+    return true
   }
 
   lost (offset: number): void {

@@ -1,39 +1,40 @@
 import type { ScopeActivity, TopicActivity } from '../foundation/observability/live-stats.ts'
-import type { EventLog, LogPosition } from '../events/log.ts'
+import type { LogHead, LogPosition } from '../events/log.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { EarlyEvents, type EarlyBudget } from './early-events.ts'
 import { Matcher } from './matching/subscription-index.ts'
-import { namedSubscriptionsMax, type DeliveryObserver } from './delivery-observer.ts'
-import type { ResyncReason, Subscriber } from './subscriber.ts'
+import type { ResyncReason } from './subscriber.ts'
 import type { Subscription } from './subscription.ts'
 import { Tail, type TailBudget } from './recent-events.ts'
-
-const fillPage = 500
-const fillRetryMs = 250
 
 export interface TopicFeedOptions {
   scope: Scope
   topic: string
-  log: EventLog
+  /** Where the feed begins. */
+  start: LogHead
   metrics: Metrics
-  observer: DeliveryObserver
   activity: TopicActivity
   scopeActivity: ScopeActivity
-  /** What all feeds of the node may remember. */
+  /** The memory budget of the recent events of all feeds of the node. */
   tails: TailBudget
-  /** What they may hold of events that come too early. */
+  /** The memory budget of their events that came too early. */
   early: EarlyBudget
-  /** Gets every event that somebody matched, once it is queued. */
-  onMatched: (feed: TopicFeed, event: LoggedEvent) => void
-  /** Gets every subscriber that has just queued its first event. */
-  onQueued: (subscriber: Subscriber) => void
-  /** Called after events were routed outside of `offer`. */
-  onRouted: () => void
 }
 
-const noIds: readonly string[] = []
+/** An event whose turn has come, and the subscriptions that it matches. */
+export interface MatchedEvent { event: LoggedEvent, matches: readonly Subscription[] }
+
+/** The subscriptions that an event would match, and those that it would not: the first of each, and how many. */
+export interface Probe {
+  matched: readonly Subscription[]
+  matchedCount: number
+  unmatched: readonly Subscription[]
+  unmatchedCount: number
+}
+
+const none: readonly MatchedEvent[] = []
 
 const retentionPassed: ResyncReason = {
   code: 'RETENTION_PASSED', message: 'The log no longer holds the events that are missing: subscribe again'
@@ -41,41 +42,49 @@ const retentionPassed: ResyncReason = {
 const epochChanged: ResyncReason = { code: 'RETENTION_PASSED', message: 'The topic\'s log has started anew: subscribe again' }
 
 /**
- * One topic on this node, while somebody here listens: every event once, in the order of offsets, without a gap.
- * What the bus brings is a hint: an event that comes too early waits while the log is asked for those before it.
+ * One topic on this node, while it has subscriptions here: puts events into the order of their offsets, each once and
+ * without a gap, and finds the subscriptions that they match. An event that comes too early is held; the feed is then
+ * `isBehind`, and the hub fetches the events before it from the log.
  */
 export class TopicFeed {
   readonly scope: Scope
   readonly topic: string
+  readonly activity: TopicActivity
+  readonly scopeActivity: ScopeActivity
   epoch: string
-  /** The last offset that was routed to the subscriptions. */
+  /** The last offset whose turn has come. */
   position: number
-  readonly #options: TopicFeedOptions
+  readonly #metrics: Metrics
   readonly #matcher = new Matcher<Subscription>()
-  /** Events that wait for a gap to be filled. */
   readonly #early: EarlyEvents
   readonly #tail: Tail
   /** Subscriptions that are still on their way here: opening, catching up. */
   #guests = 0
   /** The log is known to reach this far. */
   #target = 0
-  #isFilling = false
   #isClosed = false
 
-  constructor (options: TopicFeedOptions, start: { epoch: string, head: number }) {
-    this.#options = options
-    this.#tail = new Tail(options.tails, options.scope.applicationId)
-    this.#early = new EarlyEvents(options.early)
-    this.scope = options.scope
-    this.topic = options.topic
+  constructor ({ scope, topic, start, metrics, activity, scopeActivity, tails, early }: TopicFeedOptions) {
+    this.scope = scope
+    this.topic = topic
     this.epoch = start.epoch
     this.position = start.head
-    options.activity.feeds++
-    options.scopeActivity.feeds++
+    this.activity = activity
+    this.scopeActivity = scopeActivity
+    this.#metrics = metrics
+    this.#tail = new Tail(tails, scope.applicationId)
+    this.#early = new EarlyEvents(early)
+    activity.feeds++
+    scopeActivity.feeds++
   }
 
   get subscriptions () { return this.#matcher.size }
-  get activity () { return this.#options.activity }
+
+  /** Whether it has no subscription, and none on its way. */
+  get isIdle () { return this.#guests === 0 && this.#matcher.size === 0 }
+
+  /** Whether the log has events that the feed lacks. */
+  get isBehind () { return this.#target > this.position && !this.#isClosed }
 
   /** Keeps the feed alive until `leave`, before a subscription is attached. */
   enter (): void {
@@ -85,9 +94,6 @@ export class TopicFeed {
   leave (): void {
     this.#guests--
   }
-
-  /** Whether it has no subscription, and none on its way. */
-  get isIdle () { return this.#guests === 0 && this.#matcher.size === 0 }
 
   /** Makes a subscription live: it gets every matching event above the feed's position, and above its own. */
   attach (subscription: Subscription): void {
@@ -100,24 +106,56 @@ export class TopicFeed {
     this.#matcher.remove(subscription)
   }
 
-  /** Takes an event from this node's writer or from the bus: in order or not, once or more often. */
-  offer (event: LoggedEvent): void {
-    if (event.epoch !== this.epoch) return this.#startAnew(event.epoch, event.offset - 1)
-    if (event.offset <= this.position) return
-    if (event.offset === this.position + 1) {
-      this.#route(event)
-      if (this.#early.size > 0) this.#routeEarly()
-      return
+  /**
+   * Takes an event from this node's writer or from the bus: in order or not, once or more often. Returns the events
+   * whose turn has come, in order: this one and the held ones that follow it, or none.
+   */
+  accept (event: LoggedEvent): readonly MatchedEvent[] {
+    if (event.epoch !== this.epoch) {
+      this.#startAnew(event.epoch, event.offset - 1)
+      return none
     }
-    this.#early.keep(event)
-    this.reach(event.offset)
+    if (event.offset <= this.position) return none
+    if (event.offset > this.position + 1) {
+      this.#early.keep(event)
+      this.reach(event.offset)
+      return none
+    }
+    const matched = [this.#match(event)]
+    if (this.#early.size > 0) this.#matchEarly(matched)
+    return matched
   }
 
-  /** The log is known to have this head: fetches what is missing. */
+  /**
+   * Takes the page of the log that follows its position. Returns the events whose turn has come, in order, held ones
+   * that follow the page included. Subscriptions end with `resync` if retention has removed an event that they lack.
+   */
+  fill (page: readonly LoggedEvent[]): readonly MatchedEvent[] {
+    const matched: MatchedEvent[] = []
+    this.#skipTo((page[0]?.offset ?? this.#target + 1) - 1, matched)
+    for (const event of page) {
+      if (event.offset !== this.position + 1) continue
+      this.#metrics.gapsFilled.inc()
+      matched.push(this.#match(event))
+    }
+    this.#matchEarly(matched)
+    return matched
+  }
+
+  /** Records that the log has this head: the feed may be behind from then on. */
   reach (head: number, epoch = this.epoch): void {
     if (epoch !== this.epoch) return this.#startAnew(epoch, head)
     if (head > this.#target) this.#target = head
-    if (this.#target > this.position && !this.#isFilling) void this.#fill()
+  }
+
+  /** The subscriptions that an event of the past matches now. */
+  matching (event: Pick<LoggedEvent, 'value'>): readonly Subscription[] {
+    return this.#matcher.matching(event)
+  }
+
+  /** The first subscriptions that an event does not match, at most `max`. */
+  unmatched (event: Pick<LoggedEvent, 'value'>, max: number): readonly Subscription[] {
+    return this.#matcher.unmatched(event, max)
   }
 
   /** Recent events above an offset from memory; undefined when memory does not reach back so far. */
@@ -139,96 +177,46 @@ export class TopicFeed {
     this.#tail.unshift(page.filter(({ offset }) => offset < next))
   }
 
-  /** What the matcher would say of an event, whose offset does not count: how many, and the first of each kind. */
-  probe (event: Pick<LoggedEvent, 'value'>, max: number): { matched: Subscription[], matchedCount: number, unmatched: Subscription[], unmatchedCount: number } {
-    const matched: Subscription[] = []
-    const matchedCount = this.#matcher.match(event, subscription => { if (matched.length < max) matched.push(subscription) })
-    return { matched, matchedCount, unmatched: this.#matcher.unmatched(event, max), unmatchedCount: this.#matcher.size - matchedCount }
-  }
-
-  /**
-   * Queues an event of the past for the live subscriptions that it matches; nobody's position moves. Whoever has enough to
-   * read already is passed over.
-   */
-  replay (event: LoggedEvent): { sent: number, passedOver: number } {
-    let sent = 0
-    const matched = this.#matcher.match(event, subscription => {
-      const { subscriber } = subscription
-      if (!subscriber.hasRoomToSpare) return
-      sent++
-      if (subscriber.enqueue(event, subscription)) this.#options.onQueued(subscriber)
-    })
-    return { sent, passedOver: matched - sent }
+  /** Which subscriptions an event would match, whatever its offset: their number, and the first of each kind. */
+  probe (event: Pick<LoggedEvent, 'value'>, max: number): Probe {
+    const matches = this.matching(event)
+    return {
+      matched: matches.slice(0, max),
+      matchedCount: matches.length,
+      unmatched: this.unmatched(event, max),
+      unmatchedCount: this.subscriptions - matches.length
+    }
   }
 
   close (): void {
     this.#isClosed = true
     this.#tail.end()
     this.#early.end()
-    this.#options.activity.feeds--
-    this.#options.scopeActivity.feeds--
+    this.activity.feeds--
+    this.scopeActivity.feeds--
   }
 
-  #route (event: LoggedEvent): void {
-    const { metrics, observer, onQueued, onMatched, activity, scopeActivity } = this.#options
+  #match (event: LoggedEvent): MatchedEvent {
     this.position = event.offset
     this.#tail.push(event)
-    const matchedIds: string[] | undefined = observer.follows(event) ? [] : undefined
-    const matched = this.#matcher.match(event, subscription => {
-      if (matchedIds !== undefined && matchedIds.length < namedSubscriptionsMax) matchedIds.push(subscription.id)
-      if (event.offset <= subscription.position) return
-      subscription.position = event.offset
-      if (subscription.subscriber.enqueue(event, subscription)) onQueued(subscription.subscriber)
-    })
-    const filtered = this.#matcher.size - matched
-    if (filtered > 0) metrics.eventsFiltered.inc(filtered)
-    activity.routed.add(1)
-    scopeActivity.routed.add(1)
-    if (matchedIds !== undefined) {
-      const filteredIds = filtered === 0 ? noIds : this.#matcher.unmatched(event, namedSubscriptionsMax).map(({ id }) => id)
-      observer.routed(event, { matched, filtered, matchedIds, filteredIds })
-    }
-    if (matched > 0) onMatched(this, event)
+    return { event, matches: this.matching(event) }
   }
 
-  #routeEarly (): void {
-    for (let next = this.#early.take(this.position + 1); next !== undefined; next = this.#early.take(this.position + 1)) this.#route(next)
+  /** Appends the held events that follow the position. */
+  #matchEarly (matched: MatchedEvent[]): void {
+    const next = () => this.#early.take(this.position + 1)
+    for (let event = next(); event !== undefined; event = next()) matched.push(this.#match(event))
     this.#early.dropTo(this.position)
   }
 
-  async #fill (): Promise<void> {
-    const { log, metrics, scope, topic, onRouted } = this.#options
-    this.#isFilling = true
-    while (this.#target > this.position && !this.#isClosed) {
-      const page = await log.page(scope, topic, { after: this.position, limit: fillPage }).catch(() => undefined)
-      if (page === undefined) {
-        await new Promise(resolve => setTimeout(resolve, fillRetryMs).unref())
-        continue
-      }
-      if (page.length === 0) {
-        this.#skipTo(this.#target)
-        break
-      }
-      if ((page[0]?.offset ?? 0) > this.position + 1) this.#skipTo((page[0]?.offset ?? 0) - 1)
-      for (const event of page) {
-        if (event.offset !== this.position + 1) continue
-        metrics.gapsFilled.inc()
-        this.#route(event)
-      }
-      this.#routeEarly()
-      onRouted()
-    }
-    this.#isFilling = false
-  }
-
-  /** Retention has taken what was missing: nobody here can be continuous. */
-  #skipTo (offset: number): void {
+  /** Retention has removed the events up to an offset: subscriptions that lack them cannot go on. */
+  #skipTo (offset: number, matched: MatchedEvent[]): void {
     if (offset <= this.position) return
-    // Before the position moves: nobody has had what was skipped.
+    // Before the position moves, so that their ends do not count the skipped offsets as delivered.
     this.#resyncAll(retentionPassed)
     this.position = offset
     this.#tail.clear()
-    this.#routeEarly()
+    this.#matchEarly(matched)
   }
 
   #startAnew (epoch: string, position: number): void {

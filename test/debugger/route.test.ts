@@ -22,8 +22,7 @@ t.test('what is said of a filter, test by test, is what the matcher does', async
     const subscriptions = filters.map(given => ({ filter: parseFilter(given) }))
     const matcher = new Matcher<typeof subscriptions[number]>()
     for (const one of subscriptions) matcher.add(one)
-    const matched = new Set<unknown>()
-    matcher.match({ value }, one => matched.add(one))
+    const matched = new Set<unknown>(matcher.matching({ value }))
     const unmatched = new Set<unknown>(matcher.unmatched({ value }, 100))
     for (const one of subscriptions) {
       if (matched.has(one) !== matches(one.filter, value)) throw new Error('the matcher and the whole filter differ')

@@ -29,12 +29,10 @@ export const observeWrites = (recorder: TraceRecorder, activity: Activity): Writ
   }
 })
 
-/** What the hub and the connections do: events for the recorder, subscriptions for their records. */
+/** Observes the hub and the subscribers: events for the recorder, subscriptions for their records. */
 export const observeDelivery = (recorder: TraceRecorder, subscriptions: SubscriptionRecords): DeliveryObserver => ({
   follows: event => recorder.follows(event),
-  routed: (event, routing) => recorder.routed(event, routing),
-  handedOn: (events, firstAt, lastAt) => recorder.handedOn(events, firstAt, lastAt),
-  givenUp: (event, count) => recorder.givenUp(event, count),
+  flushed: report => recorder.flushed(report),
   began: subscription => subscriptions.began(subscription),
   ended: (subscription, reason) => subscriptions.ended(subscription, reason),
   refreshed: subscriber => subscriptions.refreshed(subscriber)

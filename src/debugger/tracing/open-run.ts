@@ -1,5 +1,5 @@
 import type { Scope } from '../../../schemas/scope.ts'
-import type { Routing } from '../../delivery/delivery-observer.ts'
+import type { RoutedEvent } from '../../delivery/delivery-observer.ts'
 import type { LoggedEvent } from '../../events/envelope.ts'
 import { runOf } from '../../foundation/ids.ts'
 import { Column, type PartDetail, type RunDetail } from './detail.ts'
@@ -23,7 +23,6 @@ const placeOf = ({ id }: Pick<TracedPlace, 'id'>): number => runOf(id)?.ordinal 
 /** Of the run's first event: those of a run follow each other in their log. */
 const firstOffsetOf = (event: LoggedEvent): number => event.offset - placeOf(event)
 const rounded = (ms: number): number => Math.max(0, Math.round(ms * 100) / 100)
-const nowMs = () => performance.timeOrigin + performance.now()
 
 /** What this node's hub and sockets do with the events of one run. */
 export class OpenPart {
@@ -45,16 +44,23 @@ export class OpenPart {
 
   has (event: LoggedEvent): boolean { return this.#stepOf(event) !== undefined }
 
-  routed (event: LoggedEvent, { matched, filtered, matchedIds, filteredIds }: Routing): void {
+  routed ({ event, routedAt, matched, filtered, matchedIds, filteredIds }: RoutedEvent): void {
     this.#firstOffset ??= firstOffsetOf(event)
     const place = event.offset - this.#firstOffset
     const lost = this.#steps.get(place)?.lost ?? 0
     this.#steps.set(place, {
-      place, matched, filtered, lost, routedMs: rounded(nowMs() - this.#createdAt), firstMs: null, lastMs: null, list: this.#listOf(matchedIds, filteredIds)
+      place,
+      matched,
+      filtered,
+      lost,
+      routedMs: rounded(routedAt - this.#createdAt),
+      firstMs: null,
+      lastMs: null,
+      list: this.#listOf(matchedIds, filteredIds)
     })
   }
 
-  handedOn (event: LoggedEvent, firstAt: number, lastAt: number): void {
+  handedOn (event: LoggedEvent, { firstAt, lastAt }: { firstAt: number, lastAt: number }): void {
     const step = this.#stepOf(event)
     if (step === undefined) return
     step.firstMs ??= rounded(firstAt - this.#createdAt)

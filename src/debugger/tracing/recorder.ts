@@ -1,5 +1,5 @@
 import { scopeKey, type Scope } from '../../../schemas/scope.ts'
-import type { DeliveryObserver, Routing } from '../../delivery/delivery-observer.ts'
+import type { DeliveryObserver, FlushReport, RoutedEvent } from '../../delivery/delivery-observer.ts'
 import type { PublicError } from '../../errors.ts'
 import type { LoggedEvent } from '../../events/envelope.ts'
 import type { CommittedBatch, RefusedIntent, WriteObserver } from '../../events/write-observer.ts'
@@ -54,7 +54,7 @@ export interface Refused {
  * and goes to the store a few times a second. What does not fit into memory while the store is behind is given up, counted, and
  * told of in the store once that is back.
  */
-export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'follows' | 'routed' | 'handedOn' | 'givenUp'> {
+export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'follows' | 'flushed'> {
   readonly #options: TraceRecorderOptions
   #runs = new Map<string, OpenRun>()
   #parts = new Map<string, OpenPart>()
@@ -131,19 +131,14 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     return this.#options.sampling.isSampled(event.scope, event.id)
   }
 
-  routed (event: LoggedEvent, routing: Routing): void {
-    if (this.#withoutRoom.has(runKey(event)) || this.#runs.get(runKey(event))?.has(event) === false) return
-    if (this.#findPart(event)?.has(event) !== true && !this.#admitStep(event.scope)) return
-    this.#partOf(event).routed(event, routing)
-    this.#flush.schedule()
-  }
-
-  handedOn (events: readonly LoggedEvent[], firstAt: number, lastAt: number): void {
-    for (const event of events) this.#findPart(event)?.handedOn(event, firstAt, lastAt)
-  }
-
-  givenUp (event: LoggedEvent, subscriptions: number): void {
-    this.#findPart(event)?.givenUp(event, subscriptions)
+  flushed ({ routed, givenUp, sent }: FlushReport): void {
+    for (const step of routed) {
+      const part = this.#partOfStep(step)
+      part?.routed(step)
+      if (sent !== undefined && step.matched > 0) part?.handedOn(step.event, sent)
+    }
+    for (const { event, subscriptions } of givenUp) this.#findPart(event)?.givenUp(event, subscriptions)
+    if (routed.length > 0) this.#flush.schedule()
   }
 
   /** The delivery of an event to a webhook is over. The trace reads what became of it; whoever follows traces is to hear of it. */
@@ -202,6 +197,13 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
       this.#parts.set(runKey(event), part)
     }
     return part
+  }
+
+  /** Where the step of an event is noted; undefined when there is no room for it. */
+  #partOfStep ({ event }: RoutedEvent): OpenPart | undefined {
+    if (this.#withoutRoom.has(runKey(event)) || this.#runs.get(runKey(event))?.has(event) === false) return undefined
+    if (this.#findPart(event)?.has(event) !== true && !this.#admitStep(event.scope)) return undefined
+    return this.#partOf(event)
   }
 
   /** Answers false when there is no room: then it is counted as given up. */

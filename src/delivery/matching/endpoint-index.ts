@@ -62,9 +62,9 @@ export class EndpointMatch {
   match (scope: Scope, draft: EventDraft, visit: (webhookId: string) => void): void {
     const event = new DraftValue(draft)
     for (const type of [draft.type, '*']) {
-      this.#byType.get(type)?.match(event, listening => {
+      for (const listening of this.#byType.get(type)?.matching(event) ?? []) {
         if (listening.isOf(scope.environment) && listening.takesIn(draft.topic)) visit(listening.id)
-      })
+      }
     }
   }
 

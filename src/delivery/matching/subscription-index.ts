@@ -43,27 +43,25 @@ export class Matcher<T extends Filtered> {
     for (const bucket of this.#tested.values()) yield * bucket
   }
 
-  /** Calls `visit` for each match. Answers how many matched. */
-  match (event: Matched, visit: (subscription: T) => void): number {
-    let matched = this.#unfiltered.size
-    for (const subscription of this.#unfiltered) visit(subscription)
+  /** The subscriptions that an event matches. */
+  matching (event: Matched): T[] {
+    // A set is copied at once; to push its members one by one would cost more than the rest of a fan-out's routing.
+    const found = [...this.#unfiltered]
     for (const index of this.#indexes.values()) {
       const bucket = index.byValues.get(valuesKey(index.paths.map(path => valueAt(event.value, path))))
       if (bucket === undefined) continue
       for (const subscription of bucket) {
         const conditions = subscription.filter?.conditions ?? []
         if (conditions.length > 0 && !passes(conditions, event.value)) continue
-        visit(subscription)
-        matched++
+        found.push(subscription)
       }
     }
     for (const bucket of this.#tested.values()) {
       const [first] = bucket
       if (first === undefined || !passes(first.filter?.conditions ?? [], event.value)) continue
-      for (const subscription of bucket) visit(subscription)
-      matched += bucket.size
+      for (const subscription of bucket) found.push(subscription)
     }
-    return matched
+    return found
   }
 
   /** The first that an event does not match, at most so many. They are looked for one by one: the work grows with the matches, and with `max`. */

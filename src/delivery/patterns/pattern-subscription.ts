@@ -107,7 +107,8 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
   take (topic: string, log: LogHead, positionIn: (feed: TopicFeed) => number): Joining {
     const { hub, filter, returnMode } = this.#options
     const feed = hub.enterAt(this.subscriber.scope, topic, log)
-    const child = new Subscription(this.subscriber, feed, { host: hub, filter, returnMode, position: positionIn(feed), pattern: this })
+    const position = positionIn(feed)
+    const child = new Subscription(this.subscriber, feed, { host: hub, filter, returnMode, position, pattern: this })
     this.#children.set(topic, child)
     this.subscriber.countPatternTopics(1)
     return { child, feed }

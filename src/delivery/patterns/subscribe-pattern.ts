@@ -28,7 +28,10 @@ export interface SubscribePatternOptions extends JoinOptions {
  * included. The answer is sent when all of them are live or, with `after`, on their way from there.
  */
 export async function subscribePattern (
-  options: SubscribePatternOptions, subscriber: Subscriber, request: SubscribeRequest, respond: (answer: SubscribePatternAnswer) => void
+  options: SubscribePatternOptions,
+  subscriber: Subscriber,
+  request: SubscribeRequest,
+  respond: (answer: SubscribePatternAnswer) => void
 ): Promise<void> {
   const { hub, limits, metrics } = options
   const pastOf = toPast(request)

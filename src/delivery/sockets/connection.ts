@@ -12,7 +12,7 @@ import { patternTopicBytes, subscriptionCost, type HeldBytes } from '../../found
 import { missingMs, take } from '../../foundation/limits/pace.ts'
 import type { Seats } from '../../foundation/limits/quota.ts'
 import type { DeliveryObserver } from '../delivery-observer.ts'
-import type { ClientSubscription, EndReason, Recipient, ResyncReason, Subscriber } from '../subscriber.ts'
+import type { ClientSubscription, EndReason, GivenUp, Recipient, ResyncReason, Subscriber } from '../subscriber.ts'
 import type { SharedMessage, Delivery, Transport } from './transport.ts'
 
 /** Told of what becomes of a connection. */
@@ -30,7 +30,7 @@ export interface ConnectionParts {
   observer: ConnectionObserver
   limits: DeliveryLimits
   metrics: Metrics
-  /** Told of their subscriptions and events. */
+  /** Observes their subscriptions. */
   deliveries: DeliveryObserver
   /** Their subscriptions, by application. */
   seats: Seats
@@ -142,20 +142,21 @@ export class Connection implements Subscriber {
     if (isOfDocumentChannel(event) && !mayReadEvent(this.principal, this.scope, event)) return false
     const { whole } = recipient
     const shape = event.shape(whole.returnMode)
-    if (this.#queued === undefined) {
+    const queue = this.#queued
+    if (queue === undefined) {
       // Most turns bring one event: a list that something is put into has room for sixteen more.
       this.#queued = [{ event, shape, ending: this.#endingOf(whole), recipients: [recipient] }]
       return true
     }
-    for (let i = this.#queued.length - 1; i >= 0; i--) {
-      const queued = this.#queued[i] as Queued
+    for (let i = queue.length - 1; i >= 0; i--) {
+      const queued = queue[i] as Queued
       if (queued.event !== event) break
       if (queued.shape !== shape) continue
       queued.recipients.push(recipient)
       return false
     }
-    this.#queued.push({ event, shape, ending: this.#endingOf(whole), recipients: [recipient] })
-    return false
+    queue.push({ event, shape, ending: this.#endingOf(whole), recipients: [recipient] })
+    return queue.length - this.#queuedMessages === 1
   }
 
   #endingOf (subscription: ClientSubscription): string {
@@ -175,17 +176,18 @@ export class Connection implements Subscriber {
     return this.#queued?.length === 1
   }
 
-  /** Hands what is queued to the transport. */
-  flush (): void {
+  /** Hands the queued events and messages to the transport. */
+  flush (): readonly GivenUp[] {
     const run = this.#queued
-    if (run === undefined) return
+    if (run === undefined) return nothing
     const events = run.length - this.#queuedMessages
     this.#queued = undefined
     this.#queuedMessages = this.#queuedMessageBytes = 0
-    if (!this.#isOpen) return
+    if (!this.#isOpen) return lose(run)
     if (this.transport.bufferedBytes > this.#parts.limits.socketBufferBytesMax) {
-      this.#lose(run)
-      return this.#giveUp()
+      const givenUp = lose(run)
+      this.#giveUp()
+      return givenUp
     }
     if (events > 0) {
       this.#parts.metrics.eventsDelivered.inc(events)
@@ -196,6 +198,7 @@ export class Connection implements Subscriber {
       if (queued.recipients.length > 1) queued.ending = this.transport.ending(queued.recipients.map(({ whole }) => whole.id))
     }
     this.transport.sendEvents(run, this.#onTaken ??= () => { if (this.#drainWaiters !== undefined) this.#wakeWaiters() })
+    return nothing
   }
 
   /**
@@ -264,21 +267,12 @@ export class Connection implements Subscriber {
   closed (reason: EndReason = this.#hasVanished ? 'PEER_VANISHED' : 'DISCONNECTED'): void {
     if (!this.#isOpen) return
     this.#isOpen = false
-    this.#lose(this.#queued ?? [])
-    this.#queued = undefined
+    // What is queued is reported by the flush that is due. The subscriptions have to lose it before they end.
+    lose(this.#queued ?? [])
     clearTimeout(this.#drainTimer)
     for (const subscription of this.subscriptions) subscription.end(reason)
     this.#wakeWaiters()
     this.#parts.observer.closed(this)
-  }
-
-  /** What was queued does not leave. */
-  #lose (run: readonly Queued[]): void {
-    for (const { event, recipients } of run) {
-      if (!(event instanceof LoggedEvent)) continue
-      this.#parts.deliveries.givenUp(event, recipients.length)
-      for (const recipient of recipients) recipient.lost(event.offset)
-    }
   }
 
   #giveUp (): void {
@@ -295,6 +289,17 @@ export class Connection implements Subscriber {
     this.#drainWaiters = undefined
     for (const wake of waiters) wake()
   }
+}
+
+const nothing: readonly GivenUp[] = []
+
+/** Records that queued events are not sent. */
+function lose (run: readonly Queued[]): readonly GivenUp[] {
+  return run.flatMap(({ event, recipients }) => {
+    if (!(event instanceof LoggedEvent)) return []
+    for (const recipient of recipients) recipient.lost(event.offset)
+    return [{ event, subscriptions: recipients.length }]
+  })
 }
 
 const slowConsumer: ResyncReason = {

@@ -30,7 +30,7 @@ export interface ConnectionsOptions {
   limits: DeliveryLimits
   metrics: Metrics
   observer: ConnectionsObserver
-  /** Told of subscriptions and events. */
+  /** Observes subscriptions. */
   deliveries: DeliveryObserver
   activity: Activity
   held: HeldBytes
