@@ -20,6 +20,7 @@ import * as topics from '../schemas/topics.ts'
 import * as webhooks from '../schemas/webhooks.ts'
 import { Asset, sendAsset } from '../src/foundation/http/assets.ts'
 import { openapiInfo, withScopeAndSecurity } from '../src/foundation/http/openapi.ts'
+import { isEntityOwning } from '../src/identity/access/permissions.ts'
 import { shareComponents } from '../src/foundation/http/openapi-components.ts'
 
 const modules = [
@@ -36,7 +37,7 @@ export default fp(async (app) => {
   await app.register(swagger, {
     openapi: openapiInfo,
     refResolver: { buildLocalReference: (json, _base, _fragment, i) => typeof json['$id'] === 'string' ? json['$id'] : `def-${i}` },
-    transform: withScopeAndSecurity,
+    transform: withScopeAndSecurity(isEntityOwning),
     transformObject: documentObject => 'openapiObject' in documentObject ? shareComponents(documentObject.openapiObject, common.refusalNames) : {}
   })
   let document: Asset | undefined

@@ -1,5 +1,5 @@
+import type { FastifyContextConfig } from 'fastify'
 import type { SwaggerTransform } from '@fastify/swagger'
-import { isEntityOwning } from '../../identity/access/permissions.ts'
 import { EnvironmentName, refusalComponents, refusals } from '../../../schemas/common.ts'
 import { version } from '../version.ts'
 
@@ -60,11 +60,13 @@ const scopeHeaders = {
   'x-environment': { ...EnvironmentName, default: 'development', description: 'The environment.' }
 }
 
+type NamedPermission = Exclude<FastifyContextConfig['permission'], 'public' | 'authenticated' | undefined>
+
 /**
  * Adds to each route's page what its declared permission implies: the credential, the headers of its scope, and how a scope
  * is refused. A body is read, and may be none, also where nothing is done with it.
  */
-export const withScopeAndSecurity: SwaggerTransform = ({ schema, url: registered, route }) => {
+export const withScopeAndSecurity = (isEntityOwning: (permission: NamedPermission) => boolean): SwaggerTransform => ({ schema, url: registered, route }) => {
   // A section's own route answers with and without the slash; it is known without.
   const url = registered.length > 1 ? registered.replace(/\/$/, '') : registered
   const permission = route.config?.permission

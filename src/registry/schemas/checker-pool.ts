@@ -2,9 +2,9 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { Piscina } from 'piscina'
 import { ServiceUnavailableError } from '../../errors.ts'
-import type { CheckerReply, CheckerTask } from './checker-worker.ts'
+import type { CheckerJob, CheckerReply, CheckerTask } from './checker-task.ts'
 import { CheckerTurns } from './checker-turns.ts'
-import type { CompatibilityPolicy, Direction, PairVerdict } from '../json-schema/compatibility/compatibility.ts'
+import type { PairVerdict } from '../json-schema/compatibility/compatibility.ts'
 import { SchemaError } from '../json-schema/schema-error.ts'
 
 export interface SchemaCheckerOptions {
@@ -13,13 +13,6 @@ export interface SchemaCheckerOptions {
   timeoutMs?: number
   /** What the comparison of one pair may take. */
   stepsMax?: number
-}
-
-/** Schemas as JSON text: to copy thousands of objects to a thread takes longer than to parse them there. */
-export interface CheckerJob {
-  schema: string
-  earlier: readonly { version: number, schema: string, directions: readonly Direction[] }[]
-  policy: CompatibilityPolicy
 }
 
 /**

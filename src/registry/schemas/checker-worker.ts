@@ -1,15 +1,8 @@
-import type { CheckerJob } from './checker-pool.ts'
+import type { CheckerReply, CheckerTask } from './checker-task.ts'
 import { comparePairs } from '../json-schema/compatibility/compatibility.ts'
 import type { JsonSchema } from '../json-schema/json.ts'
 import { SchemaError } from '../json-schema/schema-error.ts'
 import { compileValidator } from '../json-schema/validation/validators.ts'
-
-export type CheckerTask =
-  | { kind: 'compare', job: CheckerJob, stepsMax?: number }
-  | { kind: 'compile', schema: string }
-export type CheckerReply =
-  | { result: unknown }
-  | { schemaError: { sentence: string, path: string } }
 
 /** A job ends early after this many steps, half a second or so. */
 const JOB_STEPS_MAX = 1_000_000

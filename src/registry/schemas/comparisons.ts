@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { scopeKey, type Scope } from '../../../schemas/scope.ts'
 import { ServiceUnavailableError } from '../../errors.ts'
-import type { CheckerJob, SchemaChecker } from './checker-pool.ts'
+import type { SchemaChecker } from './checker-pool.ts'
+import type { CheckerJob } from './checker-task.ts'
 import { type CompatibilityMode, type CompatibilityPolicy, type Direction, directionsOf, GaveUp, type PairVerdict, sumUp, type Verdict } from '../json-schema/compatibility/compatibility.ts'
 
 /** An earlier version, and how long the text of its schema is. */

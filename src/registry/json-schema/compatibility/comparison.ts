@@ -1,10 +1,11 @@
 import { close } from './closing.ts'
-import type { SchemaChange, Verdict } from './compatibility.ts'
+import type { SchemaChange, Verdict } from './verdict.ts'
 import { type Difference, Differences } from './differences.ts'
 import type { Json } from '../json.ts'
 import { type Reason, REASONS } from './reasons.ts'
 import { reachable, type SchemaNode } from '../schema-node.ts'
-import { type Models, Solver } from './solver.ts'
+import type { Models } from './models.ts'
+import { Solver } from './solver.ts'
 import { GaveUp } from '../steps.ts'
 import { WitnessSearch } from './witness-search.ts'
 

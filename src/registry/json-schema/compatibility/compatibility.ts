@@ -2,9 +2,9 @@ import { Comparison, COMPARISON_STEPS_MAX } from './comparison.ts'
 import { emit } from '../emit.ts'
 import type { JsonSchema } from '../json.ts'
 import { normalise } from '../normalise.ts'
-import type { Reason } from './reasons.ts'
 import type { SchemaNode } from '../schema-node.ts'
 import { GaveUp } from '../steps.ts'
+import type { SchemaChange, Verdict } from './verdict.ts'
 
 export type { JsonSchema } from '../json.ts'
 export type { Reason } from './reasons.ts'
@@ -16,22 +16,7 @@ export type CompatibilityMode = 'none' | 'backward' | 'forward' | 'full' | 'back
 /** `strict`: set inclusion. `lenient`: the same, once the writer's schema is closed as `close` in `closing.ts` says. */
 export type CompatibilityPolicy = 'strict' | 'lenient'
 
-export interface SchemaChange {
-  /** JSON Pointer into the reader's schema, or into the writer's for what is gone from the reader's. */
-  path: string
-  /** A stable name, such as `min-length-changed`; `cannot-be-shown` when neither proof nor witness was found. */
-  rule: string
-  compatible: boolean
-  message: string
-  direction: 'backward' | 'forward'
-  comparedWith?: number
-  /** A document that the writer may send and the reader refuses, confirmed by the validator that guards payloads. */
-  witness?: unknown
-  /** Why it cannot be shown. */
-  reason?: Reason
-}
-
-export interface Verdict { compatible: boolean, changes: SchemaChange[] }
+export type { SchemaChange, Verdict } from './verdict.ts'
 
 /**
  * Whether every document that the writer may send is valid for the reader. "Compatible" is always proved; an

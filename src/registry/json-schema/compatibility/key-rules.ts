@@ -1,7 +1,7 @@
 import { type Formula, type Literal, maskOf } from './formula.ts'
 import type { Json } from '../json.ts'
 import type { Reason } from './reasons.ts'
-import type { Solver } from './solver.ts'
+import type { Questions } from './models.ts'
 
 /** A property that must be there: its name is one of `keys`, its value satisfies `then`. */
 export interface Slot { readonly keys: Formula, readonly then: Formula }
@@ -10,14 +10,14 @@ const KINDS_MAX = 64
 
 /** What an object's literals say of properties by their names. */
 export class KeyRules {
-  readonly #solver: Solver
+  readonly #solver: Questions
   readonly #named = new Map<string, Formula[]>()
   readonly #general: Slot[] = []
   readonly #demands = new Map<string, Formula[]>()
   /** Every name that is mentioned. All others are alike but for the patterns they match. */
   readonly names = new Set<string>()
 
-  constructor (literals: readonly Literal[], solver: Solver) {
+  constructor (literals: readonly Literal[], solver: Questions) {
     this.#solver = solver
     for (const literal of literals) {
       if (literal.kind === 'some-key') this.#mention(literal.keys)

@@ -1,5 +1,5 @@
 import { canonical, type Json } from '../json.ts'
-import type { Models } from './solver.ts'
+import type { Models } from './models.ts'
 
 /** One value from each list so that no two are equal (a matching by augmenting paths); undefined if that cannot be. */
 export function pickDistinct (lists: readonly Models[]): Json[] | undefined {

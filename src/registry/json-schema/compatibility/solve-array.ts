@@ -2,13 +2,13 @@ import type { Formula, Literal, Of } from './formula.ts'
 import { canonical, type Json } from '../json.ts'
 import { pickDistinct } from './pick-distinct.ts'
 import type { Reason } from './reasons.ts'
-import { type Models, NONE, type Solver, unknown } from './solver.ts'
+import { type Models, NONE, type Questions, unknown } from './models.ts'
 
 const ITEMS_MAX = 1_000
 const PAIRS_MAX = 60
 
 /** Arrays that satisfy all literals. */
-export function solveArray (literals: readonly Literal[], want: number, solver: Solver): Models {
+export function solveArray (literals: readonly Literal[], want: number, solver: Questions): Models {
   return new ArraySearch(literals, solver).run(want)
 }
 
@@ -16,7 +16,7 @@ export function solveArray (literals: readonly Literal[], want: number, solver: 
 type Layout = Formula[]
 
 class ArraySearch {
-  readonly #solver: Solver
+  readonly #solver: Questions
   readonly #items = new Map<number, Formula[]>()
   readonly #rests: Of<'rest'>[] = []
   readonly #counts: Of<'count'>[] = []
@@ -28,7 +28,7 @@ class ArraySearch {
   #isRepeating = false
   #doubt: Reason | undefined
 
-  constructor (literals: readonly Literal[], solver: Solver) {
+  constructor (literals: readonly Literal[], solver: Questions) {
     this.#solver = solver
     for (const literal of literals) this.#take(literal)
   }

@@ -1,11 +1,11 @@
 import { align, decimal, type Decimal, leastCommonMultiple, nextUp, scaleTo, toNumber } from '../decimal.ts'
 import type { Literal } from './formula.ts'
-import { type Models, type Solver, NONE } from './solver.ts'
+import { type Models, type Questions, NONE } from './models.ts'
 
 const TRIES_MAX = 400
 
 /** Numbers that satisfy all literals. Every number of an interval is tried where it has few. */
-export function solveNumber (literals: readonly Literal[], want: number, solver: Solver): Models {
+export function solveNumber (literals: readonly Literal[], want: number, solver: Questions): Models {
   const [low, high] = interval(literals)
   if (low > high) return NONE
   const step = commonStep(literals)

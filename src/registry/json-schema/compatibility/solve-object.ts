@@ -2,12 +2,12 @@ import type { Formula, Literal } from './formula.ts'
 import { type Json, type JsonObject, setOwn } from '../json.ts'
 import { KeyRules, type Slot } from './key-rules.ts'
 import type { Reason } from './reasons.ts'
-import { type Models, NONE, type Solver, unknown } from './solver.ts'
+import { type Models, NONE, type Questions, unknown } from './models.ts'
 
 const PROPERTIES_MAX = 2_000
 
 /** Objects that satisfy all literals. */
-export function solveObject (literals: readonly Literal[], want: number, solver: Solver): Models {
+export function solveObject (literals: readonly Literal[], want: number, solver: Questions): Models {
   return new ObjectSearch(literals, want, solver).run()
 }
 
@@ -17,7 +17,7 @@ export function solveObject (literals: readonly Literal[], want: number, solver:
  * ways fail for a reason that is certain, there is no such object.
  */
 class ObjectSearch {
-  readonly #solver: Solver
+  readonly #solver: Questions
   readonly #want: number
   readonly #rules: KeyRules
   readonly #wanted: Slot[] = []
@@ -26,7 +26,7 @@ class ObjectSearch {
   #max = Infinity
   #doubt: Reason | undefined
 
-  constructor (literals: readonly Literal[], want: number, solver: Solver) {
+  constructor (literals: readonly Literal[], want: number, solver: Questions) {
     this.#solver = solver
     this.#want = want
     this.#rules = new KeyRules(literals, solver)

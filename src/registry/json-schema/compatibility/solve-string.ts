@@ -3,14 +3,14 @@ import type { Literal } from './formula.ts'
 import { type Language, LanguageLimit } from '../regex/pattern-language.ts'
 import { parsePattern } from '../regex/pattern-syntax.ts'
 import type { Reason } from './reasons.ts'
-import { type Models, NONE, type Solver } from './solver.ts'
+import { type Models, NONE, type Questions } from './models.ts'
 import { findText, TEXT_LENGTH_MAX } from '../regex/text-search.ts'
 
 /** How many texts are looked at when only the validator can tell whether they have (or lack) a format. */
 const TRIES = 24
 
 /** Strings that satisfy all literals: by automata for lengths, patterns and exceptions, by samples for formats. */
-export function solveString (literals: readonly Literal[], want: number, solver: Solver): Models {
+export function solveString (literals: readonly Literal[], want: number, solver: Questions): Models {
   const formats = literals.filter((literal) => literal.kind === 'format')
   if (formats.some((a) => formats.some((b) => !a.negated && b.negated && isPartOf(a.name, b.name)))) return NONE
   const found = new Set<string>()
@@ -22,7 +22,7 @@ export function solveString (literals: readonly Literal[], want: number, solver:
 }
 
 /** Answers why the search ended early, or undefined when there are no more strings. */
-function search (literals: readonly Literal[], want: number, found: Set<string>, take: (text: string) => void, solver: Solver): Reason | undefined {
+function search (literals: readonly Literal[], want: number, found: Set<string>, take: (text: string) => void, solver: Questions): Reason | undefined {
   const [min, max] = lengths(literals)
   if (min > max) return undefined
   if (min > TEXT_LENGTH_MAX) return 'cardinality'
@@ -52,7 +52,7 @@ function lengths (literals: readonly Literal[]): [number, number] {
   return [min, max]
 }
 
-function automata (literals: readonly Literal[], solver: Solver): { matching: Language[], avoiding: Language[], isWhole: boolean } {
+function automata (literals: readonly Literal[], solver: Questions): { matching: Language[], avoiding: Language[], isWhole: boolean } {
   const result = { matching: [] as Language[], avoiding: [] as Language[], isWhole: true }
   for (const literal of literals) {
     const source = literal.kind === 'pattern' ? literal.source : literal.kind === 'format' && !literal.negated && FORMATS.has(literal.name) ? LOOKS_LIKE.get(literal.name) : undefined

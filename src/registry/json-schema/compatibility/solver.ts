@@ -4,6 +4,7 @@ import { identify } from '../identity.ts'
 import { type Json, JSON_TYPES, type JsonType } from '../json.ts'
 import { Languages } from '../regex/pattern-language.ts'
 import type { Reason } from './reasons.ts'
+import { type Models, NONE, type Questions } from './models.ts'
 import { expand } from './schema-formula.ts'
 import type { SchemaNode } from '../schema-node.ts'
 import { settle, startOf, type State } from './solver-state.ts'
@@ -12,17 +13,6 @@ import { solveNumber } from './solve-number.ts'
 import { solveObject } from './solve-object.ts'
 import { solveString } from './solve-string.ts'
 import { GaveUp, type Tick } from '../steps.ts'
-
-/**
- * Values that satisfy a formula. `exhausted` is a proof that there are no others; with no values it is a proof that the
- * formula cannot be satisfied. Otherwise `reason` may say why no more were found.
- */
-export interface Models { readonly values: readonly Json[], readonly exhausted: boolean, readonly reason?: Reason }
-
-export const NONE: Models = { values: [], exhausted: true }
-export function unknown (reason: Reason): Models {
-  return { values: [], exhausted: false, reason }
-}
 
 /** Deeper questions would overflow the stack of a checker's thread, at a depth that differs from run to run. */
 const DEPTH_MAX = 1_500
@@ -40,7 +30,7 @@ const SOLVE: Partial<Record<JsonType, (literals: readonly Literal[], want: numbe
  * Recursion is met by induction: a value of a set that contains a value of the same set is larger than that one, so
  * while a question is open, the same question inside of it counts as "none".
  */
-export class Solver {
+export class Solver implements Questions {
   readonly formulas: Formulas
   readonly languages: Languages
   readonly #answers = new Map<string, Models>()
