@@ -22,7 +22,9 @@ const readyTimeoutMs = 30_000
 const callTimeoutMs = 900_000
 
 /** Starts `servers/platform`, `load/sockets`, … with arguments for Node. Resolves when it takes calls. */
-export async function startChild<M extends Methods> (module: string, { execArgv = [] }: { execArgv?: string[] } = {}): Promise<Child<M>> {
+export async function startChild<M extends Methods> (
+  module: string, { execArgv = [] }: { execArgv?: string[] } = {}
+): Promise<Child<M>> {
   const child = fork(join(import.meta.dirname, module + extension), [], {
     execArgv: [...process.execArgv, ...execArgv], env: { ...process.env, FASTIFY_AUTOLOAD_TYPESCRIPT: '1' }
   })
@@ -42,7 +44,10 @@ export async function startChild<M extends Methods> (module: string, { execArgv 
     call: async (method, ...args) => {
       const id = ++lastId
       child.send({ id, method, args })
-      const timer = setTimeout(() => waiting.get(id)?.reject(new Error(`${module}: no answer to ${method}`)), callTimeoutMs)
+      const timer = setTimeout(
+        () => waiting.get(id)?.reject(new Error(`${module}: no answer to ${method}`)),
+        callTimeoutMs
+      )
       try {
         return await new Promise<never>((resolve, reject) => waiting.set(id, { resolve, reject }))
       } finally {

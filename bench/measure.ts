@@ -15,7 +15,9 @@ export interface Measurement {
 export function median (values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle] as number : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
+  return sorted.length % 2 === 1
+    ? sorted[middle] as number
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
 }
 
 /** The value below which that share of the sorted values lies. */
@@ -25,7 +27,9 @@ export const percentile = (sorted: ArrayLike<number>, share: number): number =>
 export interface Pair { platform: number, bare: number, ratio: number, lowest: number, highest: number }
 
 /** Measures both sides in turn, each round the other one first, after a warm-up of each that does not count. */
-export async function alternate (rounds: number, platform: () => Promise<number>, bare: () => Promise<number>, warmUps = 1): Promise<Pair> {
+export async function alternate (
+  rounds: number, platform: () => Promise<number>, bare: () => Promise<number>, warmUps = 1
+): Promise<Pair> {
   for (let i = 0; i < warmUps; i++) {
     await platform()
     await bare()

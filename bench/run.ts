@@ -23,8 +23,24 @@ import { enqueue, neighbours, webhooks } from './rows/webhooks.ts'
 import { toResults, toTable } from './table.ts'
 
 const rows: Row[] = [
-  read, merge, authentication, publish, tracing, validation, fanOut, burst, filters, latency, idleMemory, cdc, cdcLatency, enqueue, webhooks,
-  neighbours, nodes, start
+  read,
+  merge,
+  authentication,
+  publish,
+  tracing,
+  validation,
+  fanOut,
+  burst,
+  filters,
+  latency,
+  idleMemory,
+  cdc,
+  cdcLatency,
+  enqueue,
+  webhooks,
+  neighbours,
+  nodes,
+  start
 ]
 
 const options = {
@@ -35,8 +51,9 @@ const options = {
 } as const
 
 /**
- * `npm run bench`: every row, or those that are named. `--growth` measures instead what things cost as others grow, `--up-to` so
- * many at most. `--save` writes bench/RESULTS.md or bench/GROWTH.md, `--cpu-prof <folder>` profiles the servers.
+ * `npm run bench`: every row, or those that are named. `--growth` measures instead what things cost as others grow,
+ * `--up-to` so many at most. `--save` writes bench/RESULTS.md or bench/GROWTH.md, `--cpu-prof <folder>` profiles the
+ * servers.
  */
 async function main (): Promise<void> {
   const { values, positionals } = parseArgs({ allowPositionals: true, options })
@@ -46,7 +63,10 @@ async function main (): Promise<void> {
   const wanted = positionals.length > 0 ? positionals : known
   const profiles = values['cpu-prof']
   const postgres = await startTestPostgres({ isDurable: true })
-  const context: Context = { databaseUrl: postgres.url, serverArgv: [...heapArguments, ...(profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`])] }
+  const context: Context = {
+    databaseUrl: postgres.url,
+    serverArgv: [...heapArguments, ...(profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`])]
+  }
   try {
     const [table, file] = values.growth
       ? [toGrowthTable(await measureGrowths(context, wanted, Number(values['up-to']))), 'GROWTH.md']

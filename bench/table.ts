@@ -8,13 +8,17 @@ const header = ['', 'work', 'platform', 'bare', 'unit', 'ratio', 'goal', '', 'ra
 export function toTable (measured: readonly Measurement[]): string {
   const lines = [header, ...measured.map(toCells)]
   const widths = header.map((_, column) => Math.max(...lines.map(cells => cells[column]?.length ?? 0)))
-  const [first, ...rest] = lines.map(cells => `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`)
+  const [first, ...rest] = lines.map(cells =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`
+  )
   return [first, `|${widths.map(width => '-'.repeat(width + 2)).join('|')}|`, ...rest, ''].join('\n')
 }
 
 function toCells (one: Measurement): string[] {
   const { goal, ratio } = one
-  const isMet = 'most' in goal ? one.platform <= goal.most : ratio !== undefined && (goal.isMost === true ? ratio <= goal.ratio : ratio >= goal.ratio)
+  const isMet = 'most' in goal
+    ? one.platform <= goal.most
+    : ratio !== undefined && (goal.isMost === true ? ratio <= goal.ratio : ratio >= goal.ratio)
   const wanted = 'most' in goal ? `≤ ${goal.most} ${one.unit}` : `${goal.isMost === true ? '≤' : '≥'} ${goal.ratio}×`
   return [
     one.row, one.what, number(one.platform), one.bare === undefined ? '–' : number(one.bare), one.unit,
@@ -33,8 +37,12 @@ export function toResults (table: string, isGrowth: boolean): string {
     ...(isGrowth ? growthIntroduction : introduction),
     '',
     table,
-    `${new Date().toISOString().slice(0, 10)} · ${type()} ${release()} · ${cpus().length} × ${cpu?.model.trim()} · ${Math.round(totalmem() / 2 ** 30)} GiB · ` +
-    `Node ${process.versions.node} · PostgreSQL 18 (embedded, fsync and synchronous_commit on) · ${['fastify', 'pg', 'socket.io', 'ws'].map(version).join(' · ')}`,
+    `${new Date().toISOString().slice(0, 10)} · ${type()} ${release()} · ${cpus().length} × ${cpu?.model.trim()} · ${
+      Math.round(totalmem() / 2 ** 30)
+    } GiB · ` +
+    `Node ${process.versions.node} · PostgreSQL 18 (embedded, fsync and synchronous_commit on) · ${
+      ['fastify', 'pg', 'socket.io', 'ws'].map(version).join(' · ')
+    }`,
     ''
   ].join('\n')
 }
@@ -42,13 +50,15 @@ export function toResults (table: string, isGrowth: boolean): string {
 const introduction = [
   '# Results',
   '',
-  '`npm run bench -- --save` writes this file. Platform and counterpart run in turn on the same machine against the same durable',
-  'PostgreSQL; the ratio is the median of the rounds\' ratios, the range their extremes. Where it says CPU, work is counted per second of',
-  'the server\'s own CPU time, because the load generators share its cores. Servers of both sides have the heap that `npm start` gives.'
+  '`npm run bench -- --save` writes this file. Platform and counterpart run in turn on the same machine against the ' +
+    'same durable',
+  "PostgreSQL; the ratio is the median of the rounds' ratios, the range their extremes. Where it says CPU, work is counted per second of",
+  "the server's own CPU time, because the load generators share its cores. Servers of both sides have the heap that `npm start` gives."
 ]
 
 const growthIntroduction = [
   '# Growth',
   '',
-  '`npm run bench -- --growth --save` writes this file: what one thing costs as another grows, on one server and one durable PostgreSQL.'
+  '`npm run bench -- --growth --save` writes this file: what one thing costs as another grows, on one server and ' +
+    'one durable PostgreSQL.'
 ]

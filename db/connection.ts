@@ -10,8 +10,8 @@ export interface ConnectionOptions {
   max: number
   applicationName?: string
   /**
-   * For large statements that always go by an index: each is planned once, whatever its parameters, and never to read a whole table, though
-   * that may be the best plan for one that is empty when it is made.
+   * For large statements that always go by an index: each is planned once, whatever its parameters, and never to read a
+   * whole table, though that may be the best plan for one that is empty when it is made.
    */
   plansOnce?: boolean
   /** For migrations: an index of a large table, or another node that is at it, takes as long as it takes. */
@@ -34,10 +34,12 @@ const types: pg.CustomTypesConfig = {
 }
 
 /**
- * The pool of the platform's own database. Waiting is bounded: 5 s for a connection, and, unless it is patient, 15 s for an answer.
- * A lost idle connection is reported to `onError` and replaced by the next query.
+ * The pool of the platform's own database. Waiting is bounded: 5 s for a connection, and, unless it is patient, 15 s
+ * for an answer. A lost idle connection is reported to `onError` and replaced by the next query.
  */
-export function createPool ({ connectionString, max, applicationName, plansOnce = false, isPatient = false, onError }: ConnectionOptions): pg.Pool {
+export function createPool (
+  { connectionString, max, applicationName, plansOnce = false, isPatient = false, onError }: ConnectionOptions
+): pg.Pool {
   const pool = new pg.Pool({
     connectionString,
     max,
@@ -47,7 +49,8 @@ export function createPool ({ connectionString, max, applicationName, plansOnce 
     ...(!isPatient && { query_timeout: 15000, statement_timeout: 15000, idle_in_transaction_session_timeout: 15000 }),
     keepAlive: true,
     ...(plansOnce && { options: '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off' }),
-    // Statements that are sent together share a round trip (src/events/batch.ts); those that are awaited one by one do not change.
+    // Statements that are sent together share a round trip (src/events/batch.ts); those that are awaited one by one do
+    // not change.
     pipeline: true
   })
   pool.on('error', error => onError?.(error))
@@ -61,7 +64,9 @@ export function createKysely (pool: pg.Pool): Kysely<Database> {
   return new Kysely<Database>({ dialect: new CommitDialect({ pool: preparing(pool) }) })
 }
 
-/** Statements with lists of varying length would grow the server's plan cache without end: beyond this many, unnamed. */
+/**
+ * Statements with lists of varying length would grow the server's plan cache without end: beyond this many, unnamed.
+ */
 const preparedStatementsMax = 500
 const statementNames = new Map<string, string>()
 

@@ -23,14 +23,19 @@ export interface EmbeddedPostgres {
 }
 
 export interface EmbeddedPostgresOptions {
-  /** The platform's DATA_DIR. The cluster lives in its folder `postgres`, beside `postgres-password` and `postgres.log`. */
+  /**
+   * The platform's DATA_DIR. The cluster lives in its folder `postgres`, beside `postgres-password` and `postgres.log`.
+   */
   dataDir: string
   /** Created when missing. */
   databases: string[]
   log: EmbeddedPostgresLog
   /** Settings of PostgreSQL that win over ours, but for where it listens. */
   settings?: Record<string, string>
-  /** Where it has to listen, for one that takes the place of another. Without it: where it last did, if that port is free, or any free port. */
+  /**
+   * Where it has to listen, for one that takes the place of another. Without it: where it last did, if that port is
+   * free, or any free port.
+   */
   port?: number | undefined
   /** The server ended although nobody asked. It is not started again: that, or ending the process, is the caller's. */
   onExit?: (code: number | null, signal: string | null) => void
@@ -69,7 +74,9 @@ async function startLocked (
   const startedAt = performance.now()
   const clusterDir = join(dataDir, 'postgres')
   const binDir = await prepareBinaries(packageDir, dataDir, account)
-  const { password, isNew } = await ensureCluster({ dataDir, clusterDir, binDir, account, isDurable: settings.fsync !== 'off' })
+  const { password, isNew } = await ensureCluster({
+    dataDir, clusterDir, binDir, account, isDurable: settings.fsync !== 'off'
+  })
   const logFile = new LogFile(join(dataDir, 'postgres.log'))
   const { port: wantedPort } = options
   const { postmaster, port } = await startPostmaster({ dataDir, clusterDir, binDir, account, settings, logFile, log },
@@ -85,7 +92,9 @@ async function startLocked (
     throw error
   }
   if (onExit !== undefined) postmaster.onExit(onExit)
-  log('info', 'postgres.started', { pid, port, isNew, account: account?.name, durationMs: Math.round(performance.now() - startedAt) })
+  log('info', 'postgres.started', {
+    pid, port, isNew, account: account?.name, durationMs: Math.round(performance.now() - startedAt)
+  })
   return {
     connectionString,
     port,
@@ -105,10 +114,13 @@ async function createDatabases (connectionString: string, databases: string[]): 
     await client.connect()
     const { rows } = await client.query<{ datname: string }>('select datname from pg_database')
     for (const name of databases) {
-      if (!rows.some(({ datname }) => datname === name)) await client.query(`create database ${client.escapeIdentifier(name)}`)
+      if (!rows.some(({ datname }) => datname === name)) { await client.query(`create database ${client.escapeIdentifier(name)}`) }
     }
   } catch (cause) {
-    throw new Error(`the embedded PostgreSQL started, but its databases could not be opened: ${(cause as Error).message}`, { cause })
+    throw new Error(
+      `the embedded PostgreSQL started, but its databases could not be opened: ${(cause as Error).message}`,
+      { cause }
+    )
   } finally {
     await client.end().catch(() => {})
   }

@@ -3,9 +3,9 @@ import { createKysely, createPool } from './connection.ts'
 import { migrations } from './migrations/index.ts'
 
 /**
- * Brings a database up to this version, however long that takes, and answers the migrations that were made. Kysely's migrator holds an
- * advisory lock, so that of several nodes that start together one migrates and the others wait. Throws when the database is
- * newer than this program.
+ * Brings a database up to this version, however long that takes, and answers the migrations that were made. Kysely's
+ * migrator holds an advisory lock, so that of several nodes that start together one migrates and the others wait.
+ * Throws when the database is newer than this program.
  */
 export async function migrateToLatest (connectionString: string): Promise<string[]> {
   const pool = createPool({ connectionString, max: 2, applicationName: 'realtime-migrations', isPatient: true })
@@ -25,11 +25,16 @@ async function migrate<T> (db: Kysely<T>): Promise<string[]> {
 }
 
 async function refuseNewer<T> (db: Kysely<T>): Promise<void> {
-  const { rows: [found] } = await sql<{ known: boolean }>`select to_regclass('kysely_migration') is not null as known`.execute(db)
+  const { rows: [found] } = await sql<{ known: boolean }>`select to_regclass('kysely_migration') is not null as known`
+    .execute(db)
   if (found?.known !== true) return
   const { rows } = await sql<{ name: string }>`select name from kysely_migration`.execute(db)
   const unknown = rows.map(row => row.name).filter(name => !(name in migrations))
   if (unknown.length > 0) {
-    throw new Error(`The database is newer than this program: it has the migrations ${unknown.join(', ')}. Start the newer version, or use another database.`)
+    throw new Error(
+      `The database is newer than this program: it has the migrations ${
+        unknown.join(', ')
+      }. Start the newer version, or use another database.`
+    )
   }
 }

@@ -240,7 +240,10 @@ export interface IdempotencyKeysTable extends Scoped {
   created_at: number
 }
 
-/** `revision` is raised by every change that a reader has to begin anew for; `status` is what the reader last said of itself. */
+/**
+ * `revision` is raised by every change that a reader has to begin anew for; `status` is what the reader last said of
+ * itself.
+ */
 export interface CdcConnectionsTable extends Scoped {
   id: string
   connection_string_sealed: string
@@ -250,7 +253,9 @@ export interface CdcConnectionsTable extends Scoped {
   owns_slot: Generated<boolean>
   /** Where the slot that the connection created began. Null until its creation is confirmed. */
   slot_lsn: string | null
-  /** Carried by the names and comments of what the connection creates; another one in a copy of the platform's database. */
+  /**
+   * Carried by the names and comments of what the connection creates; another one in a copy of the platform's database.
+   */
   mark: Generated<string>
   revision: Generated<number>
   gap_accepted: Generated<boolean>
@@ -290,7 +295,10 @@ export interface CdcPositionsTable {
   confirmed_lsn: Generated<string>
 }
 
-/** `environment` is the mapping's home, `definition` its working copy, `home_version` the snapshot that was last taken of it or put back. */
+/**
+ * `environment` is the mapping's home, `definition` its working copy, `home_version` the snapshot that was last taken
+ * of it or put back.
+ */
 export interface MappingsTable extends Scoped {
   id: string
   topic: string
@@ -350,7 +358,11 @@ export interface DatabaseLogsTable extends Scoped {
 export interface SealedSecret { sealed: string, until: number | null }
 
 /** A user, or the rights of the token that set up the webhook. */
-export type WebhookReader = { userId: string } | { keyId: string, permissions: string[], environment: Environment | null }
+export type WebhookReader = { userId: string } | {
+  keyId: string
+  permissions: string[]
+  environment: Environment | null
+}
 
 export interface WebhooksTable {
   id: string
@@ -455,7 +467,10 @@ export interface WebhookEventsTable extends Scoped {
   created_at: number
 }
 
-/** A run: the events that one transaction appended to one log; or one write that was refused. `node` and `n` number what one node has written, in the order in which it can be seen. */
+/**
+ * A run: the events that one transaction appended to one log; or one write that was refused. `node` and `n` number what
+ * one node has written, in the order in which it can be seen.
+ */
 export interface EventTracesTable extends Scoped {
   id: string
   created_at: number

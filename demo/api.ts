@@ -14,7 +14,7 @@ export function createApi (url: string, headers: Record<string, string> = {}): A
     const text = await response.text()
     const answer = text === '' ? undefined : JSON.parse(text) as unknown
     // Every refusal has the same shape: error, message, a stable code, and details where there are any.
-    if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${(answer as { message: string }).message}`)
+    if (!response.ok) { throw new Error(`${method} ${path} answered ${response.status}: ${(answer as { message: string }).message}`) }
     return answer as Answer
   }
 }

@@ -1,7 +1,8 @@
 /*
  * What the platform does, in a few seconds: `npm run demo`. It uses nothing but the public API, so that each function
  * can be copied. PLATFORM_URL names a platform to use, DEMO_EMAIL and DEMO_PASSWORD a user of it; without them, it
- * starts one that leaves nothing behind. DEMO_DATABASE_URL names a PostgreSQL to change rows in, if it is not that one's own.
+ * starts one that leaves nothing behind. DEMO_DATABASE_URL names a PostgreSQL to change rows in, if it is not that
+ * one's own.
  */
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
@@ -17,7 +18,8 @@ const password = process.env['DEMO_PASSWORD'] ?? randomBytes(12).toString('base6
 const say = (line = '') => process.stdout.write(`${line}\n`)
 const section = (title: string) => say(`\n${title}`)
 const step = (what: string, result: string) => say(`  ${what.padEnd(36)}${result}`)
-const arrived = (who: string, { topic, offset, payload }: RealtimeEvent) => say(`  ${who.padEnd(11)}<- ${topic} #${offset}  ${JSON.stringify(payload)}`)
+const arrived = (who: string, { topic, offset, payload }: RealtimeEvent) =>
+  say(`  ${who.padEnd(11)}<- ${topic} #${offset}  ${JSON.stringify(payload)}`)
 
 /** The first user of a new platform; on one that is set up, an ordinary login. Both answer a session token. */
 async function logIn ({ url, isOurs }: Platform): Promise<Api> {
@@ -36,7 +38,9 @@ async function logIn ({ url, isOurs }: Platform): Promise<Api> {
 async function createTenant (url: string, admin: Api): Promise<Tenant> {
   const { id: applicationId } = await admin<{ id: string }>('POST', '/api/applications', { name: 'Demo shop' })
   step('POST /api/applications', applicationId)
-  const { token } = await admin<{ token: string }>('POST', '/auth/token', { applicationId, permissions: ['admin'], expiresIn: 600 })
+  const { token } = await admin<{ token: string }>('POST', '/auth/token', {
+    applicationId, permissions: ['admin'], expiresIn: 600
+  })
   step('POST /auth/token', 'a JWT for that application, for programs')
   return { applicationId, token, admin, api: createApi(url, { authorization: `Bearer ${token}` }) }
 }
@@ -50,7 +54,9 @@ async function createTopicAndService ({ api }: Tenant): Promise<void> {
 }
 
 const placeOrders = ({ api }: Tenant, ...totals: number[]) =>
-  api<RealtimeEvent[]>('POST', '/api/topics/order.placed/events', { events: totals.map(total => ({ payload: { total } })) })
+  api<RealtimeEvent[]>('POST', '/api/topics/order.placed/events', {
+    events: totals.map(total => ({ payload: { total } }))
+  })
 
 /** Three writes of one document. Each is acknowledged when it and its event are committed, together. */
 async function writeDocument ({ api }: Tenant): Promise<void> {
@@ -105,7 +111,9 @@ async function run (platform: Platform, tenant: Tenant): Promise<void> {
 }
 
 /** A row changes in a database that knows nothing of the platform, and the domain event arrives. */
-async function followDatabase ({ url, databaseUrl }: Platform, { api, token }: Tenant, undo: (work: () => Promise<unknown>) => void): Promise<void> {
+async function followDatabase (
+  { url, databaseUrl }: Platform, { api, token }: Tenant, undo: (work: () => Promise<unknown>) => void
+): Promise<void> {
   section('A row changes in a database')
   if (databaseUrl === undefined) {
     step('skipped', 'DEMO_DATABASE_URL names a PostgreSQL with wal_level=logical to change rows in')
@@ -120,18 +128,29 @@ async function followDatabase ({ url, databaseUrl }: Platform, { api, token }: T
 
   await api('PUT', '/api/database/connection', { connectionString: databaseUrl })
   undo(() => api('DELETE', '/api/database/connection'))
-  while ((await api<{ state: string }>('GET', '/api/database/connection')).state !== 'streaming') await new Promise(resolve => setTimeout(resolve, 50))
+  while ((await api<{ state: string }>('GET', '/api/database/connection')).state !== 'streaming') { await new Promise(resolve => setTimeout(resolve, 50)) }
   step('PUT  /api/database/connection', 'the platform reads its replication stream')
-  await api('POST', '/api/topics', { name: 'session.status', description: 'A session has another status', owner: 'demo' })
+  await api('POST', '/api/topics', {
+    name: 'session.status', description: 'A session has another status', owner: 'demo'
+  })
   const { id: mappingId } = await api<{ id: string }>('POST', '/api/database/mappings', {
-    table: 'sessions', topic: 'session.status', events: ['insert', 'update'], payload: { sessionId: '$row.id', status: '$row.status', was: '$old.status' }, when: { changed: 'status' }
+    table: 'sessions',
+    topic: 'session.status',
+    events: ['insert', 'update'],
+    payload: { sessionId: '$row.id', status: '$row.status', was: '$old.status' },
+    when: { changed: 'status' }
   })
   await api('POST', '/api/database/subscriptions', { mappingId })
   step('POST /api/database/mappings', 'rows of sessions -> session.status, when the status has changed')
 
   const subscriber = await connectSocketIo(url, token)
   await subscriber.subscribe({ topic: 'session.status' })
-  for (const sql of ["insert into sessions values ('s1', 'active')", "update sessions set status = 'active'", "update sessions set status = 'ended'"]) {
+  for (
+    const sql of [
+      "insert into sessions values ('s1', 'active')", "update sessions set status = 'active'",
+      "update sessions set status = 'ended'"
+    ]
+  ) {
     await application.query(sql)
     step('SQL', sql)
   }
@@ -159,14 +178,22 @@ async function main (): Promise<void> {
   await run(platform, tenant)
   await followDatabase(platform, tenant, work => undone.push(work))
   await cleanUp()
-  say(`\nDone in ${((Date.now() - began) / 1000).toFixed(1)} s; ${platform.isOurs ? 'the platform and its data are gone' : 'the application is gone again'}.`)
+  say(
+    `\nDone in ${((Date.now() - began) / 1000).toFixed(1)} s; ${
+      platform.isOurs ? 'the platform and its data are gone' : 'the application is gone again'
+    }.`
+  )
   say('Your own: npm start, then http://127.0.0.1:3000/docs')
 }
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { void cleanUp().finally(() => process.exit(1)) })
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    void cleanUp().finally(() => process.exit(1))
+  })
+}
 main().catch(async (error: unknown) => {
   // After a signal, whatever fails does so because it was cut off.
-  if (cleaning === undefined) process.stderr.write(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}\n`)
+  if (cleaning === undefined) { process.stderr.write(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}\n`) }
   await cleanUp()
   process.exitCode = 1
 })

@@ -24,7 +24,9 @@ const stopTimeoutMs = 15_000
 /** The platform that runs already, if the demo may use it; otherwise one of its own. */
 export async function findOrStart (undo: Undo): Promise<Platform> {
   const url = process.env['PLATFORM_URL'] ?? 'http://127.0.0.1:3000'
-  return await mayUse(url) ? { url, isOurs: false, databaseUrl: process.env['DEMO_DATABASE_URL'] } : { ...await start(undo), isOurs: true }
+  return await mayUse(url)
+    ? { url, isOurs: false, databaseUrl: process.env['DEMO_DATABASE_URL'] }
+    : { ...await start(undo), isOurs: true }
 }
 
 /** One that nobody has set up yet, or for which there are credentials. */
@@ -82,7 +84,11 @@ async function answers (url: string, server: ChildProcess): Promise<void> {
     if (await fetch(`${url}/health`).then(response => response.ok, () => false)) return
     await new Promise(resolve => setTimeout(resolve, 50))
   }
-  throw new Error(hasEnded(server) ? 'The server ended while it started' : `The server did not answer within ${startTimeoutMs / 1000} s`)
+  throw new Error(
+    hasEnded(server)
+      ? 'The server ended while it started'
+      : `The server did not answer within ${startTimeoutMs / 1000} s`
+  )
 }
 
 const hasEnded = (server: ChildProcess): boolean => server.exitCode !== null || server.signalCode !== null

@@ -2,7 +2,13 @@ import { io } from 'socket.io-client'
 import { WebSocket } from 'ws'
 
 /** What is used here of an event; docs/PROTOCOL.md has the whole envelope. */
-export interface RealtimeEvent { topic: string, offset: number, type: string, payload: Record<string, unknown>, meta?: { replayOf?: string } }
+export interface RealtimeEvent {
+  topic: string
+  offset: number
+  type: string
+  payload: Record<string, unknown>
+  meta?: { replayOf?: string }
+}
 
 export interface SubscribeRequest {
   topic: string
@@ -35,7 +41,10 @@ export async function connectSocketIo (url: string, token: string): Promise<Subs
   })
   return {
     async subscribe (request) {
-      const answer = await socket.timeout(5000).emitWithAck('subscribe', request) as Subscribed & { ok: boolean, message?: string }
+      const answer = await socket.timeout(5000).emitWithAck('subscribe', request) as Subscribed & {
+        ok: boolean
+        message?: string
+      }
       if (!answer.ok) throw new Error(answer.message)
       return answer
     },
@@ -51,7 +60,12 @@ export async function connectWebSocket (url: string, token: string): Promise<Sub
   const inbox = new Inbox()
   const waiting = new Map<number, { resolve: (answer: Subscribed) => void, reject: (error: Error) => void }>()
   socket.on('message', (data: Buffer) => {
-    const frame = JSON.parse(data.toString()) as Subscribed & { type: string, id: number, data: RealtimeEvent, message: string }
+    const frame = JSON.parse(data.toString()) as Subscribed & {
+      type: string
+      id: number
+      data: RealtimeEvent
+      message: string
+    }
     if (frame.type === 'event') inbox.add(frame.data)
     else if (frame.type === 'error') waiting.get(frame.id)?.reject(new Error(frame.message))
     else waiting.get(frame.id)?.resolve(frame)

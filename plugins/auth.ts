@@ -3,7 +3,9 @@ import jwt from '@fastify/jwt'
 import type { FastifyRequest, onRequestHookHandler, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { originOf, type Origin } from '../src/identity/audit/origin.ts'
-import { createAdmission, type Admission, type Admit, type Admittance, type ScopeDemand } from '../src/identity/auth/admission.ts'
+import {
+  createAdmission, type Admission, type Admit, type Admittance, type ScopeDemand
+} from '../src/identity/auth/admission.ts'
 import { createAuthenticator, type Authenticator } from '../src/identity/auth/authenticate.ts'
 import { createTokenIssuer, type IssueToken } from '../src/identity/auth/issue-token.ts'
 import { createKeyAdmin, type KeyAdmin } from '../src/identity/auth/key-admin.ts'
@@ -67,8 +69,9 @@ declare module 'fastify' {
 }
 
 /**
- * Who asks, and whether they may: on each route, before anything else is read, by the permission that the route declares.
- * A route handler finds `request.principal` and, when its resource belongs to an application, `request.scope`.
+ * Who asks, and whether they may: on each route, before anything else is read, by the permission that the route
+ * declares. A route handler finds `request.principal` and, when its resource belongs to an application,
+ * `request.scope`.
  */
 export default fp(async (app) => {
   const { db, encryption, config: { auth, http } } = app
@@ -97,7 +100,9 @@ export default fp(async (app) => {
     issueToken: createTokenIssuer({ db, tokens, resolveScope }),
     sessions,
     users,
-    login: createLogin({ db, users, sessions, secondFactor, refusedLogins, metrics: app.instruments, notices: app.notices }),
+    login: createLogin({
+      db, users, sessions, secondFactor, refusedLogins, metrics: app.instruments, notices: app.notices
+    }),
     refusedLogins,
     secondFactor,
     ownSessions: createOwnSessions({ sessions }),
@@ -118,7 +123,9 @@ export default fp(async (app) => {
     if (admittance === 'public') return
     const hooks = [route.onRequest ?? []].flat()
     // Fastify makes a HEAD route of a GET route's options, hooks and all.
-    route.onRequest = hooks.some(hook => guards.has(hook)) ? hooks : [guard(admissionTo(admittance, route.config?.scope), refusals), ...hooks]
+    route.onRequest = hooks.some(hook => guards.has(hook))
+      ? hooks
+      : [guard(admissionTo(admittance, route.config?.scope), refusals), ...hooks]
   })
 
   app.notices.on('keys', () => keys.refresh())
@@ -137,7 +144,8 @@ const guards = new WeakSet<onRequestHookHandler>()
 /** With callbacks, because nothing is awaited for a token that was seen before: the hot path of every request. */
 function guard (admit: Admit, refusals: RefusalLimit): onRequestHookHandler {
   const hook: onRequestHookHandler = (request, _reply, done) => {
-    const refuse = (error: Error) => done(error instanceof UnauthorizedError ? refusals.weigh(request.ip, error) : error)
+    const refuse = (error: Error) =>
+      done(error instanceof UnauthorizedError ? refusals.weigh(request.ip, error) : error)
     const enter = ({ principal, scope }: Admission) => {
       request.principal = principal
       if (scope !== undefined) request.scope = scope
@@ -164,5 +172,9 @@ function declaredAdmittance (route: RouteOptions): Admittance {
   if (declared !== undefined && isPermissionName(declared)) return declared
   // A preflight carries no credential (https://fetch.spec.whatwg.org/#cors-protocol-and-credentials).
   if (declared === undefined && method === 'OPTIONS') return 'public'
-  throw new Error(`Route ${String(method)} ${url} declares ${declared === undefined ? 'no permission' : `an unknown permission: ${declared}`}`)
+  throw new Error(
+    `Route ${String(method)} ${url} declares ${
+      declared === undefined ? 'no permission' : `an unknown permission: ${declared}`
+    }`
+  )
 }

@@ -12,7 +12,10 @@ declare module 'fastify' {
   }
 }
 
-/** What nodes tell each other, over Redis, when `REDIS_URL` is set. Without it events of other nodes arrive by the comparison of heads, about a second later. */
+/**
+ * What nodes tell each other, over Redis, when `REDIS_URL` is set. Without it events of other nodes arrive by the
+ * comparison of heads, about a second later.
+ */
 export default fp(async (app) => {
   const { redis, config: { cluster: settings }, health, instruments: metrics, log } = app
   if (redis === undefined) {
@@ -26,7 +29,11 @@ export default fp(async (app) => {
   health.add('bus', async () => {
     const { isConnected, heartbeatAgeMs } = bus.health()
     // Without it events of other nodes come late, not never: this node can do its work.
-    return { status: isConnected ? 'ok' : 'degraded', heartbeatAgeMs, ...(!isConnected && { message: 'Redis cannot be reached' }) }
+    return {
+      status: isConnected ? 'ok' : 'degraded',
+      heartbeatAgeMs,
+      ...(!isConnected && { message: 'Redis cannot be reached' })
+    }
   })
   app.addHook('onReady', async () => {
     await peers.start()

@@ -45,12 +45,16 @@ export default fp(async (app) => {
   const elsewhere = cluster && new ListeningNodes({ records: cluster.records, hub })
   if (elsewhere !== undefined) hub.shareInterest(elsewhere)
   const listeners: Listeners = {
-    hasListeners: (scope, topic) => hub.hasListeners(scope, topic) || socketListeners.hasListeners(scope, topic) || elsewhere?.hasListeners(scope, topic) === true
+    hasListeners: (scope, topic) =>
+      hub.hasListeners(scope, topic) || socketListeners.hasListeners(scope, topic) ||
+      elsewhere?.hasListeners(scope, topic) === true
   }
   const events = createSocketEvents({ writer, listeners, log: app.log })
   const shared = cluster && createMemberRecords(cluster.records)
   const remote = cluster && createRemoteSockets({ ...cluster, directory, outbox })
-  const presence = new Presence({ directory, outbox, events, graceTimes, limits: app.config.delivery, metrics, shared, held })
+  const presence = new Presence({
+    directory, outbox, events, graceTimes, limits: app.config.delivery, metrics, shared, held
+  })
   const remoteMembers = new RemoteMembers({ directory, outbox, events, graceTimes, presence, held })
   held.shedElsewhere = applicationId => cluster?.peers.tellAll('shed', applicationId)
   cluster?.peers.on('shed', (_from, applicationId) => {
@@ -72,4 +76,6 @@ export default fp(async (app) => {
     presence.close()
     remoteMembers.close()
   })
-}, { name: 'channels', dependencies: ['bus', 'config', 'domain', 'events', 'hub', 'metrics', 'tenancy', 'webhook-routing'] })
+}, {
+  name: 'channels', dependencies: ['bus', 'config', 'domain', 'events', 'hub', 'metrics', 'tenancy', 'webhook-routing']
+})

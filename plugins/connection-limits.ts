@@ -25,8 +25,8 @@ declare module 'fastify' {
 const retryAfterS = 5
 
 /**
- * How many connections an address may have with this node: TCP connections, whatever they carry, and, since by a proxy that
- * is trusted all of them come from the proxy, sockets by the address of their client.
+ * How many connections an address may have with this node: TCP connections, whatever they carry, and, since by a proxy
+ * that is trusted all of them come from the proxy, sockets by the address of their client.
  */
 export default fp(async (app) => {
   const { connectionsPerAddressMax: max, trustProxy } = app.config.http
@@ -34,12 +34,16 @@ export default fp(async (app) => {
   const [tcp, links] = [new Seats(() => max), new Seats(() => max)]
   const refusal = () => {
     app.instruments.connectionsRefused.inc({ limit: 'address' })
-    return new RateLimitError('CONNECTION_LIMIT', `The address has ${max} connections open, as many as it may`, { retryAfterS, retryAfterMs: retryAfterS * 1000 })
+    return new RateLimitError('CONNECTION_LIMIT', `The address has ${max} connections open, as many as it may`, {
+      retryAfterS,
+      retryAfterMs: retryAfterS * 1000
+    })
   }
 
   /** TCP connections that are open, with whose they are where that is limited. */
   const open = new Map<Socket, string | undefined>()
-  // The same function for all sockets, and the only listener of ours: each more is a good part of what a silent one costs.
+  // The same function for all sockets, and the only listener of ours: each more is a good part of what a silent one
+  // costs.
   function forget (this: Socket) {
     const owner = open.get(this)
     open.delete(this)
@@ -72,8 +76,13 @@ function refuse (socket: Socket, error: RateLimitError): void {
   const body = JSON.stringify(error.toBody())
   socket.on('error', () => {})
   socket.end([
-    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}`, 'Content-Type: application/json; charset=utf-8', `Content-Length: ${Buffer.byteLength(body)}`,
-    `Retry-After: ${error.retryAfterS}`, 'Connection: close', '', body
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}`,
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `Retry-After: ${error.retryAfterS}`,
+    'Connection: close',
+    '',
+    body
   ].join('\r\n'))
   socket.destroySoon()
 }

@@ -2,7 +2,10 @@ import type { FastifyRequest, onSendHookHandler, preHandlerHookHandler, RouteOpt
 import fp from 'fastify-plugin'
 import { createCursorSeal } from '../src/foundation/encryption/cursor-seal.ts'
 
-/** Signs the cursor that a list returns, and checks the one that it is given. Every route whose query has `cursor` is a list. */
+/**
+ * Signs the cursor that a list returns, and checks the one that it is given. Every route whose query has `cursor` is a
+ * list.
+ */
 export default fp(async (app) => {
   const cursors = createCursorSeal(app.config.encryptionKeys)
 
@@ -37,5 +40,8 @@ function isList (route: RouteOptions): boolean {
 function listOf ({ routeOptions, params, query, scope }: FastifyRequest): string {
   const { limit: _, cursor: __, ...filters } = query as Record<string, unknown>
   const place = scope as typeof scope | undefined
-  return JSON.stringify([routeOptions.url, params, Object.entries(filters).sort(([a], [b]) => a < b ? -1 : 1), place?.applicationId, place?.environment])
+  return JSON.stringify([
+    routeOptions.url, params, Object.entries(filters).sort(([a], [b]) => a < b ? -1 : 1), place?.applicationId,
+    place?.environment
+  ])
 }

@@ -38,7 +38,10 @@ declare module 'fastify' {
   }
 }
 
-/** Databases of the tenants' own: their readers on this node, and what is said and asked of them. It never writes to their tables. */
+/**
+ * Databases of the tenants' own: their readers on this node, and what is said and asked of them. It never writes to
+ * their tables.
+ */
 export default fp(async (app) => {
   const { db, pool, encryption, eventWriter: writer, instruments: metrics, log, config: { cdc, events } } = app
   await disownIfCopied(pool, log)
@@ -46,7 +49,10 @@ export default fp(async (app) => {
     limits: cdc.limits,
     ...cdc.threads,
     conversationMaxMs: cdc.conversationMaxMs,
-    resourceLimits: { maxOldGenerationSizeMb: Math.floor(cdc.threads.heapBytesMax / 1024 ** 2), maxYoungGenerationSizeMb: 32, stackSizeMb: 4 }
+    resourceLimits: {
+      maxOldGenerationSizeMb: Math.floor(cdc.threads.heapBytesMax / 1024 ** 2), maxYoungGenerationSizeMb: 32,
+      stackSizeMb: 4
+    }
   })
   const leftovers = createLeftovers({ db, pool, encryption, threads, log, retryMs: cdc.leftoverRetryMs })
   const supervisor = new Supervisor({
@@ -72,7 +78,17 @@ export default fp(async (app) => {
   const readProblems = createMappingProblems({ db, sources })
   app.applications.registerData(ownedConnections)
   app.decorate('databaseSources', {
-    connections: createDatabaseConnections({ db, encryption, leftovers, threads, namePrefix: cdc.namePrefix, onChanged: () => { supervisor.look(); app.notices.tell('sources') } }),
+    connections: createDatabaseConnections({
+      db,
+      encryption,
+      leftovers,
+      threads,
+      namePrefix: cdc.namePrefix,
+      onChanged: () => {
+        supervisor.look()
+        app.notices.tell('sources')
+      }
+    }),
     test: createConnectionTest({ db, sources, threads, namePrefix: cdc.namePrefix }),
     sources,
     readTables,
@@ -91,4 +107,7 @@ export default fp(async (app) => {
     await supervisor.close()
     await threads.close()
   })
-}, { name: 'database-sources', dependencies: ['config', 'database', 'encryption', 'events', 'health', 'metrics', 'notices', 'tenancy', 'tracing'] })
+}, {
+  name: 'database-sources',
+  dependencies: ['config', 'database', 'encryption', 'events', 'health', 'metrics', 'notices', 'tenancy', 'tracing']
+})

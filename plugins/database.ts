@@ -20,13 +20,17 @@ declare module 'fastify' {
   }
 }
 
-const earlierForm = 'The database has secrets in the form of an earlier version. Run `npm run reencrypt` with the same variables, then start again.'
+const earlierForm =
+  'The database has secrets in the form of an earlier version. Run `npm run reencrypt` with the same variables, ' +
+    'then start again.'
 
 /** The platform's own database, migrated: the server does not listen before that. It does not start one. */
 export default fp(async (app) => {
   const { url, poolMax } = app.config.database
   if (url === undefined) throw new Error('config.database.url is not set')
-  const pool = createPool({ connectionString: url, max: poolMax, onError: err => app.log.warn(reasonOf(err), 'database.connection_lost') })
+  const pool = createPool({
+    connectionString: url, max: poolMax, onError: err => app.log.warn(reasonOf(err), 'database.connection_lost')
+  })
   const db = createKysely(pool)
   app.decorate('pool', pool)
   app.decorate('db', db)

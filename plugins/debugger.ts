@@ -32,7 +32,10 @@ declare module 'fastify' {
 /** Where nodes tell each other that there is a replay to do. */
 const replaysChannel = 'replays'
 
-/** What happened to an event, why one did not arrive, and sending it again. What is recorded is the business of `tracing`. */
+/**
+ * What happened to an event, why one did not arrive, and sending it again. What is recorded is the business of
+ * `tracing`.
+ */
 export default fp(async (app) => {
   const { config, db, pool, hub, eventLog: log, instruments: metrics, tracing, topics, schemas } = app
   const { node, recorder, subscriptions: records } = tracing
@@ -40,15 +43,32 @@ export default fp(async (app) => {
   const { endpoints, deliveries, dispatcher, replay } = app.webhooks
   const webhookTraces = createWebhookTraces({ db, catchUp: () => deliveries.catchUp() })
   const webhooks = createWebhookVerdicts({
-    db, endpoints, traces: webhookTraces, keptMs: config.events.retentionHours * 3_600_000, pausedUntil: id => dispatcher.pausedUntil(id)
+    db,
+    endpoints,
+    traces: webhookTraces,
+    keptMs: config.events.retentionHours * 3_600_000,
+    pausedUntil: id => dispatcher.pausedUntil(id)
   })
   const reader = new TraceReader({ pool, log, webhooks: webhookTraces, retentionMs, flush: () => recorder.flushSoon() })
   const streams = new TraceStreams({
-    reader: createStreamReader({ pool, reader, retentionMs }), metrics, log: app.log, heartbeatMs: config.traces.heartbeatMs, onStored: listener => recorder.onStored(listener)
+    reader: createStreamReader({ pool, reader, retentionMs }),
+    metrics,
+    log: app.log,
+    heartbeatMs: config.traces.heartbeatMs,
+    onStored: listener => recorder.onStored(listener)
   })
   const runner = new ReplayRunner({
-    db, pool, log, hub, metrics, node, logger: app.log, webhooks: {
-      replay: (client, scope, events, { id, webhookId }) => replay.enqueue(scope, events, { replayId: id, webhookId: webhookId ?? undefined }, client), wake: () => dispatcher.wake()
+    db,
+    pool,
+    log,
+    hub,
+    metrics,
+    node,
+    logger: app.log,
+    webhooks: {
+      replay: (client, scope, events, { id, webhookId }) =>
+        replay.enqueue(scope, events, { replayId: id, webhookId: webhookId ?? undefined }, client),
+      wake: () => dispatcher.wake()
     }
   })
   app.applications.registerData(ownedTraces)
@@ -57,9 +77,17 @@ export default fp(async (app) => {
     reader,
     streams,
     router: createRouter({ db, hub, topics, schemas, records, webhooks, node }),
-    explainer: new Explainer({ log, reader, subscriptions: createSubscriptionStates({ db, records, node }), authenticator: app.auth.authenticator, webhooks }),
+    explainer: new Explainer({
+      log, reader, subscriptions: createSubscriptionStates({ db, records, node }),
+      authenticator: app.auth.authenticator, webhooks
+    }),
     replays: createReplays({
-      db, log, topics, reader, requireActiveWebhook: (scope, webhookId, within) => deliveries.requireActive(scope, webhookId, within), onCreated: () => {
+      db,
+      log,
+      topics,
+      reader,
+      requireActiveWebhook: (scope, webhookId, within) => deliveries.requireActive(scope, webhookId, within),
+      onCreated: () => {
         runner.wake()
         app.cluster?.bus.publish(replaysChannel, 'created')
       }
@@ -69,11 +97,26 @@ export default fp(async (app) => {
     activity: app.activity, hub, writesWaiting: () => app.eventWriter.health().depth, load: createPipelineLoad({ db })
   }))
 
-  app.auth.sessions.onEnded(key => streams.closeWhere(({ principal }) => principal.kind === 'session' && principal.sessionKey === key, closeCodes.CREDENTIAL_REVOKED))
-  app.auth.keys.onRevoked(keyId => streams.closeWhere(({ principal }) => principal.kind === 'token' && principal.keyId === keyId, closeCodes.CREDENTIAL_REVOKED))
-  app.applications.onDeleted(id => streams.closeWhere(({ scope }) => scope.applicationId === id, closeCodes.APPLICATION_DELETED))
+  app.auth.sessions.onEnded(key =>
+    streams.closeWhere(
+      ({ principal }) => principal.kind === 'session' && principal.sessionKey === key, closeCodes.CREDENTIAL_REVOKED
+    )
+  )
+  app.auth.keys.onRevoked(keyId =>
+    streams.closeWhere(
+      ({ principal }) => principal.kind === 'token' && principal.keyId === keyId, closeCodes.CREDENTIAL_REVOKED
+    )
+  )
+  app.applications.onDeleted(id =>
+    streams.closeWhere(({ scope }) => scope.applicationId === id, closeCodes.APPLICATION_DELETED)
+  )
   const watch = new CredentialWatch({
-    presence: app.applicationPresence, keys: app.auth.keys, sessions: app.auth.sessions, holders: () => streams.all(), adopt: (stream, now) => streams.adopt(stream, now), log: app.log
+    presence: app.applicationPresence,
+    keys: app.auth.keys,
+    sessions: app.auth.sessions,
+    holders: () => streams.all(),
+    adopt: (stream, now) => streams.adopt(stream, now),
+    log: app.log
   })
   app.auth.sessions.onGrantsChanged(() => { void watch.check() })
   const listening = app.cluster?.bus.listen(replaysChannel, () => runner.wake())
@@ -87,4 +130,10 @@ export default fp(async (app) => {
     streams.closeAll()
     await runner.close()
   })
-}, { name: 'debugger', dependencies: ['auth', 'bus', 'config', 'database', 'delivery', 'domain', 'events', 'hub', 'metrics', 'tenancy', 'tracing', 'webhooks'] })
+}, {
+  name: 'debugger',
+  dependencies: [
+    'auth', 'bus', 'config', 'database', 'delivery', 'domain', 'events', 'hub', 'metrics', 'tenancy', 'tracing',
+    'webhooks'
+  ]
+})

@@ -24,38 +24,51 @@ declare module 'fastify' {
 export default fp(async (app) => {
   const { hub, eventLog: log, instruments: metrics, activity } = app
   const limits = app.config.delivery
-  const connections = createConnections({ limits, metrics, activity, observer: app.channels.observer, deliveries: app.tracing.deliveries, held: app.heldBytes })
+  const connections = createConnections({
+    limits, metrics, activity, observer: app.channels.observer, deliveries: app.tracing.deliveries, held: app.heldBytes
+  })
   app.decorate('connections', connections)
-  app.decorate('handshake', createHandshake({ authenticator: app.auth.authenticator, resolveScope: app.auth.resolveScope, refusals: app.auth.refusals, connections, limits, metrics, forgive: address => app.forgiveStranger(address) }))
-  app.decorate('protocol', createProtocol({
-    logger: app.log,
-    isOverloaded: () => app.isUnderPressure(),
-    requests: {
-      ...subscriptionRequests({
-        hub,
-        log,
-        limits,
-        metrics,
-        catchUp: createCatchUp({ log, observer: app.tracing.deliveries }),
-        logger: app.log,
-        requireTopic: (scope, topic) => app.topics.requireTopic(scope, topic),
-        requireRoom: (subscriber, filter) => connections.requireRoomToSubscribe(subscriber, filter)
-      }),
-      auth: refreshRequest(app.auth.authenticator),
-      ...app.channels.requests
-    }
-  }))
+  app.decorate(
+    'handshake',
+    createHandshake({
+      authenticator: app.auth.authenticator, resolveScope: app.auth.resolveScope, refusals: app.auth.refusals,
+      connections, limits, metrics, forgive: address => app.forgiveStranger(address)
+    })
+  )
+  app.decorate(
+    'protocol',
+    createProtocol({
+      logger: app.log,
+      isOverloaded: () => app.isUnderPressure(),
+      requests: {
+        ...subscriptionRequests({
+          hub, log, limits, metrics, catchUp: createCatchUp({ log, observer: app.tracing.deliveries }), logger: app.log,
+          requireTopic: (scope, topic) => app.topics.requireTopic(scope, topic),
+          requireRoom: (subscriber, filter) => connections.requireRoomToSubscribe(subscriber, filter)
+        }),
+        auth: refreshRequest(app.auth.authenticator),
+        ...app.channels.requests
+      }
+    })
+  )
   const endSession = (key: string) =>
-    connections.closeWhere(({ principal }) => principal.kind === 'session' && principal.sessionKey === key, closeCodes.CREDENTIAL_REVOKED)
+    connections.closeWhere(
+      ({ principal }) => principal.kind === 'session' && principal.sessionKey === key, closeCodes.CREDENTIAL_REVOKED
+    )
   app.auth.sessions.onEnded(key => {
     endSession(key)
     app.notices.tell('session', key)
   })
   app.notices.on('session', endSession)
   app.auth.keys.onRevoked(keyId => {
-    connections.closeWhere(({ principal }) => principal.kind === 'token' && principal.keyId === keyId, closeCodes.CREDENTIAL_REVOKED)
+    connections.closeWhere(
+      ({ principal }) => principal.kind === 'token' && principal.keyId === keyId, closeCodes.CREDENTIAL_REVOKED
+    )
   })
-  const watch = new CredentialWatch({ presence: app.applicationPresence, keys: app.auth.keys, sessions: app.auth.sessions, holders: () => connections.all(), adopt, log: app.log })
+  const watch = new CredentialWatch({
+    presence: app.applicationPresence, keys: app.auth.keys, sessions: app.auth.sessions,
+    holders: () => connections.all(), adopt, log: app.log
+  })
   app.decorate('credentialWatch', watch)
   app.auth.sessions.onGrantsChanged(() => {
     void watch.check()
@@ -69,4 +82,7 @@ export default fp(async (app) => {
     app.eventWriter.forgetApplication(id)
   })
   app.addHook('preClose', async () => connections.closeAll(closeCodes.RESTART))
-}, { name: 'delivery', dependencies: ['auth', 'channels', 'domain', 'events', 'hub', 'metrics', 'notices', 'security', 'tenancy', 'tracing'] })
+}, {
+  name: 'delivery',
+  dependencies: ['auth', 'channels', 'domain', 'events', 'hub', 'metrics', 'notices', 'security', 'tenancy', 'tracing']
+})

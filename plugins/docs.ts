@@ -9,7 +9,9 @@ const pagePolicy = [
   'object-src \'none\'', 'base-uri \'self\'', 'form-action \'self\'', 'frame-ancestors \'none\''
 ].join('; ')
 
-/** The pages at `/docs`: the reference of the REST API, where requests can be tried, and the guides. `/` leads to them. */
+/**
+ * The pages at `/docs`: the reference of the REST API, where requests can be tried, and the guides. `/` leads to them.
+ */
 export default fp(async (app) => {
   await app.register(async pages => {
     await pages.register(helmet, { contentSecurityPolicy: false, strictTransportSecurity: false })

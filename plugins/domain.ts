@@ -22,8 +22,12 @@ declare module 'fastify' {
 /** The domain modules, each built in one line: what routes and sockets call. They know no HTTP. */
 export default fp(async (app) => {
   const { db, pool, eventLog: log, eventWriter: writer } = app
-  const topics: Topics = createTopics({ db, log, schemaVersionExists: (scope, topic, version) => schemas.exists(scope, topic, version) })
-  const schemas = createSchemaVersions({ db, checker: app.schemaChecker, validators: app.validators, requireTopic: topics.requireTopic })
+  const topics: Topics = createTopics({
+    db, log, schemaVersionExists: (scope, topic, version) => schemas.exists(scope, topic, version)
+  })
+  const schemas = createSchemaVersions({
+    db, checker: app.schemaChecker, validators: app.validators, requireTopic: topics.requireTopic
+  })
   app.decorate('topics', topics)
   app.decorate('schemas', schemas)
   app.decorate('publisher', createPublisher({ writer, observer: app.tracing.writes }))

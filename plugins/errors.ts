@@ -2,16 +2,26 @@ import type { FastifyError, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { acceptedCodings } from '../src/foundation/http/body-coding.ts'
 import {
-  NotFoundError, PayloadTooLargeError, RateLimitError, ServiceUnavailableError, toPublicError, UnauthorizedError, UnsupportedMediaTypeError, ValidationError, PublicError
+  NotFoundError,
+  PayloadTooLargeError,
+  RateLimitError,
+  ServiceUnavailableError,
+  toPublicError,
+  UnauthorizedError,
+  UnsupportedMediaTypeError,
+  ValidationError,
+  PublicError
 } from '../src/errors.ts'
 import { toDetail } from '../src/foundation/http/validation.ts'
 
-/** The one place where what was thrown becomes an answer. Faults of ours are logged whole and answered without a detail. */
+/**
+ * The one place where what was thrown becomes an answer. Faults of ours are logged whole and answered without a detail.
+ */
 export default fp(async (app) => {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const refusal = fromFastify(error, request) ?? toPublicError(error)
     if (refusal.status === 500) request.log.error({ err: error, path: request.routeOptions.url }, 'request.failed')
-    if (refusal instanceof RateLimitError || refusal instanceof ServiceUnavailableError) reply.header('retry-after', refusal.retryAfterS)
+    if (refusal instanceof RateLimitError || refusal instanceof ServiceUnavailableError) { reply.header('retry-after', refusal.retryAfterS) }
     // RFC 9110 §15.5.16: a 415 for the coding names those that are supported.
     if (refusal.code === 'CONTENT_ENCODING_UNSUPPORTED') reply.header('accept-encoding', acceptedCodings)
     // RFC 9110 §11.6.1: a 401 names the scheme.
@@ -24,7 +34,9 @@ export default fp(async (app) => {
   })
 }, { name: 'errors' })
 
-const partNames: Record<string, string> = { body: 'The body', querystring: 'The query', params: 'The path', headers: 'The header' }
+const partNames: Record<string, string> = {
+  body: 'The body', querystring: 'The query', params: 'The path', headers: 'The header'
+}
 
 /** Refusals that Fastify and its plugins make themselves. */
 function fromFastify (error: FastifyError | PublicError, request: FastifyRequest): PublicError | undefined {
@@ -32,11 +44,19 @@ function fromFastify (error: FastifyError | PublicError, request: FastifyRequest
   if (error.validation !== undefined) return fromValidation(error)
   switch (error.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new PayloadTooLargeError('BODY_TOO_LARGE', `The body is larger than ${request.routeOptions.bodyLimit} bytes`)
+      return new PayloadTooLargeError(
+        'BODY_TOO_LARGE',
+        `The body is larger than ${request.routeOptions.bodyLimit} bytes`
+      )
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return new UnsupportedMediaTypeError('CONTENT_TYPE_UNSUPPORTED', `The content type is not JSON: ${String(request.headers['content-type']).slice(0, 100)}`)
+      return new UnsupportedMediaTypeError(
+        'CONTENT_TYPE_UNSUPPORTED',
+        `The content type is not JSON: ${String(request.headers['content-type']).slice(0, 100)}`
+      )
     case 'FST_UNDER_PRESSURE':
-      return new ServiceUnavailableError('OVERLOADED', 'The server has more to do than it can; come back shortly', { retryAfterS: 5 })
+      return new ServiceUnavailableError('OVERLOADED', 'The server has more to do than it can; come back shortly', {
+        retryAfterS: 5
+      })
     default:
       if (error.statusCode === 404) return new NotFoundError('ROUTE_NOT_FOUND', 'Route not found')
       if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
@@ -49,5 +69,9 @@ function fromFastify (error: FastifyError | PublicError, request: FastifyRequest
 function fromValidation (error: FastifyError): ValidationError {
   const part = partNames[error.validationContext ?? 'body'] ?? 'The body'
   const detail = toDetail(error.validation ?? [])
-  return new ValidationError('VALIDATION_FAILED', `${part}${detail.path === '' ? '' : ` ${detail.path}`} ${detail.message}`, { details: [detail] })
+  return new ValidationError(
+    'VALIDATION_FAILED',
+    `${part}${detail.path === '' ? '' : ` ${detail.path}`} ${detail.message}`,
+    { details: [detail] }
+  )
 }

@@ -12,7 +12,9 @@ declare module 'fastify' {
 /** The log's writer and its retention. What is committed goes on to the hub. */
 export default fp(async (app) => {
   const { pool, hub, instruments: metrics, config } = app
-  const retention = createRetention({ pool, metrics, retentionMs: config.events.retentionHours * 3_600_000, now: app.clock.now, log: app.log })
+  const retention = createRetention({
+    pool, metrics, retentionMs: config.events.retentionHours * 3_600_000, now: app.clock.now, log: app.log
+  })
   const writer = new EventWriter({
     pool,
     metrics,
@@ -38,4 +40,9 @@ export default fp(async (app) => {
     retention.stop()
     await writer.close()
   })
-}, { name: 'events', dependencies: ['bus', 'config', 'database', 'metrics', 'health', 'hub', 'schema-registry', 'tracing', 'webhook-routing'] })
+}, {
+  name: 'events',
+  dependencies: [
+    'bus', 'config', 'database', 'metrics', 'health', 'hub', 'schema-registry', 'tracing', 'webhook-routing'
+  ]
+})

@@ -16,7 +16,12 @@ export default fp(async (app) => {
   const epochOf = await readEpochs(app.pool)
   const eventLog = createEventLog({ pool: app.pool, epochOf })
   const hub = new Hub({
-    log: eventLog, relay: app.cluster?.relay, metrics: app.instruments, observer: app.tracing.deliveries, activity: app.activity, logger: app.log
+    log: eventLog,
+    relay: app.cluster?.relay,
+    metrics: app.instruments,
+    observer: app.tracing.deliveries,
+    activity: app.activity,
+    logger: app.log
   })
   app.decorate('epochOf', epochOf)
   app.decorate('eventLog', eventLog)

@@ -18,8 +18,9 @@ declare module 'fastify' {
 const publicBodyBytesMax = 16 * 1024
 
 /**
- * Bodies are JSON in UTF-8, whatever JSON flavour the content type names; anything else is 415. They may be compressed. A number that would be changed is refused. An absent body is undefined.
- * How long one may be goes by who may send it, and all of them share a budget until they are answered.
+ * Bodies are JSON in UTF-8, whatever JSON flavour the content type names; anything else is 415. They may be compressed.
+ * A number that would be changed is refused. An absent body is undefined. How long one may be goes by who may send it,
+ * and all of them share a budget until they are answered.
  */
 export default fp(async (app) => {
   const budget = new BodyBudget(app.config.http.bodies, app.instruments)
@@ -47,10 +48,13 @@ export default fp(async (app) => {
       return done(error as Error, undefined)
     }
     // The limits are those of the decoded body: a bomb ends where they are reached.
-    const reading = { bytesMax: request.routeOptions.bodyLimit ?? publicBodyBytesMax, announced: Number(request.headers['content-length']), take }
+    const reading = {
+      bytesMax: request.routeOptions.bodyLimit ?? publicBodyBytesMax,
+      announced: Number(request.headers['content-length']), take
+    }
     readBody(decoding.body, reading, (error, body) => {
       decoding.stop()
-      if (error !== null || body === undefined || body.length === 0) return done(error === null ? null : asCodingError(error), undefined)
+      if (error !== null || body === undefined || body.length === 0) { return done(error === null ? null : asCodingError(error), undefined) }
       try {
         const { value, text } = parseJson(body)
         requireExactNumbers(text)
@@ -64,7 +68,8 @@ export default fp(async (app) => {
 
 /** The body of GET and HEAD, and with it that of every WebSocket, is not read. */
 const hasBody = ({ method, headers }: FastifyRequest) =>
-  method !== 'GET' && method !== 'HEAD' && (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0')
+  method !== 'GET' && method !== 'HEAD' &&
+  (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0')
 
 /** An address stands for whoever acts in no application. */
 const ownerOf = ({ scope, ip }: FastifyRequest): BodyOwner =>

@@ -7,7 +7,10 @@ declare module 'fastify' {
   interface FastifyInstance { instruments: Metrics }
 }
 
-/** The metrics of this instance in a registry of its own, with a histogram of requests by route pattern and Node's defaults. */
+/**
+ * The metrics of this instance in a registry of its own, with a histogram of requests by route pattern and Node's
+ * defaults.
+ */
 export default fp(async (app) => {
   const metrics = createMetrics({ passwordHashings })
   app.decorate('instruments', metrics)
@@ -17,7 +20,10 @@ export default fp(async (app) => {
     routeMetrics: {
       enabled: { histogram: true, summary: false },
       overrides: {
-        histogram: { registers: [metrics.registry], buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] },
+        histogram: {
+          registers: [metrics.registry],
+          buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+        },
         summary: { registers: [] }
       }
     }

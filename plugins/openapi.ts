@@ -24,21 +24,39 @@ import { isEntityOwning } from '../src/identity/access/permissions.ts'
 import { shareComponents } from '../src/foundation/http/openapi-components.ts'
 
 const modules = [
-  common, applications, audit, auth, channels, database, debuggerSchemas, documents, events, health, keys, metrics, people, schemaRegistry, services,
-  topics, webhooks
+  common,
+  applications,
+  audit,
+  auth,
+  channels,
+  database,
+  debuggerSchemas,
+  documents,
+  events,
+  health,
+  keys,
+  metrics,
+  people,
+  schemaRegistry,
+  services,
+  topics,
+  webhooks
 ]
 
 /**
- * The document at `/openapi.json`, and the shared schemas that routes refer to. Everything in it comes from the routes' own
- * schemas.
+ * The document at `/openapi.json`, and the shared schemas that routes refer to. Everything in it comes from the routes'
+ * own schemas.
  */
 export default fp(async (app) => {
   for (const schema of modules.flatMap(module => Object.values<unknown>(module)).filter(isShared)) app.addSchema(schema)
   await app.register(swagger, {
     openapi: openapiInfo,
-    refResolver: { buildLocalReference: (json, _base, _fragment, i) => typeof json['$id'] === 'string' ? json['$id'] : `def-${i}` },
+    refResolver: {
+      buildLocalReference: (json, _base, _fragment, i) => typeof json['$id'] === 'string' ? json['$id'] : `def-${i}`
+    },
     transform: withScopeAndSecurity(isEntityOwning),
-    transformObject: documentObject => 'openapiObject' in documentObject ? shareComponents(documentObject.openapiObject, common.refusalNames) : {}
+    transformObject: documentObject =>
+      'openapiObject' in documentObject ? shareComponents(documentObject.openapiObject, common.refusalNames) : {}
   })
   let document: Asset | undefined
   app.get('/openapi.json', { config: { permission: 'public' }, schema: { hide: true } }, async (request, reply) => {
@@ -48,4 +66,5 @@ export default fp(async (app) => {
   })
 }, { name: 'openapi', dependencies: ['auth', 'security'] })
 
-const isShared = (schema: unknown): schema is TSchema => typeof schema === 'object' && schema !== null && '$id' in schema
+const isShared = (schema: unknown): schema is TSchema =>
+  typeof schema === 'object' && schema !== null && '$id' in schema

@@ -19,21 +19,35 @@ declare module 'fastify' {
   }
 }
 
-/** Users, roles, invites and forgotten passwords, with the mail that goes with them, and the log of who changed what. */
+/**
+ * Users, roles, invites and forgotten passwords, with the mail that goes with them, and the log of who changed what.
+ */
 export default fp(async (app) => {
   const { db, log, config: { audit, http, mail } } = app
   const { users, sessions, secondFactor, login, refusedLogins } = app.auth
   const baseUrl = () => {
     const address = app.server.address()
-    return http.publicUrl ?? `http://${http.host}:${typeof address === 'object' && address !== null ? address.port : http.port}`
+    return http.publicUrl ??
+      `http://${http.host}:${typeof address === 'object' && address !== null ? address.port : http.port}`
   }
-  const mailer = createMailer({ smtpUrl: mail.smtpUrl, from: mail.from ?? `realtime@${new URL(http.publicUrl ?? 'http://localhost').hostname}`, log, metrics: app.instruments })
+  const mailer = createMailer({
+    smtpUrl: mail.smtpUrl,
+    from: mail.from ?? `realtime@${new URL(http.publicUrl ?? 'http://localhost').hostname}`,
+    log,
+    metrics: app.instruments
+  })
   const links = createLinks(baseUrl)
   const onGrantsChanged = () => sessions.grantsChanged()
   const notify = createNotify(mailer)
   const resets = createPasswordResets({ db, users, sessions, mailer, links, notify, log })
   const invites = createInvites({ db, users, login, mailer, links, onGrantsChanged })
-  app.decorate('people', createPeople({ db, users, sessions, secondFactor, refusedLogins, notices: app.notices, notify, invite: invites.create, onGrantsChanged }))
+  app.decorate(
+    'people',
+    createPeople({
+      db, users, sessions, secondFactor, refusedLogins, notices: app.notices, notify, invite: invites.create,
+      onGrantsChanged
+    })
+  )
   app.decorate('roles', createRoles({ db, onGrantsChanged }))
   app.decorate('invites', invites)
   app.decorate('passwordResets', resets)

@@ -1,6 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { countWritten, loggedAgent, loggedPath, SocketAccess, type OpenedSocket } from '../src/identity/audit/access-log.ts'
+import {
+  countWritten, loggedAgent, loggedPath, SocketAccess, type OpenedSocket
+} from '../src/identity/audit/access-log.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -9,7 +11,15 @@ declare module 'fastify' {
       /** For a socket that is open; its gateway reports what becomes of it. */
       socket (opened: OpenedSocket): SocketAccess
       /** For a request that Fastify has not seen. */
-      refused (request: { method?: string | undefined, url?: string | undefined, status: number, address: string | undefined, userAgent?: string | undefined }): void
+      refused (
+        request: {
+          method?: string | undefined
+          url?: string | undefined
+          status: number
+          address: string | undefined
+          userAgent?: string | undefined
+        }
+      ): void
     } | undefined
   }
   interface FastifyRequest {
@@ -21,8 +31,8 @@ declare module 'fastify' {
 const slowMs = 1000
 
 /**
- * One line a request, when it is over: `warn` for the slow and the failed, `debug` for the ordinary, or `info` with ACCESS_LOG.
- * Never a body, a header or a query, where credentials may stand.
+ * One line a request, when it is over: `warn` for the slow and the failed, `debug` for the ordinary, or `info` with
+ * ACCESS_LOG. Never a body, a header or a query, where credentials may stand.
  */
 export default fp(async (app) => {
   app.addHook('onRequest', (request, reply, done) => {
@@ -57,7 +67,9 @@ function logAccess (app: FastifyInstance): void {
   app.decorate('accessLog', {
     socket: opened => new SocketAccess(app.log, opened),
     refused ({ method, url, status, address, userAgent }) {
-      app.log.info({ method, path: loggedPath(url), status, address, userAgent: loggedAgent(userAgent) }, 'request.refused')
+      app.log.info(
+        { method, path: loggedPath(url), status, address, userAgent: loggedAgent(userAgent) }, 'request.refused'
+      )
     }
   })
   app.decorateRequest('streamedBytes', undefined)
@@ -76,7 +88,7 @@ function logAccess (app: FastifyInstance): void {
     done()
   })
   app.addHook('onSend', (request, reply, payload, done) => {
-    if (typeof (payload as { pipe?: unknown } | null | undefined)?.pipe === 'function') request.streamedBytes = countWritten(reply.raw)
+    if (typeof (payload as { pipe?: unknown } | null | undefined)?.pipe === 'function') { request.streamedBytes = countWritten(reply.raw) }
     done()
   })
   app.addHook('onResponse', (request, reply, done) => {

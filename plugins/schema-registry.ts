@@ -9,7 +9,10 @@ declare module 'fastify' {
   }
 }
 
-/** The threads that compare and try schemas, and the validators that guard payloads. The versions themselves are in `domain`. */
+/**
+ * The threads that compare and try schemas, and the validators that guard payloads. The versions themselves are in
+ * `domain`.
+ */
 export default fp(async (app) => {
   const checker = createSchemaChecker()
   app.decorate('schemaChecker', checker)

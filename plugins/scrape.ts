@@ -4,7 +4,9 @@ import { createScrape } from '../src/foundation/observability/scrape.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The metrics as text, for whoever has that `Authorization` header. `address`: where a refused token is counted. */
+    /**
+     * The metrics as text, for whoever has that `Authorization` header. `address`: where a refused token is counted.
+     */
     scrape (authorization: string | undefined, address: string): Promise<string>
   }
 }

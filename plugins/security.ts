@@ -23,9 +23,16 @@ const pressureCheckedMs = 1000
 /** Where users reach the server by https, they always do. */
 const strictTransport = { 'strict-transport-security': 'max-age=31536000' }
 
-/** What every answer says to browsers, who may call from one, how often anybody may call, and when the server sheds load. */
+/**
+ * What every answer says to browsers, who may call from one, how often anybody may call, and when the server sheds
+ * load.
+ */
 export default fp(async (app) => {
-  const { http: { corsOrigins, publicUrl, rateLimitMax, rateLimitApplicationMax, heapUsedBytesMax, rssBytesMax, externalBytesMax } } = app.config
+  const {
+    http: {
+      corsOrigins, publicUrl, rateLimitMax, rateLimitApplicationMax, heapUsedBytesMax, rssBytesMax, externalBytesMax
+    }
+  } = app.config
   const always = { ...securityHeaders, ...(publicUrl?.startsWith('https:') === true && strictTransport) }
   app.addHook('onRequest', (_request, reply, done) => {
     reply.headers(always)
@@ -60,18 +67,27 @@ export default fp(async (app) => {
     errorResponseBuilder: (_request, { max, ttl }) => Object.assign(tooMany(max, ttl), { statusCode: 429 })
   })
   if (rateLimitApplicationMax > 0) {
-    const count = app.createRateLimit({ max: rateLimitApplicationMax, timeWindow: windowMs, keyGenerator: request => `application ${request.scope.applicationId}` })
+    const count = app.createRateLimit({
+      max: rateLimitApplicationMax,
+      timeWindow: windowMs,
+      keyGenerator: request => `application ${request.scope.applicationId}`
+    })
     app.addHook('preParsing', async request => {
       if (request.scope === undefined) return
       const use = await count(request)
       if (!use.isAllowed && use.isExceeded) throw tooMany(use.max, use.ttl, ' by the application')
     })
   }
-  // Before memory runs out. Not by the delay of the event loop, which on a machine that is merely busy has no samples and counts as endless.
-  // Bodies and what waits in sockets are outside of the heap.
+  // Before memory runs out. Not by the delay of the event loop, which on a machine that is merely busy has no samples
+  // and counts as endless. Bodies and what waits in sockets are outside of the heap.
   const hasRoomOutside = () => process.memoryUsage().external <= externalBytesMax
   await app.register(underPressure, {
-    maxHeapUsedBytes: heapUsedBytesMax, maxRssBytes: rssBytesMax, message: 'Under pressure', retryAfter: 5, healthCheck: async () => hasRoomOutside(), healthCheckInterval: pressureCheckedMs
+    maxHeapUsedBytes: heapUsedBytesMax,
+    maxRssBytes: rssBytesMax,
+    message: 'Under pressure',
+    retryAfter: 5,
+    healthCheck: async () => hasRoomOutside(),
+    healthCheckInterval: pressureCheckedMs
   })
   const isHeapFull = app.isUnderPressure
   let isOutsideFull = false
@@ -79,10 +95,18 @@ export default fp(async (app) => {
   app.addHook('onClose', async () => clearInterval(sampling))
   app.isUnderPressure = () => isHeapFull() || isOutsideFull
   // Not a failure: without this node, its load would meet the others.
-  app.health.add('memory', async () => app.isUnderPressure() ? { status: 'degraded', message: 'short of memory: requests and sockets are refused' } : { status: 'ok' })
+  app.health.add(
+    'memory',
+    async () =>
+      app.isUnderPressure()
+        ? { status: 'degraded', message: 'short of memory: requests and sockets are refused' }
+        : { status: 'ok' }
+  )
 }, { name: 'security', dependencies: ['config', 'auth', 'health', 'redis'] })
 
 function tooMany (max: number, ttlMs: number, by = ''): RateLimitError {
   const retryAfterS = Math.ceil(ttlMs / 1000)
-  return new RateLimitError('RATE_LIMITED', `More than ${max} requests${by}; come back in ${retryAfterS} s`, { retryAfterS })
+  return new RateLimitError('RATE_LIMITED', `More than ${max} requests${by}; come back in ${retryAfterS} s`, {
+    retryAfterS
+  })
 }

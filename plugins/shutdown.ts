@@ -5,8 +5,9 @@ import { closeCodes } from '../src/identity/auth/close-codes.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * Where there are other nodes, lets them take over before `close`: no connection is accepted any more, and sockets are told to come back,
-     * over `moveMs`. What is asked over connections that are open is answered meanwhile. With one node, it does nothing.
+     * Where there are other nodes, lets them take over before `close`: no connection is accepted any more, and sockets
+     * are told to come back, over `moveMs`. What is asked over connections that are open is answered meanwhile. With
+     * one node, it does nothing.
      */
     moveAway (): Promise<void>
   }
@@ -21,7 +22,9 @@ const drainMs = 1000
  */
 export default fp(async (app) => {
   let isMoving = false
-  app.health.add('shutdown', async () => isMoving ? { status: 'failed', message: 'it is shutting down' } : { status: 'ok' })
+  app.health.add(
+    'shutdown', async () => isMoving ? { status: 'failed', message: 'it is shutting down' } : { status: 'ok' }
+  )
   app.decorate('moveAway', async () => {
     const { cluster, connections, config: { cluster: { moveMs }, shutdownTimeoutMs } } = app
     if (cluster === undefined || cluster.peers.count === 0) return

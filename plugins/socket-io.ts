@@ -62,7 +62,10 @@ export default fp(async (app) => {
     }
     next()
   })
-  acceptSocketIo(io, { handshake: app.handshake, protocol: app.protocol, addressOf: clientLinks.addressOf, opened: app.accessLog && logSockets(io, app.accessLog, clientLinks.addressOf) })
+  acceptSocketIo(io, {
+    handshake: app.handshake, protocol: app.protocol, addressOf: clientLinks.addressOf,
+    opened: app.accessLog && logSockets(io, app.accessLog, clientLinks.addressOf)
+  })
   io.engine.on('connection', (link: Link) => {
     const address = clientLinks.addressOf(link.request)
     clientLinks.opened(address)
@@ -78,12 +81,18 @@ export default fp(async (app) => {
 }, { name: 'socket-io', dependencies: ['config', 'connection-limits', 'delivery', 'request-log', 'security'] })
 
 /** Logs every link and every refused handshake. Returns what is to be told of links whose client is authenticated. */
-function logSockets (io: Server, accessLog: NonNullable<FastifyInstance['accessLog']>, addressOf: (request: IncomingMessage) => string) {
+function logSockets (
+  io: Server, accessLog: NonNullable<FastifyInstance['accessLog']>, addressOf: (request: IncomingMessage) => string
+) {
   const accesses = new WeakMap<Link, SocketAccess>()
   io.engine.on('connection', (link: Link) => {
     const { request } = link
     const access = accessLog.socket({
-      transport: 'socket.io', path: '/socket.io/', address: addressOf(request), userAgent: request.headers['user-agent'], tcp: tcpOf(link)
+      transport: 'socket.io',
+      path: '/socket.io/',
+      address: addressOf(request),
+      userAgent: request.headers['user-agent'],
+      tcp: tcpOf(link)
     })
     accesses.set(link, access)
     if (access.isPolling) {
@@ -100,7 +109,9 @@ function logSockets (io: Server, accessLog: NonNullable<FastifyInstance['accessL
     if (req === undefined) return
     // Engine.IO answers 400, or 403 where `allowRequest` refuses a request that is no upgrade.
     const status = code === forbiddenByUs && req.headers.upgrade === undefined ? 403 : 400
-    accessLog.refused({ method: req.method, url: req.url, status, address: addressOf(req), userAgent: req.headers['user-agent'] })
+    accessLog.refused({
+      method: req.method, url: req.url, status, address: addressOf(req), userAgent: req.headers['user-agent']
+    })
   })
   return (link: Link, connection: Connection) => accesses.get(link)?.authenticated(connection)
 }
@@ -125,4 +136,5 @@ async function pollsAnswered (io: Server): Promise<void> {
   while (linksOf(io).some(link => link.transport.name === 'polling') && performance.now() < deadline) await sleep(10)
 }
 
-const linksOf = (io: Server): Link[] => Object.values((io.engine as unknown as { clients: Record<string, Link> }).clients)
+const linksOf = (io: Server): Link[] =>
+  Object.values((io.engine as unknown as { clients: Record<string, Link> }).clients)

@@ -13,12 +13,17 @@ declare module 'fastify' {
     graceTimes: GraceTimes
   }
   interface FastifyRequest {
-    /** Set before the handler on routes whose permission is of an entity-owning resource; on others it is undefined, and where it is optional it may be. */
+    /**
+     * Set before the handler on routes whose permission is of an entity-owning resource; on others it is undefined, and
+     * where it is optional it may be.
+     */
     scope: Scope
   }
 }
 
-/** The tenants, and the place on a request where its scope stands. Who may enter which scope is the business of `auth`. */
+/**
+ * The tenants, and the place on a request where its scope stands. Who may enter which scope is the business of `auth`.
+ */
 export default fp(async (app) => {
   const presence = new ApplicationPresence({ db: app.db })
   const graceTimes = new GraceTimes({ db: app.db })

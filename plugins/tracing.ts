@@ -41,7 +41,10 @@ const connectionsMax = 2
 export default fp(async (app) => {
   const { config, db, instruments: metrics, log } = app
   const pool = createPool({
-    connectionString: config.database.url as string, max: connectionsMax, applicationName: 'realtime-traces', onError: err => log.warn(reasonOf(err), 'database.connection_lost')
+    connectionString: config.database.url as string,
+    max: connectionsMax,
+    applicationName: 'realtime-traces',
+    onError: err => log.warn(reasonOf(err), 'database.connection_lost')
   })
   // A trace may be lost with the machine: the log may not, and does not wait behind it.
   pool.on('connect', client => { client.query('set synchronous_commit to off').catch(() => {}) })
@@ -53,10 +56,18 @@ export default fp(async (app) => {
   const activity = new Activity()
   app.decorate('activity', activity)
   app.decorate('tracing', {
-    node, sampling, recorder, subscriptions, writes: observeWrites(recorder, activity), mappingFailed: observeMappings(recorder, activity), deliveries: observeDelivery(recorder, subscriptions)
+    node,
+    sampling,
+    recorder,
+    subscriptions,
+    writes: observeWrites(recorder, activity),
+    mappingFailed: observeMappings(recorder, activity),
+    deliveries: observeDelivery(recorder, subscriptions)
   })
   const beat = new NodeBeat({ db, id: node, log, onReturned: () => subscriptions.tellAnew() })
-  const retention = createTraceRetention({ pool, store, metrics, retentionMs: config.traces.retentionHours * 3_600_000, now: app.clock.now, log })
+  const retention = createTraceRetention({
+    pool, store, metrics, retentionMs: config.traces.retentionHours * 3_600_000, now: app.clock.now, log
+  })
   await retention.start()
   await beat.start()
   await sampling.start()

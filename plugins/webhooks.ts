@@ -36,9 +36,15 @@ const heartbeatMaxMs = 30_000
 /** To the database: a claim, a settling of results, an expansion of the outbox, and who lists deliveries. */
 const connections = 4
 
-/** The webhooks of the applications, and the dispatcher that sends what they are owed. Deliveries are born in the writer, by `webhook-routing`. */
+/**
+ * The webhooks of the applications, and the dispatcher that sends what they are owed. Deliveries are born in the
+ * writer, by `webhook-routing`.
+ */
 export default fp(async (app) => {
-  const { db, pool, encryption, log, instruments: metrics, eventWriter: writer, config: { webhooks: settings, isProduction, database: { url: databaseUrl } } } = app
+  const {
+    db, pool, encryption, log, instruments: metrics, eventWriter: writer,
+    config: { webhooks: settings, isProduction, database: { url: databaseUrl } }
+  } = app
   if (databaseUrl === undefined) throw new Error('config.database.url is not set')
   const guard = createAddressGuard({
     ...settings,
@@ -48,7 +54,11 @@ export default fp(async (app) => {
   })
   // Of its own, so that neither waits for the other: requests for what is being sent, nor the other way.
   const ownPool = createPool({
-    connectionString: databaseUrl, max: connections, applicationName: 'realtime-platform-webhooks', plansOnce: true, onError: err => log.warn(reasonOf(err), 'database.connection_lost')
+    connectionString: databaseUrl,
+    max: connections,
+    applicationName: 'realtime-platform-webhooks',
+    plansOnce: true,
+    onError: err => log.warn(reasonOf(err), 'database.connection_lost')
   })
   const queue = createQueue({ pool: ownPool })
   const onChanged = async (applicationId: string, webhookId: string) => {
@@ -96,4 +106,10 @@ export default fp(async (app) => {
   app.addHook('onReady', async () => dispatcher.start())
   app.addHook('preClose', async () => dispatcher.close())
   app.addHook('onClose', async () => ownPool.end())
-}, { name: 'webhooks', dependencies: ['config', 'database', 'domain', 'encryption', 'events', 'health', 'metrics', 'notices', 'tenancy', 'tracing', 'webhook-routing'] })
+}, {
+  name: 'webhooks',
+  dependencies: [
+    'config', 'database', 'domain', 'encryption', 'events', 'health', 'metrics', 'notices', 'tenancy', 'tracing',
+    'webhook-routing'
+  ]
+})

@@ -26,7 +26,10 @@ export default fp(async (app) => {
     // @fastify/websocket would accept it, close it, and log its URL with the token that may stand there.
     else if (!request.url?.startsWith('/socket.io/')) {
       refuseUpgrade(socket)
-      app.accessLog?.refused({ method: request.method, url: request.url, status: 404, address: app.clientLinks.addressOf(request), userAgent: request.headers['user-agent'] })
+      app.accessLog?.refused({
+        method: request.method, url: request.url, status: 404, address: app.clientLinks.addressOf(request),
+        userAgent: request.headers['user-agent']
+      })
     }
   }
   app.server.on('upgrade', forward)
@@ -46,12 +49,13 @@ export default fp(async (app) => {
     },
     // `connections.closeAll` has said goodbye; whoever never authenticated is cut off.
     preClose: done => {
-      for (const client of app.websocketServer.clients) if (client.readyState === client.OPEN) client.close(1012, 'SHUTTING_DOWN')
+      for (const client of app.websocketServer.clients) { if (client.readyState === client.OPEN) client.close(1012, 'SHUTTING_DOWN') }
       app.websocketServer.close(() => {})
       done()
     }
   })
-  // The library closes what it has seen. An upgrade that a hook before its own refuses would stay open, without a timeout.
+  // The library closes what it has seen. An upgrade that a hook before its own refuses would stay open, without a
+  // timeout.
   app.addHook('onResponse', (request, _reply, done) => {
     const raw: IncomingMessage & { upgrade?: boolean } = request.raw
     if (raw.upgrade === true && !request.ws) raw.socket.destroySoon()
@@ -60,7 +64,9 @@ export default fp(async (app) => {
   const options = { handshake: app.handshake, protocol: app.protocol, closed: app.clientLinks.closed }
   /** Options for all sockets together; with ACCESS_LOG each has its own. */
   const optionsOf = (webSocket: ClientWebSocket, raw: IncomingMessage, address: string) => {
-    const access = app.accessLog?.socket({ transport: 'ws', path: '/ws', address, userAgent: raw.headers['user-agent'], tcp: raw.socket })
+    const access = app.accessLog?.socket({
+      transport: 'ws', path: '/ws', address, userAgent: raw.headers['user-agent'], tcp: raw.socket
+    })
     if (access === undefined) return options
     webSocket.once('close', (code, reason) => access.closed({ code, reason: reason.toString() }))
     return { ...options, opened: (connection: Connection) => access.authenticated(connection) }
@@ -90,21 +96,34 @@ export default fp(async (app) => {
 }, { name: 'websocket', dependencies: ['config', 'connection-limits', 'delivery', 'auth', 'request-log'] })
 
 function refuseUpgrade (socket: Duplex): void {
-  const body = JSON.stringify(new NotFoundError('ROUTE_NOT_FOUND', 'WebSockets are accepted at /ws and /socket.io/').toBody())
+  const body = JSON.stringify(
+    new NotFoundError('ROUTE_NOT_FOUND', 'WebSockets are accepted at /ws and /socket.io/').toBody()
+  )
   socket.on('error', () => {})
-  socket.end([
-    'HTTP/1.1 404 Not Found', 'Content-Type: application/json; charset=utf-8', `Content-Length: ${Buffer.byteLength(body)}`, 'Connection: close', '', body
-  ].join('\r\n'), () => socket.destroy())
+  socket.end(
+    [
+      'HTTP/1.1 404 Not Found',
+      'Content-Type: application/json; charset=utf-8',
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      'Connection: close',
+      '',
+      body
+    ].join('\r\n'),
+    () => socket.destroy()
+  )
 }
 
 /**
- * Takes from the socket what @fastify/websocket leaves there for an error handler: Fastify's request and reply, and with
- * them the whole of the upgrade, for as long as the socket lives. The gateway handles its errors.
+ * Takes from the socket what @fastify/websocket leaves there for an error handler: Fastify's request and reply, and
+ * with them the whole of the upgrade, for as long as the socket lives. The gateway handles its errors.
  */
-function letGo (webSocket: WebSocket, { socket }: IncomingMessage & { socket: Socket & { _httpMessage?: ServerResponse | null } }): void {
+function letGo (
+  webSocket: WebSocket, { socket }: IncomingMessage & { socket: Socket & { _httpMessage?: ServerResponse | null } }
+): void {
   webSocket.removeAllListeners('error')
   socket._httpMessage?.detachSocket(socket)
-  // The list of listeners had room made for the reply's, and sixteen more. With all but one gone it is let go, and made anew for two.
+  // The list of listeners had room made for the reply's, and sixteen more. With all but one gone it is let go, and made
+  // anew for two.
   for (const listener of socket.listeners('close').slice(1) as (() => void)[]) {
     socket.off('close', listener)
     socket.on('close', listener)

@@ -1,12 +1,17 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { EpochMs, Text } from './common.ts'
 
-export const ApplicationId = Type.String({ minLength: 1, maxLength: 64, pattern: '^app_[A-Za-z0-9_-]+$', description: 'The application.', examples: ['app_abc123'] })
+export const ApplicationId = Type.String({
+  minLength: 1, maxLength: 64, pattern: '^app_[A-Za-z0-9_-]+$', description: 'The application.',
+  examples: ['app_abc123']
+})
 
 const PresenceGraceMs = Type.Integer({
   minimum: 0,
   maximum: 60_000,
-  description: 'How long a member of a channel whose connection has ended stays, in milliseconds: whoever is back by then has never left.',
+  description:
+    'How long a member of a channel whose connection has ended stays, in milliseconds: whoever is back by then has ' +
+      'never left.',
   examples: [3000]
 })
 

@@ -3,20 +3,29 @@ import { ApplicationId } from './applications.ts'
 import { Enum, EnvironmentName, EpochMs, Nullable, Text } from './common.ts'
 
 export const Email = Type.String({ format: 'email', maxLength: 254, examples: ['ada@example.com'] })
-export const Password = Type.String({ minLength: 8, maxLength: 1024, description: 'At least 8 characters.', examples: ['correct horse battery staple'] })
+export const Password = Type.String({
+  minLength: 8, maxLength: 1024, description: 'At least 8 characters.', examples: ['correct horse battery staple']
+})
 
 /** Of a user who changes how they log in. */
-export const CurrentPassword = Type.String({ maxLength: 1024, description: 'Required of the user themselves.', examples: ['correct horse battery staple'] })
+export const CurrentPassword = Type.String({
+  maxLength: 1024, description: 'Required of the user themselves.', examples: ['correct horse battery staple']
+})
 
 /** `admin`, `subscribe`, `topics:read`, `subscribe:order.*`. */
 export const Permission = Type.String({
-  maxLength: 400, pattern: '^[a-z_]+(:[a-z0-9_.*-]+)?$', description: 'A level, a verb, a verb with a topic pattern, or `resource:action`.', examples: ['subscribe']
+  maxLength: 400,
+  pattern: '^[a-z_]+(:[a-z0-9_.*-]+)?$',
+  description: 'A level, a verb, a verb with a topic pattern, or `resource:action`.',
+  examples: ['subscribe']
 })
 
 export const TokenRequest = Type.Object({
   applicationId: ApplicationId,
   permissions: Type.Array(Permission, { minItems: 1, maxItems: 100, examples: [['subscribe', 'publish']] }),
-  subject: Type.Optional(Text(255, { description: 'Whom the token stands for; becomes `sub`.', examples: ['user-17'] })),
+  subject: Type.Optional(
+    Text(255, { description: 'Whom the token stands for; becomes `sub`.', examples: ['user-17'] })
+  ),
   environment: Type.Optional(EnvironmentName),
   expiresIn: Type.Optional(Type.Integer({ minimum: 1, maximum: 31536000, description: 'Seconds.', examples: [3600] }))
 }, { $id: 'TokenRequest', additionalProperties: false })
@@ -43,7 +52,9 @@ export const Claims = Type.Object({
 }, { $id: 'Claims' })
 export type Claims = Static<typeof Claims>
 
-export const TokenVerdict = Type.Object({ valid: Type.Literal(true), claims: Type.Unsafe<Claims>({ $ref: 'Claims#' }) }, { $id: 'TokenVerdict' })
+export const TokenVerdict = Type.Object(
+  { valid: Type.Literal(true), claims: Type.Unsafe<Claims>({ $ref: 'Claims#' }) }, { $id: 'TokenVerdict' }
+)
 
 export const Login = Type.Object({
   email: Text(254, { examples: ['ada@example.com'] }),
@@ -51,29 +62,49 @@ export const Login = Type.Object({
 }, { $id: 'Login', additionalProperties: false })
 
 export const User = Type.Object({
-  id: Type.String({ examples: ['usr_abc123'] }), email: Type.String({ examples: ['ada@example.com'] }), name: Type.String({ examples: ['Ada'] })
+  id: Type.String({ examples: ['usr_abc123'] }),
+  email: Type.String({ examples: ['ada@example.com'] }),
+  name: Type.String({ examples: ['Ada'] })
 }, { $id: 'User' })
 export type User = Static<typeof User>
 
 export const LoginAnswer = Type.Object({
-  sessionToken: Type.String({ examples: ['sess_9a8b7c6d'] }), user: Type.Unsafe<User>({ $ref: 'User#' })
-}, { $id: 'LoginAnswer', description: 'The session token is shown this once: send it as `Authorization: <session token>`.' })
+  sessionToken: Type.String({ examples: ['sess_9a8b7c6d'] }),
+  user: Type.Unsafe<User>({ $ref: 'User#' })
+}, {
+  $id: 'LoginAnswer',
+  description: 'The session token is shown this once: send it as `Authorization: <session token>`.'
+})
 export type LoginAnswer = Static<typeof LoginAnswer>
 
 export const MfaRequired = Type.Object({
   mfaRequired: Type.Literal(true),
-  mfaToken: Type.String({ description: 'For `POST /api/auth/mfa/verify`, within five minutes.', examples: ['mfa_pending_9a8b7c6d'] })
+  mfaToken: Type.String({
+    description: 'For `POST /api/auth/mfa/verify`, within five minutes.',
+    examples: ['mfa_pending_9a8b7c6d']
+  })
 }, { $id: 'MfaRequired', description: 'The password is right, and a code is wanted.' })
 
-export const LoginOutcome = Type.Union([Type.Unsafe<LoginAnswer>({ $ref: 'LoginAnswer#' }), Type.Unsafe<Static<typeof MfaRequired>>({ $ref: 'MfaRequired#' })], { $id: 'LoginOutcome' })
+export const LoginOutcome = Type.Union([
+  Type.Unsafe<LoginAnswer>({ $ref: 'LoginAnswer#' }), Type.Unsafe<Static<typeof MfaRequired>>({ $ref: 'MfaRequired#' })
+], { $id: 'LoginOutcome' })
 export type LoginOutcome = Static<typeof LoginOutcome>
 
-const Code = Type.String({ minLength: 6, maxLength: 64, pattern: '^[A-Za-z0-9 -]+$', description: 'Of the authenticator app, or a recovery code.', examples: ['123456'] })
-const OneTimeToken = (description: string, example: string) => Type.String({ minLength: 1, maxLength: 200, description, examples: [example] })
+const Code = Type.String({
+  minLength: 6, maxLength: 64, pattern: '^[A-Za-z0-9 -]+$',
+  description: 'Of the authenticator app, or a recovery code.', examples: ['123456']
+})
+const OneTimeToken = (description: string, example: string) =>
+  Type.String({ minLength: 1, maxLength: 200, description, examples: [example] })
 
-export const MfaVerify = Type.Object({ mfaToken: OneTimeToken('The `mfaToken` of the login.', 'mfa_pending_9a8b7c6d'), code: Code }, { $id: 'MfaVerify', additionalProperties: false })
+export const MfaVerify = Type.Object({
+  mfaToken: OneTimeToken('The `mfaToken` of the login.', 'mfa_pending_9a8b7c6d'),
+  code: Code
+}, { $id: 'MfaVerify', additionalProperties: false })
 export const MfaConfirm = Type.Object({ code: Code }, { $id: 'MfaConfirm', additionalProperties: false })
-export const MfaSetupRequest = Type.Object({ currentPassword: Type.Optional(CurrentPassword) }, { $id: 'MfaSetupRequest', additionalProperties: false })
+export const MfaSetupRequest = Type.Object({ currentPassword: Type.Optional(CurrentPassword) }, {
+  $id: 'MfaSetupRequest', additionalProperties: false
+})
 export const MfaDisable = Type.Object({
   currentPassword: Type.Optional(CurrentPassword),
   code: Type.Optional(Code)
@@ -85,19 +116,30 @@ export const MfaDisable = Type.Object({
 })
 
 export const MfaSetup = Type.Object({
-  secret: Type.String({ description: 'The seed in base32, to be typed.', examples: ['JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'] }),
+  secret: Type.String({
+    description: 'The seed in base32, to be typed.', examples: ['JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP']
+  }),
   otpauthUrl: Type.String({ examples: ['otpauth://totp/realtime-platform:ada%40example.com?secret=JBSWY3DPEHPK3PXP'] }),
-  qrCode: Type.String({ description: 'The same as a picture: an SVG in a data URL.', examples: ['data:image/svg+xml;base64,PHN2Zz48L3N2Zz4='] })
+  qrCode: Type.String({
+    description: 'The same as a picture: an SVG in a data URL.',
+    examples: ['data:image/svg+xml;base64,PHN2Zz48L3N2Zz4=']
+  })
 }, { $id: 'MfaSetup' })
 export type MfaSetup = Static<typeof MfaSetup>
 
 export const RecoveryCodes = Type.Object({
-  recoveryCodes: Type.Array(Type.String(), { description: 'Shown this once; each works once, in the place of a code.', examples: [['abcd-efgh-jkmn-pqrs']] })
+  recoveryCodes: Type.Array(Type.String(), {
+    description: 'Shown this once; each works once, in the place of a code.', examples: [['abcd-efgh-jkmn-pqrs']]
+  })
 }, { $id: 'RecoveryCodes' })
 export type RecoveryCodes = Static<typeof RecoveryCodes>
 
-export const ForgotPassword = Type.Object({ email: Text(254, { examples: ['ada@example.com'] }) }, { $id: 'ForgotPassword', additionalProperties: false })
-export const ResetPassword = Type.Object({ token: OneTimeToken('From the mail.', 'reset_9a8b7c6d'), password: Password }, { $id: 'ResetPassword', additionalProperties: false })
+export const ForgotPassword = Type.Object({ email: Text(254, { examples: ['ada@example.com'] }) }, {
+  $id: 'ForgotPassword', additionalProperties: false
+})
+export const ResetPassword = Type.Object({
+  token: OneTimeToken('From the mail.', 'reset_9a8b7c6d'), password: Password
+}, { $id: 'ResetPassword', additionalProperties: false })
 
 export const SessionInfo = Type.Object({
   id: Type.String({ description: 'Names the session; it is no credential.', examples: ['sess_9a8b7c6d5e4f3a2b'] }),
@@ -110,13 +152,23 @@ export const SessionInfo = Type.Object({
 }, { $id: 'Session' })
 export type SessionInfo = Static<typeof SessionInfo>
 
-export const SessionPath = Type.Object({ id: Type.String({ minLength: 1, maxLength: 100, pattern: '^[A-Za-z0-9_-]+$', description: 'The session.', examples: ['sess_9a8b7c6d5e4f3a2b'] }) })
+export const SessionPath = Type.Object({
+  id: Type.String({
+    minLength: 1, maxLength: 100, pattern: '^[A-Za-z0-9_-]+$', description: 'The session.',
+    examples: ['sess_9a8b7c6d5e4f3a2b']
+  })
+})
 
 export const Setup = Type.Object({
   name: Text(200, { examples: ['Ada'] }),
   email: Email,
   password: Password,
-  setupToken: Type.Optional(Type.String({ maxLength: 200, description: 'The one-time token printed at start; needed from elsewhere than loopback, and by a proxy.' }))
+  setupToken: Type.Optional(
+    Type.String({
+      maxLength: 200,
+      description: 'The one-time token printed at start; needed from elsewhere than loopback, and by a proxy.'
+    })
+  )
 }, { $id: 'Setup', additionalProperties: false })
 export type Setup = Static<typeof Setup>
 
@@ -128,12 +180,19 @@ export const Me = Type.Object({
   subject: Type.Optional(Type.String({ description: 'A token\'s `sub`.' })),
   applicationId: Type.Optional(Type.String({ description: 'A token\'s application.' })),
   environment: Type.Optional(EnvironmentName),
-  roles: Type.Optional(Type.Array(Type.Object({
-    name: Type.String({ examples: ['super_admin'] }),
-    applicationId: Nullable(Type.String(), { description: 'The application that the role was assigned for; null: everywhere.' }),
-    permissions: Type.Array(Type.String(), { examples: [['topics:read']] })
-  }), { description: 'A user\'s roles.' })),
-  permissions: Type.Array(Type.String(), { description: 'A token\'s permissions as it carries them; a user\'s that hold everywhere.', examples: [['topics:read']] }),
+  roles: Type.Optional(Type.Array(
+    Type.Object({
+      name: Type.String({ examples: ['super_admin'] }),
+      applicationId: Nullable(Type.String(), {
+        description: 'The application that the role was assigned for; null: everywhere.'
+      }),
+      permissions: Type.Array(Type.String(), { examples: [['topics:read']] })
+    }),
+    { description: "A user's roles." }
+  )),
+  permissions: Type.Array(Type.String(), {
+    description: "A token's permissions as it carries them; a user's that hold everywhere.", examples: [['topics:read']]
+  }),
   expiresAt: EpochMs('When the credential ends.')
 }, { $id: 'Me' })
 export type Me = Static<typeof Me>

@@ -3,10 +3,17 @@ import { Enum, EpochMs, Page, ref } from './common.ts'
 import { ServiceName } from './services.ts'
 
 export const DocumentId = Type.String({
-  minLength: 1, maxLength: 128, pattern: '^[A-Za-z0-9._:@-]+$', description: 'Made by the server (`doc_…`) unless given.', examples: ['doc_a1b2c3d4']
+  minLength: 1,
+  maxLength: 128,
+  pattern: '^[A-Za-z0-9._:@-]+$',
+  description: 'Made by the server (`doc_…`) unless given.',
+  examples: ['doc_a1b2c3d4']
 })
 const Data = Type.Record(Type.String(), Type.Unknown(), {
-  description: 'A JSON object: at most 256 KiB and 64 levels deep. A number that a double cannot keep is refused: send it as a string.', examples: [{ status: 'active', participantCount: 3 }]
+  description:
+    'A JSON object: at most 256 KiB and 64 levels deep. A number that a double cannot keep is refused: send it as a ' +
+      'string.',
+  examples: [{ status: 'active', participantCount: 3 }]
 })
 const Revision = Type.Integer({ minimum: 1, description: 'Counts the writes of this id.', examples: [4] })
 const ExpectedRevision = Type.Optional(Type.Integer({
@@ -17,11 +24,18 @@ export const Document = Type.Object({
   service: Type.String({ examples: ['session'] }),
   id: Type.String({ examples: ['doc_a1b2c3d4'] }),
   revision: Revision,
-  data: Type.Optional(Type.Unsafe<Static<typeof Data>>({ ...Data, description: `${Data.description} Answers to writes are without it for whoever may not read documents.` })),
+  data: Type.Optional(
+    Type.Unsafe<Static<typeof Data>>({
+      ...Data,
+      description: `${Data.description} Answers to writes are without it for whoever may not read documents.`
+    })
+  ),
   createdAt: EpochMs('When it was created.'),
   updatedAt: EpochMs('When it was last written.'),
   expiresAt: Type.Optional(EpochMs('When it ends by itself.')),
-  deleted: Type.Optional(Type.Boolean({ description: 'Only in lists with `includeDeleted`, and in the answer of DELETE.' }))
+  deleted: Type.Optional(
+    Type.Boolean({ description: 'Only in lists with `includeDeleted`, and in the answer of DELETE.' })
+  )
 }, { $id: 'Document' })
 /** As stored; some are told without the data. */
 export type Document = Static<typeof Document> & { data: Static<typeof Data> }
@@ -29,7 +43,12 @@ export type Document = Static<typeof Document> & { data: Static<typeof Data> }
 export const DocumentCreate = Type.Object({
   id: Type.Optional(DocumentId),
   data: Data,
-  expiresAt: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'When the document ends by itself, in the future. Epoch milliseconds.', examples: [4102444800000] }))
+  expiresAt: Type.Optional(
+    Type.Integer({
+      minimum: 1, maximum: Number.MAX_SAFE_INTEGER,
+      description: 'When the document ends by itself, in the future. Epoch milliseconds.', examples: [4102444800000]
+    })
+  )
 }, { $id: 'DocumentCreate', additionalProperties: false })
 export type DocumentCreate = Static<typeof DocumentCreate>
 
@@ -39,7 +58,9 @@ export const DocumentReplace = Type.Object({
 export type DocumentReplace = Static<typeof DocumentReplace>
 
 export const DocumentMerge = Type.Object({
-  data: Type.Record(Type.String(), Type.Unknown(), { description: 'RFC 7396: null removes a member.', examples: [{ status: 'ended' }] }),
+  data: Type.Record(Type.String(), Type.Unknown(), {
+    description: 'RFC 7396: null removes a member.', examples: [{ status: 'ended' }]
+  }),
   expectedRevision: ExpectedRevision
 }, { $id: 'DocumentMerge', additionalProperties: false })
 export type DocumentMerge = Static<typeof DocumentMerge>
@@ -48,18 +69,33 @@ export const mutationsMax = 1000
 
 export const Mutation = Type.Object({
   op: Enum('MutationOp', ['set', 'increment', 'remove', 'append', 'merge', 'test']),
-  path: Type.String({ maxLength: 2048, pattern: '^(/[^\\u0000]*)?$', description: 'JSON Pointer (RFC 6901).', examples: ['/status'] }),
-  value: Type.Optional(Type.Unknown({ description: 'What is set, added, appended, merged or compared; `increment` without it adds 1, and is refused beyond ±(2^53 − 1).', examples: ['ended'] }))
+  path: Type.String({
+    maxLength: 2048, pattern: '^(/[^\\u0000]*)?$', description: 'JSON Pointer (RFC 6901).', examples: ['/status']
+  }),
+  value: Type.Optional(
+    Type.Unknown({
+      description:
+        'What is set, added, appended, merged or compared; `increment` without it adds 1, and is refused beyond ' +
+          '±(2^53 − 1).',
+      examples: ['ended']
+    })
+  )
 }, { $id: 'Mutation', additionalProperties: false })
 export type Mutation = Static<typeof Mutation>
 
 export const DocumentMutate = Type.Object({
-  mutations: Type.Array(ref(Mutation), { minItems: 1, maxItems: mutationsMax, description: 'Applied in order: all, or none.' }),
+  mutations: Type.Array(ref(Mutation), {
+    minItems: 1, maxItems: mutationsMax, description: 'Applied in order: all, or none.'
+  }),
   expectedRevision: ExpectedRevision
 }, {
   $id: 'DocumentMutate',
   additionalProperties: false,
-  examples: [{ mutations: [{ op: 'set', path: '/status', value: 'ended' }, { op: 'increment', path: '/participantCount', value: -1 }] }]
+  examples: [{
+    mutations: [{ op: 'set', path: '/status', value: 'ended' }, {
+      op: 'increment', path: '/participantCount', value: -1
+    }]
+  }]
 })
 export type DocumentMutate = Static<typeof DocumentMutate>
 
@@ -68,7 +104,12 @@ export const ServiceDocumentsPath = Type.Object({ service: ServiceName })
 export const DocumentPath = Type.Object({ service: ServiceName, id: DocumentId })
 export const DocumentListQuery = Type.Object({
   ...Page,
-  updatedAfter: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Only those written after this time (epoch milliseconds).', examples: [1705312800000] })),
+  updatedAfter: Type.Optional(
+    Type.Integer({
+      minimum: 0, maximum: Number.MAX_SAFE_INTEGER,
+      description: 'Only those written after this time (epoch milliseconds).', examples: [1705312800000]
+    })
+  ),
   includeDeleted: Type.Optional(Type.Boolean({ default: false, description: 'Tombstones too, with `deleted: true`.' }))
 }, { additionalProperties: false })
 export type DocumentListQuery = Static<typeof DocumentListQuery>

@@ -13,23 +13,40 @@ export type EventSource = typeof eventSources[number]
 export const RealtimeEvent = Type.Object({
   id: Type.String({ examples: ['evt_b3F0aGVyZXZlbnQx'] }),
   topic: Type.String({ examples: ['session.status'] }),
-  offset: Type.Integer({ minimum: 1, description: 'Position in the topic\'s log: gapless, in commit order.', examples: [42] }),
-  epoch: Type.String({ description: 'Names one life of the log; offsets of another epoch mean nothing.', examples: ['k3J9sQ2x'] }),
+  offset: Type.Integer({
+    minimum: 1, description: "Position in the topic's log: gapless, in commit order.", examples: [42]
+  }),
+  epoch: Type.String({
+    description: 'Names one life of the log; offsets of another epoch mean nothing.', examples: ['k3J9sQ2x']
+  }),
   type: Enum('EventType', eventTypes, { examples: ['topic.event'] }),
   source: Enum('EventSource', eventSources, { examples: ['api'] }),
   applicationId: Type.String({ examples: ['app_abc123'] }),
   environment: EnvironmentName,
   timestamp: EpochMs('When the event was written.'),
   schemaVersion: Nullable(Type.Integer(), { description: 'The version that the payload was checked against, if any.' }),
-  key: Nullable(Type.String(), { description: 'Ordering key: the document, the row\'s primary key, or the publisher\'s.' }),
+  key: Nullable(Type.String(), {
+    description: "Ordering key: the document, the row's primary key, or the publisher's."
+  }),
   payload: Type.Unknown({ description: 'The event itself.', examples: [{ sessionId: 's1', status: 'ended' }] }),
-  meta: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'Where it came from: service, documentId, revision, …' }))
+  meta: Type.Optional(
+    Type.Record(Type.String(), Type.Unknown(), { description: 'Where it came from: service, documentId, revision, …' })
+  )
 }, { $id: 'RealtimeEvent' })
 export type RealtimeEvent = Static<typeof RealtimeEvent>
 
 const publishable = {
-  payload: Type.Unknown({ description: 'Any JSON: at most 256 KiB and 64 levels deep. A number that a double cannot keep, such as a 64-bit id, is refused: send it as a string.', examples: [{ sessionId: 's1', status: 'ended' }] }),
-  key: Type.Optional(Type.String({ minLength: 1, maxLength: 512, pattern: '^[^\\u0000]*$', description: 'Ordering key.', examples: ['s1'] }))
+  payload: Type.Unknown({
+    description:
+      'Any JSON: at most 256 KiB and 64 levels deep. A number that a double cannot keep, such as a 64-bit id, is ' +
+        'refused: send it as a string.',
+    examples: [{ sessionId: 's1', status: 'ended' }]
+  }),
+  key: Type.Optional(
+    Type.String({
+      minLength: 1, maxLength: 512, pattern: '^[^\\u0000]*$', description: 'Ordering key.', examples: ['s1']
+    })
+  )
 }
 
 export const EventPublish = Type.Object(publishable, { additionalProperties: false, $id: 'EventPublish' })
@@ -44,7 +61,11 @@ export const publishBatchMax = 1000
 export const PublishBody = Type.Object({
   payload: Type.Optional(publishable.payload),
   key: publishable.key,
-  events: Type.Optional(Type.Array(ref(EventPublish), { minItems: 1, maxItems: publishBatchMax, description: 'A batch: all of it is stored, or none.' }))
+  events: Type.Optional(
+    Type.Array(ref(EventPublish), {
+      minItems: 1, maxItems: publishBatchMax, description: 'A batch: all of it is stored, or none.'
+    })
+  )
 }, {
   $id: 'PublishBody',
   additionalProperties: false,
@@ -54,6 +75,11 @@ export const PublishBody = Type.Object({
 export type PublishBody = Static<typeof PublishBody>
 
 export const HistoryQuery = Type.Object({
-  after: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Events above this offset; without it, from the oldest retained.', examples: [41] })),
+  after: Type.Optional(
+    Type.Integer({
+      minimum: 0, maximum: Number.MAX_SAFE_INTEGER,
+      description: 'Events above this offset; without it, from the oldest retained.', examples: [41]
+    })
+  ),
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Events a page.' }))
 }, { additionalProperties: false })

@@ -8,7 +8,9 @@ export const Health = Type.Object({
 export type Health = Static<typeof Health>
 
 export const Component = Type.Object({
-  status: Enum('ComponentStatus', ['ok', 'degraded', 'failed'], { description: 'Degraded: part of it does not work, which does not make this server unready.' }),
+  status: Enum('ComponentStatus', ['ok', 'degraded', 'failed'], {
+    description: 'Degraded: part of it does not work, which does not make this server unready.'
+  }),
   message: Type.Optional(Type.String()),
   heartbeatAgeMs: Type.Optional(Type.Integer({ description: 'Since its last sign of life.' })),
   oldestWaitingMs: Type.Optional(Type.Integer({ description: 'How long the oldest undelivered item has waited.' })),

@@ -1,7 +1,8 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { EnvironmentName, Nullable } from './common.ts'
 
-const PerSecond = (description: string) => Type.Number({ description: `${description} A second, over the last ten.`, examples: [12.5] })
+const PerSecond = (description: string) =>
+  Type.Number({ description: `${description} A second, over the last ten.`, examples: [12.5] })
 const Ms = (description: string) => Type.Number({ description: `${description} Milliseconds.`, examples: [1.4] })
 const Count = (description: string) => Type.Integer({ minimum: 0, description, examples: [3] })
 
@@ -27,8 +28,13 @@ export const Dashboard = Type.Object({
     queueDepth: Count('Writes that wait to be stored, and webhook deliveries that wait to be sent.'),
     retryCount: Count('Webhook deliveries that have failed at least once and are tried again.'),
     dlqSize: Count('Webhook deliveries that were given up.'),
-    webhookSuccessRate: Type.Number({ minimum: 0, maximum: 1, description: 'Of the attempts of the last hour, those that succeeded; 1 when there were none.', examples: [0.98] }),
-    webhookFailureRate: Type.Number({ minimum: 0, maximum: 1, description: 'Of the attempts of the last hour, those that failed.', examples: [0.02] })
+    webhookSuccessRate: Type.Number({
+      minimum: 0, maximum: 1,
+      description: 'Of the attempts of the last hour, those that succeeded; 1 when there were none.', examples: [0.98]
+    }),
+    webhookFailureRate: Type.Number({
+      minimum: 0, maximum: 1, description: 'Of the attempts of the last hour, those that failed.', examples: [0.02]
+    })
   })
 }, { $id: 'Dashboard' })
 export type Dashboard = Static<typeof Dashboard>
@@ -38,14 +44,18 @@ export const HotTopic = Type.Object({
   eventsPerSec: PerSecond('Its events.'),
   subscribers: Count('Live subscriptions to it, those of patterns included.'),
   fanoutLatencyP95: Nullable(Type.Number(), {
-    description: 'From the write of an event to its last socket, 95 in 100 within; over the last minute. Milliseconds. Null for whoever may not read the topic.',
+    description:
+      'From the write of an event to its last socket, 95 in 100 within; over the last minute. Milliseconds. Null ' +
+        'for whoever may not read the topic.',
     examples: [1.4]
   })
 }, { $id: 'HotTopic' })
 export type HotTopic = Static<typeof HotTopic>
 
 export const HotTopicsQuery = Type.Object({
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'So many at most.', examples: [20] }))
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'So many at most.', examples: [20] })
+  )
 }, { additionalProperties: false })
 export type HotTopicsQuery = Static<typeof HotTopicsQuery>
 

@@ -3,12 +3,17 @@ import { ApplicationId } from './applications.ts'
 import { CurrentPassword, Email, Password } from './auth.ts'
 import { Enum, EpochMs, Nullable, Page, Text } from './common.ts'
 
-const Id = (description: string, example: string) => Type.String({ minLength: 1, maxLength: 100, pattern: '^[A-Za-z0-9_-]+$', description, examples: [example] })
-const Application = Nullable(Type.String(), { description: 'The application that it holds for; null: everywhere.', examples: ['app_abc123'] })
+const Id = (description: string, example: string) =>
+  Type.String({ minLength: 1, maxLength: 100, pattern: '^[A-Za-z0-9_-]+$', description, examples: [example] })
+const Application = Nullable(Type.String(), {
+  description: 'The application that it holds for; null: everywhere.', examples: ['app_abc123']
+})
 
 export const RoleGrant = Type.Object({
   roleId: Id('The role.', 'role_viewer'),
-  applicationId: Type.Optional(Type.String({ ...ApplicationId, description: 'The application that it is to hold for. Without one: everywhere.' }))
+  applicationId: Type.Optional(
+    Type.String({ ...ApplicationId, description: 'The application that it is to hold for. Without one: everywhere.' })
+  )
 }, { $id: 'RoleGrant', additionalProperties: false })
 export type RoleGrant = Static<typeof RoleGrant>
 
@@ -17,9 +22,13 @@ export const Account = Type.Object({
   email: Type.String({ examples: ['ada@example.com'] }),
   name: Type.String({ examples: ['Ada'] }),
   mfaEnabled: Type.Boolean({ description: 'Whether logins need a code.', examples: [false] }),
-  roles: Type.Array(Type.Object({
-    roleId: Type.String({ examples: ['role_viewer'] }), name: Type.String({ examples: ['viewer'] }), applicationId: Application
-  }), { description: 'Those that the caller may see.' }),
+  roles: Type.Array(
+    Type.Object({
+      roleId: Type.String({ examples: ['role_viewer'] }), name: Type.String({ examples: ['viewer'] }),
+      applicationId: Application
+    }),
+    { description: 'Those that the caller may see.' }
+  ),
   createdAt: EpochMs('When it was created.'),
   updatedAt: EpochMs('When it was last changed.')
 }, { $id: 'Account', description: 'A user.' })
@@ -40,15 +49,29 @@ export type AccountUpdate = Static<typeof AccountUpdate>
 
 export const AccountQuery = Type.Object({
   ...Page,
-  email: Type.Optional(Type.String({ minLength: 1, maxLength: 254, pattern: '^[^\\u0000]*$', description: 'The user of this address.', examples: ['grace@example.com'] })),
-  applicationId: Type.Optional(Type.String({ ...ApplicationId, description: 'Users who have a role for this application.' }))
+  email: Type.Optional(
+    Type.String({
+      minLength: 1, maxLength: 254, pattern: '^[^\\u0000]*$', description: 'The user of this address.',
+      examples: ['grace@example.com']
+    })
+  ),
+  applicationId: Type.Optional(
+    Type.String({ ...ApplicationId, description: 'Users who have a role for this application.' })
+  )
 }, { additionalProperties: false })
 export type AccountQuery = Static<typeof AccountQuery>
 
 export const AccountPath = Type.Object({ id: Id('The user.', 'usr_abc123') })
-export const AccountRolePath = Type.Object({ id: Id('The user.', 'usr_abc123'), roleId: Id('The role.', 'role_viewer') })
+export const AccountRolePath = Type.Object({
+  id: Id('The user.', 'usr_abc123'), roleId: Id('The role.', 'role_viewer')
+})
 export const RoleUnassign = Type.Object({
-  applicationId: Type.Optional(Type.String({ ...ApplicationId, description: 'The application that it is to hold for no more. Without one: wherever it does.' }))
+  applicationId: Type.Optional(
+    Type.String({
+      ...ApplicationId,
+      description: 'The application that it is to hold for no more. Without one: wherever it does.'
+    })
+  )
 }, { additionalProperties: false })
 
 export const PasswordChange = Type.Object({
@@ -58,13 +81,31 @@ export const PasswordChange = Type.Object({
 
 export const RolePermission = Type.Object({
   resource: Enum('PermissionResource', [
-    'topics', 'schemas', 'database', 'sync', 'services', 'socket', 'webhooks', 'debugger', 'events', 'applications', 'users', 'roles', 'keys', 'tokens', 'audit'
+    'topics',
+    'schemas',
+    'database',
+    'sync',
+    'services',
+    'socket',
+    'webhooks',
+    'debugger',
+    'events',
+    'applications',
+    'users',
+    'roles',
+    'keys',
+    'tokens',
+    'audit'
   ], { examples: ['topics'] }),
   action: Enum('PermissionAction', ['create', 'read', 'update', 'delete'], { examples: ['read'] })
 }, { $id: 'RolePermission', additionalProperties: false })
 
-const Permissions = Type.Array(Type.Unsafe<Static<typeof RolePermission>>({ $ref: 'RolePermission#' }), { maxItems: 100, examples: [[{ resource: 'topics', action: 'read' }]] })
-const RoleName = Type.String({ minLength: 1, maxLength: 64, pattern: '^[a-z][a-z0-9_-]*$', description: 'Lower case, unique.', examples: ['auditor'] })
+const Permissions = Type.Array(Type.Unsafe<Static<typeof RolePermission>>({ $ref: 'RolePermission#' }), {
+  maxItems: 100, examples: [[{ resource: 'topics', action: 'read' }]]
+})
+const RoleName = Type.String({
+  minLength: 1, maxLength: 64, pattern: '^[a-z][a-z0-9_-]*$', description: 'Lower case, unique.', examples: ['auditor']
+})
 const Description = Type.String({ maxLength: 2000, pattern: '^[^\\u0000]*$', examples: ['Reads everything'] })
 
 export const Role = Type.Object({
@@ -84,8 +125,12 @@ export const RoleCreate = Type.Object({
 export type RoleCreate = Static<typeof RoleCreate>
 
 export const RoleUpdate = Type.Object({
-  name: Type.Optional(RoleName), description: Type.Optional(Description), permissions: Type.Optional(Permissions)
-}, { $id: 'RoleUpdate', additionalProperties: false, minProperties: 1, examples: [{ description: 'Reads everything' }] })
+  name: Type.Optional(RoleName),
+  description: Type.Optional(Description),
+  permissions: Type.Optional(Permissions)
+}, {
+  $id: 'RoleUpdate', additionalProperties: false, minProperties: 1, examples: [{ description: 'Reads everything' }]
+})
 export type RoleUpdate = Static<typeof RoleUpdate>
 
 export const RolePath = Type.Object({ id: Id('The role.', 'role_abc123') })
@@ -106,14 +151,31 @@ export type Invite = Static<typeof Invite>
 export const InviteCreate = Type.Object({
   email: Type.String({ ...Email, examples: ['grace@example.com'] }),
   roleId: Id('The role that it gives.', 'role_viewer'),
-  applicationId: Type.Optional(Type.String({ ...ApplicationId, description: 'The application that the role is to hold for. Without one: everywhere.' }))
+  applicationId: Type.Optional(
+    Type.String({
+      ...ApplicationId,
+      description: 'The application that the role is to hold for. Without one: everywhere.'
+    })
+  )
 }, { $id: 'InviteCreate', additionalProperties: false })
 export type InviteCreate = Static<typeof InviteCreate>
 
 export const InviteCreated = Type.Object({
   ...invite,
-  token: Type.Optional(Type.String({ description: 'For `POST /api/auth/accept-invite`; mailed, and shown this once to callers who rule over all users, or where no mail is sent.', examples: ['invite_9a8b7c6d'] })),
-  url: Type.Optional(Type.String({ description: 'What the mail links to; shown with the token.', examples: ['https://realtime.example.com/accept-invite#token=invite_9a8b7c6d'] }))
+  token: Type.Optional(
+    Type.String({
+      description:
+        'For `POST /api/auth/accept-invite`; mailed, and shown this once to callers who rule over all users, or ' +
+          'where no mail is sent.',
+      examples: ['invite_9a8b7c6d']
+    })
+  ),
+  url: Type.Optional(
+    Type.String({
+      description: 'What the mail links to; shown with the token.',
+      examples: ['https://realtime.example.com/accept-invite#token=invite_9a8b7c6d']
+    })
+  )
 }, { $id: 'InviteCreated' })
 export type InviteCreated = Static<typeof InviteCreated>
 

@@ -8,16 +8,32 @@ const Offset = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 /** The fields of a `subscribe` request, the same over Socket.IO and `/ws`. */
 export const SubscribeRequest = Type.Object({
   topic: Type.String({
-    minLength: 1, maxLength: 300, pattern: '^(?:\\*{1,2}|[a-z0-9]+)(?:\\.(?:\\*{1,2}|[a-z0-9_-]+))*$', description: 'A topic, or a pattern: `*` is one segment, `**` at the end the rest.'
+    minLength: 1,
+    maxLength: 300,
+    pattern: '^(?:\\*{1,2}|[a-z0-9]+)(?:\\.(?:\\*{1,2}|[a-z0-9_-]+))*$',
+    description: 'A topic, or a pattern: `*` is one segment, `**` at the end the rest.'
   }),
-  filter: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { maxProperties: 32, description: 'Every key must match.' })),
+  filter: Type.Optional(
+    Type.Record(Type.String(), Type.Unknown(), { maxProperties: 32, description: 'Every key must match.' })
+  ),
   returnMode: Type.Optional(Type.Union(returnModes.map(mode => Type.Literal(mode)))),
-  after: Type.Optional(Type.Union([Offset, Type.Record(Type.String({ maxLength: 300 }), Offset, { maxProperties: 2000 })], {
-    description: 'The offset to go on after; for a pattern one for each topic, and under the pattern itself one for topics that are not named.'
-  })),
+  after: Type.Optional(
+    Type.Union([Offset, Type.Record(Type.String({ maxLength: 300 }), Offset, { maxProperties: 2000 })], {
+      description:
+        'The offset to go on after; for a pattern one for each topic, and under the pattern itself one for topics ' +
+          'that are not named.'
+    })
+  ),
   epoch: Type.Optional(Type.String({ maxLength: 64, description: 'The epoch that `after` belongs to.' })),
-  epochs: Type.Optional(Type.Record(Type.String({ maxLength: 300 }), Type.String({ maxLength: 64 }), { maxProperties: 2000, description: 'For a pattern: the epochs that `after` belongs to, by topic.' })),
-  rewind: Type.Optional(Type.Integer({ minimum: 1, maximum: 10000, description: 'Start with up to this many of the latest events.' }))
+  epochs: Type.Optional(
+    Type.Record(Type.String({ maxLength: 300 }), Type.String({ maxLength: 64 }), {
+      maxProperties: 2000,
+      description: 'For a pattern: the epochs that `after` belongs to, by topic.'
+    })
+  ),
+  rewind: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 10000, description: 'Start with up to this many of the latest events.' })
+  )
 }, { $id: 'SubscribeRequest', additionalProperties: false })
 export type SubscribeRequest = Static<typeof SubscribeRequest>
 
@@ -38,7 +54,10 @@ export interface SubscribePatternAnswer {
   subscriptionId: string
   /** The pattern. */
   topic: string
-  /** By topic: every matching event above this offset arrives. Topics that have no event yet are not named; they arrive from their first on. */
+  /**
+   * By topic: every matching event above this offset arrives. Topics that have no event yet are not named; they arrive
+   * from their first on.
+   */
   offsets: Record<string, number>
   epochs: Record<string, string>
   /** With `after`: whether nothing is missing of any topic that it named. */

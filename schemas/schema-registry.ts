@@ -8,21 +8,28 @@ export const compatibilityModes = [
 export const compatibilityPolicies = ['strict', 'lenient'] as const
 
 const Mode = Enum('CompatibilityMode', compatibilityModes, {
-  description: '`backward`: every document valid under the version before is valid under this one; `forward`: the other way round; `full`: both; `…_transitive`: with every version before, not only the last, at most 1,000 of them.',
+  description:
+    '`backward`: every document valid under the version before is valid under this one; `forward`: the other way ' +
+      'round; `full`: both; `…_transitive`: with every version before, not only the last, at most 1,000 of them.',
   examples: ['backward']
 })
 const Policy = Enum('CompatibilityPolicy', compatibilityPolicies, {
-  description: '`strict`: set inclusion, exactly. `lenient`: writers are taken to send only properties that their schema declares, so that an optional property may be added to an open object.',
+  description:
+    '`strict`: set inclusion, exactly. `lenient`: writers are taken to send only properties that their schema ' +
+      'declares, so that an optional property may be added to an open object.',
   examples: ['lenient']
 })
 const JsonSchemaDocument = Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Boolean()], {
-  description: 'JSON Schema 2020-12, or draft-07, draft-06 or draft-04 when `$schema` names it; at most 256 KiB, 64 levels deep, and 1,000,000 steps to compile. ' +
+  description:
+    'JSON Schema 2020-12, or draft-07, draft-06 or draft-04 when `$schema` names it; at most 256 KiB, 64 levels deep, and 1,000,000 steps to compile. ' +
     '`format` is asserted. Refused are other dialects (draft 2019-09 and custom meta-schemas included), a `$ref` that leads outside the ' +
     'document, a `$dynamicRef` whose name has several `$dynamicAnchor`, look-ahead, look-behind and back-references in patterns, the NUL ' +
     'character, and `__proto__` as a name. See docs/SCHEMAS.md.',
   examples: [{ type: 'object', properties: { status: { type: 'string' } }, required: ['status'] }]
 })
-const Version = Type.Integer({ minimum: 1, maximum: 2147483647, description: 'Counts the topic\'s schemas.', examples: [1] })
+const Version = Type.Integer({
+  minimum: 1, maximum: 2147483647, description: "Counts the topic's schemas.", examples: [1]
+})
 
 export const SchemaVersion = Type.Object({
   topic: Type.String({ examples: ['session.status'] }),
@@ -38,7 +45,9 @@ export const SchemaRegister = Type.Object({
   schema: JsonSchemaDocument,
   compatibilityMode: Type.Optional(Type.Unsafe<Static<typeof Mode>>({ ...Mode, default: 'backward' })),
   policy: Type.Optional(Type.Unsafe<Static<typeof Policy>>({ ...Policy, default: 'lenient' })),
-  activate: Type.Optional(Type.Boolean({ description: 'Check payloads against it from now on. The first version becomes active by itself.' }))
+  activate: Type.Optional(
+    Type.Boolean({ description: 'Check payloads against it from now on. The first version becomes active by itself.' })
+  )
 }, { $id: 'SchemaRegister', additionalProperties: false })
 export type SchemaRegister = Static<typeof SchemaRegister>
 
@@ -56,7 +65,12 @@ export const SchemaChange = Type.Object({
   message: Type.String({ examples: ['"status" no longer takes null'] }),
   direction: Enum('CompatibilityDirection', ['backward', 'forward']),
   comparedWith: Type.Optional(Version),
-  witness: Type.Optional(Type.Unknown({ description: 'A document that the one side takes and the other refuses, confirmed by the validator that guards payloads.' })),
+  witness: Type.Optional(
+    Type.Unknown({
+      description:
+        'A document that the one side takes and the other refuses, confirmed by the validator that guards payloads.'
+    })
+  ),
   reason: Type.Optional(Type.String({ description: 'Why compatibility cannot be shown, when there is no witness.' }))
 }, { $id: 'SchemaChange' })
 

@@ -2,7 +2,11 @@ import { Type, type Static } from '@sinclair/typebox'
 import { Text } from './common.ts'
 
 export const ServiceName = Type.String({
-  minLength: 1, maxLength: 63, pattern: '^[a-z][a-z0-9_-]*$', description: 'The namespace of the documents.', examples: ['session']
+  minLength: 1,
+  maxLength: 63,
+  pattern: '^[a-z][a-z0-9_-]*$',
+  description: 'The namespace of the documents.',
+  examples: ['session']
 })
 
 export const Service = Type.Object({
@@ -28,7 +32,9 @@ export const ServiceUpdate = Type.Object({
 }, { $id: 'ServiceUpdate', additionalProperties: false })
 export type ServiceUpdate = Static<typeof ServiceUpdate>
 
-export const ServicePath = Type.Object({ id: Type.String({ format: 'uuid', description: 'The service.', examples: ['3f1c2a52-0d4e-4b8e-9c55-0d8a4f0f8f11'] }) })
+export const ServicePath = Type.Object({
+  id: Type.String({ format: 'uuid', description: 'The service.', examples: ['3f1c2a52-0d4e-4b8e-9c55-0d8a4f0f8f11'] })
+})
 export const ForceQuery = Type.Object({
   force: Type.Optional(Type.Boolean({ default: false, description: 'Delete what it owns, too.' }))
 }, { additionalProperties: false })

@@ -4,19 +4,28 @@ import { EnvironmentName, EpochMs, Nullable, Text } from './common.ts'
 export const topicNamePattern = '^[a-z0-9]+(\\.[a-z0-9]+)*$'
 
 export const TopicName = Type.String({
-  minLength: 1, maxLength: 200, pattern: topicNamePattern, description: 'Lower-case segments, separated by dots.', examples: ['session.status']
+  minLength: 1,
+  maxLength: 200,
+  pattern: topicNamePattern,
+  description: 'Lower-case segments, separated by dots.',
+  examples: ['session.status']
 })
 
 /** What a path may name: registered topics, and reserved ones such as `sync.my-service.updated`. */
 export const TopicPath = Type.Object({
-  name: Type.String({ minLength: 1, maxLength: 300, pattern: '^[a-z0-9]+(\\.[a-z0-9_-]+)*$', description: 'The topic.', examples: ['session.status'] })
+  name: Type.String({
+    minLength: 1, maxLength: 300, pattern: '^[a-z0-9]+(\\.[a-z0-9_-]+)*$', description: 'The topic.',
+    examples: ['session.status']
+  })
 })
 
 export const Topic = Type.Object({
   name: Type.String({ examples: ['session.status'] }),
   description: Type.String({ examples: ['Changes of a session\'s status'] }),
   owner: Type.String({ examples: ['platform-team'] }),
-  activeSchemaVersion: Nullable(Type.Integer(), { description: 'The version that payloads are checked against; null checks nothing.' }),
+  activeSchemaVersion: Nullable(Type.Integer(), {
+    description: 'The version that payloads are checked against; null checks nothing.'
+  }),
   applicationId: Type.String({ examples: ['app_abc123'] }),
   environment: EnvironmentName,
   createdAt: EpochMs('When it was registered.')
@@ -33,6 +42,10 @@ export type TopicCreate = Static<typeof TopicCreate>
 export const TopicUpdate = Type.Object({
   description: Type.Optional(Text(2000)),
   owner: Type.Optional(Text(200)),
-  activeSchemaVersion: Type.Optional(Nullable(Type.Integer({ minimum: 1, maximum: 2147483647 }), { description: 'A version that exists, or null to stop enforcing.' }))
+  activeSchemaVersion: Type.Optional(
+    Nullable(Type.Integer({ minimum: 1, maximum: 2147483647 }), {
+      description: 'A version that exists, or null to stop enforcing.'
+    })
+  )
 }, { $id: 'TopicUpdate', additionalProperties: false, minProperties: 1, examples: [{ owner: 'platform-team' }] })
 export type TopicUpdate = Static<typeof TopicUpdate>

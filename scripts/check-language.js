@@ -2,24 +2,28 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
 /*
- * Part of `npm run lint`: checks the width of lines, and looks for phrases of our own past in comments, test names, messages and
- * documents. The list of phrases is beside this file.
+ * Part of `npm run lint`: checks the width of lines, and looks for phrases of our own past in comments, test names,
+ * messages and documents. The list of phrases is beside this file.
  */
 
 const widthMax = 120
-const read = name => readFileSync(new URL(name, import.meta.url), 'utf8').split('\n').filter(line => line !== '' && !line.startsWith('#'))
+const read = name =>
+  readFileSync(new URL(name, import.meta.url), 'utf8').split('\n').filter(line => line !== '' && !line.startsWith('#'))
 const phrases = read('banned-phrases.txt').map(line => ({ line, expression: new RegExp(line, 'i') }))
 /** Files that have not been brought to this form yet. */
 const exempt = read('language-exempt.txt')
 
-const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { encoding: 'utf8' }).split('\n')
+const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { encoding: 'utf8' })
+  .split('\n')
   .filter(file => /\.(ts|tsx|js|md)$/.test(file) && !exempt.some(prefix => file.startsWith(prefix)))
 
 /** Text that people read: in documents every line, in code the comments and the strings. */
 function prose (file, line) {
   if (file.endsWith('.md')) return line
   const comment = /^\s*(?:\/\*\*?|\*(?!\/)|\/\/)(.*)$/.exec(line)?.[1] ?? /(?:^|\s)\/\/ (.*)$/.exec(line)?.[1] ?? ''
-  const strings = [...line.matchAll(/'((?:[^'\\]|\\.)*)'|`((?:[^`\\]|\\.)*)`|"((?:[^"\\]|\\.)*)"/g)].map(([, a, b, c]) => a ?? b ?? c).filter(text => text.includes(' '))
+  const strings = [...line.matchAll(/'((?:[^'\\]|\\.)*)'|`((?:[^`\\]|\\.)*)`|"((?:[^"\\]|\\.)*)"/g)].map((
+    [, a, b, c]
+  ) => a ?? b ?? c).filter(text => text.includes(' '))
   return [comment, ...strings].join('\n')
 }
 
@@ -33,13 +37,17 @@ for (const file of files) {
   let isFenced = false
   for (const [i, line] of readFileSync(file, 'utf8').split('\n').entries()) {
     if (file.endsWith('.md') && /^\s*```/.test(line)) isFenced = !isFenced
-    if ([...line].length > widthMax && !isUnbreakable(file, line) && !isFenced) found.push(`${file}:${i + 1} has ${[...line].length} characters; lines have at most ${widthMax}`)
+    if ([...line].length > widthMax && !isUnbreakable(file, line) && !isFenced) { found.push(`${file}:${i + 1} has ${[...line].length} characters; lines have at most ${widthMax}`) }
     if (isFenced) continue
     const text = prose(file, line)
-    for (const { line: phrase, expression } of phrases) if (expression.test(text)) found.push(`${file}:${i + 1} has the banned phrase /${phrase}/`)
+    for (const { line: phrase, expression } of phrases) { if (expression.test(text)) found.push(`${file}:${i + 1} has the banned phrase /${phrase}/`) }
   }
 }
 if (found.length > 0) {
-  process.stderr.write(`${found.join('\n')}\n${found.length} lines to rewrite; docs/CONTRIBUTING.md and scripts/banned-phrases.txt say why\n`)
+  process.stderr.write(
+    `${
+      found.join('\n')
+    }\n${found.length} lines to rewrite; docs/CONTRIBUTING.md and scripts/banned-phrases.txt say why\n`
+  )
   process.exitCode = 1
 }

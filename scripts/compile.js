@@ -16,9 +16,15 @@ if (existsSync(project) && newest([project, ...sources]) > modified(stamp)) comp
 function compile () {
   const output = join(root, 'dist')
   if (!isWritable(output)) {
-    fail(`The server must be compiled, but ${output} is not writable. Run "npm run build" as a user who may write there.`)
+    fail(
+      `The server must be compiled, but ${output} is not writable. Run "npm run build" as a user who may write there.`
+    )
   }
-  process.stdout.write(existsSync(stamp) ? 'Compiling what has changed…\n' : 'Compiling the server, which takes some seconds the first time…\n')
+  process.stdout.write(
+    existsSync(stamp)
+      ? 'Compiling what has changed…\n'
+      : 'Compiling the server, which takes some seconds the first time…\n'
+  )
   const { status } = spawnSync(process.execPath, [compiler(), '-b', project], { stdio: 'inherit', cwd: root })
   if (status !== 0) process.exit(status ?? 1)
 }
@@ -46,12 +52,17 @@ function modified (path) {
   return existsSync(path) ? statSync(path).mtimeMs : 0
 }
 
-/** The latest change of any file or folder below these. A folder changes when a file in it is added or deleted. @param {string[]} paths */
+/**
+ * The latest change of any file or folder below these. A folder changes when a file in it is added or deleted. @param
+ * {string[]} paths
+ */
 function newest (paths) {
   let latest = 0
   for (const path of paths) {
     const stats = statSync(path)
-    latest = Math.max(latest, stats.mtimeMs, stats.isDirectory() ? newest(readdirSync(path).map(name => join(path, name))) : 0)
+    latest = Math.max(
+      latest, stats.mtimeMs, stats.isDirectory() ? newest(readdirSync(path).map(name => join(path, name))) : 0
+    )
   }
   return latest
 }

@@ -3,7 +3,9 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import autoload from '@fastify/autoload'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import { fastify, LogController, type ConnectionError, type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
+import {
+  fastify, LogController, type ConnectionError, type FastifyBaseLogger, type FastifyInstance, type FastifyReply
+} from 'fastify'
 import type { Config } from './config.ts'
 import { ValidationError } from './errors.ts'
 import { randomId } from './foundation/ids.ts'
@@ -26,11 +28,14 @@ export interface AppOptions {
 
 /**
  * The whole platform as one Fastify instance: plugins/ and routes/ are loaded by folder, and everything they open is
- * closed by `app.close()`. `config.database.url` must be set: starting the embedded PostgreSQL is the server's business.
+ * closed by `app.close()`. `config.database.url` must be set: starting the embedded PostgreSQL is the server's
+ * business.
  */
 export async function buildApp ({ config, logger }: AppOptions): Promise<FastifyInstance> {
   const app = fastify({
-    ...(logger === undefined ? { logger: false } : { loggerInstance: logger.child({}, { serializers: querylessSerializers }) }),
+    ...(logger === undefined
+      ? { logger: false }
+      : { loggerInstance: logger.child({}, { serializers: querylessSerializers }) }),
     logController: new LogController({ disableRequestLogging: true }),
     // A migration takes as long as it takes; what else is waited for at the start has bounds of its own.
     pluginTimeout: 0,
@@ -39,7 +44,10 @@ export async function buildApp ({ config, logger }: AppOptions): Promise<Fastify
     // Whoever sends a request by the drop holds a connection no longer than this.
     requestTimeout: config.http.requestTimeoutMs,
     // A missing Host is refused by `plugins/host.ts`, in the form of all refusals.
-    http: { requireHostHeader: false, headersTimeout: config.http.headersTimeoutMs, connectionsCheckingInterval: config.http.timeoutsCheckedMs },
+    http: {
+      requireHostHeader: false, headersTimeout: config.http.headersTimeoutMs,
+      connectionsCheckingInterval: config.http.timeoutsCheckedMs
+    },
     routerOptions: { maxParamLength: 16_384 },
     requestIdHeader: false,
     genReqId: request => {
@@ -50,15 +58,23 @@ export async function buildApp ({ config, logger }: AppOptions): Promise<Fastify
     return503OnClosing: true,
     exposeHeadRoutes: true,
     frameworkErrors: (error, _request, reply) => {
-      const message = error.code === 'FST_ERR_BAD_URL' ? 'The path is not valid: it has a broken percent escape' : 'The path has a part that is too long'
+      const message = error.code === 'FST_ERR_BAD_URL'
+        ? 'The path is not valid: it has a broken percent escape'
+        : 'The path has a part that is too long'
       const plain = reply as unknown as FastifyReply
-      void plain.code(400).headers(securityHeaders).type('application/json; charset=utf-8').send(JSON.stringify(new ValidationError('VALIDATION_FAILED', message).toBody()))
+      void plain.code(400).headers(securityHeaders).type('application/json; charset=utf-8').send(
+        JSON.stringify(new ValidationError('VALIDATION_FAILED', message).toBody())
+      )
     },
     clientErrorHandler (error, socket) {
       const status = refuseRaw(error, socket)
-      if (status !== undefined) (app as unknown as FastifyInstance).accessLog?.refused({ status, address: socket.remoteAddress })
+      if (status !== undefined) { (app as unknown as FastifyInstance).accessLog?.refused({ status, address: socket.remoteAddress }) }
     },
-    schemaController: { compilersFactory: { buildValidator: validatorCompilers(FORMATS) as never, buildSerializer: serializerCompilers() as never } }
+    schemaController: {
+      compilersFactory: {
+        buildValidator: validatorCompilers(FORMATS) as never, buildSerializer: serializerCompilers() as never
+      }
+    }
   }).withTypeProvider<TypeBoxTypeProvider>()
   await app.register(autoload, { dir: join(root, 'plugins'), options: { config }, forceESM: true, encapsulate: false })
   await app.register(autoload, { dir: join(root, 'routes'), routeParams: true, forceESM: true })
@@ -72,13 +88,20 @@ const rawRefusals: Record<string, [string, string]> = {
 
 const rawHeaders = Object.entries(securityHeaders).map(([name, value]) => `${name}: ${value}\r\n`).join('')
 
-/** What is not even HTTP is refused in the same form as everything else. Returns the status, unless the connection is gone. */
+/**
+ * What is not even HTTP is refused in the same form as everything else. Returns the status, unless the connection is
+ * gone.
+ */
 function refuseRaw (error: ConnectionError, socket: Socket): number | undefined {
   if (error.code === 'ECONNRESET' || socket.destroyed) return undefined
   const [status, message] = rawRefusals[error.code] ?? ['400 Bad Request', 'The request is not valid HTTP']
   const body = JSON.stringify(new ValidationError('VALIDATION_FAILED', message).toBody())
   if (socket.writable) {
-    socket.write(`HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${rawHeaders}Connection: close\r\n\r\n${body}`)
+    socket.write(
+      `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${
+        Buffer.byteLength(body)
+      }\r\n${rawHeaders}Connection: close\r\n\r\n${body}`
+    )
   }
   socket.destroy(error)
   return Number.parseInt(status, 10)

@@ -12,7 +12,10 @@ import type { PaceLimits } from './foundation/limits/pace.ts'
 const memoryShareMax = 0.9
 /** Of the process's memory: buffers outside of the heap. */
 const externalShareMax = 0.6
-/** Of the process's memory: threads for conversations with connected databases, all together. One takes so much as a rule, and at most. */
+/**
+ * Of the process's memory: threads for conversations with connected databases, all together. One takes so much as a
+ * rule, and at most.
+ */
 const threadsShareMax = 0.4
 const threadBytes = { usual: 32 * 1024 ** 2, max: 512 * 1024 ** 2 }
 /** Where no container limits the process: what it may have beside the heap. */
@@ -22,58 +25,206 @@ const durations = (description: string, value: string) => Type.String({
   description, default: value, pattern: '^\\d{1,6}(ms|s|m|h)(,\\d{1,6}(ms|s|m|h)){0,4}$'
 })
 
-/** Every environment variable: names are fixed by the contract; docs/CONFIG.md and .env.example are checked against this. */
+/**
+ * Every environment variable: names are fixed by the contract; docs/CONFIG.md and .env.example are checked against
+ * this.
+ */
 export const EnvironmentVariables = Type.Object({
-  NODE_ENV: Type.String({ default: 'development', description: '`production` asks for DATABASE_URL and ENCRYPTION_KEY.' }),
+  NODE_ENV: Type.String({
+    default: 'development',
+    description: '`production` asks for DATABASE_URL and ENCRYPTION_KEY.'
+  }),
   PORT: Type.Integer({ default: 3000, minimum: 0, maximum: 65535, description: 'Where to listen.' }),
-  HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'The address to listen at; the image sets 0.0.0.0.' }),
-  DATABASE_URL: Type.Optional(Type.String({ pattern: '^postgres(ql)?://', description: 'The platform\'s own database. Unset: an embedded PostgreSQL.' })),
-  DATA_DIR: Type.String({ default: './.data', minLength: 1, description: 'The embedded cluster and generated development secrets.' }),
-  EMBEDDED_POSTGRES: Type.Optional(Type.Boolean({ description: 'Asks for or forbids the embedded PostgreSQL; by default on unless NODE_ENV=production.' })),
-  REDIS_URL: Type.Optional(Type.String({ pattern: '^rediss?://', description: 'Redis or Valkey, over which several nodes work as one. Unset: events of other nodes come about a second later, and channels, presence and rate limits are of each node.' })),
-  REDIS_PREFIX: Type.String({ default: '', pattern: '^[A-Za-z0-9_.:-]{0,64}$', description: 'Put before every channel and key in Redis. Deployments with different databases never hear each other without it; give a physical clone of a database one of its own.' }),
-  ENCRYPTION_KEY: Type.Optional(Type.String({ description: '32 bytes in base64, for secrets at rest. Generated into DATA_DIR in development; required in production.' })),
+  HOST: Type.String({
+    default: '127.0.0.1', minLength: 1, description: 'The address to listen at; the image sets 0.0.0.0.'
+  }),
+  DATABASE_URL: Type.Optional(
+    Type.String({
+      pattern: '^postgres(ql)?://',
+      description: "The platform's own database. Unset: an embedded PostgreSQL."
+    })
+  ),
+  DATA_DIR: Type.String({
+    default: './.data', minLength: 1, description: 'The embedded cluster and generated development secrets.'
+  }),
+  EMBEDDED_POSTGRES: Type.Optional(
+    Type.Boolean({
+      description: 'Asks for or forbids the embedded PostgreSQL; by default on unless NODE_ENV=production.'
+    })
+  ),
+  REDIS_URL: Type.Optional(
+    Type.String({
+      pattern: '^rediss?://',
+      description:
+        'Redis or Valkey, over which several nodes work as one. Unset: events of other nodes come about a second ' +
+          'later, and channels, presence and rate limits are of each node.'
+    })
+  ),
+  REDIS_PREFIX: Type.String({
+    default: '',
+    pattern: '^[A-Za-z0-9_.:-]{0,64}$',
+    description:
+      'Put before every channel and key in Redis. Deployments with different databases never hear each other ' +
+        'without it; give a physical clone of a database one of its own.'
+  }),
+  ENCRYPTION_KEY: Type.Optional(
+    Type.String({
+      description:
+        '32 bytes in base64, for secrets at rest. Generated into DATA_DIR in development; required in production.'
+    })
+  ),
   ENCRYPTION_KEYS_OLD: Type.String({ default: '', description: 'Comma-separated keys that may still decrypt.' }),
-  PUBLIC_URL: Type.Optional(Type.String({ pattern: '^https?://', description: 'How users reach this server; for links in mail.' })),
-  CORS_ORIGINS: Type.String({ default: '', description: 'Comma-separated origins that browsers may call from; `*` for any.' }),
-  TRUST_PROXY: Type.String({ default: '', description: 'Comma-separated addresses or CIDRs of proxies whose X-Forwarded-* headers are believed.' }),
-  LOG_LEVEL: Type.Union(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map(level => Type.Literal(level)), { default: 'info', description: 'pino\'s levels.' }),
-  ACCESS_LOG: Type.Boolean({ default: false, description: 'Logs every request, and every socket when it connects and ends, at `info`: path, status, duration, bytes and principal, no query.' }),
-  RATE_LIMIT_MAX: Type.Integer({ default: 6000, minimum: 0, description: 'Requests a minute and principal, over all nodes with REDIS_URL; 0 turns the limit off.' }),
-  RATE_LIMIT_APPLICATION_MAX: Type.Integer({ default: 0, minimum: 0, description: 'Requests a minute and application, whoever makes them, over all nodes with REDIS_URL; 0 is no limit.' }),
-  RATE_LIMIT_UNAUTHORIZED_MAX: Type.Integer({ default: 600, minimum: 0, description: 'Refused credentials a minute and address, over REST and sockets; 0 is no limit.' }),
-  CONNECTIONS_PER_ADDRESS_MAX: Type.Integer({ default: 2000, minimum: 0, description: 'Connections that an address may have open with a node at once; 0 is no limit.' }),
-  CONNECTIONS_PER_APPLICATION_MAX: Type.Integer({ default: 0, minimum: 0, description: 'Sockets that an application may have open with a node at once; 0 is no limit.' }),
-  SUBSCRIPTIONS_PER_CONNECTION_MAX: Type.Integer({ default: 1000, minimum: 1, maximum: 100000, description: 'Subscriptions that a socket may hold.' }),
-  SUBSCRIPTIONS_PER_APPLICATION_MAX: Type.Integer({ default: 250000, minimum: 0, description: 'Subscriptions that all sockets of an application may hold at a node; 0 is no limit.' }),
-  REQUEST_TIMEOUT_MS: Type.Integer({ default: 60000, minimum: 1000, maximum: 600000, description: 'How long a request may take to arrive; its head has a quarter of it.' }),
-  MEMORY_BYTES_MAX: Type.Optional(Type.Integer({ minimum: 64 * 1024 ** 2, description: 'Memory that the process may have; near it, requests are refused. Unset: the limit of its container, or else the heap\'s and 1 GiB.' })),
-  REQUEST_BODIES_BYTES_MAX: Type.Optional(Type.Integer({ minimum: 1024 ** 2, description: 'Bytes of all request bodies under way at a node; an application has half of it, an address without a credential an eighth. Unfinished messages of sockets have as much again. Unset: a sixteenth of the heap, at most 128 MiB.' })),
-  HELD_BYTES_MAX: Type.Optional(Type.Integer({ minimum: 1024 ** 2, description: 'Bytes that subscriptions and members\' states may hold at a node. Unset: a quarter of the heap.' })),
-  HELD_BYTES_PER_APPLICATION_MAX: Type.Optional(Type.Integer({ minimum: 64 * 1024, description: 'The same, of one application. Unset: half of HELD_BYTES_MAX.' })),
-  EVENT_RETENTION_HOURS: Type.Integer({ default: 72, minimum: 1, maximum: 87600, description: 'How long the log keeps events.' }),
-  AUDIT_RETENTION_DAYS: Type.Integer({ default: 400, minimum: 0, maximum: 36500, description: 'How long entries of the audit log are kept; 0 keeps them for ever.' }),
-  TRACE_RETENTION_HOURS: Type.Integer({ default: 24, minimum: 1, maximum: 87600, description: 'How long traces are kept.' }),
-  TRACE_SAMPLE: Type.Number({ default: 1, minimum: 0, maximum: 1, description: 'The share of events that are traced.' }),
-  METRICS_TOKEN: Type.Optional(Type.String({ pattern: '^[!-~]+$', description: 'Bearer token with which /api/metrics/prometheus has topic names. Without it they are `all`; unset, they are `all` for everybody in production, and open in development.' })),
+  PUBLIC_URL: Type.Optional(
+    Type.String({ pattern: '^https?://', description: 'How users reach this server; for links in mail.' })
+  ),
+  CORS_ORIGINS: Type.String({
+    default: '',
+    description: 'Comma-separated origins that browsers may call from; `*` for any.'
+  }),
+  TRUST_PROXY: Type.String({
+    default: '', description: 'Comma-separated addresses or CIDRs of proxies whose X-Forwarded-* headers are believed.'
+  }),
+  LOG_LEVEL: Type.Union(
+    ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map(level => Type.Literal(level)),
+    { default: 'info', description: "pino's levels." }
+  ),
+  ACCESS_LOG: Type.Boolean({
+    default: false,
+    description:
+      'Logs every request, and every socket when it connects and ends, at `info`: path, status, duration, bytes and ' +
+        'principal, no query.'
+  }),
+  RATE_LIMIT_MAX: Type.Integer({
+    default: 6000, minimum: 0,
+    description: 'Requests a minute and principal, over all nodes with REDIS_URL; 0 turns the limit off.'
+  }),
+  RATE_LIMIT_APPLICATION_MAX: Type.Integer({
+    default: 0, minimum: 0,
+    description: 'Requests a minute and application, whoever makes them, over all nodes with REDIS_URL; 0 is no limit.'
+  }),
+  RATE_LIMIT_UNAUTHORIZED_MAX: Type.Integer({
+    default: 600, minimum: 0,
+    description: 'Refused credentials a minute and address, over REST and sockets; 0 is no limit.'
+  }),
+  CONNECTIONS_PER_ADDRESS_MAX: Type.Integer({
+    default: 2000, minimum: 0,
+    description: 'Connections that an address may have open with a node at once; 0 is no limit.'
+  }),
+  CONNECTIONS_PER_APPLICATION_MAX: Type.Integer({
+    default: 0, minimum: 0, description: 'Sockets that an application may have open with a node at once; 0 is no limit.'
+  }),
+  SUBSCRIPTIONS_PER_CONNECTION_MAX: Type.Integer({
+    default: 1000, minimum: 1, maximum: 100000, description: 'Subscriptions that a socket may hold.'
+  }),
+  SUBSCRIPTIONS_PER_APPLICATION_MAX: Type.Integer({
+    default: 250000, minimum: 0,
+    description: 'Subscriptions that all sockets of an application may hold at a node; 0 is no limit.'
+  }),
+  REQUEST_TIMEOUT_MS: Type.Integer({
+    default: 60000, minimum: 1000, maximum: 600000,
+    description: 'How long a request may take to arrive; its head has a quarter of it.'
+  }),
+  MEMORY_BYTES_MAX: Type.Optional(
+    Type.Integer({
+      minimum: 64 * 1024 ** 2,
+      description:
+        "Memory that the process may have; near it, requests are refused. Unset: the limit of its container, or else the heap's and 1 GiB."
+    })
+  ),
+  REQUEST_BODIES_BYTES_MAX: Type.Optional(
+    Type.Integer({
+      minimum: 1024 ** 2,
+      description:
+        'Bytes of all request bodies under way at a node; an application has half of it, an address without a ' +
+          'credential an eighth. Unfinished messages of sockets have as much again. Unset: a sixteenth of the heap, ' +
+          'at most 128 MiB.'
+    })
+  ),
+  HELD_BYTES_MAX: Type.Optional(
+    Type.Integer({
+      minimum: 1024 ** 2,
+      description: "Bytes that subscriptions and members' states may hold at a node. Unset: a quarter of the heap."
+    })
+  ),
+  HELD_BYTES_PER_APPLICATION_MAX: Type.Optional(
+    Type.Integer({ minimum: 64 * 1024, description: 'The same, of one application. Unset: half of HELD_BYTES_MAX.' })
+  ),
+  EVENT_RETENTION_HOURS: Type.Integer({
+    default: 72, minimum: 1, maximum: 87600, description: 'How long the log keeps events.'
+  }),
+  AUDIT_RETENTION_DAYS: Type.Integer({
+    default: 400, minimum: 0, maximum: 36500,
+    description: 'How long entries of the audit log are kept; 0 keeps them for ever.'
+  }),
+  TRACE_RETENTION_HOURS: Type.Integer({
+    default: 24, minimum: 1, maximum: 87600, description: 'How long traces are kept.'
+  }),
+  TRACE_SAMPLE: Type.Number({
+    default: 1, minimum: 0, maximum: 1, description: 'The share of events that are traced.'
+  }),
+  METRICS_TOKEN: Type.Optional(
+    Type.String({
+      pattern: '^[!-~]+$',
+      description:
+        'Bearer token with which /api/metrics/prometheus has topic names. Without it they are `all`; unset, they ' +
+          'are `all` for everybody in production, and open in development.'
+    })
+  ),
   JWT_ISSUER: Type.String({ default: 'realtime-platform', minLength: 1, description: 'The `iss` of tokens.' }),
-  TOKEN_TTL_SECONDS: Type.Integer({ default: 3600, minimum: 1, maximum: 31536000, description: 'A token\'s life unless it is asked for another.' }),
-  SESSION_TTL_HOURS: Type.Integer({ default: 24, minimum: 1, maximum: 8760, description: 'A session\'s life since it was last used.' }),
-  CDC_ROW_BYTES_MAX: Type.Integer({ default: 67108864, minimum: 1048576, maximum: 1073741824, description: 'The longest row change that a connected database may send, old and new values together. A longer one is a failed row.' }),
-  CDC_READER_THREADS_MAX: Type.Integer({ default: 64, minimum: 1, maximum: 1024, description: 'Threads in which this node reads connected databases, fewer where they have no room in two fifths of its memory. More readers than that share them.' }),
-  CDC_SLOT_NAME: Type.String({ default: 'realtime_cdc_slot', pattern: '^[a-z0-9_]{1,40}$', description: 'Prefix of replication slots and publications.' }),
-  WEBHOOK_ALLOW_PRIVATE: Type.Boolean({ default: false, description: 'Lets webhooks reach private addresses and plain http, for development.' }),
-  WEBHOOK_ALLOW_CIDRS: Type.String({ default: '', description: 'Comma-separated networks (CIDR) that webhooks may reach although they are private.' }),
-  WEBHOOK_RETRY_SCHEDULE: durations('Waits between attempts, at most five; each is drawn from between nothing and what stands here.', '5s,30s,2m,10m,1h'),
-  WEBHOOK_TIMEOUT_MS: Type.Integer({ default: 15000, minimum: 100, maximum: 120000, description: 'How long an attempt may take.' }),
-  SMTP_URL: Type.Optional(Type.String({ pattern: '^smtps?://', description: 'Where mail goes. Unset: links go to the log.' })),
-  MAIL_FROM: Type.Optional(Type.String({ description: 'The sender of mail. Unset: `realtime@` and the host of PUBLIC_URL.' })),
-  SHUTDOWN_TIMEOUT_MS: Type.Integer({ default: 10000, minimum: 100, maximum: 600000, description: 'How long a stop may take.' })
+  TOKEN_TTL_SECONDS: Type.Integer({
+    default: 3600, minimum: 1, maximum: 31536000, description: "A token's life unless it is asked for another."
+  }),
+  SESSION_TTL_HOURS: Type.Integer({
+    default: 24, minimum: 1, maximum: 8760, description: "A session's life since it was last used."
+  }),
+  CDC_ROW_BYTES_MAX: Type.Integer({
+    default: 67108864,
+    minimum: 1048576,
+    maximum: 1073741824,
+    description:
+      'The longest row change that a connected database may send, old and new values together. A longer one is a ' +
+        'failed row.'
+  }),
+  CDC_READER_THREADS_MAX: Type.Integer({
+    default: 64,
+    minimum: 1,
+    maximum: 1024,
+    description:
+      'Threads in which this node reads connected databases, fewer where they have no room in two fifths of its ' +
+        'memory. More readers than that share them.'
+  }),
+  CDC_SLOT_NAME: Type.String({
+    default: 'realtime_cdc_slot', pattern: '^[a-z0-9_]{1,40}$',
+    description: 'Prefix of replication slots and publications.'
+  }),
+  WEBHOOK_ALLOW_PRIVATE: Type.Boolean({
+    default: false, description: 'Lets webhooks reach private addresses and plain http, for development.'
+  }),
+  WEBHOOK_ALLOW_CIDRS: Type.String({
+    default: '', description: 'Comma-separated networks (CIDR) that webhooks may reach although they are private.'
+  }),
+  WEBHOOK_RETRY_SCHEDULE: durations(
+    'Waits between attempts, at most five; each is drawn from between nothing and what stands here.', '5s,30s,2m,10m,1h'
+  ),
+  WEBHOOK_TIMEOUT_MS: Type.Integer({
+    default: 15000, minimum: 100, maximum: 120000, description: 'How long an attempt may take.'
+  }),
+  SMTP_URL: Type.Optional(
+    Type.String({ pattern: '^smtps?://', description: 'Where mail goes. Unset: links go to the log.' })
+  ),
+  MAIL_FROM: Type.Optional(
+    Type.String({ description: 'The sender of mail. Unset: `realtime@` and the host of PUBLIC_URL.' })
+  ),
+  SHUTDOWN_TIMEOUT_MS: Type.Integer({
+    default: 10000, minimum: 100, maximum: 600000, description: 'How long a stop may take.'
+  })
 })
 export type EnvironmentVariables = Static<typeof EnvironmentVariables>
 
 /** Variables whose values are never printed. */
-export const secretVariables: ReadonlySet<string> = new Set(['DATABASE_URL', 'REDIS_URL', 'ENCRYPTION_KEY', 'ENCRYPTION_KEYS_OLD', 'METRICS_TOKEN', 'SMTP_URL'])
+export const secretVariables: ReadonlySet<string> = new Set([
+  'DATABASE_URL', 'REDIS_URL', 'ENCRYPTION_KEY', 'ENCRYPTION_KEYS_OLD', 'METRICS_TOKEN', 'SMTP_URL'
+])
 
 /** The configuration by concern. Nothing else in the platform reads the environment. */
 export interface Config {
@@ -104,16 +255,24 @@ export interface HttpSettings {
   publicUrl: string | undefined
   corsOrigins: string[]
   trustProxy: string[]
-  /** A minute: by principal, by application, and of refused credentials by address. 0 is no limit, as for connections. */
+  /**
+   * A minute: by principal, by application, and of refused credentials by address. 0 is no limit, as for connections.
+   */
   rateLimitMax: number
   rateLimitApplicationMax: number
   rateLimitUnauthorizedMax: number
   connectionsPerAddressMax: number
-  /** How long a request, and its head, may take to arrive; looked after every `timeoutsCheckedMs`, for which there is no variable. */
+  /**
+   * How long a request, and its head, may take to arrive; looked after every `timeoutsCheckedMs`, for which there is no
+   * variable.
+   */
   requestTimeoutMs: number
   headersTimeoutMs: number
   timeoutsCheckedMs: number
-  /** Beyond any of them requests are shed; there is a variable for the memory of the process, and a test may change them. */
+  /**
+   * Beyond any of them requests are shed; there is a variable for the memory of the process, and a test may change
+   * them.
+   */
   heapUsedBytesMax: number
   rssBytesMax: number
   externalBytesMax: number
@@ -121,8 +280,14 @@ export interface HttpSettings {
   bodies: BodyLimits
 }
 
-/** What the bodies of requests under way may hold at a node: all of them, those of one application, those of one address that shows no credential. */
-/** How the lives of events are written down; beside the first two there is no variable for them, but a test may change them. */
+/**
+ * What the bodies of requests under way may hold at a node: all of them, those of one application, those of one address
+ * that shows no credential.
+ */
+/**
+ * How the lives of events are written down; beside the first two there is no variable for them, but a test may change
+ * them.
+ */
 export interface TraceSettings {
   retentionHours: number
   /** The share of events that is traced where nothing else is set. */
@@ -141,11 +306,15 @@ export interface ClusterSettings {
   leaseMs: number
   /** How long a question to other nodes waits for their answers. */
   answerMs: number
-  /** At a stop, over how long sockets are told to move to other nodes, at most a third of the time that a stop may take. */
+  /**
+   * At a stop, over how long sockets are told to move to other nodes, at most a third of the time that a stop may take.
+   */
   moveMs: number
 }
 
-export const defaultClusterSettings: ClusterSettings = { heartbeatMs: 1000, leaseMs: 5000, answerMs: 1000, moveMs: 3000 }
+export const defaultClusterSettings: ClusterSettings = {
+  heartbeatMs: 1000, leaseMs: 5000, answerMs: 1000, moveMs: 3000
+}
 
 /** PostgreSQL ends a session that it has not heard for `wal_sender_timeout`, a minute unless it is set. */
 export const defaultCdcTiming = { pingEveryMs: 2000, careEveryMs: 5000, silenceMaxMs: 30_000 }
@@ -156,16 +325,28 @@ export interface CdcSettings {
   namePrefix: string
   /** How long a node that has vanished keeps others from reading on. It renews four times as often. */
   leaseMs: number
-  /** How often a stream's server is asked where it is, and slot, publication and tables are looked at; after how much silence that decides whether the stream lives. */
+  /**
+   * How often a stream's server is asked where it is, and slot, publication and tables are looked at; after how much
+   * silence that decides whether the stream lives.
+   */
   timing: { pingEveryMs: number, careEveryMs: number, silenceMaxMs: number }
   /** WAL that a slot may keep from being removed before it is warned of. */
   retainedBytesWarning: number
-  /** How long the switching on of a mapping waits for transactions that have already written to its table; well below the timeout of a transaction of ours. */
+  /**
+   * How long the switching on of a mapping waits for transactions that have already written to its table; well below
+   * the timeout of a transaction of ours.
+   */
   writersWaitMs: number
   /** What a connected database may send. */
   limits: { messageBytesMax: number, resultBytesMax: number }
   /** Threads for conversations with connected databases, and what they may take. */
-  threads: { readerThreadsMax: number, conversationsMax: number, conversationsOfApplicationMax: number, threadBytesMax: number, heapBytesMax: number }
+  threads: {
+    readerThreadsMax: number
+    conversationsMax: number
+    conversationsOfApplicationMax: number
+    threadBytesMax: number
+    heapBytesMax: number
+  }
   /** How long a server may take to begin a stream, and a conversation that is none of a reader may take as a whole. */
   startMaxMs: number
   conversationMaxMs: number
@@ -199,14 +380,20 @@ export interface DeliveryLimits extends PaceLimits {
   unauthenticatedPacketsMax: number
   /** Packets of one long-polling request. */
   packetsPerPostMax: number
-  /** How often a peer is asked for a sign of life; one that misses it is cut off. Over Socket.IO it has `pongTimeoutMs` for it, over `/ws` one interval. */
+  /**
+   * How often a peer is asked for a sign of life; one that misses it is cut off. Over Socket.IO it has `pongTimeoutMs`
+   * for it, over `/ws` one interval.
+   */
   pingIntervalMs: number
   pongTimeoutMs: number
   /** How long a peer may take to answer a close before it is cut off. */
   closeTimeoutMs: number
   /** Bytes that wait in all sockets of a node together; beyond it those with the most are cut off. */
   bufferedBytesMax: number
-  /** Bytes of messages that have arrived in part, of all sockets of a node together; beyond it those with the most are cut off. */
+  /**
+   * Bytes of messages that have arrived in part, of all sockets of a node together; beyond it those with the most are
+   * cut off.
+   */
   arrivingBytesMax: number
   /** Bytes that subscriptions and members' states hold at a node, of all applications and of one. */
   heldBytesMax: number
@@ -263,7 +450,10 @@ export interface WebhookLimits {
   endpointConcurrencyMax: number
   /** How long a connection may take to be made, of the time that an attempt has. */
   connectTimeoutMs: number
-  /** Failures in a row after which an endpoint is left alone, at first for `circuitPauseMs`, at most for `circuitPauseMaxMs`. */
+  /**
+   * Failures in a row after which an endpoint is left alone, at first for `circuitPauseMs`, at most for
+   * `circuitPauseMaxMs`.
+   */
   circuitFailures: number
   circuitPauseMs: number
   circuitPauseMaxMs: number
@@ -322,14 +512,14 @@ export function createConfig (variables: Record<string, string | undefined>): Co
   if (env['DATABASE_URL'] === undefined && !embedded) {
     problems.push('DATABASE_URL is required when EMBEDDED_POSTGRES is off (in production it is off unless asked for)')
   }
-  if (isProduction && parsed.ENCRYPTION_KEY === undefined) problems.push('ENCRYPTION_KEY is required in production: 32 bytes in base64')
+  if (isProduction && parsed.ENCRYPTION_KEY === undefined) { problems.push('ENCRYPTION_KEY is required in production: 32 bytes in base64') }
   const encryptionKeys = [
     ...(parsed.ENCRYPTION_KEY === undefined ? [] : [['ENCRYPTION_KEY', parsed.ENCRYPTION_KEY] as const]),
     ...list(parsed.ENCRYPTION_KEYS_OLD).map(key => ['ENCRYPTION_KEYS_OLD', key] as const)
   ].map(([name, text]) => encryptionKey(name, text, problems))
   const allowedNetworks = list(parsed.WEBHOOK_ALLOW_CIDRS)
   for (const network of allowedNetworks) {
-    if (!ipaddr.isValidCIDR(network)) problems.push(`WEBHOOK_ALLOW_CIDRS must be networks such as 10.1.0.0/16; this is none: ${network}`)
+    if (!ipaddr.isValidCIDR(network)) { problems.push(`WEBHOOK_ALLOW_CIDRS must be networks such as 10.1.0.0/16; this is none: ${network}`) }
   }
   if (problems.length > 0) throw new ConfigError(problems)
   const heapBytesMax = getHeapStatistics().heap_size_limit
@@ -354,7 +544,10 @@ export function createConfig (variables: Record<string, string | undefined>): Co
       heapUsedBytesMax: Math.floor(heapBytesMax * memoryShareMax),
       rssBytesMax: Math.floor(memoryBytesMax * memoryShareMax),
       externalBytesMax: Math.floor(memoryBytesMax * externalShareMax),
-      bodies: { nodeBytesMax: bodiesBytesMax, applicationBytesMax: Math.floor(bodiesBytesMax / 2), addressBytesMax: Math.floor(bodiesBytesMax / 8) }
+      bodies: {
+        nodeBytesMax: bodiesBytesMax, applicationBytesMax: Math.floor(bodiesBytesMax / 2),
+        addressBytesMax: Math.floor(bodiesBytesMax / 8)
+      }
     },
     database: { url: parsed.DATABASE_URL, embedded, dataDir: parsed.DATA_DIR, poolMax: 16 },
     redis: { url: parsed.REDIS_URL, prefix: parsed.REDIS_PREFIX },
@@ -364,9 +557,14 @@ export function createConfig (variables: Record<string, string | undefined>): Co
     mail: { smtpUrl: parsed.SMTP_URL, from: parsed.MAIL_FROM },
     events: { retentionHours: parsed.EVENT_RETENTION_HOURS },
     audit: { retentionDays: parsed.AUDIT_RETENTION_DAYS },
-    traces: { retentionHours: parsed.TRACE_RETENTION_HOURS, sample: parsed.TRACE_SAMPLE, pendingMax: 100_000, heartbeatMs: 15_000 },
+    traces: {
+      retentionHours: parsed.TRACE_RETENTION_HOURS, sample: parsed.TRACE_SAMPLE, pendingMax: 100_000,
+      heartbeatMs: 15_000
+    },
     metrics: { token: parsed.METRICS_TOKEN },
-    auth: { issuer: parsed.JWT_ISSUER, tokenTtlS: parsed.TOKEN_TTL_SECONDS, sessionTtlMs: parsed.SESSION_TTL_HOURS * 3_600_000 },
+    auth: {
+      issuer: parsed.JWT_ISSUER, tokenTtlS: parsed.TOKEN_TTL_SECONDS, sessionTtlMs: parsed.SESSION_TTL_HOURS * 3_600_000
+    },
     delivery: {
       ...defaultDeliveryLimits,
       subscriptionsPerConnectionMax: parsed.SUBSCRIPTIONS_PER_CONNECTION_MAX,
@@ -376,7 +574,12 @@ export function createConfig (variables: Record<string, string | undefined>): Co
       heldBytesMax,
       heldBytesPerApplicationMax: parsed.HELD_BYTES_PER_APPLICATION_MAX ?? Math.floor(heldBytesMax / 2)
     },
-    cdc: { namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, timing: defaultCdcTiming, retainedBytesWarning: 1024 ** 3, writersWaitMs: 6000, limits: { messageBytesMax: parsed.CDC_ROW_BYTES_MAX, resultBytesMax: 32 * 1024 * 1024 }, threads: threadShares(memoryBytesMax, parsed.CDC_READER_THREADS_MAX), startMaxMs: 30_000, conversationMaxMs: 60_000, leftoverRetryMs: 60_000 },
+    cdc: {
+      namePrefix: parsed.CDC_SLOT_NAME, leaseMs: 5000, timing: defaultCdcTiming, retainedBytesWarning: 1024 ** 3,
+      writersWaitMs: 6000, limits: { messageBytesMax: parsed.CDC_ROW_BYTES_MAX, resultBytesMax: 32 * 1024 * 1024 },
+      threads: threadShares(memoryBytesMax, parsed.CDC_READER_THREADS_MAX), startMaxMs: 30_000,
+      conversationMaxMs: 60_000, leftoverRetryMs: 60_000
+    },
     webhooks: {
       ...defaultWebhookLimits,
       allowPrivate: parsed.WEBHOOK_ALLOW_PRIVATE,
@@ -403,7 +606,9 @@ export function readEnvironment (): Record<string, string | undefined> {
 
 /** Those that are wrong become problems, and are left out, so that what else is wrong is found as well. */
 /** Ajv compiles a schema once for each object that holds it. */
-const variablesAjv = new Ajv({ coerceTypes: true, useDefaults: true, allErrors: true, removeAdditional: true, allowUnionTypes: true })
+const variablesAjv = new Ajv({
+  coerceTypes: true, useDefaults: true, allErrors: true, removeAdditional: true, allowUnionTypes: true
+})
 const variablesSchema = { ...EnvironmentVariables }
 
 function parseVariables (data: Record<string, string | undefined>, problems: string[]): EnvironmentVariables {
@@ -414,12 +619,18 @@ function parseVariables (data: Record<string, string | undefined>, problems: str
     const wrong = new Set(errors.map(({ instancePath = '' }) => instancePath.slice(1)))
     const right = Object.entries(data).filter(([name]) => !wrong.has(name))
     if (right.length === Object.keys(data).length) throw error
-    problems.push(...[...wrong].map(name => `${name} ${explain(errors.filter(({ instancePath }) => instancePath === `/${name}`)).message ?? 'is wrong'}`))
+    problems.push(
+      ...[...wrong].map(name =>
+        `${name} ${explain(errors.filter(({ instancePath }) => instancePath === `/${name}`)).message ?? 'is wrong'}`
+      )
+    )
     return parseVariables(Object.fromEntries(right), problems)
   }
 }
 
-/** Threads share a part of the process's memory: as many of them as have room there, and no one of them has all of it. */
+/**
+ * Threads share a part of the process's memory: as many of them as have room there, and no one of them has all of it.
+ */
 function threadShares (memoryBytesMax: number, readerThreadsMax: number): Config['cdc']['threads'] {
   const threadBytesMax = Math.max(threadBytes.usual * 4, Math.floor(memoryBytesMax * threadsShareMax))
   const count = Math.floor(threadBytesMax / threadBytes.usual)
@@ -450,6 +661,6 @@ function toMilliseconds (duration: string): number {
 
 function encryptionKey (name: string, text: string, problems: string[]): Buffer {
   const key = Buffer.from(text, 'base64')
-  if (key.length !== 32) problems.push(`${name} must be 32 bytes in base64 (it is ${key.length}); make one with: openssl rand -base64 32`)
+  if (key.length !== 32) { problems.push(`${name} must be 32 bytes in base64 (it is ${key.length}); make one with: openssl rand -base64 32`) }
   return key
 }

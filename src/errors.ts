@@ -13,7 +13,8 @@ export const errorCodes = {
   CHANNEL_LIMIT: 'The connection is a member of as many channels as it may.',
   CONNECTION_LIMIT: 'The address, or the application, has as many connections as it may.',
   CONNECTION_NOT_FOUND: 'The scope has no connected database.',
-  CONTENT_ENCODING_UNSUPPORTED: 'Bodies may be compressed by gzip or deflate, once; `Accept-Encoding` in the answer lists them.',
+  CONTENT_ENCODING_UNSUPPORTED:
+    'Bodies may be compressed by gzip or deflate, once; `Accept-Encoding` in the answer lists them.',
   CONTENT_TYPE_UNSUPPORTED: 'Bodies are JSON in UTF-8: send `Content-Type: application/json`.',
   CREDENTIAL_INVALID: 'The credential is malformed, unknown, expired or revoked.',
   CREDENTIAL_MISSING: 'The endpoint needs a credential.',
@@ -31,7 +32,8 @@ export const errorCodes = {
   INTERNAL: 'A fault of the server.',
   INVALID_JSON: 'The body or frame is not JSON.',
   INVALID_UTF8: 'The body or frame is not UTF-8.',
-  INVITE_INVALID: 'The invite is unknown, used, withdrawn or expired, or whoever sent it may no longer give what it promises.',
+  INVITE_INVALID:
+    'The invite is unknown, used, withdrawn or expired, or whoever sent it may no longer give what it promises.',
   INVITE_NOT_FOUND: 'There is no such invite.',
   LAST_SIGNING_KEY: 'Without this key no token could be issued: create or rotate first.',
   LAST_SUPER_ADMIN: 'The last super_admin cannot be removed.',
@@ -46,7 +48,9 @@ export const errorCodes = {
   MFA_ENABLED: 'A second factor is in use: disable it first.',
   MUTATION_FAILED: 'A mutation could not be applied; none was.',
   NOT_A_MEMBER: 'The connection is not a member of the channel: `join` it first.',
-  NUMBER_INEXACT: 'A number has more digits than a double keeps, or is out of its range; `details` has the path. Send it as a string.',
+  NUMBER_INEXACT:
+    'A number has more digits than a double keeps, or is out of its range; `details` has the path. Send it as a ' +
+      'string.',
   PATTERN_TOO_WIDE: 'The pattern matches more topics than one subscription, or one connection, may have.',
   OVERLOADED: 'The server has more to do than it can; `Retry-After` says when to come back.',
   PASSWORD_WRONG: 'The current password is missing or wrong.',
@@ -64,7 +68,8 @@ export const errorCodes = {
   ROLE_EXISTS: 'There is a role of that name.',
   ROLE_NOT_FOUND: 'There is no such role, or the user does not have it.',
   ROUTE_NOT_FOUND: 'There is no such endpoint.',
-  SCHEMA_COMPARISON_LIMIT: 'The schemas could not be compared within the steps that are allowed; the message says whether a retry goes on.',
+  SCHEMA_COMPARISON_LIMIT:
+    'The schemas could not be compared within the steps that are allowed; the message says whether a retry goes on.',
   SCHEMA_INCOMPATIBLE: 'The schema breaks the promised compatibility; `details` has every offending change.',
   SCHEMA_INVALID: 'The schema cannot be used: it is malformed, too large, or refers outside itself.',
   SCHEMA_NOT_FOUND: 'The topic has no schema.',
@@ -87,9 +92,11 @@ export const errorCodes = {
   STREAM_LIMIT: 'As many streams are open as may be.',
   SUBSCRIPTION_LIMIT: 'The connection holds as many subscriptions as it may.',
   SUBSCRIPTION_NOT_FOUND: 'There is no such subscription: of the connection, or, for the debugger, of the application.',
-  TABLE_BUSY: 'Transactions that began before the table was published still write to it; try again when they have ended.',
+  TABLE_BUSY:
+    'Transactions that began before the table was published still write to it; try again when they have ended.',
   TABLE_NOT_FOUND: 'The connected database has no such table, or its user may not see it.',
-  TABLE_NOT_PUBLISHED: 'The table is not in the publication, and cannot be added to it; `details` has the statement, if there is one.',
+  TABLE_NOT_PUBLISHED:
+    'The table is not in the publication, and cannot be added to it; `details` has the statement, if there is one.',
   TOPIC_EXISTS: 'The environment has a topic of that name.',
   TOPIC_NOT_FOUND: 'The scope has no topic of that name.',
   TOPIC_RESERVED: 'The roots sync, socket, presence and system belong to the platform.',
@@ -181,9 +188,13 @@ export class InternalServerError extends PublicError {
 const unreachableSystemCodes = new Set([
   'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'ENOENT', 'EHOSTUNREACH', 'ENETUNREACH'
 ])
-/** SQLSTATE classes and codes that mean "not now" rather than "not like this". https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/**
+ * SQLSTATE classes and codes that mean "not now" rather than "not like this".
+ * https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
 const unreachableSqlStates = /^(08|53|57P|58|25006|40003)/
-const unreachableMessages = /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end|Client was closed/
+const unreachableMessages =
+  /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end|Client was closed/
 
 /** Whether an error says that the database is away, full or restarting. */
 export function isDatabaseUnavailable (error: unknown): boolean {
@@ -198,7 +209,9 @@ export function isDatabaseUnavailable (error: unknown): boolean {
 export function toPublicError (error: unknown): PublicError {
   if (error instanceof PublicError) return error
   if (isDatabaseUnavailable(error)) {
-    return new ServiceUnavailableError('DATABASE_UNAVAILABLE', 'The database is unavailable; try again shortly.', { cause: error })
+    return new ServiceUnavailableError('DATABASE_UNAVAILABLE', 'The database is unavailable; try again shortly.', {
+      cause: error
+    })
   }
   return new InternalServerError(error)
 }

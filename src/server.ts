@@ -18,7 +18,10 @@ const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 interface Part { close (): Promise<unknown> }
 
-/** Starts in order: configuration, PostgreSQL, the app. Stops in reverse, also when it is told to while it starts, or cannot. */
+/**
+ * Starts in order: configuration, PostgreSQL, the app. Stops in reverse, also when it is told to while it starts, or
+ * cannot.
+ */
 async function main (): Promise<void> {
   limitHeapGrowth()
   const variables = readEnvironment()
@@ -31,13 +34,16 @@ async function main (): Promise<void> {
   const stop = async () => { for (const part of started.splice(0).reverse()) await part.close() }
   let isStopping = false
 
-  const { close } = closeWithGrace({ delay: config.shutdownTimeoutMs, logger, skip: [...stopSignals] }, async ({ err }) => {
-    isStopping = true
-    if (err !== undefined) logger.fatal({ err }, 'server.crashed')
-    await stop()
-  })
-  // Not by close-with-grace, which ends the process in disorder at a second signal: one Ctrl-C comes twice under npm, from
-  // the terminal and passed on.
+  const { close } = closeWithGrace(
+    { delay: config.shutdownTimeoutMs, logger, skip: [...stopSignals] },
+    async ({ err }) => {
+      isStopping = true
+      if (err !== undefined) logger.fatal({ err }, 'server.crashed')
+      await stop()
+    }
+  )
+  // Not by close-with-grace, which ends the process in disorder at a second signal: one Ctrl-C comes twice under npm,
+  // from the terminal and passed on.
   for (const signal of stopSignals) {
     process.on(signal, () => {
       if (isStopping) return
@@ -96,7 +102,8 @@ async function startInDataDir (config: Config, logger: Logger, started: Part[]):
     const database = new EmbeddedDatabase({
       dataDir,
       databases: ['realtime', 'demo'],
-      log: (level, message, { err, ...fields } = {}) => logger[level]({ postgres: fields, ...(err !== undefined && { err }) }, message)
+      log: (level, message, { err, ...fields } = {}) =>
+        logger[level]({ postgres: fields, ...(err !== undefined && { err }) }, message)
     })
     started.push(database)
     config.database.url = (await database.start()).connectionString('realtime')
@@ -114,7 +121,13 @@ async function announce (app: FastifyInstance, logger: Logger): Promise<void> {
   if (logger.level === 'silent') return
   const { setup } = app.auth
   const setupToken = await setup.isRequired() ? setup.token : undefined
-  logger.child({}, { level: 'info' }).info({ version, node: process.versions.node, url: listeningUrl(app), embeddedDatabase: app.config.database.embedded, ...(setupToken !== undefined && { setupToken }) }, 'server.ready')
+  logger.child({}, { level: 'info' }).info({
+    version,
+    node: process.versions.node,
+    url: listeningUrl(app),
+    embeddedDatabase: app.config.database.embedded,
+    ...(setupToken !== undefined && { setupToken })
+  }, 'server.ready')
 }
 
 /** Made once and kept: secrets stored in development stay readable after a restart. */
@@ -135,8 +148,9 @@ main().catch((error: unknown) => {
 })
 
 /**
- * Lets the heap grow to twice what lives in it, as Go's does. Left alone, V8 lets a small heap under load grow to four times that, and
- * no process gives back all that it once had: a row change or an event lives a little too long to die young.
+ * Lets the heap grow to twice what lives in it, as Go's does. Left alone, V8 lets a small heap under load grow to four
+ * times that, and no process gives back all that it once had: a row change or an event lives a little too long to die
+ * young.
  */
 export function limitHeapGrowth (): void {
   setFlagsFromString('--heap-growing-percent=100')

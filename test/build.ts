@@ -32,9 +32,20 @@ const testLogger = process.env['TEST_LOG'] === undefined ? undefined : pino({ le
 export const testKey = Buffer.alloc(32, 7).toString('base64')
 
 /** An app on a database of its own, copied from a migrated template; one hook closes the one and drops the other. */
-export async function build (t: Teardown, { variables = {}, adapt, databaseUrl, logger = testLogger }: BuildOptions = {}) {
+export async function build (
+  t: Teardown, { variables = {}, adapt, databaseUrl, logger = testLogger }: BuildOptions = {}
+) {
   const url = databaseUrl ?? await createDatabase(t)
-  const config = createConfig({ DATABASE_URL: url, ENCRYPTION_KEY: testKey, PORT: '0', RATE_LIMIT_MAX: '0', RATE_LIMIT_UNAUTHORIZED_MAX: '0', CONNECTIONS_PER_ADDRESS_MAX: '0', LOG_LEVEL: 'silent', ...variables })
+  const config = createConfig({
+    DATABASE_URL: url,
+    ENCRYPTION_KEY: testKey,
+    PORT: '0',
+    RATE_LIMIT_MAX: '0',
+    RATE_LIMIT_UNAUTHORIZED_MAX: '0',
+    CONNECTIONS_PER_ADDRESS_MAX: '0',
+    LOG_LEVEL: 'silent',
+    ...variables
+  })
   // Tests are faster than clients may be; those of the limits set their own.
   Object.assign(config.delivery, { requestsPerSecond: 0, bytesPerSecond: 0 })
   // No test is shed for the memory of a process that it shares with the server; the tests of the limits set their own.
@@ -53,7 +64,10 @@ export async function listen (app: FastifyInstance): Promise<string> {
   return await app.listen({ host: '127.0.0.1', port: 0 })
 }
 
-/** A migrated database that is dropped after the test: after everything that was registered later, because tap tears down in reverse. */
+/**
+ * A migrated database that is dropped after the test: after everything that was registered later, because tap tears
+ * down in reverse.
+ */
 export async function createDatabase (t: Teardown): Promise<string> {
   const server = await serverUrl(t)
   const template = await ensureTemplate(server)
@@ -98,7 +112,9 @@ async function startServer (t: Teardown): Promise<string> {
 }
 
 /** A cluster in a temporary folder. Tests that kill it keep it durable. */
-export async function startTestPostgres ({ isDurable = false, settings = {} }: { isDurable?: boolean, settings?: Record<string, string> } = {}) {
+export async function startTestPostgres (
+  { isDurable = false, settings = {} }: { isDurable?: boolean, settings?: Record<string, string> } = {}
+) {
   const dataDir = await mkdtemp(join(tmpdir(), 'realtime-test-'))
   await chmod(dataDir, 0o755)
   const server = await startEmbeddedPostgres({

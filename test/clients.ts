@@ -9,7 +9,16 @@ import type { RealtimeEvent } from '../schemas/events.ts'
  */
 
 export type Received = RealtimeEvent & { subscriptionIds: string[] }
-export interface Answer { ok: boolean, subscriptionId: string, offset: number, epoch: string, recovered: boolean, error?: string, code?: string, message?: string }
+export interface Answer {
+  ok: boolean
+  subscriptionId: string
+  offset: number
+  epoch: string
+  recovered: boolean
+  error?: string
+  code?: string
+  message?: string
+}
 
 export interface Client {
   readonly kind: 'socket.io' | 'ws'
@@ -31,7 +40,13 @@ export interface Client {
   resume (): void
 }
 
-export interface ConnectOptions { token?: string, applicationId?: string, environment?: string, transports?: ('websocket' | 'polling')[], headers?: Record<string, string> }
+export interface ConnectOptions {
+  token?: string
+  applicationId?: string
+  environment?: string
+  transports?: ('websocket' | 'polling')[]
+  headers?: Record<string, string>
+}
 
 class Inbox {
   readonly events: Received[] = []
@@ -64,7 +79,9 @@ class Inbox {
 }
 
 /** Rejects with the refusal when the handshake fails. */
-export async function connectSocketIo (url: string, options: ConnectOptions = {}): Promise<Client & { socket: Socket }> {
+export async function connectSocketIo (
+  url: string, options: ConnectOptions = {}
+): Promise<Client & { socket: Socket }> {
   const { transports = ['websocket'], headers = {}, ...auth } = options
   const socket = io(url, { auth, transports, extraHeaders: headers, forceNew: true, reconnection: false })
   const inbox = new Inbox()
@@ -72,10 +89,15 @@ export async function connectSocketIo (url: string, options: ConnectOptions = {}
   socket.onAny((name: string, body: Record<string, unknown>) => {
     if (name !== 'event') { inbox.messages.push({ name, body }); inbox.changed() }
   })
-  const closed = new Promise<{ code: number, reason: string }>(resolve => socket.on('disconnect', reason => {
-    const closing = inbox.messages.find(message => message.name === 'closing')?.body as { code: number, reason: string } | undefined
-    resolve(closing ?? { code: 0, reason })
-  }))
+  const closed = new Promise<{ code: number, reason: string }>(resolve =>
+    socket.on('disconnect', reason => {
+      const closing = inbox.messages.find(message => message.name === 'closing')?.body as {
+        code: number
+        reason: string
+      } | undefined
+      resolve(closing ?? { code: 0, reason })
+    })
+  )
   await new Promise<void>((resolve, reject) => {
     socket.once('connect', resolve)
     socket.once('connect_error', reject)
@@ -99,20 +121,32 @@ export async function connectSocketIo (url: string, options: ConnectOptions = {}
     received: (count, timeoutMs) => inbox.received(count, timeoutMs),
     message: (name, timeoutMs) => inbox.message(name, timeoutMs),
     // It may be closed already.
-    cut: () => { (socket.io.engine.transport as unknown as { ws: { _socket: TcpSocket } | null }).ws?._socket.destroy() },
-    close: () => { socket.disconnect() },
-    pause: () => { tcp().pause() },
-    resume: () => { tcp().resume() }
+    cut: () => {
+      ;(socket.io.engine.transport as unknown as { ws: { _socket: TcpSocket } | null }).ws?._socket.destroy()
+    },
+    close: () => {
+      socket.disconnect()
+    },
+    pause: () => {
+      tcp().pause()
+    },
+    resume: () => {
+      tcp().resume()
+    }
   }
 }
 
 /**
- * With a token, resolves when the server has checked it, as over Socket.IO, or has closed the link for it: until then only
- * so many frames may wait. Without one, resolves when the link is open.
+ * With a token, resolves when the server has checked it, as over Socket.IO, or has closed the link for it: until then
+ * only so many frames may wait. Without one, resolves when the link is open.
  */
 export async function connectWs (url: string, options: ConnectOptions = {}): Promise<Client & { socket: WebSocket }> {
   const headers: Record<string, string> = { ...options.headers }
-  if (options.token !== undefined) headers['authorization'] = options.token.startsWith('sess_') ? options.token : `Bearer ${options.token}`
+  if (options.token !== undefined) {
+    headers['authorization'] = options.token.startsWith('sess_')
+      ? options.token
+      : `Bearer ${options.token}`
+  }
   if (options.applicationId !== undefined) headers['x-application-id'] = options.applicationId
   if (options.environment !== undefined) headers['x-environment'] = options.environment
   const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/ws`, { headers })
@@ -127,7 +161,9 @@ export async function connectWs (url: string, options: ConnectOptions = {}): Pro
     else inbox.messages.push({ name: type, body })
     inbox.changed()
   })
-  const closed = new Promise<{ code: number, reason: string }>(resolve => socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() })))
+  const closed = new Promise<{ code: number, reason: string }>(resolve =>
+    socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() }))
+  )
   await once(socket, 'open')
   if (options.token !== undefined) await Promise.race([inbox.message('authenticated', 30_000), closed])
   const tcp = () => (socket as unknown as { _socket: TcpSocket })._socket

@@ -1,10 +1,15 @@
 const shared = /^#\/components\/(parameters|responses)\/(\w+)$/
 
-/** Returns the OpenAPI document with its shared parameters and responses where they are used. References to schemas stay. */
+/**
+ * Returns the OpenAPI document with its shared parameters and responses where they are used. References to schemas
+ * stay.
+ */
 export function dereferenced<T> (document: object): T {
   const { components } = document as { components: Record<string, Record<string, unknown>> }
   return JSON.parse(JSON.stringify(document), (_key, value: unknown) => {
-    const reference = typeof value === 'object' && value !== null && '$ref' in value && typeof value.$ref === 'string' ? shared.exec(value.$ref) : null
+    const reference = typeof value === 'object' && value !== null && '$ref' in value && typeof value.$ref === 'string'
+      ? shared.exec(value.$ref)
+      : null
     const [, kind = '', name = ''] = reference ?? []
     return reference === null ? value : components[kind]?.[name]
   }) as T

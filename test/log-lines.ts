@@ -6,6 +6,17 @@ export interface LogLine { level: number, msg: string, [field: string]: unknown 
 /** A logger whose lines can be read. */
 export function readableLog (level = 'info'): { logger: Logger, lines: () => LogLine[], text: () => string } {
   let text = ''
-  const logger = pino({ level }, new Writable({ write (chunk: Buffer, _encoding, done) { text += chunk.toString(); done() } }))
-  return { logger, text: () => text, lines: () => text.split('\n').filter(line => line !== '').map(line => JSON.parse(line) as LogLine) }
+  const logger = pino(
+    { level },
+    new Writable({
+      write (chunk: Buffer, _encoding, done) {
+        text += chunk.toString()
+        done()
+      }
+    })
+  )
+  return {
+    logger, text: () => text,
+    lines: () => text.split('\n').filter(line => line !== '').map(line => JSON.parse(line) as LogLine)
+  }
 }

@@ -17,7 +17,10 @@ export async function mailServer (t: Teardown, { refuses = 0 } = {}) {
       stream.on('data', chunk => { raw += String(chunk) })
       stream.on('end', () => {
         const text = raw.replaceAll('=\r\n', '').replaceAll('=3D', '=')
-        mails.push({ from: envelope.mailFrom === false ? '' : envelope.mailFrom.address, to: envelope.rcptTo.map(({ address }) => address), text })
+        mails.push({
+          from: envelope.mailFrom === false ? '' : envelope.mailFrom.address,
+          to: envelope.rcptTo.map(({ address }) => address), text
+        })
         done()
       })
     }

@@ -13,10 +13,16 @@ export async function person (app: FastifyInstance, ...roles: RoleOf[]) {
   const id = randomId('usr')
   const email = `${id}@example.com`
   passwordHash ??= hashPassword(password)
-  await app.db.insertInto('users').values({ id, name: id, email, password_hash: await passwordHash, created_at: Date.now(), updated_at: Date.now() }).execute()
+  await app.db.insertInto('users').values({
+    id, name: id, email, password_hash: await passwordHash, created_at: Date.now(), updated_at: Date.now()
+  }).execute()
   for (const role of roles) {
     const [name, applicationId] = typeof role === 'string' ? [role, null] : role
-    await app.db.insertInto('role_assignments').values({ user_id: id, role_id: name.startsWith('role_') ? name : `role_${name}`, application_id: applicationId }).execute()
+    await app.db.insertInto('role_assignments').values({
+      user_id: id,
+      role_id: name.startsWith('role_') ? name : `role_${name}`,
+      application_id: applicationId
+    }).execute()
   }
   const { token } = await app.auth.sessions.create(id, { address: '127.0.0.1', userAgent: 'tests' })
   return { id, email, token, ...requests(app, token) }
@@ -25,17 +31,26 @@ export type Person = Awaited<ReturnType<typeof person>>
 
 /** Requests with a credential; each from an address of its own, so that limits by address are not met by chance. */
 export function requests (app: FastifyInstance, authorization?: string) {
-  async function request (method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE', url: string, body?: unknown, { headers = {}, ...more }: InjectOptions = {}) {
+  async function request (
+    method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE', url: string, body?: unknown,
+    { headers = {}, ...more }: InjectOptions = {}
+  ) {
     const response = await app.inject({
       method,
       url,
       remoteAddress: `10.${byte()}.${byte()}.${byte()}`,
-      headers: { ...(authorization !== undefined && { authorization }), ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+      headers: {
+        ...(authorization !== undefined && { authorization }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers
+      },
       ...(body !== undefined && { payload: JSON.stringify(body) }),
       ...more
     })
     const text = response.body
-    return { status: response.statusCode, headers: response.headers, text, body: text === '' ? undefined : JSON.parse(text) }
+    return {
+      status: response.statusCode, headers: response.headers, text, body: text === '' ? undefined : JSON.parse(text)
+    }
   }
   return {
     request,
@@ -49,7 +64,9 @@ export function requests (app: FastifyInstance, authorization?: string) {
 const byte = () => Math.floor(Math.random() * 254) + 1
 
 /** Waits until it holds: for a poll, a mail, a message. */
-export async function eventually<T> (find: () => T | undefined | false | Promise<T | undefined | false>, timeoutMs = 20_000): Promise<T> {
+export async function eventually<T> (
+  find: () => T | undefined | false | Promise<T | undefined | false>, timeoutMs = 20_000
+): Promise<T> {
   for (const deadline = Date.now() + timeoutMs; ;) {
     const found = await find()
     if (found !== undefined && found !== false) return found

@@ -2,9 +2,9 @@ import childProcess, { type ChildProcess, type SpawnOptions } from 'node:child_p
 import { syncBuiltinESMExports } from 'node:module'
 
 /*
- * Loaded into tap's runner before tap. Its loaders for TypeScript, mocks and coverage are not used here, and take two thirds of the
- * CPU time in which a file with an app is loaded. tap has no setting for it but a list of plugins, by which it rebuilds itself
- * within node_modules: so its files are started without them.
+ * Loaded into tap's runner before tap. Its loaders for TypeScript, mocks and coverage are not used here, and take two
+ * thirds of the CPU time in which a file with an app is loaded. tap has no setting for it but a list of plugins, by
+ * which it rebuilds itself within node_modules: so its files are started without them.
  */
 
 const { spawn } = childProcess

@@ -1,10 +1,18 @@
 import { spawn } from 'node:child_process'
 import { startTestPostgres } from './build.ts'
 
-/** `npm test`: one PostgreSQL for all files, then tap with whatever arguments were given. It writes a line a file, also into a pipe. */
+/**
+ * `npm test`: one PostgreSQL for all files, then tap with whatever arguments were given. It writes a line a file, also
+ * into a pipe.
+ */
 const server = await startTestPostgres()
 const preloaded = new URL('plain-files.js', import.meta.url).href
-const tap = spawn(process.execPath, ['--import', preloaded, 'node_modules/tap/dist/esm/run.mjs', ...process.argv.slice(2)], {
+const tap = spawn(process.execPath, [
+  '--import',
+  preloaded,
+  'node_modules/tap/dist/esm/run.mjs',
+  ...process.argv.slice(2)
+], {
   stdio: 'inherit',
   env: { TAP_REPORTER: 'base', ...process.env, TEST_DATABASE_URL: server.url, TEST_RUN: String(process.pid) }
 })

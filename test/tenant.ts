@@ -5,14 +5,22 @@ import type { Environment } from '../schemas/scope.ts'
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 /** An application of its own, with tokens for it, and requests made with one of them. */
-export async function tenant (app: FastifyInstance, { permissions = ['admin'], environment }: { permissions?: string[], environment?: Environment } = {}) {
+export async function tenant (
+  app: FastifyInstance,
+  { permissions = ['admin'], environment }: { permissions?: string[], environment?: Environment } = {}
+) {
   const applicationId = randomId('app')
   await app.db.insertInto('applications')
-    .values({ id: applicationId, name: 'Test', description: '', created_at: Date.now(), updated_at: Date.now() }).execute()
+    .values({ id: applicationId, name: 'Test', description: '', created_at: Date.now(), updated_at: Date.now() })
+    .execute()
 
   function token (granted = permissions, options: { subject?: string, expiresInS?: number } = {}): string {
     return app.auth.tokens.mint({
-      subject: options.subject ?? 'tester', applicationId, permissions: granted, environment, expiresInS: options.expiresInS
+      subject: options.subject ?? 'tester',
+      applicationId,
+      permissions: granted,
+      environment,
+      expiresInS: options.expiresInS
     }).token
   }
   const ownToken = token()
@@ -25,7 +33,10 @@ export async function tenant (app: FastifyInstance, { permissions = ['admin'], e
     }
     const response = await app.inject(options)
     const text = response.body
-    return { status: response.statusCode, headers: response.headers, text, body: text === '' || !String(response.headers['content-type']).includes('json') ? undefined : JSON.parse(text) }
+    return {
+      status: response.statusCode, headers: response.headers, text,
+      body: text === '' || !String(response.headers['content-type']).includes('json') ? undefined : JSON.parse(text)
+    }
   }
 
   return {

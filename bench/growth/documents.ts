@@ -29,7 +29,9 @@ export const documentWrites: Growth = {
   prepare: cast => costOf(cast, { method: 'PATCH', suffix: '/merge', body: '{"data":{"status":"ended"}}' })
 }
 
-async function costOf (cast: Cast, { method, suffix, body }: { method: string, suffix: string, body?: string }): Promise<(size: number) => Promise<number>> {
+async function costOf (
+  cast: Cast, { method, suffix, body }: { method: string, suffix: string, body?: string }
+): Promise<(size: number) => Promise<number>> {
   const platform = await cast.platform()
   let documents = 0
   return async size => {
@@ -40,7 +42,10 @@ async function costOf (cast: Cast, { method, suffix, body }: { method: string, s
       url: platform.url,
       token: platform.token,
       method,
-      paths: Array.from({ length: asked }, (_, i) => `/api/sync/bench/documents/d${Math.floor(i * size / asked)}${suffix}`),
+      paths: Array.from(
+        { length: asked },
+        (_, i) => `/api/sync/bench/documents/d${Math.floor(i * size / asked)}${suffix}`
+      ),
       ...(body !== undefined && { body }),
       connections: 50,
       status: 200,

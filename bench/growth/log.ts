@@ -16,7 +16,10 @@ export const logWrites: Growth = {
   unit: 'µs a request',
   sizes,
   claim: 'flat',
-  prepare: cast => costOf(cast, () => ({ method: 'POST', path: '', body: '{"payload":{"status":"active","participants":4}}', status: 201 }))
+  prepare: cast =>
+    costOf(
+      cast, () => ({ method: 'POST', path: '', body: '{"payload":{"status":"active","participants":4}}', status: 201 })
+    )
 }
 
 export const logReads: Growth = {
@@ -26,7 +29,8 @@ export const logReads: Growth = {
   unit: 'µs a request',
   sizes: [pageEvents * 10, ...sizes.slice(1)],
   claim: 'flat',
-  prepare: cast => costOf(cast, size => ({ method: 'GET', path: `?after=${Math.floor(size / 2)}&limit=${pageEvents}`, status: 200 }))
+  prepare: cast =>
+    costOf(cast, size => ({ method: 'GET', path: `?after=${Math.floor(size / 2)}&limit=${pageEvents}`, status: 200 }))
 }
 
 interface Asked { method: string, path: string, body?: string, status: number }
@@ -38,7 +42,14 @@ async function costOf (cast: Cast, toRequest: (size: number) => Asked): Promise<
     await platform.child.call('growLog', topic, size)
     const { path, ...request } = toRequest(size)
     const load = await cast.load<RequestsLoad>('load/requests')
-    await load.call('aim', { url: platform.url, token: platform.token, paths: [`/api/topics/${topic}/events${path}`], connections: 20, contains: '"offset":', ...request })
+    await load.call('aim', {
+      url: platform.url,
+      token: platform.token,
+      paths: [`/api/topics/${topic}/events${path}`],
+      connections: 20,
+      contains: '"offset":',
+      ...request
+    })
     await load.call('round', 1)
     const costs: number[] = []
     for (let i = 0; i < rounds; i++) {

@@ -18,7 +18,10 @@ export const subscriptions: Growth = {
     for (const name of [topic, quietTopic]) await platform.child.call('registerTopic', name)
     return async size => {
       const load = await cast.load<SocketsLoad>('load/sockets')
-      await load.call('gather', { url: platform.url, token: platform.token, transport: '/ws', topic, clients, subscriptionsPerClient: size / clients })
+      await load.call('gather', {
+        url: platform.url, token: platform.token, transport: '/ws', topic, clients,
+        subscriptionsPerClient: size / clients
+      })
       await load.call('warmUp', quietTopic, 500)
       await load.call('round', 50, 1)
       const before = await platform.child.call('cpuSeconds')

@@ -7,7 +7,8 @@ import { numberAt, Subscriber } from './subscriber.ts'
  * An application that writes to its database, and a client of the platform that hears of it.
  */
 
-export const columns = 'id bigserial primary key, status text not null, amount numeric not null, note text not null, at bigint not null'
+export const columns =
+  'id bigserial primary key, status text not null, amount numeric not null, note text not null, at bigint not null'
 
 let pool: pg.Pool
 let subscriber: Subscriber | undefined
@@ -45,7 +46,10 @@ async function subscribe (url: string, token: string, topic: string): Promise<vo
   await subscriber.subscribe(topic)
 }
 
-/** One row a transaction, at an even pace; from the acknowledged commit to the arrival, in milliseconds, sorted. An event may be first. */
+/**
+ * One row a transaction, at an even pace; from the acknowledged commit to the arrival, in milliseconds, sorted. An
+ * event may be first.
+ */
 async function pace (table: string, perSecond: number, seconds: number): Promise<number[]> {
   committed = []
   arrived = []
@@ -57,8 +61,16 @@ async function pace (table: string, perSecond: number, seconds: number): Promise
     const due = Math.min(total, Math.floor((performance.now() - begin) / 1000 * perSecond))
     for (; sent < due; sent++) {
       const n = sent
-      writing.push(pool.query({ name: 'insert', text: `insert into ${table} (status, amount, note, at) values ('active', 1.5, 'note', $1)`, values: [n] })
-        .then(() => { committed[n] = performance.now() }))
+      writing.push(
+        pool.query({
+          name: 'insert',
+          text: `insert into ${table} (status, amount, note, at) values ('active', 1.5, 'note', $1)`,
+          values: [n]
+        })
+          .then(() => {
+            committed[n] = performance.now()
+          })
+      )
     }
     await sleep(1)
   }

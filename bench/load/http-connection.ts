@@ -4,7 +4,9 @@ import { connect, type Socket } from 'node:net'
 export interface Response { status: number, body: Buffer }
 
 /** The bytes of a request, made once and sent many times. */
-export function encodeRequest (url: string, method: string, path: string, { token, body }: { token?: string | undefined, body?: string } = {}): Buffer {
+export function encodeRequest (
+  url: string, method: string, path: string, { token, body }: { token?: string | undefined, body?: string } = {}
+): Buffer {
   const headers = [`host: ${new URL(url).host}`]
   if (token !== undefined) headers.push(`authorization: Bearer ${token}`)
   if (body !== undefined) headers.push('content-type: application/json', `content-length: ${Buffer.byteLength(body)}`)

@@ -3,8 +3,8 @@ import { answerCalls } from '../children.ts'
 import type { RequestsRound } from './requests.ts'
 
 /*
- * The rows of the platform's log without the platform: no HTTP, no offsets, no checks, no answers. `pg` alone writes the same
- * bytes by multi-row INSERTs, on as many connections as help it.
+ * The rows of the platform's log without the platform: no HTTP, no offsets, no checks, no answers. `pg` alone writes
+ * the same bytes by multi-row INSERTs, on as many connections as help it.
  */
 
 const columns = ['id', 'application_id', 'environment', 'topic', 'type', 'source', 'key', 'payload', 'created_at']
@@ -22,8 +22,14 @@ async function start (databaseUrl: string, payload: string, rowsPerInsert: numbe
     topic text not null, type text not null, source text not null, key text, payload json not null, created_at bigint not null)`)
   await pool.query('truncate bare_events')
   batch = rowsPerInsert
-  row = ['evt_0123456789abcdef', 'app_0123456789abcdef', 'development', 'bench.publish', 'topic.event', 'api', null, payload, Date.now()]
-  const tuples = Array.from({ length: batch }, (_, i) => `(${columns.map((_, j) => `$${i * columns.length + j + 1}`).join(',')})`)
+  row = [
+    'evt_0123456789abcdef', 'app_0123456789abcdef', 'development', 'bench.publish', 'topic.event', 'api', null, payload,
+    Date.now()
+  ]
+  const tuples = Array.from(
+    { length: batch },
+    (_, i) => `(${columns.map((_, j) => `$${i * columns.length + j + 1}`).join(',')})`
+  )
   statement = { name: 'insert', text: `insert into bare_events (${columns.join(',')}) values ${tuples.join(',')}` }
 }
 

@@ -28,10 +28,15 @@ async function gather ({ clients, topic, ...audience }: Audience): Promise<void>
   }))
 }
 
-/** Waits until so many events have come since the last call; answers how long each was on its way from when it was due. */
+/**
+ * Waits until so many events have come since the last call; answers how long each was on its way from when it was due.
+ */
 async function timing (deliveries: number): Promise<Timing> {
   await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`lost: ${latenciesUs.length} of ${deliveries} deliveries`)), timeoutMs)
+    const timer = setTimeout(
+      () => reject(new Error(`lost: ${latenciesUs.length} of ${deliveries} deliveries`)),
+      timeoutMs
+    )
     onArrival = () => {
       if (fault === undefined && latenciesUs.length < deliveries) return
       clearTimeout(timer)

@@ -14,8 +14,9 @@ export interface Pace {
 const connections = 16
 
 /**
- * Publishes single events at a steady pace, whatever the answers take. Each says when it was due (`{"at": µs}`), not when
- * it was sent, so that a server which falls behind is not measured more kindly for it. Answers how many were acknowledged.
+ * Publishes single events at a steady pace, whatever the answers take. Each says when it was due (`{"at": µs}`), not
+ * when it was sent, so that a server which falls behind is not measured more kindly for it. Answers how many were
+ * acknowledged.
  */
 async function publish ({ url, token, topic, perSecond, seconds }: Pace): Promise<number> {
   const publishers = await Promise.all(Array.from({ length: connections }, () => HttpConnection.open(url)))
@@ -28,7 +29,12 @@ async function publish ({ url, token, topic, perSecond, seconds }: Pace): Promis
       const at = begin + Math.round(next++ * 1e6 / perSecond)
       const waitMs = (at - nowUs()) / 1000
       if (waitMs > 0) await sleep(waitMs)
-      const { status, body } = await publisher.request(encodeRequest(url, 'POST', `/api/topics/${topic}/events`, { token, body: `{"payload":{"at":${at},"status":"active"}}` }))
+      const { status, body } = await publisher.request(
+        encodeRequest(url, 'POST', `/api/topics/${topic}/events`, {
+          token,
+          body: `{"payload":{"at":${at},"status":"active"}}`
+        })
+      )
       if (status !== 201) throw new Error(`publish answered ${status} ${body.toString().slice(0, 300)}`)
       acknowledged++
     }

@@ -1,7 +1,10 @@
 import { Pool } from 'undici'
 import { answerCalls } from '../children.ts'
 
-/* Webhooks without the platform: undici posts the same bodies, as many at once. Nothing is stored, signed or tried again. */
+/*
+ * Webhooks without the platform: undici posts the same bodies, as many at once. Nothing is stored, signed or tried
+ * again.
+ */
 
 async function post (url: string, body: string, count: number, connections: number): Promise<void> {
   const { origin, pathname } = new URL(url)
@@ -9,7 +12,9 @@ async function post (url: string, body: string, count: number, connections: numb
   let left = count
   await Promise.all(Array.from({ length: connections }, async () => {
     while (left-- > 0) {
-      const { statusCode, body: answer } = await pool.request({ method: 'POST', path: pathname, headers: { 'content-type': 'application/json' }, body })
+      const { statusCode, body: answer } = await pool.request({
+        method: 'POST', path: pathname, headers: { 'content-type': 'application/json' }, body
+      })
       await answer.dump()
       if (statusCode !== 200) throw new Error(`answered ${statusCode}`)
     }

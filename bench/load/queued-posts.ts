@@ -4,8 +4,9 @@ import { Pool } from 'undici'
 import { answerCalls } from '../children.ts'
 
 /*
- * Webhooks as one would write them without the platform: a table for a queue, claimed with SKIP LOCKED and settled many at once, each
- * request signed, each attempt logged. One endpoint; no retries, no order, no limits, no look at the address.
+ * Webhooks as one would write them without the platform: a table for a queue, claimed with SKIP LOCKED and settled many
+ * at once, each request signed, each attempt logged. One endpoint; no retries, no order, no limits, no look at the
+ * address.
  */
 
 const claimedAtOnce = 250
@@ -18,7 +19,7 @@ async function start (databaseUrl: string): Promise<void> {
   await pool.query(`create table if not exists bare_jobs (
     id bigint generated always as identity primary key, webhook_id text not null, body json not null, state text not null default 'pending',
     attempts int not null default 0, lease_until bigint not null default 0, created_at bigint not null) with (fillfactor = 50)`)
-  await pool.query('create index if not exists bare_jobs_pending on bare_jobs (webhook_id, id) where state = \'pending\'')
+  await pool.query("create index if not exists bare_jobs_pending on bare_jobs (webhook_id, id) where state = 'pending'")
   await pool.query(`create table if not exists bare_attempts (
     id bigint generated always as identity primary key, job_id bigint not null, success boolean not null, status_code int, duration_ms int, attempted_at bigint not null)`)
   await pool.query('create index if not exists bare_attempts_job on bare_attempts (job_id)')
@@ -26,7 +27,10 @@ async function start (databaseUrl: string): Promise<void> {
 }
 
 async function fill (body: string, count: number): Promise<void> {
-  await pool.query('insert into bare_jobs (webhook_id, body, created_at) select \'whk_bench\', $1, $2 from generate_series(1, $3::int)', [body, Date.now(), count])
+  await pool.query(
+    "insert into bare_jobs (webhook_id, body, created_at) select 'whk_bench', $1, $2 from generate_series(1, $3::int)",
+    [body, Date.now(), count]
+  )
 }
 
 interface Job { id: string, body: string }
@@ -64,7 +68,9 @@ async function drain (url: string, connections: number): Promise<void> {
         text: `with r as (select * from unnest($1::bigint[], $2::int[], $3::int[]) as r(id, status, ms)),
           settled as (update bare_jobs j set state = 'delivered' from r where j.id = r.id)
           insert into bare_attempts (job_id, success, status_code, duration_ms, attempted_at) select id, true, status, ms, $4 from r`,
-        values: [attempts.map(({ id }) => id), attempts.map(({ status }) => status), attempts.map(({ ms }) => ms), Date.now()]
+        values: [
+          attempts.map(({ id }) => id), attempts.map(({ status }) => status), attempts.map(({ ms }) => ms), Date.now()
+        ]
       })
     }
     settling = undefined
@@ -84,8 +90,15 @@ async function drain (url: string, connections: number): Promise<void> {
       const timestamp = Math.floor(Date.now() / 1000)
       const signature = createHmac('sha256', secret).update(`${id}.${timestamp}.${job.body}`).digest('base64')
       const { statusCode, body: answer } = await requests.request({
-        method: 'POST', path: pathname, body: job.body,
-        headers: { 'content-type': 'application/json', 'webhook-id': id, 'webhook-timestamp': String(timestamp), 'webhook-signature': `v1,${signature}` }
+        method: 'POST',
+        path: pathname,
+        body: job.body,
+        headers: {
+          'content-type': 'application/json',
+          'webhook-id': id,
+          'webhook-timestamp': String(timestamp),
+          'webhook-signature': `v1,${signature}`
+        }
       })
       await answer.dump()
       if (statusCode !== 200) throw new Error(`answered ${statusCode}`)

@@ -54,7 +54,9 @@ export class RawWebSocket {
   #sendFrame (opcode: number, payload: Buffer): void {
     if (payload.length > 65_535) throw new Error('too long for this client')
     const isShort = payload.length < 126
-    const head = isShort ? [0x80 | opcode, 0x80 | payload.length] : [0x80 | opcode, 0xfe, payload.length >> 8, payload.length & 0xff]
+    const head = isShort
+      ? [0x80 | opcode, 0x80 | payload.length]
+      : [0x80 | opcode, 0xfe, payload.length >> 8, payload.length & 0xff]
     // A mask of zeros leaves the payload as it is.
     this.#socket.write(Buffer.concat([Buffer.from([...head, 0, 0, 0, 0]), payload]))
   }

@@ -17,7 +17,11 @@ export interface DeliveriesRound { deliveries: number, seconds: number }
 const connectingAtOnce = 50
 const roundTimeoutMs = 60_000
 /** With the envelope around it, about 550 bytes. */
-const payload = { sessionId: 'sess_0123456789abcdef', status: 'active', participants: 4, title: 'The quick brown fox jumps over the lazy dog', tags: ['a', 'b', 'c'], owner: { id: 'usr_0123456789abcdef', name: 'Somebody' } }
+const payload = {
+  sessionId: 'sess_0123456789abcdef', status: 'active', participants: 4,
+  title: 'The quick brown fox jumps over the lazy dog', tags: ['a', 'b', 'c'],
+  owner: { id: 'usr_0123456789abcdef', name: 'Somebody' }
+}
 
 const subscribers: Subscriber[] = []
 let audience: Audience
@@ -65,7 +69,9 @@ async function round (batches: number, batch: number): Promise<DeliveriesRound> 
   const path = `/api/topics/${topic}/events`
   const requests = Array.from({ length: audience.subscriptionsPerClient ?? 1 }, (_, group) => {
     const event = { payload: { ...payload, group } }
-    return encodeRequest(url, 'POST', path, { token, body: JSON.stringify(batch === 1 ? event : { events: Array.from({ length: batch }, () => event) }) })
+    return encodeRequest(url, 'POST', path, {
+      token, body: JSON.stringify(batch === 1 ? event : { events: Array.from({ length: batch }, () => event) })
+    })
   })
   const total = clients * batch * batches
   deliveries = 0
@@ -82,7 +88,7 @@ async function round (batches: number, batch: number): Promise<DeliveriesRound> 
   }))
   await all
   const seconds = (performance.now() - begin) / 1000
-  if (deliveries !== total || subscribers.some(({ events }) => events !== subscribers[0]?.events)) throw new Error(`lost or doubled: ${deliveries} of ${total}`)
+  if (deliveries !== total || subscribers.some(({ events }) => events !== subscribers[0]?.events)) { throw new Error(`lost or doubled: ${deliveries} of ${total}`) }
   return { deliveries, seconds }
 }
 

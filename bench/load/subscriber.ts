@@ -38,8 +38,11 @@ export class Subscriber {
     const { url, transport, token, onFault } = options
     this.#options = options
     this.#eventPlace = eventPlace[transport]
-    // Socket.IO: Engine.IO's greeting, then the answer to the namespace's connect packet; /ws: the frame `authenticated`.
-    this.#isReady = transport === 'socket.io' ? this.#answer().then(() => this.#request(`40${JSON.stringify({ token })}`)) : this.#answer()
+    // Socket.IO: Engine.IO's greeting, then the answer to the namespace's connect packet; /ws: the frame
+    // `authenticated`.
+    this.#isReady = transport === 'socket.io'
+      ? this.#answer().then(() => this.#request(`40${JSON.stringify({ token })}`))
+      : this.#answer()
     this.#socket = new RawWebSocket(url, transport === 'socket.io' ? '/socket.io/?EIO=4&transport=websocket' : '/ws', {
       headers: transport === 'socket.io' ? {} : { authorization: `Bearer ${token}` },
       onText: (chunk, start, end) => this.#take(chunk, start, end),
@@ -63,7 +66,7 @@ export class Subscriber {
     if (offset === undefined) throw new Error(`not subscribed: ${text}`)
     this.#offset = Number(offset)
     const subscription = /"subscriptionId":"(\w[\w-]+)"/.exec(text)?.[1]
-    if (filter === undefined && subscription !== undefined) this.#subscription = Buffer.from(`"subscriptionIds":["${subscription}"]`)
+    if (filter === undefined && subscription !== undefined) { this.#subscription = Buffer.from(`"subscriptionIds":["${subscription}"]`) }
   }
 
   close (): void {
@@ -82,7 +85,7 @@ export class Subscriber {
 
   #take (chunk: Buffer, start: number, end: number): void {
     const at = start + this.#eventPlace
-    if (end - start > 64 && chunk[at] === letterE && chunk[at + 1] === letterV) return this.#takeEvent(chunk, start, end)
+    if (end - start > 64 && chunk[at] === letterE && chunk[at + 1] === letterV) { return this.#takeEvent(chunk, start, end) }
     const text = chunk.toString('latin1', start, end)
     if (text === '2') this.#socket.send('3')
     else this.#answers.shift()?.(text)
@@ -91,7 +94,10 @@ export class Subscriber {
   #takeEvent (chunk: Buffer, start: number, end: number): void {
     const offset = numberAt(chunk, chunk.indexOf(offsetField, start) + offsetField.length)
     if (offset !== this.#offset + 1) this.#options.onFault(`lost or doubled: offset ${offset} after ${this.#offset}`)
-    if (offset % sampledOffsets === 0 && this.#subscription !== undefined && chunk.indexOf(this.#subscription, start) === -1) {
+    if (
+      offset % sampledOffsets === 0 && this.#subscription !== undefined &&
+      chunk.indexOf(this.#subscription, start) === -1
+    ) {
       this.#options.onFault(`another's event: ${chunk.toString('utf8', start, end)}`)
     }
     this.#offset = offset
@@ -103,6 +109,6 @@ export class Subscriber {
 /** The decimal number that starts there. */
 export function numberAt (chunk: Buffer, at: number): number {
   let value = 0
-  for (let digit = (chunk[at] as number) - 48; digit >= 0 && digit <= 9; digit = (chunk[++at] as number) - 48) value = value * 10 + digit
+  for (let digit = (chunk[at] as number) - 48; digit >= 0 && digit <= 9; digit = (chunk[++at] as number) - 48) { value = value * 10 + digit }
   return value
 }

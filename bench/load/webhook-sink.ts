@@ -3,7 +3,10 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { answerCalls } from '../children.ts'
 
-/* The receiver of webhooks, the same for both sides: it reads the body and answers 200. Below `/dead` it answers 500, below `/hanging` never. */
+/*
+ * The receiver of webhooks, the same for both sides: it reads the body and answers 200. Below `/dead` it answers 500,
+ * below `/hanging` never.
+ */
 
 let came = 0
 let sample = ''

@@ -10,19 +10,30 @@ const roundSeconds = 0.4
 /** What it costs to know who asks, with a key and a token that were seen before: a minimal route, guarded and open. */
 export const authentication: Row = {
   name: 'authentication',
-  run: context => withCast(context, async cast => {
-    const platform = await cast.platform()
-    const aim = async (path: string) => {
-      const load = await cast.load<RequestsLoad>('load/requests')
-      await load.call('aim', { url: platform.url, token: platform.token, method: 'GET', paths: [path], connections, status: 200, contains: '"ok"' })
-      return async () => {
-        // The server's own time: where the clients share its cores, theirs is not what is asked for.
-        const before = await platform.child.call('cpuSeconds')
-        const { requests } = await load.call('round', roundSeconds)
-        return requests / (await platform.child.call('cpuSeconds') - before)
+  run: context =>
+    withCast(context, async cast => {
+      const platform = await cast.platform()
+      const aim = async (path: string) => {
+        const load = await cast.load<RequestsLoad>('load/requests')
+        await load.call('aim', {
+          url: platform.url, token: platform.token, method: 'GET', paths: [path], connections, status: 200,
+          contains: '"ok"'
+        })
+        return async () => {
+          // The server's own time: where the clients share its cores, theirs is not what is asked for.
+          const before = await platform.child.call('cpuSeconds')
+          const { requests } = await load.call('round', roundSeconds)
+          return requests / (await platform.child.call('cpuSeconds') - before)
+        }
       }
-    }
-    const pair = await alternate(rounds, await aim('/bench/guarded'), await aim('/bench/open'))
-    return [{ row: 'authentication', what: 'GET a minimal route, with authentication, against the same route without', unit: 'requests/CPU s', ...pair, goal: { ratio: 0.9 }, note: spread(pair) }]
-  })
+      const pair = await alternate(rounds, await aim('/bench/guarded'), await aim('/bench/open'))
+      return [{
+        row: 'authentication',
+        what: 'GET a minimal route, with authentication, against the same route without',
+        unit: 'requests/CPU s',
+        ...pair,
+        goal: { ratio: 0.9 },
+        note: spread(pair)
+      }]
+    })
 }

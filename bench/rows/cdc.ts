@@ -28,7 +28,10 @@ async function connected (context: Context, platform: Platform, name: string) {
   const request = async (method: string, path: string, body?: object) => {
     const response = await fetch(`${platform.url}/api/database/${path}`, {
       method,
-      headers: { authorization: `Bearer ${platform.token}`, ...(body !== undefined && { 'content-type': 'application/json' }) },
+      headers: {
+        authorization: `Bearer ${platform.token}`,
+        ...(body !== undefined && { 'content-type': 'application/json' })
+      },
       ...(body !== undefined && { body: JSON.stringify(body) })
     })
     if (!response.ok) throw new Error(await response.text())
@@ -48,7 +51,9 @@ async function connected (context: Context, platform: Platform, name: string) {
     },
     async close () {
       await request('DELETE', 'connection')
-      await admin.query("select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = 'bench_bare' and not active")
+      await admin.query(
+        "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = 'bench_bare' and not active"
+      )
       await admin.end()
     }
   }
@@ -56,68 +61,79 @@ async function connected (context: Context, platform: Platform, name: string) {
 
 export const cdc: Row = {
   name: 'cdc',
-  run: context => withCast(context, async cast => {
-    const platform = await cast.platform()
-    const source = await connected(context, platform, 'bench_cdc')
-    const load = await cast.load<CommitsLoad>('load/commits')
-    const bare = await cast.server<BareReplicationServer>('servers/bare-replication')
-    await load.call('start', source.url, 'numbers')
-    await bare.call('start', source.url, 'numbers')
-    await source.connect()
-    await source.map('numbers')
-    const total = transactions * rowsEach
-    let written = 0
-    // Both read a backlog that was written while nobody read.
-    const pair = await alternate(rounds, async () => {
-      await platform.child.call('holdReaders', true)
-      await load.call('write', 'numbers', transactions, rowsEach)
-      written += total
-      return await platform.child.call('readingRate', source.topic, written, total)
-    }, async () => {
-      // The platform reads what this side is given as well, but before, so that it does not take its time.
-      await platform.child.call('holdReaders', false)
-      await load.call('write', 'numbers', transactions, rowsEach)
-      written += total
-      await platform.child.call('reached', source.topic, written)
-      const { rows, seconds } = await bare.call('round', total)
-      return rows / seconds
+  run: context =>
+    withCast(context, async cast => {
+      const platform = await cast.platform()
+      const source = await connected(context, platform, 'bench_cdc')
+      const load = await cast.load<CommitsLoad>('load/commits')
+      const bare = await cast.server<BareReplicationServer>('servers/bare-replication')
+      await load.call('start', source.url, 'numbers')
+      await bare.call('start', source.url, 'numbers')
+      await source.connect()
+      await source.map('numbers')
+      const total = transactions * rowsEach
+      let written = 0
+      // Both read a backlog that was written while nobody read.
+      const pair = await alternate(rounds, async () => {
+        await platform.child.call('holdReaders', true)
+        await load.call('write', 'numbers', transactions, rowsEach)
+        written += total
+        return await platform.child.call('readingRate', source.topic, written, total)
+      }, async () => {
+        // The platform reads what this side is given as well, but before, so that it does not take its time.
+        await platform.child.call('holdReaders', false)
+        await load.call('write', 'numbers', transactions, rowsEach)
+        written += total
+        await platform.child.call('reached', source.topic, written)
+        const { rows, seconds } = await bare.call('round', total)
+        return rows / seconds
+      })
+      const log = await platform.child.call('logTotals', source.topic)
+      if (new Set([written, log.events, log.distinctOffsets, log.head]).size !== 1) { throw new Error(`lost or doubled: ${written} rows committed, but ${JSON.stringify(log)}`) }
+      const busy = median(await platform.child.call('busyShares'))
+      await source.close()
+      return [{
+        row: 'cdc',
+        what: `rows of ${transactions} × ${rowsEach}-row transactions into the log`,
+        unit: 'rows/s',
+        ...pair,
+        goal: { ratio: 0.3 },
+        note: `${spread(pair)}, main thread busy ${Math.round(busy * 100)} %`
+      }]
     })
-    const log = await platform.child.call('logTotals', source.topic)
-    if (new Set([written, log.events, log.distinctOffsets, log.head]).size !== 1) throw new Error(`lost or doubled: ${written} rows committed, but ${JSON.stringify(log)}`)
-    const busy = median(await platform.child.call('busyShares'))
-    await source.close()
-    return [{ row: 'cdc', what: `rows of ${transactions} × ${rowsEach}-row transactions into the log`, unit: 'rows/s', ...pair, goal: { ratio: 0.3 }, note: `${spread(pair)}, main thread busy ${Math.round(busy * 100)} %` }]
-  })
 }
 
 export const cdcLatency: Row = {
   name: 'cdc-latency',
-  run: context => withCast(context, async cast => {
-    const platform = await cast.platform()
-    const source = await connected(context, platform, 'bench_cdc_latency')
-    const load = await cast.load<CommitsLoad>('load/commits')
-    await load.call('start', source.url, 'numbers')
-    await source.connect()
-    await source.map('numbers')
-    await load.call('subscribe', platform.url, platform.token, source.topic)
-    await load.call('pace', 'numbers', pacePerSecond, 2)
-    const measured: { p50: number, p99: number }[] = []
-    for (let i = 0; i < paceRounds; i++) {
-      const latencies = await load.call('pace', 'numbers', pacePerSecond, paceSeconds)
-      measured.push({ p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99) })
-    }
-    await source.close()
-    await load.call('end')
-    const p99s = measured.map(({ p99 }) => p99)
-    return [{
-      row: 'cdc-latency',
-      what: `p99 from commit to socket at ${pacePerSecond} transactions/s`,
-      unit: 'ms',
-      platform: median(p99s),
-      bare: undefined,
-      ratio: undefined,
-      goal: { most: 25 },
-      note: `${Math.min(...p99s).toFixed(1)}–${Math.max(...p99s).toFixed(1)}, p50 ${median(measured.map(({ p50 }) => p50)).toFixed(1)}`
-    }]
-  })
+  run: context =>
+    withCast(context, async cast => {
+      const platform = await cast.platform()
+      const source = await connected(context, platform, 'bench_cdc_latency')
+      const load = await cast.load<CommitsLoad>('load/commits')
+      await load.call('start', source.url, 'numbers')
+      await source.connect()
+      await source.map('numbers')
+      await load.call('subscribe', platform.url, platform.token, source.topic)
+      await load.call('pace', 'numbers', pacePerSecond, 2)
+      const measured: { p50: number, p99: number }[] = []
+      for (let i = 0; i < paceRounds; i++) {
+        const latencies = await load.call('pace', 'numbers', pacePerSecond, paceSeconds)
+        measured.push({ p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99) })
+      }
+      await source.close()
+      await load.call('end')
+      const p99s = measured.map(({ p99 }) => p99)
+      return [{
+        row: 'cdc-latency',
+        what: `p99 from commit to socket at ${pacePerSecond} transactions/s`,
+        unit: 'ms',
+        platform: median(p99s),
+        bare: undefined,
+        ratio: undefined,
+        goal: { most: 25 },
+        note: `${Math.min(...p99s).toFixed(1)}–${Math.max(...p99s).toFixed(1)}, p50 ${
+          median(measured.map(({ p50 }) => p50)).toFixed(1)
+        }`
+      }]
+    })
 }

@@ -45,7 +45,9 @@ export const idleMemory: Row = {
 
 /** Of so many more, each round's on top of those before it: what was allocated once does not count. */
 async function bytesASocket (
-  cast: Cast, server: { call (method: 'memoryBytes'): Promise<number> }, where: { url: string, token: string, transport: TransportName }
+  cast: Cast,
+  server: { call(method: 'memoryBytes'): Promise<number> },
+  where: { url: string, token: string, transport: TransportName }
 ): Promise<number> {
   const load = await cast.load<SocketsLoad>('load/sockets')
   await load.call('gather', { ...where, topic, clients: 200 })

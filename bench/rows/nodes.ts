@@ -15,7 +15,10 @@ const goal = { ratio: 0.77 }
 
 type Platform = Awaited<ReturnType<Cast['platform']>>
 
-/** What two nodes on a Redis do, against one alone: work per second of the processor time of the servers, both of them together. */
+/**
+ * What two nodes on a Redis do, against one alone: work per second of the processor time of the servers, both of them
+ * together.
+ */
 export const nodes: Row = {
   name: 'nodes',
   run: async context => {
@@ -40,12 +43,15 @@ export const nodes: Row = {
 
 async function startSides (cast: Cast, redisUrl: string): Promise<{ one: Platform, two: [Platform, Platform] }> {
   const one = await cast.platform()
-  const two: [Platform, Platform] = [await cast.platform([], { REDIS_URL: redisUrl }), await cast.platform([], { REDIS_URL: redisUrl })]
+  const two: [Platform, Platform] = [
+    await cast.platform([], { REDIS_URL: redisUrl }), await cast.platform([], { REDIS_URL: redisUrl })
+  ]
   for (const { child } of [one, two[0]]) await child.call('registerTopic', topic)
   return { one, two }
 }
 
-const cpuOf = async (platforms: readonly Platform[]) => (await Promise.all(platforms.map(({ child }) => child.call('cpuSeconds')))).reduce((sum, seconds) => sum + seconds, 0)
+const cpuOf = async (platforms: readonly Platform[]) =>
+  (await Promise.all(platforms.map(({ child }) => child.call('cpuSeconds')))).reduce((sum, seconds) => sum + seconds, 0)
 
 async function compareFanOut (cast: Cast, redisUrl: string): Promise<Measurement[]> {
   const { one, two } = await startSides(cast, redisUrl)
@@ -55,19 +61,28 @@ async function compareFanOut (cast: Cast, redisUrl: string): Promise<Measurement
     const [first] = platforms as [Platform]
     const loads = await Promise.all(platforms.map(() => cast.load<SocketsLoad>('load/sockets')))
     for (const [i, load] of loads.entries()) {
-      await load.call('gather', { url: (platforms[i] as Platform).url, token: first.token, transport: '/ws', topic, clients: clients / platforms.length })
+      await load.call('gather', {
+        url: (platforms[i] as Platform).url, token: first.token, transport: '/ws', topic,
+        clients: clients / platforms.length
+      })
     }
     return async () => {
       const before = await cpuOf(platforms)
       await Promise.all([
-        ...loads.map(load => load.call('publish', eventsARound / loads.length)), ...loads.map(load => load.call('reached', eventsARound))
+        ...loads.map(load => load.call('publish', eventsARound / loads.length)),
+        ...loads.map(load => load.call('reached', eventsARound))
       ])
       return eventsARound * clients / (await cpuOf(platforms) - before)
     }
   }
   const pair = await alternate(rounds, await side(two), await side([one]))
   return [{
-    row: 'nodes', what: `single events to ${clients.toLocaleString('en')} /ws clients: two nodes against one`, unit: 'deliveries/CPU s', ...pair, goal, note: spread(pair)
+    row: 'nodes',
+    what: `single events to ${clients.toLocaleString('en')} /ws clients: two nodes against one`,
+    unit: 'deliveries/CPU s',
+    ...pair,
+    goal,
+    note: spread(pair)
   }]
 }
 
@@ -83,7 +98,9 @@ async function comparePublish (cast: Cast, redisUrl: string, batch: number): Pro
         token: first.token,
         method: 'POST',
         paths: [`/api/topics/${topic}/events`],
-        body: JSON.stringify(batch === 1 ? { payload } : { events: Array.from({ length: batch }, () => ({ payload })) }),
+        body: JSON.stringify(
+          batch === 1 ? { payload } : { events: Array.from({ length: batch }, () => ({ payload })) }
+        ),
         connections: 16,
         status: 201,
         contains: '"offset":'
@@ -96,5 +113,12 @@ async function comparePublish (cast: Cast, redisUrl: string, batch: number): Pro
     }
   }
   const pair = await alternate(rounds, await side(two), await side([one]))
-  return [{ row: 'nodes', what: `publishes of ${batch === 1 ? 'single events' : `${batch} events`}: two nodes against one`, unit: 'events/CPU s', ...pair, goal, note: spread(pair) }]
+  return [{
+    row: 'nodes',
+    what: `publishes of ${batch === 1 ? 'single events' : `${batch} events`}: two nodes against one`,
+    unit: 'events/CPU s',
+    ...pair,
+    goal,
+    note: spread(pair)
+  }]
 }

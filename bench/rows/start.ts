@@ -6,7 +6,10 @@ import type { Row } from '../row.ts'
 const rounds = 5
 const topic = 'bench.start'
 
-/** From the command to the first event that a subscriber gets: the first run of a data folder, with initdb and set-up, and later ones. */
+/**
+ * From the command to the first event that a subscriber gets: the first run of a data folder, with initdb and set-up,
+ * and later ones.
+ */
 export const start: Row = {
   name: 'start',
   run: async () => {
@@ -27,14 +30,25 @@ async function firstAndLater (): Promise<{ first: number, later: number }> {
   try {
     const first = await secondsToEvent(dataDir, async url => {
       const { token } = await setUp(url)
-      await made(call('POST', `${url}/api/topics`, { token, body: { name: topic, description: 'A start', owner: 'bench' } }))
+      await made(
+        call('POST', `${url}/api/topics`, { token, body: { name: topic, description: 'A start', owner: 'bench' } })
+      )
       return token
     })
     const { email, password } = administrator
     const later = await secondsToEvent(dataDir, async url => {
-      const { sessionToken } = await made<{ sessionToken: string }>(call('POST', `${url}/api/auth/login`, { body: { email, password } }))
-      const [application] = await made<{ id: string }[]>(call('GET', `${url}/api/applications`, { token: sessionToken }))
-      const { token } = await made<{ token: string }>(call('POST', `${url}/auth/token`, { token: sessionToken, body: { applicationId: application?.id, permissions: ['admin'] } }))
+      const { sessionToken } = await made<{ sessionToken: string }>(
+        call('POST', `${url}/api/auth/login`, { body: { email, password } })
+      )
+      const [application] = await made<{ id: string }[]>(
+        call('GET', `${url}/api/applications`, { token: sessionToken })
+      )
+      const { token } = await made<{ token: string }>(
+        call('POST', `${url}/auth/token`, {
+          token: sessionToken,
+          body: { applicationId: application?.id, permissions: ['admin'] }
+        })
+      )
       return token
     })
     return { first, later }

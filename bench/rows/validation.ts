@@ -16,7 +16,13 @@ const schema = {
     lines: {
       type: 'array',
       maxItems: 50,
-      items: { type: 'object', properties: { sku: text, title: text, quantity: { type: 'integer', minimum: 1 }, price: { type: 'number', minimum: 0 } }, required: ['sku', 'quantity'] }
+      items: {
+        type: 'object',
+        properties: {
+          sku: text, title: text, quantity: { type: 'integer', minimum: 1 }, price: { type: 'number', minimum: 0 }
+        },
+        required: ['sku', 'quantity']
+      }
     }
   },
   required: ['orderId', 'status', 'lines']
@@ -26,7 +32,15 @@ const payload = {
   orderId: 'ord_0123456789ab',
   status: 'paid',
   customer: { id: 'cus_0123456789', name: 'Ada Lovelace', city: 'London' },
-  lines: Array.from({ length: 9 }, (_, i) => ({ sku: `sku_${i}00000000`, title: 'A thing that somebody has ordered, in a box', quantity: i + 1, price: 9.5 * i }))
+  lines: Array.from(
+    { length: 9 },
+    (_, i) => ({
+      sku: `sku_${i}00000000`,
+      title: 'A thing that somebody has ordered, in a box',
+      quantity: i + 1,
+      price: 9.5 * i
+    })
+  )
 }
 
 /** What checking one payload of 1 kB costs, beside plain Ajv, whose patterns can be made to take for ever. */
@@ -35,9 +49,16 @@ export const validation: Row = {
   async run () {
     const validator = compileValidator(schema)
     const plain = new Ajv2020().compile(schema)
-    const pair = await alternate(rounds, async () => microseconds(() => validator.isValid(payload)), async () => microseconds(() => plain(payload)))
+    const pair = await alternate(
+      rounds, async () => microseconds(() => validator.isValid(payload)), async () => microseconds(() => plain(payload))
+    )
     return [{
-      row: 'validation', what: `check a payload of ${JSON.stringify(payload).length} bytes`, unit: 'µs', ...pair, goal: { most: 15 }, note: spread(pair)
+      row: 'validation',
+      what: `check a payload of ${JSON.stringify(payload).length} bytes`,
+      unit: 'µs',
+      ...pair,
+      goal: { most: 15 },
+      note: spread(pair)
     }]
   }
 }

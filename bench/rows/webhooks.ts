@@ -10,7 +10,11 @@ const roundSeconds = 1.5
 const deliveriesARound = 20_000
 /** What the platform allows one endpoint. */
 const connections = 32
-const payload = { sessionId: 'sess_0123456789abcdef', status: 'active', participants: 4, title: 'The quick brown fox jumps over the lazy dog', tags: ['a', 'b', 'c'], owner: { id: 'usr_0123456789abcdef', name: 'Somebody' } }
+const payload = {
+  sessionId: 'sess_0123456789abcdef', status: 'active', participants: 4,
+  title: 'The quick brown fox jumps over the lazy dog', tags: ['a', 'b', 'c'],
+  owner: { id: 'usr_0123456789abcdef', name: 'Somebody' }
+}
 
 /** Deliveries a second, from a backlog, against undici posting the same bodies. */
 export const webhooks: Row = {
@@ -57,10 +61,24 @@ export const webhooks: Row = {
     const pair = await alternate(rounds, platformRate, bareRate)
     const queuedPair = await alternate(rounds, platformRate, queuedRate)
     const totals = await platform.child.call('webhookTotals')
-    if (totals.delivered !== sent || totals.attempts !== sent) throw new Error(`lost or doubled: ${sent} events, but ${JSON.stringify(totals)}`)
+    if (totals.delivered !== sent || totals.attempts !== sent) { throw new Error(`lost or doubled: ${sent} events, but ${JSON.stringify(totals)}`) }
     return [
-      { row: 'webhooks', what: 'webhook deliveries to one endpoint, signed and logged', unit: 'deliveries/s', ...pair, goal: { ratio: 0.4 }, note: spread(pair) },
-      { row: 'webhooks', what: 'the same, against a plain queue in PostgreSQL', unit: 'deliveries/s', ...queuedPair, goal: { ratio: 0.9 }, note: spread(queuedPair) }
+      {
+        row: 'webhooks',
+        what: 'webhook deliveries to one endpoint, signed and logged',
+        unit: 'deliveries/s',
+        ...pair,
+        goal: { ratio: 0.4 },
+        note: spread(pair)
+      },
+      {
+        row: 'webhooks',
+        what: 'the same, against a plain queue in PostgreSQL',
+        unit: 'deliveries/s',
+        ...queuedPair,
+        goal: { ratio: 0.9 },
+        note: spread(queuedPair)
+      }
     ]
   })
 }
@@ -74,13 +92,25 @@ export const enqueue: Row = {
       const platform = await cast.platform()
       for (const topic of ['bench.owed', 'bench.free']) await platform.child.call('registerTopic', topic)
       // Nothing listens at these: what is measured is what it takes to owe, not to send.
-      await platform.child.call('makeWebhooks', Array.from({ length: 3 }, (_, i) => `http://127.0.0.1:9/${i}`), 'bench.owed')
+      await platform.child.call(
+        'makeWebhooks',
+        Array.from({ length: 3 }, (_, i) => `http://127.0.0.1:9/${i}`),
+        'bench.owed'
+      )
       for (const { batch, connections } of [{ batch: 1, connections: 32 }, { batch: 100, connections: 8 }]) {
         const sides = await Promise.all(['bench.owed', 'bench.free'].map(async topic => {
           const requests = await cast.load<RequestsLoad>('load/requests')
           await requests.call('aim', {
-            url: platform.url, token: platform.token, method: 'POST', paths: [`/api/topics/${topic}/events`], connections, status: 201, contains: '"offset":',
-            body: JSON.stringify(batch === 1 ? { payload } : { events: Array.from({ length: batch }, () => ({ payload })) })
+            url: platform.url,
+            token: platform.token,
+            method: 'POST',
+            paths: [`/api/topics/${topic}/events`],
+            connections,
+            status: 201,
+            contains: '"offset":',
+            body: JSON.stringify(
+              batch === 1 ? { payload } : { events: Array.from({ length: batch }, () => ({ payload })) }
+            )
           })
           return async () => {
             const { requests: count, seconds } = await requests.call('round', roundSeconds)
@@ -94,7 +124,16 @@ export const enqueue: Row = {
           await platform.child.call('stopDispatcher')
         }
         const pair = await alternate(rounds, ...sides)
-        measured.push({ row: 'enqueue', what: `publish ${batch === 1 ? 'single events' : `batches of ${batch}`} that three webhooks match, against none`, unit: 'events/s', ...pair, goal: { ratio: 0.85 }, note: spread(pair) })
+        measured.push({
+          row: 'enqueue',
+          what: `publish ${
+            batch === 1 ? 'single events' : `batches of ${batch}`
+          } that three webhooks match, against none`,
+          unit: 'events/s',
+          ...pair,
+          goal: { ratio: 0.85 },
+          note: spread(pair)
+        })
       }
       return measured
     })
@@ -107,23 +146,33 @@ const everyMs = 2
 /** What a dead and a hanging endpoint do to a healthy one beside them. */
 export const neighbours: Row = {
   name: 'neighbours',
-  run: context => withCast(context, async cast => {
-    const platform = await cast.platform()
-    const sink = await cast.load<WebhookSink>('load/webhook-sink')
-    const { url } = await sink.call('start')
-    for (const [topic, paths] of [['bench.alone', ['/timed']], ['bench.beside', ['/timed', '/dead', '/hanging']]] as const) {
-      await platform.child.call('registerTopic', topic)
-      await platform.child.call('makeWebhooks', paths.map(path => url + path), topic)
-    }
-    const p99 = async (topic: string) => {
-      await sink.call('reset')
-      await platform.child.call('publishPaced', topic, events, everyMs)
-      await sink.call('until', events)
-      return percentile((await sink.call('latencies')).sort((a, b) => a - b), 0.99)
-    }
-    const pair = await alternate(rounds, () => p99('bench.beside'), () => p99('bench.alone'))
-    return [{
-      row: 'neighbours', what: 'publish to arrival at a healthy endpoint, p99, beside a dead and a hanging one, against alone', unit: 'ms', ...pair, goal: { ratio: 1.2, isMost: true }, note: spread(pair)
-    }]
-  })
+  run: context =>
+    withCast(context, async cast => {
+      const platform = await cast.platform()
+      const sink = await cast.load<WebhookSink>('load/webhook-sink')
+      const { url } = await sink.call('start')
+      for (
+        const [topic, paths] of [['bench.alone', ['/timed']], ['bench.beside', [
+          '/timed', '/dead', '/hanging'
+        ]]] as const
+      ) {
+        await platform.child.call('registerTopic', topic)
+        await platform.child.call('makeWebhooks', paths.map(path => url + path), topic)
+      }
+      const p99 = async (topic: string) => {
+        await sink.call('reset')
+        await platform.child.call('publishPaced', topic, events, everyMs)
+        await sink.call('until', events)
+        return percentile((await sink.call('latencies')).sort((a, b) => a - b), 0.99)
+      }
+      const pair = await alternate(rounds, () => p99('bench.beside'), () => p99('bench.alone'))
+      return [{
+        row: 'neighbours',
+        what: 'publish to arrival at a healthy endpoint, p99, beside a dead and a hanging one, against alone',
+        unit: 'ms',
+        ...pair,
+        goal: { ratio: 1.2, isMost: true },
+        note: spread(pair)
+      }]
+    })
 }

@@ -18,7 +18,9 @@ async function start (databaseUrl: string): Promise<{ url: string }> {
 
 app.get<{ Params: { id: string } }>('/documents/:id', async (request, reply) => {
   const { rows } = await pool.query({
-    name: 'read', text: 'select id, revision, data, created_at, updated_at from bare_documents where id = $1', values: [request.params.id]
+    name: 'read',
+    text: 'select id, revision, data, created_at, updated_at from bare_documents where id = $1',
+    values: [request.params.id]
   })
   return rows[0] ?? reply.code(404).send({ error: 'Not found' })
 })
@@ -34,7 +36,9 @@ app.patch<{ Params: { id: string }, Body: { data: object } }>('/documents/:id', 
 })
 
 async function seedDocuments (count: number, data: Record<string, unknown>): Promise<void> {
-  await pool.query('insert into bare_documents select \'d\' || n, 1, $2, $3, $3 from generate_series(0, $1::int - 1) n', [count, JSON.stringify(data), Date.now()])
+  await pool.query("insert into bare_documents select 'd' || n, 1, $2, $3, $3 from generate_series(0, $1::int - 1) n", [
+    count, JSON.stringify(data), Date.now()
+  ])
   await pool.query('vacuum analyze bare_documents')
 }
 

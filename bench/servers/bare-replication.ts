@@ -18,7 +18,9 @@ async function start (url: string, table: string): Promise<void> {
 
 /** Reads until so many rows have come; the clock starts with the first. */
 async function round (rows: number): Promise<{ rows: number, seconds: number }> {
-  const service = new LogicalReplicationService({ connectionString }, { acknowledge: { auto: false, timeoutSeconds: 0 } })
+  const service = new LogicalReplicationService({ connectionString }, {
+    acknowledge: { auto: false, timeoutSeconds: 0 }
+  })
   let count = 0
   let begin = 0
   const seconds = await new Promise<number>((resolve, reject) => {
@@ -31,7 +33,9 @@ async function round (rows: number): Promise<{ rows: number, seconds: number }> 
         if (count >= rows) resolve((performance.now() - begin) / 1000)
       }
     })
-    service.subscribe(new PgoutputPlugin({ protoVersion: 1, publicationNames: ['bench_bare'] }), 'bench_bare').catch(reject)
+    service.subscribe(new PgoutputPlugin({ protoVersion: 1, publicationNames: ['bench_bare'] }), 'bench_bare').catch(
+      reject
+    )
   })
   // What was acknowledged has to arrive before the end.
   await new Promise(resolve => setTimeout(resolve, 100))

@@ -39,19 +39,33 @@ function subscribe (webSocket: WebSocket, { topic }: { topic: string }): void {
 
 interface Publication { payload: object }
 
-app.post<{ Params: { topic: string }, Body: Publication & { events?: Publication[] } }>('/api/topics/:topic/events', async (request, reply) => {
-  const { topic } = request.params
-  const { events = [request.body] } = request.body
-  for (const { payload } of events) emit(topic, payload)
-  return reply.code(201).send({ offset: heads.get(topic) })
-})
+app.post<{ Params: { topic: string }, Body: Publication & { events?: Publication[] } }>(
+  '/api/topics/:topic/events',
+  async (request, reply) => {
+    const { topic } = request.params
+    const { events = [request.body] } = request.body
+    for (const { payload } of events) emit(topic, payload)
+    return reply.code(201).send({ offset: heads.get(topic) })
+  }
+)
 
 function emit (topic: string, payload: object): void {
   const offset = (heads.get(topic) ?? 0) + 1
   heads.set(topic, offset)
   const event = {
-    id: 'evt_0123456789abcdef', topic, offset, epoch: '0123456789ab', type: 'topic.event', source: 'api', applicationId: 'app_0123456789abcdef',
-    environment: 'development', timestamp: Date.now(), schemaVersion: null, key: null, payload, subscriptionIds: ['sub_0123456789abcdef']
+    id: 'evt_0123456789abcdef',
+    topic,
+    offset,
+    epoch: '0123456789ab',
+    type: 'topic.event',
+    source: 'api',
+    applicationId: 'app_0123456789abcdef',
+    environment: 'development',
+    timestamp: Date.now(),
+    schemaVersion: null,
+    key: null,
+    payload,
+    subscriptionIds: ['sub_0123456789abcdef']
   }
   io.to(topic).emit('event', event)
   const room = rooms.get(topic)

@@ -8,22 +8,37 @@ import { tenant, type Tenant } from '../../test/tenant.ts'
 import { answerCalls } from '../children.ts'
 import { cpuSeconds, memoryBytes, vitals } from './usage.ts'
 
-/* The platform as it is deployed: authentication, tenancy and metrics on; only the rate limit, and that of connections, is off. */
+/*
+ * The platform as it is deployed: authentication, tenancy and metrics on; only the rate limit, and that of connections,
+ * is off.
+ */
 
 let app: FastifyInstance
 let own: Tenant
 
 limitHeapGrowth()
 
-async function start (databaseUrl: string, variables: Record<string, string> = {}): Promise<{ url: string, token: string, applicationId: string }> {
+async function start (
+  databaseUrl: string, variables: Record<string, string> = {}
+): Promise<{ url: string, token: string, applicationId: string }> {
   const config = createConfig({
-    DATABASE_URL: databaseUrl, ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), RATE_LIMIT_MAX: '0', CONNECTIONS_PER_ADDRESS_MAX: '0', LOG_LEVEL: 'error', WEBHOOK_ALLOW_PRIVATE: 'true', ...variables
+    DATABASE_URL: databaseUrl,
+    ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
+    RATE_LIMIT_MAX: '0',
+    CONNECTIONS_PER_ADDRESS_MAX: '0',
+    LOG_LEVEL: 'error',
+    WEBHOOK_ALLOW_PRIVATE: 'true',
+    ...variables
   })
   config.database.poolMax = 10
   app = await buildApp({ config, logger: createLogger(config) })
   // As little as a route can do, with and without the question who asks.
   for (const permission of ['public', 'authenticated'] as const) {
-    app.get(`/bench/${permission === 'public' ? 'open' : 'guarded'}`, { config: { permission } }, async () => ({ status: 'ok' }))
+    app.get(
+      `/bench/${permission === 'public' ? 'open' : 'guarded'}`,
+      { config: { permission } },
+      async () => ({ status: 'ok' })
+    )
   }
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   own = await tenant(app)
@@ -32,45 +47,66 @@ async function start (databaseUrl: string, variables: Record<string, string> = {
 
 /** Documents `d0`, `d1`, … of the service `bench`. */
 async function seedDocuments (count: number, data: Record<string, unknown>): Promise<void> {
-  await Promise.all(Array.from({ length: count }, (_, i) => app.documents.create(own.scope, 'bench', { id: `d${i}`, data })))
+  await Promise.all(
+    Array.from({ length: count }, (_, i) => app.documents.create(own.scope, 'bench', { id: `d${i}`, data }))
+  )
 }
 
 /** More of them, from `d<from>` to below `d<to>`, put straight into the table: millions by the API would take hours. */
 async function growDocuments (from: number, to: number): Promise<void> {
   if (from === 0) await app.documents.create(own.scope, 'bench', { id: 'first', data: {} })
-  await inSteps(from, to, (first, last) => app.pool.query({
-    text: `insert into documents (application_id, environment, service, id, revision, data, deleted, created_at, updated_at)
+  await inSteps(from, to, (first, last) =>
+    app.pool.query({
+      text:
+        `insert into documents (application_id, environment, service, id, revision, data, deleted, created_at, updated_at)
       select $1, $2, 'bench', 'd' || n, 1, $3, false, $4, $4 from generate_series($5::bigint, $6::bigint) n`,
-    values: [own.applicationId, own.scope.environment, documentText, Date.now(), first, last]
-  }))
+      values: [own.applicationId, own.scope.environment, documentText, Date.now(), first, last]
+    }))
   await app.pool.query('analyze documents')
 }
 
-const documentText = JSON.stringify({ status: 'active', participants: 4, title: 'The quick brown fox jumps over the lazy dog', tags: ['a', 'b', 'c'], owner: { id: 'usr_0123456789abcdef' } })
+const documentText = JSON.stringify({
+  status: 'active', participants: 4, title: 'The quick brown fox jumps over the lazy dog', tags: ['a', 'b', 'c'],
+  owner: { id: 'usr_0123456789abcdef' }
+})
 
 /** Lets a topic's log have that many events at least, put straight into it. */
 async function growLog (topic: string, to: number): Promise<void> {
   const { head } = await app.eventLog.position(own.scope, topic)
   const key = [own.applicationId, own.scope.environment, topic]
-  await app.pool.query('insert into topic_logs (application_id, environment, topic, epoch, head_offset) values ($1, $2, $3, $4, 0) on conflict do nothing', [...key, app.epochOf(own.scope, topic)])
-  await inSteps(head + 1, to + 1, (first, last) => app.pool.query({
-    text: `insert into events (log_id, "offset", application_id, environment, topic, id, type, source, payload, created_at)
+  await app.pool.query(
+    'insert into topic_logs (application_id, environment, topic, epoch, head_offset) values ($1, $2, $3, $4, 0) on ' +
+      'conflict do nothing',
+    [...key, app.epochOf(own.scope, topic)]
+  )
+  await inSteps(head + 1, to + 1, (first, last) =>
+    app.pool.query({
+      text:
+        `insert into events (log_id, "offset", application_id, environment, topic, id, type, source, payload, created_at)
       select l.id, n, $1, $2, $3, 'evt_grown' || n, 'topic.event', 'api', $4, $5
       from topic_logs l, generate_series($6::bigint, $7::bigint) n where l.application_id = $1 and l.environment = $2 and l.topic = $3`,
-    values: [...key, documentText, Date.now(), first, last]
-  }))
-  await app.pool.query('update topic_logs set head_offset = greatest(head_offset, $4) where application_id = $1 and environment = $2 and topic = $3', [...key, to])
+      values: [...key, documentText, Date.now(), first, last]
+    }))
+  await app.pool.query(
+    'update topic_logs set head_offset = greatest(head_offset, $4) where application_id = $1 and environment = $2 ' +
+      'and topic = $3',
+    [...key, to]
+  )
   await app.pool.query('analyze events')
 }
 
 /** A statement has 15 s. */
-async function inSteps (from: number, to: number, insert: (first: number, last: number) => Promise<unknown>): Promise<void> {
+async function inSteps (
+  from: number, to: number, insert: (first: number, last: number) => Promise<unknown>
+): Promise<void> {
   const step = 100_000
   for (let first = from; first < to; first += step) await insert(first, Math.min(first + step, to) - 1)
 }
 
 /** What a row counts to see that nothing was lost. */
-async function documentTotals (): Promise<{ revisions: number, updates: number, distinctOffsets: number, head: number }> {
+async function documentTotals (): Promise<
+  { revisions: number, updates: number, distinctOffsets: number, head: number }
+> {
   const { rows: [documents] } = await app.pool.query<{ revisions: number }>(
     'select sum(revision) - count(*) as revisions from documents where application_id = $1', [own.applicationId])
   const log = await logTotals('sync.bench.updated')
@@ -89,7 +125,9 @@ async function logTotals (topic: string): Promise<{ events: number, distinctOffs
 async function tracedEvents (topic: string): Promise<number> {
   await app.tracing.recorder.flush()
   const { rows: [traces] } = await app.pool.query<{ events: number }>(
-    'select coalesce(sum(events), 0)::float as events from event_traces where application_id = $1 and topic = $2 and outcome = \'stored\'', [own.applicationId, topic])
+    "select coalesce(sum(events), 0)::float as events from event_traces where application_id = $1 and topic = $2 and outcome = 'stored'",
+    [own.applicationId, topic]
+  )
   return traces?.events ?? NaN
 }
 
@@ -100,7 +138,10 @@ async function settle (): Promise<void> {
   await sleep(5)
 }
 
-/** Keeps this server's readers from their databases, as if another node held their leases; resolves when they have let go. */
+/**
+ * Keeps this server's readers from their databases, as if another node held their leases; resolves when they have let
+ * go.
+ */
 async function holdReaders (isHeld: boolean): Promise<void> {
   await app.pool.query(isHeld
     ? "update cdc_positions set lease_owner = 'bench', lease_expires_at = 'infinity', fence = fence + 1"
@@ -112,17 +153,21 @@ async function holdReaders (isHeld: boolean): Promise<void> {
   }
 }
 
-const headSql = 'select coalesce(max(head_offset), 0)::float as head from topic_logs where application_id = $1 and topic = $2'
+const headSql =
+  'select coalesce(max(head_offset), 0)::float as head from topic_logs where application_id = $1 and topic = $2'
 
 /** Resolves when the topic has so many events. */
 async function reached (topic: string, head: number): Promise<void> {
-  while ((await app.pool.query<{ head: number }>(headSql, [own.applicationId, topic])).rows[0]?.head !== head) await sleep(20)
+  while ((await app.pool.query<{ head: number }>(headSql, [own.applicationId, topic])).rows[0]?.head !== head) { await sleep(20) }
 }
 
 /** How much of each reading's time this process's main thread was busy. */
 const busyShares: number[] = []
 
-/** Lets the readers go, and answers how many of the last `total` events a second were stored, from the first to the last. */
+/**
+ * Lets the readers go, and answers how many of the last `total` events a second were stored, from the first to the
+ * last.
+ */
 async function readingRate (topic: string, head: number, total: number): Promise<number> {
   const before = performance.eventLoopUtilization()
   await holdReaders(false)
@@ -137,7 +182,7 @@ async function readingRate (topic: string, head: number, total: number): Promise
 
 /** Webhooks of one topic. */
 async function makeWebhooks (urls: string[], topic: string): Promise<void> {
-  for (const url of urls) await app.webhooks.endpoints.create(own.scope, { url, events: ['topic.event'], topics: [topic] })
+  for (const url of urls) { await app.webhooks.endpoints.create(own.scope, { url, events: ['topic.event'], topics: [topic] }) }
 }
 
 /** Behind the back of the writer, which goes on to owe them what it did: so that a backlog can gather. */
@@ -148,7 +193,9 @@ async function holdWebhooks (isHeld: boolean): Promise<void> {
 
 async function publishMany (topic: string, payload: unknown, count: number): Promise<void> {
   for (let left = count; left > 0; left -= 500) {
-    await app.publisher.publish(own.scope, topic, { events: Array.from({ length: Math.min(left, 500) }, () => ({ payload })) })
+    await app.publisher.publish(own.scope, topic, {
+      events: Array.from({ length: Math.min(left, 500) }, () => ({ payload }))
+    })
   }
 }
 
@@ -167,7 +214,9 @@ async function webhookTotals (): Promise<{ delivered: number, attempts: number, 
   const { rows: [totals] } = await app.pool.query<{ delivered: number, attempts: number, open: number }>(`select
     (select count(*) from webhook_deliveries where application_id = $1 and state = 'delivered') as delivered,
     (select count(*) from webhook_attempts where application_id = $1) as attempts,
-    (select count(*) from webhook_deliveries where application_id = $1 and state = 'pending') + (select count(*) from webhook_outbox) as open`, [own.applicationId])
+    (select count(*) from webhook_deliveries where application_id = $1 and state = 'pending') + (select count(*) from webhook_outbox) as open`,
+  [own.applicationId]
+  )
   return totals ?? { delivered: NaN, attempts: NaN, open: NaN }
 }
 
@@ -178,9 +227,29 @@ async function webhooksSettled (): Promise<void> {
 const stopDispatcher = () => app.webhooks.dispatcher.close()
 
 const methods = {
-  holdReaders, reached, readingRate, busyShares: () => busyShares,
-  makeWebhooks, holdWebhooks, publishMany, publishPaced, webhookTotals, webhooksSettled, stopDispatcher,
-  start, seedDocuments, growDocuments, growLog, documentTotals, logTotals, tracedEvents, settle, cpuSeconds, memoryBytes, vitals, registerTopic: async (name: string) => own.topic(name)
+  holdReaders,
+  reached,
+  readingRate,
+  busyShares: () => busyShares,
+  makeWebhooks,
+  holdWebhooks,
+  publishMany,
+  publishPaced,
+  webhookTotals,
+  webhooksSettled,
+  stopDispatcher,
+  start,
+  seedDocuments,
+  growDocuments,
+  growLog,
+  documentTotals,
+  logTotals,
+  tracedEvents,
+  settle,
+  cpuSeconds,
+  memoryBytes,
+  vitals,
+  registerTopic: async (name: string) => own.topic(name)
 }
 export type PlatformServer = typeof methods
 answerCalls(methods, async () => { await app.close() })

@@ -22,7 +22,10 @@ export function vitals (): Vitals {
   loopDelay.enable()
   const loopDelayP99Ms = loopDelay.percentile(99) / 1e6
   const measured = {
-    liveBytes: memoryBytes(), residentBytes: process.memoryUsage.rss(), resources: process.getActiveResourcesInfo().length, loopDelayP99Ms
+    liveBytes: memoryBytes(),
+    residentBytes: process.memoryUsage.rss(),
+    resources: process.getActiveResourcesInfo().length,
+    loopDelayP99Ms
   }
   // The collection above is not to be counted.
   loopDelay.reset()

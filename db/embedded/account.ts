@@ -24,9 +24,11 @@ export async function serverAccount (clusterDir: string): Promise<Account | unde
     ? accounts.find(({ name }) => name === 'postgres') ?? accounts.find(({ name }) => name === 'nobody')
     : accounts.find(({ uid }) => uid === owner)
   if (account !== undefined) return account
-  throw new Error(owner === undefined || owner === 0
-    ? 'PostgreSQL refuses to run as root, and /etc/passwd names neither "postgres" nor "nobody": run as an ordinary user, or set DATABASE_URL'
-    : `${clusterDir} belongs to uid ${owner}, which /etc/passwd does not name: set DATA_DIR to a folder elsewhere, or set DATABASE_URL`)
+  throw new Error(
+    owner === undefined || owner === 0
+      ? 'PostgreSQL refuses to run as root, and /etc/passwd names neither "postgres" nor "nobody": run as an ordinary user, or set DATABASE_URL'
+      : `${clusterDir} belongs to uid ${owner}, which /etc/passwd does not name: set DATA_DIR to a folder elsewhere, or set DATABASE_URL`
+  )
 }
 
 /** The first of these paths that the account may not enter (a folder) or execute (a file), by the kernel's own word. */
@@ -37,7 +39,13 @@ export async function firstClosedTo (account: Account, paths: string[]): Promise
     execFile('/bin/sh', ['-c', script, 'sh', ...paths], { uid, gid, cwd: '/', timeout: 5000 }, (error, stdout) => {
       if (error === null) resolve(undefined)
       else if (stdout !== '') resolve(stdout)
-      else reject(new Error(`no process can be run as user "${name}": run as an ordinary user, or set DATABASE_URL`, { cause: error }))
+      else {
+        reject(
+          new Error(`no process can be run as user "${name}": run as an ordinary user, or set DATABASE_URL`, {
+            cause: error
+          })
+        )
+      }
     })
   })
 }
@@ -46,7 +54,10 @@ function assertNamed (): void {
   try {
     userInfo()
   } catch (cause) {
-    throw new Error(`PostgreSQL cannot run as uid ${process.geteuid?.()}, which has no entry in /etc/passwd: set DATABASE_URL`, { cause })
+    throw new Error(
+      `PostgreSQL cannot run as uid ${process.geteuid?.()}, which has no entry in /etc/passwd: set DATABASE_URL`,
+      { cause }
+    )
   }
 }
 

@@ -11,7 +11,10 @@ export function findBinaryPackage (): string {
   try {
     return dirname(dirname(createRequire(import.meta.url).resolve(name)))
   } catch (cause) {
-    throw new Error(`the package ${name}, which holds the embedded PostgreSQL, is not installed: install it if npm has it, or set DATABASE_URL`, { cause })
+    throw new Error(
+      `the package ${name}, which holds the embedded PostgreSQL, is not installed: install it if npm has it, or set DATABASE_URL`,
+      { cause }
+    )
   }
 }
 
@@ -20,7 +23,9 @@ export function findBinaryPackage (): string {
  * block the script that makes them: they are made here when missing. Where that is not allowed, or the server's account
  * cannot reach the package, a copy in the data folder is used (about 60 MB, made once a version).
  */
-export async function prepareBinaries (packageDir: string, dataDir: string, account: Account | undefined): Promise<string> {
+export async function prepareBinaries (
+  packageDir: string, dataDir: string, account: Account | undefined
+): Promise<string> {
   const isWhole = await makeLinks(packageDir)
   const binDir = join(packageDir, 'native', 'bin')
   if (isWhole && await isReachable(binDir, account)) return binDir
@@ -28,7 +33,8 @@ export async function prepareBinaries (packageDir: string, dataDir: string, acco
 }
 
 async function isReachable (binDir: string, account: Account | undefined): Promise<boolean> {
-  return account === undefined || await firstClosedTo(account, [join(binDir, 'postgres'), join(binDir, 'initdb')]) === undefined
+  return account === undefined ||
+    await firstClosedTo(account, [join(binDir, 'postgres'), join(binDir, 'initdb')]) === undefined
 }
 
 // answers false when links are missing and may not be made

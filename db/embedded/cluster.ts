@@ -48,7 +48,9 @@ async function ensurePassword (path: string, isNew: boolean): Promise<string> {
   return password
 }
 
-async function createCluster ({ dataDir, clusterDir, binDir, account, isDurable }: ClusterOptions, password: string): Promise<void> {
+async function createCluster (
+  { dataDir, clusterDir, binDir, account, isDurable }: ClusterOptions, password: string
+): Promise<void> {
   const stage = await mkdtemp(join(dataDir, stagePrefix))
   const passwordFile = join(stage, 'password')
   const cluster = join(stage, 'cluster')
@@ -63,7 +65,10 @@ async function createCluster ({ dataDir, clusterDir, binDir, account, isDurable 
       '--no-instructions', ...(isDurable ? [] : ['--no-sync'])
     ], { ...owner, cwd: dataDir, env: toolEnvironment(), timeout: initTimeoutMs }).catch(refuse)
     await rename(cluster, clusterDir).catch((cause: unknown) => {
-      throw new Error(`${clusterDir} exists but is no PostgreSQL data folder: move it away, or set DATA_DIR to a folder elsewhere`, { cause })
+      throw new Error(
+        `${clusterDir} exists but is no PostgreSQL data folder: move it away, or set DATA_DIR to a folder elsewhere`,
+        { cause }
+      )
     })
     await syncFolder(dataDir)
   } finally {
@@ -75,14 +80,16 @@ function refuse (error: NodeJS.ErrnoException & { stderr?: string, killed?: bool
   const reason = error.killed === true
     ? `not done after ${initTimeoutMs / 1000} s`
     // the file is there, so it is its loader that is missing
-    : error.code === 'ENOENT' ? 'its binaries need glibc, which this system does not have' : (error.stderr ?? '').trim() || error.message
+    : error.code === 'ENOENT'
+      ? 'its binaries need glibc, which this system does not have'
+      : (error.stderr ?? '').trim() || error.message
   throw new Error(`initdb of the embedded PostgreSQL failed (or set DATABASE_URL): ${reason}`, { cause: error })
 }
 
 // an initdb that outlived its killed parent may still write here: what it holds up is left to the next start
 async function removeStages (dataDir: string): Promise<void> {
   for (const name of await readdir(dataDir)) {
-    if (name.startsWith(stagePrefix)) await rm(join(dataDir, name), { recursive: true, force: true, maxRetries: 5 }).catch(() => {})
+    if (name.startsWith(stagePrefix)) { await rm(join(dataDir, name), { recursive: true, force: true, maxRetries: 5 }).catch(() => {}) }
   }
 }
 

@@ -24,8 +24,10 @@ async function assertOurs (dataDir: string): Promise<void> {
   const isOurs = owner === undefined || owner === process.geteuid?.()
   const closed = isOurs ? await firstClosedToUs(dataDir) : join(dataDir, 'postgres')
   if (closed === undefined) return
-  throw new Error(`${closed} is not uid ${process.geteuid?.()}'s to use, it belongs to uid ${await ownerOf(closed) ?? 'unknown'} ` +
-    `(did the platform run as another user here?): run as that user, or give DATA_DIR to this one, or ${elsewhere}`)
+  throw new Error(
+    `${closed} is not uid ${process.geteuid?.()}'s to use, it belongs to uid ${await ownerOf(closed) ?? 'unknown'} ` +
+      `(did the platform run as another user here?): run as that user, or give DATA_DIR to this one, or ${elsewhere}`
+  )
 }
 
 async function firstClosedToUs (dataDir: string): Promise<string | undefined> {
@@ -45,8 +47,10 @@ async function admit (dataDir: string, account: Account): Promise<void> {
   for (let path = dataDir; path !== dirname(path); path = dirname(path)) parents.unshift(dirname(path))
   const closed = await firstClosedTo(account, parents)
   if (closed !== undefined) {
-    throw new Error(`PostgreSQL refuses to run as root and must run as user "${account.name}", who may not enter ${closed} ` +
-      `(on the way to DATA_DIR ${dataDir}): ${elsewhere}`)
+    throw new Error(
+      `PostgreSQL refuses to run as root and must run as user "${account.name}", who may not enter ${closed} ` +
+        `(on the way to DATA_DIR ${dataDir}): ${elsewhere}`
+    )
   }
   // the folder itself is the platform's: passing through is enough, its files stay unlisted
   if (await firstClosedTo(account, [dataDir]) !== undefined) await chmod(dataDir, (await stat(dataDir)).mode | 0o001)

@@ -32,7 +32,9 @@ export async function lockDataDir (dataDir: string): Promise<DataDirLock> {
       if (held === undefined) continue
       const holder = parse(held)
       if (holder !== undefined && (await inspectProcess(holder.pid))?.startedAt === holder.startedAt) {
-        throw new Error(`another platform process (pid ${holder.pid}) uses DATA_DIR ${dataDir}: stop it, or set DATA_DIR to another folder`)
+        throw new Error(
+          `another platform process (pid ${holder.pid}) uses DATA_DIR ${dataDir}: stop it, or set DATA_DIR to another folder`
+        )
       }
       await remove(path, held)
     }
@@ -55,7 +57,8 @@ async function takes (staged: string, path: string): Promise<boolean> {
   })
 }
 
-// two processes may find the same dead lock: what was moved aside is checked, so that neither removes the other's new one
+// two processes may find the same dead lock: what was moved aside is checked, so that neither removes the other's new
+// one
 async function remove (path: string, expected: string): Promise<void> {
   if (await textOf(path) !== expected) return
   const aside = `${path}.${randomBytes(4).toString('hex')}`

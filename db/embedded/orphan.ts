@@ -33,6 +33,9 @@ function signalOrphan (pid: number, signal: NodeJS.Signals): void {
     process.kill(pid, signal)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return
-    throw new Error(`a PostgreSQL (pid ${pid}) that a killed platform process left running belongs to another user: end it, or set DATA_DIR to another folder`, { cause: error })
+    throw new Error(
+      `a PostgreSQL (pid ${pid}) that a killed platform process left running belongs to another user: end it, or set DATA_DIR to another folder`,
+      { cause: error }
+    )
   }
 }

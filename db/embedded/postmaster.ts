@@ -36,7 +36,8 @@ export class StartError extends Error {
     super(`the embedded PostgreSQL did not start: ${reason}\n--- the end of postgres.log ---\n${logTail}`)
     this.reason = reason
     this.isPortTaken = /could not create any TCP\/IP sockets/.test(logTail)
-    this.isTransient = this.isPortTaken || /lock file "postmaster\.pid" already exists|pre-existing shared memory block/.test(logTail)
+    this.isTransient = this.isPortTaken ||
+      /lock file "postmaster\.pid" already exists|pre-existing shared memory block/.test(logTail)
   }
 }
 
@@ -107,15 +108,17 @@ export class Postmaster {
         cwd: dataDir,
         detached: true,
         stdio: ['ignore', output.fd, output.fd],
-        // PostgreSQL refuses to start while a stale pid file names a live process, but for this one. Better than removing
-        // the file: it also names the shared memory by which a server finds the remains of an earlier one.
+        // PostgreSQL refuses to start while a stale pid file names a live process, but for this one. Better than
+        // removing the file: it also names the shared memory by which a server finds the remains of an earlier one.
         env: { ...toolEnvironment(), ...(stalePid === undefined ? {} : { PG_GRANDPARENT_PID: String(stalePid) }) }
       })
       const postmaster = new Postmaster(child, log)
       await once(child, 'spawn')
       return postmaster
     } catch (cause) {
-      throw new Error(`the embedded PostgreSQL cannot be run (${(cause as Error).message}): set DATABASE_URL`, { cause })
+      throw new Error(`the embedded PostgreSQL cannot be run (${(cause as Error).message}): set DATABASE_URL`, {
+        cause
+      })
     } finally {
       await output.close()
     }

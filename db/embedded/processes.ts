@@ -12,12 +12,16 @@ export interface ProcessFacts {
 }
 
 /** What the system knows of a live process: undefined when there is none, or only its zombie. */
-export async function inspectProcess (pid: number, platform: string = process.platform): Promise<ProcessFacts | undefined> {
+export async function inspectProcess (
+  pid: number, platform: string = process.platform
+): Promise<ProcessFacts | undefined> {
   return platform === 'linux' ? await inspectByProc(pid) : await inspectByPs(pid)
 }
 
 /** True when `pid` is a live PostgreSQL server of this data folder; a reused pid is told apart. */
-export async function isServerOf (clusterDir: string, pid: number, platform: string = process.platform): Promise<boolean> {
+export async function isServerOf (
+  clusterDir: string, pid: number, platform: string = process.platform
+): Promise<boolean> {
   const facts = await inspectProcess(pid, platform)
   if (facts === undefined) return false
   if (`${facts.command} `.includes(`/postgres -D ${clusterDir} `)) return true
@@ -45,7 +49,9 @@ async function inspectByPs (pid: number): Promise<ProcessFacts | undefined> {
 }
 
 async function worksIn (folder: string, pid: number): Promise<boolean> {
-  const [here, there] = await Promise.all([folder, `/proc/${pid}/cwd`].map(async (path) => await stat(path).catch(() => undefined)))
+  const [here, there] = await Promise.all(
+    [folder, `/proc/${pid}/cwd`].map(async (path) => await stat(path).catch(() => undefined))
+  )
   return here !== undefined && there !== undefined && here.dev === there.dev && here.ino === there.ino
 }
 

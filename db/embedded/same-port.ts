@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { freePort, isFreePort } from './free-port.ts'
 
 /**
- * Returns the port of the cluster's last start where that is free, so that stored connection strings stay valid, and any free port
- * otherwise. `taken`: ports that turned out not to be free after all.
+ * Returns the port of the cluster's last start where that is free, so that stored connection strings stay valid, and
+ * any free port otherwise. `taken`: ports that turned out not to be free after all.
  */
 export async function samePort (clusterDir: string, taken: ReadonlySet<number>): Promise<number> {
   const last = await lastPort(clusterDir)

@@ -7,11 +7,12 @@ import { Postmaster, StartError, type PostmasterOptions } from './postmaster.ts'
 const triesMs = 30_000
 
 /**
- * Ends an orphan of the cluster, then starts a server on the port of its last start where that is free, and with another one when it was
- * not free after all.
+ * Ends an orphan of the cluster, then starts a server on the port of its last start where that is free, and with
+ * another one when it was not free after all.
  */
 export async function startPostmaster (
-  options: PostmasterOptions, nextPort: (taken: ReadonlySet<number>) => Promise<number> = taken => samePort(options.clusterDir, taken)
+  options: PostmasterOptions,
+  nextPort: (taken: ReadonlySet<number>) => Promise<number> = taken => samePort(options.clusterDir, taken)
 ): Promise<{ postmaster: Postmaster, port: number }> {
   const deadline = performance.now() + triesMs
   const taken = new Set<number>()

@@ -1,6 +1,9 @@
 import { sql, type Kysely } from 'kysely'
 
-/** Connected databases with their readers' leases and positions; mappings with their versions, promotions and subscriptions; delivery logs. */
+/**
+ * Connected databases with their readers' leases and positions; mappings with their versions, promotions and
+ * subscriptions; delivery logs.
+ */
 export async function up (db: Kysely<unknown>): Promise<void> {
   for (const statement of statements) await sql.raw(statement).execute(db)
 }
@@ -22,7 +25,8 @@ const statements = [
     updated_at bigint not null,
     unique (application_id, environment)
   )`,
-  // The reader's lease and position: the row that the writer's transactions compare and set. Its clock is the database's.
+  // The reader's lease and position: the row that the writer's transactions compare and set. Its clock is the
+  // database's.
   `create table cdc_positions (
     connection_id text primary key references cdc_connections on delete cascade,
     fence bigint not null default 0,

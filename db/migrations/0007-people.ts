@@ -14,19 +14,28 @@ export async function up (db: Kysely<unknown>): Promise<void> {
 const actions = ['create', 'read', 'update', 'delete']
 const entities = ['topics', 'schemas', 'database', 'sync', 'services', 'socket', 'webhooks', 'debugger', 'events']
 const globals = ['applications', 'users', 'roles', 'keys', 'tokens', 'audit']
-const pairs = (resources: string[], allowed = actions) => resources.flatMap(resource => allowed.map(action => ({ resource, action })))
+const pairs = (resources: string[], allowed = actions) =>
+  resources.flatMap(resource => allowed.map(action => ({ resource, action })))
 const viewer = pairs([...entities, 'applications'], ['read'])
 
-/** As they are at this version; test/identity/access/permissions.test.ts compares them with src/identity/access/permission-set.ts. */
+/**
+ * As they are at this version; test/identity/access/permissions.test.ts compares them with
+ * src/identity/access/permission-set.ts.
+ */
 const builtInRoles = {
   role_super_admin: pairs([...entities, ...globals]),
-  role_admin: [...pairs([...entities, 'users', 'tokens']), ...pairs(['applications'], ['create', 'read', 'update']), ...pairs(['roles'], ['read'])],
+  role_admin: [
+    ...pairs([...entities, 'users', 'tokens']),
+    ...pairs(['applications'], ['create', 'read', 'update']),
+    ...pairs(['roles'], ['read'])
+  ],
   role_editor: [...viewer, ...pairs(['topics', 'schemas', 'database'], ['create', 'update'])],
   role_viewer: viewer
 }
 
 const statements = [
-  'alter table users add column mfa_secret_sealed text, add column mfa_confirmed_at bigint, add column mfa_last_step bigint',
+  'alter table users add column mfa_secret_sealed text, add column mfa_confirmed_at bigint, add column ' +
+    'mfa_last_step bigint',
   'alter table roles add column updated_at bigint not null default 0',
   'create index role_assignments_application on role_assignments (application_id)',
   'create index role_assignments_role on role_assignments (role_id)',

@@ -26,7 +26,7 @@ const statements = [
   'create unique index event_traces_id on event_traces (id, created_at)',
   'create index event_traces_newest on event_traces (application_id, environment, created_at, node, n)',
   'create index event_traces_stream on event_traces (application_id, environment, node, n)',
-  'create index event_traces_refused on event_traces (application_id, environment, created_at, node, n) where outcome <> \'stored\'',
+  "create index event_traces_refused on event_traces (application_id, environment, created_at, node, n) where outcome <> 'stored'",
   `create table event_trace_parts (
     id text not null,
     created_at bigint not null,
@@ -61,7 +61,8 @@ const statements = [
     ended_at bigint,
     end_reason text
   )`,
-  'create index trace_subscriptions_principal on trace_subscriptions (application_id, environment, principal_id, started_at)',
+  'create index trace_subscriptions_principal on trace_subscriptions (application_id, environment, principal_id, ' +
+    'started_at)',
   'create index trace_subscriptions_ended on trace_subscriptions (ended_at) where ended_at is not null',
   'create index trace_subscriptions_live on trace_subscriptions (node) where ended_at is null',
   `create table trace_nodes (

@@ -1,6 +1,9 @@
 import { sql, type Kysely } from 'kysely'
 
-/** What connections have made in databases that they no longer lead to, until it is dropped: it outlives connection and application. */
+/**
+ * What connections have made in databases that they no longer lead to, until it is dropped: it outlives connection and
+ * application.
+ */
 export async function up (db: Kysely<unknown>): Promise<void> {
   await sql.raw(`create table cdc_leftovers (
     id text primary key,

@@ -9,11 +9,14 @@ import { sql, type Kysely } from 'kysely'
  */
 export async function up (db: Kysely<unknown>): Promise<void> {
   await sql`alter table users add column email_canonical text`.execute(db)
-  const { rows } = await sql<{ id: string, email: string }>`select id, email from users order by created_at, id`.execute(db)
+  const { rows } = await sql<{ id: string, email: string }>`select id, email from users order by created_at, id`
+    .execute(db)
   const taken = new Set<string>()
   for (const { id, email } of rows) {
     const canonical = canonicalEmail(email)
-    await sql`update users set email_canonical = ${taken.has(canonical) ? `${canonical} ${id}` : canonical} where id = ${id}`.execute(db)
+    await sql`update users set email_canonical = ${
+      taken.has(canonical) ? `${canonical} ${id}` : canonical
+    } where id = ${id}`.execute(db)
     taken.add(canonical)
   }
   for (const statement of statements) await sql.raw(statement).execute(db)
@@ -22,7 +25,8 @@ export async function up (db: Kysely<unknown>): Promise<void> {
 /** A copy of src/identity/auth/email-address.ts at this version, because a migration never changes. */
 function canonicalEmail (address: string): string {
   const invisible = /\p{Default_Ignorable_Code_Point}|\p{Cc}/gu
-  const text = address.replaceAll(invisible, '').normalize('NFKC').replaceAll(invisible, '').trim().toLowerCase().normalize('NFC')
+  const text = address.replaceAll(invisible, '').normalize('NFKC').replaceAll(invisible, '').trim().toLowerCase()
+    .normalize('NFC')
   const at = text.lastIndexOf('@')
   if (at === -1) return text
   const domain = text.slice(at + 1).trim()

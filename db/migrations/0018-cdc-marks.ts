@@ -5,8 +5,9 @@ const newMark = 'substr(md5(gen_random_uuid()::text), 1, 12)'
 const oldMark = (id: string) => `left(encode(sha256(convert_to(${id}, 'UTF8')), 'hex'), 12)`
 
 /**
- * Stores the mark of what a connection creates, and the identity of the database that these rows were written in: a copy of the platform's
- * database has another identity, and takes new marks. The identity is null until the first start.
+ * Stores the mark of what a connection creates, and the identity of the database that these rows were written in: a
+ * copy of the platform's database has another identity, and takes new marks. The identity is null until the first
+ * start.
  */
 export async function up (db: Kysely<unknown>): Promise<void> {
   const statements = [

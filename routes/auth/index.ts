@@ -9,9 +9,14 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'createToken',
       tags: ['Auth'],
       summary: 'Issue a token',
-      description: 'For a session, an `admin` token, or a `service` token of the application, which may issue what a `client` may do. Nobody may grant more than they hold, and what a token issues does not outlive it.',
+      description:
+        'For a session, an `admin` token, or a `service` token of the application, which may issue what a `client` ' +
+          'may do. Nobody may grant more than they hold, and what a token issues does not outlive it.',
       body: ref(TokenRequest),
-      response: { 200: ref(TokenAnswer, 'The token, which is stored nowhere.'), ...refusals(400, 401, 403, 404, 413, 415) }
+      response: {
+        200: ref(TokenAnswer, 'The token, which is stored nowhere.'),
+        ...refusals(400, 401, 403, 404, 413, 415)
+      }
     }
   }, async (request) => app.auth.issueToken(request.principal, request.body, request.origin))
 

@@ -24,7 +24,11 @@ const health: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Health'],
       summary: 'Can it serve?',
       description: 'For readiness probes: every component with its state; 503 while one has failed.',
-      response: { 200: ref(Readiness, 'Every component is well.'), ...refusals(), 503: ref(Readiness, 'A component has failed.') }
+      response: {
+        200: ref(Readiness, 'Every component is well.'),
+        ...refusals(),
+        503: ref(Readiness, 'A component has failed.')
+      }
     }
   }, async (_request, reply) => {
     const readiness = await app.health.readiness()

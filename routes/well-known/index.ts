@@ -12,7 +12,9 @@ const wellKnown: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getJwks',
       tags: ['Keys'],
       summary: 'The public keys of tokens',
-      description: 'Of ES256 and EdDSA keys whose tokens are still good. May be kept for a minute: ask again for a `kid` that is not in it.',
+      description:
+        'Of ES256 and EdDSA keys whose tokens are still good. May be kept for a minute: ask again for a `kid` that ' +
+          'is not in it.',
       response: { 200: ref(Jwks, 'A JSON Web Key Set (RFC 7517).'), ...refusals() }
     }
   }, async (_request, reply) => {

@@ -18,7 +18,8 @@ export function createCensus ({ directory, remote }: { directory: Directory, rem
 
     /** Those that the principal may know of: without `sync:read`, none of a document. */
     channels: (principal: Principal, scope: Scope, query: PageQuery): Counted<ChannelSummary> => ({
-      ...directory.channels(scope, query, name => mayReadChannel(principal, scope, name)), missing: remote?.incomplete ?? 0
+      ...directory.channels(scope, query, name => mayReadChannel(principal, scope, name)),
+      missing: remote?.incomplete ?? 0
     }),
 
     /** As `members`, for whoever asks for a channel by its name. Throws ForbiddenError `PERMISSION_DENIED`. */
@@ -27,7 +28,10 @@ export function createCensus ({ directory, remote }: { directory: Directory, rem
       return this.members(scope, name, query)
     },
 
-    members: (scope: Scope, name: string, query: PageQuery): Counted<ChannelMember> => ({ ...directory.members(scope, name, query), missing: remote?.incomplete ?? 0 }),
+    members: (scope: Scope, name: string, query: PageQuery): Counted<ChannelMember> => ({
+      ...directory.members(scope, name, query),
+      missing: remote?.incomplete ?? 0
+    }),
 
     async connections (scope: Scope): Promise<Reached> {
       const elsewhere = await remote?.connections(scope) ?? { count: 0, missing: 0 }

@@ -12,7 +12,8 @@ import type { Census, Counted } from './census.ts'
 export const messageTopic = 'socket.message'
 
 /** Throws ForbiddenError `PERMISSION_DENIED` unless the principal may hear of what happens in channels. */
-export const authorizeListening = (principal: Principal, scope: Scope): void => authorizeTopic(principal, scope, 'subscribe', messageTopic)
+export const authorizeListening = (principal: Principal, scope: Scope): void =>
+  authorizeTopic(principal, scope, 'subscribe', messageTopic)
 
 /** As `authorizeListening`, and documents must be readable to whoever is in their channels. */
 export function authorizeMembership (principal: Principal, scope: Scope, channel: string): void {
@@ -25,7 +26,8 @@ export const mayBeMember = (principal: Principal, scope: Scope, channel: string)
   permissionsAt(principal, scope).subscribe.covers(messageTopic) && mayReadChannel(principal, scope, channel)
 
 /** Throws ForbiddenError `PERMISSION_DENIED` unless the principal may send messages. */
-export const authorizeSending = (principal: Principal, scope: Scope): void => authorizeTopic(principal, scope, 'publish', messageTopic)
+export const authorizeSending = (principal: Principal, scope: Scope): void =>
+  authorizeTopic(principal, scope, 'publish', messageTopic)
 
 /** A service's name has no colon, so that no two documents share a channel. */
 export const documentChannel = ({ service, id }: DocumentKey): string => `doc:${service}:${id}`

@@ -1,4 +1,6 @@
-import { DirectRequest, JoinRequest, LeaveRequest, PresenceRequest, PublishRequest, stateBytesMax } from '../../schemas/channels.ts'
+import {
+  DirectRequest, JoinRequest, LeaveRequest, PresenceRequest, PublishRequest, stateBytesMax
+} from '../../schemas/channels.ts'
 import { socketRequest, type Respond, type SocketRequest } from '../delivery/sockets/protocol.ts'
 import { encodeJson, payloadLimits } from '../foundation/json.ts'
 import type { State } from './channel.ts'
@@ -8,11 +10,15 @@ import type { Messages } from './messages.ts'
 import type { Presence } from './presence.ts'
 
 /** `join`, `leave`, `presence`, `publish` and `direct`. */
-export function channelRequests ({ presence, messages }: { presence: Presence, messages: Messages }): Record<string, SocketRequest> {
+export function channelRequests (
+  { presence, messages }: { presence: Presence, messages: Messages }
+): Record<string, SocketRequest> {
   return {
     join: socketRequest('joined', JoinRequest, (connection, { channel, state, previousSocketId }, respond) => {
       authorizeMembership(connection.principal, connection.scope, channel)
-      presence.join(connection, channel, { state: state === undefined ? undefined : toState(state), previousSocketId }, respond)
+      presence.join(
+        connection, channel, { state: state === undefined ? undefined : toState(state), previousSocketId }, respond
+      )
     }),
     leave: socketRequest('left', LeaveRequest, (connection, { channel }, respond) => {
       authorizeListening(connection.principal, connection.scope)

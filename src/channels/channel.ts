@@ -18,7 +18,10 @@ export interface Member {
   state: State
   /** The node whose member it is; undefined: this one. */
   readonly node: string | undefined
-  /** Undefined on other nodes, and while the member is away: its connection has ended, and it may be back within the grace period. */
+  /**
+   * Undefined on other nodes, and while the member is away: its connection has ended, and it may be back within the
+   * grace period.
+   */
   connection: Connection | undefined
   /** Names the absence, while the member is away: whoever ends it must know that it is still the same one. */
   absence: symbol | undefined
@@ -55,7 +58,10 @@ export class Channel {
     return count
   }
 
-  /** The answer to `join`: the name and the members. Made once until a member or its state changes, whoever joins in between. */
+  /**
+   * The answer to `join`: the name and the members. Made once until a member or its state changes, whoever joins in
+   * between.
+   */
   get joined (): PreparedAnswer {
     this.#joined ??= joinedAnswer(this)
     return this.#joined
@@ -137,12 +143,16 @@ function joinedAnswer ({ name, members }: Channel): PreparedAnswer {
   return new PreparedAnswer(`"channel":${JSON.stringify(name)},"members":[${texts.join()}]${more}`)
 }
 
-export const toMember = ({ socketId, userId, joinedAt, state }: Member): ChannelMember => ({ socketId, userId, joinedAt, state: state.value })
+export const toMember = ({ socketId, userId, joinedAt, state }: Member): ChannelMember => ({
+  socketId, userId, joinedAt, state: state.value
+})
 
 /** As `toMember`, as JSON text. `previousSocketId`: of a member that is back by another connection. */
 export const memberJson = ({ socketId, userId, joinedAt, state }: Member, previousSocketId?: string): string =>
   `{"socketId":"${socketId}","userId":${JSON.stringify(userId)},"joinedAt":${joinedAt},"state":${state.text}` +
-  `${previousSocketId === undefined || previousSocketId === socketId ? '' : `,"previousSocketId":"${previousSocketId}"`}}`
+  `${
+    previousSocketId === undefined || previousSocketId === socketId ? '' : `,"previousSocketId":"${previousSocketId}"`
+  }}`
 
 /** What the members of a channel are told. `previousSocketId`: of a member that is back by another connection. */
 export interface PresenceChange { action: PresenceAction, member: Member, previousSocketId?: string | undefined }

@@ -14,8 +14,8 @@ interface Place {
 }
 
 /**
- * This node's connections and the channels by scope: the same name in two scopes is two channels. A scope in which there is
- * nothing leaves nothing behind.
+ * This node's connections and the channels by scope: the same name in two scopes is two channels. A scope in which
+ * there is nothing leaves nothing behind.
  */
 export class Directory {
   readonly #places = new Map<string, Place>()
@@ -85,7 +85,9 @@ export class Directory {
   }
 
   /** Those of which `isSeen` holds, in the order of names. */
-  channels (scope: Scope, { limit = 100, cursor }: PageQuery, isSeen: (name: string) => boolean = () => true): PageOf<ChannelSummary> {
+  channels (
+    scope: Scope, { limit = 100, cursor }: PageQuery, isSeen: (name: string) => boolean = () => true
+  ): PageOf<ChannelSummary> {
     const after = cursor === undefined ? '' : String(decodeCursor(cursor, ['string'])[0])
     const place = this.#places.get(scopeKey(scope))
     const names = place === undefined ? [] : place.names ??= [...place.channels.keys()].sort()
@@ -94,13 +96,18 @@ export class Directory {
       const name = names[i] as string
       if (isSeen(name)) found.push(name)
     }
-    return toPage(found, limit, name => ({ name, memberCount: this.channel(scope, name)?.members.size ?? 0 }), name => [name])
+    return toPage(
+      found, limit, name => ({ name, memberCount: this.channel(scope, name)?.members.size ?? 0 }), name => [name]
+    )
   }
 
   /** Oldest first. A page ends early when its states are long. A channel that nobody is in has no members. */
   members (scope: Scope, name: string, { limit = 100, cursor }: PageQuery): PageOf<ChannelMember> {
-    const [joinedAt, socketId] = cursor === undefined ? [0, ''] : decodeCursor(cursor, ['number', 'string']) as [number, string]
-    const isAfter = (member: Member) => member.joinedAt > joinedAt || (member.joinedAt === joinedAt && member.socketId > socketId)
+    const [joinedAt, socketId] = cursor === undefined
+      ? [0, '']
+      : decodeCursor(cursor, ['number', 'string']) as [number, string]
+    const isAfter = (member: Member) =>
+      member.joinedAt > joinedAt || (member.joinedAt === joinedAt && member.socketId > socketId)
     const members = [...this.channel(scope, name)?.members.values() ?? []].filter(isAfter).sort(byAge)
     const count = countThatFits(members, limit)
     return toPage(members.slice(0, count + 1), count, toMember, member => [member.joinedAt, member.socketId])

@@ -8,8 +8,8 @@ const prefix = 'listening\n'
 const keyOf = (scope: Scope, topic: string) => `${prefix}${scopeKey(scope)}\n${topic}`
 
 /**
- * On which nodes somebody is subscribed to what happens on sockets: what nobody listens to never reaches the log, wherever it happens.
- * A subscription is acknowledged when the other nodes know of it.
+ * On which nodes somebody is subscribed to what happens on sockets: what nobody listens to never reaches the log,
+ * wherever it happens. A subscription is acknowledged when the other nodes know of it.
  */
 export class ListeningNodes implements Listeners, InterestSharer {
   readonly #records: SharedRecords
@@ -43,7 +43,11 @@ export class ListeningNodes implements Listeners, InterestSharer {
 
   /** Compared once a turn: a connection that ends may have a thousand patterns. */
   changed (scope: Scope): void {
-    if (this.#changed.size === 0) setImmediate(() => { for (const scope of [...this.#changed.values()]) this.#compare(scope) })
+    if (this.#changed.size === 0) {
+      setImmediate(() => {
+        for (const scope of [...this.#changed.values()]) this.#compare(scope)
+      })
+    }
     this.#changed.set(scopeKey(scope), scope)
   }
 

@@ -10,11 +10,20 @@ export type Reason = PresenceAction | 'away' | 'moved'
 
 export interface MemberKey { scope: Scope, channel: string, socketId: string }
 
-export interface MemberRecord { userId: string, principalId: string, joinedAt: number, isAway: boolean, stateText: string }
+export interface MemberRecord {
+  userId: string
+  principalId: string
+  joinedAt: number
+  isAway: boolean
+  stateText: string
+}
 
-/** This node's members as records that other nodes have as well. None of the parts of a key can have a line break in it. */
+/**
+ * This node's members as records that other nodes have as well. None of the parts of a key can have a line break in it.
+ */
 export function createMemberRecords (records: SharedRecords) {
-  const keyOf = ({ scope, name }: Channel, socketId: string) => `${memberPrefix}${scopeKey(scope)}\n${name}\n${socketId}`
+  const keyOf = ({ scope, name }: Channel, socketId: string) =>
+    `${memberPrefix}${scopeKey(scope)}\n${name}\n${socketId}`
   return {
     /** `previousSocketId`: of whose record, on whatever node, this one takes the place. */
     put (channel: Channel, member: Member, reason: Reason, previousSocketId?: string): void {
@@ -39,11 +48,15 @@ export function parseKey (key: string): MemberKey {
 }
 
 export function parseRecord (value: string): MemberRecord {
-  const [userId, principalId, joinedAt, isAway, stateText] = JSON.parse(value) as [string, string, number, 0 | 1, string]
+  const [userId, principalId, joinedAt, isAway, stateText] = JSON.parse(value) as [
+    string, string, number, 0 | 1, string
+  ]
   return { userId, principalId, joinedAt, isAway: isAway === 1, stateText }
 }
 
-export function parseNote (note: string | undefined): { reason: Reason | undefined, previousSocketId: string | undefined } {
+export function parseNote (
+  note: string | undefined
+): { reason: Reason | undefined, previousSocketId: string | undefined } {
   const [reason, previousSocketId] = note?.split(' ') ?? []
   return { reason: reason as Reason | undefined, previousSocketId }
 }

@@ -43,7 +43,10 @@ interface Dispatch {
  * What one sender sends to one channel or socket arrives in its order, also where some of it goes through the log.
  */
 export function createMessages ({ directory, outbox, events, writer, metrics, remote }: MessagesOptions) {
-  /** By sender and target: done when everything sent so far is delivered or refused. Only there while something is on its way through the log. */
+  /**
+   * By sender and target: done when everything sent so far is delivered or refused. Only there while something is on
+   * its way through the log.
+   */
   const tails = new Map<string, Promise<void>>()
 
   /** Answers at once when nobody listens here or elsewhere. Rejects with the refusal of the log. */
@@ -51,7 +54,11 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
     const previous = tails.get(lane)
     const isWanted = events.wantsMessages(scope)
     if (!isWanted && previous === undefined && before === undefined) return deliver()
-    const written = !isWanted ? before : before === undefined ? events.message(scope, recorded) : before.then(() => events.message(scope, recorded))
+    const written = !isWanted
+      ? before
+      : before === undefined
+        ? events.message(scope, recorded)
+        : before.then(() => events.message(scope, recorded))
     // Whoever comes next waits until it is handed over, not until it is counted.
     const handedOver = Promise.all([previous, written]).then(() => ({ taken: deliver() }))
     const tail = Promise.allSettled([previous, handedOver]).then(() => {
@@ -61,7 +68,10 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
     return handedOver.then(({ taken }) => taken)
   }
 
-  function toChannel (scope: Scope, { channel: name, event, data }: PublishRequest, from: Sender, kind: 'publish' | 'broadcast', but?: Connection): Dispatch {
+  function toChannel (
+    scope: Scope, { channel: name, event, data }: PublishRequest, from: Sender, kind: 'publish' | 'broadcast',
+    but?: Connection
+  ): Dispatch {
     const fields = `{"channel":${JSON.stringify(name)},${messageJson(event, data, from)}`
     return {
       scope,
@@ -72,7 +82,9 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
         const message = toMessage(fields)
         const elsewhere = remote?.toChannel(scope, name, message.body)
         const count = channel === undefined ? 0 : outbox.sendToMembers(channel.members.values(), message, but)
-        return elsewhere === undefined ? { count, missing: 0 } : elsewhere.then(reached => ({ count: count + reached.count, missing: reached.missing }))
+        return elsewhere === undefined
+          ? { count, missing: 0 }
+          : elsewhere.then(reached => ({ count: count + reached.count, missing: reached.missing }))
       }
     }
   }
@@ -80,7 +92,12 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
   return {
     /** To every member but the sender, who need not be one. Answers to how many. */
     publish (connection: Connection, request: PublishRequest): number | Promise<number> {
-      return countOf(dispatch(`${connection.id} ${request.channel}`, toChannel(connection.scope, request, senderOf(connection), 'publish', connection)))
+      return countOf(
+        dispatch(
+          `${connection.id} ${request.channel}`,
+          toChannel(connection.scope, request, senderOf(connection), 'publish', connection)
+        )
+      )
     },
 
     /** To one socket of the scope. Answers 0 when it does not take it. Throws NotFoundError `SOCKET_NOT_FOUND`. */
@@ -88,7 +105,9 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
       const { scope } = connection
       const fields = messageJson(event, data, senderOf(connection))
       const target = directory.connection(scope, socketId)
-      const way = target === undefined ? wayElsewhere(scope, socketId) : { send: (message: SharedMessage): Taken => ({ count: outbox.send(target, message) ? 1 : 0, missing: 0 }) }
+      const way = target === undefined
+        ? wayElsewhere(scope, socketId)
+        : { send: (message: SharedMessage): Taken => ({ count: outbox.send(target, message) ? 1 : 0, missing: 0 }) }
       return countOf(dispatch(`${connection.id} >${socketId}`, {
         ...way,
         scope,
@@ -100,8 +119,14 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
       }))
     },
 
-    /** To every member, from outside of the sockets. With a key, a retry has no second effect and gets the first answer. `missing`: nodes that did not answer in time. */
-    async broadcast (scope: Scope, principal: Principal, request: Broadcast, { idempotencyKey }: { idempotencyKey?: OwnKey | undefined } = {}): Promise<BroadcastAnswer & { missing: number }> {
+    /**
+     * To every member, from outside of the sockets. With a key, a retry has no second effect and gets the first answer.
+     * `missing`: nodes that did not answer in time.
+     */
+    async broadcast (
+      scope: Scope, principal: Principal, request: Broadcast,
+      { idempotencyKey }: { idempotencyKey?: OwnKey | undefined } = {}
+    ): Promise<BroadcastAnswer & { missing: number }> {
       const message = toChannel(scope, request, { socketId: null, userId: subjectOf(principal) }, 'broadcast')
       const idempotency = idempotencyFor(idempotencyKey, 'socket.broadcast', request.channel, request)
       if (idempotency === undefined) {
@@ -118,7 +143,10 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
         bytes: message.recorded.payload.length,
         idempotency,
         apply: batch => ({ events: isWanted ? [events.messageDraft(batch, message.recorded)] : [] }),
-        answer: () => ({ nonce, delivered: elsewhere.count + (directory.channel(scope, request.channel)?.connectedHere ?? 0), missing: elsewhere.missing })
+        answer: () => ({
+          nonce, delivered: elsewhere.count + (directory.channel(scope, request.channel)?.connectedHere ?? 0),
+          missing: elsewhere.missing
+        })
       })
       if (stored.nonce === nonce) void message.deliver()
       return { delivered: stored.delivered, missing: stored.missing }
@@ -126,7 +154,9 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
   }
 
   /** To a socket that is not here. Throws NotFoundError `SOCKET_NOT_FOUND`, or the sending rejects with it. */
-  function wayElsewhere (scope: Scope, socketId: string): { before: Promise<unknown>, send: (message: SharedMessage) => Taken } {
+  function wayElsewhere (
+    scope: Scope, socketId: string
+  ): { before: Promise<unknown>, send: (message: SharedMessage) => Taken } {
     if (remote === undefined) throw notFound(socketId)
     let node = ''
     const before = remote.locate(scope, socketId).then(found => {
@@ -143,11 +173,14 @@ export function createMessages ({ directory, outbox, events, writer, metrics, re
 }
 export type Messages = ReturnType<typeof createMessages>
 
-const countOf = (taken: Taken): number | Promise<number> => taken instanceof Promise ? taken.then(({ count }) => count) : taken.count
+const countOf = (taken: Taken): number | Promise<number> =>
+  taken instanceof Promise ? taken.then(({ count }) => count) : taken.count
 
 const notFound = (socketId: string) => new NotFoundError('SOCKET_NOT_FOUND', `Socket not found: ${socketId}`)
 
-const senderOf = (connection: Connection): Sender => ({ socketId: connection.id, userId: subjectOf(connection.principal) })
+const senderOf = (connection: Connection): Sender => ({
+  socketId: connection.id, userId: subjectOf(connection.principal)
+})
 
 /** Members of a JSON object. Throws ValidationError for data that is too large, too deep or not storable. */
 const messageJson = (event: string, data: unknown, from: Sender) =>

@@ -2,7 +2,10 @@ import type { Connection } from '../delivery/sockets/connection.ts'
 import type { SharedMessage } from '../delivery/sockets/transport.ts'
 import type { Member } from './channel.ts'
 
-/** Queues messages at connections, and lets those that are ready in one turn of the event loop leave together at its end. */
+/**
+ * Queues messages at connections, and lets those that are ready in one turn of the event loop leave together at its
+ * end.
+ */
 export class Outbox {
   #queued: Connection[] = []
   readonly #flush = (): void => {

@@ -31,13 +31,17 @@ export interface PresenceOptions {
 const noState: State = { value: null, text: 'null' }
 
 /**
- * Who is in which channel, of this node's connections. Every change is told to the other members, in the order of the changes, and nobody is told of
- * a change before their own join is answered or after their leave is. A member whose connection ends stays for the
- * application's grace period: the same principal may come back by another connection, as if it had never been away.
+ * Who is in which channel, of this node's connections. Every change is told to the other members, in the order of the
+ * changes, and nobody is told of a change before their own join is answered or after their leave is. A member whose
+ * connection ends stays for the application's grace period: the same principal may come back by another connection, as
+ * if it had never been away.
  */
 export class Presence implements ConnectionsObserver {
   readonly #options: PresenceOptions
-  /** By application, the absences of its members, oldest first. Each removes those that are still away, and returns whether there were any. */
+  /**
+   * By application, the absences of its members, oldest first. Each removes those that are still away, and returns
+   * whether there were any.
+   */
   readonly #absences = new Map<string, Set<() => boolean>>()
   #isClosed = false
 
@@ -56,7 +60,10 @@ export class Presence implements ConnectionsObserver {
     if (!connection.isOpen) return
     const present = directory.channel(connection.scope, name)?.present(connection)
     if (present === undefined && directory.joined(connection).size >= limits.channelsPerConnectionMax) {
-      throw new RateLimitError('CHANNEL_LIMIT', `The connection is in ${limits.channelsPerConnectionMax} channels, the most it may`)
+      throw new RateLimitError(
+        'CHANNEL_LIMIT',
+        `The connection is in ${limits.channelsPerConnectionMax} channels, the most it may`
+      )
     }
     this.#requireRoom(connection, state?.text.length ?? 0, present?.state)
     const channel = directory.openChannel(connection.scope, name)
@@ -134,7 +141,7 @@ export class Presence implements ConnectionsObserver {
   toldAnew (): void {
     for (const { scope, name, members } of this.#options.directory.all()) {
       for (const member of members.values()) {
-        if (member.node === undefined) this.#options.events.presence(scope, name, presenceBody(name, { action: 'join', member }))
+        if (member.node === undefined) { this.#options.events.presence(scope, name, presenceBody(name, { action: 'join', member })) }
       }
     }
   }
@@ -145,7 +152,10 @@ export class Presence implements ConnectionsObserver {
   }
 
   /** Answers what there is to tell the others. */
-  #enter (channel: Channel, connection: Connection, { present, waiting, state }: { present: Member | undefined, waiting: Member | undefined, state: State | undefined }): PresenceChange | undefined {
+  #enter (
+    channel: Channel, connection: Connection,
+    { present, waiting, state }: { present: Member | undefined, waiting: Member | undefined, state: State | undefined }
+  ): PresenceChange | undefined {
     const member = present ?? waiting
     if (member === undefined || member.node !== undefined) {
       const { principal } = connection
@@ -167,7 +177,9 @@ export class Presence implements ConnectionsObserver {
       channel.add(created)
       this.#options.metrics.channelMembers.inc()
       connection.hold(memberCost(created.state.text.length))
-      return member === undefined ? { action: 'join', member: created } : { action: 'update', member: created, previousSocketId: member.socketId }
+      return member === undefined
+        ? { action: 'join', member: created }
+        : { action: 'update', member: created, previousSocketId: member.socketId }
     }
     const previousSocketId = member.socketId
     if (member === waiting) {
@@ -188,7 +200,7 @@ export class Presence implements ConnectionsObserver {
   #membership (connection: Connection, name: string): { channel: Channel, member: Member } {
     const channel = this.#options.directory.channel(connection.scope, name)
     const member = channel?.present(connection)
-    if (channel === undefined || member === undefined) throw new ConflictError('NOT_A_MEMBER', `Not a member of the channel ${name}: join it first`)
+    if (channel === undefined || member === undefined) { throw new ConflictError('NOT_A_MEMBER', `Not a member of the channel ${name}: join it first`) }
     return { channel, member }
   }
 
@@ -296,5 +308,9 @@ function moveCount ({ connection, state }: Member, to: Connection | undefined): 
 interface Return { state: State | undefined, previousSocketId: string | undefined }
 
 const superseded: ResyncReason = { code: 'NOT_A_MEMBER', message: 'Another connection has taken the membership over' }
-const slowConsumer: ResyncReason = { code: 'SLOW_CONSUMER', message: 'The client reads more slowly than its messages arrive: join again' }
-const notCovered: ResyncReason = { code: 'PERMISSION_DENIED', message: 'The fresh credential does not cover the channel: the membership has ended' }
+const slowConsumer: ResyncReason = {
+  code: 'SLOW_CONSUMER', message: 'The client reads more slowly than its messages arrive: join again'
+}
+const notCovered: ResyncReason = {
+  code: 'PERMISSION_DENIED', message: 'The fresh credential does not cover the channel: the membership has ended'
+}

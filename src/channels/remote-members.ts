@@ -19,9 +19,10 @@ export interface RemoteMembersOptions {
 }
 
 /**
- * The members that other nodes have, in the same channels as this node's: who is in a channel here is told of their changes, and whoever
- * joins here may take one over that is away. A node that is gone leaves its members away; they leave when the application's grace period
- * since its last sign of life is over. All nodes find that out; the log has it once.
+ * The members that other nodes have, in the same channels as this node's: who is in a channel here is told of their
+ * changes, and whoever joins here may take one over that is away. A node that is gone leaves its members away; they
+ * leave when the application's grace period since its last sign of life is over. All nodes find that out; the log has
+ * it once.
  */
 export class RemoteMembers implements Partial<RecordsObserver> {
   readonly #options: RemoteMembersOptions
@@ -46,8 +47,7 @@ export class RemoteMembers implements Partial<RecordsObserver> {
       if (previous.node === undefined) presence.yields(channel, previous)
       else this.#remove(channel, previous)
     }
-    if (reason === 'join' || (reason === undefined && before === undefined)) this.#tell(channel, { action: 'join', member })
-    else if (reason === 'update' || (before !== undefined && memberJson(before) !== memberJson(member))) this.#tell(channel, { action: 'update', member, previousSocketId })
+    if (reason === 'join' || (reason === undefined && before === undefined)) { this.#tell(channel, { action: 'join', member }) } else if (reason === 'update' || (before !== undefined && memberJson(before) !== memberJson(member))) { this.#tell(channel, { action: 'update', member, previousSocketId }) }
   }
 
   removed (node: string, key: string, _value: string, note: string | undefined): void {
@@ -76,7 +76,9 @@ export class RemoteMembers implements Partial<RecordsObserver> {
     }
     for (const [applicationId, away] of byApplication) {
       void this.#options.graceTimes.of(applicationId).then(graceMs => {
-        setTimeout(() => { for (const { channel, member } of away) if (member.absence === absence) this.#end(channel, member, node) }, Math.max(0, graceMs - silentMs)).unref()
+        setTimeout(() => {
+          for (const { channel, member } of away) if (member.absence === absence) this.#end(channel, member, node)
+        }, Math.max(0, graceMs - silentMs)).unref()
       })
     }
   }
@@ -92,7 +94,14 @@ export class RemoteMembers implements Partial<RecordsObserver> {
   #add (channel: Channel, node: string, { socketId }: MemberKey, value: string): Member {
     const { userId, principalId, joinedAt, isAway, stateText } = parseRecord(value)
     const member: Member = {
-      socketId, userId, principalId, joinedAt, node, state: { text: stateText, value: JSON.parse(stateText) as unknown }, connection: undefined, absence: undefined
+      socketId,
+      userId,
+      principalId,
+      joinedAt,
+      node,
+      state: { text: stateText, value: JSON.parse(stateText) as unknown },
+      connection: undefined,
+      absence: undefined
     }
     channel.add(member)
     this.#options.held.count(channel.scope.applicationId, memberCost(stateText.length))
@@ -111,7 +120,12 @@ export class RemoteMembers implements Partial<RecordsObserver> {
     this.#remove(channel, member)
     directory.closeIfEmpty(channel)
     const change: PresenceChange = { action: 'leave', member }
-    events.presence(channel.scope, channel.name, presenceBody(channel.name, change), `presence ${node} ${member.socketId} ${channel.name}`)
+    events.presence(
+      channel.scope,
+      channel.name,
+      presenceBody(channel.name, change),
+      `presence ${node} ${member.socketId} ${channel.name}`
+    )
     this.#tell(channel, change)
   }
 

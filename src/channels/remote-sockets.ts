@@ -21,8 +21,9 @@ export interface RemoteSocketsOptions {
 }
 
 /**
- * The sockets of other nodes: messages to them, and how many they are. A message goes to the nodes where somebody is in the channel, by
- * the way of each node, so that what one node sends arrives in its order; each answers how many of its sockets have taken it.
+ * The sockets of other nodes: messages to them, and how many they are. A message goes to the nodes where somebody is in
+ * the channel, by the way of each node, so that what one node sends arrives in its order; each answers how many of its
+ * sockets have taken it.
  */
 export function createRemoteSockets ({ peers, records, directory, outbox }: RemoteSocketsOptions) {
   const located = new LRUCache<string, string>({ max: locatedMax })
@@ -30,7 +31,9 @@ export function createRemoteSockets ({ peers, records, directory, outbox }: Remo
   peers.on('message', (_from, body) => {
     const [scope, name, text] = parse(body)
     const channel = directory.channel(scope, name)
-    return String(channel === undefined ? 0 : outbox.sendToMembers(channel.members.values(), new SharedMessage('message', text)))
+    return String(
+      channel === undefined ? 0 : outbox.sendToMembers(channel.members.values(), new SharedMessage('message', text))
+    )
   })
   peers.on('direct', (_from, body) => {
     const [scope, socketId, text] = parse(body)

@@ -18,7 +18,9 @@ export interface SocketEventsOptions {
 export interface Recorded { key: string, payload: string }
 
 /** What happens on sockets; each event has its topic's name for its type. */
-export const ownTopics = ['socket.message', 'socket.connect', 'socket.disconnect', 'presence.updated'] as const satisfies readonly EventType[]
+export const ownTopics = [
+  'socket.message', 'socket.connect', 'socket.disconnect', 'presence.updated'
+] as const satisfies readonly EventType[]
 type OwnTopic = typeof ownTopics[number]
 
 /** Brings what happens on sockets into the log, where somebody listens. */
@@ -26,20 +28,27 @@ export function createSocketEvents ({ writer, listeners, log }: SocketEventsOpti
   /** Nobody waits for it: it is not delivery that depends on it. */
   function note (scope: Scope, topic: OwnTopic, recorded: () => Recorded, once?: string): void {
     if (!listeners.hasListeners(scope, topic)) return
-    writer.submit({ ...intentOf(scope, topic, recorded()), idempotency: idempotencyFor(once === undefined ? undefined : { owner: 'nodes', key: once }, topic, '', null) }).catch((err: unknown) => {
+    writer.submit({
+      ...intentOf(scope, topic, recorded()),
+      idempotency: idempotencyFor(once === undefined ? undefined : { owner: 'nodes', key: once }, topic, '', null)
+    }).catch((err: unknown) => {
       log.warn({ ...(err instanceof PublicError ? { code: err.code } : { err }), topic }, 'socket_event.not_written')
     })
   }
-  const noteConnection = (connection: Connection, topic: 'socket.connect' | 'socket.disconnect') => note(connection.scope, topic, () => ({
-    key: connection.id,
-    payload: JSON.stringify({ socketId: connection.id, userId: subjectOf(connection.principal), transport: connection.transport.kind })
-  }))
+  const noteConnection = (connection: Connection, topic: 'socket.connect' | 'socket.disconnect') =>
+    note(connection.scope, topic, () => ({
+      key: connection.id,
+      payload: JSON.stringify({
+        socketId: connection.id, userId: subjectOf(connection.principal), transport: connection.transport.kind
+      })
+    }))
 
   return {
     wantsMessages: (scope: Scope): boolean => listeners.hasListeners(scope, messageTopic),
 
     /** Resolves after the commit; rejects when the topic's active schema or the writer refuses it. */
-    message: (scope: Scope, recorded: Recorded): Promise<unknown> => writer.submit(intentOf(scope, messageTopic, recorded)),
+    message: (scope: Scope, recorded: Recorded): Promise<unknown> =>
+      writer.submit(intentOf(scope, messageTopic, recorded)),
 
     /** For an intent that is more than the message alone. */
     messageDraft: (batch: Batch, recorded: Recorded): EventDraft => draftOf(batch, messageTopic, recorded),

@@ -22,7 +22,9 @@ export async function banner (app: FastifyInstance): Promise<string> {
     `  REST and docs   ${url}/docs`,
     `  Socket.IO       ${url}/socket.io`,
     `  WebSocket       ${url.replace(/^http/, 'ws')}/ws`,
-    `  Database        ${app.config.database.embedded ? `embedded PostgreSQL in ${app.config.database.dataDir}` : 'DATABASE_URL'}`,
+    `  Database        ${
+      app.config.database.embedded ? `embedded PostgreSQL in ${app.config.database.dataDir}` : 'DATABASE_URL'
+    }`,
     ...(app.config.database.embedded ? [`  Demo database   ${demoDatabase(app.config.database)}`] : []),
     '',
     ...(await app.auth.setup.isRequired() ? firstSteps(local, app) : [`  Log in          POST ${url}/api/auth/login`]),
@@ -37,10 +39,18 @@ function demoDatabase ({ url = '', dataDir }: Config['database']): string {
   return `postgres://${username}:<the password in ${join(dataDir, 'postgres-password')}>@${host}/demo`
 }
 
-/** By the local address: through a proxy the first user needs the set-up token, so it is part of the body where one is trusted. */
+/**
+ * By the local address: through a proxy the first user needs the set-up token, so it is part of the body where one is
+ * trusted.
+ */
 function firstSteps (url: string, { auth, config }: FastifyInstance): string[] {
   const { token } = auth.setup
-  const user = { name: 'Ada', email: 'ada@example.com', password: 'a long pass phrase', ...(config.http.trustProxy.length > 0 && { setupToken: token }) }
+  const user = {
+    name: 'Ada',
+    email: 'ada@example.com',
+    password: 'a long pass phrase',
+    ...(config.http.trustProxy.length > 0 && { setupToken: token })
+  }
   return [
     '  Nobody has set it up yet. The first user, an application and a token:',
     '',
@@ -50,7 +60,9 @@ function firstSteps (url: string, { auth, config }: FastifyInstance): string[] {
     `    curl ${url}/auth/token -H 'authorization: <sessionToken>' -H 'content-type: application/json' \\`,
     '      -d \'{"applicationId":"<app_…>","permissions":["admin"]}\'',
     '',
-    ...(token === undefined ? [] : [`  From another machine or through a proxy, setup needs "setupToken": "${token}"`, '']),
+    ...(token === undefined
+      ? []
+      : [`  From another machine or through a proxy, setup needs "setupToken": "${token}"`, '']),
     '  Or see it all at work in ten seconds:  npm run demo'
   ]
 }

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startEmbeddedPostgres, type EmbeddedPostgres, type EmbeddedPostgresOptions } from '../../db/embedded-postgres.ts'
+import {
+  startEmbeddedPostgres, type EmbeddedPostgres, type EmbeddedPostgresOptions
+} from '../../db/embedded-postgres.ts'
 
 const firstPauseMs = 100
 const pauseMaxMs = 5000

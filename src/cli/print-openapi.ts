@@ -10,7 +10,9 @@ const dataDir = await mkdtemp(join(tmpdir(), 'realtime-openapi-'))
 await chmod(dataDir, 0o755)
 const postgres = await startEmbeddedPostgres({ dataDir, databases: ['realtime'], log: () => {} })
 const app = await buildApp({
-  config: createConfig({ DATABASE_URL: postgres.connectionString('realtime'), ENCRYPTION_KEY: Buffer.alloc(32).toString('base64') })
+  config: createConfig({
+    DATABASE_URL: postgres.connectionString('realtime'), ENCRYPTION_KEY: Buffer.alloc(32).toString('base64')
+  })
 })
 try {
   await app.ready()

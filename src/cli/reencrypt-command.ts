@@ -13,7 +13,7 @@ import { databaseFailure, dataDirFailure, reportStartFailure } from './start-fai
 async function main (): Promise<void> {
   const variables = readEnvironment()
   const config = createConfig(variables)
-  if ((variables['ENCRYPTION_KEY'] ?? '') === '') throw new ConfigError(['ENCRYPTION_KEY is required: the key that is to seal from now on'])
+  if ((variables['ENCRYPTION_KEY'] ?? '') === '') { throw new ConfigError(['ENCRYPTION_KEY is required: the key that is to seal from now on']) }
   const embedded = config.database.url === undefined
     ? await startEmbeddedPostgres({ dataDir: config.database.dataDir, databases: ['realtime'], log: () => {} })
       .catch((error: unknown) => { throw dataDirFailure(error, config.database.dataDir) })
@@ -21,10 +21,16 @@ async function main (): Promise<void> {
   const connectionString = config.database.url ?? embedded?.connectionString('realtime') ?? ''
   const pool = createPool({ connectionString, max: 2 })
   try {
-    await migrateToLatest(connectionString).catch((error: unknown) => { throw databaseFailure(error, connectionString) })
+    await migrateToLatest(connectionString).catch((error: unknown) => {
+      throw databaseFailure(error, connectionString)
+    })
     const done = await reencrypt(createKysely(pool), createEncryption(config.encryptionKeys))
     for (const { table, column, sealedAnew, unreadable } of done) {
-      process.stdout.write(`${table}.${column}: ${sealedAnew} sealed anew${unreadable.length === 0 ? '' : `, ${unreadable.length} that no key opens: ${unreadable.join(', ')}`}\n`)
+      process.stdout.write(
+        `${table}.${column}: ${sealedAnew} sealed anew${
+          unreadable.length === 0 ? '' : `, ${unreadable.length} that no key opens: ${unreadable.join(', ')}`
+        }\n`
+      )
     }
     if (done.some(({ unreadable }) => unreadable.length > 0)) process.exitCode = 1
   } finally {

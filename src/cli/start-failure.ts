@@ -2,7 +2,9 @@ import { isIP } from 'node:net'
 import { pino } from 'pino'
 import { ConfigError, isProduction, type Config } from '../config.ts'
 
-/** A start that failed for a reason outside the program. The message is one sentence that names the variable to change. */
+/**
+ * A start that failed for a reason outside the program. The message is one sentence that names the variable to change.
+ */
 export class StartError extends Error {
   constructor (message: string, options?: ErrorOptions) {
     super(message, options)
@@ -29,7 +31,9 @@ export function reportStartFailure (error: unknown): void {
 export function dataDirFailure (error: unknown, dataDir: string): StartError {
   const reason = fileReasons[codeOf(error) ?? '']
   if (reason !== undefined) {
-    return new StartError(`DATA_DIR ${dataDir} ${reason}. Set DATA_DIR to a folder that the server may write to.`, { cause: error })
+    return new StartError(`DATA_DIR ${dataDir} ${reason}. Set DATA_DIR to a folder that the server may write to.`, {
+      cause: error
+    })
   }
   return new StartError(`The embedded PostgreSQL did not start: ${messageOf(error)}.`, { cause: error })
 }
@@ -49,8 +53,11 @@ export function databaseFailure (error: unknown, url: string): unknown {
   const cause = rootOf(error)
   const code = codeOf(cause)
   const at = addressOf(url)
-  const sentence = (code !== undefined ? connectReasons[code]?.(at, messageOf(cause)) ?? databaseReasons[code]?.(at, messageOf(cause)) : undefined) ??
-    messageReason(messageOf(cause), at)
+  const sentence =
+    (code !== undefined
+      ? connectReasons[code]?.(at, messageOf(cause)) ?? databaseReasons[code]?.(at, messageOf(cause))
+      : undefined) ??
+      messageReason(messageOf(cause), at)
   return sentence === undefined ? error : new StartError(`DATABASE_URL: ${sentence}`, { cause: error })
 }
 
@@ -58,7 +65,8 @@ type Sentence = (at: Address, message: string) => string
 interface Address { host: string, port: string, user: string, database: string }
 
 const connectReasons: Record<string, Sentence> = {
-  ECONNREFUSED: ({ host, port }) => `nothing accepts connections at ${host}:${port}. Start PostgreSQL there, or change the address.`,
+  ECONNREFUSED: ({ host, port }) =>
+    `nothing accepts connections at ${host}:${port}. Start PostgreSQL there, or change the address.`,
   ENOTFOUND: ({ host }) => `the host ${host} does not exist.`,
   EAI_AGAIN: ({ host }) => `the name ${host} could not be resolved. Check DNS.`,
   ETIMEDOUT: ({ host, port }) => `${host}:${port} did not answer in time.`,
@@ -72,18 +80,30 @@ const databaseReasons: Record<string, Sentence> = {
   '28P01': ({ user }) => `PostgreSQL refused the password of the user "${user}".`,
   28000: ({ user }) => `PostgreSQL does not let the user "${user}" connect from here. Check its pg_hba.conf.`,
   '3D000': ({ database }) => `the database "${database}" does not exist. Create it first: createdb ${database}`,
-  42501: ({ user }, message) => `the user "${user}" lacks a right that the migrations need (${message}). Make it the owner of the database.`,
+  42501: ({ user }, message) =>
+    `the user "${user}" lacks a right that the migrations need (${message}). Make it the owner of the database.`,
   53300: ({ host, port }) => `PostgreSQL at ${host}:${port} has no connection left. Raise its max_connections.`,
   '57P03': ({ host, port }) => `PostgreSQL at ${host}:${port} is still starting, or shutting down. Try again shortly.`,
   25006: ({ host, port }) => `PostgreSQL at ${host}:${port} is read-only. Use the primary's address.`
 }
 
 const messagePatterns: [RegExp, Sentence][] = [
-  [/does not support SSL/i, ({ host, port }) => `PostgreSQL at ${host}:${port} does not offer TLS. Remove sslmode from the address, or set up TLS there.`],
+  [
+    /does not support SSL/i,
+    ({ host, port }) =>
+      `PostgreSQL at ${host}:${port} does not offer TLS. Remove sslmode from the address, or set up TLS there.`
+  ],
   [/timeout|terminated due to connection/i, ({ host, port }) => `${host}:${port} did not answer in time.`],
   [/terminated unexpectedly/i, ({ host, port }) => `${host}:${port} closed the connection. Is it a PostgreSQL server?`],
-  [/certificate|self.signed/i, ({ host, port }) => `the certificate of ${host}:${port} is not trusted. Check sslmode and sslrootcert in the address.`],
-  [/password must be a string|no password/i, ({ user }) => `PostgreSQL asks for a password of the user "${user}", and the address has none.`],
+  [
+    /certificate|self.signed/i,
+    ({ host, port }) =>
+      `the certificate of ${host}:${port} is not trusted. Check sslmode and sslrootcert in the address.`
+  ],
+  [
+    /password must be a string|no password/i,
+    ({ user }) => `PostgreSQL asks for a password of the user "${user}", and the address has none.`
+  ],
   [/newer than this program/i, (_, message) => message]
 ]
 
@@ -98,9 +118,11 @@ export function listenFailure (error: unknown, { host, port }: Config['http']): 
 }
 
 const listenReasons: Record<string, (host: string, port: number) => string> = {
-  EADDRINUSE: (host, port) => `PORT ${port} on ${host} is in use by another program. Stop that program, or set PORT to another number.`,
+  EADDRINUSE: (host, port) =>
+    `PORT ${port} on ${host} is in use by another program. Stop that program, or set PORT to another number.`,
   EACCES: (_, port) => `PORT ${port} needs special rights. Set PORT to 1024 or above.`,
-  EADDRNOTAVAIL: host => `HOST ${host} is not an address of this machine. Set HOST to 127.0.0.1, or to 0.0.0.0 for all addresses.`,
+  EADDRNOTAVAIL: host =>
+    `HOST ${host} is not an address of this machine. Set HOST to 127.0.0.1, or to 0.0.0.0 for all addresses.`,
   ENOTFOUND: host => `HOST ${host} does not exist. Set HOST to an address of this machine.`,
   EAI_AGAIN: host => `HOST ${host} could not be resolved. Set HOST to an address of this machine.`
 }
@@ -129,7 +151,12 @@ function addressOf (url: string): Address {
     const user = decodeURIComponent(username)
     const database = decodeURIComponent(pathname.slice(1))
     const isV6 = isIP(host.replace(/^\[|\]$/g, '')) === 6
-    return { host: isV6 && !host.startsWith('[') ? `[${host}]` : host, port: port === '' ? '5432' : port, user, database: database === '' ? user : database }
+    return {
+      host: isV6 && !host.startsWith('[') ? `[${host}]` : host,
+      port: port === '' ? '5432' : port,
+      user,
+      database: database === '' ? user : database
+    }
   } catch {
     return { host: 'its host', port: '5432', user: '', database: '' }
   }

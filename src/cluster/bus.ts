@@ -13,12 +13,15 @@ export interface BusHealth {
 }
 
 /**
- * What nodes tell each other. It is a hint and never the truth: a message arrives once or not at all, those of one node in one
- * channel in their order. Whoever listens must be able to find out from the database what it was not told.
- * The one who opens a bus closes it.
+ * What nodes tell each other. It is a hint and never the truth: a message arrives once or not at all, those of one node
+ * in one channel in their order. Whoever listens must be able to find out from the database what it was not told. The
+ * one who opens a bus closes it.
  */
 export interface Bus {
-  /** Hands a message to the other nodes that listen to the channel, not to this one. Never throws and never waits: what cannot be sent is dropped, and counted. */
+  /**
+   * Hands a message to the other nodes that listen to the channel, not to this one. Never throws and never waits: what
+   * cannot be sent is dropped, and counted.
+   */
   publish (channel: string, message: string): void
   /** Of several listeners to one channel, each gets every message. */
   listen (channel: string, listener: (message: string) => void): Listening

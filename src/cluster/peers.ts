@@ -25,7 +25,10 @@ export type Handler = (from: string, body: string) => string | undefined | Promi
 export interface PeersObserver {
   /** A node that was not known. */
   found? (node: string): void
-  /** It is gone for good, with all that was its own: by itself, or silent for longer than the lease. Its name does not come back. */
+  /**
+   * It is gone for good, with all that was its own: by itself, or silent for longer than the lease. Its name does not
+   * come back.
+   */
   gone? (node: string, silentMs: number): void
   /** This node was taken for gone by another, and goes on under a new name: whatever it shares has to be told anew. */
   renamed? (): void
@@ -39,7 +42,9 @@ export interface Answers {
 }
 
 interface Peer {
-  /** How long it had been silent, while the bus was there, at the last tick or when it was heard, whichever is later. */
+  /**
+   * How long it had been silent, while the bus was there, at the last tick or when it was heard, whichever is later.
+   */
   silentMs: number
   heardAt: number
 }
@@ -51,9 +56,10 @@ interface Question {
 }
 
 /**
- * The other nodes: who they are, and what is said to them and asked of them. A node gives a sign of life each `heartbeatMs`, and is gone
- * when it has given none for `leaseMs`, counted by steady clocks and only while the bus is there: a Redis that is away, or a
- * node that was stopped, makes nobody else be gone. Of one node, everything that arrives comes in the order in which it was sent.
+ * The other nodes: who they are, and what is said to them and asked of them. A node gives a sign of life each
+ * `heartbeatMs`, and is gone when it has given none for `leaseMs`, counted by steady clocks and only while the bus is
+ * there: a Redis that is away, or a node that was stopped, makes nobody else be gone. Of one node, everything that
+ * arrives comes in the order in which it was sent.
  */
 export class Peers {
   readonly #options: PeersOptions
@@ -102,7 +108,10 @@ export class Peers {
     this.on('beat', (from, text) => { handler(from, text); return undefined })
   }
 
-  /** Resolves when all who are there are known, or after `answerMs`: Redis may be away, and a node may be dead without anybody's having noticed. */
+  /**
+   * Resolves when all who are there are known, or after `answerMs`: Redis may be away, and a node may be dead without
+   * anybody's having noticed.
+   */
   async start (): Promise<void> {
     const { bus, settings: { heartbeatMs, answerMs } } = this.#options
     this.#tickedAt = performance.now()
@@ -127,7 +136,10 @@ export class Peers {
     this.#send(everybody, kind, 0, body)
   }
 
-  /** Asks some nodes, each by itself. Never rejects; those that are gone or silent are missing after `answerMs` at the latest. */
+  /**
+   * Asks some nodes, each by itself. Never rejects; those that are gone or silent are missing after `answerMs` at the
+   * latest.
+   */
   async ask (nodes: Iterable<string>, kind: string, body: string): Promise<Answers> {
     const asked = new Set([...nodes].filter(node => this.#peers.has(node)))
     if (asked.size === 0) return { answers: new Map(), missing: 0 }
@@ -224,7 +236,10 @@ export class Peers {
   #lose (node: string, silentMs: number): void {
     this.#gone.set(node, true)
     if (!this.#peers.delete(node)) return
-    this.#options.log.info({ node, silentMs: Math.round(silentMs), nodes: this.#peers.size + 1 }, silentMs > 0 ? 'cluster.node_lost' : 'cluster.node_left')
+    this.#options.log.info(
+      { node, silentMs: Math.round(silentMs), nodes: this.#peers.size + 1 },
+      silentMs > 0 ? 'cluster.node_lost' : 'cluster.node_left'
+    )
     this.#count()
     for (const question of this.#questions.values()) this.#isDone(question)
     for (const observer of this.#observers) observer.gone?.(node, silentMs)

@@ -6,7 +6,10 @@ import type { Metrics } from '../foundation/observability/metrics.ts'
 import type { Bus, BusHealth, Listening } from './bus.ts'
 import type { RedisNamespace } from '../foundation/redis-namespace.ts'
 
-/** Bytes of messages that Redis has not taken; beyond it they are dropped, because whoever listens finds them in the log. */
+/**
+ * Bytes of messages that Redis has not taken; beyond it they are dropped, because whoever listens finds them in the
+ * log.
+ */
 const unsentBytesMax = 16 * 1024 * 1024
 const pingEveryMs = 2000
 /** A link that does not answer a ping for so long is given up and made anew. */
@@ -27,8 +30,8 @@ export interface RedisBusOptions {
 interface Channel { listeners: Set<(message: string) => void>, live: Promise<void> }
 
 /**
- * The bus over Redis' publish and subscribe, on two connections, which come back by themselves. Each message begins with the node that
- * sent it, so that a node does not hear itself. https://redis.io/docs/latest/develop/pubsub/
+ * The bus over Redis' publish and subscribe, on two connections, which come back by themselves. Each message begins
+ * with the node that sent it, so that a node does not hear itself. https://redis.io/docs/latest/develop/pubsub/
  */
 export class RedisBus implements Bus {
   readonly #options: RedisBusOptions
@@ -54,7 +57,9 @@ export class RedisBus implements Bus {
     const counting = (outcome: 'sent' | 'received' | 'dropped') => ({ inc: () => busMessages.inc({ outcome }) })
     this.#outcomes = { sent: counting('sent'), received: counting('received'), dropped: counting('dropped') }
     const common = {
-      retryStrategy: (attempt: number) => Math.min(attempt * 50, reconnectMaxMs), connectTimeout: 5000, keepAlive: 10_000
+      retryStrategy: (attempt: number) => Math.min(attempt * 50, reconnectMaxMs),
+      connectTimeout: 5000,
+      keepAlive: 10_000
     }
     this.#publisher = new Redis(options.url, { ...common, enableOfflineQueue: false, maxRetriesPerRequest: 0 })
     // What is listened to waits for Redis as long as it takes.
@@ -77,14 +82,17 @@ export class RedisBus implements Bus {
 
   publish (channel: string, message: string): void {
     const { length } = message
-    if (this.#publisher.status !== 'ready' || this.#unsentBytes + length > unsentBytesMax) return this.#outcomes.dropped.inc()
+    if (this.#publisher.status !== 'ready' || this.#unsentBytes + length > unsentBytesMax) { return this.#outcomes.dropped.inc() }
     this.#unsentBytes += length
     this.#cork()
     const settle = (outcome: Counter.Internal) => {
       this.#unsentBytes -= length
       outcome.inc()
     }
-    this.#publisher.publish(this.#options.namespace.nameOf(channel), `${this.#node} ${message}`).then(() => settle(this.#outcomes.sent), () => settle(this.#outcomes.dropped))
+    this.#publisher.publish(this.#options.namespace.nameOf(channel), `${this.#node} ${message}`).then(
+      () => settle(this.#outcomes.sent),
+      () => settle(this.#outcomes.dropped)
+    )
   }
 
   listen (channelName: string, listener: (message: string) => void): Listening {
@@ -111,7 +119,9 @@ export class RedisBus implements Bus {
   }
 
   async reach (channel: string): Promise<number> {
-    const [, count] = await this.#publisher.pubsub('NUMSUB', this.#options.namespace.nameOf(channel)) as [string, number]
+    const [, count] = await this.#publisher.pubsub('NUMSUB', this.#options.namespace.nameOf(channel)) as [
+      string, number
+    ]
     return count
   }
 
@@ -130,7 +140,7 @@ export class RedisBus implements Bus {
     this.#isClosed = true
     clearInterval(this.#pinging)
     // What was handed over last leaves before the link ends.
-    if (this.#publisher.status === 'ready') await Promise.race([this.#publisher.ping().catch(() => {}), sleep(farewellMs, undefined, { ref: false })])
+    if (this.#publisher.status === 'ready') { await Promise.race([this.#publisher.ping().catch(() => {}), sleep(farewellMs, undefined, { ref: false })]) }
     this.#channels.clear()
     for (const link of this.#links) link.disconnect()
   }
@@ -199,7 +209,10 @@ export class RedisBus implements Bus {
     if (this.#publisher.status === 'ready') this.#publisher.publish(announcements, deployment).catch(() => {})
   }
 
-  /** TCP alone may take minutes to notice that the other side is gone; and one of the links may be while the other is not. */
+  /**
+   * TCP alone may take minutes to notice that the other side is gone; and one of the links may be while the other is
+   * not.
+   */
   #ping (): void {
     this.#announce()
     for (const link of this.#links) {

@@ -8,7 +8,10 @@ const copyKeptMs = 30_000
 /** How soon a copy that did not come is asked for again. */
 const retryMs = 250
 
-/** What is to be done about other nodes' records. `note`: what the change was accompanied by; there is none where a copy showed it. */
+/**
+ * What is to be done about other nodes' records. `note`: what the change was accompanied by; there is none where a copy
+ * showed it.
+ */
 export interface RecordsObserver {
   changed (node: string, key: string, value: string, note: string | undefined): void
   removed (node: string, key: string, value: string, note: string | undefined): void
@@ -33,9 +36,10 @@ interface Known {
 interface Copy { seq: number, parts: string[], madeAt: number }
 
 /**
- * Records that every node has of every other: each is its node's own, and only that node changes it. Changes are numbered and go to
- * all; who finds a number missing, or has just come, asks for a copy. So a node's records are known exactly, as of some moment that is
- * no older than the last sign of life, whatever the bus has lost; and they go when the node does.
+ * Records that every node has of every other: each is its node's own, and only that node changes it. Changes are
+ * numbered and go to all; who finds a number missing, or has just come, asks for a copy. So a node's records are known
+ * exactly, as of some moment that is no older than the last sign of life, whatever the bus has lost; and they go when
+ * the node does.
  */
 export class SharedRecords {
   readonly #peers: Peers
@@ -161,14 +165,14 @@ export class SharedRecords {
 
   #put (from: string, known: Known, key: string, value: string, note?: string): void {
     known.records.set(key, value)
-    for (const { prefix, observer } of this.#observers) if (key.startsWith(prefix)) observer.changed?.(from, key, value, note)
+    for (const { prefix, observer } of this.#observers) { if (key.startsWith(prefix)) observer.changed?.(from, key, value, note) }
   }
 
   #remove (from: string, known: Known, key: string, note?: string): void {
     const value = known.records.get(key)
     if (value === undefined) return
     known.records.delete(key)
-    for (const { prefix, observer } of this.#observers) if (key.startsWith(prefix)) observer.removed?.(from, key, value, note)
+    for (const { prefix, observer } of this.#observers) { if (key.startsWith(prefix)) observer.removed?.(from, key, value, note) }
   }
 
   /** Part 0 makes the copy; the others are of the same one. */

@@ -1,7 +1,9 @@
 import { sql, type Kysely } from 'kysely'
 import type { Dashboard, HotTopic, HotTopicsQuery } from '../../schemas/metrics.ts'
 import { scopeKey, type Environment, type Scope } from '../../schemas/scope.ts'
-import { percentiles, type Activity, type RateWindow, type ScopeActivity } from '../foundation/observability/live-stats.ts'
+import {
+  percentiles, type Activity, type RateWindow, type ScopeActivity
+} from '../foundation/observability/live-stats.ts'
 import { applicationsWith, isAllowed } from '../identity/access/permissions.ts'
 import type { Principal } from '../identity/access/principal.ts'
 import { mayReadTopic } from '../identity/access/reading.ts'
@@ -13,7 +15,14 @@ import type { ReaderStatus } from '../cdc/replication/reader.ts'
 const failureSeconds = 60
 
 /** How webhooks are doing. */
-export interface WebhookLoad { waiting: number, oldestDueMs: number, retrying: number, dead: number, succeeded: number, failed: number }
+export interface WebhookLoad {
+  waiting: number
+  oldestDueMs: number
+  retrying: number
+  dead: number
+  succeeded: number
+  failed: number
+}
 
 /** Whether a scope is among those that are looked at. */
 export type Reach = (scope: Scope) => boolean
@@ -27,7 +36,12 @@ export interface DashboardOptions {
 }
 
 /** `environment`: of one scope only; undefined for all environments. */
-export interface View { maySee (scope: Scope, topic: string): boolean, reach: Reach, applicationIds: readonly string[] | 'all', environment?: Environment }
+export interface View {
+  maySee (scope: Scope, topic: string): boolean
+  reach: Reach
+  applicationIds: readonly string[] | 'all'
+  environment?: Environment
+}
 
 /** The numbers of one scope, or of all that the asker reaches, from the memory of the node that answers. */
 export function createDashboard ({ activity, hub, writesWaiting, load }: DashboardOptions) {
@@ -35,14 +49,24 @@ export function createDashboard ({ activity, hub, writesWaiting, load }: Dashboa
     /** One scope, or everything in which the asker may look. */
     viewOf (principal: Principal, scope: Scope | undefined): View {
       const maySee = (one: Scope, topic: string) => mayReadTopic(principal, one, topic)
-      if (scope !== undefined) return { maySee, reach: one => scopeKey(one) === scopeKey(scope), applicationIds: [scope.applicationId], environment: scope.environment }
-      return { maySee, reach: one => isAllowed(principal, one, 'debugger:read'), applicationIds: applicationsWith(principal, 'debugger:read') }
+      if (scope !== undefined) {
+        return {
+          maySee, reach: one => scopeKey(one) === scopeKey(scope), applicationIds: [scope.applicationId],
+          environment: scope.environment
+        }
+      }
+      return {
+        maySee, reach: one => isAllowed(principal, one, 'debugger:read'),
+        applicationIds: applicationsWith(principal, 'debugger:read')
+      }
     },
 
     async dashboard ({ reach, applicationIds, environment }: View): Promise<Dashboard> {
       const scopes = activity.scopes(reach)
-      const perSecond = (of: (scope: ScopeActivity) => RateWindow) => rounded(scopes.reduce((sum, scope) => sum + of(scope).perSecond(), 0))
-      const lately = (of: (scope: ScopeActivity) => RateWindow) => scopes.reduce((sum, scope) => sum + of(scope).sum(failureSeconds), 0)
+      const perSecond = (of: (scope: ScopeActivity) => RateWindow) =>
+        rounded(scopes.reduce((sum, scope) => sum + of(scope).perSecond(), 0))
+      const lately = (of: (scope: ScopeActivity) => RateWindow) =>
+        scopes.reduce((sum, scope) => sum + of(scope).sum(failureSeconds), 0)
       const [p50 = 0, p95 = 0, p99 = 0] = percentiles(scopes.map(({ fanOut }) => fanOut), [0.5, 0.95, 0.99])
       const [hooks, cdcLag] = await Promise.all([load.webhooks(applicationIds, environment), load.cdcLagMs(reach)])
       const attempts = hooks.succeeded + hooks.failed
@@ -100,13 +124,20 @@ const hourMs = 3_600_000
 /** How webhooks and connected databases are doing, over all nodes: read from what they keep. */
 export function createPipelineLoad ({ db }: { db: Kysely<Database> }) {
   return {
-    /** Of the applications, or of all, in one environment or all. What is looked at has a bound, so that a backlog does not make it slow. */
+    /**
+     * Of the applications, or of all, in one environment or all. What is looked at has a bound, so that a backlog does
+     * not make it slow.
+     */
     async webhooks (applicationIds: readonly string[] | 'all', environment?: Environment): Promise<WebhookLoad> {
       const now = Date.now()
-      const isMeant = (column: string) => applicationIds === 'all' ? sql`true` : sql`${sql.ref(column)} = any(${applicationIds})`
+      const isMeant = (column: string) =>
+        applicationIds === 'all' ? sql`true` : sql`${sql.ref(column)} = any(${applicationIds})`
       const isThere = environment === undefined ? sql`true` : sql`environment = ${environment}`
-      const pending = (lanes: 'null' | 'not null') => sql`
-        (select next_at, failures, environment from webhook_deliveries d where d.webhook_id = w.id and d.state = 'pending' and d.lane is ${sql.raw(lanes)} limit ${countedMax})`
+      const pending = (lanes: 'null' | 'not null') =>
+        sql`
+        (select next_at, failures, environment from webhook_deliveries d where d.webhook_id = w.id and d.state = 'pending' and d.lane is ${
+          sql.raw(lanes)
+        } limit ${countedMax})`
       const { rows: [owed] } = await sql<{ waiting: number, retrying: number, oldest: number | null, dead: number }>`
         select coalesce(sum(p.waiting), 0) as waiting, coalesce(sum(p.retrying), 0) as retrying, min(p.oldest) as oldest, coalesce(sum(g.dead), 0) as dead
         from (select id, application_id from webhooks w where ${isMeant('w.application_id')} limit ${webhooksMax}) w
@@ -115,10 +146,13 @@ export function createPipelineLoad ({ db }: { db: Kysely<Database> }) {
           from (${pending('null')} union all ${pending('not null')}) one where ${isThere}) p
         cross join lateral (
           select count(*) as dead from (
-            select environment from webhook_deliveries d where d.application_id = w.application_id and d.webhook_id = w.id and d.state = 'dead' limit ${countedMax}) one where ${isThere}) g`.execute(db)
+            select environment from webhook_deliveries d where d.application_id = w.application_id and d.webhook_id = w.id and d.state = 'dead' limit ${countedMax}) one where ${isThere}) g`
+        .execute(db)
       const { rows: [tried] } = await sql<{ succeeded: number, failed: number }>`
         select count(*) filter (where success) as succeeded, count(*) filter (where not success) as failed
-        from (select success, attempted_at, environment from webhook_attempts a where ${isMeant('a.application_id')} order by seq desc limit ${countedMax}) a
+        from (select success, attempted_at, environment from webhook_attempts a where ${
+        isMeant('a.application_id')
+      } order by seq desc limit ${countedMax}) a
         where attempted_at >= ${now - hourMs} and ${isThere}`.execute(db)
       return {
         waiting: owed?.waiting ?? 0,
@@ -130,10 +164,17 @@ export function createPipelineLoad ({ db }: { db: Kysely<Database> }) {
       }
     },
 
-    /** How far the worst reader is behind, as the readers last reported: the age of the oldest transaction that it has received and not stored, or how long it does not stream. */
+    /**
+     * How far the worst reader is behind, as the readers last reported: the age of the oldest transaction that it has
+     * received and not stored, or how long it does not stream.
+     */
     async cdcLagMs (reach: Reach): Promise<number> {
-      const rows = await db.selectFrom('cdc_connections').select(['application_id', 'environment', 'status']).where('status', 'is not', null).limit(connectionsMax).execute()
-      const oldest = rows.filter(row => reach({ applicationId: row.application_id, environment: row.environment as Environment })).flatMap(({ status }) => {
+      const rows = await db.selectFrom('cdc_connections').select(['application_id', 'environment', 'status']).where(
+        'status', 'is not', null
+      ).limit(connectionsMax).execute()
+      const oldest = rows.filter(row =>
+        reach({ applicationId: row.application_id, environment: row.environment as Environment })
+      ).flatMap(({ status }) => {
         const { state, since, oldestCommitAt } = JSON.parse(status ?? '{}') as Partial<ReaderStatus>
         return (state === 'streaming' ? oldestCommitAt : since) ?? []
       })

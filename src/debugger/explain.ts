@@ -75,24 +75,33 @@ export class Explainer {
       principal = await this.#options.authenticator.authenticate(token.startsWith('sess_') ? token : `Bearer ${token}`)
     } catch (error) {
       if (!(error instanceof PublicError) || error.status !== 401) throw error
-      return verdictOf([...stored, { condition: 'credential', holds: false, cause: 'CREDENTIAL_INVALID', message: error.message }], '')
+      return verdictOf([...stored, {
+        condition: 'credential', holds: false, cause: 'CREDENTIAL_INVALID', message: error.message
+      }], '')
     }
     const asked = [...stored, ...askCredential(principal, scope, subject.topic)]
     if (asked.some(({ holds }) => !holds)) return verdictOf(asked, '')
     const states = await this.#options.subscriptions.of(asker, principal.id)
     const subscriptions = states.map(state => ({ subscriptionId: state.id, ...this.#judge(asker, subject, state) }))
-    const nearest = subscriptions.reduce<typeof subscriptions[number] | undefined>((best, one) => best === undefined || nearness(one) > nearness(best) ? one : best, undefined)
+    const nearest = subscriptions.reduce<typeof subscriptions[number] | undefined>(
+      (best, one) => best === undefined || nearness(one) > nearness(best) ? one : best, undefined
+    )
     const meant = subscriptions.filter(({ cause }) => cause !== 'TOPIC_NOT_MATCHED')
     const found: Asked = {
       condition: 'subscribed',
       holds: meant.length > 0,
       found: meant.length,
       cause: 'NOT_SUBSCRIBED',
-      message: meant.length > 0 ? `${meant.length} subscriptions to the topic are known` : `No subscription to ${subject.topic} is known of ${principal.id}`
+      message: meant.length > 0
+        ? `${meant.length} subscriptions to the topic are known`
+        : `No subscription to ${subject.topic} is known of ${principal.id}`
     }
     const own = verdictOf([...asked, found], '')
     if (nearest === undefined || !found.holds) return { ...own, subscriptions }
-    return { outcome: nearest.outcome, cause: nearest.cause, message: nearest.message, conditions: [...own.conditions, ...nearest.conditions.slice(stored.length)], subscriptions }
+    return {
+      outcome: nearest.outcome, cause: nearest.cause, message: nearest.message,
+      conditions: [...own.conditions, ...nearest.conditions.slice(stored.length)], subscriptions
+    }
   }
 }
 
@@ -113,7 +122,12 @@ const askEnvironment = (wanted: Environment, found: Environment): Asked => ({
 
 /** What a credential must be to see the topic at all. Of another application's nothing is told. */
 function askCredential (principal: Principal, scope: Scope, topic: string): Asked[] {
-  if (!reachesApplication(principal, scope.applicationId)) return [{ condition: 'application', holds: false, cause: 'APPLICATION_DIFFERS', message: 'The credential does not reach this application' }]
+  if (!reachesApplication(principal, scope.applicationId)) {
+    return [{
+      condition: 'application', holds: false, cause: 'APPLICATION_DIFFERS',
+      message: 'The credential does not reach this application'
+    }]
+  }
   const pinned = principal.kind === 'token' ? principal.environment : undefined
   return [
     { condition: 'credential', holds: true, message: 'The credential is valid' },
@@ -124,7 +138,9 @@ function askCredential (principal: Principal, scope: Scope, topic: string): Aske
       wanted: scope.environment,
       ...(pinned !== undefined && { found: pinned }),
       cause: 'ENVIRONMENT_DIFFERS',
-      message: pinned === undefined ? 'The credential is not pinned to an environment' : `The credential is pinned to ${pinned}, the event is of ${scope.environment}`
+      message: pinned === undefined
+        ? 'The credential is not pinned to an environment'
+        : `The credential is pinned to ${pinned}, the event is of ${scope.environment}`
     },
     askPermission(permissionsAt(principal, scope).subscribe, topic)
   ]
@@ -132,4 +148,5 @@ function askCredential (principal: Principal, scope: Scope, topic: string): Aske
 
 /** How far an event has come with a subscription: of several the one where it came furthest has the answer. */
 const nearness = ({ outcome, conditions }: Verdict): number =>
-  ({ delivered: 3000, pending: 2000, unknown: 1000, not_delivered: 0 })[outcome] + conditions.findIndex(({ holds }) => !holds)
+  ({ delivered: 3000, pending: 2000, unknown: 1000, not_delivered: 0 })[outcome] +
+  conditions.findIndex(({ holds }) => !holds)

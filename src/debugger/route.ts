@@ -26,7 +26,9 @@ const elsewhereMax = 5000
 
 /** What webhooks would do with an event. */
 export interface WebhookRouter {
-  route (scope: Scope, within: Within, event: { topic: string, type: EventType, payload: string }): Promise<{ webhookId: string, matches: boolean, conditions: Condition[] }[]>
+  route (
+    scope: Scope, within: Within, event: { topic: string, type: EventType, payload: string }
+  ): Promise<{ webhookId: string, matches: boolean, conditions: Condition[] }[]>
 }
 
 export interface RouterOptions {
@@ -41,16 +43,27 @@ export interface RouterOptions {
 
 const nobody: Probe = { matched: [], matchedCount: 0, unmatched: [], unmatchedCount: 0 }
 
-interface Judged { subscriptionId: string, subscribedTo: string, node: string, socketId: string, matches: boolean, conditions: Condition[] }
+interface Judged {
+  subscriptionId: string
+  subscribedTo: string
+  node: string
+  socketId: string
+  matches: boolean
+  conditions: Condition[]
+}
 
 /** What would become of an event: everything that decides it is asked, and nothing is done. */
 export function createRouter ({ db, hub, topics, schemas, records, webhooks, node }: RouterOptions) {
-  /** Of this node: those that the matcher of the topic's feed knows, and patterns of which the topic will be a part with its next event. */
+  /**
+   * Of this node: those that the matcher of the topic's feed knows, and patterns of which the topic will be a part with
+   * its next event.
+   */
   function here (scope: Scope, topic: string, value: unknown): { matched: number, filtered: number, judged: Judged[] } {
     const watching = hub.watches.watching(scope).filter(watcher => watcher.matches(topic) && !watcher.has(topic))
       .flatMap(({ id }) => records.find(id) ?? []).map(live => judgeLive(live, topic, value))
     const matching = watching.filter(one => one.matches).length
-    const { matched, matchedCount, unmatched, unmatchedCount } = hub.feedOf(scope, topic)?.probe({ value }, listedMax) ?? nobody
+    const { matched, matchedCount, unmatched, unmatchedCount } =
+      hub.feedOf(scope, topic)?.probe({ value }, listedMax) ?? nobody
     return {
       matched: matchedCount + matching,
       filtered: unmatchedCount + watching.length - matching,
@@ -69,15 +82,20 @@ export function createRouter ({ db, hub, topics, schemas, records, webhooks, nod
     const rows = await db.selectFrom('trace_subscriptions as s').innerJoin('trace_nodes as n', 'n.id', 's.node')
       .select(['s.id', 's.node', 's.socket_id', 's.topic', 's.filter', 's.permissions'])
       .where('n.seen_at', '>', Date.now() - nodeGoneAfterMs).where('s.node', '<>', node).where('s.ended_at', 'is', null)
-      .where('s.application_id', '=', scope.applicationId).where('s.environment', '=', scope.environment).limit(elsewhereMax).execute()
-    return rows.filter(row => askTopic(row.topic, topic).holds).map(row => judge({
-      id: row.id,
-      socketId: row.socket_id,
-      node: row.node,
-      topic: row.topic,
-      filter: row.filter === null ? undefined : parseFilter(JSON.parse(row.filter) as Record<string, unknown>),
-      permitted: new TopicPatterns(JSON.parse(row.permissions) as string[])
-    }, topic, value))
+      .where('s.application_id', '=', scope.applicationId).where('s.environment', '=', scope.environment).limit(
+        elsewhereMax
+      ).execute()
+    return rows.filter(row => askTopic(row.topic, topic).holds).map(row =>
+      judge(
+        {
+          id: row.id, socketId: row.socket_id, node: row.node, topic: row.topic,
+          filter: row.filter === null ? undefined : parseFilter(JSON.parse(row.filter) as Record<string, unknown>),
+          permitted: new TopicPatterns(JSON.parse(row.permissions) as string[])
+        },
+        topic,
+        value
+      )
+    )
   }
 
   async function check (scope: Scope, name: string, payload: unknown): Promise<RouteAnswer['schema']> {
@@ -87,16 +105,29 @@ export function createRouter ({ db, hub, topics, schemas, records, webhooks, nod
   }
 
   return {
-    /** Throws ValidationError for a payload that no event may have, ForbiddenError for a topic that the asker may not read. */
-    async route ({ scope, within, maySee }: Pick<Asker, 'scope' | 'within' | 'maySee'>, { topic: name, payload, type }: RouteRequest): Promise<RouteAnswer> {
+    /**
+     * Throws ValidationError for a payload that no event may have, ForbiddenError for a topic that the asker may not
+     * read.
+     */
+    async route (
+      { scope, within, maySee }: Pick<Asker, 'scope' | 'within' | 'maySee'>,
+      { topic: name, payload, type }: RouteRequest
+    ): Promise<RouteAnswer> {
       // By trying payloads one could find out what others' filters let through, and with a trace what came through.
-      if (!maySee(name)) throw new ForbiddenError('PERMISSION_DENIED', `Permission required to read the topic: subscribe:${name.slice(0, 300)}`)
+      if (!maySee(name)) {
+        throw new ForbiddenError(
+          'PERMISSION_DENIED',
+          `Permission required to read the topic: subscribe:${name.slice(0, 300)}`
+        )
+      }
       const text = encodeJson(payload, '/payload')
       const isOwn = isReserved(name)
       const exists = isOwn ? existsByItself(name) : await topics.isRegistered(scope, name)
       const schema = await check(scope, name, payload)
       const [local, others, hooks] = [
-        here(scope, name, payload), await elsewhere(scope, name, payload), await webhooks.route(scope, within, { topic: name, type: type ?? typeOfEventsOn(name), payload: text })
+        here(scope, name, payload),
+        await elsewhere(scope, name, payload),
+        await webhooks.route(scope, within, { topic: name, type: type ?? typeOfEventsOn(name), payload: text })
       ]
       const othersMatched = others.filter(one => one.matches).length
       return {
@@ -116,9 +147,18 @@ export type Router = ReturnType<typeof createRouter>
 const first = (local: readonly Judged[], others: readonly Judged[], isMatch: boolean): Judged[] =>
   [...local, ...others].filter(one => one.matches === isMatch).slice(0, listedMax)
 
-interface Subscribed { id: string, socketId: string, node: string, topic: string, filter: Filter | undefined, permitted: TopicPatterns }
+interface Subscribed {
+  id: string
+  socketId: string
+  node: string
+  topic: string
+  filter: Filter | undefined
+  permitted: TopicPatterns
+}
 
-function judge ({ id, socketId, node, topic: subscribedTo, filter, permitted }: Subscribed, topic: string, value: unknown): Judged {
+function judge (
+  { id, socketId, node, topic: subscribedTo, filter, permitted }: Subscribed, topic: string, value: unknown
+): Judged {
   const asked: Asked[] = [askTopic(subscribedTo, topic), askPermission(permitted, topic), ...askFilter(filter, value)]
   return {
     subscriptionId: id,

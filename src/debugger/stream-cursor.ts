@@ -4,8 +4,8 @@ const numberOf = (value: unknown): value is number => Number.isSafeInteger(value
 const nodesMax = 1000
 
 /**
- * How far a stream has read of what each node has written. Each node's rows are numbered in the order in which they can be seen, so
- * that nothing falls between two readings, whoever does them.
+ * How far a stream has read of what each node has written. Each node's rows are numbered in the order in which they can
+ * be seen, so that nothing falls between two readings, whoever does them.
  */
 export class StreamCursor {
   /** Nodes that it does not name are of interest if they have started since. */
@@ -16,7 +16,9 @@ export class StreamCursor {
   /** Of one row more the first so many events. */
   partial: { node: string, n: number, events: number } | undefined
 
-  constructor (since: number, at: number, read: Iterable<readonly [string, number]>, partial?: StreamCursor['partial']) {
+  constructor (
+    since: number, at: number, read: Iterable<readonly [string, number]>, partial?: StreamCursor['partial']
+  ) {
     this.since = since
     this.at = at
     this.read = new Map(read)
@@ -30,7 +32,10 @@ export class StreamCursor {
     this.at = Date.now()
   }
 
-  /** Forgets nodes that have nothing more to say: those that are still of interest are given, all that began before `since`. */
+  /**
+   * Forgets nodes that have nothing more to say: those that are still of interest are given, all that began before
+   * `since`.
+   */
   rebase (since: number, nodes: readonly string[]): void {
     const read = nodes.map(node => [node, this.read.get(node) ?? 0] as const)
     this.read.clear()
@@ -45,7 +50,14 @@ export class StreamCursor {
 
   toString (): string {
     const { since, at, read, partial } = this
-    return Buffer.from(JSON.stringify([since, at, [...read], ...(partial === undefined ? [] : [[partial.node, partial.n, partial.events]])])).toString('base64url')
+    return Buffer.from(
+      JSON.stringify([
+        since,
+        at,
+        [...read],
+        ...(partial === undefined ? [] : [[partial.node, partial.n, partial.events]])
+      ])
+    ).toString('base64url')
   }
 
   /** Throws ValidationError for what is not one of ours. */
@@ -55,14 +67,25 @@ export class StreamCursor {
       parts = JSON.parse(Buffer.from(text, 'base64url').toString())
     } catch {}
     const [since, at, read, partial] = Array.isArray(parts) ? parts as unknown[] : []
-    const isPair = (pair: unknown): pair is [string, number] => Array.isArray(pair) && pair.length === 2 && isNode(pair[0]) && numberOf(pair[1])
-    const isPartial = (value: unknown): value is [string, number, number] => Array.isArray(value) && value.length === 3 && isNode(value[0]) && numberOf(value[1]) && numberOf(value[2])
-    if (!numberOf(since) || !numberOf(at) || !Array.isArray(read) || read.length > nodesMax || !read.every(isPair) || (partial !== undefined && !isPartial(partial))) {
-      throw new ValidationError('VALIDATION_FAILED', 'Last-Event-ID is not one of ours: pass the id of the last message', {
-        details: [{ path: '/last-event-id', message: 'must be the id of the last message' }]
-      })
+    const isPair = (pair: unknown): pair is [string, number] =>
+      Array.isArray(pair) && pair.length === 2 && isNode(pair[0]) && numberOf(pair[1])
+    const isPartial = (value: unknown): value is [string, number, number] =>
+      Array.isArray(value) && value.length === 3 && isNode(value[0]) && numberOf(value[1]) && numberOf(value[2])
+    if (
+      !numberOf(since) || !numberOf(at) || !Array.isArray(read) || read.length > nodesMax || !read.every(isPair) ||
+      (partial !== undefined && !isPartial(partial))
+    ) {
+      throw new ValidationError(
+        'VALIDATION_FAILED',
+        'Last-Event-ID is not one of ours: pass the id of the last message',
+        {
+          details: [{ path: '/last-event-id', message: 'must be the id of the last message' }]
+        }
+      )
     }
-    return new StreamCursor(since, at, read, partial === undefined ? undefined : { node: partial[0], n: partial[1], events: partial[2] })
+    return new StreamCursor(
+      since, at, read, partial === undefined ? undefined : { node: partial[0], n: partial[1], events: partial[2] }
+    )
   }
 }
 

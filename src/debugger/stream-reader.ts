@@ -7,7 +7,10 @@ import { StreamCursor } from './stream-cursor.ts'
 import { eventsOf, type TracedEvent } from './traced-event.ts'
 
 const rowsAtOnce = 100
-/** Nodes that a cursor names, which clients send as a header; beyond it those are left out that have been gone for so long. */
+/**
+ * Nodes that a cursor names, which clients send as a header; beyond it those are left out that have been gone for so
+ * long.
+ */
 const nodesMax = 30
 const goneMs = 3_600_000
 /** A node that has not been seen for so long before a stream begins has nothing more to say. */
@@ -19,7 +22,9 @@ const startSql = `
     coalesce((select max(n) from event_trace_parts p where p.application_id = $1 and p.environment = $2 and p.node = t.id), 0)) as n
   from trace_nodes t where t.seen_at > $3`
 
-/** Both tables in one statement, and so as they were at one moment: a number that is seen has nothing unseen below it. */
+/**
+ * Both tables in one statement, and so as they were at one moment: a number that is seen has nothing unseen below it.
+ */
 const sinceSql = `
   with nodes as (
     select t.id, coalesce(k.n, 0) as n from trace_nodes t left join unnest($3::text[], $4::bigint[]) as k(id, n) on k.id = t.id
@@ -44,27 +49,38 @@ export interface StreamReaderOptions { pool: pg.Pool, reader: TraceReader, reten
 export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderOptions) {
   async function entriesSince (scope: Scope, { read, since }: StreamCursor): Promise<Entry[]> {
     const { rows } = await pool.query<Entry>({
-      name: 'traces_since', text: sinceSql, values: [scope.applicationId, scope.environment, [...read.keys()], [...read.values()], since]
+      name: 'traces_since',
+      text: sinceSql,
+      values: [scope.applicationId, scope.environment, [...read.keys()], [...read.values()], since]
     })
     return rows
   }
 
-  async function * messagesOf (entry: Entry, follower: Looker, filter: StreamQuery, cursor: StreamCursor, batch: ReadonlySet<string>): AsyncGenerator<StreamMessage> {
+  async function * messagesOf (
+    entry: Entry, follower: Looker, filter: StreamQuery, cursor: StreamCursor, batch: ReadonlySet<string>
+  ): AsyncGenerator<StreamMessage> {
     if (entry.is_run && entry.outcome === 'dropped') {
       cursor.pass(entry.node, entry.n)
       const { steps = 0 } = JSON.parse(entry.detail) as { steps?: number }
-      yield { id: cursor.toString(), event: 'dropped', data: { events: entry.events, steps, reason: 'The trace store was behind', at: entry.created_at } }
+      yield {
+        id: cursor.toString(), event: 'dropped',
+        data: { events: entry.events, steps, reason: 'The trace store was behind', at: entry.created_at }
+      }
       return
     }
     const { scope, maySee } = follower
-    const events = entry.is_run ? await reader.expand(scope, [entry]) : batch.has(entry.id) ? [] : await partEvents(scope, entry)
+    const events = entry.is_run
+      ? await reader.expand(scope, [entry])
+      : batch.has(entry.id)
+        ? []
+        : await partEvents(scope, entry)
     const skipped = cursor.skipped(entry.node, entry.n)
     const counted = await reader.withWebhooks(follower, events.slice(skipped))
     for (const [i, [event, webhooks]] of counted.entries()) {
       if (i === counted.length - 1) cursor.pass(entry.node, entry.n)
       else cursor.partial = { node: entry.node, n: entry.n, events: skipped + i + 1 }
       const isSeen = maySee(event.stored.topic)
-      if (passesFilter(event, webhooks, filter, isSeen)) yield { id: cursor.toString(), event: 'trace', data: event.toSummary(webhooks, isSeen) }
+      if (passesFilter(event, webhooks, filter, isSeen)) { yield { id: cursor.toString(), event: 'trace', data: event.toSummary(webhooks, isSeen) } }
     }
     cursor.pass(entry.node, entry.n)
   }
@@ -72,10 +88,15 @@ export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderO
   /** Events of which a node has more to say than when they were first told of. */
   async function partEvents (scope: Scope, { id, detail }: Entry): Promise<TracedEvent[]> {
     const places = placesOf(JSON.parse(detail) as PartDetail)
-    return (await reader.runs(scope, [id])).flatMap(run => eventsOf(run).reverse()).filter(({ place }) => places.has(place))
+    return (await reader.runs(scope, [id])).flatMap(run => eventsOf(run).reverse()).filter(({ place }) =>
+      places.has(place)
+    )
   }
 
-  /** To be called when everything has been read. A node whose beginning is not to be seen yet began within the last minute. */
+  /**
+   * To be called when everything has been read. A node whose beginning is not to be seen yet began within the last
+   * minute.
+   */
   async function forgetNodes (cursor: StreamCursor): Promise<void> {
     const now = Date.now()
     const { rows } = await pool.query<{ id: string }>('select id from trace_nodes where seen_at > $1', [now - goneMs])

@@ -21,11 +21,13 @@ export interface Subject {
 export interface SubjectsOptions { log: EventLog, reader: TraceReader }
 
 /** Throws NotFoundError `EVENT_NOT_FOUND`, and ValidationError for what names no event. */
-export async function findSubject ({ log, reader }: SubjectsOptions, scope: Scope, { eventId, topic, offset }: ExplainRequest): Promise<Subject> {
+export async function findSubject (
+  { log, reader }: SubjectsOptions, scope: Scope, { eventId, topic, offset }: ExplainRequest
+): Promise<Subject> {
   if (eventId !== undefined) {
-    if (topic !== undefined || offset !== undefined) throw invalid('/eventId', 'must not stand beside /topic and /offset')
+    if (topic !== undefined || offset !== undefined) { throw invalid('/eventId', 'must not stand beside /topic and /offset') }
     const traced = await reader.find(scope, eventId)
-    if (traced === undefined) throw eventNotFound(`${eventId}; an event that was not sampled can be named by its topic and offset`)
+    if (traced === undefined) { throw eventNotFound(`${eventId}; an event that was not sampled can be named by its topic and offset`) }
     const logged = await reader.logged(traced)
     if (logged === undefined && traced.offset !== null) throw eventNotFound(`${eventId}: the log no longer has it`)
     return { topic: traced.stored.topic, eventId, traced, logged }
@@ -36,14 +38,22 @@ export async function findSubject ({ log, reader }: SubjectsOptions, scope: Scop
   return { topic, eventId: logged.id, traced: await reader.find(scope, logged.id), logged }
 }
 
-export const eventNotFound = (what: string): NotFoundError => new NotFoundError('EVENT_NOT_FOUND', `Event not found: ${what}`)
+export const eventNotFound = (what: string): NotFoundError =>
+  new NotFoundError('EVENT_NOT_FOUND', `Event not found: ${what}`)
 
 /** What an event has to pass to be one. Of one that was refused by its schema, each place that was wrong. */
 export function askStored ({ topic, traced, logged }: Subject, maySee: (topic: string) => boolean): Asked[] {
   if (logged !== undefined) {
     const { offset, schemaVersion: version } = logged
     return [
-      ...(version === null ? [] : [{ condition: 'schema', holds: true, found: version, message: `The payload keeps to version ${version} of the schema of ${topic}` }]),
+      ...(version === null
+        ? []
+        : [{
+            condition: 'schema',
+            holds: true,
+            found: version,
+            message: `The payload keeps to version ${version} of the schema of ${topic}`
+          }]),
       { condition: 'stored', holds: true, found: offset, message: `It is in the log of ${topic} at offset ${offset}` }
     ]
   }
@@ -51,13 +61,43 @@ export function askStored ({ topic, traced, logged }: Subject, maySee: (topic: s
   return refusal === undefined ? [] : askRefusal(topic, refusal, maySee(topic))
 }
 
-function askRefusal (topic: string, { schemaVersion, error: { code, message, details = [] } }: RefusalDetail, isSeen: boolean): Asked[] {
-  if (code === 'TOPIC_NOT_FOUND') return [{ condition: 'topic', holds: false, found: topic, cause: 'TOPIC_NOT_FOUND', message: `It was refused: ${message}` }]
-  if (code !== 'SCHEMA_VIOLATED') return [{ condition: 'stored', holds: false, found: code, cause: 'EVENT_REFUSED', message: `It was refused (${code}): ${message}` }]
+function askRefusal (
+  topic: string, { schemaVersion, error: { code, message, details = [] } }: RefusalDetail, isSeen: boolean
+): Asked[] {
+  if (code === 'TOPIC_NOT_FOUND') {
+    return [{
+      condition: 'topic',
+      holds: false,
+      found: topic,
+      cause: 'TOPIC_NOT_FOUND',
+      message: `It was refused: ${message}`
+    }]
+  }
+  if (code !== 'SCHEMA_VIOLATED') {
+    return [{
+      condition: 'stored',
+      holds: false,
+      found: code,
+      cause: 'EVENT_REFUSED',
+      message: `It was refused (${code}): ${message}`
+    }]
+  }
   return [
     {
-      condition: 'schema', holds: false, found: schemaVersion, cause: 'SCHEMA_VIOLATED', message: isSeen ? `It was refused: ${message}` : `It was refused: its payload does not keep to version ${schemaVersion} of the schema`
+      condition: 'schema',
+      holds: false,
+      found: schemaVersion,
+      cause: 'SCHEMA_VIOLATED',
+      message: isSeen
+        ? `It was refused: ${message}`
+        : `It was refused: its payload does not keep to version ${schemaVersion} of the schema`
     },
-    ...(isSeen ? details : []).map(({ path, message: what }): Asked => ({ condition: 'schema', holds: false, path, cause: 'SCHEMA_VIOLATED', message: `${path} ${what}` }))
+    ...(isSeen ? details : []).map(({ path, message: what }): Asked => ({
+      condition: 'schema',
+      holds: false,
+      path,
+      cause: 'SCHEMA_VIOLATED',
+      message: `${path} ${what}`
+    }))
   ]
 }

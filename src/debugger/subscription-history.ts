@@ -42,7 +42,9 @@ export interface SubscriptionStatesOptions {
 export function createSubscriptionStates ({ db, records, node }: SubscriptionStatesOptions) {
   async function toStates (rows: readonly Selectable<TraceSubscriptionsTable>[]): Promise<SubscriptionState[]> {
     if (rows.length === 0) return []
-    const nodes = await db.selectFrom('trace_nodes').selectAll().where('id', 'in', [...new Set(rows.map(row => row.node))]).execute()
+    const nodes = await db.selectFrom('trace_nodes').selectAll().where('id', 'in', [
+      ...new Set(rows.map(row => row.node))
+    ]).execute()
     const seenAt = new Map(nodes.map(({ id, seen_at: at }) => [id, at]))
     return rows.map(row => toState(row, seenAt.get(row.node) ?? 0))
   }
@@ -51,13 +53,31 @@ export function createSubscriptionStates ({ db, records, node }: SubscriptionSta
     const isOwn = row.node === node
     const live = isOwn ? records.find(row.id) : undefined
     // The sweep writes it down when it comes by.
-    const isNodeGone = row.end_reason === nodeGone || (row.ended_at === null && !isOwn && nodeSeenAt < Date.now() - nodeGoneAfterMs)
+    const isNodeGone = row.end_reason === nodeGone ||
+      (row.ended_at === null && !isOwn && nodeSeenAt < Date.now() - nodeGoneAfterMs)
     const common = {
-      id: row.id, environment: row.environment, topic: row.topic, node: row.node, startedAt: row.started_at, endedAt: row.ended_at, endReason: row.end_reason, nodeSeenAt: isNodeGone ? row.ended_at ?? nodeSeenAt : nodeSeenAt, isNodeGone
+      id: row.id,
+      environment: row.environment,
+      topic: row.topic,
+      node: row.node,
+      startedAt: row.started_at,
+      endedAt: row.ended_at,
+      endReason: row.end_reason,
+      nodeSeenAt: isNodeGone ? row.ended_at ?? nodeSeenAt : nodeSeenAt,
+      isNodeGone
     }
     if (live !== undefined) {
       const { subscriber: { principal, scope }, filter } = live
-      return { ...common, endedAt: null, endReason: null, isNodeGone: false, isHere: true, permitted: permissionsAt(principal, scope).subscribe, filter, spans: live.spans() }
+      return {
+        ...common,
+        endedAt: null,
+        endReason: null,
+        isNodeGone: false,
+        isHere: true,
+        permitted: permissionsAt(principal, scope).subscribe,
+        filter,
+        spans: live.spans()
+      }
     }
     return {
       ...common,
@@ -72,9 +92,14 @@ export function createSubscriptionStates ({ db, records, node }: SubscriptionSta
     /** Throws NotFoundError `SUBSCRIPTION_NOT_FOUND`, also for one that the asker may not know of. */
     async get ({ scope, mayLookInto }: Pick<Asker, 'scope' | 'mayLookInto'>, id: string): Promise<SubscriptionState> {
       await records.flush()
-      const row = await db.selectFrom('trace_subscriptions').selectAll().where('id', '=', id).where('application_id', '=', scope.applicationId).executeTakeFirst()
+      const row = await db.selectFrom('trace_subscriptions').selectAll().where('id', '=', id).where(
+        'application_id', '=', scope.applicationId
+      ).executeTakeFirst()
       if (row === undefined || !mayLookInto(row.environment)) {
-        throw new NotFoundError('SUBSCRIPTION_NOT_FOUND', `Subscription not found: ${id}; there was none, or it ended so long ago that nothing is kept of it`)
+        throw new NotFoundError(
+          'SUBSCRIPTION_NOT_FOUND',
+          `Subscription not found: ${id}; there was none, or it ended so long ago that nothing is kept of it`
+        )
       }
       const [state] = await toStates([row])
       return state as SubscriptionState
@@ -84,7 +109,9 @@ export function createSubscriptionStates ({ db, records, node }: SubscriptionSta
     async of ({ scope }: Pick<Asker, 'scope'>, principalId: string): Promise<SubscriptionState[]> {
       await records.flush()
       const rows = await db.selectFrom('trace_subscriptions').selectAll()
-        .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('principal_id', '=', principalId)
+        .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where(
+          'principal_id', '=', principalId
+        )
         .orderBy('started_at', 'desc').limit(subscriptionsMax).execute()
       return await toStates(rows)
     }

@@ -9,8 +9,8 @@ import type { NodeStep, TracedEvent } from './traced-event.ts'
 const elsewhereWithinMs = 5000
 
 /**
- * Whether a subscription was there for an event. Of one that lives here, or has ended, it is known by offsets, which leave no doubt; of
- * one that lives on another node, or died with it, by what that node had written down.
+ * Whether a subscription was there for an event. Of one that lives here, or has ended, it is known by offsets, which
+ * leave no doubt; of one that lives on another node, or died with it, by what that node had written down.
  */
 export function askPresence (event: LoggedEvent, traced: TracedEvent | undefined, state: SubscriptionState): Asked[] {
   const span = Object.hasOwn(state.spans, event.topic) ? state.spans[event.topic] : undefined
@@ -30,7 +30,12 @@ export function wasThereFor ({ topic, epoch, offset }: LoggedEvent, { spans }: S
 function askBegan (event: LoggedEvent, span: Span | undefined, { startedAt }: SubscriptionState): Asked {
   if (span !== undefined && span.epoch !== event.epoch) {
     return {
-      condition: 'subscribed', holds: false, wanted: span.epoch, found: event.epoch, cause: 'LOG_STARTED_ANEW', message: `The subscription was for the log of epoch ${span.epoch}, the event is of ${event.epoch}`
+      condition: 'subscribed',
+      holds: false,
+      wanted: span.epoch,
+      found: event.epoch,
+      cause: 'LOG_STARTED_ANEW',
+      message: `The subscription was for the log of epoch ${span.epoch}, the event is of ${event.epoch}`
     }
   }
   return {
@@ -39,7 +44,9 @@ function askBegan (event: LoggedEvent, span: Span | undefined, { startedAt }: Su
     wanted: span === undefined ? `from ${iso(startedAt)} on` : `above ${span.after}`,
     found: span === undefined ? iso(event.timestamp) : event.offset,
     cause: 'NOT_SUBSCRIBED_YET',
-    message: `The subscription began at ${iso(startedAt)}${span === undefined ? '' : `, above offset ${span.after}`}; the event has offset ${event.offset}, of ${iso(event.timestamp)}`
+    message: `The subscription began at ${iso(startedAt)}${
+      span === undefined ? '' : `, above offset ${span.after}`
+    }; the event has offset ${event.offset}, of ${iso(event.timestamp)}`
   }
 }
 
@@ -66,40 +73,69 @@ function askEnded (event: LoggedEvent, { until = 0 }: Span, { endedAt, endReason
     cause: causeOfEnd(endReason ?? ''),
     message: holds
       ? `The subscription was there for it; it ended at ${iso(endedAt ?? 0)}: ${endReason}`
-      : `The subscription ended at ${iso(endedAt ?? 0)} (${endReason}), before the event of ${iso(event.timestamp)} reached it`
+      : `The subscription ended at ${iso(endedAt ?? 0)} (${endReason}), before the event of ${
+        iso(event.timestamp)
+      } reached it`
   }
 }
 
 /** A pattern that had nothing to do with the topic. */
 function askNeverCame (event: LoggedEvent, { endedAt, endReason }: SubscriptionState): Asked {
   if (endedAt === null) {
-    return { condition: 'connected', holds: false, cause: 'NOT_ROUTED_YET', otherwise: 'pending', message: `The subscription is live, and has not come to ${event.topic} yet` }
+    return {
+      condition: 'connected',
+      holds: false,
+      cause: 'NOT_ROUTED_YET',
+      otherwise: 'pending',
+      message: `The subscription is live, and has not come to ${event.topic} yet`
+    }
   }
   return {
     condition: 'connected',
     holds: false,
     wanted: event.topic,
     cause: event.timestamp < endedAt ? 'NOT_SUBSCRIBED_YET' : causeOfEnd(endReason ?? ''),
-    message: `The subscription ended at ${iso(endedAt)} (${endReason}) without having come to ${event.topic}; the event is of ${iso(event.timestamp)}`
+    message: `The subscription ended at ${
+      iso(endedAt)
+    } (${endReason}) without having come to ${event.topic}; the event is of ${iso(event.timestamp)}`
   }
 }
 
-function askElsewhere (event: LoggedEvent, traced: TracedEvent | undefined, span: Span | undefined, { id, node, nodeSeenAt, isNodeGone }: SubscriptionState): Asked {
+function askElsewhere (
+  event: LoggedEvent, traced: TracedEvent | undefined, span: Span | undefined,
+  { id, node, nodeSeenAt, isNodeGone }: SubscriptionState
+): Asked {
   const step = traced?.steps.find(step => step.node === node)
   const asked = { condition: 'connected', wanted: event.offset, found: iso(nodeSeenAt) }
   if (span === undefined && step !== undefined && !isAmong(id, step)) {
-    return { ...asked, holds: false, cause: 'NOT_SUBSCRIBED_YET', message: `The node that holds the socket had not come to ${event.topic} with it` }
+    return {
+      ...asked,
+      holds: false,
+      cause: 'NOT_SUBSCRIBED_YET',
+      message: `The node that holds the socket had not come to ${event.topic} with it`
+    }
   }
-  const isReached = step !== undefined || event.offset <= (span?.until ?? 0) || event.timestamp + elsewhereWithinMs <= nodeSeenAt
-  if (isReached) return { ...asked, holds: true, message: `The node that held the socket was past offset ${event.offset}` }
-  if (!isNodeGone) return { ...asked, holds: false, cause: 'NOT_ROUTED_YET', otherwise: 'pending', message: `The node that holds the socket has not told yet of offset ${event.offset}` }
+  const isReached = step !== undefined || event.offset <= (span?.until ?? 0) ||
+    event.timestamp + elsewhereWithinMs <= nodeSeenAt
+  if (isReached) { return { ...asked, holds: true, message: `The node that held the socket was past offset ${event.offset}` } }
+  if (!isNodeGone) {
+    return {
+      ...asked,
+      holds: false,
+      cause: 'NOT_ROUTED_YET',
+      otherwise: 'pending',
+      message: `The node that holds the socket has not told yet of offset ${event.offset}`
+    }
+  }
   const isBefore = nodeSeenAt + beatEveryMs < event.timestamp
   return {
     ...asked,
     holds: false,
     cause: 'NODE_GONE',
     otherwise: isBefore ? 'not_delivered' : 'unknown',
-    message: `The node that held the socket was last heard of at ${iso(nodeSeenAt)}, and died; the event is of ${iso(event.timestamp)}`
+    message: `The node that held the socket was last heard of at ${iso(nodeSeenAt)}, and died; the event is of ${
+      iso(event.timestamp)
+    }`
   }
 }
 

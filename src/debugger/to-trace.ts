@@ -26,9 +26,14 @@ export function toTrace (traced: TracedEvent, { deliveries, counts, event, isSee
     schema: version === null
       ? null
       : {
-          at: createdAt + (run?.checkedMs ?? 0), version, valid: !isViolation, errors: isViolation && isSeen ? refusal.error.details ?? [] : []
+          at: createdAt + (run?.checkedMs ?? 0),
+          version,
+          valid: !isViolation,
+          errors: isViolation && isSeen ? refusal.error.details ?? [] : []
         },
-    stored: run === undefined || traced.offset === null ? null : { at: createdAt + run.storedMs, offset: traced.offset, epoch: run.epoch, node: stored.node },
+    stored: run === undefined || traced.offset === null
+      ? null
+      : { at: createdAt + run.storedMs, offset: traced.offset, epoch: run.epoch, node: stored.node },
     // With filters that are known from elsewhere, to whom it went would tell what is in the payload.
     routed: shown.map(({ node, routedMs, matched, filtered, matchedIds, filteredIds }) => ({
       node,
@@ -36,7 +41,8 @@ export function toTrace (traced: TracedEvent, { deliveries, counts, event, isSee
       matched,
       filtered,
       subscriptions: [
-        ...matchedIds.map(subscriptionId => ({ subscriptionId, matched: true })), ...filteredIds.map(subscriptionId => ({ subscriptionId, matched: false }))
+        ...matchedIds.map(subscriptionId => ({ subscriptionId, matched: true })),
+        ...filteredIds.map(subscriptionId => ({ subscriptionId, matched: false }))
       ]
     })),
     deliveries: shown.filter(({ matched }) => matched > 0).map(({ node, matched, lost, firstMs, lastMs }) => ({
@@ -51,7 +57,8 @@ export function toTrace (traced: TracedEvent, { deliveries, counts, event, isSee
     webhookDeliveries: isSeen ? deliveries : [],
     payload: payloadOf(traced, event, isSeen),
     ...(isSeen && event !== undefined && { event: event.toEvent() }),
-    ...(isSeen && refusal?.payload !== undefined && { refusedPayload: refusal.payload, refusedPayloadBytes: refusal.payloadBytes ?? 0 }),
+    ...(isSeen && refusal?.payload !== undefined &&
+      { refusedPayload: refusal.payload, refusedPayloadBytes: refusal.payloadBytes ?? 0 }),
     ...(isSeen && refusal?.origin !== undefined && { origin: refusal.origin })
   }
 }

@@ -57,7 +57,8 @@ const pageSql = `
 /** The same; its own text, so that its plan may use the index of what was refused. */
 const refusedSql = pageSql.replace('outcome = any($10)', "outcome = any($10) and outcome <> 'stored'")
 
-const findSql = `select ${rowColumns} from event_traces where id = any($1) and application_id = $2 and environment = $3 and created_at >= $4 and outcome <> 'dropped'`
+const findSql =
+  `select ${rowColumns} from event_traces where id = any($1) and application_id = $2 and environment = $3 and created_at >= $4 and outcome <> 'dropped'`
 
 const partsSql = `
   select id, node, detail from event_trace_parts
@@ -76,7 +77,10 @@ export class TraceReader {
     this.#options = options
   }
 
-  /** The newest first. A page may be shorter than its limit, and yet have a next one, where few events are what is looked for. */
+  /**
+   * The newest first. A page may be shorter than its limit, and yet have a next one, where few events are what is
+   * looked for.
+   */
   async list (asker: Looker, { limit = 100, cursor, ...filter }: TraceQuery): Promise<PageOf<TraceSummary>> {
     const { scope, maySee } = asker
     await Promise.all([this.#options.flush(), this.#options.webhooks.catchUp()])
@@ -88,7 +92,7 @@ export class TraceReader {
       for (const events of inPieces(rows.map(eventsOf))) {
         for (const [event, webhooks] of await this.withWebhooks(asker, events)) {
           if (mark !== undefined && isBefore(event, mark)) continue
-          if (scanned >= eventsScannedMax || items.length === limit) return { items, nextCursor: mark === undefined ? undefined : toCursor(mark) }
+          if (scanned >= eventsScannedMax || items.length === limit) { return { items, nextCursor: mark === undefined ? undefined : toCursor(mark) } }
           scanned++
           mark = markAt(event)
           const isSeen = maySee(event.stored.topic)
@@ -105,9 +109,13 @@ export class TraceReader {
     if (found === undefined) throw traceNotFound(eventId)
     await this.#options.webhooks.catchUp()
     const [deliveries, counts, event] = await Promise.all([
-      this.#options.webhooks.deliveries({ scope, within }, eventId), this.#options.webhooks.counts({ scope, within }, [eventId]), this.logged(found)
+      this.#options.webhooks.deliveries({ scope, within }, eventId),
+      this.#options.webhooks.counts({ scope, within }, [eventId]),
+      this.logged(found)
     ])
-    return toTrace(found, { deliveries, counts: counts.get(eventId) ?? noWebhooks, event, isSeen: maySee(found.stored.topic) })
+    return toTrace(found, {
+      deliveries, counts: counts.get(eventId) ?? noWebhooks, event, isSeen: maySee(found.stored.topic)
+    })
   }
 
   async find (scope: Scope, eventId: string): Promise<TracedEvent | undefined> {
@@ -147,7 +155,9 @@ export class TraceReader {
   /** Runs by their ids; those that are not there (yet) are left out. */
   async runs (scope: Scope, ids: readonly string[]): Promise<StoredRun[]> {
     const { rows } = await this.#options.pool.query<Row>({
-      name: 'traces_find', text: findSql, values: [ids, scope.applicationId, scope.environment, Date.now() - this.#options.retentionMs]
+      name: 'traces_find',
+      text: findSql,
+      values: [ids, scope.applicationId, scope.environment, Date.now() - this.#options.retentionMs]
     })
     return await this.#assemble(scope, rows)
   }
@@ -162,9 +172,18 @@ export class TraceReader {
     return events.map(event => [event, counts.get(event.id) ?? noWebhooks])
   }
 
-  async #page (scope: Scope, { topic, source, status, eventId, from = 0, to = Number.MAX_SAFE_INTEGER }: TraceFilter, mark: Mark | undefined): Promise<StoredRun[]> {
+  async #page (
+    scope: Scope, { topic, source, status, eventId, from = 0, to = Number.MAX_SAFE_INTEGER }: TraceFilter,
+    mark: Mark | undefined
+  ): Promise<StoredRun[]> {
     const isRefused = status === 'rejected'
-    const outcomes = isRefused ? ['rejected'] : status === undefined ? ['stored', 'rejected', 'failed'] : status === 'failed' ? ['stored', 'failed'] : ['stored']
+    const outcomes = isRefused
+      ? ['rejected']
+      : status === undefined
+        ? ['stored', 'rejected', 'failed']
+        : status === 'failed'
+          ? ['stored', 'failed']
+          : ['stored']
     const { rows } = await this.#options.pool.query<Row>({
       name: isRefused ? 'traces_refused' : 'traces_page',
       text: isRefused ? refusedSql : pageSql,
@@ -183,24 +202,33 @@ export class TraceReader {
     if (runs.length === 0) return runs
     const times = runs.map(({ createdAt }) => createdAt)
     const { rows: parts } = await this.#options.pool.query<{ id: string, node: string, detail: string }>({
-      name: 'traces_parts', text: partsSql, values: [runs.map(({ id }) => id), scope.applicationId, scope.environment, Math.min(...times), Math.max(...times)]
+      name: 'traces_parts',
+      text: partsSql,
+      values: [runs.map(({ id }) => id), scope.applicationId, scope.environment, Math.min(...times), Math.max(...times)]
     })
     const byId = new Map(runs.map(run => [run.id, run]))
-    for (const { id, node, detail } of parts) byId.get(id)?.parts.push(toNodePart(node, JSON.parse(detail) as PartDetail))
+    for (const { id, node, detail } of parts) { byId.get(id)?.parts.push(toNodePart(node, JSON.parse(detail) as PartDetail)) }
     return runs
   }
 }
 
 export const traceNotFound = (eventId: string): NotFoundError =>
-  new NotFoundError('TRACE_NOT_FOUND', `Trace not found: ${eventId}; there was no such event, it was not sampled, or its trace is past retention`)
+  new NotFoundError(
+    'TRACE_NOT_FOUND',
+    `Trace not found: ${eventId}; there was no such event, it was not sampled, or its trace is past retention`
+  )
 
 /** Whether an event is one that is looked for. */
-export function passesFilter (event: TracedEvent, webhooks: WebhookCounts, { topic, source, status, eventId, from, to }: TraceFilter, isSeen: boolean): boolean {
+export function passesFilter (
+  event: TracedEvent, webhooks: WebhookCounts, { topic, source, status, eventId, from, to }: TraceFilter,
+  isSeen: boolean
+): boolean {
   const { createdAt } = event.stored
   return (eventId === undefined || event.id === eventId) &&
     (from === undefined || createdAt >= from) && (to === undefined || createdAt <= to) &&
     (source === undefined || event.source === source) &&
-    (topic === undefined || (topic.includes('*') ? new TopicPatterns([topic]).covers(event.stored.topic) : topic === event.stored.topic)) &&
+    (topic === undefined ||
+      (topic.includes('*') ? new TopicPatterns([topic]).covers(event.stored.topic) : topic === event.stored.topic)) &&
     (status === undefined || event.statusWith(webhooks, isSeen) === status)
 }
 
@@ -247,6 +275,8 @@ const isBefore = ({ stored, index }: TracedEvent, mark: Mark): boolean =>
   stored.createdAt === mark.createdAt && stored.node === mark.node && stored.n === mark.n && index >= mark.index
 
 function markOf (cursor: string): Mark {
-  const [createdAt, node, n, index] = decodeCursor(cursor, ['number', 'string', 'number', 'number']) as [number, string, number, number]
+  const [createdAt, node, n, index] = decodeCursor(cursor, ['number', 'string', 'number', 'number']) as [
+    number, string, number, number
+  ]
   return { createdAt, node, n, index }
 }

@@ -30,8 +30,9 @@ export interface TraceStreamsOptions {
 export interface OpenStream { readonly scope: Scope, principal: Principal, close (reason: CloseReason): void }
 
 /**
- * Traces as they happen, as server-sent events. A stream reads the store at the pace of its client: one that is slow falls behind, and
- * holds nothing in memory for that; one that comes back with the id of its last message goes on from there.
+ * Traces as they happen, as server-sent events. A stream reads the store at the pace of its client: one that is slow
+ * falls behind, and holds nothing in memory for that; one that comes back with the id of its last message goes on from
+ * there.
  */
 export class TraceStreams {
   readonly #options: TraceStreamsOptions
@@ -40,7 +41,9 @@ export class TraceStreams {
 
   constructor (options: TraceStreamsOptions) {
     this.#options = options
-    this.#sweep = setInterval(() => this.closeWhere(({ principal }) => principal.expiresAt < Date.now(), closeCodes.CREDENTIAL_EXPIRED), 1000).unref()
+    this.#sweep = setInterval(
+      () => this.closeWhere(({ principal }) => principal.expiresAt < Date.now(), closeCodes.CREDENTIAL_EXPIRED), 1000
+    ).unref()
   }
 
   get size (): number { return this.#open.size }
@@ -53,11 +56,14 @@ export class TraceStreams {
     if (!isAllowed(now, stream.scope, 'debugger:read')) stream.close(closeCodes.CREDENTIAL_REVOKED)
   }
 
-  /** Text of server-sent events, from now on or after `lastEventId`. Throws RateLimitError `STREAM_LIMIT`, ValidationError. */
+  /**
+   * Text of server-sent events, from now on or after `lastEventId`. Throws RateLimitError `STREAM_LIMIT`,
+   * ValidationError.
+   */
   async open (scope: Scope, principal: Principal, filter: StreamQuery, lastEventId?: string): Promise<Readable> {
     const { reader, metrics } = this.#options
     const ofScope = [...this.#open].filter(stream => scopeKey(stream.scope) === scopeKey(scope)).length
-    if (this.#open.size >= streamsMax || ofScope >= streamsPerScopeMax) throw new RateLimitError('STREAM_LIMIT', 'As many streams are open as may be', { retryAfterS: 5 })
+    if (this.#open.size >= streamsMax || ofScope >= streamsPerScopeMax) { throw new RateLimitError('STREAM_LIMIT', 'As many streams are open as may be', { retryAfterS: 5 }) }
     const stop = new AbortController()
     let reason: CloseReason | undefined
     const stream: OpenStream = {
@@ -76,14 +82,18 @@ export class TraceStreams {
     }
     let cursor: StreamCursor
     try {
-      cursor = lastEventId === undefined || lastEventId === '' ? await reader.start(scope) : StreamCursor.parse(lastEventId)
+      cursor = lastEventId === undefined || lastEventId === ''
+        ? await reader.start(scope)
+        : StreamCursor.parse(lastEventId)
     } catch (error) {
       leave()
       throw error
     }
     const readable = Readable.from(this.#text(stream, filter, cursor, stop.signal, () => reason), { objectMode: false })
     readable.once('close', leave)
-    stop.signal.addEventListener('abort', () => { setTimeout(() => readable.destroy(), goodbyeMs).unref() }, { once: true })
+    stop.signal.addEventListener('abort', () => {
+      setTimeout(() => readable.destroy(), goodbyeMs).unref()
+    }, { once: true })
     return readable
   }
 
@@ -96,7 +106,10 @@ export class TraceStreams {
     this.closeWhere(() => true, closeCodes.RESTART)
   }
 
-  async * #text (stream: OpenStream, filter: StreamQuery, cursor: StreamCursor, stop: AbortSignal, reason: () => CloseReason | undefined): AsyncGenerator<string> {
+  async * #text (
+    stream: OpenStream, filter: StreamQuery, cursor: StreamCursor, stop: AbortSignal,
+    reason: () => CloseReason | undefined
+  ): AsyncGenerator<string> {
     const { reader, heartbeatMs, log } = this.#options
     const own = scopeKey(stream.scope)
     const maySee = (topic: string) => askerFor(stream.principal, stream.scope).maySee(topic)
@@ -104,7 +117,12 @@ export class TraceStreams {
     const alarm = new Alarm(stop, ring => this.#options.onStored(scopes => { if (scopes.has(own)) ring() }))
     try {
       yield `retry: ${reconnectMs}\nid: ${cursor.toString()}\n\n`
-      if (reader.isTooOld(cursor)) yield textOf({ id: cursor.toString(), event: 'dropped', data: { events: null, reason: 'Retention has passed what was not read' } })
+      if (reader.isTooOld(cursor)) {
+        yield textOf({
+          id: cursor.toString(), event: 'dropped',
+          data: { events: null, reason: 'Retention has passed what was not read' }
+        })
+      }
       let heartbeatAt = Date.now() + heartbeatMs
       while (!stop.aborted) {
         alarm.reset()
@@ -131,9 +149,12 @@ export class TraceStreams {
   }
 }
 
-const textOf = ({ id, event, data }: StreamMessage): string => `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`
+const textOf = ({ id, event, data }: StreamMessage): string =>
+  `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`
 
-/** Waits for something to be stored, for the end, or for a while. What rings between `reset` and `rings` is not missed. */
+/**
+ * Waits for something to be stored, for the end, or for a while. What rings between `reset` and `rings` is not missed.
+ */
 class Alarm {
   #hasRung = false
   #ring: () => void = () => {}

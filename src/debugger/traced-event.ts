@@ -39,7 +39,10 @@ export interface NodeStep {
 }
 
 export function toNodePart (node: string, detail: PartDetail): NodePart {
-  return { node, detail, indexes: detail.places === undefined ? undefined : new Map(detail.places.map((place, i) => [place, i])) }
+  return {
+    node, detail,
+    indexes: detail.places === undefined ? undefined : new Map(detail.places.map((place, i) => [place, i]))
+  }
 }
 
 /** One traced event: a place in a run. */
@@ -97,7 +100,12 @@ export class TracedEvent {
       delivered: isSeen ? this.delivered : null,
       webhooks: isSeen ? { ...webhooks } : null,
       lastLatencyMs: last.length === 0 || !isSeen ? null : Math.max(...last),
-      ...(stored.refusal !== undefined && { error: isSeen ? stored.refusal.error as TraceSummary['error'] & object : withoutPayload(stored.topic, stored.refusal) })
+      ...(stored.refusal !== undefined &&
+        {
+          error: isSeen
+            ? stored.refusal.error as TraceSummary['error'] & object
+            : withoutPayload(stored.topic, stored.refusal)
+        })
     }
   }
 
@@ -106,12 +114,22 @@ export class TracedEvent {
   }
 
   get schemaVersion (): number | null {
-    return this.stored.run === undefined ? this.stored.refusal?.schemaVersion ?? null : at(this.stored.run.versions, this.index)
+    return this.stored.run === undefined
+      ? this.stored.refusal?.schemaVersion ?? null
+      : at(this.stored.run.versions, this.index)
   }
 }
 
-function withoutPayload (topic: string, { error: { error, code }, schemaVersion }: RefusalDetail): TraceSummary['error'] & object {
-  return { error, code, message: code === 'SCHEMA_VIOLATED' ? `The payload violates version ${schemaVersion} of the schema of ${topic}` : `Refused with ${code}; why is told to whoever may read the topic` }
+function withoutPayload (
+  topic: string, { error: { error, code }, schemaVersion }: RefusalDetail
+): TraceSummary['error'] & object {
+  return {
+    error,
+    code,
+    message: code === 'SCHEMA_VIOLATED'
+      ? `The payload violates version ${schemaVersion} of the schema of ${topic}`
+      : `Refused with ${code}; why is told to whoever may read the topic`
+  }
 }
 
 /** The newest first, as the list has them. */

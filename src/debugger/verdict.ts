@@ -26,9 +26,15 @@ export function verdictOf (asked: readonly Asked[], delivered: string): Verdict 
 
 /** Whether a topic, or a pattern, takes in the event's topic: what the delivery asks, too. */
 export function askTopic (subscribedTo: string, topic: string): Asked {
-  const holds = subscribedTo === topic || (subscribedTo.includes('*') && new TopicPatterns([subscribedTo]).covers(topic))
+  const holds = subscribedTo === topic ||
+    (subscribedTo.includes('*') && new TopicPatterns([subscribedTo]).covers(topic))
   return {
-    condition: 'topic', holds, wanted: subscribedTo, found: topic, cause: 'TOPIC_NOT_MATCHED', message: holds ? `${subscribedTo} takes in ${topic}` : `${subscribedTo} does not take in ${topic}`
+    condition: 'topic',
+    holds,
+    wanted: subscribedTo,
+    found: topic,
+    cause: 'TOPIC_NOT_MATCHED',
+    message: holds ? `${subscribedTo} takes in ${topic}` : `${subscribedTo} does not take in ${topic}`
   }
 }
 
@@ -47,12 +53,16 @@ export function askPermission (permitted: TopicPatterns, topic: string): Asked {
 
 /** What is said of a filter, and of what follows from it, to somebody who may not read the payload. */
 export const hiddenFilter: Asked = {
-  condition: 'filter', holds: false, cause: 'PAYLOAD_HIDDEN', otherwise: 'unknown', message: 'Whether the filter holds is hidden: it needs the permission to subscribe to the topic'
+  condition: 'filter',
+  holds: false,
+  cause: 'PAYLOAD_HIDDEN',
+  otherwise: 'unknown',
+  message: 'Whether the filter holds is hidden: it needs the permission to subscribe to the topic'
 }
 
 /** Each test of a filter; `isHidden`: for somebody who may not read the payload. */
 export function askFilter (filter: Filter | undefined, payload: unknown, isHidden = false): Asked[] {
-  if (filter === undefined) return [{ condition: 'filter', holds: true, message: 'There is no filter: every event matches' }]
+  if (filter === undefined) { return [{ condition: 'filter', holds: true, message: 'There is no filter: every event matches' }] }
   if (isHidden) return [hiddenFilter]
   return judge(filter, payload).map(({ path, operator, wanted, found, holds }) => ({
     condition: 'filter',
@@ -95,7 +105,8 @@ export const causes = {
   NOT_ROUTED_YET: 'The node that holds the socket has not come to the event yet.',
   NOT_SUBSCRIBED: 'Nobody with this credential has subscribed to the topic.',
   NOT_SUBSCRIBED_YET: 'The subscription began after the event.',
-  PAYLOAD_HIDDEN: 'Whether a filter matches is told to whoever may read the topic: it would tell what is in the payload.',
+  PAYLOAD_HIDDEN:
+    'Whether a filter matches is told to whoever may read the topic: it would tell what is in the payload.',
   PERMISSION_DENIED: 'The credential may not subscribe to the topic.',
   RESYNCED: 'The subscription had been given up before the event reached it: the client was told by `resync`.',
   SCHEMA_VIOLATED: 'The event never came to be: its payload does not keep to the schema of its topic.',

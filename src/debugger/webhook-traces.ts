@@ -20,12 +20,20 @@ export interface WebhookTracesOptions {
 export type WebhookView = Pick<Asker, 'scope' | 'within'>
 
 const ofWithin = (within: Within) =>
-  within === undefined ? sql<boolean>`true` : sql<boolean>`webhook_id in (select id from webhooks where environments = array[${within}])`
+  within === undefined
+    ? sql<boolean>`true`
+    : sql<boolean>`webhook_id in (select id from webhooks where environments = array[${within}])`
 
 /** What webhooks were owed of events, and what became of it. */
 export function createWebhookTraces ({ db, catchUp }: WebhookTracesOptions) {
   // Many streams ask at once, and often.
-  const together = createGatherer<'outbox', undefined>({ nameOf: key => key, load: async keys => { await catchUp(); return keys.map(() => undefined) } })
+  const together = createGatherer<'outbox', undefined>({
+    nameOf: key => key,
+    load: async keys => {
+      await catchUp()
+      return keys.map(() => undefined)
+    }
+  })
 
   return {
     /** Returns when what was committed before the call is known of: to be called before the others. */
@@ -39,7 +47,9 @@ export function createWebhookTraces ({ db, catchUp }: WebhookTracesOptions) {
       if (eventIds.length === 0) return found
       const { rows } = await sql<{ event_id: string, state: keyof WebhookCounts, count: number }>`
         select event_id, state, count(*) as count from webhook_deliveries
-        where event_id = any(${eventIds}) and application_id = ${scope.applicationId} and environment = ${scope.environment} and ${ofWithin(within)} group by event_id, state`.execute(db)
+        where event_id = any(${eventIds}) and application_id = ${scope.applicationId} and environment = ${scope.environment} and ${
+        ofWithin(within)
+      } group by event_id, state`.execute(db)
       for (const { event_id: id, state, count } of rows) {
         const known = found.get(id) ?? { pending: 0, delivered: 0, dead: 0 }
         known[state] += count
@@ -49,14 +59,19 @@ export function createWebhookTraces ({ db, catchUp }: WebhookTracesOptions) {
     },
 
     /** With their attempts, the oldest first; of one webhook, or of all. */
-    async deliveries ({ scope, within }: WebhookView, eventId: string, webhookId?: string): Promise<WebhookDeliveryTrace[]> {
+    async deliveries (
+      { scope, within }: WebhookView, eventId: string, webhookId?: string
+    ): Promise<WebhookDeliveryTrace[]> {
       let query = db.selectFrom('webhook_deliveries').selectAll()
-        .where('event_id', '=', eventId).where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where(ofWithin(within)).orderBy('seq').limit(deliveriesMax)
+        .where('event_id', '=', eventId).where('application_id', '=', scope.applicationId).where(
+          'environment', '=', scope.environment
+        ).where(ofWithin(within)).orderBy('seq').limit(deliveriesMax)
       if (webhookId !== undefined) query = query.where('webhook_id', '=', webhookId)
       const rows = await query.execute()
       const attempts = rows.length === 0
         ? []
-        : await db.selectFrom('webhook_attempts').selectAll().where('delivery_id', 'in', rows.map(({ id }) => id)).orderBy('seq').execute()
+        : await db.selectFrom('webhook_attempts').selectAll().where('delivery_id', 'in', rows.map(({ id }) => id))
+          .orderBy('seq').execute()
       return rows.map(row => ({
         deliveryId: deliveryId(row.id),
         webhookId: row.webhook_id,
@@ -66,7 +81,12 @@ export function createWebhookTraces ({ db, catchUp }: WebhookTracesOptions) {
         settledAt: row.settled_at,
         replayOf: row.replay_of,
         attempts: attempts.filter(attempt => attempt.delivery_id === row.id).map(attempt => ({
-          at: attempt.attempted_at, attempt: attempt.attempt, success: attempt.success, statusCode: attempt.status_code, error: attempt.error, durationMs: attempt.duration_ms
+          at: attempt.attempted_at,
+          attempt: attempt.attempt,
+          success: attempt.success,
+          statusCode: attempt.status_code,
+          error: attempt.error,
+          durationMs: attempt.duration_ms
         }))
       }))
     }

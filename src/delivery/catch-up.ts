@@ -11,7 +11,9 @@ const pageEvents = 200
 const pageBytesMax = 512 * 1024
 /** What an event takes beside its payload. */
 const envelopeBytes = 300
-/** Pages that are read at once, over all subscriptions: a storm of reconnects must not become a storm on the database. */
+/**
+ * Pages that are read at once, over all subscriptions: a storm of reconnects must not become a storm on the database.
+ */
 const pagesAtOnce = 4
 
 /**
@@ -83,9 +85,11 @@ export interface Past {
 }
 
 /** Where a subscription with `after` or `rewind` starts: its position, and whether nothing since `after` is lost. */
-export function startOf ({ after, epoch, rewind }: Past, log: LogPosition, feed: TopicFeed): { position: number, recovered: boolean } {
+export function startOf (
+  { after, epoch, rewind }: Past, log: LogPosition, feed: TopicFeed
+): { position: number, recovered: boolean } {
   const isSameLog = epoch === undefined || epoch === log.epoch
-  if (after !== undefined && isSameLog && after <= log.head && after >= log.earliest - 1) return { position: after, recovered: true }
+  if (after !== undefined && isSameLog && after <= log.head && after >= log.earliest - 1) { return { position: after, recovered: true } }
   const oldest = rewind === undefined ? feed.position : Math.max(log.earliest - 1, log.head - rewind)
   return { position: Math.min(oldest, feed.position), recovered: false }
 }
@@ -95,13 +99,19 @@ export interface JoinOptions {
   logger: { error (fields: object, message: string): void }
 }
 
-/** Attaches in the same turn when there is no history to deliver; otherwise catches up first. Never rejects: what cannot be continuous ends with `resync`. */
-export async function join ({ catchUp, logger }: JoinOptions, subscription: Subscription, feed: TopicFeed): Promise<void> {
+/**
+ * Attaches in the same turn when there is no history to deliver; otherwise catches up first. Never rejects: what cannot
+ * be continuous ends with `resync`.
+ */
+export async function join (
+  { catchUp, logger }: JoinOptions, subscription: Subscription, feed: TopicFeed
+): Promise<void> {
   if (subscription.position >= feed.position) return feed.attach(subscription)
   try {
     if (await catchUp.run(subscription, feed)) return
     subscription.subscriber.resync(subscription.whole, {
-      code: 'RETENTION_PASSED', message: 'Retention has passed the subscription while it was catching up: subscribe again'
+      code: 'RETENTION_PASSED',
+      message: 'Retention has passed the subscription while it was catching up: subscribe again'
     })
   } catch (err) {
     logger.error({ err, subscriptionId: subscription.id }, 'socket.catch_up_failed')

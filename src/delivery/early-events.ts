@@ -9,7 +9,10 @@ const allBytesMax = 32 * 1024 * 1024
 /** What the early events of all topics of a node hold. */
 export interface EarlyBudget { bytes: number }
 
-/** Events of one topic that came before those that precede them. Beyond the limits they are dropped: the log has them all. */
+/**
+ * Events of one topic that came before those that precede them. Beyond the limits they are dropped: the log has them
+ * all.
+ */
 export class EarlyEvents {
   readonly #all: EarlyBudget
   readonly #events = new Map<number, LoggedEvent>()

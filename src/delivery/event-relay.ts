@@ -17,8 +17,8 @@ export interface EventRelayOptions {
 }
 
 /**
- * Carries committed events between nodes, each to those that listen to its topic: a channel a topic, and one a scope for the first
- * event of every log, so that patterns hear of new topics. What no other node listens to is not sent.
+ * Carries committed events between nodes, each to those that listen to its topic: a channel a topic, and one a scope
+ * for the first event of every log, so that patterns hear of new topics. What no other node listens to is not sent.
  */
 export function createEventRelay ({ bus, records, log }: EventRelayOptions) {
   /** How many follow a topic here, and the other nodes that do. */
@@ -87,7 +87,10 @@ export function createEventRelay ({ bus, records, log }: EventRelayOptions) {
 
     /** Events of the topic from other nodes, in whatever order the bus brings them. */
     follow: (scope: Scope, topic: string, onEvents: (events: LoggedEvent[]) => void): Listening =>
-      announce(keyOf(scope, topic), listen(topicChannel(scope, topic), message => onEvents(decodeEvents(scope, topic, message)))),
+      announce(
+        keyOf(scope, topic),
+        listen(topicChannel(scope, topic), message => onEvents(decodeEvents(scope, topic, message)))
+      ),
 
     /** The beginnings of the scope's logs, from other nodes. */
     followBeginnings: (scope: Scope, onEvents: (events: LoggedEvent[]) => void): Listening =>

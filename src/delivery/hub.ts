@@ -202,7 +202,9 @@ export class Hub implements SubscriptionHost {
     return total
   }
 
-  /** Asks the log for the heads of all feeds, and lets those that are behind catch up. Covers every tenant on purpose. */
+  /**
+   * Asks the log for the heads of all feeds, and lets those that are behind catch up. Covers every tenant on purpose.
+   */
   async compareHeads (): Promise<void> {
     try {
       await this.#compare([...this.#feeds.values()])

@@ -11,13 +11,14 @@ const copies = 4
 /** What it holds beside its texts. */
 const objectBytes = 500
 
-export const bytesOfEvent = ({ payload, diff, meta }: LoggedEvent) => objectBytes + copies * (payload.length + (diff?.length ?? 0) + (meta?.length ?? 0))
+export const bytesOfEvent = ({ payload, diff, meta }: LoggedEvent) =>
+  objectBytes + copies * (payload.length + (diff?.length ?? 0) + (meta?.length ?? 0))
 
 interface Share { bytes: number, readonly tails: Set<Tail> }
 
 /**
- * What all tails of a node hold. When it is too much, the application that holds the most loses those that it has not used for longest,
- * so a busy application does not cost others their tails. The log has it all.
+ * What all tails of a node hold. When it is too much, the application that holds the most loses those that it has not
+ * used for longest, so a busy application does not cost others their tails. The log has it all.
  */
 export class TailBudget {
   /** By application; its tails, least recently used first. */

@@ -39,7 +39,9 @@ const none: readonly MatchedEvent[] = []
 const retentionPassed: ResyncReason = {
   code: 'RETENTION_PASSED', message: 'The log no longer holds the events that are missing: subscribe again'
 }
-const epochChanged: ResyncReason = { code: 'RETENTION_PASSED', message: 'The topic\'s log has started anew: subscribe again' }
+const epochChanged: ResyncReason = {
+  code: 'RETENTION_PASSED', message: "The topic's log has started anew: subscribe again"
+}
 
 /**
  * One topic on this node, while it has subscriptions here: puts events into the order of their offsets, each once and
@@ -163,17 +165,24 @@ export class TopicFeed {
     return this.#tail.above(after)
   }
 
-  /** Where the log stands, for a client that goes on after an offset; undefined when memory does not reach back so far. */
+  /**
+   * Where the log stands, for a client that goes on after an offset; undefined when memory does not reach back so far.
+   */
   standing (after: number): LogPosition | undefined {
     const earliest = this.#tail.first ?? this.position + 1
-    return after >= earliest - 1 && after <= this.position ? { epoch: this.epoch, head: this.position, earliest } : undefined
+    return after >= earliest - 1 && after <= this.position
+      ? { epoch: this.epoch, head: this.position, earliest }
+      : undefined
   }
 
   /** Takes a page of the log into memory when it ends where memory begins, and fits. */
   recall (page: readonly LoggedEvent[]): void {
     const [first, last] = [page[0], page.at(-1)]
     const next = this.#tail.first ?? this.position + 1
-    if (first === undefined || last === undefined || first.epoch !== this.epoch || first.offset >= next || last.offset + 1 < next) return
+    if (
+      first === undefined || last === undefined || first.epoch !== this.epoch || first.offset >= next ||
+      last.offset + 1 < next
+    ) return
     this.#tail.unshift(page.filter(({ offset }) => offset < next))
   }
 

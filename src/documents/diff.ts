@@ -66,7 +66,9 @@ class PatchText {
   }
 
   #write (op: 'add' | 'replace' | 'remove', path: string, value?: unknown): void {
-    const operation = `{"op":"${op}","path":${JSON.stringify(path)}${op === 'remove' ? '' : `,"value":${JSON.stringify(value)}`}}`
+    const operation = `{"op":"${op}","path":${JSON.stringify(path)}${
+      op === 'remove' ? '' : `,"value":${JSON.stringify(value)}`
+    }}`
     this.text = this.text === '' ? operation : `${this.text},${operation}`
   }
 }

@@ -5,7 +5,9 @@ import { invalid, jsonBytesMax } from '../foundation/json.ts'
 import { documentTopic } from '../registry/topics/topic-names.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { createdDiffText, deletedDiffText, diffText } from './diff.ts'
-import { diffPayloadJson, documentJson, metaJson, payloadJson, payloadValue, type DeleteReason } from './document-json.ts'
+import {
+  diffPayloadJson, documentJson, metaJson, payloadJson, payloadValue, type DeleteReason
+} from './document-json.ts'
 import { etagOf, isMatch } from './etag.ts'
 
 /** A document as it goes out. It survives JSON, so that a retried request gets the same. */
@@ -24,7 +26,9 @@ export interface Content { data: Record<string, unknown>, dataText: string }
 export interface CreateRequest extends Content { expiresAt: number | null, idempotency: Intent<unknown>['idempotency'] }
 
 /** Creates the document. Its id may have had an earlier life, whose revisions go on. */
-export function createIntent (scope: Scope, key: DocumentKey, { data, dataText, expiresAt, idempotency }: CreateRequest): Intent<DocumentAnswer> {
+export function createIntent (
+  scope: Scope, key: DocumentKey, { data, dataText, expiresAt, idempotency }: CreateRequest
+): Intent<DocumentAnswer> {
   return {
     scope,
     document: key,
@@ -59,7 +63,9 @@ export interface UpdateRequest extends Preconditions {
 }
 
 /** Changes the data of a live document. A change that leaves the data as it was counts a revision all the same. */
-export function updateIntent (scope: Scope, key: DocumentKey, { change, bytes, idempotency, ...preconditions }: UpdateRequest): Intent<DocumentAnswer> {
+export function updateIntent (
+  scope: Scope, key: DocumentKey, { change, bytes, idempotency, ...preconditions }: UpdateRequest
+): Intent<DocumentAnswer> {
   return {
     scope,
     document: key,
@@ -69,7 +75,12 @@ export function updateIntent (scope: Scope, key: DocumentKey, { change, bytes, i
     apply (batch, current): Effects {
       const before = requireLive(key, current, batch.now)
       checkPreconditions(before, preconditions)
-      const after: DocumentState = { ...before, ...change(before.data), revision: before.revision + 1, updatedAt: batch.now }
+      const after: DocumentState = {
+        ...before,
+        ...change(before.data),
+        revision: before.revision + 1,
+        updatedAt: batch.now
+      }
       return { document: after, events: [updatedEvent(batch, before, after)] }
     },
     answer: (_events, document) => answerOf(document)
@@ -95,7 +106,9 @@ export function removeIntent (scope: Scope, key: DocumentKey, preconditions: Pre
  * Ends a document without being asked by its owner: when its time has come, or, by `isForced`, at once.
  * Answers whether it did; one that is gone already, or lives on, is left alone, so that several nodes may try.
  */
-export function endIntent (scope: Scope, key: DocumentKey, { isForced, bytes }: { isForced: boolean, bytes: number }): Intent<boolean> {
+export function endIntent (
+  scope: Scope, key: DocumentKey, { isForced, bytes }: { isForced: boolean, bytes: number }
+): Intent<boolean> {
   return {
     scope,
     document: key,
@@ -115,7 +128,9 @@ export function endIntent (scope: Scope, key: DocumentKey, { isForced, bytes }: 
 /** Serialises the result of a change. It is as deep as its parts, which were checked; its size is its own. */
 export function toContent (data: Record<string, unknown>): Content {
   const dataText = JSON.stringify(data)
-  if (dataText.length > jsonBytesMax || (dataText.length > jsonBytesMax / 3 && Buffer.byteLength(dataText) > jsonBytesMax)) {
+  if (
+    dataText.length > jsonBytesMax || (dataText.length > jsonBytesMax / 3 && Buffer.byteLength(dataText) > jsonBytesMax)
+  ) {
     const message = `the document would be larger than ${jsonBytesMax} bytes of JSON`
     throw new ValidationError('VALIDATION_FAILED', `Not written: ${message}`, { details: [{ path: '/data', message }] })
   }
@@ -137,10 +152,16 @@ function requireLive (key: DocumentKey, current: DocumentState | undefined, now:
 
 function checkPreconditions (current: DocumentState, { expectedRevision, ifMatch }: Preconditions): void {
   if (ifMatch !== undefined && !isMatch(ifMatch, current.revision)) {
-    throw new PreconditionFailedError('ETAG_MISMATCH', `If-Match does not hold: ${nameOf(current)} is at revision ${current.revision}`)
+    throw new PreconditionFailedError(
+      'ETAG_MISMATCH',
+      `If-Match does not hold: ${nameOf(current)} is at revision ${current.revision}`
+    )
   }
   if (expectedRevision !== undefined && expectedRevision !== current.revision) {
-    throw new ConflictError('REVISION_MISMATCH', `Revision mismatch: expected ${expectedRevision}, but ${nameOf(current)} is at revision ${current.revision}`)
+    throw new ConflictError(
+      'REVISION_MISMATCH',
+      `Revision mismatch: expected ${expectedRevision}, but ${nameOf(current)} is at revision ${current.revision}`
+    )
   }
 }
 
@@ -153,7 +174,10 @@ function answerOf (document: DocumentState | undefined): DocumentAnswer {
 }
 
 function createdEvent (batch: Batch, created: DocumentState): EventDraft {
-  return { ...draftOf(created, 'created', createdDiffText(created.dataText), created.revision - 1), schemaVersion: checked(batch, created, 'created') }
+  return {
+    ...draftOf(created, 'created', createdDiffText(created.dataText), created.revision - 1),
+    schemaVersion: checked(batch, created, 'created')
+  }
 }
 
 function updatedEvent (batch: Batch, before: DocumentState, after: DocumentState): EventDraft {
@@ -170,7 +194,10 @@ function deletedEvent (tombstone: DocumentState, reason: DeleteReason): EventDra
 const checked = (batch: Batch, document: DocumentState, change: 'created' | 'updated') =>
   batch.check(documentTopic(document.service, change), payloadValue(document), '')
 
-function draftOf (document: DocumentState, change: 'created' | 'updated' | 'deleted', diff: string, previousRevision: number, reason?: DeleteReason): EventDraft {
+function draftOf (
+  document: DocumentState, change: 'created' | 'updated' | 'deleted', diff: string, previousRevision: number,
+  reason?: DeleteReason
+): EventDraft {
   return {
     topic: documentTopic(document.service, change),
     type: `document.${change}`,

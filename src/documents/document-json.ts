@@ -16,13 +16,17 @@ export function documentJson (document: StoredDocument): string {
 
 export type DeleteReason = 'deleted' | 'expired'
 
-const ending = (reason: DeleteReason | undefined) => reason === undefined ? '}' : `,"deleted":true,"reason":"${reason}"}`
+const ending = (reason: DeleteReason | undefined) =>
+  reason === undefined ? '}' : `,"deleted":true,"reason":"${reason}"}`
 
 /** What a subscriber gets with `returnMode: full`. With a reason, it is the last state of a document that is gone. */
-export const payloadJson = (document: StoredDocument, reason?: DeleteReason): string => openFields(document) + ending(reason)
+export const payloadJson = (document: StoredDocument, reason?: DeleteReason): string =>
+  openFields(document) + ending(reason)
 
 /** What a subscriber gets with `returnMode: diff`; `diff` is JSON text. */
-export const diffPayloadJson = (document: StoredDocument, previousRevision: number, diff: string, reason?: DeleteReason): string =>
+export const diffPayloadJson = (
+  document: StoredDocument, previousRevision: number, diff: string, reason?: DeleteReason
+): string =>
   `{"service":"${document.service}","id":"${document.id}","revision":${document.revision},"previousRevision":${previousRevision},` +
   `"diff":${diff}${ending(reason)}`
 
@@ -30,6 +34,8 @@ export const metaJson = (document: StoredDocument): string =>
   `{"service":"${document.service}","documentId":"${document.id}","revision":${document.revision}}`
 
 /** The same as `payloadJson`, as a value for the schema check. */
-export function payloadValue ({ service, id, revision, data, createdAt, updatedAt }: DocumentState): Record<string, unknown> {
+export function payloadValue (
+  { service, id, revision, data, createdAt, updatedAt }: DocumentState
+): Record<string, unknown> {
   return { service, id, revision, data, createdAt, updatedAt }
 }

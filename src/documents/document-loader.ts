@@ -49,7 +49,9 @@ export class DocumentLoader {
     let lookup = this.#waiting.get(name)
     if (lookup === undefined) {
       if (this.#waiting.size >= waitingMax) {
-        return Promise.reject(new ServiceUnavailableError('QUEUE_FULL', 'Reads arrive faster than they can be answered; come back shortly'))
+        return Promise.reject(
+          new ServiceUnavailableError('QUEUE_FULL', 'Reads arrive faster than they can be answered; come back shortly')
+        )
       }
       lookup = createLookup(scope, key)
       this.#waiting.set(name, lookup)
@@ -99,8 +101,11 @@ export class DocumentLoader {
       name: 'documents_load',
       text: loadSql,
       values: [
-        textArray(lookups.map(({ scope }) => scope.applicationId)), textArray(lookups.map(({ scope }) => scope.environment)),
-        textArray(lookups.map(({ key }) => key.service)), textArray(lookups.map(({ key }) => key.id)), this.#now()
+        textArray(lookups.map(({ scope }) => scope.applicationId)),
+        textArray(lookups.map(({ scope }) => scope.environment)),
+        textArray(lookups.map(({ key }) => key.service)),
+        textArray(lookups.map(({ key }) => key.id)),
+        this.#now()
       ]
     })
     const documents = new Array<StoredDocument | undefined>(lookups.length)

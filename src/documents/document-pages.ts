@@ -2,7 +2,9 @@ import type pg from 'pg'
 import type { Scope } from '../../schemas/scope.ts'
 import type { StoredDocument } from './document-json.ts'
 
-/** A page ends early when its documents' data is more than this, so that an answer stays in bounds whatever the limit. */
+/**
+ * A page ends early when its documents' data is more than this, so that an answer stays in bounds whatever the limit.
+ */
 const pageBytesMax = 8 * 1024 * 1024
 
 const pageSql = `
@@ -28,8 +30,13 @@ export interface DocumentPageRequest {
   now: number
 }
 
-/** Documents in the order of their ids, and whether there are more. An expired one is left out until its tombstone is written. */
-export async function readDocumentPage (pool: pg.Pool, scope: Scope, request: DocumentPageRequest): Promise<{ documents: StoredDocument[], hasMore: boolean }> {
+/**
+ * Documents in the order of their ids, and whether there are more. An expired one is left out until its tombstone is
+ * written.
+ */
+export async function readDocumentPage (
+  pool: pg.Pool, scope: Scope, request: DocumentPageRequest
+): Promise<{ documents: StoredDocument[], hasMore: boolean }> {
   const { service, afterId, updatedAfter = null, includeDeleted, limit, now } = request
   const { rows } = await pool.query<StoredDocument & { found: number }>({
     name: 'documents_page',

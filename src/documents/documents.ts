@@ -3,7 +3,9 @@ import { type DocumentKey, type Writer, idempotencyFor, type OwnKey } from '../e
 import { randomId } from '../foundation/ids.ts'
 import { documentLimits, encodeJson } from '../foundation/json.ts'
 import { decodeCursor, encodeCursor } from '../foundation/paging.ts'
-import type { DocumentCreate, DocumentListQuery, DocumentMerge, DocumentMutate, DocumentReplace } from '../../schemas/documents.ts'
+import type {
+  DocumentCreate, DocumentListQuery, DocumentMerge, DocumentMutate, DocumentReplace
+} from '../../schemas/documents.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import {
   createIntent, nameOf, notFound, removeIntent, toContent, updateIntent, type DocumentAnswer, type Preconditions
@@ -23,11 +25,18 @@ export interface RetryOptions { idempotencyKey?: OwnKey | undefined }
  * Every write is an event in the same transaction. Writes to one document take effect one after the other, each on
  * the result of the one before: without `expectedRevision` none is lost and none is refused.
  */
-export function createDocuments ({ pool, writer, now = Date.now }: { pool: pg.Pool, writer: Writer, now?: () => number }) {
+export function createDocuments (
+  { pool, writer, now = Date.now }: { pool: pg.Pool, writer: Writer, now?: () => number }
+) {
   const loader = new DocumentLoader({ pool, now })
   return {
-    /** Throws ConflictError `DOCUMENT_EXISTS`. The id of a document that was deleted may be used again: its revisions go on. */
-    async create (scope: Scope, service: string, { id, data, expiresAt }: DocumentCreate, { idempotencyKey }: RetryOptions = {}): Promise<DocumentAnswer> {
+    /**
+     * Throws ConflictError `DOCUMENT_EXISTS`. The id of a document that was deleted may be used again: its revisions go
+     * on.
+     */
+    async create (
+      scope: Scope, service: string, { id, data, expiresAt }: DocumentCreate, { idempotencyKey }: RetryOptions = {}
+    ): Promise<DocumentAnswer> {
       return writer.submit(createIntent(scope, { service, id: id ?? randomId('doc') }, {
         data,
         dataText: encodeJson(data, '/data', documentLimits),
@@ -37,7 +46,9 @@ export function createDocuments ({ pool, writer, now = Date.now }: { pool: pg.Po
     },
 
     /** Without `json` when the caller has the revision already, by `ifNoneMatch`. */
-    async get (scope: Scope, key: DocumentKey, { ifNoneMatch }: { ifNoneMatch?: string | undefined } = {}): Promise<{ etag: string, json?: string }> {
+    async get (
+      scope: Scope, key: DocumentKey, { ifNoneMatch }: { ifNoneMatch?: string | undefined } = {}
+    ): Promise<{ etag: string, json?: string }> {
       const document = await loader.load(scope, key)
       if (document === undefined) throw notFound(key)
       const etag = etagOf(document.revision)
@@ -45,8 +56,13 @@ export function createDocuments ({ pool, writer, now = Date.now }: { pool: pg.Po
       return { etag, json: documentJson(document) }
     },
 
-    /** A JSON array in the order of ids, and where the next page starts. A service that has no documents has an empty list. */
-    async list (scope: Scope, service: string, query: DocumentListQuery): Promise<{ json: string, nextCursor: string | undefined }> {
+    /**
+     * A JSON array in the order of ids, and where the next page starts. A service that has no documents has an empty
+     * list.
+     */
+    async list (
+      scope: Scope, service: string, query: DocumentListQuery
+    ): Promise<{ json: string, nextCursor: string | undefined }> {
       const { documents, hasMore } = await readDocumentPage(pool, scope, {
         service,
         afterId: query.cursor === undefined ? '' : String(decodeCursor(query.cursor, ['string'])[0]),
@@ -60,18 +76,33 @@ export function createDocuments ({ pool, writer, now = Date.now }: { pool: pg.Po
       return { json, nextCursor: hasMore && last !== undefined ? encodeCursor([last.id]) : undefined }
     },
 
-    async replace (scope: Scope, key: DocumentKey, { data, expectedRevision }: DocumentReplace, { ifMatch }: WriteOptions = {}): Promise<DocumentAnswer> {
+    async replace (
+      scope: Scope, key: DocumentKey, { data, expectedRevision }: DocumentReplace, { ifMatch }: WriteOptions = {}
+    ): Promise<DocumentAnswer> {
       const dataText = encodeJson(data, '/data', documentLimits)
-      return writer.submit(updateIntent(scope, key, { change: () => ({ data, dataText }), bytes: dataText.length, expectedRevision, ifMatch }))
+      return writer.submit(
+        updateIntent(scope, key, {
+          change: () => ({ data, dataText }), bytes: dataText.length, expectedRevision, ifMatch
+        })
+      )
     },
 
     /** RFC 7396: members that are null are removed, objects are merged, everything else is replaced. */
-    async merge (scope: Scope, key: DocumentKey, { data, expectedRevision }: DocumentMerge, { ifMatch }: WriteOptions = {}): Promise<DocumentAnswer> {
+    async merge (
+      scope: Scope, key: DocumentKey, { data, expectedRevision }: DocumentMerge, { ifMatch }: WriteOptions = {}
+    ): Promise<DocumentAnswer> {
       const bytes = encodeJson(data, '/data', documentLimits).length
-      return writer.submit(updateIntent(scope, key, { change: before => toContent(mergePatch(before, data)), bytes, expectedRevision, ifMatch }))
+      return writer.submit(
+        updateIntent(scope, key, {
+          change: before => toContent(mergePatch(before, data)), bytes, expectedRevision, ifMatch
+        })
+      )
     },
 
-    async mutate (scope: Scope, key: DocumentKey, body: DocumentMutate, { ifMatch, idempotencyKey }: WriteOptions & RetryOptions = {}): Promise<DocumentAnswer> {
+    async mutate (
+      scope: Scope, key: DocumentKey, body: DocumentMutate,
+      { ifMatch, idempotencyKey }: WriteOptions & RetryOptions = {}
+    ): Promise<DocumentAnswer> {
       const mutations = checkMutations(body.mutations)
       return writer.submit(updateIntent(scope, key, {
         change: before => toContent(applyMutations(before, mutations)),

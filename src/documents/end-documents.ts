@@ -30,10 +30,13 @@ export interface EndOutcome {
 }
 
 /**
- * Ends documents of any tenants by intents of their own. Neither one that cannot be ended nor an application whose writes are refused
- * keeps the others from it, but when the writer takes no more at all, the rest is left for another time.
+ * Ends documents of any tenants by intents of their own. Neither one that cannot be ended nor an application whose
+ * writes are refused keeps the others from it, but when the writer takes no more at all, the rest is left for another
+ * time.
  */
-export async function endDocuments (writer: Writer, doomed: readonly DoomedDocument[], { isForced }: { isForced: boolean }): Promise<EndOutcome> {
+export async function endDocuments (
+  writer: Writer, doomed: readonly DoomedDocument[], { isForced }: { isForced: boolean }
+): Promise<EndOutcome> {
   const outcome: EndOutcome = { ended: 0, failed: 0, crowded: new Set(), isInterrupted: false }
   for (const group of groupsOf(doomed)) {
     const free = group.filter(document => !outcome.crowded.has(document.application_id))

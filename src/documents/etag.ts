@@ -8,7 +8,10 @@ const tags = new RegExp(tag, 'g')
 /** The entity tag of a document: revisions of one id never repeat, so the revision alone does. */
 export const etagOf = (revision: number): string => `"${revision}"`
 
-/** Whether an `If-Match` holds: by strong comparison, so that a weak tag never does. Throws ValidationError when it is malformed. */
+/**
+ * Whether an `If-Match` holds: by strong comparison, so that a weak tag never does. Throws ValidationError when it is
+ * malformed.
+ */
 export function isMatch (ifMatch: string, revision: number): boolean {
   if (ifMatch.trim() === '*') return true
   if (!tagList.test(ifMatch)) throw invalid('/if-match', 'must be * or a list of entity tags in quotes')

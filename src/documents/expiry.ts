@@ -51,7 +51,9 @@ export class ExpirySweep {
     const crowded = new Set<string>()
     while (!this.#stop.signal.aborted) {
       // Those that were ended are out of the way; those that could not be are stepped over.
-      const { rows } = await pool.query<DoomedDocument>({ name: 'documents_expired', text: expiredSql, values: [now, failed, [...crowded]] })
+      const { rows } = await pool.query<DoomedDocument>({
+        name: 'documents_expired', text: expiredSql, values: [now, failed, [...crowded]]
+      })
       const outcome = await endDocuments(writer, rows, { isForced: false })
       ended += outcome.ended
       failed += outcome.failed

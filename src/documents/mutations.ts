@@ -40,14 +40,14 @@ function checkValue ({ op, value }: Mutation, tokens: readonly string[], path: s
     return 0
   }
   if (op === 'increment') {
-    if (value !== undefined && (typeof value !== 'number' || !Number.isFinite(value))) throw invalid(path, 'must be a finite number')
+    if (value !== undefined && (typeof value !== 'number' || !Number.isFinite(value))) { throw invalid(path, 'must be a finite number') }
     return 0
   }
   if (value === undefined) throw invalid(path, 'is required')
   if (op === 'merge' && !isPlainObject(value)) throw invalid(path, 'must be an object')
   const { length } = encodeJson(value, path, documentLimits)
   const depth = tokens.length + (op === 'append' && tokens.at(-1) !== '-' ? 1 : 0) + depthOf(value)
-  if (op !== 'test' && depth > jsonDepthMax) throw invalid(path, `would make the document deeper than ${jsonDepthMax} levels`)
+  if (op !== 'test' && depth > jsonDepthMax) { throw invalid(path, `would make the document deeper than ${jsonDepthMax} levels`) }
   return length
 }
 
@@ -169,7 +169,9 @@ class Draft {
 function toContainer (node: unknown, tokens: readonly string[], depth: number): Container {
   if (typeof node === 'object' && node !== null) return node as Container
   const pointer = tokens.slice(0, depth).join('/').slice(0, 200)
-  throw new Failure(node === undefined ? `"/${pointer}" does not exist` : `"/${pointer}" is ${kindOf(node)}, which has no members`)
+  throw new Failure(
+    node === undefined ? `"/${pointer}" does not exist` : `"/${pointer}" is ${kindOf(node)}, which has no members`
+  )
 }
 
 /** A member or item, undefined when there is none. */
@@ -195,11 +197,15 @@ function remove (container: Container, token: string): void {
 }
 
 function increase (current: unknown, by: number): number {
-  if (current !== undefined && typeof current !== 'number') throw new Failure(`the target is ${kindOf(current)}, not a number`)
+  if (current !== undefined && typeof current !== 'number') { throw new Failure(`the target is ${kindOf(current)}, not a number`) }
   const before = current ?? 0
   const sum = before + by
   if (!Number.isFinite(sum)) throw new Failure('the sum is not a finite number')
-  if (![before, by, sum].every(isCountable)) throw new Failure(`the target, the value and the sum must be between ±${Number.MAX_SAFE_INTEGER}, where every integer is exact`)
+  if (![before, by, sum].every(isCountable)) {
+    throw new Failure(
+      `the target, the value and the sum must be between ±${Number.MAX_SAFE_INTEGER}, where every integer is exact`
+    )
+  }
   if (sum === before && by !== 0) throw new Failure(`${by} is too small to change ${before}`)
   return sum
 }

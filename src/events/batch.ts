@@ -12,13 +12,18 @@ import type { CheckedPayload, Outcome } from './outcome.ts'
 import { takeSteps } from './positions.ts'
 import * as statements from './statements.ts'
 
-/** What the checks of one payload, or of all payloads of a request, may cost together. Only the schema stage reads it. */
+/**
+ * What the checks of one payload, or of all payloads of a request, may cost together. Only the schema stage reads it.
+ */
 export interface CheckBudget { left: number }
 
 /** The schema stage: checks payloads against the active version of their topic. */
 export interface PayloadCheck {
   createBudget (): CheckBudget
-  /** Called within the batch for each topic with an active version: the place to load what is not in memory. The batch keeps what it is given until it ends. */
+  /**
+   * Called within the batch for each topic with an active version: the place to load what is not in memory. The batch
+   * keeps what it is given until it ends.
+   */
   prepare (scope: Scope, topic: string, version: number): TopicCheck | Promise<TopicCheck>
 }
 
@@ -65,15 +70,20 @@ export interface BatchParts {
  */
 export async function commitBatch (intents: readonly Intent<unknown>[], parts: BatchParts): Promise<BatchResult> {
   const { client, now } = parts
-  const isTransaction = intents.some(intent => intent.document !== undefined || intent.idempotency !== undefined || intent.position !== undefined)
+  const isTransaction = intents.some(intent =>
+    intent.document !== undefined || intent.idempotency !== undefined || intent.position !== undefined
+  )
   const hasKeys = intents.some(intent => intent.idempotency !== undefined)
   const outcomes = new Array<Outcome | undefined>(intents.length)
   // The connection pipelines: what does not depend on an answer is sent without waiting for it.
   const begun = isTransaction ? client.query('begin') : undefined
   if (hasKeys) await Promise.all([begun, recallAnswers(intents, parts, outcomes)])
-  if (intents.some(intent => intent.position !== undefined)) await Promise.all([begun, takeSteps(intents, outcomes, client)])
+  if (intents.some(intent => intent.position !== undefined)) { await Promise.all([begun, takeSteps(intents, outcomes, client)]) }
   const [documents, topics, recipients] = await Promise.all([
-    lockDocuments(intents, outcomes, client), readTopics(intents, outcomes, parts), findRecipients(intents, outcomes, parts), begun
+    lockDocuments(intents, outcomes, client),
+    readTopics(intents, outcomes, parts),
+    findRecipients(intents, outcomes, parts),
+    begun
   ])
 
   const plan = new WritePlan(now, intents.length > 1 ? batchTextMax : Infinity)
@@ -102,11 +112,13 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   const services = plan.services.filter(service => !parts.isServiceKnown(service.applicationId, service.name))
   if (services.length > 0) await client.query(statements.insertServices(services, now))
   const commit = () => isTransaction ? client.query('commit') : undefined
-  // What the write answers can only undo the batch when it created documents or took keys; otherwise its commit follows at once,
-  // and is a rollback should the write fail.
+  // What the write answers can only undo the batch when it created documents or took keys; otherwise its commit follows
+  // at once, and is a rollback should the write fail.
   const mayBeStale = set.inserts.length > 0 || hasKeys
   const [events] = await Promise.all([
-    plan.isEmpty ? [] : write(set, plan, client), ...plan.also.map(statement => client.query(statement)), mayBeStale ? undefined : commit()
+    plan.isEmpty ? [] : write(set, plan, client),
+    ...plan.also.map(statement => client.query(statement)),
+    mayBeStale ? undefined : commit()
   ])
 
   for (const [i, effect] of effects.entries()) {
@@ -117,7 +129,12 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   if (hasKeys) await rememberAnswers(intents, effects, outcomes as Outcome[], parts)
   if (mayBeStale) await commit()
   return {
-    outcomes: outcomes as Outcome[], events, counts: effects.map(effect => effect?.eventCount ?? 0), checkedMs, services, isOwed: set.owed.length > 0
+    outcomes: outcomes as Outcome[],
+    events,
+    counts: effects.map(effect => effect?.eventCount ?? 0),
+    checkedMs,
+    services,
+    isOwed: set.owed.length > 0
   }
 }
 
@@ -130,8 +147,12 @@ function answerOf (intent: Intent<unknown>, events: LoggedEvent[], document: Doc
   }
 }
 
-async function recallAnswers (intents: readonly Intent<unknown>[], { client, now }: BatchParts, outcomes: (Outcome | undefined)[]) {
-  const asked = intents.flatMap((intent, i) => intent.idempotency === undefined ? [] : [{ i, scope: intent.scope, ...intent.idempotency }])
+async function recallAnswers (
+  intents: readonly Intent<unknown>[], { client, now }: BatchParts, outcomes: (Outcome | undefined)[]
+) {
+  const asked = intents.flatMap((intent, i) =>
+    intent.idempotency === undefined ? [] : [{ i, scope: intent.scope, ...intent.idempotency }]
+  )
   if (asked.length === 0) return
   const { rows } = await client.query<{ ordinal: number, fingerprint: Buffer, answer: string }>(
     statements.readIdempotencyKeys(asked, now - idempotencyKeptMs))
@@ -139,16 +160,23 @@ async function recallAnswers (intents: readonly Intent<unknown>[], { client, now
     const { i, key, given = key, fingerprint } = asked[row.ordinal - 1] as typeof asked[number]
     outcomes[i] = row.fingerprint.equals(fingerprint)
       ? { answer: JSON.parse(row.answer) }
-      : { refusal: new ConflictError('IDEMPOTENCY_KEY_REUSED', `The idempotency key was used for another request: ${given}`) }
+      : {
+          refusal: new ConflictError(
+            'IDEMPOTENCY_KEY_REUSED',
+          `The idempotency key was used for another request: ${given}`
+          )
+        }
   }
 }
 
 type PlannedEffects = { firstEvent: number, eventCount: number, document: DocumentState | undefined } | undefined
 
-async function rememberAnswers (intents: readonly Intent<unknown>[], effects: PlannedEffects[], outcomes: Outcome[], { client, now }: BatchParts) {
+async function rememberAnswers (
+  intents: readonly Intent<unknown>[], effects: PlannedEffects[], outcomes: Outcome[], { client, now }: BatchParts
+) {
   const keys = intents.flatMap((intent, i) => {
     const outcome = outcomes[i]
-    if (intent.idempotency === undefined || effects[i] === undefined || outcome === undefined || !('answer' in outcome)) return []
+    if (intent.idempotency === undefined || effects[i] === undefined || outcome === undefined || !('answer' in outcome)) { return [] }
     return [{ scope: intent.scope, ...intent.idempotency, answer: JSON.stringify(outcome.answer) }]
   })
   if (keys.length === 0) return
@@ -175,7 +203,9 @@ interface LockedRow {
 
 interface HeldDocument { scope: Scope, state: DocumentState, exists: boolean, isDirty: boolean }
 
-async function lockDocuments (intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], client: pg.PoolClient) {
+async function lockDocuments (
+  intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], client: pg.PoolClient
+) {
   const wanted = new Map<string, statements.ScopedDocumentKey>()
   for (const [i, intent] of intents.entries()) {
     if (intent.document === undefined || outcomes[i] !== undefined) continue
@@ -208,8 +238,10 @@ const scopeOf = ({ application_id: applicationId, environment }: LockedRow): Sco
 
 async function readLarge (rows: LockedRow[], client: pg.PoolClient): Promise<Map<LockedRow, string> | undefined> {
   if (rows.length === 0) return undefined
-  if (rows.length > 1 && rows.reduce((sum, { bytes }) => sum + bytes, 0) > batchTextMax) throw new BatchTooLargeError('the documents of the batch are too large together')
-  const found = await client.query<{ ordinal: number, data: string }>(statements.readData(rows.map(row => ({ scope: scopeOf(row), service: row.service, id: row.id }))))
+  if (rows.length > 1 && rows.reduce((sum, { bytes }) => sum + bytes, 0) > batchTextMax) { throw new BatchTooLargeError('the documents of the batch are too large together') }
+  const found = await client.query<{ ordinal: number, data: string }>(
+    statements.readData(rows.map(row => ({ scope: scopeOf(row), service: row.service, id: row.id })))
+  )
   return new Map(found.rows.map(({ ordinal, data }) => [rows[ordinal - 1] as LockedRow, data]))
 }
 
@@ -218,7 +250,9 @@ type Topics = Map<string, ActiveSchema | null>
 interface ActiveSchema { version: number, check: TopicCheck }
 const topicKey = (scope: Scope, topic: string) => `${scopeKey(scope)}/${topic}`
 
-async function readTopics (intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], { client, check }: BatchParts): Promise<Topics> {
+async function readTopics (
+  intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], { client, check }: BatchParts
+): Promise<Topics> {
   const wanted = new Map<string, statements.TopicKey>()
   for (const [i, intent] of intents.entries()) {
     if (outcomes[i] !== undefined) continue
@@ -227,18 +261,24 @@ async function readTopics (intents: readonly Intent<unknown>[], outcomes: (Outco
   const topics: Topics = new Map()
   if (wanted.size === 0) return topics
   const keys = [...wanted.values()]
-  const { rows } = await client.query<{ ordinal: number, active_schema_version: number | null }>(statements.readTopics(keys))
+  const { rows } = await client.query<{ ordinal: number, active_schema_version: number | null }>(
+    statements.readTopics(keys)
+  )
   for (const row of rows) {
     const { scope, topic } = keys[row.ordinal - 1] as statements.TopicKey
     const version = row.active_schema_version
-    topics.set(topicKey(scope, topic), version === null ? null : { version, check: await check.prepare(scope, topic, version) })
+    topics.set(
+      topicKey(scope, topic), version === null ? null : { version, check: await check.prepare(scope, topic, version) }
+    )
   }
   return topics
 }
 
-function findRecipients (intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], { client, consequences }: BatchParts) {
+function findRecipients (
+  intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], { client, consequences }: BatchParts
+) {
   const applicationIds = new Set<string>()
-  for (const [i, intent] of intents.entries()) if (outcomes[i] === undefined) applicationIds.add(intent.scope.applicationId)
+  for (const [i, intent] of intents.entries()) { if (outcomes[i] === undefined) applicationIds.add(intent.scope.applicationId) }
   return applicationIds.size === 0 ? undefined : consequences.prepare(applicationIds, client)
 }
 
@@ -271,9 +311,11 @@ class IntentBatch implements Batch {
   check (topic: string, payload: unknown, path: string): number | null {
     const schema = this.#schemaOf(topic) ?? null
     if (schema === null) return null
-    // The payloads of a request share a budget, since the request is refused as a whole. Rows of a stream have one each: otherwise
-    // a row would be lost because of the steps that others took.
-    const budget = this.#intent.position === undefined ? this.#budget ??= this.#check.createBudget() : this.#check.createBudget()
+    // The payloads of a request share a budget, since the request is refused as a whole. Rows of a stream have one
+    // each: otherwise a row would be lost because of the steps that others took.
+    const budget = this.#intent.position === undefined
+      ? this.#budget ??= this.#check.createBudget()
+      : this.#check.createBudget()
     this.checking = { topic, schemaVersion: schema.version, payload }
     schema.check(payload, path, budget)
     this.checking = undefined
@@ -282,7 +324,7 @@ class IntentBatch implements Batch {
 
   /** Undefined when it is not registered. Those who ask about many events mostly ask about the same topic. */
   #schemaOf (topic: string): ActiveSchema | null | undefined {
-    if (this.#last?.topic !== topic) this.#last = { topic, schema: this.#topics.get(topicKey(this.#intent.scope, topic)) }
+    if (this.#last?.topic !== topic) { this.#last = { topic, schema: this.#topics.get(topicKey(this.#intent.scope, topic)) } }
     return this.#last.schema
   }
 }
@@ -316,7 +358,7 @@ class WritePlan {
     const effects = intent.apply(batch, held?.state)
     if (effects.document !== undefined && key !== undefined) {
       documents.set(key, { scope: intent.scope, state: effects.document, exists: held?.exists ?? false, isDirty: true })
-      if (held === undefined) this.services.push({ applicationId: intent.scope.applicationId, name: effects.document.service })
+      if (held === undefined) { this.services.push({ applicationId: intent.scope.applicationId, name: effects.document.service }) }
       this.#documentWrites++
     }
     const firstEvent = this.#drafts.length
@@ -342,7 +384,9 @@ class WritePlan {
     return growth
   }
 
-  toWriteSet (documents: Map<string, HeldDocument>, recipients: Recipients | undefined, epochOf: EpochOf): statements.WriteSet {
+  toWriteSet (
+    documents: Map<string, HeldDocument>, recipients: Recipients | undefined, epochOf: EpochOf
+  ): statements.WriteSet {
     const dirty = [...documents].filter(([, held]) => held.isDirty).sort(byKey).map(([, held]) => held)
     const logs = [...this.#counts].sort(byKey)
     const indexes = new Map(logs.map(([key], index) => [key, { index, left: logs[index]?.[1].count ?? 0 }]))
@@ -380,7 +424,7 @@ const byKey = ([a]: [string, unknown], [b]: [string, unknown]) => a < b ? -1 : a
 
 async function write (set: statements.WriteSet, plan: WritePlan, client: pg.PoolClient): Promise<LoggedEvent[]> {
   const { rows } = await client.query<statements.WrittenLog>(statements.write(set))
-  if (set.inserts.length > 0 && (rows[0]?.inserted ?? 0) !== set.inserts.length) throw new StaleBatchError('a document was created meanwhile')
+  if (set.inserts.length > 0 && (rows[0]?.inserted ?? 0) !== set.inserts.length) { throw new StaleBatchError('a document was created meanwhile') }
   const heads = new Array<statements.WrittenLog>(set.logs.length)
   for (const row of rows) heads[row.ordinal - 1] = row
   return set.events.map(({ draft, id, log, back }) => {

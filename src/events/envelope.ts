@@ -2,7 +2,9 @@ import type { EventSource, EventType, RealtimeEvent } from '../../schemas/events
 import type { ReturnMode } from '../../schemas/realtime.ts'
 import type { Scope } from '../../schemas/scope.ts'
 
-/** What an intent wants in the log; JSON is already text, so that it is serialised once for the log and every socket. */
+/**
+ * What an intent wants in the log; JSON is already text, so that it is serialised once for the log and every socket.
+ */
 export interface EventDraft {
   topic: string
   type: EventType
@@ -96,7 +98,9 @@ export class LoggedEvent implements EventDraft, StoredFields {
   #encode (shape: ReturnMode): string {
     return `{"id":"${this.id}","topic":"${this.topic}","offset":${this.offset},"epoch":"${this.epoch}","type":"${this.type}",` +
       `"source":"${this.source}","applicationId":"${this.scope.applicationId}","environment":"${this.scope.environment}",` +
-      `"timestamp":${this.timestamp},"schemaVersion":${this.schemaVersion ?? 'null'},"key":${this.key === null ? 'null' : JSON.stringify(this.key)},` +
+      `"timestamp":${this.timestamp},"schemaVersion":${this.schemaVersion ?? 'null'},"key":${
+        this.key === null ? 'null' : JSON.stringify(this.key)
+      },` +
       `"payload":${this.#payload(shape)}${this.meta === undefined ? '' : `,"meta":${this.meta}`}}`
   }
 
@@ -104,7 +108,9 @@ export class LoggedEvent implements EventDraft, StoredFields {
     if (shape === 'full' || this.diff === undefined) return this.payload
     if (shape === 'diff') return this.diff
     const added = JSON.parse(this.diff) as { previousRevision: number, diff: unknown }
-    return `${this.payload.slice(0, -1)},"previousRevision":${added.previousRevision},"diff":${JSON.stringify(added.diff)}}`
+    return `${this.payload.slice(0, -1)},"previousRevision":${added.previousRevision},"diff":${
+      JSON.stringify(added.diff)
+    }}`
   }
 
   /** The same event, at the same place, with more said of it. */

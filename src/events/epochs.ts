@@ -6,8 +6,8 @@ import type { Scope } from '../../schemas/scope.ts'
 export type EpochOf = (scope: Scope, topic: string) => string
 
 /**
- * A log is made by its first event, and subscribers know its epoch before: it follows from the topic and a seed of the database. So
- * nothing is stored for a topic that somebody listens to and nobody writes.
+ * A log is made by its first event, and subscribers know its epoch before: it follows from the topic and a seed of the
+ * database. So nothing is stored for a topic that somebody listens to and nobody writes.
  */
 export async function readEpochs (pool: pg.Pool): Promise<EpochOf> {
   const { rows: [row] } = await pool.query<{ seed: string }>('select seed from epoch_seed')

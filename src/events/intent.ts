@@ -6,7 +6,10 @@ import type { EventDraft, LoggedEvent } from './envelope.ts'
 /** Names one document within a scope. */
 export interface DocumentKey { service: string, id: string }
 
-/** A document as it stands in the batch's transaction: locked, and with the writes of earlier intents of the batch applied. */
+/**
+ * A document as it stands in the batch's transaction: locked, and with the writes of earlier intents of the batch
+ * applied.
+ */
 export interface DocumentState extends DocumentKey {
   revision: number
   /** Treat as frozen: a write makes a new value. */
@@ -53,8 +56,8 @@ export interface Batch {
   /** Whether payloads of the topic are checked against a schema. Only for names listed in `topics`. */
   hasSchema (topic: string): boolean
   /**
-   * Checks a payload against the topic's active schema as of this transaction, and answers that version (null: none is active).
-   * Throws ValidationError with every error's path below `path`. Only for names listed in `topics`.
+   * Checks a payload against the topic's active schema as of this transaction, and answers that version (null: none is
+   * active). Throws ValidationError with every error's path below `path`. Only for names listed in `topics`.
    */
   check (topic: string, payload: unknown, path: string): number | null
 }
@@ -67,13 +70,19 @@ export interface Intent<Answer> {
   scope: Scope
   /** The document it reads or writes, locked before `apply`. */
   document?: DocumentKey
-  /** The step is taken before `apply`, whose throwing then fails the transaction rather than lose what the step passes. Refused with ConflictError `CDC_POSITION_LOST`. */
+  /**
+   * The step is taken before `apply`, whose throwing then fails the transaction rather than lose what the step passes.
+   * Refused with ConflictError `CDC_POSITION_LOST`.
+   */
   position?: PositionStep
   /** Every topic that `apply` may write to or ask about: registered or reserved. */
   topics: readonly string[]
   /** Roughly what it keeps in memory, for the queue's bound: the length of its JSON texts. */
   bytes?: number
-  /** A key with a fingerprint of the request (SHA-256): a second intent with both gets the first one's answer, without effect. */
+  /**
+   * A key with a fingerprint of the request (SHA-256): a second intent with both gets the first one's answer, without
+   * effect.
+   */
   idempotency?: { key: string, fingerprint: Buffer, given?: string } | undefined
   /** Pure: computes the effects in memory; may be called again when the transaction is retried. */
   apply (batch: Batch, document: DocumentState | undefined): Effects
@@ -90,7 +99,10 @@ export interface Writer {
   submit<Answer> (intent: Intent<Answer>): Promise<Answer>
 }
 
-/** Names a request: the same operation on the same thing with the same body has the same SHA-256, in whatever order its members stand (RFC 8785). */
+/**
+ * Names a request: the same operation on the same thing with the same body has the same SHA-256, in whatever order its
+ * members stand (RFC 8785).
+ */
 export function fingerprint (operation: string, target: string, body: unknown): Buffer {
   return createHash('sha256').update(canonicalize([operation, target, body]) ?? '').digest()
 }
@@ -99,10 +111,12 @@ export function fingerprint (operation: string, target: string, body: unknown): 
 export interface OwnKey { readonly owner: string, readonly key: string }
 
 /**
- * What an intent carries when its caller gave an `Idempotency-Key`; nothing is computed for those who did not. A key counts for
- * its owner and the operation.
+ * What an intent carries when its caller gave an `Idempotency-Key`; nothing is computed for those who did not. A key
+ * counts for its owner and the operation.
  */
-export function idempotencyFor (own: OwnKey | undefined, operation: string, target: string, body: unknown): Intent<unknown>['idempotency'] {
+export function idempotencyFor (
+  own: OwnKey | undefined, operation: string, target: string, body: unknown
+): Intent<unknown>['idempotency'] {
   if (own === undefined) return undefined
   const name = createHash('sha256').update(JSON.stringify([operation, own.owner, own.key])).digest('base64url')
   return { key: name, given: own.key, fingerprint: fingerprint(operation, target, body) }

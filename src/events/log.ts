@@ -35,17 +35,27 @@ export interface PageRange {
 }
 
 /** Bounds of a part of a log, by offsets, by times, or both; all are included. */
-export interface SpanBounds { fromOffset?: number | undefined, toOffset?: number | undefined, from?: number | undefined, to?: number | undefined }
+export interface SpanBounds {
+  fromOffset?: number | undefined
+  toOffset?: number | undefined
+  from?: number | undefined
+  to?: number | undefined
+}
 
 export interface LogHead { epoch: string, head: number }
 
 /** A topic that has a log, and where that stands. Logs made later mostly have higher ids. */
 export interface TopicLog extends LogHead { topic: string, id: number }
 
-/** A page ends early rather than hold more than this many bytes of payload: one answer must not take the process's memory. */
+/**
+ * A page ends early rather than hold more than this many bytes of payload: one answer must not take the process's
+ * memory.
+ */
 const pageBytesMax = 4 * 1024 * 1024
 
-/** The log's id as a value: of a join the planner knows no order, and would read and sort all that is behind the offset. */
+/**
+ * The log's id as a value: of a join the planner knows no order, and would read and sort all that is behind the offset.
+ */
 const logIdSql = '(select id from topic_logs where application_id = $1 and environment = $2 and topic = $3)'
 
 const pageSql = `
@@ -103,13 +113,17 @@ export function createEventLog ({ pool, epochOf }: { pool: pg.Pool, epochOf: Epo
   })
 
   async function readPositions (topics: ScopedTopic[]): Promise<(LogPosition | undefined)[]> {
-    const { rows } = await pool.query<LogPosition & { ordinal: number }>({ name: 'log_positions', text: positionsSql, values: keysOf(topics) })
+    const { rows } = await pool.query<LogPosition & { ordinal: number }>({
+      name: 'log_positions', text: positionsSql, values: keysOf(topics)
+    })
     const positions = new Array<LogPosition | undefined>(topics.length).fill(undefined)
     for (const { ordinal, ...position } of rows) positions[ordinal - 1] = position
     return positions
   }
 
-  async function readRows (scope: Scope, topic: string, { after = 0, limit, bytesMax = pageBytesMax }: PageRange): Promise<EventRow[]> {
+  async function readRows (
+    scope: Scope, topic: string, { after = 0, limit, bytesMax = pageBytesMax }: PageRange
+  ): Promise<EventRow[]> {
     const { rows } = await pool.query<EventRow>({
       name: 'log_page', text: pageSql, values: [scope.applicationId, scope.environment, topic, after, limit, bytesMax]
     })
@@ -123,24 +137,41 @@ export function createEventLog ({ pool, epochOf }: { pool: pg.Pool, epochOf: Epo
     },
 
     /** A page, and the offset to go on after when the log has more. */
-    async history (scope: Scope, topic: string, range: PageRange): Promise<{ events: LoggedEvent[], next: number | undefined }> {
+    async history (
+      scope: Scope, topic: string, range: PageRange
+    ): Promise<{ events: LoggedEvent[], next: number | undefined }> {
       const rows = await readRows(scope, topic, range)
       const last = rows.at(-1)
-      return { events: rows.map(row => toEvent(scope, topic, row)), next: last !== undefined && last.offset < last.head ? last.offset : undefined }
+      return {
+        events: rows.map(row => toEvent(scope, topic, row)),
+        next: last !== undefined && last.offset < last.head ? last.offset : undefined
+      }
     },
 
     /** Single events, in the order in which they are named; those that the log no longer has are left out. */
     async pick (scope: Scope, places: readonly { topic: string, offset: number }[]): Promise<LoggedEvent[]> {
       const { rows } = await pool.query<EventRow & { topic: string }>({
-        name: 'log_pick', text: pickSql, values: [scope.applicationId, scope.environment, places.map(({ topic }) => topic), places.map(({ offset }) => offset)]
+        name: 'log_pick',
+        text: pickSql,
+        values: [
+          scope.applicationId, scope.environment, places.map(({ topic }) => topic), places.map(({ offset }) => offset)
+        ]
       })
       return rows.map(row => toEvent(scope, row.topic, row))
     },
 
-    /** How many events of a topic the log has between two offsets and two times, bounds included, and the first and last of them. */
-    async span (scope: Scope, topic: string, { fromOffset = 1, toOffset = Number.MAX_SAFE_INTEGER, from = 0, to = Number.MAX_SAFE_INTEGER }: SpanBounds): Promise<{ count: number, first: number, last: number }> {
+    /**
+     * How many events of a topic the log has between two offsets and two times, bounds included, and the first and last
+     * of them.
+     */
+    async span (
+      scope: Scope, topic: string,
+      { fromOffset = 1, toOffset = Number.MAX_SAFE_INTEGER, from = 0, to = Number.MAX_SAFE_INTEGER }: SpanBounds
+    ): Promise<{ count: number, first: number, last: number }> {
       const { rows: [row] } = await pool.query<{ count: number, first: number | null, last: number | null }>({
-        name: 'log_span', text: spanSql, values: [scope.applicationId, scope.environment, topic, fromOffset, toOffset, from, to]
+        name: 'log_span',
+        text: spanSql,
+        values: [scope.applicationId, scope.environment, topic, fromOffset, toOffset, from, to]
       })
       return { count: row?.count ?? 0, first: row?.first ?? 0, last: row?.last ?? 0 }
     },
@@ -150,21 +181,32 @@ export function createEventLog ({ pool, epochOf }: { pool: pg.Pool, epochOf: Epo
 
     /** Every topic of the scope that has a log. */
     async topics (scope: Scope): Promise<TopicLog[]> {
-      const { rows } = await pool.query<TopicLog>({ name: 'log_topics', text: topicsSql, values: [scope.applicationId, scope.environment] })
+      const { rows } = await pool.query<TopicLog>({
+        name: 'log_topics', text: topicsSql, values: [scope.applicationId, scope.environment]
+      })
       return rows
     },
 
-    /** The logs of some scopes with ids above one. An id is drawn before its transaction commits: look back far enough. */
+    /**
+     * The logs of some scopes with ids above one. An id is drawn before its transaction commits: look back far enough.
+     */
     async made (scopes: Scope[], afterId: number): Promise<(TopicLog & { scope: Scope })[]> {
       const { rows } = await pool.query<TopicLog & { application_id: string, environment: Environment }>({
-        name: 'log_made', text: madeSql, values: [afterId, scopes.map(scope => scope.applicationId), scopes.map(scope => scope.environment)]
+        name: 'log_made',
+        text: madeSql,
+        values: [afterId, scopes.map(scope => scope.applicationId), scopes.map(scope => scope.environment)]
       })
-      return rows.map(({ application_id: applicationId, environment, ...log }) => ({ ...log, scope: { applicationId, environment } }))
+      return rows.map(({ application_id: applicationId, environment, ...log }) => ({
+        ...log,
+        scope: { applicationId, environment }
+      }))
     },
 
     /** Heads of many topics, across tenants on purpose: the answer is for the hub, which keeps scopes apart. */
     async heads (topics: ScopedTopic[]): Promise<(LogHead | undefined)[]> {
-      const { rows } = await pool.query<LogHead & { ordinal: number }>({ name: 'log_heads', text: headsSql, values: keysOf(topics) })
+      const { rows } = await pool.query<LogHead & { ordinal: number }>({
+        name: 'log_heads', text: headsSql, values: keysOf(topics)
+      })
       const heads = new Array<LogHead | undefined>(topics.length)
       for (const row of rows) heads[row.ordinal - 1] = { epoch: row.epoch, head: row.head }
       return heads
@@ -175,8 +217,12 @@ export type EventLog = ReturnType<typeof createEventLog>
 
 interface ScopedTopic { scope: Scope, topic: string }
 
-const keysOf = (topics: ScopedTopic[]) =>
-  [topics.map(({ scope }) => scope.applicationId), topics.map(({ scope }) => scope.environment), topics.map(({ topic }) => topic)]
+const keysOf = (
+  topics: ScopedTopic[]
+) => [
+  topics.map(({ scope }) => scope.applicationId), topics.map(({ scope }) => scope.environment),
+  topics.map(({ topic }) => topic)
+]
 
 function toEvent (scope: Scope, topic: string, row: EventRow): LoggedEvent {
   return new LoggedEvent(scope, {

@@ -4,13 +4,14 @@ import type { Database } from '../../db/tables.ts'
 const rowsAtOnce = 20_000
 
 const lockLogs = async (trx: Transaction<Database>, applicationId: string) => {
-  const logs = await trx.selectFrom('topic_logs').select('id').where('application_id', '=', applicationId).forUpdate().execute()
+  const logs = await trx.selectFrom('topic_logs').select('id').where('application_id', '=', applicationId).forUpdate()
+    .execute()
   return logs.map(({ id }) => id)
 }
 
 /**
- * The logs, events and idempotency keys of a deleted application. Without their logs nothing can reach the events, so they
- * are deleted after the transaction.
+ * The logs, events and idempotency keys of a deleted application. Without their logs nothing can reach the events, so
+ * they are deleted after the transaction.
  */
 export const ownedEvents = {
   async exists (trx: Transaction<Database>, applicationId: string): Promise<boolean> {
@@ -32,6 +33,8 @@ async function deleteEvents (db: Kysely<Database>, logId: number): Promise<void>
     select min("offset") as first, max("offset") as last from events where log_id = ${logId}`.execute(db)
   if (span === undefined || span.first === null || span.last === null) return
   for (let from = span.first; from <= span.last; from += rowsAtOnce) {
-    await db.deleteFrom('events').where('log_id', '=', logId).where('offset', '>=', from).where('offset', '<', from + rowsAtOnce).execute()
+    await db.deleteFrom('events').where('log_id', '=', logId).where('offset', '>=', from).where(
+      'offset', '<', from + rowsAtOnce
+    ).execute()
   }
 }

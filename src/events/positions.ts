@@ -26,7 +26,9 @@ const isSame = (a: StreamPlace, b: StreamPlace) => a.commitLsn === b.commitLsn &
  * Takes the steps of a batch within its transaction. Those that do not begin where the stream's stored position is, or
  * are taken under a lease that has passed to another, are refused, each alone.
  */
-export async function takeSteps (intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], client: pg.PoolClient): Promise<void> {
+export async function takeSteps (
+  intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], client: pg.PoolClient
+): Promise<void> {
   const walks = new Map<string, Walk>()
   for (const [i, { position }] of intents.entries()) {
     if (position === undefined || outcomes[i] !== undefined) continue
@@ -47,9 +49,13 @@ export async function takeSteps (intents: readonly Intent<unknown>[], outcomes: 
     name: 'writer_take_steps',
     text: stepSql,
     values: [
-      textArray(sorted.map(([id]) => id)), steps.map(({ first }) => first.fence),
-      steps.map(({ first }) => first.from.commitLsn), steps.map(({ first }) => first.from.changeIndex),
-      steps.map(({ last }) => last.to.commitLsn), steps.map(({ last }) => last.to.changeIndex), steps.map(({ last }) => last.confirmedLsn)
+      textArray(sorted.map(([id]) => id)),
+      steps.map(({ first }) => first.fence),
+      steps.map(({ first }) => first.from.commitLsn),
+      steps.map(({ first }) => first.from.changeIndex),
+      steps.map(({ last }) => last.to.commitLsn),
+      steps.map(({ last }) => last.to.changeIndex),
+      steps.map(({ last }) => last.confirmedLsn)
     ]
   })
   const taken = new Set(rows.map(row => row.connection_id))

@@ -33,7 +33,10 @@ export function createRetention ({ pool, metrics, retentionMs, now: clock, log }
 
   return {
     sweep,
-    /** Calls back before events that were written before a time are dropped, for whoever still needs some of them. What it throws puts the drop off. */
+    /**
+     * Calls back before events that were written before a time are dropped, for whoever still needs some of them. What
+     * it throws puts the drop off.
+     */
     beforeDrop (save: (before: number) => Promise<void>): void {
       savers.push(save)
     },

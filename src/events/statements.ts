@@ -18,7 +18,8 @@ const smallDataBytes = 16 * 1024
 export function lockDocuments (keys: ScopedDocumentKey[]): Statement {
   return {
     name: 'writer_lock_documents',
-    text: `select d.application_id, d.environment, d.service, d.id, d.revision, case when octet_length(d.data::text) <= ${smallDataBytes} then d.data end as data,
+    text:
+      `select d.application_id, d.environment, d.service, d.id, d.revision, case when octet_length(d.data::text) <= ${smallDataBytes} then d.data end as data,
         octet_length(d.data::text) as bytes, d.deleted, d.expires_at, d.created_at, d.updated_at
       from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as k(application_id, environment, service, id)
       join documents d using (application_id, environment, service, id)
@@ -54,7 +55,9 @@ export function readTopics (keys: TopicKey[]): Statement {
       from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k(application_id, environment, name, ordinal)
       join topics t using (application_id, environment, name)`,
     values: [
-      textArray(keys.map(key => key.scope.applicationId)), textArray(keys.map(key => key.scope.environment)), textArray(keys.map(key => key.topic))
+      textArray(keys.map(key => key.scope.applicationId)),
+      textArray(keys.map(key => key.scope.environment)),
+      textArray(keys.map(key => key.topic))
     ]
   }
 }
@@ -75,7 +78,9 @@ export function readIdempotencyKeys (keys: IdempotencyKey[], notBefore: number):
 }
 
 /** Answers one row for each key it could take; a missing one was taken by another node meanwhile. */
-export function insertIdempotencyKeys (keys: (IdempotencyKey & { answer: string })[], now: number, notBefore: number): Statement {
+export function insertIdempotencyKeys (
+  keys: (IdempotencyKey & { answer: string })[], now: number, notBefore: number
+): Statement {
   return {
     name: 'writer_insert_idempotency_keys',
     text: `insert into idempotency_keys as i (application_id, environment, key, fingerprint, answer, created_at)
@@ -86,8 +91,13 @@ export function insertIdempotencyKeys (keys: (IdempotencyKey & { answer: string 
         where i.created_at < $7
       returning 1`,
     values: [
-      textArray(keys.map(key => key.scope.applicationId)), textArray(keys.map(key => key.scope.environment)), textArray(keys.map(key => key.key)),
-      textArray(keys.map(key => key.fingerprint.toString('hex'))), jsonArray(keys.map(key => key.answer)), now, notBefore
+      textArray(keys.map(key => key.scope.applicationId)),
+      textArray(keys.map(key => key.scope.environment)),
+      textArray(keys.map(key => key.key)),
+      textArray(keys.map(key => key.fingerprint.toString('hex'))),
+      jsonArray(keys.map(key => key.answer)),
+      now,
+      notBefore
     ]
   }
 }
@@ -98,7 +108,9 @@ export function insertServices (services: { applicationId: string, name: string 
     text: `insert into services (application_id, name, created_at, updated_at)
       select application_id, name, $3, $3 from unnest($1::text[], $2::text[]) as k(application_id, name)
       on conflict do nothing`,
-    values: [textArray(services.map(service => service.applicationId)), textArray(services.map(service => service.name)), now]
+    values: [
+      textArray(services.map(service => service.applicationId)), textArray(services.map(service => service.name)), now
+    ]
   }
 }
 
@@ -107,7 +119,9 @@ export type ScopedDocument = DocumentState & { scope: Scope }
 /** One log that the batch adds to, and how many events it adds. */
 export interface LogGrowth extends TopicKey { count: number, epoch: string }
 
-/** One event: the log it goes to (an index into the growths), and how many of that log's events of this batch follow it. */
+/**
+ * One event: the log it goes to (an index into the growths), and how many of that log's events of this batch follow it.
+ */
 export interface PlacedDraft { draft: EventDraft, id: string, log: number, back: number }
 
 /** Events of one log that are owed to one webhook. */
@@ -128,11 +142,13 @@ export interface WriteSet {
 export interface WrittenLog { ordinal: number, epoch: string, head_offset: number, inserted: number }
 
 /**
- * Documents, counters, events, and to whom those are owed, in one statement. It answers each log's new head, and how many documents were
- * inserted: fewer than wanted means that another node created one of them meanwhile.
+ * Documents, counters, events, and to whom those are owed, in one statement. It answers each log's new head, and how
+ * many documents were inserted: fewer than wanted means that another node created one of them meanwhile.
  */
 export function write (set: WriteSet): Statement {
-  const shape = `${set.updates.length > 0 ? 'u' : ''}${set.inserts.length > 0 ? 'i' : ''}${set.owed.length > 0 ? 'o' : ''}`
+  const shape = `${set.updates.length > 0 ? 'u' : ''}${set.inserts.length > 0 ? 'i' : ''}${
+    set.owed.length > 0 ? 'o' : ''
+  }`
   const values: unknown[] = [...logArrays(set.logs), ...eventArrays(set.events), set.now]
   if (set.updates.length > 0) values.push(...documentArrays(set.updates))
   if (set.inserts.length > 0) values.push(...documentArrays(set.inserts))
@@ -187,7 +203,9 @@ function writeText (shape: string): string {
         from unnest($6::int[], $7::int[], $8::text[], $9::text[], $10::text[], $11::text[], $12::json[], $13::json[], $14::json[], $15::int[])
           as e(log, back, id, type, source, key, payload, diff, meta, schema_version)
         join logs l on l.ordinal = e.log)${owed}
-      select ordinal::int, epoch, head_offset, ${shape.includes('i') ? '(select count(*) from inserted)' : '0'} as inserted from logs`
+      select ordinal::int, epoch, head_offset, ${
+      shape.includes('i') ? '(select count(*) from inserted)' : '0'
+    } as inserted from logs`
     writeTexts.set(shape, text)
   }
   return text
@@ -222,5 +240,7 @@ const documentArrays = (documents: ScopedDocument[]) => [
 ]
 
 const owedArrays = (owed: Owed[]) => [
-  textArray(owed.map(({ webhookId }) => webhookId)), owed.map(({ log }) => log + 1), textArray(owed.map(({ backs }) => `{${backs.join(',')}}`))
+  textArray(owed.map(({ webhookId }) => webhookId)),
+  owed.map(({ log }) => log + 1),
+  textArray(owed.map(({ backs }) => `{${backs.join(',')}}`))
 ]

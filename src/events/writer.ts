@@ -1,5 +1,7 @@
 import type pg from 'pg'
-import { isDatabaseUnavailable, NotFoundError, ServiceUnavailableError, toPublicError, type PublicError } from '../errors.ts'
+import {
+  isDatabaseUnavailable, NotFoundError, ServiceUnavailableError, toPublicError, type PublicError
+} from '../errors.ts'
 import type { Metrics } from '../foundation/observability/metrics.ts'
 import { scopeKey } from '../../schemas/scope.ts'
 import { commitBatch, StaleBatchError, type BatchResult, type PayloadCheck } from './batch.ts'
@@ -18,9 +20,15 @@ const applicationShare = 0.5
 /** Intents of one transaction: larger ones gain nothing and make everybody in them wait. */
 const batchIntentsMax = 500
 const batchBytesMax = 8 * 1024 * 1024
-/** Scopes are spread over so many lanes, each with one transaction in flight, so that one tenant cannot hold up the rest. */
+/**
+ * Scopes are spread over so many lanes, each with one transaction in flight, so that one tenant cannot hold up the
+ * rest.
+ */
 const lanesCount = 4
-/** Streams of connected databases have lanes of their own: a long backlog of theirs is nothing that a request should wait for. */
+/**
+ * Streams of connected databases have lanes of their own: a long backlog of theirs is nothing that a request should
+ * wait for.
+ */
 const streamLanesCount = 2
 const attemptsMax = 8
 
@@ -41,7 +49,10 @@ export interface EventWriterOptions {
   log: { error (fields: object, message: string): void, warn (fields: object, message: string): void }
   /** The time of what is written; the machine's without it. */
   now?: () => number
-  /** Gets each batch's events after its intents are answered: ascending in each topic, batches of a scope, or of a stream, in commit order. */
+  /**
+   * Gets each batch's events after its intents are answered: ascending in each topic, batches of a scope, or of a
+   * stream, in commit order.
+   */
   onCommitted: (events: LoggedEvent[]) => void
   observer?: WriteObserver
 }
@@ -71,12 +82,16 @@ export class EventWriter implements Writer {
     if (this.#isClosed) return Promise.reject(new ServiceUnavailableError('SHUTTING_DOWN', 'The server is stopping'))
     if (!this.#enter(intent)) {
       this.#options.metrics.eventsRejected.inc({ code: 'QUEUE_FULL' })
-      const refusal = new ServiceUnavailableError('QUEUE_FULL', 'Writes arrive faster than they can be stored; come back shortly')
+      const refusal = new ServiceUnavailableError(
+        'QUEUE_FULL', 'Writes arrive faster than they can be stored; come back shortly'
+      )
       this.#observer.refused({ intent, refusal, receivedAt: Date.now() })
       return Promise.reject(refusal)
     }
     return new Promise<Answer>((resolve, reject) => {
-      this.#laneOf(intent).push({ intent: intent as Intent<unknown>, since: Date.now(), resolve: resolve as Pending['resolve'], reject })
+      this.#laneOf(intent).push({
+        intent: intent as Intent<unknown>, since: Date.now(), resolve: resolve as Pending['resolve'], reject
+      })
     })
   }
 
@@ -106,7 +121,9 @@ export class EventWriter implements Writer {
     const key = intent.position?.connectionId ?? scopeKey(intent.scope)
     let hash = 0
     for (let i = 0; i < key.length; i++) hash = (hash * 31 + key.charCodeAt(i)) | 0
-    const index = intent.position === undefined ? Math.abs(hash) % lanesCount : lanesCount + Math.abs(hash) % streamLanesCount
+    const index = intent.position === undefined
+      ? Math.abs(hash) % lanesCount
+      : lanesCount + Math.abs(hash) % streamLanesCount
     return this.#lanes[index] as Lane
   }
 
@@ -149,7 +166,9 @@ export class EventWriter implements Writer {
     if (reason !== undefined && attempt < attemptsMax) {
       metrics.transactionRetries.inc({ reason })
       if (reason === 'partition') await ensurePartitions(pool, (this.#options.now ?? Date.now)()).catch(() => {})
-      if (reason === 'missing_reference') for (const { intent } of batch) this.forgetApplication(intent.scope.applicationId)
+      if (reason === 'missing_reference') {
+        for (const { intent } of batch) this.forgetApplication(intent.scope.applicationId)
+      }
       return await this.#commit(batch, reason === 'missing_reference' ? attemptsMax : attempt + 1)
     }
     if (batch.length > 1) {
@@ -159,7 +178,10 @@ export class EventWriter implements Writer {
       return await this.#commit(batch.slice(middle))
     }
     if (sqlState(error) === foreignKeyViolation) {
-      return this.#reject(batch, new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${batch[0]?.intent.scope.applicationId}`))
+      return this.#reject(
+        batch,
+        new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${batch[0]?.intent.scope.applicationId}`)
+      )
     }
     this.#options.log.error({ err: error }, 'writer.intent_failed')
     this.#reject(batch, toPublicError(error))
@@ -179,7 +201,9 @@ export class EventWriter implements Writer {
         if (refusal.status >= 500) this.#options.log.error({ err: refusal.cause ?? refusal }, 'writer.intent_failed')
         metrics.eventsRejected.inc({ code: refusal.code })
         pending.reject(refusal)
-        this.#observer.refused({ intent: pending.intent, refusal, receivedAt: pending.since, checked: outcome?.checked })
+        this.#observer.refused({
+          intent: pending.intent, refusal, receivedAt: pending.since, checked: outcome?.checked
+        })
       }
     }
     metrics.batchIntents.observe(batch.length)
@@ -314,7 +338,9 @@ const foreignKeyViolation = '23503'
 const sqlState = (error: unknown) => (error as { code?: string }).code
 
 /** Why trying again may help, or undefined. */
-function passingReason (error: unknown): 'stale' | 'deadlock' | 'serialization' | 'partition' | 'missing_reference' | undefined {
+function passingReason (
+  error: unknown
+): 'stale' | 'deadlock' | 'serialization' | 'partition' | 'missing_reference' | undefined {
   if (error instanceof StaleBatchError) return 'stale'
   switch (sqlState(error)) {
     case '40P01': return 'deadlock'

@@ -6,9 +6,9 @@ const readEveryMs = 1000
 const agreeMs = 1000
 
 /**
- * The time that all nodes go by where they have to agree: when an event was written, when a document expires, when a lease ends. It is the
- * machine's, as long as that agrees with the database's; of a machine whose clock is wrong, or is being set, it is the database's,
- * carried on by a steady clock from one reading to the next.
+ * The time that all nodes go by where they have to agree: when an event was written, when a document expires, when a
+ * lease ends. It is the machine's, as long as that agrees with the database's; of a machine whose clock is wrong, or is
+ * being set, it is the database's, carried on by a steady clock from one reading to the next.
  */
 export class DatabaseClock {
   readonly #pool: pg.Pool
@@ -42,10 +42,12 @@ export class DatabaseClock {
 
   async read (): Promise<void> {
     const asked = performance.now()
-    const { rows: [row] } = await this.#pool.query<{ ms: number }>({ name: 'clock', text: 'select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms' })
+    const { rows: [row] } = await this.#pool.query<{ ms: number }>({
+      name: 'clock', text: 'select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms'
+    })
     const answered = performance.now()
     // One that took long says little.
-    if (row !== undefined && (answered - asked < agreeMs / 2 || this.#ahead === undefined)) this.#ahead = row.ms - (asked + answered) / 2
+    if (row !== undefined && (answered - asked < agreeMs / 2 || this.#ahead === undefined)) { this.#ahead = row.ms - (asked + answered) / 2 }
   }
 
   async #run (signal: AbortSignal): Promise<void> {

@@ -11,9 +11,10 @@ export const smallestNormal = 2 ** -1022
 const precisionMax = 100
 
 /**
- * Returns whether a JSON number survives being parsed to a double and printed again. An integer, and a fraction that becomes an integer, must
- * keep its value: 9007199254740993 does not, 9007199254740992, 1e21 and 1.0 do. Any other fraction stands for the nearest double (RFC 8259 §6)
- * and may have 17 significant digits, or more if the double has the same ones.
+ * Returns whether a JSON number survives being parsed to a double and printed again. An integer, and a fraction that
+ * becomes an integer, must keep its value: 9007199254740993 does not, 9007199254740992, 1e21 and 1.0 do. Any other
+ * fraction stands for the nearest double (RFC 8259 §6) and may have 17 significant digits, or more if the double has
+ * the same ones.
  */
 export function isExactNumber (literal: string): boolean {
   const value = Number(literal)
@@ -25,12 +26,16 @@ export function isExactNumber (literal: string): boolean {
   return length <= precisionMax && compareNumber(literal, value.toPrecision(length)) === 0
 }
 
-/** A number of at least 16 digits or a three-digit exponent. A shorter one is always exact: a double keeps any 15 digits. */
+/**
+ * A number of at least 16 digits or a three-digit exponent. A shorter one is always exact: a double keeps any 15
+ * digits.
+ */
 const longNumber = /(?:^|[\s:,[])(-?(?:[\d.]{16}|[\d.]{1,15}[eE][+-]?\d{3})[\d.eE+-]*)/g
 
 /**
- * Returns whether a JSON text has a number that is not exact, or a string that looks as if it had one. Most texts have no long number: they
- * are only searched for one, which takes less than half of the time of parsing them. (A lookbehind in the expression would double it.)
+ * Returns whether a JSON text has a number that is not exact, or a string that looks as if it had one. Most texts have
+ * no long number: they are only searched for one, which takes less than half of the time of parsing them. (A lookbehind
+ * in the expression would double it.)
  */
 export function mayHaveInexactNumber (json: string): boolean {
   longNumber.lastIndex = 0
@@ -42,8 +47,8 @@ export function mayHaveInexactNumber (json: string): boolean {
 }
 
 /**
- * Throws ValidationError `NUMBER_INEXACT` for a JSON text with a number that parsing changes. It names the first one by its JSON Pointer,
- * without the `outer` first segments. Call it for a text that was parsed before, and so is JSON.
+ * Throws ValidationError `NUMBER_INEXACT` for a JSON text with a number that parsing changes. It names the first one by
+ * its JSON Pointer, without the `outer` first segments. Call it for a text that was parsed before, and so is JSON.
  */
 export function requireExactNumbers (json: string, outer = 0): void {
   if (!mayHaveInexactNumber(json)) return
@@ -67,5 +72,7 @@ const literalShownMax = 40
 export function inexact (path: string, literal: string): ValidationError {
   const shown = literal.length > literalShownMax ? `${literal.slice(0, literalShownMax)}…` : literal
   const message = `must be a number that a double keeps: ${shown} would become ${Number(literal)}. Send it as a string`
-  return new ValidationError('NUMBER_INEXACT', `${path.slice(0, 200) || 'The body'} ${message}`, { details: [{ path, message }] })
+  return new ValidationError('NUMBER_INEXACT', `${path.slice(0, 200) || 'The body'} ${message}`, {
+    details: [{ path, message }]
+  })
 }

@@ -1,6 +1,9 @@
 import { errors } from 'undici'
 
-/* What a tenant reads of another server's failure. Texts of OpenSSL, the resolver and PostgreSQL name our files, addresses and users: they stay in the log. */
+/*
+ * What a tenant reads of another server's failure. Texts of OpenSSL, the resolver and PostgreSQL name our files,
+ * addresses and users: they stay in the log.
+ */
 
 const network: Record<string, string> = {
   ENOTFOUND: 'The name has no address',
@@ -73,14 +76,22 @@ const sqlStates: [RegExp, string][] = [
 const texts: [RegExp, string][] = [
   [/does not support SSL/i, 'The server does not support TLS'],
   [/timeout/i, 'There was no answer in time'],
-  [/Connection terminated|Client was closed|connection error|other side closed|socket hang up/i, 'The other side closed the connection'],
+  [
+    /Connection terminated|Client was closed|connection error|other side closed|socket hang up/i,
+    'The other side closed the connection'
+  ],
   [/secure TLS connection/i, 'The connection was cut before TLS was set up']
 ]
 
-/** Says in our words what went wrong at a server that a tenant has named, with its code, and nothing of the error's own text. */
+/**
+ * Says in our words what went wrong at a server that a tenant has named, with its code, and nothing of the error's own
+ * text.
+ */
 export function explainForeignError (error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return [...new Set(error.errors.map(explainForeignError))].join('; ')
-  const { code, message } = error instanceof Error ? error as Error & { code?: unknown } : { code: undefined, message: '' }
+  if (error instanceof AggregateError && error.errors.length > 0) { return [...new Set(error.errors.map(explainForeignError))].join('; ') }
+  const { code, message } = error instanceof Error
+    ? error as Error & { code?: unknown }
+    : { code: undefined, message: '' }
   const sentence = sentenceOf(typeof code === 'string' ? code : '', message, error)
   return typeof code === 'string' && /^[A-Z0-9_]{3,60}$/.test(code) ? `${sentence} (${code})` : sentence
 }
@@ -91,6 +102,6 @@ function sentenceOf (code: string, message: string, error: unknown): string {
   if (/^(ERR_SSL_|ERR_TLS_|EPROTO)/.test(code)) return 'TLS could not be set up'
   if (/CERT|^CRL_/.test(code)) return 'The certificate is not accepted'
   if (error instanceof errors.HTTPParserError || code.startsWith('HPE_')) return 'The answer is not valid HTTP'
-  if (/^[0-9A-Z]{5}$/.test(code)) return sqlStates.find(([form]) => form.test(code))?.[1] ?? 'PostgreSQL reports an error'
+  if (/^[0-9A-Z]{5}$/.test(code)) { return sqlStates.find(([form]) => form.test(code))?.[1] ?? 'PostgreSQL reports an error' }
   return texts.find(([form]) => form.test(message))?.[1] ?? 'The connection failed'
 }

@@ -4,7 +4,10 @@ const idBytes = 12
 const pool = Buffer.allocUnsafe(idBytes * 512)
 let used = pool.length
 
-/** 96 random bits in the URL-safe base64 alphabet (RFC 4648 §5), drawn from a pool because each draw of its own costs microseconds. */
+/**
+ * 96 random bits in the URL-safe base64 alphabet (RFC 4648 §5), drawn from a pool because each draw of its own costs
+ * microseconds.
+ */
 function randomText (): string {
   if (used === pool.length) {
     randomFillSync(pool)
@@ -15,7 +18,26 @@ function randomText (): string {
 }
 
 /** `prefix_` and a random part. */
-export function randomId (prefix: 'app' | 'doc' | 'sub' | 'key' | 'usr' | 'evt' | 'role' | 'conn' | 'req' | 'node' | 'map' | 'cdc' | 'log' | 'wh' | 'inv' | 'aud' | 'rpl'): string {
+export function randomId (
+  prefix:
+    | 'app'
+    | 'doc'
+    | 'sub'
+    | 'key'
+    | 'usr'
+    | 'evt'
+    | 'role'
+    | 'conn'
+    | 'req'
+    | 'node'
+    | 'map'
+    | 'cdc'
+    | 'log'
+    | 'wh'
+    | 'inv'
+    | 'aud'
+    | 'rpl'
+): string {
   return `${prefix}_${randomText()}`
 }
 
@@ -28,12 +50,15 @@ const runLength = 12
 const eventIdForm = /^evt_[A-Za-z0-9_-]{16}$/
 
 /**
- * Names a run: the events that one transaction appends to one log. Their ids share its 72 random bits, so that whoever keeps
- * something of events keeps it of runs, and finds it by any of the ids.
+ * Names a run: the events that one transaction appends to one log. Their ids share its 72 random bits, so that whoever
+ * keeps something of events keeps it of runs, and finds it by any of the ids.
  */
 export const newRun = (): string => randomText().slice(0, runLength)
 
-/** The id of a run's event, counted from 0. The count is folded into the run's own letters, so that no id looks like a number. */
+/**
+ * The id of a run's event, counted from 0. The count is folded into the run's own letters, so that no id looks like a
+ * number.
+ */
 export function eventIdIn (run: string, ordinal: number): string {
   let id = `evt_${run}`
   for (let i = 0; i < 4; i++) id += alphabet[((ordinal >> (18 - 6 * i)) & 63) ^ (valueOf.get(run[i] as string) ?? 0)]
@@ -44,6 +69,9 @@ export function eventIdIn (run: string, ordinal: number): string {
 export function runOf (eventId: string): { run: string, ordinal: number } | undefined {
   if (!eventIdForm.test(eventId)) return undefined
   let ordinal = 0
-  for (let i = 4; i < 8; i++) ordinal = (ordinal << 6) | ((valueOf.get(eventId[i + runLength] as string) ?? 0) ^ (valueOf.get(eventId[i] as string) ?? 0))
+  for (let i = 4; i < 8; i++) {
+    ordinal = (ordinal << 6) |
+      ((valueOf.get(eventId[i + runLength] as string) ?? 0) ^ (valueOf.get(eventId[i] as string) ?? 0))
+  }
   return { run: eventId.slice(4, 4 + runLength), ordinal }
 }

@@ -5,8 +5,8 @@ export const jsonDepthMax = 64
 export const jsonBytesMax = 256 * 1024
 
 /**
- * Parses bytes from outside; `what` names them in a refusal. Returns their text, too, which alone has the numbers as they were sent. Throws
- * ValidationError `INVALID_UTF8` or `INVALID_JSON`.
+ * Parses bytes from outside; `what` names them in a refusal. Returns their text, too, which alone has the numbers as
+ * they were sent. Throws ValidationError `INVALID_UTF8` or `INVALID_JSON`.
  */
 export function parseJson (bytes: Buffer, what = 'The body'): { value: unknown, text: string } {
   if (!isUtf8(bytes)) throw new ValidationError('INVALID_UTF8', `${what} is not valid UTF-8`)
@@ -15,7 +15,9 @@ export function parseJson (bytes: Buffer, what = 'The body'): { value: unknown, 
   try {
     return { value: JSON.parse(text), text }
   } catch (error) {
-    throw new ValidationError('INVALID_JSON', `${what} is not valid JSON: ${(error as Error).message}`, { cause: error })
+    throw new ValidationError('INVALID_JSON', `${what} is not valid JSON: ${(error as Error).message}`, {
+      cause: error
+    })
   }
 }
 
@@ -38,11 +40,14 @@ export function encodeJson (value: unknown, path: string, limits: JsonLimits = p
   const { bytesMax = jsonBytesMax } = limits
   checkJson(value, path, 1, limits)
   const text = JSON.stringify(value)
-  if (text.length > bytesMax || (text.length > bytesMax / 3 && Buffer.byteLength(text) > bytesMax)) throw tooLarge(path, bytesMax)
+  if (text.length > bytesMax || (text.length > bytesMax / 3 && Buffer.byteLength(text) > bytesMax)) { throw tooLarge(path, bytesMax) }
   return text
 }
 
-/** The least that an element of an array (`0,`) and a member of an object (`"":0,`) take: with too many, a value is too large before it is walked. */
+/**
+ * The least that an element of an array (`0,`) and a member of an object (`"":0,`) take: with too many, a value is too
+ * large before it is walked.
+ */
 const elementBytesMin = 2
 const memberBytesMin = 5
 
@@ -91,14 +96,17 @@ function checkMember (value: unknown, path: string, key: string | number, depth:
   checkJson(value, `${path}/${pointerSegment(key)}`, depth + 1, limits)
 }
 
-export const jsonPointer = (path: readonly (string | number)[]): string => path.map(key => `/${pointerSegment(key)}`).join('')
+export const jsonPointer = (path: readonly (string | number)[]): string =>
+  path.map(key => `/${pointerSegment(key)}`).join('')
 
 /** RFC 6901 §3. */
 const pointerSegment = (key: string | number) =>
   typeof key === 'number' ? String(key) : key.slice(0, 100).replaceAll('~', '~0').replaceAll('/', '~1')
 
 export function invalid (path: string, message: string, whole = 'The body'): ValidationError {
-  return new ValidationError('VALIDATION_FAILED', `${path.slice(0, 200) || whole} ${message}`, { details: [{ path, message }] })
+  return new ValidationError('VALIDATION_FAILED', `${path.slice(0, 200) || whole} ${message}`, {
+    details: [{ path, message }]
+  })
 }
 
 export const isPlainObject = (value: unknown): value is Record<string, unknown> =>

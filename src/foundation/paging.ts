@@ -19,20 +19,32 @@ export function encodeCursor (parts: CursorPart[]): string {
  */
 export function decodeCursor (cursor: string, shape?: readonly ('string' | 'number')[]): CursorPart[] {
   const parts = parse(cursor)
-  if (!Array.isArray(parts) || parts.length === 0 || !parts.every(isCursorPart) || (shape !== undefined && !hasShape(parts, shape))) {
+  if (
+    !Array.isArray(parts) || parts.length === 0 || !parts.every(isCursorPart) ||
+    (shape !== undefined && !hasShape(parts, shape))
+  ) {
     throw cursorRefused()
   }
   return parts
 }
 
-export const cursorRefused = () => new ValidationError('VALIDATION_FAILED', 'The cursor does not belong to this list: pass the X-Next-Cursor of the page before', {
-  details: [{ path: '/cursor', message: 'must be the X-Next-Cursor of the page before' }]
-})
+export const cursorRefused = () =>
+  new ValidationError(
+    'VALIDATION_FAILED',
+    'The cursor does not belong to this list: pass the X-Next-Cursor of the page before',
+    {
+      details: [{ path: '/cursor', message: 'must be the X-Next-Cursor of the page before' }]
+    }
+  )
 
 /** Cuts a result that was asked for with one row too many: the extra row says that there is another page. */
-export function toPage<Row, T> (rows: Row[], limit: number, toItem: (row: Row) => T, key: (row: Row) => CursorPart[]): PageOf<T> {
+export function toPage<Row, T> (
+  rows: Row[], limit: number, toItem: (row: Row) => T, key: (row: Row) => CursorPart[]
+): PageOf<T> {
   const last = rows.length > limit ? rows[limit - 1] : undefined
-  return { items: rows.slice(0, limit).map(toItem), nextCursor: last === undefined ? undefined : encodeCursor(key(last)) }
+  return {
+    items: rows.slice(0, limit).map(toItem), nextCursor: last === undefined ? undefined : encodeCursor(key(last))
+  }
 }
 
 /** PostgreSQL refuses NUL in text and fractions in bigint: what cannot be compared was never a key. */

@@ -2,7 +2,10 @@
 const patternForm = /^(?:\*\*|(?:\*|[a-z0-9_-]+)(?:\.(?:\*|[a-z0-9_-]+))*(?:\.\*\*)?)$/
 const patternLengthMax = 300
 
-/** Whether a text is a topic pattern: `*` stands for one segment, `**` at the end for all the rest (at least one segment). */
+/**
+ * Whether a text is a topic pattern: `*` stands for one segment, `**` at the end for all the rest (at least one
+ * segment).
+ */
 export const isTopicPattern = (text: string): boolean => text.length <= patternLengthMax && patternForm.test(text)
 
 /** A set of topics, given by patterns. A topic is itself a pattern that nothing but it matches. */
@@ -51,7 +54,7 @@ function segmentsMeet (a: readonly string[], b: readonly string[]): boolean {
   const [fixedA, fixedB] = [fixed(a), fixed(b)]
   const [isOpenA, isOpenB] = [fixedA < a.length, fixedB < b.length]
   // `**` stands for one segment at least.
-  if (!isOpenA && !isOpenB ? fixedA !== fixedB : (!isOpenA && fixedA <= fixedB) || (!isOpenB && fixedB <= fixedA)) return false
+  if (!isOpenA && !isOpenB ? fixedA !== fixedB : (!isOpenA && fixedA <= fixedB) || (!isOpenB && fixedB <= fixedA)) { return false }
   for (let i = 0; i < Math.min(fixedA, fixedB); i++) if (a[i] !== '*' && b[i] !== '*' && a[i] !== b[i]) return false
   return true
 }

@@ -26,7 +26,9 @@ export interface ServicesOptions {
 export function createServices ({ db, writer }: ServicesOptions) {
   async function find (scope: Scope, id: string): Promise<Selectable<ServicesTable>> {
     const row = uuid.test(id)
-      ? await db.selectFrom('services').selectAll().where('id', '=', id).where('application_id', '=', scope.applicationId).executeTakeFirst()
+      ? await db.selectFrom('services').selectAll().where('id', '=', id).where(
+        'application_id', '=', scope.applicationId
+      ).executeTakeFirst()
       : undefined
     if (row === undefined) throw serviceNotFound(id)
     return row
@@ -40,18 +42,26 @@ export function createServices ({ db, writer }: ServicesOptions) {
         const row = await trx.insertInto('services')
           .columns(['application_id', 'name', 'description', 'created_at', 'updated_at'])
           // Of the application's row, so that it cannot go meanwhile.
-          .expression(eb => eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
-            'id', eb.val(name).as('name'), eb.val(description ?? null).as('description'),
-            eb.cast<number>(eb.val(now), 'bigint').as('created_at'), eb.cast<number>(eb.val(now), 'bigint').as('updated_at')
-          ]))
+          .expression(eb =>
+            eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
+              'id', eb.val(name).as('name'), eb.val(description ?? null).as('description'),
+              eb.cast<number>(eb.val(now), 'bigint').as('created_at'),
+              eb.cast<number>(eb.val(now), 'bigint').as('updated_at')
+            ])
+          )
           .onConflict(conflict => conflict.doNothing())
           .returningAll().executeTakeFirst()
-        if (row !== undefined) await record(trx, by, { action: 'service.created', resourceId: row.id, place: placeOf(scope), after: toService(row) })
+        if (row !== undefined) {
+          await record(trx, by, {
+            action: 'service.created', resourceId: row.id, place: placeOf(scope), after: toService(row)
+          })
+        }
         return row
       })
       if (created !== undefined) return toService(created)
-      const application = await db.selectFrom('applications').select('id').where('id', '=', scope.applicationId).executeTakeFirst()
-      if (application === undefined) throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`)
+      const application = await db.selectFrom('applications').select('id').where('id', '=', scope.applicationId)
+        .executeTakeFirst()
+      if (application === undefined) { throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`) }
       throw new ConflictError('SERVICE_EXISTS', `Service exists: ${name}`)
     },
 
@@ -59,7 +69,8 @@ export function createServices ({ db, writer }: ServicesOptions) {
     async list (scope: Scope, { limit = 100, cursor }: PageQuery): Promise<PageOf<Service>> {
       const after = cursor === undefined ? '' : String(decodeCursor(cursor, ['string'])[0])
       const rows = await db.selectFrom('services').selectAll()
-        .where('application_id', '=', scope.applicationId).where('name', '>', after).orderBy('name').limit(limit + 1).execute()
+        .where('application_id', '=', scope.applicationId).where('name', '>', after).orderBy('name').limit(limit + 1)
+        .execute()
       return toPage(rows, limit, toService, row => [row.name])
     },
 
@@ -71,9 +82,13 @@ export function createServices ({ db, writer }: ServicesOptions) {
       const before = await find(scope, id)
       return await db.transaction().execute(async trx => {
         const row = await trx.updateTable('services').set({ description, updated_at: Date.now() })
-          .where('id', '=', before.id).where('application_id', '=', scope.applicationId).returningAll().executeTakeFirst()
+          .where('id', '=', before.id).where('application_id', '=', scope.applicationId).returningAll()
+          .executeTakeFirst()
         if (row === undefined) throw serviceNotFound(id)
-        await record(trx, by, { action: 'service.updated', resourceId: row.id, place: placeOf(scope), before: toService(before), after: toService(row) })
+        await record(trx, by, {
+          action: 'service.updated', resourceId: row.id, place: placeOf(scope), before: toService(before),
+          after: toService(row)
+        })
         return toService(row)
       })
     },
@@ -83,7 +98,9 @@ export function createServices ({ db, writer }: ServicesOptions) {
      * `force`, each of them is deleted first, with its event. A document that is written meanwhile either is deleted
      * like the others or makes the service anew. Revisions of its ids start at 1 again.
      */
-    async remove (scope: Scope, id: string, { force = false }: { force?: boolean | undefined } = {}, by: Origin = system): Promise<void> {
+    async remove (
+      scope: Scope, id: string, { force = false }: { force?: boolean | undefined } = {}, by: Origin = system
+    ): Promise<void> {
       const service = await find(scope, id)
       for (let attempt = 0; attempt < removeAttemptsMax; attempt++) {
         if (!force) await refuseDocuments(db, service)
@@ -102,7 +119,8 @@ const placeOf = ({ applicationId }: Scope) => ({ applicationId })
 type ServiceKey = Pick<Selectable<ServicesTable>, 'id' | 'application_id' | 'name'>
 
 const serviceNotFound = (id: string) => new NotFoundError('SERVICE_NOT_FOUND', `Service not found: ${id}`)
-const notEmpty = (name: string) => new ConflictError('SERVICE_NOT_EMPTY', `The service has documents: ${name}; delete with force=true to lose them`)
+const notEmpty = (name: string) =>
+  new ConflictError('SERVICE_NOT_EMPTY', `The service has documents: ${name}; delete with force=true to lose them`)
 
 /** In the order in which the writer locks. */
 const sortedEnvironments = environments.toSorted()
@@ -110,7 +128,9 @@ const sortedEnvironments = environments.toSorted()
 const tombstonesPageSize = 10_000
 
 const documentsOf = (db: Kysely<Database>, { application_id: applicationId, name }: ServiceKey) =>
-  db.selectFrom('documents').where('application_id', '=', applicationId).where('environment', 'in', environments).where('service', '=', name)
+  db.selectFrom('documents').where('application_id', '=', applicationId).where('environment', 'in', environments).where(
+    'service', '=', name
+  )
 
 async function refuseDocuments (db: Kysely<Database>, service: ServiceKey): Promise<void> {
   const live = await documentsOf(db, service).select('id').where('deleted', '=', false)
@@ -124,7 +144,9 @@ async function endAll (db: Kysely<Database>, writer: Writer, service: ServiceKey
     let page: DoomedDocument[]
     let after = ''
     do {
-      page = await documentsOf(db, service).where('environment', '=', environment).where('id', '>', after).where('deleted', '=', false)
+      page = await documentsOf(db, service).where('environment', '=', environment).where('id', '>', after).where(
+        'deleted', '=', false
+      )
         .select(['application_id', 'environment', 'service', 'id', sql<number>`octet_length(data::text)`.as('bytes')])
         .orderBy('id').limit(endPageSize).execute()
       const { failure } = await endDocuments(writer, page, { isForced })
@@ -138,11 +160,16 @@ class WrittenMeanwhile extends Error {}
 const deadlockDetected = '40P01'
 
 /** Answers false, and has done nothing, when a document was written meanwhile. */
-async function removeWithTombstones (db: Kysely<Database>, service: Selectable<ServicesTable>, by: Origin): Promise<boolean> {
+async function removeWithTombstones (
+  db: Kysely<Database>, service: Selectable<ServicesTable>, by: Origin
+): Promise<boolean> {
   try {
     await db.transaction().execute(async transaction => {
       await removeEmpty(transaction, service)
-      await record(transaction, by, { action: 'service.deleted', resourceId: service.id, place: { applicationId: service.application_id }, before: toService(service) })
+      await record(transaction, by, {
+        action: 'service.deleted', resourceId: service.id, place: { applicationId: service.application_id },
+        before: toService(service)
+      })
     })
     return true
   } catch (error) {
@@ -159,12 +186,15 @@ async function removeEmpty (db: Transaction<Database>, service: ServiceKey): Pro
     while (page.count === tombstonesPageSize)
   }
   await db.selectFrom('services').select('id').where('id', '=', service.id).forUpdate().execute()
-  if (await documentsOf(db, service).select('id').limit(1).executeTakeFirst() !== undefined) throw new WrittenMeanwhile()
+  if (await documentsOf(db, service).select('id').limit(1).executeTakeFirst() !== undefined) { throw new WrittenMeanwhile() }
   await db.deleteFrom('services').where('id', '=', service.id).execute()
 }
 
 /** By their place in the table: a join would be planned for a table of which nothing is known yet. */
-async function deleteTombstones (db: Transaction<Database>, { application_id: applicationId, name }: ServiceKey, environment: Environment, after: string) {
+async function deleteTombstones (
+  db: Transaction<Database>, { application_id: applicationId, name }: ServiceKey, environment: Environment,
+  after: string
+) {
   const { rows: [page] } = await sql<{ last: string | null, count: number }>`
     with page as (
       select id, ctid as place from documents

@@ -1,7 +1,9 @@
 import { sql, type Kysely, type Selectable } from 'kysely'
 import type { Database, WebhookAttemptsTable, WebhookDeliveriesTable } from '../../db/tables.ts'
 import type { Environment, Scope } from '../../schemas/scope.ts'
-import type { DeliveriesQuery, DeliveryState, LogsQuery, Redrive, RedriveAnswer, WebhookDelivery, WebhookLog } from '../../schemas/webhooks.ts'
+import type {
+  DeliveriesQuery, DeliveryState, LogsQuery, Redrive, RedriveAnswer, WebhookDelivery, WebhookLog
+} from '../../schemas/webhooks.ts'
 import { permissionsAt } from '../identity/access/permissions.ts'
 import type { Principal } from '../identity/access/principal.ts'
 import { coversEventSql } from '../identity/access/reading-sql.ts'
@@ -24,25 +26,32 @@ export interface DeliveriesOptions {
 }
 
 /**
- * What webhooks are owed, what became of it, and the log of attempts: of the events that the principal may read. With a filter that
- * is known, a delivery tells what is in the payload, and an endpoint's answer may repeat it. Of all webhooks of an application, or of
- * those of the one environment that a token is pinned to. Without a principal it is the platform that asks.
+ * What webhooks are owed, what became of it, and the log of attempts: of the events that the principal may read. With a
+ * filter that is known, a delivery tells what is in the payload, and an endpoint's answer may repeat it. Of all
+ * webhooks of an application, or of those of the one environment that a token is pinned to. Without a principal it is
+ * the platform that asks.
  */
 export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOptions) {
   async function find (scope: Scope, id: string, principal: Principal | undefined) {
     const { within, covered } = viewOf(scope, principal, 'd')
-    let query = db.selectFrom('webhook_deliveries as d').innerJoin('webhooks as w', 'w.id', 'd.webhook_id').selectAll('d').select('w.active')
+    let query = db.selectFrom('webhook_deliveries as d').innerJoin('webhooks as w', 'w.id', 'd.webhook_id').selectAll(
+      'd'
+    ).select('w.active')
       .where('d.id', '=', uuidOf(id)).where('d.application_id', '=', scope.applicationId)
-    if (within !== undefined) query = query.where('d.environment', '=', within).where(sql<boolean>`w.environments = array[${within}]`)
+    if (within !== undefined) { query = query.where('d.environment', '=', within).where(sql<boolean>`w.environments = array[${within}]`) }
     if (covered !== undefined) query = query.where(covered)
     const row = await query.executeTakeFirst()
     if (row === undefined) throw new NotFoundError('WEBHOOK_DELIVERY_NOT_FOUND', `Delivery not found: ${id}`)
     return row
   }
 
-  /** The webhooks that a pinned token has: those that span environments are not its, though some of their events are. */
+  /**
+   * The webhooks that a pinned token has: those that span environments are not its, though some of their events are.
+   */
   const visible = ({ applicationId }: Scope, within: Environment) =>
-    db.selectFrom('webhooks').select('id').where('application_id', '=', applicationId).where(sql<boolean>`environments = array[${within}]`)
+    db.selectFrom('webhooks').select('id').where('application_id', '=', applicationId).where(
+      sql<boolean>`environments = array[${within}]`
+    )
 
   return {
     /** Returns when what was committed before the call is there as deliveries. */
@@ -52,12 +61,15 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
     requireActive: (scope: Scope, webhookId: string, within: Within) => requireActive(db, scope, webhookId, within),
 
     /** Newest first. */
-    async list (scope: Scope, { limit = 100, cursor, ...filters }: DeliveriesQuery, principal?: Principal): Promise<PageOf<WebhookDelivery>> {
+    async list (
+      scope: Scope, { limit = 100, cursor, ...filters }: DeliveriesQuery, principal?: Principal
+    ): Promise<PageOf<WebhookDelivery>> {
       const { within, covered } = viewOf(scope, principal, 'webhook_deliveries')
       // What was committed a moment ago may still stand in the outbox.
       await queue.catchUp()
-      let query = db.selectFrom('webhook_deliveries').selectAll().where('application_id', '=', scope.applicationId).orderBy('seq', 'desc').limit(limit + 1)
-      if (within !== undefined) query = query.where('environment', '=', within).where('webhook_id', 'in', visible(scope, within))
+      let query = db.selectFrom('webhook_deliveries').selectAll().where('application_id', '=', scope.applicationId)
+        .orderBy('seq', 'desc').limit(limit + 1)
+      if (within !== undefined) { query = query.where('environment', '=', within).where('webhook_id', 'in', visible(scope, within)) }
       if (covered !== undefined) query = query.where(covered)
       if (filters.webhookId !== undefined) query = query.where('webhook_id', '=', filters.webhookId)
       if (filters.event !== undefined) query = query.where('event_type', '=', filters.event)
@@ -69,13 +81,20 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
     },
 
     /** Newest first. */
-    async logs (scope: Scope, { limit = 100, cursor, ...filters }: LogsQuery, principal?: Principal): Promise<PageOf<WebhookLog>> {
+    async logs (
+      scope: Scope, { limit = 100, cursor, ...filters }: LogsQuery, principal?: Principal
+    ): Promise<PageOf<WebhookLog>> {
       const { within, covered } = viewOf(scope, principal, 'd')
-      let query = db.selectFrom('webhook_attempts').selectAll().where('application_id', '=', scope.applicationId).orderBy('seq', 'desc').limit(limit + 1)
-      if (within !== undefined) query = query.where('environment', '=', within).where('webhook_id', 'in', visible(scope, within))
+      let query = db.selectFrom('webhook_attempts').selectAll().where('application_id', '=', scope.applicationId)
+        .orderBy('seq', 'desc').limit(limit + 1)
+      if (within !== undefined) { query = query.where('environment', '=', within).where('webhook_id', 'in', visible(scope, within)) }
       if (covered !== undefined) {
         // A test shows no event.
-        query = query.where(sql<boolean>`(delivery_id is null or exists (select 1 from webhook_deliveries d where d.id = delivery_id and ${covered}))`)
+        query = query.where(
+          sql<
+            boolean
+          >`(delivery_id is null or exists (select 1 from webhook_deliveries d where d.id = delivery_id and ${covered}))`
+        )
       }
       if (filters.webhookId !== undefined) query = query.where('webhook_id', '=', filters.webhookId)
       if (filters.event !== undefined) query = query.where('event_type', '=', filters.event)
@@ -86,8 +105,8 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
     },
 
     /**
-     * Sends it again: at once, with a schedule of retries of its own. One that waits is due now; one that is being tried is left alone.
-     * Throws NotFoundError `WEBHOOK_DELIVERY_NOT_FOUND`, ConflictError `WEBHOOK_INACTIVE`.
+     * Sends it again: at once, with a schedule of retries of its own. One that waits is due now; one that is being
+     * tried is left alone. Throws NotFoundError `WEBHOOK_DELIVERY_NOT_FOUND`, ConflictError `WEBHOOK_INACTIVE`.
      */
     async retry (scope: Scope, id: string, principal?: Principal): Promise<WebhookDelivery> {
       const { active, webhook_id: webhookId, seq } = await find(scope, id, principal)
@@ -102,16 +121,24 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
     },
 
     /**
-     * Sets dead deliveries of active webhooks going again, oldest first; where a webhook orders by key, behind what waits there. Throws
-     * NotFoundError `WEBHOOK_NOT_FOUND`, ConflictError `WEBHOOK_INACTIVE` for a webhook that is named.
+     * Sets dead deliveries of active webhooks going again, oldest first; where a webhook orders by key, behind what
+     * waits there. Throws NotFoundError `WEBHOOK_NOT_FOUND`, ConflictError `WEBHOOK_INACTIVE` for a webhook that is
+     * named.
      */
-    async redrive (scope: Scope, { webhookId, from = 0, to = Number.MAX_SAFE_INTEGER, dryRun = false }: Redrive, principal?: Principal): Promise<RedriveAnswer> {
+    async redrive (
+      scope: Scope, { webhookId, from = 0, to = Number.MAX_SAFE_INTEGER, dryRun = false }: Redrive,
+      principal?: Principal
+    ): Promise<RedriveAnswer> {
       const { within, covered } = viewOf(scope, principal, 'd')
       if (webhookId !== undefined) await requireActive(db, scope, webhookId, within)
       const dead = sql`from webhook_deliveries d where d.application_id = ${scope.applicationId} and d.state = 'dead'
-        and d.event_at >= ${from} and d.event_at < ${to} ${within === undefined ? sql`` : sql`and d.environment = ${within}`}
+        and d.event_at >= ${from} and d.event_at < ${to} ${
+        within === undefined ? sql`` : sql`and d.environment = ${within}`
+      }
         and d.webhook_id in (select id from webhooks where application_id = ${scope.applicationId} and active
-          ${within === undefined ? sql`` : sql`and environments = array[${within}]`} ${webhookId === undefined ? sql`` : sql`and id = ${webhookId}`})
+          ${within === undefined ? sql`` : sql`and environments = array[${within}]`} ${
+        webhookId === undefined ? sql`` : sql`and id = ${webhookId}`
+      })
         ${covered === undefined ? sql`` : sql`and ${covered}`}`
       const { rows: [counted] } = await sql<{ count: number }>`select count(*) as count ${dead}`.execute(db)
       const matched = counted?.count ?? 0
@@ -124,7 +151,9 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
         const { rows } = await sql`
           update webhook_deliveries u set state = 'pending', next_at = ${Date.now()}::bigint, settled_at = null, failures = 0, position = p.position
           from (select seq, place, nextval('webhook_positions') as position from (
-            select d.seq, d.ctid as place ${dead} and d.seq <= ${newest?.seq ?? 0} and d.settled_at <= ${startedAt} order by d.seq limit ${redriveRows} for update skip locked) one) p
+            select d.seq, d.ctid as place ${dead} and d.seq <= ${
+          newest?.seq ?? 0
+        } and d.settled_at <= ${startedAt} order by d.seq limit ${redriveRows} for update skip locked) one) p
           where u.ctid = p.place and u.seq = p.seq and u.state = 'dead' returning 1`.execute(db)
         moved = rows.length
         redriven += moved
@@ -144,12 +173,15 @@ function viewOf ({ applicationId }: Scope, principal: Principal | undefined, tab
 }
 
 async function requireActive (db: Kysely<Database>, scope: Scope, id: string, within: Within): Promise<void> {
-  const row = await db.selectFrom('webhooks').select(['active', 'environments']).where('id', '=', id).where('application_id', '=', scope.applicationId).executeTakeFirst()
-  if (row === undefined || (within !== undefined && (row.environments?.length !== 1 || row.environments[0] !== within))) throw webhookNotFound(id)
+  const row = await db.selectFrom('webhooks').select(['active', 'environments']).where('id', '=', id).where(
+    'application_id', '=', scope.applicationId
+  ).executeTakeFirst()
+  if (row === undefined || (within !== undefined && (row.environments?.length !== 1 || row.environments[0] !== within))) { throw webhookNotFound(id) }
   if (!row.active) throw inactive(id)
 }
 
-const inactive = (webhookId: string) => new ConflictError('WEBHOOK_INACTIVE', `The webhook is switched off: ${webhookId}; activate it first`)
+const inactive = (webhookId: string) =>
+  new ConflictError('WEBHOOK_INACTIVE', `The webhook is switched off: ${webhookId}; activate it first`)
 
 /** `dlv_` and the uuid's 32 digits. */
 const uuidOf = (id: string) => id.slice(4).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')

@@ -7,8 +7,8 @@ const stepRows = 5000
 const eventsSlackMs = 24 * 3_600_000
 
 /**
- * One step through the deliveries, oldest first: those that were delivered, and those whose time is over, go; of the others the event is
- * kept beyond the log.
+ * One step through the deliveries, oldest first: those that were delivered, and those whose time is over, go; of the
+ * others the event is kept beyond the log.
  */
 const stepSql = `
   with page as (
@@ -43,20 +43,27 @@ export interface KeepingOptions {
 }
 
 /**
- * What happens to deliveries when the log drops their events. Those that were delivered go with them; what is still owed, or was given up and may
- * be redriven, keeps its event until its own time is over.
+ * What happens to deliveries when the log drops their events. Those that were delivered go with them; what is still
+ * owed, or was given up and may be redriven, keeps its event until its own time is over.
  */
 export function createKeeping ({ pool, queue, deadKeptMs, now: clock, log }: KeepingOptions) {
   return {
-    /** To be called before the log drops events that were written before a time; what it throws keeps them from being dropped. */
+    /**
+     * To be called before the log drops events that were written before a time; what it throws keeps them from being
+     * dropped.
+     */
     async beforeDrop (before: number, now = clock()): Promise<void> {
       // An event that still stands in the outbox has no delivery yet that could be looked at.
       while (await queue.expand());
       if (await queue.hasOutbox(before)) throw new Error('the outbox still owes events that are to be dropped')
       let givenUp = 0
       for (let after = 0, isDone = false; !isDone;) {
-        const { rows: [step] } = await pool.query<{ last: number | null, count: number, is_done: boolean | null, given_up: number }>({
-          name: 'webhooks_keep', text: stepSql, values: [after, before, now - deadKeptMs]
+        const { rows: [step] } = await pool.query<
+          { last: number | null, count: number, is_done: boolean | null, given_up: number }
+        >({
+          name: 'webhooks_keep',
+          text: stepSql,
+          values: [after, before, now - deadKeptMs]
         })
         after = step?.last ?? after
         givenUp += step?.given_up ?? 0
@@ -64,10 +71,14 @@ export function createKeeping ({ pool, queue, deadKeptMs, now: clock, log }: Kee
       }
       if (givenUp > 0) log.warn({ deliveries: givenUp, olderThanMs: deadKeptMs }, 'deliveries.expired')
       for (let gone = stepRows; gone === stepRows;) {
-        const { rows: [step] } = await pool.query<{ gone: number }>({ name: 'webhooks_forget_attempts', text: attemptsSql, values: [before] })
+        const { rows: [step] } = await pool.query<{ gone: number }>({
+          name: 'webhooks_forget_attempts', text: attemptsSql, values: [before]
+        })
         gone = step?.gone ?? 0
       }
-      await pool.query('delete from webhook_events where created_at < $1', [Math.min(before, now - deadKeptMs) - eventsSlackMs])
+      await pool.query('delete from webhook_events where created_at < $1', [
+        Math.min(before, now - deadKeptMs) - eventsSlackMs
+      ])
     }
   }
 }

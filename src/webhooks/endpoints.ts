@@ -2,7 +2,9 @@ import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
 import type { Database, WebhooksTable } from '../../db/tables.ts'
 import type { PageQuery } from '../../schemas/common.ts'
 import type { Environment, Scope } from '../../schemas/scope.ts'
-import type { SecretRotation, Webhook, WebhookCreate, WebhookUpdate, WebhookWithSecret } from '../../schemas/webhooks.ts'
+import type {
+  SecretRotation, Webhook, WebhookCreate, WebhookUpdate, WebhookWithSecret
+} from '../../schemas/webhooks.ts'
 import { system, type Origin } from '../identity/audit/origin.ts'
 import { record } from '../identity/audit/record.ts'
 import type { Principal } from '../identity/access/principal.ts'
@@ -37,26 +39,40 @@ export interface EndpointsOptions {
 export type Within = Environment | undefined
 
 /**
- * The webhooks of an application. Each change counts up the application's version in its own transaction, so that every node's
- * next batch knows of it. Each function throws NotFoundError `WEBHOOK_NOT_FOUND` for what is not the application's.
+ * The webhooks of an application. Each change counts up the application's version in its own transaction, so that every
+ * node's next batch knows of it. Each function throws NotFoundError `WEBHOOK_NOT_FOUND` for what is not the
+ * application's.
  */
 export function createEndpoints ({ db, encryption, guard, settings, log, onChanged }: EndpointsOptions) {
-  const find = async (from: Kysely<Database>, scope: Scope, id: string, within: Within): Promise<Selectable<WebhooksTable>> => {
-    const row = await from.selectFrom('webhooks').selectAll().where('id', '=', id).where('application_id', '=', scope.applicationId).executeTakeFirst()
+  const find = async (
+    from: Kysely<Database>, scope: Scope, id: string, within: Within
+  ): Promise<Selectable<WebhooksTable>> => {
+    const row = await from.selectFrom('webhooks').selectAll().where('id', '=', id).where(
+      'application_id', '=', scope.applicationId
+    ).executeTakeFirst()
     if (row === undefined || !isVisible(row, within)) throw webhookNotFound(id)
     return row
   }
 
   /** Locks the webhook, changes it, and tells every node. */
   async function change (
-    scope: Scope, id: string, within: Within, by: Origin, action: `webhook.${string}`, values: (row: Selectable<WebhooksTable>, now: number) => Partial<Values>
+    scope: Scope,
+    id: string,
+    within: Within,
+    by: Origin,
+    action: `webhook.${string}`,
+    values: (row: Selectable<WebhooksTable>, now: number) => Partial<Values>
   ): Promise<Selectable<WebhooksTable>> {
     const changed = await db.transaction().execute(async trx => {
       await countUp(trx, scope.applicationId)
       const row = await find(trx, scope, id, within)
       const now = Date.now()
-      const after = await trx.updateTable('webhooks').set({ ...values(row, now), updated_at: now }).where('id', '=', row.id).returningAll().executeTakeFirstOrThrow()
-      await record(trx, by, { action, resourceId: id, place: placeOf(scope), before: toWebhook(row), after: toWebhook(after) })
+      const after = await trx.updateTable('webhooks').set({ ...values(row, now), updated_at: now }).where(
+        'id', '=', row.id
+      ).returningAll().executeTakeFirstOrThrow()
+      await record(trx, by, {
+        action, resourceId: id, place: placeOf(scope), before: toWebhook(row), after: toWebhook(after)
+      })
       return after
     })
     await onChanged(scope.applicationId, id)
@@ -85,7 +101,9 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
   return {
     /** Oldest first. */
     async list (scope: Scope, { limit = 100, cursor }: PageQuery, within?: Within): Promise<PageOf<Webhook>> {
-      let query = db.selectFrom('webhooks').selectAll().where('application_id', '=', scope.applicationId).orderBy('created_at').orderBy('id').limit(limit + 1)
+      let query = db.selectFrom('webhooks').selectAll().where('application_id', '=', scope.applicationId).orderBy(
+        'created_at'
+      ).orderBy('id').limit(limit + 1)
       if (within !== undefined) query = query.where(sql<boolean>`environments = array[${within}]`)
       if (cursor !== undefined) {
         const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
@@ -99,21 +117,39 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
     },
 
     /**
-     * Throws ValidationError (`WEBHOOK_URL_FORBIDDEN` for where webhooks may not go), ConflictError `WEBHOOK_LIMIT`, ForbiddenError
-     * `ENVIRONMENT_FORBIDDEN` when the token is pinned and the webhook would reach beyond, `PERMISSION_DENIED` unless `reader`
-     * may read all that it listens to. Without a reader it is the platform's own, and may.
+     * Throws ValidationError (`WEBHOOK_URL_FORBIDDEN` for where webhooks may not go), ConflictError `WEBHOOK_LIMIT`,
+     * ForbiddenError `ENVIRONMENT_FORBIDDEN` when the token is pinned and the webhook would reach beyond,
+     * `PERMISSION_DENIED` unless `reader` may read all that it listens to. Without a reader it is the platform's own,
+     * and may.
      */
-    async create (scope: Scope, input: WebhookCreate, within?: Within, by: Origin = system, reader?: Principal): Promise<WebhookWithSecret> {
-      const values = valuesOf({ ...input, ...(within !== undefined && input.environments === undefined && { environments: [within] }) }, within)
+    async create (
+      scope: Scope, input: WebhookCreate, within?: Within, by: Origin = system, reader?: Principal
+    ): Promise<WebhookWithSecret> {
+      const values = valuesOf({
+        ...input,
+        ...(within !== undefined && input.environments === undefined && { environments: [within] })
+      }, within)
       const url = checkUrl(input.url)
-      if (reader !== undefined) authorizeListeningTo(reader, scope.applicationId, { topics: null, environments: null, ...values, events: input.events })
+      if (reader !== undefined) {
+        authorizeListeningTo(reader, scope.applicationId, {
+          topics: null,
+          environments: null,
+          ...values,
+          events: input.events
+        })
+      }
       const secret = input.secret === undefined ? generateSecret() : checkSecret(input.secret)
       const now = Date.now()
       const row = await db.transaction().execute(async trx => {
         await countUp(trx, scope.applicationId)
         const { count } = await trx.selectFrom('webhooks').select(({ fn }) => fn.countAll<number>().as('count'))
           .where('application_id', '=', scope.applicationId).executeTakeFirstOrThrow()
-        if (count >= settings.perApplicationMax) throw new ConflictError('WEBHOOK_LIMIT', `The application has ${settings.perApplicationMax} webhooks, the most it may`)
+        if (count >= settings.perApplicationMax) {
+          throw new ConflictError(
+            'WEBHOOK_LIMIT',
+            `The application has ${settings.perApplicationMax} webhooks, the most it may`
+          )
+        }
         const id = randomId('wh')
         const made = await trx.insertInto('webhooks').values({
           id,
@@ -128,7 +164,9 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
           created_at: now,
           updated_at: now
         }).returningAll().executeTakeFirstOrThrow()
-        await record(trx, by, { action: 'webhook.created', resourceId: made.id, place: placeOf(scope), after: toWebhook(made) })
+        await record(trx, by, {
+          action: 'webhook.created', resourceId: made.id, place: placeOf(scope), after: toWebhook(made)
+        })
         return made
       })
       await onChanged(scope.applicationId, row.id)
@@ -136,10 +174,13 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
     },
 
     /**
-     * What it is owed already stays as it was matched. Whoever changes it and may read all that it listens to is its reader from then
-     * on. Throws as `create`; the permissions to read are needed for what decides which events go where, and not to switch it off.
+     * What it is owed already stays as it was matched. Whoever changes it and may read all that it listens to is its
+     * reader from then on. Throws as `create`; the permissions to read are needed for what decides which events go
+     * where, and not to switch it off.
      */
-    async update (scope: Scope, id: string, input: WebhookUpdate, within?: Within, by: Origin = system, reader?: Principal): Promise<Webhook> {
+    async update (
+      scope: Scope, id: string, input: WebhookUpdate, within?: Within, by: Origin = system, reader?: Principal
+    ): Promise<Webhook> {
       const values = valuesOf(input, within)
       const url = input.url === undefined ? {} : { url: checkUrl(input.url) }
       // Of another endpoint nothing is known yet.
@@ -161,7 +202,9 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
         await countUp(trx, scope.applicationId)
         const row = await find(trx, scope, id, within)
         await trx.deleteFrom('webhooks').where('id', '=', row.id).execute()
-        await record(trx, by, { action: 'webhook.deleted', resourceId: id, place: placeOf(scope), before: toWebhook(row) })
+        await record(trx, by, {
+          action: 'webhook.deleted', resourceId: id, place: placeOf(scope), before: toWebhook(row)
+        })
       })
       await onChanged(scope.applicationId, id)
       try {
@@ -182,9 +225,20 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
     },
 
     /** The secrets before it sign beside it for a day. Throws ConflictError `WEBHOOK_LIMIT` when too many would. */
-    async rotateSecret (scope: Scope, id: string, input: SecretRotation, within?: Within, by: Origin = system): Promise<WebhookWithSecret> {
+    async rotateSecret (
+      scope: Scope, id: string, input: SecretRotation, within?: Within, by: Origin = system
+    ): Promise<WebhookWithSecret> {
       const secret = input.secret === undefined ? generateSecret() : checkSecret(input.secret)
-      const row = await change(scope, id, within, by, 'webhook.secret_rotated', (row, now) => ({ secrets: JSON.stringify(rotated(row.secrets, encryption.encrypt(secret, sealedPlaces.webhook(row.id)), now)) }))
+      const row = await change(
+        scope,
+        id,
+        within,
+        by,
+        'webhook.secret_rotated',
+        (row, now) => ({
+          secrets: JSON.stringify(rotated(row.secrets, encryption.encrypt(secret, sealedPlaces.webhook(row.id)), now))
+        })
+      )
       return { ...toWebhook(row), ...(input.secret === undefined && { secret }) }
     },
 
@@ -206,8 +260,13 @@ function activity (row: Pick<WebhooksTable, 'active'>, active: boolean | undefin
 /** What decides which events go where. */
 const decisive = ['url', 'events', 'topics', 'filter', 'environments'] as const
 
-/** Whether whoever makes a change may read all that the webhook then listens to. Throws ForbiddenError if they may not, and the change needs it. */
-function mayBeReader (principal: Principal, { applicationId }: Scope, webhook: ListensTo, change: WebhookUpdate): boolean {
+/**
+ * Whether whoever makes a change may read all that the webhook then listens to. Throws ForbiddenError if they may not,
+ * and the change needs it.
+ */
+function mayBeReader (
+  principal: Principal, { applicationId }: Scope, webhook: ListensTo, change: WebhookUpdate
+): boolean {
   try {
     authorizeListeningTo(principal, applicationId, webhook)
     return true
@@ -239,10 +298,15 @@ export async function countUp (trx: Transaction<Database>, applicationId: string
   const counted = await trx.insertInto('webhook_versions')
     .columns(['application_id', 'version', 'changed_at'])
     // Of the application's row, so that it cannot go meanwhile.
-    .expression(eb => eb.selectFrom('applications').where('id', '=', applicationId).forKeyShare().select([
-      'id', eb.cast<number>(eb.val(1), 'bigint').as('version'), eb.cast<number>(eb.val(now), 'bigint').as('changed_at')
-    ]))
-    .onConflict(conflict => conflict.column('application_id').doUpdateSet({ version: sql`webhook_versions.version + 1`, changed_at: now }))
+    .expression(eb =>
+      eb.selectFrom('applications').where('id', '=', applicationId).forKeyShare().select([
+        'id', eb.cast<number>(eb.val(1), 'bigint').as('version'),
+        eb.cast<number>(eb.val(now), 'bigint').as('changed_at')
+      ])
+    )
+    .onConflict(conflict =>
+      conflict.column('application_id').doUpdateSet({ version: sql`webhook_versions.version + 1`, changed_at: now })
+    )
     .returning('version').executeTakeFirst()
   if (counted === undefined) throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${applicationId}`)
 }
@@ -252,18 +316,22 @@ export async function removeOwned (db: Kysely<Database>, applicationId: string, 
   for (const table of ['webhook_deliveries', 'webhook_attempts'] as const) {
     for (let isMore = true; isMore;) {
       const { numAffectedRows = 0n } = await sql`delete from ${sql.table(table)} where ctid = any(array(
-        select ctid from ${sql.table(table)} where application_id = ${applicationId} ${webhookId === undefined ? sql`` : sql`and webhook_id = ${webhookId}`}
+        select ctid from ${sql.table(table)} where application_id = ${applicationId} ${
+        webhookId === undefined ? sql`` : sql`and webhook_id = ${webhookId}`
+      }
         limit ${rowsAtOnce}))`.execute(db)
       isMore = numAffectedRows >= BigInt(rowsAtOnce)
     }
   }
-  if (webhookId === undefined) await db.deleteFrom('webhook_events').where('application_id', '=', applicationId).execute()
+  if (webhookId === undefined) { await db.deleteFrom('webhook_events').where('application_id', '=', applicationId).execute() }
 }
 
 export const webhookNotFound = (id: string) => new NotFoundError('WEBHOOK_NOT_FOUND', `Webhook not found: ${id}`)
 
 const forbiddenUrl = (reason: string) =>
-  new ValidationError('WEBHOOK_URL_FORBIDDEN', `Webhooks are not sent there: ${reason}`, { details: [{ path: '/url', message: reason }] })
+  new ValidationError('WEBHOOK_URL_FORBIDDEN', `Webhooks are not sent there: ${reason}`, {
+    details: [{ path: '/url', message: reason }]
+  })
 
 const isVisible = ({ environments }: Pick<WebhooksTable, 'environments'>, within: Within) =>
   within === undefined || (environments?.length === 1 && environments[0] === within)
@@ -272,10 +340,18 @@ const isVisible = ({ environments }: Pick<WebhooksTable, 'environments'>, within
 function valuesOf (input: WebhookUpdate, within: Within): Partial<Omit<Values, 'url' | 'secrets'>> {
   const { events, topics, filter, environments, ordering, rateLimit, description } = input
   for (const [i, pattern] of (topics ?? []).entries()) {
-    if (!isTopicPattern(pattern)) throw invalid(`/topics/${i}`, 'is not a topic or a pattern: `*` stands for one segment, `**` at the end for the rest')
+    if (!isTopicPattern(pattern)) {
+      throw invalid(
+        `/topics/${i}`,
+        'is not a topic or a pattern: `*` stands for one segment, `**` at the end for the rest'
+      )
+    }
   }
   if (filter !== undefined && filter !== null) acceptFilter(filter)
-  if (within !== undefined && environments !== undefined && (environments === null || environments.some(one => one !== within))) {
+  if (
+    within !== undefined && environments !== undefined &&
+    (environments === null || environments.some(one => one !== within))
+  ) {
     throw new ForbiddenError('ENVIRONMENT_FORBIDDEN', `The token is pinned to ${within}; its webhooks are, too`)
   }
   return {

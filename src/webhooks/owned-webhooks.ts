@@ -4,7 +4,8 @@ import { removeOwned } from './endpoints.ts'
 /** The webhooks of an application. References delete them with it; their deliveries follow in pieces. */
 export const ownedWebhooks: OwnedData = {
   exists: async (trx, applicationId) =>
-    await trx.selectFrom('webhooks').select('id').where('application_id', '=', applicationId).limit(1).executeTakeFirst() !== undefined,
+    await trx.selectFrom('webhooks').select('id').where('application_id', '=', applicationId).limit(1)
+      .executeTakeFirst() !== undefined,
 
   delete: async (_trx, applicationId) => async db => { await removeOwned(db, applicationId) }
 }

@@ -8,8 +8,8 @@ import { coversEvent, type EventFact } from '../identity/access/reading.ts'
 import { grantsOf } from '../identity/auth/sessions.ts'
 
 /**
- * Whose right to read a webhook has: who created it or changed it last. A user's rights are those of the moment; a token's are
- * those that it carried, until its signing key is revoked.
+ * Whose right to read a webhook has: who created it or changed it last. A user's rights are those of the moment; a
+ * token's are those that it carried, until its signing key is revoked.
  */
 export const readerOf = (principal: Principal): WebhookReader => principal.kind === 'session'
   ? { userId: principal.userId }
@@ -33,7 +33,9 @@ export function createReaders ({ db }: { db: Kysely<Database> }) {
       const grants = await grantsOf(db, reader.userId)
       return grants?.byApplication.get(applicationId) ?? grants?.everywhere ?? PermissionSet.none
     }
-    const key = await db.selectFrom('signing_keys').select('id').where('id', '=', reader.keyId).where('revoked_at', 'is', null).executeTakeFirst()
+    const key = await db.selectFrom('signing_keys').select('id').where('id', '=', reader.keyId).where(
+      'revoked_at', 'is', null
+    ).executeTakeFirst()
     return key === undefined ? PermissionSet.none : parsePermissions(reader.permissions)
   }
 

@@ -29,17 +29,24 @@ export interface ReplayOptions {
 /** Owes events of the log to webhooks once more. */
 export function createReplay ({ pool, wake }: ReplayOptions) {
   async function activeRows ({ applicationId }: Scope): Promise<ListeningRow[]> {
-    const { rows } = await pool.query<ListeningRow>('select id, events, topics, filter, environments from webhooks where application_id = $1 and active', [applicationId])
+    const { rows } = await pool.query<ListeningRow>(
+      'select id, events, topics, filter, environments from webhooks where application_id = $1 and active',
+      [applicationId]
+    )
     return rows
   }
 
   return {
     /**
-     * To each active webhook that an event is for, or to the named one alone, whether the event is for it or not. Each is a delivery of its own, with
-     * `meta.replayOf`. Answers how many deliveries there are; those of one call are made together or not at all;
-     * within a transaction when its client is given: then the caller wakes the dispatcher.
+     * To each active webhook that an event is for, or to the named one alone, whether the event is for it or not. Each
+     * is a delivery of its own, with `meta.replayOf`. Answers how many deliveries there are; those of one call are made
+     * together or not at all; within a transaction when its client is given: then the caller wakes the dispatcher.
      */
-    async enqueue (scope: Scope, events: readonly LoggedEvent[], { replayId, webhookId }: { replayId: string, webhookId?: string | undefined }, client: Pick<pg.ClientBase, 'query'> = pool): Promise<number> {
+    async enqueue (
+      scope: Scope, events: readonly LoggedEvent[],
+      { replayId, webhookId }: { replayId: string, webhookId?: string | undefined },
+      client: Pick<pg.ClientBase, 'query'> = pool
+    ): Promise<number> {
       const rows = await activeRows(scope)
       const match = new EndpointMatch(rows)
       const owed: { webhookId: string, event: LoggedEvent }[] = []
@@ -53,9 +60,21 @@ export function createReplay ({ pool, wake }: ReplayOptions) {
         name: 'webhooks_replay',
         text: enqueueSql,
         values: [
-          scope.applicationId, scope.environment, replayId, Date.now(), textArray(owed.map(one => one.webhookId)), texts(event => event.id), texts(event => event.topic),
-          owed.map(({ event }) => event.offset), texts(event => event.epoch), texts(event => event.type), texts(event => event.source), texts(event => event.key),
-          jsonArray(owed.map(({ event }) => event.payload)), jsonArray(owed.map(({ event }) => event.meta)), owed.map(({ event }) => event.schemaVersion),
+          scope.applicationId,
+          scope.environment,
+          replayId,
+          Date.now(),
+          textArray(owed.map(one => one.webhookId)),
+          texts(event => event.id),
+          texts(event => event.topic),
+          owed.map(({ event }) => event.offset),
+          texts(event => event.epoch),
+          texts(event => event.type),
+          texts(event => event.source),
+          texts(event => event.key),
+          jsonArray(owed.map(({ event }) => event.payload)),
+          jsonArray(owed.map(({ event }) => event.meta)),
+          owed.map(({ event }) => event.schemaVersion),
           owed.map(({ event }) => event.timestamp)
         ]
       })

@@ -27,7 +27,9 @@ function metaOf ({ meta, replay_of: replayOf }: Claimed): string | undefined {
 }
 
 /** The headers of Standard Webhooks: the signature is over `id.timestamp.body`, once for each key. */
-export function signatureHeaders (id: string, timestampS: number, body: string, keys: readonly Buffer[]): Record<string, string> {
+export function signatureHeaders (
+  id: string, timestampS: number, body: string, keys: readonly Buffer[]
+): Record<string, string> {
   const signed = `${id}.${timestampS}.${body}`
   return {
     'webhook-id': id,

@@ -19,9 +19,9 @@ const loadSql = `
 interface Known { version: number, match: EndpointMatch }
 
 /**
- * The writer's stage for webhooks. The webhooks are kept in memory, by application, and each batch asks for the applications' versions, which
- * every change to a webhook counts up: a webhook that was acknowledged before an event was handed in is never missed, whatever
- * node it was made on.
+ * The writer's stage for webhooks. The webhooks are kept in memory, by application, and each batch asks for the
+ * applications' versions, which every change to a webhook counts up: a webhook that was acknowledged before an event
+ * was handed in is never missed, whatever node it was made on.
  */
 export class WebhookRouting implements Consequences {
   readonly #known = new LRUCache<string, Known>({ max: applicationsMax })
@@ -37,12 +37,17 @@ export class WebhookRouting implements Consequences {
   }
 
   async prepare (applicationIds: ReadonlySet<string>, client: pg.PoolClient): Promise<Recipients | undefined> {
-    const { rows } = await client.query<{ application_id: string, version: number }>({ name: 'webhooks_versions', text: versionsSql, values: [[...applicationIds]] })
+    const { rows } = await client.query<{ application_id: string, version: number }>({
+      name: 'webhooks_versions', text: versionsSql, values: [[...applicationIds]]
+    })
     if (rows.length === 0) return undefined
-    const stale = rows.filter(({ application_id: id, version }) => this.#known.get(id)?.version !== version).map(row => row.application_id)
+    const stale = rows.filter(({ application_id: id, version }) => this.#known.get(id)?.version !== version).map(row =>
+      row.application_id
+    )
     const fresh = stale.length === 0 ? undefined : await load(client, stale)
     for (const [id, known] of fresh ?? []) this.#known.set(id, known)
-    // Those of this batch are held here: the cache may let go of one meanwhile, or take a newer one in from another batch.
+    // Those of this batch are held here: the cache may let go of one meanwhile, or take a newer one in from another
+    // batch.
     const matches = new Map<string, EndpointMatch>()
     for (const { application_id: id } of rows) {
       const match = (fresh?.get(id) ?? this.#known.get(id))?.match
@@ -65,7 +70,9 @@ class Matches implements Recipients {
 }
 
 async function load (client: pg.PoolClient, applicationIds: string[]): Promise<Map<string, Known>> {
-  const { rows } = await client.query<ListeningRow & { application_id: string, version: number, id: string | null }>({ name: 'webhooks_load', text: loadSql, values: [applicationIds] })
+  const { rows } = await client.query<ListeningRow & { application_id: string, version: number, id: string | null }>({
+    name: 'webhooks_load', text: loadSql, values: [applicationIds]
+  })
   const found = new Map<string, { version: number, rows: ListeningRow[] }>()
   for (const { application_id: applicationId, version, ...row } of rows) {
     const application = found.get(applicationId) ?? { version, rows: [] }

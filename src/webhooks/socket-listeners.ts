@@ -5,7 +5,9 @@ import type { Scope } from '../../schemas/scope.ts'
 import { EndpointMatch, type ListeningRow } from '../delivery/matching/endpoint-index.ts'
 
 /** The types that reach the log only where somebody listens. */
-const socketTypes = ['socket.message', 'socket.connect', 'socket.disconnect', 'presence.updated'] as const satisfies readonly EventType[]
+const socketTypes = [
+  'socket.message', 'socket.connect', 'socket.disconnect', 'presence.updated'
+] as const satisfies readonly EventType[]
 
 /** How far back a poll looks: more than a transaction may take from its clock reading to its commit. */
 const lookBackMs = 60_000
@@ -25,8 +27,8 @@ const ofApplicationSql = `
 type Row = ListeningRow & { application_id: string, id: string | null }
 
 /**
- * Which webhooks listen to what happens on sockets, on this node: what nobody listens to never reaches the log. A webhook
- * that is made here counts at once, one that is made on another node with the next poll.
+ * Which webhooks listen to what happens on sockets, on this node: what nobody listens to never reaches the log. A
+ * webhook that is made here counts at once, one that is made on another node with the next poll.
  */
 export class SocketListeners implements Listeners {
   readonly #pool: pg.Pool
@@ -44,7 +46,9 @@ export class SocketListeners implements Listeners {
 
   /** A change was made here. */
   async refresh (applicationId: string): Promise<void> {
-    const { rows } = await this.#pool.query<Row>({ name: 'webhooks_socket_listeners', text: ofApplicationSql, values: [applicationId, [...socketTypes, '*']] })
+    const { rows } = await this.#pool.query<Row>({
+      name: 'webhooks_socket_listeners', text: ofApplicationSql, values: [applicationId, [...socketTypes, '*']]
+    })
     this.#set(applicationId, rows)
   }
 
@@ -52,7 +56,9 @@ export class SocketListeners implements Listeners {
   async poll (now = Date.now()): Promise<void> {
     const isFull = this.#polls++ % fullEvery === 0
     const { rows } = await this.#pool.query<Row>({
-      name: 'webhooks_socket_listeners_changed', text: changedSql, values: [isFull ? 0 : now - lookBackMs, [...socketTypes, '*']]
+      name: 'webhooks_socket_listeners_changed',
+      text: changedSql,
+      values: [isFull ? 0 : now - lookBackMs, [...socketTypes, '*']]
     })
     const byApplication = new Map<string, Row[]>()
     for (const row of rows) {

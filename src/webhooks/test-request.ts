@@ -27,14 +27,22 @@ export interface TestRequestOptions {
   settings: WebhookSettings
 }
 
-/** Sends a webhook a signed example, active or not, and answers what came of it. It is one attempt, in the log without a delivery. */
+/**
+ * Sends a webhook a signed example, active or not, and answers what came of it. It is one attempt, in the log without a
+ * delivery.
+ */
 export function createTestRequest ({ db, endpoints, guard, encryption, settings }: TestRequestOptions) {
   let underWay = 0
 
   /** Throws NotFoundError `WEBHOOK_NOT_FOUND`, RateLimitError while too many tests are under way. */
   return async function test (scope: Scope, id: string, within?: Within): Promise<WebhookTestResult> {
     const webhook = await endpoints.find(scope, id, within)
-    if (underWay >= testsMax) throw new RateLimitError('RATE_LIMITED', `The server has ${testsMax} tests of webhooks under way, the most it may`)
+    if (underWay >= testsMax) {
+      throw new RateLimitError(
+        'RATE_LIMITED',
+        `The server has ${testsMax} tests of webhooks under way, the most it may`
+      )
+    }
     underWay++
     const sender = new Sender({ url: webhook.url, guard, settings, onResent () {} })
     try {

@@ -7,7 +7,9 @@ import { until } from '../faults/server.ts'
 import { receiver } from '../webhooks/receiver.ts'
 import { createSource, sourced, uniqueName } from './source-database.ts'
 
-/* Row changes of a connected database become events: each once, in the order of commits, with its values as they are. */
+/*
+ * Row changes of a connected database become events: each once, in the order of commits, with its values as they are.
+ */
 
 t.setTimeout(180_000)
 
@@ -25,7 +27,9 @@ await shop.connect()
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 
 /** A table with a topic and a mapping of its own. */
-async function mapped (columns: string, { full = true, ...definition }: { full?: boolean, [more: string]: unknown } = {}) {
+async function mapped (
+  columns: string, { full = true, ...definition }: { full?: boolean, [more: string]: unknown } = {}
+) {
   const table = uniqueName()
   const topic = await shop.topic(`cdc.${table.slice(2)}`)
   await shop.sql(`create table ${table} (${columns})`)
@@ -35,7 +39,12 @@ async function mapped (columns: string, { full = true, ...definition }: { full?:
 }
 
 await t.test('inserts, updates and deletes are events in the order of their commits, with the primary key as their key', async t => {
-  const { table, topic, mappingId } = await mapped('id int primary key, name text', { payload: { id: '$row.id', name: '$row.name', was: '$old.name', how: '$event.operation', dollars: '$$5', five: ['$event.table', 5] } })
+  const { table, topic, mappingId } = await mapped('id int primary key, name text', {
+    payload: {
+      id: '$row.id', name: '$row.name', was: '$old.name', how: '$event.operation', dollars: '$$5',
+      five: ['$event.table', 5]
+    }
+  })
   await shop.sql(`insert into ${table} values (1, 'a'), (2, 'b')`)
   await shop.sql(`update ${table} set name = 'c' where id = 1`)
   await shop.sql(`delete from ${table} where id = 2`)
@@ -48,10 +57,26 @@ await t.test('inserts, updates and deletes are events in the order of their comm
     { id: 2, name: 'b', was: 'b', how: 'delete', ...more }
   ])
   t.same(events.map(event => event.key), ['1', '2', '1', '2'])
-  t.match(events[0], { type: 'database.event', source: 'database', schemaVersion: null, offset: 1, meta: { mappingId, table: `public.${table}`, operation: 'insert', lsn: /^[0-9A-F]+\/[0-9A-F]+$/, xid: Number, committedAt: Number } })
+  t.match(events[0], {
+    type: 'database.event',
+    source: 'database',
+    schemaVersion: null,
+    offset: 1,
+    meta: {
+      mappingId,
+      table: `public.${table}`,
+      operation: 'insert',
+      lsn: /^[0-9A-F]+\/[0-9A-F]+$/,
+      xid: Number,
+      committedAt: Number
+    }
+  })
   // A transaction may be cut into parts, with an entry each.
-  const logs = await shop.logs(`mappingId=${mappingId}&status=delivered`, logs => logs.reduce((sum, log) => sum + log.events, 0) === 4)
-  for (const log of logs) t.match(log, { status: 'delivered', topic, table: `public.${table}`, code: null, message: null })
+  const logs = await shop.logs(
+    `mappingId=${mappingId}&status=delivered`,
+    logs => logs.reduce((sum, log) => sum + log.events, 0) === 4
+  )
+  for (const log of logs) { t.match(log, { status: 'delivered', topic, table: `public.${table}`, code: null, message: null }) }
   t.equal(new Set(logs.map(log => log.xid)).size, 3, 'and the delivery log has entries of each transaction')
 })
 
@@ -67,12 +92,24 @@ await t.test('a subscriber gets what is committed after its acknowledgement', as
 await t.test('a webhook gets row changes as it gets other events', async t => {
   const { table, topic, mappingId } = await mapped('id int primary key', { payload: { id: '$row.id' } })
   const sink = await receiver(t)
-  const { status } = await shop.request('POST', '/api/webhooks', { url: sink.url, events: ['database.event'], topics: [topic] })
+  const { status } = await shop.request('POST', '/api/webhooks', {
+    url: sink.url, events: ['database.event'], topics: [topic]
+  })
   t.equal(status, 201)
   await shop.sql(`insert into ${table} values (1), (2), (3)`)
   await sink.came(3)
-  t.match(sink.received.map(({ body }) => body).sort((a, b) => a.data.offset - b.data.offset), upTo(3).map(id => (
-    { type: 'database.event', data: { topic, offset: id, key: String(id), source: 'database', payload: { id }, meta: { mappingId, operation: 'insert' } } })))
+  t.match(
+    sink.received.map(({ body }) => body).sort((a, b) => a.data.offset - b.data.offset),
+    upTo(3).map(id => (
+      {
+        type: 'database.event',
+        data: {
+          topic, offset: id, key: String(id), source: 'database', payload: { id },
+          meta: { mappingId, operation: 'insert' }
+        }
+      }
+    ))
+  )
   await shop.publish(topic, 'by hand')
   await shop.sql(`insert into ${table} values (4)`)
   await sink.came(4)
@@ -88,10 +125,12 @@ await t.test('a mapping that is switched on sees what is committed after the ans
     const { status, text } = await shop.request('POST', `/api/database/subscriptions/${subscriptionId}/${what}`)
     if (status !== 200) throw new Error(text)
   }
-  const isPublished = async () => (await shop.sql('select from pg_publication_tables where tablename = $1', [table])).length === 1
+  const isPublished = async () =>
+    (await shop.sql('select from pg_publication_tables where tablename = $1', [table])).length === 1
   for (const round of upTo(6)) {
     await shop.sql(`insert into ${table} (round) values (${round})`)
-    // What is committed while it is off is seen by nobody, and each time the table leaves the publication and comes back.
+    // What is committed while it is off is seen by nobody, and each time the table leaves the publication and comes
+    // back.
     await shop.events(topic, round)
     await change('deactivate')
     await until(async () => !await isPublished(), 'the table to leave the publication')
@@ -111,13 +150,18 @@ await t.test('a transaction that has written to a table before it is published i
   await other.connect()
   await other.query('begin')
   await other.query(`insert into ${table} values (1)`)
-  const { body: { id: mappingId } } = await shop.request('POST', '/api/database/mappings', { table, topic, events: ['insert'], payload: '$row.id' })
+  const { body: { id: mappingId } } = await shop.request('POST', '/api/database/mappings', {
+    table, topic, events: ['insert'], payload: '$row.id'
+  })
   let isAnswered = false
   const answering = shop.request('POST', '/api/database/subscriptions', { mappingId }).then(answer => {
     isAnswered = true
     return answer
   })
-  await until(async () => (await shop.sql('select from pg_publication_tables where tablename = $1', [table])).length === 1, 'the table in the publication')
+  await until(
+    async () => (await shop.sql('select from pg_publication_tables where tablename = $1', [table])).length === 1,
+    'the table in the publication'
+  )
   t.notOk(isAnswered, 'the answer waits')
   await other.query('commit')
   t.match(await answering, { status: 201 })
@@ -128,8 +172,12 @@ await t.test('a transaction that has written to a table before it is published i
   const second = uniqueName()
   await shop.sql(`create table ${second} (id int primary key)`)
   await other.query(`insert into ${second} values (1)`)
-  const { body: { id } } = await shop.request('POST', '/api/database/mappings', { table: second, topic, events: ['insert'] })
-  t.match(await shop.request('POST', '/api/database/subscriptions', { mappingId: id }), { status: 409, body: { code: 'TABLE_BUSY' } }, 'but not for ever')
+  const { body: { id } } = await shop.request('POST', '/api/database/mappings', {
+    table: second, topic, events: ['insert']
+  })
+  t.match(await shop.request('POST', '/api/database/subscriptions', { mappingId: id }), {
+    status: 409, body: { code: 'TABLE_BUSY' }
+  }, 'but not for ever')
   await other.query('commit')
   t.match(await shop.request('POST', '/api/database/subscriptions', { mappingId: id }), { status: 201 })
   await other.end()
@@ -141,31 +189,90 @@ await t.test('every type keeps its meaning', async t => {
   await shop.sql(`create domain ${id}_price as numeric(10, 2)`)
   await shop.sql(`create type ${id}_pair as (a int, b text)`)
   const values: [string, string, unknown][] = [
-    ['bool', 'true', true], ['bool', 'false', false], ['bool', 'null', null],
-    ['int2', '-32768', -32768], ['int4', '2147483647', 2147483647],
-    ['int8', '9007199254740991', 9007199254740991], ['int8', '9007199254740993', '9007199254740993'], ['int8', '-9223372036854775808', '-9223372036854775808'],
-    ['numeric', '12.50', 12.5], ['numeric', '0.1', 0.1], ['numeric', '-0.00000012', -0.00000012], ['numeric', '123456789012345678901234567890', '123456789012345678901234567890'],
-    ['numeric', '1.00000000000000000001', '1.00000000000000000001'], ['numeric', '9007199254740990.9', '9007199254740990.9'], ['numeric', '9007199254740991', 9007199254740991],
-    ['numeric', '1524831183200260097', '1524831183200260097'], ['numeric', '1e-400', `0.${'0'.repeat(399)}1`], ['numeric', '1.23456789012345e-320', `0.${'0'.repeat(319)}123456789012345`], ['numeric', '0.00', 0], ['numeric', "'NaN'", 'NaN'],
-    ['float4', '1.5', 1.5], ['float8', '0.1', 0.1], ['float8', "'NaN'", 'NaN'], ['float8', "'Infinity'", 'Infinity'], ['float8', "'-Infinity'", '-Infinity'], ['float8', '1e300', 1e300],
-    ['text', "E'a\\nb \\'quoted\\' \\\\ ü 😀'", "a\nb 'quoted' \\ ü 😀"], ['text', "''", ''], ['varchar(5)', "'abc'", 'abc'], ['char(5)', "'abc'", 'abc  '],
+    ['bool', 'true', true],
+    ['bool', 'false', false],
+    ['bool', 'null', null],
+    ['int2', '-32768', -32768],
+    ['int4', '2147483647', 2147483647],
+    ['int8', '9007199254740991', 9007199254740991],
+    ['int8', '9007199254740993', '9007199254740993'],
+    ['int8', '-9223372036854775808', '-9223372036854775808'],
+    ['numeric', '12.50', 12.5],
+    ['numeric', '0.1', 0.1],
+    ['numeric', '-0.00000012', -0.00000012],
+    ['numeric', '123456789012345678901234567890', '123456789012345678901234567890'],
+    ['numeric', '1.00000000000000000001', '1.00000000000000000001'],
+    ['numeric', '9007199254740990.9', '9007199254740990.9'],
+    ['numeric', '9007199254740991', 9007199254740991],
+    ['numeric', '1524831183200260097', '1524831183200260097'],
+    ['numeric', '1e-400', `0.${'0'.repeat(399)}1`],
+    ['numeric', '1.23456789012345e-320', `0.${'0'.repeat(319)}123456789012345`],
+    ['numeric', '0.00', 0],
+    ['numeric', "'NaN'", 'NaN'],
+    ['float4', '1.5', 1.5],
+    ['float8', '0.1', 0.1],
+    ['float8', "'NaN'", 'NaN'],
+    ['float8', "'Infinity'", 'Infinity'],
+    ['float8', "'-Infinity'", '-Infinity'],
+    ['float8', '1e300', 1e300],
+    ['text', "E'a\\nb \\'quoted\\' \\\\ ü 😀'", "a\nb 'quoted' \\ ü 😀"],
+    ['text', "''", ''],
+    ['varchar(5)', "'abc'", 'abc'],
+    ['char(5)', "'abc'", 'abc  '],
     ['uuid', "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'", 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'],
-    ['timestamptz', "'2024-01-15 10:00:00+02'", '2024-01-15T08:00:00Z'], ['timestamptz', "'2024-01-15 10:00:00.123456+00'", '2024-01-15T10:00:00.123456Z'],
-    ['timestamptz', "'infinity'", 'infinity'], ['timestamptz', "'-infinity'", '-infinity'], ['timestamptz', "'0044-03-15 12:00:00+00 BC'", '-000043-03-15T12:00:00Z'],
+    ['timestamptz', "'2024-01-15 10:00:00+02'", '2024-01-15T08:00:00Z'],
+    ['timestamptz', "'2024-01-15 10:00:00.123456+00'", '2024-01-15T10:00:00.123456Z'],
+    ['timestamptz', "'infinity'", 'infinity'],
+    ['timestamptz', "'-infinity'", '-infinity'],
+    ['timestamptz', "'0044-03-15 12:00:00+00 BC'", '-000043-03-15T12:00:00Z'],
     ['timestamptz', "'12024-01-15 10:00:00+00'", '+012024-01-15T10:00:00Z'],
-    ['timestamp', "'2024-01-15 10:00:00.5'", '2024-01-15T10:00:00.5'], ['date', "'2024-02-29'", '2024-02-29'], ['date', "'0001-01-01 BC'", '0000-01-01'], ['date', "'infinity'", 'infinity'],
-    ['time', "'23:59:59.999999'", '23:59:59.999999'], ['timetz', "'10:00:00+02'", '10:00:00+02'], ['interval', "'1 year 2 days 03:04:05.5'", 'P1Y2DT3H4M5.5S'],
-    ['json', '\'{"a": [1, "x", null], "big": 12345678901234567890, "text": "12345678901234567890", "e": 1e400}\'', { a: [1, 'x', null], big: '12345678901234567890', text: '12345678901234567890', e: '1e400' }],
-    ['jsonb', '\'[9007199254740993, 9007199254740991, 3.14159265358979323846, 1.00000000000000000001, 0.1, 1e-400]\'', ['9007199254740993', 9007199254740991, '3.14159265358979323846', '1.00000000000000000001', 0.1, `0.${'0'.repeat(399)}1`]],
-    ['json', '\'{"a": 1234567.1234567890123, ", 9007199254740993": ", 9007199254740993"}\'', { a: '1234567.1234567890123', ', 9007199254740993': ', 9007199254740993' }], ['numeric[]', "'{9007199254740993,1.5}'", ['9007199254740993', 1.5]],
-    ['jsonb', '\'{"b": {"c": true}, "__proto__x": 1}\'', { b: { c: true }, __proto__x: 1 }], ['jsonb', "'null'", null], ['jsonb', '\'"text"\'', 'text'],
-    ['bytea', "'\\x00ff10'", 'AP8Q'], ['bytea', "''", ''],
-    ['int4[]', "'{1,NULL,3}'", [1, null, 3]], ['int8[]', "'{9007199254740993}'", ['9007199254740993']], ['text[]', '\'{a,"b \\"c\\"",NULL,"NULL","",{}}\'::text', undefined],
-    ['text[]', '\'{a,"b \\"c\\" \\\\ ,{}",NULL,"NULL",""}\'', ['a', 'b "c" \\ ,{}', null, 'NULL', '']], ['int4[][]', "'{{1,2},{3,4}}'", [[1, 2], [3, 4]]],
-    ['int4[]', "'[0:1]={7,8}'", [7, 8]], ['text[]', "'{}'", []], ['timestamptz[]', "'{2024-01-15 10:00:00+00}'", ['2024-01-15T10:00:00Z']], ['jsonb[]', 'array[\'{"a":1}\'::jsonb]', [{ a: 1 }]], ['bool[]', "'{t,f}'", [true, false]],
-    [`${id}_mood`, "'über glücklich'", 'über glücklich'], [`${id}_mood[]`, "'{sad,\"über glücklich\"}'", ['sad', 'über glücklich']],
-    [`${id}_price`, '19.90', 19.9], [`${id}_price[]`, "'{1.5,2}'", [1.5, 2]], [`${id}_pair`, "row(1, 'x')", '(1,x)'],
-    ['int4range', "'[1,5)'", '[1,5)'], ['tstzrange', "'[2024-01-15 10:00:00+00,)'", '["2024-01-15 10:00:00+00",)'], ['inet', "'10.0.0.1/8'", '10.0.0.1/8'], ['bit(3)', "B'101'", '101'], ['box[]', "'{(1,1),(0,0);(2,2),(0,0)}'", ['(1,1),(0,0)', '(2,2),(0,0)']]
+    ['timestamp', "'2024-01-15 10:00:00.5'", '2024-01-15T10:00:00.5'],
+    ['date', "'2024-02-29'", '2024-02-29'],
+    ['date', "'0001-01-01 BC'", '0000-01-01'],
+    ['date', "'infinity'", 'infinity'],
+    ['time', "'23:59:59.999999'", '23:59:59.999999'],
+    ['timetz', "'10:00:00+02'", '10:00:00+02'],
+    ['interval', "'1 year 2 days 03:04:05.5'", 'P1Y2DT3H4M5.5S'],
+    ['json', '\'{"a": [1, "x", null], "big": 12345678901234567890, "text": "12345678901234567890", "e": 1e400}\'', {
+      a: [1, 'x', null], big: '12345678901234567890', text: '12345678901234567890', e: '1e400'
+    }],
+    ['jsonb', "'[9007199254740993, 9007199254740991, 3.14159265358979323846, 1.00000000000000000001, 0.1, 1e-400]'", [
+      '9007199254740993',
+      9007199254740991,
+      '3.14159265358979323846',
+      '1.00000000000000000001',
+      0.1,
+      `0.${'0'.repeat(399)}1`
+    ]],
+    ['json', '\'{"a": 1234567.1234567890123, ", 9007199254740993": ", 9007199254740993"}\'', {
+      a: '1234567.1234567890123', ', 9007199254740993': ', 9007199254740993'
+    }],
+    ['numeric[]', "'{9007199254740993,1.5}'", ['9007199254740993', 1.5]],
+    ['jsonb', '\'{"b": {"c": true}, "__proto__x": 1}\'', { b: { c: true }, __proto__x: 1 }],
+    ['jsonb', "'null'", null],
+    ['jsonb', '\'"text"\'', 'text'],
+    ['bytea', "'\\x00ff10'", 'AP8Q'],
+    ['bytea', "''", ''],
+    ['int4[]', "'{1,NULL,3}'", [1, null, 3]],
+    ['int8[]', "'{9007199254740993}'", ['9007199254740993']],
+    ['text[]', '\'{a,"b \\"c\\"",NULL,"NULL","",{}}\'::text', undefined],
+    ['text[]', '\'{a,"b \\"c\\" \\\\ ,{}",NULL,"NULL",""}\'', ['a', 'b "c" \\ ,{}', null, 'NULL', '']],
+    ['int4[][]', "'{{1,2},{3,4}}'", [[1, 2], [3, 4]]],
+    ['int4[]', "'[0:1]={7,8}'", [7, 8]],
+    ['text[]', "'{}'", []],
+    ['timestamptz[]', "'{2024-01-15 10:00:00+00}'", ['2024-01-15T10:00:00Z']],
+    ['jsonb[]', 'array[\'{"a":1}\'::jsonb]', [{ a: 1 }]],
+    ['bool[]', "'{t,f}'", [true, false]],
+    [`${id}_mood`, "'über glücklich'", 'über glücklich'],
+    [`${id}_mood[]`, '\'{sad,"über glücklich"}\'', ['sad', 'über glücklich']],
+    [`${id}_price`, '19.90', 19.9],
+    [`${id}_price[]`, "'{1.5,2}'", [1.5, 2]],
+    [`${id}_pair`, "row(1, 'x')", '(1,x)'],
+    ['int4range', "'[1,5)'", '[1,5)'],
+    ['tstzrange', "'[2024-01-15 10:00:00+00,)'", '["2024-01-15 10:00:00+00",)'],
+    ['inet', "'10.0.0.1/8'", '10.0.0.1/8'],
+    ['bit(3)', "B'101'", '101'],
+    ['box[]', "'{(1,1),(0,0);(2,2),(0,0)}'", ['(1,1),(0,0)', '(2,2),(0,0)']]
   ].filter(([, , value]) => value !== undefined) as [string, string, unknown][]
   const { table, topic } = await mapped(`id int primary key, ${values.map(([type], i) => `c${i} ${type}`).join(', ')}`)
   await shop.sql(`insert into ${table} values (1, ${values.map(([, text]) => text).join(', ')})`)
@@ -176,7 +283,10 @@ await t.test('every type keeps its meaning', async t => {
 })
 
 await t.test('changed means changed, where old values can be seen', async t => {
-  const { table, topic } = await mapped('id int primary key, status text, note text', { events: ['update'], triggerColumns: ['status', 'note'], when: { changed: { column: 'status', from: 'active', to: 'ended' } } })
+  const { table, topic } = await mapped('id int primary key, status text, note text', {
+    events: ['update'], triggerColumns: ['status', 'note'],
+    when: { changed: { column: 'status', from: 'active', to: 'ended' } }
+  })
   await shop.sql(`insert into ${table} values (1, 'active', 'x')`)
   await shop.sql(`update ${table} set status = 'active'`)
   await shop.sql(`update ${table} set note = 'y'`)
@@ -187,11 +297,16 @@ await t.test('changed means changed, where old values can be seen', async t => {
   await shop.sql(`update ${table} set status = 'ended'`)
   await shop.sql(`update ${table} set status = 'active'`)
   await shop.sql(`update ${table} set status = 'ended', note = 'last'`)
-  t.same((await shop.events(topic, 2)).map(event => event.payload), [{ id: 1, status: 'ended', note: 'y' }, { id: 1, status: 'ended', note: 'last' }])
+  t.same((await shop.events(topic, 2)).map(event => event.payload), [{ id: 1, status: 'ended', note: 'y' }, {
+    id: 1, status: 'ended', note: 'last'
+  }])
 })
 
 await t.test('where they cannot be seen, the event and the status say so', async t => {
-  const { table, topic, mappingId } = await mapped('id int primary key, status text', { full: false, events: ['update', 'delete'], payload: { status: '$row.status', was: '$old.status' }, when: { changed: 'status' } })
+  const { table, topic, mappingId } = await mapped('id int primary key, status text', {
+    full: false, events: ['update', 'delete'], payload: { status: '$row.status', was: '$old.status' },
+    when: { changed: 'status' }
+  })
   await shop.sql(`insert into ${table} values (1, 'active')`)
   await shop.sql(`update ${table} set status = 'active'`)
   await shop.sql(`update ${table} set id = 2`)
@@ -199,36 +314,68 @@ await t.test('where they cannot be seen, the event and the status say so', async
   const events = await shop.events(topic, 3)
   t.same(events.map(event => event.payload), [{ status: 'active' }, { status: 'active' }, {}])
   t.match(events.map(event => event.meta), [
-    { unavailable: ['old.status'], unverified: ['status'] }, { unavailable: ['old.status'], unverified: ['status'] }, { unavailable: ['status', 'old.status'] }
+    { unavailable: ['old.status'], unverified: ['status'] },
+    { unavailable: ['old.status'], unverified: ['status'] },
+    { unavailable: ['status', 'old.status'] }
   ])
   t.same(events.map(event => event.key), ['1', '2', '2'])
-  const { body: [status] } = { body: (await shop.request('GET', '/api/database/mappings/status?limit=1000')).body.filter(({ id }: { id: string }) => id === mappingId) }
-  t.match(status.problems, [{ code: 'REPLICA_IDENTITY', sql: `ALTER TABLE "public"."${table}" REPLICA IDENTITY FULL;` }])
+  const { body: [status] } = {
+    body: (await shop.request('GET', '/api/database/mappings/status?limit=1000')).body.filter((
+      { id }: { id: string }
+    ) => id === mappingId)
+  }
+  t.match(status.problems, [{
+    code: 'REPLICA_IDENTITY',
+    sql: `ALTER TABLE "public"."${table}" REPLICA IDENTITY FULL;`
+  }])
   await shop.sql(status.problems[0].sql)
-  const after = (await shop.request('GET', '/api/database/mappings/status?limit=1000')).body.find(({ id }: { id: string }) => id === mappingId)
+  const after = (await shop.request('GET', '/api/database/mappings/status?limit=1000')).body.find((
+    { id }: { id: string }
+  ) => id === mappingId)
   t.same(after.problems, [], 'the statement mends it')
 })
 
 await t.test('the answers that create, change, enable and promote a mapping warn that old values cannot be seen', async t => {
   const { table, topic } = await mapped('id int primary key, status text', { full: false, events: ['insert'] })
-  const warning = { code: 'REPLICA_IDENTITY', message: /old values/, sql: `ALTER TABLE "public"."${table}" REPLICA IDENTITY FULL;` }
-  for (const wanting of [{ when: { changed: 'status' } }, { when: { not: { changed: { column: 'status', to: 'ended' } } } }, { triggerColumns: ['status'] }]) {
+  const warning = {
+    code: 'REPLICA_IDENTITY',
+    message: /old values/,
+    sql: `ALTER TABLE "public"."${table}" REPLICA IDENTITY FULL;`
+  }
+  for (
+    const wanting of [{ when: { changed: 'status' } }, {
+      when: { not: { changed: { column: 'status', to: 'ended' } } }
+    }, { triggerColumns: ['status'] }]
+  ) {
     const made = await shop.request('POST', '/api/database/mappings', { table, topic, events: ['update'], ...wanting })
     t.match(made, { status: 201, body: { problems: [warning] } })
     const on = await shop.request('POST', '/api/database/subscriptions', { mappingId: made.body.id })
     t.match(on, { status: 201, body: { active: true, problems: [warning] } })
     const off = await shop.request('POST', `/api/database/subscriptions/${on.body.id}/deactivate`)
     t.notOk('problems' in off.body)
-    t.match(await shop.request('POST', `/api/database/subscriptions/${on.body.id}/activate`), { status: 200, body: { active: true, problems: [warning] } })
+    t.match(await shop.request('POST', `/api/database/subscriptions/${on.body.id}/activate`), {
+      status: 200,
+      body: { active: true, problems: [warning] }
+    })
     t.notOk('problems' in (await shop.request('GET', `/api/database/mappings/${made.body.id}`)).body)
-    t.match((await shop.request('PATCH', `/api/database/mappings/${made.body.id}`, { events: ['insert', 'update'] })).body.problems, [warning])
-    const blind = await shop.request('PATCH', `/api/database/mappings/${made.body.id}`, { when: null, triggerColumns: null, payload: '$row.id' })
+    t.match(
+      (await shop.request('PATCH', `/api/database/mappings/${made.body.id}`, { events: ['insert', 'update'] })).body
+        .problems,
+      [warning]
+    )
+    const blind = await shop.request('PATCH', `/api/database/mappings/${made.body.id}`, {
+      when: null,
+      triggerColumns: null,
+      payload: '$row.id'
+    })
     t.strictSame(blind.body.problems, [], 'a mapping that needs no old values')
   }
 })
 
 await t.test('a key column that is not touched is known not to have changed', async t => {
-  const { table, topic } = await mapped('id int primary key, n int', { full: false, events: ['update'], payload: ['$old.id', '$row.id'], when: { changed: 'id' } })
+  const { table, topic } = await mapped('id int primary key, n int', {
+    full: false, events: ['update'], payload: ['$old.id', '$row.id'], when: { changed: 'id' }
+  })
   await shop.sql(`insert into ${table} values (1, 1)`)
   await shop.sql(`update ${table} set n = 2`)
   await shop.sql(`update ${table} set id = 5`)
@@ -253,24 +400,47 @@ await t.test('a large value that was not touched comes from the old row, or is r
 })
 
 await t.test('a condition on what the stream does not carry fails, visibly, and does not guess', async t => {
-  const { table, topic, mappingId } = await mapped('id int primary key, n int, large text', { full: false, events: ['update'], payload: '$row.n', when: { or: [{ not: { eq: { large: 'x' } } }, { eq: { n: 7 } }] } })
+  const { table, topic, mappingId } = await mapped('id int primary key, n int, large text', {
+    full: false, events: ['update'], payload: '$row.n',
+    when: { or: [{ not: { eq: { large: 'x' } } }, { eq: { n: 7 } }] }
+  })
   await shop.sql(`alter table ${table} alter column large set storage external`)
-  await shop.sql(`insert into ${table} values (1, 1, (select string_agg(md5(n::text), '') from generate_series(1, 500) n))`)
+  await shop.sql(
+    `insert into ${table} values (1, 1, (select string_agg(md5(n::text), '') from generate_series(1, 500) n))`
+  )
   await shop.sql(`update ${table} set n = 2`)
   await shop.sql(`update ${table} set n = 7`)
   t.same((await shop.events(topic, 1)).map(event => event.payload), [7])
-  t.match(await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.length > 0), [{ code: 'CONDITION_UNKNOWN', events: 1 }])
+  t.match(await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.length > 0), [{
+    code: 'CONDITION_UNKNOWN',
+    events: 1
+  }])
 })
 
 await t.test('a value keeps its meaning: a leading U+FEFF, vectors, a JSON null, columns of INCLUDE', async t => {
-  const { table, topic } = await mapped('id int, extra text, j jsonb, v int2vector, o oidvector, "\uFEFFname" text, primary key (id) include (extra)', {
-    full: false, payload: { id: '$row.id', extra: '$row.extra', j: '$row.j', v: '$row.v', o: '$row.o', name: '$row.\uFEFFname', old: '$old.extra' }, when: { isNull: { j: false } }
-  })
-  await shop.sql(`insert into ${table} values (1, '\uFEFFx', 'null', '1 2', '3', '\uFEFFy'), (2, null, null, null, null, null)`)
+  const { table, topic } = await mapped(
+    'id int, extra text, j jsonb, v int2vector, o oidvector, "\uFEFFname" text, primary key (id) include (extra)',
+    {
+      full: false,
+      payload: {
+        id: '$row.id', extra: '$row.extra', j: '$row.j', v: '$row.v', o: '$row.o', name: '$row.\uFEFFname',
+        old: '$old.extra'
+      },
+      when: { isNull: { j: false } }
+    }
+  )
+  await shop.sql(
+    `insert into ${table} values (1, '\uFEFFx', 'null', '1 2', '3', '\uFEFFy'), (2, null, null, null, null, null)`
+  )
   await shop.sql(`update ${table} set extra = 'z' where id = 1`)
   const [inserted, updated] = await shop.events(topic, 2)
-  t.match(inserted, { key: '1', payload: { id: 1, extra: '\uFEFFx', j: null, v: [1, 2], o: [3], name: '\uFEFFy', old: null } })
-  t.match(updated, { key: '1', payload: { id: 1, extra: 'z' }, meta: { unavailable: ['old.extra'] } }, 'a column of INCLUDE is not part of the key')
+  t.match(inserted, {
+    key: '1', payload: { id: 1, extra: '\uFEFFx', j: null, v: [1, 2], o: [3], name: '\uFEFFy', old: null }
+  })
+  t.match(
+    updated, { key: '1', payload: { id: 1, extra: 'z' }, meta: { unavailable: ['old.extra'] } },
+    'a column of INCLUDE is not part of the key'
+  )
 })
 
 await t.test('partitions are seen as their table', async t => {
@@ -290,36 +460,65 @@ await t.test('partitions are seen as their table', async t => {
 await t.test('of partitions, the one that tells least is what can be counted on', async t => {
   const table = uniqueName()
   const topic = await shop.topic(`cdc.${table.slice(2)}`)
-  await shop.sql(`create table ${table} (id int primary key, name text) partition by range (id); alter table ${table} replica identity full`)
-  await shop.sql(`create table ${table}_1 partition of ${table} for values from (0) to (10); alter table ${table}_1 replica identity full`)
+  await shop.sql(
+    `create table ${table} (id int primary key, name text) partition by range (id); alter table ${table} replica identity full`
+  )
+  await shop.sql(
+    `create table ${table}_1 partition of ${table} for values from (0) to (10); alter table ${table}_1 replica identity full`
+  )
   await shop.sql(`create table ${table}_2 partition of ${table} for values from (10) to (20)`)
-  const { mappingId } = await shop.map({ table, topic, events: ['update', 'delete'], payload: { id: '$row.id', was: '$old.name' }, when: { changed: 'name' } })
-  const change = async (id: number) => await shop.sql(`insert into ${table} values (${id}, 'a'); update ${table} set name = 'b' where id = ${id}; update ${table} set id = id + 1 where id = ${id}; delete from ${table} where id = ${id + 1}`)
+  const { mappingId } = await shop.map({
+    table, topic, events: ['update', 'delete'], payload: { id: '$row.id', was: '$old.name' }, when: { changed: 'name' }
+  })
+  const change = async (id: number) =>
+    await shop.sql(
+      `insert into ${table} values (${id}, 'a'); update ${table} set name = 'b' where id = ${id}; update ${table} set id = id + 1 where id = ${id}; delete from ${table} where id = ${
+        id + 1
+      }`
+    )
   await change(1)
   await change(11)
   const events = await shop.events(topic, 5)
-  t.match(events.map(({ payload, meta }) => ({ payload, unavailable: (meta as { unavailable?: string[] }).unavailable })), [
-    { payload: { id: 1, was: 'a' }, unavailable: undefined },
-    { payload: { id: 2, was: 'b' }, unavailable: undefined },
-    { payload: { id: 11 }, unavailable: ['old.name'] },
-    { payload: { id: 12 }, unavailable: ['old.name'] },
-    { payload: { id: 12 }, unavailable: ['old.name'] }
-  ])
+  t.match(
+    events.map(({ payload, meta }) => ({ payload, unavailable: (meta as { unavailable?: string[] }).unavailable })),
+    [
+      { payload: { id: 1, was: 'a' }, unavailable: undefined },
+      { payload: { id: 2, was: 'b' }, unavailable: undefined }, { payload: { id: 11 }, unavailable: ['old.name'] },
+      { payload: { id: 12 }, unavailable: ['old.name'] }, { payload: { id: 12 }, unavailable: ['old.name'] }
+    ]
+  )
   t.notOk(events.slice(2).some(({ payload }) => 'was' in (payload as object)), 'what is not known is not null')
-  const problemsOf = async () => (await shop.request('GET', '/api/database/mappings/status?limit=1000')).body.find(({ id }: { id: string }) => id === mappingId).problems
+  const problemsOf = async () =>
+    (await shop.request('GET', '/api/database/mappings/status?limit=1000')).body.find(({ id }: { id: string }) =>
+      id === mappingId
+    ).problems
   const [problem] = await problemsOf()
   t.match(problem, { code: 'REPLICA_IDENTITY', sql: `ALTER TABLE "public"."${table}_2" REPLICA IDENTITY FULL;` })
-  t.match((await shop.request('GET', '/api/database/tables')).body.find(({ name }: { name: string }) => name === table), { partitioned: true, replicaIdentity: 'default' })
+  t.match(
+    (await shop.request('GET', '/api/database/tables')).body.find(({ name }: { name: string }) => name === table),
+    { partitioned: true, replicaIdentity: 'default' }
+  )
   await shop.sql(problem.sql)
   t.same(await problemsOf(), [], 'the statement mends it')
   await shop.sql(`insert into ${table} values (15, null); delete from ${table} where id = 15`)
   t.match((await shop.events(topic, 6)).at(-1)?.payload, { id: 15, was: null })
 
-  t.match(await shop.request('POST', '/api/database/mappings', { table: `${table}_1`, topic, events: ['insert'] }), { status: 400, body: { message: new RegExp(`public.${table}$`), details: [{ path: '/table' }] } }, 'a partition has no changes of its own')
+  t.match(await shop.request('POST', '/api/database/mappings', { table: `${table}_1`, topic, events: ['insert'] }), {
+    status: 400,
+    body: { message: new RegExp(`public.${table}$`), details: [{ path: '/table' }] }
+  }, 'a partition has no changes of its own')
   const late = await shop.request('POST', '/api/database/mappings', { table: `${table}_3`, topic, events: ['insert'] })
   await shop.sql(`create table ${table}_3 partition of ${table} for values from (20) to (30)`)
-  t.match(await shop.request('POST', '/api/database/subscriptions', { mappingId: late.body.id }), { status: 409, body: { code: 'TABLE_NOT_PUBLISHED', message: new RegExp(`public.${table}`) } })
-  t.match((await shop.request('GET', '/api/database/mappings/status?limit=1000')).body.find(({ id }: { id: string }) => id === late.body.id).problems, [{ code: 'TABLE_IS_PARTITION' }])
+  t.match(await shop.request('POST', '/api/database/subscriptions', { mappingId: late.body.id }), {
+    status: 409,
+    body: { code: 'TABLE_NOT_PUBLISHED', message: new RegExp(`public.${table}`) }
+  })
+  t.match(
+    (await shop.request('GET', '/api/database/mappings/status?limit=1000')).body.find(({ id }: { id: string }) =>
+      id === late.body.id
+    ).problems,
+    [{ code: 'TABLE_IS_PARTITION' }]
+  )
 })
 
 await t.test('a table without a replica identity is not published: its owner goes on writing', async t => {
@@ -327,23 +526,43 @@ await t.test('a table without a replica identity is not published: its owner goe
   const plain = uniqueName()
   await shop.sql(`create table ${plain} (id int, n int)`)
   const parted = uniqueName()
-  await shop.sql(`create table ${parted} (id int, n int) partition by range (id); alter table ${parted} replica identity full`)
-  await shop.sql(`create table ${parted}_1 partition of ${parted} for values from (0) to (10); create table ${parted}_2 partition of ${parted} for values from (10) to (20)`)
+  await shop.sql(
+    `create table ${parted} (id int, n int) partition by range (id); alter table ${parted} replica identity full`
+  )
+  await shop.sql(
+    `create table ${parted}_1 partition of ${parted} for values from (0) to (10); create table ${parted}_2 partition of ${parted} for values from (10) to (20)`
+  )
   await shop.sql(`alter table ${parted}_1 replica identity full`)
   const nothing = uniqueName()
   await shop.sql(`create table ${nothing} (id int primary key, n int); alter table ${nothing} replica identity nothing`)
   const deferred = uniqueName()
   await shop.sql(`create table ${deferred} (id int primary key deferrable, n int)`)
-  for (const [table, lacking] of [[plain, plain], [parted, `${parted}_2`], [nothing, nothing], [deferred, deferred]] as const) {
-    const { body: { id: mappingId } } = await shop.request('POST', '/api/database/mappings', { table, topic, events: ['insert'], payload: '$row.n' })
+  for (
+    const [table, lacking] of [[plain, plain], [parted, `${parted}_2`], [nothing, nothing], [
+      deferred,
+      deferred
+    ]] as const
+  ) {
+    const { body: { id: mappingId } } = await shop.request('POST', '/api/database/mappings', {
+      table, topic, events: ['insert'], payload: '$row.n'
+    })
     const sql = `ALTER TABLE "public"."${lacking}" REPLICA IDENTITY FULL;`
-    t.match(await shop.request('POST', '/api/database/subscriptions', { mappingId }), { status: 409, body: { code: 'TABLE_NOT_PUBLISHED', message: /replica identity/, details: [{ path: '/table', sql }] } })
+    t.match(await shop.request('POST', '/api/database/subscriptions', { mappingId }), {
+      status: 409,
+      body: { code: 'TABLE_NOT_PUBLISHED', message: /replica identity/, details: [{ path: '/table', sql }] }
+    })
     t.same(await shop.sql('select from pg_publication_tables where tablename = $1', [table]), [])
     await shop.sql(`insert into ${table} values (15, 1); update ${table} set n = 2; delete from ${table}`)
-    const statusOf = async () => (await shop.request('GET', '/api/database/mappings/status?limit=1000')).body.find(({ id }: { id: string }) => id === mappingId).problems
+    const statusOf = async () =>
+      (await shop.request('GET', '/api/database/mappings/status?limit=1000')).body.find(({ id }: { id: string }) =>
+        id === mappingId
+      ).problems
     t.match(await statusOf(), [{ code: 'REPLICA_IDENTITY', message: /no replica identity/, sql }])
     await shop.sql(sql)
-    t.match(await shop.request('POST', '/api/database/subscriptions', { mappingId }), { status: 201 }, 'the statement mends it')
+    t.match(
+      await shop.request('POST', '/api/database/subscriptions', { mappingId }), { status: 201 },
+      'the statement mends it'
+    )
     t.same(await statusOf(), [])
     await shop.sql(`insert into ${table} values (16, 3)`)
   }
@@ -356,8 +575,18 @@ await t.test('names may be anything that PostgreSQL takes', async t => {
   const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`
   const topic = await shop.topic('cdc.quoted')
   await shop.sql(`create schema ${quoted(schema)}`)
-  await shop.sql(`create table ${quoted(schema)}.${quoted(table)} (id int primary key, ${quoted(column)} text, "__proto__" text, "constructor" int)`)
-  await shop.map({ table: `${quoted(schema)}.${quoted(table)}`, topic, events: ['insert'], payload: { value: `$row.${column}`, constructor: '$row.constructor' }, when: { eq: { [column]: 'ü' } } })
+  await shop.sql(
+    `create table ${quoted(schema)}.${quoted(table)} (id int primary key, ${
+      quoted(column)
+    } text, "__proto__" text, "constructor" int)`
+  )
+  await shop.map({
+    table: `${quoted(schema)}.${quoted(table)}`,
+    topic,
+    events: ['insert'],
+    payload: { value: `$row.${column}`, constructor: '$row.constructor' },
+    when: { eq: { [column]: 'ü' } }
+  })
   await shop.sql(`insert into ${quoted(schema)}.${quoted(table)} values (1, 'ü', 'p', 3)`)
   t.same((await shop.events(topic, 1)).map(event => event.payload), [{ value: 'ü', constructor: 3 }])
 })
@@ -366,11 +595,19 @@ await t.test('generated columns come with the stream, or are reported', async t 
   const [server] = await shop.sql('select current_setting(\'server_version_num\')::int >= 180000 as is_18')
   const isNew = server?.['is_18'] === true
   const virtual = isNew ? ', virtual int generated always as (a * 3) virtual' : ''
-  const { table, topic } = await mapped(`id int primary key, a int, stored int generated always as (a * 2) stored${virtual}`, {
-    full: false, events: ['insert'], payload: { stored: '$row.stored', ...(isNew && { virtual: '$row.virtual' }) }
-  })
+  const { table, topic } = await mapped(
+    `id int primary key, a int, stored int generated always as (a * 2) stored${virtual}`,
+    {
+      full: false, events: ['insert'], payload: { stored: '$row.stored', ...(isNew && { virtual: '$row.virtual' }) }
+    }
+  )
   await shop.sql(`insert into ${table} (id, a) values (1, 2)`)
-  t.match(await shop.events(topic, 1), isNew ? [{ payload: { stored: 4 }, meta: { unavailable: ['virtual'] } }] : [{ payload: {}, meta: { unavailable: ['stored'] } }])
+  t.match(
+    await shop.events(topic, 1),
+    isNew
+      ? [{ payload: { stored: 4 }, meta: { unavailable: ['virtual'] } }]
+      : [{ payload: {}, meta: { unavailable: ['stored'] } }]
+  )
 })
 
 await t.test('a table may change between transactions, and within one', async t => {
@@ -381,7 +618,9 @@ await t.test('a table may change between transactions, and within one', async t 
   await shop.sql(`alter table ${table} drop column a`)
   await shop.sql(`update ${table} set b = 7 where id = 1`)
   await shop.sql(`alter table ${table} alter column b type text using b::text`)
-  await shop.sql(`begin; insert into ${table} values (3, 'z'); alter table ${table} rename column b to c; insert into ${table} values (4, 'w'); commit`)
+  await shop.sql(
+    `begin; insert into ${table} values (3, 'z'); alter table ${table} rename column b to c; insert into ${table} values (4, 'w'); commit`
+  )
   t.same((await shop.events(topic, 5)).map(event => event.payload), [
     { id: 1, a: 'x' }, { id: 2, a: 'y', b: 6 }, { id: 1, b: 7 }, { id: 3, b: 'z' }, { id: 4, c: 'w' }
   ])
@@ -393,7 +632,10 @@ await t.test('a truncate makes no event and stops nothing', async t => {
   await shop.sql(`truncate ${table}`)
   await shop.sql(`begin; truncate ${table}; insert into ${table} values (2); commit`)
   t.same((await shop.events(topic, 2)).map(event => event.payload), [1, 2])
-  const truncated = () => lines.filter(({ msg, tables }) => msg === 'cdc.truncate_ignored' && (tables as string[]).includes(`public.${table}`))
+  const truncated = () =>
+    lines.filter(({ msg, tables }) =>
+      msg === 'cdc.truncate_ignored' && (tables as string[]).includes(`public.${table}`)
+    )
   const count = () => truncated().reduce((sum, line) => sum + Number(line['count']), 0)
   await until(() => count() === 2, 'both to be logged')
   t.match(truncated()[0], { level: 30, lsn: String, tables: [`public.${table}`], hasMoreTables: false })
@@ -402,31 +644,46 @@ await t.test('a truncate makes no event and stops nothing', async t => {
 await t.test('what a rolled back transaction or savepoint did is no event', async t => {
   const { table, topic } = await mapped('id int primary key', { payload: '$row.id' })
   await shop.sql(`begin; insert into ${table} values (1); rollback`)
-  await shop.sql(`begin; insert into ${table} values (2); savepoint s; insert into ${table} values (3); rollback to s; insert into ${table} values (4); commit`)
+  await shop.sql(
+    `begin; insert into ${table} values (2); savepoint s; insert into ${table} values (3); rollback to s; insert into ${table} values (4); commit`
+  )
   t.same((await shop.events(topic, 2)).map(event => event.payload), [2, 4])
 })
 
 await t.test('a mapping that cannot be applied fails alone', async t => {
   const { table, topic } = await mapped('id int primary key, a text', { events: ['insert'], payload: '$row.id' })
   const strict = await shop.topic(`${topic}.strict`)
-  await shop.request('POST', `/api/schemas/${strict}`, { schema: { type: 'object', properties: { id: { type: 'integer', maximum: 2 } }, required: ['id'] } })
+  await shop.request('POST', `/api/schemas/${strict}`, {
+    schema: { type: 'object', properties: { id: { type: 'integer', maximum: 2 } }, required: ['id'] }
+  })
   const gone = await shop.topic(`${topic}.gone`)
   const bad = {
     schema: await shop.map({ table, topic: strict, events: ['insert'], payload: { id: '$row.id' } }),
     topic: await shop.map({ table, topic: gone, events: ['insert'] }),
     column: await shop.map({ table, topic, events: ['insert'], payload: '$row.a', when: { isNull: { a: false } } }),
-    size: await shop.map({ table, topic, events: ['insert'], payload: Array.from({ length: 10 }, () => '$row.a'), when: { eq: { id: 3 } } })
+    size: await shop.map({
+      table, topic, events: ['insert'], payload: Array.from({ length: 10 }, () => '$row.a'), when: { eq: { id: 3 } }
+    })
   }
   await shop.request('DELETE', `/api/topics/${gone}`)
   await shop.sql(`insert into ${table} values (1, null), (2, null), (3, repeat('x', 100000))`)
   await shop.sql(`alter table ${table} drop column a`)
   await shop.sql(`insert into ${table} values (4), (5)`)
   const events = await shop.events(topic, 6)
-  t.same(events.map(event => event.payload).filter(payload => typeof payload === 'number'), [1, 2, 3, 4, 5], 'the good one goes on')
-  t.same((await shop.events(strict, 2)).map(event => event.payload), [{ id: 1 }, { id: 2 }], 'a schema refuses what it refuses')
+  t.same(
+    events.map(event => event.payload).filter(payload => typeof payload === 'number'), [1, 2, 3, 4, 5],
+    'the good one goes on'
+  )
+  t.same(
+    (await shop.events(strict, 2)).map(event => event.payload), [{ id: 1 }, { id: 2 }],
+    'a schema refuses what it refuses'
+  )
   // However the stream was cut into parts.
   const failures = async (mappingId: string, status: string, count: number) => {
-    const logs = await shop.logs(`mappingId=${mappingId}&status=${status}`, logs => logs.reduce((sum, log) => sum + log.events, 0) >= count)
+    const logs = await shop.logs(
+      `mappingId=${mappingId}&status=${status}`,
+      logs => logs.reduce((sum, log) => sum + log.events, 0) >= count
+    )
     t.equal(logs.reduce((sum, log) => sum + log.events, 0), count)
     return [...new Set(logs.map(log => `${log.code ?? ''} ${log.message ?? ''}`))].join()
   }
@@ -443,26 +700,39 @@ await t.test('one transaction makes the events of several mappings, each in its 
   const { table, topic } = await mapped('id int primary key, kind text', { events: ['insert'], payload: '$row.id' })
   const even = await shop.topic(`${topic}.even`)
   await shop.map({ table, topic: even, events: ['insert'], payload: '$row.id', when: { eq: { kind: 'even' } } })
-  await shop.sql(`insert into ${table} select n, case when n % 2 = 0 then 'even' else 'odd' end from generate_series(1, 3000) n`)
+  await shop.sql(
+    `insert into ${table} select n, case when n % 2 = 0 then 'even' else 'odd' end from generate_series(1, 3000) n`
+  )
   t.same((await shop.events(topic, 3000)).map(event => event.payload), upTo(3000))
   t.same((await shop.events(even, 1500)).map(event => event.payload), upTo(1500).map(n => n * 2))
 })
 
 await t.test('an idle database is acknowledged up to where it is', async t => {
-  const [before] = await shop.sql('select confirmed_flush_lsn::text as lsn from pg_replication_slots where database = current_database()')
+  const [before] = await shop.sql(
+    'select confirmed_flush_lsn::text as lsn from pg_replication_slots where database = current_database()'
+  )
   await shop.sql(`create table ${uniqueName()} as select n, md5(n::text) from generate_series(1, 20000) n`)
   await until(async () => {
-    const [row] = await shop.sql('select confirmed_flush_lsn > $1::pg_lsn and pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn) < 1000000 as is_there from pg_replication_slots where database = current_database()', [before?.['lsn']])
+    const [row] = await shop.sql(
+      'select confirmed_flush_lsn > $1::pg_lsn and pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn) < ' +
+        '1000000 as is_there from pg_replication_slots where database = current_database()',
+      [before?.['lsn']]
+    )
     return row?.['is_there'] === true
   }, 'the acknowledgement')
   await until(async () => (await shop.connection()).lagMs === 0, 'no lag')
-  t.match(await shop.connection(), { state: 'streaming', error: null, lsn: { server: String, confirmed: String, stored: String }, lagBytes: Number, retainedWalBytes: Number })
+  t.match(await shop.connection(), {
+    state: 'streaming', error: null, lsn: { server: String, confirmed: String, stored: String }, lagBytes: Number,
+    retainedWalBytes: Number
+  })
   t.match((await app.inject('/health/ready')).json(), { components: { cdc: { status: 'ok' } } })
 })
 
 await t.test('a slot that keeps much from being removed is warned of', async t => {
   await until(() => lines.some(({ msg }) => msg === 'cdc.wal_retained'), 'the warning')
-  t.match(lines.find(({ msg }) => msg === 'cdc.wal_retained'), { level: 40, connectionId: /^cdc_/, retainedBytes: Number, walStatus: String })
+  t.match(lines.find(({ msg }) => msg === 'cdc.wal_retained'), {
+    level: 40, connectionId: /^cdc_/, retainedBytes: Number, walStatus: String
+  })
   t.match((await app.inject('/api/metrics/prometheus')).body, /realtime_cdc_retained_wal_bytes [1-9]/)
 })
 
@@ -482,7 +752,9 @@ await t.test('disconnecting takes away what was made, and says so', async t => {
   t.match(body.leftovers, [{ name: 'slot', status: 'dropped' }, { name: 'publication', status: 'dropped' }])
   t.same(await shop.sql('select slot_name from pg_replication_slots where database = current_database()'), [])
   t.same(await shop.sql('select pubname from pg_publication'), [])
-  t.match(await shop.request('GET', '/api/database/connection'), { status: 404, body: { code: 'CONNECTION_NOT_FOUND' } })
+  t.match(await shop.request('GET', '/api/database/connection'), {
+    status: 404, body: { code: 'CONNECTION_NOT_FOUND' }
+  })
 })
 
 await t.test('an application that is deleted leaves nothing in its database', async t => {
@@ -492,6 +764,9 @@ await t.test('an application that is deleted leaves nothing in its database', as
   t.equal((await source.sql('select from pg_replication_slots where database = current_database()')).length, 1)
   const { status } = await own.request('DELETE', `/api/applications/${own.applicationId}?force=true`)
   t.equal(status < 300, true)
-  await until(async () => (await source.sql('select from pg_replication_slots where database = current_database()')).length === 0, 'the slot to go')
+  await until(
+    async () => (await source.sql('select from pg_replication_slots where database = current_database()')).length === 0,
+    'the slot to go'
+  )
   await until(async () => (await source.sql('select from pg_publication')).length === 0, 'the publication to go')
 })

@@ -12,7 +12,10 @@ t.test('a server whose WAL ends before what was read of it is reported as a loss
   await shop.connect()
   const { slot } = await shop.connection()
   for (const column of ['confirmed_lsn', 'commit_lsn']) {
-    await app.pool.query(`update cdc_positions p set ${column} = 'FFFF/0' from cdc_connections c where c.id = p.connection_id and c.application_id = $1`, [shop.applicationId])
+    await app.pool.query(
+      `update cdc_positions p set ${column} = 'FFFF/0' from cdc_connections c where c.id = p.connection_id and c.application_id = $1`,
+      [shop.applicationId]
+    )
     await shop.sql('select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1', [slot])
     t.match((await shop.state('error', 'SOURCE_REPLACED')).error, { message: /WAL ends/ }, column)
     await shop.connect({ acceptGap: true })

@@ -21,9 +21,17 @@ export async function createSource (t: Teardown): Promise<TestSource> {
     const client = new pg.Client({ connectionString: url })
     await client.connect()
     for (let left = 1; left > 0;) {
-      await client.query('select pg_terminate_backend(active_pid) from pg_replication_slots where database = current_database() and active')
-      await client.query('select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database() and not active')
-      const { rows: [row] } = await client.query('select count(*)::int as left from pg_replication_slots where database = current_database()')
+      await client.query(
+        'select pg_terminate_backend(active_pid) from pg_replication_slots where database = current_database() and ' +
+          'active'
+      )
+      await client.query(
+        'select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database() ' +
+          'and not active'
+      )
+      const { rows: [row] } = await client.query(
+        'select count(*)::int as left from pg_replication_slots where database = current_database()'
+      )
       left = row.left
     }
     await client.end()
@@ -34,7 +42,9 @@ export async function createSource (t: Teardown): Promise<TestSource> {
   t.teardown(() => client.end())
   // A copy of the platform's own: what stands in it is in the way.
   await client.query('drop schema public cascade; create schema public')
-  return { url, client, sql: async (text, values) => (await client.query(text, values)).rows as Record<string, unknown>[] }
+  return {
+    url, client, sql: async (text, values) => (await client.query(text, values)).rows as Record<string, unknown>[]
+  }
 }
 
 export const uniqueName = () => `t_${randomBytes(6).toString('hex')}`
@@ -51,7 +61,10 @@ export async function sourced (t: Teardown, app: FastifyInstance, given?: TestSo
     connection,
     /** Answers when the stream runs. */
     async connect (more: object = {}): Promise<void> {
-      const { status, text } = await own.request('PUT', '/api/database/connection', { connectionString: source.url, ...more })
+      const { status, text } = await own.request('PUT', '/api/database/connection', {
+        connectionString: source.url,
+        ...more
+      })
       if (status !== 200) throw new Error(text)
       await this.state('streaming')
     },
@@ -83,15 +96,24 @@ export async function sourced (t: Teardown, app: FastifyInstance, given?: TestSo
   }
 }
 
-export async function eventsOf (own: Pick<Tenant, 'request'>, topic: string, count: number, timeoutMs = 20_000): Promise<RealtimeEvent[]> {
+export async function eventsOf (
+  own: Pick<Tenant, 'request'>, topic: string, count: number, timeoutMs = 20_000
+): Promise<RealtimeEvent[]> {
   const events: RealtimeEvent[] = []
-  await until(async () => {
-    for (;;) {
-      const { body } = await own.request('GET', `/api/topics/${topic}/events?limit=1000&after=${events.at(-1)?.offset ?? 0}`)
-      events.push(...body as RealtimeEvent[])
-      if ((body as RealtimeEvent[]).length < 1000) break
-    }
-    return events.length >= count
-  }, () => `${count} events of ${topic}; ${events.length} came`, timeoutMs)
+  await until(
+    async () => {
+      for (;;) {
+        const { body } = await own.request(
+          'GET',
+          `/api/topics/${topic}/events?limit=1000&after=${events.at(-1)?.offset ?? 0}`
+        )
+        events.push(...body as RealtimeEvent[])
+        if ((body as RealtimeEvent[]).length < 1000) break
+      }
+      return events.length >= count
+    },
+    () => `${count} events of ${topic}; ${events.length} came`,
+    timeoutMs
+  )
   return events
 }

@@ -7,7 +7,10 @@ import { build } from '../build.ts'
 import { until } from '../faults/server.ts'
 import { createSource, sourced, uniqueName, type TestSource } from './source-database.ts'
 
-/* What can go wrong with a connected database: each has a state that names it, recovers without a restart, and loses nothing in silence. */
+/*
+ * What can go wrong with a connected database: each has a state that names it, recovers without a restart, and loses
+ * nothing in silence.
+ */
 
 t.setTimeout(180_000)
 
@@ -26,7 +29,9 @@ async function following (t: Tap, source?: TestSource) {
   let last = 0
   return {
     ...own,
-    insert: async (count = 1) => { for (const end = last + count; last < end;) await own.sql(`insert into rows values (${++last})`) },
+    insert: async (count = 1) => {
+      for (const end = last + count; last < end;) await own.sql(`insert into rows values (${++last})`)
+    },
     /** Those numbers, each once, in order. */
     async has (t: Tap, numbers: number[], message = 'each once, in order'): Promise<void> {
       t.same((await own.events(topic, numbers.length)).map(event => event.payload), numbers, message)
@@ -39,7 +44,9 @@ type Tap = Pick<typeof t, 'same' | 'teardown'>
 
 /** Ends the stream, so that the reader opens another one; what stands in its way is taken away between the two. */
 async function cutStream (source: TestSource): Promise<void> {
-  await source.sql('select pg_terminate_backend(active_pid) from pg_replication_slots where database = current_database() and active')
+  await source.sql(
+    'select pg_terminate_backend(active_pid) from pg_replication_slots where database = current_database() and active'
+  )
 }
 
 await t.test('a slot that was dropped: what is lost is said, and nothing goes on until somebody accepts it', async t => {
@@ -54,8 +61,13 @@ await t.test('a slot that was dropped: what is lost is said, and nothing goes on
   await shop.insert()
   const { error } = await shop.state('error', 'SLOT_LOST')
   t.match(error?.message, /lost/)
-  t.match((await app.inject('/health/ready')).json(), { status: 'ready', components: { cdc: { status: 'degraded', message: /SLOT_LOST/ } } })
-  t.same(await shop.sql('select from pg_replication_slots where slot_name = $1', [slot]), [], 'it is not made anew in silence')
+  t.match((await app.inject('/health/ready')).json(), {
+    status: 'ready', components: { cdc: { status: 'degraded', message: /SLOT_LOST/ } }
+  })
+  t.same(
+    await shop.sql('select from pg_replication_slots where slot_name = $1', [slot]), [],
+    'it is not made anew in silence'
+  )
   await shop.request('PUT', '/api/database/connection', { connectionString: shop.source.url })
   await shop.state('error', 'SLOT_LOST')
   await shop.connect({ acceptGap: true })
@@ -82,7 +94,9 @@ await t.test('a slot that another connection reads is not to be had, and not to 
   await shop.insert()
   await shop.has(t, [1])
   const other = await sourced(t, app, shop.source)
-  await other.request('PUT', '/api/database/connection', { connectionString: shop.source.url, slot: await shop.slotName(), acceptGap: true })
+  await other.request('PUT', '/api/database/connection', {
+    connectionString: shop.source.url, slot: await shop.slotName(), acceptGap: true
+  })
   await other.state('error', 'SLOT_TAKEN')
   await other.request('DELETE', '/api/database/connection')
   await shop.insert()
@@ -109,8 +123,15 @@ await t.test('a table that was dropped and made again, or taken out of the publi
   await shop.has(t, [1])
   const { body: [{ id: mappingId }] } = await shop.request('GET', '/api/database/mappings')
   const isBack = async () => (await shop.sql("select from pg_publication_tables where tablename = 'rows'")).length === 1
-  const lost = { status: 'failed', code: 'TABLE_UNPUBLISHED', table: 'public.rows', topic: 'row.inserted', events: 0, message: /lost/ }
-  const counted = async () => Number(/realtime_cdc_mapping_failures_total\{code="TABLE_UNPUBLISHED"\} (\d+)/.exec((await app.inject('/api/metrics/prometheus')).body)?.[1] ?? 0)
+  const lost = {
+    status: 'failed', code: 'TABLE_UNPUBLISHED', table: 'public.rows', topic: 'row.inserted', events: 0, message: /lost/
+  }
+  const counted = async () =>
+    Number(
+      /realtime_cdc_mapping_failures_total\{code="TABLE_UNPUBLISHED"\} (\d+)/.exec(
+        (await app.inject('/api/metrics/prometheus')).body
+      )?.[1] ?? 0
+    )
 
   await shop.sql('drop table rows')
   await shop.sql('create table rows (id int primary key)')
@@ -121,7 +142,9 @@ await t.test('a table that was dropped and made again, or taken out of the publi
   await shop.has(t, [1, 3], 'what was committed before it was back is gone')
   t.match(await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.length > 0), [lost])
   t.equal(await counted(), 1)
-  t.match(lines.filter(({ msg }) => msg === 'cdc.changes_lost').at(-1), { level: 50, table: 'public.rows', mappings: [mappingId] })
+  t.match(lines.filter(({ msg }) => msg === 'cdc.changes_lost').at(-1), {
+    level: 50, table: 'public.rows', mappings: [mappingId]
+  })
 
   await shop.sql(`alter publication ${await shop.publicationName()} drop table rows`)
   await cutStream(shop.source)
@@ -135,9 +158,14 @@ await t.test('a table that was dropped and made again, or taken out of the publi
   await shop.sql(`alter publication ${await shop.publicationName()} drop table rows`)
   await cutStream(shop.source)
   await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.length === 3)
-  await until(() => lines.some(({ msg, table }) => msg === 'cdc.table_not_published' && table === 'public.rows'), 'the line that says why')
+  await until(
+    () => lines.some(({ msg, table }) => msg === 'cdc.table_not_published' && table === 'public.rows'),
+    'the line that says why'
+  )
   await shop.sql('delete from rows')
-  t.match((await shop.request('GET', '/api/database/mappings/status')).body[0].problems, [{ code: 'REPLICA_IDENTITY', message: /once it is published, PostgreSQL refuses/ }])
+  t.match((await shop.request('GET', '/api/database/mappings/status')).body[0].problems, [{
+    code: 'REPLICA_IDENTITY', message: /once it is published, PostgreSQL refuses/
+  }])
   await shop.sql('alter table rows replica identity default')
   await cutStream(shop.source)
   await until(isBack, 'the table in the publication')
@@ -155,7 +183,11 @@ await t.test('a role that may no longer replicate, a password that was changed: 
     await client.end()
   })
   const [{ name } = {}] = await source.sql('select current_database() as name')
-  await source.sql(`grant create on database ${String(name)} to ${role}; grant create, usage on schema public to ${role}; set role ${role}`)
+  await source.sql(
+    `grant create on database ${
+      String(name)
+    } to ${role}; grant create, usage on schema public to ${role}; set role ${role}`
+  )
   const url = new URL(source.url)
   url.username = role
   url.password = 'first'
@@ -211,7 +243,8 @@ await t.test('a database that cannot be reached: back by itself, with everything
   for (const socket of sockets) socket.destroy()
   await shop.state('error', 'SOURCE_UNREACHABLE')
   t.match(await shop.connection(), { lagMs: null, lagBytes: null }, 'nobody knows how far it is behind')
-  const gauge = async () => Number(/^realtime_cdc_lag_seconds (\S+)/m.exec((await app.inject('/api/metrics/prometheus')).body)?.[1])
+  const gauge = async () =>
+    Number(/^realtime_cdc_lag_seconds (\S+)/m.exec((await app.inject('/api/metrics/prometheus')).body)?.[1])
   await until(async () => await gauge() > 1, 'the gauge to rise')
   await shop.insert(3)
   await other.insert(3)
@@ -233,7 +266,9 @@ await t.test('a mapping that is switched on right after the connection was set s
     const topic = await own.topic('row.inserted')
     await own.sql('create table rows (id int primary key)')
     t.equal((await own.request('PUT', '/api/database/connection', { connectionString: own.source.url })).status, 200)
-    const { body: { id: mappingId } } = await own.request('POST', '/api/database/mappings', { table: 'rows', topic, events: ['insert'], payload: '$row.id' })
+    const { body: { id: mappingId } } = await own.request('POST', '/api/database/mappings', {
+      table: 'rows', topic, events: ['insert'], payload: '$row.id'
+    })
     // On a machine that stands still the wait may be over first.
     let status = 503
     while (status === 503) status = (await own.request('POST', '/api/database/subscriptions', { mappingId })).status
@@ -248,12 +283,25 @@ await t.test('of two nodes one reads; the other takes over when it stops, and wh
   const shop = await following(t, source)
   await shop.insert()
   await shop.has(t, [1])
-  const { app: second } = await build(t, { databaseUrl, adapt: config => { config.cdc.leaseMs = 3000 } })
-  const ownerOf = async () => (await second.pool.query('select lease_owner, fence from cdc_positions p join cdc_connections c on c.id = p.connection_id where c.application_id = $1', [shop.applicationId])).rows[0]
+  const { app: second } = await build(t, {
+    databaseUrl,
+    adapt: config => {
+      config.cdc.leaseMs = 3000
+    }
+  })
+  const ownerOf = async () =>
+    (await second.pool.query(
+      'select lease_owner, fence from cdc_positions p join cdc_connections c on c.id = p.connection_id where ' +
+        'c.application_id = $1',
+      [shop.applicationId]
+    )).rows[0]
   const first = await ownerOf()
 
   // As if its node had been frozen for longer than its lease: it is still reading, and does not know.
-  await second.pool.query("update cdc_positions set lease_owner = 'somebody', fence = fence + 1, lease_expires_at = clock_timestamp() - interval '1 s' where lease_owner = $1", [first.lease_owner])
+  await second.pool.query(
+    "update cdc_positions set lease_owner = 'somebody', fence = fence + 1, lease_expires_at = clock_timestamp() - interval '1 s' where lease_owner = $1",
+    [first.lease_owner]
+  )
   await shop.insert(20)
   await shop.has(t, upTo(21), 'each once, whoever read it')
   await until(async () => !['somebody', null].includes((await ownerOf()).lease_owner), 'another reader')
@@ -261,8 +309,12 @@ await t.test('of two nodes one reads; the other takes over when it stops, and wh
 
   await app.close()
   await shop.insert(10)
-  const read = async () => (await second.pool.query('select count(*)::int as n from events where application_id = $1', [shop.applicationId])).rows[0].n
+  const read = async () =>
+    (await second.pool.query('select count(*)::int as n from events where application_id = $1', [shop.applicationId]))
+      .rows[0].n
   await until(async () => await read() === 31, 'the other node to read on')
-  const { rows } = await second.pool.query('select payload from events where application_id = $1 order by "offset"', [shop.applicationId])
+  const { rows } = await second.pool.query('select payload from events where application_id = $1 order by "offset"', [
+    shop.applicationId
+  ])
   t.same(rows.map(row => Number(row.payload)), upTo(31))
 })

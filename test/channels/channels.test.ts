@@ -5,7 +5,11 @@ import { connectSocketIo, connectWs, transports, type Client, type ConnectOption
 import { tenant, type Tenant } from '../tenant.ts'
 import { ask, idOf, join, messagesOf, presenceOf, until } from './room.ts'
 
-const { app } = await build(t, { adapt: config => { config.delivery.requestsPerSecond = config.delivery.bytesPerSecond = 0 } })
+const { app } = await build(t, {
+  adapt: config => {
+    config.delivery.requestsPerSecond = config.delivery.bytesPerSecond = 0
+  }
+})
 const url = await listen(app)
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
 
@@ -13,8 +17,13 @@ for (const { name, connect } of transports) {
   await t.test(`over ${name}`, async t => {
     const shop = await tenant(app)
     const clients: Client[] = []
-    t.teardown(() => { for (const client of clients) client.close() })
-    const open = async (subject: string, { of = shop, permissions = ['admin'], ...options }: ConnectOptions & { of?: Tenant, permissions?: string[] } = {}) => {
+    t.teardown(() => {
+      for (const client of clients) client.close()
+    })
+    const open = async (
+      subject: string,
+      { of = shop, permissions = ['admin'], ...options }: ConnectOptions & { of?: Tenant, permissions?: string[] } = {}
+    ) => {
       const client = await connect(url, { token: of.token(permissions, { subject }), ...options })
       clients.push(client)
       return client
@@ -29,9 +38,13 @@ for (const { name, connect } of transports) {
       const bobs = await join(bob, 'chat:one')
       t.match(bobs.answer.members, [own, { socketId: idOf(bob), userId: 'bob', state: null }])
       await until(() => presenceOf(ann).length === 1, 'the join')
-      t.match(presenceOf(ann), [{ channel: 'chat:one', action: 'join', member: { socketId: idOf(bob), userId: 'bob', state: null } }])
+      t.match(presenceOf(ann), [{
+        channel: 'chat:one', action: 'join', member: { socketId: idOf(bob), userId: 'bob', state: null }
+      }])
 
-      t.match(await ask(bob, 'presence', { channel: 'chat:one', state: { typing: true } }), { ok: true, channel: 'chat:one' })
+      t.match(await ask(bob, 'presence', { channel: 'chat:one', state: { typing: true } }), {
+        ok: true, channel: 'chat:one'
+      })
       await until(() => presenceOf(ann).length === 2, 'the update')
       t.match(presenceOf(ann)[1], { action: 'update', member: { socketId: idOf(bob), state: { typing: true } } })
       t.notOk('previousSocketId' in (presenceOf(ann)[1]?.member ?? {}))
@@ -49,7 +62,9 @@ for (const { name, connect } of transports) {
       const data = { text: 'hé\u2028"\\', list: [1, null, { a: true }] }
       t.match(await ask(ann, 'publish', { channel: 'chat:two', event: 'said', data }), { ok: true, delivered: 1 })
       t.match(await ask(eve, 'publish', { channel: 'chat:two', event: 'shouted', data: 7 }), { ok: true, delivered: 2 })
-      t.match(await ask(eve, 'publish', { channel: 'chat:nobody', event: 'shouted', data: 7 }), { ok: true, delivered: 0 })
+      t.match(await ask(eve, 'publish', { channel: 'chat:nobody', event: 'shouted', data: 7 }), {
+        ok: true, delivered: 0
+      })
       await until(() => messagesOf(bob).length === 2 && messagesOf(ann).length === 1, 'the messages')
       t.match(messagesOf(bob), [
         { channel: 'chat:two', event: 'said', data, from: { socketId: idOf(ann), userId: 'ann' }, timestamp: Number },
@@ -67,7 +82,9 @@ for (const { name, connect } of transports) {
       t.match(messagesOf(bob)[0], { event: 'psst', data: null, from: { socketId: idOf(ann) } })
       t.notOk('channel' in (messagesOf(bob)[0] ?? {}))
       t.same(messagesOf(eve), [])
-      t.match(await ask(ann, 'direct', { socketId: 'conn_none', event: 'psst', data: null }), { ok: false, error: 'NotFoundError', code: 'SOCKET_NOT_FOUND' })
+      t.match(await ask(ann, 'direct', { socketId: 'conn_none', event: 'psst', data: null }), {
+        ok: false, error: 'NotFoundError', code: 'SOCKET_NOT_FOUND'
+      })
     })
 
     await t.test('the same name in another application or environment is another channel', async t => {
@@ -79,7 +96,9 @@ for (const { name, connect } of transports) {
         const { answer } = await join(stranger, 'chat:apart')
         t.same(answer.members.map(({ socketId }) => socketId), [idOf(stranger)])
         t.match(await ask(stranger, 'publish', { channel: 'chat:apart', event: 'e', data: 1 }), { delivered: 0 })
-        t.match(await ask(stranger, 'direct', { socketId: idOf(here), event: 'e', data: 1 }), { code: 'SOCKET_NOT_FOUND' })
+        t.match(await ask(stranger, 'direct', { socketId: idOf(here), event: 'e', data: 1 }), {
+          code: 'SOCKET_NOT_FOUND'
+        })
         t.match(await ask(stranger, 'presence', { channel: 'chat:apart', state: 'there' }), { ok: true })
         t.match(await ask(stranger, 'leave', { channel: 'chat:apart' }), { ok: true })
       }
@@ -92,12 +111,17 @@ for (const { name, connect } of transports) {
     await t.test('permissions', async t => {
       const denied = { ok: false, error: 'ForbiddenError', code: 'PERMISSION_DENIED' }
       const requests: [string, object, string][] = [
-        ['join', { channel: 'c' }, 'subscribe'], ['leave', { channel: 'c' }, 'subscribe'], ['presence', { channel: 'c', state: 1 }, 'subscribe'],
-        ['publish', { channel: 'c', event: 'e', data: 1 }, 'publish'], ['direct', { socketId: 'conn_x', event: 'e', data: 1 }, 'publish']
+        ['join', { channel: 'c' }, 'subscribe'],
+        ['leave', { channel: 'c' }, 'subscribe'],
+        ['presence', { channel: 'c', state: 1 }, 'subscribe'],
+        ['publish', { channel: 'c', event: 'e', data: 1 }, 'publish'],
+        ['direct', { socketId: 'conn_x', event: 'e', data: 1 }, 'publish']
       ]
       const reader = await open('r', { permissions: ['subscribe:socket.*'] })
       const writer = await open('w', { permissions: ['publish:socket.message'] })
-      const neither = await open('n', { permissions: ['subscribe:order.*', 'publish:order.*', 'sync:read', 'socket:read'] })
+      const neither = await open('n', {
+        permissions: ['subscribe:order.*', 'publish:order.*', 'sync:read', 'socket:read']
+      })
       for (const [request, fields, verb] of requests) {
         t.match(await ask(neither, request, fields), denied, request)
         t.match(await ask(verb === 'subscribe' ? writer : reader, request, fields), denied, request)
@@ -105,7 +129,9 @@ for (const { name, connect } of transports) {
         t.not(allowed.code, 'PERMISSION_DENIED', request)
       }
       t.match(await ask(reader, 'join', { channel: 'doc:board:one' }), { ...denied, message: /sync:read/ })
-      t.match(await ask(await open('c', { permissions: ['client'] }), 'join', { channel: 'doc:board:one' }), { ok: true })
+      t.match(await ask(await open('c', { permissions: ['client'] }), 'join', { channel: 'doc:board:one' }), {
+        ok: true
+      })
     })
 
     await t.test('what is malformed is refused, and the connection lives on', async t => {
@@ -113,28 +139,68 @@ for (const { name, connect } of transports) {
       const deep = (levels: number): unknown => levels === 0 ? 1 : [deep(levels - 1)]
       const bad: [string, object][] = [
         ...['join', 'leave', 'presence', 'publish'].flatMap(request => ([
-          {}, { channel: '' }, { channel: 7 }, { channel: 'a\nb' }, { channel: 'a\0' }, { channel: 'a\u0085b' }, { channel: 'x'.repeat(201) }, { channel: 'c', extra: 1 }
-        ].map(fields => [request, { ...(request === 'publish' && { event: 'e', data: 1 }), ...(request === 'presence' && { state: 1 }), ...fields }] as [string, object]))),
+          {},
+          { channel: '' },
+          { channel: 7 },
+          { channel: 'a\nb' },
+          { channel: 'a\0' },
+          { channel: 'a\u0085b' },
+          { channel: 'x'.repeat(201) },
+          { channel: 'c', extra: 1 }
+        ].map(fields =>
+          [request, {
+            ...(request === 'publish' && { event: 'e', data: 1 }),
+            ...(request === 'presence' && { state: 1 }),
+            ...fields
+          }] as [string, object]
+        ))),
         ['presence', { channel: 'c' }],
-        ['publish', { channel: 'c', event: 'e' }], ['publish', { channel: 'c', event: '', data: 1 }], ['publish', { channel: 'c', event: 'x'.repeat(101), data: 1 }], ['publish', { channel: 'c', event: 7, data: 1 }],
-        ['direct', { socketId: '', event: 'e', data: 1 }], ['direct', { socketId: 7, event: 'e', data: 1 }], ['direct', { event: 'e', data: 1 }], ['direct', { socketId: 'x', event: 'e' }],
-        ...['publish', 'direct'].flatMap(request => [deep(65), 'x\0', { 'a\0': 1 }, JSON.parse('{"__proto__":1}') as unknown, 'x'.repeat(256 * 1024)]
-          .map(data => [request, { ...(request === 'publish' ? { channel: 'c' } : { socketId: idOf(client) }), event: 'e', data }] as [string, object])),
-        ...['join', 'presence'].flatMap(request => ['x'.repeat(4095), 'é'.repeat(2048), 'x\0', deep(65)].map(state => [request, { channel: 'c', state }] as [string, object]))
+        ['publish', { channel: 'c', event: 'e' }],
+        ['publish', { channel: 'c', event: '', data: 1 }],
+        ['publish', { channel: 'c', event: 'x'.repeat(101), data: 1 }],
+        ['publish', { channel: 'c', event: 7, data: 1 }],
+        ['direct', { socketId: '', event: 'e', data: 1 }],
+        ['direct', { socketId: 7, event: 'e', data: 1 }],
+        ['direct', { event: 'e', data: 1 }],
+        ['direct', { socketId: 'x', event: 'e' }],
+        ...['publish', 'direct'].flatMap(request =>
+          [deep(65), 'x\0', { 'a\0': 1 }, JSON.parse('{"__proto__":1}') as unknown, 'x'.repeat(256 * 1024)]
+            .map(data =>
+              [request, {
+                ...(request === 'publish' ? { channel: 'c' } : { socketId: idOf(client) }),
+                event: 'e',
+                data
+              }] as [string, object]
+            )
+        ),
+        ...['join', 'presence'].flatMap(request =>
+          ['x'.repeat(4095), 'é'.repeat(2048), 'x\0', deep(65)].map(state =>
+            [request, { channel: 'c', state }] as [string, object]
+          )
+        )
       ]
       for (const [request, fields] of bad) {
-        t.match(await ask(client, request, fields), { ok: false, error: 'ValidationError', details: [{ path: String }] }, `${request} ${JSON.stringify(fields).slice(0, 80)}`)
+        t.match(await ask(client, request, fields), {
+          ok: false, error: 'ValidationError', details: [{ path: String }]
+        }, `${request} ${JSON.stringify(fields).slice(0, 80)}`)
       }
-      t.match(await ask(client, 'join', { channel: 'c', state: 'x'.repeat(4094) }), { ok: true }, '4 KiB of state are fine')
+      t.match(
+        await ask(client, 'join', { channel: 'c', state: 'x'.repeat(4094) }), { ok: true }, '4 KiB of state are fine'
+      )
       for (const request of ['leave', 'presence']) {
-        t.match(await ask(client, request, { channel: 'other', state: 1, ...(request === 'leave' && { state: undefined }) }), { ok: false, error: 'ConflictError', code: 'NOT_A_MEMBER' })
+        t.match(
+          await ask(client, request, { channel: 'other', state: 1, ...(request === 'leave' && { state: undefined }) }),
+          { ok: false, error: 'ConflictError', code: 'NOT_A_MEMBER' }
+        )
       }
     })
 
     await t.test('a connection is in 100 channels at most', async t => {
       const client = await open('ann')
       for (const n of upTo(100)) await ask(client, 'join', { channel: `many:${n}` })
-      t.match(await ask(client, 'join', { channel: 'many:101' }), { ok: false, error: 'RateLimitError', code: 'CHANNEL_LIMIT' })
+      t.match(await ask(client, 'join', { channel: 'many:101' }), {
+        ok: false, error: 'RateLimitError', code: 'CHANNEL_LIMIT'
+      })
       t.match(await ask(client, 'join', { channel: 'many:7' }), { ok: true }, 'being in one is no further one')
       await ask(client, 'leave', { channel: 'many:1' })
       t.match(await ask(client, 'join', { channel: 'many:101' }), { ok: true })
@@ -146,12 +212,14 @@ for (const { name, connect } of transports) {
       for (const client of [...readers, ...senders]) await join(client, 'chat:order')
       await Promise.all(senders.map(async sender => {
         const answers = upTo(200).map(n => ask(sender, 'publish', { channel: 'chat:order', event: 'n', data: n }))
-        for (const answer of await Promise.all(answers)) if (answer.delivered !== 11) throw new Error(JSON.stringify(answer))
+        for (const answer of await Promise.all(answers)) { if (answer.delivered !== 11) throw new Error(JSON.stringify(answer)) }
       }))
       for (const reader of readers) {
         await until(() => messagesOf(reader).length === 1600, '1600 messages')
         for (const sender of senders) {
-          t.same(messagesOf(reader).filter(({ from }) => from.socketId === idOf(sender)).map(({ data }) => data), upTo(200))
+          t.same(
+            messagesOf(reader).filter(({ from }) => from.socketId === idOf(sender)).map(({ data }) => data), upTo(200)
+          )
         }
       }
     })
@@ -160,7 +228,10 @@ for (const { name, connect } of transports) {
 
 await t.test('nobody gets a message from before their join is answered or after their leave is', async t => {
   const shop = await tenant(app)
-  const open = (n: number) => n % 2 === 0 ? connectSocketIo(url, { token: shop.token(['admin'], { subject: `u${n}` }) }) : connectWs(url, { token: shop.token(['admin'], { subject: `u${n}` }) })
+  const open = (n: number) =>
+    n % 2 === 0
+      ? connectSocketIo(url, { token: shop.token(['admin'], { subject: `u${n}` }) })
+      : connectWs(url, { token: shop.token(['admin'], { subject: `u${n}` }) })
   const publishers = await Promise.all(upTo(3).map(open))
   const members = await Promise.all(upTo(20).map(open))
   /** Numbers given out, and those whose publish is answered, by publisher. */
@@ -203,7 +274,10 @@ await t.test('nobody gets a message from before their join is answered or after 
         if (own.some((n, i) => i > 0 && n !== (own[i - 1] ?? 0) + 1)) wrong++
         if (first <= (before[p] ?? 0) || last > (sentAtLeave[p] ?? 0)) wrong++
         // What was sent after the join's answer and answered before the leave is there.
-        if ((ackedBeforeLeave[p] ?? 0) > (sentAtJoin[p] ?? 0) && !(first <= (sentAtJoin[p] ?? 0) + 1 && last >= (ackedBeforeLeave[p] ?? 0))) wrong++
+        if (
+          (ackedBeforeLeave[p] ?? 0) > (sentAtJoin[p] ?? 0) &&
+          !(first <= (sentAtJoin[p] ?? 0) + 1 && last >= (ackedBeforeLeave[p] ?? 0))
+        ) wrong++
         got += own.length
       }
       rounds++
@@ -247,13 +321,19 @@ await t.test('a client on long polling gets messages and presence in order', asy
   await Promise.all(upTo(100).map(n => ask(ann, 'publish', { channel: 'chat:poll', event: 'n', data: `${n} é` })))
   await ask(ann, 'leave', { channel: 'chat:poll' })
   await until(() => presenceOf(polling).length === 2, 'the leave')
-  t.same(polling.messages.map(({ name, body }) => name === 'message' ? body['data'] : body['action']), ['join', ...upTo(100).map(n => `${n} é`), 'leave'])
+  t.same(polling.messages.map(({ name, body }) => name === 'message' ? body['data'] : body['action']), [
+    'join',
+    ...upTo(100).map(n => `${n} é`),
+    'leave'
+  ])
   for (const client of [polling, ann]) client.close()
 })
 
 await t.test('an empty channel leaves nothing behind', async t => {
   const shop = await tenant(app)
-  const [ann, bob] = [await connectWs(url, { token: shop.token() }), await connectSocketIo(url, { token: shop.token() })]
+  const [ann, bob] = [
+    await connectWs(url, { token: shop.token() }), await connectSocketIo(url, { token: shop.token() })
+  ]
   for (const client of [ann, bob]) await join(client, 'chat:gone')
   t.equal(app.channels.directory.channels(shop.scope, {}).items.length, 1)
   for (const client of [ann, bob]) await ask(client, 'leave', { channel: 'chat:gone' })

@@ -6,16 +6,26 @@ import { ask, idOf, join, messagesOf, presenceOf, until } from './room.ts'
 
 /* What reaches the log, and what does not. */
 
-const { app } = await build(t, { adapt: config => { config.delivery.requestsPerSecond = config.delivery.bytesPerSecond = 0 } })
+const { app } = await build(t, {
+  adapt: config => {
+    config.delivery.requestsPerSecond = config.delivery.bytesPerSecond = 0
+  }
+})
 const url = await listen(app)
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
 
 /** A subscription makes a log's row; what counts is that something is in it. */
 const rows = async (shop: Tenant) => ({
-  events: (await app.db.selectFrom('events').select('id').where('application_id', '=', shop.applicationId).execute()).length,
-  logs: (await app.db.selectFrom('topic_logs').select('id').where('application_id', '=', shop.applicationId).where('head_offset', '>', 0).execute()).length
+  events:
+    (await app.db.selectFrom('events').select('id').where('application_id', '=', shop.applicationId).execute()).length,
+  logs:
+    (await app.db.selectFrom('topic_logs').select('id').where('application_id', '=', shop.applicationId).where(
+      'head_offset', '>', 0
+    ).execute()).length
 })
-const payloadsOf = async (shop: Tenant, topic: string) => ((await shop.request('GET', `/api/topics/${topic}/events?limit=1000`)).body as { payload: Record<string, unknown> }[]).map(({ payload }) => payload)
+const payloadsOf = async (shop: Tenant, topic: string) =>
+  ((await shop.request('GET', `/api/topics/${topic}/events?limit=1000`)).body as { payload: Record<string, unknown> }[])
+    .map(({ payload }) => payload)
 
 for (const { name, connect } of transports) {
   await t.test(`over ${name}`, async t => {
@@ -39,22 +49,36 @@ for (const { name, connect } of transports) {
 
     await t.test('with a subscriber each message is in the log once, and is delivered as a message and as an event', async t => {
       const shop = await tenant(app)
-      const [ann, bob, listener] = await Promise.all(upTo(3).map(n => connect(url, { token: shop.token(['admin'], { subject: `u${n}` }) })))
+      const [ann, bob, listener] = await Promise.all(
+        upTo(3).map(n => connect(url, { token: shop.token(['admin'], { subject: `u${n}` }) }))
+      )
       if (ann === undefined || bob === undefined || listener === undefined) throw new Error('no clients')
       await join(bob, 'room')
       await listener.request('subscribe', { topic: 'socket.message' })
-      const answers = await Promise.all(upTo(300).map(n => ask(ann, 'publish', { channel: 'room', event: 'n', data: { n } })))
+      const answers = await Promise.all(
+        upTo(300).map(n => ask(ann, 'publish', { channel: 'room', event: 'n', data: { n } }))
+      )
       t.ok(answers.every(({ ok, delivered }) => ok && delivered === 1))
       t.match(await ask(ann, 'direct', { socketId: idOf(bob), event: 'psst', data: 'x' }), { delivered: 1 })
-      t.match((await shop.request('POST', '/api/socket/broadcast', { channel: 'room', event: 'all', data: 1 })).body, { delivered: 1 })
+      t.match((await shop.request('POST', '/api/socket/broadcast', { channel: 'room', event: 'all', data: 1 })).body, {
+        delivered: 1
+      })
       await listener.received(302)
       await until(() => messagesOf(bob).length === 302, 'the messages')
       t.same(messagesOf(bob).map(({ data }) => (data as { n: number }).n).slice(0, 300), upTo(300))
-      t.match(listener.events[0], { topic: 'socket.message', type: 'socket.message', source: 'socket', key: 'room', offset: 1 })
-      t.same(listener.events[0]?.payload, { channel: 'room', event: 'n', data: { n: 1 }, from: { socketId: idOf(ann), userId: 'u1' } })
+      t.match(listener.events[0], {
+        topic: 'socket.message', type: 'socket.message', source: 'socket', key: 'room', offset: 1
+      })
+      t.same(listener.events[0]?.payload, {
+        channel: 'room', event: 'n', data: { n: 1 }, from: { socketId: idOf(ann), userId: 'u1' }
+      })
       t.same(listener.events.slice(0, 300).map(({ payload }) => (payload as { data: { n: number } }).data.n), upTo(300))
-      t.match(listener.events[300], { key: idOf(bob), payload: { socketId: idOf(bob), event: 'psst', data: 'x', from: { socketId: idOf(ann) } } })
-      t.match(listener.events[301], { key: 'room', payload: { channel: 'room', event: 'all', from: { socketId: null, userId: 'tester' } } })
+      t.match(listener.events[300], {
+        key: idOf(bob), payload: { socketId: idOf(bob), event: 'psst', data: 'x', from: { socketId: idOf(ann) } }
+      })
+      t.match(listener.events[301], {
+        key: 'room', payload: { channel: 'room', event: 'all', from: { socketId: null, userId: 'tester' } }
+      })
       t.same(await rows(shop), { events: 302, logs: 1 })
       for (const client of [ann, bob, listener]) client.close()
     })
@@ -62,18 +86,29 @@ for (const { name, connect } of transports) {
     await t.test('connections and presence are in the log where somebody listens, by pattern too', async t => {
       const shop = await tenant(app)
       const listener = await connect(url, { token: shop.token() })
-      for (const topic of ['socket.*', 'presence.updated']) t.match(await listener.request('subscribe', { topic }), { ok: true })
+      for (const topic of ['socket.*', 'presence.updated']) { t.match(await listener.request('subscribe', { topic }), { ok: true }) }
       const ann = await connect(url, { token: shop.token(['admin'], { subject: 'ann' }) })
       await join(ann, 'room', { state: 'x' })
       await ask(ann, 'presence', { channel: 'room', state: 'y' })
       await ask(ann, 'leave', { channel: 'room' })
       const socketId = idOf(ann)
       ann.cut()
-      const seen = (await listener.received(5)).map(({ type, source, key, payload }) => ({ type, source, key, payload }))
+      const seen = (await listener.received(5)).map(({ type, source, key, payload }) => ({
+        type, source, key, payload
+      }))
       const kind = name === '/ws' ? 'ws' : 'socket.io'
-      t.match(seen.find(({ type }) => type === 'socket.connect'), { source: 'socket', key: socketId, payload: { socketId, userId: 'ann', transport: kind } })
-      t.match(seen.find(({ type }) => type === 'socket.disconnect'), { source: 'socket', key: socketId, payload: { socketId, userId: 'ann', transport: kind } })
-      t.match(seen.filter(({ type }) => type === 'presence.updated'), ['join', 'update', 'leave'].map(action => ({ key: 'room', payload: { channel: 'room', action, member: { socketId, userId: 'ann' } } })))
+      t.match(seen.find(({ type }) => type === 'socket.connect'), {
+        source: 'socket', key: socketId, payload: { socketId, userId: 'ann', transport: kind }
+      })
+      t.match(seen.find(({ type }) => type === 'socket.disconnect'), {
+        source: 'socket', key: socketId, payload: { socketId, userId: 'ann', transport: kind }
+      })
+      t.match(
+        seen.filter(({ type }) => type === 'presence.updated'),
+        ['join', 'update', 'leave'].map(action => ({
+          key: 'room', payload: { channel: 'room', action, member: { socketId, userId: 'ann' } }
+        }))
+      )
       t.equal((await payloadsOf(shop, 'presence.updated')).length, 3)
       listener.close()
     })
@@ -86,13 +121,19 @@ for (const { name, connect } of transports) {
       if (ann === undefined || bob === undefined || listener === undefined) throw new Error('no clients')
       await join(bob, 'room')
       await listener.request('subscribe', { topic: 'socket.message' })
-      const [good, bad, better] = await Promise.all([{ text: 'a' }, { words: 'b' }, { text: 'c' }].map(data => ask(ann, 'publish', { channel: 'room', event: 'said', data })))
+      const [good, bad, better] = await Promise.all(
+        [{ text: 'a' }, { words: 'b' }, { text: 'c' }].map(data =>
+          ask(ann, 'publish', { channel: 'room', event: 'said', data })
+        )
+      )
       t.match(good, { ok: true, delivered: 1 })
       t.match(bad, { ok: false, error: 'ValidationError', code: 'SCHEMA_VIOLATED', details: [{ path: /^\/data/ }] })
       t.match(better, { ok: true, delivered: 1 })
       await until(() => messagesOf(bob).length === 2, 'the messages')
       t.same(messagesOf(bob).map(({ data }) => data), [{ text: 'a' }, { text: 'c' }])
-      const broadcast = await shop.request('POST', '/api/socket/broadcast', { channel: 'room', event: 'said', data: 1 }, { 'idempotency-key': 'k' })
+      const broadcast = await shop.request(
+        'POST', '/api/socket/broadcast', { channel: 'room', event: 'said', data: 1 }, { 'idempotency-key': 'k' }
+      )
       t.match(broadcast, { status: 400, body: { code: 'SCHEMA_VIOLATED' } })
       t.same((await payloadsOf(shop, 'socket.message')).map(({ data }) => data), [{ text: 'a' }, { text: 'c' }])
       for (const client of [ann, bob, listener]) client.close()

@@ -12,9 +12,21 @@ import { ask, idOf } from './room.ts'
 const scope = { applicationId: 'app_a', environment: 'development' as const }
 const toState = (value: unknown) => ({ value, text: JSON.stringify(value) })
 const member = (n: number, value: unknown = null): Member => ({
-  socketId: `conn_${String(n).padStart(5, '0')}`, userId: `user-${n}`, principalId: 'p', joinedAt: n, state: toState(value), node: undefined, connection: undefined, absence: undefined
+  socketId: `conn_${String(n).padStart(5, '0')}`,
+  userId: `user-${n}`,
+  principalId: 'p',
+  joinedAt: n,
+  state: toState(value),
+  node: undefined,
+  connection: undefined,
+  absence: undefined
 })
-interface Joined { channel: string, members: { socketId: string, state: unknown }[], truncated?: boolean, memberCount?: number }
+interface Joined {
+  channel: string
+  members: { socketId: string, state: unknown }[]
+  truncated?: boolean
+  memberCount?: number
+}
 
 t.test('the answer to join is made once until a member or its state changes', async t => {
   const channel = new Directory().openChannel(scope, 'a "room"')
@@ -23,7 +35,9 @@ t.test('the answer to join is made once until a member or its state changes', as
   channel.add(one)
   const first = channel.joined
   t.equal(channel.joined, first)
-  t.same(seen(), { channel: 'a "room"', members: [{ socketId: 'conn_00001', userId: 'user-1', joinedAt: 1, state: null }] })
+  t.same(seen(), {
+    channel: 'a "room"', members: [{ socketId: 'conn_00001', userId: 'user-1', joinedAt: 1, state: null }]
+  })
   channel.add(two)
   t.equal(seen().members.length, 2)
   channel.setState(one, toState({ b: 'ü' }))
@@ -64,7 +78,7 @@ t.test('a page of members ends early when states are long; pages have everybody 
   }
   t.same(found, Array.from({ length: 600 }, (_, i) => `conn_${String(i + 1).padStart(5, '0')}`))
   t.equal(pages, 1)
-  for (const { socketId } of directory.members(scope, 'large', { limit: 1000 }).items) channel.setState(channel.members.get(socketId) as Member, toState('x'.repeat(4090)))
+  for (const { socketId } of directory.members(scope, 'large', { limit: 1000 }).items) { channel.setState(channel.members.get(socketId) as Member, toState('x'.repeat(4090))) }
   const first = directory.members(scope, 'large', { limit: 1000 })
   t.equal(first.items.length, 256)
   t.equal(directory.members(scope, 'large', { limit: 1000, cursor: first.nextCursor as string }).items.length, 256)
@@ -79,10 +93,15 @@ t.test('prepared answers arrive like others', async t => {
   const channel = 'a "b" \\ ü'
   for (const { name, connect } of transports) {
     const [one, other] = [await connect(url, { token: shop.token() }), await connect(url, { token: shop.token() })]
-    t.match(await ask(one, 'join', { channel, state: { _placeholder: true, num: 0 } }), { ok: true, channel, members: [{ socketId: idOf(one), state: { _placeholder: true, num: 0 } }] }, name)
+    t.match(await ask(one, 'join', { channel, state: { _placeholder: true, num: 0 } }), {
+      ok: true, channel, members: [{ socketId: idOf(one), state: { _placeholder: true, num: 0 } }]
+    }, name)
     const answer = await ask(other, 'join', { channel })
     t.equal(answer.channel, channel)
-    t.strictSame(answer.members.map(({ socketId, state }) => [socketId, state]).sort(), [[idOf(one), { _placeholder: true, num: 0 }], [idOf(other), null]].sort())
+    t.strictSame(
+      answer.members.map(({ socketId, state }) => [socketId, state]).sort(),
+      [[idOf(one), { _placeholder: true, num: 0 }], [idOf(other), null]].sort()
+    )
     for (const client of [one, other]) t.match(await ask(client, 'leave', { channel }), { ok: true, channel })
     for (const client of [one, other]) client.close()
   }

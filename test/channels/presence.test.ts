@@ -5,7 +5,11 @@ import { transports, type Client } from '../clients.ts'
 import { tenant, type Tenant } from '../tenant.ts'
 import { ask, idOf, join, messagesOf, presenceOf, until } from './room.ts'
 
-const { app } = await build(t, { adapt: config => { config.delivery.requestsPerSecond = config.delivery.bytesPerSecond = 0 } })
+const { app } = await build(t, {
+  adapt: config => {
+    config.delivery.requestsPerSecond = config.delivery.bytesPerSecond = 0
+  }
+})
 const url = await listen(app)
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
 const wait = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
@@ -14,7 +18,9 @@ const setGrace = async (shop: Tenant, presenceGraceMs: number) => {
   const { status, text } = await shop.request('PATCH', `/api/applications/${shop.applicationId}`, { presenceGraceMs })
   if (status !== 200) throw new Error(text)
 }
-const membersBy = async (shop: Tenant, channel: string) => (await shop.request('GET', `/api/socket/channels/${encodeURIComponent(channel)}/members?limit=1000`)).body as ChannelMember[]
+const membersBy = async (shop: Tenant, channel: string) =>
+  (await shop.request('GET', `/api/socket/channels/${encodeURIComponent(channel)}/members?limit=1000`))
+    .body as ChannelMember[]
 
 for (const { name, connect } of transports) {
   await t.test(`over ${name}`, async t => {
@@ -33,7 +39,9 @@ for (const { name, connect } of transports) {
       const seen = await join(watcher, 'room')
       for (const end of ['cut', 'close'] as const) {
         const first = await open('ann')
-        const before = (await join(first, 'room', { state: { n: 1 } })).answer.members.find(({ userId }) => userId === 'ann')
+        const before = (await join(first, 'room', { state: { n: 1 } })).answer.members.find(({ userId }) =>
+          userId === 'ann'
+        )
         await until(() => presenceOf(watcher).at(-1)?.action === 'join', 'the join')
         const told = presenceOf(watcher).length
         first[end]()
@@ -46,7 +54,11 @@ for (const { name, connect } of transports) {
         await until(() => presenceOf(watcher).length > told, 'the update')
         await wait(50)
         t.match(presenceOf(watcher).slice(told), [{
-          action: 'update', member: { userId: 'ann', previousSocketId: before?.socketId, joinedAt: before?.joinedAt, state: { n: end === 'cut' ? 1 : 2 } }
+          action: 'update',
+          member: {
+            userId: 'ann', previousSocketId: before?.socketId, joinedAt: before?.joinedAt,
+            state: { n: end === 'cut' ? 1 : 2 }
+          }
         }])
         t.equal(presenceOf(watcher).length, told + 1)
         t.same(seen.view(), (await membersBy(shop, 'room')).sort((a, b) => a.socketId < b.socketId ? -1 : 1))
@@ -88,7 +100,10 @@ for (const { name, connect } of transports) {
       await until(() => presenceOf(watcher, 'half').length === 3, 'the update')
       t.match(presenceOf(watcher, 'half')[2], { action: 'update', member: { userId: 'ann', previousSocketId } })
       const thief = await open('ann')
-      t.equal((await join(thief, 'half', { previousSocketId: idOf(other) })).answer.members.length, 4, 'another user is not taken over')
+      t.equal(
+        (await join(thief, 'half', { previousSocketId: idOf(other) })).answer.members.length, 4,
+        'another user is not taken over'
+      )
       t.equal((await join(other, 'half')).answer.members.length, 4)
     })
 
@@ -115,11 +130,15 @@ for (const { name, connect } of transports) {
       const ann = await open('ann')
       await join(ann, 'doc:board:one:a', { state: { cursor: 3 } })
       t.match(await shop.request('GET', path), { status: 200, body: [{ userId: 'ann', state: { cursor: 3 } }] })
-      t.match(await shop.request('GET', '/api/sync/board/documents/none/presence'), { status: 404, body: { code: 'DOCUMENT_NOT_FOUND' } })
+      t.match(await shop.request('GET', '/api/sync/board/documents/none/presence'), {
+        status: 404, body: { code: 'DOCUMENT_NOT_FOUND' }
+      })
       t.match(await shop.request('GET', path, undefined, { 'x-environment': 'staging' }), { status: 404 })
       t.match(await (await tenant(app)).request('GET', path), { status: 404 })
       t.match(await shop.request('GET', `${path}?limit=0`), { status: 400 })
-      t.match(await shop.request('GET', path, undefined, { authorization: `Bearer ${shop.token(['subscribe'])}` }), { status: 403 })
+      t.match(await shop.request('GET', path, undefined, { authorization: `Bearer ${shop.token(['subscribe'])}` }), {
+        status: 403
+      })
       t.match(await shop.request('GET', path, undefined, { authorization: 'Bearer x' }), { status: 401 })
       await shop.request('DELETE', '/api/sync/board/documents/one:a')
       t.match(await shop.request('GET', path), { status: 404 })
@@ -137,13 +156,27 @@ await t.test('another user does not take a waiting member over, another tab of t
     for (const client of [watcher, tab1, tab2]) await join(client, 'tabs')
     tab1.cut()
     tab2.cut()
-    await until(() => [...app.channels.directory.channel(shop.scope, 'tabs')?.members.values() ?? []].filter(({ connection }) => connection === undefined).length === 2, 'two waiting')
+    await until(
+      () =>
+        [...app.channels.directory.channel(shop.scope, 'tabs')?.members.values() ?? []].filter(({ connection }) =>
+          connection === undefined
+        ).length === 2,
+      'two waiting'
+    )
     const [tab3, bob] = [await open('ann'), await open('bob')]
     await join(bob, 'tabs')
     await join(tab3, 'tabs')
-    await until(() => presenceOf(watcher, 'tabs').some(({ action }) => action === 'leave'), 'the leave of the other tab', 20_000)
+    await until(
+      () => presenceOf(watcher, 'tabs').some(({ action }) => action === 'leave'), 'the leave of the other tab', 20_000
+    )
     await wait(100)
-    t.same(presenceOf(watcher, 'tabs').map(({ action, member }) => `${member.userId} ${action}`), ['ann join', 'ann join', 'bob join', 'ann update', 'ann leave'], name)
+    t.same(presenceOf(watcher, 'tabs').map(({ action, member }) => `${member.userId} ${action}`), [
+      'ann join',
+      'ann join',
+      'bob join',
+      'ann update',
+      'ann leave'
+    ], name)
     t.same((await membersBy(shop, 'tabs')).map(({ userId }) => userId).sort(), ['ann', 'bob', 'watcher'], name)
     for (const client of [watcher, tab3, bob]) client.close()
   }))
@@ -153,7 +186,7 @@ await t.test('the grace period is a setting of the application', async t => {
   const shop = await tenant(app)
   const path = `/api/applications/${shop.applicationId}`
   t.match((await shop.request('GET', path)).body, { presenceGraceMs: 3000 })
-  for (const presenceGraceMs of [-1, 60_001, 1.5, '5', null]) t.match(await shop.request('PATCH', path, { presenceGraceMs }), { status: 400 }, String(presenceGraceMs))
+  for (const presenceGraceMs of [-1, 60_001, 1.5, '5', null]) { t.match(await shop.request('PATCH', path, { presenceGraceMs }), { status: 400 }, String(presenceGraceMs)) }
   for (const presenceGraceMs of [0, 60_000]) {
     t.match(await shop.request('PATCH', path, { presenceGraceMs }), { status: 200, body: { presenceGraceMs } })
     t.equal(await app.graceTimes.of(shop.applicationId), presenceGraceMs)
@@ -201,7 +234,8 @@ await t.test(`200 clients that join, update, drop and rejoin at random for ${sec
     return room
   }))
   const since = Date.now()
-  const truth = async () => JSON.stringify((await membersBy(shop, 'crowd')).sort((a, b) => a.socketId < b.socketId ? -1 : 1))
+  const truth = async () =>
+    JSON.stringify((await membersBy(shop, 'crowd')).sort((a, b) => a.socketId < b.socketId ? -1 : 1))
   const differing = async () => {
     const wanted = await truth()
     return survivors.filter(room => JSON.stringify(room.view()) !== wanted).length

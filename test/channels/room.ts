@@ -1,17 +1,38 @@
 import type { Answer, Client } from '../clients.ts'
 
-export interface SeenMember { socketId: string, userId: string, joinedAt: number, state: unknown, previousSocketId?: string }
-export interface SeenPresence { channel: string, action: 'join' | 'leave' | 'update', member: SeenMember }
-export interface SeenMessage { channel?: string, event: string, data: unknown, from: { socketId: string | null, userId: string }, timestamp: number }
+export interface SeenMember {
+  socketId: string
+  userId: string
+  joinedAt: number
+  state: unknown
+  previousSocketId?: string
+}
+export interface SeenPresence {
+  channel: string
+  action: 'join' | 'leave' | 'update'
+  member: SeenMember
+}
+export interface SeenMessage {
+  channel?: string
+  event: string
+  data: unknown
+  from: { socketId: string | null, userId: string }
+  timestamp: number
+}
 
 /** The answer of any request about channels. */
 export type ChannelAnswer = Answer & { channel: string, members: SeenMember[], delivered: number }
 
-export const ask = async (client: Client, name: string, fields: object) => await client.request(name, fields) as ChannelAnswer
+export const ask = async (client: Client, name: string, fields: object) =>
+  await client.request(name, fields) as ChannelAnswer
 
-export const messagesOf = (client: Client) => client.messages.filter(({ name }) => name === 'message').map(({ body }) => body as unknown as SeenMessage)
-export const presenceOf = (client: Client, channel?: string) => client.messages.filter(({ name }) => name === 'presence')
-  .map(({ body }) => body as unknown as SeenPresence).filter(seen => channel === undefined || seen.channel === channel)
+export const messagesOf = (client: Client) =>
+  client.messages.filter(({ name }) => name === 'message').map(({ body }) => body as unknown as SeenMessage)
+export const presenceOf = (client: Client, channel?: string) =>
+  client.messages.filter(({ name }) => name === 'presence')
+    .map(({ body }) => body as unknown as SeenPresence).filter(seen =>
+      channel === undefined || seen.channel === channel
+    )
 
 export async function until (isDone: () => boolean, what: string, timeoutMs = 10_000): Promise<void> {
   const since = Date.now()
@@ -25,12 +46,17 @@ export const idOf = (client: Client) => client.kind === 'socket.io'
   ? (client as unknown as { socket: { id: string } }).socket.id
   : client.messages.find(({ name }) => name === 'authenticated')?.body['socketId'] as string
 
-/** Joins, and answers what the client can know of the channel from then on: the answer's members, with every presence message since. */
+/**
+ * Joins, and answers what the client can know of the channel from then on: the answer's members, with every presence
+ * message since.
+ */
 export async function join (client: Client, channel: string, fields: object = {}) {
   let first = 0
   /** Nobody is told of themselves: the client knows what it has said. */
   let own: { state: unknown } | undefined
-  const answer = await client.request('join', { channel, ...fields }, () => { first = client.messages.length }) as ChannelAnswer
+  const answer = await client.request('join', { channel, ...fields }, () => {
+    first = client.messages.length
+  }) as ChannelAnswer
   if (!answer.ok) throw new Error(JSON.stringify(answer))
   return {
     answer,

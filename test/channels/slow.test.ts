@@ -16,19 +16,24 @@ for (const { name, connect } of transports) {
     app.config.delivery.drainTimeoutMs = 300
     const shop = await tenant(app)
     await shop.request('PATCH', `/api/applications/${shop.applicationId}`, { presenceGraceMs: 500 })
-    const [sender, fast, slow] = await Promise.all(['sender', 'fast', 'slow'].map(subject => connect(url, { token: shop.token(['admin'], { subject }) })))
+    const [sender, fast, slow] = await Promise.all(
+      ['sender', 'fast', 'slow'].map(subject => connect(url, { token: shop.token(['admin'], { subject }) }))
+    )
     if (sender === undefined || fast === undefined || slow === undefined) throw new Error('no clients')
     for (const client of [fast, slow]) await join(client, 'room')
     await join(slow, 'other')
     slow.pause()
     const data = 'x'.repeat(50_000)
     const delivered: number[] = []
-    for (let n = 0; n < 200; n++) delivered.push((await ask(sender, 'publish', { channel: 'room', event: 'n', data: { n, data } })).delivered)
+    for (let n = 0; n < 200; n++) { delivered.push((await ask(sender, 'publish', { channel: 'room', event: 'n', data: { n, data } })).delivered) }
     await until(() => messagesOf(fast).length === 200, 'every message')
     t.same(messagesOf(fast).map(({ data }) => (data as { n: number }).n), delivered.map((_, n) => n))
     t.equal(delivered[0], 2)
     t.equal(delivered.at(-1), 1, 'what it does not take is not counted')
-    await until(() => presenceOf(fast).some(({ action, member }) => action === 'leave' && member.userId === 'slow'), 'the leave after the grace period')
+    await until(
+      () => presenceOf(fast).some(({ action, member }) => action === 'leave' && member.userId === 'slow'),
+      'the leave after the grace period'
+    )
     slow.resume()
     await slow.closed
     const got = messagesOf(slow).map(({ data }) => (data as { n: number }).n)
@@ -43,13 +48,15 @@ for (const { name, connect } of transports) {
     app.config.delivery.drainTimeoutMs = 10_000
     const shop = await tenant(app)
     await shop.request('PATCH', `/api/applications/${shop.applicationId}`, { presenceGraceMs: 5000 })
-    const [sender, fast, slow] = await Promise.all(['sender', 'fast', 'slow'].map(subject => connect(url, { token: shop.token(['admin'], { subject }) })))
+    const [sender, fast, slow] = await Promise.all(
+      ['sender', 'fast', 'slow'].map(subject => connect(url, { token: shop.token(['admin'], { subject }) }))
+    )
     if (sender === undefined || fast === undefined || slow === undefined) throw new Error('no clients')
     for (const client of [fast, slow]) await join(client, 'room')
     await until(() => presenceOf(fast).length === 1, 'the join')
     slow.pause()
     const data = 'x'.repeat(50_000)
-    for (let last = 2; last === 2;) last = (await ask(sender, 'publish', { channel: 'room', event: 'n', data })).delivered
+    for (let last = 2; last === 2;) { last = (await ask(sender, 'publish', { channel: 'room', event: 'n', data })).delivered }
     slow.resume()
     t.match(await slow.message('resync'), { channel: 'room', code: 'SLOW_CONSUMER' })
     t.match(await ask(slow, 'presence', { channel: 'room', state: 1 }), { code: 'NOT_A_MEMBER' })

@@ -33,28 +33,46 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
     await Promise.all(clients.splice(0).map(({ closed }) => closed))
   }
   const by = (node: typeof one) => async (method: 'GET' | 'POST', url: string, payload?: object, headers = {}) => {
-    const answer = await node.app.inject({ method, url, headers: { authorization: `Bearer ${shop.token()}`, ...headers }, ...(payload !== undefined && { payload }) })
+    const answer = await node.app.inject({
+      method,
+      url,
+      headers: { authorization: `Bearer ${shop.token()}`, ...headers },
+      ...(payload !== undefined && { payload })
+    })
     return { status: answer.statusCode, headers: answer.headers, body: answer.json() as never }
   }
 
   await t.test('what is published on any node reaches every member on every node once, in the order of each sender', async t => {
     const members = await Promise.all(nodes.flatMap((node, n) => upTo(3).map(m => open(node, `m${n}${m}`))))
     for (const member of members) await join(member, 'all')
-    await until(() => nodes.every(({ app }) => app.channels.directory.channel(shop.scope, 'all')?.members.size === 9), 'all to be known everywhere')
+    await until(
+      () => nodes.every(({ app }) => app.channels.directory.channel(shop.scope, 'all')?.members.size === 9),
+      'all to be known everywhere'
+    )
     const senders = await Promise.all(nodes.map((node, n) => open(node, `s${n}`)))
-    const answers = await Promise.all(senders.flatMap(sender => upTo(100).map(n => ask(sender, 'publish', { channel: 'all', event: 'n', data: n }))))
+    const answers = await Promise.all(
+      senders.flatMap(sender => upTo(100).map(n => ask(sender, 'publish', { channel: 'all', event: 'n', data: n })))
+    )
     t.ok(answers.every(({ ok, delivered }) => ok && delivered === 9), 'each answer has how many got it, over all nodes')
     for (const member of members) {
       await until(() => messagesOf(member).length >= 300, '300 messages')
       for (const sender of senders) {
-        t.same(messagesOf(member).filter(({ from }) => from.socketId === idOf(sender)).map(({ data }) => data), upTo(100))
+        t.same(
+          messagesOf(member).filter(({ from }) => from.socketId === idOf(sender)).map(({ data }) => data), upTo(100)
+        )
       }
     }
     const own = members[0] as Client
-    t.match(await ask(own, 'publish', { channel: 'all', event: 'own', data: 0 }), { delivered: 8 }, 'a sender that is a member does not count')
+    t.match(
+      await ask(own, 'publish', { channel: 'all', event: 'own', data: 0 }), { delivered: 8 },
+      'a sender that is a member does not count'
+    )
     await until(() => members.slice(1).every(member => messagesOf(member).length === 301), 'the last')
     t.equal(messagesOf(own).length, 300)
-    t.same(await one.app.db.selectFrom('events').select('id').where('application_id', '=', shop.applicationId).execute(), [], 'and nothing of it is in the database')
+    t.same(
+      await one.app.db.selectFrom('events').select('id').where('application_id', '=', shop.applicationId).execute(), [],
+      'and nothing of it is in the database'
+    )
     await leaveAll()
   })
 
@@ -62,57 +80,93 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
     const channel = 'chat:room 1/ü'
     const members = await Promise.all(nodes.flatMap((node, n) => upTo(2).map(m => open(node, `r${n}${m}`))))
     for (const [n, member] of members.entries()) await join(member, channel, { state: { n } })
-    await until(() => nodes.every(({ app }) => app.channels.directory.channel(shop.scope, channel)?.members.size === 6), 'all to be known everywhere')
+    await until(
+      () => nodes.every(({ app }) => app.channels.directory.channel(shop.scope, channel)?.members.size === 6),
+      'all to be known everywhere'
+    )
     for (const [n, node] of nodes.entries()) {
       const request = by(node)
       t.match(await request('GET', '/api/socket/channels'), { status: 200, body: [{ name: channel, memberCount: 6 }] })
       const listed = await request('GET', `/api/socket/channels/${encodeURIComponent(channel)}/members`)
       const found = listed.body as { socketId: string, joinedAt: number, state: { n: number } }[]
-      t.same(found.map(({ socketId, state }) => `${socketId} ${state.n}`).sort(), members.map((member, n) => `${idOf(member)} ${n}`).sort())
+      t.same(
+        found.map(({ socketId, state }) => `${socketId} ${state.n}`).sort(),
+        members.map((member, n) => `${idOf(member)} ${n}`).sort()
+      )
       t.ok(found.every(({ joinedAt }, i) => i === 0 || joinedAt >= (found[i - 1]?.joinedAt ?? 0)), 'oldest first')
       const counted = await request('GET', '/api/socket/connections')
       t.match(counted, { status: 200, body: { count: 6 } })
       t.notOk('x-nodes-missing' in counted.headers)
-      t.match(await request('POST', '/api/socket/broadcast', { channel, event: 'news', data: n }), { status: 200, body: { delivered: 6 } })
-      const once = () => request('POST', '/api/socket/broadcast', { channel, event: 'once', data: n }, { 'idempotency-key': `k${n}` })
-      t.same((await Promise.all(upTo(3).map(once))).map(({ body }) => body), Array(3).fill({ delivered: 6 }), 'with a key, the answers are those of the first')
+      t.match(await request('POST', '/api/socket/broadcast', { channel, event: 'news', data: n }), {
+        status: 200, body: { delivered: 6 }
+      })
+      const once = () =>
+        request('POST', '/api/socket/broadcast', { channel, event: 'once', data: n }, { 'idempotency-key': `k${n}` })
+      t.same(
+        (await Promise.all(upTo(3).map(once))).map(({ body }) => body), Array(3).fill({ delivered: 6 }),
+        'with a key, the answers are those of the first'
+      )
     }
     const [first] = members as [Client]
     for (const member of members) {
       await until(() => messagesOf(member).length === 6, 'six messages')
-      t.same(messagesOf(member).map(({ event, data }) => `${event} ${data as number}`).sort(), ['news 0', 'news 1', 'news 2', 'once 0', 'once 1', 'once 2'])
+      t.same(messagesOf(member).map(({ event, data }) => `${event} ${data as number}`).sort(), [
+        'news 0',
+        'news 1',
+        'news 2',
+        'once 0',
+        'once 1',
+        'once 2'
+      ])
     }
     const left = idOf(first)
     first.cut()
-    await until(() => nodes.every(({ app }) => {
-      const everybody = app.channels.directory.channel(shop.scope, channel)
-      const member = everybody?.members.get(left)
-      return member !== undefined && everybody?.isAway(member)
-    }), 'the end of one')
-    t.match((await by(two)('POST', '/api/socket/broadcast', { channel, event: 'news', data: 9 })).body, { delivered: 5 }, 'whoever is away gets nothing')
+    await until(() =>
+      nodes.every(({ app }) => {
+        const everybody = app.channels.directory.channel(shop.scope, channel)
+        const member = everybody?.members.get(left)
+        return member !== undefined && everybody?.isAway(member)
+      }), 'the end of one')
+    t.match((await by(two)('POST', '/api/socket/broadcast', { channel, event: 'news', data: 9 })).body, {
+      delivered: 5
+    }, 'whoever is away gets nothing')
     t.match((await by(three)('GET', '/api/socket/channels')).body, [{ memberCount: 6 }], 'but is a member still')
     await leaveAll()
-    await until(() => nodes.every(({ app }) => app.channels.directory.channel(shop.scope, channel) === undefined), 'an empty channel to leave nothing behind')
+    await until(
+      () => nodes.every(({ app }) => app.channels.directory.channel(shop.scope, channel) === undefined),
+      'an empty channel to leave nothing behind'
+    )
   })
 
   await t.test('a direct message reaches a socket of another node, in order', async t => {
     const [ann, bob] = [await open(one, 'ann'), await open(two, 'bob')]
-    const answers = await Promise.all(upTo(50).map(n => ask(ann, 'direct', { socketId: idOf(bob), event: 'psst', data: n })))
+    const answers = await Promise.all(
+      upTo(50).map(n => ask(ann, 'direct', { socketId: idOf(bob), event: 'psst', data: n }))
+    )
     t.ok(answers.every(({ delivered }) => delivered === 1))
     await until(() => messagesOf(bob).length === 50, 'the messages')
     t.same(messagesOf(bob).map(({ data }) => data), upTo(50))
     t.match(messagesOf(bob)[0], { event: 'psst', from: { socketId: idOf(ann), userId: 'ann' } })
-    t.match(await ask(ann, 'direct', { socketId: 'conn_none', event: 'psst', data: 0 }), { ok: false, code: 'SOCKET_NOT_FOUND' })
-    t.match(await ask(ann, 'direct', { socketId: `${idOf(bob)}\n{"event":"forged"}`, event: 'psst', data: 0 }), { ok: false, code: 'SOCKET_NOT_FOUND' })
+    t.match(await ask(ann, 'direct', { socketId: 'conn_none', event: 'psst', data: 0 }), {
+      ok: false, code: 'SOCKET_NOT_FOUND'
+    })
+    t.match(await ask(ann, 'direct', { socketId: `${idOf(bob)}\n{"event":"forged"}`, event: 'psst', data: 0 }), {
+      ok: false,
+      code: 'SOCKET_NOT_FOUND'
+    })
     const stranger = await tenant(one.app)
     const eve = await transports[0]?.connect(three.url, { token: stranger.token() }) as Client
     clients.push(eve)
-    t.match(await ask(eve, 'direct', { socketId: idOf(bob), event: 'psst', data: 0 }), { ok: false, code: 'SOCKET_NOT_FOUND' }, 'another tenant does not find it')
+    t.match(await ask(eve, 'direct', { socketId: idOf(bob), event: 'psst', data: 0 }), {
+      ok: false, code: 'SOCKET_NOT_FOUND'
+    }, 'another tenant does not find it')
     const left = idOf(bob)
     bob.close()
     await bob.closed
     await until(() => two.app.channels.directory.connectionCount(shop.scope) === 0, 'its end')
-    t.match(await ask(ann, 'direct', { socketId: left, event: 'psst', data: 0 }), { ok: false, code: 'SOCKET_NOT_FOUND' }, 'nor does anybody once it is gone')
+    t.match(await ask(ann, 'direct', { socketId: left, event: 'psst', data: 0 }), {
+      ok: false, code: 'SOCKET_NOT_FOUND'
+    }, 'nor does anybody once it is gone')
     t.equal(messagesOf(bob).length, 50)
     await leaveAll()
   })
@@ -126,7 +180,9 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
     await ask(bob, 'leave', { channel: 'chat' })
     await until(() => presenceOf(ann).length === 3, 'three changes')
     t.match(presenceOf(ann), [
-      { action: 'join', member: { socketId: idOf(bob), userId: 'bob', state: null } }, { action: 'update', member: { state: { typing: true } } }, { action: 'leave', member: { socketId: idOf(bob) } }
+      { action: 'join', member: { socketId: idOf(bob), userId: 'bob', state: null } },
+      { action: 'update', member: { state: { typing: true } } },
+      { action: 'leave', member: { socketId: idOf(bob) } }
     ])
     t.equal(anns.view().length, 1)
     await leaveAll()
@@ -145,14 +201,26 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
       if (end === 'half') first.pause()
       else first[end]()
       if (end !== 'half') {
-        await until(() => [...two.app.channels.directory.channel(shop.scope, 'back')?.members.values() ?? []].some(member => two.app.channels.directory.channel(shop.scope, 'back')?.isAway(member)), 'the absence to be known')
+        await until(
+          () =>
+            [...two.app.channels.directory.channel(shop.scope, 'back')?.members.values() ?? []].some(member =>
+              two.app.channels.directory.channel(shop.scope, 'back')?.isAway(member)
+            ),
+          'the absence to be known'
+        )
       }
       const second = await open(two, 'ann')
       const { answer } = await join(second, 'back', end === 'half' ? { previousSocketId: before?.socketId } : {})
       t.equal(answer.members.length, 2, 'it counts once')
       await until(() => presenceOf(watcher).length > told, 'the update')
-      t.match(presenceOf(watcher).slice(told), [{ action: 'update', member: { userId: 'ann', previousSocketId: before?.socketId, joinedAt: before?.joinedAt, state: { n: end } } }])
-      await until(() => one.app.channels.directory.channel(shop.scope, 'back')?.members.has(before?.socketId ?? '') === false, 'its old node to let go')
+      t.match(presenceOf(watcher).slice(told), [{
+        action: 'update',
+        member: { userId: 'ann', previousSocketId: before?.socketId, joinedAt: before?.joinedAt, state: { n: end } }
+      }])
+      await until(
+        () => one.app.channels.directory.channel(shop.scope, 'back')?.members.has(before?.socketId ?? '') === false,
+        'its old node to let go'
+      )
       if (end === 'half') {
         first.resume()
         t.match(await first.message('resync'), { channel: 'back', code: 'NOT_A_MEMBER' })
@@ -176,7 +244,9 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
   await t.test('a subscription on one node brings what happens on the sockets of the others, once, from its acknowledgement on', async t => {
     const fresh = shop
     const connect = async (node: typeof one, n: number, subject: string) => {
-      const client = await (transports[n] as typeof transports[number]).connect(node.url, { token: fresh.token(['admin'], { subject }) })
+      const client = await (transports[n] as typeof transports[number]).connect(node.url, {
+        token: fresh.token(['admin'], { subject })
+      })
       clients.push(client)
       return client
     }
@@ -186,7 +256,11 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
       const listener = await connect(three, n, 'listener')
       const sent: Promise<unknown>[] = []
       const answer = await listener.request('subscribe', { topic: pattern }, () => {
-        sent.push(pattern === 'socket.**' ? ask(ann, 'publish', { channel: 'logged', event: 'e', data: n }) : ask(ann, 'presence', { channel: 'logged', state: n }))
+        sent.push(
+          pattern === 'socket.**'
+            ? ask(ann, 'publish', { channel: 'logged', event: 'e', data: n })
+            : ask(ann, 'presence', { channel: 'logged', state: n })
+        )
       })
       t.ok(answer.ok, JSON.stringify(answer))
       await Promise.all(sent)
@@ -194,13 +268,24 @@ t.test('channels over nodes', { skip: redis === undefined && 'redis-server is no
       await ask(bob, 'presence', { channel: 'logged', state: 'again' })
       await ask(bob, 'publish', { channel: 'logged', event: 'e', data: 'again' })
       await listener.received(2)
-      const stored = await one.app.db.selectFrom('events').select(['topic', 'offset']).where('application_id', '=', fresh.applicationId).where('topic', 'in', ['socket.message', 'presence.updated']).execute()
+      const stored = await one.app.db.selectFrom('events').select(['topic', 'offset']).where(
+        'application_id', '=', fresh.applicationId
+      ).where('topic', 'in', ['socket.message', 'presence.updated']).execute()
       const topics = stored.map(({ topic }) => topic)
       if (n === 0) t.same(topics, ['presence.updated', 'presence.updated'], 'each change is there once')
-      else t.same(topics.sort(), ['presence.updated', 'presence.updated', 'socket.message', 'socket.message'], 'each message, too')
+      else {
+        t.same(
+          topics.sort(),
+          ['presence.updated', 'presence.updated', 'socket.message', 'socket.message'],
+          'each message, too'
+        )
+      }
       listener.close()
       await listener.closed
-      await until(() => nodes.every(({ app }) => !app.hub.hasListeners(fresh.scope, 'presence.updated')), 'the subscription to end')
+      await until(
+        () => nodes.every(({ app }) => !app.hub.hasListeners(fresh.scope, 'presence.updated')),
+        'the subscription to end'
+      )
     }
     await leaveAll()
   })

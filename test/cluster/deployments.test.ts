@@ -8,7 +8,9 @@ import { transports } from '../clients.ts'
 import { tenant } from '../tenant.ts'
 import { startRedis } from './redis.ts'
 
-/* Production and a staging copy of its database on one Redis: the same applications, topics, epochs and signing keys. */
+/*
+ * Production and a staging copy of its database on one Redis: the same applications, topics, epochs and signing keys.
+ */
 
 const redis = await startRedis(t)
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
@@ -51,15 +53,26 @@ t.test('two deployments on one Redis', { skip: redis === undefined && 'redis-ser
   const { lines, logger } = logLines()
   // One node of staging uses another database number, which publish and subscribe ignore.
   const variables = { RATE_LIMIT_MAX: '20' }
-  const { app: production } = await build(t, { databaseUrl: productionUrl, logger, variables: { ...variables, REDIS_URL: redis.url } })
-  const { app: other } = await build(t, { databaseUrl: productionUrl, variables: { ...variables, REDIS_URL: redis.url } })
-  const { app: staging } = await build(t, { databaseUrl: stagingUrl, variables: { ...variables, REDIS_URL: `${redis.url}/1` } })
+  const { app: production } = await build(t, {
+    databaseUrl: productionUrl, logger, variables: { ...variables, REDIS_URL: redis.url }
+  })
+  const { app: other } = await build(t, {
+    databaseUrl: productionUrl, variables: { ...variables, REDIS_URL: redis.url }
+  })
+  const { app: staging } = await build(t, {
+    databaseUrl: stagingUrl,
+    variables: { ...variables, REDIS_URL: `${redis.url}/1` }
+  })
   await build(t, { databaseUrl: stagingUrl, variables: { ...variables, REDIS_URL: redis.url } })
   const url = await listen(production)
   const token = shop.token()
-  const publish = (app: typeof production, n: number, to = topic) => app.inject({
-    method: 'POST', url: `/api/topics/${to}/events`, headers: { authorization: `Bearer ${token}` }, payload: { payload: { n } }
-  })
+  const publish = (app: typeof production, n: number, to = topic) =>
+    app.inject({
+      method: 'POST',
+      url: `/api/topics/${to}/events`,
+      headers: { authorization: `Bearer ${token}` },
+      payload: { payload: { n } }
+    })
 
   await t.test('an event of staging never reaches a subscriber of production', async t => {
     for (const { name, connect } of transports) {
@@ -80,15 +93,22 @@ t.test('two deployments on one Redis', { skip: redis === undefined && 'redis-ser
   await t.test('nodes, rate limits and notices are of each deployment', async t => {
     t.equal(production.cluster?.peers.count, 1, 'production has two nodes')
     t.equal(staging.cluster?.peers.count, 1, 'staging has two nodes, whatever the number of the Redis database')
-    const statuses = await Promise.all(upTo(20).map(() => staging.inject({ url: '/api/topics', headers: { authorization: `Bearer ${token}` } })))
+    const statuses = await Promise.all(
+      upTo(20).map(() => staging.inject({ url: '/api/topics', headers: { authorization: `Bearer ${token}` } }))
+    )
     t.ok(statuses.some(({ statusCode }) => statusCode === 429), 'staging has used up its budget')
-    t.equal((await production.inject({ url: '/api/topics', headers: { authorization: `Bearer ${token}` } })).statusCode, 200)
+    t.equal(
+      (await production.inject({ url: '/api/topics', headers: { authorization: `Bearer ${token}` } })).statusCode,
+      200
+    )
   })
 
   await t.test('every key and channel carries the identity of the database', async t => {
     const client = new Redis(redis.url)
     t.teardown(() => client.disconnect())
-    const names = [...await client.keys('*'), ...await client.pubsub('CHANNELS') as string[]].filter(name => name !== 'realtime:deployments')
+    const names = [...await client.keys('*'), ...await client.pubsub('CHANNELS') as string[]].filter(name =>
+      name !== 'realtime:deployments'
+    )
     const identities = await Promise.all([production.pool, staging.pool].map(readDatabaseIdentity))
     t.ok(names.length > 4, 'there are some')
     for (const name of names) t.ok(identities.some(identity => name.startsWith(`realtime:${identity}:`)), name)
@@ -97,15 +117,24 @@ t.test('two deployments on one Redis', { skip: redis === undefined && 'redis-ser
   await t.test('the other deployment is logged, once', async t => {
     const heard = () => lines.filter(({ msg }) => msg === 'cluster.foreign_deployment')
     while (heard().length === 0) await new Promise(resolve => setTimeout(resolve, 20))
-    t.match(heard(), [{ level: 40, foreign: await readDatabaseIdentity(staging.pool), deployment: await readDatabaseIdentity(production.pool) }])
+    t.match(heard(), [{
+      level: 40, foreign: await readDatabaseIdentity(staging.pool),
+      deployment: await readDatabaseIdentity(production.pool)
+    }])
     t.equal(heard().length, 1)
   })
 })
 
-t.test('with REDIS_PREFIX every name begins with it, and clones of a database can be kept apart', { skip: redis === undefined && 'redis-server is not installed' }, async t => {
+t.test('with REDIS_PREFIX every name begins with it, and clones of a database can be kept apart', {
+  skip: redis === undefined && 'redis-server is not installed'
+}, async t => {
   if (redis === undefined) return
   const databaseUrl = await createDatabase(t)
-  const [blue, green] = await Promise.all(['blue:', 'green:'].map(REDIS_PREFIX => build(t, { databaseUrl, variables: { REDIS_URL: redis.url, REDIS_PREFIX } })))
+  const [blue, green] = await Promise.all(
+    ['blue:', 'green:'].map(REDIS_PREFIX =>
+      build(t, { databaseUrl, variables: { REDIS_URL: redis.url, REDIS_PREFIX } })
+    )
+  )
   if (blue === undefined || green === undefined) throw new Error('no nodes')
   t.equal(blue.app.cluster?.peers.count, 0)
   t.equal(green.app.cluster?.peers.count, 0)
@@ -130,8 +159,11 @@ t.test('the identity of a database', async t => {
     await query(url, `
       create role ${role} login password 'x';
       revoke execute on function pg_control_system() from public;
-      grant select on epoch_seed to ${role}`)
-    const asRole = new pg.Pool({ connectionString: Object.assign(new URL(url), { username: role, password: 'x' }).href, max: 1 })
+      grant select on epoch_seed to ${role}`
+    )
+    const asRole = new pg.Pool({
+      connectionString: Object.assign(new URL(url), { username: role, password: 'x' }).href, max: 1
+    })
     const identity = await readDatabaseIdentity(asRole)
     t.match(identity, /^[0-9a-f]{24}$/)
     await query(url, 'vacuum (full, freeze) epoch_seed')
@@ -146,7 +178,9 @@ t.test('the identity of a database', async t => {
     await asRole.end()
     const copyUrl = await copyDatabase(t, url)
     await query(copyUrl, 'revoke execute on function pg_control_system() from public')
-    const ofCopy = new pg.Pool({ connectionString: Object.assign(new URL(copyUrl), { username: role, password: 'x' }).href, max: 1 })
+    const ofCopy = new pg.Pool({
+      connectionString: Object.assign(new URL(copyUrl), { username: role, password: 'x' }).href, max: 1
+    })
     t.not(await readDatabaseIdentity(ofCopy), identity)
     await ofCopy.end()
     for (const one of [url, copyUrl]) await query(one, `drop owned by ${role}`)

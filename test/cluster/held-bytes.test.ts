@@ -11,17 +11,23 @@ t.setTimeout(120_000)
 
 const redis = await startRedis(t)
 
-t.test('states of members count at every node, and make room at every node', { skip: redis === undefined && 'redis-server is not installed' }, async t => {
+t.test('states of members count at every node, and make room at every node', {
+  skip: redis === undefined && 'redis-server is not installed'
+}, async t => {
   if (redis === undefined) return
-  const nodes = await startNodes(t, redis, 2, { adapt: ({ delivery }) => { Object.assign(delivery, { heldBytesMax: 200_000, heldBytesPerApplicationMax: 100_000 }) } })
+  const nodes = await startNodes(t, redis, 2, {
+    adapt: ({ delivery }) => {
+      Object.assign(delivery, { heldBytesMax: 200_000, heldBytesPerApplicationMax: 100_000 })
+    }
+  })
   const [one, two] = nodes
   await acquainted(nodes)
   const [first, second, third] = [await tenant(one.app), await tenant(one.app), await tenant(one.app)]
-  for (const { request, applicationId } of [first, second, third]) await request('PATCH', `/api/applications/${applicationId}`, { presenceGraceMs: 0 })
+  for (const { request, applicationId } of [first, second, third]) { await request('PATCH', `/api/applications/${applicationId}`, { presenceGraceMs: 0 }) }
   const state = 'x'.repeat(4000)
   const fill = async ({ token }: Tenant) => {
     const client = await connectWs(one.url, { token: token() })
-    for (let n = 0; n < 6; n++) t.match(await client.request('join', { channel: `room${n}`, state: n === 0 ? 1 : state }), { ok: true })
+    for (let n = 0; n < 6; n++) { t.match(await client.request('join', { channel: `room${n}`, state: n === 0 ? 1 : state }), { ok: true }) }
     t.match(await client.request('presence', { channel: 'room0', state }), { ok: true })
     return client
   }
@@ -30,10 +36,19 @@ t.test('states of members count at every node, and make room at every node', { s
   t.ok(two.app.heldBytes.bytes > 190_000)
   t.match(await two.app.instruments.registry.metrics(), /^realtime_held_bytes 19\d{4}$/m)
   const elsewhere = await connectSocketIo(two.url, { token: first.token() })
-  t.match(await elsewhere.request('join', { channel: 'more', state }), { code: 'MEMORY_LIMIT' }, 'an application has one share for its members of all nodes')
+  t.match(
+    await elsewhere.request('join', { channel: 'more', state }), { code: 'MEMORY_LIMIT' },
+    'an application has one share for its members of all nodes'
+  )
   const neighbour = await connectWs(two.url, { token: third.token() })
-  t.match(await neighbour.request('join', { channel: 'room', state }), { code: 'MEMORY_LIMIT' }, 'nothing is held by connections of this node')
-  t.match(await Promise.race(clients.map(({ closed }) => closed)), { code: 1013 }, 'so that another node gives up one of its own')
+  t.match(
+    await neighbour.request('join', { channel: 'room', state }), { code: 'MEMORY_LIMIT' },
+    'nothing is held by connections of this node'
+  )
+  t.match(
+    await Promise.race(clients.map(({ closed }) => closed)), { code: 1013 },
+    'so that another node gives up one of its own'
+  )
   await until(() => two.app.heldBytes.bytes < 110_000, 'its members to leave', 30_000)
   t.match(await neighbour.request('join', { channel: 'room', state }), { ok: true })
   for (const client of [...clients, elsewhere, neighbour]) client.close()

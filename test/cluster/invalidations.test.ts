@@ -6,11 +6,16 @@ import { tenant } from '../tenant.ts'
 import { acquainted, startNodes } from './nodes.ts'
 import { startRedis } from './redis.ts'
 
-/* What one node revokes is over on the others: told over the bus, because their looks into the database are switched off. */
+/*
+ * What one node revokes is over on the others: told over the bus, because their looks into the database are switched
+ * off.
+ */
 
 const redis = await startRedis(t)
 
-t.test('what is revoked on one node is over on the other', { skip: redis === undefined && 'redis-server is not installed' }, async t => {
+t.test('what is revoked on one node is over on the other', {
+  skip: redis === undefined && 'redis-server is not installed'
+}, async t => {
   if (redis === undefined) return
   const nodes = await startNodes(t, redis, 2, { adapt: config => { config.webhooks.pollMs = 60_000 } })
   const [one, two] = nodes
@@ -20,7 +25,11 @@ t.test('what is revoked on one node is over on the other', { skip: redis === und
   const root = await person(one.app, 'super_admin')
   const revoked = { code: 4403, reason: 'CREDENTIAL_REVOKED' }
   const connect = async (token: string, applicationId?: string): Promise<Client[]> =>
-    await Promise.all(transports.map(transport => transport.connect(two.url, { token, ...(applicationId !== undefined && { applicationId }) })))
+    await Promise.all(
+      transports.map(transport =>
+        transport.connect(two.url, { token, ...(applicationId !== undefined && { applicationId }) })
+      )
+    )
 
   await t.test('sessions, and roles', async t => {
     const shop = await tenant(one.app)
@@ -32,7 +41,9 @@ t.test('what is revoked on one node is over on the other', { skip: redis === und
     for (const socket of less) t.match(await socket.request('subscribe', { topic }), { ok: true })
     t.equal((await requests(one.app, ended.token).post('/api/auth/logout')).status, 204)
     for (const socket of over) t.match(await socket.closed, revoked)
-    const { body: role } = await root.post('/api/roles', { name: 'less', permissions: [{ resource: 'topics', action: 'read' }] })
+    const { body: role } = await root.post('/api/roles', {
+      name: 'less', permissions: [{ resource: 'topics', action: 'read' }]
+    })
     await root.post(`/api/users/${kept.id}/roles`, { roleId: role.id })
     await root.remove(`/api/users/${kept.id}/roles/role_viewer`)
     for (const socket of less) {
@@ -43,7 +54,11 @@ t.test('what is revoked on one node is over on the other', { skip: redis === und
 
   await t.test('an application with its tokens and sockets', async t => {
     const { body: application } = await root.post('/api/applications', { name: 'Short-lived' })
-    const token = one.app.auth.tokens.mint({ subject: 's', applicationId: application.id, permissions: ['admin'], environment: undefined, expiresInS: undefined }).token
+    const token =
+      one.app.auth.tokens.mint({
+        subject: 's', applicationId: application.id, permissions: ['admin'], environment: undefined,
+        expiresInS: undefined
+      }).token
     const sockets = await connect(token)
     t.equal((await requests(two.app, `Bearer ${token}`).get('/api/topics')).status, 200)
     t.equal((await root.remove(`/api/applications/${application.id}?force=true`)).status, 204)
@@ -57,12 +72,19 @@ t.test('what is revoked on one node is over on the other', { skip: redis === und
     await shop.request('PATCH', `/api/applications/${shop.applicationId}`, { presenceGraceMs: 77 })
     await eventually(async () => await two.app.graceTimes.of(shop.applicationId) === 77)
     one.app.config.webhooks.resolve = async () => ['93.184.216.34']
-    t.match(await shop.request('POST', '/api/webhooks', { url: 'https://example.com/hook', events: ['socket.message'] }), { status: 201 })
+    t.match(
+      await shop.request('POST', '/api/webhooks', { url: 'https://example.com/hook', events: ['socket.message'] }),
+      { status: 201 }
+    )
     await eventually(() => two.app.socketListeners.hasListeners(shop.scope, 'socket.message'))
     const [client] = await connect(shop.token()) as [Client]
     await join(client, 'c')
     t.match(await ask(client, 'publish', { channel: 'c', event: 'e', data: 1 }), { ok: true })
-    t.equal((await one.app.db.selectFrom('events').select('id').where('application_id', '=', shop.applicationId).execute()).length, 1)
+    t.equal(
+      (await one.app.db.selectFrom('events').select('id').where('application_id', '=', shop.applicationId).execute())
+        .length,
+      1
+    )
     client.close()
   })
 

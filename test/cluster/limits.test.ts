@@ -5,8 +5,8 @@ import { acquainted, startNodes } from './nodes.ts'
 import { startRedis } from './redis.ts'
 
 /*
- * Limits hold over all nodes together; while Redis is away, each node limits for itself. So does one to which Redis has once
- * answered late, for a second: what they count together is tried again with somebody fresh, until it holds.
+ * Limits hold over all nodes together; while Redis is away, each node limits for itself. So does one to which Redis has
+ * once answered late, for a second: what they count together is tried again with somebody fresh, until it holds.
  */
 
 const redis = await startRedis(t)
@@ -20,7 +20,7 @@ t.test('rate limits over nodes', { skip: redis === undefined && 'redis-server is
   /** How many of so many requests, to the nodes in turn, are let through. */
   const passed = async (token: string, count: number) => {
     const statuses: number[] = []
-    for (let i = 0; i < count; i++) statuses.push((await requests((nodes[i % 2] as typeof one).app, `Bearer ${token}`).get('/api/topics')).status)
+    for (let i = 0; i < count; i++) { statuses.push((await requests((nodes[i % 2] as typeof one).app, `Bearer ${token}`).get('/api/topics')).status) }
     if (statuses.some(status => status !== 200 && status !== 429)) throw new Error(statuses.join())
     return statuses.filter(status => status === 200).length
   }
@@ -43,7 +43,13 @@ t.test('rate limits over nodes', { skip: redis === undefined && 'redis-server is
     const statuses = await eventually(async () => {
       const remoteAddress = `203.0.113.${++round}`
       const statuses: number[] = []
-      for (let n = 0; n < 30; n++) statuses.push((await requests((nodes[n % 2] as typeof one).app).post('/api/auth/forgot-password', { email: 'a@example.com' }, { remoteAddress })).status)
+      for (let n = 0; n < 30; n++) {
+        statuses.push(
+          (await requests((nodes[n % 2] as typeof one).app).post('/api/auth/forgot-password', {
+            email: 'a@example.com'
+          }, { remoteAddress })).status
+        )
+      }
       return statuses.filter(status => status < 300).length === 20 && statuses
     })
     t.equal(statuses.filter(status => status === 429).length, 10)

@@ -13,10 +13,16 @@ export interface NodesOptions {
   databaseUrl?: string
 }
 
-export async function startNodes (t: Teardown, redis: RedisServer, count: number, { adapt, variables, databaseUrl }: NodesOptions = {}): Promise<[Node, Node, ...Node[]]> {
+export async function startNodes (
+  t: Teardown, redis: RedisServer, count: number, { adapt, variables, databaseUrl }: NodesOptions = {}
+): Promise<[Node, Node, ...Node[]]> {
   const url = databaseUrl ?? await createDatabase(t)
   const nodes = await Promise.all(Array.from({ length: count }, async () => {
-    const { app } = await build(t, { databaseUrl: url, variables: { REDIS_URL: redis.url, ...variables }, ...(adapt !== undefined && { adapt }) })
+    const { app } = await build(t, {
+      databaseUrl: url,
+      variables: { REDIS_URL: redis.url, ...variables },
+      ...(adapt !== undefined && { adapt })
+    })
     return { app, url: await listen(app) }
   }))
   return nodes as [Node, Node, ...Node[]]
@@ -24,6 +30,7 @@ export async function startNodes (t: Teardown, redis: RedisServer, count: number
 
 /** Resolves when each of them knows all that the others have. */
 export async function acquainted (nodes: readonly { app: FastifyInstance }[], count = nodes.length): Promise<void> {
-  const isDone = () => nodes.every(({ app }) => app.cluster?.peers.count === count - 1 && app.cluster.records.incomplete.length === 0)
+  const isDone = () =>
+    nodes.every(({ app }) => app.cluster?.peers.count === count - 1 && app.cluster.records.incomplete.length === 0)
   while (!isDone()) await new Promise(resolve => setTimeout(resolve, 5))
 }

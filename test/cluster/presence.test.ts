@@ -19,11 +19,15 @@ const redis = await startRedis(t)
 /** Waits longer for answers than this machine stalls; not for those of a node that is stopped. */
 const patient = (config: Config) => { config.cluster.answerMs = 4000 }
 
-const bySocket = (members: { socketId: string }[]) => JSON.stringify([...members].sort((a, b) => a.socketId < b.socketId ? -1 : 1))
-const membersAt = ({ app }: Pick<Node, 'app'>, shop: Tenant, channel: string) => app.channels.directory.members(shop.scope, channel, { limit: 1000 }).items as ChannelMember[]
+const bySocket = (members: { socketId: string }[]) =>
+  JSON.stringify([...members].sort((a, b) => a.socketId < b.socketId ? -1 : 1))
+const membersAt = ({ app }: Pick<Node, 'app'>, shop: Tenant, channel: string) =>
+  app.channels.directory.members(shop.scope, channel, { limit: 1000 }).items as ChannelMember[]
 
 async function connect (url: string, shop: Tenant, subject: string, n = 0): Promise<Client> {
-  return await (transports[n % 2] as typeof transports[number]).connect(url, { token: shop.token(['admin'], { subject }) })
+  return await (transports[n % 2] as typeof transports[number]).connect(url, {
+    token: shop.token(['admin'], { subject })
+  })
 }
 
 t.test('presence over nodes', { skip: redis === undefined && 'redis-server is not installed' }, async t => {
@@ -43,15 +47,22 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
     const returns = await connect(one.url, shop, 'returns')
     for (const client of [stays, goes, returns]) await join(client, 'room')
     await until(() => nodes.every(node => membersAt(node, shop, 'room').length === 5), 'five members')
-    const hasHeardOf = (watcher: Client, name: string) => presenceOf(watcher).some(({ action, member }) => action === 'join' && member.userId === name)
-    await until(() => watchers.every(watcher => ['stays', 'goes', 'returns'].every(name => hasHeardOf(watcher, name))), 'the watchers to hear of them')
+    const hasHeardOf = (watcher: Client, name: string) =>
+      presenceOf(watcher).some(({ action, member }) => action === 'join' && member.userId === name)
+    await until(
+      () => watchers.every(watcher => ['stays', 'goes', 'returns'].every(name => hasHeardOf(watcher, name))),
+      'the watchers to hear of them'
+    )
     const told = watchers.map(watcher => presenceOf(watcher).length)
     await redis.kill()
     await until(() => nodes.every(({ app }) => !app.cluster?.bus.health().isConnected), 'the nodes to notice')
     const comes = await connect(one.url, shop, 'comes')
     await join(comes, 'room', { state: 'new' })
     await ask(stays, 'presence', { channel: 'room', state: 'changed' })
-    t.match(await ask(stays, 'publish', { channel: 'room', event: 'e', data: 1 }), { ok: true, delivered: 4 }, 'messages reach who is on the same node, and do not wait')
+    t.match(
+      await ask(stays, 'publish', { channel: 'room', event: 'e', data: 1 }), { ok: true, delivered: 4 },
+      'messages reach who is on the same node, and do not wait'
+    )
     await ask(returns, 'leave', { channel: 'room' })
     await join(returns, 'room')
     goes.close()
@@ -60,16 +71,35 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
     await wait(one.app.config.cluster.leaseMs + 1500)
     t.equal(presenceOf(watchers[1] as Client).length, told[1], 'on the other node nobody has been told of anything')
     await redis.start()
-    await until(() => nodes.every(node => membersAt(node, shop, 'room').length === 5 && bySocket(membersAt(node, shop, 'room')) === bySocket(membersAt(one, shop, 'room'))), 'the nodes to agree')
-    await until(() => seen.every(room => bySocket(room.view()) === bySocket(membersAt(one, shop, 'room'))), 'their members to agree')
-    t.same(presenceOf(watchers[1] as Client).slice(told[1]).map(({ action, member }) => `${member.userId} ${action}`).sort(), ['comes join', 'goes leave', 'returns update', 'stays update'], 'each change was told once')
-    for (const client of [...watchers, stays, comes, returns]) { client.close(); await client.closed }
+    await until(
+      () =>
+        nodes.every(node =>
+          membersAt(node, shop, 'room').length === 5 &&
+          bySocket(membersAt(node, shop, 'room')) === bySocket(membersAt(one, shop, 'room'))
+        ),
+      'the nodes to agree'
+    )
+    await until(
+      () => seen.every(room => bySocket(room.view()) === bySocket(membersAt(one, shop, 'room'))),
+      'their members to agree'
+    )
+    t.same(
+      presenceOf(watchers[1] as Client).slice(told[1]).map(({ action, member }) => `${member.userId} ${action}`).sort(),
+      ['comes join', 'goes leave', 'returns update', 'stays update'],
+      'each change was told once'
+    )
+    for (const client of [...watchers, stays, comes, returns]) {
+      client.close()
+      await client.closed
+    }
   })
 
   await t.test('a node that is killed has its members leave, which is logged once; one that sleeps for longer than its lease comes back with them', async t => {
     const shop = await tenant(one.app)
     const variables = { DATABASE_URL: databaseUrl, REDIS_URL: redis.url, ENCRYPTION_KEY: testKey }
-    const [killed, sleeping] = await Promise.all([1, 2].map(async () => await start(t, { dataDir: await dataFolder(t), variables })))
+    const [killed, sleeping] = await Promise.all(
+      [1, 2].map(async () => await start(t, { dataDir: await dataFolder(t), variables }))
+    )
     if (killed === undefined || sleeping === undefined) throw new Error('no nodes')
     await acquainted(nodes, 4)
     const watchers = await Promise.all(nodes.map(({ url }, n) => connect(url, shop, `watcher${n}`, n)))
@@ -85,77 +115,108 @@ t.test('presence over nodes', { skip: redis === undefined && 'redis-server is no
     const killedAt = performance.now()
     killed.kill('SIGKILL')
     sleeping.kill('SIGSTOP')
-    const left = (prefix: string) => watchers.every(watcher => presenceOf(watcher).filter(({ action, member }) => action === 'leave' && member.userId.startsWith(prefix)).length === 3)
+    const left = (prefix: string) =>
+      watchers.every(watcher =>
+        presenceOf(watcher).filter(({ action, member }) => action === 'leave' && member.userId.startsWith(prefix))
+          .length === 3
+      )
     await until(() => left('lost') && left('slept'), 'their members to leave', 30_000)
     t.comment(`${Math.round(performance.now() - killedAt)} ms after the kill the last was told to have left`)
-    await until(() => bySocket(membersAt(one, shop, 'room')) === bySocket(membersAt(two, shop, 'room')), 'the nodes to agree')
+    await until(
+      () => bySocket(membersAt(one, shop, 'room')) === bySocket(membersAt(two, shop, 'room')), 'the nodes to agree'
+    )
     t.same(membersAt(one, shop, 'room').map(({ userId }) => userId).sort(), ['watcher0', 'watcher1'])
     await listener.received(12)
 
     sleeping.kill('SIGCONT')
     await until(() => nodes.every(node => membersAt(node, shop, 'room').length === 5), 'who has slept to be back')
-    await until(() => seen.every(room => bySocket(room.view()) === bySocket(membersAt(one, shop, 'room'))), 'their members to agree')
-    t.match(await ask(watchers[0] as Client, 'publish', { channel: 'room', event: 'e', data: 'awake' }), { delivered: 4 })
-    for (const client of slept) await until(() => messagesOf(client).some(({ data }) => data === 'awake'), 'a message to who has slept')
-    const logged = (await listener.received(15)).map(({ payload }) => payload as { action: string, member: { userId: string } }).map(({ action, member }) => `${member.userId} ${action}`)
+    await until(
+      () => seen.every(room => bySocket(room.view()) === bySocket(membersAt(one, shop, 'room'))),
+      'their members to agree'
+    )
+    t.match(await ask(watchers[0] as Client, 'publish', { channel: 'room', event: 'e', data: 'awake' }), {
+      delivered: 4
+    })
+    for (const client of slept) { await until(() => messagesOf(client).some(({ data }) => data === 'awake'), 'a message to who has slept') }
+    const logged = (await listener.received(15)).map(({ payload }) =>
+      payload as { action: string, member: { userId: string } }
+    ).map(({ action, member }) => `${member.userId} ${action}`)
     t.same(logged.slice(0, 6).sort(), ['lost', 'slept'].flatMap(name => upTo(3).map(n => `${name}${n} join`)))
-    t.same(logged.slice(6, 12).sort(), ['lost', 'slept'].flatMap(name => upTo(3).map(n => `${name}${n} leave`)), 'of two nodes that have found out, the log has heard one')
+    t.same(
+      logged.slice(6, 12).sort(),
+      ['lost', 'slept'].flatMap(name => upTo(3).map(n => `${name}${n} leave`)),
+      'of two nodes that have found out, the log has heard one'
+    )
     t.same(logged.slice(12).sort(), upTo(3).map(n => `slept${n} join`))
     for (const client of [...watchers, ...slept, listener]) client.close()
   })
 })
 
 const seconds = Number(process.env['PRESENCE_SECONDS'] ?? 5)
-t.test(`120 clients that join, update, drop and move between three nodes for ${seconds} s while Redis dies twice agree afterwards`, { skip: redis === undefined && 'redis-server is not installed' }, async t => {
-  if (redis === undefined) return
-  const nodes = await startNodes(t, redis, 3, { adapt: patient })
-  await acquainted(nodes)
-  const shop = await tenant(nodes[0].app)
-  await shop.request('PATCH', `/api/applications/${shop.applicationId}`, { presenceGraceMs: 1000 })
-  const end = Date.now() + seconds * 1000
-  const dying = (async () => {
-    for (let i = 0; i < 2; i++) {
-      await wait(seconds * 250)
-      await redis.kill()
-      await wait(300)
-      await redis.start()
-    }
-  })()
-  const moves = { join: 0, update: 0, leave: 0, drop: 0 }
-  const rooms = await Promise.all(upTo(120).map(async n => {
-    let client: Client | undefined
-    let room: Awaited<ReturnType<typeof join>> | undefined
-    while (Date.now() < end || room === undefined) {
-      client ??= await connect((nodes[Math.floor(Math.random() * 3)] as Node).url, shop, `u${n % 90}`, n)
-      const dice = Math.random()
-      if (room === undefined) {
-        room = await join(client, 'crowd', dice < 0.5 ? { state: { n, dice } } : {})
-        moves.join++
-      } else if (dice < 0.5) {
-        await room.update({ n, dice })
-        moves.update++
-      } else if (dice < 0.6) {
-        await ask(client, 'leave', { channel: 'crowd' })
-        room = undefined
-        moves.leave++
-      } else {
-        client[dice < 0.9 ? 'cut' : 'close']()
-        await client.closed
-        client = undefined
-        room = undefined
-        moves.drop++
-        if (Math.random() < 0.3) await wait(Math.random() * 2000)
+t.test(
+  `120 clients that join, update, drop and move between three nodes for ${seconds} s while Redis dies twice agree afterwards`,
+  { skip: redis === undefined && 'redis-server is not installed' },
+  async t => {
+    if (redis === undefined) return
+    const nodes = await startNodes(t, redis, 3, { adapt: patient })
+    await acquainted(nodes)
+    const shop = await tenant(nodes[0].app)
+    await shop.request('PATCH', `/api/applications/${shop.applicationId}`, { presenceGraceMs: 1000 })
+    const end = Date.now() + seconds * 1000
+    const dying = (async () => {
+      for (let i = 0; i < 2; i++) {
+        await wait(seconds * 250)
+        await redis.kill()
+        await wait(300)
+        await redis.start()
       }
-      await wait(200 + Math.random() * 500)
-    }
-    return room
-  }))
-  await dying
-  const truth = () => bySocket(membersAt(nodes[0], shop, 'crowd'))
-  const agree = () => membersAt(nodes[0], shop, 'crowd').length === 120 && nodes.every(node => bySocket(membersAt(node, shop, 'crowd')) === truth())
-  await until(() => agree(), 'the nodes to agree', 20_000).catch((error: Error) => t.fail(`${error.message}: ${nodes.map(node => membersAt(node, shop, 'crowd').length).join(', ')}`))
-  await until(() => rooms.every(room => bySocket(room.view()) === truth()), 'everybody\'s view to be the members', 20_000)
-    .catch((error: Error) => t.fail(`${error.message}: ${rooms.filter(room => bySocket(room.view()) !== truth()).length} differ`))
-  t.pass(JSON.stringify(moves))
-  for (const { client } of rooms) client.close()
-})
+    })()
+    const moves = { join: 0, update: 0, leave: 0, drop: 0 }
+    const rooms = await Promise.all(
+      upTo(120).map(async n => {
+        let client: Client | undefined
+        let room: Awaited<ReturnType<typeof join>> | undefined
+        while (Date.now() < end || room === undefined) {
+          client ??= await connect((nodes[Math.floor(Math.random() * 3)] as Node).url, shop, `u${n % 90}`, n)
+          const dice = Math.random()
+          if (room === undefined) {
+            room = await join(client, 'crowd', dice < 0.5 ? { state: { n, dice } } : {})
+            moves.join++
+          } else if (dice < 0.5) {
+            await room.update({ n, dice })
+            moves.update++
+          } else if (dice < 0.6) {
+            await ask(client, 'leave', { channel: 'crowd' })
+            room = undefined
+            moves.leave++
+          } else {
+            client[dice < 0.9 ? 'cut' : 'close']()
+            await client.closed
+            client = undefined
+            room = undefined
+            moves.drop++
+            if (Math.random() < 0.3) await wait(Math.random() * 2000)
+          }
+          await wait(200 + Math.random() * 500)
+        }
+        return room
+      })
+    )
+    await dying
+    const truth = () => bySocket(membersAt(nodes[0], shop, 'crowd'))
+    const agree = () =>
+      membersAt(nodes[0], shop, 'crowd').length === 120 &&
+      nodes.every(node => bySocket(membersAt(node, shop, 'crowd')) === truth())
+    await until(() => agree(), 'the nodes to agree', 20_000).catch((error: Error) =>
+      t.fail(`${error.message}: ${nodes.map(node => membersAt(node, shop, 'crowd').length).join(', ')}`)
+    )
+    await until(
+      () => rooms.every(room => bySocket(room.view()) === truth()), "everybody's view to be the members", 20_000
+    )
+      .catch((error: Error) =>
+        t.fail(`${error.message}: ${rooms.filter(room => bySocket(room.view()) !== truth()).length} differ`)
+      )
+    t.pass(JSON.stringify(moves))
+    for (const { client } of rooms) client.close()
+  }
+)

@@ -10,7 +10,9 @@ import { startRedis } from './redis.ts'
 /* What the bus promises its listeners, over a Redis that dies and comes back. */
 
 const silent = { info: () => {}, warn: () => {} }
-const until = async (isDone: () => boolean | Promise<boolean>) => { while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 5)) }
+const until = async (isDone: () => boolean | Promise<boolean>) => {
+  while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 5))
+}
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 
 const namespace = createRedisNamespace('test', '')
@@ -19,11 +21,13 @@ const redis = await startRedis(t)
 t.test('messages between nodes', { skip: redis === undefined && 'redis-server is not installed' }, async t => {
   if (redis === undefined) return
   const metrics = createMetrics()
-  const [a, b] = [1, 2].map(() => new RedisBus({ url: redis.url, namespace, metrics, log: silent })) as [RedisBus, RedisBus]
+  const [a, b] = [1, 2].map(() => new RedisBus({ url: redis.url, namespace, metrics, log: silent })) as [
+    RedisBus, RedisBus
+  ]
   t.teardown(() => Promise.all([a.close(), b.close()]).then(() => {}))
   await until(() => a.health().isConnected && b.health().isConnected)
 
-  await t.test('arrive once, in order, at every listener of the channel on other nodes, and not at the sender\'s own', async t => {
+  await t.test("arrive once, in order, at every listener of the channel on other nodes, and not at the sender's own", async t => {
     const heard: Record<string, string[]> = { first: [], second: [], own: [], elsewhere: [] }
     const listenings = [
       b.listen('c', message => heard['first']?.push(message)), b.listen('c', message => heard['second']?.push(message)),
@@ -112,7 +116,12 @@ async function hangingProxy (t: Teardown, url: string) {
     links.push(link)
     client.on('data', data => { link.sent += data.toString('latin1') })
     client.pipe(link.redis).pipe(client)
-    for (const socket of [client, link.redis]) socket.on('error', () => {}).on('close', () => { client.destroy(); link.redis.destroy() })
+    for (const socket of [client, link.redis]) {
+      socket.on('error', () => {}).on('close', () => {
+        client.destroy()
+        link.redis.destroy()
+      })
+    }
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => { server.close() })

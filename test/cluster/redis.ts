@@ -7,7 +7,9 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import type { Teardown } from '../build.ts'
 
-/* A Redis of our own, where one is installed. It may be killed, stopped for a while, and started again at its address. */
+/*
+ * A Redis of our own, where one is installed. It may be killed, stopped for a while, and started again at its address.
+ */
 
 export interface RedisServer {
   readonly url: string
@@ -16,7 +18,9 @@ export interface RedisServer {
   start (): Promise<void>
 }
 
-/** Undefined where `redis-server` is not installed: the test then says that it was skipped, which in CI it must not be. */
+/**
+ * Undefined where `redis-server` is not installed: the test then says that it was skipped, which in CI it must not be.
+ */
 export async function startRedis (t: Teardown): Promise<RedisServer | undefined> {
   const dir = await mkdtemp(join(tmpdir(), 'realtime-redis-'))
   const port = await freePort()
@@ -24,8 +28,12 @@ export async function startRedis (t: Teardown): Promise<RedisServer | undefined>
   let child: ChildProcess | undefined
 
   async function launch (): Promise<boolean> {
-    const process = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir], { stdio: 'ignore' })
-    const started = await Promise.race([once(process, 'spawn').then(() => true), once(process, 'error').then(() => false)])
+    const process = spawn('redis-server', [
+      '--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir
+    ], { stdio: 'ignore' })
+    const started = await Promise.race([
+      once(process, 'spawn').then(() => true), once(process, 'error').then(() => false)
+    ])
     if (!started) return false
     child = process
     const client = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: () => 20 })

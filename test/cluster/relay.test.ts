@@ -4,12 +4,17 @@ import { transports } from '../clients.ts'
 import { tenant } from '../tenant.ts'
 import { startRedis } from './redis.ts'
 
-/* Two nodes on one database and one Redis. The poll, which would bring everything about a second later, is off on the second. */
+/*
+ * Two nodes on one database and one Redis. The poll, which would bring everything about a second later, is off on the
+ * second.
+ */
 
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 const redis = await startRedis(t)
 
-t.test('events of one node reach the subscribers of the other', { skip: redis === undefined && 'redis-server is not installed' }, async t => {
+t.test('events of one node reach the subscribers of the other', {
+  skip: redis === undefined && 'redis-server is not installed'
+}, async t => {
   if (redis === undefined) return
   const databaseUrl = await createDatabase(t)
   const [one, two] = await Promise.all([1, 2].map(() => build(t, { databaseUrl, variables: { REDIS_URL: redis.url } })))
@@ -27,11 +32,20 @@ t.test('events of one node reach the subscribers of the other', { skip: redis ==
       const pattern = await connect(url, { token: shop.token() })
       await pattern.request('subscribe', { topic: 'chat.**' })
       await shop.publish(topic, ...upTo(200).map(n => ({ n })))
-      t.same((await client.received(200)).map(event => event.offset), upTo(200).map(n => offset + n), 'every offset, in order')
+      t.same(
+        (await client.received(200)).map(event => event.offset), upTo(200).map(n => offset + n),
+        'every offset, in order'
+      )
       const created = await shop.topic(`chat.${name === '/ws' ? 'ws' : 'io'}`)
       for (const n of upTo(20)) await shop.publish(created, { n })
-      t.same((await pattern.received(20)).map(event => event.offset), upTo(20), 'a topic that comes into being joins a pattern')
-      for (const one of [client, pattern]) { one.close(); await one.closed }
+      t.same(
+        (await pattern.received(20)).map(event => event.offset), upTo(20),
+        'a topic that comes into being joins a pattern'
+      )
+      for (const one of [client, pattern]) {
+        one.close()
+        await one.closed
+      }
     })
   }
 
@@ -42,7 +56,9 @@ t.test('events of one node reach the subscribers of the other', { skip: redis ==
     await shop.request('POST', '/api/sync/cart/documents', { id: 'c', data: { total: 1 } })
     await shop.request('PATCH', '/api/sync/cart/documents/c/merge', { data: { total: 2 } })
     const [event] = await client.received(1)
-    t.match(event?.payload, { id: 'c', revision: 2, previousRevision: 1, data: { total: 2 }, diff: [{ op: 'replace', path: '/total', value: 2 }] })
+    t.match(event?.payload, {
+      id: 'c', revision: 2, previousRevision: 1, data: { total: 2 }, diff: [{ op: 'replace', path: '/total', value: 2 }]
+    })
     client.close()
   })
 
@@ -50,8 +66,12 @@ t.test('events of one node reach the subscribers of the other', { skip: redis ==
     const clients = await Promise.all(transports.map(({ connect }) => connect(url, { token: shop.token() })))
     const [first] = await Promise.all(clients.map(client => client.request('subscribe', { topic })))
     const state = { isOver: false, published: 0 }
-    const publishing = (async () => { while (!state.isOver) await shop.publish(topic, { n: ++state.published }) })()
-    const reach = async (count: number) => { while (state.published < count) await new Promise(resolve => setTimeout(resolve, 10)) }
+    const publishing = (async () => {
+      while (!state.isOver) await shop.publish(topic, { n: ++state.published })
+    })()
+    const reach = async (count: number) => {
+      while (state.published < count) await new Promise(resolve => setTimeout(resolve, 10))
+    }
     for (const round of upTo(2)) {
       const before = state.published
       await reach(before + 50)
@@ -64,7 +84,11 @@ t.test('events of one node reach the subscribers of the other', { skip: redis ==
     await publishing
     for (const client of clients) {
       const offsets = (await client.received(state.published, 30_000)).map(event => event.offset)
-      t.same(offsets, upTo(state.published).map(n => (first?.offset ?? NaN) + n), `${client.kind}: every offset once, in order`)
+      t.same(
+        offsets,
+        upTo(state.published).map(n => (first?.offset ?? NaN) + n),
+        `${client.kind}: every offset once, in order`
+      )
       client.close()
     }
   })

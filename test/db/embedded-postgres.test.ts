@@ -19,7 +19,9 @@ import { readPidFile } from '../../db/embedded/pid-file.ts'
 import { inspectProcess, isServerOf } from '../../db/embedded/processes.ts'
 import { startPostmaster } from '../../db/embedded/start-postmaster.ts'
 import { becomesTrue } from '../../db/embedded/wait.ts'
-import { startEmbeddedPostgres, type EmbeddedPostgres, type EmbeddedPostgresOptions } from '../../db/embedded-postgres.ts'
+import {
+  startEmbeddedPostgres, type EmbeddedPostgres, type EmbeddedPostgresOptions
+} from '../../db/embedded-postgres.ts'
 
 // real servers, made from nothing again and again
 t.setTimeout(180_000)
@@ -54,8 +56,13 @@ await t.test('the password is random, in a file for the owner only, and wanted f
   const password = (await readFile(join(dataDir, 'postgres-password'), 'utf8')).trim()
   t.match(password, /^[\w-]{32}$/)
   t.same((await readdir(dataDir)).sort(), ['postgres', 'postgres-password', 'postgres.lock', 'postgres.log'])
-  await t.rejects(query({ connectionString: (name) => postgres.connectionString(name).replace(password, 'wrong') }, 'select 1'), { code: '28P01' })
-  t.same(await query(postgres, 'select distinct auth_method from pg_hba_file_rules'), [{ auth_method: 'scram-sha-256' }])
+  await t.rejects(
+    query({ connectionString: (name) => postgres.connectionString(name).replace(password, 'wrong') }, 'select 1'),
+    { code: '28P01' }
+  )
+  t.same(await query(postgres, 'select distinct auth_method from pg_hba_file_rules'), [{
+    auth_method: 'scram-sha-256'
+  }])
   await postgres.stop()
 })
 
@@ -67,9 +74,13 @@ await t.test('our settings are in force, whatever the files of an older cluster 
   await older.stop()
 
   const postgres = await start(dataDir, { settings: {} })
-  const names = ['wal_level', 'synchronous_commit', 'fsync', 'max_wal_senders', 'max_replication_slots', 'max_slot_wal_keep_size',
-    'max_connections', 'shared_buffers', 'listen_addresses', 'unix_socket_directories', 'server_encoding', 'TimeZone']
-  const shown = await Promise.all(names.map(async (name) => Object.values((await query(postgres, `show ${name}`))[0] ?? {})[0]))
+  const names = [
+    'wal_level', 'synchronous_commit', 'fsync', 'max_wal_senders', 'max_replication_slots', 'max_slot_wal_keep_size',
+    'max_connections', 'shared_buffers', 'listen_addresses', 'unix_socket_directories', 'server_encoding', 'TimeZone'
+  ]
+  const shown = await Promise.all(
+    names.map(async (name) => Object.values((await query(postgres, `show ${name}`))[0] ?? {})[0])
+  )
   t.same(Object.fromEntries(names.map((name, i) => [name, shown[i]])), {
     wal_level: 'logical',
     synchronous_commit: 'on',
@@ -84,13 +95,17 @@ await t.test('our settings are in force, whatever the files of an older cluster 
     server_encoding: 'UTF8',
     TimeZone: 'UTC'
   })
-  t.same(await query(postgres, "select pg_create_logical_replication_slot('probe', 'pgoutput') is not null as made"), [{ made: true }])
+  t.same(await query(postgres, "select pg_create_logical_replication_slot('probe', 'pgoutput') is not null as made"), [{
+    made: true
+  }])
   await postgres.stop()
 
   const quick = await start(dataDir, { settings: { fsync: 'off', work_mem: '8MB', port: '1', listen_addresses: '*' } })
   t.same(await query(quick, 'show fsync'), [{ fsync: 'off' }], 'a setting of the caller wins')
   t.same(await query(quick, 'show work_mem'), [{ work_mem: '8MB' }])
-  t.same(await query(quick, 'show listen_addresses'), [{ listen_addresses: '127.0.0.1' }], 'but for where the server listens')
+  t.same(
+    await query(quick, 'show listen_addresses'), [{ listen_addresses: '127.0.0.1' }], 'but for where the server listens'
+  )
   await quick.stop()
 })
 
@@ -229,7 +244,11 @@ await t.test('a start waits for what an earlier server left at work, instead of 
   await first.stop()
 
   const retried = deferred<string>()
-  const starting = start(dataDir, { log: (_level, message, fields) => { if (message === 'postgres.start_retried') retried.resolve(String(fields?.reason)) } })
+  const starting = start(dataDir, {
+    log: (_level, message, fields) => {
+      if (message === 'postgres.start_retried') retried.resolve(String(fields?.reason))
+    }
+  })
   t.match(await Promise.race([retried.promise, starting]), /pre-existing shared memory block/)
   process.kill(pid, 'SIGKILL')
   const second = await starting
@@ -238,18 +257,22 @@ await t.test('a start waits for what an earlier server left at work, instead of 
   await busy
 })
 
-await t.test('an orphan is found after its folder was renamed', { skip: process.platform !== 'linux' && 'needs /proc' }, async (t) => {
-  const { folder, dataDir, clusterDir, run } = await world(t)
-  const platform = run('hold', dataDir)
-  await platform.says()
-  const orphan = await serverPid(clusterDir)
-  platform.child.kill('SIGKILL')
-  await platform.ended
-  await rename(dataDir, join(folder, 'renamed'))
-  const postgres = await start(join(folder, 'renamed'))
-  t.notOk(await inspectProcess(orphan))
-  await postgres.stop()
-})
+await t.test(
+  'an orphan is found after its folder was renamed',
+  { skip: process.platform !== 'linux' && 'needs /proc' },
+  async (t) => {
+    const { folder, dataDir, clusterDir, run } = await world(t)
+    const platform = run('hold', dataDir)
+    await platform.says()
+    const orphan = await serverPid(clusterDir)
+    platform.child.kill('SIGKILL')
+    await platform.ended
+    await rename(dataDir, join(folder, 'renamed'))
+    const postgres = await start(join(folder, 'renamed'))
+    t.notOk(await inspectProcess(orphan))
+    await postgres.stop()
+  }
+)
 
 await t.test('an initdb that was killed half-way is done again', async (t) => {
   const { dataDir, clusterDir, run } = await world(t)
@@ -276,24 +299,37 @@ await t.test('two processes on one data folder: the second is told whose it is',
   const { dataDir, run } = await world(t)
   const platform = run('hold', dataDir)
   const { url } = await platform.says()
-  await t.rejects(start(dataDir), { message: new RegExp(`another platform process \\(pid ${platform.child.pid}\\) uses DATA_DIR`) })
-  t.same(await query({ connectionString: () => url }, 'select 1 as one'), [{ one: 1 }], 'and the first is not disturbed')
+  await t.rejects(start(dataDir), {
+    message: new RegExp(`another platform process \\(pid ${platform.child.pid}\\) uses DATA_DIR`)
+  })
+  t.same(
+    await query({ connectionString: () => url }, 'select 1 as one'), [{ one: 1 }], 'and the first is not disturbed'
+  )
   platform.child.kill('SIGTERM')
   t.same(await platform.ended, [0, null])
   const postgres = await start(dataDir)
-  await t.rejects(start(dataDir), { message: new RegExp(`another platform process \\(pid ${process.pid}\\)`) }, 'also within one process')
+  await t.rejects(
+    start(dataDir),
+    { message: new RegExp(`another platform process \\(pid ${process.pid}\\)`) },
+    'also within one process'
+  )
   await postgres.stop()
 })
 
 await t.test('of many processes at once on a dead one\'s folder, one gets it', async (t) => {
   const { dataDir, run } = await world(t)
   await (await start(dataDir)).stop()
-  await writeFile(join(dataDir, 'postgres.lock'), JSON.stringify({ pid: process.pid, startedAt: 'an earlier boot', nonce: '' }))
+  await writeFile(
+    join(dataDir, 'postgres.lock'), JSON.stringify({ pid: process.pid, startedAt: 'an earlier boot', nonce: '' })
+  )
   if (isRoot) await chmod(join(dataDir, 'postgres.lock'), 0o644)
   const platforms = Array.from({ length: 5 }, () => run('hold', dataDir))
   const said = await Promise.all(platforms.map(async (platform) => await platform.says()))
   t.equal(said.filter(({ url }) => url !== undefined).length, 1)
-  t.ok(said.every(({ url, error }) => url !== undefined || error?.includes('another platform process')), JSON.stringify(said))
+  t.ok(
+    said.every(({ url, error }) => url !== undefined || error?.includes('another platform process')),
+    JSON.stringify(said)
+  )
 })
 
 await t.test('a Ctrl-C in the terminal reaches the platform, not its server', async (t) => {
@@ -339,7 +375,9 @@ await t.test('a port that somebody else took first is replaced by another', asyn
 
 await t.test('a start that fails says why in PostgreSQL\'s own words, and leaves nothing behind', async (t) => {
   const { dataDir } = await world(t)
-  await t.rejects(start(dataDir, { settings: { shared_buffers: 'plenty' } }), { message: /invalid value for parameter "shared_buffers"/ })
+  await t.rejects(start(dataDir, { settings: { shared_buffers: 'plenty' } }), {
+    message: /invalid value for parameter "shared_buffers"/
+  })
   await writeFile(join(dataDir, 'postgres', 'global', 'pg_control'), '')
   await t.rejects(start(dataDir), { message: /PANIC: .*pg_control.*--- the end of postgres.log ---/s })
   t.notOk((await readdir(dataDir)).includes('postgres.lock'))
@@ -370,7 +408,10 @@ await t.test('a log past 10 MB is emptied at the next start', async (t) => {
   await (await start(dataDir)).stop()
   t.ok((await stat(join(dataDir, 'postgres.log'))).size < 100_000)
   await (await start(dataDir)).stop()
-  t.equal((await readFile(join(dataDir, 'postgres.log'), 'utf8')).match(/starting PostgreSQL/g)?.length, 2, 'and appended to otherwise')
+  t.equal(
+    (await readFile(join(dataDir, 'postgres.log'), 'utf8')).match(/starting PostgreSQL/g)?.length, 2,
+    'and appended to otherwise'
+  )
 })
 
 await t.test('as an ordinary user the server runs as that user', needsNobody, async (t) => {
@@ -407,23 +448,32 @@ await t.test('root takes over what a user began, and the user goes on after', ne
 await t.test('a user is told that what root began is not theirs', needsNobody, async (t) => {
   const { dataDir, run } = await world(t, nobody)
   await (await start(dataDir)).stop()
-  t.match((await run('cycle', dataDir, nobody).says()).error, /is not uid \d+'s to use, it belongs to uid \d+ .*DATABASE_URL/)
+  t.match(
+    (await run('cycle', dataDir, nobody).says()).error, /is not uid \d+'s to use, it belongs to uid \d+ .*DATABASE_URL/
+  )
 })
 
 await t.test('a user without a name is told to set DATABASE_URL', needsRoot, async (t) => {
   const unnamed = { uid: 54_321, gid: 54_321 }
   const { dataDir, run } = await world(t, unnamed)
-  t.match((await run('cycle', dataDir, unnamed).says()).error, /uid 54321, which has no entry in \/etc\/passwd: set DATABASE_URL/)
+  t.match(
+    (await run('cycle', dataDir, unnamed).says()).error,
+    /uid 54321, which has no entry in \/etc\/passwd: set DATABASE_URL/
+  )
 })
 
-await t.test('as root, a data folder behind a closed one is refused by name, a closed one itself is opened', needsRoot, async (t) => {
-  const { folder, dataDir } = await world(t)
-  await mkdir(dataDir, { mode: 0o700 })
-  await (await start(dataDir)).stop()
-  t.equal((await stat(dataDir)).mode & 0o777, 0o701)
-  await chmod(folder, 0o700)
-  await t.rejects(start(dataDir), { message: new RegExp(`may not enter ${folder} .*set DATA_DIR`) })
-})
+await t.test(
+  'as root, a data folder behind a closed one is refused by name, a closed one itself is opened',
+  needsRoot,
+  async (t) => {
+    const { folder, dataDir } = await world(t)
+    await mkdir(dataDir, { mode: 0o700 })
+    await (await start(dataDir)).stop()
+    t.equal((await stat(dataDir)).mode & 0o777, 0o701)
+    await chmod(folder, 0o700)
+    await t.rejects(start(dataDir), { message: new RegExp(`may not enter ${folder} .*set DATA_DIR`) })
+  }
+)
 
 await t.test('links that npm was not allowed to make are made', async (t) => {
   const { folder, dataDir } = await world(t)
@@ -434,23 +484,34 @@ await t.test('links that npm was not allowed to make are made', async (t) => {
   t.match(await versionBy(binDir), /PostgreSQL/)
 })
 
-await t.test('binaries that the server cannot reach, or whose links cannot be made, are copied', needsNobody, async (t) => {
-  const { folder, dataDir, run } = await world(t, nobody)
-  await mkdir(dataDir)
-  const packageDir = await packageWithoutLinks(folder)
-  await chown(dataDir, nobody?.uid ?? NaN, nobody?.gid ?? NaN)
-  const { binDir } = await run('binaries', dataDir, { ...nobody, packageDir }).says()
-  t.match(binDir, dataDir)
-  t.match(await versionBy(binDir), /PostgreSQL/)
+await t.test(
+  'binaries that the server cannot reach, or whose links cannot be made, are copied',
+  needsNobody,
+  async (t) => {
+    const { folder, dataDir, run } = await world(t, nobody)
+    await mkdir(dataDir)
+    const packageDir = await packageWithoutLinks(folder)
+    await chown(dataDir, nobody?.uid ?? NaN, nobody?.gid ?? NaN)
+    const { binDir } = await run('binaries', dataDir, { ...nobody, packageDir }).says()
+    t.match(binDir, dataDir)
+    t.match(await versionBy(binDir), /PostgreSQL/)
 
-  await chmod(packageDir, 0o700)
-  const another = join(folder, 'another')
-  await mkdir(another)
-  const copied = await prepareBinaries(packageDir, another, { name: 'nobody', uid: nobody?.uid ?? NaN, gid: nobody?.gid ?? NaN })
-  t.match(copied, another)
-  t.match((await promisify(execFile)(join(copied, 'initdb'), ['--version'], { ...nobody, cwd: '/' })).stdout, /PostgreSQL/)
-  t.equal(await prepareBinaries(packageDir, another, { name: 'nobody', uid: nobody?.uid ?? NaN, gid: nobody?.gid ?? NaN }), copied, 'once')
-})
+    await chmod(packageDir, 0o700)
+    const another = join(folder, 'another')
+    await mkdir(another)
+    const copied = await prepareBinaries(packageDir, another, {
+      name: 'nobody', uid: nobody?.uid ?? NaN, gid: nobody?.gid ?? NaN
+    })
+    t.match(copied, another)
+    t.match(
+      (await promisify(execFile)(join(copied, 'initdb'), ['--version'], { ...nobody, cwd: '/' })).stdout, /PostgreSQL/
+    )
+    t.equal(
+      await prepareBinaries(packageDir, another, { name: 'nobody', uid: nobody?.uid ?? NaN, gid: nobody?.gid ?? NaN }),
+      copied, 'once'
+    )
+  }
+)
 
 await t.test('a server that does not listen is ended by force', async (t) => {
   const deaf = spawn('sh', ['-c', 'trap "" INT QUIT; echo ready; while :; do sleep 0.05; done'])
@@ -477,10 +538,18 @@ await t.test('processes are told apart where there is no /proc too', async (t) =
 })
 
 async function start (dataDir: string, options: Partial<EmbeddedPostgresOptions> = {}): Promise<EmbeddedPostgres> {
-  return await startEmbeddedPostgres({ dataDir, databases: ['realtime'], log: () => {}, settings: { fsync: 'off' }, ...options })
+  return await startEmbeddedPostgres({
+    dataDir,
+    databases: ['realtime'],
+    log: () => {},
+    settings: { fsync: 'off' },
+    ...options
+  })
 }
 
-async function query (postgres: Pick<EmbeddedPostgres, 'connectionString'>, text: string, database = 'realtime'): Promise<Record<string, unknown>[]> {
+async function query (
+  postgres: Pick<EmbeddedPostgres, 'connectionString'>, text: string, database = 'realtime'
+): Promise<Record<string, unknown>[]> {
   const client = new pg.Client(postgres.connectionString(database))
   client.on('error', () => {})
   await client.connect()
@@ -503,23 +572,42 @@ async function world (t: Test, owner?: { uid: number, gid: number }) {
   const children: ChildProcess[] = []
   t.teardown(async () => {
     for (const child of children) child.kill('SIGKILL')
-    await Promise.all(children.map(async (child) => await becomesTrue(() => (child.exitCode ?? child.signalCode) !== null, 5000)))
+    await Promise.all(
+      children.map(async (child) => await becomesTrue(() => (child.exitCode ?? child.signalCode) !== null, 5000))
+    )
     await endOrphan(clusterDir, () => {}).catch(() => {})
     await rm(folder, { recursive: true, force: true, maxRetries: 10 })
   })
 
-  function run (task: string, dataDir: string, { packageDir = '', ...options }: { uid?: number, gid?: number, detached?: boolean, packageDir?: string } = {}) {
+  function run (
+    task: string, dataDir: string,
+    { packageDir = '', ...options }: { uid?: number, gid?: number, detached?: boolean, packageDir?: string } = {}
+  ) {
     const isSource = import.meta.url.endsWith('.ts')
     const fixture = fileURLToPath(new URL(`./fixtures/embedded-process.${isSource ? 'ts' : 'js'}`, import.meta.url))
     // without tap's loader, neither from our arguments nor from NODE_OPTIONS: it cannot write its notes as another user
     const loader = isSource ? ['--import', import.meta.resolve('tsx')] : []
-    const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, ...loader, fixture, task, dataDir, packageDir], { ...options, stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn('/usr/bin/env', [
+      '-u',
+      'NODE_OPTIONS',
+      process.execPath,
+      ...loader,
+      fixture,
+      task,
+      dataDir,
+      packageDir
+    ], { ...options, stdio: ['ignore', 'pipe', 'inherit'] })
     children.push(child)
     const ended = once(child, 'exit')
     const lines = createInterface(child.stdout)
     const line = once(lines, 'line')
     async function says (): Promise<Said> {
-      const [text] = await Promise.race([line, ended.then(async () => { throw new Error(`${task} ended without a word`) })]) as [string]
+      const [text] = await Promise.race([
+        line,
+        ended.then(async () => {
+          throw new Error(`${task} ended without a word`)
+        })
+      ]) as [string]
       return JSON.parse(text) as Said
     }
     line.catch(() => {})
@@ -536,12 +624,15 @@ async function serverPid (clusterDir: string): Promise<number> {
 
 async function isInitdbAtWork (dataDir: string): Promise<boolean> {
   const stage = (await readdir(dataDir).catch(() => [] as string[])).find((name) => name.startsWith('postgres.init-'))
-  return stage !== undefined && (await readdir(join(dataDir, stage, 'cluster')).catch(() => [] as string[])).includes('PG_VERSION')
+  return stage !== undefined &&
+    (await readdir(join(dataDir, stage, 'cluster')).catch(() => [] as string[])).includes('PG_VERSION')
 }
 
 async function packageWithoutLinks (folder: string): Promise<string> {
   const packageDir = join(folder, 'package')
-  const links = JSON.parse(await readFile(join(findBinaryPackage(), 'native', 'pg-symlinks.json'), 'utf8')) as { target: string }[]
+  const links = JSON.parse(await readFile(join(findBinaryPackage(), 'native', 'pg-symlinks.json'), 'utf8')) as {
+    target: string
+  }[]
   await cp(findBinaryPackage(), packageDir, { recursive: true, verbatimSymlinks: true })
   for (const { target } of links) await rm(join(packageDir, target), { force: true })
   return packageDir

@@ -23,7 +23,8 @@ async function hook (shop: Tenant, target: string, fields: Record<string, unknow
   return body.id
 }
 const traceOf = async (shop: Tenant, id?: string) => (await shop.request('GET', `/api/debugger/traces/${id}`)).body
-const explain = async (shop: Tenant, eventId: string | undefined, webhookId: string, headers = {}) => (await shop.request('POST', '/api/debugger/explain', { eventId, webhookId }, headers)).body
+const explain = async (shop: Tenant, eventId: string | undefined, webhookId: string, headers = {}) =>
+  (await shop.request('POST', '/api/debugger/explain', { eventId, webhookId }, headers)).body
 
 await t.test('webhook deliveries are part of a trace, with every attempt, and of its status', async t => {
   const shop = await tenant(app)
@@ -34,7 +35,13 @@ await t.test('webhook deliveries are part of a trace, with every attempt, and of
   await good.came(1)
   await until(async () => (await traceOf(shop, event?.id)).status === 'delivered', 'the delivery to settle')
   t.match(await traceOf(shop, event?.id), {
-    status: 'delivered', matched: 0, webhooks: { delivered: 1, pending: 0, dead: 0 }, webhookDeliveries: [{ deliveryId: /^dlv_/, webhookId: goodId, state: 'delivered', replayOf: null, attempts: [{ attempt: 1, success: true, statusCode: 200 }] }]
+    status: 'delivered',
+    matched: 0,
+    webhooks: { delivered: 1, pending: 0, dead: 0 },
+    webhookDeliveries: [{
+      deliveryId: /^dlv_/, webhookId: goodId, state: 'delivered', replayOf: null,
+      attempts: [{ attempt: 1, success: true, statusCode: 200 }]
+    }]
   })
   const badId = await hook(shop, bad.url)
   const [doomed] = await shop.publish(topic, { n: 2 })
@@ -42,9 +49,19 @@ await t.test('webhook deliveries are part of a trace, with every attempt, and of
   const trace = await traceOf(shop, doomed?.id)
   t.match(trace.webhooks, { delivered: 1, dead: 1 })
   const dead = trace.webhookDeliveries.find((one: { webhookId: string }) => one.webhookId === badId)
-  t.same(dead.attempts.map(({ attempt, success, statusCode }: Record<string, unknown>) => [attempt, success, statusCode]), [[1, false, 500], [2, false, 500], [3, false, 500]])
-  t.same((await shop.request('GET', '/api/debugger/traces?status=failed')).body.map(({ eventId }: { eventId: string }) => eventId), [doomed?.id])
-  t.match(await explain(shop, doomed?.id, badId), { outcome: 'not_delivered', cause: 'DELIVERY_DEAD', message: /3 attempts/ })
+  t.same(
+    dead.attempts.map(({ attempt, success, statusCode }: Record<string, unknown>) => [attempt, success, statusCode]),
+    [[1, false, 500], [2, false, 500], [3, false, 500]]
+  )
+  t.same(
+    (await shop.request('GET', '/api/debugger/traces?status=failed')).body.map(({ eventId }: { eventId: string }) =>
+      eventId
+    ),
+    [doomed?.id]
+  )
+  t.match(await explain(shop, doomed?.id, badId), {
+    outcome: 'not_delivered', cause: 'DELIVERY_DEAD', message: /3 attempts/
+  })
   t.match(await explain(shop, doomed?.id, goodId), { outcome: 'delivered', cause: null })
 })
 
@@ -54,15 +71,23 @@ await t.test('whoever follows traces hears of deliveries as they end', async t =
   const held: (() => void)[] = []
   const sink = await receiver(t, (received, response) => {
     const status = (received.body.data.payload as { ok: boolean }).ok ? 200 : 500
-    held.push(() => { response.writeHead(status).end() })
+    held.push(() => {
+      response.writeHead(status).end()
+    })
   })
   await hook(shop, sink.url)
-  const [all, delivered, failed] = await Promise.all([follow(url, shop), follow(url, shop, '?status=delivered'), follow(url, shop, '?status=failed')])
+  const [all, delivered, failed] = await Promise.all([
+    follow(url, shop), follow(url, shop, '?status=delivered'), follow(url, shop, '?status=failed')
+  ])
   const [good] = await shop.publish(topic, { ok: true })
-  t.match(await all.received(1), [{ event: 'trace', data: { eventId: good?.id, status: 'pending', webhooks: { pending: 1 } } }])
+  t.match(await all.received(1), [{
+    event: 'trace', data: { eventId: good?.id, status: 'pending', webhooks: { pending: 1 } }
+  }])
   await sink.came(1)
   held.pop()?.()
-  t.match(await delivered.received(1), [{ data: { eventId: good?.id, status: 'delivered', webhooks: { pending: 0, delivered: 1 } } }])
+  t.match(await delivered.received(1), [{
+    data: { eventId: good?.id, status: 'delivered', webhooks: { pending: 0, delivered: 1 } }
+  }])
   await all.received(2)
   const [bad] = await shop.publish(topic, { ok: false })
   await all.received(3)
@@ -72,7 +97,9 @@ await t.test('whoever follows traces hears of deliveries as they end', async t =
   }
   t.match(await failed.received(1), [{ data: { eventId: bad?.id, status: 'failed', webhooks: { dead: 1 } } }])
   await all.received(4)
-  t.same(all.messages.map(({ data }) => [data.offset, data.status]), [[1, 'pending'], [1, 'delivered'], [2, 'pending'], [2, 'failed']])
+  t.same(all.messages.map(({ data }) => [data.offset, data.status]), [
+    [1, 'pending'], [1, 'delivered'], [2, 'pending'], [2, 'failed']
+  ])
   for (const stream of [all, delivered, failed]) {
     stream.close()
     await stream.closed
@@ -83,19 +110,40 @@ await t.test('webhooks by hundreds of pairs: each is explained with what was sen
   const shop = await tenant(app)
   const topics = [await shop.topic('order.placed'), await shop.topic('order.paid'), await shop.topic('user.seen')]
   const sink = await receiver(t)
-  interface Hook { id: string, definition: Definition, since: number, active: boolean }
-  interface Definition { events: string[], topics: string[] | null, filter: { n: { gte: number } } | null, environments: string[] | null }
-  const definitions: Definition[] = [null, ['order.*'], ['user.seen']].flatMap(topics => [null, { n: { gte: 5 } }].map((filter): Definition => ({ events: ['*'], topics, filter, environments: null })))
-  definitions.push(
-    { events: ['topic.event', 'document.created'], topics: null, filter: null, environments: ['development', 'staging'] },
-    { events: ['document.updated'], topics: null, filter: null, environments: null }, { events: ['*'], topics: null, filter: null, environments: ['production'] }
+  interface Hook {
+    id: string
+    definition: Definition
+    since: number
+    active: boolean
+  }
+  interface Definition {
+    events: string[]
+    topics: string[] | null
+    filter: { n: { gte: number } } | null
+    environments: string[] | null
+  }
+  const definitions: Definition[] = [null, ['order.*'], ['user.seen']].flatMap(topics =>
+    [null, { n: { gte: 5 } }].map((filter): Definition => ({ events: ['*'], topics, filter, environments: null }))
   )
-  const causeOf = ({ definition: { events, topics, filter, environments }, active, since }: Hook, event: { topic: string, n: number, step: number }): string | null => {
+  definitions.push(
+    {
+      events: ['topic.event', 'document.created'], topics: null, filter: null, environments: ['development', 'staging']
+    },
+    { events: ['document.updated'], topics: null, filter: null, environments: null },
+    { events: ['*'], topics: null, filter: null, environments: ['production'] }
+  )
+  const causeOf = (
+    { definition: { events, topics, filter, environments }, active, since }: Hook,
+    event: { topic: string, n: number, step: number }
+  ): string | null => {
     if (event.step < since) return 'NOT_ROUTED'
     if (!active) return 'WEBHOOK_INACTIVE'
     if (environments?.includes('development') === false) return 'ENVIRONMENT_DIFFERS'
     if (!events.includes('*') && !events.includes('topic.event')) return 'EVENT_TYPE_NOT_LISTED'
-    if (topics !== null && !topics.some(pattern => pattern === event.topic || (pattern === 'order.*' && event.topic.startsWith('order.')))) return 'TOPIC_NOT_MATCHED'
+    if (
+      topics !== null &&
+      !topics.some(pattern => pattern === event.topic || (pattern === 'order.*' && event.topic.startsWith('order.')))
+    ) return 'TOPIC_NOT_MATCHED'
     return filter === null || event.n >= filter.n.gte ? null : 'FILTER_NOT_MATCHED'
   }
   const hooks: Hook[] = []
@@ -104,10 +152,17 @@ await t.test('webhooks by hundreds of pairs: each is explained with what was sen
     const topic = topics[step % 3] as string
     const n = step % 10
     const [event] = await shop.publish(topic, { n })
-    for (const one of hooks) wanted.push({ hook: one.id, event: event?.id as string, cause: causeOf(one, { topic, n, step }) })
+    for (const one of hooks) { wanted.push({ hook: one.id, event: event?.id as string, cause: causeOf(one, { topic, n, step }) }) }
     if (step < 10) {
       const definition = definitions[step % definitions.length] as Definition
-      hooks.push({ id: await hook(shop, sink.url, Object.fromEntries(Object.entries(definition).filter(([, value]) => value !== null))), definition, since: step + 1, active: true })
+      hooks.push({
+        id: await hook(
+          shop, sink.url, Object.fromEntries(Object.entries(definition).filter(([, value]) => value !== null))
+        ),
+        definition,
+        since: step + 1,
+        active: true
+      })
       // Of events before it, too.
       wanted.push({ hook: hooks.at(-1)?.id as string, event: event?.id as string, cause: 'NOT_ROUTED' })
     } else if (step % 4 === 0) {
@@ -124,60 +179,89 @@ await t.test('webhooks by hundreds of pairs: each is explained with what was sen
     const now = Date.now()
     await until(() => Date.now() > now, 'the clock')
   }
-  for (const one of hooks.filter(({ active }) => !active)) await shop.request('POST', `/api/webhooks/${one.id}/activate`)
-  await until(async () => (await shop.request('GET', '/api/webhooks/deliveries?state=pending&limit=1')).body.length === 0, 'all deliveries')
+  for (const one of hooks.filter(({ active }) => !active)) { await shop.request('POST', `/api/webhooks/${one.id}/activate`) }
+  await until(
+    async () => (await shop.request('GET', '/api/webhooks/deliveries?state=pending&limit=1')).body.length === 0,
+    'all deliveries'
+  )
   const sent = new Set(sink.received.map(({ body: { data } }) => data.id))
   t.equal(sink.received.length, wanted.filter(({ cause }) => cause === null).length, 'as many arrived as were to')
-  t.ok(sink.received.length > 100 && wanted.length - sink.received.length > 100, `${sink.received.length} of ${wanted.length}`)
+  t.ok(
+    sink.received.length > 100 && wanted.length - sink.received.length > 100,
+    `${sink.received.length} of ${wanted.length}`
+  )
   const wrong: string[] = []
   for (const { hook, event, cause } of wanted) {
     const answer = await explain(shop, event, hook)
-    if (answer.cause !== cause || (answer.outcome === 'delivered') !== (cause === null)) wrong.push(`${cause}: ${JSON.stringify(answer)}`)
+    if (answer.cause !== cause || (answer.outcome === 'delivered') !== (cause === null)) { wrong.push(`${cause}: ${JSON.stringify(answer)}`) }
     if (cause === null && !sent.has(event)) wrong.push(`${event} was not sent`)
   }
   t.same(wrong.slice(0, 3), [])
-  t.same([...new Set(wanted.map(({ cause }) => String(cause)))].sort(), ['ENVIRONMENT_DIFFERS', 'EVENT_TYPE_NOT_LISTED', 'FILTER_NOT_MATCHED', 'NOT_ROUTED', 'TOPIC_NOT_MATCHED', 'WEBHOOK_INACTIVE', 'null'], 'every cause was among them')
+  t.same([...new Set(wanted.map(({ cause }) => String(cause)))].sort(), [
+    'ENVIRONMENT_DIFFERS', 'EVENT_TYPE_NOT_LISTED', 'FILTER_NOT_MATCHED', 'NOT_ROUTED', 'TOPIC_NOT_MATCHED',
+    'WEBHOOK_INACTIVE', 'null'
+  ], 'every cause was among them')
 })
 
 await t.test('why a webhook was not called', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('asked.events')
-  await shop.request('POST', '/api/topics', { name: topic, description: 'd', owner: 'o' }, { 'x-environment': 'staging' })
+  await shop.request('POST', '/api/topics', { name: topic, description: 'd', owner: 'o' }, {
+    'x-environment': 'staging'
+  })
   const sink = await receiver(t)
   const [before] = await shop.publish(topic, { status: 'old' })
   const ids = {
-    inactive: await hook(shop, sink.url),
-    elsewhere: await hook(shop, sink.url, { environments: ['production'] }),
+    inactive: await hook(shop, sink.url), elsewhere: await hook(shop, sink.url, { environments: ['production'] }),
     others: await hook(shop, sink.url, { events: ['document.created'] }),
     topics: await hook(shop, sink.url, { topics: ['other.*'] }),
-    filter: await hook(shop, sink.url, { filter: { status: 'paid' } }),
-    all: await hook(shop, sink.url)
+    filter: await hook(shop, sink.url, { filter: { status: 'paid' } }), all: await hook(shop, sink.url)
   }
   await shop.request('POST', `/api/webhooks/${ids.inactive}/deactivate`)
   const [event] = await shop.publish(topic, { status: 's3cret' })
   await sink.came(1)
   await until(async () => (await explain(shop, event?.id, ids.all)).outcome === 'delivered', 'the delivery')
-  for (const [id, cause] of [[ids.inactive, 'WEBHOOK_INACTIVE'], [ids.elsewhere, 'ENVIRONMENT_DIFFERS'], [ids.others, 'EVENT_TYPE_NOT_LISTED'], [ids.topics, 'TOPIC_NOT_MATCHED'], [ids.filter, 'FILTER_NOT_MATCHED']] as const) {
+  for (
+    const [id, cause] of [
+      [ids.inactive, 'WEBHOOK_INACTIVE'], [ids.elsewhere, 'ENVIRONMENT_DIFFERS'], [ids.others, 'EVENT_TYPE_NOT_LISTED'],
+      [ids.topics, 'TOPIC_NOT_MATCHED'], [ids.filter, 'FILTER_NOT_MATCHED']
+    ] as const
+  ) {
     t.match(await explain(shop, event?.id, id), { outcome: 'not_delivered', cause }, cause)
   }
-  t.match(await explain(shop, before?.id, ids.all), { outcome: 'not_delivered', cause: 'NOT_ROUTED' }, 'made after the event')
+  t.match(
+    await explain(shop, before?.id, ids.all), { outcome: 'not_delivered', cause: 'NOT_ROUTED' }, 'made after the event'
+  )
   const blind = { authorization: `Bearer ${shop.token(['debugger:read'])}` }
   t.notMatch(JSON.stringify(await explain(shop, event?.id, ids.filter, blind)), 's3cret')
   const other = await tenant(app)
   const [foreign] = await other.publish(await other.topic('x.y'), 1)
-  t.match(await other.request('POST', '/api/debugger/explain', { eventId: foreign?.id, webhookId: ids.all }), { status: 404, body: { code: 'WEBHOOK_NOT_FOUND' } })
+  t.match(await other.request('POST', '/api/debugger/explain', { eventId: foreign?.id, webhookId: ids.all }), {
+    status: 404, body: { code: 'WEBHOOK_NOT_FOUND' }
+  })
 
   const { body: route } = await shop.request('POST', '/api/debugger/route', { topic, payload: { status: 'paid' } })
-  t.match(route, { topic: { name: topic, exists: true, isOwn: false }, schema: { version: null, valid: true }, accepted: true, matched: 0, filtered: 0 })
-  t.same(Object.fromEntries(route.webhooks.map(({ webhookId, matches }: { webhookId: string, matches: boolean }) => [webhookId, matches])), {
-    [ids.inactive]: false, [ids.elsewhere]: false, [ids.others]: false, [ids.topics]: false, [ids.filter]: true, [ids.all]: true
+  t.match(route, {
+    topic: { name: topic, exists: true, isOwn: false }, schema: { version: null, valid: true }, accepted: true,
+    matched: 0, filtered: 0
   })
+  t.same(
+    Object.fromEntries(
+      route.webhooks.map(({ webhookId, matches }: { webhookId: string, matches: boolean }) => [webhookId, matches])
+    ),
+    {
+      [ids.inactive]: false, [ids.elsewhere]: false, [ids.others]: false, [ids.topics]: false, [ids.filter]: true,
+      [ids.all]: true
+    }
+  )
   t.equal(sink.received.length, 1, 'nothing was sent')
 
   // The audit log masks what looks like a secret: then it does not tell how the webhook was.
   await shop.request('PATCH', `/api/webhooks/${ids.filter}`, { filter: { token: 'abc' } })
   const [masked] = await shop.publish(topic, { status: 's3cret' })
-  t.match(await explain(shop, masked?.id, ids.filter), { outcome: 'not_delivered', cause: 'FILTER_NOT_MATCHED', conditions: [{}, {}, {}, {}, {}, { path: 'token' }] })
+  t.match(await explain(shop, masked?.id, ids.filter), {
+    outcome: 'not_delivered', cause: 'FILTER_NOT_MATCHED', conditions: [{}, {}, {}, {}, {}, { path: 'token' }]
+  })
   await shop.request('PATCH', `/api/webhooks/${ids.filter}`, { filter: { status: 'paid' } })
   t.match(await explain(shop, masked?.id, ids.filter), { outcome: 'unknown', cause: 'NOT_KEPT' })
 })
@@ -185,7 +269,10 @@ await t.test('why a webhook was not called', async t => {
 await t.test('an endpoint that fails is left alone by its circuit, and that is the answer', async t => {
   const own = await build(t, {
     variables: { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms,10ms,1h', WEBHOOK_TIMEOUT_MS: '10000' },
-    adapt: config => Object.assign(config.webhooks, { circuitFailures: 2, circuitPauseMs: 60_000, circuitPauseMaxMs: 60_000, pollMs: 50 })
+    adapt: config =>
+      Object.assign(config.webhooks, {
+        circuitFailures: 2, circuitPauseMs: 60_000, circuitPauseMaxMs: 60_000, pollMs: 50
+      })
   })
   const shop = await tenant(own.app)
   const topic = await shop.topic('broken.events')
@@ -208,25 +295,48 @@ await t.test('a replay to webhooks makes deliveries of their own, once each, wha
   const one = await hook(shop, named.url, { filter: { n: 99 } })
   const client = await connectWs(url, { token: shop.token() })
   await client.request('subscribe', { topic })
-  const start = async (fields: object) => (await shop.request('POST', '/api/debugger/replay', { topic, fromOffset: 1, ratePerSecond: 1000, ...fields })).body
-  const over = (id: string) => until(async () => (await shop.request('GET', `/api/debugger/replays/${id}`)).body.state === 'done', 'the replay')
+  const start = async (fields: object) =>
+    (await shop.request('POST', '/api/debugger/replay', { topic, fromOffset: 1, ratePerSecond: 1000, ...fields })).body
+  const over = (id: string) =>
+    until(async () => (await shop.request('GET', `/api/debugger/replays/${id}`)).body.state === 'done', 'the replay')
   const first = await start({ target: 'all' })
   await over(first.id)
-  t.match((await shop.request('GET', `/api/debugger/replays/${first.id}`)).body, { total: 3, done: 3, sent: 3, webhookDeliveries: 2 })
+  t.match((await shop.request('GET', `/api/debugger/replays/${first.id}`)).body, {
+    total: 3,
+    done: 3,
+    sent: 3,
+    webhookDeliveries: 2
+  })
   await sink.came(2)
-  t.same(sink.received.map(({ body }) => [body.data.id, body.data.offset, body.data.meta?.['replayOf']]).sort(), [1, 2].map(i => [events[i]?.id, i + 1, first.id]).sort(), 'to whom it is for')
+  t.same(
+    sink.received.map(({ body }) => [body.data.id, body.data.offset, body.data.meta?.['replayOf']]).sort(),
+    [1, 2].map(i => [events[i]?.id, i + 1, first.id]).sort(), 'to whom it is for'
+  )
   t.equal((await client.received(3)).length, 3)
   const second = await start({ target: 'webhooks', webhookId: one })
   await over(second.id)
   await named.came(3)
   t.equal(named.received.length, 3, 'to the one that is named, whether it is for it or not')
   t.equal(client.events.length, 3, 'and to nobody else')
-  t.match((await shop.request('POST', '/api/debugger/replay', { topic, fromOffset: 1, target: 'webhooks', webhookId: 'wh_nobody' })).body, { code: 'WEBHOOK_NOT_FOUND' })
+  t.match(
+    (await shop.request('POST', '/api/debugger/replay', {
+      topic, fromOffset: 1, target: 'webhooks', webhookId: 'wh_nobody'
+    })).body,
+    { code: 'WEBHOOK_NOT_FOUND' }
+  )
   const off = await hook(shop, sink.url)
   await shop.request('POST', `/api/webhooks/${off}/deactivate`)
-  t.match(await shop.request('POST', '/api/debugger/replay', { topic, fromOffset: 1, target: 'webhooks', webhookId: off }), { status: 409, body: { code: 'WEBHOOK_INACTIVE' } })
+  t.match(
+    await shop.request('POST', '/api/debugger/replay', { topic, fromOffset: 1, target: 'webhooks', webhookId: off }),
+    { status: 409, body: { code: 'WEBHOOK_INACTIVE' } }
+  )
   await until(async () => (await traceOf(shop, events[2]?.id)).webhooks.delivered === 2, 'deliveries to settle')
-  t.same((await traceOf(shop, events[2]?.id)).webhookDeliveries.map(({ webhookId, replayOf }: { webhookId: string, replayOf: string }) => [webhookId, replayOf]), [[all, first.id], [one, second.id]])
+  t.same(
+    (await traceOf(shop, events[2]?.id)).webhookDeliveries.map((
+      { webhookId, replayOf }: { webhookId: string, replayOf: string }
+    ) => [webhookId, replayOf]),
+    [[all, first.id], [one, second.id]]
+  )
   client.close()
 })
 
@@ -235,7 +345,9 @@ await t.test('a row change that a mapping fails on leaves a trace, and those tha
   await shop.connect()
   const table = uniqueName()
   const topic = await shop.topic('rows.changed')
-  await shop.request('POST', `/api/schemas/${topic}`, { schema: { type: 'object', properties: { n: { type: 'integer', maximum: 5 } } } })
+  await shop.request('POST', `/api/schemas/${topic}`, {
+    schema: { type: 'object', properties: { n: { type: 'integer', maximum: 5 } } }
+  })
   await shop.sql(`create table ${table} (id int primary key, n int)`)
   const { mappingId } = await shop.map({ table, topic, events: ['insert'], payload: { n: '$row.n' } })
   await shop.sql(`insert into ${table} values (1, 1)`)
@@ -244,9 +356,18 @@ await t.test('a row change that a mapping fails on leaves a trace, and those tha
   await shop.events(topic, 2)
   const list = async (query = '') => (await shop.request('GET', `/api/debugger/traces?source=database${query}`)).body
   await until(async () => (await list()).length === 3, 'three traces')
-  t.same((await list()).map(({ status, type }: Record<string, string>) => `${type} ${status}`).sort(), ['database.event no_subscribers', 'database.event no_subscribers', 'database.event rejected'])
+  t.same((await list()).map(({ status, type }: Record<string, string>) => `${type} ${status}`).sort(), [
+    'database.event no_subscribers',
+    'database.event no_subscribers',
+    'database.event rejected'
+  ])
   const [refused] = await list('&status=rejected')
-  t.match(await traceOf(shop, refused.eventId), { topic, error: { code: 'SCHEMA_VIOLATED' }, stored: null, origin: { mappingId, table: `public.${table}`, changes: 1 } })
+  t.match(await traceOf(shop, refused.eventId), {
+    topic,
+    error: { code: 'SCHEMA_VIOLATED' },
+    stored: null,
+    origin: { mappingId, table: `public.${table}`, changes: 1 }
+  })
   const { body: dashboard } = await shop.request('GET', '/api/metrics/dashboard')
   t.equal(dashboard.pipeline.mappingFailures, 1)
   t.ok(dashboard.pipeline.eventsCapturedPerSec > 0)

@@ -13,23 +13,35 @@ t.test('what is said of a filter, test by test, is what the matcher does', async
   const path = fc.constantFrom('a', 'b', 'a.b', 'c.0')
   const scalar = fc.constantFrom<unknown>(0, 1, '1', 'a', true, null)
   const operators = fc.oneof(
-    fc.record({ eq: value.filter(one => one !== undefined) }), fc.record({ ne: scalar }), fc.record({ gt: fc.constantFrom(0, 'a') }), fc.record({ lte: fc.constantFrom(1, 'a') }),
-    fc.record({ in: fc.array(scalar, { minLength: 1, maxLength: 3 }) }), fc.record({ exists: fc.boolean() }), fc.record({ prefix: fc.constantFrom('', 'a') })
+    fc.record({ eq: value.filter(one => one !== undefined) }),
+    fc.record({ ne: scalar }),
+    fc.record({ gt: fc.constantFrom(0, 'a') }),
+    fc.record({ lte: fc.constantFrom(1, 'a') }),
+    fc.record({ in: fc.array(scalar, { minLength: 1, maxLength: 3 }) }),
+    fc.record({ exists: fc.boolean() }),
+    fc.record({ prefix: fc.constantFrom('', 'a') })
   )
   const filter = fc.dictionary(path, fc.oneof(scalar, operators), { maxKeys: 3 })
   const payload = fc.record({ a: value, b: value, c: fc.array(value, { maxLength: 2 }) }, { requiredKeys: [] })
-  t.doesNotThrow(() => fc.assert(fc.property(fc.array(filter, { minLength: 1, maxLength: 8 }), payload, (filters, value) => {
-    const subscriptions = filters.map(given => ({ filter: parseFilter(given) }))
-    const matcher = new Matcher<typeof subscriptions[number]>()
-    for (const one of subscriptions) matcher.add(one)
-    const matched = new Set<unknown>(matcher.matching({ value }))
-    const unmatched = new Set<unknown>(matcher.unmatched({ value }, 100))
-    for (const one of subscriptions) {
-      if (matched.has(one) !== matches(one.filter, value)) throw new Error('the matcher and the whole filter differ')
-      if (matched.has(one) !== judge(one.filter, value).every(({ holds }) => holds)) throw new Error('the matcher and the tests one by one differ')
-      if (matched.has(one) === unmatched.has(one)) throw new Error('one is matched and unmatched, or neither')
-    }
-  }), { numRuns: 2000 }))
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.array(filter, { minLength: 1, maxLength: 8 }), payload, (filters, value) => {
+        const subscriptions = filters.map(given => ({ filter: parseFilter(given) }))
+        const matcher = new Matcher<typeof subscriptions[number]>()
+        for (const one of subscriptions) matcher.add(one)
+        const matched = new Set<unknown>(matcher.matching({ value }))
+        const unmatched = new Set<unknown>(matcher.unmatched({ value }, 100))
+        for (const one of subscriptions) {
+          if (matched.has(one) !== matches(one.filter, value)) { throw new Error('the matcher and the whole filter differ') }
+          if (
+            matched.has(one) !== judge(one.filter, value).every(({ holds }) => holds)
+          ) { throw new Error('the matcher and the tests one by one differ') }
+          if (matched.has(one) === unmatched.has(one)) throw new Error('one is matched and unmatched, or neither')
+        }
+      }),
+      { numRuns: 2000 }
+    )
+  )
 })
 
 t.test('a dry run names the topic, the schema, and who would get it and why not, on every node, and does nothing', async t => {
@@ -38,9 +50,13 @@ t.test('a dry run names the topic, the schema, and who would get it and why not,
   const [url, otherUrl] = [await listen(app), await listen(other)]
   const shop = await tenant(app)
   const topic = await shop.topic('order.placed')
-  await shop.request('POST', `/api/schemas/${topic}`, { schema: { type: 'object', properties: { total: { type: 'number' } } } })
+  await shop.request('POST', `/api/schemas/${topic}`, {
+    schema: { type: 'object', properties: { total: { type: 'number' } } }
+  })
   const [here, there, narrow] = [
-    await connectWs(url, { token: shop.token() }), await connectSocketIo(otherUrl, { token: shop.token() }), await connectWs(url, { token: shop.token(['subscribe:order.paid']) })
+    await connectWs(url, { token: shop.token() }),
+    await connectSocketIo(otherUrl, { token: shop.token() }),
+    await connectWs(url, { token: shop.token(['subscribe:order.paid']) })
   ]
   const route = async (body: object) => (await shop.request('POST', '/api/debugger/route', body)).body
   const big = await here.request('subscribe', { topic: 'order.*', filter: { total: { gte: 100 } } })
@@ -51,15 +67,34 @@ t.test('a dry run names the topic, the schema, and who would get it and why not,
   const denied = await narrow.request('subscribe', { topic: 'order.*' })
   await other.tracing.subscriptions.flush()
   const answer = await route({ topic, payload: { total: 5 } })
-  t.match(answer, { topic: { name: topic, exists: true, isOwn: false }, schema: { version: 1, valid: true, errors: [] }, accepted: true, matched: 2, filtered: 2 })
-  const said = Object.fromEntries(answer.subscriptions.map((one: { subscriptionId: string, matches: boolean, conditions: { condition: string, holds: boolean }[] }) => [one.subscriptionId, [one.matches, one.conditions.filter(({ holds }) => !holds).map(({ condition }) => condition).join()]]))
-  t.same(said, { [all.subscriptionId]: [true, ''], [far.subscriptionId]: [true, ''], [big.subscriptionId]: [false, 'filter'], [denied.subscriptionId]: [false, 'permission'] })
-  t.match(await route({ topic, payload: { total: 'much' } }), { schema: { version: 1, valid: false, errors: [{ path: '/total' }] }, accepted: false })
+  t.match(answer, {
+    topic: { name: topic, exists: true, isOwn: false }, schema: { version: 1, valid: true, errors: [] }, accepted: true,
+    matched: 2, filtered: 2
+  })
+  const said = Object.fromEntries(
+    answer.subscriptions.map((
+      one: { subscriptionId: string, matches: boolean, conditions: { condition: string, holds: boolean }[] }
+    ) => [one.subscriptionId, [
+      one.matches, one.conditions.filter(({ holds }) => !holds).map(({ condition }) => condition).join()
+    ]])
+  )
+  t.same(said, {
+    [all.subscriptionId]: [true, ''], [far.subscriptionId]: [true, ''], [big.subscriptionId]: [false, 'filter'],
+    [denied.subscriptionId]: [false, 'permission']
+  })
+  t.match(await route({ topic, payload: { total: 'much' } }), {
+    schema: { version: 1, valid: false, errors: [{ path: '/total' }] }, accepted: false
+  })
   t.match(await route({ topic: 'no.such', payload: 1 }), { topic: { exists: false }, accepted: false, matched: 0 })
   t.match(await route({ topic: 'sync.cart.created', payload: {} }), { topic: { exists: true, isOwn: true } })
   t.match((await shop.request('POST', '/api/debugger/route', { topic: 'BAD', payload: 1 })).status, 400)
   const [event] = await shop.publish(topic, { total: 5 })
   await Promise.all([here.received(1), there.received(1)])
-  t.same([...here.events, ...there.events].flatMap(({ id, subscriptionIds }) => subscriptionIds.map(one => `${id} ${one}`)).sort(), [all, far].map(({ subscriptionId }) => `${event?.id} ${subscriptionId}`).sort(), 'and so it is')
+  t.same(
+    [...here.events, ...there.events].flatMap(({ id, subscriptionIds }) => subscriptionIds.map(one => `${id} ${one}`))
+      .sort(),
+    [all, far].map(({ subscriptionId }) => `${event?.id} ${subscriptionId}`).sort(),
+    'and so it is'
+  )
   for (const client of [here, there, narrow]) client.close()
 })

@@ -76,15 +76,26 @@ await t.test('what another node writes, and delivers, comes as well', async t =>
   await client.request('subscribe', { topic })
   const stream = await follow(url, shop)
   await there.publish(topic, 1)
-  await stream.until(() => stream.messages.some(({ data }) => data.offset === 1 && data.status === 'delivered'), 'an event of the other node')
+  await stream.until(
+    () => stream.messages.some(({ data }) => data.offset === 1 && data.status === 'delivered'),
+    'an event of the other node'
+  )
   await shop.publish(topic, 2)
   await client.received(2)
-  await stream.until(() => stream.messages.some(({ data }) => data.offset === 2 && data.status === 'delivered' && data.matched === 1), 'a delivery of the other node')
+  await stream.until(
+    () => stream.messages.some(({ data }) => data.offset === 2 && data.status === 'delivered' && data.matched === 1),
+    'a delivery of the other node'
+  )
   const { body } = await shop.request('GET', `/api/debugger/traces?topic=${topic}`)
-  t.same(body.map(({ offset, matched, status }: Message['data']) => [offset, matched, status]), [[2, 1, 'delivered'], [1, 1, 'delivered']])
+  t.same(body.map(({ offset, matched, status }: Message['data']) => [offset, matched, status]), [[2, 1, 'delivered'], [
+    1, 1, 'delivered'
+  ]])
   const trace = (await shop.request('GET', `/api/debugger/traces/${body[0].eventId}`)).body
   t.equal(trace.stored.node, app.tracing.node)
-  t.same(trace.routed.filter(({ matched }: { matched: number }) => matched > 0).map((step: { node: string }) => step.node), [node.app.tracing.node])
+  t.same(
+    trace.routed.filter(({ matched }: { matched: number }) => matched > 0).map((step: { node: string }) => step.node),
+    [node.app.tracing.node]
+  )
   stream.close()
   await stream.closed
   client.close()
@@ -104,14 +115,24 @@ await t.test('while the store stands still, events go on; traces that find no ro
   await shop.publish(topic, ...upTo(30))
   t.same((await client.received(30)).map(({ offset }) => offset), upTo(30), 'acknowledged and delivered')
   await shop.request('POST', '/api/topics/no.such/events', { payload: 1 })
-  t.equal((await shop.request('GET', '/api/debugger/traces')).status, 200, 'whoever reads traces does without those that wait')
+  t.equal(
+    (await shop.request('GET', '/api/debugger/traces')).status, 200, 'whoever reads traces does without those that wait'
+  )
   await store.query('commit')
   store.release()
   await stream.until(() => stream.messages.some(({ event }) => event === 'dropped'), 'an announcement')
   t.match(stream.messages.find(({ event }) => event === 'dropped')?.data, { events: 20, reason: /behind/ })
-  t.same(stream.messages.filter(({ event }) => event === 'trace').map(({ data }) => [data.offset, data.status]), [...upTo(10).map(offset => [offset, 'delivered']), [null, 'rejected']], 'those before are there, whole, and what was refused')
+  t.same(stream.messages.filter(({ event }) => event === 'trace').map(({ data }) => [data.offset, data.status]), [
+    ...upTo(10).map(offset => [offset, 'delivered']),
+    [null, 'rejected']
+  ], 'those before are there, whole, and what was refused')
   t.match(await own.app.instruments.registry.metrics(), /realtime_traces_dropped_total\{kind="event"\} 20/)
-  t.same((await shop.request('GET', '/api/debugger/traces?status=delivered')).body.map(({ offset }: { offset: number }) => offset), upTo(10).reverse())
+  t.same(
+    (await shop.request('GET', '/api/debugger/traces?status=delivered')).body.map(({ offset }: { offset: number }) =>
+      offset
+    ),
+    upTo(10).reverse()
+  )
   await shop.publish(topic, 'after')
   await stream.until(() => stream.messages.at(-1)?.data.offset === 31, 'it goes on')
   stream.close()
@@ -126,15 +147,23 @@ await t.test('it ends with its credential, and with the server, and says why', a
   const expiring = await follow(ownUrl, shop, '', {}, shop.token(['admin'], { expiresInS: 5 }))
   // On another node, for all that this one knows.
   const viewers = await Promise.all([0, 1].map(() => person(own.app, ['viewer', shop.applicationId])))
-  const watched = await Promise.all(viewers.map(({ token }) => follow(ownUrl, shop, '', { authorization: token, 'x-application-id': shop.applicationId })))
+  const watched = await Promise.all(
+    viewers.map(({ token }) =>
+      follow(ownUrl, shop, '', { authorization: token, 'x-application-id': shop.applicationId })
+    )
+  )
   t.same(watched.map(({ status }) => status), [200, 200])
   await own.app.db.deleteFrom('role_assignments').where('user_id', '=', viewers[0]?.id ?? '').execute()
   await own.app.db.deleteFrom('sessions').where('user_id', '=', viewers[1]?.id ?? '').execute()
   await Promise.all(watched.map(({ closed }) => closed))
-  for (const { messages } of watched) t.match(messages.at(-1), { event: 'closing', data: { reason: 'CREDENTIAL_REVOKED' } })
+  for (const { messages } of watched) { t.match(messages.at(-1), { event: 'closing', data: { reason: 'CREDENTIAL_REVOKED' } }) }
   const gone = await tenant(own.app)
   const deleted = await follow(ownUrl, gone)
-  await own.app.inject({ method: 'DELETE', url: `/api/applications/${gone.applicationId}?force=true`, headers: { authorization: `Bearer ${gone.token()}` } })
+  await own.app.inject({
+    method: 'DELETE',
+    url: `/api/applications/${gone.applicationId}?force=true`,
+    headers: { authorization: `Bearer ${gone.token()}` }
+  })
   await deleted.closed
   t.match(deleted.messages.at(-1), { event: 'closing', data: { reason: 'APPLICATION_DELETED' } })
   await expiring.closed
@@ -155,14 +184,21 @@ await t.test('the id of a message does not grow with the nodes that there once w
   await first.received(1)
   first.close()
   await first.closed
-  const [since, at, read] = JSON.parse(Buffer.from(first.lastId(), 'base64url').toString()) as [number, number, [string, number][]]
+  const [since, at, read] = JSON.parse(Buffer.from(first.lastId(), 'base64url').toString()) as [
+    number, number, [string, number][]
+  ]
   const old = upTo(60).map((n): [string, number] => [`node_${String(n).padStart(16, '0')}`, n])
-  const back = await follow(url, shop, '', { 'last-event-id': Buffer.from(JSON.stringify([since, at, [...old, ...read]])).toString('base64url') })
+  const back = await follow(url, shop, '', {
+    'last-event-id': Buffer.from(JSON.stringify([since, at, [...old, ...read]])).toString('base64url')
+  })
   await shop.publish(topic, 2)
   await back.received(1)
   await shop.publish(topic, 3)
   t.same((await back.received(2)).map(({ data }) => data.offset), [2, 3])
-  const named = (id = '') => (JSON.parse(Buffer.from(id, 'base64url').toString()) as [number, number, [string, number][]])[2].map(([node]) => node)
+  const named = (id = '') =>
+    (JSON.parse(Buffer.from(id, 'base64url').toString()) as [number, number, [string, number][]])[2].map(([node]) =>
+      node
+    )
   t.ok(named(back.lastId()).length < 30 && named(back.lastId()).includes(app.tracing.node))
   back.close()
   await back.closed
@@ -178,7 +214,10 @@ await t.test('there is a sign of life, from which one can go on', async t => {
   const before = stream.lastId()
   await shop.publish(topic, 1)
   await own.app.tracing.recorder.flush()
-  await stream.until(() => stream.comments.includes('alive') && stream.lastId() !== before, 'a sign of life after the trace that is not wanted')
+  await stream.until(
+    () => stream.comments.includes('alive') && stream.lastId() !== before,
+    'a sign of life after the trace that is not wanted'
+  )
   stream.close()
   await stream.closed
   const back = await follow(ownUrl, shop, '', { 'last-event-id': stream.lastId() })
@@ -194,7 +233,10 @@ async function tenantOn (node: typeof app, shop: Tenant): Promise<Tenant> {
   return {
     ...there, publish: async (topic, ...payloads) => {
       const response = await node.inject({
-        method: 'POST', url: `/api/topics/${topic}/events`, headers: { authorization: `Bearer ${shop.token()}`, 'content-type': 'application/json' }, payload: JSON.stringify({ events: payloads.map(payload => ({ payload })) })
+        method: 'POST',
+        url: `/api/topics/${topic}/events`,
+        headers: { authorization: `Bearer ${shop.token()}`, 'content-type': 'application/json' },
+        payload: JSON.stringify({ events: payloads.map(payload => ({ payload })) })
       })
       if (response.statusCode !== 201) throw new Error(response.body)
       return response.json()

@@ -6,10 +6,14 @@ import { LoggedEvent } from '../../src/events/envelope.ts'
 /* What the feeds of a node may hold, by topic, application and node. */
 
 const mib = 1024 * 1024
-const event = (offset: number, length = 100_000) => new LoggedEvent({ applicationId: 'app_a', environment: 'development' }, {
-  topic: 'a.b', type: 'topic.event', source: 'api', key: null, payload: JSON.stringify('x'.repeat(length)), schemaVersion: null
-}, { id: `evt_${offset}`, offset, epoch: 'e', timestamp: 1 })
-const fill = (tail: Tail) => { for (let n = 1; n <= 10; n++) tail.push(event(n)) }
+const event = (offset: number, length = 100_000) =>
+  new LoggedEvent({ applicationId: 'app_a', environment: 'development' }, {
+    topic: 'a.b', type: 'topic.event', source: 'api', key: null, payload: JSON.stringify('x'.repeat(length)),
+    schemaVersion: null
+  }, { id: `evt_${offset}`, offset, epoch: 'e', timestamp: 1 })
+const fill = (tail: Tail) => {
+  for (let n = 1; n <= 10; n++) tail.push(event(n))
+}
 
 t.test('the application whose tails hold the most loses its oldest', async t => {
   const budget = new TailBudget()
@@ -28,7 +32,10 @@ t.test('the application whose tails hold the most loses its oldest', async t => 
   // Another that grows takes it from the largest, until they hold the same.
   for (let n = 0; n < 40; n++) fill(new Tail(budget, 'app_other'))
   t.equal(small.first, 1)
-  t.ok(Math.abs(budget.of('app_other') - budget.of('app_large')) <= 8 * mib, `${budget.of('app_other')} and ${budget.of('app_large')}`)
+  t.ok(
+    Math.abs(budget.of('app_other') - budget.of('app_large')) <= 8 * mib,
+    `${budget.of('app_other')} and ${budget.of('app_large')}`
+  )
   t.ok(budget.bytes <= 64 * mib)
   for (const tail of large) tail.end()
   t.equal(budget.of('app_large'), 0)

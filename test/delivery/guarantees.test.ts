@@ -12,12 +12,16 @@ const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 
 await t.test('64 clients merge one document 20 times each: none is lost, offsets are gapless', async t => {
   const shop = await tenant(app)
   await shop.request('POST', '/api/sync/board/documents', { id: 'one', data: {} })
-  await Promise.all(upTo(64).map(async client => {
-    for (const round of upTo(20)) {
-      const { status } = await shop.request('PATCH', '/api/sync/board/documents/one/merge', { data: { [`c${client}`]: round, [`r${round}_${client}`]: 1 } })
-      if (status !== 200) throw new Error(`status ${status}`)
-    }
-  }))
+  await Promise.all(
+    upTo(64).map(async client => {
+      for (const round of upTo(20)) {
+        const { status } = await shop.request('PATCH', '/api/sync/board/documents/one/merge', {
+          data: { [`c${client}`]: round, [`r${round}_${client}`]: 1 }
+        })
+        if (status !== 200) throw new Error(`status ${status}`)
+      }
+    })
+  )
   const { body } = await shop.request('GET', '/api/sync/board/documents/one')
   t.equal(body.revision, 1 + 1280)
   t.equal(Object.keys(body.data).length, 64 + 1280)
@@ -29,17 +33,28 @@ await t.test('64 clients merge one document 20 times each: none is lost, offsets
     after = page.headers['x-next-cursor']
   }
   t.same(events.map(event => event.offset), upTo(1280))
-  t.same(events.map(event => (event.payload as { revision: number }).revision), upTo(1281, 2), 'the log has the revisions in their order')
+  t.same(
+    events.map(event => (event.payload as { revision: number }).revision), upTo(1281, 2),
+    'the log has the revisions in their order'
+  )
 })
 
 await t.test('with expectedRevision exactly one of many concurrent writers wins', async t => {
   const shop = await tenant(app)
   await shop.request('POST', '/api/sync/board/documents', { id: 'one', data: { n: 0 } })
   for (const revision of upTo(10)) {
-    const answers = await Promise.all(upTo(16).map(n => shop.request('PUT', '/api/sync/board/documents/one', { data: { n }, expectedRevision: revision })))
+    const answers = await Promise.all(
+      upTo(16).map(n =>
+        shop.request('PUT', '/api/sync/board/documents/one', { data: { n }, expectedRevision: revision })
+      )
+    )
     t.equal(answers.filter(({ status }) => status === 200).length, 1)
     const losers = answers.filter(({ status }) => status !== 200)
-    t.ok(losers.every(({ status, body }) => status === 409 && body.code === 'REVISION_MISMATCH' && body.message.includes(String(revision + 1))))
+    t.ok(
+      losers.every(({ status, body }) =>
+        status === 409 && body.code === 'REVISION_MISMATCH' && body.message.includes(String(revision + 1))
+      )
+    )
   }
 })
 
@@ -51,7 +66,9 @@ for (const { name, connect } of transports) {
     let missed = 0
     for (let i = 1; i <= 1000; i++) {
       let published: Promise<unknown> | undefined
-      const { subscriptionId } = await client.request('subscribe', { topic }, () => { published = shop.publish(topic, i) })
+      const { subscriptionId } = await client.request('subscribe', { topic }, () => {
+        published = shop.publish(topic, i)
+      })
       await published
       await client.received(i).catch(() => missed++)
       if (i % 2 === 0) await client.request('unsubscribe', { subscriptionId })
@@ -123,7 +140,12 @@ await t.test('a node that hears of events out of order, twice or not at all deli
 })
 
 await t.test('a stopped reader gets resync within bounds, and does not hold up the others', async t => {
-  const shared = await build(t, { adapt: config => { config.delivery.socketBufferBytesMax = 256 * 1024; config.delivery.drainTimeoutMs = 500 } })
+  const shared = await build(t, {
+    adapt: config => {
+      config.delivery.socketBufferBytesMax = 256 * 1024
+      config.delivery.drainTimeoutMs = 500
+    }
+  })
   const own = await listen(shared.app)
   for (const { name, connect } of transports) {
     const shop = await tenant(shared.app)

@@ -16,7 +16,9 @@ const defaults = { ...app.config.delivery }
 const limitTo = (limits: Partial<typeof defaults>) => { Object.assign(app.config.delivery, defaults, limits) }
 
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
-const until = async (isDone: () => boolean | Promise<boolean>) => { while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10)) }
+const until = async (isDone: () => boolean | Promise<boolean>) => {
+  while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10))
+}
 
 t.afterEach(async () => { await until(() => app.connections.size === 0) })
 
@@ -30,7 +32,7 @@ await t.test('a client above its pace is refused with the time to wait, then clo
     await new Promise(resolve => setTimeout(resolve, 60))
     const begin = Date.now()
     const answers: Awaited<ReturnType<typeof client.request>>[] = []
-    while (answers.every(({ ok }) => ok)) answers.push(...await Promise.all(upTo(15).map(() => client.request('subscribe', { topic }))))
+    while (answers.every(({ ok }) => ok)) { answers.push(...await Promise.all(upTo(15).map(() => client.request('subscribe', { topic })))) }
     const passed = answers.filter(({ ok }) => ok).length
     // Every 50 ms that they take there is room for one more.
     const most = 10 + Math.ceil((Date.now() - begin) / 50)
@@ -46,9 +48,11 @@ await t.test('a client above its pace is refused with the time to wait, then clo
     // Five times its pace, however slowly this loop may run.
     for (let sentAt = Date.now(); state.isOpen; sentAt = Date.now()) {
       await new Promise(resolve => setTimeout(resolve, 50))
-      for (let n = 0; n < (Date.now() - sentAt) / 10; n++) client.request('unsubscribe', { subscriptionId: 'sub_none' }).catch(() => {})
+      for (let n = 0; n < (Date.now() - sentAt) / 10; n++) { client.request('unsubscribe', { subscriptionId: 'sub_none' }).catch(() => {}) }
     }
-    t.match(await closed, { code: 4429, reason: 'RATE_LIMITED', ...(name === 'Socket.IO' && { reconnect: true }) }, name)
+    t.match(
+      await closed, { code: 4429, reason: 'RATE_LIMITED', ...(name === 'Socket.IO' && { reconnect: true }) }, name
+    )
     t.ok(Date.now() - begin >= 500, 'not at once')
   }
   t.match(await app.instruments.registry.metrics(), /realtime_socket_limited_total\{limit="requests"\} [1-9]/)
@@ -60,7 +64,9 @@ await t.test('so is one that sends too many bytes, and one that floods is closed
   const shop = await tenant(app)
   for (const { name, connect } of transports) {
     const client = await connect(url, { token: shop.token() })
-    t.match(await client.request('unsubscribe', { subscriptionId: 'x'.repeat(70_000) }), { ok: false, code: 'RATE_LIMITED', retryAfterMs: Number, message: /10000 bytes/ }, name)
+    t.match(await client.request('unsubscribe', { subscriptionId: 'x'.repeat(70_000) }), {
+      ok: false, code: 'RATE_LIMITED', retryAfterMs: Number, message: /10000 bytes/
+    }, name)
     const flood = await connect(url, { token: shop.token() })
     for (let n = 0; n < 1000; n++) flood.request('unsubscribe', { subscriptionId: 'sub_none' }).catch(() => {})
     t.match(await flood.closed, { code: 4429 }, name)
@@ -77,7 +83,9 @@ await t.test('so is one that sends too many bytes, and one that floods is closed
     for (let n = 0; n < 1000; n++) link.pong()
     await once(link, 'close')
   }
-  const [ponger, below] = [await connectWs(url, { token: shop.token() }), await connectSocketIo(url, { token: shop.token() })]
+  const [ponger, below] = [
+    await connectWs(url, { token: shop.token() }), await connectSocketIo(url, { token: shop.token() })
+  ]
   await ponging(ponger.socket)
   t.match(await ponger.closed, { code: 4429 }, 'also those that nobody asked for')
   await ponging((below.socket.io.engine.transport as unknown as { ws: WebSocket }).ws)
@@ -96,7 +104,9 @@ await t.test('many requests at once do not pass the bound on subscriptions', asy
   const topic = await shop.topic('bounded.events')
   for (const { name, connect } of transports) {
     const client = await connect(url, { token: shop.token() })
-    const answers = await Promise.all(upTo(20).map(n => client.request('subscribe', { topic: n % 2 === 0 ? topic : 'bounded.*' })))
+    const answers = await Promise.all(
+      upTo(20).map(n => client.request('subscribe', { topic: n % 2 === 0 ? topic : 'bounded.*' }))
+    )
     t.equal(answers.filter(({ ok }) => ok).length, 5, name)
     t.match(answers.find(({ ok }) => !ok), { error: 'RateLimitError', code: 'SUBSCRIPTION_LIMIT' })
     client.close()
@@ -108,9 +118,13 @@ await t.test('so do those of an application, over all its sockets at a node', as
   const [shop, other] = [await tenant(app), await tenant(app)]
   const topic = await shop.topic('bounded.events')
   const clients = await Promise.all(transports.map(({ connect }) => connect(url, { token: shop.token() })))
-  const answers = await Promise.all(upTo(20).map(n => (clients[n % 2] as Client).request('subscribe', { topic: n % 3 === 0 ? topic : 'bounded.*' })))
+  const answers = await Promise.all(
+    upTo(20).map(n => (clients[n % 2] as Client).request('subscribe', { topic: n % 3 === 0 ? topic : 'bounded.*' }))
+  )
   t.equal(answers.filter(({ ok }) => ok).length, 5)
-  t.match(answers.find(({ ok }) => !ok), { error: 'RateLimitError', code: 'SUBSCRIPTION_LIMIT', message: /application/ })
+  t.match(answers.find(({ ok }) => !ok), {
+    error: 'RateLimitError', code: 'SUBSCRIPTION_LIMIT', message: /application/
+  })
   const stranger = await connectWs(url, { token: other.token() })
   t.ok((await stranger.request('subscribe', { topic: await other.topic('bounded.events') })).ok, 'another has its own')
   for (const client of clients) client.close()
@@ -137,7 +151,9 @@ await t.test('a socket with very many subscriptions to a topic is told of them a
     }
     await shop.publish(topic, 'one')
     await client.received(1)
-    t.same(new Set(client.events[0]?.subscriptionIds), new Set(answers.map(({ subscriptionId }) => subscriptionId)), name)
+    t.same(
+      new Set(client.events[0]?.subscriptionIds), new Set(answers.map(({ subscriptionId }) => subscriptionId)), name
+    )
     t.ok(named <= 2 * 1000, `${named} ids were put together for an event`)
     client.close()
     await until(() => app.connections.size === 0)
@@ -178,7 +194,12 @@ await t.test('a socket that never reads costs no more than its bound, whatever i
     const before = most()
     const refused: unknown[] = []
     for (let i = 0; i < 20; i++) {
-      for (let n = 0; n < 100; n++) asker.request('unsubscribe', { subscriptionId: `sub_${'x'.repeat(60)}` }).then(({ code }) => refused.push(code), () => {})
+      for (let n = 0; n < 100; n++) {
+        asker.request('unsubscribe', { subscriptionId: `sub_${'x'.repeat(60)}` }).then(
+          ({ code }) => refused.push(code),
+          () => {}
+        )
+      }
       await new Promise(resolve => setTimeout(resolve, 5))
     }
     await until(() => most() > before)
@@ -196,8 +217,14 @@ await t.test('a long poller that does not poll is given up', async t => {
   limitTo({ socketBufferBytesMax: bound, drainTimeoutMs: 500, closeTimeoutMs: 300 })
   const shop = await tenant(app)
   const topic = await shop.topic('polled.events')
-  const post = (sid: string, body: string) => fetch(`${url}/socket.io/?EIO=4&transport=polling&sid=${sid}`, { method: 'POST', body }).then(response => response.text())
-  const poll = (sid?: string) => fetch(`${url}/socket.io/?EIO=4&transport=polling${sid === undefined ? '' : `&sid=${sid}`}`).then(response => response.text())
+  const post = (sid: string, body: string) =>
+    fetch(`${url}/socket.io/?EIO=4&transport=polling&sid=${sid}`, { method: 'POST', body }).then(response =>
+      response.text()
+    )
+  const poll = (sid?: string) =>
+    fetch(`${url}/socket.io/?EIO=4&transport=polling${sid === undefined ? '' : `&sid=${sid}`}`).then(response =>
+      response.text()
+    )
   const openPolling = async () => {
     const { sid } = JSON.parse((await poll()).slice(1)) as { sid: string }
     await post(sid, `40${JSON.stringify({ token: shop.token() })}`)
@@ -206,7 +233,9 @@ await t.test('a long poller that does not poll is given up', async t => {
     await poll(sid)
     return sid
   }
-  const [good, sid] = [await connectSocketIo(url, { token: shop.token(), transports: ['polling'] }), await openPolling()]
+  const [good, sid] = [
+    await connectSocketIo(url, { token: shop.token(), transports: ['polling'] }), await openPolling()
+  ]
   await good.request('subscribe', { topic })
   let peak = 0
   for (let n = 0; n < 40; n++) {
@@ -229,7 +258,9 @@ await t.test('all sockets together have a bound as well', async t => {
   const topic = await shop.topic('together.events')
   const vanished = async () => /code="PEER_VANISHED"\} (\d+)/.exec(await app.instruments.registry.metrics())?.[1]
   const before = await vanished()
-  const stopped = await Promise.all(upTo(6).map(n => (n % 2 === 0 ? connectWs : connectSocketIo)(url, { token: shop.token() })))
+  const stopped = await Promise.all(
+    upTo(6).map(n => (n % 2 === 0 ? connectWs : connectSocketIo)(url, { token: shop.token() }))
+  )
   const good = await connectWs(url, { token: shop.token() })
   for (const client of [...stopped, good]) await client.request('subscribe', { topic })
   for (const client of stopped) client.pause()
@@ -238,7 +269,9 @@ await t.test('all sockets together have a bound as well', async t => {
   await until(() => app.connections.size < 7)
   t.equal(await vanished(), before, 'and not because it does not answer')
   t.same((await good.received(300)).map(event => event.offset), upTo(300))
-  await until(() => [...app.connections.all()].reduce((sum, { transport }) => sum + transport.bufferedBytes, 0) <= bound)
+  await until(() =>
+    [...app.connections.all()].reduce((sum, { transport }) => sum + transport.bufferedBytes, 0) <= bound
+  )
   for (const client of stopped) client.cut()
   good.close()
 })
@@ -259,7 +292,10 @@ await t.test('a frame that is too large ends the connection with 1009', async t 
   const chunks: Buffer[] = []
   for await (const chunk of response) chunks.push(chunk as Buffer)
   const { sid } = JSON.parse(Buffer.concat(chunks).toString().slice(1)) as { sid: string }
-  const tooLarge = await fetch(`${url}/socket.io/?EIO=4&transport=polling&sid=${sid}`, { method: 'POST', body: 'x'.repeat(2 * 1024 * 1024) }).then(({ status }) => status, () => 413)
+  const tooLarge = await fetch(`${url}/socket.io/?EIO=4&transport=polling&sid=${sid}`, {
+    method: 'POST',
+    body: 'x'.repeat(2 * 1024 * 1024)
+  }).then(({ status }) => status, () => 413)
   t.equal(tooLarge, 413)
   await until(() => app.connections.size === 0)
   t.match(await app.instruments.registry.metrics(), /^realtime_subscriptions 0$/m)

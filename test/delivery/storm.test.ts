@@ -39,7 +39,7 @@ for (const transport of ['socket.io', '/ws'] as const) {
     await probing
     t.ok(probes > 0)
     const counted = (name: string) => statements.get(name) ?? 0
-    for (const name of ['log_page', 'log_positions']) t.ok(counted(name) >= 1 && counted(name) < clients / 10, `${counted(name)} × ${name}`)
+    for (const name of ['log_page', 'log_positions']) { t.ok(counted(name) >= 1 && counted(name) < clients / 10, `${counted(name)} × ${name}`) }
     const live = await shop.publish(topic, { at: 1 }, { at: 2 })
     t.equal(live.at(-1)?.offset, 502)
     t.same((await crowd.call('arrival', topic, 502)).faults, [], 'and they are live')
@@ -59,7 +59,8 @@ await t.test('one reader among many that stops is given up, and the others have 
   for (let i = 0; i < 60; i++) {
     await shop.publish(topic, ...Array.from({ length: 25 }, () => ({ at: 1, text: 'x'.repeat(5000) })))
     for (const { transport } of app.connections.all()) peak = Math.max(peak, transport.bufferedBytes)
-    // Half the bound, then those that read are waited for: who is kept from it for a while is not to be given up as well.
+    // Half the bound, then those that read are waited for: who is kept from it for a while is not to be given up as
+    // well.
     t.same((await crowd.call('arrival', topic, (i + 1) * 25)).faults, [])
   }
   t.ok(peak < 2 * 1024 * 1024, `${peak} bytes`)

@@ -199,7 +199,9 @@ await t.test('an event that a subscriber gives up is reported as given up, and i
   stuck.isStuck = true
   const [event] = await shop.publish(topic, 1)
   await until(() => reading.events.length === 1)
-  t.match(stuck.subscriptions[0]?.spans(), { [topic]: { after: 0, until: 0 } }, 'its subscription has not covered the event')
+  t.match(
+    stuck.subscriptions[0]?.spans(), { [topic]: { after: 0, until: 0 } }, 'its subscription has not covered the event'
+  )
   const { body } = await shop.request('GET', `/api/debugger/traces/${event?.id}`)
   t.match(body, { matched: 2, deliveries: [{ delivered: 1, givenUp: 1 }] })
 })

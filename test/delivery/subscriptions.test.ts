@@ -11,11 +11,13 @@ const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 
 
 await t.test('both transports share one port, each over WebSocket', async t => {
   const shop = await tenant(app)
-  const [socketIo, ws] = [await connectSocketIo(url, { token: shop.token() }), await connectWs(url, { token: shop.token() })]
+  const [socketIo, ws] = [
+    await connectSocketIo(url, { token: shop.token() }), await connectWs(url, { token: shop.token() })
+  ]
   t.equal(socketIo.socket.io.engine.transport.name, 'websocket')
   t.equal(ws.socket.readyState, ws.socket.OPEN)
   const upgraded = await connectSocketIo(url, { token: shop.token(), transports: ['polling', 'websocket'] })
-  while (upgraded.socket.io.engine.transport.name !== 'websocket') await new Promise(resolve => upgraded.socket.io.engine.once('upgrade', resolve))
+  while (upgraded.socket.io.engine.transport.name !== 'websocket') { await new Promise(resolve => upgraded.socket.io.engine.once('upgrade', resolve)) }
   t.equal(upgraded.socket.io.engine.transport.name, 'websocket', 'a default client does not stay on long polling')
   for (const client of [socketIo, ws, upgraded]) client.close()
 })
@@ -39,7 +41,9 @@ for (const { name, connect } of transports) {
       const { rows } = await app.pool.query('select from topic_logs where application_id = $1', [own.applicationId])
       t.equal(rows.length, 0)
       t.match(ack, { ok: true, offset: 0, epoch: /^[\w-]{16}$/ })
-      t.match(await client.request('subscribe', { topic: 'sync.cart.created', after: 0, epoch: ack?.epoch }), { ok: true, recovered: true })
+      t.match(await client.request('subscribe', { topic: 'sync.cart.created', after: 0, epoch: ack?.epoch }), {
+        ok: true, recovered: true
+      })
       t.equal((await own.request('POST', '/api/sync/cart/documents', { id: 'one', data: {} })).status, 201)
       t.match(await client.received(1), [{ topic: 'sync.cart.created', offset: 1, epoch: ack?.epoch }])
       client.close()
@@ -76,7 +80,8 @@ for (const { name, connect } of transports) {
       const client = await open()
       const ids: Record<string, string> = {}
       for (const returnMode of ['full', 'diff', 'both']) {
-        ids[returnMode] = (await client.request('subscribe', { topic: 'sync.session.updated', returnMode })).subscriptionId
+        ids[returnMode] =
+          (await client.request('subscribe', { topic: 'sync.session.updated', returnMode })).subscriptionId
       }
       await shop.request('POST', '/api/sync/session/documents', { id: 'd1', data: { status: 'active', n: 1 } })
       await shop.request('PATCH', '/api/sync/session/documents/d1/merge', { data: { status: 'ended' } })
@@ -101,7 +106,9 @@ for (const { name, connect } of transports) {
       await shop.publish(topic, { kind: 'a', n: 1 }, { kind: 'b', n: 1 }, { kind: 'b', n: 10 }, { kind: 'a', n: 11 })
       const events = await client.received(3)
       t.same(offsets(events), [1, 3, 4])
-      t.same(events.map(event => event.subscriptionIds.sort()), [[a.subscriptionId], [big.subscriptionId], [a.subscriptionId, big.subscriptionId].sort()])
+      t.same(events.map(event => event.subscriptionIds.sort()), [
+        [a.subscriptionId], [big.subscriptionId], [a.subscriptionId, big.subscriptionId].sort()
+      ])
     })
 
     await t.test('a client that comes back with `after` gets what it missed, then lives on', async t => {
@@ -124,11 +131,22 @@ for (const { name, connect } of transports) {
       const topic = await shop.topic('lost.events')
       await shop.publish(topic, 1, 2, 3)
       const client = await open()
-      t.match(await client.request('subscribe', { topic, after: 99 }), { ok: true, recovered: false, offset: 3 }, 'an offset from the future')
-      t.match(await client.request('subscribe', { topic, after: 1, epoch: 'another' }), { ok: true, recovered: false, offset: 3 }, 'another epoch')
+      t.match(
+        await client.request('subscribe', { topic, after: 99 }), { ok: true, recovered: false, offset: 3 },
+        'an offset from the future'
+      )
+      t.match(await client.request('subscribe', { topic, after: 1, epoch: 'another' }), {
+        ok: true, recovered: false, offset: 3
+      }, 'another epoch')
       await app.pool.query('delete from events where topic = $1 and "offset" <= 2', [topic])
-      t.match(await client.request('subscribe', { topic, after: 1 }), { ok: true, recovered: false, offset: 3 }, 'past retention')
-      t.match(await client.request('subscribe', { topic, after: 2 }), { ok: true, recovered: true, offset: 2 }, 'just retained')
+      t.match(
+        await client.request('subscribe', { topic, after: 1 }), { ok: true, recovered: false, offset: 3 },
+        'past retention'
+      )
+      t.match(
+        await client.request('subscribe', { topic, after: 2 }), { ok: true, recovered: true, offset: 2 },
+        'just retained'
+      )
     })
 
     await t.test('`rewind` starts with the latest events', async t => {
@@ -152,14 +170,18 @@ for (const { name, connect } of transports) {
       await shop.publish(topic, { keep: false }, { keep: true })
       const events = await client.received(1)
       t.same(events.map(event => [event.offset, event.subscriptionIds]), [[2, [other.subscriptionId]]])
-      t.match(await client.request('unsubscribe', { subscriptionId }), { ok: false, error: 'NotFoundError', code: 'SUBSCRIPTION_NOT_FOUND' })
+      t.match(await client.request('unsubscribe', { subscriptionId }), {
+        ok: false, error: 'NotFoundError', code: 'SUBSCRIPTION_NOT_FOUND'
+      })
     })
 
     await t.test('refusals name what was wrong, and the connection lives', async t => {
       const topic = await shop.topic('refused.events')
       const client = await open()
       const cases: [string, Record<string, unknown>, object][] = [
-        ['subscribe', { topic: 'no.such' }, { error: 'NotFoundError', code: 'TOPIC_NOT_FOUND', message: 'Topic not found: no.such' }],
+        ['subscribe', { topic: 'no.such' }, {
+          error: 'NotFoundError', code: 'TOPIC_NOT_FOUND', message: 'Topic not found: no.such'
+        }],
         ['subscribe', { topic: 'system.anything' }, { error: 'NotFoundError', code: 'TOPIC_NOT_FOUND' }],
         ['subscribe', {}, { error: 'ValidationError', message: /topic/ }],
         ['subscribe', { topic: 7 }, { error: 'ValidationError', message: /topic/ }],
@@ -170,14 +192,20 @@ for (const { name, connect } of transports) {
         ['subscribe', { topic, rewind: 0 }, { error: 'ValidationError', message: /rewind/ }],
         ['subscribe', { topic, returnMode: 'some' }, { error: 'ValidationError', message: /returnMode/ }],
         ['subscribe', { topic, filter: [] }, { error: 'ValidationError', message: /filter/ }],
-        ['subscribe', { topic, filter: { a: { like: 'x' } } }, { error: 'ValidationError', message: /filter\/a\/like/ }],
+        ['subscribe', { topic, filter: { a: { like: 'x' } } }, {
+          error: 'ValidationError', message: /filter\/a\/like/
+        }],
         ['subscribe', { topic, surprise: 1 }, { error: 'ValidationError', message: /surprise/ }],
         ['unsubscribe', { subscriptionId: 'sub_none' }, { error: 'NotFoundError', code: 'SUBSCRIPTION_NOT_FOUND' }],
         ['constructor', {}, { error: 'ValidationError', code: 'FRAME_INVALID' }],
         ['no-such-request', {}, { error: 'ValidationError', code: 'FRAME_INVALID' }]
       ]
       for (const [request, fields, refusal] of cases) {
-        t.match(await client.request(request, fields), { ok: false, ...refusal }, `${request} ${JSON.stringify(fields).slice(0, 60)}`)
+        t.match(
+          await client.request(request, fields),
+          { ok: false, ...refusal },
+          `${request} ${JSON.stringify(fields).slice(0, 60)}`
+        )
       }
       t.match(await client.request('subscribe', { topic }), { ok: true })
     })
@@ -188,9 +216,15 @@ for (const { name, connect } of transports) {
       const refused = { ok: false, error: 'ForbiddenError', code: 'PERMISSION_DENIED' }
       t.match(await (await open({ token: shop.token(['publish']) })).request('subscribe', { topic }), refused)
       t.match(await (await open({ token: shop.token(['subscribe:other.*']) })).request('subscribe', { topic }), refused)
-      t.match(await (await open({ token: shop.token(['subscribe:guarded.*']) })).request('subscribe', { topic }), { ok: true })
-      t.match(await (await open({ token: stranger.token() })).request('subscribe', { topic }), { ok: false, code: 'TOPIC_NOT_FOUND' })
-      t.match(await (await open({ environment: 'staging' })).request('subscribe', { topic }), { ok: false, code: 'TOPIC_NOT_FOUND' })
+      t.match(await (await open({ token: shop.token(['subscribe:guarded.*']) })).request('subscribe', { topic }), {
+        ok: true
+      })
+      t.match(await (await open({ token: stranger.token() })).request('subscribe', { topic }), {
+        ok: false, code: 'TOPIC_NOT_FOUND'
+      })
+      t.match(await (await open({ environment: 'staging' })).request('subscribe', { topic }), {
+        ok: false, code: 'TOPIC_NOT_FOUND'
+      })
     })
 
     await t.test('without a good token nobody gets in', async t => {
@@ -213,9 +247,14 @@ await t.test('a socket outlives its token by a moment, unless it brings a fresh 
   await Promise.all(transports.map(async ({ name, connect }) => {
     const shop = await tenant(app)
     const topic = await shop.topic('expiring.events')
-    const [left, refreshed] = [await connect(url, { token: shop.token(['client'], { expiresInS: 5 }) }), await connect(url, { token: shop.token(['client'], { expiresInS: 5 }) })]
+    const [left, refreshed] = [
+      await connect(url, { token: shop.token(['client'], { expiresInS: 5 }) }),
+      await connect(url, { token: shop.token(['client'], { expiresInS: 5 }) })
+    ]
     await refreshed.request('subscribe', { topic })
-    t.match(await refreshed.request('auth', { token: shop.token(['client'], { subject: 'somebody-else' }) }), { ok: false, error: 'ForbiddenError' })
+    t.match(await refreshed.request('auth', { token: shop.token(['client'], { subject: 'somebody-else' }) }), {
+      ok: false, error: 'ForbiddenError'
+    })
     t.match(await refreshed.request('auth', { token: shop.token(['client']) }), { ok: true, expiresAt: Number })
     t.match(await left.closed, { code: 4402, reason: 'CREDENTIAL_EXPIRED' }, name)
     await shop.publish(topic, 1)
@@ -228,8 +267,15 @@ await t.test('a broken /ws frame is answered with an error frame, and the connec
   const shop = await tenant(app)
   const client = await connectWs(url, { token: shop.token() })
   const cases: [string | Buffer, string][] = [
-    ['', 'INVALID_JSON'], ['{', 'INVALID_JSON'], ['[]', 'FRAME_INVALID'], ['null', 'FRAME_INVALID'], ['"x"', 'FRAME_INVALID'], ['{}', 'FRAME_INVALID'],
-    ['{"type":1}', 'FRAME_INVALID'], ['{"type":"__proto__"}', 'FRAME_INVALID'], [Buffer.from([1, 2, 3]), 'FRAME_INVALID'],
+    ['', 'INVALID_JSON'],
+    ['{', 'INVALID_JSON'],
+    ['[]', 'FRAME_INVALID'],
+    ['null', 'FRAME_INVALID'],
+    ['"x"', 'FRAME_INVALID'],
+    ['{}', 'FRAME_INVALID'],
+    ['{"type":1}', 'FRAME_INVALID'],
+    ['{"type":"__proto__"}', 'FRAME_INVALID'],
+    [Buffer.from([1, 2, 3]), 'FRAME_INVALID'],
     [`{"type":"subscribe","topic":"a","filter":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, 'VALIDATION_FAILED']
   ]
   for (const [frame, code] of cases) {
@@ -250,7 +296,9 @@ await t.test('/ws takes the token by first frame or query as well', async t => {
   const topic = await shop.topic('greeted.events')
   const byFrame = await connectWs(url)
   t.match(await byFrame.request('subscribe', { topic }), { ok: false, code: 'CREDENTIAL_MISSING' })
-  t.match(await byFrame.request('auth', { token: shop.token() }), { ok: true, applicationId: shop.applicationId, environment: 'development' })
+  t.match(await byFrame.request('auth', { token: shop.token() }), {
+    ok: true, applicationId: shop.applicationId, environment: 'development'
+  })
   t.match(await byFrame.request('subscribe', { topic }), { ok: true })
   byFrame.close()
 })

@@ -22,7 +22,7 @@ await t.test('what all topics remember is bounded in sum; of what was forgotten 
   t.same(remembered, topics.slice(-remembered.length), 'the oldest are forgotten')
   for (const { name, connect } of transports) {
     const client = await connect(url, { token: shop.token() })
-    for (const topic of [topics[0], topics.at(-1)]) t.match(await client.request('subscribe', { topic, after: 0 }), { ok: true, recovered: true }, name)
+    for (const topic of [topics[0], topics.at(-1)]) { t.match(await client.request('subscribe', { topic, after: 0 }), { ok: true, recovered: true }, name) }
     t.equal((await client.received(8)).length, 8)
     client.close()
   }

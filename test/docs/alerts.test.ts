@@ -28,7 +28,11 @@ t.test('every rule has a case in which it fires, and one in which it does not', 
 })
 
 t.test('promtool accepts the rules, and each case comes out as expected', { skip }, async t => {
-  for (const args of [['check', 'rules', join(root, 'docs/grafana/alerts.yaml')], ['test', 'rules', join(root, 'docs/grafana/alerts.test.yaml')]]) {
+  for (
+    const args of [['check', 'rules', join(root, 'docs/grafana/alerts.yaml')], [
+      'test', 'rules', join(root, 'docs/grafana/alerts.test.yaml')
+    ]]
+  ) {
     const { status, stdout, stderr, error } = promtool(...args)
     t.equal(error, undefined, 'promtool is there')
     t.equal(status, 0, `${stdout}${stderr}`)

@@ -5,9 +5,13 @@ import { generatedPart, table } from './generated.ts'
 t.test('docs/AUTH.md has what every role and level holds', async t => {
   const roles = ['super_admin', 'admin', 'editor', 'viewer']
   const levels = ['admin', 'service', 'client']
-  const sets = [...roles.map(name => permissionsOfRole({ name, isBuiltIn: true, permissions: [] })), ...levels.map(level => parsePermissions([level]))]
+  const sets = [
+    ...roles.map(name => permissionsOfRole({ name, isBuiltIn: true, permissions: [] })),
+    ...levels.map(level => parsePermissions([level]))
+  ]
   const rows = resources.map(resource => [
-    `\`${resource}\``, ...sets.map(set => actions.filter(action => set.allows(`${resource}:${action}`)).map(action => action[0]).join(' '))
+    `\`${resource}\``,
+    ...sets.map(set => actions.filter(action => set.allows(`${resource}:${action}`)).map(action => action[0]).join(' '))
   ])
   const head = ['', ...roles.map(name => `\`${name}\``), ...levels.map(level => `token: \`${level}\``)]
   const { found, wanted } = generatedPart('docs/AUTH.md', 'permissions', table(head, rows))

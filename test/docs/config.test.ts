@@ -5,7 +5,15 @@ import { createConfig, EnvironmentVariables, secretVariables } from '../../src/c
 import { testKey } from '../build.ts'
 import { generatedPart, read, root, table } from './generated.ts'
 
-interface Variable { description?: string, default?: unknown, minimum?: number, maximum?: number, pattern?: string, anyOf?: { const: string }[], type?: string }
+interface Variable {
+  description?: string
+  default?: unknown
+  minimum?: number
+  maximum?: number
+  pattern?: string
+  anyOf?: { const: string }[]
+  type?: string
+}
 const variables = Object.entries(EnvironmentVariables.properties as Record<string, Variable>)
 
 function valuesOf ({ minimum, maximum, pattern, anyOf, type = '' }: Variable): string {
@@ -14,9 +22,13 @@ function valuesOf ({ minimum, maximum, pattern, anyOf, type = '' }: Variable): s
   return pattern === undefined ? type : `\`${pattern}\``
 }
 
-const defaultOf = ({ default: value }: Variable) => value === undefined ? 'unset' : value === '' ? 'empty' : `\`${String(value)}\``
+const defaultOf = ({ default: value }: Variable) =>
+  value === undefined ? 'unset' : value === '' ? 'empty' : `\`${String(value)}\``
 const rowOf = ([name, variable]: [string, Variable]) => [
-  `\`${name}\`${secretVariables.has(name) ? ' (secret)' : ''}`, defaultOf(variable), valuesOf(variable), variable.description ?? ''
+  `\`${name}\`${secretVariables.has(name) ? ' (secret)' : ''}`,
+  defaultOf(variable),
+  valuesOf(variable),
+  variable.description ?? ''
 ]
 const head = ['name', 'default', 'values', 'meaning']
 
@@ -31,11 +43,24 @@ t.test('every variable is read', async t => {
 })
 
 t.test('.env.example has every variable with its meaning and its default, commented out', async t => {
-  const lines = variables.flatMap(([name, { description, default: value = '' }]) => [`# ${description ?? ''}`, `#${name}=${String(value)}`, ''])
-  const wanted = ['# Copy to .env, and take the # off what is to be different. docs/CONFIG.md says more.', '', ...lines].join('\n')
+  const lines = variables.flatMap((
+    [name, { description, default: value = '' }]
+  ) => [`# ${description ?? ''}`, `#${name}=${String(value)}`, ''])
+  const wanted = ['# Copy to .env, and take the # off what is to be different. docs/CONFIG.md says more.', '', ...lines]
+    .join('\n')
   if (process.env['UPDATE_DOCS'] === '1') writeFileSync(join(root, '.env.example'), wanted)
   const text = read('.env.example')
   t.equal(text, wanted, 'bring it into line with UPDATE_DOCS=1')
-  const given = Object.fromEntries([...text.matchAll(/^#([A-Z_]+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value]))
-  t.same(createConfig({ ENCRYPTION_KEY: testKey, ...given, ...(given['ENCRYPTION_KEY'] === '' && { ENCRYPTION_KEY: testKey }) }), createConfig({ ENCRYPTION_KEY: testKey }), 'uncommented as it is, it changes nothing')
+  const given = Object.fromEntries(
+    [...text.matchAll(/^#([A-Z_]+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value])
+  )
+  t.same(
+    createConfig({
+      ENCRYPTION_KEY: testKey,
+      ...given,
+      ...(given['ENCRYPTION_KEY'] === '' && { ENCRYPTION_KEY: testKey })
+    }),
+    createConfig({ ENCRYPTION_KEY: testKey }),
+    'uncommented as it is, it changes nothing'
+  )
 })

@@ -10,8 +10,12 @@ import { generatedPart, read, sources, table } from './generated.ts'
 t.setTimeout(120_000)
 
 t.test('docs/DATABASE.md has every problem of a connection', async t => {
-  const rows = Object.entries(sourceProblems).map(([code, sentence]) => [`\`${code}\``, sentence, lossProblems.has(code as SourceProblem) ? 'yes' : 'no'])
-  const { found, wanted } = generatedPart('docs/DATABASE.md', 'source-problems', table(['code', 'meaning', 'changes are lost'], rows))
+  const rows = Object.entries(sourceProblems).map((
+    [code, sentence]
+  ) => [`\`${code}\``, sentence, lossProblems.has(code as SourceProblem) ? 'yes' : 'no'])
+  const { found, wanted } = generatedPart(
+    'docs/DATABASE.md', 'source-problems', table(['code', 'meaning', 'changes are lost'], rows)
+  )
   t.equal(found, wanted, 'bring it into line with UPDATE_DOCS=1')
 })
 
@@ -22,31 +26,55 @@ t.test('each of them is given somewhere', async t => {
 
 const hasShell = spawnSync('bash', ['-c', 'command -v curl && command -v psql']).status === 0
 
-t.test('the example from a table to a promoted mapping runs as it is printed', { skip: hasShell ? false : 'bash, curl or psql is not installed' }, async t => {
+t.test('the example from a table to a promoted mapping runs as it is printed', {
+  skip: hasShell ? false : 'bash, curl or psql is not installed'
+}, async t => {
   const [, setUp = ''] = /## The first event in a minute\n[\s\S]*?```sh\n([\s\S]*?)```/.exec(read('README.md')) ?? []
   const [, section = ''] = /## From a table to a promoted mapping\n([\s\S]*?)\n## /.exec(read('docs/DATABASE.md')) ?? []
   const steps = [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block = '']) => block)
   t.equal(steps.length, 5)
   const folder = await dataFolder(t)
-  const server = await start(t, { dataDir: folder, variables: { DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey } })
+  const server = await start(t, {
+    dataDir: folder, variables: { DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey }
+  })
   const source = await createSource(t)
-  const script = ['exec 2>&1', setUp.replace('PORT=3000', `PORT=${new URL(server.address).port}`), ...steps].join('\necho === STEP\n')
-  const shell = spawn('bash', ['-c', script], { cwd: folder, env: { PATH: process.env['PATH'], HOME: folder, SHOP: source.url } })
+  const script = ['exec 2>&1', setUp.replace('PORT=3000', `PORT=${new URL(server.address).port}`), ...steps].join(
+    '\necho === STEP\n'
+  )
+  const shell = spawn('bash', ['-c', script], {
+    cwd: folder, env: { PATH: process.env['PATH'], HOME: folder, SHOP: source.url }
+  })
   let output = ''
-  for (const stream of [shell.stdout, shell.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { output += text })
+  for (const stream of [shell.stdout, shell.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+  }
   await once(shell, 'close')
   t.notMatch(output, /Error/)
   const answers = output.split('=== STEP\n').slice(2).map(step => step.trim().split('\n').map(line => JSON.parse(line)))
   const [connected, mapped, enabled, events, promoted] = answers
   t.match(connected, [{ publication: String, state: String }])
   const sql = 'ALTER TABLE "public"."sessions" REPLICA IDENTITY FULL;'
-  t.match(mapped, [{ name: 'session.status' }, { problems: [{ code: 'REPLICA_IDENTITY', message: /old values of public\.sessions/, sql }] }])
+  t.match(mapped, [{ name: 'session.status' }, {
+    problems: [{ code: 'REPLICA_IDENTITY', message: /old values of public\.sessions/, sql }]
+  }])
   t.match(enabled, [{ active: true, problems: [] }])
   t.strictSame(enabled?.[0].problems, [])
-  t.match(events, [[{ payload: { sessionId: 's1', status: 'active', was: null } }, { payload: { sessionId: 's1', status: 'ended', was: 'active' } }]])
+  t.match(events, [[{ payload: { sessionId: 's1', status: 'active', was: null } }, {
+    payload: { sessionId: 's1', status: 'ended', was: 'active' }
+  }]])
   t.match(promoted, [
-    { dryRun: true, checks: [{ name: 'topic', status: 'failed' }, { name: 'schema', status: 'ok' }, { name: 'table', status: 'warning' }] },
-    { dryRun: false, to: 'staging', version: 1 }, { name: 'session.status', environment: 'staging' }, { environment: 'staging', active: true }, { version: 1, table: 'sessions' }
+    {
+      dryRun: true,
+      checks: [{ name: 'topic', status: 'failed' }, { name: 'schema', status: 'ok' }, {
+        name: 'table', status: 'warning'
+      }]
+    },
+    { dryRun: false, to: 'staging', version: 1 },
+    { name: 'session.status', environment: 'staging' },
+    { environment: 'staging', active: true },
+    { version: 1, table: 'sessions' }
   ])
 })
 

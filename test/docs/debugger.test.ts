@@ -5,9 +5,14 @@ import { traceStatuses } from '../../schemas/debugger.ts'
 import { generatedPart, read, sources, table } from './generated.ts'
 
 t.test('docs/DEBUGGER.md has every cause, and every cause is one that somebody gives', async t => {
-  const { found, wanted } = generatedPart('docs/DEBUGGER.md', 'causes', table(['`cause`', 'meaning'], Object.entries(causes).map(([code, meaning]) => [`\`${code}\``, meaning])))
+  const { found, wanted } = generatedPart(
+    'docs/DEBUGGER.md',
+    'causes',
+    table(['`cause`', 'meaning'], Object.entries(causes).map(([code, meaning]) => [`\`${code}\``, meaning]))
+  )
   t.equal(found, wanted, 'bring it into line with UPDATE_DOCS=1')
-  const given = [...sources('src/debugger')].filter(([path]) => !path.endsWith('causes.ts')).map(([, text]) => text).join()
+  const given = [...sources('src/debugger')].filter(([path]) => !path.endsWith('causes.ts')).map(([, text]) => text)
+    .join()
   for (const code of Object.keys(causes)) t.match(given, `'${code}'`, code)
 })
 

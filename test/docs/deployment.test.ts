@@ -15,13 +15,29 @@ import { read, root } from './generated.ts'
 /* What is deployed by is read here, since no test starts a container: that its pieces exist and fit each other. */
 
 interface Service {
-  build?: string, image?: string, environment?: Record<string, string>, command?: string[], volumes?: string[], expose?: string[], ports?: string[]
-  depends_on?: Record<string, { condition: string }>, healthcheck?: object, stop_grace_period?: string, mem_limit?: string
+  build?: string
+  image?: string
+  environment?: Record<string, string>
+  command?: string[]
+  volumes?: string[]
+  expose?: string[]
+  ports?: string[]
+  depends_on?: Record<string, { condition: string }>
+  healthcheck?: object
+  stop_grace_period?: string
+  mem_limit?: string
 }
 interface PodTemplate {
-  spec: { terminationGracePeriodSeconds: number, containers: { env: { name: string, value?: string }[], [more: string]: unknown }[] }
+  spec: {
+    terminationGracePeriodSeconds: number
+    containers: { env: { name: string, value?: string }[], [more: string]: unknown }[]
+  }
 }
-interface Compose { services: Record<string, Service>, volumes: Record<string, unknown>, networks: { platform: { ipam: { config: { subnet: string }[] } } } }
+interface Compose {
+  services: Record<string, Service>
+  volumes: Record<string, unknown>
+  networks: { platform: { ipam: { config: { subnet: string }[] } } }
+}
 
 const compose = parse(read('docker-compose.yml'), { merge: true }) as Compose
 const dockerfile = read('Dockerfile')
@@ -31,7 +47,12 @@ const nodes = Object.entries(compose.services).filter(([, { build }]) => build !
 const names = new Set(Object.keys(EnvironmentVariables.properties))
 
 /** As a shell would, with something for what has to be given. */
-const substituted = (text: string) => text.replaceAll(/\$\{(\w+)(?::-([^}]*)|:\?[^}]*)?\}/g, (_, name: string, fallback?: string) => fallback ?? (name === 'ENCRYPTION_KEY' ? Buffer.alloc(32).toString('base64') : 'given'))
+const substituted = (text: string) =>
+  text.replaceAll(
+    /\$\{(\w+)(?::-([^}]*)|:\?[^}]*)?\}/g,
+    (_, name: string, fallback?: string) =>
+      fallback ?? (name === 'ENCRYPTION_KEY' ? Buffer.alloc(32).toString('base64') : 'given')
+  )
 
 t.test('the compose file has two nodes, a proxy, PostgreSQL with logical decoding, and Redis', async t => {
   t.equal(nodes.length, 2)
@@ -40,7 +61,10 @@ t.test('the compose file has two nodes, a proxy, PostgreSQL with logical decodin
   for (const [name, { depends_on: needs = {}, volumes = [] }] of Object.entries(compose.services)) {
     for (const [other, { condition }] of Object.entries(needs)) {
       const needed = compose.services[other]
-      t.ok(needed !== undefined && (needed.build !== undefined || needed.healthcheck !== undefined), `${name} waits for ${other}, whose health is known`)
+      t.ok(
+        needed !== undefined && (needed.build !== undefined || needed.healthcheck !== undefined),
+        `${name} waits for ${other}, whose health is known`
+      )
       t.equal(condition, 'service_healthy')
     }
     for (const volume of volumes) {
@@ -53,18 +77,25 @@ t.test('the compose file has two nodes, a proxy, PostgreSQL with logical decodin
 t.test('its nodes have variables that there are, with values that a node starts with', async t => {
   for (const [name, { build, environment = {}, stop_grace_period: grace = '' }] of nodes) {
     t.ok(existsSync(join(root, String(build), 'Dockerfile')), name)
-    for (const variable of Object.keys(environment)) t.ok(names.has(variable) || variable === 'NODE_OPTIONS', `${name}: ${variable}`)
-    const config = createConfig(Object.fromEntries(Object.entries(environment).map(([variable, value]) => [variable, substituted(value)])))
+    for (const variable of Object.keys(environment)) { t.ok(names.has(variable) || variable === 'NODE_OPTIONS', `${name}: ${variable}`) }
+    const config = createConfig(
+      Object.fromEntries(Object.entries(environment).map(([variable, value]) => [variable, substituted(value)]))
+    )
     t.ok(config.isProduction)
     t.equal(new URL(String(config.database.url)).hostname, 'postgres')
     t.equal(new URL(String(config.redis.url)).hostname, 'redis')
-    t.same(config.http.trustProxy, compose.networks.platform.ipam.config.map(({ subnet }) => subnet), 'the proxy is in the network that is trusted')
+    t.same(
+      config.http.trustProxy, compose.networks.platform.ipam.config.map(({ subnet }) => subnet),
+      'the proxy is in the network that is trusted'
+    )
     t.ok(Number.parseInt(grace) * 1000 > config.shutdownTimeoutMs, 'a stop is not broken off')
   }
 })
 
 t.test('the proxy sends to the nodes, passes upgrades on, and believes no client', async t => {
-  const upstreams = [...nginx.matchAll(/^upstream (\w+) \{([^}]*)\}/gm)].map(([, name = '', body = '']) => ({ name, servers: [...body.matchAll(/server (\S+?):(\d+)/g)].map(([, host, port]) => ({ host, port })) }))
+  const upstreams = [...nginx.matchAll(/^upstream (\w+) \{([^}]*)\}/gm)].map(([, name = '', body = '']) => ({
+    name, servers: [...body.matchAll(/server (\S+?):(\d+)/g)].map(([, host, port]) => ({ host, port }))
+  }))
   t.equal(upstreams.length, 2)
   for (const { name, servers } of upstreams) {
     t.same(servers.map(({ host }) => host), nodes.map(([node]) => node), name)
@@ -73,8 +104,16 @@ t.test('the proxy sends to the nodes, passes upgrades on, and believes no client
   const used = [...nginx.matchAll(/proxy_pass http:\/\/(\w+);/g)].map(([, name]) => name)
   t.same([...new Set(used)].sort(), upstreams.map(({ name }) => name).sort())
   t.match(/location \/socket\.io\/ \{[^}]*\}/.exec(nginx)?.[0], 'realtime_sticky')
-  for (const line of ['proxy_set_header Upgrade $http_upgrade;', 'proxy_set_header Connection $connection_upgrade;', 'proxy_set_header X-Forwarded-For $remote_addr;', 'proxy_http_version 1.1;']) t.ok(nginx.includes(line), line)
-  t.match(nginx, /^ *proxy_next_upstream [a-z ]+;$/m, 'no status: one tenant whose database is away must not take a node from all others')
+  for (
+    const line of [
+      'proxy_set_header Upgrade $http_upgrade;', 'proxy_set_header Connection $connection_upgrade;',
+      'proxy_set_header X-Forwarded-For $remote_addr;', 'proxy_http_version 1.1;'
+    ]
+  ) t.ok(nginx.includes(line), line)
+  t.match(
+    nginx, /^ *proxy_next_upstream [a-z ]+;$/m,
+    'no status: one tenant whose database is away must not take a node from all others'
+  )
   const [, listens] = /listen (\d+);/.exec(nginx) ?? []
   t.same(compose.services['proxy']?.ports?.map(port => port.split(':')[1]), [listens])
   const { pingIntervalMs } = createConfig({}).delivery
@@ -101,20 +140,33 @@ t.test('the pieces of the Dockerfile exist, and no others get in', async t => {
 })
 
 t.test('every dependency is pinned by its digest', async t => {
-  const { packages } = JSON.parse(read('package-lock.json')) as { packages: Record<string, { integrity?: string, link?: boolean, inBundle?: boolean }> }
-  const loose = Object.entries(packages).filter(([path, { integrity, link, inBundle }]) => path.startsWith('node_modules/') && integrity === undefined && link !== true && inBundle !== true)
+  const { packages } = JSON.parse(read('package-lock.json')) as {
+    packages: Record<string, { integrity?: string, link?: boolean, inBundle?: boolean }>
+  }
+  const loose = Object.entries(packages).filter(([path, { integrity, link, inBundle }]) =>
+    path.startsWith('node_modules/') && integrity === undefined && link !== true && inBundle !== true
+  )
   t.same(loose.map(([path]) => path), [])
   t.match(dockerfile, /npm ci/)
   t.notMatch(dockerfile, /npm install/)
 })
 
 t.test('the Kubernetes manifests are valid, and have variables and probes that there are, and time to stop', async t => {
-  const objects = parseAllDocuments(read('deploy/kubernetes/realtime.yaml')).map(document => document.toJS() as { kind: string })
+  const objects = parseAllDocuments(read('deploy/kubernetes/realtime.yaml')).map(document =>
+    document.toJS() as { kind: string }
+  )
   t.same(objects.map(({ kind }) => kind), ['Deployment', 'Service', 'PodDisruptionBudget'])
   const [deployment, service, budget] = objects
   // Each throws at what its JSON Schema does not allow.
-  for (const model of [new Deployment(deployment as never), new KubernetesService(service as never), new PodDisruptionBudget(budget as never)]) model.validate()
-  t.throws(() => { new Deployment({ ...deployment, spec: { replicas: 'two' } } as never).validate() })
+  for (
+    const model of [
+      new Deployment(deployment as never), new KubernetesService(service as never),
+      new PodDisruptionBudget(budget as never)
+    ]
+  ) model.validate()
+  t.throws(() => {
+    new Deployment({ ...deployment, spec: { replicas: 'two' } } as never).validate()
+  })
 
   const { spec } = (deployment as unknown as { spec: { template: PodTemplate } }).spec.template
   const [container] = spec.containers
@@ -126,7 +178,9 @@ t.test('the Kubernetes manifests are valid, and have variables and probes that t
     t.ok(paths.includes(httpGet.path), `${probe}: ${httpGet.path}`)
     t.match(dockerfile, new RegExp(`PORT=${httpGet.port}\\b`))
   }
-  const sleepS = Number((container?.['lifecycle'] as { preStop: { exec: { command: string[] } } }).preStop.exec.command[1])
+  const sleepS = Number(
+    (container?.['lifecycle'] as { preStop: { exec: { command: string[] } } }).preStop.exec.command[1]
+  )
   const timeoutMs = Number(env.find(({ name }) => name === 'SHUTDOWN_TIMEOUT_MS')?.value)
   t.ok(spec.terminationGracePeriodSeconds * 1000 > sleepS * 1000 + timeoutMs)
 })
@@ -134,14 +188,20 @@ t.test('the Kubernetes manifests are valid, and have variables and probes that t
 t.test('the systemd unit is valid, and has variables that there are, and time to stop', async t => {
   const path = 'deploy/systemd/realtime-platform.service'
   const unit = read(path)
-  const variables = [...unit.matchAll(/^Environment=(.*)$/gm)].flatMap(([, line = '']) => line.split(' ')).map(pair => pair.split('=')[0] ?? '')
+  const variables = [...unit.matchAll(/^Environment=(.*)$/gm)].flatMap(([, line = '']) => line.split(' ')).map(pair =>
+    pair.split('=')[0] ?? ''
+  )
   for (const name of variables) t.ok(names.has(name) || name === 'NODE_OPTIONS', name)
   const timeoutMs = Number(/SHUTDOWN_TIMEOUT_MS=(\d+)/.exec(unit)?.[1])
   t.ok(Number(/^TimeoutStopSec=(\d+)$/m.exec(unit)?.[1]) * 1000 > timeoutMs)
-  const { status, stdout, stderr, error } = spawnSync('systemd-analyze', ['verify', join(root, path)], { encoding: 'utf8' })
+  const { status, stdout, stderr, error } = spawnSync('systemd-analyze', ['verify', join(root, path)], {
+    encoding: 'utf8'
+  })
   if (error !== undefined) return t.comment('systemd-analyze is not installed: the unit was not verified')
   // The path of Node differs from machine to machine; every other complaint counts.
-  const complaints = `${stdout}${stderr}`.split('\n').filter(line => line.includes('realtime-platform.service') && !line.includes('/usr/bin/node is not executable'))
+  const complaints = `${stdout}${stderr}`.split('\n').filter(line =>
+    line.includes('realtime-platform.service') && !line.includes('/usr/bin/node is not executable')
+  )
   t.same(complaints, [])
   if (complaints.length === 0 && status !== 0) t.comment(`systemd-analyze ended with ${status}: ${stderr}`)
 })
@@ -152,7 +212,7 @@ t.test('memory limits and Node\'s heap agree: three quarters of a node\'s memory
     t.equal(node.mem_limit, '2g', name)
     t.equal(heapMb(node.environment?.['NODE_OPTIONS'] ?? ''), 2048 * 0.75, name)
   }
-  for (const [name, service] of Object.entries(compose.services)) t.ok(service.mem_limit !== undefined, `${name} has a memory limit`)
+  for (const [name, service] of Object.entries(compose.services)) { t.ok(service.mem_limit !== undefined, `${name} has a memory limit`) }
   t.equal(heapMb(read('deploy/kubernetes/realtime.yaml')), 2048 * 0.75)
   t.match(read('deploy/kubernetes/realtime.yaml'), 'limits: { memory: 2Gi }')
   t.equal(heapMb(read('deploy/systemd/realtime-platform.service')), 2048 * 0.75)
@@ -160,9 +220,11 @@ t.test('memory limits and Node\'s heap agree: three quarters of a node\'s memory
 })
 
 t.test('whatever variable or metric the page names is there', async t => {
-  for (const [, name = ''] of page.matchAll(/`([A-Z][A-Z_]{4,})(?:=[^`]*)?`/g)) t.ok(names.has(name) || ['NODE_OPTIONS', 'SIGTERM', 'SLOT_FOREIGN'].includes(name), name)
+  for (const [, name = ''] of page.matchAll(/`([A-Z][A-Z_]{4,})(?:=[^`]*)?`/g)) { t.ok(names.has(name) || ['NODE_OPTIONS', 'SIGTERM', 'SLOT_FOREIGN'].includes(name), name) }
   const { app } = await build(t)
-  const known = new Set([...(await app.inject('/api/metrics/prometheus')).body.matchAll(/^# TYPE (\S+)/gm)].map(([, name = '']) => name))
+  const known = new Set(
+    [...(await app.inject('/api/metrics/prometheus')).body.matchAll(/^# TYPE (\S+)/gm)].map(([, name = '']) => name)
+  )
   for (const [, name = ''] of page.matchAll(/`((?:realtime|process|nodejs)_[a-z0-9_]+)`/g)) t.ok(known.has(name), name)
 })
 
@@ -182,8 +244,12 @@ t.test('after a restore, the statements of the page let every client begin anew,
     const client = await connect(url, { token: shop.token() })
     const answer = await client.request('subscribe', { topic, after: 1, epoch: first?.epoch })
     t.match(answer, { ok: true, recovered: false, offset: 3 }, name)
-    t.match(await client.request('subscribe', { topic, after: 1, epoch: answer.epoch }), { ok: true, recovered: true, offset: 1 }, `${name}: with the new one`)
-    t.match(await client.request('subscribe', { topic: 'sync.cart.created', after: 0, epoch: unwritten }), { ok: true, recovered: false }, `${name}: of a log that the restored database does not have`)
+    t.match(await client.request('subscribe', { topic, after: 1, epoch: answer.epoch }), {
+      ok: true, recovered: true, offset: 1
+    }, `${name}: with the new one`)
+    t.match(await client.request('subscribe', { topic: 'sync.cart.created', after: 0, epoch: unwritten }), {
+      ok: true, recovered: false
+    }, `${name}: of a log that the restored database does not have`)
     client.close()
   }
 })

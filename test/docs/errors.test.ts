@@ -16,8 +16,8 @@ function placesOf (): Map<string, Place[]> {
     if (!known.some(({ error }) => error === place.error)) places.set(code, [...known, place])
   }
   for (const text of sources('src', 'plugins', 'routes').values()) {
-    for (const [, name = '', code = ''] of text.matchAll(thrown)) for (const error of classesOf(name, text)) add(code, { error, status: statusOf(error) })
-    for (const [, code = ''] of text.matchAll(given)) if (code in errors.errorCodes) add(code, { error: '`resync`', status: '–' })
+    for (const [, name = '', code = ''] of text.matchAll(thrown)) { for (const error of classesOf(name, text)) add(code, { error, status: statusOf(error) }) }
+    for (const [, code = ''] of text.matchAll(given)) { if (code in errors.errorCodes) add(code, { error: '`resync`', status: '–' }) }
   }
   return places
 }
@@ -41,6 +41,8 @@ t.test('docs/ERRORS.md has every code with its sentence, and the statuses that t
     const distinct = (values: string[]) => [...new Set(values)].sort().join(', ')
     return [`\`${code}\``, distinct(own.map(({ status }) => status)), distinct(own.map(({ error }) => error)), sentence]
   })
-  const { found, wanted } = generatedPart('docs/ERRORS.md', 'codes', table(['code', 'status', 'error', 'meaning'], rows))
+  const { found, wanted } = generatedPart(
+    'docs/ERRORS.md', 'codes', table(['code', 'status', 'error', 'meaning'], rows)
+  )
   t.equal(found, wanted, 'bring it into line with UPDATE_DOCS=1')
 })

@@ -12,7 +12,9 @@ export const read = (path: string): string => readFileSync(join(root, path), 'ut
 
 /** Every TypeScript file below some folders, by its path from the root. */
 export function sources (...folders: string[]): Map<string, string> {
-  const paths = folders.flatMap(folder => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map(path => join(folder, path)))
+  const paths = folders.flatMap(folder =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map(path => join(folder, path))
+  )
   return new Map(paths.filter(path => path.endsWith('.ts')).map(path => [path, read(path)]))
 }
 
@@ -25,7 +27,9 @@ export function table (head: string[], rows: string[][]): string {
  * What stands between `<!-- generated: name -->` and `<!-- end -->` in a document, and what ought to. With
  * UPDATE_DOCS=1 the document is brought into line first.
  */
-export function generatedPart (path: string, name: string, wanted: string): { found: string | undefined, wanted: string } {
+export function generatedPart (
+  path: string, name: string, wanted: string
+): { found: string | undefined, wanted: string } {
   const part = new RegExp(`(?<=<!-- generated: ${name} -->\n)([\\s\\S]*?)(?=<!-- end -->)`)
   const text = read(path)
   if (process.env['UPDATE_DOCS'] === '1') writeFileSync(join(root, path), text.replace(part, () => `${wanted}\n`))

@@ -11,13 +11,17 @@ interface Described { name: string, help: string, labelNames: string[], get (): 
 
 t.test('docs/METRICS.md has every metric of the registry, with its type, labels and help', async t => {
   const { registry } = createMetrics()
-  const metrics = registry.getMetricsAsArray().map(metric => registry.getSingleMetric(metric.name) as unknown as Described)
+  const metrics = registry.getMetricsAsArray().map(metric =>
+    registry.getSingleMetric(metric.name) as unknown as Described
+  )
   const rows = await Promise.all(metrics.map(async metric => {
     const { type } = await metric.get()
     return [`\`${metric.name}\``, type, metric.labelNames.map(label => `\`${label}\``).join(' ') || '–', metric.help]
   }))
   t.ok(rows.length > 0)
-  const { found, wanted } = generatedPart('docs/METRICS.md', 'metrics', table(['name', 'type', 'labels', 'meaning'], rows))
+  const { found, wanted } = generatedPart(
+    'docs/METRICS.md', 'metrics', table(['name', 'type', 'labels', 'meaning'], rows)
+  )
   t.equal(found, wanted, 'bring it into line with UPDATE_DOCS=1')
 })
 
@@ -33,21 +37,36 @@ t.test('docs/METRICS.md names every value of every label', async t => {
 t.test('the values are those that the code can emit', async t => {
   // That there is no other, the types of the metrics say: `inc` takes declared values only.
   const registry = createMetrics().registry
-  const labelled = registry.getMetricsAsArray().map(({ name }) => registry.getSingleMetric(name) as unknown as Described).filter(({ labelNames }) => labelNames.length > 0)
-  t.same(Object.fromEntries(labelled.map(({ name, labelNames }) => [name, labelNames])), Object.fromEntries(declared.map(([name, labels]) => [name, Object.keys(labels)])))
+  const labelled = registry.getMetricsAsArray().map(({ name }) =>
+    registry.getSingleMetric(name) as unknown as Described
+  ).filter(({ labelNames }) => labelNames.length > 0)
+  t.same(
+    Object.fromEntries(labelled.map(({ name, labelNames }) => [name, labelNames])),
+    Object.fromEntries(declared.map(([name, labels]) => [name, Object.keys(labels)]))
+  )
   t.same(labelValues.realtime_cdc_reader_failures_total.code, Object.keys(sourceProblems))
-  t.same(labelValues.realtime_sockets_closed_total.code, [...Object.values(closeCodes).map(({ reason }) => reason), 'PEER_VANISHED'])
+  t.same(labelValues.realtime_sockets_closed_total.code, [
+    ...Object.values(closeCodes).map(({ reason }) => reason),
+    'PEER_VANISHED'
+  ])
   t.same(labelValues.realtime_events_rejected_total.code, Object.keys(errorCodes))
   // Each of the others stands somewhere in the code, outside of the declaration.
-  const texts = [...sources('src', 'plugins', 'schemas')].filter(([file]) => file !== 'src/foundation/observability/metric-labels.ts').map(([, text]) => text).join('\n')
+  const texts = [...sources('src', 'plugins', 'schemas')].filter(([file]) =>
+    file !== 'src/foundation/observability/metric-labels.ts'
+  ).map(([, text]) => text).join('\n')
   for (const [name, labels] of declared) {
     for (const values of Object.values(labels)) {
-      for (const value of 'open' in values ? [] : values) t.ok(texts.includes(`'${value}'`) || texts.includes(`${value}:`), `${name}: ${value}`)
+      for (const value of 'open' in values ? [] : values) { t.ok(texts.includes(`'${value}'`) || texts.includes(`${value}:`), `${name}: ${value}`) }
     }
   }
 })
 
 t.test('counters of a few values begin with 0 for each', async t => {
   const text = await createMetrics().registry.metrics()
-  for (const series of ['realtime_webhook_deliveries_total{status="dead"} 0', 'realtime_mails_total{kind="reset",outcome="failed"} 0', 'realtime_queue_depth{queue="webhooks"} 0']) t.ok(text.includes(`${series}\n`), series)
+  for (
+    const series of [
+      'realtime_webhook_deliveries_total{status="dead"} 0', 'realtime_mails_total{kind="reset",outcome="failed"} 0',
+      'realtime_queue_depth{queue="webhooks"} 0'
+    ]
+  ) t.ok(text.includes(`${series}\n`), series)
 })

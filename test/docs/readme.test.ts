@@ -11,22 +11,39 @@ import { read, root } from './generated.ts'
 
 const hasShell = spawnSync('bash', ['-c', 'command -v curl']).status === 0
 
-t.test('the first event of the README arrives, and its lines can be run twice', { skip: hasShell ? false : 'bash or curl is not installed' }, async t => {
+t.test('the first event of the README arrives, and its lines can be run twice', {
+  skip: hasShell ? false : 'bash or curl is not installed'
+}, async t => {
   const [, section = ''] = /## The first event in a minute\n([\s\S]*?)\n## /.exec(read('README.md')) ?? []
-  const [setUp = '', subscribe = '', publish = ''] = [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block = '']) => block)
+  const [setUp = '', subscribe = '', publish = ''] = [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map((
+    [, block = '']
+  ) => block)
   const folder = await dataFolder(t)
   await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
-  const server = await start(t, { dataDir: folder, variables: { DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey } })
+  const server = await start(t, {
+    dataDir: folder, variables: { DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey }
+  })
   const { port } = new URL(server.address)
   t.match(setUp, /^PORT=3000;/, 'the port stands in one place')
   const script = [
-    'exec 2>&1', setUp.replace('PORT=3000', `PORT=${port}`), subscribe.replace(/&\s*$/, '> out &'), 'subscriber=$!',
-    'until grep -q ^subscribed out; do sleep 0.1; done', publish, 'until grep -q "^order.placed " out; do sleep 0.1; done', 'cat out', 'kill $subscriber; rm out'
+    'exec 2>&1',
+    setUp.replace('PORT=3000', `PORT=${port}`),
+    subscribe.replace(/&\s*$/, '> out &'),
+    'subscriber=$!',
+    'until grep -q ^subscribed out; do sleep 0.1; done',
+    publish,
+    'until grep -q "^order.placed " out; do sleep 0.1; done',
+    'cat out',
+    'kill $subscriber; rm out'
   ].join('\n')
   for (const round of ['once', 'again']) {
     const shell = spawn('bash', ['-c', script], { cwd: folder, env: { PATH: process.env['PATH'], HOME: folder } })
     let output = ''
-    for (const stream of [shell.stdout, shell.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { output += text })
+    for (const stream of [shell.stdout, shell.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text
+      })
+    }
     await once(shell, 'close')
     t.match(output, /^order\.placed 1 \{ total: 42 \}$/m, round)
     t.match(output, /^subscribed \{/m, round)

@@ -8,23 +8,36 @@ import { tenant } from '../tenant.ts'
 
 t.setTimeout(240_000)
 
-const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(path => existsSync(path))
+const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(path =>
+  existsSync(path)
+)
 
-t.test('the page at /docs works without any other site', { skip: executablePath === undefined && 'Chromium is not installed' }, async t => {
+t.test('the page at /docs works without any other site', {
+  skip: executablePath === undefined && 'Chromium is not installed'
+}, async t => {
   const { app } = await build(t)
   const { token } = await tenant(app)
   const url = await listen(app)
   const browser = await chromium.launch({
     ...(executablePath !== undefined && { executablePath }),
-    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+    args: [
+      '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync'
+    ]
   })
   t.teardown(() => browser.close())
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
   page.setDefaultTimeout(60_000)
   const problems: string[] = []
-  page.on('request', request => { if (!request.url().startsWith(url) && !/^(data|blob):/.test(request.url())) problems.push(request.url()) })
-  page.on('console', message => { if (message.type() === 'error') problems.push(message.text()) })
-  page.on('pageerror', error => { problems.push(error.message) })
+  page.on('request', request => {
+    if (!request.url().startsWith(url) && !/^(data|blob):/.test(request.url())) problems.push(request.url())
+  })
+  page.on('console', message => {
+    if (message.type() === 'error') problems.push(message.text())
+  })
+  page.on('pageerror', error => {
+    problems.push(error.message)
+  })
 
   await page.goto(`${url}/docs#tag/topics/POST/api/topics`)
   t.equal(await page.title(), 'Realtime Platform')

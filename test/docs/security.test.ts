@@ -9,8 +9,10 @@ import { testKey } from '../build.ts'
 import { generatedPart, read, root, table } from './generated.ts'
 
 const text = read('docs/SECURITY.md')
-const sectionOf = (heading: string) => new RegExp(`^## ${heading}\n([\\s\\S]*?)(?=^## |$(?![\\s\\S]))`, 'm').exec(text)?.[1] ?? ''
-const rowsOf = (part: string) => [...part.matchAll(/^\| (?!threat |---|asset )(.*) \|$/gm)].map(([, row = '']) => row.split(' | '))
+const sectionOf = (heading: string) =>
+  new RegExp(`^## ${heading}\n([\\s\\S]*?)(?=^## |$(?![\\s\\S]))`, 'm').exec(text)?.[1] ?? ''
+const rowsOf = (part: string) =>
+  [...part.matchAll(/^\| (?!threat |---|asset )(.*) \|$/gm)].map(([, row = '']) => row.split(' | '))
 
 t.test('every threat has what is done about it, and a test that is there', async t => {
   const rows = rowsOf(sectionOf('Threats'))
@@ -24,8 +26,14 @@ t.test('every threat has what is done about it, and a test that is there', async
 })
 
 t.test('it speaks of everything that it ought to', async t => {
-  for (const heading of ['Assets', 'Actors', 'Trust boundaries', 'Threats', 'Limits', 'What is not defended']) t.ok(sectionOf(heading).length > 100, heading)
-  for (const section of ['Tenancy', 'Tokens', 'Sessions, passwords and set-up', 'The server as a way in (SSRF)', 'What tenants write and the server runs', 'Sockets', 'Using it all up', 'Secrets, and what answers tell', 'Supply chain']) {
+  for (const heading of ['Assets', 'Actors', 'Trust boundaries', 'Threats', 'Limits', 'What is not defended']) { t.ok(sectionOf(heading).length > 100, heading) }
+  for (
+    const section of [
+      'Tenancy', 'Tokens', 'Sessions, passwords and set-up', 'The server as a way in (SSRF)',
+      'What tenants write and the server runs', 'Sockets', 'Using it all up', 'Secrets, and what answers tell',
+      'Supply chain'
+    ]
+  ) {
     t.ok(text.includes(`\n### ${section}\n`), section)
   }
 })
@@ -40,38 +48,175 @@ const by = (name: string) => { if (!(name in variables)) throw new Error(`no var
 
 /** What, how much of it, the variable, what happens beyond, where it is tested. */
 const limits: [string, string, string, string, string][] = [
-  ['requests a minute and principal, or address where nobody asks', limited(http.rateLimitMax), by('RATE_LIMIT_MAX'), '429, `Retry-After`', 'test/foundation/observability/health.test.ts'],
-  ['requests a minute and application', limited(http.rateLimitApplicationMax), by('RATE_LIMIT_APPLICATION_MAX'), '429, `Retry-After`', 'test/foundation/limits/limits.test.ts'],
-  ['refused credentials a minute and address', limited(http.rateLimitUnauthorizedMax), by('RATE_LIMIT_UNAUTHORIZED_MAX'), '429, `Retry-After`; sockets 4429', 'test/foundation/limits/limits.test.ts'],
-  ['connections of an address', limited(http.connectionsPerAddressMax), by('CONNECTIONS_PER_ADDRESS_MAX'), '429 `CONNECTION_LIMIT`', 'test/foundation/limits/limits.test.ts'],
-  ['sockets of an application', limited(delivery.connectionsPerApplicationMax), by('CONNECTIONS_PER_APPLICATION_MAX'), '`CONNECTION_LIMIT`; 4429', 'test/foundation/limits/limits.test.ts'],
-  ['subscriptions of a socket', number(delivery.subscriptionsPerConnectionMax), by('SUBSCRIPTIONS_PER_CONNECTION_MAX'), '`SUBSCRIPTION_LIMIT`', 'test/delivery/limits.test.ts'],
-  ['subscriptions of an application at a node', number(delivery.subscriptionsPerApplicationMax), by('SUBSCRIPTIONS_PER_APPLICATION_MAX'), '`SUBSCRIPTION_LIMIT`', 'test/delivery/limits.test.ts'],
+  [
+    'requests a minute and principal, or address where nobody asks',
+    limited(http.rateLimitMax),
+    by('RATE_LIMIT_MAX'),
+    '429, `Retry-After`',
+    'test/foundation/observability/health.test.ts'
+  ],
+  [
+    'requests a minute and application',
+    limited(http.rateLimitApplicationMax),
+    by('RATE_LIMIT_APPLICATION_MAX'),
+    '429, `Retry-After`',
+    'test/foundation/limits/limits.test.ts'
+  ],
+  [
+    'refused credentials a minute and address',
+    limited(http.rateLimitUnauthorizedMax),
+    by('RATE_LIMIT_UNAUTHORIZED_MAX'),
+    '429, `Retry-After`; sockets 4429',
+    'test/foundation/limits/limits.test.ts'
+  ],
+  [
+    'connections of an address',
+    limited(http.connectionsPerAddressMax),
+    by('CONNECTIONS_PER_ADDRESS_MAX'),
+    '429 `CONNECTION_LIMIT`',
+    'test/foundation/limits/limits.test.ts'
+  ],
+  [
+    'sockets of an application',
+    limited(delivery.connectionsPerApplicationMax),
+    by('CONNECTIONS_PER_APPLICATION_MAX'),
+    '`CONNECTION_LIMIT`; 4429',
+    'test/foundation/limits/limits.test.ts'
+  ],
+  [
+    'subscriptions of a socket',
+    number(delivery.subscriptionsPerConnectionMax),
+    by('SUBSCRIPTIONS_PER_CONNECTION_MAX'),
+    '`SUBSCRIPTION_LIMIT`',
+    'test/delivery/limits.test.ts'
+  ],
+  [
+    'subscriptions of an application at a node',
+    number(delivery.subscriptionsPerApplicationMax),
+    by('SUBSCRIPTIONS_PER_APPLICATION_MAX'),
+    '`SUBSCRIPTION_LIMIT`',
+    'test/delivery/limits.test.ts'
+  ],
   ['a filter', `${bytes(filterBytesMax)}`, '', '400', 'test/delivery/matching/filter.test.ts'],
-  ['requests of a socket a second, and at once', `${number(delivery.requestsPerSecond)}, ${number(delivery.requestsBurst)}`, '', '`RATE_LIMITED`, then 4429', 'test/delivery/limits.test.ts'],
-  ['bytes from a socket a second, and at once', `${bytes(delivery.bytesPerSecond)}, ${bytes(delivery.bytesBurst)}`, '', '`RATE_LIMITED`, then 4429', 'test/delivery/limits.test.ts'],
-  ['bytes of the past to a socket a second, and at once', `${bytes(delivery.pastBytesPerSecond)}, ${bytes(delivery.pastBytesBurst)}`, '', 'the rest waits', 'test/delivery/sockets/floods.test.ts'],
-  ['bytes that wait in a socket, and in all', `${bytes(delivery.socketBufferBytesMax)}, ${bytes(delivery.bufferedBytesMax)}`, '', '`resync`, then 4408', 'test/delivery/limits.test.ts'],
-  ['bytes of unfinished messages of all sockets', 'as of bodies under way, apart from them', by('REQUEST_BODIES_BYTES_MAX'), 'those of the application with the most are cut off, with 1013', 'test/delivery/sockets/unfinished.test.ts'],
-  ['a frame; one of a client that is not authenticated', `${bytes(delivery.frameBytesMax)}; ${bytes(delivery.unauthenticatedFrameBytesMax)}`, '', '1009; 413 for long polling', 'test/delivery/sockets/floods.test.ts'],
+  [
+    'requests of a socket a second, and at once',
+    `${number(delivery.requestsPerSecond)}, ${number(delivery.requestsBurst)}`,
+    '',
+    '`RATE_LIMITED`, then 4429',
+    'test/delivery/limits.test.ts'
+  ],
+  [
+    'bytes from a socket a second, and at once',
+    `${bytes(delivery.bytesPerSecond)}, ${bytes(delivery.bytesBurst)}`,
+    '',
+    '`RATE_LIMITED`, then 4429',
+    'test/delivery/limits.test.ts'
+  ],
+  [
+    'bytes of the past to a socket a second, and at once',
+    `${bytes(delivery.pastBytesPerSecond)}, ${bytes(delivery.pastBytesBurst)}`,
+    '',
+    'the rest waits',
+    'test/delivery/sockets/floods.test.ts'
+  ],
+  [
+    'bytes that wait in a socket, and in all',
+    `${bytes(delivery.socketBufferBytesMax)}, ${bytes(delivery.bufferedBytesMax)}`,
+    '',
+    '`resync`, then 4408',
+    'test/delivery/limits.test.ts'
+  ],
+  [
+    'bytes of unfinished messages of all sockets', 'as of bodies under way, apart from them',
+    by('REQUEST_BODIES_BYTES_MAX'), 'those of the application with the most are cut off, with 1013',
+    'test/delivery/sockets/unfinished.test.ts'
+  ],
+  [
+    'a frame; one of a client that is not authenticated',
+    `${bytes(delivery.frameBytesMax)}; ${bytes(delivery.unauthenticatedFrameBytesMax)}`,
+    '',
+    '1009; 413 for long polling',
+    'test/delivery/sockets/floods.test.ts'
+  ],
   ['fragments of a message', number(messageFragmentsMax), '', '1008', 'test/delivery/sockets/floods.test.ts'],
-  ['packets of a long-polling request; before authentication in all of them', `${number(delivery.packetsPerPostMax)}; ${number(delivery.unauthenticatedPacketsMax)}`, '', 'the link ends', 'test/delivery/sockets/floods.test.ts'],
-  ['a request\'s line and headers', '16 KiB', '', '431', 'test/foundation/limits/limits.test.ts'],
-  ['a body; that of a publish; one without a credential', '1 MiB; 8 MiB; 16 KiB', '', '413', 'test/foundation/observability/memory.test.ts'],
-  ['bodies under way at a node', 'a sixteenth of the heap, at most 128 MiB', by('REQUEST_BODIES_BYTES_MAX'), '503, `Retry-After`', 'test/foundation/observability/memory.test.ts'],
-  ['the same, of an application, and of an address without a credential', 'a half, an eighth', '', '429, `Retry-After`', 'test/foundation/observability/memory.test.ts'],
-  ['bytes of subscriptions and states at a node', 'a quarter of the heap', by('HELD_BYTES_MAX'), 'of the application with the most, members who are away leave and sockets are closed with 1013; `MEMORY_LIMIT`', 'test/foundation/observability/memory.test.ts'],
-  ['the same, of an application', 'half of that', by('HELD_BYTES_PER_APPLICATION_MAX'), '`MEMORY_LIMIT`', 'test/foundation/observability/memory.test.ts'],
-  ['JSON that is stored, and its depth', `${bytes(jsonBytesMax)}, ${jsonDepthMax} levels`, '', '400', 'test/foundation/http/hostile-input.test.ts'],
-  ['time for a request\'s head, and for the whole', `${http.headersTimeoutMs / 1000} s, ${http.requestTimeoutMs / 1000} s`, by('REQUEST_TIMEOUT_MS'), '408', 'test/foundation/limits/limits.test.ts'],
-  ['memory before requests are shed', '90 % of the heap or of the process\'s memory; 60 % of it outside of the heap', by('MEMORY_BYTES_MAX'), '503, `Retry-After`', 'test/foundation/observability/memory.test.ts'],
-  ['webhooks of an application', number(webhooks.perApplicationMax), '', '`WEBHOOK_LIMIT`', 'test/routes/api/webhooks.test.ts'],
+  [
+    'packets of a long-polling request; before authentication in all of them',
+    `${number(delivery.packetsPerPostMax)}; ${number(delivery.unauthenticatedPacketsMax)}`,
+    '',
+    'the link ends',
+    'test/delivery/sockets/floods.test.ts'
+  ],
+  ["a request's line and headers", '16 KiB', '', '431', 'test/foundation/limits/limits.test.ts'],
+  [
+    'a body; that of a publish; one without a credential', '1 MiB; 8 MiB; 16 KiB', '', '413',
+    'test/foundation/observability/memory.test.ts'
+  ],
+  [
+    'bodies under way at a node',
+    'a sixteenth of the heap, at most 128 MiB',
+    by('REQUEST_BODIES_BYTES_MAX'),
+    '503, `Retry-After`',
+    'test/foundation/observability/memory.test.ts'
+  ],
+  [
+    'the same, of an application, and of an address without a credential',
+    'a half, an eighth',
+    '',
+    '429, `Retry-After`',
+    'test/foundation/observability/memory.test.ts'
+  ],
+  [
+    'bytes of subscriptions and states at a node',
+    'a quarter of the heap',
+    by('HELD_BYTES_MAX'),
+    'of the application with the most, members who are away leave and sockets are closed with 1013; `MEMORY_LIMIT`',
+    'test/foundation/observability/memory.test.ts'
+  ],
+  [
+    'the same, of an application',
+    'half of that',
+    by('HELD_BYTES_PER_APPLICATION_MAX'),
+    '`MEMORY_LIMIT`',
+    'test/foundation/observability/memory.test.ts'
+  ],
+  [
+    'JSON that is stored, and its depth',
+    `${bytes(jsonBytesMax)}, ${jsonDepthMax} levels`,
+    '',
+    '400',
+    'test/foundation/http/hostile-input.test.ts'
+  ],
+  [
+    "time for a request's head, and for the whole",
+    `${http.headersTimeoutMs / 1000} s, ${http.requestTimeoutMs / 1000} s`,
+    by('REQUEST_TIMEOUT_MS'),
+    '408',
+    'test/foundation/limits/limits.test.ts'
+  ],
+  [
+    'memory before requests are shed',
+    "90 % of the heap or of the process's memory; 60 % of it outside of the heap",
+    by('MEMORY_BYTES_MAX'),
+    '503, `Retry-After`',
+    'test/foundation/observability/memory.test.ts'
+  ],
+  [
+    'webhooks of an application',
+    number(webhooks.perApplicationMax),
+    '',
+    '`WEBHOOK_LIMIT`',
+    'test/routes/api/webhooks.test.ts'
+  ],
   ['signing keys that are not revoked', '50', '', '409 `SIGNING_KEY_LIMIT`', 'test/routes/api/keys.test.ts']
 ]
 
 t.test('its limits are those of the code, each with its variable and its test', async t => {
-  const rows = limits.map(([what, value, variable, beyond, test]) => [what, value, variable, beyond, `[${test.split('/').slice(1).join('/')}](../${test})`])
-  const { found, wanted } = generatedPart('docs/SECURITY.md', 'limits', table(['limit', 'default', 'variable', 'beyond it', 'test'], rows))
+  const rows = limits.map((
+    [what, value, variable, beyond, test]
+  ) => [what, value, variable, beyond, `[${test.split('/').slice(1).join('/')}](../${test})`])
+  const { found, wanted } = generatedPart(
+    'docs/SECURITY.md', 'limits', table(['limit', 'default', 'variable', 'beyond it', 'test'], rows)
+  )
   t.equal(found, wanted, 'bring it into line with UPDATE_DOCS=1')
   for (const [, , , , test] of limits) t.ok(existsSync(join(root, test)), test)
 })

@@ -6,8 +6,10 @@ import { jsonEqual } from '../../src/documents/json-equal.ts'
 import { mergePatch } from '../../src/documents/merge-patch.ts'
 import { deepFreeze, jsonObject, roundTrip } from './json-arbitraries.ts'
 
-const diff = (before: unknown, after: unknown) => JSON.parse(diffText(deepFreeze(before), deepFreeze(after), JSON.stringify(after))) as Operation[]
-const apply = (before: unknown, patch: Operation[]) => jsonpatch.applyPatch(roundTrip(before), patch, true).newDocument as unknown
+const diff = (before: unknown, after: unknown) =>
+  JSON.parse(diffText(deepFreeze(before), deepFreeze(after), JSON.stringify(after))) as Operation[]
+const apply = (before: unknown, patch: Operation[]) =>
+  jsonpatch.applyPatch(roundTrip(before), patch, true).newDocument as unknown
 
 await t.test('an independent implementation of RFC 6902 gets from the one value to the other', async () => {
   fc.assert(fc.property(jsonObject, jsonObject, (before, after) => {
@@ -23,10 +25,15 @@ await t.test('the same of values that share parts', async () => {
 })
 
 await t.test('the same of lists that lose, gain and change items', async () => {
-  const list = fc.array(fc.oneof(fc.integer({ min: 0, max: 3 }), fc.constant({ a: 1 }), fc.constant([0])), { maxLength: 8 })
-  fc.assert(fc.property(list, list, (before, after) => {
-    return jsonEqual(apply({ list: before }, diff({ list: before }, { list: after })), { list: after })
-  }), { numRuns: 1000 })
+  const list = fc.array(fc.oneof(fc.integer({ min: 0, max: 3 }), fc.constant({ a: 1 }), fc.constant([0])), {
+    maxLength: 8
+  })
+  fc.assert(
+    fc.property(list, list, (before, after) => {
+      return jsonEqual(apply({ list: before }, diff({ list: before }, { list: after })), { list: after })
+    }),
+    { numRuns: 1000 }
+  )
 })
 
 await t.test('equal values have no operations', async () => {

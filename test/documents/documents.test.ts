@@ -11,7 +11,8 @@ const domain = await createDomain(t)
 const { documents, committed, metrics } = domain.node()
 const key = (id: string, service = 'session') => ({ service, id })
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i)
-const start = (scope: Scope, id: string, data: Record<string, unknown> = {}) => documents.create(scope, 'session', { id, data })
+const start = (scope: Scope, id: string, data: Record<string, unknown> = {}) =>
+  documents.create(scope, 'session', { id, data })
 
 await t.test('a document lives from its creation to its end, and each write counts a revision', async t => {
   const scope = await domain.createScope()
@@ -23,15 +24,31 @@ await t.test('a document lives from its creation to its end, and each write coun
   const { id } = first
 
   t.strictSame(await documents.get(scope, key(id)), created)
-  t.strictSame(parse(await documents.merge(scope, key(id), { data: { status: null, n: { a: 1 } } })).data, { 'ключ "x"': '\u2028', n: { a: 1 } })
-  t.strictSame(parse(await documents.mutate(scope, key(id), { mutations: [{ op: 'increment', path: '/n/a' }] })).data['n'], { a: 2 })
-  t.strictSame(parse(await documents.replace(scope, key(id), { data: { b: [1.50, 1e21, -0] } })).data, { b: [1.5, 1e21, 0] })
+  t.strictSame(parse(await documents.merge(scope, key(id), { data: { status: null, n: { a: 1 } } })).data, {
+    'ключ "x"': '\u2028', n: { a: 1 }
+  })
+  t.strictSame(
+    parse(await documents.mutate(scope, key(id), { mutations: [{ op: 'increment', path: '/n/a' }] })).data['n'],
+    { a: 2 }
+  )
+  t.strictSame(parse(await documents.replace(scope, key(id), { data: { b: [1.50, 1e21, -0] } })).data, {
+    b: [1.5, 1e21, 0]
+  })
   const removed = parse(await documents.remove(scope, key(id)))
   t.match(removed, { id, revision: 5, deleted: true, data: { b: [1.5, 1e21, 0] }, createdAt: first.createdAt })
-  for (const attempt of [
-    () => documents.get(scope, key(id)), () => documents.remove(scope, key(id)), () => documents.merge(scope, key(id), { data: {} }),
-    () => documents.replace(scope, key(id), { data: {} }), () => documents.mutate(scope, key(id), { mutations: [{ op: 'remove', path: '/b' }] })
-  ]) await t.rejects(attempt(), { status: 404, code: 'DOCUMENT_NOT_FOUND', message: `Document not found: session/${id}` })
+  for (
+    const attempt of [
+      () => documents.get(scope, key(id)), () => documents.remove(scope, key(id)),
+      () => documents.merge(scope, key(id), { data: {} }), () => documents.replace(scope, key(id), { data: {} }),
+      () => documents.mutate(scope, key(id), { mutations: [{ op: 'remove', path: '/b' }] })
+    ]
+  ) {
+    await t.rejects(attempt(), {
+      status: 404,
+      code: 'DOCUMENT_NOT_FOUND',
+      message: `Document not found: session/${id}`
+    })
+  }
 
   const again = parse(await documents.create(scope, 'session', { id, data: {} }))
   t.equal(again.revision, 6, 'the revisions go on')
@@ -50,7 +67,9 @@ await t.test('writes that are large only by what they touch are not all held in 
   const byDocuments = await halves()
   t.ok(byDocuments > 0, 'a hundred documents')
 
-  const revisions = await Promise.all(upTo(100).map(async () => parse(await documents.merge(scope, key('big0'), { data: {} })).revision))
+  const revisions = await Promise.all(
+    upTo(100).map(async () => parse(await documents.merge(scope, key('big0'), { data: {} })).revision)
+  )
   t.strictSame(revisions, upTo(100).map(i => i + 3), 'in their order')
   const byEvents = await halves()
   t.ok(byEvents > byDocuments, 'a hundred events of one')
@@ -58,7 +77,9 @@ await t.test('writes that are large only by what they touch are not all held in 
   const removed = await Promise.all(upTo(100).map(i => documents.remove(scope, key(`big${i}`))))
   t.ok(removed.every(answer => parse(answer).data['text'] === big.text))
   t.ok(await halves() > byEvents)
-  t.equal((await domain.pool.query('select from events where application_id = $1', [scope.applicationId])).rowCount, 400)
+  t.equal(
+    (await domain.pool.query('select from events where application_id = $1', [scope.applicationId])).rowCount, 400
+  )
 })
 
 await t.test('every write leaves an event whose forms agree', async t => {
@@ -72,31 +93,66 @@ await t.test('every write leaves an event whose forms agree', async t => {
   const [updated] = await domain.events(scope, 'session', 'updated')
   const [deleted] = await domain.events(scope, 'session', 'deleted')
   t.match(created?.toEvent(), {
-    topic: 'sync.session.created', offset: 1, type: 'document.created', source: 'sync', key: 'd', schemaVersion: null, meta: { service: 'session', documentId: 'd', revision: 1 }
+    topic: 'sync.session.created',
+    offset: 1,
+    type: 'document.created',
+    source: 'sync',
+    key: 'd',
+    schemaVersion: null,
+    meta: { service: 'session', documentId: 'd', revision: 1 }
   })
   t.strictSame(Object.keys(created?.value as object), ['service', 'id', 'revision', 'data', 'createdAt', 'updatedAt'])
   t.strictSame(JSON.parse(created?.diff ?? ''), {
-    service: 'session', id: 'd', revision: 1, previousRevision: 0, diff: [{ op: 'add', path: '', value: { status: 'active', n: 1 } }]
+    service: 'session',
+    id: 'd',
+    revision: 1,
+    previousRevision: 0,
+    diff: [{ op: 'add', path: '', value: { status: 'active', n: 1 } }]
   })
   t.match(updated?.value, { revision: 2, data: { status: 'ended', n: 1 } })
   t.strictSame(JSON.parse(updated?.diff ?? ''), {
-    service: 'session', id: 'd', revision: 2, previousRevision: 1, diff: [{ op: 'replace', path: '/status', value: 'ended' }]
+    service: 'session',
+    id: 'd',
+    revision: 2,
+    previousRevision: 1,
+    diff: [{ op: 'replace', path: '/status', value: 'ended' }]
   })
-  t.match(JSON.parse(updated?.json('both') ?? ''), { payload: { data: { status: 'ended' }, previousRevision: 1, diff: [{ path: '/status' }] } })
+  t.match(JSON.parse(updated?.json('both') ?? ''), {
+    payload: { data: { status: 'ended' }, previousRevision: 1, diff: [{ path: '/status' }] }
+  })
   t.strictSame(deleted?.value, {
-    service: 'session', id: 'd', revision: 3, data: { status: 'ended', n: 1 }, createdAt: tombstone.createdAt, updatedAt: tombstone.updatedAt, deleted: true, reason: 'deleted'
+    service: 'session',
+    id: 'd',
+    revision: 3,
+    data: { status: 'ended', n: 1 },
+    createdAt: tombstone.createdAt,
+    updatedAt: tombstone.updatedAt,
+    deleted: true,
+    reason: 'deleted'
   })
   t.strictSame(JSON.parse(deleted?.diff ?? ''), {
-    service: 'session', id: 'd', revision: 3, previousRevision: 2, diff: [{ op: 'remove', path: '' }], deleted: true, reason: 'deleted'
+    service: 'session',
+    id: 'd',
+    revision: 3,
+    previousRevision: 2,
+    diff: [{ op: 'remove', path: '' }],
+    deleted: true,
+    reason: 'deleted'
   })
-  t.match(JSON.parse(deleted?.json('both') ?? ''), { payload: { deleted: true, previousRevision: 2, diff: [{ op: 'remove' }] } })
-  t.match(JSON.parse(recreated?.diff ?? ''), { revision: 4, previousRevision: 3, diff: [{ op: 'add', path: '', value: { again: true } }] })
+  t.match(JSON.parse(deleted?.json('both') ?? ''), {
+    payload: { deleted: true, previousRevision: 2, diff: [{ op: 'remove' }] }
+  })
+  t.match(JSON.parse(recreated?.diff ?? ''), {
+    revision: 4, previousRevision: 3, diff: [{ op: 'add', path: '', value: { again: true } }]
+  })
 })
 
 await t.test('the diffs of a document, applied one after the other, give its data', async t => {
   const scope = await domain.createScope()
   await start(scope, 'd', { list: [1, 2, 3], map: { 'a/b': 1 } })
-  await documents.mutate(scope, key('d'), { mutations: [{ op: 'remove', path: '/list/0' }, { op: 'set', path: '/map/a~1b', value: [] }] })
+  await documents.mutate(scope, key('d'), {
+    mutations: [{ op: 'remove', path: '/list/0' }, { op: 'set', path: '/map/a~1b', value: [] }]
+  })
   await documents.merge(scope, key('d'), { data: { map: { x: { y: null } }, list: null } })
   const { data } = parse(await documents.replace(scope, key('d'), { data: { list: { no: 'longer' }, map: { x: 1 } } }))
   let value: unknown = { list: [1, 2, 3], map: { 'a/b': 1 } }
@@ -110,36 +166,51 @@ await t.test('the diffs of a document, applied one after the other, give its dat
 await t.test('an id is taken once, however many want it', async t => {
   const scope = await domain.createScope()
   const nodes = [domain.node(), domain.node(), domain.node()]
-  const outcomes = await Promise.allSettled(upTo(30).map(async i => nodes[i % 3]?.documents.create(scope, 'session', { id: 'one', data: { i } })))
+  const outcomes = await Promise.allSettled(
+    upTo(30).map(async i => nodes[i % 3]?.documents.create(scope, 'session', { id: 'one', data: { i } }))
+  )
   t.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 1)
-  for (const outcome of outcomes) if (outcome.status === 'rejected') t.match(outcome.reason, { status: 409, code: 'DOCUMENT_EXISTS' })
+  for (const outcome of outcomes) { if (outcome.status === 'rejected') t.match(outcome.reason, { status: 409, code: 'DOCUMENT_EXISTS' }) }
 })
 
 await t.test('concurrent merges and mutations on several nodes all take effect', async t => {
   const scope = await domain.createScope()
   await start(scope, 'd', { count: 0 })
   const nodes = [domain.node(), domain.node(), domain.node()]
-  await Promise.all(upTo(150).map(async i => {
-    const node = nodes[i % 3]?.documents
-    return i % 2 === 0
-      ? node?.merge(scope, key('d'), { data: { [`m${i}`]: i } })
-      : node?.mutate(scope, key('d'), { mutations: [{ op: 'increment', path: '/count' }, { op: 'append', path: '/list', value: i }] })
-  }))
+  await Promise.all(
+    upTo(150).map(async i => {
+      const node = nodes[i % 3]?.documents
+      return i % 2 === 0
+        ? node?.merge(scope, key('d'), { data: { [`m${i}`]: i } })
+        : node?.mutate(scope, key('d'), {
+          mutations: [{ op: 'increment', path: '/count' }, { op: 'append', path: '/list', value: i }]
+        })
+    })
+  )
   const { revision, data } = parse(await documents.get(scope, key('d')))
   t.equal(revision, 151)
   t.equal(data['count'], 75)
   t.strictSame((data['list'] as number[]).toSorted((a, b) => a - b), upTo(150).filter(i => i % 2 === 1))
   t.equal(Object.keys(data).filter(name => name.startsWith('m')).length, 75)
-  t.strictSame((await domain.events(scope, 'session', 'updated')).map(event => (event.value as { revision: number }).revision), upTo(150).map(i => i + 2))
+  t.strictSame(
+    (await domain.events(scope, 'session', 'updated')).map(event => (event.value as { revision: number }).revision),
+    upTo(150).map(i => i + 2)
+  )
 })
 
 await t.test('of many writers that expect one revision, one wins; the others learn the current one', async t => {
   const scope = await domain.createScope()
   await start(scope, 'd')
-  const outcomes = await Promise.allSettled(upTo(10).map(i => documents.merge(scope, key('d'), { data: { i }, expectedRevision: 1 })))
+  const outcomes = await Promise.allSettled(
+    upTo(10).map(i => documents.merge(scope, key('d'), { data: { i }, expectedRevision: 1 }))
+  )
   t.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 1)
   for (const outcome of outcomes) {
-    if (outcome.status === 'rejected') t.match(outcome.reason, { status: 409, code: 'REVISION_MISMATCH', message: 'Revision mismatch: expected 1, but session/d is at revision 2' })
+    if (outcome.status === 'rejected') {
+      t.match(outcome.reason, {
+        status: 409, code: 'REVISION_MISMATCH', message: 'Revision mismatch: expected 1, but session/d is at revision 2'
+      })
+    }
   }
   t.equal(parse(await documents.get(scope, key('d'))).revision, 2)
 })
@@ -148,10 +219,14 @@ await t.test('If-Match guards each kind of write', async t => {
   const scope = await domain.createScope()
   await start(scope, 'd', { n: 1 })
   const stale = { ifMatch: '"7"' }
-  for (const attempt of [
-    () => documents.merge(scope, key('d'), { data: {} }, stale), () => documents.replace(scope, key('d'), { data: {} }, stale), () => documents.remove(scope, key('d'), stale),
-    () => documents.mutate(scope, key('d'), { mutations: [{ op: 'remove', path: '/n' }] }, stale), () => documents.remove(scope, key('d'), { ifMatch: 'W/"1"' })
-  ]) await t.rejects(attempt(), { status: 412, code: 'ETAG_MISMATCH', message: /session\/d is at revision 1/ })
+  for (
+    const attempt of [
+      () => documents.merge(scope, key('d'), { data: {} }, stale),
+      () => documents.replace(scope, key('d'), { data: {} }, stale), () => documents.remove(scope, key('d'), stale),
+      () => documents.mutate(scope, key('d'), { mutations: [{ op: 'remove', path: '/n' }] }, stale),
+      () => documents.remove(scope, key('d'), { ifMatch: 'W/"1"' })
+    ]
+  ) await t.rejects(attempt(), { status: 412, code: 'ETAG_MISMATCH', message: /session\/d is at revision 1/ })
   await documents.merge(scope, key('d'), { data: {} }, { ifMatch: '"9", "1"' })
   await documents.merge(scope, key('d'), { data: {} }, { ifMatch: '*' })
   t.equal(parse(await documents.remove(scope, key('d'), { ifMatch: '"3"' })).revision, 4)
@@ -165,11 +240,18 @@ await t.test('a retry with the same key has no second effect and gets the first 
   const [first, ...others] = await Promise.all([create(), create(), create()])
   for (const other of [...others, await create()]) t.strictSame(other, first)
   t.equal((await domain.events(scope, 'session', 'created')).length, 1)
-  await t.rejects(documents.create(scope, 'session', { data: { a: 2 } }, { idempotencyKey }), { status: 409, code: 'IDEMPOTENCY_KEY_REUSED' })
-  await t.rejects(documents.create(scope, 'other', { data: { a: 1 } }, { idempotencyKey }), { code: 'IDEMPOTENCY_KEY_REUSED' })
+  await t.rejects(documents.create(scope, 'session', { data: { a: 2 } }, { idempotencyKey }), {
+    status: 409, code: 'IDEMPOTENCY_KEY_REUSED'
+  })
+  await t.rejects(documents.create(scope, 'other', { data: { a: 1 } }, { idempotencyKey }), {
+    code: 'IDEMPOTENCY_KEY_REUSED'
+  })
 
   const { id } = parse(first ?? {})
-  const mutate = () => documents.mutate(scope, key(id), { mutations: [{ op: 'increment', path: '/a' }] }, { idempotencyKey: { owner: 'me', key: 'k-2' } })
+  const mutate = () =>
+    documents.mutate(scope, key(id), { mutations: [{ op: 'increment', path: '/a' }] }, {
+      idempotencyKey: { owner: 'me', key: 'k-2' }
+    })
   t.strictSame(await mutate(), await mutate())
   t.equal(parse(await documents.get(scope, key(id))).data['a'], 2)
 })
@@ -179,18 +261,26 @@ await t.test('an expired document is gone at once, for every kind of access', as
   await documents.create(scope, 'session', { id: 'd', data: { a: 1 }, expiresAt: Date.now() + 60_000 })
   t.ok(parse(await documents.merge(scope, key('d'), { data: {} })).expiresAt, 'a write keeps its time')
   await domain.expire('d')
-  for (const attempt of [() => documents.get(scope, key('d')), () => documents.merge(scope, key('d'), { data: {} }), () => documents.remove(scope, key('d'))]) {
+  for (
+    const attempt of [() => documents.get(scope, key('d')), () =>
+      documents.merge(scope, key('d'), { data: {} }), () =>
+      documents.remove(scope, key('d'))]
+  ) {
     await t.rejects(attempt(), { status: 404, code: 'DOCUMENT_NOT_FOUND' })
   }
-  for (const includeDeleted of [true, false]) t.equal((await documents.list(scope, 'session', { includeDeleted })).json, '[]')
+  for (const includeDeleted of [true, false]) { t.equal((await documents.list(scope, 'session', { includeDeleted })).json, '[]') }
 
   const again = parse(await documents.create(scope, 'session', { id: 'd', data: { b: 1 } }))
   t.match(again, { revision: 4, data: { b: 1 } })
   t.equal(again.expiresAt, undefined)
-  t.match((await domain.events(scope, 'session', 'deleted')).map(event => event.value), [{ revision: 3, data: { a: 1 }, reason: 'expired' }])
+  t.match((await domain.events(scope, 'session', 'deleted')).map(event => event.value), [{
+    revision: 3, data: { a: 1 }, reason: 'expired'
+  }])
   const ordered = committed.filter(event => event.scope.applicationId === scope.applicationId).map(event => event.type)
   t.strictSame(ordered, ['document.created', 'document.updated', 'document.deleted', 'document.created'])
-  await t.rejects(documents.create(scope, 'session', { data: {}, expiresAt: 1 }), { status: 400, message: '/expiresAt must be in the future' })
+  await t.rejects(documents.create(scope, 'session', { data: {}, expiresAt: 1 }), {
+    status: 400, message: '/expiresAt must be in the future'
+  })
 })
 
 await t.test('no write, in one step or in many small ones, makes a document too large or too deep', async t => {
@@ -199,9 +289,13 @@ await t.test('no write, in one step or in many small ones, makes a document too 
   await start(scope, 'd', { a: kib100, b: kib100 })
   const tooLarge = { status: 400, code: 'VALIDATION_FAILED', message: /larger than 262144 bytes/ }
   await t.rejects(documents.merge(scope, key('d'), { data: { c: kib100 } }), tooLarge)
-  await t.rejects(documents.mutate(scope, key('d'), { mutations: [{ op: 'append', path: '/list', value: kib100 }] }), tooLarge)
+  await t.rejects(
+    documents.mutate(scope, key('d'), { mutations: [{ op: 'append', path: '/list', value: kib100 }] }), tooLarge
+  )
   await t.rejects(documents.merge(scope, key('d'), { data: { c: 'é'.repeat(40 * 1024) } }), tooLarge)
-  await documents.mutate(scope, key('d'), { mutations: [{ op: 'remove', path: '/a' }, { op: 'set', path: '/c', value: kib100 }] })
+  await documents.mutate(scope, key('d'), {
+    mutations: [{ op: 'remove', path: '/a' }, { op: 'set', path: '/c', value: kib100 }]
+  })
 
   await start(scope, 'deep', {})
   let path = ''
@@ -209,8 +303,14 @@ await t.test('no write, in one step or in many small ones, makes a document too 
     path += '/a'
     await documents.mutate(scope, key('deep'), { mutations: [{ op: 'set', path, value: {} }] })
   }
-  await t.rejects(documents.mutate(scope, key('deep'), { mutations: [{ op: 'set', path: `${path}/a`, value: {} }] }), ValidationError)
-  await t.rejects(documents.mutate(scope, key('deep'), { mutations: [{ op: 'append', path: `${path}/a`, value: 1 }] }), ValidationError)
+  await t.rejects(
+    documents.mutate(scope, key('deep'), { mutations: [{ op: 'set', path: `${path}/a`, value: {} }] }),
+    ValidationError
+  )
+  await t.rejects(
+    documents.mutate(scope, key('deep'), { mutations: [{ op: 'append', path: `${path}/a`, value: 1 }] }),
+    ValidationError
+  )
   await documents.mutate(scope, key('deep'), { mutations: [{ op: 'set', path: `${path}/a`, value: 1 }] })
 })
 
@@ -222,7 +322,11 @@ await t.test('lists page through the ids, with what was asked for', async t => {
   let cursor: string | undefined
   let pages = 0
   do {
-    const page: { json: string, nextCursor: string | undefined } = await documents.list(scope, 'session', { limit: 2, includeDeleted: true, ...(cursor !== undefined && { cursor }) })
+    const page: { json: string, nextCursor: string | undefined } = await documents.list(scope, 'session', {
+      limit: 2,
+      includeDeleted: true,
+      ...(cursor !== undefined && { cursor })
+    })
     seen.push(...(JSON.parse(page.json) as { id: string }[]).map(({ id }) => id))
     cursor = page.nextCursor
     pages++
@@ -233,11 +337,17 @@ await t.test('lists page through the ids, with what was asked for', async t => {
   t.strictSame(live.map(({ id }) => id).toSorted(), ['B', '_e', 'a', 'd:1'])
   t.notOk(live.some(({ deleted }) => deleted))
 
-  await domain.pool.query('update documents set updated_at = 1000 where application_id = $1 and id <> $2', [scope.applicationId, 'c'])
-  t.match(JSON.parse((await documents.list(scope, 'session', { updatedAfter: 1000, includeDeleted: true })).json), [{ id: 'c', deleted: true, revision: 2 }])
+  await domain.pool.query('update documents set updated_at = 1000 where application_id = $1 and id <> $2', [
+    scope.applicationId, 'c'
+  ])
+  t.match(JSON.parse((await documents.list(scope, 'session', { updatedAfter: 1000, includeDeleted: true })).json), [{
+    id: 'c', deleted: true, revision: 2
+  }])
   t.equal((await documents.list(scope, 'session', { updatedAfter: 1000 })).json, '[]')
   t.equal((await documents.list(scope, 'nothing', {})).json, '[]')
-  await t.rejects(documents.list(scope, 'session', { cursor: 'bm9uc2Vuc2U' }), { status: 400, code: 'VALIDATION_FAILED' })
+  await t.rejects(documents.list(scope, 'session', { cursor: 'bm9uc2Vuc2U' }), {
+    status: 400, code: 'VALIDATION_FAILED'
+  })
 })
 
 await t.test('a page of large documents ends early and says so', async t => {
@@ -266,7 +376,12 @@ await t.test('look-ups made together share a statement, and each gets its own', 
   const scope = await domain.createScope()
   await Promise.all(upTo(1200).map(i => start(scope, `d${i}`, { i })))
   let statements = 0
-  const counting = { query: (...args: Parameters<typeof domain.pool.query>) => { statements++; return domain.pool.query(...args) } } as unknown as typeof domain.pool
+  const counting = {
+    query: (...args: Parameters<typeof domain.pool.query>) => {
+      statements++
+      return domain.pool.query(...args)
+    }
+  } as unknown as typeof domain.pool
   const loader = new DocumentLoader({ pool: counting })
   const found = await Promise.all([...upTo(1200), 5, 5, -1].map(i => loader.load(scope, key(`d${i}`))))
   t.equal(statements, 3)
@@ -274,7 +389,13 @@ await t.test('look-ups made together share a statement, and each gets its own', 
   t.equal(found[1200]?.id, 'd5')
   t.equal(found[1202], undefined)
 
-  const broken = new DocumentLoader({ pool: { query: async () => { throw new Error('gone') } } as unknown as typeof domain.pool })
+  const broken = new DocumentLoader({
+    pool: {
+      query: async () => {
+        throw new Error('gone')
+      }
+    } as unknown as typeof domain.pool
+  })
   const outcomes = await Promise.allSettled(upTo(600).map(i => broken.load(scope, key(`d${i}`))))
   t.ok(outcomes.every(({ status }) => status === 'rejected'))
 })
@@ -302,20 +423,31 @@ await t.test('a schema of the document\'s topic guards its writes, but never its
       createBudget: () => new Budget(),
       prepare: (_scope, topic, version) => (payload, path) => {
         const { data } = payload as { data: { n?: unknown } }
-        if (typeof data.n !== 'number') throw invalid(`${path}/data/n`, `must be a number, says version ${version} of ${topic}`)
+        if (typeof data.n !== 'number') { throw invalid(`${path}/data/n`, `must be a number, says version ${version} of ${topic}`) }
       }
     }
   })
   const { documents } = checked.node()
   const scope = await checked.createScope()
   for (const change of ['created', 'updated', 'deleted']) {
-    await checked.pool.query('insert into topics values ($1, $2, $3, \'\', \'\', 3, 0)', [scope.applicationId, scope.environment, `sync.session.${change}`])
+    await checked.pool.query("insert into topics values ($1, $2, $3, '', '', 3, 0)", [
+      scope.applicationId,
+      scope.environment,
+      `sync.session.${change}`
+    ])
   }
-  await t.rejects(documents.create(scope, 'session', { id: 'd', data: {} }), { status: 400, message: /^\/data\/n must be a number, says version 3 of sync.session.created/ })
+  await t.rejects(documents.create(scope, 'session', { id: 'd', data: {} }), {
+    status: 400, message: /^\/data\/n must be a number, says version 3 of sync.session.created/
+  })
   await documents.create(scope, 'session', { id: 'd', data: { n: 1 } })
   await t.rejects(documents.merge(scope, key('d'), { data: { n: null } }), { status: 400, message: /^\/data\/n/ })
   t.equal(parse(await documents.get(scope, key('d'))).revision, 1)
   await checked.pool.query('update documents set data = \'{}\'')
   await documents.remove(scope, key('d'))
-  t.strictSame([await checked.events(scope, 'session', 'created'), await checked.events(scope, 'session', 'deleted')].map(([event]) => event?.schemaVersion), [3, null])
+  t.strictSame(
+    [await checked.events(scope, 'session', 'created'), await checked.events(scope, 'session', 'deleted')].map((
+      [event]
+    ) => event?.schemaVersion),
+    [3, null]
+  )
 })

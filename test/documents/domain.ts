@@ -28,12 +28,22 @@ export async function createDomain (t: Teardown, { check = passAll }: { check?: 
   const epochOf = createEpochs('documents')
   const log = createEventLog({ pool, epochOf })
   const warnings: string[] = []
-  const logger = { info: () => {}, warn: (_fields: object, message: string) => { warnings.push(message) }, error: (_fields: object, message: string) => { warnings.push(message) } }
+  const logger = {
+    info: () => {},
+    warn: (_fields: object, message: string) => {
+      warnings.push(message)
+    },
+    error: (_fields: object, message: string) => {
+      warnings.push(message)
+    }
+  }
 
   function node () {
     const committed: LoggedEvent[] = []
     const metrics = createMetrics()
-    const writer = new EventWriter({ pool, epochOf, metrics, log: logger, check, onCommitted: events => committed.push(...events) })
+    const writer = new EventWriter({
+      pool, epochOf, metrics, log: logger, check, onCommitted: events => committed.push(...events)
+    })
     t.teardown(() => writer.close())
     return {
       committed,
@@ -55,7 +65,9 @@ export async function createDomain (t: Teardown, { check = passAll }: { check?: 
   }
 
   /** What the log of one of the service's topics holds. */
-  async function events (scope: Scope, service: string, change: 'created' | 'updated' | 'deleted'): Promise<LoggedEvent[]> {
+  async function events (
+    scope: Scope, service: string, change: 'created' | 'updated' | 'deleted'
+  ): Promise<LoggedEvent[]> {
     return log.page(scope, `sync.${service}.${change}`, { limit: 1000 })
   }
 

@@ -12,10 +12,17 @@ const { documents, expiry, writer } = domain.node()
 const silent = { info: () => {}, warn: () => {} }
 
 async function create (scope: Scope, count: number, data: Record<string, unknown> = {}): Promise<void> {
-  await Promise.all(Array.from({ length: count }, (_, i) => documents.create(scope, 'session', { id: `d${i}`, data, expiresAt: Date.now() + 60_000 })))
+  await Promise.all(
+    Array.from({ length: count }, (_, i) =>
+      documents.create(scope, 'session', { id: `d${i}`, data, expiresAt: Date.now() + 60_000 }))
+  )
 }
 /** All at one moment, so that pages cannot be told apart by it. */
-const expireAll = () => domain.pool.query('update documents set expires_at = $1 where not deleted and expires_at is not null and id <> \'later\'', [Date.now() - 1])
+const expireAll = () =>
+  domain.pool.query(
+    "update documents set expires_at = $1 where not deleted and expires_at is not null and id <> 'later'",
+    [Date.now() - 1]
+  )
 
 await t.test('what has expired is deleted with its event, across tenants, and nothing else', async t => {
   const scopes: Scope[] = [await domain.createScope(), await domain.createScope()]
@@ -29,7 +36,9 @@ await t.test('what has expired is deleted with its event, across tenants, and no
   for (const scope of scopes) {
     const values = (await domain.events(scope, 'session', 'deleted')).map(event => event.value)
     t.match(values, [{ revision: 2, data: { a: 1 }, deleted: true, reason: 'expired' }, { reason: 'expired' }])
-    t.match(JSON.parse((await documents.list(scope, 'session', { includeDeleted: true })).json), [{ deleted: true, revision: 2 }, { deleted: true }])
+    t.match(JSON.parse((await documents.list(scope, 'session', { includeDeleted: true })).json), [{
+      deleted: true, revision: 2
+    }, { deleted: true }])
   }
   t.equal(parse(await documents.get(scopes[0] as Scope, { service: 'session', id: 'later' })).revision, 1)
   t.equal(await expiry.sweep(), 0)
@@ -41,7 +50,11 @@ await t.test('several nodes together end each document once', async t => {
   await expireAll()
   const ended = await Promise.all([expiry, domain.node().expiry, domain.node().expiry].map(sweep => sweep.sweep()))
   t.equal(ended.reduce((sum, count) => sum + count), 1200)
-  const { rows } = await domain.pool.query('select count(*)::int as events, count(distinct key)::int as keys from events where application_id = $1 and type = $2', [scope.applicationId, 'document.deleted'])
+  const { rows } = await domain.pool.query(
+    'select count(*)::int as events, count(distinct key)::int as keys from events where application_id = $1 and ' +
+      'type = $2',
+    [scope.applicationId, 'document.deleted']
+  )
   t.strictSame(rows, [{ events: 1200, keys: 1200 }])
 })
 
@@ -69,7 +82,9 @@ await t.test('one document that cannot be ended does not keep the others', async
   const failing: Writer = {
     submit: async intent => intent.document?.id === 'd0' ? Promise.reject(new Error('broken')) : writer.submit(intent)
   }
-  const sweep = new ExpirySweep({ pool: domain.pool, writer: failing, log: { ...silent, warn: (_fields, message) => warnings.push(message) } })
+  const sweep = new ExpirySweep({
+    pool: domain.pool, writer: failing, log: { ...silent, warn: (_fields, message) => warnings.push(message) }
+  })
   t.equal(await sweep.sweep(), 599)
   t.strictSame(warnings, ['documents.expiry_refused'])
   t.equal(await expiry.sweep(), 1)
@@ -80,9 +95,14 @@ await t.test('an application whose part of the queue is full does not keep those
   await create(flooded, 600)
   await expireAll()
   await create(calm, 10)
-  await domain.pool.query('update documents set expires_at = $2 where application_id = $1', [calm.applicationId, Date.now() - 1])
+  await domain.pool.query('update documents set expires_at = $2 where application_id = $1', [
+    calm.applicationId, Date.now() - 1
+  ])
   const full: Writer = {
-    submit: async intent => intent.scope.applicationId === flooded.applicationId ? Promise.reject(new ServiceUnavailableError('QUEUE_FULL', 'full')) : writer.submit(intent)
+    submit: async intent =>
+      intent.scope.applicationId === flooded.applicationId
+        ? Promise.reject(new ServiceUnavailableError('QUEUE_FULL', 'full'))
+        : writer.submit(intent)
   }
   t.equal(await new ExpirySweep({ pool: domain.pool, writer: full, log: silent }).sweep(), 10)
   t.equal(await expiry.sweep(), 600, 'its own come when there is room')
@@ -100,7 +120,10 @@ await t.test('started, it follows the clock, survives an outage and stops when t
   } as unknown as typeof domain.pool
   const warnings: string[] = []
   const node = domain.node()
-  const sweep = new ExpirySweep({ pool: flaky, writer: node.writer, log: { ...silent, warn: (_fields, message) => warnings.push(message) }, intervalMs: 5 })
+  const sweep = new ExpirySweep({
+    pool: flaky, writer: node.writer, log: { ...silent, warn: (_fields, message) => warnings.push(message) },
+    intervalMs: 5
+  })
   await create(scope, 1)
   await expireAll()
   sweep.start()
@@ -118,8 +141,16 @@ await t.test('started, it follows the clock, survives an outage and stops when t
 
 await t.test('it does not keep a process alive', async t => {
   const { spawn } = await import('node:child_process')
-  const script = `import { ExpirySweep } from ${JSON.stringify(new URL('../../src/documents/expiry.ts', import.meta.url).href.replace(/\.ts$/, import.meta.filename.endsWith('.ts') ? '.ts' : '.js'))}
+  const script = `import { ExpirySweep } from ${
+    JSON.stringify(
+      new URL('../../src/documents/expiry.ts', import.meta.url).href.replace(
+        /\.ts$/, import.meta.filename.endsWith('.ts') ? '.ts' : '.js'
+      )
+    )
+  }
     new ExpirySweep({ pool: {}, writer: {}, log: {} }).start()`
-  const child = spawn(process.execPath, [...process.execArgv, '--input-type=module', '-e', script], { stdio: 'inherit' })
+  const child = spawn(process.execPath, [...process.execArgv, '--input-type=module', '-e', script], {
+    stdio: 'inherit'
+  })
   t.strictSame(await once(child, 'exit'), [0, null])
 })

@@ -25,7 +25,11 @@ const table: [unknown, unknown, unknown][] = [
 
 await t.test('the table of RFC 7396 holds', async (t) => {
   for (const [original, patch, result] of table) {
-    t.strictSame(mergePatch(deepFreeze(original), deepFreeze(patch)), result, `${JSON.stringify(original)} + ${JSON.stringify(patch)}`)
+    t.strictSame(
+      mergePatch(deepFreeze(original), deepFreeze(patch)),
+      result,
+      `${JSON.stringify(original)} + ${JSON.stringify(patch)}`
+    )
   }
 })
 

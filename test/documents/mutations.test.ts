@@ -8,7 +8,8 @@ import { mutationsMax, type Mutation } from '../../schemas/documents.ts'
 import { deepFreeze, jsonObject, jsonValue, roundTrip } from './json-arbitraries.ts'
 
 type JsonObject = Record<string, unknown>
-const mutate = (data: JsonObject, ...mutations: Mutation[]) => applyMutations(deepFreeze(data), checkMutations(deepFreeze(mutations)))
+const mutate = (data: JsonObject, ...mutations: Mutation[]) =>
+  applyMutations(deepFreeze(data), checkMutations(deepFreeze(mutations)))
 
 await t.test('each op does what it says', async (t) => {
   const cases: [string, JsonObject, Mutation, JsonObject][] = [
@@ -32,10 +33,14 @@ await t.test('each op does what it says', async (t) => {
     ['append adds an item', { a: [1] }, { op: 'append', path: '/a', value: [2] }, { a: [1, [2]] }],
     ['append makes the array', {}, { op: 'append', path: '/a', value: 1 }, { a: [1] }],
     ['append takes -', { a: [1] }, { op: 'append', path: '/a/-', value: 2 }, { a: [1, 2] }],
-    ['merge merges', { a: { b: 1, c: 2 } }, { op: 'merge', path: '/a', value: { b: null, d: 3 } }, { a: { c: 2, d: 3 } }],
+    ['merge merges', { a: { b: 1, c: 2 } }, { op: 'merge', path: '/a', value: { b: null, d: 3 } }, {
+      a: { c: 2, d: 3 }
+    }],
     ['merge makes the object', {}, { op: 'merge', path: '/a', value: { b: { c: null } } }, { a: { b: {} } }],
     ['merge at the root', { a: 1 }, { op: 'merge', path: '', value: { a: null, b: 1 } }, { b: 1 }],
-    ['test holds', { a: { b: [1, { c: null }] } }, { op: 'test', path: '/a', value: { b: [1, { c: null }] } }, { a: { b: [1, { c: null }] } }],
+    ['test holds', { a: { b: [1, { c: null }] } }, { op: 'test', path: '/a', value: { b: [1, { c: null }] } }, {
+      a: { b: [1, { c: null }] }
+    }],
     ['test of the root', { b: 1, a: 2 }, { op: 'test', path: '', value: { a: 2, b: 1 } }, { b: 1, a: 2 }]
   ]
   for (const [name, before, mutation, after] of cases) t.strictSame(mutate(before, mutation), after, name)
@@ -70,7 +75,9 @@ await t.test('what cannot be applied is refused with index, op, path and reason'
     [{}, { op: 'append', path: '', value: 1 }, /the document itself/]
   ]
   for (const [data, mutation, message] of cases) {
-    t.throws(() => mutate(data, { op: 'test', path: '', value: data }, mutation), { code: 'MUTATION_FAILED', status: 400, message })
+    t.throws(() => mutate(data, { op: 'test', path: '', value: data }, mutation), {
+      code: 'MUTATION_FAILED', status: 400, message
+    })
     try {
       mutate(data, mutation)
     } catch (error) {
@@ -80,10 +87,15 @@ await t.test('what cannot be applied is refused with index, op, path and reason'
 })
 
 await t.test('a test that does not hold is a conflict', async (t) => {
-  for (const mutation of [
-    { op: 'test', path: '/a', value: 2 }, { op: 'test', path: '/b', value: 1 }, { op: 'test', path: '/toString', value: {} }, { op: 'test', path: '', value: {} }
-  ] as Mutation[]) {
-    t.throws(() => mutate({ a: 1 }, { op: 'set', path: '/x', value: 1 }, mutation), { code: 'MUTATION_FAILED', status: 409, message: /^Mutation 1 \(test / })
+  for (
+    const mutation of [
+      { op: 'test', path: '/a', value: 2 }, { op: 'test', path: '/b', value: 1 },
+      { op: 'test', path: '/toString', value: {} }, { op: 'test', path: '', value: {} }
+    ] as Mutation[]
+  ) {
+    t.throws(() => mutate({ a: 1 }, { op: 'set', path: '/x', value: 1 }, mutation), {
+      code: 'MUTATION_FAILED', status: 409, message: /^Mutation 1 \(test /
+    })
   }
   t.throws(() => mutate({ a: 1 }, { op: 'test', path: '/a/b', value: 1 }), ConflictError)
 })
@@ -106,7 +118,10 @@ await t.test('what is wrong whatever the document is names the field', async (t)
     [{ op: 'increment', path: '/a', value: '1' }, '/mutations/0/value'],
     [{ op: 'increment', path: '/a', value: null }, '/mutations/0/value'],
     [{ op: 'increment', path: '/a', value: Infinity }, '/mutations/0/value'],
-    [{ op: 'set', path: '/a', value: { b: JSON.parse('{"__proto__":1}') as unknown } }, '/mutations/0/value/b/__proto__'],
+    [
+      { op: 'set', path: '/a', value: { b: JSON.parse('{"__proto__":1}') as unknown } },
+      '/mutations/0/value/b/__proto__'
+    ],
     [{ op: 'set', path: '/a', value: [1, Infinity] }, '/mutations/0/value/1'],
     [{ op: 'set', path: '/a', value: 'nul\0' }, '/mutations/0/value'],
     [{ op: 'set', path: '/a', value: 'x'.repeat(300_000) }, '/mutations/0/value'],
@@ -122,7 +137,11 @@ await t.test('what is wrong whatever the document is names the field', async (t)
       t.equal((error as ValidationError).details?.[0]?.path, path)
     }
   }
-  t.doesNotThrow(() => checkMutations([{ op: 'set', path: '/a', value: deep(63) }, { op: 'append', path: '/a', value: deep(62) }, { op: 'append', path: '/a/-', value: deep(62) }]))
+  t.doesNotThrow(() =>
+    checkMutations([{ op: 'set', path: '/a', value: deep(63) }, { op: 'append', path: '/a', value: deep(62) }, {
+      op: 'append', path: '/a/-', value: deep(62)
+    }])
+  )
 })
 
 await t.test('later mutations see earlier ones, and the input is never written to', async (t) => {
@@ -146,7 +165,10 @@ await t.test('a full list of appends and merges copies a large value once, not e
       made++
     }
   }
-  const data = { list: Counted.from({ length: 50_000 }, (_, i) => i), map: Object.fromEntries(Array.from({ length: 30_000 }, (_, i) => [`k${i}`, i])) }
+  const data = {
+    list: Counted.from({ length: 50_000 }, (_, i) => i),
+    map: Object.fromEntries(Array.from({ length: 30_000 }, (_, i) => [`k${i}`, i]))
+  }
   made = 0
   const mutations: Mutation[] = Array.from({ length: mutationsMax }, (_, i) =>
     i % 2 === 0 ? { op: 'append', path: '/list', value: i } : { op: 'merge', path: '/map', value: { [`n${i}`]: i } })
@@ -160,14 +182,18 @@ await t.test('a full list of appends and merges copies a large value once, not e
 })
 
 await t.test('set, then test, holds for any place and value; remove undoes it', async () => {
-  fc.assert(fc.property(jsonObject, fc.string({ maxLength: 5 }), jsonValue, (data, key, value) => {
-    fc.pre(!['__proto__'].includes(key) && !key.includes('\0') && !JSON.stringify(value).includes('\\u0000'))
-    const path = `/${escapeToken(key)}`
-    const copy = roundTrip(data)
-    const after = mutate(data, { op: 'set', path, value }, { op: 'test', path, value })
-    const { [key]: _, ...rest } = copy
-    return jsonEqual(after[key], value) && jsonEqual(data, copy) && jsonEqual(mutate(after, { op: 'remove', path }), rest)
-  }), { numRuns: 500 })
+  fc.assert(
+    fc.property(jsonObject, fc.string({ maxLength: 5 }), jsonValue, (data, key, value) => {
+      fc.pre(!['__proto__'].includes(key) && !key.includes('\0') && !JSON.stringify(value).includes('\\u0000'))
+      const path = `/${escapeToken(key)}`
+      const copy = roundTrip(data)
+      const after = mutate(data, { op: 'set', path, value }, { op: 'test', path, value })
+      const { [key]: _, ...rest } = copy
+      return jsonEqual(after[key], value) && jsonEqual(data, copy) &&
+        jsonEqual(mutate(after, { op: 'remove', path }), rest)
+    }),
+    { numRuns: 500 }
+  )
 })
 
 await t.test('increments commute', async () => {
@@ -179,8 +205,19 @@ await t.test('increments commute', async () => {
 
 await t.test('pointers parse as RFC 6901 §5 says', async (t) => {
   const table: [string, string[]][] = [
-    ['', []], ['/foo', ['foo']], ['/foo/0', ['foo', '0']], ['/', ['']], ['/a~1b', ['a/b']], ['/c%d', ['c%d']], ['/e^f', ['e^f']],
-    ['/g|h', ['g|h']], ['/i\\j', ['i\\j']], ['/k"l', ['k"l']], ['/ ', [' ']], ['/m~0n', ['m~n']], ['/~01', ['~1']]
+    ['', []],
+    ['/foo', ['foo']],
+    ['/foo/0', ['foo', '0']],
+    ['/', ['']],
+    ['/a~1b', ['a/b']],
+    ['/c%d', ['c%d']],
+    ['/e^f', ['e^f']],
+    ['/g|h', ['g|h']],
+    ['/i\\j', ['i\\j']],
+    ['/k"l', ['k"l']],
+    ['/ ', [' ']],
+    ['/m~0n', ['m~n']],
+    ['/~01', ['~1']]
   ]
   for (const [pointer, tokens] of table) t.strictSame(parsePointer(pointer), tokens)
   for (const wrong of ['foo', '/~', '/~2', '#/foo']) t.equal(parsePointer(wrong), undefined)

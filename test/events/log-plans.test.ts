@@ -2,17 +2,28 @@ import t from 'tap'
 import { build } from '../build.ts'
 import { tenant } from '../tenant.ts'
 
-/* Reading the log costs what is read, however long the log is: the statements are explained by PostgreSQL with a long log beside a short one. */
+/*
+ * Reading the log costs what is read, however long the log is: the statements are explained by PostgreSQL with a long
+ * log beside a short one.
+ */
 
 const { app } = await build(t)
 const shop = await tenant(app)
 const long = 50_000
 
-interface PlanNode { 'Relation Name'?: string, 'Actual Rows': number, 'Actual Loops': number, 'Rows Removed by Filter'?: number, Plans?: PlanNode[] }
+interface PlanNode {
+  'Relation Name'?: string
+  'Actual Rows': number
+  'Actual Loops': number
+  'Rows Removed by Filter'?: number
+  Plans?: PlanNode[]
+}
 
 /** Rows of events that a statement looks at. */
 function rowsOf (node: PlanNode): number {
-  const own = node['Relation Name']?.startsWith('events') === true ? (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0)) * node['Actual Loops'] : 0
+  const own = node['Relation Name']?.startsWith('events') === true
+    ? (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0)) * node['Actual Loops']
+    : 0
   return (node.Plans ?? []).reduce((sum, plan) => sum + rowsOf(plan), own)
 }
 
@@ -30,7 +41,10 @@ async function explained (name: string, work: () => Promise<unknown>): Promise<P
   } finally {
     pool.query = query
   }
-  const { rows: [row] } = await pool.query<{ 'QUERY PLAN': string }>(`explain (analyze, format json) ${asked?.text ?? ''}`, asked?.values)
+  const { rows: [row] } = await pool.query<{ 'QUERY PLAN': string }>(
+    `explain (analyze, format json) ${asked?.text ?? ''}`,
+    asked?.values
+  )
   return (JSON.parse(row?.['QUERY PLAN'] ?? '') as [{ Plan: PlanNode }])[0].Plan
 }
 
@@ -55,7 +69,9 @@ for (const [topic, after] of [['long.log', 10], ['long.log', long / 2], ['short.
 }
 
 await t.test('single events, and where a log stands', async t => {
-  const places = [{ topic: 'long.log', offset: 40_000 }, { topic: 'short.log', offset: 7 }, { topic: 'long.log', offset: long + 1 }]
+  const places = [{ topic: 'long.log', offset: 40_000 }, { topic: 'short.log', offset: 7 }, {
+    topic: 'long.log', offset: long + 1
+  }]
   const picked = await explained('log_pick', async () => {
     t.strictSame((await app.eventLog.pick(shop.scope, places)).map(({ offset }) => offset), [40_000, 7])
   })
@@ -68,7 +84,9 @@ await t.test('single events, and where a log stands', async t => {
 
 await t.test('a part of a log is counted by its own rows', async t => {
   const plan = await explained('log_span', async () => {
-    t.match(await app.eventLog.span(shop.scope, 'long.log', { fromOffset: 101, toOffset: 300 }), { count: 200, first: 101, last: 300 })
+    t.match(await app.eventLog.span(shop.scope, 'long.log', { fromOffset: 101, toOffset: 300 }), {
+      count: 200, first: 101, last: 300
+    })
   })
   t.ok(rowsOf(plan) <= 300, `${rowsOf(plan)} rows were looked at`)
 })

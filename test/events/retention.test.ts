@@ -16,11 +16,18 @@ t.test('retention drops whole partitions, and only those whose every event is to
   const old = now - 100 * hourMs
   await ensurePartitions(app.pool, old)
   await app.pool.query('update events set created_at = $1 where topic = $2 and "offset" <= 2', [old, topic])
-  await app.pool.query('insert into idempotency_keys values ($1, \'development\', \'old\', \'\', \'1\', $2)', [shop.applicationId, now - 25 * hourMs])
-  const retention = createRetention({ pool: app.pool, metrics: app.instruments, retentionMs: 72 * hourMs, now: () => now, log: app.log })
+  await app.pool.query("insert into idempotency_keys values ($1, 'development', 'old', '', '1', $2)", [
+    shop.applicationId, now - 25 * hourMs
+  ])
+  const retention = createRetention({
+    pool: app.pool, metrics: app.instruments, retentionMs: 72 * hourMs, now: () => now, log: app.log
+  })
 
   await retention.sweep()
-  t.same((await shop.request('GET', `/api/topics/${topic}/events`)).body.map((event: { offset: number }) => event.offset), [3])
+  t.same(
+    (await shop.request('GET', `/api/topics/${topic}/events`)).body.map((event: { offset: number }) => event.offset),
+    [3]
+  )
   t.equal((await app.pool.query('select 1 from idempotency_keys')).rowCount, 0, 'idempotency keys are kept a day')
   t.match(await app.instruments.registry.metrics(), /realtime_partitions_dropped_total [1-9]/)
   t.equal((await shop.publish(topic, 4))[0]?.offset, 4, 'offsets go on')
@@ -52,6 +59,8 @@ t.test('several nodes may make the same partitions at once', async t => {
   const { app } = await build(t)
   const later = Date.now() + 1000 * hourMs
   await Promise.all(Array.from({ length: 4 }, () => ensurePartitions(app.pool, later)))
-  const { rows } = await app.pool.query('select count(*) as count from pg_inherits where inhparent = \'events\'::regclass')
+  const { rows } = await app.pool.query(
+    "select count(*) as count from pg_inherits where inhparent = 'events'::regclass"
+  )
   t.ok(rows[0].count >= 6)
 })

@@ -9,8 +9,8 @@ import { startTestPostgres, testKey, withDatabase } from '../build.ts'
 import { call, dataFolder, made, postmasterPid, setUp, start, until } from './server.ts'
 
 /*
- * Exactly once, in the order of commits: each change that a mapping wants is in the log, whatever is killed while it is on
- * its way. The tables' own trigger is the witness. CDC_KILLS, CDC_CONNECTIONS and CDC_TRANSACTIONS make it long.
+ * Exactly once, in the order of commits: each change that a mapping wants is in the log, whatever is killed while it is
+ * on its way. The tables' own trigger is the witness. CDC_KILLS, CDC_CONNECTIONS and CDC_TRANSACTIONS make it long.
  */
 
 const kills = Number(process.env['CDC_KILLS'] ?? 1)
@@ -23,7 +23,11 @@ const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 const topic = 'item.changed'
 
 /** A change as the trigger or an event tells it. */
-interface Change { how: string, id: number, n: number }
+interface Change {
+  how: string
+  id: number
+  n: number
+}
 const keyOf = ({ how, id, n }: Change) => `${how} ${id} ${n}`
 
 const tables = `
@@ -58,93 +62,128 @@ async function query<T extends pg.QueryResultRow> (url: string, text: string): P
   }
 }
 
-/** Mixed transactions from so many connections, until `isOver` and the number is reached. What breaks is opened again, until `ended`. */
-async function load (url: string, { isOver, ended }: { isOver: () => boolean, ended: AbortSignal }): Promise<{ committed: number, broken: number }> {
+/**
+ * Mixed transactions from so many connections, until `isOver` and the number is reached. What breaks is opened again,
+ * until `ended`.
+ */
+async function load (
+  url: string, { isOver, ended }: { isOver: () => boolean, ended: AbortSignal }
+): Promise<{ committed: number, broken: number }> {
   const done = { committed: 0, broken: 0 }
-  await Promise.all(upTo(connections).map(async own => {
-    let client: pg.Client | undefined
-    let last = own * 10_000_000
-    for (let i = 0; !isOver() || (done.committed < transactions && !ended.aborted); i++) {
-      try {
-        client ??= await openClient(url)
-        await client.query('begin')
-        for (let step = Math.floor(Math.random() * 3); step >= 0; step--) {
-          const kind = Math.random()
-          const id = own * 10_000_000 + Math.floor(Math.random() * (last - own * 10_000_000 + 1))
-          if (kind < 0.5) await client.query('insert into items values ($1, nextval(\'numbers\'), $2)', [++last, Math.random() < 0.8])
-          else if (kind < 0.85) await client.query('update items set n = nextval(\'numbers\') where id = $1', [id])
-          else await client.query('delete from items where id = $1', [id])
+  await Promise.all(
+    upTo(connections).map(async own => {
+      let client: pg.Client | undefined
+      let last = own * 10_000_000
+      for (let i = 0; !isOver() || (done.committed < transactions && !ended.aborted); i++) {
+        try {
+          client ??= await openClient(url)
+          await client.query('begin')
+          for (let step = Math.floor(Math.random() * 3); step >= 0; step--) {
+            const kind = Math.random()
+            const id = own * 10_000_000 + Math.floor(Math.random() * (last - own * 10_000_000 + 1))
+            if (kind < 0.5) { await client.query("insert into items values ($1, nextval('numbers'), $2)", [++last, Math.random() < 0.8]) } else if (kind < 0.85) { await client.query("update items set n = nextval('numbers') where id = $1", [id]) } else await client.query('delete from items where id = $1', [id])
+          }
+          const isCommitted = i % 10 !== 9
+          await client.query(isCommitted ? 'commit' : 'rollback')
+          if (isCommitted) { done.committed++ }
+          // So that what is written is what is killed during, and not a backlog.
+          await sleep(connections * 4)
+        } catch (error) {
+          // The database was killed: whether the last transaction is there, only it knows.
+          if ((error as { code?: string }).code === '23505') throw error
+          done.broken++
+          await client?.end().catch(() => {})
+          client = undefined
+          await sleep(50)
         }
-        const isCommitted = i % 10 !== 9
-        await client.query(isCommitted ? 'commit' : 'rollback')
-        if (isCommitted) done.committed++
-        // So that what is written is what is killed during, and not a backlog.
-        await sleep(connections * 4)
-      } catch (error) {
-        // The database was killed: whether the last transaction is there, only it knows.
-        if ((error as { code?: string }).code === '23505') throw error
-        done.broken++
-        await client?.end().catch(() => {})
-        client = undefined
-        await sleep(50)
       }
-    }
-    await client?.end()
-  }))
+      await client?.end()
+    })
+  )
   return done
 }
 
 /** Resolves when so many more changes were witnessed; the database may be away meanwhile. */
 async function moreWitnessed (url: string, count: number): Promise<void> {
-  const read = () => query<{ count: string }>(url, 'select count(*) from witnessed').then(([row]) => Number(row?.count), () => undefined)
+  const read = () =>
+    query<{ count: string }>(url, 'select count(*) from witnessed').then(([row]) => Number(row?.count), () => undefined)
   let before: number | undefined
-  await until(async () => {
-    const now = await read()
-    before ??= now
-    return now !== undefined && now >= (before ?? now) + count
-  }, `${count} more changes`, 60_000)
+  await until(
+    async () => {
+      const now = await read()
+      before ??= now
+      return now !== undefined && now >= (before ?? now) + count
+    },
+    `${count} more changes`,
+    60_000
+  )
 }
 
 async function connect (url: string, token: string, connectionString: string): Promise<void> {
   await made(call('POST', `${url}/api/topics`, { token, body: { name: topic, description: 'A test', owner: 'tests' } }))
   await made(call('PUT', `${url}/api/database/connection`, { token, body: { connectionString } }))
-  await until(async () => (await made<DatabaseConnection>(call('GET', `${url}/api/database/connection`, { token }))).state === 'streaming', 'the stream')
+  await until(
+    async () =>
+      (await made<DatabaseConnection>(call('GET', `${url}/api/database/connection`, { token }))).state === 'streaming',
+    'the stream'
+  )
   const mapping = {
-    table: 'items', topic, events: ['insert', 'update', 'delete'], payload: { how: '$event.operation', id: '$row.id', n: '$row.n' }, when: { eq: { wanted: true } }
+    table: 'items', topic, events: ['insert', 'update', 'delete'],
+    payload: { how: '$event.operation', id: '$row.id', n: '$row.n' }, when: { eq: { wanted: true } }
   }
-  const { id: mappingId } = await made<{ id: string }>(call('POST', `${url}/api/database/mappings`, { token, body: mapping }))
+  const { id: mappingId } = await made<{ id: string }>(
+    call('POST', `${url}/api/database/mappings`, { token, body: mapping })
+  )
   await made(call('POST', `${url}/api/database/subscriptions`, { token, body: { mappingId } }))
 }
 
 /** The topic's log, once it has as many events as there ought to be. */
 async function readLog (url: string, token: string, count: number): Promise<RealtimeEvent[]> {
   const events: RealtimeEvent[] = []
-  await until(async () => {
-    for (;;) {
-      const page = await call('GET', `${url}/api/topics/${topic}/events?limit=1000&after=${events.at(-1)?.offset ?? 0}`, { token })
-      if (page.status !== 200) return false
-      events.push(...page.body as RealtimeEvent[])
-      if ((page.body as RealtimeEvent[]).length < 1000) return events.length >= count
-    }
-  }, () => `${count} events; ${events.length} came`, 90_000)
+  await until(
+    async () => {
+      for (;;) {
+        const page = await call(
+          'GET',
+          `${url}/api/topics/${topic}/events?limit=1000&after=${events.at(-1)?.offset ?? 0}`,
+          { token }
+        )
+        if (page.status !== 200) return false
+        events.push(...page.body as RealtimeEvent[])
+        if ((page.body as RealtimeEvent[]).length < 1000) return events.length >= count
+      }
+    },
+    () => `${count} events; ${events.length} came`,
+    90_000
+  )
   return events
 }
 
 async function verify (t: Tap, { url, token, source }: { url: string, token: string, source: string }): Promise<void> {
-  const witnessed = (await query<{ how: string, id: string, n: string }>(source, 'select how, id, n from witnessed')).map(({ how, id, n }) => ({ how, id: Number(id), n: Number(n) }))
+  const witnessed = (await query<{ how: string, id: string, n: string }>(source, 'select how, id, n from witnessed'))
+    .map(({ how, id, n }) => ({ how, id: Number(id), n: Number(n) }))
   const events = await readLog(url, token, witnessed.length)
   const changes = events.map(event => event.payload as Change)
-  const lsns = events.map(event => (event.meta as { lsn: string }).lsn.split('/').map(part => part.padStart(8, '0')).join('/'))
+  const lsns = events.map(event =>
+    (event.meta as { lsn: string }).lsn.split('/').map(part => part.padStart(8, '0')).join('/')
+  )
   t.same(changes.map(keyOf).sort(), witnessed.map(keyOf).sort(), `each of ${witnessed.length} changes once`)
   t.same(lsns.findIndex((lsn, i) => i > 0 && lsn < (lsns[i - 1] as string)), -1, 'in the order of commits')
   const lastOf = new Map<number, number>()
-  t.same(changes.filter(({ id, n, how }) => {
-    const isBack = n < (lastOf.get(id) ?? 0) || (how === 'update' && n === lastOf.get(id))
-    lastOf.set(id, n)
-    return isBack
-  }), [], 'and those of a row in theirs')
+  t.same(
+    changes.filter(({ id, n, how }) => {
+      const isBack = n < (lastOf.get(id) ?? 0) || (how === 'update' && n === lastOf.get(id))
+      lastOf.set(id, n)
+      return isBack
+    }),
+    [],
+    'and those of a row in theirs'
+  )
   t.same(events.map(event => event.offset), upTo(events.length))
-  await until(async () => (await made<DatabaseConnection>(call('GET', `${url}/api/database/connection`, { token }))).lagMs === 0, 'no lag')
+  await until(
+    async () => (await made<DatabaseConnection>(call('GET', `${url}/api/database/connection`, { token }))).lagMs === 0,
+    'no lag'
+  )
 }
 type Tap = Pick<typeof t, 'same'>
 
@@ -172,10 +211,16 @@ t.test('the server is killed, over and over', async t => {
   for (let round = 0; round < kills; round++) {
     await moreWitnessed(source, 50 + Math.floor(Math.random() * 100))
     // Not before it reads again: what the one before said last, with its lease still running, does not count.
-    await until(async () => {
-      const { state, since } = await made<DatabaseConnection>(call('GET', `${server.address}/api/database/connection`, { token }))
-      return state === 'streaming' && since >= startedAt
-    }, 'the stream', 60_000)
+    await until(
+      async () => {
+        const { state, since } = await made<DatabaseConnection>(
+          call('GET', `${server.address}/api/database/connection`, { token })
+        )
+        return state === 'streaming' && since >= startedAt
+      },
+      'the stream',
+      60_000
+    )
     await sleep(Math.random() * 300)
     server.kill('SIGKILL')
     await server.exit
@@ -189,7 +234,7 @@ t.test('the server is killed, over and over', async t => {
   await verify(t, { url: server.address, token, source })
 })
 
-t.test('PostgreSQL is killed, the platform\'s and the source in one', async t => {
+t.test("PostgreSQL is killed, the platform's and the source in one", async t => {
   const dataDir = await dataFolder(t)
   const server = await start(t, { dataDir })
   const { token } = await setUp(server.address)
@@ -219,6 +264,8 @@ t.test('PostgreSQL is killed, the platform\'s and the source in one', async t =>
 
 /** The embedded server's second database, as a newcomer finds it. */
 async function demoUrl (dataDir: string): Promise<string> {
-  const [password, pidFile] = await Promise.all([readFile(join(dataDir, 'postgres-password'), 'utf8'), readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8')])
+  const [password, pidFile] = await Promise.all([
+    readFile(join(dataDir, 'postgres-password'), 'utf8'), readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8')
+  ])
   return `postgres://postgres:${password.trim()}@127.0.0.1:${pidFile.split('\n')[3] as string}/demo`
 }

@@ -22,7 +22,10 @@ t.test('a node whose clock is wrong', { skip: redis === undefined && 'redis-serv
   const databaseUrl = await createDatabase(t)
   const endpoint = await receiver(t)
   const nodes = await startNodeProcesses(t, 2, {
-    databaseUrl, redisUrl: redis.url, execArgv: ['--import', clock], variables: { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '100ms,100ms,100ms' }
+    databaseUrl,
+    redisUrl: redis.url,
+    execArgv: ['--import', clock],
+    variables: { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '100ms,100ms,100ms' }
   })
   const [right, wrong] = nodes
   const shop = await openShop(right.url)
@@ -30,35 +33,84 @@ t.test('a node whose clock is wrong', { skip: redis === undefined && 'redis-serv
   const db = new pg.Client({ connectionString: databaseUrl })
   await db.connect()
   t.teardown(() => db.end())
-  await made(call('POST', `${right.url}/api/webhooks`, { token, body: { url: endpoint.url, events: ['topic.event'], ordering: 'key' } }))
-  const subscribers = await Promise.all(nodes.flatMap(({ url }) => [new Subscriber(shop, () => url).start(), new Subscriber(shop, () => url, 'socket.io').start()]))
-  t.teardown(() => { for (const subscriber of subscribers) subscriber.stop() })
+  await made(
+    call('POST', `${right.url}/api/webhooks`, {
+      token,
+      body: { url: endpoint.url, events: ['topic.event'], ordering: 'key' }
+    })
+  )
+  const subscribers = await Promise.all(
+    nodes.flatMap(({ url }) => [
+      new Subscriber(shop, () => url).start(), new Subscriber(shop, () => url, 'socket.io').start()
+    ])
+  )
+  t.teardown(() => {
+    for (const subscriber of subscribers) subscriber.stop()
+  })
   const member = await (transports[1] as typeof transports[number]).connect(wrong.url, { token })
   await joinChannel(member, 'room')
-  const statusOf = async (url: string, token: string): Promise<number> => (await call('GET', `${url}/api/topics`, { token })).status
-  const tokenFor = async (url: string, expiresIn: number) => (await made<{ token: string }>(call('POST', `${url}/auth/token`, { token: shop.sessionToken, body: { applicationId: shop.applicationId, permissions: ['admin'], expiresIn } }))).token
+  const statusOf = async (url: string, token: string): Promise<number> =>
+    (await call('GET', `${url}/api/topics`, { token })).status
+  const tokenFor = async (url: string, expiresIn: number) =>
+    (await made<{ token: string }>(
+      call('POST', `${url}/auth/token`, {
+        token: shop.sessionToken,
+        body: { applicationId: shop.applicationId, permissions: ['admin'], expiresIn }
+      })
+    )).token
   const short = await tokenFor(right.url, 300)
   let events = 0
 
   for (const [name, minutes] of [['ahead', 10], ['back', -10]] as const) {
     await t.test(`ten minutes ${name}`, async t => {
       const document = `d-${name}`
-      await made(call('POST', `${right.url}/api/sync/cart/documents`, { token, body: { id: document, data: {}, expiresAt: Date.now() + 300_000 } }))
+      await made(
+        call('POST', `${right.url}/api/sync/cart/documents`, {
+          token,
+          body: { id: document, data: {}, expiresAt: Date.now() + 300_000 }
+        })
+      )
       wrong.server.kill('SIGWINCH')
       // A token that was not seen before, so that its time is looked at.
-      await until(async () => await statusOf(wrong.url, await tokenFor(right.url, 300)) === (minutes > 0 ? 401 : 200), 'the clock to be set')
-      const soon: Reply = await call('POST', `${wrong.url}/api/sync/cart/documents`, { token, body: { id: `${document}-soon`, data: {}, expiresAt: Date.now() + 6000 } })
+      await until(
+        async () => await statusOf(wrong.url, await tokenFor(right.url, 300)) === (minutes > 0 ? 401 : 200),
+        'the clock to be set'
+      )
+      const soon: Reply = await call('POST', `${wrong.url}/api/sync/cart/documents`, {
+        token,
+        body: { id: `${document}-soon`, data: {}, expiresAt: Date.now() + 6000 }
+      })
       t.equal(soon.status, 201)
-      const publishers = nodes.map(({ url }, n) => new Publisher(shop, () => url, `${name}${n}`).start({ atOnce: 4, most: 100 }))
+      const publishers = nodes.map(({ url }, n) =>
+        new Publisher(shop, () => url, `${name}${n}`).start({ atOnce: 4, most: 100 })
+      )
       for (const publisher of publishers) await publisher.done()
       events += 200
       await arrived(t, subscribers, events)
       t.same(subscribers.map(({ connections }) => connections), [1, 1, 1, 1], 'nobody was cut off')
-      const log = await made<{ timestamp: number }[]>(call('GET', `${right.url}/api/topics/${topic}/events?limit=1000&after=${events - 200}`, { token }))
-      t.ok(log.every(({ timestamp }) => Math.abs(timestamp - Date.now()) < 60_000), 'what it writes has the time of all nodes')
-      for (const { url } of nodes) t.equal((await call('GET', `${url}/api/sync/cart/documents/${document}`, { token })).status, 200, 'a document lives until its time')
-      await until(async () => (await db.query('select 1 from documents where id = $1 and deleted', [`${document}-soon`])).rowCount === 1, 'one whose time has come to be ended', 60_000)
-      t.equal((await db.query('select 1 from documents where id = $1 and deleted', [document])).rowCount, 0, 'and only that')
+      const log = await made<{ timestamp: number }[]>(
+        call('GET', `${right.url}/api/topics/${topic}/events?limit=1000&after=${events - 200}`, { token })
+      )
+      t.ok(
+        log.every(({ timestamp }) => Math.abs(timestamp - Date.now()) < 60_000),
+        'what it writes has the time of all nodes'
+      )
+      for (const { url } of nodes) {
+        t.equal(
+          (await call('GET', `${url}/api/sync/cart/documents/${document}`, { token })).status,
+          200,
+          'a document lives until its time'
+        )
+      }
+      await until(
+        async () =>
+          (await db.query('select 1 from documents where id = $1 and deleted', [`${document}-soon`])).rowCount === 1,
+        'one whose time has come to be ended',
+        60_000
+      )
+      t.equal(
+        (await db.query('select 1 from documents where id = $1 and deleted', [document])).rowCount, 0, 'and only that'
+      )
       const { body: members } = await call('GET', `${right.url}/api/socket/channels/room/members`, { token })
       t.equal((members as unknown[]).length, 1, 'its members are there')
       await endpoint.came(events)
@@ -73,9 +125,18 @@ t.test('a node whose clock is wrong', { skip: redis === undefined && 'redis-serv
     t.equal(await statusOf(right.url, short), 200)
     wrong.server.kill('SIGWINCH')
     await until(async () => await statusOf(wrong.url, await tokenFor(right.url, 300)) === 401, 'ten minutes ahead')
-    t.equal(await statusOf(wrong.url, short), 401, 'one that lives for five minutes more is dead where it is ten minutes later')
+    t.equal(
+      await statusOf(wrong.url, short), 401,
+      'one that lives for five minutes more is dead where it is ten minutes later'
+    )
     t.equal(await statusOf(right.url, short), 200, 'and alive elsewhere')
-    for (const { url } of nodes) t.equal((await call('GET', `${url}/api/auth/me`, { token: shop.sessionToken })).status, 200, 'a session of a day lives on both')
+    for (const { url } of nodes) {
+      t.equal(
+        (await call('GET', `${url}/api/auth/me`, { token: shop.sessionToken })).status,
+        200,
+        'a session of a day lives on both'
+      )
+    }
   })
   member.close()
 })

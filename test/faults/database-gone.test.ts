@@ -31,13 +31,18 @@ const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 
 
 const password = 'correct horse battery staple'
 const administrator = { name: 'Ada', email: 'ada@example.com', password }
-const setup = await app.inject({ method: 'POST', url: '/api/auth/setup', headers: { host: 'localhost' }, payload: administrator })
+const setup = await app.inject({
+  method: 'POST', url: '/api/auth/setup', headers: { host: 'localhost' }, payload: administrator
+})
 const { sessionToken } = setup.json() as { sessionToken: string }
 
 /** Writes by the node that is well. */
 async function publishElsewhere (...payloads: unknown[]): Promise<void> {
   const { statusCode } = await otherNode.inject({
-    method: 'POST', url: `/api/topics/${topic}/events`, headers: { authorization: `Bearer ${shop.token()}` }, payload: { events: payloads.map(payload => ({ payload })) }
+    method: 'POST',
+    url: `/api/topics/${topic}/events`,
+    headers: { authorization: `Bearer ${shop.token()}` },
+    payload: { events: payloads.map(payload => ({ payload })) }
   })
   if (statusCode !== 201) throw new Error(`status ${statusCode}`)
 }
@@ -59,11 +64,22 @@ await t.test('cut off from its database, it says so to everybody, and goes on by
     ['a read of one', { method: 'GET', url: '/api/sync/cart/documents/one' }],
     ['the log', { method: 'GET', url: `/api/topics/${topic}/events` }],
     ['a publish', { method: 'POST', url: `/api/topics/${topic}/events`, payload: { payload: 'lost' } }],
-    ['a publish with an idempotency key', { method: 'POST', url: `/api/topics/${topic}/events`, payload: { payload: 'lost' }, headers: { 'idempotency-key': 'k' } }],
-    ['a write of a document', { method: 'PATCH', url: '/api/sync/cart/documents/one/merge', payload: { data: { lost: true } } }],
+    ['a publish with an idempotency key', {
+      method: 'POST',
+      url: `/api/topics/${topic}/events`,
+      payload: { payload: 'lost' },
+      headers: { 'idempotency-key': 'k' }
+    }],
+    ['a write of a document', {
+      method: 'PATCH', url: '/api/sync/cart/documents/one/merge', payload: { data: { lost: true } }
+    }],
     ['a new document', { method: 'POST', url: '/api/sync/cart/documents', payload: { data: { lost: true } } }],
-    ['a new topic', { method: 'POST', url: '/api/topics', payload: { name: 'lost.topic', description: 'd', owner: 'o' } }],
-    ['a new application', { method: 'POST', url: '/api/applications', payload: { name: 'lost' }, headers: { authorization: sessionToken } }],
+    ['a new topic', {
+      method: 'POST', url: '/api/topics', payload: { name: 'lost.topic', description: 'd', owner: 'o' }
+    }],
+    ['a new application', {
+      method: 'POST', url: '/api/applications', payload: { name: 'lost' }, headers: { authorization: sessionToken }
+    }],
     ['a login', { method: 'POST', url: '/api/auth/login', payload: { email: administrator.email, password } }],
     ['a session', { method: 'GET', url: '/api/auth/me', headers: { authorization: sessionToken } }]
   ]
@@ -81,9 +97,13 @@ await t.test('cut off from its database, it says so to everybody, and goes on by
   t.equal((await app.inject('/api/metrics/prometheus')).statusCode, 200, 'the metrics can be asked for')
 
   for (const client of clients) {
-    t.match(await client.request('subscribe', { topic: 'sync.cart.updated' }), { ok: false, code: 'DATABASE_UNAVAILABLE' }, `${client.kind} is refused, and lives`)
+    t.match(await client.request('subscribe', { topic: 'sync.cart.updated' }), {
+      ok: false, code: 'DATABASE_UNAVAILABLE'
+    }, `${client.kind} is refused, and lives`)
   }
-  const newcomer = new WebSocket(`${url.replace('http', 'ws')}/ws?applicationId=${shop.applicationId}`, { headers: { authorization: sessionToken } })
+  const newcomer = new WebSocket(`${url.replace('http', 'ws')}/ws?applicationId=${shop.applicationId}`, {
+    headers: { authorization: sessionToken }
+  })
   const [[message], [code]] = await Promise.all([once(newcomer, 'message'), once(newcomer, 'close')])
   t.match(JSON.parse(String(message)), { type: 'error', code: 'DATABASE_UNAVAILABLE' })
   t.equal(code, 1013, 'whose credential cannot be checked may come back')
@@ -91,28 +111,45 @@ await t.test('cut off from its database, it says so to everybody, and goes on by
 
   await proxy.open()
   await until(async () => (await app.inject('/health/ready')).statusCode === 200, 'readiness')
-  for (const client of clients) t.same((await client.received(4)).map(event => event.offset), upTo(4), `${client.kind} gets what another node wrote meanwhile`)
+  for (const client of clients) {
+    t.same(
+      (await client.received(4)).map(event => event.offset),
+      upTo(4),
+      `${client.kind} gets what another node wrote meanwhile`
+    )
+  }
   await shop.publish(topic, 5)
   await publishElsewhere(6)
   for (const client of clients) {
-    t.same((await client.received(6)).map(event => event.payload), upTo(6), `${client.kind} has everything once, in order`)
+    t.same(
+      (await client.received(6)).map(event => event.payload),
+      upTo(6),
+      `${client.kind} has everything once, in order`
+    )
     t.same(client.messages.filter(({ name }) => name === 'resync' || name === 'closing'), [])
   }
   const { body: log } = await shop.request('GET', `/api/topics/${topic}/events`)
   t.same(log.map((event: { payload: unknown }) => event.payload), upTo(6), 'what was refused is not there')
   t.match(await shop.request('GET', '/api/sync/cart/documents/one'), { body: { revision: 1, data: {} } })
-  const login = await app.inject({ method: 'POST', url: '/api/auth/login', payload: { email: administrator.email, password } })
+  const login = await app.inject({
+    method: 'POST', url: '/api/auth/login', payload: { email: administrator.email, password }
+  })
   t.equal(login.statusCode, 200, 'the logins that failed for want of a database do not count')
 })
 
 await t.test('a connection that breaks between two statements of a transaction costs its requests, not the server', async t => {
   for (const round of upTo(10)) {
-    const writing = upTo(20).map(n => shop.request('PATCH', '/api/sync/cart/documents/one/merge', { data: { [`r${round}n${n}`]: 1 } }))
+    const writing = upTo(20).map(n =>
+      shop.request('PATCH', '/api/sync/cart/documents/one/merge', { data: { [`r${round}n${n}`]: 1 } })
+    )
     const settled = Promise.all(writing)
     await new Promise(resolve => setImmediate(resolve))
     await proxy.close()
     await proxy.open()
-    t.ok((await settled).every(({ status }) => status === 200 || status === 503), `round ${round}: ${(await settled).map(({ status }) => status).join()}`)
+    t.ok(
+      (await settled).every(({ status }) => status === 200 || status === 503),
+      `round ${round}: ${(await settled).map(({ status }) => status).join()}`
+    )
     const acked = (await settled).flatMap(({ status }, i) => status === 200 ? [`r${round}n${i + 1}`] : [])
     await until(async () => (await app.inject('/health/ready')).statusCode === 200, 'readiness')
     const { body } = await shop.request('GET', '/api/sync/cart/documents/one')
@@ -120,13 +157,18 @@ await t.test('a connection that breaks between two statements of a transaction c
   }
   const { body } = await shop.request('GET', '/api/sync/cart/documents/one')
   const log = await shop.request('GET', '/api/topics/sync.cart.updated/events?limit=1000')
-  t.same(log.body.map((event: { payload: { revision: number } }) => event.payload.revision), upTo(body.revision, 2), 'each revision has its event')
+  t.same(
+    log.body.map((event: { payload: { revision: number } }) => event.payload.revision), upTo(body.revision, 2),
+    'each revision has its event'
+  )
 })
 
 await t.test('a database that hangs is seen by readiness; what waited for it is done when it goes on', async t => {
   const { body: before } = await shop.request('GET', '/api/sync/cart/documents/one')
   proxy.hang(true)
-  const writing = upTo(5).map(() => shop.request('PATCH', '/api/sync/cart/documents/one/merge', { data: { hung: true } }))
+  const writing = upTo(5).map(() =>
+    shop.request('PATCH', '/api/sync/cart/documents/one/merge', { data: { hung: true } })
+  )
   t.equal((await app.inject('/health')).statusCode, 200)
   const ready = await app.inject('/health/ready')
   t.equal(ready.statusCode, 503)

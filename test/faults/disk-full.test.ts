@@ -7,7 +7,10 @@ import type { RealtimeEvent } from '../../schemas/events.ts'
 import type { Teardown } from '../build.ts'
 import { call, dataFolder, made, setUp, start, until, type Reply } from './server.ts'
 
-/* The disk of PostgreSQL is full, for a while. It is a small file system in memory, which only root may make. DISK_ROUNDS makes it long. */
+/*
+ * The disk of PostgreSQL is full, for a while. It is a small file system in memory, which only root may make.
+ * DISK_ROUNDS makes it long.
+ */
 
 t.setTimeout(180_000)
 
@@ -36,7 +39,10 @@ async function fill (file: string): Promise<void> {
   try {
     for (const size of [1024 * 1024, 4096]) {
       const chunk = Buffer.alloc(size)
-      for (let isRoom = true; isRoom;) isRoom = await handle.write(chunk).then(({ bytesWritten }) => bytesWritten === size, () => false)
+      for (let isRoom = true; isRoom;) {
+        isRoom = await handle.write(chunk).then(({ bytesWritten }) => bytesWritten === size, () =>
+          false)
+      }
     }
   } finally {
     await handle.close()
@@ -45,7 +51,9 @@ async function fill (file: string): Promise<void> {
 
 const dataDir = await smallDisk(t)
 
-t.test('a disk that is full is 503, loses nothing, and is forgotten when there is room again', { skip: dataDir === undefined && 'only root may mount a small file system' }, async t => {
+t.test('a disk that is full is 503, loses nothing, and is forgotten when there is room again', {
+  skip: dataDir === undefined && 'only root may mount a small file system'
+}, async t => {
   if (dataDir === undefined) return
   const server = await start(t, { dataDir, variables: { LOG_LEVEL: 'fatal' } })
   const url = server.address
@@ -59,9 +67,12 @@ t.test('a disk that is full is 503, loses nothing, and is forgotten when there i
   const writing = Promise.all(Array.from({ length: 4 }, async () => {
     while (!over.signal.aborted) {
       const own = n++
-      const answer = await call('POST', `${url}/api/topics/${topic}/events`, { token, body: { payload: { n: own, text } } })
+      const answer = await call('POST', `${url}/api/topics/${topic}/events`, {
+        token,
+        body: { payload: { n: own, text } }
+      })
       statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1)
-      if (answer.status === 201) acked.push({ n: own, offset: (answer.body as RealtimeEvent).offset, id: (answer.body as RealtimeEvent).id })
+      if (answer.status === 201) { acked.push({ n: own, offset: (answer.body as RealtimeEvent).offset, id: (answer.body as RealtimeEvent).id }) }
       await new Promise(resolve => setTimeout(resolve, answer.status === 201 ? 5 : 50))
     }
   }))
@@ -73,7 +84,11 @@ t.test('a disk that is full is 503, loses nothing, and is forgotten when there i
     const ballast = join(dataDir, 'ballast')
     await fill(ballast)
     const refusedBefore = refused()
-    await until(() => refused() >= refusedBefore + 20, () => `writes to be refused: ${JSON.stringify([...statuses])}`, 60_000)
+    await until(
+      () => refused() >= refusedBefore + 20,
+      () => `writes to be refused: ${JSON.stringify([...statuses])}`,
+      60_000
+    )
     t.equal((await call('GET', `${url}/health`)).status, 200, 'the server lives')
     await rm(ballast)
     const freedAt = performance.now()
@@ -87,11 +102,19 @@ t.test('a disk that is full is 503, loses nothing, and is forgotten when there i
   const log: { id: string, offset: number, n: number }[] = []
   for (let after: string | null = '0'; after !== null;) {
     const page: Reply = await call('GET', `${url}/api/topics/${topic}/events?limit=50&after=${after}`, { token })
-    log.push(...(page.body as RealtimeEvent[]).map(({ id, offset, payload }) => ({ id, offset, n: (payload as { n: number }).n })))
+    log.push(
+      ...(page.body as RealtimeEvent[]).map(({ id, offset, payload }) => ({
+        id, offset, n: (payload as { n: number }).n
+      }))
+    )
     after = page.headers.get('x-next-cursor')
   }
   t.same(log.map(({ offset }) => offset), Array.from({ length: log.length }, (_, i) => i + 1), 'the log has no gap')
-  t.same(acked.filter(({ n, offset, id }) => log[offset - 1]?.id !== id || log[offset - 1]?.n !== n), [], `each of ${acked.length} acknowledged events is there`)
+  t.same(
+    acked.filter(({ n, offset, id }) => log[offset - 1]?.id !== id || log[offset - 1]?.n !== n),
+    [],
+    `each of ${acked.length} acknowledged events is there`
+  )
   t.comment(`${acked.length} events, ${refused()} refused; writing again ${resumed.join(', ')} ms after there was room`)
   server.kill('SIGTERM')
   t.same(await server.exit, { code: 0, signal: null })

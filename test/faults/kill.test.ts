@@ -3,7 +3,10 @@ import type { RealtimeEvent } from '../../schemas/events.ts'
 import { transports, type Client } from '../clients.ts'
 import { call, dataFolder, made, postmasterPid, setUp, start, until, type ServerProcess } from './server.ts'
 
-/* Invariants 1–3 of the design when processes are killed: the server, and its PostgreSQL. Real processes, REST, sockets. */
+/*
+ * Invariants 1–3 of the design when processes are killed: the server, and its PostgreSQL. Real processes, REST,
+ * sockets.
+ */
 
 t.setTimeout(180_000)
 
@@ -28,13 +31,20 @@ async function load (url: string, token: string, acked: Acknowledged, isOver: ()
     const ns = upTo(1 + writes % 3).map(() => ++writes)
     const body = ns.length === 1 ? { payload: { n: ns[0] } } : { events: ns.map(n => ({ payload: { n } })) }
     const answer = await call('POST', `${url}/api/topics/${topic}/events`, { token, body })
-    if (answer.status === 201) acked.events.push(...[answer.body as RealtimeEvent].flat().map(({ offset, id }, i) => ({ n: ns[i] as number, offset, id })))
+    if (answer.status === 201) {
+      acked.events.push(
+        ...[answer.body as RealtimeEvent].flat().map(({ offset, id }, i) => ({ n: ns[i] as number, offset, id }))
+      )
+    }
     return answer
   }
   async function merge () {
     // By a count of its own: one shared with the publishers may, in step with their batches, never name some document.
     const [id, key] = [documents[++merges % documents.length] as string, `k${merges}`]
-    const answer = await call('PATCH', `${url}/api/sync/cart/documents/${id}/merge`, { token, body: { data: { [key]: 1 } } })
+    const answer = await call('PATCH', `${url}/api/sync/cart/documents/${id}/merge`, {
+      token,
+      body: { data: { [key]: 1 } }
+    })
     if (answer.status === 200) acked.merges.push({ id, key, revision: (answer.body as { revision: number }).revision })
     return answer
   }
@@ -102,20 +112,34 @@ async function readLog (url: string, token: string, name: string): Promise<Realt
 async function verify (t: Tap, url: string, token: string, acked: Acknowledged): Promise<number> {
   const log = await readLog(url, token, topic)
   t.same(log.map(event => event.offset), upTo(log.length), 'offsets are gapless')
-  const lost = acked.events.filter(({ n, offset, id }) => log[offset - 1]?.id !== id || (log[offset - 1]?.payload as { n: number }).n !== n)
+  const lost = acked.events.filter(({ n, offset, id }) =>
+    log[offset - 1]?.id !== id || (log[offset - 1]?.payload as { n: number }).n !== n
+  )
   t.same(lost, [], `each of ${acked.events.length} acknowledged events is there, at its offset`)
   t.equal(new Set(log.map(event => event.id)).size, log.length, 'none is there twice')
 
   const changes = await readLog(url, token, 'sync.cart.updated')
   t.same(changes.map(event => event.offset), upTo(changes.length), 'those of the documents as well')
   for (const id of documents) {
-    const { revision, data } = await made<{ revision: number, data: Record<string, number> }>(call('GET', `${url}/api/sync/cart/documents/${id}`, { token }))
+    const { revision, data } = await made<{ revision: number, data: Record<string, number> }>(
+      call('GET', `${url}/api/sync/cart/documents/${id}`, { token })
+    )
     const own = changes.filter(event => event.key === id)
-    t.same(own.map(event => (event.payload as { revision: number }).revision), upTo(revision, 2), `document ${id}: each revision has its event, in order`)
+    t.same(
+      own.map(event => (event.payload as { revision: number }).revision),
+      upTo(revision, 2),
+      `document ${id}: each revision has its event, in order`
+    )
     const merges = acked.merges.filter(merge => merge.id === id)
-    t.same(merges.filter(({ key, revision: at }) => data[key] !== 1 || at > revision), [], `and each of ${merges.length} acknowledged merges is in it`)
+    t.same(
+      merges.filter(({ key, revision: at }) => data[key] !== 1 || at > revision),
+      [],
+      `and each of ${merges.length} acknowledged merges is in it`
+    )
     t.equal(new Set(merges.map(merge => merge.revision)).size, merges.length, 'each with a revision of its own')
-    t.same((own.at(-1)?.payload as { data: unknown } | undefined)?.data, data, 'the last event has the document as it is')
+    t.same(
+      (own.at(-1)?.payload as { data: unknown } | undefined)?.data, data, 'the last event has the document as it is'
+    )
   }
   return log.length
 }
@@ -129,7 +153,7 @@ t.test('the server is killed under load, again and again: what it acknowledged i
   const { token } = await setUp(server.address)
   await prepare(server.address, token)
   for (const round of upTo(4)) {
-    for (const follower of followers) t.equal(await follower.follow(server.address, token), true, `${follower.name} misses nothing`)
+    for (const follower of followers) { t.equal(await follower.follow(server.address, token), true, `${follower.name} misses nothing`) }
     const wanted = acked.events.length + acked.merges.length + 50 + Math.floor(Math.random() * 400)
     const killed = server
     let isOver = false
@@ -140,7 +164,10 @@ t.test('the server is killed under load, again and again: what it acknowledged i
     await killed.exit
     isOver = true
     await loading
-    t.ok(orphan !== undefined && orphan === await postmasterPid(dataDir), `round ${round}: the database outlives the server`)
+    t.ok(
+      orphan !== undefined && orphan === await postmasterPid(dataDir),
+      `round ${round}: the database outlives the server`
+    )
     server = await start(t, { dataDir })
     t.not(await postmasterPid(dataDir), orphan, 'the next start has taken its place')
   }
@@ -178,7 +205,11 @@ t.test('PostgreSQL is killed under load: 503 until the server has it running aga
   t.ok(refused > 0, `${refused} writes were refused with 503, none otherwise`)
   const head = await verify(t, url, token, acked)
   for (const follower of followers) {
-    t.same(await follower.reach(head), upTo(head), `${follower.name} stayed connected and has every offset once, in order`)
+    t.same(
+      await follower.reach(head),
+      upTo(head),
+      `${follower.name} stayed connected and has every offset once, in order`
+    )
     follower.close()
   }
   await stopsInOrder(t, server, dataDir)
@@ -186,7 +217,7 @@ t.test('PostgreSQL is killed under load: 503 until the server has it running aga
 
 async function prepare (url: string, token: string): Promise<void> {
   await made(call('POST', `${url}/api/topics`, { token, body: { name: topic, description: 'A test', owner: 'tests' } }))
-  for (const id of documents) await made(call('POST', `${url}/api/sync/cart/documents`, { token, body: { id, data: {} } }))
+  for (const id of documents) { await made(call('POST', `${url}/api/sync/cart/documents`, { token, body: { id, data: {} } })) }
 }
 
 async function stopsInOrder (t: Tap, server: ServerProcess, dataDir: string): Promise<void> {

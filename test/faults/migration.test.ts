@@ -7,7 +7,10 @@ import { ensurePartitions } from '../../src/events/partitions.ts'
 import { createDatabase, testKey, type Teardown } from '../build.ts'
 import { administrator, call, dataFolder, made, start } from './server.ts'
 
-/* Several nodes start at once on a database that is empty, or an older version's and filled, while requests arrive. MIGRATION_EVENTS makes it long. */
+/*
+ * Several nodes start at once on a database that is empty, or an older version's and filled, while requests arrive.
+ * MIGRATION_EVENTS makes it long.
+ */
 
 t.setTimeout(300_000)
 
@@ -26,22 +29,38 @@ async function emptyDatabase (t: Teardown): Promise<{ url: string, pool: ReturnT
   return { url, pool }
 }
 
-/** Starts so many at once, and asks them all the time until they are there. Answers their addresses and every status that was answered. */
-async function startUnderRequests (t: Teardown, databaseUrl: string, count: number): Promise<{ urls: string[], statuses: Map<string, number> }> {
+/**
+ * Starts so many at once, and asks them all the time until they are there. Answers their addresses and every status
+ * that was answered.
+ */
+async function startUnderRequests (
+  t: Teardown, databaseUrl: string, count: number
+): Promise<{ urls: string[], statuses: Map<string, number> }> {
   const ports = await Promise.all(Array.from({ length: count }, () => freePort()))
   const statuses = new Map<string, number>()
   const over = new AbortController()
-  const asking = Promise.all(ports.flatMap(port => ['/health', '/health/ready', '/api/auth/setup-status', '/.well-known/jwks.json'].map(async path => {
-    while (!over.signal.aborted) {
-      const status = await call('GET', `http://127.0.0.1:${port}${path}`).then(answer => String(answer.status), () => 'no connection')
-      statuses.set(status, (statuses.get(status) ?? 0) + 1)
-      await new Promise(resolve => setTimeout(resolve, 10))
-    }
-  })))
+  const asking = Promise.all(
+    ports.flatMap(port =>
+      ['/health', '/health/ready', '/api/auth/setup-status', '/.well-known/jwks.json'].map(async path => {
+        while (!over.signal.aborted) {
+          const status = await call('GET', `http://127.0.0.1:${port}${path}`).then(answer =>
+            String(answer.status), () =>
+            'no connection')
+          statuses.set(status, (statuses.get(status) ?? 0) + 1)
+          await new Promise(resolve =>
+            setTimeout(resolve, 10)
+          )
+        }
+      })
+    )
+  )
   try {
-    const servers = await Promise.all(ports.map(async port => await start(t, {
-      dataDir: await dataFolder(t), variables: { DATABASE_URL: databaseUrl, ENCRYPTION_KEY: testKey, PORT: String(port), LOG_LEVEL: 'warn' }
-    })))
+    const servers = await Promise.all(ports.map(async port =>
+      await start(t, {
+        dataDir: await dataFolder(t),
+        variables: { DATABASE_URL: databaseUrl, ENCRYPTION_KEY: testKey, PORT: String(port), LOG_LEVEL: 'warn' }
+      })
+    ))
     return { urls: servers.map(({ address }) => address), statuses }
   } finally {
     over.abort()
@@ -49,7 +68,8 @@ async function startUnderRequests (t: Teardown, databaseUrl: string, count: numb
   }
 }
 
-const unexpected = (statuses: Map<string, number>) => [...statuses.keys()].filter(status => !['200', '503', 'no connection'].includes(status))
+const unexpected = (statuses: Map<string, number>) =>
+  [...statuses.keys()].filter(status => !['200', '503', 'no connection'].includes(status))
 
 t.test('three nodes start at once on an empty database', async t => {
   const { url, pool } = await emptyDatabase(t)
@@ -63,28 +83,62 @@ t.test('three nodes start at once on an empty database', async t => {
 
 t.test('two nodes start at once on an older database that is filled', async t => {
   const { url, pool } = await emptyDatabase(t)
-  const { error } = await new Migrator({ db: createKysely(pool), provider: { getMigrations: async () => migrations } }).migrateTo(older)
+  const { error } = await new Migrator({ db: createKysely(pool), provider: { getMigrations: async () => migrations } })
+    .migrateTo(older)
   t.equal(error, undefined)
   const now = Date.now()
   await ensurePartitions(pool, now)
-  await pool.query('insert into applications (id, name, description, created_at, updated_at) values ($1, $1, \'\', $2, $2)', [applicationId, now])
-  await pool.query('insert into topics (application_id, environment, name, description, owner, created_at) select $1, \'development\', \'old.t\' || n, \'d\', \'o\', $2 from generate_series(1, 500) n', [applicationId, now])
-  const { rows: [log] } = await pool.query<{ id: number }>('insert into topic_logs (application_id, environment, topic, epoch, head_offset) values ($1, \'development\', \'old.t1\', \'e\', $2) returning id', [applicationId, eventsCount])
-  await pool.query(`insert into events (log_id, "offset", application_id, environment, topic, id, type, source, payload, created_at)
-    select $1, n, $2, 'development', 'old.t1', 'evt_old' || n, 'topic.event', 'api', json_build_object('n', n), $3 from generate_series(1, $4::bigint) n`, [log?.id, applicationId, now, eventsCount])
-  await pool.query('insert into services (application_id, name, created_at, updated_at) values ($1, \'cart\', $2, $2)', [applicationId, now])
-  await pool.query(`insert into documents (application_id, environment, service, id, revision, data, deleted, created_at, updated_at)
-    select $1, 'development', 'cart', 'd' || n, 3, json_build_object('n', n), false, $2, $2 from generate_series(1, $3::bigint) n`, [applicationId, now, eventsCount])
+  await pool.query(
+    "insert into applications (id, name, description, created_at, updated_at) values ($1, $1, '', $2, $2)",
+    [applicationId, now]
+  )
+  await pool.query(
+    "insert into topics (application_id, environment, name, description, owner, created_at) select $1, 'development', 'old.t' || n, 'd', 'o', $2 from generate_series(1, 500) n",
+    [applicationId, now]
+  )
+  const { rows: [log] } = await pool.query<{ id: number }>(
+    "insert into topic_logs (application_id, environment, topic, epoch, head_offset) values ($1, 'development', 'old.t1', 'e', $2) returning id",
+    [applicationId, eventsCount]
+  )
+  await pool.query(
+    `insert into events (log_id, "offset", application_id, environment, topic, id, type, source, payload, created_at)
+    select $1, n, $2, 'development', 'old.t1', 'evt_old' || n, 'topic.event', 'api', json_build_object('n', n), $3 from generate_series(1, $4::bigint) n`,
+    [log?.id, applicationId, now, eventsCount]
+  )
+  await pool.query("insert into services (application_id, name, created_at, updated_at) values ($1, 'cart', $2, $2)", [
+    applicationId, now
+  ])
+  await pool.query(
+    `insert into documents (application_id, environment, service, id, revision, data, deleted, created_at, updated_at)
+    select $1, 'development', 'cart', 'd' || n, 3, json_build_object('n', n), false, $2, $2 from generate_series(1, $3::bigint) n`,
+    [applicationId, now, eventsCount]
+  )
 
   const { urls, statuses } = await startUnderRequests(t, url, 2)
   t.same(unexpected(statuses), [], `nobody got anything but an answer or 503: ${JSON.stringify([...statuses])}`)
   const [one, two] = urls as [string, string]
-  const { sessionToken } = await made<{ sessionToken: string }>(call('POST', `${one}/api/auth/setup`, { body: administrator }))
-  const { token } = await made<{ token: string }>(call('POST', `${two}/auth/token`, { token: sessionToken, body: { applicationId, permissions: ['admin'] } }))
-  t.match(await call('GET', `${two}/api/topics/old.t1/events?after=${eventsCount - 1}`, { token }), { status: 200, body: [{ id: `evt_old${eventsCount}`, offset: eventsCount, payload: { n: eventsCount } }] }, 'what was there is there')
-  t.match(await call('GET', `${one}/api/sync/cart/documents/d${eventsCount}`, { token }), { status: 200, body: { revision: 3, data: { n: eventsCount } } })
-  t.match(await call('POST', `${one}/api/topics/old.t1/events`, { token, body: { payload: 'new' } }), { status: 201, body: { offset: eventsCount + 1, epoch: 'e' } }, 'and goes on')
-  t.match(await call('PATCH', `${two}/api/sync/cart/documents/d1/merge`, { token, body: { data: { m: 1 } } }), { status: 200, body: { revision: 4, data: { n: 1, m: 1 } } })
+  const { sessionToken } = await made<{ sessionToken: string }>(
+    call('POST', `${one}/api/auth/setup`, { body: administrator })
+  )
+  const { token } = await made<{ token: string }>(
+    call('POST', `${two}/auth/token`, { token: sessionToken, body: { applicationId, permissions: ['admin'] } })
+  )
+  t.match(await call('GET', `${two}/api/topics/old.t1/events?after=${eventsCount - 1}`, { token }), {
+    status: 200,
+    body: [{ id: `evt_old${eventsCount}`, offset: eventsCount, payload: { n: eventsCount } }]
+  }, 'what was there is there')
+  t.match(await call('GET', `${one}/api/sync/cart/documents/d${eventsCount}`, { token }), {
+    status: 200,
+    body: { revision: 3, data: { n: eventsCount } }
+  })
+  t.match(await call('POST', `${one}/api/topics/old.t1/events`, { token, body: { payload: 'new' } }), {
+    status: 201,
+    body: { offset: eventsCount + 1, epoch: 'e' }
+  }, 'and goes on')
+  t.match(await call('PATCH', `${two}/api/sync/cart/documents/d1/merge`, { token, body: { data: { m: 1 } } }), {
+    status: 200,
+    body: { revision: 4, data: { n: 1, m: 1 } }
+  })
   t.equal(((await call('GET', `${two}/api/topics?limit=1000`, { token })).body as unknown[]).length, 500)
 })
 
@@ -92,7 +146,9 @@ t.test('a node waits for another that migrates, however long that takes', async 
   const { url, pool } = await emptyDatabase(t)
   const migrating = await pool.connect()
   await migrating.query('select pg_advisory_lock($1)', [kyselyLock])
-  const server = start(t, { dataDir: await dataFolder(t), variables: { DATABASE_URL: url, ENCRYPTION_KEY: testKey, LOG_LEVEL: 'warn' } })
+  const server = start(t, {
+    dataDir: await dataFolder(t), variables: { DATABASE_URL: url, ENCRYPTION_KEY: testKey, LOG_LEVEL: 'warn' }
+  })
   const state = { isOver: false }
   void server.then(() => { state.isOver = true }, () => { state.isOver = true })
   // Longer than a statement may take otherwise, and than Fastify waits for a plugin.

@@ -8,9 +8,17 @@ import { freePort } from '../../db/embedded/free-port.ts'
 import { testKey, type Teardown } from '../build.ts'
 import { call, dataFolder, launch, made, until, type ServerProcess } from './server.ts'
 
-/* Nodes that are processes of their own, on one database and one Redis; who writes to them, and who listens, whatever happens to them. */
+/*
+ * Nodes that are processes of their own, on one database and one Redis; who writes to them, and who listens, whatever
+ * happens to them.
+ */
 
-export interface NodeOptions { databaseUrl: string, redisUrl: string, variables?: Record<string, string>, execArgv?: string[] }
+export interface NodeOptions {
+  databaseUrl: string
+  redisUrl: string
+  variables?: Record<string, string>
+  execArgv?: string[]
+}
 
 /** A node at an address that stays the same over its lives. */
 export class NodeProcess {
@@ -33,7 +41,16 @@ export class NodeProcess {
     this.#isUp = false
     const { databaseUrl, redisUrl, dataDir, port, variables, execArgv } = this.#options
     this.#server = launch({
-      dataDir, variables: { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, ENCRYPTION_KEY: testKey, LOG_LEVEL: 'warn', PORT: String(port), ...variables }, ...(execArgv !== undefined && { execArgv })
+      dataDir,
+      variables: {
+        DATABASE_URL: databaseUrl,
+        REDIS_URL: redisUrl,
+        ENCRYPTION_KEY: testKey,
+        LOG_LEVEL: 'warn',
+        PORT: String(port),
+        ...variables
+      },
+      ...(execArgv !== undefined && { execArgv })
     })
     await this.#server.ready()
     this.#isUp = true
@@ -59,9 +76,16 @@ export class NodeProcess {
   }
 }
 
-export async function startNodeProcesses (t: Teardown, count: number, options: NodeOptions): Promise<[NodeProcess, NodeProcess, ...NodeProcess[]]> {
-  const nodes = await Promise.all(Array.from({ length: count }, async () => new NodeProcess({ ...options, dataDir: await dataFolder(t), port: await freePort() })))
-  t.teardown(async () => { await Promise.all(nodes.map(node => node.end())) })
+export async function startNodeProcesses (
+  t: Teardown, count: number, options: NodeOptions
+): Promise<[NodeProcess, NodeProcess, ...NodeProcess[]]> {
+  const nodes = await Promise.all(
+    Array.from({ length: count }, async () =>
+      new NodeProcess({ ...options, dataDir: await dataFolder(t), port: await freePort() }))
+  )
+  t.teardown(async () => {
+    await Promise.all(nodes.map(node => node.end()))
+  })
   // The first migrates.
   for (const node of nodes) await node.start()
   return nodes as [NodeProcess, NodeProcess, ...NodeProcess[]]
@@ -71,8 +95,8 @@ export async function startNodeProcesses (t: Teardown, count: number, options: N
 export interface Shop { token: string, topic: string }
 
 /**
- * Writes single events, each under a key of its own until it is acknowledged. Where it writes is asked before each try: a node that is gone or says 503 is tried
- * again, or another.
+ * Writes single events, each under a key of its own until it is acknowledged. Where it writes is asked before each try:
+ * a node that is gone or says 503 is tried again, or another.
  */
 export class Publisher {
   acknowledged = 0
@@ -95,7 +119,10 @@ export class Publisher {
     this.#name = name
   }
 
-  /** With so many at once, until `most` are acknowledged or `stop`; `pauseMs` between two of one; of so many `keys` in turn. */
+  /**
+   * With so many at once, until `most` are acknowledged or `stop`; `pauseMs` between two of one; of so many `keys` in
+   * turn.
+   */
   start ({ atOnce = 8, most = Infinity, pauseMs = 0, keys = 0 } = {}): this {
     let next = 0
     this.#keys = keys
@@ -203,7 +230,10 @@ export class Subscriber {
   }
 
   async #overWs (): Promise<void> {
-    const socket = new WebSocket(`${this.#pick().replace('http', 'ws')}/ws`, { headers: { authorization: `Bearer ${this.#shop.token}` }, handshakeTimeout: 5000 })
+    const socket = new WebSocket(`${this.#pick().replace('http', 'ws')}/ws`, {
+      headers: { authorization: `Bearer ${this.#shop.token}` },
+      handshakeTimeout: 5000
+    })
     let isLive = false
     this.#end = () => { socket.terminate() }
     socket.on('error', () => {})
@@ -228,8 +258,12 @@ export class Subscriber {
   }
 
   async #overSocketIo (): Promise<void> {
-    const socket = io(this.#pick(), { auth: { token: this.#shop.token }, transports: ['websocket'], forceNew: true, reconnection: false, timeout: 5000 })
-    this.#end = () => { socket.disconnect() }
+    const socket = io(this.#pick(), {
+      auth: { token: this.#shop.token }, transports: ['websocket'], forceNew: true, reconnection: false, timeout: 5000
+    })
+    this.#end = () => {
+      socket.disconnect()
+    }
     let closing = ''
     let isLive = false
     socket.on('closing', ({ code, reason }: { code: number, reason: string }) => { closing = `${code} ${reason}` })
@@ -239,11 +273,15 @@ export class Subscriber {
     })
     socket.on('resync', () => { socket.disconnect() })
     socket.on('connect', () => {
-      socket.emit('subscribe', this.#request(), (answer: { ok: boolean, offset: number, epoch: string, recovered: boolean }) => {
-        if (!answer.ok) return socket.disconnect()
-        isLive = true
-        this.#acknowledged(answer)
-      })
+      socket.emit(
+        'subscribe',
+        this.#request(),
+        (answer: { ok: boolean, offset: number, epoch: string, recovered: boolean }) => {
+          if (!answer.ok) return socket.disconnect()
+          isLive = true
+          this.#acknowledged(answer)
+        }
+      )
     })
     await new Promise<void>(resolve => {
       socket.on('disconnect', () => resolve())
@@ -254,19 +292,38 @@ export class Subscriber {
   }
 }
 
-const numberAfter = (text: string, field: string): number => Number.parseInt(text.slice(text.indexOf(field) + field.length, text.indexOf(field) + field.length + 20))
+const numberAfter = (text: string, field: string): number =>
+  Number.parseInt(text.slice(text.indexOf(field) + field.length, text.indexOf(field) + field.length + 20))
 
 /** Everybody has come to the offset, and had each one once and in order. */
-export async function arrived (t: Tap, subscribers: readonly Subscriber[], offset: number, timeoutMs = 60_000): Promise<void> {
+export async function arrived (
+  t: Tap, subscribers: readonly Subscriber[], offset: number, timeoutMs = 60_000
+): Promise<void> {
   const behind = () => subscribers.filter(subscriber => subscriber.offset < offset)
-  await until(() => behind().length === 0, () => `${offset} at ${behind().length} subscribers, the first of which is at ${behind()[0]?.offset}`, timeoutMs)
-  t.same(subscribers.flatMap(({ faults }) => faults).slice(0, 5), [], `each of ${subscribers.length} subscribers has every offset once, in order`)
-  t.same(subscribers.filter(subscriber => subscriber.offset !== offset).map(subscriber => subscriber.offset), [], 'and none that was not acknowledged')
+  await until(
+    () => behind().length === 0,
+    () => `${offset} at ${behind().length} subscribers, the first of which is at ${behind()[0]?.offset}`,
+    timeoutMs
+  )
+  t.same(
+    subscribers.flatMap(({ faults }) => faults).slice(0, 5),
+    [],
+    `each of ${subscribers.length} subscribers has every offset once, in order`
+  )
+  t.same(
+    subscribers.filter(subscriber => subscriber.offset !== offset).map(subscriber => subscriber.offset), [],
+    'and none that was not acknowledged'
+  )
 }
 type Tap = Pick<typeof t, 'same'>
 
-/** A balancer as simple as can be: each connection goes to the next node that takes it; of a sticky one to the same node, for as long as it takes it. */
-export async function startBalancer (t: Teardown, ports: readonly number[], { isSticky = false } = {}): Promise<string> {
+/**
+ * A balancer as simple as can be: each connection goes to the next node that takes it; of a sticky one to the same
+ * node, for as long as it takes it.
+ */
+export async function startBalancer (
+  t: Teardown, ports: readonly number[], { isSticky = false } = {}
+): Promise<string> {
   let turn = 0
   const open = new Set<Socket>()
   const server = createServer(client => {
@@ -305,11 +362,23 @@ export async function startBalancer (t: Teardown, ports: readonly number[], { is
 }
 
 /** The topic of an application, made by a node. */
-export async function openShop (url: string, { sessionToken }: { sessionToken?: string } = {}): Promise<Shop & { sessionToken: string, applicationId: string }> {
+export async function openShop (
+  url: string, { sessionToken }: { sessionToken?: string } = {}
+): Promise<Shop & { sessionToken: string, applicationId: string }> {
   const administrator = { name: 'Ada', email: 'ada@example.com', password: 'correct horse battery staple' }
-  const session = sessionToken ?? (await made<{ sessionToken: string }>(call('POST', `${url}/api/auth/setup`, { body: administrator }))).sessionToken
-  const { id } = await made<{ id: string }>(call('POST', `${url}/api/applications`, { token: session, body: { name: 'Shop' } }))
-  const { token } = await made<{ token: string }>(call('POST', `${url}/auth/token`, { token: session, body: { applicationId: id, permissions: ['admin'], expiresIn: 86_400 } }))
-  await made(call('POST', `${url}/api/topics`, { token, body: { name: 'order.placed', description: 'A test', owner: 'tests' } }))
+  const session = sessionToken ??
+    (await made<{ sessionToken: string }>(call('POST', `${url}/api/auth/setup`, { body: administrator }))).sessionToken
+  const { id } = await made<{ id: string }>(
+    call('POST', `${url}/api/applications`, { token: session, body: { name: 'Shop' } })
+  )
+  const { token } = await made<{ token: string }>(
+    call('POST', `${url}/auth/token`, {
+      token: session,
+      body: { applicationId: id, permissions: ['admin'], expiresIn: 86_400 }
+    })
+  )
+  await made(
+    call('POST', `${url}/api/topics`, { token, body: { name: 'order.placed', description: 'A test', owner: 'tests' } })
+  )
   return { token, topic: 'order.placed', sessionToken: session, applicationId: id }
 }

@@ -6,52 +6,79 @@ import { follow } from '../recipe.ts'
 import { arrived, openShop, Publisher, startBalancer, startNodeProcesses, Subscriber } from './nodes.ts'
 import { until } from './server.ts'
 
-/* Two nodes behind a balancer are replaced one after the other, under load: nobody who uses them notices more than a reconnect. */
+/*
+ * Two nodes behind a balancer are replaced one after the other, under load: nobody who uses them notices more than a
+ * reconnect.
+ */
 
 t.setTimeout(300_000)
 
 const rounds = Number(process.env['ROLLING_ROUNDS'] ?? 1)
 const redis = await startRedis(t)
 
-t.test('a rolling restart of two nodes under load', { skip: redis === undefined && 'redis-server is not installed' }, async t => {
-  if (redis === undefined) return
-  const nodes = await startNodeProcesses(t, 2, { databaseUrl: await createDatabase(t), redisUrl: redis.url })
-  const balancer = await startBalancer(t, nodes.map(({ url }) => Number(new URL(url).port)))
-  const pick = () => balancer
-  const shop = await openShop(nodes[0].url)
-  const subscribers = await Promise.all(Array.from({ length: 40 }, (_, i) => new Subscriber(shop, pick, i % 2 === 0 ? 'ws' : 'socket.io').start()))
-  t.teardown(() => { for (const subscriber of subscribers) subscriber.stop() })
-  const stock = await startStockClients(t, nodes.map(({ url }) => Number(new URL(url).port)), balancer, shop.token)
-  const publisher = new Publisher(shop, pick).start({ atOnce: 4, pauseMs: 5 })
-  for (let round = 0; round < rounds; round++) {
-    for (const node of nodes) {
-      const before = publisher.acknowledged
-      while (publisher.acknowledged < before + 100) await new Promise(resolve => setTimeout(resolve, 10))
-      const stoppingAt = performance.now()
-      node.server.kill('SIGTERM')
-      t.same(await node.server.exit, { code: 0, signal: null })
-      t.comment(`it stopped after ${Math.round(performance.now() - stoppingAt)} ms`)
-      await node.start()
+t.test(
+  'a rolling restart of two nodes under load',
+  { skip: redis === undefined && 'redis-server is not installed' },
+  async t => {
+    if (redis === undefined) return
+    const nodes = await startNodeProcesses(t, 2, { databaseUrl: await createDatabase(t), redisUrl: redis.url })
+    const balancer = await startBalancer(t, nodes.map(({ url }) => Number(new URL(url).port)))
+    const pick = () => balancer
+    const shop = await openShop(nodes[0].url)
+    const subscribers = await Promise.all(
+      Array.from({ length: 40 }, (_, i) => new Subscriber(shop, pick, i % 2 === 0 ? 'ws' : 'socket.io').start())
+    )
+    t.teardown(() => {
+      for (const subscriber of subscribers) subscriber.stop()
+    })
+    const stock = await startStockClients(t, nodes.map(({ url }) => Number(new URL(url).port)), balancer, shop.token)
+    const publisher = new Publisher(shop, pick).start({ atOnce: 4, pauseMs: 5 })
+    for (let round = 0; round < rounds; round++) {
+      for (const node of nodes) {
+        const before = publisher.acknowledged
+        while (publisher.acknowledged < before + 100) await new Promise(resolve => setTimeout(resolve, 10))
+        const stoppingAt = performance.now()
+        node.server.kill('SIGTERM')
+        t.same(await node.server.exit, { code: 0, signal: null })
+        t.comment(`it stopped after ${Math.round(performance.now() - stoppingAt)} ms`)
+        await node.start()
+      }
     }
+    await publisher.stop()
+    t.equal(
+      new Set(publisher.offsets).size, publisher.acknowledged, 'each write was acknowledged with an offset of its own'
+    )
+    const last = Math.max(...publisher.offsets)
+    await arrived(t, subscribers, last)
+    for (const { name, socket, connects, seen } of stock) {
+      await until(() => seen.offsets.at(-1) === last, () => `${name} is at ${seen.offsets.at(-1)} of ${last}`, 60_000)
+      const first = seen.offsets[0] as number
+      t.same(
+        seen.offsets,
+        Array.from({ length: last - first + 1 }, (_, i) => first + i),
+        `an unmodified client over ${name} has every offset once`
+      )
+      t.equal(seen.reloads, 0)
+      t.ok(socket.connected && connects() > 1, `${name} came back by itself`)
+    }
+    t.same(
+      new Set(subscribers.flatMap(({ closings }) => closings)), new Set(['1012 SHUTTING_DOWN']),
+      'sockets were told to come back'
+    )
+    t.equal(publisher.refused, 0, 'nobody was refused')
+    t.comment(
+      `${publisher.acknowledged} events, ${publisher.broken} tries whose connection ended, the slowest write ${
+        Math.round(publisher.slowestMs)
+      } ms`
+    )
+    t.ok(subscribers.every(({ connections }) => connections > 1))
   }
-  await publisher.stop()
-  t.equal(new Set(publisher.offsets).size, publisher.acknowledged, 'each write was acknowledged with an offset of its own')
-  const last = Math.max(...publisher.offsets)
-  await arrived(t, subscribers, last)
-  for (const { name, socket, connects, seen } of stock) {
-    await until(() => seen.offsets.at(-1) === last, () => `${name} is at ${seen.offsets.at(-1)} of ${last}`, 60_000)
-    const first = seen.offsets[0] as number
-    t.same(seen.offsets, Array.from({ length: last - first + 1 }, (_, i) => first + i), `an unmodified client over ${name} has every offset once`)
-    t.equal(seen.reloads, 0)
-    t.ok(socket.connected && connects() > 1, `${name} came back by itself`)
-  }
-  t.same(new Set(subscribers.flatMap(({ closings }) => closings)), new Set(['1012 SHUTTING_DOWN']), 'sockets were told to come back')
-  t.equal(publisher.refused, 0, 'nobody was refused')
-  t.comment(`${publisher.acknowledged} events, ${publisher.broken} tries whose connection ended, the slowest write ${Math.round(publisher.slowestMs)} ms`)
-  t.ok(subscribers.every(({ connections }) => connections > 1))
-})
+)
 
-/** Unmodified clients that do what docs/PROTOCOL.md prints. Long polling needs a balancer that keeps a client at its node: these have one each. */
+/**
+ * Unmodified clients that do what docs/PROTOCOL.md prints. Long polling needs a balancer that keeps a client at its
+ * node: these have one each.
+ */
 async function startStockClients (t: Teardown, ports: number[], balancer: string, token: string) {
   const kinds = [
     ...Array.from({ length: 6 }, () => ({ name: 'WebSocket', options: { transports: ['websocket'] } })),
@@ -61,9 +88,13 @@ async function startStockClients (t: Teardown, ports: number[], balancer: string
   return await Promise.all(kinds.map(async ({ name, options }) => {
     const url = name === 'WebSocket' ? balancer : await startBalancer(t, ports, { isSticky: true })
     const socket = io(url, { auth: { token }, forceNew: true, ...options })
-    t.teardown(() => { socket.disconnect() })
+    t.teardown(() => {
+      socket.disconnect()
+    })
     let count = 0
-    socket.on('connect', () => { count++ })
+    socket.on('connect', () => {
+      count++
+    })
     const seen = follow(socket)
     await until(() => socket.connected, `${name} to connect`)
     return { name, socket, seen, connects: () => count }

@@ -3,8 +3,9 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 /*
- * `npm run test:faults`: the long forms of the tests that kill, stop and starve things, one after the other; `npm test` runs the short ones.
- * Variables that are set count more than those here. Arguments name files: `npm run test:faults -- kill-nodes sleep`.
+ * `npm run test:faults`: the long forms of the tests that kill, stop and starve things, one after the other; `npm test`
+ * runs the short ones. Variables that are set count more than those here. Arguments name files: `npm run test:faults --
+ * kill-nodes sleep`.
  */
 
 const long: Record<string, string> = {
@@ -28,9 +29,13 @@ const long: Record<string, string> = {
 
 const named = process.argv.slice(2)
 const files = [
-  ...readdirSync(import.meta.dirname).filter(name => name.endsWith('.test.js')).map(name => join('dist/test/faults', name)),
+  ...readdirSync(import.meta.dirname).filter(name => name.endsWith('.test.js')).map(name =>
+    join('dist/test/faults', name)
+  ),
   'dist/test/cluster/presence.test.js'
 ].filter(file => named.length === 0 || named.some(name => file.endsWith(`/${name}.test.js`)))
-const tests = spawn(process.execPath, ['dist/test/run.js', '--jobs=1', '--timeout=3600', ...files], { stdio: 'inherit', env: { ...long, ...process.env } })
+const tests = spawn(process.execPath, ['dist/test/run.js', '--jobs=1', '--timeout=3600', ...files], {
+  stdio: 'inherit', env: { ...long, ...process.env }
+})
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => tests.kill(signal))
 tests.on('exit', code => { process.exitCode = code ?? 1 })

@@ -13,7 +13,10 @@ import { heapArguments } from '../node-arguments.ts'
 
 const isSource = import.meta.filename.endsWith('.ts')
 const root = join(import.meta.dirname, '../..')
-const command = [...heapArguments, ...isSource ? ['--import', import.meta.resolve('tsx'), join(root, 'src/server.ts')] : [join(root, 'src/server.js')]]
+const command = [
+  ...heapArguments,
+  ...isSource ? ['--import', import.meta.resolve('tsx'), join(root, 'src/server.ts')] : [join(root, 'src/server.js')]
+]
 
 export interface Account { uid: number, gid: number }
 
@@ -33,7 +36,8 @@ export type ServerProcess = ReturnType<typeof launch>
 
 /** Runs the server and returns at once. Only the variables that are given reach it, and what a shell always has. */
 export function launch ({ dataDir, variables = {}, account, execArgv = [] }: ServerOptions) {
-  // tap puts a loader into NODE_OPTIONS of whatever is spawned, which cannot write its notes as another user and ends the process with 1.
+  // tap puts a loader into NODE_OPTIONS of whatever is spawned, which cannot write its notes as another user and ends
+  // the process with 1.
   const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, ...execArgv, ...command], {
     // A `.env` of whoever works here is none of ours.
     cwd: dataDir,
@@ -50,7 +54,11 @@ export function launch ({ dataDir, variables = {}, account, execArgv = [] }: Ser
     ...account
   })
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { output += text })
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+  }
   const exit = once(child, 'close').then(([code, signal]) => ({ code, signal }) as Exit)
   return {
     /** Resolves when the process is gone and its output complete. */
@@ -62,7 +70,11 @@ export function launch ({ dataDir, variables = {}, account, execArgv = [] }: Ser
     /** The line that says where it listens. Rejects when the process ends before. */
     async ready (timeoutMs = 60_000): Promise<{ url: string, setupToken?: string, embeddedDatabase: boolean }> {
       const line = () => /^\{.*"msg":"server\.ready".*\}$/m.exec(output)?.[0]
-      await until(() => line() !== undefined || child.exitCode !== null, () => `the server to start:\n${output}`, timeoutMs)
+      await until(
+        () => line() !== undefined || child.exitCode !== null,
+        () => `the server to start:\n${output}`,
+        timeoutMs
+      )
       const found = line()
       if (found === undefined) throw new Error(`the server did not start:\n${output}`)
       return JSON.parse(found) as { url: string, setupToken?: string, embeddedDatabase: boolean }
@@ -114,10 +126,12 @@ export function isAlive (pid: number): boolean {
   }
 }
 
-export async function until (isTrue: () => boolean | Promise<boolean>, what: string | (() => string), timeoutMs = 20_000): Promise<void> {
+export async function until (
+  isTrue: () => boolean | Promise<boolean>, what: string | (() => string), timeoutMs = 20_000
+): Promise<void> {
   const deadline = performance.now() + timeoutMs
   while (!await isTrue()) {
-    if (performance.now() > deadline) throw new Error(`timed out waiting for ${typeof what === 'string' ? what : what()}`)
+    if (performance.now() > deadline) { throw new Error(`timed out waiting for ${typeof what === 'string' ? what : what()}`) }
     await sleep(20)
   }
 }
@@ -125,7 +139,16 @@ export async function until (isTrue: () => boolean | Promise<boolean>, what: str
 export interface Reply { status: number, headers: Headers, body: unknown }
 
 /** One request; rejects when the connection breaks. */
-export async function call (method: string, url: string, { token, body, headers = {}, signal }: { token?: string, body?: unknown, headers?: Record<string, string>, signal?: AbortSignal } = {}): Promise<Reply> {
+export async function call (
+  method: string,
+  url: string,
+  { token, body, headers = {}, signal }: {
+    token?: string
+    body?: unknown
+    headers?: Record<string, string>
+    signal?: AbortSignal
+  } = {}
+): Promise<Reply> {
   const response = await fetch(url, {
     method,
     headers: {
@@ -144,9 +167,15 @@ export const administrator = { name: 'Ada', email: 'ada@example.com', password: 
 
 /** What a newcomer does by hand: the first user, an application, a token. */
 export async function setUp (url: string): Promise<{ sessionToken: string, applicationId: string, token: string }> {
-  const { sessionToken } = await made<{ sessionToken: string }>(call('POST', `${url}/api/auth/setup`, { body: administrator }))
-  const { id } = await made<{ id: string }>(call('POST', `${url}/api/applications`, { token: sessionToken, body: { name: 'Shop' } }))
-  const { token } = await made<{ token: string }>(call('POST', `${url}/auth/token`, { token: sessionToken, body: { applicationId: id, permissions: ['admin'] } }))
+  const { sessionToken } = await made<{ sessionToken: string }>(
+    call('POST', `${url}/api/auth/setup`, { body: administrator })
+  )
+  const { id } = await made<{ id: string }>(
+    call('POST', `${url}/api/applications`, { token: sessionToken, body: { name: 'Shop' } })
+  )
+  const { token } = await made<{ token: string }>(
+    call('POST', `${url}/auth/token`, { token: sessionToken, body: { applicationId: id, permissions: ['admin'] } })
+  )
   return { sessionToken, applicationId: id, token }
 }
 

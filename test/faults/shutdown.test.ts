@@ -8,7 +8,9 @@ import { WebSocket } from 'ws'
 import type { RealtimeEvent } from '../../schemas/events.ts'
 import { createDatabase } from '../build.ts'
 import { connectSocketIo, connectWs } from '../clients.ts'
-import { administrator, call, dataFolder, isAlive, launch, made, postmasterPid, setUp, start, until, type Account } from './server.ts'
+import {
+  administrator, call, dataFolder, isAlive, launch, made, postmasterPid, setUp, start, until, type Account
+} from './server.ts'
 
 /* `npm start` as somebody meets it: how it starts, what it says, and how it stops. */
 
@@ -18,7 +20,10 @@ const nobody = await accountOf('nobody')
 
 async function accountOf (name: string): Promise<Account | undefined> {
   if (process.geteuid?.() !== 0) return undefined
-  const [, , uid, gid] = (await readFile('/etc/passwd', 'utf8')).split('\n').map(line => line.split(':')).find(fields => fields[0] === name) ?? []
+  const [, , uid, gid] =
+    (await readFile('/etc/passwd', 'utf8')).split('\n').map(line => line.split(':')).find(fields =>
+      fields[0] === name
+    ) ?? []
   return uid === undefined || gid === undefined ? undefined : { uid: Number(uid), gid: Number(gid) }
 }
 
@@ -36,35 +41,52 @@ interface Teardown { teardown (work: () => void): void }
 /** Made once, for those who have no need of their own. */
 const used = await dataFolder(t)
 
-for (const { signal, dataDir, account } of [
-  { signal: 'SIGTERM', dataDir: await dataFolder(t, nobody), account: nobody }, { signal: 'SIGINT', dataDir: used, account: undefined }
-] as const) {
+for (
+  const { signal, dataDir, account } of [
+    { signal: 'SIGTERM', dataDir: await dataFolder(t, nobody), account: nobody },
+    { signal: 'SIGINT', dataDir: used, account: undefined }
+  ] as const
+) {
   await t.test(`${signal} stops it within 3 s with sockets connected and requests in flight, run by ${account === undefined ? 'us' : 'nobody'}`, async t => {
     const server = await start(t, { dataDir, account })
     const url = server.address
     const { token } = await setUp(url)
-    await made(call('POST', `${url}/api/topics`, { token, body: { name: 'order.placed', description: 'A test', owner: 'tests' } }))
+    await made(
+      call('POST', `${url}/api/topics`, {
+        token,
+        body: { name: 'order.placed', description: 'A test', owner: 'tests' }
+      })
+    )
 
     const clients = [
-      await connectSocketIo(url, { token }), await connectSocketIo(url, { token, transports: ['polling'] }), await connectWs(url, { token })
+      await connectSocketIo(url, { token }),
+      await connectSocketIo(url, { token, transports: ['polling'] }),
+      await connectWs(url, { token })
     ]
     for (const client of clients) t.match(await client.request('subscribe', { topic: 'order.placed' }), { ok: true })
     const deaf = [await connectSocketIo(url, { token }), await connectWs(url, { token })]
     for (const client of deaf) client.pause()
     // Engine.IO's handshake, and nothing of Socket.IO's.
-    const { sid } = JSON.parse((await (await fetch(`${url}/socket.io/?EIO=4&transport=polling`)).text()).slice(1)) as { sid: string }
+    const { sid } = JSON.parse((await (await fetch(`${url}/socket.io/?EIO=4&transport=polling`)).text()).slice(1)) as {
+      sid: string
+    }
     fetch(`${url}/socket.io/?EIO=4&transport=polling&sid=${sid}`).catch(() => {})
     const agent = new Agent({ keepAlive: true })
     t.teardown(() => agent.destroy())
     await once(get(`${url}/health`, { agent }).on('response', response => response.resume()), 'close')
     await mute(t, url)
     await mute(t, url, 'GET /health HTTP/1.1\r\nHost: ')
-    await mute(t, url, `POST /api/topics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`)
+    await mute(
+      t,
+      url,
+      `POST /api/topics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`
+    )
 
     const acked: number[] = []
     const publishing = Array.from({ length: 20 }, async (_, i) => {
       for (let n = i; ; n += 20) {
-        const answer = await call('POST', `${url}/api/topics/order.placed/events`, { token, body: { payload: n } }).catch(() => undefined)
+        const answer = await call('POST', `${url}/api/topics/order.placed/events`, { token, body: { payload: n } })
+          .catch(() => undefined)
         if (answer === undefined || answer.status === 503) return
         if (answer.status !== 201) throw new Error(JSON.stringify(answer.body))
         acked.push(n)
@@ -84,7 +106,7 @@ for (const { signal, dataDir, account } of [
     t.comment(`${signal}: stopped after ${Math.round(tookMs)} ms`)
     t.notOk(isAlive(pid), 'no PostgreSQL is left')
     t.notOk((await readdir(dataDir)).includes('postgres.lock'), 'nor its lock')
-    for (const [i, client] of clients.entries()) t.match(await client.closed, { code: 1012, reason: 'SHUTTING_DOWN' }, `client ${i} was told why`)
+    for (const [i, client] of clients.entries()) { t.match(await client.closed, { code: 1012, reason: 'SHUTTING_DOWN' }, `client ${i} was told why`) }
     t.equal((await strangerClosed)[0], 1012, 'whoever had not said who they are as well')
     for (const client of deaf) client.resume()
     await Promise.all(publishing)
@@ -94,7 +116,9 @@ for (const { signal, dataDir, account } of [
     t.notOk('setupToken' in await again.ready(), 'it is set up')
     const stored = new Set<number>()
     for (let after: string | null = '0'; after !== null;) {
-      const page = await call('GET', `${again.address}/api/topics/order.placed/events?limit=1000&after=${after}`, { token })
+      const page = await call('GET', `${again.address}/api/topics/order.placed/events?limit=1000&after=${after}`, {
+        token
+      })
       for (const event of page.body as RealtimeEvent[]) stored.add(event.payload as number)
       after = page.headers.get('x-next-cursor')
     }
@@ -135,7 +159,13 @@ await t.test('with DATABASE_URL it uses that database and starts none; its logs,
   if (databaseUrl.password === '') databaseUrl.password = 'sup3r-secret-database-password'
   const dataDir = await dataFolder(t)
   const encryptionKey = Buffer.alloc(32, 'kE').toString('base64')
-  const server = await start(t, { dataDir, variables: { DATABASE_URL: databaseUrl.href, ENCRYPTION_KEY: encryptionKey, LOG_LEVEL: 'trace', WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms' } })
+  const server = await start(t, {
+    dataDir,
+    variables: {
+      DATABASE_URL: databaseUrl.href, ENCRYPTION_KEY: encryptionKey, LOG_LEVEL: 'trace', WEBHOOK_ALLOW_PRIVATE: 'true',
+      WEBHOOK_RETRY_SCHEDULE: '10ms'
+    }
+  })
   const url = server.address
   t.match(await server.ready(), { embeddedDatabase: false })
   t.same(await readdir(dataDir), [], 'no cluster, no key')
@@ -143,8 +173,15 @@ await t.test('with DATABASE_URL it uses that database and starts none; its logs,
   const { token, sessionToken, applicationId } = await setUp(url)
   const wrongPassword = 'a wrong password that is not to be told'
   await made(call('GET', `${url}/api/auth/me`, { headers: { 'x-session-token': sessionToken } }))
-  t.equal((await call('POST', `${url}/api/auth/login`, { body: { email: administrator.email, password: wrongPassword } })).status, 401)
-  t.equal((await call('GET', `${url}/api/topics?token=${token}`, { headers: { authorization: `Bearer ${token}x` } })).status, 401)
+  t.equal(
+    (await call('POST', `${url}/api/auth/login`, { body: { email: administrator.email, password: wrongPassword } }))
+      .status,
+    401
+  )
+  t.equal(
+    (await call('GET', `${url}/api/topics?token=${token}`, { headers: { authorization: `Bearer ${token}x` } })).status,
+    401
+  )
   t.equal((await call('GET', `${url}/api/topics?token=${token}`, { token })).status, 400)
   t.equal((await call('POST', `${url}/auth/verify`, { body: { token } })).status, 200)
   const byQuery = new WebSocket(`${url.replace('http', 'ws')}/ws?token=${token}`)
@@ -162,25 +199,49 @@ await t.test('with DATABASE_URL it uses that database and starts none; its logs,
 
   // An endpoint that cannot be reached, by a URL with a secret of its own; and a database likewise.
   const webhookSecret = `whsec_${Buffer.alloc(32, 'wS').toString('base64')}`
-  await made(call('POST', `${url}/api/topics`, { token, body: { name: 'order.placed', description: 'A test', owner: 'tests' } }))
-  const { id } = await made<{ id: string }>(call('POST', `${url}/api/webhooks`, { token, body: { url: 'http://127.0.0.1:9/hook?key=the-secret-of-the-url', events: ['*'], secret: webhookSecret } }))
+  await made(
+    call('POST', `${url}/api/topics`, { token, body: { name: 'order.placed', description: 'A test', owner: 'tests' } })
+  )
+  const { id } = await made<{ id: string }>(
+    call('POST', `${url}/api/webhooks`, {
+      token,
+      body: { url: 'http://127.0.0.1:9/hook?key=the-secret-of-the-url', events: ['*'], secret: webhookSecret }
+    })
+  )
   await made(call('POST', `${url}/api/topics/order.placed/events`, { token, body: { payload: 1 } }))
   t.equal((await call('POST', `${url}/api/webhooks/${id}/test`, { token, body: {} })).status, 200)
   await until(() => server.output.includes('delivery.dead'), 'the delivery to die')
   const sourcePassword = 'the-secret-of-the-source'
-  await call('POST', `${url}/api/database/connection/test`, { token, body: { connectionString: `postgres://somebody:${sourcePassword}@127.0.0.1:9/nothing` } })
-  await call('PUT', `${url}/api/database/connection`, { token, body: { connectionString: `postgres://somebody:${sourcePassword}@127.0.0.1:9/nothing` } })
-  const told = await Promise.all(['webhooks', `webhooks/${id}`, 'webhooks/logs', 'webhooks/deliveries', 'admin/audit', 'database/connection'].map(async path =>
-    JSON.stringify((await call('GET', `${url}/api/${path}`, { token })).body)))
-  for (const secret of [webhookSecret, sourcePassword]) t.notOk(told.some(text => text.includes(secret)), 'no answer has it')
+  await call('POST', `${url}/api/database/connection/test`, {
+    token,
+    body: { connectionString: `postgres://somebody:${sourcePassword}@127.0.0.1:9/nothing` }
+  })
+  await call('PUT', `${url}/api/database/connection`, {
+    token,
+    body: { connectionString: `postgres://somebody:${sourcePassword}@127.0.0.1:9/nothing` }
+  })
+  const told = await Promise.all(
+    ['webhooks', `webhooks/${id}`, 'webhooks/logs', 'webhooks/deliveries', 'admin/audit', 'database/connection'].map(
+      async path => JSON.stringify((await call('GET', `${url}/api/${path}`, { token })).body)
+    )
+  )
+  for (const secret of [webhookSecret, sourcePassword]) { t.notOk(told.some(text => text.includes(secret)), 'no answer has it') }
 
   server.kill('SIGTERM')
   t.match(await server.exit, { code: 0 })
   t.match(server.output, /server\.stopping/)
   const secrets = {
-    webhookSecret, 'its bytes': webhookSecret.slice(6), urlSecret: 'the-secret-of-the-url', sourcePassword,
-    token, 'its signature': token.split('.')[2] as string, sessionToken, wrongPassword, password: administrator.password,
-    encryptionKey, databasePassword: decodeURIComponent(databaseUrl.password)
+    webhookSecret,
+    'its bytes': webhookSecret.slice(6),
+    urlSecret: 'the-secret-of-the-url',
+    sourcePassword,
+    token,
+    'its signature': token.split('.')[2] as string,
+    sessionToken,
+    wrongPassword,
+    password: administrator.password,
+    encryptionKey,
+    databasePassword: decodeURIComponent(databaseUrl.password)
   }
   for (const [name, secret] of Object.entries(secrets)) {
     const line = server.output.split('\n').find(line => line.includes(secret))

@@ -11,8 +11,8 @@ import { arrived, openShop, Publisher, startNodeProcesses, Subscriber } from './
 import { call, made, until } from './server.ts'
 
 /*
- * A node is stopped for longer than all its leases, while it reads a database and sends webhooks, and then goes on as if nothing had been.
- * SLEEP_SECONDS=30 makes it long.
+ * A node is stopped for longer than all its leases, while it reads a database and sends webhooks, and then goes on as
+ * if nothing had been. SLEEP_SECONDS=30 makes it long.
  */
 
 // The longest lease is that of a webhook: twice its timeout, and five seconds.
@@ -23,29 +23,57 @@ const rowTopic = 'item.changed'
 const keys = 8
 const redis = await startRedis(t)
 
-t.test(`a node that sleeps for ${seconds} s finds its work taken over, and does none of it again`, { skip: redis === undefined && 'redis-server is not installed' }, async t => {
+t.test(`a node that sleeps for ${seconds} s finds its work taken over, and does none of it again`, {
+  skip: redis === undefined && 'redis-server is not installed'
+}, async t => {
   if (redis === undefined) return
   const source = await createSource(t)
   await source.sql('create table items (id bigint primary key)')
   const endpoint = await receiver(t, (_received, response) => { setTimeout(() => response.writeHead(200).end(), 3) })
   const nodes = await startNodeProcesses(t, 2, {
-    databaseUrl: await createDatabase(t), redisUrl: redis.url, variables: { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_TIMEOUT_MS: '2500', WEBHOOK_RETRY_SCHEDULE: '100ms,100ms,100ms' }
+    databaseUrl: await createDatabase(t),
+    redisUrl: redis.url,
+    variables: {
+      WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_TIMEOUT_MS: '2500', WEBHOOK_RETRY_SCHEDULE: '100ms,100ms,100ms'
+    }
   })
   const shop = await openShop(nodes[0].url)
   const { token, topic } = shop
   const [first] = nodes
-  await made(call('POST', `${first.url}/api/topics`, { token, body: { name: rowTopic, description: 'Rows', owner: 'tests' } }))
+  await made(
+    call('POST', `${first.url}/api/topics`, { token, body: { name: rowTopic, description: 'Rows', owner: 'tests' } })
+  )
   await made(call('PUT', `${first.url}/api/database/connection`, { token, body: { connectionString: source.url } }))
-  await until(async () => (await made<DatabaseConnection>(call('GET', `${first.url}/api/database/connection`, { token }))).state === 'streaming', 'the stream')
-  const { id: mappingId } = await made<{ id: string }>(call('POST', `${first.url}/api/database/mappings`, { token, body: { table: 'items', topic: rowTopic, events: ['insert'], payload: { n: '$row.id', at: 0 } } }))
+  await until(
+    async () =>
+      (await made<DatabaseConnection>(call('GET', `${first.url}/api/database/connection`, { token }))).state ===
+        'streaming',
+    'the stream'
+  )
+  const { id: mappingId } = await made<{ id: string }>(
+    call('POST', `${first.url}/api/database/mappings`, {
+      token,
+      body: { table: 'items', topic: rowTopic, events: ['insert'], payload: { n: '$row.id', at: 0 } }
+    })
+  )
   await made(call('POST', `${first.url}/api/database/subscriptions`, { token, body: { mappingId } }))
-  await made(call('POST', `${first.url}/api/webhooks`, { token, body: { url: endpoint.url, events: ['topic.event'], topics: [topic], ordering: 'key' } }))
+  await made(
+    call('POST', `${first.url}/api/webhooks`, {
+      token,
+      body: { url: endpoint.url, events: ['topic.event'], topics: [topic], ordering: 'key' }
+    })
+  )
 
-  const readersOf = async (node: typeof first) => ((await call('GET', `${node.url}/health/ready`)).body as Readiness).components['cdc']?.depth ?? 0
+  const readersOf = async (node: typeof first) =>
+    ((await call('GET', `${node.url}/health/ready`)).body as Readiness).components['cdc']?.depth ?? 0
   const sleeper = await readersOf(nodes[0]) === 1 ? nodes[0] : nodes[1]
   const other = sleeper === nodes[0] ? nodes[1] : nodes[0]
-  const subscribers = await Promise.all(nodes.flatMap(({ url }) => [topic, rowTopic].map(topic => new Subscriber({ token, topic }, () => url).start())))
-  t.teardown(() => { for (const subscriber of subscribers) subscriber.stop() })
+  const subscribers = await Promise.all(
+    nodes.flatMap(({ url }) => [topic, rowTopic].map(topic => new Subscriber({ token, topic }, () => url).start()))
+  )
+  t.teardown(() => {
+    for (const subscriber of subscribers) subscriber.stop()
+  })
 
   const over = new AbortController()
   t.teardown(() => over.abort())
@@ -57,7 +85,10 @@ t.test(`a node that sleeps for ${seconds} s finds its work taken over, and does 
       await sleep(5)
     }
   })()
-  const events = async (topic: string, after = 0) => await made<RealtimeEvent[]>(call('GET', `${other.url}/api/topics/${topic}/events?limit=1000&after=${after}`, { token }))
+  const events = async (topic: string, after = 0) =>
+    await made<RealtimeEvent[]>(
+      call('GET', `${other.url}/api/topics/${topic}/events?limit=1000&after=${after}`, { token })
+    )
   const publisher = new Publisher(shop, () => other.url).start({ atOnce: 4, pauseMs: 10, keys })
   await endpoint.came(100)
   await until(() => rows > 100, 'rows')
@@ -67,7 +98,10 @@ t.test(`a node that sleeps for ${seconds} s finds its work taken over, and does 
   const [received, seen] = [endpoint.received.length, rows]
   await until(async () => (await events(rowTopic, seen + 50)).length > 0, 'the other node to read the database', 60_000)
   const readAfterMs = Math.round(performance.now() - stoppedAt)
-  await until(() => new Set(endpoint.received.slice(received).map(({ body }) => body.data.key)).size === keys, 'every key to go on', 60_000)
+  await until(
+    () => new Set(endpoint.received.slice(received).map(({ body }) => body.data.key)).size === keys,
+    'every key to go on', 60_000
+  )
   const keysAfterMs = Math.round(performance.now() - stoppedAt)
   await sleep(Math.max(0, seconds * 1000 - (performance.now() - stoppedAt)))
   const resumedFrom = endpoint.received.length
@@ -83,16 +117,30 @@ t.test(`a node that sleeps for ${seconds} s finds its work taken over, and does 
   await arrived(t, subscribers.filter((_, i) => i % 2 === 1), rows)
   const changes: RealtimeEvent[] = []
   while (changes.length < rows) changes.push(...await events(rowTopic, changes.length))
-  t.same(changes.map(({ payload }) => (payload as { n: number }).n), Array.from({ length: rows }, (_, i) => i + 1), `each of ${rows} rows is in the log once, in order`)
+  t.same(
+    changes.map(({ payload }) => (payload as { n: number }).n),
+    Array.from({ length: rows }, (_, i) => i + 1),
+    `each of ${rows} rows is in the log once, in order`
+  )
 
-  await until(() => new Set(endpoint.received.map(({ id }) => id)).size === publisher.acknowledged, 'every webhook', 60_000)
+  await until(
+    () => new Set(endpoint.received.map(({ id }) => id)).size === publisher.acknowledged, 'every webhook', 60_000
+  )
   const lanes = new Map<string, number[]>()
-  for (const { body } of endpoint.received) lanes.set(String(body.data.key), [...lanes.get(String(body.data.key)) ?? [], body.data.offset])
-  t.same([...lanes.values()].filter(offsets => offsets.some((offset, i) => i > 0 && offset < (offsets[i - 1] as number))), [], 'within a key nothing comes after a later event')
+  for (const { body } of endpoint.received) { lanes.set(String(body.data.key), [...lanes.get(String(body.data.key)) ?? [], body.data.offset]) }
+  t.same(
+    [...lanes.values()].filter(offsets => offsets.some((offset, i) => i > 0 && offset < (offsets[i - 1] as number))),
+    [], 'within a key nothing comes after a later event'
+  )
   const ids = endpoint.received.map(({ id }) => id)
   const before = new Set(ids.slice(0, resumedFrom))
   t.same(ids.slice(resumedFrom).filter(id => before.has(id)), [], 'what was taken over was not sent again')
   // One of each lane when it stopped; another, should this process, which is the endpoint, not have answered in time.
-  t.ok(ids.length - new Set(ids).size <= 2 * keys, `of ${ids.length} webhooks ${ids.length - new Set(ids).size} were sent twice: what was under way when it stopped`)
-  t.comment(`stopped for ${seconds} s: the other node read on after ${readAfterMs} ms and had sent for every key after ${keysAfterMs} ms; ${publisher.acknowledged} events, ${rows} rows`)
+  t.ok(
+    ids.length - new Set(ids).size <= 2 * keys,
+    `of ${ids.length} webhooks ${ids.length - new Set(ids).size} were sent twice: what was under way when it stopped`
+  )
+  t.comment(
+    `stopped for ${seconds} s: the other node read on after ${readAfterMs} ms and had sent for every key after ${keysAfterMs} ms; ${publisher.acknowledged} events, ${rows} rows`
+  )
 })

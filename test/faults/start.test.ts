@@ -16,7 +16,9 @@ const unprivileged = await accountOf('nobody')
 /** An account without rights, for when the tests run as root. */
 async function accountOf (name: string): Promise<Account | undefined> {
   if (process.geteuid?.() !== 0) return undefined
-  const fields = (await readFile('/etc/passwd', 'utf8')).split('\n').map(line => line.split(':')).find(([user]) => user === name)
+  const fields = (await readFile('/etc/passwd', 'utf8')).split('\n').map(line => line.split(':')).find(([user]) =>
+    user === name
+  )
   return fields === undefined ? undefined : { uid: Number(fields[2]), gid: Number(fields[3]) }
 }
 
@@ -27,9 +29,16 @@ function reasonOf (output: string): string {
 }
 
 /** A TCP server that does one thing to each connection. */
-async function server (t: { teardown (work: () => void): void }, onConnection: (socket: Socket) => void): Promise<number> {
-  const listening = createServer(socket => { socket.on('error', () => {}); onConnection(socket) }).listen(0, '127.0.0.1')
-  t.teardown(() => { listening.close() })
+async function server (
+  t: { teardown(work: () => void): void }, onConnection: (socket: Socket) => void
+): Promise<number> {
+  const listening = createServer(socket => {
+    socket.on('error', () => {})
+    onConnection(socket)
+  }).listen(0, '127.0.0.1')
+  t.teardown(() => {
+    listening.close()
+  })
   await once(listening, 'listening')
   return (listening.address() as AddressInfo).port
 }
@@ -37,14 +46,21 @@ async function server (t: { teardown (work: () => void): void }, onConnection: (
 await t.test('every bad variable is named at once, and no secret is printed', async t => {
   const dataDir = await dataFolder(t)
   const variables = {
-    PORT: 'eighty', LOG_LEVEL: 'loud', DATABASE_URL: 'mysql://root:hunter2secret@localhost/x', ENCRYPTION_KEY: 'dG9vIHNob3J0IHNlY3JldA==',
-    SHUTDOWN_TIMEOUT_MS: '-1', TRACE_SAMPLE: '2', WEBHOOK_RETRY_SCHEDULE: 'soon', EMBEDDED_POSTGRES: 'perhaps', REDIS_URL: 'http://:redissecret@localhost',
+    PORT: 'eighty',
+    LOG_LEVEL: 'loud',
+    DATABASE_URL: 'mysql://root:hunter2secret@localhost/x',
+    ENCRYPTION_KEY: 'dG9vIHNob3J0IHNlY3JldA==',
+    SHUTDOWN_TIMEOUT_MS: '-1',
+    TRACE_SAMPLE: '2',
+    WEBHOOK_RETRY_SCHEDULE: 'soon',
+    EMBEDDED_POSTGRES: 'perhaps',
+    REDIS_URL: 'http://:redissecret@localhost',
     ENCRYPTION_KEYS_OLD: 'b2xkIHNlY3JldA=='
   }
   const server = launch({ dataDir, variables })
   t.same(await server.exit, { code: 1, signal: null })
   for (const name of Object.keys(variables)) t.match(server.output, `  - ${name} `)
-  for (const secret of ['hunter2secret', 'dG9v', 'redissecret', 'b2xk', 'short secret']) t.notOk(server.output.includes(secret), secret)
+  for (const secret of ['hunter2secret', 'dG9v', 'redissecret', 'b2xk', 'short secret']) { t.notOk(server.output.includes(secret), secret) }
   t.notMatch(server.output, /\n {4}at /, 'no stack')
   t.same(await readdir(dataDir), [], 'nothing was begun')
 
@@ -63,13 +79,49 @@ await t.test('an unreachable or refusing database is one sentence that names DAT
     return url.href
   }
   const cases: [string, string, RegExp][] = [
-    ['nothing listens', `postgres://realtime:the-secret@127.0.0.1:${await freePort()}/realtime`, /nothing accepts connections at 127\.0\.0\.1:\d+\./],
-    ['the host does not exist', 'postgres://realtime:the-secret@no-such-host.invalid/realtime', /no-such-host\.invalid (does not exist|could not be resolved)/],
-    ['another server', `postgres://realtime:the-secret@127.0.0.1:${closing}/realtime`, /closed the connection\. Is it a PostgreSQL server\?/],
-    ['no such database', without(url => { url.pathname = '/no_such_database' }), /the database "no_such_database" does not exist/],
-    ['a wrong password', without(url => { url.password = 'the-secret' }), /refused the password of the user/],
-    ['no password', without(url => { url.password = '' }), /password/],
-    ['no TLS', without(url => { url.search = '?sslmode=verify-full' }), /does not offer TLS/]
+    [
+      'nothing listens',
+      `postgres://realtime:the-secret@127.0.0.1:${await freePort()}/realtime`,
+      /nothing accepts connections at 127\.0\.0\.1:\d+\./
+    ],
+    [
+      'the host does not exist',
+      'postgres://realtime:the-secret@no-such-host.invalid/realtime',
+      /no-such-host\.invalid (does not exist|could not be resolved)/
+    ],
+    [
+      'another server',
+      `postgres://realtime:the-secret@127.0.0.1:${closing}/realtime`,
+      /closed the connection\. Is it a PostgreSQL server\?/
+    ],
+    [
+      'no such database',
+      without(url => {
+        url.pathname = '/no_such_database'
+      }),
+      /the database "no_such_database" does not exist/
+    ],
+    [
+      'a wrong password',
+      without(url => {
+        url.password = 'the-secret'
+      }),
+      /refused the password of the user/
+    ],
+    [
+      'no password',
+      without(url => {
+        url.password = ''
+      }),
+      /password/
+    ],
+    [
+      'no TLS',
+      without(url => {
+        url.search = '?sslmode=verify-full'
+      }),
+      /does not offer TLS/
+    ]
   ]
   for (const [name, url, sentence] of cases) {
     const variables = { DATABASE_URL: url, ENCRYPTION_KEY: testKey, LOG_LEVEL: 'error' }
@@ -80,7 +132,10 @@ await t.test('an unreachable or refusing database is one sentence that names DAT
     t.notOk(failed.output.includes('the-secret'), name)
   }
   const [, url] = cases[0] ?? []
-  const inProduction = launch({ dataDir: await dataFolder(t), variables: { NODE_ENV: 'production', DATABASE_URL: String(url), ENCRYPTION_KEY: testKey } })
+  const inProduction = launch({
+    dataDir: await dataFolder(t),
+    variables: { NODE_ENV: 'production', DATABASE_URL: String(url), ENCRYPTION_KEY: testKey }
+  })
   t.same(await inProduction.exit, { code: 1, signal: null })
   t.match(reasonOf(inProduction.output), /^DATABASE_URL: nothing accepts connections/, 'JSON in production')
   for (const line of inProduction.output.trim().split('\n')) t.ok(JSON.parse(line), 'every line is JSON')
@@ -119,9 +174,16 @@ await t.test('a port in use, or an address of another machine, is one sentence t
 await t.test('a variable whose name is almost one of ours is warned of, from .env and from the environment', async t => {
   const dataDir = await dataFolder(t)
   await writeFile(join(dataDir, '.env'), 'PORTT=4000\nDATABSE_URL=postgres://a:the-secret@b/c\nMY_OWN=1\n')
-  const variables = { DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey, EVENTS_RETENTION_HOURS: '1', HOSTNAME: 'a', LOG_LEVELS: 'debug' }
+  const variables = {
+    DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey, EVENTS_RETENTION_HOURS: '1', HOSTNAME: 'a',
+    LOG_LEVELS: 'debug'
+  }
   const running = await start(t, { dataDir, variables })
-  for (const [variable, meant] of [['PORTT', 'PORT'], ['DATABSE_URL', 'DATABASE_URL'], ['EVENTS_RETENTION_HOURS', 'EVENT_RETENTION_HOURS'], ['LOG_LEVELS', 'LOG_LEVEL']] as const) {
+  for (
+    const [variable, meant] of [['PORTT', 'PORT'], ['DATABSE_URL', 'DATABASE_URL'], [
+      'EVENTS_RETENTION_HOURS', 'EVENT_RETENTION_HOURS'
+    ], ['LOG_LEVELS', 'LOG_LEVEL']] as const
+  ) {
     t.match(running.output, `${variable} is not read. Did you mean ${meant}?`)
   }
   for (const quiet of ['MY_OWN', 'HOSTNAME', 'the-secret']) t.notOk(running.output.includes(quiet), quiet)
@@ -130,7 +192,9 @@ await t.test('a variable whose name is almost one of ours is warned of, from .en
 await t.test('without a terminal the server prints log lines only, and the set-up token in the one that says where it listens', async t => {
   const dataDir = await dataFolder(t)
   for (const NODE_ENV of ['production', 'development']) {
-    const running = await start(t, { dataDir, variables: { NODE_ENV, DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey } })
+    const running = await start(t, {
+      dataDir, variables: { NODE_ENV, DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey }
+    })
     const lines = running.output.trim().split('\n').map(line => JSON.parse(line) as { msg: string })
     t.equal(lines.filter(({ msg }) => msg === 'server.ready').length, 1)
     t.match(await running.ready(), { url: running.address, setupToken: /^[\w-]{32}$/, embeddedDatabase: false })

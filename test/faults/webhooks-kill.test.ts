@@ -7,8 +7,8 @@ import { createDatabase } from '../build.ts'
 import { call, dataFolder, made, setUp, start, until, type ServerProcess } from './server.ts'
 
 /*
- * Nothing is lost of what webhooks are owed, whatever the endpoints do and however often the server is killed. The short form is for every
- * run; the long one is by variables:
+ * Nothing is lost of what webhooks are owed, whatever the endpoints do and however often the server is killed. The
+ * short form is for every run; the long one is by variables:
  *
  *   WEBHOOK_EVENTS=50000 WEBHOOK_KILLS=10 WEBHOOK_NODES=1 node --import tsx test/faults/webhooks-kill.test.ts
  */
@@ -20,7 +20,9 @@ t.setTimeout(onlyNodes === undefined ? 170_000 : 3_600_000)
 
 const topic = 'order.placed'
 const batch = Math.max(10, Math.min(100, Math.ceil(eventsCount / 50)))
-const kinds = ['fast', 'slow', 'flapping', 'dead', 'resetting', 'silent', 'picky', 'busy', 'ordered', 'ordered-flapping'] as const
+const kinds = [
+  'fast', 'slow', 'flapping', 'dead', 'resetting', 'silent', 'picky', 'busy', 'ordered', 'ordered-flapping'
+] as const
 type Kind = typeof kinds[number]
 const each = onlyNodes === undefined ? 1 : 2
 const endpoints = [...kinds, ...kinds].slice(0, each * kinds.length).map((kind, i) => ({ kind, path: `/${i}/${kind}` }))
@@ -37,7 +39,9 @@ class Sink {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', () => {})
     request.on('end', () => {
-      const { data } = JSON.parse(Buffer.concat(chunks).toString()) as { data: { id: string, key: string, offset: number } }
+      const { data } = JSON.parse(Buffer.concat(chunks).toString()) as {
+        data: { id: string, key: string, offset: number }
+      }
       this.#take(request.url ?? '', data, response, request.socket)
     })
   })
@@ -53,7 +57,10 @@ class Sink {
     this.#server.close()
   }
 
-  #take (path: string, { id, key, offset }: { id: string, key: string, offset: number }, response: ServerResponse, socket: Socket): void {
+  #take (
+    path: string, { id, key, offset }: { id: string, key: string, offset: number }, response: ServerResponse,
+    socket: Socket
+  ): void {
     this.requests++
     const kind = path.split('/')[2] as Kind
     const isOrdered = kind.startsWith('ordered')
@@ -62,7 +69,7 @@ class Sink {
       const count = (this.#underWay.get(lane) ?? 0) + 1
       this.#underWay.set(lane, count)
       if (count > 1) this.overlaps.push(`${lane} ${offset}`)
-      if (offset < (this.#lastOf.get(lane) ?? 0)) this.disorders.push(`${lane} ${offset} after ${this.#lastOf.get(lane) ?? 0}`)
+      if (offset < (this.#lastOf.get(lane) ?? 0)) { this.disorders.push(`${lane} ${offset} after ${this.#lastOf.get(lane) ?? 0}`) }
       this.#lastOf.set(lane, offset)
       response.once('close', () => this.#underWay.set(lane, (this.#underWay.get(lane) ?? 1) - 1))
     }
@@ -95,8 +102,12 @@ for (const nodes of onlyNodes === undefined ? [1, 2] : [Number(onlyNodes)]) {
     t.teardown(() => sink.close())
     const target = await sink.open()
     const variables = {
-      DATABASE_URL: databaseUrl, ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'), LOG_LEVEL: 'error',
-      WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_TIMEOUT_MS: onlyNodes === undefined ? '1000' : '2000', WEBHOOK_RETRY_SCHEDULE: '50ms,100ms,200ms,400ms,800ms'
+      DATABASE_URL: databaseUrl,
+      ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
+      LOG_LEVEL: 'error',
+      WEBHOOK_ALLOW_PRIVATE: 'true',
+      WEBHOOK_TIMEOUT_MS: onlyNodes === undefined ? '1000' : '2000',
+      WEBHOOK_RETRY_SCHEDULE: '50ms,100ms,200ms,400ms,800ms'
     }
     const folders = await Promise.all(Array.from({ length: nodes }, () => dataFolder(t)))
     /** A machine that is busy enough keeps a start from its end: whoever runs servers starts them again. */
@@ -113,16 +124,27 @@ for (const nodes of onlyNodes === undefined ? [1, 2] : [Number(onlyNodes)]) {
     for (let i = 1; i < nodes; i++) servers.push(await begin(i))
     const { token } = await setUp(servers[0]?.address ?? '')
     const at = (i: number) => servers[i % nodes]?.address ?? ''
-    await made(call('POST', `${at(0)}/api/topics`, { token, body: { name: topic, description: 'A test', owner: 'tests' } }))
+    await made(
+      call('POST', `${at(0)}/api/topics`, { token, body: { name: topic, description: 'A test', owner: 'tests' } })
+    )
     for (const { kind, path } of endpoints) {
-      await made(call('POST', `${at(0)}/api/webhooks`, { token, body: { url: target + path, events: ['topic.event'], description: kind, ordering: kind.startsWith('ordered') ? 'key' : 'none' } }))
+      await made(
+        call('POST', `${at(0)}/api/webhooks`, {
+          token,
+          body: {
+            url: target + path, events: ['topic.event'], description: kind,
+            ordering: kind.startsWith('ordered') ? 'key' : 'none'
+          }
+        })
+      )
     }
 
     const db = new pg.Client({ connectionString: databaseUrl })
     db.on('error', () => {})
     await db.connect()
     t.teardown(() => db.end())
-    const one = async (sql: string) => Number(Object.values((await db.query<Record<string, unknown>>(sql)).rows[0] ?? {})[0])
+    const one = async (sql: string) =>
+      Number(Object.values((await db.query<Record<string, unknown>>(sql)).rows[0] ?? {})[0])
 
     // Acknowledged events, in batches, by writers that outlive every kill.
     const acked = new Set<string>()
@@ -133,9 +155,9 @@ for (const nodes of onlyNodes === undefined ? [1, 2] : [Number(onlyNodes)]) {
     const write = async (writer: number) => {
       while (acked.size < eventsCount && !over.signal.aborted) {
         const events = Array.from({ length: batch }, () => ({ key: `k${n % 40}`, payload: { n: n++ } }))
-        const answer = await call('POST', `${at(writer)}/api/topics/${topic}/events`, { token, body: { events } }).catch(() => undefined)
-        if (answer?.status === 201) for (const { id } of answer.body as { id: string }[]) acked.add(id)
-        else {
+        const answer = await call('POST', `${at(writer)}/api/topics/${topic}/events`, { token, body: { events } })
+          .catch(() => undefined)
+        if (answer?.status === 201) { for (const { id } of answer.body as { id: string }[]) acked.add(id) } else {
           refused++
           await new Promise(resolve => setTimeout(resolve, 50))
         }
@@ -155,15 +177,30 @@ for (const nodes of onlyNodes === undefined ? [1, 2] : [Number(onlyNodes)]) {
     // By the indexes of what is pending: a count of a million rows, over and over, would be most of the load.
     const isOver = async () => (await db.query<{ is_over: boolean }>(`select not exists (select from webhook_outbox)
       and not exists (select from webhook_deliveries where state = 'pending' and lane is null)
-      and not exists (select from webhook_deliveries where state = 'pending' and lane is not null) as is_over`)).rows[0]?.is_over === true
+      and not exists (select from webhook_deliveries where state = 'pending' and lane is not null) as is_over`)).rows[0]
+      ?.is_over === true
     await until(isOver, 'everything to be delivered or dead', 1_800_000)
 
-    const logged = await one('select count(*) from events where topic = \'order.placed\'')
-    t.ok(acked.size >= eventsCount && logged >= acked.size, `${acked.size} events acknowledged, ${logged} in the log, ${refused} writes refused or cut off`)
-    t.equal(await one('select count(*) from webhook_deliveries'), logged * endpoints.length, 'each event of the log is owed once to each endpoint')
-    t.equal(await one('select count(*) from (select 1 from webhook_deliveries group by webhook_id, event_id having count(*) > 1) twice'), 0)
+    const logged = await one("select count(*) from events where topic = 'order.placed'")
+    t.ok(
+      acked.size >= eventsCount && logged >= acked.size,
+      `${acked.size} events acknowledged, ${logged} in the log, ${refused} writes refused or cut off`
+    )
+    t.equal(
+      await one('select count(*) from webhook_deliveries'), logged * endpoints.length,
+      'each event of the log is owed once to each endpoint'
+    )
+    t.equal(
+      await one(
+        'select count(*) from (select 1 from webhook_deliveries group by webhook_id, event_id having count(*) > 1) ' +
+          'twice'
+      ),
+      0
+    )
 
-    const { rows } = await db.query<{ url: string, event_id: string, state: string }>('select w.url, d.event_id, d.state from webhook_deliveries d join webhooks w on w.id = d.webhook_id')
+    const { rows } = await db.query<{ url: string, event_id: string, state: string }>(
+      'select w.url, d.event_id, d.state from webhook_deliveries d join webhooks w on w.id = d.webhook_id'
+    )
     const lost: string[] = []
     const counts = new Map<string, { delivered: number, dead: number }>()
     for (const { url, event_id: id, state } of rows) {
@@ -176,25 +213,49 @@ for (const nodes of onlyNodes === undefined ? [1, 2] : [Number(onlyNodes)]) {
       if (state !== 'dead' && sink.delivered.get(path)?.has(id) !== true) lost.push(`${path} ${id} is ${state}`)
     }
     t.strictSame(lost.slice(0, 10), [], 'none is said to be delivered that did not come')
-    for (const kind of ['fast', 'slow', 'ordered'] as const) t.match(counts.get(kind), { delivered: each * logged, dead: 0 }, `${kind} endpoints have everything`)
-    for (const kind of ['dead', 'silent'] as const) t.match(counts.get(kind), { delivered: 0, dead: each * logged }, `what is owed to ${kind} ones is dead`)
+    for (const kind of ['fast', 'slow', 'ordered'] as const) { t.match(counts.get(kind), { delivered: each * logged, dead: 0 }, `${kind} endpoints have everything`) }
+    for (const kind of ['dead', 'silent'] as const) { t.match(counts.get(kind), { delivered: 0, dead: each * logged }, `what is owed to ${kind} ones is dead`) }
 
     for (const kind of ['flapping', 'resetting', 'ordered-flapping'] as const) {
       const { dead = NaN } = counts.get(kind) ?? {}
-      t.ok(dead < 0.05 * each * logged, `of what ${kind} ones are owed, ${dead} is dead: what failed six times in a row, and no more`)
+      t.ok(
+        dead < 0.05 * each * logged,
+        `of what ${kind} ones are owed, ${dead} is dead: what failed six times in a row, and no more`
+      )
     }
 
     const attempts = await one('select count(*) from webhook_attempts where duration_ms is not null')
     const interrupted = await one('select count(*) from webhook_attempts where error like \'Interrupted%\'')
     const unlogged = sink.requests - attempts
-    t.ok(unlogged <= interrupted, `${sink.requests} requests came; the log has ${attempts} with their end, and ${interrupted} of which only the beginning is known`)
-    t.equal(await one('select count(*) from webhook_deliveries d where attempts <> (select count(*) from webhook_attempts a where a.delivery_id = d.id and coalesce(a.error, \'\') not like \'Given up: %\')'), 0, 'each attempt is in the log')
+    t.ok(
+      unlogged <= interrupted,
+      `${sink.requests} requests came; the log has ${attempts} with their end, and ${interrupted} of which only the beginning is known`
+    )
+    t.equal(
+      await one(
+        "select count(*) from webhook_deliveries d where attempts <> (select count(*) from webhook_attempts a where a.delivery_id = d.id and coalesce(a.error, '') not like 'Given up: %')"
+      ),
+      0,
+      'each attempt is in the log'
+    )
 
     let twice = 0
     let all = 0
-    for (const own of sink.delivered.values()) for (const count of own.values()) { all++; twice += count - 1 }
-    t.comment(`${nodes} node(s), ${kills} kills, ${logged} events, ${endpoints.length} endpoints: ${all} delivered, ${twice} of them again (${(100 * twice / (all + twice)).toFixed(3)} %); ${JSON.stringify(Object.fromEntries(counts))}`)
-    t.ok(twice <= interrupted + rows.length * (onlyNodes === undefined ? 0.2 : 0.02), 'what came twice was under way at a kill, or was answered too late to be counted')
+    for (const own of sink.delivered.values()) {
+      for (const count of own.values()) {
+        all++
+        twice += count - 1
+      }
+    }
+    t.comment(
+      `${nodes} node(s), ${kills} kills, ${logged} events, ${endpoints.length} endpoints: ${all} delivered, ${twice} of them again (${
+        (100 * twice / (all + twice)).toFixed(3)
+      } %); ${JSON.stringify(Object.fromEntries(counts))}`
+    )
+    t.ok(
+      twice <= interrupted + rows.length * (onlyNodes === undefined ? 0.2 : 0.02),
+      'what came twice was under way at a kill, or was answered too late to be counted'
+    )
     if (kills === 0) t.strictSame(sink.overlaps, [])
     t.comment(`ordered lanes: ${sink.overlaps.length} overlaps, ${sink.disorders.length} steps back`)
     t.strictSame(sink.disorders.slice(0, 10), [], 'within a key nothing ever comes after a later event')

@@ -13,19 +13,75 @@ function refusalOf (json: string, outer?: number): PublicError | undefined {
   }
 }
 
-const fails = (json: string, path: string) => t.match(refusalOf(json), { code: 'NUMBER_INEXACT', status: 400, details: [{ path }] }, json.slice(0, 100))
+const fails = (json: string, path: string) =>
+  t.match(refusalOf(json), { code: 'NUMBER_INEXACT', status: 400, details: [{ path }] }, json.slice(0, 100))
 
 const exact = [
-  '0', '-0', '-0.0', '0e400', '1', '1.0', '1e2', '1E+02', '9007199254740991', '-9007199254740991', '9007199254740992', '1524831183200260000', '100000000000000000000', '1e21', '1e23', '123e65', '1e308',
-  '1.7976931348623157e308', '-1.7976931348623157E+308', '0.1', '0.30000000000000004', '3.141592653589793', '5e-324', '4.9E-324', '4.9406564584124654e-324', '2.2250738585072014e-308', '1.50000000000000000000', '1e0002',
+  '0',
+  '-0',
+  '-0.0',
+  '0e400',
+  '1',
+  '1.0',
+  '1e2',
+  '1E+02',
+  '9007199254740991',
+  '-9007199254740991',
+  '9007199254740992',
+  '1524831183200260000',
+  '100000000000000000000',
+  '1e21',
+  '1e23',
+  '123e65',
+  '1e308',
+  '1.7976931348623157e308',
+  '-1.7976931348623157E+308',
+  '0.1',
+  '0.30000000000000004',
+  '3.141592653589793',
+  '5e-324',
+  '4.9E-324',
+  '4.9406564584124654e-324',
+  '2.2250738585072014e-308',
+  '1.50000000000000000000',
+  '1e0002',
   // Printed from a double by C, with 17 and 20 digits, and in full.
-  '0.10000000000000001', '-65.613616999999977', '0.10000000000000000555', '0.1000000000000000055511151231257827021181583404541015625'
+  '0.10000000000000001',
+  '-65.613616999999977',
+  '0.10000000000000000555',
+  '0.1000000000000000055511151231257827021181583404541015625'
 ]
 const inexact = [
-  '9007199254740993', '-9007199254740993', '9007199254740993.0', '9007199254740993e0', '9.007199254740993e15', '90071992547409930e-1', '1524831183200260097', '1524831183200260096', '9223372036854775807',
-  '-9223372036854775807', '18446744073709551615', '123456789012345678901234567890', '1'.repeat(300), '1'.repeat(1000), '1e309', '-1e400', '1e0400', '1e99999999999999999999', '1e-400', '0.000001e-330', '3e-324', '1.23456789012345e-320',
+  '9007199254740993',
+  '-9007199254740993',
+  '9007199254740993.0',
+  '9007199254740993e0',
+  '9.007199254740993e15',
+  '90071992547409930e-1',
+  '1524831183200260097',
+  '1524831183200260096',
+  '9223372036854775807',
+  '-9223372036854775807',
+  '18446744073709551615',
+  '123456789012345678901234567890',
+  '1'.repeat(300),
+  '1'.repeat(1000),
+  '1e309',
+  '-1e400',
+  '1e0400',
+  '1e99999999999999999999',
+  '1e-400',
+  '0.000001e-330',
+  '3e-324',
+  '1.23456789012345e-320',
   // A fraction that ends up as an integer, or has more digits than any double.
-  '9007199254740990.9', '0.99999999999999999', '12345678901234567.89', '1234567890123456.78', '3.14159265358979323846', '1.00000000000000000001', `0.${'3'.repeat(200)}`
+  '9007199254740990.9',
+  '0.99999999999999999',
+  '12345678901234567.89',
+  '1234567890123456.78',
+  '3.14159265358979323846',
+  '1.00000000000000000001',
+  `0.${'3'.repeat(200)}`
 ]
 
 t.test('a number is exact when it is printed with the value that was sent; a fraction stands for the nearest double', async t => {
@@ -54,13 +110,16 @@ const inFull = (_: string, sign: string, mantissa: string, exponent: string) => 
 }
 
 t.test('the search for long numbers misses none, wherever it stands', async t => {
-  const around: [string, string][] = [['', ''], ['[', ']'], ['[1,', ',2]'], ['{"a":', '}'], ['{"a": ', ' }'], ['{"a":\n\t', '\n}'], ['[1, ', ']'], ['{"a":[[', ']]}'], ['{"a":"x","b":', ',"c":"y"}']]
+  const around: [string, string][] = [
+    ['', ''], ['[', ']'], ['[1,', ',2]'], ['{"a":', '}'], ['{"a": ', ' }'], ['{"a":\n\t', '\n}'], ['[1, ', ']'],
+    ['{"a":[[', ']]}'], ['{"a":"x","b":', ',"c":"y"}']
+  ]
   for (const [before, after] of around) {
     for (const literal of inexact) {
       t.ok(mayHaveInexactNumber(`${before}${literal}${after}`), `${before}${literal.slice(0, 40)}${after}`)
       t.throws(() => requireExactNumbers(`${before}${literal}${after}`), { code: 'NUMBER_INEXACT' })
     }
-    for (const literal of exact) t.doesNotThrow(() => requireExactNumbers(`${before}${literal}${after}`), `${before}${literal}${after}`)
+    for (const literal of exact) { t.doesNotThrow(() => requireExactNumbers(`${before}${literal}${after}`), `${before}${literal}${after}`) }
   }
 })
 
@@ -74,12 +133,21 @@ t.test('the refusal names the first place by its JSON Pointer, and shows the num
   fails('9007199254740993', '')
   fails(`{"${'k'.repeat(10_000)}":9007199254740993}`, `/${'k'.repeat(100)}`)
   t.match(refusalOf('[[9007199254740993]]', 1), { details: [{ path: '/0' }] })
-  t.match(refusalOf('{"id":1524831183200260097}'), { message: '/id must be a number that a double keeps: 1524831183200260097 would become 1524831183200260000. Send it as a string' })
+  t.match(refusalOf('{"id":1524831183200260097}'), {
+    message:
+      '/id must be a number that a double keeps: 1524831183200260097 would become 1524831183200260000. Send it as a ' +
+        'string'
+  })
   t.ok(String(refusalOf(`[${'1'.repeat(100_000)}]`)?.message).length < 200, 'of a long number, the beginning')
 })
 
 t.test('digits in strings and keys are no numbers', async t => {
-  for (const text of ['9007199254740993', 'a, 9007199254740993', ': 1e400', '[9007199254740993', '\\", 9007199254740993', '\\\\\\", 1e400 ', '1.2.3.4.5.6.7.8.9.10', '- 9007199254740993', ' 2026-11-29 01234567890123456789 ']) {
+  for (
+    const text of [
+      '9007199254740993', 'a, 9007199254740993', ': 1e400', '[9007199254740993', '\\", 9007199254740993',
+      '\\\\\\", 1e400 ', '1.2.3.4.5.6.7.8.9.10', '- 9007199254740993', ' 2026-11-29 01234567890123456789 '
+    ]
+  ) {
     const json = `{"${text}":"${text}","n":[1,"${text}"]}`
     JSON.parse(json)
     t.doesNotThrow(() => requireExactNumbers(json), json)
@@ -88,14 +156,28 @@ t.test('digits in strings and keys are no numbers', async t => {
 })
 
 t.test('a text that is deep is refused as such; one that is only long takes linear steps', async t => {
-  t.throws(() => requireExactNumbers('['.repeat(100_000) + '1e400' + ']'.repeat(100_000)), { code: 'VALIDATION_FAILED', message: /levels deep/ })
+  t.throws(() => requireExactNumbers('['.repeat(100_000) + '1e400' + ']'.repeat(100_000)), {
+    code: 'VALIDATION_FAILED', message: /levels deep/
+  })
   t.doesNotThrow(() => requireExactNumbers('['.repeat(100_000) + '1' + ']'.repeat(100_000)))
-  for (const part of ['1', '1.', ', 1', ', 123456789012345', '-', '1e', ',', '12345678901234567890, ', '\\"', ' ']) t.doesNotThrow(() => requireExactNumbers(`"${part.repeat(1_000_000 / part.length)}"`), part)
+  for (const part of ['1', '1.', ', 1', ', 123456789012345', '-', '1e', ',', '12345678901234567890, ', '\\"', ' ']) { t.doesNotThrow(() => requireExactNumbers(`"${part.repeat(1_000_000 / part.length)}"`), part) }
 })
 
 t.test('docs/ERRORS.md has the rule: the numbers of its table are taken or refused as it says', async t => {
   const page = read('docs/ERRORS.md')
-  const rows = [...page.slice(page.indexOf('## Numbers'), page.indexOf('## Codes')).matchAll(/^\|[^|]*\|([^|]*)\| (taken|refused)/gm)]
+  const rows = [
+    ...page.slice(page.indexOf('## Numbers'), page.indexOf('## Codes')).matchAll(
+      /^\|[^|]*\|([^|]*)\| (taken|refused)/gm
+    )
+  ]
   t.equal(rows.length, 8)
-  for (const [, examples = '', verdict] of rows) for (const [, literal = ''] of examples.matchAll(/`([^`]+)`/g)) t.equal(isExactNumber(literal), verdict === 'taken', literal)
+  for (const [, examples = '', verdict] of rows) {
+    for (const [, literal = ''] of examples.matchAll(/`([^`]+)`/g)) {
+      t.equal(
+        isExactNumber(literal),
+        verdict === 'taken',
+        literal
+      )
+    }
+  }
 })

@@ -9,19 +9,60 @@ import { Sender } from '../../src/webhooks/http/sender.ts'
 /* What tenants read of servers that they have named. */
 
 t.test('no text of OpenSSL, the resolver or PostgreSQL is passed on', async t => {
-  const secret = '804C039E:error:0A00010B:SSL routines:ssl3_get_record:wrong version number:../deps/openssl/ssl/record/ssl3_record.c:350: 10.0.0.7'
+  const secret =
+    '804C039E:error:0A00010B:SSL routines:ssl3_get_record:wrong version ' +
+      'number:../deps/openssl/ssl/record/ssl3_record.c:350: 10.0.0.7'
   const codes = [
-    'ERR_SSL_WRONG_VERSION_NUMBER', 'EPROTO', 'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'CERT_HAS_EXPIRED', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-    'SELF_SIGNED_CERT_IN_CHAIN', 'ERR_TLS_CERT_ALTNAME_INVALID', 'CRL_HAS_EXPIRED', 'ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'EHOSTUNREACH',
-    '28P01', '28000', '3D000', '42501', '42P01', '53300', '57P03', '57014', '08006', 'XX000', '22P02', '99999', 'HPE_INVALID_CONSTANT', 'UND_ERR_SOCKET', 'EWHATEVER', `${'x'.repeat(10)} ${secret}`, undefined, 7
+    'ERR_SSL_WRONG_VERSION_NUMBER',
+    'EPROTO',
+    'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA',
+    'CERT_HAS_EXPIRED',
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'ERR_TLS_CERT_ALTNAME_INVALID',
+    'CRL_HAS_EXPIRED',
+    'ENOTFOUND',
+    'EAI_AGAIN',
+    'ECONNREFUSED',
+    'ECONNRESET',
+    'ETIMEDOUT',
+    'EPIPE',
+    'EHOSTUNREACH',
+    '28P01',
+    '28000',
+    '3D000',
+    '42501',
+    '42P01',
+    '53300',
+    '57P03',
+    '57014',
+    '08006',
+    'XX000',
+    '22P02',
+    '99999',
+    'HPE_INVALID_CONSTANT',
+    'UND_ERR_SOCKET',
+    'EWHATEVER',
+    `${'x'.repeat(10)} ${secret}`,
+    undefined,
+    7
   ]
   for (const code of codes) {
     const text = explainForeignError(Object.assign(new Error(secret), { code }))
     t.notMatch(text, /804C|ssl3|openssl|10\.0\.0/, String(code))
     t.match(text, /^(The|There|TLS|PostgreSQL|An) .+/, text)
   }
-  t.equal(explainForeignError(new AggregateError([Object.assign(new Error(secret), { code: 'ECONNREFUSED' }), Object.assign(new Error(secret), { code: 'ECONNREFUSED' })])), 'The connection was refused (ECONNREFUSED)')
-  for (const thrown of [undefined, null, 'text', 7, new Error(secret)]) t.equal(explainForeignError(thrown), 'The connection failed')
+  t.equal(
+    explainForeignError(
+      new AggregateError([
+        Object.assign(new Error(secret), { code: 'ECONNREFUSED' }),
+        Object.assign(new Error(secret), { code: 'ECONNREFUSED' })
+      ])
+    ),
+    'The connection was refused (ECONNREFUSED)'
+  )
+  for (const thrown of [undefined, null, 'text', 7, new Error(secret)]) { t.equal(explainForeignError(thrown), 'The connection failed') }
 })
 
 t.test('an answer without an end costs an attempt its time, whatever it consists of', async t => {

@@ -13,7 +13,11 @@ t.test('a cursor comes back as it was', async () => {
 
 t.test('a cursor that we did not make is 400', async t => {
   const coded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  for (const cursor of ['', 'x', '!!', coded({}), coded([]), coded([null]), coded([1.5]), coded([1e300]), coded(['\0']), coded([[1]])]) {
+  for (
+    const cursor of [
+      '', 'x', '!!', coded({}), coded([]), coded([null]), coded([1.5]), coded([1e300]), coded(['\0']), coded([[1]])
+    ]
+  ) {
     t.equal(await codeOf(() => decodeCursor(cursor)), 'VALIDATION_FAILED', cursor)
   }
   t.equal(await codeOf(() => decodeCursor(coded(['a', 1]), ['number', 'string'])), 'VALIDATION_FAILED')

@@ -8,8 +8,23 @@ import { dereferenced } from '../dereferenced.ts'
 /* The committed document: what requests are made from, and what answers are held against. */
 
 export interface Schema {
-  $ref?: string, type?: string | string[], properties?: Record<string, Schema>, required?: string[], items?: Schema, anyOf?: Schema[], const?: unknown, enum?: unknown[]
-  default?: unknown, examples?: unknown[], pattern?: string, minLength?: number, maxLength?: number, minimum?: number, maximum?: number, minItems?: number, maxItems?: number
+  $ref?: string
+  type?: string | string[]
+  properties?: Record<string, Schema>
+  required?: string[]
+  items?: Schema
+  anyOf?: Schema[]
+  const?: unknown
+  enum?: unknown[]
+  default?: unknown
+  examples?: unknown[]
+  pattern?: string
+  minLength?: number
+  maxLength?: number
+  minimum?: number
+  maximum?: number
+  minItems?: number
+  maxItems?: number
 }
 export interface Parameter { in: 'path' | 'query' | 'header', name: string, example?: unknown, schema: Schema }
 type Content = Record<string, { schema: Schema }>
@@ -24,20 +39,27 @@ export interface Operation {
   answers: Record<string, { content?: Content }>
 }
 
-interface Described { operationId: string, parameters?: Parameter[], requestBody?: { content: Content }, responses: Operation['answers'], security: unknown[] }
-const document = dereferenced<{ paths: Record<string, Record<string, Described>>, components: { schemas: Record<string, Schema> } }>(JSON.parse(readFileSync(join(root, 'openapi.json'), 'utf8')))
+interface Described {
+  operationId: string
+  parameters?: Parameter[]
+  requestBody?: { content: Content }
+  responses: Operation['answers']
+  security: unknown[]
+}
+const document = dereferenced<
+  { paths: Record<string, Record<string, Described>>, components: { schemas: Record<string, Schema> } }
+>(JSON.parse(readFileSync(join(root, 'openapi.json'), 'utf8')))
 
-export const operations: readonly Operation[] = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, described]) => ({
-  id: described.operationId,
-  method: method.toUpperCase(),
-  path,
-  parameters: described.parameters ?? [],
-  body: described.requestBody?.content['application/json']?.schema,
-  isPublic: described.security.length === 0,
-  answers: described.responses
-})))
+export const operations: readonly Operation[] = Object.entries(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, described]) => ({
+    id: described.operationId, method: method.toUpperCase(), path, parameters: described.parameters ?? [],
+    body: described.requestBody?.content['application/json']?.schema, isPublic: described.security.length === 0,
+    answers: described.responses
+  }))
+)
 
-export const resolve = (schema: Schema): Schema => schema.$ref === undefined ? schema : document.components.schemas[schema.$ref.split('/').at(-1) as string] as Schema
+export const resolve = (schema: Schema): Schema =>
+  schema.$ref === undefined ? schema : document.components.schemas[schema.$ref.split('/').at(-1) as string] as Schema
 
 const ajv = new Ajv2020({ strict: false })
 addFormats.default(ajv)
@@ -48,7 +70,11 @@ const validators = new Map<Schema, ValidateFunction>()
 export function faultOf (operation: Operation, status: number, contentType: string, body: string): string | undefined {
   const described = operation.answers[status]
   if (described === undefined) return 'a status that is not declared'
-  if (described.content === undefined || status === 304) return body === '' ? undefined : 'a body where none is declared'
+  if (described.content === undefined || status === 304) {
+    return body === ''
+      ? undefined
+      : 'a body where none is declared'
+  }
   const type = contentType.split(';', 1)[0] ?? ''
   const schema = described.content[type]?.schema
   if (schema === undefined) return `a content type that is not declared: ${type}`

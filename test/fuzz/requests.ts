@@ -23,15 +23,99 @@ export interface Request {
 }
 
 /** What no URL parser would let pass; those that are not one segment of a path lead nowhere. */
-const rawSegments = ['%00', 'a%00b', '%F0%9F%92%A9', '..%2f..', '%2e%2e', '%20', '-1', '0', '1.5', '1e400', '__proto__', 'constructor', 'a%0d%0ax:1', '%EF%BB%BF', 'a;b=c', 'a+b', 'x'.repeat(2000)]
-const misleading = ['', '.', '..', '%zz', '%', '%2', '%ff', '%c3%28', '%ED%A0%80', '%u0041', 'a/b', 'a/../b', '//', 'a?b', 'x'.repeat(20_000)]
-const rawQueries = ['&&&', '=', '=&=', '%zz=1', '%', 'a[b][c]=1', 'a=1&a=2', '__proto__[x]=1', 'constructor=1', '?', '%00=%00', Array.from({ length: 500 }, (_, i) => `p${i}=1`).join('&')]
-const contentTypes = ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/xml', 'application/json; charset=utf-16', 'application/merge-patch+json', 'APPLICATION/JSON', 'application/jsonx', 'json', '', ';', `application/${'x'.repeat(1000)}`]
-const oddHeaders = ['', ' ', 'x', '0', '-1', '"', '"1"', 'W/"1"', '"1", "2"', '*', '"99999999999999999999"', '\u00ff', '\u00c3\u00a9', '__proto__', 'x'.repeat(300), 'x'.repeat(5000), 'a,b', 'moon', 'DEVELOPMENT', 'app_nobody', '1e400', '9007199254740993']
-const oddCredentials = ['Bearer', 'Bearer ', 'Bearer x.y.z', 'Basic YTpi', 'sess_', 'sess_x', 'sess_\u00ff', `Bearer ${'a.'.repeat(2000)}`, 'Bearer eyJhbGciOiJub25lIn0.e30.', 'Bearer e30.e30.e30', 'x'.repeat(7000)]
+const rawSegments = [
+  '%00', 'a%00b', '%F0%9F%92%A9', '..%2f..', '%2e%2e', '%20', '-1', '0', '1.5', '1e400', '__proto__', 'constructor',
+  'a%0d%0ax:1', '%EF%BB%BF', 'a;b=c', 'a+b', 'x'.repeat(2000)
+]
+const misleading = [
+  '',
+  '.',
+  '..',
+  '%zz',
+  '%',
+  '%2',
+  '%ff',
+  '%c3%28',
+  '%ED%A0%80',
+  '%u0041',
+  'a/b',
+  'a/../b',
+  '//',
+  'a?b',
+  'x'.repeat(20_000)
+]
+const rawQueries = [
+  '&&&',
+  '=',
+  '=&=',
+  '%zz=1',
+  '%',
+  'a[b][c]=1',
+  'a=1&a=2',
+  '__proto__[x]=1',
+  'constructor=1',
+  '?',
+  '%00=%00',
+  Array.from({ length: 500 }, (_, i) => `p${i}=1`).join('&')
+]
+const contentTypes = [
+  'text/plain',
+  'application/x-www-form-urlencoded',
+  'multipart/form-data; boundary=x',
+  'application/xml',
+  'application/json; charset=utf-16',
+  'application/merge-patch+json',
+  'APPLICATION/JSON',
+  'application/jsonx',
+  'json',
+  '',
+  ';',
+  `application/${'x'.repeat(1000)}`
+]
+const oddHeaders = [
+  '', ' ', 'x', '0', '-1', '"', '"1"', 'W/"1"', '"1", "2"', '*', '"99999999999999999999"', '\u00ff', '\u00c3\u00a9',
+  '__proto__', 'x'.repeat(300), 'x'.repeat(5000), 'a,b', 'moon', 'DEVELOPMENT', 'app_nobody', '1e400',
+  '9007199254740993'
+]
+const oddCredentials = [
+  'Bearer',
+  'Bearer ',
+  'Bearer x.y.z',
+  'Basic YTpi',
+  'sess_',
+  'sess_x',
+  'sess_\u00ff',
+  `Bearer ${'a.'.repeat(2000)}`,
+  'Bearer eyJhbGciOiJub25lIn0.e30.',
+  'Bearer e30.e30.e30',
+  'x'.repeat(7000)
+]
 const brokenBodies = [
-  '', ' ', '{', '{"a":', '[', '[]', 'null', '1', '"text"', 'true', '{}{}', '{"a":1,}', '{"a":NaN}', '{\'a\':1}', '\ufeff{}', '\0\0', '{"__proto__":{"a":1}}', '{"a":1e400}', '['.repeat(100_000), '{"a":'.repeat(50_000), '// x\n{}',
-  Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d]), Buffer.from([0x22, 0xe2, 0x82]), Buffer.from([0x22, 0xc0, 0xaf, 0x22]), Buffer.from('{"a":1}', 'utf16le')
+  '',
+  ' ',
+  '{',
+  '{"a":',
+  '[',
+  '[]',
+  'null',
+  '1',
+  '"text"',
+  'true',
+  '{}{}',
+  '{"a":1,}',
+  '{"a":NaN}',
+  "{'a':1}",
+  '\ufeff{}',
+  '\0\0',
+  '{"__proto__":{"a":1}}',
+  '{"a":1e400}',
+  '['.repeat(100_000),
+  '{"a":'.repeat(50_000),
+  '// x\n{}',
+  Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d]),
+  Buffer.from([0x22, 0xe2, 0x82]),
+  Buffer.from([0x22, 0xc0, 0xaf, 0x22]),
+  Buffer.from('{"a":1}', 'utf16le')
 ]
 
 /** A request to an operation: good, or with a few things changed. The same seed and world make the same request. */
@@ -64,9 +148,8 @@ class RequestMaker {
     for (const parameter of this.#operation.parameters) {
       const { in: place, name } = parameter
       if (place === 'path') path[name] = encodeURIComponent(String(this.#goodParameter(parameter))) || '-'
-      else if (place === 'query' && random.chance(0.25)) query.push([name, encodeURIComponent(String(this.#goodParameter(parameter)))])
-      else if (name === 'x-application-id' && this.#asker === 'session') headers[name] = this.#world.applicationId
-      else if (place === 'header' && random.chance(0.15)) headers[name] = asHeader(String(this.#goodParameter(parameter)))
+      else if (place === 'query' && random.chance(0.25)) { query.push([name, encodeURIComponent(String(this.#goodParameter(parameter)))]) } else if (name === 'x-application-id' && this.#asker === 'session') headers[name] = this.#world.applicationId
+      else if (place === 'header' && random.chance(0.15)) { headers[name] = asHeader(String(this.#goodParameter(parameter))) }
     }
     let value = schema === undefined ? undefined : this.#values.good(schema)
     let body: Buffer | string | undefined
@@ -88,7 +171,8 @@ class RequestMaker {
     body ??= value === undefined ? undefined : toText(value)
     if (body !== undefined) headers['content-type'] ??= 'application/json'
     const text = query.map(([name, one]) => name === '' ? one : `${name}=${one}`).join('&')
-    const target = this.#operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => path[name] ?? '') + (text === '' ? '' : `?${text}`)
+    const target = this.#operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => path[name] ?? '') +
+      (text === '' ? '' : `?${text}`)
     // What is longer than the server reads of a request's head is no request.
     if (target.length + Object.values(headers).join('').length > 12_000) this.#isRouted = false
     return { asker: this.#asker, method, target, headers, body, isRouted: this.#isRouted }
@@ -98,12 +182,16 @@ class RequestMaker {
     const known = this.#world.credentials[this.#asker]
     if (known.length === 0) return this.#random.chance(0.5) ? {} : { authorization: this.#random.pick(oddCredentials) }
     const credential = this.#random.pick(known)
-    return credential.startsWith('sess_') && this.#random.chance(0.2) ? { 'x-session-token': credential } : { authorization: credential }
+    return credential.startsWith('sess_') && this.#random.chance(0.2)
+      ? { 'x-session-token': credential }
+      : { authorization: credential }
   }
 
   #goodParameter ({ name, schema, example }: Parameter): unknown {
     // An id is one of what stands before it in the path.
-    const section = this.#operation.path.split('/').at(-1) === `{${name}}` ? this.#operation.path.split('/').at(-2) : this.#operation.path.split(`/{${name}}`, 1)[0]?.split('/').at(-1)
+    const section = this.#operation.path.split('/').at(-1) === `{${name}}`
+      ? this.#operation.path.split('/').at(-2)
+      : this.#operation.path.split(`/{${name}}`, 1)[0]?.split('/').at(-1)
     const pool = this.#world.pools[name === 'id' ? `${section}Id` : name]
     if (pool !== undefined && pool.length > 0 && this.#random.chance(0.85)) return this.#random.pick(pool)
     return example !== undefined && this.#random.chance(0.3) ? example : this.#values.good(schema)
@@ -138,9 +226,28 @@ class RequestMaker {
   }
 
   #changeHeader (headers: Record<string, string>): void {
-    const declared = this.#operation.parameters.filter(parameter => parameter.in === 'header').map(parameter => parameter.name)
-    const name = this.#random.pick([...declared, ...declared, 'x-request-id', 'accept', 'origin', 'x-environment', 'x-session-token', 'accept-encoding', 'range', 'x-http-method-override', 'cookie', 'last-event-id', 'if-match', 'idempotency-key'])
-    headers[name] = this.#random.chance(0.3) ? asHeader(this.#values.oddText()).slice(0, 5000) : this.#random.pick(oddHeaders)
+    const declared = this.#operation.parameters.filter(parameter => parameter.in === 'header').map(parameter =>
+      parameter.name
+    )
+    const name = this.#random.pick([
+      ...declared,
+      ...declared,
+      'x-request-id',
+      'accept',
+      'origin',
+      'x-environment',
+      'x-session-token',
+      'accept-encoding',
+      'range',
+      'x-http-method-override',
+      'cookie',
+      'last-event-id',
+      'if-match',
+      'idempotency-key'
+    ])
+    headers[name] = this.#random.chance(0.3)
+      ? asHeader(this.#values.oddText()).slice(0, 5000)
+      : this.#random.pick(oddHeaders)
   }
 
   #brokenBody (value: unknown): Buffer | string {
@@ -158,4 +265,7 @@ class RequestMaker {
 const asHeader = (text: string) => Buffer.from(text).toString('latin1').replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, '')
 
 /** Unlike encodeURIComponent it takes half a surrogate, and leaves nothing that means something in a URL. */
-const escapeAll = (text: string) => [...Buffer.from(text)].map(byte => /[\w.~-]/.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : `%${byte.toString(16).padStart(2, '0')}`).join('')
+const escapeAll = (text: string) =>
+  [...Buffer.from(text)].map(byte =>
+    /[\w.~-]/.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : `%${byte.toString(16).padStart(2, '0')}`
+  ).join('')

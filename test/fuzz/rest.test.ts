@@ -14,9 +14,9 @@ import { makeRequest, type Asker, type Request } from './requests.ts'
 import { Creator } from './world.ts'
 
 /*
- * Requests made from openapi.json, good ones and such as have a few things wrong, over HTTP to a server that is a process of its
- * own: whatever comes, it answers as the document says, tells nothing of itself, and lives. `FUZZ_REQUESTS=100000` is the
- * full run (npm run test:fuzz); `FUZZ_SEED` repeats one.
+ * Requests made from openapi.json, good ones and such as have a few things wrong, over HTTP to a server that is a
+ * process of its own: whatever comes, it answers as the document says, tells nothing of itself, and lives.
+ * `FUZZ_REQUESTS=100000` is the full run (npm run test:fuzz); `FUZZ_SEED` repeats one.
  */
 
 const count = Number(process.env['FUZZ_REQUESTS'] ?? 2500)
@@ -27,7 +27,16 @@ const round = 500
 t.setTimeout(Math.max(180_000, count * 20))
 
 /** What an answer must not have in it: a stack, a place in a file system, a version, a driver's own words. */
-const leaks = [/node_modules/, /\bat .{0,80}\(?(?:file:\/\/|\/)[^ ]+:\d+:\d+/, /\/(?:dist|src|tmp|home|root|usr|var)\//, /\bnode\/?v?\d+\.\d/i, /PostgreSQL \d/, /\b(?:fastify|undici|pg|kysely|ajv)[@/]\d/, /syntax error at|violates [\w-]+ constraint|invalid input syntax|relation "|invalid byte sequence/, /\bTypeError\b|\bRangeError\b|\bis not a function\b|Cannot read propert/]
+const leaks = [
+  /node_modules/,
+  /\bat .{0,80}\(?(?:file:\/\/|\/)[^ ]+:\d+:\d+/,
+  /\/(?:dist|src|tmp|home|root|usr|var)\//,
+  /\bnode\/?v?\d+\.\d/i,
+  /PostgreSQL \d/,
+  /\b(?:fastify|undici|pg|kysely|ajv)[@/]\d/,
+  /syntax error at|violates [\w-]+ constraint|invalid input syntax|relation "|invalid byte sequence/,
+  /\bTypeError\b|\bRangeError\b|\bis not a function\b|Cannot read propert/
+]
 const askers: readonly Asker[] = ['session', 'session', 'token', 'token', 'nobody']
 
 const sink = createServer((request, response) => {
@@ -40,12 +49,22 @@ const source = await createSource(t)
 await source.sql('create table sessions (id bigint primary key, status text, ended_at timestamptz)')
 const server = await start(t, {
   dataDir: await dataFolder(t),
-  // Each request comes from an address of its own, as a proxy would say, so that the limits by address are not all that is met.
-  variables: { DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey, TRUST_PROXY: '127.0.0.1', WEBHOOK_ALLOW_PRIVATE: 'true', LOG_LEVEL: 'error' }
+  // Each request comes from an address of its own, as a proxy would say, so that the limits by address are not all that
+  // is met.
+  variables: {
+    DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey, TRUST_PROXY: '127.0.0.1',
+    WEBHOOK_ALLOW_PRIVATE: 'true', LOG_LEVEL: 'error'
+  }
 })
 const { setupToken } = await server.ready()
-const { sessionToken } = await made<{ sessionToken: string }>(call('POST', `${server.address}/api/auth/setup`, { body: { ...administrator, setupToken } }))
-const creator = new Creator({ url: server.address, sourceUrl: source.url, sinkUrl: `http://127.0.0.1:${(sink.address() as AddressInfo).port}/` }, sessionToken)
+const { sessionToken } = await made<{ sessionToken: string }>(
+  call('POST', `${server.address}/api/auth/setup`, { body: { ...administrator, setupToken } })
+)
+const creator = new Creator({
+  url: server.address,
+  sourceUrl: source.url,
+  sinkUrl: `http://127.0.0.1:${(sink.address() as AddressInfo).port}/`
+}, sessionToken)
 const pool = new Pool(server.address, { connections: underWay, pipelining: 1, headersTimeout: 20_000 })
 t.teardown(() => pool.destroy())
 
@@ -77,11 +96,11 @@ async function ask ({ method, target, headers, body }: Request, n: number): Prom
 function judge (operation: Operation, request: Request, { status, headers, body }: Answer): string | undefined {
   const type = String(headers['content-type'] ?? '')
   if (status === 500 || (status > 500 && status !== 503)) return 'a fault of the server'
-  if (status === 503 && (headers['retry-after'] === undefined || !body.includes('"SOURCE_UNAVAILABLE"'))) return 'is not to be had, and nothing is away'
+  if (status === 503 && (headers['retry-after'] === undefined || !body.includes('"SOURCE_UNAVAILABLE"'))) { return 'is not to be had, and nothing is away' }
   const said = `${JSON.stringify(headers)} ${body}`
   const leak = leaks.find(one => one.test(said))
   // The test of a connection says what it found of the tenant's own database.
-  if (leak !== undefined && !isEcho(request, leak) && operation.id !== 'testDatabaseConnection') return `tells ${String(leak)}`
+  if (leak !== undefined && !isEcho(request, leak) && operation.id !== 'testDatabaseConnection') { return `tells ${String(leak)}` }
   if (headers['server'] !== undefined || headers['x-powered-by'] !== undefined) return 'names its software'
   if (status >= 400 && status !== 503) {
     const fault = request.method === 'HEAD' ? undefined : faultOfRefusal(body)
@@ -117,7 +136,8 @@ async function one (n: number): Promise<void> {
   } catch (error) {
     const { code = '', message } = error as NodeJS.ErrnoException
     // A body that is refused before it has arrived ends the connection, perhaps before the answer is read.
-    const isCut = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(code) && String(request.body ?? '').length > 1_000_000
+    const isCut = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(code) &&
+      String(request.body ?? '').length > 1_000_000
     if (!isCut) problems.push(`${n} ${request.method} ${request.target.slice(0, 200)}: ${code} ${message}`)
     return
   }
@@ -125,10 +145,17 @@ async function one (n: number): Promise<void> {
   if (!hashing.has(operation.id) && !(asker === 'token' && answer.status === 401)) latenciesMs.push(ms)
   statuses[answer.status] = (statuses[answer.status] ?? 0) + 1
   const record = byOperation.get(operation.id) ?? { asked: 0, succeeded: 0, ms: 0 }
-  byOperation.set(operation.id, { asked: record.asked + 1, succeeded: record.succeeded + Number(answer.status < 300 && request.isRouted), ms: record.ms + ms })
+  byOperation.set(operation.id, {
+    asked: record.asked + 1, succeeded: record.succeeded + Number(answer.status < 300 && request.isRouted),
+    ms: record.ms + ms
+  })
   const problem = judge(operation, request, answer)
   if (problem === undefined) return
-  problems.push(`${n} ${operation.id} by ${asker}: ${problem}\n  ${request.method} ${request.target.slice(0, 300)} ${JSON.stringify({ ...request.headers, authorization: undefined }).slice(0, 300)} ${String(request.body ?? '').slice(0, 300)}\n  ${answer.status} ${answer.body.slice(0, 400)}`)
+  problems.push(
+    `${n} ${operation.id} by ${asker}: ${problem}\n  ${request.method} ${request.target.slice(0, 300)} ${
+      JSON.stringify({ ...request.headers, authorization: undefined }).slice(0, 300)
+    } ${String(request.body ?? '').slice(0, 300)}\n  ${answer.status} ${answer.body.slice(0, 400)}`
+  )
 }
 
 async function memory (): Promise<{ resident: number, heap: number }> {
@@ -148,23 +175,47 @@ await t.test(`${count} requests (FUZZ_SEED=${seed})`, async t => {
   }
   t.same(problems.slice(0, 20), [])
   t.ok(server.isRunning, 'the server lives')
-  t.same([...server.output.matchAll(/^.*(?:request\.failed|server\.crashed|unhandled|uncaught).*$/gim)].map(([line]) => line).slice(0, 5), [], 'and found no fault in itself')
-  t.same(operations.filter(({ id }) => (byOperation.get(id)?.asked ?? 0) === 0).map(({ id }) => id), [], 'every operation was asked')
+  t.same(
+    [...server.output.matchAll(/^.*(?:request\.failed|server\.crashed|unhandled|uncaught).*$/gim)].map(([line]) => line)
+      .slice(0, 5),
+    [],
+    'and found no fault in itself'
+  )
+  t.same(
+    operations.filter(({ id }) => (byOperation.get(id)?.asked ?? 0) === 0).map(({ id }) => id), [],
+    'every operation was asked'
+  )
   const never = operations.filter(({ id }) => byOperation.get(id)?.succeeded === 0).map(({ id }) => id)
-  t.ok(never.length < operations.length / 3, `${operations.length - never.length} of ${operations.length} operations have succeeded now and then; not ${never.join(' ')}`)
+  t.ok(
+    never.length < operations.length / 3,
+    `${operations.length - never.length} of ${operations.length} operations have succeeded now and then; not ${
+      never.join(' ')
+    }`
+  )
 
   latenciesMs.sort((a, b) => a - b)
   const quantile = (q: number) => latenciesMs[Math.floor(latenciesMs.length * q)]?.toFixed(1)
   t.comment(`statuses ${JSON.stringify(statuses)}`)
   t.comment(`latency p50 ${quantile(0.5)} ms, p99 ${quantile(0.99)} ms, max ${quantile(0.99999)} ms`)
-  t.comment(`slowest on average: ${[...byOperation].sort(([, a], [, b]) => b.ms / b.asked - a.ms / a.asked).slice(0, 8).map(([id, { ms, asked }]) => `${id} ${(ms / asked).toFixed(1)} ms`).join(', ')}`)
+  t.comment(
+    `slowest on average: ${
+      [...byOperation].sort(([, a], [, b]) => b.ms / b.asked - a.ms / a.asked).slice(0, 8).map(([id, { ms, asked }]) =>
+        `${id} ${(ms / asked).toFixed(1)} ms`
+      ).join(', ')
+    }`
+  )
   const mb = (bytes = 0) => Math.round(bytes / 1e6)
   // What is left after a collection is the least of a while.
   const least = (part: typeof memories) => Math.min(...part.map(({ heap }) => heap))
   const third = Math.ceil(memories.length / 3)
   const [settled, last] = [least(memories.slice(third, 2 * third)), least(memories.slice(-third))]
-  t.comment(`heap ${mb(least(memories.slice(0, third)))} MB in the first third at least, ${mb(settled)} MB in the second, ${mb(last)} MB in the last; resident ${mb(Math.max(...memories.map(({ resident }) => resident)))} MB at most`)
-  // In the long form, a kilobyte kept of each request does not pass; the short one is over before the server has settled.
+  t.comment(
+    `heap ${mb(least(memories.slice(0, third)))} MB in the first third at least, ${mb(settled)} MB in the second, ${
+      mb(last)
+    } MB in the last; resident ${mb(Math.max(...memories.map(({ resident }) => resident)))} MB at most`
+  )
+  // In the long form, a kilobyte kept of each request does not pass; the short one is over before the server has
+  // settled.
   const slack = count >= 100_000 ? 10e6 : 100e6
   t.ok(last < settled * 1.2 + slack, 'memory does not grow with what was asked')
 })
@@ -181,7 +232,13 @@ await t.test(`what is almost HTTP, ${Math.ceil(count / 10)} times (FUZZ_SEED=${s
       const status = /^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? (answer === '' ? 'nothing' : 'no HTTP')
       seen[status] = (seen[status] ?? 0) + 1
       const leak = leaks.find(one => one.test(answer) && !one.test(bytes.toString('latin1')))
-      if (status === 'no HTTP' || status.startsWith('5') || leak !== undefined) wrong.push(`${status} ${String(leak)}\n  ${JSON.stringify(bytes.toString('latin1').slice(0, 300))}\n  ${answer.slice(0, 300)}`)
+      if (status === 'no HTTP' || status.startsWith('5') || leak !== undefined) {
+        wrong.push(
+          `${status} ${String(leak)}\n  ${JSON.stringify(bytes.toString('latin1').slice(0, 300))}\n  ${
+            answer.slice(0, 300)
+          }`
+        )
+      }
     }))
   }
   t.same(wrong.slice(0, 10), [])

@@ -33,32 +33,65 @@ export class Creator {
     const other = await this.#post<Made>('/api/applications', { name: `Other ${n}` })
     const scope = { 'x-application-id': application.id }
     const scoped = async <T = Made>(path: string, body?: unknown) => await this.#post<T>(path, body, scope)
-    const token = async (...permissions: string[]) => (await this.#post<{ token: string }>('/auth/token', { applicationId: application.id, permissions })).token
+    const token = async (...permissions: string[]) =>
+      (await this.#post<{ token: string }>('/auth/token', { applicationId: application.id, permissions })).token
     const email = `admin${n}@example.com`
-    const admin = await this.#post<Made>('/api/users', { name: 'Admin', email, password, roles: [{ roleId: 'role_super_admin' }] })
+    const admin = await this.#post<Made>('/api/users', {
+      name: 'Admin', email, password, roles: [{ roleId: 'role_super_admin' }]
+    })
     const victim = await this.#post<Made>('/api/users', { name: 'Victim', email: `victim${n}@example.com`, password })
-    const role = await this.#post<Made>('/api/roles', { name: `role-${n}`, permissions: [{ resource: 'topics', action: 'read' }] })
+    const role = await this.#post<Made>('/api/roles', {
+      name: `role-${n}`,
+      permissions: [{ resource: 'topics', action: 'read' }]
+    })
     const invite = await this.#post<Made>('/api/invites', { email: `guest${n}@example.com`, roleId: 'role_viewer' })
-    const logins = await Promise.all([1, 2, 3].map(async () => await made<{ sessionToken: string }>(call('POST', `${url}/api/auth/login`, { body: { email, password }, headers: { 'x-forwarded-for': `192.0.2.${n % 250}` } }))))
+    const logins = await Promise.all(
+      [1, 2, 3].map(async () =>
+        await made<{ sessionToken: string }>(
+          call('POST', `${url}/api/auth/login`, {
+            body: { email, password },
+            headers: { 'x-forwarded-for': `192.0.2.${n % 250}` }
+          })
+        )
+      )
+    )
 
     await scoped('/api/topics', { name: 'session.status', description: 'A topic', owner: 'fuzz' })
     await scoped('/api/topics', { name: 'order.placed', description: 'A topic', owner: 'fuzz' })
     await scoped('/api/schemas/order.placed', { schema: { type: 'object', properties: { total: { type: 'number' } } } })
-    const events = await scoped<{ id: string }[]>('/api/topics/session.status/events', { events: [{ payload: { status: 'active' } }, { payload: null, key: 'k' }] })
+    const events = await scoped<{ id: string }[]>('/api/topics/session.status/events', {
+      events: [{ payload: { status: 'active' } }, { payload: null, key: 'k' }]
+    })
     const service = await scoped('/api/services', { name: 'parcel' })
-    for (const id of ['doc_a1b2c3d4', 'doc_b']) await scoped('/api/sync/session/documents', { id, data: { status: 'active', participantCount: 1, items: [] } })
+    for (const id of ['doc_a1b2c3d4', 'doc_b']) { await scoped('/api/sync/session/documents', { id, data: { status: 'active', participantCount: 1, items: [] } }) }
     const webhook = await scoped('/api/webhooks', { url: sinkUrl, events: ['*'] })
-    const mapping = await scoped('/api/database/mappings', { table: 'sessions', topic: 'session.status', events: ['insert', 'update'] })
+    const mapping = await scoped('/api/database/mappings', {
+      table: 'sessions', topic: 'session.status', events: ['insert', 'update']
+    })
     await scoped(`/api/database/mappings/${mapping.id}/versions`, { environment: 'development' })
     const subscription = await scoped('/api/database/subscriptions', { mappingId: mapping.id })
-    const replay = await scoped('/api/debugger/replay', { topic: 'session.status', fromOffset: 1, toOffset: 2, target: 'subscribers' })
+    const replay = await scoped('/api/debugger/replay', {
+      topic: 'session.status', fromOffset: 1, toOffset: 2, target: 'subscribers'
+    })
     // Only now and then: a stream of changes for each world would be a slot for each.
-    if (n === 1) await made(call('PUT', `${url}/api/database/connection`, { token: this.#session, body: { connectionString: sourceUrl }, headers: scope }))
+    if (n === 1) {
+      await made(
+        call('PUT', `${url}/api/database/connection`, {
+          token: this.#session,
+          body: { connectionString: sourceUrl },
+          headers: scope
+        })
+      )
+    }
 
-    const tokens = await Promise.all([token('admin'), token('admin'), token('service'), token('client'), token('client')])
+    const tokens = await Promise.all([
+      token('admin'), token('admin'), token('service'), token('client'), token('client')
+    ])
     // Made after the tokens, and so none of them is signed with what requests may revoke.
     const key = await this.#post<{ keyId: string }>('/api/admin/keys', { algorithm: 'HS256' })
-    const [applications, topics, users] = [[application.id, other.id], ['session.status', 'order.placed', 'sync.session.created'], [victim.id, victim.id, admin.id]]
+    const [applications, topics, users] = [[application.id, other.id], [
+      'session.status', 'order.placed', 'sync.session.created'
+    ], [victim.id, victim.id, admin.id]]
     return {
       applicationId: application.id,
       credentials: {
@@ -89,7 +122,9 @@ export class Creator {
   /** Whether those of a world may still ask for what is theirs. */
   async isWhole ({ credentials, applicationId }: World): Promise<boolean> {
     const asked = [...credentials.session, ...credentials.token].map(async authorization => {
-      const { status } = await call('GET', `${this.#places.url}/api/services`, { headers: { authorization, 'x-application-id': applicationId } })
+      const { status } = await call('GET', `${this.#places.url}/api/services`, {
+        headers: { authorization, 'x-application-id': applicationId }
+      })
       // A client may not read services, but is known.
       return status === 200 || status === 403
     })
@@ -98,12 +133,18 @@ export class Creator {
 
   /** Of the world before: so that there is room for the keys that this one needs, and its requests create. */
   async #revokeOldKeys (): Promise<void> {
-    const keys = await made<{ keyId: string }[]>(call('GET', `${this.#places.url}/api/admin/keys`, { token: this.#session }))
+    const keys = await made<{ keyId: string }[]>(
+      call('GET', `${this.#places.url}/api/admin/keys`, { token: this.#session })
+    )
     for (const { keyId } of keys.slice(1)) await this.#post(`/api/admin/keys/${keyId}/revoke`)
   }
 
   async #post<T> (path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
-    const answer: Promise<Reply> = call('POST', `${this.#places.url}${path}`, { token: this.#session, body, ...(headers !== undefined && { headers }) })
+    const answer: Promise<Reply> = call('POST', `${this.#places.url}${path}`, {
+      token: this.#session,
+      body,
+      ...(headers !== undefined && { headers })
+    })
     return await made<T>(answer)
   }
 }

@@ -6,28 +6,50 @@ const domain = await createDomain(t)
 const { services, documents, writer } = domain.node()
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i)
 const create = (scope: Scope, id: string, service = 'session') => documents.create(scope, service, { id, data: { id } })
-const idOf = async (scope: Scope, name = 'session') => (await services.list(scope, {})).items.find(service => service.name === name)?.id ?? ''
-const countDocuments = async (scope: Scope) => (await domain.pool.query('select 1 from documents where application_id = $1', [scope.applicationId])).rowCount
+const idOf = async (scope: Scope, name = 'session') =>
+  (await services.list(scope, {})).items.find(service => service.name === name)?.id ?? ''
+const countDocuments = async (scope: Scope) =>
+  (await domain.pool.query('select 1 from documents where application_id = $1', [scope.applicationId])).rowCount
 
 await t.test('a service is created, found, described and deleted', async t => {
   const scope = await domain.createScope()
   const service = await services.create(scope, { name: 'session', description: 'Live sessions' })
-  t.match(service, { id: /^[0-9a-f-]{36}$/, name: 'session', description: 'Live sessions', applicationId: scope.applicationId, createdAt: /^\d{4}-\d\d-\d\dT.*Z$/ })
+  t.match(service, {
+    id: /^[0-9a-f-]{36}$/, name: 'session', description: 'Live sessions', applicationId: scope.applicationId,
+    createdAt: /^\d{4}-\d\d-\d\dT.*Z$/
+  })
   t.strictSame(await services.get(scope, service.id), service)
   t.strictSame(await services.get({ ...scope, environment: 'production' }, service.id), service, 'in every environment')
   await t.rejects(services.create(scope, { name: 'session' }), { status: 409, code: 'SERVICE_EXISTS' })
-  t.match(await services.update(scope, service.id, { description: null }), { ...service, description: null, updatedAt: /Z$/ })
+  t.match(await services.update(scope, service.id, { description: null }), {
+    ...service,
+    description: null,
+    updatedAt: /Z$/
+  })
   await services.remove(scope, service.id)
-  for (const attempt of [() => services.get(scope, service.id), () => services.update(scope, service.id, { description: null }), () => services.remove(scope, service.id), () => services.get(scope, 'urn:uuid:x')]) {
-    await t.rejects(async () => { await attempt() }, { status: 404, code: 'SERVICE_NOT_FOUND' })
+  for (
+    const attempt of [() => services.get(scope, service.id), () =>
+      services.update(scope, service.id, { description: null }), () =>
+      services.remove(scope, service.id), () =>
+      services.get(scope, 'urn:uuid:x')]
+  ) {
+    await t.rejects(async () => {
+      await attempt()
+    }, { status: 404, code: 'SERVICE_NOT_FOUND' })
   }
 })
 
 await t.test('another application\'s service is not found, and its name is free', async t => {
   const [mine, others] = [await domain.createScope(), await domain.createScope()]
   const { id } = await services.create(mine, { name: 'session' })
-  for (const attempt of [() => services.get(others, id), () => services.update(others, id, { description: null }), () => services.remove(others, id, { force: true })]) {
-    await t.rejects(async () => { await attempt() }, { status: 404, code: 'SERVICE_NOT_FOUND' })
+  for (
+    const attempt of [() => services.get(others, id), () =>
+      services.update(others, id, { description: null }), () =>
+      services.remove(others, id, { force: true })]
+  ) {
+    await t.rejects(async () => {
+      await attempt()
+    }, { status: 404, code: 'SERVICE_NOT_FOUND' })
   }
   t.not((await services.create(others, { name: 'session' })).id, id)
 })
@@ -74,15 +96,24 @@ await t.test('an expired document does not keep it, and still has its event', as
   await create(scope, 'overdue')
   await domain.expire('overdue')
   await services.remove(scope, await idOf(scope))
-  t.match((await domain.events(scope, 'session', 'deleted')).map(event => event.value), [{ id: 'overdue', reason: 'expired' }])
+  t.match((await domain.events(scope, 'session', 'deleted')).map(event => event.value), [{
+    id: 'overdue', reason: 'expired'
+  }])
 })
 
 await t.test('with force, every document is deleted with its event, whatever its environment', async t => {
   const scope = await domain.createScope()
   const staging: Scope = { ...scope, environment: 'staging' }
-  await Promise.all([...upTo(1100).map(i => create(scope, `d${i}`)), ...upTo(3).map(i => create(staging, `d${i}`)), create(scope, 'd0', 'other')])
+  await Promise.all([
+    ...upTo(1100).map(i => create(scope, `d${i}`)),
+    ...upTo(3).map(i => create(staging, `d${i}`)),
+    create(scope, 'd0', 'other')
+  ])
   await services.remove(scope, await idOf(scope), { force: true })
-  const { rows } = await domain.pool.query('select environment, count(*)::int as n from events where application_id = $1 and type = $2 group by 1 order by 1', [scope.applicationId, 'document.deleted'])
+  const { rows } = await domain.pool.query(
+    'select environment, count(*)::int as n from events where application_id = $1 and type = $2 group by 1 order by 1',
+    [scope.applicationId, 'document.deleted']
+  )
   t.strictSame(rows, [{ environment: 'development', n: 1100 }, { environment: 'staging', n: 3 }])
   t.equal(await countDocuments(scope), 1)
   t.match((await services.list(scope, {})).items, [{ name: 'other' }])
@@ -95,24 +126,43 @@ await t.test('documents created meanwhile are neither lost in silence nor refuse
   await Promise.all(upTo(50).map(i => create(scope, `before${i}`)))
   const state = { isDone: false }
   const acknowledged = new Set<string>()
-  const writing = Promise.all(upTo(8).map(async worker => {
-    for (let i = 0; !state.isDone; i++) {
-      const id = `w${worker}-${i % 5}`
-      await nodes[worker % 2]?.documents.create(scope, 'session', { id, data: {} }).then(() => acknowledged.add(id), error => t.match(error, { status: 409, code: 'DOCUMENT_EXISTS' }))
-    }
-  }))
+  const writing = Promise.all(
+    upTo(8).map(async worker => {
+      for (let i = 0; !state.isDone; i++) {
+        const id = `w${worker}-${i % 5}`
+        await nodes[worker % 2]?.documents.create(scope, 'session', { id, data: {} }).then(
+          () => acknowledged.add(id), error => t.match(error, { status: 409, code: 'DOCUMENT_EXISTS' })
+        )
+      }
+    })
+  )
   for (let round = 0; round < 20; round++) {
     const id = await idOf(scope)
-    if (id !== '') await services.remove(scope, id, { force: true }).catch(error => t.match(error, { status: 409, code: 'SERVICE_NOT_EMPTY' }))
+    if (id !== '') {
+      await services.remove(scope, id, { force: true }).catch(error =>
+        t.match(error, { status: 409, code: 'SERVICE_NOT_EMPTY' })
+      )
+    }
   }
   state.isDone = true
   await writing
 
-  const live = new Set((JSON.parse((await documents.list(scope, 'session', { limit: 1000 })).json) as { id: string }[]).map(({ id }) => id))
-  const deleted = new Set((await domain.pool.query<{ key: string }>('select key from events where application_id = $1 and type = $2', [scope.applicationId, 'document.deleted'])).rows.map(({ key }) => key))
-  t.strictSame([...acknowledged].filter(id => !live.has(id) && !deleted.has(id)), [], 'each is there, or its end was told')
-  const { rows } = await domain.pool.query<{ created: number, deleted: number }>(`select count(*) filter (where type = 'document.created')::int as created,
-    count(*) filter (where type = 'document.deleted')::int as deleted from events where application_id = $1`, [scope.applicationId])
+  const live = new Set(
+    (JSON.parse((await documents.list(scope, 'session', { limit: 1000 })).json) as { id: string }[]).map(({ id }) => id)
+  )
+  const deleted = new Set(
+    (await domain.pool.query<{ key: string }>('select key from events where application_id = $1 and type = $2', [
+      scope.applicationId, 'document.deleted'
+    ])).rows.map(({ key }) => key)
+  )
+  t.strictSame(
+    [...acknowledged].filter(id => !live.has(id) && !deleted.has(id)), [], 'each is there, or its end was told'
+  )
+  const { rows } = await domain.pool.query<{ created: number, deleted: number }>(
+    `select count(*) filter (where type = 'document.created')::int as created,
+    count(*) filter (where type = 'document.deleted')::int as deleted from events where application_id = $1`,
+    [scope.applicationId]
+  )
   t.equal(rows[0]?.created, (rows[0]?.deleted ?? 0) + live.size, 'each creation has its end, or lives')
   t.strictSame(domain.warnings, [])
 })
@@ -124,7 +174,13 @@ await t.test('the writer learns that a service is gone', async t => {
   const { createServices } = await import('../../src/services/services.ts')
   const watching = createServices({
     db: domain.db,
-    writer: { submit: intent => writer.submit(intent), forgetService: (...key) => { forgotten.push(key.join('/')); writer.forgetService(...key) } }
+    writer: {
+      submit: intent => writer.submit(intent),
+      forgetService: (...key) => {
+        forgotten.push(key.join('/'))
+        writer.forgetService(...key)
+      }
+    }
   })
   await watching.remove(scope, await idOf(scope), { force: true })
   t.strictSame(forgotten, [`${scope.applicationId}/session`])
@@ -132,5 +188,7 @@ await t.test('the writer learns that a service is gone', async t => {
 })
 
 await t.test('an application that is gone is 404', async t => {
-  await t.rejects(services.create({ applicationId: 'app_gone', environment: 'development' }, { name: 'session' }), { status: 404, code: 'APPLICATION_NOT_FOUND' })
+  await t.rejects(services.create({ applicationId: 'app_gone', environment: 'development' }, { name: 'session' }), {
+    status: 404, code: 'APPLICATION_NOT_FOUND'
+  })
 })

@@ -37,7 +37,9 @@ class Member {
   constructor (storm: Storm) {
     this.#storm = storm
     const isPlain = storm.transport === '/ws'
-    this.#isReady = isPlain ? this.#answer() : this.#answer().then(() => this.#request(`40${JSON.stringify({ token: storm.token })}`))
+    this.#isReady = isPlain
+      ? this.#answer()
+      : this.#answer().then(() => this.#request(`40${JSON.stringify({ token: storm.token })}`))
     this.#socket = new RawWebSocket(storm.url, isPlain ? '/ws' : '/socket.io/?EIO=4&transport=websocket', {
       headers: isPlain ? { authorization: `Bearer ${storm.token}` } : {},
       onText: (chunk, start, end) => this.#take(chunk, start, end),
@@ -50,7 +52,11 @@ class Member {
     const { transport, topic, after } = this.#storm
     const fields = { topic, ...(after !== undefined && { after }) }
     this.#isSubscribing = true
-    const text = await this.#request(transport === '/ws' ? JSON.stringify({ type: 'subscribe', ...fields }) : `420${JSON.stringify(['subscribe', fields])}`)
+    const text = await this.#request(
+      transport === '/ws'
+        ? JSON.stringify({ type: 'subscribe', ...fields })
+        : `420${JSON.stringify(['subscribe', fields])}`
+    )
     if (this.offset < 0 || (after !== undefined && !text.includes('"recovered":true'))) faults.push(text)
   }
 
@@ -115,7 +121,7 @@ async function arrival (topic: string, offset: number): Promise<{ ms: number, fa
   const begin = performance.now()
   const isBehind = (member: Member) => member.topic === topic && !member.isPaused && member.offset < offset
   while (faults.length === 0 && members.some(isBehind)) {
-    if (performance.now() - begin > timeoutMs) faults.push(`${members.filter(isBehind).length} did not come to ${offset}`)
+    if (performance.now() - begin > timeoutMs) { faults.push(`${members.filter(isBehind).length} did not come to ${offset}`) }
     await new Promise(resolve => setTimeout(resolve, 5))
   }
   return { ms: performance.now() - begin, faults: faults.slice(0, 5) }

@@ -2,8 +2,8 @@ import { answerCalls } from '../../bench/children.ts'
 import { transports, type Client } from '../clients.ts'
 
 /*
- * Clients that come and go: each connects, resumes where it left the topic, joins a channel, says something, and is cut off or says
- * goodbye. What they get of the topic has to be every offset once, over all their visits.
+ * Clients that come and go: each connects, resumes where it left the topic, joins a channel, says something, and is cut
+ * off or says goodbye. What they get of the topic has to be every offset once, over all their visits.
  */
 
 export interface Visit { url: string, token: string, topic: string, channel: string }
@@ -17,8 +17,14 @@ let running: Promise<unknown> = Promise.resolve()
 
 function come (count: number, visit: Visit): void {
   running = Promise.all(Array.from({ length: count }, async (_, i) => {
-    const guest: Guest = { transport: transports[i % transports.length] as Guest['transport'], offset: -1, epoch: undefined, events: 0 }
-    while (!over.signal.aborted) await stay(guest, visit).catch((error: Error) => { faults.push(error.message) })
+    const guest: Guest = {
+      transport: transports[i % transports.length] as Guest['transport'], offset: -1, epoch: undefined, events: 0
+    }
+    while (!over.signal.aborted) {
+      await stay(guest, visit).catch((error: Error) => {
+        faults.push(error.message)
+      })
+    }
   }))
 }
 

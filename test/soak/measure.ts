@@ -23,14 +23,20 @@ const nowUs = () => Math.round((performance.timeOrigin + performance.now()) * 10
 
 async function publish (topic: string, payloads: object[]): Promise<number> {
   const begin = performance.now()
-  const { status, body } = await publisher.request(encodeRequest(url, 'POST', `/api/topics/${topic}/events`, { token, body: JSON.stringify({ events: payloads.map(payload => ({ payload })) }) }))
+  const { status, body } = await publisher.request(
+    encodeRequest(url, 'POST', `/api/topics/${topic}/events`, {
+      token,
+      body: JSON.stringify({ events: payloads.map(payload => ({ payload })) })
+    })
+  )
   if (status !== 201) throw new Error(`${status} ${body.toString()}`)
   return performance.now() - begin
 }
 
 const percentiles = (values: number[]) => {
   const sorted = [...values].sort((a, b) => a - b)
-  const at = (share: number) => (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN).toFixed(1)
+  const at = (share: number) =>
+    (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN).toFixed(1)
   return { count: values.length, p50: at(0.5), p99: at(0.99), max: at(1) }
 }
 
@@ -52,15 +58,22 @@ async function storm (crowd: Child<Crowd>): Promise<void> {
   const clients = Number(process.env['STORM_CLIENTS'] ?? 5000)
   const topic = await server.call('registerTopic', 'storm.events')
   const probes = await server.call('registerTopic', 'storm.probe')
-  for (let n = 0; n < 1000; n += 500) await publish(topic, Array.from({ length: 500 }, () => ({ at: 1, text: 'x'.repeat(200) })))
+  for (let n = 0; n < 1000; n += 500) { await publish(topic, Array.from({ length: 500 }, () => ({ at: 1, text: 'x'.repeat(200) }))) }
   const before = probe(probes)
   await sleep(5000)
   console.log('publish before the storm, ms', await before())
   const during = probe(probes)
   const begin = performance.now()
-  const gathered = await crowd.call('gather', { url, token, transport: transport as TransportName, clients, topic, after: 900 })
+  const gathered = await crowd.call('gather', {
+    url, token, transport: transport as TransportName, clients, topic, after: 900
+  })
   const { faults } = await crowd.call('arrival', topic, 1000)
-  console.log(`${clients} connected, acknowledged in ${Math.round(gathered)} ms; all caught up after ${Math.round(performance.now() - begin)} ms`, faults)
+  console.log(
+    `${clients} connected, acknowledged in ${Math.round(gathered)} ms; all caught up after ${
+      Math.round(performance.now() - begin)
+    } ms`,
+    faults
+  )
   console.log('publish during the storm, ms', await during())
   const after = probe(probes)
   await sleep(3000)
@@ -90,7 +103,12 @@ async function stopped (crowd: Child<Crowd>): Promise<void> {
     }
     const { faults } = await crowd.call('arrival', topic, head)
     const timing = await crowd.call('timing')
-    console.log(stop === 0 ? 'all read          ' : `${stop} of them stopped`, timing, `memory ${Math.round(most / 1e6)} MB`, ...faults)
+    console.log(
+      stop === 0 ? 'all read          ' : `${stop} of them stopped`,
+      timing,
+      `memory ${Math.round(most / 1e6)} MB`,
+      ...faults
+    )
     await crowd.call('disperse')
     await sleep(1000)
     return timing.p99
@@ -102,7 +120,11 @@ async function stopped (crowd: Child<Crowd>): Promise<void> {
     withOne.push(await round(1))
   }
   const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN
-  console.log(`p99 with a stopped reader / without, medians of 5: ${median(withOne).toFixed(1)} / ${median(without).toFixed(1)} = ${(median(withOne) / median(without)).toFixed(2)}`)
+  console.log(
+    `p99 with a stopped reader / without, medians of 5: ${median(withOne).toFixed(1)} / ${
+      median(without).toFixed(1)
+    } = ${(median(withOne) / median(without)).toFixed(2)}`
+  )
 }
 
 const crowd = await startChild<Crowd>('../test/soak/crowd')

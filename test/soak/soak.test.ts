@@ -11,8 +11,9 @@ import { heapArguments } from '../node-arguments.ts'
 import type { Guests } from './guests.ts'
 
 /*
- * Mixed load on one server: published events, merged and read documents, subscribers and channel members that come and go. Nothing may
- * be lost, and neither memory nor handles may grow. `npm run test:soak` takes 15 minutes; SOAK_ROUNDS and SOAK_ROUND_SECONDS say otherwise.
+ * Mixed load on one server: published events, merged and read documents, subscribers and channel members that come and
+ * go. Nothing may be lost, and neither memory nor handles may grow. `npm run test:soak` takes 15 minutes; SOAK_ROUNDS
+ * and SOAK_ROUND_SECONDS say otherwise.
  */
 
 const rounds = Number(process.env['SOAK_ROUNDS'] ?? 2)
@@ -22,7 +23,10 @@ t.setTimeout(60_000 + (rounds + 1) * roundSeconds * 2000)
 const guestsCount = 60
 const eventsPerSecond = 100
 const documents = 1000
-/** What memory and handles may be in the second half, of what they were in the first; in a short run, caches and pools are still being filled. */
+/**
+ * What memory and handles may be in the second half, of what they were in the first; in a short run, caches and pools
+ * are still being filled.
+ */
 const growthMax = rounds * roundSeconds >= 300 ? 1.1 : 1.4
 
 const mb = (bytes: number) => (bytes / 1e6).toFixed(1)
@@ -39,7 +43,8 @@ t.test(`a server under mixed load for ${rounds * roundSeconds} s loses nothing, 
   const pacer = await startChild<PacerLoad>('load/pacer')
   const guests = await startChild<Guests>('../test/soak/guests')
   for (const child of [...load, pacer, guests]) t.teardown(() => child.stop())
-  const paths = (suffix: string) => Array.from({ length: documents }, (_, i) => `/api/sync/bench/documents/d${i}${suffix}`)
+  const paths = (suffix: string) =>
+    Array.from({ length: documents }, (_, i) => `/api/sync/bench/documents/d${i}${suffix}`)
   const common = { url, token, connections: 4, status: 200, contains: '"status":' }
   const [merging, reading] = load
   await merging.call('aim', { ...common, method: 'PATCH', paths: paths('/merge'), body: '{"data":{"status":"ended"}}' })
@@ -53,7 +58,9 @@ t.test(`a server under mixed load for ${rounds * roundSeconds} s loses nothing, 
   // The first round fills caches and pools, and does not count.
   for (let round = 0; round <= rounds; round++) {
     const end = performance.now() + roundSeconds * 1000
-    const publishing = pacer.call('publish', { url, token, topic, perSecond: eventsPerSecond, seconds: roundSeconds - 1 })
+    const publishing = pacer.call('publish', {
+      url, token, topic, perSecond: eventsPerSecond, seconds: roundSeconds - 1
+    })
     while (performance.now() < end - 1000) {
       // A second of load, a second of rest: a server that is never idle would hide what it does when it is.
       for (const { requests: count } of await Promise.all(load.map(child => child.call('round', 1)))) requests += count
@@ -62,7 +69,11 @@ t.test(`a server under mixed load for ${rounds * roundSeconds} s loses nothing, 
     published += await publishing
     const vitals = await server.call('vitals')
     if (round > 0) measured.push(vitals)
-    t.comment(`round ${round}: live ${mb(vitals.liveBytes)} MB, resident ${mb(vitals.residentBytes)} MB, ${vitals.resources} handles, loop delay p99 ${vitals.loopDelayP99Ms.toFixed(1)} ms`)
+    t.comment(
+      `round ${round}: live ${mb(vitals.liveBytes)} MB, resident ${
+        mb(vitals.residentBytes)
+      } MB, ${vitals.resources} handles, loop delay p99 ${vitals.loopDelayP99Ms.toFixed(1)} ms`
+    )
   }
   const { visits, faults } = await guests.call('leave')
   const totals = await server.call('logTotals', topic)
@@ -71,7 +82,12 @@ t.test(`a server under mixed load for ${rounds * roundSeconds} s loses nothing, 
   t.equal(totals.events, published, 'every event that was published is stored')
   for (const what of ['liveBytes', 'resources'] as const) {
     const middle = measured.length >> 1
-    const [first, second] = [median(measured.slice(0, middle).map(one => one[what])), median(measured.slice(middle).map(one => one[what]))]
-    t.ok(second <= first * growthMax, `${what}: ${second.toFixed(0)} after ${first.toFixed(0)}, ${(second / first).toFixed(3)}×`)
+    const [first, second] = [
+      median(measured.slice(0, middle).map(one => one[what])), median(measured.slice(middle).map(one => one[what]))
+    ]
+    t.ok(
+      second <= first * growthMax,
+      `${what}: ${second.toFixed(0)} after ${first.toFixed(0)}, ${(second / first).toFixed(3)}×`
+    )
   }
 })

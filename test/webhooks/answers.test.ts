@@ -9,7 +9,11 @@ import { Sender, type SenderSettings } from '../../src/webhooks/http/sender.ts'
 /* Real senders against servers that answer byte for byte as a test says. */
 
 const settings: SenderSettings = {
-  endpointConcurrencyMax: 4, connectTimeoutMs: 5000, timeoutMs: 10_000, responseBytesLogged: 1024, responseBytesMax: 65_536,
+  endpointConcurrencyMax: 4,
+  connectTimeoutMs: 5000,
+  timeoutMs: 10_000,
+  responseBytesLogged: 1024,
+  responseBytesMax: 65_536,
   retryAfterMaxMs: 3_600_000
 }
 const ok = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'
@@ -18,7 +22,9 @@ const guard = createAddressGuard({ allowPrivate: true, allowedNetworks: [], reso
 interface Teardown { teardown (work: () => Promise<void>): void }
 
 /** Calls `answer` for each request, with its number and the number of the request on its connection. */
-async function rawServer (t: Teardown, answer: (socket: Socket, nth: { request: number, onConnection: number }) => void) {
+async function rawServer (
+  t: Teardown, answer: (socket: Socket, nth: { request: number, onConnection: number }) => void
+) {
   const sockets = new Set<Socket>()
   const seen = { requests: 0, connections: 0 }
   const server = createServer(socket => {
@@ -56,13 +62,17 @@ await t.test('informational answers before the one that counts are read, however
     'of every kind': [interim(100) + interim(102) + interim(103, 'link: </a.css>; rel=preload\r\n') + interim(199), ok],
     'without a reason': ['HTTP/1.1 100\r\n\r\n', ok],
     'of HTTP/1.0 with bare LF': ['HTTP/1.0 100 Continue\n\n', ok],
-    'with fields that mean nothing there': [interim(103, 'content-length: 7\r\nconnection: close\r\nretry-after: 9\r\n') + ok],
+    'with fields that mean nothing there': [
+      interim(103, 'content-length: 7\r\nconnection: close\r\nretry-after: 9\r\n') + ok
+    ],
     'byte by byte': [...(interim(100) + interim(103, 'x: y\r\n') + ok)]
   }
   for (const [name, pieces] of Object.entries(kinds)) {
     const { send, seen } = await rawServer(t, socket => { void writeAll(socket, pieces) })
     for (let i = 0; i < 2; i++) {
-      t.match(await send(), { success: true, statusCode: 200, responseBody: 'ok', retryAfterMs: undefined, error: null }, name)
+      t.match(await send(), {
+        success: true, statusCode: 200, responseBody: 'ok', retryAfterMs: undefined, error: null
+      }, name)
     }
     t.strictSame(seen, { requests: 2, connections: 1 }, `${name}: once each, on one connection`)
   }
@@ -81,8 +91,12 @@ await t.test('an endless row of informational answers ends the attempt, and so d
     socket.on('drain', more)
     more()
   })
-  t.match(await endless.send(), { success: false, statusCode: null, error: 'Failed: Informational (1xx) answers had no end (INTERIM_ANSWERS_TOO_LONG)' })
-  const upgraded = await rawServer(t, socket => { socket.write(`${interim(101, 'upgrade: x\r\nconnection: upgrade\r\n')}${ok}`) })
+  t.match(await endless.send(), {
+    success: false, statusCode: null, error: 'Failed: Informational (1xx) answers had no end (INTERIM_ANSWERS_TOO_LONG)'
+  })
+  const upgraded = await rawServer(t, socket => {
+    socket.write(`${interim(101, 'upgrade: x\r\nconnection: upgrade\r\n')}${ok}`)
+  })
   t.match(await upgraded.send(), { success: false, error: /Failed: / })
   t.equal(upgraded.resent, 0)
 })
@@ -104,10 +118,16 @@ await t.test('a Content-Length that is repeated with one value is one; with two 
 })
 
 await t.test('what is no HTTP, too long a head and a cut head fail at once', async t => {
-  for (const [name, bytes] of Object.entries({
-    'a banner': 'SSH-2.0-OpenSSH\r\n', 'a short word': 'HELO', 'a long head': `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(20_000)}`
-  })) {
-    const { send } = await rawServer(t, socket => { socket.write(bytes) })
+  for (
+    const [name, bytes] of Object.entries({
+      'a banner': 'SSH-2.0-OpenSSH\r\n',
+      'a short word': 'HELO',
+      'a long head': `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(20_000)}`
+    })
+  ) {
+    const { send } = await rawServer(t, socket => {
+      socket.write(bytes)
+    })
     t.match(await send(), { success: false, error: /Failed: / }, name)
   }
   const cut = await rawServer(t, socket => { socket.end('HTTP/1.1 200 OK\r\nx:') })
@@ -115,10 +135,16 @@ await t.test('what is no HTTP, too long a head and a cut head fail at once', asy
 })
 
 await t.test('a kept connection that ends before any byte of the answer costs no attempt', async t => {
-  for (const [how, end] of Object.entries({
-    'a reset': (socket: Socket) => socket.resetAndDestroy(), 'a close': (socket: Socket) => socket.end(), 'a cut': (socket: Socket) => socket.destroy()
-  })) {
-    const server = await rawServer(t, (socket, { onConnection }) => { if (onConnection === 1) socket.write(ok); else end(socket) })
+  for (
+    const [how, end] of Object.entries({
+      'a reset': (socket: Socket) => socket.resetAndDestroy(), 'a close': (socket: Socket) => socket.end(),
+      'a cut': (socket: Socket) => socket.destroy()
+    })
+  ) {
+    const server = await rawServer(t, (socket, { onConnection }) => {
+      if (onConnection === 1) socket.write(ok)
+      else end(socket)
+    })
     for (let i = 1; i <= 3; i++) {
       t.match(await server.send(), { success: true }, how)
       t.equal(server.resent, i - 1, `${how}: counted`)
@@ -168,9 +194,13 @@ await t.test('an attempt that was broken off is not sent again', async t => {
 })
 
 t.test('however the bytes are cut, the parser gets the same', async () => {
-  const finals = [ok, 'HTTP/1.1 204 No Content\r\n\r\n', 'HTTP/1.1 200 OK\n\nHTTP/1.1 100 in a body\r\n\r\n', 'no HTTP at all']
+  const finals = [
+    ok, 'HTTP/1.1 204 No Content\r\n\r\n', 'HTTP/1.1 200 OK\n\nHTTP/1.1 100 in a body\r\n\r\n', 'no HTTP at all'
+  ]
   fc.assert(fc.property(
-    fc.array(fc.constantFrom(interim(100), interim(103, 'a: b\r\n'), 'HTTP/1.1 102\n\n')), fc.constantFrom(...finals), fc.array(fc.integer({ min: 1, max: 20 })),
+    fc.array(fc.constantFrom(interim(100), interim(103, 'a: b\r\n'), 'HTTP/1.1 102\n\n')),
+    fc.constantFrom(...finals),
+    fc.array(fc.integer({ min: 1, max: 20 })),
     (before, final, cuts) => {
       const heads = new AnswerHeads()
       heads.begin()

@@ -12,12 +12,14 @@ import { answer, receiver } from './receiver.ts'
 t.setTimeout(180_000)
 const hours = 3_600_000
 const { app } = await build(t, {
-  variables: { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms', EVENT_RETENTION_HOURS: '1' }, adapt: config => Object.assign(config.webhooks, { circuitFailures: 1000, pollMs: 50 })
+  variables: { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms', EVENT_RETENTION_HOURS: '1' },
+  adapt: config => Object.assign(config.webhooks, { circuitFailures: 1000, pollMs: 50 })
 })
 const shop = await tenant(app)
 const topic = await shop.topic('order.placed')
 await shop.topic('quiet.topic')
-const deliveries = async (query = '') => (await shop.request('GET', `/api/webhooks/deliveries?limit=1000${query}`)).body as WebhookDelivery[]
+const deliveries = async (query = '') =>
+  (await shop.request('GET', `/api/webhooks/deliveries?limit=1000${query}`)).body as WebhookDelivery[]
 /** Lets the webhook be owed things that are not sent: behind the back of the writer, which knows it already. */
 async function hold (id: string): Promise<void> {
   await shop.publish('quiet.topic', 0)
@@ -30,11 +32,21 @@ await t.test('the log drops its events, and what is dead or waits can be sent al
   const good = await receiver(t)
   const sink = await receiver(t, answer(500))
   await shop.request('POST', '/api/webhooks', { url: good.url, events: ['topic.event'], topics: [topic] })
-  const { body: { id } } = await shop.request('POST', '/api/webhooks', { url: sink.url, events: ['topic.event'], topics: [topic] })
-  const { body: { id: waiting } } = await shop.request('POST', '/api/webhooks', { url: sink.url, events: ['topic.event'], topics: [topic], description: 'waits' })
+  const { body: { id } } = await shop.request('POST', '/api/webhooks', {
+    url: sink.url, events: ['topic.event'], topics: [topic]
+  })
+  const { body: { id: waiting } } = await shop.request('POST', '/api/webhooks', {
+    url: sink.url, events: ['topic.event'], topics: [topic], description: 'waits'
+  })
   await hold(waiting)
-  const { body: event } = await shop.request('POST', `/api/topics/${topic}/events`, { payload: { text: 'kept' }, key: 'k' })
-  await until(async () => (await deliveries('&state=delivered')).length === 1 && (await deliveries('&state=dead')).length === 1, 'one to be delivered and one to die')
+  const { body: event } = await shop.request('POST', `/api/topics/${topic}/events`, {
+    payload: { text: 'kept' },
+    key: 'k'
+  })
+  await until(
+    async () => (await deliveries('&state=delivered')).length === 1 && (await deliveries('&state=dead')).length === 1,
+    'one to be delivered and one to die'
+  )
   await app.retention.sweep(later())
   t.match((await shop.request('GET', `/api/topics/${topic}/events`)).body, [], 'the log has dropped it')
   t.strictSame((await deliveries()).map(({ state }) => state).sort(), ['dead', 'pending'])
@@ -52,7 +64,9 @@ await t.test('the log drops its events, and what is dead or waits can be sent al
 
 await t.test('after thirty days a dead delivery goes, with its event', async t => {
   const sink = await receiver(t, answer(500))
-  const { body: { id } } = await shop.request('POST', '/api/webhooks', { url: sink.url, events: ['topic.event'], topics: [topic] })
+  const { body: { id } } = await shop.request('POST', '/api/webhooks', {
+    url: sink.url, events: ['topic.event'], topics: [topic]
+  })
   await shop.publish(topic, 1)
   await until(async () => (await deliveries(`&webhookId=${id}&state=dead`)).length === 1, 'one to die')
   await app.retention.sweep(later())
@@ -67,7 +81,9 @@ await t.test('after thirty days a dead delivery goes, with its event', async t =
 
 await t.test('an event that is nowhere any more is said to be, and given up', async t => {
   const sink = await receiver(t)
-  const { body: { id } } = await shop.request('POST', '/api/webhooks', { url: sink.url, events: ['topic.event'], topics: [topic] })
+  const { body: { id } } = await shop.request('POST', '/api/webhooks', {
+    url: sink.url, events: ['topic.event'], topics: [topic]
+  })
   await hold(id)
   await shop.publish(topic, 1)
   t.equal((await deliveries(`&webhookId=${id}`)).length, 1)
@@ -80,7 +96,9 @@ await t.test('an event that is nowhere any more is said to be, and given up', as
 
 await t.test('events can be owed once more: as deliveries of their own, that say which replay they are of', async t => {
   const sink = await receiver(t)
-  const { body: { id } } = await shop.request('POST', '/api/webhooks', { url: sink.url, events: ['topic.event'], topics: [topic], filter: { n: 1 } })
+  const { body: { id } } = await shop.request('POST', '/api/webhooks', {
+    url: sink.url, events: ['topic.event'], topics: [topic], filter: { n: 1 }
+  })
   const { body: event } = await shop.request('POST', `/api/topics/${topic}/events`, { payload: { n: 1 }, key: 'k' })
   await sink.came(1)
   const [logged] = (await app.eventLog.page(shop.scope, topic, { limit: 1000 })).filter(({ id }) => id === event.id)

@@ -20,25 +20,57 @@ import { allSettled, answer, receiver, type ReceivedWebhook } from './receiver.t
 t.setTimeout(180_000)
 
 /** A circuit that never opens, for what is not about it. */
-const { app } = await build(t, { variables, adapt: config => Object.assign(config.webhooks, { circuitFailures: 1000, circuitPauseMs: 20, pollMs: 100 }) })
+const { app } = await build(t, {
+  variables, adapt: config => Object.assign(config.webhooks, { circuitFailures: 1000, circuitPauseMs: 20, pollMs: 100 })
+})
 const url = await listen(app)
 
-const hook = (shop: Tenant, target: string, fields: Record<string, unknown> = {}) => hookOf(shop, target, { events: ['*'], ...fields })
+const hook = (shop: Tenant, target: string, fields: Record<string, unknown> = {}) =>
+  hookOf(shop, target, { events: ['*'], ...fields })
 const settled = (shop: Tenant, count: number, at = app) => allSettled(at, shop, count)
-const verified = (secret: string, { text, headers }: ReceivedWebhook, options?: { format: 'raw' }) => new Verifier(secret, options).verify(text, headers)
+const verified = (secret: string, { text, headers }: ReceivedWebhook, options?: { format: 'raw' }) =>
+  new Verifier(secret, options).verify(text, headers)
 
 await t.test('an event that is published is posted, as Standard Webhooks has it', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('order.placed')
   const sink = await receiver(t)
   const { id, secret } = await hook(shop, `${sink.url}?a=b`, { events: ['topic.event'] })
-  const { body: event } = await shop.request('POST', `/api/topics/${topic}/events`, { payload: { total: 42 }, key: 'o1' })
+  const { body: event } = await shop.request('POST', `/api/topics/${topic}/events`, {
+    payload: { total: 42 },
+    key: 'o1'
+  })
   const [received] = await sink.came(1) as [ReceivedWebhook]
-  t.strictSame(verified(secret, received), { type: 'topic.event', timestamp: new Date(event.timestamp).toISOString(), data: event })
-  t.match(received, { path: '/hook?a=b', headers: { 'content-type': 'application/json', 'user-agent': /^Realtime-Platform/, host: `127.0.0.1:${sink.port}`, 'webhook-id': /^dlv_[0-9a-f]{32}$/, 'webhook-timestamp': /^\d{10}$/, 'webhook-signature': /^v1,[A-Za-z0-9+/]{43}=$/ } })
+  t.strictSame(verified(secret, received), {
+    type: 'topic.event', timestamp: new Date(event.timestamp).toISOString(), data: event
+  })
+  t.match(received, {
+    path: '/hook?a=b',
+    headers: {
+      'content-type': 'application/json',
+      'user-agent': /^Realtime-Platform/,
+      host: `127.0.0.1:${sink.port}`,
+      'webhook-id': /^dlv_[0-9a-f]{32}$/,
+      'webhook-timestamp': /^\d{10}$/,
+      'webhook-signature': /^v1,[A-Za-z0-9+/]{43}=$/
+    }
+  })
   await settled(shop, 1)
-  t.match(await deliveriesOf(shop), [{ id: received.id, webhookId: id, eventId: event.id, event: 'topic.event', topic, offset: 1, key: 'o1', state: 'delivered', attempts: 1, statusCode: 200, error: null, environment: 'development' }])
-  t.match(await logsOf(shop), [{ id: /^log_/, webhookId: id, deliveryId: received.id, event: 'topic.event', url: `${sink.url}?a=b`, statusCode: 200, success: true, attempts: 1, error: null }])
+  t.match(await deliveriesOf(shop), [{
+    id: received.id, webhookId: id, eventId: event.id, event: 'topic.event', topic, offset: 1, key: 'o1',
+    state: 'delivered', attempts: 1, statusCode: 200, error: null, environment: 'development'
+  }])
+  t.match(await logsOf(shop), [{
+    id: /^log_/,
+    webhookId: id,
+    deliveryId: received.id,
+    event: 'topic.event',
+    url: `${sink.url}?a=b`,
+    statusCode: 200,
+    success: true,
+    attempts: 1,
+    error: null
+  }])
 })
 
 await t.test('every type of event fires, those of sockets and presence as well', async t => {
@@ -54,20 +86,33 @@ await t.test('every type of event fires, those of sockets and presence as well',
   await client.request('join', { channel: 'room' })
   await client.request('publish', { channel: 'room', event: 'said', data: 'hello' })
   client.close()
-  const wanted = ['document.created', 'document.deleted', 'document.updated', 'presence.updated', 'socket.connect', 'socket.disconnect', 'socket.message', 'topic.event']
+  const wanted = [
+    'document.created', 'document.deleted', 'document.updated', 'presence.updated', 'socket.connect',
+    'socket.disconnect', 'socket.message', 'topic.event'
+  ]
   await sink.until(all => wanted.every(type => all.some(({ body }) => body.type === type)), wanted.join())
   for (const { body } of sink.received) t.equal(body.type, body.data.type)
-  t.match(sink.received.find(({ body }) => body.type === 'socket.message')?.body.data, { topic: 'socket.message', source: 'socket', payload: { channel: 'room', data: 'hello' } })
+  t.match(sink.received.find(({ body }) => body.type === 'socket.message')?.body.data, {
+    topic: 'socket.message', source: 'socket', payload: { channel: 'room', data: 'hello' }
+  })
 })
 
 await t.test('a webhook gets the events that its types, topics, filter and environments match, and no others', async t => {
   const shop = await tenant(app)
   const other = await tenant(app)
   const sink = await receiver(t)
-  for (const environment of ['development', 'production']) for (const name of ['order.placed', 'order.paid', 'stock.moved']) await shop.request('POST', '/api/topics', { name, description: 'd', owner: 'o' }, { 'x-environment': environment })
+  for (const environment of ['development', 'production']) {
+    for (const name of ['order.placed', 'order.paid', 'stock.moved']) {
+      await shop.request('POST', '/api/topics', { name, description: 'd', owner: 'o' }, {
+        'x-environment': environment
+      })
+    }
+  }
   await other.topic('order.placed')
   const cases: Record<string, [Record<string, unknown>, string[]]> = {
-    topics: [{ topics: ['order.*'], environments: ['development'] }, ['order.placed', 'order.paid', 'order.placed big']],
+    topics: [{ topics: ['order.*'], environments: ['development'] }, [
+      'order.placed', 'order.paid', 'order.placed big'
+    ]],
     one: [{ topics: ['stock.moved'] }, ['stock.moved', 'stock.moved production']],
     filter: [{ filter: { kind: 'big', size: { gte: 3 } } }, ['order.placed big']],
     production: [{ environments: ['production'] }, ['stock.moved production']],
@@ -81,11 +126,19 @@ await t.test('a webhook gets the events that its types, topics, filter and envir
   await shop.publish('order.placed', { is: 'order.placed' }, { is: 'order.placed big', kind: 'big', size: 3 })
   await shop.publish('order.paid', { is: 'order.paid', kind: 'big', size: 2 })
   await shop.publish('stock.moved', { is: 'stock.moved' })
-  await shop.request('POST', '/api/topics/stock.moved/events', { payload: { is: 'stock.moved production' } }, { 'x-environment': 'production' })
-  await other.publish('order.placed', { is: 'another tenant\'s' })
+  await shop.request('POST', '/api/topics/stock.moved/events', { payload: { is: 'stock.moved production' } }, {
+    'x-environment': 'production'
+  })
+  await other.publish('order.placed', { is: "another tenant's" })
   await settled(shop, 7)
   for (const [name, [, wanted]] of Object.entries(cases)) {
-    t.strictSame(sink.received.filter(({ path }) => path === `/hook/${name}`).map(({ body }) => (body.data.payload as { is: string }).is).sort(), [...wanted].sort(), name)
+    t.strictSame(
+      sink.received.filter(({ path }) => path === `/hook/${name}`).map(({ body }) =>
+        (body.data.payload as { is: string }).is
+      ).sort(),
+      [...wanted].sort(),
+      name
+    )
   }
   t.equal((await deliveriesOf(other)).length, 0)
 })
@@ -96,7 +149,11 @@ await t.test('an event that is refused has no delivery, and one batch has all of
   await shop.request('POST', `/api/schemas/${topic}`, { schema: { type: 'object', required: ['n'] } })
   const sink = await receiver(t)
   for (let i = 0; i < 3; i++) await hook(shop, sink.url)
-  t.equal((await shop.request('POST', `/api/topics/${topic}/events`, { events: [{ payload: { n: 1 } }, { payload: {} }] })).status, 400)
+  t.equal(
+    (await shop.request('POST', `/api/topics/${topic}/events`, { events: [{ payload: { n: 1 } }, { payload: {} }] }))
+      .status,
+    400
+  )
   await shop.publish(topic, ...Array.from({ length: 50 }, (_, n) => ({ n })))
   t.equal((await deliveriesOf(shop)).length, 150, 'all are there when the publish is answered')
   await settled(shop, 150)
@@ -106,7 +163,9 @@ await t.test('an event that is refused has no delivery, and one batch has all of
 await t.test('what fails is tried again: the same id and body, a new time, and then it is delivered', async t => {
   const shop = await tenant(app)
   await shop.topic('order.placed')
-  const sink = await receiver(t, (_received, response) => { response.writeHead(sink.received.length < 3 ? 503 : 204).end(`attempt ${sink.received.length}`) })
+  const sink = await receiver(t, (_received, response) => {
+    response.writeHead(sink.received.length < 3 ? 503 : 204).end(`attempt ${sink.received.length}`)
+  })
   const { secret } = await hook(shop, sink.url)
   await shop.publish('order.placed', 1)
   await settled(shop, 1)
@@ -114,9 +173,16 @@ await t.test('what fails is tried again: the same id and body, a new time, and t
   for (const received of sink.received) t.ok(verified(secret, received))
   t.equal(new Set(sink.received.map(({ id, text }) => id + text)).size, 1)
   t.match(await deliveriesOf(shop), [{ state: 'delivered', attempts: 3, statusCode: 204 }])
-  t.match((await logsOf(shop)).map(({ attempts, success, statusCode, responseBody }) => ({ attempts, success, statusCode, responseBody })), [
-    { attempts: 3, success: true, statusCode: 204, responseBody: null }, { attempts: 2, success: false, statusCode: 503, responseBody: 'attempt 2' }, { attempts: 1, success: false, statusCode: 503 }
-  ])
+  t.match(
+    (await logsOf(shop)).map(({ attempts, success, statusCode, responseBody }) => ({
+      attempts, success, statusCode, responseBody
+    })),
+    [
+      { attempts: 3, success: true, statusCode: 204, responseBody: null },
+      { attempts: 2, success: false, statusCode: 503, responseBody: 'attempt 2' },
+      { attempts: 1, success: false, statusCode: 503 }
+    ]
+  )
 })
 
 await t.test('after five retries it is dead; by hand, and by a redrive, it is tried again', async t => {
@@ -129,16 +195,32 @@ await t.test('after five retries it is dead; by hand, and by a redrive, it is tr
   await settled(shop, 3)
   t.equal(sink.received.length, 18)
   const dead = await deliveriesOf(shop, '&state=dead')
-  t.match(dead, [1, 2, 3].map(() => ({ state: 'dead', attempts: 6, statusCode: 500, error: /given up after 6 failures/ })))
+  t.match(
+    dead, [1, 2, 3].map(() => ({ state: 'dead', attempts: 6, statusCode: 500, error: /given up after 6 failures/ }))
+  )
   t.equal((await logsOf(shop, '&success=false')).length, 18)
-  t.match((await logsOf(shop, `&deliveryId=${dead[0]?.id}`)).map(({ attempts, responseBody }) => [attempts, responseBody]), [6, 5, 4, 3, 2, 1].map(n => [n, 'no\ufffd no']))
-  t.match((await shop.request('POST', '/api/webhooks/redrive', { dryRun: true })).body, { matched: 3, redriven: 0, remaining: 3 })
-  t.match((await shop.request('POST', '/api/webhooks/redrive', { dryRun: true, webhookId: id, from: before, to: before })).body, { matched: 0 })
+  t.match(
+    (await logsOf(shop, `&deliveryId=${dead[0]?.id}`)).map(({ attempts, responseBody }) => [attempts, responseBody]),
+    [6, 5, 4, 3, 2, 1].map(n => [n, 'no\ufffd no'])
+  )
+  t.match((await shop.request('POST', '/api/webhooks/redrive', { dryRun: true })).body, {
+    matched: 3, redriven: 0, remaining: 3
+  })
+  t.match(
+    (await shop.request('POST', '/api/webhooks/redrive', { dryRun: true, webhookId: id, from: before, to: before }))
+      .body,
+    { matched: 0 }
+  )
   sink.behave(answer(200))
-  t.match(await shop.request('POST', `/api/webhooks/deliveries/${dead[0]?.id}/retry`), { status: 200, body: { id: dead[0]?.id, state: 'pending' } })
+  t.match(await shop.request('POST', `/api/webhooks/deliveries/${dead[0]?.id}/retry`), {
+    status: 200,
+    body: { id: dead[0]?.id, state: 'pending' }
+  })
   await settled(shop, 3)
   t.match(await deliveriesOf(shop, '&state=delivered'), [{ id: dead[0]?.id, attempts: 7 }])
-  t.match((await shop.request('POST', '/api/webhooks/redrive', { webhookId: id, from: before })).body, { matched: 2, redriven: 2, remaining: 0 })
+  t.match((await shop.request('POST', '/api/webhooks/redrive', { webhookId: id, from: before })).body, {
+    matched: 2, redriven: 2, remaining: 0
+  })
   await settled(shop, 3)
   t.equal((await deliveriesOf(shop, '&state=delivered')).length, 3)
   t.equal(new Set(sink.received.map(one => one.id)).size, 3, 'under the same ids as before')
@@ -149,11 +231,33 @@ await t.test('redirects are failures and are not followed; broken answers, cut c
   await shop.topic('order.placed')
   const elsewhere = await receiver(t)
   const kinds: Record<string, { behave: Parameters<typeof receiver>[1], error: RegExp, statusCode: number | null }> = {
-    redirect: { behave: answer(302, { location: elsewhere.url }), error: /redirects are not followed/, statusCode: 302 },
+    redirect: {
+      behave: answer(302, { location: elsewhere.url }), error: /redirects are not followed/, statusCode: 302
+    },
     permanent: { behave: answer(308, { location: elsewhere.url }), error: /redirects/, statusCode: 308 },
-    cut: { behave: (_received, _response, request) => { request.socket.destroy() }, error: /Failed: /, statusCode: null },
-    'cut in the body': { behave: (_received, response) => { response.writeHead(200, { 'content-length': '100' }); response.write('part'); setImmediate(() => response.socket?.destroy()) }, error: /Failed: /, statusCode: 200 },
-    'no HTTP': { behave: (_received, response) => { response.socket?.end('SSH-2.0-OpenSSH\r\n') }, error: /Failed: /, statusCode: null }
+    cut: {
+      behave: (_received, _response, request) => {
+        request.socket.destroy()
+      },
+      error: /Failed: /,
+      statusCode: null
+    },
+    'cut in the body': {
+      behave: (_received, response) => {
+        response.writeHead(200, { 'content-length': '100' })
+        response.write('part')
+        setImmediate(() => response.socket?.destroy())
+      },
+      error: /Failed: /,
+      statusCode: 200
+    },
+    'no HTTP': {
+      behave: (_received, response) => {
+        response.socket?.end('SSH-2.0-OpenSSH\r\n')
+      },
+      error: /Failed: /,
+      statusCode: null
+    }
   }
   for (const [name, { behave, error, statusCode }] of Object.entries(kinds)) {
     const sink = await receiver(t, behave)
@@ -167,7 +271,10 @@ await t.test('redirects are failures and are not followed; broken answers, cut c
 })
 
 await t.test('who does not answer in time, connects and says nothing, or drips, has failed', async t => {
-  const quick = await build(t, { variables: { ...variables, WEBHOOK_TIMEOUT_MS: '150', WEBHOOK_RETRY_SCHEDULE: '10ms' }, adapt: config => Object.assign(config.webhooks, { circuitFailures: 1000, pollMs: 100 }) })
+  const quick = await build(t, {
+    variables: { ...variables, WEBHOOK_TIMEOUT_MS: '150', WEBHOOK_RETRY_SCHEDULE: '10ms' },
+    adapt: config => Object.assign(config.webhooks, { circuitFailures: 1000, pollMs: 100 })
+  })
   const shop = await tenant(quick.app)
   await shop.topic('order.placed')
   const sockets = new Set<Socket>()
@@ -183,22 +290,30 @@ await t.test('who does not answer in time, connects and says nothing, or drips, 
   for (const target of targets) await hook(shop, target)
   await shop.publish('order.placed', 1)
   await settled(shop, 3, quick.app)
-  for (const delivery of await deliveriesOf(shop)) t.match(delivery, { state: 'dead', attempts: 2, error: /No answer within 150 ms/ })
+  for (const delivery of await deliveriesOf(shop)) { t.match(delivery, { state: 'dead', attempts: 2, error: /No answer within 150 ms/ }) }
   for (const socket of sockets) socket.destroy()
   mute.close()
 })
 
 await t.test('a connection has a time of its own, for the name, the address and TLS', async t => {
-  const { app } = await node(t, undefined, { connectTimeoutMs: 300, resolve: () => new Promise(() => {}) }, { WEBHOOK_TIMEOUT_MS: '60000', WEBHOOK_RETRY_SCHEDULE: '10ms' })
+  const { app } = await node(t, undefined, { connectTimeoutMs: 300, resolve: () => new Promise(() => {}) }, {
+    WEBHOOK_TIMEOUT_MS: '60000', WEBHOOK_RETRY_SCHEDULE: '10ms'
+  })
   const shop = await tenant(app)
   await shop.topic('order.placed')
   const sockets = new Set<Socket>()
   const mute = createTcpServer(socket => { sockets.add(socket); socket.on('error', () => {}) }).listen(0, '127.0.0.1')
   await once(mute, 'listening')
-  for (const target of [`https://127.0.0.1:${(mute.address() as AddressInfo).port}/`, 'http://unanswered.example.test/']) await hook(shop, target)
+  for (
+    const target of [`https://127.0.0.1:${(mute.address() as AddressInfo).port}/`, 'http://unanswered.example.test/']
+  ) await hook(shop, target)
   await shop.publish('order.placed', 1)
   await settled(shop, 2, app)
-  for (const delivery of await deliveriesOf(shop)) t.match(delivery, { state: 'dead', attempts: 2, statusCode: null, error: /^Failed: There was no connection in time/ })
+  for (const delivery of await deliveriesOf(shop)) {
+    t.match(delivery, {
+      state: 'dead', attempts: 2, statusCode: null, error: /^Failed: There was no connection in time/
+    })
+  }
   for (const socket of sockets) socket.destroy()
   mute.close()
 })
@@ -223,7 +338,9 @@ await t.test('an endless answer is read to a bound, and logged to 1 KB', async t
 await t.test('Retry-After is waited for', async t => {
   const shop = await tenant(app)
   await shop.topic('order.placed')
-  const sink = await receiver(t, (_received, response) => { response.writeHead(sink.received.length === 1 ? 429 : 200, { 'retry-after': '1' }).end() })
+  const sink = await receiver(t, (_received, response) => {
+    response.writeHead(sink.received.length === 1 ? 429 : 200, { 'retry-after': '1' }).end()
+  })
   await hook(shop, sink.url)
   await shop.publish('order.placed', 1)
   await sink.came(1)
@@ -244,13 +361,20 @@ await t.test('410 switches it off, gives up what it was owed, and tells of it', 
   await shop.publish('order.placed', 1)
   await settled(shop, 1)
   await client.received(1)
-  t.match(client.events, [{ topic: 'system.webhook.deactivated', type: 'topic.event', key: id, payload: { webhookId: id, reason: 'gone' } }])
+  t.match(client.events, [{
+    topic: 'system.webhook.deactivated', type: 'topic.event', key: id, payload: { webhookId: id, reason: 'gone' }
+  }])
   t.match((await shop.request('GET', `/api/webhooks/${id}`)).body, { active: false, deactivatedReason: 'gone' })
   t.match(await deliveriesOf(shop), [{ state: 'dead', attempts: 1, statusCode: 410 }])
   await shop.publish('order.placed', 2)
   t.equal((await deliveriesOf(shop)).length, 1, 'it gets nothing new')
-  t.match(await shop.request('POST', `/api/webhooks/deliveries/${sink.received[0]?.id}/retry`), { status: 409, body: { code: 'WEBHOOK_INACTIVE' } })
-  t.match(await shop.request('POST', '/api/webhooks/redrive', { webhookId: id }), { status: 409, body: { code: 'WEBHOOK_INACTIVE' } })
+  t.match(await shop.request('POST', `/api/webhooks/deliveries/${sink.received[0]?.id}/retry`), {
+    status: 409,
+    body: { code: 'WEBHOOK_INACTIVE' }
+  })
+  t.match(await shop.request('POST', '/api/webhooks/redrive', { webhookId: id }), {
+    status: 409, body: { code: 'WEBHOOK_INACTIVE' }
+  })
   sink.behave(answer(200))
   t.match((await shop.request('POST', `/api/webhooks/${id}/activate`)).body, { active: true, deactivatedReason: null })
   t.match((await shop.request('POST', '/api/webhooks/redrive', {})).body, { redriven: 1 })
@@ -262,8 +386,12 @@ await t.test('410 switches it off, gives up what it was owed, and tells of it', 
 await t.test('410 of a URL that was replaced meanwhile switches nothing off, and what it refused is sent to the new one', async t => {
   // The second way is how it looks to a node that was not told of it.
   const ways = [
-    async (shop: Tenant, id: string, url: string) => { await shop.request('PATCH', `/api/webhooks/${id}`, { url }) },
-    async (_shop: Tenant, id: string, url: string) => { await app.pool.query('update webhooks set url = $1 where id = $2', [url, id]) }
+    async (shop: Tenant, id: string, url: string) => {
+      await shop.request('PATCH', `/api/webhooks/${id}`, { url })
+    },
+    async (_shop: Tenant, id: string, url: string) => {
+      await app.pool.query('update webhooks set url = $1 where id = $2', [url, id])
+    }
   ]
   // Both at once: what was refused waits for as long as an attempt may take.
   await Promise.all(ways.map(async replace => {
@@ -294,16 +422,27 @@ await t.test('what is owed to a webhook that was switched off for failing is giv
   await shop.publish('order.placed', 2, 3)
   await until(async () => (await logsOf(shop)).length === 1, 'the answer to be noted')
   const queue = createQueue({ pool: app.pool })
-  const bury = async () => (await queue.bury(id, { dueBy: Number.MAX_SAFE_INTEGER, url: null, reason: 'r' }, app.clock.now())).length
+  const bury = async () =>
+    (await queue.bury(id, { dueBy: Number.MAX_SAFE_INTEGER, url: null, reason: 'r' }, app.clock.now())).length
   t.equal(await bury(), 0, 'it is on')
-  t.equal((await queue.bury(id, { dueBy: Number.MAX_SAFE_INTEGER, url: 'https://other.example.test/', reason: 'r' }, app.clock.now())).length, 0, 'it is elsewhere')
+  t.equal(
+    (await queue.bury(
+      id,
+      { dueBy: Number.MAX_SAFE_INTEGER, url: 'https://other.example.test/', reason: 'r' },
+      app.clock.now()
+    )).length,
+    0,
+    'it is elsewhere'
+  )
   await shop.request('POST', `/api/webhooks/${id}/deactivate`)
   t.equal(await bury(), 0, 'its owner switched it off')
   t.equal((await deliveriesOf(shop, '&state=pending')).length, 3)
   // As a node leaves it that ended in between.
   await app.pool.query("update webhooks set active = false, deactivated_reason = 'failing' where id = $1", [id])
   await settled(shop, 3)
-  t.match(await deliveriesOf(shop), [3, 2, 1].map(offset => ({ offset, state: 'dead', error: /nothing but fail for days/ })))
+  t.match(
+    await deliveriesOf(shop), [3, 2, 1].map(offset => ({ offset, state: 'dead', error: /nothing but fail for days/ }))
+  )
 })
 
 await t.test('a webhook that is switched off or deleted is sent nothing more, and one that is on again gets what it was owed', async t => {
@@ -315,10 +454,16 @@ await t.test('a webhook that is switched off or deleted is sent nothing more, an
   /** A webhook of which more is leased than is under way: what is, waits for its answer. */
   async function busy () {
     const waiting: ServerResponse[] = []
-    const sink = await receiver(t, (_received, response) => { if (sink.received.length > 8) waiting.push(response); else response.end() })
+    const sink = await receiver(t, (_received, response) => {
+      if (sink.received.length > 8) waiting.push(response)
+      else response.end()
+    })
     const { id } = await hook(shop, sink.url, { topics: ['order.placed'] })
     await shop.publish('order.placed', ...Array.from({ length: 8 }, (_, n) => n))
-    await until(async () => (await deliveriesOf(shop, `&webhookId=${id}&state=delivered`)).length === 8, 'an endpoint that answers')
+    await until(
+      async () => (await deliveriesOf(shop, `&webhookId=${id}&state=delivered`)).length === 8,
+      'an endpoint that answers'
+    )
     await shop.publish('order.placed', ...Array.from({ length: 60 }, (_, n) => n))
     await sink.came(20)
     return {
@@ -344,7 +489,10 @@ await t.test('a webhook that is switched off or deleted is sent nothing more, an
   const off = await busy()
   t.match(await shop.request('POST', `/api/webhooks/${off.id}/deactivate`), { status: 200, body: { active: false } })
   const other = await receiver(t)
-  t.match((await shop.request('PATCH', `/api/webhooks/${off.id}`, { url: other.url })).body, { url: other.url, active: false })
+  t.match((await shop.request('PATCH', `/api/webhooks/${off.id}`, { url: other.url })).body, {
+    url: other.url,
+    active: false
+  })
   await off.answer()
   t.equal(off.sink.received.length, 20, 'what was not under way is not sent')
   t.equal(other.received.length, 0, 'nor to the other URL')
@@ -393,19 +541,38 @@ await t.test('connections are kept alive, few for a slow endpoint', async t => {
 await t.test('by name over TLS: every answer of the resolver is checked, and Host and SNI are those of the URL', async t => {
   const asked: string[] = []
   const logged: { msg: string }[] = []
-  const answers: Record<string, string[]> = { 'hooks.example.test': ['127.0.0.1'], 'rebound.example.test': ['127.0.0.1', '169.254.169.254'], 'other.example.test': ['127.0.0.1'] }
+  const answers: Record<string, string[]> = {
+    'hooks.example.test': ['127.0.0.1'], 'rebound.example.test': ['127.0.0.1', '169.254.169.254'],
+    'other.example.test': ['127.0.0.1']
+  }
   const { app } = await build(t, {
-    variables: { ...variables, WEBHOOK_ALLOW_PRIVATE: 'false', WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8', WEBHOOK_RETRY_SCHEDULE: '10ms' },
-    logger: pino({ level: 'warn' }, { write: line => { const entry = JSON.parse(line); if (entry.msg === 'webhooks.address_refused') logged.push(entry) } }),
-    adapt: config => Object.assign(config.webhooks, {
-      certificateAuthority: certificate,
-      pollMs: 100,
-      resolve: async (name: string) => { asked.push(name); return answers[name] ?? [] }
-    })
+    variables: {
+      ...variables,
+      WEBHOOK_ALLOW_PRIVATE: 'false',
+      WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8',
+      WEBHOOK_RETRY_SCHEDULE: '10ms'
+    },
+    logger: pino({ level: 'warn' }, {
+      write: line => {
+        const entry = JSON.parse(line)
+        if (entry.msg === 'webhooks.address_refused') logged.push(entry)
+      }
+    }),
+    adapt: config =>
+      Object.assign(config.webhooks, {
+        certificateAuthority: certificate,
+        pollMs: 100,
+        resolve: async (name: string) => {
+          asked.push(name)
+          return answers[name] ?? []
+        }
+      })
   })
   const seen: { host: string | undefined, servername: unknown }[] = []
   const server = createSecureServer({ cert: certificate, key: privateKey }, (request, response) => {
-    seen.push({ host: request.headers.host, servername: (request.socket as TLSSocket & { servername?: string }).servername })
+    seen.push({
+      host: request.headers.host, servername: (request.socket as TLSSocket & { servername?: string }).servername
+    })
     request.resume().on('end', () => response.end())
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -416,15 +583,34 @@ await t.test('by name over TLS: every answer of the resolver is checked, and Hos
   const good = await hook(shop, `https://hooks.example.test:${port}/x`)
   t.match((await shop.request('POST', `/api/webhooks/${good.id}/test`)).body, { success: true, statusCode: 200 })
   const rebound = await hook(shop, `https://rebound.example.test:${port}/x`)
-  t.match((await shop.request('POST', `/api/webhooks/${rebound.id}/test`)).body, { success: false, statusCode: null, error: 'Not sent: rebound.example.test may not be reached: it leads to an address that is not public' }, 'a test is guarded as well')
+  t.match((await shop.request('POST', `/api/webhooks/${rebound.id}/test`)).body, {
+    success: false,
+    statusCode: null,
+    error: 'Not sent: rebound.example.test may not be reached: it leads to an address that is not public'
+  }, 'a test is guarded as well')
   const other = await hook(shop, `https://other.example.test:${port}/x`)
-  t.match((await shop.request('POST', `/api/webhooks/${other.id}/test`)).body, { success: false, error: /certificate|altnames/i }, 'the certificate must be for the name')
+  t.match((await shop.request('POST', `/api/webhooks/${other.id}/test`)).body, {
+    success: false,
+    error: /certificate|altnames/i
+  }, 'the certificate must be for the name')
   await shop.publish('order.placed', 1)
   await settled(shop, 3, app)
   t.match(await deliveriesOf(shop, `&webhookId=${good.id}`), [{ state: 'delivered' }])
-  t.match(await deliveriesOf(shop, `&webhookId=${rebound.id}`), [{ state: 'dead', attempts: 2, error: /it leads to an address that is not public/ }], 'and so is every retry')
-  for (const list of ['logs', 'deliveries']) t.notMatch((await shop.request('GET', `/api/webhooks/${list}`)).text, '169.254.', 'who owns the webhook is not told where')
-  t.match(logged, [{ hostname: 'rebound.example.test', address: '169.254.169.254', reason: /metadata/ }], 'the operator is')
+  t.match(await deliveriesOf(shop, `&webhookId=${rebound.id}`), [{
+    state: 'dead',
+    attempts: 2,
+    error: /it leads to an address that is not public/
+  }], 'and so is every retry')
+  for (const list of ['logs', 'deliveries']) {
+    t.notMatch(
+      (await shop.request('GET', `/api/webhooks/${list}`)).text,
+      '169.254.',
+      'who owns the webhook is not told where'
+    )
+  }
+  t.match(
+    logged, [{ hostname: 'rebound.example.test', address: '169.254.169.254', reason: /metadata/ }], 'the operator is'
+  )
   t.strictSame(seen, [0, 1].map(() => ({ host: `hooks.example.test:${port}`, servername: 'hooks.example.test' })))
   t.ok(asked.includes('hooks.example.test'))
 })
@@ -437,20 +623,57 @@ await t.test('private addresses are refused: when a webhook is made, and when a 
   const shop = await tenant(app)
   await shop.topic('order.placed')
   const sink = await receiver(t)
-  for (const target of [sink.url, 'https://127.0.0.1/', 'https://0x7f.1/', 'https://2130706433/', 'https://[::1]/', 'https://[::ffff:7f00:1]/', 'https://169.254.169.254/latest/meta-data', 'https://localhost/', 'http://example.com/', 'https://metadata.google.internal/']) {
-    t.match(await shop.request('POST', '/api/webhooks', { url: target, events: ['*'] }), { status: 400, body: { error: 'ValidationError', code: 'WEBHOOK_URL_FORBIDDEN', details: [{ path: '/url' }] } }, target)
+  for (
+    const target of [
+      sink.url,
+      'https://127.0.0.1/',
+      'https://0x7f.1/',
+      'https://2130706433/',
+      'https://[::1]/',
+      'https://[::ffff:7f00:1]/',
+      'https://169.254.169.254/latest/meta-data',
+      'https://localhost/',
+      'http://example.com/',
+      'https://metadata.google.internal/'
+    ]
+  ) {
+    t.match(await shop.request('POST', '/api/webhooks', { url: target, events: ['*'] }), {
+      status: 400, body: { error: 'ValidationError', code: 'WEBHOOK_URL_FORBIDDEN', details: [{ path: '/url' }] }
+    }, target)
   }
   for (const target of [sink.url, 'HTTP://example.com/', 'https://127.0.0.1/']) {
-    t.match(await shop.request('POST', '/api/webhooks', { url: target, events: ['*'] }), { body: { message: /WEBHOOK_ALLOW_PRIVATE=true/ } }, `${target}: a developer learns how`)
+    t.match(await shop.request('POST', '/api/webhooks', { url: target, events: ['*'] }), {
+      body: { message: /WEBHOOK_ALLOW_PRIVATE=true/ }
+    }, `${target}: a developer learns how`)
   }
-  t.notMatch((await shop.request('POST', '/api/webhooks', { url: 'https://169.254.169.254/', events: ['*'] })).text, 'WEBHOOK_ALLOW_PRIVATE')
-  for (const target of ['https://user:password@example.com/', 'https://', 'https://exa mple.com/']) t.match(await shop.request('POST', '/api/webhooks', { url: target, events: ['*'] }), { status: 400, body: { code: 'VALIDATION_FAILED' } }, target)
+  t.notMatch(
+    (await shop.request('POST', '/api/webhooks', { url: 'https://169.254.169.254/', events: ['*'] })).text,
+    'WEBHOOK_ALLOW_PRIVATE'
+  )
+  for (const target of ['https://user:password@example.com/', 'https://', 'https://exa mple.com/']) {
+    t.match(await shop.request('POST', '/api/webhooks', { url: target, events: ['*'] }), {
+      status: 400, body: { code: 'VALIDATION_FAILED' }
+    }, target)
+  }
   const { id } = await hook(shop, `https://inside.example.test:${sink.port}/`)
-  for (const url of ['HTTPS://Example.com/Hook', 'hTTps:/example.com/Hook', 'https:example.com/Hook', 'https:\\\\example.com\\Hook']) {
-    t.match(await shop.request('PATCH', `/api/webhooks/${id}`, { url }), { status: 200, body: { url: 'https://example.com/Hook' } }, url)
+  for (
+    const url of [
+      'HTTPS://Example.com/Hook',
+      'hTTps:/example.com/Hook',
+      'https:example.com/Hook',
+      'https:\\\\example.com\\Hook'
+    ]
+  ) {
+    t.match(await shop.request('PATCH', `/api/webhooks/${id}`, { url }), {
+      status: 200,
+      body: { url: 'https://example.com/Hook' }
+    }, url)
   }
   await shop.request('PATCH', `/api/webhooks/${id}`, { url: `https://inside.example.test:${sink.port}/` })
-  t.match((await shop.request('POST', `/api/webhooks/${id}/test`)).body, { success: false, error: 'Not sent: inside.example.test may not be reached: it leads to an address that is not public' })
+  t.match((await shop.request('POST', `/api/webhooks/${id}/test`)).body, {
+    success: false,
+    error: 'Not sent: inside.example.test may not be reached: it leads to an address that is not public'
+  })
   await shop.publish('order.placed', 1)
   await settled(shop, 1, app)
   t.match(await deliveriesOf(shop), [{ state: 'dead', error: /may not be reached/ }])
@@ -464,7 +687,9 @@ await t.test('without WEBHOOK_ALLOW_PRIVATE nothing goes in clear text, not even
   await shop.topic('order.placed')
   const sink = await receiver(t)
   const closed = await hook(shop, sink.url.replace(/:\d+/, ':1'))
-  t.match((await shop.request('POST', `/api/webhooks/${closed.id}/test`)).body, { error: 'Failed: The connection was refused (ECONNREFUSED)' }, 'nor is an address told that refuses')
+  t.match((await shop.request('POST', `/api/webhooks/${closed.id}/test`)).body, {
+    error: 'Failed: The connection was refused (ECONNREFUSED)'
+  }, 'nor is an address told that refuses')
   const { id } = await hook(shop, sink.url)
   await before.app.webhooks.dispatcher.close()
   const { app } = await node(t, database, {}, { WEBHOOK_ALLOW_PRIVATE: 'false', WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' })
@@ -487,6 +712,18 @@ await t.test('a rate limit is kept', async t => {
 
 await t.test('the metrics and the readiness tell of it', async t => {
   const { body } = await app.inject('/api/metrics/prometheus')
-  for (const line of [/realtime_webhook_deliveries_total\{status="delivered"\} [1-9]/, /realtime_webhook_deliveries_total\{status="dead"\} [1-9]/, /realtime_webhook_deliveries_total\{status="failed"\} [1-9]/, /realtime_webhook_retries_total [1-9]/, /realtime_queue_depth\{queue="webhooks"\} \d/]) t.match(body, line)
-  t.match((await app.inject('/health/ready')).json(), { status: 'ready', components: { 'webhook-dispatcher': { status: 'ok', heartbeatAgeMs: Number, oldestWaitingMs: Number, depth: Number } } })
+  for (
+    const line of [
+      /realtime_webhook_deliveries_total\{status="delivered"\} [1-9]/,
+      /realtime_webhook_deliveries_total\{status="dead"\} [1-9]/,
+      /realtime_webhook_deliveries_total\{status="failed"\} [1-9]/, /realtime_webhook_retries_total [1-9]/,
+      /realtime_queue_depth\{queue="webhooks"\} \d/
+    ]
+  ) t.match(body, line)
+  t.match((await app.inject('/health/ready')).json(), {
+    status: 'ready',
+    components: {
+      'webhook-dispatcher': { status: 'ok', heartbeatAgeMs: Number, oldestWaitingMs: Number, depth: Number }
+    }
+  })
 })

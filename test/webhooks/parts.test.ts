@@ -26,17 +26,38 @@ t.test('the schedule has full jitter, five retries, and then no more', async t =
 t.test('Retry-After is seconds or an HTTP date, within bounds', async t => {
   const now = Date.parse('Wed, 21 Oct 2026 07:28:00 GMT')
   const cases: [string | undefined, number | undefined][] = [
-    ['120', 120_000], ['0', 0], [' 3 ', 3000], ['Wed, 21 Oct 2026 07:29:00 GMT', 60_000], ['Wednesday, 21-Oct-26 07:29:00 GMT', 60_000], ['Wed Oct 21 07:29:00 2026', 60_000],
-    ['Wed, 21 Oct 2026 07:29:00', 60_000], ['wed, 21 oct 2026 07:29:00 gmt', 60_000], ['Sun Nov  1 00:00:00 2026', 3_600_000], ['Sun, 01 Nov 2026 00:00:00 +0000', 3_600_000],
-    ['Friday, 21-Oct-94 07:29:00 GMT', 0], ['Thu, 31 Dec 2026 23:59:60 GMT', 3_600_000], ['Wed, 21 Oct 2026 07:29:00 +0200', undefined],
-    ['Wed, 21 Oct 2026 25:00:00 GMT', undefined], ['Wed, 31 Feb 2026 07:29:00 GMT', undefined], ['Wed, 21 Okt 2026 07:29:00 GMT', undefined], ['Mon', undefined],
-    ['Wed, 21 Oct 2026 07:00:00 GMT', 0], ['99999999', 3_600_000], ['99999999999', undefined], ['-1', undefined], ['1.5', undefined], ['soon', undefined], ['', undefined], [undefined, undefined], ['2026-10-21', undefined]
+    ['120', 120_000],
+    ['0', 0],
+    [' 3 ', 3000],
+    ['Wed, 21 Oct 2026 07:29:00 GMT', 60_000],
+    ['Wednesday, 21-Oct-26 07:29:00 GMT', 60_000],
+    ['Wed Oct 21 07:29:00 2026', 60_000],
+    ['Wed, 21 Oct 2026 07:29:00', 60_000],
+    ['wed, 21 oct 2026 07:29:00 gmt', 60_000],
+    ['Sun Nov  1 00:00:00 2026', 3_600_000],
+    ['Sun, 01 Nov 2026 00:00:00 +0000', 3_600_000],
+    ['Friday, 21-Oct-94 07:29:00 GMT', 0],
+    ['Thu, 31 Dec 2026 23:59:60 GMT', 3_600_000],
+    ['Wed, 21 Oct 2026 07:29:00 +0200', undefined],
+    ['Wed, 21 Oct 2026 25:00:00 GMT', undefined],
+    ['Wed, 31 Feb 2026 07:29:00 GMT', undefined],
+    ['Wed, 21 Okt 2026 07:29:00 GMT', undefined],
+    ['Mon', undefined],
+    ['Wed, 21 Oct 2026 07:00:00 GMT', 0],
+    ['99999999', 3_600_000],
+    ['99999999999', undefined],
+    ['-1', undefined],
+    ['1.5', undefined],
+    ['soon', undefined],
+    ['', undefined],
+    [undefined, undefined],
+    ['2026-10-21', undefined]
   ]
   const zone = process.env['TZ']
   t.teardown(() => { if (zone === undefined) delete process.env['TZ']; else process.env['TZ'] = zone })
   for (const TZ of ['UTC', 'America/New_York', 'Asia/Tokyo']) {
     process.env['TZ'] = TZ
-    for (const [value, wanted] of cases) t.equal(parseRetryAfter(value, now, 3_600_000), wanted, `${String(value)} in ${TZ}`)
+    for (const [value, wanted] of cases) { t.equal(parseRetryAfter(value, now, 3_600_000), wanted, `${String(value)} in ${TZ}`) }
   }
 })
 
@@ -105,15 +126,31 @@ const held = (demands: { applicationId: string, held: number }[]) => {
   for (const { applicationId, held } of demands) by.set(applicationId, (by.get(applicationId) ?? 0) + held)
   return by
 }
-const dealt = (demands: ReturnType<typeof demand>[], free: number, rotation = 0) => allot(demands, free, held(demands), rotation)
+const dealt = (demands: ReturnType<typeof demand>[], free: number, rotation = 0) =>
+  allot(demands, free, held(demands), rotation)
 
 t.test('slots are dealt out in turn: to applications, and within them to endpoints', async t => {
-  t.strictSame([...dealt([demand('a', 'x', 3), demand('b', 'x', 0), demand('c', 'y', 2)], 20)], [['a', 3], ['c', 2]], 'enough for all')
-  t.strictSame(Object.fromEntries(dealt([demand('a1', 'a', 100), demand('a2', 'a', 100), demand('b', 'b', 100)], 10)), { a1: 2, a2: 2, b: 4 }, 'as many for each application')
-  t.strictSame(Object.fromEntries(dealt([demand('a', 'a', 1000, 3), demand('b', 'b', 1)], 10)), { a: 4, b: 1 }, 'who wants little gets it')
-  t.strictSame([...dealt([demand('a', 'a', 5, 1), demand('b', 'a', 5), demand('c', 'b', 5)], 1)], [['c', 1]], 'who holds least is first')
+  t.strictSame(
+    [...dealt([demand('a', 'x', 3), demand('b', 'x', 0), demand('c', 'y', 2)], 20)], [['a', 3], ['c', 2]],
+    'enough for all'
+  )
+  t.strictSame(Object.fromEntries(dealt([demand('a1', 'a', 100), demand('a2', 'a', 100), demand('b', 'b', 100)], 10)), {
+    a1: 2, a2: 2, b: 4
+  }, 'as many for each application')
+  t.strictSame(
+    Object.fromEntries(dealt([demand('a', 'a', 1000, 3), demand('b', 'b', 1)], 10)), { a: 4, b: 1 },
+    'who wants little gets it'
+  )
+  t.strictSame(
+    [...dealt([demand('a', 'a', 5, 1), demand('b', 'a', 5), demand('c', 'b', 5)], 1)], [['c', 1]],
+    'who holds least is first'
+  )
   t.equal(dealt([demand('a', 'a', 5)], 0).size, 0)
-  const seen = new Set([0, 1, 2].flatMap(rotation => [...dealt([demand('a', 'a', 1), demand('b', 'b', 1), demand('c', 'c', 1)], 1, rotation).keys()]))
+  const seen = new Set(
+    [0, 1, 2].flatMap(
+      rotation => [...dealt([demand('a', 'a', 1), demand('b', 'b', 1), demand('c', 'c', 1)], 1, rotation).keys()]
+    )
+  )
   t.equal(seen.size, 3, 'no one is always last')
 })
 
@@ -128,19 +165,37 @@ t.test('nobody takes more than twice what is left to others: there are slots for
     const free = total - holding.reduce((sum, one) => sum + one.held, 0)
     t.equal(dealt(holding, free).size, 0, 'they have all that they get')
     const others = [demand('new', 'new', 4), demand('own', 'a1', 4)]
-    t.match(Object.fromEntries(dealt([...holding, ...others], free)), { new: 4, own: Number }, `beside ${applications} applications another one has room, and another endpoint of theirs`)
+    t.match(
+      Object.fromEntries(dealt([...holding, ...others], free)),
+      { new: 4, own: Number },
+      `beside ${applications} applications another one has room, and another endpoint of theirs`
+    )
   }
-  fc.assert(fc.property(fc.array(fc.record({ app: fc.integer({ min: 0, max: 4 }), room: fc.integer({ min: 0, max: 20 }), held: fc.integer({ min: 0, max: 20 }) }), { maxLength: 30 }), fc.integer({ min: 0, max: 100 }), fc.nat(), (wanted, free, rotation) => {
-    const demands = wanted.map(({ app, room, held }, i) => demand(`e${i}`, `a${app}`, room, held))
-    const slots = dealt(demands, free, rotation)
-    const after = demands.map(one => ({ ...one, held: one.held + (slots.get(one.of) ?? 0) }))
-    const left = free - [...slots.values()].reduce((sum, count) => sum + count, 0)
-    return left >= 0 && after.every(({ of, room, applicationId, held: own }) => {
-      const given = slots.get(of) ?? 0
-      const all = held(after).get(applicationId) ?? 0
-      return given <= room && (given === room || left === 0 || (own === 0 ? all >= 4 * left : own >= 2 * (2 * left - all)))
-    })
-  }))
+  fc.assert(
+    fc.property(
+      fc.array(
+        fc.record({
+          app: fc.integer({ min: 0, max: 4 }), room: fc.integer({ min: 0, max: 20 }),
+          held: fc.integer({ min: 0, max: 20 })
+        }),
+        { maxLength: 30 }
+      ),
+      fc.integer({ min: 0, max: 100 }),
+      fc.nat(),
+      (wanted, free, rotation) => {
+        const demands = wanted.map(({ app, room, held }, i) => demand(`e${i}`, `a${app}`, room, held))
+        const slots = dealt(demands, free, rotation)
+        const after = demands.map(one => ({ ...one, held: one.held + (slots.get(one.of) ?? 0) }))
+        const left = free - [...slots.values()].reduce((sum, count) => sum + count, 0)
+        return left >= 0 && after.every(({ of, room, applicationId, held: own }) => {
+          const given = slots.get(of) ?? 0
+          const all = held(after).get(applicationId) ?? 0
+          return given <= room &&
+            (given === room || left === 0 || (own === 0 ? all >= 4 * left : own >= 2 * (2 * left - all)))
+        })
+      }
+    )
+  )
 })
 
 t.test('secrets: base64 after whsec_, or else the text itself', async t => {
@@ -148,24 +203,52 @@ t.test('secrets: base64 after whsec_, or else the text itself', async t => {
   t.match(generated, /^whsec_/)
   t.equal(keyOf(generated).length, 32)
   t.equal(keyOf('söme text').toString(), 'söme text')
-  for (const good of [generated, `whsec_${Buffer.alloc(24, 1).toString('base64')}`, `whsec_${Buffer.alloc(64, 1).toString('base64')}`, 'my-own-secret']) t.equal(checkSecret(good), good)
+  for (
+    const good of [
+      generated,
+      `whsec_${Buffer.alloc(24, 1).toString('base64')}`,
+      `whsec_${Buffer.alloc(64, 1).toString('base64')}`,
+      'my-own-secret'
+    ]
+  ) t.equal(checkSecret(good), good)
   t.equal(checkSecret(`v1,${generated}`), generated, 'as a console shows it')
   t.equal(keyOf(checkSecret('MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw')).length, 32, 'base64 without the prefix is a text')
-  for (const bad of [`v1,${generated}x`, 'v1,my-own-secret', `v2,${generated}`, generated.replace('whsec_', 'WHSEC_'), generated.replace('_', '-'), 'whsk_abcdefgh', 'v1a,whpk_abcdefgh', `v1,v1,${generated}`]) {
+  for (
+    const bad of [
+      `v1,${generated}x`,
+      'v1,my-own-secret',
+      `v2,${generated}`,
+      generated.replace('whsec_', 'WHSEC_'),
+      generated.replace('_', '-'),
+      'whsk_abcdefgh',
+      'v1a,whpk_abcdefgh',
+      `v1,v1,${generated}`
+    ]
+  ) {
     t.throws(() => checkSecret(bad), { code: 'VALIDATION_FAILED' }, bad)
   }
-  for (const bad of ['whsec_', 'whsec_abc', `whsec_${Buffer.alloc(23, 1).toString('base64')}`, `whsec_${Buffer.alloc(65, 1).toString('base64')}`, `whsec_${Buffer.alloc(32, 255).toString('base64url')}`]) t.throws(() => checkSecret(bad), { code: 'VALIDATION_FAILED' }, bad)
+  for (
+    const bad of [
+      'whsec_',
+      'whsec_abc',
+      `whsec_${Buffer.alloc(23, 1).toString('base64')}`,
+      `whsec_${Buffer.alloc(65, 1).toString('base64')}`,
+      `whsec_${Buffer.alloc(32, 255).toString('base64url')}`
+    ]
+  ) t.throws(() => checkSecret(bad), { code: 'VALIDATION_FAILED' }, bad)
 })
 
 t.test('what the reference implementation verifies is what is signed, with every key', async t => {
-  fc.assert(fc.property(fc.uint8Array({ minLength: 24, maxLength: 64 }), fc.string({ unit: 'grapheme' }), (bytes, text) => {
-    const body = JSON.stringify({ text })
-    const secrets = [`whsec_${Buffer.from(bytes).toString('base64')}`, 'another secret that is text']
-    const headers = signatureHeaders('dlv_1', Math.floor(Date.now() / 1000), body, secrets.map(keyOf))
-    new Verifier(secrets[0] ?? '').verify(body, headers)
-    new Verifier(secrets[1] ?? '', { format: 'raw' }).verify(body, headers)
-    return headers['webhook-signature']?.split(' ').length === 2
-  }))
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 24, maxLength: 64 }), fc.string({ unit: 'grapheme' }), (bytes, text) => {
+      const body = JSON.stringify({ text })
+      const secrets = [`whsec_${Buffer.from(bytes).toString('base64')}`, 'another secret that is text']
+      const headers = signatureHeaders('dlv_1', Math.floor(Date.now() / 1000), body, secrets.map(keyOf))
+      new Verifier(secrets[0] ?? '').verify(body, headers)
+      new Verifier(secrets[1] ?? '', { format: 'raw' }).verify(body, headers)
+      return headers['webhook-signature']?.split(' ').length === 2
+    })
+  )
   const headers = signatureHeaders('dlv_1', Math.floor(Date.now() / 1000), '{}', [keyOf('a secret')])
   t.throws(() => new Verifier('another secret', { format: 'raw' }).verify('{}', headers))
 })
@@ -181,7 +264,9 @@ t.test('for a day a replaced secret signs beside the new one, also when it is re
   t.strictSame(open(1000 + overlapMs), ['third one', 'second one'])
   t.strictSame(open(2000 + overlapMs), ['third one'])
   let many = first
-  t.throws(() => { for (let i = 0; i < 11; i++) many = rotated(many, sealed(`s${i}`), 1000) as typeof first }, { code: 'WEBHOOK_LIMIT' })
+  t.throws(() => {
+    for (let i = 0; i < 11; i++) many = rotated(many, sealed(`s${i}`), 1000) as typeof first
+  }, { code: 'WEBHOOK_LIMIT' })
   t.throws(() => openKeys(createEncryption([Buffer.alloc(32, 2)]), 'wh_1', first, 0))
   t.throws(() => openKeys(encryption, 'wh_2', first, 0), 'nor with another webhook\'s secrets')
 })

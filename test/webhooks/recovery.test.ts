@@ -7,7 +7,10 @@ import { tenant, type Tenant } from '../tenant.ts'
 import { deliveriesOf, hook, logsOf, node, publishKeyed, upTo } from './hooks.ts'
 import { allSettled, answer, receiver } from './receiver.ts'
 
-/* What is left behind and given back, endpoints that are down, and lanes that have to wait: each with servers of its own. */
+/*
+ * What is left behind and given back, endpoints that are down, and lanes that have to wait: each with servers of its
+ * own.
+ */
 
 t.setTimeout(180_000)
 
@@ -25,13 +28,19 @@ await t.test('a lease that was left behind is an attempt in the log, and the del
   t.match(await deliveriesOf(shop), [{ state: 'pending', attempts: 0 }])
   const queue = createQueue({ pool: app.pool })
   const now = Date.now()
-  const claim = async (at: number) => (await queue.claim([{ webhookId: id, slots: 5, afterLane: '' }], { now: at, leaseUntil: at + 300, owner: 'dead' })).claimed
+  const claim = async (at: number) =>
+    (await queue.claim([{ webhookId: id, slots: 5, afterLane: '' }], { now: at, leaseUntil: at + 300, owner: 'dead' }))
+      .claimed
   const [claimed] = await claim(now)
   t.equal((await claim(now)).length, 0, 'nobody else gets it while the lease lasts')
   await node(t, database)
   await settled(shop, 1, app)
   t.equal(sink.received.length, 1)
-  const late = { seq: claimed?.seq ?? 0, fence: claimed?.fence ?? 0, webhookId: id, event: { scope: shop.scope, id: claimed?.event_id ?? '', timestamp: now }, state: 'dead' as const, nextAt: now, failures: 1, success: false, statusCode: 500, error: 'late', responseBody: null, durationMs: 1, url: sink.url }
+  const late = {
+    seq: claimed?.seq ?? 0, fence: claimed?.fence ?? 0, webhookId: id,
+    event: { scope: shop.scope, id: claimed?.event_id ?? '', timestamp: now }, state: 'dead' as const, nextAt: now,
+    failures: 1, success: false, statusCode: 500, error: 'late', responseBody: null, durationMs: 1, url: sink.url
+  }
   t.equal((await queue.settle([late], Date.now())).size, 0, 'the one who lost the lease records nothing')
   t.match(await deliveriesOf(shop), [{ state: 'delivered', attempts: 2 }])
   t.match(await logsOf(shop), [{ attempts: 2, success: true }, { attempts: 1, success: false, error: /Interrupted/ }])
@@ -54,8 +63,20 @@ await t.test('a stop gives back what was not sent, and breaks off what takes too
   isQuick = true
   const second = await node(t, database)
   const again = {
-    ...shop, request: async (method: 'GET', path: string) => {
-      const response = await second.app.inject({ method, url: path, headers: { authorization: `Bearer ${second.app.auth.tokens.mint({ subject: 't', applicationId: shop.applicationId, permissions: ['admin'], environment: undefined, expiresInS: undefined }).token}` } })
+    ...shop,
+    request: async (method: 'GET', path: string) => {
+      const response = await second.app.inject({
+        method,
+        url: path,
+        headers: {
+          authorization: `Bearer ${
+            second.app.auth.tokens.mint({
+              subject: 't', applicationId: shop.applicationId, permissions: ['admin'], environment: undefined,
+              expiresInS: undefined
+            }).token
+          }`
+        }
+      })
       return { status: response.statusCode, body: response.json() }
     }
   } as unknown as Tenant
@@ -66,7 +87,9 @@ await t.test('a stop gives back what was not sent, and breaks off what takes too
 })
 
 await t.test('an endpoint that is down is left alone by its circuit, and what it was owed for longer than the schedule lasts is given up', async t => {
-  const { app } = await node(t, undefined, { circuitFailures: 3, circuitPauseMs: 50, circuitPauseMaxMs: 100 }, { WEBHOOK_TIMEOUT_MS: '1000' })
+  const { app } = await node(t, undefined, { circuitFailures: 3, circuitPauseMs: 50, circuitPauseMaxMs: 100 }, {
+    WEBHOOK_TIMEOUT_MS: '1000'
+  })
   const shop = await tenant(app)
   await shop.topic('a.one')
   const sink = await receiver(t, answer(500))
@@ -76,7 +99,11 @@ await t.test('an endpoint that is down is left alone by its circuit, and what it
   t.ok(sink.received.length < 500, `${sink.received.length} requests for 500 deliveries`)
   t.equal((await deliveriesOf(shop, '&state=dead')).length, 500)
   t.type((await shop.request('GET', `/api/webhooks/${id}`)).body.failingSince, 'number')
-  t.equal((await logsOf(shop)).length, Math.min(1000, sink.received.length + (await logsOf(shop)).filter(({ statusCode }) => statusCode === null).length), 'each request is in the log, and each that was given up without one')
+  t.equal(
+    (await logsOf(shop)).length,
+    Math.min(1000, sink.received.length + (await logsOf(shop)).filter(({ statusCode }) => statusCode === null).length),
+    'each request is in the log, and each that was given up without one'
+  )
   sink.behave(answer(200))
   await shop.request('POST', '/api/webhooks/redrive', {})
   await settled(shop, 500, app)
@@ -85,7 +112,9 @@ await t.test('an endpoint that is down is left alone by its circuit, and what it
 })
 
 await t.test('while the backlog of an endpoint that is down is given up, the others are delivered to', async t => {
-  const { app } = await node(t, undefined, { circuitFailures: 3, circuitPauseMs: 50, circuitPauseMaxMs: 100 }, { WEBHOOK_TIMEOUT_MS: '1000' })
+  const { app } = await node(t, undefined, { circuitFailures: 3, circuitPauseMs: 50, circuitPauseMaxMs: 100 }, {
+    WEBHOOK_TIMEOUT_MS: '1000'
+  })
   const [dead, quick] = [await tenant(app), await tenant(app)]
   for (const shop of [dead, quick]) await shop.topic('a.one')
   const [down, sink] = [await receiver(t, answer(500)), await receiver(t)]
@@ -93,13 +122,21 @@ await t.test('while the backlog of an endpoint that is down is given up, the oth
   await hook(quick, sink.url)
   // Giving up takes for as long as somebody holds a lock.
   const lock = 4711
-  await app.pool.query(`create function wait_for_lock () returns trigger language plpgsql as 'begin perform pg_advisory_xact_lock(${lock}); return new; end'`)
-  await app.pool.query("create trigger wait_for_lock before update on webhook_deliveries for each row when (new.error like 'Given up%') execute function wait_for_lock()")
+  await app.pool.query(
+    `create function wait_for_lock () returns trigger language plpgsql as 'begin perform pg_advisory_xact_lock(${lock}); return new; end'`
+  )
+  await app.pool.query(
+    "create trigger wait_for_lock before update on webhook_deliveries for each row when (new.error like 'Given up%') execute function wait_for_lock()"
+  )
   const holder = await app.pool.connect()
   try {
     await holder.query('select pg_advisory_lock($1)', [lock])
     await dead.publish('a.one', ...upTo(100))
-    const givingUp = async () => (await app.pool.query("select query_start from pg_stat_activity join pg_locks using (pid) where locktype = 'advisory' and objid = $1 and not granted", [lock])).rows
+    const givingUp = async () =>
+      (await app.pool.query(
+        "select query_start from pg_stat_activity join pg_locks using (pid) where locktype = 'advisory' and objid = $1 and not granted",
+        [lock]
+      )).rows
     await until(async () => (await givingUp()).length === 1, 'the backlog to be given up')
     const since = await givingUp()
     await quick.publish('a.one', ...upTo(5))
@@ -144,8 +181,12 @@ await t.test('what waited while no server ran is sent, though the endpoint was f
   await before.app.pool.query('update webhook_deliveries set next_at = next_at - 86400000')
   await before.app.pool.query('update webhooks set failing_since = $1 where id = $2', [Date.now() - 86_400_000, id])
   const failures = 10
-  sink.behave((_received, response) => { response.writeHead(sink.received.length <= failures ? 500 : 200).end() })
-  const { app } = await node(t, databaseUrl, { circuitFailures: 3, circuitPauseMs: 50, circuitPauseMaxMs: 100 }, { WEBHOOK_RETRY_SCHEDULE: '1s,1s,1s,1s,1s' })
+  sink.behave((_received, response) => {
+    response.writeHead(sink.received.length <= failures ? 500 : 200).end()
+  })
+  const { app } = await node(t, databaseUrl, { circuitFailures: 3, circuitPauseMs: 50, circuitPauseMaxMs: 100 }, {
+    WEBHOOK_RETRY_SCHEDULE: '1s,1s,1s,1s,1s'
+  })
   await settled(shop, 100, app)
   t.equal((await deliveriesOf(shop, '&state=delivered')).length, 100)
 })
@@ -159,9 +200,12 @@ await t.test('while the permissions of the reader cannot be read, a delivery wai
   await app.pool.query('alter table signing_keys rename to keys_away')
   await app.publisher.publish(shop.scope, topic, { payload: 1 })
   // More often than the schedule has retries.
-  const unsent = async () => (await app.pool.query("select from webhook_attempts where error like 'Not sent: the permissions%'")).rowCount ?? 0
+  const unsent = async () =>
+    (await app.pool.query("select from webhook_attempts where error like 'Not sent: the permissions%'")).rowCount ?? 0
   await until(async () => await unsent() > 8, 'it to be tried again and again')
-  const { rows } = await app.pool.query('select d.state, d.failures, w.failing_since from webhook_deliveries d join webhooks w on w.id = d.webhook_id')
+  const { rows } = await app.pool.query(
+    'select d.state, d.failures, w.failing_since from webhook_deliveries d join webhooks w on w.id = d.webhook_id'
+  )
   t.strictSame(rows, [{ state: 'pending', failures: 0, failing_since: null }])
   t.equal(app.webhooks.dispatcher.pausedUntil(id), undefined, 'its circuit is closed')
   t.strictSame(sink.received, [])
@@ -175,12 +219,16 @@ await t.test('ordered by key: hundreds of keys that have to wait do not hide the
   const shop = await tenant(app)
   await shop.topic('a.one')
   // By name, those that fail come first.
-  const sink = await receiver(t, ({ body }, response) => { response.writeHead(String(body.data.key).startsWith('a') ? 500 : 200).end() })
+  const sink = await receiver(t, ({ body }, response) => {
+    response.writeHead(String(body.data.key).startsWith('a') ? 500 : 200).end()
+  })
   await hook(shop, sink.url, { ordering: 'key' })
   await publishKeyed(shop, 'a.one', upTo(300).map(n => `a${n}`), 1)
   await sink.came(300, 60_000)
   await publishKeyed(shop, 'a.one', ['z1', 'z2'], 2)
-  await sink.until(all => all.filter(({ body }) => String(body.data.key).startsWith('z')).length === 4, 'those behind them')
+  await sink.until(
+    all => all.filter(({ body }) => String(body.data.key).startsWith('z')).length === 4, 'those behind them'
+  )
 })
 
 await t.test('ordered by key: of many keys, those that come late by name have their turn', async t => {

@@ -1,5 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Application, ApplicationCreate, ApplicationDelete, ApplicationPath, ApplicationUpdate } from '../../../schemas/applications.ts'
+import {
+  Application, ApplicationCreate, ApplicationDelete, ApplicationPath, ApplicationUpdate
+} from '../../../schemas/applications.ts'
 import { pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
 
 const applications: FastifyPluginAsyncTypebox = async (app) => {
@@ -68,7 +70,9 @@ const applications: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'deleteApplication',
       tags: ['Applications'],
       summary: 'Delete an application',
-      description: '409 while it owns topics, services or events, unless forced: then they are lost, in every environment. Its tokens are dead and its sockets are closed.',
+      description:
+        '409 while it owns topics, services or events, unless forced: then they are lost, in every environment. Its ' +
+          'tokens are dead and its sockets are closed.',
       params: ApplicationPath,
       querystring: ApplicationDelete,
       response: { 204: { type: 'null', description: 'It is gone.' }, ...refusals(400, 401, 403, 404, 409) }

@@ -1,6 +1,16 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import {
-  ForgotPassword, Login, LoginAnswer, LoginOutcome, Me, MfaVerify, ResetPassword, SessionInfo, SessionPath, Setup, SetupStatus
+  ForgotPassword,
+  Login,
+  LoginAnswer,
+  LoginOutcome,
+  Me,
+  MfaVerify,
+  ResetPassword,
+  SessionInfo,
+  SessionPath,
+  Setup,
+  SetupStatus
 } from '../../../schemas/auth.ts'
 import { ref, refusals } from '../../../schemas/common.ts'
 import { InviteAccept } from '../../../schemas/people.ts'
@@ -26,13 +36,18 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'setup',
       tags: ['Auth'],
       summary: 'Make the first user',
-      description: 'A super_admin, once, who is logged in with it. From elsewhere than loopback, and by a proxy, it needs the one-time `setupToken` that is printed at start.',
+      description:
+        'A super_admin, once, who is logged in with it. From elsewhere than loopback, and by a proxy, it needs the ' +
+          'one-time `setupToken` that is printed at start.',
       body: ref(Setup),
       response: { 201: ref(LoginAnswer), ...refusals(400, 403, 413, 415) }
     }
   }, async (request, reply) => {
     const user = await app.auth.setup.run(request.body, {
-      socketAddress: request.raw.socket.remoteAddress, httpVersion: request.raw.httpVersion, headers: request.headers, origin: request.origin
+      socketAddress: request.raw.socket.remoteAddress,
+      httpVersion: request.raw.httpVersion,
+      headers: request.headers,
+      origin: request.origin
     })
     return reply.code(201).send(await app.auth.login.enterFirst(user, request.origin))
   })
@@ -43,7 +58,10 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'login',
       tags: ['Auth'],
       summary: 'Log in',
-      description: 'Answers a session token, or, to a user with a second factor, an `mfaToken` for `POST /api/auth/mfa/verify`. Limited by address, and by account: after a few failures in a row each attempt must wait longer. An unknown address is answered like a wrong password.',
+      description:
+        'Answers a session token, or, to a user with a second factor, an `mfaToken` for `POST ' +
+          '/api/auth/mfa/verify`. Limited by address, and by account: after a few failures in a row each attempt must ' +
+          'wait longer. An unknown address is answered like a wrong password.',
       body: ref(Login),
       response: { 200: ref(LoginOutcome, 'A session, or the question for a code.'), ...refusals(400, 401, 413, 415) }
     }
@@ -55,7 +73,9 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'verifyMfa',
       tags: ['Auth'],
       summary: 'Show the second factor',
-      description: 'With a code of the authenticator app, or a recovery code. Each works once; after a few wrong ones each attempt must wait longer.',
+      description:
+        'With a code of the authenticator app, or a recovery code. Each works once; after a few wrong ones each ' +
+          'attempt must wait longer.',
       body: ref(MfaVerify),
       response: { 200: ref(LoginAnswer), ...refusals(400, 401, 413, 415) }
     }
@@ -67,9 +87,14 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'forgotPassword',
       tags: ['Auth'],
       summary: 'Ask for a new password',
-      description: 'Mails a link to the user of the address, at most once a minute. The answer is the same whether there is one or not.',
+      description:
+        'Mails a link to the user of the address, at most once a minute. The answer is the same whether there is ' +
+          'one or not.',
       body: ref(ForgotPassword),
-      response: { 202: { type: 'null', description: 'If the address has a user, a mail is on its way.' }, ...refusals(400, 413, 415) }
+      response: {
+        202: { type: 'null', description: 'If the address has a user, a mail is on its way.' },
+        ...refusals(400, 413, 415)
+      }
     }
   }, async (request, reply) => {
     await app.passwordResets.request(request.body.email, request.origin)
@@ -82,7 +107,9 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'resetPassword',
       tags: ['Auth'],
       summary: 'Set a new password',
-      description: 'With the token of the mail, which works once and for an hour. Every session of the user ends. A second factor stays.',
+      description:
+        'With the token of the mail, which works once and for an hour. Every session of the user ends. A second ' +
+          'factor stays.',
       body: ref(ResetPassword),
       response: { 204: { type: 'null', description: 'Log in with it.' }, ...refusals(400, 403, 413, 415) }
     }
@@ -97,9 +124,14 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'acceptInvite',
       tags: ['Auth'],
       summary: 'Accept an invite',
-      description: 'Makes the user and logs them in. Where the address has a user already, the password must be theirs, and the role is added.',
+      description:
+        'Makes the user and logs them in. Where the address has a user already, the password must be theirs, and ' +
+          'the role is added.',
       body: ref(InviteAccept),
-      response: { 201: ref(LoginOutcome, 'A session, or the question for a code.'), ...refusals(400, 401, 403, 409, 413, 415) }
+      response: {
+        201: ref(LoginOutcome, 'A session, or the question for a code.'),
+        ...refusals(400, 401, 403, 409, 413, 415)
+      }
     }
   }, async (request, reply) => {
     reply.code(201)
@@ -138,7 +170,9 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'logout',
       tags: ['Auth'],
       summary: 'Log out',
-      description: 'Ends the session that asks, and closes its sockets. A token cannot log out: it ends by itself, or with its key.',
+      description:
+        'Ends the session that asks, and closes its sockets. A token cannot log out: it ends by itself, or with its ' +
+          'key.',
       response: { 204: { type: 'null', description: 'The session is over.' }, ...refusals(401, 403) }
     }
   }, async (request, reply) => {

@@ -9,7 +9,9 @@ const invites: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listInvites',
       tags: ['Users'],
       summary: 'List invites',
-      description: 'Those that are open, oldest first. Whoever may read users for some applications only, and a token, sees those for them.',
+      description:
+        'Those that are open, oldest first. Whoever may read users for some applications only, and a token, sees ' +
+          'those for them.',
       querystring: PageQuery,
       response: {
         200: pageOf(Invite, 'A page of invites.'),
@@ -28,7 +30,10 @@ const invites: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'createInvite',
       tags: ['Users'],
       summary: 'Invite somebody',
-      description: 'Mails a link that is good for seven days, once. It gives a role that the caller holds as well, now and when it is accepted. Callers who do not rule over all users get no token while mail is configured: the answer is the same whether the address has an account or not.',
+      description:
+        'Mails a link that is good for seven days, once. It gives a role that the caller holds as well, now and ' +
+          'when it is accepted. Callers who do not rule over all users get no token while mail is configured: the ' +
+          'answer is the same whether the address has an account or not.',
       body: ref(InviteCreate),
       response: { 201: ref(InviteCreated, 'The invite.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }

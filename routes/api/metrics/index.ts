@@ -10,9 +10,19 @@ const metrics: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getPrometheusMetrics',
       tags: ['Metrics'],
       summary: 'Metrics for Prometheus',
-      description: 'Text exposition format. With `METRICS_TOKEN` as a bearer token the label `topic` has names; without it, in production, it is `all`. docs/METRICS.md explains each metric.',
+      description:
+        'Text exposition format. With `METRICS_TOKEN` as a bearer token the label `topic` has names; without it, in ' +
+          'production, it is `all`. docs/METRICS.md explains each metric.',
       produces: ['text/plain'],
-      response: { 200: { description: 'The metrics.', content: { 'text/plain': { schema: Type.String({ examples: ['realtime_websocket_connections{transport="ws"} 42'] }) } } }, ...refusals(401) }
+      response: {
+        200: {
+          description: 'The metrics.',
+          content: {
+            'text/plain': { schema: Type.String({ examples: ['realtime_websocket_connections{transport="ws"} 42'] }) }
+          }
+        },
+        ...refusals(401)
+      }
     }
   }, async ({ headers, ip }, reply) => {
     return reply.type(app.instruments.registry.contentType).send(await app.scrape(headers.authorization, ip) as never)
@@ -24,7 +34,9 @@ const metrics: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getDashboard',
       tags: ['Metrics'],
       summary: 'Numbers at a glance',
-      description: 'Of the scope that a token has or a session names, or of everything that the session reaches. Rates and latencies are those of the node that answers.',
+      description:
+        'Of the scope that a token has or a session names, or of everything that the session reaches. Rates and ' +
+          'latencies are those of the node that answers.',
       headers: ScopeHeaders,
       response: { 200: ref(Dashboard, 'The numbers.'), ...refusals(400, 401, 403, 404) }
     }
@@ -36,10 +48,15 @@ const metrics: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getHotTopics',
       tags: ['Metrics'],
       summary: 'Topics with the most traffic',
-      description: 'Of the scope that a token has or a session names, or of everything that the session reaches: those with the most events first.',
+      description:
+        'Of the scope that a token has or a session names, or of everything that the session reaches: those with ' +
+          'the most events first.',
       headers: ScopeHeaders,
       querystring: HotTopicsQuery,
-      response: { 200: { description: 'The topics.', content: { 'application/json': { schema: Type.Array(ref(HotTopic)) } } }, ...refusals(400, 401, 403, 404) }
+      response: {
+        200: { description: 'The topics.', content: { 'application/json': { schema: Type.Array(ref(HotTopic)) } } },
+        ...refusals(400, 401, 403, 404)
+      }
     }
   }, async ({ principal, scope, query }) => app.dashboard.hotTopics(app.dashboard.viewOf(principal, scope), query))
 }

@@ -9,7 +9,8 @@ const roles: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listRoles',
       tags: ['Roles'],
       summary: 'List roles',
-      description: 'The built-in ones and the others, in the order of names. They are the platform\'s; assigned they are for everything or for one application.',
+      description:
+        "The built-in ones and the others, in the order of names. They are the platform's; assigned they are for everything or for one application.",
       querystring: PageQuery,
       response: {
         200: pageOf(Role, 'A page of roles.'),
@@ -28,7 +29,9 @@ const roles: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'createRole',
       tags: ['Roles'],
       summary: 'Create a role',
-      description: 'A role belongs to the platform: the caller must hold all of its permissions everywhere. A token, and a role for one application, hold nothing everywhere.',
+      description:
+        'A role belongs to the platform: the caller must hold all of its permissions everywhere. A token, and a ' +
+          'role for one application, hold nothing everywhere.',
       body: ref(RoleCreate),
       response: { 201: ref(Role, 'The role.'), ...refusals(400, 401, 403, 409, 413, 415) }
     }
@@ -43,7 +46,8 @@ const roles: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'updateRole',
       tags: ['Roles'],
       summary: 'Change a role',
-      description: 'What is left out stays. The caller must hold all of the role everywhere, before and after. It counts from its holders\' next request on.',
+      description:
+        "What is left out stays. The caller must hold all of the role everywhere, before and after. It counts from its holders' next request on.",
       params: RolePath,
       body: ref(RoleUpdate),
       response: { 200: ref(Role, 'The role.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }

@@ -1,7 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
 import {
-  CompatibilityVerdict, PayloadValidate, PayloadVerdict, SchemaDryRun, SchemaRegister, SchemaTopicPath, SchemaVersion, SchemaVersionPath
+  CompatibilityVerdict,
+  PayloadValidate,
+  PayloadVerdict,
+  SchemaDryRun,
+  SchemaRegister,
+  SchemaTopicPath,
+  SchemaVersion,
+  SchemaVersionPath
 } from '../../../schemas/schema-registry.ts'
 
 const tags = ['Schemas']
@@ -51,20 +58,29 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request) => app.schemas.latest(request.scope, request.params.topic))
 
-  app.post('/:topic', {
-    config: { permission: 'schemas:create' },
-    schema: {
-      operationId: 'registerSchema',
-      tags,
-      summary: 'Register a schema',
-      description: 'Becomes the next version if it is compatible. The first version becomes active by itself; later ones with `activate`, or by `PATCH /api/topics/:name`. ' +
-        'A refused schema answers 409 with every offending change in `details`, each with a witness: a document that one side takes and the other refuses. ' +
-        '503 `SCHEMA_COMPARISON_LIMIT` means that there is no verdict: the comparison took more steps than are allowed.',
-      params: SchemaTopicPath,
-      body: ref(SchemaRegister),
-      response: { 201: ref(SchemaVersion, 'The new version.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
-    }
-  }, async (request, reply) => reply.code(201).send(await app.schemas.register(request.scope, request.params.topic, request.body, request.origin)))
+  app.post(
+    '/:topic',
+    {
+      config: { permission: 'schemas:create' },
+      schema: {
+        operationId: 'registerSchema',
+        tags,
+        summary: 'Register a schema',
+        description:
+          'Becomes the next version if it is compatible. The first version becomes active by itself; later ones with `activate`, or by `PATCH /api/topics/:name`. ' +
+          'A refused schema answers 409 with every offending change in `details`, each with a witness: a document that one side takes and the other refuses. ' +
+          '503 `SCHEMA_COMPARISON_LIMIT` means that there is no verdict: the comparison took more steps than are ' +
+            'allowed.',
+        params: SchemaTopicPath,
+        body: ref(SchemaRegister),
+        response: { 201: ref(SchemaVersion, 'The new version.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
+      }
+    },
+    async (request, reply) =>
+      reply.code(201).send(
+        await app.schemas.register(request.scope, request.params.topic, request.body, request.origin)
+      )
+  )
 
   app.post('/:topic/validate', {
     config: { permission: 'schemas:read' },
@@ -75,7 +91,10 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       description: 'Against the latest version, unless one is named. Nothing is stored.',
       params: SchemaTopicPath,
       body: ref(PayloadValidate),
-      response: { 200: ref(PayloadVerdict, 'Whether it is valid, and where not.'), ...refusals(400, 401, 403, 404, 413, 415) }
+      response: {
+        200: ref(PayloadVerdict, 'Whether it is valid, and where not.'),
+        ...refusals(400, 401, 403, 404, 413, 415)
+      }
     }
   }, async (request) => app.schemas.validate(request.scope, request.params.topic, request.body))
 
@@ -85,11 +104,15 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'checkCompatibility',
       tags,
       summary: 'Check compatibility',
-      description: 'What registering the schema would say, without registering it. At most 1,000 changes are listed, incompatible ones first. ' +
+      description:
+        'What registering the schema would say, without registering it. At most 1,000 changes are listed, incompatible ones first. ' +
         '503 `SCHEMA_COMPARISON_LIMIT` means that there is no verdict.',
       params: SchemaTopicPath,
       body: ref(SchemaDryRun),
-      response: { 200: ref(CompatibilityVerdict, 'Whether it would be accepted, and why not.'), ...refusals(400, 401, 403, 404, 413, 415) }
+      response: {
+        200: ref(CompatibilityVerdict, 'Whether it would be accepted, and why not.'),
+        ...refusals(400, 401, 403, 404, 413, 415)
+      }
     }
   }, async (request) => app.schemas.compatibility(request.scope, request.params.topic, request.body))
 }

@@ -1,7 +1,9 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { nextCursor, PageQuery, ref, refusals } from '../../../schemas/common.ts'
-import { ForceQuery, Service, ServiceCreate, ServiceList, ServicePath, ServiceUpdate } from '../../../schemas/services.ts'
+import {
+  ForceQuery, Service, ServiceCreate, ServiceList, ServicePath, ServiceUpdate
+} from '../../../schemas/services.ts'
 
 const services: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', {
@@ -45,7 +47,9 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'createService',
       tags: ['Services'],
       summary: 'Create a service',
-      description: 'Documents make their service by themselves; this gives it a description beforehand. The environments share the service: a token that is pinned to one is refused.',
+      description:
+        'Documents make their service by themselves; this gives it a description beforehand. The environments share ' +
+          'the service: a token that is pinned to one is refused.',
       body: ref(ServiceCreate),
       response: { 201: ref(Service, 'The service.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
@@ -61,7 +65,9 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'updateService',
       tags: ['Services'],
       summary: 'Change a service',
-      description: 'Changes its description; null removes it. The name is part of its topics and stays. A token that is pinned to one environment is refused.',
+      description:
+        'Changes its description; null removes it. The name is part of its topics and stays. A token that is pinned ' +
+          'to one environment is refused.',
       params: ServicePath,
       body: ref(ServiceUpdate),
       response: { 200: ref(Service, 'The service.'), ...refusals(400, 401, 403, 404, 413, 415) }
@@ -77,7 +83,9 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'deleteService',
       tags: ['Services'],
       summary: 'Delete a service',
-      description: 'Refused while it has documents in any environment. With `force=true` they are deleted first, each with its event; that needs `sync:delete` as well. A token that is pinned to one environment is refused.',
+      description:
+        'Refused while it has documents in any environment. With `force=true` they are deleted first, each with its ' +
+          'event; that needs `sync:delete` as well. A token that is pinned to one environment is refused.',
       params: ServicePath,
       querystring: ForceQuery,
       response: { 204: Type.Null({ description: 'It is gone.' }), ...refusals(400, 401, 403, 404, 409) }

@@ -1,7 +1,11 @@
 import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Broadcast, BroadcastAnswer, ChannelMember, ChannelPath, ChannelSummary, ConnectionCount } from '../../../schemas/channels.ts'
-import { IdempotencyHeaders, nextCursor, nodesMissing, pageOf, PageQuery, ref, refusals } from '../../../schemas/common.ts'
+import {
+  Broadcast, BroadcastAnswer, ChannelMember, ChannelPath, ChannelSummary, ConnectionCount
+} from '../../../schemas/channels.ts'
+import {
+  IdempotencyHeaders, nextCursor, nodesMissing, pageOf, PageQuery, ref, refusals
+} from '../../../schemas/common.ts'
 
 const headers = { ...nextCursor(), ...nodesMissing }
 
@@ -14,7 +18,9 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listChannels',
       tags: ['Socket'],
       summary: 'List channels',
-      description: 'The channels of the scope that somebody is in, on whatever node, in the order of their names. Channels of documents (`doc:…`) are there for whoever holds `sync:read`.',
+      description:
+        'The channels of the scope that somebody is in, on whatever node, in the order of their names. Channels of ' +
+          'documents (`doc:…`) are there for whoever holds `sync:read`.',
       querystring: PageQuery,
       response: {
         200: pageOf(ChannelSummary, 'A page of channels.', headers),
@@ -34,7 +40,10 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listChannelMembers',
       tags: ['Socket'],
       summary: 'List the members of a channel',
-      description: 'Those who have been in it for longest first. A page ends early when its states are longer than 1 MiB. A member whose connection has just ended is there until its grace period is over. A channel that nobody is in has no members. That of a document needs `sync:read` as well.',
+      description:
+        'Those who have been in it for longest first. A page ends early when its states are longer than 1 MiB. A ' +
+          'member whose connection has just ended is there until its grace period is over. A channel that nobody is ' +
+          'in has no members. That of a document needs `sync:read` as well.',
       params: ChannelPath,
       querystring: PageQuery,
       response: {
@@ -43,7 +52,9 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       }
     }
   }, async (request, reply) => {
-    const { items, nextCursor, missing } = census.membersFor(request.principal, request.scope, request.params.channel, request.query)
+    const { items, nextCursor, missing } = census.membersFor(
+      request.principal, request.scope, request.params.channel, request.query
+    )
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
     tellMissing(reply, missing)
     return items
@@ -57,7 +68,10 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Count connections',
       description: 'The open sockets of the scope, over Socket.IO and `/ws` and all nodes together.',
       response: {
-        200: { description: 'How many there are.', headers: nodesMissing, content: { 'application/json': { schema: ref(ConnectionCount) } } },
+        200: {
+          description: 'How many there are.', headers: nodesMissing,
+          content: { 'application/json': { schema: ref(ConnectionCount) } }
+        },
         ...refusals(400, 401, 403)
       }
     }
@@ -73,16 +87,22 @@ const socket: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'broadcast',
       tags: ['Socket'],
       summary: 'Send a message to a channel',
-      description: 'To every connected member, on whatever node. It is not stored, unless somebody in the scope listens to `socket.message`: then it is delivered once it is committed, and refused when it violates that topic\'s active schema.',
+      description:
+        "To every connected member, on whatever node. It is not stored, unless somebody in the scope listens to `socket.message`: then it is delivered once it is committed, and refused when it violates that topic's active schema.",
       headers: IdempotencyHeaders,
       body: ref(Broadcast),
       response: {
-        200: { description: 'How many got it.', headers: nodesMissing, content: { 'application/json': { schema: ref(BroadcastAnswer) } } },
+        200: {
+          description: 'How many got it.', headers: nodesMissing,
+          content: { 'application/json': { schema: ref(BroadcastAnswer) } }
+        },
         ...refusals(400, 401, 403, 409, 413, 415)
       }
     }
   }, async (request, reply) => {
-    const { delivered, missing } = await messages.broadcast(request.scope, request.principal, request.body, { idempotencyKey: request.idempotencyKey })
+    const { delivered, missing } = await messages.broadcast(request.scope, request.principal, request.body, {
+      idempotencyKey: request.idempotencyKey
+    })
     tellMissing(reply, missing)
     return { delivered: census.mayKnow(request.principal, request.scope, request.body.channel) ? delivered : null }
   })

@@ -15,7 +15,8 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listTopics',
       tags: ['Topics'],
       summary: 'List topics',
-      description: 'The registered topics of the scope, in the order of their names. The platform\'s own (`sync.…`, `socket.…`, `presence.…`) are not listed: they exist by themselves.',
+      description:
+        "The registered topics of the scope, in the order of their names. The platform's own (`sync.…`, `socket.…`, `presence.…`) are not listed: they exist by themselves.",
       querystring: PageQuery,
       response: {
         200: pageOf(Topic, 'A page of topics.'),
@@ -46,7 +47,9 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'createTopic',
       tags: ['Topics'],
       summary: 'Create a topic',
-      description: 'Registers a topic in the scope, so that events may be published to it and subscribed to. The roots `sync`, `socket`, `presence` and `system` are reserved.',
+      description:
+        'Registers a topic in the scope, so that events may be published to it and subscribed to. The roots `sync`, ' +
+          '`socket`, `presence` and `system` are reserved.',
       body: ref(TopicCreate),
       response: { 201: ref(Topic, 'The topic.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
@@ -61,7 +64,8 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'updateTopic',
       tags: ['Topics'],
       summary: 'Change a topic',
-      description: 'Changes what is given. `activeSchemaVersion` names a version that exists, or null to stop enforcing.',
+      description:
+        'Changes what is given. `activeSchemaVersion` names a version that exists, or null to stop enforcing.',
       params: TopicPath,
       body: ref(TopicUpdate),
       response: { 200: ref(Topic, 'The topic.'), ...refusals(400, 401, 403, 404, 413, 415) }
@@ -74,7 +78,9 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'deleteTopic',
       tags: ['Topics'],
       summary: 'Delete a topic',
-      description: 'Answers the topic as it was. Its log, schemas, mappings and live subscriptions stay; nothing more can be published to it.',
+      description:
+        'Answers the topic as it was. Its log, schemas, mappings and live subscriptions stay; nothing more can be ' +
+          'published to it.',
       params: TopicPath,
       response: { 200: ref(Topic, 'The topic.'), ...refusals(400, 401, 403, 404) }
     }
@@ -87,7 +93,8 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'publishEvents',
       tags: ['Topics'],
       summary: 'Publish events',
-      description: 'Appends one event (`payload`, `key?`) or a batch of up to 1,000 (`events`), of which all are stored or none. The answer comes after the commit and has the offsets: an object for one, an array for a batch. Payloads are checked against the topic\'s active schema.',
+      description:
+        "Appends one event (`payload`, `key?`) or a batch of up to 1,000 (`events`), of which all are stored or none. The answer comes after the commit and has the offsets: an object for one, an array for a batch. Payloads are checked against the topic's active schema.",
       params: TopicPath,
       headers: IdempotencyHeaders,
       body: ref(PublishBody),
@@ -102,7 +109,9 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
   }, async (request, reply) => {
     const { name } = request.params
     app.auth.authorizeTopic(request.principal, request.scope, 'publish', name)
-    const events = await app.publisher.publish(request.scope, name, request.body, { idempotencyKey: request.idempotencyKey })
+    const events = await app.publisher.publish(request.scope, name, request.body, {
+      idempotencyKey: request.idempotencyKey
+    })
     return reply.code(201).header('content-type', jsonType).send(events as never)
   })
 
@@ -116,15 +125,23 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       params: TopicPath,
       querystring: HistoryQuery,
       response: {
-        200: pageOf(RealtimeEvent, 'A page of events.', nextCursor('The last offset, when the log has more: pass it as `after` for the ' +
-          'next page, which may be shorter than `limit` when events are large.')),
+        200: pageOf(
+          RealtimeEvent,
+          'A page of events.',
+          nextCursor(
+            'The last offset, when the log has more: pass it as `after` for the ' +
+              'next page, which may be shorter than `limit` when events are large.'
+          )
+        ),
         ...refusals(400, 401, 403, 404)
       }
     }
   }, async (request, reply) => {
     const { name } = request.params
     app.auth.authorizeTopic(request.principal, request.scope, 'subscribe', name)
-    const { json, nextCursor } = await app.topics.history(request.scope, name, request.query, event => app.auth.mayReadEvent(request.principal, request.scope, event))
+    const { json, nextCursor } = await app.topics.history(
+      request.scope, name, request.query, event => app.auth.mayReadEvent(request.principal, request.scope, event)
+    )
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
     return reply.header('content-type', jsonType).send(json as never)
   })

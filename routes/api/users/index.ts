@@ -2,7 +2,16 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { MfaConfirm, MfaDisable, MfaSetup, MfaSetupRequest, RecoveryCodes } from '../../../schemas/auth.ts'
 import { pageOf, ref, refusals } from '../../../schemas/common.ts'
 import {
-  Account, AccountCreate, AccountPath, AccountQuery, AccountRolePath, AccountUpdate, InviteCreated, PasswordChange, RoleGrant, RoleUnassign
+  Account,
+  AccountCreate,
+  AccountPath,
+  AccountQuery,
+  AccountRolePath,
+  AccountUpdate,
+  InviteCreated,
+  PasswordChange,
+  RoleGrant,
+  RoleUnassign
 } from '../../../schemas/people.ts'
 
 const users: FastifyPluginAsyncTypebox = async (app) => {
@@ -12,7 +21,9 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listUsers',
       tags: ['Users'],
       summary: 'List users',
-      description: 'Oldest first. Whoever may read users for some applications only, and a token, sees those who have a role there.',
+      description:
+        'Oldest first. Whoever may read users for some applications only, and a token, sees those who have a role ' +
+          'there.',
       querystring: AccountQuery,
       response: {
         200: pageOf(Account, 'A page of users.'),
@@ -31,9 +42,16 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'createUser',
       tags: ['Users'],
       summary: 'Create a user',
-      description: 'Creates a user with a password and roles that the caller holds as well. For a caller who does not rule over all users it sends an invite with the one role that is given, for an application of theirs; the name and the password are not used. The answer is the same whether the address has an account or not.',
+      description:
+        'Creates a user with a password and roles that the caller holds as well. For a caller who does not rule ' +
+          'over all users it sends an invite with the one role that is given, for an application of theirs; the name ' +
+          'and the password are not used. The answer is the same whether the address has an account or not.',
       body: ref(AccountCreate),
-      response: { 201: ref(Account, 'The user.'), 202: ref(InviteCreated, 'An invite, which the address accepts.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
+      response: {
+        201: ref(Account, 'The user.'),
+        202: ref(InviteCreated, 'An invite, which the address accepts.'),
+        ...refusals(400, 401, 403, 404, 409, 413, 415)
+      }
     }
   }, async (request, reply) => {
     const created = await app.people.create(request.principal, request.body, request.origin)
@@ -58,7 +76,9 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'updateUser',
       tags: ['Users'],
       summary: 'Change a user',
-      description: 'What is left out stays. Nobody changes a user who holds more than they do. Only callers who rule over all users change addresses; for their own they show `currentPassword`. The former address gets a mail.',
+      description:
+        'What is left out stays. Nobody changes a user who holds more than they do. Only callers who rule over all ' +
+          'users change addresses; for their own they show `currentPassword`. The former address gets a mail.',
       params: AccountPath,
       body: ref(AccountUpdate),
       response: { 200: ref(Account, 'The user.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
@@ -71,7 +91,9 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'deleteUser',
       tags: ['Users'],
       summary: 'Delete a user',
-      description: 'Their sessions end, and their sockets are closed. Nobody deletes a user who holds more than they do; the last super_admin stays.',
+      description:
+        'Their sessions end, and their sockets are closed. Nobody deletes a user who holds more than they do; the ' +
+          'last super_admin stays.',
       params: AccountPath,
       response: { 204: { type: 'null', description: 'The user is gone.' }, ...refusals(400, 401, 403, 404, 409) }
     }
@@ -86,7 +108,8 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'changePassword',
       tags: ['Users'],
       summary: 'Change a password',
-      description: 'One\'s own, with the current one; or, with `users:update`, that of a user who holds no more than oneself. Every session of the user ends.',
+      description:
+        "One's own, with the current one; or, with `users:update`, that of a user who holds no more than oneself. Every session of the user ends.",
       params: AccountPath,
       body: ref(PasswordChange),
       response: { 204: { type: 'null', description: 'Log in with it.' }, ...refusals(400, 401, 403, 404, 413, 415) }
@@ -103,7 +126,8 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'setUpMfa',
       tags: ['Users'],
       summary: 'Set up a second factor',
-      description: 'Returns a seed for the caller\'s own authenticator app, with its QR code. It requires `currentPassword`, and counts once a code of it is confirmed.',
+      description:
+        "Returns a seed for the caller's own authenticator app, with its QR code. It requires `currentPassword`, and counts once a code of it is confirmed.",
       params: AccountPath,
       body: ref(MfaSetupRequest),
       response: { 200: ref(MfaSetup, 'Shown this once.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
@@ -116,7 +140,8 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'confirmMfa',
       tags: ['Users'],
       summary: 'Confirm a second factor',
-      description: 'With a code of the app. From now on logins need one; the recovery codes are for when the app is lost.',
+      description:
+        'With a code of the app. From now on logins need one; the recovery codes are for when the app is lost.',
       params: AccountPath,
       body: ref(MfaConfirm),
       response: { 200: ref(RecoveryCodes, 'Shown this once.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
@@ -130,10 +155,14 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'disableMfa',
       tags: ['Users'],
       summary: 'Disable a second factor',
-      description: 'One\'s own, with the password and a code; or, with `users:update`, that of a user who holds no more than oneself, who has lost it. The user gets a mail.',
+      description:
+        "One's own, with the password and a code; or, with `users:update`, that of a user who holds no more than oneself, who has lost it. The user gets a mail.",
       params: AccountPath,
       body: ref(MfaDisable),
-      response: { 204: { type: 'null', description: 'Logins need no code.' }, ...refusals(400, 401, 403, 404, 409, 413, 415) }
+      response: {
+        204: { type: 'null', description: 'Logins need no code.' },
+        ...refusals(400, 401, 403, 404, 409, 413, 415)
+      }
     }
   }, async (request, reply) => {
     await app.people.disableMfa(request.principal, request.params.id, request.body, request.origin)
@@ -146,7 +175,8 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'assignRole',
       tags: ['Users'],
       summary: 'Give a user a role',
-      description: 'Everywhere, or for one application. Nobody gives more than they hold there. It counts from the user\'s next request on.',
+      description:
+        "Everywhere, or for one application. Nobody gives more than they hold there. It counts from the user's next request on.",
       params: AccountPath,
       body: ref(RoleGrant),
       response: { 201: ref(Account, 'The user.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
@@ -162,13 +192,17 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'unassignRole',
       tags: ['Users'],
       summary: 'Take a role from a user',
-      description: 'For one application, or wherever they have it. Nobody takes more than they hold there; the last super_admin stays one.',
+      description:
+        'For one application, or wherever they have it. Nobody takes more than they hold there; the last ' +
+          'super_admin stays one.',
       params: AccountRolePath,
       querystring: RoleUnassign,
       response: { 204: { type: 'null', description: 'The user has it no more.' }, ...refusals(400, 401, 403, 404, 409) }
     }
   }, async (request, reply) => {
-    await app.people.unassign(request.principal, request.params.id, request.params.roleId, request.query, request.origin)
+    await app.people.unassign(
+      request.principal, request.params.id, request.params.roleId, request.query, request.origin
+    )
     return reply.code(204).send(null)
   })
 }

@@ -4,7 +4,9 @@ import type { ConnectionCheck, ConnectionTest, ConnectionTestBody } from '../../
 import type { Scope } from '../../../schemas/scope.ts'
 import { readActiveDefinitions } from '../decoding/mapping-snapshot.ts'
 import { carriesMark } from '../source/slot-ownership.ts'
-import { createPublicationSql, dropSlotSql, isOwnSlot, readFacts, readPublication, readSlot, readSystemIdentifier, type SlotRow } from '../source/slot.ts'
+import {
+  createPublicationSql, dropSlotSql, isOwnSlot, readFacts, readPublication, readSlot, readSystemIdentifier, type SlotRow
+} from '../source/slot.ts'
 import { compileMapping, type CompiledMapping } from '../mappings/compiled-mapping.ts'
 import { PublicError } from '../../errors.ts'
 import { explainForeignError } from '../../foundation/foreign-errors.ts'
@@ -15,7 +17,9 @@ import { addTableSql, isPublished } from '../source/publication.ts'
 import { SourceError, toConversationError, type SourceClient, type SourceProblem } from '../source/source.ts'
 import type { Source, Sources } from '../threads/source-pool.ts'
 import { quoteIdentifier, tableKey, tableText, type TableName } from '../mappings/table-name.ts'
-import { fullIdentitySql, isFull, problemsOf, readPublishedTable, whyNotFull, writeProblems } from '../source/table-problems.ts'
+import {
+  fullIdentitySql, isFull, problemsOf, readPublishedTable, whyNotFull, writeProblems
+} from '../source/table-problems.ts'
 import type { SourceThreads } from '../threads/source-threads.ts'
 
 interface Subject {
@@ -27,10 +31,24 @@ interface Subject {
   isOwn (slot: SlotRow): boolean
 }
 
-interface Limits { slots: number, slots_max: number, senders: number, senders_max: number, can_replicate: boolean, can_create: boolean, is_superuser: boolean, kept: string | null }
+interface Limits {
+  slots: number
+  slots_max: number
+  senders: number
+  senders_max: number
+  can_replicate: boolean
+  can_create: boolean
+  is_superuser: boolean
+  kept: string | null
+}
 
 const ok = (name: string, message: string): ConnectionCheck => ({ name, status: 'ok', message })
-const failed = (name: string, message: string, sql?: string): ConnectionCheck => ({ name, status: 'failed', message, ...(sql !== undefined && { sql }) })
+const failed = (name: string, message: string, sql?: string): ConnectionCheck => ({
+  name,
+  status: 'failed',
+  message,
+  ...(sql !== undefined && { sql })
+})
 
 export interface ConnectionTestOptions {
   db: Kysely<Database>
@@ -55,7 +73,9 @@ export function createConnectionTest ({ db, sources, threads, namePrefix }: Conn
   }
 
   async function ownership ({ slot, row }: Source): Promise<(found: SlotRow) => boolean> {
-    const position = await db.selectFrom('cdc_positions').select(['slot', 'confirmed_lsn']).where('connection_id', '=', row.id).executeTakeFirst()
+    const position = await db.selectFrom('cdc_positions').select(['slot', 'confirmed_lsn']).where(
+      'connection_id', '=', row.id
+    ).executeTakeFirst()
     const lsn = position?.slot === slot ? position.confirmed_lsn : row.slot_lsn
     return found => isOwnSlot(found, { isMarked: carriesMark(slot, row.mark), lsn })
   }
@@ -69,7 +89,9 @@ export function createConnectionTest ({ db, sources, threads, namePrefix }: Conn
   return async function test (scope: Scope, body: ConnectionTestBody): Promise<ConnectionTest> {
     const subject = await subjectOf(scope, body)
     const mappings = await mappingsOf(scope)
-    const checks = await threads.within(scope.applicationId, subject.connectionString, client => examine(db, client, subject, mappings)).catch((error: unknown) => {
+    const checks = await threads.within(
+      scope.applicationId, subject.connectionString, client => examine(db, client, subject, mappings)
+    ).catch((error: unknown) => {
       if (error instanceof SourceError) return [failed('reachability', error.message)]
       throw error
     })
@@ -80,9 +102,12 @@ export type TestConnection = ReturnType<typeof createConnectionTest>
 
 const checkNames: Partial<Record<SourceProblem, string>> = { SOURCE_UNSUPPORTED: 'version', SOURCE_REFUSED: 'database' }
 
-const problemOf = (error: unknown): string => error instanceof SourceError || error instanceof PublicError ? error.message : explainForeignError(error)
+const problemOf = (error: unknown): string =>
+  error instanceof SourceError || error instanceof PublicError ? error.message : explainForeignError(error)
 
-async function examine (db: Kysely<Database>, client: SourceClient, subject: Subject, mappings: readonly CompiledMapping[]): Promise<ConnectionCheck[]> {
+async function examine (
+  db: Kysely<Database>, client: SourceClient, subject: Subject, mappings: readonly CompiledMapping[]
+): Promise<ConnectionCheck[]> {
   const checks = [ok('reachability', 'The database answers')]
   try {
     await refusePlatformDatabase(db, client)
@@ -90,7 +115,11 @@ async function examine (db: Kysely<Database>, client: SourceClient, subject: Sub
     checks.push(await examineSlot(client, subject))
     const tables = new Map(mappings.map(({ table }) => [tableKey(table), table]))
     checks.push(...await examinePublication(client, subject, [...tables.values()]))
-    for (const [key, table] of tables) checks.push(...await examineTable(client, subject, table, mappings.filter(mapping => tableKey(mapping.table) === key)))
+    for (const [key, table] of tables) {
+      checks.push(
+        ...await examineTable(client, subject, table, mappings.filter(mapping => tableKey(mapping.table) === key))
+      )
+    }
   } catch (error) {
     const problem = toConversationError(error)
     const name = problem instanceof SourceError ? checkNames[problem.code] : undefined
@@ -106,7 +135,11 @@ async function examineServer (client: SourceClient, { user }: Subject): Promise<
     ok('version', `PostgreSQL ${Math.floor(version / 10_000)}`),
     walLevel === 'logical'
       ? ok('wal_level', 'wal_level is logical')
-      : failed('wal_level', `wal_level is ${walLevel}; it has to be logical`, 'ALTER SYSTEM SET wal_level = logical; -- then restart the server')
+      : failed(
+        'wal_level',
+        `wal_level is ${walLevel}; it has to be logical`,
+        'ALTER SYSTEM SET wal_level = logical; -- then restart the server'
+      )
   ]
   try {
     await readSystemIdentifier(client)
@@ -116,11 +149,21 @@ async function examineServer (client: SourceClient, { user }: Subject): Promise<
       ? failed('replication', `A replication connection is refused: ${problemOf(error)}`)
       : failed('replication', `The user ${user} may not replicate`, `ALTER ROLE ${quoteIdentifier(user)} REPLICATION;`))
   }
-  checks.push(limits.senders < limits.senders_max
-    ? ok('wal_senders', `${limits.senders} of ${limits.senders_max} WAL senders are in use`)
-    : failed('wal_senders', `All ${limits.senders_max} WAL senders are in use`, `ALTER SYSTEM SET max_wal_senders = ${limits.senders_max + 10}; -- then restart the server`))
+  checks.push(
+    limits.senders < limits.senders_max
+      ? ok('wal_senders', `${limits.senders} of ${limits.senders_max} WAL senders are in use`)
+      : failed(
+        'wal_senders',
+        `All ${limits.senders_max} WAL senders are in use`,
+        `ALTER SYSTEM SET max_wal_senders = ${limits.senders_max + 10}; -- then restart the server`
+      )
+  )
   if (limits.kept === '-1') {
-    checks.push({ name: 'wal_retention', status: 'warning', message: 'Nothing limits the WAL that a slot may keep: a reader that never comes back fills the disk', sql: "ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf();" })
+    checks.push({
+      name: 'wal_retention', status: 'warning',
+      message: 'Nothing limits the WAL that a slot may keep: a reader that never comes back fills the disk',
+      sql: "ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf();"
+    })
   }
   return checks
 }
@@ -141,37 +184,66 @@ async function examineSlot (client: SourceClient, { slot, isOwn }: Subject): Pro
   if (found !== undefined && !isOwn(found)) {
     return found.active
       ? failed('slot', `Another program holds the replication slot ${slot}: choose another name`)
-      : failed('slot', `There is a replication slot ${slot} that this connection did not create: choose another name, or drop it if nothing needs it`, dropSlotSql(slot))
+      : failed(
+        'slot',
+        `There is a replication slot ${slot} that this connection did not create: choose another name, or drop it if nothing needs it`,
+        dropSlotSql(slot)
+      )
   }
-  if (found?.walStatus === 'lost') return failed('slot', `The replication slot ${slot} was invalidated: it no longer has what came after its position`)
-  if (found !== undefined) return ok('slot', `The replication slot ${slot} is there${found.active ? ', and is read' : ''}`)
+  if (found?.walStatus === 'lost') { return failed('slot', `The replication slot ${slot} was invalidated: it no longer has what came after its position`) }
+  if (found !== undefined) { return ok('slot', `The replication slot ${slot} is there${found.active ? ', and is read' : ''}`) }
   const { slots, slots_max: most } = await readLimits(client)
   return slots < most
     ? ok('slot', `${slots} of ${most} replication slots are in use; ${slot} will be made`)
-    : failed('slot', `All ${most} replication slots are in use`, `ALTER SYSTEM SET max_replication_slots = ${most + 10}; -- then restart the server`)
+    : failed(
+      'slot',
+      `All ${most} replication slots are in use`,
+      `ALTER SYSTEM SET max_replication_slots = ${most + 10}; -- then restart the server`
+    )
 }
 
-async function examinePublication (client: SourceClient, { publication, user }: Subject, tables: readonly TableName[]): Promise<ConnectionCheck[]> {
+async function examinePublication (
+  client: SourceClient, { publication, user }: Subject, tables: readonly TableName[]
+): Promise<ConnectionCheck[]> {
   const { version } = await readFacts(client)
   if (await readPublication(client, publication) === undefined) {
     const { can_create: canCreate } = await readLimits(client)
-    if (!canCreate) return [failed('publication', `The publication ${publication} is not there, and ${user} may not make it`, createPublicationSql(publication, version))]
+    if (!canCreate) {
+      return [
+        failed(
+          'publication',
+          `The publication ${publication} is not there, and ${user} may not make it`,
+          createPublicationSql(publication, version)
+        )
+      ]
+    }
     const foreign = await foreignTables(client, tables)
     return [
       ok('publication', `The publication ${publication} will be made`),
-      ...foreign.map(table => failed('table', `${tableText(table)} belongs to another role: ${user} cannot add it to a publication`, addTableSql(publication, table)))
+      ...foreign.map(table =>
+        failed(
+          'table',
+          `${tableText(table)} belongs to another role: ${user} cannot add it to a publication`,
+          addTableSql(publication, table)
+        )
+      )
     ]
   }
   const checks = [ok('publication', `The publication ${publication} is there`)]
   for (const table of tables) {
     const found = await isPublished(client, publication, table)
-    if (found === 'missing') checks.push(failed('table', `There is no table ${tableText(table)}, or ${user} may not see it`))
-    else if (found) checks.push(ok('table', `${tableText(table)} is in the publication`))
+    if (found === 'missing') { checks.push(failed('table', `There is no table ${tableText(table)}, or ${user} may not see it`)) } else if (found) checks.push(ok('table', `${tableText(table)} is in the publication`))
     else {
-      // As it is, the statement would break what its owner does to it: the replica identity comes first, and has a check of its own.
+      // As it is, the statement would break what its owner does to it: the replica identity comes first, and has a
+      // check of its own.
       const seen = await readPublishedTable(client, publication, table)
       const isHarmless = seen !== undefined && writeProblems(seen).length === 0
-      checks.push({ name: 'table', status: 'warning', message: `${tableText(table)} is not in the publication; switching a mapping on adds it, if ${user} owns both`, ...(isHarmless && { sql: addTableSql(publication, table) }) })
+      checks.push({
+        name: 'table',
+        status: 'warning',
+        message: `${tableText(table)} is not in the publication; switching a mapping on adds it, if ${user} owns both`,
+        ...(isHarmless && { sql: addTableSql(publication, table) })
+      })
     }
   }
   return checks
@@ -181,24 +253,37 @@ async function examinePublication (client: SourceClient, { publication, user }: 
 async function foreignTables (client: SourceClient, tables: readonly TableName[]): Promise<TableName[]> {
   const foreign: TableName[] = []
   for (const table of tables) {
-    const { rows: [row] } = await client.query<{ owned: boolean }>(`
-      select pg_has_role(c.relowner, 'USAGE') as owned from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2`, [table.schema, table.name])
+    const { rows: [row] } = await client.query<{ owned: boolean }>(
+      `
+      select pg_has_role(c.relowner, 'USAGE') as owned from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2`,
+      [table.schema, table.name]
+    )
     if (row?.owned === false) foreign.push(table)
   }
   return foreign
 }
 
 /** How its old rows can be seen, and what its mappings would meet; each problem once. */
-async function examineTable (client: SourceClient, { publication }: Subject, name: TableName, mappings: readonly CompiledMapping[]): Promise<ConnectionCheck[]> {
+async function examineTable (
+  client: SourceClient, { publication }: Subject, name: TableName, mappings: readonly CompiledMapping[]
+): Promise<ConnectionCheck[]> {
   const table = await readPublishedTable(client, publication, name)
   if (table === undefined) return [failed('replica_identity', `There is no table ${tableText(name)}`)]
-  const problems = new Map(mappings.flatMap(mapping => problemsOf(table, mapping)).map(problem => [problem.message, problem]))
-  const checks = [...problems.values()].filter(({ code, harm }) => code !== 'REPLICA_IDENTITY' || harm === 'writes').map(({ code, message, harm, sql }): ConnectionCheck => ({
-    name: code === 'REPLICA_IDENTITY' ? 'replica_identity' : 'table', status: harm === 'none' ? 'warning' : 'failed', message, ...(sql !== undefined && { sql })
-  }))
+  const problems = new Map(
+    mappings.flatMap(mapping => problemsOf(table, mapping)).map(problem => [problem.message, problem])
+  )
+  const checks = [...problems.values()].filter(({ code, harm }) => code !== 'REPLICA_IDENTITY' || harm === 'writes')
+    .map(({ code, message, harm, sql }): ConnectionCheck => ({
+      name: code === 'REPLICA_IDENTITY' ? 'replica_identity' : 'table',
+      status: harm === 'none' ? 'warning' : 'failed',
+      message,
+      ...(sql !== undefined && { sql })
+    }))
   if (checks.some(check => check.name === 'replica_identity')) return checks
   if (isFull(table)) return [ok('replica_identity', `The old values of ${tableText(name)} can be seen`), ...checks]
   const sql = fullIdentitySql(table)
-  const message = `Of the old values of ${tableText(name)} only the key can be seen: whether a column has changed cannot be known${whyNotFull(table)}`
+  const message = `Of the old values of ${
+    tableText(name)
+  } only the key can be seen: whether a column has changed cannot be known${whyNotFull(table)}`
   return [{ name: 'replica_identity', status: 'warning', message, ...(sql !== undefined && { sql }) }, ...checks]
 }

@@ -1,6 +1,8 @@
 import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
 import type { CdcConnectionsTable, Database } from '../../../db/tables.ts'
-import type { DatabaseConnection, DatabaseConnectionPut, DatabaseDisconnected, Leftover } from '../../../schemas/database.ts'
+import type {
+  DatabaseConnection, DatabaseConnectionPut, DatabaseDisconnected, Leftover
+} from '../../../schemas/database.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import { system, type Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
@@ -32,18 +34,27 @@ export interface ConnectionsOptions {
 type Row = Selectable<CdcConnectionsTable> & { is_read: boolean }
 
 /** The database that a scope has connected, one at most. Its password goes in and never comes out. */
-export function createDatabaseConnections ({ db, encryption, leftovers, threads, namePrefix, onChanged }: ConnectionsOptions) {
+export function createDatabaseConnections (
+  { db, encryption, leftovers, threads, namePrefix, onChanged }: ConnectionsOptions
+) {
   async function get (scope: Scope): Promise<DatabaseConnection> {
-    const row = await db.selectFrom('cdc_connections').innerJoin('cdc_positions', 'cdc_positions.connection_id', 'cdc_connections.id')
+    const row = await db.selectFrom('cdc_connections').innerJoin(
+      'cdc_positions', 'cdc_positions.connection_id', 'cdc_connections.id'
+    )
       .selectAll('cdc_connections')
       .select(sql<boolean>`lease_owner is not null and lease_expires_at >= clock_timestamp()`.as('is_read'))
       .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).executeTakeFirst()
     if (row === undefined) throw noConnection(scope)
-    return { ...toConnection(row, encryption.decrypt(row.connection_string_sealed, sealedPlaces.connection(row.id))), leftovers: await leftovers.list(scope) }
+    return {
+      ...toConnection(row, encryption.decrypt(row.connection_string_sealed, sealedPlaces.connection(row.id))),
+      leftovers: await leftovers.list(scope)
+    }
   }
 
   const lock = async (trx: Transaction<Database>, { applicationId, environment }: Scope) =>
-    await trx.selectFrom('cdc_connections').selectAll().where('application_id', '=', applicationId).where('environment', '=', environment).forUpdate().executeTakeFirst()
+    await trx.selectFrom('cdc_connections').selectAll().where('application_id', '=', applicationId).where(
+      'environment', '=', environment
+    ).forUpdate().executeTakeFirst()
 
   /** Throws ValidationError. A database that cannot be looked at now is refused by its reader, if it has to be. */
   async function refusePlatform ({ applicationId }: Scope, connectionString: string): Promise<void> {
@@ -51,13 +62,16 @@ export function createDatabaseConnections ({ db, encryption, leftovers, threads,
     try {
       await threads.within(applicationId, connectionString, client => refusePlatformDatabase(db, client))
     } catch (error) {
-      if (error instanceof SourceError && error.code === 'SOURCE_REFUSED') throw invalid('/connectionString', 'leads to the platform\'s own database')
+      if (error instanceof SourceError && error.code === 'SOURCE_REFUSED') { throw invalid('/connectionString', "leads to the platform's own database") }
     }
   }
 
   /** A string that no key opens any more is one that is put right: it leads to where it led. */
-  function isElsewhere ({ id, connection_string_sealed: sealed }: Selectable<CdcConnectionsTable>, connectionString: string): boolean {
-    const addressOf = (text: string) => (({ host, port, database }) => JSON.stringify([host, port, database]))(parseConnectionString(text))
+  function isElsewhere (
+    { id, connection_string_sealed: sealed }: Selectable<CdcConnectionsTable>, connectionString: string
+  ): boolean {
+    const addressOf = (text: string) =>
+      (({ host, port, database }) => JSON.stringify([host, port, database]))(parseConnectionString(text))
     try {
       return addressOf(encryption.decrypt(sealed, sealedPlaces.connection(id))) !== addressOf(connectionString)
     } catch {
@@ -66,7 +80,10 @@ export function createDatabaseConnections ({ db, encryption, leftovers, threads,
   }
 
   /** What it has made where it leads no longer is left; what is made anew says so itself. */
-  async function change (trx: Transaction<Database>, scope: Scope, { connectionString, publication, slot, acceptGap = false }: DatabaseConnectionPut): Promise<string | undefined> {
+  async function change (
+    trx: Transaction<Database>, scope: Scope,
+    { connectionString, publication, slot, acceptGap = false }: DatabaseConnectionPut
+  ): Promise<string | undefined> {
     const before = await lock(trx, scope)
     if (before === undefined) return undefined
     const hasMoved = isElsewhere(before, connectionString)
@@ -94,70 +111,114 @@ export function createDatabaseConnections ({ db, encryption, leftovers, threads,
     get,
 
     /**
-     * Connects a database, or changes how; names that are left out stay as they are. The reader begins in the background, also
-     * where the database cannot be reached now: its state tells how it gets on. Throws ValidationError for the platform's own.
+     * Connects a database, or changes how; names that are left out stay as they are. The reader begins in the
+     * background, also where the database cannot be reached now: its state tells how it gets on. Throws ValidationError
+     * for the platform's own.
      */
     async put (scope: Scope, body: DatabaseConnectionPut, by: Origin = system): Promise<DatabaseConnection> {
       const { connectionString, publication, slot, acceptGap = false } = body
       await refusePlatform(scope, connectionString)
       const now = Date.now()
       const ownId = randomId('cdc')
-      // Of the connection, not of its scope: what an earlier one of this scope has left may still be about to be dropped.
+      // Of the connection, not of its scope: what an earlier one of this scope has left may still be about to be
+      // dropped.
       const mark = newMark()
       const defaultName = ownName(namePrefix, mark)
       await db.transaction().execute(async trx => {
         const made = await trx.insertInto('cdc_connections')
-          .columns(['id', 'application_id', 'environment', 'connection_string_sealed', 'publication', 'slot', 'mark', 'gap_accepted', 'created_at', 'updated_at'])
-          .expression(eb => eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
-            eb.val(ownId).as('id'), 'id as application_id', eb.val(scope.environment).as('environment'), eb.val(encryption.encrypt(connectionString, sealedPlaces.connection(ownId))).as('connection_string_sealed'),
-            eb.val(publication ?? defaultName).as('publication'), eb.val(slot ?? defaultName).as('slot'), eb.val(mark).as('mark'), eb.val(acceptGap).as('gap_accepted'),
-            eb.cast<number>(eb.val(now), 'bigint').as('created_at'), eb.cast<number>(eb.val(now), 'bigint').as('updated_at')
-          ]))
+          .columns([
+            'id', 'application_id', 'environment', 'connection_string_sealed', 'publication', 'slot', 'mark',
+            'gap_accepted', 'created_at', 'updated_at'
+          ])
+          .expression(eb =>
+            eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
+              eb.val(ownId).as('id'),
+              'id as application_id',
+              eb.val(scope.environment).as('environment'),
+              eb.val(encryption.encrypt(connectionString, sealedPlaces.connection(ownId))).as(
+                'connection_string_sealed'
+              ),
+              eb.val(publication ?? defaultName).as('publication'),
+              eb.val(slot ?? defaultName).as('slot'),
+              eb.val(mark).as('mark'),
+              eb.val(acceptGap).as('gap_accepted'),
+              eb.cast<number>(eb.val(now), 'bigint').as('created_at'),
+              eb.cast<number>(eb.val(now), 'bigint').as('updated_at')
+            ])
+          )
           .onConflict(conflict => conflict.columns(['application_id', 'environment']).doNothing())
           .returning('id').executeTakeFirst()
         const id = made?.id ?? await change(trx, scope, body)
-        if (id === undefined) throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`)
-        await trx.insertInto('cdc_positions').values({ connection_id: id }).onConflict(conflict => conflict.doNothing()).execute()
+        if (id === undefined) { throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`) }
+        await trx.insertInto('cdc_positions').values({ connection_id: id }).onConflict(conflict => conflict.doNothing())
+          .execute()
         await record(trx, by, {
-          action: 'database.connected', resourceId: id, place: scope, after: { database: withoutPassword(connectionString), publication, slot, acceptGap }
+          action: 'database.connected',
+          resourceId: id,
+          place: scope,
+          after: { database: withoutPassword(connectionString), publication, slot, acceptGap }
         })
       })
       onChanged()
       return await get(scope)
     },
 
-    /** Ends the reading, and drops slot and publication if they were ours. What could not be dropped is in the answer, and tried again. */
+    /**
+     * Ends the reading, and drops slot and publication if they were ours. What could not be dropped is in the answer,
+     * and tried again.
+     */
     async remove (scope: Scope, by: Origin = system): Promise<DatabaseDisconnected> {
       // From here on, whoever still reads has no position to go on from.
       const { row, connectionString, left } = await db.transaction().execute(async trx => {
         const row = await lock(trx, scope)
         if (row === undefined) throw noConnection(scope)
-        const connectionString = withoutPassword(encryption.decrypt(row.connection_string_sealed, sealedPlaces.connection(row.id)))
+        const connectionString = withoutPassword(
+          encryption.decrypt(row.connection_string_sealed, sealedPlaces.connection(row.id))
+        )
         const left = await leaveDue(trx, row, Date.now())
         await trx.deleteFrom('cdc_connections').where('id', '=', row.id).execute()
         await record(trx, by, {
-          action: 'database.disconnected', resourceId: row.id, place: scope, before: { database: connectionString, publication: row.publication, slot: row.slot }
+          action: 'database.disconnected',
+          resourceId: row.id,
+          place: scope,
+          before: { database: connectionString, publication: row.publication, slot: row.slot }
         })
         return { row, connectionString, left }
       })
       onChanged()
       const results = (await Promise.all(left.map(one => leftovers.drop(one)))).flat()
       const kept: Leftover[] = [
-        { name: 'slot', status: 'kept', message: 'The replication slot was not created by this connection', sql: dropSlotSql(row.slot) },
-        { name: 'publication', status: 'kept', message: 'The publication was not created by this connection', sql: dropPublicationSql(row.publication) }
+        {
+          name: 'slot', status: 'kept', message: 'The replication slot was not created by this connection',
+          sql: dropSlotSql(row.slot)
+        },
+        {
+          name: 'publication', status: 'kept', message: 'The publication was not created by this connection',
+          sql: dropPublicationSql(row.publication)
+        }
       ]
-      return { connectionString, leftovers: kept.flatMap(one => results.some(({ name }) => name === one.name) ? results.filter(({ name }) => name === one.name) : one) }
+      return {
+        connectionString,
+        leftovers: kept.flatMap(one =>
+          results.some(({ name }) => name === one.name) ? results.filter(({ name }) => name === one.name) : one
+        )
+      }
     }
   }
 }
 export type DatabaseConnections = ReturnType<typeof createDatabaseConnections>
 
-const noConnection = ({ environment }: Scope) => new NotFoundError('CONNECTION_NOT_FOUND', `No database is connected in ${environment}`)
+const noConnection = ({ environment }: Scope) =>
+  new NotFoundError('CONNECTION_NOT_FOUND', `No database is connected in ${environment}`)
 
 /** Without a reader, what the last one said counts as long as it was an error; otherwise one is about to come. */
 function toConnection (row: Row, connectionString: string): Omit<DatabaseConnection, 'leftovers'> {
   const status = row.status === null ? undefined : JSON.parse(row.status) as ReaderStatus
-  const state = status === undefined ? 'connecting' : row.is_read || status.state === 'error' || status.state === 'stopped' ? status.state : 'connecting'
+  const state = status === undefined
+    ? 'connecting'
+    : row.is_read || status.state === 'error' || status.state === 'stopped'
+      ? status.state
+      : 'connecting'
   const oldest = status?.oldestCommitAt
   return {
     connectionString: withoutPassword(connectionString),
@@ -175,7 +236,11 @@ function toConnection (row: Row, connectionString: string): Omit<DatabaseConnect
     },
     // What nobody reads, nobody knows to be there.
     lagBytes: state === 'streaming' ? status?.lagBytes ?? null : null,
-    lagMs: state !== 'streaming' || status?.serverLsn === undefined ? null : oldest == null ? 0 : Math.max(0, Date.now() - oldest),
+    lagMs: state !== 'streaming' || status?.serverLsn === undefined
+      ? null
+      : oldest == null
+        ? 0
+        : Math.max(0, Date.now() - oldest),
     retainedWalBytes: status?.retainedBytes ?? null,
     decodingSince: state === 'streaming' ? status?.decodingSince ?? null : null,
     createdAt: row.created_at,

@@ -29,24 +29,31 @@ export interface MappingChangesOptions {
 }
 
 /**
- * Changes of what a scope's reader is to do, one after the other in each scope. A change counts as made, for whatever is
- * committed in the connected database after its answer: the reader asks for the revision after it has received a change,
- * and the table was in the publication before the answer.
+ * Changes of what a scope's reader is to do, one after the other in each scope. A change counts as made, for whatever
+ * is committed in the connected database after its answer: the reader asks for the revision after it has received a
+ * change, and the table was in the publication before the answer.
  */
 export function createMappingChanges ({ db, sources, writersWaitMs, log }: MappingChangesOptions) {
   const turns = new Turns()
 
-  /** The turn is the application's: its environments do not hold several. The lock on the scope's row is what keeps a table from being taken out while it is being switched on. */
+  /**
+   * The turn is the application's: its environments do not hold several. The lock on the scope's row is what keeps a
+   * table from being taken out while it is being switched on.
+   */
   async function inTurn<T> (scope: Scope, work: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
-    return await turns.take(scope.applicationId, () => db.transaction().execute(async trx => {
-      await sql`insert into mapping_revisions as r (application_id, environment, revision) values (${scope.applicationId}, ${scope.environment}, 1)
+    return await turns.take(scope.applicationId, () =>
+      db.transaction().execute(async trx => {
+        await sql`insert into mapping_revisions as r (application_id, environment, revision) values (${scope.applicationId}, ${scope.environment}, 1)
         on conflict (application_id, environment) do update set revision = r.revision + 1`.execute(trx)
-      return await work(trx)
-    }))
+        return await work(trx)
+      }))
   }
 
   return {
-    /** `publish` is to be awaited with each mapping that is to run afterwards. It throws what `publishTable` throws, and `SOURCE_UNAVAILABLE`. */
+    /**
+     * `publish` is to be awaited with each mapping that is to run afterwards. It throws what `publishTable` throws, and
+     * `SOURCE_UNAVAILABLE`.
+     */
     async make<T> (scope: Scope, work: (trx: Transaction<Database>, publish: Publish) => Promise<T>): Promise<T> {
       const attempt = () => inTurn(scope, trx => work(trx, async definition => {
         await sources.within(scope, async (client, source) => {
@@ -60,12 +67,16 @@ export function createMappingChanges ({ db, sources, writersWaitMs, log }: Mappi
         } catch (error) {
           if (!(error instanceof NoStreamYetError) || performance.now() > deadline) throw error
         }
-        // Without a transaction: a slot that begins waits for every one that writes, on the whole server, and that may be ours too.
+        // Without a transaction: a slot that begins waits for every one that writes, on the whole server, and that may
+        // be ours too.
         await sleep(lookAgainMs)
       }
     },
 
-    /** Takes a table out of a publication of ours, if no mapping wants it any more. What cannot be done is left: it only costs WAL. */
+    /**
+     * Takes a table out of a publication of ours, if no mapping wants it any more. What cannot be done is left: it only
+     * costs WAL.
+     */
     async tidy (scope: Scope, table: TableName): Promise<void> {
       const source = await sources.find(scope)
       if (source === undefined || !source.row.owns_publication) return
@@ -87,22 +98,36 @@ export type MappingChanges = ReturnType<typeof createMappingChanges>
 class NoStreamYetError extends ServiceUnavailableError {}
 
 /**
- * What is committed before the slot begins, nobody sees, whatever is in the publication: there has to be a stream before
- * there is an answer. Throws ServiceUnavailableError `SOURCE_UNAVAILABLE`.
+ * What is committed before the slot begins, nobody sees, whatever is in the publication: there has to be a stream
+ * before there is an answer. Throws ServiceUnavailableError `SOURCE_UNAVAILABLE`.
  */
-async function requireStream (trx: Transaction<Database>, client: SourceClient, { row: { id, revision, slot, publication } }: Source): Promise<void> {
+async function requireStream (
+  trx: Transaction<Database>, client: SourceClient, { row: { id, revision, slot, publication } }: Source
+): Promise<void> {
   const row = await trx.selectFrom('cdc_connections as c').innerJoin('cdc_positions as p', 'p.connection_id', 'c.id')
-    .select(['c.status', 'c.gap_accepted', 'p.slot', 'p.publication_oid']).where('c.id', '=', id).where('c.revision', '=', revision).executeTakeFirst()
+    .select(['c.status', 'c.gap_accepted', 'p.slot', 'p.publication_oid']).where('c.id', '=', id).where(
+      'c.revision', '=', revision
+    ).executeTakeFirst()
   if (row === undefined) throw new NoStreamYetError(...noStream('its connection has just been changed: try again'))
   if (row.slot !== slot || row.gap_accepted) {
     const { state = 'connecting', error } = JSON.parse(row.status ?? '{}') as Partial<ReaderStatus>
-    const why = `it has not begun to be read (${state}${error == null ? '' : `, ${error.code}: ${error.message}`}): try again when it streams`
+    const why = `it has not begun to be read (${state}${
+      error == null ? '' : `, ${error.code}: ${error.message}`
+    }): try again when it streams`
     throw state === 'error' ? new ServiceUnavailableError(...noStream(why)) : new NoStreamYetError(...noStream(why))
   }
   const found = await readSlot(client, slot)
-  if (found?.confirmedLsn == null || found.walStatus === 'lost' || (await readPublication(client, publication))?.oid !== row.publication_oid) {
-    throw new ServiceUnavailableError(...noStream('its slot or publication is gone: try again when the gap is accepted, with acceptGap'))
+  if (
+    found?.confirmedLsn == null || found.walStatus === 'lost' ||
+    (await readPublication(client, publication))?.oid !== row.publication_oid
+  ) {
+    throw new ServiceUnavailableError(
+      ...noStream('its slot or publication is gone: try again when the gap is accepted, with acceptGap')
+    )
   }
 }
 
-const noStream = (why: string) => ['SOURCE_UNAVAILABLE', `The connected database has no stream in which the mapping's changes would be: ${why}`, { retryAfterS: 5 }] as const
+const noStream = (why: string) =>
+  ['SOURCE_UNAVAILABLE', `The connected database has no stream in which the mapping's changes would be: ${why}`, {
+    retryAfterS: 5
+  }] as const

@@ -10,7 +10,9 @@ import { tableKey, tableText, type TableName } from '../mappings/table-name.ts'
 import { problemsOf, readPublishedTable, type PublishedTable } from '../source/table-problems.ts'
 import { readTable, type SourceTable } from '../source/tables.ts'
 
-/** Reads what keeps mappings from working in a scope, or from seeing old values, as far as its database can be queried. */
+/**
+ * Reads what keeps mappings from working in a scope, or from seeing old values, as far as its database can be queried.
+ */
 export function createMappingProblems ({ db, sources }: { db: Kysely<Database>, sources: Sources }) {
   return async function readProblems (
     scope: Scope, definitions: readonly MappingDefinition[]
@@ -33,7 +35,9 @@ export function createMappingProblems ({ db, sources }: { db: Kysely<Database>, 
 export type ReadMappingProblems = ReturnType<typeof createMappingProblems>
 
 /** Reads what is wrong with the tables and columns of mappings, from the database that they read. */
-export async function findProblems (client: SourceClient, { publication }: Source, definitions: readonly MappingDefinition[]): Promise<Map<MappingDefinition, MappingProblem[]>> {
+export async function findProblems (
+  client: SourceClient, { publication }: Source, definitions: readonly MappingDefinition[]
+): Promise<Map<MappingDefinition, MappingProblem[]>> {
   const tables = new Map<string, SeenTable>()
   const problems = new Map<MappingDefinition, MappingProblem[]>()
   for (const definition of definitions) {
@@ -56,17 +60,37 @@ async function seeTable (client: SourceClient, publication: string, name: TableN
   }
 }
 
-function seenProblems (mapping: CompiledMapping, { table, isPublished, published }: SeenTable, publication: string): MappingProblem[] {
+function seenProblems (
+  mapping: CompiledMapping, { table, isPublished, published }: SeenTable, publication: string
+): MappingProblem[] {
   const name = tableText(mapping.table)
-  if (table === undefined || published === undefined) return [{ code: 'TABLE_NOT_FOUND', message: `The connected database has no table ${name}, or its user may not see it` }]
-  if (table.root !== null) return [{ code: 'TABLE_IS_PARTITION', message: `${name} is a partition, whose changes are those of ${tableText(table.root)}: map that` }]
+  if (table === undefined || published === undefined) {
+    return [{
+      code: 'TABLE_NOT_FOUND',
+      message: `The connected database has no table ${name}, or its user may not see it`
+    }]
+  }
+  if (table.root !== null) {
+    return [{
+      code: 'TABLE_IS_PARTITION',
+      message: `${name} is a partition, whose changes are those of ${tableText(table.root)}: map that`
+    }]
+  }
   const found = problemsOf(published, mapping)
-  const problems: MappingProblem[] = found.map(({ code, message, sql }) => ({ code, message, ...(sql !== undefined && { sql }) }))
+  const problems: MappingProblem[] = found.map(({ code, message, sql }) => ({
+    code,
+    message,
+    ...(sql !== undefined && { sql })
+  }))
   // As it is, the statement would be refused, or break what the source application does to the table.
   if (!isPublished && !found.some(({ harm }) => harm !== 'none')) {
-    problems.push({ code: 'NOT_PUBLISHED', message: `${name} is not in the publication; switching a mapping on adds it, if the user owns both`, sql: addTableSql(publication, mapping.table) })
+    problems.push({
+      code: 'NOT_PUBLISHED',
+      message: `${name} is not in the publication; switching a mapping on adds it, if the user owns both`,
+      sql: addTableSql(publication, mapping.table)
+    })
   }
   const columns = new Set(table.columns.map(column => column.name))
-  for (const column of mapping.columns.keys()) if (!columns.has(column)) problems.push({ code: 'COLUMN_NOT_FOUND', message: `${name} has no column ${column}` })
+  for (const column of mapping.columns.keys()) { if (!columns.has(column)) problems.push({ code: 'COLUMN_NOT_FOUND', message: `${name} has no column ${column}` }) }
   return problems
 }

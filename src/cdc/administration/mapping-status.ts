@@ -13,20 +13,30 @@ import { readMappings, type MappingRow } from '../mappings/mapping-rows.ts'
 type Grid = MappingStatus['environments']
 
 /** Which version of each mapping runs where, and what keeps it from doing so here. */
-export function createMappingStatus ({ db, readProblems }: { db: Kysely<Database>, readProblems: ReadMappingProblems }) {
-  /** One mapping's environments, each with its version and whether it is on; at home, whether there is anything newer than the snapshot. */
+export function createMappingStatus (
+  { db, readProblems }: { db: Kysely<Database>, readProblems: ReadMappingProblems }
+) {
+  /**
+   * One mapping's environments, each with its version and whether it is on; at home, whether there is anything newer
+   * than the snapshot.
+   */
   async function readGrid (rows: readonly MappingRow[]): Promise<Map<string, { grid: Grid, changed: boolean }>> {
     const ids = rows.map(({ id }) => id)
     const { rows: promoted } = await sql<{ id: string, environment: Environment, version: number }>`
-      select mapping_id as id, environment, version from mapping_environments where mapping_id = any(${ids}::text[])`.execute(db)
+      select mapping_id as id, environment, version from mapping_environments where mapping_id = any(${ids}::text[])`
+      .execute(db)
     const { rows: active } = await sql<{ id: string, environment: Environment }>`
-      select mapping_id as id, environment from mapping_subscriptions where mapping_id = any(${ids}::text[]) and active`.execute(db)
+      select mapping_id as id, environment from mapping_subscriptions where mapping_id = any(${ids}::text[]) and active`
+      .execute(db)
     const { rows: snapshots } = await sql<{ id: string, working: string, taken: string | null }>`
       select m.id, m.definition as working, v.definition as taken from mappings m
-      left join mapping_versions v on v.mapping_id = m.id and v.version = m.home_version where m.id = any(${ids}::text[])`.execute(db)
+      left join mapping_versions v on v.mapping_id = m.id and v.version = m.home_version where m.id = any(${ids}::text[])`
+      .execute(db)
     return new Map(rows.map(row => {
       const grid = Object.fromEntries(environments.map(environment => [environment, {
-        version: environment === row.home ? row.homeVersion : promoted.find(one => one.id === row.id && one.environment === environment)?.version ?? null,
+        version: environment === row.home
+          ? row.homeVersion
+          : promoted.find(one => one.id === row.id && one.environment === environment)?.version ?? null,
         active: active.some(one => one.id === row.id && one.environment === environment)
       }])) as Grid
       const own = snapshots.find(one => one.id === row.id)
@@ -36,14 +46,22 @@ export function createMappingStatus ({ db, readProblems }: { db: Kysely<Database
   }
 
   /** Of other environments, those that the principal may look into. */
-  return async function status (principal: Principal, scope: Scope, { limit = 100, cursor }: PageQuery): Promise<PageOf<MappingStatus>> {
+  return async function status (
+    principal: Principal, scope: Scope, { limit = 100, cursor }: PageQuery
+  ): Promise<PageOf<MappingStatus>> {
     const after = cursor === undefined ? undefined : decodeCursor(cursor, ['number', 'string']) as [number, string]
     const rows = await readMappings(db, scope, { limit: limit + 1, ...(after !== undefined && { after }) })
-    const [grids, problems] = await Promise.all([readGrid(rows), readProblems(scope, rows.map(({ definition }) => definition))])
-    const isSeen = ([environment]: [string, unknown]) => isAllowed(principal, { ...scope, environment: environment as Environment }, 'database:read')
+    const [grids, problems] = await Promise.all([
+      readGrid(rows), readProblems(scope, rows.map(({ definition }) => definition))
+    ])
+    const isSeen = ([environment]: [string, unknown]) =>
+      isAllowed(principal, { ...scope, environment: environment as Environment }, 'database:read')
     return toPage(rows, limit, ({ id, definition, home }) => {
       const { grid, changed } = grids.get(id) as { grid: Grid, changed: boolean }
-      return { id, table: definition.table, topic: definition.topic, environment: home, changed, environments: Object.fromEntries(Object.entries(grid).filter(isSeen)), problems: problems.get(definition) ?? [] }
+      return {
+        id, table: definition.table, topic: definition.topic, environment: home, changed,
+        environments: Object.fromEntries(Object.entries(grid).filter(isSeen)), problems: problems.get(definition) ?? []
+      }
     }, row => [row.createdAt, row.id])
   }
 }

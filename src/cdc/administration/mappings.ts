@@ -1,7 +1,9 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
 import type { PageQuery } from '../../../schemas/common.ts'
-import type { Mapping, MappingCreate, MappingDefinition, MappingProblem, MappingUpdate, MappingWithProblems } from '../../../schemas/database.ts'
+import type {
+  Mapping, MappingCreate, MappingDefinition, MappingProblem, MappingUpdate, MappingWithProblems
+} from '../../../schemas/database.ts'
 import type { Environment, Scope } from '../../../schemas/scope.ts'
 import { system, type Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
@@ -27,7 +29,10 @@ export interface MappingsOptions {
   readProblems: ReadMappingProblems
 }
 
-/** What rows of a connected database become events, and how. A change of one that is switched on holds for every commit after its answer. */
+/**
+ * What rows of a connected database become events, and how. A change of one that is switched on holds for every commit
+ * after its answer.
+ */
 export function createMappings ({ db, sources, changes, readProblems }: MappingsOptions) {
   /** Table and columns are looked at if they can be seen at the moment. */
   async function check (scope: Scope, definition: MappingDefinition): Promise<CompiledMapping> {
@@ -35,13 +40,20 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
     const compiled = compileMapping(definition)
     const table = await sources.ifPossible(scope, client => readTable(client, compiled.table))
     if (table === undefined) return compiled
-    if (table.root !== null) throw invalid('/table', `must not be a partition, whose changes are those of its table: name ${tableText(table.root)}`)
+    if (table.root !== null) {
+      throw invalid(
+        '/table',
+        `must not be a partition, whose changes are those of its table: name ${tableText(table.root)}`
+      )
+    }
     requireColumns(compiled, compiled.table, new Set(table.columns.map(({ name }) => name)))
     return compiled
   }
 
   /** Without the one that enabling the mapping solves. */
-  async function withProblems (scope: Scope, mapping: Mapping, definition: MappingDefinition): Promise<MappingWithProblems> {
+  async function withProblems (
+    scope: Scope, mapping: Mapping, definition: MappingDefinition
+  ): Promise<MappingWithProblems> {
     const found: MappingProblem[] = (await readProblems(scope, [definition])).get(definition) ?? []
     return { ...mapping, problems: found.filter(({ code }) => code !== 'NOT_PUBLISHED') }
   }
@@ -49,14 +61,24 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
   return {
     async list (scope: Scope, { limit = 100, cursor }: PageQuery, topic?: string): Promise<PageOf<Mapping>> {
       const after = cursor === undefined ? undefined : decodeCursor(cursor, ['number', 'string']) as [number, string]
-      const rows = await readMappings(db, scope, { limit: limit + 1, ...(after !== undefined && { after }), ...(topic !== undefined && { topic }) })
+      const rows = await readMappings(db, scope, {
+        limit: limit + 1,
+        ...(after !== undefined && { after }),
+        ...(topic !== undefined && { topic })
+      })
       return toPage(rows, limit, toMapping, row => [row.createdAt, row.id])
     },
 
     get: async (scope: Scope, id: string): Promise<Mapping> => toMapping(await readMapping(db, scope, id)),
 
-    /** Its home is the environment of the request, or the one that the body names. Throws ValidationError naming what is wrong with it. */
-    async create (principal: Principal, requested: Scope, { environment = requested.environment, ...definition }: MappingCreate, by: Origin = system): Promise<MappingWithProblems> {
+    /**
+     * Its home is the environment of the request, or the one that the body names. Throws ValidationError naming what is
+     * wrong with it.
+     */
+    async create (
+      principal: Principal, requested: Scope, { environment = requested.environment, ...definition }: MappingCreate,
+      by: Origin = system
+    ): Promise<MappingWithProblems> {
       const scope = { ...requested, environment }
       authorize(principal, scope, 'database:create')
       await check(scope, definition)
@@ -65,13 +87,17 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
         const row = await trx.insertInto('mappings')
           .columns(['id', 'application_id', 'environment', 'topic', 'definition', 'created_at', 'updated_at'])
           // Of the application's row, so that it cannot go meanwhile.
-          .expression(eb => eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
-            eb.val(randomId('map')).as('id'), 'id as application_id', eb.val(environment).as('environment'), eb.val(definition.topic).as('topic'),
-            eb.cast<string>(eb.val(JSON.stringify(definition)), 'json').as('definition'),
-            eb.cast<number>(eb.val(now), 'bigint').as('created_at'), eb.cast<number>(eb.val(now), 'bigint').as('updated_at')
-          ]))
+          .expression(eb =>
+            eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
+              eb.val(randomId('map')).as('id'), 'id as application_id', eb.val(environment).as('environment'),
+              eb.val(definition.topic).as('topic'),
+              eb.cast<string>(eb.val(JSON.stringify(definition)), 'json').as('definition'),
+              eb.cast<number>(eb.val(now), 'bigint').as('created_at'),
+              eb.cast<number>(eb.val(now), 'bigint').as('updated_at')
+            ])
+          )
           .returning('id').executeTakeFirst()
-        if (row === undefined) throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`)
+        if (row === undefined) { throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`) }
         const mapping = toMapping(await readMapping(trx, scope, row.id))
         await record(trx, by, { action: 'mapping.created', resourceId: row.id, place: scope, after: mapping })
         return mapping
@@ -88,32 +114,48 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
         const current = await readMapping(trx, scope, id)
         const definition = changed(current.definition, update)
         if (await isActive(trx, id, scope.environment)) await publish(definition)
-        await trx.updateTable('mappings').set({ topic: definition.topic, definition: JSON.stringify(definition), updated_at: Date.now() }).where('id', '=', id).execute()
-        await record(trx, by, { action: 'mapping.updated', resourceId: id, place: scope, before: toMapping(current), after: toMapping(await readMapping(trx, scope, id)) })
+        await trx.updateTable('mappings').set({
+          topic: definition.topic, definition: JSON.stringify(definition), updated_at: Date.now()
+        }).where('id', '=', id).execute()
+        await record(trx, by, {
+          action: 'mapping.updated', resourceId: id, place: scope, before: toMapping(current),
+          after: toMapping(await readMapping(trx, scope, id))
+        })
       })
-      if (before.definition.table !== compiled.definition.table) await changes.tidy(scope, parseTableName(before.definition.table))
+      if (before.definition.table !== compiled.definition.table) { await changes.tidy(scope, parseTableName(before.definition.table)) }
       const row = await readMapping(db, scope, id)
       return await withProblems(scope, toMapping(row), row.definition)
     },
 
     /**
-     * At home, the mapping with its versions; elsewhere, what was promoted there. Answers it as it was. Throws ConflictError
-     * `MAPPING_PROMOTED` at home while it runs elsewhere.
+     * At home, the mapping with its versions; elsewhere, what was promoted there. Answers it as it was. Throws
+     * ConflictError `MAPPING_PROMOTED` at home while it runs elsewhere.
      */
     async remove (scope: Scope, id: string, by: Origin = system): Promise<Mapping> {
       const row = await readMapping(db, scope, id)
       await changes.make(scope, async trx => {
         await record(trx, by, { action: 'mapping.deleted', resourceId: id, place: scope, before: toMapping(row) })
         if (row.home !== scope.environment) {
-          await trx.deleteFrom('mapping_subscriptions').where('mapping_id', '=', id).where('environment', '=', scope.environment).execute()
-          await trx.deleteFrom('mapping_environments').where('mapping_id', '=', id).where('environment', '=', scope.environment).execute()
+          await trx.deleteFrom('mapping_subscriptions').where('mapping_id', '=', id).where(
+            'environment', '=', scope.environment
+          ).execute()
+          await trx.deleteFrom('mapping_environments').where('mapping_id', '=', id).where(
+            'environment', '=', scope.environment
+          ).execute()
           return
         }
         // Against this lock nobody promotes it meanwhile.
         await trx.selectFrom('mappings').select('id').where('id', '=', id).forUpdate().execute()
-        const elsewhere = await trx.selectFrom('mapping_environments').select('environment').where('mapping_id', '=', id).orderBy('environment').execute()
+        const elsewhere = await trx.selectFrom('mapping_environments').select('environment').where(
+          'mapping_id', '=', id
+        ).orderBy('environment').execute()
         if (elsewhere.length > 0) {
-          throw new ConflictError('MAPPING_PROMOTED', `The mapping ${id} runs in ${elsewhere.map(({ environment }) => environment).join(', ')}: delete it there first`)
+          throw new ConflictError(
+            'MAPPING_PROMOTED',
+            `The mapping ${id} runs in ${
+              elsewhere.map(({ environment }) => environment).join(', ')
+            }: delete it there first`
+          )
         }
         await trx.deleteFrom('mappings').where('id', '=', id).execute()
       })
@@ -126,18 +168,24 @@ export type Mappings = ReturnType<typeof createMappings>
 
 export function requireHome (row: MappingRow, scope: Scope): MappingRow {
   if (row.home !== scope.environment) {
-    throw new ConflictError('MAPPING_NOT_HOME', `The mapping ${row.id} is changed in ${row.home}; ${scope.environment} runs what was promoted`)
+    throw new ConflictError(
+      'MAPPING_NOT_HOME',
+      `The mapping ${row.id} is changed in ${row.home}; ${scope.environment} runs what was promoted`
+    )
   }
   return row
 }
 
 export async function isActive (db: Kysely<Database>, mappingId: string, environment: Environment): Promise<boolean> {
   const { rows: [row] } = await sql<{ active: boolean }>`
-    select exists (select from mapping_subscriptions where mapping_id = ${mappingId} and environment = ${environment} and active) as active`.execute(db)
+    select exists (select from mapping_subscriptions where mapping_id = ${mappingId} and environment = ${environment} and active) as active`
+    .execute(db)
   return row?.active === true
 }
 
 /** Null takes away what may be absent; a payload that is null already is one. */
 function changed (definition: MappingDefinition, update: MappingUpdate): MappingDefinition {
-  return Object.fromEntries(Object.entries({ ...definition, ...update }).filter(([name]) => update[name as keyof MappingUpdate] !== null)) as MappingDefinition
+  return Object.fromEntries(
+    Object.entries({ ...definition, ...update }).filter(([name]) => update[name as keyof MappingUpdate] !== null)
+  ) as MappingDefinition
 }

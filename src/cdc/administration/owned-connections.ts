@@ -1,7 +1,10 @@
 import type { OwnedData } from '../../identity/applications/owned-data.ts'
 import { leaveConnectionsOf } from '../replication/slot-cleanup.ts'
 
-/** The database connections and mappings of an application. What they made in the connected databases is recorded for cleanup. */
+/**
+ * The database connections and mappings of an application. What they made in the connected databases is recorded for
+ * cleanup.
+ */
 export const ownedConnections: OwnedData = {
   async exists (trx, applicationId) {
     const of = (table: 'cdc_connections' | 'mappings') =>

@@ -1,7 +1,9 @@
 import { sql, type Kysely, type Selectable } from 'kysely'
 import type { Database, MappingSubscriptionsTable } from '../../../db/tables.ts'
 import type { PageQuery } from '../../../schemas/common.ts'
-import type { DatabaseSubscription, DatabaseSubscriptionWithProblems, MappingDefinition } from '../../../schemas/database.ts'
+import type {
+  DatabaseSubscription, DatabaseSubscriptionWithProblems, MappingDefinition
+} from '../../../schemas/database.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import { system, type Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
@@ -19,7 +21,10 @@ export interface DatabaseSubscriptionsOptions {
   readProblems: ReadMappingProblems
 }
 
-/** What switches mappings on in an environment. A commit after the answer is seen; one after the answer to a switching off is not. */
+/**
+ * What switches mappings on in an environment. A commit after the answer is seen; one after the answer to a switching
+ * off is not.
+ */
 export function createDatabaseSubscriptions ({ db, changes, readProblems }: DatabaseSubscriptionsOptions) {
   async function find (trx: Kysely<Database>, scope: Scope, id: string) {
     const row = await trx.selectFrom('mapping_subscriptions').selectAll().where('id', '=', id)
@@ -34,8 +39,12 @@ export function createDatabaseSubscriptions ({ db, changes, readProblems }: Data
       const { mapping_id: mappingId } = await find(trx, scope, id)
       const { definition } = await readMapping(trx, scope, mappingId)
       if (active) await publish(definition)
-      const row = await trx.updateTable('mapping_subscriptions').set({ active }).where('id', '=', id).returningAll().executeTakeFirstOrThrow()
-      await record(trx, by, { action: active ? 'database_subscription.activated' : 'database_subscription.deactivated', resourceId: id, place: scope, after: toSubscription(row) })
+      const row = await trx.updateTable('mapping_subscriptions').set({ active }).where('id', '=', id).returningAll()
+        .executeTakeFirstOrThrow()
+      await record(trx, by, {
+        action: active ? 'database_subscription.activated' : 'database_subscription.deactivated', resourceId: id,
+        place: scope, after: toSubscription(row)
+      })
       return { subscription: toSubscription(row), definition }
     })
   }
@@ -48,7 +57,8 @@ export function createDatabaseSubscriptions ({ db, changes, readProblems }: Data
   return {
     /** Oldest first. */
     async list (scope: Scope, { limit = 100, cursor }: PageQuery): Promise<PageOf<DatabaseSubscription>> {
-      let query = db.selectFrom('mapping_subscriptions').selectAll().where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment)
+      let query = db.selectFrom('mapping_subscriptions').selectAll().where('application_id', '=', scope.applicationId)
+        .where('environment', '=', scope.environment)
         .orderBy('created_at').orderBy('id').limit(limit + 1)
       if (cursor !== undefined) {
         const [createdAt, id] = decodeCursor(cursor, ['number', 'string'])
@@ -66,11 +76,21 @@ export function createDatabaseSubscriptions ({ db, changes, readProblems }: Data
       const created = await changes.make(scope, async (trx, publish) => {
         const { definition } = await readMapping(trx, scope, mappingId)
         const row = await trx.insertInto('mapping_subscriptions')
-          .values({ id: randomId('sub'), application_id: scope.applicationId, environment: scope.environment, mapping_id: mappingId, active: true, created_at: Date.now() })
+          .values({
+            id: randomId('sub'), application_id: scope.applicationId, environment: scope.environment,
+            mapping_id: mappingId, active: true, created_at: Date.now()
+          })
           .onConflict(conflict => conflict.doNothing()).returningAll().executeTakeFirst()
-        if (row === undefined) throw new ConflictError('DATABASE_SUBSCRIPTION_EXISTS', `The mapping ${mappingId} has a subscription in ${scope.environment}: activate that one`)
+        if (row === undefined) {
+          throw new ConflictError(
+            'DATABASE_SUBSCRIPTION_EXISTS',
+            `The mapping ${mappingId} has a subscription in ${scope.environment}: activate that one`
+          )
+        }
         await publish(definition)
-        await record(trx, by, { action: 'database_subscription.created', resourceId: row.id, place: scope, after: toSubscription(row) })
+        await record(trx, by, {
+          action: 'database_subscription.created', resourceId: row.id, place: scope, after: toSubscription(row)
+        })
         return { subscription: toSubscription(row), definition }
       })
       return await withProblems(scope, created)

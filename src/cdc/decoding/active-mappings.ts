@@ -4,11 +4,14 @@ import type { Database } from '../../../db/tables.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import { readActiveDefinitions, toSnapshot, type MappingSnapshot } from './mapping-snapshot.ts'
 
-const revisionSql = 'select coalesce((select revision from mapping_revisions where application_id = $1 and environment = $2), 0) as revision'
+const revisionSql =
+  'select coalesce((select revision from mapping_revisions where application_id = $1 and environment = $2), 0) as ' +
+    'revision'
 
 /**
  * What a reader has to apply. `current` asks the database each time whether it still holds, so that whoever looks at
- * changes after it sees every mapping whose switching on was answered before those changes were committed, on whatever node.
+ * changes after it sees every mapping whose switching on was answered before those changes were committed, on whatever
+ * node.
  */
 export class ActiveMappings {
   readonly #pool: pg.Pool
@@ -28,7 +31,7 @@ export class ActiveMappings {
     })
     // Read before the mappings: those may be newer than it says, and are then read again, never older.
     const revision = rows[0]?.revision ?? 0
-    if (this.#snapshot?.revision !== revision) this.#snapshot = toSnapshot(revision, await readActiveDefinitions(this.#db, this.#scope))
+    if (this.#snapshot?.revision !== revision) { this.#snapshot = toSnapshot(revision, await readActiveDefinitions(this.#db, this.#scope)) }
     return this.#snapshot
   }
 }

@@ -11,7 +11,10 @@ import type { Relations } from './relations.ts'
 /** A place behind the last change of its transaction. */
 export const wholeTransaction = Number.MAX_SAFE_INTEGER
 
-/** Row changes of one intent: as many as commit in about so many milliseconds, because whoever else writes in the scope waits as long. */
+/**
+ * Row changes of one intent: as many as commit in about so many milliseconds, because whoever else writes in the scope
+ * waits as long.
+ */
 const chunkChanges = { first: 500, min: 100, max: 1000 }
 const commitMs = { low: 15, high: 35 }
 /** Bytes in the stream. */
@@ -34,7 +37,10 @@ export interface PipelineOptions {
   confirmedLsn: bigint
   mappings: { current (): Promise<MappingSnapshot> }
   relations: Relations
-  /** Resolves to whether it is committed: false means that PostgreSQL refuses it and would again. Rejects when it may be tried again. */
+  /**
+   * Resolves to whether it is committed: false means that PostgreSQL refuses it and would again. Rejects when it may be
+   * tried again.
+   */
   write (chunk: DraftedChunk, step: StreamStep): Promise<boolean>
   /** Up to this commit each change goes by itself: one among them was refused by PostgreSQL. */
   carefulUntil: bigint
@@ -45,8 +51,8 @@ export interface PipelineOptions {
 }
 
 /**
- * From messages of the stream to the log: in order, in bounded memory. The mappings are asked for after the changes that
- * they are applied to have arrived. Any failure ends it; the next reader begins at what is stored.
+ * From messages of the stream to the log: in order, in bounded memory. The mappings are asked for after the changes
+ * that they are applied to have arrived. Any failure ends it; the next reader begins at what is stored.
  */
 export class ChangePipeline {
   readonly #options: PipelineOptions
@@ -99,7 +105,10 @@ export class ChangePipeline {
     switch (message.tag) {
       case 'begin': {
         const commitLsn = parseLsn(message.commitLsn ?? '0/0')
-        this.#transaction = { commitLsn, lsn: formatLsn(commitLsn), committedAt: Number((message.commitTime as bigint) / 1000n), xid: message.xid >>> 0 }
+        this.#transaction = {
+          commitLsn, lsn: formatLsn(commitLsn), committedAt: Number((message.commitTime as bigint) / 1000n),
+          xid: message.xid >>> 0
+        }
         this.#ordinal = 0
         this.#open.push(this.#transaction)
         return
@@ -107,7 +116,7 @@ export class ChangePipeline {
       case 'insert': case 'update': case 'delete': case 'overlong': {
         const transaction = this.#current()
         const ordinal = this.#ordinal++
-        if (!this.#isStored(transaction.commitLsn, ordinal)) this.#push({ kind: 'change', message, transaction, ordinal, bytes })
+        if (!this.#isStored(transaction.commitLsn, ordinal)) { this.#push({ kind: 'change', message, transaction, ordinal, bytes }) }
         return
       }
       case 'truncate':
@@ -145,8 +154,8 @@ export class ChangePipeline {
   }
 
   /**
-   * Waits until the condition holds; false when `signal` ends it before. Throws when a write has failed. It awaits one wake-up at a time: a
-   * race with a promise that lives as long as the stream would keep something of each round.
+   * Waits until the condition holds; false when `signal` ends it before. Throws when a write has failed. It awaits one
+   * wake-up at a time: a race with a promise that lives as long as the stream would keep something of each round.
    */
   async #until (isReady: () => boolean, signal: AbortSignal): Promise<boolean> {
     for (;;) {
@@ -173,7 +182,8 @@ export class ChangePipeline {
   }
 
   #isStored (commitLsn: bigint, ordinal: number): boolean {
-    return commitLsn < this.#stored.commitLsn || (commitLsn === this.#stored.commitLsn && ordinal < this.#stored.changeIndex)
+    return commitLsn < this.#stored.commitLsn ||
+      (commitLsn === this.#stored.commitLsn && ordinal < this.#stored.changeIndex)
   }
 
   #push (item: Item): void {
@@ -237,10 +247,14 @@ export class ChangePipeline {
       return
     }
     const from = this.#place
-    this.#place = { commitLsn: last.transaction.lsn, changeIndex: last.kind === 'commit' ? wholeTransaction : last.ordinal + 1 }
+    this.#place = {
+      commitLsn: last.transaction.lsn, changeIndex: last.kind === 'commit' ? wholeTransaction : last.ordinal + 1
+    }
     this.#inFlight++
     const handedAt = performance.now()
-    const written = this.#write(chunk, { from, to: this.#place, confirmedLsn: formatLsn(this.#confirmedLsn) }, last.transaction.commitLsn)
+    const written = this.#write(
+      chunk, { from, to: this.#place, confirmedLsn: formatLsn(this.#confirmedLsn) }, last.transaction.commitLsn
+    )
     written.catch(error => this.#fail(error))
     this.#settling = Promise.all([this.#settling, written]).then(() => {
       this.#inFlight--
@@ -262,8 +276,7 @@ export class ChangePipeline {
   /** A busy database gets smaller pieces, a quick one larger ones. */
   #pace (chunk: Chunk, elapsedMs: number): void {
     this.#settledAt = performance.now()
-    if (elapsedMs > commitMs.high) this.#chunkChangesMax = Math.max(chunkChanges.min, Math.floor(this.#chunkChangesMax * 0.7))
-    else if (elapsedMs < commitMs.low && chunk.changes >= this.#chunkChangesMax / 2) this.#chunkChangesMax = Math.min(chunkChanges.max, Math.ceil(this.#chunkChangesMax * 1.25))
+    if (elapsedMs > commitMs.high) { this.#chunkChangesMax = Math.max(chunkChanges.min, Math.floor(this.#chunkChangesMax * 0.7)) } else if (elapsedMs < commitMs.low && chunk.changes >= this.#chunkChangesMax / 2) { this.#chunkChangesMax = Math.min(chunkChanges.max, Math.ceil(this.#chunkChangesMax * 1.25)) }
   }
 
   #settled (chunk: Chunk, isStored: boolean): void {

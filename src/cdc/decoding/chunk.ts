@@ -10,7 +10,11 @@ import type { OverlongChange } from './pgoutput-parser.ts'
 import { Tally, type TransactionReference } from './tally.ts'
 import { UndecodableError } from './text-decoder.ts'
 
-export interface PreparedChange { mapping: MappingReference, transaction: TransactionReference, draft: Omit<EventDraft, 'schemaVersion'> }
+export interface PreparedChange {
+  mapping: MappingReference
+  transaction: TransactionReference
+  draft: Omit<EventDraft, 'schemaVersion'>
+}
 
 /** What a chunk comes to: texts and numbers, so that another thread can have it. */
 export interface DraftedChunk {
@@ -23,11 +27,20 @@ export interface DraftedChunk {
 }
 
 /** Why a change that a mapping wanted is no event; beside those of errors.ts. */
-export type FailureCode = 'COLUMN_MISSING' | 'CONDITION_UNKNOWN' | 'MAPPING_FAILED' | 'NOT_STORABLE' | 'ROW_TOO_LARGE' | 'ROW_UNDECODABLE' | 'TABLE_UNPUBLISHED' | 'VALUE_UNDECODABLE'
+export type FailureCode =
+  | 'COLUMN_MISSING'
+  | 'CONDITION_UNKNOWN'
+  | 'MAPPING_FAILED'
+  | 'NOT_STORABLE'
+  | 'ROW_TOO_LARGE'
+  | 'ROW_UNDECODABLE'
+  | 'TABLE_UNPUBLISHED'
+  | 'VALUE_UNDECODABLE'
 
 /**
- * Row changes that follow each other in a stream, with what the mappings make of them: one intent, which commits with its
- * place in the stream. What one mapping cannot do, or its topic does not take, is counted against that mapping alone.
+ * Row changes that follow each other in a stream, with what the mappings make of them: one intent, which commits with
+ * its place in the stream. What one mapping cannot do, or its topic does not take, is counted against that mapping
+ * alone.
  */
 export class Chunk {
   readonly #prepared: PreparedChange[] = []
@@ -41,13 +54,20 @@ export class Chunk {
   transactions = 0
   changes = 0
 
-  get isEmpty (): boolean { return this.#prepared.length === 0 && this.#failures.isEmpty }
+  get isEmpty (): boolean {
+    return this.#prepared.length === 0 && this.#failures.isEmpty
+  }
 
   add (change: DecodedChange, mapping: ActiveMapping, transaction: Transaction): void {
     try {
       const evaluation = mapping.compiled.evaluate(change)
       if (!evaluation.matched) {
-        if (evaluation.reason === 'unknown') this.#failures.count(mapping.reference, transaction, 'failed', 'CONDITION_UNKNOWN', 'The condition asks for values that the stream does not carry')
+        if (evaluation.reason === 'unknown') {
+          this.#failures.count(
+            mapping.reference, transaction, 'failed', 'CONDITION_UNKNOWN',
+            'The condition asks for values that the stream does not carry'
+          )
+        }
         return
       }
       const { text, unavailable, unverified } = evaluation
@@ -55,7 +75,10 @@ export class Chunk {
       const meta = this.#metaOf(change, mapping, transaction, unavailable, unverified)
       this.#topics.add(topic)
       this.bytes += text.length + meta.length
-      this.#prepared.push({ mapping: mapping.reference, transaction, draft: { topic, type: 'database.event', source: 'database', key: change.key, payload: text, meta } })
+      this.#prepared.push({
+        mapping: mapping.reference, transaction,
+        draft: { topic, type: 'database.event', source: 'database', key: change.key, payload: text, meta }
+      })
     } catch (error) {
       this.#failures.count(mapping.reference, transaction, 'failed', codeOf(error), (error as Error).message)
     }
@@ -64,14 +87,23 @@ export class Chunk {
   /** Counts a change of which no value was read: a mapping of its operation may have wanted it. */
   refuse ({ operation, bytes }: OverlongChange, mapping: ActiveMapping, transaction: Transaction): void {
     if (!mapping.compiled.definition.events.includes(operation)) return
-    this.#failures.count(mapping.reference, transaction, 'failed', 'ROW_TOO_LARGE' satisfies FailureCode, `The row change has ${bytes} bytes, more than CDC_ROW_BYTES_MAX allows`)
+    this.#failures.count(
+      mapping.reference,
+      transaction,
+      'failed',
+      'ROW_TOO_LARGE' satisfies FailureCode,
+      `The row change has ${bytes} bytes, more than CDC_ROW_BYTES_MAX allows`
+    )
   }
 
   /** Changes that follow each other mostly differ in nothing that it tells. */
-  #metaOf ({ operation }: DecodedChange, mapping: ActiveMapping, transaction: Transaction, unavailable: string[], unverified: string[]): string {
+  #metaOf (
+    { operation }: DecodedChange, mapping: ActiveMapping, transaction: Transaction, unavailable: string[],
+    unverified: string[]
+  ): string {
     const isPlain = unavailable.length === 0 && unverified.length === 0
     const last = this.#lastMeta
-    if (isPlain && last?.mapping === mapping && last.transaction === transaction && last.operation === operation) return last.text
+    if (isPlain && last?.mapping === mapping && last.transaction === transaction && last.operation === operation) { return last.text }
     const { lsn, xid, committedAt } = transaction
     const text = JSON.stringify({
       mappingId: mapping.id,
@@ -89,11 +121,14 @@ export class Chunk {
 
   /** In place of its events: PostgreSQL refuses them, and would for ever. */
   giveUp (reason: string): void {
-    for (const { mapping, transaction } of this.#prepared.splice(0)) this.#failures.count(mapping, transaction, 'failed', 'NOT_STORABLE', reason)
+    for (const { mapping, transaction } of this.#prepared.splice(0)) { this.#failures.count(mapping, transaction, 'failed', 'NOT_STORABLE', reason) }
   }
 
   drafted (): DraftedChunk {
-    return { prepared: this.#prepared, failures: this.#failures.rows(), topics: [...this.#topics], bytes: this.bytes, changes: this.changes, transactions: this.transactions }
+    return {
+      prepared: this.#prepared, failures: this.#failures.rows(), topics: [...this.#topics], bytes: this.bytes,
+      changes: this.changes, transactions: this.transactions
+    }
   }
 }
 

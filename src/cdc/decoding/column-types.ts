@@ -41,7 +41,9 @@ function isoTime (text: string, zone: string): string {
   const [, year = '', day = '', time, era] = dateForm.exec(text) ?? []
   if (year === '') return text
   const number = era === undefined ? Number(year) : 1 - Number(year)
-  const isoYear = number >= 0 && number <= 9999 ? String(number).padStart(4, '0') : `${number < 0 ? '-' : '+'}${String(Math.abs(number)).padStart(6, '0')}`
+  const isoYear = number >= 0 && number <= 9999
+    ? String(number).padStart(4, '0')
+    : `${number < 0 ? '-' : '+'}${String(Math.abs(number)).padStart(6, '0')}`
   return `${isoYear}-${day}${time === undefined ? '' : `T${time.replace(/\+00$/, '')}${zone}`}`
 }
 
@@ -81,7 +83,14 @@ const byOid: Record<number, Decode> = {
   3802: json
 }
 
-interface TypeRow { oid: number, typtype: string, typbasetype: number, typelem: number, typdelim: string, is_array: boolean }
+interface TypeRow {
+  oid: number
+  typtype: string
+  typbasetype: number
+  typelem: number
+  typdelim: string
+  is_array: boolean
+}
 
 /**
  * What the types of a database decode to. Arrays, domains and whatever else is not built in is looked up once; a type
@@ -108,7 +117,9 @@ export class ColumnTypes {
         from pg_type t where oid = any($1::text[]::oid[])`, [wanted.map(String)])
       for (const row of found.rows) rows.set(row.oid, row)
       for (const oid of wanted) if (!rows.has(oid)) this.#decoders.set(oid, asIs)
-      wanted = this.#unknown(found.rows.flatMap(row => row.is_array ? [row.typelem] : row.typtype === 'd' ? [row.typbasetype] : [])).filter(oid => !rows.has(oid))
+      wanted = this.#unknown(
+        found.rows.flatMap(row => row.is_array ? [row.typelem] : row.typtype === 'd' ? [row.typbasetype] : [])
+      ).filter(oid => !rows.has(oid))
     }
     for (const oid of rows.keys()) this.#resolve(oid, rows)
   }
@@ -133,8 +144,8 @@ export class ColumnTypes {
 }
 
 /**
- * Parses the text form of an array: `{1,NULL,"a \"b\""}`, nested, with or without bounds (`[0:1]={…}`). Elements go through
- * `parse`. https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
+ * Parses the text form of an array: `{1,NULL,"a \"b\""}`, nested, with or without bounds (`[0:1]={…}`). Elements go
+ * through `parse`. https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
  */
 export function parseArrayText (text: string, delimiter: string, parse: (element: string) => unknown): unknown[] {
   let at = text.startsWith('[') ? text.indexOf('=') + 1 : 0

@@ -40,10 +40,18 @@ export class DecodedChange implements RowChange {
     this.#new = message.tag === 'delete' ? null : message.new
     this.#old = message.tag === 'insert' ? null : message.old
     this.#key = message.tag === 'insert' ? null : message.key
-    this.old = message.tag === 'insert' ? undefined : { columns: relation.columns, get: column => this.#value(column, this.#oldText(column)), isNull: column => this.#oldText(column) === null }
+    this.old = message.tag === 'insert'
+      ? undefined
+      : {
+          columns: relation.columns, get: column => this.#value(column, this.#oldText(column)),
+          isNull: column => this.#oldText(column) === null
+        }
     this.row = message.tag === 'delete'
       ? this.old as Values
-      : { columns: relation.columns, get: column => this.#value(column, this.#new?.[column]), isNull: column => this.#new?.[column] === null }
+      : {
+          columns: relation.columns, get: column => this.#value(column, this.#new?.[column]),
+          isNull: column => this.#new?.[column] === null
+        }
   }
 
   changed (column: string): boolean | undefined {
@@ -65,10 +73,15 @@ export class DecodedChange implements RowChange {
     return { operation: this.operation, table: name, schema, lsn, xid, committedAt }
   }
 
-  /** The primary key: its text, or a JSON array of texts when it has several columns; null when there is none, or it is not known. */
+  /**
+   * The primary key: its text, or a JSON array of texts when it has several columns; null when there is none, or it is
+   * not known.
+   */
   get key (): string | null {
-    const texts = this.#relation.primaryKey.map(column => this.#new === null ? this.#oldText(column) : this.#new[column])
-    for (const [i, text] of texts.entries()) if (text instanceof Undecodable) throw new UndecodableError(this.#relation.primaryKey[i] as string, text)
+    const texts = this.#relation.primaryKey.map(column =>
+      this.#new === null ? this.#oldText(column) : this.#new[column]
+    )
+    for (const [i, text] of texts.entries()) { if (text instanceof Undecodable) throw new UndecodableError(this.#relation.primaryKey[i] as string, text) }
     if (texts.length === 0 || !texts.every(text => typeof text === 'string')) return null
     return texts.length === 1 ? texts[0] as string : JSON.stringify(texts)
   }

@@ -26,7 +26,12 @@ const codeMax = 20
 export function toFailure (thrown: unknown): Failure {
   if (thrown instanceof UnstorableError) return { kind: 'unstorable', commitLsn: thrown.commitLsn }
   if (thrown instanceof DecodingError) return { kind: 'decoding', failure: thrown.failure }
-  if (thrown instanceof pg.DatabaseError) return { kind: 'statement', message: thrown.message.slice(0, messageMax), code: thrown.code?.slice(0, codeMax), severity: thrown.severity?.slice(0, codeMax) }
+  if (thrown instanceof pg.DatabaseError) {
+    return {
+      kind: 'statement', message: thrown.message.slice(0, messageMax), code: thrown.code?.slice(0, codeMax),
+      severity: thrown.severity?.slice(0, codeMax)
+    }
+  }
   const error = toSourceError(thrown)
   if (error instanceof SourceError) return { kind: 'source', code: error.code, message: error.message }
   return { kind: 'other', message: String((error as Error | undefined)?.message ?? error).slice(0, messageMax) }

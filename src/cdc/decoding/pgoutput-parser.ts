@@ -5,7 +5,12 @@ import { Undecodable, type DecodeText } from './text-decoder.ts'
 
 type Relation = Pgoutput.MessageRelation
 /** A row change that is longer than the limit: nothing of its values was read. */
-export interface OverlongChange { tag: 'overlong', relation: Relation, operation: 'insert' | 'update' | 'delete', bytes: number }
+export interface OverlongChange {
+  tag: 'overlong'
+  relation: Relation
+  operation: 'insert' | 'update' | 'delete'
+  bytes: number
+}
 export type StreamMessage = Pgoutput.Message | OverlongChange
 
 type Tuple = Record<string, string | Undecodable | null | undefined>
@@ -16,8 +21,9 @@ const operations: Record<string, OverlongChange['operation']> = { I: 'insert', U
 const epochMicroseconds = BigInt(Date.UTC(2000, 0, 1)) * 1000n
 
 /**
- * Parses messages of pgoutput, protocol version 1, that have passed PgoutputCheck. Values stay text: what they mean is decided column by
- * column. One that is no text in the database's encoding is `Undecodable`, and stands for itself alone.
+ * Parses messages of pgoutput, protocol version 1, that have passed PgoutputCheck. Values stay text: what they mean is
+ * decided column by column. One that is no text in the database's encoding is `Undecodable`, and stands for itself
+ * alone.
  */
 export class PgoutputParser {
   readonly #decode: DecodeText
@@ -34,17 +40,33 @@ export class PgoutputParser {
     this.#at = 0
     const tag = this.#char()
     switch (tag) {
-      case 'B': return { tag: 'begin', commitLsn: this.#lsn(), commitTime: this.#time(), xid: this.#int32() }
-      case 'C': return { tag: 'commit', flags: this.#byte(), commitLsn: this.#lsn(), commitEndLsn: this.#lsn(), commitTime: this.#time() }
-      case 'O': return { tag: 'origin', originLsn: this.#lsn(), originName: this.#name() }
-      case 'Y': return { tag: 'type', typeOid: this.#int32(), typeSchema: this.#name(), typeName: this.#name() }
-      case 'R': return this.#relation()
-      case 'I': return this.#insert()
-      case 'U': return this.#update()
-      case 'D': return this.#delete()
-      case 'T': return this.#truncate()
-      case overlongTag: return this.#overlong()
-      default: return { tag: 'message', flags: 0, transactional: false, messageLsn: null, prefix: '', content: Buffer.alloc(0) }
+      case 'B':
+        return { tag: 'begin', commitLsn: this.#lsn(), commitTime: this.#time(), xid: this.#int32() }
+      case 'C':
+        return {
+          tag: 'commit', flags: this.#byte(), commitLsn: this.#lsn(), commitEndLsn: this.#lsn(),
+          commitTime: this.#time()
+        }
+      case 'O':
+        return { tag: 'origin', originLsn: this.#lsn(), originName: this.#name() }
+      case 'Y':
+        return { tag: 'type', typeOid: this.#int32(), typeSchema: this.#name(), typeName: this.#name() }
+      case 'R':
+        return this.#relation()
+      case 'I':
+        return this.#insert()
+      case 'U':
+        return this.#update()
+      case 'D':
+        return this.#delete()
+      case 'T':
+        return this.#truncate()
+      case overlongTag:
+        return this.#overlong()
+      default:
+        return {
+          tag: 'message', flags: 0, transactional: false, messageLsn: null, prefix: '', content: Buffer.alloc(0)
+        }
     }
   }
 
@@ -54,7 +76,13 @@ export class PgoutputParser {
     const name = this.#name()
     const replicaIdentity = identities[this.#char()] ?? 'default'
     const columns = Array.from({ length: this.#int16() }, () => ({
-      flags: this.#byte(), name: this.#name(), typeOid: this.#int32(), typeMod: this.#int32(), typeSchema: null, typeName: null, parser: (text: unknown) => text
+      flags: this.#byte(),
+      name: this.#name(),
+      typeOid: this.#int32(),
+      typeMod: this.#int32(),
+      typeSchema: null,
+      typeName: null,
+      parser: (text: unknown) => text
     }))
     const keyColumns = columns.filter(({ flags }) => (flags & 1) === 1).map(column => column.name)
     const relation: Relation = { tag: 'relation', relationOid, schema, name, replicaIdentity, columns, keyColumns }
@@ -74,7 +102,10 @@ export class PgoutputParser {
     const before = kind === 'N' ? undefined : this.#tuple(relation)
     if (before !== undefined) this.#byte()
     const old = kind === 'O' ? before : undefined
-    return { tag: 'update', relation, key: kind === 'K' ? keyOf(relation, before) : null, old: old ?? null, new: this.#tuple(relation, old) }
+    return {
+      tag: 'update', relation, key: kind === 'K' ? keyOf(relation, before) : null, old: old ?? null,
+      new: this.#tuple(relation, old)
+    }
   }
 
   #delete (): Pgoutput.MessageDelete {

@@ -14,13 +14,22 @@ export interface Relation {
   readonly primaryKey: readonly string[]
   /** Columns of the replica identity, by which an update is known to have left its key alone. */
   readonly identity: ReadonlySet<string>
-  /** Whether null may also stand for what the stream lacks of an old row: those of some partitions have the key alone, and no sign of it. */
+  /**
+   * Whether null may also stand for what the stream lacks of an old row: those of some partitions have the key alone,
+   * and no sign of it.
+   */
   readonly isPartlySeen: boolean
   /** Columns that the table has and the stream does not. */
   readonly generated: ReadonlySet<string>
 }
 
-interface CatalogueRow { schema: string, name: string, primary_key: string[], generated: string[], has_keys_only: boolean }
+interface CatalogueRow {
+  schema: string
+  name: string
+  primary_key: string[]
+  generated: string[]
+  has_keys_only: boolean
+}
 
 const catalogueSql = `
   select coalesce(rn.nspname, n.nspname) as schema, coalesce(r.relname, c.relname) as name,
@@ -32,7 +41,9 @@ const catalogueSql = `
   left join pg_class r on c.relispartition and r.oid = pg_partition_root(c.oid) left join pg_namespace rn on rn.oid = r.relnamespace
   where n.nspname = $1 and c.relname = $2`
 
-/** The tables of a stream. A change of a table's definition comes as a message of its own, with an identity of its own. */
+/**
+ * The tables of a stream. A change of a table's definition comes as a message of its own, with an identity of its own.
+ */
 export class Relations {
   readonly #client: SourceClient
   readonly #types = new ColumnTypes()
@@ -44,7 +55,7 @@ export class Relations {
 
   /** Looks up what is not known yet; to be awaited before `of`. */
   async prepare (messages: Iterable<Pgoutput.MessageRelation>): Promise<void> {
-    for (const message of new Set(messages)) if (!this.#known.has(message)) this.#known.set(message, await this.#describe(message))
+    for (const message of new Set(messages)) { if (!this.#known.has(message)) this.#known.set(message, await this.#describe(message)) }
   }
 
   of (message: Pgoutput.MessageRelation): Relation {
@@ -72,7 +83,9 @@ export class Relations {
     }
   }
 
-  /** Undefined for a table that is gone, and for one that has names which are no text: nothing can be mapped by those. */
+  /**
+   * Undefined for a table that is gone, and for one that has names which are no text: nothing can be mapped by those.
+   */
   async #lookUp (schema: string, name: string): Promise<CatalogueRow | undefined> {
     try {
       return (await this.#client.query<CatalogueRow>(catalogueSql, [schema, name])).rows[0]

@@ -36,8 +36,8 @@ const walHeaderBytes = 25
 const statusBytes = 34
 
 /**
- * One life of a replication stream; when to acknowledge, and what, is its owner's. `ended` settles once, when the stream is
- * over, with the reason.
+ * One life of a replication stream; when to acknowledge, and what, is its owner's. `ended` settles once, when the
+ * stream is over, with the reason.
  */
 export class ReplicationStream {
   readonly ended: Promise<unknown>
@@ -59,7 +59,9 @@ export class ReplicationStream {
   async start (): Promise<void> {
     const { connectionString, mark, slot, publication, place } = this.#options
     // The limit of a query would end the stream, which is one.
-    const session = await openSession(connectionString, { replication: 'database', statement_timeout: false, lock_timeout: 0, query_timeout: 0, mark })
+    const session = await openSession(connectionString, {
+      replication: 'database', statement_timeout: false, lock_timeout: 0, query_timeout: 0, mark
+    })
     this.#session = session
     if (this.#isStopped) return await session.close()
     this.#parser = new PgoutputParser(await agreeOnEncoding(session.client))
@@ -73,9 +75,19 @@ export class ReplicationStream {
       }
     })
     const names = quoteLiteral(quoteIdentifier(publication))
-    session.client.query(`START_REPLICATION SLOT ${quoteIdentifier(slot)} LOGICAL ${startOf(place)} (proto_version '1', publication_names ${names}, messages 'false')`).then(
-      () => this.#end(new Error('Connection terminated by the server')), error => this.#end(error))
-    await Promise.race([started, this.ended.then(reason => { throw reason ?? new Error('Connection terminated') })])
+    session.client.query(
+      `START_REPLICATION SLOT ${quoteIdentifier(slot)} LOGICAL ${
+        startOf(place)
+      } (proto_version '1', publication_names ${names}, messages 'false')`
+    ).then(
+      () => this.#end(new Error('Connection terminated by the server')), error => this.#end(error)
+    )
+    await Promise.race([
+      started,
+      this.ended.then(reason => {
+        throw reason ?? new Error('Connection terminated')
+      })
+    ])
   }
 
   /** Everything below `lsn` is dealt with. With `isPing`, the server answers with where it is. */
@@ -112,8 +124,8 @@ export class ReplicationStream {
 }
 
 /**
- * Has texts sent as the database has them: one that PostgreSQL cannot convert would end the stream, at the same place each time it is
- * opened again.
+ * Has texts sent as the database has them: one that PostgreSQL cannot convert would end the stream, at the same place
+ * each time it is opened again.
  */
 async function agreeOnEncoding (client: pg.Client): Promise<DecodeText> {
   const { rows: [row] } = await client.query<{ server_encoding: string }>('SHOW server_encoding')
@@ -124,7 +136,11 @@ async function agreeOnEncoding (client: pg.Client): Promise<DecodeText> {
   return decode
 }
 
-/** Transactions that committed before are stored. PostgreSQL never begins before the place that the slot was acknowledged up to. */
-const startOf = ({ commitLsn, changeIndex }: StreamPlace): string => changeIndex === wholeTransaction ? formatLsn(behind(parseLsn(commitLsn))) : commitLsn
+/**
+ * Transactions that committed before are stored. PostgreSQL never begins before the place that the slot was
+ * acknowledged up to.
+ */
+const startOf = ({ commitLsn, changeIndex }: StreamPlace): string =>
+  changeIndex === wholeTransaction ? formatLsn(behind(parseLsn(commitLsn))) : commitLsn
 
 const quoteLiteral = (text: string): string => `'${text.replaceAll("'", "''")}'`

@@ -5,7 +5,10 @@ export interface TransactionReference { lsn: string, xid: number, committedAt: n
 
 const messageMax = 500
 
-/** Counts by transaction, mapping and outcome, so that a mapping that fails on a million rows is a line and not a million. */
+/**
+ * Counts by transaction, mapping and outcome, so that a mapping that fails on a million rows is a line and not a
+ * million.
+ */
 export class Tally {
   readonly #rows: Map<string, DeliveryRow>
   /** What was counted last: mostly the next is the same. */
@@ -18,9 +21,15 @@ export class Tally {
 
   get isEmpty (): boolean { return this.#rows.size === 0 }
 
-  count (mapping: MappingReference, transaction: TransactionReference, status: DeliveryRow['status'], code: string | null = null, message: string | null = null): void {
+  count (
+    mapping: MappingReference, transaction: TransactionReference, status: DeliveryRow['status'],
+    code: string | null = null, message: string | null = null
+  ): void {
     const last = this.#last
-    if (last?.mapping === mapping && last.transaction === transaction && last.row.status === status && last.row.code === code) {
+    if (
+      last?.mapping === mapping && last.transaction === transaction && last.row.status === status &&
+      last.row.code === code
+    ) {
       last.row.events++
       return
     }
@@ -28,7 +37,8 @@ export class Tally {
     const { lsn, xid, committedAt } = transaction
     const key = keyOf(id, lsn, status, code)
     const text = message?.slice(0, messageMax).replaceAll('\0', '') ?? null
-    const row = this.#rows.get(key) ?? { mappingId: id, subscriptionId, status, topic, table, events: 0, code, message: text, lsn, xid, committedAt }
+    const row = this.#rows.get(key) ??
+      { mappingId: id, subscriptionId, status, topic, table, events: 0, code, message: text, lsn, xid, committedAt }
     row.events++
     this.#rows.set(key, row)
     this.#last = { mapping, transaction, row }
@@ -39,4 +49,5 @@ export class Tally {
   }
 }
 
-const keyOf = (mappingId: string, lsn: string, status: string, code: string | null): string => `${lsn} ${mappingId} ${status} ${code ?? ''}`
+const keyOf = (mappingId: string, lsn: string, status: string, code: string | null): string =>
+  `${lsn} ${mappingId} ${status} ${code ?? ''}`

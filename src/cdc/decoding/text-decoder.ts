@@ -19,15 +19,21 @@ export class Undecodable {
 /** Thrown by a mapping that needs such a value. */
 export class UndecodableError extends Error {
   constructor (column: string, { encoding }: Undecodable) {
-    super(`The value of ${column} is no valid text: ${encoding === 'SQL_ASCII' ? 'the database (SQL_ASCII) checks no encoding, and the bytes are not UTF-8' : `it is not valid ${encoding}`}`)
+    super(
+      `The value of ${column} is no valid text: ${
+        encoding === 'SQL_ASCII'
+          ? 'the database (SQL_ASCII) checks no encoding, and the bytes are not UTF-8'
+          : `it is not valid ${encoding}`
+      }`
+    )
   }
 }
 
 export type DecodeText = (bytes: Buffer) => string | Undecodable
 
 /**
- * Decodes what a database of that encoding sends without conversion. Undefined for an encoding that only PostgreSQL can convert. SQL_ASCII
- * checks nothing: its texts are expected to be UTF-8.
+ * Decodes what a database of that encoding sends without conversion. Undefined for an encoding that only PostgreSQL can
+ * convert. SQL_ASCII checks nothing: its texts are expected to be UTF-8.
  */
 export function textDecoder (encoding: string): DecodeText | undefined {
   if (encoding === 'UTF8' || encoding === 'SQL_ASCII') return utf8(encoding)

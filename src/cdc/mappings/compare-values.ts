@@ -1,24 +1,32 @@
 import { jsonEqual } from '../../documents/json-equal.ts'
 
-/** An instant or a time of no zone in the form that columns have. Microseconds decide, whether they are written or not. */
+/**
+ * An instant or a time of no zone in the form that columns have. Microseconds decide, whether they are written or not.
+ */
 const timeForm = /^([+-]?\d{4,6}-\d\d-\d\d)(?:T(\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)?)?$/
 const decimalForm = /^([+-]?)(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d{1,9}))?$/
 /** A number column gives the text of a longer number only: a double would change it. */
 const digitsKept = 15
 
-/** Whether two JSON values are the same. Two writings of one instant are, and of one number; short texts of digits are texts to each other. */
+/**
+ * Whether two JSON values are the same. Two writings of one instant are, and of one number; short texts of digits are
+ * texts to each other.
+ */
 export function isSameValue (a: unknown, b: unknown): boolean {
   if (jsonEqual(a, b)) return true
   const [m, n] = [decimalOf(a), decimalOf(b)]
-  if (m !== undefined && n !== undefined && (typeof a === 'number' || typeof b === 'number' || m.digits.length > digitsKept)) return compareDecimals(m, n) === 0
+  if (
+    m !== undefined && n !== undefined &&
+    (typeof a === 'number' || typeof b === 'number' || m.digits.length > digitsKept)
+  ) return compareDecimals(m, n) === 0
   if (typeof a !== 'string' || typeof b !== 'string') return false
   const [x, y] = [microsecondsOf(a), microsecondsOf(b)]
   return x !== undefined && x === y
 }
 
 /**
- * Negative, 0 or positive. Numbers and texts of decimal numbers compare by value, times by the instant, other texts by code
- * point. Undefined for what has no order: null, booleans, arrays, objects, a text and a number that is none.
+ * Negative, 0 or positive. Numbers and texts of decimal numbers compare by value, times by the instant, other texts by
+ * code point. Undefined for what has no order: null, booleans, arrays, objects, a text and a number that is none.
  */
 export function compareValues (a: unknown, b: unknown): number | undefined {
   if (typeof a === 'number' && typeof b === 'number') return a - b
@@ -38,11 +46,15 @@ function microsecondsOf (text: string): bigint | undefined {
   return Number.isNaN(ms) ? undefined : BigInt(ms) * 1000n + BigInt(fraction.padEnd(6, '0'))
 }
 
-/** 0.digits × 10^exponent; NaN and the infinities have no digits, and an exponent that puts them where PostgreSQL does. */
+/**
+ * 0.digits × 10^exponent; NaN and the infinities have no digits, and an exponent that puts them where PostgreSQL does.
+ */
 interface Decimal { sign: number, digits: string, exponent: number }
 
 const special: Record<string, Decimal> = {
-  NaN: { sign: 2, digits: '', exponent: 0 }, Infinity: { sign: 1, digits: '', exponent: Infinity }, '-Infinity': { sign: -1, digits: '', exponent: Infinity }
+  NaN: { sign: 2, digits: '', exponent: 0 },
+  Infinity: { sign: 1, digits: '', exponent: Infinity },
+  '-Infinity': { sign: -1, digits: '', exponent: Infinity }
 }
 
 function decimalOf (value: unknown): Decimal | undefined {
@@ -55,7 +67,9 @@ function decimalOf (value: unknown): Decimal | undefined {
   const digits = `${whole}${fraction}`.replace(/^0+/, '')
   if (digits === '') return { sign: 0, digits, exponent: 0 }
   const zeros = whole.length + fraction.length - digits.length
-  return { sign: sign === '-' ? -1 : 1, digits: digits.replace(/0+$/, ''), exponent: whole.length - zeros + Number(exponent) }
+  return {
+    sign: sign === '-' ? -1 : 1, digits: digits.replace(/0+$/, ''), exponent: whole.length - zeros + Number(exponent)
+  }
 }
 
 /** By as many digits as they have. */

@@ -10,7 +10,13 @@ export type Unmatched = 'operation' | 'triggerColumns' | 'when' | 'unknown'
 
 export type Evaluation =
   | { matched: false, reason: Unmatched }
-  | { matched: true, payload: unknown, /** JSON text of the payload. */ text: string, unavailable: string[], unverified: string[] }
+  | {
+    matched: true
+    payload: unknown /** JSON text of the payload. */
+    text: string
+    unavailable: string[]
+    unverified: string[]
+  }
 
 export interface CompiledMapping {
   readonly definition: MappingDefinition
@@ -35,8 +41,12 @@ export function compileMapping (definition: MappingDefinition): CompiledMapping 
   const triggers = definition.triggerColumns
   for (const [i, column] of (triggers ?? []).entries()) note(column, `/triggerColumns/${i}`)
   const watched = new Set(triggers)
-  const template: Template = definition.payload === undefined ? wholeRow : parseTemplate(checked(definition.payload, '/payload'), '/payload', note)
-  const condition: Condition = definition.when === undefined ? () => true : parseCondition(checked(definition.when, '/when'), '/when', note)
+  const template: Template = definition.payload === undefined
+    ? wholeRow
+    : parseTemplate(checked(definition.payload, '/payload'), '/payload', note)
+  const condition: Condition = definition.when === undefined
+    ? () => true
+    : parseCondition(checked(definition.when, '/when'), '/when', note)
   collectWatched(definition.when, watched)
 
   return {
@@ -46,14 +56,19 @@ export function compileMapping (definition: MappingDefinition): CompiledMapping 
     watched: [...watched],
     evaluate (change) {
       if (!operations.has(change.operation)) return { matched: false, reason: 'operation' }
-      if (triggers !== undefined && change.operation === 'update' && !triggers.some(column => change.changed(column) ?? true)) {
+      if (
+        triggers !== undefined && change.operation === 'update' &&
+        !triggers.some(column => change.changed(column) ?? true)
+      ) {
         return { matched: false, reason: 'triggerColumns' }
       }
       const truth = condition(change)
       if (truth !== true) return { matched: false, reason: truth === false ? 'when' : 'unknown' }
       const unavailable: string[] = []
       const payload = template(change, unavailable)
-      const unverified = watched.size === 0 || change.operation !== 'update' ? [] : [...watched].filter(column => change.changed(column) === undefined)
+      const unverified = watched.size === 0 || change.operation !== 'update'
+        ? []
+        : [...watched].filter(column => change.changed(column) === undefined)
       return { matched: true, payload, text: encodeJson(payload, '/payload'), unavailable, unverified }
     }
   }
@@ -77,6 +92,6 @@ function collectWatched (when: unknown, watched: Set<string>): void {
 /** Throws ValidationError for the first column that is named and not there. */
 export function requireColumns (mapping: CompiledMapping, table: TableName, existing: ReadonlySet<string>): void {
   for (const [column, path] of mapping.columns) {
-    if (!existing.has(column)) throw invalid(path, `names a column that ${table.schema}.${table.name} does not have: ${column.slice(0, 100)}`)
+    if (!existing.has(column)) { throw invalid(path, `names a column that ${table.schema}.${table.name} does not have: ${column.slice(0, 100)}`) }
   }
 }

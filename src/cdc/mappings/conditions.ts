@@ -19,15 +19,20 @@ export class MissingColumnError extends Error {
 }
 
 /**
- * Compiles a `when`. Several operators in one object must all hold. What cannot be known stays so through `not`, `and` and
- * `or`, unless the rest decides. Throws ValidationError naming the place.
+ * Compiles a `when`. Several operators in one object must all hold. What cannot be known stays so through `not`, `and`
+ * and `or`, unless the rest decides. Throws ValidationError naming the place.
  */
 export function parseCondition (when: unknown, path: string, note: NoteColumn, depth = 1): Condition {
   if (depth > jsonDepthMax) throw invalid(path, `must be at most ${jsonDepthMax} levels deep`)
   if (!isPlainObject(when)) throw invalid(path, 'must be an object of operators')
   const parts = Object.entries(when).map(([name, operand]) => {
     const parse = Object.hasOwn(operators, name) ? operators[name] : undefined
-    if (parse === undefined) throw invalid(`${path}/${name.slice(0, 50)}`, `is not an operator; there are ${Object.keys(operators).join(', ')}`)
+    if (parse === undefined) {
+      throw invalid(
+        `${path}/${name.slice(0, 50)}`,
+        `is not an operator; there are ${Object.keys(operators).join(', ')}`
+      )
+    }
     return parse(operand, `${path}/${name}`, note, depth)
   })
   if (parts.length === 0) throw invalid(path, 'must have an operator')
@@ -88,23 +93,39 @@ function parseList (operand: unknown, path: string, note: NoteColumn, depth: num
 }
 
 /**
- * `changed: column`, or `{column, from?, to?}`. Where old values cannot be seen, a column that may have changed counts as
- * changed, because an event too many does less harm than one too few; `from` cannot be known then.
+ * `changed: column`, or `{column, from?, to?}`. Where old values cannot be seen, a column that may have changed counts
+ * as changed, because an event too many does less harm than one too few; `from` cannot be known then.
  */
 function parseChanged (operand: unknown, path: string, note: NoteColumn): Condition {
   const given = typeof operand === 'string' ? { column: operand } : operand
   if (!isPlainObject(given)) throw invalid(path, 'must be a column, or {column, from?, to?}')
   const { column, ...ends } = given
   if (typeof column !== 'string' || column === '') throw invalid(`${path}/column`, 'must name a column')
-  for (const name of Object.keys(ends)) if (name !== 'from' && name !== 'to') throw invalid(`${path}/${name.slice(0, 50)}`, 'is not known: a change has column, from, to')
+  for (const name of Object.keys(ends)) {
+    if (name !== 'from' && name !== 'to') {
+      throw invalid(
+        `${path}/${name.slice(0, 50)}`,
+        'is not known: a change has column, from, to'
+      )
+    }
+  }
   note(column, path)
   const hasChanged: Condition = change => change.changed(column) ?? true
   const parts = [hasChanged]
-  if ('to' in ends) parts.push(change => change.operation === 'delete' ? isSameValue(null, ends['to']) : testValue(change.row.get(column), column, value => isSameValue(value, ends['to'])))
+  if ('to' in ends) {
+    parts.push(change =>
+      change.operation === 'delete'
+        ? isSameValue(null, ends['to'])
+        : testValue(change.row.get(column), column, value => isSameValue(value, ends['to']))
+    )
+  }
   if ('from' in ends) {
     parts.push(change => {
       if (change.operation === 'insert') return isSameValue(null, ends['from'])
-      return testValue(change.old === undefined ? unavailable : change.old.get(column), column, value => isSameValue(value, ends['from']))
+      return testValue(
+        change.old === undefined ? unavailable : change.old.get(column), column,
+        value => isSameValue(value, ends['from'])
+      )
     })
   }
   return all(parts)
@@ -115,13 +136,15 @@ type Test = (value: unknown, wanted: unknown) => Truth
 /** `{column: value}`, all of which must hold, of the row as `$row` has it. */
 function comparing (test: Test, check: (wanted: unknown, path: string) => void = () => {}): Parse {
   return (operand, path, note) => {
-    if (!isPlainObject(operand) || Object.keys(operand).length === 0) throw invalid(path, 'must be an object of columns and values')
-    return all(Object.entries(operand).map(([column, wanted]) => {
-      const place = `${path}/${column.slice(0, 63)}`
-      check(wanted, place)
-      note(column, place)
-      return (change: RowChange) => testValue(change.row.get(column), column, value => test(value, wanted))
-    }))
+    if (!isPlainObject(operand) || Object.keys(operand).length === 0) { throw invalid(path, 'must be an object of columns and values') }
+    return all(
+      Object.entries(operand).map(([column, wanted]) => {
+        const place = `${path}/${column.slice(0, 63)}`
+        check(wanted, place)
+        note(column, place)
+        return (change: RowChange) => testValue(change.row.get(column), column, value => test(value, wanted))
+      })
+    )
   }
 }
 
@@ -137,13 +160,16 @@ function ordering (holds: (order: number) => boolean): Parse {
 /** `isNull: column`, or `{column: true | false}`. */
 function parseIsNull (operand: unknown, path: string, note: NoteColumn): Condition {
   if (typeof operand === 'string') return parseIsNull({ [operand]: true }, path, note)
-  if (!isPlainObject(operand) || Object.keys(operand).length === 0) throw invalid(path, 'must be an object of columns and values')
-  return all(Object.entries(operand).map(([column, wanted]) => {
-    const place = `${path}/${column.slice(0, 63)}`
-    if (typeof wanted !== 'boolean') throw invalid(place, 'must be true or false')
-    note(column, place)
-    return (change: RowChange) => testValue(change.row.get(column), column, () => change.row.isNull(column) === wanted)
-  }))
+  if (!isPlainObject(operand) || Object.keys(operand).length === 0) { throw invalid(path, 'must be an object of columns and values') }
+  return all(
+    Object.entries(operand).map(([column, wanted]) => {
+      const place = `${path}/${column.slice(0, 63)}`
+      if (typeof wanted !== 'boolean') throw invalid(place, 'must be true or false')
+      note(column, place)
+      return (change: RowChange) =>
+        testValue(change.row.get(column), column, () => change.row.isNull(column) === wanted)
+    })
+  )
 }
 
 function testValue (value: unknown, column: string, test: (value: unknown) => Truth): Truth {

@@ -13,14 +13,21 @@ import { randomId } from '../../foundation/ids.ts'
 export function createDeliveryLogs ({ db }: { db: Kysely<Database> }) {
   return {
     /** Newest first. Messages, which may quote a row, are told to whoever may read the topic. */
-    async list (principal: Principal, scope: Scope, { limit = 100, cursor, mappingId, subscriptionId, status }: DatabaseLogQuery): Promise<PageOf<DatabaseLog>> {
-      let query = db.selectFrom('database_logs').selectAll().where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment)
+    async list (
+      principal: Principal, scope: Scope, { limit = 100, cursor, mappingId, subscriptionId, status }: DatabaseLogQuery
+    ): Promise<PageOf<DatabaseLog>> {
+      let query = db.selectFrom('database_logs').selectAll().where('application_id', '=', scope.applicationId).where(
+        'environment', '=', scope.environment
+      )
         .orderBy('sequence', 'desc').limit(limit + 1)
       if (cursor !== undefined) query = query.where('sequence', '<', decodeCursor(cursor, ['number'])[0] as number)
       if (mappingId !== undefined) query = query.where('mapping_id', '=', mappingId)
       if (subscriptionId !== undefined) query = query.where('subscription_id', '=', subscriptionId)
       if (status !== undefined) query = query.where('status', '=', status)
-      return toPage(await query.execute(), limit, row => toLog(row, mayReadTopic(principal, scope, row.topic)), row => [row.sequence])
+      return toPage(
+        await query.execute(), limit, row => toLog(row, mayReadTopic(principal, scope, row.topic)),
+        row => [row.sequence]
+      )
     }
   }
 }
@@ -52,14 +59,30 @@ const insertSql = `
     with ordinality as k(id, mapping_id, subscription_id, status, topic, table_name, events, code, message, lsn, xid, committed_at, ordinal)
   order by ordinal`
 
-export function insertDeliveryRows ({ applicationId, environment }: Scope, rows: readonly DeliveryRow[], now: number): Statement {
-  const texts = (field: 'mappingId' | 'subscriptionId' | 'status' | 'topic' | 'table' | 'code' | 'message' | 'lsn') => textArray(rows.map(row => row[field]))
+export function insertDeliveryRows (
+  { applicationId, environment }: Scope, rows: readonly DeliveryRow[], now: number
+): Statement {
+  const texts = (field: 'mappingId' | 'subscriptionId' | 'status' | 'topic' | 'table' | 'code' | 'message' | 'lsn') =>
+    textArray(rows.map(row => row[field]))
   return {
     name: 'database_logs_insert',
     text: insertSql,
     values: [
-      applicationId, environment, now, textArray(rows.map(() => randomId('log'))), texts('mappingId'), texts('subscriptionId'), texts('status'), texts('topic'), texts('table'),
-      rows.map(row => row.events), texts('code'), texts('message'), texts('lsn'), rows.map(row => row.xid), rows.map(row => row.committedAt)
+      applicationId,
+      environment,
+      now,
+      textArray(rows.map(() => randomId('log'))),
+      texts('mappingId'),
+      texts('subscriptionId'),
+      texts('status'),
+      texts('topic'),
+      texts('table'),
+      rows.map(row => row.events),
+      texts('code'),
+      texts('message'),
+      texts('lsn'),
+      rows.map(row => row.xid),
+      rows.map(row => row.committedAt)
     ]
   }
 }

@@ -20,14 +20,23 @@ export interface MappingRow {
 }
 
 interface Row {
-  id: string, application_id: string, environment: Environment, version: number | null, definition: string, last_version: number, home_version: number | null
-  created_at: number, updated_at: number
+  id: string
+  application_id: string
+  environment: Environment
+  version: number | null
+  definition: string
+  last_version: number
+  home_version: number | null
+  created_at: number
+  updated_at: number
 }
 
 export interface RowsWanted { id?: string, topic?: string, after?: [number, string], limit?: number }
 
 /** Oldest first. One that is neither at home in the environment nor promoted to it does not exist there. */
-export async function readMappings (db: Kysely<Database>, { applicationId, environment }: Scope, { id, topic, after, limit }: RowsWanted): Promise<MappingRow[]> {
+export async function readMappings (
+  db: Kysely<Database>, { applicationId, environment }: Scope, { id, topic, after, limit }: RowsWanted
+): Promise<MappingRow[]> {
   const { rows } = await sql<Row>`
     select * from (
       select m.id, m.application_id, m.environment, case when m.environment = ${environment} then null else v.version end as version,
@@ -61,5 +70,6 @@ export async function readMapping (db: Kysely<Database>, scope: Scope, id: strin
   return row
 }
 
-export const toMapping = ({ id, definition, home, version, applicationId, createdAt, updatedAt }: MappingRow): Mapping =>
-  ({ id, ...definition, environment: home, version, applicationId, createdAt, updatedAt })
+export const toMapping = (
+  { id, definition, home, version, applicationId, createdAt, updatedAt }: MappingRow
+): Mapping => ({ id, ...definition, environment: home, version, applicationId, createdAt, updatedAt })

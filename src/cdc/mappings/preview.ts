@@ -22,7 +22,7 @@ const reasons: Record<Unmatched, string> = {
 export function createPreview ({ db }: { db: Kysely<Database> }) {
   return async function preview (scope: Scope, body: PreviewBody): Promise<Preview> {
     const { mapping, mappingId, row, oldRow } = body
-    if ((mapping === undefined) === (mappingId === undefined)) throw invalid('/mapping', 'or else /mappingId is required, one of the two')
+    if ((mapping === undefined) === (mappingId === undefined)) { throw invalid('/mapping', 'or else /mappingId is required, one of the two') }
     encodeJson(row, '/row')
     if (oldRow !== undefined) encodeJson(oldRow, '/oldRow')
     const compiled = compileMapping(mapping ?? (await readMapping(db, scope, mappingId as string)).definition)
@@ -39,13 +39,16 @@ export function createPreview ({ db }: { db: Kysely<Database> }) {
           source: 'database',
           payload,
           meta: {
-            table: tableText(compiled.table), operation: body.operation, ...(unavailable.length > 0 && { unavailable }), ...(unverified.length > 0 && { unverified })
+            table: tableText(compiled.table),
+            operation: body.operation,
+            ...(unavailable.length > 0 && { unavailable }),
+            ...(unverified.length > 0 && { unverified })
           }
         }
       }
     } catch (error) {
-      if (error instanceof MissingColumnError) return { matched: false, reason: `The row has no column ${error.column.slice(0, 100)}` }
-      if (error instanceof ValidationError) return { matched: false, reason: `The payload cannot be published: ${error.message}` }
+      if (error instanceof MissingColumnError) { return { matched: false, reason: `The row has no column ${error.column.slice(0, 100)}` } }
+      if (error instanceof ValidationError) { return { matched: false, reason: `The payload cannot be published: ${error.message}` } }
       throw error
     }
   }

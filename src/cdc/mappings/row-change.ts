@@ -1,6 +1,9 @@
 import type { Operation } from '../../../schemas/database.ts'
 
-/** A value that the stream did not carry: an unchanged TOAST value without the old row, a column outside of the replica identity, a generated one. */
+/**
+ * A value that the stream did not carry: an unchanged TOAST value without the old row, a column outside of the replica
+ * identity, a generated one.
+ */
 export const unavailable = Symbol('unavailable')
 /** There is no such column. */
 export const missing = Symbol('missing')
@@ -20,7 +23,10 @@ export interface RowChange {
   readonly row: Values
   /** As it was before an update or delete; undefined when nothing of it is known, or there was nothing. */
   readonly old: Values | undefined
-  /** Whether the column has another value than before; undefined when that cannot be known. A row that comes or goes changes every column. */
+  /**
+   * Whether the column has another value than before; undefined when that cannot be known. A row that comes or goes
+   * changes every column.
+   */
   changed (column: string): boolean | undefined
   readonly event: Record<EventField, string | number>
 }
@@ -30,5 +36,8 @@ export type EventField = typeof eventFields[number]
 
 /** A row that somebody wrote down. */
 export function givenValues (row: Record<string, unknown>): Values {
-  return { get: column => Object.hasOwn(row, column) ? row[column] : missing, isNull: column => row[column] === null, columns: Object.keys(row) }
+  return {
+    get: column => Object.hasOwn(row, column) ? row[column] : missing, isNull: column => row[column] === null,
+    columns: Object.keys(row)
+  }
 }

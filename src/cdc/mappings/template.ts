@@ -17,8 +17,8 @@ export const wholeRow: Template = (change, lacking) => {
 }
 
 /**
- * Compiles a `payload`. A string that begins with `$row.`, `$old.` or `$event.` stands for a value, one that begins with `$$`
- * for itself without the first `$`. Throws ValidationError naming the place.
+ * Compiles a `payload`. A string that begins with `$row.`, `$old.` or `$event.` stands for a value, one that begins
+ * with `$$` for itself without the first `$`. Throws ValidationError naming the place.
  */
 export function parseTemplate (payload: unknown, path: string, note: NoteColumn): Template {
   const part = parsePart(payload, path, note)
@@ -36,7 +36,9 @@ function parsePart (payload: unknown, path: string, note: NoteColumn): Template 
     return (change, lacking) => items.map(item => orNull(item(change, lacking)))
   }
   if (isPlainObject(payload)) {
-    const members = Object.entries(payload).map(([key, value]) => [key, parsePart(value, `${path}/${key.slice(0, 63)}`, note)] as const)
+    const members = Object.entries(payload).map(([key, value]) =>
+      [key, parsePart(value, `${path}/${key.slice(0, 63)}`, note)] as const
+    )
     return (change, lacking) => {
       const made: Record<string, unknown> = {}
       for (const [key, member] of members) {
@@ -53,8 +55,7 @@ const orNull = (value: unknown) => value === unavailable ? null : value
 
 /** A column may have any name. */
 function set (object: Record<string, unknown>, key: string, value: unknown): void {
-  if (key === '__proto__') Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
-  else object[key] = value
+  if (key === '__proto__') { Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true }) } else object[key] = value
 }
 
 const reference = /^\$(row|old|event)\.(.*)$/s
@@ -64,7 +65,7 @@ function parseText (text: string, path: string, note: NoteColumn): Template {
   const [, source, name = ''] = reference.exec(text) ?? []
   if (source === undefined) return () => text
   if (source === 'event') {
-    if (!eventFields.includes(name as EventField)) throw invalid(path, `must name one of ${eventFields.join(', ')} after $event.`)
+    if (!eventFields.includes(name as EventField)) { throw invalid(path, `must name one of ${eventFields.join(', ')} after $event.`) }
     return change => change.event[name as EventField]
   }
   if (name === '') throw invalid(path, `must name a column after $${source}.`)

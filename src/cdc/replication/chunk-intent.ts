@@ -7,8 +7,13 @@ import { insertDeliveryRows, type DeliveryRow } from '../mappings/mapping-log.ts
 import type { DraftedChunk } from '../decoding/chunk.ts'
 import { Tally } from '../decoding/tally.ts'
 
-/** Row changes as one intent, which commits with its step in the stream. A change that its topic refuses is counted against its mapping alone. */
-export function toIntent ({ prepared, failures, topics, bytes }: DraftedChunk, scope: Scope, position: PositionStep): Intent<DeliveryRow[]> {
+/**
+ * Row changes as one intent, which commits with its step in the stream. A change that its topic refuses is counted
+ * against its mapping alone.
+ */
+export function toIntent (
+  { prepared, failures, topics, bytes }: DraftedChunk, scope: Scope, position: PositionStep
+): Intent<DeliveryRow[]> {
   let rows: DeliveryRow[] = []
   return {
     scope,
@@ -21,7 +26,9 @@ export function toIntent ({ prepared, failures, topics, bytes }: DraftedChunk, s
       for (const { mapping, transaction, draft } of prepared) {
         try {
           if (!batch.isRegistered(draft.topic)) throw topicNotFound(draft.topic)
-          const schemaVersion = batch.hasSchema(draft.topic) ? batch.check(draft.topic, JSON.parse(draft.payload), '/payload') : null
+          const schemaVersion = batch.hasSchema(draft.topic)
+            ? batch.check(draft.topic, JSON.parse(draft.payload), '/payload')
+            : null
           events.push({ ...draft, schemaVersion })
           tally.count(mapping, transaction, 'delivered')
         } catch (error) {

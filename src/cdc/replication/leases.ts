@@ -16,13 +16,21 @@ export interface ConnectionRow {
 }
 
 interface Row {
-  id: string, application_id: string, environment: Environment, revision: number, connection_string_sealed: string, publication: string, slot: string
-  mark: string, gap_accepted: boolean, is_free: boolean
+  id: string
+  application_id: string
+  environment: Environment
+  revision: number
+  connection_string_sealed: string
+  publication: string
+  slot: string
+  mark: string
+  gap_accepted: boolean
+  is_free: boolean
 }
 
 /**
- * One reader a connection, across all nodes: leases that end unless they are renewed, by the database's clock. Each taking
- * raises the fence, under which its holder writes; an earlier holder that has not noticed yet is refused there.
+ * One reader a connection, across all nodes: leases that end unless they are renewed, by the database's clock. Each
+ * taking raises the fence, under which its holder writes; an earlier holder that has not noticed yet is refused there.
  */
 export function createLeases (pool: pg.Pool, owner: string, leaseMs: number) {
   const until = `clock_timestamp() + interval '${leaseMs} milliseconds'`
@@ -31,7 +39,8 @@ export function createLeases (pool: pg.Pool, owner: string, leaseMs: number) {
     async connections (): Promise<ConnectionRow[]> {
       const { rows } = await pool.query<Row>({
         name: 'cdc_connections',
-        text: `select c.id, c.application_id, c.environment, c.revision, c.connection_string_sealed, c.publication, c.slot, c.mark, c.gap_accepted,
+        text:
+          `select c.id, c.application_id, c.environment, c.revision, c.connection_string_sealed, c.publication, c.slot, c.mark, c.gap_accepted,
             p.lease_owner is null or p.lease_expires_at < clock_timestamp() as is_free
           from cdc_connections c join cdc_positions p on p.connection_id = c.id order by c.id`
       })
@@ -64,7 +73,8 @@ export function createLeases (pool: pg.Pool, owner: string, leaseMs: number) {
       if (held.length === 0) return new Set()
       const { rows } = await pool.query<{ connection_id: string }>({
         name: 'cdc_lease_renew',
-        text: `update cdc_positions p set lease_expires_at = ${until} from unnest($1::text[], $2::bigint[]) as k(connection_id, fence)
+        text:
+          `update cdc_positions p set lease_expires_at = ${until} from unnest($1::text[], $2::bigint[]) as k(connection_id, fence)
           where p.connection_id = k.connection_id and p.fence = k.fence and p.lease_owner = $3 returning p.connection_id`,
         values: [held.map(lease => lease.connectionId), held.map(lease => lease.fence), owner]
       })
@@ -73,7 +83,10 @@ export function createLeases (pool: pg.Pool, owner: string, leaseMs: number) {
 
     /** Whoever comes next need not wait for its end. */
     async release ({ connectionId, fence }: LeaseKey): Promise<void> {
-      await pool.query('update cdc_positions set lease_owner = null, lease_expires_at = \'-infinity\' where connection_id = $1 and fence = $2 and lease_owner = $3', [connectionId, fence, owner])
+      await pool.query(
+        "update cdc_positions set lease_owner = null, lease_expires_at = '-infinity' where connection_id = $1 and fence = $2 and lease_owner = $3",
+        [connectionId, fence, owner]
+      )
     }
   }
 }

@@ -13,7 +13,8 @@ import type { ConnectionSettings } from '../source/open-stream.ts'
 import type { ReaderParts } from './reader-parts.ts'
 import type { TransactionReference } from '../decoding/tally.ts'
 
-export interface PassOverOptions extends Pick<ReaderParts, 'writer' | 'states' | 'metrics' | 'log' | 'onMappingFailed'> {
+export interface PassOverOptions
+  extends Pick<ReaderParts, 'writer' | 'states' | 'metrics' | 'log' | 'onMappingFailed'> {
   client: SourceClient
   scope: Scope
   lease: LeaseKey
@@ -29,8 +30,8 @@ const searchTimeoutMs = 300_000
 const code: FailureCode = 'ROW_UNDECODABLE'
 
 /**
- * Goes on behind a transaction that PostgreSQL fails to decode. Its changes before the failing one are stored. Nobody knows which tables
- * the others are of, so each mapping has the loss in its delivery log; that commits with the step.
+ * Goes on behind a transaction that PostgreSQL fails to decode. Its changes before the failing one are stored. Nobody
+ * knows which tables the others are of, so each mapping has the loss in its delivery log; that commits with the step.
  */
 export async function passOver (options: PassOverOptions, state: StreamState): Promise<StreamState> {
   const { scope, lease, writer, states, mappings, failure } = options
@@ -39,32 +40,57 @@ export async function passOver (options: PassOverOptions, state: StreamState): P
   const failures = lossRows(await mappings.current(), transaction, failure)
   const to = { commitLsn: transaction.lsn, changeIndex: wholeTransaction }
   const position = { ...lease, from: state.place, to, confirmedLsn: formatLsn(behind(parseLsn(transaction.lsn))) }
-  await writer.submit(toIntent({ prepared: [], failures, topics: [], bytes: 0, changes: 0, transactions: 1 }, scope, position))
+  await writer.submit(
+    toIntent({ prepared: [], failures, topics: [], bytes: 0, changes: 0, transactions: 1 }, scope, position)
+  )
   report(options, transaction, failures)
   return await states.read(lease)
 }
 
-function lossRows ({ byTable }: Awaited<ReturnType<ActiveMappings['current']>>, { lsn, xid, committedAt }: TransactionReference, failure: DecodingFailure): DeliveryRow[] {
-  const message = `PostgreSQL fails to decode a row of ${failure.table ?? 'a table'} in this transaction: ${failure.reason}. ` +
-    (failure.changes === 0 ? 'None of the transaction\'s changes is delivered.' : `The transaction's changes after the first ${failure.changes} are not delivered.`)
+function lossRows (
+  { byTable }: Awaited<ReturnType<ActiveMappings['current']>>, { lsn, xid, committedAt }: TransactionReference,
+  failure: DecodingFailure
+): DeliveryRow[] {
+  const message =
+    `PostgreSQL fails to decode a row of ${failure.table ?? 'a table'} in this transaction: ${failure.reason}. ` +
+    (failure.changes === 0
+      ? "None of the transaction's changes is delivered."
+      : `The transaction's changes after the first ${failure.changes} are not delivered.`)
   return [...byTable.values()].flat().map(({ reference: { id, subscriptionId, topic, table } }) => (
     { mappingId: id, subscriptionId, status: 'failed', topic, table, events: 0, code, message, lsn, xid, committedAt }))
 }
 
-function report ({ scope, lease, metrics, log, onMappingFailed, failure }: PassOverOptions, { lsn, xid }: TransactionReference, rows: readonly DeliveryRow[]): void {
+function report (
+  { scope, lease, metrics, log, onMappingFailed, failure }: PassOverOptions, { lsn, xid }: TransactionReference,
+  rows: readonly DeliveryRow[]
+): void {
   metrics.cdcTransactionsPassedOver.inc()
   for (const row of rows) {
     metrics.cdcMappingFailures.inc({ code })
     onMappingFailed?.(scope, row)
   }
   const { sqlState, text, table, changes } = failure
-  log.error({ connectionId: lease.connectionId, ...scope, lsn, xid, sqlState, table, changesBefore: changes, mappings: rows.length, reason: text }, 'cdc.transaction_undecodable')
+  log.error({
+    connectionId: lease.connectionId,
+    ...scope,
+    lsn,
+    xid,
+    sqlState,
+    table,
+    changesBefore: changes,
+    mappings: rows.length,
+    reason: text
+  }, 'cdc.transaction_undecodable')
 }
 
 /** Without its number and its time, which PostgreSQL does not say. */
-async function findTransaction ({ client, settings: { slot, publication }, session, failure: { lsn: changeLsn, sqlState } }: PassOverOptions): Promise<TransactionReference | undefined> {
+async function findTransaction (
+  { client, settings: { slot, publication }, session, failure: { lsn: changeLsn, sqlState } }: PassOverOptions
+): Promise<TransactionReference | undefined> {
   if (changeLsn === null) return undefined
-  const searching = await client.another({ mark: session, statement_timeout: searchTimeoutMs, query_timeout: searchTimeoutMs })
+  const searching = await client.another({
+    mark: session, statement_timeout: searchTimeoutMs, query_timeout: searchTimeoutMs
+  })
   try {
     const lsn = await findCommit(searching, { slot, publication, sqlState, changeLsn })
     return lsn === undefined ? undefined : { lsn, xid: 0, committedAt: Date.now() }

@@ -15,8 +15,9 @@ export interface TableCareOptions extends Pick<ReaderParts, 'pool' | 'metrics' |
 }
 
 /**
- * Keeps in the publication what mappings want. A table that is missing from it under a running stream was taken out by somebody,
- * or dropped and made again: what was committed to it meanwhile is lost, and that is said before it is put back.
+ * Keeps in the publication what mappings want. A table that is missing from it under a running stream was taken out by
+ * somebody, or dropped and made again: what was committed to it meanwhile is lost, and that is said before it is put
+ * back.
  */
 export class TableCare {
   readonly #options: TableCareOptions
@@ -27,7 +28,10 @@ export class TableCare {
     this.#options = options
   }
 
-  /** `isNew`: the stream does not run yet, and has missed nothing. A table that cannot be added stands alone; the mapping's status says why. */
+  /**
+   * `isNew`: the stream does not run yet, and has missed nothing. A table that cannot be added stands alone; the
+   * mapping's status says why.
+   */
   async look (client: SourceClient, mappings: ActiveMappings, isNew: boolean): Promise<void> {
     const { publication } = this.#options
     const { revision, byTable, tables } = await mappings.current()
@@ -85,6 +89,9 @@ export class TableCare {
       metrics.cdcMappingFailures.inc({ code })
       onMappingFailed?.(scope, row)
     }
-    log.error({ connectionId, ...scope, table: tableText(table), mappings: rows.map(row => row.mappingId), code }, 'cdc.changes_lost')
+    log.error(
+      { connectionId, ...scope, table: tableText(table), mappings: rows.map(row => row.mappingId), code },
+      'cdc.changes_lost'
+    )
   }
 }

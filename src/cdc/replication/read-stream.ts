@@ -52,9 +52,14 @@ export interface ReadOptions extends ReaderParts {
 /** After a stop, for what the server still has to answer. */
 const stopGraceMs = 2000
 
-/** One life of a stream, from opening it to whatever ends it. Returns soon after `signal` aborts, whatever the server does; throws otherwise. */
+/**
+ * One life of a stream, from opening it to whatever ends it. Returns soon after `signal` aborts, whatever the server
+ * does; throws otherwise.
+ */
 export async function readStream (options: ReadOptions): Promise<void> {
-  const cutOff = deadlineAfter(options.signal, stopGraceMs, new SourceError('SOURCE_UNREACHABLE', '(the reader has been stopped)'))
+  const cutOff = deadlineAfter(
+    options.signal, stopGraceMs, new SourceError('SOURCE_UNREACHABLE', '(the reader has been stopped)')
+  )
   let client: ThreadClient | undefined
   try {
     client = await options.thread.open(options.settings.connectionString, {}, cutOff.signal)
@@ -102,7 +107,9 @@ class StreamReading {
     const failed = new Promise<never>((_resolve, reject) => { this.#fail = reject })
     failed.catch(() => {})
     const ended = new AbortController()
-    const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true, signal: ended.signal }))
+    const stopped = new Promise<void>(resolve =>
+      signal.addEventListener('abort', () => resolve(), { once: true, signal: ended.signal })
+    )
     let timers: NodeJS.Timeout[] = []
     const stream = this.#stream = this.#start(state, session)
     try {
@@ -110,7 +117,12 @@ class StreamReading {
       if (signal.aborted) return
       this.#heardAt = performance.now()
       this.#options.onStreaming()
-      timers = [setInterval(() => this.#ping(), timing.pingEveryMs), setInterval(() => { void this.#careAgain() }, timing.careEveryMs)]
+      timers = [
+        setInterval(() => this.#ping(), timing.pingEveryMs),
+        setInterval(() => {
+          void this.#careAgain()
+        }, timing.careEveryMs)
+      ]
       await this.#careAgain()
       await stream.run()
       await Promise.race([failed, stopped])
@@ -123,7 +135,9 @@ class StreamReading {
 
   /** A query has a limit of its own; the command that begins a stream has none, because the stream has none. */
   async #begun (starting: Promise<void>): Promise<void> {
-    const tooLate = createDeadline(this.#options.startMaxMs, new SourceError('SOURCE_UNREACHABLE', '(the stream does not begin)'))
+    const tooLate = createDeadline(
+      this.#options.startMaxMs, new SourceError('SOURCE_UNREACHABLE', '(the stream does not begin)')
+    )
     try {
       await unlessAborted(starting, tooLate.signal)
     } finally {
@@ -134,10 +148,25 @@ class StreamReading {
   async #open (session: string): Promise<StreamState> {
     const { settings, lease, states, db, log, tableCare, signal, onWaiting, undecodable, onPassedOver } = this.#options
     const state = await openStream({
-      client: this.#client, settings, lease, states, db, log, signal, onWaiting, session, careForTables: isNew => tableCare.look(this.#client, this.#mappings, isNew)
+      client: this.#client,
+      settings,
+      lease,
+      states,
+      db,
+      log,
+      signal,
+      onWaiting,
+      session,
+      careForTables: isNew => tableCare.look(this.#client, this.#mappings, isNew)
     })
     if (undecodable === undefined || signal.aborted) return state
-    const next = await passOver({ ...this.#options, client: this.#client, mappings: this.#mappings, session, failure: undecodable }, state)
+    const next = await passOver({
+      ...this.#options,
+      client: this.#client,
+      mappings: this.#mappings,
+      session,
+      failure: undecodable
+    }, state)
     onPassedOver()
     return next
   }
@@ -145,7 +174,12 @@ class StreamReading {
   #start (state: StreamState, mark: string): RemoteStream {
     const { settings, carefulUntil, lease, log } = this.#options
     return this.#client.stream({
-      mark, slot: settings.slot, publication: settings.publication, place: state.place, confirmedLsn: this.#confirmed, carefulUntil
+      mark,
+      slot: settings.slot,
+      publication: settings.publication,
+      place: state.place,
+      confirmedLsn: this.#confirmed,
+      carefulUntil
     }, {
       mappings: async known => {
         const { revision, definitions } = await this.#mappings.current()
@@ -176,9 +210,14 @@ class StreamReading {
       if (row.status === 'delivered') continue
       metrics.cdcMappingFailures.inc({ code: mappingFailureOf(row.code) }, row.events)
       onMappingFailed?.(scope, row)
-      log.warn({ connectionId: lease.connectionId, mappingId: row.mappingId, topic: row.topic, table: row.table, changes: row.events, code: row.code, lsn: row.lsn }, 'cdc.mapping_failed')
+      log.warn({
+        connectionId: lease.connectionId, mappingId: row.mappingId, topic: row.topic, table: row.table,
+        changes: row.events, code: row.code, lsn: row.lsn
+      }, 'cdc.mapping_failed')
     }
-    log.debug({ connectionId: lease.connectionId, changes: chunk.changes, transactions: chunk.transactions }, 'cdc.written')
+    log.debug(
+      { connectionId: lease.connectionId, changes: chunk.changes, transactions: chunk.transactions }, 'cdc.written'
+    )
     return true
   }
 
@@ -226,10 +265,15 @@ class StreamReading {
     this.#isCaring = false
   }
 
-  /** What a stream does not say of itself: a publication that was dropped, WAL that piles up, tables that are missing. */
+  /**
+   * What a stream does not say of itself: a publication that was dropped, WAL that piles up, tables that are missing.
+   */
   async #care (): Promise<void> {
     const { settings, lease, log, retainedBytesWarning, metrics, tableCare } = this.#options
-    const { rows: [row] } = await this.#client.query<{ retained: number, wal_status: string, server: string, publication_oid: number | null, sent: string | null }>(`
+    const { rows: [row] } = await this.#client.query<
+      { retained: number, wal_status: string, server: string, publication_oid: number | null, sent: string | null }
+    >(
+      `
       select pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)::float8 as retained, s.wal_status, pg_current_wal_lsn()::text as server,
         (select oid::bigint::float8 from pg_publication where pubname = $2) as publication_oid,
         (select r.sent_lsn::text from pg_stat_replication r where r.pid = s.active_pid and r.application_name like '% ' || $3) as sent
@@ -241,14 +285,22 @@ class StreamReading {
     if (parseLsn(row.server) > this.#server) this.#server = parseLsn(row.server)
     this.#retained = row.retained
     metrics.cdcRetainedBytes.set(lease.connectionId, row.retained)
-    const isAlarming = row.retained > retainedBytesWarning || row.wal_status === 'unreserved' || row.wal_status === 'lost'
-    if (isAlarming && !this.#isWarned) log.warn({ connectionId: lease.connectionId, retainedBytes: row.retained, walStatus: row.wal_status }, 'cdc.wal_retained')
+    const isAlarming = row.retained > retainedBytesWarning || row.wal_status === 'unreserved' ||
+      row.wal_status === 'lost'
+    if (isAlarming && !this.#isWarned) {
+      log.warn(
+        { connectionId: lease.connectionId, retainedBytes: row.retained, walStatus: row.wal_status }, 'cdc.wal_retained'
+      )
+    }
     this.#isWarned = isAlarming
     await tableCare.look(this.#client, this.#mappings, false)
     this.#report()
   }
 
-  /** A server that ends a silent stream by its own `wal_sender_timeout` lets go of the slot; one that still holds it for us is decoding. */
+  /**
+   * A server that ends a silent stream by its own `wal_sender_timeout` lets go of the slot; one that still holds it for
+   * us is decoding.
+   */
   #requireLife (sent: string | null): void {
     const { timing, lease, log } = this.#options
     const silentMs = performance.now() - this.#heardAt
@@ -256,7 +308,7 @@ class StreamReading {
     if (isSilent && sent === null) throw new SourceError('SOURCE_UNREACHABLE', '(the stream is silent)')
     // While the stream is held up by us, the server's silence does not show that it decodes.
     const isDecoding = isSilent && this.#progress?.isIdle !== false
-    if (isDecoding && this.#decodingSince === null) log.info({ connectionId: lease.connectionId, sentLsn: sent, retainedBytes: this.#retained }, 'cdc.source_decodes')
+    if (isDecoding && this.#decodingSince === null) { log.info({ connectionId: lease.connectionId, sentLsn: sent, retainedBytes: this.#retained }, 'cdc.source_decodes') }
     this.#decodingSince = isDecoding ? this.#decodingSince ?? Date.now() - Math.round(silentMs) : null
   }
 

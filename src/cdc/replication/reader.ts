@@ -29,8 +29,8 @@ export interface ReaderStatus extends Partial<StreamStatistics> {
 }
 
 /**
- * Reads one connected database for as long as this node holds its lease. A failure is told in the connection's state and
- * tried again, with longer and longer pauses; it ends by itself only when the lease has passed to another.
+ * Reads one connected database for as long as this node holds its lease. A failure is told in the connection's state
+ * and tried again, with longer and longer pauses; it ends by itself only when the lease has passed to another.
  */
 export class Reader {
   readonly lease: LeaseKey
@@ -81,12 +81,17 @@ export class Reader {
     this.#enter('stopped')
     if (this.#hasLease) await this.#save()
     const { metrics } = this.#parts
-    for (const gauge of [metrics.cdcLag, metrics.cdcLagBytes, metrics.cdcRetainedBytes]) gauge.remove(this.lease.connectionId)
+    for (const gauge of [metrics.cdcLag, metrics.cdcLagBytes, metrics.cdcRetainedBytes]) { gauge.remove(this.lease.connectionId) }
   }
 
   async #run (): Promise<void> {
     const { signal } = this.#stop
-    const tableCare = new TableCare({ ...this.#parts, scope: this.scope, connectionId: this.lease.connectionId, publication: this.#settings.publication })
+    const tableCare = new TableCare({
+      ...this.#parts,
+      scope: this.scope,
+      connectionId: this.lease.connectionId,
+      publication: this.#settings.publication
+    })
     let pauseMs = firstPauseMs
     while (!signal.aborted) {
       const began = performance.now()
@@ -108,7 +113,9 @@ export class Reader {
           onWaiting: problem => {
             if (this.#status.state === 'connecting' && this.#status.error?.message === problem.message) return
             this.#enter('connecting', problem)
-            this.#parts.log.warn({ connectionId: this.lease.connectionId, ...this.scope, reason: problem.message }, 'cdc.slot_waits')
+            this.#parts.log.warn(
+              { connectionId: this.lease.connectionId, ...this.scope, reason: problem.message }, 'cdc.slot_waits'
+            )
           },
           onStreaming: () => {
             this.#enter('streaming')
@@ -122,7 +129,7 @@ export class Reader {
         if (this.#hasEnded(error)) return
         if (performance.now() - began > wellAfterMs) pauseMs = firstPauseMs
         // Nobody waits for a second or two for what has only moved: a careful reader begins at once.
-        if (!(error instanceof UnstorableError)) await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {})
+        if (!(error instanceof UnstorableError)) { await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {}) }
         pauseMs = Math.min(pauseMs * 2, pauseMaxMs)
       }
     }
@@ -152,7 +159,12 @@ export class Reader {
     const problem = toProblem(error)
     metrics.cdcReaderFailures.inc({ code: problem.code })
     // The same failure, over and over, is one line.
-    if (this.#status.error?.code !== problem.code) log.error({ err: error, connectionId, code: problem.code, ...this.scope }, lossProblems.has(problem.code) ? 'cdc.changes_lost' : 'cdc.reader_failed')
+    if (this.#status.error?.code !== problem.code) {
+      log.error(
+        { err: error, connectionId, code: problem.code, ...this.scope },
+        lossProblems.has(problem.code) ? 'cdc.changes_lost' : 'cdc.reader_failed'
+      )
+    }
     this.#enter('error', problem)
     void this.#save()
     return false
@@ -165,7 +177,9 @@ export class Reader {
   #enter (state: ConnectionState, problem?: SourceError): void {
     const now = Date.now()
     const since = state === this.#status.state ? this.#status.since : now
-    const error = problem === undefined ? (state === 'streaming' ? null : this.#status.error) : { code: problem.code, message: problem.message, at: now }
+    const error = problem === undefined
+      ? (state === 'streaming' ? null : this.#status.error)
+      : { code: problem.code, message: problem.message, at: now }
     this.#status = { state, since, error }
   }
 
@@ -177,7 +191,10 @@ export class Reader {
     metrics.cdcLag.set(this.lease.connectionId, Math.max(0, now - this.#behindSince) / 1000)
   }
 
-  /** A report that cannot be stored is stored with the next one. What is said of a connection that has been changed is not of the changed one. */
+  /**
+   * A report that cannot be stored is stored with the next one. What is said of a connection that has been changed is
+   * not of the changed one.
+   */
   async #save (): Promise<void> {
     const text = JSON.stringify({ ...this.#status, ...this.#statistics } satisfies ReaderStatus)
     if (text === this.#saved) return
@@ -185,7 +202,9 @@ export class Reader {
     const { connectionId, fence } = this.lease
     await this.#parts.pool.query({
       name: 'cdc_report',
-      text: 'update cdc_connections set status = $3 where id = $1 and revision = $4 and exists (select from cdc_positions where connection_id = $1 and fence = $2)',
+      text:
+        'update cdc_connections set status = $3 where id = $1 and revision = $4 and exists (select from ' +
+          'cdc_positions where connection_id = $1 and fence = $2)',
       values: [connectionId, fence, text, this.#settings.revision]
     }).catch(() => { this.#saved = '' })
   }
@@ -194,11 +213,15 @@ export class Reader {
 function toProblem (thrown: unknown): SourceError {
   const error = toSourceError(thrown)
   if (error instanceof SourceError) return error
-  if (error instanceof DecodingError) return new SourceError('DECODING_FAILED', `(${placeText(error)}: ${error.failure.reason})`, { cause: error })
-  if (error instanceof PublicError && error.status === 503) return new SourceError('PLATFORM_UNAVAILABLE', undefined, { cause: error })
-  if (error instanceof PublicError && error.code === 'CDC_POSITION_LOST') return new SourceError('PLATFORM_UNAVAILABLE', '(the position has moved)', { cause: error })
+  if (error instanceof DecodingError) { return new SourceError('DECODING_FAILED', `(${placeText(error)}: ${error.failure.reason})`, { cause: error }) }
+  if (error instanceof PublicError && error.status === 503) { return new SourceError('PLATFORM_UNAVAILABLE', undefined, { cause: error }) }
+  if (error instanceof PublicError && error.code === 'CDC_POSITION_LOST') { return new SourceError('PLATFORM_UNAVAILABLE', '(the position has moved)', { cause: error }) }
   return new SourceError('READER_FAILED', undefined, { cause: error })
 }
 
 const placeText = ({ failure: { transaction, table, lsn } }: DecodingError): string =>
-  `${transaction === null ? `The transaction with the change at ${lsn ?? '?'}` : `Transaction ${transaction.xid}, committed at ${transaction.lsn}`}${table === null ? '' : `, table ${table}`}`
+  `${
+    transaction === null
+      ? `The transaction with the change at ${lsn ?? '?'}`
+      : `Transaction ${transaction.xid}, committed at ${transaction.lsn}`
+  }${table === null ? '' : `, table ${table}`}`

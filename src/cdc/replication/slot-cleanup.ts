@@ -8,7 +8,9 @@ import { randomId } from '../../foundation/ids.ts'
 import { sealedPlaces } from '../../foundation/encryption/reencrypt.ts'
 import { parseLsn } from '../source/stream-state.ts'
 import { carriesMark, readSessionMark } from '../source/slot-ownership.ts'
-import { dropPublicationSql, dropSlot, dropSlotSql, isOwnPublication, readPublication, readSystemIdentifier, type SlotRecord } from '../source/slot.ts'
+import {
+  dropPublicationSql, dropSlot, dropSlotSql, isOwnPublication, readPublication, readSystemIdentifier, type SlotRecord
+} from '../source/slot.ts'
 import type { SourceClient } from '../source/source.ts'
 import type { SourceThreads } from '../threads/source-threads.ts'
 
@@ -29,11 +31,13 @@ export interface LeftoversOptions {
 }
 
 /**
- * Writes down what a connection has made of what it is about to forget: in the transaction that forgets it, so that whoever
- * dies leaves nothing that nobody drops. It is due when a stream has begun elsewhere, or `leaveDue` says so: until then
- * somebody may come back to it.
+ * Writes down what a connection has made of what it is about to forget: in the transaction that forgets it, so that
+ * whoever dies leaves nothing that nobody drops. It is due when a stream has begun elsewhere, or `leaveDue` says so:
+ * until then somebody may come back to it.
  */
-export async function leave (trx: Transaction<Database>, connection: Connection, forgets: { slot: boolean, publication: boolean }): Promise<void> {
+export async function leave (
+  trx: Transaction<Database>, connection: Connection, forgets: { slot: boolean, publication: boolean }
+): Promise<void> {
   const slot = forgets.slot && connection.owns_slot ? connection.slot : null
   const publication = forgets.publication && connection.owns_publication ? connection.publication : null
   if (slot === null && publication === null) return
@@ -59,43 +63,63 @@ export async function leave (trx: Transaction<Database>, connection: Connection,
 }
 
 /** Where its slot was acknowledged at most: the position may still belong to another one. */
-function furthest ({ slot, slot_lsn: created }: Connection, position: { slot: string | null, confirmed_lsn: string } | undefined): string | null {
+function furthest (
+  { slot, slot_lsn: created }: Connection, position: { slot: string | null, confirmed_lsn: string } | undefined
+): string | null {
   if (created === null || position?.slot !== slot) return created
   return parseLsn(position.confirmed_lsn) > parseLsn(created) ? position.confirmed_lsn : created
 }
 
-/** Of a connection that goes, in the transaction in which it does: everything it has made, and what else is not due yet. `triedAt` is now for who drops it now. */
-export async function leaveDue (trx: Transaction<Database>, connection: Connection, triedAt = 0): Promise<LeftoverRow[]> {
+/**
+ * Of a connection that goes, in the transaction in which it does: everything it has made, and what else is not due yet.
+ * `triedAt` is now for who drops it now.
+ */
+export async function leaveDue (
+  trx: Transaction<Database>, connection: Connection, triedAt = 0
+): Promise<LeftoverRow[]> {
   await leave(trx, connection, { slot: true, publication: true })
-  return await trx.updateTable('cdc_leftovers').set({ is_due: true, tried_at: triedAt }).where('connection_id', '=', connection.id).where('is_due', '=', false).returningAll().execute()
+  return await trx.updateTable('cdc_leftovers').set({ is_due: true, tried_at: triedAt }).where(
+    'connection_id', '=', connection.id
+  ).where('is_due', '=', false).returningAll().execute()
 }
 
 /** As `leaveDue`, of all connections of an application. */
 export async function leaveConnectionsOf (trx: Transaction<Database>, applicationId: string): Promise<void> {
-  const connections = await trx.selectFrom('cdc_connections').selectAll().where('application_id', '=', applicationId).forUpdate().execute()
+  const connections = await trx.selectFrom('cdc_connections').selectAll().where('application_id', '=', applicationId)
+    .forUpdate().execute()
   for (const connection of connections) await leaveDue(trx, connection)
 }
 
-/** Drops what was left in databases. A slot that is left keeps its database from removing WAL: attempts go on, and the connection shows them. */
+/**
+ * Drops what was left in databases. A slot that is left keeps its database from removing WAL: attempts go on, and the
+ * connection shows them.
+ */
 export function createLeftovers ({ db, pool, encryption, threads, retryMs, log }: LeftoversOptions) {
   /** The next one that is due, taken for as long as an attempt may last. */
   async function take (): Promise<LeftoverRow | undefined> {
     const now = Date.now()
     return await db.updateTable('cdc_leftovers').set({ tried_at: now })
-      .where('id', 'in', due => due.selectFrom('cdc_leftovers').select('id').where('is_due', '=', true).where('tried_at', '<', now - retryMs)
-        .orderBy('tried_at').limit(1).forUpdate().skipLocked())
+      .where(
+        'id',
+        'in',
+        due =>
+          due.selectFrom('cdc_leftovers').select('id').where('is_due', '=', true).where('tried_at', '<', now - retryMs)
+            .orderBy('tried_at').limit(1).forUpdate().skipLocked()
+      )
       .returningAll().executeTakeFirst()
   }
 
   async function attempt (row: LeftoverRow, signal: AbortSignal | undefined): Promise<Leftover[]> {
     const parts = partsOf(row)
     try {
-      const connectionString = encryption.decrypt(row.connection_string_sealed, sealedPlaces.connection(row.connection_id))
+      const connectionString = encryption.decrypt(
+        row.connection_string_sealed, sealedPlaces.connection(row.connection_id)
+      )
       return await threads.within(row.application_id, connectionString, async client => {
         const system = await readSystemIdentifier(client)
         const results: Leftover[] = []
         const session = await readSessionMark(pool, row.connection_id)
-        for (const part of parts) results.push(await dropPart(client, part, { system, session }).catch(error => failed(part, error as Error)))
+        for (const part of parts) { results.push(await dropPart(client, part, { system, session }).catch(error => failed(part, error as Error))) }
         return results
       }, signal)
     } catch (error) {
@@ -103,11 +127,17 @@ export function createLeftovers ({ db, pool, encryption, threads, retryMs, log }
     }
   }
 
-  async function dropPart (client: SourceClient, { name, what, sql, positionOf, drop }: Part, { system, session }: { system: string, session: string }): Promise<Leftover> {
+  async function dropPart (
+    client: SourceClient, { name, what, sql, positionOf, drop }: Part,
+    { system, session }: { system: string, session: string }
+  ): Promise<Leftover> {
     const position = await positionOf(client)
-    const user = position && await db.selectFrom('cdc_positions').select('connection_id').where('system_identifier', '=', system).where(eb => eb.and(position)).executeTakeFirst()
+    const user = position &&
+      await db.selectFrom('cdc_positions').select('connection_id').where('system_identifier', '=', system).where(eb =>
+        eb.and(position)
+      ).executeTakeFirst()
     if (user !== undefined) return { name, status: 'kept', message: `Another connection reads by the ${what}`, sql }
-    if (await drop(client, session) === 'foreign') return { name, status: 'kept', message: `The ${what} of that name is not known to be ours`, sql }
+    if (await drop(client, session) === 'foreign') { return { name, status: 'kept', message: `The ${what} of that name is not known to be ours`, sql } }
     return { name, status: 'dropped', message: `The ${what} is dropped` }
   }
 
@@ -118,21 +148,24 @@ export function createLeftovers ({ db, pool, encryption, threads, retryMs, log }
     const left = results.filter(({ status }) => status === 'failed')
     const error = left[0]?.message ?? null
     await db.updateTable('cdc_leftovers').set({ error }).where('id', '=', row.id).execute()
-    if (error !== null && row.error === null) log.warn({ connectionId: row.connection_id, leftovers: left }, 'cdc.left_behind')
+    if (error !== null && row.error === null) { log.warn({ connectionId: row.connection_id, leftovers: left }, 'cdc.left_behind') }
     return results
   }
 
   return {
     drop,
 
-    /** All that are due. One that a request has dropped comes again: a reader that had not noticed may have made it anew. */
+    /**
+     * All that are due. One that a request has dropped comes again: a reader that had not noticed may have made it
+     * anew.
+     */
     async dropDue (signal: AbortSignal): Promise<void> {
       for (let row; !signal.aborted && (row = await take()) !== undefined;) {
         const results = await drop(row, signal)
         const left = results.filter(({ status }) => status === 'failed')
         if (signal.aborted && left.length > 0) return
         const kept = results.filter(({ status }) => status === 'kept')
-        if (kept.length > 0 && left.length === 0) log.warn({ connectionId: row.connection_id, leftovers: kept }, 'cdc.leftovers_kept')
+        if (kept.length > 0 && left.length === 0) { log.warn({ connectionId: row.connection_id, leftovers: kept }, 'cdc.leftovers_kept') }
         const isGivenUp = left.length > 0 && row.created_at < Date.now() - giveUpAfterMs
         if (isGivenUp) log.error({ connectionId: row.connection_id, leftovers: left }, 'cdc.left_for_good')
         if (isGivenUp || left.length === 0) await db.deleteFrom('cdc_leftovers').where('id', '=', row.id).execute()
@@ -141,9 +174,13 @@ export function createLeftovers ({ db, pool, encryption, threads, retryMs, log }
 
     /** What could not be dropped yet of a scope's earlier connections. */
     async list ({ applicationId, environment }: Scope): Promise<Leftover[]> {
-      const rows = await db.selectFrom('cdc_leftovers').selectAll().where('application_id', '=', applicationId).where('environment', '=', environment)
+      const rows = await db.selectFrom('cdc_leftovers').selectAll().where('application_id', '=', applicationId).where(
+        'environment', '=', environment
+      )
         .where('is_due', '=', true).where('error', 'is not', null).orderBy('created_at').execute()
-      return rows.flatMap(row => partsOf(row).map(({ name, sql }): Leftover => ({ name, status: 'failed', message: row.error as string, sql })))
+      return rows.flatMap(row =>
+        partsOf(row).map(({ name, sql }): Leftover => ({ name, status: 'failed', message: row.error as string, sql }))
+      )
     }
   }
 }
@@ -164,7 +201,11 @@ function partsOf ({ mark, slot, slot_lsn: lsn, publication }: LeftoverRow): Part
   if (slot !== null) {
     const record: Omit<SlotRecord, 'session'> = { name: slot, isMarked: carriesMark(slot, mark), lsn }
     parts.push({
-      name: 'slot', what: 'replication slot', sql: dropSlotSql(slot), positionOf: async () => ({ slot }), drop: (client, session) => dropSlot(client, { ...record, session })
+      name: 'slot',
+      what: 'replication slot',
+      sql: dropSlotSql(slot),
+      positionOf: async () => ({ slot }),
+      drop: (client, session) => dropSlot(client, { ...record, session })
     })
   }
   if (publication !== null) {
@@ -188,4 +229,9 @@ function partsOf ({ mark, slot, slot_lsn: lsn, publication }: LeftoverRow): Part
   return parts
 }
 
-const failed = ({ name, what, sql }: Part, { message }: Error): Leftover => ({ name, status: 'failed', message: `The ${what} could not be dropped: ${message}`, sql })
+const failed = ({ name, what, sql }: Part, { message }: Error): Leftover => ({
+  name,
+  status: 'failed',
+  message: `The ${what} could not be dropped: ${message}`,
+  sql
+})

@@ -69,7 +69,9 @@ export class Supervisor {
     const decoding = readers.filter(reader => reader.isDecoding).length
     const message = [
       ...ailing.length > 0 ? [`${ailing.length} of ${readers.length} readers do not stream: ${codes.join(', ')}`] : [],
-      ...decoding > 0 ? [`${decoding} of ${readers.length} readers wait for a server that decodes a large transaction`] : []
+      ...decoding > 0
+        ? [`${decoding} of ${readers.length} readers wait for a server that decodes a large transaction`]
+        : []
     ].join('; ')
     return {
       status: heartbeatAgeMs > stalledAfterMs ? 'failed' : ailing.length > 0 ? 'degraded' : 'ok',
@@ -108,7 +110,7 @@ export class Supervisor {
     }
     for (const connection of connections.values()) {
       if (this.#stop.signal.aborted) return
-      if (connection.isFree && !this.#held.has(connection.id) && !this.#ending.has(connection.id)) await this.#begin(connection)
+      if (connection.isFree && !this.#held.has(connection.id) && !this.#ending.has(connection.id)) { await this.#begin(connection) }
     }
     this.#tidy()
     await this.#sweep()
@@ -125,7 +127,9 @@ export class Supervisor {
     const lease = await leases.take(connection.id)
     if (lease === undefined) return
     const { scope, publication, slot, mark, gapAccepted, revision } = connection
-    const reader = new Reader(scope, lease, { connectionString, publication, slot, mark, gapAccepted, revision }, this.#options)
+    const reader = new Reader(
+      scope, lease, { connectionString, publication, slot, mark, gapAccepted, revision }, this.#options
+    )
     this.#held.set(connection.id, { reader, revision })
   }
 
@@ -147,7 +151,10 @@ export class Supervisor {
     await this.#options.leases.release(reader.lease).catch(() => {})
   }
 
-  /** In the background, since a database that is away takes its time; and not under readers that are about to let go of it. */
+  /**
+   * In the background, since a database that is away takes its time; and not under readers that are about to let go of
+   * it.
+   */
   #tidy (): void {
     const { leftovers, log } = this.#options
     this.#tidying ??= Promise.all(this.#ending.values()).then(() => leftovers.dropDue(this.#stop.signal))

@@ -22,9 +22,12 @@ export const connectTimeoutMs = 4000
 const statementTimeoutMs = 10_000
 
 /** What the text of values depends on: the decoder counts on it, whatever the server's and the role's defaults are. */
-const sessionOptions = '-c datestyle=ISO -c timezone=UTC -c intervalstyle=iso_8601 -c extra_float_digits=1 -c bytea_output=hex'
+const sessionOptions =
+  '-c datestyle=ISO -c timezone=UTC -c intervalstyle=iso_8601 -c extra_float_digits=1 -c bytea_output=hex'
 
-/** What the driver's own types leave out. `replication` is a start-up parameter: `false` asks for an ordinary session. */
+/**
+ * What the driver's own types leave out. `replication` is a start-up parameter: `false` asks for an ordinary session.
+ */
 export type SourceConfig = ClientConfig & { replication: 'false' | 'database', sslnegotiation: 'postgres' }
 
 export interface ParsedConnectionString extends SourceAddress { config: SourceConfig }
@@ -38,8 +41,9 @@ export function parseConnectionString (text: string): ParsedConnectionString {
   requireNoMetadata(url.hostname)
   return {
     ...address,
-    // The driver replaces each empty setting with the operator's: from PGPASSWORD, ~/.pgpass, PGHOST, PGAPPNAME and the like.
-    // So every setting that it reads is given here and is not empty, and the password is a function, which is never replaced.
+    // The driver replaces each empty setting with the operator's: from PGPASSWORD, ~/.pgpass, PGHOST, PGAPPNAME and the
+    // like. So every setting that it reads is given here and is not empty, and the password is a function, which is
+    // never replaced.
     config: {
       ...address,
       password: () => password,
@@ -57,10 +61,13 @@ export function parseConnectionString (text: string): ParsedConnectionString {
   }
 }
 
-/** Spaces and control characters are refused because the URL parser drops some of them, and text after `#` because nothing reads it. */
+/**
+ * Spaces and control characters are refused because the URL parser drops some of them, and text after `#` because
+ * nothing reads it.
+ */
 function parseUrl (text: string): URL {
   const url = parse(text)
-  if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol)) throw refused('must be a URL: postgres://user:password@host:port/database')
+  if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol)) { throw refused('must be a URL: postgres://user:password@host:port/database') }
   // eslint-disable-next-line no-control-regex
   if (/[\u0000-\u0020\u007f#]/.test(text)) throw refused('must have spaces, control characters and # percent-encoded')
   return url
@@ -69,7 +76,7 @@ function parseUrl (text: string): URL {
 function addressOf (url: URL): SourceAddress {
   const { hostname } = url
   if (hostname === '') throw refused('must name a host')
-  if (!/^(?:[\w.-]+|\[[\d.:a-f]+\])$/i.test(hostname)) throw refused('must have a host name of ASCII letters, digits, dots and hyphens, or an IP address')
+  if (!/^(?:[\w.-]+|\[[\d.:a-f]+\])$/i.test(hostname)) { throw refused('must have a host name of ASCII letters, digits, dots and hyphens, or an IP address') }
   const [database, user] = [decode(url.pathname.slice(1)), decode(url.username)]
   if (database === '' || user === '') throw refused(`must name a ${database === '' ? 'database' : 'user'}`)
   const port = Number(url.port || 5432)
@@ -79,18 +86,26 @@ function addressOf (url: URL): SourceAddress {
 
 /** The URL parser does not tell an empty password from a missing one. */
 function passwordOf (url: URL, text: string): string {
-  if (url.password === '' && !/^\w+:\/\/[^/?]*:@/.test(text)) throw refused('must have a password; write user:@host if the user has none')
+  if (url.password === '' && !/^\w+:\/\/[^/?]*:@/.test(text)) { throw refused('must have a password; write user:@host if the user has none') }
   return decode(url.password)
 }
 
 function parametersOf ({ searchParams }: URL): { sslmode: string, applicationName: string } {
   const names = [...searchParams.keys()]
   const unknown = names.find(name => !knownParameters.has(name))
-  if (unknown !== undefined) throw refused(`has a parameter that is not supported: ${unknown.slice(0, 50)}; there are ${[...knownParameters].join(', ')}`)
+  if (unknown !== undefined) {
+    throw refused(
+      `has a parameter that is not supported: ${unknown.slice(0, 50)}; there are ${[...knownParameters].join(', ')}`
+    )
+  }
   if (new Set(names).size < names.length) throw refused('must have each parameter once')
   if ([...searchParams.values()].some(value => value.includes('\0'))) throw refused(nulRefused)
   const sslmode = searchParams.get('sslmode') ?? 'disable'
-  if (!Object.hasOwn(sslModes, sslmode)) throw refused(`has an sslmode that is not known: ${sslmode.slice(0, 50)}; there are ${Object.keys(sslModes).join(', ')}`)
+  if (!Object.hasOwn(sslModes, sslmode)) {
+    throw refused(
+      `has an sslmode that is not known: ${sslmode.slice(0, 50)}; there are ${Object.keys(sslModes).join(', ')}`
+    )
+  }
   return { sslmode, applicationName: searchParams.get('application_name') || 'realtime-platform-cdc' }
 }
 

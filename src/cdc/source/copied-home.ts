@@ -12,9 +12,10 @@ const disownSql = [
 ]
 
 /**
- * Finds out whether the platform's database was copied from another one (a restored dump, `create database … template`), whose platform
- * may still run: the slots and publications that its rows tell of belong to that platform. Then the connections of the copy own nothing, so
- * that it neither reads nor drops them. Call it before anything reads or drops.
+ * Finds out whether the platform's database was copied from another one (a restored dump, `create database …
+ * template`), whose platform may still run: the slots and publications that its rows tell of belong to that platform.
+ * Then the connections of the copy own nothing, so that it neither reads nor drops them. Call it before anything reads
+ * or drops.
  */
 export async function disownIfCopied (pool: pg.Pool, log: Log): Promise<void> {
   const identity = await readDatabaseIdentity(pool)

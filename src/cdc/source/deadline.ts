@@ -23,7 +23,10 @@ export function deadlineAfter (signal: AbortSignal, ms: number, reason: Error): 
   }
 }
 
-/** Settles as the promise does, or rejects with the reason of `signal` as soon as that is aborted. Leaves no listener behind. */
+/**
+ * Settles as the promise does, or rejects with the reason of `signal` as soon as that is aborted. Leaves no listener
+ * behind.
+ */
 export async function unlessAborted<T> (promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await promise
   let onAbort = () => {}

@@ -10,10 +10,13 @@ const firstStride = 1024n
 const pageHeaderBytes = { first: 40n, other: 24n }
 
 /**
- * Finds where the commit record of the transaction begins that PostgreSQL fails to decode, and that it does not name: up to there,
- * decoding succeeds, and behind it fails. The slot is free, and does not move. Undefined when it does not fail any more.
+ * Finds where the commit record of the transaction begins that PostgreSQL fails to decode, and that it does not name:
+ * up to there, decoding succeeds, and behind it fails. The slot is free, and does not move. Undefined when it does not
+ * fail any more.
  */
-export async function findCommit (client: Queryable, { slot, publication, sqlState, changeLsn }: Search): Promise<string | undefined> {
+export async function findCommit (
+  client: Queryable, { slot, publication, sqlState, changeLsn }: Search
+): Promise<string | undefined> {
   // What cannot be converted would fail here and not in the stream.
   await client.query('SET client_encoding TO SQL_ASCII')
   const { rows: [settings] } = await client.query<{ block: string, segment: string, end: string }>(`
@@ -44,7 +47,10 @@ function behindHeader (lsn: bigint, block: bigint, segment: bigint): bigint {
 }
 
 /** Decodes every record that begins before `lsn`, or at the first place that is not before it. */
-async function failsBefore (client: Queryable, { slot, publication, sqlState, lsn }: { slot: string, publication: string, sqlState: string, lsn: string }): Promise<boolean> {
+async function failsBefore (
+  client: Queryable,
+  { slot, publication, sqlState, lsn }: { slot: string, publication: string, sqlState: string, lsn: string }
+): Promise<boolean> {
   try {
     await client.query(`
       select count(*) from pg_logical_slot_peek_binary_changes($1, $2::pg_lsn, null, 'proto_version', '1', 'publication_names', $3, 'messages', 'false')`,

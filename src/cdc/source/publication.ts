@@ -20,21 +20,25 @@ const publishedSql = `
 export const addTableSql = (publication: string, table: TableName): string =>
   `ALTER PUBLICATION ${quoteIdentifier(publication)} ADD TABLE ONLY ${quoteTable(table)};`
 
-export async function isPublished (client: SourceClient, publication: string, table: TableName): Promise<boolean | 'missing'> {
+export async function isPublished (
+  client: SourceClient, publication: string, table: TableName
+): Promise<boolean | 'missing'> {
   const { rows: [row] } = await client.query<PublishedRow>(publishedSql, [publication, table.schema, table.name])
   return row === undefined || row.oid === null ? 'missing' : row.is_published
 }
 
 /**
- * Sees to it that whatever is committed to the mapping's table from now on is in the publication. A transaction that wrote to it
- * before it was added is not wholly in the stream, so those are waited for: within bounds, and then the answer is no.
- * Throws NotFoundError `TABLE_NOT_FOUND`, ConflictError `TABLE_NOT_PUBLISHED` or `TABLE_BUSY`.
+ * Sees to it that whatever is committed to the mapping's table from now on is in the publication. A transaction that
+ * wrote to it before it was added is not wholly in the stream, so those are waited for: within bounds, and then the
+ * answer is no. Throws NotFoundError `TABLE_NOT_FOUND`, ConflictError `TABLE_NOT_PUBLISHED` or `TABLE_BUSY`.
  */
-export async function publishTable (client: SourceClient, publication: string, mapping: CompiledMapping, waitMs: number): Promise<'added' | 'present'> {
+export async function publishTable (
+  client: SourceClient, publication: string, mapping: CompiledMapping, waitMs: number
+): Promise<'added' | 'present'> {
   const { table } = mapping
   const seen = await readTable(client, table)
-  if (seen === undefined) throw new NotFoundError('TABLE_NOT_FOUND', `Table not found in the connected database: ${tableText(table)}`)
-  if (seen.root !== null) throw notPublished(table, `it is a partition, whose changes are those of ${tableText(seen.root)}: map that`)
+  if (seen === undefined) { throw new NotFoundError('TABLE_NOT_FOUND', `Table not found in the connected database: ${tableText(table)}`) }
+  if (seen.root !== null) { throw notPublished(table, `it is a partition, whose changes are those of ${tableText(seen.root)}: map that`) }
   if (await isPublished(client, publication, table) === true) {
     await inTransaction(client, () => requireFit(client, publication, table, mapping))
     return 'present'
@@ -44,17 +48,22 @@ export async function publishTable (client: SourceClient, publication: string, m
   return 'added'
 }
 
-/** Takes a table out again, if the publication is one that tables are added to; a publication that is not ours may refuse. */
+/**
+ * Takes a table out again, if the publication is one that tables are added to; a publication that is not ours may
+ * refuse.
+ */
 export async function unpublishTable (client: SourceClient, publication: string, table: TableName): Promise<void> {
   await client.query(`alter publication ${quoteIdentifier(publication)} drop table only ${quoteTable(table)}`)
 }
 
 /**
- * Throws ConflictError `TABLE_NOT_PUBLISHED`: also when it would break the source application's own writes, or when the mapping,
- * if one is given, would miss changes. The table is looked at after it was added and before that is committed: until then the
- * lock of `ALTER PUBLICATION` keeps its definition as it is.
+ * Throws ConflictError `TABLE_NOT_PUBLISHED`: also when it would break the source application's own writes, or when the
+ * mapping, if one is given, would miss changes. The table is looked at after it was added and before that is committed:
+ * until then the lock of `ALTER PUBLICATION` keeps its definition as it is.
  */
-export async function addTable (client: SourceClient, publication: string, table: TableName, mapping?: CompiledMapping): Promise<void> {
+export async function addTable (
+  client: SourceClient, publication: string, table: TableName, mapping?: CompiledMapping
+): Promise<void> {
   const sql = addTableSql(publication, table)
   await inTransaction(client, async () => {
     await client.query('savepoint adding')
@@ -84,19 +93,31 @@ async function inTransaction (client: SourceClient, work: () => Promise<void>): 
 }
 
 /** Throws ConflictError `TABLE_NOT_PUBLISHED` with the statements that help. */
-async function requireFit (client: SourceClient, publication: string, table: TableName, mapping: CompiledMapping | undefined): Promise<void> {
+async function requireFit (
+  client: SourceClient, publication: string, table: TableName, mapping: CompiledMapping | undefined
+): Promise<void> {
   const seen = await readPublishedTable(client, publication, table)
-  if (seen === undefined) throw new NotFoundError('TABLE_NOT_FOUND', `Table not found in the connected database: ${tableText(table)}`)
-  const problem = (mapping === undefined ? writeProblems(seen) : problemsOf(seen, mapping)).find(({ harm }) => harm !== 'none')
+  if (seen === undefined) { throw new NotFoundError('TABLE_NOT_FOUND', `Table not found in the connected database: ${tableText(table)}`) }
+  const problem = (mapping === undefined ? writeProblems(seen) : problemsOf(seen, mapping)).find(({ harm }) =>
+    harm !== 'none'
+  )
   if (problem !== undefined) throw notPublished(table, problem.message, problem.sql)
   await requireWritable(client, seen)
 }
 
-/** Plans what the source application does, so that PostgreSQL itself makes its checks, of whatever version it is. Nothing is executed. */
+/**
+ * Plans what the source application does, so that PostgreSQL itself makes its checks, of whatever version it is.
+ * Nothing is executed.
+ */
 async function requireWritable (client: SourceClient, { table, parts: [whole] }: PublishedTable): Promise<void> {
   const name = `${whole?.kind === 'p' ? '' : 'only '}${quoteTable(table)}`
   const [column] = whole?.columns ?? []
-  for (const statement of [...(column === undefined ? [] : [`update ${name} set ${quoteIdentifier(column)} = default`]), `delete from ${name}`]) {
+  for (
+    const statement of [
+      ...(column === undefined ? [] : [`update ${name} set ${quoteIdentifier(column)} = default`]),
+      `delete from ${name}`
+    ]
+  ) {
     await client.query('savepoint planning')
     try {
       await client.query(`explain ${statement}`)
@@ -111,15 +132,26 @@ async function requireWritable (client: SourceClient, { table, parts: [whole] }:
 }
 
 const notPublished = (table: TableName, message: string, sql?: string, cause?: unknown) =>
-  new ConflictError('TABLE_NOT_PUBLISHED', `The table ${tableText(table)} cannot be read by the publication: ${message}`, { details: [{ path: '/table', message, ...(sql !== undefined && { sql }) }], cause })
+  new ConflictError(
+    'TABLE_NOT_PUBLISHED',
+    `The table ${tableText(table)} cannot be read by the publication: ${message}`,
+    { details: [{ path: '/table', message, ...(sql !== undefined && { sql }) }], cause }
+  )
 
 /** Waits for every transaction that holds the lock of a writer now. A prepared one has no process. */
-async function writersEnded (client: SourceClient, publication: string, table: TableName, waitMs: number): Promise<void> {
+async function writersEnded (
+  client: SourceClient, publication: string, table: TableName, waitMs: number
+): Promise<void> {
   const writersSql = `
     select distinct l.virtualtransaction as id, l.pid is null as "isPrepared" from pg_locks l
     where l.locktype = 'relation' and l.database = (select oid from pg_database where datname = current_database()) and l.mode = 'RowExclusiveLock'
       and l.relation in (select relid from pg_partition_tree(to_regclass($1)) union select to_regclass($1)) and l.pid is distinct from pg_backend_pid()`
-  const read = async () => new Map((await client.query<{ id: string, isPrepared: boolean }>(writersSql, [quoteTable(table)])).rows.map(row => [row.id, row.isPrepared]))
+  const read = async () =>
+    new Map(
+      (await client.query<{ id: string, isPrepared: boolean }>(writersSql, [quoteTable(table)])).rows.map(
+        row => [row.id, row.isPrepared]
+      )
+    )
   const before = await read()
   const deadline = performance.now() + waitMs
   for (let left = before; left.size > 0;) {
@@ -128,7 +160,12 @@ async function writersEnded (client: SourceClient, publication: string, table: T
       await unpublishTable(client, publication, table).catch(() => {})
       const prepared = [...left.values()].filter(isPrepared => isPrepared).length
       const which = prepared === 0 ? '' : ` (${prepared} of them prepared: pg_prepared_xacts lists them)`
-      throw new ConflictError('TABLE_BUSY', `${left.size} transactions that have written to ${tableText(table)} are still open${which}; try again when they have ended`)
+      throw new ConflictError(
+        'TABLE_BUSY',
+        `${left.size} transactions that have written to ${
+          tableText(table)
+        } are still open${which}; try again when they have ended`
+      )
     }
     await sleep(20)
     const now = await read()

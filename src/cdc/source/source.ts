@@ -13,7 +13,9 @@ export const sourceProblems = {
   SOURCE_AUTH_FAILED: 'The database refuses the user or the password.',
   SOURCE_NOT_FOUND: 'The server has no such database.',
   SOURCE_REFUSED: 'The platform does not connect to this database.',
-  SOURCE_AUTH_UNSUPPORTED: 'The server requires an authentication method that is not supported; supported are scram-sha-256, md5 and password.',
+  SOURCE_AUTH_UNSUPPORTED:
+    'The server requires an authentication method that is not supported; supported are scram-sha-256, md5 and ' +
+      'password.',
   SOURCE_TLS: 'A TLS connection to the server cannot be established.',
   SOURCE_CRASHED: 'The conversation with the database crashed, hung or took too much memory, and was ended.',
   SOURCE_PROTOCOL: 'The server does not follow the PostgreSQL protocol, or sends more than is allowed.',
@@ -25,19 +27,25 @@ export const sourceProblems = {
   SLOT_LIMIT: 'The server has no free replication slot or WAL sender.',
   SLOT_WAITS: 'The replication slot begins when the transactions have ended that were writing when it was asked for.',
   SLOT_BUSY: 'Another program holds the replication slot. It is left alone.',
-  SLOT_FOREIGN: 'There is a replication slot of that name that this connection did not create. It is left alone: choose another name for `slot`, or drop it if nothing needs it.',
+  SLOT_FOREIGN:
+    'There is a replication slot of that name that this connection did not create. It is left alone: choose another ' +
+      'name for `slot`, or drop it if nothing needs it.',
   SLOT_TAKEN: 'Another connection of this platform has the same replication slot.',
   SLOT_LOST: 'The replication slot is gone or was invalidated: changes since the last position are lost.',
   SLOT_MOVED: 'The replication slot has moved on without this platform: changes in between are lost.',
   PUBLICATION_LOST: 'The publication was dropped: changes since then are lost.',
-  DECODING_FAILED: 'PostgreSQL fails to decode a transaction. When it fails there again, the reader goes on behind the transaction, and the delivery log of each mapping has the loss.',
-  PLATFORM_UNAVAILABLE: 'The platform\'s own database cannot store what is read.',
-  READER_FAILED: 'The reader failed; the server\'s log has the reason.'
+  DECODING_FAILED:
+    'PostgreSQL fails to decode a transaction. When it fails there again, the reader goes on behind the ' +
+      'transaction, and the delivery log of each mapping has the loss.',
+  PLATFORM_UNAVAILABLE: "The platform's own database cannot store what is read.",
+  READER_FAILED: "The reader failed; the server's log has the reason."
 } as const
 export type SourceProblem = keyof typeof sourceProblems
 
 /** Those after which changes are missing: a reader does not go on before somebody has said that the gap is accepted. */
-export const lossProblems: ReadonlySet<SourceProblem> = new Set(['SOURCE_REPLACED', 'SLOT_LOST', 'SLOT_MOVED', 'PUBLICATION_LOST'])
+export const lossProblems: ReadonlySet<SourceProblem> = new Set([
+  'SOURCE_REPLACED', 'SLOT_LOST', 'SLOT_MOVED', 'PUBLICATION_LOST'
+])
 
 const detailMax = 500
 
@@ -74,7 +82,9 @@ export interface SessionConfig extends Partial<SourceConfig> {
 
 /** Where statements are run. */
 export interface Queryable {
-  query<Row extends pg.QueryResultRow = Record<string, unknown>> (text: string, values?: unknown[]): Promise<{ rows: Row[], rowCount: number | null }>
+  query<Row extends pg.QueryResultRow = Record<string, unknown>> (
+    text: string, values?: unknown[]
+  ): Promise<{ rows: Row[], rowCount: number | null }>
 }
 
 /** A session in a connected database. What its server sends is checked before it is parsed. */
@@ -101,7 +111,9 @@ export async function openSource (connectionString: string, more: SessionConfig 
 }
 
 /** A session with its client, for what is more than queries. Throws SourceError. */
-export async function openSession (connectionString: string, more: SessionConfig = {}): Promise<{ client: pg.Client, close: () => Promise<void> }> {
+export async function openSession (
+  connectionString: string, more: SessionConfig = {}
+): Promise<{ client: pg.Client, close: () => Promise<void> }> {
   const { mark, ...others } = more
   const config = { ...configOf(connectionString), statement_timeout: 10_000, lock_timeout: 5000, ...others }
   if (mark !== undefined) config.application_name = markedName(config.application_name ?? '', mark)
@@ -146,7 +158,10 @@ async function closeSession (client: pg.Client, socket: CheckedSocket): Promise<
 
 /** For a request that needs the connected database now. */
 export const unavailableNow = (error: SourceError) =>
-  new ServiceUnavailableError('SOURCE_UNAVAILABLE', `The connected database cannot be used: ${error.message}`, { cause: error, retryAfterS: 5 })
+  new ServiceUnavailableError('SOURCE_UNAVAILABLE', `The connected database cannot be used: ${error.message}`, {
+    cause: error,
+    retryAfterS: 5
+  })
 
 const codes: [RegExp, SourceProblem][] = [
   [/^28/, 'SOURCE_AUTH_FAILED'],
@@ -169,23 +184,25 @@ export class StatementError extends pg.DatabaseError {
 /** As `toSourceError`, for work on what the connected database has answered: a server may answer what was not asked. */
 export function toConversationError (error: unknown): Error {
   const isUnreadable = error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError
-  return isUnreadable ? new SourceError('SOURCE_PROTOCOL', '(it does not answer what was asked)', { cause: error }) : toSourceError(error)
+  return isUnreadable
+    ? new SourceError('SOURCE_PROTOCOL', '(it does not answer what was asked)', { cause: error })
+    : toSourceError(error)
 }
 
 /** By what PostgreSQL says: messages are English, because they are compared where there is no code of their own. */
 export function toSourceError (error: unknown): Error {
   if (error instanceof SourceError || !(error instanceof Error)) return error as Error
   if (error instanceof ProtocolError) return new SourceError('SOURCE_PROTOCOL', `(${error.message})`, { cause: error })
-  if (error instanceof AuthenticationMethodError) return new SourceError('SOURCE_AUTH_UNSUPPORTED', `(${error.message})`, { cause: error })
+  if (error instanceof AuthenticationMethodError) { return new SourceError('SOURCE_AUTH_UNSUPPORTED', `(${error.message})`, { cause: error }) }
   if (error instanceof TlsError) return new SourceError('SOURCE_TLS', `(${error.message})`, { cause: error })
   const { code = '', message } = error as Error & { code?: string }
   const said = (problem: SourceProblem) => new SourceError(problem, `(${explainForeignError(error)})`, { cause: error })
   if (/publication .* does not exist/.test(message)) return said('PUBLICATION_LOST')
-  if (/replication slot .* does not exist|can no longer (get|access)|slot .* (was )?invalidated/.test(message)) return said('SLOT_LOST')
+  if (/replication slot .* does not exist|can no longer (get|access)|slot .* (was )?invalidated/.test(message)) { return said('SLOT_LOST') }
   for (const [form, problem] of codes) if (form.test(code)) return said(problem)
-  if (/^SASL.*client password/.test(message)) return new SourceError('SOURCE_AUTH_FAILED', '(the server asks for a password)', { cause: error })
-  if (message.startsWith('SASL')) return new SourceError('SOURCE_PROTOCOL', '(The SCRAM exchange is not valid)', { cause: error })
-  if (/timeout|Connection terminated|connection error|Client was closed|does not support SSL/i.test(message)) return said('SOURCE_UNREACHABLE')
+  if (/^SASL.*client password/.test(message)) { return new SourceError('SOURCE_AUTH_FAILED', '(the server asks for a password)', { cause: error }) }
+  if (message.startsWith('SASL')) { return new SourceError('SOURCE_PROTOCOL', '(The SCRAM exchange is not valid)', { cause: error }) }
+  if (/timeout|Connection terminated|connection error|Client was closed|does not support SSL/i.test(message)) { return said('SOURCE_UNREACHABLE') }
   if (error instanceof StatementError) return said('SOURCE_STATEMENT')
   return error
 }

@@ -4,14 +4,16 @@ import type { Queryable } from './source.ts'
 import { quoteIdentifier, quoteTable, tableText, type TableName } from '../mappings/table-name.ts'
 
 /**
- * `writes`: PostgreSQL refuses updates or deletes of the source application once the table is published. `loss`: changes that
- * the mapping wants are not in the stream. `none`: it works, with what the message says.
+ * `writes`: PostgreSQL refuses updates or deletes of the source application once the table is published. `loss`:
+ * changes that the mapping wants are not in the stream. `none`: it works, with what the message says.
  */
 export type Harm = 'writes' | 'loss' | 'none'
 
 export interface TableProblem extends MappingProblem { harm: Harm }
 
-/** From here on, stored generated columns can be published, and unpublished ones may not be part of a replica identity. */
+/**
+ * From here on, stored generated columns can be published, and unpublished ones may not be part of a replica identity.
+ */
 const generatedColumnsVersion = 180_000
 
 /** A table, or one of its partitions. Rows are written with the replica identity of the partition that they are in. */
@@ -41,7 +43,13 @@ interface Publication {
 }
 
 /** The table itself is the first of its parts. */
-export interface PublishedTable { table: TableName, version: number, publicationName: string, parts: Part[], publication: Publication }
+export interface PublishedTable {
+  table: TableName
+  version: number
+  publicationName: string
+  parts: Part[]
+  publication: Publication
+}
 
 const unidentified = (table: string) => `${table}.relkind = 'r' and ${table}.relreplident <> 'f' and not exists (
   select from pg_index i where i.indrelid = ${table}.oid and i.indisvalid and i.indimmediate
@@ -53,7 +61,9 @@ const columnsOf = (condition: string) =>
 const partsSql = `
   select current_setting('server_version_num')::int as version, jsonb_agg(jsonb_build_object(
     'schema', n.nspname, 'name', p.relname, 'kind', p.relkind, 'persistence', p.relpersistence, 'identity', p.relreplident,
-    'columns', case when p.oid = c.oid then ${columnsOf("a.attgenerated = ''")} else '[]' end, 'stored', ${columnsOf("a.attgenerated = 's'")}, 'virtual', ${columnsOf("a.attgenerated = 'v'")},
+    'columns', case when p.oid = c.oid then ${columnsOf("a.attgenerated = ''")} else '[]' end, 'stored', ${
+  columnsOf("a.attgenerated = 's'")
+}, 'virtual', ${columnsOf("a.attgenerated = 'v'")},
     'identityColumns', (
       select jsonb_agg(a.attname) from pg_index i cross join unnest(i.indkey) with ordinality k(attnum, ordinal) join pg_attribute a on a.attrelid = p.oid and a.attnum = k.attnum
       where i.indrelid = p.oid and i.indisvalid and i.indimmediate and k.ordinal <= i.indnkeyatts
@@ -75,24 +85,42 @@ const publicationSql = `
   select array_remove(array[case when p.pubinsert then 'insert' end, case when p.pubupdate then 'update' end, case when p.pubdelete then 'delete' end], null) as operations,
     p.pubviaroot as "viaRoot", to_jsonb(p)->>'pubgencols' = 's' is true as generated,
     (select min(t.schemaname || '.' || t.tablename) from pg_publication_tables t join pg_namespace n on n.nspname = t.schemaname join pg_class c on c.relnamespace = n.oid and c.relname = t.tablename
-      where t.pubname = p.pubname and exists (select from pg_class l where (l.oid = c.oid or l.oid in (select relid from pg_partition_tree(c.oid))) and ${unidentified('l')})) as unidentified,
+      where t.pubname = p.pubname and exists (select from pg_class l where (l.oid = c.oid or l.oid in (select relid from pg_partition_tree(c.oid))) and ${
+  unidentified('l')
+})) as unidentified,
     (select jsonb_agg(jsonb_build_object('schema', t.schemaname, 'name', t.tablename, 'filter', to_jsonb(t)->>'rowfilter', 'columns', to_jsonb(t)->'attnames'))
       from pg_publication_tables t join pg_namespace n on n.nspname = t.schemaname join pg_class c on c.relnamespace = n.oid and c.relname = t.tablename
       where t.pubname = p.pubname and ((t.schemaname = $2 and t.tablename = $3) or c.oid in (select relid from pg_partition_tree(to_regclass($4))))) as entries
   from pg_publication p where p.pubname = $1`
 
 /** Undefined when there is no such table. A publication that is not there yet is one that the platform would create. */
-export async function readPublishedTable (client: Queryable, publicationName: string, table: TableName): Promise<PublishedTable | undefined> {
-  const { rows: [seen] } = await client.query<{ version: number, parts: Part[] | null }>(partsSql, [table.schema, table.name])
+export async function readPublishedTable (
+  client: Queryable, publicationName: string, table: TableName
+): Promise<PublishedTable | undefined> {
+  const { rows: [seen] } = await client.query<{ version: number, parts: Part[] | null }>(partsSql, [
+    table.schema, table.name
+  ])
   if (seen?.parts == null) return undefined
-  const { rows: [found] } = await client.query<Publication>(publicationSql, [publicationName, table.schema, table.name, quoteTable(table)])
-  const publication = found ?? { operations: ['insert', 'update', 'delete'], viaRoot: true, generated: seen.version >= generatedColumnsVersion, unidentified: null, entries: null }
+  const { rows: [found] } = await client.query<Publication>(publicationSql, [
+    publicationName, table.schema, table.name, quoteTable(table)
+  ])
+  const publication = found ??
+    {
+      operations: ['insert', 'update', 'delete'], viaRoot: true, generated: seen.version >= generatedColumnsVersion,
+      unidentified: null, entries: null
+    }
   return { table, version: seen.version, publicationName, parts: seen.parts, publication }
 }
 
 /** What a mapping meets that reads the table by this publication, or would if the table were in it. */
 export function problemsOf (seen: PublishedTable, mapping: CompiledMapping): TableProblem[] {
-  return [...writeProblems(seen), ...storageProblems(seen), ...publicationProblems(seen, mapping), ...listProblems(seen, mapping), ...blindness(seen, mapping)]
+  return [
+    ...writeProblems(seen),
+    ...storageProblems(seen),
+    ...publicationProblems(seen, mapping),
+    ...listProblems(seen, mapping),
+    ...blindness(seen, mapping)
+  ]
 }
 
 /** What would make PostgreSQL refuse the source application's updates or deletes. */
@@ -103,16 +131,35 @@ export function writeProblems (seen: PublishedTable): TableProblem[] {
   const problems: TableProblem[] = []
   const lacking = leaves.filter(part => part.identity !== 'f' && part.identityColumns === null)
   if (lacking.length > 0) {
-    problems.push({ harm: 'writes', code: 'REPLICA_IDENTITY', message: `${namesOf(lacking)} has no replica identity: ${writesRefused}${keysWanted(seen, lacking)}`, ...sqlOf(identitySql(seen, lacking)) })
+    problems.push({
+      harm: 'writes',
+      code: 'REPLICA_IDENTITY',
+      message: `${namesOf(lacking)} has no replica identity: ${writesRefused}${keysWanted(seen, lacking)}`,
+      ...sqlOf(identitySql(seen, lacking))
+    })
   }
   if (version < generatedColumnsVersion) return problems
   const virtual = leaves.filter(part => part.identity === 'f' && part.virtual.length > 0)
   if (virtual.length > 0) {
-    problems.push({ harm: 'writes', code: 'GENERATED_COLUMNS', message: `${namesOf(virtual)} has REPLICA IDENTITY FULL and a virtual generated column: ${writesRefused}${keysWanted(seen, virtual)}`, ...sqlOf(identitySql(seen, virtual)) })
+    problems.push({
+      harm: 'writes',
+      code: 'GENERATED_COLUMNS',
+      message: `${namesOf(virtual)} has REPLICA IDENTITY FULL and a virtual generated column: ${writesRefused}${
+        keysWanted(seen, virtual)
+      }`,
+      ...sqlOf(identitySql(seen, virtual))
+    })
   }
-  const stored = publication.generated ? [] : leaves.filter(part => part.stored.length > 0 && (part.identity === 'f' || part.identityColumns?.some(column => part.stored.includes(column))))
+  const stored = publication.generated
+    ? []
+    : leaves.filter(part =>
+      part.stored.length > 0 &&
+      (part.identity === 'f' || part.identityColumns?.some(column => part.stored.includes(column)))
+    )
   if (stored.length > 0) {
-    const message = `The replica identity of ${namesOf(stored)} has a generated column that ${publicationName} does not publish: ${writesRefused}`
+    const message = `The replica identity of ${
+      namesOf(stored)
+    } has a generated column that ${publicationName} does not publish: ${writesRefused}`
     problems.push({ harm: 'writes', code: 'GENERATED_COLUMNS', message, sql: publishGeneratedSql(seen) })
   }
   return problems
@@ -123,30 +170,64 @@ function storageProblems (seen: PublishedTable): TableProblem[] {
   const problems: TableProblem[] = []
   const unlogged = leavesOf(seen).filter(part => part.persistence !== 'p')
   if (unlogged.length > 0) {
-    const sql = unlogged.filter(part => part.persistence === 'u').map(part => `ALTER TABLE ${quoteTable(part)} SET LOGGED;`).join('\n')
-    problems.push({ harm: 'loss', code: 'UNLOGGED', message: `${namesOf(unlogged)} is unlogged or temporary: its changes are not in the stream`, ...sqlOf(sql) })
+    const sql = unlogged.filter(part => part.persistence === 'u').map(part =>
+      `ALTER TABLE ${quoteTable(part)} SET LOGGED;`
+    ).join('\n')
+    problems.push({
+      harm: 'loss',
+      code: 'UNLOGGED',
+      message: `${namesOf(unlogged)} is unlogged or temporary: its changes are not in the stream`,
+      ...sqlOf(sql)
+    })
   }
   const foreign = seen.parts.filter(part => part.kind === 'f')
-  if (foreign.length > 0) problems.push({ harm: 'none', code: 'FOREIGN_PARTITION', message: `${namesOf(foreign)} is a foreign table: its changes are not in the stream` })
+  if (foreign.length > 0) {
+    problems.push({
+      harm: 'none',
+      code: 'FOREIGN_PARTITION',
+      message: `${namesOf(foreign)} is a foreign table: its changes are not in the stream`
+    })
+  }
   return problems
 }
 
-function publicationProblems ({ table, parts, publication, publicationName }: PublishedTable, { definition }: CompiledMapping): TableProblem[] {
+function publicationProblems (
+  { table, parts, publication, publicationName }: PublishedTable, { definition }: CompiledMapping
+): TableProblem[] {
   const problems: TableProblem[] = []
   const name = quoteIdentifier(publicationName)
   const missing = definition.events.filter(operation => !publication.operations.includes(operation))
   if (missing.length > 0) {
     const message = `The publication ${publicationName} does not publish ${missing.join(' or ')}`
-    const breaks = publication.unidentified !== null && !publication.operations.some(operation => operation !== 'insert') && missing.some(operation => operation !== 'insert')
-    problems.push(breaks
-      ? { harm: 'loss', code: 'OPERATION_NOT_PUBLISHED', message: `${message}. Give ${publication.unidentified ?? ''} a replica identity first: otherwise PostgreSQL would refuse updates and deletes of it` }
-      : { harm: 'loss', code: 'OPERATION_NOT_PUBLISHED', message, sql: `ALTER PUBLICATION ${name} SET (publish = '${[...publication.operations, ...missing, 'truncate'].join(', ')}');` })
+    const breaks = publication.unidentified !== null && !publication.operations.some(operation =>
+      operation !== 'insert'
+    ) && missing.some(operation => operation !== 'insert')
+    problems.push(
+      breaks
+        ? {
+            harm: 'loss',
+            code: 'OPERATION_NOT_PUBLISHED',
+            message: `${message}. Give ${
+            publication.unidentified ?? ''
+          } a replica identity first: otherwise PostgreSQL would refuse updates and deletes of it`
+          }
+        : {
+            harm: 'loss',
+            code: 'OPERATION_NOT_PUBLISHED',
+            message,
+            sql: `ALTER PUBLICATION ${name} SET (publish = '${
+            [...publication.operations, ...missing, 'truncate'].join(', ')
+          }');`
+          }
+    )
   }
   if (!publication.viaRoot && parts.some(part => part.kind === 'p')) {
     problems.push({
       harm: 'none',
       code: 'PARTITIONS_APART',
-      message: `The publication ${publicationName} names the partitions of ${tableText(table)}: what is committed to a partition that is dropped before it is read makes no event`,
+      message: `The publication ${publicationName} names the partitions of ${
+        tableText(table)
+      }: what is committed to a partition that is dropped before it is read makes no event`,
       sql: `ALTER PUBLICATION ${name} SET (publish_via_partition_root = true);`
     })
   }
@@ -160,17 +241,39 @@ function listProblems (seen: PublishedTable, mapping: CompiledMapping): TablePro
   const entries = publication.entries ?? []
   const filtered = entries.filter(({ filter }) => filter !== null)
   if (filtered.length > 0) {
-    problems.push({ harm: 'loss', code: 'ROW_FILTER', message: `The publication ${publicationName} has a row filter for ${namesOf(filtered)}: changes of other rows are not in the stream`, sql: addAgainSql(seen, filtered) })
+    problems.push({
+      harm: 'loss',
+      code: 'ROW_FILTER',
+      message: `The publication ${publicationName} has a row filter for ${
+        namesOf(filtered)
+      }: changes of other rows are not in the stream`,
+      sql: addAgainSql(seen, filtered)
+    })
   }
   const listed = entries.filter(entry => leftOutOf(seen, entry).length > 0)
   const leftOut = new Set(listed.flatMap(entry => leftOutOf(seen, entry)))
   if (leftOut.size === 0) return problems
-  const needed = mapping.definition.payload === undefined ? [...leftOut] : [...mapping.columns.keys()].filter(column => leftOut.has(column))
+  const needed = mapping.definition.payload === undefined
+    ? [...leftOut]
+    : [...mapping.columns.keys()].filter(column => leftOut.has(column))
   const list = `The publication ${publicationName} has a column list for ${namesOf(listed)}`
-  if (publication.operations.some(operation => operation !== 'insert') && leavesOf(seen).some(part => part.identity === 'f' || part.identityColumns?.some(column => leftOut.has(column)))) {
-    problems.push({ harm: 'writes', code: 'COLUMN_LIST', message: `${list} that leaves out columns of the replica identity: ${writesRefused}`, sql: addAgainSql(seen, listed) })
+  if (
+    publication.operations.some(operation => operation !== 'insert') &&
+    leavesOf(seen).some(part => part.identity === 'f' || part.identityColumns?.some(column => leftOut.has(column)))
+  ) {
+    problems.push({
+      harm: 'writes',
+      code: 'COLUMN_LIST',
+      message: `${list} that leaves out columns of the replica identity: ${writesRefused}`,
+      sql: addAgainSql(seen, listed)
+    })
   } else if (needed.length > 0) {
-    problems.push({ harm: 'loss', code: 'COLUMN_LIST', message: `${list} without ${needed.join(', ')}`, sql: addAgainSql(seen, listed) })
+    problems.push({
+      harm: 'loss',
+      code: 'COLUMN_LIST',
+      message: `${list} without ${needed.join(', ')}`,
+      sql: addAgainSql(seen, listed)
+    })
   }
   return problems
 }
@@ -181,30 +284,47 @@ function blindness (seen: PublishedTable, mapping: CompiledMapping): TableProble
   if (writeProblems(seen).length > 0 || isFull(seen)) return []
   const blind = mapping.watched.filter(column => !leaves.every(part => part.identityColumns?.includes(column)))
   if (blind.length === 0) return []
-  return [{ harm: 'none', code: 'REPLICA_IDENTITY', message: `The old values of ${tableText(seen.table)} cannot be seen: each update of it counts as a change of ${blind.join(', ')}${whyNotFull(seen)}`, ...sqlOf(fullIdentitySql(seen)) }]
+  return [{
+    harm: 'none',
+    code: 'REPLICA_IDENTITY',
+    message: `The old values of ${tableText(seen.table)} cannot be seen: each update of it counts as a change of ${
+      blind.join(', ')
+    }${whyNotFull(seen)}`,
+    ...sqlOf(fullIdentitySql(seen))
+  }]
 }
 
 const writesRefused = 'once it is published, PostgreSQL refuses updates and deletes of it'
 
-export const isFull = ({ parts }: PublishedTable): boolean => parts.every(part => part.kind === 'f' || part.identity === 'f')
+export const isFull = ({ parts }: PublishedTable): boolean =>
+  parts.every(part => part.kind === 'f' || part.identity === 'f')
 
 const leavesOf = ({ parts }: PublishedTable): Part[] => parts.filter(part => part.kind === 'r')
-const namesOf = (tables: readonly TableName[]): string => tables.length > 3 ? `${namesOf(tables.slice(0, 3))} and ${tables.length - 3} more` : tables.map(tableText).join(', ')
+const namesOf = (tables: readonly TableName[]): string =>
+  tables.length > 3 ? `${namesOf(tables.slice(0, 3))} and ${tables.length - 3} more` : tables.map(tableText).join(', ')
 const sqlOf = (sql: string | undefined) => sql === undefined || sql === '' ? {} : { sql }
-const leftOutOf = ({ parts }: PublishedTable, { columns }: Entry): string[] => columns === null ? [] : (parts[0]?.columns ?? []).filter(column => !columns.includes(column))
+const leftOutOf = ({ parts }: PublishedTable, { columns }: Entry): string[] =>
+  columns === null ? [] : (parts[0]?.columns ?? []).filter(column => !columns.includes(column))
 
 /** PostgreSQL 18 and later refuse updates of a table that has both. */
-const canBeFull = ({ version }: PublishedTable, part: Part): boolean => version < generatedColumnsVersion || part.virtual.length === 0
+const canBeFull = ({ version }: PublishedTable, part: Part): boolean =>
+  version < generatedColumnsVersion || part.virtual.length === 0
 
-export const whyNotFull = (seen: PublishedTable): string => leavesOf(seen).every(part => canBeFull(seen, part)) ? '' : '. REPLICA IDENTITY FULL is no help: it has a virtual generated column, and PostgreSQL would refuse updates of it'
+export const whyNotFull = (seen: PublishedTable): string =>
+  leavesOf(seen).every(part => canBeFull(seen, part))
+    ? ''
+    : '. REPLICA IDENTITY FULL is no help: it has a virtual generated column, and PostgreSQL would refuse updates of it'
 
-/** The statements after which a stream has all of the old rows; undefined where PostgreSQL would then refuse updates. */
+/**
+ * The statements after which a stream has all of the old rows; undefined where PostgreSQL would then refuse updates.
+ */
 export function fullIdentitySql (seen: PublishedTable): string | undefined {
   if (!leavesOf(seen).every(part => canBeFull(seen, part))) return undefined
   const parts = seen.parts.filter(part => part.kind !== 'f' && part.identity !== 'f')
   const { publication, version } = seen
   const listed = (publication.entries ?? []).filter(entry => leftOutOf(seen, entry).length > 0)
-  const needsGenerated = version >= generatedColumnsVersion && !publication.generated && parts.some(part => part.stored.length > 0)
+  const needsGenerated = version >= generatedColumnsVersion && !publication.generated &&
+    parts.some(part => part.stored.length > 0)
   return [
     ...(listed.length > 0 ? [addAgainSql(seen, listed)] : []),
     ...(needsGenerated ? [publishGeneratedSql(seen)] : []),
@@ -217,7 +337,9 @@ function identitySql (seen: PublishedTable, lacking: readonly Part[]): string | 
   if (lacking.every(part => canBeFull(seen, part))) return fullIdentitySql(seen)
   return lacking.flatMap(part => {
     if (part.usableIndex === null) return []
-    return `ALTER TABLE ${quoteTable(part)} REPLICA IDENTITY ${part.usableIndex === '' ? 'DEFAULT' : `USING INDEX ${quoteIdentifier(part.usableIndex)}`};`
+    return `ALTER TABLE ${quoteTable(part)} REPLICA IDENTITY ${
+      part.usableIndex === '' ? 'DEFAULT' : `USING INDEX ${quoteIdentifier(part.usableIndex)}`
+    };`
   }).join('\n')
 }
 
@@ -227,10 +349,17 @@ function keysWanted (seen: PublishedTable, lacking: readonly Part[]): string {
   return keyless.length === 0 ? '' : `. Give ${namesOf(keyless)} a primary key and REPLICA IDENTITY DEFAULT`
 }
 
-const publishGeneratedSql = ({ publicationName }: PublishedTable): string => `ALTER PUBLICATION ${quoteIdentifier(publicationName)} SET (publish_generated_columns = stored);`
+const publishGeneratedSql = ({ publicationName }: PublishedTable): string =>
+  `ALTER PUBLICATION ${quoteIdentifier(publicationName)} SET (publish_generated_columns = stored);`
 
 /** Without row filter and column list. In one transaction, so that the stream misses nothing. */
 function addAgainSql ({ publicationName }: PublishedTable, entries: readonly Entry[]): string {
   const name = quoteIdentifier(publicationName)
-  return ['BEGIN;', ...entries.flatMap(entry => ['DROP', 'ADD'].map(verb => `ALTER PUBLICATION ${name} ${verb} TABLE ONLY ${quoteTable(entry)};`)), 'COMMIT;'].join('\n')
+  return [
+    'BEGIN;',
+    ...entries.flatMap(entry =>
+      ['DROP', 'ADD'].map(verb => `ALTER PUBLICATION ${name} ${verb} TABLE ONLY ${quoteTable(entry)};`)
+    ),
+    'COMMIT;'
+  ].join('\n')
 }

@@ -19,7 +19,10 @@ interface Row {
   columns: { name: string, type: string, nullable: boolean, generated: boolean }[] | null
 }
 
-/** Rows are written with the identity of the partition that they are in, and told with that of the table: the worst of them is what can be counted on. */
+/**
+ * Rows are written with the identity of the partition that they are in, and told with that of the table: the worst of
+ * them is what can be counted on.
+ */
 const tablesSql = (where: string, limit: number) => `
   select n.nspname::text as schema, c.relname::text as name, c.relkind = 'p' as partitioned, parts.identity,
     (select jsonb_build_object('schema', rn.nspname, 'name', r.relname) from pg_class r join pg_namespace rn on rn.oid = r.relnamespace
@@ -67,7 +70,9 @@ export async function readTable (client: SourceClient, { schema, name }: TableNa
   return row && { ...toTable(row), root: row.root }
 }
 
-const identities: Record<string, DatabaseTable['replicaIdentity']> = { d: 'default', n: 'nothing', f: 'full', i: 'index' }
+const identities: Record<string, DatabaseTable['replicaIdentity']> = {
+  d: 'default', n: 'nothing', f: 'full', i: 'index'
+}
 
 const notAsked = () => new SourceError('SOURCE_PROTOCOL', '(it does not answer what was asked)')
 const isText = (value: unknown): boolean => typeof value === 'string'
@@ -75,12 +80,14 @@ const isText = (value: unknown): boolean => typeof value === 'string'
 /** A server may answer what was not asked: what is passed on has the types that it should have. */
 function requireTable ({ schema, name, primary_key: key, columns }: Row): void {
   const isTable = isText(schema) && isText(name) && Array.isArray(key) && key.every(isText)
-  const areColumns = columns === null || (Array.isArray(columns) && columns.every(column => isText(column?.name) && isText(column.type)))
+  const areColumns = columns === null ||
+    (Array.isArray(columns) && columns.every(column => isText(column?.name) && isText(column.type)))
   if (!isTable || !areColumns) throw notAsked()
 }
 
 const lengthOf = ({ schema, name, columns }: Row): number =>
-  schema.length + name.length + (columns ?? []).reduce((sum, column) => sum + column.name.length + column.type.length, 0)
+  schema.length + name.length +
+  (columns ?? []).reduce((sum, column) => sum + column.name.length + column.type.length, 0)
 
 const toTable = (row: Row): DatabaseTable => ({
   schema: row.schema,

@@ -29,7 +29,10 @@ export class Calls<Remote extends Methods<Remote>> {
   get isIdle (): boolean { return this.#waiting.size === 0 }
 
   /** Rejects with what the method threw, or with the reason for which the other thread has ended. */
-  async call<Name extends keyof Remote & string> (name: Name, ...values: Parameters<Remote[Name]>): Promise<Awaited<ReturnType<Remote[Name]>>> {
+  async call<Name extends keyof Remote & string> (
+    name: Name,
+    ...values: Parameters<Remote[Name]>
+  ): Promise<Awaited<ReturnType<Remote[Name]>>> {
     if (this.#ended !== undefined) throw this.#ended
     const call = ++this.#lastId
     const reply = new Promise<unknown>((resolve, reject) => this.#waiting.set(call, { resolve, reject }))

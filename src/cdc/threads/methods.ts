@@ -11,7 +11,10 @@ import type { Truncates } from './truncate-reports.ts'
 export interface ThreadSettings { limits: WireLimits }
 
 /** What crosses threads of the configuration of a session: everything else follows from the connection string. */
-export type SessionOptions = Pick<SessionConfig, 'replication' | 'statement_timeout' | 'lock_timeout' | 'query_timeout' | 'mark'>
+export type SessionOptions = Pick<
+  SessionConfig,
+  'replication' | 'statement_timeout' | 'lock_timeout' | 'query_timeout' | 'mark'
+>
 
 export interface StreamSettings {
   /** Ends the session's application name. */
@@ -44,9 +47,14 @@ export interface StreamProgress {
 /** What a conversation thread does for the main thread. */
 export interface ThreadMethods {
   open (connectionString: string, options: SessionOptions): Promise<number>
-  query (session: number, text: string, values: unknown[] | undefined): Promise<{ rows: QueryResultRow[], rowCount: number | null }>
+  query (
+    session: number, text: string, values: unknown[] | undefined
+  ): Promise<{ rows: QueryResultRow[], rowCount: number | null }>
   close (session: number): Promise<void>
-  /** Resolves when the server streams. Nothing is handed on before `runStream`; `stopStream` also ends one that has not begun. */
+  /**
+   * Resolves when the server streams. Nothing is handed on before `runStream`; `stopStream` also ends one that has not
+   * begun.
+   */
   startStream (stream: number, session: number, connectionString: string, settings: StreamSettings): Promise<void>
   runStream (stream: number): void
   acknowledge (stream: number, lsn: bigint, isPing: boolean): void
@@ -57,7 +65,9 @@ export interface ThreadMethods {
 /** What the main thread does for a conversation thread. */
 export interface MainMethods {
   /** Undefined when the revision is still the known one. */
-  mappings (stream: number, known: number | undefined): Promise<{ revision: number, definitions: readonly ActiveDefinition[] } | undefined>
+  mappings (
+    stream: number, known: number | undefined
+  ): Promise<{ revision: number, definitions: readonly ActiveDefinition[] } | undefined>
   /** Resolves to whether the chunk is committed; false: PostgreSQL refuses it. */
   write (stream: number, chunk: DraftedChunk, step: StreamStep, progress: StreamProgress): Promise<boolean>
   progress (stream: number, progress: StreamProgress): void

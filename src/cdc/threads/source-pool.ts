@@ -17,11 +17,17 @@ export interface Source {
 }
 
 /** Sessions in connected databases, for what requests ask of them; the readers have their own. */
-export function createSources ({ db, encryption, threads }: { db: Kysely<Database>, encryption: Encryption, threads: SourceThreads }) {
+export function createSources (
+  { db, encryption, threads }: { db: Kysely<Database>, encryption: Encryption, threads: SourceThreads }
+) {
   async function find (scope: Scope): Promise<Source | undefined> {
     const row = await db.selectFrom('cdc_connections').selectAll()
       .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).executeTakeFirst()
-    return row && { connectionString: encryption.decrypt(row.connection_string_sealed, sealedPlaces.connection(row.id)), publication: row.publication, slot: row.slot, row }
+    return row &&
+      {
+        connectionString: encryption.decrypt(row.connection_string_sealed, sealedPlaces.connection(row.id)),
+        publication: row.publication, slot: row.slot, row
+      }
   }
 
   async function session<T> (source: Source, work: (client: SourceClient, source: Source) => Promise<T>): Promise<T> {
@@ -45,18 +51,23 @@ export function createSources ({ db, encryption, threads }: { db: Kysely<Databas
     /** Throws NotFoundError `CONNECTION_NOT_FOUND`. */
     async get (scope: Scope): Promise<Source> {
       const source = await find(scope)
-      if (source === undefined) throw new NotFoundError('CONNECTION_NOT_FOUND', `No database is connected in ${scope.environment}`)
+      if (source === undefined) { throw new NotFoundError('CONNECTION_NOT_FOUND', `No database is connected in ${scope.environment}`) }
       return source
     },
 
-    /** Undefined when no database is connected. Throws ServiceUnavailableError `SOURCE_UNAVAILABLE` when one is and cannot be used. */
+    /**
+     * Undefined when no database is connected. Throws ServiceUnavailableError `SOURCE_UNAVAILABLE` when one is and
+     * cannot be used.
+     */
     async within<T> (scope: Scope, work: (client: SourceClient, source: Source) => Promise<T>): Promise<T | undefined> {
       const source = await find(scope)
       return source && await run(source, work)
     },
 
     /** As `within`, and undefined as well when the database cannot be used: for what is good to know and not needed. */
-    async ifPossible<T> (scope: Scope, work: (client: SourceClient, source: Source) => Promise<T>): Promise<T | undefined> {
+    async ifPossible<T> (
+      scope: Scope, work: (client: SourceClient, source: Source) => Promise<T>
+    ): Promise<T | undefined> {
       const source = await find(scope)
       if (source === undefined) return undefined
       try {

@@ -7,7 +7,10 @@ import type { MainMethods, SessionOptions, StreamSettings, ThreadMethods, Thread
 
 export interface ThreadOptions extends ThreadSettings {
   resourceLimits: ResourceLimits
-  /** Between two looks at whether the thread still answers, and how many of them it may miss. A main thread that stood still has not looked. */
+  /**
+   * Between two looks at whether the thread still answers, and how many of them it may miss. A main thread that stood
+   * still has not looked.
+   */
   watchEveryMs: number
   missedMax: number
   /** Told when `bytes` is another. */
@@ -17,7 +20,16 @@ export interface ThreadOptions extends ThreadSettings {
 }
 
 /** The owner of a stream, in the main thread. */
-export interface StreamOwner extends Omit<{ [Name in keyof MainMethods]: MainMethods[Name] extends (stream: number, ...values: infer Values) => infer Result ? (...values: Values) => Result : never }, 'ended'> {
+export interface StreamOwner
+  extends
+  Omit<
+      {
+        [Name in keyof MainMethods]: MainMethods[Name] extends (stream: number, ...values: infer Values) => infer Result
+          ? (...values: Values) => Result
+          : never
+      },
+      'ended'
+    > {
   ended (reason: Error): void
 }
 
@@ -35,12 +47,21 @@ export interface ThreadClient extends SourceClient {
   stream (settings: StreamSettings, owner: StreamOwner): RemoteStream
 }
 
-interface StreamRequest { session: number, connectionString: string, settings: StreamSettings, owner: StreamOwner, signal: AbortSignal | undefined }
+interface StreamRequest {
+  session: number
+  connectionString: string
+  settings: StreamSettings
+  owner: StreamOwner
+  signal: AbortSignal | undefined
+}
 
 /** Loading the code takes a fraction of a second; a machine that is busy may need many times that. */
 const startMs = 60_000
 
-/** A thread for conversations with tenants' servers. When it crashes, hangs or takes too much memory, they end with SourceError `SOURCE_CRASHED`. */
+/**
+ * A thread for conversations with tenants' servers. When it crashes, hangs or takes too much memory, they end with
+ * SourceError `SOURCE_CRASHED`.
+ */
 export class SourceThread {
   readonly #worker: Worker
   readonly #calls: Calls<ThreadMethods>
@@ -67,11 +88,17 @@ export class SourceThread {
       else this.#calls.receive(frame)
     })
     this.#worker.on('messageerror', () => this.#end('(an answer could not be read)'))
-    this.#worker.on('error', (error: NodeJS.ErrnoException) => this.#end(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? '(out of memory)' : '(it crashed)', error))
-    this.#ended = new Promise(resolve => this.#worker.once('exit', () => {
-      this.#end('(it crashed)')
-      resolve()
-    }))
+    this.#worker.on(
+      'error',
+      (error: NodeJS.ErrnoException) =>
+        this.#end(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? '(out of memory)' : '(it crashed)', error)
+    )
+    this.#ended = new Promise(resolve =>
+      this.#worker.once('exit', () => {
+        this.#end('(it crashed)')
+        resolve()
+      })
+    )
   }
 
   get isEnded (): boolean { return this.#isEnded }
@@ -80,8 +107,8 @@ export class SourceThread {
   get bytes (): number { return this.#isEnded ? 0 : this.#bytes }
 
   /**
-   * Throws SourceError. When `signal` aborts, the session and those opened from it are closed, and every call of theirs that
-   * the server has not answered rejects with the signal's reason: no server can delay that.
+   * Throws SourceError. When `signal` aborts, the session and those opened from it are closed, and every call of theirs
+   * that the server has not answered rejects with the signal's reason: no server can delay that.
    */
   async open (connectionString: string, options: SessionOptions = {}, signal?: AbortSignal): Promise<ThreadClient> {
     const end = (session: number) => this.#calls.call('close', session).catch(() => {})
@@ -183,7 +210,8 @@ export class SourceThread {
 function startWorker ({ resourceLimits, limits, preload }: ThreadOptions): Worker {
   const isSource = import.meta.url.endsWith('.ts')
   const file = new URL(isSource ? './source-worker.ts' : './source-worker.js', import.meta.url).href
-  const load = [...preload === undefined ? [] : [preload], file].map(one => `await import(${JSON.stringify(one)})`).join('\n')
+  const load = [...preload === undefined ? [] : [preload], file].map(one => `await import(${JSON.stringify(one)})`)
+    .join('\n')
   const code = `(async () => {\n${isSource ? "(await import('tsx/esm/api')).register()\n" : ''}${load}\n})()`
   return new Worker(code, { eval: true, resourceLimits, workerData: { limits } satisfies ThreadSettings })
 }

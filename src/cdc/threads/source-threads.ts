@@ -24,10 +24,12 @@ export interface SourceThreads {
   /** A reader's: as long as there are not too many readers, it has the thread for itself. */
   forReader (applicationId: string): ThreadLease
   /**
-   * Opens a session, runs the work, closes it; `signal` ends the conversation. Throws SourceError when the database cannot be used
-   * or takes too long, and ServiceUnavailableError `OVERLOADED` when too many conversations wait.
+   * Opens a session, runs the work, closes it; `signal` ends the conversation. Throws SourceError when the database
+   * cannot be used or takes too long, and ServiceUnavailableError `OVERLOADED` when too many conversations wait.
    */
-  within<T> (applicationId: string, connectionString: string, work: (client: SourceClient) => Promise<T>, signal?: AbortSignal): Promise<T>
+  within<T> (
+    applicationId: string, connectionString: string, work: (client: SourceClient) => Promise<T>, signal?: AbortSignal
+  ): Promise<T>
   close (): Promise<void>
 }
 
@@ -52,7 +54,12 @@ const defaults = {
 /** How many readers a thread has, and the application of the first of them. */
 interface Readers { users: number, applicationId: string }
 
-interface Waiting { applicationId: string, begin: (thread: SourceThread) => void, refuse: () => void, timer: NodeJS.Timeout }
+interface Waiting {
+  applicationId: string
+  begin: (thread: SourceThread) => void
+  refuse: () => void
+  timer: NodeJS.Timeout
+}
 
 export function createSourceThreads (given: SourceThreadsOptions = {}): SourceThreads {
   const options = { ...defaults, ...given, onMeasured: () => crowdOut(ownersOf(), options.threadBytesMax) }
@@ -62,11 +69,16 @@ export function createSourceThreads (given: SourceThreadsOptions = {}): SourceTh
   const waiting: Waiting[] = []
   let isClosed = false
   const ownersOf = (): [SourceThread, string][] => [
-    ...[...readers].map(([thread, { applicationId }]): [SourceThread, string] => [thread, applicationId]), ...running, ...[...idle.keys()].map((thread): [SourceThread, string] => [thread, ''])
+    ...[...readers].map(([thread, { applicationId }]): [SourceThread, string] => [thread, applicationId]),
+    ...running,
+    ...[...idle.keys()].map((thread): [SourceThread, string] => [thread, ''])
   ]
 
   const countOf = (applicationId: string) => [...running.values()].filter(id => id === applicationId).length
-  /** More than one at once for an application only while others have half of the room: a few slow databases do not fill it. */
+  /**
+   * More than one at once for an application only while others have half of the room: a few slow databases do not fill
+   * it.
+   */
   function hasRoom (applicationId: string): boolean {
     const count = countOf(applicationId)
     const max = count === 0 ? options.conversationsMax : Math.ceil(options.conversationsMax / 2)
@@ -128,7 +140,9 @@ export function createSourceThreads (given: SourceThreadsOptions = {}): SourceTh
     }
   }
 
-  async function converse<T> (thread: SourceThread, connectionString: string, work: (client: SourceClient) => Promise<T>, signal: AbortSignal): Promise<T> {
+  async function converse<T> (
+    thread: SourceThread, connectionString: string, work: (client: SourceClient) => Promise<T>, signal: AbortSignal
+  ): Promise<T> {
     const client = await thread.open(connectionString, {}, signal)
     try {
       return await work(client)
@@ -159,9 +173,15 @@ export function createSourceThreads (given: SourceThreadsOptions = {}): SourceTh
     async within (applicationId, connectionString, work, signal) {
       const thread = await takeInTurn(applicationId, signal)
       const seconds = options.conversationMaxMs / 1000
-      const deadline = createDeadline(options.conversationMaxMs, new SourceError('SOURCE_UNREACHABLE', `(the conversation took longer than ${seconds} s)`))
+      const deadline = createDeadline(
+        options.conversationMaxMs,
+        new SourceError('SOURCE_UNREACHABLE', `(the conversation took longer than ${seconds} s)`)
+      )
       try {
-        return await converse(thread, connectionString, work, AbortSignal.any(signal === undefined ? [deadline.signal] : [deadline.signal, signal]))
+        return await converse(
+          thread, connectionString, work,
+          AbortSignal.any(signal === undefined ? [deadline.signal] : [deadline.signal, signal])
+        )
       } catch (error) {
         throw toConversationError(error)
       } finally {
@@ -192,8 +212,12 @@ function crowdOut (owners: readonly [SourceThread, string][], bytesMax: number):
   }
   if (bytes <= bytesMax) return
   const [greediest] = [...shares].sort(([, a], [, b]) => b - a)[0] ?? []
-  const [largest] = owners.filter(([, applicationId]) => applicationId === greediest).sort(([a], [b]) => b.bytes - a.bytes)[0] ?? []
+  const [largest] =
+    owners.filter(([, applicationId]) => applicationId === greediest).sort(([a], [b]) => b.bytes - a.bytes)[0] ?? []
   largest?.crowdOut()
 }
 
-const overloaded = () => new ServiceUnavailableError('OVERLOADED', 'Too many conversations with connected databases are under way. Try again later.', { retryAfterS: 5 })
+const overloaded = () =>
+  new ServiceUnavailableError(
+    'OVERLOADED', 'Too many conversations with connected databases are under way. Try again later.', { retryAfterS: 5 }
+  )

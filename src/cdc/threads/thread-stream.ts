@@ -81,7 +81,9 @@ export class ThreadStream {
   }
 
   run (): void {
-    this.#pipeline.run(this.#ending.signal).then(() => { if (this.#undecodable !== undefined) this.#end(this.#undecodable) }, (error: unknown) => this.#end(error))
+    this.#pipeline.run(this.#ending.signal).then(() => {
+      if (this.#undecodable !== undefined) this.#end(this.#undecodable)
+    }, (error: unknown) => this.#end(error))
   }
 
   /** With `isPing`, the server answers with where it is. */

@@ -14,7 +14,10 @@ export interface Truncates {
   lsn: string
 }
 
-/** Reports the first TRUNCATE at once, and those that follow together: a flood of them is no load for the thread that logs them. */
+/**
+ * Reports the first TRUNCATE at once, and those that follow together: a flood of them is no load for the thread that
+ * logs them.
+ */
 export class TruncateReports {
   readonly #send: (truncates: Truncates) => Promise<unknown>
   #pending: Truncates | undefined
@@ -30,7 +33,10 @@ export class TruncateReports {
     const { count, tables, hasMoreTables } = this.#pending ?? { count: 0, tables: [], hasMoreTables: false }
     const names = [...new Set([...tables, ...relations.slice(0, tablesMax).map(tableText)])]
     this.#pending = {
-      count: count + 1, tables: names.slice(0, tablesMax), hasMoreTables: hasMoreTables || names.length > tablesMax || relations.length > tablesMax, lsn
+      count: count + 1,
+      tables: names.slice(0, tablesMax),
+      hasMoreTables: hasMoreTables || names.length > tablesMax || relations.length > tablesMax,
+      lsn
     }
     if (!this.#isWaiting) this.#report()
   }

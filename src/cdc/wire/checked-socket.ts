@@ -16,9 +16,9 @@ export interface CheckedSocketOptions {
 const tlsRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
 
 /**
- * A connection to a PostgreSQL server, for `stream` of node-postgres: it brings the TCP connection and TLS, and passes on
- * only messages that were checked. Anything else destroys it with an error, and so does an exception in a listener for data:
- * nothing that a server sends reaches node-postgres unchecked or is thrown into the event loop.
+ * A connection to a PostgreSQL server, for `stream` of node-postgres: it brings the TCP connection and TLS, and passes
+ * on only messages that were checked. Anything else destroys it with an error, and so does an exception in a listener
+ * for data: nothing that a server sends reaches node-postgres unchecked or is thrown into the event loop.
  */
 export class CheckedSocket extends Duplex {
   readonly #tls: ConnectionOptions | false
@@ -107,7 +107,7 @@ export class CheckedSocket extends Duplex {
     this.#socket.write(tlsRequest)
     this.#socket.once('data', (answer: Buffer) => {
       const [first] = answer
-      if (answer.length > 1 && (first === 0x53 || first === 0x4e)) return this.destroy(new ProtocolError('The answer to the request for TLS is malformed'))
+      if (answer.length > 1 && (first === 0x53 || first === 0x4e)) { return this.destroy(new ProtocolError('The answer to the request for TLS is malformed')) }
       if (first === 0x53) return this.#startTls(options, host)
       if (first === 0x4e || first === 0x45) return this.destroy(new TlsError('the server does not support TLS'))
       this.destroy(new ProtocolError('The answer to the request for TLS is malformed'))

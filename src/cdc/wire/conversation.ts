@@ -1,11 +1,26 @@
 import {
-  checkAuthentication, checkCommand, checkCopyBoth, checkDataRow, checkEmpty, checkFields, checkKey, checkNotification, checkParameter, checkReady,
-  checkRowDescription, checkStreamed, type AuthenticationStep, type Shape
+  checkAuthentication,
+  checkCommand,
+  checkCopyBoth,
+  checkDataRow,
+  checkEmpty,
+  checkFields,
+  checkKey,
+  checkNotification,
+  checkParameter,
+  checkReady,
+  checkRowDescription,
+  checkStreamed,
+  type AuthenticationStep,
+  type Shape
 } from './message-shapes.ts'
 import { ProtocolError } from './protocol-error.ts'
 
 export interface WireLimits {
-  /** The longest message of a replication stream that is read, one row change with its old values; of a longer one no more than its beginning is. */
+  /**
+   * The longest message of a replication stream that is read, one row change with its old values; of a longer one no
+   * more than its beginning is.
+   */
   messageBytesMax: number
   /** What a whole result may take, with what it costs to keep its rows and fields. */
   resultBytesMax: number
@@ -31,14 +46,29 @@ const asidesMax = { count: 1000, bytes: 4 * 1024 * 1024 }
 const overheadBytes = { message: 64, described: 256, value: 32 }
 
 const code = (letter: string) => letter.charCodeAt(0)
-const [authentication, parameter, key, error, notice, notification, ready] = ['R', 'S', 'K', 'E', 'N', 'A', 'Z'].map(code)
-const [description, row, command, emptyQuery, parsed, bound, noData, copyBoth, copyData, copyDone] = ['T', 'D', 'C', 'I', '1', '2', 'n', 'W', 'd', 'c'].map(code)
+const [authentication, parameter, key, error, notice, notification, ready] = ['R', 'S', 'K', 'E', 'N', 'A', 'Z'].map(
+  code
+)
+const [description, row, command, emptyQuery, parsed, bound, noData, copyBoth, copyData, copyDone] = [
+  'T', 'D', 'C', 'I', '1', '2', 'n', 'W', 'd', 'c'
+].map(code)
 const [simpleQuery, sync] = ['Q', 'S'].map(code)
 
 const shapes = new Map<number | undefined, Shape>([
-  [parameter, checkParameter], [key, checkKey], [error, checkFields], [notice, checkFields], [notification, checkNotification], [ready, checkReady],
-  [command, checkCommand], [emptyQuery, checkEmpty], [parsed, checkEmpty], [bound, checkEmpty], [noData, checkEmpty],
-  [copyBoth, checkCopyBoth], [copyData, checkStreamed], [copyDone, checkEmpty]
+  [parameter, checkParameter],
+  [key, checkKey],
+  [error, checkFields],
+  [notice, checkFields],
+  [notification, checkNotification],
+  [ready, checkReady],
+  [command, checkCommand],
+  [emptyQuery, checkEmpty],
+  [parsed, checkEmpty],
+  [bound, checkEmpty],
+  [noData, checkEmpty],
+  [copyBoth, checkCopyBoth],
+  [copyData, checkStreamed],
+  [copyDone, checkEmpty]
 ])
 const asides = new Set([parameter, error, notice, notification])
 const answers = new Set([description, row, command, emptyQuery, parsed, bound, noData])
@@ -83,7 +113,11 @@ export class Conversation {
   admit (type: number, length: number): void {
     if (!this.#isExpected(type)) throw new ProtocolError('A message is unknown or not expected now')
     if (length < 0) throw new ProtocolError('A message declares a negative length')
-    if (length > this.#longest(type)) throw new ProtocolError(`A message declares ${length} bytes, more than the ${this.#longest(type)} that are allowed`)
+    if (length > this.#longest(type)) {
+      throw new ProtocolError(
+        `A message declares ${length} bytes, more than the ${this.#longest(type)} that are allowed`
+      )
+    }
   }
 
   /** Whether a message that was admitted is to be passed over: a row change that is longer than the limit. */
@@ -133,12 +167,12 @@ export class Conversation {
 
   #countAnswer (type: number, bytes: number): void {
     this.#answerBytes += bytes + overheadBytes.message
-    if (this.#answerBytes > this.#limits.resultBytesMax) throw new ProtocolError(`An answer is longer than the ${this.#limits.resultBytesMax} bytes that are allowed`)
+    if (this.#answerBytes > this.#limits.resultBytesMax) { throw new ProtocolError(`An answer is longer than the ${this.#limits.resultBytesMax} bytes that are allowed`) }
     if (type === ready) this.#answerBytes = 0
   }
 
   #authenticate (step: AuthenticationStep): void {
-    if (!authenticationOrder[this.#step].includes(step)) throw new ProtocolError('A step of the authentication is not expected now')
+    if (!authenticationOrder[this.#step].includes(step)) { throw new ProtocolError('A step of the authentication is not expected now') }
     this.#step = step
     if (step === 'ok') this.#phase = 'starting'
   }

@@ -5,8 +5,8 @@ const headerBytes = 5
 const firstPieceBytes = 16 * 1024
 
 /**
- * Cuts what a server sends into messages and lets through only those that are complete and that the conversation expects.
- * Memory grows with the bytes that have arrived, not with the length that was declared.
+ * Cuts what a server sends into messages and lets through only those that are complete and that the conversation
+ * expects. Memory grows with the bytes that have arrived, not with the length that was declared.
  */
 export class MessageReader {
   readonly #conversation: Conversation
@@ -19,7 +19,10 @@ export class MessageReader {
     this.#conversation = conversation
   }
 
-  /** Calls `pass` with whole messages, one or more at a time. Throws ProtocolError at the first one that is wrong, after those before it were passed. */
+  /**
+   * Calls `pass` with whole messages, one or more at a time. Throws ProtocolError at the first one that is wrong, after
+   * those before it were passed.
+   */
   take (chunk: Buffer, pass: (messages: Buffer) => void): void {
     for (let at = 0; at < chunk.length;) {
       if (this.#overlong !== undefined) at += this.#passOver(this.#overlong, chunk.subarray(at), pass)
@@ -32,7 +35,12 @@ export class MessageReader {
   #takeWhole (chunk: Buffer, pass: (messages: Buffer) => void): number {
     let at = 0
     try {
-      for (let next; at < chunk.length && (next = this.#end(chunk, at, chunk.length)) !== undefined && next <= chunk.length && !this.#isOverlong(chunk, at); at = next) this.#check(chunk, at, next)
+      for (
+        let next;
+        at < chunk.length && (next = this.#end(chunk, at, chunk.length)) !== undefined && next <= chunk.length &&
+        !this.#isOverlong(chunk, at);
+        at = next
+      ) this.#check(chunk, at, next)
     } finally {
       if (at > 0) pass(chunk.subarray(0, at))
     }

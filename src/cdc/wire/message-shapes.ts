@@ -87,7 +87,7 @@ export const checkStreamed: Shape = (buffer, start, end) => {
 }
 
 export const checkReady: Shape = (buffer, start, end) => {
-  if (end - start !== 1 || !'ITE'.includes(String.fromCharCode(buffer[start] as number))) throw wrong('The end of an answer')
+  if (end - start !== 1 || !'ITE'.includes(String.fromCharCode(buffer[start] as number))) { throw wrong('The end of an answer') }
 }
 
 export type AuthenticationStep = 'ok' | 'password' | 'sasl' | 'saslContinue' | 'saslFinal'
@@ -124,7 +124,7 @@ function checkMechanisms (buffer: Buffer, start: number, end: number): void {
     if (at !== end) throw wrong('The authentication request')
     break
   }
-  if (!names.includes('SCRAM-SHA-256')) throw new AuthenticationMethodError('the server requires an unknown SASL mechanism')
+  if (!names.includes('SCRAM-SHA-256')) { throw new AuthenticationMethodError('the server requires an unknown SASL mechanism') }
 }
 
 export const checkEmpty = exactly(0, 'A message without content')

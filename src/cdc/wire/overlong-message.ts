@@ -7,12 +7,15 @@ const walHeaderBytes = 25
 const changeHeaderBytes = 5
 const keptBytes = copyHeaderBytes + walHeaderBytes + changeHeaderBytes
 
-/** A tag that pgoutput has not: the operation, the table's oid and the length of a change follow, and nothing of the row. */
+/**
+ * A tag that pgoutput has not: the operation, the table's oid and the length of a change follow, and nothing of the
+ * row.
+ */
 export const overlongTag = 'X'
 
 /**
- * A row change of a replication stream that is longer than the limit. No more than its beginning is kept, whatever arrives, and a short message
- * takes its place, so that the row fails and the stream goes on.
+ * A row change of a replication stream that is longer than the limit. No more than its beginning is kept, whatever
+ * arrives, and a short message takes its place, so that the row fails and the stream goes on.
  */
 export class OverlongMessage {
   readonly #bytes: number

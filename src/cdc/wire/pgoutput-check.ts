@@ -11,8 +11,8 @@ const describedMax = { count: 50_000, bytes: 64 * 1024 * 1024 }
 const wrong = () => new ProtocolError('A change in the stream is malformed')
 
 /**
- * Checks messages of pgoutput (protocol version 1) before they are parsed: lengths and counts, that nothing is left over,
- * and that rows have the columns of a table that was described. Throws ProtocolError.
+ * Checks messages of pgoutput (protocol version 1) before they are parsed: lengths and counts, that nothing is left
+ * over, and that rows have the columns of a table that was described. Throws ProtocolError.
  */
 export class PgoutputCheck {
   readonly #tables = new Map<number, { columns: number, bytes: number }>()
@@ -42,13 +42,17 @@ export class PgoutputCheck {
 
   /** Transactions follow one another: what waits is counted by their commits. */
   #turn (isBegin: boolean): void {
-    if (isBegin === this.#isInTransaction) throw new ProtocolError(isBegin ? 'The stream begins a transaction within another' : 'The stream commits outside of a transaction')
+    if (isBegin === this.#isInTransaction) {
+      throw new ProtocolError(
+        isBegin ? 'The stream begins a transaction within another' : 'The stream commits outside of a transaction'
+      )
+    }
     this.#isInTransaction = isBegin
   }
 
   #describe (count: number, bytes: number): void {
     this.#bytes += bytes
-    if (count > describedMax.count || this.#bytes > describedMax.bytes) throw new ProtocolError('The stream describes tables without end')
+    if (count > describedMax.count || this.#bytes > describedMax.bytes) { throw new ProtocolError('The stream describes tables without end') }
   }
 
   #type (at: Cursor, bytes: number): void {
@@ -145,6 +149,6 @@ class Cursor {
   name (): void {
     const from = this.#at
     this.text()
-    if (this.#at - 1 - from > nameBytesMax) throw new ProtocolError('The stream describes a table or type with a name that is too long')
+    if (this.#at - 1 - from > nameBytesMax) { throw new ProtocolError('The stream describes a table or type with a name that is too long') }
   }
 }

@@ -1,4 +1,7 @@
-/** Thrown when a server sends what PostgreSQL would not send. The message is ours: it contains nothing that the server sent. */
+/**
+ * Thrown when a server sends what PostgreSQL would not send. The message is ours: it contains nothing that the server
+ * sent.
+ */
 export class ProtocolError extends Error {}
 
 /** Thrown when a server requires an authentication method that is not supported. */

@@ -22,7 +22,10 @@ const replaysAtOnce = 500
 
 /** Makes deliveries of events of the past, in the transaction that says that they were made. */
 export interface WebhookReplayer {
-  replay (client: pg.ClientBase, scope: Scope, events: readonly LoggedEvent[], replay: { id: string, webhookId: string | null }): Promise<number>
+  replay (
+    client: pg.ClientBase, scope: Scope, events: readonly LoggedEvent[],
+    replay: { id: string, webhookId: string | null }
+  ): Promise<number>
   /** They are committed. */
   wake (): void
 }
@@ -52,9 +55,10 @@ interface Part {
 }
 
 /**
- * Sends events of the past again. One node, which holds the lease, moves a replay's position on at its rate, and makes webhook
- * deliveries in the same transaction; every node, it included, brings what lies up to that position to its own sockets. A restart, or
- * another node, goes on from the position: no socket that lives through it gets an event twice or misses one.
+ * Sends events of the past again. One node, which holds the lease, moves a replay's position on at its rate, and makes
+ * webhook deliveries in the same transaction; every node, it included, brings what lies up to that position to its own
+ * sockets. A restart, or another node, goes on from the position: no socket that lives through it gets an event twice
+ * or misses one.
  */
 export class ReplayRunner {
   readonly #options: ReplayRunnerOptions
@@ -83,7 +87,9 @@ export class ReplayRunner {
     this.#woken.abort()
     await this.#running
     const { db, node } = this.#options
-    await db.updateTable('replays').set({ lease_until: 0 }).where('lease_owner', '=', node).where('finished_at', 'is', null).execute().catch(() => {})
+    await db.updateTable('replays').set({ lease_until: 0 }).where('lease_owner', '=', node).where(
+      'finished_at', 'is', null
+    ).execute().catch(() => {})
   }
 
   async #run (): Promise<void> {
@@ -147,14 +153,24 @@ export class ReplayRunner {
     if (isMine && row.lease_until > now + leaseMs / 2) return row
     if (!isMine && row.lease_until > now) return undefined
     const led = await db.updateTable('replays')
-      .set({ lease_owner: node, lease_until: now + leaseMs, state: 'running', started_at: sql<number>`coalesce(started_at, ${now}::bigint)` })
-      .where('id', '=', row.id).where('finished_at', 'is', null).where(eb => eb.or([eb('lease_owner', '=', node), eb('lease_until', '<=', now)]))
+      .set({
+        lease_owner: node,
+        lease_until: now + leaseMs,
+        state: 'running',
+        started_at: sql<number>`coalesce(started_at, ${now}::bigint)`
+      })
+      .where('id', '=', row.id).where('finished_at', 'is', null).where(eb =>
+        eb.or([eb('lease_owner', '=', node), eb('lease_until', '<=', now)])
+      )
       .returning(columns).executeTakeFirst()
-    if (led !== undefined && !isMine) logger.info({ replayId: row.id, position: led.position, total: led.total }, 'replay.led')
+    if (led !== undefined && !isMine) { logger.info({ replayId: row.id, position: led.position, total: led.total }, 'replay.led') }
     return led
   }
 
-  /** In one transaction: what it owes to webhooks, and how far it is. Answers false when the lease, or the replay, is over. */
+  /**
+   * In one transaction: what it owes to webhooks, and how far it is. Answers false when the lease, or the replay, is
+   * over.
+   */
   async #advance (row: Row, { events, position }: Read): Promise<boolean> {
     const { pool, node, webhooks, metrics } = this.#options
     const isForWebhooks = row.target !== 'subscribers' && events.length > 0
@@ -170,7 +186,9 @@ export class ReplayRunner {
       })
       if (rowCount === 1 && isForWebhooks) {
         deliveries = await webhooks.replay(client, scopeOf(row), events, { id: row.id, webhookId: row.webhook_id })
-        await client.query('update replays set webhook_deliveries = webhook_deliveries + $2 where id = $1', [row.id, deliveries])
+        await client.query('update replays set webhook_deliveries = webhook_deliveries + $2 where id = $1', [
+          row.id, deliveries
+        ])
       }
       await client.query('commit')
       client.release()
@@ -203,10 +221,14 @@ export class ReplayRunner {
     const { sent, passedOver } = hub.replay(events.map(event => event.withMeta({ replayOf: row.id })))
     if (sent + passedOver === 0) return
     metrics.eventsReplayed.inc({ target: 'subscribers' }, sent)
-    await db.updateTable('replays').set({ sent: sql`sent + ${sent}`, passed_over: sql`passed_over + ${passedOver}` }).where('id', '=', row.id).execute()
+    await db.updateTable('replays').set({ sent: sql`sent + ${sent}`, passed_over: sql`passed_over + ${passedOver}` })
+      .where('id', '=', row.id).execute()
   }
 
-  /** The next events after a position, which is an offset, or for single events how many are behind; none beyond `until`. */
+  /**
+   * The next events after a position, which is an offset, or for single events how many are behind; none beyond
+   * `until`.
+   */
   async #read (row: Row, part: Part, position: number, count: number, until = Number.MAX_SAFE_INTEGER): Promise<Read> {
     const { log } = this.#options
     const scope = scopeOf(row)
@@ -219,10 +241,15 @@ export class ReplayRunner {
       return { events: events.filter(({ id }) => ids.has(id)), position: next, isOver: next >= row.total }
     }
     const last = Math.min(row.to_offset ?? 0, until)
-    const page = position >= last || count === 0 ? [] : (await log.page(scope, row.topic, { after: position, limit: count })).filter(({ offset }) => offset <= last)
+    const page = position >= last || count === 0
+      ? []
+      : (await log.page(scope, row.topic, { after: position, limit: count })).filter(({ offset }) => offset <= last)
     const next = page.at(-1)?.offset ?? last
     const [from, to] = [row.from_time ?? 0, row.to_time ?? Number.MAX_SAFE_INTEGER]
-    return { events: page.filter(({ timestamp }) => timestamp >= from && timestamp <= to), position: next, isOver: next >= (row.to_offset ?? 0) }
+    return {
+      events: page.filter(({ timestamp }) => timestamp >= from && timestamp <= to), position: next,
+      isOver: next >= (row.to_offset ?? 0)
+    }
   }
 
   async #places (id: string): Promise<Place[]> {
@@ -230,7 +257,10 @@ export class ReplayRunner {
     return JSON.parse(row?.events ?? '[]') as Place[]
   }
 
-  /** After this node's sockets have it, so that a replay that is done says how many got it. Whoever leads next does it, when this node dies before. */
+  /**
+   * After this node's sockets have it, so that a replay that is done says how many got it. Whoever leads next does it,
+   * when this node dies before.
+   */
   async #finish ({ id }: Row): Promise<void> {
     const { db, node } = this.#options
     await db.updateTable('replays').set({ state: 'done', finished_at: Date.now(), missing: sql<number>`total - done` })
@@ -239,7 +269,9 @@ export class ReplayRunner {
 
   async #fail (row: Row): Promise<void> {
     await this.#options.db.updateTable('replays')
-      .set({ state: 'failed', finished_at: Date.now(), message: 'The replay failed; the log of the server has the reason' })
+      .set({
+        state: 'failed', finished_at: Date.now(), message: 'The replay failed; the log of the server has the reason'
+      })
       .where('id', '=', row.id).where('finished_at', 'is', null).execute()
   }
 
@@ -248,7 +280,9 @@ export class ReplayRunner {
     let part = this.#parts.get(row.id)
     if (part === undefined) {
       const start = row.topic === null ? 0 : Math.max(0, (row.from_offset ?? 0) - 1)
-      part = { seen: row.created_at >= this.#startedAt ? start : row.position, allowance: 1, at: Date.now(), places: undefined }
+      part = {
+        seen: row.created_at >= this.#startedAt ? start : row.position, allowance: 1, at: Date.now(), places: undefined
+      }
       this.#parts.set(row.id, part)
     }
     return part
@@ -273,7 +307,30 @@ const advanceSql = `
   where id = $1 and lease_owner = $2 and finished_at is null`
 
 const columns = [
-  'id', 'application_id', 'environment', 'target', 'webhook_id', 'topic', 'from_offset', 'to_offset', 'from_time', 'to_time', 'rate_per_second', 'total',
-  'position', 'done', 'state', 'sent', 'passed_over', 'missing', 'webhook_deliveries', 'requested_by', 'message', 'created_at', 'started_at', 'finished_at',
-  'lease_owner', 'lease_until'
+  'id',
+  'application_id',
+  'environment',
+  'target',
+  'webhook_id',
+  'topic',
+  'from_offset',
+  'to_offset',
+  'from_time',
+  'to_time',
+  'rate_per_second',
+  'total',
+  'position',
+  'done',
+  'state',
+  'sent',
+  'passed_over',
+  'missing',
+  'webhook_deliveries',
+  'requested_by',
+  'message',
+  'created_at',
+  'started_at',
+  'finished_at',
+  'lease_owner',
+  'lease_until'
 ] as const

@@ -46,7 +46,10 @@ export type Onlooker = Pick<Requester, 'maySee'>
 type Row = Selectable<ReplaysTable>
 
 /** What is to be sent again. */
-type Selection = Pick<Row, 'topic' | 'from_offset' | 'to_offset' | 'from_time' | 'to_time' | 'events' | 'total' | 'position'>
+type Selection = Pick<
+  Row,
+  'topic' | 'from_offset' | 'to_offset' | 'from_time' | 'to_time' | 'events' | 'total' | 'position'
+>
 
 /** Replays as they are asked for and looked at; the runner does them. */
 export function createReplays ({ db, log, topics, reader, requireActiveWebhook, onCreated }: ReplaysOptions) {
@@ -54,17 +57,27 @@ export function createReplays ({ db, log, topics, reader, requireActiveWebhook, 
     const found = await reader.findAll(scope, eventIds)
     const places = eventIds.map(id => {
       const event = found.get(id)
-      if (event === undefined || event.offset === null) throw eventNotFound(`${id}; an event without a trace can be replayed by its topic and offset`)
+      if (event === undefined || event.offset === null) { throw eventNotFound(`${id}; an event without a trace can be replayed by its topic and offset`) }
       return [event.stored.topic, event.offset, id]
     })
-    return { topic: null, from_offset: null, to_offset: null, from_time: null, to_time: null, events: JSON.stringify(places), total: places.length, position: 0 }
+    return {
+      topic: null, from_offset: null, to_offset: null, from_time: null, to_time: null, events: JSON.stringify(places),
+      total: places.length, position: 0
+    }
   }
 
   async function selectSpan (scope: Scope, topic: string, bounds: SpanBounds): Promise<Selection> {
     await topics.requireTopic(scope, topic)
     const { count, first, last } = await log.span(scope, topic, bounds)
     return {
-      topic, from_offset: first, to_offset: last, from_time: bounds.from ?? null, to_time: bounds.to ?? null, events: null, total: count, position: Math.max(0, first - 1)
+      topic,
+      from_offset: first,
+      to_offset: last,
+      from_time: bounds.from ?? null,
+      to_time: bounds.to ?? null,
+      events: null,
+      total: count,
+      position: Math.max(0, first - 1)
     }
   }
 
@@ -73,11 +86,11 @@ export function createReplays ({ db, log, topics, reader, requireActiveWebhook, 
     const bounds = { fromOffset, toOffset, from, to }
     if (eventIds === undefined) {
       if (topic === undefined) throw invalid('/eventIds', 'is required, or else /topic')
-      if (Object.values(bounds).every(bound => bound === undefined)) throw invalid('/fromOffset', 'is required with /topic, or one of /toOffset, /from and /to')
+      if (Object.values(bounds).every(bound => bound === undefined)) { throw invalid('/fromOffset', 'is required with /topic, or one of /toOffset, /from and /to') }
       requester.authorize(topic)
       return await selectSpan(scope, topic, bounds)
     }
-    if (topic !== undefined || Object.values(bounds).some(bound => bound !== undefined)) throw invalid('/eventIds', 'must not stand beside /topic and its bounds')
+    if (topic !== undefined || Object.values(bounds).some(bound => bound !== undefined)) { throw invalid('/eventIds', 'must not stand beside /topic and its bounds') }
     const selection = await selectEvents(scope, eventIds)
     for (const name of topicsOf(selection)) requester.authorize(name)
     return selection
@@ -88,8 +101,8 @@ export function createReplays ({ db, log, topics, reader, requireActiveWebhook, 
 
   return {
     /**
-     * Throws ValidationError, NotFoundError (`EVENT_NOT_FOUND`, `TOPIC_NOT_FOUND`, `WEBHOOK_NOT_FOUND`), ForbiddenError,
-     * ConflictError `WEBHOOK_INACTIVE`, RateLimitError `REPLAY_LIMIT`. A dry run only counts.
+     * Throws ValidationError, NotFoundError (`EVENT_NOT_FOUND`, `TOPIC_NOT_FOUND`, `WEBHOOK_NOT_FOUND`),
+     * ForbiddenError, ConflictError `WEBHOOK_INACTIVE`, RateLimitError `REPLAY_LIMIT`. A dry run only counts.
      */
     async create (scope: Scope, requester: Requester, request: ReplayRequest, by: Origin): Promise<Replay> {
       const { target, webhookId, ratePerSecond = rateDefault, dryRun = false } = request
@@ -115,15 +128,39 @@ export function createReplays ({ db, log, topics, reader, requireActiveWebhook, 
         finished_at: null,
         lease_owner: null
       }
-      if (dryRun) return { ...toReplay({ ...values, done: 0, sent: 0, passed_over: 0, missing: 0, webhook_deliveries: 0, lease_until: 0 }, requester), state: 'dry_run' }
+      if (dryRun) {
+        return {
+          ...toReplay({
+            ...values,
+            done: 0,
+            sent: 0,
+            passed_over: 0,
+            missing: 0,
+            webhook_deliveries: 0,
+            lease_until: 0
+          }, requester),
+          state: 'dry_run'
+        }
+      }
       const replay = await db.transaction().execute(async trx => {
         // One at a time, so that what is counted stays true.
-        await trx.selectFrom('applications').select('id').where('id', '=', scope.applicationId).forNoKeyUpdate().execute()
+        await trx.selectFrom('applications').select('id').where('id', '=', scope.applicationId).forNoKeyUpdate()
+          .execute()
         const { count } = await trx.selectFrom('replays').select(({ fn }) => fn.countAll<number>().as('count'))
-          .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('finished_at', 'is', null).executeTakeFirstOrThrow()
-        if (count >= openMax) throw new RateLimitError('REPLAY_LIMIT', `The scope has ${openMax} unfinished replays, the most it may`, { retryAfterS: 10 })
-        const created = toReplay(await trx.insertInto('replays').values(values).returningAll().executeTakeFirstOrThrow(), requester)
-        await record(trx, by, { action: 'replay.created', resourceId: created.id, place: scope, after: { ...request, total: created.total } })
+          .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where(
+            'finished_at', 'is', null
+          ).executeTakeFirstOrThrow()
+        if (count >= openMax) {
+          throw new RateLimitError('REPLAY_LIMIT', `The scope has ${openMax} unfinished replays, the most it may`, {
+            retryAfterS: 10
+          })
+        }
+        const created = toReplay(
+          await trx.insertInto('replays').values(values).returningAll().executeTakeFirstOrThrow(), requester
+        )
+        await record(trx, by, {
+          action: 'replay.created', resourceId: created.id, place: scope, after: { ...request, total: created.total }
+        })
         return created
       })
       onCreated()
@@ -147,14 +184,22 @@ export function createReplays ({ db, log, topics, reader, requireActiveWebhook, 
     },
 
     /** What was sent is sent; nothing more is, within a moment. One that is over stays as it is. */
-    cancel: (scope: Scope, id: string, by: Origin, onlooker: Onlooker): Promise<Replay> => db.transaction().execute(async trx => {
-      const row = await ofScope(scope, trx).where('id', '=', id).forUpdate().executeTakeFirst()
-      if (row === undefined) throw replayNotFound(id)
-      if (row.finished_at !== null) return toReplay(row, onlooker)
-      const cancelled = toReplay(await trx.updateTable('replays').set({ state: 'cancelled', finished_at: Date.now() }).where('id', '=', id).returningAll().executeTakeFirstOrThrow(), onlooker)
-      await record(trx, by, { action: 'replay.cancelled', resourceId: id, place: scope, before: { state: row.state, done: row.done }, after: { state: cancelled.state, done: cancelled.done } })
-      return cancelled
-    })
+    cancel: (scope: Scope, id: string, by: Origin, onlooker: Onlooker): Promise<Replay> =>
+      db.transaction().execute(async trx => {
+        const row = await ofScope(scope, trx).where('id', '=', id).forUpdate().executeTakeFirst()
+        if (row === undefined) throw replayNotFound(id)
+        if (row.finished_at !== null) return toReplay(row, onlooker)
+        const cancelled = toReplay(
+          await trx.updateTable('replays').set({ state: 'cancelled', finished_at: Date.now() }).where('id', '=', id)
+            .returningAll().executeTakeFirstOrThrow(),
+          onlooker
+        )
+        await record(trx, by, {
+          action: 'replay.cancelled', resourceId: id, place: scope, before: { state: row.state, done: row.done },
+          after: { state: cancelled.state, done: cancelled.done }
+        })
+        return cancelled
+      })
   }
 }
 export type Replays = ReturnType<typeof createReplays>

@@ -1,6 +1,6 @@
 /*
- * What a row of the trace store says of the events of a run, in few bytes: a column has one value for each event, or a single one
- * when all have the same. Events are known by their place in the run.
+ * What a row of the trace store says of the events of a run, in few bytes: a column has one value for each event, or a
+ * single one when all have the same. Events are known by their place in the run.
  */
 
 /** Values of the events of a run. */
@@ -72,7 +72,12 @@ export interface RefusalDetail {
   type: string
   schemaVersion: number | null
   waitedMs: number
-  error: { error: string, code: string, message: string, details?: { path: string, message: string, [more: string]: unknown }[] | undefined }
+  error: {
+    error: string
+    code: string
+    message: string
+    details?: { path: string, message: string, [more: string]: unknown }[] | undefined
+  }
   /** JSON text of the payload that was refused, or its beginning. */
   payload?: string | undefined
   payloadBytes?: number | undefined

@@ -17,7 +17,9 @@ export interface NodeBeatOptions {
   onReturned (): void
 }
 
-/** Says that this node lives, for those who read what nodes have written: of one that is gone nothing more will come. */
+/**
+ * Says that this node lives, for those who read what nodes have written: of one that is gone nothing more will come.
+ */
 export class NodeBeat {
   readonly #options: NodeBeatOptions
   readonly #startedAt = Date.now()

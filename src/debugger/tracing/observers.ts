@@ -14,7 +14,10 @@ export const observeWrites = (recorder: TraceRecorder, activity: Activity): Writ
       // Events of one topic mostly stand together.
       const { scope, topic, source } = events[from] as typeof events[number]
       let to = from + 1
-      while (to < events.length && events[to]?.topic === topic && events[to]?.scope === scope && events[to]?.source === source) to++
+      while (
+        to < events.length && events[to]?.topic === topic && events[to]?.scope === scope &&
+        events[to]?.source === source
+      ) to++
       const here = activity.scope(scope)
       here.received.add(to - from)
       if (source === 'database') here.captured.add(to - from)
@@ -39,16 +42,24 @@ export const observeDelivery = (recorder: TraceRecorder, subscriptions: Subscrip
 })
 
 /** Row changes that a mapping wanted and that made no event. One trace for what failed in one way in a transaction. */
-export const observeMappings = (recorder: TraceRecorder, activity: Activity) => (scope: Scope, row: DeliveryRow): void => {
-  activity.scope(scope).mappingFailures.add(row.events)
-  recorder.record({
-    scope,
-    topic: row.topic,
-    source: 'database',
-    type: 'database.event',
-    outcome: 'rejected',
-    error: { error: 'MappingError', code: row.code ?? row.status.toUpperCase(), message: row.message ?? `The mapping ${row.mappingId} made no event of a change of ${row.table}` },
-    receivedAt: row.committedAt,
-    origin: { mappingId: row.mappingId, subscriptionId: row.subscriptionId, table: row.table, changes: row.events, lsn: row.lsn, xid: row.xid, committedAt: row.committedAt }
-  })
-}
+export const observeMappings =
+  (recorder: TraceRecorder, activity: Activity) => (scope: Scope, row: DeliveryRow): void => {
+    activity.scope(scope).mappingFailures.add(row.events)
+    recorder.record({
+      scope,
+      topic: row.topic,
+      source: 'database',
+      type: 'database.event',
+      outcome: 'rejected',
+      error: {
+        error: 'MappingError',
+        code: row.code ?? row.status.toUpperCase(),
+        message: row.message ?? `The mapping ${row.mappingId} made no event of a change of ${row.table}`
+      },
+      receivedAt: row.committedAt,
+      origin: {
+        mappingId: row.mappingId, subscriptionId: row.subscriptionId, table: row.table, changes: row.events,
+        lsn: row.lsn, xid: row.xid, committedAt: row.committedAt
+      }
+    })
+  }

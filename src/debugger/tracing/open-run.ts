@@ -112,12 +112,13 @@ export class OpenPart {
   /** Events that follow each other mostly match the same subscriptions. */
   #listOf (matched: readonly string[], filtered: readonly string[]): number {
     const last = this.#lists.at(-1)
-    if (last === undefined || !isSame(last[0], matched) || !isSame(last[1], filtered)) this.#lists.push([matched, filtered])
+    if (last === undefined || !isSame(last[0], matched) || !isSame(last[1], filtered)) { this.#lists.push([matched, filtered]) }
     return this.#lists.length - 1
   }
 }
 
-const isSame = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every((id, i) => id === b[i])
+const isSame = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((id, i) => id === b[i])
 
 /** A run that this node has committed, until it is written down. */
 export class OpenRun {
@@ -148,7 +149,8 @@ export class OpenRun {
 
   /** Of an event of the same batch. */
   isOf ({ scope, topic }: LoggedEvent): boolean {
-    return this.#common.topic === topic && this.#common.scope.applicationId === scope.applicationId && this.#common.scope.environment === scope.environment
+    return this.#common.topic === topic && this.#common.scope.applicationId === scope.applicationId &&
+      this.#common.scope.environment === scope.environment
   }
 
   /** Whether an event of the run is traced: places are added in their order. */
@@ -158,7 +160,10 @@ export class OpenRun {
 
   add (event: LoggedEvent, receivedAt: number): void {
     const place = event.offset - this.#firstOffset
-    if (this.#places === undefined && place !== this.#count) this.#places = Array.from({ length: this.#count }, (_, i) => i)
+    if (this.#places === undefined && place !== this.#count) {
+      this.#places = Array.from({ length: this.#count }, (_, i) =>
+        i)
+    }
     this.#places?.push(place)
     this.#lastPlace = place
     this.#count++

@@ -6,7 +6,9 @@ const tables = ['event_traces', 'event_trace_parts', 'trace_subscriptions'] as c
 
 /** The traces of a deleted application. */
 export const ownedTraces: OwnedData = {
-  delete: async (_trx, applicationId) => async db => { for (const table of tables) await deleteTraces(db, table, applicationId) }
+  delete: async (_trx, applicationId) => async db => {
+    for (const table of tables) await deleteTraces(db, table, applicationId)
+  }
 }
 
 /** Deletes by partition and row position, because a partitioned table has no other short name for a row. */

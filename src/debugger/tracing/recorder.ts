@@ -50,9 +50,9 @@ export interface Refused {
 }
 
 /**
- * Writes down what becomes of events, in the background: what the writer and the hub know is gathered in memory, a row a run,
- * and goes to the store a few times a second. What does not fit into memory while the store is behind is given up, counted, and
- * told of in the store once that is back.
+ * Writes down what becomes of events, in the background: what the writer and the hub know is gathered in memory, a row
+ * a run, and goes to the store a few times a second. What does not fit into memory while the store is behind is given
+ * up, counted, and told of in the store once that is back.
  */
 export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'follows' | 'flushed'> {
   readonly #options: TraceRecorderOptions
@@ -108,22 +108,29 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
   }
 
   /** Keeps a refusal, whatever is sampled. */
-  record ({ scope, topic, source, type, outcome, error, receivedAt, schemaVersion = null, payload, origin }: Refused): void {
+  record (
+    { scope, topic, source, type, outcome, error, receivedAt, schemaVersion = null, payload, origin }: Refused
+  ): void {
     const now = Date.now()
-    const detail = JSON.stringify({
-      source,
-      type: type ?? typeOfEventsOn(topic),
-      schemaVersion,
-      waitedMs: Math.max(0, now - receivedAt),
-      error: { ...error, ...(error.details !== undefined && { details: error.details.slice(0, detailsKept) }) },
-      ...(payload !== undefined && { payload: payload.slice(0, payloadKeptBytes), payloadBytes: Buffer.byteLength(payload) }),
-      ...(origin !== undefined && { origin })
-    } satisfies RefusalDetail)
+    const detail = JSON.stringify(
+      {
+        source,
+        type: type ?? typeOfEventsOn(topic),
+        schemaVersion,
+        waitedMs: Math.max(0, now - receivedAt),
+        error: { ...error, ...(error.details !== undefined && { details: error.details.slice(0, detailsKept) }) },
+        ...(payload !== undefined &&
+          { payload: payload.slice(0, payloadKeptBytes), payloadBytes: Buffer.byteLength(payload) }),
+        ...(origin !== undefined && { origin })
+      } satisfies RefusalDetail
+    )
     // A room of their own: no flood of events takes it.
     const bytes = detail.length + refusalBytes
     if (this.#refusedBytes + bytes > refusedBytesMax) return this.#drop(scope, 'event')
     this.#refusedBytes += bytes
-    this.#refusals.push({ id: newRun(), createdAt: now, scope, topic, source, outcome, firstOffset: null, events: 1, detail })
+    this.#refusals.push({
+      id: newRun(), createdAt: now, scope, topic, source, outcome, firstOffset: null, events: 1, detail
+    })
     this.#flush.schedule()
   }
 
@@ -141,10 +148,13 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     if (routed.length > 0) this.#flush.schedule()
   }
 
-  /** The delivery of an event to a webhook is over. The trace reads what became of it; whoever follows traces is to hear of it. */
+  /**
+   * The delivery of an event to a webhook is over. The trace reads what became of it; whoever follows traces is to hear
+   * of it.
+   */
   settled (events: readonly TracedPlace[]): void {
     for (const event of events) {
-      if (this.follows(event) && (this.#findPart(event)?.hasSettled(event) === true || this.#admitStep(event.scope))) this.#partOf(event).settled(event)
+      if (this.follows(event) && (this.#findPart(event)?.hasSettled(event) === true || this.#admitStep(event.scope))) { this.#partOf(event).settled(event) }
     }
     this.#flush.schedule()
   }
@@ -158,7 +168,9 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
   /** Events that wait, for the metric of queues. */
   get pending (): number { return this.#events }
 
-  /** Stores what there is by now, so that a reader on this node sees it. Resolves when it is stored, or could not be. */
+  /**
+   * Stores what there is by now, so that a reader on this node sees it. Resolves when it is stored, or could not be.
+   */
   async flush (): Promise<void> {
     await this.#flush.now()
   }
@@ -243,8 +255,12 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     try {
       for (let chunk = this.#next(); chunk !== undefined; chunk = this.#next()) {
         await store.append(chunk.rows)
-        metrics.tracesWritten.inc(chunk.rows.runs.reduce((sum, { outcome, events }) => sum + (outcome === 'dropped' ? 0 : events), 0))
-        if (this.#listeners.size > 0) for (const { scope } of [...chunk.rows.runs, ...chunk.rows.parts]) scopes.add(scopeKey(scope))
+        metrics.tracesWritten.inc(
+          chunk.rows.runs.reduce((sum, { outcome, events }) => sum + (outcome === 'dropped' ? 0 : events), 0)
+        )
+        if (this.#listeners.size > 0) {
+          for (const { scope } of [...chunk.rows.runs, ...chunk.rows.parts]) scopes.add(scopeKey(scope))
+        }
         this.#settle(chunk)
       }
       stop()
@@ -256,12 +272,15 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
       this.#flush.isFailing = true
       // What the database will never take is not tried again and again.
       if (chunk !== undefined && !store.isPassing(err)) {
-        for (const { scope, outcome, events } of chunk.rows.runs) if (outcome !== 'dropped') this.#drop(scope, 'event', events)
+        for (const { scope, outcome, events } of chunk.rows.runs) { if (outcome !== 'dropped') this.#drop(scope, 'event', events) }
         for (const { scope } of chunk.rows.parts) this.#drop(scope, 'step')
         this.#settle(chunk)
       }
     }
-    if (this.#unstored !== undefined || this.#waiting.length > 0 || this.#runs.size + this.#parts.size + this.#refusals.length > 0) this.#flush.schedule()
+    if (
+      this.#unstored !== undefined || this.#waiting.length > 0 ||
+      this.#runs.size + this.#parts.size + this.#refusals.length > 0
+    ) this.#flush.schedule()
   }
 
   #settle ({ events, steps, refusedBytes }: UnstoredChunk): void {
@@ -272,11 +291,16 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     this.#options.metrics.queueDepth.set({ queue: 'traces' }, this.#events)
   }
 
-  /** The chunk that is due: the one that failed, or the next. It is encoded only now, so that a lot of them does not hold up the event loop. */
+  /**
+   * The chunk that is due: the one that failed, or the next. It is encoded only now, so that a lot of them does not
+   * hold up the event loop.
+   */
   #next (): UnstoredChunk | undefined {
     if (this.#unstored === undefined && this.#waiting.length > 0) {
       const items = this.#waiting.splice(0, this.#countAtOnce())
-      const runs = items.flatMap(item => item instanceof OpenPart ? [] : [item instanceof OpenRun ? item.toRow() : item])
+      const runs = items.flatMap(item =>
+        item instanceof OpenPart ? [] : [item instanceof OpenRun ? item.toRow() : item]
+      )
       const parts = items.flatMap(item => item instanceof OpenPart ? [item.toRow()] : [])
       this.#unstored = {
         rows: this.#options.store.number(runs, parts),
@@ -290,7 +314,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
 
   #countAtOnce (): number {
     let count = 0
-    for (let size = 0; count < rowsAtOnce && size < eventsAtOnce && count < this.#waiting.length; count++) size += eventsOf(this.#waiting[count] as Unstored) + stepsOf(this.#waiting[count] as Unstored)
+    for (let size = 0; count < rowsAtOnce && size < eventsAtOnce && count < this.#waiting.length; count++) { size += eventsOf(this.#waiting[count] as Unstored) + stepsOf(this.#waiting[count] as Unstored) }
     return count
   }
 
@@ -301,8 +325,10 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
       ...this.#runs.values(),
       ...this.#parts.values(),
       ...this.#refusals,
-      ...[...this.#dropped.values()].map(({ scope, event, step }): RunRow =>
-        ({ id: newRun(), createdAt: now, scope, topic: '', source: '', outcome: 'dropped', firstOffset: null, events: event, detail: JSON.stringify({ steps: step }) }))
+      ...[...this.#dropped.values()].map(({ scope, event, step }): RunRow => ({
+        id: newRun(), createdAt: now, scope, topic: '', source: '', outcome: 'dropped', firstOffset: null,
+        events: event, detail: JSON.stringify({ steps: step })
+      }))
     ]
     this.#runs = new Map()
     this.#parts = new Map()
@@ -320,9 +346,13 @@ interface Dropped { scope: Scope, event: number, step: number }
 
 const eventsOf = (item: Unstored): number => item instanceof OpenRun ? item.size : 0
 const refusedBytesOf = (item: Unstored): number =>
-  item instanceof OpenRun || item instanceof OpenPart || item.outcome === 'dropped' ? 0 : item.detail.length + refusalBytes
-const stepsOf = (item: Unstored): number => item instanceof OpenRun ? item.part.size : item instanceof OpenPart ? item.size : 0
-const sumOf = <T>(items: readonly T[], of: (item: T) => number): number => items.reduce((sum, item) => sum + of(item), 0)
+  item instanceof OpenRun || item instanceof OpenPart || item.outcome === 'dropped'
+    ? 0
+    : item.detail.length + refusalBytes
+const stepsOf = (item: Unstored): number =>
+  item instanceof OpenRun ? item.part.size : item instanceof OpenPart ? item.size : 0
+const sumOf = <T>(items: readonly T[], of: (item: T) => number): number =>
+  items.reduce((sum, item) => sum + of(item), 0)
 
 const bodyOf = (refusal: PublicError): RefusalDetail['error'] => {
   const { error, code, message, details } = refusal.toBody()

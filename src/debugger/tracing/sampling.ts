@@ -18,8 +18,8 @@ export interface SamplingOptions {
 }
 
 /**
- * Which events are traced. It depends on the scope's share and the event's id alone, so that every step of an event, and every
- * node, agrees.
+ * Which events are traced. It depends on the scope's share and the event's id alone, so that every step of an event,
+ * and every node, agrees.
  */
 export class Sampling {
   readonly #options: SamplingOptions
@@ -52,7 +52,9 @@ export class Sampling {
   async setting (scope: Scope, db: Kysely<Database> = this.#options.db): Promise<Setting> {
     const row = await db.selectFrom('trace_settings').select('sample')
       .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).executeTakeFirst()
-    return { sample: row?.sample ?? this.#options.defaultShare, isDefault: row?.sample === null || row?.sample === undefined }
+    return {
+      sample: row?.sample ?? this.#options.defaultShare, isDefault: row?.sample === null || row?.sample === undefined
+    }
   }
 
   /** Null: as the server is configured. This node follows at once, the others within two seconds. */
@@ -61,7 +63,11 @@ export class Sampling {
     const values = { sample: share === null ? null : Math.fround(share), updated_at: Date.now() }
     const after = await this.#options.db.transaction().execute(async trx => {
       const before = await this.setting(scope, trx)
-      await trx.insertInto('trace_settings').values({ application_id: scope.applicationId, environment: scope.environment, ...values })
+      await trx.insertInto('trace_settings').values({
+        application_id: scope.applicationId,
+        environment: scope.environment,
+        ...values
+      })
         .onConflict(conflict => conflict.columns(['application_id', 'environment']).doUpdateSet(values)).execute()
       const after = await this.setting(scope, trx)
       await record(trx, by, { action: 'trace_sampling.updated', place: scope, before, after })
@@ -74,11 +80,21 @@ export class Sampling {
   async #read (): Promise<void> {
     const rows = await this.#options.db.selectFrom('trace_settings').select(['application_id', 'environment', 'sample'])
       .where('sample', 'is not', null).limit(settingsMax).execute()
-    this.#shares = new Map(rows.map(row => [scopeKey({ applicationId: row.application_id, environment: row.environment as Environment }), row.sample as number]))
+    this.#shares = new Map(
+      rows.map(
+        row => [
+          scopeKey({ applicationId: row.application_id, environment: row.environment as Environment }),
+          row.sample as number
+        ]
+      )
+    )
   }
 }
 
-/** An event's id as a number from 0 to 1: FNV-1a, with the finish of MurmurHash3 because ids of a run differ in few letters. */
+/**
+ * An event's id as a number from 0 to 1: FNV-1a, with the finish of MurmurHash3 because ids of a run differ in few
+ * letters.
+ */
 export function fractionOf (id: string): number {
   let hash = 0x811c9dc5
   for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193)

@@ -36,8 +36,8 @@ export interface SubscriptionRecordsOptions {
 }
 
 /**
- * Who was subscribed to what, from when to when, and why it ended: written down in the background, so that "why did nothing arrive
- * there?" has an answer when "there" is long gone. Those that live on this node are known at once.
+ * Who was subscribed to what, from when to when, and why it ended: written down in the background, so that "why did
+ * nothing arrive there?" has an answer when "there" is long gone. Those that live on this node are known at once.
  */
 export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'ended' | 'refreshed'> {
   readonly #options: SubscriptionRecordsOptions
@@ -62,7 +62,7 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
   }
 
   refreshed ({ subscriptions }: Subscriber): void {
-    for (const subscription of subscriptions) if (this.#live.has(subscription.id)) this.#change({ subscription, end: undefined })
+    for (const subscription of subscriptions) { if (this.#live.has(subscription.id)) this.#change({ subscription, end: undefined }) }
   }
 
   /** What others may have struck off is written down again. */
@@ -87,7 +87,7 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
 
   #change (note: Note): void {
     const { id } = note.subscription
-    if (!this.#changed.has(id) && this.#changed.size >= pendingMax) return this.#options.metrics.tracesDropped.inc({ kind: 'subscription' })
+    if (!this.#changed.has(id) && this.#changed.size >= pendingMax) { return this.#options.metrics.tracesDropped.inc({ kind: 'subscription' }) }
     this.#changed.set(id, note)
     this.#flush.schedule()
   }
@@ -100,7 +100,7 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
         await this.#store(notes)
         this.#flush.isFailing = false
       } catch (err) {
-        if (!this.#flush.isFailing) this.#options.log.warn({ err, records: notes.length }, 'trace_subscriptions.not_stored')
+        if (!this.#flush.isFailing) { this.#options.log.warn({ err, records: notes.length }, 'trace_subscriptions.not_stored') }
         this.#flush.isFailing = true
         if (!isDatabaseUnavailable(err)) {
           this.#options.metrics.tracesDropped.inc({ kind: 'subscription' }, notes.length)
@@ -114,7 +114,8 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
 
   async #store (notes: readonly Note[]): Promise<void> {
     const { pool, node } = this.#options
-    const of = (value: (subscription: ClientSubscription) => string | null) => textArray(notes.map(({ subscription }) => value(subscription)))
+    const of = (value: (subscription: ClientSubscription) => string | null) =>
+      textArray(notes.map(({ subscription }) => value(subscription)))
     await pool.query({
       name: 'trace_subscriptions_upsert',
       text: upsertSql,
@@ -128,7 +129,11 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
         of(({ topic }) => topic),
         jsonArray(notes.map(({ subscription: { filter } }) => filter === undefined ? null : filterText(filter))),
         of(({ returnMode }) => returnMode),
-        jsonArray(notes.map(({ subscription: { subscriber: { principal, scope } } }) => JSON.stringify(permissionsAt(principal, scope).subscribe.patterns))),
+        jsonArray(
+          notes.map(({ subscription: { subscriber: { principal, scope } } }) =>
+            JSON.stringify(permissionsAt(principal, scope).subscribe.patterns)
+          )
+        ),
         jsonArray(notes.map(({ subscription, end }) => end?.spans ?? spansOf(subscription))),
         notes.map(({ subscription }) => subscription.startedAt),
         notes.map(({ end }) => end?.at ?? null),
@@ -143,4 +148,5 @@ function spansOf (subscription: ClientSubscription): string {
 }
 
 /** The filter as the client gave it: its fingerprint has every key with what is wanted of it. */
-const filterText = ({ fingerprint }: { fingerprint: string }): string => JSON.stringify(Object.fromEntries(JSON.parse(fingerprint) as [string, unknown][]))
+const filterText = ({ fingerprint }: { fingerprint: string }): string =>
+  JSON.stringify(Object.fromEntries(JSON.parse(fingerprint) as [string, unknown][]))

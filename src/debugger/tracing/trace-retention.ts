@@ -21,7 +21,10 @@ export interface TraceRetentionOptions {
   log: { info (fields: object, message: string): void, warn (fields: object, message: string): void }
 }
 
-/** Keeps the partitions of traces ahead of the clock, and drops what is past retention: across tenants. A failing sweep is tried again. */
+/**
+ * Keeps the partitions of traces ahead of the clock, and drops what is past retention: across tenants. A failing sweep
+ * is tried again.
+ */
 export function createTraceRetention ({ pool, store, metrics, retentionMs, now: clock, log }: TraceRetentionOptions) {
   let timer: NodeJS.Timeout | undefined
 
@@ -32,7 +35,8 @@ export function createTraceRetention ({ pool, store, metrics, retentionMs, now: 
   async function sweep (now = clock()): Promise<void> {
     await store.ensurePartitions(now)
     const dropped = [
-      ...await dropExpiredPartitions(pool, now, retentionMs, 'event_traces'), ...await dropExpiredPartitions(pool, now, retentionMs, 'event_trace_parts')
+      ...await dropExpiredPartitions(pool, now, retentionMs, 'event_traces'),
+      ...await dropExpiredPartitions(pool, now, retentionMs, 'event_trace_parts')
     ]
     metrics.partitionsDropped.inc(dropped.length)
     if (dropped.length > 0) log.info({ partitions: dropped }, 'traces.partitions_dropped')
@@ -43,10 +47,19 @@ export function createTraceRetention ({ pool, store, metrics, retentionMs, now: 
       select id from trace_subscriptions where ended_at < $1 limit ${rowsAtOnce}))`, [now - retentionMs])
     await deleteInPieces(`delete from trace_subscriptions where id = any(array(
       select id from trace_subscriptions where ended_at < (
-        select ended_at from trace_subscriptions where ended_at is not null order by ended_at desc offset ${recordsMax} limit 1) limit ${rowsAtOnce}))`, [])
-    await pool.query('delete from trace_nodes n where seen_at < $1 and not exists (select from trace_subscriptions s where s.node = n.id)', [now - retentionMs])
-    await deleteInPieces(`delete from replays where id = any(array(
-      select id from replays where finished_at < $1 limit ${rowsAtOnce}))`, [now - replaysKeptMs])
+        select ended_at from trace_subscriptions where ended_at is not null order by ended_at desc offset ${recordsMax} limit 1) limit ${rowsAtOnce}))`,
+    []
+    )
+    await pool.query(
+      'delete from trace_nodes n where seen_at < $1 and not exists (select from trace_subscriptions s where s.node ' +
+        '= n.id)',
+      [now - retentionMs]
+    )
+    await deleteInPieces(
+      `delete from replays where id = any(array(
+      select id from replays where finished_at < $1 limit ${rowsAtOnce}))`,
+      [now - replaysKeptMs]
+    )
   }
 
   return {

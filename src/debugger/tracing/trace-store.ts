@@ -37,8 +37,8 @@ const appendSql = `
   on conflict do nothing`
 
 /**
- * Where traces are written to. A node numbers its rows, and writes one statement at a time: what can be seen of a node's rows has no
- * gap below its last number, which is what readers rely on that go on where they were.
+ * Where traces are written to. A node numbers its rows, and writes one statement at a time: what can be seen of a
+ * node's rows has no gap below its last number, which is what readers rely on that go on where they were.
  */
 export class TraceStore {
   readonly #pool: pg.Pool
@@ -57,7 +57,10 @@ export class TraceStore {
     return { runs, parts, from }
   }
 
-  /** Chunks are appended in the order of their numbers, each after the one before; again, when it is not known whether one was. */
+  /**
+   * Chunks are appended in the order of their numbers, each after the one before; again, when it is not known whether
+   * one was.
+   */
   async append ({ runs, parts, from }: Chunk): Promise<void> {
     const values = [
       this.node,
@@ -96,7 +99,8 @@ export class TraceStore {
 
   /** Whether it makes sense to try again what failed. */
   isPassing (error: unknown): boolean {
-    return isDatabaseUnavailable(error) || ['40P01', '40001', '55P03', '57014'].includes((error as { code?: string }).code ?? '')
+    return isDatabaseUnavailable(error) ||
+      ['40P01', '40001', '55P03', '57014'].includes((error as { code?: string }).code ?? '')
   }
 }
 

@@ -71,7 +71,7 @@ export class EndpointMatch {
   /** Whether some webhook would be told of such an event, were its payload to its liking. */
   wants (scope: Scope, type: EventType, topic: string): boolean {
     return [type, '*'].some(name => {
-      for (const listening of this.#byType.get(name)?.all() ?? []) if (listening.isOf(scope.environment) && listening.takesIn(topic)) return true
+      for (const listening of this.#byType.get(name)?.all() ?? []) { if (listening.isOf(scope.environment) && listening.takesIn(topic)) return true }
       return false
     })
   }

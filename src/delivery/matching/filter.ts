@@ -14,9 +14,18 @@ type Scalar = string | number | boolean | null
 export interface Equality { path: string, value: Scalar }
 
 /** A field of the payload that must pass a test. */
-export interface Condition { path: string, segments: string[], operator: Operator, operand: unknown, test: (found: unknown) => boolean }
+export interface Condition {
+  path: string
+  segments: string[]
+  operator: Operator
+  operand: unknown
+  test: (found: unknown) => boolean
+}
 
-/** A subscription's filter, taken apart. All of it must hold. Two filters with the same `fingerprint` match the same events. */
+/**
+ * A subscription's filter, taken apart. All of it must hold. Two filters with the same `fingerprint` match the same
+ * events.
+ */
 export interface Filter {
   equalities: Equality[]
   conditions: Condition[]
@@ -52,7 +61,10 @@ const operandTests: Partial<Record<Operator, [(operand: unknown) => boolean, str
   gte: [isOrdered, 'must be a number or a string'],
   lt: [isOrdered, 'must be a number or a string'],
   lte: [isOrdered, 'must be a number or a string'],
-  in: [operand => Array.isArray(operand) && operand.length > 0 && operand.length <= listMax, `must be an array of 1 to ${listMax} values`],
+  in: [
+    operand => Array.isArray(operand) && operand.length > 0 && operand.length <= listMax,
+    `must be an array of 1 to ${listMax} values`
+  ],
   exists: [operand => typeof operand === 'boolean', 'must be true or false'],
   prefix: [operand => typeof operand === 'string', 'must be a string']
 }
@@ -75,7 +87,7 @@ export function parseFilter (filter: Record<string, unknown> | undefined): Filte
   const equalities: Equality[] = []
   const conditions: Condition[] = []
   for (const path of keys) {
-    if (path === '' || path.length > pathLengthMax) throw refusal(path, `must be a dotted path of 1 to ${pathLengthMax} characters`)
+    if (path === '' || path.length > pathLengthMax) { throw refusal(path, `must be a dotted path of 1 to ${pathLengthMax} characters`) }
     const wanted = filter[path]
     if (isScalar(wanted)) equalities.push({ path, value: wanted })
     else if (isPlainObject(wanted)) conditions.push(...parseOperators(path, wanted, equalities))
@@ -87,18 +99,19 @@ export function parseFilter (filter: Record<string, unknown> | undefined): Filte
 /** The same for a filter that is handed in. Throws ValidationError, too, when it is larger than `filterBytesMax`. */
 export function acceptFilter (filter: Record<string, unknown> | undefined): Filter | undefined {
   const parsed = parseFilter(filter)
-  if (Buffer.byteLength(parsed?.fingerprint ?? '') > filterBytesMax) throw refusal('', `must be at most ${filterBytesMax} bytes of JSON`)
+  if (Buffer.byteLength(parsed?.fingerprint ?? '') > filterBytesMax) { throw refusal('', `must be at most ${filterBytesMax} bytes of JSON`) }
   return parsed
 }
 
 const isScalar = (value: unknown): value is Scalar =>
-  value === null || typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))
+  value === null || typeof value === 'string' || typeof value === 'boolean' ||
+  (typeof value === 'number' && Number.isFinite(value))
 
 function parseOperators (path: string, wanted: Record<string, unknown>, equalities: Equality[]): Condition[] {
   const names = Object.keys(wanted)
-  if (names.length === 0) throw refusal(path, `must name at least one of the operators ${Object.keys(operators).join(', ')}`)
+  if (names.length === 0) { throw refusal(path, `must name at least one of the operators ${Object.keys(operators).join(', ')}`) }
   return names.flatMap(name => {
-    if (!Object.hasOwn(operators, name)) throw refusal(`${path}/${name}`, `is not one of the operators ${Object.keys(operators).join(', ')}`)
+    if (!Object.hasOwn(operators, name)) { throw refusal(`${path}/${name}`, `is not one of the operators ${Object.keys(operators).join(', ')}`) }
     const operator = name as Operator
     const operand = wanted[operator]
     const [isGood, message] = operandTests[operator] ?? [() => true, '']
@@ -130,7 +143,10 @@ export function valueAt (payload: unknown, segments: readonly string[]): unknown
 export const passes = (conditions: readonly Condition[], payload: unknown): boolean =>
   conditions.every(({ segments, test }) => test(valueAt(payload, segments)))
 
-/** What a value is indexed by: equalities hold where the keys are equal. Distinguishes 1 from "1"; an absent value is unlike every value. */
+/**
+ * What a value is indexed by: equalities hold where the keys are equal. Distinguishes 1 from "1"; an absent value is
+ * unlike every value.
+ */
 export function valueKey (value: unknown): string {
   switch (typeof value) {
     case 'string': return `"${value}`
@@ -147,7 +163,10 @@ export interface Judgement { path: string, operator: Operator, wanted: unknown, 
 /** Every test of a filter against a payload, one by one: the event matches when all of them hold. */
 export function judge (filter: Filter | undefined, payload: unknown): Judgement[] {
   const tests: Condition[] = [
-    ...(filter?.equalities ?? []).map(({ path, value }): Condition => ({ path, segments: path.split('.'), operator: 'eq', operand: value, test: found => valueKey(found) === valueKey(value) })),
+    ...(filter?.equalities ?? []).map(({ path, value }): Condition => ({
+      path, segments: path.split('.'), operator: 'eq', operand: value,
+      test: found => valueKey(found) === valueKey(value)
+    })),
     ...(filter?.conditions ?? [])
   ]
   return tests.map(({ path, segments, operator, operand, test }) => {
@@ -157,5 +176,8 @@ export function judge (filter: Filter | undefined, payload: unknown): Judgement[
 }
 
 /** Whether a payload passes a whole filter, without an index. */
-export const matches = (filter: Filter | undefined, payload: unknown): boolean => filter === undefined || (
-  filter.equalities.every(({ path, value }) => valueKey(valueAt(payload, path.split('.'))) === valueKey(value)) && passes(filter.conditions, payload))
+export const matches = (filter: Filter | undefined, payload: unknown): boolean =>
+  filter === undefined || (
+    filter.equalities.every(({ path, value }) => valueKey(valueAt(payload, path.split('.'))) === valueKey(value)) &&
+    passes(filter.conditions, payload)
+  )

@@ -64,10 +64,13 @@ export class Matcher<T extends Filtered> {
     return found
   }
 
-  /** The first that an event does not match, at most so many. They are looked for one by one: the work grows with the matches, and with `max`. */
+  /**
+   * The first that an event does not match, at most so many. They are looked for one by one: the work grows with the
+   * matches, and with `max`.
+   */
   unmatched (event: Matched, max: number): T[] {
     const found: T[] = []
-    for (const { byValues } of this.#indexes.values()) for (const bucket of byValues.values()) if (!this.#gather(bucket, event, found, max)) return found
+    for (const { byValues } of this.#indexes.values()) { for (const bucket of byValues.values()) if (!this.#gather(bucket, event, found, max)) return found }
     for (const bucket of this.#tested.values()) if (!this.#gather(bucket, event, found, max)) return found
     return found
   }

@@ -55,7 +55,10 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
   readonly #children = new Map<string, Subscription>()
   /** While the logs are listed: topics that were told of meanwhile, with the heads that they have at least. */
   #told: Map<string, LogHead> | undefined = new Map()
-  /** What the principals before this one covered, since the last list: a topic outside of it may have a past that was not to be seen. */
+  /**
+   * What the principals before this one covered, since the last list: a topic outside of it may have a past that was
+   * not to be seen.
+   */
   #covered: TopicPatterns[] = []
   #widening: Promise<void> = Promise.resolve()
   #hasEnded = false
@@ -75,7 +78,10 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
 
   /** Includes topics that it has lost. */
   spans (): Record<string, Required<Span>> {
-    return Object.fromEntries([...this.#past, ...[...this.#children].map(([topic, child]) => [topic, child.span] as const)])
+    return Object.fromEntries([
+      ...this.#past,
+      ...[...this.#children].map(([topic, child]) => [topic, child.span] as const)
+    ])
   }
 
   wants (topic: string): boolean {
@@ -90,7 +96,10 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
     return topic.startsWith(this.#prefix) && this.#matches.covers(topic)
   }
 
-  /** The logs that there are by now of topics that it matches, covered or not: the principal may be another one when they are taken in. */
+  /**
+   * The logs that there are by now of topics that it matches, covered or not: the principal may be another one when
+   * they are taken in.
+   */
   async list (): Promise<readonly TopicLog[]> {
     const { hub } = this.#options
     const logs = await hub.watches.list(this.subscriber.scope)
@@ -100,7 +109,8 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
   /** Whether so many topics more are too many for it or for its subscriber. */
   isFull (more = 1): boolean {
     const { patternTopicsMax, patternTopicsPerConnectionMax } = this.#options.limits
-    return this.#children.size + more > patternTopicsMax || this.subscriber.patternTopics + more > patternTopicsPerConnectionMax
+    return this.#children.size + more > patternTopicsMax ||
+      this.subscriber.patternTopics + more > patternTopicsPerConnectionMax
   }
 
   /** Takes a topic in at a position that is computed from its feed. It is live once it was handed to `start`. */
@@ -114,7 +124,10 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
     return { child, feed }
   }
 
-  /** Makes topics live: at once where there is nothing to catch up with, one after the other where there is. The list is over. */
+  /**
+   * Makes topics live: at once where there is nothing to catch up with, one after the other where there is. The list is
+   * over.
+   */
   start (joining: readonly Joining[], listed: ReadonlySet<string>): void {
     const { hub } = this.#options
     const behind = joining.filter(({ child, feed }) => {
@@ -146,8 +159,8 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
   }
 
   /**
-   * The subscriber has a fresh principal. Answers the topics that it no longer covers, which have ended, and when what it covers newly
-   * is part of the pattern.
+   * The subscriber has a fresh principal. Answers the topics that it no longer covers, which have ended, and when what
+   * it covers newly is part of the pattern.
    */
   refreshed ({ was, is, isWider }: CoverChange): { lost: string[], widened: Promise<void> | undefined } {
     if (was === is) return { lost: [], widened: undefined }
@@ -155,7 +168,7 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
     const lost = [...this.#children.keys()].filter(topic => !is.covers(topic))
     for (const topic of lost) {
       const child = this.#children.get(topic)
-      if (child !== undefined && this.#past.size < this.#options.limits.patternTopicsMax) this.#past.set(topic, child.span)
+      if (child !== undefined && this.#past.size < this.#options.limits.patternTopicsMax) { this.#past.set(topic, child.span) }
       child?.end()
     }
     return { lost, widened: isWider ? this.#widen(was) : undefined }
@@ -194,8 +207,16 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
       const fresh = logs.filter(({ topic }) => !this.#children.has(topic) && this.#covers(topic))
       if (this.isFull(fresh.length)) return this.subscriber.resync(this, patternTooWide)
       const isNew = (topic: string) => this.#covered.every(set => set.covers(topic))
-      this.start(fresh.map(log => this.take(log.topic, log, feed => isNew(log.topic) ? 0 : feed.position)), new Set(fresh.map(({ topic }) => topic)))
-    }).catch(() => this.subscriber.resync(this, { code: 'DATABASE_UNAVAILABLE', message: 'The topics could not be listed: subscribe again with `after`' }))
+      this.start(
+        fresh.map(log => this.take(log.topic, log, feed => isNew(log.topic) ? 0 : feed.position)),
+        new Set(fresh.map(({ topic }) => topic))
+      )
+    }).catch(() =>
+      this.subscriber.resync(this, {
+        code: 'DATABASE_UNAVAILABLE',
+        message: 'The topics could not be listed: subscribe again with `after`'
+      })
+    )
     return this.#widening
   }
 
@@ -205,5 +226,6 @@ export class PatternSubscription implements PatternWatcher, SubscriptionGroup {
 }
 
 const patternTooWide: ResyncReason = {
-  code: 'PATTERN_TOO_WIDE', message: 'The pattern has come to match more topics than one may: subscribe to narrower ones'
+  code: 'PATTERN_TOO_WIDE',
+  message: 'The pattern has come to match more topics than one may: subscribe to narrower ones'
 }

@@ -6,7 +6,10 @@ import { scopeKey, type Scope } from '../../../schemas/scope.ts'
 
 /** Topics of a scope that are remembered as told; beyond it they are forgotten, and told once more. */
 const toldMax = 100_000
-/** How long, or how many ids of other logs, a transaction may take from drawing a log's id to its commit, for the poll to find the log at once. */
+/**
+ * How long, or how many ids of other logs, a transaction may take from drawing a log's id to its commit, for the poll
+ * to find the log at once.
+ */
 const lookBackMs = 60_000
 const lookBackIds = 100_000
 /** Every so many polls all logs of the scopes are looked at: the net under that. */
@@ -22,7 +25,10 @@ export interface PatternWatcher {
   has (topic: string): boolean
   /** Whether it listens to the topic, or would. */
   wants (topic: string): boolean
-  /** There may be a topic that it does not know. Events above `head` are still to be routed; the log reaches to `known` at least. Told again when in doubt. */
+  /**
+   * There may be a topic that it does not know. Events above `head` are still to be routed; the log reaches to `known`
+   * at least. Told again when in doubt.
+   */
   discovered (topic: string, log: LogHead, known: number): void
 }
 
@@ -74,8 +80,17 @@ export class PatternWatches {
   #seen: { at: number, id: number }[] = []
   #polls = 0
 
-  /** `follow` begins to hear of new topics of other nodes; without it they come with the poll. `onChanged` is told when what a scope's patterns want has changed. */
-  constructor ({ log, follow = () => undefined, onChanged = () => {} }: { log: EventLog, follow?: (scope: Scope) => Listening | undefined, onChanged?: (scope: Scope) => void }) {
+  /**
+   * `follow` begins to hear of new topics of other nodes; without it they come with the poll. `onChanged` is told when
+   * what a scope's patterns want has changed.
+   */
+  constructor (
+    { log, follow = () => undefined, onChanged = () => {} }: {
+      log: EventLog
+      follow?: (scope: Scope) => Listening | undefined
+      onChanged?: (scope: Scope) => void
+    }
+  ) {
     this.#log = log
     this.#follow = follow
     this.#onChanged = onChanged
@@ -102,7 +117,9 @@ export class PatternWatches {
     const key = scopeKey(scope)
     let watch = this.#watches.get(key)
     if (watch === undefined) {
-      watch = { scope, watchers: new Set(), following: this.#follow(scope), told: new Set(), isSeeded: false, wanted: new Map() }
+      watch = {
+        scope, watchers: new Set(), following: this.#follow(scope), told: new Set(), isSeeded: false, wanted: new Map()
+      }
       this.#watches.set(key, watch)
     }
     watch.watchers.add(watcher)

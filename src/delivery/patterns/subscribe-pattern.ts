@@ -38,7 +38,12 @@ export async function subscribePattern (
   const filter = acceptFilter(request.filter)
   authorizePattern(subscriber, request.topic)
   const subscription = new PatternSubscription(subscriber, {
-    hub, limits, pattern: request.topic, filter, returnMode: request.returnMode ?? 'full', join: (child, feed) => join(options, child, feed)
+    hub,
+    limits,
+    pattern: request.topic,
+    filter,
+    returnMode: request.returnMode ?? 'full',
+    join: (child, feed) => join(options, child, feed)
   })
   try {
     const logs = await subscription.list()
@@ -51,7 +56,8 @@ export async function subscribePattern (
       covered = logs.filter(({ topic }) => subscription.wants(topic))
       refuseTooWide(subscription, covered)
       positions = await readPositions(options, subscriber, covered, pastOf)
-      // A fresh token may have come, by which it covers topics of whose past nothing is known. Each round is paid with one.
+      // A fresh token may have come, by which it covers topics of whose past nothing is known. Each round is paid with
+      // one.
     } while (subscriber.isOpen && subscriber.principal !== principal)
     if (!subscriber.isOpen) {
       subscription.end()
@@ -94,23 +100,29 @@ function authorizePattern ({ principal, scope }: Subscriber, pattern: string): v
 
 function refuseTooWide (subscription: PatternSubscription, logs: readonly TopicLog[]): void {
   if (subscription.isFull(logs.length)) {
-    throw new RateLimitError('PATTERN_TOO_WIDE', `The pattern matches ${logs.length} topics, more than it may: ${subscription.topic}`)
+    throw new RateLimitError(
+      'PATTERN_TOO_WIDE',
+      `The pattern matches ${logs.length} topics, more than it may: ${subscription.topic}`
+    )
   }
 }
 
 /** What is asked of each topic's past. Throws ValidationError. */
 function toPast ({ topic: pattern, after, epoch, epochs, rewind }: SubscribeRequest): (topic: string) => Past {
-  if (!isTopicPattern(pattern)) throw invalid('/topic', 'is not a pattern: `*` stands for one segment, `**` at the end for the rest')
+  if (!isTopicPattern(pattern)) { throw invalid('/topic', 'is not a pattern: `*` stands for one segment, `**` at the end for the rest') }
   if (epoch !== undefined) throw invalid('/epoch', 'is for one topic; with a pattern use /epochs')
-  if (typeof after === 'number') throw invalid('/after', 'must be an object with an offset for each topic, because /topic is a pattern')
+  if (typeof after === 'number') { throw invalid('/after', 'must be an object with an offset for each topic, because /topic is a pattern') }
   const matches = new TopicPatterns([pattern])
   for (const topic of [...Object.keys(after ?? {}), ...Object.keys(epochs ?? {})]) {
-    if (!matches.covers(topic)) throw invalid('/after', `names a topic that the pattern does not match: ${topic.slice(0, 100)}`)
+    if (!matches.covers(topic)) { throw invalid('/after', `names a topic that the pattern does not match: ${topic.slice(0, 100)}`) }
   }
   return topic => ({ after: own(after, topic) ?? own(after, pattern), epoch: own(epochs, topic), rewind })
 }
 
-/** Whether every topic of `after` is among those that there are; of one that is not there only its beginning is not lost. */
+/**
+ * Whether every topic of `after` is among those that there are; of one that is not there only its beginning is not
+ * lost.
+ */
 function isNothingElseNamed ({ topic: pattern, after }: SubscribeRequest, covered: readonly TopicLog[]): boolean {
   if (typeof after !== 'object') return false
   const known = new Set(covered.map(({ topic }) => topic))
@@ -128,4 +140,5 @@ async function readPositions (
   return new Map(await Promise.all(asked.map(async ({ topic }) => [topic, await log.position(scope, topic)] as const)))
 }
 
-const own = <T>(map: Record<string, T> | undefined, key: string): T | undefined => map !== undefined && Object.hasOwn(map, key) ? map[key] : undefined
+const own = <T>(map: Record<string, T> | undefined, key: string): T | undefined =>
+  map !== undefined && Object.hasOwn(map, key) ? map[key] : undefined

@@ -17,7 +17,10 @@ import type { SharedMessage, Delivery, Transport } from './transport.ts'
 
 /** Told of what becomes of a connection. */
 export interface ConnectionObserver {
-  /** What the client did not read is no longer kept: its subscriptions have ended. The connection may live on, or be closed soon. */
+  /**
+   * What the client did not read is no longer kept: its subscriptions have ended. The connection may live on, or be
+   * closed soon.
+   */
   givenUp (connection: Connection): void
   /** It has a fresh principal, who may be allowed less. */
   refreshed (connection: Connection): void
@@ -49,9 +52,9 @@ export interface ConnectionOptions {
 interface Queued extends Delivery { recipients: Recipient[] }
 
 /**
- * One client's link, whatever the transport: its subscriptions, and the events on their way to it.
- * Events queue until `flush`, so that those which are ready together leave together. What the kernel has not taken is
- * bounded: over the bound all subscriptions are given up with `resync`, and a socket that then does not drain is closed.
+ * One client's link, whatever the transport: its subscriptions, and the events on their way to it. Events queue until
+ * `flush`, so that those which are ready together leave together. What the kernel has not taken is bounded: over the
+ * bound all subscriptions are given up with `resync`, and a socket that then does not drain is closed.
  */
 export class Connection implements Subscriber {
   readonly transport: Transport
@@ -96,7 +99,9 @@ export class Connection implements Subscriber {
   get hasRoom () { return this.#isOpen && this.transport.bufferedBytes <= this.#parts.limits.socketBufferBytesMax }
 
   /** As much room as a catch-up leaves. */
-  get hasRoomToSpare () { return this.#isOpen && this.transport.bufferedBytes <= this.#parts.limits.socketBufferBytesMax / 4 }
+  get hasRoomToSpare () {
+    return this.#isOpen && this.transport.bufferedBytes <= this.#parts.limits.socketBufferBytesMax / 4
+  }
 
   add (subscription: ClientSubscription): void {
     // A literal with a spread would have room for sixteen more.
@@ -110,7 +115,9 @@ export class Connection implements Subscriber {
   remove (subscription: ClientSubscription, reason: EndReason): void {
     const { subscriptions } = this
     // When a connection ends, they go in their order: each is the first then, and is not searched for.
-    const left = subscriptions[0] === subscription ? subscriptions.slice(1) : subscriptions.filter(one => one !== subscription)
+    const left = subscriptions[0] === subscription
+      ? subscriptions.slice(1)
+      : subscriptions.filter(one => one !== subscription)
     if (left.length === subscriptions.length) return
     this.subscriptions = left
     this.#parts.metrics.subscriptions.dec()
@@ -164,7 +171,9 @@ export class Connection implements Subscriber {
     return subscription.ending
   }
 
-  /** Queues a message that is not an event behind what is queued already. Answers whether it is the first in the queue. */
+  /**
+   * Queues a message that is not an event behind what is queued already. Answers whether it is the first in the queue.
+   */
   queueMessage (message: SharedMessage): boolean {
     if (!this.#isOpen) return false
     this.#queued ??= []
@@ -195,15 +204,20 @@ export class Connection implements Subscriber {
     }
     // Once, when all that match are known: a client may have a thousand subscriptions to one topic.
     for (const queued of run) {
-      if (queued.recipients.length > 1) queued.ending = this.transport.ending(queued.recipients.map(({ whole }) => whole.id))
+      if (queued.recipients.length > 1) { queued.ending = this.transport.ending(queued.recipients.map(({ whole }) => whole.id)) }
     }
-    this.transport.sendEvents(run, this.#onTaken ??= () => { if (this.#drainWaiters !== undefined) this.#wakeWaiters() })
+    this.transport.sendEvents(
+      run,
+      this.#onTaken ??= () => {
+        if (this.#drainWaiters !== undefined) this.#wakeWaiters()
+      }
+    )
     return nothing
   }
 
   /**
-   * Pages are sent first come, first served. With what may still wait, a page fills half of the socket's buffer, so that
-   * live events have room beside it.
+   * Pages are sent first come, first served. With what may still wait, a page fills half of the socket's buffer, so
+   * that live events have room beside it.
    */
   drained (sendPage: (bytesMax: number) => Promise<number>): Promise<void> {
     this.#turns ??= createLimit(1)
@@ -231,7 +245,10 @@ export class Connection implements Subscriber {
     this.transport.sendMessage('resync', { subscriptionId: subscription.id, topic: subscription.topic, code, message })
   }
 
-  /** Called from time to time: gives up on a client that has not read what was sent since the last call, and answers the bytes that wait for it. */
+  /**
+   * Called from time to time: gives up on a client that has not read what was sent since the last call, and answers the
+   * bytes that wait for it.
+   */
   checkBuffer (): number {
     const bytes = this.transport.bufferedBytes
     const isOver = bytes > this.#parts.limits.socketBufferBytesMax
@@ -280,7 +297,7 @@ export class Connection implements Subscriber {
     this.#parts.observer.givenUp(this)
     this.#drainTimer ??= setTimeout(() => {
       this.#drainTimer = undefined
-      if (this.transport.bufferedBytes > this.#parts.limits.socketBufferBytesMax / 4) this.close(closeCodes.SLOW_CONSUMER)
+      if (this.transport.bufferedBytes > this.#parts.limits.socketBufferBytesMax / 4) { this.close(closeCodes.SLOW_CONSUMER) }
     }, this.#parts.limits.drainTimeoutMs).unref()
   }
 

@@ -22,7 +22,10 @@ const expiryGraceMs = 2000
 /** Told of every connection of this node. */
 export interface ConnectionsObserver extends ConnectionObserver {
   opened (connection: Connection): void
-  /** Removes members of the application that are away, those that have been away for longest. Returns false where there are none. */
+  /**
+   * Removes members of the application that are away, those that have been away for longest. Returns false where there
+   * are none.
+   */
   endAbsence (applicationId: string): boolean
 }
 
@@ -48,8 +51,9 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
   }, sweepMs).unref()
 
   /**
-   * Each socket has a bound of its own; together they have one as well, so that many slow clients, or many unfinished messages, do not take
-   * the node's memory. Beyond it, the application whose sockets hold the most loses those that hold the most of it.
+   * Each socket has a bound of its own; together they have one as well, so that many slow clients, or many unfinished
+   * messages, do not take the node's memory. Beyond it, the application whose sockets hold the most loses those that
+   * hold the most of it.
    */
   function boundBuffers (): void {
     const [unread, arriving] = [new SocketBytes(), new SocketBytes()]
@@ -87,7 +91,9 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
   held.shed = applicationId => {
     if (observer.endAbsence(applicationId)) return true
     let largest: Connection | undefined
-    for (const connection of all) if (connection.scope.applicationId === applicationId && connection.heldBytes > (largest?.heldBytes ?? 0)) largest = connection
+    for (const connection of all) {
+      if (connection.scope.applicationId === applicationId && connection.heldBytes > (largest?.heldBytes ?? 0)) { largest = connection }
+    }
     if (largest === undefined) return false
     largest.close(closeCodes.TRY_AGAIN_LATER)
     // Its members hold as much as before while they may come back.
@@ -97,26 +103,38 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
 
   /** Throws ServiceUnavailableError `SHUTTING_DOWN` once connections are being closed because the server stops. */
   function requireRunning (): void {
-    if (isStopping) throw new ServiceUnavailableError('SHUTTING_DOWN', 'The server is stopping. Connect again to reach another one')
+    if (isStopping) { throw new ServiceUnavailableError('SHUTTING_DOWN', 'The server is stopping. Connect again to reach another one') }
   }
 
   return {
     requireRunning,
-    /** Throws ServiceUnavailableError `SHUTTING_DOWN`, or RateLimitError `CONNECTION_LIMIT` when the application has as many as it may. */
+    /**
+     * Throws ServiceUnavailableError `SHUTTING_DOWN`, or RateLimitError `CONNECTION_LIMIT` when the application has as
+     * many as it may.
+     */
     requireRoom ({ applicationId }: Scope): void {
       requireRunning()
       if (applications.isFree(applicationId)) return
       metrics.connectionsRefused.inc({ limit: 'application' })
-      throw new RateLimitError('CONNECTION_LIMIT', `The application has ${limits.connectionsPerApplicationMax} sockets open, as many as it may`, { retryAfterMs: connectionRetryMs })
+      throw new RateLimitError(
+        'CONNECTION_LIMIT',
+        `The application has ${limits.connectionsPerApplicationMax} sockets open, as many as it may`,
+        { retryAfterMs: connectionRetryMs }
+      )
     },
     /**
-     * Throws RateLimitError `SUBSCRIPTION_LIMIT` when the connection, or its application, has as many subscriptions as it may, and
-     * `MEMORY_LIMIT` when they hold as much.
+     * Throws RateLimitError `SUBSCRIPTION_LIMIT` when the connection, or its application, has as many subscriptions as
+     * it may, and `MEMORY_LIMIT` when they hold as much.
      */
     requireRoomToSubscribe ({ subscriptions, scope }: Subscriber, filter: Filter | undefined): void {
       const { subscriptionsPerConnectionMax: most, subscriptionsPerApplicationMax: mostOfAll } = limits
-      if (subscriptions.length >= most) throw new RateLimitError('SUBSCRIPTION_LIMIT', `The connection holds ${most} subscriptions, the most it may`)
-      if (!seats.isFree(scope.applicationId)) throw new RateLimitError('SUBSCRIPTION_LIMIT', `The application holds ${mostOfAll} subscriptions at this node, the most it may`)
+      if (subscriptions.length >= most) { throw new RateLimitError('SUBSCRIPTION_LIMIT', `The connection holds ${most} subscriptions, the most it may`) }
+      if (!seats.isFree(scope.applicationId)) {
+        throw new RateLimitError(
+          'SUBSCRIPTION_LIMIT',
+          `The application holds ${mostOfAll} subscriptions at this node, the most it may`
+        )
+      }
       held.requireRoom(scope.applicationId, subscriptionCost(filter?.fingerprint))
     },
     /** Opens one; its caller says when its link is gone. */
@@ -132,7 +150,10 @@ export function createConnections ({ limits, metrics, observer, deliveries, acti
       return connection
     },
     closeWhere,
-    /** Closes them one by one over a while, in no order, so that those who come back elsewhere do not come all at once. Resolves when it has. */
+    /**
+     * Closes them one by one over a while, in no order, so that those who come back elsewhere do not come all at once.
+     * Resolves when it has.
+     */
     async closeOver (ms: number, reason: CloseReason): Promise<void> {
       isStopping = true
       const closings = [...all].map(connection => ({ connection, at: Math.random() * ms })).sort((a, b) => a.at - b.at)

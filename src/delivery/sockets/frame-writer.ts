@@ -33,7 +33,7 @@ export class FrameWriter {
     if (socket.writableLength > 0 || (!this.#isLaidOut(run) && !this.#layOut(run))) {
       return writeAll(socket, encodeFrames(run, this.#wrapping), onTaken)
     }
-    for (let i = 0; i < run.length; i++) this.#sheet.write((run[i] as Delivery).ending, (this.#places[i] as Place).endingAt, 'latin1')
+    for (let i = 0; i < run.length; i++) { this.#sheet.write((run[i] as Delivery).ending, (this.#places[i] as Place).endingAt, 'latin1') }
     // A callback would cost more than the rest of this: it is only needed behind what the kernel did not take at once.
     socket.write(this.#frames)
     if (socket.writableLength === 0) return onTaken()

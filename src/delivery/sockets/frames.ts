@@ -11,11 +11,27 @@ export interface EventWrapping {
   message (message: SharedMessage): string
 }
 
-/** Engine.IO message (`4`), Socket.IO event (`2`), its name and its one argument. https://socket.io/docs/v4/socket-io-protocol/ */
-export const socketIoWrapping: EventWrapping = { kind: 'socket.io', before: () => '42["event",', after: ']', message: ({ name, body }) => `42["${name}",${body}]` }
-export const wsWrapping: EventWrapping = { kind: 'ws', before: event => `{"type":"event","topic":"${event.topic}","data":`, after: '}', message: ({ name, body }) => `{"type":"${name}",${body.slice(1)}` }
+/**
+ * Engine.IO message (`4`), Socket.IO event (`2`), its name and its one argument.
+ * https://socket.io/docs/v4/socket-io-protocol/
+ */
+export const socketIoWrapping: EventWrapping = {
+  kind: 'socket.io',
+  before: () => '42["event",',
+  after: ']',
+  message: ({ name, body }) => `42["${name}",${body}]`
+}
+export const wsWrapping: EventWrapping = {
+  kind: 'ws',
+  before: event => `{"type":"event","topic":"${event.topic}","data":`,
+  after: '}',
+  message: ({ name, body }) => `{"type":"${name}",${body.slice(1)}`
+}
 
-/** The part of an event message that all sockets of a transport share, open at the end for `ending`. Made once an event and shape. */
+/**
+ * The part of an event message that all sockets of a transport share, open at the end for `ending`. Made once an event
+ * and shape.
+ */
 export function sharedPart (event: LoggedEvent | SharedMessage, shape: ReturnMode, wrapping: EventWrapping): Buffer {
   if (event instanceof SharedMessage) return wholeMessage(event, wrapping)
   const key = `${wrapping.kind}/${shape}`
@@ -38,22 +54,25 @@ function wholeMessage (message: SharedMessage, wrapping: EventWrapping): Buffer 
 }
 
 /**
- * The end of an event message: the subscriptions that matched, then what closes the envelope and the wrapping. Joined, which makes
- * one text: a text that is added up is kept as its parts, in twice the memory.
+ * The end of an event message: the subscriptions that matched, then what closes the envelope and the wrapping. Joined,
+ * which makes one text: a text that is added up is kept as its parts, in twice the memory.
  */
 export const endingOf = (subscriptionIds: readonly string[], wrapping: EventWrapping): string =>
   [',"subscriptionIds":', JSON.stringify(subscriptionIds), '}', wrapping.after].join('')
 
-/** In a run longer than this, sockets share all but the short parts; in a shorter one, only a part that is long by itself. */
+/**
+ * In a run longer than this, sockets share all but the short parts; in a shorter one, only a part that is long by
+ * itself.
+ */
 const longRunBytes = 128 * 1024
 /** A shared part is two pieces more, which cost a socket some 200 bytes. */
 const sharedInLongRunMin = 512
 const sharedMin = 16 * 1024
 
 /**
- * Encodes a run of events as WebSocket text frames: unfragmented, and unmasked because a server sends them (RFC 6455 §5.2). Written one
- * after the other, the pieces are the frames. Long shared parts are pieces as they are: a large batch that a thousand sockets wait for
- * is in memory once. The rest is copied into one buffer.
+ * Encodes a run of events as WebSocket text frames: unfragmented, and unmasked because a server sends them (RFC 6455
+ * §5.2). Written one after the other, the pieces are the frames. Long shared parts are pieces as they are: a large
+ * batch that a thousand sockets wait for is in memory once. The rest is copied into one buffer.
  */
 export function encodeFrames (run: readonly Delivery[], wrapping: EventWrapping): Buffer[] {
   const bytes = frameBytes(run, wrapping)
@@ -96,7 +115,9 @@ export function frameBytes (run: readonly Delivery[], wrapping: EventWrapping): 
 }
 
 /** Writes one event's frame; answers where it ends. */
-export function layOutFrame (buffer: Buffer, at: number, { event, shape, ending }: Delivery, wrapping: EventWrapping): number {
+export function layOutFrame (
+  buffer: Buffer, at: number, { event, shape, ending }: Delivery, wrapping: EventWrapping
+): number {
   const shared = sharedPart(event, shape, wrapping)
   let end = writeHeader(buffer, at, shared.length + ending.length)
   end += shared.copy(buffer, end)

@@ -31,7 +31,9 @@ export interface HandshakeOptions {
 }
 
 /** The way from a link to a connection, the same for every transport: who is it, and in which scope? */
-export function createHandshake ({ authenticator, resolveScope, connections, refusals, limits, metrics, forgive }: HandshakeOptions) {
+export function createHandshake (
+  { authenticator, resolveScope, connections, refusals, limits, metrics, forgive }: HandshakeOptions
+) {
   const pacing = { limits, metrics }
 
   async function authenticate (greeting: Greeting, headers: IncomingHttpHeaders, address: string): Promise<Principal> {
@@ -48,8 +50,8 @@ export function createHandshake ({ authenticator, resolveScope, connections, ref
     limits,
 
     /**
-     * Call once for a link that was refused. Where that was the server's fault, as in an outage of its database, it does not count:
-     * clients that go on trying would be refused for their number when it is over.
+     * Call once for a link that was refused. Where that was the server's fault, as in an outage of its database, it
+     * does not count: clients that go on trying would be refused for their number when it is over.
      */
     refused (error: unknown, address: string): void {
       if (toPublicError(error).status >= 500) forgive(address)
@@ -61,7 +63,10 @@ export function createHandshake ({ authenticator, resolveScope, connections, ref
     /** Whether the headers of the upgrade carry a credential. */
     hasCredential: (headers: IncomingHttpHeaders) => credentialFromHeaders(headers) !== undefined,
 
-    /** Throws UnauthorizedError, ForbiddenError, ValidationError or RateLimitError as REST would, and when the application has as many sockets as it may. */
+    /**
+     * Throws UnauthorizedError, ForbiddenError, ValidationError or RateLimitError as REST would, and when the
+     * application has as many sockets as it may.
+     */
     async identify (greeting: Greeting, headers: IncomingHttpHeaders, address: string) {
       const principal = await authenticate(greeting, headers, address)
       const scope = await resolveScope(principal, {
@@ -73,7 +78,8 @@ export function createHandshake ({ authenticator, resolveScope, connections, ref
     },
 
     /** The caller tells the connection when its link is gone. */
-    open: (transport: Transport, identity: Pick<Connection, 'principal' | 'scope'>): Connection => connections.open({ transport, ...identity })
+    open: (transport: Transport, identity: Pick<Connection, 'principal' | 'scope'>): Connection =>
+      connections.open({ transport, ...identity })
   }
 }
 export type Handshake = ReturnType<typeof createHandshake>

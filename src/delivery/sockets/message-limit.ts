@@ -8,7 +8,10 @@ export const messageFragmentsMax = 256
 /** The options of `ws` that are newer than its types. */
 export const fragmentLimit = { maxFragments: messageFragmentsMax }
 
-/** Changes how long the messages of a WebSocket may be from now on: a longer one ends it with 1009. `ws` has no public way to do this. */
+/**
+ * Changes how long the messages of a WebSocket may be from now on: a longer one ends it with 1009. `ws` has no public
+ * way to do this.
+ */
 export function limitMessages (webSocket: WebSocket, bytesMax: number): void {
   const { _receiver: receiver } = webSocket as unknown as { _receiver?: { _maxPayload: number } }
   if (receiver !== undefined) receiver._maxPayload = bytesMax
@@ -19,8 +22,12 @@ const pieceBytes = 200
 
 /** Bytes of a message that has arrived in part. `ws` has no public way to read this. */
 export function arrivingBytes (webSocket: WebSocket): number {
-  const { _receiver: receiver } = webSocket as unknown as { _receiver?: { _bufferedBytes: number, _messageLength: number, _buffers: unknown[] } }
-  return receiver === undefined ? 0 : receiver._bufferedBytes + receiver._messageLength + pieceBytes * receiver._buffers.length
+  const { _receiver: receiver } = webSocket as unknown as {
+    _receiver?: { _bufferedBytes: number, _messageLength: number, _buffers: unknown[] }
+  }
+  return receiver === undefined
+    ? 0
+    : receiver._bufferedBytes + receiver._messageLength + pieceBytes * receiver._buffers.length
 }
 
 /** The server that Engine.IO makes its WebSockets with: their messages are short until the client is known. */

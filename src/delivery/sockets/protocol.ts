@@ -5,7 +5,10 @@ import { exactValidator, toDetail } from '../../foundation/http/validation.ts'
 import { FORMATS } from '../../registry/json-schema/formats.ts'
 import type { Connection } from './connection.ts'
 
-/** Sends the answer of a request, an object or a PreparedAnswer, in the turn in which it is called; whatever the request starts, starts after it. */
+/**
+ * Sends the answer of a request, an object or a PreparedAnswer, in the turn in which it is called; whatever the request
+ * starts, starts after it.
+ */
 export type Respond = (answer: object) => void
 
 /** One request that a client can make. */
@@ -19,7 +22,9 @@ export interface SocketRequest {
  * A request whose fields are checked first. Throws ValidationError that names the first field that is wrong.
  */
 export function socketRequest<T extends TSchema> (
-  answer: string, schema: T, handle: (connection: Connection, fields: Static<T>, respond: Respond) => Promise<void> | void
+  answer: string,
+  schema: T,
+  handle: (connection: Connection, fields: Static<T>, respond: Respond) => Promise<void> | void
 ): SocketRequest {
   const validate = ajv.compile<Static<T>>(schema)
   return {
@@ -27,12 +32,19 @@ export function socketRequest<T extends TSchema> (
     handle (connection, fields, respond) {
       if (validate(fields)) return handle(connection, fields, respond)
       const detail = toDetail(validate.errors ?? [])
-      throw new ValidationError('VALIDATION_FAILED', `${detail.path === '' ? 'The request' : detail.path.slice(0, 200)} ${detail.message}`, { details: [detail] })
+      throw new ValidationError(
+        'VALIDATION_FAILED',
+        `${detail.path === '' ? 'The request' : detail.path.slice(0, 200)} ${detail.message}`,
+        { details: [detail] }
+      )
     }
   }
 }
 
-/** The validator of REST's bodies, so that the same schema means the same here: lengths in code points (JSON Schema §6.3.1). */
+/**
+ * The validator of REST's bodies, so that the same schema means the same here: lengths in code points (JSON Schema
+ * §6.3.1).
+ */
 const ajv = exactValidator(FORMATS)
 
 /** No request has as many. More are refused for their number, before anything walks them. */
@@ -75,19 +87,27 @@ export function createProtocol ({ requests, isOverloaded, logger }: ProtocolOpti
       try {
         const request = find(name)
         if (request === undefined) {
-          throw new ValidationError('FRAME_INVALID', `Unknown request: ${String(name).slice(0, 100)}; there are ${names.join(', ')}`)
+          throw new ValidationError(
+            'FRAME_INVALID',
+            `Unknown request: ${String(name).slice(0, 100)}; there are ${names.join(', ')}`
+          )
         }
         if (connection.isOpen && !connection.hasRoom) {
-          throw new RateLimitError('SLOW_CONSUMER', 'The client has not read what it was sent: read it, then ask again', { retryAfterMs: slowRetryMs })
+          throw new RateLimitError(
+            'SLOW_CONSUMER', 'The client has not read what it was sent: read it, then ask again',
+            { retryAfterMs: slowRetryMs }
+          )
         }
         if (isOverloaded() && !relieving.has(name)) {
-          throw new ServiceUnavailableError('OVERLOADED', 'The server has more to do than it can; come back shortly', { retryAfterS: overloadedRetryS })
+          throw new ServiceUnavailableError('OVERLOADED', 'The server has more to do than it can; come back shortly', {
+            retryAfterS: overloadedRetryS
+          })
         }
         requireFewFields(fields)
         await request.handle(connection, fields, respond)
       } catch (error) {
         const refusal = toPublicError(error)
-        if (refusal.status === 500) logger.error({ err: error, request: name, connectionId: connection.id }, 'socket.request_failed')
+        if (refusal.status === 500) { logger.error({ err: error, request: name, connectionId: connection.id }, 'socket.request_failed') }
         throw refusal
       }
     }

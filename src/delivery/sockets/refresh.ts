@@ -10,43 +10,58 @@ import { socketRequest, type SocketRequest } from './protocol.ts'
 
 /**
  * `auth`: gives a connection a fresh credential of the same subject and scope, so that it outlives the old one.
- * Subscriptions that the fresh one does not cover end with `resync`; patterns lose the topics that it does not cover, which the
- * answer names. It comes when patterns have what the fresh one covers newly.
+ * Subscriptions that the fresh one does not cover end with `resync`; patterns lose the topics that it does not cover,
+ * which the answer names. It comes when patterns have what the fresh one covers newly.
  */
-export const refreshRequest = (authenticator: Authenticator): SocketRequest => socketRequest('authenticated', AuthRequest, async (connection, { token }, respond) => {
-  const principal = await authenticator.authenticate(token.startsWith('sess_') ? token : `Bearer ${token}`)
-  if (principal.id !== connection.principal.id || !reaches(principal, connection)) {
-    throw new ForbiddenError('PERMISSION_DENIED', 'A fresh token must be for the same subject, application and environment')
-  }
-  const lost = await adopt(connection, principal)
-  respond({ expiresAt: principal.expiresAt, ...(lost.length > 0 && { lost }) })
-})
+export const refreshRequest = (authenticator: Authenticator): SocketRequest =>
+  socketRequest('authenticated', AuthRequest, async (connection, { token }, respond) => {
+    const principal = await authenticator.authenticate(token.startsWith('sess_') ? token : `Bearer ${token}`)
+    if (principal.id !== connection.principal.id || !reaches(principal, connection)) {
+      throw new ForbiddenError(
+        'PERMISSION_DENIED', 'A fresh token must be for the same subject, application and environment'
+      )
+    }
+    const lost = await adopt(connection, principal)
+    respond({ expiresAt: principal.expiresAt, ...(lost.length > 0 && { lost }) })
+  })
 
 /**
  * Goes on with another principal of the same subject, who may be allowed less. Answers, once patterns have what it
  * covers, what they have lost.
  */
-export async function adopt (connection: Connection, principal: Principal): Promise<{ subscriptionId: string, topic: string }[]> {
+export async function adopt (
+  connection: Connection, principal: Principal
+): Promise<{ subscriptionId: string, topic: string }[]> {
   const before = connection.principal
   connection.principal = principal
   // What had matched before leaves before the subscriptions end.
   connection.flush()
   const { subscribe } = permissionsAt(principal, connection.scope)
   for (const subscription of connection.subscriptions) {
-    const isCovered = subscription instanceof PatternSubscription ? subscribe.meets(subscription.topic) : subscribe.covers(subscription.topic)
+    const isCovered = subscription instanceof PatternSubscription
+      ? subscribe.meets(subscription.topic)
+      : subscribe.covers(subscription.topic)
     if (!isCovered) connection.resync(subscription, notCovered)
   }
   // Once for all patterns: either may have a thousand.
   const was = permissionsAt(before, connection.scope).subscribe
   const change = { was, is: subscribe, isWider: !subscribe.patterns.every(pattern => was.covers(pattern)) }
   const changes = connection.subscriptions.flatMap(subscription =>
-    subscription instanceof PatternSubscription ? [{ subscriptionId: subscription.id, ...subscription.refreshed(change) }] : [])
+    subscription instanceof PatternSubscription
+      ? [{ subscriptionId: subscription.id, ...subscription.refreshed(change) }]
+      : []
+  )
   connection.refreshed()
   for (const { widened } of changes) await widened
   return changes.flatMap(({ subscriptionId, lost }) => lost.map(topic => ({ subscriptionId, topic })))
 }
 
-const notCovered: ResyncReason = { code: 'PERMISSION_DENIED', message: 'The fresh credential does not cover the subscription: it has ended' }
+const notCovered: ResyncReason = {
+  code: 'PERMISSION_DENIED', message: 'The fresh credential does not cover the subscription: it has ended'
+}
 
 const reaches = (principal: Connection['principal'], { scope }: Connection) =>
-  principal.kind === 'session' ? reachesApplication(principal, scope.applicationId) : (principal.applicationId === scope.applicationId && (principal.environment ?? scope.environment) === scope.environment)
+  principal.kind === 'session'
+    ? reachesApplication(principal, scope.applicationId)
+    : (principal.applicationId === scope.applicationId &&
+      (principal.environment ?? scope.environment) === scope.environment)

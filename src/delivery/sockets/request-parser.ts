@@ -16,7 +16,10 @@ export class Unread {
 const binary = new Unread(new ValidationError('FRAME_INVALID', 'Binary data has no meaning here: send JSON'))
 const tooMany = new Unread(new ValidationError('FRAME_INVALID', 'A request has a name and one object'))
 
-/** The beginning of a packet with attachments: their count, the namespace, the acknowledgement. https://socket.io/docs/v4/socket-io-protocol/ */
+/**
+ * The beginning of a packet with attachments: their count, the namespace, the acknowledgement.
+ * https://socket.io/docs/v4/socket-io-protocol/
+ */
 const binaryHead = /^5\d+-(?:(\/[^,]*),)?(?:(\d{1,15})(?!\d))?/
 const headLengthMax = 256
 
@@ -26,8 +29,8 @@ let decoded: Packet | undefined
 textDecoder.on('decoded', packet => { decoded = packet })
 
 /**
- * Socket.IO's decoder for requests, which are JSON. A request with attachments is passed on as one to refuse: its JSON is
- * not parsed, and the attachments are dropped as they come, so that nothing waits for those that do not.
+ * Socket.IO's decoder for requests, which are JSON. A request with attachments is passed on as one to refuse: its JSON
+ * is not parsed, and the attachments are dropped as they come, so that nothing waits for those that do not.
  */
 class RequestDecoder extends EventEmitter {
   /** Throws for what is no packet; Socket.IO then ends the link. */
@@ -45,7 +48,9 @@ class AnswerEncoder extends Encoder {
   override encode (packet: Packet): (string | Buffer)[] {
     const [answer] = packet.type === PacketType.ACK ? packet.data as unknown[] : []
     if (!(answer instanceof PreparedAnswer)) return super.encode(packet) as (string | Buffer)[]
-    return [`${PacketType.ACK}${packet.nsp === '/' ? '' : `${packet.nsp},`}${packet.id ?? ''}[{"ok":true,${answer.fields}}]`]
+    return [
+      `${PacketType.ACK}${packet.nsp === '/' ? '' : `${packet.nsp},`}${packet.id ?? ''}[{"ok":true,${answer.fields}}]`
+    ]
   }
 }
 
@@ -67,7 +72,9 @@ function decode (data: string): Packet | undefined {
 /** What stands before a packet's JSON: its type, the namespace, the acknowledgement. */
 const eventHead = /^2(?:\/[^,]*,)?\d*/
 
-/** The refusal of a request with a number that parsing changes; its fields are the second item of the packet's array. */
+/**
+ * The refusal of a request with a number that parsing changes; its fields are the second item of the packet's array.
+ */
 function inexactOf (data: string): Unread | undefined {
   try {
     requireExactNumbers(data.slice(eventHead.exec(data)?.[0].length), 1)

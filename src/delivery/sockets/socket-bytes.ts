@@ -19,7 +19,10 @@ export class SocketBytes {
     this.most = Math.max(this.most, bytes)
   }
 
-  /** Until no more than `bytesMax` are left, cuts the largest socket of the application whose sockets have most together. */
+  /**
+   * Until no more than `bytesMax` are left, cuts the largest socket of the application whose sockets have most
+   * together.
+   */
   cutTo (bytesMax: number, reason: CloseReason): void {
     if (this.total <= bytesMax) return
     for (const { sockets } of this.#byApplication.values()) sockets.sort((a, b) => a.bytes - b.bytes)

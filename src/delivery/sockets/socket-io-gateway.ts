@@ -17,8 +17,18 @@ import { SocketIoTransport } from './socket-io-transport.ts'
 type Identity = Awaited<ReturnType<Handshake['identify']>>
 type Acknowledge = (answer: object) => void
 
-/** `packets`: of its time without a connection. `isAnswered`: while an answer is handed to Engine.IO. `isRefused`: its client was, before. */
-interface Client { pace: Pace, address: string, connection: Connection | undefined, packets: number, isAnswered: boolean, isRefused: boolean }
+/**
+ * `packets`: of its time without a connection. `isAnswered`: while an answer is handed to Engine.IO. `isRefused`: its
+ * client was, before.
+ */
+interface Client {
+  pace: Pace
+  address: string
+  connection: Connection | undefined
+  packets: number
+  isAnswered: boolean
+  isRefused: boolean
+}
 
 export interface SocketIoGatewayOptions {
   handshake: Handshake
@@ -55,15 +65,21 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf, op
     link.on('packetCreate', ({ data }: Packet) => { if (client.isAnswered) client.pace.charge(data?.length ?? 0) })
     limitLink(link, limits.unauthenticatedFrameBytesMax)
     countPosts(link)
-    limitPackets(link, () => client.connection === undefined ? limits.unauthenticatedPacketsMax : limits.packetsPerPostMax)
-    link.on('upgrade', () => { if (client.connection !== undefined) limitLink(link, limits.frameBytesMax) })
+    limitPackets(
+      link, () => client.connection === undefined ? limits.unauthenticatedPacketsMax : limits.packetsPerPostMax
+    )
+    link.on('upgrade', () => {
+      if (client.connection !== undefined) limitLink(link, limits.frameBytesMax)
+    })
     // How long a long poller that is told to go may take to come for the message.
     Object.assign(link.transport, { closeTimeout: handshake.limits.closeTimeoutMs })
     watchPace(link, client, limits)
   })
   io.use((socket, next) => {
-    handshake.identify(socket.handshake.auth as Greeting, socket.handshake.headers, clients.get(socket.conn)?.address ?? '').then(identity => {
-      (socket.data as { identity: Identity }).identity = identity
+    handshake.identify(
+      socket.handshake.auth as Greeting, socket.handshake.headers, clients.get(socket.conn)?.address ?? ''
+    ).then(identity => {
+      ;(socket.data as { identity: Identity }).identity = identity
       next()
     }, (error: unknown) => {
       const client = clients.get(socket.conn)
@@ -74,7 +90,9 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf, op
   })
   io.on('connection', socket => {
     const client = clients.get(socket.conn) as Client
-    const connection = handshake.open(new SocketIoTransport(socket, handshake.limits), (socket.data as { identity: Identity }).identity)
+    const connection = handshake.open(
+      new SocketIoTransport(socket, handshake.limits), (socket.data as { identity: Identity }).identity
+    )
     client.connection = connection
     opened?.(socket.conn, connection)
     limitLink(socket.conn, limits.frameBytesMax)
@@ -85,7 +103,9 @@ export function acceptSocketIo (io: Server, { handshake, protocol, addressOf, op
     })
     // A packet that is not one ends the link; that is no fault of ours to be printed.
     socket.on('error', () => {})
-    socket.onAny((name: string, ...args: unknown[]) => { void answer(socket, client, connection, protocol, name, args) })
+    socket.onAny((name: string, ...args: unknown[]) => {
+      void answer(socket, client, connection, protocol, name, args)
+    })
   })
 }
 
@@ -93,15 +113,20 @@ const refusedLinkMsMin = 1000
 
 /**
  * After a `connect_error` a stock client gives up. Where the refusal passes, the link is closed instead, so that the
- * client tries again by itself; the link is kept for a random time before, and for as long as the refusal names, because the
- * client does not wait longer from one try to the next. A server that stops keeps nobody: another one is there already.
+ * client tries again by itself; the link is kept for a random time before, and for as long as the refusal names,
+ * because the client does not wait longer from one try to the next. A server that stops keeps nobody: another one is
+ * there already.
  */
-function refuseHandshake (socket: Socket, refusal: PublicError, next: (error: Error) => void, { authTimeoutMs, closeTimeoutMs }: DeliveryLimits): void {
+function refuseHandshake (
+  socket: Socket, refusal: PublicError, next: (error: Error) => void, { authTimeoutMs, closeTimeoutMs }: DeliveryLimits
+): void {
   const body = refusal.toBody()
   const refuse = () => next(Object.assign(new Error(body.message), { data: body }))
   if (!isPassing(refusal)) return refuse()
   const spreadMs = refusedLinkMsMin + Math.random() * (authTimeoutMs - refusedLinkMsMin)
-  const adviceMs = refusal instanceof RateLimitError || refusal instanceof ServiceUnavailableError ? refusal.retryAfterMs ?? 0 : 0
+  const adviceMs = refusal instanceof RateLimitError || refusal instanceof ServiceUnavailableError
+    ? refusal.retryAfterMs ?? 0
+    : 0
   const waitMs = refusal.code === 'SHUTTING_DOWN' ? 0 : Math.min(Math.max(adviceMs, spreadMs), authTimeoutMs)
   setTimeout(() => {
     closeLink(socket.conn, reasonForRefusal(refusal), closeTimeoutMs)
@@ -111,12 +136,16 @@ function refuseHandshake (socket: Socket, refusal: PublicError, next: (error: Er
 }
 
 /**
- * Lets go of the request that the link began with, which would be a good part of what a silent socket costs. Its credential
- * stays: a client may leave the namespace and enter it again by the same link.
+ * Lets go of the request that the link began with, which would be a good part of what a silent socket costs. Its
+ * credential stays: a client may leave the namespace and enter it again by the same link.
  */
 function letGo (socket: Socket): void {
   const { conn, handshake } = socket
-  const headers = Object.fromEntries(identifyingHeaders.flatMap(name => conn.request.headers[name] === undefined ? [] : [[name, conn.request.headers[name]]]))
+  const headers = Object.fromEntries(
+    identifyingHeaders.flatMap(name =>
+      conn.request.headers[name] === undefined ? [] : [[name, conn.request.headers[name]]]
+    )
+  )
   Object.assign(conn, { request: { headers, connection: {}, _query: {}, url: '' } })
   Object.assign(handshake, { headers, auth: {}, query: {} })
   // Engine.IO's guard of the time before its transport listened by itself; its closure has the request.
@@ -129,7 +158,8 @@ function letGo (socket: Socket): void {
 const identifyingHeaders = ['authorization', 'x-session-token', 'x-application-id', 'x-environment']
 
 /** The WebSocket under a link; a long-polling one has none. */
-export const webSocketOf = (link: Link) => (link.transport as unknown as { socket?: EventEmitter & { terminate (): void } }).socket
+export const webSocketOf = (link: Link) =>
+  (link.transport as unknown as { socket?: EventEmitter & { terminate(): void } }).socket
 
 /** Ends a link at once, without a goodbye. */
 function cut (link: Link): void {
@@ -142,8 +172,8 @@ function cut (link: Link): void {
 interface Packet { type: string, data?: string | Buffer }
 
 /**
- * Counts every packet of whatever kind, and the control frames of the WebSocket below. A request above the pace is answered
- * here, before Socket.IO parses it.
+ * Counts every packet of whatever kind, and the control frames of the WebSocket below. A request above the pace is
+ * answered here, before Socket.IO parses it.
  */
 function watchPace (link: Link, client: Client, limits: Pick<DeliveryLimits, 'unauthenticatedPacketsMax'>): void {
   const { pace } = client
@@ -173,9 +203,12 @@ function watchPace (link: Link, client: Client, limits: Pick<DeliveryLimits, 'un
 const ignored = 'noop'
 
 /** Whether Socket.IO makes an event of it: of all else, such as acknowledgements, nobody hears. */
-const isRequest = (data: string | Buffer | undefined): data is string => typeof data === 'string' && (data.startsWith('2') || data.startsWith('5'))
+const isRequest = (data: string | Buffer | undefined): data is string =>
+  typeof data === 'string' && (data.startsWith('2') || data.startsWith('5'))
 
-/** Answers a request that is not parsed. Its id stands before its JSON: https://socket.io/docs/v4/socket-io-protocol/ */
+/**
+ * Answers a request that is not parsed. Its id stands before its JSON: https://socket.io/docs/v4/socket-io-protocol/
+ */
 function refuse (link: Link, request: string, refusal: PublicError): void {
   const [, id] = /^(?:2|5\d{1,9}-)(\d{0,15})\[/.exec(request.slice(0, idLengthMax)) ?? []
   if (id === undefined) return
@@ -185,7 +218,9 @@ function refuse (link: Link, request: string, refusal: PublicError): void {
 
 const idLengthMax = 32
 
-async function answer (socket: Socket, client: Client, connection: Connection, protocol: Protocol, name: string, args: unknown[]): Promise<void> {
+async function answer (
+  socket: Socket, client: Client, connection: Connection, protocol: Protocol, name: string, args: unknown[]
+): Promise<void> {
   const last = args.at(-1)
   const acknowledge = typeof last === 'function' ? last as Acknowledge : undefined
   const [fields] = acknowledge === undefined ? args : args.slice(0, -1)

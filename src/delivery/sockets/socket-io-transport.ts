@@ -14,10 +14,14 @@ const engineTypeLength = 1
 /** The most buffers that `ws` takes as one frame. Where they begin and end does not matter to it. */
 const engineFramePieces = 2
 
-/** The untyped part of Engine.IO's options that Socket.IO's own adapter uses to send one encoded frame to many sockets. */
+/**
+ * The untyped part of Engine.IO's options that Socket.IO's own adapter uses to send one encoded frame to many sockets.
+ */
 interface PreEncoded { compress: false, wsPreEncodedFrame: Buffer[] }
 
-/** The untyped part of an Engine.IO socket: what it holds back, and the way from its WebSocket down to the TCP socket. */
+/**
+ * The untyped part of an Engine.IO socket: what it holds back, and the way from its WebSocket down to the TCP socket.
+ */
 interface EngineLink {
   writeBuffer: unknown[]
   transport: { name: string, writable: boolean, socket?: { _socket?: TcpSocket }, res?: ServerResponse | null }
@@ -31,7 +35,8 @@ const frames = new FrameWriter(socketIoWrapping)
 /**
  * A Socket.IO client. Over WebSocket a run of events goes to the TCP socket as whole frames in one write; over long
  * polling each is an ordinary packet. Everything else goes through Engine.IO, which, with compression off, only ever
- * writes whole frames. While it holds packets back the events queue behind them, so that the order is that of the calls.
+ * writes whole frames. While it holds packets back the events queue behind them, so that the order is that of the
+ * calls.
  */
 export class SocketIoTransport implements Transport {
   readonly kind = 'socket.io'
@@ -55,7 +60,9 @@ export class SocketIoTransport implements Transport {
     socket.conn.on('flush', () => this.#released())
   }
 
-  get bufferedBytes () { return this.#heldBytes + this.#polledBytes + (this.#link.transport.socket?._socket?.writableLength ?? 0) }
+  get bufferedBytes () {
+    return this.#heldBytes + this.#polledBytes + (this.#link.transport.socket?._socket?.writableLength ?? 0)
+  }
 
   get arrivingBytes () { return arrivingBytesOf(this.#socket.conn) }
 
@@ -89,13 +96,18 @@ export class SocketIoTransport implements Transport {
     cutLink(this.#socket.conn)
   }
 
-  /** Queues pieces of frames behind what Engine.IO holds back. It writes all that it holds in one turn, so nothing gets between them. */
+  /**
+   * Queues pieces of frames behind what Engine.IO holds back. It writes all that it holds in one turn, so nothing gets
+   * between them.
+   */
   #queueFrames (encoded: Buffer[], onTaken: () => void): void {
     // What leaves at once may be split by what Engine.IO is yet to be given.
     const pieces = this.#link.transport.writable ? [Buffer.concat(encoded)] : encoded
     for (let i = 0; i < pieces.length; i += engineFramePieces) {
       const options: PreEncoded = { compress: false, wsPreEncodedFrame: pieces.slice(i, i + engineFramePieces) }
-      this.#socket.conn.write('', options as { compress: false }, i + engineFramePieces < pieces.length ? undefined : onTaken)
+      this.#socket.conn.write(
+        '', options as { compress: false }, i + engineFramePieces < pieces.length ? undefined : onTaken
+      )
     }
   }
 

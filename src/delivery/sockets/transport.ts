@@ -6,7 +6,10 @@ import type { CloseReason } from '../../identity/auth/close-codes.ts'
 export interface Delivery {
   event: LoggedEvent | SharedMessage
   shape: ReturnMode
-  /** What distinguishes this socket's message from another's: the end of its text, with the subscriptions that matched. ASCII; empty for a message. */
+  /**
+   * What distinguishes this socket's message from another's: the end of its text, with the subscriptions that matched.
+   * ASCII; empty for a message.
+   */
   ending: string
 }
 
@@ -34,7 +37,10 @@ export interface Transport {
   cut (): void
 }
 
-/** A message that is not an event and is the same for all who get it: its bytes are made once a transport, whatever the number of sockets. */
+/**
+ * A message that is not an event and is the same for all who get it: its bytes are made once a transport, whatever the
+ * number of sockets.
+ */
 export class SharedMessage {
   readonly name: 'message' | 'presence'
   /** JSON text of an object with at least one member. */

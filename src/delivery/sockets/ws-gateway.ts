@@ -31,25 +31,27 @@ export interface WsGatewayOptions {
 interface Frame { type: string, id: string | number | undefined, fields: Record<string, unknown> }
 
 /**
- * The edge for plain WebSocket clients: one JSON object a text frame. A frame that is broken is answered with an `error`
- * frame and the connection lives; one without a credential after `authTimeoutMs` is closed. Nothing of the request is
- * kept once it is known who asks: it would be half of what a silent socket costs.
+ * The edge for plain WebSocket clients: one JSON object a text frame. A frame that is broken is answered with an
+ * `error` frame and the connection lives; one without a credential after `authTimeoutMs` is closed. Nothing of the
+ * request is kept once it is known who asks: it would be half of what a silent socket costs.
  */
-export function acceptWebSocket (webSocket: ClientWebSocket, request: IncomingMessage, address: string, options: WsGatewayOptions): void {
+export function acceptWebSocket (
+  webSocket: ClientWebSocket, request: IncomingMessage, address: string, options: WsGatewayOptions
+): void {
   webSocket.client = new WsClient(webSocket, request, address, options)
   webSocket.client.start(request.url)
 }
 
 /**
- * A WebSocket that tells its client what happens to it, and others too; a table of listeners for each would be a tenth of
- * what a silent one costs.
+ * A WebSocket that tells its client what happens to it, and others too; a table of listeners for each would be a tenth
+ * of what a silent one costs.
  */
 export class ClientWebSocket extends WebSocket {
   client: WsClient | undefined = undefined
 
   /**
-   * `ws` passes a Buffer where it answers the peer's close frame. It does not check that reason, because text frames are
-   * to be checked by the gateway: RFC 6455 §8.1 asks for 1007.
+   * `ws` passes a Buffer where it answers the peer's close frame. It does not check that reason, because text frames
+   * are to be checked by the gateway: RFC 6455 §8.1 asks for 1007.
    */
   override close (code?: number, reason?: string | Buffer): void {
     if (Buffer.isBuffer(reason) && !isUtf8(reason)) super.close(1007)
@@ -97,7 +99,9 @@ class WsClient implements PacedClient {
     this.#transport = new WsTransport(webSocket, request.socket)
     this.#options = options
     this.#pace = options.handshake.pace(this)
-    this.#arrival = { headers: request.headers, authTimer: undefined, opening: undefined, waitingFrames: 0, waitingBytes: 0 }
+    this.#arrival = {
+      headers: request.headers, authTimer: undefined, opening: undefined, waitingFrames: 0, waitingBytes: 0
+    }
   }
 
   start (url = '/'): void {
@@ -110,7 +114,9 @@ class WsClient implements PacedClient {
     const query = new URL(url, 'ws://localhost').searchParams
     const token = query.get('token') ?? undefined
     if (token === undefined && !this.#options.handshake.hasCredential(arrival.headers)) return
-    arrival.opening = this.#open({ token, applicationId: query.get('applicationId'), environment: query.get('environment') }, undefined)
+    arrival.opening = this.#open({
+      token, applicationId: query.get('applicationId'), environment: query.get('environment')
+    }, undefined)
   }
 
   /** Asks the peer for a sign of life; one that gave none since the last call has vanished, and the link is ended. */
@@ -173,7 +179,8 @@ class WsClient implements PacedClient {
         this.#send('pong', {}, id)
         return
       }
-      // Without a turn in between where nothing is being checked: the next frame of the same packet has to find the `auth`.
+      // Without a turn in between where nothing is being checked: the next frame of the same packet has to find the
+      // `auth`.
       if (this.#arrival?.opening !== undefined) await this.#wait(this.#arrival, this.#arrival.opening, data.length)
       if (this.#connection !== undefined) return await this.#handle(this.#connection, frame)
       if (this.#webSocket.readyState !== this.#webSocket.OPEN) return
@@ -187,7 +194,10 @@ class WsClient implements PacedClient {
 
   async #wait (arrival: Arrival, opening: Promise<void>, bytes: number): Promise<void> {
     if (arrival.waitingFrames >= waitingFramesMax || arrival.waitingBytes + bytes > waitingBytesMax) {
-      throw new RateLimitError('RATE_LIMITED', `At most ${waitingFramesMax} frames of together ${waitingBytesMax} bytes may wait while the credential is checked`)
+      throw new RateLimitError(
+        'RATE_LIMITED',
+        `At most ${waitingFramesMax} frames of together ${waitingBytesMax} bytes may wait while the credential is checked`
+      )
     }
     arrival.waitingFrames++
     arrival.waitingBytes += bytes
@@ -198,7 +208,9 @@ class WsClient implements PacedClient {
 
   async #handle (connection: Connection, { type, id, fields }: Frame): Promise<void> {
     const { protocol } = this.#options
-    await protocol.handle(connection, type, fields, answer => this.#pace.charge(this.#send(protocol.answerTo(type), answer, id)))
+    await protocol.handle(
+      connection, type, fields, answer => this.#pace.charge(this.#send(protocol.answerTo(type), answer, id))
+    )
   }
 
   /** Checks the credential; a bad one closes the socket. Never rejects. */
@@ -212,7 +224,11 @@ class WsClient implements PacedClient {
       this.#options.opened?.(this.#connection)
       limitMessages(this.#webSocket, this.#options.handshake.limits.frameBytesMax)
       this.#arrival = undefined
-      this.#send('authenticated', { socketId: this.#connection.id, ...identity.scope, expiresAt: identity.principal.expiresAt }, id)
+      this.#send('authenticated', {
+        socketId: this.#connection.id,
+        ...identity.scope,
+        expiresAt: identity.principal.expiresAt
+      }, id)
     } catch (error) {
       this.#options.handshake.refused(error, this.#address)
       this.#refuse(error, id)
@@ -222,8 +238,10 @@ class WsClient implements PacedClient {
   }
 
   #send (type: string, body: object, id: unknown): number {
-    if (!(body instanceof PreparedAnswer)) return this.#transport.send({ type, ...body, ...(id !== undefined && { id }) })
-    return this.#transport.sendText(`{"type":"${type}",${body.fields}${id === undefined ? '' : `,"id":${JSON.stringify(id)}`}}`)
+    if (!(body instanceof PreparedAnswer)) { return this.#transport.send({ type, ...body, ...(id !== undefined && { id }) }) }
+    return this.#transport.sendText(
+      `{"type":"${type}",${body.fields}${id === undefined ? '' : `,"id":${JSON.stringify(id)}`}}`
+    )
   }
 
   #refuse (error: unknown, id?: unknown): void {
@@ -236,7 +254,7 @@ function toFrame (data: RawData, isBinary: boolean): { frame: Frame, text: strin
   if (isBinary) throw new ValidationError('FRAME_INVALID', 'Binary frames have no meaning here: send JSON as text')
   const { value: frame, text } = parseJson(data as Buffer, 'The frame')
   if (!isPlainObject(frame)) throw new ValidationError('FRAME_INVALID', 'A frame is a JSON object')
-  if (typeof frame['type'] !== 'string') throw new ValidationError('FRAME_INVALID', 'A frame has a type, which is a string')
+  if (typeof frame['type'] !== 'string') { throw new ValidationError('FRAME_INVALID', 'A frame has a type, which is a string') }
   const id = requireId(frame['id'], text)
   // One with so many fields is refused for their number: they are not copied before.
   if (Object.keys(frame).length > fieldsMax) return { frame: { type: frame['type'], id, fields: frame }, text }
@@ -245,7 +263,10 @@ function toFrame (data: RawData, isBinary: boolean): { frame: Frame, text: strin
 }
 
 const idLengthMax = 128
-/** An integer as JSON writes it, which is how the answer carries it: not `1.0`, nor a number of more digits than a double has. */
+/**
+ * An integer as JSON writes it, which is how the answer carries it: not `1.0`, nor a number of more digits than a
+ * double has.
+ */
 const integerId = /"id"\s*:\s*-?(?:0|[1-9]\d*)\s*[,}]/
 
 /** An id comes back exactly as it was sent, or is refused. Throws ValidationError `FRAME_INVALID`. */
@@ -253,13 +274,19 @@ function requireId (id: unknown, text: string): string | number | undefined {
   if (id === undefined || id === null) return undefined
   if (typeof id === 'string' && id.length <= idLengthMax) return id
   if (Number.isSafeInteger(id) && !Object.is(id, -0) && integerId.test(text)) return id as number
-  throw new ValidationError('FRAME_INVALID', `An id is a string of at most ${idLengthMax} characters, or an integer of at most ${Number.MAX_SAFE_INTEGER}`)
+  throw new ValidationError(
+    'FRAME_INVALID',
+    `An id is a string of at most ${idLengthMax} characters, or an integer of at most ${Number.MAX_SAFE_INTEGER}`
+  )
 }
 
 /** Where most clients put the id: at the beginning, or behind the type. */
 const idAtStart = /^\{\s*(?:"type"\s*:\s*"\w{1,50}"\s*,\s*)?"id"\s*:\s*(\d{1,15}|"[^"\\]{0,100}")\s*[,}]/
 
-/** The id of a frame that is refused unseen, so that the refusal finds its request: without the work that the refusal is to save. */
+/**
+ * The id of a frame that is refused unseen, so that the refusal finds its request: without the work that the refusal is
+ * to save.
+ */
 function idOfRefused (data: Buffer): unknown {
   try {
     if (data.length <= refusedBytesParsedMax) return toFrame(data, false).frame.id

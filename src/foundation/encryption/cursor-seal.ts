@@ -10,7 +10,9 @@ const macLength = 22
  * `Encryption`, so every node accepts the others' cursors, and a new key accepts those of the old one.
  */
 export function createCursorSeal (encryptionKeys: readonly Buffer[]) {
-  const keys = encryptionKeys.map(key => Buffer.from(hkdfSync('sha256', key, Buffer.alloc(0), 'realtime list cursors', 32)))
+  const keys = encryptionKeys.map(key =>
+    Buffer.from(hkdfSync('sha256', key, Buffer.alloc(0), 'realtime list cursors', 32))
+  )
 
   const macOf = (key: Buffer, list: string, cursor: string): Buffer =>
     createHmac('sha256', key).update(`${list.length} ${list}${cursor}`).digest().subarray(0, macBytes)
@@ -23,7 +25,7 @@ export function createCursorSeal (encryptionKeys: readonly Buffer[]) {
     /** Throws ValidationError for what was not sealed for the list. */
     open (list: string, sealed: string): string {
       const [mac, cursor] = [Buffer.from(sealed.slice(0, macLength), 'base64url'), sealed.slice(macLength)]
-      if (mac.length !== macBytes || !keys.some(key => timingSafeEqual(macOf(key, list, cursor), mac))) throw cursorRefused()
+      if (mac.length !== macBytes || !keys.some(key => timingSafeEqual(macOf(key, list, cursor), mac))) { throw cursorRefused() }
       return cursor
     }
   }

@@ -5,14 +5,17 @@ export interface SealedPlace { table: string, column: string, id: string }
 
 /**
  * Secrets at rest: AES-256-GCM, one random 96-bit nonce each (NIST SP 800-38D), with the place as additional
- * authenticated data. The text form `v2.<key>.<nonce>.<tag>.<ciphertext>` names its key, so that several keys can decrypt
- * while one encrypts. `v1` had no additional data: only `reseal` reads it, for `npm run reencrypt`.
+ * authenticated data. The text form `v2.<key>.<nonce>.<tag>.<ciphertext>` names its key, so that several keys can
+ * decrypt while one encrypts. `v1` had no additional data: only `reseal` reads it, for `npm run reencrypt`.
  */
 export interface Encryption {
   encrypt (plain: string, place: SealedPlace): string
   /** Throws when no configured key fits, the text was tampered with, or it was sealed for another place. */
   decrypt (sealed: string, place: SealedPlace): string
-  /** Returns the secret sealed by the key that encrypts now, and in the form of now: the same text if it is so already. Throws as `decrypt`. */
+  /**
+   * Returns the secret sealed by the key that encrypts now, and in the form of now: the same text if it is so already.
+   * Throws as `decrypt`.
+   */
   reseal (sealed: string, place: SealedPlace): string
 }
 
@@ -31,10 +34,18 @@ export function createEncryption (keys: Buffer[]): Encryption {
   function open (sealed: string, place: SealedPlace, versions: readonly string[]): string {
     const [, version = '', name, ...parts] = form.exec(sealed) ?? []
     if (!versions.includes(version)) {
-      throw new Error(version === 'v1' ? 'a stored secret has the form of an earlier version: run `npm run reencrypt`' : 'a stored secret is malformed')
+      throw new Error(
+        version === 'v1'
+          ? 'a stored secret has the form of an earlier version: run `npm run reencrypt`'
+          : 'a stored secret is malformed'
+      )
     }
     const found = named.find(candidate => candidate.name === name)
-    if (found === undefined) throw new Error('a stored secret was encrypted with a key that is neither ENCRYPTION_KEY nor in ENCRYPTION_KEYS_OLD')
+    if (found === undefined) {
+      throw new Error(
+        'a stored secret was encrypted with a key that is neither ENCRYPTION_KEY nor in ENCRYPTION_KEYS_OLD'
+      )
+    }
     const [nonce, tag, ciphertext] = parts.map(part => Buffer.from(part, 'base64url')) as [Buffer, Buffer, Buffer]
     const decipher = createDecipheriv(algorithm, found.key, nonce, { authTagLength })
     if (version === 'v2') decipher.setAAD(dataOf(place))

@@ -5,7 +5,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 const zip = promisify(gzip)
 
-/** A file that stays the same while the server runs, with its entity tag. It is compressed once, when it is first requested. */
+/**
+ * A file that stays the same while the server runs, with its entity tag. It is compressed once, when it is first
+ * requested.
+ */
 export class Asset {
   readonly type: string
   readonly body: Buffer

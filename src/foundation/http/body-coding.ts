@@ -3,7 +3,9 @@ import { createGunzip, createInflate } from 'node:zlib'
 import { UnsupportedMediaTypeError, ValidationError } from '../../errors.ts'
 
 /** Not Brotli, nor Zstandard: five bytes of either make the decoder set aside 16 MiB. */
-const decoders: Readonly<Record<string, () => Transform>> = { gzip: createGunzip, 'x-gzip': createGunzip, deflate: createInflate }
+const decoders: Readonly<Record<string, () => Transform>> = {
+  gzip: createGunzip, 'x-gzip': createGunzip, deflate: createInflate
+}
 
 /** What an inflater holds at most while it lives: its window of 32 KiB, its state, and a piece of output. */
 const decoderBytes = 64 * 1024
@@ -19,7 +21,10 @@ export function requireUtf8 (contentType: string): void {
   for (const [, quoted, plain = ''] of contentType.matchAll(/;\s*charset\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))/gi)) {
     const charset = (quoted ?? plain).toLowerCase()
     if (charsets.includes(charset)) continue
-    throw new UnsupportedMediaTypeError('CONTENT_TYPE_UNSUPPORTED', `Bodies are in UTF-8, not ${JSON.stringify(charset.slice(0, 50))}`)
+    throw new UnsupportedMediaTypeError(
+      'CONTENT_TYPE_UNSUPPORTED',
+      `Bodies are in UTF-8, not ${JSON.stringify(charset.slice(0, 50))}`
+    )
   }
 }
 
@@ -34,13 +39,18 @@ export interface Counting { take (bytes: number): void, giveBack (bytes: number)
  * UnsupportedMediaTypeError `CONTENT_ENCODING_UNSUPPORTED` for a coding that is not understood, and for several.
  */
 export function decode (payload: Readable, contentEncoding: string | undefined, counting: Counting): Decoding {
-  const codings = (contentEncoding ?? '').toLowerCase().split(',').map(text => text.trim()).filter(text => text !== '' && text !== 'identity')
+  const codings = (contentEncoding ?? '').toLowerCase().split(',').map(text => text.trim()).filter(text =>
+    text !== '' && text !== 'identity'
+  )
   const [coding] = codings
   if (coding === undefined) return { body: payload, stop () {} }
   const create = Object.hasOwn(decoders, coding) ? decoders[coding] : undefined
   if (create === undefined || codings.length > 1) {
     const given = JSON.stringify(codings.join(', ').slice(0, 50))
-    throw new UnsupportedMediaTypeError('CONTENT_ENCODING_UNSUPPORTED', `The content encoding ${given} is not supported: send one of ${acceptedCodings}, or none`)
+    throw new UnsupportedMediaTypeError(
+      'CONTENT_ENCODING_UNSUPPORTED',
+      `The content encoding ${given} is not supported: send one of ${acceptedCodings}, or none`
+    )
   }
   counting.take(decoderBytes)
   const decoder = create()

@@ -7,12 +7,17 @@ import { Asset } from './assets.ts'
 
 const title = 'Realtime Platform'
 const guideTitles: Record<string, string> = {
-  'PROTOCOL.md': 'Socket protocol', 'AUTH.md': 'Auth', 'ERRORS.md': 'Errors', 'DATABASE.md': 'Databases', 'WEBHOOKS.md': 'Webhooks', 'DEBUGGER.md': 'Debugger'
+  'PROTOCOL.md': 'Socket protocol',
+  'AUTH.md': 'Auth',
+  'ERRORS.md': 'Errors',
+  'DATABASE.md': 'Databases',
+  'WEBHOOKS.md': 'Webhooks',
+  'DEBUGGER.md': 'Debugger'
 }
 
 /**
- * Returns the pages below `/docs` by their paths, each made when it is first requested: the reference, which Scalar's bundle
- * renders from `/openapi.json`, and the guides of the folder `docs`. Nothing of them is loaded from elsewhere.
+ * Returns the pages below `/docs` by their paths, each made when it is first requested: the reference, which Scalar's
+ * bundle renders from `/openapi.json`, and the guides of the folder `docs`. Nothing of them is loaded from elsewhere.
  */
 export function createDocsPages (): Map<string, () => Asset> {
   const folder = guidesFolder()
@@ -40,11 +45,14 @@ function once (make: () => Asset): () => Asset {
   }
 }
 
-const bundlePath = () => join(dirname(fileURLToPath(import.meta.resolve('@scalar/fastify-api-reference'))), 'js/standalone.js')
+const bundlePath = () =>
+  join(dirname(fileURLToPath(import.meta.resolve('@scalar/fastify-api-reference'))), 'js/standalone.js')
 
 /** From the source and from dist alike. */
 const guidesFolder = () =>
-  [join(import.meta.dirname, '../docs'), join(import.meta.dirname, '../../docs')].find(path => existsSync(join(path, 'PROTOCOL.md')))
+  [join(import.meta.dirname, '../docs'), join(import.meta.dirname, '../../docs')].find(path =>
+    existsSync(join(path, 'PROTOCOL.md'))
+  )
 
 /** Links lead to other guides and to other sites; those into the repository are text here. */
 function markdown (guides: ReadonlySet<string>): Marked {
@@ -63,13 +71,20 @@ function markdown (guides: ReadonlySet<string>): Marked {
 function navigation (guides: readonly string[]): string {
   const links = Object.entries(guideTitles).filter(([name]) => guides.includes(name))
     .map(([name, text]) => `<a href="/docs/${name}">${text}</a>`)
-  return `<header class="top"><a class="name" href="/docs">${title}</a><nav>${links.join('')}<a href="/openapi.json">openapi.json</a></nav></header>`
+  return `<header class="top"><a class="name" href="/docs">${title}</a><nav>${
+    links.join('')
+  }<a href="/openapi.json">openapi.json</a></nav></header>`
 }
 
-const htmlPage = (name: string, body: string) => new Asset([
-  '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
-  `<title>${name}</title><link rel="icon" href="data:,"><link rel="stylesheet" href="/docs/docs.css"></head><body>${body}</body></html>`
-].join('\n'), 'text/html; charset=utf-8')
+const htmlPage = (name: string, body: string) =>
+  new Asset(
+    [
+      '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" ' +
+        'content="width=device-width, initial-scale=1">',
+      `<title>${name}</title><link rel="icon" href="data:,"><link rel="stylesheet" href="/docs/docs.css"></head><body>${body}</body></html>`
+    ].join('\n'),
+    'text/html; charset=utf-8'
+  )
 
 const startScript = `Scalar.createApiReference('#reference', ${JSON.stringify({
   url: '/openapi.json',
@@ -87,7 +102,8 @@ const startScript = `Scalar.createApiReference('#reference', ${JSON.stringify({
 }, null, 2)})
 `
 
-const styles = `:root { color-scheme: light dark; --scalar-custom-header-height: 44px; --line: light-dark(#dfdfdf, #2d2d2d); --page: light-dark(#fff, #0f0f0f) }
+const styles =
+  `:root { color-scheme: light dark; --scalar-custom-header-height: 44px; --line: light-dark(#dfdfdf, #2d2d2d); --page: light-dark(#fff, #0f0f0f) }
 body { margin: 0; background: var(--page) }
 .top, .guide { font: 15px/1.6 ui-sans-serif, system-ui, sans-serif; color: light-dark(#1b1b1b, #e7e7e7) }
 .top { position: sticky; top: 0; z-index: 100; box-sizing: border-box; height: 44px; padding: 0 20px; display: flex; gap: 28px; align-items: center;

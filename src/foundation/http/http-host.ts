@@ -3,16 +3,19 @@ import { isIPv6 } from 'node:net'
 import { ValidationError } from '../../errors.ts'
 
 const hostBytesMax = 255
-/** A registered name as DNS has it, with the underscores of container networks, or an IPv4 address. The dot of the root may end it. */
+/**
+ * A registered name as DNS has it, with the underscores of container networks, or an IPv4 address. The dot of the root
+ * may end it.
+ */
 const name = /^(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?$/i
 const hostAndPort = /^(\[[^\]]*\]|[^:]*)(?::(\d{0,5}))?$/
 
 /**
- * Throws ValidationError unless the request has one valid `Host`, which HTTP/1.0 may leave out (RFC 9112 §3.2). A proxy that
- * takes the other one of two would send the request elsewhere than this server believes.
+ * Throws ValidationError unless the request has one valid `Host`, which HTTP/1.0 may leave out (RFC 9112 §3.2). A proxy
+ * that takes the other one of two would send the request elsewhere than this server believes.
  */
 export function checkHost ({ rawHeaders, headers: { host }, httpVersion }: IncomingMessage): void {
-  if (rawHeaders.filter((text, i) => i % 2 === 0 && text.toLowerCase() === 'host').length > 1) throw invalid('The request has more than one Host header')
+  if (rawHeaders.filter((text, i) => i % 2 === 0 && text.toLowerCase() === 'host').length > 1) { throw invalid('The request has more than one Host header') }
   if (host === undefined) {
     if (httpVersion === '1.0') return
     throw invalid('The request has no Host header')
@@ -26,4 +29,5 @@ function isHost (text: string): boolean {
   return host.startsWith('[') ? isIPv6(host.slice(1, -1)) && !host.includes('%') : name.test(host)
 }
 
-const invalid = (message: string) => new ValidationError('VALIDATION_FAILED', message, { details: [{ path: '/host', message: 'must be one host' }] })
+const invalid = (message: string) =>
+  new ValidationError('VALIDATION_FAILED', message, { details: [{ path: '/host', message: 'must be one host' }] })

@@ -6,21 +6,56 @@ import { findEnum } from '../../../schemas/common.ts'
  */
 
 interface Schema {
-  $ref?: string, type?: unknown, enum?: unknown[], const?: unknown, default?: unknown, description?: string, examples?: unknown[], example?: unknown
-  anyOf?: Schema[], items?: Schema, properties?: Record<string, Schema>, [more: string]: unknown
+  $ref?: string
+  type?: unknown
+  enum?: unknown[]
+  const?: unknown
+  default?: unknown
+  description?: string
+  examples?: unknown[]
+  example?: unknown
+  anyOf?: Schema[]
+  items?: Schema
+  properties?: Record<string, Schema>
+  [more: string]: unknown
 }
-interface Media { schema?: Schema, example?: unknown }
-interface Parameter { $ref?: string, in: string, name: string, description?: string, schema: Schema }
-interface Answer { $ref?: string, content?: Record<string, Media> }
-interface Operation { parameters?: Parameter[], requestBody?: { content: Record<string, Media> }, responses: Record<string, Answer> }
-interface Components { schemas: Record<string, Schema>, responses: Record<string, Answer>, parameters?: Record<string, Parameter> }
-export interface OpenApiDocument { paths: Record<string, Record<string, Operation>>, components: Components }
+interface Media {
+  schema?: Schema
+  example?: unknown
+}
+interface Parameter {
+  $ref?: string
+  in: string
+  name: string
+  description?: string
+  schema: Schema
+}
+interface Answer {
+  $ref?: string
+  content?: Record<string, Media>
+}
+interface Operation {
+  parameters?: Parameter[]
+  requestBody?: { content: Record<string, Media> }
+  responses: Record<string, Answer>
+}
+interface Components {
+  schemas: Record<string, Schema>
+  responses: Record<string, Answer>
+  parameters?: Record<string, Parameter>
+}
+export interface OpenApiDocument {
+  paths: Record<string, Record<string, Operation>>
+  components: Components
+}
 
 /** Changes the document in place. */
 export function shareComponents<T extends object> (generated: T, refusalNames: Record<string, string>): T {
   const document = generated as unknown as OpenApiDocument
   const { components, paths } = document
-  const operations = Object.entries(paths).flatMap(([path, methods]) => Object.values(methods).map(operation => ({ path, operation })))
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.values(methods).map(operation => ({ path, operation }))
+  )
   for (const { operation } of operations) {
     for (const [status, answer] of Object.entries(operation.responses)) {
       const isRefusal = answer.content?.['application/json']?.schema?.$ref === '#/components/schemas/Error'
@@ -54,19 +89,26 @@ function nameEnums (schema: Schema, found: Record<string, Schema>): void {
       continue
     }
     const { name, description } = named
-    found[name] ??= { type: 'string', enum: one.enum as unknown[], ...(description !== undefined && { description: description as string }) }
+    found[name] ??= {
+      type: 'string',
+      enum: one.enum as unknown[],
+      ...(description !== undefined && { description: description as string })
+    }
     const { type: _, enum: __, ...rest } = one
     if (rest.description === description) delete rest.description
     schema[key] = { $ref: `#/components/schemas/${name}`, ...rest }
   }
 }
 
-/** A default would make generators require the field, which the caller may leave out. It is in the description instead. */
+/**
+ * A default would make generators require the field, which the caller may leave out. It is in the description instead.
+ */
 function describeDefaults (schema: Schema): void {
   for (const part of Object.values(schema.properties ?? {})) {
     describeDefaults(part)
     if (part.default === undefined) continue
-    part.description = `${part.description ?? ''} Default: \`${JSON.stringify(part.default).replaceAll('"', '')}\`.`.trim()
+    part.description = `${part.description ?? ''} Default: \`${JSON.stringify(part.default).replaceAll('"', '')}\`.`
+      .trim()
     delete part.default
   }
 }
@@ -86,7 +128,9 @@ function exampleOf (given: Schema, schemas: Record<string, Schema>): unknown {
 
 /** Parameters that more than one operation has. */
 function shareParameters (operations: { path: string, operation: Operation }[]): Record<string, Parameter> {
-  const uses = operations.flatMap(({ path, operation: { parameters = [] } }) => parameters.map((parameter, i) => ({ path, parameters, parameter, i })))
+  const uses = operations.flatMap(({ path, operation: { parameters = [] } }) =>
+    parameters.map((parameter, i) => ({ path, parameters, parameter, i }))
+  )
   const shared: Record<string, Parameter> = {}
   const alike = new Map<string, typeof uses>()
   for (const use of uses) {
@@ -109,7 +153,9 @@ function shareParameters (operations: { path: string, operation: Operation }[]):
 /** An id has the name of what stands before it in the path. */
 function nameOf (path: string, { in: place, name }: Parameter): string {
   const section = path.split('/{id}', 1)[0]?.split('/').at(-1) ?? ''
-  return place === 'path' && name === 'id' ? `${pascal(section.replace(/ies$/, 'y').replace(/s$/, ''))}Id` : pascal(name.replace(/^x-/, ''))
+  return place === 'path' && name === 'id'
+    ? `${pascal(section.replace(/ies$/, 'y').replace(/s$/, ''))}Id`
+    : pascal(name.replace(/^x-/, ''))
 }
 
 const pascal = (text: string) => text.replaceAll(/(?:^|[-_])([a-z])/g, (_, letter: string) => letter.toUpperCase())

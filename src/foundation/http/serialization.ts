@@ -9,9 +9,9 @@ const reference = /"\$ref":"([^"#]+)#/g
 const compiled = new Map<string, Serializer>()
 
 /**
- * Compiles each answer's schema when it is first given, once however many routes give it, and with the shared schemas that it
- * refers to. Fastify's own compiler does it at the start for each route and status, each time with all of them: with a hundred
- * routes that all refuse in one form, it would be most of what a start costs.
+ * Compiles each answer's schema when it is first given, once however many routes give it, and with the shared schemas
+ * that it refers to. Fastify's own compiler does it at the start for each route and status, each time with all of them:
+ * with a hundred routes that all refuse in one form, it would be most of what a start costs.
  */
 export function serializerCompilers () {
   return (shared: Schemas | undefined, options: object = {}) => ({ schema }: { schema: object }): Serializer => {

@@ -9,15 +9,17 @@ const valueCharactersMax = 100
 export type ValidatorError = Partial<ErrorObject>
 
 /**
- * Returns the one error that explains a failed validation. A union fails with errors of each of its members: what they allow at one
- * place becomes one list ("must be one of …"), and of members that a constant tells apart, the one that was meant is explained.
- * For the latter the validator must be `verbose`.
+ * Returns the one error that explains a failed validation. A union fails with errors of each of its members: what they
+ * allow at one place becomes one list ("must be one of …"), and of members that a constant tells apart, the one that
+ * was meant is explained. For the latter the validator must be `verbose`.
  */
 export function explain (errors: readonly ValidatorError[]): ValidatorError {
   const leaves = leavesOf(errors)
   const depth = Math.max(...leaves.map(depthOf))
   const first = leaves.find(error => depthOf(error) === depth) ?? {}
-  const same = isUnion(errors.at(-1)) ? leaves.filter(({ instancePath }) => instancePath === first.instancePath) : [first]
+  const same = isUnion(errors.at(-1))
+    ? leaves.filter(({ instancePath }) => instancePath === first.instancePath)
+    : [first]
   return { ...first, message: same.length > 1 ? messageOfAll(same) : messageOf(first) }
 }
 
@@ -28,12 +30,15 @@ export function messageOf (error: ValidatorError): string {
   const { keyword = '', message = 'is wrong', parentSchema = {} } = error
   if (keyword === 'false schema') return 'is not allowed'
   // A regular expression alone says little.
-  const [example] = keyword === 'pattern' || keyword === 'format' ? [(parentSchema as { examples?: unknown[] }).examples ?? []].flat() : []
+  const [example] = keyword === 'pattern' || keyword === 'format'
+    ? [(parentSchema as { examples?: unknown[] }).examples ?? []].flat()
+    : []
   if (example !== undefined) return `${message}, as ${JSON.stringify(example)} does`
   return message.replace('must NOT', 'must not').replace(/(?<=than 1 )(\w+?)s$/, '$1').replace('propertie', 'property')
 }
 
-const isUnion = (error: ValidatorError | undefined): error is ValidatorError => error?.keyword === 'anyOf' || error?.keyword === 'oneOf'
+const isUnion = (error: ValidatorError | undefined): error is ValidatorError =>
+  error?.keyword === 'anyOf' || error?.keyword === 'oneOf'
 const depthOf = ({ instancePath = '' }: ValidatorError) => instancePath.split('/').length
 const isType = ({ keyword }: ValidatorError) => keyword === 'type'
 
@@ -43,10 +48,12 @@ function leavesOf (errors: readonly ValidatorError[]): ValidatorError[] {
   if (!isUnion(whole)) return errors.filter(error => !isUnion(error))
   const { instancePath: place = '', schemaPath = '' } = whole
   const tagged = byTag(whole)
-  if (tagged?.allowed !== undefined) return [{ instancePath: `${place}/${tagged.tag}`, keyword: 'enum', params: { allowedValues: tagged.allowed } }]
+  if (tagged?.allowed !== undefined) { return [{ instancePath: `${place}/${tagged.tag}`, keyword: 'enum', params: { allowedValues: tagged.allowed } }] }
   const nameOf = (error: ValidatorError) => memberOf(error, schemaPath)
   const inner = errors.slice(0, -1)
-  const members = [...new Set(inner.map(nameOf))].map(name => ({ name, errors: inner.filter(error => nameOf(error) === name) }))
+  const members = [...new Set(inner.map(nameOf))].map(name => ({
+    name, errors: inner.filter(error => nameOf(error) === name)
+  }))
   const meant = tagged === undefined ? members : members.filter(({ name }) => name === `${schemaPath}/${tagged.member}`)
   return likely(meant.map(({ errors }) => leavesOf(errors)), place).flat()
 }
@@ -54,7 +61,8 @@ function leavesOf (errors: readonly ValidatorError[]): ValidatorError[] {
 /** Leaves out members for another type of value, and those that a constant rules out, where others remain. */
 function likely (members: ValidatorError[][], place: string): ValidatorError[][] {
   const isDeep = ({ instancePath = '' }: ValidatorError) => instancePath.length > place.length
-  const isLookedInto = (member: ValidatorError[]) => member.some(error => isDeep(error) || error.keyword === 'required' || error.keyword === 'additionalProperties')
+  const isLookedInto = (member: ValidatorError[]) =>
+    member.some(error => isDeep(error) || error.keyword === 'required' || error.keyword === 'additionalProperties')
   const alike = members.some(isLookedInto) ? members.filter(isLookedInto) : members
   const open = alike.filter(member => !member.every(error => isDeep(error) && allowedBy(error) !== undefined))
   return open.length > 0 ? open : alike
@@ -68,12 +76,17 @@ function memberOf ({ schemaPath = '' }: ValidatorError, union: string): string {
 
 interface Member { properties?: Record<string, { const?: unknown }> }
 
-/** For a union whose members a constant property tells apart: the member that the value names, or the names that are allowed. */
+/**
+ * For a union whose members a constant property tells apart: the member that the value names, or the names that are
+ * allowed.
+ */
 function byTag ({ schema, data }: ValidatorError): { tag: string, member?: number, allowed?: unknown[] } | undefined {
   if (!Array.isArray(schema) || typeof data !== 'object' || data === null) return undefined
   const [first, ...others] = schema as Member[]
   const isTag = (member: Member | undefined, name: string) => member?.properties?.[name]?.const !== undefined
-  const tag = Object.keys(first?.properties ?? {}).find(name => isTag(first, name) && others.every(member => isTag(member, name)))
+  const tag = Object.keys(first?.properties ?? {}).find(name =>
+    isTag(first, name) && others.every(member => isTag(member, name))
+  )
   if (tag === undefined) return undefined
   const names = (schema as Member[]).map(({ properties }) => properties?.[tag]?.const)
   const member = names.indexOf((data as Record<string, unknown>)[tag])

@@ -58,9 +58,20 @@ export function exactValidator (formats: Formats): Ajv {
 /** Returns what a failed validation says to the client: where, and what. */
 export function toDetail (errors: readonly ValidatorError[]): ErrorDetail {
   const { instancePath = '', keyword = '', params = {}, message = 'is wrong' } = explain(errors)
-  const property = keyword === 'additionalProperties' ? params['additionalProperty'] : keyword === 'required' ? params['missingProperty'] : undefined
+  const property = keyword === 'additionalProperties'
+    ? params['additionalProperty']
+    : keyword === 'required'
+      ? params['missingProperty']
+      : undefined
   const path = property === undefined ? instancePath : `${instancePath}/${String(property).slice(0, 100)}`
-  return { path, message: keyword === 'additionalProperties' ? 'is not a known field' : keyword === 'required' ? 'is required' : message }
+  return {
+    path,
+    message: keyword === 'additionalProperties'
+      ? 'is not a known field'
+      : keyword === 'required'
+        ? 'is required'
+        : message
+  }
 }
 
 /** Adds the checked formats, and names that assert nothing. */
@@ -91,12 +102,14 @@ function validatorCompiler (shared: Record<string, object>, formats: Formats): F
 /** Refuses texts that coercion would turn into another number. Those of a body are checked when it is parsed. */
 function withExactNumbers (validate: Validator, { properties = {} }: TSchema): Validator {
   const isNumeric = ({ type }: TSchema) => type === 'integer' || type === 'number'
-  const names = Object.entries(properties as Record<string, TSchema>).filter(([, schema]) => isNumeric(schema)).map(([name]) => name)
+  const names = Object.entries(properties as Record<string, TSchema>).filter(([, schema]) => isNumeric(schema)).map((
+    [name]
+  ) => name)
   if (names.length === 0) return validate
   const check: Validator = data => {
     for (const name of names) {
       const text = (data as Record<string, unknown> | null)?.[name]
-      if (typeof text === 'string' && isNumber(text) && !isExactNumber(text)) return { error: inexact(`/${name}`, text) }
+      if (typeof text === 'string' && isNumber(text) && !isExactNumber(text)) { return { error: inexact(`/${name}`, text) } }
     }
     const isValid = validate(data)
     check.errors = validate.errors ?? null

@@ -9,8 +9,8 @@ export interface BodyOwner { kind: 'application' | 'address', id: string }
 const retryAfterS = 2
 
 /**
- * Counts the bytes of request bodies from their arrival until they are answered. A body is counted as it arrives, not as it is
- * announced: a client that announces much and sends nothing takes nothing from others.
+ * Counts the bytes of request bodies from their arrival until they are answered. A body is counted as it arrives, not
+ * as it is announced: a client that announces much and sends nothing takes nothing from others.
  */
 export class BodyBudget {
   readonly #limits: BodyLimits
@@ -25,18 +25,27 @@ export class BodyBudget {
 
   get bytes () { return this.#bytes }
 
-  /** Throws RateLimitError `RATE_LIMITED` when the owner's share is used up, ServiceUnavailableError `OVERLOADED` when the node's budget is. */
+  /**
+   * Throws RateLimitError `RATE_LIMITED` when the owner's share is used up, ServiceUnavailableError `OVERLOADED` when
+   * the node's budget is.
+   */
   take ({ kind, id }: BodyOwner, bytes: number): void {
     const key = `${kind} ${id}`
     const own = (this.#byOwner.get(key) ?? 0) + bytes
     const max = kind === 'application' ? this.#limits.applicationBytesMax : this.#limits.addressBytesMax
     if (own > max) {
       this.#metrics.requestBodiesRefused.inc({ limit: kind })
-      throw new RateLimitError('RATE_LIMITED', `The ${kind} has more than ${max} bytes of requests under way; come back in ${retryAfterS} s`, { retryAfterS })
+      throw new RateLimitError(
+        'RATE_LIMITED',
+        `The ${kind} has more than ${max} bytes of requests under way; come back in ${retryAfterS} s`,
+        { retryAfterS }
+      )
     }
     if (this.#bytes + bytes > this.#limits.nodeBytesMax) {
       this.#metrics.requestBodiesRefused.inc({ limit: 'node' })
-      throw new ServiceUnavailableError('OVERLOADED', 'The server has more requests under way than it can hold; come back shortly', { retryAfterS })
+      throw new ServiceUnavailableError(
+        'OVERLOADED', 'The server has more requests under way than it can hold; come back shortly', { retryAfterS }
+      )
     }
     this.#byOwner.set(key, own)
     this.#change(bytes)
@@ -56,7 +65,10 @@ export class BodyBudget {
   }
 }
 
-/** What one request takes of the budget. Once it has ended nothing more is counted: a decoder may still give what it holds. */
+/**
+ * What one request takes of the budget. Once it has ended nothing more is counted: a decoder may still give what it
+ * holds.
+ */
 export class HeldBody {
   readonly #budget: BodyBudget
   readonly #owner: BodyOwner
@@ -96,8 +108,13 @@ export interface BodyReading {
   take (bytes: number): void
 }
 
-/** Reads a body of at most `bytesMax` bytes. Fails with PayloadTooLargeError `BODY_TOO_LARGE`, or with what `take` throws. */
-export function readBody (payload: Readable, { bytesMax, announced, take }: BodyReading, done: (error: Error | null, body?: Buffer) => void): void {
+/**
+ * Reads a body of at most `bytesMax` bytes. Fails with PayloadTooLargeError `BODY_TOO_LARGE`, or with what `take`
+ * throws.
+ */
+export function readBody (
+  payload: Readable, { bytesMax, announced, take }: BodyReading, done: (error: Error | null, body?: Buffer) => void
+): void {
   const tooLarge = () => new PayloadTooLargeError('BODY_TOO_LARGE', `The body is larger than ${bytesMax} bytes`)
   if (announced > bytesMax) return done(tooLarge())
   const pieces: Buffer[] = []

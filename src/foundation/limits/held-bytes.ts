@@ -7,17 +7,23 @@ export interface HeldBytesOptions {
 }
 
 /**
- * What applications keep in a node's memory for as long as their sockets live: subscriptions with their filters, and the states of
- * members, those of other nodes included. An application has a share. When the node has no room left, the application that holds the most gives way to one that
- * holds less.
+ * What applications keep in a node's memory for as long as their sockets live: subscriptions with their filters, and
+ * the states of members, those of other nodes included. An application has a share. When the node has no room left, the
+ * application that holds the most gives way to one that holds less.
  */
 export class HeldBytes {
   readonly #options: HeldBytesOptions
   readonly #byApplication = new Map<string, number>()
   #bytes = 0
-  /** Frees some of what an application holds, by ending an absence of its members or one of its connections. Returns false where there is nothing to free. */
+  /**
+   * Frees some of what an application holds, by ending an absence of its members or one of its connections. Returns
+   * false where there is nothing to free.
+   */
   shed: (applicationId: string) => boolean = () => false
-  /** Has the other nodes do so, where all that an application holds is states of their members: whoever is refused now finds room shortly. */
+  /**
+   * Has the other nodes do so, where all that an application holds is states of their members: whoever is refused now
+   * finds room shortly.
+   */
   shedElsewhere: (applicationId: string) => void = () => {}
 
   constructor (options: HeldBytesOptions) {
@@ -34,10 +40,15 @@ export class HeldBytes {
   requireRoom (applicationId: string, bytes: number): void {
     const { limits: { heldBytesMax, heldBytesPerApplicationMax } } = this.#options
     const own = this.of(applicationId) + bytes
-    if (own > heldBytesPerApplicationMax) throw this.#refusal('application', `The application holds ${heldBytesPerApplicationMax} bytes of subscriptions and states at this node, the most it may`)
+    if (own > heldBytesPerApplicationMax) {
+      throw this.#refusal(
+        'application',
+        `The application holds ${heldBytesPerApplicationMax} bytes of subscriptions and states at this node, the most it may`
+      )
+    }
     while (this.#bytes + bytes > heldBytesMax) {
       const [largest, most] = this.#largest()
-      if (largest === applicationId || most <= own || !this.#makeRoom(largest)) throw this.#refusal('node', 'The node has no room for more subscriptions and states')
+      if (largest === applicationId || most <= own || !this.#makeRoom(largest)) { throw this.#refusal('node', 'The node has no room for more subscriptions and states') }
       this.#options.metrics.heldBytesShed.inc()
     }
   }
@@ -78,6 +89,7 @@ const memberBytes = 650
 /** A state is there as text, as a value, and in the answer for whoever joins. */
 const stateFactor = 4
 
-export const subscriptionCost = (filterText: string | undefined): number => subscriptionBytes + Math.ceil(filterFactor * (filterText?.length ?? 0))
+export const subscriptionCost = (filterText: string | undefined): number =>
+  subscriptionBytes + Math.ceil(filterFactor * (filterText?.length ?? 0))
 
 export const memberCost = (stateLength: number): number => memberBytes + stateFactor * stateLength

@@ -1,13 +1,19 @@
 import { ServiceUnavailableError } from '../../errors.ts'
 
-/** At once, over all names: what is done in turn holds a connection of the pool while it waits for somebody else's database. */
+/**
+ * At once, over all names: what is done in turn holds a connection of the pool while it waits for somebody else's
+ * database.
+ */
 const atOnceMax = 4
 const waitingMax = 50
 const defaultWaitMs = 30_000
 
 interface Last { promise: Promise<void>, count: number }
 
-/** Work of one name is done one after the other, and little of it at once over all names. What cannot wait any more is refused. */
+/**
+ * Work of one name is done one after the other, and little of it at once over all names. What cannot wait any more is
+ * refused.
+ */
 export class Turns {
   readonly #waitMs: number
   readonly #last = new Map<string, Last>()
@@ -18,7 +24,9 @@ export class Turns {
     this.#waitMs = waitMs
   }
 
-  /** Throws ServiceUnavailableError `OVERLOADED`, also when the work has not begun after a while: then it never begins. */
+  /**
+   * Throws ServiceUnavailableError `OVERLOADED`, also when the work has not begun after a while: then it never begins.
+   */
   async take<T> (name: string, work: () => Promise<T>): Promise<T> {
     const before: Last = this.#last.get(name) ?? { promise: Promise.resolve(), count: 0 }
     if (before.count >= waitingMax) throw overloaded()
@@ -61,4 +69,6 @@ export class Turns {
 }
 
 const overloaded = () =>
-  new ServiceUnavailableError('OVERLOADED', 'Changes of mappings arrive faster than they can be made. Try again later.', { retryAfterS: 5 })
+  new ServiceUnavailableError(
+    'OVERLOADED', 'Changes of mappings arrive faster than they can be made. Try again later.', { retryAfterS: 5 }
+  )

@@ -5,15 +5,18 @@ import type { Metrics } from '../observability/metrics.ts'
 const calmMs = 1000
 /** Refusals in a row that end the patience early, in bursts: whoever floods is not answered for seconds. */
 const refusedBurstsMax = 10
-/** After that, what is on its way when the client hears of the end may be five times as much; so many bytes count as one frame. */
+/**
+ * After that, what is on its way when the client hears of the end may be five times as much; so many bytes count as one
+ * frame.
+ */
 const unheardFactor = 5
 const unheardFrameBytes = 4096
 /** Without a limit on requests, a client above its bytes has as many refusals as with this burst. */
 const defaultBurst = 200
 
 /*
- * A limit's whole state is one time: until when what was taken is paid for at its rate (the generic cell rate algorithm, ITU-T
- * I.371). A burst is what may be taken ahead of that. A rate of 0 a second is no limit.
+ * A limit's whole state is one time: until when what was taken is paid for at its rate (the generic cell rate
+ * algorithm, ITU-T I.371). A burst is what may be taken ahead of that. A rate of 0 a second is no limit.
  */
 
 const costMs = (amount: number, perSecond: number) => amount * 1000 / perSecond
@@ -55,7 +58,10 @@ export class Pace {
   readonly #client: PacedClient
   #requestsUntil = 0
   #bytesUntil = 0
-  /** Of a client that has gone faster: since when, when last, how often, whether it is being closed, and whether it was destroyed. */
+  /**
+   * Of a client that has gone faster: since when, when last, how often, whether it is being closed, and whether it was
+   * destroyed.
+   */
   #excess: { since: number, last: number, refusals: number, isEnding: boolean, hasEnded: boolean } | undefined
 
   constructor (options: PaceOptions, client: PacedClient) {
@@ -111,7 +117,11 @@ export class Pace {
     this.#over(limit, now)
     const { requestsPerSecond, bytesPerSecond } = this.#options.limits
     const rate = limit === 'requests' ? `${requestsPerSecond} requests` : `${bytesPerSecond} bytes`
-    return new RateLimitError('RATE_LIMITED', `A connection may send ${rate} a second; come back in ${retryAfterMs} ms`, { retryAfterMs })
+    return new RateLimitError(
+      'RATE_LIMITED',
+      `A connection may send ${rate} a second; come back in ${retryAfterMs} ms`,
+      { retryAfterMs }
+    )
   }
 
   #over (limit: 'requests' | 'bytes', now: number, bytes = 0): void {

@@ -27,7 +27,9 @@ interface CountingRedis extends Redis {
 
 export interface Count { count: number, leftMs: number }
 
-/** Counts over all nodes, in windows that begin with the first. They are gone with Redis' memory, and with their window. */
+/**
+ * Counts over all nodes, in windows that begin with the first. They are gone with Redis' memory, and with their window.
+ */
 export class SharedCounters {
   readonly #redis: CountingRedis
   readonly #namespace: RedisNamespace

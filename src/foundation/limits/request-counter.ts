@@ -7,9 +7,9 @@ const keysMax = 20_000
 export interface Window { current: number, ttl: number }
 
 /**
- * Requests by key in windows of time: over all nodes where they share a Redis, and for as long as it answers; otherwise of this node, which
- * counts along all the time. So nobody gets more of a node than the limit, and of all nodes no more than that of each. The form is that of
- * @fastify/rate-limit's stores.
+ * Requests by key in windows of time: over all nodes where they share a Redis, and for as long as it answers; otherwise
+ * of this node, which counts along all the time. So nobody gets more of a node than the limit, and of all nodes no more
+ * than that of each. The form is that of @fastify/rate-limit's stores.
  */
 export function createRequestCounts (shared: SharedCounters | undefined) {
   const windows = new LRUCache<string, { count: number, endsAt: number }>({ max: keysMax })
@@ -25,7 +25,9 @@ export function createRequestCounts (shared: SharedCounters | undefined) {
       const name = `${this.#name} ${key}`
       const own = this.#count(name, windowMs)
       if (shared === undefined) return answer(null, own)
-      void shared.count(name, windowMs).then(all => answer(null, all === undefined ? own : { current: all.count, ttl: all.leftMs }))
+      void shared.count(name, windowMs).then(all =>
+        answer(null, all === undefined ? own : { current: all.count, ttl: all.leftMs })
+      )
     }
 
     /** Takes one back that was counted. */

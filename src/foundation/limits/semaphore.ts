@@ -1,4 +1,7 @@
-/** Runs at most `max` at once, first come, first served: a place that becomes free is handed to the one who waits longest. */
+/**
+ * Runs at most `max` at once, first come, first served: a place that becomes free is handed to the one who waits
+ * longest.
+ */
 export function createLimit (max: number) {
   let running = 0
   const waiting: (() => void)[] = []

@@ -15,7 +15,9 @@ export function createHealth () {
     liveness: (): Health => ({ status: 'ok', version }),
     /** Asks every part at once; a check that throws or hangs is a failed part, never an error. */
     async readiness (): Promise<Readiness> {
-      const components = Object.fromEntries(await Promise.all([...checks].map(async ([name, check]) => [name, await ask(check)] as const)))
+      const components = Object.fromEntries(
+        await Promise.all([...checks].map(async ([name, check]) => [name, await ask(check)] as const))
+      )
       const isReady = Object.values(components).every(component => component.status !== 'failed')
       return { status: isReady ? 'ready' : 'unavailable', components }
     }

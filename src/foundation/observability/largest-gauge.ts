@@ -1,11 +1,18 @@
 import { Gauge, type GaugeConfiguration } from 'prom-client'
 
-/** A gauge of the largest of what several sources report, 0 without any. The ids of sources make no label: whoever scrapes would read them. */
+/**
+ * A gauge of the largest of what several sources report, 0 without any. The ids of sources make no label: whoever
+ * scrapes would read them.
+ */
 export class LargestGauge {
   readonly #values = new Map<string, number>()
 
   constructor (configuration: Omit<GaugeConfiguration<never>, 'labelNames' | 'collect' | 'aggregator'>) {
-    const gauge: Gauge = new Gauge({ ...configuration, aggregator: 'max', collect: () => gauge.set(Math.max(0, ...this.#values.values())) })
+    const gauge: Gauge = new Gauge({
+      ...configuration,
+      aggregator: 'max',
+      collect: () => gauge.set(Math.max(0, ...this.#values.values()))
+    })
   }
 
   set (source: string, value: number): void {

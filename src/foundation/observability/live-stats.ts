@@ -58,8 +58,10 @@ export class LatencyWindow {
       this.#stamps[slot] = time
       this.#counts.fill(0, slot * bucketsCount, (slot + 1) * bucketsCount)
     }
-    const bucket = ms <= bucketStartMs ? 0 : Math.min(bucketsCount - 1, Math.ceil(Math.log(ms / bucketStartMs) / Math.log(bucketGrowth)));
-    (this.#counts[slot * bucketsCount + bucket] as number) += count
+    const bucket = ms <= bucketStartMs
+      ? 0
+      : Math.min(bucketsCount - 1, Math.ceil(Math.log(ms / bucketStartMs) / Math.log(bucketGrowth)))
+    ;(this.#counts[slot * bucketsCount + bucket] as number) += count
   }
 
   /** Adds its counts, by bucket, to those given. */
@@ -126,8 +128,8 @@ export class TopicActivity {
 }
 
 /**
- * What went on lately on this node, scope by scope and topic by topic: what dashboards show. It is kept in memory, for a
- * bounded number of scopes and topics, of which those that nothing has happened in for longest are forgotten.
+ * What went on lately on this node, scope by scope and topic by topic: what dashboards show. It is kept in memory, for
+ * a bounded number of scopes and topics, of which those that nothing has happened in for longest are forgotten.
  */
 export class Activity {
   readonly #scopes = new Map<string, ScopeActivity>()
@@ -135,11 +137,20 @@ export class Activity {
   readonly #lost = new Map<string, number>()
 
   scope (scope: Scope): ScopeActivity {
-    return touch(this.#scopes, scopeKey(scope), scopesMax, () => new ScopeActivity(scope), ({ connections, feeds }) => connections > 0 || feeds > 0)
+    return touch(
+      this.#scopes, scopeKey(scope), scopesMax, () => new ScopeActivity(scope),
+      ({ connections, feeds }) => connections > 0 || feeds > 0
+    )
   }
 
   topic (scope: Scope, topic: string): TopicActivity {
-    return touch(this.#topics, `${scopeKey(scope)}/${topic}`, topicsMax, () => new TopicActivity(scope, topic), ({ feeds }) => feeds > 0)
+    return touch(
+      this.#topics,
+      `${scopeKey(scope)}/${topic}`,
+      topicsMax,
+      () => new TopicActivity(scope, topic),
+      ({ feeds }) => feeds > 0
+    )
   }
 
   scopes (isMeant: (scope: Scope) => boolean): ScopeActivity[] {

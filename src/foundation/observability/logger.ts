@@ -2,15 +2,34 @@ import { pino, type Logger, type LoggerOptions } from 'pino'
 
 /** Where a secret could stand, if somebody logged the object around it. */
 const redact = [
-  'req.headers.authorization', 'req.headers["x-session-token"]', 'headers.authorization', 'headers["x-session-token"]',
-  '*.password', '*.token', '*.secret', '*.sessionToken', '*.setupToken', '*.connectionString', 'err.config', 'password', 'token', 'secret'
+  'req.headers.authorization',
+  'req.headers["x-session-token"]',
+  'headers.authorization',
+  'headers["x-session-token"]',
+  '*.password',
+  '*.token',
+  '*.secret',
+  '*.sessionToken',
+  '*.setupToken',
+  '*.connectionString',
+  'err.config',
+  'password',
+  'token',
+  'secret'
 ]
 
 /** JSON lines in production, readable ones at a terminal. */
 export function createLogger (config: { log: { level: string }, isProduction: boolean }): Logger {
-  const options: LoggerOptions = { level: config.log.level, serializers: querylessSerializers, redact: { paths: redact, censor: '[redacted]' } }
+  const options: LoggerOptions = {
+    level: config.log.level, serializers: querylessSerializers, redact: { paths: redact, censor: '[redacted]' }
+  }
   if (config.isProduction || !process.stdout.isTTY) return pino(options)
-  return pino({ ...options, transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname', translateTime: 'HH:MM:ss', singleLine: true } } })
+  return pino({
+    ...options,
+    transport: {
+      target: 'pino-pretty', options: { ignore: 'pid,hostname', translateTime: 'HH:MM:ss', singleLine: true }
+    }
+  })
 }
 
 const withoutQuery = (value: unknown): unknown => typeof value === 'string' ? value.split('?', 1)[0] : value
@@ -20,8 +39,8 @@ const requestOf = (request: { id?: unknown, method?: unknown, url?: unknown } | 
   ({ id: request?.id, method: request?.method, url: withoutQuery(request?.url) })
 
 /**
- * What is logged of an error beside its message. Everything else stays away: drivers hang the client, its configuration or the
- * packet on an error, and PostgreSQL's `detail` and `where` quote rows.
+ * What is logged of an error beside its message. Everything else stays away: drivers hang the client, its configuration
+ * or the packet on an error, and PostgreSQL's `detail` and `where` quote rows.
  */
 const errorMembers = [
   'code', 'errno', 'syscall', 'hostname', 'address', 'port', 'path', 'status', 'statusCode', 'responseCode', 'command',
@@ -37,7 +56,11 @@ function errorOf (error: unknown, depth = 0): unknown {
   const { name, message, stack, cause, errors } = error as Partial<AggregateError>
   const members = errorMembers.flatMap(member => {
     const value = (error as Record<string, unknown>)[member]
-    return typeof value === 'number' ? [[member, value]] : typeof value === 'string' ? [[member, value.slice(0, messageLengthMax)]] : []
+    return typeof value === 'number'
+      ? [[member, value]]
+      : typeof value === 'string'
+        ? [[member, value.slice(0, messageLengthMax)]]
+        : []
   })
   const deeper = depth < causesMax
   return {
@@ -58,5 +81,11 @@ export function reasonOf (error: unknown): { code: string | undefined, message: 
 
 /** Of a logger in which no URL has a query, whoever logs it. */
 export const querylessSerializers = {
-  path: withoutQuery, url: withoutQuery, originalUrl: withoutQuery, req: requestOf, request: requestOf, err: (error: unknown) => errorOf(error), error: (error: unknown) => errorOf(error)
+  path: withoutQuery,
+  url: withoutQuery,
+  originalUrl: withoutQuery,
+  req: requestOf,
+  request: requestOf,
+  err: (error: unknown) => errorOf(error),
+  error: (error: unknown) => errorOf(error)
 }

@@ -15,15 +15,15 @@ export interface ScrapeOptions {
 }
 
 /**
- * The metrics in Prometheus' text format. A scrape with the token has every label; without it, the same series have `topic="all"`, and what
- * would fall together is added up. Throws UnauthorizedError for another token.
+ * The metrics in Prometheus' text format. A scrape with the token has every label; without it, the same series have
+ * `topic="all"`, and what would fall together is added up. Throws UnauthorizedError for another token.
  */
 export function createScrape ({ registry, token, isOpen }: ScrapeOptions) {
   return async function scrape (authorization: string | undefined): Promise<string> {
     if (token === undefined) return isOpen ? await registry.metrics() : await anonymousMetrics(registry)
     if (authorization === undefined) return await anonymousMetrics(registry)
     const [, given] = /^Bearer +(\S+) *$/i.exec(authorization) ?? []
-    if (given === undefined || !isSame(given, token)) throw new UnauthorizedError('CREDENTIAL_INVALID', 'This is not the METRICS_TOKEN of the server')
+    if (given === undefined || !isSame(given, token)) { throw new UnauthorizedError('CREDENTIAL_INVALID', 'This is not the METRICS_TOKEN of the server') }
     return await registry.metrics()
   }
 }
@@ -39,7 +39,9 @@ async function anonymousMetrics (registry: Registry): Promise<string> {
   const metrics = registry.getMetricsAsArray().map(({ name }) => registry.getSingleMetric(name) as unknown as Labelled)
   const named = metrics.filter(({ labelNames = [] }) => tenantLabels.some(label => labelNames.includes(label)))
   // Counters and histograms are added up; of gauges, what their aggregator says.
-  const merged = AggregatorRegistry.aggregate([await Promise.all(named.map(async metric => withoutTenants(await metric.get())))])
+  const merged = AggregatorRegistry.aggregate([
+    await Promise.all(named.map(async metric => withoutTenants(await metric.get())))
+  ])
   const texts = metrics.map(metric => (named.includes(metric) ? merged : registry).getSingleMetricAsString(metric.name))
   return `${(await Promise.all(texts)).join('\n\n')}\n`
 }
@@ -50,7 +52,9 @@ interface Values { values: { labels: Record<string, string | number> }[] }
 
 function withoutTenants (metric: Values): Values {
   const values = metric.values.map(value => {
-    const labels = Object.entries(value.labels).map(([name, label]) => [name, tenantLabels.includes(name) ? everything : label])
+    const labels = Object.entries(value.labels).map((
+      [name, label]
+    ) => [name, tenantLabels.includes(name) ? everything : label])
     return { ...value, labels: Object.fromEntries(labels) as Record<string, string | number> }
   })
   return { ...metric, values }

@@ -2,7 +2,9 @@ import { LRUCache } from 'lru-cache'
 import { isTopicPattern, TopicPatterns } from '../../foundation/topic-pattern.ts'
 
 /** What belongs to one application; see the scope rules of docs/PROTOCOL.md. */
-const entityResources = ['topics', 'schemas', 'database', 'sync', 'services', 'socket', 'webhooks', 'debugger', 'events'] as const
+const entityResources = [
+  'topics', 'schemas', 'database', 'sync', 'services', 'socket', 'webhooks', 'debugger', 'events'
+] as const
 const globalResources = ['applications', 'users', 'roles', 'keys', 'tokens', 'audit'] as const
 export const resources = [...entityResources, ...globalResources] as const
 export const actions = ['create', 'read', 'update', 'delete'] as const
@@ -11,45 +13,82 @@ export type Resource = typeof resources[number]
 export type Action = typeof actions[number]
 export type PermissionName = `${Resource}:${Action}`
 
-export const permissionNames: readonly PermissionName[] = resources.flatMap(resource => actions.map(action => `${resource}:${action}` as const))
+export const permissionNames: readonly PermissionName[] = resources.flatMap(resource =>
+  actions.map(action => `${resource}:${action}` as const)
+)
 const knownNames: ReadonlySet<string> = new Set(permissionNames)
 
 export const isPermissionName = (text: string): text is PermissionName => knownNames.has(text)
 
-const all = (...of: Resource[]): PermissionName[] => of.flatMap(resource => actions.map(action => `${resource}:${action}` as const))
+const all = (...of: Resource[]): PermissionName[] =>
+  of.flatMap(resource => actions.map(action => `${resource}:${action}` as const))
 const entityNames: ReadonlySet<PermissionName> = new Set(all(...entityResources))
 
 /** Whether an endpoint with this permission belongs to an application and an environment. */
 export const isEntityOwning = (permission: PermissionName): boolean => entityNames.has(permission)
 
 /**
- * What reaches beyond any one application: a role assigned for one application does not give it. Users and the audit log it
- * gives for what of them belongs to that application.
+ * What reaches beyond any one application: a role assigned for one application does not give it. Users and the audit
+ * log it gives for what of them belongs to that application.
  */
-const beyondApplications: ReadonlySet<PermissionName> = new Set([...all('keys'), 'roles:create', 'roles:update', 'roles:delete', 'applications:create'])
+const beyondApplications: ReadonlySet<PermissionName> = new Set([
+  ...all('keys'),
+  'roles:create',
+  'roles:update',
+  'roles:delete',
+  'applications:create'
+])
 /** What a token that is pinned to one environment still has outside of the entities. */
 const withinEnvironment: ReadonlySet<PermissionName> = new Set([...entityNames, 'applications:read', 'tokens:create'])
 
 /** The levels that a token may have. */
 const levels: Readonly<Record<string, readonly PermissionName[]>> = {
   admin: permissionNames,
-  service: ['topics:read', 'schemas:read', 'services:read', 'events:read', 'events:create', ...all('sync'), 'socket:read', 'socket:create', 'tokens:create'],
+  service: [
+    'topics:read',
+    'schemas:read',
+    'services:read',
+    'events:read',
+    'events:create',
+    ...all('sync'),
+    'socket:read',
+    'socket:create',
+    'tokens:create'
+  ],
   client: ['events:read', 'sync:read']
 }
 
-const viewer: readonly PermissionName[] = [...entityResources.map(resource => `${resource}:read` as const), 'applications:read']
+const viewer: readonly PermissionName[] = [
+  ...entityResources.map(resource => `${resource}:read` as const),
+  'applications:read'
+]
 
 /** The built-in roles. Their rows in the database say the same, for whoever reads them there; what counts is this. */
 const builtInRoles: Readonly<Record<string, readonly PermissionName[]>> = {
   super_admin: permissionNames,
-  admin: [...entityNames, ...all('users', 'tokens'), 'applications:create', 'applications:read', 'applications:update', 'roles:read'],
-  editor: [...viewer, 'topics:create', 'topics:update', 'schemas:create', 'schemas:update', 'database:create', 'database:update'],
+  admin: [
+    ...entityNames,
+    ...all('users', 'tokens'),
+    'applications:create',
+    'applications:read',
+    'applications:update',
+    'roles:read'
+  ],
+  editor: [
+    ...viewer,
+    'topics:create',
+    'topics:update',
+    'schemas:create',
+    'schemas:update',
+    'database:create',
+    'database:update'
+  ],
   viewer
 }
 
 /**
- * What somebody may do, parsed once. `events:read` and `events:create` are held for topics: for all of them (`events:read`),
- * or for those of the verbs' patterns (`subscribe:order.*`).
+ * What somebody may do, parsed once. `events:read` and `events:create` are held for topics: for all of them
+ * (`events:read`), or for those of the verbs' patterns (`subscribe:order.*`).
  */
 export class PermissionSet {
   static readonly none = new PermissionSet(new Set(), TopicPatterns.none, TopicPatterns.none)
@@ -75,10 +114,14 @@ export class PermissionSet {
       (permission === 'events:create' && !this.publish.isEmpty)
   }
 
-  /** Whether everything in the other set is held here. A union of patterns that together cover another is not seen as covering it. */
+  /**
+   * Whether everything in the other set is held here. A union of patterns that together cover another is not seen as
+   * covering it.
+   */
   covers (other: PermissionSet): boolean {
     for (const name of other.#names) {
-      const isHeld = this.#names.has(name) || (name === 'events:read' && this.subscribe.isAll) || (name === 'events:create' && this.publish.isAll)
+      const isHeld = this.#names.has(name) || (name === 'events:read' && this.subscribe.isAll) ||
+        (name === 'events:create' && this.publish.isAll)
       if (!isHeld) return false
     }
     return other.subscribe.patterns.every(pattern => this.subscribe.covers(pattern)) &&
@@ -86,7 +129,10 @@ export class PermissionSet {
   }
 
   union (other: PermissionSet): PermissionSet {
-    return new PermissionSet(new Set([...this.#names, ...other.#names]), this.subscribe.union(other.subscribe), this.publish.union(other.publish))
+    return new PermissionSet(
+      new Set([...this.#names, ...other.#names]), this.subscribe.union(other.subscribe),
+      this.publish.union(other.publish)
+    )
   }
 
   /** As strings, in the form in which a token carries them. */
@@ -146,7 +192,9 @@ export function parsePermissions (list: readonly string[]): PermissionSet {
   const key = list.join('\n')
   let set = parsedLists.get(key)
   if (set === undefined) {
-    set = list.map(text => parsePermission(text) ?? PermissionSet.none).reduce((union, next) => union.union(next), PermissionSet.none)
+    set = list.map(text => parsePermission(text) ?? PermissionSet.none).reduce(
+      (union, next) => union.union(next), PermissionSet.none
+    )
     parsedLists.set(key, set)
   }
   return set
@@ -155,9 +203,13 @@ export function parsePermissions (list: readonly string[]): PermissionSet {
 const builtInSets = new Map(Object.entries(builtInRoles).map(([name, names]) => [name, PermissionSet.of(names)]))
 
 /** The set of a role: of a built-in one by its name, of any other by its pairs. */
-export function permissionsOfRole (role: { name: string, isBuiltIn: boolean, permissions: readonly { resource: string, action: string }[] }): PermissionSet {
+export function permissionsOfRole (
+  role: { name: string, isBuiltIn: boolean, permissions: readonly { resource: string, action: string }[] }
+): PermissionSet {
   if (role.isBuiltIn) return builtInSets.get(role.name) ?? PermissionSet.none
-  return PermissionSet.of(role.permissions.map(({ resource, action }) => `${resource}:${action}`).filter(isPermissionName))
+  return PermissionSet.of(
+    role.permissions.map(({ resource, action }) => `${resource}:${action}`).filter(isPermissionName)
+  )
 }
 
 /** What a `service` token may hand on. */

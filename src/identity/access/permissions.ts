@@ -26,11 +26,16 @@ export function isAllowed (principal: Principal, place: Place | null, permission
 
 /** As `isAllowed`. Throws ForbiddenError `PERMISSION_DENIED` naming the permission. */
 export function authorize (principal: Principal, place: Place | null, permission: PermissionName): void {
-  if (!isAllowed(principal, place, permission)) throw new ForbiddenError('PERMISSION_DENIED', `Permission required: ${permission}`)
+  if (!isAllowed(principal, place, permission)) { throw new ForbiddenError('PERMISSION_DENIED', `Permission required: ${permission}`) }
 }
 
-/** `topic` may be a pattern: then every topic it can stand for must be covered. Throws ForbiddenError `PERMISSION_DENIED`. */
-export function authorizeTopic (principal: Principal, place: Place, verb: 'subscribe' | 'publish', topic: string): void {
+/**
+ * `topic` may be a pattern: then every topic it can stand for must be covered. Throws ForbiddenError
+ * `PERMISSION_DENIED`.
+ */
+export function authorizeTopic (
+  principal: Principal, place: Place, verb: 'subscribe' | 'publish', topic: string
+): void {
   if (!permissionsAt(principal, place)[verb].covers(topic)) {
     throw new ForbiddenError('PERMISSION_DENIED', `Permission required: ${verb}:${topic.slice(0, 300)}`)
   }
@@ -42,7 +47,10 @@ export function authorizeTopic (principal: Principal, place: Place, verb: 'subsc
  */
 export function authorizeInEvery (principal: Principal, applicationId: string, permission: PermissionName): void {
   if (principal.kind === 'token' && principal.environment !== undefined) {
-    throw new ForbiddenError('ENVIRONMENT_FORBIDDEN', `The token is pinned to ${principal.environment}; this would change every environment (${permission})`)
+    throw new ForbiddenError(
+      'ENVIRONMENT_FORBIDDEN',
+      `The token is pinned to ${principal.environment}; this would change every environment (${permission})`
+    )
   }
   for (const environment of environments) authorize(principal, { applicationId, environment }, permission)
 }
@@ -56,8 +64,8 @@ export function applicationsWith (principal: Principal, permission: PermissionNa
 }
 
 /**
- * Whether the principal holds all of a set where a role of it would hold: in one application, or, with null, everywhere.
- * A token stands for one application: nothing of it holds everywhere.
+ * Whether the principal holds all of a set where a role of it would hold: in one application, or, with null,
+ * everywhere. A token stands for one application: nothing of it holds everywhere.
  */
 export function coversAt (principal: Principal, applicationId: string | null, set: PermissionSet): boolean {
   if (applicationId === null) return principal.kind === 'session' && principal.grants.everywhere.covers(set)
@@ -65,9 +73,14 @@ export function coversAt (principal: Principal, applicationId: string | null, se
 }
 
 /** Throws ForbiddenError `PERMISSION_NOT_HELD`: `what` says what would be given, taken or ruled over. */
-export function authorizeRule (principal: Principal, applicationId: string | null, set: PermissionSet, what: string): void {
+export function authorizeRule (
+  principal: Principal, applicationId: string | null, set: PermissionSet, what: string
+): void {
   if (!coversAt(principal, applicationId, set)) {
-    throw new ForbiddenError('PERMISSION_NOT_HELD', `Nobody may give, take or rule over more than they hold${applicationId === null ? ' everywhere' : ''}: ${what}`)
+    throw new ForbiddenError(
+      'PERMISSION_NOT_HELD',
+      `Nobody may give, take or rule over more than they hold${applicationId === null ? ' everywhere' : ''}: ${what}`
+    )
   }
 }
 
@@ -78,27 +91,34 @@ export function reachesApplication (principal: Principal, applicationId: string)
 }
 
 /**
- * Nobody may grant more than they hold: a narrower topic pattern than a held one is fine. A `service` token hands on
- * no more than a `client` may do. With `place.environment`, the grant is pinned to it, and counts for what that leaves of it. Throws ValidationError naming permissions that do not exist, ForbiddenError
- * `PERMISSION_NOT_HELD` naming those that are not held in the application.
+ * Nobody may grant more than they hold: a narrower topic pattern than a held one is fine. A `service` token hands on no
+ * more than a `client` may do. With `place.environment`, the grant is pinned to it, and counts for what that leaves of
+ * it. Throws ValidationError naming permissions that do not exist, ForbiddenError `PERMISSION_NOT_HELD` naming those
+ * that are not held in the application.
  */
 export function authorizeGrant (principal: Principal, place: Place, permissions: readonly string[]): void {
   const parsed = permissions.map(text => ({ text, set: parsePermission(text) }))
-  const unknown = parsed.flatMap(({ text, set }, i) => set === undefined ? [{ path: `/permissions/${i}`, message: `is not a permission: ${text}` }] : [])
+  const unknown = parsed.flatMap(({ text, set }, i) =>
+    set === undefined ? [{ path: `/permissions/${i}`, message: `is not a permission: ${text}` }] : []
+  )
   if (unknown.length > 0) {
-    throw new ValidationError('VALIDATION_FAILED', `Unknown permissions: ${parsed.filter(({ set }) => set === undefined).map(({ text }) => text).join(', ')}`, { details: unknown })
+    throw new ValidationError(
+      'VALIDATION_FAILED',
+      `Unknown permissions: ${parsed.filter(({ set }) => set === undefined).map(({ text }) => text).join(', ')}`,
+      { details: unknown }
+    )
   }
   const held = grantableAt(principal, place)
   const effect = (set: PermissionSet) => place.environment === undefined ? set : set.withinEnvironment()
   const missing = parsed.filter(({ set }) => set !== undefined && !held.covers(effect(set))).map(({ text }) => text)
-  if (missing.length > 0) throw new ForbiddenError('PERMISSION_NOT_HELD', `Nobody may grant more than they hold: ${missing.join(', ')}`)
+  if (missing.length > 0) { throw new ForbiddenError('PERMISSION_NOT_HELD', `Nobody may grant more than they hold: ${missing.join(', ')}`) }
 }
 
 /** Everything that the principal holds there. */
 export function permissionsAt (principal: Principal, { applicationId, environment }: Place): PermissionSet {
-  if (principal.kind === 'session') return principal.grants.byApplication.get(applicationId) ?? principal.grants.everywhere
+  if (principal.kind === 'session') { return principal.grants.byApplication.get(applicationId) ?? principal.grants.everywhere }
   if (principal.applicationId !== applicationId) return PermissionSet.none
-  if (principal.environment !== undefined && environment !== undefined && principal.environment !== environment) return PermissionSet.none
+  if (principal.environment !== undefined && environment !== undefined && principal.environment !== environment) { return PermissionSet.none }
   return principal.held
 }
 

@@ -53,4 +53,5 @@ export interface TokenPrincipal {
 }
 
 /** What others know a principal by: a token's `sub`, a user's id. */
-export const subjectOf = (principal: Principal): string => principal.kind === 'token' ? principal.subject : principal.userId
+export const subjectOf = (principal: Principal): string =>
+  principal.kind === 'token' ? principal.subject : principal.userId

@@ -3,8 +3,8 @@ import type { PermissionSet } from './permission-set.ts'
 import { channelTopics, documentPrefix } from './reading.ts'
 
 /**
- * `coversEvent` as a condition of a statement: of the table's columns `topic` and `key`. Undefined when these permissions cover
- * every event.
+ * `coversEvent` as a condition of a statement: of the table's columns `topic` and `key`. Undefined when these
+ * permissions cover every event.
  */
 export function coversEventSql (held: PermissionSet, table: string): RawBuilder<boolean> | undefined {
   const { subscribe } = held
@@ -13,7 +13,9 @@ export function coversEventSql (held: PermissionSet, table: string): RawBuilder<
   const [topic, key] = [sql.ref(`${table}.topic`), sql.ref(`${table}.key`)]
   const isOfTopics = subscribe.isAll ? sql`true` : sql`${topic} ~ any(${subscribe.patterns.map(expressionOf)}::text[])`
   if (mayReadDocuments) return sql<boolean>`(${isOfTopics})`
-  const isOfDocument = sql`(${topic} = any(${[...channelTopics]}::text[]) and starts_with(coalesce(${key}, ''), ${documentPrefix}))`
+  const isOfDocument = sql`(${topic} = any(${[
+    ...channelTopics
+  ]}::text[]) and starts_with(coalesce(${key}, ''), ${documentPrefix}))`
   return sql<boolean>`(${isOfTopics} and not ${isOfDocument})`
 }
 

@@ -6,8 +6,8 @@ import type { Principal } from './principal.ts'
 import { TopicPatterns } from '../../foundation/topic-pattern.ts'
 
 /*
- * Who may read which fact: the one check that every way out of the platform calls. Events are read by their topic; whatever
- * tells who looks at a document (its channel, and events of that channel) needs `sync:read` as well.
+ * Who may read which fact: the one check that every way out of the platform calls. Events are read by their topic;
+ * whatever tells who looks at a document (its channel, and events of that channel) needs `sync:read` as well.
  */
 
 /** What the check looks at of an event. */
@@ -40,7 +40,8 @@ export const mayReadChannel = (principal: Principal, place: Place, channel: stri
   !isDocumentChannel(channel) || mayReadDocuments(principal, place)
 
 /** Whether the principal may know what is in documents. */
-export const mayReadDocuments = (principal: Principal, place: Place): boolean => isAllowed(principal, place, 'sync:read')
+export const mayReadDocuments = (principal: Principal, place: Place): boolean =>
+  isAllowed(principal, place, 'sync:read')
 
 /** What a webhook listens to. */
 export interface ListensTo {
@@ -75,12 +76,14 @@ function narrower (a: string, b: string): string | undefined {
 }
 
 /**
- * Whoever has events sent somewhere must be allowed to read all of them, in each environment that they come from. Throws
- * ForbiddenError `PERMISSION_DENIED`.
+ * Whoever has events sent somewhere must be allowed to read all of them, in each environment that they come from.
+ * Throws ForbiddenError `PERMISSION_DENIED`.
  */
 export function authorizeListeningTo (principal: Principal, applicationId: string, webhook: ListensTo): void {
   const topics = topicsListenedTo(webhook)
-  const hasChannels = topics.some(pattern => [...channelTopics].some(topic => new TopicPatterns([pattern]).covers(topic)))
+  const hasChannels = topics.some(pattern =>
+    [...channelTopics].some(topic => new TopicPatterns([pattern]).covers(topic))
+  )
   for (const environment of webhook.environments ?? allEnvironments) {
     const place = { applicationId, environment }
     for (const topic of topics) authorizeTopic(principal, place, 'subscribe', topic)

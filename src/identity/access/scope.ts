@@ -14,7 +14,10 @@ export interface ApplicationLookup { has (id: string): boolean | Promise<boolean
 
 export type ScopeResolver = ReturnType<typeof createScopeResolver>
 
-/** Turns `X-Application-Id` and `X-Environment`, or a handshake's fields of that meaning, into the scope of what follows. */
+/**
+ * Turns `X-Application-Id` and `X-Environment`, or a handshake's fields of that meaning, into the scope of what
+ * follows.
+ */
 export function createScopeResolver ({ presence }: { presence: ApplicationLookup }) {
   /**
    * Throws ValidationError `APPLICATION_REQUIRED` or `ENVIRONMENT_INVALID`, ForbiddenError `APPLICATION_FORBIDDEN` or
@@ -24,14 +27,21 @@ export function createScopeResolver ({ presence }: { presence: ApplicationLookup
     const applicationId = applicationOf(wanted)
     const environment = environmentOf(wanted)
     if (principal.kind === 'session') return scopeOfSession(principal, applicationId, environment ?? 'development')
-    if (applicationId !== undefined && applicationId !== principal.applicationId) throw forbiddenApplication(applicationId)
+    if (applicationId !== undefined && applicationId !== principal.applicationId) { throw forbiddenApplication(applicationId) }
     if (environment !== undefined && principal.environment !== undefined && environment !== principal.environment) {
-      throw new ForbiddenError('ENVIRONMENT_FORBIDDEN', `The token is pinned to ${principal.environment}; it does not reach ${environment}`)
+      throw new ForbiddenError(
+        'ENVIRONMENT_FORBIDDEN',
+        `The token is pinned to ${principal.environment}; it does not reach ${environment}`
+      )
     }
-    return { applicationId: principal.applicationId, environment: environment ?? principal.environment ?? 'development' }
+    return {
+      applicationId: principal.applicationId, environment: environment ?? principal.environment ?? 'development'
+    }
   }
 
-  function scopeOfSession (principal: SessionPrincipal, applicationId: string | undefined, environment: Environment): Scope | Promise<Scope> {
+  function scopeOfSession (
+    principal: SessionPrincipal, applicationId: string | undefined, environment: Environment
+  ): Scope | Promise<Scope> {
     if (applicationId === undefined) {
       throw new ValidationError('APPLICATION_REQUIRED', 'Name the application in X-Application-Id', {
         details: [{ path: '/x-application-id', message: 'is required with a session' }]
@@ -45,22 +55,33 @@ export function createScopeResolver ({ presence }: { presence: ApplicationLookup
 }
 
 function existing (scope: Scope, exists: boolean): Scope {
-  if (!exists) throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId.slice(0, 100)}`)
+  if (!exists) { throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId.slice(0, 100)}`) }
   return scope
 }
 
 const forbiddenApplication = (applicationId: string) =>
-  new ForbiddenError('APPLICATION_FORBIDDEN', `The credential does not reach the application ${applicationId.slice(0, 100)}`)
+  new ForbiddenError(
+    'APPLICATION_FORBIDDEN',
+    `The credential does not reach the application ${applicationId.slice(0, 100)}`
+  )
 
 function applicationOf ({ applicationId }: WantedScope): string | undefined {
   if (applicationId === undefined || applicationId === '') return undefined
   if (typeof applicationId === 'string') return applicationId
-  throw new ValidationError('VALIDATION_FAILED', 'The application id must be a string', { details: [{ path: '/applicationId', message: 'must be a string' }] })
+  throw new ValidationError('VALIDATION_FAILED', 'The application id must be a string', {
+    details: [{ path: '/applicationId', message: 'must be a string' }]
+  })
 }
 
 function environmentOf ({ environment }: WantedScope): Environment | undefined {
   if (environment === undefined || isEnvironment(environment)) return environment
-  throw new ValidationError('ENVIRONMENT_INVALID', `The environment must be one of ${environments.join(', ')}${typeof environment === 'string' ? `, not ${environment.slice(0, 50)}` : ''}`, {
-    details: [{ path: '/x-environment', message: `must be one of ${environments.join(', ')}` }]
-  })
+  throw new ValidationError(
+    'ENVIRONMENT_INVALID',
+    `The environment must be one of ${environments.join(', ')}${
+      typeof environment === 'string' ? `, not ${environment.slice(0, 50)}` : ''
+    }`,
+    {
+      details: [{ path: '/x-environment', message: `must be one of ${environments.join(', ')}` }]
+    }
+  )
 }

@@ -60,26 +60,38 @@ export function createApplications ({ db, presence, graceTimes, notices, log }: 
       return toApplication(row)
     },
 
-    async create (principal: Principal, { name, description = '', presenceGraceMs }: ApplicationCreate, by: Origin = system): Promise<Application> {
+    async create (
+      principal: Principal, { name, description = '', presenceGraceMs }: ApplicationCreate, by: Origin = system
+    ): Promise<Application> {
       authorize(principal, null, 'applications:create')
       const now = Date.now()
       const row = await db.transaction().execute(async trx => {
         const row = await trx.insertInto('applications')
           .values({
-            id: randomId('app'), name, description, created_at: now, updated_at: now, ...(presenceGraceMs !== undefined && { presence_grace_ms: presenceGraceMs })
+            id: randomId('app'),
+            name,
+            description,
+            created_at: now,
+            updated_at: now,
+            ...(presenceGraceMs !== undefined && { presence_grace_ms: presenceGraceMs })
           }).returningAll().executeTakeFirstOrThrow()
-        await record(trx, by, { action: 'application.created', resourceId: row.id, place: { applicationId: row.id }, after: toApplication(row) })
+        await record(trx, by, {
+          action: 'application.created', resourceId: row.id, place: { applicationId: row.id }, after: toApplication(row)
+        })
         return row
       })
       presence.set(row.id, true)
       return toApplication(row)
     },
 
-    async update (principal: Principal, id: string, { name, description, presenceGraceMs }: ApplicationUpdate, by: Origin = system): Promise<Application> {
+    async update (
+      principal: Principal, id: string, { name, description, presenceGraceMs }: ApplicationUpdate, by: Origin = system
+    ): Promise<Application> {
       requireReach(principal, id)
       authorize(principal, { applicationId: id }, 'applications:update')
       const row = await db.transaction().execute(async trx => {
-        const before = await trx.selectFrom('applications').selectAll().where('id', '=', id).forNoKeyUpdate().executeTakeFirst()
+        const before = await trx.selectFrom('applications').selectAll().where('id', '=', id).forNoKeyUpdate()
+          .executeTakeFirst()
         if (before === undefined) throw notFound(id)
         const row = await trx.updateTable('applications')
           .set({
@@ -89,7 +101,10 @@ export function createApplications ({ db, presence, graceTimes, notices, log }: 
             updated_at: Date.now()
           })
           .where('id', '=', id).returningAll().executeTakeFirstOrThrow()
-        await record(trx, by, { action: 'application.updated', resourceId: id, place: { applicationId: id }, before: toApplication(before), after: toApplication(row) })
+        await record(trx, by, {
+          action: 'application.updated', resourceId: id, place: { applicationId: id }, before: toApplication(before),
+          after: toApplication(row)
+        })
         return row
       })
       graceTimes.set(id, row.presence_grace_ms)
@@ -97,8 +112,12 @@ export function createApplications ({ db, presence, graceTimes, notices, log }: 
       return toApplication(row)
     },
 
-    /** Throws ConflictError `APPLICATION_NOT_EMPTY` while it owns topics, services, webhooks or events, unless forced. */
-    async remove (principal: Principal, id: string, { force = false }: { force?: boolean | undefined }, by: Origin = system): Promise<void> {
+    /**
+     * Throws ConflictError `APPLICATION_NOT_EMPTY` while it owns topics, services, webhooks or events, unless forced.
+     */
+    async remove (
+      principal: Principal, id: string, { force = false }: { force?: boolean | undefined }, by: Origin = system
+    ): Promise<void> {
       requireReach(principal, id)
       authorize(principal, { applicationId: id }, 'applications:delete')
       const outcome = await removeApplication(db, id, {
@@ -107,11 +126,19 @@ export function createApplications ({ db, presence, graceTimes, notices, log }: 
         log,
         onRemove: async (trx, row) => {
           await takeWith(trx, by, { applicationId: id })
-          await record(trx, by, { action: 'application.deleted', resourceId: id, place: { applicationId: id }, before: { ...toApplication(row), force } })
+          await record(trx, by, {
+            action: 'application.deleted', resourceId: id, place: { applicationId: id },
+            before: { ...toApplication(row), force }
+          })
         }
       })
       if (outcome === 'missing') throw notFound(id)
-      if (outcome === 'not_empty') throw new ConflictError('APPLICATION_NOT_EMPTY', `The application ${id} still owns data; delete with ?force=true to lose it`)
+      if (outcome === 'not_empty') {
+        throw new ConflictError(
+          'APPLICATION_NOT_EMPTY',
+          `The application ${id} still owns data; delete with ?force=true to lose it`
+        )
+      }
       gone(id)
       notices.tell('application', id)
     },

@@ -39,7 +39,8 @@ export class GraceTimes {
   }
 
   async #read (applicationId: string): Promise<number> {
-    const row = await this.#db.selectFrom('applications').select('presence_grace_ms').where('id', '=', applicationId).executeTakeFirst().catch(() => undefined)
+    const row = await this.#db.selectFrom('applications').select('presence_grace_ms').where('id', '=', applicationId)
+      .executeTakeFirst().catch(() => undefined)
     return row?.presence_grace_ms ?? defaultGraceMs
   }
 }

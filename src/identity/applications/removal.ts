@@ -16,8 +16,9 @@ export interface RemovalOptions {
 }
 
 /**
- * Deletes an application with all data that it owns. Whatever can be reached is deleted in one transaction. The rest follows
- * in pieces, because a transaction of that size would block the writer; after a crash in between, retention deletes it.
+ * Deletes an application with all data that it owns. Whatever can be reached is deleted in one transaction. The rest
+ * follows in pieces, because a transaction of that size would block the writer; after a crash in between, retention
+ * deletes it.
  */
 export async function removeApplication (
   db: Kysely<Database>, id: string, { force, owned, log, onRemove }: RemovalOptions
@@ -47,8 +48,8 @@ export async function removeApplication (
 }
 
 /**
- * The writer takes its locks in another order, so a deadlock is possible: PostgreSQL then ends one of the two. A row that
- * another transaction commits between two statements may violate a reference. In both cases the work starts over.
+ * The writer takes its locks in another order, so a deadlock is possible: PostgreSQL then ends one of the two. A row
+ * that another transaction commits between two statements may violate a reference. In both cases the work starts over.
  */
 async function inTransaction<T> (db: Kysely<Database>, work: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {

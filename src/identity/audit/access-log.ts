@@ -7,19 +7,26 @@ import type { Scope } from '../../../schemas/scope.ts'
 const textLengthMax = 500
 
 /** Text of a client, bounded and in one line; without the query if it is a URL. */
-export const loggedPath = (url: string | undefined): string => plainText((url ?? '').split('?', 1)[0] ?? '', textLengthMax)
-export const loggedAgent = (userAgent: string | undefined): string | undefined => userAgent === undefined ? undefined : plainText(userAgent, textLengthMax)
+export const loggedPath = (url: string | undefined): string =>
+  plainText((url ?? '').split('?', 1)[0] ?? '', textLengthMax)
+export const loggedAgent = (userAgent: string | undefined): string | undefined =>
+  userAgent === undefined ? undefined : plainText(userAgent, textLengthMax)
 
 /** Counts the bytes of a body that is written piece by piece. Call it before the first piece. */
 export function countWritten (response: ServerResponse): () => number {
   let bytes = 0
   const { write, end } = response
-  const counting = (method: typeof write | typeof end) => function (this: ServerResponse, ...args: unknown[]) {
-    const [chunk, encoding] = args
-    if (typeof chunk === 'string') bytes += Buffer.byteLength(chunk, typeof encoding === 'string' ? encoding as BufferEncoding : 'utf8')
-    else if (chunk instanceof Uint8Array) bytes += chunk.length
-    return (method as (...args: unknown[]) => unknown).apply(this, args)
-  }
+  const counting = (method: typeof write | typeof end) =>
+    function (this: ServerResponse, ...args: unknown[]) {
+      const [chunk, encoding] = args
+      if (typeof chunk === 'string') {
+        bytes += Buffer.byteLength(
+          chunk,
+          typeof encoding === 'string' ? encoding as BufferEncoding : 'utf8'
+        )
+      } else if (chunk instanceof Uint8Array) bytes += chunk.length
+      return (method as (...args: unknown[]) => unknown).apply(this, args)
+    }
   response.write = counting(write) as typeof write
   response.end = counting(end) as typeof end
   return () => bytes

@@ -11,7 +11,10 @@ export type AuditLog = ReturnType<typeof createAuditLog>
 export function createAuditLog ({ db }: { db: Kysely<Database> }) {
   return {
     /** Newest first. */
-    async list (principal: Principal, { limit = 100, cursor, actor, action, resource, resourceId, applicationId, from, to }: AuditQuery): Promise<PageOf<AuditEntry>> {
+    async list (
+      principal: Principal,
+      { limit = 100, cursor, actor, action, resource, resourceId, applicationId, from, to }: AuditQuery
+    ): Promise<PageOf<AuditEntry>> {
       let query = db.selectFrom('audit_log').selectAll().orderBy('sequence', 'desc').limit(limit + 1)
       const visible = applicationsWith(principal, 'audit:read')
       if (visible !== 'all') query = query.where(sql<boolean>`application_id = any(${visible})`)

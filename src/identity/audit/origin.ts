@@ -23,18 +23,37 @@ export interface Origin extends Visitor {
 const userAgentLengthMax = 500
 
 /** What the platform does by itself. */
-export const system: Origin = { kind: 'system', id: 'system', name: null, address: null, userAgent: null, requestId: null }
+export const system: Origin = {
+  kind: 'system', id: 'system', name: null, address: null, userAgent: null, requestId: null
+}
 
 /** A request as Fastify has it. */
-interface Request { readonly ip: string, readonly id: string, readonly headers: { readonly 'user-agent'?: string | undefined }, readonly log: SecurityLog }
+interface Request {
+  readonly ip: string
+  readonly id: string
+  readonly headers: { readonly 'user-agent'?: string | undefined }
+  readonly log: SecurityLog
+}
 
 /** `principal` undefined: an anonymous caller of a public route. */
 export function originOf (principal: Principal | undefined, { ip, id: requestId, headers, log }: Request): Origin {
   const { 'user-agent': userAgent } = headers
-  const visitor = { address: ip, userAgent: userAgent === undefined ? null : plainText(userAgent, userAgentLengthMax), requestId, log }
+  const visitor = {
+    address: ip, userAgent: userAgent === undefined ? null : plainText(userAgent, userAgentLengthMax), requestId, log
+  }
   if (principal?.kind === 'session') return asUser(visitor, principal.user)
-  return { kind: principal === undefined ? 'system' : 'token', id: principal?.id ?? 'anonymous', name: null, ...visitor }
+  return {
+    kind: principal === undefined ? 'system' : 'token',
+    id: principal?.id ?? 'anonymous',
+    name: null,
+    ...visitor
+  }
 }
 
 /** The same visitor, who turned out to be a user. */
-export const asUser = (visitor: Visitor, { id, email }: { id: string, email: string }): Origin => ({ ...visitor, kind: 'session', id, name: email })
+export const asUser = (visitor: Visitor, { id, email }: { id: string, email: string }): Origin => ({
+  ...visitor,
+  kind: 'session',
+  id,
+  name: email
+})

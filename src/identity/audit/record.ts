@@ -37,7 +37,7 @@ export async function record (trx: Kysely<Database>, by: Origin, change: Change)
 /** The same, for several changes that one has made. Security events are also logged, after the commit. */
 export async function recordAll (trx: Kysely<Database>, by: Origin, changes: readonly Change[]): Promise<void> {
   const rows = changes.map(change => toRow(by, change))
-  for (let i = 0; i < rows.length; i += rowsAtOnce) await trx.insertInto('audit_log').values(rows.slice(i, i + rowsAtOnce)).execute()
+  for (let i = 0; i < rows.length; i += rowsAtOnce) { await trx.insertInto('audit_log').values(rows.slice(i, i + rowsAtOnce)).execute() }
   const { log } = by
   const security = changes.filter(isSecurityEvent)
   if (log === undefined || security.length === 0) return
@@ -69,11 +69,18 @@ function toLine (by: Origin, { resourceId, place, before, after, details }: Chan
     address: by.address,
     userAgent: by.userAgent
   }
-  return Object.fromEntries(Object.entries(line).flatMap(([name, value]) =>
-    value === undefined || value === null ? [] : [[name, typeof value === 'string' ? plainText(value, logTextLengthMax) : value]]))
+  return Object.fromEntries(
+    Object.entries(line).flatMap(([name, value]) =>
+      value === undefined || value === null
+        ? []
+        : [[name, typeof value === 'string' ? plainText(value, logTextLengthMax) : value]]
+    )
+  )
 }
 
-const toRow = (by: Origin, { action, resourceId, place, before, after, details }: Change): Insertable<AuditLogTable> => ({
+const toRow = (
+  by: Origin, { action, resourceId, place, before, after, details }: Change
+): Insertable<AuditLogTable> => ({
   id: randomId('aud'),
   at: Date.now(),
   actor_kind: by.kind,

@@ -21,13 +21,20 @@ export type Admit = (headers: IncomingHttpHeaders) => Admission | Promise<Admiss
 
 /**
  * Decides once a route what each of its requests must pass. What it answers throws, or rejects with, what
- * `authenticate`, `resolveScope` and `authorize` do, in this order; it answers at once for a token that was seen before.
+ * `authenticate`, `resolveScope` and `authorize` do, in this order; it answers at once for a token that was seen
+ * before.
  */
-export function createAdmission ({ authenticator, resolveScope }: { authenticator: Authenticator, resolveScope: ScopeResolver }) {
+export function createAdmission (
+  { authenticator, resolveScope }: { authenticator: Authenticator, resolveScope: ScopeResolver }
+) {
   return function admissionTo (admittance: Exclude<Admittance, 'public'>, scope: ScopeDemand = 'required'): Admit {
     const pass = admittance === 'authenticated'
       ? unchecked
-      : !isEntityOwning(admittance) ? unscoped(admittance) : scope === 'optional' ? optionallyScoped(admittance) : scoped(admittance)
+      : !isEntityOwning(admittance)
+          ? unscoped(admittance)
+          : scope === 'optional'
+            ? optionallyScoped(admittance)
+            : scoped(admittance)
     return headers => {
       const principal = authenticator.authenticate(credentialFromHeaders(headers))
       return principal instanceof Promise ? principal.then(found => pass(found, headers)) : pass(principal, headers)
@@ -40,7 +47,9 @@ export function createAdmission ({ authenticator, resolveScope }: { authenticato
       return { principal, scope }
     }
     return (principal: Principal, headers: IncomingHttpHeaders): Admission | Promise<Admission> => {
-      const scope = resolveScope(principal, { applicationId: headers['x-application-id'], environment: headers['x-environment'] })
+      const scope = resolveScope(principal, {
+        applicationId: headers['x-application-id'], environment: headers['x-environment']
+      })
       return scope instanceof Promise ? scope.then(found => enter(principal, found)) : enter(principal, scope)
     }
   }

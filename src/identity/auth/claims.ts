@@ -9,7 +9,8 @@ import { isPlainObject } from '../../foundation/json.ts'
 const timeMax = 253_402_300_799
 const permissionsMax = 1000
 
-export const invalidCredential = (reason: string) => new UnauthorizedError('CREDENTIAL_INVALID', `The credential is not valid: ${reason}`)
+export const invalidCredential = (reason: string) =>
+  new UnauthorizedError('CREDENTIAL_INVALID', `The credential is not valid: ${reason}`)
 export const expiredToken = () => invalidCredential('the token has expired (exp)')
 
 const isText = (value: unknown, lengthMax: number): value is string =>
@@ -21,7 +22,10 @@ const isAbsentOr = (isGood: (value: unknown) => boolean) => (value: unknown) => 
 interface Rule { isGood (value: unknown): boolean, must: string }
 
 const time = 'must be a number of seconds since 1970, before the year 10000'
-const text = (lengthMax: number): Rule => ({ isGood: value => isText(value, lengthMax), must: `must be a text of 1 to ${lengthMax} characters` })
+const text = (lengthMax: number): Rule => ({
+  isGood: value => isText(value, lengthMax),
+  must: `must be a text of 1 to ${lengthMax} characters`
+})
 
 const rules: Record<string, Rule> = {
   sub: text(255),
@@ -32,7 +36,8 @@ const rules: Record<string, Rule> = {
   nbf: { isGood: isAbsentOr(isTime), must: time },
   jti: { isGood: isAbsentOr(value => isText(value, 255)), must: 'must be a text of 1 to 255 characters' },
   permissions: {
-    isGood: value => Array.isArray(value) && value.length <= permissionsMax && value.every(permission => isText(permission, 400)),
+    isGood: value =>
+      Array.isArray(value) && value.length <= permissionsMax && value.every(permission => isText(permission, 400)),
     must: `must be a list of at most ${permissionsMax} permissions`
   },
   environment: { isGood: isAbsentOr(isEnvironment), must: 'must be development, staging or production' }
@@ -41,7 +46,10 @@ const rules: Record<string, Rule> = {
 /** An audience is a name or a list of names (RFC 7519 §4.1.3); ours is one application. */
 const audienceOf = (aud: unknown): unknown => Array.isArray(aud) && aud.length === 1 ? aud[0] : aud
 
-/** Throws UnauthorizedError `CREDENTIAL_INVALID` that names the first claim that is malformed, another's, or of another time. */
+/**
+ * Throws UnauthorizedError `CREDENTIAL_INVALID` that names the first claim that is malformed, another's, or of another
+ * time.
+ */
 export function readClaims (payload: unknown, issuer: string, now: number): Claims {
   if (!isPlainObject(payload)) throw invalidCredential('the token has no claims')
   for (const [name, { isGood, must }] of Object.entries(rules)) {
@@ -53,5 +61,13 @@ export function readClaims (payload: unknown, issuer: string, now: number): Clai
   if (claims.exp * 1000 <= now) throw expiredToken()
   if (nbf !== undefined && nbf * 1000 > now) throw invalidCredential('the token is not valid yet (nbf)')
   const { sub, iss, exp, iat, permissions, environment } = claims
-  return { sub, aud: audienceOf(aud) as string, iss, exp, iat, permissions, ...(environment !== undefined && { environment }) }
+  return {
+    sub,
+    aud: audienceOf(aud) as string,
+    iss,
+    exp,
+    iat,
+    permissions,
+    ...(environment !== undefined && { environment })
+  }
 }

@@ -29,9 +29,10 @@ export interface CredentialWatchOptions<H extends CredentialHolder> {
 }
 
 /**
- * Keeps what is open in step with what it lives by, whichever node changed it: what belongs to an application, key or session that is
- * gone is closed, the rest goes on with the roles that there are now. What changes on this node is told at once, by events; this is
- * for the other nodes, and for what was opened in the very moment. Without anything open it asks nothing.
+ * Keeps what is open in step with what it lives by, whichever node changed it: what belongs to an application, key or
+ * session that is gone is closed, the rest goes on with the roles that there are now. What changes on this node is told
+ * at once, by events; this is for the other nodes, and for what was opened in the very moment. Without anything open it
+ * asks nothing.
  */
 export class CredentialWatch<H extends CredentialHolder> {
   readonly #options: CredentialWatchOptions<H>
@@ -74,7 +75,7 @@ export class CredentialWatch<H extends CredentialHolder> {
   #closeRevoked (open: H[]): void {
     for (const holder of open) {
       const { principal } = holder
-      if (principal.kind === 'token' && !this.#options.keys.isGood(principal.keyId)) holder.close(closeCodes.CREDENTIAL_REVOKED)
+      if (principal.kind === 'token' && !this.#options.keys.isGood(principal.keyId)) { holder.close(closeCodes.CREDENTIAL_REVOKED) }
     }
   }
 
@@ -87,7 +88,9 @@ export class CredentialWatch<H extends CredentialHolder> {
   }
 
   async #followSessions (open: H[]): Promise<void> {
-    const watched = open.flatMap(holder => holder.principal.kind === 'session' ? [{ holder, principal: holder.principal }] : [])
+    const watched = open.flatMap(holder =>
+      holder.principal.kind === 'session' ? [{ holder, principal: holder.principal }] : []
+    )
     const living = new Map<string, SessionPrincipal>()
     for (const keys of parts(watched.map(({ principal }) => principal.sessionKey))) {
       for (const [key, principal] of await this.#options.sessions.living(keys)) living.set(key, principal)
@@ -118,8 +121,10 @@ function * parts (ids: string[]): Iterable<string[]> {
   for (let i = 0; i < distinct.length; i += askedAtOnce) yield distinct.slice(i, i + askedAtOnce)
 }
 
-const areSame = (a: readonly HeldRole[], b: readonly HeldRole[]): boolean => a.length === b.length && a.every((role, i) => {
-  const other = b[i] as HeldRole
-  return role.name === other.name && role.applicationId === other.applicationId &&
-    (role.permissions === other.permissions || (role.permissions.covers(other.permissions) && other.permissions.covers(role.permissions)))
-})
+const areSame = (a: readonly HeldRole[], b: readonly HeldRole[]): boolean =>
+  a.length === b.length && a.every((role, i) => {
+    const other = b[i] as HeldRole
+    return role.name === other.name && role.applicationId === other.applicationId &&
+      (role.permissions === other.permissions ||
+        (role.permissions.covers(other.permissions) && other.permissions.covers(role.permissions)))
+  })

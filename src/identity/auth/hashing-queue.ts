@@ -1,8 +1,8 @@
 import { RateLimitError, ServiceUnavailableError } from '../../errors.ts'
 
 /**
- * Logins from networks that are known to the account, other logins, and everything else. Each has places of its own in the queue,
- * so that strangers from however many networks keep out neither a known network nor an administrator.
+ * Logins from networks that are known to the account, other logins, and everything else. Each has places of its own in
+ * the queue, so that strangers from however many networks keep out neither a known network nor an administrator.
  */
 export type HashingKind = 'knownLogin' | 'login' | 'other'
 
@@ -35,8 +35,18 @@ class Lane {
 
   add (owner: string, ofOwnerMax: number, start: Start): void {
     const own = this.#byOwner.get(owner) ?? []
-    if (own.length >= ofOwnerMax) throw new RateLimitError('RATE_LIMITED', `${ofOwnerMax} of your passwords are waiting to be hashed, the most that may. Retry after 1 s`, { retryAfterS: 1 })
-    if (this.waiting >= this.#waitingMax) throw new ServiceUnavailableError('OVERLOADED', 'Too many passwords are waiting to be hashed. Retry after 5 s', { retryAfterS: 5 })
+    if (own.length >= ofOwnerMax) {
+      throw new RateLimitError(
+        'RATE_LIMITED',
+        `${ofOwnerMax} of your passwords are waiting to be hashed, the most that may. Retry after 1 s`,
+        { retryAfterS: 1 }
+      )
+    }
+    if (this.waiting >= this.#waitingMax) {
+      throw new ServiceUnavailableError('OVERLOADED', 'Too many passwords are waiting to be hashed. Retry after 5 s', {
+        retryAfterS: 5
+      })
+    }
     own.push(start)
     this.#byOwner.set(owner, own)
     this.waiting++
@@ -55,8 +65,8 @@ class Lane {
 }
 
 /**
- * Shares the few threads that hash passwords: the kinds take turns, and within a kind its owners, and whoever asks for more than
- * fits is refused alone.
+ * Shares the few threads that hash passwords: the kinds take turns, and within a kind its owners, and whoever asks for
+ * more than fits is refused alone.
  */
 export class HashingQueue {
   readonly #options: HashingQueueOptions
@@ -66,10 +76,15 @@ export class HashingQueue {
   constructor (options: HashingQueueOptions) {
     this.#options = options
     const { waitingMax } = options
-    this.#lanes = { knownLogin: new Lane(waitingMax.knownLogin), login: new Lane(waitingMax.login), other: new Lane(waitingMax.other) }
+    this.#lanes = {
+      knownLogin: new Lane(waitingMax.knownLogin), login: new Lane(waitingMax.login), other: new Lane(waitingMax.other)
+    }
   }
 
-  /** Throws RateLimitError when too much waits of the owner, ServiceUnavailableError `OVERLOADED` when too much waits of all. */
+  /**
+   * Throws RateLimitError when too much waits of the owner, ServiceUnavailableError `OVERLOADED` when too much waits of
+   * all.
+   */
   async run<T> ({ owner, kind }: HashingShare, work: () => Promise<T>): Promise<T> {
     const lane = this.#lanes[kind]
     await new Promise<void>(resolve => {
@@ -97,6 +112,8 @@ export class HashingQueue {
     const lanes = Object.values(this.#lanes)
     if (lanes.reduce((sum, { running }) => sum + running, 0) >= runningMax) return undefined
     const isReady = (lane: Lane) => lane.waiting > 0 && (lane !== this.#lanes.other || lane.running < runningOthersMax)
-    return lanes.filter(isReady).reduce<Lane | undefined>((best, lane) => best !== undefined && best.running <= lane.running ? best : lane, undefined)
+    return lanes.filter(isReady).reduce<Lane | undefined>(
+      (best, lane) => best !== undefined && best.running <= lane.running ? best : lane, undefined
+    )
   }
 }

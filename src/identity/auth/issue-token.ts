@@ -14,7 +14,9 @@ export type IssueToken = ReturnType<typeof createTokenIssuer>
  * Tokens on behalf of somebody: never for more than they hold, nor beyond the environment that they are pinned to.
  * What a token issues does not outlive it, or a short-lived credential could make itself a long-lived one.
  */
-export function createTokenIssuer ({ db, tokens, resolveScope }: { db: Kysely<Database>, tokens: Tokens, resolveScope: ScopeResolver }) {
+export function createTokenIssuer (
+  { db, tokens, resolveScope }: { db: Kysely<Database>, tokens: Tokens, resolveScope: ScopeResolver }
+) {
   /** Without a subject, the token stands for whoever asked for it. */
   return async function issueToken (principal: Principal, request: TokenRequest, by: Origin): Promise<TokenAnswer> {
     const { applicationId, permissions, subject, expiresIn } = request
@@ -32,7 +34,10 @@ export function createTokenIssuer ({ db, tokens, resolveScope }: { db: Kysely<Da
       expiresInS: expiresIn,
       ...(principal.kind === 'token' && { notAfter: principal.expiresAt })
     })
-    await record(db, by, { action: 'token.issued', resourceId: id, place, after: { subject: holder, permissions }, details: { keyId, expiresAt } })
+    await record(db, by, {
+      action: 'token.issued', resourceId: id, place, after: { subject: holder, permissions },
+      details: { keyId, expiresAt }
+    })
     return { token, expiresAt }
   }
 }

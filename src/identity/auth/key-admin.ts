@@ -17,13 +17,21 @@ export type KeyAdmin = ReturnType<typeof createKeyAdmin>
 
 /**
  * Changes of the signing keys. There is always one that signs: the last active key is not deactivated, and when it is
- * revoked, another takes its place in the same transaction. This node follows before the answer, the others when they are told, or by their poll.
+ * revoked, another takes its place in the same transaction. This node follows before the answer, the others when they
+ * are told, or by their poll.
  *
  * The keys sign for every application, so they belong to the platform: only sessions list and change them, whatever
  * permissions a token carries. Whoever has a secret can write tokens of every application: only a session that holds
  * everything everywhere sees one. Each function throws ForbiddenError `SESSION_REQUIRED` for a token.
  */
-export function createKeyAdmin ({ db, encryption, keys, onChanged }: { db: Kysely<Database>, encryption: Encryption, keys: SigningKeys, onChanged: () => void }) {
+export function createKeyAdmin (
+  { db, encryption, keys, onChanged }: {
+    db: Kysely<Database>
+    encryption: Encryption
+    keys: SigningKeys
+    onChanged: () => void
+  }
+) {
   async function change<T> (work: (trx: Kysely<Database>) => Promise<T>): Promise<T> {
     const result = await db.transaction().execute(async trx => {
       await lockSigningKeys(trx)
@@ -67,7 +75,9 @@ export function createKeyAdmin ({ db, encryption, keys, onChanged }: { db: Kysel
   async function deactivate (trx: Kysely<Database>, by: Origin, before: Row): Promise<Row> {
     const after = await trx.updateTable('signing_keys').set({ active: false, deactivated_at: Date.now() })
       .where('id', '=', before.id).returningAll().executeTakeFirstOrThrow()
-    await record(trx, by, { action: 'key.deactivated', resourceId: before.id, before: toInfo(before), after: toInfo(after) })
+    await record(trx, by, {
+      action: 'key.deactivated', resourceId: before.id, before: toInfo(before), after: toInfo(after)
+    })
     return after
   }
 
@@ -75,12 +85,19 @@ export function createKeyAdmin ({ db, encryption, keys, onChanged }: { db: Kysel
     /** Newest first; revoked ones are gone. */
     async list (principal: Principal): Promise<SigningKeyInfo[]> {
       requireSession(principal)
-      const rows = await db.selectFrom('signing_keys').selectAll().where('revoked_at', 'is', null).orderBy('created_at', 'desc').orderBy('id').execute()
+      const rows = await db.selectFrom('signing_keys').selectAll().where('revoked_at', 'is', null).orderBy(
+        'created_at', 'desc'
+      ).orderBy('id').execute()
       return rows.map(toInfo)
     },
 
-    /** It signs from then on. The secret of an HS256 key is in this answer only. Throws ConflictError `SIGNING_KEY_LIMIT`. */
-    async create (principal: Principal, { algorithm = 'HS256' }: { algorithm?: Algorithm | undefined }, by: Origin): Promise<KeyCreated> {
+    /**
+     * It signs from then on. The secret of an HS256 key is in this answer only. Throws ConflictError
+     * `SIGNING_KEY_LIMIT`.
+     */
+    async create (
+      principal: Principal, { algorithm = 'HS256' }: { algorithm?: Algorithm | undefined }, by: Origin
+    ): Promise<KeyCreated> {
       requireSession(principal)
       return toCreated(principal, await change(async trx => {
         await requireRoom(trx)
@@ -91,42 +108,61 @@ export function createKeyAdmin ({ db, encryption, keys, onChanged }: { db: Kysel
     /** It signs no more; its tokens live out their time. Throws ConflictError `LAST_SIGNING_KEY`. */
     async deactivate (principal: Principal, id: string, by: Origin): Promise<SigningKeyInfo> {
       requireSession(principal)
-      return toInfo(await change(async trx => {
-        const before = await find(trx, id)
-        if (!before.active) return before
-        if (await othersActive(trx, id) === 0) {
-          throw new ConflictError('LAST_SIGNING_KEY', `The key ${id} is the last that signs: create another first, or rotate it`)
-        }
-        return await deactivate(trx, by, before)
-      }))
+      return toInfo(
+        await change(async trx => {
+          const before = await find(trx, id)
+          if (!before.active) return before
+          if (await othersActive(trx, id) === 0) {
+            throw new ConflictError(
+              'LAST_SIGNING_KEY',
+              `The key ${id} is the last that signs: create another first, or rotate it`
+            )
+          }
+          return await deactivate(trx, by, before)
+        })
+      )
     },
 
-    /** A new key of the same algorithm signs in its place. Throws ConflictError `SIGNING_KEY_INACTIVE` or `SIGNING_KEY_LIMIT`. */
+    /**
+     * A new key of the same algorithm signs in its place. Throws ConflictError `SIGNING_KEY_INACTIVE` or
+     * `SIGNING_KEY_LIMIT`.
+     */
     async rotate (principal: Principal, id: string, by: Origin): Promise<KeyCreated> {
       requireSession(principal)
-      return toCreated(principal, await change(async trx => {
-        const before = await find(trx, id)
-        if (!before.active) throw new ConflictError('SIGNING_KEY_INACTIVE', `The key ${id} signs no more: there is nothing to rotate`)
-        await requireRoom(trx)
-        const created = await create(trx, by, before.algorithm as Algorithm)
-        await deactivate(trx, by, before)
-        return created
-      }))
+      return toCreated(
+        principal,
+        await change(async trx => {
+          const before = await find(trx, id)
+          if (!before.active) { throw new ConflictError('SIGNING_KEY_INACTIVE', `The key ${id} signs no more: there is nothing to rotate`) }
+          await requireRoom(trx)
+          const created = await create(trx, by, before.algorithm as Algorithm)
+          await deactivate(trx, by, before)
+          return created
+        })
+      )
     },
 
-    /** Its tokens are refused and their sockets closed. At the limit, too: a replacement takes the place of this one. */
+    /**
+     * Its tokens are refused and their sockets closed. At the limit, too: a replacement takes the place of this one.
+     */
     async revoke (principal: Principal, id: string, by: Origin): Promise<SigningKeyInfo> {
       requireSession(principal)
-      return toInfo(await change(async trx => {
-        const before = await find(trx, id)
-        if (before.active && await othersActive(trx, id) === 0) await create(trx, by, before.algorithm as Algorithm)
-        const now = Date.now()
-        const after = await trx.updateTable('signing_keys').set({ active: false, deactivated_at: before.deactivated_at ?? now, revoked_at: now })
-          .where('id', '=', id).returningAll().executeTakeFirstOrThrow()
-        await forgetOldest(trx)
-        await record(trx, by, { action: 'key.revoked', resourceId: id, before: toInfo(before), after: { ...toInfo(after), revokedAt: now } })
-        return after
-      }))
+      return toInfo(
+        await change(async trx => {
+          const before = await find(trx, id)
+          if (before.active && await othersActive(trx, id) === 0) await create(trx, by, before.algorithm as Algorithm)
+          const now = Date.now()
+          const after = await trx.updateTable('signing_keys').set({
+            active: false, deactivated_at: before.deactivated_at ?? now, revoked_at: now
+          })
+            .where('id', '=', id).returningAll().executeTakeFirstOrThrow()
+          await forgetOldest(trx)
+          await record(trx, by, {
+            action: 'key.revoked', resourceId: id, before: toInfo(before), after: { ...toInfo(after), revokedAt: now }
+          })
+          return after
+        })
+      )
     }
   }
 }
@@ -141,7 +177,10 @@ const revokedKeptMax = 100
 
 function requireSession (principal: Principal): void {
   if (principal.kind === 'token') {
-    throw new ForbiddenError('SESSION_REQUIRED', 'A token stands for one application, and a signing key signs for all: log in to list and change keys')
+    throw new ForbiddenError(
+      'SESSION_REQUIRED',
+      'A token stands for one application, and a signing key signs for all: log in to list and change keys'
+    )
   }
 }
 
@@ -149,7 +188,10 @@ async function requireRoom (trx: Kysely<Database>): Promise<void> {
   const { count } = await trx.selectFrom('signing_keys').select(({ fn }) => fn.countAll<number>().as('count'))
     .where('revoked_at', 'is', null).executeTakeFirstOrThrow()
   if (count >= keysMax) {
-    throw new ConflictError('SIGNING_KEY_LIMIT', `There are ${count} signing keys, and at most ${keysMax} are allowed: revoke one whose tokens have expired`)
+    throw new ConflictError(
+      'SIGNING_KEY_LIMIT',
+      `There are ${count} signing keys, and at most ${keysMax} are allowed: revoke one whose tokens have expired`
+    )
   }
 }
 
@@ -160,12 +202,14 @@ async function forgetOldest (trx: Kysely<Database>): Promise<void> {
 }
 
 async function find (trx: Kysely<Database>, id: string): Promise<Row> {
-  const row = await trx.selectFrom('signing_keys').selectAll().where('id', '=', id).where('revoked_at', 'is', null).executeTakeFirst()
+  const row = await trx.selectFrom('signing_keys').selectAll().where('id', '=', id).where('revoked_at', 'is', null)
+    .executeTakeFirst()
   if (row === undefined) throw new NotFoundError('SIGNING_KEY_NOT_FOUND', `Signing key not found: ${id}`)
   return row
 }
 
 async function othersActive (trx: Kysely<Database>, id: string): Promise<number> {
-  const others = await trx.selectFrom('signing_keys').select('id').where('id', '!=', id).where('active', '=', true).where('revoked_at', 'is', null).execute()
+  const others = await trx.selectFrom('signing_keys').select('id').where('id', '!=', id).where('active', '=', true)
+    .where('revoked_at', 'is', null).execute()
   return others.length
 }

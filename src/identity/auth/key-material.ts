@@ -16,7 +16,9 @@ export interface KeyMaterial {
 /** A key's secret as text, to be sealed: 256 random bits in base64url, or a private key in PKCS #8. */
 export function generateSecret (algorithm: Algorithm): string {
   if (algorithm === 'HS256') return randomBytes(32).toString('base64url')
-  const { privateKey } = algorithm === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('ed25519')
+  const { privateKey } = algorithm === 'ES256'
+    ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    : generateKeyPairSync('ed25519')
   return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
@@ -30,5 +32,8 @@ export function openSecret (algorithm: Algorithm, text: string): KeyMaterial {
   const type = createPrivateKey(text).asymmetricKeyType
   if (type !== (algorithm === 'ES256' ? 'ec' : 'ed25519')) throw new Error(`the key is not one for ${algorithm}`)
   const publicKey = createPublicKey(text)
-  return { signing: text, verifying: publicKey.export({ type: 'spki', format: 'pem' }).toString(), publicJwk: publicKey.export({ format: 'jwk' }) }
+  return {
+    signing: text, verifying: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    publicJwk: publicKey.export({ format: 'jwk' })
+  }
 }

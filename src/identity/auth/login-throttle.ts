@@ -26,7 +26,10 @@ export interface FailuresOptions {
 
 interface Failed { failures: number, notBefore: number }
 
-/** Counts failures by key, those of other nodes included; after the free ones each makes the next attempt wait longer than the one before. */
+/**
+ * Counts failures by key, those of other nodes included; after the free ones each makes the next attempt wait longer
+ * than the one before.
+ */
 export class Failures {
   readonly #failed = new LRUCache<string, Failed>({ max: keysMax, ttl: forgottenAfterMs })
   readonly #options: FailuresOptions
@@ -68,7 +71,9 @@ export class Failures {
     if (outcome === 'failed') {
       const failures = before + 1
       const over = failures - this.#options.free
-      this.#failed.set(key, { failures, notBefore: over < 0 ? 0 : this.#now() + Math.min(firstDelayMs * 2 ** over, delayMaxMs) })
+      this.#failed.set(key, {
+        failures, notBefore: over < 0 ? 0 : this.#now() + Math.min(firstDelayMs * 2 ** over, delayMaxMs)
+      })
     } else if (before <= 1 || this.#options.forgives === 'all') {
       this.#failed.delete(key)
     } else {
@@ -125,7 +130,9 @@ export class LoginGate {
   readonly #turns: Turns
   readonly #failures: Failures
 
-  constructor ({ now, what = 'failed logins for this address', notices, free = 5, forgives = 'all' }: LoginGateOptions = {}) {
+  constructor (
+    { now, what = 'failed logins for this address', notices, free = 5, forgives = 'all' }: LoginGateOptions = {}
+  ) {
     this.#turns = new Turns(what)
     this.#failures = new Failures({ free, forgives, what, now, notices })
   }
@@ -172,13 +179,23 @@ export class AccountGate {
   constructor ({ what, freeOfAccount, ...options }: AccountGateOptions) {
     this.#byNetwork = new LoginGate({ ...options, what })
     // A success forgives nothing here: the owner's logins must not buy a stranger more guesses.
-    this.#ofStrangers = new LoginGate({ ...options, what: `${what} from new networks`, free: freeOfAccount, forgives: 'none' })
+    this.#ofStrangers = new LoginGate({
+      ...options,
+      what: `${what} from new networks`,
+      free: freeOfAccount,
+      forgives: 'none'
+    })
   }
 
   /** Runs an attempt, which returns undefined when it failed. Throws RateLimitError when it comes too soon. */
   async attempt<T> ({ account, network, isKnown }: Candidate, attempt: AccountAttempt<T>): Promise<T | undefined> {
-    return await this.#byNetwork.attempt(`${network} ${account}`, async () =>
-      await isKnown() ? await attempt(true) : await this.#ofStrangers.attempt(account, async () => await attempt(false)))
+    return await this.#byNetwork.attempt(
+      `${network} ${account}`,
+      async () =>
+        await isKnown()
+          ? await attempt(true)
+          : await this.#ofStrangers.attempt(account, async () => await attempt(false))
+    )
   }
 }
 

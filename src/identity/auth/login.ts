@@ -43,8 +43,12 @@ export type Login = ReturnType<typeof createLogin>
  * network; open sessions are not affected.
  */
 export function createLogin ({ db, users, sessions, secondFactor, refusedLogins, metrics, notices }: LoginOptions) {
-  const accounts = new AccountGate({ what: 'failed logins for this address', freeOfAccount: freeFailuresOfAccount, notices })
-  const networks = new Failures({ free: freeFailuresOfNetwork, forgives: 'one', what: 'failed logins from this network', notices })
+  const accounts = new AccountGate({
+    what: 'failed logins for this address', freeOfAccount: freeFailuresOfAccount, notices
+  })
+  const networks = new Failures({
+    free: freeFailuresOfNetwork, forgives: 'one', what: 'failed logins from this network', notices
+  })
 
   /** Throws UnauthorizedError `LOGIN_FAILED`, RateLimitError after several failures. */
   async function requirePassword (email: string, password: string, by: Origin): Promise<Proven> {
@@ -58,11 +62,14 @@ export function createLogin ({ db, users, sessions, secondFactor, refusedLogins,
         const found = await users.findByEmail(email)
         return await isKnownNetwork(db, found?.user.id ?? '', from)
       }
-      return await accounts.attempt({ account: canonicalEmail(email), network: loginNetworkOf(from), isKnown }, async isKnown => {
-        const found = await users.findByEmail(email)
-        userId = found?.user.id
-        return await verifyPassword(found?.passwordHash, password, share(isKnown)) ? found : undefined
-      })
+      return await accounts.attempt(
+        { account: canonicalEmail(email), network: loginNetworkOf(from), isKnown },
+        async isKnown => {
+          const found = await users.findByEmail(email)
+          userId = found?.user.id
+          return await verifyPassword(found?.passwordHash, password, share(isKnown)) ? found : undefined
+        }
+      )
     }
     const found = await attempt().catch(async (error: unknown) => { throw await noted(error, by) })
     if (found === undefined) {
@@ -74,13 +81,17 @@ export function createLogin ({ db, users, sessions, secondFactor, refusedLogins,
     // The password was right.
     const passwordHash = await hashPassword(password, share(true))
     const renewed = await db.updateTable('users').set({ password_hash: passwordHash })
-      .where('id', '=', found.user.id).where('password_hash', '=', found.passwordHash).returning('id').executeTakeFirst()
+      .where('id', '=', found.user.id).where('password_hash', '=', found.passwordHash).returning('id')
+      .executeTakeFirst()
     // It was changed meanwhile, or hashed anew by another login.
     if (renewed === undefined) return await requirePassword(email, password, by)
     return { user: found.user, passwordHash }
   }
 
-  /** For somebody whose password was right, and still is: a session, or first the question for a code. Throws UnauthorizedError `LOGIN_FAILED`. */
+  /**
+   * For somebody whose password was right, and still is: a session, or first the question for a code. Throws
+   * UnauthorizedError `LOGIN_FAILED`.
+   */
   async function enter ({ user, passwordHash }: Proven, by: Origin): Promise<LoginOutcome> {
     await sessions.sweep()
     const outcome = await db.transaction().execute(async trx => {
@@ -95,7 +106,9 @@ export function createLogin ({ db, users, sessions, secondFactor, refusedLogins,
 
   async function open (trx: Kysely<Database>, user: User, by: Origin, hasSecondFactor: boolean): Promise<LoginAnswer> {
     const { token, id } = await sessions.createWithin(trx, user.id, by)
-    await record(trx, asUser(by, user), { action: 'user.logged_in', resourceId: user.id, details: { session: id, secondFactor: hasSecondFactor } })
+    await record(trx, asUser(by, user), {
+      action: 'user.logged_in', resourceId: user.id, details: { session: id, secondFactor: hasSecondFactor }
+    })
     metrics.logins.inc({ outcome: 'opened' })
     return { sessionToken: token, user }
   }
@@ -131,9 +144,11 @@ export function createLogin ({ db, users, sessions, secondFactor, refusedLogins,
       await sessions.sweep()
       const userId = await secondFactor.userOf(mfaToken)
       try {
-        return await secondFactor.answer(mfaToken, code, by.address ?? undefined, async (trx, user) => await open(trx, user, by, true))
+        return await secondFactor.answer(
+          mfaToken, code, by.address ?? undefined, async (trx, user) => await open(trx, user, by, true)
+        )
       } catch (error) {
-        if (error instanceof PublicError && error.code === 'MFA_CODE_INVALID') await refusedLogins.login(by, { userId, reason: 'code' })
+        if (error instanceof PublicError && error.code === 'MFA_CODE_INVALID') { await refusedLogins.login(by, { userId, reason: 'code' }) }
         throw await noted(error, by)
       }
     }

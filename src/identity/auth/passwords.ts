@@ -5,7 +5,9 @@ import { HashingQueue, type HashingShare } from './hashing-queue.ts'
 export const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
 
 /** The libuv pool has four threads, which files, names and compression share; each hashing takes 19 MiB. */
-const queue = new HashingQueue({ runningMax: 3, runningOthersMax: 2, waitingOfOwnerMax: 20, waitingMax: { knownLogin: 250, login: 500, other: 250 } })
+const queue = new HashingQueue({
+  runningMax: 3, runningOthersMax: 2, waitingOfOwnerMax: 20, waitingMax: { knownLogin: 250, login: 500, other: 250 }
+})
 
 /** The same password may be typed in several Unicode forms; NIST SP 800-63B §5.1.1.2 asks for one of them. */
 const normalised = (password: string) => password.normalize('NFKC')
@@ -27,10 +29,13 @@ const hashing = <T>(share: HashingShare, work: () => Promise<T>): Promise<T> => 
 const unattributed: HashingShare = { owner: '', kind: 'other' }
 
 /** Throws RateLimitError or ServiceUnavailableError `OVERLOADED` when too many wait. Check everything else first. */
-export const hashPassword = (password: string, share = unattributed): Promise<string> => hashing(share, () => hash(normalised(password), cost))
+export const hashPassword = (password: string, share = unattributed): Promise<string> =>
+  hashing(share, () => hash(normalised(password), cost))
 
 /** `stored` undefined: there is no such user. It takes the same time and is false. */
-export async function verifyPassword (stored: string | undefined, password: string, share = unattributed): Promise<boolean> {
+export async function verifyPassword (
+  stored: string | undefined, password: string, share = unattributed
+): Promise<boolean> {
   const nobodys = await (dummy ??= hash('nobody has this one', cost))
   const isRight = await hashing(share, () => verify(stored ?? nobodys, normalised(password)))
   return isRight && stored !== undefined

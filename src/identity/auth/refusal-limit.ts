@@ -15,8 +15,8 @@ export interface RefusalLimitOptions {
 }
 
 /**
- * Counts refused credentials by address. Too many of them are answered as too many; good credentials from the same address
- * go on, so that one broken client does not lock out the office it sits in.
+ * Counts refused credentials by address. Too many of them are answered as too many; good credentials from the same
+ * address go on, so that one broken client does not lock out the office it sits in.
  */
 export class RefusalLimit {
   readonly #windows = new LRUCache<string, Window>({ max: 20_000 })
@@ -28,7 +28,10 @@ export class RefusalLimit {
     this.#now = options.now ?? Date.now
   }
 
-  /** What is answered to an address whose credential was refused: that, or, after too many in a minute, that there are too many. */
+  /**
+   * What is answered to an address whose credential was refused: that, or, after too many in a minute, that there are
+   * too many.
+   */
   weigh (address: string, refusal: UnauthorizedError): PublicError {
     const { max, metrics } = this.#options
     if (max === 0) return refusal
@@ -43,6 +46,10 @@ export class RefusalLimit {
     metrics.credentialsLimited.inc()
     const retryAfterMs = window.endsAt - now
     const retryAfterS = Math.ceil(retryAfterMs / 1000)
-    return new RateLimitError('RATE_LIMITED', `More than ${max} credentials from this address were refused; come back in ${retryAfterS} s`, { retryAfterS, retryAfterMs, cause: refusal })
+    return new RateLimitError(
+      'RATE_LIMITED',
+      `More than ${max} credentials from this address were refused; come back in ${retryAfterS} s`,
+      { retryAfterS, retryAfterMs, cause: refusal }
+    )
   }
 }

@@ -17,11 +17,13 @@ export interface Refusal {
 export type RefusedLogins = ReturnType<typeof createRefusedLogins>
 
 /**
- * Notes refused logins, and refused repetitions of a password or code by somebody who is logged in. The log has each of them, the
- * audit log at most 100 a minute; an entry has the number of those that were left out before it. The address that was typed
- * is not noted, because it may be a password in the wrong field.
+ * Notes refused logins, and refused repetitions of a password or code by somebody who is logged in. The log has each of
+ * them, the audit log at most 100 a minute; an entry has the number of those that were left out before it. The address
+ * that was typed is not noted, because it may be a password in the wrong field.
  */
-export function createRefusedLogins ({ db, log }: { db: Kysely<Database>, log: { warn (fields: object, message: string): void } }) {
+export function createRefusedLogins (
+  { db, log }: { db: Kysely<Database>, log: { warn(fields: object, message: string): void } }
+) {
   let windowEndsAt = 0
   let entries = 0
   let omitted = 0
@@ -46,7 +48,9 @@ export function createRefusedLogins ({ db, log }: { db: Kysely<Database>, log: {
   }
 
   return {
-    login: async (by: Origin, { userId, reason }: Refusal) => await note(by, { action: 'user.login_refused', resourceId: userId, details: { reason } }),
-    repetition: async (by: Origin, { userId, reason }: Refusal) => await note(by, { action: 'user.proof_refused', resourceId: userId, details: { reason } })
+    login: async (by: Origin, { userId, reason }: Refusal) =>
+      await note(by, { action: 'user.login_refused', resourceId: userId, details: { reason } }),
+    repetition: async (by: Origin, { userId, reason }: Refusal) =>
+      await note(by, { action: 'user.proof_refused', resourceId: userId, details: { reason } })
   }
 }

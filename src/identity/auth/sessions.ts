@@ -49,7 +49,7 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
   const endedListeners: ((sessionKey: string) => void)[] = []
   const grantsListeners: (() => void)[] = []
   const ended = (hashes: { token_hash: Buffer }[]) => {
-    for (const { token_hash: tokenHash } of hashes) for (const listener of endedListeners) listener(tokenHash.toString('base64url'))
+    for (const { token_hash: tokenHash } of hashes) { for (const listener of endedListeners) listener(tokenHash.toString('base64url')) }
   }
 
   const select = () => db.selectFrom('sessions as s').innerJoin('users as u', 'u.id', 's.user_id')
@@ -74,7 +74,8 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
       if (!tokenForm.test(token)) throw invalid()
       const tokenHash = hashOf(token)
       const now = Date.now()
-      const row = await select().where('s.token_hash', '=', tokenHash).where('s.expires_at', '>', now).executeTakeFirst()
+      const row = await select().where('s.token_hash', '=', tokenHash).where('s.expires_at', '>', now)
+        .executeTakeFirst()
       if (row === undefined) throw invalid()
       return toPrincipal(row, now - row.seen_at < seenResolutionMs ? row.expires_at : await extend(tokenHash, now))
     },
@@ -82,13 +83,19 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
     /** The principals of those sessions that live, by their keys: what sockets compare theirs with. Moves no end on. */
     async living (sessionKeys: string[]): Promise<Map<string, SessionPrincipal>> {
       const hashes = sessionKeys.map(key => Buffer.from(key, 'base64url'))
-      const rows = await select().where(sql<boolean>`s.token_hash = any(${hashes}::bytea[])`).where('s.expires_at', '>', Date.now()).execute()
+      const rows = await select().where(sql<boolean>`s.token_hash = any(${hashes}::bytea[])`).where(
+        's.expires_at',
+        '>',
+        Date.now()
+      ).execute()
       return new Map(rows.map(row => [row.token_hash.toString('base64url'), toPrincipal(row, row.expires_at)]))
     },
 
     /** A user's, last used first. */
     async list (userId: string, currentKey: string): Promise<SessionInfo[]> {
-      const rows = await db.selectFrom('sessions').selectAll().where('user_id', '=', userId).where('expires_at', '>', Date.now()).orderBy('seen_at', 'desc').execute()
+      const rows = await db.selectFrom('sessions').selectAll().where('user_id', '=', userId).where(
+        'expires_at', '>', Date.now()
+      ).orderBy('seen_at', 'desc').execute()
       return rows.map(row => ({
         id: idOf(row.token_hash),
         current: row.token_hash.toString('base64url') === currentKey,
@@ -139,20 +146,27 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
     }
   }
 
-  async function end (userId: string, tokenHash: Buffer, action: 'user.session_ended' | 'user.logged_out', by: Origin): Promise<void> {
-    ended(await db.transaction().execute(async trx => {
-      const gone = await trx.deleteFrom('sessions').where('token_hash', '=', tokenHash).returning('token_hash').execute()
-      // Another request may have ended it meanwhile.
-      if (gone.length > 0) await record(trx, by, { action, resourceId: userId, details: { session: idOf(tokenHash) } })
-      return gone
-    }))
+  async function end (
+    userId: string, tokenHash: Buffer, action: 'user.session_ended' | 'user.logged_out', by: Origin
+  ): Promise<void> {
+    ended(
+      await db.transaction().execute(async trx => {
+        const gone = await trx.deleteFrom('sessions').where('token_hash', '=', tokenHash).returning('token_hash')
+          .execute()
+        // Another request may have ended it meanwhile.
+        if (gone.length > 0) { await record(trx, by, { action, resourceId: userId, details: { session: idOf(tokenHash) } }) }
+        return gone
+      })
+    )
   }
 
   async function sweep (): Promise<void> {
     await db.deleteFrom('sessions').where('expires_at', '<=', clock()).execute()
   }
 
-  async function insert (trx: Kysely<Database>, userId: string, { address, userAgent }: Visitor): Promise<CreatedSession> {
+  async function insert (
+    trx: Kysely<Database>, userId: string, { address, userAgent }: Visitor
+  ): Promise<CreatedSession> {
     const token = `${sessionPrefix}${randomBytes(32).toString('base64url')}`
     const tokenHash = hashOf(token)
     const now = Date.now()
@@ -178,11 +192,13 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
   }
 }
 
-const invalid = () => new UnauthorizedError('CREDENTIAL_INVALID', 'The credential is not valid: the session is unknown or over')
+const invalid = () =>
+  new UnauthorizedError('CREDENTIAL_INVALID', 'The credential is not valid: the session is unknown or over')
 
 const hashOf = (token: string): Buffer => hash('sha256', token, 'buffer')
 
-const storable = (text: string | null | undefined, lengthMax: number): string | null => text === undefined || text === null ? null : plainText(text, lengthMax)
+const storable = (text: string | null | undefined, lengthMax: number): string | null =>
+  text === undefined || text === null ? null : plainText(text, lengthMax)
 
 /** Names a session to its owner: part of its key, which is no credential. */
 const idOf = (tokenHash: Buffer): string => `sess_${tokenHash.toString('base64url').slice(0, 16)}`
@@ -195,7 +211,8 @@ const rolesOf = (userId: RawBuilder<unknown>) => sql<StoredRole[]>`(
 
 /** What a user's roles come to now; undefined when there is no such user. */
 export async function grantsOf (db: Kysely<Database>, userId: string): Promise<Grants | undefined> {
-  const row = await db.selectFrom('users as u').select(rolesOf(sql.ref('u.id')).as('roles')).where('u.id', '=', userId).executeTakeFirst()
+  const row = await db.selectFrom('users as u').select(rolesOf(sql.ref('u.id')).as('roles')).where('u.id', '=', userId)
+    .executeTakeFirst()
   return row && toGrants(row.roles.map(toHeldRole))
 }
 
@@ -218,14 +235,21 @@ function toPrincipal (row: SessionRow, expiresAt: number): SessionPrincipal {
 const toHeldRole = ({ name, builtIn, permissions, applicationId }: StoredRole): HeldRole =>
   ({ name, applicationId, permissions: permissionsOfRole({ name, isBuiltIn: builtIn, permissions }) })
 
-/** What roles come to: a role for one application adds to what is held everywhere, but gives nothing beyond that application. */
+/**
+ * What roles come to: a role for one application adds to what is held everywhere, but gives nothing beyond that
+ * application.
+ */
 export function toGrants (roles: readonly HeldRole[]): Grants {
   const global = roles.filter(role => role.applicationId === null)
-  const everywhere = global.reduce((union, role) => union === PermissionSet.none ? role.permissions : union.union(role.permissions), PermissionSet.none)
+  const everywhere = global.reduce(
+    (union, role) => union === PermissionSet.none ? role.permissions : union.union(role.permissions), PermissionSet.none
+  )
   const byApplication = new Map<string, PermissionSet>()
   for (const { applicationId, permissions } of roles) {
     if (applicationId === null) continue
-    byApplication.set(applicationId, (byApplication.get(applicationId) ?? everywhere).union(permissions.withinApplication()))
+    byApplication.set(
+      applicationId, (byApplication.get(applicationId) ?? everywhere).union(permissions.withinApplication())
+    )
   }
   return { everywhere, byApplication, reachesAll: global.length > 0 }
 }

@@ -27,7 +27,8 @@ export interface SetupOptions {
 
 /**
  * The first super_admin, once. Whoever can reach this machine's loopback is taken for its owner; everybody else, and
- * whoever comes by a proxy, needs the token that is printed at start. It lives in memory only, and ends with the set-up.
+ * whoever comes by a proxy, needs the token that is printed at start. It lives in memory only, and ends with the
+ * set-up.
  */
 export class Setup {
   readonly #db: Kysely<Database>
@@ -57,7 +58,11 @@ export class Setup {
   async run ({ name, email, password, setupToken }: SetupInput, caller: SetupCaller): Promise<User> {
     if (!await this.isRequired()) throw done()
     if (!this.#isToken(setupToken) && (this.#isProxied || !isLoopback(caller))) {
-      throw new ForbiddenError('SETUP_TOKEN_REQUIRED', 'From elsewhere than loopback, and by a proxy, set-up needs the setupToken that was printed when the server started')
+      throw new ForbiddenError(
+        'SETUP_TOKEN_REQUIRED',
+        'From elsewhere than loopback, and by a proxy, set-up needs the setupToken that was printed when the server ' +
+          'started'
+      )
     }
     const passwordHash = await hashPassword(password, { owner: loginNetworkOf(caller.socketAddress), kind: 'other' })
     const user = await this.#db.transaction().execute(async trx => {
@@ -65,9 +70,13 @@ export class Setup {
       if (await hasSuperAdmin(trx)) return undefined
       const created = await insertUser(trx, { name, email, passwordHash })
       if (created === undefined) return undefined
-      await trx.insertInto('role_assignments').values({ user_id: created.id, role_id: superAdminRole, application_id: null }).execute()
+      await trx.insertInto('role_assignments').values({
+        user_id: created.id, role_id: superAdminRole, application_id: null
+      }).execute()
       await record(trx, asUser({ ...(caller.origin ?? system), address: caller.socketAddress ?? null }, created), {
-        action: 'user.set_up', resourceId: created.id, after: { ...created, roles: [{ roleId: superAdminRole, applicationId: null }] }
+        action: 'user.set_up',
+        resourceId: created.id,
+        after: { ...created, roles: [{ roleId: superAdminRole, applicationId: null }] }
       })
       return created
     })
@@ -93,19 +102,30 @@ const done = () => new ForbiddenError('SETUP_DONE', 'The platform is set up; log
 const loopbackAddress = /^(?:127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/
 const loopbackHost = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i
 /** Whether a URL of ours leads elsewhere than to this machine: then there is a proxy. */
-export const isElsewhere = (url: string | undefined): boolean => url !== undefined && !loopbackHost.test(new URL(url).host)
+export const isElsewhere = (url: string | undefined): boolean =>
+  url !== undefined && !loopbackHost.test(new URL(url).host)
 
 const loopbackOrigin = /^https?:\/\/(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i
 const forwardingHeaders = [
-  'forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-forwarded-server', 'x-real-ip', 'x-client-ip',
-  'cf-connecting-ip', 'true-client-ip', 'fly-client-ip'
+  'forwarded',
+  'via',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-forwarded-port',
+  'x-forwarded-server',
+  'x-real-ip',
+  'x-client-ip',
+  'cf-connecting-ip',
+  'true-client-ip',
+  'fly-client-ip'
 ]
 
 /**
  * A request that any proxy passed on is not loopback, whatever it says of its origin: the proxy may be on this machine
- * while its client is not. One that says nothing of itself, as nginx is set up by default, speaks HTTP/1.0. Nor is one that
- * names another host: that is a web page whose own name was pointed here (DNS rebinding). Nor one that a page of another
- * origin sends by the browser of somebody who sits here, be all origins allowed.
+ * while its client is not. One that says nothing of itself, as nginx is set up by default, speaks HTTP/1.0. Nor is one
+ * that names another host: that is a web page whose own name was pointed here (DNS rebinding). Nor one that a page of
+ * another origin sends by the browser of somebody who sits here, be all origins allowed.
  */
 export function isLoopback ({ socketAddress, httpVersion, headers }: SetupCaller): boolean {
   return socketAddress !== undefined && loopbackAddress.test(socketAddress) && httpVersion !== '1.0' &&

@@ -26,12 +26,15 @@ export interface SigningKeysOptions {
 }
 
 const keyIdForm = /^key_[A-Za-z0-9_-]{1,64}$/
-/** Tokens that name keys nobody has heard of ask the database no more often than this, however many they are: they wait for it. */
+/**
+ * Tokens that name keys nobody has heard of ask the database no more often than this, however many they are: they wait
+ * for it.
+ */
 const unknownKeyPauseMs = 250
 
 /**
- * The platform's signing keys, in memory; `id` is the `kid` of the tokens. The database is the truth: it is polled, and a
- * `kid` that is not known here is looked up, so that a key that another node made works at once. While the database
+ * The platform's signing keys, in memory; `id` is the `kid` of the tokens. The database is the truth: it is polled, and
+ * a `kid` that is not known here is looked up, so that a key that another node made works at once. While the database
  * is away, the last known state holds.
  */
 export class SigningKeys {
@@ -55,27 +58,44 @@ export class SigningKeys {
   async ensure (): Promise<void> {
     await this.#options.db.transaction().execute(async trx => {
       await lockSigningKeys(trx)
-      const active = await trx.selectFrom('signing_keys').select('id').where('active', '=', true).where('revoked_at', 'is', null).executeTakeFirst()
+      const active = await trx.selectFrom('signing_keys').select('id').where('active', '=', true).where(
+        'revoked_at', 'is', null
+      ).executeTakeFirst()
       if (active !== undefined) return
-      const { row: { id, algorithm, created_at: createdAt } } = await insertSigningKey(trx, this.#options.encryption, { algorithm: 'HS256' })
-      await record(trx, system, { action: 'key.created', resourceId: id, after: { keyId: id, algorithm, active: true, createdAt } })
+      const { row: { id, algorithm, created_at: createdAt } } = await insertSigningKey(trx, this.#options.encryption, {
+        algorithm: 'HS256'
+      })
+      await record(trx, system, {
+        action: 'key.created', resourceId: id, after: { keyId: id, algorithm, active: true, createdAt }
+      })
     })
     await this.refresh()
-    if (this.active === undefined) throw new Error('No signing key can be read: they were sealed with a key that is neither ENCRYPTION_KEY nor in ENCRYPTION_KEYS_OLD')
+    if (this.active === undefined) {
+      throw new Error(
+        'No signing key can be read: they were sealed with a key that is neither ENCRYPTION_KEY nor in ' +
+          'ENCRYPTION_KEYS_OLD'
+      )
+    }
   }
 
   /** The newest active key. */
   get active (): SigningKey | undefined {
     let newest: SigningKey | undefined
     for (const key of this.#keys.values()) {
-      if (key.isActive && (newest === undefined || key.createdAt > newest.createdAt || (key.createdAt === newest.createdAt && key.id > newest.id))) newest = key
+      if (
+        key.isActive &&
+        (newest === undefined || key.createdAt > newest.createdAt ||
+          (key.createdAt === newest.createdAt && key.id > newest.id))
+      ) newest = key
     }
     return newest
   }
 
   /** The public halves of the keys whose tokens are still good, newest first (RFC 7517). */
   jwks (): { keys: Record<string, unknown>[] } {
-    const open = [...this.#keys.values()].filter(key => key.publicJwk !== undefined).sort((a, b) => b.createdAt - a.createdAt)
+    const open = [...this.#keys.values()].filter(key => key.publicJwk !== undefined).sort((a, b) =>
+      b.createdAt - a.createdAt
+    )
     return { keys: open.map(({ id, algorithm, publicJwk }) => ({ ...publicJwk, kid: id, alg: algorithm, use: 'sig' })) }
   }
 
@@ -152,7 +172,15 @@ export class SigningKeys {
     const keys = new Map<string, SigningKey>()
     for (const row of rows) {
       const material = isAlgorithm(row.algorithm) ? this.#open(row.id, row.algorithm, row.secret_sealed) : undefined
-      if (material !== undefined) keys.set(row.id, { ...material, id: row.id, algorithm: row.algorithm as Algorithm, isActive: row.active, createdAt: row.created_at })
+      if (material !== undefined) {
+        keys.set(row.id, {
+          ...material,
+          id: row.id,
+          algorithm: row.algorithm as Algorithm,
+          isActive: row.active,
+          createdAt: row.created_at
+        })
+      }
     }
     this.#keys = keys
     for (const id of before.keys()) {
@@ -183,7 +211,9 @@ export async function lockSigningKeys (trx: Kysely<Database>): Promise<void> {
 }
 
 /** A new active key, which is newer than all others whatever the clocks say. Answers its row and its secret. */
-export async function insertSigningKey (trx: Kysely<Database>, encryption: Encryption, { algorithm }: { algorithm: Algorithm }) {
+export async function insertSigningKey (
+  trx: Kysely<Database>, encryption: Encryption, { algorithm }: { algorithm: Algorithm }
+) {
   const secret = generateSecret(algorithm)
   const newest = await trx.selectFrom('signing_keys').select(eb => eb.fn.max('created_at').as('at')).executeTakeFirst()
   const id = randomId('key')

@@ -14,7 +14,10 @@ import type { SigningKey, SigningKeys } from './signing-keys.ts'
 /** What is used of `app.jwt`: each call brings its own key. */
 export interface Jwt {
   sign (payload: object, options: { key: Buffer | string, algorithm: Algorithm, kid: string }): string
-  verify (token: string, options: { key: Buffer | string, algorithms: [Algorithm], ignoreExpiration: true, ignoreNotBefore: true }): unknown
+  verify (
+    token: string,
+    options: { key: Buffer | string, algorithms: [Algorithm], ignoreExpiration: true, ignoreNotBefore: true }
+  ): unknown
   decode (token: string, options: { complete: true }): unknown
 }
 
@@ -68,21 +71,27 @@ export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: Toke
       throw expiredToken()
     }
     const key = keys.find(keyIdOf(token))
-    return key instanceof Promise ? key.then(found => verifyWith(found, token, tokenKey)) : verifyWith(key, token, tokenKey)
+    return key instanceof Promise
+      ? key.then(found => verifyWith(found, token, tokenKey))
+      : verifyWith(key, token, tokenKey)
   }
 
   function keyIdOf (token: string): string {
     const decoded = attempt(() => jwt.decode(token, { complete: true }))
     const kid = isPlainObject(decoded) && isPlainObject(decoded['header']) ? decoded['header']['kid'] : undefined
     if (typeof kid !== 'string' || !isCanonical(token)) throw invalidCredential('the token is malformed')
-    if (token.split('.', 2).some(part => hasRepeatedNames(Buffer.from(part, 'base64url').toString()))) throw invalidCredential('the token says something twice')
+    if (token.split('.', 2).some(part => hasRepeatedNames(Buffer.from(part, 'base64url').toString()))) { throw invalidCredential('the token says something twice') }
     return kid
   }
 
-  function verifyWith (key: SigningKey | undefined, token: string, tokenKey: string): VerifiedToken | Promise<VerifiedToken> {
-    if (key === undefined) throw invalidCredential('the token\'s key is unknown')
+  function verifyWith (
+    key: SigningKey | undefined, token: string, tokenKey: string
+  ): VerifiedToken | Promise<VerifiedToken> {
+    if (key === undefined) throw invalidCredential("the token's key is unknown")
     // Times are checked with all the other claims, so that a refusal names the one that it is about.
-    const checked = { key: key.verifying, algorithms: [key.algorithm] as [Algorithm], ignoreExpiration: true, ignoreNotBefore: true } as const
+    const checked = {
+      key: key.verifying, algorithms: [key.algorithm] as [Algorithm], ignoreExpiration: true, ignoreNotBefore: true
+    } as const
     const claims = readClaims(attempt(() => jwt.verify(token, checked)), issuer, Date.now())
     const principal = toPrincipal(claims, key.id, tokenKey)
     const entry = { claims, principal }
@@ -119,9 +128,13 @@ export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: Toke
     }
     const token = jwt.sign(claims, { key: key.signing, algorithm: key.algorithm, kid: key.id })
     if (token.length > tokenBytesMax) {
-      throw new ValidationError('VALIDATION_FAILED', `The token would be longer than ${tokenBytesMax} bytes: ask for fewer permissions`, {
-        details: [{ path: '/permissions', message: 'make the token too long' }]
-      })
+      throw new ValidationError(
+        'VALIDATION_FAILED',
+        `The token would be longer than ${tokenBytesMax} bytes: ask for fewer permissions`,
+        {
+          details: [{ path: '/permissions', message: 'make the token too long' }]
+        }
+      )
     }
     return { token, expiresAt: exp * 1000, id: claims.jti, keyId: key.id }
   }
@@ -138,10 +151,14 @@ function attempt<T> (work: () => T): T {
   }
 }
 
-/** Base64 has several spellings of the same bytes; only the one that we write is taken, so that a changed token is another token. */
+/**
+ * Base64 has several spellings of the same bytes; only the one that we write is taken, so that a changed token is
+ * another token.
+ */
 function isCanonical (token: string): boolean {
   const parts = token.split('.')
-  return parts.length === 3 && parts.every(part => part !== '' && Buffer.from(part, 'base64url').toString('base64url') === part)
+  return parts.length === 3 &&
+    parts.every(part => part !== '' && Buffer.from(part, 'base64url').toString('base64url') === part)
 }
 
 function toPrincipal (claims: Claims, keyId: string, tokenKey: string): TokenPrincipal {

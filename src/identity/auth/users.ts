@@ -20,7 +20,8 @@ export function createUsers ({ db }: { db: Kysely<Database> }) {
     },
 
     async passwordHashOf (id: string): Promise<string | undefined> {
-      return (await db.selectFrom('users').select('password_hash').where('id', '=', id).executeTakeFirst())?.password_hash
+      return (await db.selectFrom('users').select('password_hash').where('id', '=', id).executeTakeFirst())
+        ?.password_hash
     }
   }
 }
@@ -35,10 +36,15 @@ export async function holdUser (trx: Kysely<Database>, id: string, passwordHash?
 }
 
 /** Undefined when the address is taken. */
-export async function insertUser (db: Kysely<Database>, { name, email, passwordHash }: NewUser): Promise<User | undefined> {
+export async function insertUser (
+  db: Kysely<Database>, { name, email, passwordHash }: NewUser
+): Promise<User | undefined> {
   const now = Date.now()
   return await db.insertInto('users')
-    .values({ id: randomId('usr'), name, email, email_canonical: canonicalEmail(email), password_hash: passwordHash, created_at: now, updated_at: now })
+    .values({
+      id: randomId('usr'), name, email, email_canonical: canonicalEmail(email), password_hash: passwordHash,
+      created_at: now, updated_at: now
+    })
     .onConflict(conflict => conflict.doNothing()).returning(['id', 'email', 'name']).executeTakeFirst()
 }
 
@@ -59,11 +65,13 @@ export async function lockSuperAdmins (trx: Kysely<Database>): Promise<void> {
  * Does what may take a super_admin away, in a transaction. Of several at once, the one that would take the last one
  * throws ConflictError `LAST_SUPER_ADMIN`, and nothing of it has happened.
  */
-export async function keepingSuperAdmin<T> (db: Kysely<Database>, work: (trx: Kysely<Database>) => Promise<T>): Promise<T> {
+export async function keepingSuperAdmin<T> (
+  db: Kysely<Database>, work: (trx: Kysely<Database>) => Promise<T>
+): Promise<T> {
   return await db.transaction().execute(async trx => {
     await lockSuperAdmins(trx)
     const result = await work(trx)
-    if (!await hasSuperAdmin(trx)) throw new ConflictError('LAST_SUPER_ADMIN', 'The last super_admin cannot be removed: make another first')
+    if (!await hasSuperAdmin(trx)) { throw new ConflictError('LAST_SUPER_ADMIN', 'The last super_admin cannot be removed: make another first') }
     return result
   })
 }

@@ -15,7 +15,11 @@ export interface Mail {
 export interface MailerOptions {
   smtpUrl: string | undefined
   from: string
-  log: { info (fields: object, message: string): void, warn (fields: object, message: string): void, error (fields: object, message: string): void }
+  log: {
+    info (fields: object, message: string): void
+    warn (fields: object, message: string): void
+    error (fields: object, message: string): void
+  }
   metrics: Pick<Metrics, 'mails'>
   /** Waits between attempts; after the last one a mail is given up. */
   retryMs?: readonly number[]
@@ -29,27 +33,39 @@ const timeoutMs = 10_000
 export type Mailer = ReturnType<typeof createMailer>
 
 /**
- * Sends mail by SMTP, in the background: no request waits for a mail server, and one that is away is asked again. Without
- * SMTP the link goes to the log. A mail lives in memory only: what it carries works once and is stored nowhere.
+ * Sends mail by SMTP, in the background: no request waits for a mail server, and one that is away is asked again.
+ * Without SMTP the link goes to the log. A mail lives in memory only: what it carries works once and is stored nowhere.
  */
 export function createMailer ({ smtpUrl, from, log, metrics, retryMs = defaultRetryMs }: MailerOptions) {
-  const transport = smtpUrl === undefined ? undefined : createTransport(smtpUrl, { from, connectionTimeout: timeoutMs, greetingTimeout: timeoutMs, socketTimeout: timeoutMs } as object)
+  const transport = smtpUrl === undefined
+    ? undefined
+    : createTransport(
+      smtpUrl, { from, connectionTimeout: timeoutMs, greetingTimeout: timeoutMs, socketTimeout: timeoutMs } as object
+    )
   const ending = new AbortController()
   const waiting = new Set<Promise<void>>()
 
-  async function deliver (transport: Transporter, { to, kind, subject, link, lines: [first = '', ...rest] }: Mail): Promise<void> {
+  async function deliver (
+    transport: Transporter, { to, kind, subject, link, lines: [first = '', ...rest] }: Mail
+  ): Promise<void> {
     const text = [first, ...(link === undefined ? [] : ['', link]), '', ...rest].join('\n')
     for (let attempt = 0; ; attempt++) {
       try {
         // A data: or file: in a name or address is text: nothing is read from this machine for a mail.
-        await transport.sendMail({ to, subject, text, disableFileAccess: true, disableUrlAccess: true, headers: { 'auto-submitted': 'auto-generated' } })
+        await transport.sendMail({
+          to, subject, text, disableFileAccess: true, disableUrlAccess: true,
+          headers: { 'auto-submitted': 'auto-generated' }
+        })
         metrics.mails.inc({ kind, outcome: 'sent' })
         return
       } catch (err) {
         const waitMs = retryMs[attempt]
         // A 5xx is the server's last word (RFC 5321 §4.2.1).
-        const isFinal = waitMs === undefined || ((err as { responseCode?: number }).responseCode ?? 0) >= 500 || ending.signal.aborted
-        log[isFinal ? 'error' : 'warn']({ err: withoutMail(err), kind, attempt: attempt + 1 }, isFinal ? 'mail.given_up' : 'mail.failed')
+        const isFinal = waitMs === undefined || ((err as { responseCode?: number }).responseCode ?? 0) >= 500 ||
+          ending.signal.aborted
+        log[isFinal ? 'error' : 'warn'](
+          { err: withoutMail(err), kind, attempt: attempt + 1 }, isFinal ? 'mail.given_up' : 'mail.failed'
+        )
         if (isFinal) {
           metrics.mails.inc({ kind, outcome: 'failed' })
           return
@@ -89,7 +105,9 @@ export function createMailer ({ smtpUrl, from, log, metrics, retryMs = defaultRe
 }
 
 /** What a mail server says may quote what it was sent. */
-function withoutMail (error: unknown): { code?: string | undefined, responseCode?: number | undefined, command?: string | undefined } {
+function withoutMail (
+  error: unknown
+): { code?: string | undefined, responseCode?: number | undefined, command?: string | undefined } {
   const { code, responseCode, command } = error as { code?: string, responseCode?: number, command?: string }
   return { code, responseCode, command }
 }

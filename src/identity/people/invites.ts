@@ -33,7 +33,18 @@ export interface InvitesOptions {
   onGrantsChanged: () => void
 }
 
-interface InviteRow { id: string, email: string, role_id: string, role: string, application_id: string | null, invited_by: string | null, key_id: string | null, given: string[] | null, created_at: number, expires_at: number }
+interface InviteRow {
+  id: string
+  email: string
+  role_id: string
+  role: string
+  application_id: string | null
+  invited_by: string | null
+  key_id: string | null
+  given: string[] | null
+  created_at: number
+  expires_at: number
+}
 
 export type Invites = ReturnType<typeof createInvites>
 
@@ -42,9 +53,13 @@ export type Invites = ReturnType<typeof createInvites>
  * are sent and again when they are accepted.
  */
 export function createInvites ({ db, users, login, mailer, links, onGrantsChanged }: InvitesOptions) {
-  const select = (db: Kysely<Database>) => db.selectFrom('invites as i').innerJoin('roles as r', 'r.id', 'i.role_id')
-    .select(['i.id', 'i.email', 'i.role_id', 'r.name as role', 'i.application_id', 'i.invited_by', 'i.key_id', 'i.given', 'i.created_at', 'i.expires_at'])
-    .where('i.expires_at', '>', Date.now())
+  const select = (db: Kysely<Database>) =>
+    db.selectFrom('invites as i').innerJoin('roles as r', 'r.id', 'i.role_id')
+      .select([
+        'i.id', 'i.email', 'i.role_id', 'r.name as role', 'i.application_id', 'i.invited_by', 'i.key_id', 'i.given',
+        'i.created_at', 'i.expires_at'
+      ])
+      .where('i.expires_at', '>', Date.now())
 
   return {
     /** Those that are open, oldest first. */
@@ -60,10 +75,13 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
     },
 
     /**
-     * Mails it. The token is returned, this once, to senders who rule over all users, and where no mail is sent: with it
-     * anybody else would learn whether the address has an account. Throws NotFoundError, ForbiddenError `PERMISSION_NOT_HELD`.
+     * Mails it. The token is returned, this once, to senders who rule over all users, and where no mail is sent: with
+     * it anybody else would learn whether the address has an account. Throws NotFoundError, ForbiddenError
+     * `PERMISSION_NOT_HELD`.
      */
-    async create (principal: Principal, { email, roleId, applicationId }: InviteCreate, by: Origin): Promise<InviteCreated> {
+    async create (
+      principal: Principal, { email, roleId, applicationId }: InviteCreate, by: Origin
+    ): Promise<InviteCreated> {
       const { token, tokenHash } = newOneTimeToken('invite_')
       const now = Date.now()
       const invite = await db.transaction().execute(async trx => {
@@ -100,11 +118,16 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
       await db.transaction().execute(async trx => {
         const visible = applicationsWith(principal, 'users:delete')
         const row = await select(trx).where('i.id', '=', id).executeTakeFirst()
-        if (row === undefined || (visible !== 'all' && (row.application_id === null || !visible.includes(row.application_id)))) {
+        if (
+          row === undefined ||
+          (visible !== 'all' && (row.application_id === null || !visible.includes(row.application_id)))
+        ) {
           throw new NotFoundError('INVITE_NOT_FOUND', `Invite not found: ${id}`)
         }
         await trx.deleteFrom('invites').where('id', '=', id).execute()
-        await record(trx, by, { action: 'invite.withdrawn', resourceId: id, place: toInvite(row), before: toInvite(row) })
+        await record(trx, by, {
+          action: 'invite.withdrawn', resourceId: id, place: toInvite(row), before: toInvite(row)
+        })
       })
     },
 
@@ -118,15 +141,20 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
       if (open === undefined) throw invalid()
       const known = await users.findByEmail(open.email)
       const proven = known && await login.requirePassword(open.email, password, visitor)
-      const passwordHash = proven?.passwordHash ?? await hashPassword(password, { owner: networkOf(visitor.address ?? ''), kind: 'other' })
+      const passwordHash = proven?.passwordHash ??
+        await hashPassword(password, { owner: networkOf(visitor.address ?? ''), kind: 'other' })
       const user = await db.transaction().execute(async trx => {
         await lockSuperAdmins(trx)
-        const { numDeletedRows } = await trx.deleteFrom('invites').where('token_hash', '=', tokenHash).executeTakeFirstOrThrow()
+        const { numDeletedRows } = await trx.deleteFrom('invites').where('token_hash', '=', tokenHash)
+          .executeTakeFirstOrThrow()
         if (numDeletedRows !== 1n || !await isStillGiven(trx, open)) throw invalid()
         const user = proven?.user ?? await insertUser(trx, { name, email: open.email, passwordHash })
         if (user === undefined) throw userExists(open.email)
         await insertAssignment(trx, user.id, { roleId: open.role_id, applicationId: open.application_id })
-        await record(trx, asUser(visitor, user), { action: 'invite.accepted', resourceId: open.id, place: toInvite(open), after: { ...toInvite(open), userId: user.id } })
+        await record(trx, asUser(visitor, user), {
+          action: 'invite.accepted', resourceId: open.id, place: toInvite(open),
+          after: { ...toInvite(open), userId: user.id }
+        })
         return user
       })
       onGrantsChanged()
@@ -136,25 +164,32 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
 }
 
 /**
- * Whether the sender may still give the role as it is now. A sender who logged in must still be able to send the invite.
- * A token has no rights to look up later: its key must not be revoked, and the role must not have grown.
+ * Whether the sender may still give the role as it is now. A sender who logged in must still be able to send the
+ * invite. A token has no rights to look up later: its key must not be revoked, and the role must not have grown.
  */
 async function isStillGiven (trx: Kysely<Database>, invite: InviteRow): Promise<boolean> {
   const role = await requireRole(trx, invite.role_id)
   const set = permissionsOfRole({ name: role.name, isBuiltIn: role.built_in, permissions: role.permissions })
-  const held = invite.invited_by === null ? await heldByToken(trx, invite) : await heldByUser(trx, invite.invited_by, invite.application_id)
+  const held = invite.invited_by === null
+    ? await heldByToken(trx, invite)
+    : await heldByUser(trx, invite.invited_by, invite.application_id)
   return held.covers(invite.application_id === null ? set : set.withinApplication())
 }
 
 /** What the sender holds where the role would hold; nothing when they may no longer invite there. */
-async function heldByUser (trx: Kysely<Database>, userId: string, applicationId: string | null): Promise<PermissionSet> {
+async function heldByUser (
+  trx: Kysely<Database>, userId: string, applicationId: string | null
+): Promise<PermissionSet> {
   const grants = await grantsOf(trx, userId)
-  const held = applicationId === null ? grants?.everywhere : grants?.byApplication.get(applicationId) ?? grants?.everywhere
+  const held = applicationId === null
+    ? grants?.everywhere
+    : grants?.byApplication.get(applicationId) ?? grants?.everywhere
   return held?.allows('users:create') === true ? held : PermissionSet.none
 }
 
 async function heldByToken (trx: Kysely<Database>, { key_id: keyId, given }: InviteRow): Promise<PermissionSet> {
-  const key = await trx.selectFrom('signing_keys').select('id').where('id', '=', keyId).where('revoked_at', 'is', null).executeTakeFirst()
+  const key = await trx.selectFrom('signing_keys').select('id').where('id', '=', keyId).where('revoked_at', 'is', null)
+    .executeTakeFirst()
   return key === undefined ? PermissionSet.none : parsePermissions(given ?? [])
 }
 

@@ -44,12 +44,20 @@ export function createPasswordResets ({ db, users, sessions, mailer, links, noti
     const now = Date.now()
     await db.transaction().execute(async trx => {
       // The newest mail is the one that works.
-      await trx.deleteFrom('password_resets').where(eb => eb.or([eb('user_id', '=', user.id), eb('expires_at', '<=', now)])).execute()
-      await trx.insertInto('password_resets').values({ token_hash: tokenHash, user_id: user.id, expires_at: now + resetMs }).execute()
+      await trx.deleteFrom('password_resets').where(eb =>
+        eb.or([eb('user_id', '=', user.id), eb('expires_at', '<=', now)])
+      ).execute()
+      await trx.insertInto('password_resets').values({
+        token_hash: tokenHash, user_id: user.id, expires_at: now + resetMs
+      }).execute()
       await record(trx, by, { action: 'user.password_reset_requested', resourceId: user.id })
     })
     mailer.send({
-      to: user.email, kind: 'reset', subject: 'A new password for the Realtime Platform', link: links.to('reset-password', token), lines: [
+      to: user.email,
+      kind: 'reset',
+      subject: 'A new password for the Realtime Platform',
+      link: links.to('reset-password', token),
+      lines: [
         'Somebody, likely you, has asked for a new password. Set it here, within an hour:',
         'If it was not you, nothing has changed: you need not do anything.'
       ]
@@ -77,12 +85,14 @@ export function createPasswordResets ({ db, users, sessions, mailer, links, noti
     },
 
     /**
-     * Ends every session of the user, and makes the network known to their account: whoever guesses at it from elsewhere
-     * does not slow down the login that follows. Throws ForbiddenError `RESET_INVALID`.
+     * Ends every session of the user, and makes the network known to their account: whoever guesses at it from
+     * elsewhere does not slow down the login that follows. Throws ForbiddenError `RESET_INVALID`.
      */
     async reset ({ token, password }: { token: string, password: string }, visitor: Origin): Promise<void> {
       const tokenHash = oneTimeHash(token)
-      const open = await db.selectFrom('password_resets as p').innerJoin('users as u', 'u.id', 'p.user_id').select(['u.id', 'u.email'])
+      const open = await db.selectFrom('password_resets as p').innerJoin('users as u', 'u.id', 'p.user_id').select([
+        'u.id', 'u.email'
+      ])
         .where('p.token_hash', '=', tokenHash).where('p.expires_at', '>', Date.now()).executeTakeFirst()
       // No password is hashed for a stranger's guess.
       if (open === undefined) throw invalid()
@@ -91,7 +101,9 @@ export function createPasswordResets ({ db, users, sessions, mailer, links, noti
       // Whoever has the token is no stranger to the account.
       const passwordHash = await hashPassword(password, { owner: networkOf(address ?? ''), kind: 'knownLogin' })
       const announce = await db.transaction().execute(async trx => {
-        const used = await trx.deleteFrom('password_resets').where('token_hash', '=', tokenHash).where('expires_at', '>', Date.now()).returning('user_id').executeTakeFirst()
+        const used = await trx.deleteFrom('password_resets').where('token_hash', '=', tokenHash).where(
+          'expires_at', '>', Date.now()
+        ).returning('user_id').executeTakeFirst()
         if (used === undefined) throw invalid()
         await rememberNetwork(trx, open.id, address)
         return await setPassword(trx, sessions, open.id, passwordHash, by)

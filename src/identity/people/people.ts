@@ -1,6 +1,8 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
-import type { Account, AccountCreate, AccountQuery, AccountUpdate, InviteCreate, InviteCreated, RoleGrant } from '../../../schemas/people.ts'
+import type {
+  Account, AccountCreate, AccountQuery, AccountUpdate, InviteCreate, InviteCreated, RoleGrant
+} from '../../../schemas/people.ts'
 import type { Origin } from '../audit/origin.ts'
 import { record } from '../audit/record.ts'
 import { canonicalEmail } from '../auth/email-address.ts'
@@ -34,8 +36,22 @@ export interface PeopleOptions {
   onGrantsChanged: () => void
 }
 
-interface StoredAssignment { roleId: string, name: string, builtIn: boolean, permissions: { resource: string, action: string }[], applicationId: string | null }
-interface AccountRow { id: string, email: string, name: string, mfa_confirmed_at: number | null, created_at: number, updated_at: number, assignments: StoredAssignment[] }
+interface StoredAssignment {
+  roleId: string
+  name: string
+  builtIn: boolean
+  permissions: { resource: string, action: string }[]
+  applicationId: string | null
+}
+interface AccountRow {
+  id: string
+  email: string
+  name: string
+  mfa_confirmed_at: number | null
+  created_at: number
+  updated_at: number
+  assignments: StoredAssignment[]
+}
 
 export type People = ReturnType<typeof createPeople>
 
@@ -43,22 +59,33 @@ export type People = ReturnType<typeof createPeople>
  * The users, as those see them who rule over them. Whoever holds `users:*` for some applications only, and a token,
  * sees the users who have a role there, and of their roles those. Nobody rules over a user who holds more than they.
  */
-export function createPeople ({ db, users, sessions, secondFactor, refusedLogins, notices, notify, invite, onGrantsChanged }: PeopleOptions) {
+export function createPeople (
+  { db, users, sessions, secondFactor, refusedLogins, notices, notify, invite, onGrantsChanged }: PeopleOptions
+) {
   const passwordGate = new LoginGate({ what: 'wrong passwords', notices })
 
   /** The user with all roles, if the principal may know of them. Throws NotFoundError `USER_NOT_FOUND`. */
-  async function find (db: Kysely<Database>, principal: Principal, id: string, permission: PermissionName): Promise<AccountRow> {
+  async function find (
+    db: Kysely<Database>, principal: Principal, id: string, permission: PermissionName
+  ): Promise<AccountRow> {
     const row = await selectAccounts(db).where('u.id', '=', id).executeTakeFirst()
     if (row === undefined || !isVisible(principal, row, permission)) throw userNotFound(id)
     return row
   }
 
   /** As `find`, for what changes the user. Throws ForbiddenError `PERMISSION_NOT_HELD`. */
-  async function rule (db: Kysely<Database>, principal: Principal, id: string, permission: PermissionName): Promise<AccountRow> {
+  async function rule (
+    db: Kysely<Database>, principal: Principal, id: string, permission: PermissionName
+  ): Promise<AccountRow> {
     const row = await find(db, principal, id, permission)
     if (principal.kind === 'session' && principal.userId === id) return row
     for (const { name, applicationId, ...role } of row.assignments) {
-      authorizeRule(principal, applicationId, permissionsOfRole({ name, isBuiltIn: role.builtIn, permissions: role.permissions }), `the user ${id} is ${name}`)
+      authorizeRule(
+        principal,
+        applicationId,
+        permissionsOfRole({ name, isBuiltIn: role.builtIn, permissions: role.permissions }),
+        `the user ${id} is ${name}`
+      )
     }
     return row
   }
@@ -74,11 +101,16 @@ export function createPeople ({ db, users, sessions, secondFactor, refusedLogins
     return { row: await rule(db, principal, id, 'users:update'), isSelf: false }
   }
 
-  /** The user shows their password again, so that an open session is not enough. Throws ForbiddenError `PASSWORD_WRONG`, RateLimitError after several wrong ones. */
+  /**
+   * The user shows their password again, so that an open session is not enough. Throws ForbiddenError `PASSWORD_WRONG`,
+   * RateLimitError after several wrong ones.
+   */
   async function requirePassword (id: string, currentPassword: string | undefined, by: Origin): Promise<void> {
     if (currentPassword === undefined) throw passwordWrong()
     await notingRefusal(by, id, async () => {
-      const isRight = await passwordGate.attempt(id, async () => await verifyPassword(await users.passwordHashOf(id), currentPassword, ownShare(id)) || undefined)
+      const isRight = await passwordGate.attempt(
+        id, async () => await verifyPassword(await users.passwordHashOf(id), currentPassword, ownShare(id)) || undefined
+      )
       if (isRight !== true) throw passwordWrong()
     })
   }
@@ -95,15 +127,21 @@ export function createPeople ({ db, users, sessions, secondFactor, refusedLogins
   }
 
   /** Whether the principal may move a user to another address. Throws ForbiddenError. */
-  async function authorizeMove (principal: Principal, before: AccountRow, email: string, currentPassword: string | undefined, by: Origin): Promise<void> {
+  async function authorizeMove (
+    principal: Principal, before: AccountRow, email: string, currentPassword: string | undefined, by: Origin
+  ): Promise<void> {
     // Whether an address is taken is an answer about people of other applications.
-    if (canonicalEmail(email) !== canonicalEmail(before.email) && applicationsWith(principal, 'users:update') !== 'all') {
+    if (
+      canonicalEmail(email) !== canonicalEmail(before.email) && applicationsWith(principal, 'users:update') !== 'all'
+    ) {
       throw new ForbiddenError('PERMISSION_NOT_HELD', 'Addresses are changed by whoever may change all users')
     }
-    if (principal.kind === 'session' && principal.userId === before.id) await requirePassword(before.id, currentPassword, by)
+    if (principal.kind === 'session' && principal.userId === before.id) { await requirePassword(before.id, currentPassword, by) }
   }
 
-  /** Throws ForbiddenError `SESSION_REQUIRED` unless the user asks for themselves: nobody else is to see their secrets. */
+  /**
+   * Throws ForbiddenError `SESSION_REQUIRED` unless the user asks for themselves: nobody else is to see their secrets.
+   */
   async function requireSelf (principal: Principal, id: string): Promise<SessionPrincipal> {
     if (principal.kind === 'session' && principal.userId === id) return principal
     await find(db, principal, id, 'users:read')
@@ -112,7 +150,9 @@ export function createPeople ({ db, users, sessions, secondFactor, refusedLogins
 
   return {
     /** Oldest first. */
-    async list (principal: Principal, { limit = 100, cursor, email, applicationId }: AccountQuery): Promise<PageOf<Account>> {
+    async list (
+      principal: Principal, { limit = 100, cursor, email, applicationId }: AccountQuery
+    ): Promise<PageOf<Account>> {
       let query = selectAccounts(db).orderBy('u.created_at').orderBy('u.id').limit(limit + 1)
       const visible = applicationsWith(principal, 'users:read')
       if (visible !== 'all') query = query.where(hasRoleIn(visible))
@@ -130,11 +170,13 @@ export function createPeople ({ db, users, sessions, secondFactor, refusedLogins
     },
 
     /**
-     * Whoever rules over all users creates one. Anybody else sends an invite instead, whether the address has an account
-     * or not: they learn nothing of it, and choose nobody's password. Throws ConflictError `USER_EXISTS`, ForbiddenError
-     * `PERMISSION_NOT_HELD`.
+     * Whoever rules over all users creates one. Anybody else sends an invite instead, whether the address has an
+     * account or not: they learn nothing of it, and choose nobody's password. Throws ConflictError `USER_EXISTS`,
+     * ForbiddenError `PERMISSION_NOT_HELD`.
      */
-    async create (principal: Principal, { name, email, password, roles = [] }: AccountCreate, by: Origin): Promise<{ account: Account } | { invite: InviteCreated }> {
+    async create (
+      principal: Principal, { name, email, password, roles = [] }: AccountCreate, by: Origin
+    ): Promise<{ account: Account } | { invite: InviteCreated }> {
       const visible = applicationsWith(principal, 'users:create')
       if (visible !== 'all') return { invite: await invite(principal, { email, ...onlyRoleOf(roles) }, by) }
       for (const grant of roles) await authorizeAssignment(db, principal, grant, 'users:create')
@@ -147,42 +189,61 @@ export function createPeople ({ db, users, sessions, secondFactor, refusedLogins
         if (created === undefined) throw userExists(email)
         for (const grant of roles) await insertAssignment(trx, created.id, grant)
         const row = await selectAccounts(trx).where('u.id', '=', created.id).executeTakeFirstOrThrow()
-        await record(trx, by, { action: 'user.created', resourceId: created.id, place: placeOf(row), after: toAccount(row, 'all') })
+        await record(trx, by, {
+          action: 'user.created', resourceId: created.id, place: placeOf(row), after: toAccount(row, 'all')
+        })
         return row
       })
       return { account: toAccount(row, visible) }
     },
 
-    /** A user who moves to another address shows their password. Throws ConflictError `USER_EXISTS`, ForbiddenError `PERMISSION_NOT_HELD`, `PASSWORD_WRONG`. */
-    async update (principal: Principal, id: string, { name, email, currentPassword }: AccountUpdate, by: Origin): Promise<Account> {
+    /**
+     * A user who moves to another address shows their password. Throws ConflictError `USER_EXISTS`, ForbiddenError
+     * `PERMISSION_NOT_HELD`, `PASSWORD_WRONG`.
+     */
+    async update (
+      principal: Principal, id: string, { name, email, currentPassword }: AccountUpdate, by: Origin
+    ): Promise<Account> {
       const former = await rule(db, principal, id, 'users:update')
-      if (email !== undefined && email !== former.email) await authorizeMove(principal, former, email, currentPassword, by)
+      if (email !== undefined && email !== former.email) { await authorizeMove(principal, former, email, currentPassword, by) }
       const row = await db.transaction().execute(async trx => {
         await lockSuperAdmins(trx)
         const before = await rule(trx, principal, id, 'users:update')
         const { numAffectedRows } = await sql`
-          update users set name = ${name ?? before.name}, email = ${email ?? before.email}, updated_at = ${Date.now()}::bigint,
+          update users set name = ${name ?? before.name}, email = ${
+          email ?? before.email
+        }, updated_at = ${Date.now()}::bigint,
             email_canonical = ${email === undefined ? sql.ref('email_canonical') : canonicalEmail(email)}
-          where id = ${id} and not exists (select from users where email_canonical = ${canonicalEmail(email ?? '')} and id <> ${id})`.execute(trx).catch(takenMeanwhile(email))
+          where id = ${id} and not exists (select from users where email_canonical = ${
+          canonicalEmail(email ?? '')
+        } and id <> ${id})`.execute(trx).catch(takenMeanwhile(email))
         if (numAffectedRows !== 1n) throw userExists(email ?? '')
         // What was mailed to the old address is no longer theirs.
-        if (email !== undefined && email !== before.email) await trx.deleteFrom('password_resets').where('user_id', '=', id).execute()
+        if (email !== undefined && email !== before.email) { await trx.deleteFrom('password_resets').where('user_id', '=', id).execute() }
         const after = await selectAccounts(trx).where('u.id', '=', id).executeTakeFirstOrThrow()
-        await record(trx, by, { action: 'user.updated', resourceId: id, place: placeOf(after), before: toAccount(before, 'all'), after: toAccount(after, 'all') })
+        await record(trx, by, {
+          action: 'user.updated', resourceId: id, place: placeOf(after), before: toAccount(before, 'all'),
+          after: toAccount(after, 'all')
+        })
         return after
       })
       if (row.email !== former.email) notify(former.email, 'addressChanged')
       return toAccount(row, applicationsWith(principal, 'users:read'))
     },
 
-    /** With the invites that they sent, and their sessions, whose sockets are closed. Throws ConflictError `LAST_SUPER_ADMIN`, ForbiddenError `PERMISSION_NOT_HELD`. */
+    /**
+     * With the invites that they sent, and their sessions, whose sockets are closed. Throws ConflictError
+     * `LAST_SUPER_ADMIN`, ForbiddenError `PERMISSION_NOT_HELD`.
+     */
     async remove (principal: Principal, id: string, by: Origin): Promise<void> {
       const announce = await keepingSuperAdmin(db, async trx => {
         const row = await rule(trx, principal, id, 'users:delete')
         const announce = await sessions.endAllWithin(trx, id)
         await takeWith(trx, by, { inviterId: id })
         await trx.deleteFrom('users').where('id', '=', id).execute()
-        await record(trx, by, { action: 'user.deleted', resourceId: id, place: placeOf(row), before: toAccount(row, 'all') })
+        await record(trx, by, {
+          action: 'user.deleted', resourceId: id, place: placeOf(row), before: toAccount(row, 'all')
+        })
         return announce
       })
       announce()
@@ -192,7 +253,10 @@ export function createPeople ({ db, users, sessions, secondFactor, refusedLogins
      * Ends every session of the user. They themselves show the current password; whoever rules over them need not.
      * Throws ForbiddenError `PASSWORD_WRONG`, RateLimitError after several wrong ones.
      */
-    async changePassword (principal: Principal, id: string, { currentPassword, newPassword }: { currentPassword?: string | undefined, newPassword: string }, by: Origin): Promise<void> {
+    async changePassword (
+      principal: Principal, id: string,
+      { currentPassword, newPassword }: { currentPassword?: string | undefined, newPassword: string }, by: Origin
+    ): Promise<void> {
       const { row, isSelf } = await selfOrRuler(principal, id)
       if (isSelf) await requirePassword(id, currentPassword, by)
       const passwordHash = await hashPassword(newPassword, shareOf(principal))
@@ -209,7 +273,9 @@ export function createPeople ({ db, users, sessions, secondFactor, refusedLogins
     },
 
     /** Throws ForbiddenError `SESSION_REQUIRED`, `PASSWORD_WRONG`, ConflictError `MFA_ENABLED`. */
-    async setUpMfa (principal: Principal, id: string, { currentPassword }: { currentPassword?: string | undefined }, by: Origin) {
+    async setUpMfa (
+      principal: Principal, id: string, { currentPassword }: { currentPassword?: string | undefined }, by: Origin
+    ) {
       const { user } = await requireSelf(principal, id)
       await requirePassword(id, currentPassword, by)
       return await secondFactor.setUp(user, by)
@@ -222,8 +288,14 @@ export function createPeople ({ db, users, sessions, secondFactor, refusedLogins
       return codes
     },
 
-    /** The user shows the password and a code; whoever rules over them need not. Throws ForbiddenError `PASSWORD_WRONG`, `MFA_CODE_INVALID`. */
-    async disableMfa (principal: Principal, id: string, { currentPassword, code }: { currentPassword?: string | undefined, code?: string | undefined }, by: Origin): Promise<void> {
+    /**
+     * The user shows the password and a code; whoever rules over them need not. Throws ForbiddenError `PASSWORD_WRONG`,
+     * `MFA_CODE_INVALID`.
+     */
+    async disableMfa (
+      principal: Principal, id: string,
+      { currentPassword, code }: { currentPassword?: string | undefined, code?: string | undefined }, by: Origin
+    ): Promise<void> {
       const { row, isSelf } = await selfOrRuler(principal, id)
       if (isSelf && row.mfa_confirmed_at !== null) {
         await requirePassword(id, currentPassword, by)
@@ -240,33 +312,51 @@ export function createPeople ({ db, users, sessions, secondFactor, refusedLogins
       if (row.mfa_confirmed_at !== null) notify(row.email, 'mfaDisabled')
     },
 
-    /** Throws NotFoundError, ConflictError `ROLE_ASSIGNED`, ForbiddenError `PERMISSION_NOT_HELD`. Counts from the user's next request on. */
+    /**
+     * Throws NotFoundError, ConflictError `ROLE_ASSIGNED`, ForbiddenError `PERMISSION_NOT_HELD`. Counts from the user's
+     * next request on.
+     */
     async assign (principal: Principal, id: string, grant: RoleGrant, by: Origin): Promise<Account> {
       const row = await db.transaction().execute(async trx => {
         await lockSuperAdmins(trx)
         const row = await selectAccounts(trx).where('u.id', '=', id).executeTakeFirst()
         if (row === undefined || !isVisible(principal, row, 'users:update')) throw userNotFound(id)
         const role = await authorizeAssignment(trx, principal, grant, 'users:update')
-        if (!await insertAssignment(trx, id, grant)) throw new ConflictError('ROLE_ASSIGNED', `The user ${id} has the role ${role.name} there`)
-        await record(trx, by, { action: 'user.role_assigned', resourceId: id, place: { applicationId: grant.applicationId ?? null }, after: { ...grant, role: role.name } })
+        if (!await insertAssignment(trx, id, grant)) { throw new ConflictError('ROLE_ASSIGNED', `The user ${id} has the role ${role.name} there`) }
+        await record(trx, by, {
+          action: 'user.role_assigned', resourceId: id, place: { applicationId: grant.applicationId ?? null },
+          after: { ...grant, role: role.name }
+        })
         return await selectAccounts(trx).where('u.id', '=', id).executeTakeFirstOrThrow()
       })
       onGrantsChanged()
       return toAccount(row, applicationsWith(principal, 'users:read'))
     },
 
-    /** Without an application, wherever the user has the role. Throws NotFoundError, ConflictError `LAST_SUPER_ADMIN`, ForbiddenError `PERMISSION_NOT_HELD`. */
-    async unassign (principal: Principal, id: string, roleId: string, { applicationId }: { applicationId?: string | undefined }, by: Origin): Promise<void> {
+    /**
+     * Without an application, wherever the user has the role. Throws NotFoundError, ConflictError `LAST_SUPER_ADMIN`,
+     * ForbiddenError `PERMISSION_NOT_HELD`.
+     */
+    async unassign (
+      principal: Principal, id: string, roleId: string, { applicationId }: { applicationId?: string | undefined },
+      by: Origin
+    ): Promise<void> {
       await keepingSuperAdmin(db, async trx => {
         const row = await find(trx, principal, id, 'users:update')
         const visible = applicationsWith(principal, 'users:update')
-        const meant = row.assignments.filter(assignment => assignment.roleId === roleId && isSeen(assignment, visible) &&
-          (applicationId === undefined || assignment.applicationId === applicationId))
-        if (meant.length === 0) throw new NotFoundError('ROLE_NOT_FOUND', `The user ${id} does not have the role: ${roleId}`)
+        const meant = row.assignments.filter(assignment =>
+          assignment.roleId === roleId && isSeen(assignment, visible) &&
+          (applicationId === undefined || assignment.applicationId === applicationId)
+        )
+        if (meant.length === 0) { throw new NotFoundError('ROLE_NOT_FOUND', `The user ${id} does not have the role: ${roleId}`) }
         for (const { name, builtIn, permissions, applicationId } of meant) {
           authorizeRule(principal, applicationId, permissionsOfRole({ name, isBuiltIn: builtIn, permissions }), name)
-          await sql`delete from role_assignments where user_id = ${id} and role_id = ${roleId} and application_id is not distinct from ${applicationId}`.execute(trx)
-          await record(trx, by, { action: 'user.role_removed', resourceId: id, place: { applicationId }, before: { roleId, applicationId, role: name } })
+          await sql`delete from role_assignments where user_id = ${id} and role_id = ${roleId} and application_id is not distinct from ${applicationId}`
+            .execute(trx)
+          await record(trx, by, {
+            action: 'user.role_removed', resourceId: id, place: { applicationId },
+            before: { roleId, applicationId, role: name }
+          })
         }
       })
       onGrantsChanged()
@@ -275,8 +365,12 @@ export function createPeople ({ db, users, sessions, secondFactor, refusedLogins
 }
 
 /** Ends the user's sessions and whatever was on its way for the old password. Call the answer after the commit. */
-export async function setPassword (trx: Kysely<Database>, sessions: Sessions, id: string, passwordHash: string, by: Origin): Promise<() => void> {
-  const changed = await trx.updateTable('users').set({ password_hash: passwordHash, updated_at: Date.now() }).where('id', '=', id).returning('id').executeTakeFirst()
+export async function setPassword (
+  trx: Kysely<Database>, sessions: Sessions, id: string, passwordHash: string, by: Origin
+): Promise<() => void> {
+  const changed = await trx.updateTable('users').set({ password_hash: passwordHash, updated_at: Date.now() }).where(
+    'id', '=', id
+  ).returning('id').executeTakeFirst()
   if (changed === undefined) throw userNotFound(id)
   await trx.deleteFrom('password_resets').where('user_id', '=', id).execute()
   await trx.deleteFrom('mfa_challenges').where('user_id', '=', id).execute()
@@ -288,23 +382,35 @@ export async function setPassword (trx: Kysely<Database>, sessions: Sessions, id
 export interface Grant { roleId: string, applicationId?: string | null | undefined }
 
 /** Whether the principal may give that role there. Throws NotFoundError, ForbiddenError `PERMISSION_NOT_HELD`. */
-export async function authorizeAssignment (db: Kysely<Database>, principal: Principal, { roleId, applicationId = null }: Grant, permission: PermissionName): Promise<{ name: string, set: PermissionSet }> {
+export async function authorizeAssignment (
+  db: Kysely<Database>, principal: Principal, { roleId, applicationId = null }: Grant, permission: PermissionName
+): Promise<{ name: string, set: PermissionSet }> {
   const role = await requireRole(db, roleId)
   const visible = applicationsWith(principal, permission)
   if (applicationId !== null && visible !== 'all' && !visible.includes(applicationId)) {
-    throw new ForbiddenError('APPLICATION_FORBIDDEN', `The credential does not reach the users of the application ${applicationId}`)
+    throw new ForbiddenError(
+      'APPLICATION_FORBIDDEN',
+      `The credential does not reach the users of the application ${applicationId}`
+    )
   }
   const set = permissionsOfRole({ name: role.name, isBuiltIn: role.built_in, permissions: role.permissions })
   authorizeRule(principal, applicationId, set, role.name)
-  if (applicationId !== null && await db.selectFrom('applications').select('id').where('id', '=', applicationId).executeTakeFirst() === undefined) {
+  if (
+    applicationId !== null &&
+    await db.selectFrom('applications').select('id').where('id', '=', applicationId).executeTakeFirst() === undefined
+  ) {
     throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${applicationId}`)
   }
   return { name: role.name, set }
 }
 
 /** False when the user has it. */
-export async function insertAssignment (trx: Kysely<Database>, userId: string, { roleId, applicationId = null }: Grant): Promise<boolean> {
-  const inserted = await trx.insertInto('role_assignments').values({ user_id: userId, role_id: roleId, application_id: applicationId })
+export async function insertAssignment (
+  trx: Kysely<Database>, userId: string, { roleId, applicationId = null }: Grant
+): Promise<boolean> {
+  const inserted = await trx.insertInto('role_assignments').values({
+    user_id: userId, role_id: roleId, application_id: applicationId
+  })
     .onConflict(conflict => conflict.doNothing()).returning('user_id').executeTakeFirst()
   return inserted !== undefined
 }
@@ -316,7 +422,10 @@ const selectAccounts = (db: Kysely<Database>) => db.selectFrom('users as u')
       order by r.name, a.application_id), '[]')
     from role_assignments a join roles r on r.id = a.role_id where a.user_id = u.id)`.as('assignments'))
 
-const hasRoleIn = (applicationIds: string[]) => sql<boolean>`exists (select from role_assignments a where a.user_id = u.id and a.application_id = any(${applicationIds}))`
+const hasRoleIn = (applicationIds: string[]) =>
+  sql<
+    boolean
+  >`exists (select from role_assignments a where a.user_id = u.id and a.application_id = any(${applicationIds}))`
 
 const isSeen = ({ applicationId }: StoredAssignment, visible: 'all' | string[]): boolean =>
   visible === 'all' || (applicationId !== null && visible.includes(applicationId))
@@ -337,14 +446,18 @@ const toAccount = (row: AccountRow, visible: 'all' | string[]): Account => ({
   email: row.email,
   name: row.name,
   mfaEnabled: row.mfa_confirmed_at !== null,
-  roles: row.assignments.filter(assignment => isSeen(assignment, visible)).map(({ roleId, name, applicationId }) => ({ roleId, name, applicationId })),
+  roles: row.assignments.filter(assignment => isSeen(assignment, visible)).map(({ roleId, name, applicationId }) => ({
+    roleId, name, applicationId
+  })),
   createdAt: row.created_at,
   updatedAt: row.updated_at
 })
 
 /** Where a principal's hashings wait: a token's with those of its application. */
 const shareOf = (principal: Principal): HashingShare =>
-  principal.kind === 'session' ? ownShare(principal.userId) : { owner: `application ${principal.applicationId}`, kind: 'other' }
+  principal.kind === 'session'
+    ? ownShare(principal.userId)
+    : { owner: `application ${principal.applicationId}`, kind: 'other' }
 
 const ownShare = (userId: string): HashingShare => ({ owner: `user ${userId}`, kind: 'other' })
 
@@ -352,9 +465,13 @@ const ownShare = (userId: string): HashingShare => ({ owner: `user ${userId}`, k
 function onlyRoleOf (roles: RoleGrant[]): RoleGrant {
   const [role, ...others] = roles
   if (role !== undefined && others.length === 0) return role
-  throw new ValidationError('VALIDATION_FAILED', 'The body /roles must have one role unless you rule over all users: it is given by an invite', {
-    details: [{ path: '/roles', message: 'must have one role for an application of yours' }]
-  })
+  throw new ValidationError(
+    'VALIDATION_FAILED',
+    'The body /roles must have one role unless you rule over all users: it is given by an invite',
+    {
+      details: [{ path: '/roles', message: 'must have one role for an application of yours' }]
+    }
+  )
 }
 
 /** Why a proof was refused; undefined for another error. */

@@ -20,7 +20,9 @@ export type Roles = ReturnType<typeof createRoles>
  */
 export function createRoles ({ db, onGrantsChanged }: { db: Kysely<Database>, onGrantsChanged: () => void }) {
   /** A role that may be changed, locked against assignments until the transaction ends. */
-  async function changeable (trx: Kysely<Database>, principal: Principal, id: string, wanted = PermissionSet.none): Promise<Row> {
+  async function changeable (
+    trx: Kysely<Database>, principal: Principal, id: string, wanted = PermissionSet.none
+  ): Promise<Row> {
     const row = await trx.selectFrom('roles').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
     if (row === undefined) throw roleNotFound(id)
     if (row.built_in) throw new ConflictError('ROLE_BUILT_IN', `The role ${row.name} is built in and does not change`)
@@ -32,17 +34,23 @@ export function createRoles ({ db, onGrantsChanged }: { db: Kysely<Database>, on
     /** In the order of names. */
     async list ({ limit = 100, cursor }: PageQuery): Promise<PageOf<Role>> {
       const after = cursor === undefined ? '' : String(decodeCursor(cursor, ['string'])[0])
-      const rows = await db.selectFrom('roles').selectAll().where('name', '>', after).orderBy('name').limit(limit + 1).execute()
+      const rows = await db.selectFrom('roles').selectAll().where('name', '>', after).orderBy('name').limit(limit + 1)
+        .execute()
       return toPage(rows, limit, toRole, row => [row.name])
     },
 
     /** Throws ConflictError `ROLE_EXISTS`, ForbiddenError `PERMISSION_NOT_HELD`. */
-    async create (principal: Principal, { name, description = '', permissions }: RoleCreate, by: Origin): Promise<Role> {
+    async create (
+      principal: Principal, { name, description = '', permissions }: RoleCreate, by: Origin
+    ): Promise<Role> {
       authorizeRule(principal, null, permissionsOfRole({ name, isBuiltIn: false, permissions }), `the role ${name}`)
       const now = Date.now()
       return await db.transaction().execute(async trx => {
         const row = await trx.insertInto('roles')
-          .values({ id: randomId('role'), name, description, built_in: false, permissions: JSON.stringify(distinct(permissions)), created_at: now, updated_at: now })
+          .values({
+            id: randomId('role'), name, description, built_in: false,
+            permissions: JSON.stringify(distinct(permissions)), created_at: now, updated_at: now
+          })
           .onConflict(conflict => conflict.doNothing()).returningAll().executeTakeFirst()
         if (row === undefined) throw roleExists(name)
         await record(trx, by, { action: 'role.created', resourceId: row.id, after: toRole(row) })
@@ -50,12 +58,23 @@ export function createRoles ({ db, onGrantsChanged }: { db: Kysely<Database>, on
       })
     },
 
-    /** Counts from the holders' next request on. Throws ConflictError `ROLE_BUILT_IN` or `ROLE_EXISTS`, ForbiddenError `PERMISSION_NOT_HELD`. */
-    async update (principal: Principal, id: string, { name, description, permissions }: RoleUpdate, by: Origin): Promise<Role> {
+    /**
+     * Counts from the holders' next request on. Throws ConflictError `ROLE_BUILT_IN` or `ROLE_EXISTS`, ForbiddenError
+     * `PERMISSION_NOT_HELD`.
+     */
+    async update (
+      principal: Principal, id: string, { name, description, permissions }: RoleUpdate, by: Origin
+    ): Promise<Role> {
       const role = await db.transaction().execute(async trx => {
-        const wanted = permissions === undefined ? undefined : permissionsOfRole({ name: name ?? id, isBuiltIn: false, permissions })
+        const wanted = permissions === undefined
+          ? undefined
+          : permissionsOfRole({ name: name ?? id, isBuiltIn: false, permissions })
         const before = await changeable(trx, principal, id, wanted)
-        if (name !== undefined && await trx.selectFrom('roles').select('id').where('name', '=', name).where('id', '!=', id).executeTakeFirst() !== undefined) throw roleExists(name)
+        if (
+          name !== undefined &&
+          await trx.selectFrom('roles').select('id').where('name', '=', name).where('id', '!=', id)
+            .executeTakeFirst() !== undefined
+        ) throw roleExists(name)
         const after = await trx.updateTable('roles').set({
           ...(name !== undefined && { name }),
           ...(description !== undefined && { description }),
@@ -71,7 +90,10 @@ export function createRoles ({ db, onGrantsChanged }: { db: Kysely<Database>, on
       return role
     },
 
-    /** With its assignments and open invites. Throws ConflictError `ROLE_BUILT_IN`, ForbiddenError `PERMISSION_NOT_HELD`. */
+    /**
+     * With its assignments and open invites. Throws ConflictError `ROLE_BUILT_IN`, ForbiddenError
+     * `PERMISSION_NOT_HELD`.
+     */
     async remove (principal: Principal, id: string, by: Origin): Promise<void> {
       await db.transaction().execute(async trx => {
         const before = await changeable(trx, principal, id)
@@ -93,7 +115,8 @@ export async function requireRole (db: Kysely<Database>, id: string): Promise<Ro
   return row
 }
 
-const setOf = (row: Row): PermissionSet => permissionsOfRole({ name: row.name, isBuiltIn: row.built_in, permissions: row.permissions })
+const setOf = (row: Row): PermissionSet =>
+  permissionsOfRole({ name: row.name, isBuiltIn: row.built_in, permissions: row.permissions })
 
 function distinct (permissions: RoleCreate['permissions']): RoleCreate['permissions'] {
   return [...new Map(permissions.map(pair => [`${pair.resource}:${pair.action}`, pair])).values()]
@@ -114,21 +137,31 @@ const roleNotFound = (id: string) => new NotFoundError('ROLE_NOT_FOUND', `Role n
 const roleExists = (name: string) => new ConflictError('ROLE_EXISTS', `Role exists: ${name}`)
 
 /**
- * Takes, with what is about to be deleted, the roles and the invites that hang on it: the database would do so by itself,
- * but without a word in the audit log. Of a role, an application, or the user who sent the invites.
+ * Takes, with what is about to be deleted, the roles and the invites that hang on it: the database would do so by
+ * itself, but without a word in the audit log. Of a role, an application, or the user who sent the invites.
  */
-export async function takeWith (trx: Kysely<Database>, by: Origin, gone: { roleId: string } | { applicationId: string } | { inviterId: string }): Promise<void> {
+export async function takeWith (
+  trx: Kysely<Database>, by: Origin, gone: { roleId: string } | { applicationId: string } | { inviterId: string }
+): Promise<void> {
   const column = 'roleId' in gone ? 'role_id' : 'application_id'
   const id = 'roleId' in gone ? gone.roleId : 'applicationId' in gone ? gone.applicationId : gone.inviterId
-  const names = new Map((await trx.selectFrom('roles').select(['id', 'name']).execute()).map(role => [role.id, role.name]))
-  const invites = await trx.deleteFrom('invites').where('inviterId' in gone ? 'invited_by' : column, '=', id).returningAll().execute()
-  const assignments = 'inviterId' in gone ? [] : await trx.deleteFrom('role_assignments').where(column, '=', id).returningAll().execute()
+  const names = new Map(
+    (await trx.selectFrom('roles').select(['id', 'name']).execute()).map(role => [role.id, role.name])
+  )
+  const invites = await trx.deleteFrom('invites').where('inviterId' in gone ? 'invited_by' : column, '=', id)
+    .returningAll().execute()
+  const assignments = 'inviterId' in gone
+    ? []
+    : await trx.deleteFrom('role_assignments').where(column, '=', id).returningAll().execute()
   await recordAll(trx, by, [
     ...invites.map(row => ({
       action: 'invite.withdrawn' as const,
       resourceId: row.id,
       place: { applicationId: row.application_id },
-      before: { id: row.id, email: row.email, roleId: row.role_id, role: names.get(row.role_id), applicationId: row.application_id, invitedBy: row.invited_by }
+      before: {
+        id: row.id, email: row.email, roleId: row.role_id, role: names.get(row.role_id),
+        applicationId: row.application_id, invitedBy: row.invited_by
+      }
     })),
     ...assignments.map(row => ({
       action: 'user.role_removed' as const,

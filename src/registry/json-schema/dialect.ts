@@ -15,17 +15,40 @@ const DIALECTS: Record<string, Dialect> = {
 export function dialectOf (schema: unknown): Dialect {
   const uri = isObject(schema) ? schema['$schema'] : undefined
   if (uri === undefined) return '2020-12'
-  const dialect = typeof uri === 'string' ? DIALECTS[uri.replace(/#$/, '').replace(/^https(?=:\/\/json-schema\.org\/draft-)/, 'http')] : undefined
+  const dialect = typeof uri === 'string'
+    ? DIALECTS[uri.replace(/#$/, '').replace(/^https(?=:\/\/json-schema\.org\/draft-)/, 'http')]
+    : undefined
   if (dialect === undefined) {
-    throw new SchemaError(`$schema names a dialect that is not supported: ${JSON.stringify(uri).slice(0, 200)}. Supported are ` +
-      `2020-12 (the default), draft-07, draft-06 and draft-04, not draft 2019-09: write one of ${Object.keys(DIALECTS).join(', ')}`, '/$schema')
+    throw new SchemaError(
+      `$schema names a dialect that is not supported: ${JSON.stringify(uri).slice(0, 200)}. Supported are ` +
+        `2020-12 (the default), draft-07, draft-06 and draft-04, not draft 2019-09: write one of ${
+          Object.keys(DIALECTS).join(', ')
+        }`,
+      '/$schema'
+    )
   }
   return dialect
 }
 
 export type Shape =
-  | 'number' | 'positive' | 'count' | 'text' | 'pattern' | 'flag' | 'types' | 'values' | 'value' | 'names' | 'name lists'
-  | 'schema' | 'schemas' | 'schema map' | 'pattern map' | 'schema or schemas' | 'dependencies' | 'number or flag'
+  | 'number'
+  | 'positive'
+  | 'count'
+  | 'text'
+  | 'pattern'
+  | 'flag'
+  | 'types'
+  | 'values'
+  | 'value'
+  | 'names'
+  | 'name lists'
+  | 'schema'
+  | 'schemas'
+  | 'schema map'
+  | 'pattern map'
+  | 'schema or schemas'
+  | 'dependencies'
+  | 'number or flag'
 
 const COMMON: Record<string, Shape> = {
   type: 'types',
@@ -65,7 +88,10 @@ const COMMON: Record<string, Shape> = {
   definitions: 'schema map'
 }
 
-/** The dialect's keywords without some that came with a later one, which the dialect ignores as it does every unknown word. */
+/**
+ * The dialect's keywords without some that came with a later one, which the dialect ignores as it does every unknown
+ * word.
+ */
 function without (later: readonly string[], shapes: Record<string, Shape>): ReadonlyMap<string, Shape> {
   return new Map(Object.entries(shapes).filter(([word]) => !later.includes(word)))
 }
@@ -91,6 +117,10 @@ export const SHAPES: Record<Dialect, ReadonlyMap<string, Shape>> = {
   'draft-07': without([], { ...COMMON, items: 'schema or schemas', additionalItems: 'schema' }),
   'draft-06': without(SINCE_DRAFT_07, { ...COMMON, items: 'schema or schemas', additionalItems: 'schema' }),
   'draft-04': without(SINCE_DRAFT_06, {
-    ...COMMON, items: 'schema or schemas', additionalItems: 'schema', exclusiveMinimum: 'number or flag', exclusiveMaximum: 'number or flag'
+    ...COMMON,
+    items: 'schema or schemas',
+    additionalItems: 'schema',
+    exclusiveMinimum: 'number or flag',
+    exclusiveMaximum: 'number or flag'
   })
 }

@@ -3,8 +3,11 @@ import type { Json, JsonObject } from './json.ts'
 import { setOwn } from './json.ts'
 import { childrenOf, type Keywords, type NodeOrder, type SchemaNode, reachable } from './schema-node.ts'
 
-const PLAIN = ['enum', 'const', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf', 'minLength', 'maxLength', 'pattern', 'format', 'contentEncoding', 'contentMediaType', 'contentSchema',
-  'minItems', 'maxItems', 'uniqueItems', 'minProperties', 'maxProperties', 'required'] as const
+const PLAIN = [
+  'enum', 'const', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf', 'minLength', 'maxLength',
+  'pattern', 'format', 'contentEncoding', 'contentMediaType', 'contentSchema', 'minItems', 'maxItems', 'uniqueItems',
+  'minProperties', 'maxProperties', 'required'
+] as const
 const ONE = ['items', 'additionalProperties', 'propertyNames', 'not', 'if', 'then', 'else'] as const
 const MANY = ['prefixItems', 'allOf', 'anyOf', 'oneOf'] as const
 const MAPS = ['properties', 'patternProperties', 'dependentSchemas'] as const
@@ -15,8 +18,9 @@ export type WriteChild = (next: SchemaNode) => Json
 /** The internal form written out as a 2020-12 schema without names of its own. */
 export function emit (root: SchemaNode): JsonObject | boolean {
   const names = new Map<SchemaNode, string>()
-  for (const next of reachable(root)) if (next.shared && typeof next.keywords !== 'boolean') names.set(next, String(names.size))
-  const child = (next: SchemaNode): Json => names.has(next) ? { $ref: `#/$defs/${names.get(next)}` } : write(next, child)
+  for (const next of reachable(root)) { if (next.shared && typeof next.keywords !== 'boolean') names.set(next, String(names.size)) }
+  const child = (next: SchemaNode): Json =>
+    names.has(next) ? { $ref: `#/$defs/${names.get(next)}` } : write(next, child)
   if (names.size === 0) return write(root, child)
   const $defs: JsonObject = {}
   for (const [next, name] of names) $defs[name] = write(next, child)
@@ -28,7 +32,11 @@ export function write ({ keywords }: SchemaNode, child: WriteChild, fuel = false
   if (typeof keywords === 'boolean') return keywords
   if (Object.keys(keywords).length === 0) return true
   const result: JsonObject = fuel ? { [FUEL]: true } : {}
-  if (keywords.type !== undefined) result['type'] = keywords.type.length === 1 ? keywords.type[0]! : [...new Set(keywords.type)]
+  if (keywords.type !== undefined) {
+    result['type'] = keywords.type.length === 1
+      ? keywords.type[0]!
+      : [...new Set(keywords.type)]
+  }
   for (const word of PLAIN) if (keywords[word] !== undefined) result[word] = keywords[word] as Json
   for (const word of ONE) if (keywords[word] !== undefined) result[word] = child(keywords[word])
   for (const word of MANY) if (keywords[word] !== undefined) result[word] = keywords[word].map(child)
@@ -38,13 +46,18 @@ export function write ({ keywords }: SchemaNode, child: WriteChild, fuel = false
     if (rule !== undefined) result['allOf'] = [...result['allOf'] as Json[] | undefined ?? [], child(rule)]
     else if (keywords[word] !== undefined) result[word] = child(keywords[word])
   }
-  if (keywords.dependentRequired !== undefined) result['dependentRequired'] = object(keywords.dependentRequired, (list) => list)
+  if (keywords.dependentRequired !== undefined) {
+    result['dependentRequired'] = object(keywords.dependentRequired, (list) =>
+      list)
+  }
   if (keywords.contains !== undefined) writeContains(result, keywords, child)
   return result
 }
 
 /** Beside `prefixItems`, Ajv passes over `contains` when the array is empty: then it goes into a schema of its own. */
-function writeContains (result: JsonObject, { contains, minContains, maxContains, prefixItems }: Keywords, child: WriteChild): void {
+function writeContains (
+  result: JsonObject, { contains, minContains, maxContains, prefixItems }: Keywords, child: WriteChild
+): void {
   const written: JsonObject = { contains: child(contains!) }
   if (minContains !== undefined) written['minContains'] = minContains
   if (maxContains !== undefined) written['maxContains'] = maxContains

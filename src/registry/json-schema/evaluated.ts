@@ -11,19 +11,33 @@ export interface Seen {
   readonly kinds: ReadonlySet<SchemaNode>
 }
 
-/** One way in which the branches of a schema can turn out: what then holds of the value, and what has been looked at. */
+/**
+ * One way in which the branches of a schema can turn out: what then holds of the value, and what has been looked at.
+ */
 interface Scenario { readonly when: ReadonlySet<SchemaNode>, readonly seen: Seen }
 
-interface MutableSeen { names: Set<string>, patterns: Set<string>, allKeys: boolean, items: number, kinds: Set<SchemaNode> }
-interface MutableScenario { readonly when: Set<SchemaNode>, readonly seen: MutableSeen }
+interface MutableSeen {
+  names: Set<string>
+  patterns: Set<string>
+  allKeys: boolean
+  items: number
+  kinds: Set<SchemaNode>
+}
+interface MutableScenario {
+  readonly when: Set<SchemaNode>
+  readonly seen: MutableSeen
+}
 
-const nothingSeen = (): MutableSeen => ({ names: new Set(), patterns: new Set(), allKeys: false, items: 0, kinds: new Set() })
+const nothingSeen = (): MutableSeen => ({
+  names: new Set(), patterns: new Set(), allKeys: false, items: 0, kinds: new Set()
+})
 const AS_IT_IS: Scenario = { when: new Set(), seen: nothingSeen() }
 
 const SCENARIOS_MAX = 64
 
 /**
- * What is spent on the ways of one `unevaluated…` at most, in names, patterns, kinds and conditions that are put together.
+ * What is spent on the ways of one `unevaluated…` at most, in names, patterns, kinds and conditions that are put
+ * together.
  */
 const WORK_MAX = 100_000
 /** What looking at one schema takes, beside its names. */
@@ -46,9 +60,9 @@ export class Lowering {
   }
 
   /**
-   * Says `unevaluatedProperties` and `unevaluatedItems` in plain keywords, a conditional for each way in which the branches
-   * can turn out. (Ajv's own bookkeeping of what is evaluated can fail at run time, and takes `contains` for all items.)
-   * Too many ways are left as they are.
+   * Says `unevaluatedProperties` and `unevaluatedItems` in plain keywords, a conditional for each way in which the
+   * branches can turn out. (Ajv's own bookkeeping of what is evaluated can fail at run time, and takes `contains` for
+   * all items.) Too many ways are left as they are.
    */
   * lower (target: SchemaNode): Generator<void, void> {
     if (typeof target.keywords === 'boolean') return
@@ -59,8 +73,14 @@ export class Lowering {
     this.#depth = 0
     const scenarios = yield * this.#attempt(others)
     if (scenarios === undefined) return
-    if (unevaluatedProperties !== undefined) keywords.unevaluatedPropertiesRule = rule(scenarios, (seen) => otherKeysFit(seen, share(unevaluatedProperties)))
-    if (unevaluatedItems !== undefined) keywords.unevaluatedItemsRule = rule(scenarios, (seen) => otherItemsFit(seen, share(unevaluatedItems)))
+    if (unevaluatedProperties !== undefined) {
+      keywords.unevaluatedPropertiesRule = rule(scenarios, (seen) =>
+        otherKeysFit(seen, share(unevaluatedProperties)))
+    }
+    if (unevaluatedItems !== undefined) {
+      keywords.unevaluatedItemsRule = rule(scenarios, (seen) =>
+        otherItemsFit(seen, share(unevaluatedItems)))
+    }
   }
 
   * #attempt (keywords: Keywords): Generator<void, Scenario[] | undefined> {
@@ -144,7 +164,9 @@ export class Lowering {
     return all.every(({ seen }) => isNothing(seen)) ? [AS_IT_IS] : all
   }
 
-  * #conditional (test: SchemaNode, then: SchemaNode = ANYTHING, otherwise: SchemaNode = ANYTHING): Generator<void, Scenario[]> {
+  * #conditional (
+    test: SchemaNode, then: SchemaNode = ANYTHING, otherwise: SchemaNode = ANYTHING
+  ): Generator<void, Scenario[]> {
     const taken = this.#given(test, this.#product(yield * this.#below(test), yield * this.#below(then)))
     return [...taken, ...this.#given(this.#not(test), yield * this.#below(otherwise))]
   }
@@ -162,13 +184,20 @@ export class Lowering {
 }
 
 function rule (scenarios: readonly Scenario[], demand: (seen: Seen) => SchemaNode): SchemaNode {
-  return node({ allOf: scenarios.map(({ when, seen }) => when.size === 0 ? demand(seen) : node({ if: node({ allOf: [...when].map(share) }), then: demand(seen) })) })
+  return node({
+    allOf: scenarios.map(({ when, seen }) =>
+      when.size === 0 ? demand(seen) : node({ if: node({ allOf: [...when].map(share) }), then: demand(seen) })
+    )
+  })
 }
 
 function otherKeysFit (seen: Seen, schema: SchemaNode): SchemaNode {
   if (seen.allKeys) return ANYTHING
-  const anything = (words: ReadonlySet<string>): Map<string, SchemaNode> => new Map([...words].map((word) => [word, ANYTHING]))
-  return node({ properties: anything(seen.names), patternProperties: anything(seen.patterns), additionalProperties: schema })
+  const anything = (words: ReadonlySet<string>): Map<string, SchemaNode> =>
+    new Map([...words].map((word) => [word, ANYTHING]))
+  return node({
+    properties: anything(seen.names), patternProperties: anything(seen.patterns), additionalProperties: schema
+  })
 }
 
 function otherItemsFit (seen: Seen, schema: SchemaNode): SchemaNode {
@@ -187,7 +216,9 @@ function ownSeen (keywords: Keywords): MutableSeen {
     names: new Set(keywords.properties?.keys()),
     patterns: new Set(keywords.patternProperties?.keys()),
     allKeys: keywords.additionalProperties !== undefined || keywords.unevaluatedProperties !== undefined,
-    items: keywords.items !== undefined || keywords.unevaluatedItems !== undefined ? Infinity : keywords.prefixItems?.length ?? 0,
+    items: keywords.items !== undefined || keywords.unevaluatedItems !== undefined
+      ? Infinity
+      : keywords.prefixItems?.length ?? 0,
     kinds: new Set(keywords.contains === undefined ? [] : [keywords.contains])
   }
 }
@@ -199,8 +230,10 @@ export function seenRoughly (keywords: Keywords, atMost: boolean): Seen {
   for (const part of parts) {
     addSeen(seen, ownSeen(part))
     const { allOf = [], anyOf = [], oneOf = [], if: test, then, else: otherwise, dependentSchemas } = part
-    const others = atMost ? [...allOf, ...anyOf, ...oneOf, ...dependentSchemas?.values() ?? [], test, then, otherwise] : allOf
-    for (const other of others) if (other !== undefined && typeof other.keywords !== 'boolean') parts.add(other.keywords)
+    const others = atMost
+      ? [...allOf, ...anyOf, ...oneOf, ...dependentSchemas?.values() ?? [], test, then, otherwise]
+      : allOf
+    for (const other of others) { if (other !== undefined && typeof other.keywords !== 'boolean') parts.add(other.keywords) }
   }
   return seen
 }

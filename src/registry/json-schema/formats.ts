@@ -32,7 +32,10 @@ const OWN_FORMATS = {
   'iso-date-time': withoutFraction(fullFormats['iso-date-time'])
 }
 
-/** The checks without a limit of length. Each takes a time that grows with the text: formats.test.ts tries them with long ones. */
+/**
+ * The checks without a limit of length. Each takes a time that grows with the text: formats.test.ts tries them with
+ * long ones.
+ */
 export const UNLIMITED_FORMATS: ReadonlyMap<string, Check> = new Map(
   Object.entries({ ...fullFormats, ...OWN_FORMATS }).flatMap(([name, definition]): [string, Check][] => {
     const check = toCheck(definition)
@@ -57,7 +60,10 @@ export const NUMBER_FORMATS: ReadonlyMap<string, { min: number, max: number }> =
   ['int64', { min: -Infinity, max: Infinity }]
 ])
 
-/** A format's strings all match this expression (and may be fewer): enough to show that formats or bounds exclude each other. */
+/**
+ * A format's strings all match this expression (and may be fewer): enough to show that formats or bounds exclude each
+ * other.
+ */
 export const LOOKS_LIKE: ReadonlyMap<string, string> = new Map([
   ['date', '^\\d{4}-[01]\\d-[0-3]\\d$'],
   ['time', '^\\d\\d:\\d\\d:\\d\\d(\\.\\d+)?([zZ]|[+-]\\d\\d(:?\\d\\d)?)$'],
@@ -78,7 +84,11 @@ export const LOOKS_LIKE: ReadonlyMap<string, string> = new Map([
 
 /** `[a, b]`: every string of format `a` has format `b` too. */
 const PART_OF: readonly (readonly [string, string])[] = [
-  ['date-time', 'iso-date-time'], ['time', 'iso-time'], ['ipv4', 'hostname'], ['date', 'hostname'], ['uri', 'uri-reference']
+  ['date-time', 'iso-date-time'],
+  ['time', 'iso-time'],
+  ['ipv4', 'hostname'],
+  ['date', 'hostname'],
+  ['uri', 'uri-reference']
 ]
 export function isPartOf (format: string, other: string): boolean {
   return format === other || PART_OF.some(([a, b]) => a === format && b === other)

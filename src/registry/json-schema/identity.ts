@@ -21,13 +21,20 @@ export function identify (nodes: Iterable<SchemaNode>, tick: Tick): Map<SchemaNo
   for (let count = -1; count !== new Set(classes.values()).size;) {
     count = new Set(classes.values()).size
     const before = classes
-    classes = new Map(recursive.map((next) => [next, number(`${before.get(next)}:${describe(next, (child) => known.get(child) ?? before.get(child) ?? -1)}`)]))
+    classes = new Map(
+      recursive.map((next) => [
+        next,
+        number(`${before.get(next)}:${describe(next, (child) => known.get(child) ?? before.get(child) ?? -1)}`)
+      ])
+    )
   }
   return new Map([...known, ...classes])
 }
 
 /** Numbers a node whose children do not lead back to it, and these before it. */
-function settle (start: SchemaNode, known: Map<SchemaNode, number>, number: (text: string) => number, tick: Tick): boolean {
+function settle (
+  start: SchemaNode, known: Map<SchemaNode, number>, number: (text: string) => number, tick: Tick
+): boolean {
   const open = new Set<SchemaNode>()
   const visit = (next: SchemaNode): boolean => {
     if (known.has(next)) return true
@@ -48,13 +55,18 @@ function children (next: SchemaNode): SchemaNode[] {
 
 function describe ({ keywords }: SchemaNode, nameOf: (child: SchemaNode) => number): string {
   if (typeof keywords === 'boolean') return String(keywords)
-  const isNode = (value: unknown): value is SchemaNode => typeof value === 'object' && value !== null && 'keywords' in value && 'pointer' in value
+  const isNode = (value: unknown): value is SchemaNode =>
+    typeof value === 'object' && value !== null && 'keywords' in value && 'pointer' in value
   const write = (value: unknown): unknown => {
     if (isNode(value)) return `#${nameOf(value)}`
     if (Array.isArray(value)) return value.map(write)
-    if (value instanceof Map) return Object.fromEntries([...value].map(([key, member]) => [`.${String(key)}`, write(member)]))
+    if (value instanceof Map) { return Object.fromEntries([...value].map(([key, member]) => [`.${String(key)}`, write(member)])) }
     return value
   }
   const opaque = new Set(['enum', 'const', 'contentSchema'])
-  return canonical(Object.fromEntries(Object.entries(keywords).map(([word, value]) => [word, opaque.has(word) ? value as unknown : write(value)])))
+  return canonical(
+    Object.fromEntries(
+      Object.entries(keywords).map(([word, value]) => [word, opaque.has(word) ? value as unknown : write(value)])
+    )
+  )
 }

@@ -21,7 +21,10 @@ const TESTS: Record<Shape, readonly [Test, string]> = {
   pattern: [(value) => typeof value === 'string', 'a string'],
   flag: [(value) => typeof value === 'boolean', 'true or false'],
   'number or flag': [(value) => typeof value === 'number' || typeof value === 'boolean', 'a number or a boolean'],
-  types: [(value) => isType(value) || (Array.isArray(value) && value.length > 0 && value.every(isType)), `one or more of ${[...TYPES].join(', ')}`],
+  types: [
+    (value) => isType(value) || (Array.isArray(value) && value.length > 0 && value.every(isType)),
+    `one or more of ${[...TYPES].join(', ')}`
+  ],
   values: [Array.isArray, 'an array'],
   value: [() => true, 'a value'],
   names: [isNames, 'an array of strings'],
@@ -30,15 +33,24 @@ const TESTS: Record<Shape, readonly [Test, string]> = {
   schemas: [isSchemas, 'an array of at least one schema'],
   'schema map': [mapOf(isSchema), 'an object whose members are schemas'],
   'pattern map': [mapOf(isSchema), 'an object whose members are schemas'],
-  'schema or schemas': [(value) => isSchema(value) || (Array.isArray(value) && value.every(isSchema)), 'a schema or an array of schemas'],
-  dependencies: [mapOf((value) => isSchema(value) || isNames(value)), 'an object whose members are schemas or arrays of strings']
+  'schema or schemas': [
+    (value) => isSchema(value) || (Array.isArray(value) && value.every(isSchema)), 'a schema or an array of schemas'
+  ],
+  dependencies: [
+    mapOf((value) => isSchema(value) || isNames(value)), 'an object whose members are schemas or arrays of strings'
+  ]
 }
 
-/** Throws SchemaError, with what was expected, for a keyword whose value is not of its shape. `checkPattern` checks patterns. */
+/**
+ * Throws SchemaError, with what was expected, for a keyword whose value is not of its shape. `checkPattern` checks
+ * patterns.
+ */
 export function checkShape (word: string, shape: Shape, value: unknown, path: string, dialect: Dialect): void {
   const [isOf, expected] = TESTS[shape]
   if (!isOf(value)) {
-    const hint = word === 'items' && dialect === '2020-12' && Array.isArray(value) ? '; a tuple is written "prefixItems" in 2020-12' : ''
+    const hint = word === 'items' && dialect === '2020-12' && Array.isArray(value)
+      ? '; a tuple is written "prefixItems" in 2020-12'
+      : ''
     throw new SchemaError(`"${word}" must be ${expected}${hint}`, path)
   }
 }
@@ -49,6 +61,10 @@ export function checkPattern (pattern: string, path: string): number {
     return patternMatcher(pattern).programSize()
   } catch (error) {
     if (!(error instanceof PatternError)) throw error
-    throw new SchemaError(`the pattern ${JSON.stringify(pattern.slice(0, 200))} cannot be used: ${error.message}`, path, { cause: error })
+    throw new SchemaError(
+      `the pattern ${JSON.stringify(pattern.slice(0, 200))} cannot be used: ${error.message}`,
+      path,
+      { cause: error }
+    )
   }
 }

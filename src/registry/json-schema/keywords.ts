@@ -48,7 +48,10 @@ export function keywordsOf (fuel: Fuel): FuncKeywordDefinition[] {
       keyword: 'enum',
       schemaType: 'array',
       compile: isOneOf,
-      error: { message: 'must be equal to one of the allowed values', params: ({ schemaCode }) => _`{allowedValues: ${schemaCode}}` }
+      error: {
+        message: 'must be equal to one of the allowed values',
+        params: ({ schemaCode }) => _`{allowedValues: ${schemaCode}}`
+      }
     },
     {
       keyword: 'const',

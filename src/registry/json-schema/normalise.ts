@@ -25,15 +25,21 @@ export function * normalising (schema: JsonSchema, work: CompileWork): Generator
 }
 
 /**
- * Schemas that apply to the same value, one because of the other, go no deeper than this: each takes a part of the stack
- * when a payload is checked, and the stack of the main thread is small.
+ * Schemas that apply to the same value, one because of the other, go no deeper than this: each takes a part of the
+ * stack when a payload is checked, and the stack of the main thread is small.
  */
 const IN_PLACE_DEPTH_MAX = 2_000
 
 /** Keywords that mean the same in every dialect and are taken over as they are. */
-const PLAIN = ['enum', 'const', 'minimum', 'maximum', 'multipleOf', 'minLength', 'maxLength', 'pattern', 'format', 'contentEncoding', 'contentMediaType', 'contentSchema',
-  'minItems', 'maxItems', 'uniqueItems', 'minContains', 'maxContains', 'minProperties', 'maxProperties'] as const
-const ONE = ['additionalProperties', 'propertyNames', 'contains', 'not', 'if', 'then', 'else', 'unevaluatedItems', 'unevaluatedProperties'] as const
+const PLAIN = [
+  'enum', 'const', 'minimum', 'maximum', 'multipleOf', 'minLength', 'maxLength', 'pattern', 'format', 'contentEncoding',
+  'contentMediaType', 'contentSchema', 'minItems', 'maxItems', 'uniqueItems', 'minContains', 'maxContains',
+  'minProperties', 'maxProperties'
+] as const
+const ONE = [
+  'additionalProperties', 'propertyNames', 'contains', 'not', 'if', 'then', 'else', 'unevaluatedItems',
+  'unevaluatedProperties'
+] as const
 const MANY = ['anyOf', 'oneOf'] as const
 const MAPS = ['properties', 'patternProperties', 'dependentSchemas'] as const
 
@@ -87,7 +93,9 @@ class Reader {
   #isOnlyReference (raw: Record<string, unknown>): boolean {
     if (typeof raw['$ref'] !== 'string') return false
     if (this.#document.dialect !== '2020-12') return true
-    return Object.keys(raw).every((word) => word === '$ref' || word === '$defs' || word === 'definitions' || !SHAPES['2020-12'].has(word))
+    return Object.keys(raw).every((word) =>
+      word === '$ref' || word === '$defs' || word === 'definitions' || !SHAPES['2020-12'].has(word)
+    )
   }
 
   * #fill (target: SchemaNode, raw: Record<string, unknown>): Generator<void, void> {
@@ -97,11 +105,11 @@ class Reader {
     for (const word of PLAIN) if (read(word) !== undefined) Object.assign(keywords, { [word]: read(word) as Json })
     for (const word of ONE) if (read(word) !== undefined) keywords[word] = yield * this.#nodeOf(read(word) as RawSchema)
     for (const word of MANY) if (read(word) !== undefined) keywords[word] = yield * this.#list(read(word) as RawSchema[])
-    for (const word of MAPS) if (read(word) !== undefined) keywords[word] = yield * this.#map(read(word) as Record<string, RawSchema>)
+    for (const word of MAPS) { if (read(word) !== undefined) keywords[word] = yield * this.#map(read(word) as Record<string, RawSchema>) }
     const type = read('type') as string | string[] | undefined
     if (type !== undefined) keywords.type = Array.isArray(type) ? type : [type]
     if (read('required') !== undefined) keywords.required = [...new Set(read('required') as string[])]
-    if (read('dependentRequired') !== undefined) keywords.dependentRequired = new Map(Object.entries(read('dependentRequired') as Record<string, string[]>))
+    if (read('dependentRequired') !== undefined) { keywords.dependentRequired = new Map(Object.entries(read('dependentRequired') as Record<string, string[]>)) }
     this.#fillBounds(keywords, read)
     yield * this.#fillItems(target, keywords, read)
     yield * this.#fillDependencies(target, keywords, read)
@@ -148,17 +156,23 @@ class Reader {
     keywords.dependentRequired ??= new Map()
     keywords.dependentSchemas ??= new Map()
     for (const [name, dependency] of dependencies) {
-      if (Array.isArray(dependency)) keywords.dependentRequired.set(name, [...keywords.dependentRequired.get(name) ?? [], ...dependency])
-      else keywords.dependentSchemas.set(name, both(keywords.dependentSchemas.get(name), yield * this.#nodeOf(dependency)))
+      if (Array.isArray(dependency)) { keywords.dependentRequired.set(name, [...keywords.dependentRequired.get(name) ?? [], ...dependency]) } else {
+        keywords.dependentSchemas.set(
+          name,
+          both(keywords.dependentSchemas.get(name), yield * this.#nodeOf(dependency))
+        )
+      }
     }
   }
 
-  * #fillAllOf (keywords: Keywords, raw: Record<string, unknown>, read: (word: string) => unknown): Generator<void, void> {
+  * #fillAllOf (
+    keywords: Keywords, raw: Record<string, unknown>, read: (word: string) => unknown
+  ): Generator<void, void> {
     const parts = yield * this.#list(read('allOf') as RawSchema[] | undefined ?? [])
     const dynamic = read('$dynamicRef')
-    if (typeof dynamic === 'string') parts.unshift(yield * this.#nodeOf(yield * this.#document.resolveDynamic(raw, dynamic), true))
+    if (typeof dynamic === 'string') { parts.unshift(yield * this.#nodeOf(yield * this.#document.resolveDynamic(raw, dynamic), true)) }
     const reference = read('$ref')
-    if (typeof reference === 'string') parts.unshift(yield * this.#nodeOf(yield * this.#document.resolve(raw, reference), true))
+    if (typeof reference === 'string') { parts.unshift(yield * this.#nodeOf(yield * this.#document.resolve(raw, reference), true)) }
     if (parts.length > 0) keywords.allOf = parts
   }
 }
@@ -186,8 +200,7 @@ function * refuseEndlessReferences (root: SchemaNode, work: CompileWork): Genera
         const last = path.pop()!
         onPath.delete(last)
         depths.set(last, depthOf(last, depths))
-      } else if (onPath.has(value)) throw new SchemaError('the schema applies itself to the same value again without end', value.pointer)
-      else if (!depths.has(value)) {
+      } else if (onPath.has(value)) { throw new SchemaError('the schema applies itself to the same value again without end', value.pointer) } else if (!depths.has(value)) {
         path.push(value)
         onPath.add(value)
         stack.push(inPlace(value))
@@ -199,6 +212,11 @@ function * refuseEndlessReferences (root: SchemaNode, work: CompileWork): Genera
 function depthOf (schema: SchemaNode, depths: ReadonlyMap<SchemaNode, number>): number {
   let depth = 1
   for (const next of inPlace(schema)) depth = Math.max(depth, 1 + (depths.get(next) ?? 0))
-  if (depth > IN_PLACE_DEPTH_MAX) throw new SchemaError(`the schema refers from one definition to the next too often to be compiled: ${IN_PLACE_DEPTH_MAX} deep at most for the same value`, schema.pointer)
+  if (depth > IN_PLACE_DEPTH_MAX) {
+    throw new SchemaError(
+      `the schema refers from one definition to the next too often to be compiled: ${IN_PLACE_DEPTH_MAX} deep at most for the same value`,
+      schema.pointer
+    )
+  }
   return depth
 }

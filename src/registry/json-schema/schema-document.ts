@@ -12,7 +12,10 @@ interface Place { readonly raw: RawSchema, readonly pointer: string, readonly ba
 
 const ROOT_URI = 'document:///'
 
-/** What reading takes: for a pattern by the size of its program, which takes longer to make of classes as large as `\p{L}`. */
+/**
+ * What reading takes: for a pattern by the size of its program, which takes longer to make of classes as large as
+ * `\p{L}`.
+ */
 const STEPS = { object: 10, keyword: 2, pattern: 100, instruction: 1, unicodeInstruction: 25, reference: 10 }
 
 /**
@@ -31,7 +34,7 @@ export class SchemaDocument {
     this.#work = work
     checkDepth(schema, 0)
     const text = JSON.stringify(schema) ?? ''
-    if (Buffer.byteLength(text) > SCHEMA_BYTES_MAX) throw new SchemaError(`a schema may have ${SCHEMA_BYTES_MAX} bytes at most`)
+    if (Buffer.byteLength(text) > SCHEMA_BYTES_MAX) { throw new SchemaError(`a schema may have ${SCHEMA_BYTES_MAX} bytes at most`) }
     const root: unknown = text === '' ? undefined : JSON.parse(text)
     if (typeof root !== 'boolean' && !isObject(root)) throw new SchemaError('a schema is an object or a boolean')
     this.dialect = dialectOf(root)
@@ -65,13 +68,23 @@ export class SchemaDocument {
   /** A dynamic reference means the same as a plain one as long as only one schema can answer to its name. */
   * resolveDynamic (from: Record<string, unknown>, reference: string): Generator<void, RawSchema> {
     const name = reference.slice(reference.indexOf('#') + 1)
-    if ((this.#dynamic.get(name) ?? 0) > 1) throw new SchemaError(`$dynamicRef "${reference}" has several $dynamicAnchor to choose from, which is not supported`, this.pointerOf(from))
+    if ((this.#dynamic.get(name) ?? 0) > 1) {
+      throw new SchemaError(
+        `$dynamicRef "${reference}" has several $dynamicAnchor to choose from, which is not supported`,
+        this.pointerOf(from)
+      )
+    }
     return yield * this.resolve(from, reference)
   }
 
   #named (uri: string, reference: string, path: string): Place {
     const place = this.#names.get(uri)
-    if (place === undefined) throw new SchemaError(`the reference "${reference}" leads outside the document (or to a name it does not have); references are never fetched`, path)
+    if (place === undefined) {
+      throw new SchemaError(
+        `the reference "${reference}" leads outside the document (or to a name it does not have); references are never fetched`,
+        path
+      )
+    }
     return place
   }
 
@@ -81,7 +94,7 @@ export class SchemaDocument {
       const key = token.replaceAll('~1', '/').replaceAll('~0', '~')
       raw = typeof raw === 'object' && raw !== null && has(raw, key) ? (raw as Record<string, unknown>)[key] : undefined
     }
-    if (typeof raw !== 'boolean' && !isObject(raw)) throw new SchemaError(`the reference "${reference}" leads to nothing that is a schema`, path)
+    if (typeof raw !== 'boolean' && !isObject(raw)) { throw new SchemaError(`the reference "${reference}" leads to nothing that is a schema`, path) }
     if (!this.#places.has(raw)) yield * this.#index(raw, resource.pointer + fragment, resource.base)
     return raw
   }
@@ -89,7 +102,9 @@ export class SchemaDocument {
   * #index (raw: RawSchema, pointer: string, parentBase: string): Generator<void, void> {
     if (typeof raw === 'boolean') return
     const shapes = SHAPES[this.dialect]
-    const words = Object.keys(raw).flatMap((word): [string, Shape][] => shapes.has(word) ? [[word, shapes.get(word)!]] : [])
+    const words = Object.keys(raw).flatMap((word): [string, Shape][] =>
+      shapes.has(word) ? [[word, shapes.get(word)!]] : []
+    )
     if (this.#work.spend(STEPS.object + STEPS.keyword * words.length)) yield
     for (const [word, shape] of words) {
       const path = pointerTo(pointer, word)
@@ -103,7 +118,7 @@ export class SchemaDocument {
     const base = ignoresSiblings ? parentBase : this.#identify(raw, pointer, parentBase)
     this.#places.set(raw, { raw, pointer, base })
     for (const [word, shape] of words) {
-      for (const [child, path] of subschemas(raw[word], shape, pointerTo(pointer, word))) yield * this.#index(child, path, base)
+      for (const [child, path] of subschemas(raw[word], shape, pointerTo(pointer, word))) { yield * this.#index(child, path, base) }
     }
   }
 
@@ -111,8 +126,7 @@ export class SchemaDocument {
   #identify (raw: Record<string, unknown>, pointer: string, parentBase: string): string {
     const id = this.dialect === 'draft-04' ? raw['id'] : raw['$id']
     let base = parentBase
-    if (typeof id === 'string' && id.startsWith('#') && this.dialect !== '2020-12') this.#name(parentBase + id, raw, pointer, base)
-    else if (typeof id === 'string' && id !== '' && id !== '#') {
+    if (typeof id === 'string' && id.startsWith('#') && this.dialect !== '2020-12') { this.#name(parentBase + id, raw, pointer, base) } else if (typeof id === 'string' && id !== '' && id !== '#') {
       base = splitFragment(parseUri(id, parentBase, pointerTo(pointer, '$id')))[0]
       this.#name(base, raw, pointer, base)
     }
@@ -128,7 +142,7 @@ export class SchemaDocument {
 
   #name (uri: string, raw: Record<string, unknown>, pointer: string, base: string): void {
     const known = this.#names.get(uri)
-    if (known !== undefined && known.raw !== raw) throw new SchemaError(`the name "${uri.replace(ROOT_URI, '')}" is given twice`, pointer)
+    if (known !== undefined && known.raw !== raw) { throw new SchemaError(`the name "${uri.replace(ROOT_URI, '')}" is given twice`, pointer) }
     this.#names.set(uri, { raw, pointer, base })
   }
 }
@@ -143,7 +157,7 @@ function * subschemas (value: unknown, shape: Shape, pointer: string): Generator
     if (!Array.isArray(value)) yield [value as RawSchema, pointer]
     else for (const [i, child] of value.entries()) yield [child as RawSchema, pointerTo(pointer, i)]
   } else if (shape === 'schema map' || shape === 'pattern map' || shape === 'dependencies') {
-    for (const [key, child] of Object.entries(value as object)) if (!Array.isArray(child)) yield [child as RawSchema, pointerTo(pointer, key)]
+    for (const [key, child] of Object.entries(value as object)) { if (!Array.isArray(child)) yield [child as RawSchema, pointerTo(pointer, key)] }
   }
 }
 

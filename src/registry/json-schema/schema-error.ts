@@ -1,4 +1,7 @@
-/** A schema that the registry does not take. `sentence` is for its author; `path` is a JSON Pointer into the schema, which `reason` and the message name as well. */
+/**
+ * A schema that the registry does not take. `sentence` is for its author; `path` is a JSON Pointer into the schema,
+ * which `reason` and the message name as well.
+ */
 export class SchemaError extends Error {
   readonly sentence: string
   readonly reason: string

@@ -72,7 +72,12 @@ export const NOTHING: SchemaNode = node(false)
 export function * inPlace ({ keywords }: SchemaNode): Generator<SchemaNode> {
   if (typeof keywords === 'boolean') return
   for (const list of [keywords.allOf, keywords.anyOf, keywords.oneOf]) if (list !== undefined) yield * list
-  for (const one of [keywords.not, keywords.if, keywords.then, keywords.else, keywords.unevaluatedItemsRule, keywords.unevaluatedPropertiesRule]) if (one !== undefined) yield one
+  for (
+    const one of [
+      keywords.not, keywords.if, keywords.then, keywords.else, keywords.unevaluatedItemsRule,
+      keywords.unevaluatedPropertiesRule
+    ]
+  ) if (one !== undefined) yield one
   if (keywords.dependentSchemas !== undefined) yield * keywords.dependentSchemas.values()
 }
 

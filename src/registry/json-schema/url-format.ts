@@ -8,8 +8,8 @@ const addressMiddle = /^(?:1?\d{1,2}|2[0-4]\d|25[0-5])$/
 const addressEnd = /^(?:[1-9]\d?|1\d\d|2[0-4]\d|25[0-4])$/
 
 /**
- * Accepts what the expression of ajv-formats for `url` accepts (https://gist.github.com/dperini/729294), in a time that grows with the
- * text: that expression tries every `@` and `:` as the end of the user, each to the end of the text.
+ * Accepts what the expression of ajv-formats for `url` accepts (https://gist.github.com/dperini/729294), in a time that
+ * grows with the text: that expression tries every `@` and `:` as the end of the user, each to the end of the text.
  */
 export function isUrl (text: string): boolean {
   const [head] = scheme.exec(text) ?? []
@@ -50,7 +50,10 @@ function hostAndPort (text: string, start: number): RegExpExecArray | [] {
 function isAddress (host: string): boolean {
   const parts = host.split('.', 5)
   const [a = '', b = '', c = '', d = ''] = parts
-  if (parts.length !== 4 || !addressHead.test(a) || !addressMiddle.test(b) || !addressMiddle.test(c) || !addressEnd.test(d)) return false
+  if (
+    parts.length !== 4 || !addressHead.test(a) || !addressMiddle.test(b) || !addressMiddle.test(c) ||
+    !addressEnd.test(d)
+  ) return false
   if (a === '10' || a === '127') return false
   if ((a === '169' && b === '254') || (a === '192' && b === '168')) return false
   return !(a === '172' && /^(?:1[6-9]|2\d|3[01])$/.test(b))
@@ -61,4 +64,5 @@ function isName (host: string): boolean {
   return labels.length > 1 && topLevel.test(labels.at(-1) ?? '') && labels.every(isLabel)
 }
 
-const isLabel = (label: string): boolean => labelCharacters.test(label) && !label.startsWith('-') && !label.endsWith('-') && !label.includes('--')
+const isLabel = (label: string): boolean =>
+  labelCharacters.test(label) && !label.startsWith('-') && !label.endsWith('-') && !label.includes('--')

@@ -20,7 +20,10 @@ export interface SchemaCheckerOptions {
  * a job hangs; with SchemaError for a schema that cannot be used.
  */
 export interface SchemaChecker {
-  /** The verdicts in the order of the job, fewer than asked for when it is long: the others are for a next job, so that others have their turn. */
+  /**
+   * The verdicts in the order of the job, fewer than asked for when it is long: the others are for a next job, so that
+   * others have their turn.
+   */
   compare (job: CheckerJob, applicationId?: string): Promise<{ pairs: PairVerdict[], steps: number }>
   compile (schema: string, applicationId?: string): Promise<void>
   /** Ends the threads. Jobs under way are rejected. */
@@ -48,7 +51,10 @@ export function createSchemaChecker (options: SchemaCheckerOptions = {}): Schema
   async function run (task: CheckerTask, applicationId: string | undefined): Promise<unknown> {
     return await turns.take(applicationId, async () => {
       if (isClosed) throw closed()
-      pool ??= new Piscina({ filename: workerFile(), minThreads: 0, maxThreads: threads, idleTimeout: idleMs, resourceLimits, recordTiming: false })
+      pool ??= new Piscina({
+        filename: workerFile(), minThreads: 0, maxThreads: threads, idleTimeout: idleMs, resourceLimits,
+        recordTiming: false
+      })
       return unpack(JSON.parse(await settle(pool, task)) as CheckerReply)
     })
   }
@@ -58,7 +64,14 @@ export function createSchemaChecker (options: SchemaCheckerOptions = {}): Schema
       return await pool.run(JSON.stringify(task), { signal: AbortSignal.timeout(timeoutMs) }) as string
     } catch (error) {
       if (isClosed) throw closed()
-      if ((error as Error).name === 'AbortError') throw stopped(`${task.kind === 'compile' ? 'To compile the schema' : 'To compare the schemas'} took more than ${timeoutMs} ms`, error)
+      if ((error as Error).name === 'AbortError') {
+        throw stopped(
+          `${
+            task.kind === 'compile' ? 'To compile the schema' : 'To compare the schemas'
+          } took more than ${timeoutMs} ms`,
+          error
+        )
+      }
       if ((error as NodeJS.ErrnoException).code !== 'ERR_WORKER_OUT_OF_MEMORY') throw error
       const memory = `${resourceLimits.maxOldGenerationSizeMb} MiB`
       if (task.kind === 'compile') throw new SchemaError(`the schema takes more than ${memory} to compile`)
@@ -68,8 +81,13 @@ export function createSchemaChecker (options: SchemaCheckerOptions = {}): Schema
 
   return {
     compare: async (job, applicationId) =>
-      await run({ kind: 'compare', job, ...stepsMax !== undefined && { stepsMax } }, applicationId) as { pairs: PairVerdict[], steps: number },
-    compile: async (schema, applicationId) => { await run({ kind: 'compile', schema }, applicationId) },
+      await run({ kind: 'compare', job, ...stepsMax !== undefined && { stepsMax } }, applicationId) as {
+        pairs: PairVerdict[]
+        steps: number
+      },
+    compile: async (schema, applicationId) => {
+      await run({ kind: 'compile', schema }, applicationId)
+    },
     async close () {
       isClosed = true
       turns.close(closed())
@@ -88,7 +106,10 @@ const closed = (): Error => new Error('the schema checker is closed')
 const stopped = (what: string, cause: unknown): ServiceUnavailableError =>
   new ServiceUnavailableError('OVERLOADED', `${what} and was stopped. Retry after 30 s`, { retryAfterS: 30, cause })
 
-/** The worker's file lies beside this one: JavaScript once built, TypeScript under tsx, which has to be loaded in each thread. */
+/**
+ * The worker's file lies beside this one: JavaScript once built, TypeScript under tsx, which has to be loaded in each
+ * thread.
+ */
 function workerFile (): string {
   const name = import.meta.url.endsWith('.ts') ? './checker-worker-tsx.mjs' : './checker-worker.js'
   return fileURLToPath(new URL(name, import.meta.url))

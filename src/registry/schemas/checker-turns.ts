@@ -46,7 +46,7 @@ export class CheckerTurns {
 
   #add (application: string, job: Waiting): void {
     const own = this.#waiting.get(application) ?? []
-    if (own.length >= waitingMax.ofApplication && !this.#mayStart(application)) throw overloaded(`${waitingMax.ofApplication} schemas of the application`)
+    if (own.length >= waitingMax.ofApplication && !this.#mayStart(application)) { throw overloaded(`${waitingMax.ofApplication} schemas of the application`) }
     if (this.#waitingCount >= waitingMax.all) throw overloaded(`${waitingMax.all} schemas`)
     own.push(job)
     this.#waiting.set(application, own)
@@ -79,4 +79,6 @@ export class CheckerTurns {
 }
 
 const overloaded = (what: string): ServiceUnavailableError =>
-  new ServiceUnavailableError('OVERLOADED', `${what} are waiting to be checked, the most that may. Retry after 5 s`, { retryAfterS: 5 })
+  new ServiceUnavailableError('OVERLOADED', `${what} are waiting to be checked, the most that may. Retry after 5 s`, {
+    retryAfterS: 5
+  })

@@ -4,7 +4,10 @@ import { scopeKey, type Scope } from '../../../schemas/scope.ts'
 import { ServiceUnavailableError } from '../../errors.ts'
 import type { SchemaChecker } from './checker-pool.ts'
 import type { CheckerJob } from './checker-task.ts'
-import { type CompatibilityMode, type CompatibilityPolicy, type Direction, directionsOf, GaveUp, type PairVerdict, sumUp, type Verdict } from '../json-schema/compatibility/compatibility.ts'
+import {
+  type CompatibilityMode, type CompatibilityPolicy, type Direction, directionsOf, GaveUp, type PairVerdict, sumUp,
+  type Verdict
+} from '../json-schema/compatibility/compatibility.ts'
 
 /** An earlier version, and how long the text of its schema is. */
 export interface EarlierVersion { version: number, bytes: number }
@@ -51,15 +54,17 @@ interface Pair { version: number, direction: Direction, key: string }
  */
 export class Comparisons {
   readonly #options: ComparisonsOptions
-  readonly #verdicts = new LRUCache<string, string>({ maxSize: verdictsBytesMax, sizeCalculation: (verdict, key) => 2 * (verdict.length + key.length) + 100 })
+  readonly #verdicts = new LRUCache<string, string>({
+    maxSize: verdictsBytesMax, sizeCalculation: (verdict, key) => 2 * (verdict.length + key.length) + 100
+  })
 
   constructor (options: ComparisonsOptions) {
     this.#options = options
   }
 
   /**
-   * Throws ServiceUnavailableError `SCHEMA_COMPARISON_LIMIT` when the steps of a pair, or of the request, run out before
-   * there is a verdict.
+   * Throws ServiceUnavailableError `SCHEMA_COMPARISON_LIMIT` when the steps of a pair, or of the request, run out
+   * before there is a verdict.
    */
   async compare (scope: Scope, topic: string, input: ComparisonInput): Promise<Verdict & { comparedWith: number[] }> {
     const pairs = pairsOf(scope, topic, input)
@@ -77,7 +82,7 @@ export class Comparisons {
     for (;;) {
       for (const { key, version, direction } of pairs) {
         const known = found.has(key) ? undefined : this.#verdicts.get(key)
-        if (known !== undefined) found.set(key, { version, direction, changes: JSON.parse(known) as PairVerdict['changes'] })
+        if (known !== undefined) { found.set(key, { version, direction, changes: JSON.parse(known) as PairVerdict['changes'] }) }
       }
       const missing = pairs.filter(({ key }) => !found.has(key))
       if (missing.length === 0) return pairs.map(({ key }) => found.get(key)!)
@@ -98,7 +103,9 @@ export class Comparisons {
     const versions = [...new Set(pairs.map(({ version }) => version))]
     const texts = new Map((await this.#options.load(scope, topic, versions)).map((row) => [row.version, row.schema]))
     const earlier = versions.map((version) => ({
-      version, schema: texts.get(version)!, directions: pairs.filter((pair) => pair.version === version).map(({ direction }) => direction)
+      version,
+      schema: texts.get(version)!,
+      directions: pairs.filter((pair) => pair.version === version).map(({ direction }) => direction)
     }))
     return { schema, policy, earlier }
   }
@@ -134,10 +141,16 @@ function sumUpOr (pairs: PairVerdict[], limit: (version: number) => Error): Verd
   }
 }
 
-const limitOfPair = (topic: string, version: number) => new ServiceUnavailableError('SCHEMA_COMPARISON_LIMIT',
-  `The schema and version ${version} of ${topic} are too entangled to be compared with the steps that are allowed. Simplify the schema, or register it with the compatibility mode none`,
-  { retryAfterS: 60 })
+const limitOfPair = (topic: string, version: number) =>
+  new ServiceUnavailableError(
+    'SCHEMA_COMPARISON_LIMIT',
+    `The schema and version ${version} of ${topic} are too entangled to be compared with the steps that are allowed. Simplify the schema, or register it with the compatibility mode none`,
+    { retryAfterS: 60 }
+  )
 
-const limitOfRequest = (topic: string, compared: number, all: number) => new ServiceUnavailableError('SCHEMA_COMPARISON_LIMIT',
-  `${compared} of ${all} comparisons with versions of ${topic} are done, as many as one request may take. Retry after 1 s to go on with the others`,
-  { retryAfterS: 1 })
+const limitOfRequest = (topic: string, compared: number, all: number) =>
+  new ServiceUnavailableError(
+    'SCHEMA_COMPARISON_LIMIT',
+    `${compared} of ${all} comparisons with versions of ${topic} are done, as many as one request may take. Retry after 1 s to go on with the others`,
+    { retryAfterS: 1 }
+  )

@@ -44,8 +44,13 @@ export class Validators implements PayloadCheck {
       if (issues.length === 0) return
       this.#metrics.schemaViolations.inc({ topic: this.#metrics.topicLabel(topic) })
       const details = issues.map(issue => ({ path: path + issue.path, message: issue.message, keyword: issue.keyword }))
-      throw new ValidationError('SCHEMA_VIOLATED',
-        `The payload violates version ${version} of the schema of ${topic}: ${details[0]?.path ?? ''} ${details[0]?.message ?? ''}`, { details })
+      throw new ValidationError(
+        'SCHEMA_VIOLATED',
+        `The payload violates version ${version} of the schema of ${topic}: ${details[0]?.path ?? ''} ${
+          details[0]?.message ?? ''
+        }`,
+        { details }
+      )
     }
   }
 

@@ -1,7 +1,9 @@
 import { sql, type Kysely, type Selectable, type Transaction } from 'kysely'
 import type { Database, SchemasTable } from '../../../db/tables.ts'
 import type { PageQuery } from '../../../schemas/common.ts'
-import type { CompatibilityVerdict, PayloadValidate, PayloadVerdict, SchemaDryRun, SchemaRegister, SchemaVersion } from '../../../schemas/schema-registry.ts'
+import type {
+  CompatibilityVerdict, PayloadValidate, PayloadVerdict, SchemaDryRun, SchemaRegister, SchemaVersion
+} from '../../../schemas/schema-registry.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 import { system, type Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
@@ -37,10 +39,14 @@ type NewVersion = Omit<Row, 'application_id' | 'environment' | 'topic'>
 
 /** The schemas of a scope's topics, numbered per topic, and what they say of payloads and of each other. */
 export function createSchemaVersions ({ db, checker, validators, requireTopic }: SchemaVersionsOptions) {
-  const ofTopic = (scope: Scope, topic: string) => db.selectFrom('schemas').selectAll()
-    .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('topic', '=', topic)
+  const ofTopic = (scope: Scope, topic: string) =>
+    db.selectFrom('schemas').selectAll()
+      .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where(
+        'topic', '=', topic
+      )
 
-  const findLatest = (scope: Scope, topic: string) => ofTopic(scope, topic).orderBy('version', 'desc').limit(1).executeTakeFirst()
+  const findLatest = (scope: Scope, topic: string) =>
+    ofTopic(scope, topic).orderBy('version', 'desc').limit(1).executeTakeFirst()
 
   async function latest (scope: Scope, topic: string): Promise<Row> {
     const row = await findLatest(scope, topic)
@@ -56,38 +62,57 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
     throw new NotFoundError('SCHEMA_VERSION_NOT_FOUND', `Schema version not found: ${topic} has no version ${number}`)
   }
 
-  /** Of these versions, in their order, as many as stay within the bytes, and whether that is not all. The first is always among them. */
-  async function within (bytesMax: number, versions: ReturnType<typeof ofTopic>, direction: 'asc' | 'desc'): Promise<{ rows: Row[], isCut: boolean }> {
+  /**
+   * Of these versions, in their order, as many as stay within the bytes, and whether that is not all. The first is
+   * always among them.
+   */
+  async function within (
+    bytesMax: number, versions: ReturnType<typeof ofTopic>, direction: 'asc' | 'desc'
+  ): Promise<{ rows: Row[], isCut: boolean }> {
     const measured = db.selectFrom(versions.orderBy('version', direction).as('candidates')).selectAll().select([
-      sql<number>`sum(octet_length(schema::text)) over (order by version ${sql.raw(direction)}) - octet_length(schema::text)`.as('bytesBefore'),
+      sql<number>`sum(octet_length(schema::text)) over (order by version ${
+        sql.raw(direction)
+      }) - octet_length(schema::text)`.as('bytesBefore'),
       sql<number>`count(*) over ()`.as('found')
     ])
-    const rows = await db.selectFrom(measured.as('measured')).selectAll().where('bytesBefore', '<', bytesMax).orderBy('version', direction).execute()
+    const rows = await db.selectFrom(measured.as('measured')).selectAll().where('bytesBefore', '<', bytesMax).orderBy(
+      'version', direction
+    ).execute()
     return { rows, isCut: rows.length < (rows[0]?.found ?? 0) }
   }
 
   const comparisons = new Comparisons({
     checker,
-    load: async (scope, topic, versions) => await ofTopic(scope, topic).clearSelect().select(['version', 'schema']).where('version', 'in', versions).execute()
+    load: async (scope, topic, versions) =>
+      await ofTopic(scope, topic).clearSelect().select(['version', 'schema']).where('version', 'in', versions).execute()
   })
 
-  /** The versions that a mode compares with: all of them, or the last. Throws ValidationError when they are too many. */
+  /**
+   * The versions that a mode compares with: all of them, or the last. Throws ValidationError when they are too many.
+   */
   async function predecessors (scope: Scope, topic: string, mode: CompatibilityMode): Promise<EarlierVersion[]> {
     const isTransitive = mode.endsWith('_transitive')
-    const rows = await ofTopic(scope, topic).clearSelect().select(['version', sql<number>`octet_length(schema::text)`.as('bytes')])
+    const rows = await ofTopic(scope, topic).clearSelect().select([
+      'version',
+      sql<number>`octet_length(schema::text)`.as('bytes')
+    ])
       .orderBy('version', 'desc').limit(isTransitive ? earlierMax + 1 : 1).execute()
     if (rows.length > earlierMax) throw tooMuchToCompare(topic, mode)
     return rows.reverse()
   }
 
-  async function compare (scope: Scope, topic: string, text: string, input: SchemaDryRun, earlier: EarlierVersion[]): Promise<CompatibilityVerdict> {
+  async function compare (
+    scope: Scope, topic: string, text: string, input: SchemaDryRun, earlier: EarlierVersion[]
+  ): Promise<CompatibilityVerdict> {
     const { mode, policy } = termsOf(input)
     const verdict = await orInvalid(comparisons.compare(scope, topic, { schema: text, earlier, mode, policy }))
     return { ...verdict, compatibilityMode: mode, policy } as CompatibilityVerdict
   }
 
   /** Answers undefined when another registration took the number meanwhile. */
-  async function insert (scope: Scope, topic: string, version: NewVersion, isActive: boolean, by: Origin): Promise<Row | undefined> {
+  async function insert (
+    scope: Scope, topic: string, version: NewVersion, isActive: boolean, by: Origin
+  ): Promise<Row | undefined> {
     try {
       return await db.transaction().execute(async tx => {
         const row = await tx.insertInto('schemas')
@@ -95,7 +120,10 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
           .onConflict(conflict => conflict.doNothing()).returningAll().executeTakeFirst()
         if (row === undefined) throw new NumberTaken()
         await settle(tx, scope, topic, isActive ? version.version : undefined)
-        await record(tx, by, { action: 'schema.registered', resourceId: topic, place: scope, after: { ...toSchemaVersion(row), activated: isActive } })
+        await record(tx, by, {
+          action: 'schema.registered', resourceId: topic, place: scope,
+          after: { ...toSchemaVersion(row), activated: isActive }
+        })
         return row
       })
     } catch (error) {
@@ -108,14 +136,17 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
     /** In the order of versions. A topic without a schema has none. Pages of large schemas end early. */
     async list (scope: Scope, topic: string, { limit = 100, cursor }: PageQuery): Promise<PageOf<SchemaVersion>> {
       const after = cursor === undefined ? 0 : Number(decodeCursor(cursor, ['number'])[0])
-      const { rows, isCut } = await within(pageBytesMax, ofTopic(scope, topic).where('version', '>', after).limit(limit + 1), 'asc')
+      const { rows, isCut } = await within(
+        pageBytesMax, ofTopic(scope, topic).where('version', '>', after).limit(limit + 1), 'asc'
+      )
       if (rows.length === 0) await requireTopic(scope, topic)
       const page = rows.slice(0, limit)
       const last = isCut || rows.length > limit ? page.at(-1) : undefined
       return { items: page.map(toSchemaVersion), nextCursor: last && encodeCursor([last.version]) }
     },
 
-    get: async (scope: Scope, topic: string, number: number): Promise<SchemaVersion> => toSchemaVersion(await version(scope, topic, number)),
+    get: async (scope: Scope, topic: string, number: number): Promise<SchemaVersion> =>
+      toSchemaVersion(await version(scope, topic, number)),
 
     latest: async (scope: Scope, topic: string): Promise<SchemaVersion> => toSchemaVersion(await latest(scope, topic)),
 
@@ -123,8 +154,8 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
       await ofTopic(scope, topic).where('version', '=', number).executeTakeFirst() !== undefined,
 
     /**
-     * Registers the next version, checked against its real predecessors even when several register at once.
-     * Throws ValidationError `SCHEMA_INVALID`, IncompatibleSchemaError `SCHEMA_INCOMPATIBLE` with every offending change.
+     * Registers the next version, checked against its real predecessors even when several register at once. Throws
+     * ValidationError `SCHEMA_INVALID`, IncompatibleSchemaError `SCHEMA_INCOMPATIBLE` with every offending change.
      */
     async register (scope: Scope, topic: string, input: SchemaRegister, by: Origin = system): Promise<SchemaVersion> {
       await requireTopic(scope, topic)
@@ -141,7 +172,10 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
         }, input.activate ?? last === 0, by)
         if (row !== undefined) return toSchemaVersion(row)
       }
-      throw new ConflictError('SCHEMA_INCOMPATIBLE', `Too many schemas are being registered for ${topic} at once; try again`)
+      throw new ConflictError(
+        'SCHEMA_INCOMPATIBLE',
+        `Too many schemas are being registered for ${topic} at once; try again`
+      )
     },
 
     /** What `register` would say, without registering. */
@@ -153,7 +187,9 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
     },
 
     /** Against the latest version, unless one is named. */
-    async validate (scope: Scope, topic: string, { payload, version: number }: PayloadValidate): Promise<PayloadVerdict> {
+    async validate (
+      scope: Scope, topic: string, { payload, version: number }: PayloadValidate
+    ): Promise<PayloadVerdict> {
       encodeJson(payload, '/payload')
       const row = number === undefined ? await latest(scope, topic) : await version(scope, topic, number)
       const validator = await validators.compiled(scope, topic, row.version, row.schema)
@@ -164,8 +200,11 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
 }
 export type SchemaVersions = ReturnType<typeof createSchemaVersions>
 
-const termsOf = ({ compatibilityMode, policy }: SchemaDryRun): { mode: CompatibilityMode, policy: CompatibilityPolicy } =>
-  ({ mode: compatibilityMode ?? 'backward', policy: policy ?? 'lenient' })
+const termsOf = (
+  { compatibilityMode, policy }: SchemaDryRun
+): { mode: CompatibilityMode, policy: CompatibilityPolicy } => ({
+  mode: compatibilityMode ?? 'backward', policy: policy ?? 'lenient'
+})
 
 function toSchemaVersion (row: Row): SchemaVersion {
   return {
@@ -192,15 +231,22 @@ async function orInvalid<T> (work: Promise<T>): Promise<T> {
 
 function tooMuchToCompare (topic: string, mode: CompatibilityMode): ValidationError {
   const message = `compares with more than ${earlierMax} versions; compare with the last alone`
-  return new ValidationError('VALIDATION_FAILED', `The compatibility mode ${mode} ${message}: ${topic}`, { details: [{ path: '/compatibilityMode', message }] })
+  return new ValidationError('VALIDATION_FAILED', `The compatibility mode ${mode} ${message}: ${topic}`, {
+    details: [{ path: '/compatibilityMode', message }]
+  })
 }
 
 function incompatible (topic: string, { changes, compatibilityMode }: CompatibilityVerdict): IncompatibleSchemaError {
   const offending = changes.filter(({ compatible }) => !compatible)
   const versions = [...new Set(offending.map(({ comparedWith }) => comparedWith))]
   const named = versions.slice(0, 10).join(', ') + (versions.length > 10 ? ` and ${versions.length - 10} more` : '')
-  return new IncompatibleSchemaError('SCHEMA_INCOMPATIBLE',
-    `The schema is not ${compatibilityMode} compatible with version ${named} of ${topic}: ${offending[0]?.message ?? ''}`, { details: offending })
+  return new IncompatibleSchemaError(
+    'SCHEMA_INCOMPATIBLE',
+    `The schema is not ${compatibilityMode} compatible with version ${named} of ${topic}: ${
+      offending[0]?.message ?? ''
+    }`,
+    { details: offending }
+  )
 }
 
 class NumberTaken extends Error {}
@@ -209,16 +255,27 @@ class NumberTaken extends Error {}
  * Makes sure that the topic is still there, which holds until the transaction ends, and activates a version, if one is
  * given. One of the platform's own topics gets a row for it.
  */
-async function settle (tx: Transaction<Database>, scope: Scope, topic: string, number: number | undefined): Promise<void> {
+async function settle (
+  tx: Transaction<Database>, scope: Scope, topic: string, number: number | undefined
+): Promise<void> {
   const key = { application_id: scope.applicationId, environment: scope.environment, name: topic }
   if (isReserved(topic)) {
     if (number === undefined) return
     await tx.insertInto('topics')
-      .values({ ...key, description: 'One of the platform\'s own topics, with a schema', owner: 'platform', active_schema_version: number, created_at: Date.now() })
-      .onConflict(conflict => conflict.columns(['application_id', 'environment', 'name']).doUpdateSet({ active_schema_version: number })).execute()
+      .values({
+        ...key,
+        description: "One of the platform's own topics, with a schema",
+        owner: 'platform',
+        active_schema_version: number,
+        created_at: Date.now()
+      })
+      .onConflict(conflict =>
+        conflict.columns(['application_id', 'environment', 'name']).doUpdateSet({ active_schema_version: number })
+      ).execute()
     return
   }
-  const found = await tx.selectFrom('topics').select('name').where(eb => eb.and(key)).forNoKeyUpdate().executeTakeFirst()
+  const found = await tx.selectFrom('topics').select('name').where(eb => eb.and(key)).forNoKeyUpdate()
+    .executeTakeFirst()
   if (found === undefined) throw topicNotFound(topic)
-  if (number !== undefined) await tx.updateTable('topics').set({ active_schema_version: number }).where(eb => eb.and(key)).execute()
+  if (number !== undefined) { await tx.updateTable('topics').set({ active_schema_version: number }).where(eb => eb.and(key)).execute() }
 }

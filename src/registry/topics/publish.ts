@@ -18,7 +18,9 @@ export function createPublisher ({ writer, observer = noWriteObserver }: Publish
     const receivedAt = Date.now()
     try {
       refuseReserved(topic)
-      return publicationsOf(body).map(({ payload, key = null, path }) => ({ payload, key, path, text: encodeJson(payload, path) }))
+      return publicationsOf(body).map(({ payload, key = null, path }) => ({
+        payload, key, path, text: encodeJson(payload, path)
+      }))
     } catch (error) {
       observer.refused({ intent: { scope, topics: [topic] }, refusal: toPublicError(error), receivedAt, source: 'api' })
       throw error
@@ -31,7 +33,9 @@ export function createPublisher ({ writer, observer = noWriteObserver }: Publish
      * Throws ValidationError (`TOPIC_RESERVED`, or a payload that is malformed or refused by the topic's schema),
      * NotFoundError `TOPIC_NOT_FOUND`.
      */
-    async publish (scope: Scope, topic: string, body: PublishBody, { idempotencyKey }: { idempotencyKey?: OwnKey | undefined } = {}): Promise<string> {
+    async publish (
+      scope: Scope, topic: string, body: PublishBody, { idempotencyKey }: { idempotencyKey?: OwnKey | undefined } = {}
+    ): Promise<string> {
       const publications = prepare(scope, topic, body)
       return writer.submit<string>({
         scope,
@@ -42,7 +46,12 @@ export function createPublisher ({ writer, observer = noWriteObserver }: Publish
           if (!batch.isRegistered(topic)) throw topicNotFound(topic)
           return {
             events: publications.map(({ payload, key, path, text }) => ({
-              topic, type: 'topic.event', source: 'api', key, payload: text, schemaVersion: batch.check(topic, payload, path)
+              topic,
+              type: 'topic.event',
+              source: 'api',
+              key,
+              payload: text,
+              schemaVersion: batch.check(topic, payload, path)
             }))
           }
         },

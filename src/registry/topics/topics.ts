@@ -27,7 +27,9 @@ export function createTopics ({ db, log, schemaVersionExists = async () => false
     nameOf: ({ scope, name }) => `${scopeKey(scope)}/${name}`,
     async load (topics) {
       const { rows } = await sql<{ ordinal: number }>`
-        select k.ordinal::int from unnest(${topics.map(({ scope }) => scope.applicationId)}::text[], ${topics.map(({ scope }) => scope.environment)}::text[],
+        select k.ordinal::int from unnest(${topics.map(({ scope }) => scope.applicationId)}::text[], ${
+        topics.map(({ scope }) => scope.environment)
+      }::text[],
           ${topics.map(({ name }) => name)}::text[]) with ordinality as k(application_id, environment, name, ordinal)
         join topics using (application_id, environment, name)`.execute(db)
       const found = new Set(rows.map(({ ordinal }) => ordinal))
@@ -69,10 +71,17 @@ export function createTopics ({ db, log, schemaVersionExists = async () => false
     },
 
     /** Throws NotFoundError `SCHEMA_VERSION_NOT_FOUND` for a version to be activated that is not there. */
-    async update (scope: Scope, name: string, { description, owner, activeSchemaVersion }: TopicUpdate, by: Origin = system): Promise<Topic> {
-      if (typeof activeSchemaVersion === 'number' && await find(scope, name) !== undefined &&
-          !await schemaVersionExists(scope, name, activeSchemaVersion)) {
-        throw new NotFoundError('SCHEMA_VERSION_NOT_FOUND', `Schema version not found: ${name} has no version ${activeSchemaVersion}`)
+    async update (
+      scope: Scope, name: string, { description, owner, activeSchemaVersion }: TopicUpdate, by: Origin = system
+    ): Promise<Topic> {
+      if (
+        typeof activeSchemaVersion === 'number' && await find(scope, name) !== undefined &&
+        !await schemaVersionExists(scope, name, activeSchemaVersion)
+      ) {
+        throw new NotFoundError(
+          'SCHEMA_VERSION_NOT_FOUND',
+          `Schema version not found: ${name} has no version ${activeSchemaVersion}`
+        )
       }
       return await db.transaction().execute(async trx => {
         const before = await ofScope(trx, scope).where('name', '=', name).forNoKeyUpdate().executeTakeFirst()
@@ -83,9 +92,13 @@ export function createTopics ({ db, log, schemaVersionExists = async () => false
             ...(owner !== undefined && { owner }),
             ...(activeSchemaVersion !== undefined && { active_schema_version: activeSchemaVersion })
           })
-          .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('name', '=', name)
+          .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where(
+            'name', '=', name
+          )
           .returningAll().executeTakeFirstOrThrow()
-        await record(trx, by, { action: 'topic.updated', resourceId: name, place: scope, before: toTopic(before), after: toTopic(row) })
+        await record(trx, by, {
+          action: 'topic.updated', resourceId: name, place: scope, before: toTopic(before), after: toTopic(row)
+        })
         return toTopic(row)
       })
     },
@@ -94,7 +107,9 @@ export function createTopics ({ db, log, schemaVersionExists = async () => false
     async remove (scope: Scope, name: string, by: Origin = system): Promise<Topic> {
       return await db.transaction().execute(async trx => {
         const row = await trx.deleteFrom('topics')
-          .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where('name', '=', name)
+          .where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment).where(
+            'name', '=', name
+          )
           .returningAll().executeTakeFirst()
         if (row === undefined) throw topicNotFound(name)
         await record(trx, by, { action: 'topic.deleted', resourceId: name, place: scope, before: toTopic(row) })
@@ -112,33 +127,51 @@ export function createTopics ({ db, log, schemaVersionExists = async () => false
     /** Throws NotFoundError unless the topic may be subscribed to: it is registered, or one of the platform's own. */
     requireTopic,
 
-    /** The retained events above `after`, ascending, as a JSON array; when the log has more, the offset that the next page starts after. */
-    async history (scope: Scope, name: string, { after, limit = 100 }: { after?: number, limit?: number }, isSeen: (event: EventFact) => boolean = () => true): Promise<{ json: string, nextCursor: string | undefined }> {
+    /**
+     * The retained events above `after`, ascending, as a JSON array; when the log has more, the offset that the next
+     * page starts after.
+     */
+    async history (
+      scope: Scope, name: string, { after, limit = 100 }: { after?: number, limit?: number },
+      isSeen: (event: EventFact) => boolean = () => true
+    ): Promise<{ json: string, nextCursor: string | undefined }> {
       await requireTopic(scope, name)
       const { events, next } = await log.history(scope, name, { after, limit })
-      return { json: `[${events.filter(isSeen).map(event => event.json()).join(',')}]`, nextCursor: next === undefined ? undefined : String(next) }
+      return {
+        json: `[${events.filter(isSeen).map(event => event.json()).join(',')}]`,
+        nextCursor: next === undefined ? undefined : String(next)
+      }
     }
   }
 }
 export type Topics = ReturnType<typeof createTopics>
 
-export const topicNotFound = (name: string): NotFoundError => new NotFoundError('TOPIC_NOT_FOUND', `Topic not found: ${name}`)
+export const topicNotFound = (name: string): NotFoundError =>
+  new NotFoundError('TOPIC_NOT_FOUND', `Topic not found: ${name}`)
 
 export function refuseReserved (name: string): void {
   if (isReserved(name)) {
-    throw new ValidationError('TOPIC_RESERVED', `The topic is reserved: ${name}; the roots sync, socket, presence and system belong to the platform`)
+    throw new ValidationError(
+      'TOPIC_RESERVED',
+      `The topic is reserved: ${name}; the roots sync, socket, presence and system belong to the platform`
+    )
   }
 }
 
 /** Undefined when the topic, or no such application, exists. */
-async function insert (db: Kysely<Database>, scope: Scope, { name, description, owner }: TopicCreate): Promise<Selectable<TopicsTable> | undefined> {
+async function insert (
+  db: Kysely<Database>, scope: Scope, { name, description, owner }: TopicCreate
+): Promise<Selectable<TopicsTable> | undefined> {
   return await db.insertInto('topics')
     .columns(['application_id', 'environment', 'name', 'description', 'owner', 'created_at'])
     // Of the application's row, so that it cannot go meanwhile.
-    .expression(eb => eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
-      'id', eb.val(scope.environment).as('environment'), eb.val(name).as('name'),
-      eb.val(description).as('description'), eb.val(owner).as('owner'), eb.cast<number>(eb.val(Date.now()), 'bigint').as('created_at')
-    ]))
+    .expression(eb =>
+      eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
+        'id', eb.val(scope.environment).as('environment'), eb.val(name).as('name'),
+        eb.val(description).as('description'), eb.val(owner).as('owner'),
+        eb.cast<number>(eb.val(Date.now()), 'bigint').as('created_at')
+      ])
+    )
     .onConflict(conflict => conflict.doNothing())
     .returningAll().executeTakeFirst()
 }
@@ -149,7 +182,9 @@ async function requireApplication (db: Kysely<Database>, id: string): Promise<vo
 }
 
 const ofScope = (db: Kysely<Database>, scope: Scope) =>
-  db.selectFrom('topics').selectAll().where('application_id', '=', scope.applicationId).where('environment', '=', scope.environment)
+  db.selectFrom('topics').selectAll().where('application_id', '=', scope.applicationId).where(
+    'environment', '=', scope.environment
+  )
 
 function toTopic (row: Selectable<TopicsTable>): Topic {
   return {

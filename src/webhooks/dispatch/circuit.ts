@@ -14,8 +14,9 @@ const trialsMin = 10
 const firstWindow = 4
 
 /**
- * How much one endpoint may be asked at once. The window grows by one with each success and is halved by each failure; failures
- * in a row open the circuit: then nothing is sent for a while, and after it one request that decides. Each time it stays open, for longer.
+ * How much one endpoint may be asked at once. The window grows by one with each success and is halved by each failure;
+ * failures in a row open the circuit: then nothing is sent for a while, and after it one request that decides. Each
+ * time it stays open, for longer.
  */
 export class Circuit {
   readonly #limits: CircuitLimits
@@ -34,8 +35,8 @@ export class Circuit {
   get isOpen (): boolean { return this.#failuresInRow >= this.#limits.failures }
   get window (): number { return this.isOpen ? 1 : this.#window }
   /**
-   * For how long it has been seen to be down, in milliseconds: from the failure that opened it to the last one. 0 while it has not been
-   * tried often enough to tell; a time in which nothing was sent says nothing.
+   * For how long it has been seen to be down, in milliseconds: from the failure that opened it to the last one. 0 while
+   * it has not been tried often enough to tell; a time in which nothing was sent says nothing.
    */
   get downMs (): number { return this.#openings > trialsMin ? this.#failedAt - this.#openSince : 0 }
   /** Nothing may be sent before. */

@@ -40,15 +40,21 @@ export interface DispatcherOptions {
   owner: string
   /** Told of events a delivery of which has been accepted or given up. Never throws. */
   onOver (events: readonly DeliveredEvent[]): void
-  log: { debug (fields: object, message: string): void, info (fields: object, message: string): void, warn (fields: object, message: string): void, error (fields: object, message: string): void }
+  log: {
+    debug (fields: object, message: string): void
+    info (fields: object, message: string): void
+    warn (fields: object, message: string): void
+    error (fields: object, message: string): void
+  }
 }
 
 export interface DispatcherHealth { heartbeatAgeMs: number, oldestWaitingMs: number, pending: number, dead: number }
 
 /**
- * Sends what webhooks are owed, across all tenants; every node runs one. It is woken by commits of this node and looks every second for
- * what it was not told of: other nodes' commits, retries that are due, and leases of servers that ended. Each endpoint has its own
- * connections, limits and circuit, and slots are dealt out in turn, so that one that is slow or gone delays no other.
+ * Sends what webhooks are owed, across all tenants; every node runs one. It is woken by commits of this node and looks
+ * every second for what it was not told of: other nodes' commits, retries that are due, and leases of servers that
+ * ended. Each endpoint has its own connections, limits and circuit, and slots are dealt out in turn, so that one that
+ * is slow or gone delays no other.
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions
@@ -80,9 +86,13 @@ export class Dispatcher {
     const { settings } = options
     this.#schedule = createRetrySchedule(settings.retryScheduleMs)
     this.#endpointHealth = new EndpointHealth({
-      ...options, deactivateAfterMs: settings.deactivateAfterMs, givenUpAfterMs: this.#schedule.totalMs + settings.timeoutMs
+      ...options,
+      deactivateAfterMs: settings.deactivateAfterMs,
+      givenUpAfterMs: this.#schedule.totalMs + settings.timeoutMs
     })
-    this.#settler = new Settler({ queue: options.queue, log: options.log, onSettled: (result, isRecorded) => this.#settled(result, isRecorded) })
+    this.#settler = new Settler({
+      queue: options.queue, log: options.log, onSettled: (result, isRecorded) => this.#settled(result, isRecorded)
+    })
   }
 
   start (): void {
@@ -116,7 +126,10 @@ export class Dispatcher {
     }
   }
 
-  /** Takes no more, gives back what it has not sent, and lets what is under way end, for a moment. To be called before the writer and the pool are closed. */
+  /**
+   * Takes no more, gives back what it has not sent, and lets what is under way end, for a moment. To be called before
+   * the writer and the pool are closed.
+   */
   async close (): Promise<void> {
     this.#isStopping = true
     this.wake()
@@ -162,13 +175,16 @@ export class Dispatcher {
   #setTimer (): void {
     const { pollMs } = this.#options.settings
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#wakeUp(), this.#isFailing ? pollMs : Math.min(pollMs, Math.max(1, this.#nextDue - this.#options.now()))).unref()
+    this.#timer = setTimeout(
+      () => this.#wakeUp(),
+      this.#isFailing ? pollMs : Math.min(pollMs, Math.max(1, this.#nextDue - this.#options.now()))
+    ).unref()
   }
 
   async #cycle (): Promise<void> {
     const { settings } = this.#options
     // While a backlog is being sent, it is enough to look around now and then.
-    if (!this.#isLookDue && this.#options.now() < this.#lookAt) return await this.#claim([...this.#outlets.values()].filter(outlet => outlet.mayHaveMore), this.#options.now())
+    if (!this.#isLookDue && this.#options.now() < this.#lookAt) { return await this.#claim([...this.#outlets.values()].filter(outlet => outlet.mayHaveMore), this.#options.now()) }
     this.#isLookDue = false
     await this.#expand()
     const now = this.#options.now()
@@ -179,7 +195,10 @@ export class Dispatcher {
     await this.#houseKeep(now)
   }
 
-  /** Spreads a part of the outbox out, and comes back for the rest: however fast it fills, what is due must be sent as well. */
+  /**
+   * Spreads a part of the outbox out, and comes back for the rest: however fast it fills, what is due must be sent as
+   * well.
+   */
   async #expand (): Promise<void> {
     for (let round = 0; round < expandRounds; round++) if (!await this.#options.queue.expand()) return
     this.wake()
@@ -198,14 +217,14 @@ export class Dispatcher {
       after = page.reduce((last, { id }) => id > last ? id : last, after)
       for (const endpoint of page) {
         if (!endpoint.active) {
-          if (endpoint.deactivated_reason !== null) off.push({ id: endpoint.id, deactivated_reason: endpoint.deactivated_reason })
+          if (endpoint.deactivated_reason !== null) { off.push({ id: endpoint.id, deactivated_reason: endpoint.deactivated_reason }) }
           continue
         }
         const outlet = this.#outletOf(endpoint)
         active.add(outlet)
         if (endpoint.next_at !== null && endpoint.next_at > now) this.#expect(endpoint.next_at)
         if (endpoint.is_laned || (endpoint.next_at !== null && endpoint.next_at <= now)) outlets.push(outlet)
-        if (endpoint.next_at !== null && endpoint.next_at <= now) oldest = Math.min(oldest ?? Infinity, endpoint.next_at)
+        if (endpoint.next_at !== null && endpoint.next_at <= now) { oldest = Math.min(oldest ?? Infinity, endpoint.next_at) }
       }
     }
     this.#oldestDue = oldest
@@ -226,7 +245,9 @@ export class Dispatcher {
     }
     if (slots.size === 0) return
     const leaseUntil = now + 2 * settings.timeoutMs + settings.leaseMarginMs
-    const wanted = [...slots].map(([outlet, count]) => ({ webhookId: outlet.id, slots: count, afterLane: outlet.afterLane }))
+    const wanted = [...slots].map(([outlet, count]) => ({
+      webhookId: outlet.id, slots: count, afterLane: outlet.afterLane
+    }))
     const { claimed, lanesEnd } = await queue.claim(wanted, { now, leaseUntil, owner })
     const interrupted = claimed[0]?.interrupted ?? 0
     if (interrupted > 0) metrics.webhookDeliveries.inc({ status: 'interrupted' }, interrupted)
@@ -276,31 +297,56 @@ export class Dispatcher {
     const isReplaced = url !== outlet.url
     const isVoid = void_ !== undefined
     const isBrokenOff = this.#isBrokenOff && !attempt.success
-    // One that is gone is switched off, and with it this is given up; if it turns out to have been replaced, the new one gets it.
+    // One that is gone is switched off, and with it this is given up; if it turns out to have been replaced, the new
+    // one gets it.
     const notBefore = now + (attempt.statusCode === 410 && !isReplaced ? settings.timeoutMs : attempt.retryAfterMs ?? 0)
     // Neither says anything of the endpoint.
     const isNoTry = isBrokenOff || isUndecided
     const soon = isBrokenOff ? now : now + settings.pollMs
-    const result = isNoTry ? this.#toResult(claimed, 'pending', soon, claimed.failures) : this.#resultOf(claimed, attempt.success, isVoid, notBefore, now)
+    const result = isNoTry
+      ? this.#toResult(claimed, 'pending', soon, claimed.failures)
+      : this.#resultOf(claimed, attempt.success, isVoid, notBefore, now)
     if (!isNoTry && !isVoid && !isReplaced) this.#learn(outlet, attempt, now)
-    metrics.webhookDeliveries.inc({ status: isNoTry ? 'interrupted' : result.state === 'pending' ? 'failed' : result.state })
+    metrics.webhookDeliveries.inc({
+      status: isNoTry ? 'interrupted' : result.state === 'pending' ? 'failed' : result.state
+    })
     metrics.webhookAttemptDuration.observe(attempt.durationMs / 1000)
     if (claimed.attempts > 1) metrics.webhookRetries.inc()
     if (result.state === 'delivered') metrics.webhookLatency.observe(Math.max(0, now - claimed.created_at) / 1000)
     const line = {
-      deliveryId: deliveryId(claimed.id), webhookId: claimed.webhook_id, eventId: claimed.event_id, applicationId: claimed.application_id, attempt: claimed.attempts,
-      status: attempt.statusCode, state: result.state, error: attempt.error, durationMs: attempt.durationMs
+      deliveryId: deliveryId(claimed.id),
+      webhookId: claimed.webhook_id,
+      eventId: claimed.event_id,
+      applicationId: claimed.application_id,
+      attempt: claimed.attempts,
+      status: attempt.statusCode,
+      state: result.state,
+      error: attempt.error,
+      durationMs: attempt.durationMs
     }
     log.debug(line, 'delivery.attempted')
-    if (result.state === 'dead') log.warn({ ...line, ...(claimed.lane !== null && { key: claimed.lane, next: 'the next of its key goes on' }) }, 'delivery.dead')
+    if (result.state === 'dead') {
+      log.warn(
+        { ...line, ...(claimed.lane !== null && { key: claimed.lane, next: 'the next of its key goes on' }) },
+        'delivery.dead'
+      )
+    }
     if (void_ === 'expired') log.error(line, 'delivery.event_expired')
     if (void_ === 'not_permitted') log.warn(line, 'delivery.not_permitted')
     const gaveUp = result.state === 'dead' && attempt.error !== null
-      ? `${attempt.error}; given up after ${claimed.failures + 1} failures${claimed.lane === null ? '' : ', and the next of its key goes on'}`
+      ? `${attempt.error}; given up after ${claimed.failures + 1} failures${
+        claimed.lane === null ? '' : ', and the next of its key goes on'
+      }`
       : attempt.error
     this.#unsettled++
     this.#settler.record({
-      ...result, success: attempt.success, statusCode: attempt.statusCode, error: isBrokenOff ? 'Interrupted: the server was stopping' : gaveUp, responseBody: attempt.responseBody, durationMs: attempt.durationMs, url
+      ...result,
+      success: attempt.success,
+      statusCode: attempt.statusCode,
+      error: isBrokenOff ? 'Interrupted: the server was stopping' : gaveUp,
+      responseBody: attempt.responseBody,
+      durationMs: attempt.durationMs,
+      url
     })
     if (this.#isStopping) this.#wakeUp()
   }
@@ -320,13 +366,29 @@ export class Dispatcher {
     if (isSuccess) return this.#toResult(claimed, 'delivered', now, claimed.failures)
     const failures = claimed.failures + 1
     const waitMs = isFinal ? undefined : this.#schedule.delayMs(failures)
-    return waitMs === undefined ? this.#toResult(claimed, 'dead', now, failures) : this.#toResult(claimed, 'pending', Math.max(now + waitMs, notBefore), failures)
+    return waitMs === undefined
+      ? this.#toResult(claimed, 'dead', now, failures)
+      : this.#toResult(claimed, 'pending', Math.max(now + waitMs, notBefore), failures)
   }
 
   #toResult (claimed: Claimed, state: Result['state'], nextAt: number, failures: number): Result {
-    const { seq, fence, webhook_id: webhookId, application_id: applicationId, environment, event_id: id, event_at: timestamp } = claimed
+    const {
+      seq, fence, webhook_id: webhookId, application_id: applicationId, environment, event_id: id, event_at: timestamp
+    } = claimed
     return {
-      seq, fence, webhookId, event: { scope: { applicationId, environment }, id, timestamp }, state, nextAt, failures, success: false, statusCode: null, error: null, responseBody: null, durationMs: 0, url: ''
+      seq,
+      fence,
+      webhookId,
+      event: { scope: { applicationId, environment }, id, timestamp },
+      state,
+      nextAt,
+      failures,
+      success: false,
+      statusCode: null,
+      error: null,
+      responseBody: null,
+      durationMs: 0,
+      url: ''
     }
   }
 
@@ -392,7 +454,7 @@ export class Dispatcher {
 
   #heldByApplication (): Map<string, number> {
     const held = new Map<string, number>()
-    for (const outlet of this.#outlets.values()) held.set(outlet.applicationId, (held.get(outlet.applicationId) ?? 0) + outlet.held)
+    for (const outlet of this.#outlets.values()) { held.set(outlet.applicationId, (held.get(outlet.applicationId) ?? 0) + outlet.held) }
     return held
   }
 

@@ -6,7 +6,10 @@ import type { Outlet } from './endpoint-worker.ts'
 import type { Burial, DeliveredEvent, Queue } from './queue.ts'
 import type { Attempt } from '../http/sender.ts'
 
-/** A failure that comes so long after the one before, beside what the schedule lasts, is the first: of what lies between nobody knows. */
+/**
+ * A failure that comes so long after the one before, beside what the schedule lasts, is the first: of what lies between
+ * nobody knows.
+ */
 const quietMs = 24 * 3_600_000
 /** How often it is written down that an endpoint still fails. */
 const notedEveryMs = 10 * 60_000
@@ -34,8 +37,9 @@ export interface EndpointHealthOptions {
 }
 
 /**
- * Keeps since when each endpoint has done nothing but fail, which all nodes share, and what follows of it: one that has failed for days, or
- * says that it is gone, is switched off, and what is owed to one that is down is given up when its time is over.
+ * Keeps since when each endpoint has done nothing but fail, which all nodes share, and what follows of it: one that has
+ * failed for days, or says that it is gone, is switched off, and what is owed to one that is down is given up when its
+ * time is over.
  */
 export class EndpointHealth {
   readonly #options: EndpointHealthOptions
@@ -57,7 +61,7 @@ export class EndpointHealth {
     }
     const lastAt = outlet.failedAt ?? since ?? now
     const isFirst = since === null || now - lastAt > this.#quietMs
-    if (!isFirst && now - since > this.#options.deactivateAfterMs) return this.#inBackground(this.#options.deactivation.deactivate(outlet, 'failing'))
+    if (!isFirst && now - since > this.#options.deactivateAfterMs) { return this.#inBackground(this.#options.deactivation.deactivate(outlet, 'failing')) }
     if (!isFirst && now - lastAt < notedEveryMs) return
     if (isFirst) outlet.failingSince = now
     outlet.failedAt = now
@@ -65,9 +69,10 @@ export class EndpointHealth {
   }
 
   /**
-   * Gives up what is owed to those that were switched off because they are gone or fail, and of what is owed to an endpoint that is down what has
-   * been due for longer than the schedule lasts, as it would have been had each been tried. This node must have seen it to be down for so long: of a
-   * time in which nothing was sent, nobody knows. It goes on in the background, a part of each endpoint's at a time: nobody else's deliveries wait for it.
+   * Gives up what is owed to those that were switched off because they are gone or fail, and of what is owed to an
+   * endpoint that is down what has been due for longer than the schedule lasts, as it would have been had each been
+   * tried. This node must have seen it to be down for so long: of a time in which nothing was sent, nobody knows. It
+   * goes on in the background, a part of each endpoint's at a time: nobody else's deliveries wait for it.
    */
   giveUp (outlets: readonly Outlet[], off: readonly SwitchedOff[]): void {
     this.#burying ??= this.#buryAll(outlets, off).catch(this.#notNoted).finally(() => { this.#burying = undefined })
@@ -89,18 +94,27 @@ export class EndpointHealth {
       for (const { id, url, circuit, failingSince } of outlets) {
         const dueBy = now() - givenUpAfterMs
         if (circuit.downMs <= givenUpAfterMs || failingSince === null || failingSince >= dueBy) continue
-        isMore = await this.#bury(id, { dueBy, url, reason: 'Given up: the endpoint has done nothing but fail for as long as the schedule of retries lasts' }) || isMore
+        isMore =
+          await this.#bury(id, {
+            dueBy, url,
+            reason: 'Given up: the endpoint has done nothing but fail for as long as the schedule of retries lasts'
+          }) || isMore
       }
     }
   }
 
   async #succeeds ({ id, url }: Outlet): Promise<void> {
-    await this.#options.db.updateTable('webhooks').set({ failing_since: null }).where('id', '=', id).where('url', '=', url).where('failing_since', 'is not', null).execute()
+    await this.#options.db.updateTable('webhooks').set({ failing_since: null }).where('id', '=', id).where(
+      'url', '=', url
+    ).where('failing_since', 'is not', null).execute()
   }
 
   async #fails ({ id, url }: Outlet, now: number): Promise<void> {
     const isFirst = sql`failing_since is null or coalesce(failed_at, failing_since) < ${now - this.#quietMs}`
-    await this.#options.db.updateTable('webhooks').set({ failing_since: sql`case when ${isFirst} then ${now} else failing_since end`, failed_at: now })
+    await this.#options.db.updateTable('webhooks').set({
+      failing_since: sql`case when ${isFirst} then ${now} else failing_since end`,
+      failed_at: now
+    })
       .where('id', '=', id).where('url', '=', url).execute()
   }
 

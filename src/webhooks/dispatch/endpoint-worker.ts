@@ -45,7 +45,10 @@ export interface OutletOptions {
   onResent (): void
 }
 
-/** The way out to one endpoint from this node: its connections, its circuit, what waits to be sent and what is under way. */
+/**
+ * The way out to one endpoint from this node: its connections, its circuit, what waits to be sent and what is under
+ * way.
+ */
 export class Outlet {
   readonly id: string
   readonly applicationId: string
@@ -103,7 +106,10 @@ export class Outlet {
     this.#rate.set(endpoint.rate_limit ?? undefined, this.#options.now())
   }
 
-  /** How many deliveries more it could do with: while all is well, so many wait that it is not idle until the next claim. */
+  /**
+   * How many deliveries more it could do with: while all is well, so many wait that it is not idle until the next
+   * claim.
+   */
   room (now: number): number {
     const { circuit } = this
     if (now < circuit.pausedUntil) return 0
@@ -118,7 +124,9 @@ export class Outlet {
 
   /** A slow endpoint gets few ahead, a fast one many; one that has not answered yet, none. */
   get #ahead (): number {
-    return this.#meanMs === undefined ? 0 : Math.min(aheadMax, Math.ceil(this.circuit.window * aheadMs / Math.max(1, this.#meanMs)))
+    return this.#meanMs === undefined
+      ? 0
+      : Math.min(aheadMax, Math.ceil(this.circuit.window * aheadMs / Math.max(1, this.#meanMs)))
   }
 
   take (leased: Leased[]): void {
@@ -139,7 +147,8 @@ export class Outlet {
     const returned: Claimed[] = []
     while (this.#waiting.length > 0) {
       const [first] = this.#waiting as [Leased]
-      // An attempt that outlives its lease would be made twice; and what waits for an endpoint that is left alone may as well wait in the queue.
+      // An attempt that outlives its lease would be made twice; and what waits for an endpoint that is left alone may
+      // as well wait in the queue.
       const isLate = first.leaseUntil - now < this.#options.settings.timeoutMs
       if (isLate || now < this.circuit.pausedUntil) {
         returned.push(first.claimed)
@@ -148,7 +157,10 @@ export class Outlet {
       }
       if (this.circuit.room(this.#inFlight, now) === 0) break
       if (this.#rate.room(now) === 0) {
-        this.#rateTimer ??= setTimeout(() => { this.#rateTimer = undefined; this.pump() }, this.#rate.nextAt(now) - now).unref()
+        this.#rateTimer ??= setTimeout(() => {
+          this.#rateTimer = undefined
+          this.pump()
+        }, this.#rate.nextAt(now) - now).unref()
         break
       }
       this.#waiting.shift()
@@ -180,17 +192,28 @@ export class Outlet {
     const { url } = this.#endpoint
     const body = bodyOf(claimed)
     const void_ = body === undefined ? 'expired' : await this.#refusal(claimed)
-    const attempt = body === undefined || void_ !== undefined ? failed(reasons[void_ ?? 'expired']) : await this.#attempt(claimed, body)
+    const attempt = body === undefined || void_ !== undefined
+      ? failed(reasons[void_ ?? 'expired'])
+      : await this.#attempt(claimed, body)
     this.#inFlight--
-    if (attempt.success) this.#meanMs = (this.#meanMs ?? attempt.durationMs) + (attempt.durationMs - (this.#meanMs ?? attempt.durationMs)) / meanOf
-    this.#options.onEnded(this, { claimed, attempt, url, void: void_ === 'unknown' ? undefined : void_, isUndecided: void_ === 'unknown' })
+    if (attempt.success) {
+      this.#meanMs = (this.#meanMs ?? attempt.durationMs) +
+        (attempt.durationMs - (this.#meanMs ?? attempt.durationMs)) / meanOf
+    }
+    this.#options.onEnded(this, {
+      claimed, attempt, url, void: void_ === 'unknown' ? undefined : void_, isUndecided: void_ === 'unknown'
+    })
     this.pump()
   }
 
   /** Whether the webhook may still have the event; `unknown` while the database is away. */
-  async #refusal ({ application_id: applicationId, environment, topic, key }: Claimed): Promise<'not_permitted' | 'unknown' | undefined> {
+  async #refusal (
+    { application_id: applicationId, environment, topic, key }: Claimed
+  ): Promise<'not_permitted' | 'unknown' | undefined> {
     try {
-      const isPermitted = await this.#options.readers.mayRead(this.#endpoint.reader, { applicationId, environment, topic, key })
+      const isPermitted = await this.#options.readers.mayRead(this.#endpoint.reader, {
+        applicationId, environment, topic, key
+      })
       return isPermitted ? undefined : 'not_permitted'
     } catch {
       return 'unknown'
@@ -214,7 +237,10 @@ export class Outlet {
   #keysAt (now: number): Buffer[] {
     if (this.#keys === undefined || now >= this.#keys.until) {
       const { id, secrets } = this.#endpoint
-      this.#keys = { open: openKeys(this.#options.encryption, id, secrets, now), until: Math.min(...secrets.map(({ until }) => until ?? Infinity).filter(until => until > now)) }
+      this.#keys = {
+        open: openKeys(this.#options.encryption, id, secrets, now),
+        until: Math.min(...secrets.map(({ until }) => until ?? Infinity).filter(until => until > now))
+      }
     }
     return this.#keys.open
   }
@@ -226,8 +252,16 @@ export class Outlet {
   }
 }
 
-/** Pauses are short beside the schedule of retries: while it lasts, an endpoint that comes back now and then is found to be back. */
-function circuitOf ({ endpointConcurrencyMax: concurrencyMax, circuitFailures: failures, circuitPauseMs, circuitPauseMaxMs, retryScheduleMs }: WebhookSettings): Circuit {
+/**
+ * Pauses are short beside the schedule of retries: while it lasts, an endpoint that comes back now and then is found to
+ * be back.
+ */
+function circuitOf (
+  {
+    endpointConcurrencyMax: concurrencyMax, circuitFailures: failures, circuitPauseMs, circuitPauseMaxMs,
+    retryScheduleMs
+  }: WebhookSettings
+): Circuit {
   const scheduleMs = retryScheduleMs.reduce((sum, wait) => sum + wait, 0)
   const pauseMaxMs = Math.min(circuitPauseMaxMs, Math.max(50, scheduleMs / 20))
   return new Circuit({ concurrencyMax, failures, pauseMs: Math.min(circuitPauseMs, pauseMaxMs), pauseMaxMs })
@@ -235,7 +269,9 @@ function circuitOf ({ endpointConcurrencyMax: concurrencyMax, circuitFailures: f
 
 const reasons = {
   expired: 'Expired: the log no longer has the event',
-  not_permitted: 'Not sent: whoever set up the webhook may not read the event any more; save the webhook again with a credential that may',
+  not_permitted:
+    'Not sent: whoever set up the webhook may not read the event any more; save the webhook again with a credential ' +
+      'that may',
   unknown: 'Not sent: the permissions could not be read'
 }
 

@@ -7,12 +7,14 @@ const share = 2
 interface Queue<T> { held: number, waiting: Demand<T>[] }
 
 /**
- * Deals slots out one by one: in turn to each application, and within an application to each endpoint in turn, to those that hold
- * least first. Slots come back only when endpoints answer, so some are always left for whoever comes next: neither an application nor
- * an endpoint of it takes more than its share of what is left; an endpoint's first slot counts half. Begins where the rotation says,
- * so that no one is always last.
+ * Deals slots out one by one: in turn to each application, and within an application to each endpoint in turn, to those
+ * that hold least first. Slots come back only when endpoints answer, so some are always left for whoever comes next:
+ * neither an application nor an endpoint of it takes more than its share of what is left; an endpoint's first slot
+ * counts half. Begins where the rotation says, so that no one is always last.
  */
-export function allot<T> (demands: readonly Demand<T>[], free: number, heldBy: ReadonlyMap<string, number>, rotation = 0): Map<T, number> {
+export function allot<T> (
+  demands: readonly Demand<T>[], free: number, heldBy: ReadonlyMap<string, number>, rotation = 0
+): Map<T, number> {
   const slots = new Map<T, number>()
   const queues = queuesOf(demands.filter(({ room }) => room > 0), heldBy, rotation)
   for (let left = free; left > 0 && queues.length > 0;) {
@@ -33,12 +35,13 @@ export function allot<T> (demands: readonly Demand<T>[], free: number, heldBy: R
   return slots
 }
 
-function queuesOf<T> (demands: readonly Demand<T>[], heldBy: ReadonlyMap<string, number>, rotation: number): Queue<T>[] {
+function queuesOf<T> (
+  demands: readonly Demand<T>[], heldBy: ReadonlyMap<string, number>, rotation: number
+): Queue<T>[] {
   const byApplication = new Map<string, Queue<T>>()
   for (const demand of rotate(demands, rotation).sort(leastFirst)) {
     const own = byApplication.get(demand.applicationId)
-    if (own === undefined) byApplication.set(demand.applicationId, { held: heldBy.get(demand.applicationId) ?? 0, waiting: [demand] })
-    else own.waiting.push(demand)
+    if (own === undefined) { byApplication.set(demand.applicationId, { held: heldBy.get(demand.applicationId) ?? 0, waiting: [demand] }) } else own.waiting.push(demand)
   }
   return rotate([...byApplication.values()], rotation).sort(leastFirst)
 }

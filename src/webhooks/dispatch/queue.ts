@@ -6,10 +6,11 @@ import type { Environment, Scope } from '../../../schemas/scope.ts'
 import type { DeactivationReason } from './deactivation.ts'
 
 /*
- * The statements of the queue, across tenants on purpose. Rows are changed by their place in the table, and looked up one by one where a join
- * would do: a join would be planned for a table of which nothing is known yet.
+ * The statements of the queue, across tenants on purpose. Rows are changed by their place in the table, and looked up
+ * one by one where a join would do: a join would be planned for a table of which nothing is known yet.
  *
- * A lease ends by itself: nothing has to be done for those of a server that died. It changes no column that is in an index, so that taking one is cheap.
+ * A lease ends by itself: nothing has to be done for those of a server that died. It changes no column that is in an
+ * index, so that taking one is cheap.
  */
 
 /** Rows of the outbox that one statement turns into deliveries; each may stand for a batch of events. */
@@ -24,8 +25,8 @@ const expanderLock = 7_340_033
 const interruptedText = 'Interrupted: the server that made it ended before it was over'
 
 /**
- * In the order of the outbox, by one node at a time: within a lane, positions are in the order of the commits. What is owed to a webhook that
- * has been deleted is dropped; against the lock on the others nobody deletes them meanwhile.
+ * In the order of the outbox, by one node at a time: within a lane, positions are in the order of the commits. What is
+ * owed to a webhook that has been deleted is dropped; against the lock on the others nobody deletes them meanwhile.
  */
 const expandSql = (turn: string) => `
   with turn as (${turn}),
@@ -49,7 +50,10 @@ const expandSql = (turn: string) => `
 const expandIfFreeSql = expandSql(`select pg_try_advisory_xact_lock(${expanderLock}) as mine`)
 const expandInTurnSql = expandSql(`select pg_advisory_xact_lock(${expanderLock}) is not null as mine`)
 
-/** Webhooks that are owed something, from one id on, by steps through the indexes: what it costs grows with them, not with what they are owed. */
+/**
+ * Webhooks that are owed something, from one id on, by steps through the indexes: what it costs grows with them, not
+ * with what they are owed.
+ */
 const busySql = `
   with recursive due as (
     (select webhook_id, next_at from webhook_deliveries where state = 'pending' and lane is null and webhook_id > $1 order by webhook_id, next_at limit 1)
@@ -70,8 +74,9 @@ const busySql = `
   left join (select * from due limit ${busyMax}) d on d.webhook_id = b.webhook_id`
 
 /**
- * Takes deliveries that are due, so many of each webhook: of those without a lane the longest due, of each lane only the first that is not
- * settled, the longest due again first. A lease that was left behind is an attempt whose end nobody knows: it is logged as such.
+ * Takes deliveries that are due, so many of each webhook: of those without a lane the longest due, of each lane only
+ * the first that is not settled, the longest due again first. A lease that was left behind is an attempt whose end
+ * nobody knows: it is logged as such.
  */
 const claimSql = `
   with wanted as (
@@ -123,7 +128,9 @@ const claimSql = `
     select s.source, s.payload, s.meta, s.schema_version, s.epoch from webhook_events s where e.source is null and s.log_id = c.log_id and s."offset" = c."offset") s on true
   order by c.position`
 
-/** Records results by those who still hold their lease, with the log's entries. Answers the rows of which that is so. */
+/**
+ * Records results by those who still hold their lease, with the log's entries. Answers the rows of which that is so.
+ */
 const settleSql = `
   with results as (
     select * from unnest($1::bigint[], $2::int[], $3::text[], $4::bigint[], $5::int[], $6::boolean[], $7::int[], $8::text[], $9::text[], $10::int[], $11::text[])
@@ -150,8 +157,8 @@ const releaseSql = `
     and d.seq = r.seq and d.fence = r.fence and d.state = 'pending'`
 
 /**
- * Gives up deliveries of a webhook that were due by a time, a few at once, while it still leads where it is down or is still switched off, not by its
- * owner. An attempt of which nothing was heard is logged before.
+ * Gives up deliveries of a webhook that were due by a time, a few at once, while it still leads where it is down or is
+ * still switched off, not by its owner. An attempt of which nothing was heard is logged before.
  */
 const burySql = `
   with still as (
@@ -246,7 +253,10 @@ export interface Result {
 /** `lanesEnd`: of webhooks with more lanes than one claim looks at, where it has stopped. */
 export interface Claim { claimed: Claimed[], lanesEnd: ReadonlyMap<string, string> }
 
-/** What is given up of a webhook: what was due by a time, with the reason. `url`: where it is down; null when it was switched off. */
+/**
+ * What is given up of a webhook: what was due by a time, with the reason. `url`: where it is down; null when it was
+ * switched off.
+ */
 export interface Burial { dueBy: number, url: string | null, reason: string }
 
 export interface Wanted { webhookId: string, slots: number, afterLane: string }
@@ -266,19 +276,22 @@ export function createQueue ({ pool }: { pool: pg.Pool }) {
     },
 
     /**
-     * Returns when what was committed before the call is there as deliveries, whoever turns it into them. Of an outbox that is
-     * far behind, only `catchUpRounds` times `outboxRowsMax` rows.
+     * Returns when what was committed before the call is there as deliveries, whoever turns it into them. Of an outbox
+     * that is far behind, only `catchUpRounds` times `outboxRowsMax` rows.
      */
     async catchUp (): Promise<void> {
       for (let round = 0; round < catchUpRounds; round++) {
-        // Of the rows that it has found, others may have taken some while it waited: they do not tell how many there are.
+        // Of the rows that it has found, others may have taken some while it waited: they do not tell how many there
+        // are.
         if (await expandOnce({ name: 'webhooks_catch_up', text: expandInTurnSql }) < outboxRowsMax) return
       }
     },
 
     /** Whether the outbox still has rows from before a time: another node may be at it. */
     async hasOutbox (before: number): Promise<boolean> {
-      const { rows: [row] } = await pool.query<{ found: boolean }>('select exists (select from webhook_outbox where created_at < $1) as found', [before])
+      const { rows: [row] } = await pool.query<{ found: boolean }>(
+        'select exists (select from webhook_outbox where created_at < $1) as found', [before]
+      )
       return row?.found === true
     },
 
@@ -289,13 +302,20 @@ export function createQueue ({ pool }: { pool: pg.Pool }) {
     },
     busyMax,
 
-    async claim (wanted: readonly Wanted[], { now, leaseUntil, owner }: { now: number, leaseUntil: number, owner: string }): Promise<Claim> {
+    async claim (
+      wanted: readonly Wanted[], { now, leaseUntil, owner }: { now: number, leaseUntil: number, owner: string }
+    ): Promise<Claim> {
       const { rows } = await pool.query<Claimed & { seq: number | null, scans: Record<string, string> | null }>({
         name: 'webhooks_claim',
         text: claimSql,
-        values: [textArray(wanted.map(one => one.webhookId)), wanted.map(one => one.slots), textArray(wanted.map(one => one.afterLane)), now, leaseUntil, owner]
+        values: [
+          textArray(wanted.map(one => one.webhookId)), wanted.map(one => one.slots),
+          textArray(wanted.map(one => one.afterLane)), now, leaseUntil, owner
+        ]
       })
-      return { claimed: rows.filter(({ seq }) => seq !== null), lanesEnd: new Map(Object.entries(rows[0]?.scans ?? {})) }
+      return {
+        claimed: rows.filter(({ seq }) => seq !== null), lanesEnd: new Map(Object.entries(rows[0]?.scans ?? {}))
+      }
     },
 
     /** Answers the deliveries whose results were recorded: the leases of the others were lost. */
@@ -304,24 +324,45 @@ export function createQueue ({ pool }: { pool: pg.Pool }) {
         name: 'webhooks_settle',
         text: settleSql,
         values: [
-          results.map(r => r.seq), results.map(r => r.fence), textArray(results.map(r => r.state)), results.map(r => r.nextAt), results.map(r => r.failures),
-          results.map(r => r.success), results.map(r => r.statusCode), textArray(results.map(r => r.error)), textArray(results.map(r => r.responseBody)),
-          results.map(r => r.durationMs), textArray(results.map(r => r.url)), now
+          results.map(r => r.seq),
+          results.map(r => r.fence),
+          textArray(results.map(r => r.state)),
+          results.map(r => r.nextAt),
+          results.map(r => r.failures),
+          results.map(r => r.success),
+          results.map(r => r.statusCode),
+          textArray(results.map(r => r.error)),
+          textArray(results.map(r => r.responseBody)),
+          results.map(r => r.durationMs),
+          textArray(results.map(r => r.url)),
+          now
         ]
       })
       return new Set(rows.map(row => row.seq))
     },
 
     async release (claimed: readonly Pick<Claimed, 'seq' | 'fence'>[]): Promise<void> {
-      await pool.query({ name: 'webhooks_release', text: releaseSql, values: [claimed.map(one => one.seq), claimed.map(one => one.fence)] })
+      await pool.query({
+        name: 'webhooks_release', text: releaseSql, values: [claimed.map(one => one.seq), claimed.map(one => one.fence)]
+      })
     },
 
-    /** Gives up what has been due to the webhook since a time or longer, and is not being sent: some of it. Answers the events that it was owed; none when that was all. */
+    /**
+     * Gives up what has been due to the webhook since a time or longer, and is not being sent: some of it. Answers the
+     * events that it was owed; none when that was all.
+     */
     async bury (webhookId: string, { dueBy, url, reason }: Burial, now: number): Promise<DeliveredEvent[]> {
-      const { rows } = await pool.query<{ application_id: string, environment: Environment, event_id: string, event_at: number }>({
-        name: 'webhooks_bury', text: burySql, values: [webhookId, dueBy, now, reason, url]
+      const { rows } = await pool.query<
+        { application_id: string, environment: Environment, event_id: string, event_at: number }
+      >({
+        name: 'webhooks_bury',
+        text: burySql,
+        values: [webhookId, dueBy, now, reason, url]
       })
-      return rows.map(row => ({ scope: { applicationId: row.application_id, environment: row.environment }, id: row.event_id, timestamp: row.event_at }))
+      return rows.map(row => ({
+        scope: { applicationId: row.application_id, environment: row.environment }, id: row.event_id,
+        timestamp: row.event_at
+      }))
     },
 
     /** Counted to a hundred thousand. */

@@ -13,7 +13,10 @@ export interface SettlerOptions {
   onSettled (result: Result, isRecorded: boolean): void
 }
 
-/** Records results: what comes in while a statement is under way shares the next one. While the database is away they wait; there are never more than requests may be under way. */
+/**
+ * Records results: what comes in while a statement is under way shares the next one. While the database is away they
+ * wait; there are never more than requests may be under way.
+ */
 export class Settler {
   readonly #options: SettlerOptions
   #waiting: Result[] = []

@@ -5,7 +5,10 @@ export interface RetrySchedule {
   readonly totalMs: number
 }
 
-/** Full jitter: each wait is drawn from between nothing and what the schedule says, so that what failed together does not come back together. */
+/**
+ * Full jitter: each wait is drawn from between nothing and what the schedule says, so that what failed together does
+ * not come back together.
+ */
 export function createRetrySchedule (waitsMs: readonly number[], random: () => number = Math.random): RetrySchedule {
   return {
     delayMs (failures) {

@@ -10,7 +10,9 @@ export interface AddressGuardOptions {
   hint?: string
   /** Every address of a name. */
   resolve (hostname: string): Promise<string[]>
-  /** Told where a name leads that is refused: whoever owns the webhook is not, for the names within are the operator's. */
+  /**
+   * Told where a name leads that is refused: whoever owns the webhook is not, for the names within are the operator's.
+   */
   onRefused? (refusal: { hostname: string, address: string, reason: string }): void
 }
 
@@ -29,30 +31,57 @@ export interface AddressGuard {
   checkScheme (protocol: string, hostname: string): void
   /** Throws ForbiddenAddressError for an address that may not be reached, and for anything that is no address. */
   check (address: string): void
-  /** For what stands in a URL: throws for a literal, however it is spelled, that may not be reached, and for names that are never resolved. */
+  /**
+   * For what stands in a URL: throws for a literal, however it is spelled, that may not be reached, and for names that
+   * are never resolved.
+   */
   checkHost (hostname: string): void
   /** For an address that a name has led to: as `check`, but what it throws names no address. */
   checkAnswer (hostname: string, address: string): void
-  /** Every address of the host, each of them checked: one that may not be reached refuses all. A literal is its own address. */
+  /**
+   * Every address of the host, each of them checked: one that may not be reached refuses all. A literal is its own
+   * address.
+   */
   resolve (hostname: string): Promise<string[]>
 }
 
 const metadata = 'it is a metadata service'
 /** Where clouds give their credentials to whoever asks: never reached, whatever is allowed. */
 const metadataAddresses = new Set([
-  '169.254.169.254', '169.254.170.2', '169.254.170.23', '169.254.42.42', '169.254.0.23', '100.100.100.200', '168.63.129.16', '192.0.0.192',
-  'fd00:ec2::254', 'fd00:ec2::23', 'fd20:ce::254', 'fd00:42::42'
+  '169.254.169.254',
+  '169.254.170.2',
+  '169.254.170.23',
+  '169.254.42.42',
+  '169.254.0.23',
+  '100.100.100.200',
+  '168.63.129.16',
+  '192.0.0.192',
+  'fd00:ec2::254',
+  'fd00:ec2::23',
+  'fd20:ce::254',
+  'fd00:42::42'
 ].map(text => ipaddr.process(text).toString()))
 const metadataNames = new Set([
-  'metadata', 'metadata.google.internal', 'metadata.goog', 'instance-data', 'instance-data.ec2.internal', 'metadata.azure.internal',
-  'metadata.platformequinix.com', 'metadata.packet.net', 'metadata.tencentyun.com', 'rancher-metadata'
+  'metadata',
+  'metadata.google.internal',
+  'metadata.goog',
+  'instance-data',
+  'instance-data.ec2.internal',
+  'metadata.azure.internal',
+  'metadata.platformequinix.com',
+  'metadata.packet.net',
+  'metadata.tencentyun.com',
+  'rancher-metadata'
 ])
 
 /**
- * Keeps webhooks from being a way in. Only public unicast addresses may be reached, unless private ones are allowed; the addresses
- * at which clouds hand out credentials never. Addresses that carry another one within (mapped, NAT64, 6to4, Teredo) are looked through.
+ * Keeps webhooks from being a way in. Only public unicast addresses may be reached, unless private ones are allowed;
+ * the addresses at which clouds hand out credentials never. Addresses that carry another one within (mapped, NAT64,
+ * 6to4, Teredo) are looked through.
  */
-export function createAddressGuard ({ allowPrivate, allowedNetworks, hint, resolve, onRefused }: AddressGuardOptions): AddressGuard {
+export function createAddressGuard (
+  { allowPrivate, allowedNetworks, hint, resolve, onRefused }: AddressGuardOptions
+): AddressGuard {
   const networks = allowedNetworks.map(network => ipaddr.parseCIDR(network))
 
   const forbidden = (host: string, reason: string) =>
@@ -66,7 +95,7 @@ export function createAddressGuard ({ allowPrivate, allowedNetworks, hint, resol
     const range = effective.range()
     if (range !== 'unicast') return `it is not a public address (${range})`
     // Of IPv6 only 2000::/3 is given out for global unicast (RFC 4291 §2.4); the rest is kept for purposes to come.
-    if (effective instanceof ipaddr.IPv6 && (effective.parts[0] ?? 0) >> 13 !== 1) return 'it is not a public address (unassigned)'
+    if (effective instanceof ipaddr.IPv6 && (effective.parts[0] ?? 0) >> 13 !== 1) { return 'it is not a public address (unassigned)' }
     return undefined
   }
 
@@ -98,7 +127,9 @@ export function createAddressGuard ({ allowPrivate, allowedNetworks, hint, resol
 
   function checkScheme (protocol: string, hostname: string): void {
     if (protocol === 'https:' || (protocol === 'http:' && allowPrivate)) return
-    throw protocol === 'http:' ? forbidden(hostname, 'http:// is not https://') : new ForbiddenAddressError(hostname, `${protocol} is not https://`)
+    throw protocol === 'http:'
+      ? forbidden(hostname, 'http:// is not https://')
+      : new ForbiddenAddressError(hostname, `${protocol} is not https://`)
   }
 
   return {
@@ -127,7 +158,7 @@ function parseAddress (text: string): Address | undefined {
   const name = nameOf(text)
   try {
     // In hexadecimal throughout: the library takes `::127.0.0.1` for the mapped form, which it is not.
-    if (name.includes(':')) return ipaddr.IPv6.parse(new URL(`http://[${name.split('%', 1)[0] ?? ''}]/`).hostname.slice(1, -1))
+    if (name.includes(':')) { return ipaddr.IPv6.parse(new URL(`http://[${name.split('%', 1)[0] ?? ''}]/`).hostname.slice(1, -1)) }
     // What ends in a number is an IPv4 address or nothing (https://url.spec.whatwg.org/#ends-in-a-number-checker).
     return endsInNumber.test(name) ? ipaddr.IPv4.parse(new URL(`http://${name}/`).hostname) : undefined
   } catch {
@@ -137,7 +168,8 @@ function parseAddress (text: string): Address | undefined {
 
 const endsInNumber = /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/
 
-const isWithin = (address: Address, [network, bits]: [Address, number]) => address.kind() === network.kind() && address.match(network as never, bits)
+const isWithin = (address: Address, [network, bits]: [Address, number]) =>
+  address.kind() === network.kind() && address.match(network as never, bits)
 
 /** The IPv4 addresses within an IPv6 one: all that it could lead to, and the one that it is another form of. */
 function embedded (address: Address): { all: ipaddr.IPv4[], same?: ipaddr.IPv4 } {
@@ -148,7 +180,7 @@ function embedded (address: Address): { all: ipaddr.IPv4[], same?: ipaddr.IPv4 }
   // NAT64's well-known prefix (RFC 6052): how the whole IPv4 internet looks where there is only IPv6.
   if (a === 0x64 && b === 0xff9b && c === 0 && d === 0 && e === 0 && f === 0) return { all: [last], same: last }
   // RFC 8215: where in it the address stands is each network's own business.
-  if (a === 0x64 && b === 0xff9b && c === 1) return { all: [last, v4(d, e >> 8 | (e & 0xff) << 8), v4(d, (e & 0xff) << 8 | f >> 8), v4(f, g)] }
+  if (a === 0x64 && b === 0xff9b && c === 1) { return { all: [last, v4(d, e >> 8 | (e & 0xff) << 8), v4(d, (e & 0xff) << 8 | f >> 8), v4(f, g)] } }
   if (a === 0x2002) return { all: [v4(b, c), last] }
   if (a === 0x2001 && b === 0) return { all: [v4(c, d), v4(g ^ 0xffff, h ^ 0xffff)] }
   // IPv4-compatible (RFC 4291 §2.5.5.1), translated (RFC 2765) and ISATAP (RFC 5214).

@@ -6,9 +6,10 @@ export const headBytesMax = 16 * 1024
 const interimBytesMax = 8 * 1024 * 1024
 
 /**
- * Reads the bytes of a connection before the HTTP parser does. It removes informational (1xx) answers, which a client must be
- * able to read at any time (RFC 9110 §15.2) and undici refuses in part, and makes one of a `Content-Length` that is repeated with
- * the same value (RFC 9110 §8.6). Everything else passes as it came, so the parser stays the judge of what is HTTP.
+ * Reads the bytes of a connection before the HTTP parser does. It removes informational (1xx) answers, which a client
+ * must be able to read at any time (RFC 9110 §15.2) and undici refuses in part, and makes one of a `Content-Length`
+ * that is repeated with the same value (RFC 9110 §8.6). Everything else passes as it came, so the parser stays the
+ * judge of what is HTTP.
  */
 export class AnswerHeads {
   #requests = 0
@@ -30,7 +31,10 @@ export class AnswerHeads {
     this.#hasBegun = false
   }
 
-  /** Returns the bytes that the parser gets; none while a head is incomplete. Throws when informational answers have no end. */
+  /**
+   * Returns the bytes that the parser gets; none while a head is incomplete. Throws when informational answers have no
+   * end.
+   */
   take (chunk: Buffer): Buffer {
     this.#hasBegun = true
     if (!this.#isAtHead) return chunk
@@ -44,10 +48,12 @@ export class AnswerHeads {
       if (!isInterim(head)) {
         this.#isAtHead = false
         const single = withSingleLength(head)
-        return single === head ? held.subarray(at) : Buffer.concat([Buffer.from(single, 'latin1'), held.subarray(at + head.length)])
+        return single === head
+          ? held.subarray(at)
+          : Buffer.concat([Buffer.from(single, 'latin1'), held.subarray(at + head.length)])
       }
       this.#interimBytes += head.length
-      if (this.#interimBytes > interimBytesMax) throw Object.assign(new Error('endless 1xx answers'), { code: 'INTERIM_ANSWERS_TOO_LONG' })
+      if (this.#interimBytes > interimBytesMax) { throw Object.assign(new Error('endless 1xx answers'), { code: 'INTERIM_ANSWERS_TOO_LONG' }) }
       at += head.length
     }
   }
@@ -73,7 +79,8 @@ export function filterHeads (socket: Socket): AnswerHeads {
   const heads = new AnswerHeads()
   const push = socket.push.bind(socket)
   const pass = (bytes: Buffer) => bytes.length === 0 || push(bytes)
-  // A socket's handle hands over what it has read by `push`. A wrapping stream would cost a second buffer for each connection.
+  // A socket's handle hands over what it has read by `push`. A wrapping stream would cost a second buffer for each
+  // connection.
   socket.push = (chunk: Buffer | null) => {
     if (chunk === null) {
       pass(heads.rest())

@@ -8,9 +8,10 @@ export interface ConnectionOptions extends Client.Options {
 }
 
 /**
- * One connection to an endpoint: opened by the first request, kept for the next ones, opened again when it has ended. It carries
- * one request at a time. The end of a kept connection often shows only when the next request meets a reset (RFC 9112 §9.3.1).
- * Such a request is sent again, once, on a new connection; not when the connection was new, nor after any byte of an answer.
+ * One connection to an endpoint: opened by the first request, kept for the next ones, opened again when it has ended.
+ * It carries one request at a time. The end of a kept connection often shows only when the next request meets a reset
+ * (RFC 9112 §9.3.1). Such a request is sent again, once, on a new connection; not when the connection was new, nor
+ * after any byte of an answer.
  */
 export class Connection {
   readonly #client: Client
@@ -69,4 +70,5 @@ export class Connection {
 }
 
 /** A reset, a write to a closed connection, or undici's error for a close by the other side. */
-const isReset = ({ code = '' }: NodeJS.ErrnoException) => ['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'UND_ERR_SOCKET'].includes(code)
+const isReset = ({ code = '' }: NodeJS.ErrnoException) =>
+  ['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'UND_ERR_SOCKET'].includes(code)

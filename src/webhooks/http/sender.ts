@@ -37,8 +37,8 @@ const keepAliveMs = 30_000
 const userAgent = 'Realtime-Platform-Webhooks/1.0 (+https://www.standardwebhooks.com)'
 
 /**
- * The keep-alive connections to one endpoint. Every connection is made to an address that was checked, by the name that the URL has
- * (Host and SNI), and the address that it has in fact reached is checked again.
+ * The keep-alive connections to one endpoint. Every connection is made to an address that was checked, by the name that
+ * the URL has (Host and SNI), and the address that it has in fact reached is checked again.
  */
 export class Sender {
   readonly url: string
@@ -84,7 +84,10 @@ export class Sender {
         attempt.onReleased = () => this.#release(connection)
         try {
           connection.dispatch({
-            method: 'POST', path: this.#path, body, headers: { 'content-type': 'application/json', 'user-agent': userAgent, ...headers }
+            method: 'POST',
+            path: this.#path,
+            body,
+            headers: { 'content-type': 'application/json', 'user-agent': userAgent, ...headers }
           }, attempt)
         } catch (error) {
           attempt.onResponseError(undefined, error as Error)
@@ -168,7 +171,9 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   readonly #resolve: (attempt: Attempt) => void
   readonly #startedAt = performance.now()
   readonly #timer: NodeJS.Timeout
-  /** Called once the connection carries the request no more, which is later than the attempt ends when it is given up. */
+  /**
+   * Called once the connection carries the request no more, which is later than the attempt ends when it is given up.
+   */
   onReleased: () => void = () => {}
   #controller: Dispatcher.DispatchController | undefined
   #isOver = false
@@ -188,7 +193,10 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     if (this.#isOver) controller.abort(new Error('the attempt is over'))
   }
 
-  onResponseStart (_controller: Dispatcher.DispatchController, statusCode: number, headers: Record<string, string | string[] | undefined>): void {
+  onResponseStart (
+    _controller: Dispatcher.DispatchController, statusCode: number,
+    headers: Record<string, string | string[] | undefined>
+  ): void {
     this.#statusCode = statusCode
     this.#retryAfter = [headers['retry-after']].flat()[0]
   }
@@ -227,7 +235,9 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
       success,
       statusCode: status,
       error: success ? null : failure ?? errorOf(status),
-      responseBody: this.#chunks.length === 0 ? null : textOf(Buffer.concat(this.#chunks), this.#settings.responseBytesLogged),
+      responseBody: this.#chunks.length === 0
+        ? null
+        : textOf(Buffer.concat(this.#chunks), this.#settings.responseBytesLogged),
       retryAfterMs: parseRetryAfter(this.#retryAfter, Date.now(), this.#settings.retryAfterMaxMs),
       durationMs: Math.round(performance.now() - this.#startedAt)
     })
@@ -235,10 +245,13 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
 }
 
 const errorOf = (status: number | null) =>
-  status !== null && status >= 300 && status < 400 ? `Answered ${status}: redirects are not followed` : `Answered ${status ?? 'nothing'}`
+  status !== null && status >= 300 && status < 400
+    ? `Answered ${status}: redirects are not followed`
+    : `Answered ${status ?? 'nothing'}`
 
 /** PostgreSQL takes no NUL in a text. */
 const textOf = (bytes: Buffer, max: number) => bytes.subarray(0, max).toString().replaceAll('\0', '\ufffd')
 
 /** What went wrong on the way, in our words, and without the addresses that names have within. */
-const describe = (error: Error): string => error instanceof ForbiddenAddressError ? `Not sent: ${error.message}` : `Failed: ${explainForeignError(error)}`
+const describe = (error: Error): string =>
+  error instanceof ForbiddenAddressError ? `Not sent: ${error.message}` : `Failed: ${explainForeignError(error)}`

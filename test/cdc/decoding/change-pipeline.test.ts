@@ -13,9 +13,19 @@ const collectGarbage = runInNewContext('gc') as () => void
 
 const client = { query: async () => ({ rows: [], rowCount: 0 }), another: async () => client, close: async () => {} }
 const begin = (lsn: number): Pgoutput.Message => ({ tag: 'begin', commitLsn: `0/${lsn}`, commitTime: 0n, xid: 1 })
-const commit = (lsn: number): Pgoutput.Message => ({ tag: 'commit', flags: 0, commitLsn: `0/${lsn}`, commitEndLsn: `0/${lsn}`, commitTime: 0n })
+const commit = (lsn: number): Pgoutput.Message => ({
+  tag: 'commit',
+  flags: 0,
+  commitLsn: `0/${lsn}`,
+  commitEndLsn: `0/${lsn}`,
+  commitTime: 0n
+})
 
-function piped (mappings: () => Promise<{ revision: number, byTable: Map<string, never> }> = async () => ({ revision: 1, byTable: new Map<string, never>() })) {
+function piped (
+  mappings: () => Promise<{ revision: number, byTable: Map<string, never> }> = async () => ({
+    revision: 1, byTable: new Map<string, never>()
+  })
+) {
   const settled: bigint[] = []
   const pipeline = new ChangePipeline({
     place: { commitLsn: '0/0', changeIndex: 0 },
@@ -28,7 +38,13 @@ function piped (mappings: () => Promise<{ revision: number, byTable: Map<string,
     onSettled: lsn => { settled.push(lsn) },
     onTruncate: () => {}
   })
-  return { pipeline, settled, transaction: (lsn: number) => { for (const message of [begin(lsn), commit(lsn)]) pipeline.take(message, 10) } }
+  return {
+    pipeline,
+    settled,
+    transaction: (lsn: number) => {
+      for (const message of [begin(lsn), commit(lsn)]) pipeline.take(message, 10)
+    }
+  }
 }
 
 await t.test('memory does not grow with the number of rounds', async t => {

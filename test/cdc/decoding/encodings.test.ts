@@ -15,18 +15,25 @@ async function createSource (t: Teardown, encoding: string): Promise<TestSource>
   const serverUrl = await createDatabase(t)
   const server = await connect(serverUrl)
   const name = uniqueName()
-  await server.query(`create database ${name} encoding '${encoding}' template template0 locale_provider libc lc_collate 'C' lc_ctype 'C'`)
+  await server.query(
+    `create database ${name} encoding '${encoding}' template template0 locale_provider libc lc_collate 'C' lc_ctype 'C'`
+  )
   const client = await connect(withDatabase(serverUrl, name))
   t.teardown(async () => {
     await client.end()
     for (let left = 1; left > 0;) {
-      await server.query('select pg_terminate_backend(active_pid) from pg_replication_slots where database = $1 and active', [name])
+      await server.query(
+        'select pg_terminate_backend(active_pid) from pg_replication_slots where database = $1 and active', [name]
+      )
       await server.query(`drop database if exists ${name} with (force)`).catch(() => {})
       left = (await server.query('select from pg_database where datname = $1', [name])).rows.length
     }
     await server.end()
   })
-  return { url: withDatabase(serverUrl, name), client, sql: async (text, values) => (await client.query(text, values)).rows as Record<string, unknown>[] }
+  return {
+    url: withDatabase(serverUrl, name), client,
+    sql: async (text, values) => (await client.query(text, values)).rows as Record<string, unknown>[]
+  }
 }
 
 async function connect (url: string): Promise<pg.Client> {
@@ -55,7 +62,9 @@ for (const { encoding, valid, text, invalid } of cases) {
     await shop.map({ table: 'rows', topic: ids, events: ['insert'], payload: '$row.id' })
     await shop.sql(`insert into rows values (1, ${valid})`)
     if (invalid !== undefined) {
-      await shop.sql(`begin; insert into rows values (2, ${invalid}); insert into rows values (3, 'in the same transaction'); commit`)
+      await shop.sql(
+        `begin; insert into rows values (2, ${invalid}); insert into rows values (3, 'in the same transaction'); commit`
+      )
       await shop.sql('update rows set id = 4 where id = 2')
       await shop.sql("update rows set name = 'repaired' where id = 4")
       await shop.sql(`update rows set name = ${invalid} where id = 4`)
@@ -64,12 +73,23 @@ for (const { encoding, valid, text, invalid } of cases) {
     await shop.sql("insert into rows values (5, 'after')")
     const events = await shop.events(whole, invalid === undefined ? 2 : 4)
     const payloads = events.map(({ payload }) => payload)
-    t.same(payloads, invalid === undefined
-      ? [{ id: 1, name: text }, { id: 5, name: 'after' }]
-      : [{ id: 1, name: text }, { id: 3, name: 'in the same transaction' }, { id: 4, name: 'repaired' }, { id: 5, name: 'after' }])
-    t.same((await shop.events(ids, invalid === undefined ? 2 : 4)).map(({ payload }) => payload), invalid === undefined ? [1, 5] : [1, 2, 3, 5], 'a mapping that does not need it has the row')
+    t.same(
+      payloads,
+      invalid === undefined
+        ? [{ id: 1, name: text }, { id: 5, name: 'after' }]
+        : [{ id: 1, name: text }, { id: 3, name: 'in the same transaction' }, { id: 4, name: 'repaired' }, {
+            id: 5, name: 'after'
+          }]
+    )
+    t.same(
+      (await shop.events(ids, invalid === undefined ? 2 : 4)).map(({ payload }) => payload),
+      invalid === undefined ? [1, 5] : [1, 2, 3, 5], 'a mapping that does not need it has the row'
+    )
     if (invalid !== undefined) {
-      const logs = await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.reduce((sum, { events }) => sum + events, 0) === 4)
+      const logs = await shop.logs(
+        `mappingId=${mappingId}&status=failed`,
+        logs => logs.reduce((sum, { events }) => sum + events, 0) === 4
+      )
       for (const log of logs) t.match(log, { code: 'VALUE_UNDECODABLE', message: new RegExp(`name.*${encoding}`) })
     }
     t.match(await shop.connection(), { state: 'streaming', error: null })
@@ -95,14 +115,21 @@ await t.test('each byte decodes as PostgreSQL converts it', async t => {
   const client = await connect(await createDatabase(t))
   await client.query(`create function as_utf8 (byte int, encoding name) returns text language plpgsql as $$
     begin return convert_from(set_byte('\\x00', 0, byte), encoding); exception when others then return null; end $$`)
-  const encodings = ['UTF8', 'LATIN1', 'LATIN2', 'LATIN3', 'LATIN4', 'LATIN5', 'LATIN6', 'LATIN7', 'LATIN8', 'LATIN9', 'ISO_8859_5', 'ISO_8859_6', 'ISO_8859_7', 'ISO_8859_8',
-    'KOI8R', 'KOI8U', 'WIN866', 'WIN874', 'WIN1250', 'WIN1251', 'WIN1252', 'WIN1253', 'WIN1254', 'WIN1255', 'WIN1256', 'WIN1257', 'WIN1258']
+  const encodings = [
+    'UTF8', 'LATIN1', 'LATIN2', 'LATIN3', 'LATIN4', 'LATIN5', 'LATIN6', 'LATIN7', 'LATIN8', 'LATIN9', 'ISO_8859_5',
+    'ISO_8859_6', 'ISO_8859_7', 'ISO_8859_8', 'KOI8R', 'KOI8U', 'WIN866', 'WIN874', 'WIN1250', 'WIN1251', 'WIN1252',
+    'WIN1253', 'WIN1254', 'WIN1255', 'WIN1256', 'WIN1257', 'WIN1258'
+  ]
   for (const encoding of encodings) {
-    const { rows } = await client.query<{ byte: number, text: string | null }>('select byte, as_utf8(byte, $1) as text from generate_series(1, 255) byte', [encoding])
+    const { rows } = await client.query<{ byte: number, text: string | null }>(
+      'select byte, as_utf8(byte, $1) as text from generate_series(1, 255) byte', [encoding]
+    )
     const decode = textDecoder(encoding)
     const differing = rows.flatMap(({ byte, text }) => {
       const own = decode?.(Buffer.from([byte]))
-      return (own instanceof Undecodable ? null : own) === text ? [] : [{ byte: byte.toString(16), text, own: own instanceof Undecodable ? null : own }]
+      return (own instanceof Undecodable ? null : own) === text
+        ? []
+        : [{ byte: byte.toString(16), text, own: own instanceof Undecodable ? null : own }]
     })
     t.same(differing, [], encoding)
   }

@@ -17,14 +17,20 @@ const megabytes = (bytes: number) => Math.round(bytes / 1024 / 1024)
 
 t.test(`a transaction of ${rows} rows`, async t => {
   const source = await createSource(t)
-  const server = await start(t, { dataDir: await dataFolder(t), variables: { DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey } })
+  const server = await start(t, {
+    dataDir: await dataFolder(t), variables: { DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey }
+  })
   const url = server.address
   const { token } = await setUp(url)
-  const request = <T>(method: string, path: string, body?: unknown) => made<T>(call(method, `${url}${path}`, { token, ...(body !== undefined && { body }) }))
+  const request = <T>(method: string, path: string, body?: unknown) =>
+    made<T>(call(method, `${url}${path}`, { token, ...(body !== undefined && { body }) }))
   await source.sql('create table large (id int primary key, status text, note text)')
   await source.sql('create table small (id int primary key)')
   await request('PUT', '/api/database/connection', { connectionString: source.url })
-  await until(async () => (await request<DatabaseConnection>('GET', '/api/database/connection')).state === 'streaming', 'the stream')
+  await until(
+    async () => (await request<DatabaseConnection>('GET', '/api/database/connection')).state === 'streaming',
+    'the stream'
+  )
   for (const [table, topic] of [['large', 'large.rows'], ['small', 'small.rows']] as const) {
     await request('POST', '/api/topics', { name: topic, description: 'A test', owner: 'tests' })
     const { id } = await request<{ id: string }>('POST', '/api/database/mappings', { table, topic, events: ['insert'] })
@@ -67,7 +73,9 @@ t.test(`a transaction of ${rows} rows`, async t => {
     })()
   ])
   const began = performance.now()
-  await source.sql(`insert into large select n, 'active', 'The quick brown fox jumps over the lazy dog ' || n from generate_series(1, ${rows}) n`)
+  await source.sql(
+    `insert into large select n, 'active', 'The quick brown fox jumps over the lazy dog ' || n from generate_series(1, ${rows}) n`
+  )
   const committed = performance.now()
   await source.sql('insert into small values (1)')
   await until(() => headOf('large.rows', rows - 1), 'the last row', 100_000 + rows)
@@ -76,9 +84,20 @@ t.test(`a transaction of ${rows} rows`, async t => {
   await probing
   await until(() => headOf('small.rows', 0), 'the transaction after it')
   t.notOk(await headOf('large.rows', rows), 'not one too many')
-  const at = (times: number[], share: number) => `${times.sort((a, b) => a - b)[Math.floor(times.length * share)]?.toFixed(1) ?? '?'} ms`
-  t.comment(`${rows} rows: committed in ${((committed - began) / 1000).toFixed(1)} s, stored in ${seconds.toFixed(1)} s (${Math.round(rows / seconds)} rows/s)`)
-  t.comment(`resident memory ${megabytes(before)} MB, at most ${megabytes(peak)} MB: ${megabytes(peak - before)} MB more`)
-  t.comment(`${latencies.length} document writes meanwhile: p50 ${at(latencies, 0.5)}, p99 ${at(latencies, 0.99)}; before: p50 ${at(idle, 0.5)}, p99 ${at(idle, 0.99)}`)
+  const at = (times: number[], share: number) =>
+    `${times.sort((a, b) => a - b)[Math.floor(times.length * share)]?.toFixed(1) ?? '?'} ms`
+  t.comment(
+    `${rows} rows: committed in ${((committed - began) / 1000).toFixed(1)} s, stored in ${seconds.toFixed(1)} s (${
+      Math.round(rows / seconds)
+    } rows/s)`
+  )
+  t.comment(
+    `resident memory ${megabytes(before)} MB, at most ${megabytes(peak)} MB: ${megabytes(peak - before)} MB more`
+  )
+  t.comment(
+    `${latencies.length} document writes meanwhile: p50 ${at(latencies, 0.5)}, p99 ${
+      at(latencies, 0.99)
+    }; before: p50 ${at(idle, 0.5)}, p99 ${at(idle, 0.99)}`
+  )
   t.ok(peak - before < 200 * 1024 * 1024, `${megabytes(peak - before)} MB more`)
 })

@@ -5,7 +5,10 @@ import { build } from '../../build.ts'
 import { until } from '../../faults/server.ts'
 import { sourced, uniqueName } from '../source-database.ts'
 
-/* An error that PostgreSQL raises while it decodes a transaction fails that transaction, in the delivery log, and nothing behind it. */
+/*
+ * An error that PostgreSQL raises while it decodes a transaction fails that transaction, in the delivery log, and
+ * nothing behind it.
+ */
 
 t.setTimeout(180_000)
 
@@ -13,13 +16,17 @@ const lines: Record<string, unknown>[] = []
 const logger = pino({ level: 'info' }, { write: (line: string) => { lines.push(JSON.parse(line)) } })
 const { app } = await build(t, { logger })
 
-const metric = async (line: string) => Number(new RegExp(`^${line} (\\d+)`, 'm').exec((await app.inject('/api/metrics/prometheus')).body)?.[1] ?? 0)
+const metric = async (line: string) =>
+  Number(new RegExp(`^${line} (\\d+)`, 'm').exec((await app.inject('/api/metrics/prometheus')).body)?.[1] ?? 0)
 const passedOver = () => metric('realtime_cdc_transactions_passed_over_total')
 const numbersTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 type Test = typeof t
 type Tap = Parameters<typeof sourced>[0]
 
-/** Rows of an enum; one value of it is taken out of the catalogue under a row that has it, which PostgreSQL then cannot write as text. */
+/**
+ * Rows of an enum; one value of it is taken out of the catalogue under a row that has it, which PostgreSQL then cannot
+ * write as text.
+ */
 async function withBrokenEnum (t: Tap) {
   const shop = await sourced(t, app)
   const topics = { rows: await shop.topic('row.changed'), others: await shop.topic('other.inserted') }
@@ -28,8 +35,11 @@ async function withBrokenEnum (t: Tap) {
   await shop.sql('create table others (id int primary key)')
   await shop.connect()
   const mappings = {
-    rows: (await shop.map({ table: 'rows', topic: topics.rows, events: ['insert', 'update'], payload: '$row.note' })).mappingId,
-    others: (await shop.map({ table: 'others', topic: topics.others, events: ['insert'], payload: '$row.id' })).mappingId
+    rows:
+      (await shop.map({ table: 'rows', topic: topics.rows, events: ['insert', 'update'], payload: '$row.note' }))
+        .mappingId,
+    others:
+      (await shop.map({ table: 'others', topic: topics.others, events: ['insert'], payload: '$row.id' })).mappingId
   }
   await shop.sql("insert into rows values (1, 'good', 1), (2, 'bad', 2)")
   await shop.events(topics.rows, 2)
@@ -38,7 +48,8 @@ async function withBrokenEnum (t: Tap) {
     ...shop,
     mappings,
     topics,
-    failures: (mappingId: string, count = 1) => shop.logs(`mappingId=${mappingId}&status=failed`, (logs: DatabaseLog[]) => logs.length >= count),
+    failures: (mappingId: string, count = 1) =>
+      shop.logs(`mappingId=${mappingId}&status=failed`, (logs: DatabaseLog[]) => logs.length >= count),
     async has ({ same }: Pick<Test, 'same'>, topic: string, numbers: number[]) {
       same((await shop.events(topic, numbers.length)).map(({ payload }) => payload), numbers, 'each once, in order')
     }
@@ -57,14 +68,19 @@ await t.test('a row whose output function fails: its transaction fails in the lo
   await shop.has(t, shop.topics.rows, [1, 2, 3, 4])
   for (const mappingId of Object.values(shop.mappings)) {
     const [log, ...others] = await shop.failures(mappingId)
-    t.match(log, { code: 'ROW_UNDECODABLE', events: 0, xid: Number, lsn: String, message: /refuses the data \(22P03\).* after the first 2 are not delivered/ })
+    t.match(log, {
+      code: 'ROW_UNDECODABLE', events: 0, xid: Number, lsn: String,
+      message: /refuses the data \(22P03\).* after the first 2 are not delivered/
+    })
     t.ok((log as DatabaseLog).xid > 0)
     t.notMatch(log?.message, /enum/, 'in our own words')
     t.same(others, [])
   }
   t.equal(await passedOver() - before, 1)
   t.ok(await metric('realtime_cdc_mapping_failures_total\\{code="ROW_UNDECODABLE"\\}') >= 2)
-  t.match(lines.find(({ msg }) => msg === 'cdc.transaction_undecodable'), { level: 50, sqlState: '22P03', lsn: String, reason: /enum/, mappings: 2 })
+  t.match(lines.find(({ msg }) => msg === 'cdc.transaction_undecodable'), {
+    level: 50, sqlState: '22P03', lsn: String, reason: /enum/, mappings: 2
+  })
   t.match(lines.find(({ code }) => code === 'DECODING_FAILED'), { msg: 'cdc.reader_failed' })
   t.match(await shop.connection(), { state: 'streaming', error: null })
 })
@@ -85,7 +101,9 @@ await t.test('one transaction after the other fails, and those between them arri
 await t.test('a transaction is passed over where no mapping is enabled, too', async t => {
   const shop = await sourced(t, app)
   const topic = await shop.topic('other.inserted')
-  await shop.sql("create type mood as enum ('good', 'bad'); create table rows (id int primary key, mood mood); create table others (id int primary key)")
+  await shop.sql(
+    "create type mood as enum ('good', 'bad'); create table rows (id int primary key, mood mood); create table others (id int primary key)"
+  )
   const publication = uniqueName()
   await shop.sql(`create publication ${publication} for table rows, others`)
   await shop.connect({ publication })

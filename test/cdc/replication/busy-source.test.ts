@@ -8,9 +8,13 @@ import { until } from '../../faults/server.ts'
 import { createSource, sourced } from '../source-database.ts'
 
 /** Of this database alone: other tests may use the same server. */
-const walsenders = "select count(*)::int as senders from pg_stat_activity where backend_type = 'walsender' and datname = current_database()"
+const walsenders =
+  "select count(*)::int as senders from pg_stat_activity where backend_type = 'walsender' and datname = current_database()"
 
-/* A server that decodes a large transaction of which nothing is published reads our keepalives rarely. It is waited for, however long that takes. */
+/*
+ * A server that decodes a large transaction of which nothing is published reads our keepalives rarely. It is waited
+ * for, however long that takes.
+ */
 
 t.setTimeout(240_000)
 
@@ -19,7 +23,12 @@ const logger = pino({ level: 'info' }, { write: (line: string) => { lines.push(J
 const server = await startTestPostgres({ settings: { wal_sender_timeout: '5min', logical_decoding_work_mem: '64kB' } })
 process.once('beforeExit', () => { void server.stop() })
 process.env['TEST_DATABASE_URL'] ??= server.url
-const { app } = await build(t, { logger, adapt: config => { config.cdc.timing = { pingEveryMs: 30, careEveryMs: 30, silenceMaxMs: 100 } } })
+const { app } = await build(t, {
+  logger,
+  adapt: config => {
+    config.cdc.timing = { pingEveryMs: 30, careEveryMs: 30, silenceMaxMs: 100 }
+  }
+})
 
 await t.test('a large transaction of which nothing is published: the stream is waited for, and its progress shows', async t => {
   const shop = await sourced(t, app)
@@ -71,7 +80,9 @@ await t.test('a session that ends while the server decodes is followed by one th
   await shop.events(topic, 1)
   await shop.sql("insert into bulk select n, 'a note' from generate_series(1, 200000) n")
   for (let cuts = 0; cuts < 3;) {
-    const cut = await shop.sql('select pg_terminate_backend(active_pid) from pg_replication_slots where database = current_database() and active')
+    const cut = await shop.sql(
+      'select pg_terminate_backend(active_pid) from pg_replication_slots where database = current_database() and active'
+    )
     cuts += cut.length
   }
   await shop.sql('insert into rows values (2)')
@@ -126,6 +137,11 @@ await t.test('a path that dies in the middle of a transaction is noticed', async
   await shop.sql("insert into rows select n, repeat('x', 500) from generate_series(2, 200) n")
   await until(() => mute.size === 1, 'the path to be dead')
   // As its wal_sender_timeout would: nothing of it arrives.
-  await shop.sql('select pg_terminate_backend(active_pid) from pg_replication_slots where database = current_database() and active')
-  t.same((await shop.events(topic, 200, 60_000)).map(({ payload }) => payload), Array.from({ length: 200 }, (_, i) => i + 1), 'each once, in order')
+  await shop.sql(
+    'select pg_terminate_backend(active_pid) from pg_replication_slots where database = current_database() and active'
+  )
+  t.same(
+    (await shop.events(topic, 200, 60_000)).map(({ payload }) => payload), Array.from({ length: 200 }, (_, i) => i + 1),
+    'each once, in order'
+  )
 })

@@ -8,15 +8,24 @@ import { until } from '../../faults/server.ts'
 import { answering, description, message, ready, row, startHostileServer, text } from '../wire/hostile-server.ts'
 import { createSource, sourced, type TestSource } from '../source-database.ts'
 
-/* A server that answers everything but one statement holds up its own reader, and can do nothing against the end of that. */
+/*
+ * A server that answers everything but one statement holds up its own reader, and can do nothing against the end of
+ * that.
+ */
 
 t.setTimeout(180_000)
 
 const hour = 3_600_000
-const { app } = await build(t, { adapt: config => { Object.assign(config.cdc, { leaseMs: 2000, leftoverRetryMs: 300, startMaxMs: hour }) } })
+const { app } = await build(t, {
+  adapt: config => {
+    Object.assign(config.cdc, { leaseMs: 2000, leftoverRetryMs: 300, startMaxMs: hour })
+  }
+})
 
 /** The database behind a proxy that keeps the statement from its server. */
-async function silencedOn (t: Teardown, source: TestSource, statement: string): Promise<TestSource & { silenced: () => number }> {
+async function silencedOn (
+  t: Teardown, source: TestSource, statement: string
+): Promise<TestSource & { silenced: () => number }> {
   const { hostname, port } = new URL(source.url)
   const open = new Set<Socket>()
   let silenced = 0
@@ -53,7 +62,9 @@ async function stuck (t: Test, statement: string, on = app) {
   return { shop, source }
 }
 
-const statements = ['SHOW server_encoding', 'START_REPLICATION', 'pg_backend_pid() as pid', 'pg_create_logical_replication_slot']
+const statements = [
+  'SHOW server_encoding', 'START_REPLICATION', 'pg_backend_pid() as pid', 'pg_create_logical_replication_slot'
+]
 
 await t.test('a statement is not answered, and a corrected connection is read', async t => {
   await Promise.all(statements.map(async statement => {
@@ -92,7 +103,10 @@ await t.test('the platform stops', async t => {
 await t.test('a slot that is said to be there after it was dropped is given up', async t => {
   let queries = 0
   const columns = ['database', 'isHere', 'plugin', 'active', 'activePid', 'activeName', 'walStatus', 'confirmedLsn']
-  const answer = answering(description(...columns), row('shop', 't', 'pgoutput', 'f', null, null, 'reserved', '0/1'), message('C', [text('SELECT 1')]), ready)
+  const answer = answering(
+    description(...columns), row('shop', 't', 'pgoutput', 'f', null, null, 'reserved', '0/1'),
+    message('C', [text('SELECT 1')]), ready
+  )
   const server = await startHostileServer(t, {
     ...answer,
     onMessage (peer, type, body) {

@@ -5,15 +5,27 @@ import { build } from '../../build.ts'
 import { until } from '../../faults/server.ts'
 import { createSource, sourced, uniqueName, type TestSource } from '../source-database.ts'
 
-/* What a connection has made in a database does not outlive it there: a slot that nobody reads keeps the WAL of its tenant. */
+/*
+ * What a connection has made in a database does not outlive it there: a slot that nobody reads keeps the WAL of its
+ * tenant.
+ */
 
 t.setTimeout(180_000)
 
-const { app } = await build(t, { adapt: config => { Object.assign(config.cdc, { leaseMs: 2000, leftoverRetryMs: 300 }) } })
+const { app } = await build(t, {
+  adapt: config => {
+    Object.assign(config.cdc, { leaseMs: 2000, leftoverRetryMs: 300 })
+  }
+})
 
-const slotsOf = async ({ sql }: TestSource) => (await sql('select slot_name as name from pg_replication_slots where database = current_database()')).map(({ name }) => name)
-const publicationsOf = async ({ sql }: TestSource) => (await sql('select pubname as name from pg_publication')).map(({ name }) => name)
-const isClean = async (source: TestSource) => (await slotsOf(source)).length === 0 && (await publicationsOf(source)).length === 0
+const slotsOf = async ({ sql }: TestSource) =>
+  (await sql('select slot_name as name from pg_replication_slots where database = current_database()')).map((
+    { name }
+  ) => name)
+const publicationsOf = async ({ sql }: TestSource) =>
+  (await sql('select pubname as name from pg_publication')).map(({ name }) => name)
+const isClean = async (source: TestSource) =>
+  (await slotsOf(source)).length === 0 && (await publicationsOf(source)).length === 0
 
 await t.test('a connection that is moved to another database leaves nothing in the first, once the gap is accepted', async t => {
   const [first, second] = [await createSource(t), await createSource(t)]
@@ -31,7 +43,9 @@ await t.test('a connection that is moved to another database leaves nothing in t
   t.same(await slotsOf(second), [slot], 'the name is free for the second, on the same server')
   await until(() => isClean(first), 'nothing to be left in the first')
   t.match(await shop.connection(), { leftovers: [] })
-  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers, [{ name: 'slot', status: 'dropped' }, { name: 'publication', status: 'dropped' }])
+  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers, [{
+    name: 'slot', status: 'dropped'
+  }, { name: 'publication', status: 'dropped' }])
   t.ok(await isClean(second))
 })
 
@@ -40,7 +54,10 @@ await t.test('a slot or publication of another name takes the place of ours', as
   await shop.connect()
   const [slot, publication] = [uniqueName(), uniqueName()]
   await shop.connect({ slot, publication, acceptGap: true })
-  await until(async () => (await slotsOf(shop.source)).length === 1 && (await publicationsOf(shop.source)).length === 1, 'the first to go')
+  await until(
+    async () => (await slotsOf(shop.source)).length === 1 && (await publicationsOf(shop.source)).length === 1,
+    'the first to go'
+  )
   t.same([await slotsOf(shop.source), await publicationsOf(shop.source)], [[slot], [publication]])
 })
 
@@ -60,10 +77,14 @@ await t.test('what cannot be dropped at once is said, shown and dropped later', 
   await shop.connect()
   await source.sql(`alter role ${role} nologin`)
   const { body } = await shop.request('DELETE', '/api/database/connection')
-  t.match(body.leftovers, [{ name: 'slot', status: 'failed', sql: /pg_drop_replication_slot/ }, { name: 'publication', status: 'failed', sql: /DROP PUBLICATION/ }])
+  t.match(body.leftovers, [{ name: 'slot', status: 'failed', sql: /pg_drop_replication_slot/ }, {
+    name: 'publication', status: 'failed', sql: /DROP PUBLICATION/
+  }])
   t.equal((await slotsOf(source)).length, 1)
   await shop.request('PUT', '/api/database/connection', { connectionString: url.href })
-  t.match(await shop.connection(), { leftovers: [{ name: 'slot', status: 'failed', sql: /pg_drop_replication_slot/ }, { name: 'publication' }] })
+  t.match(await shop.connection(), {
+    leftovers: [{ name: 'slot', status: 'failed', sql: /pg_drop_replication_slot/ }, { name: 'publication' }]
+  })
   await shop.request('DELETE', '/api/database/connection')
   await source.sql(`alter role ${role} login`)
   await until(() => isClean(source), 'both to be dropped')
@@ -74,11 +95,20 @@ await t.test('a reader that dies between making the slot and saying so has made 
   const slot = uniqueName()
   /** The platform's database does not take what matches: the reader stands there as if it had died. */
   const refuse = async (table: string, when: string) => {
-    await app.pool.query(`create function ${slot}_refuse () returns trigger language plpgsql as $$ begin raise 'the reader dies here'; end $$`)
-    await app.pool.query(`create trigger refuse before update on ${table} for each row when (${when}) execute function ${slot}_refuse()`)
+    await app.pool.query(
+      `create function ${slot}_refuse () returns trigger language plpgsql as $$ begin raise 'the reader dies here'; end $$`
+    )
+    await app.pool.query(
+      `create trigger refuse before update on ${table} for each row when (${when}) execute function ${slot}_refuse()`
+    )
   }
   const allow = () => app.pool.query(`drop function ${slot}_refuse cascade`)
-  const read = async () => (await app.pool.query('select c.owns_slot, c.gap_accepted, p.slot from cdc_connections c join cdc_positions p on p.connection_id = c.id where c.application_id = $1', [shop.applicationId])).rows[0]
+  const read = async () =>
+    (await app.pool.query(
+      'select c.owns_slot, c.gap_accepted, p.slot from cdc_connections c join cdc_positions p on p.connection_id = ' +
+        'c.id where c.application_id = $1',
+      [shop.applicationId]
+    )).rows[0]
 
   await refuse('cdc_positions', `new.slot = '${slot}'`)
   await shop.request('PUT', '/api/database/connection', { connectionString: shop.source.url, slot })
@@ -91,14 +121,21 @@ await t.test('a reader that dies between making the slot and saying so has made 
 
   await refuse('cdc_connections', 'old.gap_accepted and not new.gap_accepted')
   const second = uniqueName()
-  await shop.request('PUT', '/api/database/connection', { connectionString: shop.source.url, slot: second, acceptGap: true })
+  await shop.request('PUT', '/api/database/connection', {
+    connectionString: shop.source.url, slot: second, acceptGap: true
+  })
   await shop.state('error', 'READER_FAILED')
-  t.match(await read(), { owns_slot: true, gap_accepted: true, slot }, 'an accepted gap is used up by the stream that begins after it, and by no other')
+  t.match(
+    await read(), { owns_slot: true, gap_accepted: true, slot },
+    'an accepted gap is used up by the stream that begins after it, and by no other'
+  )
   await allow()
   await shop.state('streaming')
   t.match(await read(), { owns_slot: true, gap_accepted: false, slot: second })
   await until(async () => !(await slotsOf(shop.source)).includes(slot), 'the first slot to go')
-  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers, [{ name: 'slot', status: 'dropped' }, { name: 'publication', status: 'dropped' }])
+  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers, [{
+    name: 'slot', status: 'dropped'
+  }, { name: 'publication', status: 'dropped' }])
   t.ok(await isClean(shop.source))
 })
 
@@ -110,7 +147,9 @@ await t.test('a slot that another connection reads is nobody else\'s to drop', a
   await other.request('PUT', '/api/database/connection', { connectionString: shop.source.url, slot })
   await other.state('error', 'SLOT_TAKEN')
   await app.pool.query('update cdc_connections set owns_slot = true where application_id = $1', [other.applicationId])
-  t.match((await other.request('DELETE', '/api/database/connection')).body.leftovers, [{ name: 'slot', status: 'kept', message: /another connection/i }, { name: 'publication' }])
+  t.match((await other.request('DELETE', '/api/database/connection')).body.leftovers, [{
+    name: 'slot', status: 'kept', message: /another connection/i
+  }, { name: 'publication' }])
   t.same(await slotsOf(shop.source), [slot])
 })
 

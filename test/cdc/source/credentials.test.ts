@@ -23,13 +23,38 @@ const marker = 'operators-secret'
 
 /** Everything that a PostgreSQL client reads by itself. */
 const environment = {
-  PGPASSWORD: marker, PGUSER: marker, PGDATABASE: marker, PGHOST: marker, PGPORT: '1', PGAPPNAME: marker, PGOPTIONS: `-c application_name=${marker}`, PGSSLMODE: 'verify-full', PGSSLNEGOTIATION: 'direct',
-  PGCLIENT_ENCODING: marker, PGCLIENTENCODING: marker, PGREPLICATION: 'database', PGBINARY: 'true', PGCONNECT_TIMEOUT: '1', PGSERVICE: marker, PGSERVICEFILE: `/${marker}`, PGSSLCERT: `/${marker}`,
-  PGSSLKEY: `/${marker}`, PGSSLROOTCERT: `/${marker}`, PGREQUIRESSL: '1', PGTARGETSESSIONATTRS: marker, PGKRBSRVNAME: marker, PGPASSFILE: '', HOME: '', USER: marker, USERNAME: marker
+  PGPASSWORD: marker,
+  PGUSER: marker,
+  PGDATABASE: marker,
+  PGHOST: marker,
+  PGPORT: '1',
+  PGAPPNAME: marker,
+  PGOPTIONS: `-c application_name=${marker}`,
+  PGSSLMODE: 'verify-full',
+  PGSSLNEGOTIATION: 'direct',
+  PGCLIENT_ENCODING: marker,
+  PGCLIENTENCODING: marker,
+  PGREPLICATION: 'database',
+  PGBINARY: 'true',
+  PGCONNECT_TIMEOUT: '1',
+  PGSERVICE: marker,
+  PGSERVICEFILE: `/${marker}`,
+  PGSSLCERT: `/${marker}`,
+  PGSSLKEY: `/${marker}`,
+  PGSSLROOTCERT: `/${marker}`,
+  PGREQUIRESSL: '1',
+  PGTARGETSESSIONATTRS: marker,
+  PGKRBSRVNAME: marker,
+  PGPASSFILE: '',
+  HOME: '',
+  USER: marker,
+  USERNAME: marker
 }
 
 /** `variables` for as long as the test lasts, and a password file in the home folder. */
-async function poisoned (t: { teardown (work: () => Promise<void>): void }, variables: Record<string, string>): Promise<void> {
+async function poisoned (
+  t: { teardown(work: () => Promise<void>): void }, variables: Record<string, string>
+): Promise<void> {
   const home = await mkdtemp(join(tmpdir(), 'realtime-home-'))
   const passFile = join(home, '.pgpass')
   await writeFile(passFile, `*:*:*:*:${marker}\n`)
@@ -48,13 +73,18 @@ async function poisoned (t: { teardown (work: () => Promise<void>): void }, vari
 for (const method of ['cleartext', 'md5', 'scram'] as const) {
   await t.test(`a server that asks for a password by ${method} is sent the tenant's, or none`, async t => {
     await poisoned(t, environment)
-    for (const [credentials, password] of [['shop:tenants-own', 'tenants-own'], ['shop:', ''], ['shop:%20', ' ']] as const) {
+    for (
+      const [credentials, password] of [['shop:tenants-own', 'tenants-own'], ['shop:', ''], ['shop:%20', ' ']] as const
+    ) {
       const { port, received } = await listening(t, method)
       await t.rejects(openSource(`postgres://${credentials}@127.0.0.1:${port}/orders`), { code: 'SOURCE_AUTH_FAILED' })
       const text = received()
       t.notMatch(text, marker, 'nothing of the operator')
-      t.match(text.slice(8), /^user\0shop\0database\0orders\0application_name\0realtime-platform-cdc\0replication\0false\0/, 'what is sent is what is meant')
-      if (method === 'cleartext') t.equal(text.slice(text.indexOf('p\0\0\0')), `p\0\0\0${String.fromCharCode(password.length + 5)}${password}\0`)
+      t.match(
+        text.slice(8), /^user\0shop\0database\0orders\0application_name\0realtime-platform-cdc\0replication\0false\0/,
+        'what is sent is what is meant'
+      )
+      if (method === 'cleartext') { t.equal(text.slice(text.indexOf('p\0\0\0')), `p\0\0\0${String.fromCharCode(password.length + 5)}${password}\0`) }
     }
   })
 }
@@ -70,9 +100,14 @@ await t.test('the connection test and the reader send none either', async t => {
   await poisoned(t, { PGPASSWORD: marker })
   const { port, received } = await listening(t, 'cleartext')
   const connectionString = `postgres://shop:@127.0.0.1:${port}/orders`
-  t.match((await shop.request('POST', '/api/database/connection/test', { connectionString })).body, { ok: false, checks: [{ name: 'reachability' }] })
+  t.match((await shop.request('POST', '/api/database/connection/test', { connectionString })).body, {
+    ok: false, checks: [{ name: 'reachability' }]
+  })
   t.match(await shop.request('PUT', '/api/database/connection', { connectionString }), { status: 200 })
-  await until(async () => (await shop.request('GET', '/api/database/connection')).body.error?.code === 'SOURCE_AUTH_FAILED', 'the reader to be refused')
+  await until(
+    async () => (await shop.request('GET', '/api/database/connection')).body.error?.code === 'SOURCE_AUTH_FAILED',
+    'the reader to be refused'
+  )
   t.notMatch(received(), marker)
   await shop.request('DELETE', '/api/database/connection')
 })
@@ -82,7 +117,9 @@ await t.test('a session in a real database is as if the environment were empty',
   const ask = async (connectionString: string, more = {}) => {
     const session = await openSource(connectionString, more)
     try {
-      return (await session.query('select current_user::text as user, application_name as name, backend_type as type, client_encoding from pg_stat_activity, (select current_setting(\'client_encoding\') as client_encoding) one where pid = pg_backend_pid()')).rows
+      return (await session.query(
+        "select current_user::text as user, application_name as name, backend_type as type, client_encoding from pg_stat_activity, (select current_setting('client_encoding') as client_encoding) one where pid = pg_backend_pid()"
+      )).rows
     } finally {
       await session.close()
     }
@@ -95,25 +132,51 @@ await t.test('a session in a real database is as if the environment were empty',
 })
 
 await t.test('a password is given, or explicitly empty', async t => {
-  for (const text of ['postgres://u@h/d', 'postgres://u@h:1/d?application_name=x:@y', 'postgres://u@h/d:@x']) t.throws(() => parseConnectionString(text), { message: /must have a password/ }, text)
-  for (const [text, password] of [['postgres://u:@h/d', ''], ['postgres://u:%40%3A@h/d', '@:'], ['postgresql://u:p@h/d', 'p']] as const) {
+  for (const text of ['postgres://u@h/d', 'postgres://u@h:1/d?application_name=x:@y', 'postgres://u@h/d:@x']) { t.throws(() => parseConnectionString(text), { message: /must have a password/ }, text) }
+  for (
+    const [text, password] of [['postgres://u:@h/d', ''], ['postgres://u:%40%3A@h/d', '@:'], [
+      'postgresql://u:p@h/d',
+      'p'
+    ]] as const
+  ) {
     const given = parseConnectionString(text).config.password
     t.equal(typeof given === 'function' ? await given() : given, password, text)
   }
 })
 
 await t.test('no part has a NUL, which would end it in the start-up packet', async t => {
-  for (const text of [
-    'postgres://u%00:p@h/d', 'postgres://u:p%00@h/d', 'postgres://u:p@h/d%00x', 'postgres://u:p@h%00x/d', 'postgres://u:p@h/d?application_name=x%00user%00root', 'postgres://u:p@h/d?sslmode=disable%00',
-    'postgres://u:p@h/d?connect_timeout=%00', 'postgres://u:p@h/d?application_name%00=1', 'postgres://u:p@h/d?application_name=a&application_name=b%00', 'postgres://u:p@h\0/d', 'postgres://u:p@h/d\0'
-  ]) {
+  for (
+    const text of [
+      'postgres://u%00:p@h/d',
+      'postgres://u:p%00@h/d',
+      'postgres://u:p@h/d%00x',
+      'postgres://u:p@h%00x/d',
+      'postgres://u:p@h/d?application_name=x%00user%00root',
+      'postgres://u:p@h/d?sslmode=disable%00',
+      'postgres://u:p@h/d?connect_timeout=%00',
+      'postgres://u:p@h/d?application_name%00=1',
+      'postgres://u:p@h/d?application_name=a&application_name=b%00',
+      'postgres://u:p@h\0/d',
+      'postgres://u:p@h/d\0'
+    ]
+  ) {
     t.throws(() => parseConnectionString(text), { code: 'VALIDATION_FAILED' }, text)
     t.match(await shop.request('PUT', '/api/database/connection', { connectionString: text }), { status: 400 }, text)
   }
 })
 
 await t.test('a setting that the driver would replace is refused', async t => {
-  for (const text of ['postgres://u:p@h:0/d', 'postgres://:p@h/d', 'postgres://u:p@h/', 'postgres://u:p@/d', 'postgres://u:p@%2Ftmp/d', 'postgres://u:p@h/d#x', 'postgres://u:p@h/d?sslmode=require&sslmode=disable']) {
+  for (
+    const text of [
+      'postgres://u:p@h:0/d',
+      'postgres://:p@h/d',
+      'postgres://u:p@h/',
+      'postgres://u:p@/d',
+      'postgres://u:p@%2Ftmp/d',
+      'postgres://u:p@h/d#x',
+      'postgres://u:p@h/d?sslmode=require&sslmode=disable'
+    ]
+  ) {
     t.throws(() => parseConnectionString(text), { code: 'VALIDATION_FAILED' }, text)
   }
 })
@@ -121,11 +184,18 @@ await t.test('a setting that the driver would replace is refused', async t => {
 await t.test('a string that was stored before a rule refused it ends in a state that says so', async t => {
   const own = await sourced(t, app)
   await own.request('PUT', '/api/database/connection', { connectionString: 'postgres://u:p@127.0.0.1:1/d' })
-  const { id } = await app.db.selectFrom('cdc_connections').select('id').where('application_id', '=', own.scope.applicationId).executeTakeFirstOrThrow()
-  await app.db.updateTable('cdc_connections').set(eb => ({ connection_string_sealed: app.encryption.encrypt('postgres://u@127.0.0.1:1/d', sealedPlaces.connection(id)), revision: eb('revision', '+', 1) }))
+  const { id } = await app.db.selectFrom('cdc_connections').select('id').where(
+    'application_id', '=', own.scope.applicationId
+  ).executeTakeFirstOrThrow()
+  await app.db.updateTable('cdc_connections').set(eb => ({
+    connection_string_sealed: app.encryption.encrypt('postgres://u@127.0.0.1:1/d', sealedPlaces.connection(id)),
+    revision: eb('revision', '+', 1)
+  }))
     .where('application_id', '=', own.scope.applicationId).execute()
   t.match((await own.state('error', 'SOURCE_REFUSED')).error?.message, /must have a password/)
-  t.match(await own.request('GET', '/api/database/tables'), { status: 503, body: { code: 'SOURCE_UNAVAILABLE', message: /must have a password/ } })
+  t.match(await own.request('GET', '/api/database/tables'), {
+    status: 503, body: { code: 'SOURCE_UNAVAILABLE', message: /must have a password/ }
+  })
   t.match(await own.request('DELETE', '/api/database/connection'), { status: 200 })
 })
 
@@ -133,8 +203,12 @@ await t.test('the platform\'s own database is refused, however it is spelled', a
   const { port, password, pathname } = new URL(databaseUrl)
   for (const host of ['127.0.0.1', 'localhost', '127.1', '0x7f000001', '[::ffff:127.0.0.1]']) {
     const connectionString = `postgres://postgres:${password}@${host}:${port}${pathname}`
-    t.match(await shop.request('PUT', '/api/database/connection', { connectionString }), { status: 400, body: { message: /platform's own database/ } }, host)
-    t.match((await shop.request('POST', '/api/database/connection/test', { connectionString })).body, { ok: false, checks: [{}, { name: 'database', status: 'failed', message: /platform's own/ }] }, host)
+    t.match(await shop.request('PUT', '/api/database/connection', { connectionString }), {
+      status: 400, body: { message: /platform's own database/ }
+    }, host)
+    t.match((await shop.request('POST', '/api/database/connection/test', { connectionString })).body, {
+      ok: false, checks: [{}, { name: 'database', status: 'failed', message: /platform's own/ }]
+    }, host)
   }
   t.match(await shop.request('GET', '/api/database/connection'), { status: 404 }, 'and is not stored')
 })
@@ -151,19 +225,32 @@ await t.test('a role that may not call pg_control_system is told by replication'
   await client.query(`create role ${role} login replication password 'x'`)
   await client.query('revoke execute on function pg_control_system() from public')
   const { port, pathname } = new URL(databaseUrl)
-  t.match(await shop.request('PUT', '/api/database/connection', { connectionString: `postgres://${role}:x@127.0.0.1:${port}${pathname}` }), { status: 400, body: { message: /platform's own/ } })
+  t.match(
+    await shop.request('PUT', '/api/database/connection', {
+      connectionString: `postgres://${role}:x@127.0.0.1:${port}${pathname}`
+    }),
+    { status: 400, body: { message: /platform's own/ } }
+  )
 })
 
 await t.test('a reader that is led to the platform\'s own database leaves no trace there', async t => {
   const own = await sourced(t, app)
   await own.connect()
   // As if the address had come to lead there after it was stored.
-  const { id } = await app.db.selectFrom('cdc_connections').select('id').where('application_id', '=', own.scope.applicationId).executeTakeFirstOrThrow()
-  await app.db.updateTable('cdc_connections').set(eb => ({ connection_string_sealed: app.encryption.encrypt(databaseUrl, sealedPlaces.connection(id)), revision: eb('revision', '+', 1) }))
+  const { id } = await app.db.selectFrom('cdc_connections').select('id').where(
+    'application_id', '=', own.scope.applicationId
+  ).executeTakeFirstOrThrow()
+  await app.db.updateTable('cdc_connections').set(eb => ({
+    connection_string_sealed: app.encryption.encrypt(databaseUrl, sealedPlaces.connection(id)),
+    revision: eb('revision', '+', 1)
+  }))
     .where('application_id', '=', own.scope.applicationId).execute()
   t.match((await own.state('error', 'SOURCE_REFUSED')).error?.message, /platform's own/)
   t.match(await own.request('GET', '/api/database/tables'), { status: 503, body: { message: /platform's own/ } })
-  const { rows } = await app.pool.query('select (select count(*)::int from pg_publication) as publications, (select count(*)::int from pg_replication_slots where database = current_database()) as slots')
+  const { rows } = await app.pool.query(
+    'select (select count(*)::int from pg_publication) as publications, (select count(*)::int from ' +
+      'pg_replication_slots where database = current_database()) as slots'
+  )
   t.same(rows, [{ publications: 0, slots: 0 }])
   await own.request('PUT', '/api/database/connection', { connectionString: own.source.url })
   await own.state('streaming')
@@ -183,7 +270,11 @@ async function listening (t: { teardown (work: () => void): void }, method: 'cle
     head.writeInt32BE(body.length + 4, 1)
     return Buffer.concat([head, body])
   }
-  const request = { cleartext: Buffer.from([0, 0, 0, 3]), md5: Buffer.from([0, 0, 0, 5, 1, 2, 3, 4]), scram: Buffer.from('\0\0\0\nSCRAM-SHA-256\0\0') }[method]
+  const request =
+    {
+      cleartext: Buffer.from([0, 0, 0, 3]), md5: Buffer.from([0, 0, 0, 5, 1, 2, 3, 4]),
+      scram: Buffer.from('\0\0\0\nSCRAM-SHA-256\0\0')
+    }[method]
   const chunks: Buffer[] = []
   const sockets = new Set<Socket>()
   const server = createServer(socket => {
@@ -194,7 +285,7 @@ async function listening (t: { teardown (work: () => void): void }, method: 'cle
       chunks.push(chunk)
       if (count++ === 0) return socket.write(message('R', request))
       const nonce = /r=([^,]*)/.exec(chunk.toString('latin1'))?.[1]
-      if (method === 'scram' && count === 2) return socket.write(message('R', Buffer.from(`\0\0\0\x0br=${nonce ?? ''}x,s=c2FsdA==,i=4096`)))
+      if (method === 'scram' && count === 2) { return socket.write(message('R', Buffer.from(`\0\0\0\x0br=${nonce ?? ''}x,s=c2FsdA==,i=4096`))) }
       socket.end(message('E', Buffer.from('SFATAL\0C28P01\0Mno\0\0')))
     })
   }).listen(0, '127.0.0.1')

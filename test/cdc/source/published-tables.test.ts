@@ -10,8 +10,8 @@ import { until } from '../../faults/server.ts'
 import { createSource, sourced, uniqueName } from '../source-database.ts'
 
 /*
- * Enabling a mapping never blocks the source application's writes, and never succeeds where changes would be missing in silence.
- * TEST_DATABASE_URL runs it on another version of PostgreSQL.
+ * Enabling a mapping never blocks the source application's writes, and never succeeds where changes would be missing in
+ * silence. TEST_DATABASE_URL runs it on another version of PostgreSQL.
  */
 
 t.setTimeout(120_000)
@@ -29,7 +29,11 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
   /** A publication and a table of their own; in statements, `_` stands for the table and `PUB` for the publication. */
   async function world (t: Tap, tables: string, publication = createPublicationSql('PUB', version)) {
     const [table, name] = [uniqueName(), uniqueName()]
-    const named = (sql: string) => sql.replaceAll(/\b_(?=\b|\d)/g, table).replaceAll(/\b_pkey\b/g, `${table}_pkey`).replaceAll(/\bPUB(?![A-Z])/g, name)
+    const named = (sql: string) =>
+      sql.replaceAll(/\b_(?=\b|\d)/g, table).replaceAll(/\b_pkey\b/g, `${table}_pkey`).replaceAll(
+        /\bPUB(?![A-Z])/g,
+        name
+      )
     const sql = async (text: string) => (await client.query(named(text))).rows
     await sql(tables)
     await sql(publication)
@@ -47,7 +51,10 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
       add: async () => await addTable(client, name, { schema: 'public', name: table }),
       unpublish: async () => await unpublishTable(client, name, { schema: 'public', name: table }),
       isPublished: async () => await isPublished(client, name, { schema: 'public', name: table }),
-      published: async () => (await sql("select tablename as name from pg_publication_tables where pubname = 'PUB' order by 1")).map(row => row['name'] as string),
+      published: async () =>
+        (await sql("select tablename as name from pg_publication_tables where pubname = 'PUB' order by 1")).map(row =>
+          row['name'] as string
+        ),
       async problems (more?: object) {
         const seen = await readPublishedTable(client, name, { schema: 'public', name: table })
         return seen === undefined ? undefined : problemsOf(seen, mapping(more))
@@ -60,8 +67,14 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
     }
   }
 
-  /** Switching on is refused before and possible after the statement that is in the refusal; the application writes all along. */
-  async function refusedUntilMended (t: Tap, w: Awaited<ReturnType<typeof world>>, { message, code, more }: { message: RegExp, code: string, more?: object }) {
+  /**
+   * Switching on is refused before and possible after the statement that is in the refusal; the application writes all
+   * along.
+   */
+  async function refusedUntilMended (
+    t: Tap, w: Awaited<ReturnType<typeof world>>,
+    { message, code, more }: { message: RegExp, code: string, more?: object }
+  ) {
     const isBroken = (await w.isPublished()) === true && (await w.writes().then(() => false, () => true))
     const error = await w.publish(more).then(() => undefined, (error: Refusal) => error)
     t.match(error, { code: 'TABLE_NOT_PUBLISHED', message }, 'it is refused')
@@ -78,7 +91,9 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
 
   await t.test(`PostgreSQL ${major}`, async t => {
     await t.test('children of an inheritance tree are not published with their parent', async t => {
-      const w = await world(t, 'create table _ (id int primary key, n int); create table _1 () inherits (_); insert into _1 values (1, 1)')
+      const w = await world(
+        t, 'create table _ (id int primary key, n int); create table _1 () inherits (_); insert into _1 values (1, 1)'
+      )
       await w.publish()
       t.same(await w.published(), [w.table])
       await w.writes()
@@ -91,20 +106,44 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
       const noIdentity = { message: /no replica identity/, code: 'REPLICA_IDENTITY' }
       await refusedUntilMended(t, await world(t, 'create table _ (n int)'), noIdentity)
       await refusedUntilMended(t, await world(t, 'create table _ (n int primary key deferrable)'), noIdentity)
-      await refusedUntilMended(t, await world(t, 'create table _ (n int primary key); alter table _ replica identity nothing'), noIdentity)
-      await refusedUntilMended(t, await world(t, 'create table _ (n int not null); create unique index _1 on _ (n); alter table _ replica identity using index _1; drop index _1'), noIdentity)
-      await refusedUntilMended(t, await world(t, 'create table _ (n int) partition by range (n); create table _1 partition of _ (n primary key) for values from (0) to (9); create table _2 partition of _ for values from (9) to (99)'), noIdentity)
+      await refusedUntilMended(
+        t, await world(t, 'create table _ (n int primary key); alter table _ replica identity nothing'), noIdentity
+      )
+      await refusedUntilMended(
+        t,
+        await world(
+          t,
+          'create table _ (n int not null); create unique index _1 on _ (n); alter table _ replica identity using ' +
+            'index _1; drop index _1'
+        ),
+        noIdentity
+      )
+      await refusedUntilMended(
+        t,
+        await world(
+          t,
+          'create table _ (n int) partition by range (n); create table _1 partition of _ (n primary key) for values ' +
+            'from (0) to (9); create table _2 partition of _ for values from (9) to (99)'
+        ),
+        noIdentity
+      )
       const inserts = await world(t, 'create table _ (n int)', "create publication PUB with (publish = 'insert')")
       await inserts.publish({ events: ['insert'] })
       await inserts.writes()
     })
 
     await t.test('a partition that is created later without an identity is in the status', async t => {
-      const w = await world(t, 'create table _ (id int, n int) partition by range (id); create table _1 partition of _ (id primary key) for values from (0) to (9)')
+      const w = await world(
+        t,
+        'create table _ (id int, n int) partition by range (id); create table _1 partition of _ (id primary key) ' +
+          'for values from (0) to (9)'
+      )
       await w.publish()
       await w.sql('create table _2 partition of _ for values from (9) to (99); insert into _ values (10, 1)')
       const [problem] = await w.problems() ?? []
-      t.match(problem, { code: 'REPLICA_IDENTITY', harm: 'writes', message: w.named('public._2 has no replica identity') })
+      t.match(problem, {
+        code: 'REPLICA_IDENTITY', harm: 'writes', message: w.named('public._2 has no replica identity')
+      })
       await t.rejects(w.writes(), { code: '55000' })
       await w.sql(problem?.sql ?? '')
       await w.writes()
@@ -112,12 +151,18 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
     })
 
     await t.test('stored generated columns', async t => {
-      const full = 'create table _ (id int primary key, n int, g int generated always as (n * 2) stored); alter table _ replica identity full'
+      const full =
+        'create table _ (id int primary key, n int, g int generated always as (n * 2) stored); alter table _ ' +
+          'replica identity full'
       await (await world(t, full)).publish()
       const byHand = "create publication PUB with (publish = 'insert, update, delete, truncate')"
       const w = await world(t, full, byHand)
-      const keyed = await world(t, 'create table _ (n int, g int generated always as (n * 2) stored primary key)', byHand)
-      const wanting = await world(t, 'create table _ (id int primary key, n int, g int generated always as (n * 2) stored)', byHand)
+      const keyed = await world(
+        t, 'create table _ (n int, g int generated always as (n * 2) stored primary key)', byHand
+      )
+      const wanting = await world(
+        t, 'create table _ (id int primary key, n int, g int generated always as (n * 2) stored)', byHand
+      )
       await wanting.publish({ when: { changed: 'n' } })
       const [advice] = await wanting.problems({ when: { changed: 'n' } }) ?? []
       t.match(advice, { code: 'REPLICA_IDENTITY', harm: 'none', sql: /REPLICA IDENTITY FULL;$/ })
@@ -138,10 +183,19 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
 
     if (version >= 180_000) {
       await t.test('virtual generated columns', async t => {
-        const virtual = (more: string) => `create table _ (n int not null${more}, g int generated always as (n * 2) virtual)`
+        const virtual = (more: string) =>
+          `create table _ (n int not null${more}, g int generated always as (n * 2) virtual)`
         const refusal = { message: /virtual generated column/, code: 'GENERATED_COLUMNS' }
-        await refusedUntilMended(t, await world(t, `${virtual(' primary key')}; alter table _ replica identity full`), refusal)
-        await refusedUntilMended(t, await world(t, `${virtual(' unique')}; alter table _ replica identity full`), refusal)
+        await refusedUntilMended(
+          t,
+          await world(t, `${virtual(' primary key')}; alter table _ replica identity full`),
+          refusal
+        )
+        await refusedUntilMended(
+          t,
+          await world(t, `${virtual(' unique')}; alter table _ replica identity full`),
+          refusal
+        )
         const keyless = await world(t, `${virtual('')}; alter table _ replica identity full`)
         await refusedUntilMended(t, keyless, refusal)
         t.match((await keyless.problems())?.[0]?.message, /Give public\.\w+ a primary key/)
@@ -158,60 +212,125 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
         const watching = await world(t, `${virtual(' primary key')}; alter table _ add m int`)
         await watching.publish({ when: { changed: 'm' } })
         const [advice] = await watching.problems({ when: { changed: 'm' } }) ?? []
-        t.match(advice, { code: 'REPLICA_IDENTITY', harm: 'none', message: /FULL is no help/, sql: undefined }, 'what would break it is not advised')
+        t.match(
+          advice, { code: 'REPLICA_IDENTITY', harm: 'none', message: /FULL is no help/, sql: undefined },
+          'what would break it is not advised'
+        )
         await watching.writes()
 
         const late = await world(t, 'create table _ (id int primary key, n int); alter table _ replica identity full')
         await late.publish()
         await late.sql('alter table _ add g int generated always as (n * 2) virtual; insert into _ values (1, 1)')
-        t.match(await late.problems(), [{ code: 'GENERATED_COLUMNS', harm: 'writes', sql: 'ALTER TABLE "public"."' + late.table + '" REPLICA IDENTITY DEFAULT;' }], 'a column that comes later is in the status')
+        t.match(await late.problems(), [{
+          code: 'GENERATED_COLUMNS', harm: 'writes',
+          sql: 'ALTER TABLE "public"."' + late.table + '" REPLICA IDENTITY DEFAULT;'
+        }], 'a column that comes later is in the status')
         await late.sql((await late.problems())?.[0]?.sql ?? '')
         await late.writes()
 
-        const parted = await world(t, 'create table _ (n int primary key, g int generated always as (n * 2) virtual) partition by range (n); create table _1 partition of _ for values from (0) to (9); alter table _1 replica identity full')
+        const parted = await world(
+          t,
+          'create table _ (n int primary key, g int generated always as (n * 2) virtual) partition by range (n); ' +
+            'create table _1 partition of _ for values from (0) to (9); alter table _1 replica identity full'
+        )
         await refusedUntilMended(t, parted, refusal)
       })
     }
 
     await t.test('a publication made by hand that does not publish what the mapping listens to', async t => {
-      const w = await world(t, 'create table _ (n int primary key)', "create publication PUB for table _ with (publish = 'insert')")
+      const w = await world(
+        t, 'create table _ (n int primary key)', "create publication PUB for table _ with (publish = 'insert')"
+      )
       t.equal(await w.publish({ events: ['insert'] }), 'present')
       await refusedUntilMended(t, w, { message: /does not publish update or delete/, code: 'OPERATION_NOT_PUBLISHED' })
-      const fragile = await world(t, 'create table _ (n int)', "create publication PUB for table _ with (publish = 'insert')")
+      const fragile = await world(
+        t, 'create table _ (n int)', "create publication PUB for table _ with (publish = 'insert')"
+      )
       const [problem] = await fragile.problems() ?? []
-      t.match(problem, { code: 'OPERATION_NOT_PUBLISHED', message: new RegExp(`Give public.${fragile.table} a replica identity first`), sql: undefined })
-      const deletes = await world(t, 'create table _ (n int primary key)', "create publication PUB with (publish = 'update')")
-      await refusedUntilMended(t, deletes, { message: /does not publish insert/, code: 'OPERATION_NOT_PUBLISHED', more: { events: ['insert'] } })
+      t.match(problem, {
+        code: 'OPERATION_NOT_PUBLISHED',
+        message: new RegExp(`Give public.${fragile.table} a replica identity first`),
+        sql: undefined
+      })
+      const deletes = await world(
+        t, 'create table _ (n int primary key)', "create publication PUB with (publish = 'update')"
+      )
+      await refusedUntilMended(t, deletes, {
+        message: /does not publish insert/, code: 'OPERATION_NOT_PUBLISHED', more: { events: ['insert'] }
+      })
     })
 
     if (version >= 150_000) {
       await t.test('row filters and column lists', async t => {
         const table = 'create table _ (id int primary key, n int, m int)'
-        await refusedUntilMended(t, await world(t, table, 'create publication PUB for table _ where (id > 5)'), { message: /row filter/, code: 'ROW_FILTER' })
-        await refusedUntilMended(t, await world(t, table, 'create publication PUB for table _ where (n > 5)'), { message: /row filter/, code: 'ROW_FILTER' })
-        await refusedUntilMended(t, await world(t, table, 'create publication PUB for table _ (id, n)'), { message: /without m$/, code: 'COLUMN_LIST' })
-        await refusedUntilMended(t, await world(t, table, 'create publication PUB for table _ (id, n)'), { message: /without m$/, code: 'COLUMN_LIST', more: { payload: '$row.id', when: { isNull: 'm' } } })
-        await refusedUntilMended(t, await world(t, table, 'create publication PUB for table _ (n)'), { message: /leaves out columns of the replica identity/, code: 'COLUMN_LIST' })
-        await refusedUntilMended(t, await world(t, `${table}; alter table _ replica identity full`, 'create publication PUB for table _ (id, n)'), { message: /leaves out columns/, code: 'COLUMN_LIST' })
+        await refusedUntilMended(t, await world(t, table, 'create publication PUB for table _ where (id > 5)'), {
+          message: /row filter/, code: 'ROW_FILTER'
+        })
+        await refusedUntilMended(t, await world(t, table, 'create publication PUB for table _ where (n > 5)'), {
+          message: /row filter/, code: 'ROW_FILTER'
+        })
+        await refusedUntilMended(t, await world(t, table, 'create publication PUB for table _ (id, n)'), {
+          message: /without m$/, code: 'COLUMN_LIST'
+        })
+        await refusedUntilMended(t, await world(t, table, 'create publication PUB for table _ (id, n)'), {
+          message: /without m$/, code: 'COLUMN_LIST', more: { payload: '$row.id', when: { isNull: 'm' } }
+        })
+        await refusedUntilMended(t, await world(t, table, 'create publication PUB for table _ (n)'), {
+          message: /leaves out columns of the replica identity/, code: 'COLUMN_LIST'
+        })
+        await refusedUntilMended(
+          t,
+          await world(t, `${table}; alter table _ replica identity full`, 'create publication PUB for table _ (id, n)'),
+          { message: /leaves out columns/, code: 'COLUMN_LIST' }
+        )
         const partial = await world(t, table, 'create publication PUB for table _ (id, n)')
-        t.equal(await partial.publish({ payload: { id: '$row.id' }, when: { gt: { n: 1 } } }), 'present', 'what it needs is in the list')
-        t.match((await partial.problems({ payload: '$row.id', triggerColumns: ['n'] }))?.[0]?.sql, /^BEGIN;[^]*DROP TABLE ONLY[^]*ADD TABLE ONLY[^]*COMMIT;\nALTER TABLE .* FULL;$/, 'FULL takes the whole list')
-        const parted = 'create table _ (id int primary key, n int) partition by range (id); create table _1 partition of _ for values from (0) to (9)'
-        await refusedUntilMended(t, await world(t, parted, 'create publication PUB for table _ where (id > 5) with (publish_via_partition_root = true)'), { message: /row filter/, code: 'ROW_FILTER' })
-        await refusedUntilMended(t, await world(t, parted, 'create publication PUB for table _1 where (id > 5)'), { message: /row filter/, code: 'ROW_FILTER' })
+        t.equal(
+          await partial.publish({ payload: { id: '$row.id' }, when: { gt: { n: 1 } } }), 'present',
+          'what it needs is in the list'
+        )
+        t.match(
+          (await partial.problems({ payload: '$row.id', triggerColumns: ['n'] }))?.[0]?.sql,
+          /^BEGIN;[^]*DROP TABLE ONLY[^]*ADD TABLE ONLY[^]*COMMIT;\nALTER TABLE .* FULL;$/, 'FULL takes the whole list'
+        )
+        const parted =
+          'create table _ (id int primary key, n int) partition by range (id); create table _1 partition of _ for ' +
+            'values from (0) to (9)'
+        await refusedUntilMended(
+          t,
+          await world(
+            t, parted, 'create publication PUB for table _ where (id > 5) with (publish_via_partition_root = true)'
+          ),
+          { message: /row filter/, code: 'ROW_FILTER' }
+        )
+        await refusedUntilMended(t, await world(t, parted, 'create publication PUB for table _1 where (id > 5)'), {
+          message: /row filter/, code: 'ROW_FILTER'
+        })
       })
     }
 
     await t.test('tables and partitions that are not in the WAL', async t => {
       const unlogged = { message: /unlogged/, code: 'UNLOGGED' }
       await refusedUntilMended(t, await world(t, 'create unlogged table _ (n int primary key)'), unlogged)
-      await refusedUntilMended(t, await world(t, 'create table _ (n int primary key) partition by range (n); create unlogged table _1 partition of _ for values from (0) to (9); create table _2 partition of _ for values from (9) to (99)'), unlogged)
+      await refusedUntilMended(
+        t,
+        await world(
+          t,
+          'create table _ (n int primary key) partition by range (n); create unlogged table _1 partition of _ for ' +
+            'values from (0) to (9); create table _2 partition of _ for values from (9) to (99)'
+        ),
+        unlogged
+      )
       const temporary = await world(t, 'create temp table _ (n int primary key)')
       t.equal(await temporary.problems(), undefined)
     })
 
     await t.test('a publication that names partitions says so', async t => {
-      const w = await world(t, 'create table _ (n int primary key) partition by range (n); create table _1 partition of _ for values from (0) to (9)', 'create publication PUB')
+      const w = await world(
+        t,
+        'create table _ (n int primary key) partition by range (n); create table _1 partition of _ for values from ' +
+          '(0) to (9)',
+        'create publication PUB'
+      )
       await w.publish()
       const [problem] = await w.problems() ?? []
       t.match(problem, { code: 'PARTITIONS_APART', harm: 'none' })
@@ -231,7 +350,10 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
 
     if (version >= 150_000) {
       await t.test('what the catalogue does not show, PostgreSQL itself refuses before it is committed', async t => {
-        const w = await world(t, 'create table _ (id int primary key, n int); alter table _ replica identity full', 'create publication PUB for table _ (id, n)')
+        const w = await world(
+          t, 'create table _ (id int primary key, n int); alter table _ replica identity full',
+          'create publication PUB for table _ (id, n)'
+        )
         t.same(await w.problems(), [], 'a list of all columns looks like none')
         const isRefused = await w.writes().then(() => false, () => true)
         if (isRefused) await t.rejects(w.publish(), { code: 'TABLE_NOT_PUBLISHED' })
@@ -247,8 +369,15 @@ await t.test('a prepared transaction that has written is waited for', async t =>
   const [client, other] = [await openSource(server.url), await openSource(server.url)]
   for (const each of [client, other]) t.teardown(() => each.close())
   const mapping = compileMapping({ ...everything, table: 'orders' })
-  for (const sql of ['create table orders (n int primary key)', 'create publication p', 'begin', 'insert into orders values (1)', "prepare transaction 'one'"]) await other.query(sql)
-  await t.rejects(publishTable(client, 'p', mapping, 100), { code: 'TABLE_BUSY', message: /1 of them prepared: pg_prepared_xacts/ })
+  for (
+    const sql of [
+      'create table orders (n int primary key)', 'create publication p', 'begin', 'insert into orders values (1)',
+      "prepare transaction 'one'"
+    ]
+  ) await other.query(sql)
+  await t.rejects(publishTable(client, 'p', mapping, 100), {
+    code: 'TABLE_BUSY', message: /1 of them prepared: pg_prepared_xacts/
+  })
   t.equal(await isPublished(client, 'p', mapping.table), false, 'it is not left half done')
   const waiting = publishTable(client, 'p', mapping, 60_000)
   await until(async () => await isPublished(other, 'p', mapping.table) === true, 'the table to be added')
@@ -260,19 +389,34 @@ await t.test('the API: switching on, the status and the connection test say the 
   const { app } = await build(t)
   const shop = await sourced(t, app)
   const topic = await shop.topic('order.placed')
-  await shop.sql('create table orders (id int primary key, n int); create publication by_hand for table orders (id) with (publish = \'insert\')')
-  const before = await shop.request('POST', '/api/database/connection/test', { connectionString: shop.source.url, publication: 'by_hand' })
+  await shop.sql(
+    "create table orders (id int primary key, n int); create publication by_hand for table orders (id) with (publish = 'insert')"
+  )
+  const before = await shop.request('POST', '/api/database/connection/test', {
+    connectionString: shop.source.url, publication: 'by_hand'
+  })
   t.match(before.body, { ok: true })
   await shop.connect({ publication: 'by_hand' })
-  const { body: { id: mappingId } } = await shop.request('POST', '/api/database/mappings', { table: 'orders', topic, events: ['insert', 'update'] })
+  const { body: { id: mappingId } } = await shop.request('POST', '/api/database/mappings', {
+    table: 'orders', topic, events: ['insert', 'update']
+  })
   const test = await shop.request('POST', '/api/database/connection/test', {})
   t.match(test.body, { ok: false })
-  const checks = (test.body.checks as { name: string, status: string, message: string, sql?: string }[]).filter(({ status }) => status === 'failed')
+  const checks = (test.body.checks as { name: string, status: string, message: string, sql?: string }[]).filter((
+    { status }
+  ) => status === 'failed')
   t.match(checks, [{ name: 'table', message: /does not publish update/ }, { name: 'table', message: /column list/ }])
-  const status = async () => (await shop.request('GET', '/api/database/mappings/status')).body[0].problems as { code: string, sql?: string }[]
+  const status = async () =>
+    (await shop.request('GET', '/api/database/mappings/status')).body[0].problems as { code: string, sql?: string }[]
   t.same((await status()).map(({ code }) => code), ['OPERATION_NOT_PUBLISHED', 'COLUMN_LIST'])
   const on = async () => await shop.request('POST', '/api/database/subscriptions', { mappingId })
-  t.match(await on(), { status: 409, body: { code: 'TABLE_NOT_PUBLISHED', message: /does not publish update/, details: [{ path: '/table', sql: /^ALTER PUBLICATION/ }] } })
+  t.match(await on(), {
+    status: 409,
+    body: {
+      code: 'TABLE_NOT_PUBLISHED', message: /does not publish update/,
+      details: [{ path: '/table', sql: /^ALTER PUBLICATION/ }]
+    }
+  })
   for (const { sql } of await status()) await shop.sql(sql ?? '')
   t.match(await on(), { status: 201 })
   await shop.sql('insert into orders values (1, 2); update orders set n = 3')

@@ -6,22 +6,34 @@ import { build, createDatabase, withDatabase, type Teardown } from '../../build.
 import { until } from '../../faults/server.ts'
 import { createSource, sourced, uniqueName, type TestSource } from '../source-database.ts'
 
-/* A connection terminates, drops and reads only what it has created itself: another program's slot or publication stays as it is. */
+/*
+ * A connection terminates, drops and reads only what it has created itself: another program's slot or publication stays
+ * as it is.
+ */
 
 t.setTimeout(180_000)
 
-const { app } = await build(t, { adapt: config => { Object.assign(config.cdc, { leaseMs: 2000, leftoverRetryMs: 300 }) } })
+const { app } = await build(t, {
+  adapt: config => {
+    Object.assign(config.cdc, { leaseMs: 2000, leftoverRetryMs: 300 })
+  }
+})
 
 interface SlotState { active_pid: number | null, confirmed: string, plugin: string }
 const slotState = async ({ sql }: TestSource, slot: string) =>
-  (await sql('select active_pid, plugin, confirmed_flush_lsn::text as confirmed from pg_replication_slots where slot_name = $1', [slot]))[0] as SlotState | undefined
+  (await sql(
+    'select active_pid, plugin, confirmed_flush_lsn::text as confirmed from pg_replication_slots where slot_name = $1',
+    [slot]
+  ))[0] as SlotState | undefined
 
 /** Another program: it creates the slot and reads from it until the test ends. */
 async function foreignReader (t: Teardown, source: TestSource, slot: string): Promise<{ hasEnded: boolean }> {
   const publication = uniqueName()
   await source.sql(`create publication ${publication} for all tables`)
-  if (await slotState(source, slot) === undefined) await source.sql('select pg_create_logical_replication_slot($1, \'pgoutput\')', [slot])
-  const service = new LogicalReplicationService({ connectionString: source.url }, { acknowledge: { auto: false, timeoutSeconds: 0 } })
+  if (await slotState(source, slot) === undefined) { await source.sql("select pg_create_logical_replication_slot($1, 'pgoutput')", [slot]) }
+  const service = new LogicalReplicationService({ connectionString: source.url }, {
+    acknowledge: { auto: false, timeoutSeconds: 0 }
+  })
   const reader = { hasEnded: false }
   const end = () => { reader.hasEnded = true }
   service.on('error', end)
@@ -39,16 +51,25 @@ await t.test('a slot that another program reads is refused and left alone: at fi
   const slot = uniqueName()
   const reader = await foreignReader(t, shop.source, slot)
   const before = await slotState(shop.source, slot)
-  t.match((await shop.request('POST', '/api/database/connection/test', { connectionString: shop.source.url, slot })).body.checks.find(({ name }: { name: string }) => name === 'slot'), {
-    status: 'failed', message: /another program/i
-  })
+  t.match(
+    (await shop.request('POST', '/api/database/connection/test', { connectionString: shop.source.url, slot })).body
+      .checks.find(({ name }: { name: string }) => name === 'slot'),
+    {
+      status: 'failed', message: /another program/i
+    }
+  )
   for (const acceptGap of [false, true]) {
     await put(shop, { slot, acceptGap })
     const { error } = await shop.state('error', 'SLOT_BUSY')
     await until(async () => ((await shop.connection()).error?.at ?? 0) > (error?.at ?? 0), 'another attempt')
     t.same(await slotState(shop.source, slot), before)
   }
-  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers.find(({ name }: { name: string }) => name === 'slot'), { status: 'kept' })
+  t.match(
+    (await shop.request('DELETE', '/api/database/connection')).body.leftovers.find(({ name }: { name: string }) =>
+      name === 'slot'
+    ),
+    { status: 'kept' }
+  )
   t.same(await slotState(shop.source, slot), before)
   t.notOk(reader.hasEnded)
 })
@@ -57,7 +78,9 @@ await t.test('a slot that nobody reads and that we did not create is foreign, wh
   for (const plugin of ['pgoutput', 'test_decoding']) {
     const shop = await sourced(t, app)
     const slot = uniqueName()
-    const made = await shop.sql('select pg_create_logical_replication_slot($1, $2)', [slot, plugin]).then(() => true, () => false)
+    const made = await shop.sql('select pg_create_logical_replication_slot($1, $2)', [slot, plugin]).then(
+      () => true, () => false
+    )
     // The embedded PostgreSQL comes without contrib.
     if (!made) continue
     const before = await slotState(shop.source, slot)
@@ -90,7 +113,9 @@ await t.test('a running connection does not move to a slot of another program, a
   await put(shop, { slot })
   await shop.state('streaming')
   t.same((await shop.events(topic, 2)).map(({ payload }) => payload), [1, 2])
-  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers, [{ name: 'slot', status: 'dropped' }, { name: 'publication', status: 'dropped' }])
+  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers, [{
+    name: 'slot', status: 'dropped'
+  }, { name: 'publication', status: 'dropped' }])
   t.same(await slotState(shop.source, foreign), before)
 })
 
@@ -99,7 +124,9 @@ await t.test('a slot that took the place of ours is another program\'s', async t
   const slot = uniqueName()
   await shop.connect({ slot })
   await until(async () => {
-    await shop.sql('select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1 and active', [slot])
+    await shop.sql(
+      'select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1 and active', [slot]
+    )
     return shop.sql('select pg_drop_replication_slot($1)', [slot]).then(() => true, () => false)
   }, 'the slot to be dropped')
   await foreignReader(t, shop.source, slot)
@@ -107,7 +134,9 @@ await t.test('a slot that took the place of ours is another program\'s', async t
   await shop.state('error', 'SLOT_MOVED')
   await put(shop, { acceptGap: true })
   await shop.state('error', 'SLOT_BUSY')
-  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers[0], { name: 'slot', status: 'kept' })
+  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers[0], {
+    name: 'slot', status: 'kept'
+  })
   t.same(await slotState(shop.source, slot), before)
 })
 
@@ -115,12 +144,21 @@ await t.test('another program that reads from our own slot is not terminated', a
   const shop = await sourced(t, app)
   await shop.connect()
   const { slot } = await shop.connection()
-  await app.pool.query('update cdc_positions p set lease_owner = \'nobody\', fence = fence + 1, lease_expires_at = clock_timestamp() + interval \'1 h\' from cdc_connections c where c.id = p.connection_id and c.application_id = $1', [shop.applicationId])
+  await app.pool.query(
+    "update cdc_positions p set lease_owner = 'nobody', fence = fence + 1, lease_expires_at = clock_timestamp() + interval '1 h' from cdc_connections c where c.id = p.connection_id and c.application_id = $1",
+    [shop.applicationId]
+  )
   await until(async () => (await slotState(shop.source, slot))?.active_pid === null, 'the reader to let go')
   const reader = await foreignReader(t, shop.source, slot)
-  await app.pool.query('update cdc_positions p set lease_owner = null from cdc_connections c where c.id = p.connection_id and c.application_id = $1', [shop.applicationId])
+  await app.pool.query(
+    'update cdc_positions p set lease_owner = null from cdc_connections c where c.id = p.connection_id and ' +
+      'c.application_id = $1',
+    [shop.applicationId]
+  )
   await shop.state('error', 'SLOT_BUSY')
-  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers[0], { name: 'slot', status: 'failed', message: /another program holds/i })
+  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers[0], {
+    name: 'slot', status: 'failed', message: /another program holds/i
+  })
   t.notOk(reader.hasEnded)
 })
 
@@ -140,12 +178,17 @@ await t.test('a reader that died before it created the slot owns nothing that an
   await put(shop, { connectionString: url.href, slot, publication })
   await shop.state('error', 'SOURCE_AUTH_FAILED')
   // What the platform has recorded when its reader dies there.
-  await app.pool.query('update cdc_connections set owns_slot = true, owns_publication = true where application_id = $1', [shop.applicationId])
+  await app.pool.query(
+    'update cdc_connections set owns_slot = true, owns_publication = true where application_id = $1',
+    [shop.applicationId]
+  )
   await shop.sql(`create publication ${publication}`)
   await shop.sql('select pg_create_logical_replication_slot($1, \'pgoutput\')', [slot])
   await shop.sql(`alter role ${role} login`)
   await shop.state('error', 'SLOT_FOREIGN')
-  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers, [{ name: 'slot', status: 'kept' }, { name: 'publication', status: 'kept' }])
+  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers, [
+    { name: 'slot', status: 'kept' }, { name: 'publication', status: 'kept' }
+  ])
   t.ok(await slotState(shop.source, slot))
   t.same((await shop.sql('select from pg_publication where pubname = $1', [publication])).length, 1)
 })
@@ -154,19 +197,29 @@ await t.test('a reader that died after it created the slot takes it up, or drops
   const shop = await sourced(t, app)
   /** The platform's database refuses to store that it was created. */
   const refuse = uniqueName()
-  await app.pool.query(`create function ${refuse} () returns trigger language plpgsql as $$ begin raise 'the reader dies here'; end $$`)
-  await app.pool.query(`create trigger ${refuse} before update on cdc_connections for each row when (new.application_id = '${shop.applicationId}' and new.slot_lsn is not null) execute function ${refuse}()`)
-  t.teardown(async () => { await app.pool.query(`drop function if exists ${refuse} cascade`) })
+  await app.pool.query(
+    `create function ${refuse} () returns trigger language plpgsql as $$ begin raise 'the reader dies here'; end $$`
+  )
+  await app.pool.query(
+    `create trigger ${refuse} before update on cdc_connections for each row when (new.application_id = '${shop.applicationId}' and new.slot_lsn is not null) execute function ${refuse}()`
+  )
+  t.teardown(async () => {
+    await app.pool.query(`drop function if exists ${refuse} cascade`)
+  })
   await put(shop, {})
   await shop.state('error', 'READER_FAILED')
   const { slot } = await shop.connection()
-  const { rows: [{ mark }] } = await app.pool.query('select mark from cdc_connections where application_id = $1', [shop.applicationId])
+  const { rows: [{ mark }] } = await app.pool.query('select mark from cdc_connections where application_id = $1', [
+    shop.applicationId
+  ])
   t.ok(carriesMark(slot, mark))
   const before = await slotState(shop.source, slot)
   t.ok(before, 'it was created')
   await app.pool.query(`drop function ${refuse} cascade`)
   await shop.state('streaming')
-  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers, [{ name: 'slot', status: 'dropped' }, { name: 'publication', status: 'dropped' }])
+  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers, [{
+    name: 'slot', status: 'dropped'
+  }, { name: 'publication', status: 'dropped' }])
   t.notOk(await slotState(shop.source, slot))
 })
 
@@ -176,17 +229,23 @@ await t.test('a foreign publication is used, and neither dropped nor called ours
   await source.sql(`create publication ${publication}`)
   const shop = await sourced(t, app, source)
   await shop.connect({ publication })
-  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers, [{ name: 'slot', status: 'dropped' }, { name: 'publication', status: 'kept' }])
+  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers, [{
+    name: 'slot', status: 'dropped'
+  }, { name: 'publication', status: 'kept' }])
   t.same((await source.sql('select from pg_publication where pubname = $1', [publication])).length, 1)
 
   await shop.connect({ publication: `${publication}_own` })
   await source.sql(`drop publication ${publication}_own; create publication ${publication}_own`)
-  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers[1], { name: 'publication', status: 'kept' }, 'one that took the place of ours stays')
+  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers[1], {
+    name: 'publication', status: 'kept'
+  }, 'one that took the place of ours stays')
 })
 
 await t.test('a copy of the platform\'s database leaves the slot and publication of the original alone', async t => {
   const databaseUrl = await createDatabase(t)
-  const adapt: NonNullable<Parameters<typeof build>[1]>['adapt'] = config => { Object.assign(config.cdc, { leaseMs: 2000, leftoverRetryMs: 300 }) }
+  const adapt: NonNullable<Parameters<typeof build>[1]>['adapt'] = config => {
+    Object.assign(config.cdc, { leaseMs: 2000, leftoverRetryMs: 300 })
+  }
   const first = await build(t, { databaseUrl, adapt })
   const source = await createSource(t)
   const before = await sourced(t, first.app, source)
@@ -198,7 +257,10 @@ await t.test('a copy of the platform\'s database leaves the slot and publication
   const headers = { authorization: `Bearer ${before.token()}` }
   await first.app.close()
   const copyUrl = withDatabase(databaseUrl, `${new URL(databaseUrl).pathname.slice(1)}_copy`)
-  await adminQuery(databaseUrl, `create database ${new URL(copyUrl).pathname.slice(1)} template ${new URL(databaseUrl).pathname.slice(1)}`)
+  await adminQuery(
+    databaseUrl,
+    `create database ${new URL(copyUrl).pathname.slice(1)} template ${new URL(databaseUrl).pathname.slice(1)}`
+  )
   t.teardown(() => adminQuery(databaseUrl, `drop database ${new URL(copyUrl).pathname.slice(1)} with (force)`))
 
   // While the original does not read, its slot is free for whoever believes it to be theirs.
@@ -212,18 +274,25 @@ await t.test('a copy of the platform\'s database leaves the slot and publication
   await copy('PUT', '/connection', { connectionString: source.url, acceptGap: true })
   await copied(({ error }) => error?.code === 'SLOT_FOREIGN')
   await copy('DELETE', `/subscriptions/${subscriptionId}`)
-  t.match((await copy('DELETE', '/connection')).json().leftovers, [{ name: 'slot', status: 'kept' }, { name: 'publication', status: 'kept' }])
+  t.match((await copy('DELETE', '/connection')).json().leftovers, [{ name: 'slot', status: 'kept' }, {
+    name: 'publication', status: 'kept'
+  }])
   t.ok(await slotState(source, slot))
-  t.same(await source.sql('select tablename from pg_publication_tables where pubname = $1', [publication]), [{ tablename: 'rows' }])
+  t.same(await source.sql('select tablename from pg_publication_tables where pubname = $1', [publication]), [{
+    tablename: 'rows'
+  }])
 
   await copy('PUT', '/connection', { connectionString: source.url })
   await copied(({ state }) => state === 'streaming')
   await source.sql('insert into rows values (1)')
   const { app: production } = await build(t, { databaseUrl, adapt })
-  const log = async () => (await production.inject({ url: `/api/topics/${topic}/events`, headers })).json() as { payload: unknown }[]
+  const log = async () =>
+    (await production.inject({ url: `/api/topics/${topic}/events`, headers })).json() as { payload: unknown }[]
   await until(async () => (await log()).length > 0, 'the original to go on')
   t.same((await log()).map(({ payload }) => payload), [1])
-  t.match((await copy('DELETE', '/connection')).json().leftovers, [{ name: 'slot', status: 'dropped' }, { name: 'publication', status: 'dropped' }])
+  t.match((await copy('DELETE', '/connection')).json().leftovers, [{ name: 'slot', status: 'dropped' }, {
+    name: 'publication', status: 'dropped'
+  }])
   t.ok(await slotState(source, slot))
 })
 

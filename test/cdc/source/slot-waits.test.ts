@@ -5,7 +5,10 @@ import { build, startTestPostgres, withDatabase } from '../../build.ts'
 import { until } from '../../faults/server.ts'
 import { sourced, uniqueName, type TestSource } from '../source-database.ts'
 
-/* A slot begins when whoever writes on the server has ended: what is said meanwhile, and what is not promised. On a server of its own, which others need not wait for. */
+/*
+ * A slot begins when whoever writes on the server has ended: what is said meanwhile, and what is not promised. On a
+ * server of its own, which others need not wait for.
+ */
 
 t.setTimeout(180_000)
 
@@ -21,7 +24,9 @@ async function createSource (): Promise<TestSource> {
   await server.end()
   const url = withDatabase(postgres.url, name)
   const client = await connect(url)
-  return { url, client, sql: async (text, values) => (await client.query(text, values)).rows as Record<string, unknown>[] }
+  return {
+    url, client, sql: async (text, values) => (await client.query(text, values)).rows as Record<string, unknown>[]
+  }
 }
 
 /** A session that ends with the server. */
@@ -37,19 +42,26 @@ await t.test('while there is no stream, nothing is promised', async t => {
   const own = await sourced(t, app, await createSource())
   const topic = await own.topic('row.inserted')
   await own.sql('create table rows (id int primary key)')
-  const { body: { id: mappingId } } = await own.request('POST', '/api/database/mappings', { table: 'rows', topic, events: ['insert'], payload: '$row.id' })
+  const { body: { id: mappingId } } = await own.request('POST', '/api/database/mappings', {
+    table: 'rows', topic, events: ['insert'], payload: '$row.id'
+  })
   const switchOn = () => own.request('POST', '/api/database/subscriptions', { mappingId })
   // The slot waits for it.
   const other = await connect(own.source.url)
   await other.query('begin; create table late ()')
   await own.request('PUT', '/api/database/connection', { connectionString: own.source.url })
-  t.match(await switchOn(), { status: 503, headers: { 'retry-after': String }, body: { code: 'SOURCE_UNAVAILABLE', message: /no stream.*connecting.*try again/ } })
+  t.match(await switchOn(), {
+    status: 503, headers: { 'retry-after': String },
+    body: { code: 'SOURCE_UNAVAILABLE', message: /no stream.*connecting.*try again/ }
+  })
   await other.query('commit')
   await own.state('streaming')
 
   const { slot } = await own.connection()
   await until(async () => {
-    await own.sql('select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1 and active', [slot])
+    await own.sql('select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1 and active', [
+      slot
+    ])
     return own.sql('select pg_drop_replication_slot($1)', [slot]).then(() => true, () => false)
   }, 'the slot to be dropped')
   t.match(await switchOn(), { status: 503, body: { code: 'SOURCE_UNAVAILABLE', message: /no stream.*acceptGap/ } })
@@ -72,13 +84,27 @@ await t.test('a slot that waits for transactions says for whose, for as long as 
   const { error } = await shop.state('connecting', 'SLOT_WAITS')
   t.match(error?.message, new RegExp(`process ${pid as number}`))
   // Longer than the role's statements may last, and than ours do.
-  const [{ at } = {}] = await source.sql('select query_start as at from pg_stat_activity where query like \'%pg_create_logical%\' and usename = $1 and state = \'active\'', [role])
-  await until(async () => (await source.sql('select clock_timestamp() > $1::timestamptz + interval \'11 s\' as is_over', [at]))[0]?.['is_over'] === true, 'eleven seconds')
+  const [{ at } = {}] = await source.sql(
+    "select query_start as at from pg_stat_activity where query like '%pg_create_logical%' and usename = $1 and state = 'active'",
+    [role]
+  )
+  await until(
+    async () =>
+      (await source.sql("select clock_timestamp() > $1::timestamptz + interval '11 s' as is_over", [at]))[0]
+        ?.['is_over'] === true,
+    'eleven seconds'
+  )
   t.match(await shop.connection(), { state: 'connecting', error: { code: 'SLOT_WAITS' } })
 
-  const isWaiting = async () => (await source.sql('select from pg_stat_activity where query like \'%pg_create_logical%\' and usename = $1 and state = \'active\'', [role])).length > 0
+  const isWaiting = async () =>
+    (await source.sql(
+      "select from pg_stat_activity where query like '%pg_create_logical%' and usename = $1 and state = 'active'",
+      [role]
+    )).length > 0
   t.ok(await isWaiting())
-  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers[0], { name: 'slot', status: 'dropped' })
+  t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers[0], {
+    name: 'slot', status: 'dropped'
+  })
   await until(async () => !await isWaiting(), 'the server to be told')
   t.same(await source.sql('select from pg_replication_slots where database = current_database()'), [])
 
@@ -94,8 +120,12 @@ await t.test('a slot that is half created is begun again if the session is ours,
   const [writer, maker] = [await connect(source.url), await connect(source.url)]
   await writer.query('begin; create table late ()')
   const slot = uniqueName()
-  const create = () => maker.query("select pg_create_logical_replication_slot($1, 'pgoutput')", [slot]).then(() => 'created', () => 'ended')
-  const isHalfCreated = async () => (await source.sql('select from pg_replication_slots where slot_name = $1', [slot])).length === 1
+  const create = () =>
+    maker.query("select pg_create_logical_replication_slot($1, 'pgoutput')", [slot]).then(
+      () => 'created', () => 'ended'
+    )
+  const isHalfCreated = async () =>
+    (await source.sql('select from pg_replication_slots where slot_name = $1', [slot])).length === 1
   const creating = create()
   await until(isHalfCreated, 'the slot to be half created')
   await shop.request('PUT', '/api/database/connection', { connectionString: source.url, slot })
@@ -115,7 +145,10 @@ await t.test('a slot that is half created is begun again if the session is ours,
   await shop.request('PUT', '/api/database/connection', { connectionString: source.url, slot })
   const { rows: [{ id }] } = await app.pool.query('select id from cdc_connections where slot = $1', [slot])
   await shop.state('connecting', 'SLOT_WAITS')
-  await app.pool.query("update cdc_positions set lease_owner = 'nobody', fence = fence + 1, lease_expires_at = clock_timestamp() + interval '1 h' where connection_id = $1", [id])
+  await app.pool.query(
+    "update cdc_positions set lease_owner = 'nobody', fence = fence + 1, lease_expires_at = clock_timestamp() + interval '1 h' where connection_id = $1",
+    [id]
+  )
   await until(async () => !await isHalfCreated(), 'the first reader to give up')
   await maker.query(`set application_name = 'realtime-platform-cdc ${await readSessionMark(app.pool, id)}'`)
   const orphaned = create()

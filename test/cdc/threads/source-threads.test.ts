@@ -2,7 +2,9 @@ import { extname } from 'node:path'
 import t from 'tap'
 import { createSourceThreads } from '../../../src/cdc/threads/source-threads.ts'
 import { until } from '../../faults/server.ts'
-import { answering, description, message, ready, row, startHostileServer, text, welcome } from '../wire/hostile-server.ts'
+import {
+  answering, description, message, ready, row, startHostileServer, text, welcome
+} from '../wire/hostile-server.ts'
 
 /* Conversations with tenants' servers end alone, whatever becomes of the thread in which they run. */
 
@@ -17,7 +19,8 @@ const ask = (threads: ReturnType<typeof createSourceThreads>, url: string, appli
 
 await t.test('a conversation that takes too much memory ends alone, and the next one has a thread again', async t => {
   const threads = createSourceThreads({
-    limits: { messageBytesMax: 2 ** 30, resultBytesMax: 2 ** 31 - 1 }, resourceLimits: { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 8 }
+    limits: { messageBytesMax: 2 ** 30, resultBytesMax: 2 ** 31 - 1 },
+    resourceLimits: { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 8 }
   })
   t.teardown(() => threads.close())
   const good = await startHostileServer(t, honest)
@@ -40,7 +43,9 @@ await t.test('a thread that hangs is ended, and the others go on', async t => {
   const threads = createSourceThreads({ watchEveryMs: 100, missedMax: 20, preload: hang })
   t.teardown(() => threads.close())
   const good = await startHostileServer(t, honest)
-  const hanging = await startHostileServer(t, answering(description('answer'), row('hang'), message('C', [text('SELECT 1')]), ready))
+  const hanging = await startHostileServer(
+    t, answering(description('answer'), row('hang'), message('C', [text('SELECT 1')]), ready)
+  )
   const [other, failed] = await Promise.allSettled([ask(threads, good.url), ask(threads, hanging.url)])
   t.match(other, { value: '42' })
   t.match(failed, { reason: { code: 'SOURCE_CRASHED', message: /hung/ } })
@@ -50,7 +55,9 @@ await t.test('a thread that hangs is ended, and the others go on', async t => {
 await t.test('a thread that crashes ends what runs in it, a stream and a session', async t => {
   const threads = createSourceThreads({ preload: hang })
   t.teardown(() => threads.close())
-  const crashing = await startHostileServer(t, answering(description('answer'), row('crash'), message('C', [text('SELECT 1')]), ready))
+  const crashing = await startHostileServer(
+    t, answering(description('answer'), row('crash'), message('C', [text('SELECT 1')]), ready)
+  )
   const { thread, release } = threads.forReader('app')
   const client = await thread.open(crashing.url)
   await t.rejects(client.query('select'), { code: 'SOURCE_CRASHED', message: /crashed/ })
@@ -76,8 +83,15 @@ await t.test('one application has a share of the conversations, and others do no
 await t.test('a server that answers each query slowly has a limited time for all of them', async t => {
   const threads = createSourceThreads({ conversationsMax: 1, conversationMaxMs: 1500 })
   t.teardown(() => threads.close())
-  const slow = await startHostileServer(t, { ...honest, onMessage: (...given) => { setTimeout(() => honest.onMessage?.(...given), 100) } })
-  const endless = threads.within('app', slow.url, async client => { for (;;) await (await client.another({})).query('select') })
+  const slow = await startHostileServer(t, {
+    ...honest,
+    onMessage: (...given) => {
+      setTimeout(() => honest.onMessage?.(...given), 100)
+    }
+  })
+  const endless = threads.within('app', slow.url, async client => {
+    for (;;) await (await client.another({})).query('select')
+  })
   await t.rejects(endless, { code: 'SOURCE_UNREACHABLE', message: /took longer than 1.5 s/ })
   const good = await startHostileServer(t, honest)
   await until(async () => await ask(threads, good.url).catch(() => undefined) === '42', 'its place to be free')
@@ -88,7 +102,9 @@ await t.test('a conversation ends when it is aborted, under way or waiting', asy
   t.teardown(() => threads.close())
   const silent = await startHostileServer(t, {})
   const aborting = new AbortController()
-  const talks = Array.from({ length: 3 }, () => threads.within('app', silent.url, client => client.query('select'), aborting.signal))
+  const talks = Array.from(
+    { length: 3 }, () => threads.within('app', silent.url, client => client.query('select'), aborting.signal)
+  )
   aborting.abort(new Error('enough'))
   for (const talk of talks) await t.rejects(talk, { message: 'enough' })
   t.equal(await ask(threads, (await startHostileServer(t, honest)).url), '42')
@@ -98,13 +114,18 @@ await t.test('an application has its second conversation while half of the room 
   const threads = createSourceThreads({ conversationsMax: 4 })
   const silent = await startHostileServer(t, { onStartup: peer => peer.send(welcome) })
   const good = await startHostileServer(t, honest)
-  const slow = ['one', 'two'].flatMap(id => [1, 2, 3].map(() => ask(threads, silent.url, id).catch((error: Error) => error)))
+  const slow = ['one', 'two'].flatMap(id =>
+    [1, 2, 3].map(() => ask(threads, silent.url, id).catch((error: Error) => error))
+  )
   t.equal(await ask(threads, good.url, 'quick'), '42')
   t.equal(await ask(threads, good.url, 'other'), '42')
   const many = Array.from({ length: 30 }, () => ask(threads, good.url, 'one').catch((error: Error) => error))
   t.match(await many.at(-1), { code: 'OVERLOADED' }, 'one application does not fill the queue')
   await threads.close()
-  t.match(await Promise.all([...slow, ...many]), Array.from({ length: 36 }, () => ({ code: /^(OVERLOADED|SOURCE_CRASHED)$/ })), 'nobody waits for what is closed')
+  t.match(
+    await Promise.all([...slow, ...many]),
+    Array.from({ length: 36 }, () => ({ code: /^(OVERLOADED|SOURCE_CRASHED)$/ })), 'nobody waits for what is closed'
+  )
 })
 
 await t.test('more readers than threads share them', async t => {
@@ -120,7 +141,10 @@ await t.test('more readers than threads share them', async t => {
 })
 
 await t.test('threads that together take too much are ended, those of the greediest application', async t => {
-  const threads = createSourceThreads({ watchEveryMs: 50, missedMax: 500, threadBytesMax: 160 * 1024 ** 2, limits: { messageBytesMax: 2 ** 30, resultBytesMax: 2 ** 31 - 1 } })
+  const threads = createSourceThreads({
+    watchEveryMs: 50, missedMax: 500, threadBytesMax: 160 * 1024 ** 2,
+    limits: { messageBytesMax: 2 ** 30, resultBytesMax: 2 ** 31 - 1 }
+  })
   t.teardown(() => threads.close())
   const good = await startHostileServer(t, honest)
   const { thread, release } = threads.forReader('modest')
@@ -133,7 +157,9 @@ await t.test('threads that together take too much are ended, those of the greedi
       peer.endlessly(row('x'.repeat(100)))
     }
   })
-  const reasons = await Promise.all([1, 2, 3].map(() => ask(threads, greedy.url, 'greedy').catch((error: Error) => error.message)))
+  const reasons = await Promise.all(
+    [1, 2, 3].map(() => ask(threads, greedy.url, 'greedy').catch((error: Error) => error.message))
+  )
   t.ok(reasons.some(reason => /all conversations together/.test(String(reason))), reasons.join('; '))
   t.match(await modest.query('select'), { rows: [{ answer: '42' }] })
   await release()

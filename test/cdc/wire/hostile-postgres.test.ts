@@ -17,11 +17,14 @@ t.setTimeout(180_000)
 const { app } = await build(t, { adapt: config => { config.http.rateLimitMax = 0 } })
 const scenarios = Object.entries({ ...beforeTheSession, ...duringAQuery })
 /** A third party's words would be these: of OpenSSL, of Node, of the libraries. */
-const foreignWords = /ssl3|openssl|ERR_|out of range|Cannot read|NaN|undefined|is not a function|Received unexpected|SASL:/i
+const foreignWords =
+  /ssl3|openssl|ERR_|out of range|Cannot read|NaN|undefined|is not a function|Received unexpected|SASL:/i
 const pick = (names: readonly string[]) => scenarios.filter(([name]) => names.includes(name))
 
 /** Several at once, from applications of their own, so that none waits for its turn for long. */
-async function each (work: (name: string, scenario: Scenario, own: Awaited<ReturnType<typeof tenant>>) => Promise<void>, chosen = scenarios): Promise<void> {
+async function each (
+  work: (name: string, scenario: Scenario, own: Awaited<ReturnType<typeof tenant>>) => Promise<void>, chosen = scenarios
+): Promise<void> {
   const left = [...chosen]
   await Promise.all(Array.from({ length: 6 }, async () => {
     const own = await tenant(app)
@@ -47,28 +50,37 @@ await t.test('a connection test survives each of them, says what is wrong, and t
 
 await t.test('behind TLS as well, and where TLS itself is wrong', async t => {
   const tls = createCertificate()
-  const chosen = pick(['AuthenticationGSS', 'an unterminated ErrorResponse', 'a DataRow of -1 fields', 'an endless DataRow', 'endless DataRows', 'noise'])
+  const chosen = pick([
+    'AuthenticationGSS', 'an unterminated ErrorResponse', 'a DataRow of -1 fields', 'an endless DataRow',
+    'endless DataRows', 'noise'
+  ])
   await each(async (name, scenario, own) => {
     const server = await startHostileServer(t, scenario, tls)
     const { ok, checks } = await test(own, server.url)
     t.notOk(ok, `${name}: ${checks.at(-1)?.message.slice(0, 200)}`)
     t.notMatch(checks.map(check => check.message).join('\n'), foreignWords, name)
   }, chosen)
-  const answers = { 'neither S nor N': 'X', 'no TLS': 'N', 'S and garbage': 'S', 'S with garbage behind it': 'Snot TLS at all', 'an error': 'E\0\0\0\x08abc' }
-  await each(async (name, scenario, own) => {
-    const server = await startHostileServer(t, scenario)
-    const { checks } = await test(own, `${server.url}?sslmode=require`)
-    t.match(checks.at(-1)?.message, /TLS|protocol/, `${name}: ${checks.at(-1)?.message}`)
-    t.notMatch(checks.at(-1)?.message, foreignWords, name)
-  }, Object.entries(answers).map(([name, answer]): [string, Scenario] => [name, {
-    onConnection (socket) {
-      socket.once('data', () => {
-        socket.write(answer, 'latin1')
-        if (answer === 'S') socket.once('data', () => socket.write(Buffer.alloc(500, 7)))
-      })
-      return true
-    }
-  }]))
+  const answers = {
+    'neither S nor N': 'X', 'no TLS': 'N', 'S and garbage': 'S', 'S with garbage behind it': 'Snot TLS at all',
+    'an error': 'E\0\0\0\x08abc'
+  }
+  await each(
+    async (name, scenario, own) => {
+      const server = await startHostileServer(t, scenario)
+      const { checks } = await test(own, `${server.url}?sslmode=require`)
+      t.match(checks.at(-1)?.message, /TLS|protocol/, `${name}: ${checks.at(-1)?.message}`)
+      t.notMatch(checks.at(-1)?.message, foreignWords, name)
+    },
+    Object.entries(answers).map(([name, answer]): [string, Scenario] => [name, {
+      onConnection (socket) {
+        socket.once('data', () => {
+          socket.write(answer, 'latin1')
+          if (answer === 'S') socket.once('data', () => socket.write(Buffer.alloc(500, 7)))
+        })
+        return true
+      }
+    }])
+  )
   const honest = await startHostileServer(t, {}, tls)
   const { checks } = await test(await tenant(app), honest.url.replace('require', 'verify-full'))
   t.match(checks.at(-1)?.message, /certificate/)
@@ -77,8 +89,18 @@ await t.test('behind TLS as well, and where TLS itself is wrong', async t => {
 
 await t.test('a stored connection shows an error, its tables are unavailable, and other connections go on', async t => {
   const chosen = pick([
-    'AuthenticationGSS', 'an unterminated ErrorResponse', 'a length of 2^31-1', 'SCRAM that makes no sense', 'noise', 'endless NoticeResponses',
-    'a DataRow of -1 fields', 'an endless DataRow', 'endless DataRows', 'a CopyBothResponse', 'nothing but the end', 'an answer of other columns'
+    'AuthenticationGSS',
+    'an unterminated ErrorResponse',
+    'a length of 2^31-1',
+    'SCRAM that makes no sense',
+    'noise',
+    'endless NoticeResponses',
+    'a DataRow of -1 fields',
+    'an endless DataRow',
+    'endless DataRows',
+    'a CopyBothResponse',
+    'nothing but the end',
+    'an answer of other columns'
   ])
   await Promise.all(chosen.map(async ([name, scenario]) => {
     const own = await tenant(app)
@@ -101,7 +123,10 @@ await t.test('a stored connection shows an error, its tables are unavailable, an
 })
 
 await t.test('while servers send without end, the event loop takes its turns', async t => {
-  const chosen = pick(['endless DataRows', 'endless empty DataRows', 'endless RowDescriptions', 'endless NoticeResponses in an answer', 'endless noise'])
+  const chosen = pick([
+    'endless DataRows', 'endless empty DataRows', 'endless RowDescriptions', 'endless NoticeResponses in an answer',
+    'endless noise'
+  ])
   let turns = 0
   const over = new AbortController()
   const turning = (async () => {
@@ -124,7 +149,9 @@ function createCertificate (): { key: string, cert: string } {
   const folder = mkdtempSync(join(tmpdir(), 'realtime-tls-'))
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
   try {
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=shop'], { stdio: 'ignore' })
+    execFileSync('openssl', [
+      'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=shop'
+    ], { stdio: 'ignore' })
     return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') }
   } finally {
     rmSync(folder, { recursive: true })

@@ -1,17 +1,21 @@
 import {
-  answering, authenticated, authentication, description, failure, greeting, int16, int32, message, ready, row, text, welcome, type Scenario
+  answering, authenticated, authentication, description, failure, greeting, int16, int32, message, ready, row, text,
+  welcome, type Scenario
 } from './hostile-server.ts'
 
 /* What servers have sent, or could, that ended the process or kept it busy. */
 
 const big = 2 ** 31 - 1
 const noise = (bytes: number) => Buffer.from(Array.from({ length: bytes }, (_, i) => (i * 7919 + 13) % 256))
-const greetThen = (work: NonNullable<Scenario['onMessage']>): Scenario => ({ onStartup: peer => peer.send(welcome), onMessage: work })
-const endlessly = (...parts: Buffer[]): Scenario => greetThen((peer, type) => {
-  if (type !== 'Q' && type !== 'S') return
-  peer.send(...parts.slice(0, -1))
-  peer.endlessly(parts.at(-1) as Buffer)
+const greetThen = (work: NonNullable<Scenario['onMessage']>): Scenario => ({
+  onStartup: peer => peer.send(welcome), onMessage: work
 })
+const endlessly = (...parts: Buffer[]): Scenario =>
+  greetThen((peer, type) => {
+    if (type !== 'Q' && type !== 'S') return
+    peer.send(...parts.slice(0, -1))
+    peer.endlessly(parts.at(-1) as Buffer)
+  })
 
 export const beforeTheSession: Record<string, Scenario> = {
   AuthenticationGSS: greeting(authentication(7)),
@@ -55,12 +59,36 @@ export const beforeTheSession: Record<string, Scenario> = {
   'an unknown type': greeting(message('?')),
   'a type of NUL': greeting(Buffer.alloc(64)),
   noise: greeting(noise(5000)),
-  'an HTTP server': { onConnection: socket => { socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'); return true } },
-  'endless ParameterStatus': { onStartup: peer => { peer.send(authenticated); peer.endlessly(message('S', [text('a'), text('b'.repeat(1000))])) } },
-  'endless NoticeResponses': { onStartup: peer => { peer.send(authenticated); peer.endlessly(message('N', [text('SNOTICE'), text('Mhello'), Buffer.from([0])])) } },
+  'an HTTP server': {
+    onConnection: socket => {
+      socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')
+      return true
+    }
+  },
+  'endless ParameterStatus': {
+    onStartup: peer => {
+      peer.send(authenticated)
+      peer.endlessly(message('S', [text('a'), text('b'.repeat(1000))]))
+    }
+  },
+  'endless NoticeResponses': {
+    onStartup: peer => {
+      peer.send(authenticated)
+      peer.endlessly(message('N', [text('SNOTICE'), text('Mhello'), Buffer.from([0])]))
+    }
+  },
   'endless noise': { onStartup: peer => peer.endlessly(noise(1000)) },
-  'a server that accepts and closes': { onConnection: socket => { socket.destroy(); return true } },
-  'a server that closes in the midst of a message': { onStartup: peer => { peer.socket.end(welcome.subarray(0, 11)) } }
+  'a server that accepts and closes': {
+    onConnection: socket => {
+      socket.destroy()
+      return true
+    }
+  },
+  'a server that closes in the midst of a message': {
+    onStartup: peer => {
+      peer.socket.end(welcome.subarray(0, 11))
+    }
+  }
 }
 
 function scram (answer: string | Buffer | ((nonce: string) => string)): Scenario {
@@ -68,7 +96,11 @@ function scram (answer: string | Buffer | ((nonce: string) => string)): Scenario
     onStartup: peer => peer.send(authentication(10, text('SCRAM-SHA-256'), Buffer.from([0]))),
     onMessage (peer, _type, body) {
       const nonce = /r=([^,]*)/.exec(body.toString())?.[1] ?? ''
-      peer.send(Buffer.isBuffer(answer) ? answer : authentication(11, Buffer.from(typeof answer === 'string' ? answer : answer(nonce))))
+      peer.send(
+        Buffer.isBuffer(answer)
+          ? answer
+          : authentication(11, Buffer.from(typeof answer === 'string' ? answer : answer(nonce)))
+      )
     }
   }
 }
@@ -78,7 +110,9 @@ export const duringAQuery: Record<string, Scenario> = {
   'a DataRow of 32767 fields in 10 bytes': answering(description('a'), message('D', [int16(32_767), noise(8)]), ready),
   'a DataRow with a value of -2 bytes': answering(description('a'), message('D', [int16(1), int32(-2)]), ready),
   'a DataRow with a value of 2^31-1 bytes': answering(description('a'), message('D', [int16(1), int32(big)]), ready),
-  'a DataRow with something left over': answering(description('a'), message('D', [int16(1), int32(1), noise(9)]), ready),
+  'a DataRow with something left over': answering(
+    description('a'), message('D', [int16(1), int32(1), noise(9)]), ready
+  ),
   'a DataRow without a description': answering(row('a'), ready),
   'a DataRow with more fields than were described': answering(description('a'), row('a', 'b'), ready),
   'a RowDescription of -1 fields': answering(message('T', [int16(-1)]), ready),
@@ -100,7 +134,10 @@ export const duringAQuery: Record<string, Scenario> = {
   'an answer of other columns': answering(description('x'), row('y'), message('C', [text('SELECT 1')]), ready),
   'an answer without rows': answering(description('version'), message('C', [text('SELECT 0')]), ready),
   'an error with a text of 100,000 characters': answering(failure('XX000', 'x'.repeat(100_000)), ready),
-  'an endless DataRow': endlessly(description('a'), Buffer.concat([Buffer.from('D'), int32(1_500_000_000), int16(1), int32(1_400_000_000)]), noise(1000)),
+  'an endless DataRow': endlessly(
+    description('a'), Buffer.concat([Buffer.from('D'), int32(1_500_000_000), int16(1), int32(1_400_000_000)]),
+    noise(1000)
+  ),
   'endless DataRows': endlessly(description('a'), row('x'.repeat(1000))),
   'endless empty DataRows': endlessly(description(), row()),
   'endless RowDescriptions': endlessly(description('a', 'b')),
@@ -109,5 +146,7 @@ export const duringAQuery: Record<string, Scenario> = {
   'endless errors': endlessly(failure('42501', 'no')),
   'an unknown type in an answer': answering(message('\u00ff', [noise(4)])),
   'noise in an answer': answering(noise(3000)),
-  'a server that closes in the midst of an answer': greetThen(peer => { peer.socket.end(description('a').subarray(0, 9)) })
+  'a server that closes in the midst of an answer': greetThen(peer => {
+    peer.socket.end(description('a').subarray(0, 9))
+  })
 }

@@ -18,11 +18,19 @@ export function message (type: string, body: readonly Buffer[] = [], length?: nu
 export const authentication = (code: number, ...body: Buffer[]) => message('R', [int32(code), ...body])
 export const authenticated = authentication(0)
 export const ready = message('Z', [Buffer.from('I')])
-export const welcome = Buffer.concat([authenticated, message('S', [text('server_version'), text('16.1')]), message('K', [int32(1), int32(2)]), ready])
+export const welcome = Buffer.concat([
+  authenticated, message('S', [text('server_version'), text('16.1')]), message('K', [int32(1), int32(2)]), ready
+])
 export const description = (...names: string[]) =>
-  message('T', [int16(names.length), ...names.flatMap(name => [text(name), int32(0), int16(0), int32(25), int16(-1), int32(-1), int16(0)])])
+  message('T', [
+    int16(names.length),
+    ...names.flatMap(name => [text(name), int32(0), int16(0), int32(25), int16(-1), int32(-1), int16(0)])
+  ])
 export const row = (...values: (string | null)[]) =>
-  message('D', [int16(values.length), ...values.flatMap(value => value === null ? [int32(-1)] : [int32(Buffer.byteLength(value)), Buffer.from(value)])])
+  message('D', [
+    int16(values.length),
+    ...values.flatMap(value => value === null ? [int32(-1)] : [int32(Buffer.byteLength(value)), Buffer.from(value)])
+  ])
 export const failure = (code: string, said: string) =>
   message('E', [text('SERROR'), text('VERROR'), text(`C${code}`), text(`M${said}`), Buffer.from([0])])
 
@@ -44,10 +52,17 @@ export interface Scenario {
   onMessage? (peer: Peer, type: string, body: Buffer): void
 }
 
-export interface HostileServer { url: string, host: string, connections: number, setScenario (scenario: Scenario): void }
+export interface HostileServer {
+  url: string
+  host: string
+  connections: number
+  setScenario (scenario: Scenario): void
+}
 
 /** Ends with the test. With `tls`, SSLRequest is answered with S. */
-export async function startHostileServer (t: Teardown, given: Scenario, tls?: { key: string, cert: string }): Promise<HostileServer> {
+export async function startHostileServer (
+  t: Teardown, given: Scenario, tls?: { key: string, cert: string }
+): Promise<HostileServer> {
   let scenario = given
   const open = new Set<Socket>()
   const server = createServer(socket => {
@@ -62,7 +77,12 @@ export async function startHostileServer (t: Teardown, given: Scenario, tls?: { 
   await once(server, 'listening')
   const host = `127.0.0.1:${(server.address() as { port: number }).port}`
   const result: HostileServer = {
-    host, url: `postgres://user:secret@${host}/shop${tls === undefined ? '' : '?sslmode=require'}`, connections: 0, setScenario: next => { scenario = next }
+    host,
+    url: `postgres://user:secret@${host}/shop${tls === undefined ? '' : '?sslmode=require'}`,
+    connections: 0,
+    setScenario: next => {
+      scenario = next
+    }
   }
   t.teardown(async () => {
     for (const socket of open) socket.destroy()
@@ -108,7 +128,13 @@ function createPeer (socket: Socket, startup: string): Peer {
     send: (...parts) => { socket.write(Buffer.concat(parts)) },
     endlessly (part) {
       const block = Buffer.concat(Array.from({ length: Math.max(1, Math.floor(32_768 / part.length)) }, () => part))
-      const more = () => { if (!socket.destroyed) socket.write(block, error => { if (error == null) setImmediate(more) }) }
+      const more = () => {
+        if (!socket.destroyed) {
+          socket.write(block, error => {
+            if (error == null) setImmediate(more)
+          })
+        }
+      }
       more()
     }
   }

@@ -10,7 +10,9 @@ const { app } = await build(t, { adapt: ({ cdc }) => { cdc.limits.messageBytesMa
 
 await t.test('an overlong row is a failed row of the mappings that take its operation, and of those alone', async t => {
   const shop = await sourced(t, app)
-  const [written, deleted, other] = [await shop.topic('row.written'), await shop.topic('row.deleted'), await shop.topic('other.written')]
+  const [written, deleted, other] = [
+    await shop.topic('row.written'), await shop.topic('row.deleted'), await shop.topic('other.written')
+  ]
   await shop.sql('create table rows (id int primary key, note text)')
   await shop.sql('create table others (id int primary key)')
   await shop.sql('alter table rows replica identity full')
@@ -19,8 +21,10 @@ await t.test('an overlong row is a failed row of the mappings that take its oper
   const toDeleted = await shop.map({ table: 'rows', topic: deleted, events: ['delete'], payload: '$row.id' })
   const toOther = await shop.map({ table: 'others', topic: other, events: ['insert'], payload: '$row.id' })
   const long = "repeat('x', 150000)"
-  await shop.sql(`begin; insert into rows values (1, 'short'); insert into rows values (2, repeat('x', 5000000)); insert into others values (1);
-    insert into rows values (3, ${long}); commit`)
+  await shop.sql(
+    `begin; insert into rows values (1, 'short'); insert into rows values (2, repeat('x', 5000000)); insert into others values (1);
+    insert into rows values (3, ${long}); commit`
+  )
   // Old and new values together are longer, either alone is not.
   await shop.sql(`update rows set note = ${long} || 'y' where id = 3`)
   await shop.sql('delete from rows where id = 2')
@@ -28,8 +32,11 @@ await t.test('an overlong row is a failed row of the mappings that take its oper
   t.same((await shop.events(written, 3)).map(({ payload }) => payload), [1, 3, 4])
   t.same((await shop.events(other, 1)).map(({ payload }) => payload), [1])
   t.same((await shop.events(deleted, 1)).map(({ payload }) => payload), [3])
-  const failures = async (mappingId: string, count: number) => (await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.length === count))
-    .map(({ code, events, message, table }) => ({ code, events, table, bytes: Number(/has (\d+) bytes, more than CDC_ROW_BYTES_MAX/.exec(message ?? '')?.[1]) }))
+  const failures = async (mappingId: string, count: number) =>
+    (await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.length === count))
+      .map(({ code, events, message, table }) => ({
+        code, events, table, bytes: Number(/has (\d+) bytes, more than CDC_ROW_BYTES_MAX/.exec(message ?? '')?.[1])
+      }))
   const failed = (await failures(toWritten.mappingId, 2)).sort((a, b) => a.bytes - b.bytes)
   t.match(failed, [{ code: 'ROW_TOO_LARGE', events: 1, table: 'public.rows' }, { code: 'ROW_TOO_LARGE', events: 1 }])
   t.ok(failed.every(({ bytes }, i) => Math.abs(bytes - (i === 0 ? 300_000 : 5_000_000)) < 200), JSON.stringify(failed))

@@ -12,7 +12,9 @@ import { Conversation } from '../../../src/cdc/wire/conversation.ts'
 import { MessageReader } from '../../../src/cdc/wire/message-reader.ts'
 import { PgoutputCheck } from '../../../src/cdc/wire/pgoutput-check.ts'
 import { AuthenticationMethodError, ProtocolError } from '../../../src/cdc/wire/protocol-error.ts'
-import { description, failure, int16, int32, message, ready, row, startHostileServer, text, welcome } from './hostile-server.ts'
+import {
+  description, failure, int16, int32, message, ready, row, startHostileServer, text, welcome
+} from './hostile-server.ts'
 
 /* What passes the checks of the wire can be parsed. */
 
@@ -24,9 +26,20 @@ const lsn = (value: number) => Buffer.concat([int32(0), int32(value)])
 const wal = (content: Buffer) => message('d', [Buffer.from('w'), lsn(1), lsn(2), lsn(3), content])
 const keepalive = message('d', [Buffer.from('k'), lsn(9), lsn(1), Buffer.from([1])])
 const column = (name: string) => Buffer.concat([Buffer.from([1]), text(name), int32(25), int32(-1)])
-const relation = Buffer.concat([Buffer.from('R'), int32(16_384), text('public'), text('orders'), Buffer.from('d'), int16(2), column('id'), column('name')])
+const relation = Buffer.concat([
+  Buffer.from('R'), int32(16_384), text('public'), text('orders'), Buffer.from('d'), int16(2), column('id'),
+  column('name')
+])
 const described = (oid: number, name: string, columns: readonly string[] = []) =>
-  Buffer.concat([Buffer.from('R'), int32(oid), text('public'), text(name), Buffer.from('d'), int16(columns.length), ...columns.map(column)])
+  Buffer.concat([
+    Buffer.from('R'),
+    int32(oid),
+    text('public'),
+    text(name),
+    Buffer.from('d'),
+    int16(columns.length),
+    ...columns.map(column)
+  ])
 const value = (content: string) => Buffer.concat([Buffer.from('t'), int32(content.length), Buffer.from(content)])
 const tuple = (kind: string) => Buffer.concat([Buffer.from(kind), int16(2), value('1'), value('lamp')])
 const begin = Buffer.concat([Buffer.from('B'), lsn(5), lsn(0), int32(700)])
@@ -58,13 +71,17 @@ function read (steps: readonly Buffer[], cuts: readonly number[] = []): number {
   for (const step of steps) {
     const ends = [...new Set(cuts.map(cut => cut % step.length))].sort((a, b) => a - b)
     for (const [i, end] of [...ends, step.length].entries()) {
-      reader.take(Buffer.from(step.subarray(i === 0 ? 0 : ends[i - 1], end)), messages => parser.parse(messages, parsed => {
-        count++
-        const { name, chunk } = parsed as { name: string, chunk?: Buffer }
-        if (name !== 'copyData' || chunk === undefined || chunk[0] !== 0x77) return
-        check.check(chunk.subarray(25))
-        plugin.parse(chunk.subarray(25))
-      }))
+      reader.take(
+        Buffer.from(step.subarray(i === 0 ? 0 : ends[i - 1], end)),
+        messages =>
+          parser.parse(messages, parsed => {
+            count++
+            const { name, chunk } = parsed as { name: string, chunk?: Buffer }
+            if (name !== 'copyData' || chunk === undefined || chunk[0] !== 0x77) return
+            check.check(chunk.subarray(25))
+            plugin.parse(chunk.subarray(25))
+          })
+      )
     }
     conversation.sent(0x51)
   }
@@ -74,25 +91,38 @@ function read (steps: readonly Buffer[], cuts: readonly number[] = []): number {
 await t.test('an honest conversation passes, however it is cut into pieces', async t => {
   const whole = read(honest)
   t.equal(whole, 20)
-  fc.assert(fc.property(fc.array(fc.nat(2000), { maxLength: 12 }), cuts => read(honest, cuts) === whole), { numRuns: 300 })
+  fc.assert(fc.property(fc.array(fc.nat(2000), { maxLength: 12 }), cuts => read(honest, cuts) === whole), {
+    numRuns: 300
+  })
   t.equal(read(honest, Array.from({ length: 2000 }, (_, i) => i)), whole, 'byte by byte')
 })
 
 await t.test('one with other bytes is refused or can be parsed, and nothing else', async () => {
-  const change = fc.record({ step: fc.nat(3), at: fc.nat(1000), bytes: fc.uint8Array({ minLength: 1, maxLength: 6 }), isInserted: fc.boolean() })
-  fc.assert(fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), fc.array(fc.nat(2000), { maxLength: 4 }), (mutations, cuts) => {
-    const steps = [...honest]
-    for (const { step, at, bytes, isInserted } of mutations) {
-      const before = steps[step] as Buffer
-      const where = at % before.length
-      steps[step] = Buffer.concat([before.subarray(0, where), bytes, before.subarray(where + (isInserted ? 0 : bytes.length))])
-    }
-    try {
-      read(steps, cuts)
-    } catch (error) {
-      if (!(error instanceof ProtocolError) && !(error instanceof AuthenticationMethodError)) throw error
-    }
-  }), { numRuns: 3000 })
+  const change = fc.record({
+    step: fc.nat(3), at: fc.nat(1000), bytes: fc.uint8Array({ minLength: 1, maxLength: 6 }), isInserted: fc.boolean()
+  })
+  fc.assert(
+    fc.property(
+      fc.array(change, { minLength: 1, maxLength: 4 }),
+      fc.array(fc.nat(2000), { maxLength: 4 }),
+      (mutations, cuts) => {
+        const steps = [...honest]
+        for (const { step, at, bytes, isInserted } of mutations) {
+          const before = steps[step] as Buffer
+          const where = at % before.length
+          steps[step] = Buffer.concat([
+            before.subarray(0, where), bytes, before.subarray(where + (isInserted ? 0 : bytes.length))
+          ])
+        }
+        try {
+          read(steps, cuts)
+        } catch (error) {
+          if (!(error instanceof ProtocolError) && !(error instanceof AuthenticationMethodError)) throw error
+        }
+      }
+    ),
+    { numRuns: 3000 }
+  )
 })
 
 await t.test('memory grows with what has arrived, not with what was declared', async t => {
@@ -108,10 +138,14 @@ await t.test('memory grows with what has arrived, not with what was declared', a
   t.ok(process.memoryUsage().arrayBuffers - before < 10_000_000)
 })
 
-const overlong = (kind: string) => Buffer.concat([Buffer.from(kind), int32(16_384), Buffer.from('N'), int16(2), value('1'), value('x'.repeat(150_000))])
+const overlong = (kind: string) =>
+  Buffer.concat([Buffer.from(kind), int32(16_384), Buffer.from('N'), int16(2), value('1'), value('x'.repeat(150_000))])
 
 await t.test('of an overlong row change its table, operation and length are passed, however it is cut into pieces', async t => {
-  const stream = Buffer.concat([...[begin, relation, overlong('I'), ...changes.slice(2, 3), overlong('U')].map(wal), keepalive])
+  const stream = Buffer.concat([
+    ...[begin, relation, overlong('I'), ...changes.slice(2, 3), overlong('U')].map(wal),
+    keepalive
+  ])
   const passed = (cuts: readonly number[]) => {
     const conversation = new Conversation(limits, true)
     const reader = new MessageReader(conversation)
@@ -120,11 +154,22 @@ await t.test('of an overlong row change its table, operation and length are pass
     conversation.sent(0x51)
     reader.take(message('W', [Buffer.from([0]), int16(0)]), () => {})
     const ends = [...new Set(cuts)].sort((a, b) => a - b)
-    for (const [i, end] of [...ends, stream.length].entries()) reader.take(stream.subarray(i === 0 ? 0 : ends[i - 1], end), piece => messages.push(Buffer.from(piece)))
+    for (const [i, end] of [...ends, stream.length].entries()) {
+      reader.take(stream.subarray(i === 0 ? 0 : ends[i - 1], end), piece =>
+        messages.push(Buffer.from(piece)))
+    }
     return Buffer.concat(messages).toString('latin1')
   }
-  const short = (kind: string) => wal(Buffer.concat([Buffer.from(`X${kind}`), int32(16_384), int32(overlong(kind).length)]))
-  const whole = Buffer.concat([wal(begin), wal(relation), short('I'), ...changes.slice(2, 3).map(wal), short('U'), keepalive]).toString('latin1')
+  const short = (kind: string) =>
+    wal(Buffer.concat([Buffer.from(`X${kind}`), int32(16_384), int32(overlong(kind).length)]))
+  const whole = Buffer.concat([
+    wal(begin),
+    wal(relation),
+    short('I'),
+    ...changes.slice(2, 3).map(wal),
+    short('U'),
+    keepalive
+  ]).toString('latin1')
   t.equal(passed([]), whole)
   const cut = fc.oneof(fc.nat(500), fc.nat(stream.length), fc.integer({ min: 150_000, max: 151_000 }))
   fc.assert(fc.property(fc.array(cut, { maxLength: 20 }), cuts => passed(cuts) === whole), { numRuns: 100 })
@@ -141,10 +186,18 @@ await t.test('an overlong message is not kept, and none but a row change may be 
     reader.take(content, () => {})
     return reader
   }
-  for (const content of [wal(Buffer.concat([Buffer.from('M'), Buffer.alloc(150_000)])), message('d', [Buffer.from('k'), Buffer.alloc(150_000)])]) {
+  for (
+    const content of [
+      wal(Buffer.concat([Buffer.from('M'), Buffer.alloc(150_000)])),
+      message('d', [Buffer.from('k'), Buffer.alloc(150_000)])
+    ]
+  ) {
     t.throws(() => begun(content), { message: /bytes, more than are allowed/ })
   }
-  t.throws(() => begun(Buffer.concat([Buffer.from('d'), int32(2 ** 30 + 5)])), { message: /more than the 1073741824/ }, 'nor may it be longer than PostgreSQL makes one')
+  t.throws(
+    () => begun(Buffer.concat([Buffer.from('d'), int32(2 ** 30 + 5)])), { message: /more than the 1073741824/ },
+    'nor may it be longer than PostgreSQL makes one'
+  )
   const reader = begun(Buffer.concat([Buffer.from('d'), int32(2 ** 29)]))
   const piece = Buffer.alloc(64 * 1024, 1)
   const before = process.memoryUsage().arrayBuffers
@@ -159,10 +212,22 @@ const streamed: Record<string, Buffer> = {
   'WAL data without a message': message('d', [Buffer.from('w'), Buffer.alloc(24)]),
   'an unknown pgoutput message': wal(Buffer.from('?')),
   'a change of a table that was not described': wal(Buffer.concat([Buffer.from('I'), int32(5), tuple('N')])),
-  'a relation of -1 columns': wal(Buffer.concat([Buffer.from('R'), int32(5), text('a'), text('b'), Buffer.from('d'), int16(-1)])),
-  'a relation of 32767 columns in 10 bytes': wal(Buffer.concat([Buffer.from('R'), int32(5), text('a'), text('b'), Buffer.from('d'), int16(32_767)])),
-  'a row with a value of -5 bytes': Buffer.concat([wal(relation), wal(Buffer.concat([Buffer.from('I'), int32(16_384), Buffer.from('N'), int16(2), Buffer.from('t'), int32(-5)]))]),
-  'a row with more columns than the table': Buffer.concat([wal(relation), wal(Buffer.concat([Buffer.from('I'), int32(16_384), Buffer.from('N'), int16(3), value('a'), value('b'), value('c')]))]),
+  'a relation of -1 columns': wal(
+    Buffer.concat([Buffer.from('R'), int32(5), text('a'), text('b'), Buffer.from('d'), int16(-1)])
+  ),
+  'a relation of 32767 columns in 10 bytes': wal(
+    Buffer.concat([Buffer.from('R'), int32(5), text('a'), text('b'), Buffer.from('d'), int16(32_767)])
+  ),
+  'a row with a value of -5 bytes': Buffer.concat([
+    wal(relation),
+    wal(Buffer.concat([Buffer.from('I'), int32(16_384), Buffer.from('N'), int16(2), Buffer.from('t'), int32(-5)]))
+  ]),
+  'a row with more columns than the table': Buffer.concat([
+    wal(relation),
+    wal(
+      Buffer.concat([Buffer.from('I'), int32(16_384), Buffer.from('N'), int16(3), value('a'), value('b'), value('c')])
+    )
+  ]),
   'a table with a name of 253 bytes': wal(described(5, 'x'.repeat(253))),
   'a column with a name of 253 bytes': wal(described(5, 'a', ['x'.repeat(253)])),
   'a type with a name of 253 bytes': wal(Buffer.concat([Buffer.from('Y'), int32(5), text('a'), text('x'.repeat(253))])),
@@ -181,11 +246,13 @@ await t.test('a stream with garbage in it ends with a reason of ours', async t =
       onStartup: peer => peer.send(welcome),
       onMessage (peer, type, body) {
         if (type !== 'Q') return
-        if (body.toString().startsWith('START_REPLICATION')) peer.send(message('W', [Buffer.from([0]), int16(0)]), keepalive, garbage)
-        else peer.send(description('server_encoding'), row('UTF8'), message('C', [text('SHOW')]), ready)
+        if (body.toString().startsWith('START_REPLICATION')) { peer.send(message('W', [Buffer.from([0]), int16(0)]), keepalive, garbage) } else peer.send(description('server_encoding'), row('UTF8'), message('C', [text('SHOW')]), ready)
       }
     })
-    const stream = new ReplicationStream({ connectionString: server.url, mark: 'm', slot: 's', publication: 'p', place: { commitLsn: '0/0', changeIndex: 0 }, onMessage: () => {}, onKeepalive: () => {} })
+    const stream = new ReplicationStream({
+      connectionString: server.url, mark: 'm', slot: 's', publication: 'p', place: { commitLsn: '0/0', changeIndex: 0 },
+      onMessage: () => {}, onKeepalive: () => {}
+    })
     await stream.start().catch(() => {})
     t.ok(await stream.ended instanceof ProtocolError, name)
     await stream.stop()
@@ -213,19 +280,41 @@ await t.test('a flood of TRUNCATEs is counted, and reported once at a time with 
     return new Promise(() => {})
   })
   const relations = Array.from({ length: 50_000 }, (_, i) => (
-    { tag: 'relation' as const, relationOid: i, schema: 'public', name: `t${i}`, replicaIdentity: 'default' as const, columns: [], keyColumns: [] }))
+    {
+      tag: 'relation' as const,
+      relationOid: i,
+      schema: 'public',
+      name: `t${i}`,
+      replicaIdentity: 'default' as const,
+      columns: [],
+      keyColumns: []
+    }
+  ))
   reporter.add({ relations: relations.slice(0, 1) }, '0/1')
   for (let i = 2; i <= 1000; i++) reporter.add({ relations }, `0/${i}`)
   reporter.add({ relations: relations.slice(20, 25) }, '0/2000')
-  t.same(reports, [{ count: 1, tables: ['public.t0'], hasMoreTables: false, lsn: '0/1' }], 'nothing more while one is under way')
+  t.same(
+    reports, [{ count: 1, tables: ['public.t0'], hasMoreTables: false, lsn: '0/1' }],
+    'nothing more while one is under way'
+  )
   reporter.stop()
-  t.same(reports[1], { count: 1000, tables: relations.slice(0, 10).map(({ name }) => `public.${name}`), hasMoreTables: true, lsn: '0/2000' })
+  t.same(reports[1], {
+    count: 1000,
+    tables: relations.slice(0, 10).map(({ name }) => `public.${name}`),
+    hasMoreTables: true,
+    lsn: '0/2000'
+  })
   t.equal(reports.length, 2)
 })
 
 await t.test('texts of a server are cut before they reach another thread, a status or the log', async t => {
   const long = `\0\n${'ü😀'.repeat(1_000_000)}`
-  for (const error of [new SourceError('WAL_LEVEL', long), SourceError.of('WAL_LEVEL', long), fromFailure(toFailure(new SourceError('WAL_LEVEL', long)))]) {
+  for (
+    const error of [
+      new SourceError('WAL_LEVEL', long), SourceError.of('WAL_LEVEL', long),
+      fromFailure(toFailure(new SourceError('WAL_LEVEL', long)))
+    ]
+  ) {
     t.ok(error.message.length < 600)
     t.match(JSON.stringify(error.message), /^(?!.*\\(u|n))/, 'one line without halves of characters')
   }

@@ -9,7 +9,15 @@ const { app, databaseUrl } = await build(t)
 const url = await listen(app)
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
 
-interface Replay { id: string, state: string, total: number, done: number, sent: number, passedOver: number, missing: number }
+interface Replay {
+  id: string
+  state: string
+  total: number
+  done: number
+  sent: number
+  passedOver: number
+  missing: number
+}
 const replay = async (shop: Tenant, body: object) => await shop.request('POST', '/api/debugger/replay', body)
 
 async function finished (shop: Tenant, id: string, state = 'done'): Promise<Replay> {
@@ -17,7 +25,7 @@ async function finished (shop: Tenant, id: string, state = 'done'): Promise<Repl
   for (;;) {
     const { body } = await shop.request('GET', `/api/debugger/replays/${id}`)
     if (body.state === state) return body
-    if (Date.now() > deadline || ['done', 'cancelled', 'failed'].includes(body.state)) throw new Error(JSON.stringify(body))
+    if (Date.now() > deadline || ['done', 'cancelled', 'failed'].includes(body.state)) { throw new Error(JSON.stringify(body)) }
     await new Promise(resolve => setTimeout(resolve, 50))
   }
 }
@@ -31,13 +39,19 @@ for (const { name, connect } of transports) {
     const client = await connect(url, { token: shop.token() })
     const { subscriptionId } = await client.request('subscribe', { topic, filter: { n: { gt: 5 } } })
     const pattern = await client.request('subscribe', { topic: 'past.*' })
-    const { status, body } = await replay(shop, { topic, fromOffset: 3, toOffset: 8, target: 'subscribers', ratePerSecond: 1000 })
+    const { status, body } = await replay(shop, {
+      topic, fromOffset: 3, toOffset: 8, target: 'subscribers', ratePerSecond: 1000
+    })
     t.match([status, body], [202, { id: /^rpl_/, total: 6, target: 'subscribers' }])
     const done = await finished(shop, body.id)
     t.match(done, { done: 6, missing: 0, passedOver: 0, sent: 9 })
     await client.received(6)
-    t.same(client.events.map(({ id, topic, offset, payload, meta }) => ({ id, topic, offset, payload, meta })), upTo(8, 3).map(n => (
-      { id: events[n - 1]?.id, topic, offset: n, payload: { n }, meta: { replayOf: body.id } })))
+    t.same(
+      client.events.map(({ id, topic, offset, payload, meta }) => ({ id, topic, offset, payload, meta })),
+      upTo(8, 3).map(n => (
+        { id: events[n - 1]?.id, topic, offset: n, payload: { n }, meta: { replayOf: body.id } }
+      ))
+    )
     t.same(client.events.at(-1)?.subscriptionIds.sort(), [subscriptionId, pattern.subscriptionId].sort())
     t.same(client.events[0]?.subscriptionIds, [pattern.subscriptionId], 'filters count')
     await shop.publish(topic, { n: 11 })
@@ -61,7 +75,10 @@ await t.test('single events, in their order, of several topics; a dry run only c
   const { body } = await replay(shop, { eventIds, target: 'subscribers', ratePerSecond: 1000 })
   await finished(shop, body.id)
   t.same((await client.received(3)).map(({ id }) => id), eventIds)
-  t.same((await shop.request('GET', '/api/debugger/replays')).body.map(({ id }: Replay) => id), [body.id], 'the dry run left nothing')
+  t.same(
+    (await shop.request('GET', '/api/debugger/replays')).body.map(({ id }: Replay) => id), [body.id],
+    'the dry run left nothing'
+  )
   client.close()
 })
 
@@ -97,7 +114,11 @@ await t.test('clients that follow offsets are not confused: with replays in betw
     const client = await connectSocketIo(url, { token: shop.token() })
     const ack = await client.request('subscribe', { topic, after: position })
     t.equal(ack.recovered, true)
-    await replay(shop, { topic, fromOffset: 1, toOffset: 50, target: 'subscribers', ratePerSecond: 10_000 }).then(async ({ body }) => { await finished(shop, body.id) })
+    await replay(shop, { topic, fromOffset: 1, toOffset: 50, target: 'subscribers', ratePerSecond: 10_000 }).then(
+      async ({ body }) => {
+        await finished(shop, body.id)
+      }
+    )
     const live = () => client.events.filter(event => !isReplayed(event))
     while (live().length < Math.min(150, 1000 - position)) await client.received(client.events.length + 1)
     client.cut()
@@ -120,22 +141,43 @@ await t.test('it keeps its rate, can be cancelled, and is refused to whoever may
   await client.received(3)
   const cancelled = await shop.request('POST', `/api/debugger/replays/${body.id}/cancel`)
   t.match([cancelled.status, cancelled.body], [200, { state: 'cancelled' }])
-  t.ok(cancelled.body.finishedAt - cancelled.body.startedAt >= (cancelled.body.done - 4) / 20 * 1000 - 200, 'no faster than it may')
+  t.ok(
+    cancelled.body.finishedAt - cancelled.body.startedAt >= (cancelled.body.done - 4) / 20 * 1000 - 200,
+    'no faster than it may'
+  )
   const { done } = (await shop.request('GET', `/api/debugger/replays/${body.id}`)).body
   await shop.publish(topic, 'last')
   while (client.events.at(-1)?.payload !== 'last') await client.received(client.events.length + 1)
   t.ok(done < 500 && client.events.length <= done + 1)
-  t.match((await shop.request('POST', `/api/debugger/replays/${body.id}/cancel`)).body, { state: 'cancelled' }, 'once more changes nothing')
+  t.match(
+    (await shop.request('POST', `/api/debugger/replays/${body.id}/cancel`)).body,
+    { state: 'cancelled' },
+    'once more changes nothing'
+  )
   const other = await tenant(app)
-  t.match(await other.request('GET', `/api/debugger/replays/${body.id}`), { status: 404, body: { code: 'REPLAY_NOT_FOUND' } })
+  t.match(await other.request('GET', `/api/debugger/replays/${body.id}`), {
+    status: 404,
+    body: { code: 'REPLAY_NOT_FOUND' }
+  })
   t.match(await other.request('POST', `/api/debugger/replays/${body.id}/cancel`), { status: 404 })
   t.same((await other.request('GET', '/api/debugger/replays')).body, [])
-  const asked = (body: object, permissions = ['admin']) => shop.request('POST', '/api/debugger/replay', body, { authorization: `Bearer ${shop.token(permissions)}` })
-  t.match(await asked({ topic, fromOffset: 1, target: 'subscribers' }, ['debugger:create', 'publish:other.*']), { status: 403, body: { code: 'PERMISSION_DENIED' } })
+  const asked = (body: object, permissions = ['admin']) =>
+    shop.request('POST', '/api/debugger/replay', body, { authorization: `Bearer ${shop.token(permissions)}` })
+  t.match(await asked({ topic, fromOffset: 1, target: 'subscribers' }, ['debugger:create', 'publish:other.*']), {
+    status: 403, body: { code: 'PERMISSION_DENIED' }
+  })
   t.match(await asked({ topic, fromOffset: 1, target: 'subscribers' }, ['debugger:read', 'publish']), { status: 403 })
-  t.match(await asked({ topic: 'no.such', fromOffset: 1, target: 'subscribers' }), { status: 404, body: { code: 'TOPIC_NOT_FOUND' } })
-  t.match(await asked({ eventIds: ['evt_AAAAAAAAAAAAAAAA'], target: 'subscribers' }), { status: 404, body: { code: 'EVENT_NOT_FOUND' } })
-  for (const bad of [{ target: 'subscribers' }, { topic, target: 'subscribers' }, { topic, fromOffset: 1, eventIds: ['evt_AAAAAAAAAAAAAAAA'], target: 'all' }, { topic, fromOffset: 1, target: 'subscribers', webhookId: 'wh_x' }]) {
+  t.match(await asked({ topic: 'no.such', fromOffset: 1, target: 'subscribers' }), {
+    status: 404, body: { code: 'TOPIC_NOT_FOUND' }
+  })
+  t.match(await asked({ eventIds: ['evt_AAAAAAAAAAAAAAAA'], target: 'subscribers' }), {
+    status: 404, body: { code: 'EVENT_NOT_FOUND' }
+  })
+  for (
+    const bad of [{ target: 'subscribers' }, { topic, target: 'subscribers' }, {
+      topic, fromOffset: 1, eventIds: ['evt_AAAAAAAAAAAAAAAA'], target: 'all'
+    }, { topic, fromOffset: 1, target: 'subscribers', webhookId: 'wh_x' }]
+  ) {
     t.match(await asked(bad), { status: 400 }, JSON.stringify(bad))
   }
   client.close()
@@ -157,7 +199,8 @@ await t.test('a restart goes on where it was: nothing twice, nothing missing', a
   const second = await build(t, { databaseUrl: own })
   const after = await connectWs(await listen(second.app), { token: shop.token() })
   await after.request('subscribe', { topic })
-  const there = (path: string) => second.app.inject({ method: 'GET', url: path, headers: { authorization: `Bearer ${shop.token()}` } })
+  const there = (path: string) =>
+    second.app.inject({ method: 'GET', url: path, headers: { authorization: `Bearer ${shop.token()}` } })
   let state = ''
   while (state !== 'done') {
     state = (await there(`/api/debugger/replays/${body.id}`)).json().state
@@ -175,7 +218,9 @@ await t.test('each node brings it to its own sockets', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('two.nodes')
   await shop.publish(topic, ...upTo(30))
-  const [here, there] = [await connectWs(url, { token: shop.token() }), await connectWs(await listen(node.app), { token: shop.token() })]
+  const [here, there] = [
+    await connectWs(url, { token: shop.token() }), await connectWs(await listen(node.app), { token: shop.token() })
+  ]
   await here.request('subscribe', { topic })
   await there.request('subscribe', { topic })
   const { body } = await replay(shop, { topic, fromOffset: 1, target: 'subscribers', ratePerSecond: 100 })

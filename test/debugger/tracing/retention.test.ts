@@ -5,13 +5,18 @@ import { build, listen } from '../../build.ts'
 import { connectWs } from '../../clients.ts'
 import { tenant } from '../../tenant.ts'
 
-/* Traces have a time of their own: shorter than the log's here, by which it is seen that neither takes the other with it. */
+/*
+ * Traces have a time of their own: shorter than the log's here, by which it is seen that neither takes the other with
+ * it.
+ */
 
 const hourMs = 3_600_000
 const { app } = await build(t, { variables: { TRACE_RETENTION_HOURS: '2', EVENT_RETENTION_HOURS: '72' } })
 const url = await listen(app)
 const store = new TraceStore({ pool: app.pool, node: 'node_sweeper' })
-const retention = createTraceRetention({ pool: app.pool, store, metrics: app.instruments, retentionMs: 2 * hourMs, now: Date.now, log: app.log })
+const retention = createTraceRetention({
+  pool: app.pool, store, metrics: app.instruments, retentionMs: 2 * hourMs, now: Date.now, log: app.log
+})
 
 await t.test('what is past retention is not there any more, dropped or not', async t => {
   const shop = await tenant(app)
@@ -19,12 +24,23 @@ await t.test('what is past retention is not there any more, dropped or not', asy
   const [past] = await shop.publish(topic, 1)
   await shop.request('POST', '/api/topics/no.such/events', { payload: 1 })
   await app.tracing.recorder.flush()
-  await app.pool.query('update event_traces set created_at = created_at - $1 where application_id = $2', [3 * hourMs, shop.applicationId])
+  await app.pool.query('update event_traces set created_at = created_at - $1 where application_id = $2', [
+    3 * hourMs, shop.applicationId
+  ])
   const [present] = await shop.publish(topic, 2)
-  t.same((await shop.request('GET', '/api/debugger/traces')).body.map(({ eventId }: { eventId: string }) => eventId), [present?.id])
-  t.match(await shop.request('GET', `/api/debugger/traces/${past?.id}`), { status: 404, body: { code: 'TRACE_NOT_FOUND' } })
-  t.match(await shop.request('POST', '/api/debugger/explain', { eventId: past?.id, token: shop.token() }), { status: 404, body: { code: 'EVENT_NOT_FOUND' } })
-  t.match(await shop.request('POST', '/api/debugger/explain', { topic, offset: 1, token: shop.token() }), { status: 200, body: { eventId: past?.id } }, 'the log has it')
+  t.same((await shop.request('GET', '/api/debugger/traces')).body.map(({ eventId }: { eventId: string }) => eventId), [
+    present?.id
+  ])
+  t.match(await shop.request('GET', `/api/debugger/traces/${past?.id}`), {
+    status: 404,
+    body: { code: 'TRACE_NOT_FOUND' }
+  })
+  t.match(await shop.request('POST', '/api/debugger/explain', { eventId: past?.id, token: shop.token() }), {
+    status: 404, body: { code: 'EVENT_NOT_FOUND' }
+  })
+  t.match(await shop.request('POST', '/api/debugger/explain', { topic, offset: 1, token: shop.token() }), {
+    status: 200, body: { eventId: past?.id }
+  }, 'the log has it')
 })
 
 await t.test('it goes by partitions, with what is kept of subscriptions and replays; the log stays', async t => {
@@ -36,12 +52,18 @@ await t.test('it goes by partitions, with what is kept of subscriptions and repl
   gone.close()
   await gone.closed
   await shop.publish(topic, 1)
-  const { body: replay } = await shop.request('POST', '/api/debugger/replay', { topic, fromOffset: 1, target: 'subscribers' })
-  while ((await shop.request('GET', `/api/debugger/replays/${replay.id}`)).body.state !== 'done') await new Promise(resolve => setTimeout(resolve, 20))
+  const { body: replay } = await shop.request('POST', '/api/debugger/replay', {
+    topic, fromOffset: 1, target: 'subscribers'
+  })
+  while ((await shop.request('GET', `/api/debugger/replays/${replay.id}`)).body.state !== 'done') { await new Promise(resolve => setTimeout(resolve, 20)) }
   await Promise.all([app.tracing.recorder.flush(), app.tracing.subscriptions.flush()])
-  const left = async () => (await app.pool.query<{ traces: number, records: string[], replays: number, events: number }>(`select
+  const left = async () =>
+    (await app.pool.query<{ traces: number, records: string[], replays: number, events: number }>(
+      `select
     (select count(*)::int from event_traces where application_id = $1) as traces, array(select id from trace_subscriptions where application_id = $1) as records,
-    (select count(*)::int from replays where application_id = $1) as replays, (select count(*)::int from events) as events`, [shop.applicationId])).rows[0]
+    (select count(*)::int from replays where application_id = $1) as replays, (select count(*)::int from events) as events`,
+      [shop.applicationId]
+    )).rows[0]
   t.match(await left(), { traces: 1, replays: 1 })
   const { events } = await left() as { events: number }
   await retention.sweep()
@@ -52,9 +74,15 @@ await t.test('it goes by partitions, with what is kept of subscriptions and repl
   app.tracing.subscriptions.tellAnew()
   await app.tracing.subscriptions.flush()
   t.same(await left(), { traces: 0, records: [live.subscriptionId], replays: 1, events })
-  t.match(await shop.request('POST', '/api/debugger/explain', { topic, offset: 1, subscriptionId: live.subscriptionId }), { body: { outcome: 'delivered' } })
+  t.match(
+    await shop.request('POST', '/api/debugger/explain', { topic, offset: 1, subscriptionId: live.subscriptionId }),
+    { body: { outcome: 'delivered' } }
+  )
   await retention.sweep(Date.now() + 8 * 24 * hourMs)
   t.match(await left(), { traces: 0, replays: 0, events })
-  t.match(await shop.request('POST', '/api/debugger/explain', { topic, offset: 1, subscriptionId: ended.subscriptionId }), { status: 404, body: { code: 'SUBSCRIPTION_NOT_FOUND' } })
+  t.match(
+    await shop.request('POST', '/api/debugger/explain', { topic, offset: 1, subscriptionId: ended.subscriptionId }),
+    { status: 404, body: { code: 'SUBSCRIPTION_NOT_FOUND' } }
+  )
   alive.close()
 })

@@ -13,7 +13,9 @@ for (const { name, connect } of transports) {
   await t.test(`the whole life of an event, by subscription (${name})`, async t => {
     const shop = await tenant(app)
     const topic = await shop.topic('order.placed')
-    await shop.request('POST', `/api/schemas/${topic}`, { schema: { type: 'object', properties: { total: { type: 'number' } } } })
+    await shop.request('POST', `/api/schemas/${topic}`, {
+      schema: { type: 'object', properties: { total: { type: 'number' } } }
+    })
     const client = await connect(url, { token: shop.token() })
     const all = await client.request('subscribe', { topic })
     const pattern = await client.request('subscribe', { topic: 'order.*', filter: { total: { gte: 10 } } })
@@ -40,10 +42,20 @@ for (const { name, connect } of transports) {
       payload: 'shown',
       event: { id: event?.id, payload: { total: 42 } }
     })
-    t.same(new Set(body.routed[0].subscriptions.map((one: { subscriptionId: string, matched: boolean }) => `${one.subscriptionId} ${one.matched}`)), new Set([
-      `${all.subscriptionId} true`, `${pattern.subscriptionId} true`, `${none.subscriptionId} false`
-    ]))
-    const times = [body.received.at, body.schema.at, body.stored.at, body.routed[0].at, body.deliveries[0].firstAt, body.deliveries[0].lastAt]
+    t.same(
+      new Set(body.routed[0].subscriptions.map((one: { subscriptionId: string, matched: boolean }) =>
+        `${one.subscriptionId} ${one.matched}`
+      )),
+      new Set([
+        `${all.subscriptionId} true`,
+        `${pattern.subscriptionId} true`,
+        `${none.subscriptionId} false`
+      ])
+    )
+    const times = [
+      body.received.at, body.schema.at, body.stored.at, body.routed[0].at, body.deliveries[0].firstAt,
+      body.deliveries[0].lastAt
+    ]
     t.same(times, [...times].sort((a, b) => a - b), 'its steps follow each other')
     t.ok(times[0] >= before - 1 && (times.at(-1) as number) <= Date.now() + 1)
     t.ok(body.lastLatencyMs >= body.deliveries[0].firstLatencyMs)
@@ -64,7 +76,14 @@ await t.test('events of every source leave a trace, and each status can be looke
   await shop.request('POST', '/api/topics/sync.cart.created/events', { payload: 1 })
   // A write is answered before its event is handed on.
   await client.received(2)
-  const list = async (query = '') => (await shop.request('GET', `/api/debugger/traces${query}`)).body as { topic: string, source: string, status: string, error?: { code: string }, eventId: string }[]
+  const list = async (query = '') =>
+    (await shop.request('GET', `/api/debugger/traces${query}`)).body as {
+      topic: string
+      source: string
+      status: string
+      error?: { code: string }
+      eventId: string
+    }[]
   const all = await list()
   t.same(all.map(({ topic, source, status, error }) => [topic, source, status, error?.code]).sort(), [
     ['no.such', 'api', 'rejected', 'TOPIC_NOT_FOUND'],
@@ -88,21 +107,46 @@ await t.test('events of every source leave a trace, and each status can be looke
 await t.test('a refused payload is kept within bounds, with every place that was wrong, and is shown to whoever may see the topic', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('strict.events')
-  await shop.request('POST', `/api/schemas/${topic}`, { schema: { type: 'object', properties: { n: { type: 'integer' }, m: { type: 'string' } }, required: ['n'] } })
-  await shop.request('POST', `/api/topics/${topic}/events`, { events: [{ payload: { n: 1 } }, { payload: { m: 1, text: 's3cret' } }] })
+  await shop.request('POST', `/api/schemas/${topic}`, {
+    schema: { type: 'object', properties: { n: { type: 'integer' }, m: { type: 'string' } }, required: ['n'] }
+  })
+  await shop.request('POST', `/api/topics/${topic}/events`, {
+    events: [{ payload: { n: 1 } }, { payload: { m: 1, text: 's3cret' } }]
+  })
   const [trace] = (await shop.request('GET', '/api/debugger/traces?status=rejected')).body
   const { body } = await shop.request('GET', `/api/debugger/traces/${trace.eventId}`)
   t.match(body, {
-    topic, status: 'rejected', offset: null, schemaVersion: 1, stored: null, routed: [], schema: { version: 1, valid: false }, error: { code: 'SCHEMA_VIOLATED' }, payload: 'shown', refusedPayload: '{"m":1,"text":"s3cret"}'
+    topic,
+    status: 'rejected',
+    offset: null,
+    schemaVersion: 1,
+    stored: null,
+    routed: [],
+    schema: { version: 1, valid: false },
+    error: { code: 'SCHEMA_VIOLATED' },
+    payload: 'shown',
+    refusedPayload: '{"m":1,"text":"s3cret"}'
   })
-  t.same(body.schema.errors.map((error: { path: string }) => error.path).sort(), ['/events/1/payload', '/events/1/payload/m'])
+  t.same(body.schema.errors.map((error: { path: string }) => error.path).sort(), [
+    '/events/1/payload', '/events/1/payload/m'
+  ])
   const blind = shop.token(['debugger:read'])
-  const seen = await shop.request('GET', `/api/debugger/traces/${trace.eventId}`, undefined, { authorization: `Bearer ${blind}` })
-  t.match(seen.body, { payload: 'not_permitted', error: { code: 'SCHEMA_VIOLATED', message: /version 1/ }, schema: { valid: false, errors: [] } })
+  const seen = await shop.request('GET', `/api/debugger/traces/${trace.eventId}`, undefined, {
+    authorization: `Bearer ${blind}`
+  })
+  t.match(seen.body, {
+    payload: 'not_permitted', error: { code: 'SCHEMA_VIOLATED', message: /version 1/ },
+    schema: { valid: false, errors: [] }
+  })
   t.notMatch(seen.text, 's3cret')
   // What was wrong with a payload tells of it: of a map, say, its keys.
   const list = await shop.request('GET', '/api/debugger/traces', undefined, { authorization: `Bearer ${blind}` })
-  const explained = await shop.request('POST', '/api/debugger/explain', { eventId: trace.eventId, token: shop.token() }, { authorization: `Bearer ${blind}` })
+  const explained = await shop.request(
+    'POST',
+    '/api/debugger/explain',
+    { eventId: trace.eventId, token: shop.token() },
+    { authorization: `Bearer ${blind}` }
+  )
   t.match([list.body[0].error.code, explained.body.cause], ['SCHEMA_VIOLATED', 'SCHEMA_VIOLATED'])
   for (const { text } of [seen, list, explained]) t.notMatch(text, '/payload')
   t.match((await shop.request('GET', '/api/debugger/traces')).text, '/payload/m')
@@ -119,11 +163,19 @@ await t.test('payloads follow the permission of the reader, topic by topic', asy
   const [a] = await shop.publish(seen, { text: 's3cret' })
   const [b] = await shop.publish(unseen, { text: 's3cret' })
   const authorization = `Bearer ${shop.token(['debugger:read', 'subscribe:seen.*'])}`
-  t.match(await shop.request('GET', `/api/debugger/traces/${a?.id}`, undefined, { authorization }), { status: 200, body: { payload: 'shown', event: { payload: { text: 's3cret' } } } })
+  t.match(await shop.request('GET', `/api/debugger/traces/${a?.id}`, undefined, { authorization }), {
+    status: 200,
+    body: { payload: 'shown', event: { payload: { text: 's3cret' } } }
+  })
   const hidden = await shop.request('GET', `/api/debugger/traces/${b?.id}`, undefined, { authorization })
   t.match(hidden, { status: 200, body: { payload: 'not_permitted', offset: 1 } })
   t.notMatch(hidden.text, 's3cret')
-  t.equal((await shop.request('GET', '/api/debugger/traces', undefined, { authorization: `Bearer ${shop.token(['subscribe'])}` })).status, 403)
+  t.equal(
+    (await shop.request('GET', '/api/debugger/traces', undefined, {
+      authorization: `Bearer ${shop.token(['subscribe'])}`
+    })).status,
+    403
+  )
 })
 
 await t.test('a list goes on where it was, event by event, while more come in', async t => {
@@ -133,7 +185,10 @@ await t.test('a list goes on where it was, event by event, while more come in', 
   const total = upTo(40).reduce((sum, n) => sum + n % 7 + 1, 0)
   const offsets: number[] = []
   for (let cursor: unknown = '', pages = 0; cursor !== undefined; pages++) {
-    const page = await shop.request('GET', `/api/debugger/traces?limit=13${cursor === '' ? '' : `&cursor=${String(cursor)}`}`)
+    const page = await shop.request(
+      'GET',
+      `/api/debugger/traces?limit=13${cursor === '' ? '' : `&cursor=${String(cursor)}`}`
+    )
     t.equal(page.status, 200)
     offsets.push(...page.body.map(({ offset }: { offset: number }) => offset))
     cursor = page.headers['x-next-cursor']
@@ -142,7 +197,9 @@ await t.test('a list goes on where it was, event by event, while more come in', 
   }
   t.equal(offsets.length, total)
   t.same(new Set(offsets), new Set(upTo(total)), 'each once')
-  t.match(await shop.request('GET', '/api/debugger/traces?cursor=bm8'), { status: 400, body: { code: 'VALIDATION_FAILED' } })
+  t.match(await shop.request('GET', '/api/debugger/traces?cursor=bm8'), {
+    status: 400, body: { code: 'VALIDATION_FAILED' }
+  })
 })
 
 await t.test('another tenant, and another environment, have nothing of it', async t => {
@@ -151,8 +208,13 @@ await t.test('another tenant, and another environment, have nothing of it', asyn
   const topic = await shop.topic('own.events')
   const [event] = await shop.publish(topic, 1)
   t.equal((await shop.request('GET', `/api/debugger/traces/${event?.id}`)).status, 200)
-  t.match(await other.request('GET', `/api/debugger/traces/${event?.id}`), { status: 404, body: { code: 'TRACE_NOT_FOUND' } })
-  t.match(await shop.request('GET', `/api/debugger/traces/${event?.id}`, undefined, { 'x-environment': 'staging' }), { status: 404 })
+  t.match(await other.request('GET', `/api/debugger/traces/${event?.id}`), {
+    status: 404,
+    body: { code: 'TRACE_NOT_FOUND' }
+  })
+  t.match(await shop.request('GET', `/api/debugger/traces/${event?.id}`, undefined, { 'x-environment': 'staging' }), {
+    status: 404
+  })
   t.same((await other.request('GET', '/api/debugger/traces')).body, [])
   t.same((await shop.request('GET', '/api/debugger/traces', undefined, { 'x-environment': 'staging' })).body, [])
 })
@@ -161,14 +223,19 @@ await t.test('a share of events can be traced, the same on every node and for ev
   const shop = await tenant(app)
   const topic = await shop.topic('sampled.events')
   t.match(await shop.request('GET', '/api/debugger/sampling'), { status: 200, body: { sample: 1, isDefault: true } })
-  t.match(await shop.request('PUT', '/api/debugger/sampling', { sample: 0.25 }), { status: 200, body: { sample: 0.25, isDefault: false } })
+  t.match(await shop.request('PUT', '/api/debugger/sampling', { sample: 0.25 }), {
+    status: 200, body: { sample: 0.25, isDefault: false }
+  })
   const client = await connectWs(url, { token: shop.token() })
   await client.request('subscribe', { topic })
   const events = await shop.publish(topic, ...upTo(2000))
   await client.received(2000)
   const traced = new Set<string>()
   for (let cursor: unknown = ''; cursor !== undefined;) {
-    const page = await shop.request('GET', `/api/debugger/traces?limit=1000${cursor === '' ? '' : `&cursor=${String(cursor)}`}`)
+    const page = await shop.request(
+      'GET',
+      `/api/debugger/traces?limit=1000${cursor === '' ? '' : `&cursor=${String(cursor)}`}`
+    )
     for (const { eventId, matched, status } of page.body) {
       traced.add(eventId)
       t.ok(matched === 1 && status === 'delivered')
@@ -176,13 +243,22 @@ await t.test('a share of events can be traced, the same on every node and for ev
     cursor = page.headers['x-next-cursor']
   }
   t.ok(traced.size > 400 && traced.size < 600, `${traced.size} of 2000`)
-  t.same([...traced].sort(), events.filter(({ id }) => app.tracing.sampling.isSampled(shop.scope, id)).map(({ id }) => id).sort())
+  t.same(
+    [...traced].sort(),
+    events.filter(({ id }) => app.tracing.sampling.isSampled(shop.scope, id)).map(({ id }) => id).sort()
+  )
   await shop.request('PUT', '/api/debugger/sampling', { sample: 0 })
   await shop.publish(topic, 1)
   await shop.request('POST', '/api/topics/no.such/events', { payload: 1 })
   t.same((await shop.request('GET', '/api/debugger/traces?status=rejected')).body.length, 1)
-  t.match(await shop.request('PUT', '/api/debugger/sampling', { sample: null }), { status: 200, body: { sample: 1, isDefault: true } })
-  for (const sample of [5e-324, 1e-40, 0.1]) t.match(await shop.request('PUT', '/api/debugger/sampling', { sample }), { status: 200, body: { isDefault: false } }, 'however small')
+  t.match(await shop.request('PUT', '/api/debugger/sampling', { sample: null }), {
+    status: 200, body: { sample: 1, isDefault: true }
+  })
+  for (const sample of [5e-324, 1e-40, 0.1]) {
+    t.match(await shop.request('PUT', '/api/debugger/sampling', { sample }), {
+      status: 200, body: { isDefault: false }
+    }, 'however small')
+  }
   t.match(await shop.request('PUT', '/api/debugger/sampling', { sample: null }), { status: 200, body: { sample: 1 } })
   t.match(await shop.request('PUT', '/api/debugger/sampling', { sample: 2 }), { status: 400 })
   client.close()
@@ -203,13 +279,18 @@ await t.test('nothing is lost or held up while the trace store stands still, and
   t.same((await client.received(2000)).map(({ offset }) => offset), upTo(2000))
   const late = await connectWs(url, { token: shop.token() })
   t.equal((await late.request('subscribe', { topic })).ok, true)
-  const { rows: [stored] } = await store.query('select count(*)::int as count from event_traces where application_id = $1', [shop.applicationId])
+  const { rows: [stored] } = await store.query(
+    'select count(*)::int as count from event_traces where application_id = $1', [shop.applicationId]
+  )
   t.same(stored, { count: 0 }, 'the store has none of it')
   await store.query('commit')
   store.release()
   const statuses = new Map<string, number>()
   for (let cursor: unknown = ''; cursor !== undefined;) {
-    const page = await shop.request('GET', `/api/debugger/traces?limit=1000${cursor === '' ? '' : `&cursor=${String(cursor)}`}`)
+    const page = await shop.request(
+      'GET',
+      `/api/debugger/traces?limit=1000${cursor === '' ? '' : `&cursor=${String(cursor)}`}`
+    )
     for (const { status } of page.body) statuses.set(status, (statuses.get(status) ?? 0) + 1)
     cursor = page.headers['x-next-cursor']
   }

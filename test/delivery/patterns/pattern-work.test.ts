@@ -8,10 +8,16 @@ import { tenant } from '../../tenant.ts'
 
 /* What patterns cost that come, go and change by the hundred: counted, not timed. */
 
-const { app } = await build(t, { adapt: config => { Object.assign(config.delivery, { requestsPerSecond: 0, bytesPerSecond: 0 }) } })
+const { app } = await build(t, {
+  adapt: config => {
+    Object.assign(config.delivery, { requestsPerSecond: 0, bytesPerSecond: 0 })
+  }
+})
 const url = await listen(app)
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
-const until = async (isDone: () => boolean) => { while (!isDone()) await new Promise(resolve => setTimeout(resolve, 10)) }
+const until = async (isDone: () => boolean) => {
+  while (!isDone()) await new Promise(resolve => setTimeout(resolve, 10))
+}
 
 /** Counts the calls of a method of all objects of a class. */
 function counted<K extends string> (prototype: Record<K, (...args: never[]) => unknown>, name: K): { calls: number } {
@@ -26,7 +32,16 @@ function counted<K extends string> (prototype: Record<K, (...args: never[]) => u
 }
 
 const told: string[] = []
-const records = { observe () {}, set: (key: string) => { told.push(`+${key}`) }, delete: (key: string) => { told.push(`-${key}`) }, spread: () => Promise.resolve() }
+const records = {
+  observe () {},
+  set: (key: string) => {
+    told.push(`+${key}`)
+  },
+  delete: (key: string) => {
+    told.push(`-${key}`)
+  },
+  spread: () => Promise.resolve()
+}
 app.hub.shareInterest(new ListeningNodes({ records: records as never, hub: app.hub }))
 const wants = counted(PatternSubscription.prototype, 'wants')
 const covers = counted(TopicPatterns.prototype, 'covers')
@@ -60,7 +75,10 @@ for (const { name, connect } of transports) {
       const other = await connect(url, { token: shop.token() })
       told.length = 0
       const marks = () => told.filter(key => key.includes('socket.connect')).map(key => key[0])
-      const [a, b] = [await client.request('subscribe', { topic: 'socket.*' }), await other.request('subscribe', { topic: 'socket.*' })]
+      const [a, b] = [
+        await client.request('subscribe', { topic: 'socket.*' }),
+        await other.request('subscribe', { topic: 'socket.*' })
+      ]
       t.same(marks(), ['+'])
       await client.request('unsubscribe', { subscriptionId: a.subscriptionId })
       await client.request('unsubscribe', { subscriptionId: 'sub_none' })
@@ -82,7 +100,10 @@ for (const { name, connect } of transports) {
       const begin = covers.calls
       t.match(await client.request('auth', { token: shop.token(permissions) }), { ok: true })
       t.match(await client.request('auth', { token: shop.token([...permissions, 'subscribe:more.*']) }), { ok: true })
-      t.ok(covers.calls - begin < 10 * patterns, `${covers.calls - begin} comparisons of ${patterns} patterns and as many permissions`)
+      t.ok(
+        covers.calls - begin < 10 * patterns,
+        `${covers.calls - begin} comparisons of ${patterns} patterns and as many permissions`
+      )
       client.close()
       await until(() => app.connections.size === 0)
     })

@@ -6,12 +6,18 @@ import { tenant } from '../../tenant.ts'
 
 /* Topic patterns: every guarantee of a subscription, for each topic that one matches. */
 
-const { app, databaseUrl } = await build(t, { adapt: config => { config.delivery.patternTopicsMax = 20; config.delivery.patternTopicsPerConnectionMax = 30 } })
+const { app, databaseUrl } = await build(t, {
+  adapt: config => {
+    config.delivery.patternTopicsMax = 20
+    config.delivery.patternTopicsPerConnectionMax = 30
+  }
+})
 const url = await listen(app)
 
 type PatternAnswer = Answer & { offsets: Record<string, number>, epochs: Record<string, string> }
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
-const of = (topic: string, events: Received[]) => events.filter(event => event.topic === topic).map(event => event.offset)
+const of = (topic: string, events: Received[]) =>
+  events.filter(event => event.topic === topic).map(event => event.offset)
 function gate (): { passed: Promise<void>, open: () => void } {
   let open = () => {}
   const passed = new Promise<void>(resolve => { open = resolve })
@@ -29,14 +35,18 @@ for (const { name, connect } of transports) {
       clients.push(client)
       return client
     }
-    const subscribe = async (client: Client, fields: object) => await client.request('subscribe', fields) as PatternAnswer
+    const subscribe = async (client: Client, fields: object) =>
+      await client.request('subscribe', fields) as PatternAnswer
 
     await t.test('a pattern brings the events of every topic that it matches, under one id', async t => {
       for (const topic of ['order.created', 'order.paid', 'order.paid.late', 'orders.other']) await shop.topic(topic)
       await shop.publish('order.created', 1, 2)
       const client = await open()
       const ack = await subscribe(client, { topic: 'order.*' })
-      t.match(ack, { ok: true, topic: 'order.*', offsets: { 'order.created': 2 }, epochs: { 'order.created': String }, recovered: false })
+      t.match(ack, {
+        ok: true, topic: 'order.*', offsets: { 'order.created': 2 }, epochs: { 'order.created': String },
+        recovered: false
+      })
       t.same(Object.keys(ack.offsets), ['order.created'], 'topics without an event are not named yet')
       await shop.publish('order.paid.late', 1)
       await shop.publish('orders.other', 1)
@@ -69,7 +79,9 @@ for (const { name, connect } of transports) {
         const client = await open()
         let published: Promise<unknown> | undefined
         const writing = i % 2 === 0 ? shop.publish(topic, 1) : undefined
-        const ack = await client.request('subscribe', { topic: `ack${i + 1}.*` }, () => { published = shop.publish(topic, 2, 3) }) as PatternAnswer
+        const ack = await client.request('subscribe', { topic: `ack${i + 1}.*` }, () => {
+          published = shop.publish(topic, 2, 3)
+        }) as PatternAnswer
         await Promise.all([published, writing])
         const last = i % 2 === 0 ? 3 : 2
         const from = (ack.offsets[topic] ?? 0) + 1
@@ -97,12 +109,18 @@ for (const { name, connect } of transports) {
       await shop.publish(b, { keep: false })
       await shop.publish(a, { keep: true }, { keep: false })
       const events = await client.received(2)
-      t.same(events.map(event => event.subscriptionIds.sort()), [[pattern.subscriptionId, plain.subscriptionId].sort(), [plain.subscriptionId]])
+      t.same(events.map(event => event.subscriptionIds.sort()), [
+        [pattern.subscriptionId, plain.subscriptionId].sort(), [plain.subscriptionId]
+      ])
       await client.request('unsubscribe', { subscriptionId: pattern.subscriptionId })
-      t.match(await client.request('unsubscribe', { subscriptionId: pattern.subscriptionId }), { ok: false, code: 'SUBSCRIPTION_NOT_FOUND' })
+      t.match(await client.request('unsubscribe', { subscriptionId: pattern.subscriptionId }), {
+        ok: false, code: 'SUBSCRIPTION_NOT_FOUND'
+      })
       await shop.publish(b, { keep: true })
       await shop.publish(a, { keep: true })
-      t.same((await client.received(3)).map(event => [event.topic, event.subscriptionIds]).at(-1), [a, [plain.subscriptionId]])
+      t.same((await client.received(3)).map(event => [event.topic, event.subscriptionIds]).at(-1), [a, [
+        plain.subscriptionId
+      ]])
     })
 
     await t.test('`after` resumes each topic where it was left; others start live, or from the offset of the pattern', async t => {
@@ -126,10 +144,15 @@ for (const { name, connect } of transports) {
       t.same(of(b, second.events), [2])
       t.same(of(c, second.events), [2])
       const third = await open()
-      t.match(await subscribe(third, { topic: 'back.*', after: { [a]: 451, [b]: 2, 'back.*': 0 }, epochs: ack.epochs }), { recovered: true, offsets: { [c]: 0 } })
+      t.match(
+        await subscribe(third, { topic: 'back.*', after: { [a]: 451, [b]: 2, 'back.*': 0 }, epochs: ack.epochs }),
+        { recovered: true, offsets: { [c]: 0 } }
+      )
       t.same((await third.received(2)).map(event => [event.topic, event.offset]), [[c, 1], [c, 2]])
       const rewound = await open()
-      t.match(await subscribe(rewound, { topic: 'back.*', rewind: 1 }), { recovered: false, offsets: { [a]: 450, [b]: 1, [c]: 1 } })
+      t.match(await subscribe(rewound, { topic: 'back.*', rewind: 1 }), {
+        recovered: false, offsets: { [a]: 450, [b]: 1, [c]: 1 }
+      })
       await rewound.received(3)
     })
 
@@ -137,13 +160,19 @@ for (const { name, connect } of transports) {
       const [a, b] = [await shop.topic('lost.a'), await shop.topic('lost.b')]
       await shop.publish(a, 1, 2, 3)
       await shop.publish(b, 1)
-      await app.pool.query('delete from events where application_id = $1 and topic = $2 and "offset" < 3', [shop.applicationId, a])
+      await app.pool.query('delete from events where application_id = $1 and topic = $2 and "offset" < 3', [
+        shop.applicationId, a
+      ])
       const client = await open()
       t.match(await subscribe(client, { topic: 'lost.*', after: { [a]: 2, [b]: 1 } }), { recovered: true })
-      t.match(await subscribe(client, { topic: 'lost.*', after: { [a]: 1, [b]: 0 } }), { recovered: false, offsets: { [a]: 3, [b]: 0 } })
+      t.match(await subscribe(client, { topic: 'lost.*', after: { [a]: 1, [b]: 0 } }), {
+        recovered: false, offsets: { [a]: 3, [b]: 0 }
+      })
       t.match(await subscribe(client, { topic: 'lost.*', after: { [a]: 9 } }), { recovered: false })
       t.match(await subscribe(client, { topic: 'lost.*', after: { 'lost.gone': 4 } }), { recovered: false })
-      t.match(await subscribe(client, { topic: 'lost.*', after: { [b]: 1 }, epochs: { [b]: 'another' } }), { recovered: false })
+      t.match(await subscribe(client, { topic: 'lost.*', after: { [b]: 1 }, epochs: { [b]: 'another' } }), {
+        recovered: false
+      })
     })
 
     await t.test('a pattern shows what the token may see, and follows a fresh one', async t => {
@@ -165,9 +194,13 @@ for (const { name, connect } of transports) {
       t.same((narrowed as unknown as { lost: unknown }).lost, [{ subscriptionId: ack.subscriptionId, topic: open1 }])
       await shop.publish(open1, 3)
       await shop.publish(secret, 4)
-      t.same((await client.received(3)).map(event => [event.topic, event.offset]), [[open1, 2], [secret, 3], [secret, 4]])
+      t.same((await client.received(3)).map(event => [event.topic, event.offset]), [[open1, 2], [secret, 3], [
+        secret, 4
+      ]])
       t.match(await client.request('auth', { token: shop.token(['subscribe:other.*']) }), { ok: true })
-      t.match(await client.message('resync'), { subscriptionId: ack.subscriptionId, topic: 'seen.**', code: 'PERMISSION_DENIED' })
+      t.match(await client.message('resync'), {
+        subscriptionId: ack.subscriptionId, topic: 'seen.**', code: 'PERMISSION_DENIED'
+      })
     })
 
     await t.test('a wider token that comes while a pattern is being subscribed to counts for it, past and present', async t => {
@@ -178,19 +211,30 @@ for (const { name, connect } of transports) {
       // The logs are listed by then.
       const [listed, told] = [gate(), gate()]
       let spreads = 0
-      const stopSharing = app.hub.shareInterest({ changed () {}, spread: () => { if (++spreads === 2) listed.open(); return told.passed } })
+      const stopSharing = app.hub.shareInterest({
+        changed () {},
+        spread: () => {
+          if (++spreads === 2) listed.open()
+          return told.passed
+        }
+      })
       const live = subscribe(client, { topic: 'widen.*' })
       const resumed = subscribe(client, { topic: 'widen.**', after: { [a]: 1, [b]: 1 } })
       await listed.passed
       stopSharing()
       t.match(await client.request('auth', { token: shop.token(['subscribe:widen.*']) }), { ok: true })
       told.open()
-      const [{ subscriptionId: ofLive, ...begun }, { subscriptionId: ofResumed, ...caughtUp }] = [await live, await resumed]
+      const [{ subscriptionId: ofLive, ...begun }, { subscriptionId: ofResumed, ...caughtUp }] = [
+        await live, await resumed
+      ]
       t.match(begun, { ok: true, offsets: { [a]: 1, [b]: 2 } })
       t.match(caughtUp, { ok: true, recovered: true, offsets: { [a]: 1, [b]: 1 } })
       await shop.publish(b, 3)
       // In one message where both are live by then.
-      const seenBy = (id: string) => client.events.filter(({ subscriptionIds }) => subscriptionIds.includes(id)).map(({ topic, offset }) => [topic, offset])
+      const seenBy = (id: string) =>
+        client.events.filter(({ subscriptionIds }) => subscriptionIds.includes(id)).map((
+          { topic, offset }
+        ) => [topic, offset])
       await until(() => seenBy(ofLive).length >= 1 && seenBy(ofResumed).length >= 2, 'the events of both')
       t.same(seenBy(ofLive), [[b, 3]])
       t.same(seenBy(ofResumed), [[b, 2], [b, 3]])
@@ -216,21 +260,39 @@ for (const { name, connect } of transports) {
       const client = await open({ token })
       const ack = await subscribe(client, { topic: 'wide.*' })
       t.equal(Object.keys(ack.offsets).length, 20)
-      t.match(await subscribe(client, { topic: 'wide.**' }), { ok: false, error: 'RateLimitError', code: 'PATTERN_TOO_WIDE' }, 'too many on the connection')
+      t.match(await subscribe(client, { topic: 'wide.**' }), {
+        ok: false, error: 'RateLimitError', code: 'PATTERN_TOO_WIDE'
+      }, 'too many on the connection')
       await wide.publish(await wide.topic('wide.n21'), 1)
-      t.match(await client.message('resync'), { subscriptionId: ack.subscriptionId, topic: 'wide.*', code: 'PATTERN_TOO_WIDE' })
-      t.match(await subscribe(await open({ token }), { topic: 'wide.*' }), { ok: false, code: 'PATTERN_TOO_WIDE', message: /21 topics/ })
+      t.match(await client.message('resync'), {
+        subscriptionId: ack.subscriptionId, topic: 'wide.*', code: 'PATTERN_TOO_WIDE'
+      })
+      t.match(await subscribe(await open({ token }), { topic: 'wide.*' }), {
+        ok: false, code: 'PATTERN_TOO_WIDE', message: /21 topics/
+      })
       t.match(await subscribe(client, { topic: 'wide.n1' }), { ok: true }, 'the connection lives')
     })
 
     await t.test('what is malformed is refused by name', async t => {
       const client = await open()
       const cases: [object, RegExp][] = [
-        [{ topic: '**.a' }, /topic/], [{ topic: 'a*' }, /topic/], [{ topic: 'a.***' }, /topic/], [{ topic: 'a.**.b' }, /topic/],
-        [{ topic: 'a.*', after: 3 }, /after/], [{ topic: 'a.*', after: { 'b.c': 1 } }, /after.*b\.c/], [{ topic: 'a.*', after: { 'a.b': -1 } }, /after/],
-        [{ topic: 'a.*', epoch: 'x' }, /epoch/], [{ topic: 'order.paid', after: { 'order.paid': 1 } }, /after/], [{ topic: 'order.paid', epochs: {} }, /epochs/]
+        [{ topic: '**.a' }, /topic/],
+        [{ topic: 'a*' }, /topic/],
+        [{ topic: 'a.***' }, /topic/],
+        [{ topic: 'a.**.b' }, /topic/],
+        [{ topic: 'a.*', after: 3 }, /after/],
+        [{ topic: 'a.*', after: { 'b.c': 1 } }, /after.*b\.c/],
+        [{ topic: 'a.*', after: { 'a.b': -1 } }, /after/],
+        [{ topic: 'a.*', epoch: 'x' }, /epoch/],
+        [{ topic: 'order.paid', after: { 'order.paid': 1 } }, /after/],
+        [{ topic: 'order.paid', epochs: {} }, /epochs/]
       ]
-      for (const [fields, message] of cases) t.match(await client.request('subscribe', fields), { ok: false, error: 'ValidationError', message }, JSON.stringify(fields))
+      for (const [fields, message] of cases) {
+        t.match(
+          await client.request('subscribe', fields), { ok: false, error: 'ValidationError', message },
+          JSON.stringify(fields)
+        )
+      }
     })
   })
 }
@@ -249,7 +311,10 @@ await t.test('a topic that another node writes first joins in from its first eve
     await client.request('subscribe', { topic: `far${client.kind.length}.**` })
     const foreign = async (topic: string, ...payloads: number[]) => {
       const { statusCode, body } = await other.app.inject({
-        method: 'POST', url: `/api/topics/${topic}/events`, headers: { authorization: `Bearer ${shop.token()}` }, payload: { events: payloads.map(payload => ({ payload })) }
+        method: 'POST',
+        url: `/api/topics/${topic}/events`,
+        headers: { authorization: `Bearer ${shop.token()}` },
+        payload: { events: payloads.map(payload => ({ payload })) }
       })
       if (statusCode !== 201) throw new Error(body)
     }
@@ -286,7 +351,10 @@ await t.test('a client that is cut at random while topics come into being has ev
     const pattern = `churn${name.length}.*`
     const count = () => [...seen.values()].reduce((sum, offsets) => sum + offsets.length, 0)
     for (let cuts = 0; !state.isDone || count() < total; cuts++) {
-      const after = Object.fromEntries([[pattern, 0], ...[...seen].map(([topic, offsets]) => [topic, offsets.at(-1) ?? 0])])
+      const after = Object.fromEntries([
+        [pattern, 0],
+        ...[...seen].map(([topic, offsets]) => [topic, offsets.at(-1) ?? 0])
+      ])
       const client = await connect(url, { token: shop.token() })
       t.match(await client.request('subscribe', { topic: pattern, after }), { ok: true, recovered: true })
       await client.received(Math.min(state.isDone ? Infinity : 1 + (cuts * 13) % 60, total - count()), 20_000)

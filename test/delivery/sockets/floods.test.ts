@@ -16,8 +16,14 @@ const url = await listen(app)
 const defaults = { ...app.config.delivery }
 const limitTo = (limits: Partial<typeof defaults>) => { Object.assign(app.config.delivery, defaults, limits) }
 const pace = { requestsPerSecond: 20, requestsBurst: 20 }
-const limited = async () => Number(/^realtime_socket_limited_total\{limit="requests"\} (\d+)$/m.exec(await app.instruments.registry.metrics())?.[1] ?? 0)
-const until = async (isDone: () => boolean | Promise<boolean>) => { while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10)) }
+const limited = async () =>
+  Number(
+    /^realtime_socket_limited_total\{limit="requests"\} (\d+)$/m.exec(await app.instruments.registry.metrics())?.[1] ??
+      0
+  )
+const until = async (isDone: () => boolean | Promise<boolean>) => {
+  while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10))
+}
 
 t.afterEach(async () => { await until(() => app.connections.size === 0) })
 
@@ -26,9 +32,22 @@ async function flood (token: string | undefined, frame: Buffer): Promise<{ frame
   const socket = connectTcp(Number(new URL(url).port), '127.0.0.1')
   socket.on('error', () => {})
   let answers = ''
-  socket.on('data', data => { answers += data.toString('latin1') })
-  socket.write(['GET /ws HTTP/1.1', 'Host: x', 'Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
-    ...(token === undefined ? [] : [`Authorization: Bearer ${token}`]), '', ''].join('\r\n'))
+  socket.on('data', data => {
+    answers += data.toString('latin1')
+  })
+  socket.write(
+    [
+      'GET /ws HTTP/1.1',
+      'Host: x',
+      'Upgrade: websocket',
+      'Connection: Upgrade',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+      ...(token === undefined ? [] : [`Authorization: Bearer ${token}`]),
+      '',
+      ''
+    ].join('\r\n')
+  )
   await until(() => answers.includes(token === undefined ? '\r\n\r\n' : 'authenticated'))
   const some = Buffer.concat(Array(100).fill(frame) as Buffer[])
   const link = { isOpen: true }
@@ -36,7 +55,7 @@ async function flood (token: string | undefined, frame: Buffer): Promise<{ frame
   let frames = 0
   while (link.isOpen && frames < 200_000) {
     frames += 100
-    if (!socket.write(some) && link.isOpen) await Promise.race([new Promise(resolve => socket.once('drain', resolve)), ended])
+    if (!socket.write(some) && link.isOpen) { await Promise.race([new Promise(resolve => socket.once('drain', resolve)), ended]) }
     await new Promise(resolve => setImmediate(resolve))
   }
   socket.destroy()
@@ -46,7 +65,9 @@ async function flood (token: string | undefined, frame: Buffer): Promise<{ frame
 /** A masked frame, as clients send them; the mask is zero. */
 function frameOf (text: string, firstByte = 0x81): Buffer {
   const data = Buffer.from(text)
-  const head = data.length < 126 ? Buffer.from([firstByte, 0x80 | data.length]) : Buffer.from([firstByte, 0x80 | 126, data.length >> 8, data.length & 255])
+  const head = data.length < 126
+    ? Buffer.from([firstByte, 0x80 | data.length])
+    : Buffer.from([firstByte, 0x80 | 126, data.length >> 8, data.length & 255])
   return Buffer.concat([head, Buffer.alloc(4), data])
 }
 
@@ -88,11 +109,23 @@ await t.test('a refused frame has its id in the answer, wherever it is long', as
     const answer = JSON.parse(data.toString()) as Record<string, unknown>
     if (answer['type'] === 'error') answers.push(answer)
   })
-  for (const frame of ['{"type":"leave","id":1,"channel":"x"}', '{"type":"leave","channel":"x","id":"two"}', `{"type":"leave","id":"three","channel":"${'x'.repeat(5000)}"}`, `{"channel":"${'x'.repeat(5000)}","id":4,"type":"leave"}`]) {
+  for (
+    const frame of [
+      '{"type":"leave","id":1,"channel":"x"}',
+      '{"type":"leave","channel":"x","id":"two"}',
+      `{"type":"leave","id":"three","channel":"${'x'.repeat(5000)}"}`,
+      `{"channel":"${'x'.repeat(5000)}","id":4,"type":"leave"}`
+    ]
+  ) {
     client.socket.send(frame)
   }
   await until(() => answers.length === 4)
-  t.same(answers.map(({ id, code }) => `${String(id)} ${String(code)}`).sort(), ['1 NOT_A_MEMBER', 'three RATE_LIMITED', 'two RATE_LIMITED', 'undefined RATE_LIMITED'])
+  t.same(answers.map(({ id, code }) => `${String(id)} ${String(code)}`).sort(), [
+    '1 NOT_A_MEMBER',
+    'three RATE_LIMITED',
+    'two RATE_LIMITED',
+    'undefined RATE_LIMITED'
+  ])
   client.close()
 })
 
@@ -102,9 +135,16 @@ await t.test('Socket.IO requests are refused before Socket.IO parses them', asyn
   const client = await connectSocketIo(url, { token: shop.token() })
   const parsed = JSON.parse.bind(JSON)
   let long = 0
-  JSON.parse = (text: string, ...rest) => { if (text.length > 10_000) long++; return parsed(text, ...rest) as unknown }
-  t.teardown(() => { JSON.parse = parsed })
-  const answers = await Promise.all(Array.from({ length: 100 }, () => client.request('leave', { channel: 'x'.repeat(20_000) })))
+  JSON.parse = (text: string, ...rest) => {
+    if (text.length > 10_000) long++
+    return parsed(text, ...rest) as unknown
+  }
+  t.teardown(() => {
+    JSON.parse = parsed
+  })
+  const answers = await Promise.all(
+    Array.from({ length: 100 }, () => client.request('leave', { channel: 'x'.repeat(20_000) }))
+  )
   t.match(answers.at(-1), { ok: false, code: 'RATE_LIMITED', retryAfterMs: Number })
   t.ok(long <= 40, `${long} of 100 were parsed`)
   for (let n = 0; n < 100; n++) client.socket.emit('leave', { channel: 'x' })
@@ -116,7 +156,10 @@ await t.test('before the client is known, messages are short and few; afterwards
   limitTo({})
   const shop = await tenant(app)
   const engine = (method: string, query: string, body?: string) =>
-    fetch(`${url}/socket.io/?EIO=4&transport=polling${query}`, { method, ...(body !== undefined && { body }) }).then(async response => ({ status: response.status, text: await response.text() }), () => ({ status: 0, text: '' }))
+    fetch(`${url}/socket.io/?EIO=4&transport=polling${query}`, { method, ...(body !== undefined && { body }) }).then(
+      async response => ({ status: response.status, text: await response.text() }),
+      () => ({ status: 0, text: '' })
+    )
   const open = async () => `&sid=${(JSON.parse((await engine('GET', '')).text.slice(1)) as { sid: string }).sid}`
   const links = () => app.io.engine.clientsCount as number
 
@@ -143,8 +186,16 @@ await t.test('before the client is known, messages are short and few; afterwards
     stranger.send('x'.repeat(20_000))
     t.same((await once(stranger, 'close'))[0], 1009, path)
   }
-  for (const client of [await connectWs(url, { token: shop.token() }), await connectSocketIo(url, { token: shop.token() }), await connectSocketIo(url, { token: shop.token(), transports: ['polling', 'websocket'] })]) {
-    t.match(await client.request('leave', { channel: 'x'.repeat(600_000) }), { ok: false, code: 'VALIDATION_FAILED' }, client.kind)
+  for (
+    const client of [
+      await connectWs(url, { token: shop.token() }), await connectSocketIo(url, { token: shop.token() }),
+      await connectSocketIo(url, { token: shop.token(), transports: ['polling', 'websocket'] })
+    ]
+  ) {
+    t.match(
+      await client.request('leave', { channel: 'x'.repeat(600_000) }), { ok: false, code: 'VALIDATION_FAILED' },
+      client.kind
+    )
     client.close()
   }
 })
@@ -152,7 +203,9 @@ await t.test('before the client is known, messages are short and few; afterwards
 await t.test('a message comes in no more than 256 fragments', async t => {
   limitTo({})
   const shop = await tenant(app)
-  const [plain, below] = [await connectWs(url, { token: shop.token() }), await connectSocketIo(url, { token: shop.token() })]
+  const [plain, below] = [
+    await connectWs(url, { token: shop.token() }), await connectSocketIo(url, { token: shop.token() })
+  ]
   for (const socket of [plain.socket, (below.socket.io.engine.transport as unknown as { ws: WebSocket }).ws]) {
     const closed = once(socket, 'close')
     for (let n = 0; n < 300; n++) socket.send('', { fin: false })
@@ -174,22 +227,34 @@ await t.test('handshakes that an outage of the database refuses do not count, ot
   const proxy = new DatabaseProxy(direct)
   t.teardown(() => proxy.close())
   const databaseUrl = Object.assign(new URL(direct), { hostname: '127.0.0.1', port: String(await proxy.open()) }).href
-  const { app } = await build(t, { databaseUrl, variables: { RATE_LIMIT_MAX: '10' }, adapt: ({ delivery }) => { delivery.authTimeoutMs = 1000 } })
+  const { app } = await build(t, {
+    databaseUrl,
+    variables: { RATE_LIMIT_MAX: '10' },
+    adapt: ({ delivery }) => {
+      delivery.authTimeoutMs = 1000
+    }
+  })
   const url = await listen(app)
   const { token } = await person(app, 'super_admin')
-  const anybody = async (address: string) => (await app.inject({ url: '/openapi.json', remoteAddress: address })).statusCode
+  const anybody = async (address: string) =>
+    (await app.inject({ url: '/openapi.json', remoteAddress: address })).statusCode
   const fromHere = '127.0.0.1'
   await proxy.close()
   for (let round = 0; round < 8; round++) {
     const socket = await connectWs(url, { token })
     t.match(await socket.closed, { code: 1013 })
-    const stock = io(url, { auth: { token }, transports: [round % 2 === 0 ? 'websocket' : 'polling'], forceNew: true, reconnection: false })
+    const stock = io(url, {
+      auth: { token }, transports: [round % 2 === 0 ? 'websocket' : 'polling'], forceNew: true, reconnection: false
+    })
     t.equal((await once(stock as never, 'disconnect'))[0], 'transport close')
   }
   await proxy.open()
   t.equal(await anybody(fromHere), 200, 'the address has all but this one left')
   await until(async () => (await app.inject('/health/ready')).statusCode === 200)
-  const refused = async () => await connectSocketIo(url, { token: 'x.y.z' }).then(() => 'let in', (error: Error & { data?: { code: string } }) => error.data?.code ?? error.message)
+  const refused = async () =>
+    await connectSocketIo(url, { token: 'x.y.z' }).then(
+      () => 'let in', (error: Error & { data?: { code: string } }) => error.data?.code ?? error.message
+    )
   const outcomes: string[] = []
   for (let n = 0; n < 10; n++) outcomes.push(await refused())
   t.ok(outcomes.slice(0, 5).every(code => code === 'CREDENTIAL_INVALID'), outcomes.join())
@@ -227,7 +292,10 @@ await t.test('the past is sent at a limited rate, however often it is asked for'
     // Of 4.8 MB, 1 MiB is sent at once, and a page of 1 MiB may have gone out before it counted.
     t.ok(performance.now() - begin > 2000, `${name}: not at once`)
     for (const { subscriptionId } of answers) {
-      t.same(client.events.filter(event => event.subscriptionIds.includes(subscriptionId)).map(event => event.payload), payloads, 'all of it comes')
+      t.same(
+        client.events.filter(event => event.subscriptionIds.includes(subscriptionId)).map(event => event.payload),
+        payloads, 'all of it comes'
+      )
     }
     client.close()
   }

@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net'
 import t from 'tap'
-import { encodeFrames, endingOf, sharedPart, socketIoWrapping, wsWrapping, type EventWrapping } from '../../../src/delivery/sockets/frames.ts'
+import {
+  encodeFrames, endingOf, sharedPart, socketIoWrapping, wsWrapping, type EventWrapping
+} from '../../../src/delivery/sockets/frames.ts'
 import { LoggedEvent } from '../../../src/events/envelope.ts'
 import { build, listen } from '../../build.ts'
 import { transports } from '../../clients.ts'
@@ -17,7 +19,13 @@ function texts (bytes: Buffer): string[] {
     if (bytes[at] !== 0x81) throw new Error(`not a final text frame at ${at}`)
     let length = bytes[at + 1] ?? 0
     at += 2
-    if (length === 126) { length = bytes.readUInt16BE(at); at += 2 } else if (length === 127) { length = Number(bytes.readBigUInt64BE(at)); at += 8 }
+    if (length === 126) {
+      length = bytes.readUInt16BE(at)
+      at += 2
+    } else if (length === 127) {
+      length = Number(bytes.readBigUInt64BE(at))
+      at += 8
+    }
     found.push(bytes.toString('utf8', at, at + length))
     at += length
   }
@@ -31,10 +39,19 @@ t.test('a run of events is a run of whole frames, whatever their length', async 
     [socketIoWrapping, text => (JSON.parse(text.slice(2)) as unknown[])[1]]
   ]
   for (const [wrapping, toData] of decode) {
-    const run = payloads.map((payload, i) => ({ event: event(payload), shape: 'full' as const, ending: endingOf([`sub_${i}`], wrapping) }))
+    const run = payloads.map((payload, i) => ({
+      event: event(payload),
+      shape: 'full' as const,
+      ending: endingOf([`sub_${i}`], wrapping)
+    }))
     const pieces = encodeFrames(run, wrapping)
-    t.same(texts(Buffer.concat(pieces)).map(toData), payloads.map((payload, i) => ({ ...event(payload).toEvent(), subscriptionIds: [`sub_${i}`] })))
-    const shared = run.map(({ event, shape }) => sharedPart(event, shape, wrapping)).filter(({ length }) => length >= 512)
+    t.same(
+      texts(Buffer.concat(pieces)).map(toData),
+      payloads.map((payload, i) => ({ ...event(payload).toEvent(), subscriptionIds: [`sub_${i}`] }))
+    )
+    const shared = run.map(({ event, shape }) => sharedPart(event, shape, wrapping)).filter(({ length }) =>
+      length >= 512
+    )
     t.same(shared.map(part => pieces.includes(part)), [true, true], 'the long parts are not copied')
   }
 })

@@ -25,7 +25,10 @@ const integer = (max: number) => Math.floor(random() * max)
 const pick = <T>(...of: T[]): T => of[integer(of.length)] as T
 const bytes = (length: number) => Buffer.from(Array.from({ length }, () => integer(256)))
 
-const { app } = await build(t, { adapt: ({ delivery }) => Object.assign(delivery, { authTimeoutMs: 3000, closeTimeoutMs: 300, requestsPerSecond: 0, bytesPerSecond: 0 }) })
+const { app } = await build(t, {
+  adapt: ({ delivery }) =>
+    Object.assign(delivery, { authTimeoutMs: 3000, closeTimeoutMs: 300, requestsPerSecond: 0, bytesPerSecond: 0 })
+})
 const url = await listen(app)
 const port = Number(new URL(url).port)
 const shop = await tenant(app)
@@ -35,29 +38,69 @@ const surprises: unknown[] = []
 process.on('uncaughtException', error => surprises.push(error))
 process.on('unhandledRejection', error => surprises.push(error))
 
-const value = (depth = 0): unknown => pick<() => unknown>(
-  () => null, () => true, () => integer(1e9), () => -1, () => 1.5, () => '', () => 'x'.repeat(integer(300)), () => '\u0000', () => '__proto__', () => 1e308 * 10,
-() => depth > 3 ? 0 : Array.from({ length: integer(4) }, () => value(depth + 1)),
-() => depth > 3 ? 0 : Object.fromEntries(Array.from({ length: integer(4) }, () => [pick('a', 'topic', 'constructor', '__proto__', 'toString', ''), value(depth + 1)]))
-)()
+const value = (depth = 0): unknown =>
+  pick<() => unknown>(
+    () => null,
+  () => true,
+  () => integer(1e9),
+  () => -1,
+  () => 1.5,
+  () => '',
+  () => 'x'.repeat(integer(300)),
+  () => '\u0000',
+  () => '__proto__',
+  () => 1e308 * 10,
+  () => depth > 3 ? 0 : Array.from({ length: integer(4) }, () => value(depth + 1)),
+  () =>
+    depth > 3
+      ? 0
+      : Object.fromEntries(
+        Array.from(
+          { length: integer(4) },
+          () => [pick('a', 'topic', 'constructor', '__proto__', 'toString', ''), value(depth + 1)]
+        )
+      )
+  )()
 const requests: Record<string, object> = {
-  subscribe: SubscribeRequest, unsubscribe: UnsubscribeRequest, auth: AuthRequest, join: JoinRequest, leave: LeaveRequest, publish: PublishRequest, direct: DirectRequest, presence: PresenceRequest
+  subscribe: SubscribeRequest,
+  unsubscribe: UnsubscribeRequest,
+  auth: AuthRequest,
+  join: JoinRequest,
+  leave: LeaveRequest,
+  publish: PublishRequest,
+  direct: DirectRequest,
+  presence: PresenceRequest
 }
-const names = [...Object.keys(requests), 'ping', 'constructor', '__proto__', 'toString', 'hasOwnProperty', 'nothing', '']
-const valid = (): Record<string, unknown> => pick<() => Record<string, unknown>>(
-  () => ({ type: 'subscribe', id: integer(9), topic: pick(topic, 'fuzz.*', '**', 'sync.a.created') }),
-() => ({ type: 'subscribe', topic, filter: { a: value(), b: { [pick('gt', 'in', 'eq', 'prefix', 'nothing')]: value() } } }),
-() => ({ type: 'subscribe', topic: 'fuzz.*', after: { [topic]: integer(9) }, rewind: 1 + integer(5) }),
-() => ({ type: 'subscribe', topic, after: integer(20), rewind: 1 + integer(20) }),
-() => ({ type: 'unsubscribe', subscriptionId: pick('sub_none', 'x') }),
-() => ({ type: 'auth', token }),
-() => ({ type: 'join', channel: pick('room', 'doc:a:b', 'x'.repeat(500)), state: value() }),
-() => ({ type: 'leave', channel: 'room' }),
-() => ({ type: 'publish', channel: 'room', event: 'hi', data: value() }),
-() => ({ type: 'direct', socketId: pick('none', ...[...app.connections.all()].slice(0, 3).map(({ id }) => id)), event: 'hi', data: value() }),
-() => ({ type: 'presence', channel: 'room', state: value() }),
-() => ({ type: 'ping' })
-)()
+const names = [
+  ...Object.keys(requests),
+  'ping',
+  'constructor',
+  '__proto__',
+  'toString',
+  'hasOwnProperty',
+  'nothing',
+  ''
+]
+const valid = (): Record<string, unknown> =>
+  pick<() => Record<string, unknown>>(
+    () => ({ type: 'subscribe', id: integer(9), topic: pick(topic, 'fuzz.*', '**', 'sync.a.created') }),
+  () => ({
+    type: 'subscribe', topic, filter: { a: value(), b: { [pick('gt', 'in', 'eq', 'prefix', 'nothing')]: value() } }
+  }),
+  () => ({ type: 'subscribe', topic: 'fuzz.*', after: { [topic]: integer(9) }, rewind: 1 + integer(5) }),
+  () => ({ type: 'subscribe', topic, after: integer(20), rewind: 1 + integer(20) }),
+  () => ({ type: 'unsubscribe', subscriptionId: pick('sub_none', 'x') }),
+  () => ({ type: 'auth', token }),
+  () => ({ type: 'join', channel: pick('room', 'doc:a:b', 'x'.repeat(500)), state: value() }),
+  () => ({ type: 'leave', channel: 'room' }),
+  () => ({ type: 'publish', channel: 'room', event: 'hi', data: value() }),
+  () => ({
+    type: 'direct', socketId: pick('none', ...[...app.connections.all()].slice(0, 3).map(({ id }) => id)),
+    event: 'hi', data: value()
+  }),
+  () => ({ type: 'presence', channel: 'room', state: value() }),
+  () => ({ type: 'ping' })
+  )()
 
 /** A valid frame with one thing wrong. */
 function mutated (): string {
@@ -65,12 +108,17 @@ function mutated (): string {
   if (random() < 0.6) frame[pick(...Object.keys(frame), 'surprise')] = value()
   let text = JSON.stringify(frame)
   if (random() < 0.3) text = text.slice(0, integer(text.length))
-  if (random() < 0.3) { const at = integer(text.length); text = text.slice(0, at) + String.fromCharCode(integer(0x300)) + text.slice(at + 1) }
+  if (random() < 0.3) {
+    const at = integer(text.length)
+    text = text.slice(0, at) + String.fromCharCode(integer(0x300)) + text.slice(at + 1)
+  }
   return text
 }
 
 /** A client's frame (RFC 6455 §5.2), right or wrong as one likes. */
-function frame (opcode: number, payload: Buffer, { fin = true, rsv = 0, isMasked = true, length = payload.length } = {}): Buffer {
+function frame (
+  opcode: number, payload: Buffer, { fin = true, rsv = 0, isMasked = true, length = payload.length } = {}
+): Buffer {
   const head = [(fin ? 0x80 : 0) | rsv << 4 | opcode]
   const mask = isMasked ? 0x80 : 0
   if (length < 126) head.push(mask | length)
@@ -88,36 +136,87 @@ const deep = '['.repeat(50_000)
 const large = Buffer.alloc(10 * 1024 * 1024, 'x')
 
 /** What ends no connection when it is treated well. */
-const wsFrame = (): Buffer => pick<() => Buffer>(
-  () => text(mutated()), () => text(mutated()), () => text(mutated()), () => text(JSON.stringify(valid())), () => text(JSON.stringify({ ...valid(), type: pick(...names) })),
-() => frame(1, bytes(integer(200))), () => frame(2, bytes(integer(200))), () => frame(9, bytes(integer(126))), () => frame(10, bytes(integer(126))),
-() => text(JSON.stringify(value())), () => text(`{"type":"subscribe","topic":"${topic}","filter":${deep.slice(0, 500 + integer(9000))}`),
-() => Buffer.concat([frame(1, Buffer.from('{"type":'), { fin: false }), frame(9, Buffer.alloc(0)), frame(0, Buffer.from('"ping"}'))])
-)()
+const wsFrame = (): Buffer =>
+  pick<() => Buffer>(
+    () => text(mutated()),
+  () => text(mutated()),
+  () => text(mutated()),
+  () => text(JSON.stringify(valid())),
+  () => text(JSON.stringify({ ...valid(), type: pick(...names) })),
+  () => frame(1, bytes(integer(200))),
+  () => frame(2, bytes(integer(200))),
+  () => frame(9, bytes(integer(126))),
+  () => frame(10, bytes(integer(126))),
+  () => text(JSON.stringify(value())),
+  () => text(`{"type":"subscribe","topic":"${topic}","filter":${deep.slice(0, 500 + integer(9000))}`),
+  () =>
+    Buffer.concat([
+      frame(1, Buffer.from('{"type":'), { fin: false }), frame(9, Buffer.alloc(0)), frame(0, Buffer.from('"ping"}'))
+    ])
+  )()
 
 /** What ends one. */
-const wsPoison = (): Buffer => pick<() => Buffer>(
-  () => bytes(1 + integer(2000)), () => frame(pick(3, 7, 11, 15), bytes(4)), () => frame(1, bytes(4), { rsv: 1 + integer(7) }), () => frame(1, Buffer.from('{}'), { isMasked: false }),
-() => frame(9, bytes(126)), () => frame(9, bytes(3), { fin: false }), () => frame(0, bytes(3)), () => frame(1, bytes(4), { length: 0xFFFFFFFF }), () => frame(8, bytes(1)),
-() => frame(8, Buffer.from([0x03, 0xE7])), () => frame(8, Buffer.from([0x13, 0x88, 0xFF, 0xFE])), () => frame(1, bytes(10), { length: 1000 }), () => frame(1, large.subarray(0, 2 * 1024 * 1024)),
-() => Buffer.concat(Array.from({ length: 300 }, () => frame(9, bytes(100)))), () => Buffer.concat([frame(1, bytes(3), { fin: false }), frame(1, bytes(3))])
-)()
+const wsPoison = (): Buffer =>
+  pick<() => Buffer>(
+    () => bytes(1 + integer(2000)), () => frame(pick(3, 7, 11, 15), bytes(4)),
+  () => frame(1, bytes(4), { rsv: 1 + integer(7) }), () => frame(1, Buffer.from('{}'), { isMasked: false }),
+  () => frame(9, bytes(126)), () => frame(9, bytes(3), { fin: false }), () => frame(0, bytes(3)),
+  () => frame(1, bytes(4), { length: 0xFFFFFFFF }), () => frame(8, bytes(1)),
+  () => frame(8, Buffer.from([0x03, 0xE7])), () => frame(8, Buffer.from([0x13, 0x88, 0xFF, 0xFE])),
+  () => frame(1, bytes(10), { length: 1000 }), () => frame(1, large.subarray(0, 2 * 1024 * 1024)),
+  () => Buffer.concat(Array.from({ length: 300 }, () => frame(9, bytes(100)))),
+  () => Buffer.concat([frame(1, bytes(3), { fin: false }), frame(1, bytes(3))])
+  )()
 
 /** Engine.IO and Socket.IO packets as text, or binary attachments as buffers. */
-const packet = (): string | Buffer => pick<() => string | Buffer>(
-  () => `42${JSON.stringify([pick(...names), valid()])}`, () => `42${integer(100)}${JSON.stringify([pick(...names), valid()])}`, () => `42${JSON.stringify([value(), value(), value()])}`,
-() => `42["subscribe",${mutated()}]`, () => `43${integer(10)}${JSON.stringify([value()])}`, () => `42${integer(9)}["subscribe"]`, () => '42["subscribe",{},{},{}]'
-)()
-const packetPoison = (): string | Buffer => pick<() => string | Buffer>(
-  () => bytes(1 + integer(300)), () => bytes(20).toString('latin1'), () => '41', () => '1', () => '40/other,', () => '44{"a":1}', () => '451-["subscribe",{"_placeholder":true,"num":0}]', () => '459999999-["a"]',
-() => '45-1-["a"]', () => '42', () => '42{', () => '42[]', () => '42["connect"]', () => '42["disconnecting"]', () => '2probe', () => '3', () => '5', () => '6', () => '7', () => '9', () => '', () => `42["x",${deep}`, () => '451-["auth",{"_placeholder":true,"num":9}]'
-)()
+const packet = (): string | Buffer =>
+  pick<() => string | Buffer>(
+    () => `42${JSON.stringify([pick(...names), valid()])}`,
+  () => `42${integer(100)}${JSON.stringify([pick(...names), valid()])}`,
+  () => `42${JSON.stringify([value(), value(), value()])}`,
+  () => `42["subscribe",${mutated()}]`,
+  () => `43${integer(10)}${JSON.stringify([value()])}`,
+  () => `42${integer(9)}["subscribe"]`,
+  () => '42["subscribe",{},{},{}]'
+  )()
+const packetPoison = (): string | Buffer =>
+  pick<() => string | Buffer>(
+    () => bytes(1 + integer(300)),
+  () => bytes(20).toString('latin1'),
+  () => '41',
+  () => '1',
+  () => '40/other,',
+  () => '44{"a":1}',
+  () => '451-["subscribe",{"_placeholder":true,"num":0}]',
+  () => '459999999-["a"]',
+  () => '45-1-["a"]',
+  () => '42',
+  () => '42{',
+  () => '42[]',
+  () => '42["connect"]',
+  () => '42["disconnecting"]',
+  () => '2probe',
+  () => '3',
+  () => '5',
+  () => '6',
+  () => '7',
+  () => '9',
+  () => '',
+  () => `42["x",${deep}`,
+  () => '451-["auth",{"_placeholder":true,"num":9}]'
+  )()
 
 async function open (path: string, headers = ''): Promise<Socket> {
   const tcp = connectTcp(port, '127.0.0.1')
   tcp.on('error', () => {})
-  tcp.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n${headers}\r\n`)
-  await new Promise<void>(resolve => { tcp.once('data', () => resolve()).once('close', () => resolve()) })
+  tcp.write(
+    `GET ${path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${
+      randomBytes(16).toString('base64')
+    }\r\n${headers}\r\n`
+  )
+  await new Promise<void>(resolve => {
+    tcp.once('data', () => resolve()).once('close', () => resolve())
+  })
   tcp.resume()
   return tcp
 }
@@ -131,7 +230,11 @@ async function write (tcp: Socket, chunk: Buffer): Promise<void> {
     await new Promise(resolve => setImmediate(resolve))
     tcp.write(chunk.subarray(at))
   }
-  if (tcp.writableNeedDrain && !tcp.destroyed) await new Promise<void>(resolve => { tcp.once('drain', resolve).once('close', () => resolve()) })
+  if (tcp.writableNeedDrain && !tcp.destroyed) {
+    await new Promise<void>(resolve => {
+      tcp.once('drain', resolve).once('close', () => resolve())
+    })
+  }
 }
 
 async function end (tcp: Socket): Promise<void> {
@@ -143,9 +246,13 @@ async function end (tcp: Socket): Promise<void> {
 async function everythingGone (): Promise<Record<string, number>> {
   const deadline = Date.now() + 10_000
   const left = () => ({
-    connections: app.connections.size, webSockets: app.websocketServer.clients.size, engine: app.io.engine.clientsCount, namespace: app.io.of('/').sockets.size, feeds: app.hub.size
+    connections: app.connections.size,
+    webSockets: app.websocketServer.clients.size,
+    engine: app.io.engine.clientsCount,
+    namespace: app.io.of('/').sockets.size,
+    feeds: app.hub.size
   })
-  while (Object.values(left()).some(count => count > 0) && Date.now() < deadline) await new Promise(resolve => setTimeout(resolve, 20))
+  while (Object.values(left()).some(count => count > 0) && Date.now() < deadline) { await new Promise(resolve => setTimeout(resolve, 20)) }
   return left()
 }
 
@@ -192,13 +299,16 @@ await t.test(`packets over Socket.IO's WebSocket (seed ${seed})`, async t => {
 await t.test(`packets over long polling (seed ${seed})`, async t => {
   const at = `${url}/socket.io/?EIO=4&transport=polling`
   const signal = () => AbortSignal.timeout(20_000)
-  const post = (sid: string, body: string | Buffer) => fetch(`${at}&sid=${sid}`, { method: 'POST', body, signal: signal() }).then(response => response.text(), () => '')
+  const post = (sid: string, body: string | Buffer) =>
+    fetch(`${at}&sid=${sid}`, { method: 'POST', body, signal: signal() }).then(response => response.text(), () => '')
   const encode = (one: string | Buffer) => typeof one === 'string' ? one : `b${one.toString('base64')}`
   for (let sent = 0; sent < share;) {
     const { sid } = JSON.parse((await (await fetch(at, { signal: signal() })).text()).slice(1)) as { sid: string }
     await post(sid, `40${JSON.stringify({ token })}`)
     const controller = new AbortController()
-    const polling = fetch(`${at}&sid=${sid}`, { signal: controller.signal }).then(response => response.text()).catch(() => '')
+    const polling = fetch(`${at}&sid=${sid}`, { signal: controller.signal }).then(response => response.text()).catch(
+      () => ''
+    )
     for (let i = 0; i < 1 + integer(3) && sent < share; i++) {
       const packets = Array.from({ length: 1 + integer(40) }, packet)
       sent += packets.length
@@ -221,7 +331,9 @@ await t.test(`every request, with good fields, such as stand at a bound, and bro
     const choices = new Random(seed)
     for (let sent = 0; sent < share;) {
       const client = await connect(url, { token })
-      const [live, patterned] = [await client.request('subscribe', { topic }), await client.request('subscribe', { topic: 'fuzz.**' })]
+      const [live, patterned] = [
+        await client.request('subscribe', { topic }), await client.request('subscribe', { topic: 'fuzz.**' })
+      ]
       await client.request('join', { channel: 'room' })
       const values = new Values(choices, {
         topic: [topic, topic, 'fuzz.*', '**', 'presence.updated'],
@@ -238,7 +350,7 @@ await t.test(`every request, with good fields, such as stand at a bound, and bro
           const name = choices.pick(app.protocol.names)
           const schema = requests[name] as Schema
           let fields = values.good(schema)
-          for (let changes = choices.chance(0.3) ? 0 : 1 + choices.below(2); changes > 0; changes--) fields = values.changed(fields, schema)
+          for (let changes = choices.chance(0.3) ? 0 : 1 + choices.below(2); changes > 0; changes--) { fields = values.changed(fields, schema) }
           const text = toText(fields)
           sent++
           // Deeper than a client can write; it goes in as raw frames above.
@@ -248,7 +360,11 @@ await t.test(`every request, with good fields, such as stand at a bound, and bro
           const outcome = outcomes.get(name) ?? { ok: 0, refused: 0 }
           outcome[answer.ok ? 'ok' : 'refused']++
           outcomes.set(name, outcome)
-          if (!answer.ok && (!Object.hasOwn(errorCodes, String(answer.code)) || answer.code === 'INTERNAL' || typeof answer.error !== 'string' || typeof answer.message !== 'string')) {
+          if (
+            !answer.ok &&
+            (!Object.hasOwn(errorCodes, String(answer.code)) || answer.code === 'INTERNAL' ||
+              typeof answer.error !== 'string' || typeof answer.message !== 'string')
+          ) {
             wrong.push(`${transport} ${name} ${text.slice(0, 300)}: ${JSON.stringify(answer).slice(0, 300)}`)
           }
         }))

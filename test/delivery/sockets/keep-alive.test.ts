@@ -9,10 +9,18 @@ import { tenant } from '../../tenant.ts'
 
 const pingIntervalMs = 500
 const lines: string[] = []
-const logger = pino({ level: 'trace' }, { write: (line: string) => { lines.push(line) } })
-const { app } = await build(t, { logger, adapt: ({ delivery }) => Object.assign(delivery, { pingIntervalMs, pongTimeoutMs: 4000, closeTimeoutMs: 300 }) })
+const logger = pino({ level: 'trace' }, {
+  write: (line: string) => {
+    lines.push(line)
+  }
+})
+const { app } = await build(t, {
+  logger, adapt: ({ delivery }) => Object.assign(delivery, { pingIntervalMs, pongTimeoutMs: 4000, closeTimeoutMs: 300 })
+})
 const url = await listen(app)
-const until = async (isDone: () => boolean) => { while (!isDone()) await new Promise(resolve => setTimeout(resolve, 10)) }
+const until = async (isDone: () => boolean) => {
+  while (!isDone()) await new Promise(resolve => setTimeout(resolve, 10))
+}
 
 /** A proxy whose connections can be made to vanish: the TCP connections stay, and nothing goes through any more. */
 async function proxy () {
@@ -85,7 +93,9 @@ await t.test('a token in the query is never logged', async t => {
   const token = shop.token()
   for (const path of ['/ws', '/socket.io/']) {
     const tcp = connectTcp(Number(new URL(url).port), '127.0.0.1')
-    tcp.write(`GET ${path}?EIO=4&transport=websocket&token=${token} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`)
+    tcp.write(
+      `GET ${path}?EIO=4&transport=websocket&token=${token} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`
+    )
     await new Promise(resolve => tcp.once('data', resolve))
     await new Promise(resolve => setTimeout(resolve, 50))
     tcp.destroy()

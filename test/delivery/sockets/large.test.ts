@@ -7,15 +7,20 @@ import { tenant } from '../../tenant.ts'
 
 const mib = 1024 * 1024
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
-const until = async (isDone: () => boolean | Promise<boolean>) => { while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10)) }
+const until = async (isDone: () => boolean | Promise<boolean>) => {
+  while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10))
+}
 /** Clients that do not read give no sign of life either. */
-const unbounded = { socketBufferBytesMax: 1024 * mib, bufferedBytesMax: 100_000 * mib, pingIntervalMs: 600_000, pongTimeoutMs: 600_000 }
+const unbounded = {
+  socketBufferBytesMax: 1024 * mib, bufferedBytesMax: 100_000 * mib, pingIntervalMs: 600_000, pongTimeoutMs: 600_000
+}
 const none = { subscriptionId: 'sub_none' }
 /** The answer is between the events; it may come later than the client waits for one. */
 const ask = (client: Client) => { client.request('unsubscribe', none).catch(() => {}) }
 /** Events of all lengths: shared ones, copied ones, and both next to each other. 528 of them. */
 const batch = (n: number) => [
-  ...upTo(24).map(i => `${n}/${i} `.padEnd(250_000, 'x')), ...upTo(4).flatMap(i => [`${n}/${i} `.padEnd(120_000, 'ü'), i]),
+  ...upTo(24).map(i => `${n}/${i} `.padEnd(250_000, 'x')),
+  ...upTo(4).flatMap(i => [`${n}/${i} `.padEnd(120_000, 'ü'), i]),
   ...upTo(496).map(i => `${n}/${i} `.padEnd(i * 3, 'z'))
 ]
 
@@ -24,7 +29,9 @@ await t.test('a large batch is in memory once, however many sockets wait for it'
   const url = await listen(app)
   const shop = await tenant(app)
   const topic = await shop.topic('large.events')
-  const clients = await Promise.all(upTo(20).map(n => (n % 2 === 0 ? connectWs : connectSocketIo)(url, { token: shop.token() })))
+  const clients = await Promise.all(
+    upTo(20).map(n => (n % 2 === 0 ? connectWs : connectSocketIo)(url, { token: shop.token() }))
+  )
   for (const client of clients) {
     await client.request('subscribe', { topic })
     client.pause()
@@ -49,7 +56,8 @@ await t.test('a large batch is in memory once, however many sockets wait for it'
   const bytes = process.memoryUsage().arrayBuffers - before
   t.ok(bytes < 140 * mib, `${Math.round(bytes / mib)} MiB for ${clients.length} times 14 MiB`)
   const cut = clients.splice(0, 2)
-  const payloadsOf = async (client: typeof clients[number]) => (await client.received(sent.length, 120_000)).splice(0).map(event => event.payload)
+  const payloadsOf = async (client: typeof clients[number]) =>
+    (await client.received(sent.length, 120_000)).splice(0).map(event => event.payload)
   for (const client of cut) {
     client.resume()
     await client.received(10, 120_000)
@@ -77,8 +85,13 @@ await t.test('control frames and answers stay between the frames of large runs',
     const client = await connect(url, { token: shop.token() })
     await client.request('subscribe', { topic })
     client.pause()
-    const webSocket = (client as unknown as { socket: { ping?: () => void, io?: { engine: { transport: { ws: { ping (): void } } } } } }).socket
-    const ping = () => { if (webSocket.io === undefined) webSocket.ping?.(); else webSocket.io.engine.transport.ws.ping() }
+    const webSocket =
+      (client as unknown as { socket: { ping?: () => void, io?: { engine: { transport: { ws: { ping(): void } } } } } })
+        .socket
+    const ping = () => {
+      if (webSocket.io === undefined) webSocket.ping?.()
+      else webSocket.io.engine.transport.ws.ping()
+    }
     for (const n of [1, 2, 3]) {
       await shop.publish(topic, ...batch(n))
       ping()

@@ -23,8 +23,12 @@ const kinds = [
 /** A stock client that does not wait long, and what happens to it. */
 function stockClient (t: Teardown, url: string, auth: object, options: object = {}) {
   const socket = io(url, { auth, forceNew: true, reconnectionDelay: 200, reconnectionDelayMax: 1000, ...options })
-  t.teardown(() => { socket.disconnect() })
-  const seen = { connects: 0, disconnects: [] as string[], closings: [] as object[], refusals: [] as Error[], linkMs: [] as number[] }
+  t.teardown(() => {
+    socket.disconnect()
+  })
+  const seen = {
+    connects: 0, disconnects: [] as string[], closings: [] as object[], refusals: [] as Error[], linkMs: [] as number[]
+  }
   let openedAt = 0
   socket.io.on('open', () => { openedAt = performance.now() })
   socket.io.on('close', () => { seen.linkMs.push(performance.now() - openedAt) })
@@ -36,7 +40,9 @@ function stockClient (t: Teardown, url: string, auth: object, options: object = 
 }
 interface Teardown { teardown (work: () => void): void }
 
-const connected = async ({ socket }: { socket: Socket }) => { await until(() => socket.connected, 'the client to connect') }
+const connected = async ({ socket }: { socket: Socket }) => {
+  await until(() => socket.connected, 'the client to connect')
+}
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 
 await t.test('a restart: every client comes back by itself and has every offset once', async t => {
@@ -47,7 +53,9 @@ await t.test('a restart: every client comes back by itself and has every offset 
   const url = await app.listen({ host: '127.0.0.1', port })
   const shop = await tenant(app)
   const topic = await shop.topic('order.placed')
-  const clients = kinds.flatMap(({ name, options }) => upTo(2).map(() => ({ name, ...stockClient(t, url, { token: shop.token() }, options) })))
+  const clients = kinds.flatMap(({ name, options }) =>
+    upTo(2).map(() => ({ name, ...stockClient(t, url, { token: shop.token() }, options) }))
+  )
   const following = clients.map(({ socket }) => follow(socket))
   await until(() => app.connections.size === clients.length, 'all to connect')
   let published = 0
@@ -59,7 +67,8 @@ await t.test('a restart: every client comes back by itself and has every offset 
     if (statusCode !== 201) throw new Error(body)
     published += count
   }
-  const subscriptions = async () => /^realtime_subscriptions (\d+)$/m.exec(await app.instruments.registry.metrics())?.[1]
+  const subscriptions = async () =>
+    /^realtime_subscriptions (\d+)$/m.exec(await app.instruments.registry.metrics())?.[1]
   for (let round = 1; round <= 2; round++) {
     await until(async () => await subscriptions() === String(clients.length), 'all to subscribe')
     await publish(5)
@@ -68,7 +77,11 @@ await t.test('a restart: every client comes back by itself and has every offset 
     await publish(3)
     await app.listen({ host: '127.0.0.1', port })
     for (const [i, { name }] of clients.entries()) {
-      await until(() => (following[i]?.offsets.length ?? 0) >= published, () => `${name} has ${following[i]?.offsets.length} of ${published}`, 60_000)
+      await until(
+        () => (following[i]?.offsets.length ?? 0) >= published,
+        () => `${name} has ${following[i]?.offsets.length} of ${published}`,
+        60_000
+      )
     }
   }
   for (const [i, { name, seen }] of clients.entries()) {
@@ -88,7 +101,10 @@ await t.test('each close code ends a client in the way that `reconnect` says', a
       const shop = await tenant(app)
       const client = stockClient(t, url, { token: shop.token() }, options)
       await connected(client)
-      await until(() => client.socket.io.engine.transport.name === (name === 'long polling' ? 'polling' : 'websocket'), 'the upgrade')
+      await until(
+        () => client.socket.io.engine.transport.name === (name === 'long polling' ? 'polling' : 'websocket'),
+        'the upgrade'
+      )
       for (const connection of app.connections.all()) connection.close(reason)
       await until(() => client.seen.disconnects.length === 1, 'the end')
       t.same(client.seen.closings, [reason], `${name}, ${reason.code}: told why`)
@@ -136,7 +152,9 @@ await t.test('a client that meets a stopping or overloaded node goes on trying',
   const { isUnderPressure } = app
   t.teardown(() => { app.isUnderPressure = isUnderPressure })
   app.isUnderPressure = () => true
-  const clients = await Promise.all(kinds.map(async ({ options }) => stockClient(t, url, { token: (await tenant(app)).token() }, options)))
+  const clients = await Promise.all(
+    kinds.map(async ({ options }) => stockClient(t, url, { token: (await tenant(app)).token() }, options))
+  )
   for (const { seen } of clients) await until(() => seen.refusals.length > 0, 'the refusal')
   t.ok(clients.every(({ socket }) => socket.active))
   app.isUnderPressure = isUnderPressure
@@ -160,29 +178,38 @@ await t.test('two seconds without the database: every client, by token or sessio
   const proxied = new URL(direct)
   proxied.hostname = '127.0.0.1'
   proxied.port = String(await proxy.open())
-  const [{ app }, { app: otherNode }] = [await build(t, { databaseUrl: proxied.href }), await build(t, { databaseUrl: direct })]
+  const [{ app }, { app: otherNode }] = [
+    await build(t, { databaseUrl: proxied.href }), await build(t, { databaseUrl: direct })
+  ]
   const url = await listen(app)
   const shop = await tenant(app)
   const topic = await shop.topic('order.placed')
   const { token } = await person(app, 'super_admin')
   const { applicationId } = shop
   const credentials = [{ token: shop.token() }, { token, applicationId }]
-  const opened = () => credentials.flatMap(auth => kinds.map(({ name, options }) => ({ name, ...stockClient(t, url, auth, options) })))
+  const opened = () =>
+    credentials.flatMap(auth => kinds.map(({ name, options }) => ({ name, ...stockClient(t, url, auth, options) })))
   const before = opened()
   const followed = before.map(({ socket }) => follow(socket))
-  await until(async () => /^realtime_subscriptions 6$/m.test(await app.instruments.registry.metrics()), 'all to subscribe')
+  await until(
+    async () => /^realtime_subscriptions 6$/m.test(await app.instruments.registry.metrics()), 'all to subscribe'
+  )
   await shop.publish(topic, 1, 2)
 
   await proxy.close()
   const wentAt = performance.now()
-  // These have to authenticate or to subscribe without the database. One half was connected before, the other comes now.
+  // These have to authenticate or to subscribe without the database. One half was connected before, the other comes
+  // now.
   const during = opened()
   for (const [i, { socket }] of [...before, ...during].entries()) {
     if (i < before.length) socket.io.engine.close()
     else followed.push(follow(socket))
   }
   await otherNode.inject({
-    method: 'POST', url: `/api/topics/${topic}/events`, headers: { authorization: `Bearer ${shop.token()}` }, payload: { events: [{ payload: 3 }, { payload: 4 }] }
+    method: 'POST',
+    url: `/api/topics/${topic}/events`,
+    headers: { authorization: `Bearer ${shop.token()}` },
+    payload: { events: [{ payload: 3 }, { payload: 4 }] }
   })
   const newcomers = during.filter((_, i) => i >= kinds.length)
   for (const { seen, name } of newcomers) {
@@ -193,11 +220,18 @@ await t.test('two seconds without the database: every client, by token or sessio
   await until(() => performance.now() - wentAt > 2000, 'two seconds')
   t.ok([...before, ...during].every(({ socket }) => socket.active), 'all go on trying')
   await proxy.open()
-  await until(async () => /^realtime_subscriptions 12$/m.test(await app.instruments.registry.metrics()), 'all to subscribe again', 60_000)
+  await until(
+    async () => /^realtime_subscriptions 12$/m.test(await app.instruments.registry.metrics()), 'all to subscribe again',
+    60_000
+  )
   await shop.publish(topic, 5)
   for (const [i, { offsets, reloads }] of followed.entries()) {
     await until(() => offsets.at(-1) === 5, () => `client ${i} is at ${offsets.at(-1)}`)
     t.equal(reloads, 0)
-    t.same(offsets, i < before.length ? upTo(5) : offsets.length === 1 ? [5] : upTo(5).slice(-offsets.length), `client ${i} has every offset once`)
+    t.same(
+      offsets,
+      i < before.length ? upTo(5) : offsets.length === 1 ? [5] : upTo(5).slice(-offsets.length),
+      `client ${i} has every offset once`
+    )
   }
 })

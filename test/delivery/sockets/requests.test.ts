@@ -7,7 +7,10 @@ import { connectSocketIo, connectWs, transports } from '../../clients.ts'
 import { until } from '../../faults/server.ts'
 import { tenant } from '../../tenant.ts'
 
-/* What a request may look like: refused for its form before anything reads it, and answered by the id that it came with. */
+/*
+ * What a request may look like: refused for its form before anything reads it, and answered by the id that it came
+ * with.
+ */
 
 t.setTimeout(180_000)
 
@@ -22,32 +25,59 @@ await t.test('binary data in a Socket.IO request is refused, and the connection 
     const client = await connectSocketIo(url, { token: shop.token(), transports: [kind] })
     const large = Buffer.alloc(kind === 'websocket' ? 1_000_000 : 100_000)
     const requests: Record<string, unknown[]> = {
-      'a Buffer': ['leave', large], 'a Buffer as a name': ['join', { channel: Buffer.from('room') }], 'an ArrayBuffer': ['publish', new ArrayBuffer(8)],
-      'a typed array': ['presence', { channel: 'room', state: new Float64Array(2) }], 'a deep one': ['publish', { channel: 'room', event: 'said', data: { a: [{ b: Buffer.from('x') }] } }],
-      'many of them': ['publish', Array.from({ length: 30 }, () => Buffer.from('x'))], 'one beside the fields': ['leave', { channel: 'room' }, Buffer.from('x')], 'an unknown request': ['fly', Buffer.from('x')]
+      'a Buffer': ['leave', large],
+      'a Buffer as a name': ['join', { channel: Buffer.from('room') }],
+      'an ArrayBuffer': ['publish', new ArrayBuffer(8)],
+      'a typed array': ['presence', { channel: 'room', state: new Float64Array(2) }],
+      'a deep one': ['publish', { channel: 'room', event: 'said', data: { a: [{ b: Buffer.from('x') }] } }],
+      'many of them': ['publish', Array.from({ length: 30 }, () => Buffer.from('x'))],
+      'one beside the fields': ['leave', { channel: 'room' }, Buffer.from('x')],
+      'an unknown request': ['fly', Buffer.from('x')]
     }
     for (const [what, [name, ...args]] of Object.entries(requests)) {
-      t.match(await client.socket.timeout(60_000).emitWithAck(name as string, ...args), { ok: false, error: 'ValidationError', code: 'FRAME_INVALID', message: /[Bb]inary/ }, `${kind}: ${what}`)
+      t.match(await client.socket.timeout(60_000).emitWithAck(name as string, ...args), {
+        ok: false, error: 'ValidationError', code: 'FRAME_INVALID', message: /[Bb]inary/
+      }, `${kind}: ${what}`)
     }
     client.messages.length = 0
     client.socket.emit('leave', Buffer.from('x'))
     t.match(await client.message('error'), { ok: false, code: 'FRAME_INVALID' }, 'with nobody to acknowledge to')
-    for (const packet of ['51-["x",{"_placeholder":true,"num":0}]', '5999999-["leave"]', '51-["leave"', `51-${'9'.repeat(400)}["leave"]`]) {
+    for (
+      const packet of [
+        '51-["x",{"_placeholder":true,"num":0}]',
+        '5999999-["leave"]',
+        '51-["leave"',
+        `51-${'9'.repeat(400)}["leave"]`
+      ]
+    ) {
       client.messages.length = 0
       client.socket.io.engine.write(packet)
-      t.match(await client.message('error'), { code: 'FRAME_INVALID' }, `${packet.slice(0, 40)}, whose attachments never come`)
+      t.match(
+        await client.message('error'),
+        { code: 'FRAME_INVALID' },
+        `${packet.slice(0, 40)}, whose attachments never come`
+      )
       t.match(await client.request('unsubscribe', { subscriptionId: 'x' }), stillServed)
     }
-    for (const stray of ['61-1[{"_placeholder":true,"num":0}]', Buffer.from('an attachment of nothing'), '31[{"_placeholder":true,"num":0}]']) {
+    for (
+      const stray of [
+        '61-1[{"_placeholder":true,"num":0}]', Buffer.from('an attachment of nothing'),
+        '31[{"_placeholder":true,"num":0}]'
+      ]
+    ) {
       client.socket.io.engine.write(stray as string)
-      t.match(await client.request('unsubscribe', { subscriptionId: 'x' }), stillServed, 'what answers nothing is ignored')
+      t.match(
+        await client.request('unsubscribe', { subscriptionId: 'x' }), stillServed, 'what answers nothing is ignored'
+      )
     }
     client.close()
   }
 })
 
 await t.test('what only looks like a placeholder of binary data is JSON as any other', async t => {
-  const [ada, bob] = [await connectSocketIo(url, { token: shop.token() }), await connectWs(url, { token: shop.token() })]
+  const [ada, bob] = [
+    await connectSocketIo(url, { token: shop.token() }), await connectWs(url, { token: shop.token() })
+  ]
   for (const client of [ada, bob]) await client.request('join', { channel: 'room' })
   const data = { a: { _placeholder: true, num: 0 } }
   t.match(await ada.request('publish', { channel: 'room', event: 'said', data }), { ok: true, delivered: 1 })
@@ -59,19 +89,39 @@ await t.test('a request is refused for the number of its fields, elements or arg
   for (const { name, connect } of transports) {
     const client = await connect(url, { token: shop.token() })
     for (const request of ['leave', 'subscribe', 'auth']) {
-      t.match(await client.request(request, wide), { ok: false, code: 'VALIDATION_FAILED', message: /at most 32 fields/, details: [{ path: '' }] }, `${name}: ${request}`)
+      t.match(await client.request(request, wide), {
+        ok: false, code: 'VALIDATION_FAILED', message: /at most 32 fields/, details: [{ path: '' }]
+      }, `${name}: ${request}`)
     }
     t.match(await client.request('fly', wide), { ok: false, code: 'FRAME_INVALID' })
     const refusals: [string, object, RegExp][] = [
-      ['subscribe', { topic: 'a.b', filter: wide }, /filter/], ['subscribe', { topic: 'a.*', after: wide }, /after/], ['join', { channel: 'room', state: wide }, /\/state must be at most 4096 bytes/],
-      ['join', { channel: 'room', state: Array(90_000).fill(0) }, /\/state must be at most 4096 bytes/], ['publish', { channel: 'room', event: 'said', data: wide }, /\/data must be at most 262144 bytes/],
-      ['publish', { channel: 'room', event: 'said', data: { a: [Array(200_000).fill(0)] } }, /\/data\/a\/0 must be at most 262144 bytes/]
+      ['subscribe', { topic: 'a.b', filter: wide }, /filter/],
+      ['subscribe', { topic: 'a.*', after: wide }, /after/],
+      ['join', { channel: 'room', state: wide }, /\/state must be at most 4096 bytes/],
+      ['join', { channel: 'room', state: Array(90_000).fill(0) }, /\/state must be at most 4096 bytes/],
+      ['publish', { channel: 'room', event: 'said', data: wide }, /\/data must be at most 262144 bytes/],
+      [
+        'publish', { channel: 'room', event: 'said', data: { a: [Array(200_000).fill(0)] } },
+        /\/data\/a\/0 must be at most 262144 bytes/
+      ]
     ]
-    for (const [request, fields, message] of refusals) t.match(await client.request(request, fields), { ok: false, code: 'VALIDATION_FAILED', message }, `${name}: ${request}`)
+    for (const [request, fields, message] of refusals) {
+      t.match(
+        await client.request(request, fields),
+        { ok: false, code: 'VALIDATION_FAILED', message },
+        `${name}: ${request}`
+      )
+    }
     client.close()
   }
   const client = await connectSocketIo(url, { token: shop.token() })
-  for (const packet of [`2["leave",${'0,'.repeat(400_000)}0]`, '2["leave",{},{}]', `2["join",{},${'['.repeat(100_000)}${']'.repeat(100_000)}]`]) {
+  for (
+    const packet of [
+      `2["leave",${'0,'.repeat(400_000)}0]`,
+      '2["leave",{},{}]',
+      `2["join",{},${'['.repeat(100_000)}${']'.repeat(100_000)}]`
+    ]
+  ) {
     client.messages.length = 0
     client.socket.io.engine.write(packet)
     t.match(await client.message('error'), { code: 'FRAME_INVALID', message: /one object/ }, packet.slice(0, 20))
@@ -90,29 +140,70 @@ await t.test('a /ws id comes back exactly as it was sent, or is refused', async 
     await until(() => answers.length > before, `an answer to ${frame.slice(0, 60)}`)
     return answers.at(-1) ?? ''
   }
-  const good = ['0', '-1', '7', '9007199254740991', '-9007199254740991', '""', '"p1"', '"9007199254740993"', `"${'x'.repeat(128)}"`, '"\u{1f600}"']
+  const good = [
+    '0',
+    '-1',
+    '7',
+    '9007199254740991',
+    '-9007199254740991',
+    '""',
+    '"p1"',
+    '"9007199254740993"',
+    `"${'x'.repeat(128)}"`,
+    '"\u{1f600}"'
+  ]
   for (const id of good) {
-    for (const frame of [`{"type":"ping","id":${id}}`, `{ "id" : ${id} , "type" : "ping" }`]) t.equal(await ask(frame), `{"type":"pong","id":${id}}`, frame)
+    for (const frame of [`{"type":"ping","id":${id}}`, `{ "id" : ${id} , "type" : "ping" }`]) { t.equal(await ask(frame), `{"type":"pong","id":${id}}`, frame) }
   }
-  for (const id of [
-    '9007199254740992', '9007199254740993', '-9007199254740993', '1e400', '-1e400', '1e2', '1.5', '1.0', '-0', '1.0000000000000000001', '9007199254740990.6', '123456789012345678901234567890',
-    `"${'x'.repeat(129)}"`, '{}', '[1]', 'true', 'false'
-  ]) t.match(JSON.parse(await ask(`{"type":"ping","id":${id}}`)), { type: 'error', code: 'FRAME_INVALID', message: /id/ }, id.slice(0, 40))
+  for (
+    const id of [
+      '9007199254740992',
+      '9007199254740993',
+      '-9007199254740993',
+      '1e400',
+      '-1e400',
+      '1e2',
+      '1.5',
+      '1.0',
+      '-0',
+      '1.0000000000000000001',
+      '9007199254740990.6',
+      '123456789012345678901234567890',
+      `"${'x'.repeat(129)}"`,
+      '{}',
+      '[1]',
+      'true',
+      'false'
+    ]
+  ) {
+    t.match(JSON.parse(await ask(`{"type":"ping","id":${id}}`)), {
+      type: 'error',
+      code: 'FRAME_INVALID',
+      message: /id/
+    }, id.slice(0, 40))
+  }
   t.equal(await ask('{"type":"ping","id":null}'), '{"type":"pong"}', 'null is none')
   close()
 })
 
 await t.test('lengths are counted in code points, over sockets as by REST', async t => {
   const astral = (count: number) => '\u{1f600}'.repeat(count)
-  const publish = async (channel: string, event: string) => (await shop.request('POST', '/api/socket/broadcast', { channel, event, data: 1 })).status
+  const publish = async (channel: string, event: string) =>
+    (await shop.request('POST', '/api/socket/broadcast', { channel, event, data: 1 })).status
   for (const { name, connect } of transports) {
     const client = await connect(url, { token: shop.token() })
     t.match(await client.request('join', { channel: astral(200) }), { ok: true }, name)
-    t.match(await client.request('join', { channel: astral(201) }), { ok: false, code: 'VALIDATION_FAILED', message: /channel/ }, name)
+    t.match(await client.request('join', { channel: astral(201) }), {
+      ok: false, code: 'VALIDATION_FAILED', message: /channel/
+    }, name)
     t.match(await client.request('publish', { channel: astral(200), event: astral(100), data: 1 }), { ok: true }, name)
-    t.match(await client.request('publish', { channel: astral(200), event: astral(101), data: 1 }), { ok: false, message: /event/ }, name)
+    t.match(await client.request('publish', { channel: astral(200), event: astral(101), data: 1 }), {
+      ok: false, message: /event/
+    }, name)
     t.match(await client.request('unsubscribe', { subscriptionId: astral(64) }), stillServed, name)
-    t.match(await client.request('unsubscribe', { subscriptionId: astral(65) }), { ok: false, code: 'VALIDATION_FAILED' }, name)
+    t.match(await client.request('unsubscribe', { subscriptionId: astral(65) }), {
+      ok: false, code: 'VALIDATION_FAILED'
+    }, name)
     client.close()
   }
   t.equal(await publish(astral(200), astral(100)), 200)
@@ -132,12 +223,22 @@ await t.test('over /ws, 100 frames wait while the credential is checked, and no 
   const client = await connectWs(url)
   client.request('auth', { token: shop.token() }).catch(() => {})
   const refusals: string[] = []
-  const answers = Array.from({ length: 103 }, (_, n) => client.request('unsubscribe', { subscriptionId: `sub_${n}` }, ({ code = '' }) => { refusals.push(`${n} ${code}`) }))
+  const answers = Array.from(
+    { length: 103 },
+    (_, n) =>
+      client.request('unsubscribe', { subscriptionId: `sub_${n}` }, ({ code = '' }) => {
+        refusals.push(`${n} ${code}`)
+      })
+  )
   await Promise.all(answers.slice(100))
   t.same(refusals, ['100 RATE_LIMITED', '101 RATE_LIMITED', '102 RATE_LIMITED'])
   check()
   await Promise.all(answers)
-  t.same(refusals.slice(3), Array.from({ length: 100 }, (_, n) => `${n} SUBSCRIPTION_NOT_FOUND`), 'the others are answered in their order')
+  t.same(
+    refusals.slice(3),
+    Array.from({ length: 100 }, (_, n) => `${n} SUBSCRIPTION_NOT_FOUND`),
+    'the others are answered in their order'
+  )
   client.close()
 })
 
@@ -151,20 +252,25 @@ await t.test('a close frame is answered with its code, 1007 for a reason that is
     const [code, reason] = await closed as [number, Buffer]
     return { code, reason: reason.toString() }
   }
-  const frame = (code: number, reason: Buffer | string = '') => Buffer.concat([Buffer.from([code >> 8, code & 255]), Buffer.from(reason)])
-  for (const code of [1000, 1001, 1003, 1012, 3000, 4999]) t.same(await closing(frame(code, 'goodbye ä')), { code, reason: 'goodbye ä' })
+  const frame = (code: number, reason: Buffer | string = '') =>
+    Buffer.concat([Buffer.from([code >> 8, code & 255]), Buffer.from(reason)])
+  for (const code of [1000, 1001, 1003, 1012, 3000, 4999]) { t.same(await closing(frame(code, 'goodbye ä')), { code, reason: 'goodbye ä' }) }
   t.match(await closing(Buffer.alloc(0)), { code: 1005 })
   for (const bytes of [[0xff, 0xfe], [0xc0, 0xaf], [0x61, 0xe2, 0x82], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80]]) {
     t.match(await closing(frame(1000, Buffer.from(bytes))), { code: 1007 }, Buffer.from(bytes).toString('hex'))
   }
-  for (const code of [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535]) t.match(await closing(frame(code)), { code: 1002 }, String(code))
+  for (const code of [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535]) { t.match(await closing(frame(code)), { code: 1002 }, String(code)) }
   t.match(await closing(Buffer.from([3])), { code: 1002 }, 'half a code')
 })
 
 await t.test('/ws agrees to its own subprotocol, or to none', async t => {
   const address = `${url.replace('http', 'ws')}/ws`
   const headers = { authorization: `Bearer ${shop.token()}` }
-  for (const [offered, agreed] of [[[], ''], [['realtime.v1'], 'realtime.v1'], [['graphql-ws', 'realtime.v1', 'mqtt'], 'realtime.v1']] as const) {
+  for (
+    const [offered, agreed] of [[[], ''], [['realtime.v1'], 'realtime.v1'], [
+      ['graphql-ws', 'realtime.v1', 'mqtt'], 'realtime.v1'
+    ]] as const
+  ) {
     const socket = new WebSocket(address, [...offered], { headers })
     const [data] = await once(socket, 'message') as [Buffer]
     t.match(JSON.parse(data.toString()), { type: 'authenticated' })

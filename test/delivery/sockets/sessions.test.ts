@@ -4,7 +4,10 @@ import { transports } from '../../clients.ts'
 import { eventually, person, requests } from '../../people.ts'
 import { tenant } from '../../tenant.ts'
 
-/* What becomes of open sockets when what they live by changes: a session, roles, an application, here or on another node. */
+/*
+ * What becomes of open sockets when what they live by changes: a session, roles, an application, here or on another
+ * node.
+ */
 
 t.setTimeout(180_000)
 
@@ -37,7 +40,10 @@ for (const { name, connect } of transports) {
       const [session] = (await requests(node, ended.ada.token).get('/api/auth/sessions')).body
       t.match(session, { current: true, userAgent: 'tests', address: '127.0.0.1' })
       t.equal((await requests(node, ended.ada.token).remove(`/api/auth/sessions/${session.id}`)).status, 204)
-      t.equal((await rules.post(`/api/users/${renewed.ada.id}/change-password`, { newPassword: 'another long one' })).status, 204)
+      t.equal(
+        (await rules.post(`/api/users/${renewed.ada.id}/change-password`, { newPassword: 'another long one' })).status,
+        204
+      )
       t.equal((await rules.remove(`/api/users/${deleted.ada.id}`)).status, 204)
       t.equal((await rules.remove(`/api/users/${barred.ada.id}/roles/role_viewer`)).status, 204)
       for (const { socket } of [loggedOut, ended, renewed, deleted, barred]) t.match(await socket.closed, revoked)
@@ -45,10 +51,16 @@ for (const { name, connect } of transports) {
       const { subscriptionId } = await kept.socket.request('subscribe', { topic })
       await shop.publish(topic, 1)
       await kept.socket.received(1)
-      const { body: role } = await root.post('/api/roles', { name: `less-${Math.random().toString(36).slice(2)}`, permissions: [{ resource: 'topics', action: 'read' }] })
+      const { body: role } = await root.post('/api/roles', {
+        name: `less-${Math.random().toString(36).slice(2)}`,
+        permissions: [{ resource: 'topics', action: 'read' }]
+      })
       await rules.post(`/api/users/${kept.ada.id}/roles`, { roleId: role.id })
       await rules.remove(`/api/users/${kept.ada.id}/roles/role_viewer`)
-      t.match(await kept.socket.message('resync'), { subscriptionId, topic, code: 'PERMISSION_DENIED' }, 'who may less goes on with less')
+      t.match(
+        await kept.socket.message('resync'), { subscriptionId, topic, code: 'PERMISSION_DENIED' },
+        'who may less goes on with less'
+      )
       t.match(await kept.socket.request('subscribe', { topic }), { ok: false, code: 'PERMISSION_DENIED' })
       await rules.post(`/api/users/${kept.ada.id}/roles`, { roleId: 'role_viewer' })
       await eventually(async () => (await kept.socket.request('subscribe', { topic })).ok)
@@ -62,9 +74,11 @@ for (const { name, connect } of transports) {
     await t.test(`over ${name}, an application that is deleted ${where} takes its sockets along, and no others`, async t => {
       const [doomed, spared] = [await tenant(app), await tenant(app)]
       const ofTokens = await Promise.all([doomed, spared].map(shop => connect(url, { token: shop.token() })))
-      const ofSessions = await Promise.all([doomed, spared].map(({ applicationId }) => connect(url, { token: root.token, applicationId })))
+      const ofSessions = await Promise.all(
+        [doomed, spared].map(({ applicationId }) => connect(url, { token: root.token, applicationId }))
+      )
       t.equal((await requests(node, root.token).remove(`/api/applications/${doomed.applicationId}`)).status, 204)
-      for (const socket of [ofTokens[0], ofSessions[0]]) t.match(await socket?.closed, { code: 4410, reason: 'APPLICATION_DELETED' })
+      for (const socket of [ofTokens[0], ofSessions[0]]) { t.match(await socket?.closed, { code: 4410, reason: 'APPLICATION_DELETED' }) }
       for (const socket of [ofTokens[1], ofSessions[1]]) {
         t.match(await socket?.request('join', { channel: 'room' }), { ok: true })
         socket?.close()
@@ -89,7 +103,12 @@ await t.test('sessions are their owner\'s', async t => {
   const [ada, eve] = [await person(app, 'viewer'), await person(app, 'super_admin')]
   const other = await app.auth.sessions.create(ada.id, { address: '203.0.113.7', userAgent: 'phone' })
   const list = await ada.get('/api/auth/sessions')
-  t.same(list.body.map(({ current, userAgent }: { current: boolean, userAgent: string }) => `${userAgent} ${String(current)}`).sort(), ['phone false', 'tests true'])
+  t.same(
+    list.body.map(({ current, userAgent }: { current: boolean, userAgent: string }) =>
+      `${userAgent} ${String(current)}`
+    ).sort(),
+    ['phone false', 'tests true']
+  )
   t.notOk(list.text.includes(other.token) || list.text.includes(ada.token))
   const phone = list.body.find(({ userAgent }: { userAgent: string }) => userAgent === 'phone')
   t.match(await eve.remove(`/api/auth/sessions/${phone.id}`), { status: 404, body: { code: 'SESSION_NOT_FOUND' } })
@@ -98,6 +117,9 @@ await t.test('sessions are their owner\'s', async t => {
   t.equal((await requests(app, other.token).get('/api/auth/me')).status, 401)
   t.equal((await ada.get('/api/auth/me')).status, 200)
   const shop = await tenant(app)
-  t.match(await requests(app, `Bearer ${shop.token(['admin'])}`).get('/api/auth/sessions'), { status: 403, body: { code: 'SESSION_REQUIRED' } })
+  t.match(await requests(app, `Bearer ${shop.token(['admin'])}`).get('/api/auth/sessions'), {
+    status: 403,
+    body: { code: 'SESSION_REQUIRED' }
+  })
   t.equal((await requests(app, phone.id).get('/api/auth/me')).status, 401, 'its name is no credential')
 })

@@ -15,13 +15,24 @@ await t.test('a token that ends closes its socket a few seconds later; a fresh o
     const shop = await tenant(app)
     const topic = await shop.topic('ending.events')
     const expiresInS = 5
-    const [left, kept] = [await connect(url, { token: shop.token(['client'], { expiresInS }) }), await connect(url, { token: shop.token(['client'], { expiresInS }) })]
+    const [left, kept] = [
+      await connect(url, { token: shop.token(['client'], { expiresInS }) }),
+      await connect(url, { token: shop.token(['client'], { expiresInS }) })
+    ]
     const since = Date.now()
     const { subscriptionId } = await kept.request('subscribe', { topic })
-    t.match(await kept.request('auth', { token: 'nonsense' }), { ok: false, error: 'UnauthorizedError', code: 'CREDENTIAL_INVALID' })
-    t.match(await kept.request('auth', { token: shop.token(['client'], { subject: 'another' }) }), { ok: false, code: 'PERMISSION_DENIED' })
-    t.match(await kept.request('auth', { token: (await tenant(app)).token(['client']) }), { ok: false, code: 'PERMISSION_DENIED' })
-    const answer = await kept.request('auth', { token: shop.token(['client'], { expiresInS: 60 }) }) as unknown as { expiresAt: number }
+    t.match(await kept.request('auth', { token: 'nonsense' }), {
+      ok: false, error: 'UnauthorizedError', code: 'CREDENTIAL_INVALID'
+    })
+    t.match(await kept.request('auth', { token: shop.token(['client'], { subject: 'another' }) }), {
+      ok: false, code: 'PERMISSION_DENIED'
+    })
+    t.match(await kept.request('auth', { token: (await tenant(app)).token(['client']) }), {
+      ok: false, code: 'PERMISSION_DENIED'
+    })
+    const answer = await kept.request('auth', { token: shop.token(['client'], { expiresInS: 60 }) }) as unknown as {
+      expiresAt: number
+    }
     t.ok(answer.expiresAt > since + 50_000)
     t.match(await left.closed, { code: 4402, reason: 'CREDENTIAL_EXPIRED' }, name)
     const elapsedMs = Date.now() - since
@@ -42,7 +53,9 @@ for (const { name, connect } of transports) {
       const onA = await client.request('subscribe', { topic: a })
       const onB = await client.request('subscribe', { topic: b })
       await client.request('auth', { token: shop.token(['subscribe:narrow.b']) })
-      t.match(await client.message('resync'), { subscriptionId: onA.subscriptionId, topic: a, code: 'PERMISSION_DENIED' })
+      t.match(await client.message('resync'), {
+        subscriptionId: onA.subscriptionId, topic: a, code: 'PERMISSION_DENIED'
+      })
       await shop.publish(a, 1)
       await shop.publish(b, 1)
       t.match(await client.received(1), [{ topic: b, subscriptionIds: [onB.subscriptionId] }])
@@ -68,13 +81,24 @@ for (const { name, connect } of transports) {
     await t.test('a logout closes its own sockets at once', async t => {
       const topic = await shop.topic('session.events')
       const user = await insertUser(app.db, { name: 'Ada', email: `ada-${name.length}@example.com`, passwordHash: 'x' })
-      await app.db.insertInto('role_assignments').values({ user_id: user?.id ?? '', role_id: 'role_super_admin', application_id: null }).execute()
-      const [one, two] = await Promise.all([1, 2].map(() => app.auth.sessions.create(user?.id ?? '', { address: undefined, userAgent: undefined } as never)))
+      await app.db.insertInto('role_assignments').values({
+        user_id: user?.id ?? '', role_id: 'role_super_admin', application_id: null
+      }).execute()
+      const [one, two] = await Promise.all(
+        [1, 2].map(() =>
+          app.auth.sessions.create(user?.id ?? '', { address: undefined, userAgent: undefined } as never)
+        )
+      )
       const options = { applicationId: shop.applicationId }
-      const [left, stays] = [await connect(url, { token: one?.token ?? '', ...options }), await connect(url, { token: two?.token ?? '', ...options })]
+      const [left, stays] = [
+        await connect(url, { token: one?.token ?? '', ...options }),
+        await connect(url, { token: two?.token ?? '', ...options })
+      ]
       t.match(await left.request('subscribe', { topic }), { ok: true })
       t.match(await stays.request('subscribe', { topic }), { ok: true })
-      const { statusCode } = await app.inject({ method: 'POST', url: '/api/auth/logout', headers: { authorization: one?.token ?? '' } })
+      const { statusCode } = await app.inject({
+        method: 'POST', url: '/api/auth/logout', headers: { authorization: one?.token ?? '' }
+      })
       t.equal(statusCode < 300, true)
       t.match(await left.closed, { code: 4403, reason: 'CREDENTIAL_REVOKED' })
       await shop.publish(topic, 1)
@@ -85,7 +109,9 @@ for (const { name, connect } of transports) {
     await t.test('a revoked key closes the sockets of its tokens at once, and only theirs', async t => {
       const old = await connect(url, { token: shop.token() })
       const revoked = app.auth.keys.active?.id ?? ''
-      await app.db.updateTable('signing_keys').set({ active: false, deactivated_at: Date.now(), revoked_at: Date.now() }).where('id', '=', revoked).execute()
+      await app.db.updateTable('signing_keys').set({
+        active: false, deactivated_at: Date.now(), revoked_at: Date.now()
+      }).where('id', '=', revoked).execute()
       await app.auth.keys.ensure()
       t.match(await old.closed, { code: 4403, reason: 'CREDENTIAL_REVOKED' })
       const fresh = await connect(url, { token: shop.token() })

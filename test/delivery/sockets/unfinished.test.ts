@@ -22,7 +22,9 @@ const until = async (isDone: () => boolean) => {
 
 await t.test('unfinished messages have a limit together; the application that has sent most of them loses its sockets', async t => {
   const [shop, other] = [await tenant(app), await tenant(app)]
-  const frameHead = Buffer.concat([Buffer.from([0x81, 0xff]), Buffer.alloc(5), Buffer.from([0x0f, 0xff, 0xff]), Buffer.alloc(4)])
+  const frameHead = Buffer.concat([
+    Buffer.from([0x81, 0xff]), Buffer.alloc(5), Buffer.from([0x0f, 0xff, 0xff]), Buffer.alloc(4)
+  ])
   const plain = async ({ token }: typeof shop, bytes: number) => {
     const client = await connectWs(url, { token: token() })
     const { _socket: tcp } = client.socket as unknown as { _socket: Socket }
@@ -40,7 +42,8 @@ await t.test('unfinished messages have a limit together; the application that ha
   const polling = async ({ token }: typeof shop, bytes: number) => {
     const client = await connectSocketIo(url, { token: token(), transports: ['polling'] })
     const path = `/socket.io/?EIO=4&transport=polling&sid=${client.socket.io.engine.id}`
-    httpRequest(`${url}${path}`, { method: 'POST', headers: { 'content-length': 1_000_000 } }).on('error', () => {}).write('x'.repeat(bytes))
+    httpRequest(`${url}${path}`, { method: 'POST', headers: { 'content-length': 1_000_000 } }).on('error', () => {})
+      .write('x'.repeat(bytes))
     return client
   }
   const arriving = () => [...app.connections.all()].reduce((sum, { transport }) => sum + transport.arrivingBytes, 0)
@@ -53,8 +56,15 @@ await t.test('unfinished messages have a limit together; the application that ha
     app.config.delivery.arrivingBytesMax = 3 * half
     await until(() => app.connections.size === 5)
     await until(() => arriving() <= 3 * half)
-    t.same([...app.connections.all()].filter(({ scope }) => scope.applicationId === other.applicationId).length, 3, `${send.name}: nobody else's`)
-    for (const client of large) { client.cut(); client.close() }
+    t.same(
+      [...app.connections.all()].filter(({ scope }) => scope.applicationId === other.applicationId).length,
+      3,
+      `${send.name}: nobody else's`
+    )
+    for (const client of large) {
+      client.cut()
+      client.close()
+    }
     await until(() => app.connections.size === 3)
   }
   t.match(await app.instruments.registry.metrics(), /realtime_socket_arriving_bytes \d{6}/)

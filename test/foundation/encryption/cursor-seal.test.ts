@@ -16,7 +16,17 @@ t.test('a cursor opens for its own list only, also after a new key', async t => 
   t.match(sealed, /^[\w-]+$/)
   t.equal(cursors.open('topics', sealed), 'WyJhIl0')
   t.equal(createCursorSeal([second, first]).open('topics', sealed), 'WyJhIl0')
-  for (const [list, text] of [['users', sealed], ['topics', `${sealed}x`], ['topics', sealed.slice(0, -1)], ['topics', ''], ['topics', 'WyJhIl0'], ['topics', `x${sealed}`], ['topicsW', sealed.replace('WyJ', 'yJ')]] as const) {
+  for (
+    const [list, text] of [
+      ['users', sealed],
+      ['topics', `${sealed}x`],
+      ['topics', sealed.slice(0, -1)],
+      ['topics', ''],
+      ['topics', 'WyJhIl0'],
+      ['topics', `x${sealed}`],
+      ['topicsW', sealed.replace('WyJ', 'yJ')]
+    ] as const
+  ) {
     t.equal(await codeOf(() => cursors.open(list, text)), 'VALIDATION_FAILED', `${list} ${text}`)
   }
   t.equal(await codeOf(() => createCursorSeal([second]).open('topics', sealed)), 'VALIDATION_FAILED')
@@ -28,23 +38,53 @@ t.test('a forged cursor is 400 on every list of the OpenAPI document', async t =
   const { applicationId } = await tenant(app)
   const headers = { 'x-application-id': applicationId }
   const send = (url: string) => root.get(url, { headers: { ...headers, authorization: root.token } })
-  for (const name of ['a', 'b', 'c']) await root.post('/api/topics', { name: `cursor.${name}`, description: 'For pages', owner: 'tests' }, { headers: { ...headers, authorization: root.token, 'content-type': 'application/json' } })
+  for (const name of ['a', 'b', 'c']) {
+    await root.post('/api/topics', { name: `cursor.${name}`, description: 'For pages', owner: 'tests' }, {
+      headers: { ...headers, authorization: root.token, 'content-type': 'application/json' }
+    })
+  }
   const page = await send('/api/topics?limit=1')
   const cursor = String(page.headers['x-next-cursor'])
-  t.match((await send(`/api/topics?limit=2&cursor=${cursor}`)).body, [{ name: 'cursor.b' }, { name: 'cursor.c' }], 'its own list takes it, with another limit')
+  t.match(
+    (await send(`/api/topics?limit=2&cursor=${cursor}`)).body,
+    [{ name: 'cursor.b' }, { name: 'cursor.c' }],
+    'its own list takes it, with another limit'
+  )
 
-  const { paths } = dereferenced<{ paths: Record<string, { get?: { parameters?: { name: string }[], responses: { 200: { headers?: Record<string, { description: string }> } } } }> }>((await root.get('/openapi.json')).body)
-  const lists = Object.entries(paths).filter(([, { get }]) => get?.parameters?.some(({ name }) => name === 'cursor')).map(([path]) => path)
+  const { paths } = dereferenced<
+    {
+      paths: Record<
+        string,
+        {
+          get?: {
+            parameters?: { name: string }[]
+            responses: { 200: { headers?: Record<string, { description: string }> } }
+          }
+        }
+      >
+    }
+  >((await root.get('/openapi.json')).body)
+  const lists = Object.entries(paths).filter(([, { get }]) => get?.parameters?.some(({ name }) => name === 'cursor'))
+    .map(([path]) => path)
   t.ok(lists.length >= 20, `${lists.length} lists`)
-  const parts = [['a'], [1], [Date.now(), 'usr_a'], [1, 'a', 1, 1], ['\0'], [null], [9007199254740991], [-1], [9007199254740991, 'a'], [1e300], [2147483648], [{}], []]
-  const forged = ['', 'x', 'WzFd', ...parts.map(part => encodeCursor(part as never)), ...parts.map(part => cursor.slice(0, 22) + encodeCursor(part as never))]
+  const parts = [
+    ['a'], [1], [Date.now(), 'usr_a'], [1, 'a', 1, 1], ['\0'], [null], [9007199254740991], [-1],
+    [9007199254740991, 'a'], [1e300], [2147483648], [{}], []
+  ]
+  const forged = [
+    '',
+    'x',
+    'WzFd',
+    ...parts.map(part => encodeCursor(part as never)),
+    ...parts.map(part => cursor.slice(0, 22) + encodeCursor(part as never))
+  ]
   for (const list of lists) {
     const header = paths[list]?.get?.responses[200].headers?.['X-Next-Cursor']
     t.match(header?.description, /^Pass it as `cursor`/, `${list} documents the header of the next page`)
     const path = list.replaceAll(/\{(\w+)\}/g, 'a')
     for (const text of [...forged, ...(list === '/api/topics' ? [`${cursor}A`, cursor.slice(0, -1)] : [cursor])]) {
       const answer = await send(`${path}?cursor=${text}`)
-      if (answer.status !== 400 || answer.body.code !== 'VALIDATION_FAILED') t.fail(`${path} ${text}: ${answer.status} ${answer.text.slice(0, 200)}`)
+      if (answer.status !== 400 || answer.body.code !== 'VALIDATION_FAILED') { t.fail(`${path} ${text}: ${answer.status} ${answer.text.slice(0, 200)}`) }
     }
     t.pass(path)
   }

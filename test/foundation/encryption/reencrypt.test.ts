@@ -14,7 +14,10 @@ t.setTimeout(180_000)
 
 const newKey = Buffer.alloc(32, 9).toString('base64')
 const [oldOne, newOne] = [testKey, newKey].map(key => createEncryption([Buffer.from(key, 'base64')]))
-const command = [join(import.meta.dirname, '../src/reencrypt-command.js'), join(import.meta.dirname, '../dist/src/cli/reencrypt-command.js')][import.meta.filename.endsWith('.ts') ? 1 : 0] as string
+const command = [
+  join(import.meta.dirname, '../src/reencrypt-command.js'),
+  join(import.meta.dirname, '../dist/src/cli/reencrypt-command.js')
+][import.meta.filename.endsWith('.ts') ? 1 : 0] as string
 
 t.test('a new ENCRYPTION_KEY: the old one opens, the command seals anew, and then the old one can go', async t => {
   const databaseUrl = await createDatabase(t)
@@ -22,29 +25,51 @@ t.test('a new ENCRYPTION_KEY: the old one opens, the command seals anew, and the
   const { applicationId, token } = await tenant(app)
   const issued = token(['client'])
   const seed = newSeed()
-  await app.db.insertInto('users').values({ id: 'usr_a', name: 'a', email: 'a@example.com', password_hash: 'x', mfa_secret_sealed: oldOne?.encrypt(seed, sealedPlaces.secondFactor('usr_a')) ?? '', created_at: 0, updated_at: 0 }).execute()
-  const { secret } = await app.webhooks.endpoints.create({ applicationId, environment: 'development' }, { url: 'https://example.com/', events: ['*'] })
+  await app.db.insertInto('users').values({
+    id: 'usr_a', name: 'a', email: 'a@example.com', password_hash: 'x',
+    mfa_secret_sealed: oldOne?.encrypt(seed, sealedPlaces.secondFactor('usr_a')) ?? '', created_at: 0, updated_at: 0
+  }).execute()
+  const { secret } = await app.webhooks.endpoints.create({ applicationId, environment: 'development' }, {
+    url: 'https://example.com/',
+    events: ['*']
+  })
   await app.close()
 
   const both = { ENCRYPTION_KEY: newKey, ENCRYPTION_KEYS_OLD: testKey }
   const { app: between } = await build(t, { databaseUrl, variables: both })
-  t.equal((await between.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${issued}` } })).statusCode, 200, 'while both are known')
+  t.equal(
+    (await between.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${issued}` } })).statusCode,
+    200,
+    'while both are known'
+  )
   await between.close()
 
-  const run = async (variables: Record<string, string>) => await promisify(execFile)(process.execPath, [command], {
-    env: { PATH: process.env['PATH'], DATABASE_URL: databaseUrl, ...variables }
-  }).then(({ stdout }) => ({ stdout, code: 0 }), (error: { stdout: string, stderr: string, code: number }) => error)
-  t.match(await run({ ENCRYPTION_KEY: newKey }), { code: 1, stdout: /signing_keys\.secret_sealed: 0 sealed anew, 1 that no key opens: key_/ }, 'without the old key nothing is lost, and it is said')
-  t.match(await run(both), { code: 0, stdout: /signing_keys\.secret_sealed: 1 sealed anew\nusers\.mfa_secret_sealed: 1 sealed anew\n[^]*webhooks\.secrets: 1 sealed anew\n/ })
+  const run = async (variables: Record<string, string>) =>
+    await promisify(execFile)(process.execPath, [command], {
+      env: { PATH: process.env['PATH'], DATABASE_URL: databaseUrl, ...variables }
+    }).then(({ stdout }) => ({ stdout, code: 0 }), (error: { stdout: string, stderr: string, code: number }) => error)
+  t.match(await run({ ENCRYPTION_KEY: newKey }), {
+    code: 1, stdout: /signing_keys\.secret_sealed: 0 sealed anew, 1 that no key opens: key_/
+  }, 'without the old key nothing is lost, and it is said')
+  t.match(await run(both), {
+    code: 0,
+    stdout:
+      /signing_keys\.secret_sealed: 1 sealed anew\nusers\.mfa_secret_sealed: 1 sealed anew\n[^]*webhooks\.secrets: 1 sealed anew\n/
+  })
   t.match(await run(both), { code: 0, stdout: /signing_keys\.secret_sealed: 0 sealed anew/ }, 'once')
   t.match(await run({}), { code: 1, stderr: /ENCRYPTION_KEY is required/ })
 
   const { app: after } = await build(t, { databaseUrl, variables: { ENCRYPTION_KEY: newKey } })
   t.equal((await after.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${issued}` } })).statusCode, 200)
-  const row = await after.db.selectFrom('users').select('mfa_secret_sealed').where('id', '=', 'usr_a').executeTakeFirstOrThrow()
+  const row = await after.db.selectFrom('users').select('mfa_secret_sealed').where('id', '=', 'usr_a')
+    .executeTakeFirstOrThrow()
   t.equal(newOne?.decrypt(row.mfa_secret_sealed ?? '', sealedPlaces.secondFactor('usr_a')), seed)
-  const { id, secrets } = await after.db.selectFrom('webhooks').select(['id', 'secrets']).where('application_id', '=', applicationId).executeTakeFirstOrThrow()
-  t.same(secrets.map(({ sealed, until }) => [newOne?.decrypt(sealed, sealedPlaces.webhook(id)), until]), [[secret, null]])
+  const { id, secrets } = await after.db.selectFrom('webhooks').select(['id', 'secrets']).where(
+    'application_id', '=', applicationId
+  ).executeTakeFirstOrThrow()
+  t.same(secrets.map(({ sealed, until }) => [newOne?.decrypt(sealed, sealedPlaces.webhook(id)), until]), [[
+    secret, null
+  ]])
   await after.close()
 })
 
@@ -52,8 +77,13 @@ t.test('every column of that kind is in the list', async t => {
   const pool = createPool({ connectionString: await createDatabase(t), max: 1 })
   t.teardown(() => pool.end())
   const db = createKysely(pool)
-  const columns = (await db.introspection.getTables()).flatMap(({ name, columns }) => columns.map(column => `${name}.${column.name}`))
-  t.same(columns.filter(name => /sealed|secrets$/.test(name)).sort(), sealedColumns.map(({ table, column }) => `${table}.${column}`).sort())
+  const columns = (await db.introspection.getTables()).flatMap(({ name, columns }) =>
+    columns.map(column => `${name}.${column.name}`)
+  )
+  t.same(
+    columns.filter(name => /sealed|secrets$/.test(name)).sort(),
+    sealedColumns.map(({ table, column }) => `${table}.${column}`).sort()
+  )
 })
 
 /** A secret in the form of an earlier version. */
@@ -61,18 +91,26 @@ function sealedBefore (key: Buffer): string {
   const nonce = Buffer.alloc(12, 1)
   const cipher = createCipheriv('aes-256-gcm', key, nonce)
   const sealed = Buffer.concat([cipher.update('a secret'), cipher.final()])
-  return ['v1', createHash('sha256').update(key).digest('base64url').slice(0, 8), ...[nonce, cipher.getAuthTag(), sealed].map(part => part.toString('base64url'))].join('.')
+  return [
+    'v1',
+    createHash('sha256').update(key).digest('base64url').slice(0, 8),
+    ...[nonce, cipher.getAuthTag(), sealed].map(part => part.toString('base64url'))
+  ].join('.')
 }
 
 t.test('a server does not start with secrets in the form of an earlier version that its key opens', async t => {
   const databaseUrl = await createDatabase(t)
   const { app } = await build(t, { databaseUrl })
   const { applicationId } = await tenant(app)
-  await app.webhooks.endpoints.create({ applicationId, environment: 'development' }, { url: 'https://example.com/', events: ['*'] })
+  await app.webhooks.endpoints.create({ applicationId, environment: 'development' }, {
+    url: 'https://example.com/',
+    events: ['*']
+  })
   await app.close()
   const pool = createPool({ connectionString: databaseUrl, max: 1, onError: () => {} })
   t.teardown(() => pool.end())
-  const store = (sealed: string) => pool.query('update webhooks set secrets = $1', [JSON.stringify([{ sealed, until: null }])])
+  const store = (sealed: string) =>
+    pool.query('update webhooks set secrets = $1', [JSON.stringify([{ sealed, until: null }])])
   await store(sealedBefore(Buffer.from(testKey, 'base64')))
   await t.rejects(build(t, { databaseUrl }), { name: 'StartError', message: /npm run reencrypt/ })
   // Nothing opens this one, so that it does not keep the server from starting.

@@ -9,7 +9,10 @@ import t from 'tap'
 import { build, listen } from '../../build.ts'
 import { root } from '../../docs/generated.ts'
 
-/* Clients are generated from the document as it is served, by two common generators with their defaults, and compiled strictly. */
+/*
+ * Clients are generated from the document as it is served, by two common generators with their defaults, and compiled
+ * strictly.
+ */
 
 t.setTimeout(120_000)
 
@@ -68,14 +71,25 @@ t.test('clients of openapi-typescript and @hey-api/openapi-ts compile in strict 
   await writeFile(join(folder, 'openapi.json'), text)
   await writeFile(join(folder, 'package.json'), '{"type":"module"}')
   await writeFile(join(folder, 'openapi-typescript.ts'), astToString(await openapiTS(JSON.parse(text))))
-  await createClient({ input: join(folder, 'openapi.json'), output: { path: join(folder, 'hey'), module: { extension: '.js' } }, logs: { level: 'silent' } })
+  await createClient({
+    input: join(folder, 'openapi.json'), output: { path: join(folder, 'hey'), module: { extension: '.js' } },
+    logs: { level: 'silent' }
+  })
   await writeFile(join(folder, 'use-openapi-fetch.ts'), openapiFetchProgram)
   await writeFile(join(folder, 'use-hey.ts'), heyProgram)
-  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({
-    compilerOptions: { strict: true, noEmit: true, target: 'es2022', module: 'nodenext', lib: ['es2023', 'dom', 'dom.iterable'], types: [], skipLibCheck: true },
-    include: ['*.ts', 'hey']
-  }))
-  const { stdout } = await promisify(execFile)(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder], { maxBuffer: 2 ** 26 })
+  await writeFile(
+    join(folder, 'tsconfig.json'),
+    JSON.stringify({
+      compilerOptions: {
+        strict: true, noEmit: true, target: 'es2022', module: 'nodenext', lib: ['es2023', 'dom', 'dom.iterable'],
+        types: [], skipLibCheck: true
+      },
+      include: ['*.ts', 'hey']
+    })
+  )
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    join(root, 'node_modules/typescript/bin/tsc'), '-p', folder
+  ], { maxBuffer: 2 ** 26 })
     .catch((error: { stdout: string }) => error)
   t.equal(stdout, '')
   const types = await readFile(join(folder, 'hey/types.gen.ts'), 'utf8')

@@ -14,13 +14,58 @@ import { build } from '../../build.ts'
 import { dereferenced } from '../../dereferenced.ts'
 import { tenant } from '../../tenant.ts'
 
-/* The document is complete, true, and the one that is committed. What a route must say is asked of every route there is. */
+/*
+ * The document is complete, true, and the one that is committed. What a route must say is asked of every route there
+ * is.
+ */
 
-interface Schema { $ref?: string, type?: string, properties?: Record<string, Schema>, required?: string[], items?: Schema, anyOf?: Schema[], const?: unknown, enum?: unknown[], default?: unknown, examples?: unknown[], example?: unknown, minProperties?: number, [more: string]: unknown }
-interface Parameter { in: string, name: string, description?: string, example?: unknown, examples?: unknown, schema: Schema }
-interface Answer { description?: string, content?: Record<string, { schema: Schema }> }
-interface Operation { operationId?: string, tags?: string[], summary?: string, description?: string, parameters?: Parameter[], requestBody?: { required?: boolean, content: Record<string, { schema: Schema, example?: unknown }> }, responses: Record<string, Answer>, security?: Record<string, string[]>[] }
-interface Document { openapi: string, tags: { name: string, description: string }[], paths: Record<string, Record<string, Operation>>, components: { schemas: Record<string, Schema>, responses: Record<string, { content: Record<string, { example: { error: string, code: string } }> }>, securitySchemes: Record<string, unknown> } }
+interface Schema {
+  $ref?: string
+  type?: string
+  properties?: Record<string, Schema>
+  required?: string[]
+  items?: Schema
+  anyOf?: Schema[]
+  const?: unknown
+  enum?: unknown[]
+  default?: unknown
+  examples?: unknown[]
+  example?: unknown
+  minProperties?: number
+  [more: string]: unknown
+}
+interface Parameter {
+  in: string
+  name: string
+  description?: string
+  example?: unknown
+  examples?: unknown
+  schema: Schema
+}
+interface Answer {
+  description?: string
+  content?: Record<string, { schema: Schema }>
+}
+interface Operation {
+  operationId?: string
+  tags?: string[]
+  summary?: string
+  description?: string
+  parameters?: Parameter[]
+  requestBody?: { required?: boolean, content: Record<string, { schema: Schema, example?: unknown }> }
+  responses: Record<string, Answer>
+  security?: Record<string, string[]>[]
+}
+interface Document {
+  openapi: string
+  tags: { name: string, description: string }[]
+  paths: Record<string, Record<string, Operation>>
+  components: {
+    schemas: Record<string, Schema>
+    responses: Record<string, { content: Record<string, { example: { error: string, code: string } }> }>
+    securitySchemes: Record<string, unknown>
+  }
+}
 
 const routes: RouteOptions[] = []
 const collect = (message: unknown) => {
@@ -35,12 +80,14 @@ const document = dereferenced<Document>(generated)
 const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, path, operation })))
 const root = [join(import.meta.dirname, '..'), join(import.meta.dirname, '../..')]
-const committedFile = async (name: string) => await Promise.any(root.map(folder => readFile(join(folder, name), 'utf8')))
+const committedFile = async (name: string) =>
+  await Promise.any(root.map(folder => readFile(join(folder, name), 'utf8')))
 
 const ajv = new Ajv2020({ strict: false, allErrors: true })
 addFormats.default(ajv)
 ajv.addSchema(document, 'openapi')
-const resolve = (schema: Schema): Schema => schema.$ref === undefined ? schema : document.components.schemas[schema.$ref.split('/').at(-1) as string] as Schema
+const resolve = (schema: Schema): Schema =>
+  schema.$ref === undefined ? schema : document.components.schemas[schema.$ref.split('/').at(-1) as string] as Schema
 const validators = new Map<Schema, ValidateFunction>()
 /** Undefined when the value is what the schema says. */
 function faultOf (schema: Schema, value: unknown): string | undefined {
@@ -56,12 +103,18 @@ function faultOf (schema: Schema, value: unknown): string | undefined {
 /** What the document shows for a schema: its own example, or the one that its parts make up. */
 function exampleOf (given: Schema): unknown {
   const schema = resolve(given)
-  const own = [schema.examples?.[0], schema.example, schema.const, schema.default, schema.enum?.[0]].find(value => value !== undefined)
+  const own = [schema.examples?.[0], schema.example, schema.const, schema.default, schema.enum?.[0]].find(value =>
+    value !== undefined
+  )
   if (own !== undefined) return own
   if (schema.anyOf !== undefined) return exampleOf(schema.anyOf[0] as Schema)
   if (schema.type === 'array') return schema.items === undefined ? [] : [exampleOf(schema.items)]
   if (schema.type === 'object' || schema.properties !== undefined) {
-    return Object.fromEntries(Object.entries(schema.properties ?? {}).map(([name, part]) => [name, exampleOf(part)]).filter(([, value]) => value !== undefined))
+    return Object.fromEntries(
+      Object.entries(schema.properties ?? {}).map(([name, part]) => [name, exampleOf(part)]).filter(([, value]) =>
+        value !== undefined
+      )
+    )
   }
   if (schema.type === 'boolean') return true
   if (schema.type === 'null') return null
@@ -83,7 +136,16 @@ await t.test('it is OpenAPI 3.1, and every route is in it', async t => {
     }
   }
   t.same(operations.map(({ name }) => name).sort(), [...listed].sort())
-  t.same([...unlisted].filter(path => !/^\/docs(\/|$)/.test(path) && !['/', '*', '/openapi.json', '/ws', '/.well-known/jwks.json', '/api/database/mappings/topic/{topic}'].includes(path)), [], 'hidden are the pages, and what is no REST')
+  t.same(
+    [...unlisted].filter(path =>
+      !/^\/docs(\/|$)/.test(path) &&
+      !['/', '*', '/openapi.json', '/ws', '/.well-known/jwks.json', '/api/database/mappings/topic/{topic}'].includes(
+        path
+      )
+    ),
+    [],
+    'hidden are the pages, and what is no REST'
+  )
   t.ok(operations.length > 25)
 })
 
@@ -91,12 +153,18 @@ await t.test('every operation says what it is', async t => {
   const ids = operations.map(({ operation }) => operation.operationId)
   t.equal(new Set(ids).size, ids.length, 'operation ids are unique')
   const tags = new Map(document.tags.map(tag => [tag.name, tag.description]))
-  const problems = operations.flatMap(({ name, operation: { operationId, summary, description, tags: own, responses } }) => [
+  const problems = operations.flatMap((
+    { name, operation: { operationId, summary, description, tags: own, responses } }
+  ) => [
     ...(/^[a-z][A-Za-z]+$/.test(operationId ?? '') ? [] : [`${name} has no operationId`]),
     ...((summary ?? '').length > 3 ? [] : [`${name} has no summary`]),
     ...((description ?? '').length > 10 ? [] : [`${name} has no description`]),
-    ...(own?.length === 1 && (tags.get(own[0] as string) ?? '') !== '' ? [] : [`${name} has not one tag that is described`]),
-    ...Object.entries(responses).filter(([, answer]) => (answer.description ?? '') === '' || answer.description === 'Default Response').map(([status]) => `${name} ${status} has no description`)
+    ...(own?.length === 1 && (tags.get(own[0] as string) ?? '') !== ''
+      ? []
+      : [`${name} has not one tag that is described`]),
+    ...Object.entries(responses).filter(([, answer]) =>
+      (answer.description ?? '') === '' || answer.description === 'Default Response'
+    ).map(([status]) => `${name} ${status} has no description`)
   ])
   t.same(problems, [])
   const used = new Set(operations.flatMap(({ operation }) => operation.tags))
@@ -110,17 +178,28 @@ await t.test('every parameter and body has a description and an example that is 
       const example = parameter.example ?? exampleOf(parameter.schema)
       if ((parameter.description ?? '') === '') return [`${label} has no description`]
       // The page would fill in one that is of no use: another application's id is 403, a cursor belongs to its query.
-      if (['x-application-id', 'cursor', 'last-event-id'].includes(parameter.name)) return example === undefined ? [] : [`${label} has an example`]
+      if (['x-application-id', 'cursor', 'last-event-id'].includes(parameter.name)) {
+        return example === undefined
+          ? []
+          : [`${label} has an example`]
+      }
       if (example === undefined) return [`${label} has no example`]
       const fault = faultOf(parameter.schema, example)
       return fault === undefined ? [] : [`${label}: ${fault}`]
     })
     const body = operation.requestBody?.content['application/json']?.schema
-    if (operation.requestBody !== undefined && body === undefined) parameters.push(`${name} takes a body that is not JSON`)
+    if (operation.requestBody !== undefined && body === undefined) { parameters.push(`${name} takes a body that is not JSON`) }
     if (body === undefined) return parameters
-    const unexplained = Object.entries(resolve(body).properties ?? {}).filter(([field, part]) => exampleOf(part) === undefined && resolve(body).examples === undefined && (resolve(body).required ?? []).includes(field))
+    const unexplained = Object.entries(resolve(body).properties ?? {}).filter(([field, part]) =>
+      exampleOf(part) === undefined && resolve(body).examples === undefined &&
+      (resolve(body).required ?? []).includes(field)
+    )
     const fault = faultOf(body, operation.requestBody?.content['application/json']?.example)
-    return [...parameters, ...unexplained.map(([field]) => `${name} body.${field} has no example`), ...(fault === undefined ? [] : [`${name} body: ${fault}`])]
+    return [
+      ...parameters,
+      ...unexplained.map(([field]) => `${name} body.${field} has no example`),
+      ...(fault === undefined ? [] : [`${name} body: ${fault}`])
+    ]
   })
   t.same(problems, [])
 })
@@ -128,31 +207,45 @@ await t.test('every parameter and body has a description and an example that is 
 await t.test('every answer that is given on purpose is there, and its example is what it says', async t => {
   const problems: string[] = []
   for (const { name, path, operation } of operations) {
-    const route = routes.find(one => [one.method].flat().some(method => name === `${method} ${path}`) && (one.url.replace(/\/$/, '') || '/').replaceAll(/:(\w+)/g, '{$1}') === path)
+    const route = routes.find(one =>
+      [one.method].flat().some(method => name === `${method} ${path}`) &&
+      (one.url.replace(/\/$/, '') || '/').replaceAll(/:(\w+)/g, '{$1}') === path
+    )
     const permission = route?.config?.permission as string
     const isPublic = permission === 'public'
     const statuses = Object.keys(operation.responses)
-    const expected = ['429', '500', '503', ...(isPublic ? [] : ['401']), ...(isPermissionName(permission) ? ['403'] : [])]
+    const expected = [
+      '429',
+      '500',
+      '503',
+      ...(isPublic ? [] : ['401']),
+      ...(isPermissionName(permission) ? ['403'] : [])
+    ]
     // A body that is not asked for is read as well.
     if (!name.startsWith('GET ')) expected.push('400', '413', '415')
     if (isPermissionName(permission) && isEntityOwning(permission)) expected.push('404')
-    if (operation.parameters?.some(parameter => parameter.in === 'query' || parameter.in === 'path') === true) expected.push('400')
+    if (operation.parameters?.some(parameter => parameter.in === 'query' || parameter.in === 'path') === true) { expected.push('400') }
     if (path.includes('{id}') && !isPublic) expected.push('404')
-    problems.push(...expected.filter(status => !statuses.includes(status)).map(status => `${name} does not name ${status}`))
+    problems.push(
+      ...expected.filter(status => !statuses.includes(status)).map(status => `${name} does not name ${status}`)
+    )
     if (!statuses.some(status => /^[23]/.test(status))) problems.push(`${name} never succeeds`)
-    if (isPublic !== (operation.security?.length === 0)) problems.push(`${name} is ${permission}, but its security is ${JSON.stringify(operation.security)}`)
-    const headers = (operation.parameters ?? []).filter(parameter => parameter.in === 'header').map(parameter => parameter.name.toLowerCase())
+    if (isPublic !== (operation.security?.length === 0)) { problems.push(`${name} is ${permission}, but its security is ${JSON.stringify(operation.security)}`) }
+    const headers = (operation.parameters ?? []).filter(parameter => parameter.in === 'header').map(parameter =>
+      parameter.name.toLowerCase()
+    )
     // What is about as much as the caller reaches may be narrowed down to a scope.
-    const isScoped = (isPermissionName(permission) && isEntityOwning(permission)) || ['/api/metrics/dashboard', '/api/metrics/hot-topics'].includes(path)
+    const isScoped = (isPermissionName(permission) && isEntityOwning(permission)) ||
+      ['/api/metrics/dashboard', '/api/metrics/hot-topics'].includes(path)
     for (const header of ['x-application-id', 'x-environment']) {
-      if (headers.includes(header) !== isScoped) problems.push(`${name} ${isScoped ? 'lacks' : 'has no use for'} ${header}`)
+      if (headers.includes(header) !== isScoped) { problems.push(`${name} ${isScoped ? 'lacks' : 'has no use for'} ${header}`) }
     }
     for (const [status, answer] of Object.entries(operation.responses)) {
       for (const [type, { schema }] of Object.entries(answer.content ?? {})) {
         const example = exampleOf(schema)
         const fault = example === undefined ? 'has no example' : faultOf(schema, example)
         if (fault !== undefined && status < '400') problems.push(`${name} ${status} ${type}: ${fault}`)
-        if (status >= '400' && status !== '503' && resolve(schema) !== document.components.schemas['Error']) problems.push(`${name} ${status} is not an Error`)
+        if (status >= '400' && status !== '503' && resolve(schema) !== document.components.schemas['Error']) { problems.push(`${name} ${status} is not an Error`) }
       }
     }
   }
@@ -161,10 +254,14 @@ await t.test('every answer that is given on purpose is there, and its example is
 
 await t.test('refusals are shared, each with an example of its own that the table of codes has', async t => {
   const inline = Object.values((generated as unknown as Document).paths).flatMap(methods => Object.values(methods))
-    .flatMap(({ responses }) => Object.entries(responses)).filter(([status, answer]) => status >= '400' && !('$ref' in answer) && status !== '503')
+    .flatMap(({ responses }) => Object.entries(responses)).filter(([status, answer]) =>
+      status >= '400' && !('$ref' in answer) && status !== '503'
+    )
   t.same(inline, [])
   const table = await committedFile('docs/ERRORS.md')
-  const examples = Object.entries(document.components.responses).map(([name, { content }]) => ({ name, example: content['application/json']?.example }))
+  const examples = Object.entries(document.components.responses).map(([name, { content }]) => ({
+    name, example: content['application/json']?.example
+  }))
   t.equal(new Set(examples.map(({ example }) => example?.code)).size, 11)
   for (const { name, example } of examples) {
     t.equal(faultOf({ $ref: '#/components/schemas/Error' }, example), undefined, name)
@@ -173,7 +270,8 @@ await t.test('refusals are shared, each with an example of its own that the tabl
 })
 
 await t.test('parameters that operations have in common are shared', async t => {
-  const all = Object.values((generated as unknown as Document).paths).flatMap(methods => Object.values(methods)).flatMap(({ parameters = [] }) => parameters)
+  const all = Object.values((generated as unknown as Document).paths).flatMap(methods => Object.values(methods))
+    .flatMap(({ parameters = [] }) => parameters)
   const inline = all.filter(parameter => !('$ref' in parameter)).map(parameter => JSON.stringify(parameter))
   t.equal(new Set(inline).size, inline.length)
   t.ok(all.length - inline.length > 200)
@@ -181,15 +279,20 @@ await t.test('parameters that operations have in common are shared', async t => 
 
 await t.test('enums are components with a name, and no unions of constants', async t => {
   const { components: { schemas }, paths } = generated as unknown as Document
-  for (const name of ['Environment', 'EventType', 'EventSource', 'CompatibilityMode', 'PermissionResource', 'MutationOp', 'WebhookEventType']) {
+  for (
+    const name of [
+      'Environment', 'EventType', 'EventSource', 'CompatibilityMode', 'PermissionResource', 'MutationOp',
+      'WebhookEventType'
+    ]
+  ) {
     t.match(schemas[name], { type: 'string', enum: Array }, name)
   }
   const problems: string[] = []
   const look = (value: unknown, place: string): void => {
     if (typeof value !== 'object' || value === null) return
     const { enum: values, anyOf, default: byDefault } = value as Schema
-    if (Array.isArray(values) && values.length > 1 && !/^\/schemas\/\w+$/.test(place)) problems.push(`${place} has no name`)
-    if (Array.isArray(anyOf) && anyOf.some(one => one.const !== undefined || one.enum?.length === 1)) problems.push(`${place} is a union of constants`)
+    if (Array.isArray(values) && values.length > 1 && !/^\/schemas\/\w+$/.test(place)) { problems.push(`${place} has no name`) }
+    if (Array.isArray(anyOf) && anyOf.some(one => one.const !== undefined || one.enum?.length === 1)) { problems.push(`${place} is a union of constants`) }
     // A generator makes such a field required.
     if (byDefault !== undefined && place.startsWith('/schemas')) problems.push(`${place} has a default`)
     for (const [key, part] of Object.entries(value)) if (!key.startsWith('example')) look(part, `${place}/${key}`)
@@ -203,7 +306,11 @@ await t.test('what the server answers is what the document says', async t => {
   const problems: string[] = []
   const statuses = new Set<string>()
   /** A request by its place in the document. */
-  async function answers (status: number, method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, parts: Record<string, string | number>, { query = '', body, headers }: { query?: string, body?: unknown, headers?: Record<string, string> } = {}) {
+  async function answers (
+    status: number, method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string,
+    parts: Record<string, string | number>,
+    { query = '', body, headers }: { query?: string, body?: unknown, headers?: Record<string, string> } = {}
+  ) {
     const url = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => String(parts[name])) + query
     const answer = await request(method, url, body, headers)
     const described = document.paths[path]?.[method.toLowerCase()]?.responses[answer.status]
@@ -212,7 +319,7 @@ await t.test('what the server answers is what the document says', async t => {
     if (described === undefined) problems.push(`${method} ${path} does not document ${answer.status}`)
     const type = String(answer.headers['content-type']).split(';')[0] ?? ''
     const schema = described?.content?.[type]?.schema
-    if (answer.text !== '' && schema === undefined) problems.push(`${method} ${path} ${answer.status} does not document ${type}`)
+    if (answer.text !== '' && schema === undefined) { problems.push(`${method} ${path} ${answer.status} does not document ${type}`) }
     const fault = schema === undefined ? undefined : faultOf(schema, answer.body ?? answer.text)
     if (fault !== undefined) problems.push(`${method} ${path} ${answer.status}: ${fault}`)
     return answer
@@ -226,26 +333,40 @@ await t.test('what the server answers is what the document says', async t => {
   await answers(404, 'GET', '/api/topics/{name}', { name: 'no.such' })
   await answers(200, 'PATCH', '/api/topics/{name}', { name }, { body: { owner: 'p' } })
   await answers(201, 'POST', '/api/topics/{name}/events', { name }, { body: { payload: { a: 1 }, key: 'k' } })
-  await answers(201, 'POST', '/api/topics/{name}/events', { name }, { body: { events: [{ payload: null }, { payload: [1] }] } })
+  await answers(201, 'POST', '/api/topics/{name}/events', { name }, {
+    body: { events: [{ payload: null }, { payload: [1] }] }
+  })
   await answers(200, 'GET', '/api/topics/{name}/events', { name })
-  await answers(201, 'POST', '/api/schemas/{topic}', { topic: name }, { body: { schema: { type: 'object', properties: { a: { type: 'integer' } } } } })
+  await answers(201, 'POST', '/api/schemas/{topic}', { topic: name }, {
+    body: { schema: { type: 'object', properties: { a: { type: 'integer' } } } }
+  })
   await answers(409, 'POST', '/api/schemas/{topic}', { topic: name }, { body: { schema: { type: 'string' } } })
   await answers(200, 'GET', '/api/schemas/{topic}/versions', { topic: name })
   await answers(200, 'GET', '/api/schemas/{topic}/versions/{version}', { topic: name, version: 1 })
   await answers(200, 'GET', '/api/schemas/{topic}/latest', { topic: name })
   await answers(200, 'POST', '/api/schemas/{topic}/validate', { topic: name }, { body: { payload: { a: 'x' } } })
-  await answers(200, 'POST', '/api/schemas/{topic}/compatibility', { topic: name }, { body: { schema: { type: 'string' } } })
+  await answers(200, 'POST', '/api/schemas/{topic}/compatibility', { topic: name }, {
+    body: { schema: { type: 'string' } }
+  })
   await answers(400, 'POST', '/api/topics/{name}/events', { name }, { body: { payload: { a: 'x' } } })
   const [service, id] = ['cart', 'one']
   await answers(201, 'POST', '/api/sync/{service}/documents', { service }, { body: { id, data: { n: 1 } } })
   await answers(200, 'GET', '/api/sync/{service}/documents', { service }, { query: '?includeDeleted=true' })
   const { headers: { etag } } = await answers(200, 'GET', '/api/sync/{service}/documents/{id}', { service, id })
-  await answers(304, 'GET', '/api/sync/{service}/documents/{id}', { service, id }, { headers: { 'if-none-match': String(etag) } })
+  await answers(304, 'GET', '/api/sync/{service}/documents/{id}', { service, id }, {
+    headers: { 'if-none-match': String(etag) }
+  })
   await answers(200, 'PUT', '/api/sync/{service}/documents/{id}', { service, id }, { body: { data: { n: 2 } } })
-  await answers(412, 'PUT', '/api/sync/{service}/documents/{id}', { service, id }, { body: { data: {} }, headers: { 'if-match': '"99"' } })
+  await answers(412, 'PUT', '/api/sync/{service}/documents/{id}', { service, id }, {
+    body: { data: {} }, headers: { 'if-match': '"99"' }
+  })
   await answers(200, 'PATCH', '/api/sync/{service}/documents/{id}/merge', { service, id }, { body: { data: { m: 2 } } })
-  await answers(200, 'POST', '/api/sync/{service}/documents/{id}/mutate', { service, id }, { body: { mutations: [{ op: 'increment', path: '/n' }] } })
-  await answers(409, 'POST', '/api/sync/{service}/documents/{id}/mutate', { service, id }, { body: { mutations: [{ op: 'test', path: '/n', value: 99 }] } })
+  await answers(200, 'POST', '/api/sync/{service}/documents/{id}/mutate', { service, id }, {
+    body: { mutations: [{ op: 'increment', path: '/n' }] }
+  })
+  await answers(409, 'POST', '/api/sync/{service}/documents/{id}/mutate', { service, id }, {
+    body: { mutations: [{ op: 'test', path: '/n', value: 99 }] }
+  })
   await answers(200, 'DELETE', '/api/sync/{service}/documents/{id}', { service, id })
   const { body: created } = await answers(201, 'POST', '/api/services', {}, { body: { name: 'parcel' } })
   await answers(200, 'GET', '/api/services', {})
@@ -261,8 +382,15 @@ await t.test('what the server answers is what the document says', async t => {
   await answers(200, 'GET', '/api/webhooks', {})
   await answers(200, 'GET', '/api/webhooks/{id}', { id: hook })
   await answers(404, 'GET', '/api/webhooks/{id}', { id: 'wh_nobody' })
-  await answers(200, 'PATCH', '/api/webhooks/{id}', { id: hook }, { body: { topics: ['order.*'], filter: { a: 1 }, environments: ['production'], ordering: 'key', rateLimit: 5, description: 'd' } })
-  await answers(200, 'PATCH', '/api/webhooks/{id}', { id: hook }, { body: { topics: null, filter: null, environments: null, rateLimit: null, description: null } })
+  await answers(200, 'PATCH', '/api/webhooks/{id}', { id: hook }, {
+    body: {
+      topics: ['order.*'], filter: { a: 1 }, environments: ['production'], ordering: 'key', rateLimit: 5,
+      description: 'd'
+    }
+  })
+  await answers(200, 'PATCH', '/api/webhooks/{id}', { id: hook }, {
+    body: { topics: null, filter: null, environments: null, rateLimit: null, description: null }
+  })
   await answers(200, 'POST', '/api/webhooks/{id}/rotate-secret', { id: hook }, { body: {} })
   await answers(200, 'POST', '/api/webhooks/{id}/test', { id: hook })
   await answers(201, 'POST', '/api/topics/{name}/events', { name }, { body: { payload: { a: 2 } } })
@@ -276,14 +404,22 @@ await t.test('what the server answers is what the document says', async t => {
   await answers(200, 'POST', '/api/webhooks/{id}/activate', { id: hook })
   await answers(204, 'DELETE', '/api/webhooks/{id}', { id: hook })
   await answers(200, 'GET', '/api/auth/me', {})
-  const { body: { token } } = await answers(200, 'POST', '/auth/token', {}, { body: { applicationId, permissions: ['subscribe'] } })
+  const { body: { token } } = await answers(200, 'POST', '/auth/token', {}, {
+    body: { applicationId, permissions: ['subscribe'] }
+  })
   await answers(200, 'POST', '/auth/verify', {}, { body: { token } })
   await answers(401, 'POST', '/auth/verify', {}, { body: { token: `${token}x` } })
   await answers(403, 'POST', '/api/auth/logout', {})
   await answers(200, 'GET', '/api/auth/setup-status', {})
-  const [session] = [await answers(201, 'POST', '/api/auth/setup', {}, { body: { name: 'Ada', email: 'ada@example.com', password: 'correct horse battery' }, headers: { host: 'localhost' } })]
+  const [session] = [
+    await answers(201, 'POST', '/api/auth/setup', {}, {
+      body: { name: 'Ada', email: 'ada@example.com', password: 'correct horse battery' }, headers: { host: 'localhost' }
+    })
+  ]
   t.match(session.body.sessionToken, /^sess_/)
-  await answers(200, 'POST', '/api/auth/login', {}, { body: { email: 'ada@example.com', password: 'correct horse battery' } })
+  await answers(200, 'POST', '/api/auth/login', {}, {
+    body: { email: 'ada@example.com', password: 'correct horse battery' }
+  })
   await answers(401, 'POST', '/api/auth/login', {}, { body: { email: 'ada@example.com', password: 'no' } })
   await answers(200, 'GET', '/api/auth/me', {}, { headers: { authorization: session.body.sessionToken } })
   await answers(200, 'DELETE', '/api/topics/{name}', { name })
@@ -306,9 +442,14 @@ await t.test('it passes Redocly\'s rules', async t => {
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   await writeFile(join(folder, 'openapi.json'), JSON.stringify(generated))
   await writeFile(join(folder, 'redocly.yaml'), await committedFile('redocly.yaml'))
-  const cli = join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '..' : '../..', 'node_modules/@redocly/cli/bin/cli.js')
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [cli, 'lint', 'openapi.json', '--format=stylish'], {
-    cwd: folder, env: { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true', NO_COLOR: '1' }
+  const cli = join(
+    import.meta.dirname, import.meta.filename.endsWith('.ts') ? '..' : '../..', 'node_modules/@redocly/cli/bin/cli.js'
+  )
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [
+    cli, 'lint', 'openapi.json', '--format=stylish'
+  ], {
+    cwd: folder,
+    env: { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true', NO_COLOR: '1' }
   }).catch((error: { stdout: string, stderr: string }) => error)
   t.match(stderr + stdout, /Your API description is valid/)
   t.notMatch(stderr + stdout, /\b(?:error|warning) /)
@@ -329,7 +470,9 @@ t.test('the document is prepared once, and has an entity tag', async t => {
 
 t.test('the pages have entity tags, and are compressed where the client accepts it', async t => {
   const { app } = await build(t)
-  for (const url of ['/docs', '/docs/', '/docs/reference.js', '/docs/start.js', '/docs/docs.css', '/docs/PROTOCOL.md']) {
+  for (
+    const url of ['/docs', '/docs/', '/docs/reference.js', '/docs/start.js', '/docs/docs.css', '/docs/PROTOCOL.md']
+  ) {
     const first = await app.inject(url)
     t.equal(first.statusCode, 200, url)
     t.ok(first.headers.etag, url)

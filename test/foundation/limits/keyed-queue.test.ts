@@ -13,11 +13,20 @@ await t.test('work that waits too long is refused, never begins, and holds nobod
   const holds = Array.from({ length: 4 }, held)
   const running = holds.map(({ work }, at) => turns.take(`app ${at}`, work))
   const begun: string[] = []
-  const late = [turns.take('other', async () => { begun.push('other') }), turns.take('app 0', async () => { begun.push('behind itself') })]
+  const late = [
+    turns.take('other', async () => {
+      begun.push('other')
+    }),
+    turns.take('app 0', async () => {
+      begun.push('behind itself')
+    })
+  ]
   for (const one of late) await t.rejects(one, { code: 'OVERLOADED', status: 503, retryAfterS: Number })
   for (const { end } of holds) end()
   await Promise.all(running)
-  t.same(await Promise.all(['other', 'app 0', 'app 1'].map(name => turns.take(name, async () => name))), ['other', 'app 0', 'app 1'])
+  t.same(await Promise.all(['other', 'app 0', 'app 1'].map(name => turns.take(name, async () => name))), [
+    'other', 'app 0', 'app 1'
+  ])
   t.same(begun, [])
 })
 

@@ -16,7 +16,9 @@ import { tenant } from '../../tenant.ts'
 t.setTimeout(300_000)
 
 const portOf = (url: string) => Number(new URL(url).port)
-const until = async (isDone: () => boolean | Promise<boolean>) => { while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10)) }
+const until = async (isDone: () => boolean | Promise<boolean>) => {
+  while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10))
+}
 
 /** What comes back until the connection ends. */
 async function raw (port: number, ...pieces: string[]): Promise<string> {
@@ -36,18 +38,24 @@ await t.test('an address has so many connections and no more, whatever they carr
     await once(socket, 'connect')
     return socket
   }))
-  await until(async () => await new Promise<boolean>(resolve => app.server.getConnections((_error, count) => resolve(count === 3))))
+  await until(async () =>
+    await new Promise<boolean>(resolve => app.server.getConnections((_error, count) => resolve(count === 3)))
+  )
   const answer = await raw(portOf(url), 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n')
   t.match(answer, /^HTTP\/1\.1 429 Too Many Requests\r\n/)
   t.match(answer, /\r\nRetry-After: 5\r\n/)
-  t.match(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4)), { error: 'RateLimitError', code: 'CONNECTION_LIMIT' })
+  t.match(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4)), {
+    error: 'RateLimitError', code: 'CONNECTION_LIMIT'
+  })
   t.match(await app.instruments.registry.metrics(), /^realtime_connections_refused_total\{limit="address"\} 1$/m)
   open[0]?.destroy()
-  await until(async () => /^HTTP\/1\.1 200/.test(await raw(portOf(url), 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')))
+  await until(async () =>
+    /^HTTP\/1\.1 200/.test(await raw(portOf(url), 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'))
+  )
   for (const socket of open) socket.destroy()
 })
 
-await t.test('by a proxy, sockets are counted by the address of their client, and the proxy\'s connections are not', async t => {
+await t.test("by a proxy, sockets are counted by the address of their client, and the proxy's connections are not", async t => {
   const { app } = await build(t, { variables: { CONNECTIONS_PER_ADDRESS_MAX: '2', TRUST_PROXY: '127.0.0.1' } })
   const url = await listen(app)
   const shop = await tenant(app)
@@ -56,9 +64,18 @@ await t.test('by a proxy, sockets are counted by the address of their client, an
     const clients = [await connect(url, from('192.0.2.1')), await connect(url, from('192.0.2.1'))]
     await t.rejects(connect(url, from('192.0.2.1')), name)
     const other = await connect(url, from('192.0.2.2'))
-    t.match(await other.request('unsubscribe', { subscriptionId: 'sub_x' }), { code: 'SUBSCRIPTION_NOT_FOUND' }, `${name}: another address has its own`)
+    t.match(
+      await other.request('unsubscribe', { subscriptionId: 'sub_x' }),
+      { code: 'SUBSCRIPTION_NOT_FOUND' },
+      `${name}: another address has its own`
+    )
     clients[0]?.cut()
-    await until(async () => await connect(url, from('192.0.2.1')).then(client => { clients.push(client); return true }, () => false))
+    await until(async () =>
+      await connect(url, from('192.0.2.1')).then(client => {
+        clients.push(client)
+        return true
+      }, () => false)
+    )
     for (const client of [...clients, other]) client.close()
     // A Socket.IO link ends after its connection.
     await until(() => app.connections.size === 0 && app.io.engine.clientsCount === 0)
@@ -71,7 +88,9 @@ await t.test('an application has so many sockets and no more; another has its ow
   const [shop, other] = [await tenant(app), await tenant(app)]
   const open = [await connectWs(url, { token: shop.token() }), await connectSocketIo(url, { token: shop.token() })]
   const refused = await connectWs(url, {})
-  t.match(await refused.request('auth', { token: shop.token() }), { ok: false, error: 'RateLimitError', code: 'CONNECTION_LIMIT', retryAfterMs: 5000 })
+  t.match(await refused.request('auth', { token: shop.token() }), {
+    ok: false, error: 'RateLimitError', code: 'CONNECTION_LIMIT', retryAfterMs: 5000
+  })
   t.match(await refused.closed, { code: 4429 })
   const trying = io(url, { auth: { token: shop.token() }, transports: ['websocket'], forceNew: true })
   t.equal((await once(trying as never, 'disconnect'))[0], 'transport close')
@@ -88,10 +107,13 @@ await t.test('an application has so many sockets and no more; another has its ow
 await t.test('an application makes so many requests a minute, whoever makes them; a principal so many of its own', async t => {
   const { app } = await build(t, { variables: { RATE_LIMIT_APPLICATION_MAX: '4' } })
   const [shop, other] = [await tenant(app), await tenant(app)]
-  const get = async (subject: string) => await app.inject({ url: '/api/topics', headers: { authorization: `Bearer ${shop.token(['admin'], { subject })}` } })
+  const get = async (subject: string) =>
+    await app.inject({ url: '/api/topics', headers: { authorization: `Bearer ${shop.token(['admin'], { subject })}` } })
   for (const subject of ['a', 'b', 'c', 'd']) t.equal((await get(subject)).statusCode, 200)
   const refused = await get('e')
-  t.match(refused.json(), { error: 'RateLimitError', code: 'RATE_LIMITED', message: /More than 4 requests by the application/ })
+  t.match(refused.json(), {
+    error: 'RateLimitError', code: 'RATE_LIMITED', message: /More than 4 requests by the application/
+  })
   t.equal(refused.statusCode, 429)
   t.ok(Number(refused.headers['retry-after']) > 0)
   t.equal((await other.request('GET', '/api/topics')).status, 200, 'another application')
@@ -103,7 +125,10 @@ await t.test('an address has so many credentials refused a minute; then it hears
   const url = await listen(app)
   const shop = await tenant(app)
   const ada = await person(app, 'super_admin')
-  const ask = async (authorization: string, remoteAddress = '127.0.0.1') => await app.inject({ url: '/api/topics', remoteAddress, headers: { authorization, 'x-application-id': shop.applicationId } })
+  const ask = async (authorization: string, remoteAddress = '127.0.0.1') =>
+    await app.inject({
+      url: '/api/topics', remoteAddress, headers: { authorization, 'x-application-id': shop.applicationId }
+    })
   for (const credential of ['Bearer x.y.z', 'sess_x', 'Basic YTpi']) t.equal((await ask(credential)).statusCode, 401)
   for (const credential of ['Bearer x.y.z', 'sess_x']) {
     const refused = await ask(credential)
@@ -148,33 +173,52 @@ await t.test('seats that are left are forgotten', async t => {
 })
 
 await t.test('whoever sends a request by the drop is cut off: its head, and its body', async t => {
-  const { app } = await build(t, { adapt: ({ http }) => Object.assign(http, { headersTimeoutMs: 1500, requestTimeoutMs: 3000, timeoutsCheckedMs: 50 }) })
+  const { app } = await build(t, {
+    adapt: ({ http }) => Object.assign(http, { headersTimeoutMs: 1500, requestTimeoutMs: 3000, timeoutsCheckedMs: 50 })
+  })
   const url = await listen(app)
-  for (const [what, text] of [
-    ['a head without an end', 'GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: '],
-    ['a body without an end', 'POST /auth/verify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"token":']
-  ] as const) {
+  for (
+    const [what, text] of [
+      ['a head without an end', 'GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: '],
+      [
+        'a body without an end',
+        'POST /auth/verify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ' +
+          '100\r\n\r\n{"token":'
+      ]
+    ] as const
+  ) {
     const answer = await raw(portOf(url), text)
     t.match(answer, /^HTTP\/1\.1 408 Request Timeout\r\n/, what)
-    t.match(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4)), { error: 'ValidationError', message: /did not arrive in time/ })
+    t.match(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4)), {
+      error: 'ValidationError', message: /did not arrive in time/
+    })
   }
   t.equal((await fetch(`${url}/health`)).status, 200)
 })
 
 await t.test('a server that is short of memory sheds requests with 503 and Retry-After, and lives', async t => {
   const room = 256 * 1024 ** 2
-  const { app } = await build(t, { adapt: ({ http }) => { http.heapUsedBytesMax = process.memoryUsage().heapUsed + room } })
+  const { app } = await build(t, {
+    adapt: ({ http }) => {
+      http.heapUsedBytesMax = process.memoryUsage().heapUsed + room
+    }
+  })
   const [url, shop] = [await listen(app), await tenant(app)]
   const topic = await shop.topic('shed.events')
   const sockets = await Promise.all(transports.map(({ connect }) => connect(url, { token: shop.token() })))
   const subscriptions = await Promise.all(sockets.map(socket => socket.request('subscribe', { topic })))
   const numbers = 4_000_000
-  const ballast = Array.from({ length: Math.ceil(1.5 * room / (8 * numbers)) }, () => new Array<number>(numbers).fill(0.5))
+  const ballast = Array.from(
+    { length: Math.ceil(1.5 * room / (8 * numbers)) }, () => new Array<number>(numbers).fill(0.5)
+  )
   await until(async () => (await app.inject('/api/auth/setup-status')).statusCode === 503)
   for (const [i, socket] of sockets.entries()) {
     t.match(await socket.request('subscribe', { topic }), { error: 'ServiceUnavailableError', code: 'OVERLOADED' })
     t.match(await socket.request('join', { channel: 'room' }), { code: 'OVERLOADED' })
-    t.notOk((await socket.request('unsubscribe', { subscriptionId: subscriptions[i]?.subscriptionId })).code, 'what gives something back is done')
+    t.notOk(
+      (await socket.request('unsubscribe', { subscriptionId: subscriptions[i]?.subscriptionId })).code,
+      'what gives something back is done'
+    )
     socket.close()
   }
   for (const { connect } of transports) await t.rejects(connect(url, { token: shop.token() }))
@@ -196,9 +240,24 @@ await t.test('URLs, heads, bodies and depths have their bounds', async t => {
   const head = (target: string, more = '') => `GET ${target} HTTP/1.1\r\nHost: x\r\n${more}Connection: close\r\n\r\n`
   t.match(await raw(portOf(url), head(`/${'a'.repeat(17_000)}`)), /^HTTP\/1\.1 431/, 'a URL')
   t.match(await raw(portOf(url), head('/health', `X-Long: ${'a'.repeat(17_000)}\r\n`)), /^HTTP\/1\.1 431/, 'a header')
-  t.match(await raw(portOf(url), head('/health', Array.from({ length: 20 }, (_, i) => `X-${i}: ${'a'.repeat(1000)}\r\n`).join(''))), /^HTTP\/1\.1 431/, 'many headers')
-  t.equal((await shop.request('POST', '/api/topics', { name: 'x'.repeat(1024 * 1024), description: 'd', owner: 'o' })).status, 413, 'a body')
-  t.equal((await shop.request('POST', '/api/topics/bounds.topic/events', `{"payload":${'['.repeat(65)}${']'.repeat(65)}}`)).status, 400, 'a depth')
+  t.match(
+    await raw(
+      portOf(url),
+      head('/health', Array.from({ length: 20 }, (_, i) => `X-${i}: ${'a'.repeat(1000)}\r\n`).join(''))
+    ),
+    /^HTTP\/1\.1 431/,
+    'many headers'
+  )
+  t.equal(
+    (await shop.request('POST', '/api/topics', { name: 'x'.repeat(1024 * 1024), description: 'd', owner: 'o' })).status,
+    413, 'a body'
+  )
+  t.equal(
+    (await shop.request('POST', '/api/topics/bounds.topic/events', `{"payload":${'['.repeat(65)}${']'.repeat(65)}}`))
+      .status,
+    400,
+    'a depth'
+  )
 })
 
 await t.test('what is refused before there is a request says so as well', async t => {
@@ -211,7 +270,12 @@ await t.test('what is refused before there is a request says so as well', async 
   ] as const) {
     const answer = await raw(port, sent)
     t.ok(answer.startsWith(`HTTP/1.1 ${status}`), answer.slice(0, 40))
-    for (const header of ['x-content-type-options: nosniff', 'x-frame-options: DENY', 'cache-control: no-store', 'content-security-policy: default-src \'none\'']) {
+    for (
+      const header of [
+        'x-content-type-options: nosniff', 'x-frame-options: DENY', 'cache-control: no-store',
+        "content-security-policy: default-src 'none'"
+      ]
+    ) {
       t.ok(answer.includes(header), `${status} has ${header}`)
     }
   }
@@ -220,11 +284,18 @@ await t.test('what is refused before there is a request says so as well', async 
 await t.test('browsers are told what an answer is not, and by https that it is always https', async t => {
   const { app } = await build(t, { variables: { PUBLIC_URL: 'https://realtime.example.com' } })
   const shop = await tenant(app)
-  const answers = [await app.inject('/health'), await app.inject('/nowhere'), await app.inject('/api/topics'), await shop.request('GET', '/api/topics')]
+  const answers = [
+    await app.inject('/health'), await app.inject('/nowhere'), await app.inject('/api/topics'),
+    await shop.request('GET', '/api/topics')
+  ]
   for (const { headers } of answers) {
     t.match(headers, {
-      'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY', 'referrer-policy': 'no-referrer', 'cache-control': 'no-store',
-      'content-security-policy': /default-src 'none'; frame-ancestors 'none'/, 'strict-transport-security': /^max-age=\d+/
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+      'referrer-policy': 'no-referrer',
+      'cache-control': 'no-store',
+      'content-security-policy': /default-src 'none'; frame-ancestors 'none'/,
+      'strict-transport-security': /^max-age=\d+/
     })
     t.notOk('server' in headers || 'x-powered-by' in headers)
   }
@@ -235,13 +306,18 @@ await t.test('browsers are told what an answer is not, and by https that it is a
 })
 
 await t.test('only the origins that are named may call from a browser', async t => {
-  const preflight = { method: 'OPTIONS' as const, url: '/api/topics', headers: { 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' } }
-  for (const [origins, origin, allowed] of [
-    ['', 'https://app.example.com', undefined],
-    ['https://app.example.com,https://b.example.com', 'https://app.example.com', 'https://app.example.com'],
-    ['https://app.example.com,https://b.example.com', 'https://evil.example.com', undefined],
-    ['*', 'https://any.example.com', 'https://any.example.com']
-  ] as const) {
+  const preflight = {
+    method: 'OPTIONS' as const, url: '/api/topics',
+    headers: { 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' }
+  }
+  for (
+    const [origins, origin, allowed] of [
+      ['', 'https://app.example.com', undefined],
+      ['https://app.example.com,https://b.example.com', 'https://app.example.com', 'https://app.example.com'],
+      ['https://app.example.com,https://b.example.com', 'https://evil.example.com', undefined],
+      ['*', 'https://any.example.com', 'https://any.example.com']
+    ] as const
+  ) {
     const { app } = await build(t, { variables: { CORS_ORIGINS: origins } })
     const url = await listen(app)
     const asked = await app.inject({ ...preflight, headers: { ...preflight.headers, origin } })
@@ -249,6 +325,9 @@ await t.test('only the origins that are named may call from a browser', async t 
     t.notOk('access-control-allow-credentials' in asked.headers, 'never with cookies')
     const polled = await fetch(`${url}/socket.io/?EIO=4&transport=polling`, { headers: { origin } })
     await polled.arrayBuffer()
-    t.equal(polled.headers.get('access-control-allow-origin') ?? undefined, origins === '*' ? '*' : allowed, 'so over Socket.IO')
+    t.equal(
+      polled.headers.get('access-control-allow-origin') ?? undefined, origins === '*' ? '*' : allowed,
+      'so over Socket.IO'
+    )
   }
 })

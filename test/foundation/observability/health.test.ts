@@ -9,7 +9,8 @@ import { tenant } from '../../tenant.ts'
 const { app } = await build(t)
 const url = await listen(app)
 const metrics = async () => (await app.inject('/api/metrics/prometheus')).body
-const valueOf = (text: string, name: string) => Number(new RegExp(`^${name.replaceAll(/[{}"]/g, '\\$&')} (\\S+)$`, 'm').exec(text)?.[1] ?? NaN)
+const valueOf = (text: string, name: string) =>
+  Number(new RegExp(`^${name.replaceAll(/[{}"]/g, '\\$&')} (\\S+)$`, 'm').exec(text)?.[1] ?? NaN)
 
 await t.test('health says that the process lives, readiness names its parts; both are public', async t => {
   const health = await app.inject('/health')
@@ -18,7 +19,10 @@ await t.test('health says that the process lives, readiness names its parts; bot
   const ready = await app.inject('/health/ready')
   t.equal(ready.statusCode, 200)
   t.match(ready.json(), {
-    status: 'ready', components: { database: { status: 'ok', heartbeatAgeMs: Number }, 'event-writer': { status: 'ok', depth: 0, oldestWaitingMs: 0 } }
+    status: 'ready',
+    components: {
+      database: { status: 'ok', heartbeatAgeMs: Number }, 'event-writer': { status: 'ok', depth: 0, oldestWaitingMs: 0 }
+    }
   })
 })
 
@@ -34,7 +38,9 @@ await t.test('readiness fails with any part that fails, throws or hangs, and the
     state = next
     const { statusCode, body } = await ill.inject('/health/ready')
     t.equal(statusCode, 503, next)
-    t.match(JSON.parse(body), { status: 'unavailable', components: { database: { status: 'ok' }, probe: { status: 'failed' } } })
+    t.match(JSON.parse(body), {
+      status: 'unavailable', components: { database: { status: 'ok' }, probe: { status: 'failed' } }
+    })
     t.notMatch(body, /secret reason/)
   }
   t.equal((await ill.inject('/health')).statusCode, 200, 'the process lives all the same')
@@ -52,21 +58,36 @@ await t.test('the metrics have the names that were promised, and count what happ
   const response = await app.inject('/api/metrics/prometheus')
   t.match(response.headers['content-type'], /^text\/plain; version=0\.0\.4/)
   const text = response.body
-  t.match(text, `realtime_build_info{version="${(JSON.parse(read('package.json')) as { version: string }).version}",node="${process.versions.node}"} 1\n`)
-  for (const name of [
-    'realtime_events_received_total counter', 'realtime_events_delivered_total counter', 'realtime_events_filtered_total counter', 'realtime_broadcast_latency_seconds histogram',
-    'realtime_websocket_connections gauge', 'realtime_queue_depth gauge', 'http_request_duration_seconds histogram', 'process_cpu_user_seconds_total counter', 'nodejs_eventloop_lag_seconds gauge'
-  ]) t.ok(text.includes(`# TYPE ${name}\n`), name)
+  t.match(
+    text,
+    `realtime_build_info{version="${
+      (JSON.parse(read('package.json')) as { version: string }).version
+    }",node="${process.versions.node}"} 1\n`
+  )
+  for (
+    const name of [
+      'realtime_events_received_total counter', 'realtime_events_delivered_total counter',
+      'realtime_events_filtered_total counter', 'realtime_broadcast_latency_seconds histogram',
+      'realtime_websocket_connections gauge', 'realtime_queue_depth gauge', 'http_request_duration_seconds histogram',
+      'process_cpu_user_seconds_total counter', 'nodejs_eventloop_lag_seconds gauge'
+    ]
+  ) t.ok(text.includes(`# TYPE ${name}\n`), name)
   t.equal(valueOf(text, `realtime_events_received_total{source="api",topic="${topic}"}`), 2)
   t.equal(valueOf(text, 'realtime_events_delivered_total'), 4)
   t.ok(valueOf(text, 'realtime_events_filtered_total') >= 2)
   t.equal(valueOf(text, 'realtime_websocket_connections{transport="socket.io"}'), 1)
   t.equal(valueOf(text, 'realtime_websocket_connections{transport="ws"}'), 1)
   t.ok(valueOf(text, 'realtime_broadcast_latency_seconds_count') >= 1)
-  t.match(text, /http_request_duration_seconds_count\{method="POST",route="\/api\/topics\/:name\/events",status_code="201"\} 1/)
+  t.match(
+    text,
+    /http_request_duration_seconds_count\{method="POST",route="\/api\/topics\/:name\/events",status_code="201"\} 1/
+  )
   for (const client of clients) client.close()
   await Promise.all(clients.map(client => client.closed))
-  while (valueOf(await metrics(), 'realtime_websocket_connections{transport="ws"}') + valueOf(await metrics(), 'realtime_websocket_connections{transport="socket.io"}') > 0) await new Promise(resolve => setImmediate(resolve))
+  while (
+    valueOf(await metrics(), 'realtime_websocket_connections{transport="ws"}') +
+        valueOf(await metrics(), 'realtime_websocket_connections{transport="socket.io"}') > 0
+  ) await new Promise(resolve => setImmediate(resolve))
 })
 
 await t.test('no tenant can blow up the metrics: label values are bounded, and say nothing of paths or ids', async t => {
@@ -80,7 +101,9 @@ await t.test('no tenant can blow up the metrics: label values are bounded, and s
   }
   for (let i = 0; i < 300; i++) await app.inject(`/nowhere/${i}`)
   const text = await metrics()
-  const labels = new Set([...text.matchAll(/^realtime_events_received_total\{source="api",topic="([^"]+)"\}/gm)].map(([, topic]) => topic))
+  const labels = new Set(
+    [...text.matchAll(/^realtime_events_received_total\{source="api",topic="([^"]+)"\}/gm)].map(([, topic]) => topic)
+  )
   t.ok(labels.size <= 201, `${labels.size} topics`)
   t.ok(valueOf(text, 'realtime_events_received_total{source="api",topic="other"}') >= 299, 'the rest are other')
   const routes = new Set([...text.matchAll(/route="([^"]+)"/g)].map(([, route]) => route as string))
@@ -89,8 +112,10 @@ await t.test('no tenant can blow up the metrics: label values are bounded, and s
   t.notOk(text.includes(shop.applicationId), 'no tenant is named')
 })
 
-await t.test('every answer has a request id: the caller\'s, when it is one, or ours', async t => {
-  const idOf = async (given?: string, path = '/health') => (await app.inject({ url: path, headers: given === undefined ? {} : { 'x-request-id': given } })).headers['x-request-id']
+await t.test("every answer has a request id: the caller's, when it is one, or ours", async t => {
+  const idOf = async (given?: string, path = '/health') =>
+    (await app.inject({ url: path, headers: given === undefined ? {} : { 'x-request-id': given } }))
+      .headers['x-request-id']
   t.equal(await idOf('trace-1:a.b_c'), 'trace-1:a.b_c')
   t.equal(await idOf('trace-2', '/nowhere'), 'trace-2', 'refusals have it, too')
   t.equal(await idOf('trace-3', '/api/topics'), 'trace-3')
@@ -101,9 +126,19 @@ await t.test('every answer has a request id: the caller\'s, when it is one, or o
 
 await t.test('browsers may call from the origins that are allowed, and read the headers that matter', async t => {
   const { app: open } = await build(t, { variables: { CORS_ORIGINS: 'https://shop.example, https://admin.example' } })
-  const allowed = (origin: string, method: 'GET' | 'OPTIONS' = 'GET') => open.inject({
-    method, url: '/api/topics', headers: { origin, ...(method === 'OPTIONS' && { 'access-control-request-method': 'PATCH', 'access-control-request-headers': 'authorization,x-application-id,if-match' }) }
-  })
+  const allowed = (origin: string, method: 'GET' | 'OPTIONS' = 'GET') =>
+    open.inject({
+      method,
+      url: '/api/topics',
+      headers: {
+        origin,
+        ...(method === 'OPTIONS' &&
+          {
+            'access-control-request-method': 'PATCH',
+            'access-control-request-headers': 'authorization,x-application-id,if-match'
+          })
+      }
+    })
   const simple = await allowed('https://shop.example')
   t.equal(simple.headers['access-control-allow-origin'], 'https://shop.example')
   t.match(simple.headers['access-control-expose-headers'], /x-request-id.*x-next-cursor.*etag.*retry-after/i)
@@ -114,8 +149,13 @@ await t.test('browsers may call from the origins that are allowed, and read the 
   t.match(preflight.headers['access-control-allow-methods'], /PUT/)
   t.match(preflight.headers['access-control-allow-methods'], /DELETE/)
   t.match(preflight.headers['access-control-allow-headers'], /if-match/)
-  for (const origin of ['https://evil.example', 'https://shop.example.evil.example', 'null']) t.equal((await allowed(origin)).headers['access-control-allow-origin'], undefined, origin)
-  t.equal((await app.inject({ url: '/health', headers: { origin: 'https://shop.example' } })).headers['access-control-allow-origin'], undefined, 'none unless they are named')
+  for (const origin of ['https://evil.example', 'https://shop.example.evil.example', 'null']) { t.equal((await allowed(origin)).headers['access-control-allow-origin'], undefined, origin) }
+  t.equal(
+    (await app.inject({ url: '/health', headers: { origin: 'https://shop.example' } }))
+      .headers['access-control-allow-origin'],
+    undefined,
+    'none unless they are named'
+  )
 })
 
 await t.test('beyond the limit it is 429 with Retry-After, each principal for itself', async t => {
@@ -125,7 +165,9 @@ await t.test('beyond the limit it is 429 with Retry-After, each principal for it
   for (let i = 0; i < 5; i++) statuses.push((await one.request('GET', '/api/topics')).status)
   t.same(statuses, [200, 200, 200, 200, 200])
   const refused = await one.request('GET', '/api/topics')
-  t.match(refused, { status: 429, body: { error: 'RateLimitError', code: 'RATE_LIMITED', message: /More than 5 requests/ } })
+  t.match(refused, {
+    status: 429, body: { error: 'RateLimitError', code: 'RATE_LIMITED', message: /More than 5 requests/ }
+  })
   const retryAfterS = Number(refused.headers['retry-after'])
   t.ok(retryAfterS > 0 && retryAfterS <= 60, `Retry-After: ${retryAfterS}`)
   t.equal((await two.request('GET', '/api/topics')).status, 200, 'another is not held up')

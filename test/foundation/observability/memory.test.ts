@@ -11,30 +11,54 @@ import { tenant } from '../../tenant.ts'
 
 t.setTimeout(180_000)
 
-const until = async (isDone: () => boolean | Promise<boolean>) => { while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10)) }
+const until = async (isDone: () => boolean | Promise<boolean>) => {
+  while (!await isDone()) await new Promise(resolve => setTimeout(resolve, 10))
+}
 const kib = 1024
 
 /** Sends the head of a request and a part of its body, and then nothing more. */
-function stall (url: string, path: string, bytes: number, headers: string[] = []): { socket: Socket, answer: () => string } {
+function stall (
+  url: string, path: string, bytes: number, headers: string[] = []
+): { socket: Socket, answer: () => string } {
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   let answer = ''
-  socket.on('data', data => { answer += data.toString() }).on('error', () => {})
-  socket.write([`POST ${path} HTTP/1.1`, 'Host: x', 'Content-Type: application/json', `Content-Length: ${bytes + 1}`, ...headers, '', ''].join('\r\n'))
+  socket.on('data', data => {
+    answer += data.toString()
+  }).on('error', () => {})
+  socket.write(
+    [
+      `POST ${path} HTTP/1.1`,
+      'Host: x',
+      'Content-Type: application/json',
+      `Content-Length: ${bytes + 1}`,
+      ...headers,
+      '',
+      ''
+    ].join('\r\n')
+  )
   socket.write(`"${'x'.repeat(bytes - 1)}`)
   return { socket, answer: () => answer }
 }
 
-const heldBy = async (app: FastifyInstance) => Number(/^realtime_request_body_bytes (\d+)$/m.exec(await app.instruments.registry.metrics())?.[1])
+const heldBy = async (app: FastifyInstance) =>
+  Number(/^realtime_request_body_bytes (\d+)$/m.exec(await app.instruments.registry.metrics())?.[1])
 
 await t.test('public routes take 16 KiB', async t => {
   const { app } = await build(t)
-  const post = (bytes: number) => app.inject({ method: 'POST', url: '/api/auth/login', payload: { email: 'a@b.example', password: 'x'.repeat(bytes) } })
+  const post = (bytes: number) =>
+    app.inject({
+      method: 'POST', url: '/api/auth/login', payload: { email: 'a@b.example', password: 'x'.repeat(bytes) }
+    })
   t.equal((await post(17 * kib)).statusCode, 413)
   t.not((await post(1 * kib)).statusCode, 413)
 })
 
 await t.test('bodies under way have a budget, of which a stranger and an application have a share', async t => {
-  const { app } = await build(t, { adapt: ({ http }) => { Object.assign(http.bodies, { nodeBytesMax: 280 * kib, applicationBytesMax: 200 * kib, addressBytesMax: 40 * kib }) } })
+  const { app } = await build(t, {
+    adapt: ({ http }) => {
+      Object.assign(http.bodies, { nodeBytesMax: 280 * kib, applicationBytesMax: 200 * kib, addressBytesMax: 40 * kib })
+    }
+  })
   const url = await listen(app)
   const [shop, other] = [await tenant(app), await tenant(app)]
   for (const { topic } of [shop, other]) await topic('held.bodies')
@@ -43,7 +67,8 @@ await t.test('bodies under way have a budget, of which a stranger and an applica
   const strangers = [1, 2, 3, 4].map(() => stall(url, '/api/auth/login', 15 * kib))
   await until(() => strangers.filter(({ answer }) => answer().startsWith('HTTP/1.1 429')).length === 2)
   t.match(strangers.map(({ answer }) => answer()).find(answer => answer !== ''), /retry-after: 2[\s\S]*RATE_LIMITED/i)
-  const publish = (of: typeof shop) => stall(url, '/api/topics/held.bodies/events', 90 * kib, [`Authorization: Bearer ${of.token()}`])
+  const publish = (of: typeof shop) =>
+    stall(url, '/api/topics/held.bodies/events', 90 * kib, [`Authorization: Bearer ${of.token()}`])
   const own = [publish(shop), publish(shop)]
   await until(async () => await held() >= 200 * kib)
   const third = publish(shop)
@@ -54,7 +79,9 @@ await t.test('bodies under way have a budget, of which a stranger and an applica
   t.match(others.answer(), /^HTTP\/1.1 503[\s\S]*OVERLOADED/)
   for (const { socket } of [...strangers, ...own, third, others]) socket.destroy()
   await until(async () => await held() === 0)
-  t.match(await other.request('POST', '/api/topics/held.bodies/events', { payload: 'x'.repeat(90 * kib) }), { status: 201 })
+  t.match(await other.request('POST', '/api/topics/held.bodies/events', { payload: 'x'.repeat(90 * kib) }), {
+    status: 201
+  })
   await until(async () => await held() === 0)
 })
 
@@ -94,7 +121,9 @@ await t.test('a body is counted no longer than its connection lives, whether it 
     }
   }
   const socket = connect(Number(port), '127.0.0.1').on('error', () => {})
-  const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+  const upgrade =
+    'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ' +
+      'dGhlIHNhbXBsZSBub25jZQ==\r\n'
   socket.write(request().replace('/api/webhooks', '/ws').replace('Content-Type', `${upgrade}Content-Type`))
   await once(socket.resume(), 'close')
   t.equal(await heldBy(app), 0, 'an upgrade that is refused')
@@ -106,7 +135,9 @@ await t.test('the window of a decoder is counted before a byte comes out of it, 
   const { port } = new URL(await listen(app))
   const stalled = (coding: string) => {
     const socket = connect(Number(port), '127.0.0.1').on('error', () => {})
-    socket.write(`POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Encoding: ${coding}\r\nContent-Length: 99\r\n\r\n`)
+    socket.write(
+      `POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Encoding: ${coding}\r\nContent-Length: 99\r\n\r\n`
+    )
     socket.write((coding === 'gzip' ? gzipSync('{}') : deflateSync('{}')).subarray(0, 2))
     return socket
   }
@@ -119,19 +150,29 @@ await t.test('the window of a decoder is counted before a byte comes out of it, 
   await until(async () => await heldBy(app) === 0)
   for (let n = 0; n < 5; n++) {
     const payload = gzipSync(JSON.stringify({ email: 'a@b.example', password: 'a wrong password' }))
-    const { statusCode } = await app.inject({ method: 'POST', url: '/api/auth/login', payload, headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' } })
+    const { statusCode } = await app.inject({
+      method: 'POST', url: '/api/auth/login', payload,
+      headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' }
+    })
     t.equal(statusCode, 401)
   }
   await until(async () => await heldBy(app) === 0)
 })
 
 await t.test('subscriptions and states have a budget in bytes; the application with the most gives way', async t => {
-  const { app } = await build(t, { adapt: ({ delivery }) => { Object.assign(delivery, { heldBytesMax: 200_000, heldBytesPerApplicationMax: 150_000 }) } })
+  const { app } = await build(t, {
+    adapt: ({ delivery }) => {
+      Object.assign(delivery, { heldBytesMax: 200_000, heldBytesPerApplicationMax: 150_000 })
+    }
+  })
   const url = await listen(app)
   const [large, small] = [await tenant(app), await tenant(app)]
   for (const { topic } of [large, small]) await topic('held.events')
   await small.request('PATCH', `/api/applications/${small.applicationId}`, { presenceGraceMs: 0 })
-  const filter = (n: number) => ({ topic: 'held.events', filter: { field: { in: Array.from({ length: 100 }, (_, i) => `${n}-${i}`.padEnd(75, 'x')) } } })
+  const filter = (n: number) => ({
+    topic: 'held.events',
+    filter: { field: { in: Array.from({ length: 100 }, (_, i) => `${n}-${i}`.padEnd(75, 'x')) } }
+  })
   for (const { name, connect } of transports) {
     const client = await connect(url, { token: large.token() })
     const answers = []
@@ -139,7 +180,7 @@ await t.test('subscriptions and states have a budget in bytes; the application w
     t.equal(answers.filter(({ ok }) => ok).length, 5, `${name}: of 27 KB each`)
     t.match(answers.at(-1), { ok: false, error: 'RateLimitError', code: 'MEMORY_LIMIT' })
     const neighbour = await connectWs(url, { token: small.token() })
-    for (let n = 0; n < 3; n++) t.match(await neighbour.request('subscribe', filter(n)), { ok: true }, 'another application has room')
+    for (let n = 0; n < 3; n++) { t.match(await neighbour.request('subscribe', filter(n)), { ok: true }, 'another application has room') }
     t.match(await client.closed, { code: 1013 }, 'at the cost of the larger one')
     for (let n = 0; n < 12; n++) await neighbour.request('join', { channel: `room${n}`, state: 'x'.repeat(4000) })
     t.match(await neighbour.request('join', { channel: 'more', state: 'x'.repeat(4000) }), { code: 'MEMORY_LIMIT' })
@@ -153,18 +194,25 @@ await t.test('subscriptions and states have a budget in bytes; the application w
 })
 
 await t.test('states of members give way as well: first of those who are away, then with their connection', async t => {
-  const { app } = await build(t, { adapt: ({ delivery }) => { Object.assign(delivery, { heldBytesMax: 200_000, heldBytesPerApplicationMax: 150_000 }) } })
+  const { app } = await build(t, {
+    adapt: ({ delivery }) => {
+      Object.assign(delivery, { heldBytesMax: 200_000, heldBytesPerApplicationMax: 150_000 })
+    }
+  })
   const url = await listen(app)
   const tenants = [await tenant(app), await tenant(app), await tenant(app), await tenant(app)] as const
   const [away, present, third, fourth] = tenants
-  for (const { request, applicationId } of tenants) await request('PATCH', `/api/applications/${applicationId}`, { presenceGraceMs: 60_000 })
+  for (const { request, applicationId } of tenants) { await request('PATCH', `/api/applications/${applicationId}`, { presenceGraceMs: 60_000 }) }
   const enter = (client: Client, n: number) => client.request('join', { channel: `room${n}`, state: 'x'.repeat(4000) })
   const fill = async (of: typeof away) => {
     const client = await connectWs(url, { token: of.token() })
     for (let n = 0; n < 6; n++) t.match(await enter(client, n), { ok: true })
     return client
   }
-  const membersOf = ({ scope }: typeof away) => Array.from({ length: 6 }, (_, n) => app.channels.directory.members(scope, `room${n}`, {}).items.length).filter(count => count > 0).length
+  const membersOf = ({ scope }: typeof away) =>
+    Array.from({ length: 6 }, (_, n) => app.channels.directory.members(scope, `room${n}`, {}).items.length).filter(
+      count => count > 0
+    ).length
   const gone = await fill(away)
   gone.close()
   await gone.closed
@@ -186,7 +234,11 @@ await t.test('states of members give way as well: first of those who are away, t
 })
 
 await t.test('memory outside of the heap counts as well', async t => {
-  const { app } = await build(t, { adapt: ({ http }) => { http.externalBytesMax = process.memoryUsage().external + 64 * kib * kib } })
+  const { app } = await build(t, {
+    adapt: ({ http }) => {
+      http.externalBytesMax = process.memoryUsage().external + 64 * kib * kib
+    }
+  })
   t.equal((await app.inject('/api/auth/setup-status')).statusCode, 200)
   const ballast = [Buffer.alloc(96 * kib * kib, 1)]
   await until(async () => (await app.inject('/api/auth/setup-status')).statusCode === 503)

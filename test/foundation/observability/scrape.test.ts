@@ -23,8 +23,12 @@ function parse (text: string): Map<string, Series> {
   return series
 }
 
-const sum = (series: Map<string, Series>, name: string) => [...series.values()].filter(one => one.name === name).reduce((all, { value }) => all + value, 0)
-const topicsOf = (series: Map<string, Series>) => new Set([...series.values()].flatMap(({ labels }) => [...labels.matchAll(/topic="([^"]*)"/g)].map(([, topic]) => topic)))
+const sum = (series: Map<string, Series>, name: string) =>
+  [...series.values()].filter(one => one.name === name).reduce((all, { value }) => all + value, 0)
+const topicsOf = (series: Map<string, Series>) =>
+  new Set(
+    [...series.values()].flatMap(({ labels }) => [...labels.matchAll(/topic="([^"]*)"/g)].map(([, topic]) => topic))
+  )
 
 await t.test('with METRICS_TOKEN', async t => {
   const { app } = await build(t, { variables: { METRICS_TOKEN: token } })
@@ -36,7 +40,8 @@ await t.test('with METRICS_TOKEN', async t => {
     await shop.request('POST', `/api/topics/${name}/events`, { payload: 'text' })
   }
   await shop.request('POST', '/api/sync/secretplans/documents', { id: 'd', data: {} })
-  const scrape = (authorization?: string) => app.inject({ url: '/api/metrics/prometheus', headers: authorization === undefined ? {} : { authorization } })
+  const scrape = (authorization?: string) =>
+    app.inject({ url: '/api/metrics/prometheus', headers: authorization === undefined ? {} : { authorization } })
 
   await t.test('a scrape with the token has every label', async t => {
     for (const scheme of ['Bearer', 'bearer']) {
@@ -51,9 +56,14 @@ await t.test('with METRICS_TOKEN', async t => {
     t.same(topicsOf(anonymous), new Set(['all']))
     t.match(anonymous.get('realtime_events_received_total{source="api",topic="all"}'), { value: 6 })
     t.match(anonymous.get('realtime_schema_violations_total{topic="all"}'), { value: 2 })
-    const shapes = (series: Map<string, Series>) => new Set([...series.keys()].map(key => key.replace(/topic="[^"]*"/, 'topic')).filter(key => !key.startsWith('nodejs_') && !key.startsWith('http_')))
+    const shapes = (series: Map<string, Series>) =>
+      new Set(
+        [...series.keys()].map(key => key.replace(/topic="[^"]*"/, 'topic')).filter(key =>
+          !key.startsWith('nodejs_') && !key.startsWith('http_')
+        )
+      )
     t.same(shapes(anonymous), shapes(full))
-    for (const name of ['realtime_events_received_total', 'realtime_schema_violations_total']) t.equal(sum(anonymous, name), sum(full, name), name)
+    for (const name of ['realtime_events_received_total', 'realtime_schema_violations_total']) { t.equal(sum(anonymous, name), sum(full, name), name) }
     t.notMatch((await scrape()).body, /merger|acme/)
   })
 
@@ -62,11 +72,26 @@ await t.test('with METRICS_TOKEN', async t => {
       const { body } = await scrape(authorization)
       t.notMatch(body, /secretplans|"app_|"cdc_|connection=|service=/)
     }
-    t.match(parse((await scrape(`Bearer ${token}`)).body).get('realtime_events_received_total{source="sync",topic="sync.*.created"}'), { value: 1 })
+    t.match(
+      parse((await scrape(`Bearer ${token}`)).body).get(
+        'realtime_events_received_total{source="sync",topic="sync.*.created"}'
+      ),
+      { value: 1 }
+    )
   })
 
   await t.test('any other credential is 401', async t => {
-    const wrong = [`Bearer ${token}x`, `Bearer ${token.slice(1)}`, 'Bearer', 'Bearer ', token, `Basic ${Buffer.from(`a:${token}`).toString('base64')}`, `Bearer ${shop.token()}`, `Bearer ${token} ${token}`, '']
+    const wrong = [
+      `Bearer ${token}x`,
+      `Bearer ${token.slice(1)}`,
+      'Bearer',
+      'Bearer ',
+      token,
+      `Basic ${Buffer.from(`a:${token}`).toString('base64')}`,
+      `Bearer ${shop.token()}`,
+      `Bearer ${token} ${token}`,
+      ''
+    ]
     for (const authorization of wrong) {
       const { statusCode, headers, body } = await scrape(authorization)
       t.equal(statusCode, 401, authorization)
@@ -91,9 +116,16 @@ await t.test('without METRICS_TOKEN names are there in development only, whateve
 t.test('wrong tokens are counted by address', async t => {
   const { app } = await build(t, { variables: { METRICS_TOKEN: token, RATE_LIMIT_UNAUTHORIZED_MAX: '3' } })
   const statuses: number[] = []
-  for (let i = 0; i < 5; i++) statuses.push((await app.inject({ url: '/api/metrics/prometheus', headers: { authorization: 'Bearer no' } })).statusCode)
+  for (let i = 0; i < 5; i++) {
+    statuses.push(
+      (await app.inject({ url: '/api/metrics/prometheus', headers: { authorization: 'Bearer no' } })).statusCode
+    )
+  }
   t.same(statuses, [401, 401, 401, 429, 429])
-  t.equal((await app.inject({ url: '/api/metrics/prometheus', headers: { authorization: `Bearer ${token}` } })).statusCode, 200)
+  t.equal(
+    (await app.inject({ url: '/api/metrics/prometheus', headers: { authorization: `Bearer ${token}` } })).statusCode,
+    200
+  )
 })
 
 t.test('what falls together is merged by its kind', async t => {
@@ -102,7 +134,9 @@ t.test('what falls together is merged by its kind', async t => {
   const labelNames = ['topic', 'kind']
   const counter = new Counter({ name: 'c', help: 'h', labelNames, registers })
   const histogram = new Histogram({ name: 'd', help: 'h', labelNames, buckets: [1, 10], registers })
-  const gauges = (['sum', 'max', 'min', 'average', 'first'] as const).map(aggregator => new Gauge({ name: `g_${aggregator}`, help: 'h', labelNames, registers, aggregator }))
+  const gauges = (['sum', 'max', 'min', 'average', 'first'] as const).map(aggregator =>
+    new Gauge({ name: `g_${aggregator}`, help: 'h', labelNames, registers, aggregator })
+  )
   for (const [topic, value] of [['a', 1], ['b', 5], ['c"\n\\', 9]] as const) {
     counter.inc({ topic, kind: 'x' }, value)
     histogram.observe({ topic, kind: 'x' }, value)
@@ -110,10 +144,22 @@ t.test('what falls together is merged by its kind', async t => {
   }
   counter.inc({ topic: 'a', kind: 'y' })
   const text = await createScrape({ registry, token, isOpen: false })(undefined)
-  const found = Object.fromEntries([...parse(text)].map(([key, { value }]) => [key.replace(/topic="all",kind="x"/, ''), value]))
+  const found = Object.fromEntries(
+    [...parse(text)].map(([key, { value }]) => [key.replace(/topic="all",kind="x"/, ''), value])
+  )
   t.same(found, {
-    'c{}': 15, 'c{topic="all",kind="y"}': 1, 'd_bucket{le="1",}': 1, 'd_bucket{le="10",}': 3, 'd_bucket{le="+Inf",}': 3, 'd_sum{}': 15, 'd_count{}': 3,
-    'g_sum{}': 15, 'g_max{}': 9, 'g_min{}': 1, 'g_average{}': 5, 'g_first{}': 1
+    'c{}': 15,
+    'c{topic="all",kind="y"}': 1,
+    'd_bucket{le="1",}': 1,
+    'd_bucket{le="10",}': 3,
+    'd_bucket{le="+Inf",}': 3,
+    'd_sum{}': 15,
+    'd_count{}': 3,
+    'g_sum{}': 15,
+    'g_max{}': 9,
+    'g_min{}': 1,
+    'g_average{}': 5,
+    'g_first{}': 1
   })
   t.equal(text.match(/^# TYPE/gm)?.length, 7)
 })

@@ -12,31 +12,60 @@ import { dereferenced } from '../../dereferenced.ts'
 
 t.setTimeout(300_000)
 
-interface Operation { 'x-permission'?: string, parameters?: { in: string, name: string, example?: unknown }[], responses: Record<string, { content?: Record<string, unknown> }> }
+interface Operation {
+  'x-permission'?: string
+  parameters?: { in: string, name: string, example?: unknown }[]
+  responses: Record<string, { content?: Record<string, unknown> }>
+}
 
 const { app } = await build(t)
 const { paths } = dereferenced<{ paths: Record<string, Record<string, Operation>> }>(app.swagger())
-const operations = Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({
-  name: `${method.toUpperCase()} ${path}`,
-  method: method.toUpperCase() as 'GET',
-  // Of nothing that there is: who is let in finds nothing, and changes nothing.
-  url: path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(operation.parameters?.find(parameter => parameter.name === name)?.example ?? 'x'))),
-  permission: operation['x-permission'] ?? '',
-  /** Never ends by itself. */
-  isStream: Object.values(operation.responses).some(({ content = {} }) => 'text/event-stream' in content)
-})))
+const operations = Object.entries(paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({
+    name: `${method.toUpperCase()} ${path}`,
+    method: method.toUpperCase() as 'GET',
+    // Of nothing that there is: who is let in finds nothing, and changes nothing.
+    url: path.replaceAll(
+      /\{(\w+)\}/g,
+      (_, name: string) =>
+        encodeURIComponent(String(operation.parameters?.find(parameter => parameter.name === name)?.example ?? 'x'))
+    ),
+    permission: operation['x-permission'] ?? '',
+    /** Never ends by itself. */
+    isStream: Object.values(operation.responses).some(({ content = {} }) => 'text/event-stream' in content)
+  }))
+)
 
 const entities = ['topics', 'schemas', 'database', 'sync', 'services', 'socket', 'webhooks', 'debugger', 'events']
 const platform = ['applications', 'users', 'roles', 'keys', 'tokens', 'audit']
 const actions = ['create', 'read', 'update', 'delete']
-const every = (resources: string[], of = actions) => resources.flatMap(resource => of.map(action => `${resource}:${action}`))
+const every = (resources: string[], of = actions) =>
+  resources.flatMap(resource => of.map(action => `${resource}:${action}`))
 const everything = every([...entities, ...platform])
 const reading = every([...entities, 'applications'], ['read'])
 const editing = [...reading, ...every(['topics', 'schemas', 'database'], ['create', 'update'])]
-const administering = [...every([...entities, 'users', 'tokens']), ...every(['applications'], ['create', 'read', 'update']), 'roles:read']
+const administering = [
+  ...every([...entities, 'users', 'tokens']),
+  ...every(['applications'], ['create', 'read', 'update']),
+  'roles:read'
+]
 /** A role for one application gives nothing beyond it. */
-const within = (held: string[]) => held.filter(name => !every(['keys']).includes(name) && !['applications:create', 'roles:create', 'roles:update', 'roles:delete'].includes(name))
-const serving = ['topics:read', 'schemas:read', 'services:read', 'events:read', 'events:create', ...every(['sync']), 'socket:read', 'socket:create', 'tokens:create']
+const within = (held: string[]) =>
+  held.filter(name =>
+    !every(['keys']).includes(name) &&
+    !['applications:create', 'roles:create', 'roles:update', 'roles:delete'].includes(name)
+  )
+const serving = [
+  'topics:read',
+  'schemas:read',
+  'services:read',
+  'events:read',
+  'events:create',
+  ...every(['sync']),
+  'socket:read',
+  'socket:create',
+  'tokens:create'
+]
 
 const own = await tenant(app)
 const asksAs: { who: string, held: string[], headers: Record<string, string> }[] = []
@@ -44,19 +73,47 @@ const roles = { super_admin: everything, admin: administering, editor: editing, 
 for (const [role, held] of Object.entries(roles)) {
   for (const applicationId of [null, own.applicationId]) {
     const session = await sessionOf(app, role, applicationId)
-    asksAs.push({ who: `${role} ${applicationId === null ? 'everywhere' : 'of one application'}`, held: applicationId === null ? held : within(held), headers: { authorization: session, 'x-application-id': own.applicationId } })
+    asksAs.push({
+      who: `${role} ${applicationId === null ? 'everywhere' : 'of one application'}`,
+      held: applicationId === null ? held : within(held),
+      headers: { authorization: session, 'x-application-id': own.applicationId }
+    })
   }
 }
-asksAs.push({ who: 'somebody without a role', held: [], headers: { authorization: await sessionOf(app, undefined, null), 'x-application-id': own.applicationId } })
+asksAs.push({
+  who: 'somebody without a role', held: [],
+  headers: { authorization: await sessionOf(app, undefined, null), 'x-application-id': own.applicationId }
+})
 const tokens: Record<string, string[]> = {
-  admin: everything, service: serving, client: ['events:read', 'sync:read'], subscribe: ['events:read'], publish: ['events:create'], 'subscribe:order.*': ['events:read'], 'publish:chat.**': ['events:create']
+  admin: everything,
+  service: serving,
+  client: ['events:read', 'sync:read'],
+  subscribe: ['events:read'],
+  publish: ['events:create'],
+  'subscribe:order.*': ['events:read'],
+  'publish:chat.**': ['events:create']
 }
-for (const [level, held] of Object.entries(tokens)) asksAs.push({ who: `a token of ${level}`, held, headers: { authorization: `Bearer ${own.token([level])}` } })
+for (const [level, held] of Object.entries(tokens)) { asksAs.push({ who: `a token of ${level}`, held, headers: { authorization: `Bearer ${own.token([level])}` } }) }
 
-async function sessionOf (app: FastifyInstance, role: string | undefined, applicationId: string | null): Promise<string> {
+async function sessionOf (
+  app: FastifyInstance, role: string | undefined, applicationId: string | null
+): Promise<string> {
   const id = `usr_${role ?? 'nobody'}_${applicationId === null ? 'all' : 'one'}`
-  await app.db.insertInto('users').values({ id, name: id, email: `${id}@example.com`, password_hash: 'x', created_at: 0, updated_at: 0 }).execute()
-  if (role !== undefined) await app.db.insertInto('role_assignments').values({ user_id: id, role_id: `role_${role}`, application_id: applicationId }).execute()
+  await app.db.insertInto('users').values({
+    id,
+    name: id,
+    email: `${id}@example.com`,
+    password_hash: 'x',
+    created_at: 0,
+    updated_at: 0
+  }).execute()
+  if (role !== undefined) {
+    await app.db.insertInto('role_assignments').values({
+      user_id: id,
+      role_id: `role_${role}`,
+      application_id: applicationId
+    }).execute()
+  }
   return (await app.auth.sessions.create(id, { address: undefined, userAgent: undefined })).token
 }
 
@@ -98,16 +155,23 @@ await t.test('every role, level, verb and single permission is let in where it h
     if (operation.permission === 'public' || operation.name === 'POST /api/auth/logout') continue
     // And the very permission, and all the others.
     const others = everything.filter(name => name !== operation.permission)
-    const exact = [[operation.permission], others].filter(names => operation.permission !== 'authenticated' || names === others)
-      .map(names => ({ who: `a token of ${names.length} permissions`, held: names, headers: { authorization: `Bearer ${own.token(names)}` } }))
+    const exact = [[operation.permission], others].filter(names =>
+      operation.permission !== 'authenticated' || names === others
+    )
+      .map(names => ({
+        who: `a token of ${names.length} permissions`,
+        held: names,
+        headers: { authorization: `Bearer ${own.token(names)}` }
+      }))
     for (const { who, held, headers } of [...asksAs, ...exact]) {
       const { status, body } = await ask(operation, headers)
-      const isRefused = status === 403 && body.includes('"PERMISSION_DENIED"') && body.includes(`Permission required: ${operation.permission}"`)
+      const isRefused = status === 403 && body.includes('"PERMISSION_DENIED"') &&
+        body.includes(`Permission required: ${operation.permission}"`)
       const mayEnter = operation.permission === 'authenticated' || held.includes(operation.permission)
       // Whoever has no role in an application is not even let into it.
       const isKeptOut = isRefused || (held.length === 0 && status === 403 && body.includes('APPLICATION_FORBIDDEN'))
       if (isKeptOut) refused++
-      if (isKeptOut === mayEnter || status === 401 || status >= 500) wrong.push(`${operation.name} (${operation.permission}) by ${who}: ${status} ${body.slice(0, 150)}`)
+      if (isKeptOut === mayEnter || status === 401 || status >= 500) { wrong.push(`${operation.name} (${operation.permission}) by ${who}: ${status} ${body.slice(0, 150)}`) }
     }
   }
   t.same(wrong, [])

@@ -1,5 +1,8 @@
 import t from 'tap'
-import { applicationsWith, authorize, authorizeGrant, coversAt, authorizeTopic, isAllowed, isEntityOwning, reachesApplication, type PermissionName } from '../../../src/identity/access/permissions.ts'
+import {
+  applicationsWith, authorize, authorizeGrant, coversAt, authorizeTopic, isAllowed, isEntityOwning, reachesApplication,
+  type PermissionName
+} from '../../../src/identity/access/permissions.ts'
 import { parsePermissions, permissionNames, permissionsOfRole } from '../../../src/identity/access/permission-set.ts'
 import { sessionPrincipal, tokenPrincipal } from '../auth/principals.ts'
 import { createKysely, createPool } from '../../../db/connection.ts'
@@ -18,8 +21,18 @@ t.test('an admin token may everything in its application and nothing in another'
 
 t.test('a service token writes, a client token reads', async t => {
   const service = tokenPrincipal(['service'])
-  for (const name of names('topics:read', 'schemas:read', 'events:create', 'events:read', 'sync:create', 'sync:update', 'sync:delete', 'socket:create', 'tokens:create')) t.ok(isAllowed(service, scope, name), name)
-  for (const name of names('topics:create', 'schemas:create', 'database:read', 'users:read', 'keys:read', 'applications:read', 'webhooks:read')) t.notOk(isAllowed(service, scope, name), name)
+  for (
+    const name of names(
+      'topics:read', 'schemas:read', 'events:create', 'events:read', 'sync:create', 'sync:update', 'sync:delete',
+      'socket:create', 'tokens:create'
+    )
+  ) t.ok(isAllowed(service, scope, name), name)
+  for (
+    const name of names(
+      'topics:create', 'schemas:create', 'database:read', 'users:read', 'keys:read', 'applications:read',
+      'webhooks:read'
+    )
+  ) t.notOk(isAllowed(service, scope, name), name)
   const client = tokenPrincipal(['client'])
   t.same(permissionNames.filter(name => isAllowed(client, scope, name)), ['sync:read', 'events:read'])
 })
@@ -49,7 +62,12 @@ t.test('a verb holds for its topics only', async t => {
 })
 
 t.test('a string that is no permission grants nothing', async t => {
-  for (const text of ['*', 'admin:read', 'topics', 'topics:*', 'constructor', '__proto__', 'subscribe:', 'subscribe:a..b', 'Admin', 'hasOwnProperty']) {
+  for (
+    const text of [
+      '*', 'admin:read', 'topics', 'topics:*', 'constructor', '__proto__', 'subscribe:', 'subscribe:a..b', 'Admin',
+      'hasOwnProperty'
+    ]
+  ) {
     t.notOk(permissionNames.some(name => isAllowed(tokenPrincipal([text]), scope, name)), text)
   }
 })
@@ -57,11 +75,11 @@ t.test('a string that is no permission grants nothing', async t => {
 t.test('the built-in roles', async t => {
   t.ok(permissionNames.every(name => isAllowed(sessionPrincipal('super_admin'), scope, name)))
   const admin = sessionPrincipal('admin')
-  for (const name of names('topics:delete', 'database:create', 'users:create', 'tokens:create', 'events:create')) t.ok(isAllowed(admin, scope, name), name)
-  for (const name of names('keys:read', 'roles:create', 'audit:read', 'applications:delete')) t.notOk(isAllowed(admin, scope, name), name)
+  for (const name of names('topics:delete', 'database:create', 'users:create', 'tokens:create', 'events:create')) { t.ok(isAllowed(admin, scope, name), name) }
+  for (const name of names('keys:read', 'roles:create', 'audit:read', 'applications:delete')) { t.notOk(isAllowed(admin, scope, name), name) }
   const editor = sessionPrincipal('editor')
-  for (const name of names('topics:create', 'schemas:update', 'database:update', 'topics:read')) t.ok(isAllowed(editor, scope, name), name)
-  for (const name of names('topics:delete', 'users:read', 'tokens:create', 'webhooks:create', 'applications:update')) t.notOk(isAllowed(editor, scope, name), name)
+  for (const name of names('topics:create', 'schemas:update', 'database:update', 'topics:read')) { t.ok(isAllowed(editor, scope, name), name) }
+  for (const name of names('topics:delete', 'users:read', 'tokens:create', 'webhooks:create', 'applications:update')) { t.notOk(isAllowed(editor, scope, name), name) }
   const viewer = sessionPrincipal('viewer')
   t.ok(permissionNames.filter(name => isAllowed(viewer, scope, name)).every(name => name.endsWith(':read')))
   t.ok(isAllowed(viewer, scope, 'topics:read'))
@@ -88,8 +106,11 @@ t.test('a role for one application holds there, and gives nothing beyond', async
   t.notOk(isAllowed(mixed, elsewhere, 'topics:create'))
 })
 
-t.test('a role that was made, not built in, cannot take a built-in one\'s name', async t => {
-  const custom = permissionsOfRole({ name: 'super_admin', isBuiltIn: false, permissions: [{ resource: 'topics', action: 'read' }, { resource: 'nonsense', action: 'read' }] })
+t.test("a role that was made, not built in, cannot take a built-in one's name", async t => {
+  const custom = permissionsOfRole({
+    name: 'super_admin', isBuiltIn: false,
+    permissions: [{ resource: 'topics', action: 'read' }, { resource: 'nonsense', action: 'read' }]
+  })
   t.same(custom.toStrings(), ['topics:read'])
 })
 
@@ -103,7 +124,8 @@ t.test('the refusal names the permission', async t => {
 })
 
 t.test('nobody may grant more than they hold', async t => {
-  const grant = (principal: Parameters<typeof authorizeGrant>[0], ...permissions: string[]) => codeOf(() => authorizeGrant(principal, { applicationId: 'app_a' }, permissions))
+  const grant = (principal: Parameters<typeof authorizeGrant>[0], ...permissions: string[]) =>
+    codeOf(() => authorizeGrant(principal, { applicationId: 'app_a' }, permissions))
   const denied = 'PERMISSION_NOT_HELD'
   t.equal(await grant(sessionPrincipal('super_admin'), 'admin', 'service', 'subscribe:**'), undefined)
   t.equal(await grant(tokenPrincipal(['admin']), 'admin'), undefined)
@@ -111,12 +133,20 @@ t.test('nobody may grant more than they hold', async t => {
   t.equal(await grant(sessionPrincipal('admin'), 'admin'), denied)
   t.equal(await grant(sessionPrincipal(['admin', 'app_a']), 'users:read'), undefined)
   t.equal(await grant(sessionPrincipal(['super_admin', 'app_a']), 'keys:read'), denied)
-  t.equal(await grant(sessionPrincipal(['super_admin', 'app_a']), 'admin'), denied, 'a token level reaches the global sections')
+  t.equal(
+    await grant(sessionPrincipal(['super_admin', 'app_a']), 'admin'), denied,
+    'a token level reaches the global sections'
+  )
   t.equal(await grant(sessionPrincipal(['super_admin', 'app_a']), 'service', 'topics:delete'), undefined)
   t.equal(await grant(sessionPrincipal(['super_admin', 'app_b']), 'client'), denied)
   t.equal(await grant(sessionPrincipal('viewer'), 'subscribe:order.*'), undefined)
   t.equal(await grant(sessionPrincipal('viewer'), 'publish'), denied)
-  t.equal(await grant(tokenPrincipal(['tokens:create', 'subscribe:order.**']), 'subscribe:order.*', 'subscribe:order.created'), undefined)
+  t.equal(
+    await grant(
+      tokenPrincipal(['tokens:create', 'subscribe:order.**']), 'subscribe:order.*', 'subscribe:order.created'
+    ),
+    undefined
+  )
   t.equal(await grant(tokenPrincipal(['tokens:create', 'subscribe:order.**']), 'subscribe'), denied)
   t.equal(await grant(tokenPrincipal(['tokens:create', 'subscribe:order.**']), 'events:read'), denied)
   t.equal(await grant(tokenPrincipal(['tokens:create', 'subscribe']), 'events:read', 'subscribe'), undefined)
@@ -127,17 +157,24 @@ t.test('a grant that is pinned to an environment counts for what it can do there
   const pinned = tokenPrincipal(['admin'], { environment: 'staging' })
   t.equal(await codeOf(() => authorizeGrant(pinned, staging, ['admin'])), undefined)
   t.equal(await codeOf(() => authorizeGrant(pinned, { applicationId: 'app_a' }, ['admin'])), 'PERMISSION_NOT_HELD')
-  t.equal(await codeOf(() => authorizeGrant(pinned, { applicationId: 'app_a', environment: 'production' }, ['client'])), 'PERMISSION_NOT_HELD')
+  t.equal(
+    await codeOf(() => authorizeGrant(pinned, { applicationId: 'app_a', environment: 'production' }, ['client'])),
+    'PERMISSION_NOT_HELD'
+  )
 })
 
 t.test('a service token hands on what a client may do, and no more', async t => {
-  const grant = (...permissions: string[]) => codeOf(() => authorizeGrant(tokenPrincipal(['service']), { applicationId: 'app_a' }, permissions))
+  const grant = (...permissions: string[]) =>
+    codeOf(() => authorizeGrant(tokenPrincipal(['service']), { applicationId: 'app_a' }, permissions))
   t.equal(await grant('client'), undefined)
   t.equal(await grant('subscribe', 'subscribe:order.*', 'sync:read', 'events:read'), undefined)
   t.equal(await grant('service'), 'PERMISSION_NOT_HELD')
   t.equal(await grant('publish'), 'PERMISSION_NOT_HELD')
   t.equal(await grant('client', 'tokens:create'), 'PERMISSION_NOT_HELD')
-  t.equal(await codeOf(() => authorizeGrant(tokenPrincipal(['client']), { applicationId: 'app_a' }, ['client'])), 'PERMISSION_NOT_HELD')
+  t.equal(
+    await codeOf(() => authorizeGrant(tokenPrincipal(['client']), { applicationId: 'app_a' }, ['client'])),
+    'PERMISSION_NOT_HELD'
+  )
 })
 
 t.test('permissions that do not exist are named', async t => {
@@ -145,22 +182,32 @@ t.test('permissions that do not exist are named', async t => {
     authorizeGrant(sessionPrincipal('super_admin'), { applicationId: 'app_a' }, ['subscribe', 'topics:fly', 'root'])
     t.fail('it was allowed')
   } catch (error) {
-    t.match(error, { message: 'Unknown permissions: topics:fly, root', details: [{ path: '/permissions/1' }, { path: '/permissions/2' }] })
+    t.match(error, {
+      message: 'Unknown permissions: topics:fly, root',
+      details: [{ path: '/permissions/1' }, { path: '/permissions/2' }]
+    })
   }
 })
 
 t.test('which resources belong to an application', async t => {
-  for (const name of names('topics:read', 'schemas:read', 'database:read', 'sync:read', 'services:read', 'socket:read', 'webhooks:read', 'debugger:read', 'events:create')) t.ok(isEntityOwning(name), name)
-  for (const name of names('applications:read', 'users:read', 'roles:read', 'keys:read', 'tokens:create', 'audit:read')) t.notOk(isEntityOwning(name), name)
+  for (
+    const name of names(
+      'topics:read', 'schemas:read', 'database:read', 'sync:read', 'services:read', 'socket:read', 'webhooks:read',
+      'debugger:read', 'events:create'
+    )
+  ) t.ok(isEntityOwning(name), name)
+  for (const name of names('applications:read', 'users:read', 'roles:read', 'keys:read', 'tokens:create', 'audit:read')) { t.notOk(isEntityOwning(name), name) }
 })
 
 t.test('the rows of the built-in roles say what is enforced', async t => {
   const pool = createPool({ connectionString: await createDatabase(t), max: 1 })
   t.teardown(() => pool.end())
-  const rows = await createKysely(pool).selectFrom('roles').select(['name', 'permissions']).where('built_in', '=', true).execute()
+  const rows = await createKysely(pool).selectFrom('roles').select(['name', 'permissions']).where('built_in', '=', true)
+    .execute()
   t.equal(rows.length, 4)
   for (const { name, permissions } of rows) {
-    const names = (pairs: { resource: string, action: string }[]) => pairs.map(({ resource, action }) => `${resource}:${action}`).sort()
+    const names = (pairs: { resource: string, action: string }[]) =>
+      pairs.map(({ resource, action }) => `${resource}:${action}`).sort()
     t.same(names(permissions), names(permissionsOfRole({ name, isBuiltIn: true, permissions: [] }).toPairs()), name)
   }
 })

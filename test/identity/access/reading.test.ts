@@ -9,8 +9,8 @@ import { variables } from '../../webhooks/hooks.ts'
 import { receiver } from '../../webhooks/receiver.ts'
 
 /*
- * A value is planted in payloads, in names of documents that somebody looks at, and in others' filters. Every way out is
- * tried with every single permission: the value comes only to those who may read it.
+ * A value is planted in payloads, in names of documents that somebody looks at, and in others' filters. Every way out
+ * is tried with every single permission: the value comes only to those who may read it.
  */
 
 t.setTimeout(180_000)
@@ -21,8 +21,10 @@ const shop = await tenant(app)
 const root = await person(app, 'super_admin')
 const secret = 'pl4nted'
 const topic = await shop.topic('order.placed')
-const outcome = ({ status, body }: { status: number, body?: { code?: string } }) => body?.code === undefined ? String(status) : `${status} ${body.code}`
-const asking = (...permissions: string[]) => requests(app, `Bearer ${shop.token(permissions, { subject: permissions.join() })}`)
+const outcome = ({ status, body }: { status: number, body?: { code?: string } }) =>
+  body?.code === undefined ? String(status) : `${status} ${body.code}`
+const asking = (...permissions: string[]) =>
+  requests(app, `Bearer ${shop.token(permissions, { subject: permissions.join() })}`)
 const hookOf = (fields: object) => ({ url: 'https://nobody.example.test/', events: ['topic.event'], ...fields })
 
 // Somebody with everything subscribes with a filter that has the value, and looks at a document whose name has it.
@@ -39,13 +41,33 @@ await app.tracing.recorder.flush()
 /** Ways out, and one of the lists of permissions that are needed to see the value there. */
 const ways: { name: string, needs: string[], ask (by: ReturnType<typeof asking>): Promise<{ text: string }> }[] = [
   { name: 'the log', needs: ['events:read'], ask: by => by.get(`/api/topics/${topic}/events`) },
-  { name: 'the log of presence', needs: ['events:read', 'sync:read'], ask: by => by.get('/api/topics/presence.updated/events') },
-  { name: 'the log of messages', needs: ['events:read', 'sync:read'], ask: by => by.get('/api/topics/socket.message/events') },
+  {
+    name: 'the log of presence', needs: ['events:read', 'sync:read'],
+    ask: by => by.get('/api/topics/presence.updated/events')
+  },
+  {
+    name: 'the log of messages', needs: ['events:read', 'sync:read'],
+    ask: by => by.get('/api/topics/socket.message/events')
+  },
   { name: 'the channels', needs: ['socket:read', 'sync:read'], ask: by => by.get('/api/socket/channels') },
-  { name: 'the members of a channel', needs: ['socket:read', 'sync:read'], ask: async by => withoutQuestion(await by.get(`/api/socket/channels/${encodeURIComponent(channel)}/members`)) },
-  { name: 'a trace', needs: ['debugger:read', 'events:read', 'sync:read'], ask: by => by.get(`/api/debugger/traces/${event.id}`) },
-  { name: 'explain', needs: ['debugger:read', 'events:read', 'sync:read'], ask: by => by.post('/api/debugger/explain', { eventId: event.id, subscriptionId: subscribed.subscriptionId }) },
-  { name: 'route', needs: ['debugger:read', 'events:read', 'sync:read'], ask: by => by.post('/api/debugger/route', { topic, payload: { value: 'x' } }) }
+  {
+    name: 'the members of a channel',
+    needs: ['socket:read', 'sync:read'],
+    ask: async by => withoutQuestion(await by.get(`/api/socket/channels/${encodeURIComponent(channel)}/members`))
+  },
+  {
+    name: 'a trace',
+    needs: ['debugger:read', 'events:read', 'sync:read'],
+    ask: by => by.get(`/api/debugger/traces/${event.id}`)
+  },
+  {
+    name: 'explain', needs: ['debugger:read', 'events:read', 'sync:read'],
+    ask: by => by.post('/api/debugger/explain', { eventId: event.id, subscriptionId: subscribed.subscriptionId })
+  },
+  {
+    name: 'route', needs: ['debugger:read', 'events:read', 'sync:read'],
+    ask: by => by.post('/api/debugger/route', { topic, payload: { value: 'x' } })
+  }
 ]
 /** The asker has named the channel. */
 const withoutQuestion = ({ status, text }: { status: number, text: string }) => ({ text: status === 200 ? text : '' })
@@ -53,14 +75,29 @@ const withoutQuestion = ({ status, text }: { status: number, text: string }) => 
 await t.test('no single permission shows what it takes another to read', async t => {
   for (const { name, needs, ask } of ways) {
     t.match((await ask(asking(...needs))).text, secret, `${name}: ${needs.join()}`)
-    for (const permission of [...permissionNames, 'subscribe:other.*', 'subscribe:socket.*', 'subscribe:presence.*', 'publish', 'service', 'client']) {
+    for (
+      const permission of [
+        ...permissionNames,
+        'subscribe:other.*',
+        'subscribe:socket.*',
+        'subscribe:presence.*',
+        'publish',
+        'service',
+        'client'
+      ]
+    ) {
       const may = permission === needs.join() || (name === 'the log' && ['service', 'client'].includes(permission)) ||
-        (['service', 'client'].includes(permission) && name.startsWith('the log of')) || (permission === 'service' && name.includes('channel'))
+        (['service', 'client'].includes(permission) && name.startsWith('the log of')) ||
+        (permission === 'service' && name.includes('channel'))
       if (!may) t.notMatch((await ask(asking(permission))).text, secret, `${name}: ${permission}`)
     }
     for (const missing of needs.length > 1 ? needs : []) {
       if (name === 'a trace' || name === 'explain' || name === 'route' ? missing === 'sync:read' : false) continue
-      t.notMatch((await ask(asking(...permissionNames.filter(one => one !== missing)))).text, secret, `${name}: all but ${missing}`)
+      t.notMatch(
+        (await ask(asking(...permissionNames.filter(one => one !== missing)))).text,
+        secret,
+        `${name}: all but ${missing}`
+      )
     }
   }
 })
@@ -72,28 +109,42 @@ await t.test('others\' filters are no oracle for a payload that the asker may no
   await app.tracing.recorder.flush()
   const explained = async (eventId: string) => {
     const { body } = await spy.post('/api/debugger/explain', { eventId, subscriptionId: subscribed.subscriptionId })
-    return { outcome: body.outcome, cause: body.cause, filter: body.conditions.filter(({ condition }: { condition: string }) => condition === 'filter') }
+    return {
+      outcome: body.outcome, cause: body.cause,
+      filter: body.conditions.filter(({ condition }: { condition: string }) => condition === 'filter')
+    }
   }
   t.match(await explained(event.id), { outcome: 'unknown', cause: 'PAYLOAD_HIDDEN', filter: [{ holds: false }] })
-  t.strictSame(await explained(event.id), await explained(other.id), 'an event that matched and one that did not are explained alike')
+  t.strictSame(
+    await explained(event.id), await explained(other.id),
+    'an event that matched and one that did not are explained alike'
+  )
   const { body: hook } = await shop.request('POST', '/api/webhooks', hookOf({ filter: { value: 'matched' } }))
   const [{ body: hit }, { body: miss }] = [
-    await shop.request('POST', `/api/topics/${topic}/events`, { payload: { value: 'matched' } }), await shop.request('POST', `/api/topics/${topic}/events`, { payload: { value: 'not' } })
+    await shop.request('POST', `/api/topics/${topic}/events`, { payload: { value: 'matched' } }),
+    await shop.request('POST', `/api/topics/${topic}/events`, { payload: { value: 'not' } })
   ]
   await app.tracing.recorder.flush()
-  const ofWebhook = async (eventId: string) => (await spy.post('/api/debugger/explain', { eventId, webhookId: hook.id })).body
+  const ofWebhook = async (eventId: string) =>
+    (await spy.post('/api/debugger/explain', { eventId, webhookId: hook.id })).body
   t.match(await ofWebhook(hit.id), { outcome: 'unknown', cause: 'PAYLOAD_HIDDEN' })
   t.strictSame((await ofWebhook(hit.id)).outcome, (await ofWebhook(miss.id)).outcome)
-  for (const value of [secret, 'other']) t.equal(outcome(await spy.post('/api/debugger/route', { topic, payload: { value } })), '403 PERMISSION_DENIED')
+  for (const value of [secret, 'other']) { t.equal(outcome(await spy.post('/api/debugger/route', { topic, payload: { value } })), '403 PERMISSION_DENIED') }
   const { body: trace } = await spy.get(`/api/debugger/traces/${event.id}`)
-  t.ok(trace.routed.every(({ subscriptions }: { subscriptions: unknown[] }) => subscriptions.length === 0), 'a trace does not list whose filter matched')
+  t.ok(
+    trace.routed.every(({ subscriptions }: { subscriptions: unknown[] }) => subscriptions.length === 0),
+    'a trace does not list whose filter matched'
+  )
   await shop.request('DELETE', `/api/webhooks/${hook.id}`)
 })
 
-await t.test('a socket gets nothing of a document\'s channel without sync:read, live or from the past', async t => {
-  const [reader, stranger] = [await connectWs(url, { token: shop.token(['subscribe', 'sync:read']) }), await connectWs(url, { token: shop.token(['subscribe']) })]
+await t.test("a socket gets nothing of a document's channel without sync:read, live or from the past", async t => {
+  const [reader, stranger] = [
+    await connectWs(url, { token: shop.token(['subscribe', 'sync:read']) }),
+    await connectWs(url, { token: shop.token(['subscribe']) })
+  ]
   for (const socket of [reader, stranger]) {
-    for (const of of ['presence.updated', 'socket.message']) t.ok((await socket.request('subscribe', { topic: of, rewind: 100 })).ok)
+    for (const of of ['presence.updated', 'socket.message']) { t.ok((await socket.request('subscribe', { topic: of, rewind: 100 })).ok) }
     t.ok((await socket.request('subscribe', { topic: 'socket.*', after: { 'socket.message': 0 } })).ok)
   }
   await owner.request('presence', { channel, state: { value: `${secret}-2` } })
@@ -101,7 +152,12 @@ await t.test('a socket gets nothing of a document\'s channel without sync:read, 
   await owner.request('publish', { channel: 'room', event: 'said', data: 'the end' })
   for (const socket of [reader, stranger]) {
     await new Promise<void>(resolve => {
-      const timer = setInterval(() => { if (JSON.stringify(socket.events).includes('the end')) { clearInterval(timer); resolve() } }, 10)
+      const timer = setInterval(() => {
+        if (JSON.stringify(socket.events).includes('the end')) {
+          clearInterval(timer)
+          resolve()
+        }
+      }, 10)
     })
     socket.close()
   }
@@ -110,8 +166,13 @@ await t.test('a socket gets nothing of a document\'s channel without sync:read, 
 })
 
 await t.test('whoever sets up a webhook may read all that it listens to', async t => {
-  const may = async (permissions: string[], fields: object) => outcome(await asking('webhooks:create', 'webhooks:update', ...permissions).post('/api/webhooks', hookOf(fields)))
-  for (const events of [['*'], ['topic.event'], ['database.event'], ['document.updated'], ['presence.updated'], ['socket.message'], ['socket.connect']]) {
+  const may = async (permissions: string[], fields: object) =>
+    outcome(await asking('webhooks:create', 'webhooks:update', ...permissions).post('/api/webhooks', hookOf(fields)))
+  for (
+    const events of [['*'], ['topic.event'], ['database.event'], ['document.updated'], ['presence.updated'], [
+      'socket.message'
+    ], ['socket.connect']]
+  ) {
     t.equal(await may([], { events }), '403 PERMISSION_DENIED', events.join())
     t.equal(await may(['subscribe:other.*'], { events }), '403 PERMISSION_DENIED', events.join())
     t.equal(await may(['events:read', 'sync:read'], { events }), '201', events.join())
@@ -121,33 +182,66 @@ await t.test('whoever sets up a webhook may read all that it listens to', async 
   t.equal(await may(['subscribe:order.*'], { topics: ['order.**'] }), '403 PERMISSION_DENIED')
   t.equal(await may(['subscribe:sync.**'], { events: ['document.created', 'document.deleted'] }), '201')
   t.equal(await may(['subscribe:sync.parcel.*'], { events: ['document.created'], topics: ['sync.parcel.*'] }), '201')
-  t.equal(await may(['events:read'], { events: ['presence.updated'] }), '403 PERMISSION_DENIED', 'documents may be in it')
+  t.equal(
+    await may(['events:read'], { events: ['presence.updated'] }), '403 PERMISSION_DENIED', 'documents may be in it'
+  )
   const { body: { id } } = await shop.request('POST', '/api/webhooks', hookOf({}))
-  for (const change of [{ url: 'https://mine.example.test/' }, { events: ['*'] }, { filter: null }, { environments: null }, { active: false, topics: null }]) {
-    t.equal(outcome(await asking('webhooks:update').patch(`/api/webhooks/${id}`, change)), '403 PERMISSION_DENIED', JSON.stringify(change))
+  for (
+    const change of [
+      { url: 'https://mine.example.test/' },
+      { events: ['*'] },
+      { filter: null },
+      { environments: null },
+      { active: false, topics: null }
+    ]
+  ) {
+    t.equal(
+      outcome(await asking('webhooks:update').patch(`/api/webhooks/${id}`, change)),
+      '403 PERMISSION_DENIED',
+      JSON.stringify(change)
+    )
   }
-  const readerOf = async () => (await app.db.selectFrom('webhooks').select('reader').where('id', '=', id).executeTakeFirstOrThrow()).reader
+  const readerOf = async () =>
+    (await app.db.selectFrom('webhooks').select('reader').where('id', '=', id).executeTakeFirstOrThrow()).reader
   const reader = await readerOf()
-  for (const change of [{ active: false }, { active: true }, { description: 'x' }, { rateLimit: 5, ordering: 'key' }, { active: false }]) {
+  for (
+    const change of [{ active: false }, { active: true }, { description: 'x' }, { rateLimit: 5, ordering: 'key' }, {
+      active: false
+    }]
+  ) {
     const changed = await asking('webhooks:update').patch(`/api/webhooks/${id}`, change)
     t.match([changed.status, changed.body], [200, change], JSON.stringify(change))
     t.same(await readerOf(), reader, 'whoever may not read is not its reader')
   }
-  t.equal(outcome(await asking('webhooks:update', 'events:read', 'sync:read').patch(`/api/webhooks/${id}`, { description: 'x' })), '200')
+  t.equal(
+    outcome(
+      await asking('webhooks:update', 'events:read', 'sync:read').patch(`/api/webhooks/${id}`, { description: 'x' })
+    ),
+    '200'
+  )
   t.notSame(await readerOf(), reader, 'whoever may is')
   t.same(topicsListenedTo({ events: ['document.updated'], topics: null }), ['sync.*.updated'])
-  t.same(topicsListenedTo({ events: ['document.updated', 'topic.event'], topics: ['order.*', 'sync.parcel.*'] }), ['sync.parcel.*', 'order.*'])
+  t.same(topicsListenedTo({ events: ['document.updated', 'topic.event'], topics: ['order.*', 'sync.parcel.*'] }), [
+    'sync.parcel.*', 'order.*'
+  ])
   await app.db.deleteFrom('webhooks').execute()
 })
 
 await t.test('a webhook\'s right to read is looked at again before each delivery', async t => {
   const pair = (name: string) => ({ resource: name.split(':')[0], action: name.split(':')[1] })
-  const { body: role } = await root.post('/api/roles', { name: 'hooks', permissions: ['webhooks:create', 'webhooks:read', 'events:read'].map(pair) })
+  const { body: role } = await root.post('/api/roles', {
+    name: 'hooks', permissions: ['webhooks:create', 'webhooks:read', 'events:read'].map(pair)
+  })
   const ada = await person(app, [role.id, shop.applicationId])
   const sink = await receiver(t)
-  const { body: hook } = await ada.post('/api/webhooks', hookOf({ url: sink.url, topics: [topic] }), { headers: { 'x-application-id': shop.applicationId } })
+  const { body: hook } = await ada.post('/api/webhooks', hookOf({ url: sink.url, topics: [topic] }), {
+    headers: { 'x-application-id': shop.applicationId }
+  })
   const publish = () => shop.request('POST', `/api/topics/${topic}/events`, { payload: {} })
-  const deliveries = async (state: string) => (await shop.request('GET', `/api/webhooks/deliveries?state=${state}&webhookId=${hook.id}`)).body as { error: string }[]
+  const deliveries = async (state: string) =>
+    (await shop.request('GET', `/api/webhooks/deliveries?state=${state}&webhookId=${hook.id}`)).body as {
+      error: string
+    }[]
   await publish()
   await sink.came(1)
   await root.patch(`/api/roles/${role.id}`, { permissions: ['webhooks:create'].map(pair) })
@@ -168,7 +262,8 @@ await t.test('a webhook\'s right to read is looked at again before each delivery
   await sink.came(before + 1)
   await root.post(`/api/admin/keys/${key.keyId}/revoke`)
   const fresh = requests(app, `Bearer ${shop.token(['admin'])}`)
-  const deadOf = async () => (await fresh.get(`/api/webhooks/deliveries?state=dead&webhookId=${other.id}`)).body as unknown[]
+  const deadOf = async () =>
+    (await fresh.get(`/api/webhooks/deliveries?state=dead&webhookId=${other.id}`)).body as unknown[]
   await eventually(async () => {
     await fresh.post(`/api/topics/${topic}/events`, { payload: {} })
     return (await deadOf()).length > 0
@@ -185,7 +280,8 @@ await t.test('a webhook\'s right to read is looked at again before each delivery
 await t.test('an idempotency key is its principal\'s, for one operation', async t => {
   const key = { headers: { 'idempotency-key': 'k1' } }
   const token = (subject: string) => requests(app, `Bearer ${shop.token(['admin'], { subject })}`)
-  const publish = (by: ReturnType<typeof requests>, payload: unknown) => by.post(`/api/topics/${topic}/events`, { payload }, key)
+  const publish = (by: ReturnType<typeof requests>, payload: unknown) =>
+    by.post(`/api/topics/${topic}/events`, { payload }, key)
   const [ada, bob] = [token('ada'), token('bob')]
   const first = await publish(ada, 1)
   t.equal(first.status, 201)
@@ -194,6 +290,9 @@ await t.test('an idempotency key is its principal\'s, for one operation', async 
   const second = await publish(bob, 2)
   t.equal(second.status, 201, 'another\'s key blocks nothing')
   t.equal((await publish(bob, 1)).status, 409)
-  t.equal((await ada.post('/api/sync/parcel/documents', { data: {} }, key)).status, 201, 'nor does the same key of another operation')
+  t.equal(
+    (await ada.post('/api/sync/parcel/documents', { data: {} }, key)).status, 201,
+    'nor does the same key of another operation'
+  )
   t.equal((await ada.post('/api/socket/broadcast', { channel: 'room', event: 'e', data: 1 }, key)).status, 200)
 })

@@ -11,7 +11,9 @@ const resolve = createScopeResolver({ presence })
 t.test('a token is at home in its application', async t => {
   const token = tokenPrincipal(['admin'])
   t.same(resolve(token, {}), { applicationId: 'app_a', environment: 'development' })
-  t.same(resolve(token, { applicationId: 'app_a', environment: 'production' }), { applicationId: 'app_a', environment: 'production' })
+  t.same(resolve(token, { applicationId: 'app_a', environment: 'production' }), {
+    applicationId: 'app_a', environment: 'production'
+  })
   t.equal(await codeOf(() => resolve(token, { applicationId: 'app_b' })), 'APPLICATION_FORBIDDEN')
   t.equal(await codeOf(() => resolve(token, { environment: 'moon' })), 'ENVIRONMENT_INVALID')
   t.equal(await codeOf(() => resolve(token, { environment: '' })), 'ENVIRONMENT_INVALID')
@@ -30,9 +32,14 @@ t.test('a session names an application that its roles reach', async t => {
   t.same(await resolve(one, { applicationId: 'app_a' }), { applicationId: 'app_a', environment: 'development' })
   t.equal(await codeOf(() => resolve(one, {})), 'APPLICATION_REQUIRED')
   t.equal(await codeOf(() => resolve(one, { applicationId: 'app_b' })), 'APPLICATION_FORBIDDEN')
-  t.equal(await codeOf(() => resolve(one, { applicationId: 'app_none' })), 'APPLICATION_FORBIDDEN', 'whether it exists is not for them')
+  t.equal(
+    await codeOf(() => resolve(one, { applicationId: 'app_none' })), 'APPLICATION_FORBIDDEN',
+    'whether it exists is not for them'
+  )
   const all = sessionPrincipal('super_admin')
-  t.same(await resolve(all, { applicationId: 'app_b', environment: 'staging' }), { applicationId: 'app_b', environment: 'staging' })
+  t.same(await resolve(all, { applicationId: 'app_b', environment: 'staging' }), {
+    applicationId: 'app_b', environment: 'staging'
+  })
   t.equal(await codeOf(() => resolve(all, { applicationId: 'app_none' })), 'APPLICATION_NOT_FOUND')
   t.equal(await codeOf(() => resolve(sessionPrincipal(), { applicationId: 'app_a' })), 'APPLICATION_FORBIDDEN')
 })

@@ -14,8 +14,23 @@ import { dereferenced } from '../../dereferenced.ts'
 
 t.setTimeout(120_000)
 
-interface Schema { $ref?: string, type?: string, properties?: Record<string, Schema>, required?: string[], items?: Schema, anyOf?: Schema[], const?: unknown, enum?: unknown[], default?: unknown, examples?: unknown[] }
-interface Operation { parameters?: { in: string, name: string, example?: unknown, schema: Schema }[], requestBody?: { content: Record<string, { schema: Schema }> }, security?: unknown[] }
+interface Schema {
+  $ref?: string
+  type?: string
+  properties?: Record<string, Schema>
+  required?: string[]
+  items?: Schema
+  anyOf?: Schema[]
+  const?: unknown
+  enum?: unknown[]
+  default?: unknown
+  examples?: unknown[]
+}
+interface Operation {
+  parameters?: { in: string, name: string, example?: unknown, schema: Schema }[]
+  requestBody?: { content: Record<string, { schema: Schema }> }
+  security?: unknown[]
+}
 
 /** What the first tenant's resources are called: whoever asks for them says it. */
 const named = 'n4m3d'
@@ -23,12 +38,17 @@ const named = 'n4m3d'
 const marker = 'm4rk3r'
 
 const { app } = await build(t)
-const document = dereferenced<{ paths: Record<string, Record<string, Operation>>, components: { schemas: Record<string, Schema> } }>(app.swagger())
-const resolve = (schema: Schema): Schema => schema.$ref === undefined ? schema : document.components.schemas[schema.$ref.split('/').at(-1) as string] as Schema
+const document = dereferenced<
+  { paths: Record<string, Record<string, Operation>>, components: { schemas: Record<string, Schema> } }
+>(app.swagger())
+const resolve = (schema: Schema): Schema =>
+  schema.$ref === undefined ? schema : document.components.schemas[schema.$ref.split('/').at(-1) as string] as Schema
 
 const victim = await tenant(app)
 const stranger = await tenant(app)
-await app.db.updateTable('applications').set({ name: marker, description: marker }).where('id', '=', victim.applicationId).execute()
+await app.db.updateTable('applications').set({ name: marker, description: marker }).where(
+  'id', '=', victim.applicationId
+).execute()
 
 async function planted (method: 'POST' | 'PATCH' | 'PUT', url: string, body: unknown): Promise<Record<string, string>> {
   const { status, text, body: answer } = await victim.request(method, url, body)
@@ -37,23 +57,46 @@ async function planted (method: 'POST' | 'PATCH' | 'PUT', url: string, body: unk
 }
 const topic = `${named}.events`
 await planted('POST', '/api/topics', { name: topic, description: marker, owner: marker })
-await planted('POST', `/api/schemas/${topic}`, { schema: { type: 'object', description: marker, properties: { [marker]: { type: 'string' } } } })
+await planted('POST', `/api/schemas/${topic}`, {
+  schema: { type: 'object', description: marker, properties: { [marker]: { type: 'string' } } }
+})
 const event = await planted('POST', `/api/topics/${topic}/events`, { payload: { [marker]: marker }, key: marker })
 const service = await planted('POST', '/api/services', { name: named, description: marker })
-const webhook = await planted('POST', '/api/webhooks', { url: `https://${marker}.example.test/`, events: ['topic.event'], description: marker })
+const webhook = await planted('POST', '/api/webhooks', {
+  url: `https://${marker}.example.test/`,
+  events: ['topic.event'],
+  description: marker
+})
 // It goes nowhere, and its delivery stays.
 await planted('POST', `/api/topics/${topic}/events`, { payload: { [marker]: marker }, key: marker })
 const [delivery] = (await victim.request('GET', '/api/webhooks/deliveries')).body as { id: string }[]
 await planted('POST', `/api/sync/${named}/documents`, { id: named, data: { [marker]: marker } })
 
 // A database that nobody answers at, and a mapping that is switched on before it is connected.
-const mapping = await planted('POST', '/api/database/mappings', { table: marker, topic, events: ['insert'], payload: { [marker]: marker } })
+const mapping = await planted('POST', '/api/database/mappings', {
+  table: marker, topic, events: ['insert'], payload: { [marker]: marker }
+})
 const databaseSubscription = await planted('POST', '/api/database/subscriptions', { mappingId: mapping['id'] })
 await planted('POST', `/api/database/mappings/${mapping['id'] as string}/versions`, { environment: 'development' })
-await planted('PUT', '/api/database/connection', { connectionString: `postgres://${marker}:${marker}@127.0.0.1:1/${marker}` })
+await planted('PUT', '/api/database/connection', {
+  connectionString: `postgres://${marker}:${marker}@127.0.0.1:1/${marker}`
+})
 await app.db.insertInto('database_logs').values({
-  id: 'log_victim', application_id: victim.applicationId, environment: 'development', mapping_id: mapping['id'] as string, subscription_id: marker, status: 'failed',
-  topic, table_name: marker, events: 1, code: 'COLUMN_MISSING', message: marker, lsn: '0/1', xid: 1, committed_at: 1, created_at: Date.now()
+  id: 'log_victim',
+  application_id: victim.applicationId,
+  environment: 'development',
+  mapping_id: mapping['id'] as string,
+  subscription_id: marker,
+  status: 'failed',
+  topic,
+  table_name: marker,
+  events: 1,
+  code: 'COLUMN_MISSING',
+  message: marker,
+  lsn: '0/1',
+  xid: 1,
+  committed_at: 1,
+  created_at: Date.now()
 }).execute()
 const replay = await planted('POST', '/api/debugger/replay', { topic, fromOffset: 1, target: 'subscribers' })
 await app.tracing.recorder.flush()
@@ -61,7 +104,11 @@ await app.tracing.recorder.flush()
 // People of the victim's, and what is on its way to them.
 const owner = await person(app, ['admin', victim.applicationId])
 await app.db.updateTable('users').set({ name: marker }).where('id', '=', owner.id).execute()
-const invite = await planted('POST', '/api/invites', { email: `${marker}@example.com`, roleId: 'role_viewer', applicationId: victim.applicationId })
+const invite = await planted('POST', '/api/invites', {
+  email: `${marker}@example.com`,
+  roleId: 'role_viewer',
+  applicationId: victim.applicationId
+})
 const [session] = (await owner.get('/api/auth/sessions')).body as { id: string }[]
 
 // Somebody of the victim's is in a channel, and looks at a document.
@@ -101,11 +148,20 @@ function exampleOf (given: Schema): unknown {
 
 /** What of the victim's a field of a body, or of a query, could name, wherever it stands. */
 const inBodies: Record<string, unknown> = {
-  applicationId: victim.applicationId, mappingId: mapping['id'], subscriptionId: databaseSubscription['id'], webhookId: webhook['id'], deliveryId: delivery?.id, eventId: event['id'], eventIds: [event['id']]
+  applicationId: victim.applicationId,
+  mappingId: mapping['id'],
+  subscriptionId: databaseSubscription['id'],
+  webhookId: webhook['id'],
+  deliveryId: delivery?.id,
+  eventId: event['id'],
+  eventIds: [event['id']]
 }
 const inQueries: Record<string, unknown> = { ...inBodies, actor: owner.id, resourceId: topic, email: owner.email }
 
-/** An example of a body in which every such field, also one that need not be there, names what is the victim's; undefined when there is none. */
+/**
+ * An example of a body in which every such field, also one that need not be there, names what is the victim's;
+ * undefined when there is none.
+ */
 function namingVictim (given: Schema): unknown {
   const { properties = {}, items, anyOf, type, ...schema } = resolve(given)
   if (anyOf !== undefined) return anyOf.map(namingVictim).find(found => found !== undefined)
@@ -119,7 +175,9 @@ function namingVictim (given: Schema): unknown {
   })
   if (fields.length === 0) return undefined
   // A thing is named, or else given whole.
-  const rest = Object.entries(exampleOf({ ...schema, properties }) as object).filter(([name]) => inBodies[`${name}Id`] === undefined)
+  const rest = Object.entries(exampleOf({ ...schema, properties }) as object).filter(([name]) =>
+    inBodies[`${name}Id`] === undefined
+  )
   return { ...Object.fromEntries(rest) as object, ...Object.fromEntries(fields) as object }
 }
 
@@ -129,37 +187,57 @@ const bodiesNamingVictim: Record<string, unknown> = {
   'POST /api/debugger/replay': { eventIds: [event['id']], target: 'webhooks', webhookId: webhook['id'] }
 }
 
-const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => {
-  const section = Object.keys(mine).filter(prefix => path.startsWith(prefix)).sort().at(-1) ?? path.split('/').slice(0, 3).join('/')
-  const parameters = (operation.parameters ?? []).filter(parameter => parameter.in === 'path')
-  const own = parameters.filter(parameter => mine[section]?.[parameter.name] !== undefined)
-  const body = operation.requestBody?.content['application/json']?.schema
-  // An id of the victim wherever a body speaks of an application.
-  const naming = body && (bodiesNamingVictim[`${method.toUpperCase()} ${path}`] ?? namingVictim(body))
-  const payload = body === undefined ? undefined : JSON.stringify(exampleOf(body)).replaceAll(/app_abc123/g, victim.applicationId).replaceAll('chat:room1', named)
-  return {
-    name: `${method.toUpperCase()} ${path}`,
-    method: method.toUpperCase() as 'GET',
-    url: path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(mine[section]?.[name] ?? String(parameters.find(parameter => parameter.name === name)?.example ?? named))),
-    payload,
-    payloadNamingVictim: naming === undefined ? undefined : JSON.stringify(naming),
-    queriesNamingVictim: (operation.parameters ?? []).filter(parameter => parameter.in === 'query' && inQueries[parameter.name] !== undefined)
-      .map(({ name }) => `${name}=${encodeURIComponent(String(inQueries[name]))}`),
-    namesVictim: own.length > 0 || payload?.includes(victim.applicationId) === true,
-    hasOwnParameter: own.length > 0,
-    /** Everybody has services and channels of whatever name: they come into being by being used. */
-    isNamespace: own.length > 0 && own.every(parameter => ['service', 'channel'].includes(parameter.name) || path.startsWith('/api/database/mappings/topic')),
-    isPublic: operation.security?.length === 0,
-    // What is about as much as the caller reaches takes a scope, and does without one.
-    isScoped: !path.startsWith('/api/metrics') && operation.parameters?.some(parameter => parameter.name === 'x-application-id') === true
-  }
-}))
+const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => {
+    const section = Object.keys(mine).filter(prefix => path.startsWith(prefix)).sort().at(-1) ??
+      path.split('/').slice(0, 3).join('/')
+    const parameters = (operation.parameters ?? []).filter(parameter => parameter.in === 'path')
+    const own = parameters.filter(parameter => mine[section]?.[parameter.name] !== undefined)
+    const body = operation.requestBody?.content['application/json']?.schema
+    // An id of the victim wherever a body speaks of an application.
+    const naming = body && (bodiesNamingVictim[`${method.toUpperCase()} ${path}`] ?? namingVictim(body))
+    const payload = body === undefined
+      ? undefined
+      : JSON.stringify(exampleOf(body)).replaceAll(/app_abc123/g, victim.applicationId).replaceAll('chat:room1', named)
+    return {
+      name: `${method.toUpperCase()} ${path}`,
+      method: method.toUpperCase() as 'GET',
+      url: path.replaceAll(
+        /\{(\w+)\}/g,
+        (_, name: string) =>
+          encodeURIComponent(
+            mine[section]?.[name] ?? String(parameters.find(parameter => parameter.name === name)?.example ?? named)
+          )
+      ),
+      payload,
+      payloadNamingVictim: naming === undefined ? undefined : JSON.stringify(naming),
+      queriesNamingVictim: (operation.parameters ?? []).filter(parameter =>
+        parameter.in === 'query' && inQueries[parameter.name] !== undefined
+      )
+        .map(({ name }) => `${name}=${encodeURIComponent(String(inQueries[name]))}`),
+      namesVictim: own.length > 0 || payload?.includes(victim.applicationId) === true,
+      hasOwnParameter: own.length > 0,
+      /** Everybody has services and channels of whatever name: they come into being by being used. */
+      isNamespace: own.length > 0 &&
+        own.every(parameter =>
+          ['service', 'channel'].includes(parameter.name) || path.startsWith('/api/database/mappings/topic')
+        ),
+      isPublic: operation.security?.length === 0,
+      // What is about as much as the caller reaches takes a scope, and does without one.
+      isScoped: !path.startsWith('/api/metrics') &&
+        operation.parameters?.some(parameter => parameter.name === 'x-application-id') === true
+    }
+  })
+)
 
 type Asked = (typeof operations)[number]
 
 async function ask ({ method, url, payload }: Asked, headers: Record<string, string>) {
   const { statusCode: status, body, headers: answered } = await inject(app, {
-    method, url, headers: { ...headers, ...(payload !== undefined && { 'content-type': 'application/json' }) }, ...(payload !== undefined && { payload })
+    method,
+    url,
+    headers: { ...headers, ...(payload !== undefined && { 'content-type': 'application/json' }) },
+    ...(payload !== undefined && { payload })
   })
   return { status, body, text: `${body} ${JSON.stringify(answered)}` }
 }
@@ -168,8 +246,18 @@ async function ask ({ method, url, payload }: Asked, headers: Record<string, str
 function leak ({ url, payload = '', name }: Asked, text: string, said = ''): string | undefined {
   const asked = `${decodeURIComponent(url)} ${payload} ${said} ${tellsOfOwnRefusals.has(name) ? topic : ''}`
   return [
-    marker, victim.applicationId, topic, mapping['id'] as string, databaseSubscription['id'] as string, service['id'] as string, event['id'] as string,
-    webhook['id'] as string, delivery?.id ?? '', owner.id, owner.email, invite['id'] as string
+    marker,
+    victim.applicationId,
+    topic,
+    mapping['id'] as string,
+    databaseSubscription['id'] as string,
+    service['id'] as string,
+    event['id'] as string,
+    webhook['id'] as string,
+    delivery?.id ?? '',
+    owner.id,
+    owner.email,
+    invite['id'] as string
   ].find(secret => text.includes(secret) && !asked.includes(secret))
 }
 
@@ -190,29 +278,45 @@ const isNothing = ({ isNamespace }: Asked, { status, body }: { status: number, b
 const strangers = [
   { who: 'a token', headers: { authorization: `Bearer ${stranger.token()}` } },
   ...await Promise.all(['admin', 'super_admin'].map(async role => ({
-    who: `a session of ${role}`, headers: { authorization: (await person(app, [role, stranger.applicationId])).token, 'x-application-id': stranger.applicationId }
+    who: `a session of ${role}`,
+    headers: {
+      authorization: (await person(app, [role, stranger.applicationId])).token,
+      'x-application-id': stranger.applicationId
+    }
   })))
 ]
 
 /** The same text with the victim's ids as if they were others, which nobody has. */
 const withMissingIds = (text: string) => ids.reduce((text, id) => text.replaceAll(id, `${id.slice(0, -4)}0000`), text)
-const ids = [topic, victim.applicationId, service['id'], mapping['id'], databaseSubscription['id'], webhook['id'], delivery?.id, event['id'], owner.id, invite['id'], session?.id].filter(id => id !== undefined)
+const ids = [
+  topic, victim.applicationId, service['id'], mapping['id'], databaseSubscription['id'], webhook['id'], delivery?.id,
+  event['id'], owner.id, invite['id'], session?.id
+].filter(id => id !== undefined)
 
 await t.test('a token of another application finds nothing of it', async t => {
   for (const operation of operations) {
     const answer = await ask(operation, { authorization: `Bearer ${stranger.token()}` })
-    if (operation.hasOwnParameter && !operation.isPublic) t.ok(isNothing(operation, answer), `${operation.name}: ${answer.status}`)
-    else if (operation.namesVictim && !operation.isPublic) t.ok(answer.status === 403 || answer.status === 404, `${operation.name}: ${answer.status}`)
-    if (!toldToAll.has(operation.name)) t.equal(leak(operation, answer.text), undefined, `${operation.name} tells nothing`)
+    if (operation.hasOwnParameter && !operation.isPublic) { t.ok(isNothing(operation, answer), `${operation.name}: ${answer.status}`) } else if (operation.namesVictim && !operation.isPublic) { t.ok(answer.status === 403 || answer.status === 404, `${operation.name}: ${answer.status}`) }
+    if (!toldToAll.has(operation.name)) { t.equal(leak(operation, answer.text), undefined, `${operation.name} tells nothing`) }
     t.ok(answer.status < 500)
   }
 })
 
 await t.test('what is the victim\'s is answered as what does not exist is', async t => {
   for (const { who, headers } of strangers) {
-    for (const operation of operations.filter(({ hasOwnParameter, isNamespace, isPublic }) => hasOwnParameter && !isNamespace && !isPublic)) {
-      const [theirs, missing] = [await ask(operation, headers), await ask({ ...operation, url: withMissingIds(operation.url) }, headers)]
-      t.equal(`${theirs.status} ${withMissingIds(theirs.body)}`, `${missing.status} ${missing.body}`, `${operation.name} by ${who}`)
+    for (
+      const operation of operations.filter(({ hasOwnParameter, isNamespace, isPublic }) =>
+        hasOwnParameter && !isNamespace && !isPublic
+      )
+    ) {
+      const [theirs, missing] = [
+        await ask(operation, headers), await ask({ ...operation, url: withMissingIds(operation.url) }, headers)
+      ]
+      t.equal(
+        `${theirs.status} ${withMissingIds(theirs.body)}`,
+        `${missing.status} ${missing.body}`,
+        `${operation.name} by ${who}`
+      )
     }
   }
 })
@@ -224,13 +328,25 @@ await t.test('nor does an id in a body reach it', async t => {
     if (payload === undefined || isPublic) continue
     asked.push(name)
     for (const { who, headers } of strangers) {
-      const [theirs, missing] = [await ask({ ...operation, payload }, headers), await ask({ ...operation, url: withMissingIds(operation.url), payload: withMissingIds(payload) }, headers)]
+      const [theirs, missing] = [
+        await ask({ ...operation, payload }, headers),
+        await ask({ ...operation, url: withMissingIds(operation.url), payload: withMissingIds(payload) }, headers)
+      ]
       t.ok(theirs.status === 403 || theirs.status === 404, `${name} by ${who}: ${theirs.status} ${theirs.body}`)
-      t.equal(`${theirs.status} ${withMissingIds(theirs.body)}`, `${missing.status} ${missing.body}`, `${name} by ${who}, as if it did not exist`)
+      t.equal(
+        `${theirs.status} ${withMissingIds(theirs.body)}`,
+        `${missing.status} ${missing.body}`,
+        `${name} by ${who}, as if it did not exist`
+      )
       t.equal(leak({ ...operation, payload }, theirs.text), undefined, `${name} tells ${who} nothing`)
     }
   }
-  for (const name of ['POST /api/database/subscriptions', 'POST /api/database/mappings/preview', 'POST /api/webhooks/redrive', 'POST /api/invites', 'POST /api/users', 'POST /auth/token']) t.ok(asked.includes(name), name)
+  for (
+    const name of [
+      'POST /api/database/subscriptions', 'POST /api/database/mappings/preview', 'POST /api/webhooks/redrive',
+      'POST /api/invites', 'POST /api/users', 'POST /auth/token'
+    ]
+  ) t.ok(asked.includes(name), name)
 })
 
 await t.test('nor does an id in a query find it', async t => {
@@ -242,140 +358,252 @@ await t.test('nor does an id in a query find it', async t => {
         const { status, body } = await ask({ ...operation, url: `${operation.url}?${query}` }, headers)
         // A stream of nothing has a beginning all the same.
         const isEmpty = body === '[]' || (operation.name === 'GET /api/debugger/stream' && !body.includes('data:'))
-        t.ok(status === 403 || status === 404 || (status === 200 && isEmpty), `${operation.name}?${query} by ${who}: ${status} ${body}`)
+        t.ok(
+          status === 403 || status === 404 || (status === 200 && isEmpty),
+          `${operation.name}?${query} by ${who}: ${status} ${body}`
+        )
       }
     }
   }
-  for (const name of ['GET /api/admin/audit', 'GET /api/users', 'GET /api/database/logs', 'GET /api/webhooks/logs', 'GET /api/webhooks/deliveries']) t.ok(asked.includes(name), name)
+  for (
+    const name of [
+      'GET /api/admin/audit', 'GET /api/users', 'GET /api/database/logs', 'GET /api/webhooks/logs',
+      'GET /api/webhooks/deliveries'
+    ]
+  ) t.ok(asked.includes(name), name)
 })
 
 await t.test('nor does it when it names the application', async t => {
   for (const operation of operations.filter(operation => operation.isScoped)) {
-    const { status, text } = await ask(operation, { authorization: `Bearer ${stranger.token()}`, 'x-application-id': victim.applicationId })
+    const { status, text } = await ask(operation, {
+      authorization: `Bearer ${stranger.token()}`,
+      'x-application-id': victim.applicationId
+    })
     t.equal(status, 403, operation.name)
     t.equal(leak(operation, text, victim.applicationId), undefined, `${operation.name} tells nothing`)
   }
 })
 
 await t.test('a user whose roles reach another application only finds nothing of it either', async t => {
-  await app.pool.query("insert into users (id, email, name, password_hash, created_at, updated_at) values ('usr_other', 'other@example.com', 'Other', 'x', 0, 0)")
-  await app.pool.query("insert into role_assignments (user_id, role_id, application_id) values ('usr_other', 'role_admin', $1)", [stranger.applicationId])
+  await app.pool.query(
+    "insert into users (id, email, name, password_hash, created_at, updated_at) values ('usr_other', 'other@example.com', 'Other', 'x', 0, 0)"
+  )
+  await app.pool.query(
+    "insert into role_assignments (user_id, role_id, application_id) values ('usr_other', 'role_admin', $1)",
+    [stranger.applicationId]
+  )
   const { token } = await app.auth.sessions.create('usr_other', { address: '127.0.0.1', userAgent: undefined })
   for (const operation of operations) {
     if (operation.name === 'POST /api/auth/logout') continue
     for (const applicationId of [undefined, stranger.applicationId, victim.applicationId]) {
-      const { status, text } = await ask(operation, { authorization: token, ...(applicationId !== undefined && { 'x-application-id': applicationId }) })
-      if (operation.isScoped && applicationId === undefined) t.equal(status, 400, `${operation.name} without an application`)
-      if (operation.isScoped && applicationId === victim.applicationId) t.ok(status === 403 || status === 404, `${operation.name} in the other application: ${status}`)
-      if (!operation.isScoped && operation.hasOwnParameter && !operation.isPublic) t.ok(status === 403 || status === 404, `${operation.name}: ${status}`)
-      if (!toldToAll.has(operation.name)) t.equal(leak(operation, text, applicationId), undefined, `${operation.name} tells nothing`)
+      const { status, text } = await ask(operation, {
+        authorization: token,
+        ...(applicationId !== undefined && { 'x-application-id': applicationId })
+      })
+      if (operation.isScoped && applicationId === undefined) { t.equal(status, 400, `${operation.name} without an application`) }
+      if (operation.isScoped && applicationId === victim.applicationId) { t.ok(status === 403 || status === 404, `${operation.name} in the other application: ${status}`) }
+      if (!operation.isScoped && operation.hasOwnParameter && !operation.isPublic) { t.ok(status === 403 || status === 404, `${operation.name}: ${status}`) }
+      if (!toldToAll.has(operation.name)) { t.equal(leak(operation, text, applicationId), undefined, `${operation.name} tells nothing`) }
     }
   }
 })
 
 await t.test('without a credential, or with a broken one, everything but the public is 401', async t => {
   for (const operation of operations) {
-    for (const headers of [{}, { authorization: `Bearer ${victim.token().slice(0, -3)}abc` }, { authorization: 'Basic YTpi' }, { 'x-session-token': 'sess_nobody' }] as Record<string, string>[]) {
+    for (
+      const headers of [{}, { authorization: `Bearer ${victim.token().slice(0, -3)}abc` }, {
+        authorization: 'Basic YTpi'
+      }, { 'x-session-token': 'sess_nobody' }] as Record<string, string>[]
+    ) {
       const { status, text } = await ask(operation, { ...headers, 'x-application-id': victim.applicationId })
       if (!operation.isPublic) t.equal(status, 401, operation.name)
-      if (!toldToAll.has(operation.name)) t.equal(leak(operation, text, victim.applicationId), undefined, `${operation.name} tells nothing`)
+      if (!toldToAll.has(operation.name)) { t.equal(leak(operation, text, victim.applicationId), undefined, `${operation.name} tells nothing`) }
     }
   }
 })
 
 await t.test('another environment of the same application is as far away', async t => {
-  for (const operation of operations.filter(operation => operation.isScoped && !operation.url.startsWith('/api/services') && !operation.url.startsWith('/api/webhooks'))) {
+  for (
+    const operation of operations.filter(operation =>
+      operation.isScoped && !operation.url.startsWith('/api/services') && !operation.url.startsWith('/api/webhooks')
+    )
+  ) {
     const answer = await ask(operation, { authorization: `Bearer ${victim.token()}`, 'x-environment': 'production' })
-    if (operation.hasOwnParameter) t.ok(isNothing({ ...operation, isNamespace: false }, answer) || operation.isNamespace, `${operation.name}: ${answer.status}`)
+    if (operation.hasOwnParameter) {
+      t.ok(
+        isNothing({ ...operation, isNamespace: false }, answer) || operation.isNamespace,
+        `${operation.name}: ${answer.status}`
+      )
+    }
     // A production of the same name may have been made meanwhile: by this walk itself, with its examples.
     const said = `${victim.applicationId} ${tellsOfWebhooks.has(operation.name) ? webhook['id'] as string : ''}`
     t.equal(leak(operation, answer.text, said), undefined, `${operation.name} tells nothing of development`)
-    const pinned = app.auth.tokens.mint({ subject: 'pinned', applicationId: victim.applicationId, permissions: ['admin'], environment: 'staging', expiresInS: undefined }).token
-    t.match(await ask(operation, { authorization: `Bearer ${pinned}`, 'x-environment': 'development' }), { status: 403 }, `${operation.name} with a token that is pinned elsewhere`)
+    const pinned =
+      app.auth.tokens.mint({
+        subject: 'pinned', applicationId: victim.applicationId, permissions: ['admin'], environment: 'staging',
+        expiresInS: undefined
+      }).token
+    t.match(await ask(operation, { authorization: `Bearer ${pinned}`, 'x-environment': 'development' }), {
+      status: 403
+    }, `${operation.name} with a token that is pinned elsewhere`)
   }
 })
 
 /** What the environments of an application share, and a pinned token may read. */
-const isShared = ({ name, url }: Asked) => url.startsWith('/api/services') || url.startsWith('/api/applications') || name === 'GET /api/auth/me'
+const isShared = ({ name, url }: Asked) =>
+  url.startsWith('/api/services') || url.startsWith('/api/applications') || name === 'GET /api/auth/me'
 
 await t.test('a token that is pinned to one environment finds and changes nothing of another, on any route', async t => {
-  const pinned = app.auth.tokens.mint({ subject: 'pinned', applicationId: victim.applicationId, permissions: ['admin'], environment: 'production', expiresInS: undefined }).token
+  const pinned =
+    app.auth.tokens.mint({
+      subject: 'pinned', applicationId: victim.applicationId, permissions: ['admin'], environment: 'production',
+      expiresInS: undefined
+    }).token
   const asks = async (operation: Asked, what = operation.name) => {
     const answer = await ask(operation, { authorization: `Bearer ${pinned}` })
-    if (answer.status < 300 && isShared(operation)) t.equal(operation.method, 'GET', `${what} changes nothing that is shared`)
-    else if (operation.hasOwnParameter && !operation.isNamespace && !operation.isPublic) t.ok([400, 403, 404].includes(answer.status), `${what}: ${answer.status}`)
-    if (!toldToAll.has(operation.name)) t.equal(leak(operation, answer.text, `${victim.applicationId} ${isShared(operation) ? `${marker} ${service['id'] as string}` : ''}`), undefined, `${what} tells nothing`)
+    if (answer.status < 300 && isShared(operation)) { t.equal(operation.method, 'GET', `${what} changes nothing that is shared`) } else if (operation.hasOwnParameter && !operation.isNamespace && !operation.isPublic) { t.ok([400, 403, 404].includes(answer.status), `${what}: ${answer.status}`) }
+    if (!toldToAll.has(operation.name)) {
+      t.equal(
+        leak(
+          operation,
+          answer.text,
+          `${victim.applicationId} ${isShared(operation) ? `${marker} ${service['id'] as string}` : ''}`
+        ),
+        undefined,
+        `${what} tells nothing`
+      )
+    }
     t.ok(answer.status < 500, `${what}: ${answer.status}`)
     return answer
   }
   for (const operation of operations) {
     await asks(operation)
-    if (operation.name.startsWith('DELETE')) await asks({ ...operation, url: `${operation.url}?force=true` }, `${operation.name} with force`)
-    if (operation.payloadNamingVictim !== undefined) await asks({ ...operation, payload: operation.payloadNamingVictim }, `${operation.name} naming what is elsewhere`)
-    for (const query of operation.queriesNamingVictim) await asks({ ...operation, url: `${operation.url}?${query}` }, `${operation.name}?${query}`)
+    if (operation.name.startsWith('DELETE')) { await asks({ ...operation, url: `${operation.url}?force=true` }, `${operation.name} with force`) }
+    if (operation.payloadNamingVictim !== undefined) { await asks({ ...operation, payload: operation.payloadNamingVictim }, `${operation.name} naming what is elsewhere`) }
+    for (const query of operation.queriesNamingVictim) { await asks({ ...operation, url: `${operation.url}?${query}` }, `${operation.name}?${query}`) }
     if (operation.payload === undefined) continue
     // Wherever a body names an environment, another than the token's.
     for (const environment of ['development', 'staging']) {
       const body = JSON.parse(operation.payload) as Record<string, unknown>
-      if (!('environment' in body) && operation.name !== 'POST /auth/token' && operation.name !== 'POST /api/webhooks') continue
+      if (!('environment' in body) && operation.name !== 'POST /auth/token' && operation.name !== 'POST /api/webhooks') { continue }
       const named = operation.name === 'POST /api/webhooks' ? { environments: [environment] } : { environment }
-      const { status } = await asks({ ...operation, payload: JSON.stringify({ ...body, ...named }) }, `${operation.name} for ${environment}`)
+      const { status } = await asks(
+        { ...operation, payload: JSON.stringify({ ...body, ...named }) },
+        `${operation.name} for ${environment}`
+      )
       t.ok(status === 403 || status === 404, `${operation.name} for ${environment}: ${status}`)
     }
   }
   for (const body of [{}, { environment: 'production' }]) {
-    const { status, body: answer } = await ask({ ...operations.find(({ name }) => name === 'POST /auth/token') as Asked, payload: JSON.stringify({ applicationId: victim.applicationId, permissions: ['client'], ...body }) }, { authorization: `Bearer ${pinned}` })
+    const { status, body: answer } = await ask({
+      ...operations.find(({ name }) => name === 'POST /auth/token') as Asked,
+      payload: JSON.stringify({ applicationId: victim.applicationId, permissions: ['client'], ...body })
+    }, { authorization: `Bearer ${pinned}` })
     t.equal(status, 200, answer)
     const { token } = JSON.parse(answer) as { token: string }
-    t.match(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()), { environment: 'production' }, 'what it issues is pinned as it is')
+    t.match(
+      JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()), { environment: 'production' },
+      'what it issues is pinned as it is'
+    )
   }
 })
 
 await t.test('and it is all still there, as it was', async t => {
-  t.match(await victim.request('GET', `/api/topics/${topic}`), { status: 200, body: { owner: marker, activeSchemaVersion: 1 } })
+  t.match(await victim.request('GET', `/api/topics/${topic}`), {
+    status: 200,
+    body: { owner: marker, activeSchemaVersion: 1 }
+  })
   const log = await victim.request('GET', `/api/topics/${topic}/events`)
   t.match(log.body, [{ offset: 1, key: marker, payload: { [marker]: marker } }, { offset: 2 }])
   t.equal(log.body.length, 2)
   t.match(await victim.request('GET', `/api/schemas/${topic}/versions`), { status: 200, body: [{ version: 1 }] })
-  t.match(await victim.request('GET', `/api/webhooks/${webhook['id'] as string}`), { status: 200, body: { active: true, description: marker, events: ['topic.event'] } })
+  t.match(await victim.request('GET', `/api/webhooks/${webhook['id'] as string}`), {
+    status: 200,
+    body: { active: true, description: marker, events: ['topic.event'] }
+  })
   t.match(await victim.request('GET', '/api/webhooks/deliveries'), { status: 200, body: [{ id: delivery?.id }] })
-  t.match(await victim.request('GET', `/api/services/${service['id'] as string}`), { status: 200, body: { description: marker } })
-  t.match(await victim.request('GET', `/api/sync/${named}/documents/${named}`), { status: 200, body: { revision: 1, data: { [marker]: marker } } })
-  t.match(await victim.request('GET', `/api/socket/channels/${named}/members`), { status: 200, body: [{ state: { [marker]: marker } }] })
-  t.same(member.messages.filter(({ name }) => name !== 'authenticated'), [], 'nobody has reached the one in the channel')
-  t.match(await victim.request('GET', `/api/database/mappings/${mapping['id'] as string}`), { status: 200, body: { table: marker, events: ['insert'] } })
-  t.match(await victim.request('GET', '/api/database/subscriptions'), { status: 200, body: [{ id: databaseSubscription['id'], active: true }] })
-  t.match(await victim.request('GET', '/api/database/connection'), { status: 200, body: { connectionString: `postgres://${marker}@127.0.0.1:1/${marker}` } })
+  t.match(await victim.request('GET', `/api/services/${service['id'] as string}`), {
+    status: 200,
+    body: { description: marker }
+  })
+  t.match(await victim.request('GET', `/api/sync/${named}/documents/${named}`), {
+    status: 200,
+    body: { revision: 1, data: { [marker]: marker } }
+  })
+  t.match(await victim.request('GET', `/api/socket/channels/${named}/members`), {
+    status: 200,
+    body: [{ state: { [marker]: marker } }]
+  })
+  t.same(
+    member.messages.filter(({ name }) => name !== 'authenticated'), [], 'nobody has reached the one in the channel'
+  )
+  t.match(await victim.request('GET', `/api/database/mappings/${mapping['id'] as string}`), {
+    status: 200,
+    body: { table: marker, events: ['insert'] }
+  })
+  t.match(await victim.request('GET', '/api/database/subscriptions'), {
+    status: 200, body: [{ id: databaseSubscription['id'], active: true }]
+  })
+  t.match(await victim.request('GET', '/api/database/connection'), {
+    status: 200,
+    body: { connectionString: `postgres://${marker}@127.0.0.1:1/${marker}` }
+  })
   t.match(await victim.request('GET', '/api/database/logs'), { status: 200, body: [{ message: marker }] })
-  t.match(await victim.request('GET', `/api/users/${owner.id}`), { status: 200, body: { name: marker, roles: [{ roleId: 'role_admin', applicationId: victim.applicationId }] } })
+  t.match(await victim.request('GET', `/api/users/${owner.id}`), {
+    status: 200,
+    body: { name: marker, roles: [{ roleId: 'role_admin', applicationId: victim.applicationId }] }
+  })
   t.ok((await victim.request('GET', '/api/invites')).body.some(({ id }: { id: string }) => id === invite['id']))
   t.equal((await owner.get('/api/auth/me')).status, 200)
-  t.match(await victim.request('GET', `/api/applications/${victim.applicationId}`), { status: 200, body: { name: marker, description: marker } })
+  t.match(await victim.request('GET', `/api/applications/${victim.applicationId}`), {
+    status: 200,
+    body: { name: marker, description: marker }
+  })
 })
 
 for (const { name, connect } of transports) {
   await t.test(`nothing of it comes over ${name}, whatever the stranger listens to under the same names`, async t => {
     const url = await listening
-    for (const refused of [{ token: stranger.token(), applicationId: victim.applicationId }, { token: strangers[1]?.headers.authorization ?? '', applicationId: victim.applicationId }]) {
+    for (
+      const refused of [{ token: stranger.token(), applicationId: victim.applicationId }, {
+        token: strangers[1]?.headers.authorization ?? '', applicationId: victim.applicationId
+      }]
+    ) {
       const closed = await connect(url, refused).then(async socket => (await socket.closed).code, () => 'refused')
       t.ok(closed === 'refused' || closed === 4401, String(closed))
     }
     const channel = `${named}-${name.length}`
     await stranger.request('POST', '/api/topics', { name: topic, description: 'theirs', owner: 'them' })
     const [eve, ada] = [await connect(url, { token: stranger.token() }), await connect(url, { token: victim.token() })]
-    const listenTo = [topic, '**', `${named}.*`, 'sync.**', 'presence.updated', 'socket.message', `sync.${named}.updated`]
+    const listenTo = [
+      topic,
+      '**',
+      `${named}.*`,
+      'sync.**',
+      'presence.updated',
+      'socket.message',
+      `sync.${named}.updated`
+    ]
     for (const socket of [ada, eve]) {
-      for (const wanted of listenTo) t.match(await socket.request('subscribe', { topic: wanted, rewind: 1000 }), { ok: true }, wanted)
-      for (const room of [channel, named, `doc:${named}:${named}`]) t.match(await socket.request('join', { channel: room }), { ok: true }, room)
+      for (const wanted of listenTo) { t.match(await socket.request('subscribe', { topic: wanted, rewind: 1000 }), { ok: true }, wanted) }
+      for (const room of [channel, named, `doc:${named}:${named}`]) { t.match(await socket.request('join', { channel: room }), { ok: true }, room) }
     }
     const ofAda = await ada.request('subscribe', { topic })
-    t.match(await eve.request('unsubscribe', { subscriptionId: ofAda.subscriptionId }), { ok: false, code: 'SUBSCRIPTION_NOT_FOUND' })
-    const [{ socketId } = { socketId: '' }] = (await victim.request('GET', `/api/socket/channels/${channel}/members`)).body as { socketId: string }[]
-    t.match(await eve.request('direct', { socketId, event: 'hello', data: {} }), { ok: false }, 'not even by the name of a socket')
+    t.match(await eve.request('unsubscribe', { subscriptionId: ofAda.subscriptionId }), {
+      ok: false, code: 'SUBSCRIPTION_NOT_FOUND'
+    })
+    const [{ socketId } = { socketId: '' }] = (await victim.request('GET', `/api/socket/channels/${channel}/members`))
+      .body as { socketId: string }[]
+    t.match(
+      await eve.request('direct', { socketId, event: 'hello', data: {} }), { ok: false },
+      'not even by the name of a socket'
+    )
     t.match(await eve.request('auth', { token: victim.token() }), { ok: false, code: 'PERMISSION_DENIED' })
 
     await victim.publish(topic, { [marker]: marker })
-    await victim.request('PATCH', `/api/sync/${named}/documents/${named}/merge`, { data: { [`${marker}${name.length}`]: marker } })
+    await victim.request('PATCH', `/api/sync/${named}/documents/${named}/merge`, {
+      data: { [`${marker}${name.length}`]: marker }
+    })
     await victim.request('POST', '/api/socket/broadcast', { channel, event: 'said', data: { [marker]: marker } })
     await ada.request('publish', { channel, event: 'said', data: { [marker]: marker } })
     await ada.request('presence', { channel, state: { [marker]: marker } })
@@ -385,9 +613,16 @@ for (const { name, connect } of transports) {
     await eventually(() => eve.events.some(({ payload }) => JSON.stringify(payload) === '{"last":true}'))
     await stranger.request('POST', '/api/socket/broadcast', { channel, event: 'last', data: {} })
     await eve.message('message')
-    await eventually(() => ada.events.some(({ topic, payload }) => topic === `sync.${named}.updated` && JSON.stringify(payload).includes(`${marker}${name.length}`)))
+    await eventually(() =>
+      ada.events.some(({ topic, payload }) =>
+        topic === `sync.${named}.updated` && JSON.stringify(payload).includes(`${marker}${name.length}`)
+      )
+    )
     const text = JSON.stringify([eve.events, eve.messages])
-    t.equal([...ids, marker, ofAda.subscriptionId, socketId].find(secret => secret !== topic && text.includes(secret)), undefined, text.slice(0, 500))
+    t.equal(
+      [...ids, marker, ofAda.subscriptionId, socketId].find(secret => secret !== topic && text.includes(secret)),
+      undefined, text.slice(0, 500)
+    )
     t.ok(eve.events.every(({ applicationId }) => applicationId === stranger.applicationId))
     t.ok(ada.events.every(({ applicationId }) => applicationId === victim.applicationId))
     t.ok(ada.events.length > eve.events.length)

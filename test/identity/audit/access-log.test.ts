@@ -38,13 +38,25 @@ await t.test('with ACCESS_LOG', async t => {
     const response = await fetch(`${url}/api/topics/${topic}?unused=a-secret`, { headers })
     const body = await response.text()
     t.match(await next('request.completed'), {
-      level: 30, method: 'GET', route: '/api/topics/:name', path: `/api/topics/${topic}`, status: 200, durationMs: Number, bytes: Buffer.byteLength(body), principal,
-      scope: { applicationId: shop.applicationId, environment: 'development' }, address: '127.0.0.1', userAgent: 'reader/1.0', reqId: response.headers.get('x-request-id')
+      level: 30,
+      method: 'GET',
+      route: '/api/topics/:name',
+      path: `/api/topics/${topic}`,
+      status: 200,
+      durationMs: Number,
+      bytes: Buffer.byteLength(body),
+      principal,
+      scope: { applicationId: shop.applicationId, environment: 'development' },
+      address: '127.0.0.1',
+      userAgent: 'reader/1.0',
+      reqId: response.headers.get('x-request-id')
     })
     await fetch(`${url}/api/topics/${topic}`, { method: 'HEAD', headers })
     t.match(await next('request.completed'), { method: 'HEAD', status: 200, bytes: 0 })
     const missing = await (await fetch(`${url}/nowhere/at%20all?token=${token}`)).text()
-    t.match(await next('request.completed'), { path: '/nowhere/at%20all', status: 404, bytes: Buffer.byteLength(missing) })
+    t.match(await next('request.completed'), {
+      path: '/nowhere/at%20all', status: 404, bytes: Buffer.byteLength(missing)
+    })
     await fetch(`${url}/api/topics`, { headers: { authorization: 'Bearer no' } })
     t.match(await next('request.completed'), { path: '/api/topics', status: 401 })
     t.notOk(log.text().includes('a-secret') || log.text().includes(token))
@@ -64,11 +76,22 @@ await t.test('with ACCESS_LOG', async t => {
   })
 
   await t.test('a socket is logged when it is authenticated and when it ends, over either transport', async t => {
-    for (const [connectTo, transport, path] of [[connectWs, 'ws', '/ws'], [connectSocketIo, 'socket.io', '/socket.io/']] as const) {
+    for (
+      const [connectTo, transport, path] of [[connectWs, 'ws', '/ws'], [
+        connectSocketIo, 'socket.io', '/socket.io/'
+      ]] as const
+    ) {
       skip()
       const client = await connectTo(url, { token })
       t.match(await next('socket.connected'), {
-        level: 30, transport, path, status: 101, principal, scope: { applicationId: shop.applicationId }, address: '127.0.0.1', socketId: String
+        level: 30,
+        transport,
+        path,
+        status: 101,
+        principal,
+        scope: { applicationId: shop.applicationId },
+        address: '127.0.0.1',
+        socketId: String
       })
       await client.request('subscribe', { topic })
       await shop.publish(topic, 'x'.repeat(10_000))
@@ -77,7 +100,10 @@ await t.test('with ACCESS_LOG', async t => {
       const line = await next('socket.disconnected')
       t.match(line, { level: 30, transport, path, principal, durationMs: Number })
       t.ok((line['bytesSent'] as number) > 10_000, `${transport}: ${String(line['bytesSent'])} bytes sent`)
-      t.ok((line['bytesReceived'] as number) > 30 && (line['bytesReceived'] as number) < 2000, `${String(line['bytesReceived'])} bytes received`)
+      t.ok(
+        (line['bytesReceived'] as number) > 30 && (line['bytesReceived'] as number) < 2000,
+        `${String(line['bytesReceived'])} bytes received`
+      )
     }
   })
 

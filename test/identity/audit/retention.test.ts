@@ -11,8 +11,16 @@ const dayMs = 24 * 3_600_000
 t.test('audit entries are deleted after their retention, in slices, and not before', async t => {
   const { app } = await build(t)
   await app.db.insertInto('audit_log').columns(['id', 'at', 'actor_kind', 'actor_id', 'action', 'resource']).expression(
-    eb => eb.selectFrom(eb.fn<{ n: number }>('generate_series', [eb.lit(1), eb.lit(2500)]).as('n'))
-      .select(select => [select.val('aud_old').as('id'), select.cast<number>(select.val(Date.now() - 401 * dayMs), 'bigint').as('at'), select.val('system').as('actor_kind'), select.val('system').as('actor_id'), select.val('a.b').as('action'), select.val('a').as('resource')])
+    eb =>
+      eb.selectFrom(eb.fn<{ n: number }>('generate_series', [eb.lit(1), eb.lit(2500)]).as('n'))
+        .select(
+          select => [
+            select.val('aud_old').as('id'),
+            select.cast<number>(select.val(Date.now() - 401 * dayMs), 'bigint').as('at'),
+            select.val('system').as('actor_kind'), select.val('system').as('actor_id'), select.val('a.b').as('action'),
+            select.val('a').as('resource')
+          ]
+        )
   ).execute()
   await record(app.db, system, { action: 'topic.created', resourceId: 'top_new' })
   const log = { info: () => {}, warn: () => {} }

@@ -4,16 +4,29 @@ import { loginNetworkOf, networkOf } from '../../../src/identity/auth/network.ts
 
 t.test('every spelling of an address comes to one, and only lookalikes stay apart', async t => {
   const spellings = [
-    'Ada.King@Example.com', 'ADA.KING@EXAMPLE.COM', ' ada.king@example.com ', 'ada.king@example.com.', 'ada.\u212Aing@example.com',
-    '\uff41\uff44\uff41.king@\uff45xample.com', 'ada.k\u200bing@example.com', 'ada.king\u00ad@example.com', 'ada.king@example\u3002com', 'ada.king\uff20example.com', 'ada.king @ example.com'
+    'Ada.King@Example.com',
+    'ADA.KING@EXAMPLE.COM',
+    ' ada.king@example.com ',
+    'ada.king@example.com.',
+    'ada.\u212Aing@example.com',
+    '\uff41\uff44\uff41.king@\uff45xample.com',
+    'ada.k\u200bing@example.com',
+    'ada.king\u00ad@example.com',
+    'ada.king@example\u3002com',
+    'ada.king\uff20example.com',
+    'ada.king @ example.com'
   ]
   for (const spelling of spellings) t.equal(canonicalEmail(spelling), 'ada.king@example.com', JSON.stringify(spelling))
-  for (const lookalike of ['ada.k\u0131ng@example.com', 'ada.k\u0130ng@example.com', '\u0430da.king@example.com', 'ada.king+x@example.com']) {
+  for (
+    const lookalike of [
+      'ada.k\u0131ng@example.com', 'ada.k\u0130ng@example.com', '\u0430da.king@example.com', 'ada.king+x@example.com'
+    ]
+  ) {
     t.not(canonicalEmail(lookalike), 'ada.king@example.com', lookalike)
   }
   t.equal(canonicalEmail('cafe\u0301@example.com'), canonicalEmail('CAF\u00c9@example.com'))
   t.equal(canonicalEmail('a@B\u00dccher.de'), 'a@xn--bcher-kva.de')
-  for (const address of [...spellings, 'no address', '', '@', 'a@b@c', 'STRA\u1e9eE@x.de']) t.equal(canonicalEmail(canonicalEmail(address)), canonicalEmail(address), 'it stays what it is')
+  for (const address of [...spellings, 'no address', '', '@', 'a@b@c', 'STRA\u1e9eE@x.de']) { t.equal(canonicalEmail(canonicalEmail(address)), canonicalEmail(address), 'it stays what it is') }
 })
 
 t.test('addresses count by network, and logins by a wider one', async t => {

@@ -6,7 +6,12 @@ import { tenant } from '../../tenant.ts'
 
 /** An app to which routes can still be added. */
 async function unready (t: Teardown) {
-  const app = await buildApp({ config: createConfig({ DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey, PORT: '0', RATE_LIMIT_MAX: '0', LOG_LEVEL: 'silent' }) })
+  const app = await buildApp({
+    config: createConfig({
+      DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey, PORT: '0', RATE_LIMIT_MAX: '0',
+      LOG_LEVEL: 'silent'
+    })
+  })
   t.teardown(() => app.close())
   return app
 }
@@ -14,9 +19,18 @@ async function unready (t: Teardown) {
 t.test('a route that does not say who may call it stops the boot', async t => {
   const app = await unready(t)
   t.throws(() => app.get('/nobody-said', async () => 'secret'), /GET \/nobody-said declares no permission/)
-  t.throws(() => app.get('/typo', { config: { permission: 'topics:fly' as never } }, async () => 'secret'), /unknown permission: topics:fly/)
-  t.throws(() => app.route({ method: ['OPTIONS', 'POST'], url: '/both', handler: async () => 'secret' }), /declares no permission/)
-  t.throws(() => app.get('/docs/secret', async () => 'secret'), /declares no permission/, 'though the pages beside it are public')
+  t.throws(
+    () => app.get('/typo', { config: { permission: 'topics:fly' as never } }, async () => 'secret'),
+    /unknown permission: topics:fly/
+  )
+  t.throws(
+    () => app.route({ method: ['OPTIONS', 'POST'], url: '/both', handler: async () => 'secret' }),
+    /declares no permission/
+  )
+  t.throws(
+    () => app.get('/docs/secret', async () => 'secret'), /declares no permission/,
+    'though the pages beside it are public'
+  )
 })
 
 t.test('a HEAD route is guarded as its GET is, once', async t => {
@@ -25,22 +39,40 @@ t.test('a HEAD route is guarded as its GET is, once', async t => {
   app.get('/head', { exposeHeadRoute: true, config: { permission: 'topics:read' } }, async () => ++asked)
   const { token } = await tenant(app)
   t.equal((await app.inject({ method: 'HEAD', url: '/head' })).statusCode, 401)
-  t.equal((await app.inject({ method: 'HEAD', url: '/head', headers: { authorization: `Bearer ${token()}` } })).statusCode, 200)
-  t.equal((await app.inject({ method: 'HEAD', url: '/head', headers: { authorization: `Bearer ${token(['client'])}` } })).statusCode, 403)
+  t.equal(
+    (await app.inject({ method: 'HEAD', url: '/head', headers: { authorization: `Bearer ${token()}` } })).statusCode,
+    200
+  )
+  t.equal(
+    (await app.inject({ method: 'HEAD', url: '/head', headers: { authorization: `Bearer ${token(['client'])}` } }))
+      .statusCode,
+    403
+  )
   t.equal(asked, 1)
 })
 
 t.test('a handler finds the principal and, where there is one, the scope', async t => {
   const app = await unready(t)
-  app.get('/scoped', { config: { permission: 'topics:read' } }, async request => ({ id: request.principal.id, scope: request.scope }))
-  app.get('/global', { config: { permission: 'tokens:create' } }, async request => ({ id: request.principal.id, scope: request.scope ?? null }))
-  app.get('/anybody', { config: { permission: 'public' } }, async request => ({ principal: request.principal ?? null, scope: request.scope ?? null }))
+  app.get(
+    '/scoped', { config: { permission: 'topics:read' } },
+    async request => ({ id: request.principal.id, scope: request.scope })
+  )
+  app.get(
+    '/global', { config: { permission: 'tokens:create' } },
+    async request => ({ id: request.principal.id, scope: request.scope ?? null })
+  )
+  app.get(
+    '/anybody', { config: { permission: 'public' } },
+    async request => ({ principal: request.principal ?? null, scope: request.scope ?? null })
+  )
   const { token, applicationId } = await tenant(app)
   const get = async (url: string, headers: Record<string, string> = {}) =>
     (await app.inject({ url, headers: { authorization: `Bearer ${token()}`, ...headers } })).json()
   const id = `${applicationId}/tester`
   t.same(await get('/scoped'), { id, scope: { applicationId, environment: 'development' } })
-  t.same(await get('/scoped', { 'x-environment': 'staging', 'x-application-id': applicationId }), { id, scope: { applicationId, environment: 'staging' } })
+  t.same(await get('/scoped', { 'x-environment': 'staging', 'x-application-id': applicationId }), {
+    id, scope: { applicationId, environment: 'staging' }
+  })
   t.match(await get('/scoped', { 'x-application-id': 'app_other' }), { code: 'APPLICATION_FORBIDDEN' })
   t.match(await get('/scoped', { 'x-environment': 'moon' }), { code: 'ENVIRONMENT_INVALID' })
   t.same(await get('/global', { 'x-environment': 'moon' }), { id, scope: null })
@@ -51,19 +83,31 @@ t.test('without a credential 401, with too little 403, and of nothing 404', asyn
   const { app } = await build(t)
   const { token } = await tenant(app)
   t.match((await app.inject({ url: '/api/topics' })).json(), { error: 'UnauthorizedError', code: 'CREDENTIAL_MISSING' })
-  t.match((await app.inject({ url: '/api/topics', headers: { authorization: 'Basic YTpi' } })).json(), { error: 'UnauthorizedError', code: 'CREDENTIAL_INVALID' })
-  t.match((await app.inject({ url: '/api/topics', headers: { authorization: `Bearer ${token(['client'])}` } })).json(), {
-    error: 'ForbiddenError', code: 'PERMISSION_DENIED', message: 'Permission required: topics:read'
+  t.match((await app.inject({ url: '/api/topics', headers: { authorization: 'Basic YTpi' } })).json(), {
+    error: 'UnauthorizedError', code: 'CREDENTIAL_INVALID'
   })
+  t.match(
+    (await app.inject({ url: '/api/topics', headers: { authorization: `Bearer ${token(['client'])}` } })).json(),
+    {
+      error: 'ForbiddenError', code: 'PERMISSION_DENIED', message: 'Permission required: topics:read'
+    }
+  )
   t.equal((await app.inject({ url: '/api/nothing' })).statusCode, 404)
-  t.equal((await app.inject({ method: 'POST', url: '/api/topics', payload: 'not json', headers: { 'content-type': 'application/json' } })).statusCode, 401, 'before the body is looked at')
+  t.equal(
+    (await app.inject({
+      method: 'POST', url: '/api/topics', payload: 'not json', headers: { 'content-type': 'application/json' }
+    })).statusCode,
+    401,
+    'before the body is looked at'
+  )
 })
 
 t.test('every route but the public ones refuses a stranger', async t => {
   const { app } = await build(t)
   const open = new Set([
-    '/health', '/health/ready', '/api/metrics/prometheus', '/api/auth/setup-status', '/api/auth/setup', '/api/auth/login', '/auth/verify',
-    '/api/auth/mfa/verify', '/api/auth/forgot-password', '/api/auth/reset-password', '/api/auth/accept-invite', '/.well-known/jwks.json'
+    '/health', '/health/ready', '/api/metrics/prometheus', '/api/auth/setup-status', '/api/auth/setup',
+    '/api/auth/login', '/auth/verify', '/api/auth/mfa/verify', '/api/auth/forgot-password', '/api/auth/reset-password',
+    '/api/auth/accept-invite', '/.well-known/jwks.json'
   ])
   const { paths } = app.swagger() as { paths: Record<string, Record<string, unknown>> }
   let guarded = 0

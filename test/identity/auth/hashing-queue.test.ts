@@ -4,7 +4,9 @@ import { codeOf } from './refusal.ts'
 
 /** Work that ends when it is told to, in the order in which it was started. */
 function bench () {
-  const queue = new HashingQueue({ runningMax: 3, runningOthersMax: 2, waitingOfOwnerMax: 5, waitingMax: { knownLogin: 8, login: 8, other: 8 } })
+  const queue = new HashingQueue({
+    runningMax: 3, runningOthersMax: 2, waitingOfOwnerMax: 5, waitingMax: { knownLogin: 8, login: 8, other: 8 }
+  })
   const started: string[] = []
   const ends: (() => void)[] = []
   const ask = (owner: string, kind: HashingKind) => codeOf(() => queue.run({ owner, kind }, () => {
@@ -59,7 +61,11 @@ t.test('strangers from however many networks keep out no network that is known',
 })
 
 t.test('work that fails gives its place back', async t => {
-  const queue = new HashingQueue({ runningMax: 1, runningOthersMax: 1, waitingOfOwnerMax: 5, waitingMax: { knownLogin: 8, login: 8, other: 8 } })
-  await t.rejects(queue.run({ owner: 'a', kind: 'login' }, async () => { throw new Error('fault') }))
+  const queue = new HashingQueue({
+    runningMax: 1, runningOthersMax: 1, waitingOfOwnerMax: 5, waitingMax: { knownLogin: 8, login: 8, other: 8 }
+  })
+  await t.rejects(queue.run({ owner: 'a', kind: 'login' }, async () => {
+    throw new Error('fault')
+  }))
   t.equal(await queue.run({ owner: 'a', kind: 'login' }, async () => 1), 1)
 })

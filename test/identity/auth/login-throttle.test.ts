@@ -21,13 +21,19 @@ t.test('after a few failures in a row each attempt must wait longer', async t =>
   t.equal(waits.at(-1), 300_000, 'but not for ever')
   now += 300_000
   t.equal(await gate.attempt('a@example.com', right), 'in')
-  for (let i = 0; i < 5; i++) t.equal(await gate.attempt('a@example.com', wrong), undefined, 'a success clears the record')
+  for (let i = 0; i < 5; i++) { t.equal(await gate.attempt('a@example.com', wrong), undefined, 'a success clears the record') }
 })
 
 t.test('guesses that come at once are counted one after the other', async t => {
   const gate = new LoginGate()
   let tried = 0
-  const codes = await Promise.all(Array.from({ length: 20 }, () => codeOf(() => gate.attempt('a', async () => { tried++; return undefined }))))
+  const codes = await Promise.all(Array.from({ length: 20 }, () =>
+    codeOf(() =>
+      gate.attempt('a', async () => {
+        tried++
+        return undefined
+      })
+    )))
   t.equal(tried, 5)
   t.equal(codes.filter(code => code === 'RATE_LIMITED').length, 15)
 })
@@ -62,7 +68,10 @@ t.test('attempts that wait at an account hold up no known network', async t => {
   let release = () => {}
   const held = new Promise<undefined>(resolve => { release = () => resolve(undefined) })
   const candidate = (network: string, isKnown: boolean) => ({ account: 'a', network, isKnown: async () => isKnown })
-  const flood = Array.from({ length: 60 }, (_, i) => codeOf(() => gate.attempt(candidate(`botnet ${i}`, false), () => held)))
+  const flood = Array.from(
+    { length: 60 },
+    (_, i) => codeOf(() => gate.attempt(candidate(`botnet ${i}`, false), () => held))
+  )
   t.equal(await gate.attempt(candidate('home', true), right), 'in')
   release()
   t.equal((await Promise.all(flood)).filter(code => code === 'RATE_LIMITED').length, 10)

@@ -5,16 +5,20 @@ import { tenant } from '../../tenant.ts'
 import type { Environment } from '../../../schemas/scope.ts'
 
 /*
- * What the environments of an application share. test/identity/access/tenancy.test.ts walks every route with a pinned token.
+ * What the environments of an application share. test/identity/access/tenancy.test.ts walks every route with a pinned
+ * token.
  */
 
 const { app } = await build(t)
 const shop = await tenant(app)
-const outcome = ({ status, body }: { status: number, body?: { code?: string } }) => body?.code === undefined ? String(status) : `${status} ${body.code}`
-const tokenOf = (permissions: string[], environment?: Environment) => app.auth.tokens.mint({
-  subject: 'tester', applicationId: shop.applicationId, permissions, environment, expiresInS: undefined
-}).token
-const asking = (permissions: string[], environment?: Environment) => requests(app, `Bearer ${tokenOf(permissions, environment)}`)
+const outcome = ({ status, body }: { status: number, body?: { code?: string } }) =>
+  body?.code === undefined ? String(status) : `${status} ${body.code}`
+const tokenOf = (permissions: string[], environment?: Environment) =>
+  app.auth.tokens.mint({
+    subject: 'tester', applicationId: shop.applicationId, permissions, environment, expiresInS: undefined
+  }).token
+const asking = (permissions: string[], environment?: Environment) =>
+  requests(app, `Bearer ${tokenOf(permissions, environment)}`)
 const inProduction = { 'x-environment': 'production' }
 
 await t.test('a pinned token reads services, and neither creates, changes nor deletes one', async t => {
@@ -24,38 +28,68 @@ await t.test('a pinned token reads services, and neither creates, changes nor de
   t.equal((await pinned.get(`/api/services/${id}`)).status, 200)
   t.equal(outcome(await pinned.post('/api/services', { name: 'other' })), '403 ENVIRONMENT_FORBIDDEN')
   t.equal(outcome(await pinned.patch(`/api/services/${id}`, { description: 'x' })), '403 ENVIRONMENT_FORBIDDEN')
-  for (const query of ['', '?force=false', '?force=true']) t.equal(outcome(await pinned.remove(`/api/services/${id}${query}`)), '403 ENVIRONMENT_FORBIDDEN', query)
+  for (const query of ['', '?force=false', '?force=true']) { t.equal(outcome(await pinned.remove(`/api/services/${id}${query}`)), '403 ENVIRONMENT_FORBIDDEN', query) }
   t.equal((await shop.request('GET', '/api/sync/session/documents/kept', undefined, inProduction)).status, 200)
 
   const own = await pinned.post('/api/sync/session/documents', { id: 'mine', data: {} })
   t.equal(own.status, 201, 'documents of its environment are its own')
   t.equal((await pinned.remove('/api/sync/session/documents/mine')).status, 200)
 
-  t.equal(outcome(await asking(['services:delete']).remove(`/api/services/${id}?force=true`)), '403 PERMISSION_DENIED', 'force deletes documents: that is a permission of its own')
+  t.equal(
+    outcome(await asking(['services:delete']).remove(`/api/services/${id}?force=true`)),
+    '403 PERMISSION_DENIED',
+    'force deletes documents: that is a permission of its own'
+  )
   t.equal(outcome(await asking(['services:delete']).remove(`/api/services/${id}`)), '409 SERVICE_NOT_EMPTY')
   t.equal((await asking(['services:delete', 'sync:delete']).remove(`/api/services/${id}?force=true`)).status, 204)
 })
 
 await t.test('a pinned token sees which version of a mapping runs in its environment only', async t => {
   await shop.topic('order.placed')
-  const { body: mapping } = await shop.request('POST', '/api/database/mappings', { table: 'orders', topic: 'order.placed', events: ['insert'] })
-  t.equal((await shop.request('POST', `/api/database/mappings/${mapping.id}/promote`, { environment: 'development' })).status, 200)
-  const grid = async (environment?: Environment) => (await asking(['admin'], environment).get('/api/database/mappings/status')).body[0].environments
+  const { body: mapping } = await shop.request('POST', '/api/database/mappings', {
+    table: 'orders', topic: 'order.placed', events: ['insert']
+  })
+  t.equal(
+    (await shop.request('POST', `/api/database/mappings/${mapping.id}/promote`, { environment: 'development' })).status,
+    200
+  )
+  const grid = async (environment?: Environment) =>
+    (await asking(['admin'], environment).get('/api/database/mappings/status')).body[0].environments
   t.same(Object.keys(await grid()), ['development', 'staging', 'production'])
   t.same(Object.keys(await grid('development')), ['development'])
   t.same(Object.keys(await grid('staging')), ['staging'])
-  t.equal(outcome(await asking(['admin'], 'development').post(`/api/database/mappings/${mapping.id}/promote`, { environment: 'development' })), '403 PERMISSION_DENIED')
-  t.equal(outcome(await asking(['admin'], 'development').post(`/api/database/mappings/${mapping.id}/promote?dryRun=true`, { environment: 'development' })), '403 PERMISSION_DENIED')
+  t.equal(
+    outcome(
+      await asking(['admin'], 'development').post(`/api/database/mappings/${mapping.id}/promote`, {
+        environment: 'development'
+      })
+    ),
+    '403 PERMISSION_DENIED'
+  )
+  t.equal(
+    outcome(
+      await asking(['admin'], 'development').post(`/api/database/mappings/${mapping.id}/promote?dryRun=true`, {
+        environment: 'development'
+      })
+    ),
+    '403 PERMISSION_DENIED'
+  )
 })
 
 await t.test('the numbers of an environment do not count webhook deliveries of another', async t => {
-  const { body: hook } = await shop.request('POST', '/api/webhooks', { url: 'https://nobody.example.test/', events: ['topic.event'] })
+  const { body: hook } = await shop.request('POST', '/api/webhooks', {
+    url: 'https://nobody.example.test/',
+    events: ['topic.event']
+  })
   await shop.request('POST', '/api/topics', { name: 'order.placed', description: 'd', owner: 'o' }, inProduction)
   await shop.request('POST', '/api/topics/order.placed/events', { payload: {} }, inProduction)
   await shop.request('GET', '/api/webhooks/deliveries')
   await shop.request('POST', `/api/webhooks/${hook.id}/deactivate`)
-  await app.db.updateTable('webhook_deliveries').set({ state: 'dead', settled_at: Date.now() }).where('webhook_id', '=', hook.id).execute()
-  const dead = async (environment: Environment) => (await asking(['debugger:read'], environment).get('/api/metrics/dashboard')).body.reliability.dlqSize
+  await app.db.updateTable('webhook_deliveries').set({ state: 'dead', settled_at: Date.now() }).where(
+    'webhook_id', '=', hook.id
+  ).execute()
+  const dead = async (environment: Environment) =>
+    (await asking(['debugger:read'], environment).get('/api/metrics/dashboard')).body.reliability.dlqSize
   t.equal(await dead('production'), 1)
   t.equal(await dead('development'), 0)
 })

@@ -3,7 +3,10 @@ import type { SessionPrincipal, TokenPrincipal } from '../../../src/identity/acc
 import { toGrants } from '../../../src/identity/auth/sessions.ts'
 import type { Environment } from '../../../schemas/scope.ts'
 
-export function tokenPrincipal (permissions: string[], { applicationId = 'app_a', environment }: { applicationId?: string, environment?: Environment } = {}): TokenPrincipal {
+export function tokenPrincipal (
+  permissions: string[],
+  { applicationId = 'app_a', environment }: { applicationId?: string, environment?: Environment } = {}
+): TokenPrincipal {
   const held = parsePermissions(permissions)
   return {
     kind: 'token',

@@ -71,10 +71,15 @@ t.test('a session that was not used for its life is over, and swept with the nex
 t.test('roles count from the next request on', async t => {
   const { db, user, sessions } = await setUp(t)
   const { token } = await sessions.create(user.id, visitor)
-  await db.insertInto('applications').values({ id: 'app_a', name: 'A', description: '', created_at: 0, updated_at: 0 }).execute()
-  await db.insertInto('roles').values({ id: 'role_x', name: 'x', description: '', built_in: false, permissions: JSON.stringify([{ resource: 'topics', action: 'read' }]) as never, created_at: 0 }).execute()
+  await db.insertInto('applications').values({ id: 'app_a', name: 'A', description: '', created_at: 0, updated_at: 0 })
+    .execute()
+  await db.insertInto('roles').values({
+    id: 'role_x', name: 'x', description: '', built_in: false,
+    permissions: JSON.stringify([{ resource: 'topics', action: 'read' }]) as never, created_at: 0
+  }).execute()
   await db.insertInto('role_assignments').values([
-    { user_id: user.id, role_id: 'role_x', application_id: null }, { user_id: user.id, role_id: 'role_editor', application_id: 'app_a' }
+    { user_id: user.id, role_id: 'role_x', application_id: null },
+    { user_id: user.id, role_id: 'role_editor', application_id: 'app_a' }
   ]).execute()
   const principal = await sessions.authenticate(token)
   t.ok(isAllowed(principal, { applicationId: 'app_b' }, 'topics:read'))
@@ -86,7 +91,15 @@ t.test('roles count from the next request on', async t => {
 
 t.test('what does not look like a session token is not looked up', async t => {
   const sessions = createSessions({ db: undefined as never, ttlMs: hour, now: Date.now })
-  for (const token of ['sess_', `sess_${'a'.repeat(42)}`, `sess_${'a'.repeat(44)}`, `sess_${'/'.repeat(43)}`, `sess_${'a'.repeat(43)}\n`]) {
+  for (
+    const token of [
+      'sess_',
+      `sess_${'a'.repeat(42)}`,
+      `sess_${'a'.repeat(44)}`,
+      `sess_${'/'.repeat(43)}`,
+      `sess_${'a'.repeat(43)}\n`
+    ]
+  ) {
     t.equal(await codeOf(() => sessions.authenticate(token)), 'CREDENTIAL_INVALID')
   }
 })

@@ -48,14 +48,19 @@ t.test('a key that another node made works at once, one that it deactivated sign
   const revoked: string[] = []
   node.onRevoked(id => revoked.push(id))
 
-  const second = { id: 'key_second', algorithm: 'HS256', secret_sealed: encryption.encrypt(randomBytes(32).toString('base64url'), sealedPlaces.signingKey('key_second')), active: true, created_at: Date.now() + 1, deactivated_at: null, revoked_at: null }
+  const second = {
+    id: 'key_second', algorithm: 'HS256',
+    secret_sealed: encryption.encrypt(randomBytes(32).toString('base64url'), sealedPlaces.signingKey('key_second')),
+    active: true, created_at: Date.now() + 1, deactivated_at: null, revoked_at: null
+  }
   await db.insertInto('signing_keys').values(second).execute()
   await eventually(async () => await node.find('key_second') !== undefined)
   t.equal(node.active?.id, 'key_second', 'the newest signs')
 
   node.start()
   t.teardown(() => node.close())
-  await db.updateTable('signing_keys').set({ active: false, deactivated_at: Date.now() }).where('id', '=', 'key_second').execute()
+  await db.updateTable('signing_keys').set({ active: false, deactivated_at: Date.now() }).where('id', '=', 'key_second')
+    .execute()
   await eventually(() => node.active?.id === first)
   t.ok(await node.find('key_second'), 'what it signed lives on')
 
@@ -80,7 +85,9 @@ t.test('keys that nobody knows do not become a query each', async t => {
 t.test('while the keys cannot be read, the last known ones hold', async t => {
   const { db } = await database(t)
   const warnings: string[] = []
-  const node = new SigningKeys({ db, encryption, log: { ...silent, warn: (_fields, message) => warnings.push(message) }, pollMs: 10 })
+  const node = new SigningKeys({
+    db, encryption, log: { ...silent, warn: (_fields, message) => warnings.push(message) }, pollMs: 10
+  })
   await node.ensure()
   node.start()
   t.teardown(() => node.close())
@@ -105,5 +112,8 @@ t.test('two nodes on one database take each other\'s tokens', async t => {
   const databaseUrl = await createDatabase(t)
   const [a, b] = await Promise.all([build(t, { databaseUrl }), build(t, { databaseUrl })])
   const { token } = await tenant(a.app)
-  t.equal((await b.app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${token()}` } })).statusCode, 200)
+  t.equal(
+    (await b.app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${token()}` } })).statusCode,
+    200
+  )
 })

@@ -9,7 +9,8 @@ import { connectSocketIo } from '../../clients.ts'
 import { tenant } from '../../tenant.ts'
 import { codeOf } from './refusal.ts'
 
-const encoded = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
+const encoded = (value: unknown) =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
 
 /** What somebody makes who knows how a token is built, and `secret`. */
 function forged (header: unknown, claims: unknown, secret: Buffer | string): string {
@@ -30,11 +31,17 @@ t.test('a token that is not ours, or not good, is 401 everywhere', async t => {
   const { applicationId, token } = await tenant(app)
   const key = activeKey(app)
   const header = { alg: 'HS256', typ: 'JWT', kid: key.id }
-  const claims = { sub: 'me', aud: applicationId, iss: 'realtime-platform', iat: nowS(), exp: nowS() + 60, permissions: ['admin'] }
-  const signed = (change: object, changedHeader: object = {}) => forged({ ...header, ...changedHeader }, { ...claims, ...change }, key.signing)
+  const claims = {
+    sub: 'me', aud: applicationId, iss: 'realtime-platform', iat: nowS(), exp: nowS() + 60, permissions: ['admin']
+  }
+  const signed = (change: object, changedHeader: object = {}) =>
+    forged({ ...header, ...changedHeader }, { ...claims, ...change }, key.signing)
   const good = token()
   const [head = '', body = '', signature = ''] = good.split('.')
-  const lastBitsChanged = signature.slice(0, -1) + 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'['ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'.indexOf(signature.at(-1) ?? '') ^ 1]
+  const lastBitsChanged = signature.slice(0, -1) +
+    'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'[
+      'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'.indexOf(signature.at(-1) ?? '') ^ 1
+    ]
 
   const attacks: Record<string, string> = {
     'no algorithm': `${encoded({ ...header, alg: 'none' })}.${encoded(claims)}.`,
@@ -96,7 +103,11 @@ t.test('a token that is not ours, or not good, is 401 everywhere', async t => {
     const access = await app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${attack}` } })
     t.equal(access.statusCode, 401, name)
   }
-  t.equal((await app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${signed({})}` } })).statusCode, 200, 'and the same without the fault is good')
+  t.equal(
+    (await app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${signed({})}` } })).statusCode,
+    200,
+    'and the same without the fault is good'
+  )
   t.equal((await app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${good}` } })).statusCode, 200)
 })
 
@@ -105,8 +116,11 @@ t.test('times may have a fraction and the audience may be a list of one; a refus
   const url = await listen(app)
   const { applicationId } = await tenant(app)
   const key = activeKey(app)
-  const claims = { sub: 'me', aud: applicationId, iss: 'realtime-platform', iat: nowS(), exp: nowS() + 60, permissions: ['client'] }
-  const signed = (change: object) => forged({ alg: 'HS256', typ: 'JWT', kid: key.id }, { ...claims, ...change }, key.signing)
+  const claims = {
+    sub: 'me', aud: applicationId, iss: 'realtime-platform', iat: nowS(), exp: nowS() + 60, permissions: ['client']
+  }
+  const signed = (change: object) =>
+    forged({ alg: 'HS256', typ: 'JWT', kid: key.id }, { ...claims, ...change }, key.signing)
   const me = (token: string) => app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${token}` } })
   const overSocketIo = async (token: string) => {
     try {
@@ -126,21 +140,44 @@ t.test('times may have a fraction and the audience may be a list of one; a refus
   }
 
   const exp = nowS() + 60.75
-  for (const change of [{ exp }, { iat: nowS() - 0.25 }, { nbf: nowS() - 0.5 }, { exp: 1e10 + 0.5 }, { aud: [applicationId] }, { aud: [applicationId], exp, iat: nowS() - 10.5, nbf: 0.5 }]) {
+  for (
+    const change of [{ exp }, { iat: nowS() - 0.25 }, { nbf: nowS() - 0.5 }, { exp: 1e10 + 0.5 }, {
+      aud: [applicationId]
+    }, { aud: [applicationId], exp, iat: nowS() - 10.5, nbf: 0.5 }]
+  ) {
     const token = signed(change)
     t.equal((await me(token)).statusCode, 200, JSON.stringify(change))
-    t.match((await app.inject({ method: 'POST', url: '/auth/verify', payload: { token } })).json(), { valid: true, claims: { aud: applicationId, ...('exp' in change && { exp: change.exp }) } })
+    t.match((await app.inject({ method: 'POST', url: '/auth/verify', payload: { token } })).json(), {
+      valid: true, claims: { aud: applicationId, ...('exp' in change && { exp: change.exp }) }
+    })
   }
-  t.equal((await app.auth.tokens.verify(signed({ exp }))).principal.expiresAt, Math.floor(exp * 1000), 'to the millisecond')
+  t.equal(
+    (await app.auth.tokens.verify(signed({ exp }))).principal.expiresAt, Math.floor(exp * 1000), 'to the millisecond'
+  )
   t.equal(await overSocketIo(signed({ exp, aud: [applicationId] })), 'welcome')
   t.match(await overWs(signed({ exp, aud: [applicationId] })), '"authenticated"')
 
   const refused: [object, RegExp][] = [
-    [{ exp: nowS() - 0.5 }, /expired \(exp\)/], [{ exp: nowS() - 60 }, /expired \(exp\)/], [{ exp: 'soon' }, /claim exp must be a number/], [{ exp: undefined }, /claim exp is missing/],
-    [{ exp: 1e300 }, /claim exp/], [{ iat: -0.5 }, /claim iat/], [{ iat: undefined }, /claim iat is missing/], [{ nbf: nowS() + 60.5 }, /not valid yet \(nbf\)/], [{ nbf: 'later' }, /claim nbf/],
-    [{ aud: [applicationId, applicationId] }, /claim aud/], [{ aud: [] }, /claim aud/], [{ aud: undefined }, /claim aud is missing/], [{ aud: 'app_nowhere' }, /claim aud/],
-    [{ iss: 'somebody' }, /claim iss names another issuer/], [{ iss: 7 }, /claim iss/], [{ sub: '' }, /claim sub/], [{ jti: 7 }, /claim jti/], [{ permissions: 'all' }, /claim permissions/],
-    [{ permissions: [7] }, /claim permissions/], [{ environment: 'moon' }, /claim environment must be development, staging or production/]
+    [{ exp: nowS() - 0.5 }, /expired \(exp\)/],
+    [{ exp: nowS() - 60 }, /expired \(exp\)/],
+    [{ exp: 'soon' }, /claim exp must be a number/],
+    [{ exp: undefined }, /claim exp is missing/],
+    [{ exp: 1e300 }, /claim exp/],
+    [{ iat: -0.5 }, /claim iat/],
+    [{ iat: undefined }, /claim iat is missing/],
+    [{ nbf: nowS() + 60.5 }, /not valid yet \(nbf\)/],
+    [{ nbf: 'later' }, /claim nbf/],
+    [{ aud: [applicationId, applicationId] }, /claim aud/],
+    [{ aud: [] }, /claim aud/],
+    [{ aud: undefined }, /claim aud is missing/],
+    [{ aud: 'app_nowhere' }, /claim aud/],
+    [{ iss: 'somebody' }, /claim iss names another issuer/],
+    [{ iss: 7 }, /claim iss/],
+    [{ sub: '' }, /claim sub/],
+    [{ jti: 7 }, /claim jti/],
+    [{ permissions: 'all' }, /claim permissions/],
+    [{ permissions: [7] }, /claim permissions/],
+    [{ environment: 'moon' }, /claim environment must be development, staging or production/]
   ]
   for (const [i, [change, named]] of refused.entries()) {
     const token = signed(change)
@@ -159,7 +196,8 @@ t.test('a token of an application that was deleted is 401, remembered or not', a
   const { app } = await build(t)
   const { applicationId, token, request } = await tenant(app)
   const [seen, unseen] = [token(), token()]
-  const me = async (token: string) => (await app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${token}` } })).statusCode
+  const me = async (token: string) =>
+    (await app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${token}` } })).statusCode
   t.equal(await me(seen), 200)
   t.equal((await request('DELETE', `/api/applications/${applicationId}`)).status, 204)
   t.equal(await me(seen), 401)
@@ -170,11 +208,20 @@ t.test('a token that was seen is verified at once, until it expires or its key i
   const { app } = await build(t)
   const { applicationId } = await tenant(app)
   const { tokens, keys } = app.auth
-  const mint = (expiresInS: number) => tokens.mint({ subject: 'me', applicationId, permissions: ['client'], environment: 'staging', expiresInS }).token
+  const mint = (expiresInS: number) =>
+    tokens.mint({ subject: 'me', applicationId, permissions: ['client'], environment: 'staging', expiresInS }).token
 
   const token = mint(60)
   const { principal, claims } = await tokens.verify(token)
-  t.match(principal, { kind: 'token', id: `${applicationId}/me`, subject: 'me', applicationId, environment: 'staging', permissions: ['client'], keyId: activeKey(app).id })
+  t.match(principal, {
+    kind: 'token',
+    id: `${applicationId}/me`,
+    subject: 'me',
+    applicationId,
+    environment: 'staging',
+    permissions: ['client'],
+    keyId: activeKey(app).id
+  })
   t.equal(principal.expiresAt, claims.exp * 1000)
   const again = tokens.verify(token)
   t.notOk(again instanceof Promise)
@@ -197,5 +244,10 @@ t.test('a token that is too long to be taken is not made', async t => {
   const { app } = await build(t)
   const { applicationId } = await tenant(app)
   const permissions = Array.from({ length: 100 }, (_, i) => `subscribe:${'long'.repeat(20)}.${i}`)
-  t.equal(await codeOf(() => app.auth.tokens.mint({ subject: 'me', applicationId, permissions, environment: undefined, expiresInS: 60 })), 'VALIDATION_FAILED')
+  t.equal(
+    await codeOf(() =>
+      app.auth.tokens.mint({ subject: 'me', applicationId, permissions, environment: undefined, expiresInS: 60 })
+    ),
+    'VALIDATION_FAILED'
+  )
 })

@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { compareSchemas, type CompatibilityPolicy, type JsonSchema } from '../../../src/registry/json-schema/compatibility/compatibility.ts'
+import {
+  compareSchemas, type CompatibilityPolicy, type JsonSchema
+} from '../../../src/registry/json-schema/compatibility/compatibility.ts'
 import { compileValidator } from '../../../src/registry/json-schema/validation/validators.ts'
 
 interface Case { id: string, original: JsonSchema, updated: JsonSchema, compatibility: 'backward' | 'both' | 'none' }
@@ -21,20 +23,31 @@ const NOT_BACKWARD: Record<string, unknown> = {
 const NOT_FORWARD: Record<string, unknown> = {}
 
 /**
- * Labelled incompatible, yet every document of the original is one of the updated schema. No document can prove that, so
- * each has the reason, and the test attacks it with documents.
+ * Labelled incompatible, yet every document of the original is one of the updated schema. No document can prove that,
+ * so each has the reason, and the test attacks it with documents.
  */
 const BACKWARD_ALL_THE_SAME: Record<string, { because: string, documents: unknown[] }> = {
-  'String: pattern 2': { because: 'patterns are not anchored: "[a-z]*" and "[A-Z]*" match (the empty part of) every string', documents: ['', 'a', 'A', '1', 'aA', '\n'] },
-  'Conditional: if': { because: 'the same: the patterns under then and else match every string', documents: [{}, { case: 'lower', data: 'A' }, { case: 'upper', data: 'a' }, { data: 'x1' }] },
-  Const: { because: 'a string is never equal to an array: the original accepts nothing at all', documents: ['', ['3.141592653589793238462643383279'], 'π', '3.141592653589793238462643383279'] }
+  'String: pattern 2': {
+    because: 'patterns are not anchored: "[a-z]*" and "[A-Z]*" match (the empty part of) every string',
+    documents: ['', 'a', 'A', '1', 'aA', '\n']
+  },
+  'Conditional: if': {
+    because: 'the same: the patterns under then and else match every string',
+    documents: [{}, { case: 'lower', data: 'A' }, { case: 'upper', data: 'a' }, { data: 'x1' }]
+  },
+  Const: {
+    because: 'a string is never equal to an array: the original accepts nothing at all',
+    documents: ['', ['3.141592653589793238462643383279'], 'π', '3.141592653589793238462643383279']
+  }
 }
 
 t.test('the published cases of Apicurio', { skip: found === undefined ? 'shared/data is not there' : false }, (t) => {
   const { tests } = JSON.parse(readFileSync(found!, 'utf8')) as { tests: Case[] }
   for (const policy of ['strict', 'lenient'] as const) {
     t.test(`backward, ${policy}`, (t) => {
-      const agreed = tests.filter((one) => compareSchemas(one.original, one.updated, { policy }).compatible === (one.compatibility !== 'none')).length
+      const agreed = tests.filter((one) =>
+        compareSchemas(one.original, one.updated, { policy }).compatible === (one.compatibility !== 'none')
+      ).length
       t.comment(`${agreed} of ${tests.length} labels agreed with`)
       for (const one of tests) checkBackward(t, one, policy)
       t.end()
@@ -60,6 +73,6 @@ function checkBackward (t: Test, { id, original, updated, compatibility }: Case,
   } else if (id in BACKWARD_ALL_THE_SAME && compatibility === 'none') {
     const { because, documents } = BACKWARD_ALL_THE_SAME[id]!
     t.equal(verdict.compatible, true, `${id}: ${because}`)
-    for (const document of documents) t.notOk(compileValidator(original).isValid(document) && !compileValidator(updated).isValid(document))
+    for (const document of documents) { t.notOk(compileValidator(original).isValid(document) && !compileValidator(updated).isValid(document)) }
   } else t.equal(verdict.compatible, compatibility !== 'none', id)
 }

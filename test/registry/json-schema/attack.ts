@@ -14,9 +14,9 @@ export function randomDocument (random: Random, schema: unknown, root: unknown, 
   if (typeof raw['$ref'] === 'string' && random.chance(0.8)) return inner(resolve(root, raw['$ref']))
   for (const word of ['anyOf', 'oneOf', 'allOf']) {
     const branches = raw[word]
-    if (Array.isArray(branches) && random.chance(0.4)) return mix(inner(random.pick(branches)), random.chance(0.6) ? own(random, raw, inner) : undefined)
+    if (Array.isArray(branches) && random.chance(0.4)) { return mix(inner(random.pick(branches)), random.chance(0.6) ? own(random, raw, inner) : undefined) }
   }
-  for (const word of ['then', 'else', 'if', 'not']) if (word in raw && random.chance(0.3)) return mix(inner(raw[word]), own(random, raw, inner))
+  for (const word of ['then', 'else', 'if', 'not']) { if (word in raw && random.chance(0.3)) return mix(inner(raw[word]), own(random, raw, inner)) }
   return own(random, raw, inner)
 }
 
@@ -44,25 +44,66 @@ function guess (raw: Raw): string[] {
 }
 
 function number (random: Random, raw: Raw): number {
-  const bounds = ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'].map((word) => raw[word]).filter((value) => typeof value === 'number')
+  const bounds = ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'].map((word) => raw[word])
+    .filter((value) => typeof value === 'number')
   const base = bounds.length > 0 ? random.pick(bounds) : random.pick([0, 1, 2, 6, 10, -3])
   const step = typeof raw['multipleOf'] === 'number' ? raw['multipleOf'] : 1
-  return random.pick([base, base + 1, base - 1, base + 0.5, base * 2, base * 6, step * random.below(12), -step * random.below(5), Math.ceil(base), random.below(20) / 2])
+  return random.pick([
+    base, base + 1, base - 1, base + 0.5, base * 2, base * 6, step * random.below(12), -step * random.below(5),
+    Math.ceil(base), random.below(20) / 2
+  ])
 }
 
-const TEXTS = ['', 'a', 'b', 'c', 'ab', 'aa', 'aab', 'aaab', 'S_x', 'S_1', '1', '12345', 'abc', 'B', 'a b', '\n', '😀', '2024-02-29', '2024-02-29T12:30:45Z', '12:30:45Z', '192.0.2.1', 'a@example.com', 'https://a.io/b', 'example.com', '123e4567-e89b-12d3-a456-426614174000', 'ababab']
+const TEXTS = [
+  '',
+  'a',
+  'b',
+  'c',
+  'ab',
+  'aa',
+  'aab',
+  'aaab',
+  'S_x',
+  'S_1',
+  '1',
+  '12345',
+  'abc',
+  'B',
+  'a b',
+  '\n',
+  '😀',
+  '2024-02-29',
+  '2024-02-29T12:30:45Z',
+  '12:30:45Z',
+  '192.0.2.1',
+  'a@example.com',
+  'https://a.io/b',
+  'example.com',
+  '123e4567-e89b-12d3-a456-426614174000',
+  'ababab'
+]
 function text (random: Random, raw: Raw): string {
   const sizes = ['minLength', 'maxLength'].map((word) => raw[word]).filter((value) => typeof value === 'number')
-  if (sizes.length > 0 && random.chance(0.5)) return random.pick(['a', 'b', 'ab', '1']).repeat(10).slice(0, Math.max(0, random.pick(sizes) + random.below(3) - 1))
+  if (sizes.length > 0 && random.chance(0.5)) { return random.pick(['a', 'b', 'ab', '1']).repeat(10).slice(0, Math.max(0, random.pick(sizes) + random.below(3) - 1)) }
   return random.pick(TEXTS)
 }
 
 function array (random: Random, raw: Raw, inner: (schema: unknown) => unknown): unknown[] {
   const tuple = (raw['prefixItems'] ?? (Array.isArray(raw['items']) ? raw['items'] : [])) as unknown[]
   const rest = Array.isArray(raw['items']) ? raw['additionalItems'] : raw['items']
-  const sizes = ['minItems', 'maxItems', 'minContains', 'maxContains'].map((word) => raw[word]).filter((value) => typeof value === 'number')
+  const sizes = ['minItems', 'maxItems', 'minContains', 'maxContains'].map((word) => raw[word]).filter((value) =>
+    typeof value === 'number'
+  )
   const length = random.pick([0, 1, 2, 3, tuple.length, tuple.length + 1, ...sizes, ...sizes.map((size) => size + 1)])
-  return Array.from({ length }, (_, i) => i < tuple.length ? inner(tuple[i]) : 'contains' in raw && random.chance(0.5) ? inner(raw['contains']) : inner(rest ?? raw['unevaluatedItems']))
+  return Array.from(
+    { length },
+    (_, i) =>
+      i < tuple.length
+        ? inner(tuple[i])
+        : 'contains' in raw && random.chance(0.5)
+          ? inner(raw['contains'])
+          : inner(rest ?? raw['unevaluatedItems'])
+  )
 }
 
 const NAMES = ['a', 'b', 'c', 'ab', 'S_x', 'S_1', '1', 'zz', '', 'aa', 'abc']
@@ -72,7 +113,13 @@ function object (random: Random, raw: Raw, inner: (schema: unknown) => unknown):
   const result: Raw = {}
   const put = (name: string): void => {
     const pattern = Object.keys(patterns).find((source) => new RegExp(source, 'u').test(name))
-    result[name] = inner(name in properties ? properties[name] : pattern !== undefined ? patterns[pattern] : raw['additionalProperties'] ?? raw['unevaluatedProperties'])
+    result[name] = inner(
+      name in properties
+        ? properties[name]
+        : pattern !== undefined
+          ? patterns[pattern]
+          : raw['additionalProperties'] ?? raw['unevaluatedProperties']
+    )
   }
   for (const name of Object.keys(properties)) if (random.chance(0.6)) put(name)
   if (Array.isArray(raw['required'])) for (const name of raw['required'] as string[]) if (random.chance(0.93)) put(name)

@@ -1,10 +1,15 @@
-import { compareSchemas, type CompatibilityPolicy, GaveUp, writerSchema } from '../../../src/registry/json-schema/compatibility/compatibility.ts'
+import {
+  compareSchemas, type CompatibilityPolicy, GaveUp, writerSchema
+} from '../../../src/registry/json-schema/compatibility/compatibility.ts'
 import { compileValidator } from '../../../src/registry/json-schema/validation/validators.ts'
 import { randomDocument } from './attack.ts'
 import { document, mutate } from './generate.ts'
 import { Random } from '../../random.ts'
 
-/** What became of a corpus of generated pairs. `wrong` lists each pair whose verdict a document refutes; it must be empty. */
+/**
+ * What became of a corpus of generated pairs. `wrong` lists each pair whose verdict a document refutes; it must be
+ * empty.
+ */
 export interface Report {
   pairs: number
   unusable: number
@@ -20,7 +25,10 @@ export interface Report {
 
 /** Runs pairs `from` to `from + count` of the corpus; each pair depends on its number alone. */
 export function runCorpus (count: number, { from = 0, documents = 60, keep = 20 } = {}): Report {
-  const report: Report = { pairs: 0, unusable: 0, compatible: 0, incompatible: 0, cannotBeShown: {}, documents: 0, applicable: 0, slowestMs: 0, wrong: [], undecided: [] }
+  const report: Report = {
+    pairs: 0, unusable: 0, compatible: 0, incompatible: 0, cannotBeShown: {}, documents: 0, applicable: 0, slowestMs: 0,
+    wrong: [], undecided: []
+  }
   for (let seed = from; seed < from + count; seed++) runPair(seed, documents, keep, report)
   return report
 }
@@ -53,18 +61,32 @@ function runPair (seed: number, documents: number, keep: number, report: Report)
       const candidate = randomDocument(random, i % 3 === 2 ? reader : writer, i % 3 === 2 ? reader : writer)
       report.documents++
       if (isSent.isValid(candidate)) report.applicable++
-      if (refuted(candidate)) { report.wrong.push({ seed, policy, writer, reader, document: candidate, problem: 'compatible, yet refuted' }); break }
+      if (refuted(candidate)) {
+        report.wrong.push({ seed, policy, writer, reader, document: candidate, problem: 'compatible, yet refuted' })
+        break
+      }
     }
     return
   }
   const broken = verdict.changes.filter((change) => !change.compatible)
   const witnessed = broken.filter((change) => 'witness' in change)
-  for (const change of witnessed) if (!refuted(change.witness)) report.wrong.push({ seed, policy, writer, reader, document: change.witness, problem: 'witness proves nothing' })
+  for (const change of witnessed) {
+    if (!refuted(change.witness)) {
+      report.wrong.push({
+        seed,
+        policy,
+        writer,
+        reader,
+        document: change.witness,
+        problem: 'witness proves nothing'
+      })
+    }
+  }
   if (witnessed.length > 0) report.incompatible++
   else {
     const reason = broken[0]?.reason ?? 'none'
     report.cannotBeShown[reason] = (report.cannotBeShown[reason] ?? 0) + 1
-    if (report.undecided.length < keep) report.undecided.push({ seed, policy, reason, writer, reader, change: broken[0]?.message ?? '' })
+    if (report.undecided.length < keep) { report.undecided.push({ seed, policy, reason, writer, reader, change: broken[0]?.message ?? '' }) }
   }
 }
 
@@ -86,7 +108,10 @@ export function shares (report: Report): Record<string, string> {
 }
 
 // node --import tsx test/registry/json-schema/corpus.ts 50000 [from]
-if (process.argv[1] !== undefined && import.meta.url.endsWith(process.argv[1].replace(/^.*\//, '/')) && process.argv[2] !== undefined) {
+if (
+  process.argv[1] !== undefined && import.meta.url.endsWith(process.argv[1].replace(/^.*\//, '/')) &&
+  process.argv[2] !== undefined
+) {
   const report = runCorpus(Number(process.argv[2]), { from: Number(process.argv[3] ?? 0) })
   console.table(shares(report))
   for (const one of [...report.wrong.slice(0, 10), ...report.undecided]) console.log(JSON.stringify(one))

@@ -6,27 +6,50 @@ const list = <T>(length: number, make: (i: number) => T): T[] => Array.from({ le
  */
 export function pigeons (count: number) {
   const names = list(count, (i) => list(count - 1, (j) => `p${i}in${j}`))
-  const alone = list(count - 1, (j) => list(count, (i) => list(i, (k) => ({ not: { required: [names[i]![j]!, names[k]![j]!] } }))).flat()).flat()
-  return { type: 'object', allOf: [...names.map((places) => ({ anyOf: places.map((name) => ({ required: [name] })) })), ...alone] }
+  const alone = list(
+    count - 1, (j) => list(count, (i) => list(i, (k) => ({ not: { required: [names[i]![j]!, names[k]![j]!] } }))).flat()
+  ).flat()
+  return {
+    type: 'object',
+    allOf: [...names.map((places) => ({ anyOf: places.map((name) => ({ required: [name] })) })), ...alone]
+  }
 }
 
-/** A schema of the shape and size of those that SchemaStore has for configuration files (pnpm-workspace.json has 45 kB). */
+/**
+ * A schema of the shape and size of those that SchemaStore has for configuration files (pnpm-workspace.json has 45 kB).
+ */
 export function configuration (settings: number, { description = 'd'.repeat(150) } = {}) {
   const kinds = [
     (i: number) => ({ description, type: 'boolean', default: i % 2 === 0 }),
-    (i: number) => ({ description, anyOf: [{ enum: [`a${i}`, `b${i}`, 'none'] }, { type: 'string', pattern: `^[a-z]+-${i}(\\.[0-9]+)*$` }] }),
+    (i: number) => ({
+      description,
+      anyOf: [{ enum: [`a${i}`, `b${i}`, 'none'] }, { type: 'string', pattern: `^[a-z]+-${i}(\\.[0-9]+)*$` }]
+    }),
     () => ({ description, type: 'array', uniqueItems: true, items: { $ref: '#/definitions/name' } }),
     () => ({ description, type: 'object', additionalProperties: { $ref: '#/definitions/entry' } }),
-    () => ({ description, type: 'object', patternProperties: { '^[a-z]+$': { type: 'string' } }, additionalProperties: false }),
+    () => ({
+      description, type: 'object', patternProperties: { '^[a-z]+$': { type: 'string' } }, additionalProperties: false
+    }),
     (i: number) => ({ description, type: ['integer', 'null'], minimum: 0, maximum: 1000 + i }),
-    () => ({ description, oneOf: [{ type: 'string', format: 'uri' }, { type: 'object', properties: { url: { type: 'string' }, kind: { const: 'git' } }, required: ['url'] }] })
+    () => ({
+      description,
+      oneOf: [{ type: 'string', format: 'uri' }, {
+        type: 'object', properties: { url: { type: 'string' }, kind: { const: 'git' } }, required: ['url']
+      }]
+    })
   ]
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
     type: 'object',
     definitions: {
       name: { type: 'string', minLength: 1, maxLength: 214, pattern: '^[a-z0-9@/._-]+$' },
-      entry: { type: 'object', properties: { version: { type: 'string' }, of: { $ref: '#/definitions/entry' }, names: { type: 'array', items: { $ref: '#/definitions/name' } } } }
+      entry: {
+        type: 'object',
+        properties: {
+          version: { type: 'string' }, of: { $ref: '#/definitions/entry' },
+          names: { type: 'array', items: { $ref: '#/definitions/name' } }
+        }
+      }
     },
     properties: Object.fromEntries(list(settings, (i) => [`setting${i}`, kinds[i % kinds.length]!(i)])),
     allOf: [{ properties: { name: { $ref: '#/definitions/name' } } }]

@@ -7,8 +7,13 @@ import { randomDocument } from './attack.ts'
 import { document } from './generate.ts'
 import { Random } from '../../random.ts'
 
-/** Documents on which the checker's reading of a schema, or of its negation, and the validator's differ. There must be none. */
-export function compareReadings (count: number, { from = 0, documents = 30 } = {}): { compared: number, different: unknown[] } {
+/**
+ * Documents on which the checker's reading of a schema, or of its negation, and the validator's differ. There must be
+ * none.
+ */
+export function compareReadings (
+  count: number, { from = 0, documents = 30 } = {}
+): { compared: number, different: unknown[] } {
   const different: unknown[] = []
   let compared = 0
   for (let seed = from; seed < from + count; seed++) {
@@ -24,7 +29,7 @@ export function compareReadings (count: number, { from = 0, documents = 30 } = {
       const isRead = solver.holds(solver.formulas.schema(root), candidate)
       const isDenied = solver.holds(solver.formulas.not(solver.expand(solver.formulas.schema(root))), candidate)
       compared++
-      if (isValid !== isRead || isDenied === isRead) different.push({ seed, schema, candidate, isValid, isRead, isDenied })
+      if (isValid !== isRead || isDenied === isRead) { different.push({ seed, schema, candidate, isValid, isRead, isDenied }) }
     }
   }
   return { compared, different }

@@ -7,40 +7,90 @@ import type { JsonSchema } from '../../../src/registry/json-schema/compatibility
 import { pigeons } from '../json-schema/entangled.ts'
 
 const list = <T>(length: number, make: (i: number) => T): T[] => Array.from({ length }, (_, i) => make(i))
-const record = <T>(length: number, make: (i: number) => T): Record<string, T> => Object.fromEntries(list(length, (i) => [`p${i}`, make(i)]))
+const record = <T>(length: number, make: (i: number) => T): Record<string, T> =>
+  Object.fromEntries(list(length, (i) => [`p${i}`, make(i)]))
 
-const kinds = (word: 'anyOf' | 'oneOf', type: (i: number) => string) => ({ [word]: list(200, (i) => ({ type: 'object', properties: { kind: { const: `k${i}` }, value: { type: type(i) } }, required: ['kind'] })) })
+const kinds = (word: 'anyOf' | 'oneOf', type: (i: number) => string) => ({
+  [word]: list(
+    200,
+    (i) => ({ type: 'object', properties: { kind: { const: `k${i}` }, value: { type: type(i) } }, required: ['kind'] })
+  )
+})
 const mutual = (min: number) => ({
   $ref: '#/$defs/p0',
-  $defs: record(12, (i) => ({ type: 'object', properties: { v: { type: 'integer', minimum: min + i }, c: { oneOf: list(12, (j) => ({ $ref: `#/$defs/p${(i + j) % 12}` })) } }, required: ['v'] }))
+  $defs: record(
+    12,
+    (i) => ({
+      type: 'object',
+      properties: {
+        v: { type: 'integer', minimum: min + i },
+        c: { oneOf: list(12, (j) => ({ $ref: `#/$defs/p${(i + j) % 12}` })) }
+      },
+      required: ['v']
+    })
+  )
 })
 const doubling = (type: string) => ({
   $ref: '#/$defs/p0',
-  $defs: record(13, (i) => i === 12 ? { type } : { oneOf: [{ $ref: `#/$defs/p${i + 1}` }, { allOf: [{ $ref: `#/$defs/p${i + 1}` }, { minLength: i }] }] })
+  $defs: record(
+    13,
+    (i) =>
+      i === 12
+        ? { type }
+        : { oneOf: [{ $ref: `#/$defs/p${i + 1}` }, { allOf: [{ $ref: `#/$defs/p${i + 1}` }, { minLength: i }] }] }
+  )
 })
-const deep = (depth: number, leaf: JsonSchema): JsonSchema => depth === 0 ? leaf : { properties: { x: deep(depth - 1, leaf) } }
-const grid = (width: number) => ({ allOf: list(30, (i) => ({ anyOf: list(width, (j) => ({ type: 'object', properties: { [`p${i}`]: { const: j } }, required: [`p${i}`] })) })) })
+const deep = (depth: number, leaf: JsonSchema): JsonSchema =>
+  depth === 0 ? leaf : { properties: { x: deep(depth - 1, leaf) } }
+const grid = (width: number) => ({
+  allOf: list(
+    30,
+    (i) => ({
+      anyOf: list(width, (j) => ({ type: 'object', properties: { [`p${i}`]: { const: j } }, required: [`p${i}`] }))
+    })
+  )
+})
 
 const PATHOLOGICAL: [name: string, writer: JsonSchema, reader: JsonSchema][] = [
-  ['10,000 properties', { properties: record(10_000, () => ({ const: 1 })) }, { properties: record(10_000, (i) => ({ const: i === 5_000 ? 2 : 1 })) }],
-  ['9,000 properties, all changed', { properties: record(9_000, () => ({ const: 1 })) }, { properties: record(9_000, () => ({ const: 2 })) }],
-  ['8,000 properties, all widened', { properties: record(8_000, () => ({ const: 1 })) }, { properties: record(8_000, () => ({ minimum: 1 })) }],
+  ['10,000 properties', { properties: record(10_000, () => ({ const: 1 })) }, {
+    properties: record(10_000, (i) => ({ const: i === 5_000 ? 2 : 1 }))
+  }],
+  ['9,000 properties, all changed', { properties: record(9_000, () => ({ const: 1 })) }, {
+    properties: record(9_000, () => ({ const: 2 }))
+  }],
+  ['8,000 properties, all widened', { properties: record(8_000, () => ({ const: 1 })) }, {
+    properties: record(8_000, () => ({ minimum: 1 }))
+  }],
   ['12 mutually referring oneOfs', mutual(0), mutual(1)],
   ['oneOfs that double in place', doubling('string'), doubling('number')],
   ['deep nesting', deep(30, { type: 'string' }), deep(30, { type: 'number' })],
   ['200 anyOf branches', kinds('anyOf', () => 'integer'), kinds('anyOf', () => 'number')],
-  ['200 anyOf branches, one narrowed', kinds('anyOf', () => 'integer'), kinds('anyOf', (i) => i === 150 ? 'string' : 'number')],
+  [
+    '200 anyOf branches, one narrowed', kinds('anyOf', () => 'integer'),
+    kinds('anyOf', (i) => i === 150 ? 'string' : 'number')
+  ],
   ['200 oneOf branches', kinds('oneOf', () => 'integer'), kinds('oneOf', () => 'number')],
-  ['200 overlapping ranges', { anyOf: list(200, (i) => ({ type: 'integer', minimum: i, maximum: i + 10 })) }, { anyOf: list(199, (i) => ({ type: 'number', minimum: i, maximum: i + 10 })) }],
-  ['200 patterns', { anyOf: list(200, (i) => ({ type: 'string', pattern: `^(a|b)*a(a|b){${i % 12}}$` })) }, { anyOf: list(200, (i) => ({ type: 'string', pattern: `^(a|b)*b(a|b){${i % 14}}$` })) }],
+  ['200 overlapping ranges', { anyOf: list(200, (i) => ({ type: 'integer', minimum: i, maximum: i + 10 })) }, {
+    anyOf: list(199, (i) => ({ type: 'number', minimum: i, maximum: i + 10 }))
+  }],
+  ['200 patterns', { anyOf: list(200, (i) => ({ type: 'string', pattern: `^(a|b)*a(a|b){${i % 12}}$` })) }, {
+    anyOf: list(200, (i) => ({ type: 'string', pattern: `^(a|b)*b(a|b){${i % 14}}$` }))
+  }],
   ['6^30 combinations', grid(6), grid(5)],
-  ['an automaton of a million states', { type: 'string', pattern: '^(a|b)*a(a|b){20}$' }, { type: 'string', pattern: '^(a|b)*b(a|b){20}$' }],
-  ['overlapping patterns of names', { patternProperties: Object.fromEntries(list(14, (i) => [`^.*${String.fromCharCode(97 + i)}`, { minLength: i }])), type: 'object' }, { patternProperties: { '^.*': { maxLength: 30 } } }]
+  ['an automaton of a million states', { type: 'string', pattern: '^(a|b)*a(a|b){20}$' }, {
+    type: 'string', pattern: '^(a|b)*b(a|b){20}$'
+  }],
+  ['overlapping patterns of names', {
+    patternProperties: Object.fromEntries(list(14, (i) => [`^.*${String.fromCharCode(97 + i)}`, { minLength: i }])),
+    type: 'object'
+  }, { patternProperties: { '^.*': { maxLength: 30 } } }]
 ]
 
-const compare = (checker: SchemaChecker, writer: JsonSchema, reader: JsonSchema, applicationId?: string) => checker.compare({
-  schema: JSON.stringify(reader), earlier: [{ version: 1, schema: JSON.stringify(writer), directions: ['backward'] }], policy: 'lenient'
-}, applicationId)
+const compare = (checker: SchemaChecker, writer: JsonSchema, reader: JsonSchema, applicationId?: string) =>
+  checker.compare({
+    schema: JSON.stringify(reader), earlier: [{ version: 1, schema: JSON.stringify(writer), directions: ['backward'] }],
+    policy: 'lenient'
+  }, applicationId)
 const changesOf = async (...args: Parameters<typeof compare>) => (await compare(...args)).pairs[0]!.changes
 const text = JSON.stringify({ type: 'string' })
 
@@ -66,9 +116,20 @@ t.test('a pathological pair has a verdict, or takes all of its steps, while the 
     delay.disable()
     const changes = pair!.changes
     const refused = changes === 'gave-up' ? undefined : changes.find((change) => !change.compatible)
-    const outcome = changes === 'gave-up' ? 'gave up' : refused === undefined ? 'compatible' : refused.reason ?? 'witness'
-    t.comment(`${name}: ${outcome}, ${steps} steps, ${ms.toFixed(0)} ms, ${(ms * 1e6 / steps).toFixed(0)} ns a step, longest stretch ${(delay.max / 1e6).toFixed(0)} ms`)
-    t.ok(refused === undefined || refused.reason !== undefined || 'witness' in refused, `${name}: proved, refuted or cannot be shown`)
+    const outcome = changes === 'gave-up'
+      ? 'gave up'
+      : refused === undefined
+        ? 'compatible'
+        : refused.reason ?? 'witness'
+    t.comment(
+      `${name}: ${outcome}, ${steps} steps, ${ms.toFixed(0)} ms, ${
+        (ms * 1e6 / steps).toFixed(0)
+      } ns a step, longest stretch ${(delay.max / 1e6).toFixed(0)} ms`
+    )
+    t.ok(
+      refused === undefined || refused.reason !== undefined || 'witness' in refused,
+      `${name}: proved, refuted or cannot be shown`
+    )
     t.ok(turns >= Math.min(3, Math.floor(ms / 100)), `${name}: the event loop went on`)
     t.same((await compare(checker, writer, reader)), { pairs: [pair], steps }, `${name}: the same again, to the step`)
   }
@@ -77,7 +138,7 @@ t.test('a pathological pair has a verdict, or takes all of its steps, while the 
 t.test('the verdict and its steps are the same in a fresh thread and in one that has done others', async (t) => {
   const fresh = createSchemaChecker({ threads: 1 })
   t.teardown(() => fresh.close())
-  for (const [name, writer, reader] of PATHOLOGICAL.slice(3, 8).reverse()) t.same(await compare(fresh, writer, reader), await compare(checker, writer, reader), name)
+  for (const [name, writer, reader] of PATHOLOGICAL.slice(3, 8).reverse()) { t.same(await compare(fresh, writer, reader), await compare(checker, writer, reader), name) }
 })
 
 t.test('a schema is tried before it is compiled where payloads are served', async (t) => {
@@ -94,7 +155,9 @@ t.test('a job that hangs is ended with 503, and the jobs of others are not harme
   const impatient = createSchemaChecker({ threads: 2, timeoutMs: 15_000, stepsMax: 1e15 })
   t.teardown(() => impatient.close())
   const endless = compare(impatient, pigeons(14), { minProperties: 500 }, 'first')
-  const ended = t.rejects(endless, { name: 'ServiceUnavailableError', code: 'OVERLOADED', status: 503, retryAfterS: 30 })
+  const ended = t.rejects(endless, {
+    name: 'ServiceUnavailableError', code: 'OVERLOADED', status: 503, retryAfterS: 30
+  })
   await t.resolves(Promise.all(list(20, (i) => impatient.compile(text, `app_${i}`))))
   await ended
   await t.resolves(impatient.compile(text, 'first'), 'its application goes on, too')
@@ -116,7 +179,13 @@ t.test('a pair that takes all of its steps costs the others of its application n
 })
 
 t.test('a long job ends early, and its rest can be asked for', async (t) => {
-  const earlier = list(400, (i) => ({ version: i + 1, schema: JSON.stringify(kinds('anyOf', () => i % 2 === 0 ? 'integer' : 'boolean')), directions: ['backward'] as const }))
+  const earlier = list(
+    400,
+    (i) => ({
+      version: i + 1, schema: JSON.stringify(kinds('anyOf', () => i % 2 === 0 ? 'integer' : 'boolean')),
+      directions: ['backward'] as const
+    })
+  )
   const schema = JSON.stringify(kinds('anyOf', () => 'number'))
   const { pairs } = await checker.compare({ schema, earlier, policy: 'strict' })
   t.ok(pairs.length > 1 && pairs.length < 400, `${pairs.length} pairs of one job`)
@@ -142,16 +211,24 @@ t.test('applications take turns, and none has all threads', async (t) => {
       await setImmediate()
     }
     await Promise.all(jobs)
-    t.same(order, threads === 1 ? ['a1', 'a2', 'b1', 'c1', 'a3', 'b2', 'a4'] : ['a1', 'a2', 'b1', 'a3', 'b2', 'c1', 'a4'], `${threads} threads: in turns`)
+    t.same(
+      order,
+      threads === 1 ? ['a1', 'a2', 'b1', 'c1', 'a3', 'b2', 'a4'] : ['a1', 'a2', 'b1', 'a3', 'b2', 'c1', 'a4'],
+      `${threads} threads: in turns`
+    )
   }
 })
 
 t.test('few jobs of an application may wait, and not many of all', async (t) => {
   const busy = createSchemaChecker({ threads: 1 })
   t.teardown(() => busy.close())
-  const asked = (applicationId: string, count: number) => list(count, () => busy.compile(text, applicationId).then(() => 'compiled', (error: { code: string }) => error.code))
+  const asked = (applicationId: string, count: number) =>
+    list(count, () => busy.compile(text, applicationId).then(() => 'compiled', (error: { code: string }) => error.code))
   const own = await Promise.all([...asked('first', 20), ...asked('second', 10)])
-  t.same(own.map((answer) => answer === 'compiled'), [...list(20, (i) => i < 11), ...list(10, () => true)], 'one is under way, ten wait')
+  t.same(
+    own.map((answer) => answer === 'compiled'), [...list(20, (i) => i < 11), ...list(10, () => true)],
+    'one is under way, ten wait'
+  )
   t.same([...new Set(own)], ['compiled', 'OVERLOADED'])
   const all = await Promise.all(list(15, (i) => asked(`app_${i}`, 10)).flat())
   t.equal(all.filter((answer) => answer === 'compiled').length, 101)

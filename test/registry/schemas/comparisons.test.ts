@@ -11,7 +11,10 @@ const scope = { applicationId: 'app_a', environment: 'development' as const }
 const list = <T>(length: number, make: (i: number) => T): T[] => Array.from({ length }, (_, i) => make(i))
 
 /** Comparisons with real threads over versions in memory; `loaded` are the versions whose texts were asked for. */
-function comparisonsOf (t: { teardown (end: () => unknown): void }, versions: unknown[], { stepsMax, pairStepsMax }: { stepsMax?: number, pairStepsMax?: number } = {}) {
+function comparisonsOf (
+  t: { teardown(end: () => unknown): void }, versions: unknown[],
+  { stepsMax, pairStepsMax }: { stepsMax?: number, pairStepsMax?: number } = {}
+) {
   const checker = createSchemaChecker(pairStepsMax === undefined ? {} : { stepsMax: pairStepsMax })
   t.teardown(() => checker.close())
   const texts = versions.map((schema) => JSON.stringify(schema))
@@ -26,7 +29,13 @@ function comparisonsOf (t: { teardown (end: () => unknown): void }, versions: un
   })
   const earlier = texts.map((text, i) => ({ version: i + 1, bytes: text.length }))
   const compare = (schema: unknown, more: object = {}) =>
-    comparisons.compare(scope, 'a.topic', { schema: JSON.stringify(schema), mode: 'backward_transitive', policy: 'lenient', earlier, ...more })
+    comparisons.compare(scope, 'a.topic', {
+      schema: JSON.stringify(schema),
+      mode: 'backward_transitive',
+      policy: 'lenient',
+      earlier,
+      ...more
+    })
   return { compare, loaded: () => loaded.splice(0) }
 }
 
@@ -35,11 +44,16 @@ t.test('each pair is compared once, and its verdict is the same from memory', as
   const { compare, loaded } = comparisonsOf(t, versions)
   const first = await compare({ properties: { n: { maximum: 20 } } })
   t.match(first, { compatible: false, comparedWith: list(30, (i) => i + 1) })
-  t.same(first.changes.filter(({ compatible }) => !compatible).map(({ comparedWith }) => comparedWith), [30, 29, 28, 27, 26, 25, 24, 23, 22], 'those that allowed more')
+  t.same(first.changes.filter(({ compatible }) => !compatible).map(({ comparedWith }) => comparedWith), [
+    30, 29, 28, 27, 26, 25, 24, 23, 22
+  ], 'those that allowed more')
   t.same(loaded().sort((a, b) => a - b), list(30, (i) => i + 1))
   t.same(await compare({ properties: { n: { maximum: 20 } } }), first)
   t.same(loaded(), [], 'nothing is compared again')
-  t.match(await compare({ properties: { n: { maximum: 20 } } }, { mode: 'backward', earlier: [{ version: 30, bytes: 1 }] }), { compatible: false, comparedWith: [30] })
+  t.match(
+    await compare({ properties: { n: { maximum: 20 } } }, { mode: 'backward', earlier: [{ version: 30, bytes: 1 }] }),
+    { compatible: false, comparedWith: [30] }
+  )
   t.same(loaded(), [], 'neither for another mode')
   await compare({ properties: { n: { maximum: 20 } } }, { mode: 'full', earlier: [{ version: 30, bytes: 1 }] })
   t.same(loaded(), [30], 'but for the other direction')
@@ -68,7 +82,9 @@ t.test('a request that takes more steps than it may is 503, and goes on when it 
 })
 
 t.test('a pair whose steps run out is 503, is not tried again, and does not hide an incompatible one', async (t) => {
-  const { compare, loaded } = comparisonsOf(t, [{ type: 'object', properties: { a: { maximum: 5 } } }, pigeons(9)], { pairStepsMax: 100_000 })
+  const { compare, loaded } = comparisonsOf(t, [{ type: 'object', properties: { a: { maximum: 5 } } }, pigeons(9)], {
+    pairStepsMax: 100_000
+  })
   const reader = { minProperties: 200 }
   const limit = { code: 'SCHEMA_COMPARISON_LIMIT', status: 503, retryAfterS: 60, message: /version 2 of a\.topic/ }
   await t.rejects(compare(reader, { mode: 'backward', earlier: [{ version: 2, bytes: 1 }] }), limit)
@@ -100,23 +116,53 @@ async function withVersions (count: number, schema: (i: number) => unknown): Pro
   const shop = await tenant(app)
   const topic = await shop.topic('many.versions')
   await app.db.insertInto('schemas').values(list(count, (i) => ({
-    application_id: shop.applicationId, environment: 'development', topic, version: i + 1, schema: JSON.stringify(schema(i)), compatibility_mode: 'none', policy: 'lenient', created_at: Date.now()
+    application_id: shop.applicationId,
+    environment: 'development',
+    topic,
+    version: i + 1,
+    schema: JSON.stringify(schema(i)),
+    compatibility_mode: 'none',
+    policy: 'lenient',
+    created_at: Date.now()
   }))).execute()
   return { shop, topic }
 }
 
 t.test('a transitive mode compares with a thousand versions, and with no more', async (t) => {
-  const { shop, topic } = await withVersions(1_000, (i) => ({ type: 'object', properties: Object.fromEntries(list(20, (j) => [`p${j}`, { type: 'integer', maximum: i + j }])) }))
-  const next = { type: 'object', properties: Object.fromEntries(list(20, (j) => [`p${j}`, { type: 'integer', maximum: 2_000 }])) }
-  const dryRun = await shop.request('POST', `/api/schemas/${topic}/compatibility`, { schema: next, compatibilityMode: 'backward_transitive' })
+  const { shop, topic } = await withVersions(
+    1_000,
+    (i) => ({
+      type: 'object',
+      properties: Object.fromEntries(list(20, (j) => [`p${j}`, { type: 'integer', maximum: i + j }]))
+    })
+  )
+  const next = {
+    type: 'object',
+    properties: Object.fromEntries(list(20, (j) => [`p${j}`, { type: 'integer', maximum: 2_000 }]))
+  }
+  const dryRun = await shop.request('POST', `/api/schemas/${topic}/compatibility`, {
+    schema: next,
+    compatibilityMode: 'backward_transitive'
+  })
   t.match(dryRun, { status: 200, body: { compatible: true } })
   t.same(dryRun.body.comparedWith, list(1_000, (i) => i + 1))
-  const narrow = await shop.request('POST', `/api/schemas/${topic}`, { schema: { properties: { p0: { maximum: 0 } } }, compatibilityMode: 'backward_transitive' })
-  t.match(narrow, { status: 409, body: { code: 'SCHEMA_INCOMPATIBLE', message: /version 1000, 999, .* and 989 more of many\.versions/ } })
+  const narrow = await shop.request('POST', `/api/schemas/${topic}`, {
+    schema: { properties: { p0: { maximum: 0 } } },
+    compatibilityMode: 'backward_transitive'
+  })
+  t.match(narrow, {
+    status: 409, body: { code: 'SCHEMA_INCOMPATIBLE', message: /version 1000, 999, .* and 989 more of many\.versions/ }
+  })
   t.equal(narrow.body.details.length, 999)
-  t.match(await shop.request('POST', `/api/schemas/${topic}`, { schema: next, compatibilityMode: 'backward_transitive' }), { status: 201, body: { version: 1_001 } })
+  t.match(
+    await shop.request('POST', `/api/schemas/${topic}`, { schema: next, compatibilityMode: 'backward_transitive' }),
+    { status: 201, body: { version: 1_001 } }
+  )
   const tooMany = { status: 400, body: { code: 'VALIDATION_FAILED', details: [{ path: '/compatibilityMode' }] } }
-  t.match(await shop.request('POST', `/api/schemas/${topic}`, { schema: next, compatibilityMode: 'backward_transitive' }), tooMany)
+  t.match(
+    await shop.request('POST', `/api/schemas/${topic}`, { schema: next, compatibilityMode: 'backward_transitive' }),
+    tooMany
+  )
 })
 
 t.test('schemas that are too entangled to be compared are 503 with Retry-After, never 409, also at the next attempt', async (t) => {
@@ -124,7 +170,10 @@ t.test('schemas that are too entangled to be compared are 503 with Retry-After, 
   const schema = { minProperties: 200 }
   for (const url of [`/api/schemas/${topic}`, `/api/schemas/${topic}/compatibility`, `/api/schemas/${topic}`]) {
     const answer = await shop.request('POST', url, { schema })
-    t.match(answer, { status: 503, headers: { 'retry-after': '60' }, body: { error: 'ServiceUnavailableError', code: 'SCHEMA_COMPARISON_LIMIT' } }, url)
+    t.match(answer, {
+      status: 503, headers: { 'retry-after': '60' },
+      body: { error: 'ServiceUnavailableError', code: 'SCHEMA_COMPARISON_LIMIT' }
+    }, url)
   }
   t.match(await shop.request('POST', `/api/schemas/${topic}`, { schema, compatibilityMode: 'none' }), { status: 201 })
 })
@@ -134,7 +183,15 @@ t.test('schemas of one tenant that take long do not make another wait for more t
   const other = await tenant(app)
   await other.topic('other.topic')
   let done = 0
-  const busy = list(6, (i) => shop.request('POST', `/api/schemas/${topic}/compatibility`, { schema: { minProperties: 200 + i } }).finally(() => { done++ }))
+  const busy = list(
+    6,
+    (i) =>
+      shop.request('POST', `/api/schemas/${topic}/compatibility`, { schema: { minProperties: 200 + i } }).finally(
+        () => {
+          done++
+        }
+      )
+  )
   const registered = await other.request('POST', '/api/schemas/other.topic', { schema: { type: 'string' } })
   t.equal(registered.status, 201)
   t.ok(done <= 2, `${done} of the others were done first`)

@@ -10,18 +10,28 @@ const domain = await createDomain(t)
 const { topics, publisher, documents, committed } = domain.node()
 const described = { description: 'A test', owner: 'tests' }
 const create = (scope: Scope, name: string) => topics.create(scope, { name, ...described })
-const publish = async (...args: Parameters<typeof publisher.publish>) => JSON.parse(await publisher.publish(...args)) as RealtimeEvent & RealtimeEvent[]
+const publish = async (...args: Parameters<typeof publisher.publish>) =>
+  JSON.parse(await publisher.publish(...args)) as RealtimeEvent & RealtimeEvent[]
 
 await t.test('a topic is registered, changed and deleted', async t => {
   const scope = await domain.createScope()
   const topic = await create(scope, 'session.status')
   t.match(topic, { name: 'session.status', ...described, activeSchemaVersion: null, ...scope, createdAt: Number })
   t.strictSame(await topics.get(scope, 'session.status'), topic)
-  await t.rejects(create(scope, 'session.status'), { status: 409, code: 'TOPIC_EXISTS', message: 'Topic exists: session.status' })
+  await t.rejects(create(scope, 'session.status'), {
+    status: 409, code: 'TOPIC_EXISTS', message: 'Topic exists: session.status'
+  })
   t.strictSame(await topics.update(scope, 'session.status', { owner: 'others' }), { ...topic, owner: 'others' })
   t.strictSame(await topics.remove(scope, 'session.status'), { ...topic, owner: 'others' })
-  for (const attempt of [() => topics.get(scope, 'session.status'), () => topics.remove(scope, 'session.status'), () => topics.update(scope, 'session.status', { owner: 'x' }), () => topics.requireTopic(scope, 'session.status')]) {
-    await t.rejects(async () => { await attempt() }, { status: 404, code: 'TOPIC_NOT_FOUND', message: 'Topic not found: session.status' })
+  for (
+    const attempt of [() => topics.get(scope, 'session.status'), () =>
+      topics.remove(scope, 'session.status'), () =>
+      topics.update(scope, 'session.status', { owner: 'x' }), () =>
+      topics.requireTopic(scope, 'session.status')]
+  ) {
+    await t.rejects(async () => {
+      await attempt()
+    }, { status: 404, code: 'TOPIC_NOT_FOUND', message: 'Topic not found: session.status' })
   }
 })
 
@@ -41,16 +51,20 @@ await t.test('reserved names are refused, and only those exist that the platform
     await topics.requireTopic(scope, name)
     t.equal((await topics.history(scope, name, {})).json, '[]')
   }
-  for (const name of ['system.up', 'sync.session', 'unheard.of']) await t.rejects(topics.history(scope, name, {}), { status: 404, code: 'TOPIC_NOT_FOUND' }, name)
+  for (const name of ['system.up', 'sync.session', 'unheard.of']) { await t.rejects(topics.history(scope, name, {}), { status: 404, code: 'TOPIC_NOT_FOUND' }, name) }
 })
 
 await t.test('a schema version is activated only when it exists; null stops the enforcement', async t => {
   const scope = await domain.createScope()
   await create(scope, 'order')
-  await t.rejects(topics.update(scope, 'order', { activeSchemaVersion: 2 }), { status: 404, code: 'SCHEMA_VERSION_NOT_FOUND', message: /order has no version 2/ })
+  await t.rejects(topics.update(scope, 'order', { activeSchemaVersion: 2 }), {
+    status: 404, code: 'SCHEMA_VERSION_NOT_FOUND', message: /order has no version 2/
+  })
   await t.rejects(topics.update(scope, 'none', { activeSchemaVersion: 2 }), { status: 404, code: 'TOPIC_NOT_FOUND' })
   const asked: unknown[] = []
-  const withRegistry = createTopics({ db: domain.db, log: domain.log, schemaVersionExists: async (...question) => asked.push(question) > 0 })
+  const withRegistry = createTopics({
+    db: domain.db, log: domain.log, schemaVersionExists: async (...question) => asked.push(question) > 0
+  })
   t.equal((await withRegistry.update(scope, 'order', { activeSchemaVersion: 2 })).activeSchemaVersion, 2)
   t.strictSame(asked, [[scope, 'order', 2]])
   t.equal((await withRegistry.update(scope, 'order', { activeSchemaVersion: null })).activeSchemaVersion, null)
@@ -74,37 +88,64 @@ await t.test('an event is published, and its answer is what subscribers and hist
   const scope = await domain.createScope()
   await create(scope, 'order')
   const text = await publisher.publish(scope, 'order', { payload: { n: 1, text: 'ä"\u2028' }, key: 'k"1' })
-  t.match(JSON.parse(text), { id: /^evt_/, topic: 'order', offset: 1, type: 'topic.event', source: 'api', ...scope, key: 'k"1', payload: { n: 1, text: 'ä"\u2028' }, schemaVersion: null })
+  t.match(JSON.parse(text), {
+    id: /^evt_/,
+    topic: 'order',
+    offset: 1,
+    type: 'topic.event',
+    source: 'api',
+    ...scope,
+    key: 'k"1',
+    payload: { n: 1, text: 'ä"\u2028' },
+    schemaVersion: null
+  })
   t.equal((await topics.history(scope, 'order', {})).json, `[${text}]`)
   t.equal(committed.at(-1)?.json(), text)
-  for (const payload of [null, false, 0, '', []]) t.strictSame((await publish(scope, 'order', { payload })).payload, payload)
+  for (const payload of [null, false, 0, '', []]) { t.strictSame((await publish(scope, 'order', { payload })).payload, payload) }
 })
 
 await t.test('a batch is stored as a whole, in order, or not at all', async t => {
   const scope = await domain.createScope()
   await create(scope, 'order')
   const events = await publish(scope, 'order', { events: [{ payload: 1 }, { payload: 2, key: 'k' }, { payload: 3 }] })
-  t.strictSame(events.map(({ offset, payload, key }) => [offset, payload, key]), [[1, 1, null], [2, 2, 'k'], [3, 3, null]])
+  t.strictSame(events.map(({ offset, payload, key }) => [offset, payload, key]), [[1, 1, null], [2, 2, 'k'], [
+    3, 3, null
+  ]])
   t.equal((await publish(scope, 'order', { events: [{ payload: 1 }] })).length, 1, 'a batch of one is an array')
-  await t.rejects(publisher.publish(scope, 'order', { events: [{ payload: 1 }, { payload: { a: Infinity } }] }), { status: 400, code: 'VALIDATION_FAILED', details: [{ path: '/events/1/payload/a', message: /finite/ }] })
+  await t.rejects(publisher.publish(scope, 'order', { events: [{ payload: 1 }, { payload: { a: Infinity } }] }), {
+    status: 400, code: 'VALIDATION_FAILED', details: [{ path: '/events/1/payload/a', message: /finite/ }]
+  })
   t.equal((await publish(scope, 'order', { payload: 1 })).offset, 5)
 })
 
 await t.test('a body has exactly one of its two forms', async t => {
   const scope = await domain.createScope()
   await create(scope, 'order')
-  for (const [body, path] of [
-    [{}, '/payload'], [{ key: 'k' }, '/payload'], [{ payload: 1, events: [{ payload: 1 }] }, '/payload'], [{ key: 'k', events: [{ payload: 1 }] }, '/key']
-  ] as const) {
-    await t.rejects(publisher.publish(scope, 'order', body as Parameters<typeof publisher.publish>[2]), { status: 400, code: 'VALIDATION_FAILED', details: [{ path, message: String }] })
+  for (
+    const [body, path] of [
+      [{}, '/payload'], [{ key: 'k' }, '/payload'], [{ payload: 1, events: [{ payload: 1 }] }, '/payload'],
+      [{ key: 'k', events: [{ payload: 1 }] }, '/key']
+    ] as const
+  ) {
+    await t.rejects(publisher.publish(scope, 'order', body as Parameters<typeof publisher.publish>[2]), {
+      status: 400, code: 'VALIDATION_FAILED', details: [{ path, message: String }]
+    })
   }
 })
 
 await t.test('an unregistered topic is not found, another scope\'s neither', async t => {
   const scope = await domain.createScope()
   await create(scope, 'order')
-  for (const [other, topic] of [[scope, 'orders'], [await domain.createScope(), 'order'], [{ ...scope, environment: 'production' }, 'order']] as [Scope, string][]) {
-    await t.rejects(publisher.publish(other, topic, { payload: 1 }), { status: 404, message: `Topic not found: ${topic}` })
+  for (
+    const [other, topic] of [[scope, 'orders'], [await domain.createScope(), 'order'], [{
+      ...scope,
+      environment: 'production'
+    }, 'order']] as [Scope, string][]
+  ) {
+    await t.rejects(publisher.publish(other, topic, { payload: 1 }), {
+      status: 404,
+      message: `Topic not found: ${topic}`
+    })
     await t.rejects(topics.history(other, topic, {}), { status: 404, code: 'TOPIC_NOT_FOUND' })
   }
   await topics.remove(scope, 'order')
@@ -118,7 +159,9 @@ await t.test('a retried publish has no second effect', async t => {
     const idempotencyKey = { owner: 'me', key: JSON.stringify(body) }
     const first = await publisher.publish(scope, 'order', body, { idempotencyKey })
     t.equal(await publisher.publish(scope, 'order', body, { idempotencyKey }), first)
-    await t.rejects(publisher.publish(scope, 'order', { payload: 'other' }, { idempotencyKey }), { status: 409, code: 'IDEMPOTENCY_KEY_REUSED' })
+    await t.rejects(publisher.publish(scope, 'order', { payload: 'other' }, { idempotencyKey }), {
+      status: 409, code: 'IDEMPOTENCY_KEY_REUSED'
+    })
   }
   t.equal((JSON.parse((await topics.history(scope, 'order', {})).json) as unknown[]).length, 3)
 })
@@ -135,35 +178,55 @@ await t.test('history pages by offset, for the platform\'s own topics too', asyn
   t.strictSame(offsets(await topics.history(scope, 'order', { after: Number.MAX_SAFE_INTEGER })), [])
 
   await documents.create(scope, 'session', { id: 'd', data: {} })
-  t.match(JSON.parse((await topics.history(scope, 'sync.session.created', {})).json), [{ offset: 1, type: 'document.created', key: 'd' }])
+  t.match(JSON.parse((await topics.history(scope, 'sync.session.created', {})).json), [{
+    offset: 1, type: 'document.created', key: 'd'
+  }])
 })
 
 await t.test('the active schema refuses one event, and with it its batch', async t => {
   const checked = await createDomain(t, {
-    check: { createBudget: () => new Budget(), prepare: () => (payload, path) => { if (typeof payload !== 'number') throw invalid(path, 'must be a number') } }
+    check: {
+      createBudget: () => new Budget(),
+      prepare: () => (payload, path) => {
+        if (typeof payload !== 'number') throw invalid(path, 'must be a number')
+      }
+    }
   })
   const { topics, publisher } = checked.node()
   const scope = await checked.createScope()
   await topics.create(scope, { name: 'order', ...described })
   await checked.pool.query('update topics set active_schema_version = 4')
   t.match(JSON.parse(await publisher.publish(scope, 'order', { payload: 1 })), { schemaVersion: 4 })
-  await t.rejects(publisher.publish(scope, 'order', { payload: 'x' }), { status: 400, code: 'VALIDATION_FAILED', details: [{ path: '/payload', message: 'must be a number' }] })
-  await t.rejects(publisher.publish(scope, 'order', { events: [{ payload: 1 }, { payload: 'x' }] }), { status: 400, code: 'VALIDATION_FAILED', details: [{ path: '/events/1/payload', message: 'must be a number' }] })
+  await t.rejects(publisher.publish(scope, 'order', { payload: 'x' }), {
+    status: 400, code: 'VALIDATION_FAILED', details: [{ path: '/payload', message: 'must be a number' }]
+  })
+  await t.rejects(publisher.publish(scope, 'order', { events: [{ payload: 1 }, { payload: 'x' }] }), {
+    status: 400, code: 'VALIDATION_FAILED', details: [{ path: '/events/1/payload', message: 'must be a number' }]
+  })
   t.equal((JSON.parse((await topics.history(scope, 'order', {})).json) as unknown[]).length, 1)
 })
 
 await t.test('the payloads of one request share what their checks may take', async t => {
   const checked = await createDomain(t, {
-    check: { createBudget: () => new Budget(), prepare: () => (_payload, path, budget) => { if ((budget.left -= new Budget().left * 0.6) < 0) throw invalid(path, 'takes too long') } }
+    check: {
+      createBudget: () => new Budget(),
+      prepare: () => (_payload, path, budget) => {
+        if ((budget.left -= new Budget().left * 0.6) < 0) throw invalid(path, 'takes too long')
+      }
+    }
   })
   const { topics, publisher } = checked.node()
   const scope = await checked.createScope()
   await topics.create(scope, { name: 'order', ...described })
   await checked.pool.query('update topics set active_schema_version = 4')
   await Promise.all([1, 2, 3].map(payload => publisher.publish(scope, 'order', { payload })))
-  await t.rejects(publisher.publish(scope, 'order', { events: [{ payload: 1 }, { payload: 2 }] }), { status: 400, code: 'VALIDATION_FAILED', details: [{ path: '/events/1/payload', message: 'takes too long' }] })
+  await t.rejects(publisher.publish(scope, 'order', { events: [{ payload: 1 }, { payload: 2 }] }), {
+    status: 400, code: 'VALIDATION_FAILED', details: [{ path: '/events/1/payload', message: 'takes too long' }]
+  })
 })
 
 await t.test('an application that is gone is 404', async t => {
-  await t.rejects(create({ applicationId: 'app_gone', environment: 'development' }, 'order'), { status: 404, code: 'APPLICATION_NOT_FOUND' })
+  await t.rejects(create({ applicationId: 'app_gone', environment: 'development' }, 'order'), {
+    status: 404, code: 'APPLICATION_NOT_FOUND'
+  })
 })

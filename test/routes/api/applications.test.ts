@@ -10,11 +10,21 @@ type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 
 async function superAdmin (app: FastifyInstance) {
   const { sessionToken, user } = (await app.inject({
-    method: 'POST', url: '/api/auth/setup', payload: { name: 'Ada', email: 'ada@example.com', password: 'a long pass phrase' }
+    method: 'POST',
+    url: '/api/auth/setup',
+    payload: { name: 'Ada', email: 'ada@example.com', password: 'a long pass phrase' }
   })).json()
   const request = async (method: Method, url: string, payload?: object, headers: Record<string, string> = {}) => {
-    const answer = await app.inject({ method, url, headers: { authorization: sessionToken, ...headers }, ...(payload !== undefined && { payload }) })
-    return { status: answer.statusCode, body: answer.body === '' ? undefined : answer.json(), cursor: answer.headers['x-next-cursor'] as string | undefined }
+    const answer = await app.inject({
+      method,
+      url,
+      headers: { authorization: sessionToken, ...headers },
+      ...(payload !== undefined && { payload })
+    })
+    return {
+      status: answer.statusCode, body: answer.body === '' ? undefined : answer.json(),
+      cursor: answer.headers['x-next-cursor'] as string | undefined
+    }
   }
   return { request, userId: user.id as string }
 }
@@ -24,7 +34,9 @@ t.test('create, read, change and delete an application', async t => {
   const { request } = await superAdmin(app)
   const created = await request('POST', '/api/applications', { name: 'Shop', description: 'The web shop' })
   t.equal(created.status, 201)
-  t.match(created.body, { id: /^app_[\w-]+$/, name: 'Shop', description: 'The web shop', createdAt: Number, updatedAt: Number })
+  t.match(created.body, {
+    id: /^app_[\w-]+$/, name: 'Shop', description: 'The web shop', createdAt: Number, updatedAt: Number
+  })
   const url = `/api/applications/${created.body.id}`
   t.same((await request('GET', url)).body, created.body)
   t.same((await request('GET', '/api/applications')).body, [created.body])
@@ -33,7 +45,7 @@ t.test('create, read, change and delete an application', async t => {
   t.match(changed.body, { name: 'Store', description: 'The web shop' })
   t.equal((await request('POST', '/api/applications', { name: 'Bare' })).body.description, '')
   t.equal((await request('DELETE', url)).status, 204)
-  for (const method of ['GET', 'DELETE'] as const) t.match(await request(method, url), { status: 404, body: { code: 'APPLICATION_NOT_FOUND' } })
+  for (const method of ['GET', 'DELETE'] as const) { t.match(await request(method, url), { status: 404, body: { code: 'APPLICATION_NOT_FOUND' } }) }
   t.match(await request('PATCH', url, { name: 'x' }), { status: 404 })
 })
 
@@ -41,12 +53,17 @@ t.test('what is malformed is 400', async t => {
   const { app } = await build(t)
   const { request } = await superAdmin(app)
   const { applicationId } = await tenant(app)
-  for (const body of [{}, { name: '' }, { name: 7 }, { name: 'a\0' }, { name: 'x'.repeat(201) }, { name: 'x', owner: 'y' }, { name: 'x', description: null }]) {
+  for (
+    const body of [
+      {}, { name: '' }, { name: 7 }, { name: 'a\0' }, { name: 'x'.repeat(201) }, { name: 'x', owner: 'y' },
+      { name: 'x', description: null }
+    ]
+  ) {
     t.equal((await request('POST', '/api/applications', body)).status, 400, JSON.stringify(body).slice(0, 60))
   }
-  for (const body of [{}, { name: '' }, { id: 'app_x' }]) t.equal((await request('PATCH', `/api/applications/${applicationId}`, body)).status, 400, JSON.stringify(body))
-  for (const query of ['limit=0', 'limit=1001', 'limit=x', 'cursor=x', 'cursor=WzFd', 'page=2']) t.equal((await request('GET', `/api/applications?${query}`)).status, 400, query)
-  for (const id of ['x', 'app_', 'app_%00', 'app_a.b', `app_${'x'.repeat(80)}`]) t.equal((await request('GET', `/api/applications/${id}`)).status, 400, id)
+  for (const body of [{}, { name: '' }, { id: 'app_x' }]) { t.equal((await request('PATCH', `/api/applications/${applicationId}`, body)).status, 400, JSON.stringify(body)) }
+  for (const query of ['limit=0', 'limit=1001', 'limit=x', 'cursor=x', 'cursor=WzFd', 'page=2']) { t.equal((await request('GET', `/api/applications?${query}`)).status, 400, query) }
+  for (const id of ['x', 'app_', 'app_%00', 'app_a.b', `app_${'x'.repeat(80)}`]) { t.equal((await request('GET', `/api/applications/${id}`)).status, 400, id) }
   t.equal((await request('DELETE', `/api/applications/${applicationId}?force=maybe`)).status, 400)
 })
 
@@ -54,7 +71,13 @@ t.test('pages have everything once, oldest first', async t => {
   const { app } = await build(t)
   const { request } = await superAdmin(app)
   for (let i = 0; i < 7; i++) {
-    await app.db.insertInto('applications').values({ id: `app_${i}`, name: 'x', description: '', created_at: i < 5 ? 1000 : 500, updated_at: 0 }).execute()
+    await app.db.insertInto('applications').values({
+      id: `app_${i}`,
+      name: 'x',
+      description: '',
+      created_at: i < 5 ? 1000 : 500,
+      updated_at: 0
+    }).execute()
   }
   const seen: string[] = []
   let cursor: string | undefined
@@ -94,15 +117,21 @@ t.test('a session sees the applications of its roles', async t => {
   const { app } = await build(t)
   const { request, userId } = await superAdmin(app)
   const [a, b] = [await tenant(app), await tenant(app)]
-  await app.db.updateTable('role_assignments').set({ role_id: 'role_editor', application_id: a.applicationId }).where('user_id', '=', userId).execute()
-  t.same((await request('GET', '/api/applications')).body.map((application: { id: string }) => application.id), [a.applicationId])
+  await app.db.updateTable('role_assignments').set({ role_id: 'role_editor', application_id: a.applicationId }).where(
+    'user_id', '=', userId
+  ).execute()
+  t.same((await request('GET', '/api/applications')).body.map((application: { id: string }) => application.id), [
+    a.applicationId
+  ])
   t.equal((await request('GET', `/api/applications/${a.applicationId}`)).status, 200)
   t.equal((await request('PATCH', `/api/applications/${a.applicationId}`, { name: 'x' })).status, 403)
   t.equal((await request('DELETE', `/api/applications/${a.applicationId}`)).status, 403)
   t.equal((await request('GET', `/api/applications/${b.applicationId}`)).status, 404)
   t.equal((await request('POST', '/api/applications', { name: 'x' })).status, 403)
   t.match(await request('GET', '/api/topics', undefined, { 'x-application-id': a.applicationId }), { status: 200 })
-  t.match(await request('GET', '/api/topics', undefined, { 'x-application-id': b.applicationId }), { status: 403, body: { code: 'APPLICATION_FORBIDDEN' } })
+  t.match(await request('GET', '/api/topics', undefined, { 'x-application-id': b.applicationId }), {
+    status: 403, body: { code: 'APPLICATION_FORBIDDEN' }
+  })
   t.match(await request('GET', '/api/topics'), { status: 400, body: { code: 'APPLICATION_REQUIRED' } })
 })
 
@@ -113,19 +142,30 @@ t.test('an application that owns data is deleted by force only, and then with al
   const spared = await tenant(app)
   for (const owner of [doomed, spared]) {
     await owner.publish(await owner.topic('order.created'), { n: 1 }, { n: 2 })
-    t.equal((await owner.request('POST', '/api/sync/session/documents', { data: { a: 1 } }, { 'idempotency-key': 'k' })).status, 201)
+    t.equal(
+      (await owner.request('POST', '/api/sync/session/documents', { data: { a: 1 } }, { 'idempotency-key': 'k' }))
+        .status,
+      201
+    )
     t.equal((await owner.request('DELETE', `/api/applications/${owner.applicationId}`)).status, 409)
   }
   const url = `/api/applications/${doomed.applicationId}`
-  t.match(await request('DELETE', url), { status: 409, body: { error: 'ConflictError', code: 'APPLICATION_NOT_EMPTY' } })
+  t.match(await request('DELETE', url), {
+    status: 409, body: { error: 'ConflictError', code: 'APPLICATION_NOT_EMPTY' }
+  })
   t.equal((await doomed.request('GET', '/api/topics')).status, 200, 'a refused delete changes nothing')
 
   const deleted: string[] = []
   app.applications.onDeleted(id => deleted.push(id))
   t.equal((await request('DELETE', `${url}?force=true`)).status, 204)
   t.same(deleted, [doomed.applicationId])
-  const counts = async (applicationId: string) => Promise.all((['topics', 'topic_logs', 'events', 'services', 'documents', 'idempotency_keys'] as const).map(async table =>
-    (await app.db.selectFrom(table).select('application_id').where('application_id', '=', applicationId).execute()).length))
+  const counts = async (applicationId: string) =>
+    Promise.all(
+      (['topics', 'topic_logs', 'events', 'services', 'documents', 'idempotency_keys'] as const).map(async table =>
+        (await app.db.selectFrom(table).select('application_id').where('application_id', '=', applicationId).execute())
+          .length
+      )
+    )
   t.same(await counts(doomed.applicationId), [0, 0, 0, 0, 0, 0])
   t.ok((await counts(spared.applicationId)).every(count => count > 0), 'another one keeps what it has')
   t.equal((await doomed.request('GET', '/api/topics')).status, 401, 'its tokens are dead')
@@ -140,7 +180,9 @@ t.test('what was deleted on one node is gone on another within two seconds', asy
   const headers = { authorization: `Bearer ${token()}` }
   t.equal((await b.inject({ url: '/api/topics', headers })).statusCode, 200)
   t.equal((await request('DELETE', `/api/applications/${applicationId}`)).status, 204)
-  await until(async () => (await b.inject({ url: '/api/topics', headers })).statusCode === 401, 'the other node to know it')
+  await until(
+    async () => (await b.inject({ url: '/api/topics', headers })).statusCode === 401, 'the other node to know it'
+  )
 })
 
 t.test('a forced delete and the writer do not stop each other', async t => {
@@ -153,7 +195,9 @@ t.test('a forced delete and the writer do not stop each other', async t => {
     const statuses = new Set<number>()
     for (let i = 0; !deletion.signal.aborted; i++) {
       statuses.add((await doomed.request('POST', `/api/topics/${topic}/events`, { payload: { i } })).status)
-      statuses.add((await doomed.request('POST', '/api/sync/session/documents', { id: `doc_${lane}_${i}`, data: { i } })).status)
+      statuses.add(
+        (await doomed.request('POST', '/api/sync/session/documents', { id: `doc_${lane}_${i}`, data: { i } })).status
+      )
     }
     return [...statuses]
   }))
@@ -163,6 +207,11 @@ t.test('a forced delete and the writer do not stop each other', async t => {
   const statuses = new Set((await writing).flat())
   for (const status of statuses) t.ok([201, 401, 404].includes(status), String(status))
   for (const table of ['topics', 'topic_logs', 'events', 'services', 'documents'] as const) {
-    t.same(await app.db.selectFrom(table).select('application_id').where('application_id', '=', doomed.applicationId).execute(), [], table)
+    t.same(
+      await app.db.selectFrom(table).select('application_id').where('application_id', '=', doomed.applicationId)
+        .execute(),
+      [],
+      table
+    )
   }
 })

@@ -7,14 +7,29 @@ t.setTimeout(180_000)
 
 const { app } = await build(t)
 const root = await person(app, 'super_admin')
-interface Entry { id: string, at: number, actor: { kind: string, id: string, name: string }, action: string, resource: string, resourceId: string, applicationId: string | null, environment: string | null, address: string, requestId: string, before: Record<string, unknown> | null, after: Record<string, unknown> | null }
+interface Entry {
+  id: string
+  at: number
+  actor: { kind: string, id: string, name: string }
+  action: string
+  resource: string
+  resourceId: string
+  applicationId: string | null
+  environment: string | null
+  address: string
+  requestId: string
+  before: Record<string, unknown> | null
+  after: Record<string, unknown> | null
+}
 const entries = async (query = '') => (await root.get(`/api/admin/audit?limit=1000${query}`)).body as Entry[]
 
 await t.test('who changed what, when, from where, before and after', async t => {
   const shop = await tenant(app)
   const token = requests(app, `Bearer ${shop.token(['admin'], { subject: 'deploy' })}`)
   const since = Date.now()
-  await token.post('/api/topics', { name: 'order.placed', description: 'd', owner: 'o' }, { headers: { 'x-environment': 'staging', 'x-request-id': 'deploy-1' }, remoteAddress: '203.0.113.7' })
+  await token.post('/api/topics', { name: 'order.placed', description: 'd', owner: 'o' }, {
+    headers: { 'x-environment': 'staging', 'x-request-id': 'deploy-1' }, remoteAddress: '203.0.113.7'
+  })
   const session = { 'x-application-id': shop.applicationId, 'x-environment': 'staging' }
   await root.request('PATCH', '/api/topics/order.placed', { owner: 'p' }, { headers: session })
   await root.request('PATCH', '/api/topics/missing.one', { owner: 'p' }, { headers: session })
@@ -22,17 +37,32 @@ await t.test('who changed what, when, from where, before and after', async t => 
   const [deleted, updated, created, ...rest] = await entries(`&applicationId=${shop.applicationId}`)
   t.same(rest, [], 'what was refused is no change')
   t.match(created, {
-    id: /^aud_/, actor: { kind: 'token', id: `${shop.applicationId}/deploy`, name: null }, action: 'topic.created', resource: 'topic', resourceId: 'order.placed',
-    applicationId: shop.applicationId, environment: 'staging', address: '203.0.113.7', requestId: 'deploy-1', before: null, after: { name: 'order.placed', owner: 'o' }
+    id: /^aud_/,
+    actor: { kind: 'token', id: `${shop.applicationId}/deploy`, name: null },
+    action: 'topic.created',
+    resource: 'topic',
+    resourceId: 'order.placed',
+    applicationId: shop.applicationId,
+    environment: 'staging',
+    address: '203.0.113.7',
+    requestId: 'deploy-1',
+    before: null,
+    after: { name: 'order.placed', owner: 'o' }
   })
   t.ok(created !== undefined && created.at >= since && created.at <= Date.now())
-  t.match(updated, { actor: { kind: 'session', id: root.id, name: root.email }, action: 'topic.updated', before: { owner: 'o' }, after: { owner: 'p' } })
+  t.match(updated, {
+    actor: { kind: 'session', id: root.id, name: root.email }, action: 'topic.updated', before: { owner: 'o' },
+    after: { owner: 'p' }
+  })
   t.match(deleted, { action: 'topic.deleted', before: { owner: 'p' }, after: null })
   t.match(await entries('&action=topic.updated&resourceId=order.placed'), [{ id: updated?.id }])
   t.equal((await entries(`&actor=${root.id}&resource=topic`)).length, 2)
   t.same(await entries(`&to=${since}&resource=topic`), [])
   const first = await root.get('/api/admin/audit?limit=1')
-  t.not((await root.get(`/api/admin/audit?limit=1&cursor=${first.headers['x-next-cursor'] as string}`)).body[0].id, first.body[0].id)
+  t.not(
+    (await root.get(`/api/admin/audit?limit=1&cursor=${first.headers['x-next-cursor'] as string}`)).body[0].id,
+    first.body[0].id
+  )
   t.match(await root.get('/api/admin/audit?cursor=x'), { status: 400 })
 })
 
@@ -47,21 +77,31 @@ await t.test('every setting that a route changes leaves an entry, and no secret 
   const { body: service } = await root.post('/api/services', { name: 'cart' }, scoped)
   await patch(`/api/services/${service.id}`, { description: 'x' })
   await drop(`/api/services/${service.id}`)
-  const { body: webhook } = await root.post('/api/webhooks', { url: 'https://example.com/hook', events: ['*'], secret: 'a-webhook-secret-of-ours' }, scoped)
+  const { body: webhook } = await root.post('/api/webhooks', {
+    url: 'https://example.com/hook',
+    events: ['*'],
+    secret: 'a-webhook-secret-of-ours'
+  }, scoped)
   await patch(`/api/webhooks/${webhook.id}`, { description: 'x' })
-  for (const what of ['deactivate', 'activate']) await root.post(`/api/webhooks/${webhook.id}/${what}`, undefined, scoped)
+  for (const what of ['deactivate', 'activate']) { await root.post(`/api/webhooks/${webhook.id}/${what}`, undefined, scoped) }
   const { body: renewed } = await root.post(`/api/webhooks/${webhook.id}/rotate-secret`, {}, scoped)
   await drop(`/api/webhooks/${webhook.id}`)
-  const { body: mapping } = await root.post('/api/database/mappings', { table: 'orders', topic: 'a.b', events: ['insert'], payload: { id: '$row.id' } }, scoped)
+  const { body: mapping } = await root.post('/api/database/mappings', {
+    table: 'orders', topic: 'a.b', events: ['insert'], payload: { id: '$row.id' }
+  }, scoped)
   await patch(`/api/database/mappings/${mapping.id}`, { events: ['insert', 'update'] })
   await root.post(`/api/database/mappings/${mapping.id}/versions`, { environment: 'development' }, scoped)
   await root.post(`/api/database/mappings/${mapping.id}/promote`, { environment: 'development' }, scoped)
   await root.post(`/api/database/mappings/${mapping.id}/rollback`, { environment: 'development', version: 1 }, scoped)
-  await root.request('PUT', '/api/database/connection', { connectionString: 'postgres://somebody:a-database-password@127.0.0.1:1/shop' }, scoped)
+  await root.request('PUT', '/api/database/connection', {
+    connectionString: 'postgres://somebody:a-database-password@127.0.0.1:1/shop'
+  }, scoped)
   await drop('/api/database/connection')
   await root.request('PUT', '/api/debugger/sampling', { sample: 0.5 }, scoped)
   await root.post('/api/topics/a.b/events', { events: [{ payload: {} }, { payload: {} }, { payload: {} }] }, scoped)
-  const { body: replay } = await root.post('/api/debugger/replay', { topic: 'a.b', fromOffset: 1, target: 'subscribers', ratePerSecond: 1 }, scoped)
+  const { body: replay } = await root.post('/api/debugger/replay', {
+    topic: 'a.b', fromOffset: 1, target: 'subscribers', ratePerSecond: 1
+  }, scoped)
   await root.post(`/api/debugger/replays/${replay.id}/cancel`, undefined, scoped)
   const { body: role } = await root.post('/api/roles', { name: 'reader', permissions: [] })
   await root.patch(`/api/roles/${role.id}`, { description: 'x' })
@@ -85,59 +125,108 @@ await t.test('every setting that a route changes leaves an entry, and no secret 
   await root.request('DELETE', `/api/applications/${application.id}?force=true`)
   const all = await entries()
   const actions = new Set(all.map(({ action }) => action))
-  for (const action of [
-    'application.created', 'application.updated', 'application.deleted', 'topic.created', 'schema.registered', 'service.created', 'service.updated', 'service.deleted',
-    'webhook.created', 'webhook.updated', 'webhook.activated', 'webhook.deactivated', 'webhook.secret_rotated', 'webhook.deleted',
-    'mapping.created', 'mapping.updated', 'mapping.versioned', 'mapping.promoted', 'mapping.rolled_back', 'database.connected', 'database.disconnected',
-    'trace_sampling.updated', 'replay.created', 'replay.cancelled',
-    'role.created', 'role.updated', 'role.deleted', 'user.created', 'user.updated', 'user.deleted', 'user.role_assigned', 'user.role_removed', 'user.password_changed',
-    'user.mfa_set_up', 'user.mfa_disabled', 'invite.created', 'invite.withdrawn', 'invite.accepted', 'key.created', 'key.deactivated', 'key.revoked'
-  ]) t.ok(actions.has(action), action)
+  for (
+    const action of [
+      'application.created', 'application.updated', 'application.deleted', 'topic.created', 'schema.registered',
+      'service.created', 'service.updated', 'service.deleted', 'webhook.created', 'webhook.updated',
+      'webhook.activated', 'webhook.deactivated', 'webhook.secret_rotated', 'webhook.deleted', 'mapping.created',
+      'mapping.updated', 'mapping.versioned', 'mapping.promoted', 'mapping.rolled_back', 'database.connected',
+      'database.disconnected', 'trace_sampling.updated', 'replay.created', 'replay.cancelled', 'role.created',
+      'role.updated', 'role.deleted', 'user.created', 'user.updated', 'user.deleted', 'user.role_assigned',
+      'user.role_removed', 'user.password_changed', 'user.mfa_set_up', 'user.mfa_disabled', 'invite.created',
+      'invite.withdrawn', 'invite.accepted', 'key.created', 'key.deactivated', 'key.revoked'
+    ]
+  ) t.ok(actions.has(action), action)
   t.match(all.find(({ action }) => action === 'invite.accepted'), { actor: { kind: 'session', name: 'y@example.com' } })
   const text = JSON.stringify(await app.db.selectFrom('audit_log').selectAll().execute())
-  for (const secret of ['a-webhook-secret-of-ours', renewed.secret, 'a-database-password', password, 'a new secret phrase', key.secret, setup.secret, invite.token, root.token, 'argon2', 'PRIVATE']) t.notOk(text.includes(secret), secret.slice(0, 8))
+  for (
+    const secret of [
+      'a-webhook-secret-of-ours', renewed.secret, 'a-database-password', password, 'a new secret phrase', key.secret,
+      setup.secret, invite.token, root.token, 'argon2', 'PRIVATE'
+    ]
+  ) t.notOk(text.includes(secret), secret.slice(0, 8))
 })
 
 await t.test('what goes with something else is written down as well', async t => {
   const [shop, bank] = [await tenant(app), await tenant(app)]
-  const { body: role } = await root.post('/api/roles', { name: 'going', permissions: [{ resource: 'topics', action: 'read' }] })
-  const [ada, grace] = [await person(app, [role.id, shop.applicationId]), await person(app, role.id, ['viewer', bank.applicationId])]
-  const invited = async (by: { post: typeof root.post }, invite: object) => (await by.post('/api/invites', { email: 'x@example.com', ...invite })).body.id as string
-  const [ofRole, ofBank] = [await invited(root, { roleId: role.id }), await invited(root, { roleId: 'role_viewer', applicationId: bank.applicationId })]
+  const { body: role } = await root.post('/api/roles', {
+    name: 'going', permissions: [{ resource: 'topics', action: 'read' }]
+  })
+  const [ada, grace] = [
+    await person(app, [role.id, shop.applicationId]), await person(app, role.id, ['viewer', bank.applicationId])
+  ]
+  const invited = async (by: { post: typeof root.post }, invite: object) =>
+    (await by.post('/api/invites', { email: 'x@example.com', ...invite })).body.id as string
+  const [ofRole, ofBank] = [
+    await invited(root, { roleId: role.id }),
+    await invited(root, { roleId: 'role_viewer', applicationId: bank.applicationId })
+  ]
   const sender = await person(app, 'admin')
   const ofSender = await invited(sender, { roleId: 'role_viewer', applicationId: shop.applicationId })
 
   t.equal((await root.remove(`/api/roles/${role.id}`)).status, 204)
-  const lost = async (id: string) => (await entries(`&action=user.role_removed&resourceId=${id}`)).map(({ actor, applicationId, before }) => [actor.id, applicationId, before?.['role']])
+  const lost = async (id: string) =>
+    (await entries(`&action=user.role_removed&resourceId=${id}`)).map((
+      { actor, applicationId, before }
+    ) => [actor.id, applicationId, before?.['role']])
   t.same(await lost(ada.id), [[root.id, shop.applicationId, 'going']])
   t.same(await lost(grace.id), [[root.id, null, 'going']])
-  t.match(await entries(`&action=invite.withdrawn&resourceId=${ofRole}`), [{ actor: { id: root.id }, before: { role: 'going', email: 'x@example.com' } }])
+  t.match(await entries(`&action=invite.withdrawn&resourceId=${ofRole}`), [{
+    actor: { id: root.id },
+    before: { role: 'going', email: 'x@example.com' }
+  }])
 
   t.equal((await root.remove(`/api/applications/${bank.applicationId}`)).status, 204)
   t.same((await lost(grace.id))[0], [root.id, bank.applicationId, 'viewer'])
   t.match(await entries(`&action=invite.withdrawn&resourceId=${ofBank}`), [{ applicationId: bank.applicationId }])
 
   t.equal((await root.remove(`/api/users/${sender.id}`)).status, 204)
-  t.match(await entries(`&action=invite.withdrawn&resourceId=${ofSender}`), [{ applicationId: shop.applicationId, before: { invitedBy: sender.id } }])
-  t.match((await entries('&action=key.created')).at(-1), { actor: { kind: 'system' }, after: { algorithm: 'HS256' } }, 'the first key is the platform\'s own')
+  t.match(await entries(`&action=invite.withdrawn&resourceId=${ofSender}`), [{
+    applicationId: shop.applicationId,
+    before: { invitedBy: sender.id }
+  }])
+  t.match(
+    (await entries('&action=key.created')).at(-1), { actor: { kind: 'system' }, after: { algorithm: 'HS256' } },
+    "the first key is the platform's own"
+  )
 })
 
 await t.test('the mask covers secrets wherever they stand, and bounds what is kept', async t => {
   const { mask } = await import('../../../src/identity/audit/mask.ts')
-  t.same(mask({
-    url: 'https://user:pass@example.com/hook', secret: 'whsec_x', nested: [{ connectionString: 'postgres://u:p@h/d', password: null, clientSecret: 'y', hasSecret: true }], name: 'a\0b', 'b\0\ud800': 'c\ud800', note: 'see postgres://u:p@h/d'
-  }), {
-    url: 'https://***@example.com/hook', secret: '***', nested: [{ connectionString: '***', password: null, clientSecret: '***', hasSecret: true }], name: 'ab', 'b\ufffd': 'c\ufffd', note: 'see postgres://***@h/d'
-  })
-  t.same(mask({ url: 'https://example.com/hook?api_key=x&shop=7&X-Amz-Signature=y#token=z', text: 'postgres://u:p@ss@h/d a://b?c=d@e' }), {
-    url: 'https://example.com/hook?api_key=***&shop=7&X-Amz-Signature=***#token=***', text: 'postgres://***@h/d a://b?c=d@e'
-  })
+  t.same(
+    mask({
+      url: 'https://user:pass@example.com/hook',
+      secret: 'whsec_x',
+      nested: [{ connectionString: 'postgres://u:p@h/d', password: null, clientSecret: 'y', hasSecret: true }],
+      name: 'a\0b',
+      'b\0\ud800': 'c\ud800',
+      note: 'see postgres://u:p@h/d'
+    }),
+    {
+      url: 'https://***@example.com/hook',
+      secret: '***',
+      nested: [{ connectionString: '***', password: null, clientSecret: '***', hasSecret: true }],
+      name: 'ab',
+      'b\ufffd': 'c\ufffd',
+      note: 'see postgres://***@h/d'
+    }
+  )
+  t.same(
+    mask({
+      url: 'https://example.com/hook?api_key=x&shop=7&X-Amz-Signature=y#token=z',
+      text: 'postgres://u:p@ss@h/d a://b?c=d@e'
+    }),
+    {
+      url: 'https://example.com/hook?api_key=***&shop=7&X-Amz-Signature=***#token=***',
+      text: 'postgres://***@h/d a://b?c=d@e'
+    }
+  )
   t.match(mask({ list: Array.from({ length: 100 }, () => 'x'.repeat(1000)) }), { truncated: true })
 })
 
 await t.test('the mask is done with a long text at once, whatever it repeats', async t => {
   const { mask } = await import('../../../src/identity/audit/mask.ts')
-  for (const part of ['a.', 'a+b://', '://', '://a', '?a', '&=', 'a@', '?secret', '\ud800']) t.equal((mask({ text: part.repeat(500_000) })['text'] as string).length, 2000, part)
+  for (const part of ['a.', 'a+b://', '://', '://a', '?a', '&=', 'a@', '?secret', '\ud800']) { t.equal((mask({ text: part.repeat(500_000) })['text'] as string).length, 2000, part) }
 })
 
 await t.test('entries only grow: nobody changes, deletes or truncates them', async t => {
@@ -160,11 +249,21 @@ await t.test('a change that is rolled back leaves no entry, and an entry that ca
 
 await t.test('whoever may read it for one application, and a token, sees that application\'s', async t => {
   const [shop, bank] = [await tenant(app), await tenant(app)]
-  for (const { request } of [shop, bank]) await request('POST', '/api/topics', { name: 'a.b', description: 'd', owner: 'o' })
-  const { body: role } = await root.post('/api/roles', { name: 'auditor', permissions: [{ resource: 'audit', action: 'read' }] })
+  for (const { request } of [shop, bank]) { await request('POST', '/api/topics', { name: 'a.b', description: 'd', owner: 'o' }) }
+  const { body: role } = await root.post('/api/roles', {
+    name: 'auditor', permissions: [{ resource: 'audit', action: 'read' }]
+  })
   const auditor = await person(app, [role.id, shop.applicationId])
-  for (const reader of [auditor, requests(app, `Bearer ${shop.token(['audit:read'])}`), requests(app, `Bearer ${shop.token(['admin'])}`)]) {
-    t.match((await reader.get('/api/admin/audit')).body.map(({ applicationId }: Entry) => applicationId), [shop.applicationId])
+  for (
+    const reader of [
+      auditor,
+      requests(app, `Bearer ${shop.token(['audit:read'])}`),
+      requests(app, `Bearer ${shop.token(['admin'])}`)
+    ]
+  ) {
+    t.match((await reader.get('/api/admin/audit')).body.map(({ applicationId }: Entry) => applicationId), [
+      shop.applicationId
+    ])
     t.same((await reader.get(`/api/admin/audit?applicationId=${bank.applicationId}`)).body, [])
   }
   t.equal((await (await person(app, 'admin')).get('/api/admin/audit')).status, 403)

@@ -10,8 +10,10 @@ t.setTimeout(180_000)
 const ada = { name: 'Ada', email: 'Ada@example.com', password: 'a long pass phrase' }
 const credentials = { email: ada.email, password: ada.password }
 
-const post = (app: FastifyInstance, url: string, payload?: object, options: { headers?: Record<string, string>, remoteAddress?: string } = {}) =>
-  app.inject({ method: 'POST', url, ...(payload !== undefined && { payload }), ...options })
+const post = (
+  app: FastifyInstance, url: string, payload?: object,
+  options: { headers?: Record<string, string>, remoteAddress?: string } = {}
+) => app.inject({ method: 'POST', url, ...(payload !== undefined && { payload }), ...options })
 
 async function loggedIn (app: FastifyInstance): Promise<string> {
   return (await post(app, '/api/auth/setup', ada)).json().sessionToken
@@ -29,7 +31,9 @@ t.test('set-up: from nobody to the first super_admin, once', async t => {
   t.match(again.json(), { error: 'ForbiddenError', code: 'SETUP_DONE' })
   t.equal(app.auth.setup.token, undefined)
   const me = await app.inject({ url: '/api/auth/me', headers: { authorization: answer.json().sessionToken } })
-  t.match(me.json(), { kind: 'session', user: { email: 'Ada@example.com' }, roles: [{ name: 'super_admin', applicationId: null }] })
+  t.match(me.json(), {
+    kind: 'session', user: { email: 'Ada@example.com' }, roles: [{ name: 'super_admin', applicationId: null }]
+  })
   t.ok(me.json().permissions.includes('keys:create'))
 })
 
@@ -37,7 +41,9 @@ t.test('of several that set up at once, on one node or two, one succeeds', async
   const databaseUrl = await createDatabase(t)
   const { app } = await build(t, { databaseUrl })
   const { app: other } = await build(t, { databaseUrl })
-  const answers = await Promise.all([app, other, app, other].map((node, i) => post(node, '/api/auth/setup', { ...ada, email: `${i}@example.com` })))
+  const answers = await Promise.all(
+    [app, other, app, other].map((node, i) => post(node, '/api/auth/setup', { ...ada, email: `${i}@example.com` }))
+  )
   t.same(answers.map(answer => answer.statusCode).sort(), [201, 403, 403, 403])
   t.equal((await app.db.selectFrom('users').select('id').execute()).length, 1)
   t.same((await other.inject('/api/auth/setup-status')).json(), { setupRequired: false })
@@ -52,11 +58,20 @@ t.test('from elsewhere than loopback, set-up needs the token that is printed at 
   }
   t.same(await attempt(ada, { remoteAddress: '203.0.113.7' }), refused)
   t.same(await attempt(ada, { remoteAddress: '203.0.113.7', headers: { 'x-forwarded-for': '127.0.0.1' } }), refused)
-  t.same(await attempt(ada, { headers: { 'x-forwarded-for': '127.0.0.1' } }), refused, 'a proxy on this machine that nobody trusts')
+  t.same(
+    await attempt(ada, { headers: { 'x-forwarded-for': '127.0.0.1' } }), refused,
+    'a proxy on this machine that nobody trusts'
+  )
   t.same(await attempt(ada, { headers: { host: 'evil.example.com' } }), refused, 'a page whose name was pointed here')
-  t.same(await attempt(ada, { headers: { origin: 'https://evil.example.com' } }), refused, 'a page in the browser of somebody who sits here')
-  for (const setupToken of ['', 'x', `${app.auth.setup.token}x`]) t.same(await attempt({ ...ada, setupToken }, { remoteAddress: '203.0.113.7' }), refused)
-  t.equal((await attempt({ ...ada, setupToken: app.auth.setup.token }, { remoteAddress: '203.0.113.7' })).statusCode, 201)
+  t.same(
+    await attempt(ada, { headers: { origin: 'https://evil.example.com' } }),
+    refused,
+    'a page in the browser of somebody who sits here'
+  )
+  for (const setupToken of ['', 'x', `${app.auth.setup.token}x`]) { t.same(await attempt({ ...ada, setupToken }, { remoteAddress: '203.0.113.7' }), refused) }
+  t.equal(
+    (await attempt({ ...ada, setupToken: app.auth.setup.token }, { remoteAddress: '203.0.113.7' })).statusCode, 201
+  )
 })
 
 t.test('nor is a proxy on this machine that says nothing of itself taken for its owner', async t => {
@@ -65,14 +80,28 @@ t.test('nor is a proxy on this machine that says nothing of itself taken for its
   const body = JSON.stringify(ada)
   const socket = connect(Number(port), '127.0.0.1')
   // As nginx passes a request on when it is told `proxy_pass` and nothing else.
-  socket.write(`POST /api/auth/setup HTTP/1.0\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
+  socket.write(
+    `POST /api/auth/setup HTTP/1.0\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${
+      Buffer.byteLength(body)
+    }\r\n\r\n${body}`
+  )
   t.match(await text(socket), /^HTTP\/1\.1 403 [^]*SETUP_TOKEN_REQUIRED/)
 })
 
 t.test('behind a proxy that the configuration tells of, set-up needs the token as well', async t => {
-  for (const variables of [{ TRUST_PROXY: '127.0.0.1' }, { PUBLIC_URL: 'https://realtime.example.com' }] as Record<string, string>[]) {
+  for (
+    const variables of [{ TRUST_PROXY: '127.0.0.1' }, { PUBLIC_URL: 'https://realtime.example.com' }] as Record<
+      string,
+      string
+    >[]
+  ) {
     const { app } = await build(t, { variables })
-    for (const headers of [{}, { 'x-forwarded-for': '203.0.113.7' }, { 'x-forwarded-for': '127.0.0.1' }] as Record<string, string>[]) t.equal((await post(app, '/api/auth/setup', ada, { headers })).statusCode, 403)
+    for (
+      const headers of [{}, { 'x-forwarded-for': '203.0.113.7' }, { 'x-forwarded-for': '127.0.0.1' }] as Record<
+        string,
+        string
+      >[]
+    ) t.equal((await post(app, '/api/auth/setup', ada, { headers })).statusCode, 403)
     t.equal((await post(app, '/api/auth/setup', { ...ada, setupToken: app.auth.setup.token })).statusCode, 201)
   }
 })
@@ -84,7 +113,12 @@ t.test('a PUBLIC_URL that leads here is no proxy', async t => {
 
 t.test('what set-up does not take', async t => {
   const { app } = await build(t)
-  for (const wrong of [{ ...ada, password: 'short' }, { ...ada, email: 'ada' }, { ...ada, name: '' }, { ...ada, name: 'a\0' }, { ...ada, email: 'a\0@example.com' }, { ...ada, role: 'x' }, {}, []]) {
+  for (
+    const wrong of [
+      { ...ada, password: 'short' }, { ...ada, email: 'ada' }, { ...ada, name: '' }, { ...ada, name: 'a\0' },
+      { ...ada, email: 'a\0@example.com' }, { ...ada, role: 'x' }, {}, []
+    ]
+  ) {
     const answer = await post(app, '/api/auth/setup', wrong)
     t.equal(answer.statusCode, 400, JSON.stringify(wrong))
     t.equal(answer.json().error, 'ValidationError')
@@ -100,14 +134,20 @@ t.test('log in, ask who one is in all three forms, log out', async t => {
   t.same(Object.keys(answer.json()), ['sessionToken', 'user'])
   t.same(Object.keys(answer.json().user).sort(), ['email', 'id', 'name'])
   const { sessionToken } = answer.json()
-  for (const headers of [{ authorization: sessionToken }, { 'x-session-token': sessionToken }, { authorization: `Bearer ${sessionToken}` }]) {
+  for (
+    const headers of [{ authorization: sessionToken }, { 'x-session-token': sessionToken }, {
+      authorization: `Bearer ${sessionToken}`
+    }]
+  ) {
     const me = await app.inject({ url: '/api/auth/me', headers })
     t.equal(me.statusCode, 200)
     t.notMatch(me.body, /sess_|argon2/)
   }
   const ended: string[] = []
   app.auth.sessions.onEnded(key => ended.push(key))
-  t.equal((await post(app, '/api/auth/logout', undefined, { headers: { authorization: sessionToken } })).statusCode, 204)
+  t.equal(
+    (await post(app, '/api/auth/logout', undefined, { headers: { authorization: sessionToken } })).statusCode, 204
+  )
   t.equal(ended.length, 1, 'its sockets can be closed')
   for (const url of ['/api/auth/me', '/api/applications']) {
     const after = await app.inject({ url, headers: { authorization: sessionToken } })
@@ -125,7 +165,12 @@ t.test('a wrong password and an unknown address are answered alike', async t => 
   t.equal(wrong.json().code, 'LOGIN_FAILED')
   t.equal(unknown.statusCode, 401)
   t.same(unknown.json(), wrong.json())
-  for (const body of [{}, { email: ada.email }, { email: 'a\0', password: 'x' }, { email: { a: 1 }, password: 'x' }, { ...credentials, extra: 1 }]) {
+  for (
+    const body of [{}, { email: ada.email }, { email: 'a\0', password: 'x' }, { email: { a: 1 }, password: 'x' }, {
+      ...credentials,
+      extra: 1
+    }]
+  ) {
     t.equal((await post(app, '/api/auth/login', body)).statusCode, 400, JSON.stringify(body))
   }
 })
@@ -134,8 +179,12 @@ t.test('guesses at one account are slowed down, whether it exists or not', async
   const { app } = await build(t)
   await loggedIn(app)
   let attempts = 0
-  const attempt = async (email: string, password: string) => await post(app, '/api/auth/login', { email, password }, { remoteAddress: `10.0.0.${attempts++}` })
-  /** Until it has to wait, which is longer after each failure: at first a second, and that may be over before the next attempt. */
+  const attempt = async (email: string, password: string) =>
+    await post(app, '/api/auth/login', { email, password }, { remoteAddress: `10.0.0.${attempts++}` })
+  /**
+   * Until it has to wait, which is longer after each failure: at first a second, and that may be over before the next
+   * attempt.
+   */
   const guess = async (email: string) => {
     let failed = 0
     let code: number
@@ -159,15 +208,26 @@ t.test('guesses at one account are slowed down, whether it exists or not', async
 t.test('guesses from one address are limited over all accounts', async t => {
   const { app } = await build(t)
   const codes = []
-  for (let i = 0; i < 21; i++) codes.push((await post(app, '/api/auth/login', { email: `${i}@example.com`, password: 'wrong' })).statusCode)
+  for (let i = 0; i < 21; i++) { codes.push((await post(app, '/api/auth/login', { email: `${i}@example.com`, password: 'wrong' })).statusCode) }
   t.same(codes, [...Array(20).fill(401), 429])
-  t.equal((await post(app, '/api/auth/login', { email: 'a@example.com', password: 'wrong' }, { headers: { 'x-forwarded-for': '10.1.1.1' } })).statusCode, 429, 'a header of theirs changes nothing')
-  t.equal((await post(app, '/api/auth/login', { email: 'a@example.com', password: 'wrong' }, { remoteAddress: '10.1.1.1' })).statusCode, 401)
+  t.equal(
+    (await post(app, '/api/auth/login', { email: 'a@example.com', password: 'wrong' }, {
+      headers: { 'x-forwarded-for': '10.1.1.1' }
+    })).statusCode,
+    429,
+    'a header of theirs changes nothing'
+  )
+  t.equal(
+    (await post(app, '/api/auth/login', { email: 'a@example.com', password: 'wrong' }, { remoteAddress: '10.1.1.1' }))
+      .statusCode,
+    401
+  )
 })
 
 t.test('whoever has an IPv6 network has one address for all of its own', async t => {
   const { app } = await build(t)
-  const ask = async (remoteAddress: string) => (await post(app, '/api/auth/forgot-password', { email: 'a@example.com' }, { remoteAddress })).statusCode
+  const ask = async (remoteAddress: string) =>
+    (await post(app, '/api/auth/forgot-password', { email: 'a@example.com' }, { remoteAddress })).statusCode
   const statuses: number[] = []
   for (let i = 0; i < 21; i++) statuses.push(await ask(`2001:db8:1:2:${i.toString(16)}::${i}`))
   t.same(statuses, [...Array(20).fill(202), 429])
@@ -176,9 +236,13 @@ t.test('whoever has an IPv6 network has one address for all of its own', async t
 
 t.test('a token knows who it is, and cannot log out', async t => {
   const { app } = await build(t)
-  const { request, applicationId } = await tenant(app, { permissions: ['client', 'publish:chat.**'], environment: 'staging' })
+  const { request, applicationId } = await tenant(app, {
+    permissions: ['client', 'publish:chat.**'], environment: 'staging'
+  })
   const me = await request('GET', '/api/auth/me')
-  t.match(me.body, { kind: 'token', subject: 'tester', applicationId, environment: 'staging', permissions: ['client', 'publish:chat.**'] })
+  t.match(me.body, {
+    kind: 'token', subject: 'tester', applicationId, environment: 'staging', permissions: ['client', 'publish:chat.**']
+  })
   t.ok((me.body as { expiresAt: number }).expiresAt > Date.now())
   t.equal((await request('POST', '/api/auth/logout')).status, 403)
 })

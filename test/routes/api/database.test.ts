@@ -34,7 +34,17 @@ async function create (body: object = example, headers = {}): Promise<string> {
 
 await t.test('a mapping is created, listed, read, changed and deleted', async t => {
   const created = await request('POST', base, example)
-  t.match(created, { status: 201, body: { id: /^map_/, ...example, version: null, applicationId: shop.applicationId, createdAt: Number, updatedAt: Number } })
+  t.match(created, {
+    status: 201,
+    body: {
+      id: /^map_/,
+      ...example,
+      version: null,
+      applicationId: shop.applicationId,
+      createdAt: Number,
+      updatedAt: Number
+    }
+  })
   const url = `${base}/${created.body.id}`
   const { problems, ...mapping } = created.body
   t.match(problems, [{ code: 'TOPIC_NOT_FOUND', message: 'The topic session.status is not registered in development' }])
@@ -42,28 +52,46 @@ await t.test('a mapping is created, listed, read, changed and deleted', async t 
   t.strictSame((await request('GET', base)).body, [mapping])
   t.strictSame((await request('GET', `${base}/topic/session.status`)).body, [mapping])
   t.strictSame((await request('GET', `${base}/topic/session.other`)).body, [])
-  const changed = await request('PATCH', url, { events: ['delete'], when: null, triggerColumns: null, payload: { id: '$row.id' } })
+  const changed = await request('PATCH', url, {
+    events: ['delete'], when: null, triggerColumns: null, payload: { id: '$row.id' }
+  })
   t.match(changed, { status: 200, body: { events: ['delete'], payload: { id: '$row.id' }, table: 'sessions' } })
   t.notOk('when' in changed.body || 'triggerColumns' in changed.body, 'null takes away')
   t.match(await request('PATCH', url, {}), { status: 400 })
   const constant = `${base}/${await create({ ...example, payload: null })}`
-  t.strictSame((await request('PATCH', constant, { events: ['delete'] })).body.payload, null, 'a payload that is null is not taken away by what does not name it')
+  t.strictSame(
+    (await request('PATCH', constant, { events: ['delete'] })).body.payload, null,
+    'a payload that is null is not taken away by what does not name it'
+  )
   t.notOk('payload' in (await request('PATCH', constant, { payload: null })).body)
   await request('DELETE', constant)
   const { problems: _, ...unchanged } = changed.body
   t.strictSame((await request('DELETE', url)).body, unchanged)
-  for (const [method, body] of [['GET', undefined], ['PATCH', { events: ['insert'] }], ['DELETE', undefined]] as const) {
-    t.match(await request(method, url, body), { status: 404, body: { error: 'NotFoundError', code: 'MAPPING_NOT_FOUND' } })
+  for (
+    const [method, body] of [['GET', undefined], ['PATCH', { events: ['insert'] }], ['DELETE', undefined]] as const
+  ) {
+    t.match(await request(method, url, body), {
+      status: 404, body: { error: 'NotFoundError', code: 'MAPPING_NOT_FOUND' }
+    })
   }
 })
 
 await t.test('what is wrong with a mapping is named', async t => {
   const wrong: [object, RegExp, string?][] = [
-    [{ when: { equals: { status: 1 } } }, /\/when\/equals is not an operator/], [{ payload: '$event.time' }, /\$event/], [{ table: 'a.b.c' }, /\/table/], [{ events: [] }, /events/],
-    [{ events: ['upsert'] }, /events/], [{ topic: 'Bad Topic' }, /topic/], [{ topic: 'sync.x.created' }, /reserved/, 'TOPIC_RESERVED'], [{ unknown: 1 }, /unknown/], [{ triggerColumns: [] }, /triggerColumns/]
+    [{ when: { equals: { status: 1 } } }, /\/when\/equals is not an operator/],
+    [{ payload: '$event.time' }, /\$event/],
+    [{ table: 'a.b.c' }, /\/table/],
+    [{ events: [] }, /events/],
+    [{ events: ['upsert'] }, /events/],
+    [{ topic: 'Bad Topic' }, /topic/],
+    [{ topic: 'sync.x.created' }, /reserved/, 'TOPIC_RESERVED'],
+    [{ unknown: 1 }, /unknown/],
+    [{ triggerColumns: [] }, /triggerColumns/]
   ]
   for (const [part, message, code = 'VALIDATION_FAILED'] of wrong) {
-    t.match(await request('POST', base, { ...example, ...part }), { status: 400, body: { error: 'ValidationError', code, message } }, JSON.stringify(part))
+    t.match(await request('POST', base, { ...example, ...part }), {
+      status: 400, body: { error: 'ValidationError', code, message }
+    }, JSON.stringify(part))
   }
 })
 
@@ -72,10 +100,18 @@ await t.test('lists come in pages', async t => {
   const ids: string[] = []
   for (let i = 0; i < 5; i++) ids.push((await own.request('POST', base, example)).body.id)
   for (const mappingId of ids) await own.request('POST', '/api/database/subscriptions', { mappingId })
-  for (const [path, keyOf] of [[base, 'id'], [`${base}/status`, 'id'], ['/api/database/subscriptions', 'mappingId']] as const) {
+  for (
+    const [path, keyOf] of [[base, 'id'], [`${base}/status`, 'id'], [
+      '/api/database/subscriptions',
+      'mappingId'
+    ]] as const
+  ) {
     const seen: string[] = []
     for (let cursor: string | undefined = ''; cursor !== undefined;) {
-      const page: Awaited<ReturnType<typeof request>> = await own.request('GET', `${path}?limit=2${cursor === '' ? '' : `&cursor=${cursor}`}`)
+      const page: Awaited<ReturnType<typeof request>> = await own.request(
+        'GET',
+        `${path}?limit=2${cursor === '' ? '' : `&cursor=${cursor}`}`
+      )
       t.equal(page.status, 200)
       seen.push(...page.body.map((item: Record<string, string>) => item[keyOf]))
       cursor = page.headers['x-next-cursor'] as string | undefined
@@ -87,49 +123,128 @@ await t.test('lists come in pages', async t => {
 await t.test('versions, promotion and rollback: home runs the working copy, the others exactly what was promoted', async t => {
   const id = await create()
   const url = `${base}/${id}`
-  const gridOf = async (headers = {}) => (await request('GET', `${base}/status`, undefined, headers)).body.find((one: { id: string }) => one.id === id)
-  t.match(await gridOf(), { table: 'sessions', topic: 'session.status', environment: 'development', changed: true, environments: { development: { version: null, active: false }, staging: { version: null, active: false }, production: { version: null, active: false } } })
+  const gridOf = async (headers = {}) =>
+    (await request('GET', `${base}/status`, undefined, headers)).body.find((one: { id: string }) => one.id === id)
+  t.match(await gridOf(), {
+    table: 'sessions',
+    topic: 'session.status',
+    environment: 'development',
+    changed: true,
+    environments: {
+      development: { version: null, active: false }, staging: { version: null, active: false },
+      production: { version: null, active: false }
+    }
+  })
   t.match(await request('GET', url, undefined, staging), { status: 404 }, 'it is not in staging')
 
   const { environment: _, ...definition } = example
-  t.match(await request('POST', `${url}/versions`, { environment: 'development' }), { status: 201, body: { mappingId: id, version: 1, environment: 'development', definition } })
+  t.match(await request('POST', `${url}/versions`, { environment: 'development' }), {
+    status: 201,
+    body: { mappingId: id, version: 1, environment: 'development', definition }
+  })
   await request('PATCH', url, { events: ['delete'] })
   t.match(await gridOf(), { changed: true, environments: { development: { version: 1 } } })
 
   const dry = await request('POST', `${url}/promote?dryRun=true`, { environment: 'development' })
-  t.match(dry, { status: 200, body: { dryRun: true, version: 1, from: 'development', to: 'staging', previousVersion: null, checks: [{ name: 'topic', status: 'failed' }, { name: 'schema', status: 'ok' }, { name: 'table', status: 'warning' }] } })
+  t.match(dry, {
+    status: 200,
+    body: {
+      dryRun: true,
+      version: 1,
+      from: 'development',
+      to: 'staging',
+      previousVersion: null,
+      checks: [{ name: 'topic', status: 'failed' }, { name: 'schema', status: 'ok' }, {
+        name: 'table', status: 'warning'
+      }]
+    }
+  })
   t.match(await request('GET', url, undefined, staging), { status: 404 }, 'a dry run changes nothing')
 
-  t.match(await request('POST', `${url}/promote`, { environment: 'development', expectedVersion: 1 }), { status: 409, body: { code: 'VERSION_MISMATCH' } })
-  t.match(await request('POST', `${url}/promote`, { environment: 'development', expectedVersion: 0 }), { status: 200, body: { dryRun: false, version: 1, to: 'staging', previousVersion: null } })
-  t.match(await request('GET', url, undefined, staging), { status: 200, body: { version: 1, environment: 'development', events: ['insert', 'update'] } }, 'staging has the snapshot, not the working copy')
-  t.match(await request('PATCH', url, { events: ['insert'] }, staging), { status: 409, body: { code: 'MAPPING_NOT_HOME' } })
-  t.match(await request('POST', `${url}/promote`, { environment: 'production' }), { status: 400 }, 'nothing comes after production')
-  t.match(await request('POST', `${url}/promote`, { environment: 'staging' }), { status: 200, body: { version: 1, from: 'staging', to: 'production' } })
+  t.match(await request('POST', `${url}/promote`, { environment: 'development', expectedVersion: 1 }), {
+    status: 409,
+    body: { code: 'VERSION_MISMATCH' }
+  })
+  t.match(await request('POST', `${url}/promote`, { environment: 'development', expectedVersion: 0 }), {
+    status: 200,
+    body: { dryRun: false, version: 1, to: 'staging', previousVersion: null }
+  })
+  t.match(await request('GET', url, undefined, staging), {
+    status: 200, body: { version: 1, environment: 'development', events: ['insert', 'update'] }
+  }, 'staging has the snapshot, not the working copy')
+  t.match(await request('PATCH', url, { events: ['insert'] }, staging), {
+    status: 409, body: { code: 'MAPPING_NOT_HOME' }
+  })
+  t.match(
+    await request('POST', `${url}/promote`, { environment: 'production' }),
+    { status: 400 },
+    'nothing comes after production'
+  )
+  t.match(await request('POST', `${url}/promote`, { environment: 'staging' }), {
+    status: 200,
+    body: { version: 1, from: 'staging', to: 'production' }
+  })
 
   await request('POST', `${url}/versions`, { environment: 'development' })
   const second = await request('POST', `${url}/promote?dryRun=true`, { environment: 'development', expectedVersion: 1 })
-  t.match(second.body, { version: 2, previousVersion: 1, diff: [{ path: '/events', from: ['insert', 'update'], to: ['delete'] }] })
+  t.match(second.body, {
+    version: 2, previousVersion: 1, diff: [{ path: '/events', from: ['insert', 'update'], to: ['delete'] }]
+  })
   t.equal(second.body.diff.length, 1)
   await request('POST', `${url}/promote`, { environment: 'development' })
-  t.match(await gridOf(), { changed: false, environments: { development: { version: 2 }, staging: { version: 2 }, production: { version: 1 } } })
+  t.match(await gridOf(), {
+    changed: false, environments: { development: { version: 2 }, staging: { version: 2 }, production: { version: 1 } }
+  })
   t.match((await request('GET', `${url}/versions`)).body.map((one: { version: number }) => one.version), [2, 1])
-  t.match((await request('GET', `${url}/versions`, undefined, production)).body.map((one: { version: number }) => one.version), [1], 'production has not heard of the second')
+  t.match(
+    (await request('GET', `${url}/versions`, undefined, production)).body.map((one: { version: number }) =>
+      one.version
+    ),
+    [1],
+    'production has not heard of the second'
+  )
 
-  t.match(await request('POST', `${url}/rollback`, { environment: 'staging', version: 1 }), { status: 200, body: { version: 1, events: ['insert', 'update'] } })
-  t.match(await request('POST', `${url}/rollback`, { environment: 'development', version: 1 }), { status: 200, body: { version: null, events: ['insert', 'update'] } })
+  t.match(await request('POST', `${url}/rollback`, { environment: 'staging', version: 1 }), {
+    status: 200,
+    body: { version: 1, events: ['insert', 'update'] }
+  })
+  t.match(await request('POST', `${url}/rollback`, { environment: 'development', version: 1 }), {
+    status: 200,
+    body: { version: null, events: ['insert', 'update'] }
+  })
   t.match(await gridOf(), { changed: false, environments: { development: { version: 1 }, staging: { version: 1 } } })
-  t.match(await request('POST', `${url}/rollback`, { environment: 'production', version: 2 }), { status: 404, body: { code: 'MAPPING_VERSION_NOT_FOUND', message: /production/ } }, 'to where it was promoted, and not past staging')
+  t.match(await request('POST', `${url}/rollback`, { environment: 'production', version: 2 }), {
+    status: 404,
+    body: { code: 'MAPPING_VERSION_NOT_FOUND', message: /production/ }
+  }, 'to where it was promoted, and not past staging')
   await request('POST', `${url}/versions`, { environment: 'development' })
   await request('POST', `${url}/versions`, { environment: 'development' })
   await request('POST', `${url}/promote`, { environment: 'development' })
-  t.match(await request('POST', `${url}/rollback`, { environment: 'staging', version: 3 }), { status: 404 }, 'an older one that was never there is not there either')
-  t.strictSame((await request('GET', `${url}/versions`, undefined, staging)).body.map((one: { version: number }) => one.version), [4, 2, 1])
-  t.match(await request('POST', `${url}/rollback`, { environment: 'staging', version: 2 }), { status: 200, body: { version: 2 } })
-  t.match(await request('POST', `${url}/rollback`, { environment: 'staging', version: 4 }), { status: 200, body: { version: 4 } }, 'and forth again')
-  t.match(await request('POST', `${url}/rollback`, { environment: 'staging', version: 9 }), { status: 404, body: { code: 'MAPPING_VERSION_NOT_FOUND' } })
+  t.match(
+    await request('POST', `${url}/rollback`, { environment: 'staging', version: 3 }),
+    { status: 404 },
+    'an older one that was never there is not there either'
+  )
+  t.strictSame(
+    (await request('GET', `${url}/versions`, undefined, staging)).body.map((one: { version: number }) => one.version),
+    [4, 2, 1]
+  )
+  t.match(await request('POST', `${url}/rollback`, { environment: 'staging', version: 2 }), {
+    status: 200,
+    body: { version: 2 }
+  })
+  t.match(await request('POST', `${url}/rollback`, { environment: 'staging', version: 4 }), {
+    status: 200,
+    body: { version: 4 }
+  }, 'and forth again')
+  t.match(await request('POST', `${url}/rollback`, { environment: 'staging', version: 9 }), {
+    status: 404,
+    body: { code: 'MAPPING_VERSION_NOT_FOUND' }
+  })
 
-  t.match(await request('DELETE', url), { status: 409, body: { code: 'MAPPING_PROMOTED', message: /production, staging/ } })
+  t.match(await request('DELETE', url), {
+    status: 409, body: { code: 'MAPPING_PROMOTED', message: /production, staging/ }
+  })
   t.equal((await request('DELETE', url, undefined, staging)).status, 200)
   t.equal((await request('DELETE', url, undefined, production)).status, 200)
   t.equal((await request('DELETE', url)).status, 200)
@@ -138,63 +253,146 @@ await t.test('versions, promotion and rollback: home runs the working copy, the 
 await t.test('promotion without a snapshot takes one; a mapping may be at home elsewhere', async t => {
   const id = await create({ ...example, environment: 'staging' })
   t.match(await request('GET', `${base}/${id}`), { status: 404 })
-  t.match(await request('POST', `${base}/${id}/promote`, { environment: 'staging' }, staging), { status: 200, body: { version: 1, to: 'production' } })
-  t.match(await request('POST', `${base}/${id}/promote`, { environment: 'development' }, staging), { status: 404 }, 'where it never was')
-  const pinned = app.auth.tokens.mint({ subject: 'x', applicationId: shop.applicationId, permissions: ['admin'], environment: 'staging', expiresInS: undefined }).token
+  t.match(await request('POST', `${base}/${id}/promote`, { environment: 'staging' }, staging), {
+    status: 200,
+    body: { version: 1, to: 'production' }
+  })
+  t.match(
+    await request('POST', `${base}/${id}/promote`, { environment: 'development' }, staging),
+    { status: 404 },
+    'where it never was'
+  )
+  const pinned =
+    app.auth.tokens.mint({
+      subject: 'x', applicationId: shop.applicationId, permissions: ['admin'], environment: 'staging',
+      expiresInS: undefined
+    }).token
   const headers = { authorization: `Bearer ${pinned}` }
-  t.match(await request('POST', `${base}/${id}/promote`, { environment: 'staging' }, headers), { status: 403, body: { code: 'PERMISSION_DENIED' } }, 'a token of one environment changes no other')
+  t.match(await request('POST', `${base}/${id}/promote`, { environment: 'staging' }, headers), {
+    status: 403,
+    body: { code: 'PERMISSION_DENIED' }
+  }, 'a token of one environment changes no other')
   t.match(await request('POST', base, { ...example, environment: 'production' }, headers), { status: 403 })
-  t.match(await request('POST', `${base}/${id}/rollback`, { environment: 'production', version: 1 }, headers), { status: 403 })
+  t.match(await request('POST', `${base}/${id}/rollback`, { environment: 'production', version: 1 }, headers), {
+    status: 403
+  })
 })
 
 await t.test('subscriptions switch mappings on, where they are', async t => {
   const id = await create()
   const made = await request('POST', '/api/database/subscriptions', { mappingId: id })
-  t.match(made, { status: 201, body: { id: /^sub_/, mappingId: id, environment: 'development', active: true, createdAt: Number } })
-  t.match(await request('POST', '/api/database/subscriptions', { mappingId: id }), { status: 409, body: { code: 'DATABASE_SUBSCRIPTION_EXISTS' } })
-  t.match(await request('POST', '/api/database/subscriptions', { mappingId: id }, staging), { status: 404, body: { code: 'MAPPING_NOT_FOUND' } })
-  t.match(await request('POST', `/api/database/subscriptions/${made.body.id}/deactivate`), { status: 200, body: { active: false } })
-  t.match(await request('POST', `/api/database/subscriptions/${made.body.id}/activate`, undefined, staging), { status: 404, body: { code: 'DATABASE_SUBSCRIPTION_NOT_FOUND' } })
-  t.match(await request('POST', `/api/database/subscriptions/${made.body.id}/activate`), { status: 200, body: { active: true } })
+  t.match(made, {
+    status: 201, body: { id: /^sub_/, mappingId: id, environment: 'development', active: true, createdAt: Number }
+  })
+  t.match(await request('POST', '/api/database/subscriptions', { mappingId: id }), {
+    status: 409, body: { code: 'DATABASE_SUBSCRIPTION_EXISTS' }
+  })
+  t.match(await request('POST', '/api/database/subscriptions', { mappingId: id }, staging), {
+    status: 404, body: { code: 'MAPPING_NOT_FOUND' }
+  })
+  t.match(await request('POST', `/api/database/subscriptions/${made.body.id}/deactivate`), {
+    status: 200,
+    body: { active: false }
+  })
+  t.match(await request('POST', `/api/database/subscriptions/${made.body.id}/activate`, undefined, staging), {
+    status: 404,
+    body: { code: 'DATABASE_SUBSCRIPTION_NOT_FOUND' }
+  })
+  t.match(await request('POST', `/api/database/subscriptions/${made.body.id}/activate`), {
+    status: 200,
+    body: { active: true }
+  })
   await request('DELETE', `${base}/${id}`)
-  t.match(await request('POST', `/api/database/subscriptions/${made.body.id}/activate`), { status: 404 }, 'it goes with its mapping')
+  t.match(
+    await request('POST', `/api/database/subscriptions/${made.body.id}/activate`),
+    { status: 404 },
+    'it goes with its mapping'
+  )
 })
 
 await t.test('a preview is the reader\'s evaluation', async t => {
   const { environment: _, ...mapping } = example
   const preview = (body: object) => request('POST', `${base}/preview`, body)
-  t.match(await preview({ mapping, operation: 'update', row: { id: 's1', status: 'ended', ended_at: null }, oldRow: { id: 's1', status: 'active', ended_at: null } }), {
-    status: 200, body: { matched: true, event: { topic: 'session.status', type: 'database.event', source: 'database', payload: { sessionId: 's1', status: 'ended' }, meta: { operation: 'update' } } }
+  t.match(
+    await preview({
+      mapping, operation: 'update', row: { id: 's1', status: 'ended', ended_at: null },
+      oldRow: { id: 's1', status: 'active', ended_at: null }
+    }),
+    {
+      status: 200,
+      body: {
+        matched: true,
+        event: {
+          topic: 'session.status', type: 'database.event', source: 'database',
+          payload: { sessionId: 's1', status: 'ended' }, meta: { operation: 'update' }
+        }
+      }
+    }
+  )
+  t.match(
+    (await preview({
+      mapping, operation: 'update', row: { id: 's1', status: 'x', ended_at: null },
+      oldRow: { id: 's1', status: 'x', ended_at: null }
+    })).body,
+    { matched: false, reason: /trigger columns/ }
+  )
+  t.match((await preview({ mapping, operation: 'delete', row: { id: 's1' } })).body, {
+    matched: false,
+    reason: /operation/
   })
-  t.match((await preview({ mapping, operation: 'update', row: { id: 's1', status: 'x', ended_at: null }, oldRow: { id: 's1', status: 'x', ended_at: null } })).body, { matched: false, reason: /trigger columns/ })
-  t.match((await preview({ mapping, operation: 'delete', row: { id: 's1' } })).body, { matched: false, reason: /operation/ })
-  t.match((await preview({ mapping, operation: 'insert', row: { id: 's1' } })).body, { matched: false, reason: /no column status/ })
-  t.match((await preview({ mapping, operation: 'update', row: { id: 's1', status: 'x', ended_at: null } })).body, { matched: true, event: { meta: { unverified: ['status', 'ended_at'] } } })
+  t.match((await preview({ mapping, operation: 'insert', row: { id: 's1' } })).body, {
+    matched: false, reason: /no column status/
+  })
+  t.match((await preview({ mapping, operation: 'update', row: { id: 's1', status: 'x', ended_at: null } })).body, {
+    matched: true, event: { meta: { unverified: ['status', 'ended_at'] } }
+  })
   const id = await create()
-  t.match((await preview({ mappingId: id, operation: 'insert', row: { id: 's1', status: 'x' } })).body, { matched: true })
+  t.match((await preview({ mappingId: id, operation: 'insert', row: { id: 's1', status: 'x' } })).body, {
+    matched: true
+  })
   t.match(await preview({ mappingId: 'map_none', operation: 'insert', row: {} }), { status: 404 })
   t.match(await preview({ operation: 'insert', row: {} }), { status: 400 })
   t.match(await preview({ mappingId: id, mapping, operation: 'insert', row: {} }), { status: 400 })
-  t.match(await preview({ mapping: { ...mapping, when: { foo: 1 } }, operation: 'insert', row: {} }), { status: 400, body: { message: /\/when\/foo/ } })
+  t.match(await preview({ mapping: { ...mapping, when: { foo: 1 } }, operation: 'insert', row: {} }), {
+    status: 400, body: { message: /\/when\/foo/ }
+  })
 })
 
 await t.test('without a connection, what needs one says so', async t => {
-  for (const [method, path, body] of [['GET', 'connection'], ['DELETE', 'connection'], ['GET', 'tables'], ['POST', 'connection/test', {}]] as const) {
-    t.match(await request(method, `/api/database/${path}`, body), { status: 404, body: { code: 'CONNECTION_NOT_FOUND' } }, path)
+  for (
+    const [method, path, body] of [['GET', 'connection'], ['DELETE', 'connection'], ['GET', 'tables'], [
+      'POST', 'connection/test', {}
+    ]] as const
+  ) {
+    t.match(await request(method, `/api/database/${path}`, body), {
+      status: 404,
+      body: { code: 'CONNECTION_NOT_FOUND' }
+    }, path)
   }
 })
 
 await t.test('connection strings that lead nowhere, or into this server, are refused', async t => {
   const wrong = [
-    'postgres://', 'postgres:///db', 'postgres://u:p@host', 'postgres://host/db', 'postgres://u:p@h/db?sslrootcert=/etc/passwd', 'postgres://u:p@h/db?host=/tmp', 'postgres://u:p@h/db?options=-c',
-    'postgres://u:p@h/db?sslmode=magic', 'postgres://u:%zz@h/db', 'mysql://u:p@h/db', 'postgres://u:p@h:99999/db'
+    'postgres://',
+    'postgres:///db',
+    'postgres://u:p@host',
+    'postgres://host/db',
+    'postgres://u:p@h/db?sslrootcert=/etc/passwd',
+    'postgres://u:p@h/db?host=/tmp',
+    'postgres://u:p@h/db?options=-c',
+    'postgres://u:p@h/db?sslmode=magic',
+    'postgres://u:%zz@h/db',
+    'mysql://u:p@h/db',
+    'postgres://u:p@h:99999/db'
   ]
   for (const connectionString of wrong) {
     const { status, text } = await request('PUT', '/api/database/connection', { connectionString })
     t.equal(status, 400, connectionString)
     t.notMatch(text, ':p@', 'the password does not come back')
   }
-  const { body } = await request('POST', '/api/database/connection/test', { connectionString: 'postgres://u:p@127.0.0.1:1/db' })
+  const { body } = await request('POST', '/api/database/connection/test', {
+    connectionString: 'postgres://u:p@127.0.0.1:1/db'
+  })
   t.match(body, { ok: false, checks: [{ name: 'reachability', status: 'failed', message: /cannot be reached/ }] })
 })
 
@@ -202,39 +400,90 @@ await t.test('a connection is tested, looked into, set, shown and taken away', a
   const id = await create()
   const fresh = await request('POST', '/api/database/connection/test', { connectionString: source.url })
   t.match(fresh, { status: 200, body: { ok: true } })
-  const statusOf = ({ body }: { body: { checks: { name: string, status: string }[] } }) => Object.fromEntries(body.checks.map(({ name, status }) => [name, status]))
-  t.match(statusOf(fresh), { reachability: 'ok', version: 'ok', wal_level: 'ok', replication: 'ok', wal_senders: 'ok', slot: 'ok', publication: 'ok', replica_identity: 'warning' })
-  t.match(fresh.body.checks.find(({ name }: { name: string }) => name === 'replica_identity').sql, 'ALTER TABLE "public"."sessions" REPLICA IDENTITY FULL;')
+  const statusOf = ({ body }: { body: { checks: { name: string, status: string }[] } }) =>
+    Object.fromEntries(body.checks.map(({ name, status }) => [name, status]))
+  t.match(statusOf(fresh), {
+    reachability: 'ok', version: 'ok', wal_level: 'ok', replication: 'ok', wal_senders: 'ok', slot: 'ok',
+    publication: 'ok', replica_identity: 'warning'
+  })
+  t.match(
+    fresh.body.checks.find(({ name }: { name: string }) => name === 'replica_identity').sql,
+    'ALTER TABLE "public"."sessions" REPLICA IDENTITY FULL;'
+  )
   t.same(await source.sql('select from pg_publication'), [], 'a test changes nothing')
 
   const put = await request('PUT', '/api/database/connection', { connectionString: source.url })
-  t.match(put, { status: 200, body: { slot: /^realtime_cdc_slot_[0-9a-f]{12}$/, publication: /^realtime_cdc_slot_/, environment: 'development', lsn: {}, connectionString: String } })
+  t.match(put, {
+    status: 200,
+    body: {
+      slot: /^realtime_cdc_slot_[0-9a-f]{12}$/, publication: /^realtime_cdc_slot_/, environment: 'development', lsn: {},
+      connectionString: String
+    }
+  })
   t.notMatch(put.text, new URL(source.url).password)
-  t.match(await request('GET', '/api/database/connection', undefined, staging), { status: 404 }, 'it is of one environment')
+  t.match(
+    await request('GET', '/api/database/connection', undefined, staging), { status: 404 }, 'it is of one environment'
+  )
   const tables = await request('GET', '/api/database/tables')
   t.match(tables.body, [{
-    schema: 'public', name: 'sessions', partitioned: false, replicaIdentity: 'default', primaryKey: ['id'],
-    columns: [{ name: 'id', type: 'text', nullable: false, generated: false }, { name: 'status' }, { name: 'ended_at', type: 'timestamp with time zone', nullable: true }]
+    schema: 'public',
+    name: 'sessions',
+    partitioned: false,
+    replicaIdentity: 'default',
+    primaryKey: ['id'],
+    columns: [{ name: 'id', type: 'text', nullable: false, generated: false }, { name: 'status' }, {
+      name: 'ended_at', type: 'timestamp with time zone', nullable: true
+    }]
   }])
 
-  t.match(await request('POST', base, { ...example, triggerColumns: ['stauts'] }), { status: 400, body: { message: /sessions does not have: stauts/, details: [{ path: '/triggerColumns/0' }] } })
-  t.match(await request('POST', base, { ...example, payload: { a: ['$old.foo'] } }), { status: 400, body: { details: [{ path: '/payload/a/0' }] } })
-  t.match(await request('POST', base, { ...example, when: { not: { eq: { bar: 1 } } } }), { status: 400, body: { details: [{ path: '/when/not/eq/bar' }] } })
-  t.match(await request('PATCH', `${base}/${id}`, { payload: '$row.nothing' }), { status: 400, body: { details: [{ path: '/payload' }] } })
+  t.match(await request('POST', base, { ...example, triggerColumns: ['stauts'] }), {
+    status: 400, body: { message: /sessions does not have: stauts/, details: [{ path: '/triggerColumns/0' }] }
+  })
+  t.match(await request('POST', base, { ...example, payload: { a: ['$old.foo'] } }), {
+    status: 400, body: { details: [{ path: '/payload/a/0' }] }
+  })
+  t.match(await request('POST', base, { ...example, when: { not: { eq: { bar: 1 } } } }), {
+    status: 400, body: { details: [{ path: '/when/not/eq/bar' }] }
+  })
+  t.match(await request('PATCH', `${base}/${id}`, { payload: '$row.nothing' }), {
+    status: 400,
+    body: { details: [{ path: '/payload' }] }
+  })
   const unseen = await create({ ...example, table: 'not_yet_there', payload: '$row.whatever' })
-  await until(async () => (await request('GET', '/api/database/connection')).body.state === 'streaming', 'the stream', 40_000)
-  t.match(await request('POST', '/api/database/subscriptions', { mappingId: unseen }), { status: 404, body: { code: 'TABLE_NOT_FOUND' } })
-  t.match((await request('GET', '/api/database/subscriptions')).body.filter((one: { mappingId: string }) => one.mappingId === unseen), [], 'and it is not half made')
-  t.match((await request('GET', `${base}/status`)).body.find((one: { id: string }) => one.id === unseen).problems.map(({ code }: { code: string }) => code), ['TOPIC_NOT_FOUND', 'TABLE_NOT_FOUND'])
+  await until(
+    async () => (await request('GET', '/api/database/connection')).body.state === 'streaming', 'the stream', 40_000
+  )
+  t.match(await request('POST', '/api/database/subscriptions', { mappingId: unseen }), {
+    status: 404, body: { code: 'TABLE_NOT_FOUND' }
+  })
+  t.match(
+    (await request('GET', '/api/database/subscriptions')).body.filter((one: { mappingId: string }) =>
+      one.mappingId === unseen
+    ),
+    [],
+    'and it is not half made'
+  )
+  t.match(
+    (await request('GET', `${base}/status`)).body.find((one: { id: string }) => one.id === unseen).problems.map((
+      { code }: { code: string }
+    ) => code),
+    ['TOPIC_NOT_FOUND', 'TABLE_NOT_FOUND']
+  )
 
-  t.match(await request('DELETE', '/api/database/connection'), { status: 200, body: { leftovers: [{ name: 'slot' }, { name: 'publication' }] } })
+  t.match(await request('DELETE', '/api/database/connection'), {
+    status: 200, body: { leftovers: [{ name: 'slot' }, { name: 'publication' }] }
+  })
 })
 
 await t.test('a connected database that cannot be used is 503 for what needs it, and no hindrance for the rest', async t => {
   await request('PUT', '/api/database/connection', { connectionString: 'postgres://u:p@127.0.0.1:1/db' })
   const id = await create()
-  t.match(await request('GET', '/api/database/tables'), { status: 503, body: { code: 'SOURCE_UNAVAILABLE', message: /cannot be reached/ } })
-  t.match(await request('POST', '/api/database/subscriptions', { mappingId: id }), { status: 503, body: { code: 'SOURCE_UNAVAILABLE' } })
+  t.match(await request('GET', '/api/database/tables'), {
+    status: 503, body: { code: 'SOURCE_UNAVAILABLE', message: /cannot be reached/ }
+  })
+  t.match(await request('POST', '/api/database/subscriptions', { mappingId: id }), {
+    status: 503, body: { code: 'SOURCE_UNAVAILABLE' }
+  })
   t.match(await request('GET', `${base}/status`), { status: 200 })
   const { body } = await request('DELETE', '/api/database/connection')
   t.match(body.leftovers, [{ name: 'slot', status: 'kept' }, { name: 'publication', status: 'kept' }])
@@ -244,8 +493,15 @@ await t.test('who may only read changes nothing', async t => {
   const id = await create()
   const headers = { authorization: `Bearer ${shop.token(['database:read'])}` }
   t.equal((await request('GET', base, undefined, headers)).status, 200)
-  for (const [method, url, body] of [
-    ['POST', base, example], ['PATCH', `${base}/${id}`, { events: ['insert'] }], ['DELETE', `${base}/${id}`], ['POST', `${base}/${id}/promote`, { environment: 'development' }],
-    ['POST', `${base}/${id}/versions`, { environment: 'development' }], ['PUT', '/api/database/connection', { connectionString: source.url }], ['POST', '/api/database/subscriptions', { mappingId: id }]
-  ] as const) t.match(await request(method, url, body, headers), { status: 403 }, `${method} ${url}`)
+  for (
+    const [method, url, body] of [
+      ['POST', base, example],
+      ['PATCH', `${base}/${id}`, { events: ['insert'] }],
+      ['DELETE', `${base}/${id}`],
+      ['POST', `${base}/${id}/promote`, { environment: 'development' }],
+      ['POST', `${base}/${id}/versions`, { environment: 'development' }],
+      ['PUT', '/api/database/connection', { connectionString: source.url }],
+      ['POST', '/api/database/subscriptions', { mappingId: id }]
+    ] as const
+  ) t.match(await request(method, url, body, headers), { status: 403 }, `${method} ${url}`)
 })

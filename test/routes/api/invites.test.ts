@@ -6,10 +6,17 @@ import { tenant } from '../../tenant.ts'
 
 t.setTimeout(180_000)
 
-const outcome = ({ status, body }: { status: number, body?: { code?: string } }) => body?.code === undefined ? String(status) : `${status} ${body.code}`
+const outcome = ({ status, body }: { status: number, body?: { code?: string } }) =>
+  body?.code === undefined ? String(status) : `${status} ${body.code}`
 
 const smtp = await mailServer(t)
-const { app } = await build(t, { variables: { SMTP_URL: smtp.url, MAIL_FROM: 'Realtime <hello@example.com>', PUBLIC_URL: 'https://realtime.example.com/' } })
+const { app } = await build(t, {
+  variables: {
+    SMTP_URL: smtp.url,
+    MAIL_FROM: 'Realtime <hello@example.com>',
+    PUBLIC_URL: 'https://realtime.example.com/'
+  }
+})
 const root = await person(app, 'super_admin')
 const anybody = requests(app)
 
@@ -17,7 +24,10 @@ await t.test('an invite is mailed, and makes a user who is logged in, once', asy
   const { applicationId } = await tenant(app)
   const invite = await root.post('/api/invites', { email: 'grace@example.com', roleId: 'role_editor', applicationId })
   t.equal(invite.status, 201)
-  t.match(invite.body, { id: /^inv_/, email: 'grace@example.com', roleId: 'role_editor', role: 'editor', applicationId, invitedBy: root.id, token: /^invite_/ })
+  t.match(invite.body, {
+    id: /^inv_/, email: 'grace@example.com', roleId: 'role_editor', role: 'editor', applicationId, invitedBy: root.id,
+    token: /^invite_/
+  })
   const mail = await eventually(() => smtp.mails.find(({ to }) => to.includes('grace@example.com')))
   t.equal(mail.from, 'hello@example.com')
   t.ok(mail.text.includes(`https://realtime.example.com/accept-invite#token=${invite.body.token}`), mail.text)
@@ -26,7 +36,8 @@ await t.test('an invite is mailed, and makes a user who is logged in, once', asy
   t.notOk((await root.get('/api/invites')).text.includes(invite.body.token), 'the token is shown once')
   t.notOk(JSON.stringify(await app.db.selectFrom('invites').selectAll().execute()).includes(invite.body.token))
 
-  const accept = (change: object = {}) => anybody.post('/api/auth/accept-invite', { token: invite.body.token, name: 'Grace', password, ...change })
+  const accept = (change: object = {}) =>
+    anybody.post('/api/auth/accept-invite', { token: invite.body.token, name: 'Grace', password, ...change })
   t.equal(outcome(await accept({ token: 'invite_guess' })), '403 INVITE_INVALID')
   t.equal(outcome(await accept({ password: 'short' })), '400 VALIDATION_FAILED')
   const answers = await Promise.all([accept(), accept(), accept()])
@@ -42,8 +53,11 @@ await t.test('an invite is mailed, and makes a user who is logged in, once', asy
 await t.test('somebody who is there already shows their password, and keeps their name', async t => {
   const { applicationId } = await tenant(app)
   const ada = await person(app)
-  const { body: invite } = await root.post('/api/invites', { email: ada.email.toUpperCase(), roleId: 'role_viewer', applicationId })
-  const accept = (given: string) => anybody.post('/api/auth/accept-invite', { token: invite.token, name: 'Eve', password: given })
+  const { body: invite } = await root.post('/api/invites', {
+    email: ada.email.toUpperCase(), roleId: 'role_viewer', applicationId
+  })
+  const accept = (given: string) =>
+    anybody.post('/api/auth/accept-invite', { token: invite.token, name: 'Eve', password: given })
   t.equal(outcome(await accept('not her password')), '401 LOGIN_FAILED')
   t.equal((await accept(password)).status, 201)
   t.match((await root.get(`/api/users/${ada.id}`)).body, { name: ada.id, roles: [{ name: 'viewer', applicationId }] })
@@ -51,8 +65,10 @@ await t.test('somebody who is there already shows their password, and keeps thei
 
 await t.test('one that is withdrawn, expired, or whose sender may no longer give it, is void', async t => {
   const { applicationId } = await tenant(app)
-  const invited = async (by: { post: typeof root.post }, roleId = 'role_viewer') => (await by.post('/api/invites', { email: `x${Math.random()}@example.com`, roleId, applicationId })).body
-  const accept = (invite: { token: string }) => anybody.post('/api/auth/accept-invite', { token: invite.token, name: 'Grace', password })
+  const invited = async (by: { post: typeof root.post }, roleId = 'role_viewer') =>
+    (await by.post('/api/invites', { email: `x${Math.random()}@example.com`, roleId, applicationId })).body
+  const accept = (invite: { token: string }) =>
+    anybody.post('/api/auth/accept-invite', { token: invite.token, name: 'Grace', password })
   const withdrawn = await invited(root)
   t.equal((await root.remove(`/api/invites/${withdrawn.id}`)).status, 204)
   t.equal(outcome(await root.remove(`/api/invites/${withdrawn.id}`)), '404 INVITE_NOT_FOUND')
@@ -67,7 +83,9 @@ await t.test('one that is withdrawn, expired, or whose sender may no longer give
   await root.remove(`/api/users/${admin.id}/roles/role_admin`)
   t.equal(outcome(await accept(demoted)), '403 INVITE_INVALID')
 
-  const { body: role } = await root.post('/api/roles', { name: 'grows', permissions: [{ resource: 'topics', action: 'read' }] })
+  const { body: role } = await root.post('/api/roles', {
+    name: 'grows', permissions: [{ resource: 'topics', action: 'read' }]
+  })
   const other = await person(app, 'admin')
   const grown = await invited(other, role.id)
   await root.patch(`/api/roles/${role.id}`, { permissions: [{ resource: 'keys', action: 'create' }] })
@@ -81,8 +99,13 @@ await t.test('one that is withdrawn, expired, or whose sender may no longer give
 
 await t.test('an invite gives no more than it promised, and nothing when its sender has lost the right to invite', async t => {
   const shop = await tenant(app)
-  const pairs = (...names: string[]) => names.map(name => ({ resource: name.split(':')[0], action: name.split(':')[1] }))
-  const newRole = async (...names: string[]) => (await root.post('/api/roles', { name: `role-${Math.random().toString(36).slice(2)}`, permissions: pairs(...names) })).body
+  const pairs = (...names: string[]) =>
+    names.map(name => ({ resource: name.split(':')[0], action: name.split(':')[1] }))
+  const newRole = async (...names: string[]) =>
+    (await root.post('/api/roles', {
+      name: `role-${Math.random().toString(36).slice(2)}`,
+      permissions: pairs(...names)
+    })).body
   /** With the token of the mail: a sender who does not rule over all users is not shown it. */
   const invited = async (by: { post: typeof root.post }, roleId: string) => {
     const email = `x${Math.random()}@example.com`
@@ -90,11 +113,14 @@ await t.test('an invite gives no more than it promised, and nothing when its sen
     const { text } = await eventually(() => smtp.mails.find(({ to }) => to.includes(email)))
     return { token: /#token=(invite_[\w-]+)/.exec(text)?.[1] ?? '' }
   }
-  const accept = (invite: { token: string }) => anybody.post('/api/auth/accept-invite', { token: invite.token, name: 'Grace', password })
+  const accept = (invite: { token: string }) =>
+    anybody.post('/api/auth/accept-invite', { token: invite.token, name: 'Grace', password })
   const token = requests(app, `Bearer ${shop.token(['admin'])}`)
 
   const role = await newRole('topics:read', 'topics:create')
-  const [kept, narrowed, grown] = [await invited(token, role.id), await invited(token, role.id), await invited(token, role.id)]
+  const [kept, narrowed, grown] = [
+    await invited(token, role.id), await invited(token, role.id), await invited(token, role.id)
+  ]
   t.equal((await accept(kept)).status, 201, 'sent with a token')
   await root.patch(`/api/roles/${role.id}`, { name: 'renamed-role', permissions: pairs('topics:read') })
   t.equal((await accept(narrowed)).status, 201, 'the role is renamed and holds less')
@@ -113,7 +139,9 @@ await t.test('an invite gives no more than it promised, and nothing when its sen
   const [open, late] = [await invited(sender, reading.id), await invited(sender, reading.id)]
   t.equal((await accept(open)).status, 201)
   await root.patch(`/api/roles/${inviting.id}`, { permissions: pairs('users:read', 'topics:read') })
-  t.equal(outcome(await accept(late)), '403 INVITE_INVALID', 'the sender still holds the role, but may no longer invite')
+  t.equal(
+    outcome(await accept(late)), '403 INVITE_INVALID', 'the sender still holds the role, but may no longer invite'
+  )
 
   const gone = await newRole('topics:read')
   const toGone = await invited(root, gone.id)
@@ -124,17 +152,45 @@ await t.test('an invite gives no more than it promised, and nothing when its sen
 await t.test('nobody invites to more than they hold, and sees only what is of their application', async t => {
   const [shop, bank] = [await tenant(app), await tenant(app)]
   const admin = await person(app, 'admin')
-  t.equal(outcome(await admin.post('/api/invites', { email: 'a@example.com', roleId: 'role_super_admin' })), '403 PERMISSION_NOT_HELD')
+  t.equal(
+    outcome(await admin.post('/api/invites', { email: 'a@example.com', roleId: 'role_super_admin' })),
+    '403 PERMISSION_NOT_HELD'
+  )
   const shopAdmin = await person(app, ['admin', shop.applicationId])
-  const { body: ofBank } = await root.post('/api/invites', { email: 'b@example.com', roleId: 'role_viewer', applicationId: bank.applicationId })
+  const { body: ofBank } = await root.post('/api/invites', {
+    email: 'b@example.com', roleId: 'role_viewer', applicationId: bank.applicationId
+  })
   const { body: ofAll } = await root.post('/api/invites', { email: 'b@example.com', roleId: 'role_viewer' })
   for (const ruler of [shopAdmin, requests(app, `Bearer ${shop.token(['admin'])}`)]) {
-    t.equal(outcome(await ruler.post('/api/invites', { email: 'a@example.com', roleId: 'role_viewer' })), '403 PERMISSION_NOT_HELD')
-    t.equal(outcome(await ruler.post('/api/invites', { email: 'a@example.com', roleId: 'role_viewer', applicationId: bank.applicationId })), '403 APPLICATION_FORBIDDEN')
-    t.equal(outcome(await ruler.post('/api/invites', { email: 'a@example.com', roleId: 'role_super_admin', applicationId: shop.applicationId })), ruler === shopAdmin ? '403 PERMISSION_NOT_HELD' : '201')
-    const { body: own } = await ruler.post('/api/invites', { email: 'a@example.com', roleId: 'role_admin', applicationId: shop.applicationId })
-    t.ok((await ruler.get('/api/invites')).body.every(({ applicationId }: { applicationId: string }) => applicationId === shop.applicationId))
-    for (const { id } of [ofBank, ofAll]) t.equal(outcome(await ruler.remove(`/api/invites/${id}`)), '404 INVITE_NOT_FOUND')
+    t.equal(
+      outcome(await ruler.post('/api/invites', { email: 'a@example.com', roleId: 'role_viewer' })),
+      '403 PERMISSION_NOT_HELD'
+    )
+    t.equal(
+      outcome(
+        await ruler.post('/api/invites', {
+          email: 'a@example.com', roleId: 'role_viewer', applicationId: bank.applicationId
+        })
+      ),
+      '403 APPLICATION_FORBIDDEN'
+    )
+    t.equal(
+      outcome(
+        await ruler.post('/api/invites', {
+          email: 'a@example.com', roleId: 'role_super_admin', applicationId: shop.applicationId
+        })
+      ),
+      ruler === shopAdmin ? '403 PERMISSION_NOT_HELD' : '201'
+    )
+    const { body: own } = await ruler.post('/api/invites', {
+      email: 'a@example.com', roleId: 'role_admin', applicationId: shop.applicationId
+    })
+    t.ok(
+      (await ruler.get('/api/invites')).body.every(({ applicationId }: { applicationId: string }) =>
+        applicationId === shop.applicationId
+      )
+    )
+    for (const { id } of [ofBank, ofAll]) { t.equal(outcome(await ruler.remove(`/api/invites/${id}`)), '404 INVITE_NOT_FOUND') }
     t.equal((await ruler.remove(`/api/invites/${own.id}`)).status, 204)
   }
 })

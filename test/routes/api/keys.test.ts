@@ -12,12 +12,21 @@ const { app } = await build(t, { databaseUrl })
 const { app: otherNode } = await build(t, { databaseUrl })
 const root = await person(app, 'super_admin')
 const shop = await tenant(app)
-const outcome = ({ status, body }: { status: number, body?: { code?: string } }) => body?.code === undefined ? String(status) : `${status} ${body.code}`
+const outcome = ({ status, body }: { status: number, body?: { code?: string } }) =>
+  body?.code === undefined ? String(status) : `${status} ${body.code}`
 const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 const headerOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString())
 const me = async (token: string, node = app) => (await requests(node, `Bearer ${token}`).get('/api/auth/me')).status
 const nowS = () => Math.floor(Date.now() / 1000)
-const claims = (change: object = {}) => ({ sub: 'me', aud: shop.applicationId, iss: 'realtime-platform', iat: nowS(), exp: nowS() + 60, permissions: ['client'], ...change })
+const claims = (change: object = {}) => ({
+  sub: 'me',
+  aud: shop.applicationId,
+  iss: 'realtime-platform',
+  iat: nowS(),
+  exp: nowS() + 60,
+  permissions: ['client'],
+  ...change
+})
 const jwks = async () => (await requests(app).get('/.well-known/jwks.json'))
 
 for (const algorithm of ['HS256', 'ES256', 'EdDSA'] as const) {
@@ -35,12 +44,15 @@ for (const algorithm of ['HS256', 'ES256', 'EdDSA'] as const) {
     t.match(headerOf(token), { alg: algorithm, kid: created.body.keyId })
     t.equal(await me(token), 200)
     t.equal(await me(token, otherNode), 200)
-    const row = await app.db.selectFrom('signing_keys').selectAll().where('id', '=', created.body.keyId).executeTakeFirstOrThrow()
+    const row = await app.db.selectFrom('signing_keys').selectAll().where('id', '=', created.body.keyId)
+      .executeTakeFirstOrThrow()
     t.match(row.secret_sealed, /^v1\./)
 
     const [head = '', body = '', signature = ''] = token.split('.')
     if (algorithm === 'HS256') {
-      const mac = createHmac('sha256', Buffer.from(created.body.secret, 'base64url')).update(`${head}.${body}`).digest('base64url')
+      const mac = createHmac('sha256', Buffer.from(created.body.secret, 'base64url')).update(`${head}.${body}`).digest(
+        'base64url'
+      )
       t.equal(mac, signature, 'whoever has the secret can verify, and sign')
       t.notOk((await jwks()).text.includes(created.body.keyId), 'and it is in no key set')
     } else {
@@ -50,24 +62,45 @@ for (const algorithm of ['HS256', 'ES256', 'EdDSA'] as const) {
       t.match(jwk, { alg: algorithm, use: 'sig' })
       t.notOk('d' in jwk)
       const key = createPublicKey({ key: jwk, format: 'jwk' })
-      t.ok(verify(algorithm === 'ES256' ? 'sha256' : null, Buffer.from(`${head}.${body}`), { key, dsaEncoding: 'ieee-p1363' }, Buffer.from(signature, 'base64url')), 'whoever has the key set can verify')
+      t.ok(
+        verify(algorithm === 'ES256' ? 'sha256' : null, Buffer.from(`${head}.${body}`), {
+          key,
+          dsaEncoding: 'ieee-p1363'
+        }, Buffer.from(signature, 'base64url')),
+        'whoever has the key set can verify'
+      )
       const pem = key.export({ type: 'spki', format: 'pem' }).toString()
       // The public key is no secret: it must not be taken for one.
       for (const secret of [pem, pem.trim(), JSON.stringify(jwk), key.export({ type: 'spki', format: 'der' })]) {
         for (const alg of ['HS256', algorithm]) {
-          const input = `${encoded({ alg, typ: 'JWT', kid: created.body.keyId })}.${encoded(claims({ permissions: ['admin'] }))}`
-          t.equal(await me(`${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`), 401, `confusion of HS256 and ${alg}`)
+          const input = `${encoded({ alg, typ: 'JWT', kid: created.body.keyId })}.${
+            encoded(claims({ permissions: ['admin'] }))
+          }`
+          t.equal(
+            await me(`${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`),
+            401,
+            `confusion of HS256 and ${alg}`
+          )
         }
       }
       t.equal(await me(`${encoded({ alg: 'none', kid: created.body.keyId })}.${encoded(claims())}.`), 401)
       const own = app.auth.keys.active?.signing as string
       const forged = (header: object, payload: object) => {
-        const input = `${encoded({ alg: algorithm, typ: 'JWT', kid: created.body.keyId, ...header })}.${encoded(payload)}`
-        return `${input}.${sign(algorithm === 'ES256' ? 'sha256' : null, Buffer.from(input), { key: own, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`
+        const input = `${encoded({ alg: algorithm, typ: 'JWT', kid: created.body.keyId, ...header })}.${
+          encoded(payload)
+        }`
+        return `${input}.${
+          sign(algorithm === 'ES256' ? 'sha256' : null, Buffer.from(input), { key: own, dsaEncoding: 'ieee-p1363' })
+            .toString('base64url')
+        }`
       }
       t.equal(await me(forged({}, claims())), 200, 'so the next ones are refused for what they say')
-      for (const alg of ['HS256', 'RS256', 'ES384', 'ES256', 'EdDSA', 'PS256', 'none'].filter(alg => alg !== algorithm)) t.equal(await me(forged({ alg }, claims())), 401, alg)
-      for (const change of [{ exp: nowS() - 1 }, { nbf: nowS() + 60 }, { iss: 'x' }, { aud: 'app_x' }, { aud: [shop.applicationId] }]) t.equal(await me(forged({}, claims(change))), 401, JSON.stringify(change))
+      for (const alg of ['HS256', 'RS256', 'ES384', 'ES256', 'EdDSA', 'PS256', 'none'].filter(alg => alg !== algorithm)) { t.equal(await me(forged({ alg }, claims())), 401, alg) }
+      for (
+        const change of [{ exp: nowS() - 1 }, { nbf: nowS() + 60 }, { iss: 'x' }, { aud: 'app_x' }, {
+          aud: [shop.applicationId]
+        }]
+      ) t.equal(await me(forged({}, claims(change))), 401, JSON.stringify(change))
     }
   })
 }
@@ -81,12 +114,21 @@ await t.test('what a token says twice is not good', async t => {
   const header = `{"alg":"HS256","kid":"${keyId}"}`
   const payload = JSON.stringify(claims())
   t.equal(await me(signed(header, payload)), 200)
-  for (const twice of ['"permissions":["admin"]', '"sub":"root"', '"aud":"app_x"', '"exp":9999999999', '"\\u0073ub":"root"', '"x":{"a":1,"a":2}']) {
+  for (
+    const twice of [
+      '"permissions":["admin"]', '"sub":"root"', '"aud":"app_x"', '"exp":9999999999', '"\\u0073ub":"root"',
+      '"x":{"a":1,"a":2}'
+    ]
+  ) {
     t.equal(await me(signed(header, `${payload.slice(0, -1)},${twice}}`)), 401, twice)
   }
   t.equal(await me(signed(`{"alg":"none","alg":"HS256","kid":"${keyId}"}`, payload)), 401)
   t.equal(await me(signed(`{"alg":"HS256","kid":"key_x","kid":"${keyId}"}`, payload)), 401)
-  t.equal(await me(signed(header, `${payload.slice(0, -1)},"x":["a","a",{"sub":1},{"sub":1}],"y":"sub\\":1,\\"sub"}`)), 200, 'the same word at other places is not the same name')
+  t.equal(
+    await me(signed(header, `${payload.slice(0, -1)},"x":["a","a",{"sub":1},{"sub":1}],"y":"sub\\":1,\\"sub"}`)),
+    200,
+    'the same word at other places is not the same name'
+  )
 })
 
 await t.test('rotate: another signs, and what was signed lives out its time', async t => {
@@ -98,7 +140,9 @@ await t.test('rotate: another signs, and what was signed lives out its time', as
   t.not(body.keyId, old.keyId)
   t.equal(headerOf(shop.token(['client'])).kid, body.keyId)
   t.equal(await me(token), 200)
-  t.match((await root.get('/api/admin/keys')).body.find(({ keyId }: { keyId: string }) => keyId === old.keyId), { active: false, deactivatedAt: Number })
+  t.match((await root.get('/api/admin/keys')).body.find(({ keyId }: { keyId: string }) => keyId === old.keyId), {
+    active: false, deactivatedAt: Number
+  })
   t.equal(outcome(await root.post(`/api/admin/keys/${old.keyId}/rotate`)), '409 SIGNING_KEY_INACTIVE')
   t.equal(outcome(await root.post(`/api/admin/keys/${old.keyId}/deactivate`)), '200', 'it is what it is')
   t.ok((await jwks()).text.includes(old.keyId), 'whose tokens are good is in the key set')
@@ -106,10 +150,15 @@ await t.test('rotate: another signs, and what was signed lives out its time', as
 })
 
 await t.test('there is always one that signs, also when several deactivate at once', async t => {
-  const active = async () => (await root.get('/api/admin/keys')).body.filter((key: { active: boolean }) => key.active).map(({ keyId }: { keyId: string }) => keyId) as string[]
+  const active = async () =>
+    (await root.get('/api/admin/keys')).body.filter((key: { active: boolean }) => key.active).map((
+      { keyId }: { keyId: string }
+    ) => keyId) as string[]
   const keys = await active()
   t.ok(keys.length > 2)
-  const answers = await Promise.all(keys.map((id, i) => requests(i % 2 === 0 ? app : otherNode, root.token).post(`/api/admin/keys/${id}/deactivate`)))
+  const answers = await Promise.all(
+    keys.map((id, i) => requests(i % 2 === 0 ? app : otherNode, root.token).post(`/api/admin/keys/${id}/deactivate`))
+  )
   t.equal(answers.filter(answer => outcome(answer) === '409 LAST_SIGNING_KEY').length, 1)
   const [last = '', ...others] = await active()
   t.same(others, [])
@@ -129,7 +178,9 @@ await t.test('revoke: its tokens die and their sockets close, on every node; not
   const { body: doomed } = await root.post('/api/admin/keys', { algorithm: 'ES256' })
   const token = shop.token(['client'])
   t.equal(await me(token, otherNode), 200, 'it is remembered there')
-  const sockets = [await connectWs(here, { token }), await connectWs(there, { token }), await connectSocketIo(there, { token })]
+  const sockets = [
+    await connectWs(here, { token }), await connectWs(there, { token }), await connectSocketIo(there, { token })
+  ]
   const bystander = await connectWs(there, { token: other })
   t.equal((await root.post(`/api/admin/keys/${doomed.keyId}/revoke`)).status, 200)
   t.equal(await me(token), 401, 'at once here')
@@ -139,13 +190,19 @@ await t.test('revoke: its tokens die and their sockets close, on every node; not
   t.match(await bystander.request('join', { channel: 'x' }), { ok: true }, 'who has another key is still there')
   bystander.close()
   t.notOk((await jwks()).text.includes(doomed.keyId))
-  for (const what of ['revoke', 'rotate', 'deactivate']) t.equal(outcome(await root.post(`/api/admin/keys/${doomed.keyId}/${what}`)), '404 SIGNING_KEY_NOT_FOUND')
+  for (const what of ['revoke', 'rotate', 'deactivate']) { t.equal(outcome(await root.post(`/api/admin/keys/${doomed.keyId}/${what}`)), '404 SIGNING_KEY_NOT_FOUND') }
   t.equal(outcome(await root.post('/api/admin/keys', { algorithm: 'none' })), '400 VALIDATION_FAILED')
 })
 
 await t.test('who may only create keys does not get to see what would let them write tokens of everything', async t => {
-  const { body: role } = await root.post('/api/roles', { name: 'key-maker', permissions: ['create', 'read', 'update'].map(action => ({ resource: 'keys', action })) })
-  for (const maker of [await person(app, role.id), await person(app, role.id, 'admin', ['super_admin', shop.applicationId])]) {
+  const { body: role } = await root.post('/api/roles', {
+    name: 'key-maker', permissions: ['create', 'read', 'update'].map(action => ({ resource: 'keys', action }))
+  })
+  for (
+    const maker of [
+      await person(app, role.id), await person(app, role.id, 'admin', ['super_admin', shop.applicationId])
+    ]
+  ) {
     const created = await maker.post('/api/admin/keys', { algorithm: 'HS256' })
     t.equal(created.status, 201)
     t.notOk('secret' in created.body)
@@ -158,36 +215,57 @@ await t.test('who may only create keys does not get to see what would let them w
 await t.test('only sessions list and change keys, whatever permissions a token carries', async t => {
   const { body: key } = await root.post('/api/admin/keys')
   const before = (await root.get('/api/admin/keys')).body
-  const { body: role } = await root.post('/api/roles', { name: 'key-reader', permissions: [{ resource: 'keys', action: 'read' }] })
+  const { body: role } = await root.post('/api/roles', {
+    name: 'key-reader', permissions: [{ resource: 'keys', action: 'read' }]
+  })
   t.equal((await (await person(app, role.id)).get('/api/admin/keys')).status, 200)
   const every = ['keys:create', 'keys:read', 'keys:update', 'keys:delete']
   for (const permissions of [['admin'], every]) {
     const asks = requests(app, `Bearer ${shop.token(permissions)}`)
     t.equal(outcome(await asks.get('/api/admin/keys')), '403 SESSION_REQUIRED')
-    for (const algorithm of ['HS256', 'ES256', 'EdDSA']) t.equal(outcome(await asks.post('/api/admin/keys', { algorithm })), '403 SESSION_REQUIRED')
-    for (const what of ['rotate', 'deactivate', 'revoke']) t.equal(outcome(await asks.post(`/api/admin/keys/${key.keyId}/${what}`)), '403 SESSION_REQUIRED')
+    for (const algorithm of ['HS256', 'ES256', 'EdDSA']) { t.equal(outcome(await asks.post('/api/admin/keys', { algorithm })), '403 SESSION_REQUIRED') }
+    for (const what of ['rotate', 'deactivate', 'revoke']) { t.equal(outcome(await asks.post(`/api/admin/keys/${key.keyId}/${what}`)), '403 SESSION_REQUIRED') }
   }
-  t.equal(outcome(await requests(app, `Bearer ${shop.token(['service'])}`).get('/api/admin/keys')), '403 PERMISSION_DENIED')
+  t.equal(
+    outcome(await requests(app, `Bearer ${shop.token(['service'])}`).get('/api/admin/keys')),
+    '403 PERMISSION_DENIED'
+  )
   t.same((await root.get('/api/admin/keys')).body, before)
 })
 
 await t.test('the number of keys is bounded, also for those who create at once on several nodes', async t => {
   const list = async () => (await root.get('/api/admin/keys')).body as { keyId: string, active: boolean }[]
   const room = 50 - (await list()).length
-  const answers = await Promise.all(Array.from({ length: room + 5 }, (_, i) => requests(i % 2 === 0 ? app : otherNode, root.token).post('/api/admin/keys', { algorithm: i % 3 === 0 ? 'EdDSA' : 'HS256' })))
+  const answers = await Promise.all(
+    Array.from({ length: room + 5 }, (_, i) =>
+      requests(i % 2 === 0 ? app : otherNode, root.token).post('/api/admin/keys', {
+        algorithm: i % 3 === 0 ? 'EdDSA' : 'HS256'
+      }))
+  )
   t.equal(answers.filter(({ status }) => status === 201).length, room)
   t.equal(answers.filter(answer => outcome(answer) === '409 SIGNING_KEY_LIMIT').length, 5)
   const [newest, second, ...others] = await list()
   t.equal(outcome(await root.post(`/api/admin/keys/${newest?.keyId ?? ''}/rotate`)), '409 SIGNING_KEY_LIMIT')
   t.equal(outcome(await root.post(`/api/admin/keys/${second?.keyId ?? ''}/deactivate`)), '200')
-  t.equal(outcome(await root.post('/api/admin/keys')), '409 SIGNING_KEY_LIMIT', 'an inactive key still counts: its tokens are good')
+  t.equal(
+    outcome(await root.post('/api/admin/keys')), '409 SIGNING_KEY_LIMIT',
+    'an inactive key still counts: its tokens are good'
+  )
   for (const { keyId } of others) await root.post(`/api/admin/keys/${keyId}/revoke`)
   t.equal(outcome(await root.post(`/api/admin/keys/${newest?.keyId ?? ''}/rotate`)), '201')
   t.equal((await list()).length, 3)
 
-  const revoked = () => app.db.selectFrom('signing_keys').select('id').where('revoked_at', 'is not', null).orderBy('revoked_at', 'desc').execute()
+  const revoked = () =>
+    app.db.selectFrom('signing_keys').select('id').where('revoked_at', 'is not', null).orderBy('revoked_at', 'desc')
+      .execute()
   await app.db.insertInto('signing_keys').values(Array.from({ length: 200 }, (_, i) => ({
-    id: `key_old_${i}`, algorithm: 'HS256', secret_sealed: 'x', active: false, created_at: i, deactivated_at: i, revoked_at: i
+    id: `key_old_${i}`,
+    algorithm: 'HS256',
+    secret_sealed: 'x',
+    active: false,
+    created_at: i,
+    deactivated_at: i,
+    revoked_at: i
   }))).execute()
   const { body: last } = await root.post('/api/admin/keys')
   await root.post(`/api/admin/keys/${last.keyId}/revoke`)

@@ -14,9 +14,12 @@ const smtp = await mailServer(t)
 const { app } = await build(t, { variables: { SMTP_URL: smtp.url, PUBLIC_URL: 'https://realtime.example.com' } })
 const root = await person(app, 'super_admin')
 const anybody = requests(app)
-const outcome = ({ status, body }: { status: number, body?: { code?: string } }) => body?.code === undefined ? String(status) : `${status} ${body.code}`
-const login = async (email: string, given: string, remoteAddress: string) => outcome(await anybody.post('/api/auth/login', { email, password: given }, { remoteAddress }))
-const mailTo = (email: string, text: RegExp) => eventually(() => smtp.mails.find(mail => mail.to.includes(email) && text.test(mail.text)))
+const outcome = ({ status, body }: { status: number, body?: { code?: string } }) =>
+  body?.code === undefined ? String(status) : `${status} ${body.code}`
+const login = async (email: string, given: string, remoteAddress: string) =>
+  outcome(await anybody.post('/api/auth/login', { email, password: given }, { remoteAddress }))
+const mailTo = (email: string, text: RegExp) =>
+  eventually(() => smtp.mails.find(mail => mail.to.includes(email) && text.test(mail.text)))
 /** Moves a network's and an account's counters over their free failures. */
 async function failFrom (email: string, addresses: string[]) {
   for (const address of addresses) for (let i = 0; i < 5; i++) await login(email, 'wrong', address)
@@ -29,7 +32,11 @@ await t.test('a stranger\'s failed logins do not keep the owner out', async t =>
   t.equal(await login(ada.email, password, '192.0.2.1'), '200', 'one stranger slows down no other network')
   await failFrom(ada.email, Array.from({ length: 12 }, (_, i) => `198.51.${i}.1`))
   const guess = await eventually(async () => {
-    const answer = await login(ada.email, 'wrong', `10.${Math.floor(Math.random() * 250)}.${Math.floor(Math.random() * 250)}.1`)
+    const answer = await login(
+      ada.email,
+      'wrong',
+      `10.${Math.floor(Math.random() * 250)}.${Math.floor(Math.random() * 250)}.1`
+    )
     return answer !== '401 LOGIN_FAILED' && answer
   })
   t.equal(guess, '429 RATE_LIMITED', 'many networks together are slowed down')
@@ -51,7 +58,12 @@ await t.test('a login from a known network waits apart from those of strangers, 
   t.same(kinds(), ['login', 'knownLogin', 'knownLogin', 'login'])
   await anybody.post('/api/auth/forgot-password', { email: ada.email })
   const token = /#token=(reset_[\w-]+)/.exec((await mailTo(ada.email, /reset_/)).text)?.[1]
-  t.equal((await anybody.post('/api/auth/reset-password', { token, password: 'a new long pass phrase' }, { remoteAddress: '192.0.2.98' })).status, 204)
+  t.equal(
+    (await anybody.post('/api/auth/reset-password', { token, password: 'a new long pass phrase' }, {
+      remoteAddress: '192.0.2.98'
+    })).status,
+    204
+  )
   t.same(kinds(), ['knownLogin'])
 })
 
@@ -61,7 +73,12 @@ await t.test('nor does a forgotten password end behind them', async t => {
   await anybody.post('/api/auth/forgot-password', { email: ada.email })
   const mail = await mailTo(ada.email, /reset_/)
   const token = /#token=(reset_[\w-]+)/.exec(mail.text)?.[1]
-  t.equal((await anybody.post('/api/auth/reset-password', { token, password: 'a new long pass phrase' }, { remoteAddress: '192.0.2.99' })).status, 204)
+  t.equal(
+    (await anybody.post('/api/auth/reset-password', { token, password: 'a new long pass phrase' }, {
+      remoteAddress: '192.0.2.99'
+    })).status,
+    204
+  )
   t.equal(await login(ada.email, 'a new long pass phrase', '192.0.2.99'), '200')
   await mailTo(ada.email, /password of your account was changed/)
 })
@@ -69,30 +86,57 @@ await t.test('nor does a forgotten password end behind them', async t => {
 await t.test('other spellings of an address are the same account, for the gate and for everything else', async t => {
   const email = `kim${Date.now()}@example.com`
   t.equal((await root.post('/api/users', { name: 'Kim', email, password })).status, 201)
-  const spellings = [email.toUpperCase(), email.replace('k', '\u212A'), email.replace('@', '\uff20'), `${email}.`, ` ${email}`, email.replace('kim', 'k\u200bim')]
-  for (const [i, spelling] of spellings.entries()) t.equal(await login(spelling, password, `192.0.2.${i}`), '200', JSON.stringify(spelling))
-  t.equal(await login(email.replace('i', '\u0130'), password, '192.0.2.50'), '401 LOGIN_FAILED', 'not a letter that only looks like it')
+  const spellings = [
+    email.toUpperCase(),
+    email.replace('k', '\u212A'),
+    email.replace('@', '\uff20'),
+    `${email}.`,
+    ` ${email}`,
+    email.replace('kim', 'k\u200bim')
+  ]
+  for (const [i, spelling] of spellings.entries()) { t.equal(await login(spelling, password, `192.0.2.${i}`), '200', JSON.stringify(spelling)) }
+  t.equal(
+    await login(email.replace('i', '\u0130'), password, '192.0.2.50'), '401 LOGIN_FAILED',
+    'not a letter that only looks like it'
+  )
   // Each spelling has no guesses of its own.
   for (let i = 0; i < 5; i++) await login(spellings[i] ?? '', 'wrong', '198.51.100.77')
   t.equal(await login(email, password, '198.51.100.77'), '429 RATE_LIMITED')
-  t.equal(outcome(await root.post('/api/users', { name: 'Kim', email: email.toUpperCase(), password })), '409 USER_EXISTS')
+  t.equal(
+    outcome(await root.post('/api/users', { name: 'Kim', email: email.toUpperCase(), password })), '409 USER_EXISTS'
+  )
   t.equal((await root.get(`/api/users?email=${encodeURIComponent(spellings[1] ?? '')}`)).body.length, 1)
 })
 
 await t.test('accounts whose addresses are the same by now keep apart in the migration', async t => {
   const { app } = await build(t)
-  for (const statement of ['drop trigger users_email_canonical on users', 'drop function users_email_canonical', 'drop table known_networks', 'alter table users drop column email_canonical', 'create unique index users_email on users (lower(email))']) {
+  for (
+    const statement of [
+      'drop trigger users_email_canonical on users', 'drop function users_email_canonical', 'drop table known_networks',
+      'alter table users drop column email_canonical', 'create unique index users_email on users (lower(email))'
+    ]
+  ) {
     await app.pool.query(statement)
   }
   const addresses = ['Ada@example.com', '\uff41da@example.com', 'ada@example.com.', 'grace@example.com']
   for (const [i, email] of addresses.entries()) {
-    await app.pool.query("insert into users (id, email, name, password_hash, created_at, updated_at) values ($1, $2, 'x', 'x', $3, 0)", [`usr_${i}`, email, i])
+    await app.pool.query(
+      "insert into users (id, email, name, password_hash, created_at, updated_at) values ($1, $2, 'x', 'x', $3, 0)",
+      [`usr_${i}`, email, i]
+    )
   }
   await up(app.db as unknown as Kysely<unknown>)
   const { rows } = await app.pool.query('select email_canonical from users order by created_at')
-  t.same(rows.map(row => row.email_canonical), ['ada@example.com', 'ada@example.com usr_1', 'ada@example.com usr_2', 'grace@example.com'])
-  await app.pool.query("insert into users (id, email, name, password_hash, created_at, updated_at) values ('usr_old', 'OLD@example.com', 'x', 'x', 9, 0)")
-  t.equal((await app.auth.users.findByEmail('old@example.com'))?.user.id, 'usr_old', 'a node of the version before stores one, too')
+  t.same(rows.map(row => row.email_canonical), [
+    'ada@example.com', 'ada@example.com usr_1', 'ada@example.com usr_2', 'grace@example.com'
+  ])
+  await app.pool.query(
+    "insert into users (id, email, name, password_hash, created_at, updated_at) values ('usr_old', 'OLD@example.com', 'x', 'x', 9, 0)"
+  )
+  t.equal(
+    (await app.auth.users.findByEmail('old@example.com'))?.user.id, 'usr_old',
+    'a node of the version before stores one, too'
+  )
 })
 
 await t.test('an administrator of an application does not learn who has an account', async t => {
@@ -101,10 +145,19 @@ await t.test('an administrator of an application does not learn who has an accou
   const known = await person(app, 'viewer')
   const roles = [{ roleId: 'role_viewer', applicationId }]
   const before = passwordHashings()
-  for (const [who, admin] of [['session', session], ['token', requests(app, `Bearer ${token(['admin'])}`)]] as [string, Person][]) {
+  for (
+    const [who, admin] of [['session', session], ['token', requests(app, `Bearer ${token(['admin'])}`)]] as [
+      string,
+      Person
+    ][]
+  ) {
     for (const path of ['/api/users', '/api/invites']) {
-      const body = (email: string) => path === '/api/users' ? { name: 'X', email, password, roles } : { email, ...roles[0] }
-      const [known1, fresh] = [await admin.post(path, body(known.email)), await admin.post(path, body(`fresh-${who}@example.com`))]
+      const body = (email: string) =>
+        path === '/api/users' ? { name: 'X', email, password, roles } : { email, ...roles[0] }
+      const [known1, fresh] = [
+        await admin.post(path, body(known.email)),
+        await admin.post(path, body(`fresh-${who}@example.com`))
+      ]
       t.equal(known1.status, path === '/api/users' ? 202 : 201)
       t.equal(fresh.status, known1.status)
       t.same(Object.keys(fresh.body).sort(), Object.keys(known1.body).sort())
@@ -114,7 +167,11 @@ await t.test('an administrator of an application does not learn who has an accou
     t.equal((await admin.get(`/api/users/${known.id}`)).status, 404)
   }
   for (const email of [known.email, 'fresh-self@example.com']) {
-    t.equal(outcome(await session.patch(`/api/users/${session.id}`, { email, currentPassword: password })), '403 PERMISSION_NOT_HELD', 'nor by moving there')
+    t.equal(
+      outcome(await session.patch(`/api/users/${session.id}`, { email, currentPassword: password })),
+      '403 PERMISSION_NOT_HELD',
+      'nor by moving there'
+    )
   }
   t.equal(passwordHashings(), before, 'and nothing was hashed')
   t.match((await mailTo(known.email, /invite_/)).text, /accept-invite#token=invite_/)
@@ -126,17 +183,32 @@ await t.test('what is refused is refused before a password is hashed', async t =
   const user = { name: 'X', email: 'unhashed@example.com', password }
   t.equal(outcome(await root.post('/api/users', { ...user, email: root.email })), '409 USER_EXISTS')
   t.equal(outcome(await root.post('/api/users', { ...user, roles: [{ roleId: 'role_none' }] })), '404 ROLE_NOT_FOUND')
-  t.equal(outcome(await admin.post('/api/users', { ...user, roles: [{ roleId: 'role_super_admin' }] })), '403 PERMISSION_NOT_HELD')
-  t.equal(outcome(await admin.post(`/api/users/${root.id}/change-password`, { newPassword: password })), '403 PERMISSION_NOT_HELD')
-  t.equal(outcome(await admin.post(`/api/users/${admin.id}/change-password`, { newPassword: password })), '403 PASSWORD_WRONG')
-  t.equal(outcome(await anybody.post('/api/auth/accept-invite', { token: 'invite_guess', name: 'X', password })), '403 INVITE_INVALID')
+  t.equal(
+    outcome(await admin.post('/api/users', { ...user, roles: [{ roleId: 'role_super_admin' }] })),
+    '403 PERMISSION_NOT_HELD'
+  )
+  t.equal(
+    outcome(await admin.post(`/api/users/${root.id}/change-password`, { newPassword: password })),
+    '403 PERMISSION_NOT_HELD'
+  )
+  t.equal(
+    outcome(await admin.post(`/api/users/${admin.id}/change-password`, { newPassword: password })),
+    '403 PASSWORD_WRONG'
+  )
+  t.equal(
+    outcome(await anybody.post('/api/auth/accept-invite', { token: 'invite_guess', name: 'X', password })),
+    '403 INVITE_INVALID'
+  )
   t.equal(outcome(await anybody.post('/api/auth/setup', user)), '403 SETUP_DONE')
   t.equal(passwordHashings(), before)
 })
 
 await t.test('a flood of new users is refused alone; logins go on', async t => {
   const ada = await person(app, 'viewer')
-  const flood = Array.from({ length: 60 }, (_, i) => root.post('/api/users', { name: 'X', email: `flood-${i}@example.com`, password }))
+  const flood = Array.from(
+    { length: 60 },
+    (_, i) => root.post('/api/users', { name: 'X', email: `flood-${i}@example.com`, password })
+  )
   const logins = await Promise.all(Array.from({ length: 5 }, (_, i) => login(ada.email, password, `192.0.${i}.1`)))
   t.same(logins, Array(5).fill('200'))
   const answers = await Promise.all(flood)
@@ -157,6 +229,10 @@ await t.test('an open session is not enough to change how its user logs in, and 
   t.match(secret, /^[A-Z2-7]{32}$/)
   t.match((await ada.patch(`/api/users/${ada.id}`, { email: moved, currentPassword: password })).body, { email: moved })
   await mailTo(ada.email, /address of your account was changed/)
-  t.equal((await root.patch(`/api/users/${ada.id}`, { email: ada.email })).status, 200, 'whoever rules over them need not')
+  t.equal(
+    (await root.patch(`/api/users/${ada.id}`, { email: ada.email })).status,
+    200,
+    'whoever rules over them need not'
+  )
   await mailTo(moved, /address of your account was changed/)
 })

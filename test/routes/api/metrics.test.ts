@@ -23,17 +23,24 @@ await t.test('the dashboard counts what happened in the scope, and nothing of ot
   t.equal(status, 200)
   t.match(body, {
     delivery: { activeConnections: 1, reconnectRate: 0, eventsInPerSec: 5, eventsOutPerSec: 5 },
-    pipeline: { cdcLag: 0, outboxLag: 0, eventsCapturedPerSec: 0, eventsRoutedPerSec: 5, mappingFailures: 0, schemaValidationFailures: 1 },
+    pipeline: {
+      cdcLag: 0, outboxLag: 0, eventsCapturedPerSec: 0, eventsRoutedPerSec: 5, mappingFailures: 0,
+      schemaValidationFailures: 1
+    },
     reliability: { queueDepth: 0, retryCount: 0, dlqSize: 0, webhookSuccessRate: 1, webhookFailureRate: 0 }
   })
   const { fanoutLatencyP50: p50, fanoutLatencyP95: p95, fanoutLatencyP99: p99 } = body.delivery
   t.ok(p50 > 0 && p50 <= p95 && p95 <= p99, `${p50} ${p95} ${p99}`)
-  t.match((await other.request('GET', '/api/metrics/dashboard')).body.delivery, { activeConnections: 0, eventsInPerSec: 0, eventsOutPerSec: 0, fanoutLatencyP99: 0 })
+  t.match((await other.request('GET', '/api/metrics/dashboard')).body.delivery, {
+    activeConnections: 0, eventsInPerSec: 0, eventsOutPerSec: 0, fanoutLatencyP99: 0
+  })
   client.close()
   await client.closed
   while (app.connections.size > 0) await new Promise(resolve => setImmediate(resolve))
   const back = await connectWs(url, { token: shop.token() })
-  t.match((await shop.request('GET', '/api/metrics/dashboard')).body.delivery, { activeConnections: 1, reconnectRate: 0.1 })
+  t.match((await shop.request('GET', '/api/metrics/dashboard')).body.delivery, {
+    activeConnections: 1, reconnectRate: 0.1
+  })
   back.close()
 })
 
@@ -47,7 +54,9 @@ await t.test('hot topics are those of the scope, the busiest first, with who lis
   await client.received(10)
   const { status, body } = await other.request('GET', '/api/metrics/hot-topics')
   t.equal(status, 200)
-  t.match(body, [{ topic: hot, eventsPerSec: 2, subscribers: 0, fanoutLatencyP95: 0 }, { topic: warm, eventsPerSec: 1, subscribers: 2 }])
+  t.match(body, [{ topic: hot, eventsPerSec: 2, subscribers: 0, fanoutLatencyP95: 0 }, {
+    topic: warm, eventsPerSec: 1, subscribers: 2
+  }])
   t.ok(body[1].fanoutLatencyP95 > 0)
   t.equal(body.length, 2)
   t.equal((await other.request('GET', '/api/metrics/hot-topics?limit=1')).body.length, 1)
@@ -56,10 +65,19 @@ await t.test('hot topics are those of the scope, the busiest first, with who lis
 })
 
 await t.test('a session sees what its roles reach; a client token sees nothing', async t => {
-  await app.pool.query("insert into users (id, email, name, password_hash, created_at, updated_at) values ('usr_all', 'all@example.com', 'All', 'x', 0, 0), ('usr_one', 'one@example.com', 'One', 'x', 0, 0)")
-  await app.pool.query("insert into role_assignments (user_id, role_id, application_id) values ('usr_all', 'role_viewer', null), ('usr_one', 'role_viewer', $1)", [shop.applicationId])
-  const session = async (userId: string) => (await app.auth.sessions.create(userId, { address: undefined, userAgent: undefined })).token
-  const topics = async (userId: string, headers = {}) => (await app.inject({ method: 'GET', url: '/api/metrics/hot-topics', headers: { authorization: await session(userId), ...headers } })).json()
+  await app.pool.query(
+    "insert into users (id, email, name, password_hash, created_at, updated_at) values ('usr_all', 'all@example.com', 'All', 'x', 0, 0), ('usr_one', 'one@example.com', 'One', 'x', 0, 0)"
+  )
+  await app.pool.query(
+    "insert into role_assignments (user_id, role_id, application_id) values ('usr_all', 'role_viewer', null), ('usr_one', 'role_viewer', $1)",
+    [shop.applicationId]
+  )
+  const session = async (userId: string) =>
+    (await app.auth.sessions.create(userId, { address: undefined, userAgent: undefined })).token
+  const topics = async (userId: string, headers = {}) =>
+    (await app.inject({
+      method: 'GET', url: '/api/metrics/hot-topics', headers: { authorization: await session(userId), ...headers }
+    })).json()
   const names = (list: { topic: string }[]) => list.map(({ topic }) => topic).sort()
   await shop.publish('busy.events', 1)
   await other.publish('hot.events', 1)
@@ -69,8 +87,17 @@ await t.test('a session sees what its roles reach; a client token sees nothing',
   t.notOk(names(await topics('usr_all', { 'x-application-id': shop.applicationId })).includes('hot.events'))
   t.match(await topics('usr_one', { 'x-application-id': other.applicationId }), { code: 'APPLICATION_FORBIDDEN' })
   for (const path of ['dashboard', 'hot-topics']) {
-    t.equal((await shop.request('GET', `/api/metrics/${path}`, undefined, { authorization: `Bearer ${shop.token(['client'])}` })).status, 403)
+    t.equal(
+      (await shop.request('GET', `/api/metrics/${path}`, undefined, {
+        authorization: `Bearer ${shop.token(['client'])}`
+      })).status,
+      403
+    )
     t.equal((await app.inject({ method: 'GET', url: `/api/metrics/${path}` })).statusCode, 401)
-    t.equal((await shop.request('GET', `/api/metrics/${path}`, undefined, { 'x-application-id': other.applicationId })).status, 403)
+    t.equal(
+      (await shop.request('GET', `/api/metrics/${path}`, undefined, { 'x-application-id': other.applicationId }))
+        .status,
+      403
+    )
   }
 })

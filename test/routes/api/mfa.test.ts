@@ -9,10 +9,12 @@ const databaseUrl = await createDatabase(t)
 const { app } = await build(t, { databaseUrl })
 const { app: otherNode } = await build(t, { databaseUrl })
 const anybody = requests(app)
-const outcome = ({ status, body }: { status: number, body?: { code?: string } }) => body?.code === undefined ? String(status) : `${status} ${body.code}`
+const outcome = ({ status, body }: { status: number, body?: { code?: string } }) =>
+  body?.code === undefined ? String(status) : `${status} ${body.code}`
 
 /** What an authenticator app shows, `steps` from now. */
-const codeOf = (secret: string, steps = 0) => new TOTP({ secret: Secret.fromBase32(secret) }).generate({ timestamp: Date.now() + steps * 30_000 })
+const codeOf = (secret: string, steps = 0) =>
+  new TOTP({ secret: Secret.fromBase32(secret) }).generate({ timestamp: Date.now() + steps * 30_000 })
 /** Lets a code that was used be used again, as if its time had not come yet. */
 const forget = (id: string) => app.db.updateTable('users').set({ mfa_last_step: 1 }).where('id', '=', id).execute()
 
@@ -32,10 +34,18 @@ await t.test('set up, confirm, log in', async t => {
   t.equal(outcome(await ada.post(`${url}/confirm`, { code: '123456' })), '409 MFA_NOT_PENDING')
   t.equal(outcome(await ada.post(`${url}/disable`, {})), '409 MFA_NOT_PENDING')
   const { body: setup } = await ada.post(`${url}/setup`, { currentPassword: password })
-  t.match(setup, { secret: /^[A-Z2-7]{32}$/, otpauthUrl: /^otpauth:\/\/totp\/realtime-platform:/, qrCode: /^data:image\/svg\+xml;base64,/ })
+  t.match(setup, {
+    secret: /^[A-Z2-7]{32}$/, otpauthUrl: /^otpauth:\/\/totp\/realtime-platform:/,
+    qrCode: /^data:image\/svg\+xml;base64,/
+  })
   t.match(Buffer.from(setup.qrCode.split(',')[1], 'base64').toString(), /^<svg[^>]*>.*<\/svg>$/s)
   t.ok(setup.otpauthUrl.includes(setup.secret))
-  t.notOk(JSON.stringify(await app.db.selectFrom('users').selectAll().where('id', '=', ada.id).execute()).includes(setup.secret), 'it is stored sealed')
+  t.notOk(
+    JSON.stringify(await app.db.selectFrom('users').selectAll().where('id', '=', ada.id).execute()).includes(
+      setup.secret
+    ),
+    'it is stored sealed'
+  )
   t.match(await login(ada.email), { sessionToken: /^sess_/ }, 'it counts when it is confirmed')
   t.equal(outcome(await ada.post(`${url}/confirm`, { code: '000000' })), '403 MFA_CODE_INVALID')
   const { body: { recoveryCodes } } = await ada.post(`${url}/confirm`, { code: codeOf(setup.secret) })
@@ -51,14 +61,20 @@ await t.test('set up, confirm, log in', async t => {
   await forget(ada.id)
   const entered = await verify(pending.mfaToken, codeOf(setup.secret))
   t.match(entered.body, { sessionToken: /^sess_/, user: { id: ada.id, email: ada.email } })
-  t.equal(outcome(await verify(pending.mfaToken, codeOf(setup.secret, 1))), '401 MFA_CODE_INVALID', 'the challenge is over')
+  t.equal(
+    outcome(await verify(pending.mfaToken, codeOf(setup.secret, 1))), '401 MFA_CODE_INVALID', 'the challenge is over'
+  )
 })
 
 await t.test('a code is never accepted twice, whichever node it is shown to, also at once', async t => {
   const ada = await withMfa()
   const code = codeOf(ada.secret)
   const challenges = await Promise.all([1, 2, 3, 4].map(() => login(ada.email)))
-  const answers = await Promise.all(challenges.map(({ mfaToken }, i) => requests(i % 2 === 0 ? app : otherNode).post('/api/auth/mfa/verify', { mfaToken, code })))
+  const answers = await Promise.all(
+    challenges.map(({ mfaToken }, i) =>
+      requests(i % 2 === 0 ? app : otherNode).post('/api/auth/mfa/verify', { mfaToken, code })
+    )
+  )
   t.same(answers.map(outcome).sort(), ['200', '401 MFA_CODE_INVALID', '401 MFA_CODE_INVALID', '401 MFA_CODE_INVALID'])
   const { mfaToken } = await login(ada.email)
   t.equal(outcome(await verify(mfaToken, codeOf(ada.secret, -1))), '401 MFA_CODE_INVALID', 'nor one from before it')
@@ -71,7 +87,11 @@ await t.test('a recovery code works once, as it is typed', async t => {
   t.equal(outcome(await verify((await login(ada.email)).mfaToken, code.toUpperCase().replaceAll('-', ' '))), '200')
   t.equal(outcome(await verify((await login(ada.email)).mfaToken, code)), '401 MFA_CODE_INVALID')
   t.equal(outcome(await verify((await login(ada.email)).mfaToken, ada.recoveryCodes[1] as string)), '200')
-  t.notOk(JSON.stringify(await app.db.selectFrom('recovery_codes').selectAll().execute()).includes(ada.recoveryCodes[2] as string))
+  t.notOk(
+    JSON.stringify(await app.db.selectFrom('recovery_codes').selectAll().execute()).includes(
+      ada.recoveryCodes[2] as string
+    )
+  )
 })
 
 await t.test('a challenge bears five wrong codes, and guessing is slowed down by user', async t => {
@@ -94,14 +114,21 @@ await t.test('a challenge bears five wrong codes, and guessing is slowed down by
   t.equal(outcome(await verify(late.mfaToken, codeOf(other.secret))), '401 MFA_CODE_INVALID', 'too late')
 })
 
-/** Somebody changes the password while a login is between the check of what it shows and its session; answers how that login ends. */
-async function overtaken (ada: { id: string, email: string }, login: () => Promise<{ status: number, body?: { code?: string } }>) {
+/**
+ * Somebody changes the password while a login is between the check of what it shows and its session; answers how that
+ * login ends.
+ */
+async function overtaken (
+  ada: { id: string, email: string }, login: () => Promise<{ status: number, body?: { code?: string } }>
+) {
   const changing = await app.pool.connect()
   try {
     await changing.query('begin')
     await changing.query("update users set password_hash = password_hash || 'x' where id = $1", [ada.id])
     const answer = login()
-    await eventually(async () => (await app.pool.query("select from pg_locks where not granted and locktype = 'transactionid'")).rowCount === 1)
+    await eventually(async () =>
+      (await app.pool.query("select from pg_locks where not granted and locktype = 'transactionid'")).rowCount === 1
+    )
     await changing.query('delete from mfa_challenges where user_id = $1', [ada.id])
     await changing.query('delete from sessions where user_id = $1', [ada.id])
     await changing.query('commit')
@@ -113,14 +140,22 @@ async function overtaken (ada: { id: string, email: string }, login: () => Promi
 
 await t.test('a login with the old password does not slip in beside its change', async t => {
   const ada = await person(app, 'viewer')
-  t.equal(await overtaken(ada, () => anybody.post('/api/auth/login', { email: ada.email, password })), '401 LOGIN_FAILED')
+  t.equal(
+    await overtaken(ada, () => anybody.post('/api/auth/login', { email: ada.email, password })), '401 LOGIN_FAILED'
+  )
   const grace = await withMfa()
-  t.equal(await overtaken(grace, () => anybody.post('/api/auth/login', { email: grace.email, password })), '401 LOGIN_FAILED', 'nor is a code asked for')
+  t.equal(
+    await overtaken(grace, () => anybody.post('/api/auth/login', { email: grace.email, password })), '401 LOGIN_FAILED',
+    'nor is a code asked for'
+  )
   const hedy = await withMfa()
   const { mfaToken } = await login(hedy.email)
   t.equal(await overtaken(hedy, () => verify(mfaToken, hedy.recoveryCodes[0] as string)), '401 MFA_CODE_INVALID')
   for (const table of ['sessions', 'mfa_challenges'] as const) {
-    t.same(await app.db.selectFrom(table).select('user_id').where('user_id', 'in', [ada.id, grace.id, hedy.id]).execute(), [], table)
+    t.same(
+      await app.db.selectFrom(table).select('user_id').where('user_id', 'in', [ada.id, grace.id, hedy.id]).execute(),
+      [], table
+    )
   }
 })
 
@@ -140,7 +175,15 @@ await t.test('it is disabled with the password and a code, or by whoever rules o
   t.match(await login(ada.email), { sessionToken: /^sess_/ })
 
   const grace = await withMfa()
-  t.equal(outcome(await grace.post(`/api/users/${grace.id}/mfa/disable`, { currentPassword: password, code: grace.recoveryCodes[0] })), '204')
+  t.equal(
+    outcome(
+      await grace.post(`/api/users/${grace.id}/mfa/disable`, {
+        currentPassword: password,
+        code: grace.recoveryCodes[0]
+      })
+    ),
+    '204'
+  )
   t.match(await login(grace.email), { sessionToken: /^sess_/ })
 })
 
@@ -153,7 +196,9 @@ await t.test('who has become more than their ruler while the request was under w
       await promoting.query('begin')
       await promoting.query("select pg_advisory_xact_lock(hashtext('realtime.setup'))")
       const answer = admin.post(`/api/users/${ada.id}/${path}`, body)
-      await eventually(async () => (await app.pool.query("select from pg_locks where not granted and locktype = 'advisory'")).rowCount === 1)
+      await eventually(async () =>
+        (await app.pool.query("select from pg_locks where not granted and locktype = 'advisory'")).rowCount === 1
+      )
       await promoting.query("insert into role_assignments (user_id, role_id) values ($1, 'role_super_admin')", [ada.id])
       await promoting.query('commit')
       t.equal(outcome(await answer), '403 PERMISSION_NOT_HELD', path)

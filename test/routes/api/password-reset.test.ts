@@ -7,7 +7,8 @@ import { eventually, password, person, requests } from '../../people.ts'
 
 t.setTimeout(180_000)
 
-const outcome = ({ status, body }: { status: number, body?: { code?: string } }) => body?.code === undefined ? String(status) : `${status} ${body.code}`
+const outcome = ({ status, body }: { status: number, body?: { code?: string } }) =>
+  body?.code === undefined ? String(status) : `${status} ${body.code}`
 const tokenIn = (text: string) => /#token=(reset_[\w-]+)/.exec(text)?.[1]
 const renewed = 'a new long pass phrase'
 
@@ -18,7 +19,9 @@ const anybody = requests(app)
 
 await t.test('the mail brings a new password, once, and ends every session', async t => {
   const ada = await person(app, 'viewer')
-  const asked = await anybody.post('/api/auth/forgot-password', { email: ada.email.toUpperCase() }, { headers: { host: 'evil.example.com', 'x-forwarded-host': 'evil.example.com' } })
+  const asked = await anybody.post('/api/auth/forgot-password', { email: ada.email.toUpperCase() }, {
+    headers: { host: 'evil.example.com', 'x-forwarded-host': 'evil.example.com' }
+  })
   t.equal(asked.status, 202)
   t.equal(asked.text, '')
   const mail = await eventually(() => smtp.mails[0])
@@ -29,9 +32,16 @@ await t.test('the mail brings a new password, once, and ends every session', asy
   const token = tokenIn(mail.text) as string
   t.notOk(JSON.stringify(await app.db.selectFrom('password_resets').selectAll().execute()).includes(token))
 
-  t.equal(outcome(await anybody.post('/api/auth/reset-password', { token: 'reset_guess', password: renewed })), '403 RESET_INVALID')
-  t.equal(outcome(await anybody.post('/api/auth/reset-password', { token, password: 'short' })), '400 VALIDATION_FAILED')
-  const answers = await Promise.all([1, 2, 3].map(() => anybody.post('/api/auth/reset-password', { token, password: renewed })))
+  t.equal(
+    outcome(await anybody.post('/api/auth/reset-password', { token: 'reset_guess', password: renewed })),
+    '403 RESET_INVALID'
+  )
+  t.equal(
+    outcome(await anybody.post('/api/auth/reset-password', { token, password: 'short' })), '400 VALIDATION_FAILED'
+  )
+  const answers = await Promise.all(
+    [1, 2, 3].map(() => anybody.post('/api/auth/reset-password', { token, password: renewed }))
+  )
   t.same(answers.map(outcome).sort(), ['204', '403 RESET_INVALID', '403 RESET_INVALID'])
   t.equal((await ada.get('/api/auth/me')).status, 401)
   t.equal(outcome(await anybody.post('/api/auth/login', { email: ada.email, password })), '401 LOGIN_FAILED')
@@ -41,7 +51,10 @@ await t.test('the mail brings a new password, once, and ends every session', asy
   await anybody.post('/api/auth/forgot-password', { email: grace.email })
   const late = await eventually(() => smtp.mails.find(({ to }) => to.includes(grace.email)))
   await app.db.updateTable('password_resets').set({ expires_at: Date.now() }).execute()
-  t.equal(outcome(await anybody.post('/api/auth/reset-password', { token: tokenIn(late.text), password: renewed })), '403 RESET_INVALID', 'after its hour')
+  t.equal(
+    outcome(await anybody.post('/api/auth/reset-password', { token: tokenIn(late.text), password: renewed })),
+    '403 RESET_INVALID', 'after its hour'
+  )
 })
 
 await t.test('without a mail server the link is logged', async t => {
@@ -58,7 +71,10 @@ await t.test('without a mail server the link is logged', async t => {
 
 await t.test('an unknown address is answered as a known one, and costs the same', async t => {
   const ada = await person(app, 'viewer')
-  const [known, unknown] = [await anybody.post('/api/auth/forgot-password', { email: ada.email }), await anybody.post('/api/auth/forgot-password', { email: 'nobody@example.com' })]
+  const [known, unknown] = [
+    await anybody.post('/api/auth/forgot-password', { email: ada.email }),
+    await anybody.post('/api/auth/forgot-password', { email: 'nobody@example.com' })
+  ]
   t.equal(known.status, unknown.status)
   t.equal(known.text, unknown.text)
 
@@ -90,8 +106,12 @@ await t.test('nobody\'s mailbox is filled: one mail a minute', async t => {
 await t.test('a login at an older cost is hashed anew', async t => {
   const ada = await person(app)
   const { hash } = await import('@node-rs/argon2')
-  await app.db.updateTable('users').set({ password_hash: await hash(password, { memoryCost: 8192, timeCost: 1, parallelism: 1 }) }).where('id', '=', ada.id).execute()
-  const stored = async () => (await app.db.selectFrom('users').select('password_hash').where('id', '=', ada.id).executeTakeFirstOrThrow()).password_hash
+  await app.db.updateTable('users').set({
+    password_hash: await hash(password, { memoryCost: 8192, timeCost: 1, parallelism: 1 })
+  }).where('id', '=', ada.id).execute()
+  const stored = async () =>
+    (await app.db.selectFrom('users').select('password_hash').where('id', '=', ada.id).executeTakeFirstOrThrow())
+      .password_hash
   await requests(app).post('/api/auth/login', { email: ada.email, password: 'wrong' })
   t.match(await stored(), /m=8192,t=1/)
   t.equal((await requests(app).post('/api/auth/login', { email: ada.email, password })).status, 200)

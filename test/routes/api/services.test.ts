@@ -12,18 +12,32 @@ await t.test('a service is created, listed, read, changed and deleted', async t 
   const created = await request('POST', '/api/services', { name: 'session', description: 'Live sessions' })
   t.equal(created.status, 201)
   t.match(created.body, {
-    id: /^[0-9a-f]{8}-/, name: 'session', description: 'Live sessions', applicationId: mine.applicationId, createdAt: /^\d{4}-.*\.\d{3}Z$/, updatedAt: created.body.createdAt
+    id: /^[0-9a-f]{8}-/,
+    name: 'session',
+    description: 'Live sessions',
+    applicationId: mine.applicationId,
+    createdAt: /^\d{4}-.*\.\d{3}Z$/,
+    updatedAt: created.body.createdAt
   })
   const url = `/api/services/${created.body.id}`
   t.strictSame((await request('GET', url)).body, created.body)
-  t.strictSame((await request('GET', url, undefined, { 'x-environment': 'production' })).body, created.body, 'a service belongs to all environments')
+  t.strictSame(
+    (await request('GET', url, undefined, { 'x-environment': 'production' })).body, created.body,
+    'a service belongs to all environments'
+  )
   t.strictSame((await request('GET', '/api/services')).body, { services: [created.body] })
-  t.match(await request('POST', '/api/services', { name: 'session' }), { status: 409, body: { error: 'ConflictError', code: 'SERVICE_EXISTS' } })
-  t.match(await request('PATCH', url, { description: null }), { status: 200, body: { id: created.body.id, description: null } })
+  t.match(await request('POST', '/api/services', { name: 'session' }), {
+    status: 409, body: { error: 'ConflictError', code: 'SERVICE_EXISTS' }
+  })
+  t.match(await request('PATCH', url, { description: null }), {
+    status: 200, body: { id: created.body.id, description: null }
+  })
   const deleted = await request('DELETE', url)
   t.strictSame([deleted.status, deleted.text], [204, ''])
   for (const [method, body] of [['GET', undefined], ['PATCH', { description: 'x' }], ['DELETE', undefined]] as const) {
-    t.match(await request(method, url, body), { status: 404, body: { error: 'NotFoundError', code: 'SERVICE_NOT_FOUND' } })
+    t.match(await request(method, url, body), {
+      status: 404, body: { error: 'NotFoundError', code: 'SERVICE_NOT_FOUND' }
+    })
   }
 })
 
@@ -37,13 +51,21 @@ await t.test('lists come in pages', async t => {
 
 await t.test('documents keep their service, unless it is forced', async t => {
   await request('POST', '/api/sync/kept/documents', { id: 'd', data: { a: 1 } }, { 'x-environment': 'staging' })
-  const { id } = (await request('GET', '/api/services')).body.services.find(({ name }: { name: string }) => name === 'kept')
+  const { id } = (await request('GET', '/api/services')).body.services.find(({ name }: { name: string }) =>
+    name === 'kept'
+  )
   t.match(await request('DELETE', `/api/services/${id}`), { status: 409, body: { code: 'SERVICE_NOT_EMPTY' } })
   t.match(await request('DELETE', `/api/services/${id}?force=false`), { status: 409 })
   t.equal((await request('DELETE', `/api/services/${id}?force=true`)).status, 204)
   t.equal((await request('GET', '/api/sync/kept/documents/d', undefined, { 'x-environment': 'staging' })).status, 404)
-  t.match((await request('GET', '/api/topics/sync.kept.deleted/events', undefined, { 'x-environment': 'staging' })).body, [{ type: 'document.deleted', payload: { data: { a: 1 }, deleted: true, reason: 'deleted' } }])
-  t.equal((await request('POST', '/api/sync/kept/documents', { id: 'd', data: {} })).status, 201, 'the next document makes it anew')
+  t.match(
+    (await request('GET', '/api/topics/sync.kept.deleted/events', undefined, { 'x-environment': 'staging' })).body,
+    [{ type: 'document.deleted', payload: { data: { a: 1 }, deleted: true, reason: 'deleted' } }]
+  )
+  t.equal(
+    (await request('POST', '/api/sync/kept/documents', { id: 'd', data: {} })).status, 201,
+    'the next document makes it anew'
+  )
 })
 
 await t.test('another application\'s service is 404', async t => {
@@ -59,9 +81,20 @@ await t.test('who is unknown, or lacks the permission, is refused', async t => {
   t.equal((await app.inject('/api/services')).statusCode, 401)
   const client = { authorization: `Bearer ${mine.token(['client'])}` }
   const id = randomUUID()
-  for (const [method, path, body] of [
-    ['GET', '', undefined], ['POST', '', { name: 'x' }], ['GET', `/${id}`, undefined], ['PATCH', `/${id}`, { description: 'x' }], ['DELETE', `/${id}`, undefined]
-  ] as const) t.match(await request(method, `/api/services${path}`, body, client), { status: 403, body: { code: 'PERMISSION_DENIED' } })
+  for (
+    const [method, path, body] of [
+      ['GET', '', undefined],
+      ['POST', '', { name: 'x' }],
+      ['GET', `/${id}`, undefined],
+      ['PATCH', `/${id}`, { description: 'x' }],
+      ['DELETE', `/${id}`, undefined]
+    ] as const
+  ) {
+    t.match(await request(method, `/api/services${path}`, body, client), {
+      status: 403,
+      body: { code: 'PERMISSION_DENIED' }
+    })
+  }
 })
 
 await t.test('a malformed request is refused with the name of what is wrong', async t => {
@@ -96,5 +129,9 @@ await t.test('a malformed request is refused with the name of what is wrong', as
     t.equal(answer.status, 400, name)
     t.match(answer.body, { error: 'ValidationError', message, code: String }, name)
   }
-  t.equal((await request('GET', `/api/services/urn:uuid:${id}`)).status, 404, 'the format admits it, the database does not')
+  t.equal(
+    (await request('GET', `/api/services/urn:uuid:${id}`)).status,
+    404,
+    'the format admits it, the database does not'
+  )
 })

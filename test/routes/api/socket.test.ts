@@ -4,7 +4,11 @@ import { transports, type Client } from '../../clients.ts'
 import { tenant } from '../../tenant.ts'
 import { ask, idOf, join, messagesOf, until } from '../../channels/room.ts'
 
-const { app } = await build(t, { adapt: config => { config.delivery.requestsPerSecond = config.delivery.bytesPerSecond = 0 } })
+const { app } = await build(t, {
+  adapt: config => {
+    config.delivery.requestsPerSecond = config.delivery.bytesPerSecond = 0
+  }
+})
 const url = await listen(app)
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
 
@@ -23,18 +27,40 @@ t.test('channels, members and connections of the scope', async t => {
   const clients: Client[] = []
   t.teardown(() => { for (const client of clients) client.close() })
   const shop = await room(clients)
-  t.match(await shop.request('GET', '/api/socket/channels'), { status: 200, body: [{ name: 'chat:room 1/ü', memberCount: 2 }] })
+  t.match(await shop.request('GET', '/api/socket/channels'), {
+    status: 200, body: [{ name: 'chat:room 1/ü', memberCount: 2 }]
+  })
   const members = await shop.request('GET', `/api/socket/channels/${encodeURIComponent('chat:room 1/ü')}/members`)
-  t.match(members, { status: 200, body: upTo(2).map(n => ({ socketId: idOf(clients[n - 1] as Client), userId: `u${n}`, joinedAt: Number, state: { n } })) })
+  t.match(members, {
+    status: 200,
+    body: upTo(2).map(n => ({
+      socketId: idOf(clients[n - 1] as Client),
+      userId: `u${n}`,
+      joinedAt: Number,
+      state: { n }
+    }))
+  })
   t.same(Object.keys(members.body[0]).sort(), ['joinedAt', 'socketId', 'state', 'userId'])
   t.same((await shop.request('GET', '/api/socket/connections')).body, { count: 2 })
   t.same((await shop.request('GET', '/api/socket/channels/nobody/members')).body, [])
   const other = await tenant(app)
   for (const [who, headers] of [[other, {}], [shop, { 'x-environment': 'production' }]] as const) {
     t.same((await who.request('GET', '/api/socket/channels', undefined, headers)).body, [])
-    t.same((await who.request('GET', `/api/socket/channels/${encodeURIComponent('chat:room 1/ü')}/members`, undefined, headers)).body, [])
+    t.same(
+      (await who.request(
+        'GET',
+        `/api/socket/channels/${encodeURIComponent('chat:room 1/ü')}/members`,
+        undefined,
+        headers
+      )).body,
+      []
+    )
     t.same((await who.request('GET', '/api/socket/connections', undefined, headers)).body, { count: 0 })
-    t.same((await who.request('POST', '/api/socket/broadcast', { channel: 'chat:room 1/ü', event: 'e', data: 1 }, headers)).body, { delivered: 0 })
+    t.same(
+      (await who.request('POST', '/api/socket/broadcast', { channel: 'chat:room 1/ü', event: 'e', data: 1 }, headers))
+        .body,
+      { delivered: 0 }
+    )
   }
   t.ok(clients.every(client => messagesOf(client).length === 0), 'nothing of another scope came through')
 })
@@ -49,7 +75,10 @@ t.test('pages have everything once', async t => {
     let cursor: string | undefined
     let pages = 0
     do {
-      const page = await shop.request('GET', `/api/socket/${path}?limit=3${cursor === undefined ? '' : `&cursor=${cursor}`}`)
+      const page = await shop.request(
+        'GET',
+        `/api/socket/${path}?limit=3${cursor === undefined ? '' : `&cursor=${cursor}`}`
+      )
       seen.push(...page.body as unknown[])
       cursor = page.headers['x-next-cursor'] as string | undefined
       pages++
@@ -64,12 +93,20 @@ t.test('a broadcast reaches every connected member', async t => {
   const clients: Client[] = []
   t.teardown(() => { for (const client of clients) client.close() })
   const shop = await room(clients, 'all', 5)
-  t.match(await shop.request('POST', '/api/socket/broadcast', { channel: 'all', event: 'news', data: { a: [1] } }), { status: 200, body: { delivered: 5 } })
+  t.match(await shop.request('POST', '/api/socket/broadcast', { channel: 'all', event: 'news', data: { a: [1] } }), {
+    status: 200, body: { delivered: 5 }
+  })
   for (const client of clients) await until(() => messagesOf(client).length === 1, 'the message')
-  for (const client of clients) t.match(messagesOf(client)[0], { channel: 'all', event: 'news', data: { a: [1] }, from: { socketId: null, userId: 'tester' }, timestamp: Number })
+  for (const client of clients) {
+    t.match(messagesOf(client)[0], {
+      channel: 'all', event: 'news', data: { a: [1] }, from: { socketId: null, userId: 'tester' }, timestamp: Number
+    })
+  }
   clients[0]?.cut()
   await until(() => app.channels.directory.connectionCount(shop.scope) === 4, 'the end of one')
-  t.match((await shop.request('POST', '/api/socket/broadcast', { channel: 'all', event: 'news', data: null })).body, { delivered: 4 }, 'whoever is away gets nothing')
+  t.match((await shop.request('POST', '/api/socket/broadcast', { channel: 'all', event: 'news', data: null })).body, {
+    delivered: 4
+  }, 'whoever is away gets nothing')
   t.match((await shop.request('GET', '/api/socket/channels')).body, [{ memberCount: 5 }], 'but is a member still')
 })
 
@@ -77,7 +114,8 @@ t.test('a retry with the same key has no second effect', async t => {
   const clients: Client[] = []
   t.teardown(() => { for (const client of clients) client.close() })
   const shop = await room(clients, 'all', 3)
-  const send = (data: unknown, key = 'k1') => shop.request('POST', '/api/socket/broadcast', { channel: 'all', event: 'once', data }, { 'idempotency-key': key })
+  const send = (data: unknown, key = 'k1') =>
+    shop.request('POST', '/api/socket/broadcast', { channel: 'all', event: 'once', data }, { 'idempotency-key': key })
   const answers = await Promise.all(upTo(10).map(() => send(1)))
   t.ok(answers.every(({ status, body }) => status === 200 && body.delivered === 3), 'everybody gets the first answer')
   t.same(Object.keys(answers[0]?.body), ['delivered'])
@@ -88,7 +126,10 @@ t.test('a retry with the same key has no second effect', async t => {
   await until(() => messagesOf(clients[1] as Client).length === 2, 'the messages')
   await new Promise(resolve => setTimeout(resolve, 50))
   t.same(clients.map(client => messagesOf(client).map(({ data }) => data)), [[1], [1, 2], [1, 2]])
-  t.same((await app.db.selectFrom('events').select('id').where('application_id', '=', shop.applicationId).execute()), [], 'the key is stored, the message is not')
+  t.same(
+    await app.db.selectFrom('events').select('id').where('application_id', '=', shop.applicationId).execute(), [],
+    'the key is stored, the message is not'
+  )
 })
 
 t.test('a retry with the same key has no second effect in the log either', async t => {
@@ -96,7 +137,10 @@ t.test('a retry with the same key has no second effect in the log either', async
   t.teardown(() => { for (const client of clients) client.close() })
   const shop = await room(clients, 'all', 2)
   await clients[0]?.request('subscribe', { topic: 'socket.message' })
-  const send = () => shop.request('POST', '/api/socket/broadcast', { channel: 'all', event: 'once', data: 1 }, { 'idempotency-key': 'k' })
+  const send = () =>
+    shop.request('POST', '/api/socket/broadcast', { channel: 'all', event: 'once', data: 1 }, {
+      'idempotency-key': 'k'
+    })
   t.same((await Promise.all(upTo(5).map(send))).map(({ body }) => body), Array(5).fill({ delivered: 2 }))
   await clients[0]?.received(1)
   await new Promise(resolve => setTimeout(resolve, 50))
@@ -107,16 +151,45 @@ t.test('a retry with the same key has no second effect in the log either', async
 t.test('what is malformed is 400, what is not allowed 403, without a credential 401', async t => {
   const shop = await tenant(app)
   const good = { channel: 'c', event: 'e', data: 1 }
-  for (const body of [{}, { ...good, channel: '' }, { ...good, channel: 'a\n' }, { ...good, channel: 'x'.repeat(201) }, { ...good, event: '' }, { ...good, event: 'x'.repeat(101) }, { channel: 'c', event: 'e' }, { ...good, extra: 1 }, { ...good, data: 'x\0' }, '{"channel":"c","event":"e","data":{"__proto__":1}}', '{', [], null]) {
-    t.match(await shop.request('POST', '/api/socket/broadcast', body), { status: 400 }, JSON.stringify(body)?.slice(0, 60))
+  for (
+    const body of [
+      {}, { ...good, channel: '' }, { ...good, channel: 'a\n' }, { ...good, channel: 'x'.repeat(201) },
+      { ...good, event: '' }, { ...good, event: 'x'.repeat(101) }, { channel: 'c', event: 'e' }, { ...good, extra: 1 },
+      { ...good, data: 'x\0' }, '{"channel":"c","event":"e","data":{"__proto__":1}}', '{', [], null
+    ]
+  ) {
+    t.match(
+      await shop.request('POST', '/api/socket/broadcast', body), { status: 400 }, JSON.stringify(body)?.slice(0, 60)
+    )
   }
   t.match(await shop.request('POST', '/api/socket/broadcast', good, { 'idempotency-key': 'a b' }), { status: 400 })
-  for (const query of ['limit=0', 'limit=1001', 'limit=x', 'cursor=x', 'cursor=WzFd', 'page=2']) t.match(await shop.request('GET', `/api/socket/channels?${query}`), { status: 400 }, query)
-  for (const path of ['channels/a%00b/members', `channels/${'x'.repeat(201)}/members`, 'channels/a/members?limit=0', 'channels/a/members?cursor=WyJhIl0']) t.match(await shop.request('GET', `/api/socket/${path}`), { status: 400 }, path)
-  for (const [method, path, needed] of [['GET', 'channels', 'socket:read'], ['GET', 'channels/c/members', 'socket:read'], ['GET', 'connections', 'socket:read'], ['POST', 'broadcast', 'socket:create']] as const) {
+  for (const query of ['limit=0', 'limit=1001', 'limit=x', 'cursor=x', 'cursor=WzFd', 'page=2']) { t.match(await shop.request('GET', `/api/socket/channels?${query}`), { status: 400 }, query) }
+  for (
+    const path of [
+      'channels/a%00b/members',
+      `channels/${'x'.repeat(201)}/members`,
+      'channels/a/members?limit=0',
+      'channels/a/members?cursor=WyJhIl0'
+    ]
+  ) t.match(await shop.request('GET', `/api/socket/${path}`), { status: 400 }, path)
+  for (
+    const [method, path, needed] of [['GET', 'channels', 'socket:read'], ['GET', 'channels/c/members', 'socket:read'], [
+      'GET', 'connections', 'socket:read'
+    ], ['POST', 'broadcast', 'socket:create']] as const
+  ) {
     const body = method === 'POST' ? good : undefined
-    t.match(await shop.request(method, `/api/socket/${path}`, body, { authorization: `Bearer ${shop.token(['client', 'publish'])}` }), { status: 403, body: { message: `Permission required: ${needed}` } }, path)
-    t.match(await shop.request(method, `/api/socket/${path}`, body, { authorization: `Bearer ${shop.token([needed])}` }), { status: 200 }, path)
+    t.match(
+      await shop.request(method, `/api/socket/${path}`, body, {
+        authorization: `Bearer ${shop.token(['client', 'publish'])}`
+      }),
+      { status: 403, body: { message: `Permission required: ${needed}` } },
+      path
+    )
+    t.match(
+      await shop.request(method, `/api/socket/${path}`, body, { authorization: `Bearer ${shop.token([needed])}` }),
+      { status: 200 },
+      path
+    )
     t.match(await shop.request(method, `/api/socket/${path}`, body, { authorization: '' }), { status: 401 }, path)
   }
 })

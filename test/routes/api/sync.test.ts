@@ -22,30 +22,43 @@ await t.test('a document is created, read and written, with its revision as enti
   t.equal(made.status, 201)
   t.equal(made.headers['content-type'], 'application/json; charset=utf-8')
   t.equal(made.headers.etag, '"1"')
-  t.match(made.body, { service: 'session', id: /^doc_/, revision: 1, data: { status: 'active', n: 1 }, createdAt: Number, updatedAt: Number })
+  t.match(made.body, {
+    service: 'session', id: /^doc_/, revision: 1, data: { status: 'active', n: 1 }, createdAt: Number, updatedAt: Number
+  })
   const url = `${documents}/${made.body.id}`
 
   const steps = [
     await request('GET', url),
     await request('PUT', url, { data: { status: 'active', n: 2, gone: 1 }, expectedRevision: 1 }),
     await request('PATCH', `${url}/merge`, { data: { gone: null, deep: { a: 1 } } }),
-    await request('POST', `${url}/mutate`, { mutations: [{ op: 'set', path: '/status', value: 'ended' }, { op: 'increment', path: '/n', value: -1 }], expectedRevision: 3 }),
+    await request('POST', `${url}/mutate`, {
+      mutations: [{ op: 'set', path: '/status', value: 'ended' }, { op: 'increment', path: '/n', value: -1 }],
+      expectedRevision: 3
+    }),
     await request('DELETE', url)
   ]
-  t.strictSame(steps.map(({ status, headers, body }) => [status, headers.etag, body.revision]), [[200, '"1"', 1], [200, '"2"', 2], [200, '"3"', 3], [200, '"4"', 4], [200, '"5"', 5]])
+  t.strictSame(steps.map(({ status, headers, body }) => [status, headers.etag, body.revision]), [
+    [200, '"1"', 1], [200, '"2"', 2], [200, '"3"', 3], [200, '"4"', 4], [200, '"5"', 5]
+  ])
   t.strictSame(steps.map(({ body }) => body.data), [
     { status: 'active', n: 1 }, { status: 'active', n: 2, gone: 1 }, { status: 'active', n: 2, deep: { a: 1 } },
     { status: 'ended', n: 1, deep: { a: 1 } }, { status: 'ended', n: 1, deep: { a: 1 } }
   ])
   t.equal(steps[4]?.body.deleted, true)
-  t.match(await request('GET', url), { status: 404, body: { error: 'NotFoundError', code: 'DOCUMENT_NOT_FOUND', message: `Document not found: session/${made.body.id}` } })
+  t.match(await request('GET', url), {
+    status: 404,
+    body: { error: 'NotFoundError', code: 'DOCUMENT_NOT_FOUND', message: `Document not found: session/${made.body.id}` }
+  })
 })
 
 await t.test('each write is in the log of its topic', async t => {
   const url = await create()
   await request('PATCH', `${url}/merge`, { data: { n: 7 } })
   const { body } = await request('GET', '/api/topics/sync.session.updated/events?limit=1000')
-  t.match(body.at(-1), { type: 'document.updated', source: 'sync', key: url.split('/').at(-1), payload: { revision: 2, data: { status: 'active', n: 7 } }, meta: { service: 'session', revision: 2 } })
+  t.match(body.at(-1), {
+    type: 'document.updated', source: 'sync', key: url.split('/').at(-1),
+    payload: { revision: 2, data: { status: 'active', n: 7 } }, meta: { service: 'session', revision: 2 }
+  })
 })
 
 await t.test('conditional requests', async t => {
@@ -54,11 +67,18 @@ await t.test('conditional requests', async t => {
   t.match([fresh.status, fresh.headers.etag, fresh.text], [304, '"1"', ''])
   t.equal((await request('GET', url, undefined, { 'if-none-match': '"2"' })).status, 200)
   const writes = [
-    ['PUT', url, { data: {} }], ['PATCH', `${url}/merge`, { data: {} }], ['POST', `${url}/mutate`, { mutations: [{ op: 'test', path: '', value: {} }] }], ['DELETE', url, undefined]
+    ['PUT', url, { data: {} }],
+    ['PATCH', `${url}/merge`, { data: {} }],
+    ['POST', `${url}/mutate`, { mutations: [{ op: 'test', path: '', value: {} }] }],
+    ['DELETE', url, undefined]
   ] as const
   for (const [method, path, body] of writes) {
-    t.match(await request(method, path, body, { 'if-match': '"9"' }), { status: 412, body: { error: 'PreconditionFailedError', code: 'ETAG_MISMATCH' } })
-    t.match(await request(method, path, body, { 'if-match': '9' }), { status: 400, body: { details: [{ path: '/if-match' }] } })
+    t.match(await request(method, path, body, { 'if-match': '"9"' }), {
+      status: 412, body: { error: 'PreconditionFailedError', code: 'ETAG_MISMATCH' }
+    })
+    t.match(await request(method, path, body, { 'if-match': '9' }), {
+      status: 400, body: { details: [{ path: '/if-match' }] }
+    })
   }
   t.equal((await request('PUT', url, { data: {} }, { 'if-match': '"1"' })).headers.etag, '"2"')
 })
@@ -66,14 +86,38 @@ await t.test('conditional requests', async t => {
 await t.test('what stands against it is a conflict that says what', async t => {
   const url = await create()
   const id = url.split('/').at(-1)
-  t.match(await request('POST', documents, { id, data: {} }), { status: 409, body: { error: 'ConflictError', code: 'DOCUMENT_EXISTS', message: new RegExp(`session/${id}`) } })
-  for (const [method, path, body] of [['PUT', url, { data: {} }], ['PATCH', `${url}/merge`, { data: {} }], ['POST', `${url}/mutate`, { mutations: [{ op: 'remove', path: '/n' }] }]] as const) {
-    t.match(await request(method, path, { ...body, expectedRevision: 4 }), { status: 409, body: { code: 'REVISION_MISMATCH', message: /expected 4, .* revision 1/ } })
-  }
-  t.match(await request('POST', `${url}/mutate`, { mutations: [{ op: 'test', path: '/n', value: 2 }] }), { status: 409, body: { code: 'MUTATION_FAILED' } })
-  t.match(await request('POST', `${url}/mutate`, { mutations: [{ op: 'remove', path: '/n' }, { op: 'append', path: '/status', value: 2 }] }), {
-    status: 400, body: { error: 'ValidationError', code: 'MUTATION_FAILED', message: 'Mutation 1 (append "/status") failed: the target is a string, not an array', details: [{ path: '/mutations/1' }] }
+  t.match(await request('POST', documents, { id, data: {} }), {
+    status: 409,
+    body: { error: 'ConflictError', code: 'DOCUMENT_EXISTS', message: new RegExp(`session/${id}`) }
   })
+  for (
+    const [method, path, body] of [['PUT', url, { data: {} }], ['PATCH', `${url}/merge`, { data: {} }], [
+      'POST',
+      `${url}/mutate`,
+      { mutations: [{ op: 'remove', path: '/n' }] }
+    ]] as const
+  ) {
+    t.match(await request(method, path, { ...body, expectedRevision: 4 }), {
+      status: 409, body: { code: 'REVISION_MISMATCH', message: /expected 4, .* revision 1/ }
+    })
+  }
+  t.match(await request('POST', `${url}/mutate`, { mutations: [{ op: 'test', path: '/n', value: 2 }] }), {
+    status: 409,
+    body: { code: 'MUTATION_FAILED' }
+  })
+  t.match(
+    await request('POST', `${url}/mutate`, {
+      mutations: [{ op: 'remove', path: '/n' }, { op: 'append', path: '/status', value: 2 }]
+    }),
+    {
+      status: 400,
+      body: {
+        error: 'ValidationError', code: 'MUTATION_FAILED',
+        message: 'Mutation 1 (append "/status") failed: the target is a string, not an array',
+        details: [{ path: '/mutations/1' }]
+      }
+    }
+  )
   t.match((await request('GET', url)).body, { revision: 1, data: { n: 1 } })
 })
 
@@ -82,8 +126,13 @@ await t.test('a retry with an idempotency key gets the first answer', async t =>
   const first = await request('POST', documents, { data: { a: 1 } }, headers)
   const again = await request('POST', documents, { data: { a: 1 } }, headers)
   t.strictSame([again.status, again.text, again.headers.etag], [201, first.text, '"1"'])
-  t.match(await request('POST', documents, { data: { a: 2 } }, headers), { status: 409, body: { code: 'IDEMPOTENCY_KEY_REUSED' } })
-  const mutate = () => request('POST', `${documents}/${first.body.id}/mutate`, { mutations: [{ op: 'increment', path: '/a' }] }, { 'idempotency-key': 'mutate-1' })
+  t.match(await request('POST', documents, { data: { a: 2 } }, headers), {
+    status: 409, body: { code: 'IDEMPOTENCY_KEY_REUSED' }
+  })
+  const mutate = () =>
+    request('POST', `${documents}/${first.body.id}/mutate`, { mutations: [{ op: 'increment', path: '/a' }] }, {
+      'idempotency-key': 'mutate-1'
+    })
   t.equal((await mutate()).text, (await mutate()).text)
   t.equal((await request('GET', `${documents}/${first.body.id}`)).body.data.a, 2)
   t.equal((await request('POST', documents, { data: {} }, { 'idempotency-key': 'ä b' })).status, 400)
@@ -94,20 +143,28 @@ await t.test('a list is an array in pages', async t => {
   await request('DELETE', '/api/sync/listed/documents/b')
   const first = await request('GET', '/api/sync/listed/documents?limit=1')
   t.strictSame(first.body.map(({ id }: { id: string }) => id), ['a'])
-  const second = await request('GET', `/api/sync/listed/documents?limit=1&cursor=${String(first.headers['x-next-cursor'])}`)
+  const second = await request(
+    'GET',
+    `/api/sync/listed/documents?limit=1&cursor=${String(first.headers['x-next-cursor'])}`
+  )
   t.strictSame(second.body.map(({ id }: { id: string }) => id), ['c'])
   t.equal(second.headers['x-next-cursor'], undefined)
-  t.match((await request('GET', '/api/sync/listed/documents?includeDeleted=true')).body, [{ id: 'a' }, { id: 'b', deleted: true }, { id: 'c' }])
+  t.match((await request('GET', '/api/sync/listed/documents?includeDeleted=true')).body, [{ id: 'a' }, {
+    id: 'b', deleted: true
+  }, { id: 'c' }])
   t.strictSame((await request('GET', `/api/sync/listed/documents?updatedAfter=${Date.now() + 1000}`)).body, [])
 })
 
-await t.test('another application\'s document, and another environment\'s, is 404 for everything', async t => {
+await t.test("another application's document, and another environment's, is 404 for everything", async t => {
   const url = await create()
   const staging = { 'x-environment': 'staging' }
   for (const [ask, headers] of [[others.request, {}], [request, staging]] as const) {
     const answers = [
-      await ask('GET', url, undefined, headers), await ask('PUT', url, { data: {} }, headers), await ask('PATCH', `${url}/merge`, { data: {} }, headers),
-      await ask('POST', `${url}/mutate`, { mutations: [{ op: 'remove', path: '/n' }] }, headers), await ask('DELETE', url, undefined, headers)
+      await ask('GET', url, undefined, headers),
+      await ask('PUT', url, { data: {} }, headers),
+      await ask('PATCH', `${url}/merge`, { data: {} }, headers),
+      await ask('POST', `${url}/mutate`, { mutations: [{ op: 'remove', path: '/n' }] }, headers),
+      await ask('DELETE', url, undefined, headers)
     ]
     for (const { status, body } of answers) t.match([status, body.code], [404, 'DOCUMENT_NOT_FOUND'])
     t.strictSame((await ask('GET', documents, undefined, headers)).body, [])
@@ -123,10 +180,19 @@ await t.test('who is unknown, or lacks the permission, is refused', async t => {
   t.equal((await request('GET', url, undefined, client)).status, 200)
   t.equal((await request('GET', url, undefined, subscriber)).status, 403)
   t.equal((await request('GET', documents, undefined, subscriber)).status, 403)
-  for (const [method, path, body] of [
-    ['POST', documents, { data: {} }], ['PUT', url, { data: {} }], ['PATCH', `${url}/merge`, { data: {} }],
-    ['POST', `${url}/mutate`, { mutations: [{ op: 'remove', path: '/n' }] }], ['DELETE', url, undefined]
-  ] as const) t.match(await request(method, path, body, client), { status: 403, body: { error: 'ForbiddenError', code: 'PERMISSION_DENIED' } })
+  for (
+    const [method, path, body] of [
+      ['POST', documents, { data: {} }],
+      ['PUT', url, { data: {} }],
+      ['PATCH', `${url}/merge`, { data: {} }],
+      ['POST', `${url}/mutate`, { mutations: [{ op: 'remove', path: '/n' }] }],
+      ['DELETE', url, undefined]
+    ] as const
+  ) {
+    t.match(await request(method, path, body, client), {
+      status: 403, body: { error: 'ForbiddenError', code: 'PERMISSION_DENIED' }
+    })
+  }
 })
 
 await t.test('a malformed request is refused with the name of what is wrong', async t => {
@@ -183,11 +249,21 @@ await t.test('a malformed request is refused with the name of what is wrong', as
     ['PATCH', `${url}/merge`, '{"data":{"__proto__":null}}', /\/data\/__proto__/],
     ['PATCH', `${url}/merge`, { data: {}, mutations: [] }, /\/mutations/],
     ['POST', `${url}/mutate`, { mutations: [] }, /\/mutations/],
-    ['POST', `${url}/mutate`, { mutations: Array.from({ length: 1001 }, () => ({ op: 'increment', path: '/n' })) }, /\/mutations/],
+    [
+      'POST',
+      `${url}/mutate`,
+      { mutations: Array.from({ length: 1001 }, () => ({ op: 'increment', path: '/n' })) },
+      /\/mutations/
+    ],
     ['POST', `${url}/mutate`, { mutations: [{ op: 'move', path: '/n' }] }, /\/mutations\/0\/op/],
     ['POST', `${url}/mutate`, { mutations: [{ op: 'set', path: 'n', value: 1 }] }, /\/mutations\/0\/path/],
     ['POST', `${url}/mutate`, { mutations: [{ op: 'set', path: '/a~', value: 1 }] }, /\/mutations\/0\/path/],
-    ['POST', `${url}/mutate`, { mutations: [{ op: 'set', path: '/__proto__/a', value: 1 }] }, /\/mutations\/0\/path.*__proto__/],
+    [
+      'POST',
+      `${url}/mutate`,
+      { mutations: [{ op: 'set', path: '/__proto__/a', value: 1 }] },
+      /\/mutations\/0\/path.*__proto__/
+    ],
     ['POST', `${url}/mutate`, { mutations: [{ op: 'set', path: '/n' }] }, /\/mutations\/0\/value/],
     ['POST', `${url}/mutate`, '{"mutations":[{"op":"increment","path":"/n","value":1e400}]}', /\/mutations\/0\/value/],
     ['POST', `${url}/mutate`, { mutations: [{ op: 'increment', path: '/n', value: 1, by: 2 }] }, /\/mutations\/0\/by/],
@@ -203,11 +279,16 @@ await t.test('a malformed request is refused with the name of what is wrong', as
 })
 
 await t.test('a body that is not JSON is 415', async t => {
-  t.match(await request('POST', documents, 'data=1', { 'content-type': 'application/x-www-form-urlencoded' }), { status: 415, body: { error: 'UnsupportedMediaTypeError' } })
+  t.match(await request('POST', documents, 'data=1', { 'content-type': 'application/x-www-form-urlencoded' }), {
+    status: 415, body: { error: 'UnsupportedMediaTypeError' }
+  })
 })
 
 await t.test('data comes back as it was sent, whatever is in it', async t => {
-  const data = { 'a"b\\/': ['\u2028\u{1F600}\ud800', 1e-7, 1.7976931348623157e308, true, null, {}, []], '': { toString: 1, hasOwnProperty: 2 }, deep: (levels(62) as { a: unknown }) }
+  const data = {
+    'a"b\\/': ['\u2028\u{1F600}\ud800', 1e-7, 1.7976931348623157e308, true, null, {}, []],
+    '': { toString: 1, hasOwnProperty: 2 }, deep: levels(62) as { a: unknown }
+  }
   const url = await create(data)
   t.strictSame((await request('GET', url)).body.data, data)
   t.strictSame((await request('PATCH', `${url}/merge`, { data: { valueOf: {} } })).body.data, { ...data, valueOf: {} })

@@ -13,16 +13,32 @@ const topic = () => mine.topic(`topic.n${++registered}`)
 await t.test('a topic is created, listed, read, changed and deleted', async t => {
   const created = await request('POST', '/api/topics', { name: 'session.status', ...described })
   t.equal(created.status, 201)
-  t.match(created.body, { name: 'session.status', ...described, activeSchemaVersion: null, applicationId: mine.applicationId, environment: 'development', createdAt: Number })
+  t.match(created.body, {
+    name: 'session.status',
+    ...described,
+    activeSchemaVersion: null,
+    applicationId: mine.applicationId,
+    environment: 'development',
+    createdAt: Number
+  })
   const url = '/api/topics/session.status'
   t.strictSame((await request('GET', url)).body, created.body)
   t.strictSame((await request('GET', '/api/topics')).body, [created.body])
-  t.match(await request('POST', '/api/topics', { name: 'session.status', ...described }), { status: 409, body: { error: 'ConflictError', code: 'TOPIC_EXISTS' } })
-  t.strictSame((await request('PATCH', url, { owner: 'others', activeSchemaVersion: null })).body, { ...created.body, owner: 'others' })
-  t.match(await request('PATCH', url, { activeSchemaVersion: 1 }), { status: 404, body: { code: 'SCHEMA_VERSION_NOT_FOUND' } })
+  t.match(await request('POST', '/api/topics', { name: 'session.status', ...described }), {
+    status: 409, body: { error: 'ConflictError', code: 'TOPIC_EXISTS' }
+  })
+  t.strictSame((await request('PATCH', url, { owner: 'others', activeSchemaVersion: null })).body, {
+    ...created.body,
+    owner: 'others'
+  })
+  t.match(await request('PATCH', url, { activeSchemaVersion: 1 }), {
+    status: 404, body: { code: 'SCHEMA_VERSION_NOT_FOUND' }
+  })
   t.match(await request('DELETE', url), { status: 200, body: { name: 'session.status', owner: 'others' } })
   for (const [method, body] of [['GET', undefined], ['PATCH', { owner: 'x' }], ['DELETE', undefined]] as const) {
-    t.match(await request(method, url, body), { status: 404, body: { error: 'NotFoundError', message: 'Topic not found: session.status', code: 'TOPIC_NOT_FOUND' } })
+    t.match(await request(method, url, body), {
+      status: 404, body: { error: 'NotFoundError', message: 'Topic not found: session.status', code: 'TOPIC_NOT_FOUND' }
+    })
   }
 })
 
@@ -40,8 +56,14 @@ await t.test('one event is published, or a batch, and stays in the log', async t
   const one = await request('POST', `/api/topics/${name}/events`, { payload: { status: 'ended' }, key: 's1' })
   t.equal(one.status, 201)
   t.equal(one.headers['content-type'], 'application/json; charset=utf-8')
-  t.match(one.body, { id: /^evt_/, topic: name, offset: 1, epoch: String, type: 'topic.event', source: 'api', applicationId: mine.applicationId, environment: 'development', schemaVersion: null, key: 's1', payload: { status: 'ended' } })
-  const batch = await request('POST', `/api/topics/${name}/events`, { events: Array.from({ length: 1000 }, (_, payload) => ({ payload })) })
+  t.match(one.body, {
+    id: /^evt_/, topic: name, offset: 1, epoch: String, type: 'topic.event', source: 'api',
+    applicationId: mine.applicationId, environment: 'development', schemaVersion: null, key: 's1',
+    payload: { status: 'ended' }
+  })
+  const batch = await request('POST', `/api/topics/${name}/events`, {
+    events: Array.from({ length: 1000 }, (_, payload) => ({ payload }))
+  })
   t.equal(batch.status, 201)
   t.equal(batch.body.length, 1000)
   t.equal(batch.body.at(-1).offset, 1001)
@@ -55,34 +77,54 @@ await t.test('one event is published, or a batch, and stays in the log', async t
 
 await t.test('a retry with an idempotency key has no second effect', async t => {
   const name = await topic()
-  const publish = (body: unknown) => request('POST', `/api/topics/${name}/events`, body, { 'idempotency-key': `k-${name}` })
+  const publish = (body: unknown) =>
+    request('POST', `/api/topics/${name}/events`, body, { 'idempotency-key': `k-${name}` })
   const first = await publish({ payload: 1 })
   const again = await publish({ payload: 1 })
   t.strictSame([again.status, again.text], [201, first.text])
-  t.match(await publish({ payload: 2 }), { status: 409, body: { error: 'ConflictError', code: 'IDEMPOTENCY_KEY_REUSED' } })
+  t.match(await publish({ payload: 2 }), {
+    status: 409, body: { error: 'ConflictError', code: 'IDEMPOTENCY_KEY_REUSED' }
+  })
   t.equal((await request('GET', `/api/topics/${name}/events`)).body.length, 1)
 })
 
-await t.test('what is not registered is 404; the platform\'s own topics can be read, not written', async t => {
-  t.match(await request('POST', '/api/topics/no.such/events', { payload: 1 }), { status: 404, body: { message: 'Topic not found: no.such' } })
+await t.test("what is not registered is 404; the platform's own topics can be read, not written", async t => {
+  t.match(await request('POST', '/api/topics/no.such/events', { payload: 1 }), {
+    status: 404, body: { message: 'Topic not found: no.such' }
+  })
   t.match(await request('GET', '/api/topics/no.such/events'), { status: 404 })
   for (const name of ['sync.some_service-1.created', 'socket.message', 'presence.updated']) {
     t.match(await request('GET', `/api/topics/${name}/events`), { status: 200, text: '[]' })
-    t.match(await request('POST', `/api/topics/${name}/events`, { payload: 1 }), { status: 400, body: { code: 'TOPIC_RESERVED' } })
+    t.match(await request('POST', `/api/topics/${name}/events`, { payload: 1 }), {
+      status: 400,
+      body: { code: 'TOPIC_RESERVED' }
+    })
     t.match(await request('GET', `/api/topics/${name}`), { status: 404 })
   }
   t.match(await request('GET', '/api/topics/sync.session/events'), { status: 404 })
-  t.match(await request('POST', '/api/topics', { name: 'sync.session.created', ...described }), { status: 400, body: { error: 'ValidationError', code: 'TOPIC_RESERVED' } })
+  t.match(await request('POST', '/api/topics', { name: 'sync.session.created', ...described }), {
+    status: 400, body: { error: 'ValidationError', code: 'TOPIC_RESERVED' }
+  })
 })
 
 await t.test('another application\'s topic, and another environment\'s, is 404', async t => {
   const name = await topic()
   await mine.publish(name, 1)
   for (const [ask, headers] of [[others.request, {}], [request, { 'x-environment': 'staging' }]] as const) {
-    for (const [method, path, body] of [
-      ['GET', '', undefined], ['PATCH', '', { owner: 'x' }], ['DELETE', '', undefined], ['GET', '/events', undefined], ['POST', '/events', { payload: 1 }]
-    ] as const) t.match(await ask(method, `/api/topics/${name}${path}`, body, headers), { status: 404, body: { code: 'TOPIC_NOT_FOUND' } })
-    t.notOk((await ask('GET', '/api/topics', undefined, headers)).body.some((other: { name: string }) => other.name === name))
+    for (
+      const [method, path, body] of [
+        ['GET', '', undefined], ['PATCH', '', { owner: 'x' }], ['DELETE', '', undefined], ['GET', '/events', undefined],
+        ['POST', '/events', { payload: 1 }]
+      ] as const
+    ) {
+      t.match(await ask(method, `/api/topics/${name}${path}`, body, headers), {
+        status: 404,
+        body: { code: 'TOPIC_NOT_FOUND' }
+      })
+    }
+    t.notOk(
+      (await ask('GET', '/api/topics', undefined, headers)).body.some((other: { name: string }) => other.name === name)
+    )
   }
 })
 
@@ -90,14 +132,31 @@ await t.test('who is unknown, or lacks the permission, is refused; patterns narr
   const name = await topic()
   t.equal((await app.inject('/api/topics')).statusCode, 401)
   const as = (...permissions: string[]) => ({ authorization: `Bearer ${mine.token(permissions)}` })
-  for (const [method, path, body] of [
-    ['GET', '', undefined], ['POST', '', { name: 'x', ...described }], ['GET', `/${name}`, undefined], ['PATCH', `/${name}`, { owner: 'x' }], ['DELETE', `/${name}`, undefined]
-  ] as const) t.match(await request(method, `/api/topics${path}`, body, as('client')), { status: 403, body: { code: 'PERMISSION_DENIED' } })
+  for (
+    const [method, path, body] of [
+      ['GET', '', undefined],
+      ['POST', '', { name: 'x', ...described }],
+      ['GET', `/${name}`, undefined],
+      ['PATCH', `/${name}`, { owner: 'x' }],
+      ['DELETE', `/${name}`, undefined]
+    ] as const
+  ) {
+    t.match(await request(method, `/api/topics${path}`, body, as('client')), {
+      status: 403,
+      body: { code: 'PERMISSION_DENIED' }
+    })
+  }
 
-  const publish = async (...permissions: string[]) => (await request('POST', `/api/topics/${name}/events`, { payload: 1 }, as(...permissions))).status
-  const read = async (...permissions: string[]) => (await request('GET', `/api/topics/${name}/events`, undefined, as(...permissions))).status
-  t.strictSame([await publish('publish'), await publish('publish:topic.*'), await publish('service'), await publish('events:create')], [201, 201, 201, 201])
-  t.strictSame([await publish('client'), await publish('publish:other.**'), await publish('subscribe')], [403, 403, 403])
+  const publish = async (...permissions: string[]) =>
+    (await request('POST', `/api/topics/${name}/events`, { payload: 1 }, as(...permissions))).status
+  const read = async (...permissions: string[]) =>
+    (await request('GET', `/api/topics/${name}/events`, undefined, as(...permissions))).status
+  t.strictSame([
+    await publish('publish'), await publish('publish:topic.*'), await publish('service'), await publish('events:create')
+  ], [201, 201, 201, 201])
+  t.strictSame([await publish('client'), await publish('publish:other.**'), await publish('subscribe')], [
+    403, 403, 403
+  ])
   t.strictSame([await read('subscribe'), await read('subscribe:topic.**'), await read('client')], [200, 200, 200])
   t.strictSame([await read('publish'), await read('subscribe:other.*')], [403, 403])
 })
@@ -115,7 +174,9 @@ await t.test('a malformed request is refused with the name of what is wrong', as
     ['POST', '', { name: 'x', ...described, activeSchemaVersion: 1 }, /\/activeSchemaVersion/],
     ['POST', '', { ...described, name: 7 }, /\/name/],
     ['POST', '', { ...described, name: 'x'.repeat(10_000) }, /\/name/],
-    ...['', 'Upper', 'a..b', '.a', 'a.', 'a_b', 'a-b', 'a b', 'ä', 'nul\0', 'a\n'].map(name => ['POST', '', { ...described, name }, /\/name/] as [Parameters<typeof request>[0], string, unknown, RegExp]),
+    ...['', 'Upper', 'a..b', '.a', 'a.', 'a_b', 'a-b', 'a b', 'ä', 'nul\0', 'a\n'].map(name =>
+      ['POST', '', { ...described, name }, /\/name/] as [Parameters<typeof request>[0], string, unknown, RegExp]
+    ),
     ['POST', '', '{"name":"x","description":"x","owner":"x","__proto__":1}', /__proto__/],
     ['PATCH', `/${name}`, {}, /body/],
     ['PATCH', `/${name}`, { name: 'other' }, /\/name/],
@@ -148,7 +209,12 @@ await t.test('a malformed request is refused with the name of what is wrong', as
     ['POST', `/${name}/events`, '{"payload":{"a":1e400}}', /\/payload\/a/],
     ['POST', `/${name}/events`, '{"payload":{"__proto__":{}}}', /\/payload\/__proto__/],
     ['POST', `/${name}/events`, { payload: levels(65) }, /\/payload.*64 levels/],
-    ['POST', `/${name}/events`, { events: [{ payload: 1 }, { payload: levels(65) }] }, /\/events\/1\/payload.*64 levels/],
+    [
+      'POST',
+      `/${name}/events`,
+      { events: [{ payload: 1 }, { payload: levels(65) }] },
+      /\/events\/1\/payload.*64 levels/
+    ],
     ['POST', `/${name}/events`, { payload: 'x'.repeat(257 * 1024) }, /\/payload.*262144/],
     ['POST', `/${name}/events`, { payload: 'x'.repeat(9 * 1024 * 1024) }, /larger than/, 413],
     ['POST', '', { ...described, name: 'x', owner: 'x'.repeat(2 * 1024 * 1024) }, /larger than/, 413]
@@ -163,5 +229,7 @@ await t.test('a malformed request is refused with the name of what is wrong', as
 })
 
 await t.test('a body that is not JSON is 415', async t => {
-  t.match(await request('POST', '/api/topics', 'name=x', { 'content-type': 'text/plain' }), { status: 415, body: { error: 'UnsupportedMediaTypeError' } })
+  t.match(await request('POST', '/api/topics', 'name=x', { 'content-type': 'text/plain' }), {
+    status: 415, body: { error: 'UnsupportedMediaTypeError' }
+  })
 })

@@ -8,30 +8,65 @@ t.setTimeout(180_000)
 
 const { app } = await build(t)
 const root = await person(app, 'super_admin')
-const outcome = ({ status, body }: { status: number, body?: { code?: string } }) => body?.code === undefined ? String(status) : `${status} ${body.code}`
-const grace = (change: object = {}) => ({ name: 'Grace', email: `grace-${Math.random()}@example.com`, password, ...change })
+const outcome = ({ status, body }: { status: number, body?: { code?: string } }) =>
+  body?.code === undefined ? String(status) : `${status} ${body.code}`
+const grace = (change: object = {}) => ({
+  name: 'Grace',
+  email: `grace-${Math.random()}@example.com`,
+  password,
+  ...change
+})
 
 await t.test('create, read, change, delete', async t => {
-  const created = await root.post('/api/users', grace({ email: 'Grace@example.com', roles: [{ roleId: 'role_viewer' }] }))
+  const created = await root.post(
+    '/api/users', grace({ email: 'Grace@example.com', roles: [{ roleId: 'role_viewer' }] })
+  )
   t.equal(created.status, 201)
-  t.match(created.body, { id: /^usr_/, email: 'Grace@example.com', name: 'Grace', mfaEnabled: false, roles: [{ roleId: 'role_viewer', name: 'viewer', applicationId: null }] })
+  t.match(created.body, {
+    id: /^usr_/, email: 'Grace@example.com', name: 'Grace', mfaEnabled: false,
+    roles: [{ roleId: 'role_viewer', name: 'viewer', applicationId: null }]
+  })
   t.notMatch(created.text, /argon2|password/)
   const { id } = created.body
   t.same((await root.get(`/api/users/${id}`)).body, created.body)
   t.same((await root.get('/api/users?email=GRACE@example.com')).body, [created.body])
   t.equal(outcome(await root.post('/api/users', grace({ email: 'grace@EXAMPLE.com' }))), '409 USER_EXISTS')
-  t.match((await root.patch(`/api/users/${id}`, { name: 'Rear Admiral' })).body, { name: 'Rear Admiral', email: 'Grace@example.com' })
-  t.match((await root.patch(`/api/users/${id}`, { email: 'GRACE@example.com' })).body, { email: 'GRACE@example.com' }, 'her own, in another case')
+  t.match((await root.patch(`/api/users/${id}`, { name: 'Rear Admiral' })).body, {
+    name: 'Rear Admiral',
+    email: 'Grace@example.com'
+  })
+  t.match(
+    (await root.patch(`/api/users/${id}`, { email: 'GRACE@example.com' })).body,
+    { email: 'GRACE@example.com' },
+    'her own, in another case'
+  )
   t.equal(outcome(await root.patch(`/api/users/${id}`, { email: root.email })), '409 USER_EXISTS')
   t.equal(outcome(await root.remove(`/api/users/${id}`)), '204')
-  for (const answer of [await root.get(`/api/users/${id}`), await root.patch(`/api/users/${id}`, { name: 'x' }), await root.remove(`/api/users/${id}`), await root.post(`/api/users/${id}/roles`, { roleId: 'role_viewer' }), await root.post(`/api/users/${id}/change-password`, { newPassword: password }), await root.post(`/api/users/${id}/mfa/disable`, {})]) {
+  for (
+    const answer of [
+      await root.get(`/api/users/${id}`),
+      await root.patch(`/api/users/${id}`, { name: 'x' }),
+      await root.remove(`/api/users/${id}`),
+      await root.post(`/api/users/${id}/roles`, { roleId: 'role_viewer' }),
+      await root.post(`/api/users/${id}/change-password`, { newPassword: password }),
+      await root.post(`/api/users/${id}/mfa/disable`, {})
+    ]
+  ) {
     t.equal(outcome(answer), '404 USER_NOT_FOUND')
   }
-  for (const wrong of [{}, grace({ email: 'x' }), grace({ password: 'short' }), grace({ roles: [{}] }), grace({ extra: 1 }), grace({ name: 'a\0' })]) {
+  for (
+    const wrong of [
+      {}, grace({ email: 'x' }), grace({ password: 'short' }), grace({ roles: [{}] }), grace({ extra: 1 }),
+      grace({ name: 'a\0' })
+    ]
+  ) {
     t.equal(outcome(await root.post('/api/users', wrong)), '400 VALIDATION_FAILED', JSON.stringify(wrong))
   }
   t.equal(outcome(await root.post('/api/users', grace({ roles: [{ roleId: 'role_none' }] }))), '404 ROLE_NOT_FOUND')
-  t.equal(outcome(await root.post('/api/users', grace({ roles: [{ roleId: 'role_viewer', applicationId: 'app_none' }] }))), '404 APPLICATION_NOT_FOUND')
+  t.equal(
+    outcome(await root.post('/api/users', grace({ roles: [{ roleId: 'role_viewer', applicationId: 'app_none' }] }))),
+    '404 APPLICATION_NOT_FOUND'
+  )
 })
 
 await t.test('a list has pages', async t => {
@@ -47,12 +82,14 @@ await t.test('a list has pages', async t => {
   t.equal(seen.length, (await app.db.selectFrom('users').select('id').execute()).length)
 })
 
-await t.test('a password: one\'s own with the current one, somebody else\'s with the right to; every session ends', async t => {
+await t.test("a password: one's own with the current one, somebody else's with the right to; every session ends", async t => {
   const ada = await person(app, 'viewer')
   const other = await app.auth.sessions.create(ada.id, { address: undefined, userAgent: undefined })
   const url = `/api/users/${ada.id}/change-password`
   t.equal(outcome(await ada.post(url, { newPassword: 'another long one' })), '403 PASSWORD_WRONG')
-  t.equal(outcome(await ada.post(url, { currentPassword: 'wrong', newPassword: 'another long one' })), '403 PASSWORD_WRONG')
+  t.equal(
+    outcome(await ada.post(url, { currentPassword: 'wrong', newPassword: 'another long one' })), '403 PASSWORD_WRONG'
+  )
   t.equal(outcome(await ada.post(url, { currentPassword: password, newPassword: 'short' })), '400 VALIDATION_FAILED')
   t.equal(outcome(await ada.post(url, { currentPassword: password, newPassword: 'another long one' })), '204')
   t.equal((await ada.get('/api/auth/me')).status, 401)
@@ -62,7 +99,10 @@ await t.test('a password: one\'s own with the current one, somebody else\'s with
   t.equal((await anybody.post('/api/auth/login', { email: ada.email, password: 'another long one' })).status, 200)
 
   const viewer = await person(app, 'viewer')
-  t.equal(outcome(await viewer.post(url, { newPassword: 'a third long one' })), '404 USER_NOT_FOUND', 'who may not know of her')
+  t.equal(
+    outcome(await viewer.post(url, { newPassword: 'a third long one' })), '404 USER_NOT_FOUND',
+    'who may not know of her'
+  )
   t.equal(outcome(await root.post(url, { newPassword: 'a third long one' })), '204')
   t.equal((await anybody.post('/api/auth/login', { email: ada.email, password: 'a third long one' })).status, 200)
 })
@@ -70,7 +110,7 @@ await t.test('a password: one\'s own with the current one, somebody else\'s with
 await t.test('wrong current passwords are slowed down, and do not lock out the login; nor do failed logins the session', async t => {
   const ada = await person(app, 'viewer')
   const url = `/api/users/${ada.id}/change-password`
-  for (let i = 0; i < 5; i++) t.equal((await ada.post(url, { currentPassword: 'wrong', newPassword: password })).status, 403)
+  for (let i = 0; i < 5; i++) { t.equal((await ada.post(url, { currentPassword: 'wrong', newPassword: password })).status, 403) }
   // Each failure makes the wait longer: at first it is a second, which an attempt may take here.
   const refused = await eventually(async () => {
     const answer = await ada.post(url, { currentPassword: 'wrong', newPassword: password })
@@ -87,22 +127,49 @@ await t.test('wrong current passwords are slowed down, and do not lock out the l
     return outcome(await anybody.post('/api/auth/login', { email: grace.email, password })) === '429 RATE_LIMITED'
   })
   t.equal((await grace.get('/api/auth/me')).status, 200, 'who is in stays in')
-  t.equal((await grace.post(`/api/users/${grace.id}/change-password`, { currentPassword: password, newPassword: 'another long one' })).status, 204)
+  t.equal(
+    (await grace.post(`/api/users/${grace.id}/change-password`, {
+      currentPassword: password,
+      newPassword: 'another long one'
+    })).status,
+    204
+  )
 })
 
 await t.test('nobody gives, takes or rules over more than they hold', async t => {
   const { applicationId } = await tenant(app)
   const admin = await person(app, 'admin')
   const editor = await person(app, 'editor')
-  const auditor = await root.post('/api/roles', { name: 'key-reader', permissions: [{ resource: 'keys', action: 'read' }] })
+  const auditor = await root.post('/api/roles', {
+    name: 'key-reader', permissions: [{ resource: 'keys', action: 'read' }]
+  })
   t.equal(auditor.status, 201)
 
-  t.equal(outcome(await admin.post(`/api/users/${admin.id}/roles`, { roleId: 'role_super_admin' })), '403 PERMISSION_NOT_HELD')
-  t.equal(outcome(await admin.post(`/api/users/${editor.id}/roles`, { roleId: 'role_super_admin', applicationId })), '403 PERMISSION_NOT_HELD')
-  t.equal(outcome(await admin.post(`/api/users/${editor.id}/roles`, { roleId: auditor.body.id })), '403 PERMISSION_NOT_HELD')
-  t.equal(outcome(await admin.post('/api/users', grace({ roles: [{ roleId: 'role_super_admin' }] }))), '403 PERMISSION_NOT_HELD')
-  t.equal(outcome(await admin.post(`/api/users/${root.id}/change-password`, { newPassword: 'taken over now' })), '403 PERMISSION_NOT_HELD')
-  t.equal(outcome(await admin.patch(`/api/users/${root.id}`, { email: 'eve@example.com' })), '403 PERMISSION_NOT_HELD', 'a forgotten password would follow')
+  t.equal(
+    outcome(await admin.post(`/api/users/${admin.id}/roles`, { roleId: 'role_super_admin' })),
+    '403 PERMISSION_NOT_HELD'
+  )
+  t.equal(
+    outcome(await admin.post(`/api/users/${editor.id}/roles`, { roleId: 'role_super_admin', applicationId })),
+    '403 PERMISSION_NOT_HELD'
+  )
+  t.equal(
+    outcome(await admin.post(`/api/users/${editor.id}/roles`, { roleId: auditor.body.id })),
+    '403 PERMISSION_NOT_HELD'
+  )
+  t.equal(
+    outcome(await admin.post('/api/users', grace({ roles: [{ roleId: 'role_super_admin' }] }))),
+    '403 PERMISSION_NOT_HELD'
+  )
+  t.equal(
+    outcome(await admin.post(`/api/users/${root.id}/change-password`, { newPassword: 'taken over now' })),
+    '403 PERMISSION_NOT_HELD'
+  )
+  t.equal(
+    outcome(await admin.patch(`/api/users/${root.id}`, { email: 'eve@example.com' })),
+    '403 PERMISSION_NOT_HELD',
+    'a forgotten password would follow'
+  )
   t.equal(outcome(await admin.remove(`/api/users/${root.id}`)), '403 PERMISSION_NOT_HELD')
   t.equal(outcome(await admin.remove(`/api/users/${root.id}/roles/role_super_admin`)), '403 PERMISSION_NOT_HELD')
   t.equal(outcome(await admin.post(`/api/users/${root.id}/mfa/disable`, {})), '403 PERMISSION_NOT_HELD')
@@ -117,7 +184,10 @@ await t.test('nobody gives, takes or rules over more than they hold', async t =>
   t.equal((await editor.get('/api/topics', { headers: { 'x-application-id': applicationId } })).status, 200)
   t.equal((await admin.remove(`/api/users/${editor.id}/roles/role_viewer`)).status, 204)
   t.equal((await admin.remove(`/api/users/${editor.id}/roles/role_editor`)).status, 204)
-  t.equal((await editor.get('/api/topics', { headers: { 'x-application-id': applicationId } })).status, 403, 'with the next request')
+  t.equal(
+    (await editor.get('/api/topics', { headers: { 'x-application-id': applicationId } })).status, 403,
+    'with the next request'
+  )
   t.equal((await admin.remove(`/api/users/${editor.id}`)).status, 204)
 })
 
@@ -133,27 +203,69 @@ await t.test('whoever rules over one application sees and rules over its users, 
     const list = await ruler.get('/api/users')
     t.same(list.body.map(({ id }: { id: string }) => id).sort(), [shopAdmin.id, shopViewer.id, both.id].sort(), who)
     t.notOk(list.text.includes(bank.applicationId), 'not even that they are elsewhere, too')
-    t.match((await ruler.get(`/api/users/${both.id}`)).body.roles, [{ name: 'viewer', applicationId: shop.applicationId }])
+    t.match((await ruler.get(`/api/users/${both.id}`)).body.roles, [{
+      name: 'viewer',
+      applicationId: shop.applicationId
+    }])
     for (const stranger of [banker, root]) {
       t.equal(outcome(await ruler.get(`/api/users/${stranger.id}`)), '404 USER_NOT_FOUND')
       t.equal(outcome(await ruler.patch(`/api/users/${stranger.id}`, { name: 'x' })), '404 USER_NOT_FOUND')
       t.equal(outcome(await ruler.remove(`/api/users/${stranger.id}`)), '404 USER_NOT_FOUND')
-      t.equal(outcome(await ruler.post(`/api/users/${stranger.id}/change-password`, { newPassword: 'taken over now' })), '404 USER_NOT_FOUND')
-      t.equal(outcome(await ruler.post(`/api/users/${stranger.id}/roles`, { roleId: 'role_viewer', applicationId: shop.applicationId })), '404 USER_NOT_FOUND')
+      t.equal(
+        outcome(await ruler.post(`/api/users/${stranger.id}/change-password`, { newPassword: 'taken over now' })),
+        '404 USER_NOT_FOUND'
+      )
+      t.equal(
+        outcome(
+          await ruler.post(`/api/users/${stranger.id}/roles`, {
+            roleId: 'role_viewer',
+            applicationId: shop.applicationId
+          })
+        ),
+        '404 USER_NOT_FOUND'
+      )
       t.equal(outcome(await ruler.post(`/api/users/${stranger.id}/mfa/disable`, {})), '404 USER_NOT_FOUND')
     }
-    t.equal(outcome(await ruler.patch(`/api/users/${both.id}`, { email: 'eve@example.com' })), '403 PERMISSION_NOT_HELD', 'who is somebody elsewhere')
+    t.equal(
+      outcome(await ruler.patch(`/api/users/${both.id}`, { email: 'eve@example.com' })),
+      '403 PERMISSION_NOT_HELD',
+      'who is somebody elsewhere'
+    )
     t.equal(outcome(await ruler.remove(`/api/users/${both.id}`)), '403 PERMISSION_NOT_HELD')
-    t.equal(outcome(await ruler.post(`/api/users/${shopViewer.id}/roles`, { roleId: 'role_viewer' })), '403 PERMISSION_NOT_HELD', 'not everywhere')
-    t.equal(outcome(await ruler.post(`/api/users/${shopViewer.id}/roles`, { roleId: 'role_viewer', applicationId: bank.applicationId })), '403 APPLICATION_FORBIDDEN')
-    t.equal(outcome(await ruler.post('/api/users', grace())), '400 VALIDATION_FAILED', 'a user who would be nobody\'s')
-    t.equal(outcome(await ruler.post('/api/users', grace({ roles: [{ roleId: 'role_super_admin' }] }))), '403 PERMISSION_NOT_HELD')
+    t.equal(
+      outcome(await ruler.post(`/api/users/${shopViewer.id}/roles`, { roleId: 'role_viewer' })),
+      '403 PERMISSION_NOT_HELD',
+      'not everywhere'
+    )
+    t.equal(
+      outcome(
+        await ruler.post(`/api/users/${shopViewer.id}/roles`, {
+          roleId: 'role_viewer',
+          applicationId: bank.applicationId
+        })
+      ),
+      '403 APPLICATION_FORBIDDEN'
+    )
+    t.equal(outcome(await ruler.post('/api/users', grace())), '400 VALIDATION_FAILED', "a user who would be nobody's")
+    t.equal(
+      outcome(await ruler.post('/api/users', grace({ roles: [{ roleId: 'role_super_admin' }] }))),
+      '403 PERMISSION_NOT_HELD'
+    )
     const made = await person(app, ['editor', shop.applicationId])
-    t.equal((await ruler.post(`/api/users/${made.id}/roles`, { roleId: 'role_viewer', applicationId: shop.applicationId })).status, 201)
+    t.equal(
+      (await ruler.post(`/api/users/${made.id}/roles`, { roleId: 'role_viewer', applicationId: shop.applicationId }))
+        .status,
+      201
+    )
     t.equal((await ruler.remove(`/api/users/${made.id}/roles/role_viewer`)).status, 204)
     t.equal((await ruler.patch(`/api/users/${made.id}`, { name: 'Renamed' })).status, 200)
     t.equal((await ruler.remove(`/api/users/${made.id}`)).status, 204)
-    t.same((await ruler.get('/api/admin/audit')).body.filter?.((entry: { applicationId: string }) => entry.applicationId !== shop.applicationId) ?? [], [])
+    t.same(
+      (await ruler.get('/api/admin/audit')).body.filter?.((entry: { applicationId: string }) =>
+        entry.applicationId !== shop.applicationId
+      ) ?? [],
+      []
+    )
   }
 })
 
@@ -177,14 +289,18 @@ await t.test('the last super_admin survives every path, also of several at once 
   t.equal((await only.get('/api/auth/me')).status, 200, 'nothing of it has happened')
 
   for (let round = 0; round < 8; round++) {
-    const admins = await Promise.all([person(first, 'super_admin'), person(second, 'super_admin'), person(first, 'super_admin')])
+    const admins = await Promise.all([
+      person(first, 'super_admin'), person(second, 'super_admin'), person(first, 'super_admin')
+    ])
     await first.db.deleteFrom('role_assignments').where('user_id', 'not in', admins.map(({ id }) => id)).execute()
     // Each by another, so that whoever asks may be going as well.
     const answers = await Promise.all(admins.flatMap(({ id }, i) => {
       const by = requests(i % 2 === 0 ? first : second, admins[(i + 1) % 3]?.token)
       return [by.remove(`/api/users/${id}/roles/role_super_admin`), by.remove(`/api/users/${id}`)]
     }))
-    const left = await first.db.selectFrom('role_assignments').select('user_id').where('role_id', '=', 'role_super_admin').where('application_id', 'is', null).execute()
+    const left = await first.db.selectFrom('role_assignments').select('user_id').where(
+      'role_id', '=', 'role_super_admin'
+    ).where('application_id', 'is', null).execute()
     t.ok(left.length >= 1, `${left.length} left after ${answers.map(outcome).join(', ')}`)
   }
 })

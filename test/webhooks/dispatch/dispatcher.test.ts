@@ -43,7 +43,9 @@ await t.test('ordered by key: one at a time in the order of the offsets, over fa
   t.ok(most > 1, `${most} keys at once`)
   for (const key of keys) {
     for (const topic of ['a.one', 'a.two']) {
-      const order = sink.received.filter(({ body: { data } }) => data.key === key && data.topic === topic).map(({ body }) => (body.data.payload as { n: number }).n)
+      const order = sink.received.filter(({ body: { data } }) => data.key === key && data.topic === topic).map((
+        { body }
+      ) => (body.data.payload as { n: number }).n)
       const firsts = order.filter((n, i) => order.indexOf(n) === i)
       t.strictSame(firsts, upTo(8), `${key} on ${topic}`)
       t.strictSame(order, [...order].sort((a, b) => a - b), 'no attempt comes after one of a later event')
@@ -55,13 +57,17 @@ await t.test('ordered by key: one that is given up lets the next go, and says so
   const shop = await tenant(a)
   await shop.topic('a.one')
   let refused: unknown = 2
-  const sink = await receiver(t, ({ body }, response) => { response.writeHead((body.data.payload as { n: unknown }).n === refused ? 500 : 200).end() })
+  const sink = await receiver(t, ({ body }, response) => {
+    response.writeHead((body.data.payload as { n: unknown }).n === refused ? 500 : 200).end()
+  })
   await hook(shop, sink.url, { ordering: 'key' })
   await publishKeyed(shop, 'a.one', ['k'], 4)
   await settled(shop, 4)
   const order = () => sink.received.map(({ body }) => (body.data.payload as { n: number }).n)
   t.strictSame(order(), [1, 2, 2, 2, 2, 2, 2, 3, 4])
-  t.match(await deliveriesOf(shop, '&state=dead'), [{ offset: 2, error: /given up after 6 failures, and the next of its key goes on/ }])
+  t.match(await deliveriesOf(shop, '&state=dead'), [{
+    offset: 2, error: /given up after 6 failures, and the next of its key goes on/
+  }])
   t.match(await logsOf(shop, '&success=false'), [{ attempts: 6, error: /the next of its key goes on/ }])
   refused = undefined
   await shop.request('POST', '/api/webhooks/redrive', {})
@@ -98,7 +104,11 @@ await t.test('a webhook made on one node is owed the next event on the other; ch
     else await shop.request('PATCH', `/api/webhooks/${id}`, { topics: ['b.*'] })
     await publishAt(-n)
   }
-  const { rows } = await a.pool.query('select count(*) as kept from webhook_deliveries d join webhooks w on w.id = d.webhook_id where d.application_id = $1', [shop.applicationId])
+  const { rows } = await a.pool.query(
+    'select count(*) as kept from webhook_deliveries d join webhooks w on w.id = d.webhook_id where ' +
+      'd.application_id = $1',
+    [shop.applicationId]
+  )
   t.match(rows, [{ kept: 10 }])
   await sink.until(all => all.length >= 10, 'those that were not deleted meanwhile')
   t.ok(sink.received.every(({ body }) => (body.data.payload as number) > 0), 'nothing of when it was off')
@@ -131,10 +141,15 @@ await t.test('after days of nothing but failure it is switched off, once, with a
   const sink = await receiver(t, answer(500))
   const { id } = await hook(shop, sink.url, { environments: ['development', 'production'] })
   await shop.publish('a.one', 1)
-  await until(async () => (await shop.request('GET', `/api/webhooks/${id}`)).body.failingSince !== null, 'the first failure to be noted')
+  await until(
+    async () => (await shop.request('GET', `/api/webhooks/${id}`)).body.failingSince !== null,
+    'the first failure to be noted'
+  )
   await settled(shop, 1)
   t.match((await shop.request('GET', `/api/webhooks/${id}`)).body, { active: true })
-  await a.pool.query('update webhooks set failing_since = $1, failed_at = $2 where id = $3', [Date.now() - days - 1000, Date.now() - 3_600_000, id])
+  await a.pool.query('update webhooks set failing_since = $1, failed_at = $2 where id = $3', [
+    Date.now() - days - 1000, Date.now() - 3_600_000, id
+  ])
   // Both nodes read it with their next look at what is due.
   await shop.publish('a.one', 2, 3, 4)
   await settled(shop, 4)
@@ -142,7 +157,10 @@ await t.test('after days of nothing but failure it is switched off, once, with a
   await client.received(1)
   t.match(client.events, [{ payload: { webhookId: id, reason: 'failing' } }])
   t.equal((await deliveriesOf(shop, '&state=dead')).length, 4)
-  const { rows } = await a.pool.query("select count(*) from events where topic = 'system.webhook.deactivated' and application_id = $1", [shop.applicationId])
+  const { rows } = await a.pool.query(
+    "select count(*) from events where topic = 'system.webhook.deactivated' and application_id = $1",
+    [shop.applicationId]
+  )
   t.match(rows, [{ count: 2 }], 'once in each of its environments')
   client.close()
 })
@@ -156,7 +174,9 @@ await t.test('a failure long after the last one is the first of its days, and so
   const webhook = async () => (await shop.request('GET', `/api/webhooks/${id}`)).body
   const failedAgo = async (sinceDays: number, lastDays: number | null) => {
     const at = (days: number) => Date.now() - days * 24 * 3_600_000
-    await a.pool.query('update webhooks set failing_since = $1, failed_at = $2 where id = $3', [at(sinceDays), lastDays === null ? null : at(lastDays), id])
+    await a.pool.query('update webhooks set failing_since = $1, failed_at = $2 where id = $3', [
+      at(sinceDays), lastDays === null ? null : at(lastDays), id
+    ])
   }
   let owed = 0
   for (const lastDays of [6, 1.5, null]) {
@@ -168,7 +188,9 @@ await t.test('a failure long after the last one is the first of its days, and so
   }
   await failedAgo(6, 0.5)
   const { failingSince } = await webhook()
-  t.match((await shop.request('PATCH', `/api/webhooks/${id}`, { url: sink.url, description: 'the same' })).body, { failingSince })
+  t.match((await shop.request('PATCH', `/api/webhooks/${id}`, { url: sink.url, description: 'the same' })).body, {
+    failingSince
+  })
   t.match((await shop.request('PATCH', `/api/webhooks/${id}`, { url: `${sink.url}/2` })).body, { failingSince: null })
   await shop.publish('a.one', ++owed)
   await settled(shop, owed)
@@ -187,8 +209,11 @@ await t.test('a million owed to one endpoint keep no other waiting', async t => 
   await big.publish('a.one', 1)
   await slow.came(1)
   // As many as a test may take: what counts is that a claim never walks through them.
-  await a.pool.query(`insert into webhook_deliveries (application_id, environment, webhook_id, event_id, event_type, topic, log_id, "offset", event_at, next_at, created_at)
-    select application_id, environment, webhook_id, event_id, event_type, topic, log_id, "offset", event_at, next_at, created_at from webhook_deliveries, generate_series(1, 20000) where application_id = $1`, [big.applicationId])
+  await a.pool.query(
+    `insert into webhook_deliveries (application_id, environment, webhook_id, event_id, event_type, topic, log_id, "offset", event_at, next_at, created_at)
+    select application_id, environment, webhook_id, event_id, event_type, topic, log_id, "offset", event_at, next_at, created_at from webhook_deliveries, generate_series(1, 20000) where application_id = $1`,
+    [big.applicationId]
+  )
   for (const n of upTo(20)) {
     await small.publish('a.one', n)
     await quick.came(n)
@@ -215,7 +240,9 @@ await t.test('endpoints that take long, however many one application has, leave 
   await sink.came(40)
   t.equal(stuck.filter(response => response.writableEnded).length, 0, 'while the others had answered nothing')
   await until(async () => {
-    const { rows } = await app.pool.query("select count(*) as leased from webhook_deliveries where state = 'pending' and lease_until > 0")
+    const { rows } = await app.pool.query(
+      "select count(*) as leased from webhook_deliveries where state = 'pending' and lease_until > 0"
+    )
     return rows[0].leased === stuck.length
   }, 'nothing to be leased ahead of those that answer nothing')
 })
@@ -224,10 +251,17 @@ await t.test('the writer refuses nothing and owes everything when webhooks are m
   const shop = await tenant(a)
   const topic = await shop.topic('a.one')
   const sink = await receiver(t)
-  await Promise.all(upTo(30).map(n => hook(shop, `${sink.url}/${n}`, { filter: n % 2 === 0 ? { n: { gt: 5 } } : undefined, topics: n % 5 === 0 ? ['a.*'] : undefined })))
+  await Promise.all(
+    upTo(30).map(n =>
+      hook(shop, `${sink.url}/${n}`, {
+        filter: n % 2 === 0 ? { n: { gt: 5 } } : undefined,
+        topics: n % 5 === 0 ? ['a.*'] : undefined
+      })
+    )
+  )
   await Promise.all(upTo(10).map(n => shop.publish(topic, { n })))
   await settled(shop, 15 * 10 + 15 * 5)
   const seen = new Map<string, Set<number>>()
-  for (const { path, body } of sink.received as ReceivedWebhook[]) seen.set(path, (seen.get(path) ?? new Set()).add((body.data.payload as { n: number }).n))
+  for (const { path, body } of sink.received as ReceivedWebhook[]) { seen.set(path, (seen.get(path) ?? new Set()).add((body.data.payload as { n: number }).n)) }
   for (const n of upTo(30)) t.equal(seen.get(`/hook/${n}`)?.size, n % 2 === 0 ? 5 : 10)
 })

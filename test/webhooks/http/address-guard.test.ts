@@ -1,5 +1,7 @@
 import t from 'tap'
-import { createAddressGuard, ForbiddenAddressError, type AddressGuardOptions } from '../../../src/webhooks/http/address-guard.ts'
+import {
+  createAddressGuard, ForbiddenAddressError, type AddressGuardOptions
+} from '../../../src/webhooks/http/address-guard.ts'
 
 /* Every spelling of every address that a webhook must not reach, as a literal and as the answer of a resolver. */
 
@@ -26,27 +28,54 @@ const guard = (options: Partial<AddressGuardOptions> = {}) => createAddressGuard
   ...options
 })
 
-const publicAddresses = ['93.184.216.34', '1.1.1.1', '8.8.8.8', '172.15.255.255', '172.32.0.1', '100.63.255.255', '100.128.0.0', '169.253.255.255', '169.255.0.0', '192.167.1.1', '223.255.255.255',
-  '2606:2800:220:1::1', '2001:4860:4860::8888', '2a00:1450:4001:81b::200e', '::ffff:8.8.8.8', '64:ff9b::808:808', '[2606:4700::1111]']
+const publicAddresses = [
+  '93.184.216.34', '1.1.1.1', '8.8.8.8', '172.15.255.255', '172.32.0.1', '100.63.255.255', '100.128.0.0',
+  '169.253.255.255', '169.255.0.0', '192.167.1.1', '223.255.255.255', '2606:2800:220:1::1', '2001:4860:4860::8888',
+  '2a00:1450:4001:81b::200e', '::ffff:8.8.8.8', '64:ff9b::808:808', '[2606:4700::1111]'
+]
 
 const forbidden: Record<string, string[]> = {
   'this network': ['0.0.0.0', '0.1.2.3', '0', '0x0', '00', '0.0'],
-  loopback: ['127.0.0.1', '127.255.255.255', '127.1', '127.0.1', '2130706433', '0x7f000001', '0x7F.1', '0177.0.0.1', '017700000001', '0x7f.0x0.0x0.0x1', '127.0.0.1.', '127.000.000.001', ' 127.0.0.1 ', '::1', '[::1]', '0:0:0:0:0:0:0:1', '0000::0001', '::1%lo'],
-  private: ['10.0.0.1', '10.255.255.255', '172.16.0.1', '172.31.255.255', '192.168.0.1', '192.168.255.255', '0xa000001', '167772161', '012.0.0.1', '0xC0.0xA8.1', '192.168.257', '3232235521'],
-  'link-local': ['169.254.0.1', '169.254.255.255', 'fe80::1', 'fe80::1%eth0', 'fe80::1%25eth0', 'febf::1', '[fe80::a%1]'],
+  loopback: [
+    '127.0.0.1', '127.255.255.255', '127.1', '127.0.1', '2130706433', '0x7f000001', '0x7F.1', '0177.0.0.1',
+    '017700000001', '0x7f.0x0.0x0.0x1', '127.0.0.1.', '127.000.000.001', ' 127.0.0.1 ', '::1', '[::1]',
+    '0:0:0:0:0:0:0:1', '0000::0001', '::1%lo'
+  ],
+  private: [
+    '10.0.0.1', '10.255.255.255', '172.16.0.1', '172.31.255.255', '192.168.0.1', '192.168.255.255', '0xa000001',
+    '167772161', '012.0.0.1', '0xC0.0xA8.1', '192.168.257', '3232235521'
+  ],
+  'link-local': [
+    '169.254.0.1', '169.254.255.255', 'fe80::1', 'fe80::1%eth0', 'fe80::1%25eth0', 'febf::1', '[fe80::a%1]'
+  ],
   'carrier-grade NAT': ['100.64.0.1', '100.127.255.255'],
   multicast: ['224.0.0.1', '239.255.255.255', 'ff02::1', 'ff0e::1'],
   broadcast: ['255.255.255.255', '4294967295', '0xffffffff'],
-  reserved: ['240.0.0.1', '254.1.2.3', '192.0.0.1', '192.0.2.1', '198.51.100.7', '203.0.113.9', '198.18.0.1', '198.19.255.255', '192.88.99.1', '2001:db8::1', '100::1', '::', '3fff::1', '4000::1', '1000::1', 'e000::1', '2001:2::1', '2001:10::1'],
+  reserved: [
+    '240.0.0.1', '254.1.2.3', '192.0.0.1', '192.0.2.1', '198.51.100.7', '203.0.113.9', '198.18.0.1', '198.19.255.255',
+    '192.88.99.1', '2001:db8::1', '100::1', '::', '3fff::1', '4000::1', '1000::1', 'e000::1', '2001:2::1', '2001:10::1'
+  ],
   'unique local and site local': ['fc00::1', 'fdff:ffff::1', 'fec0::1'],
-  'IPv4-mapped': ['::ffff:127.0.0.1', '::ffff:7f00:1', '::ffff:10.0.0.1', '0:0:0:0:0:ffff:a00:1', '[::ffff:192.168.1.1]', '::ffff:169.254.169.254', '::ffff:0.0.0.0', '::FFFF:127.0.0.1'],
+  'IPv4-mapped': [
+    '::ffff:127.0.0.1', '::ffff:7f00:1', '::ffff:10.0.0.1', '0:0:0:0:0:ffff:a00:1', '[::ffff:192.168.1.1]',
+    '::ffff:169.254.169.254', '::ffff:0.0.0.0', '::FFFF:127.0.0.1'
+  ],
   'IPv4-compatible': ['::127.0.0.1', '::7f00:1', '::10.0.0.1', '::93.184.216.34', '::a9fe:a9fe'],
   'IPv4-translated': ['::ffff:0:127.0.0.1', '::ffff:0:a9fe:a9fe'],
-  NAT64: ['64:ff9b::127.0.0.1', '64:ff9b::7f00:1', '64:ff9b::a00:1', '64:ff9b::169.254.169.254', '64:ff9b::192.168.1.1', '64:ff9b:1::1', '64:ff9b:1:7f00:1::', '64:ff9b:1::8.8.8.8'],
+  NAT64: [
+    '64:ff9b::127.0.0.1', '64:ff9b::7f00:1', '64:ff9b::a00:1', '64:ff9b::169.254.169.254', '64:ff9b::192.168.1.1',
+    '64:ff9b:1::1', '64:ff9b:1:7f00:1::', '64:ff9b:1::8.8.8.8'
+  ],
   '6to4': ['2002:7f00:1::', '2002:a00:1::1', '2002:a9fe:a9fe::', '2002:5db8:d822::1'],
   Teredo: ['2001::1', '2001:0:4136:e378:8000:63bf:3fff:fdd2', '2001:0:7f00:1::'],
-  metadata: ['169.254.169.254', '0xa9fea9fe', '2852039166', '0251.0376.0251.0376', '169.254.43518', 'fd00:ec2::254', '[fd00:ec2::254]', '100.100.100.200', '168.63.129.16', '169.254.170.2', 'fd20:ce::254', '192.0.0.192'],
-  'names that are known': ['localhost', 'LOCALHOST', 'localhost.', 'a.localhost', 'metadata.google.internal', 'Metadata.Google.Internal.', 'metadata', 'instance-data', 'metadata.goog'],
+  metadata: [
+    '169.254.169.254', '0xa9fea9fe', '2852039166', '0251.0376.0251.0376', '169.254.43518', 'fd00:ec2::254',
+    '[fd00:ec2::254]', '100.100.100.200', '168.63.129.16', '169.254.170.2', 'fd20:ce::254', '192.0.0.192'
+  ],
+  'names that are known': [
+    'localhost', 'LOCALHOST', 'localhost.', 'a.localhost', 'metadata.google.internal', 'Metadata.Google.Internal.',
+    'metadata', 'instance-data', 'metadata.goog'
+  ],
   'not addresses at all': ['1.2.3.4.5', '256.256.256.256', '0x', '127.0.0.0x', '']
 }
 
@@ -73,7 +102,12 @@ await t.test('every answer of the resolver is checked: one that may not be reach
   t.strictSame(await guard().resolve('public.example'), names['public.example'])
   t.strictSame(await guard().resolve('PUBLIC.example.'), names['public.example'], 'in whatever spelling of the name')
   t.strictSame(await guard().resolve('nat64.example'), names['nat64.example'])
-  for (const name of ['private.example', 'mixed.example', 'mixed6.example', 'metadata.example', 'nothing.example', 'nonsense.example', 'localhost.example']) {
+  for (
+    const name of [
+      'private.example', 'mixed.example', 'mixed6.example', 'metadata.example', 'nothing.example', 'nonsense.example',
+      'localhost.example'
+    ]
+  ) {
     await t.rejects(guard().resolve(name), ForbiddenAddressError, name)
   }
 })
@@ -87,7 +121,19 @@ await t.test('a name that answers otherwise the second time is checked the secon
 
 await t.test('allowed privately, everything may be reached but metadata', async t => {
   const open = guard({ allowPrivate: true })
-  const never = new Set(['::ffff:169.254.169.254', '::a9fe:a9fe', '::ffff:0:a9fe:a9fe', '64:ff9b::169.254.169.254', '2002:a9fe:a9fe::', 'metadata.google.internal', 'Metadata.Google.Internal.', 'metadata', 'instance-data', 'metadata.goog', ...forbidden['metadata'] ?? []])
+  const never = new Set([
+    '::ffff:169.254.169.254',
+    '::a9fe:a9fe',
+    '::ffff:0:a9fe:a9fe',
+    '64:ff9b::169.254.169.254',
+    '2002:a9fe:a9fe::',
+    'metadata.google.internal',
+    'Metadata.Google.Internal.',
+    'metadata',
+    'instance-data',
+    'metadata.goog',
+    ...forbidden['metadata'] ?? []
+  ])
   for (const [kind, spellings] of Object.entries(forbidden)) {
     if (kind === 'not addresses at all') continue
     for (const spelling of spellings) {
@@ -101,6 +147,12 @@ await t.test('allowed privately, everything may be reached but metadata', async 
 
 await t.test('networks that are allowed may be reached, and nothing beside them', async t => {
   const some = guard({ allowedNetworks: ['10.1.0.0/16', 'fd12:3456::/32', '169.254.0.0/16'] })
-  for (const address of ['10.1.0.1', '10.1.255.255', '::ffff:10.1.2.3', '64:ff9b::a01:1', 'fd12:3456::1', '169.254.1.1']) t.doesNotThrow(() => some.check(address), address)
-  for (const address of ['10.2.0.1', '10.0.255.255', '127.0.0.1', 'fd12:3457::1', '::ffff:10.2.0.1', '192.168.0.1', '169.254.169.254']) t.throws(() => some.check(address), ForbiddenAddressError, address)
+  for (
+    const address of ['10.1.0.1', '10.1.255.255', '::ffff:10.1.2.3', '64:ff9b::a01:1', 'fd12:3456::1', '169.254.1.1']
+  ) t.doesNotThrow(() => some.check(address), address)
+  for (
+    const address of [
+      '10.2.0.1', '10.0.255.255', '127.0.0.1', 'fd12:3457::1', '::ffff:10.2.0.1', '192.168.0.1', '169.254.169.254'
+    ]
+  ) t.throws(() => some.check(address), ForbiddenAddressError, address)
 })

@@ -8,7 +8,9 @@ import { upTo } from '../hooks.ts'
 /* Names, looked up at a DNS server that knows some and is silent about others until it is told to answer. */
 
 const known: Record<string, { 1?: Buffer, 28?: Buffer }> = {
-  'good.example.test': { 1: Buffer.from([93, 184, 216, 34]), 28: Buffer.from('26062800022000010000000000000001', 'hex') },
+  'good.example.test': {
+    1: Buffer.from([93, 184, 216, 34]), 28: Buffer.from('26062800022000010000000000000001', 'hex')
+  },
   'v4.example.test': { 1: Buffer.from([93, 184, 216, 35]) }
 }
 const asked: { name: string, type: number, answer: () => void }[] = []
@@ -34,7 +36,10 @@ await t.test('names whose server does not answer keep no other waiting, and each
   const silent = upTo(200).map(n => find(`silent${n % 20}.example.test`))
   const outcomes = Promise.allSettled(silent)
   t.strictSame(await find('good.example.test'), ['93.184.216.34', '2606:2800:220:1::1'])
-  await until(() => new Set(asked.filter(({ name }) => name.startsWith('silent')).map(({ name }) => name)).size === 20, 'all of them to be asked for')
+  await until(
+    () => new Set(asked.filter(({ name }) => name.startsWith('silent')).map(({ name }) => name)).size === 20,
+    'all of them to be asked for'
+  )
   // Two tries of each, with both types.
   t.ok(asked.filter(({ name }) => name.startsWith('silent')).length <= 20 * 4)
   for (const { name, answer } of asked) if (name.startsWith('silent')) answer()
@@ -55,10 +60,15 @@ function questionOf (message: Buffer) {
     labels.push(message.toString('latin1', at + 1, at + 1 + length))
     at += 1 + length
   }
-  return { name: labels.join('.').toLowerCase(), type: message.readUInt16BE(at + 1), question: message.subarray(12, at + 5) }
+  return {
+    name: labels.join('.').toLowerCase(), type: message.readUInt16BE(at + 1), question: message.subarray(12, at + 5)
+  }
 }
 
-function reply (message: Buffer, question: Buffer, found: { 1?: Buffer, 28?: Buffer } | undefined, type: number, { address, port }: RemoteInfo): void {
+function reply (
+  message: Buffer, question: Buffer, found: { 1?: Buffer, 28?: Buffer } | undefined, type: number,
+  { address, port }: RemoteInfo
+): void {
   const data = found?.[type as 1 | 28]
   const header = Buffer.alloc(12)
   header.writeUInt16BE(message.readUInt16BE(0), 0)

@@ -9,7 +9,9 @@ const audit: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listAuditEntries',
       tags: ['Audit'],
       summary: 'Who changed what, when, from where?',
-      description: 'Newest first. Whoever may read it for some applications only, and a token, sees the entries of those. Entries are written with the change that they tell of, and never changed.',
+      description:
+        'Newest first. Whoever may read it for some applications only, and a token, sees the entries of those. ' +
+          'Entries are written with the change that they tell of, and never changed.',
       querystring: AuditQuery,
       response: {
         200: pageOf(AuditEntry, 'A page of entries.'),

@@ -9,8 +9,13 @@ const keys: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listKeys',
       tags: ['Keys'],
       summary: 'List signing keys',
-      description: 'Newest first; the newest active one signs. Revoked ones are gone. Every request for keys needs a session: a token is refused with 403 `SESSION_REQUIRED`.',
-      response: { 200: Type.Array(ref(SigningKeyInfo), { description: 'The keys, without their secrets.' }), ...refusals(401, 403) }
+      description:
+        'Newest first; the newest active one signs. Revoked ones are gone. Every request for keys needs a session: ' +
+          'a token is refused with 403 `SESSION_REQUIRED`.',
+      response: {
+        200: Type.Array(ref(SigningKeyInfo), { description: 'The keys, without their secrets.' }),
+        ...refusals(401, 403)
+      }
     }
   }, async (request) => app.auth.keyAdmin.list(request.principal))
 
@@ -22,7 +27,10 @@ const keys: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'createKey',
       tags: ['Keys'],
       summary: 'Create a signing key',
-      description: 'It signs from then on. At most 50 keys exist at a time: 409. The secret of an HS256 key is in this answer only, and only for a session that holds everything everywhere, as super_admin does: with it tokens of every application can be written.',
+      description:
+        'It signs from then on. At most 50 keys exist at a time: 409. The secret of an HS256 key is in this answer ' +
+          'only, and only for a session that holds everything everywhere, as super_admin does: with it tokens of ' +
+          'every application can be written.',
       body: ref(KeyCreate),
       response: { 201: ref(KeyCreated, 'The key.'), ...refusals(400, 401, 403, 409, 413, 415) }
     }
@@ -64,7 +72,9 @@ const keys: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'revokeKey',
       tags: ['Keys'],
       summary: 'Revoke a signing key',
-      description: 'Its tokens are dead at once, and their sockets are closed; on other nodes within two seconds. If it was the last that signs, another takes its place.',
+      description:
+        'Its tokens are dead at once, and their sockets are closed; on other nodes within two seconds. If it was ' +
+          'the last that signs, another takes its place.',
       params: KeyPath,
       response: { 200: ref(SigningKeyInfo, 'The key, for the last time.'), ...refusals(400, 401, 403, 404) }
     }

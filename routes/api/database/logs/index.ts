@@ -9,7 +9,9 @@ const logs: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listDatabaseLogs',
       tags: ['Database'],
       summary: 'See what mappings made of changes',
-      description: 'Newest first. One entry says what one mapping made of one transaction, or of a part of a large one: so many changes became events, or did not, and why.',
+      description:
+        'Newest first. One entry says what one mapping made of one transaction, or of a part of a large one: so ' +
+          'many changes became events, or did not, and why.',
       querystring: DatabaseLogQuery,
       response: {
         200: pageOf(DatabaseLog, 'A page of entries.'),

@@ -1,6 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { pageOf, PageQuery, ref, refusals } from '../../../../schemas/common.ts'
-import { Mapping, MappingCreate, MappingPath, MappingQuery, MappingStatus, MappingTopicPath, MappingUpdate, MappingWithProblems, Preview, PreviewBody } from '../../../../schemas/database.ts'
+import {
+  Mapping, MappingCreate, MappingPath, MappingQuery, MappingStatus, MappingTopicPath, MappingUpdate,
+  MappingWithProblems, Preview, PreviewBody
+} from '../../../../schemas/database.ts'
 
 const mappings: FastifyPluginAsyncTypebox = async (app) => {
   const { mappings, status, preview } = app.databaseSources
@@ -11,7 +14,10 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listMappings',
       tags: ['Database'],
       summary: 'List mappings',
-      description: 'Mappings that are at home in this environment, with their working copies, and those that were promoted to it, as they were promoted. Oldest first. `GET /api/database/mappings/topic/{topic}` is the same as the parameter `topic`.',
+      description:
+        'Mappings that are at home in this environment, with their working copies, and those that were promoted to ' +
+          'it, as they were promoted. Oldest first. `GET /api/database/mappings/topic/{topic}` is the same as the ' +
+          'parameter `topic`.',
       querystring: MappingQuery,
       response: { 200: pageOf(Mapping, 'A page of mappings.'), ...refusals(400, 401, 403) }
     }
@@ -43,7 +49,10 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listMappingStatus',
       tags: ['Database'],
       summary: 'See which version runs where',
-      description: 'For each mapping of this environment, its version and whether it is on in every environment that the credential reaches, and what keeps it from working here: a missing topic, table or column, a table that is not published, old values that cannot be seen, each with the statement that mends it.',
+      description:
+        'For each mapping of this environment, its version and whether it is on in every environment that the ' +
+          'credential reaches, and what keeps it from working here: a missing topic, table or column, a table that is ' +
+          'not published, old values that cannot be seen, each with the statement that mends it.',
       querystring: PageQuery,
       response: { 200: pageOf(MappingStatus, 'A page of the grid.'), ...refusals(400, 401, 403) }
     }
@@ -59,7 +68,11 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'createMapping',
       tags: ['Database'],
       summary: 'Create a mapping',
-      description: 'What rows of which table become events of a topic, when, and with which payload. A subscription switches it on. The answer has what would keep it from working, such as a table whose old values a condition with `changed` cannot see, with the SQL that helps. Unknown columns are refused where the table can be read; the topic need not be registered yet.',
+      description:
+        'What rows of which table become events of a topic, when, and with which payload. A subscription switches ' +
+          'it on. The answer has what would keep it from working, such as a table whose old values a condition with ' +
+          '`changed` cannot see, with the SQL that helps. Unknown columns are refused where the table can be read; ' +
+          'the topic need not be registered yet.',
       body: ref(MappingCreate),
       response: { 201: ref(MappingWithProblems, 'The mapping.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
@@ -74,9 +87,14 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'previewMapping',
       tags: ['Database'],
       summary: 'Try a mapping',
-      description: 'What a mapping, given or stored, would make of a change. It has no effect, and the connected database is not asked.',
+      description:
+        'What a mapping, given or stored, would make of a change. It has no effect, and the connected database is ' +
+          'not asked.',
       body: ref(PreviewBody),
-      response: { 200: ref(Preview, 'Whether it matches, why, and the event.'), ...refusals(400, 401, 403, 404, 413, 415) }
+      response: {
+        200: ref(Preview, 'Whether it matches, why, and the event.'),
+        ...refusals(400, 401, 403, 404, 413, 415)
+      }
     }
   }, async (request) => preview(request.scope, request.body))
 
@@ -98,7 +116,9 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'updateMapping',
       tags: ['Database'],
       summary: 'Change a mapping',
-      description: 'Changes what is given, in the working copy, which runs at home: it holds for every commit after the answer. Elsewhere 409: there runs what was promoted.',
+      description:
+        'Changes what is given, in the working copy, which runs at home: it holds for every commit after the ' +
+          'answer. Elsewhere 409: there runs what was promoted.',
       params: MappingPath,
       body: ref(MappingUpdate),
       response: { 200: ref(MappingWithProblems, 'The mapping.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
@@ -111,7 +131,9 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'deleteMapping',
       tags: ['Database'],
       summary: 'Delete a mapping',
-      description: 'At home with its versions and subscriptions, unless it runs elsewhere (409); elsewhere, what was promoted there. Answers it as it was.',
+      description:
+        'At home with its versions and subscriptions, unless it runs elsewhere (409); elsewhere, what was promoted ' +
+          'there. Answers it as it was.',
       params: MappingPath,
       response: { 200: ref(Mapping, 'The mapping.'), ...refusals(400, 401, 403, 404, 409) }
     }

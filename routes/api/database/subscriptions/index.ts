@@ -1,6 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { pageOf, PageQuery, ref, refusals } from '../../../../schemas/common.ts'
-import { DatabaseSubscription, DatabaseSubscriptionCreate, DatabaseSubscriptionWithProblems, SubscriptionPath } from '../../../../schemas/database.ts'
+import {
+  DatabaseSubscription, DatabaseSubscriptionCreate, DatabaseSubscriptionWithProblems, SubscriptionPath
+} from '../../../../schemas/database.ts'
 
 const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
   const { subscriptions } = app.databaseSources
@@ -30,9 +32,16 @@ const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'createDatabaseSubscription',
       tags: ['Database'],
       summary: 'Switch a mapping on',
-      description: 'Every transaction that commits in the connected database after the answer is seen. For that, the table is added to the publication, and transactions that have already written to it are waited for. 503 while the connected database cannot be used; without one, the mapping is on as soon as there is one. The answer has what the mapping cannot see or do there, with the SQL that helps.',
+      description:
+        'Every transaction that commits in the connected database after the answer is seen. For that, the table is ' +
+          'added to the publication, and transactions that have already written to it are waited for. 503 while the ' +
+          'connected database cannot be used; without one, the mapping is on as soon as there is one. The answer has ' +
+          'what the mapping cannot see or do there, with the SQL that helps.',
       body: ref(DatabaseSubscriptionCreate),
-      response: { 201: ref(DatabaseSubscriptionWithProblems, 'The subscription.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
+      response: {
+        201: ref(DatabaseSubscriptionWithProblems, 'The subscription.'),
+        ...refusals(400, 401, 403, 404, 409, 413, 415)
+      }
     }
   }, async (request, reply) => {
     reply.code(201)
@@ -47,7 +56,10 @@ const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Switch a subscription on',
       description: 'As at its creation: every commit after the answer is seen.',
       params: SubscriptionPath,
-      response: { 200: ref(DatabaseSubscriptionWithProblems, 'The subscription.'), ...refusals(400, 401, 403, 404, 409) }
+      response: {
+        200: ref(DatabaseSubscriptionWithProblems, 'The subscription.'),
+        ...refusals(400, 401, 403, 404, 409)
+      }
     }
   }, async (request) => subscriptions.activate(request.scope, request.params.subscriptionId, request.origin))
 
@@ -57,7 +69,9 @@ const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'deactivateDatabaseSubscription',
       tags: ['Database'],
       summary: 'Switch a subscription off',
-      description: 'No commit after the answer makes an event by this mapping. A table that no mapping wants any more leaves the publication.',
+      description:
+        'No commit after the answer makes an event by this mapping. A table that no mapping wants any more leaves ' +
+          'the publication.',
       params: SubscriptionPath,
       response: { 200: ref(DatabaseSubscription, 'The subscription.'), ...refusals(400, 401, 403, 404) }
     }

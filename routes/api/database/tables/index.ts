@@ -12,9 +12,13 @@ const tables: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listDatabaseTables',
       tags: ['Database'],
       summary: 'See the tables of the connected database',
-      description: 'Tables with their columns, types and replica identity, for editors of mappings: at most 2,000, by schema and name. 503 while the database cannot be used.',
+      description:
+        'Tables with their columns, types and replica identity, for editors of mappings: at most 2,000, by schema ' +
+          'and name. 503 while the database cannot be used.',
       response: {
-        200: { description: 'The tables.', content: { 'application/json': { schema: Type.Array(ref(DatabaseTable)) } } },
+        200: {
+          description: 'The tables.', content: { 'application/json': { schema: Type.Array(ref(DatabaseTable)) } }
+        },
         ...refusals(400, 401, 403, 404)
       }
     }

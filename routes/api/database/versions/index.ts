@@ -1,6 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { pageOf, PageQuery, ref, refusals } from '../../../../schemas/common.ts'
-import { EnvironmentBody, Mapping, MappingPath, MappingVersion, PromoteBody, PromoteQuery, Promotion, RollbackBody } from '../../../../schemas/database.ts'
+import {
+  EnvironmentBody, Mapping, MappingPath, MappingVersion, PromoteBody, PromoteQuery, Promotion, RollbackBody
+} from '../../../../schemas/database.ts'
 
 /** Beside the mappings rather than below the folder's own path. */
 export const prefixOverride = '/api/database/mappings'
@@ -14,7 +16,8 @@ const versions: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listMappingVersions',
       tags: ['Database'],
       summary: 'List versions of a mapping',
-      description: 'Snapshots, numbered for each mapping, newest first. Elsewhere than at home, those that have run there.',
+      description:
+        'Snapshots, numbered for each mapping, newest first. Elsewhere than at home, those that have run there.',
       params: MappingPath,
       querystring: PageQuery,
       response: {
@@ -41,34 +44,59 @@ const versions: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     reply.code(201)
-    return promotion.snapshot(request.principal, request.scope, request.params.id, request.body.environment, request.origin)
+    return promotion.snapshot(
+      request.principal, request.scope, request.params.id, request.body.environment, request.origin
+    )
   })
 
-  app.post('/:id/promote', {
-    config: { permission: 'database:update' },
-    schema: {
-      operationId: 'promoteMapping',
-      tags: ['Database'],
-      summary: 'Promote a mapping',
-      description: 'Copies the latest version of `environment` into the one after it, which then runs exactly that. At home that is the latest snapshot; one is taken if there is none. With `dryRun`, answers the difference and the checks, and changes nothing.',
-      params: MappingPath,
-      querystring: PromoteQuery,
-      body: ref(PromoteBody),
-      response: { 200: ref(Promotion, 'What was promoted, or would be.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
-    }
-  }, async (request) => promotion.promote(request.principal, request.scope, request.params.id, request.body, request.query, request.origin))
+  app.post(
+    '/:id/promote',
+    {
+      config: { permission: 'database:update' },
+      schema: {
+        operationId: 'promoteMapping',
+        tags: ['Database'],
+        summary: 'Promote a mapping',
+        description:
+          'Copies the latest version of `environment` into the one after it, which then runs exactly that. At home ' +
+            'that is the latest snapshot; one is taken if there is none. With `dryRun`, answers the difference and ' +
+            'the checks, and changes nothing.',
+        params: MappingPath,
+        querystring: PromoteQuery,
+        body: ref(PromoteBody),
+        response: {
+          200: ref(Promotion, 'What was promoted, or would be.'),
+          ...refusals(400, 401, 403, 404, 409, 413, 415)
+        }
+      }
+    },
+    async (request) =>
+      promotion.promote(
+        request.principal, request.scope, request.params.id, request.body, request.query, request.origin
+      )
+  )
 
-  app.post('/:id/rollback', {
-    config: { permission: 'database:update' },
-    schema: {
-      operationId: 'rollbackMapping',
-      tags: ['Database'],
-      summary: 'Put a version of a mapping back',
-      description: 'The environment runs that version from then on; at home it becomes the working copy. Elsewhere it has to be one that has run there: what was never promoted is not put back.',
-      params: MappingPath,
-      body: ref(RollbackBody),
-      response: { 200: ref(Mapping, 'The mapping as that environment has it.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
-    }
-  }, async (request) => promotion.rollback(request.principal, request.scope, request.params.id, request.body, request.origin))
+  app.post(
+    '/:id/rollback',
+    {
+      config: { permission: 'database:update' },
+      schema: {
+        operationId: 'rollbackMapping',
+        tags: ['Database'],
+        summary: 'Put a version of a mapping back',
+        description:
+          'The environment runs that version from then on; at home it becomes the working copy. Elsewhere it has to ' +
+            'be one that has run there: what was never promoted is not put back.',
+        params: MappingPath,
+        body: ref(RollbackBody),
+        response: {
+          200: ref(Mapping, 'The mapping as that environment has it.'),
+          ...refusals(400, 401, 403, 404, 409, 413, 415)
+        }
+      }
+    },
+    async (request) =>
+      promotion.rollback(request.principal, request.scope, request.params.id, request.body, request.origin)
+  )
 }
 export default versions

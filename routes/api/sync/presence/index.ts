@@ -13,16 +13,23 @@ const documentPresence: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listDocumentPresence',
       tags: ['Sync'],
       summary: 'See who looks at a document',
-      description: 'The members of the channel `doc:<service>:<id>`, which clients join over a socket while they show the document.',
+      description:
+        'The members of the channel `doc:<service>:<id>`, which clients join over a socket while they show the ' +
+          'document.',
       params: DocumentPath,
       querystring: PageQuery,
       response: {
-        200: pageOf(ChannelMember, 'A page of members, those who have been there for longest first.', { ...nextCursor(), ...nodesMissing }),
+        200: pageOf(ChannelMember, 'A page of members, those who have been there for longest first.', {
+          ...nextCursor(),
+          ...nodesMissing
+        }),
         ...refusals(400, 401, 403, 404)
       }
     }
   }, async (request, reply) => {
-    const { items, nextCursor, missing } = await app.channels.documents.members(request.scope, request.params, request.query)
+    const { items, nextCursor, missing } = await app.channels.documents.members(
+      request.scope, request.params, request.query
+    )
     if (nextCursor !== undefined) reply.header('x-next-cursor', nextCursor)
     if (missing > 0) reply.header('x-nodes-missing', missing)
     return items

@@ -11,7 +11,8 @@ const deliveries: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listWebhookDeliveries',
       tags: ['Webhooks'],
       summary: 'List deliveries',
-      description: 'What the application\'s webhooks are owed of events that the caller may read, newest first. Delivered ones are kept as long as events are, dead ones 30 days.',
+      description:
+        "What the application's webhooks are owed of events that the caller may read, newest first. Delivered ones are kept as long as events are, dead ones 30 days.",
       querystring: DeliveriesQuery,
       response: {
         200: pageOf(WebhookDelivery, 'A page of deliveries.'),
@@ -30,7 +31,9 @@ const deliveries: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'retryWebhookDelivery',
       tags: ['Webhooks'],
       summary: 'Send a delivery again',
-      description: 'Whatever its state, at once and with a schedule of retries of its own; the request has the same `webhook-id`. One that is being tried is left alone.',
+      description:
+        'Whatever its state, at once and with a schedule of retries of its own; the request has the same ' +
+          '`webhook-id`. One that is being tried is left alone.',
       params: DeliveryPath,
       response: { 200: ref(WebhookDelivery, 'The delivery.'), ...refusals(400, 401, 403, 404, 409) }
     }

@@ -10,8 +10,8 @@ const PLACES_MAX = 2_000
  * as a schema, so that `lenient(writer, reader) = strict(close(writer), reader)`.
  *
  * A *place* is the root, or what a place holds under a property or as an item. All subschemas that judge a place, in
- * whichever branch they stand (`allOf`, `anyOf`, `oneOf`, `if`, `then`, `else`, `not`, `dependentSchemas`, `$ref`), speak
- * for it together. They *declare* the names in their `properties`, `required`, `dependentRequired` and
+ * whichever branch they stand (`allOf`, `anyOf`, `oneOf`, `if`, `then`, `else`, `not`, `dependentSchemas`, `$ref`),
+ * speak for it together. They *declare* the names in their `properties`, `required`, `dependentRequired` and
  * `dependentSchemas`, and all names that match their `patternProperties`. An object at a place may then only have
  * declared properties, if the place is open by omission, which is when its subschemas
  *   - declare at least one name or pattern (an object of which nothing is said is a map, and stays open),
@@ -36,7 +36,9 @@ class Places {
   #isReading = false
   hasClosed = false
 
-  /** The limits of the place that these subschemas judge. Limits are laid by `not not`, so that they evaluate nothing. */
+  /**
+   * The limits of the place that these subschemas judge. Limits are laid by `not not`, so that they evaluate nothing.
+   */
   at (roots: readonly SchemaNode[]): SchemaNode {
     const judges = new Set(roots)
     for (const judge of judges) for (const inner of inPlace(judge)) judges.add(inner)
@@ -66,30 +68,53 @@ class Places {
   #limitProperties (limits: Keywords, judges: Keywords[]): void {
     const names = new Set(judges.flatMap(declaredNames))
     const patterns = new Set(judges.flatMap(({ patternProperties }) => [...patternProperties?.keys() ?? []]))
-    limits.properties = new Map([...names].map((name) => [name, this.#member(judges, (judge) => judgesOf(name, judge))]))
-    const isSole = (pattern: string) => patterns.size === 1 && ![...names].some((name) => patternMatcher(pattern).test(name))
-    limits.patternProperties = new Map([...patterns].map((pattern) =>
-      [pattern, isSole(pattern) ? this.#member(judges, ({ patternProperties }) => present(patternProperties?.get(pattern))) : ANYTHING]))
+    limits.properties = new Map(
+      [...names].map((name) => [name, this.#member(judges, (judge) => judgesOf(name, judge))])
+    )
+    const isSole = (pattern: string) =>
+      patterns.size === 1 && ![...names].some((name) => patternMatcher(pattern).test(name))
+    limits.patternProperties = new Map(
+      [...patterns].map((pattern) => [
+        pattern,
+        isSole(pattern)
+          ? this.#member(judges, ({ patternProperties }) => present(patternProperties?.get(pattern)))
+          : ANYTHING
+      ])
+    )
     const isClosed = names.size + patterns.size > 0 && judges.every(saysNothingOfOthers) &&
       (patterns.size > 0 || judges.every(({ minProperties = 0 }) => minProperties <= names.size))
     this.hasClosed ||= isClosed
     limits.additionalProperties = isClosed ? NOTHING : this.#member(judges, () => [])
   }
 
-  /** The place of a member, of which each judge says by name or pattern what `named` answers, or else what it says of others. */
+  /**
+   * The place of a member, of which each judge says by name or pattern what `named` answers, or else what it says of
+   * others.
+   */
   #member (judges: Keywords[], named: (judge: Keywords) => SchemaNode[]): SchemaNode {
     const silent = judges.filter((judge) => named(judge).length === 0)
     return this.#placeOf(
       [...judges.flatMap(named), ...silent.flatMap(({ additionalProperties }) => present(additionalProperties))],
-      silent.flatMap(({ additionalProperties, unevaluatedProperties }) => present(additionalProperties === undefined ? unevaluatedProperties : undefined)))
+      silent.flatMap(({ additionalProperties, unevaluatedProperties }) =>
+        present(additionalProperties === undefined ? unevaluatedProperties : undefined)
+      )
+    )
   }
 
   #limitItems (limits: Keywords, judges: Keywords[]): void {
     const length = Math.max(0, ...judges.map(({ prefixItems }) => prefixItems?.length ?? 0))
     const contains = judges.flatMap(({ contains }) => present(contains))
-    const unevaluated = judges.flatMap(({ items, unevaluatedItems }) => present(items === undefined ? unevaluatedItems : undefined))
+    const unevaluated = judges.flatMap(({ items, unevaluatedItems }) =>
+      present(items === undefined ? unevaluatedItems : undefined)
+    )
     const rest = this.#placeOf([...contains, ...judges.flatMap(({ items }) => present(items))], unevaluated)
-    const tuple = Array.from({ length }, (_, i) => this.#placeOf([...contains, ...judges.flatMap(({ prefixItems, items }) => present(prefixItems?.[i] ?? items))], unevaluated))
+    const tuple = Array.from(
+      { length },
+      (_, i) =>
+        this.#placeOf(
+          [...contains, ...judges.flatMap(({ prefixItems, items }) => present(prefixItems?.[i] ?? items))], unevaluated
+        )
+    )
     if (length > 0) limits.prefixItems = tuple
     if (rest !== ANYTHING) limits.items = rest
   }
@@ -122,7 +147,9 @@ function saysNothingOfOthers ({ additionalProperties, unevaluatedProperties, pro
 }
 
 function judgesOf (name: string, { properties, patternProperties }: Keywords): SchemaNode[] {
-  const matching = [...patternProperties ?? []].filter(([pattern]) => patternMatcher(pattern).test(name)).map(([, schema]) => schema)
+  const matching = [...patternProperties ?? []].filter(([pattern]) => patternMatcher(pattern).test(name)).map((
+    [, schema]
+  ) => schema)
   return [...present(properties?.get(name)), ...matching]
 }
 

@@ -10,8 +10,8 @@ import { GaveUp } from '../steps.ts'
 import { WitnessSearch } from './witness-search.ts'
 
 /**
- * What one comparison may take. A step is some 300 ns, and up to 2 µs for schemas made to be slow, so that all of them are
- * a few seconds at worst. Versions of the largest schemas of SchemaStore take up to 500,000.
+ * What one comparison may take. A step is some 300 ns, and up to 2 µs for schemas made to be slow, so that all of them
+ * are a few seconds at worst. Versions of the largest schemas of SchemaStore take up to 500,000.
  */
 export const COMPARISON_STEPS_MAX = 3_000_000
 
@@ -32,7 +32,9 @@ export class Comparison {
   #hasGivenUp = false
 
   /** Throws GaveUp. */
-  constructor (writer: SchemaNode, reader: SchemaNode, { isLenient, stepsMax }: { isLenient: boolean, stepsMax: number }) {
+  constructor (
+    writer: SchemaNode, reader: SchemaNode, { isLenient, stepsMax }: { isLenient: boolean, stepsMax: number }
+  ) {
     this.#questionSteps = stepsMax / QUESTIONS_MIN
     const closed = isLenient ? close(writer) : writer
     this.#solver = new Solver(reachable(closed, writer, reader), stepsMax)
@@ -68,8 +70,8 @@ export class Comparison {
     const differences = new Differences(this.#solver.formulas)
     differences.walk(original, this.#reader)
     let refused = 0
-    for (const difference of differences.found) if (refused < CHANGES_MAX && this.#judge(difference) === false) refused++
-    for (const [path, rule, message] of differences.dropped) this.#note({ path, rule, compatible: true, message, direction: 'backward' })
+    for (const difference of differences.found) { if (refused < CHANGES_MAX && this.#judge(difference) === false) refused++ }
+    for (const [path, rule, message] of differences.dropped) { this.#note({ path, rule, compatible: true, message, direction: 'backward' }) }
   }
 
   #isNothing (schema: SchemaNode): boolean {
@@ -95,7 +97,13 @@ export class Comparison {
       return undefined
     }
     const reason = this.#reasonFor(models, word, reader)
-    return this.#note({ ...change, rule: 'cannot-be-shown', compatible: false, reason, message: `${message} That this is compatible cannot be shown: ${REASONS[reason]}.` })
+    return this.#note({
+      ...change,
+      rule: 'cannot-be-shown',
+      compatible: false,
+      reason,
+      message: `${message} That this is compatible cannot be shown: ${REASONS[reason]}.`
+    })
   }
 
   #note (change: SchemaChange): boolean {
@@ -113,7 +121,12 @@ export class Comparison {
 
   #reasonFor (models: Models, word: Difference['word'], reader: SchemaNode): Reason {
     if (models.values.length === 0 && models.reason !== undefined) return models.reason
-    const words = new Set([word, ...[...reachable(reader, this.#writer)].flatMap(({ keywords }) => typeof keywords === 'boolean' ? [] : Object.keys(keywords))])
+    const words = new Set([
+      word,
+      ...[...reachable(reader, this.#writer)].flatMap(({ keywords }) =>
+        typeof keywords === 'boolean' ? [] : Object.keys(keywords)
+      )
+    ])
     if (['contentEncoding', 'contentMediaType', 'contentSchema'].some((content) => words.has(content))) return 'content'
     return words.has('unevaluatedProperties') || words.has('unevaluatedItems') ? 'unevaluated' : 'unconfirmed'
   }

@@ -11,7 +11,14 @@ export type { Reason } from './reasons.ts'
 export { REASONS } from './reasons.ts'
 export { GaveUp } from '../steps.ts'
 
-export type CompatibilityMode = 'none' | 'backward' | 'forward' | 'full' | 'backward_transitive' | 'forward_transitive' | 'full_transitive'
+export type CompatibilityMode =
+  | 'none'
+  | 'backward'
+  | 'forward'
+  | 'full'
+  | 'backward_transitive'
+  | 'forward_transitive'
+  | 'full_transitive'
 
 /** `strict`: set inclusion. `lenient`: the same, once the writer's schema is closed as `close` in `closing.ts` says. */
 export type CompatibilityPolicy = 'strict' | 'lenient'
@@ -20,10 +27,12 @@ export type { SchemaChange, Verdict } from './verdict.ts'
 
 /**
  * Whether every document that the writer may send is valid for the reader. "Compatible" is always proved; an
- * incompatible change carries a witness, or is one of the `REASONS`. The verdict depends on the schemas alone: steps are
- * counted, not time. Throws SchemaError for a schema that cannot be used, and GaveUp when the steps run out first.
+ * incompatible change carries a witness, or is one of the `REASONS`. The verdict depends on the schemas alone: steps
+ * are counted, not time. Throws SchemaError for a schema that cannot be used, and GaveUp when the steps run out first.
  */
-export function compareSchemas (writer: JsonSchema, reader: JsonSchema, options: { policy: CompatibilityPolicy, stepsMax?: number }): Verdict {
+export function compareSchemas (
+  writer: JsonSchema, reader: JsonSchema, options: { policy: CompatibilityPolicy, stepsMax?: number }
+): Verdict {
   const { policy, stepsMax = COMPARISON_STEPS_MAX } = options
   const from = normalise(writer)
   return new Comparison(from, normalise(reader), { isLenient: policy === 'lenient', stepsMax }).run(from)
@@ -48,7 +57,11 @@ export interface ComparisonJob {
 }
 
 /** The verdict on a schema and one earlier version: its changes, or that the steps ran out. */
-export interface PairVerdict { version: number, direction: Direction, changes: SchemaChange[] | 'gave-up' }
+export interface PairVerdict {
+  version: number
+  direction: Direction
+  changes: SchemaChange[] | 'gave-up'
+}
 
 /** None for the mode `none`. */
 export function directionsOf (mode: CompatibilityMode): Direction[] {
@@ -56,10 +69,12 @@ export function directionsOf (mode: CompatibilityMode): Direction[] {
 }
 
 /**
- * Compares a schema with earlier versions, pair by pair, each with steps of its own. Ends early, after a pair, once more
- * than `jobStepsMax` are used. Throws SchemaError for a schema that cannot be used.
+ * Compares a schema with earlier versions, pair by pair, each with steps of its own. Ends early, after a pair, once
+ * more than `jobStepsMax` are used. Throws SchemaError for a schema that cannot be used.
  */
-export function comparePairs ({ schema, earlier, policy }: ComparisonJob, { stepsMax = COMPARISON_STEPS_MAX, jobStepsMax = Infinity } = {}): { pairs: PairVerdict[], steps: number } {
+export function comparePairs (
+  { schema, earlier, policy }: ComparisonJob, { stepsMax = COMPARISON_STEPS_MAX, jobStepsMax = Infinity } = {}
+): { pairs: PairVerdict[], steps: number } {
   const pairs: PairVerdict[] = []
   const text = JSON.stringify(schema)
   const latest = normalise(schema)
@@ -74,13 +89,21 @@ export function comparePairs ({ schema, earlier, policy }: ComparisonJob, { step
       const result = before === latest ? { changes: [], steps: 0 } : comparePair(writer, reader, policy, stepsMax)
       steps += result.steps + (text.length + otherText.length) * STEPS_PER_CHARACTER
       const { changes } = result
-      pairs.push({ version, direction, changes: changes === 'gave-up' ? changes : changes.map((change) => ({ ...change, direction, comparedWith: version })) })
+      pairs.push({
+        version,
+        direction,
+        changes: changes === 'gave-up'
+          ? changes
+          : changes.map((change) => ({ ...change, direction, comparedWith: version }))
+      })
     }
   }
   return { pairs, steps }
 }
 
-function comparePair (writer: SchemaNode, reader: SchemaNode, policy: CompatibilityPolicy, stepsMax: number): { changes: SchemaChange[] | 'gave-up', steps: number } {
+function comparePair (
+  writer: SchemaNode, reader: SchemaNode, policy: CompatibilityPolicy, stepsMax: number
+): { changes: SchemaChange[] | 'gave-up', steps: number } {
   let comparison: Comparison | undefined
   try {
     comparison = new Comparison(writer, reader, { isLenient: policy === 'lenient', stepsMax })

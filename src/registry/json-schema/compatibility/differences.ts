@@ -43,7 +43,10 @@ export class Differences {
     const key = `${this.#formulas.schema(writer).id} ${whole.id}`
     const sides = { writer, reader, writers: conjuncts(writer), place }
     if (typeof reader.keywords === 'boolean' || this.#open.has(key) || this.found.length > DIFFERENCES_MAX) {
-      this.#add(sides, 'not', whole, reader.pointer, 'schema-changed', sentence(reader.keywords === false ? 'nothing is allowed here any more' : 'the schema changed here'))
+      this.#add(
+        sides, 'not', whole, reader.pointer, 'schema-changed',
+        sentence(reader.keywords === false ? 'nothing is allowed here any more' : 'the schema changed here')
+      )
       return
     }
     this.#open.add(key)
@@ -68,26 +71,47 @@ export class Differences {
   }
 
   #keyword (sides: Sides, word: keyof Keywords, demand: Formula): void {
-    if (demand === this.#formulas.true || sides.writers.some((writer) => demandOf(word, writer.keywords, this.#formulas) === demand)) return
+    if (
+      demand === this.#formulas.true ||
+      sides.writers.some((writer) => demandOf(word, writer.keywords, this.#formulas) === demand)
+    ) return
     const before = sides.writers.find((writer) => writer.keywords[word] !== undefined)
     const message = describeChange(word, before, sides.reader)
-    this.#add(sides, word, demand, pointerOf(sides.reader, word), `${kebab(word)}-${before === undefined ? 'added' : 'changed'}`, message)
+    this.#add(
+      sides,
+      word,
+      demand,
+      pointerOf(sides.reader, word),
+      `${kebab(word)}-${before === undefined ? 'added' : 'changed'}`,
+      message
+    )
   }
 
   #unevaluated (sides: Sides, word: 'unevaluatedItems' | 'unevaluatedProperties', keywords: Keywords): void {
     const demand = unevaluated(word, keywords, this.#formulas, false)
-    const isDemanded = sides.writers.some((writer) => unevaluated(word, writer.keywords, this.#formulas, true) === demand)
+    const isDemanded = sides.writers.some((writer) =>
+      unevaluated(word, writer.keywords, this.#formulas, true) === demand
+    )
     if (!isDemanded) this.#keyword(sides, word, demand)
   }
 
   #properties (sides: Sides, properties: Map<string, SchemaNode>): void {
     for (const [name, schema] of properties) {
       const key = this.#formulas.in([name])
-      const before = sides.writers.map((writer) => writer.keywords.properties?.get(name)).find((found) => found !== undefined)
+      const before = sides.writers.map((writer) => writer.keywords.properties?.get(name)).find((found) =>
+        found !== undefined
+      )
       if (before !== undefined) this.walk(before, schema, (inside) => sides.place(this.#withKey(key, inside)))
       else {
         const path = pointerTo(pointerOf(sides.reader, 'properties'), name)
-        this.#add(sides, 'properties', this.#formulas.everyKey(key, this.#formulas.schema(schema)), path, 'property-added', `The property ${JSON.stringify(name)} is declared now; what was sent under this name before need not fit.`)
+        this.#add(
+          sides,
+          'properties',
+          this.#formulas.everyKey(key, this.#formulas.schema(schema)),
+          path,
+          'property-added',
+          `The property ${JSON.stringify(name)} is declared now; what was sent under this name before need not fit.`
+        )
       }
     }
   }
@@ -95,11 +119,20 @@ export class Differences {
   #patterns (sides: Sides, patterns: Map<string, SchemaNode>): void {
     for (const [source, schema] of patterns) {
       const keys = this.#formulas.pattern(source)
-      const before = sides.writers.map((writer) => writer.keywords.patternProperties?.get(source)).find((found) => found !== undefined)
+      const before = sides.writers.map((writer) => writer.keywords.patternProperties?.get(source)).find((found) =>
+        found !== undefined
+      )
       if (before !== undefined) this.walk(before, schema, (inside) => sides.place(this.#withKey(keys, inside)))
       else {
         const path = pointerTo(pointerOf(sides.reader, 'patternProperties'), source)
-        this.#add(sides, 'patternProperties', this.#formulas.everyKey(keys, this.#formulas.schema(schema)), path, 'pattern-property-added', `Properties whose names match ${JSON.stringify(source)} must now fit a schema.`)
+        this.#add(
+          sides,
+          'patternProperties',
+          this.#formulas.everyKey(keys, this.#formulas.schema(schema)),
+          path,
+          'pattern-property-added',
+          `Properties whose names match ${JSON.stringify(source)} must now fit a schema.`
+        )
       }
     }
   }
@@ -109,11 +142,33 @@ export class Differences {
     const formulas = this.#formulas
     const schema = formulas.schema(keywords.additionalProperties!)
     const keys = otherKeys(keywords, formulas)
-    if (sides.writers.some((writer) => demandOf('additionalProperties', writer.keywords, formulas) === formulas.everyKey(keys, schema))) return
-    const gone = new Map(sides.writers.flatMap((writer) => [...writer.keywords.properties ?? []].map(([name]): [string, SchemaNode] => [name, writer])).filter(([name]) => keywords.properties?.has(name) !== true).slice(0, 200))
+    if (
+      sides.writers.some((writer) =>
+        demandOf('additionalProperties', writer.keywords, formulas) === formulas.everyKey(keys, schema)
+      )
+    ) return
+    const gone = new Map(
+      sides.writers.flatMap((writer) =>
+        [...writer.keywords.properties ?? []].map(([name]): [string, SchemaNode] => [name, writer])
+      ).filter(([name]) => keywords.properties?.has(name) !== true).slice(0, 200)
+    )
     for (const [name, writer] of gone) {
-      const isOther = formulas.all([formulas.in([name]), ...keys.kind === 'all' ? keys.parts.filter((part) => part.kind === 'pattern') : keys.kind === 'pattern' ? [keys] : []])
-      this.#add(sides, 'additionalProperties', formulas.everyKey(isOther, schema), pointerTo(pointerOf(writer as Conjunct, 'properties'), name), 'property-removed', `The property ${JSON.stringify(name)} is declared no more and falls under "additionalProperties".`)
+      const isOther = formulas.all([
+        formulas.in([name]),
+        ...keys.kind === 'all'
+          ? keys.parts.filter((part) => part.kind === 'pattern')
+          : keys.kind === 'pattern'
+            ? [keys]
+            : []
+      ])
+      this.#add(
+        sides,
+        'additionalProperties',
+        formulas.everyKey(isOther, schema),
+        pointerTo(pointerOf(writer as Conjunct, 'properties'), name),
+        'property-removed',
+        `The property ${JSON.stringify(name)} is declared no more and falls under "additionalProperties".`
+      )
     }
     const others = formulas.all([keys, formulas.in([...gone.keys()], true)])
     const before = sides.writers.find((writer) => writer.keywords.additionalProperties !== undefined)
@@ -121,10 +176,19 @@ export class Differences {
     if (before !== undefined && typeof keywords.additionalProperties!.keywords !== 'boolean') {
       const common = otherKeys(before.keywords, formulas)
       left = formulas.all([others, formulas.not(common)])
-      this.walk(before.keywords.additionalProperties!, keywords.additionalProperties!, (inside) => sides.place(this.#withKey(formulas.all([others, common]), inside)))
+      this.walk(
+        before.keywords.additionalProperties!, keywords.additionalProperties!,
+        (inside) => sides.place(this.#withKey(formulas.all([others, common]), inside))
+      )
     }
-    this.#add(sides, 'additionalProperties', formulas.everyKey(left, schema), pointerOf(sides.reader, 'additionalProperties'),
-      `additional-properties-${before === undefined ? 'added' : 'changed'}`, describeChange('additionalProperties', before, sides.reader))
+    this.#add(
+      sides,
+      'additionalProperties',
+      formulas.everyKey(left, schema),
+      pointerOf(sides.reader, 'additionalProperties'),
+      `additional-properties-${before === undefined ? 'added' : 'changed'}`,
+      describeChange('additionalProperties', before, sides.reader)
+    )
   }
 
   #items (sides: Sides, word: 'prefixItems' | 'items', keywords: Keywords): void {
@@ -132,14 +196,25 @@ export class Differences {
     const from = keywords.prefixItems?.length ?? 0
     if (word === 'prefixItems') {
       for (const [i, schema] of keywords.prefixItems!.entries()) {
-        const before = sides.writers.map((writer) => writer.keywords.prefixItems?.[i] ?? writer.keywords.items).find((found) => found !== undefined)
-        this.walk(before ?? node(true), schema, (inside) => sides.place(formulas.all([formulas.types(ARRAY), formulas.size('array', i + 1), formulas.item(i, inside)])))
+        const before = sides.writers.map((writer) => writer.keywords.prefixItems?.[i] ?? writer.keywords.items).find((
+          found
+        ) => found !== undefined)
+        this.walk(
+          before ?? node(true),
+          schema,
+          (inside) =>
+            sides.place(formulas.all([formulas.types(ARRAY), formulas.size('array', i + 1), formulas.item(i, inside)]))
+        )
       }
       return
     }
-    const before = sides.writers.find((writer) => writer.keywords.items !== undefined && (writer.keywords.prefixItems?.length ?? 0) <= from)
-    if (before !== undefined) this.walk(before.keywords.items!, keywords.items!, (inside) => sides.place(formulas.all([formulas.types(ARRAY), formulas.count(from, inside, 1)])))
-    else this.#keyword(sides, 'items', demandOf('items', keywords, formulas))
+    const before = sides.writers.find((writer) =>
+      writer.keywords.items !== undefined && (writer.keywords.prefixItems?.length ?? 0) <= from
+    )
+    if (before !== undefined) {
+      this.walk(before.keywords.items!, keywords.items!, (inside) =>
+        sides.place(formulas.all([formulas.types(ARRAY), formulas.count(from, inside, 1)])))
+    } else this.#keyword(sides, 'items', demandOf('items', keywords, formulas))
   }
 
   #withKey (keys: Formula, inside: Formula): Formula {
@@ -148,26 +223,46 @@ export class Differences {
 
   #required (sides: Sides, name: string): void {
     if (sides.writers.some((writer) => writer.keywords.required?.includes(name) === true)) return
-    this.#add(sides, 'required', hasKey(name, this.#formulas), pointerOf(sides.reader, 'required'), 'required-added', `The property ${JSON.stringify(name)} is required now.`)
+    this.#add(
+      sides,
+      'required',
+      hasKey(name, this.#formulas),
+      pointerOf(sides.reader, 'required'),
+      'required-added',
+      `The property ${JSON.stringify(name)} is required now.`
+    )
   }
 
   #add (sides: Sides, word: keyof Keywords, demand: Formula, path: string, rule: string, message: string): void {
     const broken = this.#formulas.not(demand)
     if (broken === this.#formulas.false) return
-    this.found.push({ path, rule, message, word, reader: sides.reader, violation: sides.place(broken), local: [this.#formulas.schema(sides.writer), broken] })
+    this.found.push({
+      path, rule, message, word, reader: sides.reader, violation: sides.place(broken),
+      local: [this.#formulas.schema(sides.writer), broken]
+    })
   }
 
   #listDropped ({ writer, reader }: Sides, keywords: Keywords): void {
     if (typeof writer.keywords === 'boolean' || this.dropped.length > DIFFERENCES_MAX) return
     for (const word of Object.keys(writer.keywords) as (keyof Keywords)[]) {
-      if (keywords[word] === undefined && !word.endsWith('Rule')) this.dropped.push([pointerOf(writer, word), `${kebab(word)}-removed`, describeChange(word, writer, reader)])
+      if (keywords[word] === undefined && !word.endsWith('Rule')) { this.dropped.push([pointerOf(writer, word), `${kebab(word)}-removed`, describeChange(word, writer, reader)]) }
     }
     for (const name of writer.keywords.properties?.keys() ?? []) {
       if (keywords.properties?.has(name) === true || keywords.additionalProperties !== undefined) continue
-      this.dropped.push([pointerTo(pointerOf(writer, 'properties'), name), 'property-removed', `The property ${JSON.stringify(name)} is declared no more.`])
+      this.dropped.push([
+        pointerTo(pointerOf(writer, 'properties'), name),
+        'property-removed',
+        `The property ${JSON.stringify(name)} is declared no more.`
+      ])
     }
     for (const name of writer.keywords.required ?? []) {
-      if (keywords.required?.includes(name) !== true && keywords.required !== undefined) this.dropped.push([pointerOf(writer, 'required'), 'required-removed', `The property ${JSON.stringify(name)} is required no more.`])
+      if (keywords.required?.includes(name) !== true && keywords.required !== undefined) {
+        this.dropped.push([
+          pointerOf(writer, 'required'),
+          'required-removed',
+          `The property ${JSON.stringify(name)} is required no more.`
+        ])
+      }
     }
   }
 }
@@ -175,11 +270,16 @@ export class Differences {
 const OBJECT = maskOf('object')
 const ARRAY = maskOf('array')
 type Conjunct = SchemaNode & { readonly keywords: Keywords }
-interface Sides { readonly writer: SchemaNode, readonly reader: SchemaNode, readonly writers: readonly Conjunct[], readonly place: Place }
+interface Sides {
+  readonly writer: SchemaNode
+  readonly reader: SchemaNode
+  readonly writers: readonly Conjunct[]
+  readonly place: Place
+}
 
 /** The schema and all that it demands without condition. */
 function conjuncts (schema: SchemaNode): Conjunct[] {
   const found = new Set([schema])
-  for (const next of found) if (typeof next.keywords !== 'boolean') for (const part of next.keywords.allOf ?? []) found.add(part)
+  for (const next of found) { if (typeof next.keywords !== 'boolean') { for (const part of next.keywords.allOf ?? []) found.add(part) } }
   return [...found].filter((next): next is Conjunct => typeof next.keywords !== 'boolean')
 }

@@ -2,11 +2,13 @@ import { canonical } from '../json.ts'
 import type { SchemaNode } from '../schema-node.ts'
 
 /**
- * Whether no value can satisfy two of the schemas, as can be seen at a glance: by their types, or by a property that all
- * require and in which each allows other values. Then "exactly one" is the same as "any", which is far easier to reason on.
+ * Whether no value can satisfy two of the schemas, as can be seen at a glance: by their types, or by a property that
+ * all require and in which each allows other values. Then "exactly one" is the same as "any", which is far easier to
+ * reason on.
  */
 export function areDisjoint (schemas: readonly SchemaNode[]): boolean {
-  return haveDistinct(schemas.map(typesOf)) || discriminators(schemas).some((name) => haveDistinct(schemas.map((schema) => valuesOf(schema, name))))
+  return haveDistinct(schemas.map(typesOf)) ||
+    discriminators(schemas).some((name) => haveDistinct(schemas.map((schema) => valuesOf(schema, name))))
 }
 
 function haveDistinct (lists: readonly (readonly string[] | undefined)[]): boolean {
@@ -25,7 +27,7 @@ function discriminators ([first]: readonly SchemaNode[]): string[] {
 
 /** The values that an object may have under a name which it must have. */
 function valuesOf ({ keywords }: SchemaNode, name: string): string[] | undefined {
-  if (typeof keywords === 'boolean' || keywords.type?.join() !== 'object' || keywords.required?.includes(name) !== true) return undefined
+  if (typeof keywords === 'boolean' || keywords.type?.join() !== 'object' || keywords.required?.includes(name) !== true) { return undefined }
   const property = keywords.properties?.get(name)?.keywords
   if (property === undefined || typeof property === 'boolean') return undefined
   const values = property.const === undefined ? property.enum : [property.const]

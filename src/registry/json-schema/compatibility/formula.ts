@@ -99,11 +99,17 @@ export class Formulas {
     if (flat.size === 0) return neutral
     const list = [...flat.values()]
     this.#tick(list.length >> 2)
-    return list.length === 1 ? list[0]! : this.#make(`${kind} ${[...flat.keys()].sort((a, b) => a - b).join()}`, { kind, parts: list })
+    return list.length === 1
+      ? list[0]!
+      : this.#make(`${kind} ${[...flat.keys()].sort((a, b) => a - b).join()}`, { kind, parts: list })
   }
 
   types (mask: number): Formula {
-    return mask === 0 ? this.false : mask === ALL_TYPES ? this.true : this.#make(`types ${mask}`, { kind: 'types', mask })
+    return mask === 0
+      ? this.false
+      : mask === ALL_TYPES
+        ? this.true
+        : this.#make(`types ${mask}`, { kind: 'types', mask })
   }
 
   in (values: readonly Json[], negated = false): Formula {
@@ -184,26 +190,40 @@ export class Formulas {
   }
 
   /** The negation of a literal among the values of its type. */
-  #opposite (literal: Exclude<Formula, { kind: 'true' | 'false' | 'all' | 'any' | 'schema' | 'types' | 'in' | 'opaque' }>): Formula {
+  #opposite (
+    literal: Exclude<Formula, { kind: 'true' | 'false' | 'all' | 'any' | 'schema' | 'types' | 'in' | 'opaque' }>
+  ): Formula {
     switch (literal.kind) {
-      case 'min': return this.bound('max', literal.value, !literal.exclusive)
-      case 'max': return this.bound('min', literal.value, !literal.exclusive)
-      case 'multiple': return this.multiple(literal.of, !literal.negated)
-      case 'pattern': return this.pattern(literal.source, !literal.negated)
-      case 'format': return this.format(literal.name, !literal.negated)
-      case 'unique': return this.unique(!literal.negated)
-      case 'every-key': return this.someKey(literal.keys, this.not(literal.then))
-      case 'some-key': return this.everyKey(literal.keys, this.not(literal.then))
-      case 'item': return this.all([this.size('array', literal.index + 1), this.item(literal.index, this.not(literal.then))])
-      case 'rest': return this.count(literal.from, this.not(literal.then), 1)
-      case 'size': return this.any([
-        literal.min > 0 ? this.size(literal.of, 0, literal.min - 1) : this.false,
-        literal.max < Infinity ? this.size(literal.of, literal.max + 1) : this.false
-      ])
-      case 'count': return this.any([
-        literal.min > 0 ? this.count(literal.from, literal.of, 0, literal.min - 1) : this.false,
-        literal.max < Infinity ? this.count(literal.from, literal.of, literal.max + 1) : this.false
-      ])
+      case 'min':
+        return this.bound('max', literal.value, !literal.exclusive)
+      case 'max':
+        return this.bound('min', literal.value, !literal.exclusive)
+      case 'multiple':
+        return this.multiple(literal.of, !literal.negated)
+      case 'pattern':
+        return this.pattern(literal.source, !literal.negated)
+      case 'format':
+        return this.format(literal.name, !literal.negated)
+      case 'unique':
+        return this.unique(!literal.negated)
+      case 'every-key':
+        return this.someKey(literal.keys, this.not(literal.then))
+      case 'some-key':
+        return this.everyKey(literal.keys, this.not(literal.then))
+      case 'item':
+        return this.all([this.size('array', literal.index + 1), this.item(literal.index, this.not(literal.then))])
+      case 'rest':
+        return this.count(literal.from, this.not(literal.then), 1)
+      case 'size':
+        return this.any([
+          literal.min > 0 ? this.size(literal.of, 0, literal.min - 1) : this.false,
+          literal.max < Infinity ? this.size(literal.of, literal.max + 1) : this.false
+        ])
+      case 'count':
+        return this.any([
+          literal.min > 0 ? this.count(literal.from, literal.of, 0, literal.min - 1) : this.false,
+          literal.max < Infinity ? this.count(literal.from, literal.of, literal.max + 1) : this.false
+        ])
     }
   }
 }

@@ -9,7 +9,9 @@ import type { Tick } from '../steps.ts'
 /** How the formulas of schemas are written out, and how steps are counted. */
 export interface HoldsContext { readonly expand: (formula: Formula) => Formula, readonly tick: Tick }
 
-/** Whether a value is in the set that a formula means. What the validator does not check (`opaque`) is taken to hold. */
+/**
+ * Whether a value is in the set that a formula means. What the validator does not check (`opaque`) is taken to hold.
+ */
 export function holds (formula: Formula, value: Json, context: HoldsContext): boolean {
   context.tick(typeof value === 'string' ? 1 + (value.length >> 5) : 1)
   switch (formula.kind) {
@@ -47,26 +49,36 @@ function stringHolds (literal: Formula, value: string): boolean {
 
 function arrayHolds (literal: Formula, value: Json[], context: HoldsContext): boolean {
   switch (literal.kind) {
-    case 'size': return literal.of !== 'array' || isWithin(value.length, literal)
-    case 'unique': return hasUniqueItems(value) !== literal.negated
-    case 'item': return literal.index >= value.length || holds(literal.then, value[literal.index]!, context)
-    case 'rest': return value.slice(literal.from).every((item) => holds(literal.then, item, context))
-    case 'count': return isWithin(value.slice(literal.from).filter((item) => holds(literal.of, item, context)).length, literal)
-    default: return true
+    case 'size':
+      return literal.of !== 'array' || isWithin(value.length, literal)
+    case 'unique':
+      return hasUniqueItems(value) !== literal.negated
+    case 'item':
+      return literal.index >= value.length || holds(literal.then, value[literal.index]!, context)
+    case 'rest':
+      return value.slice(literal.from).every((item) => holds(literal.then, item, context))
+    case 'count':
+      return isWithin(value.slice(literal.from).filter((item) => holds(literal.of, item, context)).length, literal)
+    default:
+      return true
   }
 }
 
 function objectHolds (literal: Formula, value: JsonObject, context: HoldsContext): boolean {
   switch (literal.kind) {
-    case 'size': return literal.of !== 'object' || isWithin(Object.keys(value).length, literal)
-    case 'every-key': return keysIn(literal.keys, value, context).every((key) => holds(literal.then, value[key]!, context))
-    case 'some-key': return keysIn(literal.keys, value, context).some((key) => holds(literal.then, value[key]!, context))
-    default: return true
+    case 'size':
+      return literal.of !== 'object' || isWithin(Object.keys(value).length, literal)
+    case 'every-key':
+      return keysIn(literal.keys, value, context).every((key) => holds(literal.then, value[key]!, context))
+    case 'some-key':
+      return keysIn(literal.keys, value, context).some((key) => holds(literal.then, value[key]!, context))
+    default:
+      return true
   }
 }
 
 function keysIn (keys: Formula, value: JsonObject, context: HoldsContext): string[] {
-  if (keys.kind === 'in' && !keys.negated) return [...keys.values.values()].filter((key): key is string => typeof key === 'string' && has(value, key))
+  if (keys.kind === 'in' && !keys.negated) { return [...keys.values.values()].filter((key): key is string => typeof key === 'string' && has(value, key)) }
   return Object.keys(value).filter((key) => holds(keys, key, context))
 }
 

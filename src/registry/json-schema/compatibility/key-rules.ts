@@ -48,14 +48,17 @@ export class KeyRules {
   demandsOn (name: string): Formula[] {
     const known = this.#demands.get(name)
     if (known !== undefined) return known
-    const demands = [...this.#named.get(name) ?? [], ...this.#general.filter(({ keys }) => this.#solver.holds(keys, name)).map(({ then }) => then)]
+    const demands = [
+      ...this.#named.get(name) ?? [],
+      ...this.#general.filter(({ keys }) => this.#solver.holds(keys, name)).map(({ then }) => then)
+    ]
     this.#demands.set(name, demands)
     return demands
   }
 
   /**
-   * A property with a name that is neither mentioned nor taken. Names are tried by kind: when no value is right for one,
-   * all names that fall under the same rules are out. Undefined when there is certainly none.
+   * A property with a name that is neither mentioned nor taken. Names are tried by kind: when no value is right for
+   * one, all names that fall under the same rules are out. Undefined when there is certainly none.
    */
   findUnnamed (slot: Slot, taken: readonly string[]): { key: string, value: Json } | { reason: Reason } | undefined {
     const { formulas } = this.#solver
@@ -64,7 +67,11 @@ export class KeyRules {
     for (let i = 0; i < KINDS_MAX; i++) {
       const names = this.#solver.models([formulas.types(TEXT), ...kinds])
       const key = names.values[0]
-      if (typeof key !== 'string') return names.exhausted ? reason && { reason } : { reason: names.reason ?? 'entangled' }
+      if (typeof key !== 'string') {
+        return names.exhausted
+          ? reason && { reason }
+          : { reason: names.reason ?? 'entangled' }
+      }
       const rules = this.#general.filter(({ keys }) => this.#solver.holds(keys, key))
       const models = this.#solver.models([slot.then, ...rules.map(({ then }) => then)])
       if (models.values.length > 0) return { key, value: models.values[0]! }

@@ -35,11 +35,24 @@ class ArraySearch {
 
   #take (literal: Literal): void {
     switch (literal.kind) {
-      case 'size': [this.#min, this.#max] = [Math.max(this.#min, literal.min), Math.min(this.#max, literal.max)]; break
-      case 'item': this.#demand(literal.index, literal.then); this.#tail = Math.max(this.#tail, literal.index + 1); break
-      case 'rest': this.#rests.push(literal); this.#tail = Math.max(this.#tail, literal.from); break
-      case 'count': this.#counts.push(literal); this.#tail = Math.max(this.#tail, literal.from); break
-      case 'unique': if (literal.negated) this.#isRepeating = true; else this.#isUnique = true
+      case 'size':
+        ;[this.#min, this.#max] = [Math.max(this.#min, literal.min), Math.min(this.#max, literal.max)]
+        break
+      case 'item':
+        this.#demand(literal.index, literal.then)
+        this.#tail = Math.max(this.#tail, literal.index + 1)
+        break
+      case 'rest':
+        this.#rests.push(literal)
+        this.#tail = Math.max(this.#tail, literal.from)
+        break
+      case 'count':
+        this.#counts.push(literal)
+        this.#tail = Math.max(this.#tail, literal.from)
+        break
+      case 'unique':
+        if (literal.negated) this.#isRepeating = true
+        else this.#isUnique = true
     }
   }
 
@@ -128,7 +141,9 @@ class ArraySearch {
     return values.length > 0
   }
 
-  /** An array in which two items are equal: every pair of positions is tried, with some of the values they can share. */
+  /**
+   * An array in which two items are equal: every pair of positions is tried, with some of the values they can share.
+   */
   #repeating (): Json[] | undefined {
     const last = Math.min(this.#max, this.#tail + 2)
     let pairs = 0
@@ -167,8 +182,12 @@ class ArraySearch {
     const fits = (value: Json[]): boolean => value.length >= this.#min && value.length <= this.#max &&
       value.every((item, i) => this.#solver.holds(this.#at(i), item)) &&
       this.#counts.every((literal) => this.#solver.holds(literal, value)) &&
-      (!this.#isUnique && !this.#isRepeating ? true : (new Set(value.map(canonical)).size === value.length) === this.#isUnique)
-    const offer = (value: Json[]): void => { if (variants.size < want && fits(value)) variants.set(canonical(value), value) }
+      (!this.#isUnique && !this.#isRepeating
+        ? true
+        : (new Set(value.map(canonical)).size === value.length) === this.#isUnique)
+    const offer = (value: Json[]): void => {
+      if (variants.size < want && fits(value)) variants.set(canonical(value), value)
+    }
     for (let position = 0; position <= Math.min(found.length, 20); position++) {
       const { values } = this.#solver.models([this.#at(position)], want)
       for (const value of values) offer(found.toSpliced(position, 1, value))

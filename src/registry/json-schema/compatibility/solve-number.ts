@@ -9,9 +9,13 @@ export function solveNumber (literals: readonly Literal[], want: number, solver:
   const [low, high] = interval(literals)
   if (low > high) return NONE
   const step = commonStep(literals)
-  if (step !== undefined && literals.some((literal) => literal.kind === 'multiple' && literal.negated && divides(literal.of, step))) return NONE
+  if (
+    step !== undefined &&
+    literals.some((literal) => literal.kind === 'multiple' && literal.negated && divides(literal.of, step))
+  ) return NONE
   const found = new Set<number>()
-  const fits = (value: number): boolean => value >= low && value <= high && literals.every((literal) => solver.holds(literal, value))
+  const fits = (value: number): boolean =>
+    value >= low && value <= high && literals.every((literal) => solver.holds(literal, value))
   const { candidates, isAll } = step === undefined ? between(low, high) : multiples(step, low, high)
   for (const value of candidates) {
     solver.tick()
@@ -94,5 +98,5 @@ function * spread (low: number, high: number): Generator<number> {
   yield * [low, high, nextUp(low), -nextUp(-high), low / 2 + high / 2]
   const width = Math.min(high - near, near - low > 0 && high - near === 0 ? near - low : high - near, 1e6)
   for (let i = 1; i < TRIES_MAX; i++) yield * [near + width * i / TRIES_MAX, near + i / 7, near - i / 7]
-  for (let power = 1; power < 308; power++) yield * [near + 10 ** power + 0.5, near - 10 ** power - 0.5, 10 ** power, -(10 ** power)]
+  for (let power = 1; power < 308; power++) { yield * [near + 10 ** power + 0.5, near - 10 ** power - 0.5, 10 ** power, -(10 ** power)] }
 }

@@ -31,7 +31,7 @@ class ObjectSearch {
     this.#want = want
     this.#rules = new KeyRules(literals, solver)
     for (const literal of literals) {
-      if (literal.kind === 'size') [this.#min, this.#max] = [Math.max(this.#min, literal.min), Math.min(this.#max, literal.max)]
+      if (literal.kind === 'size') { [this.#min, this.#max] = [Math.max(this.#min, literal.min), Math.min(this.#max, literal.max)] }
       if (literal.kind !== 'some-key') continue
       const name = this.#rules.onlyName(literal.keys)
       if (name === undefined) this.#wanted.push({ keys: literal.keys, then: literal.then })
@@ -69,7 +69,9 @@ class ObjectSearch {
       if (found !== undefined) return found
     }
     for (const [i, slot] of [...slots, undefined].entries()) {
-      const shared = slot === undefined ? wanted : { keys: formulas.all([slot.keys, wanted.keys]), then: formulas.all([slot.then, wanted.then]) }
+      const shared = slot === undefined
+        ? wanted
+        : { keys: formulas.all([slot.keys, wanted.keys]), then: formulas.all([slot.then, wanted.then]) }
       const found = this.#assign(next + 1, required, [...slots.slice(0, i), shared, ...slots.slice(i + 1)])
       if (found !== undefined) return found
     }
@@ -80,7 +82,7 @@ class ObjectSearch {
     if (required.size + slots.length > this.#max) return undefined
     const object: JsonObject = {}
     for (const [name, demands] of required) setOwn(object, name, this.#value(name, demands)!)
-    for (const slot of slots) if (!this.#fillSlot(object, slot, Object.keys(object).length > required.size)) return undefined
+    for (const slot of slots) { if (!this.#fillSlot(object, slot, Object.keys(object).length > required.size)) return undefined }
     return this.#fillUp(object) ? object : undefined
   }
 
@@ -111,7 +113,7 @@ class ObjectSearch {
       missing--
     }
     for (; missing > 0; missing--) {
-      if (!this.#fillSlot(object, { keys: this.#solver.formulas.true, then: this.#solver.formulas.true }, false)) return false
+      if (!this.#fillSlot(object, { keys: this.#solver.formulas.true, then: this.#solver.formulas.true }, false)) { return false }
     }
     return true
   }
@@ -124,7 +126,9 @@ class ObjectSearch {
       if (variants.length >= this.#want * 2) break
       const isThere = Object.hasOwn(object, name)
       if (!isThere && !room) continue
-      const { values } = this.#solver.models([...this.#rules.demandsOn(name), ...this.#required.get(name) ?? []], this.#want)
+      const { values } = this.#solver.models(
+        [...this.#rules.demandsOn(name), ...this.#required.get(name) ?? []], this.#want
+      )
       for (const value of values) variants.push(withKey(object, name, value))
     }
     return variants

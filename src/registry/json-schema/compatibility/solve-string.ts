@@ -14,7 +14,9 @@ export function solveString (literals: readonly Literal[], want: number, solver:
   const formats = literals.filter((literal) => literal.kind === 'format')
   if (formats.some((a) => formats.some((b) => !a.negated && b.negated && isPartOf(a.name, b.name)))) return NONE
   const found = new Set<string>()
-  const take = (text: string): void => { if (found.size < want && literals.every((literal) => solver.holds(literal, text))) found.add(text) }
+  const take = (text: string): void => {
+    if (found.size < want && literals.every((literal) => solver.holds(literal, text))) found.add(text)
+  }
   for (const { name, negated } of formats) if (!negated) SAMPLES.get(name)?.forEach(take)
   if (found.size >= want) return { values: [...found], exhausted: false }
   const reason = search(literals, want, found, take, solver)
@@ -22,12 +24,23 @@ export function solveString (literals: readonly Literal[], want: number, solver:
 }
 
 /** Answers why the search ended early, or undefined when there are no more strings. */
-function search (literals: readonly Literal[], want: number, found: Set<string>, take: (text: string) => void, solver: Questions): Reason | undefined {
+function search (
+  literals: readonly Literal[], want: number, found: Set<string>, take: (text: string) => void, solver: Questions
+): Reason | undefined {
   const [min, max] = lengths(literals)
   if (min > max) return undefined
   if (min > TEXT_LENGTH_MAX) return 'cardinality'
   const excluded = new Set(found)
-  for (const literal of literals) if (literal.kind === 'in') for (const value of literal.values.values()) if (typeof value === 'string') excluded.add(value)
+  for (const literal of literals) {
+    if (literal.kind === 'in') {
+      for (const value of literal.values.values()) {
+        if (typeof value === 'string') {
+          excluded
+            .add(value)
+        }
+      }
+    }
+  }
   let blind: Reason | undefined = literals.some((literal) => literal.kind === 'format') ? 'format' : undefined
   try {
     const { matching, avoiding, isWhole } = automata(literals, solver)
@@ -48,14 +61,20 @@ function search (literals: readonly Literal[], want: number, found: Set<string>,
 
 function lengths (literals: readonly Literal[]): [number, number] {
   let [min, max] = [0, Infinity]
-  for (const literal of literals) if (literal.kind === 'size') [min, max] = [Math.max(min, literal.min), Math.min(max, literal.max)]
+  for (const literal of literals) { if (literal.kind === 'size') [min, max] = [Math.max(min, literal.min), Math.min(max, literal.max)] }
   return [min, max]
 }
 
-function automata (literals: readonly Literal[], solver: Questions): { matching: Language[], avoiding: Language[], isWhole: boolean } {
+function automata (
+  literals: readonly Literal[], solver: Questions
+): { matching: Language[], avoiding: Language[], isWhole: boolean } {
   const result = { matching: [] as Language[], avoiding: [] as Language[], isWhole: true }
   for (const literal of literals) {
-    const source = literal.kind === 'pattern' ? literal.source : literal.kind === 'format' && !literal.negated && FORMATS.has(literal.name) ? LOOKS_LIKE.get(literal.name) : undefined
+    const source = literal.kind === 'pattern'
+      ? literal.source
+      : literal.kind === 'format' && !literal.negated && FORMATS.has(literal.name)
+        ? LOOKS_LIKE.get(literal.name)
+        : undefined
     if (source === undefined) continue
     const start = solver.languages.start(parsePattern(source))
     if (start === undefined) result.isWhole = false

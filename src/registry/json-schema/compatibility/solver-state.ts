@@ -42,8 +42,7 @@ function add (state: State, parts: readonly Formula[], context: Parts): State | 
     }
     asserted.add(next.id)
     if (next.kind === 'schema') queue.push(context.expand(next))
-    else if (next.kind === 'in' && next.negated && (state.type === 'object' || state.type === 'array')) queue.push(...unlike(next, state.type, context.formulas))
-    else literals.push(next as Literal)
+    else if (next.kind === 'in' && next.negated && (state.type === 'object' || state.type === 'array')) { queue.push(...unlike(next, state.type, context.formulas)) } else literals.push(next as Literal)
   }
   return { type: state.type, literals, clauses, asserted }
 
@@ -67,7 +66,10 @@ function add (state: State, parts: readonly Formula[], context: Parts): State | 
     context.tick(1 + (clause.parts.length >> 1))
     for (const given of clause.parts) {
       const part = reduce(given, state.type, context.formulas)
-      if (part.kind === 'true' || asserted.has(part.id) || (part.kind === 'all' && part.parts.every(({ id }) => asserted.has(id)))) return context.formulas.true
+      if (
+        part.kind === 'true' || asserted.has(part.id) ||
+        (part.kind === 'all' && part.parts.every(({ id }) => asserted.has(id)))
+      ) return context.formulas.true
       if (part.kind === 'all' ? part.parts.some(isDenied) : part.kind !== 'false' && isDenied(part)) continue
       if (part.kind !== 'false') left.push(part)
     }
@@ -91,7 +93,7 @@ function reduceAfresh (formula: Formula, type: JsonType, formulas: Formulas): Fo
     case 'true': case 'false': case 'schema': case 'in': case 'opaque': return formula
     case 'types': return (formula.mask & 1 << JSON_TYPES.indexOf(type)) !== 0 ? formulas.true : formulas.false
     case 'all':
-      if (formula.parts.some((part) => part.kind === 'types' && (part.mask & 1 << JSON_TYPES.indexOf(type)) === 0)) return formulas.false
+      if (formula.parts.some((part) => part.kind === 'types' && (part.mask & 1 << JSON_TYPES.indexOf(type)) === 0)) { return formulas.false }
       return rejoin(formula, formula.parts.map((part) => reduce(part, type, formulas)), formulas)
     case 'any': return rejoin(formula, formula.parts.map((part) => reduce(part, type, formulas)), formulas)
     default: return subjectOf(formula) === type ? formula : formulas.true
@@ -123,13 +125,16 @@ function unlike (list: Of<'in'>, type: 'object' | 'array', formulas: Formulas): 
   const demands: Formula[] = []
   for (const value of list.values.values()) {
     if (type === 'array' && Array.isArray(value)) demands.push(formulas.not(formulas.all(arrayLike(value, formulas))))
-    if (type === 'object' && typeof value === 'object' && value !== null && !Array.isArray(value)) demands.push(formulas.not(formulas.all(objectLike(value, formulas))))
+    if (type === 'object' && typeof value === 'object' && value !== null && !Array.isArray(value)) { demands.push(formulas.not(formulas.all(objectLike(value, formulas)))) }
   }
   return demands
 }
 
 function arrayLike (value: Json[], formulas: Formulas): Formula[] {
-  return [formulas.size('array', value.length, value.length), ...value.map((item, i) => formulas.item(i, formulas.in([item])))]
+  return [
+    formulas.size('array', value.length, value.length),
+    ...value.map((item, i) => formulas.item(i, formulas.in([item])))
+  ]
 }
 
 function objectLike (value: { [key: string]: Json }, formulas: Formulas): Formula[] {

@@ -153,7 +153,9 @@ export class Solver implements Questions {
   /** Tries every way to satisfy one clause: the shortest of those that the value at hand violates. */
   #branch (state: State, value: Json | undefined, found: Gathering, want: number): Models {
     const violated = value === undefined ? [] : state.clauses.filter((clause) => !this.holds(clause, value))
-    const clause = (violated.length > 0 ? violated : state.clauses).reduce((a, b) => b.parts.length < a.parts.length ? b : a)
+    const clause = (violated.length > 0 ? violated : state.clauses).reduce((a, b) =>
+      b.parts.length < a.parts.length ? b : a
+    )
     const branches = new Gathering(want)
     branches.take({ values: found.models.values, exhausted: true })
     for (const part of clause.parts) {
@@ -167,7 +169,10 @@ export class Solver implements Questions {
   /** The values of a state that has but few by its form. */
   #finite (state: State): Json[] | undefined {
     const candidates = candidatesOf(state)
-    return candidates?.filter((value) => state.literals.every((literal) => this.holds(literal, value)) && state.clauses.every((clause) => this.holds(clause, value)))
+    return candidates?.filter((value) =>
+      state.literals.every((literal) => this.holds(literal, value)) &&
+      state.clauses.every((clause) => this.holds(clause, value))
+    )
   }
 }
 
@@ -175,7 +180,11 @@ function candidatesOf ({ type, literals }: State): Json[] | undefined {
   if (type === 'null') return [null]
   if (type === 'boolean') return [true, false]
   const list = literals.find((literal) => literal.kind === 'in' && !literal.negated)
-  return list?.kind === 'in' ? [...list.values.values()].filter((value) => (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value) === type) : undefined
+  return list?.kind === 'in'
+    ? [...list.values.values()].filter((value) =>
+        (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value) === type
+      )
+    : undefined
 }
 
 /** Sums up the answers of several questions that together are one. */
@@ -201,6 +210,10 @@ class Gathering {
 
   get models (): Models {
     const isExhausted = this.#isExhausted && !this.isFull
-    return { values: this.#values, exhausted: isExhausted, ...this.#reason === undefined || isExhausted ? {} : { reason: this.#reason } }
+    return {
+      values: this.#values,
+      exhausted: isExhausted,
+      ...this.#reason === undefined || isExhausted ? {} : { reason: this.#reason }
+    }
   }
 }

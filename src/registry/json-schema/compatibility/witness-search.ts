@@ -11,7 +11,10 @@ const MODELS = 6
 /** A validator's step is an evaluation in compiled code. */
 const FUEL_PER_STEP = 8
 
-/** Looks for documents that the writer may send and the reader refuses; the validator that guards payloads has the last word. */
+/**
+ * Looks for documents that the writer may send and the reader refuses; the validator that guards payloads has the last
+ * word.
+ */
 export class WitnessSearch {
   readonly #solver: Solver
   readonly #writer: SchemaNode
@@ -43,7 +46,9 @@ export class WitnessSearch {
   find (violation: Formula, steps: number): { document: Json } | undefined {
     const stepsLeftMin = this.#solver.stepsLeft - steps
     const writer = this.#solver.formulas.schema(this.#writer)
-    const near = [[writer, violation], [writer]].flatMap((parts) => this.#solver.findWithin(steps / 3, parts, MODELS)?.values ?? [])
+    const near = [[writer, violation], [writer]].flatMap((parts) =>
+      this.#solver.findWithin(steps / 3, parts, MODELS)?.values ?? []
+    )
     const seen = new Set<string>()
     for (let i = 0; i < near.length + TRIES && this.#solver.stepsLeft > stepsLeftMin; i++) {
       const document = i < near.length ? near[i]! : this.#vary(this.#pick(near.length > 0 ? near : this.#parts()))
@@ -68,7 +73,9 @@ export class WitnessSearch {
 
   #varyObject (document: JsonObject): Json {
     const keys = Object.keys(document)
-    const key = keys.length > 0 && this.#random() < 0.6 ? this.#pick(keys) : this.#pick(this.#parts().filter((part) => typeof part === 'string'))
+    const key = keys.length > 0 && this.#random() < 0.6
+      ? this.#pick(keys)
+      : this.#pick(this.#parts().filter((part) => typeof part === 'string'))
     const copy = { ...document }
     if (this.#random() < 0.2) delete copy[key as string]
     else copy[key as string] = this.#vary(copy[key as string] ?? this.#pick(this.#parts()))
@@ -83,9 +90,18 @@ export class WitnessSearch {
     add(null, true, false, 0, 1, -1, 0.5, '', 'a', 'abc', [], {}, [1], { a: 1 })
     for (const { keywords } of reachable(this.#writer, this.#reader)) {
       if (typeof keywords === 'boolean' || parts.size > 400) continue
-      for (const value of [keywords.minimum, keywords.maximum, keywords.exclusiveMinimum, keywords.exclusiveMaximum, keywords.multipleOf]) if (value !== undefined) add(value, value + 1, value - 1, value + 0.5)
-      for (const size of [keywords.minLength, keywords.maxLength]) if (size !== undefined && size < 1_000) add('a'.repeat(size), 'a'.repeat(size + 1))
-      add(...keywords.enum ?? [], ...keywords.required ?? [], ...keywords.properties?.keys() ?? [], ...keywords.const === undefined ? [] : [keywords.const])
+      for (
+        const value of [
+          keywords.minimum, keywords.maximum, keywords.exclusiveMinimum, keywords.exclusiveMaximum, keywords.multipleOf
+        ]
+      ) if (value !== undefined) add(value, value + 1, value - 1, value + 0.5)
+      for (const size of [keywords.minLength, keywords.maxLength]) { if (size !== undefined && size < 1_000) add('a'.repeat(size), 'a'.repeat(size + 1)) }
+      add(
+        ...keywords.enum ?? [],
+        ...keywords.required ?? [],
+        ...keywords.properties?.keys() ?? [],
+        ...keywords.const === undefined ? [] : [keywords.const]
+      )
     }
     this.#ingredients = [...parts.values()]
     return this.#ingredients

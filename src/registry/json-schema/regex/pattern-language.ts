@@ -32,7 +32,10 @@ export class Languages {
     this.#tick = tick
   }
 
-  /** The state before the first character of a text in which the pattern is searched; undefined if it cannot be followed. */
+  /**
+   * The state before the first character of a text in which the pattern is searched; undefined if it cannot be
+   * followed.
+   */
   start (pattern: Pattern): Language | undefined {
     if (!hasPlainAnchors(pattern, true, true)) return undefined
     const search = this.#concat(this.#rest, this.#concat(this.#of(pattern), this.#rest))
@@ -54,8 +57,11 @@ export class Languages {
 
   after (state: Language, code: number): Language {
     switch (state.kind) {
-      case 'none': case 'empty': return this.#none
-      case 'chars': return state.ranges.some(([first, last]) => code >= first && code <= last) ? this.#empty : this.#none
+      case 'none':
+      case 'empty':
+        return this.#none
+      case 'chars':
+        return state.ranges.some(([first, last]) => code >= first && code <= last) ? this.#empty : this.#none
     }
     const key = `${state.id} ${code}`
     const known = this.#derivatives.get(key)
@@ -69,7 +75,9 @@ export class Languages {
   #derive (state: Extract<Language, { kind: 'concat' | 'or' | 'repeat' }>, code: number): Language {
     if (state.kind === 'or') return this.#or(state.parts.map((part) => this.after(part, code)))
     if (state.kind === 'repeat') {
-      return this.#concat(this.after(state.part, code), this.#repeat(state.part, Math.max(0, state.min - 1), state.max - 1))
+      return this.#concat(
+        this.after(state.part, code), this.#repeat(state.part, Math.max(0, state.min - 1), state.max - 1)
+      )
     }
     const taken = this.#concat(this.after(state.first, code), state.then)
     return state.first.nullable ? this.#or([taken, this.after(state.then, code)]) : taken
@@ -97,7 +105,9 @@ export class Languages {
   }
 
   #chars (ranges: Ranges): Language {
-    return ranges.length === 0 ? this.#none : this.#make(`chars ${ranges.map((pair) => pair.join('-')).join()}`, { kind: 'chars', ranges }, false)
+    return ranges.length === 0
+      ? this.#none
+      : this.#make(`chars ${ranges.map((pair) => pair.join('-')).join()}`, { kind: 'chars', ranges }, false)
   }
 
   #concat (first: Language, then: Language): Language {
@@ -119,7 +129,11 @@ export class Languages {
     const list = [...flat.values()].sort((a, b) => a.id - b.id)
     if (list.length === 0) return this.#none
     if (list.length === 1) return list[0]!
-    return this.#make(`or ${list.map((part) => part.id).join()}`, { kind: 'or', parts: list }, list.some((part) => part.nullable))
+    return this.#make(
+      `or ${list.map((part) => part.id).join()}`,
+      { kind: 'or', parts: list },
+      list.some((part) => part.nullable)
+    )
   }
 
   #repeat (part: Language, min: number, max: number): Language {
@@ -153,12 +167,23 @@ export function cuts (states: readonly Language[]): number[] {
 /** Whether `^` and `$` stand only where they can be read as the first and last character of the text. */
 function hasPlainAnchors (pattern: Pattern, isFirst: boolean, isLast: boolean): boolean {
   switch (pattern.kind) {
-    case 'start': return isFirst
-    case 'end': return isLast
-    case 'chars': return true
-    case 'property': case 'boundary': case 'inside': return false
-    case 'or': return pattern.parts.every((part) => hasPlainAnchors(part, isFirst, isLast))
-    case 'concat': return pattern.parts.every((part, i) => hasPlainAnchors(part, isFirst && i === 0, isLast && i === pattern.parts.length - 1))
-    case 'repeat': return hasPlainAnchors(pattern.part, isFirst && pattern.max === 1, isLast && pattern.max === 1)
+    case 'start':
+      return isFirst
+    case 'end':
+      return isLast
+    case 'chars':
+      return true
+    case 'property':
+    case 'boundary':
+    case 'inside':
+      return false
+    case 'or':
+      return pattern.parts.every((part) => hasPlainAnchors(part, isFirst, isLast))
+    case 'concat':
+      return pattern.parts.every((part, i) =>
+        hasPlainAnchors(part, isFirst && i === 0, isLast && i === pattern.parts.length - 1)
+      )
+    case 'repeat':
+      return hasPlainAnchors(pattern.part, isFirst && pattern.max === 1, isLast && pattern.max === 1)
   }
 }

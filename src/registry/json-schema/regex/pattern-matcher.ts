@@ -2,7 +2,10 @@ import { LRUCache } from 'lru-cache'
 import { RE2JS } from 're2js'
 import { parsePattern, PatternError, toRe2 } from './pattern-syntax.ts'
 
-/** Matching costs at most this many steps for each character. RE2 itself allows 1,000 repeats, so this bounds alternatives. */
+/**
+ * Matching costs at most this many steps for each character. RE2 itself allows 1,000 repeats, so this bounds
+ * alternatives.
+ */
 const PROGRAM_SIZE_MAX = 4_000
 const PATTERN_LENGTH_MAX = 4_000
 
@@ -33,8 +36,10 @@ function compile (source: string): Matcher {
   try {
     matcher = RE2JS.compile(re2)
   } catch (error) {
-    throw new PatternError('the linear-time engine refuses it (a repeat above 1,000, or an unknown character property)', { cause: error })
+    throw new PatternError(
+      'the linear-time engine refuses it (a repeat above 1,000, or an unknown character property)', { cause: error }
+    )
   }
-  if (matcher.programSize() > PROGRAM_SIZE_MAX) throw new PatternError('it is too large once its repeats are written out')
+  if (matcher.programSize() > PROGRAM_SIZE_MAX) { throw new PatternError('it is too large once its repeats are written out') }
   return matcher
 }

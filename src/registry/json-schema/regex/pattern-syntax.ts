@@ -107,7 +107,7 @@ class Parser {
   #escape (): Pattern {
     if (this.#take('b')) return { kind: 'boundary' }
     if (this.#take('B')) return { kind: 'inside' }
-    if (/[1-9k]/.test(this.#text[this.#at] ?? '')) throw new PatternError('back-references cannot be matched in linear time')
+    if (/[1-9k]/.test(this.#text[this.#at] ?? '')) { throw new PatternError('back-references cannot be matched in linear time') }
     return this.#classEscape()
   }
 
@@ -133,8 +133,11 @@ class Parser {
   }
 
   #property (letter: string): string {
-    const [whole, name] = /^\{(?:(?:General_Category|gc|Script|sc)=)?([A-Za-z_]+)\}/.exec(this.#text.slice(this.#at, this.#at + 64).join('')) ?? []
-    if (whole === undefined || name === undefined) throw new PatternError(`"\\${letter}" must be followed by a property in braces`)
+    const [whole, name] =
+      /^\{(?:(?:General_Category|gc|Script|sc)=)?([A-Za-z_]+)\}/.exec(
+        this.#text.slice(this.#at, this.#at + 64).join('')
+      ) ?? []
+    if (whole === undefined || name === undefined) { throw new PatternError(`"\\${letter}" must be followed by a property in braces`) }
     this.#at += whole.length
     return `\\${letter}{${LONG_NAMES[name] ?? name}}`
   }
@@ -156,7 +159,7 @@ class Parser {
 
   #hex (digits: number): number {
     const text = this.#text.slice(this.#at, this.#at + digits).join('')
-    if (text.length < digits || !/^[0-9a-f]+$/i.test(text)) throw new PatternError('it has an incomplete hexadecimal escape')
+    if (text.length < digits || !/^[0-9a-f]+$/i.test(text)) { throw new PatternError('it has an incomplete hexadecimal escape') }
     this.#at += digits
     return parseInt(text, 16)
   }
@@ -174,7 +177,7 @@ class Parser {
       const to = this.#classMember()
       ranges.push(spanOf(from, to))
     }
-    if (properties.length > 0) return { kind: 'property', re2: `[${negated ? '^' : ''}${properties.join('')}${rangesToRe2(union(ranges))}]` }
+    if (properties.length > 0) { return { kind: 'property', re2: `[${negated ? '^' : ''}${properties.join('')}${rangesToRe2(union(ranges))}]` } }
     return { kind: 'chars', ranges: negated ? complement(ranges) : union(ranges) }
   }
 
@@ -210,7 +213,23 @@ function spanOf (from: Member, to: Member): readonly [number, number] {
 }
 
 const LONG_NAMES: Record<string, string> = {
-  Letter: 'L', Uppercase_Letter: 'Lu', Lowercase_Letter: 'Ll', Titlecase_Letter: 'Lt', Modifier_Letter: 'Lm', Other_Letter: 'Lo', Mark: 'M', Number: 'N', Decimal_Number: 'Nd', digit: 'Nd', Letter_Number: 'Nl', Punctuation: 'P', Symbol: 'S', Separator: 'Z', Space_Separator: 'Zs', Other: 'C', Control: 'Cc'
+  Letter: 'L',
+  Uppercase_Letter: 'Lu',
+  Lowercase_Letter: 'Ll',
+  Titlecase_Letter: 'Lt',
+  Modifier_Letter: 'Lm',
+  Other_Letter: 'Lo',
+  Mark: 'M',
+  Number: 'N',
+  Decimal_Number: 'Nd',
+  digit: 'Nd',
+  Letter_Number: 'Nl',
+  Punctuation: 'P',
+  Symbol: 'S',
+  Separator: 'Z',
+  Space_Separator: 'Zs',
+  Other: 'C',
+  Control: 'Cc'
 }
 
 export function rangesToRe2 (ranges: Ranges): string {

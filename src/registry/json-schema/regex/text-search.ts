@@ -13,8 +13,16 @@ export interface TextProblem {
 
 export const TEXT_LENGTH_MAX = 20_000
 
-interface Trie { readonly isEnd: boolean, readonly next: ReadonlyMap<number, Trie> }
-interface Place { readonly states: readonly Language[], readonly trie: Trie | undefined, readonly from: Place | undefined, readonly code: number }
+interface Trie {
+  readonly isEnd: boolean
+  readonly next: ReadonlyMap<number, Trie>
+}
+interface Place {
+  readonly states: readonly Language[]
+  readonly trie: Trie | undefined
+  readonly from: Place | undefined
+  readonly code: number
+}
 
 /**
  * The shortest such text, found by walking all automata at once, or undefined when there is none. `tick` is called for
@@ -24,8 +32,10 @@ export function findText (problem: TextProblem, languages: Languages, tick: Tick
   const { matching, avoiding, min, max } = problem
   if (min > max) return undefined
   const start: Place = { states: [...matching, ...avoiding], trie: trieOf(problem.excluded), from: undefined, code: 0 }
-  const isPossible = (states: readonly Language[]): boolean => !states.some((state, i) => i < matching.length ? languages.isNone(state) : languages.isAll(state))
-  const isWanted = ({ states, trie }: Place): boolean => trie?.isEnd !== true &&
+  const isPossible = (states: readonly Language[]): boolean =>
+    !states.some((state, i) => i < matching.length ? languages.isNone(state) : languages.isAll(state))
+  const isWanted = ({ states, trie }: Place): boolean =>
+    trie?.isEnd !== true &&
     states.every((state, i) => languages.accepts(state) === (i < matching.length))
   const seen = new Set<string>()
   let layer = isPossible(start.states) ? [start] : []
@@ -58,7 +68,9 @@ function * steps (from: Place, languages: Languages): Generator<Place> {
   const until = new Map(ascending.map((code, i) => [code, (ascending[i + 1] ?? LAST_CODE_POINT + 1) - 1]))
   for (const first of borders) {
     const code = nicest(first, until.get(first)!)
-    yield { states: from.states.map((state) => languages.after(state, code)), trie: from.trie?.next.get(code), from, code }
+    yield {
+      states: from.states.map((state) => languages.after(state, code)), trie: from.trie?.next.get(code), from, code
+    }
   }
 }
 

@@ -27,7 +27,7 @@ export class CompileWork {
   /** Returns whether the caller should yield. Throws SchemaError when the schema takes more than it may. */
   spend (steps: number): boolean {
     this.#steps += steps
-    if (this.#steps > this.#max) throw new SchemaError(`the schema takes more than ${this.#max} steps to compile; make it smaller`)
+    if (this.#steps > this.#max) { throw new SchemaError(`the schema takes more than ${this.#max} steps to compile; make it smaller`) }
     if (this.#steps < this.#pauseAt) return false
     this.#pauseAt = this.#steps + STRIDE
     return true

@@ -24,7 +24,10 @@ interface CompilerOptions {
 const CHARACTERS_A_STEP = 16
 const FUNCTION_STEPS = 100
 
-/** Ajv, with the registry's keywords and formats, for the functions of one schema. Each is compiled when it is first called, or before. */
+/**
+ * Ajv, with the registry's keywords and formats, for the functions of one schema. Each is compiled when it is first
+ * called, or before.
+ */
 export class Compiler {
   readonly #functions: LazyFunction[]
   readonly #ajv: InstanceType<typeof Ajv>
@@ -63,7 +66,9 @@ export class Compiler {
       })
     }
     for (const [name, { min, max }] of NUMBER_FORMATS) {
-      this.#ajv.addFormat(name, { type: 'number', validate: (value: number) => Number.isInteger(value) && value >= min && value <= max })
+      this.#ajv.addFormat(name, {
+        type: 'number', validate: (value: number) => Number.isInteger(value) && value >= min && value <= max
+      })
     }
   }
 

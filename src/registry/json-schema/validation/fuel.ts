@@ -14,8 +14,8 @@ export class Budget {
 }
 
 /**
- * Stops a validation whose cost explodes: a schema may have thousands of subschemas for each of thousands of values, and
- * a recursive one may double its work with every level of the payload. One for each compiled schema.
+ * Stops a validation whose cost explodes: a schema may have thousands of subschemas for each of thousands of values,
+ * and a recursive one may double its work with every level of the payload. One for each compiled schema.
  */
 export class Fuel {
   /** Read and written by the compiled code. */
@@ -47,7 +47,10 @@ export class Fuel {
     this.burn(length > 100 ? length * 16 : length)
   }
 
-  /** Counts an evaluation, in line, since a call would take as long as what it counts. What is asked of a string takes time by its length. */
+  /**
+   * Counts an evaluation, in line, since a call would take as long as what it counts. What is asked of a string takes
+   * time by its length.
+   */
   readonly keyword: CodeKeywordDefinition = {
     keyword: FUEL,
     schemaType: 'boolean',

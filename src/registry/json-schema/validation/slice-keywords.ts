@@ -16,7 +16,9 @@ export interface SliceFunction {
 }
 
 /** The keywords by which the functions of a schema call each other. */
-export function sliceKeywords (slices: readonly SliceFunction[], matcherOf: (pattern: string) => Pick<Matcher, 'test'>): CodeKeywordDefinition[] {
+export function sliceKeywords (
+  slices: readonly SliceFunction[], matcherOf: (pattern: string) => Pick<Matcher, 'test'>
+): CodeKeywordDefinition[] {
   return [
     {
       keyword: SLICE,
@@ -47,12 +49,16 @@ export function sliceKeywords (slices: readonly SliceFunction[], matcherOf: (pat
       type: 'object',
       schemaType: ['boolean', 'object'],
       trackErrors: true,
-      error: { message: 'must NOT have additional properties', params: ({ params }) => _`{additionalProperty: ${params['key']}}` },
+      error: {
+        message: 'must NOT have additional properties',
+        params: ({ params }) => _`{additionalProperty: ${params['key']}}`
+      },
       code (cxt) {
         const { gen, data, schema, it, errsCount } = cxt
         it.props = true
         if (alwaysValidSchema(it, schema)) return
-        const { names, patterns } = (cxt.parentSchema as Record<string, { names: string[], patterns: string[] }>)[KNOWN]!
+        const { names, patterns } =
+          (cxt.parentSchema as Record<string, { names: string[], patterns: string[] }>)[KNOWN]!
         const known = gen.scopeValue('func', { ref: isOneOf(new Set(names), patterns.map(matcherOf)) })
         gen.forIn('key', data, (key) => gen.if(_`!${known}(${key})`, () => {
           if (schema === false) {
@@ -78,7 +84,9 @@ export function sliceKeywords (slices: readonly SliceFunction[], matcherOf: (pat
         const valid = gen.name('valid')
         for (const [i, schema] of (cxt.schema as (object | boolean)[]).entries()) {
           if (alwaysValidSchema(it, schema)) continue
-          gen.if(_`${data}.length > ${start + i}`, () => { cxt.subschema({ keyword: TUPLE, schemaProp: i, dataProp: start + i }, valid) })
+          gen.if(_`${data}.length > ${start + i}`, () => {
+            cxt.subschema({ keyword: TUPLE, schemaProp: i, dataProp: start + i }, valid)
+          })
           cxt.ok(valid)
         }
       }

@@ -122,7 +122,7 @@ class Slicer {
     for (const word of ['properties', 'patternProperties', 'dependentSchemas'] as const) {
       const members = keywords[word]
       if (members === undefined || !this.#isLarge([...members.values()])) continue
-      for (const group of this.#groups([...members], ([, member]) => this.#weightOf(member))) calls.push(this.#sliceOf({ [word]: new Map(group) }))
+      for (const group of this.#groups([...members], ([, member]) => this.#weightOf(member))) { calls.push(this.#sliceOf({ [word]: new Map(group) })) }
       delete rest[word]
     }
     const others = this.#splitOthers(keywords, rest)
@@ -133,17 +133,22 @@ class Slicer {
     const oneOf = this.#isLarge(keywords.oneOf) ? keywords.oneOf!.map((branch) => this.#numberOf(branch)) : undefined
     if (oneOf !== undefined) delete rest.oneOf
     const grouped = this.#groupCalls(calls)
-    const weight = childrenOf(node(rest)).reduce((sum, child) => sum + (child === ANYTHING ? 0 : this.#weightOf(child)), 1 + ownWeight(rest) + grouped.length)
+    const weight = childrenOf(node(rest)).reduce(
+      (sum, child) => sum + (child === ANYTHING ? 0 : this.#weightOf(child)), 1 + ownWeight(rest) + grouped.length
+    )
     return { keywords: rest, calls: grouped, oneOf, others, weight }
   }
 
   /** Sees to it that `additionalProperties` keeps the names of what has been split off. */
   #splitOthers (keywords: Keywords, rest: Keywords): Split['others'] {
-    const { additionalProperties, properties = new Map<string, SchemaNode>(), patternProperties = new Map<string, SchemaNode>() } = keywords
+    const {
+      additionalProperties, properties = new Map<string, SchemaNode>(),
+      patternProperties = new Map<string, SchemaNode>()
+    } = keywords
     if (additionalProperties === undefined) return undefined
     if (patternProperties.size <= MEMBERS_MAX) {
       if (rest.properties === undefined && properties.size > 0) rest.properties = namesAlone(properties)
-      if (rest.patternProperties === undefined && patternProperties.size > 0) rest.patternProperties = namesAlone(patternProperties)
+      if (rest.patternProperties === undefined && patternProperties.size > 0) { rest.patternProperties = namesAlone(patternProperties) }
       return undefined
     }
     delete rest.additionalProperties
@@ -151,7 +156,9 @@ class Slicer {
   }
 
   #splitDependentRequired (rest: Keywords, calls: number[]): void {
-    const pairs = [...rest.dependentRequired ?? []].flatMap(([name, others]) => others.map((other): [string, string] => [name, other]))
+    const pairs = [...rest.dependentRequired ?? []].flatMap(([name, others]) =>
+      others.map((other): [string, string] => [name, other])
+    )
     if (pairs.length <= MEMBERS_MAX) return
     delete rest.dependentRequired
     for (const group of this.#groups(pairs, () => 1)) {
@@ -176,7 +183,8 @@ class Slicer {
 
   #isLarge (members: readonly SchemaNode[] | undefined): boolean {
     if (members === undefined) return false
-    return members.length > MEMBERS_MAX || members.reduce((sum, member) => sum + this.#weightOf(member), 0) > WEIGHT_MAX / 2
+    return members.length > MEMBERS_MAX ||
+      members.reduce((sum, member) => sum + this.#weightOf(member), 0) > WEIGHT_MAX / 2
   }
 
   #sliceOf (keywords: Keywords): number {
@@ -199,7 +207,9 @@ class Slicer {
   #groupCalls (calls: readonly number[]): number[] {
     let groups = [...calls]
     while (groups.length > MEMBERS_MAX) {
-      groups = this.#groups(groups, () => 1).map((group) => this.#add({ write: () => ({ [FUEL]: true, allOf: group.map(toCall) }) }))
+      groups = this.#groups(groups, () => 1).map((group) =>
+        this.#add({ write: () => ({ [FUEL]: true, allOf: group.map(toCall) }) })
+      )
     }
     return groups
   }
@@ -219,13 +229,14 @@ class Slicer {
     return groups
   }
 
-  readonly #child = (next: SchemaNode): Json => this.#numbers.has(next) ? toCall(this.#numbers.get(next)!) : this.#write(next)
+  readonly #child = (next: SchemaNode): Json =>
+    this.#numbers.has(next) ? toCall(this.#numbers.get(next)!) : this.#write(next)
 
   #write (next: SchemaNode): JsonObject | boolean {
     const split = this.#splits.get(next)
     if (split === undefined) return write(next, this.#child, true)
     const result: JsonObject = { [FUEL]: true, ...write(node(split.keywords), this.#child, true) as JsonObject }
-    if (split.calls.length > 0) result['allOf'] = [...result['allOf'] as Json[] | undefined ?? [], ...split.calls.map(toCall)]
+    if (split.calls.length > 0) { result['allOf'] = [...result['allOf'] as Json[] | undefined ?? [], ...split.calls.map(toCall)] }
     if (split.oneOf !== undefined) result[ONE_OF_SLICES] = [...split.oneOf]
     if (split.others !== undefined) {
       const { schema, names, patterns } = split.others
@@ -240,8 +251,12 @@ const namesAlone = (members: ReadonlyMap<string, SchemaNode>) => new Map([...mem
 const toCall = (number: number): JsonObject => ({ [SLICE]: number })
 
 function hasManyMembers (keywords: Keywords): boolean {
-  const { properties, patternProperties, dependentSchemas, dependentRequired, prefixItems, allOf, anyOf, oneOf } = keywords
-  const sizes = [properties?.size, patternProperties?.size, dependentSchemas?.size, dependentRequired?.size, prefixItems?.length, allOf?.length, anyOf?.length, oneOf?.length]
+  const { properties, patternProperties, dependentSchemas, dependentRequired, prefixItems, allOf, anyOf, oneOf } =
+    keywords
+  const sizes = [
+    properties?.size, patternProperties?.size, dependentSchemas?.size, dependentRequired?.size, prefixItems?.length,
+    allOf?.length, anyOf?.length, oneOf?.length
+  ]
   return sizes.some((size) => size !== undefined && size > MEMBERS_MAX)
 }
 
@@ -249,7 +264,8 @@ function hasManyMembers (keywords: Keywords): boolean {
 function ownWeight ({ required = [], enum: values = [], const: value, dependentRequired }: Keywords): number {
   let pairs = 0
   for (const others of dependentRequired?.values() ?? []) pairs += others.length
-  return Math.floor(Math.min(required.length, REQUIRED_MAX) / 8) + Math.floor(pairs / 2) + Math.floor((sizeOf(values, SIZE_MAX) + sizeOf(value, SIZE_MAX)) / 16)
+  return Math.floor(Math.min(required.length, REQUIRED_MAX) / 8) + Math.floor(pairs / 2) +
+    Math.floor((sizeOf(values, SIZE_MAX) + sizeOf(value, SIZE_MAX)) / 16)
 }
 
 /** Ajv writes a loop for more than these. */

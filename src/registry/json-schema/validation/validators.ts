@@ -18,14 +18,19 @@ export { SchemaError } from '../schema-error.ts'
 export interface ValidationIssue { path: string, message: string, keyword: string }
 
 export interface Validator {
-  /** What is wrong with the payload, nothing if it is valid. At most ISSUES_MAX issues; only the first for a large payload, or a dear schema. */
+  /**
+   * What is wrong with the payload, nothing if it is valid. At most ISSUES_MAX issues; only the first for a large
+   * payload, or a dear schema.
+   */
   validate (payload: unknown, budget?: Budget): ValidationIssue[]
   isValid (payload: unknown, budget?: Budget): boolean
 }
 
 export const ISSUES_MAX = 50
 
-/** Every issue is looked for in payloads of up to this many values. In larger ones the list itself would be the attack. */
+/**
+ * Every issue is looked for in payloads of up to this many values. In larger ones the list itself would be the attack.
+ */
 const VALUES_MAX = 2_000
 
 /** Nor is every issue looked for by schemas that may evaluate more than this for each level of a payload. */
@@ -45,7 +50,10 @@ export function compileValidator (schema: JsonSchema, work = new CompileWork(COM
 
 const BREATH_MS = 8
 
-/** The same validator, made without holding up the event loop: between the parts of a large schema, others have their turn. */
+/**
+ * The same validator, made without holding up the event loop: between the parts of a large schema, others have their
+ * turn.
+ */
 export async function prepareValidator (schema: JsonSchema): Promise<Validator> {
   const steps = compiling(schema, new CompileWork())
   let since = performance.now()
@@ -100,7 +108,7 @@ class LazyValidator implements Validator {
 
   validate (payload: unknown, budget = new Budget()): ValidationIssue[] {
     const first = this.#check(this.#first.root, payload, budget)
-    if (first.length === 0 || this.#makeAll === undefined || countValues(payload, VALUES_MAX) >= VALUES_MAX) return first
+    if (first.length === 0 || this.#makeAll === undefined || countValues(payload, VALUES_MAX) >= VALUES_MAX) { return first }
     this.#all ??= this.#makeAll()
     const all = this.#check(this.#all.root, payload, new Budget())
     return all.length > 1 ? all : first
@@ -115,7 +123,9 @@ class LazyValidator implements Validator {
 
   #check (root: SliceFunction, payload: unknown, budget: Budget): ValidationIssue[] {
     try {
-      return this.#fuel.run(budget, () => root.validate(payload)) ? [] : (root.validate.errors as ErrorObject[] | null ?? []).slice(0, ISSUES_MAX).map(toIssue)
+      return this.#fuel.run(budget, () => root.validate(payload))
+        ? []
+        : (root.validate.errors as ErrorObject[] | null ?? []).slice(0, ISSUES_MAX).map(toIssue)
     } catch (error) {
       return [toRefusal(error)]
     }
@@ -129,14 +139,18 @@ function leavesUnevaluated ({ keywords }: SchemaNode): boolean {
     (keywords.unevaluatedProperties !== undefined && keywords.unevaluatedPropertiesRule === undefined)
 }
 
-const PLAIN_WORDS: Record<string, string> = { 'false schema': 'false', [ONE_OF_SLICES]: 'oneOf', [OTHERS]: 'additionalProperties' }
+const PLAIN_WORDS: Record<string, string> = {
+  'false schema': 'false', [ONE_OF_SLICES]: 'oneOf', [OTHERS]: 'additionalProperties'
+}
 
 function toIssue ({ instancePath, message, keyword: word, params }: ErrorObject): ValidationIssue {
   const keyword = PLAIN_WORDS[word] ?? word
   const isNamed = keyword === 'additionalProperties' || keyword === 'unevaluatedProperties'
   return {
     path: instancePath,
-    message: isNamed ? `${message ?? keyword}: ${JSON.stringify(Object.values(params)[0])}` : messageOf({ keyword: word, params, message: message ?? keyword }),
+    message: isNamed
+      ? `${message ?? keyword}: ${JSON.stringify(Object.values(params)[0])}`
+      : messageOf({ keyword: word, params, message: message ?? keyword }),
     keyword
   }
 }
@@ -144,7 +158,7 @@ function toIssue ({ instancePath, message, keyword: word, params }: ErrorObject)
 /** A payload that is too dear or too deep to check is refused; it is never taken for valid. */
 function toRefusal (error: unknown): ValidationIssue {
   if (error instanceof FuelError) return { path: '', message: error.message, keyword: 'cost' }
-  if (error instanceof RangeError) return { path: '', message: 'the payload is nested too deep to be checked', keyword: 'depth' }
+  if (error instanceof RangeError) { return { path: '', message: 'the payload is nested too deep to be checked', keyword: 'depth' } }
   throw error
 }
 

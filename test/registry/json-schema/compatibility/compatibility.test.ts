@@ -1,5 +1,8 @@
 import t from 'tap'
-import { type CompatibilityMode, type CompatibilityPolicy, comparePairs, compareSchemas, directionsOf, GaveUp, type JsonSchema, type PairVerdict, sumUp, writerSchema } from '../../../../src/registry/json-schema/compatibility/compatibility.ts'
+import {
+  type CompatibilityMode, type CompatibilityPolicy, comparePairs, compareSchemas, directionsOf, GaveUp, type JsonSchema,
+  type PairVerdict, sumUp, writerSchema
+} from '../../../../src/registry/json-schema/compatibility/compatibility.ts'
 import { compileValidator } from '../../../../src/registry/json-schema/validation/validators.ts'
 
 const D7 = { $schema: 'http://json-schema.org/draft-07/schema#' }
@@ -38,22 +41,43 @@ const WIDENINGS: Pair[] = [
   ['number format', { type: 'integer', format: 'int64' }, { type: 'integer', format: 'int32' }],
   ['required', { required: ['a'] }, { required: ['a', 'b'] }],
   ['property type', { properties: { a: { type: ['string', 'number'] } } }, { properties: { a: { type: 'string' } } }],
-  ['property type, deep', { properties: { a: { properties: { b: { type: 'number' } } } } }, { properties: { a: { properties: { b: { type: 'integer' } } } } }],
+  ['property type, deep', { properties: { a: { properties: { b: { type: 'number' } } } } }, {
+    properties: { a: { properties: { b: { type: 'integer' } } } }
+  }],
   ['closed to open', { properties: { a: {} } }, { properties: { a: {} }, additionalProperties: false }],
   ['closed to partly open', { additionalProperties: { type: 'string' } }, { additionalProperties: false }],
-  ['patternProperties covers properties', { patternProperties: { '^a': { type: 'number' } }, type: 'object' }, { type: 'object', additionalProperties: { type: 'integer' } }],
-  ['propertyNames by pattern', { propertyNames: { pattern: '^[a-z]' } }, { type: 'object', propertyNames: { pattern: '^[a-c]+$' } }],
-  ['propertyNames and closed properties', { propertyNames: { maxLength: 2 } }, { type: 'object', properties: { a: {}, bb: {} }, additionalProperties: false }],
+  ['patternProperties covers properties', { patternProperties: { '^a': { type: 'number' } }, type: 'object' }, {
+    type: 'object', additionalProperties: { type: 'integer' }
+  }],
+  ['propertyNames by pattern', { propertyNames: { pattern: '^[a-z]' } }, {
+    type: 'object', propertyNames: { pattern: '^[a-c]+$' }
+  }],
+  ['propertyNames and closed properties', { propertyNames: { maxLength: 2 } }, {
+    type: 'object', properties: { a: {}, bb: {} }, additionalProperties: false
+  }],
   ['minProperties by required', { minProperties: 2 }, { type: 'object', required: ['a', 'b', 'c'] }],
-  ['maxProperties by a closed object', { maxProperties: 2 }, { type: 'object', properties: { a: {} }, additionalProperties: false }],
+  ['maxProperties by a closed object', { maxProperties: 2 }, {
+    type: 'object', properties: { a: {} }, additionalProperties: false
+  }],
   ['dependentRequired', { dependentRequired: { a: ['b'] } }, { dependentRequired: { a: ['b', 'c'] } }],
   ['dependentRequired by required', { dependentRequired: { a: ['b'] } }, { required: ['b'] }],
   ['dependentSchemas', { dependentSchemas: { a: { required: ['b'] } } }, { dependentRequired: { a: ['b', 'c'] } }],
-  ['unevaluatedProperties', { properties: { a: {} }, type: 'object' }, { type: 'object', allOf: [{ properties: { a: {} } }], unevaluatedProperties: false }],
-  ['unevaluatedProperties beside anyOf', { type: 'object', properties: { a: {}, b: {}, c: {} }, unevaluatedProperties: false }, { type: 'object', anyOf: [{ properties: { a: {} } }, { required: ['b'], properties: { b: {} } }], unevaluatedProperties: false }],
+  ['unevaluatedProperties', { properties: { a: {} }, type: 'object' }, {
+    type: 'object', allOf: [{ properties: { a: {} } }], unevaluatedProperties: false
+  }],
+  ['unevaluatedProperties beside anyOf', {
+    type: 'object', properties: { a: {}, b: {}, c: {} }, unevaluatedProperties: false
+  }, {
+    type: 'object', anyOf: [{ properties: { a: {} } }, { required: ['b'], properties: { b: {} } }],
+    unevaluatedProperties: false
+  }],
   ['items', { items: { type: 'number' } }, { items: { type: 'integer' } }],
-  ['a tuple in a list', { items: { type: ['string', 'number'] } }, { type: 'array', prefixItems: [{ type: 'string' }], items: { type: 'number' } }],
-  ['closed tuple', { prefixItems: [{ type: 'string' }, { type: 'number' }] }, { type: 'array', prefixItems: [{ type: 'string' }], items: false }],
+  ['a tuple in a list', { items: { type: ['string', 'number'] } }, {
+    type: 'array', prefixItems: [{ type: 'string' }], items: { type: 'number' }
+  }],
+  ['closed tuple', { prefixItems: [{ type: 'string' }, { type: 'number' }] }, {
+    type: 'array', prefixItems: [{ type: 'string' }], items: false
+  }],
   ['closed tuple has a length', { maxItems: 2 }, { type: 'array', prefixItems: [{}], items: false }],
   ['minItems', { minItems: 1 }, { minItems: 2 }],
   ['maxItems', { maxItems: 3 }, { maxItems: 2 }],
@@ -65,28 +89,74 @@ const WIDENINGS: Pair[] = [
   ['minContains', { contains: { type: 'string' } }, { contains: { type: 'string' }, minContains: 2 }],
   ['maxContains', { contains: { type: 'string' }, maxContains: 3 }, { contains: { type: 'string' }, maxContains: 2 }],
   ['minContains demands length', { minItems: 2 }, { type: 'array', contains: { type: 'string' }, minContains: 2 }],
-  ['unevaluatedItems', { type: 'array', maxItems: 3 }, { type: 'array', allOf: [{ prefixItems: [{}, {}] }], unevaluatedItems: false }],
+  ['unevaluatedItems', { type: 'array', maxItems: 3 }, {
+    type: 'array', allOf: [{ prefixItems: [{}, {}] }], unevaluatedItems: false
+  }],
   ['not', { not: { type: 'string', maxLength: 5 } }, { not: { type: 'string', maxLength: 10 } }],
   ['not enum', { not: { enum: [1] } }, { not: { enum: [1, 2] } }],
   ['not an object', { not: { const: { a: 1 } } }, { type: 'object', required: ['b'] }],
-  ['not required', { not: { required: ['a'] } }, { type: 'object', properties: { b: {} }, additionalProperties: false }],
+  ['not required', { not: { required: ['a'] } }, {
+    type: 'object', properties: { b: {} }, additionalProperties: false
+  }],
   ['allOf', { allOf: [{ type: 'string' }] }, { allOf: [{ type: 'string' }, { minLength: 1 }] }],
   ['anyOf grows', { anyOf: [{ type: 'string' }, { type: 'null' }] }, { type: 'string' }],
   ['anyOf, split by type', { type: ['string', 'number'] }, { anyOf: [{ type: 'string' }, { type: 'integer' }] }],
-  ['anyOf, covered together', { anyOf: [{ type: 'number', maximum: 5 }, { type: 'number', minimum: 3 }] }, { type: 'integer' }],
+  ['anyOf, covered together', { anyOf: [{ type: 'number', maximum: 5 }, { type: 'number', minimum: 3 }] }, {
+    type: 'integer'
+  }],
   ['oneOf by discriminator grows', { oneOf: ['a', 'b', 'c'].map(kind) }, { oneOf: ['a', 'b'].map(kind) }],
-  ['oneOf to anyOf', { anyOf: [{ minimum: 1 }, { multipleOf: 2 }] }, { oneOf: [{ type: 'number', minimum: 1 }, { type: 'number', multipleOf: 2 }] }],
+  ['oneOf to anyOf', { anyOf: [{ minimum: 1 }, { multipleOf: 2 }] }, {
+    oneOf: [{ type: 'number', minimum: 1 }, { type: 'number', multipleOf: 2 }]
+  }],
   ['if/then', { if: { required: ['a'] }, then: { required: ['b'] } }, { required: ['b'] }],
-  ['if/then/else in parts', { anyOf: [{ required: ['b'] }, { required: ['c'] }], type: 'object' }, { type: 'object', if: { required: ['a'] }, then: { required: ['b'] }, else: { required: ['c'] } }],
-  ['$ref', { properties: { a: { type: 'string' } } }, { properties: { a: { $ref: '#/$defs/s' } }, $defs: { s: { type: 'string', minLength: 1 } } }],
+  ['if/then/else in parts', { anyOf: [{ required: ['b'] }, { required: ['c'] }], type: 'object' }, {
+    type: 'object', if: { required: ['a'] }, then: { required: ['b'] }, else: { required: ['c'] }
+  }],
+  ['$ref', { properties: { a: { type: 'string' } } }, {
+    properties: { a: { $ref: '#/$defs/s' } }, $defs: { s: { type: 'string', minLength: 1 } }
+  }],
   ['recursion', tree({ type: 'number' }), tree({ type: 'integer' })],
-  ['mutual recursion', { $ref: '#/$defs/a', $defs: { a: { properties: { b: { $ref: '#/$defs/b' } } }, b: { properties: { a: { $ref: '#/$defs/a' }, n: { minimum: 1 } } } } }, { $ref: '#/$defs/a', $defs: { a: { properties: { b: { $ref: '#/$defs/b' } } }, b: { properties: { a: { $ref: '#/$defs/a' }, n: { minimum: 2 } } } } }],
-  ['draft-07 tuples', { ...D7, items: [{ type: 'number' }] }, { ...D7, items: [{ type: 'integer' }], additionalItems: false }],
-  ['draft-07 dependencies', { ...D7, dependencies: { a: ['b'] } }, { ...D7, dependencies: { a: { required: ['b', 'c'] } } }],
-  ['draft-07 ignores what stands beside $ref', { ...D7, $ref: '#/definitions/s', maxLength: 1, definitions: { s: { type: 'string' } } }, { ...D7, type: 'string', minLength: 2 }],
-  ['2020-12 reads what stands beside $ref', { type: 'string' }, { $ref: '#/$defs/s', minLength: 2, $defs: { s: { type: 'string' } } }],
-  ['across drafts', { type: 'array', prefixItems: [{ type: 'string' }] }, { ...D7, type: 'array', items: [{ type: 'string', minLength: 1 }] }],
-  ['draft-04 bounds', { minimum: 5 }, { $schema: 'http://json-schema.org/draft-04/schema#', minimum: 5, exclusiveMinimum: true }]
+  ['mutual recursion', {
+    $ref: '#/$defs/a',
+    $defs: {
+      a: { properties: { b: { $ref: '#/$defs/b' } } },
+      b: { properties: { a: { $ref: '#/$defs/a' }, n: { minimum: 1 } } }
+    }
+  }, {
+    $ref: '#/$defs/a',
+    $defs: {
+      a: { properties: { b: { $ref: '#/$defs/b' } } },
+      b: { properties: { a: { $ref: '#/$defs/a' }, n: { minimum: 2 } } }
+    }
+  }],
+  ['draft-07 tuples', { ...D7, items: [{ type: 'number' }] }, {
+    ...D7,
+    items: [{ type: 'integer' }],
+    additionalItems: false
+  }],
+  ['draft-07 dependencies', { ...D7, dependencies: { a: ['b'] } }, {
+    ...D7,
+    dependencies: { a: { required: ['b', 'c'] } }
+  }],
+  ['draft-07 ignores what stands beside $ref', {
+    ...D7,
+    $ref: '#/definitions/s',
+    maxLength: 1,
+    definitions: { s: { type: 'string' } }
+  }, { ...D7, type: 'string', minLength: 2 }],
+  ['2020-12 reads what stands beside $ref', { type: 'string' }, {
+    $ref: '#/$defs/s', minLength: 2, $defs: { s: { type: 'string' } }
+  }],
+  ['across drafts', { type: 'array', prefixItems: [{ type: 'string' }] }, {
+    ...D7,
+    type: 'array',
+    items: [{ type: 'string', minLength: 1 }]
+  }],
+  ['draft-04 bounds', { minimum: 5 }, {
+    $schema: 'http://json-schema.org/draft-04/schema#',
+    minimum: 5,
+    exclusiveMinimum: true
+  }]
 ]
 
 function kind (name: string): JsonSchema {
@@ -94,7 +164,16 @@ function kind (name: string): JsonSchema {
 }
 
 function tree (leaf: JsonSchema): JsonSchema {
-  return { $ref: '#/$defs/tree', $defs: { leaf, tree: { type: 'object', properties: { value: { $ref: '#/$defs/leaf' }, children: { type: 'array', items: { $ref: '#/$defs/tree' } } } } } }
+  return {
+    $ref: '#/$defs/tree',
+    $defs: {
+      leaf,
+      tree: {
+        type: 'object',
+        properties: { value: { $ref: '#/$defs/leaf' }, children: { type: 'array', items: { $ref: '#/$defs/tree' } } }
+      }
+    }
+  }
 }
 
 t.test('a wider schema is compatible, a narrower one is not, and a document shows why', (t) => {
@@ -104,7 +183,10 @@ t.test('a wider schema is compatible, a narrower one is not, and a document show
     t.equal(verdict.compatible, false, `${name}: narrower`)
     const change = verdict.changes.find((one) => !one.compatible)!
     t.ok('witness' in change, `${name}: has a witness`)
-    t.ok(compileValidator(wider).isValid(change.witness) && !compileValidator(narrower).isValid(change.witness), `${name}: the witness holds`)
+    t.ok(
+      compileValidator(wider).isValid(change.witness) && !compileValidator(narrower).isValid(change.witness),
+      `${name}: the witness holds`
+    )
   }
   t.end()
 })
@@ -118,12 +200,24 @@ t.test('schemas that say the same in other words are compatible both ways', (t) 
     ['integer bounds', { type: 'integer', exclusiveMinimum: 1 }, { type: 'integer', minimum: 2 }],
     ['boolean and enum', { type: 'boolean' }, { enum: [true, false] }],
     ['not not', { type: 'string' }, { not: { not: { type: 'string' } } }],
-    ['De Morgan', { not: { anyOf: [{ type: 'string' }, { minimum: 3 }] } }, { allOf: [{ not: { type: 'string' } }, { not: { minimum: 3 } }] }],
-    ['oneOf of disjoint and anyOf', { oneOf: [{ type: 'string' }, { type: 'number' }] }, { type: ['number', 'string'] }],
-    ['unrolled recursion', tree({ type: 'string' }), { type: 'object', properties: { value: { type: 'string' }, children: { type: 'array', items: tree({ type: 'string' }) as object } }, $defs: (tree({ type: 'string' }) as { $defs: object }).$defs }],
-    ['unevaluated and additional', { properties: { a: {} }, unevaluatedProperties: false }, { properties: { a: {} }, additionalProperties: false }],
+    ['De Morgan', { not: { anyOf: [{ type: 'string' }, { minimum: 3 }] } }, {
+      allOf: [{ not: { type: 'string' } }, { not: { minimum: 3 } }]
+    }],
+    ['oneOf of disjoint and anyOf', { oneOf: [{ type: 'string' }, { type: 'number' }] }, {
+      type: ['number', 'string']
+    }],
+    ['unrolled recursion', tree({ type: 'string' }), {
+      type: 'object',
+      properties: { value: { type: 'string' }, children: { type: 'array', items: tree({ type: 'string' }) as object } },
+      $defs: (tree({ type: 'string' }) as { $defs: object }).$defs
+    }],
+    ['unevaluated and additional', { properties: { a: {} }, unevaluatedProperties: false }, {
+      properties: { a: {} }, additionalProperties: false
+    }],
     ['unsatisfiable', { type: 'string', minLength: 3, maxLength: 2 }, false],
-    ['annotations', { title: 'a', type: 'string', unknown: { x: 1 } }, { type: 'string', description: 'b', default: 'c', id: 'x' }]
+    ['annotations', { title: 'a', type: 'string', unknown: { x: 1 } }, {
+      type: 'string', description: 'b', default: 'c', id: 'x'
+    }]
   ]
   for (const [name, a, b] of SAME) {
     t.match(compareSchemas(a, b, { policy: 'strict' }), { compatible: true }, `${name}: one way`)
@@ -133,14 +227,17 @@ t.test('schemas that say the same in other words are compatible both ways', (t) 
 })
 
 t.test('policies', (t) => {
-  const verdict = (policy: CompatibilityPolicy, writer: JsonSchema, reader: JsonSchema): boolean => compareSchemas(writer, reader, { policy }).compatible
+  const verdict = (policy: CompatibilityPolicy, writer: JsonSchema, reader: JsonSchema): boolean =>
+    compareSchemas(writer, reader, { policy }).compatible
   const open = { type: 'object', properties: { a: { type: 'string' } } }
   const added = { type: 'object', properties: { a: { type: 'string' }, b: { type: 'string' } } }
 
   t.test('an optional property may be added to an open object when lenient, not when strict', (t) => {
     t.equal(verdict('lenient', open, added), true)
     t.equal(verdict('strict', open, added), false)
-    t.same(compareSchemas(open, added, { policy: 'strict' }).changes.map(({ path, rule }) => ({ path, rule })), [{ path: '/properties/b', rule: 'property-added' }])
+    t.same(compareSchemas(open, added, { policy: 'strict' }).changes.map(({ path, rule }) => ({ path, rule })), [{
+      path: '/properties/b', rule: 'property-added'
+    }])
     t.end()
   })
   t.test('so it may be closed', (t) => {
@@ -160,13 +257,22 @@ t.test('policies', (t) => {
   })
   t.test('it is the same below, in arrays, behind references, and over all branches together', (t) => {
     t.equal(verdict('lenient', { items: open }, { items: added }), true)
-    t.equal(verdict('lenient', { properties: { x: { $ref: '#/$defs/o' } }, $defs: { o: open } }, { properties: { x: added } }), true)
-    t.equal(verdict('lenient', { allOf: [open, { properties: { c: {} } }] }, { properties: { d: { type: 'null' } } }), true)
+    t.equal(
+      verdict('lenient', { properties: { x: { $ref: '#/$defs/o' } }, $defs: { o: open } }, {
+        properties: { x: added }
+      }),
+      true
+    )
+    t.equal(
+      verdict('lenient', { allOf: [open, { properties: { c: {} } }] }, { properties: { d: { type: 'null' } } }), true
+    )
     t.equal(verdict('lenient', { anyOf: [open, { properties: { b: { type: 'number' } } }] }, added), false)
     t.end()
   })
   t.test('a name that is required is declared', (t) => {
-    t.equal(verdict('lenient', { type: 'object', required: ['a', 'b'] }, { type: 'object', required: ['a', 'c'] }), false)
+    t.equal(
+      verdict('lenient', { type: 'object', required: ['a', 'b'] }, { type: 'object', required: ['a', 'c'] }), false
+    )
     t.equal(verdict('lenient', { required: ['a'] }, { required: ['a'], properties: { a: { type: 'string' } } }), false)
     t.end()
   })
@@ -187,7 +293,12 @@ t.test('modes', (t) => {
   const v2 = { type: 'number' }
   const v3 = { type: ['number', 'string'] }
   const check = (schema: JsonSchema, mode: CompatibilityMode, earlier: JsonSchema[]) =>
-    sumUp(comparePairs({ schema, policy: 'strict', earlier: earlier.map((one, i) => ({ version: i + 1, schema: one, directions: directionsOf(mode) })) }).pairs)
+    sumUp(
+      comparePairs({
+        schema, policy: 'strict',
+        earlier: earlier.map((one, i) => ({ version: i + 1, schema: one, directions: directionsOf(mode) }))
+      }).pairs
+    )
   t.match(check(v3, 'backward', [v2]), { compatible: true })
   t.match(check(v3, 'forward', [v2]), { compatible: false })
   t.match(check(v3, 'backward_transitive', [v1, v2]), { compatible: true })
@@ -196,7 +307,9 @@ t.test('modes', (t) => {
   t.match(check(v2, 'full', [v2]), { compatible: true, changes: [] })
   const transitive = check(v2, 'full_transitive', [v1, v2])
   t.equal(transitive.compatible, false)
-  t.match(transitive.changes.filter(({ compatible }) => !compatible), [{ comparedWith: 1, direction: 'forward', witness: Number }])
+  t.match(transitive.changes.filter(({ compatible }) => !compatible), [{
+    comparedWith: 1, direction: 'forward', witness: Number
+  }])
   t.match(check(false, 'none', [v1, v2]), { compatible: true, changes: [] })
   t.match(check(v1, 'full', []), { compatible: true, changes: [] })
   t.end()
@@ -213,16 +326,28 @@ t.test('a pair of which the steps ran out makes no verdict, unless another is in
 })
 
 t.test('a verdict depends on the steps alone: with fewer there is none, and never another', (t) => {
-  const writer = { anyOf: Array.from({ length: 30 }, (_, i) => ({ type: 'object', properties: { [`p${i}`]: { const: i } }, required: [`p${i}`] })) }
-  const readers = [writer, { anyOf: [...writer.anyOf, { type: 'string' }] }, { anyOf: writer.anyOf.slice(1) }, { minProperties: 2 }, true, false]
+  const writer = {
+    anyOf: Array.from(
+      { length: 30 },
+      (_, i) => ({ type: 'object', properties: { [`p${i}`]: { const: i } }, required: [`p${i}`] })
+    )
+  }
+  const readers = [
+    writer, { anyOf: [...writer.anyOf, { type: 'string' }] }, { anyOf: writer.anyOf.slice(1) }, { minProperties: 2 },
+    true, false
+  ]
   for (const reader of readers) {
     const whole = compareSchemas(writer, reader, { policy: 'strict' })
     const seen = new Set<string>()
     for (let stepsMax = 1; stepsMax < 4_000_000; stepsMax *= 5) {
-      const verdict = verdictOr('none', () => String(compareSchemas(writer, reader, { policy: 'strict', stepsMax }).compatible))
+      const verdict = verdictOr(
+        'none', () => String(compareSchemas(writer, reader, { policy: 'strict', stepsMax }).compatible)
+      )
       seen.add(verdict)
       t.ok(verdict === 'none' || verdict === String(whole.compatible), `${stepsMax} steps: ${verdict}`)
-      const again = verdictOr('none', () => String(compareSchemas(writer, reader, { policy: 'strict', stepsMax }).compatible))
+      const again = verdictOr(
+        'none', () => String(compareSchemas(writer, reader, { policy: 'strict', stepsMax }).compatible)
+      )
       t.equal(again, verdict, 'and so again')
     }
     t.same(compareSchemas(writer, reader, { policy: 'strict' }), whole)
@@ -241,23 +366,49 @@ function verdictOr (otherwise: string, verdict: () => string): string {
 }
 
 t.test('every offending change is told, with its path', (t) => {
-  const before = { type: 'object', properties: { a: { type: 'string', maxLength: 10 }, b: { enum: [1, 2] }, c: { items: { type: 'number' } }, gone: {} }, additionalProperties: false }
-  const after = { type: 'object', properties: { a: { type: 'string', maxLength: 5, minLength: 1 }, b: { enum: [1] }, c: { items: { type: 'integer' } } }, required: ['a'], additionalProperties: false }
+  const before = {
+    type: 'object',
+    properties: {
+      a: { type: 'string', maxLength: 10 }, b: { enum: [1, 2] }, c: { items: { type: 'number' } }, gone: {}
+    },
+    additionalProperties: false
+  }
+  const after = {
+    type: 'object',
+    properties: {
+      a: { type: 'string', maxLength: 5, minLength: 1 }, b: { enum: [1] }, c: { items: { type: 'integer' } }
+    },
+    required: ['a'],
+    additionalProperties: false
+  }
   const { changes } = compareSchemas(before, after, { policy: 'strict' })
   t.same(changes.filter(({ compatible }) => !compatible).map(({ path, rule }) => `${path} ${rule}`).sort(), [
-    '/properties/a/maxLength max-length-changed', '/properties/a/minLength min-length-added', '/properties/b/enum enum-changed',
-    '/properties/c/items/type type-changed', '/properties/gone property-removed', '/required required-added'
+    '/properties/a/maxLength max-length-changed',
+    '/properties/a/minLength min-length-added',
+    '/properties/b/enum enum-changed',
+    '/properties/c/items/type type-changed',
+    '/properties/gone property-removed',
+    '/required required-added'
   ])
   for (const change of changes) t.match(change.message, /^[A-Z].*\.$/, change.message)
   t.end()
 })
 
 t.test('what cannot be shown is said to be so, with the reason', (t) => {
-  const reason = (writer: JsonSchema, reader: JsonSchema) => compareSchemas(writer, reader, { policy: 'strict' }).changes.find(({ compatible }) => !compatible)
-  t.match(reason({ contentEncoding: 'base64' }, { contentEncoding: 'base32' }), { rule: 'cannot-be-shown', reason: 'content' })
-  t.match(reason({ type: 'string', format: 'ipv6' }, { pattern: '^([0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F.:]{0,25}$' }), { rule: 'cannot-be-shown', reason: 'format' })
-  t.match(reason({ type: 'string', pattern: '^\\p{Lu}$' }, { pattern: '^\\p{L}$' }), { rule: 'cannot-be-shown', reason: 'pattern' })
-  t.match(reason({ minItems: 5_000, type: 'array' }, { minItems: 5_001 }), { rule: 'cannot-be-shown', reason: 'cardinality' })
+  const reason = (writer: JsonSchema, reader: JsonSchema) =>
+    compareSchemas(writer, reader, { policy: 'strict' }).changes.find(({ compatible }) => !compatible)
+  t.match(reason({ contentEncoding: 'base64' }, { contentEncoding: 'base32' }), {
+    rule: 'cannot-be-shown', reason: 'content'
+  })
+  t.match(reason({ type: 'string', format: 'ipv6' }, { pattern: '^([0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F.:]{0,25}$' }), {
+    rule: 'cannot-be-shown', reason: 'format'
+  })
+  t.match(reason({ type: 'string', pattern: '^\\p{Lu}$' }, { pattern: '^\\p{L}$' }), {
+    rule: 'cannot-be-shown', reason: 'pattern'
+  })
+  t.match(reason({ minItems: 5_000, type: 'array' }, { minItems: 5_001 }), {
+    rule: 'cannot-be-shown', reason: 'cardinality'
+  })
   t.end()
 })
 
@@ -268,25 +419,47 @@ t.test('lenient leaves open what no schema closes', (t) => {
   const z = object({ z: {} })
   const id = { ...object({ id: { type: 'string' } }), required: ['id'] }
   const NARROWINGS: [name: string, before: JsonSchema, after: JsonSchema, document: unknown][] = [
-    ['a map beside another pattern',
-      { ...map, patternProperties: { '^a': map, '^b': z } }, { ...map, patternProperties: { '^a': foo, '^b': z } }, { a1: { foo: 'x' } }],
-    ['a map beside a property of a name that matches',
-      { ...object({ ab: z }), patternProperties: { '^a': map } }, { ...object({ ab: z }), patternProperties: { '^a': foo } }, { a1: { foo: 'x' } }],
-    ['a name that a pattern and, in another branch, the rest speak of',
-      { ...map, allOf: [{ patternProperties: { '^a': z } }, { additionalProperties: foo }] },
-      { ...map, allOf: [{ patternProperties: { '^a': object({ z: {}, foo: { maximum: 1 } }) } }, { additionalProperties: foo }] }, { a1: { foo: 2 } }],
-    ['a map that unevaluatedProperties does not reach',
-      { ...map, allOf: [object({ m: map })], unevaluatedProperties: z }, { ...map, allOf: [object({ m: foo })], unevaluatedProperties: z }, { m: { foo: 'x' } }],
-    ['an item that unevaluatedItems does not reach',
-      { type: 'array', allOf: [{ prefixItems: [map] }], unevaluatedItems: z }, { type: 'array', allOf: [{ prefixItems: [foo] }], unevaluatedItems: z }, [{ foo: 'x' }]],
+    ['a map beside another pattern', { ...map, patternProperties: { '^a': map, '^b': z } }, {
+      ...map,
+      patternProperties: { '^a': foo, '^b': z }
+    }, { a1: { foo: 'x' } }],
+    ['a map beside a property of a name that matches', { ...object({ ab: z }), patternProperties: { '^a': map } }, {
+      ...object({ ab: z }),
+      patternProperties: { '^a': foo }
+    }, { a1: { foo: 'x' } }],
+    ['a name that a pattern and, in another branch, the rest speak of', {
+      ...map,
+      allOf: [{ patternProperties: { '^a': z } }, { additionalProperties: foo }]
+    }, {
+      ...map,
+      allOf: [{ patternProperties: { '^a': object({ z: {}, foo: { maximum: 1 } }) } }, { additionalProperties: foo }]
+    }, { a1: { foo: 2 } }],
+    [
+      'a map that unevaluatedProperties does not reach',
+      { ...map, allOf: [object({ m: map })], unevaluatedProperties: z },
+      { ...map, allOf: [object({ m: foo })], unevaluatedProperties: z }, { m: { foo: 'x' } }
+    ],
+    [
+      'an item that unevaluatedItems does not reach',
+      { type: 'array', allOf: [{ prefixItems: [map] }], unevaluatedItems: z },
+      { type: 'array', allOf: [{ prefixItems: [foo] }], unevaluatedItems: z }, [{ foo: 'x' }]
+    ],
     ['an object in const', { anyOf: [{ const: { kind: 'none' } }, id] }, id, { kind: 'none' }],
-    ['an object in an array in enum', { anyOf: [{ enum: [[{ kind: 'none' }]] }, { type: 'array', items: id }] }, { type: 'array', items: id }, [{ kind: 'none' }]]
+    ['an object in an array in enum', { anyOf: [{ enum: [[{ kind: 'none' }]] }, { type: 'array', items: id }] }, {
+      type: 'array', items: id
+    }, [{ kind: 'none' }]]
   ]
   for (const [name, before, after, document] of NARROWINGS) {
     t.ok(compileValidator(before).isValid(document) && !compileValidator(after).isValid(document), name)
     t.equal(compareSchemas(before, after, { policy: 'lenient' }).compatible, false, name)
   }
-  t.equal(compareSchemas({ ...map, patternProperties: { '^a': z } }, { ...map, patternProperties: { '^a': object({ z: {}, foo: { type: 'number' } }) } }, { policy: 'lenient' }).compatible,
-    true, 'what one pattern alone leads to is a place')
+  t.equal(
+    compareSchemas({ ...map, patternProperties: { '^a': z } }, {
+      ...map,
+      patternProperties: { '^a': object({ z: {}, foo: { type: 'number' } }) }
+    }, { policy: 'lenient' }).compatible,
+    true,
+    'what one pattern alone leads to is a place'
+  )
   t.end()
 })

@@ -3,13 +3,16 @@ import { COMPILE_STEPS_MAX, CompileWork, finish } from '../../../../src/registry
 import { normalise } from '../../../../src/registry/json-schema/normalise.ts'
 import { childrenFirst } from '../../../../src/registry/json-schema/schema-node.ts'
 import { slicing } from '../../../../src/registry/json-schema/validation/slices.ts'
-import { compileValidator, compiling, type JsonSchema, prepareValidator, type Validator } from '../../../../src/registry/json-schema/validation/validators.ts'
+import {
+  compileValidator, compiling, type JsonSchema, prepareValidator, type Validator
+} from '../../../../src/registry/json-schema/validation/validators.ts'
 
 // Steps and functions are counted, not time: both depend on the schema alone.
 
 type Raw = Record<string, unknown>
 const list = <T>(length: number, make: (i: number) => T): T[] => Array.from({ length }, (_, i) => make(i))
-const record = <T>(length: number, make: (i: number) => T, prefix = 'p'): Record<string, T> => Object.fromEntries(list(length, (i) => [`${prefix}${i}`, make(i)]))
+const record = <T>(length: number, make: (i: number) => T, prefix = 'p'): Record<string, T> =>
+  Object.fromEntries(list(length, (i) => [`${prefix}${i}`, make(i)]))
 
 /** Steps, and the most of them between two points where the work can pause. */
 function measure (schema: JsonSchema): { validator: Validator, work: CompileWork, longest: number } {
@@ -26,7 +29,9 @@ const stepsOf = (schema: JsonSchema): number => measure(schema).work.steps
 
 function functionsOf (schema: JsonSchema): string[] {
   const root = normalise(schema)
-  return finish(slicing(root, finish(childrenFirst(root)), new CompileWork())).map((slice) => JSON.stringify(slice.write()))
+  return finish(slicing(root, finish(childrenFirst(root)), new CompileWork())).map((slice) =>
+    JSON.stringify(slice.write())
+  )
 }
 
 const R = { $ref: '#/$defs/rule' }
@@ -38,22 +43,41 @@ const $defs = { rule }
 const SHARING: Record<string, (n: number) => Raw> = {
   properties: (n) => ({ $defs, properties: record(n, () => R) }),
   patternProperties: (n) => ({ $defs, patternProperties: record(n, () => R, '^p') }),
-  'patternProperties beside additionalProperties': (n) => ({ $defs, patternProperties: record(n, () => R, '^p'), additionalProperties: R }),
+  'patternProperties beside additionalProperties': (n) => ({
+    $defs, patternProperties: record(n, () => R, '^p'), additionalProperties: R
+  }),
   dependentSchemas: (n) => ({ $defs, dependentSchemas: record(n, () => R) }),
-  'dependencies of draft-07': (n) => ({ $schema: 'http://json-schema.org/draft-07/schema#', definitions: { rule: { oneOf: [{ enum: ['on'] }, { items: tuple }] } }, dependencies: record(n, () => ({ $ref: '#/definitions/rule' })) }),
+  'dependencies of draft-07': (n) => ({
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    definitions: { rule: { oneOf: [{ enum: ['on'] }, { items: tuple }] } },
+    dependencies: record(n, () => ({ $ref: '#/definitions/rule' }))
+  }),
   prefixItems: (n) => ({ $defs, prefixItems: list(n, () => R), items: R }),
   items: (n) => ({ $defs, properties: record(n, () => ({ items: R, contains: R, unevaluatedItems: R })) }),
-  oneOf: (n) => ({ $defs, oneOf: list(n, (i) => ({ properties: { kind: { const: i }, value: R }, required: ['kind'] })) }),
+  oneOf: (n) => ({
+    $defs, oneOf: list(n, (i) => ({ properties: { kind: { const: i }, value: R }, required: ['kind'] }))
+  }),
   'oneOf of the same': (n) => ({ $defs, oneOf: list(n, () => R) }),
   anyOf: (n) => ({ $defs, anyOf: list(n, () => R) }),
   allOf: (n) => ({ $defs, allOf: list(n, () => R) }),
   'if, then, else': (n) => ({ $defs, allOf: list(n, () => ({ if: R, then: R, else: R })) }),
   not: (n) => ({ $defs, allOf: list(n, () => ({ not: R })) }),
-  'names and additional properties': (n) => ({ $defs, properties: record(n, () => ({ propertyNames: R, additionalProperties: R })) }),
-  unevaluated: (n) => ({ $defs, properties: record(n, () => ({ allOf: [R], unevaluatedProperties: R, unevaluatedItems: R })) }),
-  'definitions that share a definition': (n) => ({ $defs: { rule, ...record(n, (i) => ({ properties: { a: R, b: R }, minProperties: i % 3 })) }, properties: record(n, (i) => ({ anyOf: [{ $ref: `#/$defs/p${i}` }, R] })) }),
-  'a definition that leads back to itself': (n) => ({ $defs: { rule: { ...rule, properties: record(n, () => R) } }, $ref: '#/$defs/rule' }),
-  $dynamicRef: (n) => ({ $defs: { rule: { ...rule, $dynamicAnchor: 'rule' } }, properties: record(n, () => ({ $dynamicRef: '#rule' })) }),
+  'names and additional properties': (n) => ({
+    $defs, properties: record(n, () => ({ propertyNames: R, additionalProperties: R }))
+  }),
+  unevaluated: (n) => ({
+    $defs, properties: record(n, () => ({ allOf: [R], unevaluatedProperties: R, unevaluatedItems: R }))
+  }),
+  'definitions that share a definition': (n) => ({
+    $defs: { rule, ...record(n, (i) => ({ properties: { a: R, b: R }, minProperties: i % 3 })) },
+    properties: record(n, (i) => ({ anyOf: [{ $ref: `#/$defs/p${i}` }, R] }))
+  }),
+  'a definition that leads back to itself': (n) => ({
+    $defs: { rule: { ...rule, properties: record(n, () => R) } }, $ref: '#/$defs/rule'
+  }),
+  $dynamicRef: (n) => ({
+    $defs: { rule: { ...rule, $dynamicAnchor: 'rule' } }, properties: record(n, () => ({ $dynamicRef: '#rule' }))
+  }),
   'a long enum': (n) => ({ $defs: { rule: { enum: ['marker', ...list(n, String)] } }, properties: record(n, () => R) })
 }
 
@@ -70,19 +94,30 @@ t.test('a shared definition is compiled once, whichever keyword shares it', (t) 
 const DOUBLING: Record<string, (i: number) => Raw> = {
   'below properties': (i) => ({ properties: { a: { $ref: `#/$defs/d${i + 1}` }, b: { $ref: `#/$defs/d${i + 1}` } } }),
   'in allOf': (i) => ({ allOf: [{ $ref: `#/$defs/d${i + 1}` }, { $ref: `#/$defs/d${i + 1}` }] }),
-  'in anyOf': (i) => ({ anyOf: [{ $ref: `#/$defs/d${i + 1}` }, { allOf: [{ $ref: `#/$defs/d${i + 1}` }, { minLength: i }] }] }),
+  'in anyOf': (i) => ({
+    anyOf: [{ $ref: `#/$defs/d${i + 1}` }, { allOf: [{ $ref: `#/$defs/d${i + 1}` }, { minLength: i }] }]
+  }),
   'in if': (i) => ({ if: { $ref: `#/$defs/d${i + 1}` }, then: { $ref: `#/$defs/d${i + 1}` } }),
   'in items': (i) => ({ prefixItems: [{ $ref: `#/$defs/d${i + 1}` }], items: { $ref: `#/$defs/d${i + 1}` } }),
-  'in dependentSchemas': (i) => ({ dependentSchemas: { a: { $ref: `#/$defs/d${i + 1}` }, b: { $ref: `#/$defs/d${i + 1}` } } }),
+  'in dependentSchemas': (i) => ({
+    dependentSchemas: { a: { $ref: `#/$defs/d${i + 1}` }, b: { $ref: `#/$defs/d${i + 1}` } }
+  }),
   'beside contains': (i) => ({ contains: { $ref: `#/$defs/d${i + 1}` }, allOf: [{ $ref: `#/$defs/d${i + 1}` }] })
 }
 
 t.test('chains of definitions that double take steps by their length', (t) => {
   for (const unevaluated of [{}, { unevaluatedProperties: false }, { unevaluatedItems: { type: 'string' } }]) {
     for (const [name, link] of Object.entries(DOUBLING)) {
-      const chain = (n: number) => ({ ...unevaluated, $ref: '#/$defs/d0', $defs: record(n, (i) => i === n - 1 ? { type: ['string', 'object', 'array'] } : link(i), 'd') })
+      const chain = (n: number) => ({
+        ...unevaluated,
+        $ref: '#/$defs/d0',
+        $defs: record(n, (i) => i === n - 1 ? { type: ['string', 'object', 'array'] } : link(i), 'd')
+      })
       const [one, two, four] = [40, 80, 160].map((n) => stepsOf(chain(n))) as [number, number, number]
-      t.ok(four - two < 2.5 * (two - one), `${name}, ${Object.keys(unevaluated).join() || 'plain'}: ${one}, ${two}, ${four}`)
+      t.ok(
+        four - two < 2.5 * (two - one),
+        `${name}, ${Object.keys(unevaluated).join() || 'plain'}: ${one}, ${two}, ${four}`
+      )
     }
   }
   t.end()
@@ -94,8 +129,15 @@ const putout = {
   type: 'object',
   additionalProperties: false,
   definitions: {
-    rule: { oneOf: [{ enum: ['on', 'off'] }, { type: 'array', items: [{ enum: ['on', 'off'] }, { type: 'object' }], minItems: 2, additionalItems: false }] },
-    rules: { type: 'object', properties: record(475, () => ({ $ref: '#/definitions/rule' }), 'a-rule-with-a-name-of-some-length-') }
+    rule: {
+      oneOf: [{ enum: ['on', 'off'] }, {
+        type: 'array', items: [{ enum: ['on', 'off'] }, { type: 'object' }], minItems: 2, additionalItems: false
+      }]
+    },
+    rules: {
+      type: 'object',
+      properties: record(475, () => ({ $ref: '#/definitions/rule' }), 'a-rule-with-a-name-of-some-length-')
+    }
   },
   properties: {
     match: { type: 'object', patternProperties: { '^.*$': { $ref: '#/definitions/rules' } } },
@@ -107,9 +149,19 @@ const putout = {
 t.test('475 rules that name one definition are a small schema', (t) => {
   const { validator, work } = measure(putout)
   t.ok(work.steps < COMPILE_STEPS_MAX / 10, `${work.steps} steps`)
-  t.same(validator.validate({ rules: { 'a-rule-with-a-name-of-some-length-400': ['on', {}] }, match: { x: { 'a-rule-with-a-name-of-some-length-1': 'off' } } }), [])
+  t.same(
+    validator.validate({
+      rules: { 'a-rule-with-a-name-of-some-length-400': ['on', {}] },
+      match: { x: { 'a-rule-with-a-name-of-some-length-1': 'off' } }
+    }),
+    []
+  )
   const issues = validator.validate({ rules: { 'a-rule-with-a-name-of-some-length-400': ['on', 1] } })
-  t.has(issues.map(({ path, keyword }) => `${path.replace(/^.*-/, '')} ${keyword}`), ['400 enum', '400/1 type', '400 oneOf'])
+  t.has(issues.map(({ path, keyword }) => `${path.replace(/^.*-/, '')} ${keyword}`), [
+    '400 enum',
+    '400/1 type',
+    '400 oneOf'
+  ])
   t.end()
 })
 
@@ -118,14 +170,24 @@ const LARGE: Record<string, JsonSchema> = {
   putout,
   properties: { properties: record(1_500, () => ({ type: 'string', minLength: 1 })) },
   'properties with a oneOf each': { properties: record(500, () => rule) },
-  'one property with much in it': { $defs, properties: { a: { allOf: list(10, () => ({ properties: record(35, () => ({ items: R, not: rule })) })) } } },
+  'one property with much in it': {
+    $defs, properties: { a: { allOf: list(10, () => ({ properties: record(35, () => ({ items: R, not: rule })) })) } }
+  },
   'branches of oneOf': { oneOf: list(500, (i) => ({ properties: { kind: { const: i } }, required: ['kind'] })) },
   'a tuple': { prefixItems: list(1_500, () => ({ type: 'string' })), items: false },
   patterns: { anyOf: list(600, (i) => ({ pattern: `^a${i}[a-z]{3}$` })) },
-  'patterns of names': { patternProperties: record(600, () => ({ type: 'string' }), '^x'), additionalProperties: false },
+  'patterns of names': {
+    patternProperties: record(600, () => ({ type: 'string' }), '^x'), additionalProperties: false
+  },
   required: { required: list(5_000, String), dependentRequired: { a: list(500, String) } },
-  unevaluated: { allOf: list(800, (i) => ({ properties: { [`p${i}`]: { type: 'string' } } })), unevaluatedProperties: false },
-  'unevaluated, in many ways': { anyOf: list(300, (i) => ({ properties: { [`p${i}`]: { type: 'string' } } })), unevaluatedProperties: false }
+  unevaluated: {
+    allOf: list(800, (i) => ({ properties: { [`p${i}`]: { type: 'string' } } })),
+    unevaluatedProperties: false
+  },
+  'unevaluated, in many ways': {
+    anyOf: list(300, (i) => ({ properties: { [`p${i}`]: { type: 'string' } } })),
+    unevaluatedProperties: false
+  }
 }
 
 t.test('the work can pause often, whatever is large', (t) => {
@@ -137,7 +199,12 @@ t.test('the work can pause often, whatever is large', (t) => {
 })
 
 t.test('no payload compiles anything, neither a valid one nor an invalid one', (t) => {
-  for (const schema of [{ type: 'object', properties: { a: { type: 'string' }, b: { items: { $ref: '#' } } }, required: ['a'] }, putout, LARGE['properties']!]) {
+  for (
+    const schema of [
+      { type: 'object', properties: { a: { type: 'string' }, b: { items: { $ref: '#' } } }, required: ['a'] }, putout,
+      LARGE['properties']!
+    ]
+  ) {
     const { validator, work } = measure(schema)
     const before = work.steps
     for (const payload of [{ a: 'x' }, { b: [{ a: 1 }], rules: [] }, 1, { p1: 1 }]) validator.validate(payload)
@@ -151,25 +218,70 @@ t.test('whether a schema is accepted depends on its steps, which are always the 
   const first = stepsOf(schema)
   t.equal(stepsOf(schema), first)
   t.doesNotThrow(() => compileValidator(schema, new CompileWork(first)))
-  t.throws(() => compileValidator(schema, new CompileWork(first - 1)), { name: 'SchemaError', reason: /takes more than \d+ steps to compile/ })
+  t.throws(() => compileValidator(schema, new CompileWork(first - 1)), {
+    name: 'SchemaError', reason: /takes more than \d+ steps to compile/
+  })
   const tooLarge = { properties: record(5_000, () => ({ not: { not: { not: { minimum: 1 } } } })) }
-  t.throws(() => compileValidator(tooLarge), { name: 'SchemaError', reason: `the schema takes more than ${COMPILE_STEPS_MAX} steps to compile; make it smaller` })
-  t.ok((await prepareValidator(tooLarge)).isValid({ p3: 0 }), 'what was accepted before is not refused where payloads are served')
+  t.throws(() => compileValidator(tooLarge), {
+    name: 'SchemaError',
+    reason: `the schema takes more than ${COMPILE_STEPS_MAX} steps to compile; make it smaller`
+  })
+  t.ok(
+    (await prepareValidator(tooLarge)).isValid({ p3: 0 }),
+    'what was accepted before is not refused where payloads are served'
+  )
 })
 
 t.test('a schema in many functions says the same as in one', (t) => {
   const verdicts = (make: (n: number) => JsonSchema, payloads: unknown[]): void => {
     const [small, large] = [compileValidator(make(6)), compileValidator(make(200))]
-    for (const payload of payloads) t.equal(large.isValid(payload), small.isValid(payload), JSON.stringify(payload).slice(0, 100))
+    for (const payload of payloads) { t.equal(large.isValid(payload), small.isValid(payload), JSON.stringify(payload).slice(0, 100)) }
   }
-  verdicts((n) => ({ prefixItems: [{ type: 'string' }, ...list(n, () => ({ type: 'number' }))], items: { type: 'null' } }), [[], ['a'], [1], ['a', 1, 2], ['a', 1, 'b'], 'x'])
-  verdicts((n) => ({ patternProperties: record(n, () => ({ type: 'string' }), '^p'), properties: { q: {} }, additionalProperties: false }), [{ p1: 'a' }, { p1: 1 }, { q: 1 }, { r: 1 }, []])
-  verdicts((n) => ({ patternProperties: record(n, () => ({ type: 'string' }), '^p'), additionalProperties: { type: 'number' } }), [{ p1: 'a' }, { r: 1 }, { r: 'a' }])
-  verdicts((n) => ({ dependentRequired: record(n, (i) => [`p${i + 1}`, 'q']) }), [{}, { p1: 1 }, { p1: 1, p2: 1, q: 1 }, { p5: 1, p6: 1 }])
+  verdicts(
+    (n) => ({ prefixItems: [{ type: 'string' }, ...list(n, () => ({ type: 'number' }))], items: { type: 'null' } }),
+    [[], ['a'], [1], ['a', 1, 2], ['a', 1, 'b'], 'x']
+  )
+  verdicts(
+    (n) => ({
+      patternProperties: record(n, () => ({ type: 'string' }), '^p'), properties: { q: {} }, additionalProperties: false
+    }),
+    [{ p1: 'a' }, { p1: 1 }, { q: 1 }, { r: 1 }, []]
+  )
+  verdicts(
+    (n) => ({
+      patternProperties: record(n, () => ({ type: 'string' }), '^p'), additionalProperties: { type: 'number' }
+    }),
+    [{ p1: 'a' }, { r: 1 }, { r: 'a' }]
+  )
+  verdicts((n) => ({ dependentRequired: record(n, (i) => [`p${i + 1}`, 'q']) }), [
+    {},
+    { p1: 1 },
+    { p1: 1, p2: 1, q: 1 },
+    { p5: 1, p6: 1 }
+  ])
   // Too many ways to say in plain keywords, so that Ajv keeps book across the functions.
   const anyOf = (n: number) => list(n, (i) => ({ properties: { [`p${i}`]: { type: 'string' } }, required: [`p${i}`] }))
-  verdicts((n) => ({ anyOf: anyOf(8 + n), allOf: list(7, (i) => ({ anyOf: [{ properties: { [`a${i}`]: {} } }, {}] })), unevaluatedProperties: false }), [{ p1: 'a' }, { p1: 1 }, { p1: 'a', p2: 'b' }, { p1: 'a', p2: 1 }, { p1: 'a', z: 1 }, { p1: 'a', a3: 1 }])
-  verdicts((n) => ({ oneOf: anyOf(8 + n), allOf: list(7, (i) => ({ anyOf: [{ properties: { [`a${i}`]: {} } }, {}] })), unevaluatedProperties: false }), [{ p1: 'a' }, { p1: 1 }, { p1: 'a', p2: 'b' }, { p1: 'a', z: 1 }, { p1: 'a', a3: 1 }, {}])
-  t.match(compileValidator({ patternProperties: record(200, () => true, '^p'), additionalProperties: false }).validate({ q: 1 }), [{ path: '', keyword: 'additionalProperties', message: 'must NOT have additional properties: "q"' }])
+  verdicts(
+    (n) => ({
+      anyOf: anyOf(8 + n),
+      allOf: list(7, (i) => ({ anyOf: [{ properties: { [`a${i}`]: {} } }, {}] })),
+      unevaluatedProperties: false
+    }),
+    [{ p1: 'a' }, { p1: 1 }, { p1: 'a', p2: 'b' }, { p1: 'a', p2: 1 }, { p1: 'a', z: 1 }, { p1: 'a', a3: 1 }]
+  )
+  verdicts(
+    (n) => ({
+      oneOf: anyOf(8 + n),
+      allOf: list(7, (i) => ({ anyOf: [{ properties: { [`a${i}`]: {} } }, {}] })),
+      unevaluatedProperties: false
+    }),
+    [{ p1: 'a' }, { p1: 1 }, { p1: 'a', p2: 'b' }, { p1: 'a', z: 1 }, { p1: 'a', a3: 1 }, {}]
+  )
+  t.match(
+    compileValidator({ patternProperties: record(200, () => true, '^p'), additionalProperties: false }).validate({
+      q: 1
+    }),
+    [{ path: '', keyword: 'additionalProperties', message: 'must NOT have additional properties: "q"' }]
+  )
   t.end()
 })
