@@ -47,7 +47,7 @@ if (found.length > 0) {
   process.stderr.write(
     `${
       found.join('\n')
-    }\n${found.length} lines to rewrite; docs/CONTRIBUTING.md and scripts/banned-phrases.txt say why\n`
+    }\n${found.length} lines to rewrite; CONTRIBUTING.md and scripts/banned-phrases.txt say why\n`
   )
   process.exitCode = 1
 }
