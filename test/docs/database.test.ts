@@ -20,7 +20,7 @@ t.test('docs/DATABASE.md has every problem of a connection', async t => {
 })
 
 t.test('each of them is given somewhere', async t => {
-  const text = [...sources('src/database').values()].join('\n')
+  const text = [...sources('src/cdc').values()].join('\n')
   for (const code of Object.keys(sourceProblems)) t.ok(text.split(`'${code}'`).length > 1, code)
 })
 

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { Marked } from 'marked'
 import { gfmHeadingId } from 'marked-gfm-heading-id'
 import { Asset } from './assets.ts'
+import { installFolder } from '../version.ts'
 
 const title = 'Realtime Platform'
 const guideTitles: Record<string, string> = {
@@ -48,11 +49,8 @@ function once (make: () => Asset): () => Asset {
 const bundlePath = () =>
   join(dirname(fileURLToPath(import.meta.resolve('@scalar/fastify-api-reference'))), 'js/standalone.js')
 
-/** From the source and from dist alike. */
-const guidesFolder = () =>
-  [join(import.meta.dirname, '../docs'), join(import.meta.dirname, '../../docs')].find(path =>
-    existsSync(join(path, 'PROTOCOL.md'))
-  )
+/** Undefined where the documents are not installed. */
+const guidesFolder = () => [join(installFolder, 'docs')].find(path => existsSync(join(path, 'PROTOCOL.md')))
 
 /** Links lead to other guides and to other sites; those into the repository are text here. */
 function markdown (guides: ReadonlySet<string>): Marked {
