@@ -1,12 +1,8 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { root } from '../root.ts'
 
-/** The repository, from the source and from dist alike. */
-export const root = findRoot(import.meta.dirname)
-
-function findRoot (folder: string): string {
-  return existsSync(join(folder, 'package.json')) ? folder : findRoot(dirname(folder))
-}
+export { root } from '../root.ts'
 
 export const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 

@@ -8,16 +8,14 @@ import { newSeed } from '../../../src/identity/auth/totp.ts'
 import { createEncryption } from '../../../src/foundation/encryption/encryption.ts'
 import { sealedColumns, sealedPlaces } from '../../../src/foundation/encryption/reencrypt.ts'
 import { build, createDatabase, testKey } from '../../build.ts'
+import { root } from '../../root.ts'
 import { tenant } from '../../tenant.ts'
 
 t.setTimeout(180_000)
 
 const newKey = Buffer.alloc(32, 9).toString('base64')
 const [oldOne, newOne] = [testKey, newKey].map(key => createEncryption([Buffer.from(key, 'base64')]))
-const command = [
-  join(import.meta.dirname, '../src/reencrypt-command.js'),
-  join(import.meta.dirname, '../dist/src/cli/reencrypt-command.js')
-][import.meta.filename.endsWith('.ts') ? 1 : 0] as string
+const command = join(root, 'dist/src/cli/reencrypt-command.js')
 
 t.test('a new ENCRYPTION_KEY: the old one opens, the command seals anew, and then the old one can go', async t => {
   const databaseUrl = await createDatabase(t)

@@ -11,6 +11,7 @@ import type { FastifyInstance, RouteOptions } from 'fastify'
 import t from 'tap'
 import { isEntityOwning, isPermissionName } from '../../../src/identity/access/permissions.ts'
 import { build } from '../../build.ts'
+import { root } from '../../root.ts'
 import { dereferenced } from '../../dereferenced.ts'
 import { tenant } from '../../tenant.ts'
 
@@ -79,9 +80,7 @@ const generated = app.swagger()
 const document = dereferenced<Document>(generated)
 const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, path, operation })))
-const root = [join(import.meta.dirname, '..'), join(import.meta.dirname, '../..')]
-const committedFile = async (name: string) =>
-  await Promise.any(root.map(folder => readFile(join(folder, name), 'utf8')))
+const committedFile = async (name: string) => await readFile(join(root, name), 'utf8')
 
 const ajv = new Ajv2020({ strict: false, allErrors: true })
 addFormats.default(ajv)
@@ -442,9 +441,7 @@ await t.test('it passes Redocly\'s rules', async t => {
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   await writeFile(join(folder, 'openapi.json'), JSON.stringify(generated))
   await writeFile(join(folder, 'redocly.yaml'), await committedFile('redocly.yaml'))
-  const cli = join(
-    import.meta.dirname, import.meta.filename.endsWith('.ts') ? '..' : '../..', 'node_modules/@redocly/cli/bin/cli.js'
-  )
+  const cli = join(root, 'node_modules/@redocly/cli/bin/cli.js')
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [
     cli, 'lint', 'openapi.json', '--format=stylish'
   ], {

@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { sql } from 'kysely'
 import { parsePermissions, permissionNames } from '../../../src/identity/access/permission-set.ts'
 import { coversEvent } from '../../../src/identity/access/reading.ts'
 import { coversEventSql } from '../../../src/identity/access/reading-sql.ts'
 import { build, listen } from '../../build.ts'
+import { root } from '../../root.ts'
 import { connectWs } from '../../clients.ts'
 import { follow } from '../../debugger/follow.ts'
 import { eventually, requests } from '../../people.ts'
@@ -84,12 +86,7 @@ const ids: Record<string, string> = {
   '/api/sync/': 'plain', '/api/webhooks/': hook.id, '/api/debugger/replays/': replay.id,
   '/api/database/mappings/': String(mappingId)
 }
-const document = JSON.parse(
-  readFileSync(
-    new URL(import.meta.url.includes('/dist/') ? '../../../openapi.json' : '../../openapi.json', import.meta.url),
-    'utf8'
-  )
-) as { paths: Record<string, Record<string, unknown>> }
+const document = JSON.parse(readFileSync(join(root, 'openapi.json'), 'utf8')) as { paths: Record<string, Record<string, unknown>> }
 const fill = (path: string) =>
   path.replace('{id}', Object.entries(ids).find(([prefix]) => path.startsWith(prefix))?.[1] ?? 'none')
     .replaceAll(/\{(\w+)\}/g, (_, name: string) => parameters[name] ?? 'none')

@@ -1,17 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import {
   compareSchemas, type CompatibilityPolicy, type JsonSchema
 } from '../../../src/registry/json-schema/compatibility/compatibility.ts'
 import { compileValidator } from '../../../src/registry/json-schema/validation/validators.ts'
+import { root } from '../../root.ts'
 
 interface Case { id: string, original: JsonSchema, updated: JsonSchema, compatibility: 'backward' | 'both' | 'none' }
 
-/** What can be shown is shown well within this, however slow the machine. */
-
-const file = new URL('../../../shared/data/apicurio-compatibility-test-data.json', import.meta.url)
-const built = new URL('../../../../shared/data/apicurio-compatibility-test-data.json', import.meta.url)
-const found = [file, built].find((url) => existsSync(url))
+const found = [join(root, '../shared/data/apicurio-compatibility-test-data.json')].find(file => existsSync(file))
 
 /** Labelled backward compatible; the document is valid for the original and not for the updated schema. */
 const NOT_BACKWARD: Record<string, unknown> = {
