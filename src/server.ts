@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
-import { setFlagsFromString } from 'node:v8'
 import { buildApp } from './app.ts'
 import { banner, listeningUrl } from './cli/banner.ts'
 import { createConfig, readEnvironment, type Config } from './config.ts'
 import { EmbeddedDatabase } from './cli/embedded-database.ts'
+import { limitHeapGrowth } from './cli/heap-growth.ts'
 import { createLogger } from './foundation/observability/logger.ts'
 import { misspelledVariables } from './cli/misspelled-variables.ts'
 import { dataDirFailure, databaseFailure, listenFailure, reportStartFailure } from './cli/start-failure.ts'
@@ -146,12 +146,3 @@ main().catch((error: unknown) => {
   reportStartFailure(error)
   process.exit(1)
 })
-
-/**
- * Lets the heap grow to twice what lives in it, as Go's does. Left alone, V8 lets a small heap under load grow to four
- * times that, and no process gives back all that it once had: a row change or an event lives a little too long to die
- * young.
- */
-export function limitHeapGrowth (): void {
-  setFlagsFromString('--heap-growing-percent=100')
-}
