@@ -41,7 +41,13 @@ export class HttpConnection {
     return new HttpConnection(socket)
   }
 
+  /** False once the server has closed it, as it does after some idle time. */
+  get isOpen (): boolean {
+    return this.#socket.writable
+  }
+
   request (bytes: Buffer): Promise<Response> {
+    if (!this.isOpen) return Promise.reject(new Error('the server has closed the connection'))
     return new Promise((resolve, reject) => {
       this.#waiter = { resolve, reject }
       this.#socket.write(bytes)
