@@ -29,12 +29,12 @@ declare module 'fastify' {
   }
 }
 
-/** Where nodes tell each other that there is a replay to do. */
+/** The bus channel on which nodes announce new replays. */
 const replaysChannel = 'replays'
 
 /**
- * What happened to an event, why one did not arrive, and sending it again. What is recorded is the business of
- * `tracing`.
+ * Adds reading traces, explaining why an event did not arrive, and replaying events. The plugin `tracing` records the
+ * traces.
  */
 export default fp(async (app) => {
   const { config, db, pool, hub, eventLog: log, instruments: metrics, tracing, topics, schemas } = app

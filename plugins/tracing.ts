@@ -15,29 +15,29 @@ import { reasonOf } from '../src/foundation/observability/logger.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What went on lately on this node. */
+    /** Recent activity on this node. */
     activity: Activity
     tracing: {
-      /** What this node is called in traces. */
+      /** The name of this node in traces. */
       node: string
       sampling: Sampling
-      /** Takes what was refused elsewhere than by the writer, too. */
+      /** Also records refusals that do not come from the writer. */
       recorder: TraceRecorder
       subscriptions: SubscriptionRecords
-      /** To be told by the writer. */
+      /** Receives reports of the writer. */
       writes: WriteObserver
-      /** To be told by the readers of connected databases. */
+      /** Receives failures of the readers of connected databases. */
       mappingFailed: ReturnType<typeof observeMappings>
-      /** To be told by the hub and the connections. */
+      /** Receives reports of the hub and the connections. */
       deliveries: DeliveryObserver
     }
   }
 }
 
-/** Apart from the pool that answers requests, so that neither waits for the other. */
+/** Separate from the pool that serves requests, so that neither waits for the other. */
 const connectionsMax = 2
 
-/** What becomes of events, written down in the background. Reading it is the business of `debugger`. */
+/** Records in the background what becomes of events. The plugin `debugger` reads these traces. */
 export default fp(async (app) => {
   const { config, db, instruments: metrics, log } = app
   const pool = createPool({
@@ -46,7 +46,7 @@ export default fp(async (app) => {
     applicationName: 'realtime-traces',
     onError: err => log.warn(reasonOf(err), 'database.connection_lost')
   })
-  // A trace may be lost with the machine: the log may not, and does not wait behind it.
+  // Traces may be lost in a crash. The event log may not, and must not wait for them.
   pool.on('connect', client => { client.query('set synchronous_commit to off').catch(() => {}) })
   const node = randomId('node')
   const store = new TraceStore({ pool, node })

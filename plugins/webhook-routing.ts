@@ -4,14 +4,14 @@ import { SocketListeners } from '../src/webhooks/socket-listeners.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The writer's stage that finds the webhooks an event is owed to. */
+    /** The writer's stage that finds the webhooks that an event is delivered to. */
     webhookRouting: WebhookRouting
-    /** Which webhooks listen to what happens on sockets. */
+    /** Which webhooks listen to socket events. */
     socketListeners: SocketListeners
   }
 }
 
-/** Who of the webhooks listens to what. It sends nothing: that is the business of `webhooks`. */
+/** Adds the index of which webhook listens to what. The plugin `webhooks` sends the deliveries. */
 export default fp(async (app) => {
   const listeners = new SocketListeners({ pool: app.pool })
   app.decorate('webhookRouting', new WebhookRouting())

@@ -25,20 +25,20 @@ declare module 'fastify' {
       test: TestRequest
       replay: Replay
       dispatcher: Dispatcher
-      /** The environment that a principal's webhooks are limited to, if any. */
+      /** Returns the environment that a principal's webhooks are limited to, if any. */
       withinOf (principal: Principal): Within
     }
   }
 }
 
-/** A dispatcher that has not gone round for so long is not well. */
+/** Time without a completed cycle after which the dispatcher counts as failed. */
 const heartbeatMaxMs = 30_000
-/** To the database: a claim, a settling of results, an expansion of the outbox, and who lists deliveries. */
+/** Database connections: for claims, recording results, expanding the outbox, and requests that list deliveries. */
 const connections = 4
 
 /**
- * The webhooks of the applications, and the dispatcher that sends what they are owed. Deliveries are born in the
- * writer, by `webhook-routing`.
+ * Adds the webhooks of the applications and the dispatcher that sends deliveries. The writer creates the deliveries
+ * through the plugin `webhook-routing`.
  */
 export default fp(async (app) => {
   const {
@@ -48,11 +48,11 @@ export default fp(async (app) => {
   if (databaseUrl === undefined) throw new Error('config.database.url is not set')
   const guard = createAddressGuard({
     ...settings,
-    ...(!isProduction && { hint: 'For development, WEBHOOK_ALLOW_PRIVATE=true allows it' }),
+    ...(!isProduction && { hint: 'For development, set WEBHOOK_ALLOW_PRIVATE=true to allow it' }),
     resolve: settings.resolve ?? createNameLookup(settings),
     onRefused: refusal => log.warn(refusal, 'webhooks.address_refused')
   })
-  // Of its own, so that neither waits for the other: requests for what is being sent, nor the other way.
+  // A separate pool, so that API requests and deliveries do not wait for each other's connections.
   const ownPool = createPool({
     connectionString: databaseUrl,
     max: connections,

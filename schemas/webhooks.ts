@@ -9,19 +9,20 @@ export const DeliveryId = Type.String({
   minLength: 36,
   maxLength: 36,
   pattern: '^dlv_[0-9a-f]{32}$',
-  description: 'The delivery; its requests carry it as `webhook-id`.',
+  description: 'The ID of the delivery. Its requests carry it as `webhook-id`.',
   examples: ['dlv_0d4f1c2a52e94b8e9c550d8a4f0f8f11']
 })
 
 export const WebhookEventName = Enum('WebhookEventType', [...eventTypes, '*'], {
-  description: 'A type of event, whatever its source; `*` is all of them.', examples: ['document.updated']
+  description: 'A type of event, from any source. `*` stands for all types.', examples: ['document.updated']
 })
 export type WebhookEventName = Static<typeof WebhookEventName>
 
 export const endpointStates = ['pending', 'delivered', 'dead'] as const
 export type DeliveryState = typeof endpointStates[number]
 const State = Enum('DeliveryState', endpointStates, {
-  description: '`pending`: it will be tried, or is being tried. `dead`: given up, until it is retried.',
+  description: '`pending`: waiting for an attempt, or an attempt is in progress. `delivered`: accepted by the ' +
+    'endpoint. `dead`: given up, until you retry or redrive it.',
   examples: ['delivered']
 })
 
@@ -29,7 +30,7 @@ const Url = Type.String({
   minLength: 1,
   maxLength: 2048,
   pattern: '^[Hh][Tt][Tt][Pp][Ss]?:[^\\s\\u0000-\\u001f]+$',
-  description: 'Where events are posted to: https, at a public address.',
+  description: 'The URL that receives events by POST. It must use https and lead to a public address.',
   examples: ['https://example.com/webhook']
 })
 const Secret = Type.String({
@@ -37,38 +38,40 @@ const Secret = Type.String({
   maxLength: 256,
   pattern: '^[\\x21-\\x7e]+$',
   description:
-    'The key that signs. `whsec_` and base64 of 24 to 64 bytes (also as `v1,whsec_…`); any other text signs as its ' +
-      'UTF-8 bytes, even when it looks like base64.',
+    'The signing key. With the prefix `whsec_` (or `v1,whsec_`), base64 of 24 to 64 bytes. Any other text is used as ' +
+      'UTF-8 bytes, even if it looks like base64.',
   examples: ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw']
 })
 const Events = Type.Array(WebhookEventName, {
-  minItems: 1, maxItems: eventTypes.length + 1, uniqueItems: true, description: 'The types of event that it fires for.',
+  minItems: 1, maxItems: eventTypes.length + 1, uniqueItems: true, description: 'The types of event to deliver.',
   examples: [['database.event', 'document.updated']]
 })
 const Topics = Type.Array(Type.String({ minLength: 1, maxLength: 300 }), {
   minItems: 1,
   maxItems: 100,
   description:
-    'Topics and topic patterns: `*` stands for one segment, `**` at the end for the rest. Without them, every topic.',
+    'Topics and topic patterns to deliver. In a pattern `*` stands for one segment, `**` at the end for all ' +
+      'remaining segments. Omit to deliver every topic.',
   examples: [['order.*']]
 })
 const Filter = Type.Record(Type.String(), Type.Unknown(), {
-  description: 'As of a subscription: what the payload must have.', examples: [{ status: 'paid' }]
+  description: 'Conditions on the payload, with the syntax of subscription filters.', examples: [{ status: 'paid' }]
 })
 const Environments = Type.Array(EnvironmentName, {
   minItems: 1, maxItems: 3, uniqueItems: true,
-  description: 'The environments whose events it fires for. Without them, all.', examples: [['production']]
+  description: 'The environments whose events to deliver. Omit to deliver those of all.', examples: [['production']]
 })
 const Ordering = Enum('WebhookOrdering', ['none', 'key'], {
   description:
-    '`key`: events of one key are delivered one after the other, in the order of their offsets; one that is given ' +
-      'up lets the next go. Events without a key have no order.',
+    '`key`: events with the same key are delivered one after the other, in the order of their offsets. After a dead ' +
+      'delivery the next one of its key follows. Events without a key have no order.',
   examples: ['none']
 })
 const RateLimit = Type.Integer({
-  minimum: 1, maximum: 10_000, description: 'Requests a second, from each node of the platform.', examples: [100]
+  minimum: 1, maximum: 10_000, description: 'Maximum requests per second from each node of the platform.',
+  examples: [100]
 })
-const Description = Text(2000, { description: 'For people.', examples: ['Tells the warehouse'] })
+const Description = Text(2000, { description: 'A note for your team.', examples: ['Notifies the warehouse'] })
 
 export const Webhook = Type.Object({
   id: Type.String({ examples: ['wh_abc123'] }),
@@ -79,21 +82,22 @@ export const Webhook = Type.Object({
   environments: Nullable(Type.Array(EnvironmentName), { examples: [null] }),
   ordering: Ordering,
   rateLimit: Nullable(Type.Integer(), { examples: [null] }),
-  description: Nullable(Type.String(), { examples: ['Tells the warehouse'] }),
+  description: Nullable(Type.String(), { examples: ['Notifies the warehouse'] }),
   active: Type.Boolean({
-    description: 'One that is not active gets no new events; what it is owed already waits.', examples: [true]
+    description: 'An inactive webhook receives no new events; its pending deliveries wait.', examples: [true]
   }),
   deactivatedReason: Nullable(Enum('DeactivationReason', ['gone', 'failing']), {
-    description: 'Why the platform has switched it off: it answered 410, or did nothing but fail for days.',
+    description: 'Why the platform deactivated the webhook. `gone`: the endpoint responded with 410. `failing`: ' +
+      'every request failed for days. Null otherwise.',
     examples: [null]
   }),
   failingSince: Nullable(Type.Integer(), {
-    description: 'The first failure since its last success. Epoch milliseconds.', examples: [null]
+    description: 'When the first request since the last success failed, in epoch milliseconds.', examples: [null]
   }),
   applicationId: Type.String({ examples: ['app_abc123'] }),
-  createdAt: EpochMs('When it was created.'),
-  updatedAt: EpochMs('When it was last changed.')
-}, { $id: 'Webhook', description: 'Never with its secret.' })
+  createdAt: EpochMs('When the webhook was created.'),
+  updatedAt: EpochMs('When the webhook was last changed.')
+}, { $id: 'Webhook', description: 'A webhook. Its secret is never returned.' })
 export type Webhook = Static<typeof Webhook>
 
 export const WebhookWithSecret = Type.Composite([
@@ -101,7 +105,7 @@ export const WebhookWithSecret = Type.Composite([
   Type.Object({
     secret: Type.Optional(
       Type.String({
-        description: 'The secret that was generated: it is shown this once.',
+        description: 'The generated secret. This response is the only one that contains it.',
         examples: ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw']
       })
     )
@@ -131,7 +135,9 @@ export const WebhookUpdate = Type.Object({
   ordering: Type.Optional(Ordering),
   rateLimit: Type.Optional(Nullable(RateLimit)),
   description: Type.Optional(Nullable(Description)),
-  active: Type.Optional(Type.Boolean({ description: 'As by `activate` and `deactivate`.', examples: [true] }))
+  active: Type.Optional(
+    Type.Boolean({ description: 'Same effect as the routes `activate` and `deactivate`.', examples: [true] })
+  )
 }, { $id: 'WebhookUpdate', additionalProperties: false, minProperties: 1, examples: [{ events: ['*'] }] })
 export type WebhookUpdate = Static<typeof WebhookUpdate>
 
@@ -140,14 +146,16 @@ export const SecretRotation = Type.Object({ secret: Type.Optional(Secret) }, {
 })
 export type SecretRotation = Static<typeof SecretRotation>
 
-/** How one attempt ended. */
+/** The result of one attempt. */
 const attemptFields = {
-  statusCode: Nullable(Type.Integer(), { description: 'Of the answer; null when there was none.', examples: [200] }),
+  statusCode: Nullable(Type.Integer(), {
+    description: 'The HTTP status of the response; null without a response.', examples: [200]
+  }),
   success: Type.Boolean({ examples: [true] }),
-  durationMs: Nullable(Type.Integer(), { description: 'How long it took.', examples: [84] }),
-  error: Nullable(Type.String(), { description: 'What went wrong.', examples: [null] }),
+  durationMs: Nullable(Type.Integer(), { description: 'Duration of the attempt in milliseconds.', examples: [84] }),
+  error: Nullable(Type.String(), { description: 'Why the attempt failed; null on success.', examples: [null] }),
   responseBody: Nullable(Type.String(), {
-    description: 'The beginning of the answer, at most 1 KiB.', examples: ['ok']
+    description: 'The beginning of the response body, at most 1 KiB.', examples: ['ok']
   })
 }
 
@@ -164,14 +172,14 @@ export const WebhookLog = Type.Object({
   id: Type.String({ examples: ['log_abc123'] }),
   webhookId: Type.String({ examples: ['wh_abc123'] }),
   deliveryId: Nullable(Type.String(), {
-    description: 'Null: it was a test.', examples: ['dlv_0d4f1c2a52e94b8e9c550d8a4f0f8f11']
+    description: 'The delivery; null for a test.', examples: ['dlv_0d4f1c2a52e94b8e9c550d8a4f0f8f11']
   }),
   event: Type.String({ examples: ['database.event'] }),
   url: Type.String({ examples: ['https://example.com/webhook'] }),
-  attempts: Type.Integer({ description: 'Which attempt at the delivery it was.', examples: [1] }),
-  deliveredAt: EpochMs('When it ended.'),
+  attempts: Type.Integer({ description: 'The number of this attempt within its delivery.', examples: [1] }),
+  deliveredAt: EpochMs('When the attempt ended.'),
   ...attemptFields
-}, { $id: 'WebhookLog', description: 'One attempt.' })
+}, { $id: 'WebhookLog', description: 'One attempt to make a delivery.' })
 export type WebhookLog = Static<typeof WebhookLog>
 
 export const WebhookDelivery = Type.Object({
@@ -183,21 +191,22 @@ export const WebhookDelivery = Type.Object({
   offset: Type.Integer({ examples: [42] }),
   key: Nullable(Type.String(), { examples: ['doc_a1b2c3d4'] }),
   environment: EnvironmentName,
-  replayOf: Nullable(Type.String(), { description: 'The replay that asked for it.', examples: [null] }),
+  replayOf: Nullable(Type.String(), { description: 'The replay that created the delivery, if any.', examples: [null] }),
   state: State,
-  attempts: Type.Integer({ description: 'How often it was tried.', examples: [1] }),
+  attempts: Type.Integer({ description: 'How many attempts were made.', examples: [1] }),
   nextAttemptAt: Nullable(Type.Integer(), {
     description:
-      'When it is due, or while it is being tried, when it is due if nothing is heard of that. Epoch milliseconds.',
+      'When the next attempt is due, in epoch milliseconds. While an attempt is in progress: when it is repeated if ' +
+        'its result stays unknown.',
     examples: [null]
   }),
   settledAt: Nullable(Type.Integer(), {
-    description: 'When it was delivered or given up. Epoch milliseconds.', examples: [1705312800000]
+    description: 'When the delivery became delivered or dead, in epoch milliseconds.', examples: [1705312800000]
   }),
-  statusCode: Nullable(Type.Integer(), { description: 'Of its last answer.', examples: [200] }),
-  error: Nullable(Type.String(), { description: 'Of its last attempt.', examples: [null] }),
-  createdAt: EpochMs('When its event was written, or its replay asked for.')
-}, { $id: 'WebhookDelivery', description: 'What one webhook is owed of one event.' })
+  statusCode: Nullable(Type.Integer(), { description: 'The HTTP status of the last response.', examples: [200] }),
+  error: Nullable(Type.String(), { description: 'The error of the last attempt.', examples: [null] }),
+  createdAt: EpochMs('When the event was stored, or its replay was requested.')
+}, { $id: 'WebhookDelivery', description: 'The delivery of one event to one webhook.' })
 export type WebhookDelivery = Static<typeof WebhookDelivery>
 
 export const Redrive = Type.Object({
@@ -205,25 +214,30 @@ export const Redrive = Type.Object({
   from: Type.Optional(
     Type.Integer({
       minimum: 0, maximum: Number.MAX_SAFE_INTEGER,
-      description: 'Of events written at or after it. Epoch milliseconds.', examples: [1705312800000]
+      description: 'Only events stored at or after this time, in epoch milliseconds.', examples: [1705312800000]
     })
   ),
   to: Type.Optional(
     Type.Integer({
-      minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Of events written before it. Epoch milliseconds.',
+      minimum: 0, maximum: Number.MAX_SAFE_INTEGER,
+      description: 'Only events stored before this time, in epoch milliseconds.',
       examples: [1705399200000]
     })
   ),
-  dryRun: Type.Optional(Type.Boolean({ default: false, description: 'Only count.', examples: [true] }))
+  dryRun: Type.Optional(Type.Boolean({
+    default: false, description: 'Only count the deliveries; change nothing.', examples: [true]
+  }))
 }, { $id: 'Redrive', additionalProperties: false, examples: [{ webhookId: 'wh_abc123', dryRun: true }] })
 export type Redrive = Static<typeof Redrive>
 
 export const RedriveAnswer = Type.Object({
   matched: Type.Integer({
-    description: 'Dead deliveries that the request speaks of, of webhooks that are active.', examples: [120]
+    description: 'Dead deliveries of active webhooks that the request selects.', examples: [120]
   }),
-  redriven: Type.Integer({ description: 'Those that were set going again.', examples: [120] }),
-  remaining: Type.Integer({ description: 'Those that one request does not get to: ask again.', examples: [0] })
+  redriven: Type.Integer({ description: 'Deliveries that are pending again.', examples: [120] }),
+  remaining: Type.Integer({
+    description: 'Deliveries beyond the limit of one request. Repeat the request for them.', examples: [0]
+  })
 }, { $id: 'RedriveAnswer' })
 export type RedriveAnswer = Static<typeof RedriveAnswer>
 
@@ -232,16 +246,16 @@ export const DeliveryPath = Type.Object({ id: DeliveryId })
 
 const filters = {
   event: Type.Optional(
-    Enum('EventType', eventTypes, { description: 'Of this type of event only.', examples: ['document.updated'] })
+    Enum('EventType', eventTypes, { description: 'Only this type of event.', examples: ['document.updated'] })
   ),
-  webhookId: Type.Optional(Type.String({ ...WebhookId, description: 'Of this webhook only.' }))
+  webhookId: Type.Optional(Type.String({ ...WebhookId, description: 'Only this webhook.' }))
 }
 export const LogsQuery = Type.Object({
   ...filters,
   success: Type.Optional(
-    Type.Boolean({ description: 'Those that succeeded, or those that did not.', examples: [false] })
+    Type.Boolean({ description: '`true`: only successful attempts. `false`: only failed ones.', examples: [false] })
   ),
-  deliveryId: Type.Optional(Type.String({ ...DeliveryId, description: 'Of this delivery only.' })),
+  deliveryId: Type.Optional(Type.String({ ...DeliveryId, description: 'Only this delivery.' })),
   ...Page
 }, { additionalProperties: false })
 export type LogsQuery = Static<typeof LogsQuery>
@@ -251,7 +265,7 @@ export const DeliveriesQuery = Type.Object({
   state: Type.Optional(State),
   eventId: Type.Optional(
     Type.String({
-      minLength: 1, maxLength: 64, pattern: '^evt_[A-Za-z0-9_-]+$', description: 'Of this event only.',
+      minLength: 1, maxLength: 64, pattern: '^evt_[A-Za-z0-9_-]+$', description: 'Only this event.',
       examples: ['evt_b3F0aGVyZXZlbnQx']
     })
   ),

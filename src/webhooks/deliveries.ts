@@ -13,23 +13,23 @@ import { webhookNotFound, type Within } from './endpoints.ts'
 import { deliveryId } from './dispatch/endpoint-worker.ts'
 import type { Queue } from './dispatch/queue.ts'
 
-/** Rows that one statement of a redrive sets going, and all of one request. */
+/** Rows per statement of a redrive, and the limit of one request. */
 const redriveRows = 2000
 const redriveMax = 100_000
 
 export interface DeliveriesOptions {
   db: Kysely<Database>
   queue: Queue
-  /** There is something to send. */
+  /** Wakes the dispatcher, because deliveries became due. */
   wake (): void
   now: () => number
 }
 
 /**
- * What webhooks are owed, what became of it, and the log of attempts: of the events that the principal may read. With a
- * filter that is known, a delivery tells what is in the payload, and an endpoint's answer may repeat it. Of all
- * webhooks of an application, or of those of the one environment that a token is pinned to. Without a principal it is
- * the platform that asks.
+ * Reads, retries and redrives the deliveries of an application, and reads its log of attempts. Results contain only
+ * events that the principal may read: with a known filter, the existence of a delivery reveals something about the
+ * payload, and an endpoint's response may repeat it. A pinned token sees the webhooks of its environment only. Calls
+ * without a principal come from the platform itself and see everything.
  */
 export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOptions) {
   async function find (scope: Scope, id: string, principal: Principal | undefined) {
@@ -38,26 +38,26 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
       'd'
     ).select('w.active')
       .where('d.id', '=', uuidOf(id)).where('d.application_id', '=', scope.applicationId)
-    if (within !== undefined) { query = query.where('d.environment', '=', within).where(sql<boolean>`w.environments = array[${within}]`) }
+    if (within !== undefined) {
+      query = query.where('d.environment', '=', within).where(sql<boolean>`w.environments = array[${within}]`)
+    }
     if (covered !== undefined) query = query.where(covered)
     const row = await query.executeTakeFirst()
     if (row === undefined) throw new NotFoundError('WEBHOOK_DELIVERY_NOT_FOUND', `Delivery not found: ${id}`)
     return row
   }
 
-  /**
-   * The webhooks that a pinned token has: those that span environments are not its, though some of their events are.
-   */
+  /** Selects the webhooks that a pinned token may see: those that listen to its environment and to no other. */
   const visible = ({ applicationId }: Scope, within: Environment) =>
     db.selectFrom('webhooks').select('id').where('application_id', '=', applicationId).where(
       sql<boolean>`environments = array[${within}]`
     )
 
   return {
-    /** Returns when what was committed before the call is there as deliveries. */
+    /** Resolves once every event committed before the call has its deliveries. */
     catchUp: () => queue.catchUp(),
 
-    /** Throws NotFoundError `WEBHOOK_NOT_FOUND`, ConflictError `WEBHOOK_INACTIVE`. */
+    /** Throws NotFoundError `WEBHOOK_NOT_FOUND` or ConflictError `WEBHOOK_INACTIVE`. */
     requireActive: (scope: Scope, webhookId: string, within: Within) => requireActive(db, scope, webhookId, within),
 
     /** Newest first. */
@@ -65,16 +65,18 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
       scope: Scope, { limit = 100, cursor, ...filters }: DeliveriesQuery, principal?: Principal
     ): Promise<PageOf<WebhookDelivery>> {
       const { within, covered } = viewOf(scope, principal, 'webhook_deliveries')
-      // What was committed a moment ago may still stand in the outbox.
+      // Recently committed events may still be in the outbox.
       await queue.catchUp()
       let query = db.selectFrom('webhook_deliveries').selectAll().where('application_id', '=', scope.applicationId)
         .orderBy('seq', 'desc').limit(limit + 1)
-      if (within !== undefined) { query = query.where('environment', '=', within).where('webhook_id', 'in', visible(scope, within)) }
+      if (within !== undefined) {
+        query = query.where('environment', '=', within).where('webhook_id', 'in', visible(scope, within))
+      }
       if (covered !== undefined) query = query.where(covered)
       if (filters.webhookId !== undefined) query = query.where('webhook_id', '=', filters.webhookId)
       if (filters.event !== undefined) query = query.where('event_type', '=', filters.event)
       if (filters.eventId !== undefined) query = query.where('event_id', '=', filters.eventId)
-      // As text of the statement: the index of the dead ones is partial.
+      // A literal instead of a parameter, so that the planner can use the partial index on dead deliveries.
       if (filters.state !== undefined) query = query.where('state', '=', sql.lit(filters.state))
       if (cursor !== undefined) query = query.where('seq', '<', Number(decodeCursor(cursor, ['number'])[0]))
       return toPage(await query.execute(), limit, toDelivery, row => [row.seq])
@@ -87,13 +89,16 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
       const { within, covered } = viewOf(scope, principal, 'd')
       let query = db.selectFrom('webhook_attempts').selectAll().where('application_id', '=', scope.applicationId)
         .orderBy('seq', 'desc').limit(limit + 1)
-      if (within !== undefined) { query = query.where('environment', '=', within).where('webhook_id', 'in', visible(scope, within)) }
+      if (within !== undefined) {
+        query = query.where('environment', '=', within).where('webhook_id', 'in', visible(scope, within))
+      }
       if (covered !== undefined) {
-        // A test shows no event.
+        // Attempts without a delivery are tests; they contain no event.
         query = query.where(
           sql<
             boolean
-          >`(delivery_id is null or exists (select 1 from webhook_deliveries d where d.id = delivery_id and ${covered}))`
+          >`(delivery_id is null or exists (select 1 from webhook_deliveries d
+            where d.id = delivery_id and ${covered}))`
         )
       }
       if (filters.webhookId !== undefined) query = query.where('webhook_id', '=', filters.webhookId)
@@ -105,15 +110,17 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
     },
 
     /**
-     * Sends it again: at once, with a schedule of retries of its own. One that waits is due now; one that is being
-     * tried is left alone. Throws NotFoundError `WEBHOOK_DELIVERY_NOT_FOUND`, ConflictError `WEBHOOK_INACTIVE`.
+     * Schedules the delivery again, due now. A settled delivery starts a new schedule of retries; a pending one keeps
+     * its place and its failures. A delivery whose attempt is in progress stays as it is.
+     * Throws NotFoundError `WEBHOOK_DELIVERY_NOT_FOUND` or ConflictError `WEBHOOK_INACTIVE`.
      */
     async retry (scope: Scope, id: string, principal?: Principal): Promise<WebhookDelivery> {
       const { active, webhook_id: webhookId, seq } = await find(scope, id, principal)
       if (!active) throw inactive(webhookId)
       const now = clock()
       await sql`
-        update webhook_deliveries set state = 'pending', next_at = ${now}, settled_at = null, failures = case when state = 'pending' then failures else 0 end,
+        update webhook_deliveries set state = 'pending', next_at = ${now}, settled_at = null,
+          failures = case when state = 'pending' then failures else 0 end,
           position = case when state = 'pending' then position else nextval('webhook_positions') end
         where seq = ${seq} and (state <> 'pending' or lease_until <= ${now})`.execute(db)
       wake()
@@ -121,9 +128,9 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
     },
 
     /**
-     * Sets dead deliveries of active webhooks going again, oldest first; where a webhook orders by key, behind what
-     * waits there. Throws NotFoundError `WEBHOOK_NOT_FOUND`, ConflictError `WEBHOOK_INACTIVE` for a webhook that is
-     * named.
+     * Schedules dead deliveries of active webhooks again, oldest first. Where a webhook orders by key, they queue
+     * behind the pending deliveries of the key. Throws NotFoundError `WEBHOOK_NOT_FOUND` or ConflictError
+     * `WEBHOOK_INACTIVE` for a given `webhookId`.
      */
     async redrive (
       scope: Scope, { webhookId, from = 0, to = Number.MAX_SAFE_INTEGER, dryRun = false }: Redrive,
@@ -143,17 +150,17 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
       const { rows: [counted] } = await sql<{ count: number }>`select count(*) as count ${dead}`.execute(db)
       const matched = counted?.count ?? 0
       if (dryRun) return { matched, redriven: 0, remaining: matched }
-      // What dies again meanwhile is not taken a second time.
+      // `newest` and `startedAt` exclude deliveries that die during the redrive, so that none is taken twice.
       const { rows: [newest] } = await sql<{ seq: number | null }>`select max(seq) as seq ${dead}`.execute(db)
       const startedAt = Date.now()
       let redriven = 0
       for (let moved = redriveRows; moved === redriveRows && redriven < redriveMax;) {
         const { rows } = await sql`
-          update webhook_deliveries u set state = 'pending', next_at = ${Date.now()}::bigint, settled_at = null, failures = 0, position = p.position
+          update webhook_deliveries u
+          set state = 'pending', next_at = ${Date.now()}::bigint, settled_at = null, failures = 0, position = p.position
           from (select seq, place, nextval('webhook_positions') as position from (
-            select d.seq, d.ctid as place ${dead} and d.seq <= ${
-          newest?.seq ?? 0
-        } and d.settled_at <= ${startedAt} order by d.seq limit ${redriveRows} for update skip locked) one) p
+            select d.seq, d.ctid as place ${dead} and d.seq <= ${newest?.seq ?? 0} and d.settled_at <= ${startedAt}
+            order by d.seq limit ${redriveRows} for update skip locked) one) p
           where u.ctid = p.place and u.seq = p.seq and u.state = 'dead' returning 1`.execute(db)
         moved = rows.length
         redriven += moved
@@ -165,7 +172,7 @@ export function createDeliveries ({ db, queue, wake, now: clock }: DeliveriesOpt
 }
 export type Deliveries = ReturnType<typeof createDeliveries>
 
-/** What of an application's deliveries, of the table of that name, the principal may know of. */
+/** Returns the conditions that limit a query on deliveries (under the name `table`) to those the principal may see. */
 function viewOf ({ applicationId }: Scope, principal: Principal | undefined, table: string) {
   if (principal === undefined) return { within: undefined, covered: undefined }
   const within = principal.kind === 'token' ? principal.environment : undefined
@@ -176,14 +183,17 @@ async function requireActive (db: Kysely<Database>, scope: Scope, id: string, wi
   const row = await db.selectFrom('webhooks').select(['active', 'environments']).where('id', '=', id).where(
     'application_id', '=', scope.applicationId
   ).executeTakeFirst()
-  if (row === undefined || (within !== undefined && (row.environments?.length !== 1 || row.environments[0] !== within))) { throw webhookNotFound(id) }
+  const isHidden = within !== undefined && (row?.environments?.length !== 1 || row.environments[0] !== within)
+  if (row === undefined || isHidden) {
+    throw webhookNotFound(id)
+  }
   if (!row.active) throw inactive(id)
 }
 
 const inactive = (webhookId: string) =>
-  new ConflictError('WEBHOOK_INACTIVE', `The webhook is switched off: ${webhookId}; activate it first`)
+  new ConflictError('WEBHOOK_INACTIVE', `Webhook is disabled: ${webhookId}. Activate it first`)
 
-/** `dlv_` and the uuid's 32 digits. */
+/** Extracts the UUID from a delivery ID: `dlv_` and its 32 digits. */
 const uuidOf = (id: string) => id.slice(4).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 
 export function toDelivery (row: Selectable<WebhookDeliveriesTable>): WebhookDelivery {

@@ -1,28 +1,33 @@
 import type pg from 'pg'
 import type { Queue } from './dispatch/queue.ts'
 
-/** Rows that one step looks at. */
+/** Rows that one step inspects. */
 const stepRows = 5000
-/** What the log keeps longer than this beyond a delivery's own time is of no use to it. */
+/** How long `webhook_events` keeps an event beyond the lifetime of its delivery. */
 const eventsSlackMs = 24 * 3_600_000
 
 /**
- * One step through the deliveries, oldest first: those that were delivered, and those whose time is over, go; of the
- * others the event is kept beyond the log.
+ * Inspects one page of deliveries, oldest first. Deletes delivered ones and expired ones; copies the events of the
+ * others into `webhook_events` before the log drops them.
  */
 const stepSql = `
   with page as (
-    select seq, ctid as place, state, log_id, "offset", event_at, created_at from webhook_deliveries where seq > $1 order by seq limit ${stepRows}),
+    select seq, ctid as place, state, log_id, "offset", event_at, created_at from webhook_deliveries
+      where seq > $1 order by seq limit ${stepRows}),
   gone as (
     delete from webhook_deliveries where ctid = any(array(
-      select place from page where (state = 'delivered' and created_at < $2) or created_at < $3)) and (state <> 'pending' or created_at < $3)
+      select place from page where (state = 'delivered' and created_at < $2) or created_at < $3))
+        and (state <> 'pending' or created_at < $3)
     returning state),
   saved as (
-    insert into webhook_events (log_id, "offset", application_id, environment, topic, epoch, id, type, source, key, payload, meta, schema_version, created_at)
-    select p.log_id, p."offset", e.application_id, e.environment, e.topic, coalesce((select epoch from topic_logs where id = p.log_id), ''),
+    insert into webhook_events (log_id, "offset", application_id, environment, topic, epoch, id, type, source, key,
+      payload, meta, schema_version, created_at)
+    select p.log_id, p."offset", e.application_id, e.environment, e.topic,
+      coalesce((select epoch from topic_logs where id = p.log_id), ''),
       e.id, e.type, e.source, e.key, e.payload, e.meta, e.schema_version, e.created_at
     from page p cross join lateral (
-      select * from events e where e.log_id = p.log_id and e."offset" = p."offset" and e.created_at = p.event_at limit 1) e
+      select * from events e where e.log_id = p.log_id and e."offset" = p."offset"
+        and e.created_at = p.event_at limit 1) e
     where p.state <> 'delivered' and p.event_at < $2 and p.created_at >= $3
     on conflict do nothing)
   select max(seq) as last, count(*)::int as count, min(created_at) >= $2 as is_done,
@@ -30,32 +35,32 @@ const stepSql = `
 
 const attemptsSql = `
   with page as (select ctid as place, attempted_at from webhook_attempts order by seq limit ${stepRows}),
-  gone as (delete from webhook_attempts where ctid = any(array(select place from page where attempted_at < $1)) returning 1)
+  gone as (delete from webhook_attempts
+    where ctid = any(array(select place from page where attempted_at < $1)) returning 1)
   select count(*)::int as gone from gone`
 
 export interface KeepingOptions {
   pool: pg.Pool
   queue: Queue
   deadKeptMs: number
-  /** The time that all nodes go by. */
+  /** The clock that all nodes share. */
   now: () => number
   log: { warn (fields: object, message: string): void }
 }
 
 /**
- * What happens to deliveries when the log drops their events. Those that were delivered go with them; what is still
- * owed, or was given up and may be redriven, keeps its event until its own time is over.
+ * Applies retention to deliveries when the log drops their events. Delivered deliveries are deleted with their events.
+ * Pending and dead ones, which may be redriven, keep a copy of the event until they expire themselves.
  */
 export function createKeeping ({ pool, queue, deadKeptMs, now: clock, log }: KeepingOptions) {
   return {
     /**
-     * To be called before the log drops events that were written before a time; what it throws keeps them from being
-     * dropped.
+     * Call before the log drops events written before `before`. If it throws, the log must not drop them.
      */
     async beforeDrop (before: number, now = clock()): Promise<void> {
-      // An event that still stands in the outbox has no delivery yet that could be looked at.
+      // Events still in the outbox have no delivery yet that this function could inspect.
       while (await queue.expand());
-      if (await queue.hasOutbox(before)) throw new Error('the outbox still owes events that are to be dropped')
+      if (await queue.hasOutbox(before)) throw new Error('the outbox still holds events that are about to be dropped')
       let givenUp = 0
       for (let after = 0, isDone = false; !isDone;) {
         const { rows: [step] } = await pool.query<

@@ -31,17 +31,17 @@ export interface EndpointsOptions {
   guard: AddressGuard
   settings: WebhookSettings
   log: { warn (fields: object, message: string): void }
-  /** After a change is committed: what keeps webhooks in memory here looks again before the change is acknowledged. */
+  /** Runs after a change is committed and before it is acknowledged: caches of webhooks on this node reload. */
   onChanged (applicationId: string, webhookId: string): Promise<void>
 }
 
-/** Of a token that is pinned to one environment: it has webhooks of that environment only. */
+/** The environment of a pinned token: it sees only webhooks that listen to this environment alone. */
 export type Within = Environment | undefined
 
 /**
- * The webhooks of an application. Each change counts up the application's version in its own transaction, so that every
- * node's next batch knows of it. Each function throws NotFoundError `WEBHOOK_NOT_FOUND` for what is not the
- * application's.
+ * Manages the webhooks of an application. Each change increments the application's webhook version in its own
+ * transaction, so that the next batch of every node sees it. Each function throws NotFoundError `WEBHOOK_NOT_FOUND` for
+ * a webhook of another application.
  */
 export function createEndpoints ({ db, encryption, guard, settings, log, onChanged }: EndpointsOptions) {
   const find = async (
@@ -54,7 +54,7 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
     return row
   }
 
-  /** Locks the webhook, changes it, and tells every node. */
+  /** Locks the webhook, changes it and announces the change to all nodes. */
   async function change (
     scope: Scope,
     id: string,
@@ -86,7 +86,7 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
     } catch {
       throw invalid('/url', 'must be a URL')
     }
-    if (url.username !== '' || url.password !== '') throw invalid('/url', 'must not hold a user name or a password')
+    if (url.username !== '' || url.password !== '') throw invalid('/url', 'must not contain a user name or a password')
     try {
       guard.checkScheme(url.protocol, url.hostname)
       guard.checkHost(url.hostname)
@@ -99,7 +99,7 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
   }
 
   return {
-    /** Oldest first. */
+    /** Lists webhooks, oldest first. */
     async list (scope: Scope, { limit = 100, cursor }: PageQuery, within?: Within): Promise<PageOf<Webhook>> {
       let query = db.selectFrom('webhooks').selectAll().where('application_id', '=', scope.applicationId).orderBy(
         'created_at'
@@ -117,10 +117,10 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
     },
 
     /**
-     * Throws ValidationError (`WEBHOOK_URL_FORBIDDEN` for where webhooks may not go), ConflictError `WEBHOOK_LIMIT`,
-     * ForbiddenError `ENVIRONMENT_FORBIDDEN` when the token is pinned and the webhook would reach beyond,
-     * `PERMISSION_DENIED` unless `reader` may read all that it listens to. Without a reader it is the platform's own,
-     * and may.
+     * Creates a webhook. Throws ValidationError `WEBHOOK_URL_FORBIDDEN` for a forbidden address, ConflictError
+     * `WEBHOOK_LIMIT`, ForbiddenError `ENVIRONMENT_FORBIDDEN` when a pinned token names another environment, and
+     * `PERMISSION_DENIED` unless `reader` may read everything that the webhook listens to. Without a reader, the
+     * webhook belongs to the platform and may read everything.
      */
     async create (
       scope: Scope, input: WebhookCreate, within?: Within, by: Origin = system, reader?: Principal
@@ -147,7 +147,7 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
         if (count >= settings.perApplicationMax) {
           throw new ConflictError(
             'WEBHOOK_LIMIT',
-            `The application has ${settings.perApplicationMax} webhooks, the most it may`
+            `The application has reached its limit of ${settings.perApplicationMax} webhooks. Delete one first`
           )
         }
         const id = randomId('wh')
@@ -174,16 +174,16 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
     },
 
     /**
-     * What it is owed already stays as it was matched. Whoever changes it and may read all that it listens to is its
-     * reader from then on. Throws as `create`; the permissions to read are needed for what decides which events go
-     * where, and not to switch it off.
+     * Updates a webhook; deliveries that already exist stay as they were matched. A principal that may read everything
+     * the webhook listens to becomes its reader. Throws as `create` does. Changes to URL, events, topics, filter or
+     * environments require those permissions; disabling the webhook does not.
      */
     async update (
       scope: Scope, id: string, input: WebhookUpdate, within?: Within, by: Origin = system, reader?: Principal
     ): Promise<Webhook> {
       const values = valuesOf(input, within)
       const url = input.url === undefined ? {} : { url: checkUrl(input.url) }
-      // Of another endpoint nothing is known yet.
+      // A new URL starts without a history of failures.
       return toWebhook(await change(scope, id, within, by, 'webhook.updated', row => {
         const isReader = reader !== undefined && mayBeReader(reader, scope, { ...row, ...values }, input)
         return {
@@ -196,7 +196,7 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
       }))
     },
 
-    /** With all that it is owed, and its log. */
+    /** Deletes a webhook with its deliveries and its log of attempts. */
     async remove (scope: Scope, id: string, within?: Within, by: Origin = system): Promise<void> {
       await db.transaction().execute(async trx => {
         await countUp(trx, scope.applicationId)
@@ -210,12 +210,15 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
       try {
         await removeOwned(db, scope.applicationId, id)
       } catch (err) {
-        // Nobody can reach it any more; it goes when its time is over.
+        // The rows are no longer reachable; retention deletes them.
         log.warn({ err, webhookId: id }, 'webhook.deliveries_left_behind')
       }
     },
 
-    /** What it was owed and was not given up goes on; events of the meantime were never its. */
+    /**
+     * Activates a webhook. Pending deliveries continue; events published while the webhook was inactive are not
+     * delivered.
+     */
     async activate (scope: Scope, id: string, within?: Within, by: Origin = system): Promise<Webhook> {
       return toWebhook(await change(scope, id, within, by, 'webhook.activated', row => activity(row, true)))
     },
@@ -224,7 +227,10 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
       return toWebhook(await change(scope, id, within, by, 'webhook.deactivated', row => activity(row, false)))
     },
 
-    /** The secrets before it sign beside it for a day. Throws ConflictError `WEBHOOK_LIMIT` when too many would. */
+    /**
+     * Adds a new secret. Earlier secrets keep signing for a day beside it. Throws ConflictError `WEBHOOK_LIMIT` when
+     * too many secrets would sign at once.
+     */
     async rotateSecret (
       scope: Scope, id: string, input: SecretRotation, within?: Within, by: Origin = system
     ): Promise<WebhookWithSecret> {
@@ -242,27 +248,27 @@ export function createEndpoints ({ db, encryption, guard, settings, log, onChang
       return { ...toWebhook(row), ...(input.secret === undefined && { secret }) }
     },
 
-    /** For who sends: with its secrets, sealed. */
+    /** Returns the row for sending, including the encrypted secrets. */
     find: (scope: Scope, id: string, within?: Within) => find(db, scope, id, within)
   }
 }
 export type Endpoints = ReturnType<typeof createEndpoints>
 
-/** Webhooks are the application's, in whatever environment they are asked for. */
+/** Webhooks belong to an application, whatever environment the request names. */
 const placeOf = ({ applicationId }: Scope) => ({ applicationId })
 
-/** Switching on what is on, and off what is off, changes nothing. */
+/** Returns no changes when the webhook already is in the requested state. */
 function activity (row: Pick<WebhooksTable, 'active'>, active: boolean | undefined): Partial<Values> {
   if (active === undefined || active === row.active) return {}
   return { active, deactivated_reason: null, ...(active && { failing_since: null }) }
 }
 
-/** What decides which events go where. */
+/** Fields that decide which events go to which endpoint. */
 const decisive = ['url', 'events', 'topics', 'filter', 'environments'] as const
 
 /**
- * Whether whoever makes a change may read all that the webhook then listens to. Throws ForbiddenError if they may not,
- * and the change needs it.
+ * Returns whether the principal may read everything that the changed webhook listens to. Throws ForbiddenError when it
+ * may not and the change requires it.
  */
 function mayBeReader (
   principal: Principal, { applicationId }: Scope, webhook: ListensTo, change: WebhookUpdate
@@ -292,12 +298,12 @@ interface Values {
   reader: string | null
 }
 
-/** Serialises the changes to an application's webhooks, and tells every node's next batch of this one. */
+/** Serializes the changes to an application's webhooks, and makes the next batch of every node reload them. */
 export async function countUp (trx: Transaction<Database>, applicationId: string): Promise<void> {
   const now = Date.now()
   const counted = await trx.insertInto('webhook_versions')
     .columns(['application_id', 'version', 'changed_at'])
-    // Of the application's row, so that it cannot go meanwhile.
+    // Locks the application's row, so that the application cannot be deleted meanwhile.
     .expression(eb =>
       eb.selectFrom('applications').where('id', '=', applicationId).forKeyShare().select([
         'id', eb.cast<number>(eb.val(1), 'bigint').as('version'),
@@ -311,7 +317,7 @@ export async function countUp (trx: Transaction<Database>, applicationId: string
   if (counted === undefined) throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${applicationId}`)
 }
 
-/** Everything that a webhook, or with it all of an application's, has left, in pieces. */
+/** Deletes in batches the deliveries and attempts of one webhook, or of all webhooks of the application. */
 export async function removeOwned (db: Kysely<Database>, applicationId: string, webhookId?: string): Promise<void> {
   for (const table of ['webhook_deliveries', 'webhook_attempts'] as const) {
     for (let isMore = true; isMore;) {
@@ -323,27 +329,29 @@ export async function removeOwned (db: Kysely<Database>, applicationId: string, 
       isMore = numAffectedRows >= BigInt(rowsAtOnce)
     }
   }
-  if (webhookId === undefined) { await db.deleteFrom('webhook_events').where('application_id', '=', applicationId).execute() }
+  if (webhookId === undefined) {
+    await db.deleteFrom('webhook_events').where('application_id', '=', applicationId).execute()
+  }
 }
 
 export const webhookNotFound = (id: string) => new NotFoundError('WEBHOOK_NOT_FOUND', `Webhook not found: ${id}`)
 
 const forbiddenUrl = (reason: string) =>
-  new ValidationError('WEBHOOK_URL_FORBIDDEN', `Webhooks are not sent there: ${reason}`, {
+  new ValidationError('WEBHOOK_URL_FORBIDDEN', `The webhook URL is not allowed: ${reason}`, {
     details: [{ path: '/url', message: reason }]
   })
 
 const isVisible = ({ environments }: Pick<WebhooksTable, 'environments'>, within: Within) =>
   within === undefined || (environments?.length === 1 && environments[0] === within)
 
-/** What create and update have in common, checked. A pinned token's webhooks are of its environment. */
+/** Checks the fields that create and update share. A pinned token may only name its own environment. */
 function valuesOf (input: WebhookUpdate, within: Within): Partial<Omit<Values, 'url' | 'secrets'>> {
   const { events, topics, filter, environments, ordering, rateLimit, description } = input
   for (const [i, pattern] of (topics ?? []).entries()) {
     if (!isTopicPattern(pattern)) {
       throw invalid(
         `/topics/${i}`,
-        'is not a topic or a pattern: `*` stands for one segment, `**` at the end for the rest'
+        'is not a topic or a pattern: `*` stands for one segment, `**` at the end for all remaining segments'
       )
     }
   }
@@ -352,7 +360,9 @@ function valuesOf (input: WebhookUpdate, within: Within): Partial<Omit<Values, '
     within !== undefined && environments !== undefined &&
     (environments === null || environments.some(one => one !== within))
   ) {
-    throw new ForbiddenError('ENVIRONMENT_FORBIDDEN', `The token is pinned to ${within}; its webhooks are, too`)
+    throw new ForbiddenError(
+      'ENVIRONMENT_FORBIDDEN', `The token is pinned to ${within} and can only manage webhooks of that environment alone`
+    )
   }
   return {
     ...(events !== undefined && { events }),

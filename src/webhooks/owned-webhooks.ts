@@ -1,7 +1,7 @@
 import type { OwnedData } from '../identity/applications/owned-data.ts'
 import { removeOwned } from './endpoints.ts'
 
-/** The webhooks of an application. References delete them with it; their deliveries follow in pieces. */
+/** The webhooks of an application. Foreign keys delete them with it; their deliveries follow in batches. */
 export const ownedWebhooks: OwnedData = {
   exists: async (trx, applicationId) =>
     await trx.selectFrom('webhooks').select('id').where('application_id', '=', applicationId).limit(1)

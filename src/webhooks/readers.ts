@@ -8,23 +8,24 @@ import { coversEvent, type EventFact } from '../identity/access/reading.ts'
 import { grantsOf } from '../identity/auth/sessions.ts'
 
 /**
- * Whose right to read a webhook has: who created it or changed it last. A user's rights are those of the moment; a
- * token's are those that it carried, until its signing key is revoked.
+ * Returns the reader of a webhook: the principal whose permissions its deliveries need, that is its creator or the last
+ * one to change it. A user's permissions are read at delivery; a token's are those it carried, until its signing key is
+ * revoked.
  */
 export const readerOf = (principal: Principal): WebhookReader => principal.kind === 'session'
   ? { userId: principal.userId }
   : { keyId: principal.keyId, permissions: [...principal.permissions], environment: principal.environment ?? null }
 
-/** What a delivery would show. */
+/** The event of a delivery, as far as permissions depend on it. */
 export interface Shown extends EventFact { readonly applicationId: string, readonly environment: Environment }
 
-/** Rights that are taken away end deliveries within this time. */
+/** A revoked permission stops deliveries within this time. */
 const rememberedMs = 1000
 const rememberedMax = 5000
 
 export type Readers = ReturnType<typeof createReaders>
 
-/** Looks again, before each delivery, whether the webhook's reader may read the event. */
+/** Checks before each delivery whether the webhook's reader may still read the event. */
 export function createReaders ({ db }: { db: Kysely<Database> }) {
   const held = new LRUCache<string, Promise<PermissionSet>>({ max: rememberedMax, ttl: rememberedMs })
 
@@ -50,7 +51,7 @@ export function createReaders ({ db }: { db: Kysely<Database> }) {
   }
 
   return {
-    /** Rejects while the database is away. */
+    /** Rejects while the database is unavailable. */
     async mayRead (reader: WebhookReader | null, { applicationId, environment, ...event }: Shown): Promise<boolean> {
       if (reader === null) return true
       if ('keyId' in reader && reader.environment !== null && reader.environment !== environment) return false

@@ -4,29 +4,36 @@ import type { Scope } from '../../schemas/scope.ts'
 import type { LoggedEvent } from '../events/envelope.ts'
 import { EndpointMatch, type ListeningRow } from '../delivery/matching/endpoint-index.ts'
 
-/** The event is kept beside the log at once: a replay may be of one that the log is about to drop. */
+/** Copies each event into `webhook_events` at once, because the log may be about to drop it. */
 const enqueueSql = `
   with wanted as (
-    select * from unnest($5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::json[], $14::json[], $15::int[], $16::bigint[])
+    select * from unnest($5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::text[], $11::text[],
+      $12::text[], $13::json[], $14::json[], $15::int[], $16::bigint[])
       as e(webhook_id, id, topic, "offset", epoch, type, source, key, payload, meta, schema_version, created_at)),
   found as (
-    select w.*, (select id from topic_logs where application_id = $1 and environment = $2 and topic = w.topic) as log_id from wanted w),
+    select w.*, (
+      select id from topic_logs where application_id = $1 and environment = $2 and topic = w.topic) as log_id
+    from wanted w),
   kept as (
-    insert into webhook_events (log_id, "offset", application_id, environment, topic, epoch, id, type, source, key, payload, meta, schema_version, created_at)
-    select log_id, "offset", $1, $2, topic, epoch, id, type, source, key, payload, meta, schema_version, created_at from found where log_id is not null
+    insert into webhook_events (log_id, "offset", application_id, environment, topic, epoch, id, type, source, key,
+      payload, meta, schema_version, created_at)
+    select log_id, "offset", $1, $2, topic, epoch, id, type, source, key, payload, meta, schema_version, created_at
+    from found where log_id is not null
     on conflict do nothing)
-  insert into webhook_deliveries (application_id, environment, webhook_id, event_id, event_type, topic, log_id, "offset", event_at, key, lane, replay_of, next_at, created_at)
-  select $1, $2, f.webhook_id, f.id, f.type, f.topic, f.log_id, f."offset", f.created_at, f.key, case when h.ordering = 'key' then f.key end, $3, $4, $4
+  insert into webhook_deliveries (application_id, environment, webhook_id, event_id, event_type, topic, log_id,
+    "offset", event_at, key, lane, replay_of, next_at, created_at)
+  select $1, $2, f.webhook_id, f.id, f.type, f.topic, f.log_id, f."offset", f.created_at, f.key,
+    case when h.ordering = 'key' then f.key end, $3, $4, $4
   from found f cross join lateral (select ordering from webhooks where id = f.webhook_id and active for key share) h
   where f.log_id is not null`
 
 export interface ReplayOptions {
   pool: pg.Pool
-  /** There is something to send. */
+  /** Wakes the dispatcher, because deliveries became due. */
   wake (): void
 }
 
-/** Owes events of the log to webhooks once more. */
+/** Creates deliveries for stored events again. */
 export function createReplay ({ pool, wake }: ReplayOptions) {
   async function activeRows ({ applicationId }: Scope): Promise<ListeningRow[]> {
     const { rows } = await pool.query<ListeningRow>(
@@ -38,9 +45,9 @@ export function createReplay ({ pool, wake }: ReplayOptions) {
 
   return {
     /**
-     * To each active webhook that an event is for, or to the named one alone, whether the event is for it or not. Each
-     * is a delivery of its own, with `meta.replayOf`. Answers how many deliveries there are; those of one call are made
-     * together or not at all; within a transaction when its client is given: then the caller wakes the dispatcher.
+     * Creates a delivery for each active webhook that matches an event, or for the named webhook alone, whether it
+     * matches or not. Each delivery has `meta.replayOf`. Returns the number of deliveries. One call creates all of them
+     * or none. With a `client`, it runs in that client's transaction, and the caller wakes the dispatcher.
      */
     async enqueue (
       scope: Scope, events: readonly LoggedEvent[],

@@ -2,7 +2,10 @@ import { createHmac } from 'node:crypto'
 import { LoggedEvent } from '../events/envelope.ts'
 import type { Claimed } from './dispatch/queue.ts'
 
-/** The body of Standard Webhooks, the same to the byte in each attempt; undefined when the event is gone. */
+/**
+ * Returns the request body of Standard Webhooks, byte for byte the same in each attempt; undefined when the event is no
+ * longer stored.
+ */
 export function bodyOf (claimed: Claimed): string | undefined {
   const { epoch, source, payload } = claimed
   if (epoch === null || source === null || payload === null) return undefined
@@ -26,7 +29,7 @@ function metaOf ({ meta, replay_of: replayOf }: Claimed): string | undefined {
   return JSON.stringify({ ...(meta === null ? {} : JSON.parse(meta) as object), replayOf })
 }
 
-/** The headers of Standard Webhooks: the signature is over `id.timestamp.body`, once for each key. */
+/** Returns the headers of Standard Webhooks. The signature covers `id.timestamp.body`, once for each key. */
 export function signatureHeaders (
   id: string, timestampS: number, body: string, keys: readonly Buffer[]
 ): Record<string, string> {

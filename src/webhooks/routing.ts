@@ -5,12 +5,12 @@ import type { EventDraft } from '../events/envelope.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { EndpointMatch, type ListeningRow } from '../delivery/matching/endpoint-index.ts'
 
-/** Applications whose webhooks are kept in memory. */
+/** Applications whose webhooks stay in memory. */
 const applicationsMax = 5000
 
 const versionsSql = 'select application_id, version from webhook_versions where application_id = any($1::text[])'
 
-/** Versions and webhooks of one moment. */
+/** Reads versions and webhooks from one snapshot. */
 const loadSql = `
   select v.application_id, v.version, w.id, w.events, w.topics, w.filter, w.environments
   from webhook_versions v left join webhooks w on w.application_id = v.application_id and w.active
@@ -19,15 +19,15 @@ const loadSql = `
 interface Known { version: number, match: EndpointMatch }
 
 /**
- * The writer's stage for webhooks. The webhooks are kept in memory, by application, and each batch asks for the
- * applications' versions, which every change to a webhook counts up: a webhook that was acknowledged before an event
- * was handed in is never missed, whatever node it was made on.
+ * Finds the webhooks that match the events of a batch, as a stage of the writer. It caches webhooks by application.
+ * Each batch reads the applications' versions, which every change to a webhook increments. A webhook acknowledged
+ * before an event was submitted is therefore never missed, whichever node created it.
  */
 export class WebhookRouting implements Consequences {
   readonly #known = new LRUCache<string, Known>({ max: applicationsMax })
   #onCommitted: () => void = () => {}
 
-  /** Calls back after each commit that owes something to a webhook. */
+  /** Sets the listener that runs after each commit that created deliveries. */
   onCommitted (listener: () => void): void {
     this.#onCommitted = listener
   }
@@ -46,7 +46,7 @@ export class WebhookRouting implements Consequences {
     )
     const fresh = stale.length === 0 ? undefined : await load(client, stale)
     for (const [id, known] of fresh ?? []) this.#known.set(id, known)
-    // Those of this batch are held here: the cache may let go of one meanwhile, or take a newer one in from another
+    // Keeps its own references: the cache may evict an application meanwhile, or store a newer version from another
     // batch.
     const matches = new Map<string, EndpointMatch>()
     for (const { application_id: id } of rows) {

@@ -4,14 +4,14 @@ import type { EventType } from '../../schemas/events.ts'
 import type { Scope } from '../../schemas/scope.ts'
 import { EndpointMatch, type ListeningRow } from '../delivery/matching/endpoint-index.ts'
 
-/** The types that reach the log only where somebody listens. */
+/** Event types that are stored only when a webhook listens to them. */
 const socketTypes = [
   'socket.message', 'socket.connect', 'socket.disconnect', 'presence.updated'
 ] as const satisfies readonly EventType[]
 
-/** How far back a poll looks: more than a transaction may take from its clock reading to its commit. */
+/** How far back a poll looks: longer than a transaction may take from reading the clock to its commit. */
 const lookBackMs = 60_000
-/** Every so many polls everything is read anew. */
+/** Every 300th poll reads everything. */
 const fullEvery = 300
 
 const changedSql = `
@@ -27,8 +27,8 @@ const ofApplicationSql = `
 type Row = ListeningRow & { application_id: string, id: string | null }
 
 /**
- * Which webhooks listen to what happens on sockets, on this node: what nobody listens to never reaches the log. A
- * webhook that is made here counts at once, one that is made on another node with the next poll.
+ * Caches which webhooks listen to socket events on this node. Socket events without a listener are never stored. A
+ * webhook created on this node takes effect at once, one created on another node with the next poll.
  */
 export class SocketListeners implements Listeners {
   readonly #pool: pg.Pool
@@ -44,7 +44,7 @@ export class SocketListeners implements Listeners {
     return match !== undefined && match.wants({ applicationId, environment }, topic as EventType, topic)
   }
 
-  /** A change was made here. */
+  /** Reloads an application after a change on this node. */
   async refresh (applicationId: string): Promise<void> {
     const { rows } = await this.#pool.query<Row>({
       name: 'webhooks_socket_listeners', text: ofApplicationSql, values: [applicationId, [...socketTypes, '*']]
@@ -52,7 +52,7 @@ export class SocketListeners implements Listeners {
     this.#set(applicationId, rows)
   }
 
-  /** Reads what has changed of late: across tenants on purpose. */
+  /** Reads recent changes, across tenants on purpose. */
   async poll (now = Date.now()): Promise<void> {
     const isFull = this.#polls++ % fullEvery === 0
     const { rows } = await this.#pool.query<Row>({

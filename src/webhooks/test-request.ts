@@ -16,7 +16,7 @@ import { messageOf, signatureHeaders } from './request-body.ts'
 import { openKeys } from './secrets.ts'
 import { Sender } from './http/sender.ts'
 
-/** Tests under way on a node: each holds a request for as long as the endpoint takes. */
+/** Concurrent tests on a node: each holds an API request open until the endpoint responds. */
 const testsMax = 16
 
 export interface TestRequestOptions {
@@ -28,19 +28,19 @@ export interface TestRequestOptions {
 }
 
 /**
- * Sends a webhook a signed example, active or not, and answers what came of it. It is one attempt, in the log without a
- * delivery.
+ * Sends a signed example event to a webhook, active or not, and returns the result. The log records it as one attempt
+ * without a delivery.
  */
 export function createTestRequest ({ db, endpoints, guard, encryption, settings }: TestRequestOptions) {
   let underWay = 0
 
-  /** Throws NotFoundError `WEBHOOK_NOT_FOUND`, RateLimitError while too many tests are under way. */
+  /** Throws NotFoundError `WEBHOOK_NOT_FOUND`, or RateLimitError while too many tests are in progress. */
   return async function test (scope: Scope, id: string, within?: Within): Promise<WebhookTestResult> {
     const webhook = await endpoints.find(scope, id, within)
     if (underWay >= testsMax) {
       throw new RateLimitError(
         'RATE_LIMITED',
-        `The server has ${testsMax} tests of webhooks under way, the most it may`
+        `The server is already running ${testsMax} webhook tests, its limit. Retry shortly`
       )
     }
     underWay++
@@ -76,7 +76,7 @@ export function createTestRequest ({ db, endpoints, guard, encryption, settings 
 }
 export type TestRequest = ReturnType<typeof createTestRequest>
 
-/** An event like those that the webhook fires for; `meta.test` says what it is. */
+/** Builds an event of the first type that the webhook listens to. `meta.test` marks it as a test. */
 function exampleOf (scope: Scope, events: readonly string[]): LoggedEvent {
   const type = events.find(name => name !== '*') ?? 'topic.event'
   return new LoggedEvent(scope, {

@@ -7,8 +7,8 @@ import { createDatabase } from '../build.ts'
 import { call, dataFolder, made, setUp, start, until, type ServerProcess } from './server.ts'
 
 /*
- * Nothing is lost of what webhooks are owed, whatever the endpoints do and however often the server is killed. The
- * short form is for every run; the long one is by variables:
+ * No delivery is lost, whatever the endpoints do and however often the server is killed. Each run includes the short
+ * form; variables start the long one:
  *
  *   WEBHOOK_EVENTS=50000 WEBHOOK_KILLS=10 WEBHOOK_NODES=1 node --import tsx test/faults/webhooks-kill.test.ts
  */
@@ -27,7 +27,7 @@ type Kind = typeof kinds[number]
 const each = onlyNodes === undefined ? 1 : 2
 const endpoints = [...kinds, ...kinds].slice(0, each * kinds.length).map((kind, i) => ({ kind, path: `/${i}/${kind}` }))
 
-/** What came, by endpoint: how often each event was answered 200, and how often it was asked for at all. */
+/** Received requests by endpoint: how often each event was answered 200, and how often it was requested. */
 class Sink {
   readonly delivered = new Map<string, Map<string, number>>()
   requests = 0
@@ -69,7 +69,9 @@ class Sink {
       const count = (this.#underWay.get(lane) ?? 0) + 1
       this.#underWay.set(lane, count)
       if (count > 1) this.overlaps.push(`${lane} ${offset}`)
-      if (offset < (this.#lastOf.get(lane) ?? 0)) { this.disorders.push(`${lane} ${offset} after ${this.#lastOf.get(lane) ?? 0}`) }
+      if (offset < (this.#lastOf.get(lane) ?? 0)) {
+        this.disorders.push(`${lane} ${offset} after ${this.#lastOf.get(lane) ?? 0}`)
+      }
       this.#lastOf.set(lane, offset)
       response.once('close', () => this.#underWay.set(lane, (this.#underWay.get(lane) ?? 1) - 1))
     }
@@ -96,7 +98,9 @@ class Sink {
 }
 
 for (const nodes of onlyNodes === undefined ? [1, 2] : [Number(onlyNodes)]) {
-  await t.test(`${nodes === 1 ? 'a server is' : 'one of two servers on one database is'} killed ${kills} times: each of ${eventsCount} events is delivered to each endpoint, or dead`, async t => {
+  const victims = nodes === 1 ? 'a server' : 'one of two servers on one database'
+  const promise = `each of ${eventsCount} events is delivered to each endpoint or dead`
+  await t.test(`${promise} although ${victims} is killed ${kills} times`, async t => {
     const databaseUrl = await createDatabase(t)
     const sink = new Sink()
     t.teardown(() => sink.close())
@@ -110,7 +114,7 @@ for (const nodes of onlyNodes === undefined ? [1, 2] : [Number(onlyNodes)]) {
       WEBHOOK_RETRY_SCHEDULE: '50ms,100ms,200ms,400ms,800ms'
     }
     const folders = await Promise.all(Array.from({ length: nodes }, () => dataFolder(t)))
-    /** A machine that is busy enough keeps a start from its end: whoever runs servers starts them again. */
+    /** On a busy machine a start can time out: start the server again, as an operator would. */
     const begin = async (i: number) => {
       for (let attempt = 1; ; attempt++) {
         try {
@@ -146,7 +150,7 @@ for (const nodes of onlyNodes === undefined ? [1, 2] : [Number(onlyNodes)]) {
     const one = async (sql: string) =>
       Number(Object.values((await db.query<Record<string, unknown>>(sql)).rows[0] ?? {})[0])
 
-    // Acknowledged events, in batches, by writers that outlive every kill.
+    // Writers that outlive every kill publish acknowledged events in batches.
     const acked = new Set<string>()
     let n = 0
     let refused = 0
@@ -174,7 +178,7 @@ for (const nodes of onlyNodes === undefined ? [1, 2] : [Number(onlyNodes)]) {
     }
     await writing
 
-    // By the indexes of what is pending: a count of a million rows, over and over, would be most of the load.
+    // Uses the partial indexes on pending deliveries: counting a million rows repeatedly would be most of the load.
     const isOver = async () => (await db.query<{ is_over: boolean }>(`select not exists (select from webhook_outbox)
       and not exists (select from webhook_deliveries where state = 'pending' and lane is null)
       and not exists (select from webhook_deliveries where state = 'pending' and lane is not null) as is_over`)).rows[0]
@@ -188,7 +192,7 @@ for (const nodes of onlyNodes === undefined ? [1, 2] : [Number(onlyNodes)]) {
     )
     t.equal(
       await one('select count(*) from webhook_deliveries'), logged * endpoints.length,
-      'each event of the log is owed once to each endpoint'
+      'each event of the log has one delivery to each endpoint'
     )
     t.equal(
       await one(
@@ -212,15 +216,19 @@ for (const nodes of onlyNodes === undefined ? [1, 2] : [Number(onlyNodes)]) {
       else count.dead++
       if (state !== 'dead' && sink.delivered.get(path)?.has(id) !== true) lost.push(`${path} ${id} is ${state}`)
     }
-    t.strictSame(lost.slice(0, 10), [], 'none is said to be delivered that did not come')
-    for (const kind of ['fast', 'slow', 'ordered'] as const) { t.match(counts.get(kind), { delivered: each * logged, dead: 0 }, `${kind} endpoints have everything`) }
-    for (const kind of ['dead', 'silent'] as const) { t.match(counts.get(kind), { delivered: 0, dead: each * logged }, `what is owed to ${kind} ones is dead`) }
+    t.strictSame(lost.slice(0, 10), [], 'every delivery marked as delivered has arrived')
+    for (const kind of ['fast', 'slow', 'ordered'] as const) {
+      t.match(counts.get(kind), { delivered: each * logged, dead: 0 }, `${kind} endpoints received everything`)
+    }
+    for (const kind of ['dead', 'silent'] as const) {
+      t.match(counts.get(kind), { delivered: 0, dead: each * logged }, `deliveries to ${kind} endpoints are dead`)
+    }
 
     for (const kind of ['flapping', 'resetting', 'ordered-flapping'] as const) {
       const { dead = NaN } = counts.get(kind) ?? {}
       t.ok(
         dead < 0.05 * each * logged,
-        `of what ${kind} ones are owed, ${dead} is dead: what failed six times in a row, and no more`
+        `${dead} deliveries to ${kind} endpoints are dead: only those that failed six times in a row`
       )
     }
 
@@ -229,11 +237,12 @@ for (const nodes of onlyNodes === undefined ? [1, 2] : [Number(onlyNodes)]) {
     const unlogged = sink.requests - attempts
     t.ok(
       unlogged <= interrupted,
-      `${sink.requests} requests came; the log has ${attempts} with their end, and ${interrupted} of which only the beginning is known`
+      `${sink.requests} requests arrived; the log has ${attempts} with a result and ${interrupted} interrupted ones`
     )
     t.equal(
       await one(
-        "select count(*) from webhook_deliveries d where attempts <> (select count(*) from webhook_attempts a where a.delivery_id = d.id and coalesce(a.error, '') not like 'Given up: %')"
+        'select count(*) from webhook_deliveries d where attempts <> (select count(*) from webhook_attempts a ' +
+          "where a.delivery_id = d.id and coalesce(a.error, '') not like 'Given up: %')"
       ),
       0,
       'each attempt is in the log'
@@ -248,16 +257,17 @@ for (const nodes of onlyNodes === undefined ? [1, 2] : [Number(onlyNodes)]) {
       }
     }
     t.comment(
-      `${nodes} node(s), ${kills} kills, ${logged} events, ${endpoints.length} endpoints: ${all} delivered, ${twice} of them again (${
+      `${nodes} node(s), ${kills} kills, ${logged} events, ${endpoints.length} endpoints: ${all} delivered,
+        ${twice} of them again (${
         (100 * twice / (all + twice)).toFixed(3)
       } %); ${JSON.stringify(Object.fromEntries(counts))}`
     )
     t.ok(
       twice <= interrupted + rows.length * (onlyNodes === undefined ? 0.2 : 0.02),
-      'what came twice was under way at a kill, or was answered too late to be counted'
+      'repeated deliveries were in flight at a kill, or answered too late to be counted'
     )
     if (kills === 0) t.strictSame(sink.overlaps, [])
     t.comment(`ordered lanes: ${sink.overlaps.length} overlaps, ${sink.disorders.length} steps back`)
-    t.strictSame(sink.disorders.slice(0, 10), [], 'within a key nothing ever comes after a later event')
+    t.strictSame(sink.disorders.slice(0, 10), [], 'within a key nothing arrives after a later event')
   })
 }

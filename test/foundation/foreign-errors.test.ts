@@ -62,7 +62,9 @@ t.test('no text of OpenSSL, the resolver or PostgreSQL is passed on', async t =>
     ),
     'The connection was refused (ECONNREFUSED)'
   )
-  for (const thrown of [undefined, null, 'text', 7, new Error(secret)]) { t.equal(explainForeignError(thrown), 'The connection failed') }
+  for (const thrown of [undefined, null, 'text', 7, new Error(secret)]) {
+    t.equal(explainForeignError(thrown), 'The connection failed')
+  }
 })
 
 t.test('an answer without an end costs an attempt its time, whatever it consists of', async t => {
@@ -95,7 +97,7 @@ t.test('an answer without an end costs an attempt its time, whatever it consists
       onResent () {}
     })
     const attempt = await sender.send('{}', {})
-    t.match(attempt, { success: false, error: 'No answer within 300 ms' }, what)
+    t.match(attempt, { success: false, error: 'No response within 300 ms' }, what)
     t.ok(attempt.durationMs < 10_000)
     t.equal(requests, 1, 'it is sent once')
     await sender.close()

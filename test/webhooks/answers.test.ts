@@ -6,7 +6,7 @@ import { AnswerHeads } from '../../src/webhooks/http/answer-heads.ts'
 import { createAddressGuard } from '../../src/webhooks/http/address-guard.ts'
 import { Sender, type SenderSettings } from '../../src/webhooks/http/sender.ts'
 
-/* Real senders against servers that answer byte for byte as a test says. */
+/* Real senders against servers that respond with exactly the given bytes. */
 
 const settings: SenderSettings = {
   endpointConcurrencyMax: 4,
@@ -55,7 +55,7 @@ async function rawServer (
 
 const interim = (status: number, headers = '') => `HTTP/1.1 ${status} Whatever\r\n${headers}\r\n`
 
-await t.test('informational answers before the one that counts are read, however they are split', async t => {
+await t.test('informational responses before the final one are skipped, however the bytes are split', async t => {
   const kinds: Record<string, string[]> = {
     'an unasked 100': [interim(100), ok],
     'in one packet': [interim(100) + ok],
@@ -74,18 +74,18 @@ await t.test('informational answers before the one that counts are read, however
         success: true, statusCode: 200, responseBody: 'ok', retryAfterMs: undefined, error: null
       }, name)
     }
-    t.strictSame(seen, { requests: 2, connections: 1 }, `${name}: once each, on one connection`)
+    t.strictSame(seen, { requests: 2, connections: 1 }, `${name}: one request each, on one connection`)
   }
 })
 
-await t.test('a failure after an informational answer is that failure', async t => {
+await t.test('a failure after an informational response is reported as that failure', async t => {
   const { send } = await rawServer(t, socket => {
     socket.write(`${interim(100)}HTTP/1.1 503 Busy\r\nretry-after: 2\r\ncontent-length: 0\r\n\r\n`)
   })
   t.match(await send(), { success: false, statusCode: 503, retryAfterMs: 2000 })
 })
 
-await t.test('an endless row of informational answers ends the attempt, and so does an unasked 101', async t => {
+await t.test('an endless series of informational responses ends the attempt, as does an unrequested 101', async t => {
   const endless = await rawServer(t, socket => {
     const more = () => { while (!socket.destroyed && socket.write(interim(103).repeat(50))); }
     socket.on('drain', more)
@@ -101,7 +101,7 @@ await t.test('an endless row of informational answers ends the attempt, and so d
   t.equal(upgraded.resent, 0)
 })
 
-await t.test('a Content-Length that is repeated with one value is one; with two values, the answer is refused', async t => {
+await t.test('a Content-Length repeated with one value is accepted, and with two values rejected', async t => {
   const answers: [string, boolean][] = [
     ['content-length: 2\r\nContent-Length: 2\r\n', true],
     ['content-length: 2, 2\r\n', true],
@@ -117,7 +117,7 @@ await t.test('a Content-Length that is repeated with one value is one; with two 
   }
 })
 
-await t.test('what is no HTTP, too long a head and a cut head fail at once', async t => {
+await t.test('a response that is not HTTP, an overlong head and a cut head fail at once', async t => {
   for (
     const [name, bytes] of Object.entries({
       'a banner': 'SSH-2.0-OpenSSH\r\n',
@@ -134,7 +134,7 @@ await t.test('what is no HTTP, too long a head and a cut head fail at once', asy
   t.match(await cut.send(), { success: false, error: /Failed: / })
 })
 
-await t.test('a kept connection that ends before any byte of the answer costs no attempt', async t => {
+await t.test('a kept-alive connection that ends before any byte of the response costs no attempt', async t => {
   for (
     const [how, end] of Object.entries({
       'a reset': (socket: Socket) => socket.resetAndDestroy(), 'a close': (socket: Socket) => socket.end(),
@@ -147,13 +147,13 @@ await t.test('a kept connection that ends before any byte of the answer costs no
     })
     for (let i = 1; i <= 3; i++) {
       t.match(await server.send(), { success: true }, how)
-      t.equal(server.resent, i - 1, `${how}: counted`)
+      t.equal(server.resent, i - 1, `${how}: counted as resent`)
     }
     t.strictSame(server.seen, { requests: 5, connections: 3 }, how)
   }
 })
 
-await t.test('it is sent again once, on a new connection, though others are kept', async t => {
+await t.test('a request is sent again once, on a new connection, even if others are kept alive', async t => {
   let isDown = false
   const waiting: Socket[] = []
   const server = await rawServer(t, socket => {
@@ -168,7 +168,7 @@ await t.test('it is sent again once, on a new connection, though others are kept
   t.equal(server.resent, 1)
 })
 
-await t.test('it is not sent again on a new connection, after a byte of the answer, or after an informational one', async t => {
+await t.test('a request is not sent again on a new connection or after any byte of a response', async t => {
   const fresh = await rawServer(t, socket => { socket.resetAndDestroy() })
   t.match(await fresh.send(), { success: false })
   for (const first of ['H', interim(100), 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\npart']) {
@@ -183,7 +183,7 @@ await t.test('it is not sent again on a new connection, after a byte of the answ
   t.strictSame({ ...fresh.seen, resent: fresh.resent }, { requests: 1, connections: 1, resent: 0 })
 })
 
-await t.test('an attempt that was broken off is not sent again', async t => {
+await t.test('an aborted attempt is not sent again', async t => {
   const server = await rawServer(t, (socket, { onConnection }) => {
     if (onConnection === 1) return socket.write(ok)
     server.sender.breakOff()
@@ -193,7 +193,7 @@ await t.test('an attempt that was broken off is not sent again', async t => {
   t.strictSame({ ...server.seen, resent: server.resent }, { requests: 2, connections: 1, resent: 0 })
 })
 
-t.test('however the bytes are cut, the parser gets the same', async () => {
+t.test('the parser receives the same bytes however they are split', async () => {
   const finals = [
     ok, 'HTTP/1.1 204 No Content\r\n\r\n', 'HTTP/1.1 200 OK\n\nHTTP/1.1 100 in a body\r\n\r\n', 'no HTTP at all'
   ]

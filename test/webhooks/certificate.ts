@@ -1,4 +1,4 @@
-/** Of nobody: signed by itself, for hooks.example.test alone. */
+/** A self-signed certificate for hooks.example.test only. */
 export const certificate = `-----BEGIN CERTIFICATE-----
 MIIBsTCCAVagAwIBAgIUA9tECbIY1bY2v/4rABS0oWMlzbUwCgYIKoZIzj0EAwIw
 HTEbMBkGA1UEAwwSaG9va3MuZXhhbXBsZS50ZXN0MCAXDTI2MTEyNDE1NDU0N1oY

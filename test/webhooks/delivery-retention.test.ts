@@ -7,7 +7,7 @@ import { until } from '../faults/server.ts'
 import { tenant } from '../tenant.ts'
 import { answer, receiver } from './receiver.ts'
 
-/* What the log drops, and what webhooks are owed all the same. */
+/* Which deliveries remain when the log drops their events. */
 
 t.setTimeout(180_000)
 const hours = 3_600_000
@@ -20,15 +20,15 @@ const topic = await shop.topic('order.placed')
 await shop.topic('quiet.topic')
 const deliveries = async (query = '') =>
   (await shop.request('GET', `/api/webhooks/deliveries?limit=1000${query}`)).body as WebhookDelivery[]
-/** Lets the webhook be owed things that are not sent: behind the back of the writer, which knows it already. */
+/** Creates deliveries that are not sent, by setting the webhook inactive in the database after the writer cached it. */
 async function hold (id: string): Promise<void> {
   await shop.publish('quiet.topic', 0)
   await app.pool.query('update webhooks set active = false where id = $1', [id])
 }
-/** Sweeps as of a time at which everything until now is past retention. */
+/** Sweeps as of a time when all current events are past retention. */
 const later = () => Date.now() + partitionMs + 2 * hours
 
-await t.test('the log drops its events, and what is dead or waits can be sent all the same; what was delivered goes with it', async t => {
+await t.test('dead and pending deliveries outlive their events in the log; delivered ones do not', async t => {
   const good = await receiver(t)
   const sink = await receiver(t, answer(500))
   await shop.request('POST', '/api/webhooks', { url: good.url, events: ['topic.event'], topics: [topic] })
@@ -48,7 +48,7 @@ await t.test('the log drops its events, and what is dead or waits can be sent al
     'one to be delivered and one to die'
   )
   await app.retention.sweep(later())
-  t.match((await shop.request('GET', `/api/topics/${topic}/events`)).body, [], 'the log has dropped it')
+  t.match((await shop.request('GET', `/api/topics/${topic}/events`)).body, [], 'the log has dropped the event')
   t.strictSame((await deliveries()).map(({ state }) => state).sort(), ['dead', 'pending'])
   sink.behave(answer(200))
   const before = sink.received[0]
@@ -57,18 +57,18 @@ await t.test('the log drops its events, and what is dead or waits can be sent al
   await shop.request('POST', `/api/webhooks/${waiting}/activate`)
   await sink.came(2)
   t.strictSame(sink.received.map(({ body }) => body.data), [event, event])
-  t.ok(sink.received.some(({ text }) => text === before?.text), 'to the byte')
+  t.ok(sink.received.some(({ text }) => text === before?.text), 'the body is the same, byte for byte')
   await until(async () => (await deliveries('&state=delivered')).length === 2, 'both to be delivered')
   t.equal((await shop.request('GET', '/api/webhooks/logs')).body.length > 0, true)
 })
 
-await t.test('after thirty days a dead delivery goes, with its event', async t => {
+await t.test('a dead delivery and its event are deleted after thirty days', async t => {
   const sink = await receiver(t, answer(500))
   const { body: { id } } = await shop.request('POST', '/api/webhooks', {
     url: sink.url, events: ['topic.event'], topics: [topic]
   })
   await shop.publish(topic, 1)
-  await until(async () => (await deliveries(`&webhookId=${id}&state=dead`)).length === 1, 'one to die')
+  await until(async () => (await deliveries(`&webhookId=${id}&state=dead`)).length === 1, 'one delivery to die')
   await app.retention.sweep(later())
   t.equal((await deliveries(`&webhookId=${id}`)).length, 1)
   await app.retention.sweep(Date.now() + 33 * 24 * hours)
@@ -79,7 +79,7 @@ await t.test('after thirty days a dead delivery goes, with its event', async t =
   await shop.request('DELETE', `/api/webhooks/${id}`)
 })
 
-await t.test('an event that is nowhere any more is said to be, and given up', async t => {
+await t.test('a delivery whose event is no longer stored is given up with an error that states so', async t => {
   const sink = await receiver(t)
   const { body: { id } } = await shop.request('POST', '/api/webhooks', {
     url: sink.url, events: ['topic.event'], topics: [topic]
@@ -89,12 +89,12 @@ await t.test('an event that is nowhere any more is said to be, and given up', as
   t.equal((await deliveries(`&webhookId=${id}`)).length, 1)
   await app.pool.query('delete from events where application_id = $1', [shop.applicationId])
   await app.pool.query('update webhooks set active = true where id = $1', [id])
-  await until(async () => (await deliveries(`&webhookId=${id}&state=dead`)).length === 1, 'it to be given up')
+  await until(async () => (await deliveries(`&webhookId=${id}&state=dead`)).length === 1, 'the delivery to be given up')
   t.match(await deliveries(`&webhookId=${id}`), [{ error: /Expired: the log no longer has the event/ }])
   t.equal(sink.received.length, 0)
 })
 
-await t.test('events can be owed once more: as deliveries of their own, that say which replay they are of', async t => {
+await t.test('a replay creates separate deliveries whose meta names the replay', async t => {
   const sink = await receiver(t)
   const { body: { id } } = await shop.request('POST', '/api/webhooks', {
     url: sink.url, events: ['topic.event'], topics: [topic], filter: { n: 1 }
@@ -109,6 +109,6 @@ await t.test('events can be owed once more: as deliveries of their own, that say
   t.strictSame(sink.received[1]?.body.data, { ...event, meta: { replayOf: 'rpl_1' } })
   t.not(sink.received[1]?.id, sink.received[0]?.id)
   t.equal(await app.webhooks.replay.enqueue(shop.scope, [logged], { replayId: 'rpl_2', webhookId: 'wh_nobody' }), 0)
-  await until(async () => (await deliveries(`&webhookId=${id}&state=delivered`)).length === 2, 'both')
+  await until(async () => (await deliveries(`&webhookId=${id}&state=delivered`)).length === 2, 'both deliveries')
   t.match(await deliveries(`&webhookId=${id}`), [{ replayOf: 'rpl_1' }, { replayOf: null }])
 })

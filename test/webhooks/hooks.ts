@@ -3,13 +3,13 @@ import type { WebhookDelivery, WebhookLog } from '../../schemas/webhooks.ts'
 import type { Config } from '../../src/config.ts'
 import type { Tenant } from '../tenant.ts'
 
-/* Nodes with quick retries, and what tests of webhooks ask of them. */
+/* Nodes with quick retries, and helpers for tests of webhooks. */
 
 export const variables = {
   WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms,10ms,10ms,10ms,10ms', WEBHOOK_TIMEOUT_MS: '10000'
 }
 
-/** A node whose circuits never open, unless the settings say otherwise. */
+/** Starts a node whose circuits never open, unless the settings differ. */
 export const node = (
   t: Parameters<typeof build>[0], databaseUrl?: string, settings: Partial<Config['webhooks']> = {},
   more: Record<string, string> = {}
@@ -39,7 +39,7 @@ export const logsOf = async (shop: Tenant, query = '') =>
 
 export const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
 
-/** Publishes in batches of many sizes, `n` counting per key. */
+/** Publishes in batches of many sizes. `n` counts the events of each key. */
 export async function publishKeyed (shop: Tenant, topic: string, keys: string[], each: number): Promise<void> {
   const events = upTo(each).flatMap(n => keys.map(key => ({ key, payload: { n } })))
   for (let i = 0, size = 1; i < events.length; i += size, size = size % 13 + 1) {

@@ -12,7 +12,7 @@ import { checkSecret, generateSecret, keyOf, openKeys, overlapMs, rotated } from
 import { signatureHeaders } from '../../src/webhooks/request-body.ts'
 import { upTo } from './hooks.ts'
 
-t.test('the schedule has full jitter, five retries, and then no more', async t => {
+t.test('the schedule has full jitter and five retries', async t => {
   const waits = [5000, 30_000, 120_000, 600_000, 3_600_000]
   t.strictSame([1, 2, 3, 4, 5, 6].map(createRetrySchedule(waits, () => 1).delayMs), [...waits, undefined])
   t.strictSame([1, 5].map(createRetrySchedule(waits, () => 0).delayMs), [0, 0])
@@ -23,7 +23,7 @@ t.test('the schedule has full jitter, five retries, and then no more', async t =
   }))
 })
 
-t.test('Retry-After is seconds or an HTTP date, within bounds', async t => {
+t.test('Retry-After is seconds or an HTTP date, within limits', async t => {
   const now = Date.parse('Wed, 21 Oct 2026 07:28:00 GMT')
   const cases: [string | undefined, number | undefined][] = [
     ['120', 120_000],
@@ -57,45 +57,47 @@ t.test('Retry-After is seconds or an HTTP date, within bounds', async t => {
   t.teardown(() => { if (zone === undefined) delete process.env['TZ']; else process.env['TZ'] = zone })
   for (const TZ of ['UTC', 'America/New_York', 'Asia/Tokyo']) {
     process.env['TZ'] = TZ
-    for (const [value, wanted] of cases) { t.equal(parseRetryAfter(value, now, 3_600_000), wanted, `${String(value)} in ${TZ}`) }
+    for (const [value, wanted] of cases) {
+      t.equal(parseRetryAfter(value, now, 3_600_000), wanted, `${String(value)} in ${TZ}`)
+    }
   }
 })
 
-t.test('a circuit opens after failures in a row, lets one try when its pause is over, and closes with a success', async t => {
+t.test('a circuit opens after consecutive failures, then tries one request, and closes after a success', async t => {
   const circuit = new Circuit({ concurrencyMax: 8, failures: 3, pauseMs: 1000, pauseMaxMs: 4000 })
-  t.equal(circuit.room(0, 0), 4, 'an endpoint begins with few slots')
+  t.equal(circuit.room(0, 0), 4, 'an endpoint starts with few slots')
   for (let i = 0; i < 10; i++) circuit.succeeded()
-  t.equal(circuit.room(0, 0), 8, 'and earns more')
+  t.equal(circuit.room(0, 0), 8, 'each success adds one')
   t.equal(circuit.room(8, 0), 0)
   circuit.failed(0, () => 1)
-  t.equal(circuit.window, 4, 'a failure halves them')
+  t.equal(circuit.window, 4, 'a failure halves the window')
   circuit.failed(0, () => 1)
   t.notOk(circuit.isOpen)
   circuit.failed(0, () => 1)
   t.ok(circuit.isOpen)
   t.equal(circuit.room(0, 999), 0)
   circuit.failed(500, () => 1)
-  t.equal(circuit.pausedUntil, 1000, 'what was under way when it opened changes nothing')
-  t.equal(circuit.room(0, 1000), 1, 'then one decides')
+  t.equal(circuit.pausedUntil, 1000, 'a request in flight when the circuit opened does not extend the pause')
+  t.equal(circuit.room(0, 1000), 1, 'then a single request decides')
   t.equal(circuit.room(1, 1000), 0)
   for (const [at, until] of [[1000, 3000], [3000, 7000], [7000, 11_000]] as const) {
     circuit.failed(at, () => 1)
-    t.equal(circuit.pausedUntil, until, 'each time for longer, up to a bound')
+    t.equal(circuit.pausedUntil, until, 'each pause is longer, up to a limit')
   }
   circuit.succeeded()
   t.notOk(circuit.isOpen)
   t.equal(circuit.room(0, 11_000), 2)
   circuit.pause(20_000)
-  t.equal(circuit.room(0, 19_999), 0, 'it may ask to be left alone')
+  t.equal(circuit.room(0, 19_999), 0, 'the endpoint can request a pause')
 })
 
-t.test('an endpoint counts as down for as long as it was seen to be', t => {
+t.test('an endpoint counts as down only for the time it was observed to be', t => {
   const circuit = new Circuit({ concurrencyMax: 8, failures: 2, pauseMs: 10, pauseMaxMs: 10 })
   let now = 0
   for (let i = 0; i < 2; i++) circuit.failed(now)
   now = 100_000
   circuit.failed(now)
-  t.equal(circuit.downMs, 0, 'two failures with a long silence between them say little')
+  t.equal(circuit.downMs, 0, 'two failures with a long silence in between are not enough evidence')
   for (let i = 0; i < 20; i++) circuit.failed(now += 10)
   t.equal(circuit.downMs, now)
   circuit.succeeded()
@@ -103,7 +105,7 @@ t.test('an endpoint counts as down for as long as it was seen to be', t => {
   t.end()
 })
 
-t.test('a rate limit lets so many through a second, and a burst of as many', async t => {
+t.test('a rate limit allows its number per second and a burst of the same size', async t => {
   const limit = new RateLimit()
   t.equal(limit.room(0), Infinity)
   limit.set(10, 0)
@@ -115,7 +117,7 @@ t.test('a rate limit lets so many through a second, and a burst of as many', asy
   t.equal(limit.room(10_000), 10)
   limit.take(7)
   limit.set(10, 10_000)
-  t.equal(limit.room(10_000), 3, 'what is the same changes nothing')
+  t.equal(limit.room(10_000), 3, 'setting the same limit changes nothing')
   limit.set(undefined, 10_000)
   t.equal(limit.room(10_000), Infinity)
 })
@@ -129,14 +131,14 @@ const held = (demands: { applicationId: string, held: number }[]) => {
 const dealt = (demands: ReturnType<typeof demand>[], free: number, rotation = 0) =>
   allot(demands, free, held(demands), rotation)
 
-t.test('slots are dealt out in turn: to applications, and within them to endpoints', async t => {
+t.test('slots are assigned in turn to applications, and within them to endpoints', async t => {
   t.strictSame(
     [...dealt([demand('a', 'x', 3), demand('b', 'x', 0), demand('c', 'y', 2)], 20)], [['a', 3], ['c', 2]],
     'enough for all'
   )
   t.strictSame(Object.fromEntries(dealt([demand('a1', 'a', 100), demand('a2', 'a', 100), demand('b', 'b', 100)], 10)), {
     a1: 2, a2: 2, b: 4
-  }, 'as many for each application')
+  }, 'each application gets the same number')
   t.strictSame(
     Object.fromEntries(dealt([demand('a', 'a', 1000, 3), demand('b', 'b', 1)], 10)), { a: 4, b: 1 },
     'who wants little gets it'
@@ -151,10 +153,10 @@ t.test('slots are dealt out in turn: to applications, and within them to endpoin
       rotation => [...dealt([demand('a', 'a', 1), demand('b', 'b', 1), demand('c', 'c', 1)], 1, rotation).keys()]
     )
   )
-  t.equal(seen.size, 3, 'no one is always last')
+  t.equal(seen.size, 3, 'no endpoint is always last')
 })
 
-t.test('nobody takes more than twice what is left to others: there are slots for whoever comes, however many hold theirs for long', async t => {
+t.test('no endpoint or application takes more than twice the free slots, so some always stay free', async t => {
   const total = 512
   const taken = dealt([demand('a', 'a', 1000)], total).get('a') ?? 0
   t.ok(taken > total / 2, `a single endpoint gets ${taken}`)
@@ -163,7 +165,7 @@ t.test('nobody takes more than twice what is left to others: there are slots for
     const slots = dealt(slow, total)
     const holding = slow.map(one => ({ ...one, held: slots.get(one.of) ?? 0, room: 64 - (slots.get(one.of) ?? 0) }))
     const free = total - holding.reduce((sum, one) => sum + one.held, 0)
-    t.equal(dealt(holding, free).size, 0, 'they have all that they get')
+    t.equal(dealt(holding, free).size, 0, 'each holds its full share')
     const others = [demand('new', 'new', 4), demand('own', 'a1', 4)]
     t.match(
       Object.fromEntries(dealt([...holding, ...others], free)),
@@ -198,7 +200,7 @@ t.test('nobody takes more than twice what is left to others: there are slots for
   )
 })
 
-t.test('secrets: base64 after whsec_, or else the text itself', async t => {
+t.test('a secret is base64 after whsec_, or else plain text', async t => {
   const generated = generateSecret()
   t.match(generated, /^whsec_/)
   t.equal(keyOf(generated).length, 32)
@@ -212,7 +214,7 @@ t.test('secrets: base64 after whsec_, or else the text itself', async t => {
     ]
   ) t.equal(checkSecret(good), good)
   t.equal(checkSecret(`v1,${generated}`), generated, 'as a console shows it')
-  t.equal(keyOf(checkSecret('MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw')).length, 32, 'base64 without the prefix is a text')
+  t.equal(keyOf(checkSecret('MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw')).length, 32, 'base64 without the prefix is plain text')
   for (
     const bad of [
       `v1,${generated}x`,
@@ -238,7 +240,7 @@ t.test('secrets: base64 after whsec_, or else the text itself', async t => {
   ) t.throws(() => checkSecret(bad), { code: 'VALIDATION_FAILED' }, bad)
 })
 
-t.test('what the reference implementation verifies is what is signed, with every key', async t => {
+t.test('the reference implementation verifies the signature of every key', async t => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 24, maxLength: 64 }), fc.string({ unit: 'grapheme' }), (bytes, text) => {
       const body = JSON.stringify({ text })
@@ -253,7 +255,7 @@ t.test('what the reference implementation verifies is what is signed, with every
   t.throws(() => new Verifier('another secret', { format: 'raw' }).verify('{}', headers))
 })
 
-t.test('for a day a replaced secret signs beside the new one, also when it is replaced again', async t => {
+t.test('a replaced secret signs for a day beside the new one, also when it is replaced again', async t => {
   const encryption = createEncryption([Buffer.alloc(32, 1)])
   const sealed = (text: string) => encryption.encrypt(text, sealedPlaces.webhook('wh_1'))
   const first = [{ sealed: sealed('first one'), until: null }]
@@ -268,5 +270,5 @@ t.test('for a day a replaced secret signs beside the new one, also when it is re
     for (let i = 0; i < 11; i++) many = rotated(many, sealed(`s${i}`), 1000) as typeof first
   }, { code: 'WEBHOOK_LIMIT' })
   t.throws(() => openKeys(createEncryption([Buffer.alloc(32, 2)]), 'wh_1', first, 0))
-  t.throws(() => openKeys(encryption, 'wh_2', first, 0), 'nor with another webhook\'s secrets')
+  t.throws(() => openKeys(encryption, 'wh_2', first, 0), 'secrets of another webhook do not decrypt')
 })

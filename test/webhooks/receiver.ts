@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import type { RealtimeEvent } from '../../schemas/events.ts'
 import { until } from '../faults/server.ts'
 
-/* A real endpoint on loopback, that can be told how to behave. */
+/* A real endpoint on loopback with configurable behaviour. */
 
 export interface ReceivedWebhook {
   id: string
@@ -77,7 +77,7 @@ export async function receiver (t: Teardown, behaviour: Behaviour = answer(200))
     behave (behaviour: Behaviour) {
       behave = behaviour
     },
-    /** Resolves when that many requests have come. */
+    /** Resolves when that many requests have arrived. */
     async until (isEnough: (received: ReceivedWebhook[]) => boolean, what: string, timeoutMs = 20_000): Promise<void> {
       const deadline = setTimeout(() => {
         for (const wake of waiting.splice(0)) wake()
@@ -97,7 +97,7 @@ export async function receiver (t: Teardown, behaviour: Behaviour = answer(200))
 }
 export type Receiver = Awaited<ReturnType<typeof receiver>>
 
-/** Resolves when an application is owed so many deliveries, and each is delivered or dead. */
+/** Resolves when an application has that many deliveries and each is delivered or dead. */
 export async function allSettled (
   app: FastifyInstance, { applicationId }: { applicationId: string }, count: number
 ): Promise<void> {
@@ -107,8 +107,10 @@ export async function allSettled (
       const { rows: [found] } = await app.pool.query<{ outbox: number, owed: number, pending: number }>({
         name: 'test_settled',
         text:
-          `select (select count(*) from webhook_outbox o join webhooks w on w.id = o.webhook_id and w.application_id = $1) as outbox,
-        count(*) as owed, count(*) filter (where state = 'pending') as pending from webhook_deliveries where application_id = $1`,
+          `select (select count(*) from webhook_outbox o join webhooks w on w.id = o.webhook_id
+            and w.application_id = $1) as outbox,
+        count(*) as owed, count(*) filter (where state = 'pending') as pending from webhook_deliveries
+          where application_id = $1`,
         values: [applicationId]
       })
       state = JSON.stringify(found)

@@ -8,15 +8,14 @@ import { deliveriesOf, hook, logsOf, node, publishKeyed, upTo } from './hooks.ts
 import { allSettled, answer, receiver } from './receiver.ts'
 
 /*
- * What is left behind and given back, endpoints that are down, and lanes that have to wait: each with servers of its
- * own.
+ * Leases left behind or released, endpoints that are down, and lanes that wait. Each test has its own servers.
  */
 
 t.setTimeout(180_000)
 
 const settled = (shop: Tenant, count: number, at: FastifyInstance) => allSettled(at, shop, count)
 
-await t.test('a lease that was left behind is an attempt in the log, and the delivery is sent by another; the late worker records nothing', async t => {
+await t.test('an expired lease is logged and another node delivers; the late worker records nothing', async t => {
   const database = await createDatabase(t)
   const { app } = await node(t, database)
   await app.webhooks.dispatcher.close()
@@ -32,7 +31,7 @@ await t.test('a lease that was left behind is an attempt in the log, and the del
     (await queue.claim([{ webhookId: id, slots: 5, afterLane: '' }], { now: at, leaseUntil: at + 300, owner: 'dead' }))
       .claimed
   const [claimed] = await claim(now)
-  t.equal((await claim(now)).length, 0, 'nobody else gets it while the lease lasts')
+  t.equal((await claim(now)).length, 0, 'no other node gets the delivery while the lease lasts')
   await node(t, database)
   await settled(shop, 1, app)
   t.equal(sink.received.length, 1)
@@ -41,12 +40,12 @@ await t.test('a lease that was left behind is an attempt in the log, and the del
     event: { scope: shop.scope, id: claimed?.event_id ?? '', timestamp: now }, state: 'dead' as const, nextAt: now,
     failures: 1, success: false, statusCode: 500, error: 'late', responseBody: null, durationMs: 1, url: sink.url
   }
-  t.equal((await queue.settle([late], Date.now())).size, 0, 'the one who lost the lease records nothing')
+  t.equal((await queue.settle([late], Date.now())).size, 0, 'the worker that lost the lease records nothing')
   t.match(await deliveriesOf(shop), [{ state: 'delivered', attempts: 2 }])
   t.match(await logsOf(shop), [{ attempts: 2, success: true }, { attempts: 1, success: false, error: /Interrupted/ }])
 })
 
-await t.test('a stop gives back what was not sent, and breaks off what takes too long; the next start goes on at once', async t => {
+await t.test('a shutdown releases unsent deliveries and aborts slow requests', async t => {
   const database = await createDatabase(t)
   const first = await node(t, database, { endpointConcurrencyMax: 2 }, { WEBHOOK_TIMEOUT_MS: '20000' })
   const shop = await tenant(first.app)
@@ -58,7 +57,7 @@ await t.test('a stop gives back what was not sent, and breaks off what takes too
   await sink.came(2)
   const startedAt = performance.now()
   await first.app.close()
-  t.ok(performance.now() - startedAt < 10_000, 'it does not wait for the endpoint')
+  t.ok(performance.now() - startedAt < 10_000, 'shutdown does not wait for the endpoint')
   const hung = sink.received.length
   isQuick = true
   const second = await node(t, database)
@@ -82,11 +81,11 @@ await t.test('a stop gives back what was not sent, and breaks off what takes too
   } as unknown as Tenant
   await settled(shop, 20, second.app)
   t.equal(new Set(sink.received.map(({ id }) => id)).size, 20)
-  t.equal(sink.received.length, 20 + hung, 'only what was under way came twice')
+  t.equal(sink.received.length, 20 + hung, 'only requests in flight were repeated')
   t.equal((await logsOf(again, '&success=false')).filter(({ error }) => /Interrupted/.test(error ?? '')).length, hung)
 })
 
-await t.test('an endpoint that is down is left alone by its circuit, and what it was owed for longer than the schedule lasts is given up', async t => {
+await t.test('a circuit pauses a dead endpoint, and deliveries due for too long are given up', async t => {
   const { app } = await node(t, undefined, { circuitFailures: 3, circuitPauseMs: 50, circuitPauseMaxMs: 100 }, {
     WEBHOOK_TIMEOUT_MS: '1000'
   })
@@ -111,7 +110,7 @@ await t.test('an endpoint that is down is left alone by its circuit, and what it
   t.equal((await shop.request('GET', `/api/webhooks/${id}`)).body.failingSince, null)
 })
 
-await t.test('while the backlog of an endpoint that is down is given up, the others are delivered to', async t => {
+await t.test('deliveries to other endpoints continue while the backlog of a dead endpoint is given up', async t => {
   const { app } = await node(t, undefined, { circuitFailures: 3, circuitPauseMs: 50, circuitPauseMaxMs: 100 }, {
     WEBHOOK_TIMEOUT_MS: '1000'
   })
@@ -120,13 +119,15 @@ await t.test('while the backlog of an endpoint that is down is given up, the oth
   const [down, sink] = [await receiver(t, answer(500)), await receiver(t)]
   await hook(dead, down.url)
   await hook(quick, sink.url)
-  // Giving up takes for as long as somebody holds a lock.
+  // Giving up blocks for as long as this test holds a lock.
   const lock = 4711
   await app.pool.query(
-    `create function wait_for_lock () returns trigger language plpgsql as 'begin perform pg_advisory_xact_lock(${lock}); return new; end'`
+    `create function wait_for_lock () returns trigger language plpgsql as '
+      begin perform pg_advisory_xact_lock(${lock}); return new; end'`
   )
   await app.pool.query(
-    "create trigger wait_for_lock before update on webhook_deliveries for each row when (new.error like 'Given up%') execute function wait_for_lock()"
+    'create trigger wait_for_lock before update on webhook_deliveries for each row ' +
+      "when (new.error like 'Given up%') execute function wait_for_lock()"
   )
   const holder = await app.pool.connect()
   try {
@@ -134,14 +135,15 @@ await t.test('while the backlog of an endpoint that is down is given up, the oth
     await dead.publish('a.one', ...upTo(100))
     const givingUp = async () =>
       (await app.pool.query(
-        "select query_start from pg_stat_activity join pg_locks using (pid) where locktype = 'advisory' and objid = $1 and not granted",
+        'select query_start from pg_stat_activity join pg_locks using (pid) ' +
+        "where locktype = 'advisory' and objid = $1 and not granted",
         [lock]
       )).rows
     await until(async () => (await givingUp()).length === 1, 'the backlog to be given up')
     const since = await givingUp()
     await quick.publish('a.one', ...upTo(5))
     await sink.came(5)
-    t.strictSame(await givingUp(), since, 'all the while')
+    t.strictSame(await givingUp(), since, 'the lock is still held')
   } finally {
     await holder.query('select pg_advisory_unlock($1)', [lock])
     holder.release()
@@ -150,24 +152,24 @@ await t.test('while the backlog of an endpoint that is down is given up, the oth
   t.equal((await deliveriesOf(dead, '&state=dead')).length, 100)
 })
 
-await t.test('a pause that an endpoint has asked for outlasts the time for which one that is idle is remembered', async t => {
+await t.test('a pause requested by the endpoint outlasts the idle time after which an outlet is closed', async t => {
   const { app } = await node(t, undefined, { endpointIdleMs: 10 })
   const shop = await tenant(app)
   await shop.topic('a.one')
   const [busy, sink] = [await receiver(t, answer(429, { 'retry-after': '3600' })), await receiver(t)]
   const { id } = await hook(shop, busy.url)
   await shop.publish('a.one', 1)
-  await until(async () => (await logsOf(shop)).length === 1, 'the answer to be noted')
+  await until(async () => (await logsOf(shop)).length === 1, 'the response to be recorded')
   await hook(shop, sink.url)
   await shop.publish('a.one', 2)
   await sink.came(1)
-  await until(() => sink.openConnections === 0, 'the other one to be forgotten')
+  await until(() => sink.openConnections === 0, 'the other outlet to be closed')
   await shop.publish('a.one', 3)
   await sink.came(2)
   t.match(await deliveriesOf(shop, `&webhookId=${id}`), [{ attempts: 0 }, { attempts: 0 }, { attempts: 1 }])
 })
 
-await t.test('what waited while no server ran is sent, though the endpoint was failing when the last one ended and fails at first', async t => {
+await t.test('deliveries that waited while no server ran are sent, even if the endpoint fails at first', async t => {
   const databaseUrl = await createDatabase(t)
   const before = await node(t, databaseUrl)
   const shop = await tenant(before.app)
@@ -177,7 +179,7 @@ await t.test('what waited while no server ran is sent, though the endpoint was f
   await before.app.webhooks.dispatcher.close()
   await shop.publish('a.one', ...upTo(100))
   await deliveriesOf(shop)
-  // A day ago.
+  // One day earlier.
   await before.app.pool.query('update webhook_deliveries set next_at = next_at - 86400000')
   await before.app.pool.query('update webhooks set failing_since = $1 where id = $2', [Date.now() - 86_400_000, id])
   const failures = 10
@@ -191,7 +193,7 @@ await t.test('what waited while no server ran is sent, though the endpoint was f
   t.equal((await deliveriesOf(shop, '&state=delivered')).length, 100)
 })
 
-await t.test('while the permissions of the reader cannot be read, a delivery waits, and the endpoint has not failed', async t => {
+await t.test('while permissions cannot be checked a delivery waits and the endpoint counts as healthy', async t => {
   const { app } = await node(t, undefined, { circuitFailures: 3 })
   const shop = await tenant(app)
   const topic = await shop.topic('a.one')
@@ -202,7 +204,7 @@ await t.test('while the permissions of the reader cannot be read, a delivery wai
   // More often than the schedule has retries.
   const unsent = async () =>
     (await app.pool.query("select from webhook_attempts where error like 'Not sent: the permissions%'")).rowCount ?? 0
-  await until(async () => await unsent() > 8, 'it to be tried again and again')
+  await until(async () => await unsent() > 8, 'the delivery to be tried repeatedly')
   const { rows } = await app.pool.query(
     'select d.state, d.failures, w.failing_since from webhook_deliveries d join webhooks w on w.id = d.webhook_id'
   )
@@ -214,11 +216,11 @@ await t.test('while the permissions of the reader cannot be read, a delivery wai
   await settled(shop, 1, app)
 })
 
-await t.test('ordered by key: hundreds of keys that have to wait do not hide the others', async t => {
+await t.test('with ordering by key, hundreds of waiting keys do not hide the others', async t => {
   const { app } = await node(t, undefined, {}, { WEBHOOK_RETRY_SCHEDULE: '1h' })
   const shop = await tenant(app)
   await shop.topic('a.one')
-  // By name, those that fail come first.
+  // The failing keys come first by name.
   const sink = await receiver(t, ({ body }, response) => {
     response.writeHead(String(body.data.key).startsWith('a') ? 500 : 200).end()
   })
@@ -231,18 +233,18 @@ await t.test('ordered by key: hundreds of keys that have to wait do not hide the
   )
 })
 
-await t.test('ordered by key: of many keys, those that come late by name have their turn', async t => {
+await t.test('with ordering by key, keys that are late in alphabetical order get their turn', async t => {
   const { app } = await node(t)
   const shop = await tenant(app)
   await shop.topic('a.one')
   const sink = await receiver(t)
-  // Far fewer at once than there are keys.
+  // Far fewer slots than keys.
   await hook(shop, sink.url, { ordering: 'key', rateLimit: 20 })
   const keys = upTo(230).map(n => `k${String(n).padStart(3, '0')}`)
   await publishKeyed(shop, 'a.one', keys, 3)
   const late = new Set(keys.slice(-20))
-  await sink.until(all => all.some(({ body }) => late.has(String(body.data.key))), 'a late one')
+  await sink.until(all => all.some(({ body }) => late.has(String(body.data.key))), 'a late key')
   const came = sink.received.map(({ body }) => (body.data.payload as { n: number }).n)
-  t.ok(came.filter(n => n === 1).length > came.filter(n => n > 1).length, 'while most had not had more than a turn')
-  t.ok(came.length < 345, `${came.length} of 690 had come`)
+  t.ok(came.filter(n => n === 1).length > came.filter(n => n > 1).length, 'most keys had at most one turn by then')
+  t.ok(came.length < 345, `${came.length} of 690 had arrived`)
 })

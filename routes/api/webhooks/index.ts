@@ -26,7 +26,8 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Webhooks'],
       summary: 'List webhooks',
       description:
-        'The webhooks of the application, the same in all its environments, oldest first. Never with their secrets.',
+        'Returns the webhooks of the application, oldest first, without their secrets. The list does not depend on ' +
+          'the environment of the request.',
       querystring: PageQuery,
       response: {
         200: {
@@ -48,7 +49,7 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getWebhook',
       tags: ['Webhooks'],
       summary: 'Get a webhook',
-      description: 'One webhook, without its secret.',
+      description: 'Returns one webhook, without its secret.',
       params: WebhookPath,
       response: { 200: ref(Webhook, 'The webhook.'), ...refusals(400, 401, 403, 404) }
     }
@@ -61,13 +62,13 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Webhooks'],
       summary: 'Create a webhook',
       description:
-        'Every event that is handed in after the answer, and matches, is delivered. The caller must be allowed to ' +
-          'read all that the webhook listens to; that is checked again before each delivery. Requests are signed as ' +
-          '[Standard Webhooks](https://www.standardwebhooks.com) has it. A secret that is left out is generated, and ' +
-          'shown this once.',
+        'Creates a webhook. It receives every matching event that is published after this response. You must have ' +
+          'permission to read everything that the webhook listens to; each delivery checks this again. Requests are ' +
+          'signed according to [Standard Webhooks](https://www.standardwebhooks.com). If you omit `secret`, one is ' +
+          'generated and returned in this response only.',
       body: ref(WebhookCreate),
       response: {
-        201: ref(WebhookWithSecret, 'The webhook, with its secret if that was generated.'),
+        201: ref(WebhookWithSecret, 'The webhook, with its secret if it was generated.'),
         ...refusals(400, 401, 403, 404, 409, 413, 415)
       }
     }
@@ -83,11 +84,11 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'updateWebhook',
         tags: ['Webhooks'],
-        summary: 'Change a webhook',
+        summary: 'Update a webhook',
         description:
-          'Changes what is given; null takes a limit away. To change `url`, `events`, `topics`, `filter` or ' +
-            '`environments`, the caller must be allowed to read all that the webhook listens to. What the webhook is ' +
-            'owed already is sent to a new URL, and stays in the order that it was in.',
+          'Changes the given fields; null removes an optional one. To change `url`, `events`, `topics`, `filter` or ' +
+            '`environments`, you must have permission to read everything that the webhook listens to. Pending ' +
+            'deliveries go to the new URL and keep their order.',
         params: WebhookPath,
         body: ref(WebhookUpdate),
         response: { 200: ref(Webhook, 'The webhook.'), ...refusals(400, 401, 403, 404, 413, 415) }
@@ -105,9 +106,9 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'deleteWebhook',
       tags: ['Webhooks'],
       summary: 'Delete a webhook',
-      description: 'With all that it is owed, and its log.',
+      description: 'Deletes a webhook with its deliveries and its log of attempts.',
       params: WebhookPath,
-      response: { 204: Type.Null({ description: 'It is gone.' }), ...refusals(400, 401, 403, 404) }
+      response: { 204: Type.Null({ description: 'The webhook was deleted.' }), ...refusals(400, 401, 403, 404) }
     }
   }, async (request, reply) => {
     await endpoints.remove(request.scope, request.params.id, withinOf(request.principal), request.origin)
@@ -121,10 +122,10 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'activateWebhook',
         tags: ['Webhooks'],
-        summary: 'Switch a webhook on',
+        summary: 'Activate a webhook',
         description:
-          'What it was owed before it was switched off is sent; events of the meantime are not its. What was given ' +
-            'up can be redriven.',
+          'Pending deliveries continue. Events published while the webhook was inactive are not delivered. Redrive ' +
+            'the dead deliveries if you need them.',
         params: WebhookPath,
         response: { 200: ref(Webhook, 'The webhook.'), ...refusals(400, 401, 403, 404) }
       }
@@ -137,8 +138,8 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
     {
       config: { permission: 'webhooks:update' },
       schema: {
-        operationId: 'deactivateWebhook', tags: ['Webhooks'], summary: 'Switch a webhook off',
-        description: 'It gets no new events, and what it is owed waits.', params: WebhookPath,
+        operationId: 'deactivateWebhook', tags: ['Webhooks'], summary: 'Deactivate a webhook',
+        description: 'The webhook receives no new events, and its pending deliveries wait.', params: WebhookPath,
         response: { 200: ref(Webhook, 'The webhook.'), ...refusals(400, 401, 403, 404) }
       }
     },
@@ -153,14 +154,14 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'rotateWebhookSecret',
         tags: ['Webhooks'],
-        summary: "Change a webhook's secret",
+        summary: "Rotate a webhook's secret",
         description:
-          'For 24 hours the old secret signs beside the new one. A secret that is left out is generated, and shown ' +
-            'this once.',
+          'Replaces the secret. For 24 hours requests carry signatures of both the old and the new one. If you omit ' +
+            '`secret`, one is generated and returned in this response only.',
         params: WebhookPath,
         body: ref(SecretRotation),
         response: {
-          200: ref(WebhookWithSecret, 'The webhook, with its secret if that was generated.'),
+          200: ref(WebhookWithSecret, 'The webhook, with its secret if it was generated.'),
           ...refusals(400, 401, 403, 404, 409, 413, 415)
         }
       }
@@ -176,12 +177,12 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'testWebhook',
       tags: ['Webhooks'],
-      summary: 'Send a test',
+      summary: 'Send a test request',
       description:
-        'Sends a signed example, with `meta.test`, whether the webhook is active or not, and answers what came of ' +
-          'it. It is not retried.',
+        'Sends a signed example event with `meta.test`, whether the webhook is active or not, and returns the ' +
+          'result. The request is not retried.',
       params: WebhookPath,
-      response: { 200: ref(WebhookTestResult, 'How it ended.'), ...refusals(400, 401, 403, 404) }
+      response: { 200: ref(WebhookTestResult, 'The result of the request.'), ...refusals(400, 401, 403, 404) }
     }
   }, async (request) => test(request.scope, request.params.id, withinOf(request.principal)))
 
@@ -190,10 +191,10 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'listWebhookLogs',
       tags: ['Webhooks'],
-      summary: 'Read the log of attempts',
+      summary: 'List attempts',
       description:
-        'Every attempt at every delivery of an event that the caller may read, and every test, newest first. Kept ' +
-          'as long as events are.',
+        'Returns the attempts to deliver events that you may read, and all tests, newest first. Attempts are kept as ' +
+          'long as events.',
       querystring: LogsQuery,
       response: { 200: pageOf(WebhookLog, 'A page of attempts.'), ...refusals(400, 401, 403) }
     }
@@ -208,12 +209,14 @@ const webhooks: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'redriveWebhooks',
       tags: ['Webhooks'],
-      summary: 'Retry what was given up',
+      summary: 'Redrive dead deliveries',
       description:
-        'Sets dead deliveries of active webhooks, of events that the caller may read, going again, each with a ' +
-          'schedule of retries of its own: at most 100,000 a request.',
+        'Makes dead deliveries of active webhooks pending again, each with a new schedule of retries. Includes only ' +
+          'events that you may read. One request redrives at most 100,000 deliveries.',
       body: ref(Redrive),
-      response: { 200: ref(RedriveAnswer, 'How many there were.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
+      response: {
+        200: ref(RedriveAnswer, 'The number of deliveries.'), ...refusals(400, 401, 403, 404, 409, 413, 415)
+      }
     }
   }, async (request) => deliveries.redrive(request.scope, request.body, request.principal))
 }

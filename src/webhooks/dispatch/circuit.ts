@@ -1,22 +1,22 @@
 export interface CircuitLimits {
-  /** Requests under way at once, when all is well. */
+  /** Concurrent requests to a healthy endpoint. */
   concurrencyMax: number
-  /** Failures in a row that open it. */
+  /** Consecutive failures that open the circuit. */
   failures: number
   pauseMs: number
   pauseMaxMs: number
 }
 
-/** Requests that must have failed in a row, one after each pause, before an endpoint counts as down. */
+/** Trial requests, one after each pause, that must have failed in a row before an endpoint counts as down. */
 const trialsMin = 10
 
-/** Where every endpoint begins: one that hangs is not to take many slots before that is known. */
+/** The initial window: an endpoint that hangs must not occupy many slots before it is recognized. */
 const firstWindow = 4
 
 /**
- * How much one endpoint may be asked at once. The window grows by one with each success and is halved by each failure;
- * failures in a row open the circuit: then nothing is sent for a while, and after it one request that decides. Each
- * time it stays open, for longer.
+ * Limits the concurrent requests to one endpoint. Each success widens the window by one, each failure halves it.
+ * Consecutive failures open the circuit: sending pauses, and after the pause a single trial request decides. Each
+ * further failure lengthens the pause.
  */
 export class Circuit {
   readonly #limits: CircuitLimits
@@ -35,14 +35,14 @@ export class Circuit {
   get isOpen (): boolean { return this.#failuresInRow >= this.#limits.failures }
   get window (): number { return this.isOpen ? 1 : this.#window }
   /**
-   * For how long it has been seen to be down, in milliseconds: from the failure that opened it to the last one. 0 while
-   * it has not been tried often enough to tell; a time in which nothing was sent says nothing.
+   * How long the endpoint has been observed to be down, in milliseconds: from the failure that opened the circuit to
+   * the last one. It is 0 until enough trial requests have failed. Times without a request do not count as evidence.
    */
   get downMs (): number { return this.#openings > trialsMin ? this.#failedAt - this.#openSince : 0 }
-  /** Nothing may be sent before. */
+  /** No request may be sent before this time. */
   get pausedUntil (): number { return this.#pausedUntil }
 
-  /** How many requests more may be sent now. */
+  /** Returns how many more requests may be sent now. */
   room (inFlight: number, now: number): number {
     return now < this.#pausedUntil ? 0 : Math.max(0, this.window - inFlight)
   }
@@ -55,7 +55,7 @@ export class Circuit {
   failed (now: number, random: () => number = Math.random): void {
     this.#failuresInRow++
     this.#window = Math.max(1, this.#window >> 1)
-    // Those that were under way when it opened say nothing new.
+    // Requests that were in flight when the circuit opened carry no new information.
     if (!this.isOpen || now < this.#pausedUntil) return
     if (this.#openings === 0) this.#openSince = now
     this.#failedAt = now
@@ -63,7 +63,7 @@ export class Circuit {
     this.#pausedUntil = now + pause * (0.5 + random() / 2)
   }
 
-  /** The endpoint has asked for a pause. */
+  /** Pauses sending because the endpoint requested it. */
   pause (until: number): void {
     this.#pausedUntil = Math.max(this.#pausedUntil, until)
   }

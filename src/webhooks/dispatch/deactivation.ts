@@ -8,7 +8,7 @@ import { countUp } from '../endpoints.ts'
 
 export const deactivatedTopic = 'system.webhook.deactivated'
 
-/** Those that a node which ended in between has left to be told by another. */
+/** Age after which another node publishes the event of a deactivation, in case the first node ended before it could. */
 const untoldAfterMs = 10_000
 
 export type DeactivationReason = 'gone' | 'failing'
@@ -32,9 +32,8 @@ interface Deactivated {
 }
 
 /**
- * Switches off webhooks that are gone or have done nothing but fail, and tells of it: by a line in the log, and by an
- * event on `system.webhook.deactivated` in each environment that the webhook listened to. The event is written at least
- * once.
+ * Deactivates webhooks whose endpoint is gone or has failed for days. Reports each with a log line and an event on
+ * `system.webhook.deactivated` in each environment that the webhook listens to. The event is published at least once.
  */
 export function createDeactivation ({ db, writer, log, onChanged }: DeactivationOptions) {
   async function tell (webhook: Deactivated): Promise<void> {
@@ -48,8 +47,8 @@ export function createDeactivation ({ db, writer, log, onChanged }: Deactivation
 
   return {
     /**
-     * What is known of an endpoint counts while it is the webhook's, and failing for as long: it may have been changed
-     * meanwhile.
+     * Deactivates the webhook unless its URL, or for `failing` its time of first failure, has changed since the caller
+     * read it.
      */
     async deactivate (
       { applicationId, id, url, failingSince }: FailedEndpoint, reason: DeactivationReason
@@ -78,7 +77,7 @@ export function createDeactivation ({ db, writer, log, onChanged }: Deactivation
       await tell(webhook)
     },
 
-    /** Tells what another node did not come to tell. */
+    /** Publishes the events of deactivations that another node left unpublished. */
     async tellRest (): Promise<void> {
       const { rows } = await sql<Deactivated>`
         select id, application_id, environments, deactivated_reason, failing_since, updated_at from webhooks
@@ -89,7 +88,7 @@ export function createDeactivation ({ db, writer, log, onChanged }: Deactivation
 }
 export type Deactivation = ReturnType<typeof createDeactivation>
 
-/** Without the URL, which those who may only read events have no business with. */
+/** Builds the event without the URL, which a principal that may only read events must not see. */
 function tidings (
   scope: { applicationId: string, environment: Environment },
   { id, deactivated_reason: reason, failing_since: failingSince }: Deactivated
@@ -98,7 +97,7 @@ function tidings (
   return {
     scope,
     topics: [deactivatedTopic],
-    // No schema may keep it from being told: it is not checked.
+    // Without a schema check: no schema of the tenant may block this event.
     apply: () => ({
       events: [{
         topic: deactivatedTopic, type: 'topic.event', source: 'api', key: id, payload: JSON.stringify(payload),

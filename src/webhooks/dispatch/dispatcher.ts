@@ -14,15 +14,15 @@ import type { Attempt } from '../http/sender.ts'
 import type { Readers } from '../readers.ts'
 import { Settler } from './result-writer.ts'
 
-/** At a stop, how long what is under way may go on; three seconds after a signal everything is to be over. */
+/** How long requests in flight may continue at shutdown. A process has three seconds after a signal. */
 const drainMs = 1000
-/** How often an endpoint that is down is looked at for what has to be given up. */
+/** Interval between checks for expired deliveries of endpoints that are down. */
 const giveUpEveryMs = 1000
-/** How often the dispatcher looks around while it sends a backlog. */
+/** Interval between full polls of the queue while a backlog is being sent. */
 const lookEveryMs = 100
-/** Parts of the outbox that are spread out before what is due is sent. */
+/** Parts of the outbox that are expanded before due deliveries are sent. */
 const expandRounds = 4
-/** How often totals are counted. */
+/** Interval between counts of the totals. */
 const totalsEveryMs = 5000
 
 export interface DispatcherOptions {
@@ -34,11 +34,11 @@ export interface DispatcherOptions {
   settings: WebhookSettings
   metrics: Metrics
   deactivation: Deactivation
-  /** The time by which leases and retries go, which is the same for all nodes. */
+  /** The clock for leases and retries, which all nodes share. */
   now: () => number
-  /** Of this process's life. */
+  /** Identifies this process among the holders of leases. */
   owner: string
-  /** Told of events a delivery of which has been accepted or given up. Never throws. */
+  /** Receives the events whose delivery was accepted or given up. Must not throw. */
   onOver (events: readonly DeliveredEvent[]): void
   log: {
     debug (fields: object, message: string): void
@@ -51,10 +51,10 @@ export interface DispatcherOptions {
 export interface DispatcherHealth { heartbeatAgeMs: number, oldestWaitingMs: number, pending: number, dead: number }
 
 /**
- * Sends what webhooks are owed, across all tenants; every node runs one. It is woken by commits of this node and looks
- * every second for what it was not told of: other nodes' commits, retries that are due, and leases of servers that
- * ended. Each endpoint has its own connections, limits and circuit, and slots are dealt out in turn, so that one that
- * is slow or gone delays no other.
+ * Sends deliveries of all tenants; every node runs one dispatcher. Commits on this node wake it. Once per second it
+ * polls for other work: commits on other nodes, retries that are due, and leases of servers that ended. Each endpoint
+ * has its own connections, limits and circuit, and slots are shared out in turn, so that a slow or dead endpoint delays
+ * no other.
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions
@@ -99,19 +99,19 @@ export class Dispatcher {
     this.#running ??= this.#run()
   }
 
-  /** There may be something new to do. */
+  /** Polls the queue, because new deliveries may be due. */
   wake (): void {
     this.#isLookDue = true
     this.#wakeForMore()
   }
 
-  /** A webhook has been changed, switched off or deleted: nothing is sent to it any more as it was. */
+  /** Call after a webhook is updated, disabled or deleted: sending to it pauses until its settings are reloaded. */
   changed (webhookId: string): void {
     this.#outlets.get(webhookId)?.hold()
     this.wake()
   }
 
-  /** Until when this node leaves a webhook's endpoint alone because it fails; undefined while it does not. */
+  /** Returns the end of the pause that this node gives a failing endpoint; undefined while the circuit is closed. */
   pausedUntil (webhookId: string): number | undefined {
     const circuit = this.#outlets.get(webhookId)?.circuit
     return circuit?.isOpen === true ? circuit.pausedUntil : undefined
@@ -127,8 +127,8 @@ export class Dispatcher {
   }
 
   /**
-   * Takes no more, gives back what it has not sent, and lets what is under way end, for a moment. To be called before
-   * the writer and the pool are closed.
+   * Stops claiming, releases unsent deliveries and lets requests in flight finish within `drainMs`. Call before the
+   * writer and the pool are closed.
    */
   async close (): Promise<void> {
     this.#isStopping = true
@@ -183,8 +183,11 @@ export class Dispatcher {
 
   async #cycle (): Promise<void> {
     const { settings } = this.#options
-    // While a backlog is being sent, it is enough to look around now and then.
-    if (!this.#isLookDue && this.#options.now() < this.#lookAt) { return await this.#claim([...this.#outlets.values()].filter(outlet => outlet.mayHaveMore), this.#options.now()) }
+    // While a backlog is being sent, a full poll now and then is enough.
+    if (!this.#isLookDue && this.#options.now() < this.#lookAt) {
+      const outlets = [...this.#outlets.values()].filter(outlet => outlet.mayHaveMore)
+      return await this.#claim(outlets, this.#options.now())
+    }
     this.#isLookDue = false
     await this.#expand()
     const now = this.#options.now()
@@ -195,16 +198,13 @@ export class Dispatcher {
     await this.#houseKeep(now)
   }
 
-  /**
-   * Spreads a part of the outbox out, and comes back for the rest: however fast it fills, what is due must be sent as
-   * well.
-   */
+  /** Expands a limited part of the outbox per cycle: a fast-growing outbox must not hold up due deliveries. */
   async #expand (): Promise<void> {
     for (let round = 0; round < expandRounds; round++) if (!await this.#options.queue.expand()) return
     this.wake()
   }
 
-  /** Those that are owed something that may be due, as they are now. */
+  /** Returns the outlets of active webhooks with deliveries that may be due, with their settings reloaded. */
   async #busyOutlets (now: number): Promise<Outlet[]> {
     const { queue } = this.#options
     const outlets: Outlet[] = []
@@ -217,14 +217,18 @@ export class Dispatcher {
       after = page.reduce((last, { id }) => id > last ? id : last, after)
       for (const endpoint of page) {
         if (!endpoint.active) {
-          if (endpoint.deactivated_reason !== null) { off.push({ id: endpoint.id, deactivated_reason: endpoint.deactivated_reason }) }
+          if (endpoint.deactivated_reason !== null) {
+            off.push({ id: endpoint.id, deactivated_reason: endpoint.deactivated_reason })
+          }
           continue
         }
         const outlet = this.#outletOf(endpoint)
         active.add(outlet)
         if (endpoint.next_at !== null && endpoint.next_at > now) this.#expect(endpoint.next_at)
         if (endpoint.is_laned || (endpoint.next_at !== null && endpoint.next_at <= now)) outlets.push(outlet)
-        if (endpoint.next_at !== null && endpoint.next_at <= now) { oldest = Math.min(oldest ?? Infinity, endpoint.next_at) }
+        if (endpoint.next_at !== null && endpoint.next_at <= now) {
+          oldest = Math.min(oldest ?? Infinity, endpoint.next_at)
+        }
       }
     }
     this.#oldestDue = oldest
@@ -240,7 +244,7 @@ export class Dispatcher {
     const slots = allot(demands, free, this.#heldByApplication(), this.#rotation++)
     for (const { of, room } of demands) {
       if (room <= 0) this.#expect(of.roomAt(now))
-      // Its turn comes when slots do.
+      // The outlet gets its turn when slots are free.
       else if (!slots.has(of)) of.mayHaveMore = true
     }
     if (slots.size === 0) return
@@ -262,7 +266,7 @@ export class Dispatcher {
       const end = lanesEnd.get(outlet.id)
       outlet.mayHaveMore = own.length >= count || end !== undefined
       outlet.afterLane = end ?? ''
-      // Other lanes are to be looked at before the next poll.
+        // The remaining lanes must be read before the next poll.
       if (end !== undefined && own.length < count) this.#expect(this.#options.now() + 10)
       outlet.take(own)
     }
@@ -297,10 +301,10 @@ export class Dispatcher {
     const isReplaced = url !== outlet.url
     const isVoid = void_ !== undefined
     const isBrokenOff = this.#isBrokenOff && !attempt.success
-    // One that is gone is switched off, and with it this is given up; if it turns out to have been replaced, the new
-    // one gets it.
+      // A 410 deactivates the webhook, which gives up this delivery. If the URL was replaced meanwhile, the new
+      // endpoint receives it.
     const notBefore = now + (attempt.statusCode === 410 && !isReplaced ? settings.timeoutMs : attempt.retryAfterMs ?? 0)
-    // Neither says anything of the endpoint.
+    // Neither case is a failure of the endpoint.
     const isNoTry = isBrokenOff || isUndecided
     const soon = isBrokenOff ? now : now + settings.pollMs
     const result = isNoTry
@@ -327,7 +331,7 @@ export class Dispatcher {
     log.debug(line, 'delivery.attempted')
     if (result.state === 'dead') {
       log.warn(
-        { ...line, ...(claimed.lane !== null && { key: claimed.lane, next: 'the next of its key goes on' }) },
+        { ...line, ...(claimed.lane !== null && { key: claimed.lane, next: 'the next delivery of its key follows' }) },
         'delivery.dead'
       )
     }
@@ -335,7 +339,7 @@ export class Dispatcher {
     if (void_ === 'not_permitted') log.warn(line, 'delivery.not_permitted')
     const gaveUp = result.state === 'dead' && attempt.error !== null
       ? `${attempt.error}; given up after ${claimed.failures + 1} failures${
-        claimed.lane === null ? '' : ', and the next of its key goes on'
+        claimed.lane === null ? '' : '. The next delivery of its key follows'
       }`
       : attempt.error
     this.#unsettled++
@@ -343,7 +347,7 @@ export class Dispatcher {
       ...result,
       success: attempt.success,
       statusCode: attempt.statusCode,
-      error: isBrokenOff ? 'Interrupted: the server was stopping' : gaveUp,
+      error: isBrokenOff ? 'Interrupted: the server was shutting down' : gaveUp,
       responseBody: attempt.responseBody,
       durationMs: attempt.durationMs,
       url
@@ -397,7 +401,7 @@ export class Dispatcher {
     if (!isRecorded) this.#options.metrics.webhookDeliveries.inc({ status: 'lost' })
     else if (result.state !== 'pending') this.#options.onOver([result.event])
     if (result.state === 'pending') this.#expect(result.nextAt)
-    // A slot is free, and in a lane the next may go.
+    // A slot is free, and the next delivery of the lane may follow.
     if (!this.#isStopping && this.#outlets.get(webhookId)?.mayHaveMore === true) this.#wakeForMore()
   }
 
@@ -412,7 +416,7 @@ export class Dispatcher {
       this.#givenUpAt = now
       this.#endpointHealth.giveUp([...this.#outlets.values()], this.#off)
       for (const outlet of this.#outlets.values()) {
-        // One that has asked for a longer pause gets it.
+        // Keeps the outlet until a pause requested by the endpoint ends.
         if (outlet.held === 0 && now - outlet.usedAt > settings.endpointIdleMs && now >= outlet.circuit.pausedUntil) {
           this.#outlets.delete(outlet.id)
           void outlet.close()
@@ -434,12 +438,12 @@ export class Dispatcher {
       await this.#options.queue.release(claimed)
       if (!this.#isStopping) this.wake()
     } catch (err) {
-      // Their leases end by themselves.
+      // The leases expire by themselves.
       this.#options.log.warn({ err, deliveries: claimed.length }, 'webhooks.release_failed')
     }
   }
 
-  /** There will be something to do at that time. */
+  /** Schedules a poll for that time, if none is due earlier. */
   #expect (at: number): void {
     if (at >= this.#nextDue) return
     this.#nextDue = at
@@ -454,7 +458,9 @@ export class Dispatcher {
 
   #heldByApplication (): Map<string, number> {
     const held = new Map<string, number>()
-    for (const outlet of this.#outlets.values()) { held.set(outlet.applicationId, (held.get(outlet.applicationId) ?? 0) + outlet.held) }
+    for (const outlet of this.#outlets.values()) {
+      held.set(outlet.applicationId, (held.get(outlet.applicationId) ?? 0) + outlet.held)
+    }
     return held
   }
 

@@ -7,18 +7,19 @@ import type { Burial, DeliveredEvent, Queue } from './queue.ts'
 import type { Attempt } from '../http/sender.ts'
 
 /**
- * A failure that comes so long after the one before, beside what the schedule lasts, is the first: of what lies between
- * nobody knows.
+ * Added to the duration of the schedule. A failure that follows the previous one by more than the sum starts a new
+ * series: the state of the endpoint in between is unknown.
  */
 const quietMs = 24 * 3_600_000
-/** How often it is written down that an endpoint still fails. */
+/** Interval between updates of the time of the last failure. */
 const notedEveryMs = 10 * 60_000
 
 const offTexts: Record<DeactivationReason, string> = {
-  gone: 'Given up: the endpoint answered 410', failing: 'Given up: the endpoint has done nothing but fail for days'
+  gone: 'Given up: the endpoint responded with 410 Gone',
+  failing: 'Given up: every request to the endpoint has failed for days'
 }
 
-/** A webhook that was switched off, not by its owner, and is still owed something. */
+/** A webhook that the platform deactivated and that still has pending deliveries. */
 export interface SwitchedOff { id: string, deactivated_reason: DeactivationReason }
 
 export interface EndpointHealthOptions {
@@ -27,19 +28,19 @@ export interface EndpointHealthOptions {
   deactivation: Deactivation
   metrics: Metrics
   now: () => number
-  /** How long an endpoint may do nothing but fail before it is switched off. */
+  /** How long every request to an endpoint may fail before its webhook is deactivated. */
   deactivateAfterMs: number
-  /** How long a delivery is tried, from its first attempt to its last. */
+  /** Longest time from the first attempt of a delivery to the last. */
   givenUpAfterMs: number
-  /** Told of events a delivery of which has been given up. Never throws. */
+  /** Receives the events whose delivery was given up. Must not throw. */
   onOver (events: readonly DeliveredEvent[]): void
   log: { warn (fields: object, message: string): void }
 }
 
 /**
- * Keeps since when each endpoint has done nothing but fail, which all nodes share, and what follows of it: one that has
- * failed for days, or says that it is gone, is switched off, and what is owed to one that is down is given up when its
- * time is over.
+ * Records since when every request to an endpoint has failed; all nodes share this time. Deactivates the webhook when
+ * the endpoint has failed for days or responds with 410, and gives up deliveries of an endpoint that is down once their
+ * schedule is over.
  */
 export class EndpointHealth {
   readonly #options: EndpointHealthOptions
@@ -50,7 +51,7 @@ export class EndpointHealth {
     this.#options = options
   }
 
-  /** An attempt at the endpoint as it is now has ended. */
+  /** Records the result of an attempt at the current URL. */
   note (outlet: Outlet, { success, statusCode }: Attempt, now: number): void {
     const { failingSince: since } = outlet
     if (statusCode === 410) return this.#inBackground(this.#options.deactivation.deactivate(outlet, 'gone'))
@@ -61,7 +62,9 @@ export class EndpointHealth {
     }
     const lastAt = outlet.failedAt ?? since ?? now
     const isFirst = since === null || now - lastAt > this.#quietMs
-    if (!isFirst && now - since > this.#options.deactivateAfterMs) { return this.#inBackground(this.#options.deactivation.deactivate(outlet, 'failing')) }
+    if (!isFirst && now - since > this.#options.deactivateAfterMs) {
+      return this.#inBackground(this.#options.deactivation.deactivate(outlet, 'failing'))
+    }
     if (!isFirst && now - lastAt < notedEveryMs) return
     if (isFirst) outlet.failingSince = now
     outlet.failedAt = now
@@ -69,16 +72,16 @@ export class EndpointHealth {
   }
 
   /**
-   * Gives up what is owed to those that were switched off because they are gone or fail, and of what is owed to an
-   * endpoint that is down what has been due for longer than the schedule lasts, as it would have been had each been
-   * tried. This node must have seen it to be down for so long: of a time in which nothing was sent, nobody knows. It
-   * goes on in the background, a part of each endpoint's at a time: nobody else's deliveries wait for it.
+   * Gives up all pending deliveries of webhooks that the platform deactivated. For an endpoint that is down, gives up
+   * the deliveries that have been due for longer than the schedule lasts, as if each had been tried. This node must
+   * have observed the outage for that long, because times without a request are no evidence. Runs in the background, a
+   * part of each endpoint at a time, so that other deliveries do not wait.
    */
   giveUp (outlets: readonly Outlet[], off: readonly SwitchedOff[]): void {
     this.#burying ??= this.#buryAll(outlets, off).catch(this.#notNoted).finally(() => { this.#burying = undefined })
   }
 
-  /** Waits for what has been begun. */
+  /** Waits for the part in progress. */
   async close (): Promise<void> {
     this.#isClosed = true
     await this.#burying
@@ -97,7 +100,7 @@ export class EndpointHealth {
         isMore =
           await this.#bury(id, {
             dueBy, url,
-            reason: 'Given up: the endpoint has done nothing but fail for as long as the schedule of retries lasts'
+            reason: 'Given up: every request to the endpoint has failed for as long as the retry schedule lasts'
           }) || isMore
       }
     }
@@ -120,7 +123,7 @@ export class EndpointHealth {
 
   get #quietMs (): number { return this.#options.givenUpAfterMs + quietMs }
 
-  /** A part of it; answers whether there was any. */
+  /** Gives up one part. Returns whether there was any. */
   async #bury (webhookId: string, burial: Burial): Promise<boolean> {
     const { queue, log, metrics, onOver, now } = this.#options
     if (this.#isClosed) return false

@@ -9,25 +9,25 @@ import { bodyOf, signatureHeaders } from '../request-body.ts'
 import { openKeys } from '../secrets.ts'
 import { Sender, type Attempt } from '../http/sender.ts'
 
-/** What an endpoint takes in this time is leased ahead of it, and at most so many. */
+/** Deliveries are leased ahead for this much of an endpoint's throughput, up to `aheadMax`. */
 const aheadMs = 200
 const aheadMax = 500
-/** Of how many answers the mean time is taken, about. */
+/** Number of responses over which the mean duration is smoothed. */
 const meanOf = 8
 
-/** A delivery that this node has leased, and until when. */
+/** A delivery that this node has leased, and the end of the lease. */
 export interface Leased { claimed: Claimed, leaseUntil: number }
 
-/** Why nothing is sent, now or ever: the log no longer has the event, or the webhook may not have it. */
+/** Why a delivery is not sent: its event is no longer stored, or the webhook's reader may not read it. */
 export type Void = 'expired' | 'not_permitted'
 
-/** An attempt that ended, at what URL. */
+/** A finished attempt, and the URL it went to. */
 export interface Ended {
   claimed: Claimed
   attempt: Attempt
   url: string
   void?: Void | undefined
-  /** Whether it may be sent could not be told: nothing was, and the endpoint has failed in nothing. */
+  /** The permission could not be checked: no request was sent, and the endpoint did not fail. */
   isUndecided: boolean
 }
 
@@ -39,16 +39,13 @@ export interface OutletOptions {
   readers: Readers
   now: () => number
   onEnded (outlet: Outlet, ended: Ended): void
-  /** Leased deliveries that cannot be sent in time. */
+  /** Receives leased deliveries that cannot be sent in time. */
   onReturned (claimed: Claimed[]): void
-  /** A request was sent again because a kept connection had ended. */
+  /** Called when a request is sent again because a kept-alive connection had ended. */
   onResent (): void
 }
 
-/**
- * The way out to one endpoint from this node: its connections, its circuit, what waits to be sent and what is under
- * way.
- */
+/** Sends the deliveries of one endpoint from this node: connections, circuit, queue, requests in flight. */
 export class Outlet {
   readonly id: string
   readonly applicationId: string
@@ -59,15 +56,15 @@ export class Outlet {
   #sender: Sender | undefined
   #waiting: Leased[] = []
   #inFlight = 0
-  /** Of a request that succeeds. */
+  /** Mean duration of a successful request. */
   #meanMs: number | undefined
   #rateTimer: NodeJS.Timeout | undefined
   #isHeld = false
   #keys: { open: Buffer[], until: number } | undefined
   usedAt: number
-  /** Whether the last claim took all that it could. */
+  /** Whether the last claim filled all slots, so that more may be due. */
   mayHaveMore = false
-  /** Where the next look through the lanes begins. */
+  /** The lane after which the next scan of the lanes begins. */
   afterLane = ''
   failingSince: number | null
   failedAt: number | null
@@ -85,15 +82,15 @@ export class Outlet {
     this.#rate.set(endpoint.rate_limit ?? undefined, this.#options.now())
   }
 
-  /** Where it leads, as far as this node knows. */
+  /** The URL as this node last read it. */
   get url (): string { return this.#endpoint.url }
   get inFlight (): number { return this.#inFlight }
   get held (): number { return this.#inFlight + this.#waiting.length }
 
-  /** The endpoint as it was just read. */
+  /** Applies the settings that were just read. */
   refresh (endpoint: BusyEndpoint): void {
     this.#isHeld = false
-    // Somewhere else: what the old place did says nothing of the new one.
+    // A new URL starts without the history of the old one.
     if (endpoint.url !== this.#endpoint.url) {
       this.#retire()
       this.#meanMs = undefined
@@ -107,8 +104,8 @@ export class Outlet {
   }
 
   /**
-   * How many deliveries more it could do with: while all is well, so many wait that it is not idle until the next
-   * claim.
+   * Returns how many more deliveries can be claimed. While the endpoint is healthy, enough wait to keep it busy until
+   * the next claim.
    */
   room (now: number): number {
     const { circuit } = this
@@ -117,12 +114,12 @@ export class Outlet {
     return Math.max(0, Math.min(wanted - this.held, this.#rate.room(now) - this.#waiting.length))
   }
 
-  /** When it can do with more again, if it cannot now. */
+  /** Returns when more deliveries can be claimed, if none can be now. */
   roomAt (now: number): number {
     return Math.max(this.circuit.pausedUntil, this.#rate.nextAt(now))
   }
 
-  /** A slow endpoint gets few ahead, a fast one many; one that has not answered yet, none. */
+  /** A slow endpoint leases few deliveries ahead, a fast one many, one without a response yet none. */
   get #ahead (): number {
     return this.#meanMs === undefined
       ? 0
@@ -135,20 +132,19 @@ export class Outlet {
     else this.pump()
   }
 
-  /** It was changed, or is gone: nothing more is sent until it is read again. */
+  /** Call after the webhook is changed or deleted: sending pauses until its settings are reloaded. */
   hold (): void {
     this.#isHeld = true
     this.giveBack()
   }
 
-  /** Sends what may be sent now. */
+  /** Sends as much as the circuit and the rate limit allow now. */
   pump (): void {
     const now = this.#options.now()
     const returned: Claimed[] = []
     while (this.#waiting.length > 0) {
       const [first] = this.#waiting as [Leased]
-      // An attempt that outlives its lease would be made twice; and what waits for an endpoint that is left alone may
-      // as well wait in the queue.
+      // An attempt that outlives its lease would be repeated. Deliveries for a paused endpoint go back to the queue.
       const isLate = first.leaseUntil - now < this.#options.settings.timeoutMs
       if (isLate || now < this.circuit.pausedUntil) {
         returned.push(first.claimed)
@@ -170,13 +166,13 @@ export class Outlet {
     if (returned.length > 0) this.#options.onReturned(returned)
   }
 
-  /** Gives back what waits. */
+  /** Releases the waiting deliveries. */
   giveBack (): void {
     const returned = this.#waiting.splice(0).map(({ claimed }) => claimed)
     if (returned.length > 0) this.#options.onReturned(returned)
   }
 
-  /** Ends what is under way, now. */
+  /** Aborts the requests in flight. */
   breakOff (): void {
     this.#sender?.breakOff()
   }
@@ -206,7 +202,7 @@ export class Outlet {
     this.pump()
   }
 
-  /** Whether the webhook may still have the event; `unknown` while the database is away. */
+  /** Returns why the webhook may not receive the event, if so; `unknown` while the database is unavailable. */
   async #refusal (
     { application_id: applicationId, environment, topic, key }: Claimed
   ): Promise<'not_permitted' | 'unknown' | undefined> {
@@ -227,13 +223,15 @@ export class Outlet {
     try {
       keys = this.#keysAt(now)
     } catch {
-      return failed('Not sent: the secret was sealed with an encryption key that the platform no longer has; rotate it')
+      return failed(
+        'Not sent: the encryption key of the webhook secret is no longer configured. Rotate the webhook secret'
+      )
     }
     this.#sender ??= new Sender({ url: this.#endpoint.url, guard, settings, onResent })
     return await this.#sender.send(body, signatureHeaders(deliveryId(claimed.id), Math.floor(now / 1000), body, keys))
   }
 
-  /** Opened once for each reading of the endpoint, and for no longer than each of them signs. */
+  /** Decrypts the secrets once per reload of the endpoint, and again when one of them expires. */
   #keysAt (now: number): Buffer[] {
     if (this.#keys === undefined || now >= this.#keys.until) {
       const { id, secrets } = this.#endpoint
@@ -245,7 +243,7 @@ export class Outlet {
     return this.#keys.open
   }
 
-  /** What is under way to the old URL ends as it will. */
+  /** Lets requests in flight to the old URL finish. */
   #retire (): void {
     this.#sender?.retire()
     this.#sender = undefined
@@ -253,8 +251,8 @@ export class Outlet {
 }
 
 /**
- * Pauses are short beside the schedule of retries: while it lasts, an endpoint that comes back now and then is found to
- * be back.
+ * Keeps pauses short relative to the retry schedule, so that trial requests find an endpoint that recovers within the
+ * schedule.
  */
 function circuitOf (
   {
@@ -268,14 +266,13 @@ function circuitOf (
 }
 
 const reasons = {
-  expired: 'Expired: the log no longer has the event',
-  not_permitted:
-    'Not sent: whoever set up the webhook may not read the event any more; save the webhook again with a credential ' +
-      'that may',
-  unknown: 'Not sent: the permissions could not be read'
+  expired: 'Expired: the event is no longer stored',
+  not_permitted: 'Not sent: the user or token that last saved the webhook may no longer read the event. ' +
+    'Save the webhook again with a credential that may',
+  unknown: 'Not sent: the permissions could not be checked'
 }
 
-/** How a delivery's uuid is known outside. */
+/** Formats a delivery's UUID as its public ID. */
 export const deliveryId = (uuid: string): string => `dlv_${uuid.replaceAll('-', '')}`
 
 const failed = (error: string): Attempt =>

@@ -1,16 +1,16 @@
-/** Who could use how many slots more, whose it is, and how many it holds. */
+/** How many more slots an endpoint can use, its application, and how many slots it holds. */
 export interface Demand<T> { of: T, applicationId: string, room: number, held: number }
 
-/** Nobody takes a slot more who holds so many times what is left to others. */
+/** No application or endpoint takes another slot while it holds more than this many times the free slots. */
 const share = 2
 
 interface Queue<T> { held: number, waiting: Demand<T>[] }
 
 /**
- * Deals slots out one by one: in turn to each application, and within an application to each endpoint in turn, to those
- * that hold least first. Slots come back only when endpoints answer, so some are always left for whoever comes next:
- * neither an application nor an endpoint of it takes more than its share of what is left; an endpoint's first slot
- * counts half. Begins where the rotation says, so that no one is always last.
+ * Assigns free slots one by one: to each application in turn, and within an application to each endpoint in turn, those
+ * that hold least first. Slots return only when endpoints respond, so some always stay free for other demands: neither
+ * an application nor an endpoint takes more than its share of the free slots. An endpoint's first slot counts half.
+ * `rotation` moves the starting point, so that no application is always last.
  */
 export function allot<T> (
   demands: readonly Demand<T>[], free: number, heldBy: ReadonlyMap<string, number>, rotation = 0
@@ -41,7 +41,8 @@ function queuesOf<T> (
   const byApplication = new Map<string, Queue<T>>()
   for (const demand of rotate(demands, rotation).sort(leastFirst)) {
     const own = byApplication.get(demand.applicationId)
-    if (own === undefined) { byApplication.set(demand.applicationId, { held: heldBy.get(demand.applicationId) ?? 0, waiting: [demand] }) } else own.waiting.push(demand)
+    if (own !== undefined) own.waiting.push(demand)
+    else byApplication.set(demand.applicationId, { held: heldBy.get(demand.applicationId) ?? 0, waiting: [demand] })
   }
   return rotate([...byApplication.values()], rotation).sort(leastFirst)
 }

@@ -6,27 +6,27 @@ import type { Environment, Scope } from '../../../schemas/scope.ts'
 import type { DeactivationReason } from './deactivation.ts'
 
 /*
- * The statements of the queue, across tenants on purpose. Rows are changed by their place in the table, and looked up
- * one by one where a join would do: a join would be planned for a table of which nothing is known yet.
+ * The statements of the queue, across tenants on purpose. They update rows by ctid and look rows up one by one with
+ * lateral joins: the planner would choose a bad plan for an ordinary join while the table has no statistics.
  *
- * A lease ends by itself: nothing has to be done for those of a server that died. It changes no column that is in an
- * index, so that taking one is cheap.
+ * A lease expires by itself, so leases of a dead server need no cleanup. Taking a lease is cheap because it changes no
+ * indexed column.
  */
 
-/** Rows of the outbox that one statement turns into deliveries; each may stand for a batch of events. */
+/** Outbox rows that one statement turns into deliveries. A row can stand for a batch of events. */
 const outboxRowsMax = 64
 const catchUpRounds = 16
-/** Webhooks that one look for work may find. */
+/** Webhooks per page of `busy`. */
 const busyMax = 500
-/** Lanes of one webhook that one claim looks at. */
+/** Lanes of one webhook that one claim scans. */
 const lanesMax = 200
 const expanderLock = 7_340_033
-/** Of an attempt of which nobody has recorded a result. */
-const interruptedText = 'Interrupted: the server that made it ended before it was over'
+/** Error of an attempt whose result was never recorded. */
+const interruptedText = 'Interrupted: the server ended before the attempt finished'
 
 /**
- * In the order of the outbox, by one node at a time: within a lane, positions are in the order of the commits. What is
- * owed to a webhook that has been deleted is dropped; against the lock on the others nobody deletes them meanwhile.
+ * Expands the outbox in its order, one node at a time, so that positions within a lane follow the order of commits.
+ * Drops outbox rows of deleted webhooks. The key-share lock keeps the other webhooks from being deleted meanwhile.
  */
 const expandSql = (turn: string) => `
   with turn as (${turn}),
@@ -35,9 +35,10 @@ const expandSql = (turn: string) => `
     delete from webhook_outbox where id = any(array(select id from oldest))
     returning id, webhook_id, log_id, head, backs, created_at),
   made as (
-    insert into webhook_deliveries (application_id, environment, webhook_id, event_id, event_type, topic, log_id, "offset", event_at, key, lane, next_at, created_at)
-    select e.application_id, e.environment, t.webhook_id, e.id, e.type, e.topic, t.log_id, e."offset", e.created_at, e.key,
-      case when w.ordering = 'key' then e.key end, e.created_at, e.created_at
+    insert into webhook_deliveries (application_id, environment, webhook_id, event_id, event_type, topic, log_id,
+      "offset", event_at, key, lane, next_at, created_at)
+    select e.application_id, e.environment, t.webhook_id, e.id, e.type, e.topic, t.log_id, e."offset", e.created_at,
+      e.key, case when w.ordering = 'key' then e.key end, e.created_at, e.created_at
     from (select * from taken order by id) t
     cross join lateral (select id, ordering from webhooks where id = t.webhook_id for key share) w
     cross join lateral unnest(t.backs) as b(back)
@@ -51,32 +52,38 @@ const expandIfFreeSql = expandSql(`select pg_try_advisory_xact_lock(${expanderLo
 const expandInTurnSql = expandSql(`select pg_advisory_xact_lock(${expanderLock}) is not null as mine`)
 
 /**
- * Webhooks that are owed something, from one id on, by steps through the indexes: what it costs grows with them, not
- * with what they are owed.
+ * Finds webhooks with pending deliveries, from one ID on, by skipping through the indexes: the cost grows with the
+ * number of webhooks, not of deliveries.
  */
 const busySql = `
   with recursive due as (
-    (select webhook_id, next_at from webhook_deliveries where state = 'pending' and lane is null and webhook_id > $1 order by webhook_id, next_at limit 1)
+    (select webhook_id, next_at from webhook_deliveries where state = 'pending' and lane is null
+      and webhook_id > $1 order by webhook_id, next_at limit 1)
     union all
     select n.webhook_id, n.next_at from due d cross join lateral (
-      select webhook_id, next_at from webhook_deliveries where state = 'pending' and lane is null and webhook_id > d.webhook_id order by webhook_id, next_at limit 1) n),
+      select webhook_id, next_at from webhook_deliveries where state = 'pending' and lane is null
+        and webhook_id > d.webhook_id order by webhook_id, next_at limit 1) n),
   laned as (
-    (select webhook_id from webhook_deliveries where state = 'pending' and lane is not null and webhook_id > $1 order by webhook_id limit 1)
+    (select webhook_id from webhook_deliveries where state = 'pending' and lane is not null
+      and webhook_id > $1 order by webhook_id limit 1)
     union all
     select n.webhook_id from laned l cross join lateral (
-      select webhook_id from webhook_deliveries where state = 'pending' and lane is not null and webhook_id > l.webhook_id order by webhook_id limit 1) n)
-  select b.webhook_id as id, w.application_id, w.url, w.secrets, w.rate_limit, w.failing_since, w.failed_at, coalesce(w.active, false) as active, w.deactivated_reason, w.reader, d.next_at, b.is_laned
+      select webhook_id from webhook_deliveries where state = 'pending' and lane is not null
+        and webhook_id > l.webhook_id order by webhook_id limit 1) n)
+  select b.webhook_id as id, w.application_id, w.url, w.secrets, w.rate_limit, w.failing_since, w.failed_at,
+    coalesce(w.active, false) as active, w.deactivated_reason, w.reader, d.next_at, b.is_laned
   from (
     select webhook_id, bool_or(is_laned) as is_laned from (
-      (select webhook_id, false as is_laned from due limit ${busyMax}) union all (select webhook_id, true from laned limit ${busyMax})) one
+      (select webhook_id, false as is_laned from due limit ${busyMax})
+        union all (select webhook_id, true from laned limit ${busyMax})) one
     group by webhook_id order by webhook_id limit ${busyMax}) b
   left join webhooks w on w.id = b.webhook_id
   left join (select * from due limit ${busyMax}) d on d.webhook_id = b.webhook_id`
 
 /**
- * Takes deliveries that are due, so many of each webhook: of those without a lane the longest due, of each lane only
- * the first that is not settled, the longest due again first. A lease that was left behind is an attempt whose end
- * nobody knows: it is logged as such.
+ * Leases due deliveries, up to the wanted number per webhook. Deliveries without a lane are taken longest due first. Of
+ * each lane only the first unsettled delivery is eligible, and lanes are taken longest due first. An expired lease is
+ * logged as an attempt with unknown outcome.
  */
 const claimSql = `
   with wanted as (
@@ -85,103 +92,126 @@ const claimSql = `
   scanned as (
     select w.webhook_id, w.slots, h.* from wanted w cross join lateral (
       with recursive lanes as (
-        (select d.lane, d.ctid as place, d.next_at, d.position, greatest(d.next_at, d.lease_until) as free_at, 1 as n from webhook_deliveries d
-          where d.webhook_id = w.webhook_id and d.state = 'pending' and d.lane is not null and d.lane > w.after_lane order by d.lane, d.position limit 1)
+        (select d.lane, d.ctid as place, d.next_at, d.position, greatest(d.next_at, d.lease_until) as free_at, 1 as n
+          from webhook_deliveries d
+          where d.webhook_id = w.webhook_id and d.state = 'pending' and d.lane is not null
+            and d.lane > w.after_lane order by d.lane, d.position limit 1)
         union all
         select x.lane, x.place, x.next_at, x.position, x.free_at, l.n + 1 from lanes l cross join lateral (
-          select d.lane, d.ctid as place, d.next_at, d.position, greatest(d.next_at, d.lease_until) as free_at from webhook_deliveries d
-          where d.webhook_id = w.webhook_id and d.state = 'pending' and d.lane is not null and d.lane > l.lane order by d.lane, d.position limit 1) x
+          select d.lane, d.ctid as place, d.next_at, d.position, greatest(d.next_at, d.lease_until) as free_at
+          from webhook_deliveries d
+          where d.webhook_id = w.webhook_id and d.state = 'pending' and d.lane is not null
+            and d.lane > l.lane order by d.lane, d.position limit 1) x
         where l.n < ${lanesMax})
       select * from lanes) h),
   heads as (
-    select place from (select place, slots, row_number() over (partition by webhook_id order by next_at, position) as nth from scanned where free_at <= $4) due where nth <= slots),
+    select place from (
+      select place, slots, row_number() over (partition by webhook_id order by next_at, position) as nth from scanned
+      where free_at <= $4) due where nth <= slots),
   picked as (
     select p.* from wanted w cross join lateral (
       select d.ctid as place, d.seq, d.leased_by from webhook_deliveries d
-      where d.webhook_id = w.webhook_id and d.state = 'pending' and d.lane is null and d.next_at <= $4 and d.lease_until <= $4
+      where d.webhook_id = w.webhook_id and d.state = 'pending' and d.lane is null and d.next_at <= $4
+        and d.lease_until <= $4
       order by d.next_at, d.position limit w.slots for update skip locked) p
     union all
     select l.* from heads h cross join lateral (
       select d.ctid, d.seq, d.leased_by from webhook_deliveries d
-      where d.ctid = h.place and d.state = 'pending' and d.lane is not null and d.next_at <= $4 and d.lease_until <= $4 for update skip locked) l),
+      where d.ctid = h.place and d.state = 'pending' and d.lane is not null and d.next_at <= $4
+        and d.lease_until <= $4 for update skip locked) l),
   claimed as (
     update webhook_deliveries set lease_until = $5, fence = fence + 1, attempts = attempts + 1, leased_by = $6
     where ctid = any(array(select place from picked)) and state = 'pending' and lease_until <= $4
     returning *),
   interrupted as (
-    insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt, success, error, attempted_at)
+    insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt,
+      success, error, attempted_at)
     select c.application_id, c.environment, c.webhook_id, c.id, c.event_type, w.url, c.attempts - 1, false,
       '${interruptedText}', $4
-    from (select seq from picked where leased_by is not null) p join claimed c using (seq) cross join lateral (select url from webhooks where id = c.webhook_id) w
+    from (select seq from picked where leased_by is not null) p join claimed c using (seq)
+    cross join lateral (select url from webhooks where id = c.webhook_id) w
     returning 1)
-  select c.seq, c.id, c.webhook_id, c.application_id, c.environment, c.event_id, c.event_type, c.topic, c."offset", c.key, c.lane, c.replay_of, c.attempts, c.failures,
-    c.fence, c.event_at, c.created_at, coalesce(e.epoch, s.epoch) as epoch, coalesce(e.source, s.source) as source, coalesce(e.payload, s.payload) as payload,
+  select c.seq, c.id, c.webhook_id, c.application_id, c.environment, c.event_id, c.event_type, c.topic, c."offset",
+    c.key, c.lane, c.replay_of, c.attempts, c.failures, c.fence, c.event_at, c.created_at,
+    coalesce(e.epoch, s.epoch) as epoch, coalesce(e.source, s.source) as source,
+    coalesce(e.payload, s.payload) as payload,
     coalesce(e.meta, s.meta) as meta, coalesce(e.schema_version, s.schema_version) as schema_version,
     (select count(*)::int from interrupted) as interrupted, x.scans
   from (select jsonb_object_agg(webhook_id, last) filter (where lanes = ${lanesMax}) as scans
     from (select webhook_id, max(lane) as last, count(*) as lanes from scanned group by webhook_id) one) x
   left join claimed c on true
   left join lateral (
-    select e.source, e.payload, e.meta, e.schema_version, (select epoch from topic_logs where id = c.log_id) as epoch from events e
+    select e.source, e.payload, e.meta, e.schema_version,
+      (select epoch from topic_logs where id = c.log_id) as epoch from events e
     where e.log_id = c.log_id and e."offset" = c."offset" and e.created_at = c.event_at limit 1) e on true
   left join lateral (
-    select s.source, s.payload, s.meta, s.schema_version, s.epoch from webhook_events s where e.source is null and s.log_id = c.log_id and s."offset" = c."offset") s on true
+    select s.source, s.payload, s.meta, s.schema_version, s.epoch from webhook_events s
+      where e.source is null and s.log_id = c.log_id and s."offset" = c."offset") s on true
   order by c.position`
 
-/**
- * Records results by those who still hold their lease, with the log's entries. Answers the rows of which that is so.
- */
+/** Records results and log entries for the deliveries whose lease is still held, and returns their sequence numbers. */
 const settleSql = `
   with results as (
-    select * from unnest($1::bigint[], $2::int[], $3::text[], $4::bigint[], $5::int[], $6::boolean[], $7::int[], $8::text[], $9::text[], $10::int[], $11::text[])
+    select * from unnest($1::bigint[], $2::int[], $3::text[], $4::bigint[], $5::int[], $6::boolean[], $7::int[],
+      $8::text[], $9::text[], $10::int[], $11::text[])
       as r(seq, fence, state, next_at, failures, success, status_code, error, response_body, duration_ms, url)),
   held as (
     select d.ctid as place, d.seq from unnest($1::bigint[], $2::int[]) as r(seq, fence)
-    cross join lateral (select ctid, seq from webhook_deliveries where seq = r.seq and fence = r.fence and state = 'pending' for update) d),
+    cross join lateral (select ctid, seq from webhook_deliveries where seq = r.seq and fence = r.fence
+      and state = 'pending' for update) d),
   settled as (
-    update webhook_deliveries d set state = r.state, next_at = r.next_at, failures = r.failures, leased_by = null, lease_until = 0, status_code = r.status_code, error = r.error,
+    update webhook_deliveries d set state = r.state, next_at = r.next_at, failures = r.failures, leased_by = null,
+      lease_until = 0, status_code = r.status_code, error = r.error,
       settled_at = case when r.state = 'pending' then null else $12::bigint end
     from results r where d.ctid = any(array(select place from held)) and d.seq = r.seq and d.fence = r.fence
     returning d.seq, d.id, d.application_id, d.environment, d.webhook_id, d.event_type, d.attempts),
   logged as (
-    insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt, success, status_code, error, response_body, duration_ms, attempted_at)
-    select s.application_id, s.environment, s.webhook_id, s.id, s.event_type, r.url, s.attempts, r.success, r.status_code, r.error, r.response_body, r.duration_ms, $12
+    insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt,
+      success, status_code, error, response_body, duration_ms, attempted_at)
+    select s.application_id, s.environment, s.webhook_id, s.id, s.event_type, r.url, s.attempts, r.success,
+      r.status_code, r.error, r.response_body, r.duration_ms, $12
     from settled s join results r using (seq))
   select seq from settled`
 
-/** Gives back what was claimed and not sent. */
+/** Releases claimed deliveries that were not sent. */
 const releaseSql = `
   update webhook_deliveries d set attempts = attempts - 1, leased_by = null, lease_until = 0
   from unnest($1::bigint[], $2::int[]) as r(seq, fence)
-  where d.ctid = any(array(select x.ctid from unnest($1::bigint[]) k(seq) cross join lateral (select ctid from webhook_deliveries where seq = k.seq) x))
+  where d.ctid = any(array(select x.ctid from unnest($1::bigint[]) k(seq)
+    cross join lateral (select ctid from webhook_deliveries where seq = k.seq) x))
     and d.seq = r.seq and d.fence = r.fence and d.state = 'pending'`
 
 /**
- * Gives up deliveries of a webhook that were due by a time, a few at once, while it still leads where it is down or is
- * still switched off, not by its owner. An attempt of which nothing was heard is logged before.
+ * Gives up a limited number of a webhook's deliveries that were due by a time, while the webhook still has the failing
+ * URL or is still deactivated by the platform. First logs an attempt whose lease expired.
  */
 const burySql = `
   with still as (
-    select from webhooks where id = $1 and case when $5::text is null then not active and deactivated_reason is not null else active and url = $5 end),
+    select from webhooks where id = $1 and
+      case when $5::text is null then not active and deactivated_reason is not null else active and url = $5 end),
   picked as (
     select * from (select ctid as place, seq, leased_by from webhook_deliveries
-      where exists (select from still) and webhook_id = $1 and state = 'pending' and lane is null and next_at <= $2 and lease_until <= $3 limit 2000 for update skip locked) free
+      where exists (select from still) and webhook_id = $1 and state = 'pending' and lane is null
+        and next_at <= $2 and lease_until <= $3 limit 2000 for update skip locked) free
     union all
     select * from (select ctid, seq, leased_by from webhook_deliveries
-      where exists (select from still) and webhook_id = $1 and state = 'pending' and lane is not null and next_at <= $2 and lease_until <= $3 limit 2000 for update skip locked) laned),
+      where exists (select from still) and webhook_id = $1 and state = 'pending' and lane is not null
+        and next_at <= $2 and lease_until <= $3 limit 2000 for update skip locked) laned),
   buried as (
-    update webhook_deliveries set state = 'dead', settled_at = $3, leased_by = null, lease_until = 0, fence = fence + 1, error = $4::text
+    update webhook_deliveries set state = 'dead', settled_at = $3, leased_by = null, lease_until = 0,
+      fence = fence + 1, error = $4::text
     where ctid = any(array(select place from picked)) and state = 'pending'
     returning seq, id, application_id, environment, webhook_id, event_id, event_at, event_type, attempts),
   logged as (
-    insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt, success, error, attempted_at)
+    insert into webhook_attempts (application_id, environment, webhook_id, delivery_id, event_type, url, attempt,
+      success, error, attempted_at)
     select b.application_id, b.environment, b.webhook_id, b.id, b.event_type, w.url, b.attempts, false, e.error, $3
     from buried b join picked p using (seq)
     cross join lateral (select url from webhooks where id = b.webhook_id) w
     cross join lateral (select '${interruptedText}' as error where p.leased_by is not null union all select $4::text) e)
   select application_id, environment, event_id, event_at from buried`
 
-/** A webhook that is owed something, as it is now. */
+/** The current settings of a webhook with pending deliveries. */
 export interface BusyEndpoint {
   id: string
   application_id: string
@@ -190,19 +220,19 @@ export interface BusyEndpoint {
   rate_limit: number | null
   failing_since: number | null
   failed_at: number | null
-  /** False for one that is switched off, and for one that is gone. */
+  /** False when the webhook is inactive or deleted. */
   active: boolean
-  /** Why it is switched off, when it was not its owner who did. */
+  /** Why the platform deactivated the webhook; null when a user did. */
   deactivated_reason: DeactivationReason | null
-  /** Whose right to read it has. */
+  /** The principal whose permissions the deliveries need. */
   reader: WebhookReader | null
-  /** When the first of those without a lane is due; null when there are none. */
+  /** When the first delivery without a lane is due; null when there is none. */
   next_at: number | null
-  /** Whether it has lanes: of those only a claim knows what is due. */
+  /** Whether there are lanes. Only a claim finds out what is due in them. */
   is_laned: boolean
 }
 
-/** A delivery that this node has leased, with what it takes to make its body. */
+/** A delivery that this node has leased, with the data for its body. */
 export interface Claimed {
   seq: number
   id: string
@@ -221,7 +251,7 @@ export interface Claimed {
   fence: number
   event_at: number
   created_at: number
-  /** Null with the next four when neither the log nor what is kept of it has the event any more. */
+  /** Null, as the next four, when the event is stored neither in the log nor in `webhook_events`. */
   epoch: string | null
   source: EventSource | null
   payload: string | null
@@ -233,7 +263,7 @@ export interface Claimed {
 /** The event of a delivery. */
 export interface DeliveredEvent { scope: Scope, id: string, timestamp: number }
 
-/** How an attempt ended, and what that makes of its delivery. */
+/** The result of an attempt, and the state that its delivery gets. */
 export interface Result {
   seq: number
   fence: number
@@ -250,44 +280,45 @@ export interface Result {
   url: string
 }
 
-/** `lanesEnd`: of webhooks with more lanes than one claim looks at, where it has stopped. */
+/** `lanesEnd`: for webhooks with more lanes than one claim scans, the lane where the scan stopped. */
 export interface Claim { claimed: Claimed[], lanesEnd: ReadonlyMap<string, string> }
 
 /**
- * What is given up of a webhook: what was due by a time, with the reason. `url`: where it is down; null when it was
- * switched off.
+ * The deliveries of a webhook to give up: those due by a time, with the reason. `url` is the failing URL; null when the
+ * webhook was deactivated.
  */
 export interface Burial { dueBy: number, url: string | null, reason: string }
 
 export interface Wanted { webhookId: string, slots: number, afterLane: string }
 
-/** The deliveries of all nodes and tenants. */
+/** Creates the queue of deliveries of all nodes and tenants. */
 export function createQueue ({ pool }: { pool: pg.Pool }) {
-  /** Answers how many rows it has found. */
+  /** Returns how many outbox rows it found. */
   async function expandOnce (statement: pg.QueryConfig): Promise<number> {
     const { rows: [row] } = await pool.query<{ found: number }>(statement)
     return row?.found ?? 0
   }
 
   return {
-    /** Turns the outbox's oldest rows into deliveries, unless somebody is at it. Answers whether there may be more. */
+    /**
+     * Turns the oldest outbox rows into deliveries, unless another node is doing so. Returns whether there may be more.
+     */
     async expand (): Promise<boolean> {
       return await expandOnce({ name: 'webhooks_expand', text: expandIfFreeSql }) >= outboxRowsMax
     },
 
     /**
-     * Returns when what was committed before the call is there as deliveries, whoever turns it into them. Of an outbox
-     * that is far behind, only `catchUpRounds` times `outboxRowsMax` rows.
+     * Resolves once every event committed before the call has its deliveries, whichever node creates them. For a long
+     * outbox, expands only `catchUpRounds` times `outboxRowsMax` rows.
      */
     async catchUp (): Promise<void> {
       for (let round = 0; round < catchUpRounds; round++) {
-        // Of the rows that it has found, others may have taken some while it waited: they do not tell how many there
-        // are.
+        // While the statement waited, other nodes may have taken some of the rows that it found.
         if (await expandOnce({ name: 'webhooks_catch_up', text: expandInTurnSql }) < outboxRowsMax) return
       }
     },
 
-    /** Whether the outbox still has rows from before a time: another node may be at it. */
+    /** Returns whether the outbox still has rows from before a time. Another node may be expanding them. */
     async hasOutbox (before: number): Promise<boolean> {
       const { rows: [row] } = await pool.query<{ found: boolean }>(
         'select exists (select from webhook_outbox where created_at < $1) as found', [before]
@@ -295,7 +326,7 @@ export function createQueue ({ pool }: { pool: pg.Pool }) {
       return row?.found === true
     },
 
-    /** Webhooks with ids above `after` that are owed something, a page of them. */
+    /** Returns a page of webhooks with pending deliveries, with IDs above `after`. */
     async busy (after: string): Promise<BusyEndpoint[]> {
       const { rows } = await pool.query<BusyEndpoint>({ name: 'webhooks_busy', text: busySql, values: [after] })
       return rows
@@ -318,7 +349,7 @@ export function createQueue ({ pool }: { pool: pg.Pool }) {
       }
     },
 
-    /** Answers the deliveries whose results were recorded: the leases of the others were lost. */
+    /** Returns the deliveries whose results were recorded. The leases of the others were lost. */
     async settle (results: readonly Result[], now: number): Promise<Set<number>> {
       const { rows } = await pool.query<{ seq: number }>({
         name: 'webhooks_settle',
@@ -348,8 +379,8 @@ export function createQueue ({ pool }: { pool: pg.Pool }) {
     },
 
     /**
-     * Gives up what has been due to the webhook since a time or longer, and is not being sent: some of it. Answers the
-     * events that it was owed; none when that was all.
+     * Gives up some of the webhook's deliveries that were due by `dueBy` and are not being sent. Returns their events;
+     * none when no such delivery is left.
      */
     async bury (webhookId: string, { dueBy, url, reason }: Burial, now: number): Promise<DeliveredEvent[]> {
       const { rows } = await pool.query<
@@ -365,13 +396,15 @@ export function createQueue ({ pool }: { pool: pg.Pool }) {
       }))
     },
 
-    /** Counted to a hundred thousand. */
+    /** Counts pending and dead deliveries. Each count stops at 100,000. */
     async totals (): Promise<{ pending: number, dead: number }> {
       const { rows: [row] } = await pool.query<{ pending: number, dead: number }>({
         name: 'webhooks_totals',
         text: `select
-          (select count(*)::int from (select from webhook_deliveries where state = 'pending' and lane is null limit 100000) one) +
-          (select count(*)::int from (select from webhook_deliveries where state = 'pending' and lane is not null limit 100000) one) as pending,
+          (select count(*)::int from (
+            select from webhook_deliveries where state = 'pending' and lane is null limit 100000) one) +
+          (select count(*)::int from (
+            select from webhook_deliveries where state = 'pending' and lane is not null limit 100000) one) as pending,
           (select count(*)::int from (select from webhook_deliveries where state = 'dead' limit 100000) one) as dead`
       })
       return row ?? { pending: 0, dead: 0 }

@@ -1,21 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Queue, Result } from './queue.ts'
 
-/** Results that one statement records. */
+/** Results per statement. */
 const togetherMax = 500
-/** How long to wait while the database takes none. */
+/** Wait before the next try while the database is unavailable. */
 const pauseMs = 500
 
 export interface SettlerOptions {
   queue: Queue
   log: { warn (fields: object, message: string): void }
-  /** Told of each result once it is recorded, or known to come too late. */
+  /** Receives each result once it is recorded, or once its lease turns out to be lost. */
   onSettled (result: Result, isRecorded: boolean): void
 }
 
 /**
- * Records results: what comes in while a statement is under way shares the next one. While the database is away they
- * wait; there are never more than requests may be under way.
+ * Records results of attempts. Results that arrive while a statement runs share the next one. While the database is
+ * unavailable they wait; their number never exceeds the number of concurrent requests.
  */
 export class Settler {
   readonly #options: SettlerOptions
@@ -32,14 +32,14 @@ export class Settler {
     this.#flushing ??= this.#flush()
   }
 
-  /** Waits for what there is. From then on a database that is away is not waited for: leases end by themselves. */
+  /** Records the waiting results. Discards them while the database is unavailable: leases expire by themselves. */
   async close (): Promise<void> {
     this.#isClosed = true
     await this.#flushing
   }
 
   async #flush (): Promise<void> {
-    // What ends in this turn of the event loop shares the first statement.
+    // Results of this turn of the event loop share the first statement.
     await new Promise(resolve => setImmediate(resolve))
     let isFailing = false
     while (this.#waiting.length > 0) {

@@ -1,13 +1,13 @@
 export interface RetrySchedule {
-  /** How long to wait after so many failures; undefined when that was the last attempt. */
+  /** Returns the wait after so many failures; undefined after the last attempt. */
   delayMs (failures: number): number | undefined
-  /** The longest that a delivery can take from its first attempt to its last. */
+  /** Longest time from the first attempt of a delivery to the last. */
   readonly totalMs: number
 }
 
 /**
- * Full jitter: each wait is drawn from between nothing and what the schedule says, so that what failed together does
- * not come back together.
+ * Creates a schedule with full jitter: each wait is random between 0 and the scheduled value, so that deliveries that
+ * failed together are not retried together.
  */
 export function createRetrySchedule (waitsMs: readonly number[], random: () => number = Math.random): RetrySchedule {
   return {

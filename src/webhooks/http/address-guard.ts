@@ -4,49 +4,50 @@ type Address = ipaddr.IPv4 | ipaddr.IPv6
 
 export interface AddressGuardOptions {
   allowPrivate: boolean
-  /** Networks that may be reached although they are private. */
+  /** Private networks that may be reached nevertheless. */
   allowedNetworks: readonly string[]
-  /** Appended to refusals that `allowPrivate` would lift: what a developer can do about them. */
+  /** Appended to refusals that `allowPrivate` would lift: tells a developer how to allow the address. */
   hint?: string
-  /** Every address of a name. */
+  /** Returns every address of a name. */
   resolve (hostname: string): Promise<string[]>
   /**
-   * Told where a name leads that is refused: whoever owns the webhook is not, for the names within are the operator's.
+   * Receives the address behind a refused name. The webhook's owner does not see it, because internal names belong to
+   * the operator.
    */
   onRefused? (refusal: { hostname: string, address: string, reason: string }): void
 }
 
-/** Why an address or a name is not connected to. */
+/** Thrown when an address or a name must not be connected to. `reason` is part of the message. */
 export class ForbiddenAddressError extends Error {
   readonly reason: string
   constructor (host: string, reason: string) {
-    super(`${host.slice(0, 253)} may not be reached: ${reason}`)
+    super(`connections to ${host.slice(0, 253)} are not allowed: ${reason}`)
     this.name = 'ForbiddenAddressError'
     this.reason = reason
   }
 }
 
 export interface AddressGuard {
-  /** Throws ForbiddenAddressError unless the URL's scheme (`https:`) may be used: plain http needs `allowPrivate`. */
+  /** Throws ForbiddenAddressError unless the protocol (`https:`) may be used. `http:` requires `allowPrivate`. */
   checkScheme (protocol: string, hostname: string): void
-  /** Throws ForbiddenAddressError for an address that may not be reached, and for anything that is no address. */
+  /** Throws ForbiddenAddressError for an address that may not be reached, and for a text that is not an address. */
   check (address: string): void
   /**
-   * For what stands in a URL: throws for a literal, however it is spelled, that may not be reached, and for names that
-   * are never resolved.
+   * Checks the host of a URL. Throws ForbiddenAddressError for a literal that may not be reached, in any spelling, and
+   * for names that are never resolved.
    */
   checkHost (hostname: string): void
-  /** For an address that a name has led to: as `check`, but what it throws names no address. */
+  /** Checks an address that a name resolved to. Works as `check`, but the error does not contain the address. */
   checkAnswer (hostname: string, address: string): void
   /**
-   * Every address of the host, each of them checked: one that may not be reached refuses all. A literal is its own
-   * address.
+   * Returns every address of the host after checking each. Throws if any of them may not be reached. A literal resolves
+   * to itself.
    */
   resolve (hostname: string): Promise<string[]>
 }
 
-const metadata = 'it is a metadata service'
-/** Where clouds give their credentials to whoever asks: never reached, whatever is allowed. */
+const metadata = 'the host is a cloud metadata service'
+/** Addresses at which clouds hand out credentials to any caller. Never reached, whatever the settings allow. */
 const metadataAddresses = new Set([
   '169.254.169.254',
   '169.254.170.2',
@@ -75,9 +76,9 @@ const metadataNames = new Set([
 ])
 
 /**
- * Keeps webhooks from being a way in. Only public unicast addresses may be reached, unless private ones are allowed;
- * the addresses at which clouds hand out credentials never. Addresses that carry another one within (mapped, NAT64,
- * 6to4, Teredo) are looked through.
+ * Creates the guard that keeps webhooks from reaching internal systems (SSRF). It allows only public unicast addresses
+ * unless private ones are allowed, and never the metadata addresses of clouds. For addresses that embed another one
+ * (mapped, NAT64, 6to4, Teredo) it checks the embedded address.
  */
 export function createAddressGuard (
   { allowPrivate, allowedNetworks, hint, resolve, onRefused }: AddressGuardOptions
@@ -93,15 +94,17 @@ export function createAddressGuard (
     const effective = within.same ?? address
     if (allowPrivate || networks.some(network => isWithin(effective, network))) return undefined
     const range = effective.range()
-    if (range !== 'unicast') return `it is not a public address (${range})`
-    // Of IPv6 only 2000::/3 is given out for global unicast (RFC 4291 §2.4); the rest is kept for purposes to come.
-    if (effective instanceof ipaddr.IPv6 && (effective.parts[0] ?? 0) >> 13 !== 1) { return 'it is not a public address (unassigned)' }
+    if (range !== 'unicast') return `the address is not public (${range})`
+    // IANA assigns global unicast from 2000::/3 only (RFC 4291 §2.4); the rest is reserved.
+    if (effective instanceof ipaddr.IPv6 && (effective.parts[0] ?? 0) >> 13 !== 1) {
+      return 'the address is not public (unassigned)'
+    }
     return undefined
   }
 
   function check (text: string): void {
     const address = parseAddress(text)
-    if (address === undefined) throw new ForbiddenAddressError(text, 'it is no address')
+    if (address === undefined) throw new ForbiddenAddressError(text, 'it is not an IP address')
     const reason = refusalOf(address)
     if (reason !== undefined) throw forbidden(text, reason)
   }
@@ -109,10 +112,10 @@ export function createAddressGuard (
   function checkHost (hostname: string): void {
     const name = nameOf(hostname)
     if (parseAddress(name) !== undefined) return check(name)
-    if (name === '') throw new ForbiddenAddressError(hostname, 'it is empty')
+    if (name === '') throw new ForbiddenAddressError(hostname, 'the host is empty')
     if (metadataNames.has(name)) throw forbidden(name, metadata)
     const isLocal = name === 'localhost' || name.endsWith('.localhost')
-    if (!allowPrivate && networks.length === 0 && isLocal) throw forbidden(name, 'it is this machine')
+    if (!allowPrivate && networks.length === 0 && isLocal) throw forbidden(name, 'the host is this machine')
   }
 
   function checkAnswer (hostname: string, address: string): void {
@@ -121,15 +124,15 @@ export function createAddressGuard (
     } catch (error) {
       if (parseAddress(hostname) !== undefined) throw error
       onRefused?.({ hostname, address, reason: (error as ForbiddenAddressError).reason })
-      throw forbidden(hostname, 'it leads to an address that is not public')
+      throw forbidden(hostname, 'the host resolves to an address that is not public')
     }
   }
 
   function checkScheme (protocol: string, hostname: string): void {
     if (protocol === 'https:' || (protocol === 'http:' && allowPrivate)) return
     throw protocol === 'http:'
-      ? forbidden(hostname, 'http:// is not https://')
-      : new ForbiddenAddressError(hostname, `${protocol} is not https://`)
+      ? forbidden(hostname, 'the URL must use https:// instead of http://')
+      : new ForbiddenAddressError(hostname, `the URL must use https:// instead of ${protocol}//`)
   }
 
   return {
@@ -143,23 +146,26 @@ export function createAddressGuard (
       const literal = parseAddress(name)
       if (literal !== undefined) return [literal.toString()]
       const addresses = await resolve(name)
-      if (addresses.length === 0) throw new ForbiddenAddressError(name, 'it has no address')
+      if (addresses.length === 0) throw new ForbiddenAddressError(name, 'the host has no address')
       for (const address of addresses) checkAnswer(name, address)
       return addresses
     }
   }
 }
 
-/** As the system would connect to it: without brackets, the dot of the root and the differences of case. */
+/** Normalizes a host as the system does: without brackets and the trailing dot, in lower case. */
 const nameOf = (hostname: string) => hostname.trim().replace(/^\[(.*)\]$/, '$1').toLowerCase().replace(/\.$/, '')
 
-/** Every spelling that inet_aton and inet_pton take: decimal, octal and hexadecimal, short and long, with a zone. */
+/** Parses every spelling that inet_aton and inet_pton accept: decimal, octal, hexadecimal, short, long, with a zone. */
 function parseAddress (text: string): Address | undefined {
   const name = nameOf(text)
   try {
-    // In hexadecimal throughout: the library takes `::127.0.0.1` for the mapped form, which it is not.
-    if (name.includes(':')) { return ipaddr.IPv6.parse(new URL(`http://[${name.split('%', 1)[0] ?? ''}]/`).hostname.slice(1, -1)) }
-    // What ends in a number is an IPv4 address or nothing (https://url.spec.whatwg.org/#ends-in-a-number-checker).
+    // Converts to hexadecimal first, because the library parses `::127.0.0.1` as the mapped form.
+    if (name.includes(':')) {
+      return ipaddr.IPv6.parse(new URL(`http://[${name.split('%', 1)[0] ?? ''}]/`).hostname.slice(1, -1))
+    }
+    // A host that ends in a number is an IPv4 address or invalid
+    // (https://url.spec.whatwg.org/#ends-in-a-number-checker).
     return endsInNumber.test(name) ? ipaddr.IPv4.parse(new URL(`http://${name}/`).hostname) : undefined
   } catch {
     return undefined
@@ -171,16 +177,18 @@ const endsInNumber = /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/
 const isWithin = (address: Address, [network, bits]: [Address, number]) =>
   address.kind() === network.kind() && address.match(network as never, bits)
 
-/** The IPv4 addresses within an IPv6 one: all that it could lead to, and the one that it is another form of. */
+/** Returns the IPv4 addresses that an IPv6 address could lead to, and the one that it is an equivalent form of. */
 function embedded (address: Address): { all: ipaddr.IPv4[], same?: ipaddr.IPv4 } {
   if (!(address instanceof ipaddr.IPv6)) return { all: [] }
   const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = address.parts
   const last = v4(g, h)
   if (a === 0 && b === 0 && c === 0 && d === 0 && e === 0 && f === 0xffff) return { all: [last], same: last }
-  // NAT64's well-known prefix (RFC 6052): how the whole IPv4 internet looks where there is only IPv6.
+  // NAT64's well-known prefix (RFC 6052): represents the whole IPv4 internet on IPv6-only networks.
   if (a === 0x64 && b === 0xff9b && c === 0 && d === 0 && e === 0 && f === 0) return { all: [last], same: last }
-  // RFC 8215: where in it the address stands is each network's own business.
-  if (a === 0x64 && b === 0xff9b && c === 1) { return { all: [last, v4(d, e >> 8 | (e & 0xff) << 8), v4(d, (e & 0xff) << 8 | f >> 8), v4(f, g)] } }
+  // RFC 8215: each network chooses the position of the IPv4 address itself.
+  if (a === 0x64 && b === 0xff9b && c === 1) {
+    return { all: [last, v4(d, e >> 8 | (e & 0xff) << 8), v4(d, (e & 0xff) << 8 | f >> 8), v4(f, g)] }
+  }
   if (a === 0x2002) return { all: [v4(b, c), last] }
   if (a === 0x2001 && b === 0) return { all: [v4(c, d), v4(g ^ 0xffff, h ^ 0xffff)] }
   // IPv4-compatible (RFC 4291 §2.5.5.1), translated (RFC 2765) and ISATAP (RFC 5214).

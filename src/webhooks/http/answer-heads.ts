@@ -1,15 +1,14 @@
 import type { Socket } from 'node:net'
 
-/** A longer head is left to the HTTP parser, which refuses it. */
+/** A longer head is passed to the HTTP parser, which rejects it. */
 export const headBytesMax = 16 * 1024
-/** Informational answers to one request may take this much, so that a flood of them ends before the attempt's time. */
+/** Limit for informational responses to one request, so that a flood of them ends before the attempt times out. */
 const interimBytesMax = 8 * 1024 * 1024
 
 /**
- * Reads the bytes of a connection before the HTTP parser does. It removes informational (1xx) answers, which a client
- * must be able to read at any time (RFC 9110 §15.2) and undici refuses in part, and makes one of a `Content-Length`
- * that is repeated with the same value (RFC 9110 §8.6). Everything else passes as it came, so the parser stays the
- * judge of what is HTTP.
+ * Filters the bytes of a connection before the HTTP parser reads them. It removes informational (1xx) responses, which
+ * a client must accept at any time (RFC 9110 §15.2) and undici partly rejects, and merges a `Content-Length` repeated with
+ * the same value (RFC 9110 §8.6). All other bytes pass unchanged, so the parser still decides what is valid HTTP.
  */
 export class AnswerHeads {
   #requests = 0
@@ -20,10 +19,10 @@ export class AnswerHeads {
 
   /** Whether the current request is not the first one on its connection. */
   get isReused (): boolean { return this.#requests > 1 }
-  /** Whether any byte came since the current request was begun. */
+  /** Whether any byte has arrived since the current request began. */
   get hasBegun (): boolean { return this.#hasBegun }
 
-  /** Call before a request is written: what comes next is its answer. */
+  /** Call before a request is written: the bytes that follow are its response. */
   begin (): void {
     this.#requests++
     this.#isAtHead = true
@@ -32,15 +31,15 @@ export class AnswerHeads {
   }
 
   /**
-   * Returns the bytes that the parser gets; none while a head is incomplete. Throws when informational answers have no
-   * end.
+   * Returns the bytes for the parser; none while a head is incomplete. Throws when informational responses exceed
+   * their limit.
    */
   take (chunk: Buffer): Buffer {
     this.#hasBegun = true
     if (!this.#isAtHead) return chunk
     const held = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk])
     this.#held = Buffer.alloc(0)
-    // In Latin-1 a character is a byte.
+    // Latin-1 maps each byte to one character.
     const text = held.toString('latin1')
     for (let at = 0; ;) {
       const head = headAt(text, at)
@@ -53,12 +52,14 @@ export class AnswerHeads {
           : Buffer.concat([Buffer.from(single, 'latin1'), held.subarray(at + head.length)])
       }
       this.#interimBytes += head.length
-      if (this.#interimBytes > interimBytesMax) { throw Object.assign(new Error('endless 1xx answers'), { code: 'INTERIM_ANSWERS_TOO_LONG' }) }
+      if (this.#interimBytes > interimBytesMax) {
+        throw Object.assign(new Error('too many 1xx responses'), { code: 'INTERIM_ANSWERS_TOO_LONG' })
+      }
       at += head.length
     }
   }
 
-  /** Returns what is held of an incomplete head. Call at the end of the stream. */
+  /** Returns the bytes of an incomplete head. Call at the end of the stream. */
   rest (): Buffer {
     this.#isAtHead = false
     return this.#held
@@ -74,12 +75,12 @@ export class AnswerHeads {
   }
 }
 
-/** Puts the filter between a connected socket and whoever reads it. */
+/** Installs the filter between a connected socket and its reader. */
 export function filterHeads (socket: Socket): AnswerHeads {
   const heads = new AnswerHeads()
   const push = socket.push.bind(socket)
   const pass = (bytes: Buffer) => bytes.length === 0 || push(bytes)
-  // A socket's handle hands over what it has read by `push`. A wrapping stream would cost a second buffer for each
+  // A socket's handle delivers the bytes it reads through `push`. A wrapping stream would cost a second buffer per
   // connection.
   socket.push = (chunk: Buffer | null) => {
     if (chunk === null) {
@@ -96,7 +97,7 @@ export function filterHeads (socket: Socket): AnswerHeads {
   return heads
 }
 
-/** The head that begins there, with its blank line. A bare LF ends a line, too (RFC 9112 §2.2). */
+/** Returns the head that begins at `at`, with its blank line. A bare LF also ends a line (RFC 9112 §2.2). */
 function headAt (text: string, at: number): string | undefined {
   const blankLine = /\r?\n\r?\n/g
   blankLine.lastIndex = at
@@ -106,7 +107,7 @@ function headAt (text: string, at: number): string | undefined {
 const protocol = 'HTTP/1.'
 const mayBeHttp = (bytes: Buffer) => protocol.startsWith(bytes.toString('latin1', 0, protocol.length))
 
-/** 101 ends HTTP on the connection, so the parser has to see it: nobody asked for it. */
+/** Excludes 101: it ends HTTP on the connection, so the parser must see it and reject it as not requested. */
 const isInterim = (head: string) => /^HTTP\/1\.\d 1(?!01)\d\d[ \r\n]/.test(head)
 
 function withSingleLength (head: string): string {

@@ -3,15 +3,15 @@ import { filterHeads, type AnswerHeads } from './answer-heads.ts'
 
 export interface ConnectionOptions extends Client.Options {
   connect: buildConnector.connector
-  /** Called when a request is sent again because the kept connection had ended. */
+  /** Called when a request is sent again because the kept-alive connection had ended. */
   onResent (): void
 }
 
 /**
- * One connection to an endpoint: opened by the first request, kept for the next ones, opened again when it has ended.
- * It carries one request at a time. The end of a kept connection often shows only when the next request meets a reset
- * (RFC 9112 §9.3.1). Such a request is sent again, once, on a new connection; not when the connection was new, nor
- * after any byte of an answer.
+ * One keep-alive connection to an endpoint, opened by the first request and opened again after it has ended. It carries
+ * one request at a time. The end of a kept-alive connection often shows only when the next request meets a reset (RFC
+ * 9112 §9.3.1). Such a request is sent again, once, on a new connection. A request on a new connection, or one whose
+ * response has begun, is not sent again.
  */
 export class Connection {
   readonly #client: Client
@@ -40,7 +40,7 @@ export class Connection {
     }))
   }
 
-  /** Lets a request that is under way end. */
+  /** Lets a request in flight finish. */
   close (): Promise<void> {
     return this.#client.close()
   }
@@ -49,7 +49,7 @@ export class Connection {
     return this.#client.destroy()
   }
 
-  /** Passes everything on except an error that `resend` makes up for. */
+  /** Passes everything on except an error that `resend` recovers from. */
   #watch (handler: Dispatcher.DispatchHandler, resend: () => boolean): Dispatcher.DispatchHandler {
     let heads: AnswerHeads | undefined
     return {
@@ -69,6 +69,6 @@ export class Connection {
   }
 }
 
-/** A reset, a write to a closed connection, or undici's error for a close by the other side. */
+/** Matches a reset, a write to a closed connection, and undici's error for a close by the other side. */
 const isReset = ({ code = '' }: NodeJS.ErrnoException) =>
   ['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'UND_ERR_SOCKET'].includes(code)

@@ -1,24 +1,21 @@
 import { lookup, Resolver } from 'node:dns/promises'
 
-/**
- * Of the first try; the second takes twice as long. Together they are within the time in which a connection is to be
- * made.
- */
+/** Timeout of the first try; the second takes twice as long. Together they stay within the connect timeout. */
 const tryMs = 1000
 const tries = 2
 
 export interface NameLookupOptions {
   allowPrivate: boolean
   allowedNetworks: readonly string[]
-  /** Those of the system, unless they are named. */
+  /** DNS servers to use instead of the system's. */
   servers?: readonly string[]
 }
 
 /**
- * Finds every address of a name, for many at once and for each only once at a time. DNS is asked over sockets: the
- * system's own lookup takes one of libuv's few threads for as long as a server does not answer, and names whose servers
- * never do would keep all others waiting. Names that are not in DNS are the system's (the hosts file, search domains):
- * where private addresses are allowed it is asked alone, and for those of allowed networks last.
+ * Creates a function that returns every address of a name and shares concurrent lookups of the same name. It queries
+ * DNS over sockets: the system's lookup occupies one of libuv's few threads until a server responds, so names with dead
+ * servers would delay all others. Names outside DNS (hosts file, search domains) need the system's lookup. It is the
+ * only one used where private addresses are allowed, and the last resort where networks are allowed.
  */
 export function createNameLookup (
   { allowPrivate, allowedNetworks, servers }: NameLookupOptions

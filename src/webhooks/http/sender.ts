@@ -6,20 +6,20 @@ import { headBytesMax } from './answer-heads.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
 import { parseRetryAfter } from './retry-after.ts'
 
-/** What one request came to. */
+/** The result of one request. */
 export interface Attempt {
   success: boolean
   statusCode: number | null
-  /** What went wrong, for the owner of the endpoint. */
+  /** Describes the failure for the owner of the endpoint. */
   error: string | null
-  /** The beginning of the answer's body. */
+  /** The beginning of the response body. */
   responseBody: string | null
-  /** What `Retry-After` asks for. */
+  /** The wait that `Retry-After` requires. */
   retryAfterMs: number | undefined
   durationMs: number
 }
 
-/** What a sender reads of the settings. */
+/** The settings that a sender uses. */
 export type SenderSettings = Pick<WebhookSettings,
   'certificateAuthority' | 'connectTimeoutMs' | 'timeoutMs' | 'endpointConcurrencyMax' | 'responseBytesLogged' |
   'responseBytesMax' | 'retryAfterMaxMs'>
@@ -28,7 +28,7 @@ export interface SenderOptions {
   url: string
   guard: AddressGuard
   settings: SenderSettings
-  /** Called when a request is sent again because a kept connection had ended. */
+  /** Called when a request is sent again because a kept-alive connection had ended. */
   onResent (): void
 }
 
@@ -37,8 +37,8 @@ const keepAliveMs = 30_000
 const userAgent = 'Realtime-Platform-Webhooks/1.0 (+https://www.standardwebhooks.com)'
 
 /**
- * The keep-alive connections to one endpoint. Every connection is made to an address that was checked, by the name that
- * the URL has (Host and SNI), and the address that it has in fact reached is checked again.
+ * Sends requests to one endpoint over keep-alive connections. It connects only to checked addresses and checks the
+ * remote address again once connected. Host and SNI contain the host name of the URL.
  */
 export class Sender {
   readonly url: string
@@ -47,9 +47,9 @@ export class Sender {
   readonly #settings: SenderSettings
   readonly #options: ConnectionOptions
   readonly #connections = new Set<Connection>()
-  /** The connections that carry no request. The last one is used next, so that those that are not needed end. */
+  /** Connections without a request. The most recently used one is reused first, so that surplus ones time out. */
   readonly #idle: Connection[] = []
-  /** Requests for which there is no connection yet. */
+  /** Requests that wait for a connection. */
   readonly #waiting: ((connection: Connection) => void)[] = []
   readonly #underWay = new Set<AttemptHandler>()
   #isRetired = false
@@ -66,13 +66,13 @@ export class Sender {
       keepAliveTimeout: keepAliveMs,
       keepAliveMaxTimeout: keepAliveMs,
       maxHeaderSize: headBytesMax,
-      // The attempt as a whole has its time; these are for what undici does beside it.
+      // Longer than the attempt's own timeout: these only stop what undici might continue after it.
       headersTimeout: settings.timeoutMs + 1000,
       bodyTimeout: settings.timeoutMs + 1000
     }
   }
 
-  /** Never rejects: whatever happens is what the attempt came to. */
+  /** Never rejects: every failure is part of the attempt's result. */
   send (body: string, headers: Record<string, string>): Promise<Attempt> {
     return new Promise(resolve => {
       const attempt: AttemptHandler = new AttemptHandler(this.#settings, ended => {
@@ -96,12 +96,12 @@ export class Sender {
     })
   }
 
-  /** Ends what is under way, now. */
+  /** Aborts the requests in flight. */
   breakOff (): void {
-    for (const attempt of this.#underWay) attempt.giveUp('Interrupted: the server is stopping')
+    for (const attempt of this.#underWay) attempt.giveUp('Interrupted: the server is shutting down')
   }
 
-  /** Lets what is under way end. */
+  /** Lets the requests in flight finish, then closes their connections. */
   retire (): void {
     this.#isRetired = true
     for (const connection of this.#idle.splice(0)) connection.close().catch(() => {})
@@ -137,7 +137,7 @@ function guardedConnector (guard: AddressGuard, settings: SenderSettings): build
     lookup: (hostname, options, callback) => {
       guard.resolve(hostname).then(addresses => {
         const found = addresses.map(address => ({ address, family: address.includes(':') ? 6 : 4 }))
-        // Node asks for all of them when it is to choose the family.
+        // Node requests all addresses when it chooses the family itself.
         if (options.all === true) callback(null, found)
         else callback(null, found[0]?.address ?? '', found[0]?.family)
       }, (error: Error) => callback(error, ''))
@@ -145,9 +145,9 @@ function guardedConnector (guard: AddressGuard, settings: SenderSettings): build
   })
   return (options, callback) => {
     try {
-      // A webhook may be from a time in which more was allowed.
+      // The webhook may have been created under settings that allowed more.
       guard.checkScheme(options.protocol, options.hostname)
-      // An address is not looked up.
+      // Node does not look up literal addresses.
       guard.checkHost(options.hostname)
     } catch (error) {
       return callback(error as Error, null)
@@ -165,15 +165,13 @@ function guardedConnector (guard: AddressGuard, settings: SenderSettings): build
   }
 }
 
-/** One request from its start to its end, within its time. */
+/** One request from start to end, with a timeout. */
 class AttemptHandler implements Dispatcher.DispatchHandler {
   readonly #settings: SenderSettings
   readonly #resolve: (attempt: Attempt) => void
   readonly #startedAt = performance.now()
   readonly #timer: NodeJS.Timeout
-  /**
-   * Called once the connection carries the request no more, which is later than the attempt ends when it is given up.
-   */
+  /** Called once the connection is free, which after a timeout is later than the end of the attempt. */
   onReleased: () => void = () => {}
   #controller: Dispatcher.DispatchController | undefined
   #isOver = false
@@ -185,12 +183,14 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   constructor (settings: SenderSettings, resolve: (attempt: Attempt) => void) {
     this.#settings = settings
     this.#resolve = resolve
-    this.#timer = setTimeout(() => this.giveUp(`No answer within ${settings.timeoutMs} ms`), settings.timeoutMs)
+    this.#timer = setTimeout(
+      () => this.giveUp(`No response within ${settings.timeoutMs} ms`), settings.timeoutMs
+    )
   }
 
   onRequestStart (controller: Dispatcher.DispatchController): void {
     this.#controller = controller
-    if (this.#isOver) controller.abort(new Error('the attempt is over'))
+    if (this.#isOver) controller.abort(new Error('the attempt has already ended'))
   }
 
   onResponseStart (
@@ -205,9 +205,9 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     this.#bytes += chunk.length
     if (this.#bytes - chunk.length < this.#settings.responseBytesLogged) this.#chunks.push(chunk)
     if (this.#bytes <= this.#settings.responseBytesMax) return
-    // Whatever else it has to say, it has answered.
+    // The status decides; the rest of the response is not needed.
     this.#end(null)
-    controller.abort(new Error('the answer is too long'))
+    controller.abort(new Error('the response is too long'))
   }
 
   onResponseEnd (): void {
@@ -246,12 +246,12 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
 
 const errorOf = (status: number | null) =>
   status !== null && status >= 300 && status < 400
-    ? `Answered ${status}: redirects are not followed`
-    : `Answered ${status ?? 'nothing'}`
+    ? `Responded with ${status}: redirects are not followed`
+    : `Responded with ${status ?? 'no status'}`
 
-/** PostgreSQL takes no NUL in a text. */
+/** PostgreSQL does not accept NUL in text. */
 const textOf = (bytes: Buffer, max: number) => bytes.subarray(0, max).toString().replaceAll('\0', '\ufffd')
 
-/** What went wrong on the way, in our words, and without the addresses that names have within. */
+/** Describes the failure in our own words, without the addresses behind internal names. */
 const describe = (error: Error): string =>
   error instanceof ForbiddenAddressError ? `Not sent: ${error.message}` : `Failed: ${explainForeignError(error)}`

@@ -12,7 +12,7 @@ const target = { url: 'https://hooks.example.test/in', events: ['document.update
 const create = async (fields: Record<string, unknown> = {}) =>
   (await request('POST', '/api/webhooks', { ...target, ...fields })).body
 
-await t.test('a webhook is created, listed, read, changed, switched off and on, and deleted', async t => {
+await t.test('a webhook is created, listed, read, changed, deactivated, activated and deleted', async t => {
   const created = await request('POST', '/api/webhooks', target)
   t.equal(created.status, 201)
   const { secret, ...webhook } = created.body
@@ -68,7 +68,7 @@ await t.test('a webhook is created, listed, read, changed, switched off and on, 
   }
 })
 
-await t.test('a secret is shown once: when it is generated, and never again', async t => {
+await t.test('a generated secret is returned once and never again', async t => {
   const given = 'a-secret-that-was-given'
   const created = await request('POST', '/api/webhooks', { ...target, secret: given })
   t.notOk(created.text.includes(given))
@@ -92,7 +92,7 @@ await t.test('a secret is shown once: when it is generated, and never again', as
   })
 })
 
-await t.test('what is malformed is refused, by its place', async t => {
+await t.test('malformed input is rejected with its path', async t => {
   const wrong: [Record<string, unknown>, RegExp][] = [
     [{ url: 'ftp://example.com' }, /\/url/],
     [{ url: 'nonsense' }, /\/url/],
@@ -116,7 +116,7 @@ await t.test('what is malformed is refused, by its place', async t => {
   t.match(await request('PATCH', `/api/webhooks/${(await create()).id}`, {}), { status: 400 })
 })
 
-await t.test('lists come in pages', async t => {
+await t.test('lists are paged', async t => {
   const shop = await tenant(app)
   const ids: string[] = []
   for (let i = 0; i < 3; i++) ids.push((await shop.request('POST', '/api/webhooks', target)).body.id)
@@ -137,7 +137,7 @@ await t.test('lists come in pages', async t => {
   t.strictSame(offsets, [5, 4, 3, 2, 1], 'newest first')
 })
 
-await t.test('another application\'s webhooks and deliveries are 404', async t => {
+await t.test('webhooks and deliveries of another application are 404', async t => {
   const { id } = await create({ events: ['topic.event'] })
   const topic = await mine.topic('order.placed')
   await mine.publish(topic, 1)
@@ -156,7 +156,9 @@ await t.test('another application\'s webhooks and deliveries are 404', async t =
     t.equal((await others.request(method, `/api/webhooks/${path}`, body)).status, 404, path)
   }
   t.equal((await others.request('POST', '/api/webhooks/redrive', { webhookId: id })).status, 404)
-  for (const list of ['', '/deliveries', '/logs']) { t.strictSame((await others.request('GET', `/api/webhooks${list}`)).body, []) }
+  for (const list of ['', '/deliveries', '/logs']) {
+    t.strictSame((await others.request('GET', `/api/webhooks${list}`)).body, [])
+  }
 })
 
 await t.test('a token that is pinned to an environment has webhooks of that environment only', async t => {
@@ -180,7 +182,9 @@ await t.test('a token that is pinned to an environment has webhooks of that envi
 
   const staging = { 'x-environment': 'staging' }
   await request('POST', '/api/topics', { name: 'order.paid', description: 'd', owner: 'o' }, staging)
-  for (const { id } of [everywhere, own.body]) { await request('PATCH', `/api/webhooks/${id}`, { events: ['topic.event'], topics: ['order.paid'] }) }
+  for (const { id } of [everywhere, own.body]) {
+    await request('PATCH', `/api/webhooks/${id}`, { events: ['topic.event'], topics: ['order.paid'] })
+  }
   await request('POST', '/api/topics/order.paid/events', { payload: 1 }, staging)
   const owed = (await request('GET', '/api/webhooks/deliveries?event=topic.event')).body.filter((
     { topic }: { topic: string }
@@ -194,7 +198,7 @@ await t.test('a token that is pinned to an environment has webhooks of that envi
     const seen = (await request('GET', `/api/webhooks/${list}`, undefined, pinned)).body.map((
       { webhookId }: { webhookId: string }
     ) => webhookId)
-    t.strictSame([...new Set(seen)], [own.body.id], `${list}: nor sees what others are owed`)
+    t.strictSame([...new Set(seen)], [own.body.id], `${list}: deliveries of other webhooks are hidden`)
   }
   t.match(await request('POST', `/api/webhooks/deliveries/${foreign.id}/retry`, undefined, pinned), {
     status: 404,
@@ -203,7 +207,7 @@ await t.test('a token that is pinned to an environment has webhooks of that envi
   t.match((await request('POST', '/api/webhooks/redrive', { dryRun: true }, pinned)).body, { matched: 1 })
 })
 
-await t.test('who is unknown, or lacks the permission, is refused', async t => {
+await t.test('a caller without a credential or the permission is rejected', async t => {
   t.equal((await app.inject('/api/webhooks')).statusCode, 401)
   const { id } = await create()
   for (const level of ['client', 'service']) {
@@ -228,7 +232,7 @@ await t.test('who is unknown, or lacks the permission, is refused', async t => {
   }
 })
 
-await t.test('an application may have so many, and takes them with it', async t => {
+await t.test('an application has a limited number of webhooks, and deleting it deletes them', async t => {
   const { app } = await build(t, { adapt: config => { config.webhooks.perApplicationMax = 3 } })
   const shop = await tenant(app)
   const made = await Promise.all(
@@ -241,7 +245,7 @@ await t.test('an application may have so many, and takes them with it', async t 
   t.match(await empty.request('DELETE', `/api/applications/${empty.applicationId}`), {
     status: 409,
     body: { code: 'APPLICATION_NOT_EMPTY' }
-  }, 'a webhook is data')
+  }, 'a webhook counts as data')
   const topic = await shop.topic('order.placed')
   await shop.publish(topic, 1, 2, 3)
   t.equal((await shop.request('GET', '/api/webhooks/deliveries')).body.length, 9)

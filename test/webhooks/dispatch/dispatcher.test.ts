@@ -16,7 +16,7 @@ const shared = await createDatabase(t)
 const [{ app: a }, { app: b }] = [await node(t, shared), await node(t, shared)]
 const url = await listen(a)
 
-await t.test('ordered by key: one at a time in the order of the offsets, over failures, two nodes and two topics, while keys do not wait for each other', async t => {
+await t.test('each key is delivered in order across failures, two nodes and two topics', async t => {
   const shop = await tenant(a)
   await shop.topic('a.one')
   await shop.topic('a.two')
@@ -39,7 +39,7 @@ await t.test('ordered by key: one at a time in the order of the offsets, over fa
   await Promise.all(['a.one', 'a.two'].map(topic => publishKeyed(shop, topic, keys, 8)))
   b.webhooks.dispatcher.wake()
   await settled(shop, 96)
-  t.strictSame(overlaps, [], 'never two of one key at once')
+  t.strictSame(overlaps, [], 'never two deliveries of one key at once')
   t.ok(most > 1, `${most} keys at once`)
   for (const key of keys) {
     for (const topic of ['a.one', 'a.two']) {
@@ -48,12 +48,12 @@ await t.test('ordered by key: one at a time in the order of the offsets, over fa
       ) => (body.data.payload as { n: number }).n)
       const firsts = order.filter((n, i) => order.indexOf(n) === i)
       t.strictSame(firsts, upTo(8), `${key} on ${topic}`)
-      t.strictSame(order, [...order].sort((a, b) => a - b), 'no attempt comes after one of a later event')
+      t.strictSame(order, [...order].sort((a, b) => a - b), 'no attempt follows one of a later event')
     }
   }
 })
 
-await t.test('ordered by key: one that is given up lets the next go, and says so; a redriven one goes behind those that wait', async t => {
+await t.test('the next delivery of a key follows a dead one, and a redriven one queues behind it', async t => {
   const shop = await tenant(a)
   await shop.topic('a.one')
   let refused: unknown = 2
@@ -66,16 +66,16 @@ await t.test('ordered by key: one that is given up lets the next go, and says so
   const order = () => sink.received.map(({ body }) => (body.data.payload as { n: number }).n)
   t.strictSame(order(), [1, 2, 2, 2, 2, 2, 2, 3, 4])
   t.match(await deliveriesOf(shop, '&state=dead'), [{
-    offset: 2, error: /given up after 6 failures, and the next of its key goes on/
+    offset: 2, error: /given up after 6 failures. The next delivery of its key follows/
   }])
-  t.match(await logsOf(shop, '&success=false'), [{ attempts: 6, error: /the next of its key goes on/ }])
+  t.match(await logsOf(shop, '&success=false'), [{ attempts: 6, error: /the next delivery of its key follows/i }])
   refused = undefined
   await shop.request('POST', '/api/webhooks/redrive', {})
   await settled(shop, 4)
   t.equal(order().at(-1), 2)
 })
 
-await t.test('events without a key have no order, and do not wait', async t => {
+await t.test('events without a key have no order and do not wait', async t => {
   const shop = await tenant(a)
   await shop.topic('a.one')
   const waiting: ServerResponse[] = []
@@ -87,7 +87,7 @@ await t.test('events without a key have no order, and do not wait', async t => {
   await settled(shop, 3)
 })
 
-await t.test('a webhook made on one node is owed the next event on the other; changes count at once', async t => {
+await t.test('a webhook created on one node receives the next event of the other', async t => {
   const shop = await tenant(a)
   const topic = await shop.topic('a.one')
   const publishAt = async (n: number) => { await b.publisher.publish(shop.scope, topic, { payload: n }) }
@@ -110,29 +110,29 @@ await t.test('a webhook made on one node is owed the next event on the other; ch
     [shop.applicationId]
   )
   t.match(rows, [{ kept: 10 }])
-  await sink.until(all => all.length >= 10, 'those that were not deleted meanwhile')
-  t.ok(sink.received.every(({ body }) => (body.data.payload as number) > 0), 'nothing of when it was off')
+  await sink.until(all => all.length >= 10, 'the events that were not dropped meanwhile')
+  t.ok(sink.received.every(({ body }) => (body.data.payload as number) > 0), 'no event from its inactive time')
   t.ok(wanted === 20)
 })
 
-await t.test('a webhook counts as a listener of sockets, on the node where it was made at once and on the other soon', async t => {
+await t.test('a webhook listens to socket events at once on its own node, and soon on the other', async t => {
   const urlB = await listen(b)
   const shop = await tenant(a)
   const sink = await receiver(t)
   const { id } = await hook(shop, sink.url, { events: ['socket.message'] })
   t.ok(a.socketListeners.hasListeners(shop.scope, 'socket.message'))
   t.notOk(a.socketListeners.hasListeners(shop.scope, 'socket.connect'))
-  await until(() => b.socketListeners.hasListeners(shop.scope, 'socket.message'), 'the other node to know')
+  await until(() => b.socketListeners.hasListeners(shop.scope, 'socket.message'), 'the other node to load it')
   const client = await connectWs(urlB, { token: shop.token() })
   await client.request('publish', { channel: 'room', event: 'said', data: 1 })
   await sink.came(1)
   client.close()
   await shop.request('DELETE', `/api/webhooks/${id}`)
   t.notOk(a.socketListeners.hasListeners(shop.scope, 'socket.message'))
-  await until(() => !b.socketListeners.hasListeners(shop.scope, 'socket.message'), 'the other node to forget')
+  await until(() => !b.socketListeners.hasListeners(shop.scope, 'socket.message'), 'the other node to drop it')
 })
 
-await t.test('after days of nothing but failure it is switched off, once, with a line in the log and an event', async t => {
+await t.test('after days of failures a webhook is deactivated once, with a log line and an event', async t => {
   const days = 5 * 24 * 3_600_000
   const shop = await tenant(a)
   await shop.topic('a.one')
@@ -150,7 +150,7 @@ await t.test('after days of nothing but failure it is switched off, once, with a
   await a.pool.query('update webhooks set failing_since = $1, failed_at = $2 where id = $3', [
     Date.now() - days - 1000, Date.now() - 3_600_000, id
   ])
-  // Both nodes read it with their next look at what is due.
+  // Both nodes read it with their next poll.
   await shop.publish('a.one', 2, 3, 4)
   await settled(shop, 4)
   t.match((await shop.request('GET', `/api/webhooks/${id}`)).body, { active: false, deactivatedReason: 'failing' })
@@ -165,7 +165,7 @@ await t.test('after days of nothing but failure it is switched off, once, with a
   client.close()
 })
 
-await t.test('a failure long after the last one is the first of its days, and so is one of another URL', async t => {
+await t.test('a failure long after the last one, or at another URL, starts the days over', async t => {
   const before = Date.now()
   const shop = await tenant(a)
   await shop.topic('a.one')
@@ -183,7 +183,7 @@ await t.test('a failure long after the last one is the first of its days, and so
     await failedAgo(6, lastDays)
     await shop.publish('a.one', ++owed)
     await settled(shop, owed)
-    await until(async () => (await webhook()).failingSince >= before, 'the days to begin anew')
+    await until(async () => (await webhook()).failingSince >= before, 'the days to start over')
     t.match(await webhook(), { active: true })
   }
   await failedAgo(6, 0.5)
@@ -197,7 +197,7 @@ await t.test('a failure long after the last one is the first of its days, and so
   t.match(await webhook(), { active: true })
 })
 
-await t.test('a million owed to one endpoint keep no other waiting', async t => {
+await t.test('a million deliveries to one endpoint do not delay another', async t => {
   const [big, small] = [await tenant(a), await tenant(a)]
   await big.topic('a.one')
   await small.topic('a.one')
@@ -208,10 +208,12 @@ await t.test('a million owed to one endpoint keep no other waiting', async t => 
   await hook(small, quick.url)
   await big.publish('a.one', 1)
   await slow.came(1)
-  // As many as a test may take: what counts is that a claim never walks through them.
+  // As many as a test can afford: a claim must never scan them all.
   await a.pool.query(
-    `insert into webhook_deliveries (application_id, environment, webhook_id, event_id, event_type, topic, log_id, "offset", event_at, next_at, created_at)
-    select application_id, environment, webhook_id, event_id, event_type, topic, log_id, "offset", event_at, next_at, created_at from webhook_deliveries, generate_series(1, 20000) where application_id = $1`,
+    `insert into webhook_deliveries (application_id, environment, webhook_id, event_id, event_type, topic, log_id,
+      "offset", event_at, next_at, created_at)
+    select application_id, environment, webhook_id, event_id, event_type, topic, log_id, "offset", event_at, next_at,
+      created_at from webhook_deliveries, generate_series(1, 20000) where application_id = $1`,
     [big.applicationId]
   )
   for (const n of upTo(20)) {
@@ -219,12 +221,12 @@ await t.test('a million owed to one endpoint keep no other waiting', async t => 
     await quick.came(n)
   }
   t.ok(slow.received.length < 2000)
-  t.pass('all 20 came while the other was busy')
+  t.pass('all 20 arrived while the other endpoint was busy')
   await big.request('DELETE', `/api/webhooks/${id}`)
   for (const response of stuck) response.destroy()
 })
 
-await t.test('endpoints that take long, however many one application has, leave room for other applications and for its own', async t => {
+await t.test('slow endpoints leave slots for other applications and for other endpoints of their own', async t => {
   const { app } = await node(t, undefined, { concurrencyMax: 48 }, { WEBHOOK_TIMEOUT_MS: '60000' })
   const [slow, quick] = [await tenant(app), await tenant(app)]
   for (const shop of [slow, quick]) for (const topic of ['a.one', 'a.two']) await shop.topic(topic)
@@ -233,21 +235,21 @@ await t.test('endpoints that take long, however many one application has, leave 
   const sink = await receiver(t)
   for (const n of upTo(20)) await hook(slow, `${hanging.url}/${n}`, { topics: ['a.one'] })
   await slow.publish('a.one', ...upTo(20))
-  // All that they get.
+  // Their full share of the slots.
   await hanging.came(20)
   for (const shop of [quick, slow]) await hook(shop, sink.url, { topics: ['a.two'] })
   for (const n of upTo(20)) for (const shop of [quick, slow]) await shop.publish('a.two', n)
   await sink.came(40)
-  t.equal(stuck.filter(response => response.writableEnded).length, 0, 'while the others had answered nothing')
+  t.equal(stuck.filter(response => response.writableEnded).length, 0, 'the slow endpoints had not responded')
   await until(async () => {
     const { rows } = await app.pool.query(
       "select count(*) as leased from webhook_deliveries where state = 'pending' and lease_until > 0"
     )
     return rows[0].leased === stuck.length
-  }, 'nothing to be leased ahead of those that answer nothing')
+  }, 'no delivery to be leased ahead for endpoints that do not respond')
 })
 
-await t.test('the writer refuses nothing and owes everything when webhooks are many', async t => {
+await t.test('with many webhooks the writer accepts every event and creates every delivery', async t => {
   const shop = await tenant(a)
   const topic = await shop.topic('a.one')
   const sink = await receiver(t)
@@ -262,6 +264,8 @@ await t.test('the writer refuses nothing and owes everything when webhooks are m
   await Promise.all(upTo(10).map(n => shop.publish(topic, { n })))
   await settled(shop, 15 * 10 + 15 * 5)
   const seen = new Map<string, Set<number>>()
-  for (const { path, body } of sink.received as ReceivedWebhook[]) { seen.set(path, (seen.get(path) ?? new Set()).add((body.data.payload as { n: number }).n)) }
+  for (const { path, body } of sink.received as ReceivedWebhook[]) {
+    seen.set(path, (seen.get(path) ?? new Set()).add((body.data.payload as { n: number }).n))
+  }
   for (const n of upTo(30)) t.equal(seen.get(`/hook/${n}`)?.size, n % 2 === 0 ? 5 : 10)
 })

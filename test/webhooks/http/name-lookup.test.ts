@@ -5,7 +5,7 @@ import { createNameLookup } from '../../../src/webhooks/http/name-lookup.ts'
 import { until } from '../../faults/server.ts'
 import { upTo } from '../hooks.ts'
 
-/* Names, looked up at a DNS server that knows some and is silent about others until it is told to answer. */
+/* Lookups at a DNS server that resolves some names and stays silent about others. */
 
 const known: Record<string, { 1?: Buffer, 28?: Buffer }> = {
   'good.example.test': {
@@ -24,14 +24,14 @@ await once(dns, 'listening')
 t.teardown(() => dns.close())
 const options = { allowPrivate: false, allowedNetworks: [], servers: [`127.0.0.1:${dns.address().port}`] }
 
-await t.test('all addresses of a name, and the failure of one that has none', async t => {
+await t.test('a lookup returns all addresses of a name, and fails for a name without any', async t => {
   const find = createNameLookup(options)
   t.strictSame(await find('good.example.test'), ['93.184.216.34', '2606:2800:220:1::1'])
   t.strictSame(await find('v4.example.test'), ['93.184.216.35'])
   await t.rejects(find('nowhere.example.test'), { code: 'ENOTFOUND' })
 })
 
-await t.test('names whose server does not answer keep no other waiting, and each is asked for once at a time', async t => {
+await t.test('silent name servers delay no other name, and concurrent lookups share one query', async t => {
   const find = createNameLookup(options)
   const silent = upTo(200).map(n => find(`silent${n % 20}.example.test`))
   const outcomes = Promise.allSettled(silent)
@@ -40,13 +40,13 @@ await t.test('names whose server does not answer keep no other waiting, and each
     () => new Set(asked.filter(({ name }) => name.startsWith('silent')).map(({ name }) => name)).size === 20,
     'all of them to be asked for'
   )
-  // Two tries of each, with both types.
+  // Two tries of each name, with both types.
   t.ok(asked.filter(({ name }) => name.startsWith('silent')).length <= 20 * 4)
   for (const { name, answer } of asked) if (name.startsWith('silent')) answer()
   for (const { status } of await outcomes) t.equal(status, 'rejected')
 })
 
-await t.test('where private networks are allowed, the system knows the names that DNS does not', async t => {
+await t.test('where private networks are allowed, the system resolves names that are not in DNS', async t => {
   for (const allowed of [{ allowPrivate: true }, { allowedNetworks: ['127.0.0.0/8'] }]) {
     const addresses = await createNameLookup({ ...options, ...allowed })('localhost')
     t.ok(addresses.includes('127.0.0.1') || addresses.includes('::1'), JSON.stringify(allowed))
@@ -72,7 +72,7 @@ function reply (
   const data = found?.[type as 1 | 28]
   const header = Buffer.alloc(12)
   header.writeUInt16BE(message.readUInt16BE(0), 0)
-  // A response, recursion available; a name that there is not.
+  // A response with recursion available, for a name that does not exist.
   header.writeUInt16BE(found === undefined ? 0x8183 : 0x8180, 2)
   header.writeUInt16BE(1, 4)
   header.writeUInt16BE(data === undefined ? 0 : 1, 6)

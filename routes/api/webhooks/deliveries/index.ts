@@ -12,7 +12,8 @@ const deliveries: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Webhooks'],
       summary: 'List deliveries',
       description:
-        "What the application's webhooks are owed of events that the caller may read, newest first. Delivered ones are kept as long as events are, dead ones 30 days.",
+        "Returns deliveries of the application's webhooks, newest first. Includes only events that you may read. " +
+          'Delivered ones are kept as long as events, dead and pending ones for 30 days.',
       querystring: DeliveriesQuery,
       response: {
         200: pageOf(WebhookDelivery, 'A page of deliveries.'),
@@ -30,10 +31,10 @@ const deliveries: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'retryWebhookDelivery',
       tags: ['Webhooks'],
-      summary: 'Send a delivery again',
+      summary: 'Retry a delivery',
       description:
-        'Whatever its state, at once and with a schedule of retries of its own; the request has the same ' +
-          '`webhook-id`. One that is being tried is left alone.',
+        'Makes the delivery due now, whatever its state, with a new schedule of retries if it had settled. The ' +
+          'request keeps its `webhook-id`. A delivery whose attempt is in progress stays as it is.',
       params: DeliveryPath,
       response: { 200: ref(WebhookDelivery, 'The delivery.'), ...refusals(400, 401, 403, 404, 409) }
     }
