@@ -4,14 +4,14 @@ import { mayReadTopic } from '../identity/access/reading.ts'
 import type { Environment, Scope } from '../../schemas/scope.ts'
 import type { Within } from '../webhooks/endpoints.ts'
 
-/** Who looks, from where, and what they may see. */
+/** The scope of a debugger request, and what its principal may see. */
 export interface Asker {
   scope: Scope
-  /** The environment whose webhooks alone they may know of, if they are limited to one. */
+  /** The environment whose webhooks the principal may see, if it is limited to one. */
   within: Within
-  /** Whether they may see payloads of the topic: whoever may not subscribe to it may not read it here. */
+  /** Whether the principal may see payloads of the topic. Requires the permission to subscribe to it. */
   maySee (topic: string): boolean
-  /** Whether they may know of another environment of the application. */
+  /** Whether the principal may use the debugger in another environment of the application. */
   mayLookInto (environment: Environment): boolean
 }
 

@@ -14,7 +14,7 @@ import type { ReaderStatus } from '../cdc/replication/reader.ts'
 /** Failures are counted over the last minute. */
 const failureSeconds = 60
 
-/** How webhooks are doing. */
+/** The state of webhook deliveries. */
 export interface WebhookLoad {
   waiting: number
   oldestDueMs: number
@@ -24,18 +24,18 @@ export interface WebhookLoad {
   failed: number
 }
 
-/** Whether a scope is among those that are looked at. */
+/** Whether a dashboard includes a scope. */
 export type Reach = (scope: Scope) => boolean
 
 export interface DashboardOptions {
   activity: Activity
   hub: Hub
-  /** Writes that wait to be stored, over all tenants: the writer does not count them by scope. */
+  /** Returns the number of writes that wait to be stored, over all tenants: the writer does not count them by scope. */
   writesWaiting (): number
   load: PipelineLoad
 }
 
-/** `environment`: of one scope only; undefined for all environments. */
+/** The part of the platform that a dashboard shows. `environment` limits it to one; undefined means all. */
 export interface View {
   maySee (scope: Scope, topic: string): boolean
   reach: Reach
@@ -43,10 +43,10 @@ export interface View {
   environment?: Environment
 }
 
-/** The numbers of one scope, or of all that the asker reaches, from the memory of the node that answers. */
+/** Computes dashboard figures of one scope, or of all scopes of a principal, from the memory of this node. */
 export function createDashboard ({ activity, hub, writesWaiting, load }: DashboardOptions) {
   return {
-    /** One scope, or everything in which the asker may look. */
+    /** Returns the view of one scope, or of every scope in which the principal may use the debugger. */
     viewOf (principal: Principal, scope: Scope | undefined): View {
       const maySee = (one: Scope, topic: string) => mayReadTopic(principal, one, topic)
       if (scope !== undefined) {
@@ -98,13 +98,13 @@ export function createDashboard ({ activity, hub, writesWaiting, load }: Dashboa
       }
     },
 
-    /** The topics with the most events, and then those with the most subscribers. */
+    /** Returns the topics with the most events, then those with the most subscribers. */
     hotTopics ({ reach, maySee }: View, { limit = 20 }: HotTopicsQuery): HotTopic[] {
       return activity.topics(reach).map(({ scope, topic, eventsPerSecond, fanOut }) => ({
         topic,
         eventsPerSec: rounded(eventsPerSecond),
         subscribers: hub.subscriptionsTo(scope, topic),
-        // Whether there is one tells whether a filter matched.
+        // Latency exists only if a filter matched, so it would reveal something about the payload.
         fanoutLatencyP95: maySee(scope, topic) ? percentiles([fanOut], [0.95])[0] ?? 0 : null
       })).filter(({ eventsPerSec, subscribers }) => eventsPerSec > 0 || subscribers > 0)
         .sort((a, b) => b.eventsPerSec - a.eventsPerSec || b.subscribers - a.subscribers).slice(0, limit)
@@ -115,18 +115,18 @@ export type DashboardReader = ReturnType<typeof createDashboard>
 
 const rounded = (value: number): number => Math.round(value * 1000) / 1000
 
-/** Deliveries of one webhook, and attempts of one application, that are counted at most. */
+/** Limits: deliveries per webhook and attempts that are counted, webhooks and connections that are examined. */
 const countedMax = 10_000
 const webhooksMax = 2000
 const connectionsMax = 1000
 const hourMs = 3_600_000
 
-/** How webhooks and connected databases are doing, over all nodes: read from what they keep. */
+/** Reads the state of webhooks and connected databases over all nodes from their tables. */
 export function createPipelineLoad ({ db }: { db: Kysely<Database> }) {
   return {
     /**
-     * Of the applications, or of all, in one environment or all. What is looked at has a bound, so that a backlog does
-     * not make it slow.
+     * Counts deliveries of the applications, or of all, in one environment or all. Each count has a limit, so that a
+     * backlog does not slow it down.
      */
     async webhooks (applicationIds: readonly string[] | 'all', environment?: Environment): Promise<WebhookLoad> {
       const now = Date.now()
@@ -135,18 +135,22 @@ export function createPipelineLoad ({ db }: { db: Kysely<Database> }) {
       const isThere = environment === undefined ? sql`true` : sql`environment = ${environment}`
       const pending = (lanes: 'null' | 'not null') =>
         sql`
-        (select next_at, failures, environment from webhook_deliveries d where d.webhook_id = w.id and d.state = 'pending' and d.lane is ${
+        (select next_at, failures, environment from webhook_deliveries d
+          where d.webhook_id = w.id and d.state = 'pending' and d.lane is ${
           sql.raw(lanes)
         } limit ${countedMax})`
       const { rows: [owed] } = await sql<{ waiting: number, retrying: number, oldest: number | null, dead: number }>`
-        select coalesce(sum(p.waiting), 0) as waiting, coalesce(sum(p.retrying), 0) as retrying, min(p.oldest) as oldest, coalesce(sum(g.dead), 0) as dead
+        select coalesce(sum(p.waiting), 0) as waiting, coalesce(sum(p.retrying), 0) as retrying,
+          min(p.oldest) as oldest, coalesce(sum(g.dead), 0) as dead
         from (select id, application_id from webhooks w where ${isMeant('w.application_id')} limit ${webhooksMax}) w
         cross join lateral (
-          select count(*) as waiting, count(*) filter (where failures > 0) as retrying, min(next_at) filter (where next_at <= ${now}) as oldest
+          select count(*) as waiting, count(*) filter (where failures > 0) as retrying,
+            min(next_at) filter (where next_at <= ${now}) as oldest
           from (${pending('null')} union all ${pending('not null')}) one where ${isThere}) p
         cross join lateral (
           select count(*) as dead from (
-            select environment from webhook_deliveries d where d.application_id = w.application_id and d.webhook_id = w.id and d.state = 'dead' limit ${countedMax}) one where ${isThere}) g`
+            select environment from webhook_deliveries d where d.application_id = w.application_id
+              and d.webhook_id = w.id and d.state = 'dead' limit ${countedMax}) one where ${isThere}) g`
         .execute(db)
       const { rows: [tried] } = await sql<{ succeeded: number, failed: number }>`
         select count(*) filter (where success) as succeeded, count(*) filter (where not success) as failed
@@ -165,8 +169,8 @@ export function createPipelineLoad ({ db }: { db: Kysely<Database> }) {
     },
 
     /**
-     * How far the worst reader is behind, as the readers last reported: the age of the oldest transaction that it has
-     * received and not stored, or how long it does not stream.
+     * Returns the lag of the slowest reader as last reported: the age of the oldest received transaction that is not
+     * stored, or how long the reader has not been streaming.
      */
     async cdcLagMs (reach: Reach): Promise<number> {
       const rows = await db.selectFrom('cdc_connections').select(['application_id', 'environment', 'status']).where(

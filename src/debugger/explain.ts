@@ -12,7 +12,7 @@ import { askStored, findSubject, type Subject, type SubjectsOptions } from './su
 import type { SubscriptionState, SubscriptionStates } from './subscription-history.ts'
 import { askFilter, askPermission, askTopic, verdictOf, type Asked, type Verdict } from './verdict.ts'
 
-/** What webhooks can tell. */
+/** Explains deliveries to webhooks. */
 export interface WebhookExplainer {
   /** Throws NotFoundError `WEBHOOK_NOT_FOUND`. */
   explain (asker: Pick<Asker, 'scope' | 'within' | 'maySee'>, webhookId: string, event: LoggedEvent): Promise<Asked[]>
@@ -24,7 +24,7 @@ export interface ExplainerOptions extends SubjectsOptions {
   webhooks: WebhookExplainer
 }
 
-/** Answers why an event did, or did not, arrive somewhere: by the very functions that decided it. */
+/** Explains why an event did or did not arrive somewhere, using the functions that delivery itself uses. */
 export class Explainer {
   readonly #options: ExplainerOptions
 
@@ -32,7 +32,7 @@ export class Explainer {
     this.#options = options
   }
 
-  /** Throws NotFoundError (`EVENT_NOT_FOUND`, `SUBSCRIPTION_NOT_FOUND`, `WEBHOOK_NOT_FOUND`), ValidationError. */
+  /** Throws NotFoundError (`EVENT_NOT_FOUND`, `SUBSCRIPTION_NOT_FOUND`, `WEBHOOK_NOT_FOUND`) or ValidationError. */
   async explain (asker: Asker, request: ExplainRequest): Promise<ExplainAnswer> {
     const { subscriptionId, webhookId, token } = request
     if ([subscriptionId, webhookId, token].filter(target => target !== undefined).length !== 1) {
@@ -50,7 +50,7 @@ export class Explainer {
     const { logged } = subject
     if (logged === undefined) return verdictOf(askStored(subject, asker.maySee), '')
     const asked = await this.#options.webhooks.explain(asker, webhookId, logged)
-    return verdictOf([...askStored(subject, asker.maySee), ...asked], 'The webhook has accepted it')
+    return verdictOf([...askStored(subject, asker.maySee), ...asked], 'The webhook endpoint accepted the event')
   }
 
   #judge (asker: Asker, subject: Subject, state: SubscriptionState): Verdict {
@@ -63,7 +63,7 @@ export class Explainer {
       askPermissionThen(logged, state),
       ...askPresence(logged, subject.traced, state),
       ...askFilter(state.filter, logged.value, !asker.maySee(logged.topic))
-    ], `It was handed to the socket of ${state.id}`)
+    ], `The event was sent to the socket of subscription ${state.id}`)
   }
 
   async #explainToken (asker: Asker, subject: Subject, token: string): Promise<Omit<ExplainAnswer, 'eventId'>> {
@@ -93,8 +93,8 @@ export class Explainer {
       found: meant.length,
       cause: 'NOT_SUBSCRIBED',
       message: meant.length > 0
-        ? `${meant.length} subscriptions to the topic are known`
-        : `No subscription to ${subject.topic} is known of ${principal.id}`
+        ? `${meant.length} subscriptions to the topic were found`
+        : `No subscription of ${principal.id} to ${subject.topic} was found`
     }
     const own = verdictOf([...asked, found], '')
     if (nearest === undefined || !found.holds) return { ...own, subscriptions }
@@ -108,7 +108,9 @@ export class Explainer {
 function askPermissionThen (event: LoggedEvent, state: SubscriptionState): Asked {
   const asked = askPermission(state.permitted, event.topic)
   if (asked.holds || !wasThereFor(event, state)) return asked
-  return { condition: 'permission', holds: true, message: `Subscribing to ${event.topic} was permitted when it came` }
+  return {
+    condition: 'permission', holds: true, message: `Subscribing to ${event.topic} was permitted when the event arrived`
+  }
 }
 
 const askEnvironment = (wanted: Environment, found: Environment): Asked => ({
@@ -117,10 +119,12 @@ const askEnvironment = (wanted: Environment, found: Environment): Asked => ({
   wanted,
   found,
   cause: 'ENVIRONMENT_DIFFERS',
-  message: wanted === found ? `Both are of ${wanted}` : `The event is of ${wanted}, the subscription of ${found}`
+  message: wanted === found
+    ? `Event and subscription are both in ${wanted}`
+    : `The event is in ${wanted}, the subscription in ${found}`
 })
 
-/** What a credential must be to see the topic at all. Of another application's nothing is told. */
+/** Checks whether a credential can reach the topic at all. Reveals nothing about other applications. */
 function askCredential (principal: Principal, scope: Scope, topic: string): Asked[] {
   if (!reachesApplication(principal, scope.applicationId)) {
     return [{
@@ -140,13 +144,13 @@ function askCredential (principal: Principal, scope: Scope, topic: string): Aske
       cause: 'ENVIRONMENT_DIFFERS',
       message: pinned === undefined
         ? 'The credential is not pinned to an environment'
-        : `The credential is pinned to ${pinned}, the event is of ${scope.environment}`
+        : `The credential is pinned to ${pinned}, but the event is in ${scope.environment}`
     },
     askPermission(permissionsAt(principal, scope).subscribe, topic)
   ]
 }
 
-/** How far an event has come with a subscription: of several the one where it came furthest has the answer. */
+/** Ranks how far an event came with a subscription. The highest-ranked subscription gives the answer. */
 const nearness = ({ outcome, conditions }: Verdict): number =>
   ({ delivered: 3000, pending: 2000, unknown: 1000, not_delivered: 0 })[outcome] +
   conditions.findIndex(({ holds }) => !holds)

@@ -20,11 +20,11 @@ import { nodeGoneAfterMs } from './tracing/nodes.ts'
 import type { SubscriptionRecords } from './tracing/subscription-records.ts'
 import { askFilter, askPermission, askTopic, type Asked } from './verdict.ts'
 
-/** Subscriptions of each kind that an answer has, and of other nodes that are looked at. */
+/** Limits: subscriptions of each kind in an answer, and subscriptions of other nodes that are checked. */
 const listedMax = 100
 const elsewhereMax = 5000
 
-/** What webhooks would do with an event. */
+/** Predicts which webhooks an event would go to. */
 export interface WebhookRouter {
   route (
     scope: Scope, within: Within, event: { topic: string, type: EventType, payload: string }
@@ -52,11 +52,11 @@ interface Judged {
   conditions: Condition[]
 }
 
-/** What would become of an event: everything that decides it is asked, and nothing is done. */
+/** Predicts what would happen to an event, without storing or sending anything. */
 export function createRouter ({ db, hub, topics, schemas, records, webhooks, node }: RouterOptions) {
   /**
-   * Of this node: those that the matcher of the topic's feed knows, and patterns of which the topic will be a part with
-   * its next event.
+   * Checks the subscriptions of this node: those in the matcher of the topic's feed, and pattern subscriptions that
+   * have not reached the topic yet.
    */
   function here (scope: Scope, topic: string, value: unknown): { matched: number, filtered: number, judged: Judged[] } {
     const watching = hub.watches.watching(scope).filter(watcher => watcher.matches(topic) && !watcher.has(topic))
@@ -77,7 +77,7 @@ export function createRouter ({ db, hub, topics, schemas, records, webhooks, nod
     return judge({ id, socketId: subscriber.id, node, topic: subscribedTo, filter, permitted }, topic, value)
   }
 
-  /** Of the other nodes: what they have written down of subscriptions that live. */
+  /** Checks the live subscriptions of other nodes, from their records. */
   async function elsewhere (scope: Scope, topic: string, value: unknown): Promise<Judged[]> {
     const rows = await db.selectFrom('trace_subscriptions as s').innerJoin('trace_nodes as n', 'n.id', 's.node')
       .select(['s.id', 's.node', 's.socket_id', 's.topic', 's.filter', 's.permissions'])
@@ -106,18 +106,18 @@ export function createRouter ({ db, hub, topics, schemas, records, webhooks, nod
 
   return {
     /**
-     * Throws ValidationError for a payload that no event may have, ForbiddenError for a topic that the asker may not
-     * read.
+     * Throws ValidationError for a payload that no event may have, and ForbiddenError for a topic that the principal
+     * may not read.
      */
     async route (
       { scope, within, maySee }: Pick<Asker, 'scope' | 'within' | 'maySee'>,
       { topic: name, payload, type }: RouteRequest
     ): Promise<RouteAnswer> {
-      // By trying payloads one could find out what others' filters let through, and with a trace what came through.
+      // Trying payloads would reveal other subscribers' filters, and together with a trace the payload of an event.
       if (!maySee(name)) {
         throw new ForbiddenError(
           'PERMISSION_DENIED',
-          `Permission required to read the topic: subscribe:${name.slice(0, 300)}`
+          `Reading the topic requires the permission subscribe:${name.slice(0, 300)}`
         )
       }
       const text = encodeJson(payload, '/payload')

@@ -4,16 +4,16 @@ const numberOf = (value: unknown): value is number => Number.isSafeInteger(value
 const nodesMax = 1000
 
 /**
- * How far a stream has read of what each node has written. Each node's rows are numbered in the order in which they can
- * be seen, so that nothing falls between two readings, whoever does them.
+ * Records how far a stream has read the rows of each node. Each node numbers its rows in the order in which they become
+ * visible, so that no row is skipped between two reads, even by different nodes.
  */
 export class StreamCursor {
-  /** Nodes that it does not name are of interest if they have started since. */
+  /** A node that the cursor does not name is read if it started after this time. */
   since: number
   readonly read: Map<string, number>
-  /** When it last moved. */
+  /** When the cursor last moved. */
   at: number
-  /** Of one row more the first so many events. */
+  /** How many events of the next row have been sent already. */
   partial: { node: string, n: number, events: number } | undefined
 
   constructor (
@@ -25,17 +25,14 @@ export class StreamCursor {
     this.partial = partial
   }
 
-  /** All of a row has been dealt with. */
+  /** Marks all of a row as sent. */
   pass (node: string, n: number): void {
     this.read.set(node, n)
     this.partial = undefined
     this.at = Date.now()
   }
 
-  /**
-   * Forgets nodes that have nothing more to say: those that are still of interest are given, all that began before
-   * `since`.
-   */
+  /** Keeps only the given nodes, which must be all nodes started before `since` that may still write rows. */
   rebase (since: number, nodes: readonly string[]): void {
     const read = nodes.map(node => [node, this.read.get(node) ?? 0] as const)
     this.read.clear()
@@ -43,7 +40,7 @@ export class StreamCursor {
     this.since = since
   }
 
-  /** How many events of a row have been dealt with before. */
+  /** Returns how many events of a row have been sent already. */
   skipped (node: string, n: number): number {
     return this.partial?.node === node && this.partial.n === n ? this.partial.events : 0
   }
@@ -60,7 +57,7 @@ export class StreamCursor {
     ).toString('base64url')
   }
 
-  /** Throws ValidationError for what is not one of ours. */
+  /** Throws ValidationError unless the text is a cursor of this format. */
   static parse (text: string): StreamCursor {
     let parts: unknown
     try {
@@ -77,10 +74,8 @@ export class StreamCursor {
     ) {
       throw new ValidationError(
         'VALIDATION_FAILED',
-        'Last-Event-ID is not one of ours: pass the id of the last message',
-        {
-          details: [{ path: '/last-event-id', message: 'must be the id of the last message' }]
-        }
+        'Last-Event-ID is invalid: it must be the id of a message of this stream, unchanged',
+        { details: [{ path: '/last-event-id', message: 'must be the id of a message of this stream, unchanged' }] }
       )
     }
     return new StreamCursor(

@@ -8,44 +8,47 @@ import { eventsOf, type TracedEvent } from './traced-event.ts'
 
 const rowsAtOnce = 100
 /**
- * Nodes that a cursor names, which clients send as a header; beyond it those are left out that have been gone for so
- * long.
+ * Limit for the nodes in a cursor, which clients send as a header. Beyond it, nodes silent for `goneMs` are dropped.
  */
 const nodesMax = 30
 const goneMs = 3_600_000
-/** A node that has not been seen for so long before a stream begins has nothing more to say. */
+/** A node silent for this long before a stream begins writes no more rows. */
 const silentMs = 60_000
 
 const startSql = `
   select t.id, greatest(
-    coalesce((select max(n) from event_traces e where e.application_id = $1 and e.environment = $2 and e.node = t.id), 0),
-    coalesce((select max(n) from event_trace_parts p where p.application_id = $1 and p.environment = $2 and p.node = t.id), 0)) as n
+    coalesce((select max(n) from event_traces e where e.application_id = $1 and e.environment = $2
+      and e.node = t.id), 0),
+    coalesce((select max(n) from event_trace_parts p where p.application_id = $1 and p.environment = $2
+      and p.node = t.id), 0)) as n
   from trace_nodes t where t.seen_at > $3`
 
-/**
- * Both tables in one statement, and so as they were at one moment: a number that is seen has nothing unseen below it.
- */
+/** Reads both tables in one snapshot, so that every row below a visible number is visible. */
 const sinceSql = `
   with nodes as (
-    select t.id, coalesce(k.n, 0) as n from trace_nodes t left join unnest($3::text[], $4::bigint[]) as k(id, n) on k.id = t.id
+    select t.id, coalesce(k.n, 0) as n from trace_nodes t
+    left join unnest($3::text[], $4::bigint[]) as k(id, n) on k.id = t.id
     where k.id is not null or t.started_at >= $5)
   select r.* from nodes cross join lateral (
     (select true as is_run, events, ${rowColumns} from event_traces e
-      where e.application_id = $1 and e.environment = $2 and e.node = nodes.id and e.n > nodes.n order by e.n limit ${rowsAtOnce})
+      where e.application_id = $1 and e.environment = $2 and e.node = nodes.id and e.n > nodes.n
+        order by e.n limit ${rowsAtOnce})
     union all
-    (select false, 0, id, created_at, node, n, application_id, environment, '', '', null, detail from event_trace_parts p
-      where p.application_id = $1 and p.environment = $2 and p.node = nodes.id and p.n > nodes.n order by p.n limit ${rowsAtOnce})
+    (select false, 0, id, created_at, node, n, application_id, environment, '', '', null, detail
+      from event_trace_parts p
+      where p.application_id = $1 and p.environment = $2 and p.node = nodes.id and p.n > nodes.n
+        order by p.n limit ${rowsAtOnce})
     order by n limit ${rowsAtOnce}) r
   order by r.node, r.n`
 
-/** What a stream sends: a trace, or how many were dropped where it is. */
+/** A message of the stream: a trace, or the number of traces dropped at this point. */
 export interface StreamMessage { id: string, event: 'trace' | 'dropped', data: object }
 
 interface Entry extends Row { is_run: boolean, events: number }
 
 export interface StreamReaderOptions { pool: pg.Pool, reader: TraceReader, retentionMs: number }
 
-/** Reads along with what the nodes write down of a scope. */
+/** Reads new traces of a scope as the nodes store them. */
 export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderOptions) {
   async function entriesSince (scope: Scope, { read, since }: StreamCursor): Promise<Entry[]> {
     const { rows } = await pool.query<Entry>({
@@ -64,7 +67,7 @@ export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderO
       const { steps = 0 } = JSON.parse(entry.detail) as { steps?: number }
       yield {
         id: cursor.toString(), event: 'dropped',
-        data: { events: entry.events, steps, reason: 'The trace store was behind', at: entry.created_at }
+        data: { events: entry.events, steps, reason: 'The trace store could not keep up', at: entry.created_at }
       }
       return
     }
@@ -80,12 +83,14 @@ export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderO
       if (i === counted.length - 1) cursor.pass(entry.node, entry.n)
       else cursor.partial = { node: entry.node, n: entry.n, events: skipped + i + 1 }
       const isSeen = maySee(event.stored.topic)
-      if (passesFilter(event, webhooks, filter, isSeen)) { yield { id: cursor.toString(), event: 'trace', data: event.toSummary(webhooks, isSeen) } }
+      if (passesFilter(event, webhooks, filter, isSeen)) {
+        yield { id: cursor.toString(), event: 'trace', data: event.toSummary(webhooks, isSeen) }
+      }
     }
     cursor.pass(entry.node, entry.n)
   }
 
-  /** Events of which a node has more to say than when they were first told of. */
+  /** Returns the events that a node has added details to since they were first sent. */
   async function partEvents (scope: Scope, { id, detail }: Entry): Promise<TracedEvent[]> {
     const places = placesOf(JSON.parse(detail) as PartDetail)
     return (await reader.runs(scope, [id])).flatMap(run => eventsOf(run).reverse()).filter(({ place }) =>
@@ -94,8 +99,8 @@ export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderO
   }
 
   /**
-   * To be called when everything has been read. A node whose beginning is not to be seen yet began within the last
-   * minute.
+   * Drops silent nodes from the cursor. Call once everything has been read. A node whose first rows are not visible yet
+   * started within the last minute.
    */
   async function forgetNodes (cursor: StreamCursor): Promise<void> {
     const now = Date.now()
@@ -104,7 +109,7 @@ export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderO
   }
 
   return {
-    /** After everything that is stored by now. */
+    /** Returns a cursor after everything that is stored now. */
     async start (scope: Scope): Promise<StreamCursor> {
       const now = Date.now()
       const { rows } = await pool.query<{ id: string, n: number }>({
@@ -113,7 +118,7 @@ export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderO
       return new StreamCursor(now, now, rows.map(({ id, n }) => [id, n] as const))
     },
 
-    /** What there is by now after the cursor, which moves on with each message. */
+    /** Yields everything stored after the cursor, which advances with each message. */
     async * since (follower: Looker, filter: StreamQuery, cursor: StreamCursor): AsyncGenerator<StreamMessage> {
       for (;;) {
         const entries = await entriesSince(follower.scope, cursor)
@@ -126,7 +131,7 @@ export function createStreamReader ({ pool, reader, retentionMs }: StreamReaderO
       }
     },
 
-    /** Whether retention has taken what a client that goes on from there has not seen. */
+    /** Returns whether retention has dropped traces that a client with this cursor has not seen. */
     isTooOld: (cursor: StreamCursor): boolean => cursor.at < Date.now() - retentionMs
   }
 }

@@ -9,39 +9,45 @@ import type { TraceReader } from './trace-reader.ts'
 import type { TracedEvent } from './traced-event.ts'
 import type { Asked } from './verdict.ts'
 
-/** An event that is asked about, as far as there is anything of it. */
+/** The event of a request, as far as it is stored. */
 export interface Subject {
   topic: string
   eventId: string | null
   traced: TracedEvent | undefined
-  /** Undefined when it never came to be. */
+  /** Undefined when the event was rejected. */
   logged: LoggedEvent | undefined
 }
 
 export interface SubjectsOptions { log: EventLog, reader: TraceReader }
 
-/** Throws NotFoundError `EVENT_NOT_FOUND`, and ValidationError for what names no event. */
+/** Throws NotFoundError `EVENT_NOT_FOUND`, or ValidationError when the request names no event. */
 export async function findSubject (
   { log, reader }: SubjectsOptions, scope: Scope, { eventId, topic, offset }: ExplainRequest
 ): Promise<Subject> {
   if (eventId !== undefined) {
-    if (topic !== undefined || offset !== undefined) { throw invalid('/eventId', 'must not stand beside /topic and /offset') }
+    if (topic !== undefined || offset !== undefined) {
+      throw invalid('/eventId', 'must not be combined with /topic and /offset')
+    }
     const traced = await reader.find(scope, eventId)
-    if (traced === undefined) { throw eventNotFound(`${eventId}; an event that was not sampled can be named by its topic and offset`) }
+    if (traced === undefined) {
+      throw eventNotFound(`${eventId}. If the event was not sampled, use its topic and offset instead`)
+    }
     const logged = await reader.logged(traced)
-    if (logged === undefined && traced.offset !== null) throw eventNotFound(`${eventId}: the log no longer has it`)
+    if (logged === undefined && traced.offset !== null) throw eventNotFound(`${eventId}. The log no longer contains it`)
     return { topic: traced.stored.topic, eventId, traced, logged }
   }
-  if (topic === undefined || offset === undefined) throw invalid('/eventId', 'is required, or else /topic and /offset')
+  if (topic === undefined || offset === undefined) {
+    throw invalid('/eventId', 'is required unless you give /topic and /offset')
+  }
   const [logged] = await log.page(scope, topic, { after: offset - 1, limit: 1 })
-  if (logged?.offset !== offset) throw eventNotFound(`${topic} has none at offset ${offset}, or no longer`)
+  if (logged?.offset !== offset) throw eventNotFound(`the log of ${topic} does not contain offset ${offset}`)
   return { topic, eventId: logged.id, traced: await reader.find(scope, logged.id), logged }
 }
 
 export const eventNotFound = (what: string): NotFoundError =>
   new NotFoundError('EVENT_NOT_FOUND', `Event not found: ${what}`)
 
-/** What an event has to pass to be one. Of one that was refused by its schema, each place that was wrong. */
+/** Returns the checks before storing. For a payload that violates its schema, returns each violation. */
 export function askStored ({ topic, traced, logged }: Subject, maySee: (topic: string) => boolean): Asked[] {
   if (logged !== undefined) {
     const { offset, schemaVersion: version } = logged
@@ -52,9 +58,12 @@ export function askStored ({ topic, traced, logged }: Subject, maySee: (topic: s
             condition: 'schema',
             holds: true,
             found: version,
-            message: `The payload keeps to version ${version} of the schema of ${topic}`
+            message: `The payload is valid for version ${version} of the schema of ${topic}`
           }]),
-      { condition: 'stored', holds: true, found: offset, message: `It is in the log of ${topic} at offset ${offset}` }
+      {
+        condition: 'stored', holds: true, found: offset,
+          message: `The event is in the log of ${topic} at offset ${offset}`
+      }
     ]
   }
   const refusal = traced?.stored.refusal
@@ -70,7 +79,7 @@ function askRefusal (
       holds: false,
       found: topic,
       cause: 'TOPIC_NOT_FOUND',
-      message: `It was refused: ${message}`
+      message: `The event was rejected: ${message}`
     }]
   }
   if (code !== 'SCHEMA_VIOLATED') {
@@ -79,7 +88,7 @@ function askRefusal (
       holds: false,
       found: code,
       cause: 'EVENT_REFUSED',
-      message: `It was refused (${code}): ${message}`
+      message: `The event was rejected (${code}): ${message}`
     }]
   }
   return [
@@ -89,8 +98,8 @@ function askRefusal (
       found: schemaVersion,
       cause: 'SCHEMA_VIOLATED',
       message: isSeen
-        ? `It was refused: ${message}`
-        : `It was refused: its payload does not keep to version ${schemaVersion} of the schema`
+        ? `The event was rejected: ${message}`
+        : `The event was rejected: its payload violates version ${schemaVersion} of the schema`
     },
     ...(isSeen ? details : []).map(({ path, message: what }): Asked => ({
       condition: 'schema',

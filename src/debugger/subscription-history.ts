@@ -10,10 +10,10 @@ import type { Asker } from './asker.ts'
 import { nodeGone, nodeGoneAfterMs } from './tracing/nodes.ts'
 import type { SubscriptionRecords } from './tracing/subscription-records.ts'
 
-/** Subscriptions of one credential that are looked at, the latest first. */
+/** Subscriptions of one credential that are examined, the latest first. */
 const subscriptionsMax = 50
 
-/** A subscription that is, or was: on this node as it is by now, on another as that one has last written it down. */
+/** A live or ended subscription: its current state on this node, or the last record of another node. */
 export interface SubscriptionState {
   id: string
   environment: Environment
@@ -26,7 +26,7 @@ export interface SubscriptionState {
   startedAt: number
   endedAt: number | null
   endReason: string | null
-  /** Of its node: when it last gave a sign of life, and whether it died with the subscription. */
+  /** When the subscription's node last reported, and whether it died with the subscription. */
   nodeSeenAt: number
   isNodeGone: boolean
 }
@@ -34,11 +34,11 @@ export interface SubscriptionState {
 export interface SubscriptionStatesOptions {
   db: Kysely<Database>
   records: SubscriptionRecords
-  /** What this node is called. */
+  /** The name of this node. */
   node: string
 }
 
-/** Subscriptions of the past and the present, of every node. */
+/** Reads past and present subscriptions of every node. */
 export function createSubscriptionStates ({ db, records, node }: SubscriptionStatesOptions) {
   async function toStates (rows: readonly Selectable<TraceSubscriptionsTable>[]): Promise<SubscriptionState[]> {
     if (rows.length === 0) return []
@@ -52,7 +52,7 @@ export function createSubscriptionStates ({ db, records, node }: SubscriptionSta
   function toState (row: Selectable<TraceSubscriptionsTable>, nodeSeenAt: number): SubscriptionState {
     const isOwn = row.node === node
     const live = isOwn ? records.find(row.id) : undefined
-    // The sweep writes it down when it comes by.
+    // The retention sweep records the end later.
     const isNodeGone = row.end_reason === nodeGone ||
       (row.ended_at === null && !isOwn && nodeSeenAt < Date.now() - nodeGoneAfterMs)
     const common = {
@@ -89,7 +89,7 @@ export function createSubscriptionStates ({ db, records, node }: SubscriptionSta
   }
 
   return {
-    /** Throws NotFoundError `SUBSCRIPTION_NOT_FOUND`, also for one that the asker may not know of. */
+    /** Throws NotFoundError `SUBSCRIPTION_NOT_FOUND`, also when the principal may not see the subscription. */
     async get ({ scope, mayLookInto }: Pick<Asker, 'scope' | 'mayLookInto'>, id: string): Promise<SubscriptionState> {
       await records.flush()
       const row = await db.selectFrom('trace_subscriptions').selectAll().where('id', '=', id).where(
@@ -98,14 +98,14 @@ export function createSubscriptionStates ({ db, records, node }: SubscriptionSta
       if (row === undefined || !mayLookInto(row.environment)) {
         throw new NotFoundError(
           'SUBSCRIPTION_NOT_FOUND',
-          `Subscription not found: ${id}; there was none, or it ended so long ago that nothing is kept of it`
+          `Subscription not found: ${id}. It never existed, or its record has expired`
         )
       }
       const [state] = await toStates([row])
       return state as SubscriptionState
     },
 
-    /** Of one principal in the scope, the latest first. */
+    /** Returns the subscriptions of a principal in the scope, the latest first. */
     async of ({ scope }: Pick<Asker, 'scope'>, principalId: string): Promise<SubscriptionState[]> {
       await records.flush()
       const rows = await db.selectFrom('trace_subscriptions').selectAll()

@@ -5,12 +5,12 @@ import { beatEveryMs } from './tracing/nodes.ts'
 import type { SubscriptionState } from './subscription-history.ts'
 import type { NodeStep, TracedEvent } from './traced-event.ts'
 
-/** How long after its commit another node may not have heard of an event. */
+/** How long after its commit an event may not have reached another node. */
 const elsewhereWithinMs = 5000
 
 /**
- * Whether a subscription was there for an event. Of one that lives here, or has ended, it is known by offsets, which
- * leave no doubt; of one that lives on another node, or died with it, by what that node had written down.
+ * Checks whether a subscription existed when an event was published. For a subscription that lives on this node, or has
+ * ended, offsets decide exactly. For one that lives on another node, or died with it, the node's last records decide.
  */
 export function askPresence (event: LoggedEvent, traced: TracedEvent | undefined, state: SubscriptionState): Asked[] {
   const span = Object.hasOwn(state.spans, event.topic) ? state.spans[event.topic] : undefined
@@ -20,13 +20,13 @@ export function askPresence (event: LoggedEvent, traced: TracedEvent | undefined
   return [askBegan(event, span, state), state.endedAt === null ? askReached(event, span) : askEnded(event, span, state)]
 }
 
-/** What came while it was there did so with whatever permission there was then. */
+/** Events during the subscription's span arrived under the permissions of that time. */
 export function wasThereFor ({ topic, epoch, offset }: LoggedEvent, { spans }: SubscriptionState): boolean {
   const span = Object.hasOwn(spans, topic) ? spans[topic] : undefined
   return span?.epoch === epoch && offset > span.after && offset <= (span.until ?? Infinity)
 }
 
-/** Of a topic that another node has taken in since it last wrote of the pattern, only the time is known. */
+/** For a topic that another node has added to a pattern since its last record, only the time is known. */
 function askBegan (event: LoggedEvent, span: Span | undefined, { startedAt }: SubscriptionState): Asked {
   if (span !== undefined && span.epoch !== event.epoch) {
     return {
@@ -35,7 +35,7 @@ function askBegan (event: LoggedEvent, span: Span | undefined, { startedAt }: Su
       wanted: span.epoch,
       found: event.epoch,
       cause: 'LOG_STARTED_ANEW',
-      message: `The subscription was for the log of epoch ${span.epoch}, the event is of ${event.epoch}`
+      message: `The subscription was for the log of epoch ${span.epoch}, but the event is in the log of ${event.epoch}`
     }
   }
   return {
@@ -45,8 +45,8 @@ function askBegan (event: LoggedEvent, span: Span | undefined, { startedAt }: Su
     found: span === undefined ? iso(event.timestamp) : event.offset,
     cause: 'NOT_SUBSCRIBED_YET',
     message: `The subscription began at ${iso(startedAt)}${
-      span === undefined ? '' : `, above offset ${span.after}`
-    }; the event has offset ${event.offset}, of ${iso(event.timestamp)}`
+      span === undefined ? '' : `, after offset ${span.after}`
+    }; the event has offset ${event.offset} and time ${iso(event.timestamp)}`
   }
 }
 
@@ -59,7 +59,9 @@ function askReached (event: LoggedEvent, { until = 0 }: Span): Asked {
     found: until,
     cause: 'CATCHING_UP',
     otherwise: 'pending',
-    message: `The subscription is live, and ${holds ? 'past' : 'on its way to'} offset ${event.offset}`
+    message: holds
+      ? `The subscription is live and has passed offset ${event.offset}`
+      : `The subscription is live and has not reached offset ${event.offset} yet`
   }
 }
 
@@ -72,14 +74,14 @@ function askEnded (event: LoggedEvent, { until = 0 }: Span, { endedAt, endReason
     found: event.offset,
     cause: causeOfEnd(endReason ?? ''),
     message: holds
-      ? `The subscription was there for it; it ended at ${iso(endedAt ?? 0)}: ${endReason}`
+      ? `The subscription received the event; it ended at ${iso(endedAt ?? 0)}: ${endReason}`
       : `The subscription ended at ${iso(endedAt ?? 0)} (${endReason}), before the event of ${
         iso(event.timestamp)
       } reached it`
   }
 }
 
-/** A pattern that had nothing to do with the topic. */
+/** Explains a pattern subscription that never had a span for the topic. */
 function askNeverCame (event: LoggedEvent, { endedAt, endReason }: SubscriptionState): Asked {
   if (endedAt === null) {
     return {
@@ -87,7 +89,7 @@ function askNeverCame (event: LoggedEvent, { endedAt, endReason }: SubscriptionS
       holds: false,
       cause: 'NOT_ROUTED_YET',
       otherwise: 'pending',
-      message: `The subscription is live, and has not come to ${event.topic} yet`
+      message: `The subscription is live and has not reached ${event.topic} yet`
     }
   }
   return {
@@ -97,7 +99,7 @@ function askNeverCame (event: LoggedEvent, { endedAt, endReason }: SubscriptionS
     cause: event.timestamp < endedAt ? 'NOT_SUBSCRIBED_YET' : causeOfEnd(endReason ?? ''),
     message: `The subscription ended at ${
       iso(endedAt)
-    } (${endReason}) without having come to ${event.topic}; the event is of ${iso(event.timestamp)}`
+    } (${endReason}) without reaching ${event.topic}; the event has time ${iso(event.timestamp)}`
   }
 }
 
@@ -112,19 +114,19 @@ function askElsewhere (
       ...asked,
       holds: false,
       cause: 'NOT_SUBSCRIBED_YET',
-      message: `The node that holds the socket had not come to ${event.topic} with it`
+      message: `The node with the socket had not added ${event.topic} to the subscription yet`
     }
   }
   const isReached = step !== undefined || event.offset <= (span?.until ?? 0) ||
     event.timestamp + elsewhereWithinMs <= nodeSeenAt
-  if (isReached) { return { ...asked, holds: true, message: `The node that held the socket was past offset ${event.offset}` } }
+  if (isReached) return { ...asked, holds: true, message: `The node with the socket had passed offset ${event.offset}` }
   if (!isNodeGone) {
     return {
       ...asked,
       holds: false,
       cause: 'NOT_ROUTED_YET',
       otherwise: 'pending',
-      message: `The node that holds the socket has not told yet of offset ${event.offset}`
+      message: `The node with the socket has not reported offset ${event.offset} yet`
     }
   }
   const isBefore = nodeSeenAt + beatEveryMs < event.timestamp
@@ -133,13 +135,13 @@ function askElsewhere (
     holds: false,
     cause: 'NODE_GONE',
     otherwise: isBefore ? 'not_delivered' : 'unknown',
-    message: `The node that held the socket was last heard of at ${iso(nodeSeenAt)}, and died; the event is of ${
+    message: `The node with the socket died; it last reported at ${iso(nodeSeenAt)}, and the event has time ${
       iso(event.timestamp)
     }`
   }
 }
 
-/** Whether a subscription may be among those that a node has counted: it has named only the first. */
+/** Whether a node may have counted the subscription: it names only the first ones. */
 const isAmong = (id: string, { matched, filtered, matchedIds, filteredIds }: NodeStep): boolean =>
   matched > matchedIds.length || filtered > filteredIds.length || matchedIds.includes(id) || filteredIds.includes(id)
 

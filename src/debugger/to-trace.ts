@@ -6,13 +6,13 @@ import type { TracedEvent, WebhookCounts } from './traced-event.ts'
 export interface TraceParts {
   deliveries: WebhookDeliveryTrace[]
   counts: WebhookCounts
-  /** While the log has it. */
+  /** The event, while the log contains it. */
   event: LoggedEvent | undefined
-  /** Whether the payload may be. */
+  /** Whether the principal may see the payload. */
   isSeen: boolean
 }
 
-/** The whole life of an event, as far as it is known. */
+/** Combines everything that is known about an event. */
 export function toTrace (traced: TracedEvent, { deliveries, counts, event, isSeen }: TraceParts): Trace {
   const { stored, index, steps } = traced
   const { run, refusal, createdAt } = stored
@@ -34,7 +34,7 @@ export function toTrace (traced: TracedEvent, { deliveries, counts, event, isSee
     stored: run === undefined || traced.offset === null
       ? null
       : { at: createdAt + run.storedMs, offset: traced.offset, epoch: run.epoch, node: stored.node },
-    // With filters that are known from elsewhere, to whom it went would tell what is in the payload.
+    // Together with known filters, the recipients would reveal something about the payload.
     routed: shown.map(({ node, routedMs, matched, filtered, matchedIds, filteredIds }) => ({
       node,
       at: Math.round(createdAt + routedMs),

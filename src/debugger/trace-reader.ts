@@ -14,11 +14,11 @@ import { toTrace } from './to-trace.ts'
 import { eventsOf, noWebhooks, toNodePart, TracedEvent, type StoredRun, type WebhookCounts } from './traced-event.ts'
 import type { WebhookTraces, WebhookView } from './webhook-traces.ts'
 
-/** Rows that one statement brings, and events that one request looks at: beyond it the page ends early. */
+/** Rows per statement, and events that one request examines: beyond that the page ends early. */
 const rowsAtOnce = 50
 const eventsScannedMax = 20_000
 
-/** Events that are looked at together, unless one row has more. */
+/** Events that are processed together, unless one row has more. */
 const eventsAtOnce = 1000
 
 export interface TraceReaderOptions {
@@ -26,11 +26,11 @@ export interface TraceReaderOptions {
   log: EventLog
   webhooks: WebhookTraces
   retentionMs: number
-  /** Stores what this node has gathered, so that it is read. */
+  /** Stores the traces that this node has collected, so that they can be read. */
   flush (): Promise<unknown>
 }
 
-/** Who reads, and what they may see. */
+/** The scope of a reader and what it may see. */
 export type Looker = Pick<Asker, 'scope' | 'within' | 'maySee'>
 
 export type TraceFilter = Omit<TraceQuery, 'limit' | 'cursor'>
@@ -51,25 +51,28 @@ export const rowColumns = 'id, created_at, node, n, application_id, environment,
 
 const pageSql = `
   select ${rowColumns} from event_traces
-  where application_id = $1 and environment = $2 and created_at >= $3 and created_at <= $4 and (created_at, node, n) <= ($5, $6, $7)
-    and ($8::text is null or topic = $8) and ($9::text is null or source in ($9, 'mixed')) and outcome = any($10) and ($11::text is null or id = $11)
+  where application_id = $1 and environment = $2 and created_at >= $3 and created_at <= $4
+    and (created_at, node, n) <= ($5, $6, $7)
+    and ($8::text is null or topic = $8) and ($9::text is null or source in ($9, 'mixed')) and outcome = any($10)
+      and ($11::text is null or id = $11)
   order by created_at desc, node desc, n desc limit $12`
-/** The same; its own text, so that its plan may use the index of what was refused. */
+/** The same statement with its own text, so that its plan can use the index on rejected events. */
 const refusedSql = pageSql.replace('outcome = any($10)', "outcome = any($10) and outcome <> 'stored'")
 
 const findSql =
-  `select ${rowColumns} from event_traces where id = any($1) and application_id = $2 and environment = $3 and created_at >= $4 and outcome <> 'dropped'`
+  `select ${rowColumns} from event_traces where id = any($1) and application_id = $2 and environment = $3
+    and created_at >= $4 and outcome <> 'dropped'`
 
 const partsSql = `
   select id, node, detail from event_trace_parts
   where id = any($1) and application_id = $2 and environment = $3 and created_at >= $4 and created_at <= $5`
 
-/** Where a list goes on: the event after this one. */
+/** The last event of a page; the next page starts after it. */
 interface Mark { createdAt: number, node: string, n: number, index: number }
 
 const nodeMax = '\u007f'
 
-/** Reads the trace store, and puts together what several nodes have written of one event. */
+/** Reads the trace store and combines what several nodes recorded about an event. */
 export class TraceReader {
   readonly #options: TraceReaderOptions
 
@@ -78,8 +81,8 @@ export class TraceReader {
   }
 
   /**
-   * The newest first. A page may be shorter than its limit, and yet have a next one, where few events are what is
-   * looked for.
+   * Lists traces, newest first. If few events match the filter, a page may be shorter than its limit although more
+   * pages follow.
    */
   async list (asker: Looker, { limit = 100, cursor, ...filter }: TraceQuery): Promise<PageOf<TraceSummary>> {
     const { scope, maySee } = asker
@@ -92,7 +95,9 @@ export class TraceReader {
       for (const events of inPieces(rows.map(eventsOf))) {
         for (const [event, webhooks] of await this.withWebhooks(asker, events)) {
           if (mark !== undefined && isBefore(event, mark)) continue
-          if (scanned >= eventsScannedMax || items.length === limit) { return { items, nextCursor: mark === undefined ? undefined : toCursor(mark) } }
+          if (scanned >= eventsScannedMax || items.length === limit) {
+            return { items, nextCursor: mark === undefined ? undefined : toCursor(mark) }
+          }
           scanned++
           mark = markAt(event)
           const isSeen = maySee(event.stored.topic)
@@ -103,7 +108,7 @@ export class TraceReader {
     }
   }
 
-  /** Throws NotFoundError `TRACE_NOT_FOUND`: never was, sampled out, or past retention. */
+  /** Throws NotFoundError `TRACE_NOT_FOUND` for an event that never existed, was not sampled, or is past retention. */
   async get ({ scope, within, maySee }: Looker, eventId: string): Promise<Trace> {
     const found = await this.find(scope, eventId)
     if (found === undefined) throw traceNotFound(eventId)
@@ -122,7 +127,7 @@ export class TraceReader {
     return (await this.findAll(scope, [eventId])).get(eventId)
   }
 
-  /** By id; those that have no trace are left out. */
+  /** Returns traced events by ID. Omits events without a trace. */
   async findAll (scope: Scope, eventIds: readonly string[]): Promise<Map<string, TracedEvent>> {
     await this.#options.flush()
     const places = new Map(eventIds.flatMap(id => {
@@ -140,19 +145,19 @@ export class TraceReader {
     return found
   }
 
-  /** The event itself, while the log has it. */
+  /** Returns the event itself, while the log contains it. */
   async logged ({ stored, offset, id }: TracedEvent): Promise<LoggedEvent | undefined> {
     if (offset === null) return undefined
     const [event] = await this.#options.log.page(stored.scope, stored.topic, { after: offset - 1, limit: 1 })
     return event?.id === id ? event : undefined
   }
 
-  /** Rows of the store as events, the oldest first. */
+  /** Returns the events of rows of the store, oldest first. */
   async expand (scope: Scope, rows: readonly Row[]): Promise<TracedEvent[]> {
     return (await this.#assemble(scope, rows)).flatMap(run => eventsOf(run).reverse())
   }
 
-  /** Runs by their ids; those that are not there (yet) are left out. */
+  /** Returns runs by ID. Omits runs that are not stored (yet). */
   async runs (scope: Scope, ids: readonly string[]): Promise<StoredRun[]> {
     const { rows } = await this.#options.pool.query<Row>({
       name: 'traces_find',
@@ -162,10 +167,10 @@ export class TraceReader {
     return await this.#assemble(scope, rows)
   }
 
-  /** Returns when the webhook deliveries of what was committed before the call are known of. */
+  /** Resolves once the webhook deliveries of everything committed before the call are visible. */
   catchUp (): Promise<void> { return this.#options.webhooks.catchUp() }
 
-  /** With what is known of their webhook deliveries since `catchUp`. */
+  /** Adds the state of the events' webhook deliveries as of the last `catchUp`. */
   async withWebhooks (from: WebhookView, events: readonly TracedEvent[]): Promise<[TracedEvent, WebhookCounts][]> {
     if (events.length === 0) return []
     const counts = await this.#options.webhooks.counts(from, events.map(({ id }) => id))
@@ -207,7 +212,9 @@ export class TraceReader {
       values: [runs.map(({ id }) => id), scope.applicationId, scope.environment, Math.min(...times), Math.max(...times)]
     })
     const byId = new Map(runs.map(run => [run.id, run]))
-    for (const { id, node, detail } of parts) { byId.get(id)?.parts.push(toNodePart(node, JSON.parse(detail) as PartDetail)) }
+    for (const { id, node, detail } of parts) {
+      byId.get(id)?.parts.push(toNodePart(node, JSON.parse(detail) as PartDetail))
+    }
     return runs
   }
 }
@@ -215,10 +222,10 @@ export class TraceReader {
 export const traceNotFound = (eventId: string): NotFoundError =>
   new NotFoundError(
     'TRACE_NOT_FOUND',
-    `Trace not found: ${eventId}; there was no such event, it was not sampled, or its trace is past retention`
+    `Trace not found: ${eventId}. The event does not exist, was not sampled, or its trace has expired`
   )
 
-/** Whether an event is one that is looked for. */
+/** Whether an event matches the filter. */
 export function passesFilter (
   event: TracedEvent, webhooks: WebhookCounts, { topic, source, status, eventId, from, to }: TraceFilter,
   isSeen: boolean
@@ -232,7 +239,7 @@ export function passesFilter (
     (status === undefined || event.statusWith(webhooks, isSeen) === status)
 }
 
-/** Lists that follow each other, joined to pieces of about the same length. */
+/** Joins consecutive lists into pieces of similar length. */
 function inPieces (lists: readonly TracedEvent[][]): TracedEvent[][] {
   const pieces: TracedEvent[][] = []
   for (const list of lists) {
@@ -270,7 +277,7 @@ function indexOf ({ run }: StoredRun, place: number): number {
 const markAt = ({ stored: { createdAt, node, n }, index }: TracedEvent): Mark => ({ createdAt, node, n, index })
 const toCursor = ({ createdAt, node, n, index }: Mark): string => encodeCursor([createdAt, node, n, index])
 
-/** The list has been there: it is in the marked row, at the mark or before it. */
+/** Whether an earlier page contained the event: it is in the marked row, at or before the mark. */
 const isBefore = ({ stored, index }: TracedEvent, mark: Mark): boolean =>
   stored.createdAt === mark.createdAt && stored.node === mark.node && stored.n === mark.n && index >= mark.index
 

@@ -10,12 +10,12 @@ import { askerFor } from './asker.ts'
 import { StreamCursor } from './stream-cursor.ts'
 import type { StreamMessage, StreamReader } from './stream-reader.ts'
 
-/** What other nodes have written is looked for so often; what this node has stored is read at once. */
+/** Interval of polls for rows of other nodes. Rows of this node are read at once. */
 const pollMs = 1000
 const reconnectMs = 2000
 const streamsMax = 200
 const streamsPerScopeMax = 20
-/** How long a stream may take to hand over its last words. */
+/** Time for a closing stream to send its last message. */
 const goodbyeMs = 1000
 
 export interface TraceStreamsOptions {
@@ -23,16 +23,15 @@ export interface TraceStreamsOptions {
   metrics: Metrics
   log: { warn (fields: object, message: string): void }
   heartbeatMs: number
-  /** Calls back whenever this node has stored traces, with the keys of their scopes. Answers how to stop that. */
+  /** Registers a listener that receives the keys of scopes whose traces this node stored. Returns how to remove it. */
   onStored (listener: (scopes: ReadonlySet<string>) => void): () => void
 }
 
 export interface OpenStream { readonly scope: Scope, principal: Principal, close (reason: CloseReason): void }
 
 /**
- * Traces as they happen, as server-sent events. A stream reads the store at the pace of its client: one that is slow
- * falls behind, and holds nothing in memory for that; one that comes back with the id of its last message goes on from
- * there.
+ * Sends traces as server-sent events while they are stored. A stream reads the store at the pace of its client: a slow
+ * client falls behind without using memory, and a reconnecting one continues after the ID of its last message.
  */
 export class TraceStreams {
   readonly #options: TraceStreamsOptions
@@ -50,20 +49,28 @@ export class TraceStreams {
 
   all (): Iterable<OpenStream> { return this.#open }
 
-  /** Whoever follows has other roles than before. */
+  /** Applies new permissions to a stream, and closes it when they do not suffice. */
   adopt (stream: OpenStream, now: Principal): void {
     stream.principal = now
     if (!isAllowed(now, stream.scope, 'debugger:read')) stream.close(closeCodes.CREDENTIAL_REVOKED)
   }
 
   /**
-   * Text of server-sent events, from now on or after `lastEventId`. Throws RateLimitError `STREAM_LIMIT`,
+   * Returns the text of a stream that starts now or after `lastEventId`. Throws RateLimitError `STREAM_LIMIT` or
    * ValidationError.
    */
   async open (scope: Scope, principal: Principal, filter: StreamQuery, lastEventId?: string): Promise<Readable> {
     const { reader, metrics } = this.#options
     const ofScope = [...this.#open].filter(stream => scopeKey(stream.scope) === scopeKey(scope)).length
-    if (this.#open.size >= streamsMax || ofScope >= streamsPerScopeMax) { throw new RateLimitError('STREAM_LIMIT', 'As many streams are open as may be', { retryAfterS: 5 }) }
+    if (this.#open.size >= streamsMax || ofScope >= streamsPerScopeMax) {
+      throw new RateLimitError(
+        'STREAM_LIMIT',
+        ofScope >= streamsPerScopeMax
+          ? `The scope already has ${streamsPerScopeMax} open trace streams on this node. Close one first`
+          : `The node already has ${streamsMax} open trace streams. Retry later`,
+        { retryAfterS: 5 }
+      )
+    }
     const stop = new AbortController()
     let reason: CloseReason | undefined
     const stream: OpenStream = {
@@ -120,7 +127,7 @@ export class TraceStreams {
       if (reader.isTooOld(cursor)) {
         yield textOf({
           id: cursor.toString(), event: 'dropped',
-          data: { events: null, reason: 'Retention has passed what was not read' }
+          data: { events: null, reason: 'Unread traces have expired' }
         })
       }
       let heartbeatAt = Date.now() + heartbeatMs
@@ -132,13 +139,13 @@ export class TraceStreams {
             yield textOf(message)
           }
         } catch (err) {
-          // The store is away: what is missed is read when it is back.
+          // The store is unavailable. The cursor stays, so nothing is missed.
           if (!stop.aborted) log.warn({ err }, 'trace_stream.not_read')
         }
         await alarm.rings(Math.min(pollMs, Math.max(1, heartbeatAt - Date.now())))
         if (Date.now() < heartbeatAt || stop.aborted) continue
         heartbeatAt = Date.now() + heartbeatMs
-        // What was read and not wanted counts, too, for who comes back.
+        // Advances the client's cursor past traces that its filter excluded.
         yield `: alive\nid: ${cursor.toString()}\n\n`
       }
       const why = reason()
@@ -152,9 +159,7 @@ export class TraceStreams {
 const textOf = ({ id, event, data }: StreamMessage): string =>
   `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`
 
-/**
- * Waits for something to be stored, for the end, or for a while. What rings between `reset` and `rings` is not missed.
- */
+/** Waits until traces are stored, the stream ends, or a timeout. Signals between `reset` and `rings` are not missed. */
 class Alarm {
   #hasRung = false
   #ring: () => void = () => {}

@@ -4,11 +4,11 @@ import { eventIdIn } from '../foundation/ids.ts'
 import { at, type PartDetail, type RefusalDetail, type RunDetail } from './tracing/detail.ts'
 import type { EventTracesTable } from '../../db/tables.ts'
 
-/** Webhook deliveries of one event, by state. */
+/** Webhook deliveries of one event, counted by state. */
 export interface WebhookCounts { pending: number, delivered: number, dead: number }
 export const noWebhooks: WebhookCounts = { pending: 0, delivered: 0, dead: 0 }
 
-/** A row of the store with what belongs to it. */
+/** A row of the trace store with its parts. */
 export interface StoredRun {
   id: string
   createdAt: number
@@ -23,7 +23,7 @@ export interface StoredRun {
   parts: NodePart[]
 }
 
-/** What one node did with a run, or with some of its events. */
+/** The steps of one node for a run, or for some of its events. */
 export interface NodePart { node: string, detail: PartDetail, indexes: Map<number, number> | undefined }
 
 export interface NodeStep {
@@ -48,7 +48,7 @@ export function toNodePart (node: string, detail: PartDetail): NodePart {
 /** One traced event: a place in a run. */
 export class TracedEvent {
   readonly stored: StoredRun
-  /** In the run, and among what of it is traced. */
+  /** `place` counts all events of the run, `index` only the traced ones. */
   readonly place: number
   readonly index: number
   readonly id: string
@@ -70,7 +70,7 @@ export class TracedEvent {
   get filtered (): number { return sum(this.steps, ({ filtered }) => filtered) }
   get delivered (): number { return sum(this.steps, ({ matched, lost }) => matched - lost) }
 
-  /** `isSeen`: whether the payload may be. To whom it went tells what is in it, where filters are known. */
+  /** `isSeen`: whether the payload may be shown. With known filters, the recipients would reveal it. */
   statusWith ({ pending, delivered, dead }: WebhookCounts, isSeen: boolean): TraceStatus {
     const { outcome } = this.stored
     if (outcome === 'rejected' || outcome === 'failed') return outcome
@@ -80,7 +80,7 @@ export class TracedEvent {
     return pending > 0 ? 'pending' : 'no_subscribers'
   }
 
-  /** As `statusWith`. What was wrong with a payload tells what was in it, too. */
+  /** Works as `statusWith`. Schema violations, too, would reveal the payload. */
   toSummary (webhooks: WebhookCounts, isSeen: boolean): TraceSummary {
     const { stored, index } = this
     const last = this.steps.flatMap(({ lastMs }) => lastMs ?? [])
@@ -128,11 +128,11 @@ function withoutPayload (
     code,
     message: code === 'SCHEMA_VIOLATED'
       ? `The payload violates version ${schemaVersion} of the schema of ${topic}`
-      : `Refused with ${code}; why is told to whoever may read the topic`
+      : `Rejected with ${code}. Seeing the reason requires permission to read the topic`
   }
 }
 
-/** The newest first, as the list has them. */
+/** Returns the events of a run, newest first, as in the list. */
 export function eventsOf (stored: StoredRun): TracedEvent[] {
   const count = stored.run?.count ?? 1
   return Array.from({ length: count }, (_, i) => new TracedEvent(stored, count - 1 - i))

@@ -4,16 +4,16 @@ import { judge, type Filter, type Judgement } from '../delivery/matching/filter.
 
 export type Outcome = ExplainAnswer['outcome']
 
-/** One condition on the way of an event, and what it means when it does not hold. */
+/** One condition for an event to arrive, and the consequence if it does not hold. */
 export interface Asked extends Condition {
   cause?: Cause
-  /** What the event is to the asker then; `not_delivered` unless it says otherwise. */
+  /** The outcome when the condition does not hold; `not_delivered` by default. */
   otherwise?: Outcome
 }
 
 export interface Verdict { outcome: Outcome, cause: Cause | null, message: string, conditions: Condition[] }
 
-/** The first condition that does not hold decides. */
+/** Derives the verdict from the first condition that does not hold. */
 export function verdictOf (asked: readonly Asked[], delivered: string): Verdict {
   const failing = asked.find(({ holds }) => !holds)
   return {
@@ -24,7 +24,7 @@ export function verdictOf (asked: readonly Asked[], delivered: string): Verdict 
   }
 }
 
-/** Whether a topic, or a pattern, takes in the event's topic: what the delivery asks, too. */
+/** Checks whether a topic or pattern covers the event's topic, as delivery does. */
 export function askTopic (subscribedTo: string, topic: string): Asked {
   const holds = subscribedTo === topic ||
     (subscribedTo.includes('*') && new TopicPatterns([subscribedTo]).covers(topic))
@@ -34,11 +34,11 @@ export function askTopic (subscribedTo: string, topic: string): Asked {
     wanted: subscribedTo,
     found: topic,
     cause: 'TOPIC_NOT_MATCHED',
-    message: holds ? `${subscribedTo} takes in ${topic}` : `${subscribedTo} does not take in ${topic}`
+    message: holds ? `${subscribedTo} covers ${topic}` : `${subscribedTo} does not cover ${topic}`
   }
 }
 
-/** Whether patterns that somebody may subscribe to take in the topic. */
+/** Checks whether permitted patterns cover the topic. */
 export function askPermission (permitted: TopicPatterns, topic: string): Asked {
   const holds = permitted.covers(topic)
   return {
@@ -51,18 +51,20 @@ export function askPermission (permitted: TopicPatterns, topic: string): Asked {
   }
 }
 
-/** What is said of a filter, and of what follows from it, to somebody who may not read the payload. */
+/** Stands in for the conditions of a filter when the principal may not read the payload. */
 export const hiddenFilter: Asked = {
   condition: 'filter',
   holds: false,
   cause: 'PAYLOAD_HIDDEN',
   otherwise: 'unknown',
-  message: 'Whether the filter holds is hidden: it needs the permission to subscribe to the topic'
+  message: 'Whether the filter matches is hidden: seeing it requires permission to subscribe to the topic'
 }
 
-/** Each test of a filter; `isHidden`: for somebody who may not read the payload. */
+/** Returns each condition of a filter. `isHidden`: the principal may not read the payload. */
 export function askFilter (filter: Filter | undefined, payload: unknown, isHidden = false): Asked[] {
-  if (filter === undefined) { return [{ condition: 'filter', holds: true, message: 'There is no filter: every event matches' }] }
+  if (filter === undefined) {
+    return [{ condition: 'filter', holds: true, message: 'There is no filter, so every event matches' }]
+  }
   if (isHidden) return [hiddenFilter]
   return judge(filter, payload).map(({ path, operator, wanted, found, holds }) => ({
     condition: 'filter',
@@ -72,7 +74,7 @@ export function askFilter (filter: Filter | undefined, payload: unknown, isHidde
     wanted,
     ...(found !== undefined && { found }),
     cause: 'FILTER_NOT_MATCHED',
-    message: `The filter ${holds ? 'holds' : 'does not hold'}: ${inWords({ path, operator, wanted, found })}`
+    message: `The filter ${holds ? 'matches' : 'does not match'}: ${inWords({ path, operator, wanted, found })}`
   }))
 }
 
@@ -82,37 +84,36 @@ const shown = (value: unknown): string => {
 }
 
 const inWords = ({ path, operator, wanted, found }: Omit<Judgement, 'holds'>): string =>
-  `${path.slice(0, 100)} is ${shown(found)}, and is to be ${operator} ${shown(wanted)}`
+  `${path.slice(0, 100)} is ${shown(found)}, expected ${operator} ${shown(wanted)}`
 
-/** Why an event did not arrive somewhere: exact and stable; docs/DEBUGGER.md is printed from it. */
+/** Why an event did not arrive somewhere. Codes are stable. docs/DEBUGGER.md is generated from this list. */
 export const causes = {
   APPLICATION_DIFFERS: 'The credential is for another application.',
-  CATCHING_UP: 'The subscription is on its way to the event: its past is still being delivered.',
-  CIRCUIT_OPEN: 'The webhook\'s endpoint has failed so often that it is left alone for a while; the delivery waits.',
-  CREDENTIAL_ENDED: 'The socket had been closed before the event, because its credential had ended.',
+  CATCHING_UP: 'The subscription is still catching up and has not reached the event yet.',
+  CIRCUIT_OPEN: 'The webhook\'s endpoint failed repeatedly, so the platform pauses it. The delivery waits.',
+  CREDENTIAL_ENDED: 'The socket was closed before the event because its credential had ended.',
   CREDENTIAL_INVALID: 'The credential is malformed, unknown, expired or revoked.',
-  DELIVERY_DEAD: 'Every attempt to deliver it to the webhook has failed: it can be retried.',
+  DELIVERY_DEAD: 'Every attempt to deliver the event to the webhook failed. You can retry the delivery.',
   DELIVERY_PENDING: 'The webhook\'s delivery waits for its first or next attempt.',
-  ENVIRONMENT_DIFFERS: 'The event is of another environment.',
-  EVENT_REFUSED: 'The event never came to be: it was refused for another reason, or could not be stored.',
+  ENVIRONMENT_DIFFERS: 'The event is in another environment.',
+  EVENT_REFUSED: 'The event was rejected for another reason, or could not be stored.',
   EVENT_TYPE_NOT_LISTED: 'The webhook does not listen to events of this type.',
   FILTER_NOT_MATCHED: 'The filter does not match the payload.',
-  LOG_STARTED_ANEW: 'The subscription was for an earlier life of the topic\'s log.',
-  NODE_GONE: 'The node that held the socket died before the event; `unknown`: at about its time.',
-  NOT_CONNECTED: 'The socket had closed before the event.',
-  NOT_KEPT: 'What would tell is kept no longer.',
-  NOT_ROUTED: 'Nothing was owed to the webhook: it was made, changed or switched on after the event.',
-  NOT_ROUTED_YET: 'The node that holds the socket has not come to the event yet.',
-  NOT_SUBSCRIBED: 'Nobody with this credential has subscribed to the topic.',
+  LOG_STARTED_ANEW: 'The subscription belonged to an earlier epoch of the topic\'s log.',
+  NODE_GONE: 'The node with the socket died before the event; with outcome `unknown`: at about the same time.',
+  NOT_CONNECTED: 'The socket was closed before the event.',
+  NOT_KEPT: 'The records that would show it have expired.',
+  NOT_ROUTED: 'No delivery was made: the webhook was created, changed or activated after the event.',
+  NOT_ROUTED_YET: 'The node with the socket has not processed the event yet.',
+  NOT_SUBSCRIBED: 'No subscription to the topic was made with this credential.',
   NOT_SUBSCRIBED_YET: 'The subscription began after the event.',
-  PAYLOAD_HIDDEN:
-    'Whether a filter matches is told to whoever may read the topic: it would tell what is in the payload.',
+  PAYLOAD_HIDDEN: 'The result of the filter is hidden, because you may not read the topic.',
   PERMISSION_DENIED: 'The credential may not subscribe to the topic.',
-  RESYNCED: 'The subscription had been given up before the event reached it: the client was told by `resync`.',
-  SCHEMA_VIOLATED: 'The event never came to be: its payload does not keep to the schema of its topic.',
-  TOPIC_NOT_FOUND: 'The event never came to be: there was no such topic.',
-  TOPIC_NOT_MATCHED: 'The subscription, or the webhook, is for other topics.',
+  RESYNCED: 'The subscription ended with `resync` before the event reached it.',
+  SCHEMA_VIOLATED: 'The event was rejected: its payload violates the schema of its topic.',
+  TOPIC_NOT_FOUND: 'The event was rejected: the topic did not exist.',
+  TOPIC_NOT_MATCHED: 'The subscription or webhook is for other topics.',
   UNSUBSCRIBED: 'The client had unsubscribed before the event.',
-  WEBHOOK_INACTIVE: 'The webhook is switched off.'
+  WEBHOOK_INACTIVE: 'The webhook is inactive.'
 } as const
 export type Cause = keyof typeof causes

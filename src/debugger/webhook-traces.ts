@@ -12,11 +12,11 @@ const deliveriesMax = 200
 
 export interface WebhookTracesOptions {
   db: Kysely<Database>
-  /** Returns when what was committed before the call is there as deliveries. */
+  /** Resolves once every event committed before the call has its deliveries. */
   catchUp (): Promise<void>
 }
 
-/** Of a scope; `within`: of the webhooks of that one environment alone. */
+/** A scope; `within` limits it to the webhooks of one environment. */
 export type WebhookView = Pick<Asker, 'scope' | 'within'>
 
 const ofWithin = (within: Within) =>
@@ -24,9 +24,9 @@ const ofWithin = (within: Within) =>
     ? sql<boolean>`true`
     : sql<boolean>`webhook_id in (select id from webhooks where environments = array[${within}])`
 
-/** What webhooks were owed of events, and what became of it. */
+/** Reads the webhook deliveries of events. */
 export function createWebhookTraces ({ db, catchUp }: WebhookTracesOptions) {
-  // Many streams ask at once, and often.
+  // Many streams call this often; concurrent calls share one run.
   const together = createGatherer<'outbox', undefined>({
     nameOf: key => key,
     load: async keys => {
@@ -36,18 +36,19 @@ export function createWebhookTraces ({ db, catchUp }: WebhookTracesOptions) {
   })
 
   return {
-    /** Returns when what was committed before the call is known of: to be called before the others. */
+    /** Resolves once every event committed before the call has its deliveries. Call it before the other functions. */
     async catchUp (): Promise<void> {
       await together('outbox')
     },
 
-    /** By event; those without deliveries are left out. */
+    /** Returns counts by event. Omits events without deliveries. */
     async counts ({ scope, within }: WebhookView, eventIds: readonly string[]): Promise<Map<string, WebhookCounts>> {
       const found = new Map<string, WebhookCounts>()
       if (eventIds.length === 0) return found
       const { rows } = await sql<{ event_id: string, state: keyof WebhookCounts, count: number }>`
         select event_id, state, count(*) as count from webhook_deliveries
-        where event_id = any(${eventIds}) and application_id = ${scope.applicationId} and environment = ${scope.environment} and ${
+        where event_id = any(${eventIds}) and application_id = ${scope.applicationId}
+          and environment = ${scope.environment} and ${
         ofWithin(within)
       } group by event_id, state`.execute(db)
       for (const { event_id: id, state, count } of rows) {
@@ -58,7 +59,7 @@ export function createWebhookTraces ({ db, catchUp }: WebhookTracesOptions) {
       return found
     },
 
-    /** With their attempts, the oldest first; of one webhook, or of all. */
+    /** Returns deliveries with their attempts, oldest first, of one webhook or of all. */
     async deliveries (
       { scope, within }: WebhookView, eventId: string, webhookId?: string
     ): Promise<WebhookDeliveryTrace[]> {

@@ -12,27 +12,27 @@ import type { WebhookTraces } from './webhook-traces.ts'
 import type { Webhook } from '../../schemas/webhooks.ts'
 import { masked } from '../identity/audit/mask.ts'
 
-/** Webhooks of an application that are looked at. */
+/** Webhooks of an application that are examined. */
 const webhooksMax = 1000
 
 export interface WebhookVerdictsOptions {
   db: Kysely<Database>
   endpoints: Endpoints
   traces: WebhookTraces
-  /** How long a delivery that was accepted is kept at least. */
+  /** How long an accepted delivery is kept at least. */
   keptMs: number
-  /** Until when this node leaves a webhook's endpoint alone because it fails. */
+  /** Returns the end of the pause that this node gives a failing endpoint, if any. */
   pausedUntil (webhookId: string): number | undefined
 }
 
-/** What an event is to webhooks. */
+/** The properties of an event that webhooks match. */
 interface Subject { type: EventType, topic: string, payload: string }
 
 const columns = [
   'id', 'events', 'topics', 'filter', 'environments', 'active', 'deactivated_reason', 'created_at', 'updated_at'
 ] as const
 
-/** What webhooks are owed of an event, or would be, and why or why not: by the matching that the writer does. */
+/** Explains and predicts deliveries of an event to webhooks, using the writer's own matching. */
 export function createWebhookVerdicts ({ db, endpoints, traces, keptMs, pausedUntil }: WebhookVerdictsOptions) {
   return {
     async explain ({ scope, within, maySee }, webhookId, event) {
@@ -40,31 +40,38 @@ export function createWebhookVerdicts ({ db, endpoints, traces, keptMs, pausedUn
       const row = await db.selectFrom('webhooks').select(columns).where('id', '=', webhookId).where(
         'application_id', '=', scope.applicationId
       ).executeTakeFirstOrThrow()
-      // Whether anything was owed to it tells whether its filter matched.
+      // The existence of a delivery reveals whether the filter matched.
       const hasFilter = row.filter !== null || row.updated_at > event.timestamp
       if (hasFilter && !maySee(event.topic)) return [hiddenFilter]
       await traces.catchUp()
       const owed = await traces.deliveries({ scope, within }, event.id, webhookId)
-      // What it was owed it was owed by the webhook as it was then.
+      // A delivery reflects the webhook as it was at the event's time.
       if (owed.length > 0) {
         return [
-          { condition: 'routed', holds: true, found: owed.length, message: 'The event was owed to the webhook' },
+          { condition: 'routed', holds: true, found: owed.length, message: 'A delivery to the webhook was made' },
           askDelivery(owed, row.active, pausedUntil(webhookId))
         ]
       }
-      if (row.created_at > event.timestamp) { return [notRouted(`The webhook was made at ${iso(row.created_at)}, after the event of ${iso(event.timestamp)}`)] }
+      if (row.created_at > event.timestamp) {
+        return [notRouted(
+          `The webhook was created at ${iso(row.created_at)}, after the event of ${iso(event.timestamp)}`
+        )]
+      }
       const was = await webhookAt(db, row, event.timestamp)
-      if (was === undefined) { return [notKept('The webhook was changed after the event, and what it was before is not kept')] }
+      if (was === undefined) {
+        return [notKept('The webhook was changed after the event, and its earlier settings are not available')]
+      }
       const changed = row.updated_at > event.timestamp
-        ? `, as it was then (it was changed at ${iso(row.updated_at)})`
+        ? `, with its settings of that time (it was changed at ${iso(row.updated_at)})`
         : ''
       return [
         ...ask(was, scope, event, !maySee(event.topic)),
         Date.now() - event.timestamp < keptMs
           ? notRouted(
-            `It is for the webhook${changed}; yet nothing was owed to it, because it was just being made, changed or switched on`
+            `The event matches the webhook${changed}, but no delivery was made: the webhook was created, changed or ` +
+              'activated at the same moment'
           )
-          : notKept(`It is for the webhook${changed}; whether it was delivered is not kept for so long`)
+          : notKept(`The event matches the webhook${changed}, but records of deliveries from that time have expired`)
       ]
     },
 
@@ -75,7 +82,7 @@ export function createWebhookVerdicts ({ db, endpoints, traces, keptMs, pausedUn
         within === undefined || (environments?.length === 1 && environments[0] === within)
       )
       const matched = new Set<string>()
-      // The writer's own matching, of those that it would have in memory.
+      // Uses the writer's own matching on the webhooks that the writer would have in memory.
       new EndpointMatch(visible.filter(({ active }) => active))
         .match(scope, { ...event, source: 'api', key: null, schemaVersion: null }, id => matched.add(id))
       return visible.map(row => ({
@@ -87,7 +94,7 @@ export function createWebhookVerdicts ({ db, endpoints, traces, keptMs, pausedUn
   } satisfies WebhookExplainer & WebhookRouter
 }
 
-/** Each thing that the writer's matching looks at, and what it says. */
+/** Returns each condition of the writer's matching, and whether it holds. */
 function ask (
   row: WebhookState, { environment }: Scope, { type, topic, payload }: Subject, isHidden: boolean
 ): Asked[] {
@@ -104,7 +111,7 @@ function ask (
       cause: 'WEBHOOK_INACTIVE',
       message: row.active
         ? 'The webhook is active'
-        : `The webhook is switched off${row.deactivated_reason === null ? '' : `: ${row.deactivated_reason}`}`
+        : `The webhook is inactive${row.deactivated_reason === null ? '' : `: ${row.deactivated_reason}`}`
     },
     {
       condition: 'environment',
@@ -113,8 +120,8 @@ function ask (
       found: environment,
       cause: 'ENVIRONMENT_DIFFERS',
       message: isOfEnvironment
-        ? `The webhook fires for ${environment}`
-        : `The webhook fires for ${environments?.join(', ')}, not for ${environment}`
+        ? `The webhook listens to ${environment}`
+        : `The webhook listens to ${environments?.join(', ')}, not to ${environment}`
     },
     {
       condition: 'event_type',
@@ -123,8 +130,8 @@ function ask (
       found: type,
       cause: 'EVENT_TYPE_NOT_LISTED',
       message: isListed
-        ? `The webhook fires for ${type}`
-        : `The webhook fires for ${events.join(', ')}, not for ${type}`
+        ? `The webhook listens to ${type}`
+        : `The webhook listens to ${events.join(', ')}, not to ${type}`
     },
     {
       condition: 'topic',
@@ -132,13 +139,14 @@ function ask (
       wanted: topics ?? 'every topic',
       found: topic,
       cause: 'TOPIC_NOT_MATCHED',
-      message: isTakenIn ? `The webhook takes in ${topic}` : `The webhook takes in ${topics?.join(', ')}, not ${topic}`
+      message: isTakenIn ? `The webhook listens to ${topic}` : `The webhook listens to ${topics?.join(', ')},
+        not to ${topic}`
     },
     ...askFilter(listening.filter, JSON.parse(payload), isHidden)
   ]
 }
 
-/** Of several deliveries to a webhook, replays among them, the one that came furthest. */
+/** Explains the delivery that came furthest, if a webhook has several because of replays. */
 function askDelivery (all: readonly WebhookDeliveryTrace[], isActive: boolean, until: number | undefined): Asked {
   const best = all.find(({ state }) => state === 'delivered') ?? all.find(({ state }) => state === 'pending') ??
     all.at(-1) as WebhookDeliveryTrace
@@ -152,14 +160,14 @@ function askDelivery (all: readonly WebhookDeliveryTrace[], isActive: boolean, u
   }
   switch (best.state) {
     case 'delivered':
-      return { condition: 'delivery', holds: true, found, message: `The endpoint has accepted it: ${tried}` }
+      return { condition: 'delivery', holds: true, found, message: `The endpoint accepted the event: ${tried}` }
     case 'dead':
       return {
         condition: 'delivery',
         holds: false,
         found,
         cause: 'DELIVERY_DEAD',
-        message: `It was given up: ${tried}`
+        message: `The delivery was given up: ${tried}`
       }
   }
   if (!isActive) {
@@ -169,7 +177,7 @@ function askDelivery (all: readonly WebhookDeliveryTrace[], isActive: boolean, u
       found,
       cause: 'WEBHOOK_INACTIVE',
       otherwise: 'pending',
-      message: `It waits until the webhook is switched on: ${tried}`
+      message: `The delivery waits until the webhook is activated: ${tried}`
     }
   }
   if (until === undefined) {
@@ -179,7 +187,7 @@ function askDelivery (all: readonly WebhookDeliveryTrace[], isActive: boolean, u
       found,
       cause: 'DELIVERY_PENDING',
       otherwise: 'pending',
-      message: `It waits for its next attempt: ${tried}`
+      message: `The delivery waits for its next attempt: ${tried}`
     }
   }
   return {
@@ -188,7 +196,7 @@ function askDelivery (all: readonly WebhookDeliveryTrace[], isActive: boolean, u
     found,
     cause: 'CIRCUIT_OPEN',
     otherwise: 'pending',
-    message: `The endpoint fails, and is left alone until ${iso(until)}: ${tried}`
+    message: `The endpoint is failing and paused until ${iso(until)}: ${tried}`
   }
 }
 
@@ -198,10 +206,10 @@ const notKept = (message: string): Asked => ({
   condition: 'routed', holds: false, cause: 'NOT_KEPT', otherwise: 'unknown', message
 })
 
-/** Changes of one webhook that are looked at. */
+/** Changes of one webhook that are examined. */
 const changesMax = 1000
 
-/** What decides whether events are owed to a webhook. */
+/** The settings of a webhook that decide which events it receives. */
 export interface WebhookState extends ListeningRow {
   active: boolean
   deactivated_reason: string | null
@@ -210,14 +218,15 @@ export interface WebhookState extends ListeningRow {
 interface Change { action: string, before: Partial<Webhook> | null }
 
 /**
- * How a webhook was at a time, by what the audit log has of its changes since. Undefined when that does not tell: what
- * is kept there is bounded, and masked where it might be a secret.
+ * Returns the settings of a webhook at a time, reconstructed from the audit log of its changes since. Returns undefined
+ * when the audit log does not suffice: it is limited, and masks values that might be secrets.
  */
 export async function webhookAt (
   db: Kysely<Database>, now: WebhookState, at: number
 ): Promise<WebhookState | undefined> {
   const { rows } = await sql<Change>`
-    select action, before from audit_log where resource = 'webhook' and resource_id = ${now.id} and at > ${at} order by sequence limit ${changesMax}`
+    select action, before from audit_log where resource = 'webhook' and resource_id = ${now.id}
+      and at > ${at} order by sequence limit ${changesMax}`
     .execute(db)
   if (rows.length >= changesMax) return undefined
   const active = activeBefore(rows) ?? now.active
@@ -227,11 +236,13 @@ export async function webhookAt (
       ? null
       : rows.find(({ before }) => before?.active !== undefined)?.before?.deactivatedReason ?? now.deactivated_reason
   }
-  // The platform's own entries say only that a webhook was switched off.
+  // Entries of the platform itself record only the deactivation.
   const before = rows.find(change => change.before !== null)?.before
   if (before === undefined || before === null) return { ...now, ...deactivated }
   const { events, topics, filter, environments } = before
-  if (events === undefined || topics === undefined || filter === undefined || environments === undefined) { return undefined }
+  if (events === undefined || topics === undefined || filter === undefined || environments === undefined) {
+    return undefined
+  }
   const filterText = filter === null ? null : JSON.stringify(filter)
   if (filterText?.includes(masked) === true) return undefined
   return { id: now.id, events, topics, filter: filterText, environments, ...deactivated }

@@ -5,12 +5,12 @@ import { startRedis } from '../cluster/redis.ts'
 import { dataFolder, start, until } from '../faults/server.ts'
 import { tenant } from '../tenant.ts'
 
-/* Why did it not arrive? The answer is compared with what arrived. */
+/* Compares explanations with the events that arrived. */
 
 t.setTimeout(180_000)
 
 type Built = Awaited<ReturnType<typeof build>>
-// Two nodes, that hear of each other by Redis where one is installed, and within about a second where none is.
+// Two nodes, connected by Redis if it is installed; otherwise they see each other's events within about a second.
 const redis = await startRedis(t)
 const databaseUrl = await createDatabase(t)
 const [{ app }, { app: other }] = await Promise.all(
@@ -45,14 +45,14 @@ const explain = async (
   return body
 }
 
-/** In the order of the items, a few at a time. */
+/** Maps the items in order, a few at a time. */
 async function inParallel<T, R> (items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = []
   for (let i = 0; i < items.length; i += 25) results.push(...await Promise.all(items.slice(i, i + 25).map(work)))
   return results
 }
 
-await t.test('a thousand pairs of events and subscriptions, on two nodes: each is explained with what happened, and why', async t => {
+await t.test('a thousand explanations of events and subscriptions on two nodes agree with what happened', async t => {
   const shop = await tenant(app)
   const topics = [await shop.topic('order.placed'), await shop.topic('order.paid'), await shop.topic('user.seen')]
   const statuses = ['new', 'open', 'shut']
@@ -91,14 +91,14 @@ await t.test('a thousand pairs of events and subscriptions, on two nodes: each i
     narrow: shop.token(['subscribe:order.placed', 'subscribe:user.*'], { subject: 'narrow' }),
     wide: shop.token(['subscribe'], { subject: 'wide' })
   }
-  // Somebody on each node who gets everything, and so knows how far the node is.
+  // A client on each node that receives everything shows how far the node is.
   const homes = await Promise.all([{ node: app, url }, { node: other, url: otherUrl }].map(async home => {
     const probe = await connectWs(home.url, { token: permitted.wide })
     await probe.request('subscribe', { topic: '**' })
     return { ...home, probe }
   }))
 
-  // What is to happen, in words of its own.
+  // The expected outcomes, computed independently.
   const takesIn = (subscribedTo: string, topic: string) =>
     subscribedTo === '**' || subscribedTo === topic || (subscribedTo === 'order.*' && topic.startsWith('order.'))
   const matches = (filter: Record<string, unknown> | undefined, payload: Published['payload']) => {
@@ -148,7 +148,9 @@ await t.test('a thousand pairs of events and subscriptions, on two nodes: each i
     else {
       member.client.cut()
       await member.client.closed
-      while (member.home.node.tracing.subscriptions.find(member.id) !== undefined) { await new Promise(resolve => setImmediate(resolve)) }
+      while (member.home.node.tracing.subscriptions.find(member.id) !== undefined) {
+        await new Promise(resolve => setImmediate(resolve))
+      }
     }
     member.ended = step
   }
@@ -194,21 +196,26 @@ await t.test('a thousand pairs of events and subscriptions, on two nodes: each i
     const answer = answers[i] as Answer
     const truth = isDelivered(pair) ? null : causeOf(member, event) ?? 'nothing: it was to arrive'
     found.set(String(answer.cause), (found.get(String(answer.cause)) ?? 0) + 1)
-    if (answer.cause !== truth || (answer.outcome === 'delivered') !== (truth === null)) { wrong.push(`${truth}: ${JSON.stringify(answer)}`) }
+    if (answer.cause !== truth || (answer.outcome === 'delivered') !== (truth === null)) {
+      wrong.push(`${truth}: ${JSON.stringify(answer)}`)
+    }
     const failing = answer.conditions.filter(({ condition, holds }) => condition === 'filter' && !holds)
-    if ((failing.length === 0) !== matches(member.filter, event.payload)) { wrong.push(`the filter: ${JSON.stringify(answer)}`) }
+    if ((failing.length === 0) !== matches(member.filter, event.payload)) {
+      wrong.push(`the filter: ${JSON.stringify(answer)}`)
+    }
   }
   t.same(wrong.slice(0, 5), [])
   t.same([...found.keys()].sort(), [
     'FILTER_NOT_MATCHED', 'NOT_CONNECTED', 'NOT_SUBSCRIBED_YET', 'PERMISSION_DENIED', 'TOPIC_NOT_MATCHED',
     'UNSUBSCRIBED', 'null'
-  ], 'every cause was among them')
+  ], 'every cause occurred')
   for (const { client } of members) client.close()
   for (const { probe } of homes) probe.close()
 })
 
 for (const { name, connect } of transports) {
-  await t.test(`the filter's key, and the value that was found, unless the reader may not see it (${name})`, async t => {
+  await t.test(`an explanation has the filter's key and the value, unless the reader may not see it (${name})`,
+    async t => {
     const shop = await tenant(app)
     const topic = await shop.topic('some.events')
     const client = await connect(url, { token: shop.token() })
@@ -239,7 +246,7 @@ for (const { name, connect } of transports) {
   })
 }
 
-await t.test('a refused event, another environment, and what is not there', async t => {
+await t.test('rejected events, other environments and unknown ids are explained', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('strict.events')
   await shop.request('POST', '/api/topics', { name: topic, description: 'd', owner: 'o' }, {
@@ -299,14 +306,14 @@ await t.test('a refused event, another environment, and what is not there', asyn
   const [foreign] = await other.publish(theirs, 1)
   t.match(await asked({ eventId: foreign?.id, subscriptionId }, other), {
     status: 404, body: { code: 'SUBSCRIPTION_NOT_FOUND' }
-  }, 'a subscription of another tenant is not there')
+  }, 'subscriptions of another tenant are not found')
   t.match(await asked({ eventId: event?.id, subscriptionId, token: 'x' }), { status: 400 })
   t.match(await asked({ eventId: event?.id }), { status: 400 })
   t.match(await asked({ topic, subscriptionId }), { status: 400 })
   client.close()
 })
 
-await t.test('a node that dies takes nobody\'s explanation with it', async t => {
+await t.test('events on a node that died can still be explained', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('dead.events')
   const doomed = await start(t, {
@@ -331,8 +338,8 @@ await t.test('a node that dies takes nobody\'s explanation with it', async t => 
   doomed.kill('SIGKILL')
   await client.closed
   const [after] = await shop.publish(topic, 2)
-  t.match(await explained(after), { outcome: 'pending', cause: 'NOT_ROUTED_YET' }, 'it is not known yet that it died')
-  // As if it had died a minute ago, instead of waiting until it is clear that it did.
+  t.match(await explained(after), { outcome: 'pending', cause: 'NOT_ROUTED_YET' }, 'its death is not known yet')
+  // Moves the time of death a minute back instead of waiting until it counts as dead.
   await app.db.updateTable('trace_nodes').set(({ eb }) => ({ seen_at: eb('seen_at', '-', 60_000) })).where(
     'id', '=', ({ selectFrom }) => selectFrom('trace_subscriptions').select('node').where('id', '=', subscriptionId)
   ).execute()
@@ -340,7 +347,7 @@ await t.test('a node that dies takes nobody\'s explanation with it', async t => 
   t.match(await explained(after), { outcome: 'not_delivered', cause: 'NODE_GONE' })
 })
 
-await t.test('by token: what it may, and what became of its subscriptions', async t => {
+await t.test('a token is explained by its permissions and its subscriptions', async t => {
   const shop = await tenant(app)
   const other = await tenant(app)
   const topic = await shop.topic('token.events')
@@ -381,7 +388,7 @@ await t.test('by token: what it may, and what became of its subscriptions', asyn
   client.close()
 })
 
-await t.test('one that was given up, one that comes back, and one whose permission went', async t => {
+await t.test('subscriptions that were given up, resumed, or lost their permission are explained', async t => {
   const tight = await build(t, { adapt: config => { config.delivery.socketBufferBytesMax = 128 * 1024 } })
   const own = await listen(tight.app)
   const shop = await tenant(tight.app)
@@ -391,9 +398,13 @@ await t.test('one that was given up, one that comes back, and one whose permissi
   slow.pause()
   const ids: string[] = []
   for (let i = 0; i < 40 && tight.app.tracing.subscriptions.find(subscriptionId) !== undefined; i++) {
-    for (const { id } of await shop.publish(topic, ...Array.from({ length: 20 }, () => 'x'.repeat(20_000)))) { ids.push(id) }
+    for (const { id } of await shop.publish(topic, ...Array.from({ length: 20 }, () => 'x'.repeat(20_000)))) {
+      ids.push(id)
+    }
   }
-  while (tight.app.tracing.subscriptions.find(subscriptionId) !== undefined) { await new Promise(resolve => setTimeout(resolve, 20)) }
+  while (tight.app.tracing.subscriptions.find(subscriptionId) !== undefined) {
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
   const [missed] = await shop.publish(topic, 'missed')
   slow.resume()
   await slow.message('resync')
@@ -405,7 +416,9 @@ await t.test('one that was given up, one that comes back, and one whose permissi
   const answers = await inParallel(ids, id => explain(shop, id, { subscriptionId }))
   for (const [i, id] of ids.entries()) {
     const { outcome, cause } = answers[i] as Answer
-    if ((outcome === 'delivered') !== got.has(id) || (cause ?? 'RESYNCED') !== 'RESYNCED') { wrong.push([outcome, cause, got.has(id)]) }
+    if ((outcome === 'delivered') !== got.has(id) || (cause ?? 'RESYNCED') !== 'RESYNCED') {
+      wrong.push([outcome, cause, got.has(id)])
+    }
   }
   t.same(wrong, [], `${got.size} of ${ids.length} arrived, and exactly those are said to have`)
   const back = await slow.request('subscribe', { topic, after: slow.events.length })
@@ -428,7 +441,7 @@ await t.test('one that was given up, one that comes back, and one whose permissi
   })
   narrow.close()
 
-  // Both at once: each takes its seconds.
+  // Both at once, because each takes seconds.
   await Promise.all(transports.map(async ({ name, connect }) => {
     const passing = await connect(own, { token: shop.token(['subscribe'], { subject: 'passing', expiresInS: 5 }) })
     const expiring = await passing.request('subscribe', { topic })

@@ -56,7 +56,9 @@ export async function follow (
   async function until (isDone: () => boolean, what: string): Promise<void> {
     const deadline = Date.now() + 30_000
     while (!isDone()) {
-      if (Date.now() > deadline) { throw new Error(`timed out waiting for ${what}; ${JSON.stringify(messages).slice(0, 500)}`) }
+      if (Date.now() > deadline) {
+        throw new Error(`timed out waiting for ${what}; ${JSON.stringify(messages).slice(0, 500)}`)
+      }
       await new Promise<void>(resolve => {
         wake = resolve
         setTimeout(resolve, 500)

@@ -7,7 +7,7 @@ import { tenant, type Tenant } from '../tenant.ts'
 import { answer, receiver } from '../webhooks/receiver.ts'
 import { follow } from './follow.ts'
 
-/* Webhooks and connected databases in traces, explanations and replays: with real endpoints and a real stream. */
+/* Webhooks and connected databases in traces, explanations and replays, with real endpoints and a real stream. */
 
 t.setTimeout(180_000)
 
@@ -26,7 +26,7 @@ const traceOf = async (shop: Tenant, id?: string) => (await shop.request('GET', 
 const explain = async (shop: Tenant, eventId: string | undefined, webhookId: string, headers = {}) =>
   (await shop.request('POST', '/api/debugger/explain', { eventId, webhookId }, headers)).body
 
-await t.test('webhook deliveries are part of a trace, with every attempt, and of its status', async t => {
+await t.test('a trace includes webhook deliveries with every attempt, and they affect its status', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('hooked.events')
   const [good, bad] = [await receiver(t), await receiver(t, answer(500))]
@@ -65,7 +65,7 @@ await t.test('webhook deliveries are part of a trace, with every attempt, and of
   t.match(await explain(shop, doomed?.id, goodId), { outcome: 'delivered', cause: null })
 })
 
-await t.test('whoever follows traces hears of deliveries as they end', async t => {
+await t.test('the stream reports webhook deliveries as they settle', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('ending.events')
   const held: (() => void)[] = []
@@ -106,7 +106,7 @@ await t.test('whoever follows traces hears of deliveries as they end', async t =
   }
 })
 
-await t.test('webhooks by hundreds of pairs: each is explained with what was sent, and why', async t => {
+await t.test('explanations of hundreds of webhook events agree with what was sent', async t => {
   const shop = await tenant(app)
   const topics = [await shop.topic('order.placed'), await shop.topic('order.paid'), await shop.topic('user.seen')]
   const sink = await receiver(t)
@@ -152,7 +152,9 @@ await t.test('webhooks by hundreds of pairs: each is explained with what was sen
     const topic = topics[step % 3] as string
     const n = step % 10
     const [event] = await shop.publish(topic, { n })
-    for (const one of hooks) { wanted.push({ hook: one.id, event: event?.id as string, cause: causeOf(one, { topic, n, step }) }) }
+    for (const one of hooks) {
+      wanted.push({ hook: one.id, event: event?.id as string, cause: causeOf(one, { topic, n, step }) })
+    }
     if (step < 10) {
       const definition = definitions[step % definitions.length] as Definition
       hooks.push({
@@ -163,10 +165,10 @@ await t.test('webhooks by hundreds of pairs: each is explained with what was sen
         since: step + 1,
         active: true
       })
-      // Of events before it, too.
+      // Also affects events before it.
       wanted.push({ hook: hooks.at(-1)?.id as string, event: event?.id as string, cause: 'NOT_ROUTED' })
     } else if (step % 4 === 0) {
-      // Changes after an event change nothing of what became of it.
+      // Changes after an event do not affect its outcome.
       const one = hooks[step % hooks.length] as Hook
       one.definition = definitions[(step * 7) % definitions.length] as Definition
       await shop.request('PATCH', `/api/webhooks/${one.id}`, one.definition)
@@ -175,17 +177,19 @@ await t.test('webhooks by hundreds of pairs: each is explained with what was sen
       one.active = !one.active
       await shop.request('POST', `/api/webhooks/${one.id}/${one.active ? 'activate' : 'deactivate'}`)
     }
-    // Times are in milliseconds: what is to be told apart by them must not share one.
+    // Outcomes that depend on times must not fall into the same millisecond.
     const now = Date.now()
     await until(() => Date.now() > now, 'the clock')
   }
-  for (const one of hooks.filter(({ active }) => !active)) { await shop.request('POST', `/api/webhooks/${one.id}/activate`) }
+  for (const one of hooks.filter(({ active }) => !active)) {
+    await shop.request('POST', `/api/webhooks/${one.id}/activate`)
+  }
   await until(
     async () => (await shop.request('GET', '/api/webhooks/deliveries?state=pending&limit=1')).body.length === 0,
     'all deliveries'
   )
   const sent = new Set(sink.received.map(({ body: { data } }) => data.id))
-  t.equal(sink.received.length, wanted.filter(({ cause }) => cause === null).length, 'as many arrived as were to')
+  t.equal(sink.received.length, wanted.filter(({ cause }) => cause === null).length, 'as many arrived as expected')
   t.ok(
     sink.received.length > 100 && wanted.length - sink.received.length > 100,
     `${sink.received.length} of ${wanted.length}`
@@ -193,17 +197,19 @@ await t.test('webhooks by hundreds of pairs: each is explained with what was sen
   const wrong: string[] = []
   for (const { hook, event, cause } of wanted) {
     const answer = await explain(shop, event, hook)
-    if (answer.cause !== cause || (answer.outcome === 'delivered') !== (cause === null)) { wrong.push(`${cause}: ${JSON.stringify(answer)}`) }
+    if (answer.cause !== cause || (answer.outcome === 'delivered') !== (cause === null)) {
+      wrong.push(`${cause}: ${JSON.stringify(answer)}`)
+    }
     if (cause === null && !sent.has(event)) wrong.push(`${event} was not sent`)
   }
   t.same(wrong.slice(0, 3), [])
   t.same([...new Set(wanted.map(({ cause }) => String(cause)))].sort(), [
     'ENVIRONMENT_DIFFERS', 'EVENT_TYPE_NOT_LISTED', 'FILTER_NOT_MATCHED', 'NOT_ROUTED', 'TOPIC_NOT_MATCHED',
     'WEBHOOK_INACTIVE', 'null'
-  ], 'every cause was among them')
+  ], 'every cause occurred')
 })
 
-await t.test('why a webhook was not called', async t => {
+await t.test('an explanation names why a webhook was not called', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('asked.events')
   await shop.request('POST', '/api/topics', { name: topic, description: 'd', owner: 'o' }, {
@@ -256,7 +262,7 @@ await t.test('why a webhook was not called', async t => {
   )
   t.equal(sink.received.length, 1, 'nothing was sent')
 
-  // The audit log masks what looks like a secret: then it does not tell how the webhook was.
+  // The audit log masks values that look like secrets, so the earlier settings are unknown.
   await shop.request('PATCH', `/api/webhooks/${ids.filter}`, { filter: { token: 'abc' } })
   const [masked] = await shop.publish(topic, { status: 's3cret' })
   t.match(await explain(shop, masked?.id, ids.filter), {
@@ -266,7 +272,7 @@ await t.test('why a webhook was not called', async t => {
   t.match(await explain(shop, masked?.id, ids.filter), { outcome: 'unknown', cause: 'NOT_KEPT' })
 })
 
-await t.test('an endpoint that fails is left alone by its circuit, and that is the answer', async t => {
+await t.test('an explanation names the open circuit of a failing endpoint', async t => {
   const own = await build(t, {
     variables: { WEBHOOK_ALLOW_PRIVATE: 'true', WEBHOOK_RETRY_SCHEDULE: '10ms,10ms,1h', WEBHOOK_TIMEOUT_MS: '10000' },
     adapt: config =>
@@ -286,7 +292,7 @@ await t.test('an endpoint that fails is left alone by its circuit, and that is t
   t.match(await explain(shop, event?.id, id), { outcome: 'pending', cause: 'WEBHOOK_INACTIVE' })
 })
 
-await t.test('a replay to webhooks makes deliveries of their own, once each, whatever happens in between', async t => {
+await t.test('a replay to webhooks creates each delivery exactly once, despite interruptions', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('again.events')
   const [sink, named] = [await receiver(t), await receiver(t)]
@@ -316,8 +322,8 @@ await t.test('a replay to webhooks makes deliveries of their own, once each, wha
   const second = await start({ target: 'webhooks', webhookId: one })
   await over(second.id)
   await named.came(3)
-  t.equal(named.received.length, 3, 'to the one that is named, whether it is for it or not')
-  t.equal(client.events.length, 3, 'and to nobody else')
+  t.equal(named.received.length, 3, 'the named webhook receives the events even if they do not match')
+  t.equal(client.events.length, 3, 'and no one else does')
   t.match(
     (await shop.request('POST', '/api/debugger/replay', {
       topic, fromOffset: 1, target: 'webhooks', webhookId: 'wh_nobody'
@@ -340,7 +346,7 @@ await t.test('a replay to webhooks makes deliveries of their own, once each, wha
   client.close()
 })
 
-await t.test('a row change that a mapping fails on leaves a trace, and those that become events have one', async t => {
+await t.test('failed mappings leave a trace, and so do the events of successful ones', async t => {
   const shop = await sourced(t, app)
   await shop.connect()
   const table = uniqueName()

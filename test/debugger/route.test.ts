@@ -6,9 +6,9 @@ import { build, createDatabase, listen } from '../build.ts'
 import { connectSocketIo, connectWs } from '../clients.ts'
 import { tenant } from '../tenant.ts'
 
-/* Where would it go? By the very matching that sends. */
+/* Predictions come from the same matching that delivery uses. */
 
-t.test('what is said of a filter, test by test, is what the matcher does', async t => {
+t.test('the explanation of each filter condition agrees with the matcher', async t => {
   const value = fc.constantFrom<unknown>(0, -0, 1, 2, '', '1', 'a', 'ab', true, false, null, [1], { a: 1 }, undefined)
   const path = fc.constantFrom('a', 'b', 'a.b', 'c.0')
   const scalar = fc.constantFrom<unknown>(0, 1, '1', 'a', true, null)
@@ -32,7 +32,9 @@ t.test('what is said of a filter, test by test, is what the matcher does', async
         const matched = new Set<unknown>(matcher.matching({ value }))
         const unmatched = new Set<unknown>(matcher.unmatched({ value }, 100))
         for (const one of subscriptions) {
-          if (matched.has(one) !== matches(one.filter, value)) { throw new Error('the matcher and the whole filter differ') }
+          if (matched.has(one) !== matches(one.filter, value)) {
+            throw new Error('the matcher and the whole filter differ')
+          }
           if (
             matched.has(one) !== judge(one.filter, value).every(({ holds }) => holds)
           ) { throw new Error('the matcher and the tests one by one differ') }
@@ -44,7 +46,7 @@ t.test('what is said of a filter, test by test, is what the matcher does', async
   )
 })
 
-t.test('a dry run names the topic, the schema, and who would get it and why not, on every node, and does nothing', async t => {
+t.test('a prediction has topic, schema and recipients on every node with reasons, and stores nothing', async t => {
   const databaseUrl = await createDatabase(t)
   const [{ app }, { app: other }] = [await build(t, { databaseUrl }), await build(t, { databaseUrl })]
   const [url, otherUrl] = [await listen(app), await listen(other)]

@@ -5,13 +5,13 @@ import { person } from '../people.ts'
 import { tenant, type Tenant } from '../tenant.ts'
 import { follow, type Message } from './follow.ts'
 
-/* Traces as they happen, over server-sent events. */
+/* Live traces over server-sent events. */
 
 const { app, databaseUrl } = await build(t)
 const url = await listen(app)
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 
-await t.test('traces come as they happen, those that are asked for, of the own scope only', async t => {
+await t.test('the stream sends live traces that match its filter, of its own scope only', async t => {
   const [shop, other] = [await tenant(app), await tenant(app)]
   const [topic, unheard] = [await shop.topic('heard.events'), await shop.topic('unheard.events')]
   const theirs = await other.topic('heard.events')
@@ -45,7 +45,7 @@ await t.test('traces come as they happen, those that are asked for, of the own s
   client.close()
 })
 
-await t.test('a client that is cut again and again has every trace once, in the middle of a batch, too', async t => {
+await t.test('a reconnecting client receives every trace once, even in the middle of a batch', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('cut.events')
   let stream = await follow(url, shop)
@@ -66,7 +66,7 @@ await t.test('a client that is cut again and again has every trace once, in the 
   t.same([...seen].sort((a, b) => a - b), upTo(total))
 })
 
-await t.test('what another node writes, and delivers, comes as well', async t => {
+await t.test('the stream includes what other nodes store and deliver', async t => {
   const node = await build(t, { databaseUrl })
   const nodeUrl = await listen(node.app)
   const shop = await tenant(app)
@@ -101,7 +101,7 @@ await t.test('what another node writes, and delivers, comes as well', async t =>
   client.close()
 })
 
-await t.test('while the store stands still, events go on; traces that find no room are given up, and that is announced', async t => {
+await t.test('events continue while the trace store is blocked; excess traces are dropped and announced', async t => {
   const own = await build(t, { adapt: config => { config.traces.pendingMax = 10 } })
   const ownUrl = await listen(own.app)
   const shop = await tenant(own.app)
@@ -110,22 +110,22 @@ await t.test('while the store stands still, events go on; traces that find no ro
   await client.request('subscribe', { topic })
   const stream = await follow(ownUrl, shop)
   const store = await own.app.pool.connect()
-  // Reading goes on, writing does not.
+  // Reads work, writes block.
   await store.query('begin; lock table event_traces in exclusive mode')
   await shop.publish(topic, ...upTo(30))
   t.same((await client.received(30)).map(({ offset }) => offset), upTo(30), 'acknowledged and delivered')
   await shop.request('POST', '/api/topics/no.such/events', { payload: 1 })
   t.equal(
-    (await shop.request('GET', '/api/debugger/traces')).status, 200, 'whoever reads traces does without those that wait'
+    (await shop.request('GET', '/api/debugger/traces')).status, 200, 'readers see only the stored traces'
   )
   await store.query('commit')
   store.release()
   await stream.until(() => stream.messages.some(({ event }) => event === 'dropped'), 'an announcement')
-  t.match(stream.messages.find(({ event }) => event === 'dropped')?.data, { events: 20, reason: /behind/ })
+  t.match(stream.messages.find(({ event }) => event === 'dropped')?.data, { events: 20, reason: /keep up/ })
   t.same(stream.messages.filter(({ event }) => event === 'trace').map(({ data }) => [data.offset, data.status]), [
     ...upTo(10).map(offset => [offset, 'delivered']),
     [null, 'rejected']
-  ], 'those before are there, whole, and what was refused')
+  ], 'earlier traces are complete, and rejections are kept')
   t.match(await own.app.instruments.registry.metrics(), /realtime_traces_dropped_total\{kind="event"\} 20/)
   t.same(
     (await shop.request('GET', '/api/debugger/traces?status=delivered')).body.map(({ offset }: { offset: number }) =>
@@ -134,18 +134,18 @@ await t.test('while the store stands still, events go on; traces that find no ro
     upTo(10).reverse()
   )
   await shop.publish(topic, 'after')
-  await stream.until(() => stream.messages.at(-1)?.data.offset === 31, 'it goes on')
+  await stream.until(() => stream.messages.at(-1)?.data.offset === 31, 'the stream continues')
   stream.close()
   await stream.closed
   client.close()
 })
 
-await t.test('it ends with its credential, and with the server, and says why', async t => {
+await t.test('the stream ends with its credential or the server, and sends the reason', async t => {
   const own = await build(t)
   const ownUrl = await listen(own.app)
   const shop = await tenant(own.app)
   const expiring = await follow(ownUrl, shop, '', {}, shop.token(['admin'], { expiresInS: 5 }))
-  // On another node, for all that this one knows.
+  // Revoked on another node, which has not notified this one.
   const viewers = await Promise.all([0, 1].map(() => person(own.app, ['viewer', shop.applicationId])))
   const watched = await Promise.all(
     viewers.map(({ token }) =>
@@ -156,7 +156,9 @@ await t.test('it ends with its credential, and with the server, and says why', a
   await own.app.db.deleteFrom('role_assignments').where('user_id', '=', viewers[0]?.id ?? '').execute()
   await own.app.db.deleteFrom('sessions').where('user_id', '=', viewers[1]?.id ?? '').execute()
   await Promise.all(watched.map(({ closed }) => closed))
-  for (const { messages } of watched) { t.match(messages.at(-1), { event: 'closing', data: { reason: 'CREDENTIAL_REVOKED' } }) }
+  for (const { messages } of watched) {
+    t.match(messages.at(-1), { event: 'closing', data: { reason: 'CREDENTIAL_REVOKED' } })
+  }
   const gone = await tenant(own.app)
   const deleted = await follow(ownUrl, gone)
   await own.app.inject({
@@ -170,13 +172,13 @@ await t.test('it ends with its credential, and with the server, and says why', a
   t.match(expiring.messages.at(-1), { event: 'closing', data: { code: 4402, reason: 'CREDENTIAL_EXPIRED' } })
   const streams = await Promise.all(upTo(20).map(() => follow(ownUrl, shop)))
   t.ok(streams.every(({ status }) => status === 200))
-  t.equal((await follow(ownUrl, shop)).status, 429, 'a scope has twenty at most')
+  t.equal((await follow(ownUrl, shop)).status, 429, 'a scope has at most twenty streams')
   await own.app.close()
   await Promise.all(streams.map(({ closed }) => closed))
   t.match(streams[0]?.messages.at(-1), { event: 'closing', data: { code: 1012, reason: 'SHUTTING_DOWN' } })
 })
 
-await t.test('the id of a message does not grow with the nodes that there once were', async t => {
+await t.test('the message id does not grow with the number of past nodes', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('old.nodes')
   const first = await follow(url, shop)
@@ -204,13 +206,13 @@ await t.test('the id of a message does not grow with the nodes that there once w
   await back.closed
 })
 
-await t.test('there is a sign of life, from which one can go on', async t => {
+await t.test('heartbeats carry an id from which a client can continue', async t => {
   const own = await build(t, { adapt: config => { config.traces.heartbeatMs = 50 } })
   const ownUrl = await listen(own.app)
   const shop = await tenant(own.app)
   const topic = await shop.topic('quiet.events')
   const stream = await follow(ownUrl, shop, '?status=rejected')
-  await stream.until(() => stream.lastId() !== '', 'where it begins')
+  await stream.until(() => stream.lastId() !== '', 'the first id')
   const before = stream.lastId()
   await shop.publish(topic, 1)
   await own.app.tracing.recorder.flush()
@@ -222,12 +224,12 @@ await t.test('there is a sign of life, from which one can go on', async t => {
   await stream.closed
   const back = await follow(ownUrl, shop, '', { 'last-event-id': stream.lastId() })
   await shop.publish(topic, 2)
-  t.same((await back.received(1)).map(({ data }) => data.offset), [2], 'what was passed over is behind')
+  t.same((await back.received(1)).map(({ data }) => data.offset), [2], 'excluded events are not read again')
   back.close()
   await back.closed
 })
 
-/** The same application, seen through another node. */
+/** Returns the same application, accessed through another node. */
 async function tenantOn (node: typeof app, shop: Tenant): Promise<Tenant> {
   const there = await tenant(node)
   return {

@@ -4,7 +4,7 @@ import { namedSubscriptionsMax } from '../../src/delivery/delivery-observer.ts'
 import { traceStatuses } from '../../schemas/debugger.ts'
 import { generatedPart, read, sources, table } from './generated.ts'
 
-t.test('docs/DEBUGGER.md has every cause, and every cause is one that somebody gives', async t => {
+t.test('docs/DEBUGGER.md lists every cause, and the code uses every cause', async t => {
   const { found, wanted } = generatedPart(
     'docs/DEBUGGER.md',
     'causes',
@@ -18,7 +18,7 @@ t.test('docs/DEBUGGER.md has every cause, and every cause is one that somebody g
   for (const code of Object.keys(causes)) t.match(given, `'${code}'`, code)
 })
 
-t.test('its statuses and numbers are those of the code', async t => {
+t.test('statuses and numbers in docs/DEBUGGER.md are those of the code', async t => {
   const text = read('docs/DEBUGGER.md')
   for (const status of traceStatuses) t.match(text, `| \`${status}\` |`)
   t.match(text, `the first ${namedSubscriptionsMax} of each`)

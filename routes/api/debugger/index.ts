@@ -30,14 +30,15 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Debugger'],
       summary: 'List traces',
       description:
-        'What became of the events of the scope, the newest first: stored or refused, to how many they went. Traces ' +
-          'are written in the background, within half a second, and of a sample where that is set.',
+        'Returns traces of the events of the scope, newest first: whether each was stored or rejected, and how many ' +
+          'recipients it had. Traces are stored in the background within half a second. Sampling can limit ' +
+          'them to a share of the events.',
       querystring: TraceQuery,
       response: {
         200: pageOf(
           TraceSummary,
-          'A page of traces. It may be shorter than `limit`, and yet have a next one, where few events are what is ' +
-            'looked for.'
+          'A page of traces. If few events match the filter, it may be shorter than `limit` although more pages ' +
+            'follow.'
         ),
         ...refusals(400, 401, 403)
       }
@@ -55,9 +56,9 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Debugger'],
       summary: 'Get a trace',
       description:
-        'The whole life of one event: received, checked, stored, routed and delivered on each node, and its webhook ' +
-          'deliveries with their attempts. The payload, and to whom it went, are there for whoever may subscribe to ' +
-          'the topic.',
+        'Returns everything recorded about one event: received, checked, stored, routed and delivered on each node, ' +
+          'and its webhook deliveries with their attempts. The payload and the recipients require permission to ' +
+          'subscribe to the topic.',
       params: EventPath,
       response: { 200: ref(Trace, 'The trace.'), ...refusals(400, 401, 403, 404) }
     }
@@ -68,11 +69,11 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'streamTraces',
       tags: ['Debugger'],
-      summary: 'Follow traces',
+      summary: 'Stream traces',
       description:
-        'Server-sent events: `trace` with a summary as in the list, again when there is more to say of an event; ' +
-          '`dropped` where traces are missing; `closing` with a reason before the server ends it. Goes on after ' +
-          '`Last-Event-ID`.',
+        'Sends server-sent events. `trace`: a summary as in the list, sent again when an event has new details. ' +
+          '`dropped`: traces are missing at this point. `closing`: the server ends the stream, with the reason. With ' +
+          '`Last-Event-ID` the stream continues after that message.',
       querystring: StreamQuery,
       headers: StreamHeaders,
       produces: ['text/event-stream'],
@@ -103,12 +104,12 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'routeEvent',
       tags: ['Debugger'],
-      summary: 'Try where an event would go',
+      summary: 'Predict where an event would go',
       description:
-        'Whether the topic is there, which schema version guards it, whether the payload is valid, which live ' +
-          'subscriptions and webhooks it would match, and why or why not. Nothing is stored or sent.',
+        'Returns whether the topic exists, its active schema version, whether the payload is valid, and which live ' +
+          'subscriptions and webhooks the event would match, with reasons. Stores and sends nothing.',
       body: ref(RouteRequest),
-      response: { 200: ref(RouteAnswer, 'What would become of it.'), ...refusals(400, 401, 403, 413, 415) }
+      response: { 200: ref(RouteAnswer, 'The prediction.'), ...refusals(400, 401, 403, 413, 415) }
     }
   }, async (request) => router.route(askerFor(request.principal, request.scope), request.body))
 
@@ -119,8 +120,8 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Debugger'],
       summary: 'Explain why an event did or did not arrive',
       description:
-        'For one event and one subscription, webhook or token: every condition on the way, with the values that ' +
-          'decided it, and the cause. Values of the payload are there for whoever may subscribe to the topic.',
+        'For one event and one subscription, webhook or token, returns each condition for its arrival, with the ' +
+          'values that decided it, and the cause. Values of the payload require permission to subscribe to the topic.',
       body: ref(ExplainRequest),
       response: { 200: ref(ExplainAnswer, 'The explanation.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
@@ -131,8 +132,8 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'getTraceSampling',
       tags: ['Debugger'],
-      summary: 'Get the share of events that is traced',
-      description: 'Of this environment. Refusals are always traced.',
+      summary: 'Get the sampling rate',
+      description: 'Returns the share of events that is traced in this environment. Rejections are always traced.',
       response: { 200: ref(Sampling, 'The share.'), ...refusals(400, 401, 403) }
     }
   }, async (request) => app.tracing.sampling.setting(request.scope))
@@ -142,8 +143,10 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'setTraceSampling',
       tags: ['Debugger'],
-      summary: 'Set the share of events that is traced',
-      description: 'Of this environment, on every node within two seconds; null is as the server is configured.',
+      summary: 'Set the sampling rate',
+      description:
+        'Sets the share of events to trace in this environment, on every node within two seconds. Null restores the ' +
+          'default of the server.',
       body: ref(SamplingUpdate),
       response: { 200: ref(Sampling, 'The share.'), ...refusals(400, 401, 403, 413, 415) }
     }
@@ -154,13 +157,15 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'replayEvents',
       tags: ['Debugger'],
-      summary: 'Send events again',
+      summary: 'Replay events',
       description:
-        "To live subscriptions that match them by now, to webhooks, or both, at a rate. A replayed event keeps its id, topic and offset and carries `meta.replayOf`; nothing is stored again, and nobody's position moves. Needs the permission to publish to the topics. A dry run only counts.",
+        'Sends stored events again to live subscriptions that match them now, to webhooks, or to both, at a limited ' +
+          'rate. A replayed event keeps its ID, topic and offset and has `meta.replayOf`. It is not stored again, ' +
+          'and no position of a subscriber moves. Requires permission to publish to the topics. A dry run only counts.',
       body: ref(ReplayRequest),
       response: {
-        200: ref(Replay, 'Of a dry run: what it would come to.'),
-        202: ref(Replay, 'The replay, which has begun.'),
+        200: ref(Replay, 'The result of a dry run.'),
+        202: ref(Replay, 'The replay, which has started.'),
         ...refusals(400, 401, 403, 404, 409, 413, 415)
       }
     }
@@ -175,7 +180,7 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listReplays',
       tags: ['Debugger'],
       summary: 'List replays',
-      description: 'Of the scope, the newest first. Finished ones are kept for a week.',
+      description: 'Returns the replays of the scope, newest first. Finished ones are kept for a week.',
       querystring: PageQuery,
       response: {
         200: pageOf(Replay, 'A page of replays.'),
@@ -196,7 +201,7 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getReplay',
       tags: ['Debugger'],
       summary: 'Get a replay',
-      description: 'How far it is.',
+      description: 'Returns the progress of a replay.',
       params: ReplayPath,
       response: { 200: ref(Replay, 'The replay.'), ...refusals(400, 401, 403, 404) }
     }
@@ -208,7 +213,7 @@ const debuggerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       config: { permission: 'debugger:create' },
       schema: {
         operationId: 'cancelReplay', tags: ['Debugger'], summary: 'Cancel a replay',
-        description: 'Within a moment nothing more is sent. What was sent is sent; one that is over stays as it is.',
+        description: 'Sending stops within a moment. Events already sent stay sent. A finished replay stays as it is.',
         params: ReplayPath, response: { 200: ref(Replay, 'The replay.'), ...refusals(400, 401, 403, 404) }
       }
     },

@@ -9,24 +9,24 @@ import type { EventLog } from '../../events/log.ts'
 import type { Metrics } from '../../foundation/observability/metrics.ts'
 import type { Scope } from '../../../schemas/scope.ts'
 
-/** How often there is a step while something is to be replayed, and how often it is looked for otherwise. */
+/** Interval of steps while a replay is open, and interval of polls otherwise. */
 const stepMs = 100
 const idleMs = 1000
-/** Events of one step at most, whatever the rate. */
+/** Limit of events per step, whatever the rate. */
 const stepEventsMax = 1000
-/** A runner that was not heard of for so long is replaced. */
+/** A leader that has not renewed its lease for this long is replaced. */
 const leaseMs = 10_000
-/** How long after its end the nodes still do their part of a replay. */
+/** How long after its end the nodes still send their part of a replay. */
 const lingerMs = 30_000
 const replaysAtOnce = 500
 
-/** Makes deliveries of events of the past, in the transaction that says that they were made. */
+/** Creates deliveries for stored events, in the transaction that advances the replay. */
 export interface WebhookReplayer {
   replay (
     client: pg.ClientBase, scope: Scope, events: readonly LoggedEvent[],
     replay: { id: string, webhookId: string | null }
   ): Promise<number>
-  /** They are committed. */
+  /** Call once the deliveries are committed. */
   wake (): void
 }
 
@@ -44,21 +44,21 @@ export interface ReplayRunnerOptions {
 type Row = Omit<Selectable<ReplaysTable>, 'events'>
 type Place = [topic: string, offset: number, id: string]
 
-/** What this node does for one replay. */
+/** The state of this node's part of a replay. */
 interface Part {
-  /** Up to where its sockets have it. */
+  /** The position up to which this node's sockets have received the events. */
   seen: number
-  /** Events that the rate allows by now. */
+  /** Events that the rate allows now. */
   allowance: number
   at: number
   places: Place[] | undefined
 }
 
 /**
- * Sends events of the past again. One node, which holds the lease, moves a replay's position on at its rate, and makes
- * webhook deliveries in the same transaction; every node, it included, brings what lies up to that position to its own
- * sockets. A restart, or another node, goes on from the position: no socket that lives through it gets an event twice
- * or misses one.
+ * Sends stored events again. The node with the lease advances a replay's position at its rate and creates webhook
+ * deliveries in the same transaction. Every node, including the leader, sends events up to that position to its own
+ * sockets. After a restart, or on another node, the replay continues from the position. A socket that stays connected
+ * misses no event and gets none twice.
  */
 export class ReplayRunner {
   readonly #options: ReplayRunnerOptions
@@ -81,7 +81,7 @@ export class ReplayRunner {
     this.#woken.abort()
   }
 
-  /** Lets others go on at once. */
+  /** Releases the leases, so that other nodes continue at once. */
   async close (): Promise<void> {
     this.#stop.abort()
     this.#woken.abort()
@@ -107,7 +107,7 @@ export class ReplayRunner {
     }
   }
 
-  /** Answers whether there is more to do. */
+  /** Returns whether a replay is open. */
   async #step (): Promise<boolean> {
     const { db } = this.#options
     const rows: Row[] = await db.selectFrom('replays').select(columns)
@@ -131,7 +131,7 @@ export class ReplayRunner {
     return isBusy
   }
 
-  /** Moves the position on, where this node holds the lease or can have it. */
+  /** Advances the position if this node holds the lease or can acquire it. */
   async #lead (row: Row): Promise<void> {
     const part = this.#partOf(row)
     const count = this.#allowed(part, row.rate_per_second)
@@ -145,7 +145,7 @@ export class ReplayRunner {
     if (read.isOver) await this.#finish(led)
   }
 
-  /** The row as it is once the lease is held; undefined when somebody else has it, or it is over. */
+  /** Returns the row once this node holds the lease; undefined if another node holds it or the replay has ended. */
   async #lease (row: Row): Promise<Row | undefined> {
     const { db, node, logger } = this.#options
     const now = Date.now()
@@ -163,13 +163,15 @@ export class ReplayRunner {
         eb.or([eb('lease_owner', '=', node), eb('lease_until', '<=', now)])
       )
       .returning(columns).executeTakeFirst()
-    if (led !== undefined && !isMine) { logger.info({ replayId: row.id, position: led.position, total: led.total }, 'replay.led') }
+    if (led !== undefined && !isMine) {
+      logger.info({ replayId: row.id, position: led.position, total: led.total }, 'replay.led')
+    }
     return led
   }
 
   /**
-   * In one transaction: what it owes to webhooks, and how far it is. Answers false when the lease, or the replay, is
-   * over.
+   * Creates webhook deliveries and advances the position in one transaction. Returns false when the lease is lost or
+   * the replay has ended.
    */
   async #advance (row: Row, { events, position }: Read): Promise<boolean> {
     const { pool, node, webhooks, metrics } = this.#options
@@ -179,7 +181,7 @@ export class ReplayRunner {
     let deliveries = 0
     try {
       await client.query('begin')
-      // First: who has lost the lease waits for whoever has it now, and owes nothing.
+      // Runs first: a node that has lost the lease waits for the current holder here, and creates no deliveries.
       const now = Date.now()
       const { rowCount } = await client.query({
         name: 'replay_advance', text: advanceSql, values: [row.id, node, position, done, now + leaseMs]
@@ -204,7 +206,7 @@ export class ReplayRunner {
     return true
   }
 
-  /** Brings what lies up to the position to this node's sockets. */
+  /** Sends the events up to the position to this node's sockets. */
   async #sendUpTo (row: Row, position: number): Promise<void> {
     const part = this.#partOf(row)
     if (row.target === 'webhooks' || row.state === 'cancelled') part.seen = position
@@ -226,8 +228,8 @@ export class ReplayRunner {
   }
 
   /**
-   * The next events after a position, which is an offset, or for single events how many are behind; none beyond
-   * `until`.
+   * Reads the next events after a position and none beyond `until`. The position is an offset, or for a list of events
+   * the number already read.
    */
   async #read (row: Row, part: Part, position: number, count: number, until = Number.MAX_SAFE_INTEGER): Promise<Read> {
     const { log } = this.#options
@@ -258,8 +260,8 @@ export class ReplayRunner {
   }
 
   /**
-   * After this node's sockets have it, so that a replay that is done says how many got it. Whoever leads next does it,
-   * when this node dies before.
+   * Marks the replay as done after this node's sockets have received it, so that its counts are complete. If this node
+   * dies before, the next leader does so.
    */
   async #finish ({ id }: Row): Promise<void> {
     const { db, node } = this.#options
@@ -270,12 +272,12 @@ export class ReplayRunner {
   async #fail (row: Row): Promise<void> {
     await this.#options.db.updateTable('replays')
       .set({
-        state: 'failed', finished_at: Date.now(), message: 'The replay failed; the log of the server has the reason'
+        state: 'failed', finished_at: Date.now(), message: 'The replay failed; see the log of the server for the reason'
       })
       .where('id', '=', row.id).where('finished_at', 'is', null).execute()
   }
 
-  /** Of a replay that is older than this node, what was sent before is not for the sockets that it has. */
+  /** A node that started after the replay skips the events that were sent before it started. */
   #partOf (row: Row): Part {
     let part = this.#parts.get(row.id)
     if (part === undefined) {
@@ -288,7 +290,7 @@ export class ReplayRunner {
     return part
   }
 
-  /** Events that may go by now; what was not used for two steps is lost. */
+  /** Returns how many events may be sent now. Allowance unused for two steps expires. */
   #allowed (part: Part, ratePerSecond: number): number {
     const now = Date.now()
     const most = Math.max(1, ratePerSecond * 2 * stepMs / 1000)

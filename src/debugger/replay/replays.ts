@@ -15,7 +15,7 @@ import type { Within } from '../../webhooks/endpoints.ts'
 import { eventNotFound } from '../subject.ts'
 import type { TraceReader } from '../trace-reader.ts'
 
-/** Replays of a scope that are not finished. */
+/** Limit of unfinished replays per scope. */
 const openMax = 20
 const rateDefault = 100
 
@@ -26,38 +26,40 @@ export interface ReplaysOptions {
   reader: TraceReader
   /** Throws NotFoundError `WEBHOOK_NOT_FOUND`, and ConflictError `WEBHOOK_INACTIVE`. */
   requireActiveWebhook (scope: Scope, webhookId: string, within: Within): Promise<void>
-  /** There is something to do. */
+  /** Wakes the runner, because a replay was created. */
   onCreated (): void
 }
 
-/** Who asks for a replay. */
+/** The principal that requests a replay. */
 export interface Requester {
   id: string
   within: Within
-  /** Throws ForbiddenError unless they may bring events of the topic to its subscribers. */
+  /** Throws ForbiddenError unless the principal may publish to the topic. */
   authorize (topic: string): void
-  /** Whether they may see payloads of the topic. */
+  /** Whether the principal may see payloads of the topic. */
   maySee (topic: string): boolean
 }
 
-/** Who looks at replays. */
+/** The principal that reads replays. */
 export type Onlooker = Pick<Requester, 'maySee'>
 
 type Row = Selectable<ReplaysTable>
 
-/** What is to be sent again. */
+/** The events to send again. */
 type Selection = Pick<
   Row,
   'topic' | 'from_offset' | 'to_offset' | 'from_time' | 'to_time' | 'events' | 'total' | 'position'
 >
 
-/** Replays as they are asked for and looked at; the runner does them. */
+/** Creates, reads and cancels replays. The runner carries them out. */
 export function createReplays ({ db, log, topics, reader, requireActiveWebhook, onCreated }: ReplaysOptions) {
   async function selectEvents (scope: Scope, eventIds: readonly string[]): Promise<Selection> {
     const found = await reader.findAll(scope, eventIds)
     const places = eventIds.map(id => {
       const event = found.get(id)
-      if (event === undefined || event.offset === null) { throw eventNotFound(`${id}; an event without a trace can be replayed by its topic and offset`) }
+      if (event === undefined || event.offset === null) {
+        throw eventNotFound(`${id}. To replay an event without a trace, give its topic and offset`)
+      }
       return [event.stored.topic, event.offset, id]
     })
     return {
@@ -85,12 +87,16 @@ export function createReplays ({ db, log, topics, reader, requireActiveWebhook, 
     const { eventIds, topic, fromOffset, toOffset, from, to } = request
     const bounds = { fromOffset, toOffset, from, to }
     if (eventIds === undefined) {
-      if (topic === undefined) throw invalid('/eventIds', 'is required, or else /topic')
-      if (Object.values(bounds).every(bound => bound === undefined)) { throw invalid('/fromOffset', 'is required with /topic, or one of /toOffset, /from and /to') }
+      if (topic === undefined) throw invalid('/eventIds', 'is required unless you give /topic')
+      if (Object.values(bounds).every(bound => bound === undefined)) {
+        throw invalid('/fromOffset', 'or one of /toOffset, /from and /to is required with /topic')
+      }
       requester.authorize(topic)
       return await selectSpan(scope, topic, bounds)
     }
-    if (topic !== undefined || Object.values(bounds).some(bound => bound !== undefined)) { throw invalid('/eventIds', 'must not stand beside /topic and its bounds') }
+    if (topic !== undefined || Object.values(bounds).some(bound => bound !== undefined)) {
+      throw invalid('/eventIds', 'must not be combined with /topic, /fromOffset, /toOffset, /from or /to')
+    }
     const selection = await selectEvents(scope, eventIds)
     for (const name of topicsOf(selection)) requester.authorize(name)
     return selection
@@ -101,13 +107,14 @@ export function createReplays ({ db, log, topics, reader, requireActiveWebhook, 
 
   return {
     /**
-     * Throws ValidationError, NotFoundError (`EVENT_NOT_FOUND`, `TOPIC_NOT_FOUND`, `WEBHOOK_NOT_FOUND`),
-     * ForbiddenError, ConflictError `WEBHOOK_INACTIVE`, RateLimitError `REPLAY_LIMIT`. A dry run only counts.
+     * Creates a replay; a dry run only counts. Throws ValidationError, NotFoundError (`EVENT_NOT_FOUND`,
+     * `TOPIC_NOT_FOUND`, `WEBHOOK_NOT_FOUND`), ForbiddenError, ConflictError `WEBHOOK_INACTIVE` or RateLimitError
+     * `REPLAY_LIMIT`.
      */
     async create (scope: Scope, requester: Requester, request: ReplayRequest, by: Origin): Promise<Replay> {
       const { target, webhookId, ratePerSecond = rateDefault, dryRun = false } = request
       if (webhookId !== undefined) {
-        if (target === 'subscribers') throw invalid('/webhookId', 'must not stand beside the target `subscribers`')
+        if (target === 'subscribers') throw invalid('/webhookId', 'must not be combined with the target `subscribers`')
         await requireActiveWebhook(scope, webhookId, requester.within)
       }
       const selection = await select(scope, requester, request)
@@ -143,7 +150,7 @@ export function createReplays ({ db, log, topics, reader, requireActiveWebhook, 
         }
       }
       const replay = await db.transaction().execute(async trx => {
-        // One at a time, so that what is counted stays true.
+        // Locks the application, so that the count stays correct.
         await trx.selectFrom('applications').select('id').where('id', '=', scope.applicationId).forNoKeyUpdate()
           .execute()
         const { count } = await trx.selectFrom('replays').select(({ fn }) => fn.countAll<number>().as('count'))
@@ -151,9 +158,11 @@ export function createReplays ({ db, log, topics, reader, requireActiveWebhook, 
             'finished_at', 'is', null
           ).executeTakeFirstOrThrow()
         if (count >= openMax) {
-          throw new RateLimitError('REPLAY_LIMIT', `The scope has ${openMax} unfinished replays, the most it may`, {
-            retryAfterS: 10
-          })
+          throw new RateLimitError(
+            'REPLAY_LIMIT',
+            `The scope has reached its limit of ${openMax} unfinished replays. Cancel one or wait until one is done`,
+            { retryAfterS: 10 }
+          )
         }
         const created = toReplay(
           await trx.insertInto('replays').values(values).returningAll().executeTakeFirstOrThrow(), requester
@@ -173,7 +182,7 @@ export function createReplays ({ db, log, topics, reader, requireActiveWebhook, 
       return toReplay(row, by)
     },
 
-    /** The newest first. */
+    /** Lists replays, newest first. */
     async list (scope: Scope, { limit = 100, cursor }: PageQuery, by: Onlooker): Promise<PageOf<Replay>> {
       let query = ofScope(scope).orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit + 1)
       if (cursor !== undefined) {
@@ -183,7 +192,7 @@ export function createReplays ({ db, log, topics, reader, requireActiveWebhook, 
       return toPage(await query.execute(), limit, row => toReplay(row, by), row => [row.created_at, row.id])
     },
 
-    /** What was sent is sent; nothing more is, within a moment. One that is over stays as it is. */
+    /** Cancels a replay: sending stops within a moment. A finished replay stays as it is. */
     cancel: (scope: Scope, id: string, by: Origin, onlooker: Onlooker): Promise<Replay> =>
       db.transaction().execute(async trx => {
         const row = await ofScope(scope, trx).where('id', '=', id).forUpdate().executeTakeFirst()
@@ -209,7 +218,7 @@ const replayNotFound = (id: string) => new NotFoundError('REPLAY_NOT_FOUND', `Re
 const topicsOf = ({ topic, events }: Pick<Row, 'topic' | 'events'>): string[] =>
   topic !== null ? [topic] : [...new Set((JSON.parse(events ?? '[]') as [string][]).map(([name]) => name))]
 
-/** How many got an event tells, where filters are known, what is in its payload. */
+/** Together with known filters, the number of recipients would reveal something about the payload. */
 function toReplay (row: Row, { maySee }: Onlooker): Replay {
   const isSeen = topicsOf(row).every(maySee)
   return {

@@ -1,9 +1,9 @@
 /*
- * What a row of the trace store says of the events of a run, in few bytes: a column has one value for each event, or a
- * single one when all have the same. Events are known by their place in the run.
+ * The compact form in which a row of the trace store describes the events of a run. A column has one value for each
+ * event, or a single one when all are equal. Events are identified by their place in the run.
  */
 
-/** Values of the events of a run. */
+/** The values of one property for the events of a run. */
 export class Column<T> {
   #first: T | undefined
   #all: T[] | undefined
@@ -21,52 +21,52 @@ export class Column<T> {
 
 export type Stored<T> = T | T[]
 
-/** The value of the i-th event. */
+/** Returns the value of the i-th event. */
 export const at = <T>(column: Stored<T>, i: number): T => Array.isArray(column) ? column[i] as T : column
 
-/** What a node's hub and sockets did with events of a run. Times are in milliseconds since the events' timestamp. */
+/** How a node's hub and sockets handled events of a run. Times are in milliseconds since the events' timestamp. */
 export interface PartDetail {
-  /** Places in the run; absent: 0, 1, 2, … */
+  /** Places in the run; absent for 0, 1, 2, … */
   places?: number[]
-  /** How many events it speaks of. */
+  /** How many events the part describes. */
   count: number
   matched: Stored<number>
   filtered: Stored<number>
-  /** Of those that matched, the ones given up before the event was handed on. */
+  /** The matching subscriptions that were given up before the event was sent to their socket. */
   lost: Stored<number>
   routedMs: Stored<number>
   firstMs: Stored<number | null>
   lastMs: Stored<number | null>
-  /** Which of `lists`. */
+  /** Index into `lists`. */
   list: Stored<number>
-  /** Ids of subscriptions that matched, and of those that did not: the first of each. */
+  /** IDs of subscriptions that matched, and of those that did not: the first of each. */
   lists: [string[], string[]][]
-  /** Places of events of which a webhook delivery was over by then. */
+  /** Places of events that had a webhook delivery settle. */
   settled?: number[]
 }
 
-/** Which events of the run a part speaks of. */
+/** Returns the places in the run that a part describes. */
 export const placesOf = ({ places, count, settled = [] }: PartDetail): Set<number> =>
   new Set([...(places ?? Array.from({ length: count }, (_, i) => i)), ...settled])
 
-/** What the writing node knows of a run. */
+/** The details of a run that the writing node records. */
 export interface RunDetail {
   places?: number[]
   epoch: string
   types: Stored<string>
   sources: Stored<string>
   versions: Stored<number | null>
-  /** From being handed in to the events' timestamp. */
+  /** From submission to the events' timestamp. */
   waitedMs: Stored<number>
   checkedMs: number
   storedMs: number
-  /** How many events it has: those that are traced. */
+  /** How many events of the run are traced. */
   count: number
-  /** What the same node did with it, when it was in time for the row. */
+  /** The same node's part, if it was complete in time for the row. */
   part?: PartDetail
 }
 
-/** A write that left nothing in the log. */
+/** A write that stored no event. */
 export interface RefusalDetail {
   source: string
   type: string
@@ -78,9 +78,9 @@ export interface RefusalDetail {
     message: string
     details?: { path: string, message: string, [more: string]: unknown }[] | undefined
   }
-  /** JSON text of the payload that was refused, or its beginning. */
+  /** JSON text of the rejected payload, or its beginning. */
   payload?: string | undefined
   payloadBytes?: number | undefined
-  /** Whatever else helps: which mapping, which row. */
+  /** More context: the mapping and the row, for example. */
   origin?: Record<string, unknown>
 }

@@ -1,25 +1,23 @@
 import type { Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
 
-/** How often a node gives a sign of life. */
+/** Interval of heartbeats. */
 export const beatEveryMs = 2000
-/** The end of a subscription whose node died. */
+/** End reason of a subscription whose node died. */
 export const nodeGone = 'NODE_GONE'
-/** A node that has not been seen for so long is taken to be gone. */
+/** A node without a heartbeat for this long counts as dead. */
 export const nodeGoneAfterMs = 10_000
 
 export interface NodeBeatOptions {
   db: Kysely<Database>
-  /** What this node is called. */
+  /** The name of this node. */
   id: string
   log: { warn (fields: object, message: string): void }
-  /** For a while nobody could see that it lives: others may have taken it for gone. */
+  /** Called after a gap in the heartbeats, during which other nodes may have declared this node dead. */
   onReturned (): void
 }
 
-/**
- * Says that this node lives, for those who read what nodes have written: of one that is gone nothing more will come.
- */
+/** Records this node's heartbeat. A dead node writes no more traces. */
 export class NodeBeat {
   readonly #options: NodeBeatOptions
   readonly #startedAt = Date.now()

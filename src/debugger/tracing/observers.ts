@@ -6,12 +6,12 @@ import type { Scope } from '../../../schemas/scope.ts'
 import type { TraceRecorder } from './recorder.ts'
 import type { SubscriptionRecords } from './subscription-records.ts'
 
-/** The writer's batches, for traces and for what dashboards show. */
+/** Observes the writer's batches, for traces and dashboards. */
 export const observeWrites = (recorder: TraceRecorder, activity: Activity): WriteObserver => ({
   committed (batch) {
     const { events } = batch
     for (let from = 0; from < events.length;) {
-      // Events of one topic mostly stand together.
+      // Events of one topic are mostly adjacent.
       const { scope, topic, source } = events[from] as typeof events[number]
       let to = from + 1
       while (
@@ -41,7 +41,9 @@ export const observeDelivery = (recorder: TraceRecorder, subscriptions: Subscrip
   refreshed: subscriber => subscriptions.refreshed(subscriber)
 })
 
-/** Row changes that a mapping wanted and that made no event. One trace for what failed in one way in a transaction. */
+/**
+ * Observes row changes that a mapping could not turn into events. Failures of one kind in a transaction share a trace.
+ */
 export const observeMappings =
   (recorder: TraceRecorder, activity: Activity) => (scope: Scope, row: DeliveryRow): void => {
     activity.scope(scope).mappingFailures.add(row.events)
@@ -54,7 +56,7 @@ export const observeMappings =
       error: {
         error: 'MappingError',
         code: row.code ?? row.status.toUpperCase(),
-        message: row.message ?? `The mapping ${row.mappingId} made no event of a change of ${row.table}`
+        message: row.message ?? `The mapping ${row.mappingId} did not turn a change of ${row.table} into an event`
       },
       receivedAt: row.committedAt,
       origin: {

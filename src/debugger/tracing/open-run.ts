@@ -16,15 +16,15 @@ interface Step {
   list: number
 }
 
-/** Where an event stands. */
+/** The scope, ID and time of an event. */
 export interface TracedPlace { id: string, scope: Scope, timestamp: number }
 
 const placeOf = ({ id }: Pick<TracedPlace, 'id'>): number => runOf(id)?.ordinal ?? 0
-/** Of the run's first event: those of a run follow each other in their log. */
+/** Returns the offset of the run's first event: the events of a run are consecutive in their log. */
 const firstOffsetOf = (event: LoggedEvent): number => event.offset - placeOf(event)
 const rounded = (ms: number): number => Math.max(0, Math.round(ms * 100) / 100)
 
-/** What this node's hub and sockets do with the events of one run. */
+/** Collects how this node's hub and sockets handle the events of one run. */
 export class OpenPart {
   readonly #id: string
   readonly #scope: Scope
@@ -72,7 +72,7 @@ export class OpenPart {
     if (step !== undefined) step.lost += subscriptions
   }
 
-  /** A webhook delivery of the event is over. */
+  /** Records that a webhook delivery of the event has settled. */
   settled (event: Pick<TracedPlace, 'id'>): void {
     this.#settled.add(placeOf(event))
   }
@@ -109,10 +109,12 @@ export class OpenPart {
     return this.#firstOffset === undefined ? undefined : this.#steps.get(offset - this.#firstOffset)
   }
 
-  /** Events that follow each other mostly match the same subscriptions. */
+  /** Returns the index of the list. Consecutive events mostly match the same subscriptions. */
   #listOf (matched: readonly string[], filtered: readonly string[]): number {
     const last = this.#lists.at(-1)
-    if (last === undefined || !isSame(last[0], matched) || !isSame(last[1], filtered)) { this.#lists.push([matched, filtered]) }
+    if (last === undefined || !isSame(last[0], matched) || !isSame(last[1], filtered)) {
+      this.#lists.push([matched, filtered])
+    }
     return this.#lists.length - 1
   }
 }
@@ -120,17 +122,17 @@ export class OpenPart {
 const isSame = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((id, i) => id === b[i])
 
-/** A run that this node has committed, until it is written down. */
+/** Collects a run that this node has committed, until it is stored. */
 export class OpenRun {
   readonly id: string
   readonly part: OpenPart
-  /** What its events have in common; no payload is held on to. */
+  /** Properties that the events share. Payloads are not kept in memory. */
   readonly #common: Pick<LoggedEvent, 'scope' | 'topic' | 'epoch' | 'timestamp'>
   readonly #firstOffset: number
   readonly #times: { checkedMs: number, storedMs: number }
   #count = 0
   #lastPlace = -1
-  /** Where not every event is traced. */
+  /** Set when not every event is traced. */
   #places: number[] | undefined
   readonly #types = new Column<string>()
   readonly #sources = new Column<string>()
@@ -147,13 +149,13 @@ export class OpenRun {
 
   get size (): number { return this.#count }
 
-  /** Of an event of the same batch. */
+  /** Whether an event of the same batch belongs to this run. */
   isOf ({ scope, topic }: LoggedEvent): boolean {
     return this.#common.topic === topic && this.#common.scope.applicationId === scope.applicationId &&
       this.#common.scope.environment === scope.environment
   }
 
-  /** Whether an event of the run is traced: places are added in their order. */
+  /** Whether an event of the run is traced. Places are added in ascending order. */
   has (event: LoggedEvent): boolean {
     return event.offset - this.#firstOffset <= this.#lastPlace
   }

@@ -12,14 +12,14 @@ import type { RefusalDetail } from './detail.ts'
 import type { Sampling } from './sampling.ts'
 import type { Chunk, RunRow, TraceStore } from './trace-store.ts'
 
-/** What refusals that wait may hold in memory; what else waits is a few bytes an event. */
+/** Memory limit for waiting rejections. Everything else that waits takes a few bytes per event. */
 const refusedBytesMax = 32 * 1024 * 1024
-/** Of one of them, beside its text. */
+/** Memory of one rejection besides its text. */
 const refusalBytes = 300
-/** Rows of one statement, and events with their steps: encoding them holds up everything else for a moment. */
+/** Rows per statement, and events with their steps: encoding them blocks the event loop for a moment. */
 const rowsAtOnce = 200
 const eventsAtOnce = 5000
-/** How long whoever reads traces waits for those of just now. */
+/** How long a reader of traces waits for the latest ones. */
 const readersWaitMs = 1000
 const payloadKeptBytes = 4096
 const detailsKept = 20
@@ -29,11 +29,11 @@ export interface TraceRecorderOptions {
   sampling: Sampling
   metrics: Metrics
   log: { warn (fields: object, message: string): void }
-  /** Events that wait to be written, and as many steps; beyond it new ones are given up, and counted. */
+  /** Limit of events that wait to be stored, and of steps. Beyond it new ones are dropped and counted. */
   pendingMax: number
 }
 
-/** Something that was refused before the writer could see it, or by another part: a mapping, say. */
+/** A rejection that did not come from the writer: for example that of a mapping. */
 export interface Refused {
   scope: Scope
   topic: string
@@ -45,29 +45,29 @@ export interface Refused {
   schemaVersion?: number | null
   /** JSON text. */
   payload?: string | undefined
-  /** Whatever helps: the mapping, the row's key. */
+  /** More context: the mapping and the row's key, for example. */
   origin?: Record<string, unknown>
 }
 
 /**
- * Writes down what becomes of events, in the background: what the writer and the hub know is gathered in memory, a row
- * a run, and goes to the store a few times a second. What does not fit into memory while the store is behind is given
- * up, counted, and told of in the store once that is back.
+ * Records in the background what becomes of events. It collects reports of the writer and the hub in memory, one row
+ * per run, and stores them several times per second. While the store cannot keep up, traces beyond the memory limits
+ * are dropped and counted, and the store records their number later.
  */
 export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'follows' | 'flushed'> {
   readonly #options: TraceRecorderOptions
   #runs = new Map<string, OpenRun>()
   #parts = new Map<string, OpenPart>()
   #refusals: RunRow[] = []
-  /** Taken out of the maps, and not encoded yet; and what is encoded, and not stored yet. */
+  /** Taken from the maps and not encoded yet; and the chunk that is encoded and not stored yet. */
   readonly #waiting: Unstored[] = []
   #unstored: UnstoredChunk | undefined
-  /** What waits: events, what this node did with events, and the bytes of refusals. */
+  /** Waiting events, waiting steps, and the bytes of waiting rejections. */
   #events = 0
   #steps = 0
   #refusedBytes = 0
   #dropped = new Map<string, Dropped>()
-  /** Runs of which no event found room: their steps are not looked for. */
+  /** Runs without a stored event because of the limit: their steps are ignored. */
   #withoutRoom = new Set<string>()
   readonly #flush = new BackgroundFlush(() => this.#write())
   readonly #listeners = new Set<(scopes: ReadonlySet<string>) => void>()
@@ -85,7 +85,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
         if (run?.isOf(event) !== true) this.#withoutRoom.add(runKey(event))
         continue
       }
-      // Events of one log mostly stand together, and those of one batch are one run.
+      // Events of one log are mostly adjacent, and those of one batch form one run.
       if (run === undefined || !run.isOf(event)) run = this.#runOf(event, { checkedMs, storedMs })
       run.add(event, receivedAt[i] ?? event.timestamp)
     }
@@ -107,7 +107,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     })
   }
 
-  /** Keeps a refusal, whatever is sampled. */
+  /** Records a rejection, regardless of sampling. */
   record (
     { scope, topic, source, type, outcome, error, receivedAt, schemaVersion = null, payload, origin }: Refused
   ): void {
@@ -124,7 +124,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
         ...(origin !== undefined && { origin })
       } satisfies RefusalDetail
     )
-    // A room of their own: no flood of events takes it.
+    // Rejections have their own limit, which a flood of events cannot use up.
     const bytes = detail.length + refusalBytes
     if (this.#refusedBytes + bytes > refusedBytesMax) return this.#drop(scope, 'event')
     this.#refusedBytes += bytes
@@ -149,33 +149,33 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
   }
 
   /**
-   * The delivery of an event to a webhook is over. The trace reads what became of it; whoever follows traces is to hear
-   * of it.
+   * Records that a webhook delivery of each event has settled. The trace reads the result from the delivery; streams
+   * are notified.
    */
   settled (events: readonly TracedPlace[]): void {
     for (const event of events) {
-      if (this.follows(event) && (this.#findPart(event)?.hasSettled(event) === true || this.#admitStep(event.scope))) { this.#partOf(event).settled(event) }
+      const isKept = this.follows(event) &&
+        (this.#findPart(event)?.hasSettled(event) === true || this.#admitStep(event.scope))
+      if (isKept) this.#partOf(event).settled(event)
     }
     this.#flush.schedule()
   }
 
-  /** Calls back whenever something was stored, with the keys of the scopes that it was of. Answers how to stop that. */
+  /** Registers a listener that receives the keys of scopes whose traces were stored. Returns how to remove it. */
   onStored (listener: (scopes: ReadonlySet<string>) => void): () => void {
     this.#listeners.add(listener)
     return () => { this.#listeners.delete(listener) }
   }
 
-  /** Events that wait, for the metric of queues. */
+  /** Number of waiting events, for the metric of queues. */
   get pending (): number { return this.#events }
 
-  /**
-   * Stores what there is by now, so that a reader on this node sees it. Resolves when it is stored, or could not be.
-   */
+  /** Stores everything collected so far, so that a reader on this node sees it. Resolves even if storing fails. */
   async flush (): Promise<void> {
     await this.#flush.now()
   }
 
-  /** The same, for those who rather do without than wait for a store that is behind. */
+  /** Works as `flush`, but waits only a limited time when the store cannot keep up. */
   async flushSoon (): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     const enough = new Promise<void>(resolve => { timer = setTimeout(resolve, readersWaitMs) })
@@ -196,7 +196,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     return run
   }
 
-  /** What is gathered of this node's steps with a run, in the run itself while that has not been written. */
+  /** Returns the collected steps for a run, as part of the run itself while that is not stored. */
   #findPart (event: TracedPlace): OpenPart | undefined {
     const key = runKey(event)
     return this.#runs.get(key)?.part ?? this.#parts.get(key)
@@ -211,14 +211,14 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     return part
   }
 
-  /** Where the step of an event is noted; undefined when there is no room for it. */
+  /** Returns where to record the step of an event; undefined without room for it. */
   #partOfStep ({ event }: RoutedEvent): OpenPart | undefined {
     if (this.#withoutRoom.has(runKey(event)) || this.#runs.get(runKey(event))?.has(event) === false) return undefined
     if (this.#findPart(event)?.has(event) !== true && !this.#admitStep(event.scope)) return undefined
     return this.#partOf(event)
   }
 
-  /** Answers false when there is no room: then it is counted as given up. */
+  /** Returns false, and counts the event as dropped, without room for it. */
   #admit (scope: Scope): boolean {
     if (this.#events >= this.#options.pendingMax) {
       this.#drop(scope, 'event')
@@ -228,7 +228,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
     return true
   }
 
-  /** Room of its own, so that a trace does not say of an event that nobody got it because others have filled it. */
+  /** Steps have their own limit, so that a trace never shows no recipients just because events filled the memory. */
   #admitStep (scope: Scope): boolean {
     if (this.#steps >= this.#options.pendingMax) {
       this.#drop(scope, 'step')
@@ -248,7 +248,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
 
   async #write (): Promise<void> {
     const { store, metrics, log } = this.#options
-    // One by one: there may be more than a call has room for.
+    // One by one: a spread call could exceed the limit of arguments.
     for (const item of this.#take()) this.#waiting.push(item)
     const stop = metrics.traceFlushDuration.startTimer()
     const scopes = new Set<string>()
@@ -270,9 +270,11 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
       const chunk = this.#unstored
       if (!this.#flush.isFailing) log.warn({ err, events: this.#events }, 'traces.not_stored')
       this.#flush.isFailing = true
-      // What the database will never take is not tried again and again.
+      // Rows that the database will never accept are not retried.
       if (chunk !== undefined && !store.isPassing(err)) {
-        for (const { scope, outcome, events } of chunk.rows.runs) { if (outcome !== 'dropped') this.#drop(scope, 'event', events) }
+        for (const { scope, outcome, events } of chunk.rows.runs) {
+          if (outcome !== 'dropped') this.#drop(scope, 'event', events)
+        }
         for (const { scope } of chunk.rows.parts) this.#drop(scope, 'step')
         this.#settle(chunk)
       }
@@ -292,8 +294,8 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
   }
 
   /**
-   * The chunk that is due: the one that failed, or the next. It is encoded only now, so that a lot of them does not
-   * hold up the event loop.
+   * Returns the chunk to store: the one that failed, or the next. Encodes chunks one at a time, so that many of them do
+   * not block the event loop.
    */
   #next (): UnstoredChunk | undefined {
     if (this.#unstored === undefined && this.#waiting.length > 0) {
@@ -314,11 +316,13 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
 
   #countAtOnce (): number {
     let count = 0
-    for (let size = 0; count < rowsAtOnce && size < eventsAtOnce && count < this.#waiting.length; count++) { size += eventsOf(this.#waiting[count] as Unstored) + stepsOf(this.#waiting[count] as Unstored) }
+    for (let size = 0; count < rowsAtOnce && size < eventsAtOnce && count < this.#waiting.length; count++) {
+      size += eventsOf(this.#waiting[count] as Unstored) + stepsOf(this.#waiting[count] as Unstored)
+    }
     return count
   }
 
-  /** What was dropped since the last time comes last: whoever reads along hears of it where it is missing. */
+  /** Takes everything collected. Counts of dropped traces come last, so that a stream reports the gap in its place. */
   #take (): Unstored[] {
     const now = Date.now()
     const taken: Unstored[] = [
@@ -341,7 +345,7 @@ export class TraceRecorder implements WriteObserver, Pick<DeliveryObserver, 'fol
 
 type Unstored = OpenRun | OpenPart | RunRow
 interface UnstoredChunk { rows: Chunk, events: number, steps: number, refusedBytes: number }
-/** How much of a scope was given up since that was last told of. */
+/** How much of a scope was dropped since the last stored count. */
 interface Dropped { scope: Scope, event: number, step: number }
 
 const eventsOf = (item: Unstored): number => item instanceof OpenRun ? item.size : 0
@@ -361,7 +365,7 @@ const bodyOf = (refusal: PublicError): RefusalDetail['error'] => {
 
 const runKey = ({ id }: TracedPlace): string => id.slice(4, 16)
 
-/** Conflicts of documents and the like are answers to requests, and no event has come to anything by them. */
+/** Returns false for conflicts of documents and the like: they are responses to requests, and concern no event. */
 const isAboutAnEvent = ({ code, status }: PublicError): boolean =>
   status >= 500 || code === 'SCHEMA_VIOLATED' || code === 'TOPIC_NOT_FOUND' || code === 'APPLICATION_NOT_FOUND'
 

@@ -5,21 +5,21 @@ import { scopeKey, type Environment, type Scope } from '../../../schemas/scope.t
 import type { Origin } from '../../identity/audit/origin.ts'
 import { record } from '../../identity/audit/record.ts'
 
-/** How often the settings are read again: every node follows within it. */
+/** Interval at which the settings are reloaded: every node applies a change within it. */
 const pollMs = 2000
-/** Settings that are read at once; there are few, since most scopes have none. */
+/** Limit of settings per read. Few exist, because most scopes use the default. */
 const settingsMax = 10_000
 
 export interface SamplingOptions {
   db: Kysely<Database>
-  /** The share of events that is traced where nothing else is set. */
+  /** The share of events to trace in a scope without a setting. */
   defaultShare: number
   log: { warn (fields: object, message: string): void }
 }
 
 /**
- * Which events are traced. It depends on the scope's share and the event's id alone, so that every step of an event,
- * and every node, agrees.
+ * Decides which events are traced. The decision depends only on the scope's share and the event's ID, so that it is the
+ * same for every step of an event and on every node.
  */
 export class Sampling {
   readonly #options: SamplingOptions
@@ -57,9 +57,11 @@ export class Sampling {
     }
   }
 
-  /** Null: as the server is configured. This node follows at once, the others within two seconds. */
+  /**
+   * Sets the share; null restores the server's default. This node applies it at once, the others within two seconds.
+   */
   async set (scope: Scope, share: number | null, by: Origin): Promise<Setting> {
-    // As the column keeps it, which refuses what is too small for it.
+    // Rounded as the column stores it: it rejects values too small for its type.
     const values = { sample: share === null ? null : Math.fround(share), updated_at: Date.now() }
     const after = await this.#options.db.transaction().execute(async trx => {
       const before = await this.setting(scope, trx)
@@ -92,8 +94,8 @@ export class Sampling {
 }
 
 /**
- * An event's id as a number from 0 to 1: FNV-1a, with the finish of MurmurHash3 because ids of a run differ in few
- * letters.
+ * Maps an event's ID to a number from 0 to 1: FNV-1a with the finalizer of MurmurHash3, because the IDs of a run differ
+ * in few letters.
  */
 export function fractionOf (id: string): number {
   let hash = 0x811c9dc5

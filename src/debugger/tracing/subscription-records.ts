@@ -8,24 +8,29 @@ import type { Metrics } from '../../foundation/observability/metrics.ts'
 import { BackgroundFlush } from '../../foundation/batching/background-writer.ts'
 import { nodeGone } from './nodes.ts'
 
-/** Records that wait to be written; beyond it new ones are given up, and counted. */
+/** Limit of records that wait to be stored. Beyond it new ones are dropped and counted. */
 const pendingMax = 20_000
 const rowsAtOnce = 200
-/** Topics of one pattern that a record has. */
+/** Limit of topics per pattern in a record. */
 const spansMax = 1000
 
-/** What is to be written down of a subscription; without an `end`, as it is when it is written. */
+/** A pending record of a subscription. Without `end`, it is stored with its state at that time. */
 interface Note {
   subscription: ClientSubscription
   end: { at: number, reason: string, spans: string } | undefined
 }
 
 const upsertSql = `
-  insert into trace_subscriptions as s (id, application_id, environment, node, socket_id, principal_id, topic, filter, return_mode, permissions, spans, started_at, ended_at, end_reason)
-  select id, application_id, environment, $1, socket_id, principal_id, topic, filter, return_mode, permissions, spans, started_at, ended_at, end_reason
-  from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::json[], $9::text[], $10::json[], $11::json[], $12::bigint[], $13::bigint[], $14::text[])
-    as k(id, application_id, environment, socket_id, principal_id, topic, filter, return_mode, permissions, spans, started_at, ended_at, end_reason)
-  on conflict (id) do update set permissions = excluded.permissions, spans = excluded.spans, ended_at = excluded.ended_at, end_reason = excluded.end_reason
+  insert into trace_subscriptions as s (id, application_id, environment, node, socket_id, principal_id, topic,
+    filter, return_mode, permissions, spans, started_at, ended_at, end_reason)
+  select id, application_id, environment, $1, socket_id, principal_id, topic, filter, return_mode, permissions,
+    spans, started_at, ended_at, end_reason
+  from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::json[], $9::text[],
+    $10::json[], $11::json[], $12::bigint[], $13::bigint[], $14::text[])
+    as k(id, application_id, environment, socket_id, principal_id, topic, filter, return_mode, permissions, spans,
+      started_at, ended_at, end_reason)
+  on conflict (id) do update set permissions = excluded.permissions, spans = excluded.spans,
+    ended_at = excluded.ended_at, end_reason = excluded.end_reason
     where s.ended_at is null or s.end_reason = '${nodeGone}'`
 
 export interface SubscriptionRecordsOptions {
@@ -36,8 +41,8 @@ export interface SubscriptionRecordsOptions {
 }
 
 /**
- * Who was subscribed to what, from when to when, and why it ended: written down in the background, so that "why did
- * nothing arrive there?" has an answer when "there" is long gone. Those that live on this node are known at once.
+ * Records in the background who was subscribed to what, from when to when, and why it ended, so that the debugger can
+ * explain past subscriptions. Subscriptions that live on this node are available at once.
  */
 export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'ended' | 'refreshed'> {
   readonly #options: SubscriptionRecordsOptions
@@ -56,27 +61,29 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
 
   ended (subscription: ClientSubscription, reason: EndReason): void {
     if (!this.#live.delete(subscription.id)) return
-    // Whatever waits: it has been in memory all the time, and without its end it would seem to live.
+    // Regardless of the limit: the subscription is in memory anyway, and without its end it would seem to live.
     this.#changed.set(subscription.id, { subscription, end: { at: Date.now(), reason, spans: spansOf(subscription) } })
     this.#flush.schedule()
   }
 
   refreshed ({ subscriptions }: Subscriber): void {
-    for (const subscription of subscriptions) { if (this.#live.has(subscription.id)) this.#change({ subscription, end: undefined }) }
+    for (const subscription of subscriptions) {
+      if (this.#live.has(subscription.id)) this.#change({ subscription, end: undefined })
+    }
   }
 
-  /** What others may have struck off is written down again. */
+  /** Stores live subscriptions again, because other nodes may have marked them as ended. */
   tellAnew (): void {
     for (const [id, subscription] of this.#live) this.#changed.set(id, { subscription, end: undefined })
     this.#flush.schedule()
   }
 
-  /** One that lives on this node. */
+  /** Returns a subscription that lives on this node. */
   find (id: string): ClientSubscription | undefined {
     return this.#live.get(id)
   }
 
-  /** Stores what there is by now. */
+  /** Stores everything collected so far. */
   async flush (): Promise<void> {
     await this.#flush.now()
   }
@@ -87,7 +94,9 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
 
   #change (note: Note): void {
     const { id } = note.subscription
-    if (!this.#changed.has(id) && this.#changed.size >= pendingMax) { return this.#options.metrics.tracesDropped.inc({ kind: 'subscription' }) }
+    if (!this.#changed.has(id) && this.#changed.size >= pendingMax) {
+      return this.#options.metrics.tracesDropped.inc({ kind: 'subscription' })
+    }
     this.#changed.set(id, note)
     this.#flush.schedule()
   }
@@ -100,7 +109,9 @@ export class SubscriptionRecords implements Pick<DeliveryObserver, 'began' | 'en
         await this.#store(notes)
         this.#flush.isFailing = false
       } catch (err) {
-        if (!this.#flush.isFailing) { this.#options.log.warn({ err, records: notes.length }, 'trace_subscriptions.not_stored') }
+        if (!this.#flush.isFailing) {
+          this.#options.log.warn({ err, records: notes.length }, 'trace_subscriptions.not_stored')
+        }
         this.#flush.isFailing = true
         if (!isDatabaseUnavailable(err)) {
           this.#options.metrics.tracesDropped.inc({ kind: 'subscription' }, notes.length)
@@ -147,6 +158,6 @@ function spansOf (subscription: ClientSubscription): string {
   return JSON.stringify(Object.fromEntries(Object.entries(subscription.spans()).slice(0, spansMax)))
 }
 
-/** The filter as the client gave it: its fingerprint has every key with what is wanted of it. */
+/** Returns the filter as the client gave it: its fingerprint contains each key with its condition. */
 const filterText = ({ fingerprint }: { fingerprint: string }): string =>
   JSON.stringify(Object.fromEntries(JSON.parse(fingerprint) as [string, unknown][]))

@@ -5,7 +5,7 @@ import { nodeGone, nodeGoneAfterMs } from './nodes.ts'
 import type { TraceStore } from './trace-store.ts'
 
 const sweepEveryMs = 10 * 60_000
-/** Records of ended subscriptions that are kept at most, over all tenants: the oldest go first. */
+/** Limit of records of ended subscriptions over all tenants. The oldest are deleted first. */
 const recordsMax = 1_000_000
 const rowsAtOnce = 10_000
 /** Finished replays are kept for a week. */
@@ -16,14 +16,14 @@ export interface TraceRetentionOptions {
   store: TraceStore
   metrics: Metrics
   retentionMs: number
-  /** The time that all nodes go by. */
+  /** The clock that all nodes share. */
   now: () => number
   log: { info (fields: object, message: string): void, warn (fields: object, message: string): void }
 }
 
 /**
- * Keeps the partitions of traces ahead of the clock, and drops what is past retention: across tenants. A failing sweep
- * is tried again.
+ * Creates the partitions of traces in advance and drops expired data, across tenants. A failed sweep is repeated with
+ * the next one.
  */
 export function createTraceRetention ({ pool, store, metrics, retentionMs, now: clock, log }: TraceRetentionOptions) {
   let timer: NodeJS.Timeout | undefined
@@ -40,14 +40,15 @@ export function createTraceRetention ({ pool, store, metrics, retentionMs, now: 
     ]
     metrics.partitionsDropped.inc(dropped.length)
     if (dropped.length > 0) log.info({ partitions: dropped }, 'traces.partitions_dropped')
-    // Those of a node that died have ended with it.
+    // Subscriptions of a dead node ended with it.
     await pool.query(`update trace_subscriptions s set ended_at = n.seen_at, end_reason = '${nodeGone}'
       from trace_nodes n where s.node = n.id and s.ended_at is null and n.seen_at < $1`, [now - 6 * nodeGoneAfterMs])
     await deleteInPieces(`delete from trace_subscriptions where id = any(array(
       select id from trace_subscriptions where ended_at < $1 limit ${rowsAtOnce}))`, [now - retentionMs])
     await deleteInPieces(`delete from trace_subscriptions where id = any(array(
       select id from trace_subscriptions where ended_at < (
-        select ended_at from trace_subscriptions where ended_at is not null order by ended_at desc offset ${recordsMax} limit 1) limit ${rowsAtOnce}))`,
+        select ended_at from trace_subscriptions where ended_at is not null
+        order by ended_at desc offset ${recordsMax} limit 1) limit ${rowsAtOnce}))`,
     []
     )
     await pool.query(

@@ -30,15 +30,17 @@ const appendSql = `
     from unnest($11::text[], $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::json[])
       as p(id, created_at, n, application_id, environment, detail)
     on conflict do nothing)
-  insert into event_traces (id, created_at, node, n, application_id, environment, topic, source, outcome, first_offset, events, detail)
+  insert into event_traces (id, created_at, node, n, application_id, environment, topic, source, outcome,
+    first_offset, events, detail)
   select id, created_at, $1, n, application_id, environment, topic, source, outcome, first_offset, events, detail
-  from unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[], $17::int[], $18::json[])
+  from unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+    $10::bigint[], $17::int[], $18::json[])
     as r(id, created_at, n, application_id, environment, topic, source, outcome, first_offset, events, detail)
   on conflict do nothing`
 
 /**
- * Where traces are written to. A node numbers its rows, and writes one statement at a time: what can be seen of a
- * node's rows has no gap below its last number, which is what readers rely on that go on where they were.
+ * Stores traces. A node numbers its rows and runs one statement at a time, so the visible rows of a node have no gap
+ * below the last number. Readers rely on this to continue where they stopped.
  */
 export class TraceStore {
   readonly #pool: pg.Pool
@@ -50,7 +52,7 @@ export class TraceStore {
     this.node = node
   }
 
-  /** Gives rows their numbers. */
+  /** Assigns numbers to rows. */
   number (runs: RunRow[], parts: PartRow[]): Chunk {
     const from = this.#n
     this.#n += runs.length + parts.length
@@ -58,8 +60,8 @@ export class TraceStore {
   }
 
   /**
-   * Chunks are appended in the order of their numbers, each after the one before; again, when it is not known whether
-   * one was.
+   * Appends a chunk. Call it in the order of the numbers, each time after the previous chunk was stored. A chunk may be
+   * appended again if the result is unknown.
    */
   async append ({ runs, parts, from }: Chunk): Promise<void> {
     const values = [
@@ -97,12 +99,12 @@ export class TraceStore {
     await ensurePartitions(this.#pool, now, 'event_trace_parts')
   }
 
-  /** Whether it makes sense to try again what failed. */
+  /** Whether a retry after this error can succeed. */
   isPassing (error: unknown): boolean {
     return isDatabaseUnavailable(error) ||
       ['40P01', '40001', '55P03', '57014'].includes((error as { code?: string }).code ?? '')
   }
 }
 
-/** check_violation: no partition takes the row. */
+/** check_violation: no partition accepts the row. */
 const noPartition = '23514'

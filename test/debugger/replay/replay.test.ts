@@ -3,7 +3,7 @@ import { build, createDatabase, listen } from '../../build.ts'
 import { connectSocketIo, connectWs, transports, type Received } from '../../clients.ts'
 import { tenant, type Tenant } from '../../tenant.ts'
 
-/* Events that are sent again: to whom they match by now, without moving anybody. */
+/* Replays reach the subscriptions that match now, and move no position. */
 
 const { app, databaseUrl } = await build(t)
 const url = await listen(app)
@@ -25,14 +25,16 @@ async function finished (shop: Tenant, id: string, state = 'done'): Promise<Repl
   for (;;) {
     const { body } = await shop.request('GET', `/api/debugger/replays/${id}`)
     if (body.state === state) return body
-    if (Date.now() > deadline || ['done', 'cancelled', 'failed'].includes(body.state)) { throw new Error(JSON.stringify(body)) }
+    if (Date.now() > deadline || ['done', 'cancelled', 'failed'].includes(body.state)) {
+      throw new Error(JSON.stringify(body))
+    }
     await new Promise(resolve => setTimeout(resolve, 50))
   }
 }
 const isReplayed = (event: Received) => (event.meta as { replayOf?: string } | undefined)?.replayOf !== undefined
 
 for (const { name, connect } of transports) {
-  await t.test(`a replayed event keeps id, topic and offset, says that it is one, and is not stored again (${name})`, async t => {
+  await t.test(`a replayed event keeps id, topic and offset, is marked, and is not stored again (${name})`, async t => {
     const shop = await tenant(app)
     const topic = await shop.topic('past.events')
     const events = await shop.publish(topic, ...upTo(10).map(n => ({ n })))
@@ -53,7 +55,7 @@ for (const { name, connect } of transports) {
       ))
     )
     t.same(client.events.at(-1)?.subscriptionIds.sort(), [subscriptionId, pattern.subscriptionId].sort())
-    t.same(client.events[0]?.subscriptionIds, [pattern.subscriptionId], 'filters count')
+    t.same(client.events[0]?.subscriptionIds, [pattern.subscriptionId], 'filters apply')
     await shop.publish(topic, { n: 11 })
     await client.received(7)
     t.match(client.events.at(-1), { offset: 11, meta: undefined })
@@ -62,7 +64,7 @@ for (const { name, connect } of transports) {
   })
 }
 
-await t.test('single events, in their order, of several topics; a dry run only counts', async t => {
+await t.test('single events of several topics are replayed in order, and a dry run only counts', async t => {
   const shop = await tenant(app)
   const [a, b] = [await shop.topic('a.events'), await shop.topic('b.events')]
   const [first] = await shop.publish(a, 1)
@@ -82,7 +84,7 @@ await t.test('single events, in their order, of several topics; a dry run only c
   client.close()
 })
 
-await t.test('a span of time, a part that retention has taken, and none at all', async t => {
+await t.test('a time span is replayed, also if retention has dropped part or all of it', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('timed.events')
   await shop.publish(topic, 1, 2)
@@ -103,7 +105,7 @@ await t.test('a span of time, a part that retention has taken, and none at all',
   client.close()
 })
 
-await t.test('clients that follow offsets are not confused: with replays in between they resume without a hole', async t => {
+await t.test('clients that resume by offset miss nothing when replays come in between', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('followed.events')
   await shop.publish(topic, ...upTo(200))
@@ -131,7 +133,7 @@ await t.test('clients that follow offsets are not confused: with replays in betw
   t.same(seen, upTo(1000))
 })
 
-await t.test('it keeps its rate, can be cancelled, and is refused to whoever may not publish', async t => {
+await t.test('a replay keeps its rate, can be cancelled, and requires permission to publish', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('slow.events')
   await shop.publish(topic, ...upTo(500))
@@ -183,7 +185,7 @@ await t.test('it keeps its rate, can be cancelled, and is refused to whoever may
   client.close()
 })
 
-await t.test('a restart goes on where it was: nothing twice, nothing missing', async t => {
+await t.test('after a restart a replay continues without duplicates or gaps', async t => {
   const own = await createDatabase(t)
   const first = await build(t, { databaseUrl: own })
   const shop = await tenant(first.app)
@@ -208,12 +210,12 @@ await t.test('a restart goes on where it was: nothing twice, nothing missing', a
   }
   t.match((await there(`/api/debugger/replays/${body.id}`)).json(), { total: 200, done: 200, missing: 0 })
   const rest = after.events.map(({ offset }) => offset)
-  t.same(rest, upTo(200, rest[0]), 'in order, to the end')
-  t.ok((rest[0] ?? 0) > sent.length, 'none twice')
+  t.same(rest, upTo(200, rest[0]), 'in order, up to the end')
+  t.ok((rest[0] ?? 0) > sent.length, 'no duplicates')
   after.close()
 })
 
-await t.test('each node brings it to its own sockets', async t => {
+await t.test('each node replays to its own sockets', async t => {
   const node = await build(t, { databaseUrl })
   const shop = await tenant(app)
   const topic = await shop.topic('two.nodes')

@@ -5,7 +5,7 @@ import { startRedis } from '../../cluster/redis.ts'
 import { tenant } from '../../tenant.ts'
 import { follow } from '../follow.ts'
 
-/* Two nodes on one database and one Redis: what each does with an event is told by node, whoever is asked. */
+/* Two nodes with one database and one Redis: each node's steps are shown, whichever node is queried. */
 
 const redis = await startRedis(t)
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
@@ -34,7 +34,7 @@ t.test(
     const [oneUrl, twoUrl] = [await listen(one), await listen(two)]
     const shop = await tenant(one)
     const topic = await shop.topic('wide.events')
-    // The comparison of heads, which would bring it about a second later, is off: it comes by Redis.
+    // The comparison of heads, which would find the event after a second, is disabled: it must arrive over Redis.
     two.hub.stopPolling()
     const [here, there] = [
       await connectWs(oneUrl, { token: shop.token() }), await connectSocketIo(twoUrl, { token: shop.token() })
@@ -47,7 +47,7 @@ t.test(
     const [event] = await shop.publish(topic, { n: 1 })
     await Promise.all([here.received(1), there.received(1)])
 
-    await t.test('has both in its trace, with counts and times', async t => {
+    await t.test('has both nodes in its trace, with counts and times', async t => {
       await two.tracing.recorder.flush()
       const { body } = await shop.request('GET', `/api/debugger/traces/${event?.id}`)
       t.match(body, { status: 'delivered', matched: 2, filtered: 1, delivered: 2, stored: { node: one.tracing.node } })
@@ -74,14 +74,14 @@ t.test(
       t.equal(body.lastLatencyMs, Math.max(...(body.deliveries as Step[]).map(({ lastLatencyMs }) => lastLatencyMs)))
     })
 
-    await t.test('is told of until all of it is known', async t => {
+    await t.test('is sent to the stream again until all of its steps are included', async t => {
       await stream.until(
         () => stream.messages.some(({ data }) => data.eventId === event?.id && data.matched === 2), 'both nodes'
       )
       t.ok(stream.messages.every(({ data }) => data.eventId === event?.id))
     })
 
-    await t.test('is explained by either', async t => {
+    await t.test('can be explained by either node', async t => {
       for (const node of [one, two]) {
         for (
           const [subscriptionId, cause] of [[near.subscriptionId, null], [far.subscriptionId, null], [
@@ -100,7 +100,7 @@ t.test(
       }
     })
 
-    await t.test('is replayed by both, and the other is told at once', async t => {
+    await t.test('is replayed by both nodes, and the other node starts at once', async t => {
       await shop.publish(topic, ...upTo(20).map(n => ({ n: n + 1 })))
       await Promise.all([here.received(21), there.received(21)])
       const { body } = await shop.request('POST', '/api/debugger/replay', {

@@ -6,8 +6,8 @@ import { connectWs } from '../../clients.ts'
 import { tenant } from '../../tenant.ts'
 
 /*
- * Traces have a time of their own: shorter than the log's here, by which it is seen that neither takes the other with
- * it.
+ * Traces have their own retention. Here it is shorter than the log's, which shows that neither affects the
+ * other.
  */
 
 const hourMs = 3_600_000
@@ -18,7 +18,7 @@ const retention = createTraceRetention({
   pool: app.pool, store, metrics: app.instruments, retentionMs: 2 * hourMs, now: Date.now, log: app.log
 })
 
-await t.test('what is past retention is not there any more, dropped or not', async t => {
+await t.test('expired traces are not found, whether dropped or not', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('past.events')
   const [past] = await shop.publish(topic, 1)
@@ -40,10 +40,10 @@ await t.test('what is past retention is not there any more, dropped or not', asy
   })
   t.match(await shop.request('POST', '/api/debugger/explain', { topic, offset: 1, token: shop.token() }), {
     status: 200, body: { eventId: past?.id }
-  }, 'the log has it')
+  }, 'the log still has it')
 })
 
-await t.test('it goes by partitions, with what is kept of subscriptions and replays; the log stays', async t => {
+await t.test('retention drops partitions, records of subscriptions and replays, and keeps the log', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('swept.events')
   const [gone, alive] = [await connectWs(url, { token: shop.token() }), await connectWs(url, { token: shop.token() })]
@@ -55,22 +55,26 @@ await t.test('it goes by partitions, with what is kept of subscriptions and repl
   const { body: replay } = await shop.request('POST', '/api/debugger/replay', {
     topic, fromOffset: 1, target: 'subscribers'
   })
-  while ((await shop.request('GET', `/api/debugger/replays/${replay.id}`)).body.state !== 'done') { await new Promise(resolve => setTimeout(resolve, 20)) }
+  while ((await shop.request('GET', `/api/debugger/replays/${replay.id}`)).body.state !== 'done') {
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
   await Promise.all([app.tracing.recorder.flush(), app.tracing.subscriptions.flush()])
   const left = async () =>
     (await app.pool.query<{ traces: number, records: string[], replays: number, events: number }>(
       `select
-    (select count(*)::int from event_traces where application_id = $1) as traces, array(select id from trace_subscriptions where application_id = $1) as records,
-    (select count(*)::int from replays where application_id = $1) as replays, (select count(*)::int from events) as events`,
+    (select count(*)::int from event_traces where application_id = $1) as traces, array(select id
+      from trace_subscriptions where application_id = $1) as records,
+    (select count(*)::int from replays where application_id = $1) as replays, (select count(*)::int
+      from events) as events`,
       [shop.applicationId]
     )).rows[0]
   t.match(await left(), { traces: 1, replays: 1 })
   const { events } = await left() as { events: number }
   await retention.sweep()
-  t.match(await left(), { traces: 1, replays: 1, events }, 'nothing is past it yet')
+  t.match(await left(), { traces: 1, replays: 1, events }, 'nothing has expired yet')
   await retention.sweep(Date.now() + 12 * hourMs)
   t.same(await left(), { traces: 0, records: [], replays: 1, events })
-  // To that sweep this node was gone for hours; when it is back, it says so.
+  // For that sweep this node was dead for hours. Its next heartbeat corrects this.
   app.tracing.subscriptions.tellAnew()
   await app.tracing.subscriptions.flush()
   t.same(await left(), { traces: 0, records: [live.subscriptionId], replays: 1, events })

@@ -3,14 +3,14 @@ import { build, listen } from '../../build.ts'
 import { connectWs, transports } from '../../clients.ts'
 import { tenant } from '../../tenant.ts'
 
-/* What became of an event is written down, whatever became of it. */
+/* Every outcome of an event is recorded. */
 
 const { app } = await build(t)
 const url = await listen(app)
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 
 for (const { name, connect } of transports) {
-  await t.test(`the whole life of an event, by subscription (${name})`, async t => {
+  await t.test(`a trace has every step of an event, by subscription (${name})`, async t => {
     const shop = await tenant(app)
     const topic = await shop.topic('order.placed')
     await shop.request('POST', `/api/schemas/${topic}`, {
@@ -56,14 +56,14 @@ for (const { name, connect } of transports) {
       body.received.at, body.schema.at, body.stored.at, body.routed[0].at, body.deliveries[0].firstAt,
       body.deliveries[0].lastAt
     ]
-    t.same(times, [...times].sort((a, b) => a - b), 'its steps follow each other')
+    t.same(times, [...times].sort((a, b) => a - b), 'the steps are in order')
     t.ok(times[0] >= before - 1 && (times.at(-1) as number) <= Date.now() + 1)
     t.ok(body.lastLatencyMs >= body.deliveries[0].firstLatencyMs)
     client.close()
   })
 }
 
-await t.test('events of every source leave a trace, and each status can be looked for', async t => {
+await t.test('events of every source leave a trace, and traces can be filtered by status', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('some.events')
   const client = await connectWs(url, { token: shop.token() })
@@ -74,7 +74,7 @@ await t.test('events of every source leave a trace, and each status can be looke
   await shop.request('POST', '/api/socket/broadcast', { channel: 'room', event: 'said', data: 'hello' })
   await shop.request('POST', '/api/topics/no.such/events', { payload: 1 })
   await shop.request('POST', '/api/topics/sync.cart.created/events', { payload: 1 })
-  // A write is answered before its event is handed on.
+  // A write is acknowledged before its event is sent.
   await client.received(2)
   const list = async (query = '') =>
     (await shop.request('GET', `/api/debugger/traces${query}`)).body as {
@@ -104,7 +104,7 @@ await t.test('events of every source leave a trace, and each status can be looke
   client.close()
 })
 
-await t.test('a refused payload is kept within bounds, with every place that was wrong, and is shown to whoever may see the topic', async t => {
+await t.test('a rejected payload is kept in part with all violations, only for readers of the topic', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('strict.events')
   await shop.request('POST', `/api/schemas/${topic}`, {
@@ -139,7 +139,7 @@ await t.test('a refused payload is kept within bounds, with every place that was
     schema: { valid: false, errors: [] }
   })
   t.notMatch(seen.text, 's3cret')
-  // What was wrong with a payload tells of it: of a map, say, its keys.
+  // Violations reveal the payload: the keys of a map, for example.
   const list = await shop.request('GET', '/api/debugger/traces', undefined, { authorization: `Bearer ${blind}` })
   const explained = await shop.request(
     'POST',
@@ -157,7 +157,7 @@ await t.test('a refused payload is kept within bounds, with every place that was
   t.equal(kept.refusedPayloadBytes, 10_011)
 })
 
-await t.test('payloads follow the permission of the reader, topic by topic', async t => {
+await t.test('payloads are shown by the reader\'s permission for each topic', async t => {
   const shop = await tenant(app)
   const [seen, unseen] = [await shop.topic('seen.events'), await shop.topic('unseen.events')]
   const [a] = await shop.publish(seen, { text: 's3cret' })
@@ -178,7 +178,7 @@ await t.test('payloads follow the permission of the reader, topic by topic', asy
   )
 })
 
-await t.test('a list goes on where it was, event by event, while more come in', async t => {
+await t.test('a list continues event by event while more arrive', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('many.events')
   await Promise.all(upTo(40).map(n => shop.publish(topic, ...upTo(n % 7 + 1))))
@@ -202,7 +202,7 @@ await t.test('a list goes on where it was, event by event, while more come in', 
   })
 })
 
-await t.test('another tenant, and another environment, have nothing of it', async t => {
+await t.test('other tenants and environments cannot see a trace', async t => {
   const shop = await tenant(app)
   const other = await tenant(app)
   const topic = await shop.topic('own.events')
@@ -219,7 +219,7 @@ await t.test('another tenant, and another environment, have nothing of it', asyn
   t.same((await shop.request('GET', '/api/debugger/traces', undefined, { 'x-environment': 'staging' })).body, [])
 })
 
-await t.test('a share of events can be traced, the same on every node and for every step; refusals always are', async t => {
+await t.test('sampling decides the same on every node and for every step, and keeps all rejections', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('sampled.events')
   t.match(await shop.request('GET', '/api/debugger/sampling'), { status: 200, body: { sample: 1, isDefault: true } })
@@ -257,21 +257,21 @@ await t.test('a share of events can be traced, the same on every node and for ev
   for (const sample of [5e-324, 1e-40, 0.1]) {
     t.match(await shop.request('PUT', '/api/debugger/sampling', { sample }), {
       status: 200, body: { isDefault: false }
-    }, 'however small')
+    }, `${sample} is accepted`)
   }
   t.match(await shop.request('PUT', '/api/debugger/sampling', { sample: null }), { status: 200, body: { sample: 1 } })
   t.match(await shop.request('PUT', '/api/debugger/sampling', { sample: 2 }), { status: 400 })
   client.close()
 })
 
-await t.test('nothing is lost or held up while the trace store stands still, and no trace is missing when it goes on', async t => {
+await t.test('a blocked trace store delays no event, and no trace is missing afterwards', async t => {
   const shop = await tenant(app)
   const topic = await shop.topic('standing.events')
   const client = await connectWs(url, { token: shop.token() })
   await client.request('subscribe', { topic })
   const store = await app.pool.connect()
   await store.query('begin; lock table event_traces, event_trace_parts, trace_subscriptions in access exclusive mode')
-  // Each is answered before the next is sent, and all of it before the store goes on.
+  // Each request is acknowledged before the next one, and all of them before the store continues.
   for (const n of upTo(100)) await shop.publish(topic, n)
   await shop.publish(topic, ...upTo(1900))
   const refused = await shop.request('POST', '/api/topics/no.such/events', { payload: 1 })
@@ -282,7 +282,7 @@ await t.test('nothing is lost or held up while the trace store stands still, and
   const { rows: [stored] } = await store.query(
     'select count(*)::int as count from event_traces where application_id = $1', [shop.applicationId]
   )
-  t.same(stored, { count: 0 }, 'the store has none of it')
+  t.same(stored, { count: 0 }, 'nothing is stored yet')
   await store.query('commit')
   store.release()
   const statuses = new Map<string, number>()
