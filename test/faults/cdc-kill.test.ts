@@ -9,8 +9,8 @@ import { startTestPostgres, testKey, withDatabase } from '../build.ts'
 import { call, dataFolder, made, postmasterPid, setUp, start, until } from './server.ts'
 
 /*
- * Exactly once, in the order of commits: each change that a mapping wants is in the log, whatever is killed while it is
- * on its way. The tables' own trigger is the witness. CDC_KILLS, CDC_CONNECTIONS and CDC_TRANSACTIONS make it long.
+ * Each mapped change is in the log exactly once, in the order of commits, whichever process is killed meanwhile. A
+ * trigger on the tables records the expected changes. CDC_KILLS, CDC_CONNECTIONS and CDC_TRANSACTIONS set the length.
  */
 
 const kills = Number(process.env['CDC_KILLS'] ?? 1)
@@ -22,7 +22,7 @@ t.setTimeout(300_000 + kills * 90_000)
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 const topic = 'item.changed'
 
-/** A change as the trigger or an event tells it. */
+/** A change as recorded by the trigger or an event. */
 interface Change {
   how: string
   id: number
@@ -63,7 +63,7 @@ async function query<T extends pg.QueryResultRow> (url: string, text: string): P
 }
 
 /**
- * Mixed transactions from so many connections, until `isOver` and the number is reached. What breaks is opened again,
+ * Runs mixed transactions on that many connections, until `isOver` and the number is reached. Reopens lost connections
  * until `ended`.
  */
 async function load (
@@ -81,15 +81,19 @@ async function load (
           for (let step = Math.floor(Math.random() * 3); step >= 0; step--) {
             const kind = Math.random()
             const id = own * 10_000_000 + Math.floor(Math.random() * (last - own * 10_000_000 + 1))
-            if (kind < 0.5) { await client.query("insert into items values ($1, nextval('numbers'), $2)", [++last, Math.random() < 0.8]) } else if (kind < 0.85) { await client.query("update items set n = nextval('numbers') where id = $1", [id]) } else await client.query('delete from items where id = $1', [id])
+            if (kind < 0.5) {
+              await client.query("insert into items values ($1, nextval('numbers'), $2)", [++last, Math.random() < 0.8])
+            } else if (kind < 0.85) {
+              await client.query("update items set n = nextval('numbers') where id = $1", [id])
+            } else await client.query('delete from items where id = $1', [id])
           }
           const isCommitted = i % 10 !== 9
           await client.query(isCommitted ? 'commit' : 'rollback')
           if (isCommitted) { done.committed++ }
-          // So that what is written is what is killed during, and not a backlog.
+          // Slow enough that the kill hits live writes instead of a backlog.
           await sleep(connections * 4)
         } catch (error) {
-          // The database was killed: whether the last transaction is there, only it knows.
+          // The database was killed: whether the last transaction was committed is unknown.
           if ((error as { code?: string }).code === '23505') throw error
           done.broken++
           await client?.end().catch(() => {})
@@ -103,7 +107,7 @@ async function load (
   return done
 }
 
-/** Resolves when so many more changes were witnessed; the database may be away meanwhile. */
+/** Resolves when that many more changes were recorded. The database may be unavailable meanwhile. */
 async function moreWitnessed (url: string, count: number): Promise<void> {
   const read = () =>
     query<{ count: string }>(url, 'select count(*) from witnessed').then(([row]) => Number(row?.count), () => undefined)
@@ -137,7 +141,7 @@ async function connect (url: string, token: string, connectionString: string): P
   await made(call('POST', `${url}/api/database/subscriptions`, { token, body: { mappingId } }))
 }
 
-/** The topic's log, once it has as many events as there ought to be. */
+/** Returns the topic's log once it has the expected number of events. */
 async function readLog (url: string, token: string, count: number): Promise<RealtimeEvent[]> {
   const events: RealtimeEvent[] = []
   await until(
@@ -187,7 +191,7 @@ async function verify (t: Tap, { url, token, source }: { url: string, token: str
 }
 type Tap = Pick<typeof t, 'same'>
 
-t.test('the server is killed, over and over', async t => {
+t.test('the server is killed repeatedly', async t => {
   const postgres = await startTestPostgres({ isDurable: true })
   t.teardown(() => postgres.stop())
   await query(postgres.url, 'create database source')
@@ -203,14 +207,14 @@ t.test('the server is killed, over and over', async t => {
   let isOver = false
   const ending = new AbortController()
   const loading = load(source, { isOver: () => isOver, ended: ending.signal })
-  // The writers end with their test, whatever its end.
+  // Stops the writers however the test ends.
   t.teardown(() => {
     isOver = true
     ending.abort()
   })
   for (let round = 0; round < kills; round++) {
     await moreWitnessed(source, 50 + Math.floor(Math.random() * 100))
-    // Not before it reads again: what the one before said last, with its lease still running, does not count.
+    // Waits until this server streams: the last status of the previous one, whose lease still runs, does not count.
     await until(
       async () => {
         const { state, since } = await made<DatabaseConnection>(
@@ -234,7 +238,7 @@ t.test('the server is killed, over and over', async t => {
   await verify(t, { url: server.address, token, source })
 })
 
-t.test("PostgreSQL is killed, the platform's and the source in one", async t => {
+t.test('PostgreSQL, which is platform database and source in one, is killed', async t => {
   const dataDir = await dataFolder(t)
   const server = await start(t, { dataDir })
   const { token } = await setUp(server.address)
@@ -244,7 +248,7 @@ t.test("PostgreSQL is killed, the platform's and the source in one", async t => 
   let isOver = false
   const ending = new AbortController()
   const loading = load(source, { isOver: () => isOver, ended: ending.signal })
-  // The writers end with their test, whatever its end.
+  // Stops the writers however the test ends.
   t.teardown(() => {
     isOver = true
     ending.abort()
@@ -262,7 +266,7 @@ t.test("PostgreSQL is killed, the platform's and the source in one", async t => 
   await verify(t, { url: server.address, token, source })
 })
 
-/** The embedded server's second database, as a newcomer finds it. */
+/** Creates the source in a second database of the embedded server. */
 async function demoUrl (dataDir: string): Promise<string> {
   const [password, pidFile] = await Promise.all([
     readFile(join(dataDir, 'postgres-password'), 'utf8'), readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8')

@@ -17,7 +17,7 @@ t.setTimeout(180_000)
 const clock = pathToFileURL(join(import.meta.dirname, `fixtures/stepping-clock${extname(import.meta.filename)}`)).href
 const redis = await startRedis(t)
 
-t.test('a node whose clock is wrong', { skip: redis === undefined && 'redis-server is not installed' }, async t => {
+t.test('a node with a wrong clock', { skip: redis === undefined && 'redis-server is not installed' }, async t => {
   if (redis === undefined) return
   const databaseUrl = await createDatabase(t)
   const endpoint = await receiver(t)
@@ -71,7 +71,7 @@ t.test('a node whose clock is wrong', { skip: redis === undefined && 'redis-serv
         })
       )
       wrong.server.kill('SIGWINCH')
-      // A token that was not seen before, so that its time is looked at.
+      // A new token, so that its time is checked instead of cached.
       await until(
         async () => await statusOf(wrong.url, await tokenFor(right.url, 300)) === (minutes > 0 ? 401 : 200),
         'the clock to be set'
@@ -87,39 +87,39 @@ t.test('a node whose clock is wrong', { skip: redis === undefined && 'redis-serv
       for (const publisher of publishers) await publisher.done()
       events += 200
       await arrived(t, subscribers, events)
-      t.same(subscribers.map(({ connections }) => connections), [1, 1, 1, 1], 'nobody was cut off')
+      t.same(subscribers.map(({ connections }) => connections), [1, 1, 1, 1], 'no connection was closed')
       const log = await made<{ timestamp: number }[]>(
         call('GET', `${right.url}/api/topics/${topic}/events?limit=1000&after=${events - 200}`, { token })
       )
       t.ok(
         log.every(({ timestamp }) => Math.abs(timestamp - Date.now()) < 60_000),
-        'what it writes has the time of all nodes'
+        'its writes have the time that all nodes share'
       )
       for (const { url } of nodes) {
         t.equal(
           (await call('GET', `${url}/api/sync/cart/documents/${document}`, { token })).status,
           200,
-          'a document lives until its time'
+          'a document lives until it expires'
         )
       }
       await until(
         async () =>
           (await db.query('select 1 from documents where id = $1 and deleted', [`${document}-soon`])).rowCount === 1,
-        'one whose time has come to be ended',
+        'the expired document to be deleted',
         60_000
       )
       t.equal(
-        (await db.query('select 1 from documents where id = $1 and deleted', [document])).rowCount, 0, 'and only that'
+        (await db.query('select 1 from documents where id = $1 and deleted', [document])).rowCount, 0, 'and no other'
       )
       const { body: members } = await call('GET', `${right.url}/api/socket/channels/room/members`, { token })
-      t.equal((members as unknown[]).length, 1, 'its members are there')
+      t.equal((members as unknown[]).length, 1, 'its members are present')
       await endpoint.came(events)
       t.equal(endpoint.received.length, events, 'each webhook was sent once')
       t.equal(new Set(endpoint.received.map(({ id }) => id)).size, events)
     })
   }
 
-  await t.test('tokens and sessions go by the clock of the node that is asked', async t => {
+  await t.test('tokens and sessions are checked by the clock of the node that receives the request', async t => {
     wrong.server.kill('SIGWINCH')
     await until(async () => await statusOf(wrong.url, await tokenFor(right.url, 300)) === 200, 'the right time')
     t.equal(await statusOf(right.url, short), 200)
@@ -127,9 +127,9 @@ t.test('a node whose clock is wrong', { skip: redis === undefined && 'redis-serv
     await until(async () => await statusOf(wrong.url, await tokenFor(right.url, 300)) === 401, 'ten minutes ahead')
     t.equal(
       await statusOf(wrong.url, short), 401,
-      'one that lives for five minutes more is dead where it is ten minutes later'
+      'a token valid for five more minutes has expired on a node ten minutes ahead'
     )
-    t.equal(await statusOf(right.url, short), 200, 'and alive elsewhere')
+    t.equal(await statusOf(right.url, short), 200, 'the token is valid on the other node')
     for (const { url } of nodes) {
       t.equal(
         (await call('GET', `${url}/api/auth/me`, { token: shop.sessionToken })).status,

@@ -9,8 +9,8 @@ import { DatabaseProxy } from './database-proxy.ts'
 import { until } from './server.ts'
 
 /*
- * The database goes away under a running server, and comes back. Between the two stands a proxy that can cut, refuse
- * and hang; beside it a second node, which keeps its own way to the database.
+ * A running server loses its database and gets it back. A proxy between them cuts, refuses or blocks connections. A
+ * second node has its own connection to the database.
  */
 
 t.setTimeout(180_000)
@@ -36,7 +36,7 @@ const setup = await app.inject({
 })
 const { sessionToken } = setup.json() as { sessionToken: string }
 
-/** Writes by the node that is well. */
+/** Writes through the unaffected node. */
 async function publishElsewhere (...payloads: unknown[]): Promise<void> {
   const { statusCode } = await otherNode.inject({
     method: 'POST',
@@ -56,7 +56,7 @@ for (const { connect: connectClient } of transports) {
 await shop.publish(topic, 1, 2)
 for (const client of clients) await client.received(2)
 
-await t.test('cut off from its database, it says so to everybody, and goes on by itself when it is back', async t => {
+await t.test('a node without its database reports that to all clients, and recovers when it is back', async t => {
   await proxy.close()
   const token = shop.token()
   const requests: [string, InjectOptions][] = [
@@ -88,13 +88,13 @@ await t.test('cut off from its database, it says so to everybody, and goes on by
     t.equal(answer.statusCode, 503, `${name}: ${answer.body.slice(0, 200)}`)
     t.match(answer.headers['retry-after'], /^\d+$/)
     t.match(answer.json(), { error: 'ServiceUnavailableError', code: 'DATABASE_UNAVAILABLE', message: String })
-    t.notMatch(answer.body, /ECONN|127\.0\.0\.1|postgres/, 'no internals')
+    t.notMatch(answer.body, /ECONN|127\.0\.0\.1|postgres/, 'no internal details')
   }))
   t.match((await app.inject('/health')).json(), { status: 'ok' })
   const ready = await app.inject('/health/ready')
   t.equal(ready.statusCode, 503)
   t.match(ready.json(), { status: 'unavailable', components: { database: { status: 'failed' } } })
-  t.equal((await app.inject('/api/metrics/prometheus')).statusCode, 200, 'the metrics can be asked for')
+  t.equal((await app.inject('/api/metrics/prometheus')).statusCode, 200, 'metrics are available')
 
   for (const client of clients) {
     t.match(await client.request('subscribe', { topic: 'sync.cart.updated' }), {
@@ -106,7 +106,7 @@ await t.test('cut off from its database, it says so to everybody, and goes on by
   })
   const [[message], [code]] = await Promise.all([once(newcomer, 'message'), once(newcomer, 'close')])
   t.match(JSON.parse(String(message)), { type: 'error', code: 'DATABASE_UNAVAILABLE' })
-  t.equal(code, 1013, 'whose credential cannot be checked may come back')
+  t.equal(code, 1013, 'a client whose credential cannot be checked may reconnect')
   await publishElsewhere(3, 4)
 
   await proxy.open()
@@ -115,7 +115,7 @@ await t.test('cut off from its database, it says so to everybody, and goes on by
     t.same(
       (await client.received(4)).map(event => event.offset),
       upTo(4),
-      `${client.kind} gets what another node wrote meanwhile`
+      `${client.kind} receives what another node wrote meanwhile`
     )
   }
   await shop.publish(topic, 5)
@@ -129,15 +129,15 @@ await t.test('cut off from its database, it says so to everybody, and goes on by
     t.same(client.messages.filter(({ name }) => name === 'resync' || name === 'closing'), [])
   }
   const { body: log } = await shop.request('GET', `/api/topics/${topic}/events`)
-  t.same(log.map((event: { payload: unknown }) => event.payload), upTo(6), 'what was refused is not there')
+  t.same(log.map((event: { payload: unknown }) => event.payload), upTo(6), 'refused writes were not stored')
   t.match(await shop.request('GET', '/api/sync/cart/documents/one'), { body: { revision: 1, data: {} } })
   const login = await app.inject({
     method: 'POST', url: '/api/auth/login', payload: { email: administrator.email, password }
   })
-  t.equal(login.statusCode, 200, 'the logins that failed for want of a database do not count')
+  t.equal(login.statusCode, 200, 'logins that failed because of the database do not count')
 })
 
-await t.test('a connection that breaks between two statements of a transaction costs its requests, not the server', async t => {
+await t.test('a connection lost within a transaction fails its requests, not the server', async t => {
   for (const round of upTo(10)) {
     const writing = upTo(20).map(n =>
       shop.request('PATCH', '/api/sync/cart/documents/one/merge', { data: { [`r${round}n${n}`]: 1 } })
@@ -163,7 +163,7 @@ await t.test('a connection that breaks between two statements of a transaction c
   )
 })
 
-await t.test('a database that hangs is seen by readiness; what waited for it is done when it goes on', async t => {
+await t.test('readiness detects a hanging database, and waiting requests complete when it continues', async t => {
   const { body: before } = await shop.request('GET', '/api/sync/cart/documents/one')
   proxy.hang(true)
   const writing = upTo(5).map(() =>

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 
-/** Stands between a server and its database, and can cut, refuse and hang. */
+/** A proxy between a server and its database that can cut, refuse and block connections. */
 export class DatabaseProxy {
   readonly #target: { host: string, port: number }
   readonly #pairs = new Set<[Socket, Socket]>()
@@ -21,7 +21,7 @@ export class DatabaseProxy {
     return this.#port
   }
 
-  /** Cuts every connection, and refuses new ones. */
+  /** Cuts every connection and refuses new ones. */
   async close (): Promise<void> {
     for (const pair of this.#pairs) for (const socket of pair) socket.destroy()
     if (!this.#server.listening) return
@@ -29,7 +29,7 @@ export class DatabaseProxy {
     await once(this.#server, 'close')
   }
 
-  /** Connections stay, and new ones are taken, but nothing gets through. */
+  /** Keeps connections and accepts new ones, but passes no data. */
   hang (isHanging: boolean): void {
     this.#isHanging = isHanging
     for (const pair of this.#pairs) for (const socket of pair) isHanging ? socket.pause() : socket.resume()

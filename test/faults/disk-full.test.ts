@@ -8,8 +8,8 @@ import type { Teardown } from '../build.ts'
 import { call, dataFolder, made, setUp, start, until, type Reply } from './server.ts'
 
 /*
- * The disk of PostgreSQL is full, for a while. It is a small file system in memory, which only root may make.
- * DISK_ROUNDS makes it long.
+ * The disk of PostgreSQL is full for a while. It is a small file system in memory, which only root can create.
+ * DISK_ROUNDS sets the length.
  */
 
 t.setTimeout(180_000)
@@ -17,10 +17,10 @@ t.setTimeout(180_000)
 const rounds = Number(process.env['DISK_ROUNDS'] ?? 1)
 const run = promisify(execFile)
 const topic = 'order.placed'
-/** So that what is left of the WAL's last file is full soon. */
+/** Makes the last file of the WAL fill up soon. */
 const text = 'x'.repeat(100_000)
 
-/** Undefined where it may not be made. */
+/** Returns undefined where mounting is not permitted. */
 async function smallDisk (t: Teardown): Promise<string | undefined> {
   const folder = await dataFolder(t)
   if (process.geteuid?.() !== 0) return undefined
@@ -33,7 +33,7 @@ async function smallDisk (t: Teardown): Promise<string | undefined> {
   return folder
 }
 
-/** Writes until there is no room. */
+/** Writes until the disk is full. */
 async function fill (file: string): Promise<void> {
   const handle = await open(file, 'w')
   try {
@@ -51,7 +51,7 @@ async function fill (file: string): Promise<void> {
 
 const dataDir = await smallDisk(t)
 
-t.test('a disk that is full is 503, loses nothing, and is forgotten when there is room again', {
+t.test('a full disk is answered 503, loses nothing, and writes resume once there is space', {
   skip: dataDir === undefined && 'only root may mount a small file system'
 }, async t => {
   if (dataDir === undefined) return
@@ -72,7 +72,9 @@ t.test('a disk that is full is 503, loses nothing, and is forgotten when there i
         body: { payload: { n: own, text } }
       })
       statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1)
-      if (answer.status === 201) { acked.push({ n: own, offset: (answer.body as RealtimeEvent).offset, id: (answer.body as RealtimeEvent).id }) }
+      if (answer.status === 201) {
+        acked.push({ n: own, offset: (answer.body as RealtimeEvent).offset, id: (answer.body as RealtimeEvent).id })
+      }
       await new Promise(resolve => setTimeout(resolve, answer.status === 201 ? 5 : 50))
     }
   }))
@@ -89,7 +91,7 @@ t.test('a disk that is full is 503, loses nothing, and is forgotten when there i
       () => `writes to be refused: ${JSON.stringify([...statuses])}`,
       60_000
     )
-    t.equal((await call('GET', `${url}/health`)).status, 200, 'the server lives')
+    t.equal((await call('GET', `${url}/health`)).status, 200, 'the server keeps running')
     await rm(ballast)
     const freedAt = performance.now()
     const after = acked.length
@@ -98,7 +100,7 @@ t.test('a disk that is full is 503, loses nothing, and is forgotten when there i
   }
   over.abort()
   await writing
-  t.same([...statuses.keys()].sort(), [201, 503], 'nothing but 201 and 503')
+  t.same([...statuses.keys()].sort(), [201, 503], 'only 201 and 503')
   const log: { id: string, offset: number, n: number }[] = []
   for (let after: string | null = '0'; after !== null;) {
     const page: Reply = await call('GET', `${url}/api/topics/${topic}/events?limit=50&after=${after}`, { token })
@@ -113,7 +115,7 @@ t.test('a disk that is full is 503, loses nothing, and is forgotten when there i
   t.same(
     acked.filter(({ n, offset, id }) => log[offset - 1]?.id !== id || log[offset - 1]?.n !== n),
     [],
-    `each of ${acked.length} acknowledged events is there`
+    `each of ${acked.length} acknowledged events is stored`
   )
   t.comment(`${acked.length} events, ${refused()} refused; writing again ${resumed.join(', ')} ms after there was room`)
   server.kill('SIGTERM')

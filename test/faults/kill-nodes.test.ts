@@ -13,14 +13,14 @@ const kills = Number(process.env['KILLS'] ?? 2)
 const redis = await startRedis(t)
 
 t.test(
-  `${subscribersCount} subscribers of two nodes have each of ${events} events once, in order, though a node is killed ${kills} times`,
+  `${subscribersCount} subscribers have each of ${events} events once, in order, after ${kills} kills of two nodes`,
   { skip: redis === undefined && 'redis-server is not installed' },
   async t => {
     if (redis === undefined) return
     const nodes = await startNodeProcesses(t, 2, { databaseUrl: await createDatabase(t), redisUrl: redis.url })
     const shop = await openShop(nodes[0].url)
     let turn = 0
-    /** One that runs, each in turn. */
+    /** The next running node in turn. */
     const pick = () => {
       const running = nodes.filter(({ isUp }) => isUp)
       return (running[turn++ % running.length] ?? nodes[0]).url

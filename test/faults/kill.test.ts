@@ -4,8 +4,7 @@ import { transports, type Client } from '../clients.ts'
 import { call, dataFolder, made, postmasterPid, setUp, start, until, type ServerProcess } from './server.ts'
 
 /*
- * Invariants 1–3 of the design when processes are killed: the server, and its PostgreSQL. Real processes, REST,
- * sockets.
+ * Invariants 1–3 of the design when the server or its PostgreSQL is killed, with real processes, REST and sockets.
  */
 
 t.setTimeout(180_000)
@@ -15,7 +14,7 @@ const topic = 'order.placed'
 const documents = ['a', 'b', 'c']
 const writers = 12
 
-/** What the server has said is stored. */
+/** Writes that the server acknowledged. */
 interface Acknowledged {
   events: { n: number, offset: number, id: string }[]
   merges: { id: string, key: string, revision: number }[]
@@ -24,7 +23,7 @@ interface Acknowledged {
 let writes = 0
 let merges = 0
 
-/** Writes as fast as the server answers, until `isOver`; answers how many writes were refused with 503. */
+/** Writes as fast as the server responds, until `isOver`. Returns how many writes were refused with 503. */
 async function load (url: string, token: string, acked: Acknowledged, isOver: () => boolean): Promise<number> {
   let refused = 0
   async function publish () {
@@ -39,7 +38,7 @@ async function load (url: string, token: string, acked: Acknowledged, isOver: ()
     return answer
   }
   async function merge () {
-    // By a count of its own: one shared with the publishers may, in step with their batches, never name some document.
+    // A separate counter: one shared with the publishers could skip some documents in step with their batches.
     const [id, key] = [documents[++merges % documents.length] as string, `k${merges}`]
     const answer = await call('PATCH', `${url}/api/sync/cart/documents/${id}/merge`, {
       token,
@@ -50,7 +49,7 @@ async function load (url: string, token: string, acked: Acknowledged, isOver: ()
   }
   await Promise.all(upTo(writers).map(async i => {
     while (!isOver()) {
-      // A connection that breaks off leaves us without knowledge: the write may be there or not.
+      // After a lost connection it is unknown whether the write was stored.
       const answer = await (i % 2 === 0 ? publish() : merge()).catch(() => undefined)
       if (answer?.status === 503) refused++
       else if (answer !== undefined && answer.status >= 300) throw new Error(JSON.stringify(answer.body))
@@ -59,7 +58,7 @@ async function load (url: string, token: string, acked: Acknowledged, isOver: ()
   return refused
 }
 
-/** Follows the topic over every restart, and remembers each offset that came. */
+/** Follows the topic over every restart and records each offset that arrives. */
 class Follower {
   readonly name: string
   readonly seen: number[] = []
@@ -108,18 +107,18 @@ async function readLog (url: string, token: string, name: string): Promise<Realt
   return events
 }
 
-/** Everything that was acknowledged is there, the logs have no gap, and the documents are what their events say. */
+/** Checks that acknowledged writes are stored, logs have no gap, and documents agree with their events. */
 async function verify (t: Tap, url: string, token: string, acked: Acknowledged): Promise<number> {
   const log = await readLog(url, token, topic)
-  t.same(log.map(event => event.offset), upTo(log.length), 'offsets are gapless')
+  t.same(log.map(event => event.offset), upTo(log.length), 'offsets have no gap')
   const lost = acked.events.filter(({ n, offset, id }) =>
     log[offset - 1]?.id !== id || (log[offset - 1]?.payload as { n: number }).n !== n
   )
   t.same(lost, [], `each of ${acked.events.length} acknowledged events is there, at its offset`)
-  t.equal(new Set(log.map(event => event.id)).size, log.length, 'none is there twice')
+  t.equal(new Set(log.map(event => event.id)).size, log.length, 'no event is stored twice')
 
   const changes = await readLog(url, token, 'sync.cart.updated')
-  t.same(changes.map(event => event.offset), upTo(changes.length), 'those of the documents as well')
+  t.same(changes.map(event => event.offset), upTo(changes.length), 'offsets of documents have no gap')
   for (const id of documents) {
     const { revision, data } = await made<{ revision: number, data: Record<string, number> }>(
       call('GET', `${url}/api/sync/cart/documents/${id}`, { token })
@@ -134,9 +133,9 @@ async function verify (t: Tap, url: string, token: string, acked: Acknowledged):
     t.same(
       merges.filter(({ key, revision: at }) => data[key] !== 1 || at > revision),
       [],
-      `and each of ${merges.length} acknowledged merges is in it`
+      `and contains each of ${merges.length} acknowledged merges`
     )
-    t.equal(new Set(merges.map(merge => merge.revision)).size, merges.length, 'each with a revision of its own')
+    t.equal(new Set(merges.map(merge => merge.revision)).size, merges.length, 'each has its own revision')
     t.same(
       (own.at(-1)?.payload as { data: unknown } | undefined)?.data, data, 'the last event has the document as it is'
     )
@@ -145,7 +144,7 @@ async function verify (t: Tap, url: string, token: string, acked: Acknowledged):
 }
 type Tap = Pick<typeof t, 'same' | 'equal'>
 
-t.test('the server is killed under load, again and again: what it acknowledged is there', async t => {
+t.test('a server killed repeatedly under load keeps everything that it acknowledged', async t => {
   const dataDir = await dataFolder(t)
   const acked: Acknowledged = { events: [], merges: [] }
   const followers = transports.map(transport => new Follower(transport))
@@ -153,7 +152,9 @@ t.test('the server is killed under load, again and again: what it acknowledged i
   const { token } = await setUp(server.address)
   await prepare(server.address, token)
   for (const round of upTo(4)) {
-    for (const follower of followers) { t.equal(await follower.follow(server.address, token), true, `${follower.name} misses nothing`) }
+    for (const follower of followers) {
+      t.equal(await follower.follow(server.address, token), true, `${follower.name} misses nothing`)
+    }
     const wanted = acked.events.length + acked.merges.length + 50 + Math.floor(Math.random() * 400)
     const killed = server
     let isOver = false
@@ -169,7 +170,7 @@ t.test('the server is killed under load, again and again: what it acknowledged i
       `round ${round}: the database outlives the server`
     )
     server = await start(t, { dataDir })
-    t.not(await postmasterPid(dataDir), orphan, 'the next start has taken its place')
+    t.not(await postmasterPid(dataDir), orphan, 'the next start has replaced it')
   }
   const head = await verify(t, server.address, token, acked)
   for (const follower of followers) {
@@ -179,7 +180,7 @@ t.test('the server is killed under load, again and again: what it acknowledged i
   }
 })
 
-t.test('PostgreSQL is killed under load: 503 until the server has it running again, and nothing is lost', async t => {
+t.test('when PostgreSQL is killed, requests get 503 until it is back, and nothing is lost', async t => {
   const dataDir = await dataFolder(t)
   const acked: Acknowledged = { events: [], merges: [] }
   const server = await start(t, { dataDir })
@@ -201,7 +202,7 @@ t.test('PostgreSQL is killed under load: 503 until the server has it running aga
   }
   isOver = true
   const refused = await loading
-  t.ok(server.isRunning, 'the server lives')
+  t.ok(server.isRunning, 'the server keeps running')
   t.ok(refused > 0, `${refused} writes were refused with 503, none otherwise`)
   const head = await verify(t, url, token, acked)
   for (const follower of followers) {
@@ -217,11 +218,13 @@ t.test('PostgreSQL is killed under load: 503 until the server has it running aga
 
 async function prepare (url: string, token: string): Promise<void> {
   await made(call('POST', `${url}/api/topics`, { token, body: { name: topic, description: 'A test', owner: 'tests' } }))
-  for (const id of documents) { await made(call('POST', `${url}/api/sync/cart/documents`, { token, body: { id, data: {} } })) }
+  for (const id of documents) {
+    await made(call('POST', `${url}/api/sync/cart/documents`, { token, body: { id, data: {} } }))
+  }
 }
 
 async function stopsInOrder (t: Tap, server: ServerProcess, dataDir: string): Promise<void> {
   server.kill('SIGTERM')
-  t.same(await server.exit, { code: 0, signal: null }, 'and can be stopped as ever')
+  t.same(await server.exit, { code: 0, signal: null }, 'and stops as usual')
   t.equal(await postmasterPid(dataDir), undefined, 'with its second PostgreSQL')
 }

@@ -8,8 +8,8 @@ import { createDatabase, testKey, type Teardown } from '../build.ts'
 import { administrator, call, dataFolder, made, start } from './server.ts'
 
 /*
- * Several nodes start at once on a database that is empty, or an older version's and filled, while requests arrive.
- * MIGRATION_EVENTS makes it long.
+ * Several nodes start at once on an empty database, or on the filled database of an older version, while requests
+ * arrive. MIGRATION_EVENTS sets the length.
  */
 
 t.setTimeout(300_000)
@@ -17,10 +17,10 @@ t.setTimeout(300_000)
 const eventsCount = Number(process.env['MIGRATION_EVENTS'] ?? 20_000)
 const older = '0004-topic-log-ids'
 const applicationId = 'app_older'
-/** What Kysely's migrator locks, as a text: no double holds it. */
+/** The key that Kysely's migrator locks, as text: a double cannot represent it. */
 const kyselyLock = '3853314791062309107'
 
-/** A database as it is before anybody has used it. */
+/** Returns an empty database. */
 async function emptyDatabase (t: Teardown): Promise<{ url: string, pool: ReturnType<typeof createPool> }> {
   const url = await createDatabase(t)
   const pool = createPool({ connectionString: url, max: 2 })
@@ -30,8 +30,8 @@ async function emptyDatabase (t: Teardown): Promise<{ url: string, pool: ReturnT
 }
 
 /**
- * Starts so many at once, and asks them all the time until they are there. Answers their addresses and every status
- * that was answered.
+ * Starts that many nodes at once and sends them requests until they are ready. Returns their addresses and every
+ * status received.
  */
 async function startUnderRequests (
   t: Teardown, databaseUrl: string, count: number
@@ -74,14 +74,14 @@ const unexpected = (statuses: Map<string, number>) =>
 t.test('three nodes start at once on an empty database', async t => {
   const { url, pool } = await emptyDatabase(t)
   const { urls, statuses } = await startUnderRequests(t, url, 3)
-  t.same(unexpected(statuses), [], `nobody got anything but an answer or 503: ${JSON.stringify([...statuses])}`)
+  t.same(unexpected(statuses), [], `each request got a response or 503: ${JSON.stringify([...statuses])}`)
   const { rows } = await pool.query<{ name: string }>('select name from kysely_migration order by name')
-  t.same(rows.map(({ name }) => name), Object.keys(migrations), 'each migration was made once')
-  t.equal((await pool.query('select 1 from signing_keys')).rowCount, 1, 'they have one signing key')
+  t.same(rows.map(({ name }) => name), Object.keys(migrations), 'each migration ran once')
+  t.equal((await pool.query('select 1 from signing_keys')).rowCount, 1, 'they share one signing key')
   for (const url of urls) t.match(await call('GET', `${url}/health/ready`), { status: 200 })
 })
 
-t.test('two nodes start at once on an older database that is filled', async t => {
+t.test('two nodes migrate an older, filled database at the same time', async t => {
   const { url, pool } = await emptyDatabase(t)
   const { error } = await new Migrator({ db: createKysely(pool), provider: { getMigrations: async () => migrations } })
     .migrateTo(older)
@@ -93,16 +93,19 @@ t.test('two nodes start at once on an older database that is filled', async t =>
     [applicationId, now]
   )
   await pool.query(
-    "insert into topics (application_id, environment, name, description, owner, created_at) select $1, 'development', 'old.t' || n, 'd', 'o', $2 from generate_series(1, 500) n",
+    `insert into topics (application_id, environment, name, description, owner, created_at)
+    select $1, 'development', 'old.t' || n, 'd', 'o', $2 from generate_series(1, 500) n`,
     [applicationId, now]
   )
   const { rows: [log] } = await pool.query<{ id: number }>(
-    "insert into topic_logs (application_id, environment, topic, epoch, head_offset) values ($1, 'development', 'old.t1', 'e', $2) returning id",
+    `insert into topic_logs (application_id, environment, topic, epoch, head_offset)
+    values ($1, 'development', 'old.t1', 'e', $2) returning id`,
     [applicationId, eventsCount]
   )
   await pool.query(
     `insert into events (log_id, "offset", application_id, environment, topic, id, type, source, payload, created_at)
-    select $1, n, $2, 'development', 'old.t1', 'evt_old' || n, 'topic.event', 'api', json_build_object('n', n), $3 from generate_series(1, $4::bigint) n`,
+    select $1, n, $2, 'development', 'old.t1', 'evt_old' || n, 'topic.event', 'api', json_build_object('n', n),
+      $3 from generate_series(1, $4::bigint) n`,
     [log?.id, applicationId, now, eventsCount]
   )
   await pool.query("insert into services (application_id, name, created_at, updated_at) values ($1, 'cart', $2, $2)", [
@@ -110,12 +113,13 @@ t.test('two nodes start at once on an older database that is filled', async t =>
   ])
   await pool.query(
     `insert into documents (application_id, environment, service, id, revision, data, deleted, created_at, updated_at)
-    select $1, 'development', 'cart', 'd' || n, 3, json_build_object('n', n), false, $2, $2 from generate_series(1, $3::bigint) n`,
+    select $1, 'development', 'cart', 'd' || n, 3, json_build_object('n', n), false, $2, $2
+      from generate_series(1, $3::bigint) n`,
     [applicationId, now, eventsCount]
   )
 
   const { urls, statuses } = await startUnderRequests(t, url, 2)
-  t.same(unexpected(statuses), [], `nobody got anything but an answer or 503: ${JSON.stringify([...statuses])}`)
+  t.same(unexpected(statuses), [], `each request got a response or 503: ${JSON.stringify([...statuses])}`)
   const [one, two] = urls as [string, string]
   const { sessionToken } = await made<{ sessionToken: string }>(
     call('POST', `${one}/api/auth/setup`, { body: administrator })
@@ -126,7 +130,7 @@ t.test('two nodes start at once on an older database that is filled', async t =>
   t.match(await call('GET', `${two}/api/topics/old.t1/events?after=${eventsCount - 1}`, { token }), {
     status: 200,
     body: [{ id: `evt_old${eventsCount}`, offset: eventsCount, payload: { n: eventsCount } }]
-  }, 'what was there is there')
+  }, 'existing events are there')
   t.match(await call('GET', `${one}/api/sync/cart/documents/d${eventsCount}`, { token }), {
     status: 200,
     body: { revision: 3, data: { n: eventsCount } }
@@ -134,7 +138,7 @@ t.test('two nodes start at once on an older database that is filled', async t =>
   t.match(await call('POST', `${one}/api/topics/old.t1/events`, { token, body: { payload: 'new' } }), {
     status: 201,
     body: { offset: eventsCount + 1, epoch: 'e' }
-  }, 'and goes on')
+  }, 'and the log continues')
   t.match(await call('PATCH', `${two}/api/sync/cart/documents/d1/merge`, { token, body: { data: { m: 1 } } }), {
     status: 200,
     body: { revision: 4, data: { n: 1, m: 1 } }
@@ -142,7 +146,7 @@ t.test('two nodes start at once on an older database that is filled', async t =>
   t.equal(((await call('GET', `${two}/api/topics?limit=1000`, { token })).body as unknown[]).length, 500)
 })
 
-t.test('a node waits for another that migrates, however long that takes', async t => {
+t.test('a node waits for another one to migrate, without a limit', async t => {
   const { url, pool } = await emptyDatabase(t)
   const migrating = await pool.connect()
   await migrating.query('select pg_advisory_lock($1)', [kyselyLock])
@@ -151,7 +155,7 @@ t.test('a node waits for another that migrates, however long that takes', async 
   })
   const state = { isOver: false }
   void server.then(() => { state.isOver = true }, () => { state.isOver = true })
-  // Longer than a statement may take otherwise, and than Fastify waits for a plugin.
+  // Longer than the statement timeout and Fastify's plugin timeout.
   await new Promise(resolve => setTimeout(resolve, 17_000))
   t.notOk(state.isOver, 'it waits')
   await migrating.query('select pg_advisory_unlock($1)', [kyselyLock])

@@ -9,8 +9,8 @@ import { testKey, type Teardown } from '../build.ts'
 import { call, dataFolder, launch, made, until, type ServerProcess } from './server.ts'
 
 /*
- * Nodes that are processes of their own, on one database and one Redis; who writes to them, and who listens, whatever
- * happens to them.
+ * Nodes as separate processes on one database and one Redis, with publishers and subscribers that survive their
+ * failures.
  */
 
 export interface NodeOptions {
@@ -20,7 +20,7 @@ export interface NodeOptions {
   execArgv?: string[]
 }
 
-/** A node at an address that stays the same over its lives. */
+/** A node with an address that stays the same across restarts. */
 export class NodeProcess {
   readonly url: string
   readonly #options: NodeOptions & { dataDir: string, port: number }
@@ -56,7 +56,7 @@ export class NodeProcess {
     this.#isUp = true
   }
 
-  /** Whether it answers, as far as is known. */
+  /** Whether it responded to the last check. */
   get isUp () { return this.#isUp && this.server.isRunning }
 
   async kill (): Promise<void> {
@@ -67,7 +67,7 @@ export class NodeProcess {
 
   async end (): Promise<void> {
     if (this.#server?.isRunning !== true) return
-    // One that was stopped hears nothing else.
+    // A paused process handles no other signal.
     this.#server.kill('SIGCONT')
     this.#server.kill('SIGTERM')
     const timer = setTimeout(() => this.#server?.kill('SIGKILL'), 15_000)
@@ -86,25 +86,25 @@ export async function startNodeProcesses (
   t.teardown(async () => {
     await Promise.all(nodes.map(node => node.end()))
   })
-  // The first migrates.
+  // The first node migrates.
   for (const node of nodes) await node.start()
   return nodes as [NodeProcess, NodeProcess, ...NodeProcess[]]
 }
 
-/** What one who may do everything in it needs to know of an application. */
+/** An application, with the credentials of its administrator. */
 export interface Shop { token: string, topic: string }
 
 /**
- * Writes single events, each under a key of its own until it is acknowledged. Where it writes is asked before each try:
- * a node that is gone or says 503 is tried again, or another.
+ * Publishes single events, and repeats each with its own idempotency key until it is acknowledged. Before each try it
+ * picks a node again, so a try after a failure or a 503 may go to another node.
  */
 export class Publisher {
   acknowledged = 0
-  /** Tries that were refused with 503, and those whose connection broke. */
+  /** Tries that were refused with 503, and tries whose connection was lost. */
   refused = 0
   broken = 0
   readonly offsets: number[] = []
-  /** Longest wait from the first try to the acknowledgement. */
+  /** Longest time from the first try to the acknowledgement. */
   slowestMs = 0
   readonly #shop: Shop
   readonly #pick: () => string
@@ -120,8 +120,8 @@ export class Publisher {
   }
 
   /**
-   * With so many at once, until `most` are acknowledged or `stop`; `pauseMs` between two of one; of so many `keys` in
-   * turn.
+   * Publishes from `atOnce` loops, with `pauseMs` between two events of one loop, until `most` are acknowledged or
+   * `stop`. Uses that many event `keys` in turn.
    */
   start ({ atOnce = 8, most = Infinity, pauseMs = 0, keys = 0 } = {}): this {
     let next = 0
@@ -148,7 +148,7 @@ export class Publisher {
   async #publish (n: number): Promise<void> {
     const { token, topic } = this.#shop
     const begin = performance.now()
-    // The same each time: it is one request, whatever becomes of its tries.
+    // The same for each try: it is one request, whatever happens to its tries.
     const body = { payload: { n, at: Date.now() }, ...(this.#keys > 0 && { key: `k${n % this.#keys}` }) }
     for (;;) {
       const answer = await call('POST', `${this.#pick()}/api/topics/${topic}/events`, {
@@ -168,14 +168,14 @@ export class Publisher {
   }
 }
 
-/** Listens to a topic over every loss of its connection, and sees that each offset comes once, in order. */
+/** Listens to a topic across connection losses, and checks that each offset arrives once, in order. */
 export class Subscriber {
-  /** The last offset that came, from the acknowledgement on. */
+  /** The last offset received since the acknowledgement. */
   offset = -1
   events = 0
   connections = 0
   readonly faults: string[] = []
-  /** Why connections that had been acknowledged ended: close codes and reasons. */
+  /** Close codes and reasons of acknowledged connections that ended. */
   readonly closings: string[] = []
   /** From publication to arrival, of the latest event. */
   latencyMs = 0
@@ -241,7 +241,7 @@ export class Subscriber {
     socket.on('message', (data: Buffer) => {
       const text = data.toString()
       if (text.startsWith('{"type":"event"')) {
-        // Millions come: only what is asked of each is read.
+        // Parses only the needed fields, because millions of events arrive.
         this.latencyMs = Date.now() - numberAfter(text, '"at":')
         return this.#arrived(numberAfter(text, '"offset":'))
       }
@@ -295,7 +295,7 @@ export class Subscriber {
 const numberAfter = (text: string, field: string): number =>
   Number.parseInt(text.slice(text.indexOf(field) + field.length, text.indexOf(field) + field.length + 20))
 
-/** Everybody has come to the offset, and had each one once and in order. */
+/** Waits until all subscribers have reached the offset, each offset received once and in order. */
 export async function arrived (
   t: Tap, subscribers: readonly Subscriber[], offset: number, timeoutMs = 60_000
 ): Promise<void> {
@@ -318,8 +318,8 @@ export async function arrived (
 type Tap = Pick<typeof t, 'same'>
 
 /**
- * A balancer as simple as can be: each connection goes to the next node that takes it; of a sticky one to the same
- * node, for as long as it takes it.
+ * A minimal load balancer: each connection goes to the next node that accepts it. A sticky one sends all connections to
+ * the same node while that accepts them.
  */
 export async function startBalancer (
   t: Teardown, ports: readonly number[], { isSticky = false } = {}
@@ -361,7 +361,7 @@ export async function startBalancer (
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-/** The topic of an application, made by a node. */
+/** Creates a topic of the application through a node. */
 export async function openShop (
   url: string, { sessionToken }: { sessionToken?: string } = {}
 ): Promise<Shop & { sessionToken: string, applicationId: string }> {

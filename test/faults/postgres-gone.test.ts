@@ -8,8 +8,8 @@ import { arrived, openShop, Publisher, startNodeProcesses, Subscriber } from './
 import { call, dataFolder, isAlive, made, until } from './server.ts'
 
 /*
- * The PostgreSQL of two nodes is killed and started again under load. POSTGRES_KILLS and POSTGRES_SUBSCRIBERS make it
- * long.
+ * The PostgreSQL of two nodes is killed and restarted under load. POSTGRES_KILLS and POSTGRES_SUBSCRIBERS set the
+ * length.
  */
 
 t.setTimeout(300_000)
@@ -19,7 +19,7 @@ const subscribersCount = Number(process.env['POSTGRES_SUBSCRIBERS'] ?? 20)
 const redis = await startRedis(t)
 
 t.test(
-  `PostgreSQL is killed ${kills} times under the load of two nodes: 503 meanwhile, nothing that was acknowledged is lost, and both go on by themselves`,
+  `when PostgreSQL is killed ${kills} times, two nodes answer 503, lose no acknowledged event, and recover`,
   { skip: redis === undefined && 'redis-server is not installed' },
   async t => {
     if (redis === undefined) return
@@ -75,9 +75,9 @@ t.test(
     t.same(
       publisher.offsets.filter(offset => offset > log.length),
       [],
-      `each of ${publisher.acknowledged} acknowledged events is there`
+      `each of ${publisher.acknowledged} acknowledged events is stored`
     )
-    t.equal(new Set(log.map(({ payload }) => (payload as { n: number }).n)).size, log.length, 'none of them twice')
+    t.equal(new Set(log.map(({ payload }) => (payload as { n: number }).n)).size, log.length, 'no duplicates')
     await arrived(t, subscribers, log.length)
     t.comment(
       `${publisher.acknowledged} events; writing again ${

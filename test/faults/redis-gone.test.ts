@@ -4,18 +4,18 @@ import { startRedis } from '../cluster/redis.ts'
 import { arrived, openShop, Publisher, startNodeProcesses, Subscriber } from './nodes.ts'
 import { until } from './server.ts'
 
-/* Redis is killed and started again under load, over and over. REDIS_KILLS and REDIS_SUBSCRIBERS make it long. */
+/* Redis is killed and restarted repeatedly under load. REDIS_KILLS and REDIS_SUBSCRIBERS set the length. */
 
 t.setTimeout(300_000)
 
 const kills = Number(process.env['REDIS_KILLS'] ?? 2)
 const subscribersCount = Number(process.env['REDIS_SUBSCRIBERS'] ?? 20)
-/** What an event may take when Redis is there: far below the second in which a node looks into the log by itself. */
+/** Latency limit of an event with Redis: far below the second after which a node polls the log. */
 const promptMs = 250
 const redis = await startRedis(t)
 
 t.test(
-  `Redis dies ${kills} times under load: no gap, no duplicate, and events are as quick as before when it is back`,
+  `after Redis dies ${kills} times under load there is no gap, no duplicate, and latency recovers`,
   { skip: redis === undefined && 'redis-server is not installed' },
   async t => {
     if (redis === undefined) return
@@ -34,7 +34,7 @@ t.test(
       const wanted = publisher.acknowledged + count
       await until(() => publisher.acknowledged >= wanted, `${count} writes`)
     }
-    /** The longest that any of the next events took, of those that came last everywhere. */
+    /** Returns the highest latency among the next events that arrive last everywhere. */
     const latency = async () => {
       await more(20)
       return Math.max(...subscribers.map(({ latencyMs }) => latencyMs))
@@ -53,9 +53,10 @@ t.test(
     await publisher.stop()
     t.equal(publisher.broken + publisher.refused, 0, `none of ${publisher.acknowledged} writes failed`)
     await arrived(t, subscribers, Math.max(...publisher.offsets))
-    t.ok(subscribers.every(({ connections }) => connections === 1), 'nobody was cut off')
+    t.ok(subscribers.every(({ connections }) => connections === 1), 'no connection was closed')
     t.comment(
-      `${publisher.acknowledged} events to ${subscribersCount} subscribers; latency ${quietBefore} ms before, prompt again ${
+      `${publisher.acknowledged} events to ${subscribersCount} subscribers; latency ${quietBefore} ms before,
+        prompt again ${
         back.join(', ')
       } ms after Redis was started`
     )

@@ -7,8 +7,7 @@ import { arrived, openShop, Publisher, startBalancer, startNodeProcesses, Subscr
 import { until } from './server.ts'
 
 /*
- * Two nodes behind a balancer are replaced one after the other, under load: nobody who uses them notices more than a
- * reconnect.
+ * Two nodes behind a balancer are replaced one after the other under load. Clients notice a reconnect and nothing else.
  */
 
 t.setTimeout(300_000)
@@ -65,7 +64,7 @@ t.test(
       new Set(subscribers.flatMap(({ closings }) => closings)), new Set(['1012 SHUTTING_DOWN']),
       'sockets were told to come back'
     )
-    t.equal(publisher.refused, 0, 'nobody was refused')
+    t.equal(publisher.refused, 0, 'no write was refused')
     t.comment(
       `${publisher.acknowledged} events, ${publisher.broken} tries whose connection ended, the slowest write ${
         Math.round(publisher.slowestMs)
@@ -76,8 +75,8 @@ t.test(
 )
 
 /**
- * Unmodified clients that do what docs/PROTOCOL.md prints. Long polling needs a balancer that keeps a client at its
- * node: these have one each.
+ * Starts unmodified clients that follow docs/PROTOCOL.md. Long polling needs a sticky balancer: each polling client has
+ * one.
  */
 async function startStockClients (t: Teardown, ports: number[], balancer: string, token: string) {
   const kinds = [

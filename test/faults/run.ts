@@ -3,9 +3,8 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 /*
- * `npm run test:faults`: the long forms of the tests that kill, stop and starve things, one after the other; `npm test`
- * runs the short ones. Variables that are set count more than those here. Arguments name files: `npm run test:faults --
- * kill-nodes sleep`.
+ * `npm run test:faults` runs the long forms of the fault tests, one after the other; `npm test` runs the short ones.
+ * Environment variables override those below. Arguments select files: `npm run test:faults -- kill-nodes sleep`.
  */
 
 const long: Record<string, string> = {

@@ -7,9 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Teardown } from '../build.ts'
 import { heapArguments } from '../node-arguments.ts'
 
-/*
- * The platform as a process of its own, which may be killed: what `npm start` runs, from source or compiled.
- */
+/* The platform as a separate process that tests can kill. Runs the same as `npm start`, from source or compiled. */
 
 const isSource = import.meta.filename.endsWith('.ts')
 const root = join(import.meta.dirname, '../..')
@@ -26,7 +24,7 @@ export interface ServerOptions {
   account?: Account | undefined
   /** Arguments for Node. */
   execArgv?: string[]
-  /** How long it may take to answer. */
+  /** Time limit for the server to respond. */
   startTimeoutMs?: number
 }
 
@@ -34,12 +32,12 @@ export interface Exit { code: number | null, signal: NodeJS.Signals | null }
 
 export type ServerProcess = ReturnType<typeof launch>
 
-/** Runs the server and returns at once. Only the variables that are given reach it, and what a shell always has. */
+/** Runs the server and returns at once. It inherits only the given variables and those of every shell. */
 export function launch ({ dataDir, variables = {}, account, execArgv = [] }: ServerOptions) {
-  // tap puts a loader into NODE_OPTIONS of whatever is spawned, which cannot write its notes as another user and ends
-  // the process with 1.
+  // tap adds a loader to NODE_OPTIONS of child processes. As another user the loader cannot write its files, and ends
+  // the process with code 1.
   const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, ...execArgv, ...command], {
-    // A `.env` of whoever works here is none of ours.
+    // Ignores the `.env` of the developer.
     cwd: dataDir,
     env: {
       PATH: process.env['PATH'],
@@ -61,13 +59,13 @@ export function launch ({ dataDir, variables = {}, account, execArgv = [] }: Ser
   }
   const exit = once(child, 'close').then(([code, signal]) => ({ code, signal }) as Exit)
   return {
-    /** Resolves when the process is gone and its output complete. */
+    /** Resolves when the process has ended and its output is complete. */
     exit,
     get pid () { return child.pid as number },
     get output () { return output },
     get isRunning () { return child.exitCode === null && child.signalCode === null },
     kill (signal: NodeJS.Signals) { child.kill(signal) },
-    /** The line that says where it listens. Rejects when the process ends before. */
+    /** Resolves with the line that contains the address. Rejects if the process ends before. */
     async ready (timeoutMs = 60_000): Promise<{ url: string, setupToken?: string, embeddedDatabase: boolean }> {
       const line = () => /^\{.*"msg":"server\.ready".*\}$/m.exec(output)?.[0]
       await until(
@@ -82,7 +80,7 @@ export function launch ({ dataDir, variables = {}, account, execArgv = [] }: Ser
   }
 }
 
-/** Launches it, waits until it answers, and sees that it is gone after the test. */
+/** Starts the server, waits until it responds, and stops it after the test. */
 export async function start (t: Teardown, options: ServerOptions) {
   const server = launch(options)
   t.teardown(async () => {
@@ -93,7 +91,7 @@ export async function start (t: Teardown, options: ServerOptions) {
   return Object.assign(server, { address: (await server.ready(options.startTimeoutMs)).url })
 }
 
-/** A data folder of its own, in a place where any account may go. */
+/** Creates a data folder in a place that any account may use. */
 export async function dataFolder (t: Teardown, account?: Account): Promise<string> {
   const dataDir = await mkdtemp(join(tmpdir(), 'realtime-faults-'))
   await chmod(dataDir, 0o755)
@@ -102,14 +100,14 @@ export async function dataFolder (t: Teardown, account?: Account): Promise<strin
   return dataDir
 }
 
-/** The pid of the embedded server of this data folder; undefined when it is not running. */
+/** Returns the pid of the embedded server of the data folder; undefined when it is not running. */
 export async function postmasterPid (dataDir: string): Promise<number | undefined> {
   const text = await readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8').catch(() => '')
   const pid = Number.parseInt(text)
   return Number.isNaN(pid) || !isAlive(pid) ? undefined : pid
 }
 
-/** For what a killed server leaves behind. */
+/** Stops the postmaster that a killed server leaves behind. */
 async function endPostmaster (dataDir: string): Promise<void> {
   const pid = await postmasterPid(dataDir)
   if (pid === undefined) return
@@ -131,14 +129,16 @@ export async function until (
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs
   while (!await isTrue()) {
-    if (performance.now() > deadline) { throw new Error(`timed out waiting for ${typeof what === 'string' ? what : what()}`) }
+    if (performance.now() > deadline) {
+      throw new Error(`timed out waiting for ${typeof what === 'string' ? what : what()}`)
+    }
     await sleep(20)
   }
 }
 
 export interface Reply { status: number, headers: Headers, body: unknown }
 
-/** One request; rejects when the connection breaks. */
+/** Sends one request. Rejects when the connection is lost. */
 export async function call (
   method: string,
   url: string,
@@ -165,7 +165,7 @@ export async function call (
 
 export const administrator = { name: 'Ada', email: 'ada@example.com', password: 'correct horse battery staple' }
 
-/** What a newcomer does by hand: the first user, an application, a token. */
+/** Creates the first user, an application and a token, as a new user would. */
 export async function setUp (url: string): Promise<{ sessionToken: string, applicationId: string, token: string }> {
   const { sessionToken } = await made<{ sessionToken: string }>(
     call('POST', `${url}/api/auth/setup`, { body: administrator })

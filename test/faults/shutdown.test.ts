@@ -12,7 +12,7 @@ import {
   administrator, call, dataFolder, isAlive, launch, made, postmasterPid, setUp, start, until, type Account
 } from './server.ts'
 
-/* `npm start` as somebody meets it: how it starts, what it says, and how it stops. */
+/* Starting, output and stopping of `npm start`. */
 
 t.setTimeout(180_000)
 
@@ -27,7 +27,7 @@ async function accountOf (name: string): Promise<Account | undefined> {
   return uid === undefined || gid === undefined ? undefined : { uid: Number(uid), gid: Number(gid) }
 }
 
-/** A TCP connection that says no more than `text`. */
+/** A TCP connection that sends only `text`. */
 async function mute (t: Teardown, url: string, text = ''): Promise<Socket> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   socket.on('error', () => {})
@@ -38,7 +38,7 @@ async function mute (t: Teardown, url: string, text = ''): Promise<Socket> {
 }
 interface Teardown { teardown (work: () => void): void }
 
-/** Made once, for those who have no need of their own. */
+/** A data folder shared by tests that do not need their own. */
 const used = await dataFolder(t)
 
 for (
@@ -47,7 +47,8 @@ for (
     { signal: 'SIGINT', dataDir: used, account: undefined }
   ] as const
 ) {
-  await t.test(`${signal} stops it within 3 s with sockets connected and requests in flight, run by ${account === undefined ? 'us' : 'nobody'}`, async t => {
+  const runBy = account === undefined ? 'us' : 'nobody'
+  await t.test(`${signal} stops a busy server within 3 s, run by ${runBy}`, async t => {
     const server = await start(t, { dataDir, account })
     const url = server.address
     const { token } = await setUp(url)
@@ -66,7 +67,7 @@ for (
     for (const client of clients) t.match(await client.request('subscribe', { topic: 'order.placed' }), { ok: true })
     const deaf = [await connectSocketIo(url, { token }), await connectWs(url, { token })]
     for (const client of deaf) client.pause()
-    // Engine.IO's handshake, and nothing of Socket.IO's.
+    // Engine.IO's handshake without Socket.IO's.
     const { sid } = JSON.parse((await (await fetch(`${url}/socket.io/?EIO=4&transport=polling`)).text()).slice(1)) as {
       sid: string
     }
@@ -79,7 +80,8 @@ for (
     await mute(
       t,
       url,
-      `POST /api/topics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`
+      `POST /api/topics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n` +
+        'Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{'
     )
 
     const acked: number[] = []
@@ -93,7 +95,7 @@ for (
       }
     })
     await until(() => acked.length > 100, 'writes')
-    // Late: one that does not say who they are is not kept for long.
+    // Connects late, because the server soon closes connections that do not authenticate.
     const stranger = new WebSocket(`${url.replace('http', 'ws')}/ws`)
     stranger.on('error', () => {})
     const strangerClosed = once(stranger, 'close')
@@ -106,8 +108,10 @@ for (
     t.comment(`${signal}: stopped after ${Math.round(tookMs)} ms`)
     t.notOk(isAlive(pid), 'no PostgreSQL is left')
     t.notOk((await readdir(dataDir)).includes('postgres.lock'), 'nor its lock')
-    for (const [i, client] of clients.entries()) { t.match(await client.closed, { code: 1012, reason: 'SHUTTING_DOWN' }, `client ${i} was told why`) }
-    t.equal((await strangerClosed)[0], 1012, 'whoever had not said who they are as well')
+    for (const [i, client] of clients.entries()) {
+      t.match(await client.closed, { code: 1012, reason: 'SHUTTING_DOWN' }, `client ${i} received the reason`)
+    }
+    t.equal((await strangerClosed)[0], 1012, 'an unauthenticated client was closed as well')
     for (const client of deaf) client.resume()
     await Promise.all(publishing)
 
@@ -124,13 +128,13 @@ for (
     }
     t.same(acked.filter(n => !stored.has(n)), [], `each of ${acked.length} acknowledged events is there`)
     again.kill(signal)
-    // Under npm one Ctrl-C comes twice.
+    // Under npm one Ctrl-C sends the signal twice.
     again.kill(signal)
     t.same(await again.exit, { code: 0, signal: null })
   })
 }
 
-await t.test('told to stop while it starts, it leaves nothing behind', async t => {
+await t.test('a server stopped during its start leaves nothing behind', async t => {
   const server = launch({ dataDir: used })
   await until(async () => await postmasterPid(used) !== undefined, 'a postmaster')
   const pid = await postmasterPid(used) as number
@@ -140,22 +144,22 @@ await t.test('told to stop while it starts, it leaves nothing behind', async t =
   t.notMatch(server.output, /Error/)
 })
 
-await t.test('a port that is taken ends it with a reason, and its PostgreSQL with it', async t => {
+await t.test('a port in use ends the server with a reason, and stops its PostgreSQL', async t => {
   const other = createServer().listen(0, '127.0.0.1')
   await once(other, 'listening')
   const { port } = other.address() as AddressInfo
   const server = launch({ dataDir: used, variables: { PORT: String(port) } })
   t.match(await server.exit, { code: 1 })
   t.match(server.output, new RegExp(`^PORT ${port} on 127\\.0\\.0\\.1 is in use by another program\\..*$`, 'm'))
-  t.notMatch(server.output, /\n {4}at /, 'no stack')
+  t.notMatch(server.output, /\n {4}at /, 'no stack trace')
   t.match(server.output, /postgres\.started/)
   t.equal(await postmasterPid(used), undefined)
   other.close()
 })
 
-await t.test('with DATABASE_URL it uses that database and starts none; its logs, at their loudest, hold no secret', async t => {
+await t.test('with DATABASE_URL the server starts no PostgreSQL, and even verbose logs contain no secret', async t => {
   const databaseUrl = new URL(await createDatabase(t))
-  // Trusted connections look at no password: this one is only there to be looked for.
+  // Trusted connections do not check the password: it is here only to be searched for.
   if (databaseUrl.password === '') databaseUrl.password = 'sup3r-secret-database-password'
   const dataDir = await dataFolder(t)
   const encryptionKey = Buffer.alloc(32, 'kE').toString('base64')
@@ -197,7 +201,7 @@ await t.test('with DATABASE_URL it uses that database and starts none; its logs,
   await socketIo.emitWithAck('auth', { token: `${token}z` })
   socketIo.close()
 
-  // An endpoint that cannot be reached, by a URL with a secret of its own; and a database likewise.
+  // An endpoint and a database that cannot be reached; the URLs contain secrets.
   const webhookSecret = `whsec_${Buffer.alloc(32, 'wS').toString('base64')}`
   await made(
     call('POST', `${url}/api/topics`, { token, body: { name: 'order.placed', description: 'A test', owner: 'tests' } })
@@ -225,7 +229,9 @@ await t.test('with DATABASE_URL it uses that database and starts none; its logs,
       async path => JSON.stringify((await call('GET', `${url}/api/${path}`, { token })).body)
     )
   )
-  for (const secret of [webhookSecret, sourcePassword]) { t.notOk(told.some(text => text.includes(secret)), 'no answer has it') }
+  for (const secret of [webhookSecret, sourcePassword]) {
+    t.notOk(told.some(text => text.includes(secret)), 'no response contains it')
+  }
 
   server.kill('SIGTERM')
   t.match(await server.exit, { code: 0 })

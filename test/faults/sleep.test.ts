@@ -11,11 +11,11 @@ import { arrived, openShop, Publisher, startNodeProcesses, Subscriber } from './
 import { call, made, until } from './server.ts'
 
 /*
- * A node is stopped for longer than all its leases, while it reads a database and sends webhooks, and then goes on as
- * if nothing had been. SLEEP_SECONDS=30 makes it long.
+ * A node that reads a database and sends webhooks is stopped (SIGSTOP) for longer than all its leases, then continues.
+ * SLEEP_SECONDS=30 is the long form.
  */
 
-// The longest lease is that of a webhook: twice its timeout, and five seconds.
+// The longest lease is that of a webhook: twice its timeout plus five seconds.
 const seconds = Number(process.env['SLEEP_SECONDS'] ?? 12)
 t.setTimeout(180_000 + seconds * 1000)
 
@@ -23,7 +23,7 @@ const rowTopic = 'item.changed'
 const keys = 8
 const redis = await startRedis(t)
 
-t.test(`a node that sleeps for ${seconds} s finds its work taken over, and does none of it again`, {
+t.test(`a node that sleeps for ${seconds} s does none of the work again that others took over`, {
   skip: redis === undefined && 'redis-server is not installed'
 }, async t => {
   if (redis === undefined) return
@@ -127,20 +127,23 @@ t.test(`a node that sleeps for ${seconds} s finds its work taken over, and does 
     () => new Set(endpoint.received.map(({ id }) => id)).size === publisher.acknowledged, 'every webhook', 60_000
   )
   const lanes = new Map<string, number[]>()
-  for (const { body } of endpoint.received) { lanes.set(String(body.data.key), [...lanes.get(String(body.data.key)) ?? [], body.data.offset]) }
+  for (const { body } of endpoint.received) {
+    lanes.set(String(body.data.key), [...lanes.get(String(body.data.key)) ?? [], body.data.offset])
+  }
   t.same(
     [...lanes.values()].filter(offsets => offsets.some((offset, i) => i > 0 && offset < (offsets[i - 1] as number))),
     [], 'within a key nothing comes after a later event'
   )
   const ids = endpoint.received.map(({ id }) => id)
   const before = new Set(ids.slice(0, resumedFrom))
-  t.same(ids.slice(resumedFrom).filter(id => before.has(id)), [], 'what was taken over was not sent again')
-  // One of each lane when it stopped; another, should this process, which is the endpoint, not have answered in time.
+  t.same(ids.slice(resumedFrom).filter(id => before.has(id)), [], 'work that was taken over is not repeated')
+  // Up to one per lane in flight at the stop, and one more if this process, the endpoint, responded too late.
   t.ok(
     ids.length - new Set(ids).size <= 2 * keys,
-    `of ${ids.length} webhooks ${ids.length - new Set(ids).size} were sent twice: what was under way when it stopped`
+    `${ids.length - new Set(ids).size} of ${ids.length} webhooks were sent twice: those in flight at the stop`
   )
   t.comment(
-    `stopped for ${seconds} s: the other node read on after ${readAfterMs} ms and had sent for every key after ${keysAfterMs} ms; ${publisher.acknowledged} events, ${rows} rows`
+    `stopped for ${seconds} s: the other node read on after ${readAfterMs} ms
+      and had sent for every key after ${keysAfterMs} ms; ${publisher.acknowledged} events, ${rows} rows`
   )
 })

@@ -7,13 +7,13 @@ import { freePort } from '../../db/embedded/free-port.ts'
 import { createDatabase, testKey } from '../build.ts'
 import { dataFolder, launch, start, type Account } from './server.ts'
 
-/* How the server refuses to start, and what it prints when it does start. */
+/* How the server refuses to start, and its output when it starts. */
 
 t.setTimeout(300_000)
 
 const unprivileged = await accountOf('nobody')
 
-/** An account without rights, for when the tests run as root. */
+/** An account without permissions, for test runs as root. */
 async function accountOf (name: string): Promise<Account | undefined> {
   if (process.geteuid?.() !== 0) return undefined
   const fields = (await readFile('/etc/passwd', 'utf8')).split('\n').map(line => line.split(':')).find(([user]) =>
@@ -22,13 +22,13 @@ async function accountOf (name: string): Promise<Account | undefined> {
   return fields === undefined ? undefined : { uid: Number(fields[2]), gid: Number(fields[3]) }
 }
 
-/** The sentence of the one JSON line that production prints. */
+/** Returns the sentence in the single JSON line that production prints. */
 function reasonOf (output: string): string {
   const lines = output.trim().split('\n')
   return (JSON.parse(lines.at(-1) ?? '') as { msg: string, reason: string }).reason
 }
 
-/** A TCP server that does one thing to each connection. */
+/** A TCP server that does the same to each connection. */
 async function server (
   t: { teardown(work: () => void): void }, onConnection: (socket: Socket) => void
 ): Promise<number> {
@@ -43,7 +43,7 @@ async function server (
   return (listening.address() as AddressInfo).port
 }
 
-await t.test('every bad variable is named at once, and no secret is printed', async t => {
+await t.test('all bad variables are named at once, and no secret is printed', async t => {
   const dataDir = await dataFolder(t)
   const variables = {
     PORT: 'eighty',
@@ -60,9 +60,11 @@ await t.test('every bad variable is named at once, and no secret is printed', as
   const server = launch({ dataDir, variables })
   t.same(await server.exit, { code: 1, signal: null })
   for (const name of Object.keys(variables)) t.match(server.output, `  - ${name} `)
-  for (const secret of ['hunter2secret', 'dG9v', 'redissecret', 'b2xk', 'short secret']) { t.notOk(server.output.includes(secret), secret) }
-  t.notMatch(server.output, /\n {4}at /, 'no stack')
-  t.same(await readdir(dataDir), [], 'nothing was begun')
+  for (const secret of ['hunter2secret', 'dG9v', 'redissecret', 'b2xk', 'short secret']) {
+    t.notOk(server.output.includes(secret), secret)
+  }
+  t.notMatch(server.output, /\n {4}at /, 'no stack trace')
+  t.same(await readdir(dataDir), [], 'nothing was created')
 
   const production = launch({ dataDir, variables: { NODE_ENV: 'production' } })
   t.same(await production.exit, { code: 1, signal: null })
@@ -70,7 +72,7 @@ await t.test('every bad variable is named at once, and no secret is printed', as
   for (const name of ['DATABASE_URL', 'ENCRYPTION_KEY']) t.match(reason, `  - ${name} is required`)
 })
 
-await t.test('an unreachable or refusing database is one sentence that names DATABASE_URL, without the password', async t => {
+await t.test('an unusable database is one sentence that names DATABASE_URL, without the password', async t => {
   const own = new URL(await createDatabase(t))
   const closing = await server(t, socket => socket.destroy())
   const without = (change: (url: URL) => void) => {
@@ -141,7 +143,7 @@ await t.test('an unreachable or refusing database is one sentence that names DAT
   for (const line of inProduction.output.trim().split('\n')) t.ok(JSON.parse(line), 'every line is JSON')
 })
 
-await t.test('a data folder that cannot be used is one sentence that names DATA_DIR', async t => {
+await t.test('an unusable data folder is one sentence that names DATA_DIR', async t => {
   const dataDir = await dataFolder(t, unprivileged)
   const closed = join(await dataFolder(t), 'closed')
   await mkdir(closed, { mode: 0o555 })
@@ -156,7 +158,7 @@ await t.test('a data folder that cannot be used is one sentence that names DATA_
   await chmod(closed, 0o755)
 })
 
-await t.test('a port in use, or an address of another machine, is one sentence that names the variable', async t => {
+await t.test('a port in use or an address of another machine is one sentence that names the variable', async t => {
   const variables = { DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey, LOG_LEVEL: 'error' }
   const port = await server(t, socket => socket.destroy())
   const cases: [Record<string, string>, RegExp][] = [
@@ -171,7 +173,7 @@ await t.test('a port in use, or an address of another machine, is one sentence t
   }
 })
 
-await t.test('a variable whose name is almost one of ours is warned of, from .env and from the environment', async t => {
+await t.test('misspelled variables cause a warning, from .env and from the environment', async t => {
   const dataDir = await dataFolder(t)
   await writeFile(join(dataDir, '.env'), 'PORTT=4000\nDATABSE_URL=postgres://a:the-secret@b/c\nMY_OWN=1\n')
   const variables = {
@@ -189,7 +191,7 @@ await t.test('a variable whose name is almost one of ours is warned of, from .en
   for (const quiet of ['MY_OWN', 'HOSTNAME', 'the-secret']) t.notOk(running.output.includes(quiet), quiet)
 })
 
-await t.test('without a terminal the server prints log lines only, and the set-up token in the one that says where it listens', async t => {
+await t.test('without a terminal the server prints only log lines, one of which has the setup token', async t => {
   const dataDir = await dataFolder(t)
   for (const NODE_ENV of ['production', 'development']) {
     const running = await start(t, {
