@@ -90,7 +90,7 @@ await t.test('a delivery whose event is no longer stored is given up with an err
   await app.pool.query('delete from events where application_id = $1', [shop.applicationId])
   await app.pool.query('update webhooks set active = true where id = $1', [id])
   await until(async () => (await deliveries(`&webhookId=${id}&state=dead`)).length === 1, 'the delivery to be given up')
-  t.match(await deliveries(`&webhookId=${id}`), [{ error: /Expired: the log no longer has the event/ }])
+  t.match(await deliveries(`&webhookId=${id}`), [{ error: /Expired: the event is no longer stored/ }])
   t.equal(sink.received.length, 0)
 })
 

@@ -443,7 +443,8 @@ await t.test('deliveries of a webhook deactivated for failing are given up only 
   await app.pool.query("update webhooks set active = false, deactivated_reason = 'failing' where id = $1", [id])
   await settled(shop, 3)
   t.match(
-    await deliveriesOf(shop), [3, 2, 1].map(offset => ({ offset, state: 'dead', error: /nothing but fail for days/ }))
+    await deliveriesOf(shop),
+    [3, 2, 1].map(offset => ({ offset, state: 'dead', error: /every request to the endpoint has failed for days/ }))
   )
 })
 
