@@ -268,7 +268,7 @@ await t.test('rejected events, other environments and unknown ids are explained'
   })
   t.same(
     violation.conditions.flatMap(({ path }) => path ?? []).sort(), ['/payload/m', '/payload/n'],
-    'every place that was wrong'
+    'every violation'
   )
   t.match(await explain(shop, await refused('no.such'), { token: shop.token() }), {
     outcome: 'not_delivered', cause: 'TOPIC_NOT_FOUND',
@@ -425,7 +425,7 @@ await t.test('subscriptions that were given up, resumed, or lost their permissio
   await slow.received(ids.length + 1)
   t.match(
     await explain(shop, missed?.id as string, { subscriptionId: back.subscriptionId }), { outcome: 'delivered' },
-    'the past counts as well'
+    'delivered past events count as well'
   )
   slow.close()
 

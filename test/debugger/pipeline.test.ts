@@ -236,7 +236,7 @@ await t.test('an explanation names why a webhook was not called', async t => {
     t.match(await explain(shop, event?.id, id), { outcome: 'not_delivered', cause }, cause)
   }
   t.match(
-    await explain(shop, before?.id, ids.all), { outcome: 'not_delivered', cause: 'NOT_ROUTED' }, 'made after the event'
+    await explain(shop, before?.id, ids.all), { outcome: 'not_delivered', cause: 'NOT_ROUTED' }, 'created later'
   )
   const blind = { authorization: `Bearer ${shop.token(['debugger:read'])}` }
   t.notMatch(JSON.stringify(await explain(shop, event?.id, ids.filter, blind)), 's3cret')
@@ -316,7 +316,7 @@ await t.test('a replay to webhooks creates each delivery exactly once, despite i
   await sink.came(2)
   t.same(
     sink.received.map(({ body }) => [body.data.id, body.data.offset, body.data.meta?.['replayOf']]).sort(),
-    [1, 2].map(i => [events[i]?.id, i + 1, first.id]).sort(), 'to whom it is for'
+    [1, 2].map(i => [events[i]?.id, i + 1, first.id]).sort(), 'to the matching webhook'
   )
   t.equal((await client.received(3)).length, 3)
   const second = await start({ target: 'webhooks', webhookId: one })

@@ -96,7 +96,7 @@ t.test('a prediction has topic, schema and recipients on every node with reasons
     [...here.events, ...there.events].flatMap(({ id, subscriptionIds }) => subscriptionIds.map(one => `${id} ${one}`))
       .sort(),
     [all, far].map(({ subscriptionId }) => `${event?.id} ${subscriptionId}`).sort(),
-    'and so it is'
+    'the prediction is correct'
   )
   for (const client of [here, there, narrow]) client.close()
 })

@@ -218,7 +218,7 @@ await t.test('heartbeats carry an id from which a client can continue', async t 
   await own.app.tracing.recorder.flush()
   await stream.until(
     () => stream.comments.includes('alive') && stream.lastId() !== before,
-    'a sign of life after the trace that is not wanted'
+    'a heartbeat after the excluded trace'
   )
   stream.close()
   await stream.closed

@@ -181,7 +181,7 @@ async function verify (t: Tap, { url, token, source }: { url: string, token: str
       return isBack
     }),
     [],
-    'and those of a row in theirs'
+    'and the changes of a row in their order'
   )
   t.same(events.map(event => event.offset), upTo(events.length))
   await until(

@@ -134,7 +134,7 @@ t.test('a node with a wrong clock', { skip: redis === undefined && 'redis-server
       t.equal(
         (await call('GET', `${url}/api/auth/me`, { token: shop.sessionToken })).status,
         200,
-        'a session of a day lives on both'
+        'a session of a day is valid on both'
       )
     }
   })

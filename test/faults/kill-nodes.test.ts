@@ -43,7 +43,7 @@ t.test(
     t.equal(publisher.acknowledged, events)
     t.same(
       publisher.offsets.sort((a, b) => a - b), Array.from({ length: events }, (_, i) => i + 1),
-      'each write has an offset of its own, also those that were tried again'
+      'each write has its own offset, including retried ones'
     )
     await arrived(t, subscribers, events, 120_000)
     t.comment(

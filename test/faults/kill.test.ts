@@ -137,7 +137,7 @@ async function verify (t: Tap, url: string, token: string, acked: Acknowledged):
     )
     t.equal(new Set(merges.map(merge => merge.revision)).size, merges.length, 'each has its own revision')
     t.same(
-      (own.at(-1)?.payload as { data: unknown } | undefined)?.data, data, 'the last event has the document as it is'
+      (own.at(-1)?.payload as { data: unknown } | undefined)?.data, data, 'the last event contains the current document'
     )
   }
   return log.length

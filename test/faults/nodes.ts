@@ -312,7 +312,7 @@ export async function arrived (
   )
   t.same(
     subscribers.filter(subscriber => subscriber.offset !== offset).map(subscriber => subscriber.offset), [],
-    'and none that was not acknowledged'
+    'and no event that was not acknowledged'
   )
 }
 type Tap = Pick<typeof t, 'same'>

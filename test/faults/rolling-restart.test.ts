@@ -45,7 +45,7 @@ t.test(
     }
     await publisher.stop()
     t.equal(
-      new Set(publisher.offsets).size, publisher.acknowledged, 'each write was acknowledged with an offset of its own'
+      new Set(publisher.offsets).size, publisher.acknowledged, 'each write was acknowledged with its own offset'
     )
     const last = Math.max(...publisher.offsets)
     await arrived(t, subscribers, last)
@@ -62,7 +62,7 @@ t.test(
     }
     t.same(
       new Set(subscribers.flatMap(({ closings }) => closings)), new Set(['1012 SHUTTING_DOWN']),
-      'sockets were told to come back'
+      'sockets were asked to reconnect'
     )
     t.equal(publisher.refused, 0, 'no write was refused')
     t.comment(

@@ -132,7 +132,7 @@ t.test(`a node that sleeps for ${seconds} s does none of the work again that oth
   }
   t.same(
     [...lanes.values()].filter(offsets => offsets.some((offset, i) => i > 0 && offset < (offsets[i - 1] as number))),
-    [], 'within a key nothing comes after a later event'
+    [], 'within a key nothing arrives after a later event'
   )
   const ids = endpoint.received.map(({ id }) => id)
   const before = new Set(ids.slice(0, resumedFrom))

@@ -188,7 +188,7 @@ for (const nodes of onlyNodes === undefined ? [1, 2] : [Number(onlyNodes)]) {
     const logged = await one("select count(*) from events where topic = 'order.placed'")
     t.ok(
       acked.size >= eventsCount && logged >= acked.size,
-      `${acked.size} events acknowledged, ${logged} in the log, ${refused} writes refused or cut off`
+      `${acked.size} events acknowledged, ${logged} in the log, ${refused} writes refused or interrupted`
     )
     t.equal(
       await one('select count(*) from webhook_deliveries'), logged * endpoints.length,

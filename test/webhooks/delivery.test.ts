@@ -434,7 +434,7 @@ await t.test('deliveries of a webhook deactivated for failing are given up only 
       app.clock.now()
     )).length,
     0,
-    'it is elsewhere'
+    'the URL differs'
   )
   await shop.request('POST', `/api/webhooks/${id}/deactivate`)
   t.equal(await bury(), 0, 'its owner deactivated it')
@@ -609,11 +609,11 @@ await t.test('over TLS every resolved address is checked, and Host and SNI conta
     t.notMatch(
       (await shop.request('GET', `/api/webhooks/${list}`)).text,
       '169.254.',
-      'who owns the webhook is not told where'
+      'the owner of the webhook does not see the address'
     )
   }
   t.match(
-    logged, [{ hostname: 'rebound.example.test', address: '169.254.169.254', reason: /metadata/ }], 'the operator is'
+    logged, [{ hostname: 'rebound.example.test', address: '169.254.169.254', reason: /metadata/ }], 'the log has it'
   )
   t.strictSame(seen, [0, 1].map(() => ({ host: `hooks.example.test:${port}`, servername: 'hooks.example.test' })))
   t.ok(asked.includes('hooks.example.test'))

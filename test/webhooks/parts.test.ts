@@ -134,18 +134,18 @@ const dealt = (demands: ReturnType<typeof demand>[], free: number, rotation = 0)
 t.test('slots are assigned in turn to applications, and within them to endpoints', async t => {
   t.strictSame(
     [...dealt([demand('a', 'x', 3), demand('b', 'x', 0), demand('c', 'y', 2)], 20)], [['a', 3], ['c', 2]],
-    'enough for all'
+    'enough slots for all'
   )
   t.strictSame(Object.fromEntries(dealt([demand('a1', 'a', 100), demand('a2', 'a', 100), demand('b', 'b', 100)], 10)), {
     a1: 2, a2: 2, b: 4
   }, 'each application gets the same number')
   t.strictSame(
     Object.fromEntries(dealt([demand('a', 'a', 1000, 3), demand('b', 'b', 1)], 10)), { a: 4, b: 1 },
-    'who wants little gets it'
+    'a small demand is met'
   )
   t.strictSame(
     [...dealt([demand('a', 'a', 5, 1), demand('b', 'a', 5), demand('c', 'b', 5)], 1)], [['c', 1]],
-    'who holds least is first'
+    'the one that holds least is first'
   )
   t.equal(dealt([demand('a', 'a', 5)], 0).size, 0)
   const seen = new Set(
@@ -170,7 +170,7 @@ t.test('no endpoint or application takes more than twice the free slots, so some
     t.match(
       Object.fromEntries(dealt([...holding, ...others], free)),
       { new: 4, own: Number },
-      `beside ${applications} applications another one has room, and another endpoint of theirs`
+      `another one has room beside ${applications} applications, and so has another endpoint of theirs`
     )
   }
   fc.assert(

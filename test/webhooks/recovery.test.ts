@@ -101,7 +101,7 @@ await t.test('a circuit pauses a dead endpoint, and deliveries due for too long 
   t.equal(
     (await logsOf(shop)).length,
     Math.min(1000, sink.received.length + (await logsOf(shop)).filter(({ statusCode }) => statusCode === null).length),
-    'each request is in the log, and each that was given up without one'
+    'the log has each request, and each delivery given up without one'
   )
   sink.behave(answer(200))
   await shop.request('POST', '/api/webhooks/redrive', {})
@@ -229,7 +229,7 @@ await t.test('with ordering by key, hundreds of waiting keys do not hide the oth
   await sink.came(300, 60_000)
   await publishKeyed(shop, 'a.one', ['z1', 'z2'], 2)
   await sink.until(
-    all => all.filter(({ body }) => String(body.data.key).startsWith('z')).length === 4, 'those behind them'
+    all => all.filter(({ body }) => String(body.data.key).startsWith('z')).length === 4, 'the other keys'
   )
 })
 

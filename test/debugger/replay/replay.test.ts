@@ -79,7 +79,7 @@ await t.test('single events of several topics are replayed in order, and a dry r
   t.same((await client.received(3)).map(({ id }) => id), eventIds)
   t.same(
     (await shop.request('GET', '/api/debugger/replays')).body.map(({ id }: Replay) => id), [body.id],
-    'the dry run left nothing'
+    'the dry run stored nothing'
   )
   client.close()
 })
@@ -145,7 +145,7 @@ await t.test('a replay keeps its rate, can be cancelled, and requires permission
   t.match([cancelled.status, cancelled.body], [200, { state: 'cancelled' }])
   t.ok(
     cancelled.body.finishedAt - cancelled.body.startedAt >= (cancelled.body.done - 4) / 20 * 1000 - 200,
-    'no faster than it may'
+    'no faster than its rate'
   )
   const { done } = (await shop.request('GET', `/api/debugger/replays/${body.id}`)).body
   await shop.publish(topic, 'last')
@@ -154,7 +154,7 @@ await t.test('a replay keeps its rate, can be cancelled, and requires permission
   t.match(
     (await shop.request('POST', `/api/debugger/replays/${body.id}/cancel`)).body,
     { state: 'cancelled' },
-    'once more changes nothing'
+    'a second cancel changes nothing'
   )
   const other = await tenant(app)
   t.match(await other.request('GET', `/api/debugger/replays/${body.id}`), {

@@ -35,7 +35,7 @@ await t.test('a webhook is created, listed, read, changed, deactivated, activate
   t.strictSame((await request('GET', url)).body, webhook, 'without its secret')
   t.strictSame(
     (await request('GET', url, undefined, { 'x-environment': 'production' })).body, webhook,
-    'it belongs to all environments'
+    'the webhook belongs to all environments'
   )
   t.strictSame((await request('GET', '/api/webhooks')).body, [webhook])
   const changes = {

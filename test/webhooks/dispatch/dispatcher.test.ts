@@ -143,7 +143,7 @@ await t.test('after days of failures a webhook is deactivated once, with a log l
   await shop.publish('a.one', 1)
   await until(
     async () => (await shop.request('GET', `/api/webhooks/${id}`)).body.failingSince !== null,
-    'the first failure to be noted'
+    'the first failure to be recorded'
   )
   await settled(shop, 1)
   t.match((await shop.request('GET', `/api/webhooks/${id}`)).body, { active: true })
