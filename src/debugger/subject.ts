@@ -61,8 +61,10 @@ export function askStored ({ topic, traced, logged }: Subject, maySee: (topic: s
             message: `The payload is valid for version ${version} of the schema of ${topic}`
           }]),
       {
-        condition: 'stored', holds: true, found: offset,
-          message: `The event is in the log of ${topic} at offset ${offset}`
+        condition: 'stored',
+        holds: true,
+        found: offset,
+        message: `The event is in the log of ${topic} at offset ${offset}`
       }
     ]
   }

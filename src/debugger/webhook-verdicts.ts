@@ -139,8 +139,9 @@ function ask (
       wanted: topics ?? 'every topic',
       found: topic,
       cause: 'TOPIC_NOT_MATCHED',
-      message: isTakenIn ? `The webhook listens to ${topic}` : `The webhook listens to ${topics?.join(', ')},
-        not to ${topic}`
+      message: isTakenIn
+        ? `The webhook listens to ${topic}`
+        : `The webhook listens to ${topics?.join(', ')}, not to ${topic}`
     },
     ...askFilter(listening.filter, JSON.parse(payload), isHidden)
   ]

@@ -37,8 +37,9 @@ export function checkSecret (text: string): string {
   const secret = text.replace(/^v1,(?=whsec_)/, '')
   if (!secret.startsWith(prefix)) {
     if (otherKinds.test(secret)) {
-      throw invalid('/secret', `must be ${prefix} followed by base64,
-        or a text that does not look like another key type`)
+      throw invalid(
+        '/secret', `must be ${prefix} followed by base64, or a text that does not look like another type of key`
+      )
     }
     return secret
   }

@@ -214,8 +214,7 @@ await t.test('a thousand explanations of events and subscriptions on two nodes a
 })
 
 for (const { name, connect } of transports) {
-  await t.test(`an explanation has the filter's key and the value, unless the reader may not see it (${name})`,
-    async t => {
+  await t.test(`a reader who may see the payload is shown the filter's key and the value (${name})`, async t => {
     const shop = await tenant(app)
     const topic = await shop.topic('some.events')
     const client = await connect(url, { token: shop.token() })

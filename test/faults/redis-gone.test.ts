@@ -55,8 +55,8 @@ t.test(
     await arrived(t, subscribers, Math.max(...publisher.offsets))
     t.ok(subscribers.every(({ connections }) => connections === 1), 'no connection was closed')
     t.comment(
-      `${publisher.acknowledged} events to ${subscribersCount} subscribers; latency ${quietBefore} ms before,
-        prompt again ${
+      `${publisher.acknowledged} events to ${subscribersCount} subscribers; latency ${quietBefore} ms before, ` +
+        `prompt again ${
         back.join(', ')
       } ms after Redis was started`
     )

@@ -143,7 +143,7 @@ t.test(`a node that sleeps for ${seconds} s does none of the work again that oth
     `${ids.length - new Set(ids).size} of ${ids.length} webhooks were sent twice: those in flight at the stop`
   )
   t.comment(
-    `stopped for ${seconds} s: the other node read on after ${readAfterMs} ms
-      and had sent for every key after ${keysAfterMs} ms; ${publisher.acknowledged} events, ${rows} rows`
+    `stopped for ${seconds} s: the other node read on after ${readAfterMs} ms ` +
+      `and had sent for every key after ${keysAfterMs} ms; ${publisher.acknowledged} events, ${rows} rows`
   )
 })

@@ -257,8 +257,8 @@ for (const nodes of onlyNodes === undefined ? [1, 2] : [Number(onlyNodes)]) {
       }
     }
     t.comment(
-      `${nodes} node(s), ${kills} kills, ${logged} events, ${endpoints.length} endpoints: ${all} delivered,
-        ${twice} of them again (${
+      `${nodes} node(s), ${kills} kills, ${logged} events, ${endpoints.length} endpoints: ${all} delivered, ` +
+        `${twice} of them again (${
         (100 * twice / (all + twice)).toFixed(3)
       } %); ${JSON.stringify(Object.fromEntries(counts))}`
     )

@@ -266,7 +266,7 @@ export class Dispatcher {
       const end = lanesEnd.get(outlet.id)
       outlet.mayHaveMore = own.length >= count || end !== undefined
       outlet.afterLane = end ?? ''
-        // The remaining lanes must be read before the next poll.
+      // The remaining lanes must be read before the next poll.
       if (end !== undefined && own.length < count) this.#expect(this.#options.now() + 10)
       outlet.take(own)
     }
@@ -301,8 +301,8 @@ export class Dispatcher {
     const isReplaced = url !== outlet.url
     const isVoid = void_ !== undefined
     const isBrokenOff = this.#isBrokenOff && !attempt.success
-      // A 410 deactivates the webhook, which gives up this delivery. If the URL was replaced meanwhile, the new
-      // endpoint receives it.
+    // A 410 deactivates the webhook, which gives up this delivery. If the URL was replaced meanwhile, the new
+    // endpoint receives it.
     const notBefore = now + (attempt.statusCode === 410 && !isReplaced ? settings.timeoutMs : attempt.retryAfterMs ?? 0)
     // Neither case is a failure of the endpoint.
     const isNoTry = isBrokenOff || isUndecided
