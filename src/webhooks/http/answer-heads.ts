@@ -7,8 +7,8 @@ const interimBytesMax = 8 * 1024 * 1024
 
 /**
  * Filters the bytes of a connection before the HTTP parser reads them. It removes informational (1xx) responses, which
- * a client must accept at any time (RFC 9110 §15.2) and undici partly rejects, and merges a `Content-Length` repeated with
- * the same value (RFC 9110 §8.6). All other bytes pass unchanged, so the parser still decides what is valid HTTP.
+ * a client must accept at any time (RFC 9110 §15.2) and undici partly rejects, and merges a `Content-Length` repeated
+ * with the same value (RFC 9110 §8.6). All other bytes pass unchanged, so the parser still decides what is valid HTTP.
  */
 export class AnswerHeads {
   #requests = 0
