@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { isTopicPattern, TopicPatterns } from '../../foundation/topic-pattern.ts'
 
-/** What belongs to one application; see the scope rules of docs/PROTOCOL.md. */
+/** Resources that belong to one application and environment; see the scope rules of docs/PROTOCOL.md. */
 const entityResources = [
   'topics', 'schemas', 'database', 'sync', 'services', 'socket', 'webhooks', 'debugger', 'events'
 ] as const
@@ -24,12 +24,12 @@ const all = (...of: Resource[]): PermissionName[] =>
   of.flatMap(resource => actions.map(action => `${resource}:${action}` as const))
 const entityNames: ReadonlySet<PermissionName> = new Set(all(...entityResources))
 
-/** Whether an endpoint with this permission belongs to an application and an environment. */
+/** Returns whether a route with this permission requires an application and an environment. */
 export const isEntityOwning = (permission: PermissionName): boolean => entityNames.has(permission)
 
 /**
- * What reaches beyond any one application: a role assigned for one application does not give it. Users and the audit
- * log it gives for what of them belongs to that application.
+ * Permissions that a role for one application does not grant, because they affect all applications. For users and the
+ * audit log, such a role grants access to the part that belongs to the application.
  */
 const beyondApplications: ReadonlySet<PermissionName> = new Set([
   ...all('keys'),
@@ -38,7 +38,7 @@ const beyondApplications: ReadonlySet<PermissionName> = new Set([
   'roles:delete',
   'applications:create'
 ])
-/** What a token that is pinned to one environment still has outside of the entities. */
+/** Permissions that a pinned token keeps. */
 const withinEnvironment: ReadonlySet<PermissionName> = new Set([...entityNames, 'applications:read', 'tokens:create'])
 
 /** The levels that a token may have. */
@@ -63,7 +63,7 @@ const viewer: readonly PermissionName[] = [
   'applications:read'
 ]
 
-/** The built-in roles. Their rows in the database say the same, for whoever reads them there; what counts is this. */
+/** The built-in roles. Their rows in the database list the same permissions for readers; this table decides. */
 const builtInRoles: Readonly<Record<string, readonly PermissionName[]>> = {
   super_admin: permissionNames,
   admin: [
@@ -87,8 +87,8 @@ const builtInRoles: Readonly<Record<string, readonly PermissionName[]>> = {
 }
 
 /**
- * What somebody may do, parsed once. `events:read` and `events:create` are held for topics: for all of them
- * (`events:read`), or for those of the verbs' patterns (`subscribe:order.*`).
+ * A parsed set of permissions. `events:read` and `events:create` apply to topics: to all of them (`events:read`), or to
+ * those that match the patterns of the verbs (`subscribe:order.*`).
  */
 export class PermissionSet {
   static readonly none = new PermissionSet(new Set(), TopicPatterns.none, TopicPatterns.none)
@@ -107,7 +107,10 @@ export class PermissionSet {
     return new PermissionSet(new Set(names), TopicPatterns.none, TopicPatterns.none)
   }
 
-  /** Whether the permission is held; of `events:read` and `events:create`, whether for at least some topic. */
+  /**
+   * Returns whether the permission is in the set; for `events:read` and `events:create`, whether it is for at least one
+   * topic.
+   */
   allows (permission: PermissionName): boolean {
     return this.#names.has(permission) ||
       (permission === 'events:read' && !this.subscribe.isEmpty) ||
@@ -115,8 +118,8 @@ export class PermissionSet {
   }
 
   /**
-   * Whether everything in the other set is held here. A union of patterns that together cover another is not seen as
-   * covering it.
+   * Returns whether this set includes the other one. It compares patterns one by one: several patterns that cover
+   * another one only together do not count.
    */
   covers (other: PermissionSet): boolean {
     for (const name of other.#names) {
@@ -135,7 +138,7 @@ export class PermissionSet {
     )
   }
 
-  /** As strings, in the form in which a token carries them. */
+  /** Returns the set as strings, in the form of a token's `permissions`. */
   toStrings (): string[] {
     const verbs = (verb: string, name: PermissionName, topics: TopicPatterns) =>
       this.#names.has(name) ? [] : topics.isAll ? [verb] : topics.patterns.map(pattern => `${verb}:${pattern}`)
@@ -146,7 +149,7 @@ export class PermissionSet {
     ]
   }
 
-  /** Its `resource:action` pairs. */
+  /** Returns the `resource:action` pairs. */
   toPairs (): { resource: Resource, action: Action }[] {
     return permissionNames.filter(name => this.#names.has(name)).map(name => {
       const [resource, action] = name.split(':') as [Resource, Action]
@@ -154,12 +157,12 @@ export class PermissionSet {
     })
   }
 
-  /** What is left of it for somebody who has it for one application only. */
+  /** Returns the part that a role for one application grants. */
   withinApplication (): PermissionSet {
     return this.#without(name => beyondApplications.has(name))
   }
 
-  /** What is left of it for a token that is pinned to one environment. */
+  /** Returns the part that a pinned token keeps. */
   withinEnvironment (): PermissionSet {
     return this.#without(name => !withinEnvironment.has(name))
   }
@@ -171,7 +174,7 @@ export class PermissionSet {
 
 const none: ReadonlySet<PermissionName> = new Set()
 
-/** A level, a verb, a verb with a topic pattern, or `resource:action`; anything else is undefined. */
+/** Parses a level, a verb, a verb with a topic pattern, or `resource:action`. Returns undefined for anything else. */
 export function parsePermission (text: string): PermissionSet | undefined {
   if (isPermissionName(text)) return PermissionSet.of([text])
   if (Object.hasOwn(levels, text)) return PermissionSet.of(levels[text] ?? [])
@@ -184,10 +187,10 @@ export function parsePermission (text: string): PermissionSet | undefined {
   return undefined
 }
 
-/** The tokens of one application mostly carry one of a few lists: their sets are shared. */
+/** Most tokens of an application carry one of a few lists, so their sets are shared. */
 const parsedLists = new LRUCache<string, PermissionSet>({ max: 1000 })
 
-/** The set that a token's list stands for. A string that this version does not know grants nothing. */
+/** Parses the list of a token. An unknown string grants nothing. */
 export function parsePermissions (list: readonly string[]): PermissionSet {
   const key = list.join('\n')
   let set = parsedLists.get(key)
@@ -202,7 +205,7 @@ export function parsePermissions (list: readonly string[]): PermissionSet {
 
 const builtInSets = new Map(Object.entries(builtInRoles).map(([name, names]) => [name, PermissionSet.of(names)]))
 
-/** The set of a role: of a built-in one by its name, of any other by its pairs. */
+/** Returns the permissions of a role: of a built-in one by its name, of any other from its pairs. */
 export function permissionsOfRole (
   role: { name: string, isBuiltIn: boolean, permissions: readonly { resource: string, action: string }[] }
 ): PermissionSet {
@@ -212,5 +215,5 @@ export function permissionsOfRole (
   )
 }
 
-/** What a `service` token may hand on. */
+/** The permissions that a `service` token may grant. */
 export const clientPermissions = parsePermissions(['client'])

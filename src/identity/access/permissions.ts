@@ -12,9 +12,9 @@ export interface Place {
 }
 
 /**
- * Whether the principal may do this there. `place` null: no one application is in question; then it is enough to hold
- * the permission for some application, and what comes after is to look at that one (lists, `POST /auth/token`).
- * `events:read` and `events:create` pass when they are held for at least some topic: `authorizeTopic` decides.
+ * Returns whether the principal has a permission at a place. A null `place` means that no application is named yet: the
+ * permission for any application is enough, and the caller checks the application later (lists, `POST /auth/token`).
+ * `events:read` and `events:create` pass if they are held for at least one topic; `authorizeTopic` decides.
  */
 export function isAllowed (principal: Principal, place: Place | null, permission: PermissionName): boolean {
   if (place !== null) return permissionsAt(principal, place).allows(permission)
@@ -24,14 +24,16 @@ export function isAllowed (principal: Principal, place: Place | null, permission
   return false
 }
 
-/** As `isAllowed`. Throws ForbiddenError `PERMISSION_DENIED` naming the permission. */
+/** Throws ForbiddenError `PERMISSION_DENIED`, which names the permission, unless `isAllowed`. */
 export function authorize (principal: Principal, place: Place | null, permission: PermissionName): void {
-  if (!isAllowed(principal, place, permission)) { throw new ForbiddenError('PERMISSION_DENIED', `Permission required: ${permission}`) }
+  if (!isAllowed(principal, place, permission)) {
+    throw new ForbiddenError('PERMISSION_DENIED', `Permission required: ${permission}`)
+  }
 }
 
 /**
- * `topic` may be a pattern: then every topic it can stand for must be covered. Throws ForbiddenError
- * `PERMISSION_DENIED`.
+ * Throws ForbiddenError `PERMISSION_DENIED` unless the principal may use the topic. For a pattern, every matching topic
+ * must be covered.
  */
 export function authorizeTopic (
   principal: Principal, place: Place, verb: 'subscribe' | 'publish', topic: string
@@ -42,20 +44,20 @@ export function authorizeTopic (
 }
 
 /**
- * For what the environments of an application share: the permission is required in each of them. Throws ForbiddenError
- * `ENVIRONMENT_FORBIDDEN` for a token that is pinned to one, otherwise as `authorize`.
+ * Requires a permission in each environment, for data that the environments of an application share. Throws
+ * ForbiddenError `ENVIRONMENT_FORBIDDEN` for a pinned token, and otherwise as `authorize` does.
  */
 export function authorizeInEvery (principal: Principal, applicationId: string, permission: PermissionName): void {
   if (principal.kind === 'token' && principal.environment !== undefined) {
     throw new ForbiddenError(
       'ENVIRONMENT_FORBIDDEN',
-      `The token is pinned to ${principal.environment}; this would change every environment (${permission})`
+      `The token is pinned to ${principal.environment}, and this request changes every environment (${permission})`
     )
   }
   for (const environment of environments) authorize(principal, { applicationId, environment }, permission)
 }
 
-/** The applications for which the principal holds a permission: what of a list they may see. */
+/** Returns the applications for which the principal has a permission. Lists are filtered by them. */
 export function applicationsWith (principal: Principal, permission: PermissionName): 'all' | string[] {
   if (principal.kind === 'token') return principal.held.allows(permission) ? [principal.applicationId] : []
   const { everywhere, byApplication } = principal.grants
@@ -64,37 +66,37 @@ export function applicationsWith (principal: Principal, permission: PermissionNa
 }
 
 /**
- * Whether the principal holds all of a set where a role of it would hold: in one application, or, with null,
- * everywhere. A token stands for one application: nothing of it holds everywhere.
+ * Returns whether the principal has all permissions of a set: in one application, or, for null, everywhere. A token
+ * belongs to one application, so it has none everywhere.
  */
 export function coversAt (principal: Principal, applicationId: string | null, set: PermissionSet): boolean {
   if (applicationId === null) return principal.kind === 'session' && principal.grants.everywhere.covers(set)
   return permissionsAt(principal, { applicationId }).covers(set.withinApplication())
 }
 
-/** Throws ForbiddenError `PERMISSION_NOT_HELD`: `what` says what would be given, taken or ruled over. */
+/** Throws ForbiddenError `PERMISSION_NOT_HELD` unless `coversAt`. `what` names the role or user in the message. */
 export function authorizeRule (
   principal: Principal, applicationId: string | null, set: PermissionSet, what: string
 ): void {
   if (!coversAt(principal, applicationId, set)) {
     throw new ForbiddenError(
       'PERMISSION_NOT_HELD',
-      `Nobody may give, take or rule over more than they hold${applicationId === null ? ' everywhere' : ''}: ${what}`
+      `You do not hold all permissions of ${what}${applicationId === null ? ' everywhere' : ' in that application'}`
     )
   }
 }
 
-/** Whether the principal has any business in the application. */
+/** Returns whether the principal has any access to the application. */
 export function reachesApplication (principal: Principal, applicationId: string): boolean {
   if (principal.kind === 'token') return principal.applicationId === applicationId
   return principal.grants.reachesAll || principal.grants.byApplication.has(applicationId)
 }
 
 /**
- * Nobody may grant more than they hold: a narrower topic pattern than a held one is fine. A `service` token hands on no
- * more than a `client` may do. With `place.environment`, the grant is pinned to it, and counts for what that leaves of
- * it. Throws ValidationError naming permissions that do not exist, ForbiddenError `PERMISSION_NOT_HELD` naming those
- * that are not held in the application.
+ * Checks that the principal has every permission that it grants. A narrower topic pattern than a held one is allowed. A
+ * `service` token grants at most the permissions of a `client`. With `place.environment`, the grant is pinned, and only
+ * the part that a pinned token keeps is checked. Throws ValidationError, which names unknown permissions, or
+ * ForbiddenError `PERMISSION_NOT_HELD`, which names those that the principal does not have in the application.
  */
 export function authorizeGrant (principal: Principal, place: Place, permissions: readonly string[]): void {
   const parsed = permissions.map(text => ({ text, set: parsePermission(text) }))
@@ -111,14 +113,22 @@ export function authorizeGrant (principal: Principal, place: Place, permissions:
   const held = grantableAt(principal, place)
   const effect = (set: PermissionSet) => place.environment === undefined ? set : set.withinEnvironment()
   const missing = parsed.filter(({ set }) => set !== undefined && !held.covers(effect(set))).map(({ text }) => text)
-  if (missing.length > 0) { throw new ForbiddenError('PERMISSION_NOT_HELD', `Nobody may grant more than they hold: ${missing.join(', ')}`) }
+  if (missing.length > 0) {
+    throw new ForbiddenError(
+      'PERMISSION_NOT_HELD', `You cannot grant permissions that you do not hold: ${missing.join(', ')}`
+    )
+  }
 }
 
-/** Everything that the principal holds there. */
+/** Returns all permissions of the principal at a place. */
 export function permissionsAt (principal: Principal, { applicationId, environment }: Place): PermissionSet {
-  if (principal.kind === 'session') { return principal.grants.byApplication.get(applicationId) ?? principal.grants.everywhere }
+  if (principal.kind === 'session') {
+    return principal.grants.byApplication.get(applicationId) ?? principal.grants.everywhere
+  }
   if (principal.applicationId !== applicationId) return PermissionSet.none
-  if (principal.environment !== undefined && environment !== undefined && principal.environment !== environment) { return PermissionSet.none }
+  if (principal.environment !== undefined && environment !== undefined && principal.environment !== environment) {
+    return PermissionSet.none
+  }
   return principal.held
 }
 

@@ -2,10 +2,13 @@ import type { User } from '../../../schemas/auth.ts'
 import type { Environment } from '../../../schemas/scope.ts'
 import type { PermissionSet } from './permission-set.ts'
 
-/** Who asks. `id` names them in logs, rate limits and presence; a fresh token for the same subject has the same one. */
+/**
+ * The session or token that makes a request. `id` identifies it in logs, rate limits and presence; a new token for the
+ * same subject has the same `id`.
+ */
 export type Principal = SessionPrincipal | TokenPrincipal
 
-/** Somebody who logged in. */
+/** A logged-in user. */
 export interface SessionPrincipal {
   readonly kind: 'session'
   readonly id: string
@@ -13,36 +16,36 @@ export interface SessionPrincipal {
   readonly user: User
   readonly roles: readonly HeldRole[]
   readonly grants: Grants
-  /** The hash of the session token: what its sockets are known by when it ends. */
+  /** The hash of the session token, by which sockets are found when the session ends. */
   readonly sessionKey: string
-  /** Epoch milliseconds; use moves it on. */
+  /** Epoch milliseconds; use extends it. */
   readonly expiresAt: number
 }
 
-/** `applicationId` null: held everywhere. */
+/** `applicationId` is null if the role is held everywhere. */
 export interface HeldRole {
   readonly name: string
   readonly applicationId: string | null
   readonly permissions: PermissionSet
 }
 
-/** What a user's roles come to. */
+/** The permissions of a user's roles. */
 export interface Grants {
   readonly everywhere: PermissionSet
-  /** Includes what is held everywhere. */
+  /** Includes the permissions that are held everywhere. */
   readonly byApplication: ReadonlyMap<string, PermissionSet>
-  /** Whether a role is held everywhere, so that every application is reached. */
+  /** Whether a role is held everywhere, which gives access to every application. */
   readonly reachesAll: boolean
 }
 
-/** The bearer of a token: of one application, and of one environment when it is pinned to it. */
+/** The bearer of a token. It belongs to one application, and to one environment if it is pinned. */
 export interface TokenPrincipal {
   readonly kind: 'token'
   readonly id: string
   readonly subject: string
   readonly applicationId: string
   readonly environment: Environment | undefined
-  /** As the token carries them. */
+  /** The strings in the token. */
   readonly permissions: readonly string[]
   readonly held: PermissionSet
   readonly keyId: string
@@ -52,6 +55,6 @@ export interface TokenPrincipal {
   readonly expiresAt: number
 }
 
-/** What others know a principal by: a token's `sub`, a user's id. */
+/** Returns the identifier that other clients see: a token's `sub`, or a user's id. */
 export const subjectOf = (principal: Principal): string =>
   principal.kind === 'token' ? principal.subject : principal.userId

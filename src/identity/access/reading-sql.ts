@@ -3,7 +3,7 @@ import type { PermissionSet } from './permission-set.ts'
 import { channelTopics, documentPrefix } from './reading.ts'
 
 /**
- * `coversEvent` as a condition of a statement: of the table's columns `topic` and `key`. Undefined when these
+ * Returns `coversEvent` as an SQL condition on the columns `topic` and `key` of a table, or undefined if the
  * permissions cover every event.
  */
 export function coversEventSql (held: PermissionSet, table: string): RawBuilder<boolean> | undefined {
@@ -19,7 +19,10 @@ export function coversEventSql (held: PermissionSet, table: string): RawBuilder<
   return sql<boolean>`(${isOfTopics} and not ${isOfDocument})`
 }
 
-/** Nothing in a pattern but its dots and stars means anything in a regular expression. */
+/**
+ * Returns the regular expression of a topic pattern. Only dots and stars in a pattern are special in a regular
+ * expression.
+ */
 function expressionOf (pattern: string): string {
   const segments = pattern.split('.').map(segment => segment === '**' ? '.+' : segment === '*' ? '[^.]+' : segment)
   return `^${segments.join('\\.')}$`

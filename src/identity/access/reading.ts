@@ -6,51 +6,51 @@ import type { Principal } from './principal.ts'
 import { TopicPatterns } from '../../foundation/topic-pattern.ts'
 
 /*
- * Who may read which fact: the one check that every way out of the platform calls. Events are read by their topic;
- * whatever tells who looks at a document (its channel, and events of that channel) needs `sync:read` as well.
+ * Decides who may read an event. Every part of the platform that returns events or facts about them uses these checks.
+ * Events are read by topic; a document's channel, and the events about that channel, also require `sync:read`.
  */
 
-/** What the check looks at of an event. */
+/** The part of an event that decides who may read it. */
 export interface EventFact { readonly topic: string, readonly key: string | null }
 
 export const documentPrefix = 'doc:'
-/** Their events are of channels: the key is the channel's name. */
+/** Topics of events about channels. The key is the channel's name. */
 export const channelTopics: ReadonlySet<string> = new Set(['presence.updated', 'socket.message'])
 
-/** Whether the channel is that of a document. */
+/** Returns whether the channel belongs to a document. */
 export const isDocumentChannel = (name: string): boolean => name.startsWith(documentPrefix)
 
-/** Whether the event tells of the channel of a document. Cheap: it is asked of every delivery. */
+/** Returns whether the event is about the channel of a document. Called for every delivery, so it must stay cheap. */
 export const isOfDocumentChannel = ({ topic, key }: EventFact): boolean =>
   key !== null && key.startsWith(documentPrefix) && channelTopics.has(topic)
 
-/** Whether these permissions include the right to read the event. */
+/** Returns whether the permissions include reading the event. */
 export const coversEvent = (held: PermissionSet, event: EventFact): boolean =>
   held.subscribe.covers(event.topic) && (!isOfDocumentChannel(event) || held.allows('sync:read'))
 
 export const mayReadEvent = (principal: Principal, place: Place, event: EventFact): boolean =>
   coversEvent(permissionsAt(principal, place), event)
 
-/** Whether every event of the topic may be read, whatever its key. */
+/** Returns whether the principal may read every event of the topic, whatever its key. */
 export const mayReadTopic = (principal: Principal, place: Place, topic: string): boolean =>
   mayReadEvent(principal, place, { topic, key: documentPrefix })
 
-/** Whether the principal may know of the channel and of who is in it, as far as the channel's name decides. */
+/** Returns whether the principal may see the channel and its members, as far as its name decides. */
 export const mayReadChannel = (principal: Principal, place: Place, channel: string): boolean =>
   !isDocumentChannel(channel) || mayReadDocuments(principal, place)
 
-/** Whether the principal may know what is in documents. */
+/** Returns whether the principal may read documents. */
 export const mayReadDocuments = (principal: Principal, place: Place): boolean =>
   isAllowed(principal, place, 'sync:read')
 
-/** What a webhook listens to. */
+/** The selection of events of a webhook. */
 export interface ListensTo {
   readonly events: readonly string[]
   readonly topics: readonly string[] | null
   readonly environments: readonly Environment[] | null
 }
 
-/** Topics that events of a type are on; of all other types the events may be on any topic. */
+/** The topics of event types. Events of all other types can be on any topic. */
 const topicsOfType: Partial<Record<EventType, string>> = {
   'document.created': 'sync.*.created',
   'document.updated': 'sync.*.updated',
@@ -61,7 +61,7 @@ const topicsOfType: Partial<Record<EventType, string>> = {
   'socket.disconnect': 'socket.disconnect'
 }
 
-/** Patterns that together have every topic of which the webhook gets events. */
+/** Returns patterns that together match every topic that the webhook can receive events from. */
 export function topicsListenedTo ({ events, topics }: Pick<ListensTo, 'events' | 'topics'>): string[] {
   const ofTypes = events.map(type => topicsOfType[type as EventType] ?? '**')
   const narrowed = ofTypes.flatMap(ofType => (topics ?? ['**']).flatMap(pattern => narrower(ofType, pattern) ?? []))
@@ -76,8 +76,8 @@ function narrower (a: string, b: string): string | undefined {
 }
 
 /**
- * Whoever has events sent somewhere must be allowed to read all of them, in each environment that they come from.
- * Throws ForbiddenError `PERMISSION_DENIED`.
+ * Requires the right to read every event that a webhook selects, in each of its environments. Throws ForbiddenError
+ * `PERMISSION_DENIED`.
  */
 export function authorizeListeningTo (principal: Principal, applicationId: string, webhook: ListensTo): void {
   const topics = topicsListenedTo(webhook)

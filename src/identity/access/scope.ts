@@ -3,35 +3,35 @@ import { ForbiddenError, NotFoundError, ValidationError } from '../../errors.ts'
 import { reachesApplication } from './permissions.ts'
 import type { Principal, SessionPrincipal } from './principal.ts'
 
-/** What a request or a handshake asks for; undefined where it says nothing. */
+/** The fields of a request or handshake that select a scope; undefined if absent. */
 export interface WantedScope {
   applicationId?: unknown
   environment?: unknown
 }
 
-/** Reads whether an application exists; at once where it is known. */
+/** Returns whether an application exists, synchronously if it is cached. */
 export interface ApplicationLookup { has (id: string): boolean | Promise<boolean> }
 
 export type ScopeResolver = ReturnType<typeof createScopeResolver>
 
-/**
- * Turns `X-Application-Id` and `X-Environment`, or a handshake's fields of that meaning, into the scope of what
- * follows.
- */
+/** Resolves `X-Application-Id` and `X-Environment`, or the equivalent fields of a handshake, to a scope. */
 export function createScopeResolver ({ presence }: { presence: ApplicationLookup }) {
   /**
-   * Throws ValidationError `APPLICATION_REQUIRED` or `ENVIRONMENT_INVALID`, ForbiddenError `APPLICATION_FORBIDDEN` or
-   * `ENVIRONMENT_FORBIDDEN`, NotFoundError `APPLICATION_NOT_FOUND`. Waits for nothing when the principal is a token's.
+   * Returns the scope, synchronously for a token. Throws ValidationError `APPLICATION_REQUIRED` or
+   * `ENVIRONMENT_INVALID`, ForbiddenError `APPLICATION_FORBIDDEN` or `ENVIRONMENT_FORBIDDEN`, NotFoundError
+   * `APPLICATION_NOT_FOUND`.
    */
   return function resolveScope (principal: Principal, wanted: WantedScope): Scope | Promise<Scope> {
     const applicationId = applicationOf(wanted)
     const environment = environmentOf(wanted)
     if (principal.kind === 'session') return scopeOfSession(principal, applicationId, environment ?? 'development')
-    if (applicationId !== undefined && applicationId !== principal.applicationId) { throw forbiddenApplication(applicationId) }
+    if (applicationId !== undefined && applicationId !== principal.applicationId) {
+      throw forbiddenApplication(applicationId)
+    }
     if (environment !== undefined && principal.environment !== undefined && environment !== principal.environment) {
       throw new ForbiddenError(
         'ENVIRONMENT_FORBIDDEN',
-        `The token is pinned to ${principal.environment}; it does not reach ${environment}`
+        `The token is pinned to ${principal.environment} and has no access to ${environment}`
       )
     }
     return {
@@ -43,9 +43,10 @@ export function createScopeResolver ({ presence }: { presence: ApplicationLookup
     principal: SessionPrincipal, applicationId: string | undefined, environment: Environment
   ): Scope | Promise<Scope> {
     if (applicationId === undefined) {
-      throw new ValidationError('APPLICATION_REQUIRED', 'Name the application in X-Application-Id', {
-        details: [{ path: '/x-application-id', message: 'is required with a session' }]
-      })
+      throw new ValidationError(
+        'APPLICATION_REQUIRED', 'A session must name an application. Send its id in X-Application-Id',
+        { details: [{ path: '/x-application-id', message: 'is required with a session' }] }
+      )
     }
     if (!reachesApplication(principal, applicationId)) throw forbiddenApplication(applicationId)
     const scope = { applicationId, environment }
@@ -55,14 +56,16 @@ export function createScopeResolver ({ presence }: { presence: ApplicationLookup
 }
 
 function existing (scope: Scope, exists: boolean): Scope {
-  if (!exists) { throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId.slice(0, 100)}`) }
+  if (!exists) {
+    throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId.slice(0, 100)}`)
+  }
   return scope
 }
 
 const forbiddenApplication = (applicationId: string) =>
   new ForbiddenError(
     'APPLICATION_FORBIDDEN',
-    `The credential does not reach the application ${applicationId.slice(0, 100)}`
+    `The credential has no access to the application ${applicationId.slice(0, 100)}`
   )
 
 function applicationOf ({ applicationId }: WantedScope): string | undefined {

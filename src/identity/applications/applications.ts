@@ -27,8 +27,8 @@ export interface ApplicationsOptions {
 export type Applications = ReturnType<typeof createApplications>
 
 /**
- * The tenants. Everybody sees those that they reach: a token its own, a session those of its roles. One that is not
- * reached is `APPLICATION_NOT_FOUND`, as one that does not exist.
+ * Lists and changes applications. A principal sees the applications that it has access to: a token its own, a session
+ * those of its roles. Any other application is `APPLICATION_NOT_FOUND`, like one that does not exist.
  */
 export function createApplications ({ db, presence, graceTimes, notices, log }: ApplicationsOptions) {
   const deletedListeners: ((id: string) => void)[] = []
@@ -40,7 +40,7 @@ export function createApplications ({ db, presence, graceTimes, notices, log }: 
   }
 
   return {
-    /** Oldest first. */
+    /** Returns a page of applications, oldest first. */
     async list (principal: Principal, { limit = 100, cursor }: PageQuery): Promise<PageOf<Application>> {
       let query = db.selectFrom('applications').selectAll().orderBy('created_at').orderBy('id').limit(limit + 1)
       const visible = applicationsWith(principal, 'applications:read')
@@ -113,7 +113,8 @@ export function createApplications ({ db, presence, graceTimes, notices, log }: 
     },
 
     /**
-     * Throws ConflictError `APPLICATION_NOT_EMPTY` while it owns topics, services, webhooks or events, unless forced.
+     * Deletes an application. Throws ConflictError `APPLICATION_NOT_EMPTY` if it owns topics, services, webhooks or
+     * events, unless forced.
      */
     async remove (
       principal: Principal, id: string, { force = false }: { force?: boolean | undefined }, by: Origin = system
@@ -136,22 +137,22 @@ export function createApplications ({ db, presence, graceTimes, notices, log }: 
       if (outcome === 'not_empty') {
         throw new ConflictError(
           'APPLICATION_NOT_EMPTY',
-          `The application ${id} still owns data; delete with ?force=true to lose it`
+          `The application ${id} still owns data. Delete it with ?force=true to delete the data as well`
         )
       }
       gone(id)
       notices.tell('application', id)
     },
 
-    /** Registers data that applications own. A deletion takes the kinds in the order of their registration. */
+    /** Registers a kind of data that applications own. A deletion deletes the kinds in the order of registration. */
     registerData (data: OwnedData): void {
       owned.push(data)
     },
 
-    /** Another node has deleted it. */
+    /** Call when another node has deleted an application. */
     goneElsewhere: gone,
 
-    /** Calls back after a delete on this node or another, so that sockets are closed and caches dropped. */
+    /** Calls back after a deletion on any node, so that sockets are closed and caches cleared. */
     onDeleted (listener: (id: string) => void): void {
       deletedListeners.push(listener)
     }

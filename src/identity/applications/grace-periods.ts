@@ -2,14 +2,14 @@ import type { Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import type { Database } from '../../../db/tables.ts'
 
-/** How long a node may go on with a time that another node has changed. */
+/** How long a node may use a value that another node has changed. */
 const believedMs = 2000
-/** Also the column's default: what holds while the database is away. */
+/** The default of the column, used while the database is unavailable. */
 export const defaultGraceMs = 3000
 
 /**
- * For how long the applications keep members of channels whose connection has ended. Asked once for the thousands of
- * connections that end together; a change made here holds at once.
+ * Caches how long applications keep channel members after their connection has ended. Thousands of connections that end
+ * together cause one query. A change on this node applies at once.
  */
 export class GraceTimes {
   readonly #db: Kysely<Database>
@@ -19,7 +19,7 @@ export class GraceTimes {
     this.#db = db
   }
 
-  /** Never rejects. */
+  /** Returns the time in milliseconds. Never rejects. */
   of (applicationId: string): Promise<number> {
     let time = this.#known.get(applicationId)
     if (time === undefined) {
@@ -33,7 +33,7 @@ export class GraceTimes {
     this.#known.set(applicationId, Promise.resolve(graceMs))
   }
 
-  /** Another node has changed it. */
+  /** Call when another node has changed the time. */
   forget (applicationId: string): void {
     this.#known.delete(applicationId)
   }

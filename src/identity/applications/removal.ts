@@ -8,7 +8,7 @@ const passing = new Set(['40P01', '23503'])
 
 export interface RemovalOptions {
   force: boolean
-  /** What applications own, in the order in which it is deleted. */
+  /** The data that applications own, in the order of deletion. */
   owned: readonly OwnedData[]
   log: { warn (fields: object, message: string): void }
   /** Called in the transaction, before the application is deleted. */
@@ -16,15 +16,15 @@ export interface RemovalOptions {
 }
 
 /**
- * Deletes an application with all data that it owns. Whatever can be reached is deleted in one transaction. The rest
- * follows in pieces, because a transaction of that size would block the writer; after a crash in between, retention
- * deletes it.
+ * Deletes an application with all data that it owns. Everything that can be reached is deleted in one transaction. The
+ * rest follows in pieces, because a transaction of that size would block the writer; after a crash in between,
+ * retention deletes it.
  */
 export async function removeApplication (
   db: Kysely<Database>, id: string, { force, owned, log, onRemove }: RemovalOptions
 ): Promise<'removed' | 'missing' | 'not_empty'> {
   const outcome = await inTransaction(db, async trx => {
-    // This lock keeps others from adding a topic, a service or a log to it.
+    // The lock prevents other transactions from adding a topic, a service or a log.
     const found = await trx.selectFrom('applications').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
     if (found === undefined) return 'missing'
     if (!force) for (const data of owned) if (await data.exists?.(trx, id) === true) return 'not_empty'

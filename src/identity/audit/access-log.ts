@@ -6,13 +6,13 @@ import type { Scope } from '../../../schemas/scope.ts'
 
 const textLengthMax = 500
 
-/** Text of a client, bounded and in one line; without the query if it is a URL. */
+/** Returns a URL without its query, in one line and limited in length. */
 export const loggedPath = (url: string | undefined): string =>
   plainText((url ?? '').split('?', 1)[0] ?? '', textLengthMax)
 export const loggedAgent = (userAgent: string | undefined): string | undefined =>
   userAgent === undefined ? undefined : plainText(userAgent, textLengthMax)
 
-/** Counts the bytes of a body that is written piece by piece. Call it before the first piece. */
+/** Counts the bytes of a body that is written in pieces. Call it before the first piece. */
 export function countWritten (response: ServerResponse): () => number {
   let bytes = 0
   const { write, end } = response
@@ -37,14 +37,16 @@ export interface OpenedSocket {
   path: string
   address: string
   userAgent: string | undefined
-  /** The TCP socket of a WebSocket; none while a client polls. */
+  /** The TCP socket of a WebSocket; undefined while a client polls. */
   tcp: Socket | undefined
 }
 
-/** Who a socket belongs to, once it is authenticated. */
+/** The owner of an authenticated socket. */
 interface Owner { readonly id: string, readonly principal: Principal, readonly scope: Scope }
 
-/** The lines of one socket in the access log: when it is authenticated, and when it ends, authenticated or not. */
+/**
+ * Writes the access log of one socket: a line when it is authenticated, and a line when it ends, authenticated or not.
+ */
 export class SocketAccess {
   readonly #log: AccessLogger
   readonly #of: Omit<OpenedSocket, 'tcp'>
@@ -63,7 +65,7 @@ export class SocketAccess {
 
   get isPolling () { return this.#tcp === undefined }
 
-  /** A WebSocket takes the place of polling: bytes count from now on, without the handshake. */
+  /** A WebSocket replaces polling. Its bytes are counted from now on, without the handshake. */
   upgraded (socket: Socket): void {
     this.#tcp = { socket, read: socket.bytesRead, written: socket.bytesWritten }
   }

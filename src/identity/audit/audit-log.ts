@@ -7,10 +7,10 @@ import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
 
 export type AuditLog = ReturnType<typeof createAuditLog>
 
-/** Reads who changed what. Whoever may read it for one application sees that application's entries only. */
+/** Reads the audit log. A principal with `audit:read` for some applications sees only their entries. */
 export function createAuditLog ({ db }: { db: Kysely<Database> }) {
   return {
-    /** Newest first. */
+    /** Returns a page of entries, newest first. */
     async list (
       principal: Principal,
       { limit = 100, cursor, actor, action, resource, resourceId, applicationId, from, to }: AuditQuery

@@ -1,18 +1,18 @@
-/** Names whose values are nobody's business, wherever they stand. */
+/** Values of members with such names are secret, at any depth. */
 const secretName = /secret|password|passphrase|token|credential|hash|sealed|private|connectionstring|seed|recoverycode/i
 /**
- * What a URL carries of a login. Neither this nor the next looks at a character often: texts are long, and a tenant's.
+ * The credentials in a URL. This expression and the next must run in linear time, because tenants can send long texts.
  */
 const urlLogin = /:\/\/[^\s/?#]*@/g
 /** A parameter of a URL. */
 const parameter = /([?&#])([^?&#=\s]{1,100})=[^?&#\s]*/g
 const secretParameter = /secret|password|passphrase|token|credential|key|sig|auth|code/i
 const textLengthMax = 2000
-/** A change that is larger is a document of its own, which has a place of its own. */
+/** A larger state is replaced by its size. It is stored elsewhere. */
 const bytesMax = 16 * 1024
 export const masked = '***'
 
-/** A copy of what is to be kept, without its secrets and not without bounds. */
+/** Returns a copy without secrets and of limited size. */
 export function mask (value: Record<string, unknown>): Record<string, unknown> {
   const copy = masks(value) as Record<string, unknown>
   const bytes = Buffer.byteLength(JSON.stringify(copy))
@@ -35,5 +35,5 @@ const withoutLogins = (text: string): string =>
     .replaceAll(parameter, (whole, before: string, name: string) =>
       secretParameter.test(name) ? `${before}${name}=${masked}` : whole)
 
-/** PostgreSQL's jsonb refuses NUL and half surrogates. */
+/** PostgreSQL's jsonb rejects NUL and unpaired surrogates. */
 const storable = (text: string): string => text.replaceAll('\0', '').replaceAll(/\p{Surrogate}/gu, '\ufffd')

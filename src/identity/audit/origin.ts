@@ -1,19 +1,19 @@
 import type { Principal } from '../access/principal.ts'
 import { plainText } from '../../foundation/plain-text.ts'
 
-/** Where a request comes from. */
+/** The client of a request. */
 export interface Visitor {
   readonly address: string | null
-  /** As the client sends it, in one line. */
+  /** The header of the client, in one line. */
   readonly userAgent: string | null
   readonly requestId: string | null
-  /** Where security events are logged, apart from the audit log. */
+  /** The logger for security events, which are logged as well as audited. */
   readonly log?: SecurityLog | undefined
 }
 
 export interface SecurityLog { info (fields: object, message: string): void }
 
-/** Who does something, and from where. */
+/** The author of a change, and its client. */
 export interface Origin extends Visitor {
   readonly kind: 'session' | 'token' | 'system'
   readonly id: string
@@ -22,12 +22,12 @@ export interface Origin extends Visitor {
 
 const userAgentLengthMax = 500
 
-/** What the platform does by itself. */
+/** The origin of changes that the platform makes by itself. */
 export const system: Origin = {
   kind: 'system', id: 'system', name: null, address: null, userAgent: null, requestId: null
 }
 
-/** A request as Fastify has it. */
+/** The part of a Fastify request that is used here. */
 interface Request {
   readonly ip: string
   readonly id: string
@@ -35,7 +35,7 @@ interface Request {
   readonly log: SecurityLog
 }
 
-/** `principal` undefined: an anonymous caller of a public route. */
+/** Returns the origin of a request. An undefined `principal` means an anonymous caller of a public route. */
 export function originOf (principal: Principal | undefined, { ip, id: requestId, headers, log }: Request): Origin {
   const { 'user-agent': userAgent } = headers
   const visitor = {
@@ -50,7 +50,7 @@ export function originOf (principal: Principal | undefined, { ip, id: requestId,
   }
 }
 
-/** The same visitor, who turned out to be a user. */
+/** Returns the origin of a visitor after authentication as a user. */
 export const asUser = (visitor: Visitor, { id, email }: { id: string, email: string }): Origin => ({
   ...visitor,
   kind: 'session',

@@ -8,36 +8,38 @@ import type { Origin } from './origin.ts'
 
 /** One change of a setting. */
 export interface Change {
-  /** What was done to what, in the past: `topic.created`. */
+  /** The resource and the past participle of what happened: `topic.created`. */
   action: `${string}.${string}`
   resourceId?: string | undefined
-  /** A scope, or an application as a whole; without one, the platform. */
+  /** A scope, or an application as a whole. Undefined for changes of the platform. */
   place?: { readonly applicationId: string | null, readonly environment?: string } | undefined
-  /** As they go out over the wire; secrets are masked all the same. */
+  /** The states in the form of the API. Secrets are masked. */
   before?: object | undefined
   after?: object | undefined
-  /** Of a security event: what stands in its log line and, with `after`, in the audit log. */
+  /** Further fields of a security event, for its log line and, merged with `after`, for the audit log. */
   details?: Readonly<Record<string, string | number | boolean | null>> | undefined
 }
 
-/** Rows of one statement. */
+/** Rows that one statement inserts. */
 const rowsAtOnce = 500
-/** Changes that are logged as well: logins, and what decides who may do what. */
+/** Changes that are also logged: logins, and changes of users, roles, invites, tokens and keys. */
 const isSecurityEvent = ({ action }: Change): boolean => /^(?:token|user|role|invite|key)\./.test(action)
 const logTextLengthMax = 300
 
 /**
- * Writes down a change, in the transaction that makes it: `trx`. So there is no change without its entry, and no entry
- * of what was rolled back.
+ * Records a change in the audit log, in the transaction of the change. So no change is without an entry, and a rolled
+ * back change has none.
  */
 export async function record (trx: Kysely<Database>, by: Origin, change: Change): Promise<void> {
   await recordAll(trx, by, [change])
 }
 
-/** The same, for several changes that one has made. Security events are also logged, after the commit. */
+/** Records several changes by one author. Security events are also logged, after the commit. */
 export async function recordAll (trx: Kysely<Database>, by: Origin, changes: readonly Change[]): Promise<void> {
   const rows = changes.map(change => toRow(by, change))
-  for (let i = 0; i < rows.length; i += rowsAtOnce) { await trx.insertInto('audit_log').values(rows.slice(i, i + rowsAtOnce)).execute() }
+  for (let i = 0; i < rows.length; i += rowsAtOnce) {
+    await trx.insertInto('audit_log').values(rows.slice(i, i + rowsAtOnce)).execute()
+  }
   const { log } = by
   const security = changes.filter(isSecurityEvent)
   if (log === undefined || security.length === 0) return
@@ -51,7 +53,7 @@ export function logOnly (by: Origin, change: Change): void {
   by.log?.info(toLine(by, change), change.action)
 }
 
-/** What a log line has of the states before and after; the rest is in the audit log. */
+/** Fields of the states that a log line contains. The audit log has the rest. */
 const loggedMembers = ['email', 'role', 'algorithm', 'subject'] as const
 
 function toLine (by: Origin, { resourceId, place, before, after, details }: Change): object {
@@ -60,7 +62,7 @@ function toLine (by: Origin, { resourceId, place, before, after, details }: Chan
     actor: by.id,
     actorName: by.name,
     resourceId,
-    // Not `name`, which pino-pretty takes for the name of the logger.
+    // Not `name`, which pino-pretty shows as the name of the logger.
     resourceName: typeof state['name'] === 'string' ? state['name'] : undefined,
     ...Object.fromEntries(loggedMembers.map(name => [name, typeof state[name] === 'string' ? state[name] : undefined])),
     applicationId: place?.applicationId,

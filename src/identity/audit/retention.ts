@@ -6,21 +6,20 @@ const rowsAtOnce = 1000
 
 export interface AuditRetentionOptions {
   db: Kysely<Database>
-  /** 0 keeps entries for ever. */
+  /** 0 keeps entries forever. */
   retentionDays: number
-  /** The time that all nodes go by. */
+  /** The clock that all nodes share. */
   now: () => number
   log: { info (fields: object, message: string): void, warn (fields: object, message: string): void }
 }
 
 /**
- * Deletes audit entries that are older than the retention, oldest first, in short transactions, from one node at a
- * time.
+ * Deletes audit entries that are older than the retention, oldest first, in short transactions, on one node at a time.
  */
 export function createAuditRetention ({ db, retentionDays, now, log }: AuditRetentionOptions) {
   let timer: NodeJS.Timeout | undefined
 
-  /** Returns how many were deleted; undefined while another node deletes. */
+  /** Deletes some entries and returns their number, or undefined if another node is deleting. */
   async function deleteSlice (before: number): Promise<number | undefined> {
     return await db.transaction().execute(async trx => {
       const { rows: [lock] } = await sql<
@@ -31,7 +30,8 @@ export function createAuditRetention ({ db, retentionDays, now, log }: AuditRete
       await sql`set local realtime.audit_retention = 'on'`.execute(trx)
       // Sequences grow with time, so the first slice without an old entry is the last.
       const { numAffectedRows } = await sql`
-        delete from audit_log where at < ${before} and sequence in (select sequence from audit_log order by sequence limit ${rowsAtOnce})`
+        delete from audit_log where at < ${before} and sequence in (
+          select sequence from audit_log order by sequence limit ${rowsAtOnce})`
         .execute(trx)
       return Number(numAffectedRows ?? 0)
     })
@@ -41,7 +41,9 @@ export function createAuditRetention ({ db, retentionDays, now, log }: AuditRete
     if (retentionDays === 0) return 0
     const before = now() - retentionDays * 24 * 3_600_000
     let deleted = 0
-    for (let slice: number | undefined; (slice = await deleteSlice(before)) !== undefined && slice > 0;) { deleted += slice }
+    for (let slice: number | undefined; (slice = await deleteSlice(before)) !== undefined && slice > 0;) {
+      deleted += slice
+    }
     if (deleted > 0) log.info({ entries: deleted }, 'audit.entries_deleted')
     return deleted
   }

@@ -5,24 +5,23 @@ import { authorize, isEntityOwning, type PermissionName } from '../access/permis
 import type { Principal } from '../access/principal.ts'
 import type { ScopeResolver } from '../access/scope.ts'
 
-/** What a route may ask for: a permission, any principal, or nothing. */
+/** The requirement of a route: a permission, any principal, or nothing. */
 export type Admittance = PermissionName | 'authenticated' | 'public'
 
 export interface Admission {
   readonly principal: Principal
-  /** Of routes whose permission is of an entity-owning resource; where it is optional, only when there is one. */
+  /** Present if the permission belongs to an entity-owning resource. With an `optional` scope, it may be absent. */
   readonly scope: Scope | undefined
 }
 
-/** `optional`: a session that names no application asks about all those in which it holds the permission. */
+/** `optional`: a session without an application covers all those in which it holds the permission. */
 export type ScopeDemand = 'required' | 'optional'
 
 export type Admit = (headers: IncomingHttpHeaders) => Admission | Promise<Admission>
 
 /**
- * Decides once a route what each of its requests must pass. What it answers throws, or rejects with, what
- * `authenticate`, `resolveScope` and `authorize` do, in this order; it answers at once for a token that was seen
- * before.
+ * Builds the check of each route once. The check throws, or rejects with, the errors of `authenticate`, `resolveScope`
+ * and `authorize`, in this order. It returns synchronously for a cached token.
  */
 export function createAdmission (
   { authenticator, resolveScope }: { authenticator: Authenticator, resolveScope: ScopeResolver }

@@ -2,13 +2,13 @@ import { sql, type Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import type { Database } from '../../../db/tables.ts'
 
-/** How long a node may believe in an application that another node has deleted. */
+/** How long a node may serve an application that another node has deleted. */
 const believedMs = 2000
 const idForm = /^app_[A-Za-z0-9_-]{1,60}$/
 
 /**
- * Which applications exist, for the hot path: an answer is at most two seconds old, and one made here is never older
- * than a delete made here. Ids are random and never given twice, so that "there is none" keeps as well.
+ * Caches which applications exist, for every request. An answer is at most two seconds old, and never older than a
+ * deletion on this node. Ids are random and never reused, so a negative answer is cached as well.
  */
 export class ApplicationPresence {
   readonly #db: Kysely<Database>
@@ -19,7 +19,7 @@ export class ApplicationPresence {
     this.#db = db
   }
 
-  /** Answers at once from memory; otherwise callers that ask together share one query. */
+  /** Returns whether an application exists, from memory if possible. Otherwise concurrent callers share one query. */
   has (id: string): boolean | Promise<boolean> {
     return this.#known.get(id) ?? (idForm.test(id) && (this.#asked.get(id) ?? this.#ask(id)))
   }
@@ -29,7 +29,7 @@ export class ApplicationPresence {
     this.#known.set(id, exists)
   }
 
-  /** Which of them exist, as the database has it now. */
+  /** Queries which of the applications exist now. */
   async living (ids: string[]): Promise<Set<string>> {
     const rows = await this.#db.selectFrom('applications').select('id').where(sql<boolean>`id = any(${ids})`).execute()
     const living = new Set(rows.map(({ id }) => id))
@@ -39,7 +39,7 @@ export class ApplicationPresence {
 
   #ask (id: string): Promise<boolean> {
     const answer = this.#read(id).then(exists => {
-      // A delete or create meanwhile knows better.
+      // A create or delete during the query takes precedence.
       if (this.#asked.get(id) === answer) this.#known.set(id, exists)
       return this.#known.get(id) ?? exists
     }).finally(() => {

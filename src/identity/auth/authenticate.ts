@@ -6,17 +6,20 @@ import type { Tokens } from './tokens.ts'
 
 export type Authenticator = ReturnType<typeof createAuthenticator>
 
-/** Who is it? The one answer for REST and every kind of socket. */
+/** Authenticates a credential. REST and all sockets use the same function. */
 export function createAuthenticator (
   { tokens, sessions }: { tokens: Pick<Tokens, 'verify'>, sessions: Pick<Sessions, 'authenticate'> }
 ) {
   return {
     /**
-     * Takes a credential as a header carries it: `Bearer <jwt>`, or a bare session token. Throws, or rejects with,
-     * UnauthorizedError `CREDENTIAL_MISSING` or `CREDENTIAL_INVALID`. Answers at once for a token that was seen before.
+     * Returns the principal of a credential in the form of a header: `Bearer <jwt>`, or a bare session token. Returns
+     * it synchronously for a cached token. Throws, or rejects with, UnauthorizedError `CREDENTIAL_MISSING` or
+     * `CREDENTIAL_INVALID`.
      */
     authenticate (credential: string | undefined): Principal | Promise<Principal> {
-      if (credential === undefined || credential === '') { throw new UnauthorizedError('CREDENTIAL_MISSING', 'A credential is needed: send an Authorization header') }
+      if (credential === undefined || credential === '') {
+        throw new UnauthorizedError('CREDENTIAL_MISSING', 'No credential was sent. Send it in the Authorization header')
+      }
       const bare = withoutScheme(credential)
       if (bare === undefined) {
         throw new UnauthorizedError(
@@ -31,7 +34,7 @@ export function createAuthenticator (
   }
 }
 
-/** What of a request's headers is a credential. `Authorization` outranks `X-Session-Token`. */
+/** Returns the credential in a request's headers. `Authorization` takes precedence over `X-Session-Token`. */
 export function credentialFromHeaders (headers: IncomingHttpHeaders): string | undefined {
   const given = headers.authorization ?? headers['x-session-token']
   return typeof given === 'string' && given !== '' ? given : undefined
@@ -41,9 +44,11 @@ const bearer = 'Bearer '
 /** RFC 9110 §11.1: the scheme's case does not matter, and more than one space may follow it. */
 const bearerForm = /^bearer +/i
 
-/** The token itself, or undefined when it stands bare and is no session token, or behind another scheme. */
+/** Returns the token without its scheme, or undefined for another scheme, or for no scheme and no session token. */
 function withoutScheme (credential: string): string | undefined {
-  if (credential.startsWith(bearer) && credential.charCodeAt(bearer.length) !== 0x20) { return credential.slice(bearer.length) }
+  if (credential.startsWith(bearer) && credential.charCodeAt(bearer.length) !== 0x20) {
+    return credential.slice(bearer.length)
+  }
   if (credential.startsWith(sessionPrefix)) return credential
   return bearerForm.test(credential) ? credential.replace(bearerForm, '') : undefined
 }

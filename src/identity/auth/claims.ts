@@ -3,9 +3,9 @@ import { isEnvironment } from '../../../schemas/scope.ts'
 import { UnauthorizedError } from '../../errors.ts'
 import { isPlainObject } from '../../foundation/json.ts'
 
-/* What a token's payload must say, once its signature is known to be good. Each refusal names the claim. */
+/* Checks the claims of a token whose signature has been verified. Each refusal names the claim. */
 
-/** The last second of the year 9999: beyond it, dates stop working. */
+/** The last second of the year 9999. JavaScript dates with later years have another text form. */
 const timeMax = 253_402_300_799
 const permissionsMax = 1000
 
@@ -43,12 +43,12 @@ const rules: Record<string, Rule> = {
   environment: { isGood: isAbsentOr(isEnvironment), must: 'must be development, staging or production' }
 }
 
-/** An audience is a name or a list of names (RFC 7519 §4.1.3); ours is one application. */
+/** Returns the one application of an audience, which is a name or a list of names (RFC 7519 §4.1.3). */
 const audienceOf = (aud: unknown): unknown => Array.isArray(aud) && aud.length === 1 ? aud[0] : aud
 
 /**
- * Throws UnauthorizedError `CREDENTIAL_INVALID` that names the first claim that is malformed, another's, or of another
- * time.
+ * Returns the claims. Throws UnauthorizedError `CREDENTIAL_INVALID`, which names the first claim that is malformed,
+ * names another issuer, or is out of its time.
  */
 export function readClaims (payload: unknown, issuer: string, now: number): Claims {
   if (!isPlainObject(payload)) throw invalidCredential('the token has no claims')

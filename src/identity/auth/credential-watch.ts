@@ -6,11 +6,11 @@ import type { Sessions } from './sessions.ts'
 import type { SigningKeys } from './signing-keys.ts'
 import { closeCodes, type CloseReason } from './close-codes.ts'
 
-/** How long something may go on when what it lives by was ended on another node. */
+/** How often credentials are checked. Bounds how long a holder outlives a change on another node. */
 const pollMsDefault = 1000
 const askedAtOnce = 500
 
-/** What stays open on behalf of somebody: a socket, a stream. */
+/** Something that stays open for a principal: a socket, a stream. */
 export interface CredentialHolder {
   principal: Principal
   readonly scope: Scope
@@ -22,17 +22,16 @@ export interface CredentialWatchOptions<H extends CredentialHolder> {
   keys: Pick<SigningKeys, 'isGood'>
   sessions: Pick<Sessions, 'living'>
   holders (): Iterable<H>
-  /** The same person with other roles than before. */
+  /** Called if the roles of a session have changed. */
   adopt (holder: H, now: SessionPrincipal): Promise<unknown> | void
   log: { warn (fields: object, message: string): void }
   pollMs?: number
 }
 
 /**
- * Keeps what is open in step with what it lives by, whichever node changed it: what belongs to an application, key or
- * session that is gone is closed, the rest goes on with the roles that there are now. What changes on this node is told
- * at once, by events; this is for the other nodes, and for what was opened in the very moment. Without anything open it
- * asks nothing.
+ * Closes holders whose application, key or session has ended on any node, and gives the others the current roles.
+ * Changes on this node are also reported by events at once; the watch covers the other nodes, and holders that open
+ * during a change. It makes no queries while nothing is open.
  */
 export class CredentialWatch<H extends CredentialHolder> {
   readonly #options: CredentialWatchOptions<H>
@@ -58,7 +57,7 @@ export class CredentialWatch<H extends CredentialHolder> {
     clearTimeout(this.#timer)
   }
 
-  /** Never rejects. While the database is away, all goes on as it was. */
+  /** Checks all holders. Never rejects; while the database is unavailable, holders stay as they are. */
   async check (): Promise<void> {
     const open = [...this.#options.holders()]
     this.#closeRevoked(open)
@@ -75,7 +74,9 @@ export class CredentialWatch<H extends CredentialHolder> {
   #closeRevoked (open: H[]): void {
     for (const holder of open) {
       const { principal } = holder
-      if (principal.kind === 'token' && !this.#options.keys.isGood(principal.keyId)) { holder.close(closeCodes.CREDENTIAL_REVOKED) }
+      if (principal.kind === 'token' && !this.#options.keys.isGood(principal.keyId)) {
+        holder.close(closeCodes.CREDENTIAL_REVOKED)
+      }
     }
   }
 
@@ -96,14 +97,14 @@ export class CredentialWatch<H extends CredentialHolder> {
       for (const [key, principal] of await this.#options.sessions.living(keys)) living.set(key, principal)
     }
     for (const { holder, principal } of watched) {
-      // One that was refreshed meanwhile is another's.
+      // Skip a holder whose credential was replaced meanwhile.
       if (holder.principal === principal) await this.#follow(holder, principal, living.get(principal.sessionKey))
     }
   }
 
   async #follow (holder: H, before: SessionPrincipal, now: SessionPrincipal | undefined): Promise<void> {
     if (now === undefined) {
-      // Whether it has ended by itself is for the sweep to say.
+      // The sweep closes holders whose session has expired.
       if (before.expiresAt > Date.now()) holder.close(closeCodes.CREDENTIAL_REVOKED)
     } else if (!reachesApplication(now, holder.scope.applicationId)) {
       holder.close(closeCodes.CREDENTIAL_REVOKED)
@@ -115,7 +116,7 @@ export class CredentialWatch<H extends CredentialHolder> {
   }
 }
 
-/** The distinct ones, as many at a time as one query is asked for. */
+/** Yields the distinct ids in pieces of the size of one query. */
 function * parts (ids: string[]): Iterable<string[]> {
   const distinct = [...new Set(ids)]
   for (let i = 0; i < distinct.length; i += askedAtOnce) yield distinct.slice(i, i + askedAtOnce)

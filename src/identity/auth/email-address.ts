@@ -1,6 +1,6 @@
 import { domainToASCII } from 'node:url'
 
-/** Characters that no reader sees, such as a zero-width space. */
+/** Invisible characters, such as a zero-width space. */
 const invisible = /\p{Default_Ignorable_Code_Point}|\p{Cc}/gu
 
 /**

@@ -1,30 +1,31 @@
 import { RateLimitError, ServiceUnavailableError } from '../../errors.ts'
 
 /**
- * Logins from networks that are known to the account, other logins, and everything else. Each has places of its own in
- * the queue, so that strangers from however many networks keep out neither a known network nor an administrator.
+ * The kinds of work: logins from networks that are known to the account, other logins, and everything else. Each kind
+ * has its own places in the queue, so that strangers on any number of networks block neither a known network nor an
+ * administrator.
  */
 export type HashingKind = 'knownLogin' | 'login' | 'other'
 
-/** Whom a hashing is done for. */
+/** Identifies the work that shares a turn. */
 export interface HashingShare {
-  /** An application, a user or a network: owners take turns, however much each asks for. */
+  /** An application, a user or a network. Owners take turns, however much work each of them adds. */
   owner: string
   kind: HashingKind
 }
 
 export interface HashingQueueOptions {
-  /** At once, and of those how many that are no logins. */
+  /** Work that runs at a time; `runningOthersMax` is the part of it that may be other than logins. */
   runningMax: number
   runningOthersMax: number
-  /** That wait, of one owner and of each kind. */
+  /** Work that may wait, by owner and by kind. */
   waitingOfOwnerMax: number
   waitingMax: Readonly<Record<HashingKind, number>>
 }
 
 type Start = () => void
 
-/** Waiting work by owner. The owner whose work was taken longest ago is next. */
+/** Holds waiting work by owner. The owner whose last turn was longest ago is next. */
 class Lane {
   readonly #byOwner = new Map<string, Start[]>()
   readonly #waitingMax: number
@@ -38,7 +39,7 @@ class Lane {
     if (own.length >= ofOwnerMax) {
       throw new RateLimitError(
         'RATE_LIMITED',
-        `${ofOwnerMax} of your passwords are waiting to be hashed, the most that may. Retry after 1 s`,
+        `At most ${ofOwnerMax} of your passwords may wait to be hashed. Retry after 1 s`,
         { retryAfterS: 1 }
       )
     }
@@ -65,12 +66,12 @@ class Lane {
 }
 
 /**
- * Shares the few threads that hash passwords: the kinds take turns, and within a kind its owners, and whoever asks for
- * more than fits is refused alone.
+ * Shares the few threads that hash passwords. The kinds take turns, and within a kind the owners do. An owner that adds
+ * too much work is refused without affecting the others.
  */
 export class HashingQueue {
   readonly #options: HashingQueueOptions
-  /** Of two that have as many at work, the first goes first. */
+  /** If two lanes run the same amount of work, the first one is next. */
   readonly #lanes: Record<HashingKind, Lane>
 
   constructor (options: HashingQueueOptions) {
@@ -82,8 +83,8 @@ export class HashingQueue {
   }
 
   /**
-   * Throws RateLimitError when too much waits of the owner, ServiceUnavailableError `OVERLOADED` when too much waits of
-   * all.
+   * Runs work when its turn comes. Throws RateLimitError if too much work of the owner waits, ServiceUnavailableError
+   * `OVERLOADED` if too much work of the kind waits.
    */
   async run<T> ({ owner, kind }: HashingShare, work: () => Promise<T>): Promise<T> {
     const lane = this.#lanes[kind]

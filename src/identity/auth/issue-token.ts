@@ -11,13 +11,13 @@ import type { Tokens } from './tokens.ts'
 export type IssueToken = ReturnType<typeof createTokenIssuer>
 
 /**
- * Tokens on behalf of somebody: never for more than they hold, nor beyond the environment that they are pinned to.
- * What a token issues does not outlive it, or a short-lived credential could make itself a long-lived one.
+ * Issues tokens on behalf of a principal, limited to the permissions and the environment of the principal. A token that
+ * is issued with a token expires no later, otherwise a short-lived credential could renew itself forever.
  */
 export function createTokenIssuer (
   { db, tokens, resolveScope }: { db: Kysely<Database>, tokens: Tokens, resolveScope: ScopeResolver }
 ) {
-  /** Without a subject, the token stands for whoever asked for it. */
+  /** Without a subject, the token gets the subject of the principal. */
   return async function issueToken (principal: Principal, request: TokenRequest, by: Origin): Promise<TokenAnswer> {
     const { applicationId, permissions, subject, expiresIn } = request
     await resolveScope(principal, request)

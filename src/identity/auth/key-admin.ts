@@ -16,13 +16,13 @@ type Row = Selectable<SigningKeysTable>
 export type KeyAdmin = ReturnType<typeof createKeyAdmin>
 
 /**
- * Changes of the signing keys. There is always one that signs: the last active key is not deactivated, and when it is
- * revoked, another takes its place in the same transaction. This node follows before the answer, the others when they
- * are told, or by their poll.
+ * Lists and changes the signing keys. One key is always active: the last active key cannot be deactivated, and revoking
+ * it creates a replacement in the same transaction. A change takes effect on this node before the function returns, on
+ * the others after a notice or their next poll.
  *
  * The keys sign for every application, so they belong to the platform: only sessions list and change them, whatever
- * permissions a token carries. Whoever has a secret can write tokens of every application: only a session that holds
- * everything everywhere sees one. Each function throws ForbiddenError `SESSION_REQUIRED` for a token.
+ * permissions a token has. A secret allows its reader to sign tokens of every application, so it is returned only to a
+ * session that holds all permissions everywhere. Each function throws ForbiddenError `SESSION_REQUIRED` for a token.
  */
 export function createKeyAdmin (
   { db, encryption, keys, onChanged }: {
@@ -82,7 +82,7 @@ export function createKeyAdmin (
   }
 
   return {
-    /** Newest first; revoked ones are gone. */
+    /** Returns the keys that are not revoked, newest first. */
     async list (principal: Principal): Promise<SigningKeyInfo[]> {
       requireSession(principal)
       const rows = await db.selectFrom('signing_keys').selectAll().where('revoked_at', 'is', null).orderBy(
@@ -92,8 +92,8 @@ export function createKeyAdmin (
     },
 
     /**
-     * It signs from then on. The secret of an HS256 key is in this answer only. Throws ConflictError
-     * `SIGNING_KEY_LIMIT`.
+     * Creates a key, which signs from then on. Only this response contains the secret of an HS256 key. Throws
+     * ConflictError `SIGNING_KEY_LIMIT`.
      */
     async create (
       principal: Principal, { algorithm = 'HS256' }: { algorithm?: Algorithm | undefined }, by: Origin
@@ -105,7 +105,7 @@ export function createKeyAdmin (
       }))
     },
 
-    /** It signs no more; its tokens live out their time. Throws ConflictError `LAST_SIGNING_KEY`. */
+    /** Stops signing with a key. Its tokens stay valid until they expire. Throws ConflictError `LAST_SIGNING_KEY`. */
     async deactivate (principal: Principal, id: string, by: Origin): Promise<SigningKeyInfo> {
       requireSession(principal)
       return toInfo(
@@ -115,7 +115,7 @@ export function createKeyAdmin (
           if (await othersActive(trx, id) === 0) {
             throw new ConflictError(
               'LAST_SIGNING_KEY',
-              `The key ${id} is the last that signs: create another first, or rotate it`
+              `The key ${id} is the last active one. Create another first, or rotate this one`
             )
           }
           return await deactivate(trx, by, before)
@@ -124,7 +124,7 @@ export function createKeyAdmin (
     },
 
     /**
-     * A new key of the same algorithm signs in its place. Throws ConflictError `SIGNING_KEY_INACTIVE` or
+     * Deactivates a key and creates a new one of the same algorithm. Throws ConflictError `SIGNING_KEY_INACTIVE` or
      * `SIGNING_KEY_LIMIT`.
      */
     async rotate (principal: Principal, id: string, by: Origin): Promise<KeyCreated> {
@@ -133,7 +133,11 @@ export function createKeyAdmin (
         principal,
         await change(async trx => {
           const before = await find(trx, id)
-          if (!before.active) { throw new ConflictError('SIGNING_KEY_INACTIVE', `The key ${id} signs no more: there is nothing to rotate`) }
+          if (!before.active) {
+            throw new ConflictError(
+              'SIGNING_KEY_INACTIVE', `The key ${id} is inactive. Rotate an active key, or create one`
+            )
+          }
           await requireRoom(trx)
           const created = await create(trx, by, before.algorithm as Algorithm)
           await deactivate(trx, by, before)
@@ -143,7 +147,8 @@ export function createKeyAdmin (
     },
 
     /**
-     * Its tokens are refused and their sockets closed. At the limit, too: a replacement takes the place of this one.
+     * Revokes a key: its tokens are refused and their sockets closed. Works at the limit of keys, because a replacement
+     * takes the place of the revoked key.
      */
     async revoke (principal: Principal, id: string, by: Origin): Promise<SigningKeyInfo> {
       requireSession(principal)
@@ -167,19 +172,19 @@ export function createKeyAdmin (
   }
 }
 
-/** What can be written into a token. */
+/** All permissions that a token can carry. */
 const everything = parsePermissions(['admin'])
 
-/** Every node has them all in memory, and the public ones are in the key set. */
+/** Every node keeps all keys in memory, and the JWKS lists the public ones. */
 const keysMax = 50
-/** The audit log has what became of the others. */
+/** Revoked keys that are kept. The audit log has the others. */
 const revokedKeptMax = 100
 
 function requireSession (principal: Principal): void {
   if (principal.kind === 'token') {
     throw new ForbiddenError(
       'SESSION_REQUIRED',
-      'A token stands for one application, and a signing key signs for all: log in to list and change keys'
+      'Signing keys sign for every application, and a token belongs to one. Log in to list and change keys'
     )
   }
 }
@@ -190,7 +195,7 @@ async function requireRoom (trx: Kysely<Database>): Promise<void> {
   if (count >= keysMax) {
     throw new ConflictError(
       'SIGNING_KEY_LIMIT',
-      `There are ${count} signing keys, and at most ${keysMax} are allowed: revoke one whose tokens have expired`
+      `There are ${count} signing keys, and at most ${keysMax} are allowed. Revoke one whose tokens have expired`
     )
   }
 }

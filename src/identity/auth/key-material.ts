@@ -5,15 +5,18 @@ export type Algorithm = typeof algorithms[number]
 
 export const isAlgorithm = (value: unknown): value is Algorithm => algorithms.includes(value as Algorithm)
 
-/** What a key signs and verifies with. */
+/** The two halves of a key. */
 export interface KeyMaterial {
   readonly signing: Buffer | string
   readonly verifying: Buffer | string
-  /** Undefined for a shared secret, which nobody else is to have. */
+  /** Undefined for a shared secret, which is never published. */
   readonly publicJwk: JsonWebKey | undefined
 }
 
-/** A key's secret as text, to be sealed: 256 random bits in base64url, or a private key in PKCS #8. */
+/**
+ * Creates a key's secret as text, to be encrypted by the caller: 256 random bits in base64url, or a private key in PKCS
+ * #8.
+ */
 export function generateSecret (algorithm: Algorithm): string {
   if (algorithm === 'HS256') return randomBytes(32).toString('base64url')
   const { privateKey } = algorithm === 'ES256'
@@ -22,7 +25,7 @@ export function generateSecret (algorithm: Algorithm): string {
   return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
-/** Throws when the text is no key of that algorithm. */
+/** Parses a secret. Throws if the text is not a key of the algorithm. */
 export function openSecret (algorithm: Algorithm, text: string): KeyMaterial {
   if (algorithm === 'HS256') {
     const secret = Buffer.from(text, 'base64url')

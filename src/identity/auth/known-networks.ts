@@ -3,14 +3,14 @@ import { sql, type Kysely } from 'kysely'
 import type { Database } from '../../../db/tables.ts'
 import { loginNetworkOf } from './network.ts'
 
-/** A network is known for this long after the last login from it. */
+/** How long a network stays known after the last login from it. */
 const knownMs = 90 * 24 * 3_600_000
-/** `seen_at` moves on at most this often. */
+/** `seen_at` is updated at most this often. */
 const resolutionMs = 24 * 3_600_000
-/** Networks of one user; the one that was not seen for longest makes room. */
+/** Networks of one user. Beyond it, the one with the oldest login is deleted. */
 const networksMax = 20
 
-/** Remembers that a user was let in from an address. Only a hash of its network is stored. */
+/** Records that a user logged in from an address. Stores only a hash of its network. */
 export async function rememberNetwork (
   trx: Kysely<Database>, userId: string, address: string | undefined
 ): Promise<void> {
@@ -28,11 +28,12 @@ export async function rememberNetwork (
   if (stored === undefined) return
   await sql`
     delete from known_networks where user_id = ${userId} and network_hash in (
-      select network_hash from known_networks where user_id = ${userId} order by seen_at desc offset ${networksMax} for update skip locked)`
+      select network_hash from known_networks where user_id = ${userId}
+      order by seen_at desc offset ${networksMax} for update skip locked)`
     .execute(trx)
 }
 
-/** Whether the user was let in from the address's network not too long ago. */
+/** Returns whether the user has logged in from the network of the address within the last 90 days. */
 export async function isKnownNetwork (
   db: Kysely<Database>, userId: string, address: string | undefined
 ): Promise<boolean> {

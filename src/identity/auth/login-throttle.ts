@@ -3,23 +3,23 @@ import { LRUCache } from 'lru-cache'
 import type { Notices } from '../../cluster/invalidations.ts'
 import { RateLimitError } from '../../errors.ts'
 
-/** The first wait; each further failure doubles it. */
+/** The first delay; each further failure doubles it. */
 const firstDelayMs = 1000
 /** About 300 guesses a day. */
 const delayMaxMs = 5 * 60_000
 const forgottenAfterMs = 60 * 60_000
 const attemptsWaitingMax = 50
-/** Keys that are remembered, each about 100 bytes. */
+/** The number of keys in memory, each about 100 bytes. */
 const keysMax = 50_000
 
 export interface FailuresOptions {
-  /** Failures that cost nothing: people mistype. */
+  /** Failures that cause no delay, because people mistype. */
   free: number
-  /** How many of the failures before it a success removes. */
+  /** How many earlier failures a success removes. */
   forgives: 'all' | 'one' | 'none'
-  /** What failed too often, for the message. Unique, because other nodes tell the counters apart by it. */
+  /** Names the failures in the message. Must be unique, because it identifies the counter to other nodes. */
   what: string
-  /** Where other nodes hear of failures here, and this one of theirs. */
+  /** Exchanges failures with other nodes. */
   notices?: Notices | undefined
   now?: (() => number) | undefined
 }
@@ -27,8 +27,8 @@ export interface FailuresOptions {
 interface Failed { failures: number, notBefore: number }
 
 /**
- * Counts failures by key, those of other nodes included; after the free ones each makes the next attempt wait longer
- * than the one before.
+ * Counts failures by key, including those on other nodes. After the free ones, each failure doubles the delay before
+ * the next attempt.
  */
 export class Failures {
   readonly #failed = new LRUCache<string, Failed>({ max: keysMax, ttl: forgottenAfterMs })
@@ -44,7 +44,7 @@ export class Failures {
     })
   }
 
-  /** Throws RateLimitError when an attempt comes too soon. */
+  /** Throws RateLimitError if the delay of the key has not passed. */
   refuseEarly (key: string): void {
     const leftMs = (this.#failed.get(digest(key))?.notBefore ?? 0) - this.#now()
     if (leftMs > 0) throw tooMany(this.#options.what, Math.ceil(leftMs / 1000))
@@ -57,7 +57,7 @@ export class Failures {
 
   succeeded (key: string): void {
     if (this.#options.forgives === 'none') return
-    // Most succeed who never failed.
+    // Most keys that succeed have never failed.
     if (this.#failed.has(digest(key))) this.#tell('succeeded', digest(key))
     this.#note('succeeded', digest(key))
   }
@@ -82,7 +82,7 @@ export class Failures {
   }
 }
 
-/** Keys come from outside: hashed they are short, and no address goes to other nodes. */
+/** Keys come from clients. Hashing makes them short and keeps addresses from being sent to other nodes. */
 const digest = (key: string): string => hash('sha256', key, 'base64url').slice(0, 22)
 
 interface Queue { waiting: number, last: Promise<unknown> }
@@ -94,7 +94,7 @@ class Turns {
 
   constructor (what: string) { this.#what = what }
 
-  /** Throws RateLimitError when too many wait for the key already. */
+  /** Throws RateLimitError if too much work already waits for the key. */
   async take<T> (key: string, work: () => Promise<T>): Promise<T> {
     const queue = this.#queues.get(key) ?? { waiting: 0, last: Promise.resolve() }
     if (queue.waiting >= attemptsWaitingMax) throw tooMany(this.#what, 1)
@@ -111,7 +111,7 @@ class Turns {
 }
 
 type Attempt<T> = () => Promise<T | undefined>
-/** Is told whether the network is known. */
+/** Receives whether the network is known. */
 type AccountAttempt<T> = (isKnown: boolean) => Promise<T | undefined>
 
 export interface LoginGateOptions {
@@ -123,8 +123,8 @@ export interface LoginGateOptions {
 }
 
 /**
- * Slows down guessing by key: attempts are taken one after the other, and after a few failures in a row each must wait
- * longer than the one before.
+ * Slows down guessing by key. Attempts run one after the other, and after a few failures in a row each one doubles the
+ * delay before the next.
  */
 export class LoginGate {
   readonly #turns: Turns
@@ -150,27 +150,26 @@ export class LoginGate {
   }
 }
 
-/** Whose account is tried, and from which network (`loginNetworkOf`). */
+/** The account of an attempt, and the network that it comes from (`loginNetworkOf`). */
 export interface Candidate {
   account: string
   network: string
-  /** Whether somebody has logged in to the account from the network before. */
+  /** Returns whether the account has been logged in to from the network before. */
   isKnown: () => Promise<boolean>
 }
 
 export interface AccountGateOptions {
   what: string
-  /** Failures of all unknown networks together that cost nothing. */
+  /** Failures of all unknown networks together that cause no delay. */
   freeOfAccount: number
   now?: () => number
   notices?: Notices | undefined
 }
 
 /**
- * Slows down guessing at an account, whether it exists or not, without keeping its owner out. Each network has five
- * failures of its own for an account. Networks that are new to the account also share a second count, so that guessing
- * from many networks is slowed down as well; a network from which somebody has logged in before does not take part in
- * it. Other nodes count along.
+ * Slows down guessing at an account, existing or not, without locking its owner out. Each network has five free
+ * failures for an account. Networks that are new to the account also share a second count, which slows down guessing
+ * from many networks; a network with an earlier login is exempt from it. Nodes count together.
  */
 export class AccountGate {
   readonly #byNetwork: LoginGate
@@ -178,7 +177,7 @@ export class AccountGate {
 
   constructor ({ what, freeOfAccount, ...options }: AccountGateOptions) {
     this.#byNetwork = new LoginGate({ ...options, what })
-    // A success forgives nothing here: the owner's logins must not buy a stranger more guesses.
+    // A success removes no failures here: logins of the owner must not allow a stranger more guesses.
     this.#ofStrangers = new LoginGate({
       ...options,
       what: `${what} from new networks`,

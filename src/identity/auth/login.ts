@@ -17,9 +17,9 @@ import type { SecondFactor } from './second-factor.ts'
 import type { Sessions } from './sessions.ts'
 import { holdUser, type Users } from './users.ts'
 
-/** Wrong passwords from one network, whoever's they are, that cost nothing: an office is behind one address. */
+/** Free wrong passwords from one network, for all accounts: an office may share one address. */
 const freeFailuresOfNetwork = 20
-/** Wrong passwords for one account from all networks that are new to it, that cost nothing. */
+/** Free wrong passwords for one account, from all networks that are new to it. */
 const freeFailuresOfAccount = 50
 
 export interface LoginOptions {
@@ -32,15 +32,15 @@ export interface LoginOptions {
   notices: Notices
 }
 
-/** Somebody, and the hash that their password was right for. */
+/** A user, and the hash that their password matched. */
 export interface Proven { user: User, passwordHash: string }
 
 export type Login = ReturnType<typeof createLogin>
 
 /**
- * From a password, and a code where the user has a second factor, to a session. An address that nobody has is answered
- * as a wrong password is, in words and in time. Guessing is slowed down by account and network (`AccountGate`), and by
- * network; open sessions are not affected.
+ * Opens sessions for a password, and a code if the user has a second factor. An unknown address gets the same response
+ * as a wrong password, after the same time. Guessing is slowed down by account and network (`AccountGate`), and by
+ * network. Open sessions are not affected.
  */
 export function createLogin ({ db, users, sessions, secondFactor, refusedLogins, metrics, notices }: LoginOptions) {
   const accounts = new AccountGate({
@@ -50,7 +50,10 @@ export function createLogin ({ db, users, sessions, secondFactor, refusedLogins,
     free: freeFailuresOfNetwork, forgives: 'one', what: 'failed logins from this network', notices
   })
 
-  /** Throws UnauthorizedError `LOGIN_FAILED`, RateLimitError after several failures. */
+  /**
+   * Returns the user of an address and a password. Throws UnauthorizedError `LOGIN_FAILED`, RateLimitError after
+   * several failures.
+   */
   async function requirePassword (email: string, password: string, by: Origin): Promise<Proven> {
     const from = by.address ?? undefined
     const address = networkOf(from ?? '')
@@ -78,18 +81,18 @@ export function createLogin ({ db, users, sessions, secondFactor, refusedLogins,
     }
     networks.succeeded(address)
     if (!isOutdated(found.passwordHash)) return found
-    // The password was right.
+    // The password was right, so the hashing goes to the queue of known logins.
     const passwordHash = await hashPassword(password, share(true))
     const renewed = await db.updateTable('users').set({ password_hash: passwordHash })
       .where('id', '=', found.user.id).where('password_hash', '=', found.passwordHash).returning('id')
       .executeTakeFirst()
-    // It was changed meanwhile, or hashed anew by another login.
+    // The password was changed meanwhile, or another login has updated the hash.
     if (renewed === undefined) return await requirePassword(email, password, by)
     return { user: found.user, passwordHash }
   }
 
   /**
-   * For somebody whose password was right, and still is: a session, or first the question for a code. Throws
+   * Opens a session if the password has not changed since it was checked, or returns a challenge for a code. Throws
    * UnauthorizedError `LOGIN_FAILED`.
    */
   async function enter ({ user, passwordHash }: Proven, by: Origin): Promise<LoginOutcome> {
@@ -119,7 +122,7 @@ export function createLogin ({ db, users, sessions, secondFactor, refusedLogins,
     return new UnauthorizedError('LOGIN_FAILED', 'Invalid email or password')
   }
 
-  /** Notes a login that was refused because there were too many. Returns the error. */
+  /** Records a login that was refused because of too many attempts. Returns the error. */
   async function noted (error: unknown, by: Origin): Promise<unknown> {
     if (error instanceof RateLimitError) await refusedLogins.login(by, { userId: undefined, reason: 'rate_limited' })
     return error
@@ -139,7 +142,10 @@ export function createLogin ({ db, users, sessions, secondFactor, refusedLogins,
       return await enter(await requirePassword(email, password, by), by)
     },
 
-    /** Throws UnauthorizedError `MFA_CODE_INVALID`, RateLimitError after several wrong codes. */
+    /**
+     * Opens a session for a challenge and its code. Throws UnauthorizedError `MFA_CODE_INVALID`, RateLimitError after
+     * several wrong codes.
+     */
     async verifyCode ({ mfaToken, code }: { mfaToken: string, code: string }, by: Origin): Promise<LoginAnswer> {
       await sessions.sweep()
       const userId = await secondFactor.userOf(mfaToken)
@@ -148,7 +154,9 @@ export function createLogin ({ db, users, sessions, secondFactor, refusedLogins,
           mfaToken, code, by.address ?? undefined, async (trx, user) => await open(trx, user, by, true)
         )
       } catch (error) {
-        if (error instanceof PublicError && error.code === 'MFA_CODE_INVALID') { await refusedLogins.login(by, { userId, reason: 'code' }) }
+        if (error instanceof PublicError && error.code === 'MFA_CODE_INVALID') {
+          await refusedLogins.login(by, { userId, reason: 'code' })
+        }
         throw await noted(error, by)
       }
     }

@@ -1,14 +1,14 @@
 import ipaddr from 'ipaddr.js'
 
 /**
- * Returns the network that requests from an address are counted for: an IPv4 address by itself, and an IPv6 address's
- * first 64 bits, because whoever has one address of such a network has all of them.
+ * Returns the network that requests from an address are counted for: an IPv4 address by itself, or the first 64 bits of
+ * an IPv6 address, because a client with one address of such a network has all of them.
  */
 export const networkOf = (address: string): string => prefixOf(address, 32, 64)
 
 /**
- * Returns the network that logins from an address are counted for and remembered by. It is wider (IPv4 /24, IPv6 /56),
- * because providers give a household or an office another address of the same network from time to time.
+ * Returns the network by which logins from an address are counted and remembered. It is wider (IPv4 /24, IPv6 /56),
+ * because providers change the address of a household or an office within the network from time to time.
  */
 export const loginNetworkOf = (address: string | undefined): string => prefixOf(address ?? '', 24, 56)
 

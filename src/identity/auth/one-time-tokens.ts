@@ -1,10 +1,10 @@
 import { hash, randomBytes } from 'node:crypto'
 
-/** A token that is shown or mailed once, and stored as its hash. */
+/** Creates a token to return or mail once. Store only its hash. */
 export function newOneTimeToken (prefix: 'mfa_pending_' | 'reset_' | 'invite_'): { token: string, tokenHash: Buffer } {
   const token = `${prefix}${randomBytes(32).toString('base64url')}`
   return { token, tokenHash: oneTimeHash(token) }
 }
 
-/** It has 256 random bits: a plain hash is as good as a slow one. */
+/** A token has 256 random bits, so a fast hash is enough. */
 export const oneTimeHash = (token: string): Buffer => hash('sha256', token, 'buffer')

@@ -6,10 +6,10 @@ import type { Sessions } from './sessions.ts'
 
 export type OwnSessions = ReturnType<typeof createOwnSessions>
 
-/** What somebody who is logged in may do with their sessions. A token has none: it ends by itself, or with its key. */
+/** Lists and ends a user's own sessions. A token has none: it is valid until it expires or its key is revoked. */
 export function createOwnSessions ({ sessions }: { sessions: Sessions }) {
   return {
-    /** Ends the session that asks. Throws ForbiddenError `SESSION_REQUIRED` for a token. */
+    /** Ends the session of the request. Throws ForbiddenError `SESSION_REQUIRED` for a token. */
     async logout (principal: Principal, by: Origin): Promise<void> {
       await sessions.end(sessionOf(principal), by)
     },
@@ -19,7 +19,10 @@ export function createOwnSessions ({ sessions }: { sessions: Sessions }) {
       return await sessions.list(userId, sessionKey)
     },
 
-    /** Throws NotFoundError `SESSION_NOT_FOUND`, also for somebody else's; a token has none. */
+    /**
+     * Ends a session of the user, by its id. Throws NotFoundError `SESSION_NOT_FOUND`, also for another user's session
+     * and for a token.
+     */
     async end (principal: Principal, id: string, by: Origin): Promise<void> {
       if (principal.kind === 'token') throw new NotFoundError('SESSION_NOT_FOUND', `Session not found: ${id}`)
       await sessions.endOne(sessionOf(principal).userId, id, by)
@@ -29,10 +32,12 @@ export function createOwnSessions ({ sessions }: { sessions: Sessions }) {
 
 function sessionOf (principal: Principal): SessionPrincipal {
   if (principal.kind === 'session') return principal
-  throw new ForbiddenError('SESSION_REQUIRED', 'A token has no session: it ends by itself, or with its key')
+  throw new ForbiddenError(
+    'SESSION_REQUIRED', 'A token has no session. It is valid until it expires or its signing key is revoked'
+  )
 }
 
-/** What a principal may know of themselves. */
+/** Describes a principal to themselves. */
 export function toMe (principal: Principal): Me {
   const { kind, expiresAt } = principal
   if (principal.kind === 'token') {

@@ -8,15 +8,15 @@ const windowMs = 60_000
 interface Window { count: number, endsAt: number }
 
 export interface RefusalLimitOptions {
-  /** A minute and address; 0 is no limit. */
+  /** Refused credentials a minute and address; 0 disables the limit. */
   max: number
   metrics: Pick<Metrics, 'credentialsLimited'>
   now?: () => number
 }
 
 /**
- * Counts refused credentials by address. Too many of them are answered as too many; good credentials from the same
- * address go on, so that one broken client does not lock out the office it sits in.
+ * Counts refused credentials by address, and replaces the refusal beyond the limit. Valid credentials from the same
+ * address still work, so that one broken client does not lock out an office.
  */
 export class RefusalLimit {
   readonly #windows = new LRUCache<string, Window>({ max: 20_000 })
@@ -28,10 +28,7 @@ export class RefusalLimit {
     this.#now = options.now ?? Date.now
   }
 
-  /**
-   * What is answered to an address whose credential was refused: that, or, after too many in a minute, that there are
-   * too many.
-   */
+  /** Counts a refused credential. Returns the error to send: the refusal itself, or RateLimitError beyond the limit. */
   weigh (address: string, refusal: UnauthorizedError): PublicError {
     const { max, metrics } = this.#options
     if (max === 0) return refusal
@@ -48,7 +45,7 @@ export class RefusalLimit {
     const retryAfterS = Math.ceil(retryAfterMs / 1000)
     return new RateLimitError(
       'RATE_LIMITED',
-      `More than ${max} credentials from this address were refused; come back in ${retryAfterS} s`,
+      `More than ${max} credentials from this address were refused in a minute. Retry after ${retryAfterS} s`,
       { retryAfterS, retryAfterMs, cause: refusal }
     )
   }

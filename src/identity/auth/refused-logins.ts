@@ -3,23 +3,25 @@ import type { Database } from '../../../db/tables.ts'
 import type { Origin } from '../audit/origin.ts'
 import { logOnly, record, type Change } from '../audit/record.ts'
 
-/** Entries that a node writes in a minute: anybody can cause one, and they are kept for long. */
+/**
+ * Entries that a node writes in a minute. They are limited because anyone can cause them, and they are kept for long.
+ */
 const entriesMax = 100
 const windowMs = 60_000
 
 export interface Refusal {
-  /** Undefined where no account has the address. */
+  /** Undefined if no account has the address. */
   userId: string | undefined
-  /** Which proof was wrong, or that there were too many attempts to check it. */
+  /** The proof that was wrong, or `rate_limited` if too many attempts came before it. */
   reason: 'password' | 'code' | 'rate_limited'
 }
 
 export type RefusedLogins = ReturnType<typeof createRefusedLogins>
 
 /**
- * Notes refused logins, and refused repetitions of a password or code by somebody who is logged in. The log has each of
- * them, the audit log at most 100 a minute; an entry has the number of those that were left out before it. The address
- * that was typed is not noted, because it may be a password in the wrong field.
+ * Records refused logins, and refused passwords or codes that a logged-in user repeats. The log has each of them. The
+ * audit log has at most 100 a minute, and the next entry counts those that were left out. The address that was typed is
+ * not recorded, because it may be a password in the wrong field.
  */
 export function createRefusedLogins (
   { db, log }: { db: Kysely<Database>, log: { warn(fields: object, message: string): void } }

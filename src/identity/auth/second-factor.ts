@@ -14,17 +14,17 @@ import { newOneTimeToken, oneTimeHash } from './one-time-tokens.ts'
 import { newRecoveryCodes, newSeed, plainRecoveryCode, qrDataUrl, seedUri, stepOf } from './totp.ts'
 import { holdUser } from './users.ts'
 
-/** Between the password and the code. */
+/** The time between the password and the code. */
 const challengeMs = 5 * 60_000
 const challengeAttemptsMax = 5
-/** Wrong codes from all networks that are new to the user, that cost nothing: there are only a million codes. */
+/** Free wrong codes from all networks that are new to the user. Few, because there are only a million codes. */
 const freeFailuresOfAccount = 5
 
 export type SecondFactor = ReturnType<typeof createSecondFactor>
 
 /**
- * Time-based codes (RFC 6238) and recovery codes. Each works once, on whichever node: a time step that was accepted,
- * or one before it, is not accepted again, and a recovery code is deleted as it is used.
+ * Handles time-based codes (RFC 6238) and recovery codes. Each code works once, across all nodes: a time step is
+ * refused once it or a later one has been accepted, and a recovery code is deleted when it is used.
  */
 export function createSecondFactor (
   { db, encryption, issuer, notices }: {
@@ -36,11 +36,11 @@ export function createSecondFactor (
 ) {
   const gate = new AccountGate({ what: 'wrong codes', freeOfAccount: freeFailuresOfAccount, notices })
 
-  /** Somebody who shows a code for a user, from an address. */
+  /** Describes an attempt to show a code of a user, from an address. */
   const candidate = (userId: string, address: string | undefined) =>
     ({ account: userId, network: loginNetworkOf(address), isKnown: () => isKnownNetwork(db, userId, address) })
 
-  /** Uses a code up. Throws RateLimitError after several wrong ones. */
+  /** Checks a code and invalidates it. Throws RateLimitError after several wrong ones. */
   async function use (userId: string, code: string, address: string | undefined): Promise<boolean> {
     const attempt = async () =>
       await useTotp(userId, code) || await useRecoveryCode(db, userId, code) ? true : undefined
@@ -60,7 +60,7 @@ export function createSecondFactor (
   }
 
   return {
-    /** A new seed, which counts once a code of it is confirmed. Throws ConflictError `MFA_ENABLED`. */
+    /** Creates a seed, which takes effect when a code of it is confirmed. Throws ConflictError `MFA_ENABLED`. */
     async setUp (user: { id: string, email: string }, by: Origin): Promise<MfaSetup> {
       const secret = newSeed()
       await db.transaction().execute(async trx => {
@@ -68,7 +68,9 @@ export function createSecondFactor (
           mfa_secret_sealed: encryption.encrypt(secret, sealedPlaces.secondFactor(user.id)), mfa_last_step: null
         })
           .where('id', '=', user.id).where('mfa_confirmed_at', 'is', null).returning('id').executeTakeFirst()
-        if (row === undefined) throw new ConflictError('MFA_ENABLED', 'A second factor is in use: disable it first')
+        if (row === undefined) {
+          throw new ConflictError('MFA_ENABLED', 'A second factor is already enabled. Disable it first')
+        }
         await record(trx, by, { action: 'user.mfa_set_up', resourceId: user.id })
       })
       const otpauthUrl = seedUri(secret, { issuer, label: user.email })
@@ -76,15 +78,15 @@ export function createSecondFactor (
     },
 
     /**
-     * Logins need a code from now on. The recovery codes are shown this once. Throws ConflictError `MFA_NOT_PENDING`,
-     * ForbiddenError `MFA_CODE_INVALID`.
+     * Enables the second factor: logins require a code from now on. Returns the recovery codes, which cannot be read
+     * again. Throws ConflictError `MFA_NOT_PENDING`, ForbiddenError `MFA_CODE_INVALID`.
      */
     async confirm (userId: string, code: string, by: Origin): Promise<RecoveryCodes> {
       const row = await db.selectFrom('users').select(['mfa_secret_sealed', 'mfa_confirmed_at']).where(
         'id', '=', userId
       ).executeTakeFirst()
       if (row === undefined || row.mfa_secret_sealed === null || row.mfa_confirmed_at !== null) {
-        throw new ConflictError('MFA_NOT_PENDING', 'There is no second factor to be confirmed: set it up first')
+        throw new ConflictError('MFA_NOT_PENDING', 'There is no second factor to confirm. Set one up first')
       }
       const isRight = await gate.attempt(
         candidate(userId, by.address ?? undefined), async () => await useTotp(userId, code) ? true : undefined
@@ -96,7 +98,9 @@ export function createSecondFactor (
           .where('id', '=', userId).where('mfa_confirmed_at', 'is', null).where(
             'mfa_secret_sealed', '=', row.mfa_secret_sealed
           ).returning('id').executeTakeFirst()
-        if (confirmed === undefined) { throw new ConflictError('MFA_NOT_PENDING', 'There is no second factor to be confirmed: set it up first') }
+        if (confirmed === undefined) {
+          throw new ConflictError('MFA_NOT_PENDING', 'There is no second factor to confirm. Set one up first')
+        }
         await trx.deleteFrom('recovery_codes').where('user_id', '=', userId).execute()
         await trx.insertInto('recovery_codes').values(
           recoveryCodes.map(code => ({ user_id: userId, code_hash: oneTimeHash(plainRecoveryCode(code)) }))
@@ -106,7 +110,10 @@ export function createSecondFactor (
       return { recoveryCodes }
     },
 
-    /** With the seed and the recovery codes. Throws ConflictError `MFA_NOT_PENDING` when there is none. */
+    /**
+     * Disables the second factor, and deletes its seed and recovery codes. Throws ConflictError `MFA_NOT_PENDING` if
+     * there is none.
+     */
     async disable (trx: Kysely<Database>, userId: string, by: Origin): Promise<void> {
       const row = await trx.updateTable('users').set({
         mfa_secret_sealed: null, mfa_confirmed_at: null, mfa_last_step: null
@@ -118,13 +125,13 @@ export function createSecondFactor (
       await record(trx, by, { action: 'user.mfa_disabled', resourceId: userId })
     },
 
-    /** Whether logins of the user need a code. */
+    /** Returns whether logins of the user require a code. */
     async isEnabled (trx: Kysely<Database>, userId: string): Promise<boolean> {
       const row = await trx.selectFrom('users').select('mfa_confirmed_at').where('id', '=', userId).executeTakeFirst()
       return row !== undefined && row.mfa_confirmed_at !== null
     },
 
-    /** For somebody whose password was right, in a transaction that holds them. */
+    /** Creates a challenge for a user whose password was right, in a transaction that locks the user (`holdUser`). */
     async challenge (trx: Kysely<Database>, userId: string): Promise<string> {
       const { token, tokenHash } = newOneTimeToken('mfa_pending_')
       await trx.insertInto('mfa_challenges').values({
@@ -133,7 +140,7 @@ export function createSecondFactor (
       return token
     },
 
-    /** Whose challenge it is; undefined for one that is unknown or over. */
+    /** Returns the user of a challenge, or undefined if it is unknown or has expired. */
     async userOf (token: string): Promise<string | undefined> {
       const row = await db.selectFrom('mfa_challenges').select('user_id').where('token_hash', '=', oneTimeHash(token))
         .executeTakeFirst()
@@ -141,8 +148,8 @@ export function createSecondFactor (
     },
 
     /**
-     * Lets in whose challenge it was, which is then over: `enter` is part of the transaction that ends it. Those that
-     * are over are swept on the way. Throws UnauthorizedError `MFA_CODE_INVALID`, RateLimitError.
+     * Ends a challenge that is answered with a right code. `enter` runs in the same transaction. Also deletes expired
+     * challenges. Throws UnauthorizedError `MFA_CODE_INVALID`, RateLimitError.
      */
     async answer<T> (
       token: string, code: string, address: string | undefined, enter: (trx: Kysely<Database>, user: User) => Promise<T>
@@ -156,7 +163,7 @@ export function createSecondFactor (
       if (challenge === undefined || !await use(challenge.user_id, code, address)) throw invalidCode()
       return await db.transaction().execute(async trx => {
         const user = await holdUser(trx, challenge.user_id)
-        // A change of the password takes the challenges of the old one away.
+        // A password change deletes the user's challenges.
         const over = await trx.deleteFrom('mfa_challenges').where('token_hash', '=', tokenHash).returning('user_id')
           .executeTakeFirst()
         if (user === undefined || over === undefined) throw invalidCode()
@@ -164,17 +171,17 @@ export function createSecondFactor (
       })
     },
 
-    /** Of somebody who is logged in. Throws ForbiddenError `MFA_CODE_INVALID`, RateLimitError. */
+    /** Requires a code of a logged-in user. Throws ForbiddenError `MFA_CODE_INVALID`, RateLimitError. */
     async require (userId: string, code: string, by: Origin): Promise<void> {
       if (!await use(userId, code, by.address ?? undefined)) throw wrongCode()
     }
   }
 }
 
-const wrongCode = () => new ForbiddenError('MFA_CODE_INVALID', 'The code is wrong, used or out of date')
+const wrongCode = () => new ForbiddenError('MFA_CODE_INVALID', 'The code is wrong, already used or expired')
 const invalidCode = () =>
   new UnauthorizedError(
-    'MFA_CODE_INVALID', 'The code is wrong, used or out of date, or the login that it belongs to has expired'
+    'MFA_CODE_INVALID', 'The code is wrong, already used or expired, or the login has expired'
   )
 
 async function useRecoveryCode (db: Kysely<Database>, userId: string, code: string): Promise<boolean> {

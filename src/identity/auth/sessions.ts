@@ -12,24 +12,24 @@ import type { Grants, HeldRole, SessionPrincipal } from '../access/principal.ts'
 
 export const sessionPrefix = 'sess_'
 const tokenForm = /^sess_[A-Za-z0-9_-]{43}$/
-/** Use moves the end of a session on, with at most one write in this time. */
+/** Using a session extends it, with at most one write in this time. */
 const seenResolutionMs = 60_000
 
 export interface SessionsOptions {
   db: Kysely<Database>
-  /** A session's life since it was last used. */
+  /** How long a session lasts after its last use. */
   ttlMs: number
-  /** The time that all nodes go by: one whose clock is ahead must not sweep up everybody's sessions. */
+  /** The clock that all nodes share: a node whose own clock is ahead must not delete live sessions. */
   now: () => number
 }
 
-/** Where somebody logged in from. */
+/** The client of a login. */
 export interface Visitor {
   address?: string | null | undefined
   userAgent?: string | null | undefined
 }
 
-/** `id`: as `list` has it. */
+/** `id` is the one that `list` returns. */
 export interface CreatedSession { token: string, id: string, expiresAt: number }
 
 interface StoredRole {
@@ -42,14 +42,16 @@ interface StoredRole {
 export type Sessions = ReturnType<typeof createSessions>
 
 /**
- * Sessions of people. The token is shown once and stored as its hash. Nothing is cached: a session that ended, and
- * a role that was taken away, is so on every node with the next request.
+ * Sessions of people. A token is returned once and stored as a hash. Nothing is cached, so an ended session or a
+ * removed role takes effect with the next request on every node.
  */
 export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
   const endedListeners: ((sessionKey: string) => void)[] = []
   const grantsListeners: (() => void)[] = []
   const ended = (hashes: { token_hash: Buffer }[]) => {
-    for (const { token_hash: tokenHash } of hashes) { for (const listener of endedListeners) listener(tokenHash.toString('base64url')) }
+    for (const { token_hash: tokenHash } of hashes) {
+      for (const listener of endedListeners) listener(tokenHash.toString('base64url'))
+    }
   }
 
   const select = () => db.selectFrom('sessions as s').innerJoin('users as u', 'u.id', 's.user_id')
@@ -57,19 +59,21 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
     .select(rolesOf(sql.ref('u.id')).as('roles'))
 
   return {
-    /** Answers the token, which is stored nowhere. Sessions that are over are swept on the way. */
+    /** Returns the token, which is stored nowhere. Also deletes expired sessions. */
     async create (userId: string, visitor: Visitor): Promise<CreatedSession> {
       await sweep()
       return await insert(db, userId, visitor)
     },
 
-    /** The same, as part of a transaction that holds the user, and without the sweep. */
+    /** Creates a session in a transaction that locks the user (`holdUser`), without deleting expired sessions. */
     createWithin: insert,
 
-    /** Forgets the sessions that are over. */
+    /** Deletes expired sessions. */
     sweep,
 
-    /** Throws UnauthorizedError `CREDENTIAL_INVALID`. */
+    /**
+     * Returns the principal of a session token, and extends the session. Throws UnauthorizedError `CREDENTIAL_INVALID`.
+     */
     async authenticate (token: string): Promise<SessionPrincipal> {
       if (!tokenForm.test(token)) throw invalid()
       const tokenHash = hashOf(token)
@@ -80,7 +84,10 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
       return toPrincipal(row, now - row.seen_at < seenResolutionMs ? row.expires_at : await extend(tokenHash, now))
     },
 
-    /** The principals of those sessions that live, by their keys: what sockets compare theirs with. Moves no end on. */
+    /**
+     * Returns the principals of the given sessions that have not ended, by key, without extending them. Sockets compare
+     * their own with these.
+     */
     async living (sessionKeys: string[]): Promise<Map<string, SessionPrincipal>> {
       const hashes = sessionKeys.map(key => Buffer.from(key, 'base64url'))
       const rows = await select().where(sql<boolean>`s.token_hash = any(${hashes}::bytea[])`).where(
@@ -91,7 +98,7 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
       return new Map(rows.map(row => [row.token_hash.toString('base64url'), toPrincipal(row, row.expires_at)]))
     },
 
-    /** A user's, last used first. */
+    /** Returns the sessions of a user, last used first. */
     async list (userId: string, currentKey: string): Promise<SessionInfo[]> {
       const rows = await db.selectFrom('sessions').selectAll().where('user_id', '=', userId).where(
         'expires_at', '>', Date.now()
@@ -107,7 +114,7 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
       }))
     },
 
-    /** Ends one of a user's, by its id. Throws NotFoundError `SESSION_NOT_FOUND`. */
+    /** Ends a session of a user, by its id. Throws NotFoundError `SESSION_NOT_FOUND`. */
     async endOne (userId: string, id: string, by: Origin): Promise<void> {
       const rows = await db.selectFrom('sessions').select('token_hash').where('user_id', '=', userId).execute()
       const [meant] = rows.filter(row => idOf(row.token_hash) === id)
@@ -125,7 +132,10 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
       ended(await db.deleteFrom('sessions').where('user_id', '=', userId).returning('token_hash').execute())
     },
 
-    /** The same, as part of a transaction. What it answers is to be called after its commit, for the sockets. */
+    /**
+     * Ends every session of a user in a transaction. Call the returned function after the commit: it closes the
+     * sockets.
+     */
     async endAllWithin (trx: Kysely<Database>, userId: string): Promise<() => void> {
       const hashes = await trx.deleteFrom('sessions').where('user_id', '=', userId).returning('token_hash').execute()
       return () => ended(hashes)
@@ -136,7 +146,9 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
       endedListeners.push(listener)
     },
 
-    /** To be called after roles or their assignments have changed. Requests see it anyway; sockets are told. */
+    /**
+     * Call after roles or their assignments have changed, so that open sockets follow. Requests read roles each time.
+     */
     grantsChanged (): void {
       for (const listener of grantsListeners) listener()
     },
@@ -153,8 +165,10 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
       await db.transaction().execute(async trx => {
         const gone = await trx.deleteFrom('sessions').where('token_hash', '=', tokenHash).returning('token_hash')
           .execute()
-        // Another request may have ended it meanwhile.
-        if (gone.length > 0) { await record(trx, by, { action, resourceId: userId, details: { session: idOf(tokenHash) } }) }
+        // Another request may already have ended the session.
+        if (gone.length > 0) {
+          await record(trx, by, { action, resourceId: userId, details: { session: idOf(tokenHash) } })
+        }
         return gone
       })
     )
@@ -193,23 +207,25 @@ export function createSessions ({ db, ttlMs, now: clock }: SessionsOptions) {
 }
 
 const invalid = () =>
-  new UnauthorizedError('CREDENTIAL_INVALID', 'The credential is not valid: the session is unknown or over')
+  new UnauthorizedError('CREDENTIAL_INVALID', 'The credential is not valid: the session is unknown or has ended')
 
 const hashOf = (token: string): Buffer => hash('sha256', token, 'buffer')
 
 const storable = (text: string | null | undefined, lengthMax: number): string | null =>
   text === undefined || text === null ? null : plainText(text, lengthMax)
 
-/** Names a session to its owner: part of its key, which is no credential. */
+/** Names a session to its owner. It is part of the key, and not a credential. */
 const idOf = (tokenHash: Buffer): string => `sess_${tokenHash.toString('base64url').slice(0, 16)}`
 
-/** The roles of a user, as a column of a query. */
+/** Selects the roles of a user as a column of a query. */
 const rolesOf = (userId: RawBuilder<unknown>) => sql<StoredRole[]>`(
-  select coalesce(jsonb_agg(jsonb_build_object('name', r.name, 'builtIn', r.built_in, 'permissions', r.permissions, 'applicationId', a.application_id)
+  select coalesce(jsonb_agg(
+    jsonb_build_object(
+      'name', r.name, 'builtIn', r.built_in, 'permissions', r.permissions, 'applicationId', a.application_id)
     order by r.name, a.application_id), '[]')
   from role_assignments a join roles r on r.id = a.role_id where a.user_id = ${userId})`
 
-/** What a user's roles come to now; undefined when there is no such user. */
+/** Returns the current permissions of a user's roles, or undefined if the user does not exist. */
 export async function grantsOf (db: Kysely<Database>, userId: string): Promise<Grants | undefined> {
   const row = await db.selectFrom('users as u').select(rolesOf(sql.ref('u.id')).as('roles')).where('u.id', '=', userId)
     .executeTakeFirst()
@@ -236,8 +252,8 @@ const toHeldRole = ({ name, builtIn, permissions, applicationId }: StoredRole): 
   ({ name, applicationId, permissions: permissionsOfRole({ name, isBuiltIn: builtIn, permissions }) })
 
 /**
- * What roles come to: a role for one application adds to what is held everywhere, but gives nothing beyond that
- * application.
+ * Combines roles into permissions. A role for one application adds to the permissions that are held everywhere, but
+ * grants nothing outside that application.
  */
 export function toGrants (roles: readonly HeldRole[]): Grants {
   const global = roles.filter(role => role.applicationId === null)

@@ -10,7 +10,7 @@ import { loginNetworkOf } from './network.ts'
 import { hashPassword } from './passwords.ts'
 import { hasSuperAdmin, lockSuperAdmins, superAdminRole, insertUser } from './users.ts'
 
-/** Where a request really comes from: the socket's address, not what a header claims. */
+/** The origin of a request, from its socket rather than from a header that can be forged. */
 export interface SetupCaller {
   socketAddress: string | undefined
   httpVersion: string
@@ -21,14 +21,14 @@ export interface SetupCaller {
 
 export interface SetupOptions {
   db: Kysely<Database>
-  /** Whether requests come by a proxy, so that where they come from is not to be seen. */
+  /** Whether requests arrive through a proxy, which hides where they come from. */
   isProxied: boolean
 }
 
 /**
- * The first super_admin, once. Whoever can reach this machine's loopback is taken for its owner; everybody else, and
- * whoever comes by a proxy, needs the token that is printed at start. It lives in memory only, and ends with the
- * set-up.
+ * Creates the first super_admin, once. A request over the loopback interface of this machine is trusted. Any other
+ * request, and any request through a proxy, requires the token that is printed at start. The token is kept in memory
+ * only, until setup is complete.
  */
 export class Setup {
   readonly #db: Kysely<Database>
@@ -41,12 +41,12 @@ export class Setup {
     this.#isProxied = isProxied
   }
 
-  /** Makes the one-time token if set-up is still to be done. */
+  /** Creates the one-time token if setup is not complete. */
   async start (): Promise<void> {
     if (await this.isRequired()) this.#token = randomBytes(24).toString('base64url')
   }
 
-  /** To be printed at start and shown to nobody else; undefined once the platform is set up. */
+  /** The token to print at start and nowhere else; undefined once setup is complete. */
   get token (): string | undefined { return this.#token }
 
   async isRequired (): Promise<boolean> {
@@ -54,14 +54,17 @@ export class Setup {
     return !this.#isDone
   }
 
-  /** Of several callers at once, one succeeds. Throws ForbiddenError `SETUP_DONE` or `SETUP_TOKEN_REQUIRED`. */
+  /**
+   * Creates the user. If several calls run at once, one succeeds. Throws ForbiddenError `SETUP_DONE` or
+   * `SETUP_TOKEN_REQUIRED`.
+   */
   async run ({ name, email, password, setupToken }: SetupInput, caller: SetupCaller): Promise<User> {
     if (!await this.isRequired()) throw done()
     if (!this.#isToken(setupToken) && (this.#isProxied || !isLoopback(caller))) {
       throw new ForbiddenError(
         'SETUP_TOKEN_REQUIRED',
-        'From elsewhere than loopback, and by a proxy, set-up needs the setupToken that was printed when the server ' +
-          'started'
+        'Setup from another machine or through a proxy requires setupToken. Copy it from the output of the server ' +
+          'at start'
       )
     }
     const passwordHash = await hashPassword(password, { owner: loginNetworkOf(caller.socketAddress), kind: 'other' })
@@ -97,11 +100,11 @@ export class Setup {
   }
 }
 
-const done = () => new ForbiddenError('SETUP_DONE', 'The platform is set up; log in instead')
+const done = () => new ForbiddenError('SETUP_DONE', 'The platform is already set up. Log in instead')
 
 const loopbackAddress = /^(?:127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/
 const loopbackHost = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i
-/** Whether a URL of ours leads elsewhere than to this machine: then there is a proxy. */
+/** Returns whether the platform's URL names another host than this machine, so that a proxy must be in front. */
 export const isElsewhere = (url: string | undefined): boolean =>
   url !== undefined && !loopbackHost.test(new URL(url).host)
 
@@ -122,10 +125,11 @@ const forwardingHeaders = [
 ]
 
 /**
- * A request that any proxy passed on is not loopback, whatever it says of its origin: the proxy may be on this machine
- * while its client is not. One that says nothing of itself, as nginx is set up by default, speaks HTTP/1.0. Nor is one
- * that names another host: that is a web page whose own name was pointed here (DNS rebinding). Nor one that a page of
- * another origin sends by the browser of somebody who sits here, be all origins allowed.
+ * Returns whether a request comes from this machine. A request that passed a proxy does not, whatever its headers
+ * claim: the proxy may run on this machine while its client does not. A proxy without forwarding headers, such as nginx
+ * with its defaults, uses HTTP/1.0. A request with another `Host` comes from a web page whose name was pointed here
+ * (DNS rebinding). A request with another `Origin` comes from a page in a local browser, even if all origins are
+ * allowed.
  */
 export function isLoopback ({ socketAddress, httpVersion, headers }: SetupCaller): boolean {
   return socketAddress !== undefined && loopbackAddress.test(socketAddress) && httpVersion !== '1.0' &&

@@ -8,11 +8,11 @@ import { randomId } from '../../foundation/ids.ts'
 import { sealedPlaces } from '../../foundation/encryption/reencrypt.ts'
 import { generateSecret, isAlgorithm, openSecret, type Algorithm, type KeyMaterial } from './key-material.ts'
 
-/** A key as it is used. Its algorithm is part of it: a token does not get to choose. */
+/** A key in use. The algorithm belongs to the key: a token cannot choose it. */
 export interface SigningKey extends KeyMaterial {
   readonly id: string
   readonly algorithm: Algorithm
-  /** Signs; one that does not still verifies what it signed. */
+  /** Whether the key signs new tokens. An inactive key still verifies its tokens. */
   readonly isActive: boolean
   readonly createdAt: number
 }
@@ -21,21 +21,18 @@ export interface SigningKeysOptions {
   db: Kysely<Database>
   encryption: Encryption
   log: { error (fields: object, message: string): void, warn (fields: object, message: string): void }
-  /** How soon what another node changed is known here. */
+  /** How often the keys are read again, so that changes by other nodes take effect. */
   pollMs?: number
 }
 
 const keyIdForm = /^key_[A-Za-z0-9_-]{1,64}$/
-/**
- * Tokens that name keys nobody has heard of ask the database no more often than this, however many they are: they wait
- * for it.
- */
+/** Minimum time between two queries for unknown `kid`s. All tokens with an unknown `kid` wait for the same query. */
 const unknownKeyPauseMs = 250
 
 /**
- * The platform's signing keys, in memory; `id` is the `kid` of the tokens. The database is the truth: it is polled, and
- * a `kid` that is not known here is looked up, so that a key that another node made works at once. While the database
- * is away, the last known state holds.
+ * Caches the platform's signing keys; `id` is the `kid` of their tokens. The database is polled, and an unknown `kid`
+ * causes a query, so that a key works on every node right after its creation. While the database is unavailable, the
+ * last known keys stay in use.
  */
 export class SigningKeys {
   readonly #options: SigningKeysOptions
@@ -54,7 +51,7 @@ export class SigningKeys {
     this.#options = options
   }
 
-  /** Makes the first key if there is none: of several nodes that start together, one does. Then reads them all. */
+  /** Creates the first key if there is none, on one of several nodes that start together. Then reads all keys. */
   async ensure (): Promise<void> {
     await this.#options.db.transaction().execute(async trx => {
       await lockSigningKeys(trx)
@@ -72,13 +69,13 @@ export class SigningKeys {
     await this.refresh()
     if (this.active === undefined) {
       throw new Error(
-        'No signing key can be read: they were sealed with a key that is neither ENCRYPTION_KEY nor in ' +
+        'No signing key can be read. They were encrypted with a key that is neither ENCRYPTION_KEY nor in ' +
           'ENCRYPTION_KEYS_OLD'
       )
     }
   }
 
-  /** The newest active key. */
+  /** The newest active key, which signs. */
   get active (): SigningKey | undefined {
     let newest: SigningKey | undefined
     for (const key of this.#keys.values()) {
@@ -91,7 +88,7 @@ export class SigningKeys {
     return newest
   }
 
-  /** The public halves of the keys whose tokens are still good, newest first (RFC 7517). */
+  /** Returns the public keys that are not revoked, newest first (RFC 7517). */
   jwks (): { keys: Record<string, unknown>[] } {
     const open = [...this.#keys.values()].filter(key => key.publicJwk !== undefined).sort((a, b) =>
       b.createdAt - a.createdAt
@@ -99,7 +96,10 @@ export class SigningKeys {
     return { keys: open.map(({ id, algorithm, publicJwk }) => ({ ...publicJwk, kid: id, alg: algorithm, use: 'sig' })) }
   }
 
-  /** The key of that `kid`; revoked ones are gone. A promise only when the database must be asked. */
+  /**
+   * Returns the key of a `kid`, or undefined if it is unknown or revoked. Returns a promise only if it must query the
+   * database.
+   */
   find (kid: string): SigningKey | undefined | Promise<SigningKey | undefined> {
     const key = this.#keys.get(kid)
     if (key !== undefined || !keyIdForm.test(kid)) return key
@@ -107,23 +107,23 @@ export class SigningKeys {
     return this.#lookingUp.then(() => this.#keys.get(kid))
   }
 
-  /** Whether what the key has signed is good, as far as this node knows: it asks nobody. */
+  /** Returns whether the key is valid, from memory. */
   isGood (kid: string): boolean {
     return this.#keys.has(kid)
   }
 
-  /** Calls back when a key is revoked, here or on another node: what it signed is dead. */
+  /** Calls back when a key is revoked, here or on another node. Its tokens are no longer valid. */
   onRevoked (listener: (keyId: string) => void): void {
     this.#revokedListeners.push(listener)
   }
 
-  /** Reads the keys as they are now. To be called after changing them. */
+  /** Reads the keys again. Call it after a change. */
   refresh (): Promise<void> {
     if (this.#reading === undefined) {
       this.#reading = this.#read().finally(() => { this.#reading = undefined })
       return this.#reading
     }
-    // The read under way may have begun before the caller's change: it gets the one after it.
+    // The current read may have begun before the caller's change, so the caller waits for the next one.
     this.#readingNext ??= this.#reading.catch(() => {}).then(() => {
       this.#readingNext = undefined
       return this.refresh()
@@ -131,7 +131,7 @@ export class SigningKeys {
     return this.#readingNext
   }
 
-  /** Follows what other nodes change, until `close`. */
+  /** Polls for changes by other nodes until `close`. */
   start (): void {
     if (this.#isClosed) return
     this.#timer = setTimeout(async () => {
@@ -146,7 +146,10 @@ export class SigningKeys {
     clearTimeout(this.#timer)
   }
 
-  /** A read that begins after everybody who waits for it has asked, and no sooner after the last one than the pause. */
+  /**
+   * Reads the keys, no sooner than the pause after the last read. All waiting callers share the read, and it begins
+   * after each of them has called.
+   */
   async #lookUp (): Promise<void> {
     await sleep(Math.max(0, this.#readAt + unknownKeyPauseMs - Date.now()), undefined, { ref: false })
     this.#lookingUp = undefined
@@ -190,7 +193,7 @@ export class SigningKeys {
     }
   }
 
-  /** Opens each secret once; one that cannot be opened is reported once. */
+  /** Decrypts each secret once, and logs once if it cannot. */
   #open (id: string, algorithm: Algorithm, sealed: string): KeyMaterial | undefined {
     if (!this.#opened.has(id)) {
       let material: KeyMaterial | undefined
@@ -205,12 +208,15 @@ export class SigningKeys {
   }
 }
 
-/** One change of the keys at a time, over all nodes, until the transaction ends. */
+/** Takes a lock, across all nodes and until the transaction ends, that serialises changes of the keys. */
 export async function lockSigningKeys (trx: Kysely<Database>): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtext('realtime.signing_keys'))`.execute(trx)
 }
 
-/** A new active key, which is newer than all others whatever the clocks say. Answers its row and its secret. */
+/**
+ * Inserts a new active key, with a creation time after all others whatever the clocks of the nodes. Returns its row and
+ * its secret.
+ */
 export async function insertSigningKey (
   trx: Kysely<Database>, encryption: Encryption, { algorithm }: { algorithm: Algorithm }
 ) {

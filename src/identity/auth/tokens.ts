@@ -11,7 +11,7 @@ import type { TokenPrincipal } from '../access/principal.ts'
 import type { Algorithm } from './key-material.ts'
 import type { SigningKey, SigningKeys } from './signing-keys.ts'
 
-/** What is used of `app.jwt`: each call brings its own key. */
+/** The part of `app.jwt` that tokens use. Each call passes its own key. */
 export interface Jwt {
   sign (payload: object, options: { key: Buffer | string, algorithm: Algorithm, kid: string }): string
   verify (
@@ -29,15 +29,15 @@ export interface TokensOptions {
   defaultTtlS: number
 }
 
-/** What a token is to say. */
+/** The content of a new token. */
 export interface TokenInput {
   subject: string
   applicationId: string
   permissions: readonly string[]
   environment: Environment | undefined
-  /** The default life when undefined. */
+  /** The default lifetime applies if undefined. */
   expiresInS: number | undefined
-  /** Epoch milliseconds that the token is not to outlive. */
+  /** Latest expiry, in epoch milliseconds. */
   notAfter?: number
 }
 
@@ -53,14 +53,17 @@ const cachedTokensMax = 20_000
 export type Tokens = ReturnType<typeof createTokens>
 
 /**
- * Issues and verifies the platform's JWTs. What was verified is remembered by the token's hash until it expires;
- * a revoked key empties that memory.
+ * Issues and verifies the platform's JWTs. A verified token is cached by its hash until it expires; revoking a key
+ * clears the cache.
  */
 export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: TokensOptions) {
   const verified = new LRUCache<string, VerifiedToken>({ max: cachedTokensMax })
   keys.onRevoked(() => verified.clear())
 
-  /** Throws, or rejects with, UnauthorizedError `CREDENTIAL_INVALID`. At once for a token that was seen before. */
+  /**
+   * Returns the claims and the principal, synchronously for a cached token. Throws, or rejects with, UnauthorizedError
+   * `CREDENTIAL_INVALID`.
+   */
   function verify (token: string): VerifiedToken | Promise<VerifiedToken> {
     if (token.length > tokenBytesMax) throw invalidCredential('the token is too long')
     const tokenKey = hash('sha256', token, 'base64url')
@@ -80,7 +83,9 @@ export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: Toke
     const decoded = attempt(() => jwt.decode(token, { complete: true }))
     const kid = isPlainObject(decoded) && isPlainObject(decoded['header']) ? decoded['header']['kid'] : undefined
     if (typeof kid !== 'string' || !isCanonical(token)) throw invalidCredential('the token is malformed')
-    if (token.split('.', 2).some(part => hasRepeatedNames(Buffer.from(part, 'base64url').toString()))) { throw invalidCredential('the token says something twice') }
+    if (token.split('.', 2).some(part => hasRepeatedNames(Buffer.from(part, 'base64url').toString()))) {
+      throw invalidCredential('the token repeats a member name')
+    }
     return kid
   }
 
@@ -88,7 +93,7 @@ export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: Toke
     key: SigningKey | undefined, token: string, tokenKey: string
   ): VerifiedToken | Promise<VerifiedToken> {
     if (key === undefined) throw invalidCredential("the token's key is unknown")
-    // Times are checked with all the other claims, so that a refusal names the one that it is about.
+    // `readClaims` checks the times, so that a refusal names the claim.
     const checked = {
       key: key.verifying, algorithms: [key.algorithm] as [Algorithm], ignoreExpiration: true, ignoreNotBefore: true
     } as const
@@ -109,8 +114,10 @@ export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: Toke
     })
   }
 
-  /** Signs with the active key. Throws ValidationError when the token would be longer than what `verify` takes. */
-  /** `id`: the token's `jti`, which is no secret. */
+  /**
+   * Signs a token with the active key. `id` is the `jti`, which is not secret. Throws ValidationError if `verify` would
+   * refuse the token for its length.
+   */
   function mint (input: TokenInput): { token: string, expiresAt: number, id: string, keyId: string } {
     const key = keys.active
     if (key === undefined) throw new Error('there is no active signing key')
@@ -130,7 +137,7 @@ export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: Toke
     if (token.length > tokenBytesMax) {
       throw new ValidationError(
         'VALIDATION_FAILED',
-        `The token would be longer than ${tokenBytesMax} bytes: ask for fewer permissions`,
+        `The token would be longer than ${tokenBytesMax} bytes. Request fewer permissions`,
         {
           details: [{ path: '/permissions', message: 'make the token too long' }]
         }
@@ -142,7 +149,7 @@ export function createTokens ({ jwt, keys, presence, issuer, defaultTtlS }: Toke
   return { verify, mint }
 }
 
-/** fast-jwt's reasons are for us; a stranger hears that the token is not good. */
+/** Hides fast-jwt's reason from the client. */
 function attempt<T> (work: () => T): T {
   try {
     return work()
@@ -152,8 +159,8 @@ function attempt<T> (work: () => T): T {
 }
 
 /**
- * Base64 has several spellings of the same bytes; only the one that we write is taken, so that a changed token is
- * another token.
+ * Returns whether each part has canonical base64url. Other spellings of the same bytes are refused, so that a changed
+ * token is never accepted as the same one.
  */
 function isCanonical (token: string): boolean {
   const parts = token.split('.')
@@ -173,7 +180,7 @@ function toPrincipal (claims: Claims, keyId: string, tokenKey: string): TokenPri
     held: claims.environment === undefined ? held : held.withinEnvironment(),
     keyId,
     tokenKey,
-    // A NumericDate may have a fraction; milliseconds do not.
+    // A NumericDate may have a fraction; `expiresAt` is in whole milliseconds.
     expiresAt: Math.floor(claims.exp * 1000)
   }
 }
@@ -181,8 +188,8 @@ function toPrincipal (claims: Claims, keyId: string, tokenKey: string): TokenPri
 const token = /"(?:[^"\\]|\\.)*"|[{}[\]:]/g
 
 /**
- * Whether an object in a JSON text names a member twice. Parsers differ in which of the two they take, so that such a
- * token could mean one thing to us and another to whoever else verifies it (RFC 7519 §4).
+ * Returns whether an object in a JSON text has a member name twice. Parsers differ in which value they use, so such a
+ * token could mean one thing here and another to a third party that verifies it (RFC 7519 §4).
  */
 export function hasRepeatedNames (json: string): boolean {
   const open: (Set<string> | undefined)[] = []

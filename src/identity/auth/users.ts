@@ -9,10 +9,10 @@ export interface NewUser { name: string, email: string, passwordHash: string }
 
 export type Users = ReturnType<typeof createUsers>
 
-/** Reads users for logins. An address is looked up in its canonical form, and stored as it was given beside it. */
+/** Reads users for logins. An address is stored as it was given, and looked up in its canonical form. */
 export function createUsers ({ db }: { db: Kysely<Database> }) {
   return {
-    /** With the password's hash, for logging in. */
+    /** Returns the user of an address with the hash of their password. */
     async findByEmail (email: string): Promise<{ user: User, passwordHash: string } | undefined> {
       const row = await db.selectFrom('users').select(['id', 'email', 'name', 'password_hash'])
         .where('email_canonical', '=', canonicalEmail(email)).executeTakeFirst()
@@ -27,15 +27,15 @@ export function createUsers ({ db }: { db: Kysely<Database> }) {
 }
 
 /**
- * Holds a user as they are until the transaction ends: whoever changes their password, or deletes them, comes before or
- * after, and ends what was opened before. Undefined when they are gone, or the password is another by now.
+ * Returns a user and locks them until the transaction ends, so that a password change or a deletion comes before or
+ * after, and ends what the transaction opened. Returns undefined if the user was deleted or the password changed.
  */
 export async function holdUser (trx: Kysely<Database>, id: string, passwordHash?: string): Promise<User | undefined> {
   const query = trx.selectFrom('users').select(['id', 'email', 'name']).where('id', '=', id).forShare()
   return await (passwordHash === undefined ? query : query.where('password_hash', '=', passwordHash)).executeTakeFirst()
 }
 
-/** Undefined when the address is taken. */
+/** Returns undefined if the address is taken. */
 export async function insertUser (
   db: Kysely<Database>, { name, email, passwordHash }: NewUser
 ): Promise<User | undefined> {
@@ -56,14 +56,16 @@ export async function hasSuperAdmin (db: Kysely<Database>): Promise<boolean> {
   return found !== undefined
 }
 
-/** Whoever makes or unmakes super_admins does so one after the other, over all nodes, until the transaction ends. */
+/**
+ * Takes a lock, across all nodes and until the transaction ends, that serialises every change of who is super_admin.
+ */
 export async function lockSuperAdmins (trx: Kysely<Database>): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtext('realtime.setup'))`.execute(trx)
 }
 
 /**
- * Does what may take a super_admin away, in a transaction. Of several at once, the one that would take the last one
- * throws ConflictError `LAST_SUPER_ADMIN`, and nothing of it has happened.
+ * Runs work that may remove a super_admin in a transaction. Rolls back and throws ConflictError `LAST_SUPER_ADMIN` if
+ * no super_admin would be left; concurrent calls run one after the other.
  */
 export async function keepingSuperAdmin<T> (
   db: Kysely<Database>, work: (trx: Kysely<Database>) => Promise<T>
@@ -71,7 +73,11 @@ export async function keepingSuperAdmin<T> (
   return await db.transaction().execute(async trx => {
     await lockSuperAdmins(trx)
     const result = await work(trx)
-    if (!await hasSuperAdmin(trx)) { throw new ConflictError('LAST_SUPER_ADMIN', 'The last super_admin cannot be removed: make another first') }
+    if (!await hasSuperAdmin(trx)) {
+      throw new ConflictError(
+        'LAST_SUPER_ADMIN', 'The last super_admin cannot be removed. Make another user super_admin first'
+      )
+    }
     return result
   })
 }

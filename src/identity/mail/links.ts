@@ -1,6 +1,6 @@
-/** Where links in mail lead. Never by a request's `Host`, which its sender chooses. */
+/** Builds the links in mails. The base is never a request's `Host`, which the sender controls. */
 export interface Links {
-  /** The token stands behind the `#`, which browsers send to no server. */
+  /** The token follows the `#`, which browsers do not send to servers. */
   to (page: 'accept-invite' | 'reset-password', token: string): string
 }
 

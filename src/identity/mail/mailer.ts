@@ -7,7 +7,7 @@ export interface Mail {
   /** For logs and metrics. */
   kind: 'invite' | 'reset' | 'notice'
   subject: string
-  /** Stands after the first line. */
+  /** Inserted after the first line. */
   link?: string
   lines: string[]
 }
@@ -21,20 +21,21 @@ export interface MailerOptions {
     error (fields: object, message: string): void
   }
   metrics: Pick<Metrics, 'mails'>
-  /** Waits between attempts; after the last one a mail is given up. */
+  /** Delays between attempts. After the last one, the mail is dropped. */
   retryMs?: readonly number[]
 }
 
 const defaultRetryMs = [1000, 5000, 30_000, 120_000, 600_000] as const
-/** Mails that wait, in memory: each can be asked for again. */
+/** Mails that wait in memory. A dropped mail can be requested again. */
 const waitingMax = 1000
 const timeoutMs = 10_000
 
 export type Mailer = ReturnType<typeof createMailer>
 
 /**
- * Sends mail by SMTP, in the background: no request waits for a mail server, and one that is away is asked again.
- * Without SMTP the link goes to the log. A mail lives in memory only: what it carries works once and is stored nowhere.
+ * Sends mail by SMTP in the background, so that no request waits for a mail server, and retries if it is unavailable.
+ * Without SMTP, links are logged. A mail is kept in memory only, because it contains a token that is stored nowhere
+ * else.
  */
 export function createMailer ({ smtpUrl, from, log, metrics, retryMs = defaultRetryMs }: MailerOptions) {
   const transport = smtpUrl === undefined
@@ -51,7 +52,7 @@ export function createMailer ({ smtpUrl, from, log, metrics, retryMs = defaultRe
     const text = [first, ...(link === undefined ? [] : ['', link]), '', ...rest].join('\n')
     for (let attempt = 0; ; attempt++) {
       try {
-        // A data: or file: in a name or address is text: nothing is read from this machine for a mail.
+        // A `data:` or `file:` URL in a name or address must not read anything from this machine.
         await transport.sendMail({
           to, subject, text, disableFileAccess: true, disableUrlAccess: true,
           headers: { 'auto-submitted': 'auto-generated' }
@@ -60,7 +61,7 @@ export function createMailer ({ smtpUrl, from, log, metrics, retryMs = defaultRe
         return
       } catch (err) {
         const waitMs = retryMs[attempt]
-        // A 5xx is the server's last word (RFC 5321 §4.2.1).
+        // A 5xx is permanent (RFC 5321 §4.2.1).
         const isFinal = waitMs === undefined || ((err as { responseCode?: number }).responseCode ?? 0) >= 500 ||
           ending.signal.aborted
         log[isFinal ? 'error' : 'warn'](
@@ -76,10 +77,10 @@ export function createMailer ({ smtpUrl, from, log, metrics, retryMs = defaultRe
   }
 
   return {
-    /** Whether mail leaves at all; otherwise links go to the log. */
+    /** Whether SMTP is configured. If not, links are logged. */
     isConfigured: transport !== undefined,
 
-    /** Never throws, and waits for nothing. */
+    /** Queues a mail. Never throws. */
     send (mail: Mail): void {
       if (transport === undefined) {
         metrics.mails.inc({ kind: mail.kind, outcome: 'logged' })
@@ -95,7 +96,7 @@ export function createMailer ({ smtpUrl, from, log, metrics, retryMs = defaultRe
       waiting.add(work)
     },
 
-    /** Each mail that waits is tried once more, and then given up. */
+    /** Tries each waiting mail once more, then drops it. */
     async close (): Promise<void> {
       ending.abort()
       await Promise.all(waiting)
@@ -104,7 +105,7 @@ export function createMailer ({ smtpUrl, from, log, metrics, retryMs = defaultRe
   }
 }
 
-/** What a mail server says may quote what it was sent. */
+/** Returns the parts of an error that do not quote the mail. */
 function withoutMail (
   error: unknown
 ): { code?: string | undefined, responseCode?: number | undefined, command?: string | undefined } {

@@ -49,8 +49,8 @@ interface InviteRow {
 export type Invites = ReturnType<typeof createInvites>
 
 /**
- * Invites give a role to whoever reads the mail of an address. They promise no more than their sender holds, when they
- * are sent and again when they are accepted.
+ * Invites grant a role to the owner of an email address. The sender must hold all permissions of the role when the
+ * invite is sent, and again when it is accepted.
  */
 export function createInvites ({ db, users, login, mailer, links, onGrantsChanged }: InvitesOptions) {
   const select = (db: Kysely<Database>) =>
@@ -62,7 +62,7 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
       .where('i.expires_at', '>', Date.now())
 
   return {
-    /** Those that are open, oldest first. */
+    /** Returns a page of open invites, oldest first. */
     async list (principal: Principal, { limit = 100, cursor }: PageQuery): Promise<PageOf<Invite>> {
       let query = select(db).orderBy('i.created_at').orderBy('i.id').limit(limit + 1)
       const visible = applicationsWith(principal, 'users:read')
@@ -75,9 +75,9 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
     },
 
     /**
-     * Mails it. The token is returned, this once, to senders who rule over all users, and where no mail is sent: with
-     * it anybody else would learn whether the address has an account. Throws NotFoundError, ForbiddenError
-     * `PERMISSION_NOT_HELD`.
+     * Creates an invite and mails it. The token is returned only if the sender may manage all users, or if no mail is
+     * configured: with it, other senders could find out whether the address has an account. Throws NotFoundError,
+     * ForbiddenError `PERMISSION_NOT_HELD`.
      */
     async create (
       principal: Principal, { email, roleId, applicationId }: InviteCreate, by: Origin
@@ -113,7 +113,7 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
       return { ...invite, ...(seesToken && { token, url }) }
     },
 
-    /** Throws NotFoundError `INVITE_NOT_FOUND`. */
+    /** Withdraws an invite. Throws NotFoundError `INVITE_NOT_FOUND`. */
     async remove (principal: Principal, id: string, by: Origin): Promise<void> {
       await db.transaction().execute(async trx => {
         const visible = applicationsWith(principal, 'users:delete')
@@ -132,7 +132,7 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
     },
 
     /**
-     * Makes the user and logs them in. Where the address has one already, `password` must be theirs, and the role is
+     * Creates the user and logs them in. If the address already has a user, `password` must be theirs, and the role is
      * added. Throws ForbiddenError `INVITE_INVALID`, UnauthorizedError `LOGIN_FAILED`, RateLimitError.
      */
     async accept ({ token, name, password }: InviteAccept, visitor: Origin): Promise<LoginOutcome> {
@@ -164,8 +164,8 @@ export function createInvites ({ db, users, login, mailer, links, onGrantsChange
 }
 
 /**
- * Whether the sender may still give the role as it is now. A sender who logged in must still be able to send the
- * invite. A token has no rights to look up later: its key must not be revoked, and the role must not have grown.
+ * Returns whether the sender may still grant the role as it is now. A user must still be able to send the invite. A
+ * token's permissions cannot be looked up later, so its key must not be revoked and the role must not have grown.
  */
 async function isStillGiven (trx: Kysely<Database>, invite: InviteRow): Promise<boolean> {
   const role = await requireRole(trx, invite.role_id)
@@ -176,7 +176,7 @@ async function isStillGiven (trx: Kysely<Database>, invite: InviteRow): Promise<
   return held.covers(invite.application_id === null ? set : set.withinApplication())
 }
 
-/** What the sender holds where the role would hold; nothing when they may no longer invite there. */
+/** Returns the sender's permissions where the role would apply, or none if the sender may no longer invite there. */
 async function heldByUser (
   trx: Kysely<Database>, userId: string, applicationId: string | null
 ): Promise<PermissionSet> {
@@ -193,7 +193,8 @@ async function heldByToken (trx: Kysely<Database>, { key_id: keyId, given }: Inv
   return key === undefined ? PermissionSet.none : parsePermissions(given ?? [])
 }
 
-const invalid = () => new ForbiddenError('INVITE_INVALID', 'The invite is unknown, used, withdrawn or expired')
+const invalid = () =>
+  new ForbiddenError('INVITE_INVALID', 'The invite is unknown, used, withdrawn or expired. Ask for a new one')
 
 const toInvite = (row: InviteRow): Invite => ({
   id: row.id,

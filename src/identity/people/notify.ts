@@ -3,18 +3,18 @@ import type { Mailer } from '../mail/mailer.ts'
 const notices = {
   addressChanged: 'The email address of your account was changed. Mail no longer goes to this one.',
   passwordChanged: 'The password of your account was changed.',
-  mfaEnabled: 'A second factor was set up for your account. Logins need a code of it from now on.',
-  mfaDisabled: 'The second factor of your account was disabled. Logins need no code.'
+  mfaEnabled: 'A second factor was enabled for your account. Logins now require a code.',
+  mfaDisabled: 'The second factor of your account was disabled. Logins no longer require a code.'
 } as const
 
-/** Mails a user what happened to their account, so that they notice what was not their doing. */
+/** Mails a user about a change of their account, so that they notice changes by others. */
 export type Notify = (email: string, notice: keyof typeof notices) => void
 
 export function createNotify (mailer: Pick<Mailer, 'send'>): Notify {
   return (email, notice) => mailer.send({
     to: email,
     kind: 'notice',
-    subject: 'Your account of the Realtime Platform was changed',
-    lines: [notices[notice], 'If it was not you, set a new password and tell whoever runs the platform.']
+    subject: 'Your Realtime Platform account was changed',
+    lines: [notices[notice], 'If this was not you, set a new password and contact the administrator of the platform.']
   })
 }

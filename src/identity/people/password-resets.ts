@@ -17,9 +17,9 @@ import type { Notify } from './notify.ts'
 import { setPassword } from './people.ts'
 
 const resetMs = 3_600_000
-/** Between two mails to one address: nobody's mailbox is filled by a stranger. */
+/** The time between two mails to one address, so that a stranger cannot fill a mailbox. */
 const pauseMs = 60_000
-/** Look-ups and mails that are under way; beyond it, a request gets no mail, and may be made again. */
+/** Mails that are being prepared. Beyond it, a request sends no mail and can be repeated. */
 const underWayMax = 100
 
 export interface PasswordResetsOptions {
@@ -34,7 +34,7 @@ export interface PasswordResetsOptions {
 
 export type PasswordResets = ReturnType<typeof createPasswordResets>
 
-/** A forgotten password is replaced by whoever reads the mail of its user. */
+/** Lets users who can read their mail replace a forgotten password. */
 export function createPasswordResets ({ db, users, sessions, mailer, links, notify, log }: PasswordResetsOptions) {
   const mailed = new LRUCache<string, true>({ max: 20_000, ttl: pauseMs })
   const underWay = new Set<Promise<void>>()
@@ -43,7 +43,7 @@ export function createPasswordResets ({ db, users, sessions, mailer, links, noti
     const { token, tokenHash } = newOneTimeToken('reset_')
     const now = Date.now()
     await db.transaction().execute(async trx => {
-      // The newest mail is the one that works.
+      // Only the newest mail is valid.
       await trx.deleteFrom('password_resets').where(eb =>
         eb.or([eb('user_id', '=', user.id), eb('expires_at', '<=', now)])
       ).execute()
@@ -55,19 +55,19 @@ export function createPasswordResets ({ db, users, sessions, mailer, links, noti
     mailer.send({
       to: user.email,
       kind: 'reset',
-      subject: 'A new password for the Realtime Platform',
+      subject: 'Reset your Realtime Platform password',
       link: links.to('reset-password', token),
       lines: [
-        'Somebody, likely you, has asked for a new password. Set it here, within an hour:',
-        'If it was not you, nothing has changed: you need not do anything.'
+        'A new password was requested for your account. Set it here within an hour:',
+        'If this was not you, ignore this mail. Your password has not changed.'
       ]
     })
   }
 
   return {
     /**
-     * Says nothing, not even by the time that it takes, of whether the address has a user: both are looked up, and the
-     * rest is done after the answer.
+     * Mails a link if the address has a user. Neither the result nor the time reveals whether it has one: the user is
+     * looked up in both cases, and the rest follows after the response.
      */
     async request (email: string, by: Origin): Promise<void> {
       const found = await users.findByEmail(email)
@@ -85,8 +85,8 @@ export function createPasswordResets ({ db, users, sessions, mailer, links, noti
     },
 
     /**
-     * Ends every session of the user, and makes the network known to their account: whoever guesses at it from
-     * elsewhere does not slow down the login that follows. Throws ForbiddenError `RESET_INVALID`.
+     * Sets a new password and ends every session of the user. The network becomes known to the account, so that
+     * guessing from elsewhere does not delay the next login. Throws ForbiddenError `RESET_INVALID`.
      */
     async reset ({ token, password }: { token: string, password: string }, visitor: Origin): Promise<void> {
       const tokenHash = oneTimeHash(token)
@@ -94,11 +94,11 @@ export function createPasswordResets ({ db, users, sessions, mailer, links, noti
         'u.id', 'u.email'
       ])
         .where('p.token_hash', '=', tokenHash).where('p.expires_at', '>', Date.now()).executeTakeFirst()
-      // No password is hashed for a stranger's guess.
+      // Check the token before hashing, which is costly.
       if (open === undefined) throw invalid()
       const by = asUser(visitor, open)
       const address = by.address ?? undefined
-      // Whoever has the token is no stranger to the account.
+      // A valid token identifies the owner of the account.
       const passwordHash = await hashPassword(password, { owner: networkOf(address ?? ''), kind: 'knownLogin' })
       const announce = await db.transaction().execute(async trx => {
         const used = await trx.deleteFrom('password_resets').where('token_hash', '=', tokenHash).where(
@@ -112,11 +112,12 @@ export function createPasswordResets ({ db, users, sessions, mailer, links, noti
       notify(open.email, 'passwordChanged')
     },
 
-    /** Waits for what is under way, so that its database is still there. */
+    /** Waits for mails that are being prepared, while the database is still open. */
     async close (): Promise<void> {
       await Promise.all(underWay)
     }
   }
 }
 
-const invalid = () => new ForbiddenError('RESET_INVALID', 'The reset is unknown, used or expired; ask for another')
+const invalid = () =>
+  new ForbiddenError('RESET_INVALID', 'The password reset is unknown, used or expired. Request another one')

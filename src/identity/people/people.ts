@@ -30,9 +30,9 @@ export interface PeopleOptions {
   refusedLogins: RefusedLogins
   notices: Notices
   notify: Notify
-  /** Sends an invite, to whom a principal may not create an account for. */
+  /** Sends an invite, if the principal may not create the account. */
   invite: (principal: Principal, input: InviteCreate, by: Origin) => Promise<InviteCreated>
-  /** Called after roles of a user have changed, so that open sockets follow. */
+  /** Called after the roles of a user have changed, so that open sockets follow. */
   onGrantsChanged: () => void
 }
 
@@ -56,15 +56,15 @@ interface AccountRow {
 export type People = ReturnType<typeof createPeople>
 
 /**
- * The users, as those see them who rule over them. Whoever holds `users:*` for some applications only, and a token,
- * sees the users who have a role there, and of their roles those. Nobody rules over a user who holds more than they.
+ * Lists and changes users. A principal with `users:*` for some applications only, and a token, sees the users who have
+ * a role there, and only those of their roles. Nobody can change a user who holds more permissions.
  */
 export function createPeople (
   { db, users, sessions, secondFactor, refusedLogins, notices, notify, invite, onGrantsChanged }: PeopleOptions
 ) {
   const passwordGate = new LoginGate({ what: 'wrong passwords', notices })
 
-  /** The user with all roles, if the principal may know of them. Throws NotFoundError `USER_NOT_FOUND`. */
+  /** Returns the user with all roles, if the principal may see them. Throws NotFoundError `USER_NOT_FOUND`. */
   async function find (
     db: Kysely<Database>, principal: Principal, id: string, permission: PermissionName
   ): Promise<AccountRow> {
@@ -73,7 +73,10 @@ export function createPeople (
     return row
   }
 
-  /** As `find`, for what changes the user. Throws ForbiddenError `PERMISSION_NOT_HELD`. */
+  /**
+   * Returns the user if the principal may change them. Throws NotFoundError `USER_NOT_FOUND`, ForbiddenError
+   * `PERMISSION_NOT_HELD`.
+   */
   async function rule (
     db: Kysely<Database>, principal: Principal, id: string, permission: PermissionName
   ): Promise<AccountRow> {
@@ -84,13 +87,13 @@ export function createPeople (
         principal,
         applicationId,
         permissionsOfRole({ name, isBuiltIn: role.builtIn, permissions: role.permissions }),
-        `the user ${id} is ${name}`
+        `the user ${id}, who is ${name}`
       )
     }
     return row
   }
 
-  /** The user themselves, or whoever rules over them. */
+  /** Returns the user if the principal is that user or may change them. */
   async function selfOrRuler (principal: Principal, id: string): Promise<{ row: AccountRow, isSelf: boolean }> {
     if (principal.kind === 'session' && principal.userId === id) {
       const row = await selectAccounts(db).where('u.id', '=', id).executeTakeFirst()
@@ -102,8 +105,8 @@ export function createPeople (
   }
 
   /**
-   * The user shows their password again, so that an open session is not enough. Throws ForbiddenError `PASSWORD_WRONG`,
-   * RateLimitError after several wrong ones.
+   * Requires the password of a logged-in user, so that an open session is not enough. Throws ForbiddenError
+   * `PASSWORD_WRONG`, RateLimitError after several wrong ones.
    */
   async function requirePassword (id: string, currentPassword: string | undefined, by: Origin): Promise<void> {
     if (currentPassword === undefined) throw passwordWrong()
@@ -115,7 +118,7 @@ export function createPeople (
     })
   }
 
-  /** Notes it when a password or code of a user who is logged in is refused. */
+  /** Records the refusal of a logged-in user's password or code. */
   async function notingRefusal<T> (by: Origin, userId: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work()
@@ -126,30 +129,32 @@ export function createPeople (
     }
   }
 
-  /** Whether the principal may move a user to another address. Throws ForbiddenError. */
+  /** Checks that the principal may change the address of a user. Throws ForbiddenError. */
   async function authorizeMove (
     principal: Principal, before: AccountRow, email: string, currentPassword: string | undefined, by: Origin
   ): Promise<void> {
-    // Whether an address is taken is an answer about people of other applications.
+    // A conflict would reveal users of other applications.
     if (
       canonicalEmail(email) !== canonicalEmail(before.email) && applicationsWith(principal, 'users:update') !== 'all'
     ) {
-      throw new ForbiddenError('PERMISSION_NOT_HELD', 'Addresses are changed by whoever may change all users')
+      throw new ForbiddenError(
+        'PERMISSION_NOT_HELD', 'Only a user with users:update everywhere can change an email address'
+      )
     }
-    if (principal.kind === 'session' && principal.userId === before.id) { await requirePassword(before.id, currentPassword, by) }
+    if (principal.kind === 'session' && principal.userId === before.id) {
+      await requirePassword(before.id, currentPassword, by)
+    }
   }
 
-  /**
-   * Throws ForbiddenError `SESSION_REQUIRED` unless the user asks for themselves: nobody else is to see their secrets.
-   */
+  /** Throws ForbiddenError `SESSION_REQUIRED` unless the principal is the user: only they may see the secret. */
   async function requireSelf (principal: Principal, id: string): Promise<SessionPrincipal> {
     if (principal.kind === 'session' && principal.userId === id) return principal
     await find(db, principal, id, 'users:read')
-    throw new ForbiddenError('SESSION_REQUIRED', 'Only the user themselves, logged in, sets up their second factor')
+    throw new ForbiddenError('SESSION_REQUIRED', 'Only the user can set up their second factor. Log in as that user')
   }
 
   return {
-    /** Oldest first. */
+    /** Returns a page of users, oldest first. */
     async list (
       principal: Principal, { limit = 100, cursor, email, applicationId }: AccountQuery
     ): Promise<PageOf<Account>> {
@@ -170,9 +175,9 @@ export function createPeople (
     },
 
     /**
-     * Whoever rules over all users creates one. Anybody else sends an invite instead, whether the address has an
-     * account or not: they learn nothing of it, and choose nobody's password. Throws ConflictError `USER_EXISTS`,
-     * ForbiddenError `PERMISSION_NOT_HELD`.
+     * Creates a user, if the principal may manage all users. Other principals send an invite instead, whether the
+     * address has an account or not, so that they cannot find out and choose nobody's password. Throws ConflictError
+     * `USER_EXISTS`, ForbiddenError `PERMISSION_NOT_HELD`.
      */
     async create (
       principal: Principal, { name, email, password, roles = [] }: AccountCreate, by: Origin
@@ -198,14 +203,16 @@ export function createPeople (
     },
 
     /**
-     * A user who moves to another address shows their password. Throws ConflictError `USER_EXISTS`, ForbiddenError
-     * `PERMISSION_NOT_HELD`, `PASSWORD_WRONG`.
+     * Changes a user. Users need their password to change their own address. Throws ConflictError `USER_EXISTS`,
+     * ForbiddenError `PERMISSION_NOT_HELD`, `PASSWORD_WRONG`.
      */
     async update (
       principal: Principal, id: string, { name, email, currentPassword }: AccountUpdate, by: Origin
     ): Promise<Account> {
       const former = await rule(db, principal, id, 'users:update')
-      if (email !== undefined && email !== former.email) { await authorizeMove(principal, former, email, currentPassword, by) }
+      if (email !== undefined && email !== former.email) {
+        await authorizeMove(principal, former, email, currentPassword, by)
+      }
       const row = await db.transaction().execute(async trx => {
         await lockSuperAdmins(trx)
         const before = await rule(trx, principal, id, 'users:update')
@@ -218,8 +225,10 @@ export function createPeople (
           canonicalEmail(email ?? '')
         } and id <> ${id})`.execute(trx).catch(takenMeanwhile(email))
         if (numAffectedRows !== 1n) throw userExists(email ?? '')
-        // What was mailed to the old address is no longer theirs.
-        if (email !== undefined && email !== before.email) { await trx.deleteFrom('password_resets').where('user_id', '=', id).execute() }
+        // A reset that was mailed to the old address must not work any longer.
+        if (email !== undefined && email !== before.email) {
+          await trx.deleteFrom('password_resets').where('user_id', '=', id).execute()
+        }
         const after = await selectAccounts(trx).where('u.id', '=', id).executeTakeFirstOrThrow()
         await record(trx, by, {
           action: 'user.updated', resourceId: id, place: placeOf(after), before: toAccount(before, 'all'),
@@ -232,7 +241,7 @@ export function createPeople (
     },
 
     /**
-     * With the invites that they sent, and their sessions, whose sockets are closed. Throws ConflictError
+     * Deletes a user with the invites that they sent and their sessions, and closes their sockets. Throws ConflictError
      * `LAST_SUPER_ADMIN`, ForbiddenError `PERMISSION_NOT_HELD`.
      */
     async remove (principal: Principal, id: string, by: Origin): Promise<void> {
@@ -250,7 +259,7 @@ export function createPeople (
     },
 
     /**
-     * Ends every session of the user. They themselves show the current password; whoever rules over them need not.
+     * Sets a new password and ends every session of the user. Users need their current password; administrators do not.
      * Throws ForbiddenError `PASSWORD_WRONG`, RateLimitError after several wrong ones.
      */
     async changePassword (
@@ -261,7 +270,7 @@ export function createPeople (
       if (isSelf) await requirePassword(id, currentPassword, by)
       const passwordHash = await hashPassword(newPassword, shareOf(principal))
       const announce = await db.transaction().execute(async trx => {
-        // What was true before the hashing may not be now.
+        // The user's roles may have changed during the hashing.
         if (!isSelf) {
           await lockSuperAdmins(trx)
           await rule(trx, principal, id, 'users:update')
@@ -272,7 +281,10 @@ export function createPeople (
       notify(row.email, 'passwordChanged')
     },
 
-    /** Throws ForbiddenError `SESSION_REQUIRED`, `PASSWORD_WRONG`, ConflictError `MFA_ENABLED`. */
+    /**
+     * Creates a second factor, to be confirmed. Throws ForbiddenError `SESSION_REQUIRED`, `PASSWORD_WRONG`,
+     * ConflictError `MFA_ENABLED`.
+     */
     async setUpMfa (
       principal: Principal, id: string, { currentPassword }: { currentPassword?: string | undefined }, by: Origin
     ) {
@@ -289,8 +301,8 @@ export function createPeople (
     },
 
     /**
-     * The user shows the password and a code; whoever rules over them need not. Throws ForbiddenError `PASSWORD_WRONG`,
-     * `MFA_CODE_INVALID`.
+     * Disables a second factor. Users need their password and a code; administrators do not. Throws ForbiddenError
+     * `PASSWORD_WRONG`, `MFA_CODE_INVALID`.
      */
     async disableMfa (
       principal: Principal, id: string,
@@ -302,7 +314,7 @@ export function createPeople (
         await notingRefusal(by, id, async () => await secondFactor.require(id, code ?? '', by))
       }
       await db.transaction().execute(async trx => {
-        // Whom they ruled over a moment ago may hold more by now.
+        // The user's roles may have changed since the first check.
         if (!isSelf) {
           await lockSuperAdmins(trx)
           await rule(trx, principal, id, 'users:update')
@@ -313,8 +325,8 @@ export function createPeople (
     },
 
     /**
-     * Throws NotFoundError, ConflictError `ROLE_ASSIGNED`, ForbiddenError `PERMISSION_NOT_HELD`. Counts from the user's
-     * next request on.
+     * Assigns a role, from the user's next request on. Throws NotFoundError, ConflictError `ROLE_ASSIGNED`,
+     * ForbiddenError `PERMISSION_NOT_HELD`.
      */
     async assign (principal: Principal, id: string, grant: RoleGrant, by: Origin): Promise<Account> {
       const row = await db.transaction().execute(async trx => {
@@ -322,7 +334,9 @@ export function createPeople (
         const row = await selectAccounts(trx).where('u.id', '=', id).executeTakeFirst()
         if (row === undefined || !isVisible(principal, row, 'users:update')) throw userNotFound(id)
         const role = await authorizeAssignment(trx, principal, grant, 'users:update')
-        if (!await insertAssignment(trx, id, grant)) { throw new ConflictError('ROLE_ASSIGNED', `The user ${id} has the role ${role.name} there`) }
+        if (!await insertAssignment(trx, id, grant)) {
+          throw new ConflictError('ROLE_ASSIGNED', `The user ${id} already has the role ${role.name} there`)
+        }
         await record(trx, by, {
           action: 'user.role_assigned', resourceId: id, place: { applicationId: grant.applicationId ?? null },
           after: { ...grant, role: role.name }
@@ -334,8 +348,8 @@ export function createPeople (
     },
 
     /**
-     * Without an application, wherever the user has the role. Throws NotFoundError, ConflictError `LAST_SUPER_ADMIN`,
-     * ForbiddenError `PERMISSION_NOT_HELD`.
+     * Removes a role from a user: for one application, or without one, everywhere. Throws NotFoundError, ConflictError
+     * `LAST_SUPER_ADMIN`, ForbiddenError `PERMISSION_NOT_HELD`.
      */
     async unassign (
       principal: Principal, id: string, roleId: string, { applicationId }: { applicationId?: string | undefined },
@@ -348,11 +362,16 @@ export function createPeople (
           assignment.roleId === roleId && isSeen(assignment, visible) &&
           (applicationId === undefined || assignment.applicationId === applicationId)
         )
-        if (meant.length === 0) { throw new NotFoundError('ROLE_NOT_FOUND', `The user ${id} does not have the role: ${roleId}`) }
+        if (meant.length === 0) {
+          throw new NotFoundError('ROLE_NOT_FOUND', `The user ${id} does not have the role: ${roleId}`)
+        }
         for (const { name, builtIn, permissions, applicationId } of meant) {
-          authorizeRule(principal, applicationId, permissionsOfRole({ name, isBuiltIn: builtIn, permissions }), name)
-          await sql`delete from role_assignments where user_id = ${id} and role_id = ${roleId} and application_id is not distinct from ${applicationId}`
-            .execute(trx)
+          authorizeRule(
+            principal, applicationId, permissionsOfRole({ name, isBuiltIn: builtIn, permissions }), `the role ${name}`
+          )
+          await sql`
+            delete from role_assignments where user_id = ${id} and role_id = ${roleId}
+              and application_id is not distinct from ${applicationId}`.execute(trx)
           await record(trx, by, {
             action: 'user.role_removed', resourceId: id, place: { applicationId },
             before: { roleId, applicationId, role: name }
@@ -364,7 +383,10 @@ export function createPeople (
   }
 }
 
-/** Ends the user's sessions and whatever was on its way for the old password. Call the answer after the commit. */
+/**
+ * Sets a password, ends the user's sessions, and deletes password resets and pending logins. Call the returned function
+ * after the commit.
+ */
 export async function setPassword (
   trx: Kysely<Database>, sessions: Sessions, id: string, passwordHash: string, by: Origin
 ): Promise<() => void> {
@@ -378,10 +400,10 @@ export async function setPassword (
   return await sessions.endAllWithin(trx, id)
 }
 
-/** `applicationId` null or absent: everywhere. */
+/** A role to assign: for one application, or everywhere if `applicationId` is null or absent. */
 export interface Grant { roleId: string, applicationId?: string | null | undefined }
 
-/** Whether the principal may give that role there. Throws NotFoundError, ForbiddenError `PERMISSION_NOT_HELD`. */
+/** Checks that the principal may assign the role there. Throws NotFoundError, ForbiddenError `PERMISSION_NOT_HELD`. */
 export async function authorizeAssignment (
   db: Kysely<Database>, principal: Principal, { roleId, applicationId = null }: Grant, permission: PermissionName
 ): Promise<{ name: string, set: PermissionSet }> {
@@ -390,11 +412,11 @@ export async function authorizeAssignment (
   if (applicationId !== null && visible !== 'all' && !visible.includes(applicationId)) {
     throw new ForbiddenError(
       'APPLICATION_FORBIDDEN',
-      `The credential does not reach the users of the application ${applicationId}`
+      `The credential has no access to the users of the application ${applicationId}`
     )
   }
   const set = permissionsOfRole({ name: role.name, isBuiltIn: role.built_in, permissions: role.permissions })
-  authorizeRule(principal, applicationId, set, role.name)
+  authorizeRule(principal, applicationId, set, `the role ${role.name}`)
   if (
     applicationId !== null &&
     await db.selectFrom('applications').select('id').where('id', '=', applicationId).executeTakeFirst() === undefined
@@ -404,7 +426,7 @@ export async function authorizeAssignment (
   return { name: role.name, set }
 }
 
-/** False when the user has it. */
+/** Returns false if the user already has the role. */
 export async function insertAssignment (
   trx: Kysely<Database>, userId: string, { roleId, applicationId = null }: Grant
 ): Promise<boolean> {
@@ -418,7 +440,10 @@ export async function insertAssignment (
 const selectAccounts = (db: Kysely<Database>) => db.selectFrom('users as u')
   .select(['u.id', 'u.email', 'u.name', 'u.mfa_confirmed_at', 'u.created_at', 'u.updated_at'])
   .select(sql<StoredAssignment[]>`(
-    select coalesce(jsonb_agg(jsonb_build_object('roleId', r.id, 'name', r.name, 'builtIn', r.built_in, 'permissions', r.permissions, 'applicationId', a.application_id)
+    select coalesce(jsonb_agg(
+      jsonb_build_object(
+        'roleId', r.id, 'name', r.name, 'builtIn', r.built_in, 'permissions', r.permissions,
+        'applicationId', a.application_id)
       order by r.name, a.application_id), '[]')
     from role_assignments a join roles r on r.id = a.role_id where a.user_id = u.id)`.as('assignments'))
 
@@ -435,7 +460,7 @@ function isVisible (principal: Principal, row: AccountRow, permission: Permissio
   return visible === 'all' || row.assignments.some(assignment => isSeen(assignment, visible))
 }
 
-/** The one application that a user belongs to, for the audit log; none when there are several. */
+/** Returns the application of a user's roles for the audit log, or none if there are several. */
 function placeOf ({ assignments }: AccountRow): { applicationId: string | null } {
   const [first, ...others] = new Set(assignments.map(({ applicationId }) => applicationId))
   return { applicationId: others.length === 0 ? first ?? null : null }
@@ -453,7 +478,7 @@ const toAccount = (row: AccountRow, visible: 'all' | string[]): Account => ({
   updatedAt: row.updated_at
 })
 
-/** Where a principal's hashings wait: a token's with those of its application. */
+/** Returns the owner of a principal's hashing work. Tokens share the queue of their application. */
 const shareOf = (principal: Principal): HashingShare =>
   principal.kind === 'session'
     ? ownShare(principal.userId)
@@ -461,20 +486,21 @@ const shareOf = (principal: Principal): HashingShare =>
 
 const ownShare = (userId: string): HashingShare => ({ owner: `user ${userId}`, kind: 'other' })
 
-/** An invite gives one role. */
+/** An invite grants one role. */
 function onlyRoleOf (roles: RoleGrant[]): RoleGrant {
   const [role, ...others] = roles
   if (role !== undefined && others.length === 0) return role
   throw new ValidationError(
     'VALIDATION_FAILED',
-    'The body /roles must have one role unless you rule over all users: it is given by an invite',
+    'The body /roles must have exactly one role, for an application of yours. Only callers with users:create ' +
+      'everywhere may give another number of roles',
     {
-      details: [{ path: '/roles', message: 'must have one role for an application of yours' }]
+      details: [{ path: '/roles', message: 'must have exactly one role, for an application of yours' }]
     }
   )
 }
 
-/** Why a proof was refused; undefined for another error. */
+/** Returns why a password or code was refused; undefined for another error. */
 function reasonOf (error: unknown): 'password' | 'code' | 'rate_limited' | undefined {
   if (error instanceof RateLimitError) return 'rate_limited'
   if (!(error instanceof ForbiddenError)) return undefined
@@ -483,7 +509,8 @@ function reasonOf (error: unknown): 'password' | 'code' | 'rate_limited' | undef
 
 const passwordWrong = () => new ForbiddenError('PASSWORD_WRONG', 'The current password is missing or wrong')
 const userNotFound = (id: string) => new NotFoundError('USER_NOT_FOUND', `User not found: ${id}`)
-export const userExists = (email: string) => new ConflictError('USER_EXISTS', `User exists: ${email}`)
+export const userExists = (email: string) =>
+  new ConflictError('USER_EXISTS', `A user with this email address already exists: ${email}`)
 
 const uniqueViolation = '23505'
 const takenMeanwhile = (email: string | undefined) => (error: unknown): never => {

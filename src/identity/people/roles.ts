@@ -14,24 +14,24 @@ import { decodeCursor, toPage, type PageOf } from '../../foundation/paging.ts'
 export type Roles = ReturnType<typeof createRoles>
 
 /**
- * Roles: the built-in ones, which do not change, and others. A role belongs to the platform: it may be given in every
- * application, by assignments and by open invites. To create, change or delete one, the principal must hold all of its
- * permissions everywhere, before and after. A token, and a role for one application, hold nothing everywhere.
+ * Lists and changes roles. Built-in roles cannot be changed. A role belongs to the platform: it can be assigned in
+ * every application, directly and by open invites. To create, change or delete one, the principal must hold all of its
+ * permissions everywhere, before and after the change. Tokens, and roles for one application, hold nothing everywhere.
  */
 export function createRoles ({ db, onGrantsChanged }: { db: Kysely<Database>, onGrantsChanged: () => void }) {
-  /** A role that may be changed, locked against assignments until the transaction ends. */
+  /** Returns a role that may be changed, and locks it against assignments until the transaction ends. */
   async function changeable (
     trx: Kysely<Database>, principal: Principal, id: string, wanted = PermissionSet.none
   ): Promise<Row> {
     const row = await trx.selectFrom('roles').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
     if (row === undefined) throw roleNotFound(id)
-    if (row.built_in) throw new ConflictError('ROLE_BUILT_IN', `The role ${row.name} is built in and does not change`)
+    if (row.built_in) throw new ConflictError('ROLE_BUILT_IN', `The role ${row.name} is built in and cannot be changed`)
     authorizeRule(principal, null, setOf(row).union(wanted), `the role ${row.name}`)
     return row
   }
 
   return {
-    /** In the order of names. */
+    /** Returns a page of roles, ordered by name. */
     async list ({ limit = 100, cursor }: PageQuery): Promise<PageOf<Role>> {
       const after = cursor === undefined ? '' : String(decodeCursor(cursor, ['string'])[0])
       const rows = await db.selectFrom('roles').selectAll().where('name', '>', after).orderBy('name').limit(limit + 1)
@@ -39,7 +39,7 @@ export function createRoles ({ db, onGrantsChanged }: { db: Kysely<Database>, on
       return toPage(rows, limit, toRole, row => [row.name])
     },
 
-    /** Throws ConflictError `ROLE_EXISTS`, ForbiddenError `PERMISSION_NOT_HELD`. */
+    /** Creates a role. Throws ConflictError `ROLE_EXISTS`, ForbiddenError `PERMISSION_NOT_HELD`. */
     async create (
       principal: Principal, { name, description = '', permissions }: RoleCreate, by: Origin
     ): Promise<Role> {
@@ -59,8 +59,8 @@ export function createRoles ({ db, onGrantsChanged }: { db: Kysely<Database>, on
     },
 
     /**
-     * Counts from the holders' next request on. Throws ConflictError `ROLE_BUILT_IN` or `ROLE_EXISTS`, ForbiddenError
-     * `PERMISSION_NOT_HELD`.
+     * Changes a role, from its holders' next request on. Throws ConflictError `ROLE_BUILT_IN` or `ROLE_EXISTS`,
+     * ForbiddenError `PERMISSION_NOT_HELD`.
      */
     async update (
       principal: Principal, id: string, { name, description, permissions }: RoleUpdate, by: Origin
@@ -91,7 +91,7 @@ export function createRoles ({ db, onGrantsChanged }: { db: Kysely<Database>, on
     },
 
     /**
-     * With its assignments and open invites. Throws ConflictError `ROLE_BUILT_IN`, ForbiddenError
+     * Deletes a role with its assignments and open invites. Throws ConflictError `ROLE_BUILT_IN`, ForbiddenError
      * `PERMISSION_NOT_HELD`.
      */
     async remove (principal: Principal, id: string, by: Origin): Promise<void> {
@@ -108,7 +108,7 @@ export function createRoles ({ db, onGrantsChanged }: { db: Kysely<Database>, on
 
 type Row = Selectable<RolesTable>
 
-/** Locked, so that it does not change before what is made of it is there. Throws NotFoundError `ROLE_NOT_FOUND`. */
+/** Returns a role and locks it until the transaction ends. Throws NotFoundError `ROLE_NOT_FOUND`. */
 export async function requireRole (db: Kysely<Database>, id: string): Promise<Row> {
   const row = await db.selectFrom('roles').selectAll().where('id', '=', id).forKeyShare().executeTakeFirst()
   if (row === undefined) throw roleNotFound(id)
@@ -134,11 +134,11 @@ const toRole = (row: Row): Role => ({
 
 const uniqueViolation = '23505'
 const roleNotFound = (id: string) => new NotFoundError('ROLE_NOT_FOUND', `Role not found: ${id}`)
-const roleExists = (name: string) => new ConflictError('ROLE_EXISTS', `Role exists: ${name}`)
+const roleExists = (name: string) => new ConflictError('ROLE_EXISTS', `A role with this name already exists: ${name}`)
 
 /**
- * Takes, with what is about to be deleted, the roles and the invites that hang on it: the database would do so by
- * itself, but without a word in the audit log. Of a role, an application, or the user who sent the invites.
+ * Deletes the invites and role assignments of a role, an application, or a user who sent invites, before that is
+ * deleted. The database would delete them as well, but without entries in the audit log.
  */
 export async function takeWith (
   trx: Kysely<Database>, by: Origin, gone: { roleId: string } | { applicationId: string } | { inviterId: string }

@@ -5,9 +5,9 @@ import { tenant } from '../../tenant.ts'
 import { dereferenced } from '../../dereferenced.ts'
 
 /*
- * Every route of the OpenAPI document × everybody who could ask: let in or refused exactly as the permission that the
- * route declares (`x-permission`) says. A new route is in this by itself. What each role, level and verb may do is
- * written down here once more, as the contract has it: the test does not ask the code that it tests.
+ * Calls every route of the OpenAPI document with every kind of principal, and expects admission or refusal as the
+ * route's permission (`x-permission`) requires. New routes are covered automatically. The permissions of each role,
+ * level and verb are repeated here from the contract, so that the test does not depend on the code under test.
  */
 
 t.setTimeout(300_000)
@@ -24,14 +24,14 @@ const operations = Object.entries(paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({
     name: `${method.toUpperCase()} ${path}`,
     method: method.toUpperCase() as 'GET',
-    // Of nothing that there is: who is let in finds nothing, and changes nothing.
+    // Names nothing that exists, so an admitted request finds and changes nothing.
     url: path.replaceAll(
       /\{(\w+)\}/g,
       (_, name: string) =>
         encodeURIComponent(String(operation.parameters?.find(parameter => parameter.name === name)?.example ?? 'x'))
     ),
     permission: operation['x-permission'] ?? '',
-    /** Never ends by itself. */
+    /** A stream that does not end by itself. */
     isStream: Object.values(operation.responses).some(({ content = {} }) => 'text/event-stream' in content)
   }))
 )
@@ -49,7 +49,7 @@ const administering = [
   ...every(['applications'], ['create', 'read', 'update']),
   'roles:read'
 ]
-/** A role for one application gives nothing beyond it. */
+/** A role for one application grants nothing outside it. */
 const within = (held: string[]) =>
   held.filter(name =>
     !every(['keys']).includes(name) &&
@@ -93,7 +93,9 @@ const tokens: Record<string, string[]> = {
   'subscribe:order.*': ['events:read'],
   'publish:chat.**': ['events:create']
 }
-for (const [level, held] of Object.entries(tokens)) { asksAs.push({ who: `a token of ${level}`, held, headers: { authorization: `Bearer ${own.token([level])}` } }) }
+for (const [level, held] of Object.entries(tokens)) {
+  asksAs.push({ who: `a token of ${level}`, held, headers: { authorization: `Bearer ${own.token([level])}` } })
+}
 
 async function sessionOf (
   app: FastifyInstance, role: string | undefined, applicationId: string | null
@@ -132,13 +134,13 @@ async function ask ({ method, url, isStream }: typeof operations[number], header
   return { status: answer.statusCode, body: '' }
 }
 
-await t.test('every route says in the document who may call it', async t => {
+await t.test('the document states the permission of every route', async t => {
   const known = new Set(['public', 'authenticated', ...everything])
   t.same(operations.filter(({ permission }) => !known.has(permission)).map(({ name }) => name), [])
   t.ok(operations.length > 50)
 })
 
-await t.test('without a credential everything but the public is refused', async t => {
+await t.test('every route except public ones refuses requests without a credential', async t => {
   const wrong: string[] = []
   for (const operation of operations) {
     const { status, body } = await ask(operation, {})
@@ -148,12 +150,12 @@ await t.test('without a credential everything but the public is refused', async 
   t.same(wrong, [])
 })
 
-await t.test('every role, level, verb and single permission is let in where it holds what the route declares, and nowhere else', async t => {
+await t.test("roles, levels, verbs and permissions are admitted only with the route's permission", async t => {
   const wrong: string[] = []
   let refused = 0
   for (const operation of operations) {
     if (operation.permission === 'public' || operation.name === 'POST /api/auth/logout') continue
-    // And the very permission, and all the others.
+    // Also tries the exact permission, and all others together.
     const others = everything.filter(name => name !== operation.permission)
     const exact = [[operation.permission], others].filter(names =>
       operation.permission !== 'authenticated' || names === others
@@ -168,10 +170,12 @@ await t.test('every role, level, verb and single permission is let in where it h
       const isRefused = status === 403 && body.includes('"PERMISSION_DENIED"') &&
         body.includes(`Permission required: ${operation.permission}"`)
       const mayEnter = operation.permission === 'authenticated' || held.includes(operation.permission)
-      // Whoever has no role in an application is not even let into it.
+      // A principal without a role in the application is refused before the permission is checked.
       const isKeptOut = isRefused || (held.length === 0 && status === 403 && body.includes('APPLICATION_FORBIDDEN'))
       if (isKeptOut) refused++
-      if (isKeptOut === mayEnter || status === 401 || status >= 500) { wrong.push(`${operation.name} (${operation.permission}) by ${who}: ${status} ${body.slice(0, 150)}`) }
+      if (isKeptOut === mayEnter || status === 401 || status >= 500) {
+        wrong.push(`${operation.name} (${operation.permission}) by ${who}: ${status} ${body.slice(0, 150)}`)
+      }
     }
   }
   t.same(wrong, [])

@@ -13,13 +13,13 @@ const scope = { applicationId: 'app_a', environment: 'development' } as const
 const elsewhere = { applicationId: 'app_b', environment: 'development' } as const
 const names = (...list: PermissionName[]) => list
 
-t.test('an admin token may everything in its application and nothing in another', async t => {
+t.test('an admin token has every permission in its application and none in another', async t => {
   const admin = tokenPrincipal(['admin'])
   t.ok(permissionNames.every(name => isAllowed(admin, scope, name)))
   t.notOk(permissionNames.some(name => isAllowed(admin, elsewhere, name)))
 })
 
-t.test('a service token writes, a client token reads', async t => {
+t.test('a service token can write, a client token can only read', async t => {
   const service = tokenPrincipal(['service'])
   for (
     const name of names(
@@ -37,7 +37,7 @@ t.test('a service token writes, a client token reads', async t => {
   t.same(permissionNames.filter(name => isAllowed(client, scope, name)), ['sync:read', 'events:read'])
 })
 
-t.test('a token that is pinned to an environment has it only there, and no global section', async t => {
+t.test('a pinned token has permissions in its environment only, and no global ones', async t => {
   const pinned = tokenPrincipal(['admin'], { environment: 'staging' })
   t.ok(isAllowed(pinned, { ...scope, environment: 'staging' }, 'topics:create'))
   t.notOk(isAllowed(pinned, { ...scope, environment: 'production' }, 'topics:create'))
@@ -46,9 +46,9 @@ t.test('a token that is pinned to an environment has it only there, and no globa
   t.ok(isAllowed(pinned, { applicationId: 'app_a' }, 'applications:read'))
 })
 
-t.test('a verb holds for its topics only', async t => {
+t.test('a verb applies to its topics only', async t => {
   const reader = tokenPrincipal(['subscribe:order.*', 'publish:chat.**'])
-  t.ok(isAllowed(reader, scope, 'events:read'), 'the route lets it in')
+  t.ok(isAllowed(reader, scope, 'events:read'), 'the route admits it')
   t.notOk(isAllowed(reader, scope, 'topics:read'))
   t.equal(await codeOf(() => authorizeTopic(reader, scope, 'subscribe', 'order.created')), undefined)
   t.equal(await codeOf(() => authorizeTopic(reader, scope, 'subscribe', 'order.*')), undefined)
@@ -61,7 +61,7 @@ t.test('a verb holds for its topics only', async t => {
   t.equal(await codeOf(() => authorizeTopic(tokenPrincipal(['events:read']), scope, 'subscribe', '**')), undefined)
 })
 
-t.test('a string that is no permission grants nothing', async t => {
+t.test('an unknown permission grants nothing', async t => {
   for (
     const text of [
       '*', 'admin:read', 'topics', 'topics:*', 'constructor', '__proto__', 'subscribe:', 'subscribe:a..b', 'Admin',
@@ -72,32 +72,40 @@ t.test('a string that is no permission grants nothing', async t => {
   }
 })
 
-t.test('the built-in roles', async t => {
+t.test('the built-in roles have their documented permissions', async t => {
   t.ok(permissionNames.every(name => isAllowed(sessionPrincipal('super_admin'), scope, name)))
   const admin = sessionPrincipal('admin')
-  for (const name of names('topics:delete', 'database:create', 'users:create', 'tokens:create', 'events:create')) { t.ok(isAllowed(admin, scope, name), name) }
-  for (const name of names('keys:read', 'roles:create', 'audit:read', 'applications:delete')) { t.notOk(isAllowed(admin, scope, name), name) }
+  for (const name of names('topics:delete', 'database:create', 'users:create', 'tokens:create', 'events:create')) {
+    t.ok(isAllowed(admin, scope, name), name)
+  }
+  for (const name of names('keys:read', 'roles:create', 'audit:read', 'applications:delete')) {
+    t.notOk(isAllowed(admin, scope, name), name)
+  }
   const editor = sessionPrincipal('editor')
-  for (const name of names('topics:create', 'schemas:update', 'database:update', 'topics:read')) { t.ok(isAllowed(editor, scope, name), name) }
-  for (const name of names('topics:delete', 'users:read', 'tokens:create', 'webhooks:create', 'applications:update')) { t.notOk(isAllowed(editor, scope, name), name) }
+  for (const name of names('topics:create', 'schemas:update', 'database:update', 'topics:read')) {
+    t.ok(isAllowed(editor, scope, name), name)
+  }
+  for (const name of names('topics:delete', 'users:read', 'tokens:create', 'webhooks:create', 'applications:update')) {
+    t.notOk(isAllowed(editor, scope, name), name)
+  }
   const viewer = sessionPrincipal('viewer')
   t.ok(permissionNames.filter(name => isAllowed(viewer, scope, name)).every(name => name.endsWith(':read')))
   t.ok(isAllowed(viewer, scope, 'topics:read'))
   t.notOk(isAllowed(viewer, scope, 'keys:read'))
 })
 
-t.test('a role for one application holds there, and gives nothing beyond', async t => {
+t.test('a role for one application applies there and grants nothing outside it', async t => {
   const admin = sessionPrincipal(['admin', 'app_a'])
   t.ok(isAllowed(admin, scope, 'topics:create'))
   t.notOk(isAllowed(admin, elsewhere, 'topics:read'))
-  t.ok(isAllowed(admin, null, 'users:create'), 'of its users')
+  t.ok(isAllowed(admin, null, 'users:create'), 'for the users of its application')
   t.notOk(coversAt(admin, null, parsePermissions(['users:create'])), 'not of everybody\'s')
   t.same(applicationsWith(admin, 'users:read'), ['app_a'])
   t.same(applicationsWith(sessionPrincipal('admin'), 'users:read'), 'all')
-  t.same(applicationsWith(tokenPrincipal(['admin']), 'users:read'), ['app_a'], 'a token stands for one application')
+  t.same(applicationsWith(tokenPrincipal(['admin']), 'users:read'), ['app_a'], 'a token belongs to one application')
   t.notOk(coversAt(tokenPrincipal(['admin']), null, parsePermissions(['users:read'])))
   t.notOk(isAllowed(admin, null, 'applications:create'))
-  t.ok(isAllowed(admin, null, 'applications:read'), 'for its own')
+  t.ok(isAllowed(admin, null, 'applications:read'), 'for its own application')
   t.ok(reachesApplication(admin, 'app_a'))
   t.notOk(reachesApplication(admin, 'app_b'))
   const mixed = sessionPrincipal('viewer', ['editor', 'app_a'])
@@ -106,7 +114,7 @@ t.test('a role for one application holds there, and gives nothing beyond', async
   t.notOk(isAllowed(mixed, elsewhere, 'topics:create'))
 })
 
-t.test("a role that was made, not built in, cannot take a built-in one's name", async t => {
+t.test("a custom role cannot take a built-in role's name", async t => {
   const custom = permissionsOfRole({
     name: 'super_admin', isBuiltIn: false,
     permissions: [{ resource: 'topics', action: 'read' }, { resource: 'nonsense', action: 'read' }]
@@ -114,7 +122,7 @@ t.test("a role that was made, not built in, cannot take a built-in one's name", 
   t.same(custom.toStrings(), ['topics:read'])
 })
 
-t.test('the refusal names the permission', async t => {
+t.test('the refusal names the missing permission', async t => {
   try {
     authorize(tokenPrincipal(['client']), scope, 'topics:create')
     t.fail('it was allowed')
@@ -123,7 +131,7 @@ t.test('the refusal names the permission', async t => {
   }
 })
 
-t.test('nobody may grant more than they hold', async t => {
+t.test('a principal cannot grant more than it holds', async t => {
   const grant = (principal: Parameters<typeof authorizeGrant>[0], ...permissions: string[]) =>
     codeOf(() => authorizeGrant(principal, { applicationId: 'app_a' }, permissions))
   const denied = 'PERMISSION_NOT_HELD'
@@ -135,7 +143,7 @@ t.test('nobody may grant more than they hold', async t => {
   t.equal(await grant(sessionPrincipal(['super_admin', 'app_a']), 'keys:read'), denied)
   t.equal(
     await grant(sessionPrincipal(['super_admin', 'app_a']), 'admin'), denied,
-    'a token level reaches the global sections'
+    'a token level includes the global sections'
   )
   t.equal(await grant(sessionPrincipal(['super_admin', 'app_a']), 'service', 'topics:delete'), undefined)
   t.equal(await grant(sessionPrincipal(['super_admin', 'app_b']), 'client'), denied)
@@ -152,7 +160,7 @@ t.test('nobody may grant more than they hold', async t => {
   t.equal(await grant(tokenPrincipal(['tokens:create', 'subscribe']), 'events:read', 'subscribe'), undefined)
 })
 
-t.test('a grant that is pinned to an environment counts for what it can do there', async t => {
+t.test('a grant that is pinned to an environment needs only the permissions that it keeps there', async t => {
   const staging = { applicationId: 'app_a', environment: 'staging' } as const
   const pinned = tokenPrincipal(['admin'], { environment: 'staging' })
   t.equal(await codeOf(() => authorizeGrant(pinned, staging, ['admin'])), undefined)
@@ -163,7 +171,7 @@ t.test('a grant that is pinned to an environment counts for what it can do there
   )
 })
 
-t.test('a service token hands on what a client may do, and no more', async t => {
+t.test('a service token can grant client permissions, and no more', async t => {
   const grant = (...permissions: string[]) =>
     codeOf(() => authorizeGrant(tokenPrincipal(['service']), { applicationId: 'app_a' }, permissions))
   t.equal(await grant('client'), undefined)
@@ -177,7 +185,7 @@ t.test('a service token hands on what a client may do, and no more', async t => 
   )
 })
 
-t.test('permissions that do not exist are named', async t => {
+t.test('the refusal names unknown permissions', async t => {
   try {
     authorizeGrant(sessionPrincipal('super_admin'), { applicationId: 'app_a' }, ['subscribe', 'topics:fly', 'root'])
     t.fail('it was allowed')
@@ -189,17 +197,22 @@ t.test('permissions that do not exist are named', async t => {
   }
 })
 
-t.test('which resources belong to an application', async t => {
+t.test('entity-owning resources belong to an application', async t => {
   for (
     const name of names(
       'topics:read', 'schemas:read', 'database:read', 'sync:read', 'services:read', 'socket:read', 'webhooks:read',
       'debugger:read', 'events:create'
     )
   ) t.ok(isEntityOwning(name), name)
-  for (const name of names('applications:read', 'users:read', 'roles:read', 'keys:read', 'tokens:create', 'audit:read')) { t.notOk(isEntityOwning(name), name) }
+  const globalNames = names(
+    'applications:read', 'users:read', 'roles:read', 'keys:read', 'tokens:create', 'audit:read'
+  )
+  for (const name of globalNames) {
+    t.notOk(isEntityOwning(name), name)
+  }
 })
 
-t.test('the rows of the built-in roles say what is enforced', async t => {
+t.test('the rows of the built-in roles match the enforced permissions', async t => {
   const pool = createPool({ connectionString: await createDatabase(t), max: 1 })
   t.teardown(() => pool.end())
   const rows = await createKysely(pool).selectFrom('roles').select(['name', 'permissions']).where('built_in', '=', true)

@@ -9,8 +9,8 @@ import { variables } from '../../webhooks/hooks.ts'
 import { receiver } from '../../webhooks/receiver.ts'
 
 /*
- * A value is planted in payloads, in names of documents that somebody looks at, and in others' filters. Every way out
- * is tried with every single permission: the value comes only to those who may read it.
+ * Plants a value in payloads, in names of documents that are being viewed, and in filters. Tries every output with each
+ * single permission: only principals that may read the value receive it.
  */
 
 t.setTimeout(180_000)
@@ -27,7 +27,8 @@ const asking = (...permissions: string[]) =>
   requests(app, `Bearer ${shop.token(permissions, { subject: permissions.join() })}`)
 const hookOf = (fields: object) => ({ url: 'https://nobody.example.test/', events: ['topic.event'], ...fields })
 
-// Somebody with everything subscribes with a filter that has the value, and looks at a document whose name has it.
+// A principal with all permissions subscribes with a filter that contains the value, and views a document whose name
+// contains it.
 const owner = await connectWs(url, { token: shop.token(['admin'], { subject: 'owner' }) })
 t.teardown(() => { owner.close() })
 const subscribed = await owner.request('subscribe', { topic, filter: { value: { eq: secret } } })
@@ -38,7 +39,7 @@ await owner.request('publish', { channel, event: 'said', data: secret })
 const { body: event } = await shop.request('POST', `/api/topics/${topic}/events`, { payload: { value: secret } })
 await app.tracing.recorder.flush()
 
-/** Ways out, and one of the lists of permissions that are needed to see the value there. */
+/** Outputs, each with lists of permissions that are needed to see the value there. */
 const ways: { name: string, needs: string[], ask (by: ReturnType<typeof asking>): Promise<{ text: string }> }[] = [
   { name: 'the log', needs: ['events:read'], ask: by => by.get(`/api/topics/${topic}/events`) },
   {
@@ -69,10 +70,10 @@ const ways: { name: string, needs: string[], ask (by: ReturnType<typeof asking>)
     ask: by => by.post('/api/debugger/route', { topic, payload: { value: 'x' } })
   }
 ]
-/** The asker has named the channel. */
+/** The request names the channel. */
 const withoutQuestion = ({ status, text }: { status: number, text: string }) => ({ text: status === 200 ? text : '' })
 
-await t.test('no single permission shows what it takes another to read', async t => {
+await t.test('no single permission reveals data that requires another', async t => {
   for (const { name, needs, ask } of ways) {
     t.match((await ask(asking(...needs))).text, secret, `${name}: ${needs.join()}`)
     for (
@@ -102,7 +103,7 @@ await t.test('no single permission shows what it takes another to read', async t
   }
 })
 
-await t.test('others\' filters are no oracle for a payload that the asker may not read', async t => {
+await t.test('filters of other principals reveal nothing about an unreadable payload', async t => {
   const spy = asking('debugger:read')
   await shop.request('POST', `/api/topics/${topic}/events`, { payload: { value: 'another' } })
   const { body: other } = await shop.request('POST', `/api/topics/${topic}/events`, { payload: { value: 'another' } })
@@ -117,7 +118,7 @@ await t.test('others\' filters are no oracle for a payload that the asker may no
   t.match(await explained(event.id), { outcome: 'unknown', cause: 'PAYLOAD_HIDDEN', filter: [{ holds: false }] })
   t.strictSame(
     await explained(event.id), await explained(other.id),
-    'an event that matched and one that did not are explained alike'
+    'a matching and a non-matching event have the same explanation'
   )
   const { body: hook } = await shop.request('POST', '/api/webhooks', hookOf({ filter: { value: 'matched' } }))
   const [{ body: hit }, { body: miss }] = [
@@ -129,22 +130,26 @@ await t.test('others\' filters are no oracle for a payload that the asker may no
     (await spy.post('/api/debugger/explain', { eventId, webhookId: hook.id })).body
   t.match(await ofWebhook(hit.id), { outcome: 'unknown', cause: 'PAYLOAD_HIDDEN' })
   t.strictSame((await ofWebhook(hit.id)).outcome, (await ofWebhook(miss.id)).outcome)
-  for (const value of [secret, 'other']) { t.equal(outcome(await spy.post('/api/debugger/route', { topic, payload: { value } })), '403 PERMISSION_DENIED') }
+  for (const value of [secret, 'other']) {
+    t.equal(outcome(await spy.post('/api/debugger/route', { topic, payload: { value } })), '403 PERMISSION_DENIED')
+  }
   const { body: trace } = await spy.get(`/api/debugger/traces/${event.id}`)
   t.ok(
     trace.routed.every(({ subscriptions }: { subscriptions: unknown[] }) => subscriptions.length === 0),
-    'a trace does not list whose filter matched'
+    'a trace does not list the matching subscriptions'
   )
   await shop.request('DELETE', `/api/webhooks/${hook.id}`)
 })
 
-await t.test("a socket gets nothing of a document's channel without sync:read, live or from the past", async t => {
+await t.test("without sync:read, a socket receives nothing about a document's channel, live or past", async t => {
   const [reader, stranger] = [
     await connectWs(url, { token: shop.token(['subscribe', 'sync:read']) }),
     await connectWs(url, { token: shop.token(['subscribe']) })
   ]
   for (const socket of [reader, stranger]) {
-    for (const of of ['presence.updated', 'socket.message']) { t.ok((await socket.request('subscribe', { topic: of, rewind: 100 })).ok) }
+    for (const of of ['presence.updated', 'socket.message']) {
+      t.ok((await socket.request('subscribe', { topic: of, rewind: 100 })).ok)
+    }
     t.ok((await socket.request('subscribe', { topic: 'socket.*', after: { 'socket.message': 0 } })).ok)
   }
   await owner.request('presence', { channel, state: { value: `${secret}-2` } })
@@ -165,7 +170,7 @@ await t.test("a socket gets nothing of a document's channel without sync:read, l
   t.notMatch(JSON.stringify(stranger.events), secret)
 })
 
-await t.test('whoever sets up a webhook may read all that it listens to', async t => {
+await t.test('creating a webhook requires the right to read all of its events', async t => {
   const may = async (permissions: string[], fields: object) =>
     outcome(await asking('webhooks:create', 'webhooks:update', ...permissions).post('/api/webhooks', hookOf(fields)))
   for (
@@ -183,7 +188,7 @@ await t.test('whoever sets up a webhook may read all that it listens to', async 
   t.equal(await may(['subscribe:sync.**'], { events: ['document.created', 'document.deleted'] }), '201')
   t.equal(await may(['subscribe:sync.parcel.*'], { events: ['document.created'], topics: ['sync.parcel.*'] }), '201')
   t.equal(
-    await may(['events:read'], { events: ['presence.updated'] }), '403 PERMISSION_DENIED', 'documents may be in it'
+    await may(['events:read'], { events: ['presence.updated'] }), '403 PERMISSION_DENIED', 'may contain document names'
   )
   const { body: { id } } = await shop.request('POST', '/api/webhooks', hookOf({}))
   for (
@@ -211,7 +216,7 @@ await t.test('whoever sets up a webhook may read all that it listens to', async 
   ) {
     const changed = await asking('webhooks:update').patch(`/api/webhooks/${id}`, change)
     t.match([changed.status, changed.body], [200, change], JSON.stringify(change))
-    t.same(await readerOf(), reader, 'whoever may not read is not its reader')
+    t.same(await readerOf(), reader, 'a principal without the right to read does not become the reader')
   }
   t.equal(
     outcome(
@@ -219,7 +224,7 @@ await t.test('whoever sets up a webhook may read all that it listens to', async 
     ),
     '200'
   )
-  t.notSame(await readerOf(), reader, 'whoever may is')
+  t.notSame(await readerOf(), reader, 'a principal with the right to read becomes the reader')
   t.same(topicsListenedTo({ events: ['document.updated'], topics: null }), ['sync.*.updated'])
   t.same(topicsListenedTo({ events: ['document.updated', 'topic.event'], topics: ['order.*', 'sync.parcel.*'] }), [
     'sync.parcel.*', 'order.*'
@@ -227,7 +232,7 @@ await t.test('whoever sets up a webhook may read all that it listens to', async 
   await app.db.deleteFrom('webhooks').execute()
 })
 
-await t.test('a webhook\'s right to read is looked at again before each delivery', async t => {
+await t.test("a webhook's right to read is checked again before each delivery", async t => {
   const pair = (name: string) => ({ resource: name.split(':')[0], action: name.split(':')[1] })
   const { body: role } = await root.post('/api/roles', {
     name: 'hooks', permissions: ['webhooks:create', 'webhooks:read', 'events:read'].map(pair)
@@ -271,13 +276,13 @@ await t.test('a webhook\'s right to read is looked at again before each delivery
   const sent = sink.received.length
   const owed = (await deadOf()).length
   t.equal((await fresh.patch(`/api/webhooks/${other.id}`, { description: 'mine' })).status, 200)
-  // Another may have died since it was asked.
+  // Another delivery may have died since the query.
   const { redriven } = (await fresh.post('/api/webhooks/redrive', {})).body
   t.ok(redriven >= owed)
   await sink.came(sent + redriven)
 })
 
-await t.test('an idempotency key is its principal\'s, for one operation', async t => {
+await t.test('an idempotency key applies to one principal and one operation', async t => {
   const key = { headers: { 'idempotency-key': 'k1' } }
   const token = (subject: string) => requests(app, `Bearer ${shop.token(['admin'], { subject })}`)
   const publish = (by: ReturnType<typeof requests>, payload: unknown) =>
@@ -285,14 +290,14 @@ await t.test('an idempotency key is its principal\'s, for one operation', async 
   const [ada, bob] = [token('ada'), token('bob')]
   const first = await publish(ada, 1)
   t.equal(first.status, 201)
-  t.equal((await publish(token('ada'), 1)).text, first.text, 'a fresh token of the same subject has the same keys')
+  t.equal((await publish(token('ada'), 1)).text, first.text, 'a new token of the same subject shares its keys')
   t.equal(outcome(await publish(ada, 2)), '409 IDEMPOTENCY_KEY_REUSED')
   const second = await publish(bob, 2)
   t.equal(second.status, 201, 'another\'s key blocks nothing')
   t.equal((await publish(bob, 1)).status, 409)
   t.equal(
     (await ada.post('/api/sync/parcel/documents', { data: {} }, key)).status, 201,
-    'nor does the same key of another operation'
+    'the same key of another operation is separate'
   )
   t.equal((await ada.post('/api/socket/broadcast', { channel: 'room', event: 'e', data: 1 }, key)).status, 200)
 })

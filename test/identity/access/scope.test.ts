@@ -8,7 +8,7 @@ import { codeOf } from '../auth/refusal.ts'
 const presence = { has: async (id: string) => id === 'app_a' || id === 'app_b' } as unknown as ApplicationPresence
 const resolve = createScopeResolver({ presence })
 
-t.test('a token is at home in its application', async t => {
+t.test('a token has access to its own application', async t => {
   const token = tokenPrincipal(['admin'])
   t.same(resolve(token, {}), { applicationId: 'app_a', environment: 'development' })
   t.same(resolve(token, { applicationId: 'app_a', environment: 'production' }), {
@@ -20,21 +20,21 @@ t.test('a token is at home in its application', async t => {
   t.equal(await codeOf(() => resolve(token, { applicationId: ['app_a'] })), 'VALIDATION_FAILED')
 })
 
-t.test('a token that is pinned has its environment without a header, and no other', async t => {
+t.test('a pinned token uses its environment by default, and no other', async t => {
   const token = tokenPrincipal(['admin'], { environment: 'staging' })
   t.same(resolve(token, {}), { applicationId: 'app_a', environment: 'staging' })
   t.same(resolve(token, { environment: 'staging' }), { applicationId: 'app_a', environment: 'staging' })
   t.equal(await codeOf(() => resolve(token, { environment: 'development' })), 'ENVIRONMENT_FORBIDDEN')
 })
 
-t.test('a session names an application that its roles reach', async t => {
+t.test('a session must name an application that its roles have access to', async t => {
   const one = sessionPrincipal(['viewer', 'app_a'])
   t.same(await resolve(one, { applicationId: 'app_a' }), { applicationId: 'app_a', environment: 'development' })
   t.equal(await codeOf(() => resolve(one, {})), 'APPLICATION_REQUIRED')
   t.equal(await codeOf(() => resolve(one, { applicationId: 'app_b' })), 'APPLICATION_FORBIDDEN')
   t.equal(
     await codeOf(() => resolve(one, { applicationId: 'app_none' })), 'APPLICATION_FORBIDDEN',
-    'whether it exists is not for them'
+    'the refusal does not reveal whether it exists'
   )
   const all = sessionPrincipal('super_admin')
   t.same(await resolve(all, { applicationId: 'app_b', environment: 'staging' }), {

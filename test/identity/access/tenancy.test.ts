@@ -7,9 +7,9 @@ import { tenant } from '../../tenant.ts'
 import { dereferenced } from '../../dereferenced.ts'
 
 /*
- * Invariant 6, over every route of the OpenAPI document: what one tenant owns does not exist for another, whoever asks
- * and however. A new route is in this by itself; a new kind of resource is planted below, and its ids are given to the
- * path parameters of its section.
+ * Proves tenant isolation on every route of the OpenAPI document: a resource of one tenant does not exist for another,
+ * with any credential and any request. New routes are covered automatically. To cover a new kind of resource, create
+ * one below and pass its ids to the path parameters of its section.
  */
 
 t.setTimeout(120_000)
@@ -32,9 +32,9 @@ interface Operation {
   security?: unknown[]
 }
 
-/** What the first tenant's resources are called: whoever asks for them says it. */
+/** The name of the first tenant's resources, which requests for them contain. */
 const named = 'n4m3d'
-/** In all their texts, payloads, keys: nobody but their owner is ever to read it. */
+/** A text in all of their payloads, keys and descriptions. Only their owner may ever read it. */
 const marker = 'm4rk3r'
 
 const { app } = await build(t)
@@ -67,12 +67,12 @@ const webhook = await planted('POST', '/api/webhooks', {
   events: ['topic.event'],
   description: marker
 })
-// It goes nowhere, and its delivery stays.
+// It has no endpoint, so its delivery stays pending.
 await planted('POST', `/api/topics/${topic}/events`, { payload: { [marker]: marker }, key: marker })
 const [delivery] = (await victim.request('GET', '/api/webhooks/deliveries')).body as { id: string }[]
 await planted('POST', `/api/sync/${named}/documents`, { id: named, data: { [marker]: marker } })
 
-// A database that nobody answers at, and a mapping that is switched on before it is connected.
+// A database without a server, and a mapping that is enabled before it is connected.
 const mapping = await planted('POST', '/api/database/mappings', {
   table: marker, topic, events: ['insert'], payload: { [marker]: marker }
 })
@@ -101,7 +101,7 @@ await app.db.insertInto('database_logs').values({
 const replay = await planted('POST', '/api/debugger/replay', { topic, fromOffset: 1, target: 'subscribers' })
 await app.tracing.recorder.flush()
 
-// People of the victim's, and what is on its way to them.
+// Users of the victim, and their pending invites.
 const owner = await person(app, ['admin', victim.applicationId])
 await app.db.updateTable('users').set({ name: marker }).where('id', '=', owner.id).execute()
 const invite = await planted('POST', '/api/invites', {
@@ -111,7 +111,7 @@ const invite = await planted('POST', '/api/invites', {
 })
 const [session] = (await owner.get('/api/auth/sessions')).body as { id: string }[]
 
-// Somebody of the victim's is in a channel, and looks at a document.
+// A client of the victim is in a channel, and views a document.
 const listening = listen(app)
 const member = await connectWs(await listening, { token: victim.token() })
 for (const channel of [named, `doc:${named}:${named}`]) {
@@ -120,7 +120,7 @@ for (const channel of [named, `doc:${named}:${named}`]) {
 }
 t.teardown(() => { member.close() })
 
-/** What of the victim's a path parameter could name, by the section of the route. */
+/** The ids of the victim that a path parameter could contain, by the section of the route. */
 const mine: Record<string, Record<string, string>> = {
   '/api/applications': { id: victim.applicationId },
   '/api/users': { id: owner.id, roleId: 'role_admin' },
@@ -146,7 +146,7 @@ function exampleOf (given: Schema): unknown {
   return Object.fromEntries((schema.required ?? []).map(name => [name, exampleOf(schema.properties?.[name] ?? {})]))
 }
 
-/** What of the victim's a field of a body, or of a query, could name, wherever it stands. */
+/** The ids of the victim that a field of a body or query could contain, at any depth. */
 const inBodies: Record<string, unknown> = {
   applicationId: victim.applicationId,
   mappingId: mapping['id'],
@@ -159,8 +159,8 @@ const inBodies: Record<string, unknown> = {
 const inQueries: Record<string, unknown> = { ...inBodies, actor: owner.id, resourceId: topic, email: owner.email }
 
 /**
- * An example of a body in which every such field, also one that need not be there, names what is the victim's;
- * undefined when there is none.
+ * Returns an example body in which every such field, including optional ones, contains an id of the victim; undefined
+ * if there is no such field.
  */
 function namingVictim (given: Schema): unknown {
   const { properties = {}, items, anyOf, type, ...schema } = resolve(given)
@@ -174,14 +174,14 @@ function namingVictim (given: Schema): unknown {
     return value === undefined ? [] : [[name, value]]
   })
   if (fields.length === 0) return undefined
-  // A thing is named, or else given whole.
+  // The body contains either an id or the whole object.
   const rest = Object.entries(exampleOf({ ...schema, properties }) as object).filter(([name]) =>
     inBodies[`${name}Id`] === undefined
   )
   return { ...Object.fromEntries(rest) as object, ...Object.fromEntries(fields) as object }
 }
 
-/** Bodies of which the fields exclude each other. */
+/** Bodies whose fields exclude each other. */
 const bodiesNamingVictim: Record<string, unknown> = {
   'POST /api/debugger/explain': { eventId: event['id'], webhookId: webhook['id'] },
   'POST /api/debugger/replay': { eventIds: [event['id']], target: 'webhooks', webhookId: webhook['id'] }
@@ -194,7 +194,7 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     const parameters = (operation.parameters ?? []).filter(parameter => parameter.in === 'path')
     const own = parameters.filter(parameter => mine[section]?.[parameter.name] !== undefined)
     const body = operation.requestBody?.content['application/json']?.schema
-    // An id of the victim wherever a body speaks of an application.
+    // Puts the victim's id wherever a body names an application.
     const naming = body && (bodiesNamingVictim[`${method.toUpperCase()} ${path}`] ?? namingVictim(body))
     const payload = body === undefined
       ? undefined
@@ -217,13 +217,13 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
         .map(({ name }) => `${name}=${encodeURIComponent(String(inQueries[name]))}`),
       namesVictim: own.length > 0 || payload?.includes(victim.applicationId) === true,
       hasOwnParameter: own.length > 0,
-      /** Everybody has services and channels of whatever name: they come into being by being used. */
+      /** Services and channels of any name exist for every tenant, because use creates them. */
       isNamespace: own.length > 0 &&
         own.every(parameter =>
           ['service', 'channel'].includes(parameter.name) || path.startsWith('/api/database/mappings/topic')
         ),
       isPublic: operation.security?.length === 0,
-      // What is about as much as the caller reaches takes a scope, and does without one.
+      // Routes that cover everything the caller has access to accept a scope, but do not require one.
       isScoped: !path.startsWith('/api/metrics') &&
         operation.parameters?.some(parameter => parameter.name === 'x-application-id') === true
     }
@@ -242,7 +242,7 @@ async function ask ({ method, url, payload }: Asked, headers: Record<string, str
   return { status, body, text: `${body} ${JSON.stringify(answered)}` }
 }
 
-/** What the asker said may come back in a refusal; what it did not say is somebody else's. */
+/** A refusal may repeat the values of the request. Any other value of the victim is a leak. */
 function leak ({ url, payload = '', name }: Asked, text: string, said = ''): string | undefined {
   const asked = `${decodeURIComponent(url)} ${payload} ${said} ${tellsOfOwnRefusals.has(name) ? topic : ''}`
   return [
@@ -261,20 +261,20 @@ function leak ({ url, payload = '', name }: Asked, text: string, said = ''): str
   ].find(secret => text.includes(secret) && !asked.includes(secret))
 }
 
-/** What the asker has asked for in vain before is there, by the name that it gave it. */
+/** An earlier request has created a resource with the requested name. */
 const tellsOfOwnRefusals = new Set(['GET /api/debugger/traces', 'GET /api/debugger/stream'])
 
-/** Webhooks are of the application: so are answers about what they would do. */
+/** Webhooks belong to the application, and so do previews of them. */
 const tellsOfWebhooks = new Set(['POST /api/debugger/route'])
 
-/** Public routes tell everybody the same; what they tell is of no tenant. */
+/** Public routes return the same response to everyone, without data of tenants. */
 const toldToAll = new Set(['GET /api/metrics/prometheus'])
 
-/** Of an answer to somebody who asks for what is not theirs, and may not know that it is there. */
+/** Returns whether the response to a request for another tenant's resource hides that it exists. */
 const isNothing = ({ isNamespace }: Asked, { status, body }: { status: number, body: string }) =>
   status === 404 || status === 400 || (isNamespace && status < 300 && !body.includes(victim.applicationId))
 
-/** Whoever rules over the other application. */
+/** An administrator of the other application. */
 const strangers = [
   { who: 'a token', headers: { authorization: `Bearer ${stranger.token()}` } },
   ...await Promise.all(['admin', 'super_admin'].map(async role => ({
@@ -286,23 +286,29 @@ const strangers = [
   })))
 ]
 
-/** The same text with the victim's ids as if they were others, which nobody has. */
+/** Returns the text with the victim's ids replaced by ids that do not exist. */
 const withMissingIds = (text: string) => ids.reduce((text, id) => text.replaceAll(id, `${id.slice(0, -4)}0000`), text)
 const ids = [
   topic, victim.applicationId, service['id'], mapping['id'], databaseSubscription['id'], webhook['id'], delivery?.id,
   event['id'], owner.id, invite['id'], session?.id
 ].filter(id => id !== undefined)
 
-await t.test('a token of another application finds nothing of it', async t => {
+await t.test('a token of another application finds no resource of the victim', async t => {
   for (const operation of operations) {
     const answer = await ask(operation, { authorization: `Bearer ${stranger.token()}` })
-    if (operation.hasOwnParameter && !operation.isPublic) { t.ok(isNothing(operation, answer), `${operation.name}: ${answer.status}`) } else if (operation.namesVictim && !operation.isPublic) { t.ok(answer.status === 403 || answer.status === 404, `${operation.name}: ${answer.status}`) }
-    if (!toldToAll.has(operation.name)) { t.equal(leak(operation, answer.text), undefined, `${operation.name} tells nothing`) }
+    if (operation.hasOwnParameter && !operation.isPublic) {
+      t.ok(isNothing(operation, answer), `${operation.name}: ${answer.status}`)
+    } else if (operation.namesVictim && !operation.isPublic) {
+      t.ok(answer.status === 403 || answer.status === 404, `${operation.name}: ${answer.status}`)
+    }
+    if (!toldToAll.has(operation.name)) {
+      t.equal(leak(operation, answer.text), undefined, `${operation.name} reveals nothing`)
+    }
     t.ok(answer.status < 500)
   }
 })
 
-await t.test('what is the victim\'s is answered as what does not exist is', async t => {
+await t.test('a resource of the victim gets the same response as one that does not exist', async t => {
   for (const { who, headers } of strangers) {
     for (
       const operation of operations.filter(({ hasOwnParameter, isNamespace, isPublic }) =>
@@ -321,7 +327,7 @@ await t.test('what is the victim\'s is answered as what does not exist is', asyn
   }
 })
 
-await t.test('nor does an id in a body reach it', async t => {
+await t.test('an id in a body gives no access', async t => {
   const asked: string[] = []
   for (const operation of operations) {
     const { name, payloadNamingVictim: payload, isPublic } = operation
@@ -338,7 +344,7 @@ await t.test('nor does an id in a body reach it', async t => {
         `${missing.status} ${missing.body}`,
         `${name} by ${who}, as if it did not exist`
       )
-      t.equal(leak({ ...operation, payload }, theirs.text), undefined, `${name} tells ${who} nothing`)
+      t.equal(leak({ ...operation, payload }, theirs.text), undefined, `${name} reveals nothing to ${who}`)
     }
   }
   for (
@@ -349,14 +355,14 @@ await t.test('nor does an id in a body reach it', async t => {
   ) t.ok(asked.includes(name), name)
 })
 
-await t.test('nor does an id in a query find it', async t => {
+await t.test('an id in a query gives no access', async t => {
   const asked: string[] = []
   for (const operation of operations) {
     for (const query of operation.queriesNamingVictim) {
       asked.push(operation.name)
       for (const { who, headers } of strangers) {
         const { status, body } = await ask({ ...operation, url: `${operation.url}?${query}` }, headers)
-        // A stream of nothing has a beginning all the same.
+        // A stream without events still has a beginning.
         const isEmpty = body === '[]' || (operation.name === 'GET /api/debugger/stream' && !body.includes('data:'))
         t.ok(
           status === 403 || status === 404 || (status === 200 && isEmpty),
@@ -373,20 +379,21 @@ await t.test('nor does an id in a query find it', async t => {
   ) t.ok(asked.includes(name), name)
 })
 
-await t.test('nor does it when it names the application', async t => {
+await t.test('naming the application gives no access', async t => {
   for (const operation of operations.filter(operation => operation.isScoped)) {
     const { status, text } = await ask(operation, {
       authorization: `Bearer ${stranger.token()}`,
       'x-application-id': victim.applicationId
     })
     t.equal(status, 403, operation.name)
-    t.equal(leak(operation, text, victim.applicationId), undefined, `${operation.name} tells nothing`)
+    t.equal(leak(operation, text, victim.applicationId), undefined, `${operation.name} reveals nothing`)
   }
 })
 
-await t.test('a user whose roles reach another application only finds nothing of it either', async t => {
+await t.test('a user with roles for another application only finds nothing', async t => {
   await app.pool.query(
-    "insert into users (id, email, name, password_hash, created_at, updated_at) values ('usr_other', 'other@example.com', 'Other', 'x', 0, 0)"
+    `insert into users (id, email, name, password_hash, created_at, updated_at)
+      values ('usr_other', 'other@example.com', 'Other', 'x', 0, 0)`
   )
   await app.pool.query(
     "insert into role_assignments (user_id, role_id, application_id) values ('usr_other', 'role_admin', $1)",
@@ -400,15 +407,23 @@ await t.test('a user whose roles reach another application only finds nothing of
         authorization: token,
         ...(applicationId !== undefined && { 'x-application-id': applicationId })
       })
-      if (operation.isScoped && applicationId === undefined) { t.equal(status, 400, `${operation.name} without an application`) }
-      if (operation.isScoped && applicationId === victim.applicationId) { t.ok(status === 403 || status === 404, `${operation.name} in the other application: ${status}`) }
-      if (!operation.isScoped && operation.hasOwnParameter && !operation.isPublic) { t.ok(status === 403 || status === 404, `${operation.name}: ${status}`) }
-      if (!toldToAll.has(operation.name)) { t.equal(leak(operation, text, applicationId), undefined, `${operation.name} tells nothing`) }
+      if (operation.isScoped && applicationId === undefined) {
+        t.equal(status, 400, `${operation.name} without an application`)
+      }
+      if (operation.isScoped && applicationId === victim.applicationId) {
+        t.ok(status === 403 || status === 404, `${operation.name} in the other application: ${status}`)
+      }
+      if (!operation.isScoped && operation.hasOwnParameter && !operation.isPublic) {
+        t.ok(status === 403 || status === 404, `${operation.name}: ${status}`)
+      }
+      if (!toldToAll.has(operation.name)) {
+        t.equal(leak(operation, text, applicationId), undefined, `${operation.name} reveals nothing`)
+      }
     }
   }
 })
 
-await t.test('without a credential, or with a broken one, everything but the public is 401', async t => {
+await t.test('without a valid credential, every route except public ones is 401', async t => {
   for (const operation of operations) {
     for (
       const headers of [{}, { authorization: `Bearer ${victim.token().slice(0, -3)}abc` }, {
@@ -417,12 +432,14 @@ await t.test('without a credential, or with a broken one, everything but the pub
     ) {
       const { status, text } = await ask(operation, { ...headers, 'x-application-id': victim.applicationId })
       if (!operation.isPublic) t.equal(status, 401, operation.name)
-      if (!toldToAll.has(operation.name)) { t.equal(leak(operation, text, victim.applicationId), undefined, `${operation.name} tells nothing`) }
+      if (!toldToAll.has(operation.name)) {
+        t.equal(leak(operation, text, victim.applicationId), undefined, `${operation.name} reveals nothing`)
+      }
     }
   }
 })
 
-await t.test('another environment of the same application is as far away', async t => {
+await t.test('another environment of the same application is isolated as well', async t => {
   for (
     const operation of operations.filter(operation =>
       operation.isScoped && !operation.url.startsWith('/api/services') && !operation.url.startsWith('/api/webhooks')
@@ -435,9 +452,9 @@ await t.test('another environment of the same application is as far away', async
         `${operation.name}: ${answer.status}`
       )
     }
-    // A production of the same name may have been made meanwhile: by this walk itself, with its examples.
+    // The walk itself may have created a resource of the same name in production, from an example.
     const said = `${victim.applicationId} ${tellsOfWebhooks.has(operation.name) ? webhook['id'] as string : ''}`
-    t.equal(leak(operation, answer.text, said), undefined, `${operation.name} tells nothing of development`)
+    t.equal(leak(operation, answer.text, said), undefined, `${operation.name} reveals nothing of development`)
     const pinned =
       app.auth.tokens.mint({
         subject: 'pinned', applicationId: victim.applicationId, permissions: ['admin'], environment: 'staging',
@@ -449,11 +466,11 @@ await t.test('another environment of the same application is as far away', async
   }
 })
 
-/** What the environments of an application share, and a pinned token may read. */
+/** Data that the environments of an application share, and that a pinned token may read. */
 const isShared = ({ name, url }: Asked) =>
   url.startsWith('/api/services') || url.startsWith('/api/applications') || name === 'GET /api/auth/me'
 
-await t.test('a token that is pinned to one environment finds and changes nothing of another, on any route', async t => {
+await t.test('a pinned token finds and changes nothing of another environment, on any route', async t => {
   const pinned =
     app.auth.tokens.mint({
       subject: 'pinned', applicationId: victim.applicationId, permissions: ['admin'], environment: 'production',
@@ -461,7 +478,11 @@ await t.test('a token that is pinned to one environment finds and changes nothin
     }).token
   const asks = async (operation: Asked, what = operation.name) => {
     const answer = await ask(operation, { authorization: `Bearer ${pinned}` })
-    if (answer.status < 300 && isShared(operation)) { t.equal(operation.method, 'GET', `${what} changes nothing that is shared`) } else if (operation.hasOwnParameter && !operation.isNamespace && !operation.isPublic) { t.ok([400, 403, 404].includes(answer.status), `${what}: ${answer.status}`) }
+    if (answer.status < 300 && isShared(operation)) {
+      t.equal(operation.method, 'GET', `${what} changes nothing that is shared`)
+    } else if (operation.hasOwnParameter && !operation.isNamespace && !operation.isPublic) {
+      t.ok([400, 403, 404].includes(answer.status), `${what}: ${answer.status}`)
+    }
     if (!toldToAll.has(operation.name)) {
       t.equal(
         leak(
@@ -470,7 +491,7 @@ await t.test('a token that is pinned to one environment finds and changes nothin
           `${victim.applicationId} ${isShared(operation) ? `${marker} ${service['id'] as string}` : ''}`
         ),
         undefined,
-        `${what} tells nothing`
+        `${what} reveals nothing`
       )
     }
     t.ok(answer.status < 500, `${what}: ${answer.status}`)
@@ -478,14 +499,22 @@ await t.test('a token that is pinned to one environment finds and changes nothin
   }
   for (const operation of operations) {
     await asks(operation)
-    if (operation.name.startsWith('DELETE')) { await asks({ ...operation, url: `${operation.url}?force=true` }, `${operation.name} with force`) }
-    if (operation.payloadNamingVictim !== undefined) { await asks({ ...operation, payload: operation.payloadNamingVictim }, `${operation.name} naming what is elsewhere`) }
-    for (const query of operation.queriesNamingVictim) { await asks({ ...operation, url: `${operation.url}?${query}` }, `${operation.name}?${query}`) }
+    if (operation.name.startsWith('DELETE')) {
+      await asks({ ...operation, url: `${operation.url}?force=true` }, `${operation.name} with force`)
+    }
+    if (operation.payloadNamingVictim !== undefined) {
+      await asks({ ...operation, payload: operation.payloadNamingVictim }, `${operation.name} naming what is elsewhere`)
+    }
+    for (const query of operation.queriesNamingVictim) {
+      await asks({ ...operation, url: `${operation.url}?${query}` }, `${operation.name}?${query}`)
+    }
     if (operation.payload === undefined) continue
-    // Wherever a body names an environment, another than the token's.
+    // Puts another environment than the token's wherever a body names one.
     for (const environment of ['development', 'staging']) {
       const body = JSON.parse(operation.payload) as Record<string, unknown>
-      if (!('environment' in body) && operation.name !== 'POST /auth/token' && operation.name !== 'POST /api/webhooks') { continue }
+      if (!('environment' in body) && !['POST /auth/token', 'POST /api/webhooks'].includes(operation.name)) {
+        continue
+      }
       const named = operation.name === 'POST /api/webhooks' ? { environments: [environment] } : { environment }
       const { status } = await asks(
         { ...operation, payload: JSON.stringify({ ...body, ...named }) },
@@ -503,12 +532,12 @@ await t.test('a token that is pinned to one environment finds and changes nothin
     const { token } = JSON.parse(answer) as { token: string }
     t.match(
       JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()), { environment: 'production' },
-      'what it issues is pinned as it is'
+      'a token that it issues is pinned to the same environment'
     )
   }
 })
 
-await t.test('and it is all still there, as it was', async t => {
+await t.test('all resources of the victim are unchanged', async t => {
   t.match(await victim.request('GET', `/api/topics/${topic}`), {
     status: 200,
     body: { owner: marker, activeSchemaVersion: 1 }
@@ -535,7 +564,7 @@ await t.test('and it is all still there, as it was', async t => {
     body: [{ state: { [marker]: marker } }]
   })
   t.same(
-    member.messages.filter(({ name }) => name !== 'authenticated'), [], 'nobody has reached the one in the channel'
+    member.messages.filter(({ name }) => name !== 'authenticated'), [], 'no message reached the member of the channel'
   )
   t.match(await victim.request('GET', `/api/database/mappings/${mapping['id'] as string}`), {
     status: 200,
@@ -562,7 +591,7 @@ await t.test('and it is all still there, as it was', async t => {
 })
 
 for (const { name, connect } of transports) {
-  await t.test(`nothing of it comes over ${name}, whatever the stranger listens to under the same names`, async t => {
+  await t.test(`${name} delivers nothing of the victim to a stranger who subscribes to the same names`, async t => {
     const url = await listening
     for (
       const refused of [{ token: stranger.token(), applicationId: victim.applicationId }, {
@@ -585,8 +614,12 @@ for (const { name, connect } of transports) {
       `sync.${named}.updated`
     ]
     for (const socket of [ada, eve]) {
-      for (const wanted of listenTo) { t.match(await socket.request('subscribe', { topic: wanted, rewind: 1000 }), { ok: true }, wanted) }
-      for (const room of [channel, named, `doc:${named}:${named}`]) { t.match(await socket.request('join', { channel: room }), { ok: true }, room) }
+      for (const wanted of listenTo) {
+        t.match(await socket.request('subscribe', { topic: wanted, rewind: 1000 }), { ok: true }, wanted)
+      }
+      for (const room of [channel, named, `doc:${named}:${named}`]) {
+        t.match(await socket.request('join', { channel: room }), { ok: true }, room)
+      }
     }
     const ofAda = await ada.request('subscribe', { topic })
     t.match(await eve.request('unsubscribe', { subscriptionId: ofAda.subscriptionId }), {
@@ -596,7 +629,7 @@ for (const { name, connect } of transports) {
       .body as { socketId: string }[]
     t.match(
       await eve.request('direct', { socketId, event: 'hello', data: {} }), { ok: false },
-      'not even by the name of a socket'
+      'the id of a socket gives no access'
     )
     t.match(await eve.request('auth', { token: victim.token() }), { ok: false, code: 'PERMISSION_DENIED' })
 
@@ -608,7 +641,7 @@ for (const { name, connect } of transports) {
     await ada.request('publish', { channel, event: 'said', data: { [marker]: marker } })
     await ada.request('presence', { channel, state: { [marker]: marker } })
     await ada.message('message')
-    // What is the stranger's own comes behind all of that.
+    // The stranger's own events follow.
     await stranger.publish(topic, { last: true })
     await eventually(() => eve.events.some(({ payload }) => JSON.stringify(payload) === '{"last":true}'))
     await stranger.request('POST', '/api/socket/broadcast', { channel, event: 'last', data: {} })
@@ -630,7 +663,7 @@ for (const { name, connect } of transports) {
   })
 }
 
-await t.test('metrics that everybody may read name topics, and nothing else of anybody\'s', async t => {
+await t.test('public metrics name topics, and nothing else of a tenant', async t => {
   const text = (await app.inject('/api/metrics/prometheus')).body
   t.match(text, `topic="${topic}"`)
   const rest = text.replaceAll(/ topic="[^"]*"|(?<=[{,])topic="[^"]*"/g, '')

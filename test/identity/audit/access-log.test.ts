@@ -10,7 +10,7 @@ import { readableLog } from '../../log-lines.ts'
 import { eventually } from '../../people.ts'
 import { tenant } from '../../tenant.ts'
 
-/* ACCESS_LOG: a line for each request, and for each socket when it connects and when it ends. */
+/* ACCESS_LOG writes a line for each request, and for each socket when it connects and when it ends. */
 
 t.setTimeout(120_000)
 
@@ -24,7 +24,7 @@ await t.test('with ACCESS_LOG', async t => {
   const headers = { authorization: `Bearer ${token}`, 'user-agent': 'reader/1.0' }
   const topic = await shop.topic('access.events')
   let seen = 0
-  /** The next line about access, apart from those that were seen. */
+  /** Returns the next access line that has not been returned before. */
   const next = async (...messages: string[]) => await eventually(() => {
     const index = log.lines().findIndex(({ msg }, i) => i >= seen && messages.includes(msg))
     if (index === -1) return undefined
@@ -33,7 +33,7 @@ await t.test('with ACCESS_LOG', async t => {
   })
   const skip = () => { seen = log.lines().length }
 
-  await t.test('a request has its path, status, duration, bytes and principal, and no query', async t => {
+  await t.test('a request is logged with path, status, duration, bytes and principal, without its query', async t => {
     skip()
     const response = await fetch(`${url}/api/topics/${topic}?unused=a-secret`, { headers })
     const body = await response.text()
@@ -62,7 +62,7 @@ await t.test('with ACCESS_LOG', async t => {
     t.notOk(log.text().includes('a-secret') || log.text().includes(token))
   })
 
-  await t.test('a stream that the client leaves has the bytes that were sent', async t => {
+  await t.test('an aborted stream is logged with the bytes that were sent', async t => {
     skip()
     const request = get(`${url}/api/debugger/stream`, { headers })
     const [response] = await once(request, 'response') as [NodeJS.ReadableStream]
@@ -75,7 +75,7 @@ await t.test('with ACCESS_LOG', async t => {
     t.ok((line['bytes'] as number) > 0)
   })
 
-  await t.test('a socket is logged when it is authenticated and when it ends, over either transport', async t => {
+  await t.test('a socket is logged when it is authenticated and when it ends, on both transports', async t => {
     for (
       const [connectTo, transport, path] of [[connectWs, 'ws', '/ws'], [
         connectSocketIo, 'socket.io', '/socket.io/'
@@ -107,7 +107,7 @@ await t.test('with ACCESS_LOG', async t => {
     }
   })
 
-  await t.test('and over long polling, before and after the upgrade', async t => {
+  await t.test('a long-polling socket is logged, before and after the upgrade', async t => {
     for (const transports of [['polling'], ['polling', 'websocket']]) {
       skip()
       const client = io(url, { transports, auth: { token }, reconnection: false })
@@ -125,7 +125,7 @@ await t.test('with ACCESS_LOG', async t => {
     }
   })
 
-  await t.test('what is refused is logged as well: sockets without a valid credential, other upgrades, handshakes and what is no HTTP', async t => {
+  await t.test('refused sockets, upgrades, handshakes and invalid HTTP are logged as well', async t => {
     skip()
     const refused = new WebSocket(`${url.replace('http', 'ws')}/ws?token=${token}x`)
     await once(refused, 'close')
@@ -147,7 +147,7 @@ await t.test('with ACCESS_LOG', async t => {
   })
 })
 
-t.test('without it there is none of this', async t => {
+t.test('without ACCESS_LOG, nothing is logged', async t => {
   const log = readableLog()
   const { app } = await build(t, { logger: log.logger })
   const url = await listen(app)

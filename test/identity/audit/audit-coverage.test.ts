@@ -2,14 +2,14 @@ import t from 'tap'
 import { sources } from '../../docs/generated.ts'
 
 /*
- * Whoever changes a setting is written down. A new route is in this by itself: its handler hands `request.origin` to
- * the domain.
+ * Every change of a setting is audited: the handler passes `request.origin` to the domain. New routes are covered
+ * automatically.
  */
 
-/** What applications do all day, what is read or tried only, and what somebody does who is not yet known. */
+/** Regular traffic of applications, reads and previews, and requests of anonymous callers. */
 const needsNoEntry = (permission: string) =>
   permission === 'public' || permission.endsWith(':read') || /^(sync|events|socket):/.test(permission)
-/** They try something, or send what was owed once more, and change no setting. */
+/** They try something, or send deliveries again, and change no setting. */
 const withoutEntry = new Set([
   "routes/api/webhooks/index.ts post '/:id/test'",
   "routes/api/webhooks/index.ts post '/redrive'",
@@ -17,7 +17,7 @@ const withoutEntry = new Set([
   "routes/api/database/connection/index.ts post '/test'"
 ])
 
-t.test('every route that changes a setting says who does', async t => {
+t.test('every route that changes a setting records its author', async t => {
   const changing = [...sources('routes')].flatMap(([file, text]) =>
     text.split(/^ {2}(?=app\.)/m).flatMap(route => {
       const [, method, path] = /^app\.(post|put|patch|delete)\(('[^']*')/.exec(route) ?? []

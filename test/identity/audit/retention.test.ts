@@ -8,7 +8,7 @@ t.setTimeout(120_000)
 
 const dayMs = 24 * 3_600_000
 
-t.test('audit entries are deleted after their retention, in slices, and not before', async t => {
+t.test('audit entries are deleted in slices after their retention, and not before', async t => {
   const { app } = await build(t)
   await app.db.insertInto('audit_log').columns(['id', 'at', 'actor_kind', 'actor_id', 'action', 'resource']).expression(
     eb =>
@@ -25,11 +25,11 @@ t.test('audit entries are deleted after their retention, in slices, and not befo
   await record(app.db, system, { action: 'topic.created', resourceId: 'top_new' })
   const log = { info: () => {}, warn: () => {} }
   const retention = (retentionDays: number) => createAuditRetention({ db: app.db, retentionDays, now: Date.now, log })
-  t.equal(await retention(0).sweep(), 0, '0 keeps them for ever')
+  t.equal(await retention(0).sweep(), 0, '0 keeps them forever')
   t.equal(await retention(402).sweep(), 0)
   const deleted = await Promise.all([retention(400).sweep(), retention(400).sweep()])
-  t.equal(deleted[0] + deleted[1], 2500, 'by two nodes, each once')
+  t.equal(deleted[0] + deleted[1], 2500, 'two nodes delete each entry once')
   const left = await app.db.selectFrom('audit_log').select(['resource_id']).where('id', '!=', '').execute()
   t.ok(left.some(({ resource_id: id }) => id === 'top_new'))
-  await t.rejects(app.db.deleteFrom('audit_log').execute(), /append-only/, 'nothing else deletes')
+  await t.rejects(app.db.deleteFrom('audit_log').execute(), /append-only/, 'any other deletion is refused')
 })

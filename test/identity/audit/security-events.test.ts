@@ -5,7 +5,7 @@ import { readableLog } from '../../log-lines.ts'
 import { eventually, password, person, requests, type Person } from '../../people.ts'
 import { tenant } from '../../tenant.ts'
 
-/* Security events are logged at `info`, with address and user agent, and stand in the audit log. */
+/* Security events are logged at `info`, with address and user agent, and recorded in the audit log. */
 
 t.setTimeout(180_000)
 
@@ -15,7 +15,7 @@ await listen(app)
 const from = { remoteAddress: '203.0.113.7', headers: { 'user-agent': 'sign-in/1.0' } }
 
 let root: Person
-/** What an action has left in the log and in the audit log since the last call. */
+/** Returns the log lines and audit entries since the last call. */
 let [seenLines, seenEntries] = [0, 0]
 async function left () {
   const logged = lines().slice(seenLines).filter(({ msg }) => /^(user|token|role|invite|key)\./.test(msg))
@@ -27,7 +27,7 @@ async function left () {
   return { logged, entries }
 }
 
-await t.test('the first user, sign-in, refused sign-in and sign-out', async t => {
+await t.test('setup, logins, refused logins and logouts are recorded', async t => {
   const anybody = requests(app)
   const ada = { email: 'ada@example.com', password }
   const { body: first } = await anybody.post('/api/auth/setup', { ...ada, name: 'Ada' }, {
@@ -79,7 +79,7 @@ await t.test('the first user, sign-in, refused sign-in and sign-out', async t =>
   root = await person(app, 'super_admin')
 })
 
-await t.test('a second factor: set up, asked for, refused, passed, disabled', async t => {
+await t.test('each step of a second factor is recorded', async t => {
   const ada = await person(app, 'viewer')
   const { body: { secret } } = await ada.post(`/api/users/${ada.id}/mfa/setup`, { currentPassword: password }, from)
   const code = (steps = 0) =>
@@ -88,7 +88,9 @@ await t.test('a second factor: set up, asked for, refused, passed, disabled', as
   await ada.post(`/api/users/${ada.id}/mfa/confirm`, { code: code() }, from)
   await app.db.updateTable('users').set({ mfa_last_step: 1 }).where('id', '=', ada.id).execute()
   const { body: { mfaToken } } = await requests(app).post('/api/auth/login', { email: ada.email, password }, from)
-  for (const tried of ['no code', code()]) { await requests(app).post('/api/auth/mfa/verify', { mfaToken, code: tried }, from) }
+  for (const tried of ['no code', code()]) {
+    await requests(app).post('/api/auth/mfa/verify', { mfaToken, code: tried }, from)
+  }
   await app.db.updateTable('users').set({ mfa_last_step: 1 }).where('id', '=', ada.id).execute()
   await ada.post(`/api/users/${ada.id}/mfa/disable`, { currentPassword: 'a wrong pass phrase', code: code() }, from)
   t.equal(
@@ -108,12 +110,14 @@ await t.test('a second factor: set up, asked for, refused, passed, disabled', as
   ]
   t.same(logged.map(({ msg, reason }) => [msg, reason].filter(Boolean).join(' ')), expected)
   t.same(entries.map(({ action, after }) => [action, after?.['reason']].filter(Boolean).join(' ')), expected)
-  for (const line of logged) { t.match(line, { level: 30, resourceId: ada.id, address: '203.0.113.7', userAgent: 'sign-in/1.0' }) }
+  for (const line of logged) {
+    t.match(line, { level: 30, resourceId: ada.id, address: '203.0.113.7', userAgent: 'sign-in/1.0' })
+  }
   t.match(logged[5], { secondFactor: true })
   for (const hidden of [secret, mfaToken]) t.notOk(text().includes(hidden))
 })
 
-await t.test('tokens, keys, roles, invites and passwords', async t => {
+await t.test('changes of tokens, keys, roles, invites and passwords are recorded', async t => {
   const shop = await tenant(app)
   const { body: issued } = await root.post('/auth/token', {
     applicationId: shop.applicationId, permissions: ['client'], subject: 'phone'
@@ -136,7 +140,7 @@ await t.test('tokens, keys, roles, invites and passwords', async t => {
     }, from)).status,
     403
   )
-  t.same(await left(), { logged: [], entries: [] }, 'a token that is refused is not issued')
+  t.same(await left(), { logged: [], entries: [] }, 'a refused token is not recorded as issued')
 
   const { body: key } = await root.post('/api/admin/keys', { algorithm: 'HS256' }, from)
   await root.post(`/api/admin/keys/${key.keyId}/rotate`, undefined, from)
@@ -189,7 +193,7 @@ await t.test('a change that is rolled back is not logged', async t => {
   t.match((await left()).logged, [{ msg: 'user.deleted', resourceId: linus.id }])
 })
 
-await t.test('a user agent is one bounded line', async t => {
+await t.test('a user agent is recorded as one line of limited length', async t => {
   const hostile = `a\u001b[31m\u009b2J\u202e\u2028\r\nfake line ${'x'.repeat(10_000)}`
   await requests(app).post('/api/auth/login', { email: root.email, password }, { headers: { 'user-agent': hostile } })
   const { logged: [line], entries: [entry] } = await left()
@@ -201,7 +205,7 @@ await t.test('a user agent is one bounded line', async t => {
   t.equal(newest.userAgent, entry?.user_agent)
 })
 
-await t.test('refused logins fill neither the audit log nor hide what was left out', async t => {
+await t.test('refused logins do not fill the audit log, and omitted entries are counted', async t => {
   const attempt = async (host: number) =>
     await requests(app).post('/api/auth/login', { email: `${host}@example.com`, password: 'a wrong pass phrase' }, {
       remoteAddress: `198.18.${host >> 8}.${host & 255}`

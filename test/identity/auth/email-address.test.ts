@@ -2,7 +2,7 @@ import t from 'tap'
 import { canonicalEmail } from '../../../src/identity/auth/email-address.ts'
 import { loginNetworkOf, networkOf } from '../../../src/identity/auth/network.ts'
 
-t.test('every spelling of an address comes to one, and only lookalikes stay apart', async t => {
+t.test('all spellings of an address have one canonical form, and lookalikes stay different', async t => {
   const spellings = [
     'Ada.King@Example.com',
     'ADA.KING@EXAMPLE.COM',
@@ -26,10 +26,12 @@ t.test('every spelling of an address comes to one, and only lookalikes stay apar
   }
   t.equal(canonicalEmail('cafe\u0301@example.com'), canonicalEmail('CAF\u00c9@example.com'))
   t.equal(canonicalEmail('a@B\u00dccher.de'), 'a@xn--bcher-kva.de')
-  for (const address of [...spellings, 'no address', '', '@', 'a@b@c', 'STRA\u1e9eE@x.de']) { t.equal(canonicalEmail(canonicalEmail(address)), canonicalEmail(address), 'it stays what it is') }
+  for (const address of [...spellings, 'no address', '', '@', 'a@b@c', 'STRA\u1e9eE@x.de']) {
+    t.equal(canonicalEmail(canonicalEmail(address)), canonicalEmail(address), 'the canonical form is stable')
+  }
 })
 
-t.test('addresses count by network, and logins by a wider one', async t => {
+t.test('requests are counted by network, and logins by a wider one', async t => {
   t.equal(networkOf('192.0.2.7'), '192.0.2.7')
   t.equal(networkOf('::ffff:192.0.2.7'), '192.0.2.7')
   t.equal(networkOf('2001:db8:1:2ff:3::1'), networkOf('2001:db8:1:2ff:4::2'))

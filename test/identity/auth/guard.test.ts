@@ -4,7 +4,7 @@ import { createConfig } from '../../../src/config.ts'
 import { build, createDatabase, testKey, type Teardown } from '../../build.ts'
 import { tenant } from '../../tenant.ts'
 
-/** An app to which routes can still be added. */
+/** Builds an app that still accepts new routes. */
 async function unready (t: Teardown) {
   const app = await buildApp({
     config: createConfig({
@@ -16,7 +16,7 @@ async function unready (t: Teardown) {
   return app
 }
 
-t.test('a route that does not say who may call it stops the boot', async t => {
+t.test('a route without a permission stops the boot', async t => {
   const app = await unready(t)
   t.throws(() => app.get('/nobody-said', async () => 'secret'), /GET \/nobody-said declares no permission/)
   t.throws(
@@ -29,11 +29,11 @@ t.test('a route that does not say who may call it stops the boot', async t => {
   )
   t.throws(
     () => app.get('/docs/secret', async () => 'secret'), /declares no permission/,
-    'though the pages beside it are public'
+    'although neighbouring pages are public'
   )
 })
 
-t.test('a HEAD route is guarded as its GET is, once', async t => {
+t.test('a HEAD route is guarded like its GET route, once', async t => {
   const app = await unready(t)
   let asked = 0
   app.get('/head', { exposeHeadRoute: true, config: { permission: 'topics:read' } }, async () => ++asked)
@@ -51,7 +51,7 @@ t.test('a HEAD route is guarded as its GET is, once', async t => {
   t.equal(asked, 1)
 })
 
-t.test('a handler finds the principal and, where there is one, the scope', async t => {
+t.test('a handler receives the principal and, if there is one, the scope', async t => {
   const app = await unready(t)
   app.get(
     '/scoped', { config: { permission: 'topics:read' } },
@@ -79,7 +79,7 @@ t.test('a handler finds the principal and, where there is one, the scope', async
   t.same(await get('/anybody'), { principal: null, scope: null })
 })
 
-t.test('without a credential 401, with too little 403, and of nothing 404', async t => {
+t.test('no credential is 401, a missing permission 403, an unknown route 404', async t => {
   const { app } = await build(t)
   const { token } = await tenant(app)
   t.match((await app.inject({ url: '/api/topics' })).json(), { error: 'UnauthorizedError', code: 'CREDENTIAL_MISSING' })
@@ -98,11 +98,11 @@ t.test('without a credential 401, with too little 403, and of nothing 404', asyn
       method: 'POST', url: '/api/topics', payload: 'not json', headers: { 'content-type': 'application/json' }
     })).statusCode,
     401,
-    'before the body is looked at'
+    'before the body is validated'
   )
 })
 
-t.test('every route but the public ones refuses a stranger', async t => {
+t.test('every route except public ones refuses a request without a credential', async t => {
   const { app } = await build(t)
   const open = new Set([
     '/health', '/health/ready', '/api/metrics/prometheus', '/api/auth/setup-status', '/api/auth/setup',

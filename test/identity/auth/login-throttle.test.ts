@@ -5,12 +5,12 @@ import { codeOf } from './refusal.ts'
 const wrong = async () => undefined
 const right = async () => 'in'
 
-t.test('after a few failures in a row each attempt must wait longer', async t => {
+t.test('after a few failures in a row, each failure lengthens the delay', async t => {
   let now = 1_000_000
   const gate = new LoginGate({ now: () => now })
   for (let i = 0; i < 5; i++) t.equal(await gate.attempt('a@example.com', wrong), undefined)
-  t.equal(await codeOf(() => gate.attempt('a@example.com', right)), 'RATE_LIMITED', 'though the password is right')
-  t.equal(await gate.attempt('b@example.com', right), 'in', 'nobody else waits')
+  t.equal(await codeOf(() => gate.attempt('a@example.com', right)), 'RATE_LIMITED', 'although the password is right')
+  t.equal(await gate.attempt('b@example.com', right), 'in', 'other accounts are not delayed')
   const waits: number[] = []
   for (let i = 0; i < 12; i++) {
     const before = now
@@ -18,13 +18,15 @@ t.test('after a few failures in a row each attempt must wait longer', async t =>
     waits.push(now - before)
   }
   t.same(waits.slice(0, 4), [1000, 2000, 4000, 8000])
-  t.equal(waits.at(-1), 300_000, 'but not for ever')
+  t.equal(waits.at(-1), 300_000, 'the delay is limited')
   now += 300_000
   t.equal(await gate.attempt('a@example.com', right), 'in')
-  for (let i = 0; i < 5; i++) { t.equal(await gate.attempt('a@example.com', wrong), undefined, 'a success clears the record') }
+  for (let i = 0; i < 5; i++) {
+    t.equal(await gate.attempt('a@example.com', wrong), undefined, 'a success clears the failures')
+  }
 })
 
-t.test('guesses that come at once are counted one after the other', async t => {
+t.test('concurrent guesses are counted one by one', async t => {
   const gate = new LoginGate()
   let tried = 0
   const codes = await Promise.all(Array.from({ length: 20 }, () =>
@@ -38,32 +40,32 @@ t.test('guesses that come at once are counted one after the other', async t => {
   t.equal(codes.filter(code => code === 'RATE_LIMITED').length, 15)
 })
 
-t.test('any number of right passwords at once pass, and a fault of ours is not a failure', async t => {
+t.test('concurrent right passwords succeed, and an internal error is not a failure', async t => {
   const gate = new LoginGate()
   t.same(await Promise.all(Array.from({ length: 20 }, () => gate.attempt('a', right))), Array(20).fill('in'))
   for (let i = 0; i < 10; i++) await t.rejects(gate.attempt('a', async () => { throw new Error('database') }))
   t.equal(await gate.attempt('a', right), 'in')
 })
 
-t.test('an account is gated by network, and by all new networks together', async t => {
+t.test('an account is limited by network, and over all new networks together', async t => {
   let now = 1_000_000
   const gate = new AccountGate({ what: 'tests', freeOfAccount: 20, now: () => now })
   const from = (network: string, isKnown: boolean, attempt: () => Promise<string | undefined>) =>
     gate.attempt({ account: 'a@example.com', network, isKnown: async () => isKnown }, attempt)
   for (let i = 0; i < 5; i++) await from('stranger', false, wrong)
   t.equal(await codeOf(() => from('stranger', false, right)), 'RATE_LIMITED')
-  t.equal(await from('elsewhere', false, right), 'in', 'nobody else waits')
+  t.equal(await from('elsewhere', false, right), 'in', 'other accounts are not delayed')
   for (let i = 0; i < 15; i++) await from(`botnet ${i}`, false, wrong)
-  t.equal(await codeOf(() => from('new', false, right)), 'RATE_LIMITED', 'from many networks it is slowed down as well')
-  t.equal(await from('home', true, right), 'in', 'but not from a known one')
-  t.equal(await codeOf(() => from('new', false, right)), 'RATE_LIMITED', 'whose login forgives a stranger nothing')
+  t.equal(await codeOf(() => from('new', false, right)), 'RATE_LIMITED', 'guessing from many networks is slowed down')
+  t.equal(await from('home', true, right), 'in', 'a known network is not delayed')
+  t.equal(await codeOf(() => from('new', false, right)), 'RATE_LIMITED', 'its login keeps the failures of strangers')
   for (let i = 0; i < 5; i++) await from('home', true, wrong)
-  t.equal(await codeOf(() => from('home', true, right)), 'RATE_LIMITED', 'a known network has its own failures')
+  t.equal(await codeOf(() => from('home', true, right)), 'RATE_LIMITED', 'a known network has failures of its own')
   now += 60_000
   t.equal(await from('new', false, right), 'in')
 })
 
-t.test('attempts that wait at an account hold up no known network', async t => {
+t.test('waiting attempts at an account do not block a known network', async t => {
   const gate = new AccountGate({ what: 'tests', freeOfAccount: 1000 })
   let release = () => {}
   const held = new Promise<undefined>(resolve => { release = () => resolve(undefined) })

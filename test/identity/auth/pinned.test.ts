@@ -5,8 +5,8 @@ import { tenant } from '../../tenant.ts'
 import type { Environment } from '../../../schemas/scope.ts'
 
 /*
- * What the environments of an application share. test/identity/access/tenancy.test.ts walks every route with a pinned
- * token.
+ * Data that the environments of an application share. test/identity/access/tenancy.test.ts calls every route with a
+ * pinned token.
  */
 
 const { app } = await build(t)
@@ -21,30 +21,32 @@ const asking = (permissions: string[], environment?: Environment) =>
   requests(app, `Bearer ${tokenOf(permissions, environment)}`)
 const inProduction = { 'x-environment': 'production' }
 
-await t.test('a pinned token reads services, and neither creates, changes nor deletes one', async t => {
+await t.test('a pinned token can read services, and cannot create, change or delete them', async t => {
   await shop.request('POST', '/api/sync/session/documents', { id: 'kept', data: {} }, inProduction)
   const { id } = (await shop.request('GET', '/api/services')).body.services[0]
   const pinned = asking(['admin'], 'development')
   t.equal((await pinned.get(`/api/services/${id}`)).status, 200)
   t.equal(outcome(await pinned.post('/api/services', { name: 'other' })), '403 ENVIRONMENT_FORBIDDEN')
   t.equal(outcome(await pinned.patch(`/api/services/${id}`, { description: 'x' })), '403 ENVIRONMENT_FORBIDDEN')
-  for (const query of ['', '?force=false', '?force=true']) { t.equal(outcome(await pinned.remove(`/api/services/${id}${query}`)), '403 ENVIRONMENT_FORBIDDEN', query) }
+  for (const query of ['', '?force=false', '?force=true']) {
+    t.equal(outcome(await pinned.remove(`/api/services/${id}${query}`)), '403 ENVIRONMENT_FORBIDDEN', query)
+  }
   t.equal((await shop.request('GET', '/api/sync/session/documents/kept', undefined, inProduction)).status, 200)
 
   const own = await pinned.post('/api/sync/session/documents', { id: 'mine', data: {} })
-  t.equal(own.status, 201, 'documents of its environment are its own')
+  t.equal(own.status, 201, 'it may write documents of its environment')
   t.equal((await pinned.remove('/api/sync/session/documents/mine')).status, 200)
 
   t.equal(
     outcome(await asking(['services:delete']).remove(`/api/services/${id}?force=true`)),
     '403 PERMISSION_DENIED',
-    'force deletes documents: that is a permission of its own'
+    'force deletes documents, which requires another permission'
   )
   t.equal(outcome(await asking(['services:delete']).remove(`/api/services/${id}`)), '409 SERVICE_NOT_EMPTY')
   t.equal((await asking(['services:delete', 'sync:delete']).remove(`/api/services/${id}?force=true`)).status, 204)
 })
 
-await t.test('a pinned token sees which version of a mapping runs in its environment only', async t => {
+await t.test('a pinned token sees the version of a mapping for its environment only', async t => {
   await shop.topic('order.placed')
   const { body: mapping } = await shop.request('POST', '/api/database/mappings', {
     table: 'orders', topic: 'order.placed', events: ['insert']
@@ -76,7 +78,7 @@ await t.test('a pinned token sees which version of a mapping runs in its environ
   )
 })
 
-await t.test('the numbers of an environment do not count webhook deliveries of another', async t => {
+await t.test('the numbers of an environment exclude webhook deliveries of another', async t => {
   const { body: hook } = await shop.request('POST', '/api/webhooks', {
     url: 'https://nobody.example.test/',
     events: ['topic.event']

@@ -22,7 +22,7 @@ export function tokenPrincipal (
   }
 }
 
-/** Roles as `name` (held everywhere) or `[name, applicationId]`. */
+/** Builds a session principal with roles, each given as `name` (held everywhere) or `[name, applicationId]`. */
 export function sessionPrincipal (...roles: (string | [string, string])[]): SessionPrincipal {
   const held = roles.map(role => {
     const [name, applicationId] = typeof role === 'string' ? [role, null] : role

@@ -1,6 +1,6 @@
 import { PublicError } from '../../../src/errors.ts'
 
-/** The code that a call was refused with, or `undefined` when it was not. Anything but a refusal is thrown on. */
+/** Returns the code of a refusal, or `undefined` if the call succeeded. Rethrows any other error. */
 export async function codeOf (work: () => unknown): Promise<string | undefined> {
   try {
     await work()

@@ -20,7 +20,7 @@ async function setUp (t: Teardown) {
   return { db, user, sessions: createSessions({ db, ttlMs: hour, now: Date.now }) }
 }
 
-t.test('a session is stored as a hash, and known by its token until it ends', async t => {
+t.test('a session is stored as a hash, and its token works until it ends', async t => {
   const { db, user, sessions } = await setUp(t)
   const { token } = await sessions.create(user.id, visitor)
   t.match(token, /^sess_[\w-]{43}$/)
@@ -31,7 +31,7 @@ t.test('a session is stored as a hash, and known by its token until it ends', as
 
   const principal = await sessions.authenticate(token)
   t.match(principal, { kind: 'session', id: user.id, user: { id: user.id, email: 'Ada@example.com', name: 'Ada' } })
-  t.notOk(isAllowed(principal, null, 'applications:read'), 'nobody has rights without a role')
+  t.notOk(isAllowed(principal, null, 'applications:read'), 'a user without a role has no permissions')
 
   const ended: string[] = []
   sessions.onEnded(key => ended.push(key))
@@ -39,13 +39,13 @@ t.test('a session is stored as a hash, and known by its token until it ends', as
   await sessions.end(principal, system)
   t.same(ended, [principal.sessionKey])
   t.equal(await codeOf(() => sessions.authenticate(token)), 'CREDENTIAL_INVALID')
-  t.ok(await sessions.authenticate(other.token), 'the others live on')
+  t.ok(await sessions.authenticate(other.token), 'other sessions stay open')
   await sessions.endAll(user.id)
   t.equal(ended.length, 2)
   t.equal(await codeOf(() => sessions.authenticate(other.token)), 'CREDENTIAL_INVALID')
 })
 
-t.test('use moves the end on, with at most one write a minute', async t => {
+t.test('using a session extends it, with at most one write a minute', async t => {
   const { db, user, sessions } = await setUp(t)
   const { token, expiresAt } = await sessions.create(user.id, visitor)
   t.equal((await sessions.authenticate(token)).expiresAt, expiresAt)
@@ -59,7 +59,7 @@ t.test('use moves the end on, with at most one write a minute', async t => {
   t.same(await db.selectFrom('sessions').selectAll().executeTakeFirstOrThrow(), row, 'nothing was written')
 })
 
-t.test('a session that was not used for its life is over, and swept with the next login', async t => {
+t.test('an unused session expires, and the next login deletes it', async t => {
   const { db, user, sessions } = await setUp(t)
   const { token } = await sessions.create(user.id, visitor)
   await db.updateTable('sessions').set({ expires_at: Date.now() }).execute()
@@ -68,7 +68,7 @@ t.test('a session that was not used for its life is over, and swept with the nex
   t.equal((await db.selectFrom('sessions').select('user_id').execute()).length, 1)
 })
 
-t.test('roles count from the next request on', async t => {
+t.test('role changes take effect with the next request', async t => {
   const { db, user, sessions } = await setUp(t)
   const { token } = await sessions.create(user.id, visitor)
   await db.insertInto('applications').values({ id: 'app_a', name: 'A', description: '', created_at: 0, updated_at: 0 })
@@ -89,7 +89,7 @@ t.test('roles count from the next request on', async t => {
   t.notOk(isAllowed(await sessions.authenticate(token), { applicationId: 'app_a' }, 'topics:read'))
 })
 
-t.test('what does not look like a session token is not looked up', async t => {
+t.test('a malformed session token causes no query', async t => {
   const sessions = createSessions({ db: undefined as never, ttlMs: hour, now: Date.now })
   for (
     const token of [

@@ -19,7 +19,7 @@ async function database (t: Teardown) {
   return { url, db, pool }
 }
 
-/** Waits until it holds; a poll of the keys is what is waited for. */
+/** Waits until the condition holds after a poll of the keys. */
 async function eventually (holds: () => boolean | Promise<boolean>): Promise<void> {
   for (const deadline = Date.now() + 10_000; !await holds();) {
     if (Date.now() > deadline) throw new Error('it never came to hold')
@@ -27,7 +27,7 @@ async function eventually (holds: () => boolean | Promise<boolean>): Promise<voi
   }
 }
 
-t.test('nodes that start together make one key, and it is stored sealed', async t => {
+t.test('nodes that start together create one key, and it is stored encrypted', async t => {
   const { db } = await database(t)
   const nodes = Array.from({ length: 4 }, () => new SigningKeys({ db, encryption, log: silent }))
   await Promise.all(nodes.map(node => node.ensure()))
@@ -40,7 +40,7 @@ t.test('nodes that start together make one key, and it is stored sealed', async 
   t.notOk(rows[0]?.secret_sealed.includes(secret?.toString('base64url') ?? '?'))
 })
 
-t.test('a key that another node made works at once, one that it deactivated signs no more, one that it revoked is gone', async t => {
+t.test('keys that another node creates, deactivates or revokes take effect', async t => {
   const { db } = await database(t)
   const node = new SigningKeys({ db, encryption, log: silent, pollMs: 50 })
   await node.ensure()
@@ -55,14 +55,14 @@ t.test('a key that another node made works at once, one that it deactivated sign
   }
   await db.insertInto('signing_keys').values(second).execute()
   await eventually(async () => await node.find('key_second') !== undefined)
-  t.equal(node.active?.id, 'key_second', 'the newest signs')
+  t.equal(node.active?.id, 'key_second', 'the newest key signs')
 
   node.start()
   t.teardown(() => node.close())
   await db.updateTable('signing_keys').set({ active: false, deactivated_at: Date.now() }).where('id', '=', 'key_second')
     .execute()
   await eventually(() => node.active?.id === first)
-  t.ok(await node.find('key_second'), 'what it signed lives on')
+  t.ok(await node.find('key_second'), 'its tokens stay valid')
 
   await db.updateTable('signing_keys').set({ revoked_at: Date.now() }).where('id', '=', 'key_second').execute()
   await eventually(() => revoked.length > 0)
@@ -70,7 +70,7 @@ t.test('a key that another node made works at once, one that it deactivated sign
   t.equal(await node.find('key_second'), undefined)
 })
 
-t.test('keys that nobody knows do not become a query each', async t => {
+t.test('unknown keys do not cause a query each', async t => {
   const { db, pool } = await database(t)
   const node = new SigningKeys({ db, encryption, log: silent })
   await node.ensure()
@@ -82,7 +82,7 @@ t.test('keys that nobody knows do not become a query each', async t => {
   t.equal(node.find('../etc/passwd'), undefined)
 })
 
-t.test('while the keys cannot be read, the last known ones hold', async t => {
+t.test('while the keys cannot be read, the last known ones stay in use', async t => {
   const { db } = await database(t)
   const warnings: string[] = []
   const node = new SigningKeys({
@@ -98,17 +98,17 @@ t.test('while the keys cannot be read, the last known ones hold', async t => {
   await sql`alter table signing_keys_away rename to signing_keys`.execute(db)
   await db.updateTable('signing_keys').set({ active: false }).execute()
   await eventually(() => node.active === undefined)
-  t.same(warnings, ['signing_keys.refresh_failed'], 'said once')
+  t.same(warnings, ['signing_keys.refresh_failed'], 'logged once')
 })
 
-t.test('a key that cannot be opened stops the start, with the reason', async t => {
+t.test('a key that cannot be decrypted stops the start, with the reason', async t => {
   const { db } = await database(t)
   await new SigningKeys({ db, encryption, log: silent }).ensure()
   const stranger = new SigningKeys({ db, encryption: createEncryption([Buffer.alloc(32, 2)]), log: silent })
   await t.rejects(stranger.ensure(), /ENCRYPTION_KEY/)
 })
 
-t.test('two nodes on one database take each other\'s tokens', async t => {
+t.test("two nodes on one database accept each other's tokens", async t => {
   const databaseUrl = await createDatabase(t)
   const [a, b] = await Promise.all([build(t, { databaseUrl }), build(t, { databaseUrl })])
   const { token } = await tenant(a.app)

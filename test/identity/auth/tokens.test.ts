@@ -12,7 +12,7 @@ import { codeOf } from './refusal.ts'
 const encoded = (value: unknown) =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
 
-/** What somebody makes who knows how a token is built, and `secret`. */
+/** Forges a token with a given secret. */
 function forged (header: unknown, claims: unknown, secret: Buffer | string): string {
   const input = `${encoded(header)}.${encoded(claims)}`
   return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`
@@ -26,7 +26,7 @@ function activeKey (app: FastifyInstance) {
 
 const nowS = () => Math.floor(Date.now() / 1000)
 
-t.test('a token that is not ours, or not good, is 401 everywhere', async t => {
+t.test('a foreign or invalid token is 401 everywhere', async t => {
   const { app } = await build(t)
   const { applicationId, token } = await tenant(app)
   const key = activeKey(app)
@@ -92,8 +92,8 @@ t.test('a token that is not ours, or not good, is 401 everywhere', async t => {
     'four parts': `${good}.${signature}`,
     'two parts': `${head}.${body}`,
     nonsense: 'nonsense',
-    'of an application that never was': signed({ aud: randomId('app') }),
-    'of no application': signed({ aud: 'shop' })
+    'an application that never existed': signed({ aud: randomId('app') }),
+    'an invalid application': signed({ aud: 'shop' })
   }
   for (const [name, attack] of Object.entries(attacks)) {
     const verdict = await app.inject({ method: 'POST', url: '/auth/verify', payload: { token: attack } })
@@ -106,12 +106,12 @@ t.test('a token that is not ours, or not good, is 401 everywhere', async t => {
   t.equal(
     (await app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${signed({})}` } })).statusCode,
     200,
-    'and the same without the fault is good'
+    'the same token without the fault is accepted'
   )
   t.equal((await app.inject({ url: '/api/auth/me', headers: { authorization: `Bearer ${good}` } })).statusCode, 200)
 })
 
-t.test('times may have a fraction and the audience may be a list of one; a refused claim is named, over sockets as well', async t => {
+t.test('times may have a fraction, audiences may be lists of one, and a refusal names the claim', async t => {
   const { app } = await build(t)
   const url = await listen(app)
   const { applicationId } = await tenant(app)
@@ -152,7 +152,7 @@ t.test('times may have a fraction and the audience may be a list of one; a refus
     })
   }
   t.equal(
-    (await app.auth.tokens.verify(signed({ exp }))).principal.expiresAt, Math.floor(exp * 1000), 'to the millisecond'
+    (await app.auth.tokens.verify(signed({ exp }))).principal.expiresAt, Math.floor(exp * 1000), 'in whole milliseconds'
   )
   t.equal(await overSocketIo(signed({ exp, aud: [applicationId] })), 'welcome')
   t.match(await overWs(signed({ exp, aud: [applicationId] })), '"authenticated"')
@@ -189,10 +189,10 @@ t.test('times may have a fraction and the audience may be a list of one; a refus
     t.match(await overSocketIo(token), named)
   }
   const foreign = forged({ alg: 'HS256', typ: 'JWT', kid: key.id }, { ...claims, iss: 'somebody' }, 'guessed')
-  t.notMatch((await me(foreign)).body, /issuer/, 'nothing is said of the claims of a token that is not ours')
+  t.notMatch((await me(foreign)).body, /issuer/, 'the refusal of a foreign token reveals no claims')
 })
 
-t.test('a token of an application that was deleted is 401, remembered or not', async t => {
+t.test('a token of a deleted application is 401, cached or not', async t => {
   const { app } = await build(t)
   const { applicationId, token, request } = await tenant(app)
   const [seen, unseen] = [token(), token()]
@@ -204,7 +204,7 @@ t.test('a token of an application that was deleted is 401, remembered or not', a
   t.equal(await me(unseen), 401)
 })
 
-t.test('a token that was seen is verified at once, until it expires or its key is revoked', async t => {
+t.test('a cached token is verified synchronously, until it expires or its key is revoked', async t => {
   const { app } = await build(t)
   const { applicationId } = await tenant(app)
   const { tokens, keys } = app.auth
@@ -230,7 +230,7 @@ t.test('a token that was seen is verified at once, until it expires or its key i
   const short = mint(3)
   const { claims: soon } = await tokens.verify(short)
   while (Date.now() < soon.exp * 1000 + 100) await new Promise(resolve => setTimeout(resolve, 50))
-  t.equal(await codeOf(() => tokens.verify(short)), 'CREDENTIAL_INVALID', 'expired while remembered')
+  t.equal(await codeOf(() => tokens.verify(short)), 'CREDENTIAL_INVALID', 'expired while cached')
 
   const revoked: string[] = []
   keys.onRevoked(id => revoked.push(id))
@@ -240,7 +240,7 @@ t.test('a token that was seen is verified at once, until it expires or its key i
   t.equal(await codeOf(() => tokens.verify(token)), 'CREDENTIAL_INVALID')
 })
 
-t.test('a token that is too long to be taken is not made', async t => {
+t.test('a token that would be too long to verify is not issued', async t => {
   const { app } = await build(t)
   const { applicationId } = await tenant(app)
   const permissions = Array.from({ length: 100 }, (_, i) => `subscribe:${'long'.repeat(20)}.${i}`)

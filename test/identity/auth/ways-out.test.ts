@@ -15,9 +15,9 @@ import { variables } from '../../webhooks/hooks.ts'
 import { answer, receiver } from '../../webhooks/receiver.ts'
 
 /*
- * Every route that the OpenAPI document has is a way out. A value is planted in payloads, keys, documents, states of
- * members and what endpoints answer; no single permission brings it out but those that are for reading it. And what
- * tells of two events whether somebody's filter matched does so only to those who may read them.
+ * Plants a value in payloads, keys, documents, states of members and responses of endpoints. Calls every route of the
+ * OpenAPI document with each single permission: only permissions for reading the value reveal it. Responses about a
+ * matching and a non-matching event must be equal for callers who may not read them.
  */
 
 t.setTimeout(180_000)
@@ -78,7 +78,7 @@ await eventually(async () => {
 })
 await app.tracing.recorder.flush()
 
-/** What stands in a path for its parameters. */
+/** Values for path parameters. */
 const parameters: Record<string, string> = {
   name: topic, topic, service: 'parcel', channel: encodeURIComponent(channel), eventId: event.id, version: '1'
 }
@@ -91,7 +91,7 @@ const fill = (path: string) =>
   path.replace('{id}', Object.entries(ids).find(([prefix]) => path.startsWith(prefix))?.[1] ?? 'none')
     .replaceAll(/\{(\w+)\}/g, (_, name: string) => parameters[name] ?? 'none')
 
-/** By permission, where it alone may show the value. */
+/** By permission, the routes where it alone may reveal the value. */
 const reading: Record<string, RegExp> = {
   'sync:read': /^\/api\/sync\//,
   'events:read': /^\/api\/topics\/.*\/events$/,
@@ -100,7 +100,7 @@ const reading: Record<string, RegExp> = {
   service: /^\/api\/(sync\/|topics\/.*\/events$|socket\/)/
 }
 
-await t.test('no route of the document shows the value to one permission that is not for reading it', async t => {
+await t.test('no route reveals the value to a single permission that is not for reading it', async t => {
   const gets = Object.entries(document.paths).filter(([path, of]) =>
     of['get'] !== undefined && path !== '/api/debugger/stream'
   )
@@ -125,10 +125,10 @@ await t.test('no route of the document shows the value to one permission that is
       '/api/webhooks/logs', '/api/debugger/traces/{eventId}', '/api/database/logs',
       '/api/sync/{service}/documents/{id}/presence'
     ]
-  ) t.ok(shown.has(path), `${path} shows it to whoever may do everything`)
+  ) t.ok(shown.has(path), `${path} shows it to a caller with all permissions`)
 })
 
-await t.test('deliveries and attempts are of events that may be read', async t => {
+await t.test('deliveries and attempts require the right to read their events', async t => {
   for (const path of ['deliveries', 'logs']) {
     t.same((await asking('webhooks:read').get(`/api/webhooks/${path}`)).body, [], path)
     t.same((await asking('webhooks:read', 'subscribe:other.**').get(`/api/webhooks/${path}`)).body, [], path)
@@ -150,11 +150,11 @@ await t.test('deliveries and attempts are of events that may be read', async t =
   const owed = async (by: ReturnType<typeof asking>) =>
     (await by.post('/api/webhooks/redrive', { dryRun: true })).body.matched as number
   t.equal(await owed(asking('webhooks:update')), 0)
-  t.equal(await owed(asking('webhooks:update', 'subscribe:order.*')), 2, 'the event and its replay')
+  t.equal(await owed(asking('webhooks:update', 'subscribe:order.*')), 2, 'for the event and its replay')
   t.ok(await owed(allBut('sync:read')) < await owed(allBut()), 'not those of documents\' channels')
 })
 
-await t.test('nothing that is told of an event tells whether a filter matched it', async t => {
+await t.test('no response about an event reveals whether a filter matched it', async t => {
   const bank = await tenant(app)
   await bank.topic('pay.made')
   const sink = await receiver(t, answer(204))
@@ -171,9 +171,9 @@ await t.test('nothing that is told of an event tells whether a filter matched it
   await sink.came(1)
   await app.tracing.recorder.flush()
   const full = (await bank.request('GET', `/api/debugger/traces/${hit.id}`)).body
-  t.match(full, { matched: 1, status: 'delivered', webhookDeliveries: [{}] }, 'whoever may read it is told')
+  t.match(full, { matched: 1, status: 'delivered', webhookDeliveries: [{}] }, 'a caller who may read it sees more')
 
-  /** Without what differs between any two events. */
+  /** Removes the fields that differ between any two events. */
   const told = ({ eventId, offset, timestamp, received, stored, schema, ...rest }: Record<string, unknown>) => rest
   const [ofHit, ofMiss] = [
     (await spy.get(`/api/debugger/traces/${hit.id}`)).body,
@@ -187,7 +187,9 @@ await t.test('nothing that is told of an event tells whether a filter matched it
   const list = (await spy.get('/api/debugger/traces?topic=pay.made')).body as Record<string, unknown>[]
   t.equal(list.length, 2)
   t.strictSame(told(list[0] ?? {}), told(list[1] ?? {}), 'the list')
-  for (const status of ['delivered', 'pending', 'no_subscribers', 'failed']) { t.same((await spy.get(`/api/debugger/traces?topic=pay.made&status=${status}`)).body, [], status) }
+  for (const status of ['delivered', 'pending', 'no_subscribers', 'failed']) {
+    t.same((await spy.get(`/api/debugger/traces?topic=pay.made&status=${status}`)).body, [], status)
+  }
   t.equal((await spy.get('/api/debugger/traces?topic=pay.made&status=stored')).body.length, 2)
   await stream.received(2)
   for (const { data } of stream.messages) t.match(data, { status: 'stored', matched: null, webhooks: null })
@@ -217,11 +219,11 @@ await t.test('nothing that is told of an event tells whether a filter matched it
   const { body: ofPinned } = await requests(app, `Bearer ${pinned}`).get(`/api/debugger/traces/${hit.id}`)
   t.match(
     ofPinned, { matched: 1, webhookDeliveries: [], webhooks: { delivered: 0, pending: 0 } },
-    'webhooks that span environments are not those of a pinned token'
+    'a pinned token does not see webhooks that span environments'
   )
 })
 
-await t.test('how many members took a message tells nobody who looks at a document', async t => {
+await t.test('the number of recipients does not reveal who views a document', async t => {
   const broadcast = async (...permissions: string[]) =>
     (await asking('socket:create', ...permissions).post('/api/socket/broadcast', { channel, event: 'e', data: 1 })).body
   t.same(await broadcast(), { delivered: null })
@@ -234,7 +236,7 @@ await t.test('how many members took a message tells nobody who looks at a docume
   }
 })
 
-await t.test('whoever may write documents, and not read them, is not shown what was in them', async t => {
+await t.test('a caller who may write documents, but not read them, does not see former contents', async t => {
   const documents = '/api/sync/parcel/documents'
   const writer = asking('sync:create', 'sync:update', 'sync:delete')
   const key = { headers: { 'idempotency-key': 'm1' } }
@@ -268,7 +270,7 @@ await t.test('whoever may write documents, and not read them, is not shown what 
   t.notMatch((await writer.remove(`${documents}/plain`)).text, secret)
 })
 
-await t.test('the check is the same as a condition of a statement', async t => {
+await t.test('the SQL condition agrees with the check', async t => {
   const events = [
     'order.placed', 'order.placed.late', 'order', 'orders.placed', 'presence.updated', 'socket.message',
     'sync.parcel.created', 'a-b.c_d'
