@@ -53,29 +53,28 @@ declare module 'fastify' {
     }
   }
   interface FastifyRequest {
-    /** Set before the handler; on public routes it is undefined. */
+    /** Set before the handler. Undefined on public routes. */
     principal: Principal
-    /** Who asks and from where, for the audit log. On public routes, nobody. */
+    /** The author and client of the request, for the audit log. Anonymous on public routes. */
     readonly origin: Origin
-    /** The request's `Idempotency-Key`, as its principal's. */
+    /** The request's `Idempotency-Key`, bound to its principal. */
     idempotencyKey: OwnKey | undefined
   }
   interface FastifyContextConfig {
-    /** `authenticated`: any principal; `public`: anybody. The boot fails without one. */
+    /** A permission, `authenticated` for any principal, or `public` for no check. The boot fails without one. */
     permission?: Admittance
-    /** Of an entity-owning resource; `required` unless it says otherwise. */
+    /** Whether a route of an entity-owning resource requires a scope. Defaults to `required`. */
     scope?: ScopeDemand
   }
 }
 
 /**
- * Who asks, and whether they may: on each route, before anything else is read, by the permission that the route
- * declares. A route handler finds `request.principal` and, when its resource belongs to an application,
- * `request.scope`.
+ * Authenticates and authorizes each request before its body is read, by the permission that the route declares. A
+ * handler finds `request.principal` and, if its resource belongs to an application, `request.scope`.
  */
 export default fp(async (app) => {
   const { db, encryption, config: { auth, http } } = app
-  // Every call brings the key that its token names; this one signs and verifies nothing.
+  // Each call passes the key of its token. This secret signs and verifies nothing.
   await app.register(jwt, { secret: randomBytes(32) })
   const presence = app.applicationPresence
   const keys = new SigningKeys({ db, encryption, log: app.log })
@@ -122,7 +121,7 @@ export default fp(async (app) => {
     const admittance = declaredAdmittance(route)
     if (admittance === 'public') return
     const hooks = [route.onRequest ?? []].flat()
-    // Fastify makes a HEAD route of a GET route's options, hooks and all.
+    // Fastify creates a HEAD route from the options of a GET route, including its hooks.
     route.onRequest = hooks.some(hook => guards.has(hook))
       ? hooks
       : [guard(admissionTo(admittance, route.config?.scope), refusals), ...hooks]
@@ -141,7 +140,7 @@ function ownKeyOf ({ principal, headers: { 'idempotency-key': key } }: FastifyRe
 
 const guards = new WeakSet<onRequestHookHandler>()
 
-/** With callbacks, because nothing is awaited for a token that was seen before: the hot path of every request. */
+/** Uses callbacks, because a cached token needs no waiting. This is the hot path of every request. */
 function guard (admit: Admit, refusals: RefusalLimit): onRequestHookHandler {
   const hook: onRequestHookHandler = (request, _reply, done) => {
     const refuse = (error: Error) =>
@@ -164,7 +163,7 @@ function guard (admit: Admit, refusals: RefusalLimit): onRequestHookHandler {
   return hook
 }
 
-/** Throws, and so stops the boot, when a route does not say who may call it. */
+/** Returns the permission that a route declares. Throws, which stops the boot, if there is none. */
 function declaredAdmittance (route: RouteOptions): Admittance {
   const { url, method, config } = route
   const declared: string | undefined = config?.permission

@@ -5,7 +5,7 @@ declare module 'fastify' {
   interface FastifyInstance { encryption: Encryption }
 }
 
-/** Seals secrets before they are stored. */
+/** Encrypts secrets before they are stored. */
 export default fp(async (app) => {
   app.decorate('encryption', createEncryption(app.config.encryptionKeys))
 }, { name: 'encryption', dependencies: ['config'] })

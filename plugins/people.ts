@@ -19,9 +19,7 @@ declare module 'fastify' {
   }
 }
 
-/**
- * Users, roles, invites and forgotten passwords, with the mail that goes with them, and the log of who changed what.
- */
+/** Manages users, roles, invites and password resets, sends their mails, and reads the audit log. */
 export default fp(async (app) => {
   const { db, log, config: { audit, http, mail } } = app
   const { users, sessions, secondFactor, login, refusedLogins } = app.auth

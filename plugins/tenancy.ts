@@ -7,22 +7,23 @@ import type { Scope } from '../schemas/scope.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     applications: Applications
-    /** Which applications exist, for the hot path. */
+    /** Caches which applications exist. */
     applicationPresence: ApplicationPresence
-    /** How long applications keep members of channels whose connection has ended. */
+    /** How long applications keep channel members after their connection has ended. */
     graceTimes: GraceTimes
   }
   interface FastifyRequest {
     /**
-     * Set before the handler on routes whose permission is of an entity-owning resource; on others it is undefined, and
-     * where it is optional it may be.
+     * Set before the handler on routes of entity-owning resources. Undefined on other routes, and possibly undefined if
+     * the scope is optional.
      */
     scope: Scope
   }
 }
 
 /**
- * The tenants, and the place on a request where its scope stands. Who may enter which scope is the business of `auth`.
+ * Manages applications, and decorates requests with their scope. The `auth` plugin decides which scope a principal may
+ * use.
  */
 export default fp(async (app) => {
   const presence = new ApplicationPresence({ db: app.db })

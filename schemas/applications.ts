@@ -10,8 +10,8 @@ const PresenceGraceMs = Type.Integer({
   minimum: 0,
   maximum: 60_000,
   description:
-    'How long a member of a channel whose connection has ended stays, in milliseconds: whoever is back by then has ' +
-      'never left.',
+    'How long a channel member stays after its connection has ended, in milliseconds. A client that reconnects ' +
+      'within this time does not leave the channel.',
   examples: [3000]
 })
 
@@ -42,5 +42,7 @@ export type ApplicationUpdate = Static<typeof ApplicationUpdate>
 export const ApplicationPath = Type.Object({ id: ApplicationId })
 
 export const ApplicationDelete = Type.Object({
-  force: Type.Optional(Type.Boolean({ description: 'Delete what it owns as well.', examples: [true] }))
+  force: Type.Optional(
+    Type.Boolean({ description: 'Also delete the data that the application owns.', examples: [true] })
+  )
 }, { additionalProperties: false })

@@ -10,27 +10,35 @@ const State = (description: string) =>
 
 export const AuditEntry = Type.Object({
   id: Type.String({ examples: ['aud_abc123'] }),
-  at: EpochMs('When.'),
+  at: EpochMs('When the change was made.'),
   actor: Type.Object({
     kind: Enum('ActorKind', ['session', 'token', 'system'], {
-      description: 'A user, the bearer of a token, or the platform itself.'
+      description: 'A user, the bearer of a token, or the platform.'
     }),
-    id: Type.String({ description: 'The user, or the application and subject of a token.', examples: ['usr_abc123'] }),
-    name: Nullable(Type.String(), { description: 'The user\'s address at that time.', examples: ['ada@example.com'] })
+    id: Type.String({
+      description: "The user's id, or the application and subject of a token.", examples: ['usr_abc123']
+    }),
+    name: Nullable(Type.String(), {
+      description: "The user's email address at that time.", examples: ['ada@example.com']
+    })
   }),
   action: Type.String({ examples: ['topic.updated'] }),
   resource: Type.String({ examples: ['topic'] }),
   resourceId: Nullable(Type.String(), { examples: ['session.status'] }),
-  applicationId: Nullable(Type.String(), { description: 'Null: the platform.', examples: ['app_abc123'] }),
-  environment: Nullable(Type.String(), { description: 'Null: the whole application.', examples: ['development'] }),
-  address: Nullable(Type.String(), { description: 'Where the request came from.', examples: ['203.0.113.7'] }),
+  applicationId: Nullable(Type.String(), {
+    description: 'The application of the resource; null for the platform.', examples: ['app_abc123']
+  }),
+  environment: Nullable(Type.String(), {
+    description: 'The environment of the resource; null for the whole application.', examples: ['development']
+  }),
+  address: Nullable(Type.String(), { description: 'The address of the client.', examples: ['203.0.113.7'] }),
   userAgent: Nullable(Type.String(), {
     description: 'The `User-Agent` of the request, at most 500 characters.',
     examples: ['curl/8.5.0']
   }),
   requestId: Nullable(Type.String(), { examples: ['req_abc123'] }),
-  before: State('What was.'),
-  after: State('What is.')
+  before: State('The state before the change.'),
+  after: State('The state after the change.')
 }, { $id: 'AuditEntry' })
 export type AuditEntry = Static<typeof AuditEntry>
 
@@ -43,12 +51,12 @@ const Time = (description: string) =>
 
 export const AuditQuery = Type.Object({
   ...Page,
-  actor: Word('Entries of this actor.', 'usr_abc123'),
-  action: Word('Entries of this action.', 'topic.updated'),
-  resource: Word('Entries about this kind of thing.', 'topic'),
-  resourceId: Word('Entries about the thing of this id or name.', 'session.status'),
+  actor: Word('Only entries of this actor.', 'usr_abc123'),
+  action: Word('Only entries of this action.', 'topic.updated'),
+  resource: Word('Only entries about this kind of resource.', 'topic'),
+  resourceId: Word('Only entries about the resource with this id or name.', 'session.status'),
   applicationId: Type.Optional(ApplicationId),
-  from: Time('Entries from then on; epoch milliseconds.'),
-  to: Time('Entries before then; epoch milliseconds.')
+  from: Time('Only entries at or after this time; epoch milliseconds.'),
+  to: Time('Only entries before this time; epoch milliseconds.')
 }, { additionalProperties: false })
 export type AuditQuery = Static<typeof AuditQuery>

@@ -7,9 +7,10 @@ export const Password = Type.String({
   minLength: 8, maxLength: 1024, description: 'At least 8 characters.', examples: ['correct horse battery staple']
 })
 
-/** Of a user who changes how they log in. */
+/** The password of a user who changes how they log in. */
 export const CurrentPassword = Type.String({
-  maxLength: 1024, description: 'Required of the user themselves.', examples: ['correct horse battery staple']
+  maxLength: 1024, description:
+    'Your current password. Required when you change your own account.', examples: ['correct horse battery staple']
 })
 
 /** `admin`, `subscribe`, `topics:read`, `subscribe:order.*`. */
@@ -24,16 +25,22 @@ export const TokenRequest = Type.Object({
   applicationId: ApplicationId,
   permissions: Type.Array(Permission, { minItems: 1, maxItems: 100, examples: [['subscribe', 'publish']] }),
   subject: Type.Optional(
-    Text(255, { description: 'Whom the token stands for; becomes `sub`.', examples: ['user-17'] })
+    Text(255, {
+      description:
+      'The `sub` of the token. Defaults to the subject or user of the caller.', examples: ['user-17']
+    })
   ),
   environment: Type.Optional(EnvironmentName),
-  expiresIn: Type.Optional(Type.Integer({ minimum: 1, maximum: 31536000, description: 'Seconds.', examples: [3600] }))
+  expiresIn: Type.Optional(Type.Integer({
+    minimum: 1, maximum: 31536000, description:
+    'Lifetime in seconds.', examples: [3600]
+  }))
 }, { $id: 'TokenRequest', additionalProperties: false })
 export type TokenRequest = Static<typeof TokenRequest>
 
 export const TokenAnswer = Type.Object({
   token: Type.String({ description: 'A signed JWT.', examples: ['eyJhbGciOiJIUzI1NiIsImtpZCI6ImtleV8xIn0.e30.c2ln'] }),
-  expiresAt: EpochMs('When the token ends.')
+  expiresAt: EpochMs('When the token expires.')
 }, { $id: 'Token' })
 export type TokenAnswer = Static<typeof TokenAnswer>
 
@@ -73,17 +80,17 @@ export const LoginAnswer = Type.Object({
   user: Type.Unsafe<User>({ $ref: 'User#' })
 }, {
   $id: 'LoginAnswer',
-  description: 'The session token is shown this once: send it as `Authorization: <session token>`.'
+  description: 'The session token cannot be read again. Send it as `Authorization: <session token>`.'
 })
 export type LoginAnswer = Static<typeof LoginAnswer>
 
 export const MfaRequired = Type.Object({
   mfaRequired: Type.Literal(true),
   mfaToken: Type.String({
-    description: 'For `POST /api/auth/mfa/verify`, within five minutes.',
+    description: 'The token for `POST /api/auth/mfa/verify`, valid for five minutes.',
     examples: ['mfa_pending_9a8b7c6d']
   })
-}, { $id: 'MfaRequired', description: 'The password is right, and a code is wanted.' })
+}, { $id: 'MfaRequired', description: 'The password is right, and a code is required.' })
 
 export const LoginOutcome = Type.Union([
   Type.Unsafe<LoginAnswer>({ $ref: 'LoginAnswer#' }), Type.Unsafe<Static<typeof MfaRequired>>({ $ref: 'MfaRequired#' })
@@ -92,7 +99,7 @@ export type LoginOutcome = Static<typeof LoginOutcome>
 
 const Code = Type.String({
   minLength: 6, maxLength: 64, pattern: '^[A-Za-z0-9 -]+$',
-  description: 'Of the authenticator app, or a recovery code.', examples: ['123456']
+  description: 'A code of the authenticator app, or a recovery code.', examples: ['123456']
 })
 const OneTimeToken = (description: string, example: string) =>
   Type.String({ minLength: 1, maxLength: 200, description, examples: [example] })
@@ -111,17 +118,17 @@ export const MfaDisable = Type.Object({
 }, {
   $id: 'MfaDisable',
   additionalProperties: false,
-  description: 'Users who disable their own second factor show the password and a code.',
+  description: 'To disable your own second factor, send the password and a code.',
   examples: [{ currentPassword: 'correct horse battery staple', code: '123456' }]
 })
 
 export const MfaSetup = Type.Object({
   secret: Type.String({
-    description: 'The seed in base32, to be typed.', examples: ['JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP']
+    description: 'The seed in base32, to type in by hand.', examples: ['JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP']
   }),
   otpauthUrl: Type.String({ examples: ['otpauth://totp/realtime-platform:ada%40example.com?secret=JBSWY3DPEHPK3PXP'] }),
   qrCode: Type.String({
-    description: 'The same as a picture: an SVG in a data URL.',
+    description: 'The QR code of `otpauthUrl`: an SVG in a data URL.',
     examples: ['data:image/svg+xml;base64,PHN2Zz48L3N2Zz4=']
   })
 }, { $id: 'MfaSetup' })
@@ -129,7 +136,8 @@ export type MfaSetup = Static<typeof MfaSetup>
 
 export const RecoveryCodes = Type.Object({
   recoveryCodes: Type.Array(Type.String(), {
-    description: 'Shown this once; each works once, in the place of a code.', examples: [['abcd-efgh-jkmn-pqrs']]
+    description: 'The codes cannot be read again. Each works once, in place of a code of the app.',
+    examples: [['abcd-efgh-jkmn-pqrs']]
   })
 }, { $id: 'RecoveryCodes' })
 export type RecoveryCodes = Static<typeof RecoveryCodes>
@@ -138,17 +146,20 @@ export const ForgotPassword = Type.Object({ email: Text(254, { examples: ['ada@e
   $id: 'ForgotPassword', additionalProperties: false
 })
 export const ResetPassword = Type.Object({
-  token: OneTimeToken('From the mail.', 'reset_9a8b7c6d'), password: Password
+  token: OneTimeToken('The token of the mail.', 'reset_9a8b7c6d'), password: Password
 }, { $id: 'ResetPassword', additionalProperties: false })
 
 export const SessionInfo = Type.Object({
-  id: Type.String({ description: 'Names the session; it is no credential.', examples: ['sess_9a8b7c6d5e4f3a2b'] }),
-  current: Type.Boolean({ description: 'Whether it is the one that asks.', examples: [true] }),
-  address: Nullable(Type.String(), { description: 'Where the login came from.', examples: ['203.0.113.7'] }),
+  id: Type.String({
+    description:
+    'The id of the session. It is not a credential.', examples: ['sess_9a8b7c6d5e4f3a2b']
+  }),
+  current: Type.Boolean({ description: 'Whether it is the session of the request.', examples: [true] }),
+  address: Nullable(Type.String(), { description: 'The address of the login.', examples: ['203.0.113.7'] }),
   userAgent: Nullable(Type.String(), { examples: ['Mozilla/5.0'] }),
-  createdAt: EpochMs('When it began.'),
-  seenAt: EpochMs('When it was last used, to the minute.'),
-  expiresAt: EpochMs('When it ends unless it is used.')
+  createdAt: EpochMs('When the session began.'),
+  seenAt: EpochMs('When the session was last used, to the minute.'),
+  expiresAt: EpochMs('When the session ends if it is not used.')
 }, { $id: 'Session' })
 export type SessionInfo = Static<typeof SessionInfo>
 
@@ -166,7 +177,8 @@ export const Setup = Type.Object({
   setupToken: Type.Optional(
     Type.String({
       maxLength: 200,
-      description: 'The one-time token printed at start; needed from elsewhere than loopback, and by a proxy.'
+      description:
+        'The one-time token that the server prints at start. Required from another machine and through a proxy.'
     })
   )
 }, { $id: 'Setup', additionalProperties: false })
@@ -177,22 +189,23 @@ export const SetupStatus = Type.Object({ setupRequired: Type.Boolean({ examples:
 export const Me = Type.Object({
   kind: Enum('CredentialKind', ['session', 'token']),
   user: Type.Optional(Type.Unsafe<User>({ $ref: 'User#' })),
-  subject: Type.Optional(Type.String({ description: 'A token\'s `sub`.' })),
-  applicationId: Type.Optional(Type.String({ description: 'A token\'s application.' })),
+  subject: Type.Optional(Type.String({ description: 'The `sub` of a token.' })),
+  applicationId: Type.Optional(Type.String({ description: 'The application of a token.' })),
   environment: Type.Optional(EnvironmentName),
   roles: Type.Optional(Type.Array(
     Type.Object({
       name: Type.String({ examples: ['super_admin'] }),
       applicationId: Nullable(Type.String(), {
-        description: 'The application that the role was assigned for; null: everywhere.'
+        description: 'The application that the role applies to; null for everywhere.'
       }),
       permissions: Type.Array(Type.String(), { examples: [['topics:read']] })
     }),
-    { description: "A user's roles." }
+    { description: 'The roles of a user.' }
   )),
   permissions: Type.Array(Type.String(), {
-    description: "A token's permissions as it carries them; a user's that hold everywhere.", examples: [['topics:read']]
+    description: 'The permissions of a token as it carries them, or those that a user holds everywhere.',
+    examples: [['topics:read']]
   }),
-  expiresAt: EpochMs('When the credential ends.')
+  expiresAt: EpochMs('When the credential expires.')
 }, { $id: 'Me' })
 export type Me = Static<typeof Me>

@@ -72,7 +72,7 @@ const kinds = {
   }],
   401: ['Unauthorized', 'No credential, or one that is invalid, expired or revoked.', {
     error: 'UnauthorizedError',
-    message: 'The credential is not valid: the session is unknown or over',
+    message: 'The credential is not valid: the session is unknown or has ended',
     code: 'CREDENTIAL_INVALID'
   }],
   403: ['Forbidden', 'Authenticated, but lacking the permission, the application or the environment.', {

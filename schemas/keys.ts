@@ -2,19 +2,19 @@ import { Type, type Static } from '@sinclair/typebox'
 import { Enum, EpochMs, Nullable } from './common.ts'
 
 const Algorithm = Enum('SigningAlgorithm', ['HS256', 'ES256', 'EdDSA'], {
-  description: 'HS256 is a shared secret; tokens of the other two can be verified by whoever has the JWKS.',
+  description: 'HS256 uses a shared secret. Tokens of the other algorithms can be verified with the JWKS.',
   examples: ['HS256']
 })
 
 const key = {
-  keyId: Type.String({ description: 'The `kid` of its tokens.', examples: ['key_abc123'] }),
+  keyId: Type.String({ description: 'The `kid` of the tokens that it signs.', examples: ['key_abc123'] }),
   algorithm: Algorithm,
-  active: Type.Boolean({ description: 'Whether it signs; the newest active key does.', examples: [true] }),
+  active: Type.Boolean({ description: 'Whether the key is active. The newest active key signs.', examples: [true] }),
   createdAt: EpochMs('When it was created.'),
-  deactivatedAt: Nullable(EpochMs('When it signed no more.')),
+  deactivatedAt: Nullable(EpochMs('When it was deactivated.')),
   publicKey: Type.Optional(
     Type.Record(Type.String(), Type.Unknown(), {
-      description: 'As in the JWKS; HS256 has none.',
+      description: 'The public key as in the JWKS. HS256 keys have none.',
       examples: [{
         kty: 'OKP', crv: 'Ed25519', x: 'YKVd0tIhxYzXHXVLBcm5DBFrZ1o1NXO3dVOcP6b0UmE', kid: 'key_abc123', alg: 'EdDSA',
         use: 'sig'
@@ -35,8 +35,8 @@ export const KeyCreated = Type.Object({
   secret: Type.Optional(
     Type.String({
       description:
-        'Of an HS256 key, in base64url, this once, and to a session that holds everything everywhere; a token does ' +
-          'not get it. A private key is never shown.',
+        'The secret of an HS256 key in base64url. It is returned once, and only to a session that holds all ' +
+          'permissions everywhere. Private keys are never returned.',
       examples: ['c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0MTI']
     })
   )

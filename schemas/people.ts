@@ -6,13 +6,13 @@ import { Enum, EpochMs, Nullable, Page, Text } from './common.ts'
 const Id = (description: string, example: string) =>
   Type.String({ minLength: 1, maxLength: 100, pattern: '^[A-Za-z0-9_-]+$', description, examples: [example] })
 const Application = Nullable(Type.String(), {
-  description: 'The application that it holds for; null: everywhere.', examples: ['app_abc123']
+  description: 'The application that the role applies to; null for everywhere.', examples: ['app_abc123']
 })
 
 export const RoleGrant = Type.Object({
   roleId: Id('The role.', 'role_viewer'),
   applicationId: Type.Optional(
-    Type.String({ ...ApplicationId, description: 'The application that it is to hold for. Without one: everywhere.' })
+    Type.String({ ...ApplicationId, description: 'The application that the role applies to. Omit it for everywhere.' })
   )
 }, { $id: 'RoleGrant', additionalProperties: false })
 export type RoleGrant = Static<typeof RoleGrant>
@@ -21,13 +21,13 @@ export const Account = Type.Object({
   id: Type.String({ examples: ['usr_abc123'] }),
   email: Type.String({ examples: ['ada@example.com'] }),
   name: Type.String({ examples: ['Ada'] }),
-  mfaEnabled: Type.Boolean({ description: 'Whether logins need a code.', examples: [false] }),
+  mfaEnabled: Type.Boolean({ description: 'Whether logins require a code.', examples: [false] }),
   roles: Type.Array(
     Type.Object({
       roleId: Type.String({ examples: ['role_viewer'] }), name: Type.String({ examples: ['viewer'] }),
       applicationId: Application
     }),
-    { description: 'Those that the caller may see.' }
+    { description: 'The roles that the caller may see.' }
   ),
   createdAt: EpochMs('When it was created.'),
   updatedAt: EpochMs('When it was last changed.')
@@ -51,12 +51,12 @@ export const AccountQuery = Type.Object({
   ...Page,
   email: Type.Optional(
     Type.String({
-      minLength: 1, maxLength: 254, pattern: '^[^\\u0000]*$', description: 'The user of this address.',
+      minLength: 1, maxLength: 254, pattern: '^[^\\u0000]*$', description: 'Only the user with this address.',
       examples: ['grace@example.com']
     })
   ),
   applicationId: Type.Optional(
-    Type.String({ ...ApplicationId, description: 'Users who have a role for this application.' })
+    Type.String({ ...ApplicationId, description: 'Only users who have a role for this application.' })
   )
 }, { additionalProperties: false })
 export type AccountQuery = Static<typeof AccountQuery>
@@ -69,7 +69,7 @@ export const RoleUnassign = Type.Object({
   applicationId: Type.Optional(
     Type.String({
       ...ApplicationId,
-      description: 'The application that it is to hold for no more. Without one: wherever it does.'
+      description: 'The application to remove the role for. Omit it to remove the role everywhere.'
     })
   )
 }, { additionalProperties: false })
@@ -104,7 +104,8 @@ const Permissions = Type.Array(Type.Unsafe<Static<typeof RolePermission>>({ $ref
   maxItems: 100, examples: [[{ resource: 'topics', action: 'read' }]]
 })
 const RoleName = Type.String({
-  minLength: 1, maxLength: 64, pattern: '^[a-z][a-z0-9_-]*$', description: 'Lower case, unique.', examples: ['auditor']
+  minLength: 1, maxLength: 64, pattern: '^[a-z][a-z0-9_-]*$', description: 'Unique, in lower case.',
+  examples: ['auditor']
 })
 const Description = Type.String({ maxLength: 2000, pattern: '^[^\\u0000]*$', examples: ['Reads everything'] })
 
@@ -112,7 +113,9 @@ export const Role = Type.Object({
   id: Type.String({ examples: ['role_abc123'] }),
   name: RoleName,
   description: Description,
-  builtIn: Type.Boolean({ description: 'Built-in roles do not change.', examples: [false] }),
+  builtIn: Type.Boolean({
+    description: 'Whether the role is built in. Built-in roles cannot be changed.', examples: [false]
+  }),
   permissions: Permissions,
   createdAt: EpochMs('When it was created.'),
   updatedAt: EpochMs('When it was last changed.')
@@ -139,22 +142,24 @@ const invite = {
   id: Type.String({ examples: ['inv_abc123'] }),
   email: Type.String({ examples: ['grace@example.com'] }),
   roleId: Type.String({ examples: ['role_viewer'] }),
-  role: Type.String({ description: 'The role\'s name.', examples: ['viewer'] }),
+  role: Type.String({ description: 'The name of the role.', examples: ['viewer'] }),
   applicationId: Application,
-  invitedBy: Nullable(Type.String(), { description: 'The user who sent it; null: a token.', examples: ['usr_abc123'] }),
+  invitedBy: Nullable(Type.String(), {
+    description: 'The user who sent the invite; null if it was sent with a token.', examples: ['usr_abc123']
+  }),
   createdAt: EpochMs('When it was sent.'),
-  expiresAt: EpochMs('When it ends.')
+  expiresAt: EpochMs('When the invite expires.')
 }
 export const Invite = Type.Object(invite, { $id: 'Invite' })
 export type Invite = Static<typeof Invite>
 
 export const InviteCreate = Type.Object({
   email: Type.String({ ...Email, examples: ['grace@example.com'] }),
-  roleId: Id('The role that it gives.', 'role_viewer'),
+  roleId: Id('The role that the invite grants.', 'role_viewer'),
   applicationId: Type.Optional(
     Type.String({
       ...ApplicationId,
-      description: 'The application that the role is to hold for. Without one: everywhere.'
+      description: 'The application that the role applies to. Omit it for everywhere.'
     })
   )
 }, { $id: 'InviteCreate', additionalProperties: false })
@@ -165,14 +170,14 @@ export const InviteCreated = Type.Object({
   token: Type.Optional(
     Type.String({
       description:
-        'For `POST /api/auth/accept-invite`; mailed, and shown this once to callers who rule over all users, or ' +
-          'where no mail is sent.',
+        'The token for `POST /api/auth/accept-invite`. It is mailed, and returned here only to callers with ' +
+          '`users:create` everywhere, or if no mail is configured.',
       examples: ['invite_9a8b7c6d']
     })
   ),
   url: Type.Optional(
     Type.String({
-      description: 'What the mail links to; shown with the token.',
+      description: 'The link in the mail; returned with the token.',
       examples: ['https://realtime.example.com/accept-invite#token=invite_9a8b7c6d']
     })
   )
@@ -182,8 +187,12 @@ export type InviteCreated = Static<typeof InviteCreated>
 export const InvitePath = Type.Object({ id: Id('The invite.', 'inv_abc123') })
 
 export const InviteAccept = Type.Object({
-  token: Type.String({ minLength: 1, maxLength: 200, description: 'From the mail.', examples: ['invite_9a8b7c6d'] }),
-  name: Text(200, { description: 'What the user is called; one that there is keeps its name.', examples: ['Grace'] }),
-  password: Type.String({ ...Password, description: 'The new user\'s; of one that there is, the one that they have.' })
+  token: Type.String({
+    minLength: 1, maxLength: 200, description: 'The token of the mail.', examples: ['invite_9a8b7c6d']
+  }),
+  name: Text(200, { description: 'The name of the new user. An existing user keeps their name.', examples: ['Grace'] }),
+  password: Type.String({
+    ...Password, description: 'The password of the new user, or the current password of an existing user.'
+  })
 }, { $id: 'InviteAccept', additionalProperties: false })
 export type InviteAccept = Static<typeof InviteAccept>

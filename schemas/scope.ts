@@ -4,11 +4,11 @@ export type Environment = typeof environments[number]
 
 export const isEnvironment = (value: unknown): value is Environment => environments.includes(value as Environment)
 
-/** What every row, event, channel and subscription of a tenant belongs to. */
+/** The owner of a tenant's rows, events, channels and subscriptions. */
 export interface Scope {
   readonly applicationId: string
   readonly environment: Environment
 }
 
-/** One string for one scope, for maps. Neither part may contain a slash. */
+/** Returns a string that identifies a scope, for maps. Neither part may contain a slash. */
 export const scopeKey = (scope: Scope) => `${scope.applicationId}/${scope.environment}`

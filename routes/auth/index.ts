@@ -10,11 +10,12 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Auth'],
       summary: 'Issue a token',
       description:
-        'For a session, an `admin` token, or a `service` token of the application, which may issue what a `client` ' +
-          'may do. Nobody may grant more than they hold, and what a token issues does not outlive it.',
+        'Issues a token. Requires a session, an `admin` token, or a `service` token of the application, which can ' +
+          'grant the permissions of a `client`. You cannot grant permissions that you do not hold. A token that is ' +
+          'issued with a token expires no later than that token.',
       body: ref(TokenRequest),
       response: {
-        200: ref(TokenAnswer, 'The token, which is stored nowhere.'),
+        200: ref(TokenAnswer, 'The token. The server does not store it.'),
         ...refusals(400, 401, 403, 404, 413, 415)
       }
     }
@@ -26,9 +27,9 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'verifyToken',
       tags: ['Auth'],
       summary: 'Verify a token',
-      description: 'The token in the body is the credential: one that is not valid answers 401, as it would anywhere.',
+      description: 'Checks the token in the body and returns its claims. An invalid token is refused with 401.',
       body: ref(TokenVerify),
-      response: { 200: ref(TokenVerdict, 'What the token says.'), ...refusals(400, 401, 413, 415) }
+      response: { 200: ref(TokenVerdict, 'The claims of the token.'), ...refusals(400, 401, 413, 415) }
     }
   }, async (request) => {
     const { claims } = await app.auth.tokens.verify(request.body.token)

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ref, refusals } from '../../schemas/common.ts'
 import { Jwks } from '../../schemas/keys.ts'
 
-/** Dotted folders are passed over when routes are loaded. */
+/** Folders that start with a dot are skipped when routes are loaded. */
 export const autoPrefix = '/.well-known'
 
 const wellKnown: FastifyPluginAsyncTypebox = async (app) => {
@@ -11,10 +11,10 @@ const wellKnown: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'getJwks',
       tags: ['Keys'],
-      summary: 'The public keys of tokens',
+      summary: 'Get the public keys',
       description:
-        'Of ES256 and EdDSA keys whose tokens are still good. May be kept for a minute: ask again for a `kid` that ' +
-          'is not in it.',
+        'Returns the public ES256 and EdDSA keys that are not revoked. Cache them for up to a minute, and fetch ' +
+          'them again for an unknown `kid`.',
       response: { 200: ref(Jwks, 'A JSON Web Key Set (RFC 7517).'), ...refusals() }
     }
   }, async (_request, reply) => {

@@ -11,7 +11,9 @@ const applications: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listApplications',
       tags: ['Applications'],
       summary: 'List applications',
-      description: 'Those that the caller reaches, oldest first: a token its own, a session those of its roles.',
+      description:
+        "Returns the applications that the caller has access to, oldest first: a token's own, or those of a " +
+          "session's roles.",
       querystring: PageQuery,
       response: {
         200: pageOf(Application, 'A page of applications.'),
@@ -30,7 +32,7 @@ const applications: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'createApplication',
       tags: ['Applications'],
       summary: 'Create an application',
-      description: 'With its three environments: development, staging and production.',
+      description: 'Creates an application with its three environments: development, staging and production.',
       body: ref(ApplicationCreate),
       response: { 201: ref(Application, 'The application.'), ...refusals(400, 401, 403, 413, 415) }
     }
@@ -45,7 +47,7 @@ const applications: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getApplication',
       tags: ['Applications'],
       summary: 'Get an application',
-      description: 'One that the caller does not reach is 404, as one that does not exist.',
+      description: 'Returns an application. One that the caller has no access to is 404, like one that does not exist.',
       params: ApplicationPath,
       response: { 200: ref(Application, 'The application.'), ...refusals(400, 401, 403, 404) }
     }
@@ -57,7 +59,7 @@ const applications: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'updateApplication',
       tags: ['Applications'],
       summary: 'Change an application',
-      description: 'What is left out stays.',
+      description: 'Changes the given fields.',
       params: ApplicationPath,
       body: ref(ApplicationUpdate),
       response: { 200: ref(Application, 'The application.'), ...refusals(400, 401, 403, 404, 413, 415) }
@@ -71,11 +73,16 @@ const applications: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Applications'],
       summary: 'Delete an application',
       description:
-        '409 while it owns topics, services or events, unless forced: then they are lost, in every environment. Its ' +
-          'tokens are dead and its sockets are closed.',
+        'Deletes an application, closes its sockets and invalidates its tokens. Refused with 409 while it owns ' +
+          'topics, services, webhooks or events. With `force=true`, they are deleted as well, in every environment.',
       params: ApplicationPath,
       querystring: ApplicationDelete,
-      response: { 204: { type: 'null', description: 'It is gone.' }, ...refusals(400, 401, 403, 404, 409) }
+      response: {
+        204: {
+          type: 'null', description:
+        'The application is deleted.'
+        }, ...refusals(400, 401, 403, 404, 409)
+      }
     }
   }, async (request, reply) => {
     await app.applications.remove(request.principal, request.params.id, request.query, request.origin)

@@ -15,7 +15,7 @@ import {
 import { ref, refusals } from '../../../schemas/common.ts'
 import { InviteAccept } from '../../../schemas/people.ts'
 
-/** A network's. An office behind one address logs in with ease; somebody who guesses at many accounts does not. */
+/** Attempts a minute and network: enough for an office behind one address, too few for guessing at many accounts. */
 const loginLimit = { max: 20, timeWindow: 60_000 }
 
 const auth: FastifyPluginAsyncTypebox = async (app) => {
@@ -24,9 +24,10 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'getSetupStatus',
       tags: ['Auth'],
-      summary: 'Is there a first user?',
-      description: 'While there is none, `POST /api/auth/setup` makes it.',
-      response: { 200: ref(SetupStatus, 'Whether it is still to be made.'), ...refusals() }
+      summary: 'Get the setup status',
+      description:
+        'Returns whether the platform still has no super_admin. If so, create one with `POST /api/auth/setup`.',
+      response: { 200: ref(SetupStatus, 'The setup status.'), ...refusals() }
     }
   }, async () => ({ setupRequired: await app.auth.setup.isRequired() }))
 
@@ -35,10 +36,10 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'setup',
       tags: ['Auth'],
-      summary: 'Make the first user',
+      summary: 'Create the first user',
       description:
-        'A super_admin, once, who is logged in with it. From elsewhere than loopback, and by a proxy, it needs the ' +
-          'one-time `setupToken` that is printed at start.',
+        'Creates the first super_admin and logs them in. Works once. From another machine, or through a proxy, it ' +
+          'requires the one-time `setupToken` that the server prints at start.',
       body: ref(Setup),
       response: { 201: ref(LoginAnswer), ...refusals(400, 403, 413, 415) }
     }
@@ -59,11 +60,12 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Auth'],
       summary: 'Log in',
       description:
-        'Answers a session token, or, to a user with a second factor, an `mfaToken` for `POST ' +
-          '/api/auth/mfa/verify`. Limited by address, and by account: after a few failures in a row each attempt must ' +
-          'wait longer. An unknown address is answered like a wrong password.',
+        'Returns a session token or, for a user with a second factor, an `mfaToken` for `POST ' +
+          '/api/auth/mfa/verify`. Attempts are limited by address and by account: after a few failures, each ' +
+          'further one doubles the delay before the next attempt. An unknown address gets the same response as a ' +
+          'wrong password.',
       body: ref(Login),
-      response: { 200: ref(LoginOutcome, 'A session, or the question for a code.'), ...refusals(400, 401, 413, 415) }
+      response: { 200: ref(LoginOutcome, 'A session, or a challenge for a code.'), ...refusals(400, 401, 413, 415) }
     }
   }, async (request) => app.auth.login.login(request.body, request.origin))
 
@@ -72,10 +74,10 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'verifyMfa',
       tags: ['Auth'],
-      summary: 'Show the second factor',
+      summary: 'Verify the second factor',
       description:
-        'With a code of the authenticator app, or a recovery code. Each works once; after a few wrong ones each ' +
-          'attempt must wait longer.',
+        'Opens the session with a code of the authenticator app or a recovery code. Each code works once. After a ' +
+          'few wrong codes, each further one doubles the delay before the next attempt.',
       body: ref(MfaVerify),
       response: { 200: ref(LoginAnswer), ...refusals(400, 401, 413, 415) }
     }
@@ -86,13 +88,13 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'forgotPassword',
       tags: ['Auth'],
-      summary: 'Ask for a new password',
+      summary: 'Request a password reset',
       description:
-        'Mails a link to the user of the address, at most once a minute. The answer is the same whether there is ' +
-          'one or not.',
+        'Mails a link to the user of the address, at most once a minute. The response is the same whether the ' +
+          'address has a user or not.',
       body: ref(ForgotPassword),
       response: {
-        202: { type: 'null', description: 'If the address has a user, a mail is on its way.' },
+        202: { type: 'null', description: 'If the address has a user, a mail is sent.' },
         ...refusals(400, 413, 415)
       }
     }
@@ -108,10 +110,15 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Auth'],
       summary: 'Set a new password',
       description:
-        'With the token of the mail, which works once and for an hour. Every session of the user ends. A second ' +
-          'factor stays.',
+        'Sets a new password with the token of the mail, which works once within an hour. Ends every ' +
+          'session of the user. A second factor stays enabled.',
       body: ref(ResetPassword),
-      response: { 204: { type: 'null', description: 'Log in with it.' }, ...refusals(400, 403, 413, 415) }
+      response: {
+        204: {
+          type: 'null', description:
+        'The password is changed. Log in with it.'
+        }, ...refusals(400, 403, 413, 415)
+      }
     }
   }, async (request, reply) => {
     await app.passwordResets.reset(request.body, request.origin)
@@ -125,11 +132,11 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Auth'],
       summary: 'Accept an invite',
       description:
-        'Makes the user and logs them in. Where the address has a user already, the password must be theirs, and ' +
+        'Creates the user and logs them in. If the address already has a user, the password must be theirs, and ' +
           'the role is added.',
       body: ref(InviteAccept),
       response: {
-        201: ref(LoginOutcome, 'A session, or the question for a code.'),
+        201: ref(LoginOutcome, 'A session, or a challenge for a code.'),
         ...refusals(400, 401, 403, 409, 413, 415)
       }
     }
@@ -143,8 +150,8 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'listSessions',
       tags: ['Auth'],
-      summary: 'List my sessions',
-      description: 'Those of the user who asks, last used first. A token has none.',
+      summary: 'List your sessions',
+      description: 'Returns the sessions of the calling user, last used first. A token has no sessions.',
       response: { 200: Type.Array(ref(SessionInfo), { description: 'The open sessions.' }), ...refusals(401, 403) }
     }
   }, async (request) => app.auth.ownSessions.list(request.principal))
@@ -154,10 +161,10 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'endSession',
       tags: ['Auth'],
-      summary: 'End one of my sessions',
-      description: 'Its token is dead at once, and its sockets are closed.',
+      summary: 'End one of your sessions',
+      description: 'Ends a session of the calling user at once and closes its sockets.',
       params: SessionPath,
-      response: { 204: { type: 'null', description: 'The session is over.' }, ...refusals(400, 401, 404) }
+      response: { 204: { type: 'null', description: 'The session has ended.' }, ...refusals(400, 401, 404) }
     }
   }, async (request, reply) => {
     await app.auth.ownSessions.end(request.principal, request.params.id, request.origin)
@@ -171,9 +178,9 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Auth'],
       summary: 'Log out',
       description:
-        'Ends the session that asks, and closes its sockets. A token cannot log out: it ends by itself, or with its ' +
-          'key.',
-      response: { 204: { type: 'null', description: 'The session is over.' }, ...refusals(401, 403) }
+        'Ends the session of the request and closes its sockets. A token cannot log out: it is valid until it ' +
+          'expires or its signing key is revoked.',
+      response: { 204: { type: 'null', description: 'The session has ended.' }, ...refusals(401, 403) }
     }
   }, async (request, reply) => {
     await app.auth.ownSessions.logout(request.principal, request.origin)
@@ -185,9 +192,10 @@ const auth: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'getMe',
       tags: ['Auth'],
-      summary: 'Who am I?',
-      description: 'The user and roles of a session, or the subject and application of a token, with what they may do.',
-      response: { 200: ref(Me, 'Who asks.'), ...refusals(401) }
+      summary: 'Get the caller',
+      description:
+        'Returns the user and roles of a session, or the subject and application of a token, with their permissions.',
+      response: { 200: ref(Me, 'The caller.'), ...refusals(401) }
     }
   }, async (request) => app.auth.toMe(request.principal))
 }

@@ -10,8 +10,8 @@ const invites: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Users'],
       summary: 'List invites',
       description:
-        'Those that are open, oldest first. Whoever may read users for some applications only, and a token, sees ' +
-          'those for them.',
+        'Returns open invites, oldest first. A token, and a user with `users:read` for some applications only, ' +
+          'see the invites for those applications.',
       querystring: PageQuery,
       response: {
         200: pageOf(Invite, 'A page of invites.'),
@@ -29,11 +29,11 @@ const invites: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'createInvite',
       tags: ['Users'],
-      summary: 'Invite somebody',
+      summary: 'Invite a user',
       description:
-        'Mails a link that is good for seven days, once. It gives a role that the caller holds as well, now and ' +
-          'when it is accepted. Callers who do not rule over all users get no token while mail is configured: the ' +
-          'answer is the same whether the address has an account or not.',
+        'Mails a link that works once within seven days. You must hold the permissions of the role, now and when ' +
+          'the invite is accepted. While mail is configured, only callers with `users:create` everywhere get the ' +
+          'token: the response is the same whether the address has an account or not.',
       body: ref(InviteCreate),
       response: { 201: ref(InviteCreated, 'The invite.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
@@ -48,9 +48,9 @@ const invites: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'withdrawInvite',
       tags: ['Users'],
       summary: 'Withdraw an invite',
-      description: 'Its link is dead at once.',
+      description: 'Withdraws an invite. Its link stops working at once.',
       params: InvitePath,
-      response: { 204: { type: 'null', description: 'It is withdrawn.' }, ...refusals(400, 401, 403, 404) }
+      response: { 204: { type: 'null', description: 'The invite is withdrawn.' }, ...refusals(400, 401, 403, 404) }
     }
   }, async (request, reply) => {
     await app.invites.remove(request.principal, request.params.id, request.origin)

@@ -10,7 +10,8 @@ const roles: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Roles'],
       summary: 'List roles',
       description:
-        "The built-in ones and the others, in the order of names. They are the platform's; assigned they are for everything or for one application.",
+        'Returns built-in and other roles, ordered by name. Roles belong to the platform, and are assigned ' +
+          'everywhere or for one application.',
       querystring: PageQuery,
       response: {
         200: pageOf(Role, 'A page of roles.'),
@@ -30,8 +31,8 @@ const roles: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Roles'],
       summary: 'Create a role',
       description:
-        'A role belongs to the platform: the caller must hold all of its permissions everywhere. A token, and a ' +
-          'role for one application, hold nothing everywhere.',
+        'Creates a role. A role belongs to the platform, so you must hold all of its permissions everywhere. ' +
+          'Tokens, and roles for one application, hold nothing everywhere.',
       body: ref(RoleCreate),
       response: { 201: ref(Role, 'The role.'), ...refusals(400, 401, 403, 409, 413, 415) }
     }
@@ -47,7 +48,8 @@ const roles: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Roles'],
       summary: 'Change a role',
       description:
-        "What is left out stays. The caller must hold all of the role everywhere, before and after. It counts from its holders' next request on.",
+        'Changes the given fields. You must hold all permissions of the role everywhere, before and after the ' +
+          'change. It takes effect with the next request of each holder.',
       params: RolePath,
       body: ref(RoleUpdate),
       response: { 200: ref(Role, 'The role.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
@@ -60,9 +62,10 @@ const roles: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'deleteRole',
       tags: ['Roles'],
       summary: 'Delete a role',
-      description: 'Whoever has it has it no more, and its invites are void. Built-in roles stay.',
+      description:
+        'Deletes a role, removes it from all users and withdraws its invites. Built-in roles cannot be deleted.',
       params: RolePath,
-      response: { 204: { type: 'null', description: 'It is gone.' }, ...refusals(400, 401, 403, 404, 409) }
+      response: { 204: { type: 'null', description: 'The role is deleted.' }, ...refusals(400, 401, 403, 404, 409) }
     }
   }, async (request, reply) => {
     await app.roles.remove(request.principal, request.params.id, request.origin)

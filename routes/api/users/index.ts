@@ -22,8 +22,8 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Users'],
       summary: 'List users',
       description:
-        'Oldest first. Whoever may read users for some applications only, and a token, sees those who have a role ' +
-          'there.',
+        'Returns users, oldest first. A token, and a user with `users:read` for some applications only, see the ' +
+          'users who have a role there.',
       querystring: AccountQuery,
       response: {
         200: pageOf(Account, 'A page of users.'),
@@ -43,13 +43,14 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Users'],
       summary: 'Create a user',
       description:
-        'Creates a user with a password and roles that the caller holds as well. For a caller who does not rule ' +
-          'over all users it sends an invite with the one role that is given, for an application of theirs; the name ' +
-          'and the password are not used. The answer is the same whether the address has an account or not.',
+        'Creates a user with a password and roles whose permissions the caller holds. A caller without ' +
+          '`users:create` everywhere sends an invite instead: the request must have exactly one role, for an ' +
+          'application of the caller, and ignores the name and the password. The response is the same whether the ' +
+          'address has an account or not.',
       body: ref(AccountCreate),
       response: {
         201: ref(Account, 'The user.'),
-        202: ref(InviteCreated, 'An invite, which the address accepts.'),
+        202: ref(InviteCreated, 'An invite was sent to the address.'),
         ...refusals(400, 401, 403, 404, 409, 413, 415)
       }
     }
@@ -64,7 +65,7 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getUser',
       tags: ['Users'],
       summary: 'Get a user',
-      description: 'One whom the caller may not know of is 404, as one that does not exist.',
+      description: 'Returns a user. A user whom the caller may not see is 404, like one that does not exist.',
       params: AccountPath,
       response: { 200: ref(Account, 'The user.'), ...refusals(400, 401, 403, 404) }
     }
@@ -77,8 +78,9 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Users'],
       summary: 'Change a user',
       description:
-        'What is left out stays. Nobody changes a user who holds more than they do. Only callers who rule over all ' +
-          'users change addresses; for their own they show `currentPassword`. The former address gets a mail.',
+        'Changes the given fields. You cannot change a user who holds more permissions than you do. Changing an ' +
+          'address requires `users:update` everywhere, and `currentPassword` for your own. The former address gets ' +
+          'a mail.',
       params: AccountPath,
       body: ref(AccountUpdate),
       response: { 200: ref(Account, 'The user.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
@@ -92,10 +94,10 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Users'],
       summary: 'Delete a user',
       description:
-        'Their sessions end, and their sockets are closed. Nobody deletes a user who holds more than they do; the ' +
-          'last super_admin stays.',
+        'Deletes a user, ends their sessions and closes their sockets. You cannot delete a user who holds more ' +
+          'permissions than you do, or the last super_admin.',
       params: AccountPath,
-      response: { 204: { type: 'null', description: 'The user is gone.' }, ...refusals(400, 401, 403, 404, 409) }
+      response: { 204: { type: 'null', description: 'The user is deleted.' }, ...refusals(400, 401, 403, 404, 409) }
     }
   }, async (request, reply) => {
     await app.people.remove(request.principal, request.params.id, request.origin)
@@ -109,10 +111,14 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Users'],
       summary: 'Change a password',
       description:
-        "One's own, with the current one; or, with `users:update`, that of a user who holds no more than oneself. Every session of the user ends.",
+        'Changes your own password, which requires the current one, or, with `users:update`, that of a user who ' +
+          'holds no more permissions than you do. Every session of the user ends.',
       params: AccountPath,
       body: ref(PasswordChange),
-      response: { 204: { type: 'null', description: 'Log in with it.' }, ...refusals(400, 401, 403, 404, 413, 415) }
+      response: {
+        204: { type: 'null', description: 'The password is changed. Log in again.' },
+        ...refusals(400, 401, 403, 404, 413, 415)
+      }
     }
   }, async (request, reply) => {
     await app.people.changePassword(request.principal, request.params.id, request.body, request.origin)
@@ -127,10 +133,14 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Users'],
       summary: 'Set up a second factor',
       description:
-        "Returns a seed for the caller's own authenticator app, with its QR code. It requires `currentPassword`, and counts once a code of it is confirmed.",
+        'Returns a seed for your own authenticator app, with its QR code. Requires `currentPassword`. The second ' +
+          'factor takes effect when you confirm a code.',
       params: AccountPath,
       body: ref(MfaSetupRequest),
-      response: { 200: ref(MfaSetup, 'Shown this once.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
+      response: {
+        200: ref(MfaSetup, 'The response cannot be read again.'),
+        ...refusals(400, 401, 403, 404, 409, 413, 415)
+      }
     }
   }, async (request) => app.people.setUpMfa(request.principal, request.params.id, request.body, request.origin))
 
@@ -141,10 +151,14 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Users'],
       summary: 'Confirm a second factor',
       description:
-        'With a code of the app. From now on logins need one; the recovery codes are for when the app is lost.',
+        'Confirms the second factor with a code of the app. Logins require a code from now on. Keep the recovery ' +
+          'codes in case you lose the app.',
       params: AccountPath,
       body: ref(MfaConfirm),
-      response: { 200: ref(RecoveryCodes, 'Shown this once.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
+      response: {
+        200: ref(RecoveryCodes, 'The response cannot be read again.'),
+        ...refusals(400, 401, 403, 404, 409, 413, 415)
+      }
     }
   }, async (request) => app.people.confirmMfa(request.principal, request.params.id, request.body.code, request.origin))
 
@@ -156,11 +170,12 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Users'],
       summary: 'Disable a second factor',
       description:
-        "One's own, with the password and a code; or, with `users:update`, that of a user who holds no more than oneself, who has lost it. The user gets a mail.",
+        'Disables your own second factor, which requires the password and a code, or, with `users:update`, ' +
+          'that of a user who holds no more permissions than you do. The user gets a mail.',
       params: AccountPath,
       body: ref(MfaDisable),
       response: {
-        204: { type: 'null', description: 'Logins need no code.' },
+        204: { type: 'null', description: 'Logins no longer require a code.' },
         ...refusals(400, 401, 403, 404, 409, 413, 415)
       }
     }
@@ -174,9 +189,10 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'assignRole',
       tags: ['Users'],
-      summary: 'Give a user a role',
+      summary: 'Assign a role',
       description:
-        "Everywhere, or for one application. Nobody gives more than they hold there. It counts from the user's next request on.",
+        'Assigns a role, everywhere or for one application. You must hold its permissions there. It takes effect ' +
+          "with the user's next request.",
       params: AccountPath,
       body: ref(RoleGrant),
       response: { 201: ref(Account, 'The user.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
@@ -191,13 +207,13 @@ const users: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'unassignRole',
       tags: ['Users'],
-      summary: 'Take a role from a user',
+      summary: 'Remove a role',
       description:
-        'For one application, or wherever they have it. Nobody takes more than they hold there; the last ' +
-          'super_admin stays one.',
+        'Removes a role from a user, for one application or everywhere. You must hold its permissions there. The ' +
+          'last super_admin cannot be removed.',
       params: AccountRolePath,
       querystring: RoleUnassign,
-      response: { 204: { type: 'null', description: 'The user has it no more.' }, ...refusals(400, 401, 403, 404, 409) }
+      response: { 204: { type: 'null', description: 'The role is removed.' }, ...refusals(400, 401, 403, 404, 409) }
     }
   }, async (request, reply) => {
     await app.people.unassign(

@@ -8,10 +8,11 @@ const audit: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'listAuditEntries',
       tags: ['Audit'],
-      summary: 'Who changed what, when, from where?',
+      summary: 'List audit entries',
       description:
-        'Newest first. Whoever may read it for some applications only, and a token, sees the entries of those. ' +
-          'Entries are written with the change that they tell of, and never changed.',
+        'Returns who changed what, when and from where, newest first. A token, and a user with `audit:read` for ' +
+          'some applications only, see the entries of those applications. Entries are written in the ' +
+          'transaction of the change and cannot be changed.',
       querystring: AuditQuery,
       response: {
         200: pageOf(AuditEntry, 'A page of entries.'),

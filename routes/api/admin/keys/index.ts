@@ -10,8 +10,8 @@ const keys: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Keys'],
       summary: 'List signing keys',
       description:
-        'Newest first; the newest active one signs. Revoked ones are gone. Every request for keys needs a session: ' +
-          'a token is refused with 403 `SESSION_REQUIRED`.',
+        'Returns the keys that are not revoked, newest first. The newest active key signs. All requests for keys ' +
+          'require a session: a token is refused with 403 `SESSION_REQUIRED`.',
       response: {
         200: Type.Array(ref(SigningKeyInfo), { description: 'The keys, without their secrets.' }),
         ...refusals(401, 403)
@@ -21,16 +21,16 @@ const keys: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post('/', {
     config: { permission: 'keys:create' },
-    // Nothing needs to be said: HS256 is the default.
+    // The body is optional: HS256 is the default.
     preValidation: async request => { if (request.headers['content-type'] === undefined) request.body = {} },
     schema: {
       operationId: 'createKey',
       tags: ['Keys'],
       summary: 'Create a signing key',
       description:
-        'It signs from then on. At most 50 keys exist at a time: 409. The secret of an HS256 key is in this answer ' +
-          'only, and only for a session that holds everything everywhere, as super_admin does: with it tokens of ' +
-          'every application can be written.',
+        'Creates a key, which signs all new tokens from then on. At most 50 keys can exist (409). The ' +
+          'secret of an HS256 key is returned only here, and only to a session that holds all permissions ' +
+          'everywhere, because it can sign tokens of every application.',
       body: ref(KeyCreate),
       response: { 201: ref(KeyCreated, 'The key.'), ...refusals(400, 401, 403, 409, 413, 415) }
     }
@@ -45,7 +45,9 @@ const keys: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'deactivateKey',
       tags: ['Keys'],
       summary: 'Deactivate a signing key',
-      description: 'It signs no more; its tokens live out their time. The last that signs stays: 409.',
+      description:
+        'Stops signing with the key. Its tokens stay valid until they expire. The last active key cannot be ' +
+          'deactivated (409).',
       params: KeyPath,
       response: { 200: ref(SigningKeyInfo, 'The key.'), ...refusals(400, 401, 403, 404, 409) }
     }
@@ -57,7 +59,7 @@ const keys: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'rotateKey',
       tags: ['Keys'],
       summary: 'Rotate a signing key',
-      description: 'Creates one of the same algorithm and deactivates this one, at once or not at all.',
+      description: 'Creates a key of the same algorithm and deactivates this one, in one transaction.',
       params: KeyPath,
       response: { 201: ref(KeyCreated, 'The new key.'), ...refusals(400, 401, 403, 404, 409) }
     }
@@ -73,10 +75,12 @@ const keys: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Keys'],
       summary: 'Revoke a signing key',
       description:
-        'Its tokens are dead at once, and their sockets are closed; on other nodes within two seconds. If it was ' +
-          'the last that signs, another takes its place.',
+        'Invalidates the tokens of the key at once and closes their sockets, on other nodes within two seconds. ' +
+          'Revoking the last active key creates a replacement.',
       params: KeyPath,
-      response: { 200: ref(SigningKeyInfo, 'The key, for the last time.'), ...refusals(400, 401, 403, 404) }
+      response: {
+        200: ref(SigningKeyInfo, 'The revoked key. It is no longer listed.'), ...refusals(400, 401, 403, 404)
+      }
     }
   }, async (request) => app.auth.keyAdmin.revoke(request.principal, request.params.id, request.origin))
 }
