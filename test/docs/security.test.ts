@@ -14,7 +14,7 @@ const sectionOf = (heading: string) =>
 const rowsOf = (part: string) =>
   [...part.matchAll(/^\| (?!threat |---|asset )(.*) \|$/gm)].map(([, row = '']) => row.split(' | '))
 
-t.test('every threat has what is done about it, and a test that is there', async t => {
+t.test('every threat names a mitigation and an existing test', async t => {
   const rows = rowsOf(sectionOf('Threats'))
   t.ok(rows.length > 40, `${rows.length} threats`)
   for (const [threat = '', done = '', tests = ''] of rows) {
@@ -25,13 +25,15 @@ t.test('every threat has what is done about it, and a test that is there', async
   }
 })
 
-t.test('it speaks of everything that it ought to', async t => {
-  for (const heading of ['Assets', 'Actors', 'Trust boundaries', 'Threats', 'Limits', 'What is not defended']) { t.ok(sectionOf(heading).length > 100, heading) }
+t.test('docs/SECURITY.md has every section', async t => {
+  for (const heading of ['Assets', 'Actors', 'Trust boundaries', 'Threats', 'Limits', 'Out of scope']) {
+    t.ok(sectionOf(heading).length > 100, heading)
+  }
   for (
     const section of [
-      'Tenancy', 'Tokens', 'Sessions, passwords and set-up', 'The server as a way in (SSRF)',
-      'What tenants write and the server runs', 'Sockets', 'Using it all up', 'Secrets, and what answers tell',
-      'Supply chain'
+      'Tenancy', 'Tokens', 'Sessions, passwords and setup', 'Server-side requests (SSRF)',
+      'Schemas, mappings and filters of tenants', 'Sockets', 'Resource exhaustion',
+      'Secrets and information disclosure', 'Supply chain'
     ]
   ) {
     t.ok(text.includes(`\n### ${section}\n`), section)
@@ -46,10 +48,10 @@ const limited = (value: number) => value === 0 ? 'none' : number(value)
 const bytes = (value: number) => value % 1024 ** 2 === 0 ? `${value / 1024 ** 2} MiB` : `${value / 1024} KiB`
 const by = (name: string) => { if (!(name in variables)) throw new Error(`no variable ${name}`); return `\`${name}\`` }
 
-/** What, how much of it, the variable, what happens beyond, where it is tested. */
+/** The limit, its value, its variable, the result beyond it, and its test. */
 const limits: [string, string, string, string, string][] = [
   [
-    'requests a minute and principal, or address where nobody asks',
+    'requests a minute and principal, or address without a principal',
     limited(http.rateLimitMax),
     by('RATE_LIMIT_MAX'),
     '429, `Retry-After`',
@@ -99,36 +101,36 @@ const limits: [string, string, string, string, string][] = [
   ],
   ['a filter', `${bytes(filterBytesMax)}`, '', '400', 'test/delivery/matching/filter.test.ts'],
   [
-    'requests of a socket a second, and at once',
+    'requests of a socket a second, and in a burst',
     `${number(delivery.requestsPerSecond)}, ${number(delivery.requestsBurst)}`,
     '',
     '`RATE_LIMITED`, then 4429',
     'test/delivery/limits.test.ts'
   ],
   [
-    'bytes from a socket a second, and at once',
+    'bytes from a socket a second, and in a burst',
     `${bytes(delivery.bytesPerSecond)}, ${bytes(delivery.bytesBurst)}`,
     '',
     '`RATE_LIMITED`, then 4429',
     'test/delivery/limits.test.ts'
   ],
   [
-    'bytes of the past to a socket a second, and at once',
+    'bytes of past events to a socket a second, and in a burst',
     `${bytes(delivery.pastBytesPerSecond)}, ${bytes(delivery.pastBytesBurst)}`,
     '',
     'the rest waits',
     'test/delivery/sockets/floods.test.ts'
   ],
   [
-    'bytes that wait in a socket, and in all',
+    'waiting bytes of a socket, and of all sockets',
     `${bytes(delivery.socketBufferBytesMax)}, ${bytes(delivery.bufferedBytesMax)}`,
     '',
     '`resync`, then 4408',
     'test/delivery/limits.test.ts'
   ],
   [
-    'bytes of unfinished messages of all sockets', 'as of bodies under way, apart from them',
-    by('REQUEST_BODIES_BYTES_MAX'), 'those of the application with the most are cut off, with 1013',
+    'bytes of unfinished messages of all sockets', 'as for bodies in progress, counted apart',
+    by('REQUEST_BODIES_BYTES_MAX'), 'sockets of the application with the most are closed with 1013',
     'test/delivery/sockets/unfinished.test.ts'
   ],
   [
@@ -143,24 +145,24 @@ const limits: [string, string, string, string, string][] = [
     'packets of a long-polling request; before authentication in all of them',
     `${number(delivery.packetsPerPostMax)}; ${number(delivery.unauthenticatedPacketsMax)}`,
     '',
-    'the link ends',
+    'the connection is closed',
     'test/delivery/sockets/floods.test.ts'
   ],
   ["a request's line and headers", '16 KiB', '', '431', 'test/foundation/limits/limits.test.ts'],
   [
-    'a body; that of a publish; one without a credential', '1 MiB; 8 MiB; 16 KiB', '', '413',
+    'a body; a body of a publish; a body without a credential', '1 MiB; 8 MiB; 16 KiB', '', '413',
     'test/foundation/observability/memory.test.ts'
   ],
   [
-    'bodies under way at a node',
+    'bodies in progress at a node',
     'a sixteenth of the heap, at most 128 MiB',
     by('REQUEST_BODIES_BYTES_MAX'),
     '503, `Retry-After`',
     'test/foundation/observability/memory.test.ts'
   ],
   [
-    'the same, of an application, and of an address without a credential',
-    'a half, an eighth',
+    'bodies in progress of an application, and of an address without a credential',
+    'a half, an eighth of that',
     '',
     '429, `Retry-After`',
     'test/foundation/observability/memory.test.ts'
@@ -169,32 +171,32 @@ const limits: [string, string, string, string, string][] = [
     'bytes of subscriptions and states at a node',
     'a quarter of the heap',
     by('HELD_BYTES_MAX'),
-    'of the application with the most, members who are away leave and sockets are closed with 1013; `MEMORY_LIMIT`',
+    'for the application with the most, disconnected members leave and sockets are closed with 1013; `MEMORY_LIMIT`',
     'test/foundation/observability/memory.test.ts'
   ],
   [
-    'the same, of an application',
+    'bytes of subscriptions and states of an application',
     'half of that',
     by('HELD_BYTES_PER_APPLICATION_MAX'),
     '`MEMORY_LIMIT`',
     'test/foundation/observability/memory.test.ts'
   ],
   [
-    'JSON that is stored, and its depth',
+    'stored JSON, and its depth',
     `${bytes(jsonBytesMax)}, ${jsonDepthMax} levels`,
     '',
     '400',
     'test/foundation/http/hostile-input.test.ts'
   ],
   [
-    "time for a request's head, and for the whole",
+    "time for a request's head, and for the whole request",
     `${http.headersTimeoutMs / 1000} s, ${http.requestTimeoutMs / 1000} s`,
     by('REQUEST_TIMEOUT_MS'),
     '408',
     'test/foundation/limits/limits.test.ts'
   ],
   [
-    'memory before requests are shed',
+    'memory use before requests are refused',
     "90 % of the heap or of the process's memory; 60 % of it outside of the heap",
     by('MEMORY_BYTES_MAX'),
     '503, `Retry-After`',
@@ -210,7 +212,7 @@ const limits: [string, string, string, string, string][] = [
   ['signing keys that are not revoked', '50', '', '409 `SIGNING_KEY_LIMIT`', 'test/routes/api/keys.test.ts']
 ]
 
-t.test('its limits are those of the code, each with its variable and its test', async t => {
+t.test('the limits match the code, each with its variable and test', async t => {
   const rows = limits.map((
     [what, value, variable, beyond, test]
   ) => [what, value, variable, beyond, `[${test.split('/').slice(1).join('/')}](../${test})`])
