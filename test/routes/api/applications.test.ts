@@ -29,7 +29,7 @@ async function superAdmin (app: FastifyInstance) {
   return { request, userId: user.id as string }
 }
 
-t.test('create, read, change and delete an application', async t => {
+t.test('an application is created, read, changed and deleted', async t => {
   const { app } = await build(t)
   const { request } = await superAdmin(app)
   const created = await request('POST', '/api/applications', { name: 'Shop', description: 'The web shop' })
@@ -45,11 +45,13 @@ t.test('create, read, change and delete an application', async t => {
   t.match(changed.body, { name: 'Store', description: 'The web shop' })
   t.equal((await request('POST', '/api/applications', { name: 'Bare' })).body.description, '')
   t.equal((await request('DELETE', url)).status, 204)
-  for (const method of ['GET', 'DELETE'] as const) { t.match(await request(method, url), { status: 404, body: { code: 'APPLICATION_NOT_FOUND' } }) }
+  for (const method of ['GET', 'DELETE'] as const) {
+    t.match(await request(method, url), { status: 404, body: { code: 'APPLICATION_NOT_FOUND' } })
+  }
   t.match(await request('PATCH', url, { name: 'x' }), { status: 404 })
 })
 
-t.test('what is malformed is 400', async t => {
+t.test('malformed requests are 400', async t => {
   const { app } = await build(t)
   const { request } = await superAdmin(app)
   const { applicationId } = await tenant(app)
@@ -61,13 +63,19 @@ t.test('what is malformed is 400', async t => {
   ) {
     t.equal((await request('POST', '/api/applications', body)).status, 400, JSON.stringify(body).slice(0, 60))
   }
-  for (const body of [{}, { name: '' }, { id: 'app_x' }]) { t.equal((await request('PATCH', `/api/applications/${applicationId}`, body)).status, 400, JSON.stringify(body)) }
-  for (const query of ['limit=0', 'limit=1001', 'limit=x', 'cursor=x', 'cursor=WzFd', 'page=2']) { t.equal((await request('GET', `/api/applications?${query}`)).status, 400, query) }
-  for (const id of ['x', 'app_', 'app_%00', 'app_a.b', `app_${'x'.repeat(80)}`]) { t.equal((await request('GET', `/api/applications/${id}`)).status, 400, id) }
+  for (const body of [{}, { name: '' }, { id: 'app_x' }]) {
+    t.equal((await request('PATCH', `/api/applications/${applicationId}`, body)).status, 400, JSON.stringify(body))
+  }
+  for (const query of ['limit=0', 'limit=1001', 'limit=x', 'cursor=x', 'cursor=WzFd', 'page=2']) {
+    t.equal((await request('GET', `/api/applications?${query}`)).status, 400, query)
+  }
+  for (const id of ['x', 'app_', 'app_%00', 'app_a.b', `app_${'x'.repeat(80)}`]) {
+    t.equal((await request('GET', `/api/applications/${id}`)).status, 400, id)
+  }
   t.equal((await request('DELETE', `/api/applications/${applicationId}?force=maybe`)).status, 400)
 })
 
-t.test('pages have everything once, oldest first', async t => {
+t.test('pages list each application once, oldest first', async t => {
   const { app } = await build(t)
   const { request } = await superAdmin(app)
   for (let i = 0; i < 7; i++) {
@@ -92,7 +100,7 @@ t.test('pages have everything once, oldest first', async t => {
   t.equal(pages, 3)
 })
 
-t.test('a token sees its own application, and another\'s is 404', async t => {
+t.test('a token sees its own application, and any other is 404', async t => {
   const { app } = await build(t)
   const own = await tenant(app)
   const other = await tenant(app)
@@ -106,7 +114,7 @@ t.test('a token sees its own application, and another\'s is 404', async t => {
     t.equal(answer.status, 404, method)
     t.equal(answer.text.replace(other.applicationId, '*'), missing, 'as if it did not exist')
   }
-  t.equal((await other.request('GET', strange)).status, 200, 'and nothing happened to it')
+  t.equal((await other.request('GET', strange)).status, 200, 'it is unchanged')
   for (const permissions of [['client'], ['service'], ['topics:read']]) {
     const weak = await tenant(app, { permissions })
     t.match(await weak.request('GET', '/api/applications'), { status: 403, body: { code: 'PERMISSION_DENIED' } })
@@ -135,7 +143,7 @@ t.test('a session sees the applications of its roles', async t => {
   t.match(await request('GET', '/api/topics'), { status: 400, body: { code: 'APPLICATION_REQUIRED' } })
 })
 
-t.test('an application that owns data is deleted by force only, and then with all of it', async t => {
+t.test('an application that owns data is deleted by force only, with all of its data', async t => {
   const { app } = await build(t)
   const { request } = await superAdmin(app)
   const doomed = await tenant(app)
@@ -167,12 +175,12 @@ t.test('an application that owns data is deleted by force only, and then with al
       )
     )
   t.same(await counts(doomed.applicationId), [0, 0, 0, 0, 0, 0])
-  t.ok((await counts(spared.applicationId)).every(count => count > 0), 'another one keeps what it has')
-  t.equal((await doomed.request('GET', '/api/topics')).status, 401, 'its tokens are dead')
+  t.ok((await counts(spared.applicationId)).every(count => count > 0), 'another application keeps its data')
+  t.equal((await doomed.request('GET', '/api/topics')).status, 401, 'its tokens are invalid')
   t.match(await request('GET', '/api/topics', undefined, { 'x-application-id': doomed.applicationId }), { status: 404 })
 })
 
-t.test('what was deleted on one node is gone on another within two seconds', async t => {
+t.test('a deletion takes effect on other nodes within two seconds', async t => {
   const databaseUrl = await createDatabase(t)
   const { app: a } = await build(t, { databaseUrl })
   const { app: b } = await build(t, { databaseUrl })
@@ -181,11 +189,11 @@ t.test('what was deleted on one node is gone on another within two seconds', asy
   t.equal((await b.inject({ url: '/api/topics', headers })).statusCode, 200)
   t.equal((await request('DELETE', `/api/applications/${applicationId}`)).status, 204)
   await until(
-    async () => (await b.inject({ url: '/api/topics', headers })).statusCode === 401, 'the other node to know it'
+    async () => (await b.inject({ url: '/api/topics', headers })).statusCode === 401, 'the other node to refuse it'
   )
 })
 
-t.test('a forced delete and the writer do not stop each other', async t => {
+t.test('a forced deletion and the writer do not block each other', async t => {
   const { app } = await build(t)
   const { request } = await superAdmin(app)
   const doomed = await tenant(app)

@@ -23,7 +23,7 @@ interface Entry {
 }
 const entries = async (query = '') => (await root.get(`/api/admin/audit?limit=1000${query}`)).body as Entry[]
 
-await t.test('who changed what, when, from where, before and after', async t => {
+await t.test('an entry has the author, time, address, and the states before and after', async t => {
   const shop = await tenant(app)
   const token = requests(app, `Bearer ${shop.token(['admin'], { subject: 'deploy' })}`)
   const since = Date.now()
@@ -35,7 +35,7 @@ await t.test('who changed what, when, from where, before and after', async t => 
   await root.request('PATCH', '/api/topics/missing.one', { owner: 'p' }, { headers: session })
   await root.request('DELETE', '/api/topics/order.placed', undefined, { headers: session })
   const [deleted, updated, created, ...rest] = await entries(`&applicationId=${shop.applicationId}`)
-  t.same(rest, [], 'what was refused is no change')
+  t.same(rest, [], 'a refused request has no entry')
   t.match(created, {
     id: /^aud_/,
     actor: { kind: 'token', id: `${shop.applicationId}/deploy`, name: null },
@@ -66,7 +66,7 @@ await t.test('who changed what, when, from where, before and after', async t => 
   t.match(await root.get('/api/admin/audit?cursor=x'), { status: 400 })
 })
 
-await t.test('every setting that a route changes leaves an entry, and no secret in it', async t => {
+await t.test('every change of a setting has an entry without secrets', async t => {
   const { body: application } = await root.post('/api/applications', { name: 'Shop' })
   const scoped = { headers: { 'x-application-id': application.id } }
   const patch = (url: string, body: unknown) => root.request('PATCH', url, body, scoped)
@@ -83,7 +83,9 @@ await t.test('every setting that a route changes leaves an entry, and no secret 
     secret: 'a-webhook-secret-of-ours'
   }, scoped)
   await patch(`/api/webhooks/${webhook.id}`, { description: 'x' })
-  for (const what of ['deactivate', 'activate']) { await root.post(`/api/webhooks/${webhook.id}/${what}`, undefined, scoped) }
+  for (const what of ['deactivate', 'activate']) {
+    await root.post(`/api/webhooks/${webhook.id}/${what}`, undefined, scoped)
+  }
   const { body: renewed } = await root.post(`/api/webhooks/${webhook.id}/rotate-secret`, {}, scoped)
   await drop(`/api/webhooks/${webhook.id}`)
   const { body: mapping } = await root.post('/api/database/mappings', {
@@ -147,7 +149,7 @@ await t.test('every setting that a route changes leaves an entry, and no secret 
   ) t.notOk(text.includes(secret), secret.slice(0, 8))
 })
 
-await t.test('what goes with something else is written down as well', async t => {
+await t.test('deletions that follow from another deletion have entries', async t => {
   const [shop, bank] = [await tenant(app), await tenant(app)]
   const { body: role } = await root.post('/api/roles', {
     name: 'going', permissions: [{ resource: 'topics', action: 'read' }]
@@ -191,7 +193,7 @@ await t.test('what goes with something else is written down as well', async t =>
   )
 })
 
-await t.test('the mask covers secrets wherever they stand, and bounds what is kept', async t => {
+await t.test('the mask covers secrets at any depth, and limits the size', async t => {
   const { mask } = await import('../../../src/identity/audit/mask.ts')
   t.same(
     mask({
@@ -224,12 +226,14 @@ await t.test('the mask covers secrets wherever they stand, and bounds what is ke
   t.match(mask({ list: Array.from({ length: 100 }, () => 'x'.repeat(1000)) }), { truncated: true })
 })
 
-await t.test('the mask is done with a long text at once, whatever it repeats', async t => {
+await t.test('the mask handles long repetitive texts in linear time', async t => {
   const { mask } = await import('../../../src/identity/audit/mask.ts')
-  for (const part of ['a.', 'a+b://', '://', '://a', '?a', '&=', 'a@', '?secret', '\ud800']) { t.equal((mask({ text: part.repeat(500_000) })['text'] as string).length, 2000, part) }
+  for (const part of ['a.', 'a+b://', '://', '://a', '?a', '&=', 'a@', '?secret', '\ud800']) {
+    t.equal((mask({ text: part.repeat(500_000) })['text'] as string).length, 2000, part)
+  }
 })
 
-await t.test('entries only grow: nobody changes, deletes or truncates them', async t => {
+await t.test('entries cannot be changed, deleted or truncated', async t => {
   const before = (await entries()).length
   for (const statement of ["update audit_log set action = 'x.y'", 'delete from audit_log', 'truncate audit_log']) {
     await t.rejects(app.pool.query(statement), /append-only/, statement)
@@ -237,7 +241,7 @@ await t.test('entries only grow: nobody changes, deletes or truncates them', asy
   t.equal((await entries()).length, before)
 })
 
-await t.test('a change that is rolled back leaves no entry, and an entry that cannot be written stops the change', async t => {
+await t.test('a change and its entry are committed or rolled back together', async t => {
   const shop = await tenant(app)
   const token = requests(app, `Bearer ${shop.token(['admin'])}`)
   await app.pool.query("alter table audit_log add constraint refuses check (resource_id <> 'doomed.topic')")
@@ -247,9 +251,11 @@ await t.test('a change that is rolled back leaves no entry, and an entry that ca
   t.equal((await token.post('/api/topics', { name: 'doomed.topic', description: 'd', owner: 'o' })).status, 201)
 })
 
-await t.test('whoever may read it for one application, and a token, sees that application\'s', async t => {
+await t.test("a token, and a user with rights for one application, see only that application's entries", async t => {
   const [shop, bank] = [await tenant(app), await tenant(app)]
-  for (const { request } of [shop, bank]) { await request('POST', '/api/topics', { name: 'a.b', description: 'd', owner: 'o' }) }
+  for (const { request } of [shop, bank]) {
+    await request('POST', '/api/topics', { name: 'a.b', description: 'd', owner: 'o' })
+  }
   const { body: role } = await root.post('/api/roles', {
     name: 'auditor', permissions: [{ resource: 'audit', action: 'read' }]
   })

@@ -19,7 +19,7 @@ async function loggedIn (app: FastifyInstance): Promise<string> {
   return (await post(app, '/api/auth/setup', ada)).json().sessionToken
 }
 
-t.test('set-up: from nobody to the first super_admin, once', async t => {
+t.test('setup creates the first super_admin, once', async t => {
   const { app } = await build(t)
   t.same((await app.inject('/api/auth/setup-status')).json(), { setupRequired: true })
   const answer = await post(app, '/api/auth/setup', ada)
@@ -37,7 +37,7 @@ t.test('set-up: from nobody to the first super_admin, once', async t => {
   t.ok(me.json().permissions.includes('keys:create'))
 })
 
-t.test('of several that set up at once, on one node or two, one succeeds', async t => {
+t.test('one of several concurrent setups succeeds, on one node or two', async t => {
   const databaseUrl = await createDatabase(t)
   const { app } = await build(t, { databaseUrl })
   const { app: other } = await build(t, { databaseUrl })
@@ -49,7 +49,7 @@ t.test('of several that set up at once, on one node or two, one succeeds', async
   t.same((await other.inject('/api/auth/setup-status')).json(), { setupRequired: false })
 })
 
-t.test('from elsewhere than loopback, set-up needs the token that is printed at start', async t => {
+t.test('setup from another machine requires the token that is printed at start', async t => {
   const { app } = await build(t)
   const refused = { statusCode: 403, code: 'SETUP_TOKEN_REQUIRED' }
   const attempt = async (body: object, options: Parameters<typeof post>[3]) => {
@@ -60,35 +60,36 @@ t.test('from elsewhere than loopback, set-up needs the token that is printed at 
   t.same(await attempt(ada, { remoteAddress: '203.0.113.7', headers: { 'x-forwarded-for': '127.0.0.1' } }), refused)
   t.same(
     await attempt(ada, { headers: { 'x-forwarded-for': '127.0.0.1' } }), refused,
-    'a proxy on this machine that nobody trusts'
+    'an untrusted proxy on this machine'
   )
-  t.same(await attempt(ada, { headers: { host: 'evil.example.com' } }), refused, 'a page whose name was pointed here')
+  t.same(await attempt(ada, { headers: { host: 'evil.example.com' } }), refused, 'a page that is pointed here by DNS')
   t.same(
     await attempt(ada, { headers: { origin: 'https://evil.example.com' } }),
     refused,
-    'a page in the browser of somebody who sits here'
+    'a page in a local browser'
   )
-  for (const setupToken of ['', 'x', `${app.auth.setup.token}x`]) { t.same(await attempt({ ...ada, setupToken }, { remoteAddress: '203.0.113.7' }), refused) }
+  for (const setupToken of ['', 'x', `${app.auth.setup.token}x`]) {
+    t.same(await attempt({ ...ada, setupToken }, { remoteAddress: '203.0.113.7' }), refused)
+  }
   t.equal(
     (await attempt({ ...ada, setupToken: app.auth.setup.token }, { remoteAddress: '203.0.113.7' })).statusCode, 201
   )
 })
 
-t.test('nor is a proxy on this machine that says nothing of itself taken for its owner', async t => {
+t.test('setup through a local proxy without forwarding headers requires the token', async t => {
   const { app } = await build(t)
   const { port } = new URL(await listen(app))
   const body = JSON.stringify(ada)
   const socket = connect(Number(port), '127.0.0.1')
-  // As nginx passes a request on when it is told `proxy_pass` and nothing else.
+  // The request of an nginx that is configured with `proxy_pass` only.
   socket.write(
-    `POST /api/auth/setup HTTP/1.0\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${
-      Buffer.byteLength(body)
-    }\r\n\r\n${body}`
+    `POST /api/auth/setup HTTP/1.0\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\n` +
+      `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
   )
   t.match(await text(socket), /^HTTP\/1\.1 403 [^]*SETUP_TOKEN_REQUIRED/)
 })
 
-t.test('behind a proxy that the configuration tells of, set-up needs the token as well', async t => {
+t.test('setup behind a configured proxy requires the token', async t => {
   for (
     const variables of [{ TRUST_PROXY: '127.0.0.1' }, { PUBLIC_URL: 'https://realtime.example.com' }] as Record<
       string,
@@ -106,12 +107,12 @@ t.test('behind a proxy that the configuration tells of, set-up needs the token a
   }
 })
 
-t.test('a PUBLIC_URL that leads here is no proxy', async t => {
+t.test('a PUBLIC_URL on this machine does not count as a proxy', async t => {
   const { app } = await build(t, { variables: { PUBLIC_URL: 'http://localhost:3000' } })
   t.equal((await post(app, '/api/auth/setup', ada)).statusCode, 201)
 })
 
-t.test('what set-up does not take', async t => {
+t.test('setup rejects invalid input', async t => {
   const { app } = await build(t)
   for (
     const wrong of [
@@ -126,7 +127,7 @@ t.test('what set-up does not take', async t => {
   t.same((await app.inject('/api/auth/setup-status')).json(), { setupRequired: true })
 })
 
-t.test('log in, ask who one is in all three forms, log out', async t => {
+t.test('a session logs in, authenticates in all three forms, and logs out', async t => {
   const { app } = await build(t)
   await loggedIn(app)
   const answer = await post(app, '/api/auth/login', { ...credentials, email: 'ADA@example.com' })
@@ -148,7 +149,7 @@ t.test('log in, ask who one is in all three forms, log out', async t => {
   t.equal(
     (await post(app, '/api/auth/logout', undefined, { headers: { authorization: sessionToken } })).statusCode, 204
   )
-  t.equal(ended.length, 1, 'its sockets can be closed')
+  t.equal(ended.length, 1, 'the listener for closing sockets is called')
   for (const url of ['/api/auth/me', '/api/applications']) {
     const after = await app.inject({ url, headers: { authorization: sessionToken } })
     t.equal(after.statusCode, 401)
@@ -156,7 +157,7 @@ t.test('log in, ask who one is in all three forms, log out', async t => {
   }
 })
 
-t.test('a wrong password and an unknown address are answered alike', async t => {
+t.test('a wrong password and an unknown address get the same response', async t => {
   const { app } = await build(t)
   await loggedIn(app)
   const wrong = await post(app, '/api/auth/login', { ...credentials, password: 'something else' })
@@ -175,16 +176,13 @@ t.test('a wrong password and an unknown address are answered alike', async t => 
   }
 })
 
-t.test('guesses at one account are slowed down, whether it exists or not', async t => {
+t.test('guessing at one account is slowed down, whether it exists or not', async t => {
   const { app } = await build(t)
   await loggedIn(app)
   let attempts = 0
   const attempt = async (email: string, password: string) =>
     await post(app, '/api/auth/login', { email, password }, { remoteAddress: `10.0.0.${attempts++}` })
-  /**
-   * Until it has to wait, which is longer after each failure: at first a second, and that may be over before the next
-   * attempt.
-   */
+  /** Repeats until a delay applies. The first delay is a second, which may pass before the next attempt. */
   const guess = async (email: string) => {
     let failed = 0
     let code: number
@@ -194,7 +192,7 @@ t.test('guesses at one account are slowed down, whether it exists or not', async
   }
   await guess('nobody@example.com')
   let blocked: Awaited<ReturnType<typeof attempt>>
-  // A login that was not refused forgives all that was before it.
+  // A successful login clears the failures.
   for (let rounds = 0; ; rounds++) {
     await guess(ada.email)
     blocked = await attempt(ada.email, ada.password)
@@ -205,17 +203,19 @@ t.test('guesses at one account are slowed down, whether it exists or not', async
   t.ok(Number(blocked.headers['retry-after']) >= 1)
 })
 
-t.test('guesses from one address are limited over all accounts', async t => {
+t.test('guessing from one address is limited over all accounts', async t => {
   const { app } = await build(t)
   const codes = []
-  for (let i = 0; i < 21; i++) { codes.push((await post(app, '/api/auth/login', { email: `${i}@example.com`, password: 'wrong' })).statusCode) }
+  for (let i = 0; i < 21; i++) {
+    codes.push((await post(app, '/api/auth/login', { email: `${i}@example.com`, password: 'wrong' })).statusCode)
+  }
   t.same(codes, [...Array(20).fill(401), 429])
   t.equal(
     (await post(app, '/api/auth/login', { email: 'a@example.com', password: 'wrong' }, {
       headers: { 'x-forwarded-for': '10.1.1.1' }
     })).statusCode,
     429,
-    'a header of theirs changes nothing'
+    'a forged header changes nothing'
   )
   t.equal(
     (await post(app, '/api/auth/login', { email: 'a@example.com', password: 'wrong' }, { remoteAddress: '10.1.1.1' }))
@@ -224,7 +224,7 @@ t.test('guesses from one address are limited over all accounts', async t => {
   )
 })
 
-t.test('whoever has an IPv6 network has one address for all of its own', async t => {
+t.test('the addresses of an IPv6 network count as one', async t => {
   const { app } = await build(t)
   const ask = async (remoteAddress: string) =>
     (await post(app, '/api/auth/forgot-password', { email: 'a@example.com' }, { remoteAddress })).statusCode
@@ -234,7 +234,7 @@ t.test('whoever has an IPv6 network has one address for all of its own', async t
   t.equal(await ask('2001:db8:1:3::1'), 202)
 })
 
-t.test('a token knows who it is, and cannot log out', async t => {
+t.test('a token can read its identity, and cannot log out', async t => {
   const { app } = await build(t)
   const { request, applicationId } = await tenant(app, {
     permissions: ['client', 'publish:chat.**'], environment: 'staging'

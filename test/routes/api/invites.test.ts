@@ -20,7 +20,7 @@ const { app } = await build(t, {
 const root = await person(app, 'super_admin')
 const anybody = requests(app)
 
-await t.test('an invite is mailed, and makes a user who is logged in, once', async t => {
+await t.test('an invite is mailed, and creates a logged-in user once', async t => {
   const { applicationId } = await tenant(app)
   const invite = await root.post('/api/invites', { email: 'grace@example.com', roleId: 'role_editor', applicationId })
   t.equal(invite.status, 201)
@@ -33,7 +33,7 @@ await t.test('an invite is mailed, and makes a user who is logged in, once', asy
   t.ok(mail.text.includes(`https://realtime.example.com/accept-invite#token=${invite.body.token}`), mail.text)
   t.equal(invite.body.url, `https://realtime.example.com/accept-invite#token=${invite.body.token}`)
   t.match((await root.get('/api/invites')).body, [{ id: invite.body.id }])
-  t.notOk((await root.get('/api/invites')).text.includes(invite.body.token), 'the token is shown once')
+  t.notOk((await root.get('/api/invites')).text.includes(invite.body.token), 'the token is returned once')
   t.notOk(JSON.stringify(await app.db.selectFrom('invites').selectAll().execute()).includes(invite.body.token))
 
   const accept = (change: object = {}) =>
@@ -41,7 +41,7 @@ await t.test('an invite is mailed, and makes a user who is logged in, once', asy
   t.equal(outcome(await accept({ token: 'invite_guess' })), '403 INVITE_INVALID')
   t.equal(outcome(await accept({ password: 'short' })), '400 VALIDATION_FAILED')
   const answers = await Promise.all([accept(), accept(), accept()])
-  t.same(answers.map(({ status }) => status === 201).filter(Boolean).length, 1, 'of several at once, one')
+  t.same(answers.map(({ status }) => status === 201).filter(Boolean).length, 1, 'one concurrent request succeeds')
   const accepted = answers.find(({ status }) => status === 201)
   t.match(accepted?.body, { sessionToken: /^sess_/, user: { email: 'grace@example.com', name: 'Grace' } })
   const grace = requests(app, accepted?.body.sessionToken)
@@ -50,7 +50,7 @@ await t.test('an invite is mailed, and makes a user who is logged in, once', asy
   t.same((await root.get('/api/invites')).body, [])
 })
 
-await t.test('somebody who is there already shows their password, and keeps their name', async t => {
+await t.test('an existing user accepts with their password, and keeps their name', async t => {
   const { applicationId } = await tenant(app)
   const ada = await person(app)
   const { body: invite } = await root.post('/api/invites', {
@@ -63,7 +63,7 @@ await t.test('somebody who is there already shows their password, and keeps thei
   t.match((await root.get(`/api/users/${ada.id}`)).body, { name: ada.id, roles: [{ name: 'viewer', applicationId }] })
 })
 
-await t.test('one that is withdrawn, expired, or whose sender may no longer give it, is void', async t => {
+await t.test('an invite is void if it is withdrawn, expired, or its sender may no longer grant the role', async t => {
   const { applicationId } = await tenant(app)
   const invited = async (by: { post: typeof root.post }, roleId = 'role_viewer') =>
     (await by.post('/api/invites', { email: `x${Math.random()}@example.com`, roleId, applicationId })).body
@@ -90,14 +90,14 @@ await t.test('one that is withdrawn, expired, or whose sender may no longer give
   const grown = await invited(other, role.id)
   await root.patch(`/api/roles/${role.id}`, { permissions: [{ resource: 'keys', action: 'create' }] })
   await app.db.updateTable('invites').set({ application_id: null }).where('id', '=', grown.id).execute()
-  t.equal(outcome(await accept(grown)), '403 INVITE_INVALID', 'the role has become more than the sender holds')
+  t.equal(outcome(await accept(grown)), '403 INVITE_INVALID', 'the role holds more than the sender')
 
   const left = await invited(await person(app, 'admin'))
   await app.db.deleteFrom('users').where('id', '=', left.invitedBy).execute()
   t.equal(outcome(await accept(left)), '403 INVITE_INVALID')
 })
 
-await t.test('an invite gives no more than it promised, and nothing when its sender has lost the right to invite', async t => {
+await t.test('an invite grants no more than it promised, and nothing after its sender loses the right', async t => {
   const shop = await tenant(app)
   const pairs = (...names: string[]) =>
     names.map(name => ({ resource: name.split(':')[0], action: name.split(':')[1] }))
@@ -106,7 +106,7 @@ await t.test('an invite gives no more than it promised, and nothing when its sen
       name: `role-${Math.random().toString(36).slice(2)}`,
       permissions: pairs(...names)
     })).body
-  /** With the token of the mail: a sender who does not rule over all users is not shown it. */
+  /** Returns the token of the mail, because only senders who may manage all users get it in the response. */
   const invited = async (by: { post: typeof root.post }, roleId: string) => {
     const email = `x${Math.random()}@example.com`
     await by.post('/api/invites', { email, roleId, applicationId: shop.applicationId })
@@ -126,7 +126,7 @@ await t.test('an invite gives no more than it promised, and nothing when its sen
   t.equal((await accept(narrowed)).status, 201, 'the role is renamed and holds less')
   await root.patch(`/api/roles/${role.id}`, { permissions: pairs('topics:read', 'topics:create', 'webhooks:create') })
   t.equal(outcome(await accept(grown)), '403 INVITE_INVALID', 'the role holds more than when a token sent the invite')
-  t.equal((await accept(await invited(token, role.id))).status, 201, 'an invite sent afterwards is good')
+  t.equal((await accept(await invited(token, role.id))).status, 201, 'an invite that is sent afterwards is valid')
 
   const { body: key } = await root.post('/api/admin/keys')
   const stolen = await invited(requests(app, `Bearer ${shop.token(['admin'])}`), role.id)
@@ -149,7 +149,7 @@ await t.test('an invite gives no more than it promised, and nothing when its sen
   t.equal(outcome(await accept(toGone)), '403 INVITE_INVALID', 'the role is deleted')
 })
 
-await t.test('nobody invites to more than they hold, and sees only what is of their application', async t => {
+await t.test('a sender grants no more than they hold, and sees only invites of their application', async t => {
   const [shop, bank] = [await tenant(app), await tenant(app)]
   const admin = await person(app, 'admin')
   t.equal(
@@ -190,7 +190,9 @@ await t.test('nobody invites to more than they hold, and sees only what is of th
         applicationId === shop.applicationId
       )
     )
-    for (const { id } of [ofBank, ofAll]) { t.equal(outcome(await ruler.remove(`/api/invites/${id}`)), '404 INVITE_NOT_FOUND') }
+    for (const { id } of [ofBank, ofAll]) {
+      t.equal(outcome(await ruler.remove(`/api/invites/${id}`)), '404 INVITE_NOT_FOUND')
+    }
     t.equal((await ruler.remove(`/api/invites/${own.id}`)).status, 204)
   }
 })

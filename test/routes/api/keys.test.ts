@@ -30,7 +30,7 @@ const claims = (change: object = {}) => ({
 const jwks = async () => (await requests(app).get('/.well-known/jwks.json'))
 
 for (const algorithm of ['HS256', 'ES256', 'EdDSA'] as const) {
-  await t.test(`${algorithm}: a new key signs, its tokens are good everywhere, and its secret is shown once`, async t => {
+  await t.test(`${algorithm}: a new key signs, all nodes accept its tokens, and its secret is shown once`, async t => {
     const created = await root.post('/api/admin/keys', { algorithm })
     t.equal(created.status, 201)
     t.match(created.body, { keyId: /^key_/, algorithm, active: true, createdAt: Number })
@@ -53,8 +53,8 @@ for (const algorithm of ['HS256', 'ES256', 'EdDSA'] as const) {
       const mac = createHmac('sha256', Buffer.from(created.body.secret, 'base64url')).update(`${head}.${body}`).digest(
         'base64url'
       )
-      t.equal(mac, signature, 'whoever has the secret can verify, and sign')
-      t.notOk((await jwks()).text.includes(created.body.keyId), 'and it is in no key set')
+      t.equal(mac, signature, 'the secret can verify and sign')
+      t.notOk((await jwks()).text.includes(created.body.keyId), 'it is not in the key set')
     } else {
       const answer = await jwks()
       t.match(answer.headers['cache-control'], /max-age=\d+/)
@@ -67,10 +67,10 @@ for (const algorithm of ['HS256', 'ES256', 'EdDSA'] as const) {
           key,
           dsaEncoding: 'ieee-p1363'
         }, Buffer.from(signature, 'base64url')),
-        'whoever has the key set can verify'
+        'the key set can verify'
       )
       const pem = key.export({ type: 'spki', format: 'pem' }).toString()
-      // The public key is no secret: it must not be taken for one.
+      // The public key must not be accepted as a shared secret.
       for (const secret of [pem, pem.trim(), JSON.stringify(jwk), key.export({ type: 'spki', format: 'der' })]) {
         for (const alg of ['HS256', algorithm]) {
           const input = `${encoded({ alg, typ: 'JWT', kid: created.body.keyId })}.${
@@ -94,8 +94,9 @@ for (const algorithm of ['HS256', 'ES256', 'EdDSA'] as const) {
             .toString('base64url')
         }`
       }
-      t.equal(await me(forged({}, claims())), 200, 'so the next ones are refused for what they say')
-      for (const alg of ['HS256', 'RS256', 'ES384', 'ES256', 'EdDSA', 'PS256', 'none'].filter(alg => alg !== algorithm)) { t.equal(await me(forged({ alg }, claims())), 401, alg) }
+      t.equal(await me(forged({}, claims())), 200, 'the next tokens are refused for their claims')
+      const others = ['HS256', 'RS256', 'ES384', 'ES256', 'EdDSA', 'PS256', 'none'].filter(alg => alg !== algorithm)
+      for (const alg of others) t.equal(await me(forged({ alg }, claims())), 401, alg)
       t.equal(await me(forged({}, claims({ aud: [shop.applicationId] }))), 200, 'an audience may be a list of one')
       const refused = [
         { exp: nowS() - 1 }, { nbf: nowS() + 60 }, { iss: 'x' }, { aud: 'app_x' }, { aud: [shop.applicationId, 'app_x'] }
@@ -105,7 +106,7 @@ for (const algorithm of ['HS256', 'ES256', 'EdDSA'] as const) {
   })
 }
 
-await t.test('what a token says twice is not good', async t => {
+await t.test('a token with a repeated member name is refused', async t => {
   const { body: { keyId, secret } } = await root.post('/api/admin/keys')
   const signed = (header: string, payload: string) => {
     const input = `${Buffer.from(header).toString('base64url')}.${Buffer.from(payload).toString('base64url')}`
@@ -127,11 +128,11 @@ await t.test('what a token says twice is not good', async t => {
   t.equal(
     await me(signed(header, `${payload.slice(0, -1)},"x":["a","a",{"sub":1},{"sub":1}],"y":"sub\\":1,\\"sub"}`)),
     200,
-    'the same word at other places is not the same name'
+    'the same word elsewhere is not a repeated name'
   )
 })
 
-await t.test('rotate: another signs, and what was signed lives out its time', async t => {
+await t.test('rotate: another key signs, and existing tokens stay valid', async t => {
   const { body: old } = await root.post('/api/admin/keys', { algorithm: 'EdDSA' })
   const token = shop.token(['client'])
   const { status, body } = await root.post(`/api/admin/keys/${old.keyId}/rotate`)
@@ -144,12 +145,12 @@ await t.test('rotate: another signs, and what was signed lives out its time', as
     active: false, deactivatedAt: Number
   })
   t.equal(outcome(await root.post(`/api/admin/keys/${old.keyId}/rotate`)), '409 SIGNING_KEY_INACTIVE')
-  t.equal(outcome(await root.post(`/api/admin/keys/${old.keyId}/deactivate`)), '200', 'it is what it is')
-  t.ok((await jwks()).text.includes(old.keyId), 'whose tokens are good is in the key set')
+  t.equal(outcome(await root.post(`/api/admin/keys/${old.keyId}/deactivate`)), '200', 'deactivated again')
+  t.ok((await jwks()).text.includes(old.keyId), 'a key with valid tokens is in the key set')
   await eventually(() => otherNode.auth.keys.active?.id === body.keyId)
 })
 
-await t.test('there is always one that signs, also when several deactivate at once', async t => {
+await t.test('one key is always active, also after concurrent deactivations', async t => {
   const active = async () =>
     (await root.get('/api/admin/keys')).body.filter((key: { active: boolean }) => key.active).map((
       { keyId }: { keyId: string }
@@ -165,19 +166,19 @@ await t.test('there is always one that signs, also when several deactivate at on
   await app.auth.keys.refresh()
   const token = shop.token(['client'])
   t.equal((await root.post(`/api/admin/keys/${last}/revoke`)).status, 200)
-  t.equal((await active()).length, 1, 'another takes the place of the last one')
+  t.equal((await active()).length, 1, 'a replacement is created for the last one')
   t.equal(await me(token), 401)
   t.equal(await me(shop.token(['client'])), 200)
-  t.equal((await root.get('/api/auth/me')).status, 200, 'sessions are signed by nothing')
+  t.equal((await root.get('/api/auth/me')).status, 200, 'sessions do not depend on keys')
 })
 
-await t.test('revoke: its tokens die and their sockets close, on every node; nothing else does', async t => {
+await t.test('revoke: its tokens are invalid and their sockets closed on every node, and no others', async t => {
   const [here, there] = [await listen(app), await listen(otherNode)]
   await root.post('/api/admin/keys', { algorithm: 'HS256' })
   const other = shop.token(['client'], { subject: 'other' })
   const { body: doomed } = await root.post('/api/admin/keys', { algorithm: 'ES256' })
   const token = shop.token(['client'])
-  t.equal(await me(token, otherNode), 200, 'it is remembered there')
+  t.equal(await me(token, otherNode), 200, 'the token is cached there')
   const sockets = [
     await connectWs(here, { token }), await connectWs(there, { token }), await connectSocketIo(there, { token })
   ]
@@ -185,16 +186,18 @@ await t.test('revoke: its tokens die and their sockets close, on every node; not
   t.equal((await root.post(`/api/admin/keys/${doomed.keyId}/revoke`)).status, 200)
   t.equal(await me(token), 401, 'at once here')
   for (const socket of sockets) t.match(await socket.closed, { code: 4403, reason: 'CREDENTIAL_REVOKED' })
-  t.equal(await me(token, otherNode), 401, 'and there, when its sockets have been closed')
+  t.equal(await me(token, otherNode), 401, 'on the other node as well')
   t.equal(await me(other, otherNode), 200)
-  t.match(await bystander.request('join', { channel: 'x' }), { ok: true }, 'who has another key is still there')
+  t.match(await bystander.request('join', { channel: 'x' }), { ok: true }, 'sockets with another key stay open')
   bystander.close()
   t.notOk((await jwks()).text.includes(doomed.keyId))
-  for (const what of ['revoke', 'rotate', 'deactivate']) { t.equal(outcome(await root.post(`/api/admin/keys/${doomed.keyId}/${what}`)), '404 SIGNING_KEY_NOT_FOUND') }
+  for (const what of ['revoke', 'rotate', 'deactivate']) {
+    t.equal(outcome(await root.post(`/api/admin/keys/${doomed.keyId}/${what}`)), '404 SIGNING_KEY_NOT_FOUND')
+  }
   t.equal(outcome(await root.post('/api/admin/keys', { algorithm: 'none' })), '400 VALIDATION_FAILED')
 })
 
-await t.test('who may only create keys does not get to see what would let them write tokens of everything', async t => {
+await t.test('a caller who may only create keys does not see the secret', async t => {
   const { body: role } = await root.post('/api/roles', {
     name: 'key-maker', permissions: ['create', 'read', 'update'].map(action => ({ resource: 'keys', action }))
   })
@@ -212,7 +215,7 @@ await t.test('who may only create keys does not get to see what would let them w
   }
 })
 
-await t.test('only sessions list and change keys, whatever permissions a token carries', async t => {
+await t.test('only sessions can list and change keys, whatever permissions a token has', async t => {
   const { body: key } = await root.post('/api/admin/keys')
   const before = (await root.get('/api/admin/keys')).body
   const { body: role } = await root.post('/api/roles', {
@@ -223,8 +226,12 @@ await t.test('only sessions list and change keys, whatever permissions a token c
   for (const permissions of [['admin'], every]) {
     const asks = requests(app, `Bearer ${shop.token(permissions)}`)
     t.equal(outcome(await asks.get('/api/admin/keys')), '403 SESSION_REQUIRED')
-    for (const algorithm of ['HS256', 'ES256', 'EdDSA']) { t.equal(outcome(await asks.post('/api/admin/keys', { algorithm })), '403 SESSION_REQUIRED') }
-    for (const what of ['rotate', 'deactivate', 'revoke']) { t.equal(outcome(await asks.post(`/api/admin/keys/${key.keyId}/${what}`)), '403 SESSION_REQUIRED') }
+    for (const algorithm of ['HS256', 'ES256', 'EdDSA']) {
+      t.equal(outcome(await asks.post('/api/admin/keys', { algorithm })), '403 SESSION_REQUIRED')
+    }
+    for (const what of ['rotate', 'deactivate', 'revoke']) {
+      t.equal(outcome(await asks.post(`/api/admin/keys/${key.keyId}/${what}`)), '403 SESSION_REQUIRED')
+    }
   }
   t.equal(
     outcome(await requests(app, `Bearer ${shop.token(['service'])}`).get('/api/admin/keys')),
@@ -233,7 +240,7 @@ await t.test('only sessions list and change keys, whatever permissions a token c
   t.same((await root.get('/api/admin/keys')).body, before)
 })
 
-await t.test('the number of keys is bounded, also for those who create at once on several nodes', async t => {
+await t.test('the number of keys is limited, also for concurrent requests on several nodes', async t => {
   const list = async () => (await root.get('/api/admin/keys')).body as { keyId: string, active: boolean }[]
   const room = 50 - (await list()).length
   const answers = await Promise.all(
@@ -249,7 +256,7 @@ await t.test('the number of keys is bounded, also for those who create at once o
   t.equal(outcome(await root.post(`/api/admin/keys/${second?.keyId ?? ''}/deactivate`)), '200')
   t.equal(
     outcome(await root.post('/api/admin/keys')), '409 SIGNING_KEY_LIMIT',
-    'an inactive key still counts: its tokens are good'
+    'an inactive key counts, because its tokens are valid'
   )
   for (const { keyId } of others) await root.post(`/api/admin/keys/${keyId}/revoke`)
   t.equal(outcome(await root.post(`/api/admin/keys/${newest?.keyId ?? ''}/rotate`)), '201')
@@ -270,6 +277,6 @@ await t.test('the number of keys is bounded, also for those who create at once o
   const { body: last } = await root.post('/api/admin/keys')
   await root.post(`/api/admin/keys/${last.keyId}/revoke`)
   const kept = await revoked()
-  t.equal(kept.length, 100, 'and that of revoked ones that are kept')
+  t.equal(kept.length, 100, 'the number of revoked keys that are kept is limited')
   t.equal(kept[0]?.id, last.keyId)
 })

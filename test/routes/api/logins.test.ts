@@ -20,16 +20,16 @@ const login = async (email: string, given: string, remoteAddress: string) =>
   outcome(await anybody.post('/api/auth/login', { email, password: given }, { remoteAddress }))
 const mailTo = (email: string, text: RegExp) =>
   eventually(() => smtp.mails.find(mail => mail.to.includes(email) && text.test(mail.text)))
-/** Moves a network's and an account's counters over their free failures. */
+/** Uses up the free failures of a network and an account. */
 async function failFrom (email: string, addresses: string[]) {
   for (const address of addresses) for (let i = 0; i < 5; i++) await login(email, 'wrong', address)
 }
 
-await t.test('a stranger\'s failed logins do not keep the owner out', async t => {
+await t.test('failed logins of strangers do not lock the owner out', async t => {
   const ada = await person(app, 'viewer')
-  t.equal(await login(ada.email, password, '203.0.113.7'), '200', 'her network is known from now on')
+  t.equal(await login(ada.email, password, '203.0.113.7'), '200', 'her network becomes known')
   await failFrom(ada.email, ['198.51.100.1'])
-  t.equal(await login(ada.email, password, '192.0.2.1'), '200', 'one stranger slows down no other network')
+  t.equal(await login(ada.email, password, '192.0.2.1'), '200', 'one stranger does not delay other networks')
   await failFrom(ada.email, Array.from({ length: 12 }, (_, i) => `198.51.${i}.1`))
   const guess = await eventually(async () => {
     const answer = await login(
@@ -39,13 +39,13 @@ await t.test('a stranger\'s failed logins do not keep the owner out', async t =>
     )
     return answer !== '401 LOGIN_FAILED' && answer
   })
-  t.equal(guess, '429 RATE_LIMITED', 'many networks together are slowed down')
-  t.equal(await login(ada.email, password, '203.0.113.9'), '200', 'but not the network that is known')
+  t.equal(guess, '429 RATE_LIMITED', 'many networks together are delayed')
+  t.equal(await login(ada.email, password, '203.0.113.9'), '200', 'the known network is not delayed')
   const networks = await app.db.selectFrom('known_networks').selectAll().where('user_id', '=', ada.id).execute()
-  t.notOk(JSON.stringify(networks).includes('203.0.113'), 'which is stored as a hash')
+  t.notOk(JSON.stringify(networks).includes('203.0.113'), 'the network is stored as a hash')
 })
 
-await t.test('a login from a known network waits apart from those of strangers, and so does a reset', async t => {
+await t.test('logins from known networks, and resets, have a queue apart from strangers', async t => {
   const { run } = HashingQueue.prototype
   const hashings = t.capture(HashingQueue.prototype, 'run', run)
   const kinds = () => hashings().map(({ args: [{ kind }] }) => kind)
@@ -67,7 +67,7 @@ await t.test('a login from a known network waits apart from those of strangers, 
   t.same(kinds(), ['knownLogin'])
 })
 
-await t.test('nor does a forgotten password end behind them', async t => {
+await t.test('strangers do not delay a password reset', async t => {
   const ada = await person(app, 'viewer')
   await failFrom(ada.email, Array.from({ length: 12 }, (_, i) => `198.51.${100 + i}.1`))
   await anybody.post('/api/auth/forgot-password', { email: ada.email })
@@ -83,7 +83,7 @@ await t.test('nor does a forgotten password end behind them', async t => {
   await mailTo(ada.email, /password of your account was changed/)
 })
 
-await t.test('other spellings of an address are the same account, for the gate and for everything else', async t => {
+await t.test('all spellings of an address are the same account everywhere', async t => {
   const email = `kim${Date.now()}@example.com`
   t.equal((await root.post('/api/users', { name: 'Kim', email, password })).status, 201)
   const spellings = [
@@ -94,12 +94,14 @@ await t.test('other spellings of an address are the same account, for the gate a
     ` ${email}`,
     email.replace('kim', 'k\u200bim')
   ]
-  for (const [i, spelling] of spellings.entries()) { t.equal(await login(spelling, password, `192.0.2.${i}`), '200', JSON.stringify(spelling)) }
+  for (const [i, spelling] of spellings.entries()) {
+    t.equal(await login(spelling, password, `192.0.2.${i}`), '200', JSON.stringify(spelling))
+  }
   t.equal(
     await login(email.replace('i', '\u0130'), password, '192.0.2.50'), '401 LOGIN_FAILED',
-    'not a letter that only looks like it'
+    'a lookalike letter is another address'
   )
-  // Each spelling has no guesses of its own.
+  // A new spelling gives no additional guesses.
   for (let i = 0; i < 5; i++) await login(spellings[i] ?? '', 'wrong', '198.51.100.77')
   t.equal(await login(email, password, '198.51.100.77'), '429 RATE_LIMITED')
   t.equal(
@@ -108,7 +110,7 @@ await t.test('other spellings of an address are the same account, for the gate a
   t.equal((await root.get(`/api/users?email=${encodeURIComponent(spellings[1] ?? '')}`)).body.length, 1)
 })
 
-await t.test('accounts whose addresses are the same by now keep apart in the migration', async t => {
+await t.test('the migration keeps accounts with equal canonical addresses apart', async t => {
   const { app } = await build(t)
   for (
     const statement of [
@@ -131,15 +133,16 @@ await t.test('accounts whose addresses are the same by now keep apart in the mig
     'ada@example.com', 'ada@example.com usr_1', 'ada@example.com usr_2', 'grace@example.com'
   ])
   await app.pool.query(
-    "insert into users (id, email, name, password_hash, created_at, updated_at) values ('usr_old', 'OLD@example.com', 'x', 'x', 9, 0)"
+    `insert into users (id, email, name, password_hash, created_at, updated_at)
+      values ('usr_old', 'OLD@example.com', 'x', 'x', 9, 0)`
   )
   t.equal(
     (await app.auth.users.findByEmail('old@example.com'))?.user.id, 'usr_old',
-    'a node of the version before stores one, too'
+    'a node of the previous version stores one as well'
   )
 })
 
-await t.test('an administrator of an application does not learn who has an account', async t => {
+await t.test('an administrator of an application cannot find out who has an account', async t => {
   const { applicationId, token } = await tenant(app)
   const session = await person(app, ['admin', applicationId])
   const known = await person(app, 'viewer')
@@ -161,7 +164,7 @@ await t.test('an administrator of an application does not learn who has an accou
       t.equal(known1.status, path === '/api/users' ? 202 : 201)
       t.equal(fresh.status, known1.status)
       t.same(Object.keys(fresh.body).sort(), Object.keys(known1.body).sort())
-      t.notMatch(fresh.text + known1.text, /invite_/, 'the token is for whoever reads the mail')
+      t.notMatch(fresh.text + known1.text, /invite_/, 'the token is only in the mail')
     }
     t.same((await admin.get(`/api/users?email=${known.email}`)).body, [])
     t.equal((await admin.get(`/api/users/${known.id}`)).status, 404)
@@ -170,14 +173,14 @@ await t.test('an administrator of an application does not learn who has an accou
     t.equal(
       outcome(await session.patch(`/api/users/${session.id}`, { email, currentPassword: password })),
       '403 PERMISSION_NOT_HELD',
-      'nor by moving there'
+      'changing an address does not reveal it either'
     )
   }
-  t.equal(passwordHashings(), before, 'and nothing was hashed')
+  t.equal(passwordHashings(), before, 'nothing was hashed')
   t.match((await mailTo(known.email, /invite_/)).text, /accept-invite#token=invite_/)
 })
 
-await t.test('what is refused is refused before a password is hashed', async t => {
+await t.test('refusals come before a password is hashed', async t => {
   const before = passwordHashings()
   const admin = await person(app, 'admin')
   const user = { name: 'X', email: 'unhashed@example.com', password }
@@ -203,7 +206,7 @@ await t.test('what is refused is refused before a password is hashed', async t =
   t.equal(passwordHashings(), before)
 })
 
-await t.test('a flood of new users is refused alone; logins go on', async t => {
+await t.test('a flood of new users does not affect logins', async t => {
   const ada = await person(app, 'viewer')
   const flood = Array.from(
     { length: 60 },
@@ -216,7 +219,7 @@ await t.test('a flood of new users is refused alone; logins go on', async t => {
   for (const { status, headers } of answers) if (status === 429) t.ok(Number(headers['retry-after']) >= 1)
 })
 
-await t.test('an open session is not enough to change how its user logs in, and they are told', async t => {
+await t.test('changing how a user logs in requires more than an open session, and is mailed', async t => {
   const ada = await person(app, 'super_admin')
   const moved = `moved-${ada.email}`
   for (const currentPassword of [undefined, 'wrong', '']) {
@@ -224,7 +227,7 @@ await t.test('an open session is not enough to change how its user logs in, and 
     t.equal(outcome(await ada.post(`/api/users/${ada.id}/mfa/setup`, { currentPassword })), '403 PASSWORD_WRONG')
   }
   t.equal(outcome(await ada.post(`/api/users/${ada.id}/mfa/setup`)), '403 PASSWORD_WRONG', 'without a body')
-  t.equal((await ada.patch(`/api/users/${ada.id}`, { name: 'Ada' })).status, 200, 'a name is only a name')
+  t.equal((await ada.patch(`/api/users/${ada.id}`, { name: 'Ada' })).status, 200, 'a name requires no password')
   const { body: { secret } } = await ada.post(`/api/users/${ada.id}/mfa/setup`, { currentPassword: password })
   t.match(secret, /^[A-Z2-7]{32}$/)
   t.match((await ada.patch(`/api/users/${ada.id}`, { email: moved, currentPassword: password })).body, { email: moved })
@@ -232,7 +235,7 @@ await t.test('an open session is not enough to change how its user logs in, and 
   t.equal(
     (await root.patch(`/api/users/${ada.id}`, { email: ada.email })).status,
     200,
-    'whoever rules over them need not'
+    'an administrator needs no password'
   )
   await mailTo(moved, /address of your account was changed/)
 })

@@ -12,10 +12,10 @@ const anybody = requests(app)
 const outcome = ({ status, body }: { status: number, body?: { code?: string } }) =>
   body?.code === undefined ? String(status) : `${status} ${body.code}`
 
-/** What an authenticator app shows, `steps` from now. */
+/** Returns the code of an authenticator app, `steps` from now. */
 const codeOf = (secret: string, steps = 0) =>
   new TOTP({ secret: Secret.fromBase32(secret) }).generate({ timestamp: Date.now() + steps * 30_000 })
-/** Lets a code that was used be used again, as if its time had not come yet. */
+/** Allows a used code again, as if its time step had not passed. */
 const forget = (id: string) => app.db.updateTable('users').set({ mfa_last_step: 1 }).where('id', '=', id).execute()
 
 async function withMfa () {
@@ -28,7 +28,7 @@ async function withMfa () {
 const login = async (email: string) => (await anybody.post('/api/auth/login', { email, password })).body
 const verify = (mfaToken: string, code: string) => anybody.post('/api/auth/mfa/verify', { mfaToken, code })
 
-await t.test('set up, confirm, log in', async t => {
+await t.test('a second factor is set up, confirmed and required at login', async t => {
   const ada = await person(app, 'viewer')
   const url = `/api/users/${ada.id}/mfa`
   t.equal(outcome(await ada.post(`${url}/confirm`, { code: '123456' })), '409 MFA_NOT_PENDING')
@@ -44,9 +44,9 @@ await t.test('set up, confirm, log in', async t => {
     JSON.stringify(await app.db.selectFrom('users').selectAll().where('id', '=', ada.id).execute()).includes(
       setup.secret
     ),
-    'it is stored sealed'
+    'it is stored encrypted'
   )
-  t.match(await login(ada.email), { sessionToken: /^sess_/ }, 'it counts when it is confirmed')
+  t.match(await login(ada.email), { sessionToken: /^sess_/ }, 'it takes effect when it is confirmed')
   t.equal(outcome(await ada.post(`${url}/confirm`, { code: '000000' })), '403 MFA_CODE_INVALID')
   const { body: { recoveryCodes } } = await ada.post(`${url}/confirm`, { code: codeOf(setup.secret) })
   t.equal(new Set(recoveryCodes).size, 10)
@@ -57,16 +57,16 @@ await t.test('set up, confirm, log in', async t => {
   const pending = await login(ada.email)
   t.same(Object.keys(pending).sort(), ['mfaRequired', 'mfaToken'])
   t.match(pending, { mfaRequired: true, mfaToken: /^mfa_pending_/ })
-  t.equal((await requests(app, pending.mfaToken).get('/api/auth/me')).status, 401, 'it is no credential')
+  t.equal((await requests(app, pending.mfaToken).get('/api/auth/me')).status, 401, 'it is not a credential')
   await forget(ada.id)
   const entered = await verify(pending.mfaToken, codeOf(setup.secret))
   t.match(entered.body, { sessionToken: /^sess_/, user: { id: ada.id, email: ada.email } })
   t.equal(
-    outcome(await verify(pending.mfaToken, codeOf(setup.secret, 1))), '401 MFA_CODE_INVALID', 'the challenge is over'
+    outcome(await verify(pending.mfaToken, codeOf(setup.secret, 1))), '401 MFA_CODE_INVALID', 'the challenge has ended'
   )
 })
 
-await t.test('a code is never accepted twice, whichever node it is shown to, also at once', async t => {
+await t.test('a code is accepted once over all nodes, also concurrently', async t => {
   const ada = await withMfa()
   const code = codeOf(ada.secret)
   const challenges = await Promise.all([1, 2, 3, 4].map(() => login(ada.email)))
@@ -77,11 +77,11 @@ await t.test('a code is never accepted twice, whichever node it is shown to, als
   )
   t.same(answers.map(outcome).sort(), ['200', '401 MFA_CODE_INVALID', '401 MFA_CODE_INVALID', '401 MFA_CODE_INVALID'])
   const { mfaToken } = await login(ada.email)
-  t.equal(outcome(await verify(mfaToken, codeOf(ada.secret, -1))), '401 MFA_CODE_INVALID', 'nor one from before it')
-  t.equal(outcome(await verify(mfaToken, codeOf(ada.secret, 1))), '200', 'but the next')
+  t.equal(outcome(await verify(mfaToken, codeOf(ada.secret, -1))), '401 MFA_CODE_INVALID', 'nor an earlier one')
+  t.equal(outcome(await verify(mfaToken, codeOf(ada.secret, 1))), '200', 'a later one is accepted')
 })
 
-await t.test('a recovery code works once, as it is typed', async t => {
+await t.test('a recovery code works once, in any spelling', async t => {
   const ada = await withMfa()
   const code = ada.recoveryCodes[0] as string
   t.equal(outcome(await verify((await login(ada.email)).mfaToken, code.toUpperCase().replaceAll('-', ' '))), '200')
@@ -94,8 +94,8 @@ await t.test('a recovery code works once, as it is typed', async t => {
   )
 })
 
-await t.test('a challenge bears five wrong codes, and guessing is slowed down by user', async t => {
-  // The first wait is a second, which this machine may take for an answer: then it is somebody else's turn.
+await t.test('a challenge allows five wrong codes, and guessing is slowed down by user', async t => {
+  // The first delay is a second, which this machine may need for a response. Then the other account is tried.
   const ada = await eventually(async () => {
     const ada = await withMfa()
     const [{ mfaToken }, another] = [await login(ada.email), await login(ada.email)]
@@ -106,7 +106,7 @@ await t.test('a challenge bears five wrong codes, and guessing is slowed down by
     t.equal(outcome(await verify(mfaToken, codeOf(ada.secret))), '401 MFA_CODE_INVALID')
     return late === '429 RATE_LIMITED' && ada
   })
-  t.equal((await ada.get('/api/auth/me')).status, 200, 'who is in stays in')
+  t.equal((await ada.get('/api/auth/me')).status, 200, 'open sessions are not affected')
   await app.db.updateTable('mfa_challenges').set({ expires_at: Date.now() }).execute()
   const other = await withMfa()
   const late = await login(other.email)
@@ -115,8 +115,7 @@ await t.test('a challenge bears five wrong codes, and guessing is slowed down by
 })
 
 /**
- * Somebody changes the password while a login is between the check of what it shows and its session; answers how that
- * login ends.
+ * Changes the password while a login has checked it but not opened the session yet. Returns the outcome of that login.
  */
 async function overtaken (
   ada: { id: string, email: string }, login: () => Promise<{ status: number, body?: { code?: string } }>
@@ -138,7 +137,7 @@ async function overtaken (
   }
 }
 
-await t.test('a login with the old password does not slip in beside its change', async t => {
+await t.test('a concurrent login with the old password fails after a change', async t => {
   const ada = await person(app, 'viewer')
   t.equal(
     await overtaken(ada, () => anybody.post('/api/auth/login', { email: ada.email, password })), '401 LOGIN_FAILED'
@@ -146,7 +145,7 @@ await t.test('a login with the old password does not slip in beside its change',
   const grace = await withMfa()
   t.equal(
     await overtaken(grace, () => anybody.post('/api/auth/login', { email: grace.email, password })), '401 LOGIN_FAILED',
-    'nor is a code asked for'
+    'no code is requested'
   )
   const hedy = await withMfa()
   const { mfaToken } = await login(hedy.email)
@@ -159,7 +158,7 @@ await t.test('a login with the old password does not slip in beside its change',
   }
 })
 
-await t.test('it is disabled with the password and a code, or by whoever rules over the user; a new password leaves it', async t => {
+await t.test('users and administrators can disable it, and a new password does not', async t => {
   const ada = await withMfa()
   const url = `/api/users/${ada.id}/mfa/disable`
   t.equal(outcome(await ada.post(url, {})), '403 PASSWORD_WRONG')
@@ -187,7 +186,7 @@ await t.test('it is disabled with the password and a code, or by whoever rules o
   t.match(await login(grace.email), { sessionToken: /^sess_/ })
 })
 
-await t.test('who has become more than their ruler while the request was under way is left alone', async t => {
+await t.test('a user who gains permissions during the request is not changed', async t => {
   const admin = await person(app, 'admin')
   for (const [path, body] of [['mfa/disable', {}], ['change-password', { newPassword: 'taken over now' }]] as const) {
     const ada = await withMfa()

@@ -12,12 +12,12 @@ const outcome = ({ status, body }: { status: number, body?: { code?: string } })
 const tokenIn = (text: string) => /#token=(reset_[\w-]+)/.exec(text)?.[1]
 const renewed = 'a new long pass phrase'
 
-// The first attempt meets a mail server that is out of order.
+// The mail server refuses the first attempt.
 const smtp = await mailServer(t, { refuses: 1 })
 const { app } = await build(t, { variables: { SMTP_URL: smtp.url, PUBLIC_URL: 'https://realtime.example.com' } })
 const anybody = requests(app)
 
-await t.test('the mail brings a new password, once, and ends every session', async t => {
+await t.test('a mailed link sets a new password once, and ends every session', async t => {
   const ada = await person(app, 'viewer')
   const asked = await anybody.post('/api/auth/forgot-password', { email: ada.email.toUpperCase() }, {
     headers: { host: 'evil.example.com', 'x-forwarded-host': 'evil.example.com' }
@@ -57,7 +57,7 @@ await t.test('the mail brings a new password, once, and ends every session', asy
   )
 })
 
-await t.test('without a mail server the link is logged', async t => {
+await t.test('without a mail server, the link is logged', async t => {
   const lines: { msg?: string, link?: string }[] = []
   const logger = pino({ level: 'info' }, { write: (line: string) => { lines.push(JSON.parse(line)) } })
   const { app } = await build(t, { logger, variables: { LOG_LEVEL: 'info' } })
@@ -69,7 +69,7 @@ await t.test('without a mail server the link is logged', async t => {
   await app.close()
 })
 
-await t.test('an unknown address is answered as a known one, and costs the same', async t => {
+await t.test('an unknown address gets the same response as a known one, at the same cost', async t => {
   const ada = await person(app, 'viewer')
   const [known, unknown] = [
     await anybody.post('/api/auth/forgot-password', { email: ada.email }),
@@ -91,10 +91,10 @@ await t.test('an unknown address is answered as a known one, and costs the same'
   t.same(work, [1, 1], 'one password is hashed for each')
   const before = passwordHashings()
   await anybody.post('/api/auth/reset-password', { token: 'reset_guess', password: renewed })
-  t.equal(passwordHashings(), before, 'and none for a guessed token')
+  t.equal(passwordHashings(), before, 'no password is hashed for a guessed token')
 })
 
-await t.test('nobody\'s mailbox is filled: one mail a minute', async t => {
+await t.test('an address gets at most one mail a minute', async t => {
   const [ada, grace] = [await person(app), await person(app)]
   for (let i = 0; i < 5; i++) await requests(app).post('/api/auth/forgot-password', { email: ada.email })
   await eventually(() => smtp.mails.find(({ to }) => to.includes(ada.email)))
@@ -103,7 +103,7 @@ await t.test('nobody\'s mailbox is filled: one mail a minute', async t => {
   t.equal(smtp.mails.filter(({ to }) => to.includes(ada.email)).length, 1)
 })
 
-await t.test('a login at an older cost is hashed anew', async t => {
+await t.test('a login updates a hash of an older cost', async t => {
   const ada = await person(app)
   const { hash } = await import('@node-rs/argon2')
   await app.db.updateTable('users').set({

@@ -17,7 +17,7 @@ const named = (change: object = {}) => ({
   ...change
 })
 
-await t.test('create, list, change, delete', async t => {
+await t.test('a role is created, listed, changed and deleted', async t => {
   const created = await root.post(
     '/api/roles', named({ name: 'auditor', permissions: pairs('audit:read', 'topics:read', 'topics:read') })
   )
@@ -29,7 +29,7 @@ await t.test('create, list, change, delete', async t => {
   t.same(list.body.map(({ name }: { name: string }) => name), ['admin', 'auditor', 'editor', 'super_admin', 'viewer'])
   t.ok(
     list.body.find(({ name }: { name: string }) => name === 'editor').permissions.length > 10,
-    'what the built-in ones hold is said'
+    'built-in roles are listed with their permissions'
   )
   t.equal(outcome(await root.post('/api/roles', named({ name: 'auditor' }))), '409 ROLE_EXISTS')
   const { id } = created.body
@@ -56,7 +56,7 @@ await t.test('create, list, change, delete', async t => {
   }
 })
 
-await t.test('a change counts from the next request of its holders on', async t => {
+await t.test('a change takes effect with the next request of each holder', async t => {
   const { body: role } = await root.post('/api/roles', named({ permissions: pairs('users:read') }))
   const ada = await person(app, role.id)
   t.equal((await ada.get('/api/users')).status, 200)
@@ -67,7 +67,7 @@ await t.test('a change counts from the next request of its holders on', async t 
   t.equal((await ada.get('/api/roles')).status, 403)
 })
 
-await t.test('a role is created, changed and deleted only by a session that holds all of it everywhere', async t => {
+await t.test('only a session that holds all of a role everywhere can create, change or delete it', async t => {
   const shop = await tenant(app)
   const { body: keeper } = await root.post(
     '/api/roles',
@@ -81,12 +81,12 @@ await t.test('a role is created, changed and deleted only by a session that hold
   )
   t.equal(
     outcome(await ada.post('/api/roles', named({ permissions: pairs('topics:create') }))), '403 PERMISSION_NOT_HELD',
-    'held in one application is not enough'
+    'holding it in one application is not enough'
   )
   t.equal(
     outcome(await ada.patch(`/api/roles/${own.id}`, { permissions: pairs('topics:read', 'topics:create') })),
     '403 PERMISSION_NOT_HELD',
-    'after the change'
+    'after the change as well'
   )
   t.equal(
     outcome(await ada.patch(`/api/roles/${keeper.id}`, { permissions: pairs('roles:create', 'keys:create') })),
@@ -98,7 +98,7 @@ await t.test('a role is created, changed and deleted only by a session that hold
     t.equal(
       outcome(await ada.patch(`/api/roles/${strong.id}`, change)),
       '403 PERMISSION_NOT_HELD',
-      'before the change, though nobody has the role yet'
+      'before the change as well, even if no user has the role'
     )
   }
   t.equal(outcome(await ada.remove(`/api/roles/${strong.id}`)), '403 PERMISSION_NOT_HELD')
@@ -106,7 +106,7 @@ await t.test('a role is created, changed and deleted only by a session that hold
   t.equal((await ada.remove(`/api/roles/${own.id}`)).status, 204)
 })
 
-await t.test('a token changes no role, wherever the role is or may be given', async t => {
+await t.test('a token cannot change a role, wherever the role is or may be assigned', async t => {
   const [shop, bank] = [await tenant(app), await tenant(app)]
   const token = requests(app, `Bearer ${shop.token(['admin'])}`)
   const everything =
@@ -140,16 +140,16 @@ await t.test('a token changes no role, wherever the role is or may be given', as
       t.equal(
         outcome(await token.patch(`/api/roles/${role.id}`, change)),
         '403 PERMISSION_NOT_HELD',
-        `a role that is given ${where}: ${Object.keys(change).join()}`
+        `a role that is assigned ${where}: ${Object.keys(change).join()}`
       )
     }
     t.equal(
       outcome(await token.remove(`/api/roles/${role.id}`)),
       '403 PERMISSION_NOT_HELD',
-      `a role that is given ${where}`
+      `a role that is assigned ${where}`
     )
     t.match(
-      (await root.get('/api/roles')).body.find(({ id }: { id: string }) => id === role.id), role, 'it is as it was'
+      (await root.get('/api/roles')).body.find(({ id }: { id: string }) => id === role.id), role, 'it is unchanged'
     )
   }
 })

@@ -17,7 +17,7 @@ const grace = (change: object = {}) => ({
   ...change
 })
 
-await t.test('create, read, change, delete', async t => {
+await t.test('a user is created, read, changed and deleted', async t => {
   const created = await root.post(
     '/api/users', grace({ email: 'Grace@example.com', roles: [{ roleId: 'role_viewer' }] })
   )
@@ -38,7 +38,7 @@ await t.test('create, read, change, delete', async t => {
   t.match(
     (await root.patch(`/api/users/${id}`, { email: 'GRACE@example.com' })).body,
     { email: 'GRACE@example.com' },
-    'her own, in another case'
+    'her own address in another case'
   )
   t.equal(outcome(await root.patch(`/api/users/${id}`, { email: root.email })), '409 USER_EXISTS')
   t.equal(outcome(await root.remove(`/api/users/${id}`)), '204')
@@ -69,7 +69,7 @@ await t.test('create, read, change, delete', async t => {
   )
 })
 
-await t.test('a list has pages', async t => {
+await t.test('users are listed in pages', async t => {
   for (let i = 0; i < 3; i++) await root.post('/api/users', grace())
   const seen: string[] = []
   for (let cursor: string | undefined = ''; cursor !== undefined;) {
@@ -82,7 +82,7 @@ await t.test('a list has pages', async t => {
   t.equal(seen.length, (await app.db.selectFrom('users').select('id').execute()).length)
 })
 
-await t.test("a password: one's own with the current one, somebody else's with the right to; every session ends", async t => {
+await t.test('users change their password, administrators change those of others, and sessions end', async t => {
   const ada = await person(app, 'viewer')
   const other = await app.auth.sessions.create(ada.id, { address: undefined, userAgent: undefined })
   const url = `/api/users/${ada.id}/change-password`
@@ -101,17 +101,19 @@ await t.test("a password: one's own with the current one, somebody else's with t
   const viewer = await person(app, 'viewer')
   t.equal(
     outcome(await viewer.post(url, { newPassword: 'a third long one' })), '404 USER_NOT_FOUND',
-    'who may not know of her'
+    'a caller who may not see her'
   )
   t.equal(outcome(await root.post(url, { newPassword: 'a third long one' })), '204')
   t.equal((await anybody.post('/api/auth/login', { email: ada.email, password: 'a third long one' })).status, 200)
 })
 
-await t.test('wrong current passwords are slowed down, and do not lock out the login; nor do failed logins the session', async t => {
+await t.test('guessing the current password is slowed down, apart from failed logins', async t => {
   const ada = await person(app, 'viewer')
   const url = `/api/users/${ada.id}/change-password`
-  for (let i = 0; i < 5; i++) { t.equal((await ada.post(url, { currentPassword: 'wrong', newPassword: password })).status, 403) }
-  // Each failure makes the wait longer: at first it is a second, which an attempt may take here.
+  for (let i = 0; i < 5; i++) {
+    t.equal((await ada.post(url, { currentPassword: 'wrong', newPassword: password })).status, 403)
+  }
+  // Each failure doubles the delay. The first one is a second, which an attempt may take here.
   const refused = await eventually(async () => {
     const answer = await ada.post(url, { currentPassword: 'wrong', newPassword: password })
     return answer.status !== 403 && answer
@@ -126,7 +128,7 @@ await t.test('wrong current passwords are slowed down, and do not lock out the l
     for (let i = 0; i < 8; i++) await anybody.post('/api/auth/login', { email: grace.email, password: 'wrong' })
     return outcome(await anybody.post('/api/auth/login', { email: grace.email, password })) === '429 RATE_LIMITED'
   })
-  t.equal((await grace.get('/api/auth/me')).status, 200, 'who is in stays in')
+  t.equal((await grace.get('/api/auth/me')).status, 200, 'open sessions are not affected')
   t.equal(
     (await grace.post(`/api/users/${grace.id}/change-password`, {
       currentPassword: password,
@@ -136,7 +138,7 @@ await t.test('wrong current passwords are slowed down, and do not lock out the l
   )
 })
 
-await t.test('nobody gives, takes or rules over more than they hold', async t => {
+await t.test('a principal cannot grant, remove or change more than it holds', async t => {
   const { applicationId } = await tenant(app)
   const admin = await person(app, 'admin')
   const editor = await person(app, 'editor')
@@ -168,7 +170,7 @@ await t.test('nobody gives, takes or rules over more than they hold', async t =>
   t.equal(
     outcome(await admin.patch(`/api/users/${root.id}`, { email: 'eve@example.com' })),
     '403 PERMISSION_NOT_HELD',
-    'a forgotten password would follow'
+    'a password reset would follow'
   )
   t.equal(outcome(await admin.remove(`/api/users/${root.id}`)), '403 PERMISSION_NOT_HELD')
   t.equal(outcome(await admin.remove(`/api/users/${root.id}/roles/role_super_admin`)), '403 PERMISSION_NOT_HELD')
@@ -186,12 +188,12 @@ await t.test('nobody gives, takes or rules over more than they hold', async t =>
   t.equal((await admin.remove(`/api/users/${editor.id}/roles/role_editor`)).status, 204)
   t.equal(
     (await editor.get('/api/topics', { headers: { 'x-application-id': applicationId } })).status, 403,
-    'with the next request'
+    'from the next request on'
   )
   t.equal((await admin.remove(`/api/users/${editor.id}`)).status, 204)
 })
 
-await t.test('whoever rules over one application sees and rules over its users, and of nothing else', async t => {
+await t.test('an administrator of one application sees and changes only its users', async t => {
   const [shop, bank] = [await tenant(app), await tenant(app)]
   const shopAdmin = await person(app, ['admin', shop.applicationId])
   const shopViewer = await person(app, ['viewer', shop.applicationId])
@@ -202,7 +204,7 @@ await t.test('whoever rules over one application sees and rules over its users, 
   for (const { who, ...ruler } of [{ ...shopAdmin, who: 'a session' }, token]) {
     const list = await ruler.get('/api/users')
     t.same(list.body.map(({ id }: { id: string }) => id).sort(), [shopAdmin.id, shopViewer.id, both.id].sort(), who)
-    t.notOk(list.text.includes(bank.applicationId), 'not even that they are elsewhere, too')
+    t.notOk(list.text.includes(bank.applicationId), 'the list does not reveal roles in other applications')
     t.match((await ruler.get(`/api/users/${both.id}`)).body.roles, [{
       name: 'viewer',
       applicationId: shop.applicationId
@@ -229,7 +231,7 @@ await t.test('whoever rules over one application sees and rules over its users, 
     t.equal(
       outcome(await ruler.patch(`/api/users/${both.id}`, { email: 'eve@example.com' })),
       '403 PERMISSION_NOT_HELD',
-      'who is somebody elsewhere'
+      'who has a role elsewhere'
     )
     t.equal(outcome(await ruler.remove(`/api/users/${both.id}`)), '403 PERMISSION_NOT_HELD')
     t.equal(
@@ -269,7 +271,7 @@ await t.test('whoever rules over one application sees and rules over its users, 
   }
 })
 
-await t.test('a deleted user\'s sockets are closed', async t => {
+await t.test("a deleted user's sockets are closed", async t => {
   const { applicationId } = await tenant(app)
   const ada = await person(app, 'viewer')
   const client = await connectWs(await listen(app), { token: ada.token, applicationId })
@@ -277,7 +279,7 @@ await t.test('a deleted user\'s sockets are closed', async t => {
   t.match(await client.closed, { code: 4403, reason: 'CREDENTIAL_REVOKED' })
 })
 
-await t.test('the last super_admin survives every path, also of several at once on two nodes', async t => {
+await t.test('the last super_admin cannot be removed, even by concurrent requests on two nodes', async t => {
   const databaseUrl = await createDatabase(t)
   const nodes = await Promise.all([build(t, { databaseUrl }), build(t, { databaseUrl })])
   const [first, second] = nodes.map(({ app }) => app) as [typeof app, typeof app]
@@ -286,14 +288,14 @@ await t.test('the last super_admin survives every path, also of several at once 
   t.equal(outcome(await only.remove(`/api/users/${only.id}/roles/role_super_admin`)), '409 LAST_SUPER_ADMIN')
   t.equal(outcome(await only.remove('/api/roles/role_super_admin')), '409 ROLE_BUILT_IN')
   t.equal(outcome(await only.patch('/api/roles/role_super_admin', { permissions: [] })), '409 ROLE_BUILT_IN')
-  t.equal((await only.get('/api/auth/me')).status, 200, 'nothing of it has happened')
+  t.equal((await only.get('/api/auth/me')).status, 200, 'nothing has changed')
 
   for (let round = 0; round < 8; round++) {
     const admins = await Promise.all([
       person(first, 'super_admin'), person(second, 'super_admin'), person(first, 'super_admin')
     ])
     await first.db.deleteFrom('role_assignments').where('user_id', 'not in', admins.map(({ id }) => id)).execute()
-    // Each by another, so that whoever asks may be going as well.
+    // Each is removed by another one, so that the caller may lose the role as well.
     const answers = await Promise.all(admins.flatMap(({ id }, i) => {
       const by = requests(i % 2 === 0 ? first : second, admins[(i + 1) % 3]?.token)
       return [by.remove(`/api/users/${id}/roles/role_super_admin`), by.remove(`/api/users/${id}`)]

@@ -17,7 +17,7 @@ async function setUp (app: FastifyInstance) {
   return { session: sessionToken as string, userId: user.id as string, applicationId, token, mint }
 }
 
-t.test('a session issues a token, and the token says what was asked', async t => {
+t.test('a session issues a token with the requested claims', async t => {
   const { app } = await build(t)
   const { session, userId, applicationId, mint } = await setUp(app)
   const answer = await mint(session, {
@@ -40,11 +40,11 @@ t.test('a session issues a token, and the token says what was asked', async t =>
   t.match(JSON.parse(Buffer.from(header, 'base64url').toString()), { alg: 'HS256', kid: app.auth.keys.active?.id })
 
   const plain = await mint(session)
-  t.ok(Math.abs(plain.json().expiresAt - Date.now() - 3_600_000) < 5000, 'an hour unless asked')
+  t.ok(Math.abs(plain.json().expiresAt - Date.now() - 3_600_000) < 5000, 'an hour by default')
   t.equal((await post(app, '/auth/verify', undefined, { token: plain.json().token })).json().claims.sub, userId)
 })
 
-t.test('nobody grants more than they hold, nor in an application that is not theirs', async t => {
+t.test("a token grants no more than its issuer holds, and only in the issuer's application", async t => {
   const { app } = await build(t)
   const { session, token, mint } = await setUp(app)
   const other = await tenant(app)
@@ -74,7 +74,7 @@ t.test('nobody grants more than they hold, nor in an application that is not the
   }
 })
 
-t.test('a session issues tokens where its role holds', async t => {
+t.test('a session issues tokens in the applications of its roles', async t => {
   const { app } = await build(t)
   const { session, userId, applicationId, mint } = await setUp(app)
   await app.db.updateTable('role_assignments').set({ role_id: 'role_admin', application_id: applicationId }).where(
@@ -84,16 +84,16 @@ t.test('a session issues tokens where its role holds', async t => {
   t.equal((await mint(session, { permissions: ['service', 'topics:create'] })).statusCode, 200)
   t.equal(
     (await mint(session, { permissions: ['admin'] })).json().code, 'PERMISSION_NOT_HELD',
-    'it would reach the global sections'
+    'it would include the global sections'
   )
   t.equal((await mint(session, { applicationId: other.applicationId })).json().code, 'APPLICATION_FORBIDDEN')
   t.equal(
     (await mint(session, { applicationId: 'app_none' })).json().code, 'APPLICATION_FORBIDDEN',
-    'whether it exists is not for them'
+    'the refusal does not reveal whether it exists'
   )
 })
 
-t.test('what a token issues stays in its environment and does not outlive it', async t => {
+t.test('a token issues tokens for its environment only, which expire no later', async t => {
   const { app } = await build(t)
   const { session, mint } = await setUp(app)
   const pinned = (await mint(session, { permissions: ['admin'], environment: 'staging', expiresIn: 120 })).json()
@@ -108,9 +108,11 @@ t.test('what a token issues stays in its environment and does not outlive it', a
   t.equal(astray.json().code, 'ENVIRONMENT_FORBIDDEN')
 })
 
-t.test('what cannot be verified', async t => {
+t.test('verification refuses invalid tokens and bodies', async t => {
   const { app } = await build(t)
-  for (const body of [{}, { token: 1 }, { token: '' }, { token: 'x', extra: 1 }]) { t.equal((await post(app, '/auth/verify', undefined, body)).statusCode, 400, JSON.stringify(body)) }
+  for (const body of [{}, { token: 1 }, { token: '' }, { token: 'x', extra: 1 }]) {
+    t.equal((await post(app, '/auth/verify', undefined, body)).statusCode, 400, JSON.stringify(body))
+  }
   t.match((await post(app, '/auth/verify', undefined, { token: 'x' })).json(), {
     error: 'UnauthorizedError', code: 'CREDENTIAL_INVALID'
   })
