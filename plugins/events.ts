@@ -9,7 +9,7 @@ declare module 'fastify' {
   }
 }
 
-/** The log's writer and its retention. What is committed goes on to the hub. */
+/** Runs the log's writer and its retention, and publishes committed events to the hub. */
 export default fp(async (app) => {
   const { pool, hub, instruments: metrics, config } = app
   const retention = createRetention({

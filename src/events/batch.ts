@@ -12,46 +12,47 @@ import type { CheckedPayload, Outcome } from './outcome.ts'
 import { takeSteps } from './positions.ts'
 import * as statements from './statements.ts'
 
-/**
- * What the checks of one payload, or of all payloads of a request, may cost together. Only the schema stage reads it.
- */
+/** The work left for the checks of one payload, or of all payloads of a request. Only the schema stage reads it. */
 export interface CheckBudget { left: number }
 
 /** The schema stage: checks payloads against the active version of their topic. */
 export interface PayloadCheck {
   createBudget (): CheckBudget
   /**
-   * Called within the batch for each topic with an active version: the place to load what is not in memory. The batch
-   * keeps what it is given until it ends.
+   * Returns the check for a topic with an active version, and loads it if it is not in memory. Called once a batch for
+   * each such topic; the batch keeps the result until it ends.
    */
   prepare (scope: Scope, topic: string, version: number): TopicCheck | Promise<TopicCheck>
 }
 
-/** Throws ValidationError with every error's path below `path`, or when the budget is spent. */
+/** Throws ValidationError if the payload is invalid, with paths below `path`, or if the budget is spent. */
 export type TopicCheck = (payload: unknown, path: string, budget: CheckBudget) => void
 
-/** When the intents of a batch take longer than this to apply, others have their turn between two of them. */
+/** The batch yields to the event loop between two intents after it has applied intents for this long. */
 const breathMs = 8
 
-/** Thrown when another node has changed what this batch had read; the batch is tried again. */
+/** Thrown when another node has changed rows that this batch has read. The batch is tried again. */
 export class StaleBatchError extends Error {}
 
-/** Thrown when a batch of several intents would hold too much in memory; it is tried again in parts. */
+/** Thrown when a batch of several intents would hold too much in memory. It is tried again in parts. */
 export class BatchTooLargeError extends Error {}
 
-/** What large documents of a batch, and what the events of a batch, may hold in text; of one intent, whatever it is. */
+/**
+ * Limits the text of a batch's large documents, and that of its events, in bytes and characters. A batch of one intent
+ * has no such limit.
+ */
 const batchTextMax = 16 * 1024 * 1024
 
 export interface BatchResult {
   outcomes: Outcome[]
-  /** Committed, ascending in each topic; those of an intent stand together, in the order of the intents. */
+  /** The committed events, ascending in each topic. Events of an intent are adjacent, in the order of the intents. */
   events: LoggedEvent[]
-  /** How many of them are whose, by intent. */
+  /** The number of events of each intent. */
   counts: number[]
-  /** When every payload was checked, in milliseconds since the batch's `now`. */
+  /** The time at which all payloads were checked, in milliseconds since the batch's `now`. */
   checkedMs: number
   services: { applicationId: string, name: string }[]
-  /** Whether some of the events are owed to somebody. */
+  /** Whether some of the events are owed to webhooks. */
   isOwed: boolean
 }
 
@@ -65,8 +66,8 @@ export interface BatchParts {
 }
 
 /**
- * Turns a batch of intents into one transaction. Either everything that is not refused is committed, or it throws
- * and nothing is. Two intents of a batch never have the same idempotency key (the lane sees to that).
+ * Commits a batch of intents in one transaction. Either commits every intent that is not refused, or throws and commits
+ * nothing. Two intents of a batch never have the same idempotency key; `Lane` guarantees this.
  */
 export async function commitBatch (intents: readonly Intent<unknown>[], parts: BatchParts): Promise<BatchResult> {
   const { client, now } = parts
@@ -75,10 +76,12 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   )
   const hasKeys = intents.some(intent => intent.idempotency !== undefined)
   const outcomes = new Array<Outcome | undefined>(intents.length)
-  // The connection pipelines: what does not depend on an answer is sent without waiting for it.
+  // The connection pipelines statements: a statement that needs no earlier result is sent without waiting.
   const begun = isTransaction ? client.query('begin') : undefined
   if (hasKeys) await Promise.all([begun, recallAnswers(intents, parts, outcomes)])
-  if (intents.some(intent => intent.position !== undefined)) { await Promise.all([begun, takeSteps(intents, outcomes, client)]) }
+  if (intents.some(intent => intent.position !== undefined)) {
+    await Promise.all([begun, takeSteps(intents, outcomes, client)])
+  }
   const [documents, topics, recipients] = await Promise.all([
     lockDocuments(intents, outcomes, client),
     readTopics(intents, outcomes, parts),
@@ -112,8 +115,8 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   const services = plan.services.filter(service => !parts.isServiceKnown(service.applicationId, service.name))
   if (services.length > 0) await client.query(statements.insertServices(services, now))
   const commit = () => isTransaction ? client.query('commit') : undefined
-  // What the write answers can only undo the batch when it created documents or took keys; otherwise its commit follows
-  // at once, and is a rollback should the write fail.
+  // The result of the write can invalidate the batch only if the batch creates documents or takes keys. Otherwise the
+  // commit is sent at once; PostgreSQL turns it into a rollback if the write fails.
   const mayBeStale = set.inserts.length > 0 || hasKeys
   const [events] = await Promise.all([
     plan.isEmpty ? [] : write(set, plan, client),
@@ -138,7 +141,7 @@ export async function commitBatch (intents: readonly Intent<unknown>[], parts: B
   }
 }
 
-/** Never throws: by now the effects may be committed, and a batch that threw would be tried again. */
+/** Returns the answer of an intent. Never throws: a failed batch is tried again, but its effects may be committed. */
 function answerOf (intent: Intent<unknown>, events: LoggedEvent[], document: DocumentState | undefined): Outcome {
   try {
     return { answer: intent.answer(events, document) }
@@ -163,7 +166,7 @@ async function recallAnswers (
       : {
           refusal: new ConflictError(
             'IDEMPOTENCY_KEY_REUSED',
-          `The idempotency key was used for another request: ${given}`
+            `The idempotency key was used for another request: ${given}. Send the same body, or use a new key`
           )
         }
   }
@@ -176,7 +179,8 @@ async function rememberAnswers (
 ) {
   const keys = intents.flatMap((intent, i) => {
     const outcome = outcomes[i]
-    if (intent.idempotency === undefined || effects[i] === undefined || outcome === undefined || !('answer' in outcome)) { return [] }
+    if (intent.idempotency === undefined || effects[i] === undefined) return []
+    if (outcome === undefined || !('answer' in outcome)) return []
     return [{ scope: intent.scope, ...intent.idempotency, answer: JSON.stringify(outcome.answer) }]
   })
   if (keys.length === 0) return
@@ -192,7 +196,7 @@ interface LockedRow {
   service: string
   id: string
   revision: number
-  /** Null for one that is large. */
+  /** Null for a large document. */
   data: string | null
   bytes: number
   deleted: boolean
@@ -238,14 +242,16 @@ const scopeOf = ({ application_id: applicationId, environment }: LockedRow): Sco
 
 async function readLarge (rows: LockedRow[], client: pg.PoolClient): Promise<Map<LockedRow, string> | undefined> {
   if (rows.length === 0) return undefined
-  if (rows.length > 1 && rows.reduce((sum, { bytes }) => sum + bytes, 0) > batchTextMax) { throw new BatchTooLargeError('the documents of the batch are too large together') }
+  if (rows.length > 1 && rows.reduce((sum, { bytes }) => sum + bytes, 0) > batchTextMax) {
+    throw new BatchTooLargeError('the documents of the batch are too large together')
+  }
   const found = await client.query<{ ordinal: number, data: string }>(
     statements.readData(rows.map(row => ({ scope: scopeOf(row), service: row.service, id: row.id })))
   )
   return new Map(found.rows.map(({ ordinal, data }) => [rows[ordinal - 1] as LockedRow, data]))
 }
 
-/** Registered topics of the batch by scope and name, with their active version and what checks by it. */
+/** The registered topics of the batch by scope and name, with their active schema if they have one. */
 type Topics = Map<string, ActiveSchema | null>
 interface ActiveSchema { version: number, check: TopicCheck }
 const topicKey = (scope: Scope, topic: string) => `${scopeKey(scope)}/${topic}`
@@ -278,14 +284,16 @@ function findRecipients (
   intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], { client, consequences }: BatchParts
 ) {
   const applicationIds = new Set<string>()
-  for (const [i, intent] of intents.entries()) { if (outcomes[i] === undefined) applicationIds.add(intent.scope.applicationId) }
+  for (const [i, intent] of intents.entries()) {
+    if (outcomes[i] === undefined) applicationIds.add(intent.scope.applicationId)
+  }
   return applicationIds.size === 0 ? undefined : consequences.prepare(applicationIds, client)
 }
 
-/** The batch as one intent sees it. */
+/** The view of the batch that is passed to one intent. */
 class IntentBatch implements Batch {
   readonly now: number
-  /** The payload that is being checked. */
+  /** The payload that is being checked, or that failed its check. */
   checking: CheckedPayload | undefined
   readonly #intent: Intent<unknown>
   readonly #topics: Topics
@@ -311,8 +319,8 @@ class IntentBatch implements Batch {
   check (topic: string, payload: unknown, path: string): number | null {
     const schema = this.#schemaOf(topic) ?? null
     if (schema === null) return null
-    // The payloads of a request share a budget, since the request is refused as a whole. Rows of a stream have one
-    // each: otherwise a row would be lost because of the steps that others took.
+    // The payloads of a request share a budget, since the request is refused as a whole. Each row of a stream has its
+    // own: with a shared budget, a row could be lost because of the steps that other rows took.
     const budget = this.#intent.position === undefined
       ? this.#budget ??= this.#check.createBudget()
       : this.#check.createBudget()
@@ -322,17 +330,19 @@ class IntentBatch implements Batch {
     return schema.version
   }
 
-  /** Undefined when it is not registered. Those who ask about many events mostly ask about the same topic. */
+  /** Returns undefined for a topic that is not registered. Remembers the last topic: calls in a row often repeat it. */
   #schemaOf (topic: string): ActiveSchema | null | undefined {
-    if (this.#last?.topic !== topic) { this.#last = { topic, schema: this.#topics.get(topicKey(this.#intent.scope, topic)) } }
+    if (this.#last?.topic !== topic) {
+      this.#last = { topic, schema: this.#topics.get(topicKey(this.#intent.scope, topic)) }
+    }
     return this.#last.schema
   }
 }
 
-/** How many events of a batch one log gets. */
+/** The number of events that a batch appends to one log. */
 interface PlannedGrowth { log: string, scope: Scope, topic: string, run: string, count: number }
 
-/** Gathers the effects of a batch in the order of arrival. */
+/** Collects the effects of a batch in the order of arrival. */
 class WritePlan {
   readonly now: number
   readonly services: { applicationId: string, name: string }[] = []
@@ -344,7 +354,7 @@ class WritePlan {
   readonly #textMax: number
   #text = 0
 
-  /** `textMax`: how long its events may be together. */
+  /** `textMax` limits the length of all events together. */
   constructor (now: number, textMax: number) {
     this.now = now
     this.#textMax = textMax
@@ -358,7 +368,9 @@ class WritePlan {
     const effects = intent.apply(batch, held?.state)
     if (effects.document !== undefined && key !== undefined) {
       documents.set(key, { scope: intent.scope, state: effects.document, exists: held?.exists ?? false, isDirty: true })
-      if (held === undefined) { this.services.push({ applicationId: intent.scope.applicationId, name: effects.document.service }) }
+      if (held === undefined) {
+        this.services.push({ applicationId: intent.scope.applicationId, name: effects.document.service })
+      }
       this.#documentWrites++
     }
     const firstEvent = this.#drafts.length
@@ -374,7 +386,7 @@ class WritePlan {
     this.#drafts.push({ scope, draft, id: eventIdIn(growth.run, growth.count++), log: growth.log })
   }
 
-  /** Events of one log mostly stand together. */
+  /** Returns the growth of a log. Remembers the last one: adjacent events often have the same log. */
   #growthOf (scope: Scope, topic: string): PlannedGrowth {
     if (this.#last?.scope === scope && this.#last.topic === topic) return this.#last
     const log = topicKey(scope, topic)
@@ -404,7 +416,7 @@ class WritePlan {
     }
   }
 
-  /** By recipient and log: one row, however many events. */
+  /** Returns one row for each recipient and log, with all its events. */
   #owed (events: statements.PlacedDraft[], recipients: Recipients): statements.Owed[] {
     const owed = new Map<string, statements.Owed>()
     for (const [i, { draft, log, back }] of events.entries()) {
@@ -424,7 +436,9 @@ const byKey = ([a]: [string, unknown], [b]: [string, unknown]) => a < b ? -1 : a
 
 async function write (set: statements.WriteSet, plan: WritePlan, client: pg.PoolClient): Promise<LoggedEvent[]> {
   const { rows } = await client.query<statements.WrittenLog>(statements.write(set))
-  if (set.inserts.length > 0 && (rows[0]?.inserted ?? 0) !== set.inserts.length) { throw new StaleBatchError('a document was created meanwhile') }
+  if (set.inserts.length > 0 && (rows[0]?.inserted ?? 0) !== set.inserts.length) {
+    throw new StaleBatchError('a document was created meanwhile')
+  }
   const heads = new Array<statements.WrittenLog>(set.logs.length)
   for (const row of rows) heads[row.ordinal - 1] = row
   return set.events.map(({ draft, id, log, back }) => {

@@ -2,9 +2,7 @@ import type { EventSource, EventType, RealtimeEvent } from '../../schemas/events
 import type { ReturnMode } from '../../schemas/realtime.ts'
 import type { Scope } from '../../schemas/scope.ts'
 
-/**
- * What an intent wants in the log; JSON is already text, so that it is serialised once for the log and every socket.
- */
+/** An event that an intent appends. Its JSON is already text: it is serialised once, for the log and all sockets. */
 export interface EventDraft {
   topic: string
   type: EventType
@@ -12,14 +10,14 @@ export interface EventDraft {
   key: string | null
   /** JSON text of the payload. */
   payload: string
-  /** For documents: JSON text of the payload in its `diff` form. */
+  /** For document events: JSON text of the payload in its `diff` form. */
   diff?: string | undefined
   /** JSON text of an object. */
   meta?: string | undefined
   schemaVersion: number | null
 }
 
-/** A draft that has its place in the log. */
+/** The fields that a draft gets with its place in the log. */
 export interface StoredFields {
   id: string
   offset: number
@@ -28,8 +26,8 @@ export interface StoredFields {
 }
 
 /**
- * One committed event. Its JSON, in each shape that subscribers ask for, and its parsed payload are made on first use
- * and shared by all who want them.
+ * One committed event. Creates its JSON, in each requested shape, and its parsed payload on first use, and shares them
+ * between all subscribers.
  */
 export class LoggedEvent implements EventDraft, StoredFields {
   readonly scope: Scope
@@ -65,18 +63,18 @@ export class LoggedEvent implements EventDraft, StoredFields {
     this.timestamp = stored.timestamp
   }
 
-  /** The payload as a value, for filters. Treat as frozen. */
+  /** The parsed payload, for filters. Do not modify it. */
   get value (): unknown {
     this.#parsed ??= JSON.parse(this.payload)
     return this.#parsed
   }
 
-  /** The shape that a return mode gives this event: events that are not documents have only one. */
+  /** Returns the shape of this event in a return mode. Only document events have shapes other than `full`. */
   shape (mode: ReturnMode): ReturnMode {
     return this.diff === undefined ? 'full' : mode
   }
 
-  /** The envelope as JSON text; `diff` and `both` only differ where the event is a document's. */
+  /** Returns the envelope as JSON text. `diff` and `both` differ from `full` only for document events. */
   json (mode: ReturnMode = 'full'): string {
     const shape = this.shape(mode)
     this.#json ??= {}
@@ -84,7 +82,7 @@ export class LoggedEvent implements EventDraft, StoredFields {
     return this.#json[shape]
   }
 
-  /** Bytes that transports made of it, by their own keys: encoded once for all sockets. Most events go to no socket. */
+  /** The frames of the transports, by their own keys. Each is encoded once for all sockets; most events need none. */
   get encoded (): Map<string, Buffer> {
     this.#encoded ??= new Map()
     return this.#encoded
@@ -96,8 +94,10 @@ export class LoggedEvent implements EventDraft, StoredFields {
   }
 
   #encode (shape: ReturnMode): string {
-    return `{"id":"${this.id}","topic":"${this.topic}","offset":${this.offset},"epoch":"${this.epoch}","type":"${this.type}",` +
-      `"source":"${this.source}","applicationId":"${this.scope.applicationId}","environment":"${this.scope.environment}",` +
+    const { applicationId, environment } = this.scope
+    return `{"id":"${this.id}","topic":"${this.topic}","offset":${this.offset},"epoch":"${this.epoch}",` +
+      `"type":"${this.type}","source":"${this.source}","applicationId":"${applicationId}",` +
+      `"environment":"${environment}",` +
       `"timestamp":${this.timestamp},"schemaVersion":${this.schemaVersion ?? 'null'},"key":${
         this.key === null ? 'null' : JSON.stringify(this.key)
       },` +
@@ -113,7 +113,7 @@ export class LoggedEvent implements EventDraft, StoredFields {
     }}`
   }
 
-  /** The same event, at the same place, with more said of it. */
+  /** Returns a copy of the event with more members in `meta`. */
   withMeta (more: Record<string, unknown>): LoggedEvent {
     const meta = JSON.stringify({ ...(this.meta === undefined ? {} : JSON.parse(this.meta) as object), ...more })
     return new LoggedEvent(this.scope, { ...this.#draft(), meta }, this)

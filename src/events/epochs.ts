@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto'
 import type pg from 'pg'
 import type { Scope } from '../../schemas/scope.ts'
 
-/** The epoch that a topic's log has from its first event on. */
+/** Returns the epoch of a topic's log. */
 export type EpochOf = (scope: Scope, topic: string) => string
 
 /**
- * A log is made by its first event, and subscribers know its epoch before: it follows from the topic and a seed of the
- * database. So nothing is stored for a topic that somebody listens to and nobody writes.
+ * Reads the database's seed and returns a function that derives epochs from it. The first event creates a log, but
+ * subscribers need the epoch earlier. Because the epoch is derived, a topic without events needs no row.
  */
 export async function readEpochs (pool: pg.Pool): Promise<EpochOf> {
   const { rows: [row] } = await pool.query<{ seed: string }>('select seed from epoch_seed')
@@ -15,7 +15,7 @@ export async function readEpochs (pool: pg.Pool): Promise<EpochOf> {
   return createEpochs(row.seed)
 }
 
-/** The same with a seed that is known. */
+/** Returns the same function for a given seed. */
 export function createEpochs (seed: string): EpochOf {
   return ({ applicationId, environment }, topic) =>
     createHash('sha256').update(`${seed}/${applicationId}/${environment}/${topic}`).digest('base64url').slice(0, 16)

@@ -3,16 +3,16 @@ import type { Scope } from '../../schemas/scope.ts'
 import type { EventDraft } from './envelope.ts'
 
 /**
- * Finds out to whom else the events of a batch are owed. What it finds is stored by the statement that stores the
- * events: an event that does not commit is owed to nobody, and one that does to all of them.
+ * Finds the webhooks that the events of a batch are owed to. The statement that stores the events also stores the
+ * result, so that both commit together or not at all.
  */
 export interface Consequences {
   /**
-   * Called once a batch. Sends what it has to ask at once, so that it shares the round trip of the batch's other reads,
-   * and resolves when it knows, as of the batch, who listens in the applications. Undefined: nobody does.
+   * Resolves to the recipients in these applications, as of the batch's transaction, or to undefined if there are none.
+   * Called once a batch. Sends its query synchronously, so that it shares the round trip of the batch's other reads.
    */
   prepare (applicationIds: ReadonlySet<string>, client: pg.PoolClient): Promise<Recipients | undefined>
-  /** Called after a commit that stored something owed. */
+  /** Called after a commit that stored at least one row of the outbox. */
   committed (): void
 }
 
@@ -21,5 +21,5 @@ export interface Recipients {
   of (scope: Scope, draft: EventDraft, visit: (webhookId: string) => void): void
 }
 
-/** A batch of which nothing follows. */
+/** Routes no event to any webhook. */
 export const noConsequences: Consequences = { prepare: async () => undefined, committed: () => {} }

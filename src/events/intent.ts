@@ -3,16 +3,13 @@ import canonicalize from 'canonicalize'
 import type { Scope } from '../../schemas/scope.ts'
 import type { EventDraft, LoggedEvent } from './envelope.ts'
 
-/** Names one document within a scope. */
+/** Identifies a document within a scope. */
 export interface DocumentKey { service: string, id: string }
 
-/**
- * A document as it stands in the batch's transaction: locked, and with the writes of earlier intents of the batch
- * applied.
- */
+/** The state of a locked document in the batch's transaction, after the writes of earlier intents of the batch. */
 export interface DocumentState extends DocumentKey {
   revision: number
-  /** Treat as frozen: a write makes a new value. */
+  /** Do not modify it: a write creates a new value. */
   data: Record<string, unknown>
   /** `data` as JSON text. */
   dataText: string
@@ -22,97 +19,97 @@ export interface DocumentState extends DocumentKey {
   updatedAt: number
 }
 
-/** A place in a replication stream: the LSN of a transaction's commit, and how many of its changes are behind. */
+/** A place in a replication stream: the LSN of a commit, and the number of changes already passed in it. */
 export interface StreamPlace { commitLsn: string, changeIndex: number }
 
-/** A step of a reader of a replication stream, which commits with the events that it causes, or not at all. */
+/** A step of a reader of a replication stream. It commits together with the events that it causes, or not at all. */
 export interface PositionStep {
   connectionId: string
-  /** Of the lease under which the stream is read: who holds an older one has no say any more. */
+  /** The fence of the lease under which the stream is read. A step with an older fence is refused. */
   fence: number
-  /** Where the stored position has to be: a step is never taken over one that failed. */
+  /** The required stored position, so that no step passes over one that failed. */
   from: StreamPlace
   to: StreamPlace
-  /** Up to where the stream may be acknowledged from then on. */
+  /** The LSN up to which the stream may be acknowledged after the step. */
   confirmedLsn: string
 }
 
 export interface Statement { name: string, text: string, values: unknown[] }
 
 export interface Effects {
-  /** In order; each gets the next offset of its topic. */
+  /** Events in order. Each gets the next offset of its topic. */
   events: EventDraft[]
-  /** More to be written in the same transaction. */
+  /** More statements for the same transaction. */
   also?: Statement[]
-  /** The new state of the touched document. Its service is created when it does not exist. */
+  /** The new state of the intent's document. Its service is created if it does not exist. */
   document?: DocumentState
 }
 
 export interface Batch {
-  /** The transaction's one clock reading, epoch milliseconds. */
+  /** The time of the transaction, read once, in epoch milliseconds. */
   now: number
-  /** Whether the intent's scope has registered the topic, as of this transaction. Only for names listed in `topics`. */
+  /** Returns whether the topic is registered in the intent's scope, as of this transaction. Only for `topics`. */
   isRegistered (topic: string): boolean
-  /** Whether payloads of the topic are checked against a schema. Only for names listed in `topics`. */
+  /** Returns whether payloads of the topic are checked against a schema. Only for `topics`. */
   hasSchema (topic: string): boolean
   /**
-   * Checks a payload against the topic's active schema as of this transaction, and answers that version (null: none is
-   * active). Throws ValidationError with every error's path below `path`. Only for names listed in `topics`.
+   * Checks a payload against the topic's active schema as of this transaction, and returns that version, or null if
+   * none is active. Throws ValidationError with paths below `path`. Only for `topics`.
    */
   check (topic: string, payload: unknown, path: string): number | null
 }
 
 /**
- * One producer's wish, settled on its own within the batch that it happens to share.
- * A PublicError thrown by `apply` refuses this intent alone.
+ * A write of one producer. It may share a batch with others and settles on its own: a PublicError thrown by `apply`
+ * refuses this intent alone.
  */
 export interface Intent<Answer> {
   scope: Scope
-  /** The document it reads or writes, locked before `apply`. */
+  /** The document that the intent reads or writes. It is locked before `apply`. */
   document?: DocumentKey
   /**
-   * The step is taken before `apply`, whose throwing then fails the transaction rather than lose what the step passes.
-   * Refused with ConflictError `CDC_POSITION_LOST`.
+   * The step to take before `apply`. If `apply` then throws, the transaction fails, so that no change is lost. A step
+   * from a wrong position or fence is refused with ConflictError `CDC_POSITION_LOST`.
    */
   position?: PositionStep
-  /** Every topic that `apply` may write to or ask about: registered or reserved. */
+  /** Every topic that `apply` may write to or look up, registered or reserved. */
   topics: readonly string[]
-  /** Roughly what it keeps in memory, for the queue's bound: the length of its JSON texts. */
+  /** The approximate memory of the intent, for the limit of the queue: the length of its JSON texts. */
   bytes?: number
   /**
-   * A key with a fingerprint of the request (SHA-256): a second intent with both gets the first one's answer, without
-   * effect.
+   * A key and a SHA-256 fingerprint of the request. A second intent with the same key and fingerprint has no effect and
+   * gets the answer of the first.
    */
   idempotency?: { key: string, fingerprint: Buffer, given?: string } | undefined
-  /** Pure: computes the effects in memory; may be called again when the transaction is retried. */
+  /** Computes the effects in memory, without side effects. Called again if the transaction is tried again. */
   apply (batch: Batch, document: DocumentState | undefined): Effects
-  /** Makes the answer once the effects are committed. With `idempotency`, it must survive JSON. */
+  /** Returns the answer once the effects are committed. With `idempotency`, it must survive JSON. */
   answer (events: LoggedEvent[], document: DocumentState | undefined): Answer
 }
 
-/** Where producers hand in intents. The promise settles after COMMIT, or with the refusal. */
+/** Accepts the intents of producers. The promise resolves after COMMIT, or rejects with the refusal. */
 export interface Writer {
   /**
-   * Throws (rejects with) ServiceUnavailableError `QUEUE_FULL` or `DATABASE_UNAVAILABLE`, ConflictError
-   * `IDEMPOTENCY_KEY_REUSED`, or what the intent's `apply` threw.
+   * Rejects with ServiceUnavailableError `QUEUE_FULL` or `DATABASE_UNAVAILABLE`, with ConflictError
+   * `IDEMPOTENCY_KEY_REUSED`, or with the error that the intent's `apply` threw.
    */
   submit<Answer> (intent: Intent<Answer>): Promise<Answer>
 }
 
 /**
- * Names a request: the same operation on the same thing with the same body has the same SHA-256, in whatever order its
- * members stand (RFC 8785).
+ * Returns the SHA-256 of an operation, its target and its body. The order of the body's members does not matter
+ * (RFC 8785).
  */
 export function fingerprint (operation: string, target: string, body: unknown): Buffer {
   return createHash('sha256').update(canonicalize([operation, target, body]) ?? '').digest()
 }
 
-/** An `Idempotency-Key` and whose it is: the keys of one principal do not meet those of another. */
+/** An `Idempotency-Key` with its owner. Equal keys of different principals are different keys. */
 export interface OwnKey { readonly owner: string, readonly key: string }
 
 /**
- * What an intent carries when its caller gave an `Idempotency-Key`; nothing is computed for those who did not. A key
- * counts for its owner and the operation.
+ * Returns the `idempotency` of an intent whose caller gave an `Idempotency-Key`, otherwise undefined. A key is valid
+ * for one owner and one operation.
  */
 export function idempotencyFor (
   own: OwnKey | undefined, operation: string, target: string, body: unknown

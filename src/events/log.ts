@@ -20,7 +20,7 @@ interface EventRow {
   head: number
 }
 
-/** Where a topic's log stands. `earliest` is the lowest offset still retained: `head + 1` when none is. */
+/** The position of a topic's log. `earliest` is the lowest retained offset, or `head + 1` if no event is retained. */
 export interface LogPosition {
   epoch: string
   head: number
@@ -30,11 +30,11 @@ export interface LogPosition {
 export interface PageRange {
   after?: number | undefined
   limit: number
-  /** The page ends before it holds more than so many bytes of payload; one event it always has. */
+  /** Limits the payload bytes of the page. The page always has at least one event. */
   bytesMax?: number
 }
 
-/** Bounds of a part of a log, by offsets, by times, or both; all are included. */
+/** The inclusive bounds of a part of a log, by offset, time, or both. */
 export interface SpanBounds {
   fromOffset?: number | undefined
   toOffset?: number | undefined
@@ -44,17 +44,15 @@ export interface SpanBounds {
 
 export interface LogHead { epoch: string, head: number }
 
-/** A topic that has a log, and where that stands. Logs made later mostly have higher ids. */
+/** A topic that has a log, and its head. Logs created later usually have higher ids. */
 export interface TopicLog extends LogHead { topic: string, id: number }
 
-/**
- * A page ends early rather than hold more than this many bytes of payload: one answer must not take the process's
- * memory.
- */
+/** Limits the payload bytes of a page, so that one response cannot exhaust the memory of the process. */
 const pageBytesMax = 4 * 1024 * 1024
 
 /**
- * The log's id as a value: of a join the planner knows no order, and would read and sort all that is behind the offset.
+ * The log's id as a scalar. With a join, the planner does not use the index order: it would read and sort all events
+ * after the offset.
  */
 const logIdSql = '(select id from topic_logs where application_id = $1 and environment = $2 and topic = $3)'
 
@@ -66,7 +64,8 @@ const pageSql = `
       select id, "offset", type, source, key, payload, diff, meta, schema_version, created_at from events
       where log_id = ${logIdSql} and "offset" > $4
       order by "offset" limit $5) e
-    cross join (select epoch, head_offset from topic_logs where application_id = $1 and environment = $2 and topic = $3) l) page
+    cross join (
+      select epoch, head_offset from topic_logs where application_id = $1 and environment = $2 and topic = $3) l) page
   where bytes_before < $6
   order by "offset"`
 
@@ -89,7 +88,8 @@ const headsSql = `
   join topic_logs l using (application_id, environment, topic)`
 
 const pickSql = `
-  select k.ordinal::int, l.topic, e.id, e."offset", e.type, e.source, e.key, e.payload, e.diff, e.meta, e.schema_version, e.created_at, l.epoch, l.head_offset as head
+  select k.ordinal::int, l.topic, e.id, e."offset", e.type, e.source, e.key, e.payload, e.diff, e.meta,
+    e.schema_version, e.created_at, l.epoch, l.head_offset as head
   from unnest($3::text[], $4::bigint[]) with ordinality as k(topic, "offset", ordinal)
   join topic_logs l on l.application_id = $1 and l.environment = $2 and l.topic = k.topic
   cross join lateral (select * from events where log_id = l.id and "offset" = k."offset" limit 1) e
@@ -100,8 +100,8 @@ const spanSql = `
   from events where log_id = ${logIdSql} and "offset" between $4 and $5 and created_at between $6 and $7`
 
 /**
- * Reading the log. Offsets are gapless and become visible in order, so that a page that starts above n
- * and is not empty starts with n + 1, unless retention has passed it.
+ * Reads the log. Offsets have no gaps and become visible in order: a page after n that is not empty starts with n + 1,
+ * unless retention has dropped that event.
  */
 export function createEventLog ({ pool, epochOf }: { pool: pg.Pool, epochOf: EpochOf }) {
   const loadPosition = createGatherer<ScopedTopic, LogPosition>({
@@ -131,12 +131,12 @@ export function createEventLog ({ pool, epochOf }: { pool: pg.Pool, epochOf: Epo
   }
 
   return {
-    /** Events above `after`, ascending, at most `limit`, and fewer when they are large. */
+    /** Returns events above `after`, ascending: at most `limit`, and fewer if they are large. */
     async page (scope: Scope, topic: string, range: PageRange): Promise<LoggedEvent[]> {
       return (await readRows(scope, topic, range)).map(row => toEvent(scope, topic, row))
     },
 
-    /** A page, and the offset to go on after when the log has more. */
+    /** Returns a page, and the offset to continue after if the log has more. */
     async history (
       scope: Scope, topic: string, range: PageRange
     ): Promise<{ events: LoggedEvent[], next: number | undefined }> {
@@ -148,7 +148,7 @@ export function createEventLog ({ pool, epochOf }: { pool: pg.Pool, epochOf: Epo
       }
     },
 
-    /** Single events, in the order in which they are named; those that the log no longer has are left out. */
+    /** Returns single events in the given order. Omits events that the log no longer has. */
     async pick (scope: Scope, places: readonly { topic: string, offset: number }[]): Promise<LoggedEvent[]> {
       const { rows } = await pool.query<EventRow & { topic: string }>({
         name: 'log_pick',
@@ -160,10 +160,7 @@ export function createEventLog ({ pool, epochOf }: { pool: pg.Pool, epochOf: Epo
       return rows.map(row => toEvent(scope, row.topic, row))
     },
 
-    /**
-     * How many events of a topic the log has between two offsets and two times, bounds included, and the first and last
-     * of them.
-     */
+    /** Returns the count and the first and last offset of a topic's events within the bounds. */
     async span (
       scope: Scope, topic: string,
       { fromOffset = 1, toOffset = Number.MAX_SAFE_INTEGER, from = 0, to = Number.MAX_SAFE_INTEGER }: SpanBounds
@@ -176,10 +173,10 @@ export function createEventLog ({ pool, epochOf }: { pool: pg.Pool, epochOf: Epo
       return { count: row?.count ?? 0, first: row?.first ?? 0, last: row?.last ?? 0 }
     },
 
-    /** Where the log stands; one that has no event yet stands at 0. */
+    /** Returns the position of a log. Its head is 0 if it has no event yet. */
     position: (scope: Scope, topic: string): Promise<LogPosition> => loadPosition({ scope, topic }),
 
-    /** Every topic of the scope that has a log. */
+    /** Returns every topic of the scope that has a log. */
     async topics (scope: Scope): Promise<TopicLog[]> {
       const { rows } = await pool.query<TopicLog>({
         name: 'log_topics', text: topicsSql, values: [scope.applicationId, scope.environment]
@@ -188,7 +185,8 @@ export function createEventLog ({ pool, epochOf }: { pool: pg.Pool, epochOf: Epo
     },
 
     /**
-     * The logs of some scopes with ids above one. An id is drawn before its transaction commits: look back far enough.
+     * Returns the logs of some scopes with ids above `afterId`. An id is assigned before its transaction commits, so
+     * lower ids may appear later: pass an id that is old enough.
      */
     async made (scopes: Scope[], afterId: number): Promise<(TopicLog & { scope: Scope })[]> {
       const { rows } = await pool.query<TopicLog & { application_id: string, environment: Environment }>({
@@ -202,7 +200,7 @@ export function createEventLog ({ pool, epochOf }: { pool: pg.Pool, epochOf: Epo
       }))
     },
 
-    /** Heads of many topics, across tenants on purpose: the answer is for the hub, which keeps scopes apart. */
+    /** Returns the heads of many topics. Crosses tenants on purpose, for the hub, which separates scopes itself. */
     async heads (topics: ScopedTopic[]): Promise<(LogHead | undefined)[]> {
       const { rows } = await pool.query<LogHead & { ordinal: number }>({
         name: 'log_heads', text: headsSql, values: keysOf(topics)

@@ -10,8 +10,8 @@ const lockLogs = async (trx: Transaction<Database>, applicationId: string) => {
 }
 
 /**
- * The logs, events and idempotency keys of a deleted application. Without their logs nothing can reach the events, so
- * they are deleted after the transaction.
+ * Deletes the logs, events and idempotency keys of an application. Events are deleted after the transaction: without
+ * their log they are unreachable.
  */
 export const ownedEvents = {
   async exists (trx: Transaction<Database>, applicationId: string): Promise<boolean> {

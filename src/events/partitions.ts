@@ -1,20 +1,18 @@
 import type pg from 'pg'
 
-/** Six hours a partition: twelve at the default retention, few enough that a look-up by offset may probe each. */
+/** Six hours per partition: twelve at the default retention, few enough for a look-up by offset to probe each. */
 export const partitionMs = 6 * 3_600_000
-/**
- * Partitions are made a day ahead, so that neither a stalled sweep nor a clock that steps leaves a write without one.
- */
+/** Partitions are created a day ahead, so that a write finds one despite a stalled sweep or a clock step. */
 const aheadMs = 24 * 3_600_000
 
-/** What is partitioned by time: the log, and what is kept of its events' lives. */
+/** The tables that are partitioned by time. */
 export type PartitionedTable = 'events' | 'event_traces' | 'event_trace_parts'
 
 const startOf = (time: number) => Math.floor(time / partitionMs) * partitionMs
 
 /**
- * Makes the partitions of a table from a while ago until a day ahead. Several nodes may do so at once.
- * They are named for their first millisecond, so that retention can read their age.
+ * Creates the partitions of a table from the previous one until a day ahead. Several nodes may call it at once. The
+ * name of a partition contains its first millisecond, from which retention reads its age.
  */
 export async function ensurePartitions (
   pool: Pick<pg.Pool, 'query'>, now: number, table: PartitionedTable = 'events'
@@ -32,7 +30,7 @@ export async function ensurePartitions (
   }
 }
 
-/** Drops the partitions whose every event is older than the retention. Answers their names. */
+/** Drops the partitions in which every event is older than the retention. Returns their names. */
 export async function dropExpiredPartitions (
   pool: Pick<pg.Pool, 'query'>, now: number, retentionMs: number, table: PartitionedTable = 'events'
 ): Promise<string[]> {
@@ -48,7 +46,7 @@ export async function dropExpiredPartitions (
 }
 
 /**
- * Two nodes that make the same partition at once: one gets 42P07 (duplicate table), 23505 on a catalogue index, or
- * 42P17 (overlap).
+ * Returns whether another node created the same partition at the same time: 42P07 (duplicate table), 23505 on a catalog
+ * index, or 42P17 (overlap).
  */
 const isDuplicate = (error: unknown) => ['42P07', '23505', '42P17'].includes((error as { code?: string }).code ?? '')

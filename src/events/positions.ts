@@ -4,7 +4,7 @@ import { ConflictError } from '../errors.ts'
 import type { Outcome } from './outcome.ts'
 import type { Intent, PositionStep, StreamPlace } from './intent.ts'
 
-/** Rows are locked in the order of the array, which is sorted. */
+/** Locks rows in the order of the array, which the caller has sorted. */
 const stepSql = `
   with wanted as (
     select * from unnest($1::text[], $2::bigint[], $3::pg_lsn[], $4::bigint[], $5::pg_lsn[], $6::bigint[], $7::pg_lsn[])
@@ -13,18 +13,19 @@ const stepSql = `
     select p.connection_id from cdc_positions p join wanted k using (connection_id)
     where p.fence = k.fence and p.commit_lsn = k.from_lsn and p.change_index = k.from_index
     order by p.connection_id for update of p)
-  update cdc_positions p set commit_lsn = k.to_lsn, change_index = k.to_index, confirmed_lsn = greatest(p.confirmed_lsn, k.confirmed_lsn)
+  update cdc_positions p set commit_lsn = k.to_lsn, change_index = k.to_index,
+    confirmed_lsn = greatest(p.confirmed_lsn, k.confirmed_lsn)
   from wanted k join held using (connection_id) where p.connection_id = k.connection_id
   returning p.connection_id`
 
-/** Steps of one stream that follow each other in a batch, taken as one. */
+/** Consecutive steps of one stream in a batch, taken as one. */
 interface Walk { first: PositionStep, last: PositionStep, intents: number[] }
 
 const isSame = (a: StreamPlace, b: StreamPlace) => a.commitLsn === b.commitLsn && a.changeIndex === b.changeIndex
 
 /**
- * Takes the steps of a batch within its transaction. Those that do not begin where the stream's stored position is, or
- * are taken under a lease that has passed to another, are refused, each alone.
+ * Takes the steps of a batch within its transaction. Refuses each step that does not begin at the stream's stored
+ * position, or whose lease has passed to another holder.
  */
 export async function takeSteps (
   intents: readonly Intent<unknown>[], outcomes: (Outcome | undefined)[], client: pg.PoolClient
@@ -62,4 +63,6 @@ export async function takeSteps (
   for (const [id, walk] of sorted) if (!taken.has(id)) for (const i of walk.intents) outcomes[i] = lost
 }
 
-const lost = { refusal: new ConflictError('CDC_POSITION_LOST', 'Another reader has gone on from here') }
+const lost = {
+  refusal: new ConflictError('CDC_POSITION_LOST', 'Another reader has advanced the position of this stream')
+}

@@ -9,14 +9,14 @@ export interface RetentionOptions {
   pool: pg.Pool
   metrics: Metrics
   retentionMs: number
-  /** The time that all nodes go by: one whose clock is ahead must not drop what others still need. */
+  /** The time that all nodes share: a node whose clock is ahead must not drop events that others still need. */
   now: () => number
   log: { info (fields: object, message: string): void, warn (fields: object, message: string): void }
 }
 
 /**
- * Keeps the log's partitions ahead of the clock, and drops what is past retention: across tenants, by whole partitions.
- * A failing sweep is logged and tried again; the writer makes a missing partition by itself.
+ * Creates the log's partitions ahead of the clock and drops partitions past retention, across all tenants. A failed
+ * sweep is logged and tried again; the writer creates a missing partition itself.
  */
 export function createRetention ({ pool, metrics, retentionMs, now: clock, log }: RetentionOptions) {
   let timer: NodeJS.Timeout | undefined
@@ -34,8 +34,8 @@ export function createRetention ({ pool, metrics, retentionMs, now: clock, log }
   return {
     sweep,
     /**
-     * Calls back before events that were written before a time are dropped, for whoever still needs some of them. What
-     * it throws puts the drop off.
+     * Registers a function that saves events that are still needed. It is called before events written before a time
+     * are dropped. If it throws, they are not dropped.
      */
     beforeDrop (save: (before: number) => Promise<void>): void {
       savers.push(save)

@@ -4,22 +4,23 @@ import type { EventDraft } from './envelope.ts'
 import type { DocumentKey, DocumentState, Statement } from './intent.ts'
 
 /*
- * The writer's statements. Each handles a whole batch with array parameters, so that its text, and with it the prepared
- * plan, does not depend on the batch's size. Every one that locks rows does so in the order of its arrays, which the
- * caller has sorted: that is what keeps two nodes from waiting for each other.
+ * The writer's statements. Each handles a whole batch with array parameters, so that its text and its prepared plan do
+ * not depend on the size of the batch. Statements lock rows in the order of their arrays, which the caller has sorted,
+ * so that two nodes do not deadlock.
  */
 
 export type ScopedDocumentKey = DocumentKey & { scope: Scope }
 
-/** Larger data is left out at first: see `readData`. */
+/** Larger data is not read with the lock but by `readData`. */
 const smallDataBytes = 16 * 1024
 
-/** With `data` null, and its size, for documents that are large. */
+/** Locks documents and reads them. For large documents, `data` is null and only the size is read. */
 export function lockDocuments (keys: ScopedDocumentKey[]): Statement {
   return {
     name: 'writer_lock_documents',
     text:
-      `select d.application_id, d.environment, d.service, d.id, d.revision, case when octet_length(d.data::text) <= ${smallDataBytes} then d.data end as data,
+      `select d.application_id, d.environment, d.service, d.id, d.revision,
+        case when octet_length(d.data::text) <= ${smallDataBytes} then d.data end as data,
         octet_length(d.data::text) as bytes, d.deleted, d.expires_at, d.created_at, d.updated_at
       from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as k(application_id, environment, service, id)
       join documents d using (application_id, environment, service, id)
@@ -28,12 +29,13 @@ export function lockDocuments (keys: ScopedDocumentKey[]): Statement {
   }
 }
 
-/** The data of documents that are locked. */
+/** Reads the data of locked documents. */
 export function readData (keys: ScopedDocumentKey[]): Statement {
   return {
     name: 'writer_read_data',
     text: `select k.ordinal::int, d.data
-      from unnest($1::text[], $2::text[], $3::text[], $4::text[]) with ordinality as k(application_id, environment, service, id, ordinal)
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[])
+        with ordinality as k(application_id, environment, service, id, ordinal)
       join documents d using (application_id, environment, service, id)`,
     values: documentKeyArrays(keys)
   }
@@ -77,7 +79,7 @@ export function readIdempotencyKeys (keys: IdempotencyKey[], notBefore: number):
   }
 }
 
-/** Answers one row for each key it could take; a missing one was taken by another node meanwhile. */
+/** Returns one row for each key that it inserted. A missing key was taken by another node meanwhile. */
 export function insertIdempotencyKeys (
   keys: (IdempotencyKey & { answer: string })[], now: number, notBefore: number
 ): Statement {
@@ -85,7 +87,8 @@ export function insertIdempotencyKeys (
     name: 'writer_insert_idempotency_keys',
     text: `insert into idempotency_keys as i (application_id, environment, key, fingerprint, answer, created_at)
       select application_id, environment, key, decode(fingerprint, 'hex'), answer, $6
-      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::json[]) as k(application_id, environment, key, fingerprint, answer)
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::json[])
+        as k(application_id, environment, key, fingerprint, answer)
       on conflict (application_id, environment, key) do update
         set fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = excluded.created_at
         where i.created_at < $7
@@ -116,34 +119,34 @@ export function insertServices (services: { applicationId: string, name: string 
 
 export type ScopedDocument = DocumentState & { scope: Scope }
 
-/** One log that the batch adds to, and how many events it adds. */
+/** A log that the batch appends to, and the number of events. */
 export interface LogGrowth extends TopicKey { count: number, epoch: string }
 
 /**
- * One event: the log it goes to (an index into the growths), and how many of that log's events of this batch follow it.
+ * One event, with its log as an index into the growths, and the number of events of this batch that follow it there.
  */
 export interface PlacedDraft { draft: EventDraft, id: string, log: number, back: number }
 
-/** Events of one log that are owed to one webhook. */
+/** The events of one log that are owed to one webhook. */
 export interface Owed { webhookId: string, log: number, backs: number[] }
 
 export interface WriteSet {
   now: number
-  /** Rows that exist and are locked by this transaction. */
+  /** Documents whose rows exist and are locked by this transaction. */
   updates: ScopedDocument[]
-  /** Rows that did not exist. */
+  /** Documents that have no row yet. */
   inserts: ScopedDocument[]
   logs: LogGrowth[]
   events: PlacedDraft[]
   owed: Owed[]
 }
 
-/** What the write answers, one row a log. */
+/** One row of the write's result, for one log. */
 export interface WrittenLog { ordinal: number, epoch: string, head_offset: number, inserted: number }
 
 /**
- * Documents, counters, events, and to whom those are owed, in one statement. It answers each log's new head, and how
- * many documents were inserted: fewer than wanted means that another node created one of them meanwhile.
+ * Writes documents, offset counters, events and outbox rows in one statement. Returns each log's new head and the
+ * number of inserted documents: if it is too low, another node has created one of them meanwhile.
  */
 export function write (set: WriteSet): Statement {
   const shape = `${set.updates.length > 0 ? 'u' : ''}${set.inserts.length > 0 ? 'i' : ''}${
@@ -173,34 +176,44 @@ function writeText (shape: string): string {
         update documents d set revision = k.revision, data = k.data, deleted = k.deleted, expires_at = k.expires_at,
           created_at = k.created_at, updated_at = k.updated_at
         from ${documents()}
-        where d.application_id = k.application_id and d.environment = k.environment and d.service = k.service and d.id = k.id), `
+        where d.application_id = k.application_id and d.environment = k.environment and d.service = k.service
+          and d.id = k.id), `
     }
     if (shape.includes('i')) {
       text += `inserted as (
-        insert into documents (application_id, environment, service, id, revision, data, deleted, expires_at, created_at, updated_at)
+        insert into documents (
+          application_id, environment, service, id, revision, data, deleted, expires_at, created_at, updated_at)
         select * from ${documents()} on conflict do nothing returning 1), `
     }
-    // The row's id is drawn when its log is locked: within a log, rows have their ids in the order of the commits.
+    // The row's id is assigned while its log is locked, so that within a log ids follow the order of commits.
     const owed = !shape.includes('o')
       ? ''
       : `, owed as (
         insert into webhook_outbox (webhook_id, log_id, head, backs, created_at)
         select o.webhook_id, l.id, l.head_offset, o.backs::int[], $16
-        from unnest($${parameter++}::text[], $${parameter++}::int[], $${parameter++}::text[]) as o(webhook_id, log, backs)
+        from unnest($${parameter++}::text[], $${parameter++}::int[], $${parameter++}::text[])
+          as o(webhook_id, log, backs)
         join logs l on l.ordinal = o.log)`
     text += `heads as (
         insert into topic_logs as l (application_id, environment, topic, epoch, head_offset)
         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
-        on conflict (application_id, environment, topic) do update set head_offset = l.head_offset + excluded.head_offset
+        on conflict (application_id, environment, topic)
+          do update set head_offset = l.head_offset + excluded.head_offset
         returning l.id, l.application_id, l.environment, l.topic, l.epoch, l.head_offset),
       logs as (
         select heads.*, k.ordinal from heads
-        join unnest($1::text[], $2::text[], $3::text[]) with ordinality as k(application_id, environment, topic, ordinal)
+        join unnest($1::text[], $2::text[], $3::text[])
+          with ordinality as k(application_id, environment, topic, ordinal)
         using (application_id, environment, topic)),
       written as (
-        insert into events (log_id, "offset", application_id, environment, topic, id, type, source, key, payload, diff, meta, schema_version, created_at)
-        select l.id, l.head_offset - e.back, l.application_id, l.environment, l.topic, e.id, e.type, e.source, e.key, e.payload, e.diff, e.meta, e.schema_version, $16
-        from unnest($6::int[], $7::int[], $8::text[], $9::text[], $10::text[], $11::text[], $12::json[], $13::json[], $14::json[], $15::int[])
+        insert into events (
+          log_id, "offset", application_id, environment, topic, id, type, source, key, payload, diff, meta,
+          schema_version, created_at)
+        select l.id, l.head_offset - e.back, l.application_id, l.environment, l.topic, e.id, e.type, e.source, e.key,
+          e.payload, e.diff, e.meta, e.schema_version, $16
+        from unnest(
+          $6::int[], $7::int[], $8::text[], $9::text[], $10::text[], $11::text[], $12::json[], $13::json[],
+          $14::json[], $15::int[])
           as e(log, back, id, type, source, key, payload, diff, meta, schema_version)
         join logs l on l.ordinal = e.log)${owed}
       select ordinal::int, epoch, head_offset, ${

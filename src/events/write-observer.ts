@@ -4,31 +4,31 @@ import type { CheckedPayload } from './outcome.ts'
 import type { LoggedEvent } from './envelope.ts'
 import type { Intent } from './intent.ts'
 
-/** What one transaction has brought into the log. */
+/** The events that one transaction has appended to the log. */
 export interface CommittedBatch {
   /** Ascending in each topic. */
   events: readonly LoggedEvent[]
-  /** When each of them was handed in, epoch milliseconds. */
+  /** When each event was submitted, in epoch milliseconds. */
   receivedAt: readonly number[]
-  /** When their payloads were checked, and when they were committed, in milliseconds since their timestamp. */
+  /** When the payloads were checked and when the events were committed, in milliseconds since their timestamp. */
   checkedMs: number
   storedMs: number
 }
 
-/** An intent that left nothing in the log. */
+/** An intent that was refused and appended nothing to the log. */
 export interface RefusedIntent {
   intent: Pick<Intent<unknown>, 'scope' | 'topics'>
   refusal: PublicError
   receivedAt: number
-  /** Where it came from, when its topic does not tell. */
+  /** The source, if it does not follow from the topic. */
   source?: EventSource
-  /** The payload that its topic's schema refused. */
+  /** The payload that the topic's schema rejected. */
   checked?: CheckedPayload | undefined
 }
 
 /**
- * Hears what became of intents. It is called in the turn in which they are answered, before the hub has the events: it
- * takes note, and works later. It never throws.
+ * Observes the results of intents. It is called in the turn of the event loop in which they are answered, before the
+ * hub has the events, so it must defer its work. It must not throw.
  */
 export interface WriteObserver {
   committed (batch: CommittedBatch): void

@@ -12,22 +12,22 @@ import type { Intent, Writer } from './intent.ts'
 import { ensurePartitions } from './partitions.ts'
 import { noWriteObserver, type WriteObserver } from './write-observer.ts'
 
-/** Intents that may wait, over all lanes, and the bytes they may hold; beyond either, 503. */
+/** Limits the intents that wait in all lanes, and their bytes. Beyond either limit, intents are refused with 503. */
 const queueIntentsMax = 10_000
 const queueBytesMax = 64 * 1024 * 1024
-/** The part of either that one application may take, so that a flood of its own leaves room for the others. */
+/** The share of each limit that one application may use, so that its flood leaves room for others. */
 const applicationShare = 0.5
-/** Intents of one transaction: larger ones gain nothing and make everybody in them wait. */
+/** Limits the intents of one transaction. Larger batches gain no throughput and add latency. */
 const batchIntentsMax = 500
 const batchBytesMax = 8 * 1024 * 1024
 /**
- * Scopes are spread over so many lanes, each with one transaction in flight, so that one tenant cannot hold up the
- * rest.
+ * The number of lanes that scopes are spread over. Each lane has one transaction in flight, so that one tenant cannot
+ * block the others.
  */
 const lanesCount = 4
 /**
- * Streams of connected databases have lanes of their own: a long backlog of theirs is nothing that a request should
- * wait for.
+ * The number of lanes for streams of connected databases. They are separate, so that requests do not wait for a long
+ * backlog.
  */
 const streamLanesCount = 2
 const attemptsMax = 8
@@ -44,30 +44,30 @@ export interface EventWriterOptions {
   metrics: Metrics
   check: PayloadCheck
   epochOf: EpochOf
-  /** Without it, nothing follows of an event but its delivery to sockets. */
+  /** Routes events to webhooks. Without it, events are delivered to sockets only. */
   consequences?: Consequences
   log: { error (fields: object, message: string): void, warn (fields: object, message: string): void }
-  /** The time of what is written; the machine's without it. */
+  /** The clock for timestamps. Default: the machine's clock. */
   now?: () => number
   /**
-   * Gets each batch's events after its intents are answered: ascending in each topic, batches of a scope, or of a
-   * stream, in commit order.
+   * Receives each batch's events after its intents are answered: ascending in each topic, and batches of one scope or
+   * one stream in commit order.
    */
   onCommitted: (events: LoggedEvent[]) => void
   observer?: WriteObserver
 }
 
 /**
- * The one door into the log. Whatever has gathered while a transaction was in flight becomes the next transaction, so
- * an idle system adds no delay and a busy one shares one commit among hundreds of writes.
- * Intents of one scope are applied in the order of arrival; so are those of one stream.
+ * Writes all events to the log. Intents that arrive while a transaction is in flight form the next transaction: an idle
+ * system adds no delay, and a busy one shares a commit among hundreds of writes. Intents of one scope, and those of one
+ * stream, are applied in the order of arrival.
  */
 export class EventWriter implements Writer {
   readonly #options: EventWriterOptions
   readonly #observer: WriteObserver
   readonly #lanes: Lane[]
   readonly #knownServices = new Set<string>()
-  /** What waits, of all and by application. */
+  /** The load that waits, in total and by application. */
   readonly #waiting: Load = { intents: 0, bytes: 0 }
   readonly #waitingOf = new Map<string, Load>()
   #isClosed = false
@@ -83,7 +83,7 @@ export class EventWriter implements Writer {
     if (!this.#enter(intent)) {
       this.#options.metrics.eventsRejected.inc({ code: 'QUEUE_FULL' })
       const refusal = new ServiceUnavailableError(
-        'QUEUE_FULL', 'Writes arrive faster than they can be stored; come back shortly'
+        'QUEUE_FULL', 'The write queue is full. Retry after the time in Retry-After'
       )
       this.#observer.refused({ intent, refusal, receivedAt: Date.now() })
       return Promise.reject(refusal)
@@ -95,23 +95,23 @@ export class EventWriter implements Writer {
     })
   }
 
-  /** A service was deleted: its next document makes it anew. */
+  /** Forgets a deleted service, so that its next document creates it again. */
   forgetService (applicationId: string, name: string): void {
     this.#knownServices.delete(`${applicationId}/${name}`)
   }
 
-  /** An application was deleted. */
+  /** Forgets the services of a deleted application. */
   forgetApplication (applicationId: string): void {
     for (const key of this.#knownServices) if (key.startsWith(`${applicationId}/`)) this.#knownServices.delete(key)
   }
 
-  /** What waits, and for how long the oldest has. */
+  /** Returns the number of waiting intents, and for how long the oldest has waited. */
   health (): { depth: number, oldestWaitingMs: number } {
     const oldest = Math.min(...this.#lanes.map(lane => lane.oldest ?? Infinity))
     return { depth: this.#waiting.intents, oldestWaitingMs: oldest === Infinity ? 0 : Math.max(0, Date.now() - oldest) }
   }
 
-  /** Refuses new intents and waits until those accepted are settled. */
+  /** Refuses new intents and waits until all accepted intents are settled. */
   async close (): Promise<void> {
     this.#isClosed = true
     await Promise.all(this.#lanes.map(lane => lane.drained()))
@@ -127,7 +127,7 @@ export class EventWriter implements Writer {
     return this.#lanes[index] as Lane
   }
 
-  /** Settles every intent of the batch; never throws. */
+  /** Settles every intent of the batch. Never throws. */
   async #commit (batch: Pending[], attempt = 1): Promise<void> {
     let result: BatchResult
     const stop = this.#options.metrics.transactionDuration.startTimer()
@@ -221,7 +221,7 @@ export class EventWriter implements Writer {
     if (isOwed) consequences?.committed()
   }
 
-  /** Events of one topic mostly stand together: they are counted together. */
+  /** Counts adjacent events of one topic together. */
   #count (events: readonly LoggedEvent[]): void {
     const { metrics } = this.#options
     for (let from = 0; from < events.length;) {
@@ -242,7 +242,7 @@ export class EventWriter implements Writer {
     }
   }
 
-  /** Answers false when there is no room. */
+  /** Returns false if the queue has no room for the intent. */
   #enter ({ scope: { applicationId }, bytes = 0 }: Intent<unknown>): boolean {
     const own = this.#waitingOf.get(applicationId) ?? { intents: 0, bytes: 0 }
     if (!hasRoom(this.#waiting, bytes, 1) || !hasRoom(own, bytes, applicationShare)) return false
@@ -299,7 +299,7 @@ class Lane {
   }
 
   async #run (): Promise<void> {
-    // What arrives in this turn of the event loop shares the first batch.
+    // Intents that arrive in this turn of the event loop share the first batch.
     await new Promise(resolve => setImmediate(resolve))
     while (this.#queue.length > 0) {
       const batch = this.#take()
@@ -310,7 +310,7 @@ class Lane {
     this.#inFlight = undefined
   }
 
-  /** The longest run from the front within the bounds in which no idempotency key stands twice. */
+  /** Takes as many intents from the front as the limits allow, without two of the same idempotency key. */
   #take (): Pending[] {
     const keys = new Set<string>()
     let bytes = 0
@@ -337,7 +337,7 @@ class Lane {
 const foreignKeyViolation = '23503'
 const sqlState = (error: unknown) => (error as { code?: string }).code
 
-/** Why trying again may help, or undefined. */
+/** Returns why another attempt may succeed, or undefined if none can. */
 function passingReason (
   error: unknown
 ): 'stale' | 'deadlock' | 'serialization' | 'partition' | 'missing_reference' | undefined {
@@ -351,7 +351,7 @@ function passingReason (
   }
 }
 
-/** Gives a connection back after a failure; one that cannot roll back is thrown away. */
+/** Returns a connection to the pool after a failure, or discards it if it cannot roll back. */
 async function abandon (client: pg.PoolClient, error: unknown): Promise<void> {
   if (isDatabaseUnavailable(error)) return client.release(true)
   try {
