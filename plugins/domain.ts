@@ -19,7 +19,7 @@ declare module 'fastify' {
   }
 }
 
-/** The domain modules, each built in one line: what routes and sockets call. They know no HTTP. */
+/** Decorates the server with the domain modules that routes and sockets call. The modules contain no HTTP. */
 export default fp(async (app) => {
   const { db, pool, eventLog: log, eventWriter: writer } = app
   const topics: Topics = createTopics({

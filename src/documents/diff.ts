@@ -1,13 +1,13 @@
 import { isPlainObject } from '../foundation/json.ts'
 import { escapeToken } from './json-pointer.ts'
 
-/** A patch may be as long as this however small the document is: short ones are more telling than a replacement. */
+/** A patch up to this length is kept even for a smaller document: it is more useful than a replacement. */
 const patchLengthFree = 4096
 
 /**
- * JSON text of an RFC 6902 patch that turns one value into the other. `afterText` is the JSON of `after`.
- * It never outgrows a replacement of the whole by much, and neither does the work: a value taken from the front of a
- * long list that is not shared would be 20 times the document's size. Subtrees that both share cost nothing.
+ * Returns the JSON text of an RFC 6902 patch that turns `before` into `after`. `afterText` is the JSON of `after`. When
+ * the patch grows longer than the document, returns a replacement of the whole instead: removing the first item of a
+ * list without shared items would otherwise need 20 times the document's size. Subtrees that both share cost nothing.
  */
 export function diffText (before: unknown, after: unknown, afterText: string): string {
   const patch = new PatchText(Math.max(patchLengthFree, afterText.length))
@@ -15,11 +15,11 @@ export function diffText (before: unknown, after: unknown, afterText: string): s
   return patch.isTooLong ? `[{"op":"replace","path":"","value":${afterText}}]` : `[${patch.text}]`
 }
 
-/** A document came into being: the patch applies to nothing. */
+/** Returns the patch of a created document, which applies to nothing. */
 export const createdDiffText = (dataText: string): string => `[{"op":"add","path":"","value":${dataText}}]`
 export const deletedDiffText = '[{"op":"remove","path":""}]'
 
-/** Collects operations until they are longer than is worth while. */
+/** Collects operations until they are longer than the limit. */
 class PatchText {
   text = ''
   readonly #lengthMax: number
@@ -50,7 +50,7 @@ class PatchText {
     }
   }
 
-  /** What both have in common at the front and at the end stays; the rest is paired off from the front. */
+  /** Keeps the items that both arrays share at the front and at the end, and compares the rest in pairs. */
   #compareArrays (before: unknown[], after: unknown[], path: string): void {
     const shorter = Math.min(before.length, after.length)
     let start = 0

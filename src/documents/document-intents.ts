@@ -10,22 +10,22 @@ import {
 } from './document-json.ts'
 import { etagOf, isMatch } from './etag.ts'
 
-/** A document as it goes out. It survives JSON, so that a retried request gets the same. */
+/** A document as sent to the client. It survives JSON, so that a retried request gets the same answer. */
 export interface DocumentAnswer { etag: string, json: string }
 
-/** What a caller wants to be true of the document that is written to. */
+/** Conditions that the document must meet before a write. */
 export interface Preconditions {
   expectedRevision?: number | undefined
   /** The value of an `If-Match` header. */
   ifMatch?: string | undefined
 }
 
-/** New data, with its JSON text within the bounds of a document. */
+/** New data with its JSON text, within the limits of a document. */
 export interface Content { data: Record<string, unknown>, dataText: string }
 
 export interface CreateRequest extends Content { expiresAt: number | null, idempotency: Intent<unknown>['idempotency'] }
 
-/** Creates the document. Its id may have had an earlier life, whose revisions go on. */
+/** Returns an intent that creates a document. If its id belonged to a deleted document, the revisions continue. */
 export function createIntent (
   scope: Scope, key: DocumentKey, { data, dataText, expiresAt, idempotency }: CreateRequest
 ): Intent<DocumentAnswer> {
@@ -37,10 +37,12 @@ export function createIntent (
     idempotency,
     apply (batch, current): Effects {
       if (current !== undefined && isLive(current, batch.now)) {
-        throw new ConflictError('DOCUMENT_EXISTS', `Document exists: ${nameOf(key)} (revision ${current.revision})`)
+        throw new ConflictError(
+          'DOCUMENT_EXISTS', `Document already exists: ${nameOf(key)} (revision ${current.revision})`
+        )
       }
       if (expiresAt !== null && expiresAt <= batch.now) throw invalid('/expiresAt', 'must be in the future')
-      // One that has expired but is not swept up yet: its end is told before the new beginning.
+      // A document that has expired but is not deleted yet: its deletion is published before the creation.
       const gone = current === undefined || current.deleted ? current : tombstoneOf(current, batch.now)
       const revision = (gone?.revision ?? 0) + 1
       const created: DocumentState = {
@@ -57,12 +59,12 @@ export function createIntent (
 export interface UpdateRequest extends Preconditions {
   /** Pure. Throws a PublicError to refuse. */
   change (data: Record<string, unknown>): Content
-  /** Of the request's JSON. */
+  /** The length of the request's JSON. */
   bytes: number
   idempotency?: Intent<unknown>['idempotency']
 }
 
-/** Changes the data of a live document. A change that leaves the data as it was counts a revision all the same. */
+/** Returns an intent that changes the data of a live document. Even an unchanged result raises the revision. */
 export function updateIntent (
   scope: Scope, key: DocumentKey, { change, bytes, idempotency, ...preconditions }: UpdateRequest
 ): Intent<DocumentAnswer> {
@@ -103,8 +105,8 @@ export function removeIntent (scope: Scope, key: DocumentKey, preconditions: Pre
 }
 
 /**
- * Ends a document without being asked by its owner: when its time has come, or, by `isForced`, at once.
- * Answers whether it did; one that is gone already, or lives on, is left alone, so that several nodes may try.
+ * Returns an intent that deletes an expired document, or with `isForced` any document. Its answer is whether it deleted
+ * the document. It leaves deleted and live documents alone, so that several nodes may submit it.
  */
 export function endIntent (
   scope: Scope, key: DocumentKey, { isForced, bytes }: { isForced: boolean, bytes: number }
@@ -125,14 +127,14 @@ export function endIntent (
   }
 }
 
-/** Serialises the result of a change. It is as deep as its parts, which were checked; its size is its own. */
+/** Serialises the result of a change and checks its size. The depth was checked with the parts of the change. */
 export function toContent (data: Record<string, unknown>): Content {
   const dataText = JSON.stringify(data)
   if (
     dataText.length > jsonBytesMax || (dataText.length > jsonBytesMax / 3 && Buffer.byteLength(dataText) > jsonBytesMax)
   ) {
-    const message = `the document would be larger than ${jsonBytesMax} bytes of JSON`
-    throw new ValidationError('VALIDATION_FAILED', `Not written: ${message}`, { details: [{ path: '/data', message }] })
+    const message = `would be larger than ${jsonBytesMax} bytes of JSON`
+    throw new ValidationError('VALIDATION_FAILED', `The document ${message}`, { details: [{ path: '/data', message }] })
   }
   return { data, dataText }
 }
@@ -154,7 +156,7 @@ function checkPreconditions (current: DocumentState, { expectedRevision, ifMatch
   if (ifMatch !== undefined && !isMatch(ifMatch, current.revision)) {
     throw new PreconditionFailedError(
       'ETAG_MISMATCH',
-      `If-Match does not hold: ${nameOf(current)} is at revision ${current.revision}`
+      `If-Match does not match: ${nameOf(current)} is at revision ${current.revision}`
     )
   }
   if (expectedRevision !== undefined && expectedRevision !== current.revision) {
@@ -169,7 +171,7 @@ const tombstoneOf = (document: DocumentState, now: number): DocumentState =>
   ({ ...document, revision: document.revision + 1, deleted: true, expiresAt: null, updatedAt: now })
 
 function answerOf (document: DocumentState | undefined): DocumentAnswer {
-  if (document === undefined) throw new Error('a document was written and is not there')
+  if (document === undefined) throw new Error('a write returned no document')
   return { etag: etagOf(document.revision), json: documentJson(document) }
 }
 
@@ -185,12 +187,12 @@ function updatedEvent (batch: Batch, before: DocumentState, after: DocumentState
   return { ...draftOf(after, 'updated', diff, before.revision), schemaVersion: checked(batch, after, 'updated') }
 }
 
-/** No schema may keep a document from being deleted: this is not checked. */
+/** Not checked against a schema: a schema must not prevent a deletion. */
 function deletedEvent (tombstone: DocumentState, reason: DeleteReason): EventDraft {
   return draftOf(tombstone, 'deleted', deletedDiffText, tombstone.revision - 1, reason)
 }
 
-/** The paths of a refusal are those of the payload, which for `data` are those of the request, too. */
+/** Checks the payload. The paths of a refusal are those of the payload, which for `data` equal those of the request. */
 const checked = (batch: Batch, document: DocumentState, change: 'created' | 'updated') =>
   batch.check(documentTopic(document.service, change), payloadValue(document), '')
 

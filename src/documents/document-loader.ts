@@ -5,16 +5,17 @@ import { ServiceUnavailableError } from '../errors.ts'
 import type { DocumentKey } from '../events/intent.ts'
 import type { StoredDocument } from './document-json.ts'
 
-/** One statement's look-ups: enough to share its cost, few enough not to make the first wait for the last. */
+/** The look-ups of one statement: enough to share its cost, few enough that the first does not wait for the last. */
 const statementKeysMax = 500
-/** Statements in flight: while they are, the next ones gather. */
+/** The statements in flight. Further look-ups wait and share the next statement. */
 const statementsMax = 3
 const waitingMax = 20_000
 
 const loadSql = `
   select k.ordinal::int, d.service, d.id, d.revision, d.data as "dataText", d.deleted, d.expires_at as "expiresAt",
     d.created_at as "createdAt", d.updated_at as "updatedAt"
-  from unnest($1::text[], $2::text[], $3::text[], $4::text[]) with ordinality as k(application_id, environment, service, id, ordinal)
+  from unnest($1::text[], $2::text[], $3::text[], $4::text[])
+    with ordinality as k(application_id, environment, service, id, ordinal)
   join documents d using (application_id, environment, service, id)
   where not d.deleted and (d.expires_at is null or d.expires_at > $5)`
 
@@ -27,9 +28,9 @@ interface Lookup {
 }
 
 /**
- * Reads single documents, many at a time: the look-ups made in one turn of the event loop, and those made while
- * the statements in flight are at their bound, share one statement. There is no cache: a statement is sent after the
- * look-ups that it serves were made, so each sees every write that was acknowledged before.
+ * Reads single documents in batches: look-ups made in one turn of the event loop, or while the limit of statements is
+ * in flight, share one statement. There is no cache: a statement is sent after its look-ups were made, so each look-up
+ * sees every write that was acknowledged before.
  */
 export class DocumentLoader {
   readonly #pool: pg.Pool
@@ -43,14 +44,14 @@ export class DocumentLoader {
     this.#now = now
   }
 
-  /** Undefined when there is none, or it is deleted or expired. */
+  /** Returns the document, or undefined if it does not exist, is deleted or has expired. */
   load (scope: Scope, key: DocumentKey): Promise<StoredDocument | undefined> {
     const name = `${scopeKey(scope)}/${key.service}/${key.id}`
     let lookup = this.#waiting.get(name)
     if (lookup === undefined) {
       if (this.#waiting.size >= waitingMax) {
         return Promise.reject(
-          new ServiceUnavailableError('QUEUE_FULL', 'Reads arrive faster than they can be answered; come back shortly')
+          new ServiceUnavailableError('QUEUE_FULL', 'The read queue is full. Retry after the time in Retry-After')
         )
       }
       lookup = createLookup(scope, key)

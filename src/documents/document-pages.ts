@@ -2,16 +2,17 @@ import type pg from 'pg'
 import type { Scope } from '../../schemas/scope.ts'
 import type { StoredDocument } from './document-json.ts'
 
-/**
- * A page ends early when its documents' data is more than this, so that an answer stays in bounds whatever the limit.
- */
+/** Limits the data of a page, so that the response stays small even with a high `limit`. */
 const pageBytesMax = 8 * 1024 * 1024
 
 const pageSql = `
   select * from (
-    select *, sum(octet_length("dataText"::text)) over (order by id) - octet_length("dataText"::text) as "bytesBefore", count(*) over ()::int as found
+    select *,
+      sum(octet_length("dataText"::text)) over (order by id) - octet_length("dataText"::text) as "bytesBefore",
+      count(*) over ()::int as found
     from (
-      select service, id, revision, data as "dataText", deleted, expires_at as "expiresAt", created_at as "createdAt", updated_at as "updatedAt"
+      select service, id, revision, data as "dataText", deleted, expires_at as "expiresAt",
+        created_at as "createdAt", updated_at as "updatedAt"
       from documents
       where application_id = $1 and environment = $2 and service = $3 and id > $4
         and ($5::bigint is null or updated_at > $5) and ($6 or not deleted)
@@ -22,7 +23,7 @@ const pageSql = `
 
 export interface DocumentPageRequest {
   service: string
-  /** Only ids above it. */
+  /** The page starts after this id. */
   afterId: string
   updatedAfter: number | undefined
   includeDeleted: boolean
@@ -31,8 +32,7 @@ export interface DocumentPageRequest {
 }
 
 /**
- * Documents in the order of their ids, and whether there are more. An expired one is left out until its tombstone is
- * written.
+ * Returns documents sorted by id, and whether there are more. Omits an expired document until its tombstone is written.
  */
 export async function readDocumentPage (
   pool: pg.Pool, scope: Scope, request: DocumentPageRequest

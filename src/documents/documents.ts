@@ -21,9 +21,9 @@ export type WriteOptions = Pick<Preconditions, 'ifMatch'>
 export interface RetryOptions { idempotencyKey?: OwnKey | undefined }
 
 /**
- * The documents of a scope. Answers are JSON text, made of the stored text without parsing it.
- * Every write is an event in the same transaction. Writes to one document take effect one after the other, each on
- * the result of the one before: without `expectedRevision` none is lost and none is refused.
+ * Reads and writes the documents of a scope. Returns JSON text, built from the stored text without parsing it. Every
+ * write appends its event in the same transaction. Writes to one document are applied one after the other, each to the
+ * result of the previous one: without `expectedRevision`, none is lost or refused.
  */
 export function createDocuments (
   { pool, writer, now = Date.now }: { pool: pg.Pool, writer: Writer, now?: () => number }
@@ -31,8 +31,8 @@ export function createDocuments (
   const loader = new DocumentLoader({ pool, now })
   return {
     /**
-     * Throws ConflictError `DOCUMENT_EXISTS`. The id of a document that was deleted may be used again: its revisions go
-     * on.
+     * Creates a document. The id of a deleted document may be used again: its revisions continue. Throws ConflictError
+     * `DOCUMENT_EXISTS`.
      */
     async create (
       scope: Scope, service: string, { id, data, expiresAt }: DocumentCreate, { idempotencyKey }: RetryOptions = {}
@@ -45,7 +45,7 @@ export function createDocuments (
       }))
     },
 
-    /** Without `json` when the caller has the revision already, by `ifNoneMatch`. */
+    /** Returns a document, without `json` if `ifNoneMatch` names its revision. */
     async get (
       scope: Scope, key: DocumentKey, { ifNoneMatch }: { ifNoneMatch?: string | undefined } = {}
     ): Promise<{ etag: string, json?: string }> {
@@ -57,7 +57,7 @@ export function createDocuments (
     },
 
     /**
-     * A JSON array in the order of ids, and where the next page starts. A service that has no documents has an empty
+     * Returns a JSON array sorted by id, and the cursor of the next page. A service without documents has an empty
      * list.
      */
     async list (
@@ -87,7 +87,7 @@ export function createDocuments (
       )
     },
 
-    /** RFC 7396: members that are null are removed, objects are merged, everything else is replaced. */
+    /** Applies RFC 7396: null removes a member, objects are merged, everything else is replaced. */
     async merge (
       scope: Scope, key: DocumentKey, { data, expectedRevision }: DocumentMerge, { ifMatch }: WriteOptions = {}
     ): Promise<DocumentAnswer> {
@@ -113,7 +113,7 @@ export function createDocuments (
       }))
     },
 
-    /** Answers the tombstone. */
+    /** Deletes a document and returns its tombstone. */
     async remove (scope: Scope, key: DocumentKey, { ifMatch }: WriteOptions = {}): Promise<DocumentAnswer> {
       return writer.submit(removeIntent(scope, key, { ifMatch }))
     }

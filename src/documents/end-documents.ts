@@ -3,9 +3,9 @@ import type { Writer } from '../events/intent.ts'
 import type { Environment } from '../../schemas/scope.ts'
 import { endIntent } from './document-intents.ts'
 
-/** Documents looked up at a time. */
+/** The number of documents that callers look up at a time. */
 export const endPageSize = 500
-/** Their data is read into memory when they end: so much at a time. */
+/** Limits the data that is read into memory at a time: deleting a document reads its data. */
 const togetherBytesMax = 4 * 1024 * 1024
 
 export interface DoomedDocument {
@@ -13,26 +13,25 @@ export interface DoomedDocument {
   environment: Environment
   service: string
   id: string
-  /** Size of its data. */
+  /** The size of the data. */
   bytes: number
 }
 
 export interface EndOutcome {
   ended: number
-  /** Those that could not be ended, and why the first of them could not. */
+  /** The number of documents that could not be deleted for a reason other than an unavailable writer. */
   failed: number
-  /** Why the first of those was not ended that are still to be. */
+  /** Why the first document that still exists was not deleted. */
   failure?: unknown
-  /** Applications that have filled their part of the writer's queue: what is left of theirs is for another time. */
+  /** Applications whose share of the writer's queue is full. Their remaining documents are left for a later call. */
   crowded: Set<string>
-  /** Whether the rest of all was left, because the writer takes nothing from anybody. */
+  /** Whether all remaining documents were left because the writer accepts no intents. */
   isInterrupted: boolean
 }
 
 /**
- * Ends documents of any tenants by intents of their own. Neither one that cannot be ended nor an application whose
- * writes are refused keeps the others from it, but when the writer takes no more at all, the rest is left for another
- * time.
+ * Deletes documents of any tenants, each by its own intent. Continues past documents that cannot be deleted and past
+ * applications whose writes are refused. Stops if the writer accepts no intents at all.
  */
 export async function endDocuments (
   writer: Writer, doomed: readonly DoomedDocument[], { isForced }: { isForced: boolean }

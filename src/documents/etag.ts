@@ -1,16 +1,16 @@
 import { invalid } from '../foundation/json.ts'
 
-/** RFC 9110 §8.8.3: any characters but quotes and controls between quotes, perhaps marked as weak. */
+/** RFC 9110 §8.8.3: any characters except quotes and controls, in quotes, optionally marked as weak. */
 const tag = '(?:W/)?"[\\x21\\x23-\\x7e\\x80-\\xff]*"'
 const tagList = new RegExp(`^\\s*${tag}(?:\\s*,\\s*${tag})*\\s*$`)
 const tags = new RegExp(tag, 'g')
 
-/** The entity tag of a document: revisions of one id never repeat, so the revision alone does. */
+/** Returns the entity tag of a document. The revision is sufficient, since revisions of one id never repeat. */
 export const etagOf = (revision: number): string => `"${revision}"`
 
 /**
- * Whether an `If-Match` holds: by strong comparison, so that a weak tag never does. Throws ValidationError when it is
- * malformed.
+ * Returns whether an `If-Match` header matches the revision, by strong comparison: a weak tag never matches. Throws
+ * ValidationError if the header is malformed.
  */
 export function isMatch (ifMatch: string, revision: number): boolean {
   if (ifMatch.trim() === '*') return true
@@ -18,7 +18,9 @@ export function isMatch (ifMatch: string, revision: number): boolean {
   return ifMatch.match(tags)?.includes(etagOf(revision)) ?? false
 }
 
-/** Whether an `If-None-Match` names the revision: by weak comparison. A malformed one matches nothing. */
+/**
+ * Returns whether an `If-None-Match` header matches the revision, by weak comparison. A malformed one never matches.
+ */
 export function isNoneMatch (ifNoneMatch: string, revision: number): boolean {
   if (ifNoneMatch.trim() === '*') return true
   if (!tagList.test(ifNoneMatch)) return false

@@ -3,25 +3,26 @@ import type pg from 'pg'
 import type { Writer } from '../events/intent.ts'
 import { endDocuments, endPageSize, type DoomedDocument } from './end-documents.ts'
 
-/** In the order of an index, so that a page costs the same however many wait. */
+/** Reads in index order, so that the cost of a page does not depend on the number of expired documents. */
 const expiredSql = `
   select application_id, environment, service, id, octet_length(data::text) as bytes from documents
-  where not deleted and expires_at <= $1 and application_id <> all($3::text[]) order by expires_at offset $2 limit ${endPageSize}`
+  where not deleted and expires_at <= $1 and application_id <> all($3::text[])
+  order by expires_at offset $2 limit ${endPageSize}`
 
 export interface ExpiryOptions {
   pool: pg.Pool
   writer: Writer
   log: { info (fields: object, message: string): void, warn (fields: object, message: string): void }
-  /** The machine's clock without it. */
+  /** Default: the machine's clock. */
   now?: () => number
-  /** Between two sweeps. */
+  /** The time between two sweeps. */
   intervalMs?: number
 }
 
 /**
- * Ends documents whose time has come, across all tenants. Every node may run one: ending is idempotent. Readers and
- * writers do not wait for it, an expired document is gone for them at once; it is what publishes the `deleted` event.
- * An outage of the database only delays it.
+ * Deletes expired documents of all tenants and publishes their `deleted` events. Every node may run a sweep: a deletion
+ * is idempotent. For readers and writers a document is deleted as soon as it expires, before the sweep. An outage of
+ * the database only delays the sweep.
  */
 export class ExpirySweep {
   readonly #options: ExpiryOptions
@@ -37,20 +38,20 @@ export class ExpirySweep {
     this.#running ??= this.#run(this.#stop.signal)
   }
 
-  /** To be called before the writer and the pool are closed; waits for the sweep under way. */
+  /** Stops and waits for a running sweep. Call it before you close the writer and the pool. */
   async close (): Promise<void> {
     this.#stop.abort()
     await this.#running
   }
 
-  /** One sweep over everything that has expired by now; answers how many documents it ended. */
+  /** Deletes all documents that have expired. Returns how many it deleted. */
   async sweep (now = (this.#options.now ?? Date.now)()): Promise<number> {
     const { pool, writer, log } = this.#options
     let ended = 0
     let failed = 0
     const crowded = new Set<string>()
     while (!this.#stop.signal.aborted) {
-      // Those that were ended are out of the way; those that could not be are stepped over.
+      // Deleted documents no longer match; the offset skips those that could not be deleted.
       const { rows } = await pool.query<DoomedDocument>({
         name: 'documents_expired', text: expiredSql, values: [now, failed, [...crowded]]
       })

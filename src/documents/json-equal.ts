@@ -1,6 +1,6 @@
 import { isPlainObject } from '../foundation/json.ts'
 
-/** Whether two parsed JSON values are the same: members in any order, numbers by value (so that -0 is 0). */
+/** Returns whether two parsed JSON values are equal: members in any order, numbers by value (-0 equals 0). */
 export function jsonEqual (a: unknown, b: unknown): boolean {
   if (a === b) return true
   if (Array.isArray(a)) {

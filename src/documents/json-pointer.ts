@@ -1,4 +1,4 @@
-/** RFC 6901 §4: the reference tokens of a pointer, or undefined when it is not one. */
+/** Returns the reference tokens of a pointer (RFC 6901 §4), or undefined if it is malformed. */
 export function parsePointer (pointer: string): string[] | undefined {
   if (pointer === '') return []
   if (pointer[0] !== '/' || /~(?![01])/.test(pointer)) return undefined
@@ -6,6 +6,6 @@ export function parsePointer (pointer: string): string[] | undefined {
   return pointer.includes('~') ? tokens.map(token => token.replaceAll('~1', '/').replaceAll('~0', '~')) : tokens
 }
 
-/** RFC 6901 §3. */
+/** Escapes a reference token (RFC 6901 §3). */
 export const escapeToken = (token: string): string =>
   token.includes('~') || token.includes('/') ? token.replaceAll('~', '~0').replaceAll('/', '~1') : token

@@ -4,9 +4,9 @@ type JsonObject = Record<string, unknown>
 const copy = (object: JsonObject): JsonObject => ({ ...object })
 
 /**
- * RFC 7396. Neither argument is changed, and what the patch does not touch is shared with the target.
- * The keys of both have passed `documentLimits`: none is `__proto__`. `own` answers an object that may be written to;
- * whoever merges many times into one value hands in one that copies each object only once.
+ * Applies RFC 7396 without changing its arguments. Members that the patch does not touch are shared with the target.
+ * The keys of both have passed `documentLimits`, so none is `__proto__`. `own` returns a writable copy of an object; to
+ * merge many times into one value, pass a function that copies each object only once.
  */
 export function mergePatch (target: unknown, patch: JsonObject, own?: (object: JsonObject) => JsonObject): JsonObject
 export function mergePatch (target: unknown, patch: unknown, own?: (object: JsonObject) => JsonObject): unknown

@@ -8,16 +8,16 @@ import { mergePatch } from './merge-patch.ts'
 type JsonObject = Record<string, unknown>
 type Container = JsonObject | unknown[]
 
-/** A mutation that is well-formed in itself: whether it applies depends on the document. */
+/** A well-formed mutation. Whether it can be applied depends on the document. */
 export interface CheckedMutation extends Mutation {
   tokens: readonly string[]
-  /** Length of the value's JSON. */
+  /** The length of the value's JSON. */
   bytes: number
 }
 
 /**
- * Everything that can be said of mutations without the document: pointers, needed values, their kinds, and that no
- * value ends up deeper than a document may be. Throws ValidationError that names the field, as `/mutations/3/value`.
+ * Checks mutations without the document: the pointers, the presence and type of values, and that no value exceeds the
+ * depth of a document. Throws ValidationError with the path of the field, such as `/mutations/3/value`.
  */
 export function checkMutations (mutations: readonly Mutation[]): CheckedMutation[] {
   return mutations.map((mutation, i) => {
@@ -36,18 +36,22 @@ function checkPointer (pointer: string, path: string): string[] {
 
 function checkValue ({ op, value }: Mutation, tokens: readonly string[], path: string): number {
   if (op === 'remove') {
-    if (value !== undefined) throw invalid(path, 'has no meaning for remove')
+    if (value !== undefined) throw invalid(path, 'must be absent for the op remove')
     return 0
   }
   if (op === 'increment') {
-    if (value !== undefined && (typeof value !== 'number' || !Number.isFinite(value))) { throw invalid(path, 'must be a finite number') }
+    if (value !== undefined && (typeof value !== 'number' || !Number.isFinite(value))) {
+      throw invalid(path, 'must be a finite number')
+    }
     return 0
   }
   if (value === undefined) throw invalid(path, 'is required')
   if (op === 'merge' && !isPlainObject(value)) throw invalid(path, 'must be an object')
   const { length } = encodeJson(value, path, documentLimits)
   const depth = tokens.length + (op === 'append' && tokens.at(-1) !== '-' ? 1 : 0) + depthOf(value)
-  if (op !== 'test' && depth > jsonDepthMax) { throw invalid(path, `would make the document deeper than ${jsonDepthMax} levels`) }
+  if (op !== 'test' && depth > jsonDepthMax) {
+    throw invalid(path, `would make the document deeper than ${jsonDepthMax} levels`)
+  }
   return length
 }
 
@@ -59,16 +63,16 @@ function depthOf (value: unknown): number {
 }
 
 /**
- * Applies all mutations in order, or throws and has changed nothing; the given value is never written to, and what no
- * mutation touches is shared with the result. Throws ValidationError `MUTATION_FAILED`, and for a `test` that does not
- * hold ConflictError `MUTATION_FAILED`; both name the mutation's index, op, path and the reason.
+ * Applies all mutations in order and returns the result. Does not modify `data`; parts that no mutation touches are
+ * shared with the result. Throws ValidationError `MUTATION_FAILED`, or for a failed `test` ConflictError
+ * `MUTATION_FAILED`, with the mutation's index, op, path and the reason.
  *
- * - Parents must exist. In an array, the index one past the end and `-` name the place behind the last item.
- * - `set` puts a member or replaces an item. At the root, it wants an object.
- * - `increment` adds `value` (1 without it); a member that is missing counts as 0. A sum beyond 2^53 - 1 is refused.
- * - `append` puts `value` behind the last item of the array at `path`; a member that is missing counts as empty.
- * - `merge` is RFC 7396 at `path`; a member that is missing counts as `{}`.
- * - `remove` wants the member or item to be there.
+ * - Parents must exist. In an array, `-` and the index one past the end are the position after the last item.
+ * - `set` sets a member or replaces an item. At the root, the value must be an object.
+ * - `increment` adds `value` (default 1); a missing member counts as 0. A sum beyond 2^53 - 1 is refused.
+ * - `append` adds `value` after the last item of the array at `path`; a missing member counts as an empty array.
+ * - `merge` applies RFC 7396 at `path`; a missing member counts as `{}`.
+ * - `remove` requires that the member or item exists.
  */
 export function applyMutations (data: JsonObject, mutations: readonly CheckedMutation[]): JsonObject {
   const draft = new Draft(data)
@@ -82,7 +86,7 @@ export function applyMutations (data: JsonObject, mutations: readonly CheckedMut
   return draft.root
 }
 
-/** Why a mutation does not apply. */
+/** Thrown when a mutation cannot be applied. The message is the reason. */
 class Failure extends Error {}
 
 function refusal (failure: Failure, index: number, { op, path }: Mutation): ValidationError | ConflictError {
@@ -93,7 +97,7 @@ function refusal (failure: Failure, index: number, { op, path }: Mutation): Vali
   })
 }
 
-/** A value under change. Each object and array is copied before it is first written to, and only then. */
+/** A value that is being changed. Copies each object and array once, before the first write to it. */
 class Draft {
   root: JsonObject
   readonly #owned = new WeakSet<object>()
@@ -141,11 +145,11 @@ class Draft {
   #test (tokens: readonly string[], value: unknown): void {
     let node: unknown = this.root
     for (const [i, token] of tokens.entries()) node = find(toContainer(node, tokens, i), token)
-    if (node === undefined) throw new Failure('there is nothing to compare')
-    if (!jsonEqual(node, value)) throw new Failure('the value is another')
+    if (node === undefined) throw new Failure('the target does not exist')
+    if (!jsonEqual(node, value)) throw new Failure('the target does not equal the value')
   }
 
-  /** The object or array that holds the last token, ready to be written to. */
+  /** Returns the object or array that contains the last token, ready for writes. */
   #parentOf (tokens: readonly string[]): Container {
     this.root = this.#own(this.root)
     let node: Container = this.root
@@ -174,7 +178,7 @@ function toContainer (node: unknown, tokens: readonly string[], depth: number): 
   )
 }
 
-/** A member or item, undefined when there is none. */
+/** Returns a member or item, or undefined if it does not exist. */
 function find (container: Container, token: string): unknown {
   if (Array.isArray(container)) return container[indexIn(container, token)]
   return Object.hasOwn(container, token) ? container[token] : undefined
@@ -186,7 +190,7 @@ function put (container: Container, token: string, value: unknown): void {
     return
   }
   const index = indexIn(container, token)
-  if (index > container.length) throw new Failure(`index ${index} is outside the array of ${container.length}`)
+  if (index > container.length) throw new Failure(`index ${index} is outside the array of ${container.length} items`)
   container[index] = value
 }
 
@@ -197,7 +201,9 @@ function remove (container: Container, token: string): void {
 }
 
 function increase (current: unknown, by: number): number {
-  if (current !== undefined && typeof current !== 'number') { throw new Failure(`the target is ${kindOf(current)}, not a number`) }
+  if (current !== undefined && typeof current !== 'number') {
+    throw new Failure(`the target is ${kindOf(current)}, not a number`)
+  }
   const before = current ?? 0
   const sum = before + by
   if (!Number.isFinite(sum)) throw new Failure('the sum is not a finite number')
@@ -210,10 +216,10 @@ function increase (current: unknown, by: number): number {
   return sum
 }
 
-/** Beyond 2^53 - 1, one more may be the same double. */
+/** Returns whether every integer up to the value is exact. Beyond 2^53 - 1, adding 1 may not change a double. */
 const isCountable = (value: number) => Math.abs(value) <= Number.MAX_SAFE_INTEGER
 
-/** RFC 6901 §4: digits without leading zeros, or `-` for the place behind the last item. */
+/** Returns an array index (RFC 6901 §4): digits without leading zeros, or `-` for the position after the last item. */
 function indexIn (array: unknown[], token: string): number {
   if (token === '-') return array.length
   if (!/^(?:0|[1-9]\d{0,9})$/.test(token)) throw new Failure(`"${token.slice(0, 100)}" is not an array index`)

@@ -1,14 +1,14 @@
 import { sql } from 'kysely'
 import { rowsAtOnce, type OwnedData } from '../identity/applications/owned-data.ts'
 
-/** The services and documents of a deleted application. */
+/** Deletes the services and documents of an application. */
 export const ownedServices: OwnedData = {
   exists: async (trx, applicationId) =>
     await trx.selectFrom('services').select('id').where('application_id', '=', applicationId).limit(1)
       .executeTakeFirst() !== undefined,
 
   async delete (trx, applicationId) {
-    // Against this lock nobody creates a document, which would keep its service from being deleted.
+    // This lock blocks the creation of documents, which would prevent the deletion of their service.
     await trx.selectFrom('services').select('id').where('application_id', '=', applicationId).orderBy('name')
       .forUpdate().execute()
     for (let isMore = true; isMore;) {

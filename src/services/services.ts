@@ -10,19 +10,19 @@ import { ConflictError, NotFoundError } from '../errors.ts'
 import type { Writer } from '../events/intent.ts'
 import { decodeCursor, toPage, type PageOf } from '../foundation/paging.ts'
 
-/** How often a deletion begins again because documents were written meanwhile. */
+/** The number of attempts of a deletion. It starts again if documents were written meanwhile. */
 const removeAttemptsMax = 10
 
-/** What PostgreSQL takes as a uuid in a form that we give out; the `uuid` format of JSON Schema admits more. */
+/** The UUID form that we return, which PostgreSQL accepts. The `uuid` format of JSON Schema accepts more forms. */
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 export interface ServicesOptions {
   db: Kysely<Database>
-  /** `forgetService`: the writer remembers which services are there. */
+  /** The writer caches which services exist; `forgetService` removes one from the cache. */
   writer: Writer & { forgetService (applicationId: string, name: string): void }
 }
 
-/** The namespaces of an application's documents, the same in all its environments. */
+/** Manages the services of an application, which all its environments share. */
 export function createServices ({ db, writer }: ServicesOptions) {
   async function find (scope: Scope, id: string): Promise<Selectable<ServicesTable>> {
     const row = uuid.test(id)
@@ -35,13 +35,13 @@ export function createServices ({ db, writer }: ServicesOptions) {
   }
 
   return {
-    /** Throws ConflictError `SERVICE_EXISTS`. */
+    /** Creates a service. Throws ConflictError `SERVICE_EXISTS`. */
     async create (scope: Scope, { name, description }: ServiceCreate, by: Origin = system): Promise<Service> {
       const now = Date.now()
       const created = await db.transaction().execute(async trx => {
         const row = await trx.insertInto('services')
           .columns(['application_id', 'name', 'description', 'created_at', 'updated_at'])
-          // Of the application's row, so that it cannot go meanwhile.
+          // Selects from the application's row and locks it, so that the application cannot be deleted meanwhile.
           .expression(eb =>
             eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
               'id', eb.val(name).as('name'), eb.val(description ?? null).as('description'),
@@ -61,11 +61,13 @@ export function createServices ({ db, writer }: ServicesOptions) {
       if (created !== undefined) return toService(created)
       const application = await db.selectFrom('applications').select('id').where('id', '=', scope.applicationId)
         .executeTakeFirst()
-      if (application === undefined) { throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`) }
-      throw new ConflictError('SERVICE_EXISTS', `Service exists: ${name}`)
+      if (application === undefined) {
+        throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`)
+      }
+      throw new ConflictError('SERVICE_EXISTS', `Service already exists: ${name}`)
     },
 
-    /** In the order of names. */
+    /** Returns services sorted by name. */
     async list (scope: Scope, { limit = 100, cursor }: PageQuery): Promise<PageOf<Service>> {
       const after = cursor === undefined ? '' : String(decodeCursor(cursor, ['string'])[0])
       const rows = await db.selectFrom('services').selectAll()
@@ -94,9 +96,9 @@ export function createServices ({ db, writer }: ServicesOptions) {
     },
 
     /**
-     * Deletes the service. Throws ConflictError `SERVICE_NOT_EMPTY` while it has documents in any environment; with
-     * `force`, each of them is deleted first, with its event. A document that is written meanwhile either is deleted
-     * like the others or makes the service anew. Revisions of its ids start at 1 again.
+     * Deletes a service. Throws ConflictError `SERVICE_NOT_EMPTY` if it has documents in any environment; with `force`,
+     * deletes each of them first, with its event. A document that is written meanwhile is either deleted as well or
+     * creates the service again. Revisions of its ids start at 1 again.
      */
     async remove (
       scope: Scope, id: string, { force = false }: { force?: boolean | undefined } = {}, by: Origin = system
@@ -113,18 +115,20 @@ export function createServices ({ db, writer }: ServicesOptions) {
 }
 export type Services = ReturnType<typeof createServices>
 
-/** Services belong to the application, whatever the environment that they were asked for in. */
+/** Returns the place of audit entries: services belong to the application, not to an environment. */
 const placeOf = ({ applicationId }: Scope) => ({ applicationId })
 
 type ServiceKey = Pick<Selectable<ServicesTable>, 'id' | 'application_id' | 'name'>
 
 const serviceNotFound = (id: string) => new NotFoundError('SERVICE_NOT_FOUND', `Service not found: ${id}`)
 const notEmpty = (name: string) =>
-  new ConflictError('SERVICE_NOT_EMPTY', `The service has documents: ${name}; delete with force=true to lose them`)
+  new ConflictError(
+    'SERVICE_NOT_EMPTY', `The service has documents: ${name}. To delete them with the service, use force=true`
+  )
 
-/** In the order in which the writer locks. */
+/** Environments in the writer's lock order. */
 const sortedEnvironments = environments.toSorted()
-/** Tombstones deleted by one statement: within its time limit, however many there are. */
+/** The number of tombstones that one statement deletes, so that it stays within the statement timeout. */
 const tombstonesPageSize = 10_000
 
 const documentsOf = (db: Kysely<Database>, { application_id: applicationId, name }: ServiceKey) =>
@@ -138,7 +142,7 @@ async function refuseDocuments (db: Kysely<Database>, service: ServiceKey): Prom
   if (live !== undefined) throw notEmpty(service.name)
 }
 
-/** By the writer, so that each leaves its event. Without force, only expired ones that await their end. */
+/** Deletes documents through the writer, so that each has its event. Without force, deletes only expired documents. */
 async function endAll (db: Kysely<Database>, writer: Writer, service: ServiceKey, isForced: boolean): Promise<void> {
   for (const environment of sortedEnvironments) {
     let page: DoomedDocument[]
@@ -159,7 +163,7 @@ async function endAll (db: Kysely<Database>, writer: Writer, service: ServiceKey
 class WrittenMeanwhile extends Error {}
 const deadlockDetected = '40P01'
 
-/** Answers false, and has done nothing, when a document was written meanwhile. */
+/** Deletes a service and its tombstones. Returns false without any change if a document was written meanwhile. */
 async function removeWithTombstones (
   db: Kysely<Database>, service: Selectable<ServicesTable>, by: Origin
 ): Promise<boolean> {
@@ -178,7 +182,9 @@ async function removeWithTombstones (
   }
 }
 
-/** Locks in the writer's order: documents, then their service. From then on, no document of it can be created. */
+/**
+ * Locks in the writer's order: documents, then their service. After that, no document of the service can be created.
+ */
 async function removeEmpty (db: Transaction<Database>, service: ServiceKey): Promise<void> {
   for (const environment of sortedEnvironments) {
     let page: { last: string | null, count: number } | undefined
@@ -186,11 +192,13 @@ async function removeEmpty (db: Transaction<Database>, service: ServiceKey): Pro
     while (page.count === tombstonesPageSize)
   }
   await db.selectFrom('services').select('id').where('id', '=', service.id).forUpdate().execute()
-  if (await documentsOf(db, service).select('id').limit(1).executeTakeFirst() !== undefined) { throw new WrittenMeanwhile() }
+  if (await documentsOf(db, service).select('id').limit(1).executeTakeFirst() !== undefined) {
+    throw new WrittenMeanwhile()
+  }
   await db.deleteFrom('services').where('id', '=', service.id).execute()
 }
 
-/** By their place in the table: a join would be planned for a table of which nothing is known yet. */
+/** Deletes a page of tombstones by ctid. A join could get a bad plan while the table has no statistics. */
 async function deleteTombstones (
   db: Transaction<Database>, { application_id: applicationId, name }: ServiceKey, environment: Environment,
   after: string
@@ -198,7 +206,8 @@ async function deleteTombstones (
   const { rows: [page] } = await sql<{ last: string | null, count: number }>`
     with page as (
       select id, ctid as place from documents
-      where application_id = ${applicationId} and environment = ${environment} and service = ${name} and id > ${after} and deleted
+      where application_id = ${applicationId} and environment = ${environment} and service = ${name}
+        and id > ${after} and deleted
       order by id limit ${tombstonesPageSize} for update
     ), gone as (
       delete from documents where ctid = any (array(select place from page))
