@@ -10,8 +10,8 @@ declare module 'fastify' {
 }
 
 /**
- * The threads that compare and try schemas, and the validators that guard payloads. The versions themselves are in
- * `domain`.
+ * Runs the threads that compare and compile schemas, and the validators that check payloads. The plugin `domain`
+ * has the schema versions themselves.
  */
 export default fp(async (app) => {
   const checker = createSchemaChecker()

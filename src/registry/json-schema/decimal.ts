@@ -1,4 +1,4 @@
-/** A number exactly as its shortest decimal text says it: `digits × 10^exponent`. */
+/** The exact value of a number's shortest decimal text: `digits × 10^exponent`. */
 export interface Decimal { digits: bigint, exponent: number }
 
 export function decimal (value: number): Decimal {
@@ -7,7 +7,7 @@ export function decimal (value: number): Decimal {
   return { digits: BigInt(whole + fraction), exponent: Number(power) - fraction.length }
 }
 
-/** Both numbers as integers of the same scale, so that they can be divided without rounding. */
+/** Returns both numbers as integers of the same scale, so that they can be divided without rounding. */
 export function align (a: Decimal, b: Decimal): [bigint, bigint, number] {
   const exponent = Math.min(a.exponent, b.exponent)
   return [scaleTo(a, exponent), scaleTo(b, exponent), exponent]
@@ -18,8 +18,8 @@ export function scaleTo (value: Decimal, exponent: number): bigint {
 }
 
 /**
- * Whether `value` is a multiple of `divisor`, in decimal arithmetic: 19.99 is a multiple of 0.01, and every multiple
- * of 10 is one of 5, however large. (Division in floating point, Ajv's way, denies both.)
+ * Returns whether `value` is a multiple of `divisor`, in decimal arithmetic: 19.99 is a multiple of 0.01, and every
+ * multiple of 10 is a multiple of 5, however large. (With Ajv's floating-point division, neither is true.)
  */
 export function isMultipleOf (value: number, divisor: number): boolean {
   if (Number.isSafeInteger(value) && Number.isSafeInteger(divisor)) return value % divisor === 0
@@ -27,7 +27,7 @@ export function isMultipleOf (value: number, divisor: number): boolean {
   return a % b === 0n
 }
 
-/** The smallest number that is a multiple of both. */
+/** Returns the smallest number that is a multiple of both. */
 export function leastCommonMultiple (a: Decimal, b: Decimal): Decimal {
   const [x, y, exponent] = align(a, b)
   return { digits: x / greatestCommonDivisor(x, y) * y, exponent }
@@ -42,7 +42,7 @@ export function toNumber ({ digits, exponent }: Decimal): number {
   return Number(`${digits}e${exponent}`)
 }
 
-/** The double next above; `-nextUp(-x)` is the one below. */
+/** Returns the next larger double. `-nextUp(-x)` is the next smaller one. */
 export function nextUp (value: number): number {
   if (value === 0) return Number.MIN_VALUE
   const view = new DataView(new ArrayBuffer(8))

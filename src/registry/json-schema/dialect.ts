@@ -1,7 +1,7 @@
 import { isObject } from './json.ts'
 import { SchemaError } from './schema-error.ts'
 
-/** How a schema is read: the drafts differ in the names of keywords and in what stands beside `$ref`. */
+/** The draft of a schema. Drafts differ in the names of keywords and in the meaning of keywords beside `$ref`. */
 export type Dialect = '2020-12' | 'draft-07' | 'draft-06' | 'draft-04'
 
 const DIALECTS: Record<string, Dialect> = {
@@ -11,7 +11,7 @@ const DIALECTS: Record<string, Dialect> = {
   'http://json-schema.org/draft-04/schema': 'draft-04'
 }
 
-/** 2020-12 unless `$schema` names an earlier draft. */
+/** Returns 2020-12, or the earlier draft that `$schema` names. Throws SchemaError for any other dialect. */
 export function dialectOf (schema: unknown): Dialect {
   const uri = isObject(schema) ? schema['$schema'] : undefined
   if (uri === undefined) return '2020-12'
@@ -20,7 +20,7 @@ export function dialectOf (schema: unknown): Dialect {
     : undefined
   if (dialect === undefined) {
     throw new SchemaError(
-      `$schema names a dialect that is not supported: ${JSON.stringify(uri).slice(0, 200)}. Supported are ` +
+      `$schema names an unsupported dialect: ${JSON.stringify(uri).slice(0, 200)}. Supported are ` +
         `2020-12 (the default), draft-07, draft-06 and draft-04, not draft 2019-09: write one of ${
           Object.keys(DIALECTS).join(', ')
         }`,
@@ -88,10 +88,7 @@ const COMMON: Record<string, Shape> = {
   definitions: 'schema map'
 }
 
-/**
- * The dialect's keywords without some that came with a later one, which the dialect ignores as it does every unknown
- * word.
- */
+/** Returns the keywords without those of a later dialect. An earlier dialect ignores them like every unknown word. */
 function without (later: readonly string[], shapes: Record<string, Shape>): ReadonlyMap<string, Shape> {
   return new Map(Object.entries(shapes).filter(([word]) => !later.includes(word)))
 }

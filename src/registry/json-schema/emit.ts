@@ -12,13 +12,15 @@ const ONE = ['items', 'additionalProperties', 'propertyNames', 'not', 'if', 'the
 const MANY = ['prefixItems', 'allOf', 'anyOf', 'oneOf'] as const
 const MAPS = ['properties', 'patternProperties', 'dependentSchemas'] as const
 
-/** How a subschema is written where it is used: in place, or as a word that leads to it. */
+/** Writes a subschema where it is used: in place, or as a keyword that refers to it. */
 export type WriteChild = (next: SchemaNode) => Json
 
-/** The internal form written out as a 2020-12 schema without names of its own. */
+/** Writes the internal form as a 2020-12 schema without `$id` or anchors. */
 export function emit (root: SchemaNode): JsonObject | boolean {
   const names = new Map<SchemaNode, string>()
-  for (const next of reachable(root)) { if (next.shared && typeof next.keywords !== 'boolean') names.set(next, String(names.size)) }
+  for (const next of reachable(root)) {
+    if (next.shared && typeof next.keywords !== 'boolean') names.set(next, String(names.size))
+  }
   const child = (next: SchemaNode): Json =>
     names.has(next) ? { $ref: `#/$defs/${names.get(next)}` } : write(next, child)
   if (names.size === 0) return write(root, child)
@@ -27,7 +29,7 @@ export function emit (root: SchemaNode): JsonObject | boolean {
   return { $defs, ...child(root) as JsonObject }
 }
 
-/** One schema, by the words of 2020-12. With `fuel`, it counts its evaluations. */
+/** Writes one schema with the keywords of 2020-12. With `fuel`, it counts its evaluations. */
 export function write ({ keywords }: SchemaNode, child: WriteChild, fuel = false): JsonObject | boolean {
   if (typeof keywords === 'boolean') return keywords
   if (Object.keys(keywords).length === 0) return true
@@ -47,14 +49,14 @@ export function write ({ keywords }: SchemaNode, child: WriteChild, fuel = false
     else if (keywords[word] !== undefined) result[word] = child(keywords[word])
   }
   if (keywords.dependentRequired !== undefined) {
-    result['dependentRequired'] = object(keywords.dependentRequired, (list) =>
+    result['dependentRequired'] = object(keywords.dependentRequired, list =>
       list)
   }
   if (keywords.contains !== undefined) writeContains(result, keywords, child)
   return result
 }
 
-/** Beside `prefixItems`, Ajv passes over `contains` when the array is empty: then it goes into a schema of its own. */
+/** Puts `contains` into its own schema beside `prefixItems`: Ajv would otherwise skip it for an empty array. */
 function writeContains (
   result: JsonObject, { contains, minContains, maxContains, prefixItems }: Keywords, child: WriteChild
 ): void {
@@ -72,8 +74,8 @@ function object<T> (map: Map<string, T>, toJson: (value: T) => Json): JsonObject
 }
 
 /**
- * How often, at worst, subschemas are evaluated for one level of a payload; Infinity where a value's own schema comes
- * back below it (then the work may grow with every level).
+ * Returns the maximum number of subschema evaluations for one level of a payload, or Infinity for a recursive schema,
+ * with which the work may grow at every level.
  */
 export function evaluationCost ({ order }: NodeOrder): number {
   const costs = new Map<SchemaNode, number>()

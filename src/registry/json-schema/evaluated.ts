@@ -1,19 +1,17 @@
 import type { CompileWork } from './validation/compile-work.ts'
 import { ANYTHING, type Keywords, node, type SchemaNode } from './schema-node.ts'
 
-/** What a schema has looked at in an object or array: all that is left is "unevaluated". */
+/** The members of an object or array that a schema evaluates. All others are "unevaluated". */
 export interface Seen {
   readonly names: ReadonlySet<string>
   readonly patterns: ReadonlySet<string>
   readonly allKeys: boolean
   readonly items: number
-  /** Items that fit one of these were looked at by `contains`. */
+  /** Schemas of `contains`. Items that satisfy one of them are evaluated. */
   readonly kinds: ReadonlySet<SchemaNode>
 }
 
-/**
- * One way in which the branches of a schema can turn out: what then holds of the value, and what has been looked at.
- */
+/** One combination of the results of a schema's branches: the conditions on the value, and the evaluated members. */
 interface Scenario { readonly when: ReadonlySet<SchemaNode>, readonly seen: Seen }
 
 interface MutableSeen {
@@ -36,18 +34,17 @@ const AS_IT_IS: Scenario = { when: new Set(), seen: nothingSeen() }
 const SCENARIOS_MAX = 64
 
 /**
- * What is spent on the ways of one `unevaluated…` at most, in names, patterns, kinds and conditions that are put
- * together.
+ * Limits the work for the scenarios of one `unevaluated…`, in names, patterns, kinds and conditions that are combined.
  */
 const WORK_MAX = 100_000
-/** What looking at one schema takes, beside its names. */
+/** The steps for one schema, in addition to its names. */
 const SCENARIO_STEPS = 5
-/** How deep schemas that apply to the same value are looked into. */
+/** Limits the depth of schemas that apply to the same value. */
 const DEPTH_MAX = 200
 
 class TooManyWays extends Error {}
 
-/** Says `unevaluated…` in plain keywords, for the schemas of one document. Its generators yield now and then. */
+/** Rewrites `unevaluated…` as plain keywords, for the schemas of one document. Its generators yield regularly. */
 export class Lowering {
   readonly #total: CompileWork
   readonly #known = new Map<SchemaNode, Scenario[]>()
@@ -60,9 +57,9 @@ export class Lowering {
   }
 
   /**
-   * Says `unevaluatedProperties` and `unevaluatedItems` in plain keywords, a conditional for each way in which the
-   * branches can turn out. (Ajv's own bookkeeping of what is evaluated can fail at run time, and takes `contains` for
-   * all items.) Too many ways are left as they are.
+   * Rewrites `unevaluatedProperties` and `unevaluatedItems` as plain keywords, with a conditional for each scenario.
+   * (Ajv's own tracking of evaluated members can fail at run time, and lets `contains` evaluate all items.) Leaves the
+   * keywords as they are if there are too many scenarios.
    */
   * lower (target: SchemaNode): Generator<void, void> {
     if (typeof target.keywords === 'boolean') return
@@ -74,11 +71,11 @@ export class Lowering {
     const scenarios = yield * this.#attempt(others)
     if (scenarios === undefined) return
     if (unevaluatedProperties !== undefined) {
-      keywords.unevaluatedPropertiesRule = rule(scenarios, (seen) =>
+      keywords.unevaluatedPropertiesRule = rule(scenarios, seen =>
         otherKeysFit(seen, share(unevaluatedProperties)))
     }
     if (unevaluatedItems !== undefined) {
-      keywords.unevaluatedItemsRule = rule(scenarios, (seen) =>
+      keywords.unevaluatedItemsRule = rule(scenarios, seen =>
         otherItemsFit(seen, share(unevaluatedItems)))
     }
   }
@@ -97,16 +94,17 @@ export class Lowering {
     if (this.#work > WORK_MAX) throw new TooManyWays()
   }
 
-  /** Every way in which the branches in place can turn out for a value that the schema accepts. */
+  /** Returns every scenario of a value that the schema accepts. */
   * #scenariosOf (keywords: Keywords): Generator<void, Scenario[]> {
     const { allOf = [], anyOf = [], oneOf, if: test, dependentSchemas = new Map<string, SchemaNode>() } = keywords
     const own = { when: new Set<SchemaNode>(), seen: ownSeen(keywords) }
     this.#spend(1 + sizeOf(own))
     if (this.#total.spend(SCENARIO_STEPS + sizeOf(own))) yield
-    // Branches with one way are put together in place: there may be thousands.
+    // Branches with one scenario are merged in place: there may be thousands.
     let scenarios: Scenario[] = []
     const multiply = (others: Scenario[]): void => {
-      if (others.length === 1) this.#add(own, others[0]!)
+      const [only] = others
+      if (only !== undefined && others.length === 1) this.#add(own, only)
       else scenarios = scenarios.length === 0 ? others : this.#product(scenarios, others)
     }
     for (const branch of allOf) multiply(yield * this.#below(branch))
@@ -125,7 +123,7 @@ export class Lowering {
 
   #product (some: readonly Scenario[], others: readonly Scenario[]): Scenario[] {
     if (some.length * others.length > SCENARIOS_MAX) throw new TooManyWays()
-    return some.flatMap((a) => others.map((b) => {
+    return some.flatMap(a => others.map(b => {
       const both = { when: new Set(a.when), seen: nothingSeen() }
       this.#add(both, { when: new Set(), seen: a.seen })
       this.#add(both, b)
@@ -157,7 +155,7 @@ export class Lowering {
     return [...this.#given(branch, taken), ...this.#given(this.#not(branch), [AS_IT_IS])]
   }
 
-  /** Exactly one branch of a `oneOf` holds: that the others do not, the keyword itself sees to. */
+  /** Returns one scenario for each branch of a `oneOf`. The keyword itself ensures that no other branch holds. */
   * #alternatives (branches: readonly SchemaNode[]): Generator<void, Scenario[]> {
     const all: Scenario[] = []
     for (const branch of branches) all.push(...this.#given(branch, yield * this.#below(branch)))
@@ -194,7 +192,7 @@ function rule (scenarios: readonly Scenario[], demand: (seen: Seen) => SchemaNod
 function otherKeysFit (seen: Seen, schema: SchemaNode): SchemaNode {
   if (seen.allKeys) return ANYTHING
   const anything = (words: ReadonlySet<string>): Map<string, SchemaNode> =>
-    new Map([...words].map((word) => [word, ANYTHING]))
+    new Map([...words].map(word => [word, ANYTHING]))
   return node({
     properties: anything(seen.names), patternProperties: anything(seen.patterns), additionalProperties: schema
   })
@@ -223,7 +221,7 @@ function ownSeen (keywords: Keywords): MutableSeen {
   }
 }
 
-/** What is seen at least (`false`) or at most (`true`) whichever way the branches turn out. */
+/** Returns what is evaluated at least (`atMost` false) or at most (true), over all scenarios. */
 export function seenRoughly (keywords: Keywords, atMost: boolean): Seen {
   const seen = nothingSeen()
   const parts = new Set([keywords])
@@ -233,7 +231,9 @@ export function seenRoughly (keywords: Keywords, atMost: boolean): Seen {
     const others = atMost
       ? [...allOf, ...anyOf, ...oneOf, ...dependentSchemas?.values() ?? [], test, then, otherwise]
       : allOf
-    for (const other of others) { if (other !== undefined && typeof other.keywords !== 'boolean') parts.add(other.keywords) }
+    for (const other of others) {
+      if (other !== undefined && typeof other.keywords !== 'boolean') parts.add(other.keywords)
+    }
   }
   return seen
 }

@@ -2,7 +2,7 @@ import { fullFormats } from 'ajv-formats/dist/formats.js'
 import { isEmail } from './mail-format.ts'
 import { isUrl } from './url-format.ts'
 
-/** Longer strings have no format. */
+/** A longer string has none of the formats. */
 export const FORMATTED_LENGTH_MAX = 2_048
 
 type Check = (text: string) => boolean
@@ -11,15 +11,15 @@ const name = '(?:[a-z0-9_]|%[0-9a-f]{2})+'
 const variable = `${name}(?:\\.${name})*(?::[1-9][0-9]{0,3}|\\*)?`
 const literal = '[^\\x00-\\x20"%<>\\\\^`{|}\\x7f-\\x9f]|%[0-9a-f]{2}'
 /**
- * RFC 6570 §2, with the apostrophe of its erratum 6937. Unlike the expression of ajv-formats, it accepts dots in the
- * names of variables, and refuses DEL and the control characters after it.
+ * RFC 6570 §2, with the apostrophe of its erratum 6937. Unlike the expression of ajv-formats, it accepts dots in
+ * variable names, and rejects DEL and the control characters after it.
  */
 const uriTemplate = new RegExp(`^(?:${literal}|\\{[+#./;?&=,!@|]?${variable}(?:,${variable})*\\})*$`, 'i')
 
-/** ajv-formats reads the seconds as a number, so that a fraction of fifteen nines is the next second. */
+/** Removes the fraction. ajv-formats reads the seconds as a number, which rounds a fraction of fifteen nines up. */
 const withoutFraction = (definition: unknown): Check => {
   const check = toCheck(definition)!
-  return (text) => check(text.split('.').length === 2 ? text.replace(/(\d\d:\d\d:\d\d)\.\d+/, '$1') : text)
+  return text => check(text.split('.').length === 2 ? text.replace(/(\d\d:\d\d:\d\d)\.\d+/, '$1') : text)
 }
 
 const OWN_FORMATS = {
@@ -32,10 +32,7 @@ const OWN_FORMATS = {
   'iso-date-time': withoutFraction(fullFormats['iso-date-time'])
 }
 
-/**
- * The checks without a limit of length. Each takes a time that grows with the text: formats.test.ts tries them with
- * long ones.
- */
+/** The checks without a limit of length. Each takes linear time; formats.test.ts runs them with long texts. */
 export const UNLIMITED_FORMATS: ReadonlyMap<string, Check> = new Map(
   Object.entries({ ...fullFormats, ...OWN_FORMATS }).flatMap(([name, definition]): [string, Check][] => {
     const check = toCheck(definition)
@@ -43,26 +40,26 @@ export const UNLIMITED_FORMATS: ReadonlyMap<string, Check> = new Map(
   })
 )
 
-/** What each asserted `format` of a string accepts. Names that are not here are annotations. */
+/** The check of each asserted `format` of a string. A format that is not listed is an annotation. */
 export const FORMATS: ReadonlyMap<string, Check> = new Map([...UNLIMITED_FORMATS]
-  .map(([name, check]) => [name, (text) => text.length <= FORMATTED_LENGTH_MAX && check(text)]))
+  .map(([name, check]) => [name, text => text.length <= FORMATTED_LENGTH_MAX && check(text)]))
 
 function toCheck (definition: unknown): Check | undefined {
-  if (definition instanceof RegExp) return (text) => { definition.lastIndex = 0; return definition.test(text) }
+  if (definition instanceof RegExp) return text => { definition.lastIndex = 0; return definition.test(text) }
   if (typeof definition === 'function') return definition as Check
   const { type, validate } = definition as { type?: string, validate?: unknown }
   return validate === undefined || type === 'number' ? undefined : toCheck(validate)
 }
 
-/** The formats of numbers, as bounds. `float` and `double` hold every number. */
+/** The number formats, as bounds. `float` and `double` include every number. */
 export const NUMBER_FORMATS: ReadonlyMap<string, { min: number, max: number }> = new Map([
   ['int32', { min: -(2 ** 31), max: 2 ** 31 - 1 }],
   ['int64', { min: -Infinity, max: Infinity }]
 ])
 
 /**
- * A format's strings all match this expression (and may be fewer): enough to show that formats or bounds exclude each
- * other.
+ * An expression that all strings of a format match. It may match more, and suffices to prove that formats or bounds
+ * exclude each other.
  */
 export const LOOKS_LIKE: ReadonlyMap<string, string> = new Map([
   ['date', '^\\d{4}-[01]\\d-[0-3]\\d$'],
@@ -82,7 +79,7 @@ export const LOOKS_LIKE: ReadonlyMap<string, string> = new Map([
   ['byte', '[^]*']
 ])
 
-/** `[a, b]`: every string of format `a` has format `b` too. */
+/** `[a, b]`: every string of format `a` also has format `b`. */
 const PART_OF: readonly (readonly [string, string])[] = [
   ['date-time', 'iso-date-time'],
   ['time', 'iso-time'],

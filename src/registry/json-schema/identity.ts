@@ -3,9 +3,9 @@ import { inPlace, inside, type SchemaNode } from './schema-node.ts'
 import type { Tick } from './steps.ts'
 
 /**
- * Numbers for schemas, the same for two that say the same word for word (whatever document they are in, and through
- * references and recursion): nodes are told apart by their own keywords first, then by what their children were told
- * apart by, until nothing changes.
+ * Returns a number for each schema. Two schemas have the same number if they are identical, in any document and through
+ * references and recursion. Nodes are distinguished by their own keywords first, then by the numbers of their children,
+ * until nothing changes.
  */
 export function identify (nodes: Iterable<SchemaNode>, tick: Tick): Map<SchemaNode, number> {
   const texts = new Map<string, number>()
@@ -16,22 +16,22 @@ export function identify (nodes: Iterable<SchemaNode>, tick: Tick): Map<SchemaNo
     texts.set(text, found)
     return found
   }
-  const recursive = [...nodes].filter((next) => !settle(next, known, number, tick))
-  let classes = new Map(recursive.map((next) => [next, number(`0:${describe(next, () => 0)}`)]))
+  const recursive = [...nodes].filter(next => !settle(next, known, number, tick))
+  let classes = new Map(recursive.map(next => [next, number(`0:${describe(next, () => 0)}`)]))
   for (let count = -1; count !== new Set(classes.values()).size;) {
     count = new Set(classes.values()).size
     const before = classes
     classes = new Map(
-      recursive.map((next) => [
+      recursive.map(next => [
         next,
-        number(`${before.get(next)}:${describe(next, (child) => known.get(child) ?? before.get(child) ?? -1)}`)
+        number(`${before.get(next)}:${describe(next, child => known.get(child) ?? before.get(child) ?? -1)}`)
       ])
     )
   }
   return new Map([...known, ...classes])
 }
 
-/** Numbers a node whose children do not lead back to it, and these before it. */
+/** Numbers a node that is not recursive, after its children. Returns whether it could. */
 function settle (
   start: SchemaNode, known: Map<SchemaNode, number>, number: (text: string) => number, tick: Tick
 ): boolean {
@@ -43,7 +43,7 @@ function settle (
     open.add(next)
     let isSettled = true
     for (const child of children(next)) isSettled = visit(child) && isSettled
-    if (isSettled) known.set(next, number(describe(next, (child) => known.get(child)!)))
+    if (isSettled) known.set(next, number(describe(next, child => known.get(child)!)))
     return isSettled
   }
   return visit(start)
@@ -60,7 +60,9 @@ function describe ({ keywords }: SchemaNode, nameOf: (child: SchemaNode) => numb
   const write = (value: unknown): unknown => {
     if (isNode(value)) return `#${nameOf(value)}`
     if (Array.isArray(value)) return value.map(write)
-    if (value instanceof Map) { return Object.fromEntries([...value].map(([key, member]) => [`.${String(key)}`, write(member)])) }
+    if (value instanceof Map) {
+      return Object.fromEntries([...value].map(([key, member]) => [`.${String(key)}`, write(member)]))
+    }
     return value
   }
   const opaque = new Set(['enum', 'const', 'contentSchema'])

@@ -1,7 +1,7 @@
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 export type JsonObject = { [key: string]: Json }
 
-/** A JSON Schema as it was sent: an object or a boolean. */
+/** A JSON Schema as received: an object or a boolean. */
 export type JsonSchema = boolean | { readonly [keyword: string]: unknown }
 
 export type JsonType = 'null' | 'boolean' | 'number' | 'string' | 'array' | 'object'
@@ -17,12 +17,14 @@ export function typeOf (value: Json): JsonType {
   return typeof value as JsonType
 }
 
-/** One text for every JSON value: two values are equal in the sense of JSON Schema exactly when their texts are. */
+/**
+ * Returns a text of a JSON value. Two values are equal in the sense of JSON Schema exactly if their texts are equal.
+ */
 export function canonical (value: unknown): string {
   if (typeof value === 'number') return value === 0 ? '0' : String(value)
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
   if (isObject(value)) {
-    const members = Object.keys(value).sort().map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`)
+    const members = Object.keys(value).sort().map(key => `${JSON.stringify(key)}:${canonical(value[key])}`)
     return `{${members.join(',')}}`
   }
   return JSON.stringify(value) ?? 'null'
@@ -32,7 +34,7 @@ export function has (object: object, key: string): boolean {
   return Object.hasOwn(object, key)
 }
 
-/** Sets an own property whatever its name, so that `__proto__` is a key like any other. */
+/** Sets an own property, even one with the name `__proto__`. */
 export function setOwn (object: JsonObject, key: string, value: Json): void {
   Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
 }
@@ -47,5 +49,5 @@ export function codePointLength (text: string): number {
 }
 
 export function pointerTo (parent: string, ...tokens: (string | number)[]): string {
-  return parent + tokens.map((token) => '/' + String(token).replaceAll('~', '~0').replaceAll('/', '~1')).join('')
+  return parent + tokens.map(token => '/' + String(token).replaceAll('~', '~0').replaceAll('/', '~1')).join('')
 }

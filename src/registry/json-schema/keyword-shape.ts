@@ -7,22 +7,22 @@ import { SchemaError } from './schema-error.ts'
 const TYPES = new Set(['null', 'boolean', 'integer', 'number', 'string', 'array', 'object'])
 
 type Test = (value: unknown) => boolean
-const isSchema: Test = (value) => typeof value === 'boolean' || isObject(value)
-const isSchemas: Test = (value) => Array.isArray(value) && value.length > 0 && value.every(isSchema)
-const isNames: Test = (value) => Array.isArray(value) && value.every((name) => typeof name === 'string')
-const isType: Test = (value) => typeof value === 'string' && TYPES.has(value)
-const mapOf = (isMember: Test): Test => (value) => isObject(value) && Object.values(value).every(isMember)
+const isSchema: Test = value => typeof value === 'boolean' || isObject(value)
+const isSchemas: Test = value => Array.isArray(value) && value.length > 0 && value.every(isSchema)
+const isNames: Test = value => Array.isArray(value) && value.every(name => typeof name === 'string')
+const isType: Test = value => typeof value === 'string' && TYPES.has(value)
+const mapOf = (isMember: Test): Test => value => isObject(value) && Object.values(value).every(isMember)
 
 const TESTS: Record<Shape, readonly [Test, string]> = {
-  number: [(value) => typeof value === 'number', 'a number'],
-  positive: [(value) => typeof value === 'number' && value > 0, 'a number above 0'],
-  count: [(value) => Number.isInteger(value) && (value as number) >= 0, 'a whole number, 0 or more'],
-  text: [(value) => typeof value === 'string', 'a string'],
-  pattern: [(value) => typeof value === 'string', 'a string'],
-  flag: [(value) => typeof value === 'boolean', 'true or false'],
-  'number or flag': [(value) => typeof value === 'number' || typeof value === 'boolean', 'a number or a boolean'],
+  number: [value => typeof value === 'number', 'a number'],
+  positive: [value => typeof value === 'number' && value > 0, 'a number above 0'],
+  count: [value => Number.isInteger(value) && (value as number) >= 0, 'a whole number, 0 or more'],
+  text: [value => typeof value === 'string', 'a string'],
+  pattern: [value => typeof value === 'string', 'a string'],
+  flag: [value => typeof value === 'boolean', 'true or false'],
+  'number or flag': [value => typeof value === 'number' || typeof value === 'boolean', 'a number or a boolean'],
   types: [
-    (value) => isType(value) || (Array.isArray(value) && value.length > 0 && value.every(isType)),
+    value => isType(value) || (Array.isArray(value) && value.length > 0 && value.every(isType)),
     `one or more of ${[...TYPES].join(', ')}`
   ],
   values: [Array.isArray, 'an array'],
@@ -34,16 +34,15 @@ const TESTS: Record<Shape, readonly [Test, string]> = {
   'schema map': [mapOf(isSchema), 'an object whose members are schemas'],
   'pattern map': [mapOf(isSchema), 'an object whose members are schemas'],
   'schema or schemas': [
-    (value) => isSchema(value) || (Array.isArray(value) && value.every(isSchema)), 'a schema or an array of schemas'
+    value => isSchema(value) || (Array.isArray(value) && value.every(isSchema)), 'a schema or an array of schemas'
   ],
   dependencies: [
-    mapOf((value) => isSchema(value) || isNames(value)), 'an object whose members are schemas or arrays of strings'
+    mapOf(value => isSchema(value) || isNames(value)), 'an object whose members are schemas or arrays of strings'
   ]
 }
 
 /**
- * Throws SchemaError, with what was expected, for a keyword whose value is not of its shape. `checkPattern` checks
- * patterns.
+ * Throws SchemaError if the value of a keyword does not have its shape. Does not check patterns; `checkPattern` does.
  */
 export function checkShape (word: string, shape: Shape, value: unknown, path: string, dialect: Dialect): void {
   const [isOf, expected] = TESTS[shape]
@@ -55,7 +54,7 @@ export function checkShape (word: string, shape: Shape, value: unknown, path: st
   }
 }
 
-/** Throws SchemaError, with the reason, for a pattern that cannot be used. Returns the size of its program. */
+/** Returns the size of a pattern's program. Throws SchemaError with the reason if the pattern cannot be used. */
 export function checkPattern (pattern: string, path: string): number {
   try {
     return patternMatcher(pattern).programSize()

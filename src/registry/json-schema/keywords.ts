@@ -3,13 +3,13 @@ import { isMultipleOf } from './decimal.ts'
 import type { Fuel } from './validation/fuel.ts'
 import { canonical } from './json.ts'
 
-/** What a division in decimal arithmetic takes. */
+/** The steps of a division in decimal arithmetic. */
 const DIVISION_STEPS = 40
 
 /**
- * The keywords that the registry does not leave to Ajv. Ajv compares values pair by pair (`uniqueItems` takes quadratic
- * time), calls `valueOf` and `toString` of a payload that has properties of these names, refuses an empty `enum`, and
- * divides in floating point. What takes longer than a look at the value burns fuel for it.
+ * Returns the keywords that replace those of Ajv. Ajv compares values pair by pair (`uniqueItems` takes quadratic
+ * time), calls `valueOf` and `toString` of a payload that has properties of these names, rejects an empty `enum`, and
+ * divides in floating point. A check that does more than look at the value burns fuel for it.
  */
 export function keywordsOf (fuel: Fuel): FuncKeywordDefinition[] {
   const textOf = (value: unknown): string => {
@@ -19,11 +19,11 @@ export function keywordsOf (fuel: Fuel): FuncKeywordDefinition[] {
   }
 
   function isOneOf (values: unknown[]): (value: unknown) => boolean {
-    const simple = new Set(values.filter((value) => typeof value !== 'object' || value === null))
-    const structured = values.filter((value) => typeof value === 'object' && value !== null)
-    if (structured.length === 0) return (value) => simple.has(value)
+    const simple = new Set(values.filter(value => typeof value !== 'object' || value === null))
+    const structured = values.filter(value => typeof value === 'object' && value !== null)
+    if (structured.length === 0) return value => simple.has(value)
     const texts = new Set(structured.map(canonical))
-    return (value) => typeof value === 'object' && value !== null ? texts.has(textOf(value)) : simple.has(value)
+    return value => typeof value === 'object' && value !== null ? texts.has(textOf(value)) : simple.has(value)
   }
 
   return [
@@ -35,7 +35,7 @@ export function keywordsOf (fuel: Fuel): FuncKeywordDefinition[] {
         if (!Number.isSafeInteger(value) || !Number.isSafeInteger(divisor)) fuel.burn(DIVISION_STEPS)
         return isMultipleOf(value, divisor)
       },
-      error: { message: (cxt) => `must be multiple of ${String(cxt.schema)}` }
+      error: { message: cxt => `must be multiple of ${String(cxt.schema)}` }
     },
     {
       keyword: 'uniqueItems',
@@ -62,5 +62,5 @@ export function keywordsOf (fuel: Fuel): FuncKeywordDefinition[] {
 }
 
 export function hasUniqueItems (items: unknown[], textOf = canonical): boolean {
-  return new Set(items.map((item) => textOf(item))).size === items.length
+  return new Set(items.map(item => textOf(item))).size === items.length
 }

@@ -7,8 +7,8 @@ const ipv4 = fullFormats.ipv4 as RegExp
 const ipv6 = fullFormats.ipv6 as RegExp
 
 /**
- * Accepts the mailboxes of RFC 5321 §4.1.2, as JSON Schema asks for: also those with a quoted local part or with an
- * address literal in place of the domain, which the expression of ajv-formats refuses. Reads the text once.
+ * Returns whether the text is a mailbox of RFC 5321 §4.1.2, as JSON Schema requires. Unlike the expression of
+ * ajv-formats, it accepts a quoted local part and an address literal as the domain. Reads the text once.
  */
 export function isEmail (text: string): boolean {
   const at = text.lastIndexOf('@')

@@ -6,12 +6,12 @@ import { type RawSchema, SchemaDocument } from './schema-document.ts'
 import { SchemaError } from './schema-error.ts'
 import { inPlace, type Keywords, node, reaching, type SchemaNode } from './schema-node.ts'
 
-/** Reads a schema into its internal form. Throws SchemaError with the reason for one that cannot be used. */
+/** Reads a schema into its internal form. Throws SchemaError with the reason if it cannot be used. */
 export function normalise (schema: JsonSchema): SchemaNode {
   return finish(normalising(schema, new CompileWork()))
 }
 
-/** The same, yielding now and then, so that reading a large schema can pause. */
+/** Does the same as a generator that yields regularly, so that reading a large schema can pause. */
 export function * normalising (schema: JsonSchema, work: CompileWork): Generator<void, SchemaNode> {
   const document = yield * SchemaDocument.read(schema, work)
   const root = yield * new Reader(document, work).read()
@@ -25,12 +25,12 @@ export function * normalising (schema: JsonSchema, work: CompileWork): Generator
 }
 
 /**
- * Schemas that apply to the same value, one because of the other, go no deeper than this: each takes a part of the
- * stack when a payload is checked, and the stack of the main thread is small.
+ * Limits the depth of schemas that apply to the same value. Each takes a part of the stack when a payload is checked,
+ * and the stack of the main thread is small.
  */
 const IN_PLACE_DEPTH_MAX = 2_000
 
-/** Keywords that mean the same in every dialect and are taken over as they are. */
+/** Keywords that have the same meaning in every dialect and are copied unchanged. */
 const PLAIN = [
   'enum', 'const', 'minimum', 'maximum', 'multipleOf', 'minLength', 'maxLength', 'pattern', 'format', 'contentEncoding',
   'contentMediaType', 'contentSchema', 'minItems', 'maxItems', 'uniqueItems', 'minContains', 'maxContains',
@@ -43,7 +43,7 @@ const ONE = [
 const MANY = ['anyOf', 'oneOf'] as const
 const MAPS = ['properties', 'patternProperties', 'dependentSchemas'] as const
 
-/** What making a node takes. */
+/** The steps to create a node. */
 const NODE_STEPS = 3
 
 class Reader {
@@ -78,12 +78,12 @@ class Reader {
     return result
   }
 
-  /** Where a chain of schemas that are nothing but a `$ref` ends. */
+  /** Returns the end of a chain of schemas that consist of a `$ref` only. */
   * #throughReferences (raw: RawSchema): Generator<void, RawSchema> {
     const seen = new Set<RawSchema>()
     let at = raw
     while (isObject(at) && this.#isOnlyReference(at)) {
-      if (seen.has(at)) throw new SchemaError('the schema refers to itself in a circle', this.#document.pointerOf(raw))
+      if (seen.has(at)) throw new SchemaError('the $ref leads back to itself', this.#document.pointerOf(raw))
       seen.add(at)
       at = yield * this.#document.resolve(at, at['$ref'] as string)
     }
@@ -93,7 +93,7 @@ class Reader {
   #isOnlyReference (raw: Record<string, unknown>): boolean {
     if (typeof raw['$ref'] !== 'string') return false
     if (this.#document.dialect !== '2020-12') return true
-    return Object.keys(raw).every((word) =>
+    return Object.keys(raw).every(word =>
       word === '$ref' || word === '$defs' || word === 'definitions' || !SHAPES['2020-12'].has(word)
     )
   }
@@ -104,12 +104,18 @@ class Reader {
     const keywords = target.keywords as Keywords
     for (const word of PLAIN) if (read(word) !== undefined) Object.assign(keywords, { [word]: read(word) as Json })
     for (const word of ONE) if (read(word) !== undefined) keywords[word] = yield * this.#nodeOf(read(word) as RawSchema)
-    for (const word of MANY) if (read(word) !== undefined) keywords[word] = yield * this.#list(read(word) as RawSchema[])
-    for (const word of MAPS) { if (read(word) !== undefined) keywords[word] = yield * this.#map(read(word) as Record<string, RawSchema>) }
+    for (const word of MANY) {
+      if (read(word) !== undefined) keywords[word] = yield * this.#list(read(word) as RawSchema[])
+    }
+    for (const word of MAPS) {
+      if (read(word) !== undefined) keywords[word] = yield * this.#map(read(word) as Record<string, RawSchema>)
+    }
     const type = read('type') as string | string[] | undefined
     if (type !== undefined) keywords.type = Array.isArray(type) ? type : [type]
     if (read('required') !== undefined) keywords.required = [...new Set(read('required') as string[])]
-    if (read('dependentRequired') !== undefined) { keywords.dependentRequired = new Map(Object.entries(read('dependentRequired') as Record<string, string[]>)) }
+    if (read('dependentRequired') !== undefined) {
+      keywords.dependentRequired = new Map(Object.entries(read('dependentRequired') as Record<string, string[]>))
+    }
     this.#fillBounds(keywords, read)
     yield * this.#fillItems(target, keywords, read)
     yield * this.#fillDependencies(target, keywords, read)
@@ -128,7 +134,7 @@ class Reader {
     return map
   }
 
-  /** Draft-04 says `"minimum": 5, "exclusiveMinimum": true` for what is now `"exclusiveMinimum": 5`. */
+  /** Reads bounds. Draft-04 writes `"exclusiveMinimum": 5` as `"minimum": 5, "exclusiveMinimum": true`. */
   #fillBounds (keywords: Keywords, read: (word: string) => unknown): void {
     for (const [bound, exclusive] of [['minimum', 'exclusiveMinimum'], ['maximum', 'exclusiveMaximum']] as const) {
       const value = read(exclusive)
@@ -156,7 +162,10 @@ class Reader {
     keywords.dependentRequired ??= new Map()
     keywords.dependentSchemas ??= new Map()
     for (const [name, dependency] of dependencies) {
-      if (Array.isArray(dependency)) { keywords.dependentRequired.set(name, [...keywords.dependentRequired.get(name) ?? [], ...dependency]) } else {
+      if (Array.isArray(dependency)) {
+        const others = keywords.dependentRequired.get(name) ?? []
+        keywords.dependentRequired.set(name, [...others, ...dependency])
+      } else {
         keywords.dependentSchemas.set(
           name,
           both(keywords.dependentSchemas.get(name), yield * this.#nodeOf(dependency))
@@ -170,9 +179,13 @@ class Reader {
   ): Generator<void, void> {
     const parts = yield * this.#list(read('allOf') as RawSchema[] | undefined ?? [])
     const dynamic = read('$dynamicRef')
-    if (typeof dynamic === 'string') { parts.unshift(yield * this.#nodeOf(yield * this.#document.resolveDynamic(raw, dynamic), true)) }
+    if (typeof dynamic === 'string') {
+      parts.unshift(yield * this.#nodeOf(yield * this.#document.resolveDynamic(raw, dynamic), true))
+    }
     const reference = read('$ref')
-    if (typeof reference === 'string') { parts.unshift(yield * this.#nodeOf(yield * this.#document.resolve(raw, reference), true)) }
+    if (typeof reference === 'string') {
+      parts.unshift(yield * this.#nodeOf(yield * this.#document.resolve(raw, reference), true))
+    }
     if (parts.length > 0) keywords.allOf = parts
   }
 }
@@ -182,8 +195,8 @@ function both (a: SchemaNode | undefined, b: SchemaNode): SchemaNode {
 }
 
 /**
- * A schema that applies itself to the very same value would never come to an end, and one that leads through too many
- * others to the same value would not end before the stack does.
+ * Throws SchemaError if validation would not end, because a schema applies itself to the same value, or would overflow
+ * the stack, because too many schemas apply to the same value one after the other.
  */
 function * refuseEndlessReferences (root: SchemaNode, work: CompileWork): Generator<void, void> {
   const depths = new Map<SchemaNode, number>()
@@ -192,15 +205,18 @@ function * refuseEndlessReferences (root: SchemaNode, work: CompileWork): Genera
     const path = [start]
     const onPath = new Set(path)
     const stack = [inPlace(start)]
-    while (stack.length > 0) {
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
       if (work.spend(1)) yield
-      const { value, done: ended } = stack.at(-1)!.next()
+      const { value, done: ended } = top.next()
       if (ended === true) {
         stack.pop()
-        const last = path.pop()!
+        const last = path.pop()
+        if (last === undefined) break
         onPath.delete(last)
         depths.set(last, depthOf(last, depths))
-      } else if (onPath.has(value)) { throw new SchemaError('the schema applies itself to the same value again without end', value.pointer) } else if (!depths.has(value)) {
+      } else if (onPath.has(value)) {
+        throw new SchemaError('the schema applies itself to the same value without end', value.pointer)
+      } else if (!depths.has(value)) {
         path.push(value)
         onPath.add(value)
         stack.push(inPlace(value))
@@ -214,7 +230,7 @@ function depthOf (schema: SchemaNode, depths: ReadonlyMap<SchemaNode, number>): 
   for (const next of inPlace(schema)) depth = Math.max(depth, 1 + (depths.get(next) ?? 0))
   if (depth > IN_PLACE_DEPTH_MAX) {
     throw new SchemaError(
-      `the schema refers from one definition to the next too often to be compiled: ${IN_PLACE_DEPTH_MAX} deep at most for the same value`,
+      `too many schemas refer to each other for the same value: at most ${IN_PLACE_DEPTH_MAX} may follow one another`,
       schema.pointer
     )
   }

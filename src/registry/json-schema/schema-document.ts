@@ -13,14 +13,14 @@ interface Place { readonly raw: RawSchema, readonly pointer: string, readonly ba
 const ROOT_URI = 'document:///'
 
 /**
- * What reading takes: for a pattern by the size of its program, which takes longer to make of classes as large as
- * `\p{L}`.
+ * The steps of reading. The steps for a pattern depend on the size of its program, and are higher with large classes
+ * such as `\p{L}`.
  */
 const STEPS = { object: 10, keyword: 2, pattern: 100, instruction: 1, unicodeInstruction: 25, reference: 10 }
 
 /**
- * One author's document: checked for size and shape, with every name that a `$ref` in it can mean. Its generators yield
- * now and then, so that reading a large document can pause.
+ * A schema document, checked for size and shape, with every name that a `$ref` in it can refer to. Its generators yield
+ * regularly, so that reading a large document can pause.
  */
 export class SchemaDocument {
   readonly dialect: Dialect
@@ -34,15 +34,17 @@ export class SchemaDocument {
     this.#work = work
     checkDepth(schema, 0)
     const text = JSON.stringify(schema) ?? ''
-    if (Buffer.byteLength(text) > SCHEMA_BYTES_MAX) { throw new SchemaError(`a schema may have ${SCHEMA_BYTES_MAX} bytes at most`) }
+    if (Buffer.byteLength(text) > SCHEMA_BYTES_MAX) {
+      throw new SchemaError(`a schema must have at most ${SCHEMA_BYTES_MAX} bytes`)
+    }
     const root: unknown = text === '' ? undefined : JSON.parse(text)
-    if (typeof root !== 'boolean' && !isObject(root)) throw new SchemaError('a schema is an object or a boolean')
+    if (typeof root !== 'boolean' && !isObject(root)) throw new SchemaError('a schema must be an object or a boolean')
     this.dialect = dialectOf(root)
     this.root = root
     this.#names.set(ROOT_URI, { raw: root, pointer: '', base: ROOT_URI })
   }
 
-  /** Throws SchemaError for what is too large, too deep, or not a schema of its dialect. */
+  /** Reads a document. Throws SchemaError if it is too large, too deep, or not a schema of its dialect. */
   static * read (schema: JsonSchema, work: CompileWork): Generator<void, SchemaDocument> {
     const document = new SchemaDocument(schema, work)
     yield * document.#index(document.root, '', ROOT_URI)
@@ -53,7 +55,7 @@ export class SchemaDocument {
     return this.#places.get(raw)?.pointer ?? ''
   }
 
-  /** The schema that a reference in `from` means. Throws SchemaError when it is not in this document. */
+  /** Returns the schema that a reference in `from` refers to. Throws SchemaError if it is not in this document. */
   * resolve (from: Record<string, unknown>, reference: string): Generator<void, RawSchema> {
     if (this.#work.spend(STEPS.reference)) yield
     const { base, pointer } = this.#places.get(from)!
@@ -65,12 +67,12 @@ export class SchemaDocument {
     return yield * this.#follow(resource, fragment, reference, path)
   }
 
-  /** A dynamic reference means the same as a plain one as long as only one schema can answer to its name. */
+  /** Resolves a dynamic reference like a plain one. Throws SchemaError if several schemas have its name. */
   * resolveDynamic (from: Record<string, unknown>, reference: string): Generator<void, RawSchema> {
     const name = reference.slice(reference.indexOf('#') + 1)
     if ((this.#dynamic.get(name) ?? 0) > 1) {
       throw new SchemaError(
-        `$dynamicRef "${reference}" has several $dynamicAnchor to choose from, which is not supported`,
+        `$dynamicRef "${reference}" matches several $dynamicAnchor, which is not supported`,
         this.pointerOf(from)
       )
     }
@@ -81,7 +83,8 @@ export class SchemaDocument {
     const place = this.#names.get(uri)
     if (place === undefined) {
       throw new SchemaError(
-        `the reference "${reference}" leads outside the document (or to a name it does not have); references are never fetched`,
+        `the reference "${reference}" leads outside the document or to a name that it does not have. ` +
+          'References to other documents are not supported',
         path
       )
     }
@@ -94,7 +97,9 @@ export class SchemaDocument {
       const key = token.replaceAll('~1', '/').replaceAll('~0', '~')
       raw = typeof raw === 'object' && raw !== null && has(raw, key) ? (raw as Record<string, unknown>)[key] : undefined
     }
-    if (typeof raw !== 'boolean' && !isObject(raw)) { throw new SchemaError(`the reference "${reference}" leads to nothing that is a schema`, path) }
+    if (typeof raw !== 'boolean' && !isObject(raw)) {
+      throw new SchemaError(`the reference "${reference}" does not lead to a schema`, path)
+    }
     if (!this.#places.has(raw)) yield * this.#index(raw, resource.pointer + fragment, resource.base)
     return raw
   }
@@ -118,15 +123,19 @@ export class SchemaDocument {
     const base = ignoresSiblings ? parentBase : this.#identify(raw, pointer, parentBase)
     this.#places.set(raw, { raw, pointer, base })
     for (const [word, shape] of words) {
-      for (const [child, path] of subschemas(raw[word], shape, pointerTo(pointer, word))) { yield * this.#index(child, path, base) }
+      for (const [child, path] of subschemas(raw[word], shape, pointerTo(pointer, word))) {
+        yield * this.#index(child, path, base)
+      }
     }
   }
 
-  /** Takes up the names that a schema gives itself; answers the base of the references in it. */
+  /** Registers the names that a schema declares. Returns the base of the references in it. */
   #identify (raw: Record<string, unknown>, pointer: string, parentBase: string): string {
     const id = this.dialect === 'draft-04' ? raw['id'] : raw['$id']
     let base = parentBase
-    if (typeof id === 'string' && id.startsWith('#') && this.dialect !== '2020-12') { this.#name(parentBase + id, raw, pointer, base) } else if (typeof id === 'string' && id !== '' && id !== '#') {
+    if (typeof id === 'string' && id.startsWith('#') && this.dialect !== '2020-12') {
+      this.#name(parentBase + id, raw, pointer, base)
+    } else if (typeof id === 'string' && id !== '' && id !== '#') {
       base = splitFragment(parseUri(id, parentBase, pointerTo(pointer, '$id')))[0]
       this.#name(base, raw, pointer, base)
     }
@@ -142,7 +151,9 @@ export class SchemaDocument {
 
   #name (uri: string, raw: Record<string, unknown>, pointer: string, base: string): void {
     const known = this.#names.get(uri)
-    if (known !== undefined && known.raw !== raw) { throw new SchemaError(`the name "${uri.replace(ROOT_URI, '')}" is given twice`, pointer) }
+    if (known !== undefined && known.raw !== raw) {
+      throw new SchemaError(`the name "${uri.replace(ROOT_URI, '')}" is declared twice`, pointer)
+    }
     this.#names.set(uri, { raw, pointer, base })
   }
 }
@@ -157,7 +168,9 @@ function * subschemas (value: unknown, shape: Shape, pointer: string): Generator
     if (!Array.isArray(value)) yield [value as RawSchema, pointer]
     else for (const [i, child] of value.entries()) yield [child as RawSchema, pointerTo(pointer, i)]
   } else if (shape === 'schema map' || shape === 'pattern map' || shape === 'dependencies') {
-    for (const [key, child] of Object.entries(value as object)) { if (!Array.isArray(child)) yield [child as RawSchema, pointerTo(pointer, key)] }
+    for (const [key, child] of Object.entries(value as object)) {
+      if (!Array.isArray(child)) yield [child as RawSchema, pointerTo(pointer, key)]
+    }
   }
 }
 
@@ -181,7 +194,7 @@ function splitFragment (uri: string): [string, string?] {
 
 function checkDepth (value: unknown, depth: number): void {
   if (typeof value !== 'object' || value === null) return
-  if (depth > SCHEMA_DEPTH_MAX) throw new SchemaError(`a schema may be nested ${SCHEMA_DEPTH_MAX} deep at most`)
+  if (depth > SCHEMA_DEPTH_MAX) throw new SchemaError(`a schema must be nested at most ${SCHEMA_DEPTH_MAX} levels deep`)
   if (has(value, '__proto__')) throw new SchemaError('"__proto__" cannot be the name of a property')
   for (const member of Object.values(value)) checkDepth(member, depth + 1)
 }

@@ -1,6 +1,6 @@
 /**
- * A schema that the registry does not take. `sentence` is for its author; `path` is a JSON Pointer into the schema,
- * which `reason` and the message name as well.
+ * Thrown for a schema that the registry refuses. `sentence` is the reason for its author. `path` is a JSON Pointer into
+ * the schema, which `reason` and the message include.
  */
 export class SchemaError extends Error {
   readonly sentence: string

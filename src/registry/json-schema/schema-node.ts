@@ -1,16 +1,16 @@
 import type { Json } from './json.ts'
 
 /**
- * A schema in its one internal form, whichever draft it was written in: references are edges (so the whole is a graph),
- * tuples are `prefixItems`, `dependencies` are split, and words without effect are gone. `$ref` is a member of `allOf`.
+ * A schema in the internal form, which is the same for all drafts: a graph whose edges include references. `$ref` is a
+ * member of `allOf`, tuples are `prefixItems`, `dependencies` are split, and keywords without effect are omitted.
  */
 export interface SchemaNode {
-  /** JSON Pointer to where it stands in the author's document. */
+  /** JSON Pointer to the schema in the author's document. */
   readonly pointer: string
   readonly keywords: Keywords | boolean
-  /** Whether other nodes than its parent lead here. */
+  /** Whether nodes other than its parent refer to it. */
   shared: boolean
-  /** The author's word for a keyword, where it is another one (`dependencies`, `additionalItems`). */
+  /** The author's name of a keyword, if it is different (`dependencies`, `additionalItems`). */
   readonly words: Partial<Record<keyof Keywords, string>>
 }
 
@@ -39,7 +39,7 @@ export interface Keywords {
   minContains?: number
   maxContains?: number
   unevaluatedItems?: SchemaNode
-  /** The same in plain keywords, see `evaluated.ts`. */
+  /** `unevaluatedItems` as plain keywords; see `evaluated.ts`. */
   unevaluatedItemsRule?: SchemaNode
   minProperties?: number
   maxProperties?: number
@@ -68,7 +68,7 @@ export function node (keywords: Keywords | boolean, pointer = '', shared = false
 export const ANYTHING: SchemaNode = node(true)
 export const NOTHING: SchemaNode = node(false)
 
-/** The subschemas that judge the same value as the node itself. */
+/** Yields the subschemas that apply to the same value as the node itself. */
 export function * inPlace ({ keywords }: SchemaNode): Generator<SchemaNode> {
   if (typeof keywords === 'boolean') return
   for (const list of [keywords.allOf, keywords.anyOf, keywords.oneOf]) if (list !== undefined) yield * list
@@ -81,7 +81,7 @@ export function * inPlace ({ keywords }: SchemaNode): Generator<SchemaNode> {
   if (keywords.dependentSchemas !== undefined) yield * keywords.dependentSchemas.values()
 }
 
-/** The subschemas that judge what the value holds: members, items, names. */
+/** Yields the subschemas that apply to parts of the value: members, items, names. */
 export function * inside ({ keywords }: SchemaNode): Generator<SchemaNode> {
   if (typeof keywords === 'boolean') return
   for (const map of [keywords.properties, keywords.patternProperties]) if (map !== undefined) yield * map.values()
@@ -92,15 +92,15 @@ export function * inside ({ keywords }: SchemaNode): Generator<SchemaNode> {
   }
 }
 
-/** How the nodes that can be reached hang together. */
+/** The order of the reachable nodes. */
 export interface NodeOrder {
-  /** Each node after those that it leads to. */
+  /** The nodes, each after its children. */
   readonly order: readonly SchemaNode[]
-  /** The nodes that lead back to themselves. */
+  /** The recursive nodes. */
   readonly loops: ReadonlySet<SchemaNode>
 }
 
-/** Yields for each node. */
+/** Returns the order of the nodes. Yields for each node, so that the work can pause. */
 export function * childrenFirst (root: SchemaNode): Generator<void, NodeOrder> {
   const order: SchemaNode[] = []
   const loops = new Set<SchemaNode>()
@@ -125,7 +125,7 @@ export function * childrenFirst (root: SchemaNode): Generator<void, NodeOrder> {
   return { order, loops }
 }
 
-/** The subschemas of a node, one as often as it is used. */
+/** Returns the subschemas of a node. A subschema that is used several times is listed several times. */
 export function childrenOf (parent: SchemaNode): SchemaNode[] {
   return [...inPlace(parent), ...inside(parent)]
 }
@@ -134,12 +134,12 @@ export function pointerOf (owner: SchemaNode, keyword: keyof Keywords): string {
   return `${owner.pointer}/${owner.words[keyword] ?? keyword}`
 }
 
-/** Every node that can be reached, each once. */
+/** Returns every reachable node once. */
 export function reachable (...roots: SchemaNode[]): Set<SchemaNode> {
   return new Set(reaching(...roots))
 }
 
-/** The same, one after the other. */
+/** Yields every reachable node once. */
 export function * reaching (...roots: SchemaNode[]): Generator<SchemaNode, void> {
   const found = new Set(roots)
   for (const next of found) {

@@ -1,11 +1,11 @@
-/** The steps of a comparison are used up before anything was shown. */
+/** Thrown when the steps of a comparison run out before there is a verdict. */
 export class GaveUp extends Error {
   override readonly name = 'GaveUp'
 
   constructor () {
-    super('the schemas are too entangled to be compared')
+    super('the comparison takes more steps than allowed')
   }
 }
 
-/** Counts what a comparison does; the default is one step. Throws GaveUp when there are none left. */
+/** Counts the steps of a comparison, one by default. Throws GaveUp when none are left. */
 export type Tick = (steps?: number) => void

@@ -2,20 +2,21 @@ const scheme = /^(?:https?|ftp):\/\//iu
 const whitespace = /\s/u
 const labelCharacters = /^[a-z0-9\u{a1}-\u{ffff}-]+$/iu
 const topLevel = /^[a-z\u{a1}-\u{ffff}]{2,}$/iu
-/** The first part of an address that is neither private nor reserved by itself. */
+/** The first part of an address that is neither private nor reserved because of this part alone. */
 const addressHead = /^(?:[1-9]\d?|1\d\d|2[01]\d|22[0-3])$/
 const addressMiddle = /^(?:1?\d{1,2}|2[0-4]\d|25[0-5])$/
 const addressEnd = /^(?:[1-9]\d?|1\d\d|2[0-4]\d|25[0-4])$/
 
 /**
- * Accepts what the expression of ajv-formats for `url` accepts (https://gist.github.com/dperini/729294), in a time that
- * grows with the text: that expression tries every `@` and `:` as the end of the user, each to the end of the text.
+ * Returns whether the text is a URL. Accepts the same texts as the expression of ajv-formats
+ * (https://gist.github.com/dperini/729294), but in linear time: that expression tries every `@` and `:` as the end of
+ * the user, and reads to the end of the text for each.
  */
 export function isUrl (text: string): boolean {
   const [head] = scheme.exec(text) ?? []
   if (head === undefined) return false
   const rest = text.slice(head.length)
-  // The user ends at some `@`, and neither before it nor in the path is whitespace.
+  // The user ends at an `@`. There is no whitespace before it or in the path.
   const firstSpace = rest.search(whitespace)
   const lastSpace = lastWhitespace(rest)
   for (let start = 0; ;) {
@@ -32,7 +33,7 @@ function lastWhitespace (text: string): number {
   return at
 }
 
-/** Reads no further than the next `@`, so that all calls together read the text once. */
+/** Returns whether a host and path follow. Reads up to the next `@`, so that all calls together read the text once. */
 function isHostAndPath (text: string, start: number, lastSpace: number): boolean {
   const [, host = '', port] = hostAndPort(text, start)
   const end = start + host.length + (port === undefined ? 0 : port.length + 1)

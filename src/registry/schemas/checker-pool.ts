@@ -9,39 +9,39 @@ import { SchemaError } from '../json-schema/schema-error.ts'
 
 export interface SchemaCheckerOptions {
   threads?: number
-  /** The last resort against a check that hangs: its thread is ended. The thread's own start counts. */
+  /** A check that takes longer is stopped with its thread. Includes the start of the thread. */
   timeoutMs?: number
-  /** What the comparison of one pair may take. */
+  /** Limits the steps of the comparison of one pair. */
   stepsMax?: number
 }
 
 /**
- * Both reject with ServiceUnavailableError `OVERLOADED` when too many jobs wait, of all or of the application, and when
- * a job hangs; with SchemaError for a schema that cannot be used.
+ * Compares and compiles schemas. Both methods reject with ServiceUnavailableError `OVERLOADED` if too many jobs wait,
+ * in total or of the application, or if a job hangs, and with SchemaError if a schema cannot be used.
  */
 export interface SchemaChecker {
   /**
-   * The verdicts in the order of the job, fewer than asked for when it is long: the others are for a next job, so that
-   * others have their turn.
+   * Returns the verdicts in the order of the job. A long job returns fewer, so that other applications get their turn:
+   * send the remaining pairs in another job.
    */
   compare (job: CheckerJob, applicationId?: string): Promise<{ pairs: PairVerdict[], steps: number }>
   compile (schema: string, applicationId?: string): Promise<void>
-  /** Ends the threads. Jobs under way are rejected. */
+  /** Ends the threads. Running jobs are rejected. */
   close (): Promise<void>
 }
 
-/** A comparison takes a second or two at worst, even on a busy machine a fraction of this. */
+/** A comparison takes at most a second or two, and even on a busy machine a fraction of this limit. */
 const defaultTimeoutMs = 60_000
 
-/** For how long a thread waits for its next job. */
+/** A thread ends after it was idle for this long. */
 const idleMs = 60_000
 
 const resourceLimits = { maxOldGenerationSizeMb: 512, stackSizeMb: 16 }
 
-/** Where there are cores, one is left for the event loop; no application ever has all threads. */
+/** Leaves one core for the event loop if there are several. At least two, so that no application uses all threads. */
 const threadsByCores = (cores: number): number => cores === 1 ? 1 : Math.min(4, Math.max(2, cores - 1))
 
-/** Compares and compiles away from the event loop, in the threads of a pool, of which applications take turns. */
+/** Creates a checker that works in a pool of threads, off the event loop. Applications take turns. */
 export function createSchemaChecker (options: SchemaCheckerOptions = {}): SchemaChecker {
   const { threads = threadsByCores(availableParallelism()), timeoutMs = defaultTimeoutMs, stepsMax } = options
   const turns = new CheckerTurns(threads)
@@ -67,7 +67,7 @@ export function createSchemaChecker (options: SchemaCheckerOptions = {}): Schema
       if ((error as Error).name === 'AbortError') {
         throw stopped(
           `${
-            task.kind === 'compile' ? 'To compile the schema' : 'To compare the schemas'
+            task.kind === 'compile' ? 'Compiling the schema' : 'Comparing the schemas'
           } took more than ${timeoutMs} ms`,
           error
         )
@@ -75,7 +75,7 @@ export function createSchemaChecker (options: SchemaCheckerOptions = {}): Schema
       if ((error as NodeJS.ErrnoException).code !== 'ERR_WORKER_OUT_OF_MEMORY') throw error
       const memory = `${resourceLimits.maxOldGenerationSizeMb} MiB`
       if (task.kind === 'compile') throw new SchemaError(`the schema takes more than ${memory} to compile`)
-      throw stopped(`To compare the schemas took more than ${memory}`, error)
+      throw stopped(`Comparing the schemas took more than ${memory}`, error)
     }
   }
 
@@ -107,8 +107,8 @@ const stopped = (what: string, cause: unknown): ServiceUnavailableError =>
   new ServiceUnavailableError('OVERLOADED', `${what} and was stopped. Retry after 30 s`, { retryAfterS: 30, cause })
 
 /**
- * The worker's file lies beside this one: JavaScript once built, TypeScript under tsx, which has to be loaded in each
- * thread.
+ * Returns the worker's file, which is beside this one: JavaScript after the build, TypeScript under tsx. Each thread
+ * has to load tsx.
  */
 function workerFile (): string {
   const name = import.meta.url.endsWith('.ts') ? './checker-worker-tsx.mjs' : './checker-worker.js'

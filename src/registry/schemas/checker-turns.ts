@@ -1,18 +1,18 @@
 import { ServiceUnavailableError } from '../../errors.ts'
 
-/** Jobs that may wait for a thread: of all applications together, and of one. */
+/** Limits the jobs that wait for a thread: of all applications together, and of one. */
 export const waitingMax = { all: 100, ofApplication: 10 }
 
 interface Waiting { start: () => void, reject: (error: Error) => void }
 
 /**
- * Shares the checker's threads: applications take turns, one job each, and one application never has all of the threads
- * where there are several. So nobody waits for more than one job of each other application.
+ * Shares the checker's threads. Applications take turns, one job each, and if there are several threads, one
+ * application never uses all of them. So a job waits for at most one job of each other application.
  */
 export class CheckerTurns {
   readonly #threads: number
   readonly #ofApplicationMax: number
-  /** In the order of their next turns. */
+  /** Waiting jobs by application, in the order of their next turns. */
   readonly #waiting = new Map<string, Waiting[]>()
   readonly #running = new Map<string, number>()
   #waitingCount = 0
@@ -23,7 +23,7 @@ export class CheckerTurns {
     this.#ofApplicationMax = Math.max(1, threads - 1)
   }
 
-  /** Runs the work when its turn comes. Throws ServiceUnavailableError `OVERLOADED` when too much waits. */
+  /** Runs the work when its turn comes. Throws ServiceUnavailableError `OVERLOADED` if too many jobs wait. */
   async take<T> (application = '', work: () => Promise<T>): Promise<T> {
     await new Promise<void>((resolve, reject) => {
       this.#add(application, { start: resolve, reject })
@@ -37,7 +37,7 @@ export class CheckerTurns {
     }
   }
 
-  /** Rejects all work that waits. */
+  /** Rejects all waiting jobs. */
   close (error: Error): void {
     for (const jobs of this.#waiting.values()) for (const { reject } of jobs) reject(error)
     this.#waiting.clear()
@@ -46,7 +46,9 @@ export class CheckerTurns {
 
   #add (application: string, job: Waiting): void {
     const own = this.#waiting.get(application) ?? []
-    if (own.length >= waitingMax.ofApplication && !this.#mayStart(application)) { throw overloaded(`${waitingMax.ofApplication} schemas of the application`) }
+    if (own.length >= waitingMax.ofApplication && !this.#mayStart(application)) {
+      throw overloaded(`${waitingMax.ofApplication} schemas of the application`)
+    }
     if (this.#waitingCount >= waitingMax.all) throw overloaded(`${waitingMax.all} schemas`)
     own.push(job)
     this.#waiting.set(application, own)
@@ -79,6 +81,6 @@ export class CheckerTurns {
 }
 
 const overloaded = (what: string): ServiceUnavailableError =>
-  new ServiceUnavailableError('OVERLOADED', `${what} are waiting to be checked, the most that may. Retry after 5 s`, {
+  new ServiceUnavailableError('OVERLOADED', `The queue is full: ${what} are waiting to be checked. Retry after 5 s`, {
     retryAfterS: 5
   })

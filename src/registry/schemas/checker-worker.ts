@@ -4,12 +4,12 @@ import type { JsonSchema } from '../json-schema/json.ts'
 import { SchemaError } from '../json-schema/schema-error.ts'
 import { compileValidator } from '../json-schema/validation/validators.ts'
 
-/** A job ends early after this many steps, half a second or so. */
+/** A job ends early after this many steps, which take about half a second. */
 const JOB_STEPS_MAX = 1_000_000
 
 const parse = (schema: string): JsonSchema => JSON.parse(schema) as JsonSchema
 
-/** Runs in a thread of the pool. */
+/** Runs a task in a thread of the pool. Takes and returns JSON text. */
 export default function check (task: string): string {
   return JSON.stringify(answer(JSON.parse(task) as CheckerTask))
 }
@@ -26,6 +26,6 @@ function answer (task: CheckerTask): CheckerReply {
 }
 
 function compare ({ job: { schema, earlier, policy }, stepsMax }: Extract<CheckerTask, { kind: 'compare' }>): unknown {
-  const job = { schema: parse(schema), earlier: earlier.map((one) => ({ ...one, schema: parse(one.schema) })), policy }
+  const job = { schema: parse(schema), earlier: earlier.map(one => ({ ...one, schema: parse(one.schema) })), policy }
   return comparePairs(job, { ...stepsMax !== undefined && { stepsMax }, jobStepsMax: JOB_STEPS_MAX })
 }

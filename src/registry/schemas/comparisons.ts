@@ -9,7 +9,7 @@ import {
   type Verdict
 } from '../json-schema/compatibility/compatibility.ts'
 
-/** An earlier version, and how long the text of its schema is. */
+/** An earlier version, and the length of its schema's text. */
 export interface EarlierVersion { version: number, bytes: number }
 
 export interface ComparisonInput {
@@ -23,34 +23,34 @@ export interface ComparisonInput {
 
 export interface ComparisonsOptions {
   checker: SchemaChecker
-  /** The texts of versions, in any order. */
+  /** Reads the schemas of versions as text, in any order. */
   load (scope: Scope, topic: string, versions: number[]): Promise<{ version: number, schema: string }[]>
-  /** What the pairs of one request may take together. */
+  /** Limits the steps of all pairs of one request. */
   stepsMax?: number
 }
 
-/** Some 20 s of a thread. */
+/** About 20 s of one thread. */
 const requestStepsMax = 60_000_000
 
-/** The texts of one job, so that a thousand large versions are never in memory together. */
+/** Limits the texts of one job, so that a thousand large versions are never in memory at once. */
 const jobBytesMax = 1024 * 1024
 const jobVersionsMax = 100
 
-/** More changes than this are not listed; incompatible ones come first. */
+/** Limits the listed changes. Incompatible changes come first. */
 const changesMax = 1_000
 
 const verdictsBytesMax = 32 * 1024 * 1024
 
-/** A pair of a version and a schema that is compared with it. */
+/** A version and a direction in which the schema is compared with it. */
 interface Pair { version: number, direction: Direction, key: string }
 
 /**
- * Compares a schema with a topic's earlier versions, pair by pair, and remembers the verdict of each pair: a dry run
- * pays for the registration that follows, and a request that was ended goes on where it stopped when it is sent again.
+ * Compares a schema with a topic's earlier versions, pair by pair, and caches the verdict of each pair: a registration
+ * reuses the verdicts of a dry run, and a retry of a request that reached its limit continues where it stopped.
  *
- * The verdicts are kept in memory, not in a table: a verdict depends on the two schemas alone, so that every node and
- * every start finds the same one again, a table would have to be emptied with each change of the checker, and dry runs
- * would write to the database. Neither schema of a pair ever changes: a version is never overwritten.
+ * Verdicts are cached in memory, not in a table. A verdict depends only on the two schemas, so every node computes the
+ * same one; a table would have to be emptied with each change of the checker, and dry runs would write to the database.
+ * A cached verdict never becomes stale, because a version is never overwritten.
  */
 export class Comparisons {
   readonly #options: ComparisonsOptions
@@ -63,36 +63,38 @@ export class Comparisons {
   }
 
   /**
-   * Throws ServiceUnavailableError `SCHEMA_COMPARISON_LIMIT` when the steps of a pair, or of the request, run out
-   * before there is a verdict.
+   * Returns the verdict for all pairs. Throws ServiceUnavailableError `SCHEMA_COMPARISON_LIMIT` if the steps of a pair
+   * or of the request run out before there is a verdict.
    */
   async compare (scope: Scope, topic: string, input: ComparisonInput): Promise<Verdict & { comparedWith: number[] }> {
     const pairs = pairsOf(scope, topic, input)
     const found = await this.#verdictsOf(scope, topic, input, pairs)
-    const { compatible, changes } = sumUpOr(found, (version) => limitOfPair(topic, version))
+    const { compatible, changes } = sumUpOr(found, version => limitOfPair(topic, version))
     const sorted = changes.toSorted((a, b) => Number(a.compatible) - Number(b.compatible))
     const comparedWith = pairs.length === 0 ? [] : input.earlier.map(({ version }) => version)
     return { compatible, changes: sorted.slice(0, changesMax), comparedWith }
   }
 
   async #verdictsOf (scope: Scope, topic: string, input: ComparisonInput, pairs: Pair[]): Promise<PairVerdict[]> {
-    const bytes = new Map(input.earlier.map((one) => [one.version, one.bytes]))
+    const bytes = new Map(input.earlier.map(one => [one.version, one.bytes]))
     const found = new Map<string, PairVerdict>()
     let stepsLeft = this.#options.stepsMax ?? requestStepsMax
     for (;;) {
       for (const { key, version, direction } of pairs) {
         const known = found.has(key) ? undefined : this.#verdicts.get(key)
-        if (known !== undefined) { found.set(key, { version, direction, changes: JSON.parse(known) as PairVerdict['changes'] }) }
+        if (known === undefined) continue
+        found.set(key, { version, direction, changes: JSON.parse(known) as PairVerdict['changes'] })
       }
       const missing = pairs.filter(({ key }) => !found.has(key))
-      if (missing.length === 0) return pairs.map(({ key }) => found.get(key)!)
+      if (missing.length === 0) return pairs.flatMap(({ key }) => found.get(key) ?? [])
       if (stepsLeft <= 0) throw limitOfRequest(topic, pairs.length - missing.length, pairs.length)
       const job = await this.#jobOf(scope, topic, input, nextOf(missing, bytes))
       const { pairs: compared, steps } = await this.#options.checker.compare(job, scope.applicationId)
       stepsLeft -= steps
-      const keys = new Map(missing.map((pair) => [`${pair.version} ${pair.direction}`, pair.key]))
+      const keys = new Map(missing.map(pair => [`${pair.version} ${pair.direction}`, pair.key]))
       for (const pair of compared) {
-        const key = keys.get(`${pair.version} ${pair.direction}`)!
+        const key = keys.get(`${pair.version} ${pair.direction}`)
+        if (key === undefined) continue
         found.set(key, pair)
         this.#verdicts.set(key, JSON.stringify(pair.changes))
       }
@@ -101,24 +103,30 @@ export class Comparisons {
 
   async #jobOf (scope: Scope, topic: string, { schema, policy }: ComparisonInput, pairs: Pair[]): Promise<CheckerJob> {
     const versions = [...new Set(pairs.map(({ version }) => version))]
-    const texts = new Map((await this.#options.load(scope, topic, versions)).map((row) => [row.version, row.schema]))
-    const earlier = versions.map((version) => ({
+    const texts = new Map((await this.#options.load(scope, topic, versions)).map(row => [row.version, row.schema]))
+    const earlier = versions.map(version => ({
       version,
-      schema: texts.get(version)!,
-      directions: pairs.filter((pair) => pair.version === version).map(({ direction }) => direction)
+      schema: textOf(texts, version),
+      directions: pairs.filter(pair => pair.version === version).map(({ direction }) => direction)
     }))
     return { schema, policy, earlier }
   }
 }
 
-/** The pairs of the request: the last versions first, since a change is most likely to break these. */
+function textOf (texts: ReadonlyMap<number, string>, version: number): string {
+  const text = texts.get(version)
+  if (text === undefined) throw new Error(`schema version ${version} was listed but cannot be read`)
+  return text
+}
+
+/** Returns the pairs of the request, last versions first: a change is most likely to break those. */
 function pairsOf (scope: Scope, topic: string, { schema, mode, policy, earlier }: ComparisonInput): Pair[] {
   const hash = createHash('sha256').update(schema).digest('base64url')
-  return earlier.toReversed().flatMap(({ version }) => directionsOf(mode).map((direction) =>
+  return earlier.toReversed().flatMap(({ version }) => directionsOf(mode).map(direction =>
     ({ version, direction, key: [scopeKey(scope), topic, version, direction, policy, hash].join(' ') })))
 }
 
-/** As many pairs as one job takes; the first in any case. */
+/** Returns as many pairs as one job takes, and always the first. */
 function nextOf (pairs: Pair[], bytes: ReadonlyMap<number, number>): Pair[] {
   const versions = new Set<number>()
   let sum = 0
@@ -137,20 +145,23 @@ function sumUpOr (pairs: PairVerdict[], limit: (version: number) => Error): Verd
     return sumUp(pairs)
   } catch (error) {
     if (!(error instanceof GaveUp)) throw error
-    throw limit(pairs.find(({ changes }) => changes === 'gave-up')!.version)
+    const pair = pairs.find(({ changes }) => changes === 'gave-up')
+    throw pair === undefined ? error : limit(pair.version)
   }
 }
 
 const limitOfPair = (topic: string, version: number) =>
   new ServiceUnavailableError(
     'SCHEMA_COMPARISON_LIMIT',
-    `The schema and version ${version} of ${topic} are too entangled to be compared with the steps that are allowed. Simplify the schema, or register it with the compatibility mode none`,
+    `Comparing the schema with version ${version} of ${topic} takes more steps than allowed. Simplify the schema, or ` +
+      'register it with the compatibility mode none',
     { retryAfterS: 60 }
   )
 
 const limitOfRequest = (topic: string, compared: number, all: number) =>
   new ServiceUnavailableError(
     'SCHEMA_COMPARISON_LIMIT',
-    `${compared} of ${all} comparisons with versions of ${topic} are done, as many as one request may take. Retry after 1 s to go on with the others`,
+    `The request reached its limit after ${compared} of ${all} comparisons with versions of ${topic}. ` +
+      'Retry after 1 s to continue with the others',
     { retryAfterS: 1 }
   )

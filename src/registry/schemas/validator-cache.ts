@@ -8,12 +8,12 @@ import type { JsonSchema } from '../json-schema/json.ts'
 import { Budget } from '../json-schema/validation/fuel.ts'
 import { prepareValidator, type Validator } from '../json-schema/validation/validators.ts'
 
-/** Compiled validators in memory. A version never changes, so that none goes stale. */
+/** Limits the compiled validators in memory. A version never changes, so none becomes stale. */
 const validatorsMax = 1000
 
 /**
- * The validators of schema versions, compiled once each, and the stage of the writer that checks payloads by them.
- * A large schema is compiled in slices, so that the event loop is not held up.
+ * Caches the compiled validators of schema versions, and checks payloads with them for the writer. A large schema is
+ * compiled in slices, so that it does not block the event loop.
  */
 export class Validators implements PayloadCheck {
   readonly #pool: pg.Pool
@@ -54,7 +54,7 @@ export class Validators implements PayloadCheck {
     }
   }
 
-  /** From a version's text. Rejects with SchemaError for one that does not compile. */
+  /** Returns the validator of a version, compiled from its text. Rejects with SchemaError if it does not compile. */
   compiled (scope: Scope, topic: string, version: number, schema: string): Validator | Promise<Validator> {
     const key = keyOf(scope, topic, version)
     const validator = this.#compiled.get(key)

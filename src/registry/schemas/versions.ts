@@ -18,26 +18,26 @@ import { Comparisons, type EarlierVersion } from './comparisons.ts'
 import { SchemaError } from '../json-schema/schema-error.ts'
 import type { Validators } from './validator-cache.ts'
 
-/** A page ends early when its schemas are more than this: in memory they can take twenty times as much. */
+/** Limits the schemas of a page. In memory they can take twenty times as much. */
 const pageBytesMax = 1024 * 1024
-/** How many versions a `…_transitive` mode compares with at most. */
+/** Limits the versions that a `…_transitive` mode compares with. */
 const earlierMax = 1000
 
-/** How often a registration begins again because another one took its number. */
+/** The number of attempts of a registration. It starts again if another registration took its number. */
 const attemptsMax = 20
 
 export interface SchemaVersionsOptions {
   db: Kysely<Database>
   checker: SchemaChecker
   validators: Validators
-  /** Throws NotFoundError unless the topic is registered, or one of the platform's own. */
+  /** Throws NotFoundError unless the topic is registered or one of the platform's own. */
   requireTopic (scope: Scope, topic: string): Promise<void>
 }
 
 type Row = Selectable<SchemasTable>
 type NewVersion = Omit<Row, 'application_id' | 'environment' | 'topic'>
 
-/** The schemas of a scope's topics, numbered per topic, and what they say of payloads and of each other. */
+/** Registers the schema versions of a scope's topics, compares them, and validates payloads against them. */
 export function createSchemaVersions ({ db, checker, validators, requireTopic }: SchemaVersionsOptions) {
   const ofTopic = (scope: Scope, topic: string) =>
     db.selectFrom('schemas').selectAll()
@@ -63,8 +63,8 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
   }
 
   /**
-   * Of these versions, in their order, as many as stay within the bytes, and whether that is not all. The first is
-   * always among them.
+   * Returns as many of the versions, in order, as stay within `bytesMax`, and whether the rest was cut. The first
+   * version is always returned.
    */
   async function within (
     bytesMax: number, versions: ReturnType<typeof ofTopic>, direction: 'asc' | 'desc'
@@ -87,9 +87,7 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
       await ofTopic(scope, topic).clearSelect().select(['version', 'schema']).where('version', 'in', versions).execute()
   })
 
-  /**
-   * The versions that a mode compares with: all of them, or the last. Throws ValidationError when they are too many.
-   */
+  /** Returns the versions that a mode compares with: all or the last. Throws ValidationError if there are too many. */
   async function predecessors (scope: Scope, topic: string, mode: CompatibilityMode): Promise<EarlierVersion[]> {
     const isTransitive = mode.endsWith('_transitive')
     const rows = await ofTopic(scope, topic).clearSelect().select([
@@ -109,7 +107,7 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
     return { ...verdict, compatibilityMode: mode, policy } as CompatibilityVerdict
   }
 
-  /** Answers undefined when another registration took the number meanwhile. */
+  /** Inserts a version. Returns undefined if another registration took the number meanwhile. */
   async function insert (
     scope: Scope, topic: string, version: NewVersion, isActive: boolean, by: Origin
   ): Promise<Row | undefined> {
@@ -133,7 +131,7 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
   }
 
   return {
-    /** In the order of versions. A topic without a schema has none. Pages of large schemas end early. */
+    /** Returns versions in ascending order, none for a topic without a schema. Pages of large schemas end early. */
     async list (scope: Scope, topic: string, { limit = 100, cursor }: PageQuery): Promise<PageOf<SchemaVersion>> {
       const after = cursor === undefined ? 0 : Number(decodeCursor(cursor, ['number'])[0])
       const { rows, isCut } = await within(
@@ -154,8 +152,9 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
       await ofTopic(scope, topic).where('version', '=', number).executeTakeFirst() !== undefined,
 
     /**
-     * Registers the next version, checked against its real predecessors even when several register at once. Throws
-     * ValidationError `SCHEMA_INVALID`, IncompatibleSchemaError `SCHEMA_INCOMPATIBLE` with every offending change.
+     * Registers the next version. It is compared with its actual predecessors even if several requests register at
+     * once. Throws ValidationError `SCHEMA_INVALID`, or IncompatibleSchemaError `SCHEMA_INCOMPATIBLE` with every
+     * incompatible change.
      */
     async register (scope: Scope, topic: string, input: SchemaRegister, by: Origin = system): Promise<SchemaVersion> {
       await requireTopic(scope, topic)
@@ -174,11 +173,11 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
       }
       throw new ConflictError(
         'SCHEMA_INCOMPATIBLE',
-        `Too many schemas are being registered for ${topic} at once; try again`
+        `Other requests are registering schemas for ${topic} at the same time. Send the request again`
       )
     },
 
-    /** What `register` would say, without registering. */
+    /** Returns the verdict that `register` would reach, without registering. */
     async compatibility (scope: Scope, topic: string, input: SchemaDryRun): Promise<CompatibilityVerdict> {
       await requireTopic(scope, topic)
       const text = encodeJson(input.schema, '/schema')
@@ -186,7 +185,7 @@ export function createSchemaVersions ({ db, checker, validators, requireTopic }:
       return await compare(scope, topic, text, input, await predecessors(scope, topic, termsOf(input).mode))
     },
 
-    /** Against the latest version, unless one is named. */
+    /** Validates a payload against the given version, or the latest. */
     async validate (
       scope: Scope, topic: string, { payload, version: number }: PayloadValidate
     ): Promise<PayloadVerdict> {
@@ -217,7 +216,7 @@ function toSchemaVersion (row: Row): SchemaVersion {
   }
 }
 
-/** A schema that cannot be used is the caller's mistake. */
+/** Turns SchemaError into ValidationError: an unusable schema is the caller's mistake. */
 async function orInvalid<T> (work: Promise<T>): Promise<T> {
   try {
     return await work
@@ -230,8 +229,8 @@ async function orInvalid<T> (work: Promise<T>): Promise<T> {
 }
 
 function tooMuchToCompare (topic: string, mode: CompatibilityMode): ValidationError {
-  const message = `compares with more than ${earlierMax} versions; compare with the last alone`
-  return new ValidationError('VALIDATION_FAILED', `The compatibility mode ${mode} ${message}: ${topic}`, {
+  const message = `would compare with more than ${earlierMax} versions of ${topic}. Use a mode without _transitive`
+  return new ValidationError('VALIDATION_FAILED', `The compatibility mode ${mode} ${message}`, {
     details: [{ path: '/compatibilityMode', message }]
   })
 }
@@ -252,8 +251,8 @@ function incompatible (topic: string, { changes, compatibilityMode }: Compatibil
 class NumberTaken extends Error {}
 
 /**
- * Makes sure that the topic is still there, which holds until the transaction ends, and activates a version, if one is
- * given. One of the platform's own topics gets a row for it.
+ * Locks the topic until the transaction ends, and activates a version if one is given. A topic of the platform gets a
+ * row for this. Throws NotFoundError if the topic was deleted.
  */
 async function settle (
   tx: Transaction<Database>, scope: Scope, topic: string, number: number | undefined
@@ -277,5 +276,6 @@ async function settle (
   const found = await tx.selectFrom('topics').select('name').where(eb => eb.and(key)).forNoKeyUpdate()
     .executeTakeFirst()
   if (found === undefined) throw topicNotFound(topic)
-  if (number !== undefined) { await tx.updateTable('topics').set({ active_schema_version: number }).where(eb => eb.and(key)).execute() }
+  if (number === undefined) return
+  await tx.updateTable('topics').set({ active_schema_version: number }).where(eb => eb.and(key)).execute()
 }

@@ -8,12 +8,12 @@ import { refuseReserved, topicNotFound } from './topics.ts'
 
 export interface PublisherOptions {
   writer: Writer
-  /** Hears of what is refused before the writer sees it. */
+  /** Observes requests that are refused before they reach the writer. */
   observer?: Pick<WriteObserver, 'refused'>
 }
 
 export function createPublisher ({ writer, observer = noWriteObserver }: PublisherOptions) {
-  /** Throws ValidationError for what no event may be. */
+  /** Returns the publications of a request. Throws ValidationError if the topic or a payload is not allowed. */
   function prepare (scope: Scope, topic: string, body: PublishBody) {
     const receivedAt = Date.now()
     try {
@@ -29,9 +29,9 @@ export function createPublisher ({ writer, observer = noWriteObserver }: Publish
 
   return {
     /**
-     * Appends one event, or a batch of which all are stored or none. Answers JSON text: the event, or an array of them.
-     * Throws ValidationError (`TOPIC_RESERVED`, or a payload that is malformed or refused by the topic's schema),
-     * NotFoundError `TOPIC_NOT_FOUND`.
+     * Appends one event, or a batch as a whole or not at all. Returns JSON text: the event, or an array of events.
+     * Throws NotFoundError `TOPIC_NOT_FOUND`, or ValidationError: `TOPIC_RESERVED`, or for a payload that is malformed
+     * or violates the topic's schema.
      */
     async publish (
       scope: Scope, topic: string, body: PublishBody, { idempotencyKey }: { idempotencyKey?: OwnKey | undefined } = {}
@@ -66,17 +66,17 @@ export function createPublisher ({ writer, observer = noWriteObserver }: Publish
 export type Publisher = ReturnType<typeof createPublisher>
 
 interface Publication extends EventPublish {
-  /** Of the payload, in the request. */
+  /** The path of the payload in the request. */
   path: string
 }
 
-/** Exactly one of the body's two forms. */
+/** Returns the events of a body in either form. Throws ValidationError if it mixes both. */
 function publicationsOf ({ payload, key, events }: PublishBody): Publication[] {
   if (events === undefined) {
-    if (payload === undefined) throw invalid('/payload', 'is required, or else /events')
+    if (payload === undefined) throw invalid('/payload', 'is required unless /events is given')
     return [{ payload, path: '/payload', ...(key !== undefined && { key }) }]
   }
-  if (payload !== undefined) throw invalid('/payload', 'must not stand beside /events')
-  if (key !== undefined) throw invalid('/key', 'must not stand beside /events: each event has its own')
+  if (payload !== undefined) throw invalid('/payload', 'must be absent if /events is given')
+  if (key !== undefined) throw invalid('/key', 'must be absent if /events is given: give each event its own key')
   return events.map((event, i) => ({ ...event, path: `/events/${i}/payload` }))
 }

@@ -15,11 +15,11 @@ import { existsByItself, isReserved } from './topic-names.ts'
 export interface TopicsOptions {
   db: Kysely<Database>
   log: EventLog
-  /** The schema registry's answer; without one no version exists. */
+  /** Looks up a version in the schema registry. Default: no version exists. */
   schemaVersionExists?: (scope: Scope, topic: string, version: number) => Promise<boolean>
 }
 
-/** The registered topics of a scope, and the durable log behind any topic. */
+/** Manages the registered topics of a scope, and reads the log of any topic. */
 export function createTopics ({ db, log, schemaVersionExists = async () => false }: TopicsOptions) {
   const find = (scope: Scope, name: string) => ofScope(db, scope).where('name', '=', name).executeTakeFirst()
 
@@ -42,7 +42,7 @@ export function createTopics ({ db, log, schemaVersionExists = async () => false
   }
 
   return {
-    /** Throws ValidationError `TOPIC_RESERVED`, ConflictError `TOPIC_EXISTS`. */
+    /** Registers a topic. Throws ValidationError `TOPIC_RESERVED` or ConflictError `TOPIC_EXISTS`. */
     async create (scope: Scope, { name, description, owner }: TopicCreate, by: Origin = system): Promise<Topic> {
       refuseReserved(name)
       const topic = await db.transaction().execute(async trx => {
@@ -54,10 +54,10 @@ export function createTopics ({ db, log, schemaVersionExists = async () => false
       })
       if (topic !== undefined) return topic
       await requireApplication(db, scope.applicationId)
-      throw new ConflictError('TOPIC_EXISTS', `Topic exists: ${name}`)
+      throw new ConflictError('TOPIC_EXISTS', `Topic already exists: ${name}`)
     },
 
-    /** In the order of names. */
+    /** Returns topics sorted by name. */
     async list (scope: Scope, { limit = 100, cursor }: PageQuery): Promise<PageOf<Topic>> {
       const after = cursor === undefined ? '' : String(decodeCursor(cursor, ['string'])[0])
       const rows = await ofScope(db, scope).where('name', '>', after).orderBy('name').limit(limit + 1).execute()
@@ -70,7 +70,7 @@ export function createTopics ({ db, log, schemaVersionExists = async () => false
       return toTopic(row)
     },
 
-    /** Throws NotFoundError `SCHEMA_VERSION_NOT_FOUND` for a version to be activated that is not there. */
+    /** Changes a topic. Throws NotFoundError `SCHEMA_VERSION_NOT_FOUND` if the version to activate does not exist. */
     async update (
       scope: Scope, name: string, { description, owner, activeSchemaVersion }: TopicUpdate, by: Origin = system
     ): Promise<Topic> {
@@ -103,7 +103,7 @@ export function createTopics ({ db, log, schemaVersionExists = async () => false
       })
     },
 
-    /** Answers the topic as it was. Its log, schemas, mappings and live subscriptions stay. */
+    /** Deletes a topic and returns it as it was. Its log, schemas, mappings and live subscriptions stay. */
     async remove (scope: Scope, name: string, by: Origin = system): Promise<Topic> {
       return await db.transaction().execute(async trx => {
         const row = await trx.deleteFrom('topics')
@@ -119,17 +119,17 @@ export function createTopics ({ db, log, schemaVersionExists = async () => false
 
     isRegistered: (scope: Scope, name: string): Promise<boolean> => isRegistered({ scope, name }),
 
-    /** The version that payloads are checked against; null: none, or no such topic. */
+    /** Returns the version that payloads are checked against, or null if there is none or no such topic. */
     async activeSchemaVersion (scope: Scope, name: string): Promise<number | null> {
       return (await find(scope, name))?.active_schema_version ?? null
     },
 
-    /** Throws NotFoundError unless the topic may be subscribed to: it is registered, or one of the platform's own. */
+    /** Throws NotFoundError unless the topic is registered or one of the platform's own. */
     requireTopic,
 
     /**
-     * The retained events above `after`, ascending, as a JSON array; when the log has more, the offset that the next
-     * page starts after.
+     * Returns the retained events above `after`, ascending, as a JSON array. If the log has more, also returns the
+     * offset that the next page starts after.
      */
     async history (
       scope: Scope, name: string, { after, limit = 100 }: { after?: number, limit?: number },
@@ -153,18 +153,18 @@ export function refuseReserved (name: string): void {
   if (isReserved(name)) {
     throw new ValidationError(
       'TOPIC_RESERVED',
-      `The topic is reserved: ${name}; the roots sync, socket, presence and system belong to the platform`
+      `The topic is reserved: ${name}. The roots sync, socket, presence and system belong to the platform`
     )
   }
 }
 
-/** Undefined when the topic, or no such application, exists. */
+/** Inserts a topic. Returns undefined if the topic exists or the application does not. */
 async function insert (
   db: Kysely<Database>, scope: Scope, { name, description, owner }: TopicCreate
 ): Promise<Selectable<TopicsTable> | undefined> {
   return await db.insertInto('topics')
     .columns(['application_id', 'environment', 'name', 'description', 'owner', 'created_at'])
-    // Of the application's row, so that it cannot go meanwhile.
+    // Selects from the application's row and locks it, so that the application cannot be deleted meanwhile.
     .expression(eb =>
       eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
         'id', eb.val(scope.environment).as('environment'), eb.val(name).as('name'),

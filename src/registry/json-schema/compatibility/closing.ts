@@ -2,25 +2,24 @@ import type { Json } from '../json.ts'
 import { patternMatcher } from '../regex/pattern-matcher.ts'
 import { ANYTHING, inPlace, type Keywords, node, NOTHING, type SchemaNode } from '../schema-node.ts'
 
-/** More places than this are told apart in no schema that people write; places beyond are left open. */
+/** Limits the places. No schema written by people has more; further places stay open. */
 const PLACES_MAX = 2_000
 
 /**
- * The schema of a writer that is taken to send only properties which the schema declares: what policy `lenient` means,
- * as a schema, so that `lenient(writer, reader) = strict(close(writer), reader)`.
+ * Returns the schema of a writer that sends only properties which its schema declares. This defines the policy
+ * `lenient`: `lenient(writer, reader) = strict(close(writer), reader)`.
  *
- * A *place* is the root, or what a place holds under a property or as an item. All subschemas that judge a place, in
- * whichever branch they stand (`allOf`, `anyOf`, `oneOf`, `if`, `then`, `else`, `not`, `dependentSchemas`, `$ref`),
- * speak for it together. They *declare* the names in their `properties`, `required`, `dependentRequired` and
- * `dependentSchemas`, and all names that match their `patternProperties`. An object at a place may then only have
- * declared properties, if the place is open by omission, which is when its subschemas
- *   - declare at least one name or pattern (an object of which nothing is said is a map, and stays open),
- *   - have neither `additionalProperties` nor `unevaluatedProperties` nor `propertyNames` (these are an author's word), and
- *   - do not demand by `minProperties` more properties than are declared.
- * A place of which it is not plain who judges it stays open, with all that is below it: what one of several patterns
- * leads to, or one that matches a declared name, and what `unevaluated…` may judge beside others. So does one for which
+ * A *place* is the root, or a member or item of a place. The *judges* of a place are all subschemas that apply to it,
+ * in any branch (`allOf`, `anyOf`, `oneOf`, `if`, `then`, `else`, `not`, `dependentSchemas`, `$ref`). Together they
+ * *declare* the names in their `properties`, `required`, `dependentRequired` and `dependentSchemas`, and all names that
+ * match their `patternProperties`. An object at a place is limited to declared properties if its judges
+ *   - declare at least one name or pattern (an object without declarations is a map and stays open),
+ *   - have no `additionalProperties`, `unevaluatedProperties` or `propertyNames` (with these, the author decides), and
+ *   - do not require more properties by `minProperties` than are declared.
+ * A place stays open, with everything below it, if its judges are uncertain: below one of several patterns, below a
+ * pattern that matches a declared name, and where `unevaluated…` may apply beside other judges. It also stays open if
  * `const` or `enum` lists an object, whose members need no declaration.
- * A writer of whom no document at all would be left keeps to the schema as it is.
+ * If no document at all would satisfy the closed schema, the caller uses the writer's schema as it is.
  */
 export function close (writer: SchemaNode): SchemaNode {
   writer.shared = true
@@ -37,21 +36,22 @@ class Places {
   hasClosed = false
 
   /**
-   * The limits of the place that these subschemas judge. Limits are laid by `not not`, so that they evaluate nothing.
+   * Returns the limits of the place that these subschemas judge. Limits are applied with `not not`, so that they do not
+   * evaluate properties.
    */
   at (roots: readonly SchemaNode[]): SchemaNode {
     const judges = new Set(roots)
     for (const judge of judges) for (const inner of inPlace(judge)) judges.add(inner)
-    const speaking = [...judges].filter((judge) => typeof judge.keywords !== 'boolean')
+    const speaking = [...judges].filter(judge => typeof judge.keywords !== 'boolean')
     if (speaking.length === 0 || speaking.some(listsObjects)) return ANYTHING
-    const key = speaking.map((judge) => this.#idOf(judge)).sort((a, b) => a - b).join()
+    const key = speaking.map(judge => this.#idOf(judge)).sort((a, b) => a - b).join()
     const known = this.#places.get(key)
     if (known !== undefined) return known
     if (this.#places.size >= PLACES_MAX) return ANYTHING
     const limits: Keywords = {}
     const place = node(limits, '', true)
     this.#places.set(key, place)
-    this.#unread.push([limits, speaking.map((judge) => judge.keywords as Keywords)])
+    this.#unread.push([limits, speaking.map(judge => judge.keywords as Keywords)])
     if (!this.#isReading) this.#readAll()
     return place
   }
@@ -69,12 +69,12 @@ class Places {
     const names = new Set(judges.flatMap(declaredNames))
     const patterns = new Set(judges.flatMap(({ patternProperties }) => [...patternProperties?.keys() ?? []]))
     limits.properties = new Map(
-      [...names].map((name) => [name, this.#member(judges, (judge) => judgesOf(name, judge))])
+      [...names].map(name => [name, this.#member(judges, judge => judgesOf(name, judge))])
     )
     const isSole = (pattern: string) =>
-      patterns.size === 1 && ![...names].some((name) => patternMatcher(pattern).test(name))
+      patterns.size === 1 && ![...names].some(name => patternMatcher(pattern).test(name))
     limits.patternProperties = new Map(
-      [...patterns].map((pattern) => [
+      [...patterns].map(pattern => [
         pattern,
         isSole(pattern)
           ? this.#member(judges, ({ patternProperties }) => present(patternProperties?.get(pattern)))
@@ -88,11 +88,11 @@ class Places {
   }
 
   /**
-   * The place of a member, of which each judge says by name or pattern what `named` answers, or else what it says of
-   * others.
+   * Returns the place of a member. `named` returns the subschemas that a judge applies to it by name or pattern;
+   * without any, the judge applies its schema of additional properties.
    */
   #member (judges: Keywords[], named: (judge: Keywords) => SchemaNode[]): SchemaNode {
-    const silent = judges.filter((judge) => named(judge).length === 0)
+    const silent = judges.filter(judge => named(judge).length === 0)
     return this.#placeOf(
       [...judges.flatMap(named), ...silent.flatMap(({ additionalProperties }) => present(additionalProperties))],
       silent.flatMap(({ additionalProperties, unevaluatedProperties }) =>
@@ -132,7 +132,7 @@ class Places {
 }
 
 function present (...schemas: (SchemaNode | undefined)[]): SchemaNode[] {
-  return schemas.filter((schema) => schema !== undefined)
+  return schemas.filter(schema => schema !== undefined)
 }
 
 function declaredNames ({ properties, required, dependentRequired, dependentSchemas }: Keywords): string[] {

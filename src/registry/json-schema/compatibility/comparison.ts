@@ -10,18 +10,18 @@ import { GaveUp } from '../steps.ts'
 import { WitnessSearch } from './witness-search.ts'
 
 /**
- * What one comparison may take. A step is some 300 ns, and up to 2 µs for schemas made to be slow, so that all of them
- * are a few seconds at worst. Versions of the largest schemas of SchemaStore take up to 500,000.
+ * Limits the steps of one comparison. A step takes about 300 ns, and up to 2 µs for schemas made to be slow, so all
+ * steps take at most a few seconds. Versions of the largest schemas of SchemaStore take up to 500,000 steps.
  */
 export const COMPARISON_STEPS_MAX = 3_000_000
 
-/** No question gets more of the steps than a third, so that the later ones have their turn. */
+/** A question gets at most a third of the steps, so that some are left for later ones. */
 const QUESTIONS_MIN = 3
 
-/** More changes than this are not told one by one. */
+/** Limits the listed changes. */
 const CHANGES_MAX = 100
 
-/** Compares what a writer may send with what a reader takes. */
+/** Compares the documents that a writer may send with those that a reader accepts. */
 export class Comparison {
   readonly #writer: SchemaNode
   readonly #reader: SchemaNode
@@ -31,7 +31,7 @@ export class Comparison {
   readonly #changes = new Map<string, SchemaChange>()
   #hasGivenUp = false
 
-  /** Throws GaveUp. */
+  /** Throws GaveUp if the steps run out. */
   constructor (
     writer: SchemaNode, reader: SchemaNode, { isLenient, stepsMax }: { isLenient: boolean, stepsMax: number }
   ) {
@@ -43,7 +43,7 @@ export class Comparison {
     this.#witnesses = new WitnessSearch(this.#solver, this.#writer, reader)
   }
 
-  /** The writer's schema as it was compared: closed, under the lenient policy. */
+  /** The writer's schema as compared: closed, if the policy is lenient. */
   get writer (): SchemaNode {
     return this.#writer
   }
@@ -52,7 +52,7 @@ export class Comparison {
     return this.#solver.stepsUsed
   }
 
-  /** Throws GaveUp when the steps run out and no change was shown to be incompatible. */
+  /** Returns the verdict. Throws GaveUp if the steps run out and no change was proved incompatible. */
   run (original: SchemaNode): Verdict {
     try {
       this.#judgeAll(original)
@@ -61,7 +61,7 @@ export class Comparison {
       this.#hasGivenUp = true
     }
     const changes = [...this.#changes.values()].sort((a, b) => Number(a.compatible) - Number(b.compatible))
-    const compatible = changes.every((change) => change.compatible)
+    const compatible = changes.every(change => change.compatible)
     if (compatible && this.#hasGivenUp) throw new GaveUp()
     return { compatible, changes: changes.slice(0, CHANGES_MAX) }
   }
@@ -70,8 +70,12 @@ export class Comparison {
     const differences = new Differences(this.#solver.formulas)
     differences.walk(original, this.#reader)
     let refused = 0
-    for (const difference of differences.found) { if (refused < CHANGES_MAX && this.#judge(difference) === false) refused++ }
-    for (const [path, rule, message] of differences.dropped) { this.#note({ path, rule, compatible: true, message, direction: 'backward' }) }
+    for (const difference of differences.found) {
+      if (refused < CHANGES_MAX && this.#judge(difference) === false) refused++
+    }
+    for (const [path, rule, message] of differences.dropped) {
+      this.#note({ path, rule, compatible: true, message, direction: 'backward' })
+    }
   }
 
   #isNothing (schema: SchemaNode): boolean {
@@ -82,7 +86,7 @@ export class Comparison {
     return this.#solver.findWithin(this.#questionSteps, parts, want)
   }
 
-  /** Returns whether the difference is shown to be compatible, or undefined when the steps ran out. */
+  /** Returns whether the difference is proved to be compatible, or undefined if the steps ran out. */
   #judge ({ path, rule, message, word, reader, violation, local }: Difference): boolean | undefined {
     const known = this.#changes.get(`${path} ${rule}`)
     if (known?.compatible === false) return false
@@ -102,7 +106,7 @@ export class Comparison {
       rule: 'cannot-be-shown',
       compatible: false,
       reason,
-      message: `${message} That this is compatible cannot be shown: ${REASONS[reason]}.`
+      message: `${message} Compatibility cannot be proved: ${REASONS[reason]}.`
     })
   }
 
@@ -114,7 +118,7 @@ export class Comparison {
   }
 
   #confirm (models: Models | undefined, violation: Difference['violation']): { document: Json } | undefined {
-    const document = models?.values.find((value) => this.#witnesses.isWitness(value))
+    const document = models?.values.find(value => this.#witnesses.isWitness(value))
     if (document !== undefined) return { document }
     return this.#witnesses.find(violation, Math.min(this.#solver.stepsLeft / 2, this.#questionSteps))
   }
@@ -127,7 +131,7 @@ export class Comparison {
         typeof keywords === 'boolean' ? [] : Object.keys(keywords)
       )
     ])
-    if (['contentEncoding', 'contentMediaType', 'contentSchema'].some((content) => words.has(content))) return 'content'
+    if (['contentEncoding', 'contentMediaType', 'contentSchema'].some(content => words.has(content))) return 'content'
     return words.has('unevaluatedProperties') || words.has('unevaluatedItems') ? 'unevaluated' : 'unconfirmed'
   }
 }

@@ -20,15 +20,15 @@ export type CompatibilityMode =
   | 'forward_transitive'
   | 'full_transitive'
 
-/** `strict`: set inclusion. `lenient`: the same, once the writer's schema is closed as `close` in `closing.ts` says. */
+/** `strict`: set inclusion. `lenient`: set inclusion after `close` in `closing.ts` has closed the writer's schema. */
 export type CompatibilityPolicy = 'strict' | 'lenient'
 
 export type { SchemaChange, Verdict } from './verdict.ts'
 
 /**
- * Whether every document that the writer may send is valid for the reader. "Compatible" is always proved; an
- * incompatible change carries a witness, or is one of the `REASONS`. The verdict depends on the schemas alone: steps
- * are counted, not time. Throws SchemaError for a schema that cannot be used, and GaveUp when the steps run out first.
+ * Returns whether every document that the writer may send is valid for the reader. "Compatible" is always proved; an
+ * incompatible change has a witness or one of the `REASONS`. The verdict depends only on the schemas: steps are
+ * counted, not time. Throws SchemaError if a schema cannot be used, and GaveUp if the steps run out first.
  */
 export function compareSchemas (
   writer: JsonSchema, reader: JsonSchema, options: { policy: CompatibilityPolicy, stepsMax?: number }
@@ -38,39 +38,39 @@ export function compareSchemas (
   return new Comparison(from, normalise(reader), { isLenient: policy === 'lenient', stepsMax }).run(from)
 }
 
-/** The documents that a writer may send under a policy, as a schema: what `compareSchemas` and its witnesses go by. */
+/** Returns the schema of the documents that a writer may send under a policy, as `compareSchemas` uses it. */
 export function writerSchema (writer: JsonSchema, policy: CompatibilityPolicy): JsonSchema {
   const from = normalise(writer)
   return emit(new Comparison(from, from, { isLenient: policy === 'lenient', stepsMax: COMPARISON_STEPS_MAX }).writer)
 }
 
-/** The steps that reading a schema and preparing its comparison take for a character of its text. */
+/** The steps per character of a schema for reading it and preparing its comparison. */
 const STEPS_PER_CHARACTER = 1
 
 export type Direction = 'backward' | 'forward'
 
-/** What a schema is compared with in one job. */
+/** A schema and the earlier versions to compare it with in one job. */
 export interface ComparisonJob {
   schema: JsonSchema
   earlier: readonly { version: number, schema: JsonSchema, directions: readonly Direction[] }[]
   policy: CompatibilityPolicy
 }
 
-/** The verdict on a schema and one earlier version: its changes, or that the steps ran out. */
+/** The verdict on a schema and one earlier version: the changes, or `gave-up` if the steps ran out. */
 export interface PairVerdict {
   version: number
   direction: Direction
   changes: SchemaChange[] | 'gave-up'
 }
 
-/** None for the mode `none`. */
+/** Returns the directions of a mode: none for the mode `none`. */
 export function directionsOf (mode: CompatibilityMode): Direction[] {
-  return (['backward', 'forward'] as const).filter((direction) => mode.startsWith(direction) || mode.startsWith('full'))
+  return (['backward', 'forward'] as const).filter(direction => mode.startsWith(direction) || mode.startsWith('full'))
 }
 
 /**
- * Compares a schema with earlier versions, pair by pair, each with steps of its own. Ends early, after a pair, once
- * more than `jobStepsMax` are used. Throws SchemaError for a schema that cannot be used.
+ * Compares a schema with earlier versions, pair by pair, each with its own steps. Ends early, after a pair, once more
+ * than `jobStepsMax` steps are used. Throws SchemaError if a schema cannot be used.
  */
 export function comparePairs (
   { schema, earlier, policy }: ComparisonJob, { stepsMax = COMPARISON_STEPS_MAX, jobStepsMax = Infinity } = {}
@@ -94,7 +94,7 @@ export function comparePairs (
         direction,
         changes: changes === 'gave-up'
           ? changes
-          : changes.map((change) => ({ ...change, direction, comparedWith: version }))
+          : changes.map(change => ({ ...change, direction, comparedWith: version }))
       })
     }
   }
@@ -115,10 +115,10 @@ function comparePair (
   }
 }
 
-/** The verdict over all pairs. Throws GaveUp when the steps of some ran out and no other is incompatible. */
+/** Returns the verdict over all pairs. Throws GaveUp if the steps of a pair ran out and no other is incompatible. */
 export function sumUp (pairs: readonly PairVerdict[]): Verdict {
-  const changes = pairs.flatMap((pair) => pair.changes === 'gave-up' ? [] : pair.changes)
-  const compatible = changes.every((change) => change.compatible)
-  if (compatible && pairs.some((pair) => pair.changes === 'gave-up')) throw new GaveUp()
+  const changes = pairs.flatMap(pair => pair.changes === 'gave-up' ? [] : pair.changes)
+  const compatible = changes.every(change => change.compatible)
+  if (compatible && pairs.some(pair => pair.changes === 'gave-up')) throw new GaveUp()
   return { compatible, changes }
 }

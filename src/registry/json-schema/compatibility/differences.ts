@@ -5,8 +5,8 @@ import { demandOf, hasKey, otherKeys, unevaluated } from './schema-formula.ts'
 import { type Keywords, node, pointerOf, type SchemaNode } from '../schema-node.ts'
 
 /**
- * One thing that the reader demands and the writer's schema does not say in the same words. All documents of the writer
- * are documents of the reader exactly when none of them is in any `violation`.
+ * A demand of the reader that is not literally in the writer's schema. All documents of the writer are documents of the
+ * reader exactly if none of them is in any `violation`.
  */
 export interface Difference {
   readonly path: string
@@ -14,13 +14,13 @@ export interface Difference {
   readonly message: string
   readonly word: keyof Keywords
   readonly reader: SchemaNode
-  /** Whole documents of which the demand is not true. */
+  /** The whole documents that violate the demand. */
   readonly violation: Formula
-  /** Values, at the place of the demand, that the writer's schema for this place allows and the demand does not. */
+  /** The values at the place of the demand that the writer's schema for this place allows and the demand does not. */
   readonly local: readonly Formula[]
 }
 
-/** From "the value at this place is in the set" to "the document has such a place". */
+/** Converts "the value at this place is in the set" to "the document has such a place". */
 type Place = (inside: Formula) => Formula
 
 const DIFFERENCES_MAX = 2_000
@@ -30,14 +30,14 @@ export class Differences {
   readonly #formulas: Formulas
   readonly #open = new Set<string>()
   readonly found: Difference[] = []
-  /** Keywords and properties that the reader does without: `[path, rule, message]`. */
+  /** Keywords and properties that the reader no longer has: `[path, rule, message]`. */
   readonly dropped: [string, string, string][] = []
 
   constructor (formulas: Formulas) {
     this.#formulas = formulas
   }
 
-  walk (writer: SchemaNode, reader: SchemaNode, place: Place = (inside) => inside): void {
+  walk (writer: SchemaNode, reader: SchemaNode, place: Place = inside => inside): void {
     const whole = this.#formulas.schema(reader)
     if (whole === this.#formulas.schema(writer) || whole === this.#formulas.true) return
     const key = `${this.#formulas.schema(writer).id} ${whole.id}`
@@ -45,7 +45,7 @@ export class Differences {
     if (typeof reader.keywords === 'boolean' || this.#open.has(key) || this.found.length > DIFFERENCES_MAX) {
       this.#add(
         sides, 'not', whole, reader.pointer, 'schema-changed',
-        sentence(reader.keywords === false ? 'nothing is allowed here any more' : 'the schema changed here')
+        sentence(reader.keywords === false ? 'no value is allowed here' : 'the schema changed here')
       )
       return
     }
@@ -73,9 +73,9 @@ export class Differences {
   #keyword (sides: Sides, word: keyof Keywords, demand: Formula): void {
     if (
       demand === this.#formulas.true ||
-      sides.writers.some((writer) => demandOf(word, writer.keywords, this.#formulas) === demand)
+      sides.writers.some(writer => demandOf(word, writer.keywords, this.#formulas) === demand)
     ) return
-    const before = sides.writers.find((writer) => writer.keywords[word] !== undefined)
+    const before = sides.writers.find(writer => writer.keywords[word] !== undefined)
     const message = describeChange(word, before, sides.reader)
     this.#add(
       sides,
@@ -89,7 +89,7 @@ export class Differences {
 
   #unevaluated (sides: Sides, word: 'unevaluatedItems' | 'unevaluatedProperties', keywords: Keywords): void {
     const demand = unevaluated(word, keywords, this.#formulas, false)
-    const isDemanded = sides.writers.some((writer) =>
+    const isDemanded = sides.writers.some(writer =>
       unevaluated(word, writer.keywords, this.#formulas, true) === demand
     )
     if (!isDemanded) this.#keyword(sides, word, demand)
@@ -98,10 +98,10 @@ export class Differences {
   #properties (sides: Sides, properties: Map<string, SchemaNode>): void {
     for (const [name, schema] of properties) {
       const key = this.#formulas.in([name])
-      const before = sides.writers.map((writer) => writer.keywords.properties?.get(name)).find((found) =>
+      const before = sides.writers.map(writer => writer.keywords.properties?.get(name)).find(found =>
         found !== undefined
       )
-      if (before !== undefined) this.walk(before, schema, (inside) => sides.place(this.#withKey(key, inside)))
+      if (before !== undefined) this.walk(before, schema, inside => sides.place(this.#withKey(key, inside)))
       else {
         const path = pointerTo(pointerOf(sides.reader, 'properties'), name)
         this.#add(
@@ -110,7 +110,8 @@ export class Differences {
           this.#formulas.everyKey(key, this.#formulas.schema(schema)),
           path,
           'property-added',
-          `The property ${JSON.stringify(name)} is declared now; what was sent under this name before need not fit.`
+          `The property ${JSON.stringify(name)} is now declared. ` +
+            'Values that were sent under this name before may be invalid.'
         )
       }
     }
@@ -119,10 +120,10 @@ export class Differences {
   #patterns (sides: Sides, patterns: Map<string, SchemaNode>): void {
     for (const [source, schema] of patterns) {
       const keys = this.#formulas.pattern(source)
-      const before = sides.writers.map((writer) => writer.keywords.patternProperties?.get(source)).find((found) =>
+      const before = sides.writers.map(writer => writer.keywords.patternProperties?.get(source)).find(found =>
         found !== undefined
       )
-      if (before !== undefined) this.walk(before, schema, (inside) => sides.place(this.#withKey(keys, inside)))
+      if (before !== undefined) this.walk(before, schema, inside => sides.place(this.#withKey(keys, inside)))
       else {
         const path = pointerTo(pointerOf(sides.reader, 'patternProperties'), source)
         this.#add(
@@ -131,24 +132,24 @@ export class Differences {
           this.#formulas.everyKey(keys, this.#formulas.schema(schema)),
           path,
           'pattern-property-added',
-          `Properties whose names match ${JSON.stringify(source)} must now fit a schema.`
+          `Properties whose names match ${JSON.stringify(source)} must now satisfy a schema.`
         )
       }
     }
   }
 
-  /** Properties that the reader does not name: these that the writer did, one by one, then all others. */
+  /** Compares properties that the reader does not name: first those that the writer names, then all others. */
   #others (sides: Sides, keywords: Keywords): void {
     const formulas = this.#formulas
     const schema = formulas.schema(keywords.additionalProperties!)
     const keys = otherKeys(keywords, formulas)
     if (
-      sides.writers.some((writer) =>
+      sides.writers.some(writer =>
         demandOf('additionalProperties', writer.keywords, formulas) === formulas.everyKey(keys, schema)
       )
     ) return
     const gone = new Map(
-      sides.writers.flatMap((writer) =>
+      sides.writers.flatMap(writer =>
         [...writer.keywords.properties ?? []].map(([name]): [string, SchemaNode] => [name, writer])
       ).filter(([name]) => keywords.properties?.has(name) !== true).slice(0, 200)
     )
@@ -156,7 +157,7 @@ export class Differences {
       const isOther = formulas.all([
         formulas.in([name]),
         ...keys.kind === 'all'
-          ? keys.parts.filter((part) => part.kind === 'pattern')
+          ? keys.parts.filter(part => part.kind === 'pattern')
           : keys.kind === 'pattern'
             ? [keys]
             : []
@@ -167,18 +168,18 @@ export class Differences {
         formulas.everyKey(isOther, schema),
         pointerTo(pointerOf(writer as Conjunct, 'properties'), name),
         'property-removed',
-        `The property ${JSON.stringify(name)} is declared no more and falls under "additionalProperties".`
+        `The property ${JSON.stringify(name)} is no longer declared. "additionalProperties" applies to it.`
       )
     }
     const others = formulas.all([keys, formulas.in([...gone.keys()], true)])
-    const before = sides.writers.find((writer) => writer.keywords.additionalProperties !== undefined)
+    const before = sides.writers.find(writer => writer.keywords.additionalProperties !== undefined)
     let left = others
     if (before !== undefined && typeof keywords.additionalProperties!.keywords !== 'boolean') {
       const common = otherKeys(before.keywords, formulas)
       left = formulas.all([others, formulas.not(common)])
       this.walk(
         before.keywords.additionalProperties!, keywords.additionalProperties!,
-        (inside) => sides.place(this.#withKey(formulas.all([others, common]), inside))
+        inside => sides.place(this.#withKey(formulas.all([others, common]), inside))
       )
     }
     this.#add(
@@ -196,23 +197,23 @@ export class Differences {
     const from = keywords.prefixItems?.length ?? 0
     if (word === 'prefixItems') {
       for (const [i, schema] of keywords.prefixItems!.entries()) {
-        const before = sides.writers.map((writer) => writer.keywords.prefixItems?.[i] ?? writer.keywords.items).find((
+        const before = sides.writers.map(writer => writer.keywords.prefixItems?.[i] ?? writer.keywords.items).find((
           found
         ) => found !== undefined)
         this.walk(
           before ?? node(true),
           schema,
-          (inside) =>
+          inside =>
             sides.place(formulas.all([formulas.types(ARRAY), formulas.size('array', i + 1), formulas.item(i, inside)]))
         )
       }
       return
     }
-    const before = sides.writers.find((writer) =>
+    const before = sides.writers.find(writer =>
       writer.keywords.items !== undefined && (writer.keywords.prefixItems?.length ?? 0) <= from
     )
     if (before !== undefined) {
-      this.walk(before.keywords.items!, keywords.items!, (inside) =>
+      this.walk(before.keywords.items!, keywords.items!, inside =>
         sides.place(formulas.all([formulas.types(ARRAY), formulas.count(from, inside, 1)])))
     } else this.#keyword(sides, 'items', demandOf('items', keywords, formulas))
   }
@@ -222,14 +223,14 @@ export class Differences {
   }
 
   #required (sides: Sides, name: string): void {
-    if (sides.writers.some((writer) => writer.keywords.required?.includes(name) === true)) return
+    if (sides.writers.some(writer => writer.keywords.required?.includes(name) === true)) return
     this.#add(
       sides,
       'required',
       hasKey(name, this.#formulas),
       pointerOf(sides.reader, 'required'),
       'required-added',
-      `The property ${JSON.stringify(name)} is required now.`
+      `The property ${JSON.stringify(name)} is now required.`
     )
   }
 
@@ -245,14 +246,16 @@ export class Differences {
   #listDropped ({ writer, reader }: Sides, keywords: Keywords): void {
     if (typeof writer.keywords === 'boolean' || this.dropped.length > DIFFERENCES_MAX) return
     for (const word of Object.keys(writer.keywords) as (keyof Keywords)[]) {
-      if (keywords[word] === undefined && !word.endsWith('Rule')) { this.dropped.push([pointerOf(writer, word), `${kebab(word)}-removed`, describeChange(word, writer, reader)]) }
+      if (keywords[word] === undefined && !word.endsWith('Rule')) {
+        this.dropped.push([pointerOf(writer, word), `${kebab(word)}-removed`, describeChange(word, writer, reader)])
+      }
     }
     for (const name of writer.keywords.properties?.keys() ?? []) {
       if (keywords.properties?.has(name) === true || keywords.additionalProperties !== undefined) continue
       this.dropped.push([
         pointerTo(pointerOf(writer, 'properties'), name),
         'property-removed',
-        `The property ${JSON.stringify(name)} is declared no more.`
+        `The property ${JSON.stringify(name)} is no longer declared.`
       ])
     }
     for (const name of writer.keywords.required ?? []) {
@@ -260,7 +263,7 @@ export class Differences {
         this.dropped.push([
           pointerOf(writer, 'required'),
           'required-removed',
-          `The property ${JSON.stringify(name)} is required no more.`
+          `The property ${JSON.stringify(name)} is no longer required.`
         ])
       }
     }
@@ -277,9 +280,13 @@ interface Sides {
   readonly place: Place
 }
 
-/** The schema and all that it demands without condition. */
+/** Returns the schema and all schemas that it requires unconditionally. */
 function conjuncts (schema: SchemaNode): Conjunct[] {
   const found = new Set([schema])
-  for (const next of found) { if (typeof next.keywords !== 'boolean') { for (const part of next.keywords.allOf ?? []) found.add(part) } }
+  for (const next of found) {
+    if (typeof next.keywords !== 'boolean') {
+      for (const part of next.keywords.allOf ?? []) found.add(part)
+    }
+  }
   return [...found].filter((next): next is Conjunct => typeof next.keywords !== 'boolean')
 }

@@ -5,8 +5,8 @@ import type { Reason } from './reasons.ts'
 import type { Tick } from '../steps.ts'
 
 /**
- * A set of JSON values. A literal about one type of value holds for every value of another type, as keywords do.
- * Formulas are made by `Formulas`, once each: equal ones are the same object.
+ * A set of JSON values. A literal about one type contains every value of any other type, as with keywords. `Formulas`
+ * creates each formula once: equal formulas are the same object.
  */
 export type Formula = { readonly id: number } & Shape
 type Shape =
@@ -36,7 +36,7 @@ export function maskOf (...types: JsonType[]): number {
 }
 const ALL_TYPES = maskOf(...JSON_TYPES)
 
-/** The one type that a literal speaks of; undefined when it speaks of all. */
+/** Returns the type that a literal restricts, or undefined if it restricts all types. */
 export function subjectOf (literal: Formula): JsonType | undefined {
   switch (literal.kind) {
     case 'min': case 'max': case 'multiple': return 'number'
@@ -47,7 +47,7 @@ export function subjectOf (literal: Formula): JsonType | undefined {
   }
 }
 
-/** Makes formulas, in their simplest form where that is plain, and negates them exactly. */
+/** Creates formulas, simplifies them where that is easy, and negates them exactly. */
 export class Formulas {
   readonly #made = new Map<string, Formula>()
   readonly #classes: ReadonlyMap<SchemaNode, number>
@@ -114,7 +114,7 @@ export class Formulas {
 
   in (values: readonly Json[], negated = false): Formula {
     if (values.length === 0) return negated ? this.true : this.false
-    const texts = new Map(values.map((value) => [canonical(value), value]))
+    const texts = new Map(values.map(value => [canonical(value), value]))
     this.#tick(values.length)
     return this.#in(texts, negated)
   }
@@ -179,8 +179,8 @@ export class Formulas {
     switch (formula.kind) {
       case 'true': return this.false
       case 'false': return this.true
-      case 'all': return this.any(formula.parts.map((part) => this.not(part)))
-      case 'any': return this.all(formula.parts.map((part) => this.not(part)))
+      case 'all': return this.any(formula.parts.map(part => this.not(part)))
+      case 'any': return this.all(formula.parts.map(part => this.not(part)))
       case 'schema': return this.schema(formula.node, !formula.negated)
       case 'types': return this.types(ALL_TYPES & ~formula.mask)
       case 'in': return this.#in(formula.values, !formula.negated)
@@ -189,7 +189,7 @@ export class Formulas {
     }
   }
 
-  /** The negation of a literal among the values of its type. */
+  /** Returns the negation of a literal among the values of its type. */
   #opposite (
     literal: Exclude<Formula, { kind: 'true' | 'false' | 'all' | 'any' | 'schema' | 'types' | 'in' | 'opaque' }>
   ): Formula {

@@ -6,19 +6,20 @@ import { hasUniqueItems } from '../keywords.ts'
 import { patternMatcher } from '../regex/pattern-matcher.ts'
 import type { Tick } from '../steps.ts'
 
-/** How the formulas of schemas are written out, and how steps are counted. */
+/** Expands schema formulas and counts steps. */
 export interface HoldsContext { readonly expand: (formula: Formula) => Formula, readonly tick: Tick }
 
 /**
- * Whether a value is in the set that a formula means. What the validator does not check (`opaque`) is taken to hold.
+ * Returns whether a value is in the set of a formula. Assumes that `opaque` literals hold, since the validator does not
+ * check them.
  */
 export function holds (formula: Formula, value: Json, context: HoldsContext): boolean {
   context.tick(typeof value === 'string' ? 1 + (value.length >> 5) : 1)
   switch (formula.kind) {
     case 'true': case 'opaque': return true
     case 'false': return false
-    case 'all': return formula.parts.every((part) => holds(part, value, context))
-    case 'any': return formula.parts.some((part) => holds(part, value, context))
+    case 'all': return formula.parts.every(part => holds(part, value, context))
+    case 'any': return formula.parts.some(part => holds(part, value, context))
     case 'schema': return holds(context.expand(formula), value, context)
     case 'types': return (formula.mask & 1 << JSON_TYPES.indexOf(typeOf(value))) !== 0
     case 'in': return formula.values.has(canonical(value)) !== formula.negated
@@ -56,9 +57,9 @@ function arrayHolds (literal: Formula, value: Json[], context: HoldsContext): bo
     case 'item':
       return literal.index >= value.length || holds(literal.then, value[literal.index]!, context)
     case 'rest':
-      return value.slice(literal.from).every((item) => holds(literal.then, item, context))
+      return value.slice(literal.from).every(item => holds(literal.then, item, context))
     case 'count':
-      return isWithin(value.slice(literal.from).filter((item) => holds(literal.of, item, context)).length, literal)
+      return isWithin(value.slice(literal.from).filter(item => holds(literal.of, item, context)).length, literal)
     default:
       return true
   }
@@ -69,17 +70,19 @@ function objectHolds (literal: Formula, value: JsonObject, context: HoldsContext
     case 'size':
       return literal.of !== 'object' || isWithin(Object.keys(value).length, literal)
     case 'every-key':
-      return keysIn(literal.keys, value, context).every((key) => holds(literal.then, value[key]!, context))
+      return keysIn(literal.keys, value, context).every(key => holds(literal.then, value[key]!, context))
     case 'some-key':
-      return keysIn(literal.keys, value, context).some((key) => holds(literal.then, value[key]!, context))
+      return keysIn(literal.keys, value, context).some(key => holds(literal.then, value[key]!, context))
     default:
       return true
   }
 }
 
 function keysIn (keys: Formula, value: JsonObject, context: HoldsContext): string[] {
-  if (keys.kind === 'in' && !keys.negated) { return [...keys.values.values()].filter((key): key is string => typeof key === 'string' && has(value, key)) }
-  return Object.keys(value).filter((key) => holds(keys, key, context))
+  if (keys.kind === 'in' && !keys.negated) {
+    return [...keys.values.values()].filter((key): key is string => typeof key === 'string' && has(value, key))
+  }
+  return Object.keys(value).filter(key => holds(keys, key, context))
 }
 
 function isWithin (count: number, { min, max }: { min: number, max: number }): boolean {

@@ -3,18 +3,18 @@ import type { Json } from '../json.ts'
 import type { Reason } from './reasons.ts'
 import type { Questions } from './models.ts'
 
-/** A property that must be there: its name is one of `keys`, its value satisfies `then`. */
+/** A required property: its name is one of `keys`, and its value satisfies `then`. */
 export interface Slot { readonly keys: Formula, readonly then: Formula }
 
 const KINDS_MAX = 64
 
-/** What an object's literals say of properties by their names. */
+/** The rules for properties that follow from an object's literals, by name. */
 export class KeyRules {
   readonly #solver: Questions
   readonly #named = new Map<string, Formula[]>()
   readonly #general: Slot[] = []
   readonly #demands = new Map<string, Formula[]>()
-  /** Every name that is mentioned. All others are alike but for the patterns they match. */
+  /** Every name that a literal mentions. All other names differ only in the patterns that they match. */
   readonly names = new Set<string>()
 
   constructor (literals: readonly Literal[], solver: Questions) {
@@ -31,10 +31,10 @@ export class KeyRules {
 
   #mention (keys: Formula): void {
     if (keys.kind === 'in') for (const name of texts(keys)) this.names.add(name)
-    if (keys.kind === 'all' || keys.kind === 'any') keys.parts.forEach((part) => { this.#mention(part) })
+    if (keys.kind === 'all' || keys.kind === 'any') keys.parts.forEach(part => { this.#mention(part) })
   }
 
-  /** The name, if the formula is true of a single one. */
+  /** Returns the name if the formula contains a single one. */
   onlyName (keys: Formula): string | undefined {
     if (keys.kind !== 'in' || keys.negated || keys.values.size !== 1) return undefined
     return [...texts(keys)][0]
@@ -42,7 +42,7 @@ export class KeyRules {
 
   namesIn (keys: Formula): string[] {
     if (keys.kind === 'in' && !keys.negated) return [...texts(keys)]
-    return [...this.names].filter((name) => this.#solver.holds(keys, name))
+    return [...this.names].filter(name => this.#solver.holds(keys, name))
   }
 
   demandsOn (name: string): Formula[] {
@@ -57,8 +57,8 @@ export class KeyRules {
   }
 
   /**
-   * A property with a name that is neither mentioned nor taken. Names are tried by kind: when no value is right for
-   * one, all names that fall under the same rules are out. Undefined when there is certainly none.
+   * Returns a property with a name that is neither mentioned nor taken, or undefined if there is certainly none. Tries
+   * names by kind: if no value fits one name, it excludes all names to which the same rules apply.
    */
   findUnnamed (slot: Slot, taken: readonly string[]): { key: string, value: Json } | { reason: Reason } | undefined {
     const { formulas } = this.#solver
@@ -74,7 +74,8 @@ export class KeyRules {
       }
       const rules = this.#general.filter(({ keys }) => this.#solver.holds(keys, key))
       const models = this.#solver.models([slot.then, ...rules.map(({ then }) => then)])
-      if (models.values.length > 0) return { key, value: models.values[0]! }
+      const [value] = models.values
+      if (value !== undefined) return { key, value }
       if (!models.exhausted) reason ??= models.reason ?? 'entangled'
       kinds.push(formulas.any(rules.map(({ keys }) => formulas.not(keys))))
     }

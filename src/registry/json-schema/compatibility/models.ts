@@ -5,8 +5,8 @@ import type { Reason } from './reasons.ts'
 import type { Tick } from '../steps.ts'
 
 /**
- * Values that satisfy a formula. `exhausted` is a proof that there are no others; with no values it is a proof that the
- * formula cannot be satisfied. Otherwise `reason` may say why no more were found.
+ * Values that satisfy a formula. `exhausted` means that there are provably no others: without values, the formula
+ * cannot be satisfied. Otherwise `reason` may be why no more were found.
  */
 export interface Models { readonly values: readonly Json[], readonly exhausted: boolean, readonly reason?: Reason }
 
@@ -15,12 +15,12 @@ export function unknown (reason: Reason): Models {
   return { values: [], exhausted: false, reason }
 }
 
-/** The questions that the rules of one type ask about the values inside of it. The solver answers them. */
+/** The parts of the solver that the rules of one type use for the values inside of a value. */
 export interface Questions {
   readonly formulas: Formulas
   readonly languages: Languages
   readonly tick: Tick
-  /** Reports whether the value satisfies the formula. */
+  /** Returns whether the value satisfies the formula. */
   holds (formula: Formula, value: Json): boolean
   /** Returns up to `want` values that satisfy all parts. */
   models (parts: readonly Formula[], want?: number): Models

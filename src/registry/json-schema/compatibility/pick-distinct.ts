@@ -1,7 +1,7 @@
 import { canonical, type Json } from '../json.ts'
 import type { Models } from './models.ts'
 
-/** One value from each list so that no two are equal (a matching by augmenting paths); undefined if that cannot be. */
+/** Returns one value from each list, no two equal (a matching by augmenting paths), or undefined if impossible. */
 export function pickDistinct (lists: readonly Models[]): Json[] | undefined {
   const texts = lists.map(({ values }) => values.map(canonical))
   const takenBy = new Map<string, number>()
@@ -17,7 +17,7 @@ export function pickDistinct (lists: readonly Models[]): Json[] | undefined {
     return false
   }
   for (let list = 0; list < lists.length; list++) if (!give(list, new Set())) return undefined
-  const values = new Map(lists.flatMap(({ values }) => values.map((value) => [canonical(value), value] as const)))
+  const values = new Map(lists.flatMap(({ values }) => values.map(value => [canonical(value), value] as const)))
   const picked: Json[] = []
   for (const [text, list] of takenBy) picked[list] = values.get(text)!
   return picked

@@ -1,20 +1,20 @@
 /**
- * Why a change can neither be shown compatible nor be refuted by a document. Each is a limit of the checker that is
- * known and named; there is no other.
+ * The reasons why a change can neither be proved compatible nor refuted by a document. Each is a known limit of the
+ * checker; there are no others.
  */
 export const REASONS = {
-  entangled: 'the demands on a value depend on each other in more ways than the checker follows',
-  format: 'what a format accepts is known to the validator but not to the checker, and no sample settled it',
+  entangled: 'the keywords for a value depend on each other in more ways than the checker tries',
+  format: 'only the validator can test the format, and no sample decided the question',
   pattern:
-    'a pattern uses an assertion or a character property in a place that the checker does not follow, or its ' +
+    'a pattern uses an assertion or a character property at a place that the checker does not support, or its ' +
       'automaton is too large',
   content:
-    'contentEncoding, contentMediaType and contentSchema are not checked by the validator, so that old content is ' +
-      'new content cannot be shown',
-  unevaluated: 'what counts as unevaluated depends on more combinations of branches than are tried',
-  numbers: 'the numbers that are left between bounds, multiples and exceptions are too many to be tried',
-  cardinality: 'how many different items or properties there can be is not counted that far',
-  unconfirmed: 'the document that was found is judged otherwise by the validator'
+    'the validator does not check contentEncoding, contentMediaType and contentSchema, so the checker cannot prove ' +
+      'that content stays valid',
+  unevaluated: 'the unevaluated members depend on more combinations of branches than the checker tries',
+  numbers: 'more numbers are left between bounds, multiples and exceptions than the checker tries',
+  cardinality: 'more distinct items or properties are possible than the checker counts',
+  unconfirmed: 'the validator does not confirm the document that the checker found'
 } as const
 
 export type Reason = keyof typeof REASONS

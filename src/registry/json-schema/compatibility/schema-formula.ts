@@ -6,21 +6,21 @@ import { canonical, type JsonType } from '../json.ts'
 import type { Keywords } from '../schema-node.ts'
 
 /**
- * Writes out a schema formula by one level: what its keywords demand, or what it is to break one of them. Exact but for
- * `unevaluated…` over too many branches, where the result holds for more values than the schema (or its negation) does,
- * never for fewer: nothing is found empty that is not.
+ * Expands a schema formula by one level: the demands of its keywords, or for a negated schema their violations. The
+ * result is exact except for `unevaluated…` over too many branches. There it contains more values than the schema (or
+ * its negation) and never fewer, so that no set is wrongly found empty.
  */
 export function expand (schema: Of<'schema'>, formulas: Formulas): Formula {
   const keywords = schema.node.keywords as Keywords
-  const demands = (Object.keys(keywords) as (keyof Keywords)[]).map((word) =>
+  const demands = (Object.keys(keywords) as (keyof Keywords)[]).map(word =>
     word === 'unevaluatedItems' || word === 'unevaluatedProperties'
       ? unevaluated(word, keywords, formulas, !schema.negated)
       : demandOf(word, keywords, formulas)
   )
-  return schema.negated ? formulas.any(demands.map((demand) => formulas.not(demand))) : formulas.all(demands)
+  return schema.negated ? formulas.any(demands.map(demand => formulas.not(demand))) : formulas.all(demands)
 }
 
-/** What one keyword demands, with the neighbours that it depends on. Not for `unevaluated…`, which is below. */
+/** Returns the demand of one keyword, with the adjacent keywords that it depends on. Does not handle `unevaluated…`. */
 export function demandOf (word: keyof Keywords, keywords: Keywords, formulas: Formulas): Formula {
   const value = keywords[word]
   if (value === undefined) return formulas.true
@@ -70,7 +70,7 @@ export function demandOf (word: keyof Keywords, keywords: Keywords, formulas: Fo
     case 'contains':
       return formulas.count(0, formulas.schema(keywords.contains!), keywords.minContains ?? 1, keywords.maxContains)
     case 'required':
-      return formulas.all(keywords.required!.map((name) => hasKey(name, formulas)))
+      return formulas.all(keywords.required!.map(name => hasKey(name, formulas)))
     case 'properties':
       return formulas.all(
         [...keywords.properties!].map(([name, then]) => formulas.everyKey(formulas.in([name]), formulas.schema(then)))
@@ -88,7 +88,7 @@ export function demandOf (word: keyof Keywords, keywords: Keywords, formulas: Fo
     case 'dependentRequired':
       return formulas.all(
         [...keywords.dependentRequired!].map(([name, others]) =>
-          dependency(name, formulas.all(others.map((other) => hasKey(other, formulas))), formulas)
+          dependency(name, formulas.all(others.map(other => hasKey(other, formulas))), formulas)
         )
       )
     case 'dependentSchemas':
@@ -96,9 +96,9 @@ export function demandOf (word: keyof Keywords, keywords: Keywords, formulas: Fo
         [...keywords.dependentSchemas!].map(([name, then]) => dependency(name, formulas.schema(then), formulas))
       )
     case 'allOf':
-      return formulas.all(keywords.allOf!.map((part) => formulas.schema(part)))
+      return formulas.all(keywords.allOf!.map(part => formulas.schema(part)))
     case 'anyOf':
-      return formulas.any(keywords.anyOf!.map((part) => formulas.schema(part)))
+      return formulas.any(keywords.anyOf!.map(part => formulas.schema(part)))
     case 'oneOf':
       return oneOf(keywords, formulas)
     case 'not':
@@ -129,17 +129,17 @@ export function hasKey (name: string, formulas: Formulas): Formula {
   return formulas.someKey(formulas.in([name]), formulas.true)
 }
 
-/** The names of properties that neither `properties` nor `patternProperties` speaks of. */
+/** Returns the names of properties to which neither `properties` nor `patternProperties` applies. */
 export function otherKeys ({ properties, patternProperties }: Keywords, formulas: Formulas): Formula {
   return keysBut([...properties?.keys() ?? []], [...patternProperties?.keys() ?? []], formulas)
 }
 
 function keysBut (names: string[], patterns: string[], formulas: Formulas): Formula {
-  return formulas.all([formulas.in(names, true), ...patterns.map((source) => formulas.pattern(source, true))])
+  return formulas.all([formulas.in(names, true), ...patterns.map(source => formulas.pattern(source, true))])
 }
 
 function typeDemand (types: string[], formulas: Formulas): Formula {
-  const mask = maskOf(...types.map((type) => type === 'integer' ? 'number' : type as JsonType))
+  const mask = maskOf(...types.map(type => type === 'integer' ? 'number' : type as JsonType))
   const isWhole = types.includes('integer') && !types.includes('number')
   return formulas.all([formulas.types(mask), isWhole ? formulas.multiple(1) : formulas.true])
 }
@@ -159,16 +159,16 @@ function dependency (name: string, then: Formula, formulas: Formulas): Formula {
 }
 
 function oneOf ({ oneOf: branches = [] }: Keywords, formulas: Formulas): Formula {
-  if (areDisjoint(branches)) return formulas.any(branches.map((branch) => formulas.schema(branch)))
+  if (areDisjoint(branches)) return formulas.any(branches.map(branch => formulas.schema(branch)))
   return formulas.any(branches.map((branch, i) => formulas.all([
     formulas.schema(branch),
-    ...branches.filter((_, j) => j !== i).map((other) => formulas.schema(other, true))
+    ...branches.filter((_, j) => j !== i).map(other => formulas.schema(other, true))
   ])))
 }
 
 /**
- * What `unevaluated…` demands. Where it could not be said in plain keywords: at most what the keyword demands
- * (`atMost`), or at least that, whichever way the branches turn out.
+ * Returns the demand of `unevaluated…`. If it could not be rewritten as plain keywords, returns a demand that is at
+ * most (`atMost`) or at least as strict, over all results of the branches.
  */
 export function unevaluated (
   word: 'unevaluatedItems' | 'unevaluatedProperties', keywords: Keywords, formulas: Formulas, isLoose: boolean
@@ -184,6 +184,6 @@ export function unevaluated (
     )
   }
   if (unevaluatedItems === undefined || seen.items === Infinity) return formulas.true
-  const kinds = isLoose ? [...seen.kinds].map((kind) => formulas.schema(kind)) : []
+  const kinds = isLoose ? [...seen.kinds].map(kind => formulas.schema(kind)) : []
   return formulas.rest(seen.items, formulas.any([formulas.schema(unevaluatedItems), ...kinds]))
 }

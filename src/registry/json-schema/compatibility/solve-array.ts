@@ -7,12 +7,12 @@ import { type Models, NONE, type Questions, unknown } from './models.ts'
 const ITEMS_MAX = 1_000
 const PAIRS_MAX = 60
 
-/** Arrays that satisfy all literals. */
+/** Finds arrays that satisfy all literals. */
 export function solveArray (literals: readonly Literal[], want: number, solver: Questions): Models {
   return new ArraySearch(literals, solver).run(want)
 }
 
-/** What stands at each position of an array that fits, as a formula for each. */
+/** The formula of the item at each position of an array that satisfies the literals. */
 type Layout = Formula[]
 
 class ArraySearch {
@@ -22,7 +22,7 @@ class ArraySearch {
   readonly #counts: Of<'count'>[] = []
   #min = 0
   #max = Infinity
-  /** From here on, all positions are subject to the same rules. */
+  /** From this position on, the same rules apply to all positions. */
   #tail = 0
   #isUnique = false
   #isRepeating = false
@@ -79,21 +79,21 @@ class ArraySearch {
     if (this.#isUnique && this.#hasTooFewValues()) return undefined
     const layout = this.#layOut()
     if (layout === undefined) return undefined
-    if (!this.#isUnique) return layout.map((formula) => this.#solver.models([formula]).values[0]!)
-    const distinct = pickDistinct(layout.map((formula) => this.#solver.models([formula], layout.length + 1)))
+    if (!this.#isUnique) return layout.map(formula => this.#solver.models([formula]).values[0]!)
+    const distinct = pickDistinct(layout.map(formula => this.#solver.models([formula], layout.length + 1)))
     if (distinct === undefined) this.#doubt ??= 'cardinality'
     return distinct
   }
 
-  /** Whether the positions that must be filled have fewer different values between them than there are positions. */
+  /** Returns whether the required positions have fewer distinct values than there are positions. */
   #hasTooFewValues (): boolean {
     const domains = Array.from({ length: this.#min }, (_, i) => this.#solver.models([this.#at(i)], this.#min + 1))
     return domains.every(({ exhausted }) => exhausted) && pickDistinct(domains) === undefined
   }
 
   /**
-   * The shortest layout, position by position: at each, the counted kinds of items are there or not, and what matters
-   * for the rest is only how many of each there were. A longer array than tried here could be shortened.
+   * Returns the shortest layout. At each position, the item is or is not of each counted kind; the rest depends only on
+   * how many of each there were. Any longer array could be shortened.
    */
   #layOut (): Layout | undefined {
     const wanted = this.#counts.reduce((sum, { min }) => sum + min, 0)
@@ -118,7 +118,7 @@ class ArraySearch {
     return walk([], this.#counts.map(() => 0))
   }
 
-  /** The ways in which the item at a position can be of the counted kinds, with the counts that result. */
+  /** Yields the combinations of counted kinds that the item at a position can be of, with the resulting counts. */
   * #choices (position: number, seen: readonly number[]): Generator<[Formula, number[]]> {
     const { formulas } = this.#solver
     let choices: [Formula[], number[]][] = [[[this.#at(position)], []]]
@@ -141,9 +141,7 @@ class ArraySearch {
     return values.length > 0
   }
 
-  /**
-   * An array in which two items are equal: every pair of positions is tried, with some of the values they can share.
-   */
+  /** Returns an array in which two items are equal. Tries every pair of positions, with some values that both allow. */
   #repeating (): Json[] | undefined {
     const last = Math.min(this.#max, this.#tail + 2)
     let pairs = 0
@@ -176,12 +174,12 @@ class ArraySearch {
     return found
   }
 
-  /** Longer arrays, and such with another value at some position. What does not fit is left out. */
+  /** Returns longer arrays, and arrays with another value at one position. Omits those that violate a literal. */
   #variants (found: Json[], want: number): Json[] {
     const variants = new Map<string, Json>()
     const fits = (value: Json[]): boolean => value.length >= this.#min && value.length <= this.#max &&
       value.every((item, i) => this.#solver.holds(this.#at(i), item)) &&
-      this.#counts.every((literal) => this.#solver.holds(literal, value)) &&
+      this.#counts.every(literal => this.#solver.holds(literal, value)) &&
       (!this.#isUnique && !this.#isRepeating
         ? true
         : (new Set(value.map(canonical)).size === value.length) === this.#isUnique)

@@ -4,18 +4,18 @@ import { type Models, type Questions, NONE } from './models.ts'
 
 const TRIES_MAX = 400
 
-/** Numbers that satisfy all literals. Every number of an interval is tried where it has few. */
+/** Finds numbers that satisfy all literals. Tries every number of a small interval. */
 export function solveNumber (literals: readonly Literal[], want: number, solver: Questions): Models {
   const [low, high] = interval(literals)
   if (low > high) return NONE
   const step = commonStep(literals)
   if (
     step !== undefined &&
-    literals.some((literal) => literal.kind === 'multiple' && literal.negated && divides(literal.of, step))
+    literals.some(literal => literal.kind === 'multiple' && literal.negated && divides(literal.of, step))
   ) return NONE
   const found = new Set<number>()
   const fits = (value: number): boolean =>
-    value >= low && value <= high && literals.every((literal) => solver.holds(literal, value))
+    value >= low && value <= high && literals.every(literal => solver.holds(literal, value))
   const { candidates, isAll } = step === undefined ? between(low, high) : multiples(step, low, high)
   for (const value of candidates) {
     solver.tick()
@@ -25,7 +25,7 @@ export function solveNumber (literals: readonly Literal[], want: number, solver:
   return { values: [...found], exhausted: isAll, ...isAll ? {} : { reason: 'numbers' as const } }
 }
 
-/** The closed interval of doubles that the bounds leave. */
+/** Returns the closed interval of doubles that the bounds leave. */
 function interval (literals: readonly Literal[]): [number, number] {
   let low = -Number.MAX_VALUE
   let high = Number.MAX_VALUE
@@ -50,7 +50,7 @@ function divides (divisor: number, step: Decimal): boolean {
 
 interface Candidates { candidates: Iterable<number>, isAll: boolean }
 
-/** Multiples of the step, from zero or from the bound next to it outwards. */
+/** Yields multiples of the step, outwards from zero or from the bound nearest to zero. */
 function multiples (step: Decimal, low: number, high: number): Candidates {
   const first = quotient(low, step, true)
   const last = quotient(high, step, false)
@@ -73,7 +73,7 @@ function multiples (step: Decimal, low: number, high: number): Candidates {
   }
 }
 
-/** The first (or last) factor whose multiple of the step is not below (or above) the bound. */
+/** Returns the first (or last) factor whose multiple of the step is not below (or above) the bound. */
 function quotient (bound: number, step: Decimal, isLow: boolean): bigint {
   const value = decimal(bound)
   const exponent = Math.min(value.exponent, step.exponent)
@@ -98,5 +98,7 @@ function * spread (low: number, high: number): Generator<number> {
   yield * [low, high, nextUp(low), -nextUp(-high), low / 2 + high / 2]
   const width = Math.min(high - near, near - low > 0 && high - near === 0 ? near - low : high - near, 1e6)
   for (let i = 1; i < TRIES_MAX; i++) yield * [near + width * i / TRIES_MAX, near + i / 7, near - i / 7]
-  for (let power = 1; power < 308; power++) { yield * [near + 10 ** power + 0.5, near - 10 ** power - 0.5, 10 ** power, -(10 ** power)] }
+  for (let power = 1; power < 308; power++) {
+    yield * [near + 10 ** power + 0.5, near - 10 ** power - 0.5, 10 ** power, -(10 ** power)]
+  }
 }

@@ -6,15 +6,15 @@ import { type Models, NONE, type Questions, unknown } from './models.ts'
 
 const PROPERTIES_MAX = 2_000
 
-/** Objects that satisfy all literals. */
+/** Finds objects that satisfy all literals. */
 export function solveObject (literals: readonly Literal[], want: number, solver: Questions): Models {
   return new ObjectSearch(literals, want, solver).run()
 }
 
 /**
- * Every property that must be there is either a named one (spoken of by name somewhere) or stands in a slot: some name
- * that nobody mentions, of a certain kind. Who is which is tried in all ways, slots shared included, so that when all
- * ways fail for a reason that is certain, there is no such object.
+ * Searches for an object. Each required property either has a name that a literal mentions, or is in a slot: any
+ * unmentioned name of a certain kind. The search tries all assignments, including shared slots. If all of them fail for
+ * a certain reason, no such object exists.
  */
 class ObjectSearch {
   readonly #solver: Questions
@@ -31,7 +31,9 @@ class ObjectSearch {
     this.#want = want
     this.#rules = new KeyRules(literals, solver)
     for (const literal of literals) {
-      if (literal.kind === 'size') { [this.#min, this.#max] = [Math.max(this.#min, literal.min), Math.min(this.#max, literal.max)] }
+      if (literal.kind === 'size') {
+        [this.#min, this.#max] = [Math.max(this.#min, literal.min), Math.min(this.#max, literal.max)]
+      }
       if (literal.kind !== 'some-key') continue
       const name = this.#rules.onlyName(literal.keys)
       if (name === undefined) this.#wanted.push({ keys: literal.keys, then: literal.then })
@@ -82,7 +84,9 @@ class ObjectSearch {
     if (required.size + slots.length > this.#max) return undefined
     const object: JsonObject = {}
     for (const [name, demands] of required) setOwn(object, name, this.#value(name, demands)!)
-    for (const slot of slots) { if (!this.#fillSlot(object, slot, Object.keys(object).length > required.size)) return undefined }
+    for (const slot of slots) {
+      if (!this.#fillSlot(object, slot, Object.keys(object).length > required.size)) return undefined
+    }
     return this.#fillUp(object) ? object : undefined
   }
 
@@ -97,7 +101,7 @@ class ObjectSearch {
     return true
   }
 
-  /** Adds properties that need not be there until there are enough of them. */
+  /** Adds optional properties until there are enough. */
   #fillUp (object: JsonObject): boolean {
     let missing = this.#min - Object.keys(object).length
     if (missing > PROPERTIES_MAX) {
@@ -113,12 +117,14 @@ class ObjectSearch {
       missing--
     }
     for (; missing > 0; missing--) {
-      if (!this.#fillSlot(object, { keys: this.#solver.formulas.true, then: this.#solver.formulas.true }, false)) { return false }
+      if (!this.#fillSlot(object, { keys: this.#solver.formulas.true, then: this.#solver.formulas.true }, false)) {
+        return false
+      }
     }
     return true
   }
 
-  /** Other objects of the same kind: another value here, an optional property there. */
+  /** Returns similar objects: with another value, or with an optional property. */
   #variants (object: JsonObject): Json[] {
     const variants: Json[] = []
     const room = Object.keys(object).length < this.#max

@@ -6,16 +6,18 @@ import type { Reason } from './reasons.ts'
 import { type Models, NONE, type Questions } from './models.ts'
 import { findText, TEXT_LENGTH_MAX } from '../regex/text-search.ts'
 
-/** How many texts are looked at when only the validator can tell whether they have (or lack) a format. */
+/** The number of texts to try when only the validator can test a format. */
 const TRIES = 24
 
-/** Strings that satisfy all literals: by automata for lengths, patterns and exceptions, by samples for formats. */
+/**
+ * Finds strings that satisfy all literals: by automata for lengths, patterns and exceptions, by samples for formats.
+ */
 export function solveString (literals: readonly Literal[], want: number, solver: Questions): Models {
-  const formats = literals.filter((literal) => literal.kind === 'format')
-  if (formats.some((a) => formats.some((b) => !a.negated && b.negated && isPartOf(a.name, b.name)))) return NONE
+  const formats = literals.filter(literal => literal.kind === 'format')
+  if (formats.some(a => formats.some(b => !a.negated && b.negated && isPartOf(a.name, b.name)))) return NONE
   const found = new Set<string>()
   const take = (text: string): void => {
-    if (found.size < want && literals.every((literal) => solver.holds(literal, text))) found.add(text)
+    if (found.size < want && literals.every(literal => solver.holds(literal, text))) found.add(text)
   }
   for (const { name, negated } of formats) if (!negated) SAMPLES.get(name)?.forEach(take)
   if (found.size >= want) return { values: [...found], exhausted: false }
@@ -23,7 +25,7 @@ export function solveString (literals: readonly Literal[], want: number, solver:
   return { values: [...found], exhausted: reason === undefined, ...reason === undefined ? {} : { reason } }
 }
 
-/** Answers why the search ended early, or undefined when there are no more strings. */
+/** Returns why the search ended early, or undefined if there are no more strings. */
 function search (
   literals: readonly Literal[], want: number, found: Set<string>, take: (text: string) => void, solver: Questions
 ): Reason | undefined {
@@ -41,7 +43,7 @@ function search (
       }
     }
   }
-  let blind: Reason | undefined = literals.some((literal) => literal.kind === 'format') ? 'format' : undefined
+  let blind: Reason | undefined = literals.some(literal => literal.kind === 'format') ? 'format' : undefined
   try {
     const { matching, avoiding, isWhole } = automata(literals, solver)
     if (!isWhole) blind = 'pattern'
@@ -61,7 +63,9 @@ function search (
 
 function lengths (literals: readonly Literal[]): [number, number] {
   let [min, max] = [0, Infinity]
-  for (const literal of literals) { if (literal.kind === 'size') [min, max] = [Math.max(min, literal.min), Math.min(max, literal.max)] }
+  for (const literal of literals) {
+    if (literal.kind === 'size') [min, max] = [Math.max(min, literal.min), Math.min(max, literal.max)]
+  }
   return [min, max]
 }
 

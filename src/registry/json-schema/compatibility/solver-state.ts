@@ -2,7 +2,7 @@ import { type Formula, type Formulas, type Literal, type Of, subjectOf } from '.
 import { type Json, JSON_TYPES, type JsonType } from '../json.ts'
 import type { Tick } from '../steps.ts'
 
-/** What has been demanded of a value of one type so far: literals, and clauses of which one part each must hold. */
+/** The demands on a value of one type so far: literals, and clauses of each of which one part must hold. */
 export interface State {
   readonly type: JsonType
   readonly literals: readonly Literal[]
@@ -16,9 +16,9 @@ export function startOf (parts: readonly Formula[], type: JsonType, context: Par
   return add({ type, literals: [], clauses: [], asserted: new Set() }, parts, context)
 }
 
-/** The state with a clause settled by one of its parts; undefined when that contradicts another demand. */
+/** Returns the state in which one part satisfies a clause, or undefined if it contradicts another demand. */
 export function settle (state: State, clause: Formula, part: Formula, context: Parts): State | undefined {
-  return add({ ...state, clauses: [] }, [part, ...state.clauses.filter((other) => other !== clause)], context)
+  return add({ ...state, clauses: [] }, [part, ...state.clauses.filter(other => other !== clause)], context)
 }
 
 function add (state: State, parts: readonly Formula[], context: Parts): State | undefined {
@@ -42,11 +42,13 @@ function add (state: State, parts: readonly Formula[], context: Parts): State | 
     }
     asserted.add(next.id)
     if (next.kind === 'schema') queue.push(context.expand(next))
-    else if (next.kind === 'in' && next.negated && (state.type === 'object' || state.type === 'array')) { queue.push(...unlike(next, state.type, context.formulas)) } else literals.push(next as Literal)
+    else if (next.kind === 'in' && next.negated && (state.type === 'object' || state.type === 'array')) {
+      queue.push(...unlike(next, state.type, context.formulas))
+    } else literals.push(next as Literal)
   }
   return { type: state.type, literals, clauses, asserted }
 
-  /** A clause that has but one part left is a demand like others. */
+  /** Returns a clause that has only one part left, which is then a plain demand. Queues further ones. */
   function recheck (): Formula | undefined {
     const before = clauses
     clauses = []
@@ -60,7 +62,7 @@ function add (state: State, parts: readonly Formula[], context: Parts): State | 
     return forced
   }
 
-  /** The clause without the parts that can hold no more; true when one of them holds already. */
+  /** Returns the clause without parts that can no longer hold, or true if a part already holds. */
   function simplify (clause: Of<'any'>): Formula {
     const left: Formula[] = []
     context.tick(1 + (clause.parts.length >> 1))
@@ -77,9 +79,9 @@ function add (state: State, parts: readonly Formula[], context: Parts): State | 
   }
 }
 
-const reduced = new Map(JSON_TYPES.map((type) => [type, new WeakMap<Formula, Formula>()]))
+const reduced = new Map(JSON_TYPES.map(type => [type, new WeakMap<Formula, Formula>()]))
 
-/** The formula with all that the type alone decides left out. */
+/** Returns the formula without the parts that the type alone decides. */
 function reduce (formula: Formula, type: JsonType, formulas: Formulas): Formula {
   const known = reduced.get(type)!.get(formula)
   if (known !== undefined) return known
@@ -93,9 +95,11 @@ function reduceAfresh (formula: Formula, type: JsonType, formulas: Formulas): Fo
     case 'true': case 'false': case 'schema': case 'in': case 'opaque': return formula
     case 'types': return (formula.mask & 1 << JSON_TYPES.indexOf(type)) !== 0 ? formulas.true : formulas.false
     case 'all':
-      if (formula.parts.some((part) => part.kind === 'types' && (part.mask & 1 << JSON_TYPES.indexOf(type)) === 0)) { return formulas.false }
-      return rejoin(formula, formula.parts.map((part) => reduce(part, type, formulas)), formulas)
-    case 'any': return rejoin(formula, formula.parts.map((part) => reduce(part, type, formulas)), formulas)
+      if (formula.parts.some(part => part.kind === 'types' && (part.mask & 1 << JSON_TYPES.indexOf(type)) === 0)) {
+        return formulas.false
+      }
+      return rejoin(formula, formula.parts.map(part => reduce(part, type, formulas)), formulas)
+    case 'any': return rejoin(formula, formula.parts.map(part => reduce(part, type, formulas)), formulas)
     default: return subjectOf(formula) === type ? formula : formulas.true
   }
 }
@@ -106,7 +110,7 @@ function rejoin (formula: Of<'all'> | Of<'any'>, parts: Formula[], formulas: For
 
 const opposites = new WeakMap<Formula, number>()
 
-/** The id of the literal that cannot hold together with this one. */
+/** Returns the id of the literal that contradicts this one. */
 function opposite (formula: Formula, formulas: Formulas): number {
   const known = opposites.get(formula) ?? oppositeAfresh(formula, formulas)
   opposites.set(formula, known)
@@ -116,16 +120,18 @@ function opposite (formula: Formula, formulas: Formulas): number {
 function oppositeAfresh (formula: Formula, formulas: Formulas): number {
   const negated = formulas.not(formula)
   if (subjectOf(formula) === undefined || negated.kind !== 'all') return negated.id
-  const parts = negated.parts.filter((part) => part.kind !== 'types')
+  const parts = negated.parts.filter(part => part.kind !== 'types')
   return parts.length === 1 ? parts[0]!.id : negated.id
 }
 
-/** Demands that a value be none of the listed objects or arrays, in terms of what they hold. */
+/** Returns the demands that a value is none of the listed objects or arrays, in terms of their members. */
 function unlike (list: Of<'in'>, type: 'object' | 'array', formulas: Formulas): Formula[] {
   const demands: Formula[] = []
   for (const value of list.values.values()) {
     if (type === 'array' && Array.isArray(value)) demands.push(formulas.not(formulas.all(arrayLike(value, formulas))))
-    if (type === 'object' && typeof value === 'object' && value !== null && !Array.isArray(value)) { demands.push(formulas.not(formulas.all(objectLike(value, formulas)))) }
+    if (type === 'object' && typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      demands.push(formulas.not(formulas.all(objectLike(value, formulas))))
+    }
   }
   return demands
 }
@@ -141,6 +147,6 @@ function objectLike (value: { [key: string]: Json }, formulas: Formulas): Formul
   const names = Object.keys(value)
   return [
     formulas.everyKey(formulas.in(names, true), formulas.false),
-    ...names.map((name) => formulas.someKey(formulas.in([name]), formulas.in([value[name]!])))
+    ...names.map(name => formulas.someKey(formulas.in([name]), formulas.in([value[name]!])))
   ]
 }

@@ -14,7 +14,9 @@ import { solveObject } from './solve-object.ts'
 import { solveString } from './solve-string.ts'
 import { GaveUp, type Tick } from '../steps.ts'
 
-/** Deeper questions would overflow the stack of a checker's thread, at a depth that differs from run to run. */
+/**
+ * Limits the depth of questions. Deeper ones would overflow the thread's stack, at a depth that varies between runs.
+ */
 const DEPTH_MAX = 1_500
 const SEARCH_DEPTH_MAX = 4_000
 
@@ -23,11 +25,11 @@ const SOLVE: Partial<Record<JsonType, (literals: readonly Literal[], want: numbe
 }
 
 /**
- * Finds values in the set that a formula means, or proves that there are none. One type of value at a time: the demands
- * that allow no choice are solved by the rules of the type; the value found decides which of the choices need be looked
- * at (those that it violates), and these are tried one after the other.
+ * Finds values in the set of a formula, or proves that there are none, one type of value at a time. The rules of the
+ * type solve the demands that allow no choice. If the value found violates clauses, their parts are tried one after the
+ * other.
  *
- * Recursion is met by induction: a value of a set that contains a value of the same set is larger than that one, so
+ * Recursive schemas are handled by induction: a value that contains a value of the same set is larger than that one, so
  * while a question is open, the same question inside of it counts as "none".
  */
 export class Solver implements Questions {
@@ -36,7 +38,7 @@ export class Solver implements Questions {
   readonly #answers = new Map<string, Models>()
   readonly #open = new Map<string, number>()
   readonly #expanded = new Map<number, Formula>()
-  /** How far up the open questions an answer relied on one being "none". */
+  /** The outermost open question that an answer assumed to be "none". */
   #reliesOn = Infinity
   readonly #stepsMax: number
   #steps = 0
@@ -54,12 +56,12 @@ export class Solver implements Questions {
     return this.#steps
   }
 
-  /** How many steps are left for all questions together. */
+  /** The number of steps left for all questions together. */
   get stepsLeft (): number {
     return this.#stepsMax - this.#steps
   }
 
-  /** Returns undefined when the question takes more steps than given, or more than are left for all. */
+  /** Returns values, or undefined if the question takes more than the given steps or more than are left for all. */
   findWithin (steps: number, parts: readonly Formula[], want = 1): Models | undefined {
     this.#limit = Math.min(this.#stepsMax, this.#steps + steps)
     try {
@@ -90,9 +92,9 @@ export class Solver implements Questions {
     return holds(formula, value, this)
   }
 
-  /** Values that satisfy all parts, up to `want` of them. */
+  /** Returns up to `want` values that satisfy all parts. */
   models (parts: readonly Formula[], want = 1): Models {
-    const key = `${want}:${[...new Set(parts.map((part) => part.id))].sort((a, b) => a - b).join()}`
+    const key = `${want}:${[...new Set(parts.map(part => part.id))].sort((a, b) => a - b).join()}`
     const known = this.#answers.get(key)
     if (known !== undefined) return known
     const above = this.#open.get(key)
@@ -144,15 +146,15 @@ export class Solver implements Questions {
     const plain = SOLVE[state.type]!(state.literals, want, this)
     if (state.clauses.length === 0 || (plain.values.length === 0 && plain.exhausted)) return plain
     const found = new Gathering(want)
-    const fitting = plain.values.filter((value) => state.clauses.every((clause) => this.holds(clause, value)))
+    const fitting = plain.values.filter(value => state.clauses.every(clause => this.holds(clause, value)))
     found.take({ values: fitting, exhausted: false })
     if (found.isFull) return found.models
     return this.#branch(state, plain.values[0], found, want)
   }
 
-  /** Tries every way to satisfy one clause: the shortest of those that the value at hand violates. */
+  /** Tries every part of one clause: the shortest clause that the value violates. */
   #branch (state: State, value: Json | undefined, found: Gathering, want: number): Models {
-    const violated = value === undefined ? [] : state.clauses.filter((clause) => !this.holds(clause, value))
+    const violated = value === undefined ? [] : state.clauses.filter(clause => !this.holds(clause, value))
     const clause = (violated.length > 0 ? violated : state.clauses).reduce((a, b) =>
       b.parts.length < a.parts.length ? b : a
     )
@@ -166,12 +168,12 @@ export class Solver implements Questions {
     return branches.models
   }
 
-  /** The values of a state that has but few by its form. */
+  /** Returns the values of a state that obviously has only a few. */
   #finite (state: State): Json[] | undefined {
     const candidates = candidatesOf(state)
-    return candidates?.filter((value) =>
-      state.literals.every((literal) => this.holds(literal, value)) &&
-      state.clauses.every((clause) => this.holds(clause, value))
+    return candidates?.filter(value =>
+      state.literals.every(literal => this.holds(literal, value)) &&
+      state.clauses.every(clause => this.holds(clause, value))
     )
   }
 }
@@ -179,15 +181,15 @@ export class Solver implements Questions {
 function candidatesOf ({ type, literals }: State): Json[] | undefined {
   if (type === 'null') return [null]
   if (type === 'boolean') return [true, false]
-  const list = literals.find((literal) => literal.kind === 'in' && !literal.negated)
+  const list = literals.find(literal => literal.kind === 'in' && !literal.negated)
   return list?.kind === 'in'
-    ? [...list.values.values()].filter((value) =>
+    ? [...list.values.values()].filter(value =>
         (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value) === type
       )
     : undefined
 }
 
-/** Sums up the answers of several questions that together are one. */
+/** Combines the answers of several questions that together form one. */
 class Gathering {
   readonly #values: Json[] = []
   readonly #want: number

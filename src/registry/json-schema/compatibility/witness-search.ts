@@ -5,15 +5,15 @@ import { reachable, type SchemaNode } from '../schema-node.ts'
 import type { Solver } from './solver.ts'
 import { lazyValidatorOf, type Validator } from '../validation/validators.ts'
 
-/** Documents looked at for each thing that the rules could not settle. */
+/** The number of documents to try for each question that the rules could not decide. */
 const TRIES = 150
 const MODELS = 6
-/** A validator's step is an evaluation in compiled code. */
+/** The validator's evaluations per step. They run in compiled code. */
 const FUEL_PER_STEP = 8
 
 /**
- * Looks for documents that the writer may send and the reader refuses; the validator that guards payloads has the last
- * word.
+ * Searches for documents that the writer may send and the reader rejects. The validator that checks payloads confirms
+ * each of them.
  */
 export class WitnessSearch {
   readonly #solver: Solver
@@ -42,11 +42,11 @@ export class WitnessSearch {
     return isValid
   }
 
-  /** A confirmed witness among documents of the violation, or near documents of the writer, found within some steps. */
+  /** Returns a confirmed witness among or near documents of the violation or the writer, found within the steps. */
   find (violation: Formula, steps: number): { document: Json } | undefined {
     const stepsLeftMin = this.#solver.stepsLeft - steps
     const writer = this.#solver.formulas.schema(this.#writer)
-    const near = [[writer, violation], [writer]].flatMap((parts) =>
+    const near = [[writer, violation], [writer]].flatMap(parts =>
       this.#solver.findWithin(steps / 3, parts, MODELS)?.values ?? []
     )
     const seen = new Set<string>()
@@ -60,7 +60,7 @@ export class WitnessSearch {
     return undefined
   }
 
-  /** The same document with one value, somewhere, put in place of another, left out or added. */
+  /** Returns the document with one value replaced, removed or added at a random place. */
   #vary (document: Json): Json {
     if (Array.isArray(document) && document.length > 0 && this.#random() < 0.7) {
       const at = Math.floor(this.#random() * document.length)
@@ -75,14 +75,14 @@ export class WitnessSearch {
     const keys = Object.keys(document)
     const key = keys.length > 0 && this.#random() < 0.6
       ? this.#pick(keys)
-      : this.#pick(this.#parts().filter((part) => typeof part === 'string'))
+      : this.#pick(this.#parts().filter(part => typeof part === 'string'))
     const copy = { ...document }
     if (this.#random() < 0.2) delete copy[key as string]
     else copy[key as string] = this.#vary(copy[key as string] ?? this.#pick(this.#parts()))
     return copy
   }
 
-  /** Values that the two schemas themselves speak of, with their neighbours. */
+  /** Returns the values that occur in the two schemas, with adjacent values. */
   #parts (): Json[] {
     if (this.#ingredients !== undefined) return this.#ingredients
     const parts = new Map<string, Json>()
@@ -95,7 +95,9 @@ export class WitnessSearch {
           keywords.minimum, keywords.maximum, keywords.exclusiveMinimum, keywords.exclusiveMaximum, keywords.multipleOf
         ]
       ) if (value !== undefined) add(value, value + 1, value - 1, value + 0.5)
-      for (const size of [keywords.minLength, keywords.maxLength]) { if (size !== undefined && size < 1_000) add('a'.repeat(size), 'a'.repeat(size + 1)) }
+      for (const size of [keywords.minLength, keywords.maxLength]) {
+        if (size !== undefined && size < 1_000) add('a'.repeat(size), 'a'.repeat(size + 1))
+      }
       add(
         ...keywords.enum ?? [],
         ...keywords.required ?? [],
@@ -111,7 +113,7 @@ export class WitnessSearch {
     return list[Math.floor(this.#random() * list.length)]!
   }
 
-  /** The same numbers in every run (mulberry32). */
+  /** Returns a pseudo-random number. The sequence is the same in every run (mulberry32). */
   #random (): number {
     this.#seed = (this.#seed + 0x6d2b79f5) | 0
     let t = Math.imul(this.#seed ^ this.#seed >>> 15, 1 | this.#seed)

@@ -1,14 +1,14 @@
-/** A set of code points: ascending, disjoint, not touching `[first, last]` pairs. */
+/** A set of code points: ascending `[first, last]` pairs that neither overlap nor adjoin. */
 export type Ranges = readonly (readonly [number, number])[]
 
 export const LAST_CODE_POINT = 0x10ffff
 export const ANY: Ranges = [[0, LAST_CODE_POINT]]
 export const DIGIT: Ranges = [[48, 57]]
 export const WORD: Ranges = [[48, 57], [65, 90], [95, 95], [97, 122]]
-/** White space and line ends, as ECMAScript's `\s` has them. */
+/** The white space and line ends of ECMAScript's `\s`. */
 export const SPACE: Ranges = union([[9, 13], [32, 32], [160, 160], [0x1680, 0x1680], [0x2000, 0x200a], [0x2028, 0x2029],
   [0x202f, 0x202f], [0x205f, 0x205f], [0x3000, 0x3000], [0xfeff, 0xfeff]])
-/** What `.` does not match. */
+/** The characters that `.` does not match. */
 export const LINE_END: Ranges = [[10, 10], [13, 13], [0x2028, 0x2029]]
 
 export function union (ranges: Ranges): Ranges {

@@ -2,11 +2,11 @@ import { LAST_CODE_POINT, type Ranges } from './char-ranges.ts'
 import type { Pattern } from './pattern-syntax.ts'
 import type { Tick } from '../steps.ts'
 
-/** Marks that stand before and after every text, so that `^` and `$` are characters like others. */
+/** Marks before and after every text, so that `^` and `$` can be handled as characters. */
 const START = LAST_CODE_POINT + 1
 const END = LAST_CODE_POINT + 2
 
-/** A set of texts: the states of a pattern's automaton, each made once. */
+/** A set of texts: a state of a pattern's automaton. Each state is created once. */
 export type Language = { readonly id: number, readonly nullable: boolean } & (
   | { readonly kind: 'none' | 'empty' }
   | { readonly kind: 'chars', readonly ranges: Ranges }
@@ -19,7 +19,7 @@ type Shape = Language extends infer L ? L extends Language ? Omit<L, 'id' | 'nul
 export class LanguageLimit extends Error {}
 const LANGUAGES_MAX = 20_000
 
-/** Builds the automata of patterns, state by state, by derivatives: what may still follow once a character is read. */
+/** Builds the automata of patterns state by state, from derivatives: the texts that may follow a character. */
 export class Languages {
   readonly #made = new Map<string, Language>()
   readonly #derivatives = new Map<string, Language>()
@@ -33,8 +33,8 @@ export class Languages {
   }
 
   /**
-   * The state before the first character of a text in which the pattern is searched; undefined if it cannot be
-   * followed.
+   * Returns the state before the first character of a text in which the pattern is searched, or undefined if the
+   * pattern is not supported.
    */
   start (pattern: Pattern): Language | undefined {
     if (!hasPlainAnchors(pattern, true, true)) return undefined
@@ -50,7 +50,7 @@ export class Languages {
     return state === this.#none
   }
 
-  /** Whether every continuation is accepted. */
+  /** Returns whether every continuation is accepted. */
   isAll (state: Language): boolean {
     return state === this.#rest
   }
@@ -73,7 +73,7 @@ export class Languages {
   }
 
   #derive (state: Extract<Language, { kind: 'concat' | 'or' | 'repeat' }>, code: number): Language {
-    if (state.kind === 'or') return this.#or(state.parts.map((part) => this.after(part, code)))
+    if (state.kind === 'or') return this.#or(state.parts.map(part => this.after(part, code)))
     if (state.kind === 'repeat') {
       return this.#concat(
         this.after(state.part, code), this.#repeat(state.part, Math.max(0, state.min - 1), state.max - 1)
@@ -89,7 +89,7 @@ export class Languages {
       case 'start': return this.#chars([[START, START]])
       case 'end': return this.#chars([[END, END]])
       case 'concat': return pattern.parts.reduceRight((then, part) => this.#concat(this.#of(part), then), this.#empty)
-      case 'or': return this.#or(pattern.parts.map((part) => this.#of(part)))
+      case 'or': return this.#or(pattern.parts.map(part => this.#of(part)))
       case 'repeat': return this.#repeat(this.#of(pattern.part), pattern.min, pattern.max)
       default: throw new LanguageLimit()
     }
@@ -107,7 +107,7 @@ export class Languages {
   #chars (ranges: Ranges): Language {
     return ranges.length === 0
       ? this.#none
-      : this.#make(`chars ${ranges.map((pair) => pair.join('-')).join()}`, { kind: 'chars', ranges }, false)
+      : this.#make(`chars ${ranges.map(pair => pair.join('-')).join()}`, { kind: 'chars', ranges }, false)
   }
 
   #concat (first: Language, then: Language): Language {
@@ -130,9 +130,9 @@ export class Languages {
     if (list.length === 0) return this.#none
     if (list.length === 1) return list[0]!
     return this.#make(
-      `or ${list.map((part) => part.id).join()}`,
+      `or ${list.map(part => part.id).join()}`,
       { kind: 'or', parts: list },
-      list.some((part) => part.nullable)
+      list.some(part => part.nullable)
     )
   }
 
@@ -145,7 +145,7 @@ export class Languages {
   }
 }
 
-/** The code points at which the next state may change, ascending; each stands for all up to the next. */
+/** Returns the code points at which the next state may change, ascending. Each represents all up to the next. */
 export function cuts (states: readonly Language[]): number[] {
   const found = new Set([0])
   const seen = new Set<Language>()
@@ -161,10 +161,10 @@ export function cuts (states: readonly Language[]): number[] {
     }
   }
   states.forEach(visit)
-  return [...found].filter((code) => code <= LAST_CODE_POINT).sort((a, b) => a - b)
+  return [...found].filter(code => code <= LAST_CODE_POINT).sort((a, b) => a - b)
 }
 
-/** Whether `^` and `$` stand only where they can be read as the first and last character of the text. */
+/** Returns whether `^` and `$` occur only where they can be read as the first and last character of the text. */
 function hasPlainAnchors (pattern: Pattern, isFirst: boolean, isLast: boolean): boolean {
   switch (pattern.kind) {
     case 'start':
@@ -178,7 +178,7 @@ function hasPlainAnchors (pattern: Pattern, isFirst: boolean, isLast: boolean): 
     case 'inside':
       return false
     case 'or':
-      return pattern.parts.every((part) => hasPlainAnchors(part, isFirst, isLast))
+      return pattern.parts.every(part => hasPlainAnchors(part, isFirst, isLast))
     case 'concat':
       return pattern.parts.every((part, i) =>
         hasPlainAnchors(part, isFirst && i === 0, isLast && i === pattern.parts.length - 1)

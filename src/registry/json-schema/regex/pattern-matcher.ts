@@ -2,24 +2,21 @@ import { LRUCache } from 'lru-cache'
 import { RE2JS } from 're2js'
 import { parsePattern, PatternError, toRe2 } from './pattern-syntax.ts'
 
-/**
- * Matching costs at most this many steps for each character. RE2 itself allows 1,000 repeats, so this bounds
- * alternatives.
- */
+/** Limits the steps per character of matching. RE2 itself limits repeats to 1,000, so this limits alternatives. */
 const PROGRAM_SIZE_MAX = 4_000
 const PATTERN_LENGTH_MAX = 4_000
 
 export interface Matcher {
   test (text: string): boolean
-  /** How many steps a character may take. Most take one. */
+  /** Returns the maximum steps per character. Most characters take one. */
   programSize (): number
 }
 
 const matchers = new LRUCache<string, Matcher>({ max: 2_000 })
 
 /**
- * The matcher of an ECMAScript pattern, by an engine whose time grows with the text and never explodes: `^(a+)+$` on
- * 50 kB of `a` takes milliseconds. Throws PatternError with the reason for what cannot be matched that way.
+ * Returns the matcher of an ECMAScript pattern. It uses a linear-time engine: `^(a+)+$` on 50 kB of `a` takes
+ * milliseconds. Throws PatternError with the reason if the engine does not support the pattern.
  */
 export function patternMatcher (source: string): Matcher {
   const known = matchers.get(source)
@@ -37,9 +34,12 @@ function compile (source: string): Matcher {
     matcher = RE2JS.compile(re2)
   } catch (error) {
     throw new PatternError(
-      'the linear-time engine refuses it (a repeat above 1,000, or an unknown character property)', { cause: error }
+      'the linear-time engine does not support it (a repeat above 1,000, or an unknown character property)',
+      { cause: error }
     )
   }
-  if (matcher.programSize() > PROGRAM_SIZE_MAX) { throw new PatternError('it is too large once its repeats are written out') }
+  if (matcher.programSize() > PROGRAM_SIZE_MAX) {
+    throw new PatternError('it is too large after its repeats are expanded')
+  }
   return matcher
 }

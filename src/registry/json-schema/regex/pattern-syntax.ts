@@ -1,8 +1,8 @@
 import { ANY, complement, DIGIT, LAST_CODE_POINT, LINE_END, type Ranges, SPACE, union, WORD } from './char-ranges.ts'
 
 /**
- * A regular expression as ECMAScript writes it, taken apart once: the linear-time matcher and the automata of the
- * compatibility checker are both made from this tree, so they cannot read a pattern differently.
+ * The syntax tree of an ECMAScript regular expression. The linear-time matcher and the automata of the compatibility
+ * checker are both built from it, so they cannot read a pattern differently.
  */
 export type Pattern =
   | { kind: 'chars', ranges: Ranges }
@@ -13,10 +13,10 @@ export type Pattern =
 
 export class PatternError extends Error {}
 
-/** Deeper nesting says nothing more and would only serve to exhaust the stack. */
+/** Limits nesting, which could otherwise exhaust the stack. No useful pattern is nested deeper. */
 const NESTING_MAX = 100
 
-/** Throws PatternError for what is not a regular expression, or needs backtracking (look-around, back-references). */
+/** Parses a pattern. Throws PatternError if it is malformed or needs backtracking (look-around, back-references). */
 export function parsePattern (source: string): Pattern {
   return new Parser(source).parse()
 }
@@ -34,12 +34,12 @@ class Parser {
 
   parse (): Pattern {
     const pattern = this.#alternatives()
-    if (this.#at < this.#text.length) throw new PatternError('it has a closing parenthesis too many')
+    if (this.#at < this.#text.length) throw new PatternError('it has an unmatched closing parenthesis')
     return pattern
   }
 
   #alternatives (): Pattern {
-    if (++this.#depth > NESTING_MAX) throw new PatternError(`it is nested deeper than ${NESTING_MAX}`)
+    if (++this.#depth > NESTING_MAX) throw new PatternError(`it is nested deeper than ${NESTING_MAX} levels`)
     const parts = [this.#sequence()]
     while (this.#take('|')) parts.push(this.#sequence())
     this.#depth--
@@ -107,11 +107,13 @@ class Parser {
   #escape (): Pattern {
     if (this.#take('b')) return { kind: 'boundary' }
     if (this.#take('B')) return { kind: 'inside' }
-    if (/[1-9k]/.test(this.#text[this.#at] ?? '')) { throw new PatternError('back-references cannot be matched in linear time') }
+    if (/[1-9k]/.test(this.#text[this.#at] ?? '')) {
+      throw new PatternError('back-references cannot be matched in linear time')
+    }
     return this.#classEscape()
   }
 
-  /** An escape that stands for a set of characters, in or out of brackets. */
+  /** Reads an escape of a set of characters, inside or outside of brackets. */
   #classEscape (): { kind: 'chars', ranges: Ranges } | { kind: 'property', re2: string } {
     const char = this.#text[this.#at++]
     switch (char) {
@@ -137,7 +139,9 @@ class Parser {
       /^\{(?:(?:General_Category|gc|Script|sc)=)?([A-Za-z_]+)\}/.exec(
         this.#text.slice(this.#at, this.#at + 64).join('')
       ) ?? []
-    if (whole === undefined || name === undefined) { throw new PatternError(`"\\${letter}" must be followed by a property in braces`) }
+    if (whole === undefined || name === undefined) {
+      throw new PatternError(`"\\${letter}" must be followed by a property in braces`)
+    }
     this.#at += whole.length
     return `\\${letter}{${LONG_NAMES[name] ?? name}}`
   }
@@ -159,7 +163,9 @@ class Parser {
 
   #hex (digits: number): number {
     const text = this.#text.slice(this.#at, this.#at + digits).join('')
-    if (text.length < digits || !/^[0-9a-f]+$/i.test(text)) { throw new PatternError('it has an incomplete hexadecimal escape') }
+    if (text.length < digits || !/^[0-9a-f]+$/i.test(text)) {
+      throw new PatternError('it has an incomplete hexadecimal escape')
+    }
     this.#at += digits
     return parseInt(text, 16)
   }
@@ -177,7 +183,9 @@ class Parser {
       const to = this.#classMember()
       ranges.push(spanOf(from, to))
     }
-    if (properties.length > 0) { return { kind: 'property', re2: `[${negated ? '^' : ''}${properties.join('')}${rangesToRe2(union(ranges))}]` } }
+    if (properties.length > 0) {
+      return { kind: 'property', re2: `[${negated ? '^' : ''}${properties.join('')}${rangesToRe2(union(ranges))}]` }
+    }
     return { kind: 'chars', ranges: negated ? complement(ranges) : union(ranges) }
   }
 
@@ -236,7 +244,7 @@ export function rangesToRe2 (ranges: Ranges): string {
   return ranges.map(([first, last]) => `\\x{${first.toString(16)}}-\\x{${last.toString(16)}}`).join('')
 }
 
-/** The same expression in RE2's syntax, with every class spelled out. */
+/** Returns the expression in RE2's syntax, with every class expanded. */
 export function toRe2 (pattern: Pattern): string {
   switch (pattern.kind) {
     case 'chars': return pattern.ranges.length === 0 ? `[^${rangesToRe2(ANY)}]` : `[${rangesToRe2(pattern.ranges)}]`
@@ -245,7 +253,7 @@ export function toRe2 (pattern: Pattern): string {
     case 'end': return '\\z'
     case 'boundary': return '\\b'
     case 'inside': return '\\B'
-    case 'concat': return pattern.parts.map((part) => part.kind === 'or' ? `(?:${toRe2(part)})` : toRe2(part)).join('')
+    case 'concat': return pattern.parts.map(part => part.kind === 'or' ? `(?:${toRe2(part)})` : toRe2(part)).join('')
     case 'or': return `(?:${pattern.parts.map(toRe2).join('|')})`
     case 'repeat': return `(?:${toRe2(pattern.part)}){${pattern.min},${pattern.max === Infinity ? '' : pattern.max}}`
   }

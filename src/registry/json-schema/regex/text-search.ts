@@ -2,7 +2,7 @@ import { LAST_CODE_POINT } from './char-ranges.ts'
 import { cuts, type Language, type Languages } from './pattern-language.ts'
 import type { Tick } from '../steps.ts'
 
-/** Texts that some patterns match and others do not, of some length in code points, but for those excluded. */
+/** Describes a text: patterns that match, patterns that do not, the length in code points, and excluded texts. */
 export interface TextProblem {
   readonly matching: readonly Language[]
   readonly avoiding: readonly Language[]
@@ -25,8 +25,8 @@ interface Place {
 }
 
 /**
- * The shortest such text, found by walking all automata at once, or undefined when there is none. `tick` is called for
- * every step and ends the search by throwing.
+ * Returns the shortest such text, or undefined if there is none. Walks all automata at once. Calls `tick` for every
+ * step; if it throws, the search ends.
  */
 export function findText (problem: TextProblem, languages: Languages, tick: Tick): string | undefined {
   const { matching, avoiding, min, max } = problem
@@ -60,24 +60,24 @@ export function findText (problem: TextProblem, languages: Languages, tick: Tick
 }
 
 function * steps (from: Place, languages: Languages): Generator<Place> {
-  const live = from.states.filter((state) => !languages.isAll(state) && !languages.isNone(state))
+  const live = from.states.filter(state => !languages.isAll(state) && !languages.isNone(state))
   const ends = new Set(cuts(live))
   for (const code of from.trie?.next.keys() ?? []) ends.add(code).add(code + 1)
-  const borders = [...ends].filter((code) => code <= LAST_CODE_POINT).sort((a, b) => rank(a) - rank(b) || a - b)
+  const borders = [...ends].filter(code => code <= LAST_CODE_POINT).sort((a, b) => rank(a) - rank(b) || a - b)
   const ascending = [...borders].sort((a, b) => a - b)
   const until = new Map(ascending.map((code, i) => [code, (ascending[i + 1] ?? LAST_CODE_POINT + 1) - 1]))
   for (const first of borders) {
     const code = nicest(first, until.get(first)!)
     yield {
-      states: from.states.map((state) => languages.after(state, code)), trie: from.trie?.next.get(code), from, code
+      states: from.states.map(state => languages.after(state, code)), trie: from.trie?.next.get(code), from, code
     }
   }
 }
 
-/** Characters that read well come first, so that a witness does. */
-const NICE = ['a', 'A', '0', '-', '_', ' ', '.', '!'].map((char) => char.charCodeAt(0))
+/** Readable characters come first, so that a witness is readable. */
+const NICE = ['a', 'A', '0', '-', '_', ' ', '.', '!'].map(char => char.charCodeAt(0))
 function nicest (first: number, last: number): number {
-  return NICE.find((code) => code >= first && code <= last) ?? (first < 32 && last >= 33 ? 33 : first)
+  return NICE.find(code => code >= first && code <= last) ?? (first < 32 && last >= 33 ? 33 : first)
 }
 
 function rank (code: number): number {
@@ -87,7 +87,7 @@ function rank (code: number): number {
 }
 
 function keyOf ({ states, trie }: Place): string {
-  return states.map((state) => state.id).join() + (trie === undefined ? '' : ` ${trieId(trie)}`)
+  return states.map(state => state.id).join() + (trie === undefined ? '' : ` ${trieId(trie)}`)
 }
 
 const trieIds = new WeakMap<Trie, number>()
@@ -118,5 +118,5 @@ function trieOf (texts: ReadonlySet<string>): Trie | undefined {
 function textTo (place: Place): string {
   const codes: number[] = []
   for (let at = place; at.from !== undefined; at = at.from) codes.push(at.code)
-  return codes.reverse().map((code) => String.fromCodePoint(code)).join('')
+  return codes.reverse().map(code => String.fromCodePoint(code)).join('')
 }

@@ -1,21 +1,21 @@
 import { SchemaError } from '../schema-error.ts'
 
-/** What reading and compiling one schema may take. A step is some 1 µs, so that this is about a second. */
+/** Limits the steps of reading and compiling one schema. A step takes about 1 µs, so all take about a second. */
 export const COMPILE_STEPS_MAX = 1_000_000
 
-/** Steps between two points where the work can pause: well below a millisecond. */
+/** The steps between two points where the work can pause: well below a millisecond. */
 const STRIDE = 250
 
 /**
- * Counts the steps that compiling a schema takes. Steps depend on the schema alone, so that a schema that is refused on
- * one machine is refused on all, however slow or busy they are.
+ * Counts the steps of compiling a schema. They depend only on the schema, so that a schema is accepted or refused by
+ * all machines alike, however slow or busy they are.
  */
 export class CompileWork {
   readonly #max: number
   #steps = 0
   #pauseAt = STRIDE
 
-  /** Without a maximum, nothing is refused: for a schema that was accepted before. */
+  /** Without a maximum, no schema is refused. Use it for a schema that was accepted before. */
   constructor (max = Infinity) {
     this.#max = max
   }
@@ -24,17 +24,19 @@ export class CompileWork {
     return this.#steps
   }
 
-  /** Returns whether the caller should yield. Throws SchemaError when the schema takes more than it may. */
+  /** Returns whether the caller should yield. Throws SchemaError if the schema takes more steps than the maximum. */
   spend (steps: number): boolean {
     this.#steps += steps
-    if (this.#steps > this.#max) { throw new SchemaError(`the schema takes more than ${this.#max} steps to compile; make it smaller`) }
+    if (this.#steps > this.#max) {
+      throw new SchemaError(`the schema takes more than ${this.#max} steps to compile; make it smaller`)
+    }
     if (this.#steps < this.#pauseAt) return false
     this.#pauseAt = this.#steps + STRIDE
     return true
   }
 }
 
-/** Runs work that can pause to its end, without pausing. */
+/** Runs pausable work to its end without pausing. */
 export function finish<T> (work: Generator<unknown, T>): T {
   for (;;) {
     const { done, value } = work.next()

@@ -15,25 +15,27 @@ const Ajv = Core.default
 
 interface CompilerOptions {
   allErrors: boolean
-  /** Whether some `unevaluated…` is left to Ajv. */
+  /** Whether Ajv has to evaluate an `unevaluated…` keyword. */
   tracksEvaluated: boolean
   work: CompileWork
 }
 
-/** What Ajv takes for a character of the code that it writes, and for a function: 1 step for 16, some 60 ns each. */
+/**
+ * Ajv's work per character of the code that it writes, and per function: 1 step for 16 characters, about 60 ns each.
+ */
 const CHARACTERS_A_STEP = 16
 const FUNCTION_STEPS = 100
 
 /**
- * Ajv, with the registry's keywords and formats, for the functions of one schema. Each is compiled when it is first
- * called, or before.
+ * Compiles the functions of one schema with Ajv and the registry's keywords and formats. Each function is compiled
+ * before or at its first call.
  */
 export class Compiler {
   readonly #functions: LazyFunction[]
   readonly #ajv: InstanceType<typeof Ajv>
 
   constructor (fuel: Fuel, slices: readonly Slice[], { allErrors, tracksEvaluated, work }: CompilerOptions) {
-    this.#functions = slices.map((slice) => new LazyFunction(slice, (source) => this.#compile(source)))
+    this.#functions = slices.map(slice => new LazyFunction(slice, source => this.#compile(source)))
     const regExp = linearTime(fuel)
     this.#ajv = new Ajv({
       next: true,
@@ -47,7 +49,7 @@ export class Compiler {
       ownProperties: true,
       code: {
         regExp,
-        // It takes as long as writing the code, and the code is no faster for it.
+        // Optimizing takes as long as writing the code, and does not make the code faster.
         optimize: false,
         process (code) {
           work.spend(FUNCTION_STEPS + Math.ceil(code.length / CHARACTERS_A_STEP))
@@ -96,7 +98,7 @@ export class Compiler {
   }
 }
 
-/** A function that is compiled when it is first called, or before. */
+/** A function that is compiled before or at its first call. */
 class LazyFunction implements SliceFunction {
   validate: SliceFunction['validate']
   #compile: (() => ValidateFunction) | undefined
@@ -117,21 +119,21 @@ class LazyFunction implements SliceFunction {
   }
 }
 
-/** Whether a slice has nothing to say of a value, so that it need not even be compiled. */
+/** Returns whether a slice does not apply to a value, so that it does not have to be compiled. */
 function isSilent (names: ReadonlySet<string>, data: unknown): boolean {
-  return !isObject(data) || !Object.keys(data).some((key) => names.has(key))
+  return !isObject(data) || !Object.keys(data).some(key => names.has(key))
 }
 
-/** In parentheses, the engine compiles the function at once, and not when the first payload calls it. */
+/** Puts a function in parentheses, so that the engine compiles it at once and not at its first call. */
 function eager (code: string): string {
   const [head, ...rest] = code.split('return function ')
   return `${head}return (function ${rest.join('return function ')})`
 }
 
-/** What the slowest format takes for a character, some 50 ns. */
+/** The steps per character of the slowest format, which takes about 50 ns. */
 const FORMAT_STEPS = 1
 
-/** What RE2 takes to begin; each character takes more, up to what the size of its program says. */
+/** The steps to start RE2. Each character takes more steps, at most the size of the program. */
 const MATCH_STEPS = 20
 
 function linearTime (fuel: Fuel) {
@@ -149,7 +151,7 @@ function linearTime (fuel: Fuel) {
         fuel.burn(MATCH_STEPS + text.length * stepsPerCharacter)
         return matcher.test(text)
       },
-      // Ajv tells patterns apart by it.
+      // Ajv distinguishes patterns by this text.
       toString: () => source
     }
   }

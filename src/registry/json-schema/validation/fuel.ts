@@ -1,33 +1,33 @@
 import { _, type CodeKeywordDefinition } from 'ajv/dist/core.js'
 
-/** The name of the keyword that `Fuel` counts by. It cannot be written in a schema: unknown keywords are left out. */
+/** The keyword by which `Fuel` counts. An author cannot use it, because unknown keywords of a schema are omitted. */
 export const FUEL = 'x-fuel'
 
-/** A step is one evaluation of a subschema, some 20 to 50 ns: all of them are a tenth of a second or so. */
+/** A step is one evaluation of a subschema, 20 to 50 ns, so all steps take about a tenth of a second. */
 const STEPS_MAX = 2_000_000
 
 export class FuelError extends Error {}
 
-/** What checks that run without a pause may take together: those of one payload, or of all payloads of a request. */
+/** The steps left for checks that run without a pause: of one payload, or of all payloads of a request. */
 export class Budget {
   left = STEPS_MAX
 }
 
 /**
- * Stops a validation whose cost explodes: a schema may have thousands of subschemas for each of thousands of values,
- * and a recursive one may double its work with every level of the payload. One for each compiled schema.
+ * Stops a validation that takes too many steps: a schema may have thousands of subschemas for each of thousands of
+ * values, and a recursive schema may double its work with every level of the payload. Each compiled schema has one.
  */
 export class Fuel {
-  /** Read and written by the compiled code. */
+  /** The steps left. The compiled code reads and writes it. */
   left = 0
   readonly #tracksEvaluated: boolean
 
-  /** With `tracksEvaluated`, Ajv copies the names that were evaluated from one subschema to the next. */
+  /** With `tracksEvaluated`, Ajv copies the evaluated names from one subschema to the next. */
   constructor ({ tracksEvaluated }: { tracksEvaluated: boolean }) {
     this.#tracksEvaluated = tracksEvaluated
   }
 
-  /** Runs a check on a budget. */
+  /** Runs a check with the steps of a budget. */
   run<T> (budget: Budget, check: () => T): T {
     this.left = budget.left
     try {
@@ -38,18 +38,18 @@ export class Fuel {
   }
 
   burn (steps: number): void {
-    if ((this.left -= steps) < 0) throw new FuelError('the payload takes too long to check against its schema')
+    if ((this.left -= steps) < 0) throw new FuelError('takes more steps to check against its schema than allowed')
   }
 
-  /** What copying the names of an object takes; large objects are dictionaries. */
+  /** Counts the steps of copying the names of an object. Large objects are dictionaries and take longer. */
   burnNames (value: object): void {
     const { length } = Object.keys(value)
     this.burn(length > 100 ? length * 16 : length)
   }
 
   /**
-   * Counts an evaluation, in line, since a call would take as long as what it counts. What is asked of a string takes
-   * time by its length.
+   * Counts an evaluation, inline, since a call would take as long as the evaluation. Checks of a string count by its
+   * length.
    */
   readonly keyword: CodeKeywordDefinition = {
     keyword: FUEL,

@@ -7,15 +7,15 @@ import { KNOWN, ONE_OF_SLICES, OTHERS, SLICE, TUPLE, TUPLE_START } from './slice
 
 const N = names.default
 
-/** What Ajv notes of the properties and items that a function has looked at. */
+/** Ajv's record of the properties and items that a function has evaluated. */
 export interface Evaluated { props?: true | Record<string, true> | undefined, items?: true | number | undefined }
 
-/** A function that checks a value, and what it found; `validate` is replaced when it is compiled. */
+/** A function that checks a value, with its result. `validate` is replaced when the function is compiled. */
 export interface SliceFunction {
   validate: ((data: unknown, context?: object) => boolean) & { errors?: object[] | null, evaluated?: Evaluated }
 }
 
-/** The keywords by which the functions of a schema call each other. */
+/** Returns the keywords by which the functions of a schema call each other. */
 export function sliceKeywords (
   slices: readonly SliceFunction[], matcherOf: (pattern: string) => Pick<Matcher, 'test'>
 ): CodeKeywordDefinition[] {
@@ -38,7 +38,7 @@ export function sliceKeywords (
       error: { message: 'must match exactly one schema in oneOf' },
       code (cxt) {
         const { gen, schema, data } = cxt
-        const branches = gen.scopeValue('obj', { ref: (schema as number[]).map((number) => slices[number]!) })
+        const branches = gen.scopeValue('obj', { ref: (schema as number[]).map(number => slices[number]!) })
         const passed = gen.const('passed', _`${gen.scopeValue('func', { ref: onlyOne })}(${branches}, ${data})`)
         cxt.pass(_`${passed} !== undefined`)
         addEvaluated(cxt, passed)
@@ -60,7 +60,7 @@ export function sliceKeywords (
         const { names, patterns } =
           (cxt.parentSchema as Record<string, { names: string[], patterns: string[] }>)[KNOWN]!
         const known = gen.scopeValue('func', { ref: isOneOf(new Set(names), patterns.map(matcherOf)) })
-        gen.forIn('key', data, (key) => gen.if(_`!${known}(${key})`, () => {
+        gen.forIn('key', data, key => gen.if(_`!${known}(${key})`, () => {
           if (schema === false) {
             cxt.setParams({ key })
             cxt.error()
@@ -95,10 +95,10 @@ export function sliceKeywords (
 }
 
 function isOneOf (names: ReadonlySet<string>, matchers: readonly Pick<Matcher, 'test'>[]): (name: string) => boolean {
-  return (name) => names.has(name) || matchers.some((matcher) => matcher.test(name))
+  return name => names.has(name) || matchers.some(matcher => matcher.test(name))
 }
 
-/** Returns what the only branch that holds has looked at; undefined if none holds, or several. */
+/** Returns what the only matching branch has evaluated, or undefined if no branch or several branches match. */
 function onlyOne (branches: readonly SliceFunction[], data: unknown): Evaluated | undefined {
   let passed: Evaluated | undefined
   for (const branch of branches) {
@@ -109,7 +109,7 @@ function onlyOne (branches: readonly SliceFunction[], data: unknown): Evaluated 
   return passed
 }
 
-/** Takes over what a function has looked at, as a copy: Ajv adds to it. */
+/** Copies what a function has evaluated, since Ajv modifies the record. */
 function addEvaluated ({ gen, it }: KeywordCxt, evaluated: Code): void {
   if (it.opts.unevaluated !== true) return
   if (it.props !== true) {

@@ -4,37 +4,37 @@ import { write } from '../emit.ts'
 import { FUEL } from './fuel.ts'
 import { ANYTHING, childrenOf, type Keywords, node, type NodeOrder, type SchemaNode } from '../schema-node.ts'
 
-/** The word, in a slice, for "and here goes slice number n". */
+/** The keyword in a slice that calls slice number n. */
 export const SLICE = 'x-slice'
-/** The word for "exactly one of these slices". */
+/** The keyword that requires exactly one of the listed slices. */
 export const ONE_OF_SLICES = 'x-one-of-slices'
 /**
- * The words for `additionalProperties` beside many patterns: its schema, and the names and patterns of the properties
- * that are not additional.
+ * The keywords for `additionalProperties` beside many patterns: its schema, and the names and patterns of the
+ * properties that are not additional.
  */
 export const OTHERS = 'x-others'
 export const KNOWN = 'x-known'
-/** The words for a part of `prefixItems`: its schemas, and the position of the first. */
+/** The keywords for a part of `prefixItems`: its schemas, and the position of the first. */
 export const TUPLE = 'x-tuple'
 export const TUPLE_START = 'x-tuple-start'
 
 /**
- * One of them: what Ajv compiles to one function. `names`: it says nothing of objects that have no property of these
- * names, nor of anything else.
+ * A part of a schema that Ajv compiles to one function. With `names`, it applies only to objects that have a property
+ * with one of these names.
  */
 export interface Slice { readonly write: () => JsonObject | boolean, readonly names?: ReadonlySet<string> | undefined }
 
-/** What one function holds: some 100 kB of code, which Ajv writes and the engine compiles within some 5 ms. */
+/** The maximum weight of one function: about 100 kB of code, which Ajv writes and the engine compiles in about 5 ms. */
 const WEIGHT_MAX = 100
-/** How many subschemas of one keyword it holds. */
+/** The maximum number of subschemas of one keyword in a function. */
 const MEMBERS_MAX = 40
-/** A shared schema up to this weight is copied to where it is used: a call would be as large, and slower. */
+/** A shared schema up to this weight is copied to each place that uses it: a call would be as large, and slower. */
 const COPIED_WEIGHT_MAX = 4
 
-/** How a schema is written whose keywords have too many members for one function. */
+/** A schema whose keywords have too many members for one function, split into slices. */
 interface Split {
   readonly keywords: Keywords
-  /** Slices that must all hold as well. */
+  /** Further slices that must all hold. */
   readonly calls: readonly number[]
   readonly oneOf: readonly number[] | undefined
   readonly others: { readonly schema: SchemaNode, readonly names: string[], readonly patterns: string[] } | undefined
@@ -42,9 +42,9 @@ interface Split {
 }
 
 /**
- * A schema as functions that call each other, the first being the whole. Each shared definition is a function of its
- * own, compiled once however many refer to it, and what is too large for one function is several: the time to compile
- * grows with the size of the schema, and no function takes long.
+ * Splits a schema into functions that call each other. The first is the whole schema. Each shared definition is one
+ * function, compiled once however many schemas refer to it, and a schema that is too large for one function becomes
+ * several. So compile time is linear in the size of the schema, and no function takes long.
  */
 export function * slicing (root: SchemaNode, order: NodeOrder, work: CompileWork): Generator<void, Slice[]> {
   const slicer = new Slicer()
@@ -52,7 +52,7 @@ export function * slicing (root: SchemaNode, order: NodeOrder, work: CompileWork
   return slicer.slices
 }
 
-/** What slicing takes for a subschema. */
+/** The steps of slicing for a subschema. */
 const SLICE_STEPS = 5
 
 class Slicer {
@@ -85,7 +85,7 @@ class Slicer {
     return this.slices.push(slice) - 1
   }
 
-  /** What a schema weighs where it is used: a call weighs as much as a small schema. */
+  /** Returns the weight of a schema where it is used. A call weighs as much as a small schema. */
   #weightOf (next: SchemaNode): number {
     return this.#numbers.has(next) ? 1 : this.#weights.get(next) ?? 1
   }
@@ -102,7 +102,9 @@ class Slicer {
     return split.weight
   }
 
-  /** Makes the heaviest children functions of their own until the rest fits into one. Returns its weight. */
+  /**
+   * Moves the heaviest children into their own functions until the rest fits into one. Returns the weight of the rest.
+   */
   #makeSlices (children: SchemaNode[], own: number): number {
     let weight = children.reduce((sum, child) => sum + this.#weightOf(child), own)
     if (weight <= WEIGHT_MAX) return weight
@@ -122,7 +124,9 @@ class Slicer {
     for (const word of ['properties', 'patternProperties', 'dependentSchemas'] as const) {
       const members = keywords[word]
       if (members === undefined || !this.#isLarge([...members.values()])) continue
-      for (const group of this.#groups([...members], ([, member]) => this.#weightOf(member))) { calls.push(this.#sliceOf({ [word]: new Map(group) })) }
+      for (const group of this.#groups([...members], ([, member]) => this.#weightOf(member))) {
+        calls.push(this.#sliceOf({ [word]: new Map(group) }))
+      }
       delete rest[word]
     }
     const others = this.#splitOthers(keywords, rest)
@@ -130,7 +134,7 @@ class Slicer {
     this.#splitTuple(rest, calls)
     if (this.#isLarge(keywords.anyOf)) rest.anyOf = this.#regroup(keywords.anyOf!, 'anyOf')
     if (this.#isLarge(keywords.allOf)) rest.allOf = this.#regroup(keywords.allOf!, 'allOf')
-    const oneOf = this.#isLarge(keywords.oneOf) ? keywords.oneOf!.map((branch) => this.#numberOf(branch)) : undefined
+    const oneOf = this.#isLarge(keywords.oneOf) ? keywords.oneOf!.map(branch => this.#numberOf(branch)) : undefined
     if (oneOf !== undefined) delete rest.oneOf
     const grouped = this.#groupCalls(calls)
     const weight = childrenOf(node(rest)).reduce(
@@ -139,7 +143,7 @@ class Slicer {
     return { keywords: rest, calls: grouped, oneOf, others, weight }
   }
 
-  /** Sees to it that `additionalProperties` keeps the names of what has been split off. */
+  /** Keeps the names of properties that were split off, so that `additionalProperties` does not apply to them. */
   #splitOthers (keywords: Keywords, rest: Keywords): Split['others'] {
     const {
       additionalProperties, properties = new Map<string, SchemaNode>(),
@@ -148,7 +152,9 @@ class Slicer {
     if (additionalProperties === undefined) return undefined
     if (patternProperties.size <= MEMBERS_MAX) {
       if (rest.properties === undefined && properties.size > 0) rest.properties = namesAlone(properties)
-      if (rest.patternProperties === undefined && patternProperties.size > 0) { rest.patternProperties = namesAlone(patternProperties) }
+      if (rest.patternProperties === undefined && patternProperties.size > 0) {
+        rest.patternProperties = namesAlone(patternProperties)
+      }
       return undefined
     }
     delete rest.additionalProperties
@@ -171,10 +177,10 @@ class Slicer {
   #splitTuple (rest: Keywords, calls: number[]): void {
     const tuple = rest.prefixItems
     if (tuple === undefined || !this.#isLarge(tuple)) return
-    // The length stays, for `items` beside it.
+    // Keeps the length, which `items` depends on.
     rest.prefixItems = tuple.map(() => ANYTHING)
     let start = 0
-    for (const group of this.#groups(tuple, (item) => this.#weightOf(item))) {
+    for (const group of this.#groups(tuple, item => this.#weightOf(item))) {
       const at = start
       calls.push(this.#add({ write: () => ({ [FUEL]: true, [TUPLE]: group.map(this.#child), [TUPLE_START]: at }) }))
       start += group.length
@@ -191,11 +197,11 @@ class Slicer {
     return this.#numberOf(node(keywords))
   }
 
-  /** The same list in groups that each fit into a function. */
+  /** Returns the list in groups that each fit into one function. */
   #regroup (schemas: readonly SchemaNode[], word: 'allOf' | 'anyOf'): SchemaNode[] {
     let groups = [...schemas]
     do {
-      groups = this.#groups(groups, (schema) => this.#weightOf(schema)).map((group) => {
+      groups = this.#groups(groups, schema => this.#weightOf(schema)).map(group => {
         const one = node({ [word]: group })
         this.#numberOf(one)
         return one
@@ -207,7 +213,7 @@ class Slicer {
   #groupCalls (calls: readonly number[]): number[] {
     let groups = [...calls]
     while (groups.length > MEMBERS_MAX) {
-      groups = this.#groups(groups, () => 1).map((group) =>
+      groups = this.#groups(groups, () => 1).map(group =>
         this.#add({ write: () => ({ [FUEL]: true, allOf: group.map(toCall) }) })
       )
     }
@@ -236,7 +242,9 @@ class Slicer {
     const split = this.#splits.get(next)
     if (split === undefined) return write(next, this.#child, true)
     const result: JsonObject = { [FUEL]: true, ...write(node(split.keywords), this.#child, true) as JsonObject }
-    if (split.calls.length > 0) { result['allOf'] = [...result['allOf'] as Json[] | undefined ?? [], ...split.calls.map(toCall)] }
+    if (split.calls.length > 0) {
+      result['allOf'] = [...result['allOf'] as Json[] | undefined ?? [], ...split.calls.map(toCall)]
+    }
     if (split.oneOf !== undefined) result[ONE_OF_SLICES] = [...split.oneOf]
     if (split.others !== undefined) {
       const { schema, names, patterns } = split.others
@@ -257,10 +265,10 @@ function hasManyMembers (keywords: Keywords): boolean {
     properties?.size, patternProperties?.size, dependentSchemas?.size, dependentRequired?.size, prefixItems?.length,
     allOf?.length, anyOf?.length, oneOf?.length
   ]
-  return sizes.some((size) => size !== undefined && size > MEMBERS_MAX)
+  return sizes.some(size => size !== undefined && size > MEMBERS_MAX)
 }
 
-/** What the lists of a schema add to its function. */
+/** Returns the weight that the lists of a schema add to its function. */
 function ownWeight ({ required = [], enum: values = [], const: value, dependentRequired }: Keywords): number {
   let pairs = 0
   for (const others of dependentRequired?.values() ?? []) pairs += others.length
@@ -268,11 +276,11 @@ function ownWeight ({ required = [], enum: values = [], const: value, dependentR
     Math.floor((sizeOf(values, SIZE_MAX) + sizeOf(value, SIZE_MAX)) / 16)
 }
 
-/** Ajv writes a loop for more than these. */
+/** For more names, Ajv writes a loop. */
 const REQUIRED_MAX = 200
 const SIZE_MAX = 1_000
 
-/** How many values there are, up to a maximum. */
+/** Returns the number of values, up to a maximum. */
 function sizeOf (value: Json | undefined, max: number): number {
   if (typeof value !== 'object' || value === null) return 1
   let size = 1

@@ -14,13 +14,13 @@ import { ONE_OF_SLICES, OTHERS, type Slice, slicing } from './slices.ts'
 export type { JsonSchema } from '../json.ts'
 export { SchemaError } from '../schema-error.ts'
 
-/** One thing that is wrong with a payload: where (JSON Pointer into it), what, and the keyword that says so. */
+/** An error in a payload: the JSON Pointer to it, the message, and the keyword that is violated. */
 export interface ValidationIssue { path: string, message: string, keyword: string }
 
 export interface Validator {
   /**
-   * What is wrong with the payload, nothing if it is valid. At most ISSUES_MAX issues; only the first for a large
-   * payload, or a dear schema.
+   * Returns the errors of a payload, none if it is valid. Returns at most ISSUES_MAX issues, and only the first for a
+   * large payload or an expensive schema.
    */
   validate (payload: unknown, budget?: Budget): ValidationIssue[]
   isValid (payload: unknown, budget?: Budget): boolean
@@ -28,21 +28,19 @@ export interface Validator {
 
 export const ISSUES_MAX = 50
 
-/**
- * Every issue is looked for in payloads of up to this many values. In larger ones the list itself would be the attack.
- */
+/** Payloads with more values report only the first issue: the list of issues itself could be an attack. */
 const VALUES_MAX = 2_000
 
-/** Nor is every issue looked for by schemas that may evaluate more than this for each level of a payload. */
+/** Schemas that may evaluate more subschemas for each level of a payload report only the first issue. */
 const COST_MAX = 2_000
 
-/** Nor by schemas of more subschemas than this. */
+/** Schemas with more subschemas report only the first issue. */
 const NODES_MAX = 150
 
 /**
- * The validator of a schema: JSON Schema 2020-12 or draft-07, formats asserted, patterns in linear time. Throws
- * SchemaError, with the reason, for a schema that cannot be used, or takes more than COMPILE_STEPS_MAX. A large schema
- * can take some 100 ms: where payloads are served, use `prepareValidator`.
+ * Returns the validator of a schema, with formats asserted and patterns matched in linear time. Throws SchemaError with
+ * the reason if the schema cannot be used or takes more than COMPILE_STEPS_MAX. A large schema can take about 100 ms:
+ * on the main thread, use `prepareValidator`.
  */
 export function compileValidator (schema: JsonSchema, work = new CompileWork(COMPILE_STEPS_MAX)): Validator {
   return finish(compiling(schema, work))
@@ -50,10 +48,7 @@ export function compileValidator (schema: JsonSchema, work = new CompileWork(COM
 
 const BREATH_MS = 8
 
-/**
- * The same validator, made without holding up the event loop: between the parts of a large schema, others have their
- * turn.
- */
+/** Returns the same validator, without blocking the event loop: it yields between the parts of a large schema. */
 export async function prepareValidator (schema: JsonSchema): Promise<Validator> {
   const steps = compiling(schema, new CompileWork())
   let since = performance.now()
@@ -66,7 +61,7 @@ export async function prepareValidator (schema: JsonSchema): Promise<Validator> 
   }
 }
 
-/** Reads and compiles all that payloads may meet, and yields after each part. */
+/** Reads and compiles a whole schema, and yields after each part. */
 export function * compiling (schema: JsonSchema, work: CompileWork): Generator<void, Validator> {
   const root = yield * normalising(schema, work)
   const validator = yield * makeValidator(root, work)
@@ -74,7 +69,7 @@ export function * compiling (schema: JsonSchema, work: CompileWork): Generator<v
   return validator
 }
 
-/** A validator that compiles what it meets: for a few payloads that touch little of a large schema. */
+/** Returns a validator that compiles functions on demand, for a few payloads that use little of a large schema. */
 export function lazyValidatorOf (root: SchemaNode): Validator {
   return finish(makeValidator(root, new CompileWork()))
 }
@@ -89,7 +84,7 @@ function * makeValidator (root: SchemaNode, work: CompileWork): Generator<void, 
 class LazyValidator implements Validator {
   readonly #fuel: Fuel
   readonly #first: Compiler
-  /** Makes the one that finds every issue. Undefined where that would take too long. */
+  /** Creates the compiler that finds every issue. Undefined if that would take too long. */
   readonly #makeAll: (() => Compiler) | undefined
   #all: Compiler | undefined
 
@@ -108,7 +103,9 @@ class LazyValidator implements Validator {
 
   validate (payload: unknown, budget = new Budget()): ValidationIssue[] {
     const first = this.#check(this.#first.root, payload, budget)
-    if (first.length === 0 || this.#makeAll === undefined || countValues(payload, VALUES_MAX) >= VALUES_MAX) { return first }
+    if (first.length === 0 || this.#makeAll === undefined || countValues(payload, VALUES_MAX) >= VALUES_MAX) {
+      return first
+    }
     this.#all ??= this.#makeAll()
     const all = this.#check(this.#all.root, payload, new Budget())
     return all.length > 1 ? all : first
@@ -132,7 +129,7 @@ class LazyValidator implements Validator {
   }
 }
 
-/** Whether Ajv must keep book of what is evaluated, because it could not be said in plain keywords. */
+/** Returns whether Ajv must track evaluated members, because a keyword could not be rewritten as plain keywords. */
 function leavesUnevaluated ({ keywords }: SchemaNode): boolean {
   if (typeof keywords === 'boolean') return false
   return (keywords.unevaluatedItems !== undefined && keywords.unevaluatedItemsRule === undefined) ||
@@ -155,10 +152,12 @@ function toIssue ({ instancePath, message, keyword: word, params }: ErrorObject)
   }
 }
 
-/** A payload that is too dear or too deep to check is refused; it is never taken for valid. */
+/** Returns the issue of a payload that takes too many steps or is too deep to check. It is never taken for valid. */
 function toRefusal (error: unknown): ValidationIssue {
   if (error instanceof FuelError) return { path: '', message: error.message, keyword: 'cost' }
-  if (error instanceof RangeError) { return { path: '', message: 'the payload is nested too deep to be checked', keyword: 'depth' } }
+  if (error instanceof RangeError) {
+    return { path: '', message: 'is nested too deeply to be checked', keyword: 'depth' }
+  }
   throw error
 }
 
