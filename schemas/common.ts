@@ -82,11 +82,11 @@ const kinds = {
     error: 'NotFoundError', message: 'Topic not found: session.status', code: 'TOPIC_NOT_FOUND'
   }],
   409: ['Conflict', 'The state does not allow it: a duplicate, a revision mismatch, a reused idempotency key.', {
-    error: 'ConflictError', message: 'Topic exists: session.status', code: 'TOPIC_EXISTS'
+    error: 'ConflictError', message: 'Topic already exists: session.status', code: 'TOPIC_EXISTS'
   }],
   412: ['PreconditionFailed', '`If-Match` did not hold.', {
     error: 'PreconditionFailedError',
-    message: 'If-Match does not hold: session/doc_a1b2c3d4 is at revision 5',
+    message: 'If-Match does not match: session/doc_a1b2c3d4 is at revision 5',
     code: 'ETAG_MISMATCH'
   }],
   413: ['PayloadTooLarge', 'The body is larger than the route allows.', {

@@ -6,18 +6,21 @@ export const DocumentId = Type.String({
   minLength: 1,
   maxLength: 128,
   pattern: '^[A-Za-z0-9._:@-]+$',
-  description: 'Made by the server (`doc_…`) unless given.',
+  description: 'Id of the document. The server generates one (`doc_…`) if none is given.',
   examples: ['doc_a1b2c3d4']
 })
 const Data = Type.Record(Type.String(), Type.Unknown(), {
   description:
-    'A JSON object: at most 256 KiB and 64 levels deep. A number that a double cannot keep is refused: send it as a ' +
-      'string.',
+    'A JSON object of at most 256 KiB and 64 levels. A number that a double cannot represent exactly is refused: ' +
+      'send it as a string.',
   examples: [{ status: 'active', participantCount: 3 }]
 })
-const Revision = Type.Integer({ minimum: 1, description: 'Counts the writes of this id.', examples: [4] })
+const Revision = Type.Integer({
+  minimum: 1, description: 'Number of writes to this id. Every write raises it by one.', examples: [4]
+})
 const ExpectedRevision = Type.Optional(Type.Integer({
-  minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Refuse with 409 unless the document is at this revision.'
+  minimum: 0, maximum: Number.MAX_SAFE_INTEGER,
+  description: 'The write is refused with 409 unless the document is at this revision.'
 }))
 
 export const Document = Type.Object({
@@ -27,17 +30,17 @@ export const Document = Type.Object({
   data: Type.Optional(
     Type.Unsafe<Static<typeof Data>>({
       ...Data,
-      description: `${Data.description} Answers to writes are without it for whoever may not read documents.`
+      description: `${Data.description} Responses to writes omit it for a principal that may not read documents.`
     })
   ),
   createdAt: EpochMs('When it was created.'),
   updatedAt: EpochMs('When it was last written.'),
-  expiresAt: Type.Optional(EpochMs('When it ends by itself.')),
+  expiresAt: Type.Optional(EpochMs('When the document expires.')),
   deleted: Type.Optional(
-    Type.Boolean({ description: 'Only in lists with `includeDeleted`, and in the answer of DELETE.' })
+    Type.Boolean({ description: 'Present in lists with `includeDeleted` and in the response of DELETE.' })
   )
 }, { $id: 'Document' })
-/** As stored; some are told without the data. */
+/** A document as stored, always with data. Some responses omit the data. */
 export type Document = Static<typeof Document> & { data: Static<typeof Data> }
 
 export const DocumentCreate = Type.Object({
@@ -46,7 +49,7 @@ export const DocumentCreate = Type.Object({
   expiresAt: Type.Optional(
     Type.Integer({
       minimum: 1, maximum: Number.MAX_SAFE_INTEGER,
-      description: 'When the document ends by itself, in the future. Epoch milliseconds.', examples: [4102444800000]
+      description: 'When the document expires, in epoch milliseconds. Must be in the future.', examples: [4102444800000]
     })
   )
 }, { $id: 'DocumentCreate', additionalProperties: false })
@@ -59,7 +62,7 @@ export type DocumentReplace = Static<typeof DocumentReplace>
 
 export const DocumentMerge = Type.Object({
   data: Type.Record(Type.String(), Type.Unknown(), {
-    description: 'RFC 7396: null removes a member.', examples: [{ status: 'ended' }]
+    description: 'A JSON Merge Patch (RFC 7396): null removes a member.', examples: [{ status: 'ended' }]
   }),
   expectedRevision: ExpectedRevision
 }, { $id: 'DocumentMerge', additionalProperties: false })
@@ -75,8 +78,8 @@ export const Mutation = Type.Object({
   value: Type.Optional(
     Type.Unknown({
       description:
-        'What is set, added, appended, merged or compared; `increment` without it adds 1, and is refused beyond ' +
-          '±(2^53 − 1).',
+        'The value to set, add, append, merge or compare. The default for `increment` is 1; a sum beyond ' +
+          '±(2^53 − 1) is refused. `remove` has none.',
       examples: ['ended']
     })
   )
@@ -85,7 +88,7 @@ export type Mutation = Static<typeof Mutation>
 
 export const DocumentMutate = Type.Object({
   mutations: Type.Array(ref(Mutation), {
-    minItems: 1, maxItems: mutationsMax, description: 'Applied in order: all, or none.'
+    minItems: 1, maxItems: mutationsMax, description: 'Applied in order, either all or none.'
   }),
   expectedRevision: ExpectedRevision
 }, {
@@ -107,9 +110,11 @@ export const DocumentListQuery = Type.Object({
   updatedAfter: Type.Optional(
     Type.Integer({
       minimum: 0, maximum: Number.MAX_SAFE_INTEGER,
-      description: 'Only those written after this time (epoch milliseconds).', examples: [1705312800000]
+      description: 'Returns only documents written after this time (epoch milliseconds).', examples: [1705312800000]
     })
   ),
-  includeDeleted: Type.Optional(Type.Boolean({ default: false, description: 'Tombstones too, with `deleted: true`.' }))
+  includeDeleted: Type.Optional(
+    Type.Boolean({ default: false, description: 'Also returns deleted documents, with `deleted: true`.' })
+  )
 }, { additionalProperties: false })
 export type DocumentListQuery = Static<typeof DocumentListQuery>

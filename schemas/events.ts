@@ -14,23 +14,28 @@ export const RealtimeEvent = Type.Object({
   id: Type.String({ examples: ['evt_b3F0aGVyZXZlbnQx'] }),
   topic: Type.String({ examples: ['session.status'] }),
   offset: Type.Integer({
-    minimum: 1, description: "Position in the topic's log: gapless, in commit order.", examples: [42]
+    minimum: 1, description: "Position in the topic's log: 1, 2, 3, without gaps, in commit order.", examples: [42]
   }),
   epoch: Type.String({
-    description: 'Names one life of the log; offsets of another epoch mean nothing.', examples: ['k3J9sQ2x']
+    description: 'Identifies one life of the log. Offsets of different epochs cannot be compared.',
+    examples: ['k3J9sQ2x']
   }),
   type: Enum('EventType', eventTypes, { examples: ['topic.event'] }),
   source: Enum('EventSource', eventSources, { examples: ['api'] }),
   applicationId: Type.String({ examples: ['app_abc123'] }),
   environment: EnvironmentName,
   timestamp: EpochMs('When the event was written.'),
-  schemaVersion: Nullable(Type.Integer(), { description: 'The version that the payload was checked against, if any.' }),
-  key: Nullable(Type.String(), {
-    description: "Ordering key: the document, the row's primary key, or the publisher's."
+  schemaVersion: Nullable(Type.Integer(), {
+    description: 'The schema version that the payload was checked against. null: it was not checked.'
   }),
-  payload: Type.Unknown({ description: 'The event itself.', examples: [{ sessionId: 's1', status: 'ended' }] }),
+  key: Nullable(Type.String(), {
+    description: "Ordering key: the document id, the row's primary key, or the key that the publisher gave."
+  }),
+  payload: Type.Unknown({ description: 'The data of the event.', examples: [{ sessionId: 's1', status: 'ended' }] }),
   meta: Type.Optional(
-    Type.Record(Type.String(), Type.Unknown(), { description: 'Where it came from: service, documentId, revision, …' })
+    Type.Record(Type.String(), Type.Unknown(), {
+      description: 'The origin of the event: service, documentId, revision, …'
+    })
   )
 }, { $id: 'RealtimeEvent' })
 export type RealtimeEvent = Static<typeof RealtimeEvent>
@@ -38,8 +43,8 @@ export type RealtimeEvent = Static<typeof RealtimeEvent>
 const publishable = {
   payload: Type.Unknown({
     description:
-      'Any JSON: at most 256 KiB and 64 levels deep. A number that a double cannot keep, such as a 64-bit id, is ' +
-        'refused: send it as a string.',
+      'Any JSON value of at most 256 KiB and 64 levels. A number that a double cannot represent exactly, such as a ' +
+        '64-bit id, is refused: send it as a string.',
     examples: [{ sessionId: 's1', status: 'ended' }]
   }),
   key: Type.Optional(
@@ -55,15 +60,15 @@ export type EventPublish = Static<typeof EventPublish>
 export const publishBatchMax = 1000
 
 /**
- * One object with both forms, because a union of closed objects makes validators report the wrong branch.
- * Exactly one of `payload` and `events` has to be there.
+ * Combines both forms in one object, because for a union of closed objects validators report errors of the wrong
+ * branch. Exactly one of `payload` and `events` must be present.
  */
 export const PublishBody = Type.Object({
   payload: Type.Optional(publishable.payload),
   key: publishable.key,
   events: Type.Optional(
     Type.Array(ref(EventPublish), {
-      minItems: 1, maxItems: publishBatchMax, description: 'A batch: all of it is stored, or none.'
+      minItems: 1, maxItems: publishBatchMax, description: 'A batch. It is stored as a whole or not at all.'
     })
   )
 }, {
@@ -78,8 +83,8 @@ export const HistoryQuery = Type.Object({
   after: Type.Optional(
     Type.Integer({
       minimum: 0, maximum: Number.MAX_SAFE_INTEGER,
-      description: 'Events above this offset; without it, from the oldest retained.', examples: [41]
+      description: 'Returns events above this offset. Default: from the oldest retained event.', examples: [41]
     })
   ),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Events a page.' }))
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Events per page.' }))
 }, { additionalProperties: false })

@@ -9,26 +9,29 @@ export const compatibilityPolicies = ['strict', 'lenient'] as const
 
 const Mode = Enum('CompatibilityMode', compatibilityModes, {
   description:
-    '`backward`: every document valid under the version before is valid under this one; `forward`: the other way ' +
-      'round; `full`: both; `…_transitive`: with every version before, not only the last, at most 1,000 of them.',
+    '`backward`: every document that is valid under the previous version is valid under this one. `forward`: the ' +
+      'reverse. `full`: both. `…_transitive`: compares with all earlier versions, at most 1,000, not only the last. ' +
+      '`none`: no comparison.',
   examples: ['backward']
 })
 const Policy = Enum('CompatibilityPolicy', compatibilityPolicies, {
   description:
-    '`strict`: set inclusion, exactly. `lenient`: writers are taken to send only properties that their schema ' +
-      'declares, so that an optional property may be added to an open object.',
+    '`strict`: exact set inclusion. `lenient`: assumes that writers send only properties that their schema ' +
+      'declares, so that you can add an optional property to an open object.',
   examples: ['lenient']
 })
 const JsonSchemaDocument = Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Boolean()], {
   description:
-    'JSON Schema 2020-12, or draft-07, draft-06 or draft-04 when `$schema` names it; at most 256 KiB, 64 levels deep, and 1,000,000 steps to compile. ' +
-    '`format` is asserted. Refused are other dialects (draft 2019-09 and custom meta-schemas included), a `$ref` that leads outside the ' +
-    'document, a `$dynamicRef` whose name has several `$dynamicAnchor`, look-ahead, look-behind and back-references in patterns, the NUL ' +
-    'character, and `__proto__` as a name. See docs/SCHEMAS.md.',
+    'A JSON Schema of draft 2020-12, or of draft-07, draft-06 or draft-04 if `$schema` names it: at most 256 KiB, ' +
+    '64 levels deep, and 1,000,000 steps to compile. `format` is asserted. Other dialects are refused, including ' +
+    'draft 2019-09 and custom meta-schemas. So are a `$ref` to another document, a `$dynamicRef` whose name has ' +
+    'several `$dynamicAnchor`, look-ahead, look-behind and back-references in patterns, the NUL character, and ' +
+    '`__proto__` as a name. See docs/SCHEMAS.md.',
   examples: [{ type: 'object', properties: { status: { type: 'string' } }, required: ['status'] }]
 })
 const Version = Type.Integer({
-  minimum: 1, maximum: 2147483647, description: "Counts the topic's schemas.", examples: [1]
+  minimum: 1, maximum: 2147483647, examples: [1],
+  description: "Number of the version: 1 for the topic's first schema, 2 for the next."
 })
 
 export const SchemaVersion = Type.Object({
@@ -46,7 +49,10 @@ export const SchemaRegister = Type.Object({
   compatibilityMode: Type.Optional(Type.Unsafe<Static<typeof Mode>>({ ...Mode, default: 'backward' })),
   policy: Type.Optional(Type.Unsafe<Static<typeof Policy>>({ ...Policy, default: 'lenient' })),
   activate: Type.Optional(
-    Type.Boolean({ description: 'Check payloads against it from now on. The first version becomes active by itself.' })
+    Type.Boolean({
+      description:
+        'Activates the version: payloads are checked against it. The first version is activated automatically.'
+    })
   )
 }, { $id: 'SchemaRegister', additionalProperties: false })
 export type SchemaRegister = Static<typeof SchemaRegister>
@@ -60,7 +66,7 @@ export type SchemaDryRun = Static<typeof SchemaDryRun>
 
 export const SchemaChange = Type.Object({
   path: Type.String({ description: 'JSON Pointer into the schema.', examples: ['/properties/status'] }),
-  rule: Type.String({ description: 'Stable name of the rule.', examples: ['type-narrowed'] }),
+  rule: Type.String({ description: 'Stable name of the rule that the change matches.', examples: ['type-narrowed'] }),
   compatible: Type.Boolean(),
   message: Type.String({ examples: ['"status" no longer takes null'] }),
   direction: Enum('CompatibilityDirection', ['backward', 'forward']),
@@ -68,17 +74,19 @@ export const SchemaChange = Type.Object({
   witness: Type.Optional(
     Type.Unknown({
       description:
-        'A document that the one side takes and the other refuses, confirmed by the validator that guards payloads.'
+        'A document that one version accepts and the other rejects, confirmed by the validator that checks payloads.'
     })
   ),
-  reason: Type.Optional(Type.String({ description: 'Why compatibility cannot be shown, when there is no witness.' }))
+  reason: Type.Optional(
+    Type.String({ description: 'Why compatibility cannot be proved. Present if there is no witness.' })
+  )
 }, { $id: 'SchemaChange' })
 
 export const CompatibilityVerdict = Type.Object({
   compatible: Type.Boolean(),
   compatibilityMode: Mode,
   policy: Policy,
-  comparedWith: Type.Array(Version, { description: 'The versions that it was compared with.' }),
+  comparedWith: Type.Array(Version, { description: 'The versions that the schema was compared with.' }),
   changes: Type.Array(Type.Unsafe<Static<typeof SchemaChange>>({ $ref: 'SchemaChange#' }))
 }, { $id: 'CompatibilityVerdict' })
 export type CompatibilityVerdict = Static<typeof CompatibilityVerdict>

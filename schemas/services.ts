@@ -33,8 +33,10 @@ export const ServiceUpdate = Type.Object({
 export type ServiceUpdate = Static<typeof ServiceUpdate>
 
 export const ServicePath = Type.Object({
-  id: Type.String({ format: 'uuid', description: 'The service.', examples: ['3f1c2a52-0d4e-4b8e-9c55-0d8a4f0f8f11'] })
+  id: Type.String({
+    format: 'uuid', description: 'Id of the service.', examples: ['3f1c2a52-0d4e-4b8e-9c55-0d8a4f0f8f11']
+  })
 })
 export const ForceQuery = Type.Object({
-  force: Type.Optional(Type.Boolean({ default: false, description: 'Delete what it owns, too.' }))
+  force: Type.Optional(Type.Boolean({ default: false, description: 'Also deletes the documents of the service.' }))
 }, { additionalProperties: false })

@@ -7,11 +7,11 @@ export const TopicName = Type.String({
   minLength: 1,
   maxLength: 200,
   pattern: topicNamePattern,
-  description: 'Lower-case segments, separated by dots.',
+  description: 'Lower-case segments of letters and digits, separated by dots.',
   examples: ['session.status']
 })
 
-/** What a path may name: registered topics, and reserved ones such as `sync.my-service.updated`. */
+/** A topic name in a path: a registered topic, or a reserved one such as `sync.my-service.updated`. */
 export const TopicPath = Type.Object({
   name: Type.String({
     minLength: 1, maxLength: 300, pattern: '^[a-z0-9]+(\\.[a-z0-9_-]+)*$', description: 'The topic.',
@@ -24,7 +24,7 @@ export const Topic = Type.Object({
   description: Type.String({ examples: ['Changes of a session\'s status'] }),
   owner: Type.String({ examples: ['platform-team'] }),
   activeSchemaVersion: Nullable(Type.Integer(), {
-    description: 'The version that payloads are checked against; null checks nothing.'
+    description: 'The schema version that payloads are checked against. null: payloads are not checked.'
   }),
   applicationId: Type.String({ examples: ['app_abc123'] }),
   environment: EnvironmentName,
@@ -44,7 +44,7 @@ export const TopicUpdate = Type.Object({
   owner: Type.Optional(Text(200)),
   activeSchemaVersion: Type.Optional(
     Nullable(Type.Integer({ minimum: 1, maximum: 2147483647 }), {
-      description: 'A version that exists, or null to stop enforcing.'
+      description: 'The number of an existing version, or null to accept payloads without a check.'
     })
   )
 }, { $id: 'TopicUpdate', additionalProperties: false, minProperties: 1, examples: [{ owner: 'platform-team' }] })

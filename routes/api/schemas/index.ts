@@ -20,7 +20,9 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listSchemaVersions',
       tags,
       summary: 'List schema versions',
-      description: 'Every version of a topic\'s schema, oldest first. A page of large ones ends early.',
+      description:
+        'Returns every version of a topic\'s schema, oldest first. A page of large schemas may have fewer than ' +
+          '`limit`.',
       params: SchemaTopicPath,
       querystring: PageQuery,
       response: {
@@ -40,7 +42,7 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getSchemaVersion',
       tags,
       summary: 'Get a schema version',
-      description: 'One version of a topic\'s schema.',
+      description: 'Returns one version of a topic\'s schema.',
       params: SchemaVersionPath,
       response: { 200: ref(SchemaVersion, 'The version.'), ...refusals(400, 401, 403, 404) }
     }
@@ -52,7 +54,7 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getLatestSchema',
       tags,
       summary: 'Get the latest schema',
-      description: 'The version that was registered last, which need not be the active one.',
+      description: 'Returns the version that was registered last. It is not necessarily the active version.',
       params: SchemaTopicPath,
       response: { 200: ref(SchemaVersion, 'The version.'), ...refusals(400, 401, 403, 404) }
     }
@@ -67,10 +69,11 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Register a schema',
         description:
-          'Becomes the next version if it is compatible. The first version becomes active by itself; later ones with `activate`, or by `PATCH /api/topics/:name`. ' +
-          'A refused schema answers 409 with every offending change in `details`, each with a witness: a document that one side takes and the other refuses. ' +
-          '503 `SCHEMA_COMPARISON_LIMIT` means that there is no verdict: the comparison took more steps than are ' +
-            'allowed.',
+          'Registers the schema as the next version if it is compatible. The first version is activated ' +
+          'automatically; activate later versions with `activate`, or with `PATCH /api/topics/:name`. ' +
+          'An incompatible schema is refused with 409. `details` lists every incompatible change, each with a ' +
+          'witness: a document that one version accepts and the other rejects. ' +
+          '503 `SCHEMA_COMPARISON_LIMIT` means that the comparison took more steps than allowed and has no verdict.',
         params: SchemaTopicPath,
         body: ref(SchemaRegister),
         response: { 201: ref(SchemaVersion, 'The new version.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
@@ -88,11 +91,13 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'validatePayload',
       tags,
       summary: 'Validate a payload',
-      description: 'Against the latest version, unless one is named. Nothing is stored.',
+      description:
+        'Validates a payload against a version of the topic\'s schema: the latest, unless `version` is given. ' +
+        'Nothing is stored.',
       params: SchemaTopicPath,
       body: ref(PayloadValidate),
       response: {
-        200: ref(PayloadVerdict, 'Whether it is valid, and where not.'),
+        200: ref(PayloadVerdict, 'Whether the payload is valid, and the errors.'),
         ...refusals(400, 401, 403, 404, 413, 415)
       }
     }
@@ -105,12 +110,13 @@ const schemas: FastifyPluginAsyncTypebox = async (app) => {
       tags,
       summary: 'Check compatibility',
       description:
-        'What registering the schema would say, without registering it. At most 1,000 changes are listed, incompatible ones first. ' +
-        '503 `SCHEMA_COMPARISON_LIMIT` means that there is no verdict.',
+        'Compares a schema with earlier versions as registering it would, without registering it. The response lists ' +
+        'at most 1,000 changes, incompatible ones first. ' +
+        '503 `SCHEMA_COMPARISON_LIMIT` means that the comparison took more steps than allowed and has no verdict.',
       params: SchemaTopicPath,
       body: ref(SchemaDryRun),
       response: {
-        200: ref(CompatibilityVerdict, 'Whether it would be accepted, and why not.'),
+        200: ref(CompatibilityVerdict, 'Whether the schema would be accepted, and the changes.'),
         ...refusals(400, 401, 403, 404, 413, 415)
       }
     }

@@ -12,7 +12,7 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listServices',
       tags: ['Services'],
       summary: 'List services',
-      description: 'The services of the application, the same in all its environments, in the order of their names.',
+      description: 'Returns the services of the application, sorted by name. All environments share the same services.',
       querystring: PageQuery,
       response: {
         200: {
@@ -35,7 +35,7 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getService',
       tags: ['Services'],
       summary: 'Get a service',
-      description: 'One service.',
+      description: 'Returns one service.',
       params: ServicePath,
       response: { 200: ref(Service, 'The service.'), ...refusals(400, 401, 403, 404) }
     }
@@ -48,8 +48,8 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Services'],
       summary: 'Create a service',
       description:
-        'Documents make their service by themselves; this gives it a description beforehand. The environments share ' +
-          'the service: a token that is pinned to one is refused.',
+        'Creates a service with a description. This is optional: the first document of a service creates the ' +
+          'service. All environments share the service, so a token that is pinned to one environment is refused.',
       body: ref(ServiceCreate),
       response: { 201: ref(Service, 'The service.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
@@ -66,8 +66,8 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Services'],
       summary: 'Change a service',
       description:
-        'Changes its description; null removes it. The name is part of its topics and stays. A token that is pinned ' +
-          'to one environment is refused.',
+        'Changes the description of a service; null removes it. The name is part of the service\'s topics and cannot ' +
+          'be changed. A token that is pinned to one environment is refused.',
       params: ServicePath,
       body: ref(ServiceUpdate),
       response: { 200: ref(Service, 'The service.'), ...refusals(400, 401, 403, 404, 413, 415) }
@@ -84,11 +84,12 @@ const services: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Services'],
       summary: 'Delete a service',
       description:
-        'Refused while it has documents in any environment. With `force=true` they are deleted first, each with its ' +
-          'event; that needs `sync:delete` as well. A token that is pinned to one environment is refused.',
+        'Deletes a service. A service that has documents in any environment is refused with 409. With `force=true` ' +
+          'the documents are deleted first, each with its event; this also requires `sync:delete`. A token that is ' +
+          'pinned to one environment is refused.',
       params: ServicePath,
       querystring: ForceQuery,
-      response: { 204: Type.Null({ description: 'It is gone.' }), ...refusals(400, 401, 403, 404, 409) }
+      response: { 204: Type.Null({ description: 'The service was deleted.' }), ...refusals(400, 401, 403, 404, 409) }
     }
   }, async (request, reply) => {
     const { principal, scope: { applicationId } } = request

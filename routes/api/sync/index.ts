@@ -20,7 +20,7 @@ const IfMatch = {
   'if-match': Type.Optional(
     Type.String({
       maxLength: 4096,
-      description: 'Refuse with 412 unless the document has one of these entity tags (`*`: any).',
+      description: 'The write is refused with 412 unless the document has one of these entity tags (`*`: any).',
       examples: ['*']
     })
   )
@@ -28,19 +28,19 @@ const IfMatch = {
 const IfNoneMatch = Type.Object({
   'if-none-match': Type.Optional(
     Type.String({
-      maxLength: 4096, description: 'Answer 304 when the document still has this entity tag.', examples: ['"4"']
+      maxLength: 4096, description: 'The response is 304 if the document still has this entity tag.', examples: ['"4"']
     })
   )
 })
 
-/** The text is final: it goes out as it is, past the response serialiser. */
+/** Describes a response that is sent as final JSON text, without the response serialiser. */
 const documentAnswer = (description: string) => ({
   description,
   headers: { ETag: Type.String({ description: 'The revision in quotes.' }) },
   content: { 'application/json': { schema: ref(Document) } }
 })
 
-/** What was in a document before a write is for whoever may read documents. */
+/** Sends a written document; `data` only if the principal may read documents, since it may contain earlier data. */
 const sendWritten = (request: FastifyRequest, reply: FastifyReply, { etag, json }: { etag: string, json: string }) =>
   send(reply, {
     etag, json: request.server.auth.mayReadDocuments(request.principal, request.scope) ? json : withoutData(json)
@@ -62,8 +62,9 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Sync'],
       summary: 'Create a document',
       description:
-        'Its service comes into being with the first document. The id of a deleted document may be used again: its ' +
-          'revisions go on. From `expiresAt` on, it is gone. Publishes on `sync.<service>.created`.',
+        'Creates a document. The first document of a service creates the service. You can use the id of a deleted ' +
+          'document again: its revisions continue. At `expiresAt` the document is deleted. Publishes an event on ' +
+          '`sync.<service>.created`.',
       params: ServiceDocumentsPath,
       headers: IdempotencyHeaders,
       body: ref(DocumentCreate),
@@ -84,9 +85,10 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Sync'],
       summary: 'List documents',
       description:
-        'In the order of their ids. `updatedAfter` with `includeDeleted` is what changed since; writes that overlap ' +
-          'may become visible a moment after later ones, so ask from some seconds before. A page with much data ends ' +
-          'before `limit`: `X-Next-Cursor` says whether there is more. A service without documents has an empty list.',
+        'Returns documents sorted by id. To list what has changed since a time, use `updatedAfter` with ' +
+          '`includeDeleted`; overlapping writes may become visible slightly out of order, so start some seconds ' +
+          'earlier. A page of large documents may have fewer than `limit`: there are more pages while ' +
+          '`X-Next-Cursor` is present. A service without documents has an empty list.',
       params: ServiceDocumentsPath,
       querystring: DocumentListQuery,
       response: {
@@ -110,12 +112,13 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getDocument',
       tags: ['Sync'],
       summary: 'Get a document',
-      description: 'Always as of now: every write that was acknowledged is in it.',
+      description:
+        'Returns the current state of a document, including every write that was acknowledged before the request.',
       params: DocumentPath,
       headers: IfNoneMatch,
       response: {
         200: documentAnswer('The document.'),
-        304: Type.Null({ description: 'It still has the entity tag.' }),
+        304: Type.Null({ description: 'The document still has the entity tag.' }),
         ...refusals(400, 401, 403, 404)
       }
     }
@@ -135,8 +138,8 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['Sync'],
         summary: "Replace a document's data",
         description:
-          'Its id and `expiresAt` stay. Publishes on `sync.<service>.updated`, as every write of a document that ' +
-            'exists.',
+          'Replaces the data of a document and keeps its `expiresAt`. Publishes an event on ' +
+            '`sync.<service>.updated`, as merges and mutations do.',
         params: DocumentPath,
         headers: Type.Object(IfMatch),
         body: ref(DocumentReplace),
@@ -165,9 +168,9 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['Sync'],
         summary: 'Merge into a document',
         description:
-          'JSON Merge Patch (RFC 7396): null removes a member, objects are merged, everything else is replaced. ' +
-            'Without `expectedRevision`, concurrent merges all take effect. One that changes nothing counts a ' +
-            'revision, too.',
+          'Applies a JSON Merge Patch (RFC 7396): null removes a member, objects are merged, everything else is ' +
+            'replaced. Without `expectedRevision`, concurrent merges all take effect. A merge that changes nothing ' +
+            'also raises the revision.',
         params: DocumentPath,
         headers: Type.Object(IfMatch),
         body: ref(DocumentMerge),
@@ -191,15 +194,16 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Sync'],
       summary: 'Mutate a document',
       description: [
-        'Applies the mutations in order: all, or none. Paths are JSON Pointers (RFC 6901) whose parents must exist; ' +
-          'in an array, `-` is the place behind the last item.',
+        'Applies the mutations in order, either all or none. Paths are JSON Pointers (RFC 6901) whose parents must ' +
+          'exist; in an array, `-` is the position after the last item.',
         '',
-        '- `set` puts a member or replaces an item.',
-        '- `increment` adds `value` (1 without it); a member that is missing counts as 0.',
-        '- `append` puts `value` behind the last item of an array; a member that is missing counts as empty.',
-        '- `merge` is RFC 7396 at `path`; a member that is missing counts as `{}`.',
-        '- `remove` removes a member or item that must be there.',
-        '- `test` refuses everything with 409 unless the value at `path` equals `value`. It needs `sync:read`.',
+        '- `set` sets a member or replaces an item.',
+        '- `increment` adds `value` (default 1); a missing member counts as 0.',
+        '- `append` adds `value` after the last item of an array; a missing member counts as an empty array.',
+        '- `merge` applies RFC 7396 at `path`; a missing member counts as `{}`.',
+        '- `remove` removes a member or item, which must exist.',
+        '- `test` refuses the whole request with 409 unless the value at `path` equals `value`. ' +
+          'It requires `sync:read`.',
         '',
         'Without `expectedRevision`, concurrent mutations all take effect.'
       ].join('\n'),
@@ -210,7 +214,9 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
     }
   }, async (request, reply) => {
     const { headers: { 'if-match': ifMatch }, idempotencyKey } = request
-    if (request.body.mutations.some(({ op }) => op === 'test')) { app.auth.authorize(request.principal, request.scope, 'sync:read') }
+    if (request.body.mutations.some(({ op }) => op === 'test')) {
+      app.auth.authorize(request.principal, request.scope, 'sync:read')
+    }
     return sendWritten(
       request, reply,
       await app.documents.mutate(request.scope, request.params, request.body, { ifMatch, idempotencyKey })
@@ -226,8 +232,8 @@ const sync: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['Sync'],
         summary: 'Delete a document',
         description:
-          'Answers its tombstone, with the last data and the next revision. From then on reads are 404. Publishes ' +
-            'on `sync.<service>.deleted`.',
+          'Deletes a document and returns its tombstone, with the last data and the next revision. Later reads are ' +
+            '404. Publishes an event on `sync.<service>.deleted`.',
         params: DocumentPath,
         headers: Type.Object(IfMatch),
         response: { 200: documentAnswer('The tombstone.'), ...refusals(400, 401, 403, 404, 412) }

@@ -4,7 +4,7 @@ import { IdempotencyHeaders, nextCursor, pageOf, PageQuery, ref, refusals } from
 import { HistoryQuery, PublishBody, RealtimeEvent } from '../../../schemas/events.ts'
 import { Topic, TopicCreate, TopicPath, TopicUpdate } from '../../../schemas/topics.ts'
 
-/** 1,000 payloads of 256 KiB would be more: whoever has large ones sends fewer at a time. */
+/** Limits the body of a publish. A batch of large payloads has to be smaller than 1,000 events. */
 const publishBytesMax = 8 * 1024 * 1024
 const jsonType = 'application/json; charset=utf-8'
 
@@ -16,7 +16,8 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Topics'],
       summary: 'List topics',
       description:
-        "The registered topics of the scope, in the order of their names. The platform's own (`sync.…`, `socket.…`, `presence.…`) are not listed: they exist by themselves.",
+        "Returns the registered topics of the scope, sorted by name. The platform's own topics (`sync.…`, " +
+          '`socket.…`, `presence.…`) need no registration and are not listed.',
       querystring: PageQuery,
       response: {
         200: pageOf(Topic, 'A page of topics.'),
@@ -35,7 +36,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getTopic',
       tags: ['Topics'],
       summary: 'Get a topic',
-      description: 'One registered topic.',
+      description: 'Returns one registered topic.',
       params: TopicPath,
       response: { 200: ref(Topic, 'The topic.'), ...refusals(400, 401, 403, 404) }
     }
@@ -48,8 +49,8 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Topics'],
       summary: 'Create a topic',
       description:
-        'Registers a topic in the scope, so that events may be published to it and subscribed to. The roots `sync`, ' +
-          '`socket`, `presence` and `system` are reserved.',
+        'Registers a topic in the scope, so that clients can publish events to it and subscribe to it. The roots ' +
+          '`sync`, `socket`, `presence` and `system` are reserved.',
       body: ref(TopicCreate),
       response: { 201: ref(Topic, 'The topic.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
     }
@@ -65,7 +66,8 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Topics'],
       summary: 'Change a topic',
       description:
-        'Changes what is given. `activeSchemaVersion` names a version that exists, or null to stop enforcing.',
+        'Changes the members that are given. `activeSchemaVersion` is the number of an existing version, or null to ' +
+          'accept payloads without a check.',
       params: TopicPath,
       body: ref(TopicUpdate),
       response: { 200: ref(Topic, 'The topic.'), ...refusals(400, 401, 403, 404, 413, 415) }
@@ -79,8 +81,8 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Topics'],
       summary: 'Delete a topic',
       description:
-        'Answers the topic as it was. Its log, schemas, mappings and live subscriptions stay; nothing more can be ' +
-          'published to it.',
+        'Deletes a topic and returns it as it was. Its log, schemas, mappings and live subscriptions stay, but ' +
+          'nothing can be published to it.',
       params: TopicPath,
       response: { 200: ref(Topic, 'The topic.'), ...refusals(400, 401, 403, 404) }
     }
@@ -94,7 +96,9 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Topics'],
       summary: 'Publish events',
       description:
-        "Appends one event (`payload`, `key?`) or a batch of up to 1,000 (`events`), of which all are stored or none. The answer comes after the commit and has the offsets: an object for one, an array for a batch. Payloads are checked against the topic's active schema.",
+        'Appends one event (`payload`, `key?`) or a batch of up to 1,000 (`events`). A batch is stored as a whole or ' +
+          'not at all. The response is sent after the commit and contains the offsets: an object for one event, an ' +
+          "array for a batch. Payloads are checked against the topic's active schema.",
       params: TopicPath,
       headers: IdempotencyHeaders,
       body: ref(PublishBody),
@@ -121,7 +125,8 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listEvents',
       tags: ['Topics'],
       summary: 'Read the log',
-      description: 'The retained events of a topic, registered or the platform\'s own, in the order of their offsets.',
+      description:
+        'Returns the retained events of a topic, ascending by offset. The topic is registered or the platform\'s own.',
       params: TopicPath,
       querystring: HistoryQuery,
       response: {
@@ -129,8 +134,8 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
           RealtimeEvent,
           'A page of events.',
           nextCursor(
-            'The last offset, when the log has more: pass it as `after` for the ' +
-              'next page, which may be shorter than `limit` when events are large.'
+            'The last offset of the page, if the log has more events. Pass it as `after` to get the next page. ' +
+              'A page of large events may have fewer than `limit`.'
           )
         ),
         ...refusals(400, 401, 403, 404)

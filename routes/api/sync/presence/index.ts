@@ -3,7 +3,7 @@ import { ChannelMember } from '../../../../schemas/channels.ts'
 import { nextCursor, nodesMissing, pageOf, PageQuery, refusals } from '../../../../schemas/common.ts'
 import { DocumentPath } from '../../../../schemas/documents.ts'
 
-/** Beside the documents rather than below the folder's own path. */
+/** Mounts the route beside the documents instead of at the folder's own path. */
 export const prefixOverride = '/api/sync'
 
 const documentPresence: FastifyPluginAsyncTypebox = async (app) => {
@@ -12,14 +12,14 @@ const documentPresence: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'listDocumentPresence',
       tags: ['Sync'],
-      summary: 'See who looks at a document',
+      summary: 'List the viewers of a document',
       description:
-        'The members of the channel `doc:<service>:<id>`, which clients join over a socket while they show the ' +
+        'Returns the members of the channel `doc:<service>:<id>`. Clients join it over a socket while they show the ' +
           'document.',
       params: DocumentPath,
       querystring: PageQuery,
       response: {
-        200: pageOf(ChannelMember, 'A page of members, those who have been there for longest first.', {
+        200: pageOf(ChannelMember, 'A page of members, longest present first.', {
           ...nextCursor(),
           ...nodesMissing
         }),
