@@ -14,7 +14,7 @@ const upTo = (count: number) => Array.from({ length: count }, (_, i) => i)
 const start = (scope: Scope, id: string, data: Record<string, unknown> = {}) =>
   documents.create(scope, 'session', { id, data })
 
-await t.test('a document lives from its creation to its end, and each write counts a revision', async t => {
+await t.test('a document is created, changed and deleted, and each write raises its revision', async t => {
   const scope = await domain.createScope()
   const created = await documents.create(scope, 'session', { data: { status: 'active', 'ключ "x"': '\u2028' } })
   const first = parse(created)
@@ -51,11 +51,11 @@ await t.test('a document lives from its creation to its end, and each write coun
   }
 
   const again = parse(await documents.create(scope, 'session', { id, data: {} }))
-  t.equal(again.revision, 6, 'the revisions go on')
+  t.equal(again.revision, 6, 'the revisions continue')
   t.ok(again.createdAt >= removed.updatedAt)
 })
 
-await t.test('writes that are large only by what they touch are not all held in memory at once', async t => {
+await t.test('small writes to large documents are not all held in memory at once', async t => {
   const scope = await domain.createScope()
   const halves = async () => Number(/reason="halved"\} (\d+)/.exec(await metrics.registry.metrics())?.[1] ?? 0)
   const big = { text: 'x'.repeat(250_000) }
@@ -72,7 +72,7 @@ await t.test('writes that are large only by what they touch are not all held in 
   )
   t.strictSame(revisions, upTo(100).map(i => i + 3), 'in their order')
   const byEvents = await halves()
-  t.ok(byEvents > byDocuments, 'a hundred events of one')
+  t.ok(byEvents > byDocuments, 'a hundred events of one document')
 
   const removed = await Promise.all(upTo(100).map(i => documents.remove(scope, key(`big${i}`))))
   t.ok(removed.every(answer => parse(answer).data['text'] === big.text))
@@ -82,7 +82,7 @@ await t.test('writes that are large only by what they touch are not all held in 
   )
 })
 
-await t.test('every write leaves an event whose forms agree', async t => {
+await t.test('every write appends an event whose full and diff forms agree', async t => {
   const scope = await domain.createScope()
   await start(scope, 'd', { status: 'active', n: 1 })
   await documents.merge(scope, key('d'), { data: { status: 'ended' } })
@@ -147,7 +147,7 @@ await t.test('every write leaves an event whose forms agree', async t => {
   })
 })
 
-await t.test('the diffs of a document, applied one after the other, give its data', async t => {
+await t.test('the diffs of a document, applied in order, give its data', async t => {
   const scope = await domain.createScope()
   await start(scope, 'd', { list: [1, 2, 3], map: { 'a/b': 1 } })
   await documents.mutate(scope, key('d'), {
@@ -163,14 +163,16 @@ await t.test('the diffs of a document, applied one after the other, give its dat
   t.strictSame(value, data)
 })
 
-await t.test('an id is taken once, however many want it', async t => {
+await t.test('exactly one of many concurrent creations of one id succeeds', async t => {
   const scope = await domain.createScope()
   const nodes = [domain.node(), domain.node(), domain.node()]
   const outcomes = await Promise.allSettled(
     upTo(30).map(async i => nodes[i % 3]?.documents.create(scope, 'session', { id: 'one', data: { i } }))
   )
   t.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 1)
-  for (const outcome of outcomes) { if (outcome.status === 'rejected') t.match(outcome.reason, { status: 409, code: 'DOCUMENT_EXISTS' }) }
+  for (const outcome of outcomes) {
+    if (outcome.status === 'rejected') t.match(outcome.reason, { status: 409, code: 'DOCUMENT_EXISTS' })
+  }
 })
 
 await t.test('concurrent merges and mutations on several nodes all take effect', async t => {
@@ -198,7 +200,7 @@ await t.test('concurrent merges and mutations on several nodes all take effect',
   )
 })
 
-await t.test('of many writers that expect one revision, one wins; the others learn the current one', async t => {
+await t.test('one of many writers with one expected revision succeeds, the others get the current one', async t => {
   const scope = await domain.createScope()
   await start(scope, 'd')
   const outcomes = await Promise.allSettled(
@@ -233,7 +235,7 @@ await t.test('If-Match guards each kind of write', async t => {
   await t.rejects(documents.remove(scope, key('d'), { ifMatch: '*' }), { status: 404, code: 'DOCUMENT_NOT_FOUND' })
 })
 
-await t.test('a retry with the same key has no second effect and gets the first answer', async t => {
+await t.test('a retry with the same idempotency key has no effect and gets the first answer', async t => {
   const scope = await domain.createScope()
   const idempotencyKey = { owner: 'me', key: 'k-1' }
   const create = () => documents.create(scope, 'session', { data: { a: 1 } }, { idempotencyKey })
@@ -256,10 +258,10 @@ await t.test('a retry with the same key has no second effect and gets the first 
   t.equal(parse(await documents.get(scope, key(id))).data['a'], 2)
 })
 
-await t.test('an expired document is gone at once, for every kind of access', async t => {
+await t.test('an expired document is not found at once, for every kind of access', async t => {
   const scope = await domain.createScope()
   await documents.create(scope, 'session', { id: 'd', data: { a: 1 }, expiresAt: Date.now() + 60_000 })
-  t.ok(parse(await documents.merge(scope, key('d'), { data: {} })).expiresAt, 'a write keeps its time')
+  t.ok(parse(await documents.merge(scope, key('d'), { data: {} })).expiresAt, 'a write keeps the expiry')
   await domain.expire('d')
   for (
     const attempt of [() => documents.get(scope, key('d')), () =>
@@ -268,7 +270,9 @@ await t.test('an expired document is gone at once, for every kind of access', as
   ) {
     await t.rejects(attempt(), { status: 404, code: 'DOCUMENT_NOT_FOUND' })
   }
-  for (const includeDeleted of [true, false]) { t.equal((await documents.list(scope, 'session', { includeDeleted })).json, '[]') }
+  for (const includeDeleted of [true, false]) {
+    t.equal((await documents.list(scope, 'session', { includeDeleted })).json, '[]')
+  }
 
   const again = parse(await documents.create(scope, 'session', { id: 'd', data: { b: 1 } }))
   t.match(again, { revision: 4, data: { b: 1 } })
@@ -283,7 +287,7 @@ await t.test('an expired document is gone at once, for every kind of access', as
   })
 })
 
-await t.test('no write, in one step or in many small ones, makes a document too large or too deep', async t => {
+await t.test('no write and no series of small writes makes a document too large or too deep', async t => {
   const scope = await domain.createScope()
   const kib100 = 'x'.repeat(100 * 1024)
   await start(scope, 'd', { a: kib100, b: kib100 })
@@ -314,7 +318,7 @@ await t.test('no write, in one step or in many small ones, makes a document too 
   await documents.mutate(scope, key('deep'), { mutations: [{ op: 'set', path: `${path}/a`, value: 1 }] })
 })
 
-await t.test('lists page through the ids, with what was asked for', async t => {
+await t.test('lists page through the ids and apply their filters', async t => {
   const scope = await domain.createScope()
   for (const id of ['a', 'B', 'c', 'd:1', '_e']) await start(scope, id, { id })
   await documents.remove(scope, key('c'))
@@ -350,7 +354,7 @@ await t.test('lists page through the ids, with what was asked for', async t => {
   })
 })
 
-await t.test('a page of large documents ends early and says so', async t => {
+await t.test('a page of large documents ends early and has a cursor', async t => {
   const scope = await domain.createScope()
   await Promise.all(upTo(40).map(i => start(scope, `d${String(i).padStart(2, '0')}`, { text: 'x'.repeat(250_000) })))
   const first = await documents.list(scope, 'session', { limit: 1000 })
@@ -360,7 +364,7 @@ await t.test('a page of large documents ends early and says so', async t => {
   t.equal(rest.nextCursor, undefined)
 })
 
-await t.test('scopes do not see each other', async t => {
+await t.test('no scope reads documents of another', async t => {
   const [mine, others] = [await domain.createScope(), await domain.createScope()]
   await start(mine, 'd', { a: 1 })
   for (const scope of [others, { ...mine, environment: 'staging' as const }]) {
@@ -372,7 +376,7 @@ await t.test('scopes do not see each other', async t => {
   t.strictSame(parse(await documents.get(mine, key('d'))).data, { a: 1 })
 })
 
-await t.test('look-ups made together share a statement, and each gets its own', async t => {
+await t.test('concurrent look-ups share a statement, and each gets its own document', async t => {
   const scope = await domain.createScope()
   await Promise.all(upTo(1200).map(i => start(scope, `d${i}`, { i })))
   let statements = 0
@@ -400,7 +404,7 @@ await t.test('look-ups made together share a statement, and each gets its own', 
   t.ok(outcomes.every(({ status }) => status === 'rejected'))
 })
 
-await t.test('a read after an acknowledged write sees it', async t => {
+await t.test('a read after an acknowledged write includes it', async t => {
   const scope = await domain.createScope()
   await start(scope, 'd', { n: 0 })
   const reads = (async () => { for (let i = 0; i < 200; i++) await documents.get(scope, key('d')) })()
@@ -412,18 +416,20 @@ await t.test('a read after an acknowledged write sees it', async t => {
   await reads
 })
 
-await t.test('a document of an application that is gone is 404', async t => {
+await t.test('a document of a deleted application is 404', async t => {
   const scope: Scope = { applicationId: 'app_gone', environment: 'development' }
   await t.rejects(start(scope, 'd'), { status: 404, code: 'APPLICATION_NOT_FOUND' })
 })
 
-await t.test('a schema of the document\'s topic guards its writes, but never its end', async t => {
+await t.test('a schema of the document\'s topic checks its writes but never its deletion', async t => {
   const checked = await createDomain(t, {
     check: {
       createBudget: () => new Budget(),
       prepare: (_scope, topic, version) => (payload, path) => {
         const { data } = payload as { data: { n?: unknown } }
-        if (typeof data.n !== 'number') { throw invalid(`${path}/data/n`, `must be a number, says version ${version} of ${topic}`) }
+        if (typeof data.n !== 'number') {
+          throw invalid(`${path}/data/n`, `must be a number, says version ${version} of ${topic}`)
+        }
       }
     }
   })

@@ -18,7 +18,7 @@ import { Budget } from '../../src/registry/json-schema/validation/fuel.ts'
 
 const passAll: PayloadCheck = { createBudget: () => new Budget(), prepare: () => () => {} }
 
-/** The domain without HTTP, on a database of its own; `node()` is another one on the same. */
+/** Starts the domain without HTTP on its own database. `node()` starts another instance on the same database. */
 export async function createDomain (t: Teardown, { check = passAll }: { check?: PayloadCheck } = {}) {
   const url = await createDatabase(t)
   const pool = createPool({ connectionString: url, max: 10, onError: () => {} })
@@ -64,14 +64,14 @@ export async function createDomain (t: Teardown, { check = passAll }: { check?: 
     return { applicationId, environment: 'development' }
   }
 
-  /** What the log of one of the service's topics holds. */
+  /** Returns the events in the log of one of the service's topics. */
   async function events (
     scope: Scope, service: string, change: 'created' | 'updated' | 'deleted'
   ): Promise<LoggedEvent[]> {
     return log.page(scope, `sync.${service}.${change}`, { limit: 1000 })
   }
 
-  /** Lets a document's time come. */
+  /** Lets a document expire. */
   const expire = (id: string) => pool.query('update documents set expires_at = $2 where id = $1', [id, Date.now() - 1])
 
   return { url, pool, db, log, warnings, node, createScope, events, expire }

@@ -17,14 +17,14 @@ async function create (scope: Scope, count: number, data: Record<string, unknown
       documents.create(scope, 'session', { id: `d${i}`, data, expiresAt: Date.now() + 60_000 }))
   )
 }
-/** All at one moment, so that pages cannot be told apart by it. */
+/** All documents expire at the same time, so that the time does not separate pages. */
 const expireAll = () =>
   domain.pool.query(
     "update documents set expires_at = $1 where not deleted and expires_at is not null and id <> 'later'",
     [Date.now() - 1]
   )
 
-await t.test('what has expired is deleted with its event, across tenants, and nothing else', async t => {
+await t.test('a sweep deletes exactly the expired documents of all tenants, each with its event', async t => {
   const scopes: Scope[] = [await domain.createScope(), await domain.createScope()]
   scopes.push({ ...scopes[0] as Scope, environment: 'production' })
   for (const scope of scopes) await create(scope, 2, { a: 1 })
@@ -44,7 +44,7 @@ await t.test('what has expired is deleted with its event, across tenants, and no
   t.equal(await expiry.sweep(), 0)
 })
 
-await t.test('several nodes together end each document once', async t => {
+await t.test('several nodes together delete each document once', async t => {
   const scope = await domain.createScope()
   await create(scope, 1200)
   await expireAll()
@@ -58,7 +58,7 @@ await t.test('several nodes together end each document once', async t => {
   t.strictSame(rows, [{ events: 1200, keys: 1200 }])
 })
 
-await t.test('large documents go in groups that fit in memory', async t => {
+await t.test('large documents are deleted in groups that fit in memory', async t => {
   const scope = await domain.createScope()
   await create(scope, 30, { text: 'x'.repeat(250_000) })
   await expireAll()
@@ -74,7 +74,7 @@ await t.test('large documents go in groups that fit in memory', async t => {
   t.ok(Math.max(...groups) <= 17)
 })
 
-await t.test('one document that cannot be ended does not keep the others', async t => {
+await t.test('a document that cannot be deleted does not keep the others', async t => {
   const scope = await domain.createScope()
   await create(scope, 600)
   await expireAll()
@@ -90,7 +90,7 @@ await t.test('one document that cannot be ended does not keep the others', async
   t.equal(await expiry.sweep(), 1)
 })
 
-await t.test('an application whose part of the queue is full does not keep those of others', async t => {
+await t.test('an application with a full share of the queue does not keep documents of others', async t => {
   const [flooded, calm] = [await domain.createScope(), await domain.createScope()]
   await create(flooded, 600)
   await expireAll()
@@ -105,10 +105,10 @@ await t.test('an application whose part of the queue is full does not keep those
         : writer.submit(intent)
   }
   t.equal(await new ExpirySweep({ pool: domain.pool, writer: full, log: silent }).sweep(), 10)
-  t.equal(await expiry.sweep(), 600, 'its own come when there is room')
+  t.equal(await expiry.sweep(), 600, 'its own documents are deleted when there is room')
 })
 
-await t.test('started, it follows the clock, survives an outage and stops when told', async t => {
+await t.test('the sweep runs by the clock, survives an outage and stops on close', async t => {
   const scope = await domain.createScope()
   const outage = { isOn: true, queries: 0 }
   const flaky = {
@@ -129,7 +129,7 @@ await t.test('started, it follows the clock, survives an outage and stops when t
   sweep.start()
   while (outage.queries < 3) await delay(2)
   t.equal((await domain.events(scope, 'session', 'deleted')).length, 0)
-  t.strictSame(warnings, ['documents.expiry_failed'], 'an outage is told of once')
+  t.strictSame(warnings, ['documents.expiry_failed'], 'an outage is logged once')
   outage.isOn = false
   while ((await domain.events(scope, 'session', 'deleted')).length === 0) await delay(2)
   await sweep.close()
@@ -139,7 +139,7 @@ await t.test('started, it follows the clock, survives an outage and stops when t
   await sweep.close()
 })
 
-await t.test('it does not keep a process alive', async t => {
+await t.test('the sweep does not keep a process alive', async t => {
   const { spawn } = await import('node:child_process')
   const script = `import { ExpirySweep } from ${
     JSON.stringify(

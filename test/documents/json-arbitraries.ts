@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 
-/** Names that inherited members, pointers and arrays make interesting; those that documents refuse are left out. */
+/** Names that are special for inherited members, pointers and arrays, without those that documents refuse. */
 const key = fc.oneof(
   fc.constantFrom('a', 'b', 'c', '', '0', '1', '-', 'a/b', 'm~n', '~1', 'toString', 'valueOf', 'length', 'é', 'a b'),
   fc.string({ maxLength: 4 }).filter(text => text !== '__proto__')
@@ -18,7 +18,7 @@ const { value } = fc.letrec<{ value: unknown }>(tie => ({
 }))
 export const roundTrip = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T
 
-/** Values as `JSON.parse` makes them. */
+/** Values as `JSON.parse` returns them. */
 export const jsonValue = value.map(roundTrip)
 export const jsonObject = fc.dictionary(key, value, { maxKeys: 6, noNullPrototype: true }).map(
   roundTrip

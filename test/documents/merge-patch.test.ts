@@ -23,7 +23,7 @@ const table: [unknown, unknown, unknown][] = [
   [{}, { a: { bb: { ccc: null } } }, { a: { bb: {} } }]
 ]
 
-await t.test('the table of RFC 7396 holds', async (t) => {
+await t.test('every example of RFC 7396 has the documented result', async t => {
   for (const [original, patch, result] of table) {
     t.strictSame(
       mergePatch(deepFreeze(original), deepFreeze(patch)),
@@ -33,11 +33,11 @@ await t.test('the table of RFC 7396 holds', async (t) => {
   }
 })
 
-await t.test('members that objects inherit are no members', async (t) => {
+await t.test('inherited members are ignored', async t => {
   t.strictSame(mergePatch({}, { toString: { a: 1 }, valueOf: null }), { toString: { a: 1 } })
 })
 
-await t.test('what the patch does not touch is shared, and nothing is written to', async (t) => {
+await t.test('untouched members are shared with the target, and the arguments are not modified', async t => {
   const target = deepFreeze({ kept: { a: 1 }, changed: { b: 1, kept: [1] } })
   const result = mergePatch(target, { changed: { b: 2 } })
   t.equal(result['kept'], target.kept)
@@ -45,7 +45,7 @@ await t.test('what the patch does not touch is shared, and nothing is written to
   t.strictSame(result, { kept: { a: 1 }, changed: { b: 2, kept: [1] } })
 })
 
-await t.test('it agrees with the pseudo-code of the RFC on any values', async () => {
+await t.test('the result equals that of the pseudo-code of the RFC for any values', async () => {
   fc.assert(fc.property(jsonValue, jsonValue, (target, patch) => {
     const expected = pseudoCode(roundTrip(target), roundTrip(patch))
     const result = mergePatch(deepFreeze(target), deepFreeze(patch))
@@ -53,14 +53,14 @@ await t.test('it agrees with the pseudo-code of the RFC on any values', async ()
   }), { numRuns: 300 })
 })
 
-await t.test('applying a patch twice is applying it once', async () => {
+await t.test('applying a patch twice has the effect of applying it once', async () => {
   fc.assert(fc.property(jsonObject, jsonObject, (target, patch) => {
     const once = mergePatch(target, patch)
     return jsonEqual(mergePatch(once, patch), once)
   }), { numRuns: 300 })
 })
 
-await t.test('one copy serves many merges', async (t) => {
+await t.test('one copy serves many merges', async t => {
   let copies = 0
   const owned = new WeakSet<object>()
   const own = (object: Record<string, unknown>) => {
@@ -76,7 +76,7 @@ await t.test('one copy serves many merges', async (t) => {
   t.equal(copies, 2)
 })
 
-/** RFC 7396 §2, as it stands there. */
+/** The pseudo-code of RFC 7396 §2. */
 function pseudoCode (target: unknown, patch: unknown): unknown {
   if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch
   let result = target

@@ -11,7 +11,7 @@ type JsonObject = Record<string, unknown>
 const mutate = (data: JsonObject, ...mutations: Mutation[]) =>
   applyMutations(deepFreeze(data), checkMutations(deepFreeze(mutations)))
 
-await t.test('each op does what it says', async (t) => {
+await t.test('each op has its documented effect', async t => {
   const cases: [string, JsonObject, Mutation, JsonObject][] = [
     ['set puts a member', {}, { op: 'set', path: '/a', value: 1 }, { a: 1 }],
     ['set replaces a member', { a: 1 }, { op: 'set', path: '/a', value: null }, { a: null }],
@@ -46,7 +46,7 @@ await t.test('each op does what it says', async (t) => {
   for (const [name, before, mutation, after] of cases) t.strictSame(mutate(before, mutation), after, name)
 })
 
-await t.test('what cannot be applied is refused with index, op, path and reason', async (t) => {
+await t.test('a mutation that cannot be applied is refused with index, op, path and reason', async t => {
   const cases: [JsonObject, Mutation, RegExp][] = [
     [{}, { op: 'set', path: '/a/b', value: 1 }, /\(set "\/a\/b"\) failed: "\/a" does not exist/],
     [{}, { op: 'set', path: '/toString/b', value: 1 }, /"\/toString" does not exist/],
@@ -86,7 +86,7 @@ await t.test('what cannot be applied is refused with index, op, path and reason'
   }
 })
 
-await t.test('a test that does not hold is a conflict', async (t) => {
+await t.test('a failed test is a conflict', async t => {
   for (
     const mutation of [
       { op: 'test', path: '/a', value: 2 }, { op: 'test', path: '/b', value: 1 },
@@ -100,7 +100,7 @@ await t.test('a test that does not hold is a conflict', async (t) => {
   t.throws(() => mutate({ a: 1 }, { op: 'test', path: '/a/b', value: 1 }), ConflictError)
 })
 
-await t.test('what is wrong whatever the document is names the field', async (t) => {
+await t.test('a malformed mutation is refused with the path of the field', async t => {
   const deep = (levels: number): unknown => levels === 0 ? 1 : [deep(levels - 1)]
   const cases: [Mutation, string][] = [
     [{ op: 'set', path: 'a', value: 1 }, '/mutations/0/path'],
@@ -144,7 +144,7 @@ await t.test('what is wrong whatever the document is names the field', async (t)
   )
 })
 
-await t.test('later mutations see earlier ones, and the input is never written to', async (t) => {
+await t.test('each mutation applies to the result of earlier ones, and the input is not modified', async t => {
   const before = { kept: { x: 1 }, list: [{ n: 1 }], count: 1 }
   const after = mutate(before,
     { op: 'set', path: '/fresh', value: { items: [] } },
@@ -154,10 +154,10 @@ await t.test('later mutations see earlier ones, and the input is never written t
     { op: 'test', path: '/list/0/n', value: 5 },
     { op: 'remove', path: '/count' })
   t.strictSame(after, { kept: { x: 1 }, list: [{ n: 5 }], fresh: { items: [1, 2] } })
-  t.equal(after['kept'], before.kept, 'what no mutation touches is shared')
+  t.equal(after['kept'], before.kept, 'untouched members are shared')
 })
 
-await t.test('a full list of appends and merges copies a large value once, not each time', async (t) => {
+await t.test('a full list of appends and merges copies a large value only once', async t => {
   let made = 0
   class Counted extends Array<number> {
     constructor (...items: number[]) {
@@ -177,11 +177,11 @@ await t.test('a full list of appends and merges copies a large value once, not e
   t.equal(after.list.length, 50_500)
   t.equal(Object.keys(after.map).length, 30_500)
   t.equal(made, 1, 'the list')
-  // Nothing tells of the copies of an object but the time: a tenth of a second for one, half a minute for five hundred.
+  // Copies of an object show only in the time: a tenth of a second for one, half a minute for five hundred.
   t.ok(performance.now() - start < 10_000, 'the map')
 })
 
-await t.test('set, then test, holds for any place and value; remove undoes it', async () => {
+await t.test('set and then test succeeds for any path and value, and remove undoes it', async () => {
   fc.assert(
     fc.property(jsonObject, fc.string({ maxLength: 5 }), jsonValue, (data, key, value) => {
       fc.pre(!['__proto__'].includes(key) && !key.includes('\0') && !JSON.stringify(value).includes('\\u0000'))
@@ -203,7 +203,7 @@ await t.test('increments commute', async () => {
   }))
 })
 
-await t.test('pointers parse as RFC 6901 §5 says', async (t) => {
+await t.test('pointers parse as in the examples of RFC 6901 §5', async t => {
   const table: [string, string[]][] = [
     ['', []],
     ['/foo', ['foo']],

@@ -2,7 +2,7 @@ import t from 'tap'
 import { build } from '../build.ts'
 import { tenant } from '../tenant.ts'
 
-/* A retry with an idempotency key is known by what its body means, not by how it is written (RFC 8785). */
+/* A retry with an idempotency key is recognised by the value of its body, not by its text (RFC 8785). */
 
 t.setTimeout(120_000)
 
@@ -19,7 +19,7 @@ const { app } = await build(t)
 const shop = await tenant(app)
 await shop.topic('order.placed')
 
-await t.test('a retry whose members stand in another order is the same request', async t => {
+await t.test('a retry with its members in another order is the same request', async t => {
   const create = '/api/sync/session/documents'
   const routes: [string, string, string, string][] = [
     [
@@ -86,7 +86,7 @@ await t.test('a retry whose members stand in another order is the same request',
       `${path} ${other}`
     )
   }
-  t.equal((await shop.request('GET', `${create}/one`)).body.data.n, 1, 'one effect each')
+  t.equal((await shop.request('GET', `${create}/one`)).body.data.n, 1, 'each request has one effect')
 })
 
 await t.test('a retry of a whole batch in another order has no second effect', async t => {

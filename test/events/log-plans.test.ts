@@ -3,8 +3,8 @@ import { build } from '../build.ts'
 import { tenant } from '../tenant.ts'
 
 /*
- * Reading the log costs what is read, however long the log is: the statements are explained by PostgreSQL with a long
- * log beside a short one.
+ * Proves that the cost of reading the log depends on what is read, not on the length of the log. PostgreSQL explains
+ * the statements for a long log beside a short one.
  */
 
 const { app } = await build(t)
@@ -19,7 +19,7 @@ interface PlanNode {
   Plans?: PlanNode[]
 }
 
-/** Rows of events that a statement looks at. */
+/** Returns the number of event rows that a plan reads. */
 function rowsOf (node: PlanNode): number {
   const own = node['Relation Name']?.startsWith('events') === true
     ? (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0)) * node['Actual Loops']
@@ -27,7 +27,7 @@ function rowsOf (node: PlanNode): number {
   return (node.Plans ?? []).reduce((sum, plan) => sum + rowsOf(plan), own)
 }
 
-/** What the log asks of the database, explained. */
+/** Returns the plan of the statement that the log sends. */
 async function explained (name: string, work: () => Promise<unknown>): Promise<PlanNode> {
   const { pool } = app
   const { query } = pool
@@ -51,7 +51,9 @@ async function explained (name: string, work: () => Promise<unknown>): Promise<P
 for (const [topic, events] of [['long.log', long], ['short.log', 1000]] as const) {
   await shop.topic(topic)
   await app.pool.query(`
-    with grown as (insert into topic_logs (application_id, environment, topic, epoch, head_offset) values ($1, $2, $3, 'e', $4) returning *)
+    with grown as (
+      insert into topic_logs (application_id, environment, topic, epoch, head_offset)
+      values ($1, $2, $3, 'e', $4) returning *)
     insert into events (log_id, "offset", application_id, environment, topic, id, type, source, payload, created_at)
     select l.id, n, $1, $2, $3, $3 || n, 'topic.event', 'api', '{}', $5 from grown l, generate_series(1, $4) n`,
   [shop.applicationId, shop.scope.environment, topic, events, Date.now()])
@@ -68,7 +70,7 @@ for (const [topic, after] of [['long.log', 10], ['long.log', long / 2], ['short.
   })
 }
 
-await t.test('single events, and where a log stands', async t => {
+await t.test('picking single events and reading a position cost a few rows', async t => {
   const places = [{ topic: 'long.log', offset: 40_000 }, { topic: 'short.log', offset: 7 }, {
     topic: 'long.log', offset: long + 1
   }]
@@ -82,7 +84,7 @@ await t.test('single events, and where a log stands', async t => {
   t.ok(rowsOf(position) <= 10, `${rowsOf(position)} rows were looked at`)
 })
 
-await t.test('a part of a log is counted by its own rows', async t => {
+await t.test('counting a span reads only the rows of the span', async t => {
   const plan = await explained('log_span', async () => {
     t.match(await app.eventLog.span(shop.scope, 'long.log', { fromOffset: 101, toOffset: 300 }), {
       count: 200, first: 101, last: 300

@@ -9,7 +9,7 @@ import { createMetrics } from '../../src/foundation/observability/metrics.ts'
 import { Budget } from '../../src/registry/json-schema/validation/fuel.ts'
 import { createDatabase } from '../build.ts'
 
-/* Steps of a stream: taken with the events that they cause, once, in order, and by nobody whose lease has passed. */
+/* Steps of a stream commit with their events, once, in order, and only under the current lease. */
 
 const pool = createPool({ connectionString: await createDatabase(t), max: 10, onError: () => {} })
 t.teardown(() => pool.end())
@@ -33,7 +33,9 @@ const at = (lsn: number, changeIndex = 1): StreamPlace => ({
 async function connection (id: string): Promise<string> {
   await pool.query('delete from cdc_connections')
   await pool.query(
-    "insert into cdc_connections (id, application_id, environment, connection_string_sealed, publication, slot, created_at, updated_at) values ($1, 'app_1', 'development', '', '', '', 0, 0)",
+    `insert into cdc_connections (
+       id, application_id, environment, connection_string_sealed, publication, slot, created_at, updated_at)
+     values ($1, 'app_1', 'development', '', '', '', 0, 0)`,
     [id]
   )
   await pool.query('insert into cdc_positions (connection_id, fence) values ($1, 1)', [id])
@@ -72,7 +74,7 @@ const settled = async (intents: Intent<number>[]) =>
   (await Promise.allSettled(intents.map(intent => writer.submit(intent))))
     .map(result => result.status === 'fulfilled' ? 'taken' : (result.reason as { code: string }).code)
 
-await t.test('steps that follow each other are taken together, each with its events', async t => {
+await t.test('consecutive steps are taken together, each with its events', async t => {
   const id = await connection('c1')
   t.same(
     await settled([
@@ -84,16 +86,16 @@ await t.test('steps that follow each other are taken together, each with its eve
   t.same(await stored(id), { commit_lsn: '0/2', change_index: 5, confirmed_lsn: '0/2', events: [1, 2, 3] })
 })
 
-await t.test('a step that does not begin where the stream is has no effect, alone or in a batch', async t => {
+await t.test('a step that does not begin at the stored position has no effect, alone or in a batch', async t => {
   const id = await connection('c2')
   t.same(await settled([step(id, start, at(1)), step(id, start, at(1)), step(id, at(7), at(8))]), [
     'taken', 'CDC_POSITION_LOST', 'CDC_POSITION_LOST'
   ])
-  t.same(await settled([step(id, start, at(1))]), ['CDC_POSITION_LOST'], 'the same again')
+  t.same(await settled([step(id, start, at(1))]), ['CDC_POSITION_LOST'], 'the same step again')
   t.same(await stored(id), { commit_lsn: '0/1', change_index: 1, confirmed_lsn: '0/1', events: [1] })
 })
 
-await t.test('no row is lost for what the checks of others took', async t => {
+await t.test('checks of other rows never cost a row its own check', async t => {
   const id = await connection('c2b')
   await pool.query("insert into topics values ('app_1', 'development', 'dear', '', '', 1, 0)")
   const plain = step(id, start, at(1))
@@ -108,7 +110,7 @@ await t.test('no row is lost for what the checks of others took', async t => {
   t.same(await settled([checking]), ['taken'])
 })
 
-await t.test('who holds an older lease takes no step; neither does anybody for a connection that is gone', async t => {
+await t.test('a step with an older lease is refused, and so is a step of a deleted connection', async t => {
   const id = await connection('c3')
   await pool.query('update cdc_positions set fence = 2')
   t.same(await settled([step(id, start, at(1), { fence: 1 }), step('c_none', start, at(1))]), [
@@ -117,7 +119,7 @@ await t.test('who holds an older lease takes no step; neither does anybody for a
   t.same(await settled([step(id, start, at(1), { fence: 2 })]), ['taken'])
 })
 
-await t.test('a step whose events cannot be made is not taken, nor is one behind it', async t => {
+await t.test('a step whose intent throws is not taken, nor is any later step', async t => {
   const id = await connection('c4')
   t.same(
     await settled([
@@ -129,7 +131,7 @@ await t.test('a step whose events cannot be made is not taken, nor is one behind
   t.same(await stored(id), { commit_lsn: '0/1', change_index: 1, confirmed_lsn: '0/1', events: [1] })
 })
 
-await t.test('nor is one whose events the database refuses', async t => {
+await t.test('a step whose events the database refuses is not taken', async t => {
   const id = await connection('c5')
   t.same(
     await settled([

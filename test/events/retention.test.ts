@@ -7,7 +7,7 @@ import { tenant } from '../tenant.ts'
 
 const hourMs = 3_600_000
 
-t.test('retention drops whole partitions, and only those whose every event is too old', async t => {
+t.test('retention drops whole partitions, and only those in which every event is too old', async t => {
   const { app } = await build(t)
   const shop = await tenant(app)
   const topic = await shop.topic('old.events')
@@ -28,17 +28,17 @@ t.test('retention drops whole partitions, and only those whose every event is to
     (await shop.request('GET', `/api/topics/${topic}/events`)).body.map((event: { offset: number }) => event.offset),
     [3]
   )
-  t.equal((await app.pool.query('select 1 from idempotency_keys')).rowCount, 0, 'idempotency keys are kept a day')
+  t.equal((await app.pool.query('select 1 from idempotency_keys')).rowCount, 0, 'idempotency keys are kept for a day')
   t.match(await app.instruments.registry.metrics(), /realtime_partitions_dropped_total [1-9]/)
-  t.equal((await shop.publish(topic, 4))[0]?.offset, 4, 'offsets go on')
+  t.equal((await shop.publish(topic, 4))[0]?.offset, 4, 'offsets continue')
 
   await retention.sweep(now)
-  t.equal((await app.pool.query('select 1 from events')).rowCount, 2, 'a sweep more takes nothing more')
+  t.equal((await app.pool.query('select 1 from events')).rowCount, 2, 'another sweep drops nothing')
   await retention.sweep(now + 72 * hourMs - partitionMs)
-  t.equal((await app.pool.query('select 1 from events')).rowCount, 2, 'what is within the retention stays')
+  t.equal((await app.pool.query('select 1 from events')).rowCount, 2, 'events within the retention stay')
 })
 
-t.test('a node whose clock is ahead drops nothing, and ends nobody\'s session', async t => {
+t.test('a node whose clock is ahead drops no events and ends no session', async t => {
   const { app } = await build(t)
   const shop = await tenant(app)
   const topic = await shop.topic('kept.events')
@@ -55,7 +55,7 @@ t.test('a node whose clock is ahead drops nothing, and ends nobody\'s session', 
   t.equal((await ada.get('/api/applications')).status, 200)
 })
 
-t.test('several nodes may make the same partitions at once', async t => {
+t.test('several nodes can create the same partitions at once', async t => {
   const { app } = await build(t)
   const later = Date.now() + 1000 * hourMs
   await Promise.all(Array.from({ length: 4 }, () => ensurePartitions(app.pool, later)))

@@ -124,10 +124,12 @@ await t.test('concurrent batches of several nodes give each topic gapless offset
           )
             .reduce((sum, step) => sum + (step.document ? 1 : step.events), 0)
           if (stored.length !== wanted) return false
-          // Of one node and topic, in the order of submission; of one intent, side by side.
+          // Events of one node and topic are in the order of submission, and those of one intent are adjacent.
           for (const { events } of answers.filter(answer => answer.events[0]?.topic === topic)) {
             const first = events[0]?.offset ?? 0
-            if (!events.every((event, i) => event.offset === first + i && stored[event.offset - 1]?.id === event.id)) { return false }
+            if (!events.every((event, i) => event.offset === first + i && stored[event.offset - 1]?.id === event.id)) {
+              return false
+            }
           }
           for (const i of nodes.keys()) {
             const firsts = answers.filter(answer => answer.node === i && answer.events[0]?.topic === topic).map(
@@ -163,7 +165,7 @@ await t.test('a reader of the log never sees an offset before those below it', a
     }
   })()
   reading.catch(() => writing.abort())
-  // For as long as it takes to be read in between.
+  // Write until a reader has read in between.
   while (done.writes === 0 || (done.reads <= 5 && !writing.signal.aborted)) {
     await Promise.all(
       upTo(400).map(async i => {
@@ -178,18 +180,20 @@ await t.test('a reader of the log never sees an offset before those below it', a
   t.ok(done.reads > 5)
 })
 
-await t.test('what is handed on is what was committed, ascending', async t => {
+await t.test('onCommitted receives exactly the committed events, ascending', async t => {
   const { writer, committed } = node()
   const own = await scope()
   await Promise.all(upTo(300).map(i => writer.submit(append(own, `topic.${i % 3}`, i))))
   await writer.close()
   await new Promise(resolve => setImmediate(resolve))
   t.equal(committed.length, 300)
-  for (const n of [0, 1, 2]) { t.same(committed.filter(event => event.topic === `topic.${n}`).map(event => event.offset), upTo(100)) }
+  for (const n of [0, 1, 2]) {
+    t.same(committed.filter(event => event.topic === `topic.${n}`).map(event => event.offset), upTo(100))
+  }
   await t.rejects(writer.submit(append(own, 'topic.0', 1)), { status: 503, code: 'SHUTTING_DOWN' })
 })
 
-await t.test('a refused intent is settled alone, and leaves nothing behind', async t => {
+await t.test('a refused intent is settled alone and leaves no trace', async t => {
   const { writer } = node()
   const own = await scope()
   const refused: Intent<unknown> = {
@@ -214,7 +218,7 @@ await t.test('a refused intent is settled alone, and leaves nothing behind', asy
   t.same((await log.page(own, 'mixed.events', { limit: 10 })).map(event => event.payload), ['"a"', '"b"'])
 })
 
-await t.test('an intent that the database refuses is found by halving, and the others are committed', async t => {
+await t.test('an intent that the database refuses is found by halving, and all others are committed', async t => {
   const { writer } = node()
   const own = await scope()
   const poisonous = append(own, 'poisoned.events', 1)
@@ -234,7 +238,7 @@ await t.test('an intent that the database refuses is found by halving, and the o
   t.same((await log.page(own, 'poisoned.events', { limit: 100 })).map(event => event.payload), upTo(21).map(String))
 })
 
-await t.test('an application that was deleted meanwhile is 404, and harms no one else', async t => {
+await t.test('a write to an application that was deleted meanwhile is 404 and affects no other write', async t => {
   const { writer } = node()
   const [gone, own] = [await scope(), await scope()]
   await pool.query('delete from applications where id = $1', [gone.applicationId])
@@ -247,7 +251,7 @@ await t.test('an application that was deleted meanwhile is 404, and harms no one
   ])
 })
 
-await t.test('an idempotency key has one effect, whatever the concurrency and the node', async t => {
+await t.test('an idempotency key has one effect, even concurrently and on several nodes', async t => {
   const [first, second] = [node(), node()]
   const own = await scope()
   const keyed = (key: string, request: string): Intent<number> => ({
@@ -257,14 +261,14 @@ await t.test('an idempotency key has one effect, whatever the concurrency and th
   const answers = await Promise.all(
     upTo(40).map(i => (i % 2 === 0 ? first : second).writer.submit(keyed('k1', 'same')))
   )
-  t.same([...new Set(answers)], [1], 'all get the first answer')
+  t.same([...new Set(answers)], [1], 'all requests get the first answer')
   await t.rejects(first.writer.submit(keyed('k1', 'other')), { status: 409, code: 'IDEMPOTENCY_KEY_REUSED' })
   t.equal(await second.writer.submit(keyed('k2', 'same')), 2)
   await pool.query("update idempotency_keys set created_at = 0 where key = 'k1'")
-  t.equal(await first.writer.submit(keyed('k1', 'other')), 3, 'a key is forgotten after 24 h')
+  t.equal(await first.writer.submit(keyed('k1', 'other')), 3, 'a key expires after 24 h')
 })
 
-await t.test('two nodes that create the same document at once make one, one after the other', async t => {
+await t.test('two nodes that create the same document at once write to one document, one after the other', async t => {
   const nodes = [node(), node(), node()]
   const own = await scope()
   for (const i of upTo(30)) {
@@ -273,7 +277,7 @@ await t.test('two nodes that create the same document at once make one, one afte
   }
 })
 
-await t.test('a missing partition is made, not an error', async t => {
+await t.test('the writer creates a missing partition', async t => {
   const { writer } = node()
   const own = await scope()
   const { rows } = await pool.query<{ name: string }>(
@@ -284,7 +288,7 @@ await t.test('a missing partition is made, not an error', async t => {
   t.equal(events[0]?.offset, 1)
 })
 
-await t.test("the queue is bounded in number and bytes, and so is an application's part of it: beyond it, 503", async t => {
+await t.test("the queue and an application's share of it have limits; beyond them, writes are 503", async t => {
   const { writer, metrics } = node()
   const [own, second, third] = [await scope(), await scope(), await scope()]
   const blocker = new pg.Client({ connectionString: url })
@@ -304,13 +308,15 @@ await t.test("the queue is bounded in number and bytes, and so is an application
   await blocker.end()
   await Promise.all(waiting)
   t.equal(writer.health().depth, 0)
-  for (const one of [own, second]) { t.equal((await log.position(one, 'full.events')).head, 5001, 'what was accepted is there') }
+  for (const one of [own, second]) {
+    t.equal((await log.position(one, 'full.events')).head, 5001, 'every accepted event is in the log')
+  }
   await t.rejects(writer.submit({ ...append(own, 'full.events', 1), bytes: 33 * 1024 * 1024 }), full)
   t.equal((await writer.submit(append(own, 'full.events', 1)))[0]?.offset, 5002)
   t.match(await metrics.registry.metrics(), /realtime_events_rejected_total\{code="QUEUE_FULL"\} 3/)
 })
 
-await t.test('a flood of one application does not hold up another', async t => {
+await t.test('a flood of one application does not delay another', async t => {
   const { writer } = node()
   const own = await scope()
   const others = await Promise.all(upTo(8).map(() => scope()))
@@ -322,7 +328,7 @@ await t.test('a flood of one application does not hold up another', async t => {
   const flood = upTo(5001).map(i =>
     writer.submit(append(own, 'flood.events', i)).then(() => 201, (error: { status: number }) => error.status)
   )
-  // Those that share its lane wait with it; the others do not.
+  // Applications on the same lane wait; the others do not.
   const writes = others.map(one => writer.submit(append(one, 'calm.events', 1)))
   await Promise.any(writes)
   await blocker.query('commit')
@@ -331,7 +337,7 @@ await t.test('a flood of one application does not hold up another', async t => {
   t.equal((await Promise.all(flood)).filter(status => status === 503).length, 1)
 })
 
-await t.test('between two intents of a batch that take long, others have their turn', async t => {
+await t.test('a batch that takes long yields to the event loop between intents', async t => {
   const { writer } = node()
   const own = await scope()
   const order: string[] = []

@@ -11,7 +11,7 @@ const idOf = async (scope: Scope, name = 'session') =>
 const countDocuments = async (scope: Scope) =>
   (await domain.pool.query('select 1 from documents where application_id = $1', [scope.applicationId])).rowCount
 
-await t.test('a service is created, found, described and deleted', async t => {
+await t.test('a service is created, read, changed and deleted', async t => {
   const scope = await domain.createScope()
   const service = await services.create(scope, { name: 'session', description: 'Live sessions' })
   t.match(service, {
@@ -39,7 +39,7 @@ await t.test('a service is created, found, described and deleted', async t => {
   }
 })
 
-await t.test('another application\'s service is not found, and its name is free', async t => {
+await t.test('another application\'s service is not found, and its name is available', async t => {
   const [mine, others] = [await domain.createScope(), await domain.createScope()]
   const { id } = await services.create(mine, { name: 'session' })
   for (
@@ -54,7 +54,7 @@ await t.test('another application\'s service is not found, and its name is free'
   t.not((await services.create(others, { name: 'session' })).id, id)
 })
 
-await t.test('the first document makes its service, once', async t => {
+await t.test('the first document creates its service, once', async t => {
   const scope = await domain.createScope()
   await Promise.all(upTo(20).map(i => create(scope, `d${i}`)))
   t.match((await services.list(scope, {})).items, [{ name: 'session', description: null }])
@@ -69,7 +69,7 @@ await t.test('lists page through the names', async t => {
   t.strictSame([...first.items, ...second.items].map(({ name }) => name).toSorted(), ['a', 'b-1', 'b_2', 'c'])
 })
 
-await t.test('documents in any environment keep a service, until they are gone', async t => {
+await t.test('a service cannot be deleted while it has documents in any environment', async t => {
   const scope = await domain.createScope()
   const production: Scope = { ...scope, environment: 'production' }
   await create(production, 'd')
@@ -77,11 +77,11 @@ await t.test('documents in any environment keep a service, until they are gone',
   await t.rejects(services.remove(scope, id), { status: 409, code: 'SERVICE_NOT_EMPTY' })
   await documents.remove(production, { service: 'session', id: 'd' })
   await services.remove(scope, id)
-  t.equal(await countDocuments(scope), 0, 'its tombstones went along')
+  t.equal(await countDocuments(scope), 0, 'its tombstones were deleted with it')
   t.match(parse(await create(production, 'd')), { revision: 1 })
 })
 
-await t.test('any number of tombstones goes along', async t => {
+await t.test('any number of tombstones is deleted with the service', async t => {
   const scope = await domain.createScope()
   await create(scope, 'd')
   await documents.remove(scope, { service: 'session', id: 'd' })
@@ -91,7 +91,7 @@ await t.test('any number of tombstones goes along', async t => {
   t.equal(await countDocuments(scope), 0)
 })
 
-await t.test('an expired document does not keep it, and still has its event', async t => {
+await t.test('an expired document does not keep its service, and its deletion is still published', async t => {
   const scope = await domain.createScope()
   await create(scope, 'overdue')
   await domain.expire('overdue')
@@ -101,7 +101,7 @@ await t.test('an expired document does not keep it, and still has its event', as
   }])
 })
 
-await t.test('with force, every document is deleted with its event, whatever its environment', async t => {
+await t.test('with force, the documents of all environments are deleted, each with its event', async t => {
   const scope = await domain.createScope()
   const staging: Scope = { ...scope, environment: 'staging' }
   await Promise.all([
@@ -120,7 +120,7 @@ await t.test('with force, every document is deleted with its event, whatever its
   t.match((await domain.events(staging, 'session', 'deleted'))[0]?.value, { reason: 'deleted', deleted: true })
 })
 
-await t.test('documents created meanwhile are neither lost in silence nor refused by a fault', async t => {
+await t.test('documents created during a deletion are never lost without an event', async t => {
   const scope = await domain.createScope()
   const nodes = [domain.node(), domain.node()]
   await Promise.all(upTo(50).map(i => create(scope, `before${i}`)))
@@ -163,11 +163,11 @@ await t.test('documents created meanwhile are neither lost in silence nor refuse
     count(*) filter (where type = 'document.deleted')::int as deleted from events where application_id = $1`,
     [scope.applicationId]
   )
-  t.equal(rows[0]?.created, (rows[0]?.deleted ?? 0) + live.size, 'each creation has its end, or lives')
+  t.equal(rows[0]?.created, (rows[0]?.deleted ?? 0) + live.size, 'each created document has been deleted or exists')
   t.strictSame(domain.warnings, [])
 })
 
-await t.test('the writer learns that a service is gone', async t => {
+await t.test('the writer forgets a deleted service', async t => {
   const scope = await domain.createScope()
   await create(scope, 'd')
   const forgotten: string[] = []
@@ -187,7 +187,7 @@ await t.test('the writer learns that a service is gone', async t => {
   t.equal(parse(await create(scope, 'd')).revision, 1)
 })
 
-await t.test('an application that is gone is 404', async t => {
+await t.test('a service of a deleted application is 404', async t => {
   await t.rejects(services.create({ applicationId: 'app_gone', environment: 'development' }, { name: 'session' }), {
     status: 404, code: 'APPLICATION_NOT_FOUND'
   })

@@ -11,18 +11,18 @@ interface Case { id: string, original: JsonSchema, updated: JsonSchema, compatib
 
 const found = [join(root, '../shared/data/apicurio-compatibility-test-data.json')].find(file => existsSync(file))
 
-/** Labelled backward compatible; the document is valid for the original and not for the updated schema. */
+/** Cases labelled backward compatible, with a document that is valid for the original but not the updated schema. */
 const NOT_BACKWARD: Record<string, unknown> = {
   'Complex: oneOf 1': 'abcdefgh',
   'Complex: oneOf 3': 'abc'
 }
 
-/** Labelled compatible both ways; the document is valid for the updated and not for the original schema. None is. */
+/** Cases labelled compatible both ways, with a document that is valid for the updated but not the original schema. */
 const NOT_FORWARD: Record<string, unknown> = {}
 
 /**
- * Labelled incompatible, yet every document of the original is one of the updated schema. No document can prove that,
- * so each has the reason, and the test attacks it with documents.
+ * Cases labelled incompatible, although every document of the original is valid for the updated schema. No document can
+ * prove that, so each case has the reason, and the test tries to refute it with documents.
  */
 const BACKWARD_ALL_THE_SAME: Record<string, { because: string, documents: unknown[] }> = {
   'String: pattern 2': {
@@ -39,11 +39,12 @@ const BACKWARD_ALL_THE_SAME: Record<string, { because: string, documents: unknow
   }
 }
 
-t.test('the published cases of Apicurio', { skip: found === undefined ? 'shared/data is not there' : false }, (t) => {
+const skip = found === undefined ? 'shared/data is not there' : false
+t.test('verdicts agree with the published cases of Apicurio, except for labels proved wrong', { skip }, t => {
   const { tests } = JSON.parse(readFileSync(found!, 'utf8')) as { tests: Case[] }
   for (const policy of ['strict', 'lenient'] as const) {
-    t.test(`backward, ${policy}`, (t) => {
-      const agreed = tests.filter((one) =>
+    t.test(`backward, ${policy}`, t => {
+      const agreed = tests.filter(one =>
         compareSchemas(one.original, one.updated, { policy }).compatible === (one.compatibility !== 'none')
       ).length
       t.comment(`${agreed} of ${tests.length} labels agreed with`)
@@ -51,7 +52,7 @@ t.test('the published cases of Apicurio', { skip: found === undefined ? 'shared/
       t.end()
     })
   }
-  t.test('forward, strict, of those labelled both', (t) => {
+  t.test('forward, strict, for cases labelled both', t => {
     for (const { id, original, updated, compatibility } of tests) {
       if (compatibility !== 'both') continue
       const verdict = compareSchemas(updated, original, { policy: 'strict' })
@@ -71,6 +72,8 @@ function checkBackward (t: Test, { id, original, updated, compatibility }: Case,
   } else if (id in BACKWARD_ALL_THE_SAME && compatibility === 'none') {
     const { because, documents } = BACKWARD_ALL_THE_SAME[id]!
     t.equal(verdict.compatible, true, `${id}: ${because}`)
-    for (const document of documents) { t.notOk(compileValidator(original).isValid(document) && !compileValidator(updated).isValid(document)) }
+    for (const document of documents) {
+      t.notOk(compileValidator(original).isValid(document) && !compileValidator(updated).isValid(document))
+    }
   } else t.equal(verdict.compatible, compatibility !== 'none', id)
 }

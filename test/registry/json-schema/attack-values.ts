@@ -1,4 +1,4 @@
-/** Values of every type, for places of which a schema says nothing, and for places where it does. */
+/** Values of every type, for places with and without keywords. */
 export const VALUES: readonly unknown[] = [
   null,
   true,

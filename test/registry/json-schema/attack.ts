@@ -4,8 +4,8 @@ import { VALUES } from './attack-values.ts'
 type Raw = Record<string, unknown>
 
 /**
- * Documents for and against a schema, made from its text alone: nothing of the checker is used, so that the checker
- * cannot hide from itself what it does not know.
+ * Generates valid and invalid documents from the text of a schema, without any code of the checker, so that the tests
+ * do not share the checker's errors.
  */
 export function randomDocument (random: Random, schema: unknown, root: unknown, depth = 4): unknown {
   if (typeof schema !== 'object' || schema === null || depth <= 0 || random.chance(0.06)) return random.pick(VALUES)
@@ -14,9 +14,13 @@ export function randomDocument (random: Random, schema: unknown, root: unknown, 
   if (typeof raw['$ref'] === 'string' && random.chance(0.8)) return inner(resolve(root, raw['$ref']))
   for (const word of ['anyOf', 'oneOf', 'allOf']) {
     const branches = raw[word]
-    if (Array.isArray(branches) && random.chance(0.4)) { return mix(inner(random.pick(branches)), random.chance(0.6) ? own(random, raw, inner) : undefined) }
+    if (Array.isArray(branches) && random.chance(0.4)) {
+      return mix(inner(random.pick(branches)), random.chance(0.6) ? own(random, raw, inner) : undefined)
+    }
   }
-  for (const word of ['then', 'else', 'if', 'not']) { if (word in raw && random.chance(0.3)) return mix(inner(raw[word]), own(random, raw, inner)) }
+  for (const word of ['then', 'else', 'if', 'not']) {
+    if (word in raw && random.chance(0.3)) return mix(inner(raw[word]), own(random, raw, inner))
+  }
   return own(random, raw, inner)
 }
 
@@ -44,8 +48,8 @@ function guess (raw: Raw): string[] {
 }
 
 function number (random: Random, raw: Raw): number {
-  const bounds = ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'].map((word) => raw[word])
-    .filter((value) => typeof value === 'number')
+  const bounds = ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'].map(word => raw[word])
+    .filter(value => typeof value === 'number')
   const base = bounds.length > 0 ? random.pick(bounds) : random.pick([0, 1, 2, 6, 10, -3])
   const step = typeof raw['multipleOf'] === 'number' ? raw['multipleOf'] : 1
   return random.pick([
@@ -83,18 +87,20 @@ const TEXTS = [
   'ababab'
 ]
 function text (random: Random, raw: Raw): string {
-  const sizes = ['minLength', 'maxLength'].map((word) => raw[word]).filter((value) => typeof value === 'number')
-  if (sizes.length > 0 && random.chance(0.5)) { return random.pick(['a', 'b', 'ab', '1']).repeat(10).slice(0, Math.max(0, random.pick(sizes) + random.below(3) - 1)) }
+  const sizes = ['minLength', 'maxLength'].map(word => raw[word]).filter(value => typeof value === 'number')
+  if (sizes.length > 0 && random.chance(0.5)) {
+    return random.pick(['a', 'b', 'ab', '1']).repeat(10).slice(0, Math.max(0, random.pick(sizes) + random.below(3) - 1))
+  }
   return random.pick(TEXTS)
 }
 
 function array (random: Random, raw: Raw, inner: (schema: unknown) => unknown): unknown[] {
   const tuple = (raw['prefixItems'] ?? (Array.isArray(raw['items']) ? raw['items'] : [])) as unknown[]
   const rest = Array.isArray(raw['items']) ? raw['additionalItems'] : raw['items']
-  const sizes = ['minItems', 'maxItems', 'minContains', 'maxContains'].map((word) => raw[word]).filter((value) =>
+  const sizes = ['minItems', 'maxItems', 'minContains', 'maxContains'].map(word => raw[word]).filter(value =>
     typeof value === 'number'
   )
-  const length = random.pick([0, 1, 2, 3, tuple.length, tuple.length + 1, ...sizes, ...sizes.map((size) => size + 1)])
+  const length = random.pick([0, 1, 2, 3, tuple.length, tuple.length + 1, ...sizes, ...sizes.map(size => size + 1)])
   return Array.from(
     { length },
     (_, i) =>
@@ -112,7 +118,7 @@ function object (random: Random, raw: Raw, inner: (schema: unknown) => unknown):
   const patterns = (raw['patternProperties'] ?? {}) as Raw
   const result: Raw = {}
   const put = (name: string): void => {
-    const pattern = Object.keys(patterns).find((source) => new RegExp(source, 'u').test(name))
+    const pattern = Object.keys(patterns).find(source => new RegExp(source, 'u').test(name))
     result[name] = inner(
       name in properties
         ? properties[name]

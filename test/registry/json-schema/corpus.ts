@@ -7,7 +7,7 @@ import { document, mutate } from './generate.ts'
 import { Random } from '../../random.ts'
 
 /**
- * What became of a corpus of generated pairs. `wrong` lists each pair whose verdict a document refutes; it must be
+ * The results for a corpus of generated pairs. `wrong` lists each pair whose verdict a document refutes; it must be
  * empty.
  */
 export interface Report {
@@ -23,7 +23,7 @@ export interface Report {
   undecided: { seed: number, policy: string, reason: string, writer: unknown, reader: unknown, change: string }[]
 }
 
-/** Runs pairs `from` to `from + count` of the corpus; each pair depends on its number alone. */
+/** Runs pairs `from` to `from + count` of the corpus. Each pair depends only on its number. */
 export function runCorpus (count: number, { from = 0, documents = 60, keep = 20 } = {}): Report {
   const report: Report = {
     pairs: 0, unusable: 0, compatible: 0, incompatible: 0, cannotBeShown: {}, documents: 0, applicable: 0, slowestMs: 0,
@@ -68,8 +68,8 @@ function runPair (seed: number, documents: number, keep: number, report: Report)
     }
     return
   }
-  const broken = verdict.changes.filter((change) => !change.compatible)
-  const witnessed = broken.filter((change) => 'witness' in change)
+  const broken = verdict.changes.filter(change => !change.compatible)
+  const witnessed = broken.filter(change => 'witness' in change)
   for (const change of witnessed) {
     if (!refuted(change.witness)) {
       report.wrong.push({
@@ -86,7 +86,9 @@ function runPair (seed: number, documents: number, keep: number, report: Report)
   else {
     const reason = broken[0]?.reason ?? 'none'
     report.cannotBeShown[reason] = (report.cannotBeShown[reason] ?? 0) + 1
-    if (report.undecided.length < keep) { report.undecided.push({ seed, policy, reason, writer, reader, change: broken[0]?.message ?? '' }) }
+    if (report.undecided.length < keep) {
+      report.undecided.push({ seed, policy, reason, writer, reader, change: broken[0]?.message ?? '' })
+    }
   }
 }
 

@@ -1,22 +1,23 @@
 const list = <T>(length: number, make: (i: number) => T): T[] => Array.from({ length }, (_, i) => make(i))
 
 /**
- * So many pigeons and one hole fewer: no document has a place for each, and to prove it takes more steps with every
- * pigeon than anybody has.
+ * Returns a schema of the pigeonhole principle: one hole fewer than pigeons. No document satisfies it, and the steps to
+ * prove that grow exponentially with the pigeons.
  */
 export function pigeons (count: number) {
-  const names = list(count, (i) => list(count - 1, (j) => `p${i}in${j}`))
+  const names = list(count, i => list(count - 1, j => `p${i}in${j}`))
   const alone = list(
-    count - 1, (j) => list(count, (i) => list(i, (k) => ({ not: { required: [names[i]![j]!, names[k]![j]!] } }))).flat()
+    count - 1, j => list(count, i => list(i, k => ({ not: { required: [names[i]![j]!, names[k]![j]!] } }))).flat()
   ).flat()
   return {
     type: 'object',
-    allOf: [...names.map((places) => ({ anyOf: places.map((name) => ({ required: [name] })) })), ...alone]
+    allOf: [...names.map(places => ({ anyOf: places.map(name => ({ required: [name] })) })), ...alone]
   }
 }
 
 /**
- * A schema of the shape and size of those that SchemaStore has for configuration files (pnpm-workspace.json has 45 kB).
+ * Returns a schema like those of SchemaStore for configuration files, in shape and size (pnpm-workspace.json has 45
+ * kB).
  */
 export function configuration (settings: number, { description = 'd'.repeat(150) } = {}) {
   const kinds = [
@@ -51,7 +52,7 @@ export function configuration (settings: number, { description = 'd'.repeat(150)
         }
       }
     },
-    properties: Object.fromEntries(list(settings, (i) => [`setting${i}`, kinds[i % kinds.length]!(i)])),
+    properties: Object.fromEntries(list(settings, i => [`setting${i}`, kinds[i % kinds.length]!(i)])),
     allOf: [{ properties: { name: { $ref: '#/definitions/name' } } }]
   }
 }

@@ -19,20 +19,20 @@ const few = <T>(
   random: Random, list: readonly T[], most = 3
 ): T[] => [...new Set(Array.from({ length: 1 + random.below(most) }, () => random.pick(list)))]
 const map = (random: Random, names: readonly string[], value: () => unknown): Record<string, unknown> =>
-  Object.fromEntries(few(random, names).map((name) => [name, value()]))
+  Object.fromEntries(few(random, names).map(name => [name, value()]))
 
 const STRING: Maker[] = [
-  (r) => ({ minLength: r.pick(SIZES) }),
-  (r) => ({ maxLength: r.pick(SIZES) }),
-  (r) => ({ pattern: r.pick(PATTERNS) }),
-  (r) => ({ format: r.pick(FORMATS) })
+  r => ({ minLength: r.pick(SIZES) }),
+  r => ({ maxLength: r.pick(SIZES) }),
+  r => ({ pattern: r.pick(PATTERNS) }),
+  r => ({ format: r.pick(FORMATS) })
 ]
 const NUMBER: Maker[] = [
-  (r) => ({ minimum: r.pick(NUMBERS) }),
-  (r) => ({ maximum: r.pick(NUMBERS) }),
-  (r) => ({ exclusiveMinimum: r.pick(NUMBERS) }),
-  (r) => ({ exclusiveMaximum: r.pick(NUMBERS) }),
-  (r) => ({ multipleOf: r.pick([1, 2, 3, 5, 6, 0.5, 0.1, 1.5]) })
+  r => ({ minimum: r.pick(NUMBERS) }),
+  r => ({ maximum: r.pick(NUMBERS) }),
+  r => ({ exclusiveMinimum: r.pick(NUMBERS) }),
+  r => ({ exclusiveMaximum: r.pick(NUMBERS) }),
+  r => ({ multipleOf: r.pick([1, 2, 3, 5, 6, 0.5, 0.1, 1.5]) })
 ]
 const OBJECT: Maker[] = [
   (r, d, v) => ({ properties: map(r, NAMES, () => schema(r, d - 1, v)) }),
@@ -41,7 +41,7 @@ const OBJECT: Maker[] = [
     properties: map(r, NAMES, () => schema(r, d - 1, v)),
     additionalProperties: r.pick([false, false, true, schema(r, d - 1, v)])
   }),
-  (r) => ({ required: few(r, NAMES, 2) }),
+  r => ({ required: few(r, NAMES, 2) }),
   (r, d, v) => ({ patternProperties: map(r, PATTERNS, () => schema(r, d - 1, v)) }),
   (r, d, v) => ({
     patternProperties: map(r, PATTERNS, () => schema(r, d - 1, v)),
@@ -52,8 +52,8 @@ const OBJECT: Maker[] = [
       { maxLength: 2 }, { minLength: 1 }, { pattern: '^a' }, { enum: ['a', 'b'] }, schema(r, 0, v)
     ])
   }),
-  (r) => ({ minProperties: r.pick(SIZES) }),
-  (r) => ({ maxProperties: r.pick(SIZES) }),
+  r => ({ minProperties: r.pick(SIZES) }),
+  r => ({ maxProperties: r.pick(SIZES) }),
   (r, _d, v) =>
     v === 'draft-07'
       ? { dependencies: map(r, NAMES, () => few(r, NAMES, 2)) }
@@ -66,7 +66,7 @@ const ARRAY: Maker[] = [
   (r, d, v) => v === 'draft-07'
     ? { items: [schema(r, d - 1, v), schema(r, d - 1, v)], additionalItems: r.pick([false, true, schema(r, d - 1, v)]) }
     : { prefixItems: [schema(r, d - 1, v), schema(r, d - 1, v)], items: r.pick([false, true, schema(r, d - 1, v)]) },
-  (r) => ({ minItems: r.pick(SIZES) }), (r) => ({ maxItems: r.pick(SIZES) }), () => ({ uniqueItems: true }),
+  r => ({ minItems: r.pick(SIZES) }), r => ({ maxItems: r.pick(SIZES) }), () => ({ uniqueItems: true }),
   (r, d, v) => ({ contains: schema(r, d - 1, v) }),
   (r, d, v) =>
     v === 'draft-07'
@@ -79,7 +79,7 @@ const ARRAY: Maker[] = [
   (r, d, v) => v === 'draft-07' ? {} : { unevaluatedItems: r.pick([false, schema(r, d - 1, v)]) }
 ]
 const ANY: Maker[] = [
-  (r) => ({ enum: few(r, VALUES, 5) }), (r) => ({ const: r.pick(VALUES) }),
+  r => ({ enum: few(r, VALUES, 5) }), r => ({ const: r.pick(VALUES) }),
   (r, d, v) => ({ not: schema(r, d - 1, v) }),
   (r, d, v) => ({ anyOf: [schema(r, d - 1, v), schema(r, d - 1, v)] }),
   (r, d, v) => ({ oneOf: Array.from({ length: 1 + r.below(3) }, () => schema(r, d - 1, v)) }),
@@ -89,14 +89,14 @@ const ANY: Maker[] = [
     ...r.chance(0.7) ? { then: schema(r, d - 1, v) } : {},
     ...r.chance(0.7) ? { else: schema(r, d - 1, v) } : {}
   }),
-  (r) => ({ $ref: r.pick(['#/$defs/x', '#/$defs/y']) }),
-  (r) => ({ $ref: r.pick(['#/$defs/x', '#/$defs/y', '#']) })
+  r => ({ $ref: r.pick(['#/$defs/x', '#/$defs/y']) }),
+  r => ({ $ref: r.pick(['#/$defs/x', '#/$defs/y', '#']) })
 ]
 const BY_TYPE: Record<string, Maker[]> = {
   string: STRING, number: NUMBER, integer: NUMBER, object: OBJECT, array: ARRAY, null: [], boolean: []
 }
 
-/** A schema of about that depth. References lead to `x` and `y`, which `document` defines. */
+/** Returns a schema of about the given depth. References lead to `x` and `y`, which `document` defines. */
 export function schema (random: Random, depth: number, draft: string): Raw {
   if (random.chance(0.04)) return random.chance(0.6)
   if (depth <= 0) return leaf(random)
@@ -125,7 +125,7 @@ function leaf (random: Random): Raw {
   ])()
 }
 
-/** A whole document: sometimes with definitions that refer to each other and to themselves. */
+/** Returns a whole document, sometimes with definitions that refer to each other and to themselves. */
 export function document (random: Random, depth: number): Record<string, unknown> {
   const draft = random.chance(0.3) ? 'draft-07' : '2020-12'
   const root = schema(random, depth, draft)
@@ -142,7 +142,7 @@ export function document (random: Random, depth: number): Record<string, unknown
   }
 }
 
-/** The same document with one or several keywords changed, added or taken away, at the root or below. */
+/** Returns the document with one or several keywords changed, added or removed, at the root or below. */
 export function mutate (random: Random, original: Record<string, unknown>, depth: number): Record<string, unknown> {
   const copy = structuredClone(original)
   const draft = '$schema' in original ? 'draft-07' : '2020-12'
@@ -158,7 +158,7 @@ export function mutate (random: Random, original: Record<string, unknown>, depth
 }
 
 function mutateOne (random: Random, place: Record<string, unknown>, depth: number, draft: string): void {
-  const words = Object.keys(place).filter((word) => word !== '$schema' && word !== '$defs')
+  const words = Object.keys(place).filter(word => word !== '$schema' && word !== '$defs')
   const word = words.length > 0 ? random.pick(words) : undefined
   const action = random.below(10)
   if (word !== undefined && action < 2) delete place[word]
@@ -170,7 +170,7 @@ function mutateOne (random: Random, place: Record<string, unknown>, depth: numbe
   }
 }
 
-/** A value near the one given: this is where compatible changes come from. */
+/** Returns a value similar to the given one, which makes compatible changes likely. */
 function nudge (random: Random, value: unknown): unknown {
   if (typeof value === 'number') return random.pick([value + 1, Math.max(0, value - 1), value * 2, value])
   if (typeof value === 'boolean') return random.chance(0.5) ? !value : {}
@@ -184,9 +184,13 @@ function nudge (random: Random, value: unknown): unknown {
   if (typeof value === 'string' && FORMATS.includes(value)) return random.pick(FORMATS)
   if (Array.isArray(value)) {
     if (value.length > 1 && random.chance(0.5)) return value.toSpliced(random.below(value.length), 1)
-    if (value.every((item) => typeof item === 'string' && TYPES.includes(item))) { return [...new Set([...value as string[], random.pick(TYPES)])] }
-    if (value.every((item) => typeof item === 'string' && NAMES.includes(item))) { return [...new Set([...value as string[], random.pick(NAMES)])] }
-    return value.every((item) => typeof item === 'object' && item !== null)
+    if (value.every(item => typeof item === 'string' && TYPES.includes(item))) {
+      return [...new Set([...value as string[], random.pick(TYPES)])]
+    }
+    if (value.every(item => typeof item === 'string' && NAMES.includes(item))) {
+      return [...new Set([...value as string[], random.pick(NAMES)])]
+    }
+    return value.every(item => typeof item === 'object' && item !== null)
       ? [...value as unknown[], {}]
       : [...value as unknown[], random.pick(['b', 1, 'ab'])]
   }
@@ -211,7 +215,7 @@ function schemasIn (root: unknown): Record<string, unknown>[] {
   if ('x' in own && 'y' in own) return Object.values(own).flatMap(schemasIn)
   return [
     own,
-    ...SUBSCHEMAS.flatMap((word) => schemasIn(own[word])),
-    ...SCHEMA_MAPS.flatMap((word) => Object.values(own[word] ?? {}).flatMap(schemasIn))
+    ...SUBSCHEMAS.flatMap(word => schemasIn(own[word])),
+    ...SCHEMA_MAPS.flatMap(word => Object.values(own[word] ?? {}).flatMap(schemasIn))
   ]
 }

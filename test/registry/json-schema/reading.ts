@@ -8,8 +8,7 @@ import { document } from './generate.ts'
 import { Random } from '../../random.ts'
 
 /**
- * Documents on which the checker's reading of a schema, or of its negation, and the validator's differ. There must be
- * none.
+ * Returns documents for which the checker and the validator disagree on a schema or its negation. There must be none.
  */
 export function compareReadings (
   count: number, { from = 0, documents = 30 } = {}
@@ -29,7 +28,9 @@ export function compareReadings (
       const isRead = solver.holds(solver.formulas.schema(root), candidate)
       const isDenied = solver.holds(solver.formulas.not(solver.expand(solver.formulas.schema(root))), candidate)
       compared++
-      if (isValid !== isRead || isDenied === isRead) { different.push({ seed, schema, candidate, isValid, isRead, isDenied }) }
+      if (isValid !== isRead || isDenied === isRead) {
+        different.push({ seed, schema, candidate, isValid, isRead, isDenied })
+      }
     }
   }
   return { compared, different }

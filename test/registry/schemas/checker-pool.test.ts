@@ -8,23 +8,23 @@ import { pigeons } from '../json-schema/entangled.ts'
 
 const list = <T>(length: number, make: (i: number) => T): T[] => Array.from({ length }, (_, i) => make(i))
 const record = <T>(length: number, make: (i: number) => T): Record<string, T> =>
-  Object.fromEntries(list(length, (i) => [`p${i}`, make(i)]))
+  Object.fromEntries(list(length, i => [`p${i}`, make(i)]))
 
 const kinds = (word: 'anyOf' | 'oneOf', type: (i: number) => string) => ({
   [word]: list(
     200,
-    (i) => ({ type: 'object', properties: { kind: { const: `k${i}` }, value: { type: type(i) } }, required: ['kind'] })
+    i => ({ type: 'object', properties: { kind: { const: `k${i}` }, value: { type: type(i) } }, required: ['kind'] })
   )
 })
 const mutual = (min: number) => ({
   $ref: '#/$defs/p0',
   $defs: record(
     12,
-    (i) => ({
+    i => ({
       type: 'object',
       properties: {
         v: { type: 'integer', minimum: min + i },
-        c: { oneOf: list(12, (j) => ({ $ref: `#/$defs/p${(i + j) % 12}` })) }
+        c: { oneOf: list(12, j => ({ $ref: `#/$defs/p${(i + j) % 12}` })) }
       },
       required: ['v']
     })
@@ -34,7 +34,7 @@ const doubling = (type: string) => ({
   $ref: '#/$defs/p0',
   $defs: record(
     13,
-    (i) =>
+    i =>
       i === 12
         ? { type }
         : { oneOf: [{ $ref: `#/$defs/p${i + 1}` }, { allOf: [{ $ref: `#/$defs/p${i + 1}` }, { minLength: i }] }] }
@@ -45,15 +45,15 @@ const deep = (depth: number, leaf: JsonSchema): JsonSchema =>
 const grid = (width: number) => ({
   allOf: list(
     30,
-    (i) => ({
-      anyOf: list(width, (j) => ({ type: 'object', properties: { [`p${i}`]: { const: j } }, required: [`p${i}`] }))
+    i => ({
+      anyOf: list(width, j => ({ type: 'object', properties: { [`p${i}`]: { const: j } }, required: [`p${i}`] }))
     })
   )
 })
 
 const PATHOLOGICAL: [name: string, writer: JsonSchema, reader: JsonSchema][] = [
   ['10,000 properties', { properties: record(10_000, () => ({ const: 1 })) }, {
-    properties: record(10_000, (i) => ({ const: i === 5_000 ? 2 : 1 }))
+    properties: record(10_000, i => ({ const: i === 5_000 ? 2 : 1 }))
   }],
   ['9,000 properties, all changed', { properties: record(9_000, () => ({ const: 1 })) }, {
     properties: record(9_000, () => ({ const: 2 }))
@@ -67,21 +67,21 @@ const PATHOLOGICAL: [name: string, writer: JsonSchema, reader: JsonSchema][] = [
   ['200 anyOf branches', kinds('anyOf', () => 'integer'), kinds('anyOf', () => 'number')],
   [
     '200 anyOf branches, one narrowed', kinds('anyOf', () => 'integer'),
-    kinds('anyOf', (i) => i === 150 ? 'string' : 'number')
+    kinds('anyOf', i => i === 150 ? 'string' : 'number')
   ],
   ['200 oneOf branches', kinds('oneOf', () => 'integer'), kinds('oneOf', () => 'number')],
-  ['200 overlapping ranges', { anyOf: list(200, (i) => ({ type: 'integer', minimum: i, maximum: i + 10 })) }, {
-    anyOf: list(199, (i) => ({ type: 'number', minimum: i, maximum: i + 10 }))
+  ['200 overlapping ranges', { anyOf: list(200, i => ({ type: 'integer', minimum: i, maximum: i + 10 })) }, {
+    anyOf: list(199, i => ({ type: 'number', minimum: i, maximum: i + 10 }))
   }],
-  ['200 patterns', { anyOf: list(200, (i) => ({ type: 'string', pattern: `^(a|b)*a(a|b){${i % 12}}$` })) }, {
-    anyOf: list(200, (i) => ({ type: 'string', pattern: `^(a|b)*b(a|b){${i % 14}}$` }))
+  ['200 patterns', { anyOf: list(200, i => ({ type: 'string', pattern: `^(a|b)*a(a|b){${i % 12}}$` })) }, {
+    anyOf: list(200, i => ({ type: 'string', pattern: `^(a|b)*b(a|b){${i % 14}}$` }))
   }],
   ['6^30 combinations', grid(6), grid(5)],
   ['an automaton of a million states', { type: 'string', pattern: '^(a|b)*a(a|b){20}$' }, {
     type: 'string', pattern: '^(a|b)*b(a|b){20}$'
   }],
   ['overlapping patterns of names', {
-    patternProperties: Object.fromEntries(list(14, (i) => [`^.*${String.fromCharCode(97 + i)}`, { minLength: i }])),
+    patternProperties: Object.fromEntries(list(14, i => [`^.*${String.fromCharCode(97 + i)}`, { minLength: i }])),
     type: 'object'
   }, { patternProperties: { '^.*': { maxLength: 30 } } }]
 ]
@@ -103,7 +103,7 @@ t.before(async () => {
 })
 t.teardown(() => checker.close())
 
-t.test('a pathological pair has a verdict, or takes all of its steps, while the event loop goes on', async (t) => {
+t.test('a pathological pair has a verdict or uses up its steps without blocking the event loop', async t => {
   for (const [name, writer, reader] of PATHOLOGICAL) {
     const delay = monitorEventLoopDelay({ resolution: 5 })
     delay.enable()
@@ -115,7 +115,7 @@ t.test('a pathological pair has a verdict, or takes all of its steps, while the 
     clearInterval(turning)
     delay.disable()
     const changes = pair!.changes
-    const refused = changes === 'gave-up' ? undefined : changes.find((change) => !change.compatible)
+    const refused = changes === 'gave-up' ? undefined : changes.find(change => !change.compatible)
     const outcome = changes === 'gave-up'
       ? 'gave up'
       : refused === undefined
@@ -130,18 +130,20 @@ t.test('a pathological pair has a verdict, or takes all of its steps, while the 
       refused === undefined || refused.reason !== undefined || 'witness' in refused,
       `${name}: proved, refuted or cannot be shown`
     )
-    t.ok(turns >= Math.min(3, Math.floor(ms / 100)), `${name}: the event loop went on`)
-    t.same((await compare(checker, writer, reader)), { pairs: [pair], steps }, `${name}: the same again, to the step`)
+    t.ok(turns >= Math.min(3, Math.floor(ms / 100)), `${name}: the event loop was not blocked`)
+    t.same((await compare(checker, writer, reader)), { pairs: [pair], steps }, `${name}: the same verdict and steps`)
   }
 })
 
-t.test('the verdict and its steps are the same in a fresh thread and in one that has done others', async (t) => {
+t.test('the verdict and its steps are the same in a fresh and in a used thread', async t => {
   const fresh = createSchemaChecker({ threads: 1 })
   t.teardown(() => fresh.close())
-  for (const [name, writer, reader] of PATHOLOGICAL.slice(3, 8).reverse()) { t.same(await compare(fresh, writer, reader), await compare(checker, writer, reader), name) }
+  for (const [name, writer, reader] of PATHOLOGICAL.slice(3, 8).reverse()) {
+    t.same(await compare(fresh, writer, reader), await compare(checker, writer, reader), name)
+  }
 })
 
-t.test('a schema is tried before it is compiled where payloads are served', async (t) => {
+t.test('a schema is compiled in a thread before the main thread compiles it', async t => {
   const compile = (schema: JsonSchema) => checker.compile(JSON.stringify(schema))
   await compile({ type: 'string' })
   await t.rejects(compile({ $ref: 'http://example.com' }), { name: 'SchemaError', reason: /outside the document/ })
@@ -151,37 +153,37 @@ t.test('a schema is tried before it is compiled where payloads are served', asyn
   await t.rejects(compare(checker, {}, { pattern: '(' }), { name: 'SchemaError' })
 })
 
-t.test('a job that hangs is ended with 503, and the jobs of others are not harmed', async (t) => {
+t.test('a job that hangs is ended with 503 and does not affect other jobs', async t => {
   const impatient = createSchemaChecker({ threads: 2, timeoutMs: 15_000, stepsMax: 1e15 })
   t.teardown(() => impatient.close())
   const endless = compare(impatient, pigeons(14), { minProperties: 500 }, 'first')
   const ended = t.rejects(endless, {
     name: 'ServiceUnavailableError', code: 'OVERLOADED', status: 503, retryAfterS: 30
   })
-  await t.resolves(Promise.all(list(20, (i) => impatient.compile(text, `app_${i}`))))
+  await t.resolves(Promise.all(list(20, i => impatient.compile(text, `app_${i}`))))
   await ended
   await t.resolves(impatient.compile(text, 'first'), 'its application goes on, too')
   await impatient.close()
   await t.rejects(impatient.compile(text), /closed/)
 })
 
-t.test('a job under way when the checker closes is rejected, and so are the waiting ones', async (t) => {
+t.test('closing the checker rejects running and waiting jobs', async t => {
   const closing = createSchemaChecker({ threads: 1, stepsMax: 1e15 })
   const jobs: Promise<unknown>[] = [compare(closing, pigeons(14), { minProperties: 500 }), closing.compile(text)]
-  await Promise.all([...jobs.map((job) => t.rejects(job, /closed/)), closing.close()])
+  await Promise.all([...jobs.map(job => t.rejects(job, /closed/)), closing.close()])
 })
 
-t.test('a pair that takes all of its steps costs the others of its application nothing but them', async (t) => {
+t.test('a pair that uses up its steps does not affect other pairs of its application', async t => {
   const frugal = createSchemaChecker({ threads: 1, stepsMax: 50_000 })
   t.teardown(() => frugal.close())
   t.equal(await changesOf(frugal, pigeons(14), { minProperties: 500 }), 'gave-up')
   t.match(await changesOf(frugal, { minimum: 1 }, { minimum: 2 }), [{ compatible: false, witness: 1 }])
 })
 
-t.test('a long job ends early, and its rest can be asked for', async (t) => {
+t.test('a long job ends early, and another job continues with the rest', async t => {
   const earlier = list(
     400,
-    (i) => ({
+    i => ({
       version: i + 1, schema: JSON.stringify(kinds('anyOf', () => i % 2 === 0 ? 'integer' : 'boolean')),
       directions: ['backward'] as const
     })
@@ -193,14 +195,14 @@ t.test('a long job ends early, and its rest can be asked for', async (t) => {
   t.equal(next[0]!.version, pairs.at(-1)!.version + 1)
 })
 
-t.test('applications take turns, and none has all threads', async (t) => {
+t.test('applications take turns, and none uses all threads', async t => {
   for (const threads of [1, 3]) {
     const turns = new CheckerTurns(threads)
     const order: string[] = []
     const ends: (() => void)[] = []
     const job = (name: string) => turns.take(name[0]!, async () => {
       order.push(name)
-      await new Promise<void>((resolve) => ends.push(resolve))
+      await new Promise<void>(resolve => ends.push(resolve))
     })
     const jobs = ['a1', 'a2', 'a3', 'a4', 'b1', 'b2', 'c1'].map(job)
     await setImmediate()
@@ -219,17 +221,17 @@ t.test('applications take turns, and none has all threads', async (t) => {
   }
 })
 
-t.test('few jobs of an application may wait, and not many of all', async (t) => {
+t.test('the waiting jobs of an application and of all applications are limited', async t => {
   const busy = createSchemaChecker({ threads: 1 })
   t.teardown(() => busy.close())
   const asked = (applicationId: string, count: number) =>
     list(count, () => busy.compile(text, applicationId).then(() => 'compiled', (error: { code: string }) => error.code))
   const own = await Promise.all([...asked('first', 20), ...asked('second', 10)])
   t.same(
-    own.map((answer) => answer === 'compiled'), [...list(20, (i) => i < 11), ...list(10, () => true)],
+    own.map(answer => answer === 'compiled'), [...list(20, i => i < 11), ...list(10, () => true)],
     'one is under way, ten wait'
   )
   t.same([...new Set(own)], ['compiled', 'OVERLOADED'])
-  const all = await Promise.all(list(15, (i) => asked(`app_${i}`, 10)).flat())
-  t.equal(all.filter((answer) => answer === 'compiled').length, 101)
+  const all = await Promise.all(list(15, i => asked(`app_${i}`, 10)).flat())
+  t.equal(all.filter(answer => answer === 'compiled').length, 101)
 })

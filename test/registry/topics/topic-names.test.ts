@@ -1,16 +1,18 @@
 import t from 'tap'
 import { documentTopic, existsByItself, isReserved } from '../../../src/registry/topics/topic-names.ts'
 
-await t.test('four roots are reserved, and only as roots', async (t) => {
+await t.test('four roots are reserved, and only as roots', async t => {
   for (
     const name of [
       'sync', 'sync.session.created', 'socket', 'socket.anything', 'presence.updated', 'system', 'system.x'
     ]
   ) t.ok(isReserved(name), name)
-  for (const name of ['session.sync', 'synchrony', 'sync2.session', 'systems.up', 'order']) { t.notOk(isReserved(name), name) }
+  for (const name of ['session.sync', 'synchrony', 'sync2.session', 'systems.up', 'order']) {
+    t.notOk(isReserved(name), name)
+  }
 })
 
-await t.test("the platform's own topics exist by themselves", async (t) => {
+await t.test("the platform's own topics exist without registration", async t => {
   for (
     const name of [
       documentTopic('session', 'created'), documentTopic('my-service_2', 'updated'), 'sync.s.deleted', 'socket.message',

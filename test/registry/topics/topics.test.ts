@@ -19,7 +19,7 @@ await t.test('a topic is registered, changed and deleted', async t => {
   t.match(topic, { name: 'session.status', ...described, activeSchemaVersion: null, ...scope, createdAt: Number })
   t.strictSame(await topics.get(scope, 'session.status'), topic)
   await t.rejects(create(scope, 'session.status'), {
-    status: 409, code: 'TOPIC_EXISTS', message: 'Topic exists: session.status'
+    status: 409, code: 'TOPIC_EXISTS', message: 'Topic already exists: session.status'
   })
   t.strictSame(await topics.update(scope, 'session.status', { owner: 'others' }), { ...topic, owner: 'others' })
   t.strictSame(await topics.remove(scope, 'session.status'), { ...topic, owner: 'others' })
@@ -35,13 +35,13 @@ await t.test('a topic is registered, changed and deleted', async t => {
   }
 })
 
-await t.test('of many who register one name, one does', async t => {
+await t.test('one of many concurrent registrations of a name succeeds', async t => {
   const scope = await domain.createScope()
   const outcomes = await Promise.allSettled(Array.from({ length: 10 }, () => create(scope, 'order')))
   t.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 1)
 })
 
-await t.test('reserved names are refused, and only those exist that the platform has', async t => {
+await t.test('reserved names are refused, and only the platform\'s own topics exist among them', async t => {
   const scope = await domain.createScope()
   for (const name of ['sync', 'sync.session.created', 'socket.other', 'presence', 'system.up']) {
     await t.rejects(create(scope, name), { status: 400, code: 'TOPIC_RESERVED' }, name)
@@ -51,10 +51,12 @@ await t.test('reserved names are refused, and only those exist that the platform
     await topics.requireTopic(scope, name)
     t.equal((await topics.history(scope, name, {})).json, '[]')
   }
-  for (const name of ['system.up', 'sync.session', 'unheard.of']) { await t.rejects(topics.history(scope, name, {}), { status: 404, code: 'TOPIC_NOT_FOUND' }, name) }
+  for (const name of ['system.up', 'sync.session', 'unheard.of']) {
+    await t.rejects(topics.history(scope, name, {}), { status: 404, code: 'TOPIC_NOT_FOUND' }, name)
+  }
 })
 
-await t.test('a schema version is activated only when it exists; null stops the enforcement', async t => {
+await t.test('only an existing schema version can be activated; null stops the checks', async t => {
   const scope = await domain.createScope()
   await create(scope, 'order')
   await t.rejects(topics.update(scope, 'order', { activeSchemaVersion: 2 }), {
@@ -70,7 +72,7 @@ await t.test('a schema version is activated only when it exists; null stops the 
   t.equal((await withRegistry.update(scope, 'order', { activeSchemaVersion: null })).activeSchemaVersion, null)
 })
 
-await t.test('lists page through the names of the scope alone', async t => {
+await t.test('lists page through the names of one scope', async t => {
   const scope = await domain.createScope()
   for (const name of ['b', 'a.b', 'a', 'a1', 'c']) await create(scope, name)
   await create({ ...scope, environment: 'staging' }, 'other')
@@ -84,7 +86,7 @@ await t.test('lists page through the names of the scope alone', async t => {
   t.strictSame(names.toSorted(), ['a', 'a.b', 'a1', 'b', 'c'])
 })
 
-await t.test('an event is published, and its answer is what subscribers and history have', async t => {
+await t.test('the answer to a publish equals the event in the history and at subscribers', async t => {
   const scope = await domain.createScope()
   await create(scope, 'order')
   const text = await publisher.publish(scope, 'order', { payload: { n: 1, text: 'ä"\u2028' }, key: 'k"1' })
@@ -101,7 +103,9 @@ await t.test('an event is published, and its answer is what subscribers and hist
   })
   t.equal((await topics.history(scope, 'order', {})).json, `[${text}]`)
   t.equal(committed.at(-1)?.json(), text)
-  for (const payload of [null, false, 0, '', []]) { t.strictSame((await publish(scope, 'order', { payload })).payload, payload) }
+  for (const payload of [null, false, 0, '', []]) {
+    t.strictSame((await publish(scope, 'order', { payload })).payload, payload)
+  }
 })
 
 await t.test('a batch is stored as a whole, in order, or not at all', async t => {
@@ -118,7 +122,7 @@ await t.test('a batch is stored as a whole, in order, or not at all', async t =>
   t.equal((await publish(scope, 'order', { payload: 1 })).offset, 5)
 })
 
-await t.test('a body has exactly one of its two forms', async t => {
+await t.test('a body that mixes its two forms is refused', async t => {
   const scope = await domain.createScope()
   await create(scope, 'order')
   for (
@@ -133,7 +137,7 @@ await t.test('a body has exactly one of its two forms', async t => {
   }
 })
 
-await t.test('an unregistered topic is not found, another scope\'s neither', async t => {
+await t.test('an unregistered topic and another scope\'s topic are not found', async t => {
   const scope = await domain.createScope()
   await create(scope, 'order')
   for (
@@ -152,7 +156,7 @@ await t.test('an unregistered topic is not found, another scope\'s neither', asy
   await t.rejects(publisher.publish(scope, 'order', { payload: 1 }), { status: 404, code: 'TOPIC_NOT_FOUND' })
 })
 
-await t.test('a retried publish has no second effect', async t => {
+await t.test('a retried publish has one effect', async t => {
   const scope = await domain.createScope()
   await create(scope, 'order')
   for (const body of [{ payload: { n: 1 } }, { events: [{ payload: 1 }, { payload: 2 }] }]) {
@@ -166,7 +170,7 @@ await t.test('a retried publish has no second effect', async t => {
   t.equal((JSON.parse((await topics.history(scope, 'order', {})).json) as unknown[]).length, 3)
 })
 
-await t.test('history pages by offset, for the platform\'s own topics too', async t => {
+await t.test('history pages by offset, also for the platform\'s own topics', async t => {
   const scope = await domain.createScope()
   await create(scope, 'order')
   await publisher.publish(scope, 'order', { events: Array.from({ length: 5 }, (_, i) => ({ payload: i })) })
@@ -183,7 +187,7 @@ await t.test('history pages by offset, for the platform\'s own topics too', asyn
   }])
 })
 
-await t.test('the active schema refuses one event, and with it its batch', async t => {
+await t.test('an event that violates the active schema refuses its whole batch', async t => {
   const checked = await createDomain(t, {
     check: {
       createBudget: () => new Budget(),
@@ -206,7 +210,7 @@ await t.test('the active schema refuses one event, and with it its batch', async
   t.equal((JSON.parse((await topics.history(scope, 'order', {})).json) as unknown[]).length, 1)
 })
 
-await t.test('the payloads of one request share what their checks may take', async t => {
+await t.test('the payloads of one request share a budget for their checks', async t => {
   const checked = await createDomain(t, {
     check: {
       createBudget: () => new Budget(),
@@ -225,7 +229,7 @@ await t.test('the payloads of one request share what their checks may take', asy
   })
 })
 
-await t.test('an application that is gone is 404', async t => {
+await t.test('a topic of a deleted application is 404', async t => {
   await t.rejects(create({ applicationId: 'app_gone', environment: 'development' }, 'order'), {
     status: 404, code: 'APPLICATION_NOT_FOUND'
   })

@@ -20,7 +20,7 @@ async function withTopic (): Promise<
   return { shop, topic, register: body => shop.request('POST', `/api/schemas/${topic}`, body) }
 }
 
-t.test('versions are numbered per topic, and read back as they were written', async t => {
+t.test('versions are numbered per topic and read back unchanged', async t => {
   const { shop, topic, register } = await withTopic()
   t.same((await shop.request('GET', `/api/schemas/${topic}/versions`)).body, [])
   t.match(await shop.request('GET', `/api/schemas/${topic}/latest`), {
@@ -53,7 +53,7 @@ t.test('versions are numbered per topic, and read back as they were written', as
   )
 })
 
-t.test('a page of large schemas ends early; a mode compares with all of them', async t => {
+t.test('a page of large schemas ends early, and a transitive mode compares with all of them', async t => {
   const { shop, topic, register } = await withTopic()
   await register({ schema: status('string', { description: 'x'.repeat(250_000) }) })
   await app.pool.query(
@@ -78,7 +78,7 @@ t.test('a page of large schemas ends early; a mode compares with all of them', a
   })
 })
 
-t.test('the first version becomes active by itself, later ones when asked for', async t => {
+t.test('the first version is activated automatically, later ones on request', async t => {
   const { shop, topic, register } = await withTopic()
   const active = async () => (await shop.request('GET', `/api/topics/${topic}`)).body.activeSchemaVersion
   t.equal(await active(), null)
@@ -133,12 +133,14 @@ t.test('events are checked against the active version, not the latest', async t 
   t.match(await app.instruments.registry.metrics(), /realtime_schema_violations_total\{topic="session.status"\} 2/)
 })
 
-t.test('documents have schemas by their events\' topics: a violating write is refused, with its place', async t => {
+t.test('a schema of a document topic refuses invalid writes with the path of the error', async t => {
   const shop = await tenant(app)
   const schema = {
     type: 'object', properties: { data: { type: 'object', properties: { n: { type: 'integer', maximum: 3 } } } }
   }
-  for (const change of ['created', 'updated']) { t.equal((await shop.request('POST', `/api/schemas/sync.counter.${change}`, { schema })).status, 201) }
+  for (const change of ['created', 'updated']) {
+    t.equal((await shop.request('POST', `/api/schemas/sync.counter.${change}`, { schema })).status, 201)
+  }
   t.match(await shop.request('POST', '/api/schemas/sync.counter.vanished', { schema }), { status: 404 })
   t.match(await shop.request('POST', '/api/sync/counter/documents', { id: 'a', data: { n: 4 } }), {
     status: 400, body: { code: 'SCHEMA_VIOLATED', details: [{ path: '/data/n' }] }
@@ -162,7 +164,7 @@ t.test('documents have schemas by their events\' topics: a violating write is re
   t.equal((await shop.request('DELETE', '/api/sync/counter/documents/a')).status, 200)
 })
 
-t.test('an incompatible schema is refused with every offending change and its witness', async t => {
+t.test('an incompatible schema is refused with every incompatible change and its witness', async t => {
   const { shop, topic, register } = await withTopic()
   await register({
     schema: {
@@ -177,7 +179,7 @@ t.test('an incompatible schema is refused with every offending change and its wi
       error: 'IncompatibleSchemaError', code: 'SCHEMA_INCOMPATIBLE', message: /backward.*version 1 of session\.status/
     }
   })
-  t.ok(refused.body.details.length >= 2, 'both changes are named')
+  t.ok(refused.body.details.length >= 2, 'both changes are listed')
   for (const change of refused.body.details) {
     t.match(change, {
       path: /^\/properties\/(status|n)/, rule: String, message: String, direction: 'backward', comparedWith: 1,
@@ -214,7 +216,7 @@ t.test('a schema that cannot be used is 400 with the reason', async t => {
   const { register } = await withTopic()
   const cases: [unknown, RegExp][] = [
     [{ type: 'strin' }, /type/],
-    [{ $ref: 'https://example.com/other.json' }, /never fetched|outside/],
+    [{ $ref: 'https://example.com/other.json' }, /outside/],
     [{ $ref: '#/$defs/none' }, /none/],
     [{ pattern: '(' }, /pattern/],
     [{ $schema: 'https://example.com/my-own' }, /my-own|\$schema/],
@@ -236,7 +238,7 @@ t.test('a schema that cannot be used is 400 with the reason', async t => {
   t.match(await register({ schema: true }), { status: 201 })
 })
 
-t.test('validate answers every error, for the latest version or a named one', async t => {
+t.test('validate returns every error, for the latest or a given version', async t => {
   const { shop, topic, register } = await withTopic()
   const validate = (body: object) => shop.request('POST', `/api/schemas/${topic}/validate`, body)
   t.match(await validate({ payload: 1 }), { status: 404, body: { code: 'SCHEMA_NOT_FOUND' } })
@@ -256,10 +258,10 @@ t.test('validate answers every error, for the latest version or a named one', as
   t.match(await validate({}), { status: 400, body: { details: [{ path: '/payload' }] } })
 })
 
-t.test('concurrent registrations get consecutive versions, each checked against its real predecessor', async t => {
+t.test('concurrent registrations get consecutive versions, each compared with its actual predecessor', async t => {
   const { shop, topic, register } = await withTopic()
   await register({ schema: { type: 'object', properties: { n: { type: 'integer', maximum: 0 } } } })
-  // Each widens a different bound; backward holds only upwards, so that of two that race one may be refused.
+  // Each registration raises the limit. Only a higher limit is backward compatible, so one of two may be refused.
   const answers = await Promise.all(
     Array.from({ length: 8 }, (_, i) =>
       register({ schema: { type: 'object', properties: { n: { type: 'integer', maximum: i + 1 } } } }))
@@ -270,12 +272,12 @@ t.test('concurrent registrations get consecutive versions, each checked against 
   }[]
   t.same(stored.map(({ version }) => version), stored.map((_, i) => i + 1))
   const bounds = stored.map(({ schema }) => schema.properties.n.maximum)
-  t.same(bounds, [...bounds].sort((a, b) => a - b), 'every version takes what its predecessor took')
+  t.same(bounds, [...bounds].sort((a, b) => a - b), 'every version accepts what its predecessor accepts')
   t.equal(answers.filter(({ status }) => status === 201).length, stored.length - 1)
   t.ok(answers.every(({ status }) => status === 201 || status === 409))
 })
 
-t.test('another tenant and environment see none of it', async t => {
+t.test('another tenant and another environment have no access', async t => {
   const { topic, register, shop } = await withTopic()
   await register({ schema: status('string') })
   const stranger = await tenant(app)
@@ -294,7 +296,7 @@ t.test('another tenant and environment see none of it', async t => {
   t.equal((await shop.request('GET', `/api/schemas/${topic}/latest`, undefined, reader)).status, 200)
 })
 
-t.test('a hostile schema or payload does not hold up the others', async t => {
+t.test('a hostile schema or payload does not delay other requests', async t => {
   const { shop, topic, register } = await withTopic()
   await listen(app)
   const address = app.server.address() as { port: number }

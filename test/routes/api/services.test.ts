@@ -49,7 +49,7 @@ await t.test('lists come in pages', async t => {
   t.equal(second.headers['x-next-cursor'], undefined)
 })
 
-await t.test('documents keep their service, unless it is forced', async t => {
+await t.test('a service with documents is deleted only with force', async t => {
   await request('POST', '/api/sync/kept/documents', { id: 'd', data: { a: 1 } }, { 'x-environment': 'staging' })
   const { id } = (await request('GET', '/api/services')).body.services.find(({ name }: { name: string }) =>
     name === 'kept'
@@ -64,11 +64,11 @@ await t.test('documents keep their service, unless it is forced', async t => {
   )
   t.equal(
     (await request('POST', '/api/sync/kept/documents', { id: 'd', data: {} })).status, 201,
-    'the next document makes it anew'
+    'the next document creates it again'
   )
 })
 
-await t.test('another application\'s service is 404', async t => {
+await t.test('a service of another application is 404', async t => {
   const { body: { id } } = await request('POST', '/api/services', { name: 'private' })
   for (const [method, body] of [['GET', undefined], ['PATCH', { description: 'x' }], ['DELETE', undefined]] as const) {
     t.equal((await others.request(method, `/api/services/${id}`, body)).status, 404)
@@ -77,7 +77,7 @@ await t.test('another application\'s service is 404', async t => {
   t.equal((await others.request('POST', '/api/services', { name: 'private' })).status, 201)
 })
 
-await t.test('who is unknown, or lacks the permission, is refused', async t => {
+await t.test('a request without credentials or permission is refused', async t => {
   t.equal((await app.inject('/api/services')).statusCode, 401)
   const client = { authorization: `Bearer ${mine.token(['client'])}` }
   const id = randomUUID()
@@ -97,7 +97,7 @@ await t.test('who is unknown, or lacks the permission, is refused', async t => {
   }
 })
 
-await t.test('a malformed request is refused with the name of what is wrong', async t => {
+await t.test('a malformed request is refused with the path of the error', async t => {
   const { body: { id } } = await request('POST', '/api/services', { name: 'checked' })
   const cases: [Parameters<typeof request>[0], string, unknown, RegExp][] = [
     ['POST', '', {}, /name/],

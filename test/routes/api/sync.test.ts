@@ -51,7 +51,7 @@ await t.test('a document is created, read and written, with its revision as enti
   })
 })
 
-await t.test('each write is in the log of its topic', async t => {
+await t.test('each write appends an event to the log of its topic', async t => {
   const url = await create()
   await request('PATCH', `${url}/merge`, { data: { n: 7 } })
   const { body } = await request('GET', '/api/topics/sync.session.updated/events?limit=1000')
@@ -61,7 +61,7 @@ await t.test('each write is in the log of its topic', async t => {
   })
 })
 
-await t.test('conditional requests', async t => {
+await t.test('If-Match and If-None-Match apply to documents', async t => {
   const url = await create()
   const fresh = await request('GET', url, undefined, { 'if-none-match': '"1"' })
   t.match([fresh.status, fresh.headers.etag, fresh.text], [304, '"1"', ''])
@@ -83,7 +83,7 @@ await t.test('conditional requests', async t => {
   t.equal((await request('PUT', url, { data: {} }, { 'if-match': '"1"' })).headers.etag, '"2"')
 })
 
-await t.test('what stands against it is a conflict that says what', async t => {
+await t.test('a conflicting write is refused with the reason', async t => {
   const url = await create()
   const id = url.split('/').at(-1)
   t.match(await request('POST', documents, { id, data: {} }), {
@@ -155,7 +155,7 @@ await t.test('a list is an array in pages', async t => {
   t.strictSame((await request('GET', `/api/sync/listed/documents?updatedAfter=${Date.now() + 1000}`)).body, [])
 })
 
-await t.test("another application's document, and another environment's, is 404 for everything", async t => {
+await t.test('a document of another application or environment is 404 for every operation', async t => {
   const url = await create()
   const staging = { 'x-environment': 'staging' }
   for (const [ask, headers] of [[others.request, {}], [request, staging]] as const) {
@@ -172,7 +172,7 @@ await t.test("another application's document, and another environment's, is 404 
   t.match(await request('GET', url), { status: 200, body: { revision: 1 } })
 })
 
-await t.test('who is unknown, or lacks the permission, is refused', async t => {
+await t.test('a request without credentials or permission is refused', async t => {
   const url = await create()
   const client = { authorization: `Bearer ${mine.token(['client'])}` }
   const subscriber = { authorization: `Bearer ${mine.token(['subscribe'])}` }
@@ -195,7 +195,7 @@ await t.test('who is unknown, or lacks the permission, is refused', async t => {
   }
 })
 
-await t.test('a malformed request is refused with the name of what is wrong', async t => {
+await t.test('a malformed request is refused with the path of the error', async t => {
   const url = await create()
   const big = 'x'.repeat(257 * 1024)
   const cases: [Parameters<typeof request>[0], string, unknown, RegExp, number?][] = [
@@ -284,7 +284,7 @@ await t.test('a body that is not JSON is 415', async t => {
   })
 })
 
-await t.test('data comes back as it was sent, whatever is in it', async t => {
+await t.test('data is returned as it was sent, with any content', async t => {
   const data = {
     'a"b\\/': ['\u2028\u{1F600}\ud800', 1e-7, 1.7976931348623157e308, true, null, {}, []],
     '': { toString: 1, hasOwnProperty: 2 }, deep: levels(62) as { a: unknown }

@@ -51,7 +51,7 @@ await t.test('lists come in pages', async t => {
   t.equal(second.headers['x-next-cursor'], undefined)
 })
 
-await t.test('one event is published, or a batch, and stays in the log', async t => {
+await t.test('a published event or batch stays in the log', async t => {
   const name = await topic()
   const one = await request('POST', `/api/topics/${name}/events`, { payload: { status: 'ended' }, key: 's1' })
   t.equal(one.status, 201)
@@ -75,7 +75,7 @@ await t.test('one event is published, or a batch, and stays in the log', async t
   t.strictSame(rest.body.at(-1), batch.body.at(-1))
 })
 
-await t.test('a retry with an idempotency key has no second effect', async t => {
+await t.test('a retry with an idempotency key has one effect', async t => {
   const name = await topic()
   const publish = (body: unknown) =>
     request('POST', `/api/topics/${name}/events`, body, { 'idempotency-key': `k-${name}` })
@@ -88,7 +88,7 @@ await t.test('a retry with an idempotency key has no second effect', async t => 
   t.equal((await request('GET', `/api/topics/${name}/events`)).body.length, 1)
 })
 
-await t.test("what is not registered is 404; the platform's own topics can be read, not written", async t => {
+await t.test("an unregistered topic is 404; the platform's own topics can be read but not written", async t => {
   t.match(await request('POST', '/api/topics/no.such/events', { payload: 1 }), {
     status: 404, body: { message: 'Topic not found: no.such' }
   })
@@ -128,7 +128,7 @@ await t.test('another application\'s topic, and another environment\'s, is 404',
   }
 })
 
-await t.test('who is unknown, or lacks the permission, is refused; patterns narrow it', async t => {
+await t.test('a request without credentials or permission is refused; topic patterns restrict permissions', async t => {
   const name = await topic()
   t.equal((await app.inject('/api/topics')).statusCode, 401)
   const as = (...permissions: string[]) => ({ authorization: `Bearer ${mine.token(permissions)}` })
@@ -161,7 +161,7 @@ await t.test('who is unknown, or lacks the permission, is refused; patterns narr
   t.strictSame([await read('publish'), await read('subscribe:other.*')], [403, 403])
 })
 
-await t.test('a malformed request is refused with the name of what is wrong', async t => {
+await t.test('a malformed request is refused with the path of the error', async t => {
   const name = await topic()
   const levels = (depth: number): unknown => depth === 0 ? 1 : [levels(depth - 1)]
   const cases: [Parameters<typeof request>[0], string, unknown, RegExp, number?][] = [

@@ -6,10 +6,10 @@ import {
 import { compileValidator } from '../../../../src/registry/json-schema/validation/validators.ts'
 
 const D7 = { $schema: 'http://json-schema.org/draft-07/schema#' }
-/** What can be shown is shown well within this, however slow the machine. */
+/** Every provable verdict takes far fewer steps, which do not depend on the machine. */
 type Pair = [name: string, wider: JsonSchema, narrower: JsonSchema]
 
-/** From the narrower to the wider is compatible, the other way is not. */
+/** Changing the narrower to the wider schema is compatible; the reverse is not. */
 const WIDENINGS: Pair[] = [
   ['type: integer to number', { type: 'number' }, { type: 'integer' }],
   ['type: a union grows', { type: ['string', 'null'] }, { type: 'string' }],
@@ -176,12 +176,12 @@ function tree (leaf: JsonSchema): JsonSchema {
   }
 }
 
-t.test('a wider schema is compatible, a narrower one is not, and a document shows why', (t) => {
+t.test('a wider schema is compatible; a narrower one is not and has a witness', t => {
   for (const [name, wider, narrower] of WIDENINGS) {
     t.match(compareSchemas(narrower, wider, { policy: 'strict' }), { compatible: true }, `${name}: wider`)
     const verdict = compareSchemas(wider, narrower, { policy: 'strict' })
     t.equal(verdict.compatible, false, `${name}: narrower`)
-    const change = verdict.changes.find((one) => !one.compatible)!
+    const change = verdict.changes.find(one => !one.compatible)!
     t.ok('witness' in change, `${name}: has a witness`)
     t.ok(
       compileValidator(wider).isValid(change.witness) && !compileValidator(narrower).isValid(change.witness),
@@ -191,7 +191,7 @@ t.test('a wider schema is compatible, a narrower one is not, and a document show
   t.end()
 })
 
-t.test('schemas that say the same in other words are compatible both ways', (t) => {
+t.test('equivalent schemas are compatible both ways', t => {
   const SAME: [string, JsonSchema, JsonSchema][] = [
     ['const and enum', { const: { a: 1, b: [1] } }, { enum: [{ b: [1.0], a: 1 }] }],
     ['keyword order', { type: 'object', required: ['a', 'b'] }, { required: ['b', 'a'], type: 'object' }],
@@ -220,19 +220,19 @@ t.test('schemas that say the same in other words are compatible both ways', (t) 
     }]
   ]
   for (const [name, a, b] of SAME) {
-    t.match(compareSchemas(a, b, { policy: 'strict' }), { compatible: true }, `${name}: one way`)
-    t.match(compareSchemas(b, a, { policy: 'strict' }), { compatible: true }, `${name}: the other`)
+    t.match(compareSchemas(a, b, { policy: 'strict' }), { compatible: true }, `${name}: a to b`)
+    t.match(compareSchemas(b, a, { policy: 'strict' }), { compatible: true }, `${name}: b to a`)
   }
   t.end()
 })
 
-t.test('policies', (t) => {
+t.test('policies', t => {
   const verdict = (policy: CompatibilityPolicy, writer: JsonSchema, reader: JsonSchema): boolean =>
     compareSchemas(writer, reader, { policy }).compatible
   const open = { type: 'object', properties: { a: { type: 'string' } } }
   const added = { type: 'object', properties: { a: { type: 'string' }, b: { type: 'string' } } }
 
-  t.test('an optional property may be added to an open object when lenient, not when strict', (t) => {
+  t.test('lenient allows a new optional property in an open object, strict does not', t => {
     t.equal(verdict('lenient', open, added), true)
     t.equal(verdict('strict', open, added), false)
     t.same(compareSchemas(open, added, { policy: 'strict' }).changes.map(({ path, rule }) => ({ path, rule })), [{
@@ -240,22 +240,22 @@ t.test('policies', (t) => {
     }])
     t.end()
   })
-  t.test('so it may be closed', (t) => {
+  t.test('lenient allows closing an open object', t => {
     t.equal(verdict('lenient', open, { ...open, additionalProperties: false }), true)
     t.equal(verdict('strict', open, { ...open, additionalProperties: false }), false)
     t.end()
   })
-  t.test('an object that says it is open is taken at its word', (t) => {
+  t.test('lenient leaves an object open if its schema says so', t => {
     t.equal(verdict('lenient', { ...open, additionalProperties: true }, added), false)
     t.equal(verdict('lenient', { ...open, additionalProperties: { type: 'string' } }, added), true)
     t.equal(verdict('lenient', { ...open, propertyNames: { maxLength: 9 } }, added), false)
     t.end()
   })
-  t.test('an object of which nothing is declared is a map', (t) => {
+  t.test('lenient leaves an object without declarations open, as a map', t => {
     t.equal(verdict('lenient', { type: 'object' }, added), false)
     t.end()
   })
-  t.test('it is the same below, in arrays, behind references, and over all branches together', (t) => {
+  t.test('lenient applies to nested objects, arrays, references, and over all branches together', t => {
     t.equal(verdict('lenient', { items: open }, { items: added }), true)
     t.equal(
       verdict('lenient', { properties: { x: { $ref: '#/$defs/o' } }, $defs: { o: open } }, {
@@ -269,18 +269,18 @@ t.test('policies', (t) => {
     t.equal(verdict('lenient', { anyOf: [open, { properties: { b: { type: 'number' } } }] }, added), false)
     t.end()
   })
-  t.test('a name that is required is declared', (t) => {
+  t.test('a required name counts as declared', t => {
     t.equal(
       verdict('lenient', { type: 'object', required: ['a', 'b'] }, { type: 'object', required: ['a', 'c'] }), false
     )
     t.equal(verdict('lenient', { required: ['a'] }, { required: ['a'], properties: { a: { type: 'string' } } }), false)
     t.end()
   })
-  t.test('a new required property is refused by both', (t) => {
+  t.test('a new required property is incompatible under both policies', t => {
     for (const policy of ['strict', 'lenient'] as const) {
       const { changes } = compareSchemas(open, { ...added, required: ['b'] }, { policy })
       const change = changes.find(({ rule }) => rule === 'required-added')!
-      t.match(change, { path: '/required', compatible: false, message: /"b" is required/ })
+      t.match(change, { path: '/required', compatible: false, message: /"b" is now required/ })
       t.ok(compileValidator(writerSchema(open, policy)).isValid(change.witness))
     }
     t.end()
@@ -288,7 +288,7 @@ t.test('policies', (t) => {
   t.end()
 })
 
-t.test('modes', (t) => {
+t.test('modes', t => {
   const v1 = { type: 'integer' }
   const v2 = { type: 'number' }
   const v3 = { type: ['number', 'string'] }
@@ -315,7 +315,7 @@ t.test('modes', (t) => {
   t.end()
 })
 
-t.test('a pair of which the steps ran out makes no verdict, unless another is incompatible', (t) => {
+t.test('a pair without a verdict leaves no verdict at all, unless another pair is incompatible', t => {
   const change = { path: '', rule: 'x', message: 'X.', direction: 'backward' as const }
   const pair = (changes: PairVerdict['changes']): PairVerdict => ({ version: 1, direction: 'backward', changes })
   t.throws(() => sumUp([pair([]), pair('gave-up')]), { name: 'GaveUp' })
@@ -325,7 +325,7 @@ t.test('a pair of which the steps ran out makes no verdict, unless another is in
   t.end()
 })
 
-t.test('a verdict depends on the steps alone: with fewer there is none, and never another', (t) => {
+t.test('with fewer steps there is the same verdict or none', t => {
   const writer = {
     anyOf: Array.from(
       { length: 30 },
@@ -348,7 +348,7 @@ t.test('a verdict depends on the steps alone: with fewer there is none, and neve
       const again = verdictOr(
         'none', () => String(compareSchemas(writer, reader, { policy: 'strict', stepsMax }).compatible)
       )
-      t.equal(again, verdict, 'and so again')
+      t.equal(again, verdict, 'the same at the second attempt')
     }
     t.same(compareSchemas(writer, reader, { policy: 'strict' }), whole)
     t.ok(seen.has(String(whole.compatible)))
@@ -365,7 +365,7 @@ function verdictOr (otherwise: string, verdict: () => string): string {
   }
 }
 
-t.test('every offending change is told, with its path', (t) => {
+t.test('every incompatible change is reported with its path', t => {
   const before = {
     type: 'object',
     properties: {
@@ -394,7 +394,7 @@ t.test('every offending change is told, with its path', (t) => {
   t.end()
 })
 
-t.test('what cannot be shown is said to be so, with the reason', (t) => {
+t.test('a change that cannot be decided is reported with the reason', t => {
   const reason = (writer: JsonSchema, reader: JsonSchema) =>
     compareSchemas(writer, reader, { policy: 'strict' }).changes.find(({ compatible }) => !compatible)
   t.match(reason({ contentEncoding: 'base64' }, { contentEncoding: 'base32' }), {
@@ -412,7 +412,7 @@ t.test('what cannot be shown is said to be so, with the reason', (t) => {
   t.end()
 })
 
-t.test('lenient leaves open what no schema closes', (t) => {
+t.test('lenient leaves uncertain places open', t => {
   const object = (properties: Record<string, unknown> = {}) => ({ type: 'object', properties })
   const map = { type: 'object' }
   const foo = object({ foo: { type: 'number' } })
@@ -459,7 +459,7 @@ t.test('lenient leaves open what no schema closes', (t) => {
       patternProperties: { '^a': object({ z: {}, foo: { type: 'number' } }) }
     }, { policy: 'lenient' }).compatible,
     true,
-    'what one pattern alone leads to is a place'
+    'members of a single pattern are a place'
   )
   t.end()
 })

@@ -7,14 +7,14 @@ import {
   compileValidator, compiling, type JsonSchema, prepareValidator, type Validator
 } from '../../../../src/registry/json-schema/validation/validators.ts'
 
-// Steps and functions are counted, not time: both depend on the schema alone.
+// Steps and functions are counted, not time: both depend only on the schema.
 
 type Raw = Record<string, unknown>
 const list = <T>(length: number, make: (i: number) => T): T[] => Array.from({ length }, (_, i) => make(i))
 const record = <T>(length: number, make: (i: number) => T, prefix = 'p'): Record<string, T> =>
-  Object.fromEntries(list(length, (i) => [`${prefix}${i}`, make(i)]))
+  Object.fromEntries(list(length, i => [`${prefix}${i}`, make(i)]))
 
-/** Steps, and the most of them between two points where the work can pause. */
+/** The steps, and the maximum of them between two points where the work can pause. */
 function measure (schema: JsonSchema): { validator: Validator, work: CompileWork, longest: number } {
   const work = new CompileWork()
   const parts = compiling(schema, work)
@@ -29,7 +29,7 @@ const stepsOf = (schema: JsonSchema): number => measure(schema).work.steps
 
 function functionsOf (schema: JsonSchema): string[] {
   const root = normalise(schema)
-  return finish(slicing(root, finish(childrenFirst(root)), new CompileWork())).map((slice) =>
+  return finish(slicing(root, finish(childrenFirst(root)), new CompileWork())).map(slice =>
     JSON.stringify(slice.write())
   )
 }
@@ -39,49 +39,49 @@ const tuple = [{ enum: ['marker', 'off'] }, { type: 'object' }, { type: 'string'
 const rule = { oneOf: [{ enum: ['on', 'off'] }, { type: 'array', prefixItems: tuple, minItems: 2, items: false }] }
 const $defs = { rule }
 
-/** Schemas in which members of every kind, `n` of them, name one definition. */
+/** Schemas in which `n` members of each kind refer to one definition. */
 const SHARING: Record<string, (n: number) => Raw> = {
-  properties: (n) => ({ $defs, properties: record(n, () => R) }),
-  patternProperties: (n) => ({ $defs, patternProperties: record(n, () => R, '^p') }),
-  'patternProperties beside additionalProperties': (n) => ({
+  properties: n => ({ $defs, properties: record(n, () => R) }),
+  patternProperties: n => ({ $defs, patternProperties: record(n, () => R, '^p') }),
+  'patternProperties beside additionalProperties': n => ({
     $defs, patternProperties: record(n, () => R, '^p'), additionalProperties: R
   }),
-  dependentSchemas: (n) => ({ $defs, dependentSchemas: record(n, () => R) }),
-  'dependencies of draft-07': (n) => ({
+  dependentSchemas: n => ({ $defs, dependentSchemas: record(n, () => R) }),
+  'dependencies of draft-07': n => ({
     $schema: 'http://json-schema.org/draft-07/schema#',
     definitions: { rule: { oneOf: [{ enum: ['on'] }, { items: tuple }] } },
     dependencies: record(n, () => ({ $ref: '#/definitions/rule' }))
   }),
-  prefixItems: (n) => ({ $defs, prefixItems: list(n, () => R), items: R }),
-  items: (n) => ({ $defs, properties: record(n, () => ({ items: R, contains: R, unevaluatedItems: R })) }),
-  oneOf: (n) => ({
-    $defs, oneOf: list(n, (i) => ({ properties: { kind: { const: i }, value: R }, required: ['kind'] }))
+  prefixItems: n => ({ $defs, prefixItems: list(n, () => R), items: R }),
+  items: n => ({ $defs, properties: record(n, () => ({ items: R, contains: R, unevaluatedItems: R })) }),
+  oneOf: n => ({
+    $defs, oneOf: list(n, i => ({ properties: { kind: { const: i }, value: R }, required: ['kind'] }))
   }),
-  'oneOf of the same': (n) => ({ $defs, oneOf: list(n, () => R) }),
-  anyOf: (n) => ({ $defs, anyOf: list(n, () => R) }),
-  allOf: (n) => ({ $defs, allOf: list(n, () => R) }),
-  'if, then, else': (n) => ({ $defs, allOf: list(n, () => ({ if: R, then: R, else: R })) }),
-  not: (n) => ({ $defs, allOf: list(n, () => ({ not: R })) }),
-  'names and additional properties': (n) => ({
+  'oneOf of the same': n => ({ $defs, oneOf: list(n, () => R) }),
+  anyOf: n => ({ $defs, anyOf: list(n, () => R) }),
+  allOf: n => ({ $defs, allOf: list(n, () => R) }),
+  'if, then, else': n => ({ $defs, allOf: list(n, () => ({ if: R, then: R, else: R })) }),
+  not: n => ({ $defs, allOf: list(n, () => ({ not: R })) }),
+  'names and additional properties': n => ({
     $defs, properties: record(n, () => ({ propertyNames: R, additionalProperties: R }))
   }),
-  unevaluated: (n) => ({
+  unevaluated: n => ({
     $defs, properties: record(n, () => ({ allOf: [R], unevaluatedProperties: R, unevaluatedItems: R }))
   }),
-  'definitions that share a definition': (n) => ({
-    $defs: { rule, ...record(n, (i) => ({ properties: { a: R, b: R }, minProperties: i % 3 })) },
-    properties: record(n, (i) => ({ anyOf: [{ $ref: `#/$defs/p${i}` }, R] }))
+  'definitions that share a definition': n => ({
+    $defs: { rule, ...record(n, i => ({ properties: { a: R, b: R }, minProperties: i % 3 })) },
+    properties: record(n, i => ({ anyOf: [{ $ref: `#/$defs/p${i}` }, R] }))
   }),
-  'a definition that leads back to itself': (n) => ({
+  'a definition that leads back to itself': n => ({
     $defs: { rule: { ...rule, properties: record(n, () => R) } }, $ref: '#/$defs/rule'
   }),
-  $dynamicRef: (n) => ({
+  $dynamicRef: n => ({
     $defs: { rule: { ...rule, $dynamicAnchor: 'rule' } }, properties: record(n, () => ({ $dynamicRef: '#rule' }))
   }),
-  'a long enum': (n) => ({ $defs: { rule: { enum: ['marker', ...list(n, String)] } }, properties: record(n, () => R) })
+  'a long enum': n => ({ $defs: { rule: { enum: ['marker', ...list(n, String)] } }, properties: record(n, () => R) })
 }
 
-t.test('a shared definition is compiled once, whichever keyword shares it', (t) => {
+t.test('a shared definition is compiled once, for every keyword', t => {
   for (const [name, schema] of Object.entries(SHARING)) {
     t.equal(functionsOf(schema(100)).join().split('"marker"').length - 1, 1, `${name}: one function has its code`)
     const [once, twice] = [stepsOf(schema(250)), stepsOf(schema(500))]
@@ -90,30 +90,30 @@ t.test('a shared definition is compiled once, whichever keyword shares it', (t) 
   t.end()
 })
 
-/** Definitions of which each names the next one twice: written out, they would double `n` times. */
+/** A chain of definitions, each with two references to the next: expanded, they would double `n` times. */
 const DOUBLING: Record<string, (i: number) => Raw> = {
-  'below properties': (i) => ({ properties: { a: { $ref: `#/$defs/d${i + 1}` }, b: { $ref: `#/$defs/d${i + 1}` } } }),
-  'in allOf': (i) => ({ allOf: [{ $ref: `#/$defs/d${i + 1}` }, { $ref: `#/$defs/d${i + 1}` }] }),
-  'in anyOf': (i) => ({
+  'below properties': i => ({ properties: { a: { $ref: `#/$defs/d${i + 1}` }, b: { $ref: `#/$defs/d${i + 1}` } } }),
+  'in allOf': i => ({ allOf: [{ $ref: `#/$defs/d${i + 1}` }, { $ref: `#/$defs/d${i + 1}` }] }),
+  'in anyOf': i => ({
     anyOf: [{ $ref: `#/$defs/d${i + 1}` }, { allOf: [{ $ref: `#/$defs/d${i + 1}` }, { minLength: i }] }]
   }),
-  'in if': (i) => ({ if: { $ref: `#/$defs/d${i + 1}` }, then: { $ref: `#/$defs/d${i + 1}` } }),
-  'in items': (i) => ({ prefixItems: [{ $ref: `#/$defs/d${i + 1}` }], items: { $ref: `#/$defs/d${i + 1}` } }),
-  'in dependentSchemas': (i) => ({
+  'in if': i => ({ if: { $ref: `#/$defs/d${i + 1}` }, then: { $ref: `#/$defs/d${i + 1}` } }),
+  'in items': i => ({ prefixItems: [{ $ref: `#/$defs/d${i + 1}` }], items: { $ref: `#/$defs/d${i + 1}` } }),
+  'in dependentSchemas': i => ({
     dependentSchemas: { a: { $ref: `#/$defs/d${i + 1}` }, b: { $ref: `#/$defs/d${i + 1}` } }
   }),
-  'beside contains': (i) => ({ contains: { $ref: `#/$defs/d${i + 1}` }, allOf: [{ $ref: `#/$defs/d${i + 1}` }] })
+  'beside contains': i => ({ contains: { $ref: `#/$defs/d${i + 1}` }, allOf: [{ $ref: `#/$defs/d${i + 1}` }] })
 }
 
-t.test('chains of definitions that double take steps by their length', (t) => {
+t.test('the steps for a chain of doubling definitions are linear in its length', t => {
   for (const unevaluated of [{}, { unevaluatedProperties: false }, { unevaluatedItems: { type: 'string' } }]) {
     for (const [name, link] of Object.entries(DOUBLING)) {
       const chain = (n: number) => ({
         ...unevaluated,
         $ref: '#/$defs/d0',
-        $defs: record(n, (i) => i === n - 1 ? { type: ['string', 'object', 'array'] } : link(i), 'd')
+        $defs: record(n, i => i === n - 1 ? { type: ['string', 'object', 'array'] } : link(i), 'd')
       })
-      const [one, two, four] = [40, 80, 160].map((n) => stepsOf(chain(n))) as [number, number, number]
+      const [one, two, four] = [40, 80, 160].map(n => stepsOf(chain(n))) as [number, number, number]
       t.ok(
         four - two < 2.5 * (two - one),
         `${name}, ${Object.keys(unevaluated).join() || 'plain'}: ${one}, ${two}, ${four}`
@@ -123,7 +123,7 @@ t.test('chains of definitions that double take steps by their length', (t) => {
   t.end()
 })
 
-/** As SchemaStore's schema of the settings of putout. */
+/** A schema like SchemaStore's schema for the settings of putout. */
 const putout = {
   $schema: 'http://json-schema.org/draft-07/schema#',
   type: 'object',
@@ -146,7 +146,7 @@ const putout = {
   }
 }
 
-t.test('475 rules that name one definition are a small schema', (t) => {
+t.test('475 references to one definition take few steps', t => {
   const { validator, work } = measure(putout)
   t.ok(work.steps < COMPILE_STEPS_MAX / 10, `${work.steps} steps`)
   t.same(
@@ -173,24 +173,24 @@ const LARGE: Record<string, JsonSchema> = {
   'one property with much in it': {
     $defs, properties: { a: { allOf: list(10, () => ({ properties: record(35, () => ({ items: R, not: rule })) })) } }
   },
-  'branches of oneOf': { oneOf: list(500, (i) => ({ properties: { kind: { const: i } }, required: ['kind'] })) },
+  'branches of oneOf': { oneOf: list(500, i => ({ properties: { kind: { const: i } }, required: ['kind'] })) },
   'a tuple': { prefixItems: list(1_500, () => ({ type: 'string' })), items: false },
-  patterns: { anyOf: list(600, (i) => ({ pattern: `^a${i}[a-z]{3}$` })) },
+  patterns: { anyOf: list(600, i => ({ pattern: `^a${i}[a-z]{3}$` })) },
   'patterns of names': {
     patternProperties: record(600, () => ({ type: 'string' }), '^x'), additionalProperties: false
   },
   required: { required: list(5_000, String), dependentRequired: { a: list(500, String) } },
   unevaluated: {
-    allOf: list(800, (i) => ({ properties: { [`p${i}`]: { type: 'string' } } })),
+    allOf: list(800, i => ({ properties: { [`p${i}`]: { type: 'string' } } })),
     unevaluatedProperties: false
   },
   'unevaluated, in many ways': {
-    anyOf: list(300, (i) => ({ properties: { [`p${i}`]: { type: 'string' } } })),
+    anyOf: list(300, i => ({ properties: { [`p${i}`]: { type: 'string' } } })),
     unevaluatedProperties: false
   }
 }
 
-t.test('the work can pause often, whatever is large', (t) => {
+t.test('the work can pause often in every kind of large schema', t => {
   for (const [name, schema] of Object.entries(LARGE)) {
     const { longest } = measure(schema)
     t.ok(longest < 10_000, `${name}: ${Math.round(longest)} steps without a pause`)
@@ -198,7 +198,7 @@ t.test('the work can pause often, whatever is large', (t) => {
   t.end()
 })
 
-t.test('no payload compiles anything, neither a valid one nor an invalid one', (t) => {
+t.test('neither a valid nor an invalid payload compiles code', t => {
   for (
     const schema of [
       { type: 'object', properties: { a: { type: 'string' }, b: { items: { $ref: '#' } } }, required: ['a'] }, putout,
@@ -213,7 +213,7 @@ t.test('no payload compiles anything, neither a valid one nor an invalid one', (
   t.end()
 })
 
-t.test('whether a schema is accepted depends on its steps, which are always the same', async (t) => {
+t.test('a schema is accepted by its steps, which are always the same', async t => {
   const schema = { patternProperties: record(50, () => rule, '^[a-z]{3}') }
   const first = stepsOf(schema)
   t.equal(stepsOf(schema), first)
@@ -228,51 +228,53 @@ t.test('whether a schema is accepted depends on its steps, which are always the 
   })
   t.ok(
     (await prepareValidator(tooLarge)).isValid({ p3: 0 }),
-    'what was accepted before is not refused where payloads are served'
+    'an accepted schema is never refused when payloads are checked'
   )
 })
 
-t.test('a schema in many functions says the same as in one', (t) => {
+t.test('a schema in many functions has the same results as in one', t => {
   const verdicts = (make: (n: number) => JsonSchema, payloads: unknown[]): void => {
     const [small, large] = [compileValidator(make(6)), compileValidator(make(200))]
-    for (const payload of payloads) { t.equal(large.isValid(payload), small.isValid(payload), JSON.stringify(payload).slice(0, 100)) }
+    for (const payload of payloads) {
+      t.equal(large.isValid(payload), small.isValid(payload), JSON.stringify(payload).slice(0, 100))
+    }
   }
   verdicts(
-    (n) => ({ prefixItems: [{ type: 'string' }, ...list(n, () => ({ type: 'number' }))], items: { type: 'null' } }),
+    n => ({ prefixItems: [{ type: 'string' }, ...list(n, () => ({ type: 'number' }))], items: { type: 'null' } }),
     [[], ['a'], [1], ['a', 1, 2], ['a', 1, 'b'], 'x']
   )
   verdicts(
-    (n) => ({
+    n => ({
       patternProperties: record(n, () => ({ type: 'string' }), '^p'), properties: { q: {} }, additionalProperties: false
     }),
     [{ p1: 'a' }, { p1: 1 }, { q: 1 }, { r: 1 }, []]
   )
   verdicts(
-    (n) => ({
+    n => ({
       patternProperties: record(n, () => ({ type: 'string' }), '^p'), additionalProperties: { type: 'number' }
     }),
     [{ p1: 'a' }, { r: 1 }, { r: 'a' }]
   )
-  verdicts((n) => ({ dependentRequired: record(n, (i) => [`p${i + 1}`, 'q']) }), [
+  verdicts(n => ({ dependentRequired: record(n, i => [`p${i + 1}`, 'q']) }), [
     {},
     { p1: 1 },
     { p1: 1, p2: 1, q: 1 },
     { p5: 1, p6: 1 }
   ])
-  // Too many ways to say in plain keywords, so that Ajv keeps book across the functions.
-  const anyOf = (n: number) => list(n, (i) => ({ properties: { [`p${i}`]: { type: 'string' } }, required: [`p${i}`] }))
+  // Too many scenarios to rewrite as plain keywords, so that Ajv tracks evaluated members across the functions.
+  const anyOf = (n: number) => list(n, i => ({ properties: { [`p${i}`]: { type: 'string' } }, required: [`p${i}`] }))
   verdicts(
-    (n) => ({
+    n => ({
       anyOf: anyOf(8 + n),
-      allOf: list(7, (i) => ({ anyOf: [{ properties: { [`a${i}`]: {} } }, {}] })),
+      allOf: list(7, i => ({ anyOf: [{ properties: { [`a${i}`]: {} } }, {}] })),
       unevaluatedProperties: false
     }),
     [{ p1: 'a' }, { p1: 1 }, { p1: 'a', p2: 'b' }, { p1: 'a', p2: 1 }, { p1: 'a', z: 1 }, { p1: 'a', a3: 1 }]
   )
   verdicts(
-    (n) => ({
+    n => ({
       oneOf: anyOf(8 + n),
-      allOf: list(7, (i) => ({ anyOf: [{ properties: { [`a${i}`]: {} } }, {}] })),
+      allOf: list(7, i => ({ anyOf: [{ properties: { [`a${i}`]: {} } }, {}] })),
       unevaluatedProperties: false
     }),
     [{ p1: 'a' }, { p1: 1 }, { p1: 'a', p2: 'b' }, { p1: 'a', z: 1 }, { p1: 'a', a3: 1 }, {}]
