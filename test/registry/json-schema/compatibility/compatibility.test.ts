@@ -6,7 +6,6 @@ import {
 import { compileValidator } from '../../../../src/registry/json-schema/validation/validators.ts'
 
 const D7 = { $schema: 'http://json-schema.org/draft-07/schema#' }
-/** Every provable verdict takes far fewer steps, which do not depend on the machine. */
 type Pair = [name: string, wider: JsonSchema, narrower: JsonSchema]
 
 /** Changing the narrower to the wider schema is compatible; the reverse is not. */
