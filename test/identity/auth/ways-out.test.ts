@@ -86,7 +86,9 @@ const ids: Record<string, string> = {
   '/api/sync/': 'plain', '/api/webhooks/': hook.id, '/api/debugger/replays/': replay.id,
   '/api/database/mappings/': String(mappingId)
 }
-const document = JSON.parse(readFileSync(join(root, 'openapi.json'), 'utf8')) as { paths: Record<string, Record<string, unknown>> }
+const document = JSON.parse(readFileSync(join(root, 'openapi.json'), 'utf8')) as {
+  paths: Record<string, Record<string, unknown>>
+}
 const fill = (path: string) =>
   path.replace('{id}', Object.entries(ids).find(([prefix]) => path.startsWith(prefix))?.[1] ?? 'none')
     .replaceAll(/\{(\w+)\}/g, (_, name: string) => parameters[name] ?? 'none')
