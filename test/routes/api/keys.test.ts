@@ -99,7 +99,8 @@ for (const algorithm of ['HS256', 'ES256', 'EdDSA'] as const) {
       for (const alg of others) t.equal(await me(forged({ alg }, claims())), 401, alg)
       t.equal(await me(forged({}, claims({ aud: [shop.applicationId] }))), 200, 'an audience may be a list of one')
       const refused = [
-        { exp: nowS() - 1 }, { nbf: nowS() + 60 }, { iss: 'x' }, { aud: 'app_x' }, { aud: [shop.applicationId, 'app_x'] }
+        { exp: nowS() - 1 }, { nbf: nowS() + 60 }, { iss: 'x' }, { aud: 'app_x' },
+        { aud: [shop.applicationId, 'app_x'] }
       ]
       for (const change of refused) t.equal(await me(forged({}, claims(change))), 401, JSON.stringify(change))
     }
