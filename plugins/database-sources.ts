@@ -22,7 +22,7 @@ import { createSourceThreads } from '../src/cdc/threads/source-threads.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Connected databases, and what becomes of their changes. */
+    /** Connected databases and their mappings. */
     databaseSources: {
       connections: DatabaseConnections
       test: TestConnection
@@ -39,8 +39,8 @@ declare module 'fastify' {
 }
 
 /**
- * Databases of the tenants' own: their readers on this node, and what is said and asked of them. It never writes to
- * their tables.
+ * Connects the tenants' own databases: runs their readers on this node, and provides the operations of the REST API.
+ * It never writes to their tables.
  */
 export default fp(async (app) => {
   const { db, pool, encryption, eventWriter: writer, instruments: metrics, log, config: { cdc, events } } = app

@@ -6,47 +6,48 @@ export const operations = ['insert', 'update', 'delete'] as const
 export type Operation = typeof operations[number]
 const OperationName = Enum('RowOperation', operations, { examples: ['update'] })
 
-const ColumnName = Text(63, { description: 'A column, exactly as it is in the catalogue.', examples: ['status'] })
+const ColumnName = Text(63, { description: 'The name of a column, exactly as in the catalogue.', examples: ['status'] })
 const examplePayload = { sessionId: '$row.id', status: '$row.status' }
 const exampleCondition = { or: [{ changed: 'status' }, { changed: 'ended_at' }] }
 
 const definition = {
   table: Text(300, {
     description:
-      '`name` (in the schema `public`) or `schema.name`, exactly as in the catalogue; parts with a dot in them are ' +
-        'quoted as in SQL.',
+      '`name` (in the schema `public`) or `schema.name`, exactly as in the catalogue; quote parts that contain a dot ' +
+        'as in SQL.',
     examples: ['sessions']
   }),
   topic: TopicName,
   events: Type.Array(OperationName, {
-    minItems: 1, maxItems: 3, uniqueItems: true, description: 'Which changes of rows count.',
+    minItems: 1, maxItems: 3, uniqueItems: true, description: 'The operations that make events.',
     examples: [['insert', 'update']]
   }),
   triggerColumns: Type.Optional(
     Type.Array(ColumnName, {
-      minItems: 1, maxItems: 100, uniqueItems: true, description: 'An update counts only if one of them changed.',
+      minItems: 1, maxItems: 100, uniqueItems: true,
+      description: 'An update makes an event only if one of these columns changed.',
       examples: [['status', 'ended_at']]
     })
   ),
   payload: Type.Optional(
     Type.Unknown({
       description:
-        'The payload: any JSON, in which strings that begin with `$row.`, `$old.` or `$event.` stand for values, ' +
-          'and `$$` for one `$`. Absent: the whole row.',
+        'The payload of the events: any JSON. A string that begins with `$row.`, `$old.` or `$event.` stands for a ' +
+          'value; `$$` at its start stands for `$`. If omitted, the payload is the whole row.',
       examples: [examplePayload]
     })
   ),
   when: Type.Optional(
     Type.Record(Type.String(), Type.Unknown(), {
       description:
-        'The condition: `changed`, `eq`, `ne`, `gt`, `gte`, `lt`, `lte`, `in`, `isNull`, `not`, `and`, `or`; ' +
-          'several in one object must all hold.',
+        'The condition for an event. Operators: `changed`, `eq`, `ne`, `gt`, `gte`, `lt`, `lte`, `in`, `isNull`, ' +
+          '`not`, `and`, `or`. Several operators in one object must all hold.',
       examples: [exampleCondition]
     })
   )
 }
 
-/** What a mapping says, without where it lives. */
+/** The rule of a mapping, without its ID, home and version. */
 export const MappingDefinition = Type.Object(definition, { $id: 'MappingDefinition', additionalProperties: false })
 export type MappingDefinition = Static<typeof MappingDefinition>
 
@@ -55,7 +56,7 @@ export const MappingCreate = Type.Object({
   environment: Type.Optional(
     {
       ...EnvironmentName,
-      description: 'The home environment, if it is not that of the request.'
+      description: 'The home environment. Default: the environment of the request.'
     } as typeof EnvironmentName
   )
 }, { $id: 'MappingCreate', additionalProperties: false })
@@ -67,15 +68,15 @@ export const MappingUpdate = Type.Object({
   events: Type.Optional(definition.events),
   triggerColumns: Type.Optional(
     Nullable(Type.Array(ColumnName, { minItems: 1, maxItems: 100, uniqueItems: true }), {
-      description: 'Null takes it away.', examples: [['status']]
+      description: 'Null removes it.', examples: [['status']]
     })
   ),
   payload: Type.Optional(
-    Type.Unknown({ description: 'Null takes it away: the whole row.', examples: [examplePayload] })
+    Type.Unknown({ description: 'Null removes it: the payload is then the whole row.', examples: [examplePayload] })
   ),
   when: Type.Optional(
     Nullable(Type.Record(Type.String(), Type.Unknown()), {
-      description: 'Null takes it away.', examples: [exampleCondition]
+      description: 'Null removes it.', examples: [exampleCondition]
     })
   )
 }, {
@@ -85,7 +86,7 @@ export type MappingUpdate = Static<typeof MappingUpdate>
 
 const MappingId = Type.String({ examples: ['map_123'] })
 
-/** Of a table and the publication that it is read by. */
+/** Problems of a table and of the publication that it is read through. */
 const tableProblems = [
   'GENERATED_COLUMNS', 'UNLOGGED', 'FOREIGN_PARTITION', 'OPERATION_NOT_PUBLISHED', 'PARTITIONS_APART', 'ROW_FILTER',
   'COLUMN_LIST'
@@ -103,11 +104,11 @@ const problemCodes = [
 export const MappingProblem = Type.Object({
   code: Enum('MappingProblemCode', problemCodes, { examples: ['REPLICA_IDENTITY'] }),
   message: Type.String({
-    examples: ['The old values of public.sessions cannot be seen: an update of it counts as a change of status']
+    examples: ['The stream lacks the old values of public.sessions: each update of it counts as a change of status']
   }),
   sql: Type.Optional(
     Type.String({
-      description: 'The statement that mends it.', examples: ['ALTER TABLE "public"."sessions" REPLICA IDENTITY FULL;']
+      description: 'The statement that fixes it.', examples: ['ALTER TABLE "public"."sessions" REPLICA IDENTITY FULL;']
     })
   )
 })
@@ -123,30 +124,32 @@ export const Mapping = Type.Object({
   when: Type.Optional(Type.Unknown({ examples: [exampleCondition] })),
   environment: {
     ...EnvironmentName,
-    description: 'Its home: the environment that runs the working copy.'
+    description: 'The home environment, which runs the working copy.'
   } as typeof EnvironmentName,
   version: Nullable(Type.Integer(), {
-    description: 'The promoted version that is shown and runs here; null at home, where the working copy is.',
+    description: 'The promoted version that this environment runs; null at home, which runs the working copy.',
     examples: [null]
   }),
   applicationId: Type.String({ examples: ['app_abc123'] }),
-  createdAt: EpochMs('When it was created.'),
+  createdAt: EpochMs('When the mapping was created.'),
   updatedAt: EpochMs('When the working copy was last changed.')
 }, { $id: 'Mapping' })
 export type Mapping = Static<typeof Mapping>
 
 const problems = Type.Array(MappingProblem, {
   description:
-    'What keeps the mapping from working in this environment, or from seeing old values, with the SQL that helps. ' +
-      'Empty also where no database is connected, or it cannot be queried now.'
+    'The problems that keep the mapping from working in this environment or from reading old values, with the SQL ' +
+      'that fixes them. Also empty if no database is connected or it cannot be reached now.'
 })
 export const MappingWithProblems = Type.Composite([Mapping, Type.Object({ problems })], { $id: 'MappingWithProblems' })
 export type MappingWithProblems = Static<typeof MappingWithProblems>
 
-export const MappingPath = Type.Object({ id: Text(100, { description: 'The mapping.', examples: ['map_123'] }) })
+export const MappingPath = Type.Object({
+  id: Text(100, { description: 'The ID of the mapping.', examples: ['map_123'] })
+})
 export const MappingQuery = Type.Object({
   ...Page,
-  topic: Type.Optional(Text(300, { description: 'Mappings to this topic.', examples: ['session.status'] }))
+  topic: Type.Optional(Text(300, { description: 'Only mappings to this topic.', examples: ['session.status'] }))
 }, { additionalProperties: false })
 export const MappingTopicPath = Type.Object({
   topic: Text(300, { description: 'The topic.', examples: ['session.status'] })
@@ -154,10 +157,10 @@ export const MappingTopicPath = Type.Object({
 
 const MappingEnvironment = Type.Object({
   version: Nullable(Type.Integer(), {
-    description: 'At home, the snapshot last taken or put back; elsewhere, the version that was promoted.',
+    description: 'At home, the latest snapshot, or the version last rolled back to; elsewhere, the promoted version.',
     examples: [3]
   }),
-  active: Type.Boolean({ description: 'Whether a subscription has switched it on there.' })
+  active: Type.Boolean({ description: 'Whether a subscription enables the mapping there.' })
 })
 
 export const MappingStatus = Type.Object({
@@ -165,17 +168,17 @@ export const MappingStatus = Type.Object({
   table: Type.String({ examples: ['sessions'] }),
   topic: Type.String({ examples: ['session.status'] }),
   environment: EnvironmentName,
-  changed: Type.Boolean({ description: 'Whether the working copy differs from the snapshot last taken of it.' }),
+  changed: Type.Boolean({ description: 'Whether the working copy differs from its latest snapshot.' }),
   environments: Type.Partial(
     Type.Object({ development: MappingEnvironment, staging: MappingEnvironment, production: MappingEnvironment }),
     {
-      description: 'A token that is pinned to one environment sees that one.'
+      description: 'A pinned token gets only its own environment.'
     }
   ),
   problems: Type.Array(MappingProblem, {
     description:
-      'What keeps it from working in this environment, or from seeing what it wants to see, as far as the connected ' +
-        'database can be asked.'
+      'The problems that keep the mapping from working in this environment or from reading old values. Problems of ' +
+        'the table are included only if the connected database can be reached.'
   })
 }, { $id: 'MappingStatus' })
 export type MappingStatus = Static<typeof MappingStatus>
@@ -183,7 +186,7 @@ export type MappingStatus = Static<typeof MappingStatus>
 export const MappingVersion = Type.Object({
   mappingId: MappingId,
   version: Type.Integer({ examples: [3] }),
-  environment: { ...EnvironmentName, description: 'Where the snapshot was taken.' } as typeof EnvironmentName,
+  environment: { ...EnvironmentName, description: 'The environment of the snapshot.' } as typeof EnvironmentName,
   definition: ref(MappingDefinition),
   createdAt: EpochMs('When the snapshot was taken.')
 }, { $id: 'MappingVersion' })
@@ -199,18 +202,22 @@ const VersionNumber = Type.Integer({ minimum: 1, maximum: 2147483647, examples: 
 export const PromoteBody = Type.Object({
   environment: {
     ...EnvironmentName,
-    description: 'The source: its latest version is copied into the next environment.'
+    description: 'The source. Its latest version is copied to the next environment.'
   } as typeof EnvironmentName,
   expectedVersion: Type.Optional(
     Type.Integer({
-      minimum: 0, maximum: 2147483647, description: 'What the target has to run now; 0 for nothing. Otherwise 409.'
+      minimum: 0,
+      maximum: 2147483647,
+      description: 'The version that the target must run now, 0 for none. If it runs another, the answer is 409.'
     })
   )
 }, { $id: 'PromoteBody', additionalProperties: false })
 export type PromoteBody = Static<typeof PromoteBody>
 
 export const PromoteQuery = Type.Object({
-  dryRun: Type.Optional(Type.Boolean({ default: false, description: 'Answers what would happen; nothing does.' }))
+  dryRun: Type.Optional(
+    Type.Boolean({ default: false, description: 'Returns the result of the promotion without promoting.' })
+  )
 }, { additionalProperties: false })
 
 export const RollbackBody = Type.Object({ environment: EnvironmentName, version: VersionNumber }, {
@@ -224,20 +231,22 @@ const PromotionCheck = Type.Object({
   name: Enum('PromotionCheckName', ['topic', 'schema', 'table'], { examples: ['topic'] }),
   status: CheckStatus,
   message: Type.String({ examples: ['The topic session.status is registered in staging'] }),
-  sql: Type.Optional(Type.String({ description: 'The statement that helps.' }))
+  sql: Type.Optional(Type.String({ description: 'The statement that fixes it.' }))
 })
 export type PromotionCheck = Static<typeof PromotionCheck>
 
 export const Promotion = Type.Object({
   mappingId: MappingId,
   dryRun: Type.Boolean(),
-  version: Type.Integer({ description: 'The version that is promoted.', examples: [3] }),
+  version: Type.Integer({ description: 'The version to promote.', examples: [3] }),
   from: EnvironmentName,
   to: { ...EnvironmentName, examples: ['staging'] } as typeof EnvironmentName,
-  previousVersion: Nullable(Type.Integer(), { description: 'What the target ran before.', examples: [2] }),
+  previousVersion: Nullable(Type.Integer(), {
+    description: 'The version that the target ran before; null for none.', examples: [2]
+  }),
   diff: Type.Array(Type.Object({
     path: Type.String({ examples: ['/topic'] }), from: Type.Optional(Type.Unknown()), to: Type.Optional(Type.Unknown())
-  }), { description: 'What differs from the version that the target runs, by field.' }),
+  }), { description: 'The differences to the version that the target runs, field by field.' }),
   checks: Type.Array(PromotionCheck)
 }, { $id: 'Promotion' })
 export type Promotion = Static<typeof Promotion>
@@ -246,11 +255,11 @@ const RowValues = Type.Record(Type.String(), Type.Unknown())
 
 export const PreviewBody = Type.Object({
   mapping: Type.Optional(ref(MappingDefinition)),
-  mappingId: Type.Optional(Text(100, { description: 'Instead of `mapping`.' })),
+  mappingId: Type.Optional(Text(100, { description: 'A stored mapping, instead of `mapping`.' })),
   operation: OperationName,
-  row: { ...RowValues, description: 'The row; of a delete, the deleted one.' } as typeof RowValues,
+  row: { ...RowValues, description: 'The row; for a delete, the deleted row.' } as typeof RowValues,
   oldRow: Type.Optional(
-    { ...RowValues, description: 'The row before; without it, old values cannot be seen.' } as typeof RowValues
+    { ...RowValues, description: 'The row before the change. Without it, old values are unknown.' } as typeof RowValues
   )
 }, {
   $id: 'PreviewBody',
@@ -269,7 +278,7 @@ export type PreviewBody = Static<typeof PreviewBody>
 
 export const Preview = Type.Object({
   matched: Type.Boolean(),
-  reason: Type.String({ description: 'Why, or why not.', examples: ['The condition holds'] }),
+  reason: Type.String({ description: 'Why the mapping matches or not.', examples: ['The condition holds'] }),
   event: Type.Optional(Type.Object({
     topic: Type.String({ examples: ['session.status'] }),
     type: Type.Literal('database.event'),
@@ -285,7 +294,7 @@ export const DatabaseSubscription = Type.Object({
   mappingId: MappingId,
   environment: EnvironmentName,
   active: Type.Boolean(),
-  createdAt: EpochMs('When it was created.')
+  createdAt: EpochMs('When the subscription was created.')
 }, { $id: 'DatabaseSubscription' })
 export type DatabaseSubscription = Static<typeof DatabaseSubscription>
 
@@ -300,7 +309,7 @@ export const DatabaseSubscriptionCreate = Type.Object({ mappingId: Text(100, { e
 export type DatabaseSubscriptionCreate = Static<typeof DatabaseSubscriptionCreate>
 
 export const SubscriptionPath = Type.Object({
-  subscriptionId: Text(100, { description: 'The subscription.', examples: ['sub_123'] })
+  subscriptionId: Text(100, { description: 'The ID of the subscription.', examples: ['sub_123'] })
 })
 
 export const deliveryStatuses = ['delivered', 'rejected', 'failed'] as const
@@ -310,37 +319,42 @@ export const DatabaseLog = Type.Object({
   mappingId: MappingId,
   subscriptionId: Type.String({ examples: ['sub_123'] }),
   status: Enum('DatabaseLogStatus', deliveryStatuses, {
-    description: 'Rejected: by the topic or its schema. Failed: the mapping could not be applied.',
+    description: '`rejected`: the topic or its schema refused the events. `failed`: the mapping could not be applied.',
     examples: ['delivered']
   }),
   topic: Type.String({ examples: ['session.status'] }),
   table: Type.String({ examples: ['public.sessions'] }),
   events: Type.Integer({
     description:
-      'Row changes of the transaction, or of a part of it, that this is about; 0 when nobody knows how many were lost.',
+      'The number of row changes of the transaction, or of a part of it, with this outcome; 0 when changes were lost ' +
+        'and their number is unknown.',
     examples: [1]
   }),
   code: Nullable(Type.String(), { examples: ['SCHEMA_VIOLATED'] }),
   message: Nullable(Type.String(), {
-    description: 'About the first of them; null for whoever may not read the topic.',
+    description: 'The reason for the first of the changes; null for callers who may not read the topic.',
     examples: ['The payload violates version 1 of the schema of session.status']
   }),
   lsn: Type.String({
-    description: "Of the transaction's commit, or where the database was when a loss was noticed.",
+    description: "The LSN of the transaction's commit, or the database's current LSN when a loss was noticed.",
     examples: ['16/B374D848']
   }),
   xid: Type.Integer({ examples: [4711] }),
   committedAt: EpochMs('When the transaction committed.'),
-  createdAt: EpochMs('When it was dealt with.')
+  createdAt: EpochMs('When the entry was stored.')
 }, { $id: 'DatabaseLog' })
 export type DatabaseLog = Static<typeof DatabaseLog>
 
 export const DatabaseLogQuery = Type.Object({
   ...Page,
-  mappingId: Type.Optional(Text(100, { description: 'Of this mapping.', examples: ['map_123'] })),
-  subscriptionId: Type.Optional(Text(100, { description: 'Of this subscription.', examples: ['sub_123'] })),
+  mappingId: Type.Optional(Text(100, { description: 'Only entries of this mapping.', examples: ['map_123'] })),
+  subscriptionId: Type.Optional(
+    Text(100, { description: 'Only entries of this subscription.', examples: ['sub_123'] })
+  ),
   status: Type.Optional(
-    Enum('DatabaseLogStatus', deliveryStatuses, { description: 'With this outcome.', examples: ['failed'] })
+    Enum('DatabaseLogStatus', deliveryStatuses, {
+      description: 'Only entries with this outcome.', examples: ['failed']
+    })
   )
 }, { additionalProperties: false })
 export type DatabaseLogQuery = Static<typeof DatabaseLogQuery>
@@ -354,29 +368,32 @@ const ConnectionString = Type.String({
   maxLength: 2000,
   pattern: '^postgres(ql)?://',
   description:
-    '`postgres://user:password@host:port/database`, with `?sslmode=` where it is needed. A password is required; ' +
-      '`user:@host` has an empty one.',
+    '`postgres://user:password@host:port/database`, with `?sslmode=` if needed. A password is required; write ' +
+      '`user:@host` for a user without one.',
   examples: ['postgres://realtime:secret@localhost:5432/shop']
 })
 
 export const DatabaseConnectionPut = Type.Object({
   connectionString: ConnectionString,
   publication: Type.Optional(
-    { ...ReplicationName, description: 'The publication to read; left out, one of our own.' } as typeof ReplicationName
+    {
+      ...ReplicationName,
+      description: 'The publication to read. Default: one that the platform creates.'
+    } as typeof ReplicationName
   ),
   slot: Type.Optional(
     {
       ...ReplicationName,
       description:
-        'The name for the replication slot. The platform creates the slot; one that another program has created is ' +
-          'refused.'
+        'The name of the replication slot. The platform creates the slot, and refuses one that another program has ' +
+          'created.'
     } as typeof ReplicationName
   ),
   acceptGap: Type.Optional(
     Type.Boolean({
       description:
-        'Starts anew from now, with a new slot: whatever changed since the last position is given up. Without it, a ' +
-          'reader that has lost changes stands still in the state `error`.'
+        'Starts again from now, with a new slot, and gives up all changes since the last position. Without it, a ' +
+          'reader that has lost changes stays in the state `error`.'
     })
   )
 }, { $id: 'DatabaseConnectionPut', additionalProperties: false })
@@ -390,64 +407,64 @@ export type ConnectionState = Static<typeof ConnectionState>
 export const Leftover = Type.Object({
   name: Enum('LeftoverKind', ['slot', 'publication']),
   status: Enum('LeftoverStatus', ['dropped', 'kept', 'failed'], {
-    description: 'Kept: it was there before us, or is used by another connection. Failed: it is tried again.'
+    description: '`kept`: the platform did not create it, or another connection uses it. `failed`: cleanup is retried.'
   }),
   message: Type.String({ examples: ['The replication slot was dropped'] }),
-  sql: Type.Optional(Type.String({ description: 'What drops it by hand.' }))
+  sql: Type.Optional(Type.String({ description: 'The statement that drops it by hand.' }))
 })
 export type Leftover = Static<typeof Leftover>
 
 export const DatabaseConnection = Type.Object({
   connectionString: Type.String({
-    description: 'Without the password, which is write-only.',
+    description: 'The connection string without the password, which is never returned.',
     examples: ['postgres://realtime@localhost:5432/shop']
   }),
   publication: Type.String({ examples: ['realtime_cdc_slot_shop'] }),
   slot: Type.String({ examples: ['realtime_cdc_slot_shop'] }),
   environment: EnvironmentName,
   state: ConnectionState,
-  since: EpochMs('Since when it is in that state.'),
+  since: EpochMs('When the connection entered this state.'),
   error: Nullable(Type.Object({
     code: Type.String({ examples: ['SOURCE_UNREACHABLE'] }),
     message: Type.String({ examples: ['The database cannot be reached, or is starting or stopping.'] }),
-    at: EpochMs('When it happened.')
-  }), { description: 'The last error; null once the stream runs.', examples: [null] }),
+    at: EpochMs('When the error occurred.')
+  }), { description: 'The last error; null while streaming.', examples: [null] }),
   lsn: Type.Object({
-    server: Nullable(Type.String(), { description: 'Where the database writes.', examples: ['16/B374D848'] }),
+    server: Nullable(Type.String(), { description: "The database's current LSN.", examples: ['16/B374D848'] }),
     received: Nullable(Type.String(), { examples: ['16/B374D848'] }),
     stored: Nullable(Type.String(), {
-      description: 'The commit whose events were stored last.', examples: ['16/B374D800']
+      description: 'The commit whose events were last stored.', examples: ['16/B374D800']
     }),
     confirmed: Nullable(Type.String(), {
-      description: 'Up to where the slot was acknowledged.', examples: ['16/B374D848']
+      description: 'The LSN up to which the slot was acknowledged.', examples: ['16/B374D848']
     })
   }),
   lagBytes: Nullable(Type.Integer(), {
-    description: 'WAL beyond what was acknowledged; null while it does not stream.', examples: [0]
+    description: 'Bytes of WAL after the acknowledged LSN; null while not streaming.', examples: [0]
   }),
   lagMs: Nullable(Type.Integer(), {
     description:
-      'Age of the oldest transaction that was received and is not stored; 0 when there is none, null while it does ' +
-        'not stream.',
+      'The age of the oldest transaction that was received and is not stored; 0 when there is none, null while not ' +
+        'streaming.',
     examples: [0]
   }),
   retainedWalBytes: Nullable(Type.Integer(), {
-    description: 'What the slot keeps the database from removing.', examples: [1024]
+    description: 'Bytes of WAL that the slot keeps the database from removing.', examples: [1024]
   }),
   decodingSince: Nullable(Type.Integer(), {
     description:
-      'Epoch milliseconds. Since when PostgreSQL has sent nothing because it decodes a large transaction of which ' +
-        'little or nothing is published; null while it does not. `lsn.server` and `retainedWalBytes` go on meanwhile.',
+      'Epoch milliseconds. Since when PostgreSQL has sent nothing because it decodes a large transaction with few or ' +
+        'no published changes; null otherwise. `lsn.server` and `retainedWalBytes` stay current meanwhile.',
     examples: [null]
   }),
   leftovers: Type.Array(Leftover, {
     description:
-      'What was made where an earlier connection of this scope led, and could not be dropped yet. A slot that is ' +
-        'left behind keeps its database from removing WAL.',
+      'Slots and publications that earlier connections of this scope created and that could not be dropped yet. A ' +
+        'leftover slot keeps its database from removing WAL.',
     examples: [[]]
   }),
-  createdAt: EpochMs('When it was first set.'),
-  updatedAt: EpochMs('When it was last set.')
+  createdAt: EpochMs('When the connection was created.'),
+  updatedAt: EpochMs('When the connection was last updated.')
 }, { $id: 'DatabaseConnection' })
 export type DatabaseConnection = Static<typeof DatabaseConnection>
 
@@ -455,7 +472,7 @@ export const DatabaseDisconnected = Type.Object({
   connectionString: Type.String({ examples: ['postgres://realtime@localhost:5432/shop'] }),
   leftovers: Type.Array(Leftover, {
     description:
-      'What became of the slot and the publication. A slot that is left behind keeps the database from removing WAL.'
+      'The outcome for the slot and the publication. A leftover slot keeps the database from removing WAL.'
   })
 }, { $id: 'DatabaseDisconnected' })
 export type DatabaseDisconnected = Static<typeof DatabaseDisconnected>
@@ -467,7 +484,7 @@ export const ConnectionTestBody = Type.Object({
 }, {
   $id: 'ConnectionTestBody',
   additionalProperties: false,
-  description: 'What is to be tried; what is left out is as stored.',
+  description: 'The settings to test. Omitted ones are taken from the stored connection.',
   examples: [{ connectionString: 'postgres://realtime:secret@localhost:5432/shop' }]
 })
 export type ConnectionTestBody = Static<typeof ConnectionTestBody>
@@ -475,10 +492,10 @@ export type ConnectionTestBody = Static<typeof ConnectionTestBody>
 export const ConnectionCheck = Type.Object({
   name: Type.String({ examples: ['wal_level'] }),
   status: CheckStatus,
-  message: Type.String({ examples: ['wal_level is replica; it has to be logical'] }),
+  message: Type.String({ examples: ['wal_level is replica; it must be logical'] }),
   sql: Type.Optional(
     Type.String({
-      description: 'The statement that mends it.',
+      description: 'The statement that fixes it.',
       examples: ['ALTER SYSTEM SET wal_level = logical; -- then restart the server']
     })
   )
@@ -486,7 +503,7 @@ export const ConnectionCheck = Type.Object({
 export type ConnectionCheck = Static<typeof ConnectionCheck>
 
 export const ConnectionTest = Type.Object({
-  ok: Type.Boolean({ description: 'Whether nothing has failed.' }),
+  ok: Type.Boolean({ description: 'True if no check failed.' }),
   checks: Type.Array(ConnectionCheck)
 }, { $id: 'ConnectionTest' })
 export type ConnectionTest = Static<typeof ConnectionTest>
@@ -497,7 +514,8 @@ export const DatabaseTable = Type.Object({
   partitioned: Type.Boolean(),
   replicaIdentity: Enum('ReplicaIdentity', ['default', 'nothing', 'full', 'index'], {
     description:
-      "With `full`, old values can be seen. Of a partitioned table, the worst of its own and its partitions'.",
+      'With `full`, old values are available. For a partitioned table, the weakest identity among the table and its ' +
+        'partitions.',
     examples: ['full']
   }),
   primaryKey: Type.Array(Type.String({ examples: ['id'] })),
@@ -506,7 +524,8 @@ export const DatabaseTable = Type.Object({
     type: Type.String({ examples: ['text'] }),
     nullable: Type.Boolean(),
     generated: Type.Boolean({
-      description: 'Computed by the database; a stream has it from PostgreSQL 18 on, if it is stored.'
+      description:
+        'Whether the database computes the column. A stream has such a column from PostgreSQL 18 on, if it is stored.'
     })
   }))
 }, { $id: 'DatabaseTable' })

@@ -27,7 +27,7 @@ interface Subject {
   publication: string
   slot: string
   user: string
-  /** Whether the connection that is stored reads from it, or created it. */
+  /** Returns whether the stored connection created the slot. */
   isOwn (slot: SlotRow): boolean
 }
 
@@ -57,7 +57,7 @@ export interface ConnectionTestOptions {
   namePrefix: string
 }
 
-/** Every precondition of reading a database, each with how it stands, and the statement that mends it. */
+/** Tests each precondition for reading a database and reports the statement that fixes it. */
 export function createConnectionTest ({ db, sources, threads, namePrefix }: ConnectionTestOptions) {
   async function subjectOf (scope: Scope, body: ConnectionTestBody): Promise<Subject> {
     const stored = body.connectionString === undefined ? await sources.get(scope) : await sources.find(scope)
@@ -80,7 +80,7 @@ export function createConnectionTest ({ db, sources, threads, namePrefix }: Conn
     return found => isOwnSlot(found, { isMarked: carriesMark(slot, row.mark), lsn })
   }
 
-  /** The scope's mappings, switched on or not. */
+  /** Returns the mappings of the scope, enabled or not. */
   async function mappingsOf (scope: Scope): Promise<CompiledMapping[]> {
     const definitions = [...await readActiveDefinitions(db, scope), ...await readMappings(db, scope, { limit: 1000 })]
     return [...new Map(definitions.map(({ id, definition }) => [id, compileMapping(definition)])).values()]
@@ -108,7 +108,7 @@ const problemOf = (error: unknown): string =>
 async function examine (
   db: Kysely<Database>, client: SourceClient, subject: Subject, mappings: readonly CompiledMapping[]
 ): Promise<ConnectionCheck[]> {
-  const checks = [ok('reachability', 'The database answers')]
+  const checks = [ok('reachability', 'The database is reachable')]
   try {
     await refusePlatformDatabase(db, client)
     checks.push(...await examineServer(client, subject))
@@ -137,7 +137,7 @@ async function examineServer (client: SourceClient, { user }: Subject): Promise<
       ? ok('wal_level', 'wal_level is logical')
       : failed(
         'wal_level',
-        `wal_level is ${walLevel}; it has to be logical`,
+        `wal_level is ${walLevel}; it must be logical`,
         'ALTER SYSTEM SET wal_level = logical; -- then restart the server'
       )
   ]
@@ -147,7 +147,11 @@ async function examineServer (client: SourceClient, { user }: Subject): Promise<
   } catch (error) {
     checks.push(limits.can_replicate
       ? failed('replication', `A replication connection is refused: ${problemOf(error)}`)
-      : failed('replication', `The user ${user} may not replicate`, `ALTER ROLE ${quoteIdentifier(user)} REPLICATION;`))
+      : failed(
+        'replication',
+        `The user ${user} lacks the attribute REPLICATION`,
+        `ALTER ROLE ${quoteIdentifier(user)} REPLICATION;`
+      ))
   }
   checks.push(
     limits.senders < limits.senders_max
@@ -161,7 +165,7 @@ async function examineServer (client: SourceClient, { user }: Subject): Promise<
   if (limits.kept === '-1') {
     checks.push({
       name: 'wal_retention', status: 'warning',
-      message: 'Nothing limits the WAL that a slot may keep: a reader that never comes back fills the disk',
+      message: 'max_slot_wal_keep_size is unlimited: a slot that is no longer read can fill the disk',
       sql: "ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf();"
     })
   }
@@ -170,12 +174,15 @@ async function examineServer (client: SourceClient, { user }: Subject): Promise<
 
 async function readLimits (client: SourceClient): Promise<Limits> {
   const { rows: [row] } = await client.query<Limits>(`
-    select (select count(*)::int from pg_replication_slots) as slots, current_setting('max_replication_slots')::int as slots_max,
-      (select count(*)::int from pg_stat_activity where backend_type = 'walsender') as senders, current_setting('max_wal_senders')::int as senders_max,
-      rolreplication or rolsuper as can_replicate, rolsuper as is_superuser, has_database_privilege(current_database(), 'CREATE') as can_create,
+    select (select count(*)::int from pg_replication_slots) as slots,
+      current_setting('max_replication_slots')::int as slots_max,
+      (select count(*)::int from pg_stat_activity where backend_type = 'walsender') as senders,
+      current_setting('max_wal_senders')::int as senders_max,
+      rolreplication or rolsuper as can_replicate, rolsuper as is_superuser,
+      has_database_privilege(current_database(), 'CREATE') as can_create,
       (select setting from pg_settings where name = 'max_slot_wal_keep_size') as kept
     from pg_roles where rolname = current_user`)
-  if (row === undefined) throw new Error('the role of the session is not in the catalogue')
+  if (row === undefined) throw new Error('pg_roles has no row for the current user')
   return row
 }
 
@@ -186,15 +193,22 @@ async function examineSlot (client: SourceClient, { slot, isOwn }: Subject): Pro
       ? failed('slot', `Another program holds the replication slot ${slot}: choose another name`)
       : failed(
         'slot',
-        `There is a replication slot ${slot} that this connection did not create: choose another name, or drop it if nothing needs it`,
+        `The replication slot ${slot} exists, and this connection did not create it: choose another name, or drop it ` +
+          'if nothing needs it',
         dropSlotSql(slot)
       )
   }
-  if (found?.walStatus === 'lost') { return failed('slot', `The replication slot ${slot} was invalidated: it no longer has what came after its position`) }
-  if (found !== undefined) { return ok('slot', `The replication slot ${slot} is there${found.active ? ', and is read' : ''}`) }
+  if (found?.walStatus === 'lost') {
+    return failed(
+      'slot', `The replication slot ${slot} was invalidated: PostgreSQL has removed the WAL after its position`
+    )
+  }
+  if (found !== undefined) {
+    return ok('slot', `The replication slot ${slot} exists${found.active ? ' and is being read' : ''}`)
+  }
   const { slots, slots_max: most } = await readLimits(client)
   return slots < most
-    ? ok('slot', `${slots} of ${most} replication slots are in use; ${slot} will be made`)
+    ? ok('slot', `${slots} of ${most} replication slots are in use; ${slot} will be created`)
     : failed(
       'slot',
       `All ${most} replication slots are in use`,
@@ -212,36 +226,38 @@ async function examinePublication (
       return [
         failed(
           'publication',
-          `The publication ${publication} is not there, and ${user} may not make it`,
+          `The publication ${publication} does not exist, and ${user} may not create it`,
           createPublicationSql(publication, version)
         )
       ]
     }
     const foreign = await foreignTables(client, tables)
     return [
-      ok('publication', `The publication ${publication} will be made`),
+      ok('publication', `The publication ${publication} will be created`),
       ...foreign.map(table =>
         failed(
           'table',
-          `${tableText(table)} belongs to another role: ${user} cannot add it to a publication`,
+          `${user} does not own ${tableText(table)} and cannot add it to a publication`,
           addTableSql(publication, table)
         )
       )
     ]
   }
-  const checks = [ok('publication', `The publication ${publication} is there`)]
+  const checks = [ok('publication', `The publication ${publication} exists`)]
   for (const table of tables) {
     const found = await isPublished(client, publication, table)
-    if (found === 'missing') { checks.push(failed('table', `There is no table ${tableText(table)}, or ${user} may not see it`)) } else if (found) checks.push(ok('table', `${tableText(table)} is in the publication`))
+    if (found === 'missing') {
+      checks.push(failed('table', `The table ${tableText(table)} does not exist or is not visible to ${user}`))
+    } else if (found) checks.push(ok('table', `${tableText(table)} is in the publication`))
     else {
-      // As it is, the statement would break what its owner does to it: the replica identity comes first, and has a
-      // check of its own.
+      // No statement is offered while publishing the table would break the owner's writes: the replica identity has to
+      // be fixed first, and has its own check.
       const seen = await readPublishedTable(client, publication, table)
       const isHarmless = seen !== undefined && writeProblems(seen).length === 0
       checks.push({
         name: 'table',
         status: 'warning',
-        message: `${tableText(table)} is not in the publication; switching a mapping on adds it, if ${user} owns both`,
+        message: `${tableText(table)} is not in the publication; enabling a mapping adds it if ${user} owns both`,
         ...(isHarmless && { sql: addTableSql(publication, table) })
       })
     }
@@ -249,13 +265,14 @@ async function examinePublication (
   return checks
 }
 
-/** Tables can only be published by who owns them. */
+/** Returns the tables that the user does not own: only an owner can add a table to a publication. */
 async function foreignTables (client: SourceClient, tables: readonly TableName[]): Promise<TableName[]> {
   const foreign: TableName[] = []
   for (const table of tables) {
     const { rows: [row] } = await client.query<{ owned: boolean }>(
       `
-      select pg_has_role(c.relowner, 'USAGE') as owned from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2`,
+      select pg_has_role(c.relowner, 'USAGE') as owned
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2`,
       [table.schema, table.name]
     )
     if (row?.owned === false) foreign.push(table)
@@ -263,12 +280,12 @@ async function foreignTables (client: SourceClient, tables: readonly TableName[]
   return foreign
 }
 
-/** How its old rows can be seen, and what its mappings would meet; each problem once. */
+/** Checks whether old values of the table are available, and what affects its mappings. Reports each problem once. */
 async function examineTable (
   client: SourceClient, { publication }: Subject, name: TableName, mappings: readonly CompiledMapping[]
 ): Promise<ConnectionCheck[]> {
   const table = await readPublishedTable(client, publication, name)
-  if (table === undefined) return [failed('replica_identity', `There is no table ${tableText(name)}`)]
+  if (table === undefined) return [failed('replica_identity', `The table ${tableText(name)} does not exist`)]
   const problems = new Map(
     mappings.flatMap(mapping => problemsOf(table, mapping)).map(problem => [problem.message, problem])
   )
@@ -280,10 +297,10 @@ async function examineTable (
       ...(sql !== undefined && { sql })
     }))
   if (checks.some(check => check.name === 'replica_identity')) return checks
-  if (isFull(table)) return [ok('replica_identity', `The old values of ${tableText(name)} can be seen`), ...checks]
+  if (isFull(table)) return [ok('replica_identity', `The old values of ${tableText(name)} are available`), ...checks]
   const sql = fullIdentitySql(table)
-  const message = `Of the old values of ${
+  const message = `Only the key of the old values of ${
     tableText(name)
-  } only the key can be seen: whether a column has changed cannot be known${whyNotFull(table)}`
+  } is available: the platform cannot tell whether another column has changed${whyNotFull(table)}`
   return [{ name: 'replica_identity', status: 'warning', message, ...(sql !== undefined && { sql }) }, ...checks]
 }

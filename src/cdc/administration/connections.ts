@@ -25,15 +25,15 @@ export interface ConnectionsOptions {
   encryption: Encryption
   leftovers: Leftovers
   threads: SourceThreads
-  /** Prefix of slots and publications that get no name of their own. */
+  /** Prefix of the default names of slots and publications. */
   namePrefix: string
-  /** The readers of this node are to look at what has changed. */
+  /** Called when the readers of this node must check the connections again. */
   onChanged: () => void
 }
 
 type Row = Selectable<CdcConnectionsTable> & { is_read: boolean }
 
-/** The database that a scope has connected, one at most. Its password goes in and never comes out. */
+/** Manages the database connection of a scope, at most one. Its password is never returned. */
 export function createDatabaseConnections (
   { db, encryption, leftovers, threads, namePrefix, onChanged }: ConnectionsOptions
 ) {
@@ -56,17 +56,25 @@ export function createDatabaseConnections (
       'environment', '=', environment
     ).forUpdate().executeTakeFirst()
 
-  /** Throws ValidationError. A database that cannot be looked at now is refused by its reader, if it has to be. */
+  /**
+   * Throws ValidationError for the platform's own database. If the database is unreachable now, its reader checks it
+   * later.
+   */
   async function refusePlatform ({ applicationId }: Scope, connectionString: string): Promise<void> {
     parseConnectionString(connectionString)
     try {
       await threads.within(applicationId, connectionString, client => refusePlatformDatabase(db, client))
     } catch (error) {
-      if (error instanceof SourceError && error.code === 'SOURCE_REFUSED') { throw invalid('/connectionString', "leads to the platform's own database") }
+      if (error instanceof SourceError && error.code === 'SOURCE_REFUSED') {
+        throw invalid('/connectionString', "leads to the platform's own database; connect an application's database")
+      }
     }
   }
 
-  /** A string that no key opens any more is one that is put right: it leads to where it led. */
+  /**
+   * Returns whether the new string leads to another database. A stored string that no key can decrypt counts as the
+   * same database: the user is correcting it.
+   */
   function isElsewhere (
     { id, connection_string_sealed: sealed }: Selectable<CdcConnectionsTable>, connectionString: string
   ): boolean {
@@ -79,7 +87,7 @@ export function createDatabaseConnections (
     }
   }
 
-  /** What it has made where it leads no longer is left; what is made anew says so itself. */
+  /** Records what the connection created under its earlier address or names for cleanup. */
   async function change (
     trx: Transaction<Database>, scope: Scope,
     { connectionString, publication, slot, acceptGap = false }: DatabaseConnectionPut
@@ -111,16 +119,16 @@ export function createDatabaseConnections (
     get,
 
     /**
-     * Connects a database, or changes how; names that are left out stay as they are. The reader begins in the
-     * background, also where the database cannot be reached now: its state tells how it gets on. Throws ValidationError
-     * for the platform's own.
+     * Connects a database, or changes its settings; omitted names keep their values. Reading starts in the background,
+     * even if the database is unreachable now: the connection's state reports progress. Throws ValidationError for the
+     * platform's own database.
      */
     async put (scope: Scope, body: DatabaseConnectionPut, by: Origin = system): Promise<DatabaseConnection> {
       const { connectionString, publication, slot, acceptGap = false } = body
       await refusePlatform(scope, connectionString)
       const now = Date.now()
       const ownId = randomId('cdc')
-      // Of the connection, not of its scope: what an earlier one of this scope has left may still be about to be
+      // The mark belongs to the connection and not to the scope: leftovers of an earlier connection may still be
       // dropped.
       const mark = newMark()
       const defaultName = ownName(namePrefix, mark)
@@ -149,7 +157,9 @@ export function createDatabaseConnections (
           .onConflict(conflict => conflict.columns(['application_id', 'environment']).doNothing())
           .returning('id').executeTakeFirst()
         const id = made?.id ?? await change(trx, scope, body)
-        if (id === undefined) { throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`) }
+        if (id === undefined) {
+          throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`)
+        }
         await trx.insertInto('cdc_positions').values({ connection_id: id }).onConflict(conflict => conflict.doNothing())
           .execute()
         await record(trx, by, {
@@ -164,11 +174,11 @@ export function createDatabaseConnections (
     },
 
     /**
-     * Ends the reading, and drops slot and publication if they were ours. What could not be dropped is in the answer,
-     * and tried again.
+     * Stops reading, and drops the slot and publication if the connection created them. Returns what could not be
+     * dropped and is retried.
      */
     async remove (scope: Scope, by: Origin = system): Promise<DatabaseDisconnected> {
-      // From here on, whoever still reads has no position to go on from.
+      // Deleting the position stops any reader that is still running.
       const { row, connectionString, left } = await db.transaction().execute(async trx => {
         const row = await lock(trx, scope)
         if (row === undefined) throw noConnection(scope)
@@ -211,7 +221,9 @@ export type DatabaseConnections = ReturnType<typeof createDatabaseConnections>
 const noConnection = ({ environment }: Scope) =>
   new NotFoundError('CONNECTION_NOT_FOUND', `No database is connected in ${environment}`)
 
-/** Without a reader, what the last one said counts as long as it was an error; otherwise one is about to come. */
+/**
+ * Without a reader, the last reader's state counts if it was an error or a stop; otherwise a reader is about to start.
+ */
 function toConnection (row: Row, connectionString: string): Omit<DatabaseConnection, 'leftovers'> {
   const status = row.status === null ? undefined : JSON.parse(row.status) as ReaderStatus
   const state = status === undefined
@@ -234,7 +246,7 @@ function toConnection (row: Row, connectionString: string): Omit<DatabaseConnect
       stored: status?.storedLsn ?? null,
       confirmed: status?.confirmedLsn ?? null
     },
-    // What nobody reads, nobody knows to be there.
+    // Lag is unknown unless a reader is streaming.
     lagBytes: state === 'streaming' ? status?.lagBytes ?? null : null,
     lagMs: state !== 'streaming' || status?.serverLsn === undefined
       ? null

@@ -14,10 +14,10 @@ import type { Source, Sources } from '../threads/source-pool.ts'
 import { tableKey, type TableName } from '../mappings/table-name.ts'
 import { Turns } from '../../foundation/limits/keyed-queue.ts'
 
-/** Sees to it that the stream has what the mapping wants. */
+/** Makes sure that the stream carries the changes that the mapping needs. */
 export type Publish = (definition: MappingDefinition) => Promise<void>
 
-/** A stream that is about to begin does so within a second or two. */
+/** How long to wait for a stream that is starting; most start within two seconds. */
 const beginningMs = 4000
 const lookAgainMs = 200
 
@@ -29,21 +29,23 @@ export interface MappingChangesOptions {
 }
 
 /**
- * Changes of what a scope's reader is to do, one after the other in each scope. A change counts as made, for whatever
- * is committed in the connected database after its answer: the reader asks for the revision after it has received a
- * change, and the table was in the publication before the answer.
+ * Applies changes to what a scope's reader does, one at a time in each scope. A change applies to every transaction
+ * that commits in the connected database after the call returns: the reader reads the revision after it has received a
+ * change, and the table is in the publication before the call returns.
  */
 export function createMappingChanges ({ db, sources, writersWaitMs, log }: MappingChangesOptions) {
   const turns = new Turns()
 
   /**
-   * The turn is the application's: its environments do not hold several. The lock on the scope's row is what keeps a
-   * table from being taken out while it is being switched on.
+   * Queues by application, so that its environments together hold one database connection. The lock on the scope's row
+   * keeps a table from being removed from the publication while a mapping of it is being enabled.
    */
   async function inTurn<T> (scope: Scope, work: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
     return await turns.take(scope.applicationId, () =>
       db.transaction().execute(async trx => {
-        await sql`insert into mapping_revisions as r (application_id, environment, revision) values (${scope.applicationId}, ${scope.environment}, 1)
+        await sql`
+        insert into mapping_revisions as r (application_id, environment, revision)
+        values (${scope.applicationId}, ${scope.environment}, 1)
         on conflict (application_id, environment) do update set revision = r.revision + 1`.execute(trx)
         return await work(trx)
       }))
@@ -51,8 +53,8 @@ export function createMappingChanges ({ db, sources, writersWaitMs, log }: Mappi
 
   return {
     /**
-     * `publish` is to be awaited with each mapping that is to run afterwards. It throws what `publishTable` throws, and
-     * `SOURCE_UNAVAILABLE`.
+     * Runs `work` in a transaction. `work` awaits `publish` for each mapping that runs afterwards; it throws what
+     * `publishTable` throws, and `SOURCE_UNAVAILABLE`.
      */
     async make<T> (scope: Scope, work: (trx: Transaction<Database>, publish: Publish) => Promise<T>): Promise<T> {
       const attempt = () => inTurn(scope, trx => work(trx, async definition => {
@@ -67,15 +69,15 @@ export function createMappingChanges ({ db, sources, writersWaitMs, log }: Mappi
         } catch (error) {
           if (!(error instanceof NoStreamYetError) || performance.now() > deadline) throw error
         }
-        // Without a transaction: a slot that begins waits for every one that writes, on the whole server, and that may
-        // be ours too.
+        // Waits outside a transaction: a slot under creation waits for every writing transaction on its server, and the
+        // platform's database may be on the same one.
         await sleep(lookAgainMs)
       }
     },
 
     /**
-     * Takes a table out of a publication of ours, if no mapping wants it any more. What cannot be done is left: it only
-     * costs WAL.
+     * Removes a table from the platform's own publication if no mapping needs it. Failures are ignored: a table too
+     * many only costs WAL.
      */
     async tidy (scope: Scope, table: TableName): Promise<void> {
       const source = await sources.find(scope)
@@ -94,12 +96,12 @@ export function createMappingChanges ({ db, sources, writersWaitMs, log }: Mappi
 }
 export type MappingChanges = ReturnType<typeof createMappingChanges>
 
-/** A reader is about to begin with it. */
+/** A reader is about to start the stream. */
 class NoStreamYetError extends ServiceUnavailableError {}
 
 /**
- * What is committed before the slot begins, nobody sees, whatever is in the publication: there has to be a stream
- * before there is an answer. Throws ServiceUnavailableError `SOURCE_UNAVAILABLE`.
+ * Requires a stream before a mapping is enabled: what commits before the slot begins is in no stream, whatever the
+ * publication lists. Throws ServiceUnavailableError `SOURCE_UNAVAILABLE`.
  */
 async function requireStream (
   trx: Transaction<Database>, client: SourceClient, { row: { id, revision, slot, publication } }: Source
@@ -108,12 +110,12 @@ async function requireStream (
     .select(['c.status', 'c.gap_accepted', 'p.slot', 'p.publication_oid']).where('c.id', '=', id).where(
       'c.revision', '=', revision
     ).executeTakeFirst()
-  if (row === undefined) throw new NoStreamYetError(...noStream('its connection has just been changed: try again'))
+  if (row === undefined) throw new NoStreamYetError(...noStream('its connection has just been changed. Try again'))
   if (row.slot !== slot || row.gap_accepted) {
     const { state = 'connecting', error } = JSON.parse(row.status ?? '{}') as Partial<ReaderStatus>
-    const why = `it has not begun to be read (${state}${
+    const why = `try again when its state is streaming. State now: ${state}${
       error == null ? '' : `, ${error.code}: ${error.message}`
-    }): try again when it streams`
+    }`
     throw state === 'error' ? new ServiceUnavailableError(...noStream(why)) : new NoStreamYetError(...noStream(why))
   }
   const found = await readSlot(client, slot)
@@ -122,12 +124,12 @@ async function requireStream (
     (await readPublication(client, publication))?.oid !== row.publication_oid
   ) {
     throw new ServiceUnavailableError(
-      ...noStream('its slot or publication is gone: try again when the gap is accepted, with acceptGap')
+      ...noStream('its slot or publication was dropped. Accept the gap with "acceptGap": true, then try again')
     )
   }
 }
 
 const noStream = (why: string) =>
-  ['SOURCE_UNAVAILABLE', `The connected database has no stream in which the mapping's changes would be: ${why}`, {
+  ['SOURCE_UNAVAILABLE', `The connected database is not being read: ${why}`, {
     retryAfterS: 5
   }] as const

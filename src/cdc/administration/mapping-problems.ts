@@ -11,7 +11,8 @@ import { problemsOf, readPublishedTable, type PublishedTable } from '../source/t
 import { readTable, type SourceTable } from '../source/tables.ts'
 
 /**
- * Reads what keeps mappings from working in a scope, or from seeing old values, as far as its database can be queried.
+ * Reads what keeps the mappings of a scope from working or from reading old values, as far as its database is
+ * reachable.
  */
 export function createMappingProblems ({ db, sources }: { db: Kysely<Database>, sources: Sources }) {
   return async function readProblems (
@@ -34,7 +35,7 @@ export function createMappingProblems ({ db, sources }: { db: Kysely<Database>, 
 }
 export type ReadMappingProblems = ReturnType<typeof createMappingProblems>
 
-/** Reads what is wrong with the tables and columns of mappings, from the database that they read. */
+/** Reads the problems of the tables and columns of mappings from the connected database. */
 export async function findProblems (
   client: SourceClient, { publication }: Source, definitions: readonly MappingDefinition[]
 ): Promise<Map<MappingDefinition, MappingProblem[]>> {
@@ -67,13 +68,13 @@ function seenProblems (
   if (table === undefined || published === undefined) {
     return [{
       code: 'TABLE_NOT_FOUND',
-      message: `The connected database has no table ${name}, or its user may not see it`
+      message: `The table ${name} does not exist in the connected database or is not visible to its user`
     }]
   }
   if (table.root !== null) {
     return [{
       code: 'TABLE_IS_PARTITION',
-      message: `${name} is a partition, whose changes are those of ${tableText(table.root)}: map that`
+      message: `${name} is a partition: its changes arrive under ${tableText(table.root)}. Map that table instead`
     }]
   }
   const found = problemsOf(published, mapping)
@@ -82,15 +83,17 @@ function seenProblems (
     message,
     ...(sql !== undefined && { sql })
   }))
-  // As it is, the statement would be refused, or break what the source application does to the table.
+  // Not offered while the statement would be refused or would break the source application's writes.
   if (!isPublished && !found.some(({ harm }) => harm !== 'none')) {
     problems.push({
       code: 'NOT_PUBLISHED',
-      message: `${name} is not in the publication; switching a mapping on adds it, if the user owns both`,
+      message: `${name} is not in the publication; enabling a mapping adds it if the user owns both`,
       sql: addTableSql(publication, mapping.table)
     })
   }
   const columns = new Set(table.columns.map(column => column.name))
-  for (const column of mapping.columns.keys()) { if (!columns.has(column)) problems.push({ code: 'COLUMN_NOT_FOUND', message: `${name} has no column ${column}` }) }
+  for (const column of mapping.columns.keys()) {
+    if (!columns.has(column)) problems.push({ code: 'COLUMN_NOT_FOUND', message: `${name} has no column ${column}` })
+  }
   return problems
 }

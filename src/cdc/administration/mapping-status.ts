@@ -12,13 +12,13 @@ import { readMappings, type MappingRow } from '../mappings/mapping-rows.ts'
 
 type Grid = MappingStatus['environments']
 
-/** Which version of each mapping runs where, and what keeps it from doing so here. */
+/** Reports which version of each mapping runs in which environment, and what keeps it from working in this one. */
 export function createMappingStatus (
   { db, readProblems }: { db: Kysely<Database>, readProblems: ReadMappingProblems }
 ) {
   /**
-   * One mapping's environments, each with its version and whether it is on; at home, whether there is anything newer
-   * than the snapshot.
+   * Reads the environments of each mapping, with its version there and whether it is enabled; also whether the working
+   * copy differs from its latest snapshot.
    */
   async function readGrid (rows: readonly MappingRow[]): Promise<Map<string, { grid: Grid, changed: boolean }>> {
     const ids = rows.map(({ id }) => id)
@@ -30,7 +30,8 @@ export function createMappingStatus (
       .execute(db)
     const { rows: snapshots } = await sql<{ id: string, working: string, taken: string | null }>`
       select m.id, m.definition as working, v.definition as taken from mappings m
-      left join mapping_versions v on v.mapping_id = m.id and v.version = m.home_version where m.id = any(${ids}::text[])`
+      left join mapping_versions v on v.mapping_id = m.id and v.version = m.home_version
+      where m.id = any(${ids}::text[])`
       .execute(db)
     return new Map(rows.map(row => {
       const grid = Object.fromEntries(environments.map(environment => [environment, {
@@ -45,7 +46,7 @@ export function createMappingStatus (
     }))
   }
 
-  /** Of other environments, those that the principal may look into. */
+  /** Includes other environments only if the principal may read them. */
   return async function status (
     principal: Principal, scope: Scope, { limit = 100, cursor }: PageQuery
   ): Promise<PageOf<MappingStatus>> {

@@ -30,11 +30,11 @@ export interface MappingsOptions {
 }
 
 /**
- * What rows of a connected database become events, and how. A change of one that is switched on holds for every commit
- * after its answer.
+ * Manages mappings: which row changes of a connected database become events, and with which payload. An update to an
+ * enabled mapping applies to every transaction that commits after the call returns.
  */
 export function createMappings ({ db, sources, changes, readProblems }: MappingsOptions) {
-  /** Table and columns are looked at if they can be seen at the moment. */
+  /** Compiles the definition. Checks the table and its columns if the connected database is reachable. */
   async function check (scope: Scope, definition: MappingDefinition): Promise<CompiledMapping> {
     refuseReserved(definition.topic)
     const compiled = compileMapping(definition)
@@ -43,14 +43,14 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
     if (table.root !== null) {
       throw invalid(
         '/table',
-        `must not be a partition, whose changes are those of its table: name ${tableText(table.root)}`
+        `must not be a partition: its changes arrive under its table. Use ${tableText(table.root)}`
       )
     }
     requireColumns(compiled, compiled.table, new Set(table.columns.map(({ name }) => name)))
     return compiled
   }
 
-  /** Without the one that enabling the mapping solves. */
+  /** Adds the problems, except the one that enabling the mapping solves. */
   async function withProblems (
     scope: Scope, mapping: Mapping, definition: MappingDefinition
   ): Promise<MappingWithProblems> {
@@ -72,8 +72,8 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
     get: async (scope: Scope, id: string): Promise<Mapping> => toMapping(await readMapping(db, scope, id)),
 
     /**
-     * Its home is the environment of the request, or the one that the body names. Throws ValidationError naming what is
-     * wrong with it.
+     * Creates a mapping. Its home is the environment of the request, or the one in the body. Throws ValidationError
+     * with the path of the invalid field.
      */
     async create (
       principal: Principal, requested: Scope, { environment = requested.environment, ...definition }: MappingCreate,
@@ -86,7 +86,7 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
       const created = await db.transaction().execute(async trx => {
         const row = await trx.insertInto('mappings')
           .columns(['id', 'application_id', 'environment', 'topic', 'definition', 'created_at', 'updated_at'])
-          // Of the application's row, so that it cannot go meanwhile.
+          // Selecting from the application's row locks it, so that it cannot be deleted meanwhile.
           .expression(eb =>
             eb.selectFrom('applications').where('id', '=', scope.applicationId).forKeyShare().select([
               eb.val(randomId('map')).as('id'), 'id as application_id', eb.val(environment).as('environment'),
@@ -97,7 +97,9 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
             ])
           )
           .returning('id').executeTakeFirst()
-        if (row === undefined) { throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`) }
+        if (row === undefined) {
+          throw new NotFoundError('APPLICATION_NOT_FOUND', `Application not found: ${scope.applicationId}`)
+        }
         const mapping = toMapping(await readMapping(trx, scope, row.id))
         await record(trx, by, { action: 'mapping.created', resourceId: row.id, place: scope, after: mapping })
         return mapping
@@ -105,12 +107,15 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
       return await withProblems(scope, created, definition)
     },
 
-    /** Changes the working copy, and what runs at home with it. Throws ConflictError `MAPPING_NOT_HOME` elsewhere. */
+    /**
+     * Changes the working copy, and so what its home environment runs. Throws ConflictError `MAPPING_NOT_HOME`
+     * elsewhere.
+     */
     async update (scope: Scope, id: string, update: MappingUpdate, by: Origin = system): Promise<MappingWithProblems> {
       const before = requireHome(await readMapping(db, scope, id), scope)
       const compiled = await check(scope, changed(before.definition, update))
       await changes.make(scope, async (trx, publish) => {
-        // Under the scope's lock: two updates do not lose each other's fields.
+        // Read under the scope's lock, so that concurrent updates do not overwrite each other's fields.
         const current = await readMapping(trx, scope, id)
         const definition = changed(current.definition, update)
         if (await isActive(trx, id, scope.environment)) await publish(definition)
@@ -122,14 +127,16 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
           after: toMapping(await readMapping(trx, scope, id))
         })
       })
-      if (before.definition.table !== compiled.definition.table) { await changes.tidy(scope, parseTableName(before.definition.table)) }
+      if (before.definition.table !== compiled.definition.table) {
+        await changes.tidy(scope, parseTableName(before.definition.table))
+      }
       const row = await readMapping(db, scope, id)
       return await withProblems(scope, toMapping(row), row.definition)
     },
 
     /**
-     * At home, the mapping with its versions; elsewhere, what was promoted there. Answers it as it was. Throws
-     * ConflictError `MAPPING_PROMOTED` at home while it runs elsewhere.
+     * Deletes the mapping and its versions at home; elsewhere deletes what was promoted there. Returns it as it was.
+     * Throws ConflictError `MAPPING_PROMOTED` at home while another environment runs it.
      */
     async remove (scope: Scope, id: string, by: Origin = system): Promise<Mapping> {
       const row = await readMapping(db, scope, id)
@@ -144,7 +151,7 @@ export function createMappings ({ db, sources, changes, readProblems }: Mappings
           ).execute()
           return
         }
-        // Against this lock nobody promotes it meanwhile.
+        // The lock keeps the mapping from being promoted meanwhile.
         await trx.selectFrom('mappings').select('id').where('id', '=', id).forUpdate().execute()
         const elsewhere = await trx.selectFrom('mapping_environments').select('environment').where(
           'mapping_id', '=', id
@@ -170,7 +177,8 @@ export function requireHome (row: MappingRow, scope: Scope): MappingRow {
   if (row.home !== scope.environment) {
     throw new ConflictError(
       'MAPPING_NOT_HOME',
-      `The mapping ${row.id} is changed in ${row.home}; ${scope.environment} runs what was promoted`
+      `The mapping ${row.id} can only be changed in ${row.home}; ${scope.environment} runs the version that was ` +
+        'promoted to it'
     )
   }
   return row
@@ -178,12 +186,14 @@ export function requireHome (row: MappingRow, scope: Scope): MappingRow {
 
 export async function isActive (db: Kysely<Database>, mappingId: string, environment: Environment): Promise<boolean> {
   const { rows: [row] } = await sql<{ active: boolean }>`
-    select exists (select from mapping_subscriptions where mapping_id = ${mappingId} and environment = ${environment} and active) as active`
+    select exists (
+      select from mapping_subscriptions
+      where mapping_id = ${mappingId} and environment = ${environment} and active) as active`
     .execute(db)
   return row?.active === true
 }
 
-/** Null takes away what may be absent; a payload that is null already is one. */
+/** Applies the update: null in the update removes the field. A payload that is stored as null stays. */
 function changed (definition: MappingDefinition, update: MappingUpdate): MappingDefinition {
   return Object.fromEntries(
     Object.entries({ ...definition, ...update }).filter(([name]) => update[name as keyof MappingUpdate] !== null)

@@ -28,8 +28,8 @@ export interface PromotionOptions {
 }
 
 /**
- * Versions of mappings, and their way from environment to environment: a version never changes, and what runs elsewhere
- * than at home is one.
+ * Manages the versions of mappings and promotes them from one environment to the next. A version never changes. Outside
+ * its home environment, a mapping always runs one of its versions.
  */
 export function createPromotion ({ db, sources, changes }: PromotionOptions) {
   async function versionOf (trx: Kysely<Database>, row: MappingRow, version: number): Promise<MappingDefinition> {
@@ -40,7 +40,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
     return JSON.parse(found.definition) as MappingDefinition
   }
 
-  /** A new version of what the environment runs; from then on it stands at that version. */
+  /** Stores what the environment runs as a new version, and makes that version the environment's current one. */
   async function snapshot (trx: Transaction<Database>, row: MappingRow, environment: Environment): Promise<number> {
     const { last_version: version } = await trx.updateTable('mappings').set(eb => ({
       last_version: eb('last_version', '+', 1)
@@ -51,7 +51,9 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
         mapping_id: row.id, version, environment, topic: row.definition.topic,
         definition: JSON.stringify(row.definition), created_at: Date.now()
       }).execute()
-    if (environment === row.home) { await trx.updateTable('mappings').set({ home_version: version }).where('id', '=', row.id).execute() } else await setVersion(trx, row, environment, version)
+    if (environment === row.home) {
+      await trx.updateTable('mappings').set({ home_version: version }).where('id', '=', row.id).execute()
+    } else await setVersion(trx, row, environment, version)
     return version
   }
 
@@ -69,7 +71,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
       ).execute()
   }
 
-  /** What has run there: elsewhere than at home, of a mapping nothing else is there. */
+  /** Returns the versions that have run in an environment other than the home. */
   async function versionsIn (trx: Kysely<Database>, { id }: MappingRow, environment: Environment): Promise<number[]> {
     const row = await trx.selectFrom('mapping_environments').select('versions').where('mapping_id', '=', id).where(
       'environment', '=', environment
@@ -86,7 +88,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
     return row?.version ?? null
   }
 
-  /** The source's latest version. At home, that is the latest snapshot, and one is taken when there is none. */
+  /** Returns the source's latest version. At home, that is the latest snapshot, and one is taken if none exists. */
   async function sourceVersion (
     trx: Transaction<Database>, row: MappingRow, from: Environment, isDryRun: boolean
   ): Promise<number> {
@@ -96,8 +98,8 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
   }
 
   /**
-   * Topic, schema and table as the target has them. None of them keeps a mapping from being promoted: it is not active
-   * by that.
+   * Checks the topic, schema and table in the target environment. No failed check prevents a promotion, because
+   * promoting does not enable the mapping.
    */
   async function check (to: Scope, from: Scope, definition: MappingDefinition): Promise<PromotionCheck[]> {
     const topicIn = (scope: Scope) =>
@@ -130,7 +132,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
         name: 'schema',
         status: here === null ? 'ok' : 'warning',
         message: `No schema of ${topic} is active in ${to.environment}${
-          here === null ? '' : `; in ${from.environment} version ${here} is`
+          here === null ? '' : `; in ${from.environment}, version ${here} is active`
         }`
       }
     }
@@ -139,7 +141,8 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
         name: 'schema',
         status: 'warning',
         message:
-          `Version ${there} of the schema of ${topic} is active in ${to.environment}; in ${from.environment} none is`
+          `Version ${there} of the schema of ${topic} is active in ${to.environment}; ${from.environment} has no ` +
+            'active schema'
       }
     }
     const textOf = async (scope: Scope, version: number) =>
@@ -160,7 +163,8 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
       name: 'schema',
       status: 'warning',
       message:
-        `The active schema of ${topic} in ${to.environment} (version ${there}) differs from that in ${from.environment} (version ${here})`
+          `The active schema of ${topic} in ${to.environment} (version ${there}) differs from that in ` +
+            `${from.environment} (version ${here})`
     }
   }
 
@@ -173,7 +177,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
       return {
         name: 'table',
         status: 'warning',
-        message: `The database of ${to.environment} is not connected, or cannot be asked now`
+        message: `No database is connected in ${to.environment}, or it cannot be reached now`
       }
     }
     if (found.table === undefined) {
@@ -196,15 +200,20 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
   }
 
   return {
-    /** Newest first. */
+    /** Lists versions, newest first. */
     async versions (scope: Scope, id: string, { limit = 100, cursor }: PageQuery): Promise<PageOf<MappingVersion>> {
       const row = await readMapping(db, scope, id)
       let query = db.selectFrom('mapping_versions').selectAll().where('mapping_id', '=', row.id).orderBy(
         'version', 'desc'
       ).limit(limit + 1)
-      // Elsewhere than at home, what the environment has not seen is none of its business.
-      if (row.version !== null) { query = query.where('version', '=', sql<number>`any(${await versionsIn(db, row, scope.environment)}::int[])`) }
-      if (cursor !== undefined) { query = query.where('version', '<', Math.min(decodeCursor(cursor, ['number'])[0] as number, 2147483647)) }
+      // Outside its home, a mapping shows only the versions that have run in the environment.
+      if (row.version !== null) {
+        const seen = await versionsIn(db, row, scope.environment)
+        query = query.where('version', '=', sql<number>`any(${seen}::int[])`)
+      }
+      if (cursor !== undefined) {
+        query = query.where('version', '<', Math.min(decodeCursor(cursor, ['number'])[0] as number, 2147483647))
+      }
       return toPage(
         await query.execute(),
         limit,
@@ -215,7 +224,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
       )
     },
 
-    /** Of what `environment` runs. */
+    /** Takes a snapshot of what `environment` runs. */
     async snapshot (
       principal: Principal, scope: Scope, id: string, environment: Environment, by: Origin = system
     ): Promise<MappingVersion> {
@@ -233,7 +242,10 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
       })
     },
 
-    /** Throws ConflictError `VERSION_MISMATCH` when the target does not run `expectedVersion`. */
+    /**
+     * Copies the source's latest version to the next environment. Throws ConflictError `VERSION_MISMATCH` when that
+     * does not run `expectedVersion`.
+     */
     async promote (
       principal: Principal, scope: Scope, id: string, { environment, expectedVersion }: PromoteBody,
       { dryRun = false }: { dryRun?: boolean | undefined }, by: Origin = system
@@ -241,7 +253,9 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
       await readMapping(db, scope, id)
       const from = { ...scope, environment }
       const target = environments[environments.indexOf(environment) + 1]
-      if (target === undefined) throw invalid('/environment', `must not be ${environment}: nothing comes after it`)
+      if (target === undefined) {
+        throw invalid('/environment', `must not be ${environment}: there is no environment to promote to after it`)
+      }
       const to = { ...scope, environment: target }
       authorize(principal, from, 'database:read')
       authorize(principal, to, dryRun ? 'database:read' : 'database:update')
@@ -251,7 +265,7 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
         if (row.home === target) {
           throw invalid(
             '/environment',
-            `must not be ${environment}: the mapping is at home in ${target}, and runs its working copy there`
+            `must not be ${environment}: ${target} is the home of the mapping and runs its working copy`
           )
         }
         const previousVersion = await targetVersion(trx, row, target)
@@ -286,13 +300,15 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
       const { definition, previous, answer } = dryRun
         ? await db.transaction().execute(trx => work(trx, async () => {}))
         : await changes.make(to, work)
-      if (!dryRun && previous !== undefined && previous.table !== definition.table) { await changes.tidy(to, parseTableName(previous.table)) }
+      if (!dryRun && previous !== undefined && previous.table !== definition.table) {
+        await changes.tidy(to, parseTableName(previous.table))
+      }
       return { ...answer, checks: await check(to, from, definition) }
     },
 
     /**
-     * Puts a version back: at home any, as the working copy; elsewhere one that has run there. Throws NotFoundError
-     * `MAPPING_VERSION_NOT_FOUND`.
+     * Makes an earlier version current again: at home any version, which becomes the working copy; elsewhere one that
+     * has run there. Throws NotFoundError `MAPPING_VERSION_NOT_FOUND`.
      */
     async rollback (
       principal: Principal, scope: Scope, id: string, { environment, version }: RollbackBody, by: Origin = system
@@ -302,8 +318,10 @@ export function createPromotion ({ db, sources, changes }: PromotionOptions) {
       authorize(principal, place, 'database:update')
       const before = await changes.make(place, async (trx, publish) => {
         const row = await readMapping(trx, place, id)
-        // Otherwise it would be a promotion past the environments in between.
-        if (environment !== row.home && !(await versionsIn(trx, row, environment)).includes(version)) { throw versionNotFound(row, version, environment) }
+        // A version that has not run here would be promoted past the environments in between.
+        if (environment !== row.home && !(await versionsIn(trx, row, environment)).includes(version)) {
+          throw versionNotFound(row, version, environment)
+        }
         const definition = await versionOf(trx, row, version)
         if (await isActive(trx, id, environment)) await publish(definition)
         if (environment !== row.home) await setVersion(trx, row, environment, version)
@@ -333,7 +351,7 @@ const versionNotFound = ({ id }: MappingRow, version: number, environment?: Envi
     `The mapping ${id} has no version ${version}${environment === undefined ? '' : ` that has run in ${environment}`}`
   )
 
-/** By field: what a definition has, the other one lacks, or has otherwise. */
+/** Compares two definitions field by field. */
 function diffOf (before: MappingDefinition | undefined, after: MappingDefinition): Promotion['diff'] {
   const [from, to] = [before as Record<string, unknown> | undefined ?? {}, after as Record<string, unknown>]
   return [...new Set([...Object.keys(from), ...Object.keys(to)])].filter(key => !jsonEqual(from[key], to[key])).map(

@@ -22,8 +22,8 @@ export interface DatabaseSubscriptionsOptions {
 }
 
 /**
- * What switches mappings on in an environment. A commit after the answer is seen; one after the answer to a switching
- * off is not.
+ * Enables and disables mappings in an environment. A transaction that commits after a mapping was enabled makes events;
+ * one that commits after it was disabled does not.
  */
 export function createDatabaseSubscriptions ({ db, changes, readProblems }: DatabaseSubscriptionsOptions) {
   async function find (trx: Kysely<Database>, scope: Scope, id: string) {
@@ -55,7 +55,7 @@ export function createDatabaseSubscriptions ({ db, changes, readProblems }: Data
     ({ ...subscription, problems: (await readProblems(scope, [definition])).get(definition) ?? [] })
 
   return {
-    /** Oldest first. */
+    /** Lists subscriptions, oldest first. */
     async list (scope: Scope, { limit = 100, cursor }: PageQuery): Promise<PageOf<DatabaseSubscription>> {
       let query = db.selectFrom('mapping_subscriptions').selectAll().where('application_id', '=', scope.applicationId)
         .where('environment', '=', scope.environment)
@@ -68,8 +68,8 @@ export function createDatabaseSubscriptions ({ db, changes, readProblems }: Data
     },
 
     /**
-     * Switches the mapping on in the scope's environment. Throws NotFoundError `MAPPING_NOT_FOUND`, ConflictError
-     * `DATABASE_SUBSCRIPTION_EXISTS`, and what keeps its table from being published, if a database is connected.
+     * Enables the mapping in the scope's environment. Throws NotFoundError `MAPPING_NOT_FOUND` and ConflictError
+     * `DATABASE_SUBSCRIPTION_EXISTS`; if a database is connected, also the errors of publishing its table.
      */
     async create (scope: Scope, mappingId: string, by: Origin = system): Promise<DatabaseSubscriptionWithProblems> {
       await readMapping(db, scope, mappingId)
@@ -84,7 +84,7 @@ export function createDatabaseSubscriptions ({ db, changes, readProblems }: Data
         if (row === undefined) {
           throw new ConflictError(
             'DATABASE_SUBSCRIPTION_EXISTS',
-            `The mapping ${mappingId} has a subscription in ${scope.environment}: activate that one`
+            `The mapping ${mappingId} already has a subscription in ${scope.environment}: activate that one`
           )
         }
         await publish(definition)

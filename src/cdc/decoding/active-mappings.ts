@@ -9,9 +9,8 @@ const revisionSql =
     'revision'
 
 /**
- * What a reader has to apply. `current` asks the database each time whether it still holds, so that whoever looks at
- * changes after it sees every mapping whose switching on was answered before those changes were committed, on whatever
- * node.
+ * The mappings that a reader applies. `current` compares the revision with the database on each call. So a caller that
+ * holds changes sees every mapping that was enabled before those changes were committed, on whichever node.
  */
 export class ActiveMappings {
   readonly #pool: pg.Pool
@@ -29,9 +28,11 @@ export class ActiveMappings {
     const { rows } = await this.#pool.query<{ revision: number }>({
       name: 'cdc_revision', text: revisionSql, values: [this.#scope.applicationId, this.#scope.environment]
     })
-    // Read before the mappings: those may be newer than it says, and are then read again, never older.
+    // Read before the mappings: these may be newer than the revision, and are then read again, but never older.
     const revision = rows[0]?.revision ?? 0
-    if (this.#snapshot?.revision !== revision) { this.#snapshot = toSnapshot(revision, await readActiveDefinitions(this.#db, this.#scope)) }
+    if (this.#snapshot?.revision !== revision) {
+      this.#snapshot = toSnapshot(revision, await readActiveDefinitions(this.#db, this.#scope))
+    }
     return this.#snapshot
   }
 }

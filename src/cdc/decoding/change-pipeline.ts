@@ -8,21 +8,21 @@ import type { MappingSnapshot } from './mapping-snapshot.ts'
 import type { OverlongChange, StreamMessage } from './pgoutput-parser.ts'
 import type { Relations } from './relations.ts'
 
-/** A place behind the last change of its transaction. */
+/** The position after the last change of a transaction. */
 export const wholeTransaction = Number.MAX_SAFE_INTEGER
 
 /**
- * Row changes of one intent: as many as commit in about so many milliseconds, because whoever else writes in the scope
- * waits as long.
+ * The number of row changes in one intent. It adapts so that a commit takes about `commitMs`, because other writers of
+ * the scope wait that long.
  */
 const chunkChanges = { first: 500, min: 100, max: 1000 }
 const commitMs = { low: 15, high: 35 }
 /** Bytes in the stream. */
 const chunkBytesMax = 512 * 1024
-/** What waits to be dealt with; beyond it the stream is not read on until half of it is gone. */
+/** Limits for queued changes. Above them the stream pauses until half of the queue is processed. */
 const queueChangesMax = 4000
 const queueBytesMax = 4 * 1024 * 1024
-/** One is computed while the other commits. */
+/** One chunk is computed while another commits. */
 const inFlightMax = 2
 
 type Item =
@@ -32,27 +32,27 @@ type Item =
 export type StreamStep = Pick<PositionStep, 'from' | 'to' | 'confirmedLsn'>
 
 export interface PipelineOptions {
-  /** What is stored of the stream already; a stream begins before it and is passed over up to there. */
+  /** The stored position. The stream starts before it, and changes up to it are skipped. */
   place: StreamPlace
   confirmedLsn: bigint
   mappings: { current (): Promise<MappingSnapshot> }
   relations: Relations
   /**
-   * Resolves to whether it is committed: false means that PostgreSQL refuses it and would again. Rejects when it may be
-   * tried again.
+   * Resolves to true when the chunk is committed, false when PostgreSQL refuses it permanently. Rejects when the write
+   * may be retried.
    */
   write (chunk: DraftedChunk, step: StreamStep): Promise<boolean>
-  /** Up to this commit each change goes by itself: one among them was refused by PostgreSQL. */
+  /** Up to this commit each change is written by itself, because PostgreSQL refused one of them. */
   carefulUntil: bigint
   onPressure (isHigh: boolean): void
-  /** In order: everything up to `lsn` is dealt with; `isStored` when that is committed. */
+  /** Called in order: everything up to `lsn` is processed, and committed if `isStored`. */
   onSettled (lsn: bigint, isStored: boolean): void
   onTruncate (message: Pgoutput.MessageTruncate, transaction: Transaction): void
 }
 
 /**
- * From messages of the stream to the log: in order, in bounded memory. The mappings are asked for after the changes
- * that they are applied to have arrived. Any failure ends it; the next reader begins at what is stored.
+ * Turns messages of the stream into events of the log, in order and in bounded memory. Reads the mappings after the
+ * changes that they apply to have arrived. Any failure ends it; the next reader starts at the stored position.
  */
 export class ChangePipeline {
   readonly #options: PipelineOptions
@@ -81,7 +81,7 @@ export class ChangePipeline {
     this.#confirmedLsn = options.confirmedLsn
   }
 
-  /** Whether everything that was received is dealt with, and no transaction is half received. */
+  /** Whether everything received is processed and no transaction is partly received. */
   get isIdle (): boolean {
     return this.#transaction === undefined && this.#open.length === 0
   }
@@ -90,17 +90,17 @@ export class ChangePipeline {
     return this.#open[0]
   }
 
-  /** The transaction that is half received, and how many of its changes were. */
+  /** The transaction that is partly received, and how many of its changes were. */
   get unfinished (): { transaction: Transaction, changes: number } | undefined {
     return this.#transaction && { transaction: this.#transaction, changes: this.#ordinal }
   }
 
-  /** The commit whose events were handed over last. */
+  /** The position of the chunk that was handed over last. */
   get place (): StreamPlace {
     return this.#place
   }
 
-  /** Takes a message; never waits. */
+  /** Takes a message. Never waits. */
   take (message: StreamMessage, bytes: number): void {
     switch (message.tag) {
       case 'begin': {
@@ -116,7 +116,9 @@ export class ChangePipeline {
       case 'insert': case 'update': case 'delete': case 'overlong': {
         const transaction = this.#current()
         const ordinal = this.#ordinal++
-        if (!this.#isStored(transaction.commitLsn, ordinal)) { this.#push({ kind: 'change', message, transaction, ordinal, bytes }) }
+        if (!this.#isStored(transaction.commitLsn, ordinal)) {
+          this.#push({ kind: 'change', message, transaction, ordinal, bytes })
+        }
         return
       }
       case 'truncate':
@@ -130,13 +132,13 @@ export class ChangePipeline {
     }
   }
 
-  /** Nothing more will be taken: `run` ends when what was is stored. */
+  /** Lets `run` end once everything taken is stored. Call it after the last `take`. */
   finish (): void {
     this.#isFinishing = true
     this.#wake()
   }
 
-  /** Deals with what was taken until something fails, `signal` ends it, or nothing is left after `finish`. */
+  /** Processes what was taken, until something fails, `signal` aborts, or nothing is left after `finish`. */
   async run (signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => this.#wake(), { once: true })
     while (await this.#until(() => this.#queue.length > 0 || this.#isFinishing, signal)) {
@@ -154,8 +156,8 @@ export class ChangePipeline {
   }
 
   /**
-   * Waits until the condition holds; false when `signal` ends it before. Throws when a write has failed. It awaits one
-   * wake-up at a time: a race with a promise that lives as long as the stream would keep something of each round.
+   * Waits until the condition holds. Returns false if `signal` aborts first; throws if a write has failed. Awaits one
+   * wake-up at a time: racing a promise that lives as long as the stream would leak memory in each round.
    */
   async #until (isReady: () => boolean, signal: AbortSignal): Promise<boolean> {
     for (;;) {
@@ -171,13 +173,13 @@ export class ChangePipeline {
     this.#wake()
   }
 
-  /** Resolves when nothing is on its way to the log any more, whatever became of it. */
+  /** Resolves when no write is in progress, whatever its outcome. */
   async drained (): Promise<void> {
     await this.#settling.catch(() => {})
   }
 
   #current (): Transaction {
-    if (this.#transaction === undefined) throw new Error('the stream has a change outside of a transaction')
+    if (this.#transaction === undefined) throw new Error('the stream has a change outside a transaction')
     return this.#transaction
   }
 
@@ -269,14 +271,18 @@ export class ChangePipeline {
     const { write, carefulUntil } = this.#options
     if (await write(chunk.drafted(), step)) return
     if (chunk.changes > 1 || commitLsn > carefulUntil) throw new UnstorableError(commitLsn)
-    chunk.giveUp('The log does not take what was made of the change')
+    chunk.giveUp('PostgreSQL refuses to store the event')
     if (!await write(chunk.drafted(), step)) throw new UnstorableError(commitLsn)
   }
 
-  /** A busy database gets smaller pieces, a quick one larger ones. */
+  /** Makes chunks smaller when commits are slow and larger when they are fast. */
   #pace (chunk: Chunk, elapsedMs: number): void {
     this.#settledAt = performance.now()
-    if (elapsedMs > commitMs.high) { this.#chunkChangesMax = Math.max(chunkChanges.min, Math.floor(this.#chunkChangesMax * 0.7)) } else if (elapsedMs < commitMs.low && chunk.changes >= this.#chunkChangesMax / 2) { this.#chunkChangesMax = Math.min(chunkChanges.max, Math.ceil(this.#chunkChangesMax * 1.25)) }
+    const max = this.#chunkChangesMax
+    if (elapsedMs > commitMs.high) this.#chunkChangesMax = Math.max(chunkChanges.min, Math.floor(max * 0.7))
+    else if (elapsedMs < commitMs.low && chunk.changes >= max / 2) {
+      this.#chunkChangesMax = Math.min(chunkChanges.max, Math.ceil(max * 1.25))
+    }
   }
 
   #settled (chunk: Chunk, isStored: boolean): void {

@@ -16,7 +16,7 @@ export interface PreparedChange {
   draft: Omit<EventDraft, 'schemaVersion'>
 }
 
-/** What a chunk comes to: texts and numbers, so that another thread can have it. */
+/** The result of a chunk: only texts and numbers, so that it can cross threads. */
 export interface DraftedChunk {
   prepared: PreparedChange[]
   failures: DeliveryRow[]
@@ -26,7 +26,7 @@ export interface DraftedChunk {
   transactions: number
 }
 
-/** Why a change that a mapping wanted is no event; beside those of errors.ts. */
+/** Why a change made no event though a mapping applied; errors.ts has further codes. */
 export type FailureCode =
   | 'COLUMN_MISSING'
   | 'CONDITION_UNKNOWN'
@@ -38,9 +38,8 @@ export type FailureCode =
   | 'VALUE_UNDECODABLE'
 
 /**
- * Row changes that follow each other in a stream, with what the mappings make of them: one intent, which commits with
- * its place in the stream. What one mapping cannot do, or its topic does not take, is counted against that mapping
- * alone.
+ * Consecutive row changes of a stream and the events that the mappings make of them. They form one intent, which
+ * commits together with the position. An error of a mapping, or of its topic, counts against that mapping alone.
  */
 export class Chunk {
   readonly #prepared: PreparedChange[] = []
@@ -48,9 +47,9 @@ export class Chunk {
   readonly #topics = new Set<string>()
   #lastMeta: { mapping: ActiveMapping, transaction: Transaction, operation: Operation, text: string } | undefined
   bytes = 0
-  /** The end of the last transaction that ends in it. */
+  /** The end of the last transaction that ends in the chunk. */
   endLsn: bigint | undefined
-  /** How many transactions end in it. */
+  /** How many transactions end in the chunk. */
   transactions = 0
   changes = 0
 
@@ -65,7 +64,7 @@ export class Chunk {
         if (evaluation.reason === 'unknown') {
           this.#failures.count(
             mapping.reference, transaction, 'failed', 'CONDITION_UNKNOWN',
-            'The condition asks for values that the stream does not carry'
+            'The condition depends on values that the stream does not carry'
           )
         }
         return
@@ -84,7 +83,7 @@ export class Chunk {
     }
   }
 
-  /** Counts a change of which no value was read: a mapping of its operation may have wanted it. */
+  /** Counts a change whose values were not read against a mapping of its operation, which might have matched. */
   refuse ({ operation, bytes }: OverlongChange, mapping: ActiveMapping, transaction: Transaction): void {
     if (!mapping.compiled.definition.events.includes(operation)) return
     this.#failures.count(
@@ -92,18 +91,20 @@ export class Chunk {
       transaction,
       'failed',
       'ROW_TOO_LARGE' satisfies FailureCode,
-      `The row change has ${bytes} bytes, more than CDC_ROW_BYTES_MAX allows`
+      `The row change has ${bytes} bytes and exceeds CDC_ROW_BYTES_MAX`
     )
   }
 
-  /** Changes that follow each other mostly differ in nothing that it tells. */
+  /** Reuses the last text, because consecutive changes mostly have the same metadata. */
   #metaOf (
     { operation }: DecodedChange, mapping: ActiveMapping, transaction: Transaction, unavailable: string[],
     unverified: string[]
   ): string {
     const isPlain = unavailable.length === 0 && unverified.length === 0
     const last = this.#lastMeta
-    if (isPlain && last?.mapping === mapping && last.transaction === transaction && last.operation === operation) { return last.text }
+    if (isPlain && last?.mapping === mapping && last.transaction === transaction && last.operation === operation) {
+      return last.text
+    }
     const { lsn, xid, committedAt } = transaction
     const text = JSON.stringify({
       mappingId: mapping.id,
@@ -119,9 +120,11 @@ export class Chunk {
     return text
   }
 
-  /** In place of its events: PostgreSQL refuses them, and would for ever. */
+  /** Replaces the events by failures, because PostgreSQL refuses to store them. */
   giveUp (reason: string): void {
-    for (const { mapping, transaction } of this.#prepared.splice(0)) { this.#failures.count(mapping, transaction, 'failed', 'NOT_STORABLE', reason) }
+    for (const { mapping, transaction } of this.#prepared.splice(0)) {
+      this.#failures.count(mapping, transaction, 'failed', 'NOT_STORABLE', reason)
+    }
   }
 
   drafted (): DraftedChunk {

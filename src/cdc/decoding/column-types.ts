@@ -1,20 +1,20 @@
 import { isExactNumber, smallestNormal } from '../../foundation/exact-numbers.ts'
 import type { SourceClient } from '../source/source.ts'
 
-/** Turns PostgreSQL's text of a value into JSON that keeps its meaning. */
+/** Converts PostgreSQL's text of a value to JSON that keeps its meaning. */
 export type Decode = (text: string) => unknown
 
 const asIs: Decode = text => text
 
 const integer: Decode = text => Number(text)
 
-/** Beyond 2^53 a number would be another number. */
+/** Keeps integers beyond 2^53 as text, because a number would change them. */
 const wideInteger: Decode = text => {
   const value = Number(text)
   return Number.isSafeInteger(value) ? value : text
 }
 
-/** Any double has a decimal text of 17 digits; any decimal of 15 digits survives being a double. */
+/** Any decimal of 15 digits survives the conversion to a double and back. */
 const digitsKept = 15
 
 const numeric: Decode = text => {
@@ -25,7 +25,7 @@ const numeric: Decode = text => {
   return digits === 0 || Math.abs(value) >= smallestNormal ? value : text
 }
 
-/** NaN and the infinities, which JSON lacks, as PostgreSQL writes them. */
+/** Keeps NaN and the infinities, which JSON lacks, as PostgreSQL writes them. */
 const float: Decode = text => {
   const value = Number(text)
   return Number.isFinite(value) ? value : text
@@ -34,8 +34,8 @@ const float: Decode = text => {
 const dateForm = /^(\d{4,})-(\d\d-\d\d)(?: (\d.*?))?( BC)?$/
 
 /**
- * ISO 8601 of `2024-01-15 10:00:00.123456+00`, with what there is of microseconds. Years outside of 0000–9999 have the
- * six digits and the sign that ECMAScript reads. `infinity` stays.
+ * Converts `2024-01-15 10:00:00.123456+00` to ISO 8601, with microseconds if present. Years outside 0000–9999 get a
+ * sign and six digits, as ECMAScript expects. `infinity` stays.
  */
 function isoTime (text: string, zone: string): string {
   const [, year = '', day = '', time, era] = dateForm.exec(text) ?? []
@@ -49,11 +49,11 @@ function isoTime (text: string, zone: string): string {
 
 const bytes: Decode = text => Buffer.from(text.slice(2), 'hex').toString('base64')
 
-/** Numbers that a double would change, or not hold at all. */
+/** Finds numbers that a double might change or cannot hold. */
 const suspicious = /[\d.]{16}|\d[eE]/
 const jsonToken = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g
 
-/** JSON, in which numbers that a double would change are texts, like those of columns. */
+/** Parses JSON. Numbers that a double would change become texts, as those of columns do. */
 const json: Decode = text => JSON.parse(suspicious.test(text) ? text.replace(jsonToken, exactNumber) : text)
 
 function exactNumber (token: string): string {
@@ -61,7 +61,7 @@ function exactNumber (token: string): string {
   return Math.abs(Number(token)) > Number.MAX_SAFE_INTEGER || !isExactNumber(token) ? `"${token}"` : token
 }
 
-/** int2vector and oidvector, which look like arrays in the catalogue and are written without braces. */
+/** Parses int2vector and oidvector, which the catalogue lists as arrays but which are written without braces. */
 const vector: Decode = text => text === '' ? [] : text.split(' ').map(Number)
 
 const byOid: Record<number, Decode> = {
@@ -93,8 +93,8 @@ interface TypeRow {
 }
 
 /**
- * What the types of a database decode to. Arrays, domains and whatever else is not built in is looked up once; a type
- * that is gone from the catalogue is read as text.
+ * Decodes the values of a database's types. Looks up arrays, domains and other types that are not built in once. Reads
+ * a type that is no longer in the catalogue as text.
  */
 export class ColumnTypes {
   readonly #decoders = new Map<number, Decode>(Object.entries(byOid).map(([oid, decode]) => [Number(oid), decode]))
@@ -107,13 +107,18 @@ export class ColumnTypes {
     return this.#decoders.get(oid) ?? asIs
   }
 
-  /** Domains may stand on domains, arrays hold domains: each round looks up what the one before named. */
+  /**
+   * Loads types in rounds, each with the types that the previous round named: domains may be based on domains, and
+   * arrays may contain domains.
+   */
   async load (client: SourceClient, oids: readonly number[]): Promise<void> {
     const rows = new Map<number, TypeRow>()
     for (let wanted = this.#unknown(oids); wanted.length > 0;) {
       const found = await client.query<TypeRow>(`
-        select oid::bigint::float8 as oid, typtype::text, typbasetype::bigint::float8 as typbasetype, typelem::bigint::float8 as typelem,
-          (select e.typdelim::text from pg_type e where e.oid = t.typelem) as typdelim, exists (select from pg_type e where e.typarray = t.oid) as is_array
+        select oid::bigint::float8 as oid, typtype::text, typbasetype::bigint::float8 as typbasetype,
+          typelem::bigint::float8 as typelem,
+          (select e.typdelim::text from pg_type e where e.oid = t.typelem) as typdelim,
+          exists (select from pg_type e where e.typarray = t.oid) as is_array
         from pg_type t where oid = any($1::text[]::oid[])`, [wanted.map(String)])
       for (const row of found.rows) rows.set(row.oid, row)
       for (const oid of wanted) if (!rows.has(oid)) this.#decoders.set(oid, asIs)
@@ -144,8 +149,8 @@ export class ColumnTypes {
 }
 
 /**
- * Parses the text form of an array: `{1,NULL,"a \"b\""}`, nested, with or without bounds (`[0:1]={…}`). Elements go
- * through `parse`. https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
+ * Parses the text form of an array, such as `{1,NULL,"a \"b\""}`: nested, with or without bounds (`[0:1]={…}`). Passes
+ * elements to `parse`. https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
  */
 export function parseArrayText (text: string, delimiter: string, parse: (element: string) => unknown): unknown[] {
   let at = text.startsWith('[') ? text.indexOf('=') + 1 : 0

@@ -7,7 +7,7 @@ import { Undecodable, UndecodableError } from './text-decoder.ts'
 
 export type RowMessage = Pgoutput.MessageInsert | Pgoutput.MessageUpdate | Pgoutput.MessageDelete
 
-/** What all changes of a transaction share. */
+/** The transaction of a change, shared by all its changes. */
 export interface Transaction {
   /** In PostgreSQL's form. */
   readonly lsn: string
@@ -20,8 +20,8 @@ type Text = string | Undecodable | null | undefined
 type Tuple = Record<string, Text>
 
 /**
- * A change as the stream tells it. Values are decoded when they are asked for: most are not. Texts are compared, not
- * values, because equal texts of one type are equal values.
+ * A change from the stream. Decodes values on demand, because most are not needed. Compares texts instead of values,
+ * because equal texts of one type are equal values.
  */
 export class DecodedChange implements RowChange {
   readonly operation: Operation
@@ -61,7 +61,7 @@ export class DecodedChange implements RowChange {
       throw new MissingColumnError(column)
     }
     const [before, after] = [this.#oldText(column), this.#new?.[column]]
-    // Of a value that is not there because it has not changed (TOAST), that much is known.
+    // The stream omits a TOASTed value only if it has not changed.
     if (after === undefined) return false
     if (before instanceof Undecodable) return !before.equals(after)
     return before === undefined ? undefined : before !== after
@@ -74,19 +74,21 @@ export class DecodedChange implements RowChange {
   }
 
   /**
-   * The primary key: its text, or a JSON array of texts when it has several columns; null when there is none, or it is
-   * not known.
+   * The primary key: its text, or a JSON array of texts if it has several columns. Null when there is none or when it
+   * is unknown.
    */
   get key (): string | null {
     const texts = this.#relation.primaryKey.map(column =>
       this.#new === null ? this.#oldText(column) : this.#new[column]
     )
-    for (const [i, text] of texts.entries()) { if (text instanceof Undecodable) throw new UndecodableError(this.#relation.primaryKey[i] as string, text) }
+    for (const [i, text] of texts.entries()) {
+      if (text instanceof Undecodable) throw new UndecodableError(this.#relation.primaryKey[i] as string, text)
+    }
     if (texts.length === 0 || !texts.every(text => typeof text === 'string')) return null
     return texts.length === 1 ? texts[0] as string : JSON.stringify(texts)
   }
 
-  /** Undefined when it is not known. Without an old key, the key is as it was. */
+  /** Returns undefined when the old value is unknown. Without an old key in the stream, the key has not changed. */
   #oldText (column: string): Text {
     if (this.#old !== null) {
       const text = this.#old[column]

@@ -2,19 +2,17 @@ import pg from 'pg'
 import { explainForeignError } from '../../foundation/foreign-errors.ts'
 import type { TransactionReference } from './tally.ts'
 
-/**
- * An error that PostgreSQL raised while it decoded a transaction. It raises it again each time it comes to that place.
- */
+/** An error that PostgreSQL raised while it decoded a transaction, and raises again whenever it gets there. */
 export interface DecodingFailure {
-  /** The transaction that was being sent; null when the server failed before it sent its beginning. */
+  /** The transaction that was being sent; null when the server failed before it sent the start of one. */
   transaction: TransactionReference | null
-  /** How many changes of the transaction were sent before. */
+  /** How many changes of the transaction were sent before the failure. */
   changes: number
-  /** The table of the change, where it is known. */
+  /** The table of the change, if known. */
   table: string | null
   /**
-   * The LSN of the change, or another place in the transaction, from PostgreSQL's context of the error; null when there
-   * is none.
+   * The LSN of the change, or of another place in the transaction, from the context of PostgreSQL's error; null if it
+   * has none.
    */
   lsn: string | null
   /** In our own words, with the SQLSTATE. */
@@ -32,7 +30,7 @@ export class DecodingError extends Error {
     this.failure = failure
   }
 
-  /** Where the stream stops; null when nothing identifies the transaction. */
+  /** Where the stream fails; null when nothing identifies the transaction. */
   get place (): string | null {
     return this.failure.transaction?.lsn ?? this.failure.lsn
   }
@@ -40,8 +38,8 @@ export class DecodingError extends Error {
 
 const sqlState = /^[0-9A-Z]{5}$/
 /**
- * Of the connection, the user, the slot, the publication, or the server's resources: none of them depends on the
- * transaction.
+ * SQLSTATEs of the connection, the user, the slot, the publication and the server's resources, which do not depend on
+ * the transaction.
  */
 const circumstances = /^(08|28|3D|40|42501|42704|53|55|57|58)/
 const textMax = 2000
@@ -52,7 +50,7 @@ export interface DecodingContext {
   table: string | undefined
 }
 
-/** Undefined for an error that ends a stream for another reason than what is decoded. */
+/** Returns undefined for an error that was not caused by the decoded data. */
 export function toDecodingFailure (
   error: unknown, { transaction, changes, table }: DecodingContext
 ): DecodingFailure | undefined {
@@ -60,7 +58,8 @@ export function toDecodingFailure (
     !(error instanceof pg.DatabaseError) || error.code === undefined || !sqlState.test(error.code) ||
     circumstances.test(error.code)
   ) return undefined
-  // `slot "…", output plugin "pgoutput", in the change callback, associated LSN 0/1234`, in the server's language.
+  // The context is `slot "…", output plugin "pgoutput", in the change callback, associated LSN 0/1234`, in the server's
+  // language.
   const lsn = /"pgoutput"|pgoutput/.test(error.where ?? '')
     ? /([0-9A-F]{1,8}\/[0-9A-F]{1,8})\s*$/m.exec(error.where ?? '')?.[1]
     : undefined

@@ -2,7 +2,7 @@ import pg from 'pg'
 import { DecodingError, type DecodingFailure } from './decoding-error.ts'
 import { SourceError, StatementError, toSourceError, type SourceProblem } from '../source/source.ts'
 
-/** An error on its way to another thread. */
+/** An error in a form that can cross threads. */
 export type Failure =
   | { kind: 'source', code: SourceProblem, message: string }
   | { kind: 'statement', message: string, code: string | undefined, severity: string | undefined }
@@ -10,7 +10,9 @@ export type Failure =
   | { kind: 'decoding', failure: DecodingFailure }
   | { kind: 'other', message: string }
 
-/** PostgreSQL refuses what was made of some changes up to this commit, though it takes others. */
+/**
+ * Thrown when PostgreSQL refuses to store the events of some changes up to this commit, although it can be written to.
+ */
 export class UnstorableError extends Error {
   readonly commitLsn: bigint
   constructor (commitLsn: bigint) {
@@ -20,7 +22,7 @@ export class UnstorableError extends Error {
 }
 
 const messageMax = 2000
-/** An SQLSTATE has five characters. */
+/** Enough for an SQLSTATE, which has five characters. */
 const codeMax = 20
 
 export function toFailure (thrown: unknown): Failure {

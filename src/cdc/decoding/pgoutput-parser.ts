@@ -4,7 +4,7 @@ import { formatLsn } from '../source/stream-state.ts'
 import { Undecodable, type DecodeText } from './text-decoder.ts'
 
 type Relation = Pgoutput.MessageRelation
-/** A row change that is longer than the limit: nothing of its values was read. */
+/** A row change that exceeds the limit. None of its values was read. */
 export interface OverlongChange {
   tag: 'overlong'
   relation: Relation
@@ -17,13 +17,13 @@ type Tuple = Record<string, string | Undecodable | null | undefined>
 
 const identities: Record<string, Relation['replicaIdentity']> = { d: 'default', n: 'nothing', f: 'full', i: 'index' }
 const operations: Record<string, OverlongChange['operation']> = { I: 'insert', U: 'update', D: 'delete' }
-/** Microseconds from 1970 to 2000, from where PostgreSQL counts. */
+/** Microseconds from 1970 to 2000, where PostgreSQL's time starts. */
 const epochMicroseconds = BigInt(Date.UTC(2000, 0, 1)) * 1000n
 
 /**
- * Parses messages of pgoutput, protocol version 1, that have passed PgoutputCheck. Values stay text: what they mean is
- * decided column by column. One that is no text in the database's encoding is `Undecodable`, and stands for itself
- * alone.
+ * Parses messages of pgoutput, protocol version 1, that have passed PgoutputCheck. Values stay text, and are decoded
+ * column by column. A value that is not valid in the database's encoding becomes `Undecodable` and affects no other
+ * value.
  */
 export class PgoutputParser {
   readonly #decode: DecodeText
@@ -127,7 +127,7 @@ export class PgoutputParser {
     return { tag: 'truncate', cascade: (flags & 1) === 1, restartIdentity: (flags & 2) === 2, relations }
   }
 
-  /** A TOASTed value that did not change is what it was before, where that is known. */
+  /** Reads a tuple. An unchanged TOASTed value is taken from the old row, if that is known. */
   #tuple ({ columns }: Relation, before?: Tuple): Tuple {
     const tuple: Tuple = Object.create(null) as Tuple
     const count = this.#int16()
@@ -143,11 +143,11 @@ export class PgoutputParser {
 
   #related (): Relation {
     const relation = this.#relations.get(this.#int32())
-    if (relation === undefined) throw new Error('the stream has a change of a table that it has not described')
+    if (relation === undefined) throw new Error('the stream changes a table that it has not described')
     return relation
   }
 
-  /** A name that is no text gets one that no mapping can name. */
+  /** Reads a name. One that is not valid text becomes a name that no mapping can use. */
   #name (): string {
     const end = this.#bytes.indexOf(0, this.#at)
     const bytes = this.#read(end - this.#at)
@@ -183,7 +183,7 @@ export class PgoutputParser {
   #time (): bigint { return this.#int64() + epochMicroseconds }
 }
 
-/** In a tuple of the key alone, null stands for a column that is not part of it: a key has no nulls. */
+/** Reads a key. In a tuple of the key alone, null stands for a column outside the key: a key has no nulls. */
 function keyOf ({ keyColumns }: Relation, tuple: Tuple = {}): Tuple {
   const key: Tuple = Object.create(null) as Tuple
   for (const column of keyColumns) key[column] = tuple[column] ?? undefined

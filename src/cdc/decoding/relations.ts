@@ -3,23 +3,23 @@ import type { SourceClient } from '../source/source.ts'
 import { tableKey, type TableName } from '../mappings/table-name.ts'
 import { ColumnTypes, type Decode } from './column-types.ts'
 
-/** A table as the stream describes it, with what only the catalogue knows. */
+/** A table as the stream describes it, completed from the catalogue. */
 export interface Relation {
-  /** What mappings call it: of a partition, the table that it is a part of. */
+  /** The table that mappings name: for a partition, the table that it belongs to. */
   readonly table: TableName
-  /** The same as one text. */
+  /** The table as one text. */
   readonly key: string
   readonly columns: readonly string[]
   readonly decoders: ReadonlyMap<string, Decode>
   readonly primaryKey: readonly string[]
-  /** Columns of the replica identity, by which an update is known to have left its key alone. */
+  /** Columns of the replica identity. An update without an old key left them unchanged. */
   readonly identity: ReadonlySet<string>
   /**
-   * Whether null may also stand for what the stream lacks of an old row: those of some partitions have the key alone,
-   * and no sign of it.
+   * Whether a null in an old row may also mean that the stream lacks the value: some partitions send only the key,
+   * without marking it as such.
    */
   readonly isPartlySeen: boolean
-  /** Columns that the table has and the stream does not. */
+  /** Columns that the table has and the stream lacks. */
   readonly generated: ReadonlySet<string>
 }
 
@@ -34,15 +34,19 @@ interface CatalogueRow {
 const catalogueSql = `
   select coalesce(rn.nspname, n.nspname) as schema, coalesce(r.relname, c.relname) as name,
     array(select a.attname::text from pg_index i cross join unnest(i.indkey) with ordinality k(attnum, ordinal)
-      join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum where i.indrelid = c.oid and i.indisprimary and k.ordinal <= i.indnkeyatts order by k.ordinal) as primary_key,
-    array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated <> '') as generated,
-    exists (select from pg_partition_tree(c.oid) t join pg_class l on l.oid = t.relid where t.isleaf and l.relkind = 'r' and l.relreplident <> 'f') as has_keys_only
+      join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum
+      where i.indrelid = c.oid and i.indisprimary and k.ordinal <= i.indnkeyatts order by k.ordinal) as primary_key,
+    array(select a.attname::text from pg_attribute a
+      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated <> '') as generated,
+    exists (select from pg_partition_tree(c.oid) t join pg_class l on l.oid = t.relid
+      where t.isleaf and l.relkind = 'r' and l.relreplident <> 'f') as has_keys_only
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
-  left join pg_class r on c.relispartition and r.oid = pg_partition_root(c.oid) left join pg_namespace rn on rn.oid = r.relnamespace
+  left join pg_class r on c.relispartition and r.oid = pg_partition_root(c.oid)
+  left join pg_namespace rn on rn.oid = r.relnamespace
   where n.nspname = $1 and c.relname = $2`
 
 /**
- * The tables of a stream. A change of a table's definition comes as a message of its own, with an identity of its own.
+ * The tables of a stream. The stream sends a new description, as a new object, when the definition of a table changes.
  */
 export class Relations {
   readonly #client: SourceClient
@@ -53,9 +57,11 @@ export class Relations {
     this.#client = client
   }
 
-  /** Looks up what is not known yet; to be awaited before `of`. */
+  /** Looks up unknown tables. Await it before `of`. */
   async prepare (messages: Iterable<Pgoutput.MessageRelation>): Promise<void> {
-    for (const message of new Set(messages)) { if (!this.#known.has(message)) this.#known.set(message, await this.#describe(message)) }
+    for (const message of new Set(messages)) {
+      if (!this.#known.has(message)) this.#known.set(message, await this.#describe(message))
+    }
   }
 
   of (message: Pgoutput.MessageRelation): Relation {
@@ -66,7 +72,7 @@ export class Relations {
 
   async #describe (message: Pgoutput.MessageRelation): Promise<Relation> {
     const { schema, name, columns, keyColumns, replicaIdentity } = message
-    // The library reads them as signed.
+    // The library reads OIDs as signed integers.
     const oids = columns.map(column => column.typeOid >>> 0)
     await this.#types.load(this.#client, oids)
     const row = await this.#lookUp(schema, name)
@@ -83,9 +89,7 @@ export class Relations {
     }
   }
 
-  /**
-   * Undefined for a table that is gone, and for one that has names which are no text: nothing can be mapped by those.
-   */
+  /** Returns undefined for a dropped table, or one whose names are not valid text: no mapping can name those. */
   async #lookUp (schema: string, name: string): Promise<CatalogueRow | undefined> {
     try {
       return (await this.#client.query<CatalogueRow>(catalogueSql, [schema, name])).rows[0]

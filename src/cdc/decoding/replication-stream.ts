@@ -14,14 +14,14 @@ export interface StreamOptions {
   mark: string
   slot: string
   publication: string
-  /** What is stored of the stream: the server need not decode it again. */
+  /** The stored position: the server need not decode what comes before it. */
   place: StreamPlace
   onMessage (message: StreamMessage, bytes: number): void
-  /** `isReplyWanted`: the server ends the stream unless it hears of us soon. */
+  /** With `isReplyWanted`, the server ends the stream unless it receives a reply soon. */
   onKeepalive (walEnd: bigint, isReplyWanted: boolean): void
 }
 
-/** What node-postgres has of a connection and does not declare. */
+/** The members of a node-postgres connection that its types omit. */
 interface CopyConnection {
   once (event: 'replicationStart', listener: () => void): void
   on (event: 'copyData', listener: (message: { chunk: Buffer }) => void): void
@@ -29,14 +29,14 @@ interface CopyConnection {
   stream: { pause (): void, resume (): void }
 }
 
-/** PostgreSQL counts microseconds since 2000. */
+/** PostgreSQL counts microseconds from 2000. */
 const epochMs = Date.UTC(2000, 0, 1)
 const walData = 0x77
 const walHeaderBytes = 25
 const statusBytes = 34
 
 /**
- * One life of a replication stream; when to acknowledge, and what, is its owner's. `ended` settles once, when the
+ * One session of a replication stream. Its owner decides when and what to acknowledge. `ended` settles once, when the
  * stream is over, with the reason.
  */
 export class ReplicationStream {
@@ -55,10 +55,10 @@ export class ReplicationStream {
     this.#end = end
   }
 
-  /** Resolves when the server streams; rejects when the stream has ended before it did. */
+  /** Resolves when the server streams. Rejects if the stream ends before that. */
   async start (): Promise<void> {
     const { connectionString, mark, slot, publication, place } = this.#options
-    // The limit of a query would end the stream, which is one.
+    // The limit of a query would end the stream, which is one query.
     const session = await openSession(connectionString, {
       replication: 'database', statement_timeout: false, lock_timeout: 0, query_timeout: 0, mark
     })
@@ -90,7 +90,7 @@ export class ReplicationStream {
     ])
   }
 
-  /** Everything below `lsn` is dealt with. With `isPing`, the server answers with where it is. */
+  /** Acknowledges everything below `lsn`. With `isPing`, the server responds with its position. */
   acknowledge (lsn: bigint, isPing: boolean): void {
     const status = Buffer.alloc(statusBytes)
     status.write('r', 0, 'latin1')
@@ -124,21 +124,21 @@ export class ReplicationStream {
 }
 
 /**
- * Has texts sent as the database has them: one that PostgreSQL cannot convert would end the stream, at the same place
- * each time it is opened again.
+ * Requests texts in the database's own encoding: a text that PostgreSQL could not convert would end the stream, and
+ * would do so again each time.
  */
 async function agreeOnEncoding (client: pg.Client): Promise<DecodeText> {
   const { rows: [row] } = await client.query<{ server_encoding: string }>('SHOW server_encoding')
   const decode = textDecoder(row?.server_encoding ?? '')
-  // What only PostgreSQL can convert, it converts.
+  // PostgreSQL converts the encodings that this process cannot decode.
   if (decode === undefined) return textDecoder('UTF8') as DecodeText
   await client.query("SET client_encoding TO 'SQL_ASCII'")
   return decode
 }
 
 /**
- * Transactions that committed before are stored. PostgreSQL never begins before the place that the slot was
- * acknowledged up to.
+ * Returns where to start: transactions that committed before it are stored. PostgreSQL never starts before the
+ * acknowledged position of the slot.
  */
 const startOf = ({ commitLsn, changeIndex }: StreamPlace): string =>
   changeIndex === wholeTransaction ? formatLsn(behind(parseLsn(commitLsn))) : commitLsn

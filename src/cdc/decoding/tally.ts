@@ -5,16 +5,13 @@ export interface TransactionReference { lsn: string, xid: number, committedAt: n
 
 const messageMax = 500
 
-/**
- * Counts by transaction, mapping and outcome, so that a mapping that fails on a million rows is a line and not a
- * million.
- */
+/** Counts by transaction, mapping and outcome, so that a mapping that fails on a million rows makes one log entry. */
 export class Tally {
   readonly #rows: Map<string, DeliveryRow>
-  /** What was counted last: mostly the next is the same. */
+  /** The entry that was counted last; the next count mostly goes to the same one. */
   #last: { mapping: MappingReference, transaction: TransactionReference, row: DeliveryRow } | undefined
 
-  /** Counts on from rows that were counted before; they stay as they are. */
+  /** Starts from copies of rows that were counted before. */
   constructor (rows: readonly DeliveryRow[] = []) {
     this.#rows = new Map(rows.map(row => [keyOf(row.mappingId, row.lsn, row.status, row.code), { ...row }]))
   }

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { TextDecoder } from 'node:util'
 
-/** A value whose bytes are no text in the encoding of its database. */
+/** A value whose bytes are not valid text in the encoding of its database. */
 export class Undecodable {
   readonly encoding: string
   readonly bytes: Buffer
@@ -16,11 +16,11 @@ export class Undecodable {
   }
 }
 
-/** Thrown by a mapping that needs such a value. */
+/** Thrown when a mapping needs such a value. */
 export class UndecodableError extends Error {
   constructor (column: string, { encoding }: Undecodable) {
     super(
-      `The value of ${column} is no valid text: ${
+      `The value of ${column} is not valid text: ${
         encoding === 'SQL_ASCII'
           ? 'the database (SQL_ASCII) checks no encoding, and the bytes are not UTF-8'
           : `it is not valid ${encoding}`
@@ -32,8 +32,8 @@ export class UndecodableError extends Error {
 export type DecodeText = (bytes: Buffer) => string | Undecodable
 
 /**
- * Decodes what a database of that encoding sends without conversion. Undefined for an encoding that only PostgreSQL can
- * convert. SQL_ASCII checks nothing: its texts are expected to be UTF-8.
+ * Returns a decoder for the texts of a database with this encoding; undefined for an encoding that only PostgreSQL can
+ * convert. SQL_ASCII checks nothing, so its texts must be UTF-8.
  */
 export function textDecoder (encoding: string): DecodeText | undefined {
   if (encoding === 'UTF8' || encoding === 'SQL_ASCII') return utf8(encoding)
@@ -52,7 +52,7 @@ function utf8 (encoding: string): DecodeText {
   }
 }
 
-/** One letter for each byte, undefined where the encoding has none. */
+/** Decodes one letter for each byte; undefined marks a byte that the encoding does not use. */
 function byLetter (encoding: string, letters: readonly (string | undefined)[]): DecodeText {
   return bytes => {
     let text = ''
@@ -70,7 +70,10 @@ function lettersOf (encoding: string): (string | undefined)[] | undefined {
   return upper && [...Array.from({ length: 128 }, (_, byte) => String.fromCharCode(byte)), ...upper]
 }
 
-/** Where WHATWG's tables or those of Node differ from PostgreSQL's, ours count. */
+/**
+ * Returns the letters from 0x80 on. Where WHATWG's or Node's tables differ from PostgreSQL's, these tables follow
+ * PostgreSQL.
+ */
 function upperHalf (encoding: string): (string | undefined)[] | undefined {
   const latin = Array.from({ length: 128 }, (_, i) => String.fromCharCode(i + 128))
   if (encoding === 'WIN1252') return latin.map((letter, i) => i < 32 ? win1252[i]?.trim() || undefined : letter)
@@ -85,13 +88,13 @@ function upperHalf (encoding: string): (string | undefined)[] | undefined {
   })
 }
 
-/** From 0x80 on; a space stands for no letter. */
+/** From 0x80 on; a space marks an unused byte. */
 const win1252 = [...'€ ‚ƒ„…†‡ˆ‰Š‹Œ Ž  ‘’“”•–—˜™š›œ žŸ']
 
-/** Where LATIN5 differs from LATIN1; WHATWG has Windows-1254 in its place. */
+/** Where LATIN5 differs from LATIN1; WHATWG uses Windows-1254 instead. */
 const turkish: Record<string, string> = { Ð: 'Ğ', Ý: 'İ', Þ: 'Ş', ð: 'ğ', ý: 'ı', þ: 'ş' }
 
-/** PostgreSQL's names of encodings, and those of the WHATWG standard where both mean the same. */
+/** PostgreSQL's names of encodings, with those of the WHATWG standard where both mean the same. */
 const singleByte: Record<string, string> = {
   LATIN2: 'iso-8859-2',
   LATIN3: 'iso-8859-3',
@@ -120,7 +123,7 @@ const singleByte: Record<string, string> = {
 
 const multiByte: Record<string, string> = { EUC_JP: 'euc-jp', EUC_KR: 'euc-kr', EUC_CN: 'gbk' }
 
-/** Undefined for what this build of Node does not have. */
+/** Returns undefined for an encoding that this build of Node lacks. */
 function standardDecoder (label: string | undefined): TextDecoder | undefined {
   try {
     return label === undefined ? undefined : new TextDecoder(label, { fatal: true, ignoreBOM: true })

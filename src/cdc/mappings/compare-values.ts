@@ -1,16 +1,17 @@
 import { jsonEqual } from '../../documents/json-equal.ts'
 
 /**
- * An instant or a time of no zone in the form that columns have. Microseconds decide, whether they are written or not.
+ * An instant, or a date or time without a zone, in the form that columns have. Fractions compare to the microsecond,
+ * however many digits are written.
  */
 const timeForm = /^([+-]?\d{4,6}-\d\d-\d\d)(?:T(\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)?)?$/
 const decimalForm = /^([+-]?)(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d{1,9}))?$/
-/** A number column gives the text of a longer number only: a double would change it. */
+/** A column of numbers yields a text only for numbers with more digits, which a double would change. */
 const digitsKept = 15
 
 /**
- * Whether two JSON values are the same. Two writings of one instant are, and of one number; short texts of digits are
- * texts to each other.
+ * Returns whether two JSON values are equal. Different spellings of one instant or one number are equal, but two short
+ * texts of digits are compared as texts.
  */
 export function isSameValue (a: unknown, b: unknown): boolean {
   if (jsonEqual(a, b)) return true
@@ -25,8 +26,9 @@ export function isSameValue (a: unknown, b: unknown): boolean {
 }
 
 /**
- * Negative, 0 or positive. Numbers and texts of decimal numbers compare by value, times by the instant, other texts by
- * code point. Undefined for what has no order: null, booleans, arrays, objects, a text and a number that is none.
+ * Returns a negative number, 0 or a positive number. Numbers and texts of decimal numbers compare by value, times by
+ * their instant, other texts by code point. Returns undefined for values without an order: null, booleans, arrays,
+ * objects, and a number beside a text that is not one.
  */
 export function compareValues (a: unknown, b: unknown): number | undefined {
   if (typeof a === 'number' && typeof b === 'number') return a - b
@@ -47,7 +49,8 @@ function microsecondsOf (text: string): bigint | undefined {
 }
 
 /**
- * 0.digits × 10^exponent; NaN and the infinities have no digits, and an exponent that puts them where PostgreSQL does.
+ * Stands for 0.digits × 10^exponent. NaN and the infinities have no digits; their signs and exponents sort them as
+ * PostgreSQL does.
  */
 interface Decimal { sign: number, digits: string, exponent: number }
 
@@ -72,7 +75,7 @@ function decimalOf (value: unknown): Decimal | undefined {
   }
 }
 
-/** By as many digits as they have. */
+/** Compares by value, with as many digits as the numbers have. */
 function compareDecimals (a: Decimal, b: Decimal): number {
   if (a.sign !== b.sign) return a.sign < b.sign ? -1 : 1
   if (a.exponent !== b.exponent) return (a.exponent < b.exponent ? -1 : 1) * a.sign

@@ -21,17 +21,20 @@ export type Evaluation =
 export interface CompiledMapping {
   readonly definition: MappingDefinition
   readonly table: TableName
-  /** Columns that it names, each with the first place where. */
+  /** The columns that the mapping names, each with the first path that names it. */
   readonly columns: ReadonlyMap<string, string>
-  /** Columns that it wants to see changed, which takes old values. */
+  /** The columns that are compared with their old values. */
   readonly watched: readonly string[]
-  /** Throws when the mapping cannot be applied to the change: a missing column, a payload that is too large. */
+  /**
+   * Throws when the mapping cannot be applied to the change, for example because a column is missing or the payload is
+   * too large.
+   */
   evaluate (change: RowChange): Evaluation
 }
 
 /**
- * The one implementation of what mappings mean: the reader and the preview both run it.
- * Throws ValidationError naming the place that is wrong.
+ * Compiles a mapping. The reader and the preview both evaluate the result. Throws ValidationError with the path of the
+ * invalid part.
  */
 export function compileMapping (definition: MappingDefinition): CompiledMapping {
   const columns = new Map<string, string>()
@@ -74,7 +77,7 @@ export function compileMapping (definition: MappingDefinition): CompiledMapping 
   }
 }
 
-/** What is stored as JSON is within the bounds of stored JSON. */
+/** Requires that the value is within the limits for stored JSON. */
 function checked (value: unknown, path: string): unknown {
   encodeJson(value, path)
   return value
@@ -89,9 +92,13 @@ function collectWatched (when: unknown, watched: Set<string>): void {
   }
 }
 
-/** Throws ValidationError for the first column that is named and not there. */
+/** Throws ValidationError for the first column that the table does not have. */
 export function requireColumns (mapping: CompiledMapping, table: TableName, existing: ReadonlySet<string>): void {
   for (const [column, path] of mapping.columns) {
-    if (!existing.has(column)) { throw invalid(path, `names a column that ${table.schema}.${table.name} does not have: ${column.slice(0, 100)}`) }
+    if (!existing.has(column)) {
+      throw invalid(
+        path, `names a column that ${table.schema}.${table.name} does not have: ${column.slice(0, 100)}`
+      )
+    }
   }
 }

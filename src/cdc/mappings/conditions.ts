@@ -2,14 +2,14 @@ import { invalid, isPlainObject, jsonDepthMax } from '../../foundation/json.ts'
 import { compareValues, isSameValue } from './compare-values.ts'
 import { missing, unavailable, type RowChange } from './row-change.ts'
 
-/** True, false, or undefined: what it asks for cannot be known. */
+/** True, false, or undefined when the condition depends on a value that the stream does not carry. */
 export type Truth = boolean | undefined
 export type Condition = (change: RowChange) => Truth
 
-/** Told of every column that is named, with the place where. */
+/** Receives each column that a mapping names, with its path. */
 export type NoteColumn = (column: string, path: string) => void
 
-/** Thrown while a change is looked at: the mapping names a column that its table does not have. */
+/** Thrown while a change is evaluated, when the mapping names a column that its table does not have. */
 export class MissingColumnError extends Error {
   readonly column: string
   constructor (column: string) {
@@ -19,8 +19,8 @@ export class MissingColumnError extends Error {
 }
 
 /**
- * Compiles a `when`. Several operators in one object must all hold. What cannot be known stays so through `not`, `and`
- * and `or`, unless the rest decides. Throws ValidationError naming the place.
+ * Compiles a `when`. Several operators in one object must all hold. Undefined stays undefined through `not`, `and` and
+ * `or`, unless the other conditions decide. Throws ValidationError with the path of the invalid part.
  */
 export function parseCondition (when: unknown, path: string, note: NoteColumn, depth = 1): Condition {
   if (depth > jsonDepthMax) throw invalid(path, `must be at most ${jsonDepthMax} levels deep`)
@@ -30,7 +30,7 @@ export function parseCondition (when: unknown, path: string, note: NoteColumn, d
     if (parse === undefined) {
       throw invalid(
         `${path}/${name.slice(0, 50)}`,
-        `is not an operator; there are ${Object.keys(operators).join(', ')}`
+        `is not an operator; use ${Object.keys(operators).join(', ')}`
       )
     }
     return parse(operand, `${path}/${name}`, note, depth)
@@ -93,19 +93,19 @@ function parseList (operand: unknown, path: string, note: NoteColumn, depth: num
 }
 
 /**
- * `changed: column`, or `{column, from?, to?}`. Where old values cannot be seen, a column that may have changed counts
- * as changed, because an event too many does less harm than one too few; `from` cannot be known then.
+ * Compiles `changed: column` or `changed: {column, from?, to?}`. Without old values, a column that may have changed
+ * counts as changed, because an extra event does less harm than a missing one; `from` is then unknown.
  */
 function parseChanged (operand: unknown, path: string, note: NoteColumn): Condition {
   const given = typeof operand === 'string' ? { column: operand } : operand
-  if (!isPlainObject(given)) throw invalid(path, 'must be a column, or {column, from?, to?}')
+  if (!isPlainObject(given)) throw invalid(path, 'must be a column name or {column, from?, to?}')
   const { column, ...ends } = given
   if (typeof column !== 'string' || column === '') throw invalid(`${path}/column`, 'must name a column')
   for (const name of Object.keys(ends)) {
     if (name !== 'from' && name !== 'to') {
       throw invalid(
         `${path}/${name.slice(0, 50)}`,
-        'is not known: a change has column, from, to'
+        'is not allowed; use column, from, to'
       )
     }
   }
@@ -133,10 +133,12 @@ function parseChanged (operand: unknown, path: string, note: NoteColumn): Condit
 
 type Test = (value: unknown, wanted: unknown) => Truth
 
-/** `{column: value}`, all of which must hold, of the row as `$row` has it. */
+/** Compiles `{column: value}`: every comparison must hold for the row, as in `$row`. */
 function comparing (test: Test, check: (wanted: unknown, path: string) => void = () => {}): Parse {
   return (operand, path, note) => {
-    if (!isPlainObject(operand) || Object.keys(operand).length === 0) { throw invalid(path, 'must be an object of columns and values') }
+    if (!isPlainObject(operand) || Object.keys(operand).length === 0) {
+      throw invalid(path, 'must be an object of columns and values')
+    }
     return all(
       Object.entries(operand).map(([column, wanted]) => {
         const place = `${path}/${column.slice(0, 63)}`
@@ -153,14 +155,16 @@ function ordering (holds: (order: number) => boolean): Parse {
     const order = compareValues(value, wanted)
     return order !== undefined && holds(order)
   }, (wanted, path) => {
-    if (typeof wanted !== 'number' && typeof wanted !== 'string') throw invalid(path, 'must be a number or a text')
+    if (typeof wanted !== 'number' && typeof wanted !== 'string') throw invalid(path, 'must be a number or a string')
   })
 }
 
-/** `isNull: column`, or `{column: true | false}`. */
+/** Compiles `isNull: column` or `isNull: {column: true | false}`. */
 function parseIsNull (operand: unknown, path: string, note: NoteColumn): Condition {
   if (typeof operand === 'string') return parseIsNull({ [operand]: true }, path, note)
-  if (!isPlainObject(operand) || Object.keys(operand).length === 0) { throw invalid(path, 'must be an object of columns and values') }
+  if (!isPlainObject(operand) || Object.keys(operand).length === 0) {
+    throw invalid(path, 'must be a column name or {column: true | false}')
+  }
   return all(
     Object.entries(operand).map(([column, wanted]) => {
       const place = `${path}/${column.slice(0, 63)}`

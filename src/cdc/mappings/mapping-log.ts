@@ -9,10 +9,10 @@ import { textArray } from '../../../db/arrays.ts'
 import type { Statement } from '../../events/intent.ts'
 import { randomId } from '../../foundation/ids.ts'
 
-/** What mappings made of transactions: what was delivered to the log, and what was not and why. */
+/** Lists the delivery log: what became events, what did not, and why. */
 export function createDeliveryLogs ({ db }: { db: Kysely<Database> }) {
   return {
-    /** Newest first. Messages, which may quote a row, are told to whoever may read the topic. */
+    /** Lists entries, newest first. `message` may quote a row: it is null for callers who may not read the topic. */
     async list (
       principal: Principal, scope: Scope, { limit = 100, cursor, mappingId, subscriptionId, status }: DatabaseLogQuery
     ): Promise<PageOf<DatabaseLog>> {
@@ -49,14 +49,18 @@ const toLog = (row: Selectable<DatabaseLogsTable>, isSeen: boolean): DatabaseLog
   createdAt: row.created_at
 })
 
-/** What one mapping made of one transaction, or a part of it, in one way. */
+/** One outcome of one mapping for one transaction, or for a part of one. */
 export type DeliveryRow = Omit<DatabaseLog, 'id' | 'createdAt'>
 
 const insertSql = `
-  insert into database_logs (id, application_id, environment, mapping_id, subscription_id, status, topic, table_name, events, code, message, lsn, xid, committed_at, created_at)
-  select id, $1, $2, mapping_id, subscription_id, status, topic, table_name, events, code, message, lsn, xid, committed_at, $3
-  from unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::int[], $11::text[], $12::text[], $13::text[], $14::bigint[], $15::bigint[])
-    with ordinality as k(id, mapping_id, subscription_id, status, topic, table_name, events, code, message, lsn, xid, committed_at, ordinal)
+  insert into database_logs (id, application_id, environment, mapping_id, subscription_id, status, topic, table_name,
+    events, code, message, lsn, xid, committed_at, created_at)
+  select id, $1, $2, mapping_id, subscription_id, status, topic, table_name,
+    events, code, message, lsn, xid, committed_at, $3
+  from unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::int[], $11::text[],
+      $12::text[], $13::text[], $14::bigint[], $15::bigint[])
+    with ordinality as k(id, mapping_id, subscription_id, status, topic, table_name,
+      events, code, message, lsn, xid, committed_at, ordinal)
   order by ordinal`
 
 export function insertDeliveryRows (

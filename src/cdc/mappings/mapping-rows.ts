@@ -13,7 +13,7 @@ export interface MappingRow {
   version: number | null
   definition: MappingDefinition
   lastVersion: number
-  /** The snapshot that was last taken of the working copy, or put back. */
+  /** The version of the working copy's latest snapshot, or the version last rolled back to. */
   homeVersion: number | null
   createdAt: number
   updatedAt: number
@@ -33,15 +33,19 @@ interface Row {
 
 export interface RowsWanted { id?: string, topic?: string, after?: [number, string], limit?: number }
 
-/** Oldest first. One that is neither at home in the environment nor promoted to it does not exist there. */
+/**
+ * Reads mappings, oldest first. A mapping that is neither at home in the environment nor promoted to it is not found.
+ */
 export async function readMappings (
   db: Kysely<Database>, { applicationId, environment }: Scope, { id, topic, after, limit }: RowsWanted
 ): Promise<MappingRow[]> {
   const { rows } = await sql<Row>`
     select * from (
-      select m.id, m.application_id, m.environment, case when m.environment = ${environment} then null else v.version end as version,
+      select m.id, m.application_id, m.environment,
+        case when m.environment = ${environment} then null else v.version end as version,
         case when m.environment = ${environment} then m.definition else v.definition end as definition,
-        case when m.environment = ${environment} then m.topic else v.topic end as topic, m.last_version, m.home_version, m.created_at, m.updated_at
+        case when m.environment = ${environment} then m.topic else v.topic end as topic,
+        m.last_version, m.home_version, m.created_at, m.updated_at
       from mappings m
       left join mapping_environments e on e.mapping_id = m.id and e.environment = ${environment}
       left join mapping_versions v on v.mapping_id = m.id and v.version = e.version

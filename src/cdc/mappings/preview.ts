@@ -12,17 +12,19 @@ import { givenValues, missing, type RowChange } from './row-change.ts'
 import { tableText, type TableName } from './table-name.ts'
 
 const reasons: Record<Unmatched, string> = {
-  operation: 'The mapping does not listen to this operation',
+  operation: 'The operation is not in events',
   triggerColumns: 'None of the trigger columns has changed',
   when: 'The condition does not hold',
-  unknown: 'The condition asks for values that are not known'
+  unknown: 'The condition depends on values that are unknown'
 }
 
-/** What a mapping would make of a change: the evaluation of the reader, without a reader, and without an effect. */
+/** Previews the event that a mapping would make of a change. Uses the reader's evaluation and has no side effects. */
 export function createPreview ({ db }: { db: Kysely<Database> }) {
   return async function preview (scope: Scope, body: PreviewBody): Promise<Preview> {
     const { mapping, mappingId, row, oldRow } = body
-    if ((mapping === undefined) === (mappingId === undefined)) { throw invalid('/mapping', 'or else /mappingId is required, one of the two') }
+    if ((mapping === undefined) === (mappingId === undefined)) {
+      throw invalid('/mapping', 'or /mappingId is required, but not both')
+    }
     encodeJson(row, '/row')
     if (oldRow !== undefined) encodeJson(oldRow, '/oldRow')
     const compiled = compileMapping(mapping ?? (await readMapping(db, scope, mappingId as string)).definition)
@@ -47,8 +49,12 @@ export function createPreview ({ db }: { db: Kysely<Database> }) {
         }
       }
     } catch (error) {
-      if (error instanceof MissingColumnError) { return { matched: false, reason: `The row has no column ${error.column.slice(0, 100)}` } }
-      if (error instanceof ValidationError) { return { matched: false, reason: `The payload cannot be published: ${error.message}` } }
+      if (error instanceof MissingColumnError) {
+        return { matched: false, reason: `The row has no column ${error.column.slice(0, 100)}` }
+      }
+      if (error instanceof ValidationError) {
+        return { matched: false, reason: `The payload cannot be published: ${error.message}` }
+      }
       throw error
     }
   }

@@ -1,31 +1,31 @@
 import type { Operation } from '../../../schemas/database.ts'
 
 /**
- * A value that the stream did not carry: an unchanged TOAST value without the old row, a column outside of the replica
- * identity, a generated one.
+ * A value that the stream did not carry: an unchanged TOASTed value without the old row, a column outside the replica
+ * identity, or a generated column.
  */
 export const unavailable = Symbol('unavailable')
-/** There is no such column. */
+/** The value of a column that does not exist. */
 export const missing = Symbol('missing')
 
 /** The values of one row by column, as JSON. */
 export interface Values {
   get (column: string): unknown
-  /** Whether it is known to be SQL's NULL, which JSON's null in a column of JSON is not. */
+  /** Returns whether the value is known to be SQL NULL. A JSON null in a `json` column is not. */
   isNull (column: string): boolean
   readonly columns: readonly string[]
 }
 
-/** What happened to one row, whether a stream told it or somebody supposes it. */
+/** A change of one row, from the stream or from a preview. */
 export interface RowChange {
   readonly operation: Operation
-  /** As it is now; of a deleted row, as far as it is known, what it was. */
+  /** The current row; for a delete, the known values of the deleted row. */
   readonly row: Values
-  /** As it was before an update or delete; undefined when nothing of it is known, or there was nothing. */
+  /** The row before an update or delete; undefined for an insert, or if nothing of it is known. */
   readonly old: Values | undefined
   /**
-   * Whether the column has another value than before; undefined when that cannot be known. A row that comes or goes
-   * changes every column.
+   * Returns whether the column has a new value; undefined when that is unknown. An insert or delete changes every
+   * column.
    */
   changed (column: string): boolean | undefined
   readonly event: Record<EventField, string | number>
@@ -34,7 +34,7 @@ export interface RowChange {
 export const eventFields = ['operation', 'table', 'schema', 'lsn', 'xid', 'committedAt'] as const
 export type EventField = typeof eventFields[number]
 
-/** A row that somebody wrote down. */
+/** Wraps a row from a preview request. */
 export function givenValues (row: Record<string, unknown>): Values {
   return {
     get: column => Object.hasOwn(row, column) ? row[column] : missing, isNull: column => row[column] === null,

@@ -2,10 +2,10 @@ import { invalid, isPlainObject } from '../../foundation/json.ts'
 import { MissingColumnError, type NoteColumn } from './conditions.ts'
 import { eventFields, missing, unavailable, type EventField, type RowChange, type Values } from './row-change.ts'
 
-/** Makes a payload; what the stream did not carry is left out, and named in `lacking`. */
+/** Builds a payload. Leaves out values that the stream did not carry, and adds their names to `lacking`. */
 export type Template = (change: RowChange, lacking: string[]) => unknown
 
-/** The whole row. */
+/** Builds a payload of the whole row. */
 export const wholeRow: Template = (change, lacking) => {
   const payload: Record<string, unknown> = {}
   for (const column of change.row.columns) {
@@ -17,8 +17,8 @@ export const wholeRow: Template = (change, lacking) => {
 }
 
 /**
- * Compiles a `payload`. A string that begins with `$row.`, `$old.` or `$event.` stands for a value, one that begins
- * with `$$` for itself without the first `$`. Throws ValidationError naming the place.
+ * Compiles a `payload`. A string that begins with `$row.`, `$old.` or `$event.` stands for a value; one that begins
+ * with `$$` stands for itself without the first `$`. Throws ValidationError with the path of the invalid part.
  */
 export function parseTemplate (payload: unknown, path: string, note: NoteColumn): Template {
   const part = parsePart(payload, path, note)
@@ -32,7 +32,7 @@ function parsePart (payload: unknown, path: string, note: NoteColumn): Template 
   if (typeof payload === 'string') return parseText(payload, path, note)
   if (Array.isArray(payload)) {
     const items = payload.map((item, i) => parsePart(item, `${path}/${i}`, note))
-    // A place in an array cannot be left out: the others would move.
+    // An item of an array becomes null instead of being left out, so that the others keep their places.
     return (change, lacking) => items.map(item => orNull(item(change, lacking)))
   }
   if (isPlainObject(payload)) {
@@ -53,9 +53,11 @@ function parsePart (payload: unknown, path: string, note: NoteColumn): Template 
 
 const orNull = (value: unknown) => value === unavailable ? null : value
 
-/** A column may have any name. */
+/** Sets a property, even one named `__proto__`: a column may have any name. */
 function set (object: Record<string, unknown>, key: string, value: unknown): void {
-  if (key === '__proto__') { Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true }) } else object[key] = value
+  if (key === '__proto__') {
+    Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
+  } else object[key] = value
 }
 
 const reference = /^\$(row|old|event)\.(.*)$/s
@@ -65,7 +67,9 @@ function parseText (text: string, path: string, note: NoteColumn): Template {
   const [, source, name = ''] = reference.exec(text) ?? []
   if (source === undefined) return () => text
   if (source === 'event') {
-    if (!eventFields.includes(name as EventField)) { throw invalid(path, `must name one of ${eventFields.join(', ')} after $event.`) }
+    if (!eventFields.includes(name as EventField)) {
+      throw invalid(path, `must name one of ${eventFields.join(', ')} after $event.`)
+    }
     return change => change.event[name as EventField]
   }
   if (name === '') throw invalid(path, `must name a column after $${source}.`)

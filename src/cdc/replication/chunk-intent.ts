@@ -8,8 +8,8 @@ import type { DraftedChunk } from '../decoding/chunk.ts'
 import { Tally } from '../decoding/tally.ts'
 
 /**
- * Row changes as one intent, which commits with its step in the stream. A change that its topic refuses is counted
- * against its mapping alone.
+ * Returns an intent of the row changes, which commits together with the position. A change that its topic refuses
+ * counts against its mapping alone.
  */
 export function toIntent (
   { prepared, failures, topics, bytes }: DraftedChunk, scope: Scope, position: PositionStep

@@ -25,13 +25,14 @@ export interface PassOverOptions
   failure: DecodingFailure
 }
 
-/** Decoding up to the failing transaction may take long, and is done a few dozen times. */
+/** Decoding up to the failing transaction may take long, and happens a few dozen times. */
 const searchTimeoutMs = 300_000
 const code: FailureCode = 'ROW_UNDECODABLE'
 
 /**
- * Goes on behind a transaction that PostgreSQL fails to decode. Its changes before the failing one are stored. Nobody
- * knows which tables the others are of, so each mapping has the loss in its delivery log; that commits with the step.
+ * Skips the rest of a transaction that PostgreSQL fails to decode; its changes before the failing one are stored. The
+ * tables of the skipped changes are unknown, so the delivery log of each mapping records the loss, in the same commit
+ * as the new position.
  */
 export async function passOver (options: PassOverOptions, state: StreamState): Promise<StreamState> {
   const { scope, lease, writer, states, mappings, failure } = options
@@ -83,7 +84,7 @@ function report (
   }, 'cdc.transaction_undecodable')
 }
 
-/** Without its number and its time, which PostgreSQL does not say. */
+/** Finds the transaction. PostgreSQL does not report its number and time. */
 async function findTransaction (
   { client, settings: { slot, publication }, session, failure: { lsn: changeLsn, sqlState } }: PassOverOptions
 ): Promise<TransactionReference | undefined> {
@@ -100,7 +101,7 @@ async function findTransaction (
   }
 }
 
-/** A session that has ended holds the slot a moment longer. */
+/** Waits for the slot: a session that has ended holds it a moment longer. */
 async function slotFreed (client: SourceClient, slot: string): Promise<void> {
   for (let attempts = 0; attempts < 50; attempts++) {
     const { rows } = await client.query('select from pg_replication_slots where slot_name = $1 and active', [slot])

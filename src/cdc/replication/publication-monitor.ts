@@ -15,13 +15,13 @@ export interface TableCareOptions extends Pick<ReaderParts, 'pool' | 'metrics' |
 }
 
 /**
- * Keeps in the publication what mappings want. A table that is missing from it under a running stream was taken out by
- * somebody, or dropped and made again: what was committed to it meanwhile is lost, and that is said before it is put
- * back.
+ * Keeps the tables of mappings in the publication. If one is missing while the stream runs, it was removed from the
+ * publication, or dropped and created again, and changes committed to it meanwhile are lost. The loss is recorded
+ * before the table is added again.
  */
 export class TableCare {
   readonly #options: TableCareOptions
-  /** Whose absence was told and lasts, so that it is told once. */
+  /** Tables whose absence was recorded and continues, so that each absence is recorded once. */
   readonly #told = new Set<string>()
 
   constructor (options: TableCareOptions) {
@@ -29,8 +29,8 @@ export class TableCare {
   }
 
   /**
-   * `isNew`: the stream does not run yet, and has missed nothing. A table that cannot be added stands alone; the
-   * mapping's status says why.
+   * Adds missing tables. With `isNew`, the stream has not started and has missed nothing. A table that cannot be added
+   * does not affect others; the status of its mapping gives the reason.
    */
   async look (client: SourceClient, mappings: ActiveMappings, isNew: boolean): Promise<void> {
     const { publication } = this.#options
@@ -41,7 +41,7 @@ export class TableCare {
         this.#told.delete(key)
         continue
       }
-      // In between it may have been switched off and taken out with good reason, and be about to come back.
+      // Meanwhile its mapping may have been disabled and the table removed on purpose.
       if (!isNew && (await mappings.current()).revision !== revision) return
       const isTold = this.#told.has(key)
       if (!isNew && !isTold) {
@@ -79,7 +79,7 @@ export class TableCare {
       table: tableText(table),
       events: 0,
       code,
-      message: `${tableText(table)} was missing from the publication: what is committed to it until it is back is lost`,
+      message: `${tableText(table)} was missing from the publication: changes of it are lost until it is added again`,
       lsn: server?.lsn as string,
       xid: 0,
       committedAt: now

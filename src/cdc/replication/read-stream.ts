@@ -24,37 +24,37 @@ export interface StreamStatistics {
   storedLsn: string | null
   confirmedLsn: string | null
   lagBytes: number | null
-  /** When the oldest transaction that is received and not stored was committed. */
+  /** The commit time of the oldest transaction that is received and not stored. */
   oldestCommitAt: number | null
   retainedBytes: number | null
-  /** Since when the server says nothing because it decodes a transaction. */
+  /** Since when the server has been silent because it decodes a transaction. */
   decodingSince: number | null
 }
 
 export interface ReadOptions extends ReaderParts {
-  /** Where the conversation runs. */
+  /** The thread that the conversation runs in. */
   thread: SourceThread
   scope: Scope
   lease: LeaseKey
   settings: ConnectionSettings
   tableCare: TableCare
   carefulUntil: bigint
-  /** Is passed over before the stream begins. */
+  /** A transaction to skip before the stream starts. */
   undecodable: DecodingFailure | undefined
   onPassedOver (): void
   signal: AbortSignal
-  /** Nothing has failed, but something is waited for before it can begin. */
+  /** Called while the stream waits for something before it can start, without a failure. */
   onWaiting (problem: SourceError): void
   onStreaming (): void
   onStatistics (statistics: StreamStatistics): void
 }
 
-/** After a stop, for what the server still has to answer. */
+/** How long the server may take to respond after a stop. */
 const stopGraceMs = 2000
 
 /**
- * One life of a stream, from opening it to whatever ends it. Returns soon after `signal` aborts, whatever the server
- * does; throws otherwise.
+ * Opens a stream and reads it until it ends. Returns soon after `signal` aborts, whatever the server does; otherwise
+ * throws.
  */
 export async function readStream (options: ReadOptions): Promise<void> {
   const cutOff = deadlineAfter(
@@ -78,7 +78,9 @@ class StreamReading {
   readonly #mappings: ActiveMappings
   #stream: RemoteStream | undefined
   #progress: StreamProgress | undefined
-  /** Acknowledged; settled and to be acknowledged; where the server was when it last spoke. */
+  /**
+   * The LSNs that were acknowledged, that are settled and due for acknowledgement, and that the server last reported.
+   */
   #confirmed = 0n
   #settled = 0n
   #server = 0n
@@ -133,10 +135,10 @@ class StreamReading {
     }
   }
 
-  /** A query has a limit of its own; the command that begins a stream has none, because the stream has none. */
+  /** A query has its own limit. The command that starts a stream has none, because the stream has none. */
   async #begun (starting: Promise<void>): Promise<void> {
     const tooLate = createDeadline(
-      this.#options.startMaxMs, new SourceError('SOURCE_UNREACHABLE', '(the stream does not begin)')
+      this.#options.startMaxMs, new SourceError('SOURCE_UNREACHABLE', '(the stream did not start in time)')
     )
     try {
       await unlessAborted(starting, tooLate.signal)
@@ -195,7 +197,7 @@ class StreamReading {
     })
   }
 
-  /** What it throws ends the stream; the thread is told no more than that. */
+  /** An error that it throws ends the stream; the thread receives no further detail. */
   async #write (chunk: DraftedChunk, step: StreamStep): Promise<boolean> {
     const { scope, lease, writer, metrics, log, onMappingFailed } = this.#options
     let rows: DeliveryRow[]
@@ -235,7 +237,9 @@ class StreamReading {
     if (this.#settled > this.#confirmed) void this.#confirm()
   }
 
-  /** Stored before it is acknowledged: a slot beyond what is stored is one that somebody else has moved. */
+  /**
+   * Stores the position before it is acknowledged: a slot beyond the stored position was advanced by another program.
+   */
   async #confirm (): Promise<void> {
     if (this.#isConfirming) return
     this.#isConfirming = true
@@ -257,7 +261,7 @@ class StreamReading {
     this.#report()
   }
 
-  /** A server that answers slowly is asked less often. */
+  /** Runs one check at a time, so a slow server is queried less often. */
   async #careAgain (): Promise<void> {
     if (this.#isCaring) return
     this.#isCaring = true
@@ -266,7 +270,7 @@ class StreamReading {
   }
 
   /**
-   * What a stream does not say of itself: a publication that was dropped, WAL that piles up, tables that are missing.
+   * Checks what the stream does not report: a dropped publication, retained WAL, tables missing from the publication.
    */
   async #care (): Promise<void> {
     const { settings, lease, log, retainedBytesWarning, metrics, tableCare } = this.#options
@@ -274,9 +278,11 @@ class StreamReading {
       { retained: number, wal_status: string, server: string, publication_oid: number | null, sent: string | null }
     >(
       `
-      select pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)::float8 as retained, s.wal_status, pg_current_wal_lsn()::text as server,
+      select pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)::float8 as retained, s.wal_status,
+        pg_current_wal_lsn()::text as server,
         (select oid::bigint::float8 from pg_publication where pubname = $2) as publication_oid,
-        (select r.sent_lsn::text from pg_stat_replication r where r.pid = s.active_pid and r.application_name like '% ' || $3) as sent
+        (select r.sent_lsn::text from pg_stat_replication r
+          where r.pid = s.active_pid and r.application_name like '% ' || $3) as sent
       from pg_replication_slots s where s.slot_name = $1`, [settings.slot, settings.publication, this.#session])
     if (row === undefined) throw new SourceError('SLOT_LOST')
     this.#requireLife(row.sent)
@@ -298,17 +304,21 @@ class StreamReading {
   }
 
   /**
-   * A server that ends a silent stream by its own `wal_sender_timeout` lets go of the slot; one that still holds it for
-   * us is decoding.
+   * Throws when the stream is silent and its session no longer holds the slot, as after the server's
+   * `wal_sender_timeout`. A silent server whose session still holds the slot is decoding.
    */
   #requireLife (sent: string | null): void {
     const { timing, lease, log } = this.#options
     const silentMs = performance.now() - this.#heardAt
     const isSilent = silentMs > timing.silenceMaxMs
     if (isSilent && sent === null) throw new SourceError('SOURCE_UNREACHABLE', '(the stream is silent)')
-    // While the stream is held up by us, the server's silence does not show that it decodes.
+    // While this node holds up the stream, silence does not mean that the server decodes.
     const isDecoding = isSilent && this.#progress?.isIdle !== false
-    if (isDecoding && this.#decodingSince === null) { log.info({ connectionId: lease.connectionId, sentLsn: sent, retainedBytes: this.#retained }, 'cdc.source_decodes') }
+    if (isDecoding && this.#decodingSince === null) {
+      log.info(
+        { connectionId: lease.connectionId, sentLsn: sent, retainedBytes: this.#retained }, 'cdc.source_decodes'
+      )
+    }
     this.#decodingSince = isDecoding ? this.#decodingSince ?? Date.now() - Math.round(silentMs) : null
   }
 

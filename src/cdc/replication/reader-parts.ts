@@ -15,7 +15,7 @@ export interface ReaderLog {
   error (fields: object, message: string): void
 }
 
-/** What every reader of this node works with. */
+/** The parts that every reader of this node uses. */
 export interface ReaderParts {
   pool: pg.Pool
   db: Kysely<Database>
@@ -25,10 +25,10 @@ export interface ReaderParts {
   metrics: Metrics
   log: ReaderLog
   timing: { pingEveryMs: number, careEveryMs: number, silenceMaxMs: number }
-  /** How long a server may take to begin a stream. */
+  /** How long a server may take to start a stream. */
   startMaxMs: number
-  /** WAL that a slot may keep from being removed before it is warned of. */
+  /** A warning is logged when a slot retains more WAL than this. */
   retainedBytesWarning: number
-  /** Told of what a mapping wanted, and that made no event, once that is stored. */
+  /** Called for each failed delivery, once that is stored. */
   onMappingFailed?: (scope: Scope, row: DeliveryRow) => void
 }

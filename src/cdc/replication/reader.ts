@@ -15,13 +15,13 @@ import { TableCare } from './publication-monitor.ts'
 
 const firstPauseMs = 200
 const pauseMaxMs = 5000
-/** A stream that has run for so long was well: the next failure begins with a short pause. */
+/** After a stream has run this long, the next retry starts with a short pause. */
 const wellAfterMs = 10_000
 const reportEveryMs = 1000
-/** After a stop. The thread is ended then, and what it has read and not stored is read again. */
+/** How long a stopped reader may take. Then its thread is ended; what was read and not stored is read again. */
 const closeMaxMs = 8000
 
-/** What a reader says of itself, in `cdc_connections.status`. */
+/** The status that a reader reports, stored in `cdc_connections.status`. */
 export interface ReaderStatus extends Partial<StreamStatistics> {
   state: ConnectionState
   since: number
@@ -29,8 +29,8 @@ export interface ReaderStatus extends Partial<StreamStatistics> {
 }
 
 /**
- * Reads one connected database for as long as this node holds its lease. A failure is told in the connection's state
- * and tried again, with longer and longer pauses; it ends by itself only when the lease has passed to another.
+ * Reads one connected database for as long as this node holds its lease. Reports a failure in the connection's state
+ * and retries with increasing pauses. Ends by itself only when another reader has the lease.
  */
 export class Reader {
   readonly lease: LeaseKey
@@ -39,16 +39,16 @@ export class Reader {
   readonly #parts: ReaderParts
   readonly #stop = new AbortController()
   readonly #running: Promise<void>
-  /** Kept from one attempt to the next: a thread costs more than a session. */
+  /** Kept between attempts: a thread costs more than a session. */
   #lease: ThreadLease | undefined
   #status: ReaderStatus = { state: 'connecting', since: Date.now(), error: null }
   #statistics: StreamStatistics | undefined
   #carefulUntil = 0n
-  /** PostgreSQL failed there; the second time in a row, the reader passes over it. */
+  /** Where PostgreSQL failed to decode. At the second failure in a row there, the reader skips the transaction. */
   #undecodable: { place: string | null, failure: DecodingFailure, isRepeated: boolean } | undefined
   #saved = ''
   #hasLease = true
-  /** What was committed before it is stored. */
+  /** Everything that was committed before this time is stored. */
   #behindSince = Date.now()
 
   constructor (scope: Scope, lease: LeaseKey, settings: ConnectionSettings, parts: ReaderParts) {
@@ -72,7 +72,7 @@ export class Reader {
   /** False once another reader has the lease. */
   get hasLease (): boolean { return this.#hasLease }
 
-  /** Waits until what is in flight is settled, for as long as that is to be expected. The slot is free then. */
+  /** Waits until writes in progress are settled, for at most `closeMaxMs`. The slot is free afterwards. */
   async close (): Promise<void> {
     this.#stop.abort()
     const timer = setTimeout(() => { void this.#lease?.thread.end() }, closeMaxMs)
@@ -81,7 +81,9 @@ export class Reader {
     this.#enter('stopped')
     if (this.#hasLease) await this.#save()
     const { metrics } = this.#parts
-    for (const gauge of [metrics.cdcLag, metrics.cdcLagBytes, metrics.cdcRetainedBytes]) { gauge.remove(this.lease.connectionId) }
+    for (const gauge of [metrics.cdcLag, metrics.cdcLagBytes, metrics.cdcRetainedBytes]) {
+      gauge.remove(this.lease.connectionId)
+    }
   }
 
   async #run (): Promise<void> {
@@ -128,8 +130,10 @@ export class Reader {
       } catch (error) {
         if (this.#hasEnded(error)) return
         if (performance.now() - began > wellAfterMs) pauseMs = firstPauseMs
-        // Nobody waits for a second or two for what has only moved: a careful reader begins at once.
-        if (!(error instanceof UnstorableError)) { await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {}) }
+        // An unstorable change needs no pause: the next attempt starts at once and writes changes one by one.
+        if (!(error instanceof UnstorableError)) {
+          await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {})
+        }
         pauseMs = Math.min(pauseMs * 2, pauseMaxMs)
       }
     }
@@ -144,7 +148,7 @@ export class Reader {
     return this.#lease.thread
   }
 
-  /** Takes note of a failure; answers whether it was the last one. */
+  /** Records a failure. Returns whether the reader must end. */
   #hasEnded (error: unknown): boolean {
     const { log, metrics } = this.#parts
     if (this.#stop.signal.aborted) return true
@@ -158,7 +162,7 @@ export class Reader {
     if (error instanceof DecodingError) this.#noteUndecodable(error)
     const problem = toProblem(error)
     metrics.cdcReaderFailures.inc({ code: problem.code })
-    // The same failure, over and over, is one line.
+    // A repeated failure is logged once.
     if (this.#status.error?.code !== problem.code) {
       log.error(
         { err: error, connectionId, code: problem.code, ...this.scope },
@@ -183,7 +187,7 @@ export class Reader {
     this.#status = { state, since, error }
   }
 
-  /** Also while nothing is read: then it is behind by as long as that lasts, whatever there would be to read. */
+  /** Measures lag even while nothing is read: it then grows with time, whether or not there are changes. */
   #measure (): void {
     const { metrics } = this.#parts
     const now = Date.now()
@@ -192,8 +196,8 @@ export class Reader {
   }
 
   /**
-   * A report that cannot be stored is stored with the next one. What is said of a connection that has been changed is
-   * not of the changed one.
+   * Stores the status; one that cannot be stored is stored with the next. The revision keeps an old reader from
+   * overwriting the status of a changed connection.
    */
   async #save (): Promise<void> {
     const text = JSON.stringify({ ...this.#status, ...this.#statistics } satisfies ReaderStatus)
@@ -213,9 +217,15 @@ export class Reader {
 function toProblem (thrown: unknown): SourceError {
   const error = toSourceError(thrown)
   if (error instanceof SourceError) return error
-  if (error instanceof DecodingError) { return new SourceError('DECODING_FAILED', `(${placeText(error)}: ${error.failure.reason})`, { cause: error }) }
-  if (error instanceof PublicError && error.status === 503) { return new SourceError('PLATFORM_UNAVAILABLE', undefined, { cause: error }) }
-  if (error instanceof PublicError && error.code === 'CDC_POSITION_LOST') { return new SourceError('PLATFORM_UNAVAILABLE', '(the position has moved)', { cause: error }) }
+  if (error instanceof DecodingError) {
+    return new SourceError('DECODING_FAILED', `(${placeText(error)}: ${error.failure.reason})`, { cause: error })
+  }
+  if (error instanceof PublicError && error.status === 503) {
+    return new SourceError('PLATFORM_UNAVAILABLE', undefined, { cause: error })
+  }
+  if (error instanceof PublicError && error.code === 'CDC_POSITION_LOST') {
+    return new SourceError('PLATFORM_UNAVAILABLE', '(the position has moved)', { cause: error })
+  }
   return new SourceError('READER_FAILED', undefined, { cause: error })
 }
 

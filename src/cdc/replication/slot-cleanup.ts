@@ -14,7 +14,7 @@ import {
 import type { SourceClient } from '../source/source.ts'
 import type { SourceThreads } from '../threads/source-threads.ts'
 
-/** A database that was away for so long is not expected back. */
+/** Cleanup gives up on a database that was unreachable for this long. */
 const giveUpAfterMs = 7 * 24 * 3_600_000
 
 type Connection = Selectable<CdcConnectionsTable>
@@ -25,15 +25,15 @@ export interface LeftoversOptions {
   pool: pg.Pool
   encryption: Encryption
   threads: SourceThreads
-  /** Between two attempts. */
+  /** The time between two attempts. */
   retryMs: number
   log: { warn (fields: object, message: string): void, error (fields: object, message: string): void }
 }
 
 /**
- * Writes down what a connection has made of what it is about to forget: in the transaction that forgets it, so that
- * whoever dies leaves nothing that nobody drops. It is due when a stream has begun elsewhere, or `leaveDue` says so:
- * until then somebody may come back to it.
+ * Records what a connection created under settings that it is about to lose, in the same transaction, so that it is
+ * dropped even if this process dies. Cleanup becomes due when a stream has started elsewhere, or with `leaveDue`; until
+ * then the connection may return to its earlier settings.
  */
 export async function leave (
   trx: Transaction<Database>, connection: Connection, forgets: { slot: boolean, publication: boolean }
@@ -41,7 +41,7 @@ export async function leave (
   const slot = forgets.slot && connection.owns_slot ? connection.slot : null
   const publication = forgets.publication && connection.owns_publication ? connection.publication : null
   if (slot === null && publication === null) return
-  // An earlier reader acknowledges nothing from here on: what is recorded of the slot stays true.
+  // Raising the fence stops the earlier reader from acknowledging more, so the recorded LSN stays the last one.
   const position = await trx.updateTable('cdc_positions')
     .set(eb => ({ fence: eb('fence', '+', 1), lease_owner: null })).where('connection_id', '=', connection.id)
     .returning(['slot', 'confirmed_lsn']).executeTakeFirst()
@@ -62,7 +62,7 @@ export async function leave (
   }).execute()
 }
 
-/** Where its slot was acknowledged at most: the position may still belong to another one. */
+/** Returns up to where the slot was acknowledged at most. The position may still belong to another slot. */
 function furthest (
   { slot, slot_lsn: created }: Connection, position: { slot: string | null, confirmed_lsn: string } | undefined
 ): string | null {
@@ -71,8 +71,8 @@ function furthest (
 }
 
 /**
- * Of a connection that goes, in the transaction in which it does: everything it has made, and what else is not due yet.
- * `triedAt` is now for who drops it now.
+ * Records everything that a connection created as due for cleanup, in the transaction that deletes the connection. Pass
+ * the current time as `triedAt` to drop it in the same request.
  */
 export async function leaveDue (
   trx: Transaction<Database>, connection: Connection, triedAt = 0
@@ -83,7 +83,7 @@ export async function leaveDue (
   ).where('is_due', '=', false).returningAll().execute()
 }
 
-/** As `leaveDue`, of all connections of an application. */
+/** Calls `leaveDue` for all connections of an application. */
 export async function leaveConnectionsOf (trx: Transaction<Database>, applicationId: string): Promise<void> {
   const connections = await trx.selectFrom('cdc_connections').selectAll().where('application_id', '=', applicationId)
     .forUpdate().execute()
@@ -91,11 +91,11 @@ export async function leaveConnectionsOf (trx: Transaction<Database>, applicatio
 }
 
 /**
- * Drops what was left in databases. A slot that is left keeps its database from removing WAL: attempts go on, and the
- * connection shows them.
+ * Drops what connections left in databases. A leftover slot keeps its database from removing WAL, so attempts continue,
+ * and the connection reports them.
  */
 export function createLeftovers ({ db, pool, encryption, threads, retryMs, log }: LeftoversOptions) {
-  /** The next one that is due, taken for as long as an attempt may last. */
+  /** Claims the next due leftover for the duration of an attempt. */
   async function take (): Promise<LeftoverRow | undefined> {
     const now = Date.now()
     return await db.updateTable('cdc_leftovers').set({ tried_at: now })
@@ -119,7 +119,9 @@ export function createLeftovers ({ db, pool, encryption, threads, retryMs, log }
         const system = await readSystemIdentifier(client)
         const results: Leftover[] = []
         const session = await readSessionMark(pool, row.connection_id)
-        for (const part of parts) { results.push(await dropPart(client, part, { system, session }).catch(error => failed(part, error as Error))) }
+        for (const part of parts) {
+          results.push(await dropPart(client, part, { system, session }).catch(error => failed(part, error as Error)))
+        }
         return results
       }, signal)
     } catch (error) {
@@ -136,19 +138,23 @@ export function createLeftovers ({ db, pool, encryption, threads, retryMs, log }
       await db.selectFrom('cdc_positions').select('connection_id').where('system_identifier', '=', system).where(eb =>
         eb.and(position)
       ).executeTakeFirst()
-    if (user !== undefined) return { name, status: 'kept', message: `Another connection reads by the ${what}`, sql }
-    if (await drop(client, session) === 'foreign') { return { name, status: 'kept', message: `The ${what} of that name is not known to be ours`, sql } }
-    return { name, status: 'dropped', message: `The ${what} is dropped` }
+    if (user !== undefined) return { name, status: 'kept', message: `Another connection uses the ${what}`, sql }
+    if (await drop(client, session) === 'foreign') {
+      return { name, status: 'kept', message: `The ${what} of that name was not created by this connection`, sql }
+    }
+    return { name, status: 'dropped', message: `The ${what} was dropped` }
   }
 
-  /** Never throws for what cannot be dropped: that is in the answer. An aborted attempt counts as none. */
+  /** Reports what could not be dropped in its result, and never throws for it. An aborted attempt does not count. */
   async function drop (row: LeftoverRow, signal?: AbortSignal): Promise<Leftover[]> {
     const results = await attempt(row, signal)
     if (signal?.aborted === true) return results
     const left = results.filter(({ status }) => status === 'failed')
     const error = left[0]?.message ?? null
     await db.updateTable('cdc_leftovers').set({ error }).where('id', '=', row.id).execute()
-    if (error !== null && row.error === null) { log.warn({ connectionId: row.connection_id, leftovers: left }, 'cdc.left_behind') }
+    if (error !== null && row.error === null) {
+      log.warn({ connectionId: row.connection_id, leftovers: left }, 'cdc.left_behind')
+    }
     return results
   }
 
@@ -156,8 +162,8 @@ export function createLeftovers ({ db, pool, encryption, threads, retryMs, log }
     drop,
 
     /**
-     * All that are due. One that a request has dropped comes again: a reader that had not noticed may have made it
-     * anew.
+     * Drops everything that is due. Includes leftovers that a request has already dropped, because a reader that had
+     * not noticed may have created them again.
      */
     async dropDue (signal: AbortSignal): Promise<void> {
       for (let row; !signal.aborted && (row = await take()) !== undefined;) {
@@ -165,14 +171,16 @@ export function createLeftovers ({ db, pool, encryption, threads, retryMs, log }
         const left = results.filter(({ status }) => status === 'failed')
         if (signal.aborted && left.length > 0) return
         const kept = results.filter(({ status }) => status === 'kept')
-        if (kept.length > 0 && left.length === 0) { log.warn({ connectionId: row.connection_id, leftovers: kept }, 'cdc.leftovers_kept') }
+        if (kept.length > 0 && left.length === 0) {
+          log.warn({ connectionId: row.connection_id, leftovers: kept }, 'cdc.leftovers_kept')
+        }
         const isGivenUp = left.length > 0 && row.created_at < Date.now() - giveUpAfterMs
         if (isGivenUp) log.error({ connectionId: row.connection_id, leftovers: left }, 'cdc.left_for_good')
         if (isGivenUp || left.length === 0) await db.deleteFrom('cdc_leftovers').where('id', '=', row.id).execute()
       }
     },
 
-    /** What could not be dropped yet of a scope's earlier connections. */
+    /** Lists what could not be dropped yet of a scope's earlier connections. */
     async list ({ applicationId, environment }: Scope): Promise<Leftover[]> {
       const rows = await db.selectFrom('cdc_leftovers').selectAll().where('application_id', '=', applicationId).where(
         'environment', '=', environment
@@ -190,9 +198,9 @@ interface Part {
   name: Leftover['name']
   what: string
   sql: string
-  /** What the position of a connection has that reads by it; undefined when it is not there. */
+  /** Returns what a position that uses this has in common with it; undefined when it does not exist. */
   positionOf (client: SourceClient): Promise<{ slot: string } | { publication_oid: number } | undefined>
-  /** Leaves alone what we did not create. */
+  /** Does not touch what the connection did not create. */
   drop (client: SourceClient, session: string): Promise<'dropped' | 'foreign'>
 }
 

@@ -11,23 +11,23 @@ export interface SupervisorOptions extends ReaderParts {
   leases: Leases
   encryption: Encryption
   leftovers: Leftovers
-  /** Between two looks at the connections; each renews the leases. */
+  /** The interval between checks of the connections; each check renews the leases. */
   intervalMs: number
-  /** How old delivery logs may become. */
+  /** How long entries of the delivery log are kept. */
   logRetentionMs: number
 }
 
 const sweepEveryMs = 10 * 60_000
-/** Without a look for so long, nobody takes over what others have left. */
+/** After this long without a check, this node no longer takes over readers of failed nodes. */
 const stalledAfterMs = 30_000
 
 interface Held { reader: Reader, revision: number }
 
-/** Runs the readers of those connections whose leases this node holds, across all tenants, and takes what is free. */
+/** Runs the readers of all connections, across all tenants, whose leases this node holds. Takes free leases. */
 export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #held = new Map<string, Held>()
-  /** What takes its time to end: the others' leases are renewed meanwhile. */
+  /** Readers that are closing; leases of the others are renewed meanwhile. */
   readonly #ending = new Map<string, Promise<void>>()
   readonly #stop = new AbortController()
   #running: Promise<void> | undefined
@@ -45,12 +45,12 @@ export class Supervisor {
     this.#running ??= this.#run()
   }
 
-  /** Something has changed: looks at once. */
+  /** Checks the connections at once. */
   look (): void {
     this.#wake()
   }
 
-  /** To be called before the writer and the pool are closed. */
+  /** Closes all readers. Call it before the writer and the pool are closed. */
   async close (): Promise<void> {
     this.#stop.abort()
     this.#wake()
@@ -60,7 +60,7 @@ export class Supervisor {
     await this.#tidying
   }
 
-  /** One tenant's database that is away does not make this server unfit for the others; it shows. */
+  /** Reports failing readers, but one tenant's unreachable database does not make the node unhealthy. */
   health (): Component {
     const readers = [...this.#held.values()].map(({ reader }) => reader)
     const ailing = readers.filter(reader => reader.state !== 'streaming')
@@ -89,7 +89,7 @@ export class Supervisor {
         await this.#look()
         this.#isFailing = false
       } catch (err) {
-        // The platform's database is away: readers end by themselves, and fences keep those right that do not.
+        // The platform's database is unreachable: readers end by themselves, and fences refuse the writes of others.
         if (!this.#isFailing) this.#options.log.warn({ err }, 'cdc.look_failed')
         this.#isFailing = true
       }
@@ -110,7 +110,9 @@ export class Supervisor {
     }
     for (const connection of connections.values()) {
       if (this.#stop.signal.aborted) return
-      if (connection.isFree && !this.#held.has(connection.id) && !this.#ending.has(connection.id)) { await this.#begin(connection) }
+      if (connection.isFree && !this.#held.has(connection.id) && !this.#ending.has(connection.id)) {
+        await this.#begin(connection)
+      }
     }
     this.#tidy()
     await this.#sweep()
@@ -133,7 +135,7 @@ export class Supervisor {
     this.#held.set(connection.id, { reader, revision })
   }
 
-  /** Another may take it as soon as it has ended; this node looks at once. */
+  /** Ends a reader. Any node may take the connection afterwards; this one checks at once. */
   #end (id: string): void {
     const held = this.#held.get(id)
     if (held === undefined) return
@@ -152,8 +154,8 @@ export class Supervisor {
   }
 
   /**
-   * In the background, since a database that is away takes its time; and not under readers that are about to let go of
-   * it.
+   * Runs cleanup in the background, because an unreachable database takes time; and after closing readers, which still
+   * hold their slots.
    */
   #tidy (): void {
     const { leftovers, log } = this.#options

@@ -2,10 +2,10 @@ import type { ClientConfig } from 'pg'
 import { invalid } from '../../foundation/json.ts'
 import { createAddressGuard } from '../../webhooks/http/address-guard.ts'
 
-/** Where a connection string leads, without the secret. */
+/** The address in a connection string, without the password. */
 export interface SourceAddress { host: string, port: number, database: string, user: string }
 
-/** Of a query only what cannot make this server read its own files. */
+/** Only parameters that cannot make this server read its own files. */
 const knownParameters = new Set(['sslmode', 'application_name', 'connect_timeout'])
 const sslModes: Record<string, ClientConfig['ssl']> = {
   disable: false,
@@ -17,22 +17,24 @@ const sslModes: Record<string, ClientConfig['ssl']> = {
   'verify-full': { rejectUnauthorized: true }
 }
 
-/** Everything that waits for a connected database is bounded. */
+/** Every wait for a connected database has a limit. */
 export const connectTimeoutMs = 4000
 const statementTimeoutMs = 10_000
 
-/** What the text of values depends on: the decoder counts on it, whatever the server's and the role's defaults are. */
+/**
+ * The text of values depends on these settings. The decoder relies on them, whatever the defaults of server and role.
+ */
 const sessionOptions =
   '-c datestyle=ISO -c timezone=UTC -c intervalstyle=iso_8601 -c extra_float_digits=1 -c bytea_output=hex'
 
 /**
- * What the driver's own types leave out. `replication` is a start-up parameter: `false` asks for an ordinary session.
+ * Options that the driver's types lack. `replication` is a start-up parameter; `false` requests an ordinary session.
  */
 export type SourceConfig = ClientConfig & { replication: 'false' | 'database', sslnegotiation: 'postgres' }
 
 export interface ParsedConnectionString extends SourceAddress { config: SourceConfig }
 
-/** Throws ValidationError at `/connectionString`, whose text never has the password. */
+/** Parses a connection string. Throws ValidationError at `/connectionString`; its text never contains the password. */
 export function parseConnectionString (text: string): ParsedConnectionString {
   const url = parseUrl(text)
   const address = addressOf(url)
@@ -41,9 +43,9 @@ export function parseConnectionString (text: string): ParsedConnectionString {
   requireNoMetadata(url.hostname)
   return {
     ...address,
-    // The driver replaces each empty setting with the operator's: from PGPASSWORD, ~/.pgpass, PGHOST, PGAPPNAME and the
-    // like. So every setting that it reads is given here and is not empty, and the password is a function, which is
-    // never replaced.
+    // The driver replaces each empty setting with the operator's own, from PGPASSWORD, ~/.pgpass, PGHOST, PGAPPNAME and
+    // the like. So every setting that it reads is given here and not empty; the password is a function, which is never
+    // replaced.
     config: {
       ...address,
       password: () => password,
@@ -62,12 +64,14 @@ export function parseConnectionString (text: string): ParsedConnectionString {
 }
 
 /**
- * Spaces and control characters are refused because the URL parser drops some of them, and text after `#` because
- * nothing reads it.
+ * Refuses spaces and control characters, because the URL parser drops some of them, and `#`, because the text after it
+ * would be ignored.
  */
 function parseUrl (text: string): URL {
   const url = parse(text)
-  if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol)) { throw refused('must be a URL: postgres://user:password@host:port/database') }
+  if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol)) {
+    throw refused('must be a URL: postgres://user:password@host:port/database')
+  }
   // eslint-disable-next-line no-control-regex
   if (/[\u0000-\u0020\u007f#]/.test(text)) throw refused('must have spaces, control characters and # percent-encoded')
   return url
@@ -76,7 +80,9 @@ function parseUrl (text: string): URL {
 function addressOf (url: URL): SourceAddress {
   const { hostname } = url
   if (hostname === '') throw refused('must name a host')
-  if (!/^(?:[\w.-]+|\[[\d.:a-f]+\])$/i.test(hostname)) { throw refused('must have a host name of ASCII letters, digits, dots and hyphens, or an IP address') }
+  if (!/^(?:[\w.-]+|\[[\d.:a-f]+\])$/i.test(hostname)) {
+    throw refused('must have a host name of ASCII letters, digits, dots and hyphens, or an IP address')
+  }
   const [database, user] = [decode(url.pathname.slice(1)), decode(url.username)]
   if (database === '' || user === '') throw refused(`must name a ${database === '' ? 'database' : 'user'}`)
   const port = Number(url.port || 5432)
@@ -84,9 +90,11 @@ function addressOf (url: URL): SourceAddress {
   return { host: hostname.replace(/^\[|\]$/g, ''), port, database, user }
 }
 
-/** The URL parser does not tell an empty password from a missing one. */
+/** The URL parser does not distinguish an empty password from a missing one. */
 function passwordOf (url: URL, text: string): string {
-  if (url.password === '' && !/^\w+:\/\/[^/?]*:@/.test(text)) { throw refused('must have a password; write user:@host if the user has none') }
+  if (url.password === '' && !/^\w+:\/\/[^/?]*:@/.test(text)) {
+    throw refused('must have a password; write user:@host if the user has none')
+  }
   return decode(url.password)
 }
 
@@ -95,15 +103,15 @@ function parametersOf ({ searchParams }: URL): { sslmode: string, applicationNam
   const unknown = names.find(name => !knownParameters.has(name))
   if (unknown !== undefined) {
     throw refused(
-      `has a parameter that is not supported: ${unknown.slice(0, 50)}; there are ${[...knownParameters].join(', ')}`
+      `has an unsupported parameter: ${unknown.slice(0, 50)}; use ${[...knownParameters].join(', ')}`
     )
   }
-  if (new Set(names).size < names.length) throw refused('must have each parameter once')
+  if (new Set(names).size < names.length) throw refused('must have each parameter at most once')
   if ([...searchParams.values()].some(value => value.includes('\0'))) throw refused(nulRefused)
   const sslmode = searchParams.get('sslmode') ?? 'disable'
   if (!Object.hasOwn(sslModes, sslmode)) {
     throw refused(
-      `has an sslmode that is not known: ${sslmode.slice(0, 50)}; there are ${Object.keys(sslModes).join(', ')}`
+      `has an unknown sslmode: ${sslmode.slice(0, 50)}; use ${Object.keys(sslModes).join(', ')}`
     )
   }
   return { sslmode, applicationName: searchParams.get('application_name') || 'realtime-platform-cdc' }
@@ -111,16 +119,16 @@ function parametersOf ({ searchParams }: URL): { sslmode: string, applicationNam
 
 const guard = createAddressGuard({ allowPrivate: true, allowedNetworks: [], resolve: async () => [] })
 
-/** Databases stand on private addresses; the services at which clouds hand out credentials are none. */
+/** Databases may have private addresses, but not those of the metadata services that issue a cloud's credentials. */
 function requireNoMetadata (hostname: string): void {
   try {
     guard.checkHost(hostname)
   } catch (error) {
-    throw refused(`leads nowhere that has a database: ${(error as Error).message}`)
+    throw refused(`must name the host of a database: ${(error as Error).message}`)
   }
 }
 
-/** For showing: the password is write-only. */
+/** Removes the password, which is never returned. */
 export function withoutPassword (text: string): string {
   const url = new URL(text)
   url.password = ''
@@ -142,9 +150,9 @@ function decode (part: string): string {
   try {
     decoded = decodeURIComponent(part)
   } catch {
-    throw refused('has a broken percent escape')
+    throw refused('has an invalid percent escape')
   }
-  // It would end the value in the start-up packet and begin a parameter of the sender's choice.
+  // A NUL would end the value in the start-up packet, and the rest would become a parameter of the caller's choice.
   if (decoded.includes('\0')) throw refused(nulRefused)
   return decoded
 }

@@ -3,19 +3,22 @@ import { readDatabaseIdentity } from '../../foundation/database-identity.ts'
 
 interface Log { warn (fields: object, message: string): void }
 
-/** Of every connection: what it had created is the original's, and its position belongs to no slot of its own. */
+/**
+ * Makes every connection own nothing: what it created belongs to the original, and its position to no slot of its own.
+ */
 const disownSql = [
-  `update cdc_connections set owns_slot = false, owns_publication = false, slot_lsn = null, mark = substr(md5(gen_random_uuid()::text), 1, 12),
+  `update cdc_connections set owns_slot = false, owns_publication = false, slot_lsn = null,
+    mark = substr(md5(gen_random_uuid()::text), 1, 12),
     gap_accepted = false, revision = revision + 1, status = null`,
-  "update cdc_positions set slot = null, system_identifier = coalesce(system_identifier, ''), fence = fence + 1, lease_owner = null",
+  `update cdc_positions set slot = null, system_identifier = coalesce(system_identifier, ''),
+    fence = fence + 1, lease_owner = null`,
   'delete from cdc_leftovers'
 ]
 
 /**
- * Finds out whether the platform's database was copied from another one (a restored dump, `create database …
- * template`), whose platform may still run: the slots and publications that its rows tell of belong to that platform.
- * Then the connections of the copy own nothing, so that it neither reads nor drops them. Call it before anything reads
- * or drops.
+ * Detects that the platform's database is a copy of another one (a restored dump, `create database … template`) whose
+ * platform may still run and owns the slots and publications in its rows. The connections of a copy then own nothing,
+ * and the copy neither reads nor drops them. Call it before anything reads or drops.
  */
 export async function disownIfCopied (pool: pg.Pool, log: Log): Promise<void> {
   const identity = await readDatabaseIdentity(pool)

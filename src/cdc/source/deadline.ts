@@ -1,4 +1,4 @@
-/** A signal that aborts with a reason when its time is over. Call `clear` when it is not needed any more. */
+/** A signal that aborts with a reason after a time. Call `clear` once it is no longer needed. */
 export interface Deadline { signal: AbortSignal, clear (): void }
 
 export function createDeadline (ms: number, reason: Error): Deadline {
@@ -7,7 +7,7 @@ export function createDeadline (ms: number, reason: Error): Deadline {
   return { signal: controller.signal, clear: () => clearTimeout(timer) }
 }
 
-/** As `createDeadline`, counted from the abort of `signal`: the time that work has to end by itself. */
+/** As `createDeadline`, but counts from the abort of `signal`: work has that long to end by itself. */
 export function deadlineAfter (signal: AbortSignal, ms: number, reason: Error): Deadline {
   const controller = new AbortController()
   let timer: NodeJS.Timeout | undefined
@@ -23,10 +23,7 @@ export function deadlineAfter (signal: AbortSignal, ms: number, reason: Error): 
   }
 }
 
-/**
- * Settles as the promise does, or rejects with the reason of `signal` as soon as that is aborted. Leaves no listener
- * behind.
- */
+/** Settles as the promise does, or rejects with the reason of `signal` as soon as that aborts. Removes its listener. */
 export async function unlessAborted<T> (promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await promise
   let onAbort = () => {}

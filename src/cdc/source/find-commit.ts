@@ -4,23 +4,24 @@ import { formatLsn, parseLsn } from './stream-state.ts'
 
 export interface Search { slot: string, publication: string, sqlState: string, changeLsn: string }
 
-/** Nothing begins between two of these. */
+/** Records begin at multiples of this. */
 const alignment = 8n
 const firstStride = 1024n
 const pageHeaderBytes = { first: 40n, other: 24n }
 
 /**
- * Finds where the commit record of the transaction begins that PostgreSQL fails to decode, and that it does not name:
- * up to there, decoding succeeds, and behind it fails. The slot is free, and does not move. Undefined when it does not
- * fail any more.
+ * Finds the commit record of the transaction that PostgreSQL fails to decode, which PostgreSQL does not name: decoding
+ * up to its start succeeds, and beyond it fails. The slot must be free; it does not move. Returns undefined when
+ * decoding no longer fails.
  */
 export async function findCommit (
   client: Queryable, { slot, publication, sqlState, changeLsn }: Search
 ): Promise<string | undefined> {
-  // What cannot be converted would fail here and not in the stream.
+  // Otherwise texts that cannot be converted would fail here, though not in the stream.
   await client.query('SET client_encoding TO SQL_ASCII')
   const { rows: [settings] } = await client.query<{ block: string, segment: string, end: string }>(`
-    select current_setting('wal_block_size') as block, pg_size_bytes(current_setting('wal_segment_size'))::text as segment, pg_current_wal_lsn()::text as end`)
+    select current_setting('wal_block_size') as block,
+      pg_size_bytes(current_setting('wal_segment_size'))::text as segment, pg_current_wal_lsn()::text as end`)
   const end = parseLsn(settings?.end ?? '0/0')
   const fails = (lsn: bigint) => failsBefore(client, { slot, publication, sqlState, lsn: formatLsn(lsn + 1n) })
 
@@ -40,20 +41,21 @@ export async function findCommit (
   return formatLsn(behindHeader(bad * alignment, BigInt(settings?.block ?? 8192), BigInt(settings?.segment ?? 1)))
 }
 
-/** Records begin behind the header of a page. */
+/** Returns where the first record of a page begins: after the page's header. */
 function behindHeader (lsn: bigint, block: bigint, segment: bigint): bigint {
   if (lsn % block !== 0n) return lsn
   return lsn + (lsn % segment === 0n ? pageHeaderBytes.first : pageHeaderBytes.other)
 }
 
-/** Decodes every record that begins before `lsn`, or at the first place that is not before it. */
+/** Returns whether decoding fails among the records that begin before `lsn`, or at the first one from there. */
 async function failsBefore (
   client: Queryable,
   { slot, publication, sqlState, lsn }: { slot: string, publication: string, sqlState: string, lsn: string }
 ): Promise<boolean> {
   try {
     await client.query(`
-      select count(*) from pg_logical_slot_peek_binary_changes($1, $2::pg_lsn, null, 'proto_version', '1', 'publication_names', $3, 'messages', 'false')`,
+      select count(*) from pg_logical_slot_peek_binary_changes(
+        $1, $2::pg_lsn, null, 'proto_version', '1', 'publication_names', $3, 'messages', 'false')`,
     [slot, lsn, quoteIdentifier(publication)])
     return false
   } catch (error) {

@@ -20,18 +20,19 @@ import {
 } from './slot.ts'
 
 const copied =
-  "(the platform's database is a copy, and the slot and publication belong to the original: give `slot` and `publication` other names, with `acceptGap`)"
+  "(the platform's database is a copy, and the slot and publication belong to the original: give `slot` and " +
+  '`publication` other names, with `acceptGap`)'
 
-/** A connection as its reader has it. */
+/** The settings of a connection, as its reader uses them. */
 export interface ConnectionSettings {
   connectionString: string
   publication: string
   slot: string
-  /** In the names and comments of what the connection creates. */
+  /** Part of the names and comments of what the connection creates. */
   mark: string
-  /** Somebody has said that what was lost is lost. */
+  /** The user has accepted that changes were lost. */
   gapAccepted: boolean
-  /** Which version of the connection this is. */
+  /** The version of the connection's settings. */
   revision: number
 }
 
@@ -43,7 +44,7 @@ export interface OpenOptions {
   db: Kysely<Database>
   /** Ends the application names of sessions that hold the slot. */
   session: string
-  /** Sees to it that what mappings want is in the publication. */
+  /** Makes sure that the publication has the tables that mappings need. */
   careForTables: (isNew: boolean) => Promise<void>
   signal: AbortSignal
   onWaiting (problem: SourceError): void
@@ -55,8 +56,8 @@ export interface OpenOptions {
 }
 
 /**
- * Sees to publication and slot, and answers where the stream is. A slot that ought to be there and is not, or that has
- * moved on without us, is never made anew in silence: that takes somebody who accepts the gap. Throws SourceError.
+ * Prepares the publication and the slot, and returns the position of the stream. A slot that is missing, or that was
+ * advanced by others, is only replaced if the user has accepted the gap. Throws SourceError.
  */
 export async function openStream (options: OpenOptions): Promise<StreamState> {
   const { client, settings, lease, states, db, log } = options
@@ -69,7 +70,7 @@ export async function openStream (options: OpenOptions): Promise<StreamState> {
   if (!isNew && known.slot === null) throw new SourceError('SLOT_FOREIGN', copied)
   if (!isNew && known.systemIdentifier !== systemIdentifier) throw new SourceError('SOURCE_REPLACED')
 
-  // Before the slot: what it decodes has to find the publication in the catalogue as it was then.
+  // Before the slot: decoding reads the catalogue as it was at the slot's start, and must find the publication there.
   let publication = await readPublication(client, settings.publication)
   if (!isNew && publication?.oid !== known.publicationOid) throw new SourceError('PUBLICATION_LOST')
   if (publication === undefined) {
@@ -89,13 +90,15 @@ export async function openStream (options: OpenOptions): Promise<StreamState> {
   return known
 }
 
-/** The slot that the position belongs to, and no other: throws SourceError when it is not there as it was left. */
+/** Finds the slot of the position. Throws SourceError unless it is as this platform left it. */
 async function findAgain (
   { client, settings, states, lease, session }: OpenOptions, known: StreamState
 ): Promise<void> {
   const slot = await readSlot(client, settings.slot)
   if (slot !== undefined && known.slot !== settings.slot) throw foreignSlot(slot)
-  if (slot?.isHere !== true || slot.walStatus === 'lost' || slot.confirmedLsn === null) { throw new SourceError('SLOT_LOST') }
+  if (slot?.isHere !== true || slot.walStatus === 'lost' || slot.confirmedLsn === null) {
+    throw new SourceError('SLOT_LOST')
+  }
   if (parseLsn(slot.confirmedLsn) > parseLsn(known.confirmedLsn)) throw new SourceError('SLOT_MOVED')
   await requireHistory(client, known)
   await freeSlot(client, { name: settings.slot, session })
@@ -103,13 +106,15 @@ async function findAgain (
 }
 
 /**
- * A server whose WAL ends before what was read of it has lost that: a standby was promoted that had not received it.
- * What it commits until it gets there would be passed over. Throws SourceError.
+ * Requires that the server still has what was read. A promoted standby may lack it: what it commits until its WAL is as
+ * long would be skipped. Throws SourceError.
  */
 async function requireHistory (client: SourceClient, { confirmedLsn, place }: StreamState): Promise<void> {
   const { rows: [row] } = await client.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn')
   const end = parseLsn(row?.lsn ?? '0/0')
-  if (end < parseLsn(confirmedLsn) || end < parseLsn(place.commitLsn)) { throw new SourceError('SOURCE_REPLACED', '(its WAL ends before what was read of it)') }
+  if (end < parseLsn(confirmedLsn) || end < parseLsn(place.commitLsn)) {
+    throw new SourceError('SOURCE_REPLACED', '(its WAL ends before the position)')
+  }
 }
 
 interface Beginning { systemIdentifier: string, publicationOid: number }
@@ -130,25 +135,29 @@ async function beginAnew (options: OpenOptions, { systemIdentifier, publicationO
     if (error.code !== '23505') throw error
     throw new SourceError('SLOT_TAKEN')
   })
-  if (settings.gapAccepted) { log.warn({ connectionId: lease.connectionId, slot: name, lsn: confirmedLsn }, 'cdc.gap_accepted') } else log.info({ connectionId: lease.connectionId, slot: name, lsn: confirmedLsn }, 'cdc.slot_ready')
+  const fields = { connectionId: lease.connectionId, slot: name, lsn: confirmedLsn }
+  if (settings.gapAccepted) log.warn(fields, 'cdc.gap_accepted')
+  else log.info(fields, 'cdc.slot_ready')
   return state
 }
 
 /**
- * Where a slot begins that a reader of ours has created and then died. Undefined when there is none, or none any more:
- * with a gap that is accepted it is dropped. Throws SourceError for a slot that we did not create, and leaves it alone.
+ * Returns the position of a slot that an earlier reader of this connection created before it died. Returns undefined if
+ * there is none, or if the gap is accepted, in which case the slot is dropped. Throws SourceError for a slot that this
+ * connection did not create, and does not touch it.
  */
 async function leftByUs (options: OpenOptions, record: SlotRecord, hasFreed = false): Promise<string | undefined> {
   const { client, settings, lease, states } = options
   const slot = await readSlot(client, record.name)
   if (slot === undefined) return undefined
   if (!hasFreed && slot.confirmedLsn === null && slot.activeName?.endsWith(` ${record.session}`) === true) {
-    // It is still being created, by a session of ours that nobody waits for, and goes with that session.
+    // An abandoned session of this platform is still creating it; ending the session removes it.
     await freeSlot(client, record)
     return await leftByUs(options, record, true)
   }
   if (!isOwnSlot(slot, record)) {
-    // It may be one that we left behind under another address: that is dropped now, and a later attempt has the name.
+    // The slot may be a leftover of another address of this connection. It is dropped now, and a later attempt can use
+    // the name.
     if (settings.gapAccepted) await states.giveUp(lease)
     throw foreignSlot(slot)
   }
@@ -164,8 +173,8 @@ async function leftByUs (options: OpenOptions, record: SlotRecord, hasFreed = fa
 }
 
 /**
- * Recorded before and confirmed after: a reader that dies in between leaves nothing that nobody drops, and takes
- * nothing that is not ours.
+ * Records the slot before it is created and confirms it afterwards. If the reader dies in between, a leftover slot is
+ * still dropped, and a foreign slot is never taken over.
  */
 async function create (options: OpenOptions): Promise<string> {
   const { client, settings, lease, states } = options

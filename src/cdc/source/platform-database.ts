@@ -3,19 +3,20 @@ import type { Database } from '../../../db/tables.ts'
 import { readSystemIdentifier } from './slot.ts'
 import { SourceError, type SourceClient } from './source.ts'
 
-/** One database of one cluster, by whatever address it is reached. initdb draws the system identifier. */
+/** Identifies one database of one cluster, whatever its address. initdb generates the system identifier. */
 interface DatabaseIdentity { systemIdentifier: string, oid: string }
 
 const identitySql = `select (select system_identifier::text from pg_control_system()) as "systemIdentifier",
   (select oid::text from pg_database where datname = current_database()) as oid`
 
 /**
- * The platform's own database holds every tenant's data and is no tenant's source. Throws SourceError `SOURCE_REFUSED`
- * for a session in it.
+ * Throws SourceError `SOURCE_REFUSED` for a session in the platform's own database, which holds every tenant's data.
  */
 export async function refusePlatformDatabase (db: Kysely<Database>, client: SourceClient): Promise<void> {
   const [own, other] = await Promise.all([ownIdentity(db), identityOf(client)])
-  if (own.oid === other.oid && own.systemIdentifier === other.systemIdentifier) { throw new SourceError('SOURCE_REFUSED', "(it is the platform's own database)") }
+  if (own.oid === other.oid && own.systemIdentifier === other.systemIdentifier) {
+    throw new SourceError('SOURCE_REFUSED', "(it is the platform's own database)")
+  }
 }
 
 async function ownIdentity (db: Kysely<Database>): Promise<DatabaseIdentity> {
@@ -24,8 +25,8 @@ async function ownIdentity (db: Kysely<Database>): Promise<DatabaseIdentity> {
 }
 
 /**
- * Where `pg_control_system` is closed to the role, replication reports the same identifier; without either, nothing can
- * be read from it.
+ * Reads the identity. A role that may not call `pg_control_system` gets the same identifier over replication; a role
+ * that can do neither cannot read changes either.
  */
 async function identityOf (client: SourceClient): Promise<DatabaseIdentity> {
   try {

@@ -5,9 +5,9 @@ import { quoteIdentifier } from '../mappings/table-name.ts'
 import { parseLsn } from './stream-state.ts'
 import { carriesMark, publicationComment } from './slot-ownership.ts'
 
-/** The oldest major version that is supported. */
+/** The oldest supported major version. */
 export const oldestVersion = 140_000
-/** From here on, stored generated columns can be published. */
+/** From this version on, stored generated columns can be published. */
 const generatedColumnsVersion = 180_000
 const slotFreeMs = 5000
 const watchEveryMs = 1000
@@ -15,38 +15,41 @@ const answerMaxMs = 10_000
 
 export interface SlotRow {
   database: string | null
-  /** Whether it decodes the database of the session that read it. */
+  /** Whether the slot decodes the database of the session that read it. */
   isHere: boolean
   plugin: string | null
   active: boolean
   activePid: number | null
-  /** The application name of the session that holds it. Null when there is none, or when it belongs to another role. */
+  /**
+   * The application name of the session that holds the slot. Null if there is none, or if it belongs to another role.
+   */
   activeName: string | null
   walStatus: string | null
   confirmedLsn: string | null
 }
 
-/** What we know about a slot that we created. */
+/** The record of a slot that the connection created. */
 export interface SlotRecord {
   name: string
-  /** Whether the name carries the connection's mark. */
+  /** Whether the name contains the connection's mark. */
   isMarked: boolean
-  /** The slot was never acknowledged beyond it. Null when its creation was not confirmed, or not ours. */
+  /** The slot was never acknowledged beyond it. Null until its creation by this connection is confirmed. */
   lsn: string | null
-  /** Ends the application names of our sessions that hold it. */
+  /** Ends the application names of the platform's sessions that hold it. */
   session: string
 }
 
 /**
- * Whether we created the slot. A name that a user chose proves nothing: another program may have created the slot
- * before we did, or after ours was dropped. Then it is further than ours ever was.
+ * Returns whether this connection created the slot. A name that a user chose proves nothing: another program may have
+ * created the slot before, or after the connection's own was dropped. Such a slot is further on than the connection's
+ * own ever was.
  */
 export function isOwnSlot (slot: SlotRow, { isMarked, lsn }: Pick<SlotRecord, 'isMarked' | 'lsn'>): boolean {
   if (!slot.isHere || slot.plugin !== 'pgoutput') return false
   return isMarked || (lsn !== null && slot.confirmedLsn !== null && parseLsn(slot.confirmedLsn) <= parseLsn(lsn))
 }
 
-/** Describes a slot that is not ours, and how to go on. */
+/** Describes a foreign slot and what to do about it. */
 export function foreignSlot (slot: SlotRow): SourceError {
   const whose = slot.isHere
     ? ''
@@ -62,14 +65,16 @@ export async function readFacts (client: Queryable): Promise<ServerFacts> {
   const { rows: [row] } = await client.query<{ version: number, wal_level: string }>(
     "select current_setting('server_version_num')::int as version, current_setting('wal_level') as wal_level"
   )
-  if (typeof row?.version !== 'number' || typeof row.wal_level !== 'string') { throw new SourceError('SOURCE_PROTOCOL', '(it does not answer what was asked)') }
+  if (typeof row?.version !== 'number' || typeof row.wal_level !== 'string') {
+    throw new SourceError('SOURCE_PROTOCOL', '(the result of a query is malformed)')
+  }
   if (row.version < oldestVersion) throw new SourceError('SOURCE_UNSUPPORTED')
   return { version: row.version, walLevel: row.wal_level }
 }
 
 /**
- * A number that initdb draws: another one is another cluster, whatever its address. Asking for it takes the privilege
- * to replicate.
+ * Reads the number that initdb generated; another number is another cluster, whatever the address. Requires the
+ * privilege to replicate.
  */
 export async function readSystemIdentifier (client: SourceClient): Promise<string> {
   const session = await client.another({ replication: 'database', statement_timeout: false, lock_timeout: 0 })
@@ -83,7 +88,8 @@ export async function readSystemIdentifier (client: SourceClient): Promise<strin
 
 export async function readSlot (client: Queryable, name: string): Promise<SlotRow | undefined> {
   const { rows: [row] } = await client.query<SlotRow>(`
-    select s.database::text, coalesce(s.database = current_database(), false) as "isHere", s.plugin::text, s.active, s.active_pid as "activePid",
+    select s.database::text, coalesce(s.database = current_database(), false) as "isHere", s.plugin::text,
+      s.active, s.active_pid as "activePid",
       a.application_name as "activeName", s.wal_status as "walStatus", s.confirmed_flush_lsn::text as "confirmedLsn"
     from pg_replication_slots s left join pg_stat_activity a on a.pid = s.active_pid where s.slot_name = $1`, [name])
   return row
@@ -93,7 +99,8 @@ export async function readPublication (
   client: Queryable, name: string
 ): Promise<{ oid: number, comment: string | null } | undefined> {
   const { rows: [row] } = await client.query<{ oid: number, comment: string | null }>(
-    "select oid::bigint::float8 as oid, obj_description(oid, 'pg_publication') as comment from pg_publication where pubname = $1",
+    "select oid::bigint::float8 as oid, obj_description(oid, 'pg_publication') as comment " +
+      'from pg_publication where pubname = $1',
     [name]
   )
   return row
@@ -102,7 +109,7 @@ export async function readPublication (
 export const isOwnPublication = (name: string, { comment }: { comment: string | null }, mark: string): boolean =>
   carriesMark(name, mark) || comment === publicationComment(mark)
 
-/** One query, and so one transaction: there is no moment at which the publication has no mark. */
+/** Creates a publication and its mark in one query, and so in one transaction: it is never without the mark. */
 export async function createPublication (
   client: Queryable, name: string, version: number, mark: string
 ): Promise<void> {
@@ -110,7 +117,7 @@ export async function createPublication (
   await client.query(`${createPublicationSql(name, version)} ${comment}`)
 }
 
-/** Truncates are published to be logged; partitions are seen as the table that they are a part of. */
+/** Truncates are published so that they can be logged. Partitions arrive under the table that they belong to. */
 export function createPublicationSql (name: string, version: number): string {
   const generated = version >= generatedColumnsVersion ? ', publish_generated_columns = stored' : ''
   return `CREATE PUBLICATION ${
@@ -119,22 +126,21 @@ export function createPublicationSql (name: string, version: number): string {
 }
 
 export interface SlotCreation {
-  /** Marks the session that creates it. */
+  /** Marks the session that creates the slot. */
   session: string
   signal: AbortSignal
-  /** Told every second or so of what is waited for: `SLOT_WAITS`. */
+  /** Called about once a second while PostgreSQL waits: `SLOT_WAITS`. */
   onWaiting (problem: SourceError): void
 }
 
 /**
- * Answers where the stream begins. PostgreSQL waits for every transaction that writes anywhere on the server, then for
- * those that have begun meanwhile: however long that takes, there is no better time to begin, so that nothing bounds it
- * but `signal`.
+ * Creates a slot and returns where its stream begins. PostgreSQL waits for every transaction that is writing on the
+ * server, then for those that began meanwhile. Retrying would not be faster, so only `signal` limits the time.
  */
 export async function createSlot (
   client: SourceClient, name: string, { session: mark, signal, onWaiting }: SlotCreation
 ): Promise<string> {
-  // In a session of its own: the client watches it meanwhile.
+  // In a session of its own, which `client` watches meanwhile.
   const session = await client.another({ statement_timeout: false, lock_timeout: 0, query_timeout: 0, mark })
   const done = new AbortController()
   try {
@@ -145,7 +151,7 @@ export async function createSlot (
     const watching = watchCreation(client, pid, AbortSignal.any([signal, done.signal]), onWaiting)
     for (const promise of [creating, watching]) promise.catch(() => {})
     const { rows: [row] } = await Promise.race([creating, watching])
-    if (row === undefined) throw new Error('the server made a slot and says nothing of it')
+    if (row === undefined) throw new Error('the server returned no row for the created slot')
     return row.lsn
   } finally {
     done.abort()
@@ -154,23 +160,24 @@ export async function createSlot (
 }
 
 /**
- * Lifts what may still be set for the role, and returns the session's process. This is a query without a limit of its
- * own, too.
+ * Removes the limits that may be set for the role, and returns the session's process ID. This query has no limit of its
+ * own either.
  */
 async function liftLimits (session: Queryable, signal: AbortSignal): Promise<number> {
-  const tooLate = createDeadline(answerMaxMs, new SourceError('SOURCE_UNREACHABLE', '(before the slot is made)'))
+  const tooLate = createDeadline(answerMaxMs, new SourceError('SOURCE_UNREACHABLE', '(before the slot was created)'))
   try {
     const { rows: [own] } = await unlessAborted(session.query<{ pid: number }>(`select pg_backend_pid() as pid, (
-      select count(set_config(name, '0', false)) from pg_settings where name in ('statement_timeout', 'lock_timeout', 'transaction_timeout'))`),
+      select count(set_config(name, '0', false)) from pg_settings
+      where name in ('statement_timeout', 'lock_timeout', 'transaction_timeout'))`),
     AbortSignal.any([signal, tooLate.signal]))
-    if (typeof own?.pid !== 'number') throw new SourceError('SOURCE_PROTOCOL', '(it does not answer what was asked)')
+    if (typeof own?.pid !== 'number') throw new SourceError('SOURCE_PROTOCOL', '(the result of a query is malformed)')
     return own.pid
   } finally {
     tooLate.clear()
   }
 }
 
-/** Until `signal`: then the server is told to wait no longer, and does nothing where that is over. */
+/** Reports what the creation waits for until `signal` aborts; then cancels the creation. */
 async function watchCreation (
   client: Queryable, pid: number, signal: AbortSignal, onWaiting: (problem: SourceError) => void
 ): Promise<never> {
@@ -179,31 +186,33 @@ async function watchCreation (
       await sleep(watchEveryMs, undefined, { signal })
       const { rows: [blocker] } = await client.query<{ pid: number, role: string | null, since: Date | null }>(
         `
-        select b.pid, a.usename::text as role, a.xact_start as since from unnest(pg_blocking_pids($1)) b(pid) left join pg_stat_activity a on a.pid = b.pid limit 1`,
+        select b.pid, a.usename::text as role, a.xact_start as since
+        from unnest(pg_blocking_pids($1)) b(pid) left join pg_stat_activity a on a.pid = b.pid limit 1`,
         [pid]
       )
       if (blocker === undefined) continue
       const who = blocker.pid === 0
-        ? 'one that is prepared'
-        : `that of process ${blocker.pid}${blocker.role === null ? '' : `, role ${blocker.role}`}`
+        ? 'a prepared transaction'
+        : `process ${blocker.pid}${blocker.role === null ? '' : `, role ${blocker.role}`}`
       onWaiting(
         new SourceError(
           'SLOT_WAITS',
-          `(now: ${who}${blocker.since === null ? '' : `, since ${blocker.since.toISOString()}`})`
+          `(waiting for ${who}${blocker.since === null ? '' : `, open since ${blocker.since.toISOString()}`})`
         )
       )
     }
   } catch (error) {
-    if (!signal.aborted) { throw new SourceError('SOURCE_UNREACHABLE', '(while the slot was being made)', { cause: error }) }
+    if (!signal.aborted) {
+      throw new SourceError('SOURCE_UNREACHABLE', '(while the slot was being created)', { cause: error })
+    }
     await client.query('select pg_cancel_backend($1)', [pid]).catch(() => {})
     throw error
   }
 }
 
 /**
- * Ends our own session that still holds the slot: its reader has lost the lease, or was killed and the server has not
- * noticed yet. A session of another program is left alone. Throws SourceError `SLOT_BUSY` when the slot does not become
- * free.
+ * Ends the platform's own session that still holds the slot: its reader lost the lease, or was killed before the server
+ * noticed. Never ends a session of another program. Throws SourceError `SLOT_BUSY` when the slot does not become free.
  */
 export async function freeSlot (
   client: Queryable, { name, session }: Pick<SlotRecord, 'name' | 'session'>
@@ -222,9 +231,8 @@ export async function freeSlot (
 }
 
 /**
- * Drops a slot that we created; one of that name that we did not create stays as it is. Tolerates that it is gone, and
- * that another session is dropping it. Throws SourceError `SLOT_BUSY` when it is there all the same after a few
- * seconds.
+ * Drops a slot that the connection created; does not touch a foreign slot of that name. Accepts that the slot is gone,
+ * or that another session is dropping it. Throws SourceError `SLOT_BUSY` if it still exists after a few seconds.
  */
 export async function dropSlot (client: Queryable, record: SlotRecord): Promise<'dropped' | 'foreign'> {
   const deadline = performance.now() + slotFreeMs
@@ -236,8 +244,8 @@ export async function dropSlot (client: Queryable, record: SlotRecord): Promise<
     if (attempts > 0) await sleep(50)
     await freeSlot(client, record)
     try {
-      // Compared again by the statement that drops it. It drops nothing when the slot has changed hands; the next round
-      // sees that.
+      // The statement compares the position again. If the slot has changed hands, it drops nothing, and the next round
+      // sees the new slot.
       await client.query(`
         select pg_drop_replication_slot(slot_name) from pg_replication_slots
         where slot_name = $1 and database = current_database() and confirmed_flush_lsn is not distinct from $2::pg_lsn`,
@@ -245,7 +253,7 @@ export async function dropSlot (client: Queryable, record: SlotRecord): Promise<
       )
     } catch (error) {
       const { code } = error as { code?: string }
-      // Gone, or another session was faster to come back to it.
+      // The slot was dropped, or another session has taken it.
       if (code !== '42704' && code !== '55006') throw error
     }
   }

@@ -4,30 +4,31 @@ import type { Queryable } from './source.ts'
 import { quoteIdentifier, quoteTable, tableText, type TableName } from '../mappings/table-name.ts'
 
 /**
- * `writes`: PostgreSQL refuses updates or deletes of the source application once the table is published. `loss`:
- * changes that the mapping wants are not in the stream. `none`: it works, with what the message says.
+ * `writes`: PostgreSQL refuses updates or deletes of the source application once the table is published. `loss`: the
+ * stream lacks changes that the mapping needs. `none`: the mapping works, within the limits that the message describes.
  */
 export type Harm = 'writes' | 'loss' | 'none'
 
 export interface TableProblem extends MappingProblem { harm: Harm }
 
 /**
- * From here on, stored generated columns can be published, and unpublished ones may not be part of a replica identity.
+ * From this version on, stored generated columns can be published, and unpublished ones may not be part of a replica
+ * identity.
  */
 const generatedColumnsVersion = 180_000
 
-/** A table, or one of its partitions. Rows are written with the replica identity of the partition that they are in. */
+/** A table or one of its partitions. Rows are written with the replica identity of their partition. */
 interface Part extends TableName {
   kind: 'r' | 'p' | 'f'
   persistence: 'p' | 'u' | 't'
   identity: 'd' | 'n' | 'f' | 'i'
-  /** Columns by which old rows are found; null when there is no index for it. */
+  /** Columns that identify old rows; null when no index provides them. */
   identityColumns: string[] | null
-  /** Of the table itself: a partition has the same, and may be one of thousands. */
+  /** Only for the table itself: partitions have the same columns, and there may be thousands. */
   columns: string[]
   stored: string[]
   virtual: string[]
-  /** A unique index that can be the identity; empty for the primary key. */
+  /** A unique index that can become the identity; empty for the primary key. */
   usableIndex: string | null
 }
 
@@ -37,12 +38,12 @@ interface Publication {
   operations: Operation[]
   viaRoot: boolean
   generated: boolean
-  /** A table in it that could not be updated if updates were published. */
+  /** A published table that could not be updated if updates were published. */
   unidentified: string | null
   entries: Entry[] | null
 }
 
-/** The table itself is the first of its parts. */
+/** The first part is the table itself. */
 export interface PublishedTable {
   table: TableName
   version: number
@@ -56,22 +57,29 @@ const unidentified = (table: string) => `${table}.relkind = 'r' and ${table}.rel
     and case ${table}.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end)`
 
 const columnsOf = (condition: string) =>
-  `(select coalesce(jsonb_agg(a.attname order by a.attnum), '[]') from pg_attribute a where a.attrelid = p.oid and a.attnum > 0 and not a.attisdropped and ${condition})`
+  `(select coalesce(jsonb_agg(a.attname order by a.attnum), '[]') from pg_attribute a
+    where a.attrelid = p.oid and a.attnum > 0 and not a.attisdropped and ${condition})`
 
 const partsSql = `
   select current_setting('server_version_num')::int as version, jsonb_agg(jsonb_build_object(
-    'schema', n.nspname, 'name', p.relname, 'kind', p.relkind, 'persistence', p.relpersistence, 'identity', p.relreplident,
+    'schema', n.nspname, 'name', p.relname, 'kind', p.relkind, 'persistence', p.relpersistence,
+    'identity', p.relreplident,
     'columns', case when p.oid = c.oid then ${columnsOf("a.attgenerated = ''")} else '[]' end, 'stored', ${
   columnsOf("a.attgenerated = 's'")
 }, 'virtual', ${columnsOf("a.attgenerated = 'v'")},
     'identityColumns', (
-      select jsonb_agg(a.attname) from pg_index i cross join unnest(i.indkey) with ordinality k(attnum, ordinal) join pg_attribute a on a.attrelid = p.oid and a.attnum = k.attnum
+      select jsonb_agg(a.attname) from pg_index i cross join unnest(i.indkey) with ordinality k(attnum, ordinal)
+      join pg_attribute a on a.attrelid = p.oid and a.attnum = k.attnum
       where i.indrelid = p.oid and i.indisvalid and i.indimmediate and k.ordinal <= i.indnkeyatts
         and case p.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end),
     'usableIndex', (
-      select case when i.indisprimary then '' else ic.relname end from pg_index i join pg_class ic on ic.oid = i.indexrelid
-      where i.indrelid = p.oid and i.indisvalid and i.indimmediate and i.indisunique and i.indpred is null and i.indexprs is null
-        and not exists (select from unnest(i.indkey) with ordinality k(attnum, ordinal) join pg_attribute a on a.attrelid = p.oid and a.attnum = k.attnum
+      select case when i.indisprimary then '' else ic.relname end
+      from pg_index i join pg_class ic on ic.oid = i.indexrelid
+      where i.indrelid = p.oid and i.indisvalid and i.indimmediate and i.indisunique
+        and i.indpred is null and i.indexprs is null
+        and not exists (
+          select from unnest(i.indkey) with ordinality k(attnum, ordinal)
+          join pg_attribute a on a.attrelid = p.oid and a.attnum = k.attnum
           where k.ordinal <= i.indnkeyatts and not a.attnotnull)
       order by i.indisprimary desc, ic.relname limit 1)
     ) order by p.oid <> c.oid, p.relkind <> 'p', p.oid) as parts
@@ -80,20 +88,30 @@ const partsSql = `
   join pg_class p on p.oid = ids.oid join pg_namespace n on n.oid = p.relnamespace
   where cn.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p') and p.relkind in ('r', 'p', 'f')`
 
-/** Row filters and column lists are in the catalogue from PostgreSQL 15 on: what is asked for as JSON may be absent. */
+/** Read as JSON, because the catalogue has row filters and column lists only from PostgreSQL 15 on. */
 const publicationSql = `
-  select array_remove(array[case when p.pubinsert then 'insert' end, case when p.pubupdate then 'update' end, case when p.pubdelete then 'delete' end], null) as operations,
+  select array_remove(array[case when p.pubinsert then 'insert' end, case when p.pubupdate then 'update' end,
+      case when p.pubdelete then 'delete' end], null) as operations,
     p.pubviaroot as "viaRoot", to_jsonb(p)->>'pubgencols' = 's' is true as generated,
-    (select min(t.schemaname || '.' || t.tablename) from pg_publication_tables t join pg_namespace n on n.nspname = t.schemaname join pg_class c on c.relnamespace = n.oid and c.relname = t.tablename
-      where t.pubname = p.pubname and exists (select from pg_class l where (l.oid = c.oid or l.oid in (select relid from pg_partition_tree(c.oid))) and ${
+    (select min(t.schemaname || '.' || t.tablename) from pg_publication_tables t
+      join pg_namespace n on n.nspname = t.schemaname
+      join pg_class c on c.relnamespace = n.oid and c.relname = t.tablename
+      where t.pubname = p.pubname and exists (select from pg_class l
+        where (l.oid = c.oid or l.oid in (select relid from pg_partition_tree(c.oid))) and ${
   unidentified('l')
 })) as unidentified,
-    (select jsonb_agg(jsonb_build_object('schema', t.schemaname, 'name', t.tablename, 'filter', to_jsonb(t)->>'rowfilter', 'columns', to_jsonb(t)->'attnames'))
-      from pg_publication_tables t join pg_namespace n on n.nspname = t.schemaname join pg_class c on c.relnamespace = n.oid and c.relname = t.tablename
-      where t.pubname = p.pubname and ((t.schemaname = $2 and t.tablename = $3) or c.oid in (select relid from pg_partition_tree(to_regclass($4))))) as entries
+    (select jsonb_agg(jsonb_build_object('schema', t.schemaname, 'name', t.tablename,
+        'filter', to_jsonb(t)->>'rowfilter', 'columns', to_jsonb(t)->'attnames'))
+      from pg_publication_tables t join pg_namespace n on n.nspname = t.schemaname
+      join pg_class c on c.relnamespace = n.oid and c.relname = t.tablename
+      where t.pubname = p.pubname and ((t.schemaname = $2 and t.tablename = $3)
+        or c.oid in (select relid from pg_partition_tree(to_regclass($4))))) as entries
   from pg_publication p where p.pubname = $1`
 
-/** Undefined when there is no such table. A publication that is not there yet is one that the platform would create. */
+/**
+ * Returns undefined if the table does not exist. A missing publication is assumed to be as the platform would create
+ * it.
+ */
 export async function readPublishedTable (
   client: Queryable, publicationName: string, table: TableName
 ): Promise<PublishedTable | undefined> {
@@ -112,7 +130,9 @@ export async function readPublishedTable (
   return { table, version: seen.version, publicationName, parts: seen.parts, publication }
 }
 
-/** What a mapping meets that reads the table by this publication, or would if the table were in it. */
+/**
+ * Returns the problems of a mapping that reads the table through this publication, or would if the table were in it.
+ */
 export function problemsOf (seen: PublishedTable, mapping: CompiledMapping): TableProblem[] {
   return [
     ...writeProblems(seen),
@@ -123,7 +143,7 @@ export function problemsOf (seen: PublishedTable, mapping: CompiledMapping): Tab
   ]
 }
 
-/** What would make PostgreSQL refuse the source application's updates or deletes. */
+/** Returns what would make PostgreSQL refuse the source application's updates or deletes. */
 export function writeProblems (seen: PublishedTable): TableProblem[] {
   const { version, publication, publicationName } = seen
   const leaves = leavesOf(seen)
@@ -165,7 +185,7 @@ export function writeProblems (seen: PublishedTable): TableProblem[] {
   return problems
 }
 
-/** What is not in the WAL is in no stream. */
+/** Finds tables whose changes are not in the WAL, and so not in the stream. */
 function storageProblems (seen: PublishedTable): TableProblem[] {
   const problems: TableProblem[] = []
   const unlogged = leavesOf(seen).filter(part => part.persistence !== 'p')
@@ -207,9 +227,9 @@ function publicationProblems (
         ? {
             harm: 'loss',
             code: 'OPERATION_NOT_PUBLISHED',
-            message: `${message}. Give ${
+            message: `${message}. First give ${
             publication.unidentified ?? ''
-          } a replica identity first: otherwise PostgreSQL would refuse updates and deletes of it`
+          } a replica identity; otherwise PostgreSQL would refuse updates and deletes of it`
           }
         : {
             harm: 'loss',
@@ -225,16 +245,16 @@ function publicationProblems (
     problems.push({
       harm: 'none',
       code: 'PARTITIONS_APART',
-      message: `The publication ${publicationName} names the partitions of ${
+      message: `The publication ${publicationName} publishes the partitions of ${
         tableText(table)
-      }: what is committed to a partition that is dropped before it is read makes no event`,
+      } separately: changes of a partition that is dropped before they are read make no event`,
       sql: `ALTER PUBLICATION ${name} SET (publish_via_partition_root = true);`
     })
   }
   return problems
 }
 
-/** Row filters and column lists of publications that somebody made by hand. */
+/** Finds row filters and column lists, which only publications that were created by hand have. */
 function listProblems (seen: PublishedTable, mapping: CompiledMapping): TableProblem[] {
   const { publication, publicationName } = seen
   const problems: TableProblem[] = []
@@ -278,7 +298,7 @@ function listProblems (seen: PublishedTable, mapping: CompiledMapping): TablePro
   return problems
 }
 
-/** Columns that the mapping wants to see changed, and whose old values are not in the stream. */
+/** Finds columns that are compared with their old values though the stream lacks those. */
 function blindness (seen: PublishedTable, mapping: CompiledMapping): TableProblem[] {
   const leaves = leavesOf(seen)
   if (writeProblems(seen).length > 0 || isFull(seen)) return []
@@ -287,7 +307,7 @@ function blindness (seen: PublishedTable, mapping: CompiledMapping): TableProble
   return [{
     harm: 'none',
     code: 'REPLICA_IDENTITY',
-    message: `The old values of ${tableText(seen.table)} cannot be seen: each update of it counts as a change of ${
+    message: `The stream lacks the old values of ${tableText(seen.table)}: each update of it counts as a change of ${
       blind.join(', ')
     }${whyNotFull(seen)}`,
     ...sqlOf(fullIdentitySql(seen))
@@ -313,10 +333,12 @@ const canBeFull = ({ version }: PublishedTable, part: Part): boolean =>
 export const whyNotFull = (seen: PublishedTable): string =>
   leavesOf(seen).every(part => canBeFull(seen, part))
     ? ''
-    : '. REPLICA IDENTITY FULL is no help: it has a virtual generated column, and PostgreSQL would refuse updates of it'
+    : '. REPLICA IDENTITY FULL does not help: the table has a virtual generated column, and PostgreSQL would refuse ' +
+      'updates of it'
 
 /**
- * The statements after which a stream has all of the old rows; undefined where PostgreSQL would then refuse updates.
+ * Returns the statements after which the stream carries complete old rows; undefined if PostgreSQL would then refuse
+ * updates.
  */
 export function fullIdentitySql (seen: PublishedTable): string | undefined {
   if (!leavesOf(seen).every(part => canBeFull(seen, part))) return undefined
@@ -332,7 +354,7 @@ export function fullIdentitySql (seen: PublishedTable): string | undefined {
   ].join('\n')
 }
 
-/** Gives each of them an identity with which it can be updated. */
+/** Returns the statements that give each part an identity with which it can be updated. */
 function identitySql (seen: PublishedTable, lacking: readonly Part[]): string | undefined {
   if (lacking.every(part => canBeFull(seen, part))) return fullIdentitySql(seen)
   return lacking.flatMap(part => {
@@ -343,7 +365,7 @@ function identitySql (seen: PublishedTable, lacking: readonly Part[]): string | 
   }).join('\n')
 }
 
-/** For those that no statement helps as they are. */
+/** Names the tables that need a primary key, because no statement can give them an identity as they are. */
 function keysWanted (seen: PublishedTable, lacking: readonly Part[]): string {
   const keyless = lacking.every(part => canBeFull(seen, part)) ? [] : lacking.filter(part => part.usableIndex === null)
   return keyless.length === 0 ? '' : `. Give ${namesOf(keyless)} a primary key and REPLICA IDENTITY DEFAULT`
@@ -352,7 +374,7 @@ function keysWanted (seen: PublishedTable, lacking: readonly Part[]): string {
 const publishGeneratedSql = ({ publicationName }: PublishedTable): string =>
   `ALTER PUBLICATION ${quoteIdentifier(publicationName)} SET (publish_generated_columns = stored);`
 
-/** Without row filter and column list. In one transaction, so that the stream misses nothing. */
+/** Adds the tables again without row filter and column list, in one transaction so that the stream misses nothing. */
 function addAgainSql ({ publicationName }: PublishedTable, entries: readonly Entry[]): string {
   const name = quoteIdentifier(publicationName)
   return [

@@ -4,13 +4,13 @@ import type { TableName } from '../mappings/table-name.ts'
 
 /** More than an editor can show, and few enough to read at once. */
 const tablesMax = 2000
-/** One answer has so many: the thread that takes it stands still meanwhile. */
+/** How many tables one query returns: its result blocks the thread that receives it. */
 const pageTables = 100
-/** Names and types of all of them together. */
+/** The limit for the names and types of all tables together. */
 const textMax = 16 * 1024 * 1024
 
 export interface SourceTable extends DatabaseTable {
-  /** The table that it is a partition of, by whose name its changes come. */
+  /** For a partition, the table that it belongs to: its changes arrive under that table. */
   root: TableName | null
 }
 
@@ -20,26 +20,30 @@ interface Row {
 }
 
 /**
- * Rows are written with the identity of the partition that they are in, and told with that of the table: the worst of
- * them is what can be counted on.
+ * Rows are written with the replica identity of their partition, but arrive under the name of the table. So the weakest
+ * identity counts.
  */
 const tablesSql = (where: string, limit: number) => `
   select n.nspname::text as schema, c.relname::text as name, c.relkind = 'p' as partitioned, parts.identity,
-    (select jsonb_build_object('schema', rn.nspname, 'name', r.relname) from pg_class r join pg_namespace rn on rn.oid = r.relnamespace
+    (select jsonb_build_object('schema', rn.nspname, 'name', r.relname)
+      from pg_class r join pg_namespace rn on rn.oid = r.relnamespace
       where c.relispartition and r.oid = pg_partition_root(c.oid)) as root,
     array(select a.attname::text from pg_index i cross join unnest(i.indkey) with ordinality k(attnum, ordinal)
-      join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum where i.indrelid = c.oid and i.indisprimary and k.ordinal <= i.indnkeyatts order by k.ordinal) as primary_key,
-    (select jsonb_agg(jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'nullable', not a.attnotnull, 'generated', a.attgenerated <> '') order by a.attnum)
+      join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum
+      where i.indrelid = c.oid and i.indisprimary and k.ordinal <= i.indnkeyatts order by k.ordinal) as primary_key,
+    (select jsonb_agg(jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
+        'nullable', not a.attnotnull, 'generated', a.attgenerated <> '') order by a.attnum)
       from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   cross join lateral (
     select (array_agg(p.relreplident::text order by position(p.relreplident::text in 'ndif')))[1] as identity
-    from (select c.oid union select relid from pg_partition_tree(c.oid) where isleaf) ids join pg_class p on p.oid = ids.oid
+    from (select c.oid union select relid from pg_partition_tree(c.oid) where isleaf) ids
+    join pg_class p on p.oid = ids.oid
     where p.relkind in ('r', 'p')) parts
   where c.relkind in ('r', 'p') and ${where}
   order by 1, 2 limit ${limit}`
 
-/** Every table that mappings may name: partitions are seen as the table that they are parts of. */
+/** Returns the tables that mappings may name. Partitions appear as the table that they belong to. */
 export async function readTables (client: SourceClient): Promise<DatabaseTable[]> {
   const tables: DatabaseTable[] = []
   let text = 0
@@ -59,9 +63,11 @@ export async function readTables (client: SourceClient): Promise<DatabaseTable[]
   return tables
 }
 
-/** Behind a schema and name. */
+/** Selects the tables after a schema and name. */
 const pageSql = tablesSql(
-  "not c.relispartition and c.relpersistence = 'p' and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%' and (n.nspname::text, c.relname::text) > ($1::text, $2::text)",
+  `not c.relispartition and c.relpersistence = 'p'
+    and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%'
+    and (n.nspname::text, c.relname::text) > ($1::text, $2::text)`,
   pageTables)
 
 export async function readTable (client: SourceClient, { schema, name }: TableName): Promise<SourceTable | undefined> {
@@ -74,10 +80,10 @@ const identities: Record<string, DatabaseTable['replicaIdentity']> = {
   d: 'default', n: 'nothing', f: 'full', i: 'index'
 }
 
-const notAsked = () => new SourceError('SOURCE_PROTOCOL', '(it does not answer what was asked)')
+const notAsked = () => new SourceError('SOURCE_PROTOCOL', '(the result of a query is malformed)')
 const isText = (value: unknown): boolean => typeof value === 'string'
 
-/** A server may answer what was not asked: what is passed on has the types that it should have. */
+/** A server may return anything: values that are passed on must have the expected types. */
 function requireTable ({ schema, name, primary_key: key, columns }: Row): void {
   const isTable = isText(schema) && isText(name) && Array.isArray(key) && key.every(isText)
   const areColumns = columns === null ||

@@ -2,7 +2,7 @@ import type { Transferable } from 'node:worker_threads'
 import { fromFailure, toFailure, type Failure } from '../decoding/failure.ts'
 
 /** Methods that another thread may call. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- any method has arguments of its own
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- methods take different arguments
 export type Methods<M> = { [Name in keyof M]: (...values: any[]) => unknown }
 
 export type Frame =
@@ -13,7 +13,7 @@ export type Frame =
 interface Port { postMessage (frame: unknown, transfer?: readonly Transferable[]): void }
 interface Waiting { resolve (value: unknown): void, reject (error: Error): void }
 
-/** Calls from one thread to another, both ways over one port. */
+/** Calls between two threads, in both directions over one port. */
 export class Calls<Remote extends Methods<Remote>> {
   readonly #port: Port
   readonly #own: Record<string, (...values: never[]) => unknown>
@@ -28,7 +28,7 @@ export class Calls<Remote extends Methods<Remote>> {
 
   get isIdle (): boolean { return this.#waiting.size === 0 }
 
-  /** Rejects with what the method threw, or with the reason for which the other thread has ended. */
+  /** Calls a method of the other thread. Rejects with what it threw, or with the reason that the thread ended. */
   async call<Name extends keyof Remote & string> (
     name: Name,
     ...values: Parameters<Remote[Name]>
@@ -51,7 +51,7 @@ export class Calls<Remote extends Methods<Remote>> {
     else waiting?.resolve(frame.value)
   }
 
-  /** The other thread answers nothing any more. */
+  /** Rejects all pending calls: the other thread has ended. */
   end (reason: Error): void {
     this.#ended = reason
     for (const { reject } of this.#waiting.values()) reject(reason)

@@ -10,7 +10,7 @@ import type { Truncates } from './truncate-reports.ts'
 
 export interface ThreadSettings { limits: WireLimits }
 
-/** What crosses threads of the configuration of a session: everything else follows from the connection string. */
+/** The session settings that cross threads; the connection string provides the rest. */
 export type SessionOptions = Pick<
   SessionConfig,
   'replication' | 'statement_timeout' | 'lock_timeout' | 'query_timeout' | 'mark'
@@ -27,24 +27,24 @@ export interface StreamSettings {
 }
 
 export interface StreamProgress {
-  /** Where the server was when it last said so. */
+  /** The server's WAL position when it last reported it. */
   server: bigint
-  /** The end of the last transaction that has arrived whole. */
+  /** The end of the last transaction that has arrived completely. */
   received: bigint
-  /** Everything before it is dealt with; of that, `stored` is committed. */
+  /** Everything before `settled` is processed, and everything before `stored` is committed. */
   settled: bigint
   stored: bigint
   storedCommitLsn: string
   oldestCommitAt: number | null
   isIdle: boolean
-  /** Messages since the last report, and those of row changes. */
+  /** Messages since the last report, and how many of them were row changes. */
   messages: number
   inserts: number
   updates: number
   deletes: number
 }
 
-/** What a conversation thread does for the main thread. */
+/** Methods of a conversation thread that the main thread calls. */
 export interface ThreadMethods {
   open (connectionString: string, options: SessionOptions): Promise<number>
   query (
@@ -52,23 +52,23 @@ export interface ThreadMethods {
   ): Promise<{ rows: QueryResultRow[], rowCount: number | null }>
   close (session: number): Promise<void>
   /**
-   * Resolves when the server streams. Nothing is handed on before `runStream`; `stopStream` also ends one that has not
-   * begun.
+   * Resolves when the server streams. Passes nothing on before `runStream`. `stopStream` also ends a stream that has
+   * not started.
    */
   startStream (stream: number, session: number, connectionString: string, settings: StreamSettings): Promise<void>
   runStream (stream: number): void
   acknowledge (stream: number, lsn: bigint, isPing: boolean): void
-  /** Resolves when nothing of the stream is under way any more. */
+  /** Resolves when the stream has no work in progress. */
   stopStream (stream: number): Promise<void>
 }
 
-/** What the main thread does for a conversation thread. */
+/** Methods of the main thread that a conversation thread calls. */
 export interface MainMethods {
-  /** Undefined when the revision is still the known one. */
+  /** Undefined when the known revision is still current. */
   mappings (
     stream: number, known: number | undefined
   ): Promise<{ revision: number, definitions: readonly ActiveDefinition[] } | undefined>
-  /** Resolves to whether the chunk is committed; false: PostgreSQL refuses it. */
+  /** Resolves to true when the chunk is committed, false when PostgreSQL refuses it. */
   write (stream: number, chunk: DraftedChunk, step: StreamStep, progress: StreamProgress): Promise<boolean>
   progress (stream: number, progress: StreamProgress): void
   truncated (stream: number, truncates: Truncates): void

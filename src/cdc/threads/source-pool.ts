@@ -16,7 +16,7 @@ export interface Source {
   row: Selectable<CdcConnectionsTable>
 }
 
-/** Sessions in connected databases, for what requests ask of them; the readers have their own. */
+/** Opens sessions in connected databases for requests; readers have their own. */
 export function createSources (
   { db, encryption, threads }: { db: Kysely<Database>, encryption: Encryption, threads: SourceThreads }
 ) {
@@ -51,20 +51,22 @@ export function createSources (
     /** Throws NotFoundError `CONNECTION_NOT_FOUND`. */
     async get (scope: Scope): Promise<Source> {
       const source = await find(scope)
-      if (source === undefined) { throw new NotFoundError('CONNECTION_NOT_FOUND', `No database is connected in ${scope.environment}`) }
+      if (source === undefined) {
+        throw new NotFoundError('CONNECTION_NOT_FOUND', `No database is connected in ${scope.environment}`)
+      }
       return source
     },
 
     /**
-     * Undefined when no database is connected. Throws ServiceUnavailableError `SOURCE_UNAVAILABLE` when one is and
-     * cannot be used.
+     * Runs work in a session. Returns undefined when no database is connected. Throws ServiceUnavailableError
+     * `SOURCE_UNAVAILABLE` when the connected one cannot be used.
      */
     async within<T> (scope: Scope, work: (client: SourceClient, source: Source) => Promise<T>): Promise<T | undefined> {
       const source = await find(scope)
       return source && await run(source, work)
     },
 
-    /** As `within`, and undefined as well when the database cannot be used: for what is good to know and not needed. */
+    /** As `within`, but also returns undefined when the database cannot be used: for optional information. */
     async ifPossible<T> (
       scope: Scope, work: (client: SourceClient, source: Source) => Promise<T>
     ): Promise<T | undefined> {

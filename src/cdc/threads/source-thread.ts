@@ -8,18 +8,17 @@ import type { MainMethods, SessionOptions, StreamSettings, ThreadMethods, Thread
 export interface ThreadOptions extends ThreadSettings {
   resourceLimits: ResourceLimits
   /**
-   * Between two looks at whether the thread still answers, and how many of them it may miss. A main thread that stood
-   * still has not looked.
+   * How often the thread is pinged, and how many pings it may miss. Pauses of the main thread do not count as misses.
    */
   watchEveryMs: number
   missedMax: number
-  /** Told when `bytes` is another. */
+  /** Called when `bytes` changes. */
   onMeasured?: () => void
-  /** A module that the thread loads first; for tests of what no check has foreseen. */
+  /** A module that the thread loads first. Tests use it to simulate crashes. */
   preload?: string
 }
 
-/** The owner of a stream, in the main thread. */
+/** The main thread's side of a stream. */
 export interface StreamOwner
   extends
   Omit<
@@ -33,7 +32,7 @@ export interface StreamOwner
   ended (reason: Error): void
 }
 
-/** A stream that runs in a thread. It can be stopped before it has begun. */
+/** A stream that runs in a thread. It can be stopped before it has started. */
 export interface RemoteStream {
   /** Resolves when the server streams. Throws SourceError. */
   readonly started: Promise<void>
@@ -43,7 +42,7 @@ export interface RemoteStream {
 }
 
 export interface ThreadClient extends SourceClient {
-  /** Begins to stream; the session answers the stream's own questions meanwhile. */
+  /** Starts a stream; it queries the catalogue through this session. */
   stream (settings: StreamSettings, owner: StreamOwner): RemoteStream
 }
 
@@ -55,11 +54,11 @@ interface StreamRequest {
   signal: AbortSignal | undefined
 }
 
-/** Loading the code takes a fraction of a second; a machine that is busy may need many times that. */
+/** Loading the code takes a fraction of a second, but many times that on a busy machine. */
 const startMs = 60_000
 
 /**
- * A thread for conversations with tenants' servers. When it crashes, hangs or takes too much memory, they end with
+ * A thread that talks to tenants' servers. When it crashes, hangs or uses too much memory, its conversations end with
  * SourceError `SOURCE_CRASHED`.
  */
 export class SourceThread {
@@ -103,12 +102,12 @@ export class SourceThread {
 
   get isEnded (): boolean { return this.#isEnded }
 
-  /** Memory of the thread when it last answered. */
+  /** The memory of the thread at its last answer. */
   get bytes (): number { return this.#isEnded ? 0 : this.#bytes }
 
   /**
-   * Throws SourceError. When `signal` aborts, the session and those opened from it are closed, and every call of theirs
-   * that the server has not answered rejects with the signal's reason: no server can delay that.
+   * Opens a session. When `signal` aborts, the session and those opened from it are closed, and their pending calls
+   * reject with the signal's reason. A server cannot delay that. Throws SourceError.
    */
   async open (connectionString: string, options: SessionOptions = {}, signal?: AbortSignal): Promise<ThreadClient> {
     const end = (session: number) => this.#calls.call('close', session).catch(() => {})
@@ -141,9 +140,9 @@ export class SourceThread {
     await this.#ended
   }
 
-  /** Ends it for the sake of the others. */
+  /** Ends the thread to free memory for the others. */
   crowdOut (): void {
-    this.#end('(out of memory: all conversations together take too much)')
+    this.#end('(out of memory: all conversations together use too much)')
   }
 
   #stream ({ session, connectionString, settings, owner, signal }: StreamRequest): RemoteStream {
@@ -206,7 +205,7 @@ export class SourceThread {
   }
 }
 
-/** The worker's file lies beside this one: TypeScript under tsx, JavaScript once built. */
+/** Starts the worker from the file beside this one: TypeScript under tsx, JavaScript once built. */
 function startWorker ({ resourceLimits, limits, preload }: ThreadOptions): Worker {
   const isSource = import.meta.url.endsWith('.ts')
   const file = new URL(isSource ? './source-worker.ts' : './source-worker.js', import.meta.url).href

@@ -5,27 +5,28 @@ import { defaultWireLimits } from '../wire/conversation.ts'
 import { SourceThread, type ThreadOptions } from './source-thread.ts'
 
 export interface SourceThreadsOptions extends Partial<Omit<ThreadOptions, 'onMeasured'>> {
-  /** Readers with a thread of their own; more of them share these. */
+  /** How many readers get a thread of their own; further readers share these threads. */
   readerThreadsMax?: number
-  /** Conversations at once that are none of a reader, and those of one application. */
+  /** How many conversations outside readers may run at once, and how many for one application. */
   conversationsMax?: number
   conversationsOfApplicationMax?: number
-  /** Of all threads together. Above it the largest thread of the application that has most is ended. */
+  /** The limit for all threads together. Above it, the largest thread of the application that uses most is ended. */
   threadBytesMax?: number
-  /** How long a conversation may take as a whole: each of its queries may take a while, and there may be many. */
+  /** The limit for a conversation as a whole; each of its queries has its own limit. */
   conversationMaxMs?: number
 }
 
 /** A thread that is in use until `release`. */
 export interface ThreadLease { thread: SourceThread, release: () => Promise<void> }
 
-/** Where conversations with tenants' databases run: outside of the main thread, each so that it can only end itself. */
+/** Runs conversations with tenants' databases outside the main thread, so that a failing one ends only itself. */
 export interface SourceThreads {
-  /** A reader's: as long as there are not too many readers, it has the thread for itself. */
+  /** Returns a thread for a reader; the reader has it alone as long as there are few readers. */
   forReader (applicationId: string): ThreadLease
   /**
-   * Opens a session, runs the work, closes it; `signal` ends the conversation. Throws SourceError when the database
-   * cannot be used or takes too long, and ServiceUnavailableError `OVERLOADED` when too many conversations wait.
+   * Opens a session, runs the work and closes the session; `signal` ends the conversation. Throws SourceError when the
+   * database cannot be used or takes too long, and ServiceUnavailableError `OVERLOADED` when too many conversations
+   * wait.
    */
   within<T> (
     applicationId: string, connectionString: string, work: (client: SourceClient) => Promise<T>, signal?: AbortSignal
@@ -35,7 +36,7 @@ export interface SourceThreads {
 
 const waitingMax = 100
 const waitingOfApplicationMax = 20
-/** Longer than a conversation with a database that does not answer. */
+/** Longer than a conversation with a database that does not respond. */
 const waitMs = 15_000
 const idleMs = 30_000
 
@@ -51,7 +52,7 @@ const defaults = {
   conversationMaxMs: 60_000
 }
 
-/** How many readers a thread has, and the application of the first of them. */
+/** The number of readers of a thread, and the application of the first. */
 interface Readers { users: number, applicationId: string }
 
 interface Waiting {
@@ -76,8 +77,8 @@ export function createSourceThreads (given: SourceThreadsOptions = {}): SourceTh
 
   const countOf = (applicationId: string) => [...running.values()].filter(id => id === applicationId).length
   /**
-   * More than one at once for an application only while others have half of the room: a few slow databases do not fill
-   * it.
+   * Returns whether a further conversation of the application may start. An application runs several at once only while
+   * half of the capacity is free for others, so a few slow databases cannot use it up.
    */
   function hasRoom (applicationId: string): boolean {
     const count = countOf(applicationId)
@@ -85,7 +86,7 @@ export function createSourceThreads (given: SourceThreadsOptions = {}): SourceTh
     return running.size < max && count < options.conversationsOfApplicationMax
   }
 
-  /** In turn, but for applications that have as many as they may. */
+  /** Waits for a thread, first come first served, but skips applications at their limit. */
   async function next (applicationId: string): Promise<SourceThread> {
     if (hasRoom(applicationId)) return take(applicationId)
     const count = waiting.filter(one => one.applicationId === applicationId).length
@@ -202,7 +203,7 @@ export function createSourceThreads (given: SourceThreadsOptions = {}): SourceTh
   }
 }
 
-/** Ends one thread where all of them take too much: the next measurement follows within a second. */
+/** Ends one thread when all together exceed the limit; the next measurement follows within a second. */
 function crowdOut (owners: readonly [SourceThread, string][], bytesMax: number): void {
   const shares = new Map<string, number>()
   let bytes = 0
@@ -219,5 +220,6 @@ function crowdOut (owners: readonly [SourceThread, string][], bytesMax: number):
 
 const overloaded = () =>
   new ServiceUnavailableError(
-    'OVERLOADED', 'Too many conversations with connected databases are under way. Try again later.', { retryAfterS: 5 }
+    'OVERLOADED', 'Too many requests to connected databases are running. Retry after the time in Retry-After',
+    { retryAfterS: 5 }
   )

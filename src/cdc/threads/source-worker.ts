@@ -5,7 +5,7 @@ import type { MainMethods, ThreadMethods, ThreadSettings } from './methods.ts'
 import { requireBounded } from './result-size.ts'
 import { ThreadStream } from './thread-stream.ts'
 
-// A thread in which conversations with tenants' servers run: whatever a server makes of it, it ends alone.
+// The entry point of a thread that talks to tenants' servers: a server that crashes it ends only this thread.
 
 const port = parentPort as MessagePort
 setWireLimits((workerData as ThreadSettings).limits)
@@ -51,7 +51,7 @@ port.on('message', (frame: Frame | 'ping') => {
 })
 port.postMessage('ready')
 
-/** Of this thread: its heap, and buffers outside of it. */
+/** Returns the memory of this thread: its heap, and buffers outside it. */
 function bytesInUse (): number {
   const { heapTotal, external } = process.memoryUsage()
   return heapTotal + external

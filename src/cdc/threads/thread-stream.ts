@@ -12,7 +12,7 @@ import { toFailure } from '../decoding/failure.ts'
 import type { MainMethods, StreamProgress, StreamSettings } from './methods.ts'
 import { TruncateReports } from './truncate-reports.ts'
 
-/** Between two reports: a server that sends more keepalives is not a load for the main thread. */
+/** The interval between reports, so that a flood of keepalives does not load the main thread. */
 const reportEveryMs = 50
 
 export interface ThreadStreamOptions {
@@ -23,7 +23,7 @@ export interface ThreadStreamOptions {
   main: Calls<MainMethods>
 }
 
-/** A replication stream in its thread, from the socket to drafts of events. */
+/** A replication stream within its thread, from the socket to drafts of events. */
 export class ThreadStream {
   readonly #id: number
   readonly #main: Calls<MainMethods>
@@ -31,15 +31,15 @@ export class ThreadStream {
   readonly #pipeline: ChangePipeline
   readonly #truncates: TruncateReports
   readonly #ending = new AbortController()
-  /** What PostgreSQL failed to decode; told when everything before it is stored. */
+  /** A failure of PostgreSQL to decode; reported once everything before it is stored. */
   #undecodable: DecodingError | undefined
-  /** Of the last message, if that has described the table: then a change of it comes next. */
+  /** The table of the last message, if that was a description: a change of the table comes next. */
   #announced: string | undefined
   #snapshot: MappingSnapshot | undefined
   #server = 0n
   #received = 0n
   #settled: bigint
-  /** Acknowledged at most up to there. */
+  /** The server is never sent an acknowledgement beyond this. */
   #stored: bigint
   #counts = { messages: 0, inserts: 0, updates: 0, deletes: 0 }
   #reporting: NodeJS.Timeout | undefined
@@ -86,7 +86,7 @@ export class ThreadStream {
     }, (error: unknown) => this.#end(error))
   }
 
-  /** With `isPing`, the server answers with where it is. */
+  /** With `isPing`, the server responds with its position. */
   acknowledge (lsn: bigint, isPing: boolean): void {
     if (lsn > this.#stored) this.#stored = lsn
     this.#stream.acknowledge(this.#stored, isPing)
@@ -126,7 +126,7 @@ export class ThreadStream {
     this.#report()
   }
 
-  /** The server's end counts as dealt with only when nothing that came before it is open. */
+  /** Counts the server's end as processed only when nothing before it is pending. */
   #keepalive (walEnd: bigint, isReplyWanted: boolean): void {
     this.#counts.messages++
     if (walEnd > this.#server) this.#server = walEnd
@@ -147,7 +147,7 @@ export class ThreadStream {
     return this.#snapshot as MappingSnapshot
   }
 
-  /** At most one report is under way. */
+  /** Sends a report, unless one is in progress. */
   #report (): void {
     this.#isReported = false
     this.#reporting ??= setTimeout(() => {
@@ -174,7 +174,7 @@ export class ThreadStream {
     }
   }
 
-  /** The main thread has ended this one, or is about to. */
+  /** Ignores a failed call: the main thread has ended this thread, or is about to. */
   #tell (call: Promise<unknown>): void {
     call.catch(() => {})
   }

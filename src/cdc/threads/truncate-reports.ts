@@ -4,7 +4,7 @@ import { tableText } from '../mappings/table-name.ts'
 const tablesMax = 10
 const reportEveryMs = 1000
 
-/** TRUNCATEs of a stream since the last report. */
+/** The TRUNCATEs of a stream since the last report. */
 export interface Truncates {
   count: number
   /** Some of the tables, by name. */
@@ -15,8 +15,8 @@ export interface Truncates {
 }
 
 /**
- * Reports the first TRUNCATE at once, and those that follow together: a flood of them is no load for the thread that
- * logs them.
+ * Reports the first TRUNCATE at once, and those that follow shortly after in one report: a flood does not load the
+ * thread that logs them.
  */
 export class TruncateReports {
   readonly #send: (truncates: Truncates) => Promise<unknown>
@@ -41,7 +41,7 @@ export class TruncateReports {
     if (!this.#isWaiting) this.#report()
   }
 
-  /** Reports what is left. */
+  /** Reports what is pending. */
   stop (): void {
     this.#isStopped = true
     clearTimeout(this.#timer)

@@ -12,13 +12,13 @@ export interface CheckedSocketOptions {
   mayStream: boolean
 }
 
-/** Length 8 and the code of SSLRequest. */
+/** An SSLRequest: length 8 and its code. */
 const tlsRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
 
 /**
- * A connection to a PostgreSQL server, for `stream` of node-postgres: it brings the TCP connection and TLS, and passes
- * on only messages that were checked. Anything else destroys it with an error, and so does an exception in a listener
- * for data: nothing that a server sends reaches node-postgres unchecked or is thrown into the event loop.
+ * A connection to a PostgreSQL server, for the option `stream` of node-postgres. It opens the TCP connection,
+ * negotiates TLS, and passes on only checked messages. An unchecked message or an exception in a data listener destroys
+ * it with an error, so nothing that a server sends reaches node-postgres unchecked or is thrown into the event loop.
  */
 export class CheckedSocket extends Duplex {
   readonly #tls: ConnectionOptions | false
@@ -72,7 +72,7 @@ export class CheckedSocket extends Duplex {
     try {
       return super.emit(event, ...values)
     } catch (error) {
-      this.destroy(new ProtocolError('A message cannot be read', { cause: error }))
+      this.destroy(new ProtocolError('A message could not be read', { cause: error }))
       return true
     }
   }
@@ -102,19 +102,21 @@ export class CheckedSocket extends Duplex {
     done(error)
   }
 
-  /** One byte has to be the answer: what comes with it was not encrypted. */
+  /** Requires an answer of exactly one byte: further bytes would not be encrypted. */
   #requestTls (options: ConnectionOptions, host: string): void {
     this.#socket.write(tlsRequest)
     this.#socket.once('data', (answer: Buffer) => {
       const [first] = answer
-      if (answer.length > 1 && (first === 0x53 || first === 0x4e)) { return this.destroy(new ProtocolError('The answer to the request for TLS is malformed')) }
+      if (answer.length > 1 && (first === 0x53 || first === 0x4e)) {
+        return this.destroy(new ProtocolError('The answer to the request for TLS is malformed'))
+      }
       if (first === 0x53) return this.#startTls(options, host)
       if (first === 0x4e || first === 0x45) return this.destroy(new TlsError('the server does not support TLS'))
       this.destroy(new ProtocolError('The answer to the request for TLS is malformed'))
     })
   }
 
-  /** A server name must not be an address (RFC 6066, section 3). */
+  /** Omits the server name for an IP address (RFC 6066, section 3). */
   #startTls (options: ConnectionOptions, host: string): void {
     const secure = connectTls({ ...options, socket: this.#socket, host, ...(isIP(host) === 0 && { servername: host }) })
     this.#transport = secure
@@ -140,18 +142,18 @@ export class CheckedSocket extends Duplex {
     }
   }
 
-  /** What has arrived is still read. */
+  /** Ends the readable side after the data that has already arrived. */
   #close (): void {
     if (this.#hasEnded || this.destroyed) return
     this.#hasEnded = true
     this.push(null)
     this.end()
-    // While nobody reads before the connection is established, nothing ends it.
+    // Until the connection is established nothing reads, so the end of the data would go unnoticed.
     if (this.readableFlowing === null) this.destroy()
   }
 }
 
-/** In our own words; OpenSSL's text names its source lines. */
+/** Describes a TLS error in our own words; OpenSSL's text contains its source lines. */
 function tlsReason (error: Error): string {
   const { code = '' } = error as NodeJS.ErrnoException
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'the certificate is for another host'

@@ -18,11 +18,11 @@ import { ProtocolError } from './protocol-error.ts'
 
 export interface WireLimits {
   /**
-   * The longest message of a replication stream that is read, one row change with its old values; of a longer one no
-   * more than its beginning is.
+   * The longest message of a replication stream: one row change with its old values. Only the start of a longer one is
+   * read.
    */
   messageBytesMax: number
-  /** What a whole result may take, with what it costs to keep its rows and fields. */
+  /** The limit for a whole result, including the memory for its rows and fields. */
   resultBytesMax: number
 }
 
@@ -30,19 +30,19 @@ export const defaultWireLimits: WireLimits = { messageBytesMax: 64 * 1024 * 1024
 
 type Phase = 'authentication' | 'starting' | 'ready' | 'streaming'
 
-/** PostgreSQL makes no message of a stream that is longer. */
+/** PostgreSQL sends no longer message in a stream. */
 const streamedBytesMax = 2 ** 30
-/** Nothing that a server sends before it knows the client is longer; libpq allows 30,000 bytes for an error. */
+/** The limit before authentication; libpq allows 30,000 bytes for an error. */
 const startMessageBytesMax = 32 * 1024
 const startBytesMax = 256 * 1024
-/** An error may quote the statement and values of a row. */
+/** An error may quote a statement and values of a row. */
 const noticeBytesMax = 1024 * 1024
-/** 1664 columns with names of 63 bytes fit. */
+/** Enough for 1664 columns with names of 63 bytes. */
 const descriptionBytesMax = 256 * 1024
 const smallBytesMax = 32 * 1024
-/** Notices, parameters, notifications and errors between two other messages. */
+/** Limits for notices, parameters, notifications and errors between two other messages. */
 const asidesMax = { count: 1000, bytes: 4 * 1024 * 1024 }
-/** Objects cost more than their bytes: a message, a described field, a value. */
+/** The memory that a message, a described field and a value take beyond their bytes. */
 const overheadBytes = { message: 64, described: 256, value: 32 }
 
 const code = (letter: string) => letter.charCodeAt(0)
@@ -73,7 +73,7 @@ const shapes = new Map<number | undefined, Shape>([
 const asides = new Set([parameter, error, notice, notification])
 const answers = new Set([description, row, command, emptyQuery, parsed, bound, noData])
 
-/** Which steps of authentication may follow which. */
+/** The steps of authentication that may follow each step. */
 const authenticationOrder: Record<AuthenticationStep | 'none', readonly AuthenticationStep[]> = {
   none: ['ok', 'password', 'sasl'],
   password: ['ok'],
@@ -84,8 +84,8 @@ const authenticationOrder: Record<AuthenticationStep | 'none', readonly Authenti
 }
 
 /**
- * What one server may send next, from the beginning of a session to its end. Every method throws ProtocolError: the
- * session cannot go on after that.
+ * Tracks which messages a server may send next, from the start of a session to its end. Every method throws
+ * ProtocolError, after which the session cannot continue.
  */
 export class Conversation {
   readonly #limits: WireLimits
@@ -104,28 +104,28 @@ export class Conversation {
     this.#mayStream = mayStream
   }
 
-  /** Takes note of a message of the client by its first byte. */
+  /** Records a message of the client by its first byte. */
   sent (type: number | undefined): void {
     if (this.#phase === 'ready' && (type === simpleQuery || type === sync)) this.#outstanding++
   }
 
-  /** Checks whether a message of this type and length (without its five bytes of header) may come now. */
+  /** Checks whether a message of this type and length (without its header of five bytes) may come now. */
   admit (type: number, length: number): void {
     if (!this.#isExpected(type)) throw new ProtocolError('A message is unknown or not expected now')
     if (length < 0) throw new ProtocolError('A message declares a negative length')
     if (length > this.#longest(type)) {
       throw new ProtocolError(
-        `A message declares ${length} bytes, more than the ${this.#longest(type)} that are allowed`
+        `A message declares ${length} bytes; the limit is ${this.#longest(type)}`
       )
     }
   }
 
-  /** Whether a message that was admitted is to be passed over: a row change that is longer than the limit. */
+  /** Returns whether an admitted message is to be replaced by a short one: a row change that exceeds the limit. */
   isOverlong (type: number, length: number): boolean {
     return type === copyData && length > this.#limits.messageBytesMax
   }
 
-  /** Checks a message that was admitted and is complete. */
+  /** Checks an admitted message that is complete. */
   check (type: number, buffer: Buffer, start: number, end: number): void {
     if (asides.has(type)) this.#countAside(end - start)
     else if (type === copyData) this.#asides = this.#asideBytes = 0
@@ -161,18 +161,22 @@ export class Conversation {
     this.#asideBytes += bytes
     const isStarting = this.#phase === 'authentication' || this.#phase === 'starting'
     if (this.#asides > asidesMax.count || this.#asideBytes > (isStarting ? startBytesMax : asidesMax.bytes)) {
-      throw new ProtocolError('The server sends notices without end')
+      throw new ProtocolError('The server sends too many notices between two messages')
     }
   }
 
   #countAnswer (type: number, bytes: number): void {
     this.#answerBytes += bytes + overheadBytes.message
-    if (this.#answerBytes > this.#limits.resultBytesMax) { throw new ProtocolError(`An answer is longer than the ${this.#limits.resultBytesMax} bytes that are allowed`) }
+    if (this.#answerBytes > this.#limits.resultBytesMax) {
+      throw new ProtocolError(`A result exceeds the limit of ${this.#limits.resultBytesMax} bytes`)
+    }
     if (type === ready) this.#answerBytes = 0
   }
 
   #authenticate (step: AuthenticationStep): void {
-    if (!authenticationOrder[this.#step].includes(step)) { throw new ProtocolError('A step of the authentication is not expected now') }
+    if (!authenticationOrder[this.#step].includes(step)) {
+      throw new ProtocolError('A step of the authentication is not expected now')
+    }
     this.#step = step
     if (step === 'ok') this.#phase = 'starting'
   }
@@ -183,7 +187,7 @@ export class Conversation {
   }
 
   #row (fields: number): void {
-    if (fields !== this.#described) throw new ProtocolError('A row has not the fields that were described')
+    if (fields !== this.#described) throw new ProtocolError('A row does not have the described fields')
     this.#answerBytes += fields * overheadBytes.value
   }
 

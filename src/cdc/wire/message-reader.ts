@@ -5,12 +5,12 @@ const headerBytes = 5
 const firstPieceBytes = 16 * 1024
 
 /**
- * Cuts what a server sends into messages and lets through only those that are complete and that the conversation
- * expects. Memory grows with the bytes that have arrived, not with the length that was declared.
+ * Splits what a server sends into messages and passes on only those that are complete and expected. Memory grows with
+ * the bytes that have arrived, not with the declared length.
  */
 export class MessageReader {
   readonly #conversation: Conversation
-  /** The beginning of a message whose rest has not arrived. */
+  /** The received start of a message that is not complete yet. */
   #partial: Buffer = Buffer.alloc(0)
   #partialBytes = 0
   #overlong: OverlongMessage | undefined
@@ -20,8 +20,8 @@ export class MessageReader {
   }
 
   /**
-   * Calls `pass` with whole messages, one or more at a time. Throws ProtocolError at the first one that is wrong, after
-   * those before it were passed.
+   * Calls `pass` with whole messages, one or more at a time. Throws ProtocolError at the first invalid one, after it
+   * has passed those before.
    */
   take (chunk: Buffer, pass: (messages: Buffer) => void): void {
     for (let at = 0; at < chunk.length;) {
@@ -31,7 +31,7 @@ export class MessageReader {
     }
   }
 
-  /** Takes what is whole, and the beginning of what is not; up to one that is overlong. */
+  /** Passes the complete messages and keeps the start of an incomplete one. Stops at an overlong message. */
   #takeWhole (chunk: Buffer, pass: (messages: Buffer) => void): number {
     let at = 0
     try {
@@ -57,7 +57,7 @@ export class MessageReader {
     return this.#conversation.isOverlong(buffer[at] as number, buffer.readInt32BE(at + 1) - 4)
   }
 
-  /** Passes a short message in place of an overlong one once all of it has arrived. */
+  /** Passes a short message in place of an overlong one, once all of that has arrived. */
   #passOver (overlong: OverlongMessage, chunk: Buffer, pass: (messages: Buffer) => void): number {
     const taken = overlong.take(chunk)
     if (overlong.left > 0) return taken
@@ -68,7 +68,7 @@ export class MessageReader {
     return taken
   }
 
-  /** Adds to the message that is incomplete; returns how many bytes of the chunk it took. */
+  /** Appends to the incomplete message. Returns how many bytes of the chunk it used. */
   #complete (chunk: Buffer, pass: (messages: Buffer) => void): number {
     let taken = 0
     while (taken < chunk.length) {
@@ -97,7 +97,7 @@ export class MessageReader {
     return taken
   }
 
-  /** Where the message that begins at `at` ends, once its header is there. */
+  /** Returns where the message that begins at `at` ends; undefined until its header has arrived. */
   #end (buffer: Buffer, at: number, available: number): number | undefined {
     if (available - at < headerBytes) return undefined
     const length = buffer.readInt32BE(at + 1)

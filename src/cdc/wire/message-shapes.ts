@@ -3,9 +3,9 @@ import { AuthenticationMethodError, ProtocolError } from './protocol-error.ts'
 /** Checks the body of one message: the bytes of `buffer` from `start` up to `end`. Throws ProtocolError. */
 export type Shape = (buffer: Buffer, start: number, end: number) => void
 
-/** PostgreSQL's own limit is 1664 columns in a result. */
+/** PostgreSQL allows at most 1664 columns in a result. */
 const fieldsMax = 1664
-/** In a RowDescription, what follows the name of a field: two OIDs, three int16 and an int32. */
+/** The bytes after a field's name in a RowDescription: two OIDs, three int16 and an int32. */
 const fieldTailBytes = 18
 
 const wrong = (what: string) => new ProtocolError(`${what} is malformed`)
@@ -34,7 +34,7 @@ function readCount (buffer: Buffer, start: number, end: number, what: string): n
   return count
 }
 
-/** ErrorResponse and NoticeResponse: fields of a type byte and a text each, then a zero byte. */
+/** Checks an ErrorResponse or NoticeResponse: fields of a type byte and a text, then a zero byte. */
 export const checkFields: Shape = (buffer, start, end) => {
   for (let at = start; at < end;) {
     if (buffer[at] === 0) {
@@ -46,7 +46,7 @@ export const checkFields: Shape = (buffer, start, end) => {
   throw wrong('An error or notice')
 }
 
-/** Returns the number of fields. */
+/** Checks the message and returns the number of fields. */
 export function checkRowDescription (buffer: Buffer, start: number, end: number): number {
   const count = readCount(buffer, start, end, 'A row description')
   let at = start + 2
@@ -55,7 +55,7 @@ export function checkRowDescription (buffer: Buffer, start: number, end: number)
   return count
 }
 
-/** Returns the number of fields. */
+/** Checks the message and returns the number of fields. */
 export function checkDataRow (buffer: Buffer, start: number, end: number): number {
   const count = readCount(buffer, start, end, 'A row')
   let at = start + 2
@@ -79,7 +79,7 @@ export const checkCopyBoth: Shape = (buffer, start, end) => {
 const walHeaderBytes = 25
 const keepaliveBytes = 18
 
-/** In a replication stream: WAL data with its header, or a keepalive. */
+/** Checks a message of a replication stream: WAL data with its header, or a keepalive. */
 export const checkStreamed: Shape = (buffer, start, end) => {
   const isWal = buffer[start] === 0x77 && end - start > walHeaderBytes
   const isKeepalive = buffer[start] === 0x6b && end - start === keepaliveBytes
@@ -87,7 +87,9 @@ export const checkStreamed: Shape = (buffer, start, end) => {
 }
 
 export const checkReady: Shape = (buffer, start, end) => {
-  if (end - start !== 1 || !'ITE'.includes(String.fromCharCode(buffer[start] as number))) { throw wrong('The end of an answer') }
+  if (end - start !== 1 || !'ITE'.includes(String.fromCharCode(buffer[start] as number))) {
+    throw wrong('The end of an answer')
+  }
 }
 
 export type AuthenticationStep = 'ok' | 'password' | 'sasl' | 'saslContinue' | 'saslFinal'
@@ -110,7 +112,7 @@ export function checkAuthentication (buffer: Buffer, start: number, end: number)
   }
 }
 
-/** A list of names that ends with an empty one. */
+/** Checks a list of names that ends with an empty one. */
 function checkMechanisms (buffer: Buffer, start: number, end: number): void {
   const names: string[] = []
   for (let at = start; ;) {
@@ -124,7 +126,9 @@ function checkMechanisms (buffer: Buffer, start: number, end: number): void {
     if (at !== end) throw wrong('The authentication request')
     break
   }
-  if (!names.includes('SCRAM-SHA-256')) { throw new AuthenticationMethodError('the server requires an unknown SASL mechanism') }
+  if (!names.includes('SCRAM-SHA-256')) {
+    throw new AuthenticationMethodError('the server requires an unknown SASL mechanism')
+  }
 }
 
 export const checkEmpty = exactly(0, 'A message without content')

@@ -1,35 +1,35 @@
 import { ProtocolError } from './protocol-error.ts'
 
-/** Of a CopyData message: type and length; of its XLogData: type, two LSNs and a time. */
+/** A CopyData message begins with a type and a length; its XLogData with a type, two LSNs and a time. */
 const copyHeaderBytes = 5
 const walHeaderBytes = 25
-/** Of the change: its operation, and the oid of its table. */
+/** A change begins with its operation and the OID of its table. */
 const changeHeaderBytes = 5
 const keptBytes = copyHeaderBytes + walHeaderBytes + changeHeaderBytes
 
 /**
- * A tag that pgoutput has not: the operation, the table's oid and the length of a change follow, and nothing of the
- * row.
+ * A tag that pgoutput does not use. The operation, the OID of the table and the length of the change follow, without
+ * the row.
  */
 export const overlongTag = 'X'
 
 /**
- * A row change of a replication stream that is longer than the limit. No more than its beginning is kept, whatever
- * arrives, and a short message takes its place, so that the row fails and the stream goes on.
+ * A row change of a replication stream that exceeds the limit. Keeps only its start, and passes a short message in its
+ * place: the row fails and the stream continues.
  */
 export class OverlongMessage {
   readonly #bytes: number
   readonly #kept = Buffer.alloc(keptBytes)
   #taken = 0
 
-  /** The length of the whole message, with its header. */
+  /** Takes the length of the whole message, including its header. */
   constructor (bytes: number) {
     this.#bytes = bytes
   }
 
   get left (): number { return this.#bytes - this.#taken }
 
-  /** Returns how many bytes of the chunk are the message's. */
+  /** Returns how many bytes of the chunk belong to the message. */
   take (chunk: Buffer): number {
     const taken = Math.min(this.left, chunk.length)
     if (this.#taken < keptBytes) chunk.copy(this.#kept, this.#taken, 0, Math.min(taken, keptBytes - this.#taken))
@@ -37,11 +37,11 @@ export class OverlongMessage {
     return taken
   }
 
-  /** Throws ProtocolError for what is no row change: nothing else may be so long. */
+  /** Returns the short message. Throws ProtocolError unless this is a row change: nothing else may exceed the limit. */
   shortened (): Buffer {
     const changeAt = copyHeaderBytes + walHeaderBytes
     if (this.#kept[copyHeaderBytes] !== 0x77 || !'IUD'.includes(String.fromCharCode(this.#kept[changeAt] as number))) {
-      throw new ProtocolError(`A message has ${this.#bytes} bytes, more than are allowed`)
+      throw new ProtocolError(`A message of ${this.#bytes} bytes exceeds the limit`)
     }
     const message = Buffer.alloc(keptBytes + 1 + 4)
     this.#kept.copy(message, 0, 0, changeAt)

@@ -1,18 +1,18 @@
 import { overlongTag } from './overlong-message.ts'
 import { ProtocolError } from './protocol-error.ts'
 
-/** PostgreSQL allows 63 bytes, before the server converts them to another encoding. */
+/** PostgreSQL allows 63 bytes before it converts them to another encoding. */
 const nameBytesMax = 63 * 4
-/** PostgreSQL's limit of the columns of a table. */
+/** PostgreSQL's limit for the columns of a table. */
 const columnsMax = 1600
-/** What a stream may describe: each is kept until the stream ends. */
+/** Limits for the tables that a stream describes: each description is kept until the stream ends. */
 const describedMax = { count: 50_000, bytes: 64 * 1024 * 1024 }
 
 const wrong = () => new ProtocolError('A change in the stream is malformed')
 
 /**
- * Checks messages of pgoutput (protocol version 1) before they are parsed: lengths and counts, that nothing is left
- * over, and that rows have the columns of a table that was described. Throws ProtocolError.
+ * Checks messages of pgoutput (protocol version 1) before they are parsed: lengths, counts, trailing bytes, and that
+ * rows have the columns of a described table. Throws ProtocolError.
  */
 export class PgoutputCheck {
   readonly #tables = new Map<number, { columns: number, bytes: number }>()
@@ -40,11 +40,11 @@ export class PgoutputCheck {
     if (!at.isAtEnd) throw wrong()
   }
 
-  /** Transactions follow one another: what waits is counted by their commits. */
+  /** Checks that transactions do not overlap. */
   #turn (isBegin: boolean): void {
     if (isBegin === this.#isInTransaction) {
       throw new ProtocolError(
-        isBegin ? 'The stream begins a transaction within another' : 'The stream commits outside of a transaction'
+        isBegin ? 'The stream begins a transaction within another' : 'The stream commits without a transaction'
       )
     }
     this.#isInTransaction = isBegin
@@ -52,7 +52,11 @@ export class PgoutputCheck {
 
   #describe (count: number, bytes: number): void {
     this.#bytes += bytes
-    if (count > describedMax.count || this.#bytes > describedMax.bytes) { throw new ProtocolError('The stream describes tables without end') }
+    if (count > describedMax.count || this.#bytes > describedMax.bytes) {
+      throw new ProtocolError(
+        `The stream describes more than ${describedMax.count} tables or ${describedMax.bytes} bytes of them`
+      )
+    }
   }
 
   #type (at: Cursor, bytes: number): void {
@@ -76,7 +80,7 @@ export class PgoutputCheck {
       at.name()
       at.skip(8)
     }
-    // A table that is described again takes the place of what was known of it.
+    // A new description replaces the earlier one of the table.
     const known = this.#tables.get(oid)?.bytes ?? 0
     this.#tables.set(oid, { columns, bytes })
     this.#describe(this.#tables.size, bytes - known)
@@ -84,7 +88,7 @@ export class PgoutputCheck {
 
   #columnsOf (at: Cursor): number {
     const table = this.#tables.get(at.int32())
-    if (table === undefined) throw new ProtocolError('The stream has a change of a table that it has not described')
+    if (table === undefined) throw new ProtocolError('The stream changes a table that it has not described')
     return table.columns
   }
 
@@ -93,7 +97,7 @@ export class PgoutputCheck {
     if (this.#row(at, 'KON', columns) !== 'N') this.#row(at, 'N', columns)
   }
 
-  /** A row of one of these kinds, whose kind it returns. */
+  /** Checks a row of one of these kinds. Returns its kind. */
   #row (at: Cursor, kinds: string, columns: number): string {
     const kind = String.fromCharCode(at.byte())
     if (!kinds.includes(kind) || at.int16() !== columns) throw wrong()
@@ -149,6 +153,8 @@ class Cursor {
   name (): void {
     const from = this.#at
     this.text()
-    if (this.#at - 1 - from > nameBytesMax) { throw new ProtocolError('The stream describes a table or type with a name that is too long') }
+    if (this.#at - 1 - from > nameBytesMax) {
+      throw new ProtocolError('The stream describes a table or type with a name that is too long')
+    }
   }
 }

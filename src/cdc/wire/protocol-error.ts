@@ -1,7 +1,4 @@
-/**
- * Thrown when a server sends what PostgreSQL would not send. The message is ours: it contains nothing that the server
- * sent.
- */
+/** Thrown when a server violates the PostgreSQL protocol. The message never contains what the server sent. */
 export class ProtocolError extends Error {}
 
 /** Thrown when a server requires an authentication method that is not supported. */

@@ -91,7 +91,7 @@ await t.test('leftovers of others are dropped meanwhile', async t => {
 await t.test('a stream that does not begin is an error, and tried again', async t => {
   const { app } = await build(t, { adapt: config => { Object.assign(config.cdc, { leaseMs: 2000, startMaxMs: 500 }) } })
   const { shop } = await stuck(t, 'START_REPLICATION', app)
-  t.match(await shop.state('error', 'SOURCE_UNREACHABLE'), { error: { message: /does not begin/ } })
+  t.match(await shop.state('error', 'SOURCE_UNREACHABLE'), { error: { message: /did not start/ } })
   await shop.request('DELETE', '/api/database/connection')
 })
 

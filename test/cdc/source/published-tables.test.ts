@@ -213,7 +213,7 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
         await watching.publish({ when: { changed: 'm' } })
         const [advice] = await watching.problems({ when: { changed: 'm' } }) ?? []
         t.match(
-          advice, { code: 'REPLICA_IDENTITY', harm: 'none', message: /FULL is no help/, sql: undefined },
+          advice, { code: 'REPLICA_IDENTITY', harm: 'none', message: /FULL does not help/, sql: undefined },
           'what would break it is not advised'
         )
         await watching.writes()

@@ -52,7 +52,7 @@ await t.test('while there is no stream, nothing is promised', async t => {
   await own.request('PUT', '/api/database/connection', { connectionString: own.source.url })
   t.match(await switchOn(), {
     status: 503, headers: { 'retry-after': String },
-    body: { code: 'SOURCE_UNAVAILABLE', message: /no stream.*connecting.*try again/ }
+    body: { code: 'SOURCE_UNAVAILABLE', message: /not being read.*try again.*connecting/ }
   })
   await other.query('commit')
   await own.state('streaming')
@@ -64,7 +64,7 @@ await t.test('while there is no stream, nothing is promised', async t => {
     ])
     return own.sql('select pg_drop_replication_slot($1)', [slot]).then(() => true, () => false)
   }, 'the slot to be dropped')
-  t.match(await switchOn(), { status: 503, body: { code: 'SOURCE_UNAVAILABLE', message: /no stream.*acceptGap/ } })
+  t.match(await switchOn(), { status: 503, body: { code: 'SOURCE_UNAVAILABLE', message: /not being read.*acceptGap/ } })
   t.match((await own.request('GET', '/api/database/subscriptions')).body, [], 'and it is not half made')
   await own.connect({ acceptGap: true })
   t.match(await switchOn(), { status: 201 })

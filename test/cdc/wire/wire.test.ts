@@ -192,10 +192,10 @@ await t.test('an overlong message is not kept, and none but a row change may be 
       message('d', [Buffer.from('k'), Buffer.alloc(150_000)])
     ]
   ) {
-    t.throws(() => begun(content), { message: /bytes, more than are allowed/ })
+    t.throws(() => begun(content), { message: /bytes exceeds the limit/ })
   }
   t.throws(
-    () => begun(Buffer.concat([Buffer.from('d'), int32(2 ** 30 + 5)])), { message: /more than the 1073741824/ },
+    () => begun(Buffer.concat([Buffer.from('d'), int32(2 ** 30 + 5)])), { message: /the limit is 1073741824/ },
     'nor may it be longer than PostgreSQL makes one'
   )
   const reader = begun(Buffer.concat([Buffer.from('d'), int32(2 ** 29)]))
@@ -270,7 +270,7 @@ await t.test('a table that is described again counts with what it has now', asyn
   const wide = (oid: number) => check.check(described(oid, 'a', columns))
   for (let again = 0; again < 200; again++) wide(1)
   for (let oid = 2; oid < 300; oid++) check.check(described(oid, 'a'))
-  t.throws(() => { for (let oid = 2; oid < 300; oid++) wide(oid) }, { message: /describes tables without end/ })
+  t.throws(() => { for (let oid = 2; oid < 300; oid++) wide(oid) }, { message: /describes more than/ })
 })
 
 await t.test('a flood of TRUNCATEs is counted, and reported once at a time with few of the tables', async t => {
@@ -320,8 +320,8 @@ await t.test('texts of a server are cut before they reach another thread, a stat
   }
   const statement = Object.assign(new pg.DatabaseError(long, 1, 'error'), { code: long, severity: long })
   t.ok(JSON.stringify(toFailure(statement)).length < 3000)
-  t.throws(() => requireBounded([{ wal_level: 'x'.repeat(100_000) }]), { message: /a text that is longer/ })
-  t.throws(() => requireBounded([{ nested: [{ role: 'x'.repeat(100_000) }] }]), { message: /a text that is longer/ })
-  t.throws(() => requireBounded([{ values: Array.from({ length: 300_000 }, () => 1) }]), { message: /more values/ })
+  t.throws(() => requireBounded([{ wal_level: 'x'.repeat(100_000) }]), { message: /a text of more than/ })
+  t.throws(() => requireBounded([{ nested: [{ role: 'x'.repeat(100_000) }] }]), { message: /a text of more than/ })
+  t.throws(() => requireBounded([{ values: Array.from({ length: 300_000 }, () => 1) }]), { message: /more than 250000 values/ })
   requireBounded([{ comment: 'x'.repeat(10_000) }])
 })

@@ -12,10 +12,10 @@ const connection: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'getDatabaseConnection',
       tags: ['Database'],
-      summary: 'See the connected database',
+      summary: 'Get the database connection',
       description:
-        'The database of this scope, the state of its reader, where it is in the WAL, how far behind, and what went ' +
-          'wrong last. The password never comes out.',
+        'Returns the database that this scope has connected, with the state of its reader, its LSNs, its lag and its ' +
+          'last error. The password is never returned.',
       response: { 200: ref(DatabaseConnection, 'The connection.'), ...refusals(400, 401, 403, 404) }
     }
   }, async (request) => connections.get(request.scope))
@@ -27,11 +27,12 @@ const connection: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Database'],
       summary: 'Connect a database',
       description:
-        'Connects the database of this scope, or changes how: another password, another host. Reading goes on where ' +
-          'it was. The answer does not wait for the reader; `GET` tells how it gets on. A reader that has lost ' +
-          'changes because its slot or publication was dropped stands in the state `error`, until `acceptGap: true` ' +
-          'lets it start anew. When it leads to another database or has other names then, what the platform has made ' +
-          'for the earlier ones is dropped; what could not be is in `leftovers`.',
+        'Connects a database to this scope, or changes the settings of the connection, such as the password or the ' +
+          'host. Reading continues from the stored position. The answer does not wait for the reader; `GET` returns ' +
+          'its state. A reader that has lost changes because its slot or publication was dropped stays in the state ' +
+          '`error` until `acceptGap: true` lets it start again. If the connection now leads to another database or ' +
+          'uses other names, the platform drops the slot and publication that it created for the earlier ones; ' +
+          '`leftovers` lists those that could not be dropped.',
       body: ref(DatabaseConnectionPut),
       response: { 200: ref(DatabaseConnection, 'The connection.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
@@ -44,11 +45,11 @@ const connection: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Database'],
       summary: 'Disconnect the database',
       description:
-        'Ends the reading, forgets the position, and drops the replication slot and the publication if they were ' +
-          'made by the platform. What could not be dropped is in the answer, with the statement that does it, and ' +
-          'tried again for a week. Mappings stay.',
+        'Stops reading, deletes the position, and drops the replication slot and the publication if the platform ' +
+          'created them. If one cannot be dropped, the answer has the statement that drops it, and the platform ' +
+          'retries for a week. Mappings are kept.',
       response: {
-        200: ref(DatabaseDisconnected, 'What was disconnected, and what is left of it.'),
+        200: ref(DatabaseDisconnected, 'The deleted connection and its leftovers.'),
         ...refusals(400, 401, 403, 404)
       }
     }
@@ -61,9 +62,12 @@ const connection: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Database'],
       summary: 'Test a connection',
       description:
-        "Looks at every precondition of reading the database: reachability, version, `wal_level`, the privilege to replicate, free slots, the publication, and each mapped table's place in it and replica identity. Each comes with the statement that mends it. Without a connection string, the connected database is tested. Nothing is changed.",
+        'Checks each precondition for reading the database: reachability, version, `wal_level`, the privilege to ' +
+          'replicate, free slots, the publication, and for each mapped table its place in the publication and its ' +
+          'replica identity. A failed check has the statement that fixes it. Without a connection string, tests the ' +
+          'connected database. Changes nothing.',
       body: ref(ConnectionTestBody),
-      response: { 200: ref(ConnectionTest, 'How it stands.'), ...refusals(400, 401, 403, 404, 413, 415) }
+      response: { 200: ref(ConnectionTest, 'The results of the checks.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
   }, async (request) => test(request.scope, request.body))
 }

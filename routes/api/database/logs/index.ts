@@ -8,10 +8,10 @@ const logs: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'listDatabaseLogs',
       tags: ['Database'],
-      summary: 'See what mappings made of changes',
+      summary: 'List the delivery log of mappings',
       description:
-        'Newest first. One entry says what one mapping made of one transaction, or of a part of a large one: so ' +
-          'many changes became events, or did not, and why.',
+        'Newest first. Each entry gives one outcome of one mapping for one transaction, or for a part of a large ' +
+          'one: how many changes became events, or how many did not and why.',
       querystring: DatabaseLogQuery,
       response: {
         200: pageOf(DatabaseLog, 'A page of entries.'),

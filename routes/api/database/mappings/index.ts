@@ -15,8 +15,8 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Database'],
       summary: 'List mappings',
       description:
-        'Mappings that are at home in this environment, with their working copies, and those that were promoted to ' +
-          'it, as they were promoted. Oldest first. `GET /api/database/mappings/topic/{topic}` is the same as the ' +
+        'Returns the mappings whose home is this environment, as their working copies, and those promoted to it, as ' +
+          'the promoted version. Oldest first. `GET /api/database/mappings/topic/{topic}` is equivalent to the ' +
           'parameter `topic`.',
       querystring: MappingQuery,
       response: { 200: pageOf(Mapping, 'A page of mappings.'), ...refusals(400, 401, 403) }
@@ -30,7 +30,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get('/topic/:topic', {
     config: { permission: 'database:read' },
-    // In the document, its path would be ambiguous with `/{id}/versions`: there, `topic` is a parameter of the list.
+    // Hidden: in OpenAPI, its path would be ambiguous with `/{id}/versions`. The list documents `topic` as a parameter.
     schema: {
       hide: true,
       params: MappingTopicPath,
@@ -48,13 +48,13 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'listMappingStatus',
       tags: ['Database'],
-      summary: 'See which version runs where',
+      summary: 'Get the status of mappings',
       description:
-        'For each mapping of this environment, its version and whether it is on in every environment that the ' +
-          'credential reaches, and what keeps it from working here: a missing topic, table or column, a table that is ' +
-          'not published, old values that cannot be seen, each with the statement that mends it.',
+        'Returns, for each mapping of this environment, its version and whether it is enabled in each environment ' +
+          'that the caller may read, and its problems here: a missing topic, table or column, a table that is not ' +
+          'published, or unavailable old values, each with the statement that fixes it.',
       querystring: PageQuery,
-      response: { 200: pageOf(MappingStatus, 'A page of the grid.'), ...refusals(400, 401, 403) }
+      response: { 200: pageOf(MappingStatus, 'A page of statuses.'), ...refusals(400, 401, 403) }
     }
   }, async (request, reply) => {
     const { items, nextCursor } = await status(request.principal, request.scope, request.query)
@@ -69,10 +69,10 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Database'],
       summary: 'Create a mapping',
       description:
-        'What rows of which table become events of a topic, when, and with which payload. A subscription switches ' +
-          'it on. The answer has what would keep it from working, such as a table whose old values a condition with ' +
-          '`changed` cannot see, with the SQL that helps. Unknown columns are refused where the table can be read; ' +
-          'the topic need not be registered yet.',
+        'A mapping defines which row changes of which table become events of a topic, under which condition, and ' +
+          'with which payload. A subscription enables it. `problems` in the answer lists what would keep it from ' +
+          'working, such as a table without old values for a condition with `changed`, with the SQL that fixes it. ' +
+          'Unknown columns are refused if the table can be read; the topic need not be registered yet.',
       body: ref(MappingCreate),
       response: { 201: ref(MappingWithProblems, 'The mapping.'), ...refusals(400, 401, 403, 404, 413, 415) }
     }
@@ -86,13 +86,13 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'previewMapping',
       tags: ['Database'],
-      summary: 'Try a mapping',
+      summary: 'Preview a mapping',
       description:
-        'What a mapping, given or stored, would make of a change. It has no effect, and the connected database is ' +
-          'not asked.',
+        'Returns the event that a given or stored mapping would make of a row change. Stores nothing, and does not ' +
+          'query the connected database.',
       body: ref(PreviewBody),
       response: {
-        200: ref(Preview, 'Whether it matches, why, and the event.'),
+        200: ref(Preview, 'Whether the mapping matches, why, and the event.'),
         ...refusals(400, 401, 403, 404, 413, 415)
       }
     }
@@ -104,7 +104,7 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getMapping',
       tags: ['Database'],
       summary: 'Get a mapping',
-      description: 'At home the working copy, elsewhere the version that was promoted there.',
+      description: 'Returns the working copy at home, and the promoted version elsewhere.',
       params: MappingPath,
       response: { 200: ref(Mapping, 'The mapping.'), ...refusals(400, 401, 403, 404) }
     }
@@ -115,10 +115,10 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'updateMapping',
       tags: ['Database'],
-      summary: 'Change a mapping',
+      summary: 'Update a mapping',
       description:
-        'Changes what is given, in the working copy, which runs at home: it holds for every commit after the ' +
-          'answer. Elsewhere 409: there runs what was promoted.',
+        'Changes the given fields of the working copy, which runs at home. The change applies to every transaction ' +
+          'that commits after the answer. Returns 409 in other environments, which run promoted versions.',
       params: MappingPath,
       body: ref(MappingUpdate),
       response: { 200: ref(MappingWithProblems, 'The mapping.'), ...refusals(400, 401, 403, 404, 409, 413, 415) }
@@ -132,8 +132,8 @@ const mappings: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Database'],
       summary: 'Delete a mapping',
       description:
-        'At home with its versions and subscriptions, unless it runs elsewhere (409); elsewhere, what was promoted ' +
-          'there. Answers it as it was.',
+        'At home, deletes the mapping with its versions and subscriptions, unless it runs in another environment ' +
+          '(409). Elsewhere, deletes what was promoted there. Returns the mapping as it was.',
       params: MappingPath,
       response: { 200: ref(Mapping, 'The mapping.'), ...refusals(400, 401, 403, 404, 409) }
     }

@@ -13,7 +13,7 @@ const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'listDatabaseSubscriptions',
       tags: ['Database'],
       summary: 'List subscriptions',
-      description: 'What switches mappings on in this environment, oldest first.',
+      description: 'Returns the subscriptions that enable mappings in this environment, oldest first.',
       querystring: PageQuery,
       response: {
         200: pageOf(DatabaseSubscription, 'A page of subscriptions.'),
@@ -31,12 +31,13 @@ const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'createDatabaseSubscription',
       tags: ['Database'],
-      summary: 'Switch a mapping on',
+      summary: 'Enable a mapping',
       description:
-        'Every transaction that commits in the connected database after the answer is seen. For that, the table is ' +
-          'added to the publication, and transactions that have already written to it are waited for. 503 while the ' +
-          'connected database cannot be used; without one, the mapping is on as soon as there is one. The answer has ' +
-          'what the mapping cannot see or do there, with the SQL that helps.',
+        'The mapping applies to every transaction that commits in the connected database after the answer. To ensure ' +
+          'that, the platform adds the table to the publication and waits for transactions that have already written ' +
+          'to it. Returns 503 while the connected database cannot be used. If no database is connected, the mapping ' +
+          'starts with the first one. `problems` in the answer lists what limits the mapping there, with the SQL ' +
+          'that fixes it.',
       body: ref(DatabaseSubscriptionCreate),
       response: {
         201: ref(DatabaseSubscriptionWithProblems, 'The subscription.'),
@@ -53,8 +54,8 @@ const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'activateDatabaseSubscription',
       tags: ['Database'],
-      summary: 'Switch a subscription on',
-      description: 'As at its creation: every commit after the answer is seen.',
+      summary: 'Activate a subscription',
+      description: 'Enables the mapping again: it applies to every transaction that commits after the answer.',
       params: SubscriptionPath,
       response: {
         200: ref(DatabaseSubscriptionWithProblems, 'The subscription.'),
@@ -68,10 +69,10 @@ const subscriptions: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'deactivateDatabaseSubscription',
       tags: ['Database'],
-      summary: 'Switch a subscription off',
+      summary: 'Deactivate a subscription',
       description:
-        'No commit after the answer makes an event by this mapping. A table that no mapping wants any more leaves ' +
-          'the publication.',
+        'Disables the mapping: a transaction that commits after the answer makes no event. A table that no mapping ' +
+          'needs is removed from the publication.',
       params: SubscriptionPath,
       response: { 200: ref(DatabaseSubscription, 'The subscription.'), ...refusals(400, 401, 403, 404) }
     }

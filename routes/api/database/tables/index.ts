@@ -11,10 +11,10 @@ const tables: FastifyPluginAsyncTypebox = async (app) => {
     schema: {
       operationId: 'listDatabaseTables',
       tags: ['Database'],
-      summary: 'See the tables of the connected database',
+      summary: 'List the tables of the connected database',
       description:
-        'Tables with their columns, types and replica identity, for editors of mappings: at most 2,000, by schema ' +
-          'and name. 503 while the database cannot be used.',
+        'Returns at most 2,000 tables with their columns, types and replica identity, sorted by schema and name. 503 ' +
+          'while the database cannot be used.',
       response: {
         200: {
           description: 'The tables.', content: { 'application/json': { schema: Type.Array(ref(DatabaseTable)) } }

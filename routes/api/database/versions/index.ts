@@ -4,7 +4,7 @@ import {
   EnvironmentBody, Mapping, MappingPath, MappingVersion, PromoteBody, PromoteQuery, Promotion, RollbackBody
 } from '../../../../schemas/database.ts'
 
-/** Beside the mappings rather than below the folder's own path. */
+/** These routes belong under `/api/database/mappings`, not under the path of their folder. */
 export const prefixOverride = '/api/database/mappings'
 
 const versions: FastifyPluginAsyncTypebox = async (app) => {
@@ -17,7 +17,8 @@ const versions: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Database'],
       summary: 'List versions of a mapping',
       description:
-        'Snapshots, numbered for each mapping, newest first. Elsewhere than at home, those that have run there.',
+        'Returns the snapshots of a mapping, newest first; each mapping numbers its own. Outside the home ' +
+          'environment, returns only versions that have run there.',
       params: MappingPath,
       querystring: PageQuery,
       response: {
@@ -37,7 +38,7 @@ const versions: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'createMappingVersion',
       tags: ['Database'],
       summary: 'Take a snapshot of a mapping',
-      description: 'A new version of what the environment runs: at home, of the working copy.',
+      description: 'Stores what the environment runs as a new version; at home, that is the working copy.',
       params: MappingPath,
       body: ref(EnvironmentBody),
       response: { 201: ref(MappingVersion, 'The version.'), ...refusals(400, 401, 403, 404, 413, 415) }
@@ -58,14 +59,14 @@ const versions: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['Database'],
         summary: 'Promote a mapping',
         description:
-          'Copies the latest version of `environment` into the one after it, which then runs exactly that. At home ' +
-            'that is the latest snapshot; one is taken if there is none. With `dryRun`, answers the difference and ' +
-            'the checks, and changes nothing.',
+          'Copies the latest version of `environment` to the next environment, which then runs exactly that version. ' +
+            'At home, the latest version is the latest snapshot; one is taken if none exists. With `dryRun`, returns ' +
+            'the differences and the checks, and changes nothing.',
         params: MappingPath,
         querystring: PromoteQuery,
         body: ref(PromoteBody),
         response: {
-          200: ref(Promotion, 'What was promoted, or would be.'),
+          200: ref(Promotion, 'The promotion, or its preview with `dryRun`.'),
           ...refusals(400, 401, 403, 404, 409, 413, 415)
         }
       }
@@ -83,10 +84,10 @@ const versions: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'rollbackMapping',
         tags: ['Database'],
-        summary: 'Put a version of a mapping back',
+        summary: 'Roll back a mapping',
         description:
-          'The environment runs that version from then on; at home it becomes the working copy. Elsewhere it has to ' +
-            'be one that has run there: what was never promoted is not put back.',
+          'The environment runs the given version from then on. At home, the version becomes the working copy. ' +
+            'Elsewhere, it must be one that has run in the environment; use promote for others.',
         params: MappingPath,
         body: ref(RollbackBody),
         response: {
