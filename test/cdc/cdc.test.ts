@@ -7,9 +7,7 @@ import { until } from '../faults/server.ts'
 import { receiver } from '../webhooks/receiver.ts'
 import { createSource, sourced, uniqueName } from './source-database.ts'
 
-/*
- * Row changes of a connected database become events: each once, in the order of commits, with its values as they are.
- */
+/* Row changes of a connected database become events: each exactly once, in commit order, with exact values. */
 
 t.setTimeout(180_000)
 
@@ -18,7 +16,7 @@ const logger = pino({ level: 'info' }, { write: (line: string) => { lines.push(J
 const { app } = await build(t, {
   logger,
   variables: { WEBHOOK_ALLOW_PRIVATE: 'true' },
-  // So little that any slot keeps more.
+  // Any slot retains more than this.
   adapt: config => { Object.assign(config.cdc, { writersWaitMs: 5000, retainedBytesWarning: 1 }) }
 })
 const url = await listen(app)
@@ -26,7 +24,7 @@ const shop = await sourced(t, app)
 await shop.connect()
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 
-/** A table with a topic and a mapping of its own. */
+/** Creates a table with its own topic and mapping. */
 async function mapped (
   columns: string, { full = true, ...definition }: { full?: boolean, [more: string]: unknown } = {}
 ) {
@@ -38,7 +36,7 @@ async function mapped (
   return { table, topic, ...ids }
 }
 
-await t.test('inserts, updates and deletes are events in the order of their commits, with the primary key as their key', async t => {
+await t.test('inserts, updates and deletes become events in commit order, keyed by primary key', async t => {
   const { table, topic, mappingId } = await mapped('id int primary key, name text', {
     payload: {
       id: '$row.id', name: '$row.name', was: '$old.name', how: '$event.operation', dollars: '$$5',
@@ -76,11 +74,13 @@ await t.test('inserts, updates and deletes are events in the order of their comm
     `mappingId=${mappingId}&status=delivered`,
     logs => logs.reduce((sum, log) => sum + log.events, 0) === 4
   )
-  for (const log of logs) { t.match(log, { status: 'delivered', topic, table: `public.${table}`, code: null, message: null }) }
-  t.equal(new Set(logs.map(log => log.xid)).size, 3, 'and the delivery log has entries of each transaction')
+  for (const log of logs) {
+    t.match(log, { status: 'delivered', topic, table: `public.${table}`, code: null, message: null })
+  }
+  t.equal(new Set(logs.map(log => log.xid)).size, 3, 'the delivery log has entries for each transaction')
 })
 
-await t.test('a subscriber gets what is committed after its acknowledgement', async t => {
+await t.test('a subscriber receives changes that commit after its acknowledgement', async t => {
   const { table, topic } = await mapped('id int primary key', { payload: '$row.id' })
   const client = await connectSocketIo(url, { token: shop.token() })
   t.teardown(() => client.close())
@@ -89,7 +89,7 @@ await t.test('a subscriber gets what is committed after its acknowledgement', as
   t.same((await client.received(20)).map(event => event.payload), upTo(20))
 })
 
-await t.test('a webhook gets row changes as it gets other events', async t => {
+await t.test('a webhook receives row changes like other events', async t => {
   const { table, topic, mappingId } = await mapped('id int primary key', { payload: { id: '$row.id' } })
   const sink = await receiver(t)
   const { status } = await shop.request('POST', '/api/webhooks', {
@@ -113,10 +113,10 @@ await t.test('a webhook gets row changes as it gets other events', async t => {
   await shop.publish(topic, 'by hand')
   await shop.sql(`insert into ${table} values (4)`)
   await sink.came(4)
-  t.equal(sink.received.length, 4, 'and what is published to the same topic is of another type')
+  t.equal(sink.received.length, 4, 'events published to the same topic have another type')
 })
 
-await t.test('a mapping that is switched on sees what is committed after the answer, over and over', async t => {
+await t.test('an enabled mapping applies to every commit after the answer, each time it is enabled', async t => {
   const table = uniqueName()
   const topic = await shop.topic(`cdc.${table.slice(2)}`)
   await shop.sql(`create table ${table} (id serial primary key, round int)`)
@@ -129,8 +129,7 @@ await t.test('a mapping that is switched on sees what is committed after the ans
     (await shop.sql('select from pg_publication_tables where tablename = $1', [table])).length === 1
   for (const round of upTo(6)) {
     await shop.sql(`insert into ${table} (round) values (${round})`)
-    // What is committed while it is off is seen by nobody, and each time the table leaves the publication and comes
-    // back.
+    // Changes while the mapping is disabled make no events. Each time, the table leaves the publication and returns.
     await shop.events(topic, round)
     await change('deactivate')
     await until(async () => !await isPublished(), 'the table to leave the publication')
@@ -142,7 +141,7 @@ await t.test('a mapping that is switched on sees what is committed after the ans
   t.same((await shop.events(topic, 7)).map(event => event.payload), upTo(7))
 })
 
-await t.test('a transaction that has written to a table before it is published is waited for', async t => {
+await t.test('enabling waits for transactions that wrote to the table before it was published', async t => {
   const table = uniqueName()
   const topic = await shop.topic(`cdc.${table.slice(2)}`)
   await shop.sql(`create table ${table} (id int primary key)`)
@@ -177,13 +176,13 @@ await t.test('a transaction that has written to a table before it is published i
   })
   t.match(await shop.request('POST', '/api/database/subscriptions', { mappingId: id }), {
     status: 409, body: { code: 'TABLE_BUSY' }
-  }, 'but not for ever')
+  }, 'the wait is limited')
   await other.query('commit')
   t.match(await shop.request('POST', '/api/database/subscriptions', { mappingId: id }), { status: 201 })
   await other.end()
 })
 
-await t.test('every type keeps its meaning', async t => {
+await t.test('values of every type keep their meaning', async t => {
   const id = uniqueName()
   await shop.sql(`create type ${id}_mood as enum ('sad', 'über glücklich')`)
   await shop.sql(`create domain ${id}_price as numeric(10, 2)`)
@@ -282,7 +281,7 @@ await t.test('every type keeps its meaning', async t => {
   t.same((event?.meta as { unavailable?: unknown }).unavailable, undefined)
 })
 
-await t.test('changed means changed, where old values can be seen', async t => {
+await t.test('changed compares with the old value where the stream has it', async t => {
   const { table, topic } = await mapped('id int primary key, status text, note text', {
     events: ['update'], triggerColumns: ['status', 'note'],
     when: { changed: { column: 'status', from: 'active', to: 'ended' } }
@@ -302,7 +301,7 @@ await t.test('changed means changed, where old values can be seen', async t => {
   }])
 })
 
-await t.test('where they cannot be seen, the event and the status say so', async t => {
+await t.test('without old values, the event and the status report it', async t => {
   const { table, topic, mappingId } = await mapped('id int primary key, status text', {
     full: false, events: ['update', 'delete'], payload: { status: '$row.status', was: '$old.status' },
     when: { changed: 'status' }
@@ -332,10 +331,10 @@ await t.test('where they cannot be seen, the event and the status say so', async
   const after = (await shop.request('GET', '/api/database/mappings/status?limit=1000')).body.find((
     { id }: { id: string }
   ) => id === mappingId)
-  t.same(after.problems, [], 'the statement mends it')
+  t.same(after.problems, [], 'the statement fixes it')
 })
 
-await t.test('the answers that create, change, enable and promote a mapping warn that old values cannot be seen', async t => {
+await t.test('creating, changing, enabling and promoting a mapping warns about missing old values', async t => {
   const { table, topic } = await mapped('id int primary key, status text', { full: false, events: ['insert'] })
   const warning = {
     code: 'REPLICA_IDENTITY',
@@ -372,7 +371,7 @@ await t.test('the answers that create, change, enable and promote a mapping warn
   }
 })
 
-await t.test('a key column that is not touched is known not to have changed', async t => {
+await t.test('an untouched key column counts as unchanged', async t => {
   const { table, topic } = await mapped('id int primary key, n int', {
     full: false, events: ['update'], payload: ['$old.id', '$row.id'], when: { changed: 'id' }
   })
@@ -382,7 +381,7 @@ await t.test('a key column that is not touched is known not to have changed', as
   t.same((await shop.events(topic, 1)).map(event => event.payload), [[1, 5]])
 })
 
-await t.test('a large value that was not touched comes from the old row, or is reported', async t => {
+await t.test('an untouched TOASTed value comes from the old row or is reported as unavailable', async t => {
   const large = "(select string_agg(md5(n::text), '') from generate_series(1, 500) n)"
   for (const full of [true, false]) {
     const { table, topic } = await mapped('id int primary key, n int, large text', { full, events: ['update'] })
@@ -399,7 +398,7 @@ await t.test('a large value that was not touched comes from the old row, or is r
   }
 })
 
-await t.test('a condition on what the stream does not carry fails, visibly, and does not guess', async t => {
+await t.test('a condition on a value that the stream lacks fails in the delivery log', async t => {
   const { table, topic, mappingId } = await mapped('id int primary key, n int, large text', {
     full: false, events: ['update'], payload: '$row.n',
     when: { or: [{ not: { eq: { large: 'x' } } }, { eq: { n: 7 } }] }
@@ -417,7 +416,7 @@ await t.test('a condition on what the stream does not carry fails, visibly, and 
   }])
 })
 
-await t.test('a value keeps its meaning: a leading U+FEFF, vectors, a JSON null, columns of INCLUDE', async t => {
+await t.test('values keep their meaning: a leading U+FEFF, vectors, a JSON null, INCLUDE columns', async t => {
   const { table, topic } = await mapped(
     'id int, extra text, j jsonb, v int2vector, o oidvector, "\uFEFFname" text, primary key (id) include (extra)',
     {
@@ -439,11 +438,11 @@ await t.test('a value keeps its meaning: a leading U+FEFF, vectors, a JSON null,
   })
   t.match(
     updated, { key: '1', payload: { id: 1, extra: 'z' }, meta: { unavailable: ['old.extra'] } },
-    'a column of INCLUDE is not part of the key'
+    'an INCLUDE column is not part of the key'
   )
 })
 
-await t.test('partitions are seen as their table', async t => {
+await t.test('changes of partitions arrive under their table', async t => {
   const table = uniqueName()
   const topic = await shop.topic(`cdc.${table.slice(2)}`)
   await shop.sql(`create table ${table} (id int, day date, primary key (id, day)) partition by range (day)`)
@@ -457,14 +456,16 @@ await t.test('partitions are seen as their table', async t => {
   t.same(events.map(event => event.key), ['["1","2024-01-15"]', '["2","2024-02-15"]'])
 })
 
-await t.test('of partitions, the one that tells least is what can be counted on', async t => {
+await t.test('the weakest replica identity among the partitions counts', async t => {
   const table = uniqueName()
   const topic = await shop.topic(`cdc.${table.slice(2)}`)
   await shop.sql(
-    `create table ${table} (id int primary key, name text) partition by range (id); alter table ${table} replica identity full`
+    `create table ${table} (id int primary key, name text) partition by range (id);
+    alter table ${table} replica identity full`
   )
   await shop.sql(
-    `create table ${table}_1 partition of ${table} for values from (0) to (10); alter table ${table}_1 replica identity full`
+    `create table ${table}_1 partition of ${table} for values from (0) to (10);
+    alter table ${table}_1 replica identity full`
   )
   await shop.sql(`create table ${table}_2 partition of ${table} for values from (10) to (20)`)
   const { mappingId } = await shop.map({
@@ -472,7 +473,10 @@ await t.test('of partitions, the one that tells least is what can be counted on'
   })
   const change = async (id: number) =>
     await shop.sql(
-      `insert into ${table} values (${id}, 'a'); update ${table} set name = 'b' where id = ${id}; update ${table} set id = id + 1 where id = ${id}; delete from ${table} where id = ${
+      `insert into ${table} values (${id}, 'a');
+      update ${table} set name = 'b' where id = ${id};
+      update ${table} set id = id + 1 where id = ${id};
+      delete from ${table} where id = ${
         id + 1
       }`
     )
@@ -487,7 +491,7 @@ await t.test('of partitions, the one that tells least is what can be counted on'
       { payload: { id: 12 }, unavailable: ['old.name'] }, { payload: { id: 12 }, unavailable: ['old.name'] }
     ]
   )
-  t.notOk(events.slice(2).some(({ payload }) => 'was' in (payload as object)), 'what is not known is not null')
+  t.notOk(events.slice(2).some(({ payload }) => 'was' in (payload as object)), 'an unknown value is not null')
   const problemsOf = async () =>
     (await shop.request('GET', '/api/database/mappings/status?limit=1000')).body.find(({ id }: { id: string }) =>
       id === mappingId
@@ -499,14 +503,14 @@ await t.test('of partitions, the one that tells least is what can be counted on'
     { partitioned: true, replicaIdentity: 'default' }
   )
   await shop.sql(problem.sql)
-  t.same(await problemsOf(), [], 'the statement mends it')
+  t.same(await problemsOf(), [], 'the statement fixes it')
   await shop.sql(`insert into ${table} values (15, null); delete from ${table} where id = 15`)
   t.match((await shop.events(topic, 6)).at(-1)?.payload, { id: 15, was: null })
 
   t.match(await shop.request('POST', '/api/database/mappings', { table: `${table}_1`, topic, events: ['insert'] }), {
     status: 400,
     body: { message: new RegExp(`public.${table}$`), details: [{ path: '/table' }] }
-  }, 'a partition has no changes of its own')
+  }, 'a mapping cannot name a partition')
   const late = await shop.request('POST', '/api/database/mappings', { table: `${table}_3`, topic, events: ['insert'] })
   await shop.sql(`create table ${table}_3 partition of ${table} for values from (20) to (30)`)
   t.match(await shop.request('POST', '/api/database/subscriptions', { mappingId: late.body.id }), {
@@ -521,7 +525,7 @@ await t.test('of partitions, the one that tells least is what can be counted on'
   )
 })
 
-await t.test('a table without a replica identity is not published: its owner goes on writing', async t => {
+await t.test('a table without a replica identity is not published, so its owner can still write', async t => {
   const topic = await shop.topic(`cdc.${uniqueName().slice(2)}`)
   const plain = uniqueName()
   await shop.sql(`create table ${plain} (id int, n int)`)
@@ -530,7 +534,8 @@ await t.test('a table without a replica identity is not published: its owner goe
     `create table ${parted} (id int, n int) partition by range (id); alter table ${parted} replica identity full`
   )
   await shop.sql(
-    `create table ${parted}_1 partition of ${parted} for values from (0) to (10); create table ${parted}_2 partition of ${parted} for values from (10) to (20)`
+    `create table ${parted}_1 partition of ${parted} for values from (0) to (10);
+    create table ${parted}_2 partition of ${parted} for values from (10) to (20)`
   )
   await shop.sql(`alter table ${parted}_1 replica identity full`)
   const nothing = uniqueName()
@@ -561,7 +566,7 @@ await t.test('a table without a replica identity is not published: its owner goe
     await shop.sql(sql)
     t.match(
       await shop.request('POST', '/api/database/subscriptions', { mappingId }), { status: 201 },
-      'the statement mends it'
+      'the statement fixes it'
     )
     t.same(await statusOf(), [])
     await shop.sql(`insert into ${table} values (16, 3)`)
@@ -569,7 +574,7 @@ await t.test('a table without a replica identity is not published: its owner goe
   t.same((await shop.events(topic, 4)).map(event => event.payload), [3, 3, 3, 3])
 })
 
-await t.test('names may be anything that PostgreSQL takes', async t => {
+await t.test('names may be anything that PostgreSQL allows', async t => {
   const schema = `Schö.n "${uniqueName()}"`
   const [table, column] = ['Ta ble.ü', 'Spal"te $x.y']
   const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`
@@ -591,7 +596,7 @@ await t.test('names may be anything that PostgreSQL takes', async t => {
   t.same((await shop.events(topic, 1)).map(event => event.payload), [{ value: 'ü', constructor: 3 }])
 })
 
-await t.test('generated columns come with the stream, or are reported', async t => {
+await t.test('generated columns are in the stream or reported as unavailable', async t => {
   const [server] = await shop.sql('select current_setting(\'server_version_num\')::int >= 180000 as is_18')
   const isNew = server?.['is_18'] === true
   const virtual = isNew ? ', virtual int generated always as (a * 3) virtual' : ''
@@ -610,7 +615,7 @@ await t.test('generated columns come with the stream, or are reported', async t 
   )
 })
 
-await t.test('a table may change between transactions, and within one', async t => {
+await t.test('the definition of a table may change between and within transactions', async t => {
   const { table, topic } = await mapped('id int primary key, a text')
   await shop.sql(`insert into ${table} values (1, 'x')`)
   await shop.sql(`alter table ${table} add column b int default 5`)
@@ -619,14 +624,15 @@ await t.test('a table may change between transactions, and within one', async t 
   await shop.sql(`update ${table} set b = 7 where id = 1`)
   await shop.sql(`alter table ${table} alter column b type text using b::text`)
   await shop.sql(
-    `begin; insert into ${table} values (3, 'z'); alter table ${table} rename column b to c; insert into ${table} values (4, 'w'); commit`
+    `begin; insert into ${table} values (3, 'z'); alter table ${table} rename column b to c;
+    insert into ${table} values (4, 'w'); commit`
   )
   t.same((await shop.events(topic, 5)).map(event => event.payload), [
     { id: 1, a: 'x' }, { id: 2, a: 'y', b: 6 }, { id: 1, b: 7 }, { id: 3, b: 'z' }, { id: 4, c: 'w' }
   ])
 })
 
-await t.test('a truncate makes no event and stops nothing', async t => {
+await t.test('TRUNCATE makes no event and does not stop the stream', async t => {
   const { table, topic } = await mapped('id int primary key', { payload: '$row.id' })
   await shop.sql(`insert into ${table} values (1)`)
   await shop.sql(`truncate ${table}`)
@@ -641,16 +647,17 @@ await t.test('a truncate makes no event and stops nothing', async t => {
   t.match(truncated()[0], { level: 30, lsn: String, tables: [`public.${table}`], hasMoreTables: false })
 })
 
-await t.test('what a rolled back transaction or savepoint did is no event', async t => {
+await t.test('rolled back transactions and savepoints make no events', async t => {
   const { table, topic } = await mapped('id int primary key', { payload: '$row.id' })
   await shop.sql(`begin; insert into ${table} values (1); rollback`)
   await shop.sql(
-    `begin; insert into ${table} values (2); savepoint s; insert into ${table} values (3); rollback to s; insert into ${table} values (4); commit`
+    `begin; insert into ${table} values (2); savepoint s; insert into ${table} values (3); rollback to s;
+    insert into ${table} values (4); commit`
   )
   t.same((await shop.events(topic, 2)).map(event => event.payload), [2, 4])
 })
 
-await t.test('a mapping that cannot be applied fails alone', async t => {
+await t.test('a failing mapping affects no other', async t => {
   const { table, topic } = await mapped('id int primary key, a text', { events: ['insert'], payload: '$row.id' })
   const strict = await shop.topic(`${topic}.strict`)
   await shop.request('POST', `/api/schemas/${strict}`, {
@@ -672,13 +679,13 @@ await t.test('a mapping that cannot be applied fails alone', async t => {
   const events = await shop.events(topic, 6)
   t.same(
     events.map(event => event.payload).filter(payload => typeof payload === 'number'), [1, 2, 3, 4, 5],
-    'the good one goes on'
+    'the valid mapping continues'
   )
   t.same(
     (await shop.events(strict, 2)).map(event => event.payload), [{ id: 1 }, { id: 2 }],
-    'a schema refuses what it refuses'
+    'the schema refuses only invalid payloads'
   )
-  // However the stream was cut into parts.
+  // Independent of how the stream was cut into parts.
   const failures = async (mappingId: string, status: string, count: number) => {
     const logs = await shop.logs(
       `mappingId=${mappingId}&status=${status}`,
@@ -696,7 +703,7 @@ await t.test('a mapping that cannot be applied fails alone', async t => {
   t.match(metrics, /realtime_cdc_lag_seconds \d/)
 })
 
-await t.test('one transaction makes the events of several mappings, each in its topic and order', async t => {
+await t.test('one transaction makes events of several mappings, in order within each topic', async t => {
   const { table, topic } = await mapped('id int primary key, kind text', { events: ['insert'], payload: '$row.id' })
   const even = await shop.topic(`${topic}.even`)
   await shop.map({ table, topic: even, events: ['insert'], payload: '$row.id', when: { eq: { kind: 'even' } } })
@@ -707,7 +714,7 @@ await t.test('one transaction makes the events of several mappings, each in its 
   t.same((await shop.events(even, 1500)).map(event => event.payload), upTo(1500).map(n => n * 2))
 })
 
-await t.test('an idle database is acknowledged up to where it is', async t => {
+await t.test('the slot of an idle database is acknowledged up to its current LSN', async t => {
   const [before] = await shop.sql(
     'select confirmed_flush_lsn::text as lsn from pg_replication_slots where database = current_database()'
   )
@@ -728,7 +735,7 @@ await t.test('an idle database is acknowledged up to where it is', async t => {
   t.match((await app.inject('/health/ready')).json(), { components: { cdc: { status: 'ok' } } })
 })
 
-await t.test('a slot that keeps much from being removed is warned of', async t => {
+await t.test('a slot that retains much WAL causes a warning', async t => {
   await until(() => lines.some(({ msg }) => msg === 'cdc.wal_retained'), 'the warning')
   t.match(lines.find(({ msg }) => msg === 'cdc.wal_retained'), {
     level: 40, connectionId: /^cdc_/, retainedBytes: Number, walStatus: String
@@ -736,7 +743,7 @@ await t.test('a slot that keeps much from being removed is warned of', async t =
   t.match((await app.inject('/api/metrics/prometheus')).body, /realtime_cdc_retained_wal_bytes [1-9]/)
 })
 
-await t.test('the password goes in and never comes out', async t => {
+await t.test('no request returns the password', async t => {
   const secret = new URL(shop.source.url).password
   for (const path of ['connection', 'mappings', 'mappings/status', 'tables', 'subscriptions', 'logs']) {
     const { status, text } = await shop.request('GET', `/api/database/${path}`)
@@ -744,10 +751,10 @@ await t.test('the password goes in and never comes out', async t => {
     t.notMatch(text, secret)
   }
   const { rows } = await app.pool.query('select to_jsonb(c)::text as text from cdc_connections c')
-  t.notMatch(rows.map(row => row.text).join(), secret, 'it is sealed')
+  t.notMatch(rows.map(row => row.text).join(), secret, 'it is stored encrypted')
 })
 
-await t.test('disconnecting takes away what was made, and says so', async t => {
+await t.test('disconnecting drops the slot and publication and reports it', async t => {
   const { body } = await shop.request('DELETE', '/api/database/connection')
   t.match(body.leftovers, [{ name: 'slot', status: 'dropped' }, { name: 'publication', status: 'dropped' }])
   t.same(await shop.sql('select slot_name from pg_replication_slots where database = current_database()'), [])
@@ -757,7 +764,7 @@ await t.test('disconnecting takes away what was made, and says so', async t => {
   })
 })
 
-await t.test('an application that is deleted leaves nothing in its database', async t => {
+await t.test('deleting an application drops its slot and publication', async t => {
   const source = await createSource(t)
   const own = await sourced(t, app, source)
   await own.connect()
@@ -766,7 +773,8 @@ await t.test('an application that is deleted leaves nothing in its database', as
   t.equal(status < 300, true)
   await until(
     async () => (await source.sql('select from pg_replication_slots where database = current_database()')).length === 0,
-    'the slot to go'
+    'the slot to be dropped'
   )
-  await until(async () => (await source.sql('select from pg_publication')).length === 0, 'the publication to go')
+  const publications = async () => (await source.sql('select from pg_publication')).length
+  await until(async () => await publications() === 0, 'the publication to be dropped')
 })

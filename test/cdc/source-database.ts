@@ -7,14 +7,14 @@ import { createDatabase, type Teardown } from '../build.ts'
 import { until } from '../faults/server.ts'
 import { tenant, type Tenant } from '../tenant.ts'
 
-/** A database of a tenant's own, which a platform reads, and a session in it. */
+/** A tenant's own database, and a session in it. */
 export interface TestSource {
   url: string
   client: pg.Client
   sql (text: string, values?: unknown[]): Promise<Record<string, unknown>[]>
 }
 
-/** Dropped after the test, with whatever slot is left. */
+/** Creates a database that is dropped after the test, with any slot that is left. */
 export async function createSource (t: Teardown): Promise<TestSource> {
   const url = await createDatabase(t)
   t.teardown(async () => {
@@ -40,7 +40,7 @@ export async function createSource (t: Teardown): Promise<TestSource> {
   client.on('error', () => {})
   await client.connect()
   t.teardown(() => client.end())
-  // A copy of the platform's own: what stands in it is in the way.
+  // The database is a copy of the platform's own, so its tables are removed first.
   await client.query('drop schema public cascade; create schema public')
   return {
     url, client, sql: async (text, values) => (await client.query(text, values)).rows as Record<string, unknown>[]
@@ -49,7 +49,7 @@ export async function createSource (t: Teardown): Promise<TestSource> {
 
 export const uniqueName = () => `t_${randomBytes(6).toString('hex')}`
 
-/** A tenant with a connected database. */
+/** Creates a tenant with a connected database. */
 export async function sourced (t: Teardown, app: FastifyInstance, given?: TestSource) {
   const own = await tenant(app)
   const source = given ?? await createSource(t)
@@ -59,7 +59,7 @@ export async function sourced (t: Teardown, app: FastifyInstance, given?: TestSo
     source,
     sql: source.sql,
     connection,
-    /** Answers when the stream runs. */
+    /** Resolves when the connection is streaming. */
     async connect (more: object = {}): Promise<void> {
       const { status, text } = await own.request('PUT', '/api/database/connection', {
         connectionString: source.url,
@@ -83,7 +83,7 @@ export async function sourced (t: Teardown, app: FastifyInstance, given?: TestSo
       if (on.status !== 201) throw new Error(on.text)
       return { mappingId: made.body.id as string, subscriptionId: on.body.id as string }
     },
-    /** The topic's log, once it has so many events. */
+    /** Returns the topic's events once there are `count` of them. */
     events: (topic: string, count: number, timeoutMs?: number) => eventsOf(own, topic, count, timeoutMs),
     async logs (query: string, isThere: (logs: DatabaseLog[]) => boolean): Promise<DatabaseLog[]> {
       let logs: DatabaseLog[] = []

@@ -8,8 +8,7 @@ import { until } from '../faults/server.ts'
 import { createSource, sourced, uniqueName, type TestSource } from './source-database.ts'
 
 /*
- * What can go wrong with a connected database: each has a state that names it, recovers without a restart, and loses
- * nothing in silence.
+ * Faults of a connected database: each has a state that names it, recovers without a restart, and reports every loss.
  */
 
 t.setTimeout(180_000)
@@ -19,7 +18,7 @@ const logger = pino({ level: 'info' }, { write: (line: string) => { lines.push(J
 const { app, databaseUrl } = await build(t, { logger, adapt: config => { config.cdc.leaseMs = 3000 } })
 const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1)
 
-/** A tenant that reads one table of one column. */
+/** Creates a tenant that reads one table of one column. */
 async function following (t: Tap, source?: TestSource) {
   const own = await sourced(t, app, source)
   const topic = await own.topic('row.inserted')
@@ -32,7 +31,7 @@ async function following (t: Tap, source?: TestSource) {
     insert: async (count = 1) => {
       for (const end = last + count; last < end;) await own.sql(`insert into rows values (${++last})`)
     },
-    /** Those numbers, each once, in order. */
+    /** Checks that these numbers arrived, each once, in order. */
     async has (t: Tap, numbers: number[], message = 'each once, in order'): Promise<void> {
       t.same((await own.events(topic, numbers.length)).map(event => event.payload), numbers, message)
     },
@@ -42,14 +41,14 @@ async function following (t: Tap, source?: TestSource) {
 }
 type Tap = Pick<typeof t, 'same' | 'teardown'>
 
-/** Ends the stream, so that the reader opens another one; what stands in its way is taken away between the two. */
+/** Ends the stream, so that the reader opens another one. */
 async function cutStream (source: TestSource): Promise<void> {
   await source.sql(
     'select pg_terminate_backend(active_pid) from pg_replication_slots where database = current_database() and active'
   )
 }
 
-await t.test('a slot that was dropped: what is lost is said, and nothing goes on until somebody accepts it', async t => {
+await t.test('a dropped slot is reported as a loss, and reading stops until the gap is accepted', async t => {
   const shop = await following(t)
   await shop.insert()
   await shop.has(t, [1])
@@ -66,16 +65,16 @@ await t.test('a slot that was dropped: what is lost is said, and nothing goes on
   })
   t.same(
     await shop.sql('select from pg_replication_slots where slot_name = $1', [slot]), [],
-    'it is not made anew in silence'
+    'it is not created again'
   )
   await shop.request('PUT', '/api/database/connection', { connectionString: shop.source.url })
   await shop.state('error', 'SLOT_LOST')
   await shop.connect({ acceptGap: true })
   await shop.insert()
-  await shop.has(t, [1, 3], 'what was committed in the gap is gone, as was accepted')
+  await shop.has(t, [1, 3], 'changes in the accepted gap are lost')
 })
 
-await t.test('a slot that was dropped and made again by somebody else is noticed', async t => {
+await t.test('a slot that another program dropped and created again is detected', async t => {
   const shop = await following(t)
   await shop.insert()
   await shop.has(t, [1])
@@ -89,7 +88,7 @@ await t.test('a slot that was dropped and made again by somebody else is noticed
   await shop.state('error', 'SLOT_MOVED')
 })
 
-await t.test('a slot that another connection reads is not to be had, and not to be dropped', async t => {
+await t.test('a slot that another connection reads can be neither used nor dropped', async t => {
   const shop = await following(t)
   await shop.insert()
   await shop.has(t, [1])
@@ -103,7 +102,7 @@ await t.test('a slot that another connection reads is not to be had, and not to 
   await shop.has(t, [1, 2])
 })
 
-await t.test('a publication that was dropped is noticed while the stream runs', async t => {
+await t.test('a dropped publication is detected while streaming', async t => {
   const shop = await following(t)
   await shop.insert()
   await shop.has(t, [1])
@@ -117,7 +116,7 @@ await t.test('a publication that was dropped is noticed while the stream runs', 
   await shop.has(t, [1, 3])
 })
 
-await t.test('a table that was dropped and made again, or taken out of the publication: what is lost is said, and it is back', async t => {
+await t.test('a table that was dropped or removed from the publication is a loss and is added again', async t => {
   const shop = await following(t)
   await shop.insert()
   await shop.has(t, [1])
@@ -139,7 +138,7 @@ await t.test('a table that was dropped and made again, or taken out of the publi
   await cutStream(shop.source)
   await until(isBack, 'the table in the publication')
   await shop.insert()
-  await shop.has(t, [1, 3], 'what was committed before it was back is gone')
+  await shop.has(t, [1, 3], 'changes before it was added again are lost')
   t.match(await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.length > 0), [lost])
   t.equal(await counted(), 1)
   t.match(lines.filter(({ msg }) => msg === 'cdc.changes_lost').at(-1), {
@@ -153,14 +152,14 @@ await t.test('a table that was dropped and made again, or taken out of the publi
   await shop.has(t, [1, 3, 4])
   t.match(await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.length === 2), [lost, lost])
 
-  // As it is now, publishing it would break what its owner does to it.
+  // In this state, publishing would break the owner's writes.
   await shop.sql('alter table rows replica identity nothing')
   await shop.sql(`alter publication ${await shop.publicationName()} drop table rows`)
   await cutStream(shop.source)
   await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.length === 3)
   await until(
     () => lines.some(({ msg, table }) => msg === 'cdc.table_not_published' && table === 'public.rows'),
-    'the line that says why'
+    'the log line with the reason'
   )
   await shop.sql('delete from rows')
   t.match((await shop.request('GET', '/api/database/mappings/status')).body[0].problems, [{
@@ -169,10 +168,10 @@ await t.test('a table that was dropped and made again, or taken out of the publi
   await shop.sql('alter table rows replica identity default')
   await cutStream(shop.source)
   await until(isBack, 'the table in the publication')
-  t.equal(await counted(), 3, 'each time is told once')
+  t.equal(await counted(), 3, 'each loss is reported once')
 })
 
-await t.test('a role that may no longer replicate, a password that was changed: back when it is put right, with everything', async t => {
+await t.test('reading continues without loss after a revoked privilege or a changed password is corrected', async t => {
   const source = await createSource(t)
   const role = uniqueName()
   await source.sql(`create role ${role} login replication password 'first'`)
@@ -212,10 +211,10 @@ await t.test('a role that may no longer replicate, a password that was changed: 
   url.password = 'second'
   await shop.request('PUT', '/api/database/connection', { connectionString: url.href })
   await shop.state('streaming')
-  await shop.has(t, [1, 2, 3], 'a new password goes on where the old one was')
+  await shop.has(t, [1, 2, 3], 'reading continues from the position with a new password')
 })
 
-await t.test('a database that cannot be reached: back by itself, with everything; others go on', async t => {
+await t.test('reading continues without loss after a database was unreachable; others are not affected', async t => {
   const source = await createSource(t)
   const target = new URL(source.url)
   const sockets = new Set<Socket>()
@@ -242,7 +241,7 @@ await t.test('a database that cannot be reached: back by itself, with everything
   isOpen = false
   for (const socket of sockets) socket.destroy()
   await shop.state('error', 'SOURCE_UNREACHABLE')
-  t.match(await shop.connection(), { lagMs: null, lagBytes: null }, 'nobody knows how far it is behind')
+  t.match(await shop.connection(), { lagMs: null, lagBytes: null }, 'the lag is unknown')
   const gauge = async () =>
     Number(/^realtime_cdc_lag_seconds (\S+)/m.exec((await app.inject('/api/metrics/prometheus')).body)?.[1])
   await until(async () => await gauge() > 1, 'the gauge to rise')
@@ -253,14 +252,14 @@ await t.test('a database that cannot be reached: back by itself, with everything
   isOpen = true
   await shop.state('streaming')
   await shop.has(t, [1, 2, 3, 4, 5])
-  // The gauge is that of the node's worst connection, and those of earlier tests are gone.
+  // The gauge shows the node's worst connection. The connections of earlier tests are deleted.
   await until(async () => (await shop.connection()).lagMs === 0, 'no lag')
   for (const socket of sockets) socket.destroy()
   await shop.insert()
-  await shop.has(t, [1, 2, 3, 4, 5, 6], 'a cut in between is not even noticed')
+  await shop.has(t, [1, 2, 3, 4, 5, 6], 'a short interruption loses nothing')
 })
 
-await t.test('a mapping that is switched on right after the connection was set sees what is committed after the answer', async t => {
+await t.test('a mapping that is enabled right after connecting applies to every commit after the answer', async t => {
   for (let round = 0; round < 3; round++) {
     const own = await sourced(t, app)
     const topic = await own.topic('row.inserted')
@@ -269,7 +268,7 @@ await t.test('a mapping that is switched on right after the connection was set s
     const { body: { id: mappingId } } = await own.request('POST', '/api/database/mappings', {
       table: 'rows', topic, events: ['insert'], payload: '$row.id'
     })
-    // On a machine that stands still the wait may be over first.
+    // On a slow machine, the wait may time out first.
     let status = 503
     while (status === 503) status = (await own.request('POST', '/api/database/subscriptions', { mappingId })).status
     t.equal(status, 201)
@@ -278,7 +277,7 @@ await t.test('a mapping that is switched on right after the connection was set s
   }
 })
 
-await t.test('of two nodes one reads; the other takes over when it stops, and when it loses its lease', async t => {
+await t.test('one of two nodes reads; the other takes over when it stops or loses its lease', async t => {
   const source = await createSource(t)
   const shop = await following(t, source)
   await shop.insert()
@@ -297,13 +296,15 @@ await t.test('of two nodes one reads; the other takes over when it stops, and wh
     )).rows[0]
   const first = await ownerOf()
 
-  // As if its node had been frozen for longer than its lease: it is still reading, and does not know.
+  // As if its node had been frozen for longer than its lease: it is still reading.
   await second.pool.query(
-    "update cdc_positions set lease_owner = 'somebody', fence = fence + 1, lease_expires_at = clock_timestamp() - interval '1 s' where lease_owner = $1",
+    `update cdc_positions
+    set lease_owner = 'somebody', fence = fence + 1, lease_expires_at = clock_timestamp() - interval '1 s'
+    where lease_owner = $1`,
     [first.lease_owner]
   )
   await shop.insert(20)
-  await shop.has(t, upTo(21), 'each once, whoever read it')
+  await shop.has(t, upTo(21), 'each once, whichever node read it')
   await until(async () => !['somebody', null].includes((await ownerOf()).lease_owner), 'another reader')
   t.ok((await ownerOf()).fence > first.fence + 1)
 
@@ -312,7 +313,7 @@ await t.test('of two nodes one reads; the other takes over when it stops, and wh
   const read = async () =>
     (await second.pool.query('select count(*)::int as n from events where application_id = $1', [shop.applicationId]))
       .rows[0].n
-  await until(async () => await read() === 31, 'the other node to read on')
+  await until(async () => await read() === 31, 'the other node to continue')
   const { rows } = await second.pool.query('select payload from events where application_id = $1 order by "offset"', [
     shop.applicationId
   ])

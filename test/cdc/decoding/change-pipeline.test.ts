@@ -6,7 +6,7 @@ import type { Pgoutput } from 'pg-logical-replication'
 import { ChangePipeline } from '../../../src/cdc/decoding/change-pipeline.ts'
 import { Relations } from '../../../src/cdc/decoding/relations.ts'
 
-/* What the pipeline waits for: changes, room for the next write, a failure, the end. */
+/* The waits of the pipeline: for changes, for room for the next write, for a failure, for the end. */
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
@@ -67,7 +67,7 @@ await t.test('memory does not grow with the number of rounds', async t => {
   await running
 })
 
-await t.test('it ends when its signal aborts while it waits', async () => {
+await t.test('an abort ends a waiting pipeline', async () => {
   const { pipeline } = piped()
   const ending = new AbortController()
   const running = pipeline.run(ending.signal)
@@ -76,7 +76,7 @@ await t.test('it ends when its signal aborts while it waits', async () => {
   await running
 })
 
-await t.test('a finished one settles what it took, then ends', async t => {
+await t.test('a finished pipeline settles everything taken, then ends', async t => {
   const { pipeline, settled, transaction } = piped()
   transaction(1)
   transaction(2)
@@ -85,7 +85,7 @@ await t.test('a finished one settles what it took, then ends', async t => {
   t.equal(settled.at(-1), 2n)
 })
 
-await t.test('a failure to read the mappings ends it', async t => {
+await t.test('a failure to read the mappings ends the pipeline', async t => {
   const { pipeline, transaction } = piped(async () => { throw new Error('no mappings') })
   const running = pipeline.run(new AbortController().signal)
   transaction(1)

@@ -4,13 +4,13 @@ import { textDecoder, Undecodable } from '../../../src/cdc/decoding/text-decoder
 import { build, createDatabase, withDatabase, type Teardown } from '../../build.ts'
 import { sourced, uniqueName, type TestSource } from '../source-database.ts'
 
-/* A value that is no text in the database's encoding fails its row in the mappings that need it, and nothing else. */
+/* A value that is not valid in the database's encoding only fails its row in the mappings that need it. */
 
 t.setTimeout(180_000)
 
 const { app } = await build(t)
 
-/** A database of that encoding, which is dropped after the test with its slots. */
+/** Creates a database of the encoding, which is dropped after the test with its slots. */
 async function createSource (t: Teardown, encoding: string): Promise<TestSource> {
   const serverUrl = await createDatabase(t)
   const server = await connect(serverUrl)
@@ -52,7 +52,7 @@ const cases = [
 ]
 
 for (const { encoding, valid, text, invalid } of cases) {
-  await t.test(`${encoding}: what is text arrives, what is not is a failed row, and the stream goes on`, async t => {
+  await t.test(`${encoding}: valid text arrives, invalid text fails its row, and the stream continues`, async t => {
     const shop = await sourced(t, app, await createSource(t, encoding))
     const [whole, ids] = [await shop.topic('row.whole'), await shop.topic('row.id')]
     await shop.sql('create table rows (id int primary key, name text)')
@@ -83,7 +83,7 @@ for (const { encoding, valid, text, invalid } of cases) {
     )
     t.same(
       (await shop.events(ids, invalid === undefined ? 2 : 4)).map(({ payload }) => payload),
-      invalid === undefined ? [1, 5] : [1, 2, 3, 5], 'a mapping that does not need it has the row'
+      invalid === undefined ? [1, 5] : [1, 2, 3, 5], 'a mapping that does not need the value receives the row'
     )
     if (invalid !== undefined) {
       const logs = await shop.logs(

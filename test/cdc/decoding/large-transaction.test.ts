@@ -6,8 +6,8 @@ import { call, dataFolder, made, setUp, start, until } from '../../faults/server
 import { createSource } from '../source-database.ts'
 
 /*
- * One large transaction passes through a server without filling its memory, and without holding up the others. CDC_ROWS
- * makes it larger; the figures are in the comments of the output.
+ * A large transaction does not fill the memory of the node or block other requests. CDC_ROWS sets its size; the output
+ * has the measurements in comments.
  */
 
 const rows = Number(process.env['CDC_ROWS'] ?? 30_000)
@@ -15,7 +15,7 @@ t.setTimeout(120_000 + rows)
 
 const megabytes = (bytes: number) => Math.round(bytes / 1024 / 1024)
 
-t.test(`a transaction of ${rows} rows`, async t => {
+t.test(`a transaction of ${rows} rows is read in bounded memory`, async t => {
   const source = await createSource(t)
   const server = await start(t, {
     dataDir: await dataFolder(t), variables: { DATABASE_URL: await createDatabase(t), ENCRYPTION_KEY: testKey }
@@ -45,7 +45,7 @@ t.test(`a transaction of ${rows} rows`, async t => {
     const events = await request<{ offset: number }[]>('GET', `/api/topics/${topic}/events?after=${after}&limit=1`)
     return events.length > 0
   }
-  // What a server of some age has in memory: reads and writes of every kind.
+  // Typical memory of a running node: reads and writes of every kind.
   const idle: number[] = []
   const write = async (times: number[]) => {
     const began = performance.now()
@@ -74,7 +74,8 @@ t.test(`a transaction of ${rows} rows`, async t => {
   ])
   const began = performance.now()
   await source.sql(
-    `insert into large select n, 'active', 'The quick brown fox jumps over the lazy dog ' || n from generate_series(1, ${rows}) n`
+    `insert into large select n, 'active', 'The quick brown fox jumps over the lazy dog ' || n
+    from generate_series(1, ${rows}) n`
   )
   const committed = performance.now()
   await source.sql('insert into small values (1)')
@@ -83,7 +84,7 @@ t.test(`a transaction of ${rows} rows`, async t => {
   ending.abort()
   await probing
   await until(() => headOf('small.rows', 0), 'the transaction after it')
-  t.notOk(await headOf('large.rows', rows), 'not one too many')
+  t.notOk(await headOf('large.rows', rows), 'no duplicate')
   const at = (times: number[], share: number) =>
     `${times.sort((a, b) => a - b)[Math.floor(times.length * share)]?.toFixed(1) ?? '?'} ms`
   t.comment(

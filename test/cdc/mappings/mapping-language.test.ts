@@ -8,7 +8,7 @@ import { parseTableName } from '../../../src/cdc/mappings/table-name.ts'
 import { parseArrayText } from '../../../src/cdc/decoding/column-types.ts'
 import { formatLsn, parseLsn } from '../../../src/cdc/source/stream-state.ts'
 
-/* What mappings mean, against a model that is as plain as can be: three-valued logic, written out. */
+/* Compares the mapping language with a simple model: three-valued logic, written out. */
 
 type Truth = true | false | 'unknown'
 type Cell = number | string | boolean | null | typeof unavailable
@@ -50,7 +50,6 @@ const condition = fc.letrec<{ any: Record<string, unknown> }>(tie => ({
   )
 })).any
 
-/** The value that `$row` has: of a deleted row, what it was. */
 const truthAnd = (truths: Truth[]): Truth =>
   truths.includes(false) ? false : truths.includes('unknown') ? 'unknown' : true
 const truthNot = (truth: Truth): Truth => truth === 'unknown' ? 'unknown' : !truth
@@ -89,7 +88,9 @@ function model (when: Record<string, unknown>, given: Given): Truth {
             ? { column: operand }
             : operand as { column: string, from?: unknown, to?: unknown }
           const parts: Truth[] = [hasChanged(given, column) === 'unknown' ? true : hasChanged(given, column)]
-          if ('to' in ends) { parts.push(operation === 'delete' ? ends.to === null : known(row[column], value => value === ends.to)) }
+          if ('to' in ends) {
+            parts.push(operation === 'delete' ? ends.to === null : known(row[column], value => value === ends.to))
+          }
           if ('from' in ends) {
             parts.push(
               operation === 'insert'
@@ -149,7 +150,7 @@ function changeOf (given: Given): RowChange {
 
 const base: MappingDefinition = { table: 't', topic: 'a.b', events: ['insert', 'update', 'delete'], payload: 1 }
 
-t.test('conditions are what the model says, also where values are not known', async t => {
+t.test('conditions agree with the model, including unknown values', async t => {
   const seen = { true: 0, false: 0, unknown: 0 }
   fc.assert(fc.property(condition, given, (when, given) => {
     const wanted = model(when, given)
@@ -161,7 +162,7 @@ t.test('conditions are what the model says, also where values are not known', as
   t.ok(Math.min(...Object.values(seen)) > 50, JSON.stringify(seen))
 })
 
-t.test('events and trigger columns come before the condition', async t => {
+t.test('events and trigger columns are checked before the condition', async t => {
   fc.assert(
     fc.property(
       fc.uniqueArray(fc.constantFrom<Operation>('insert', 'update', 'delete'), { minLength: 1 }),
@@ -195,9 +196,11 @@ const payload = fc.letrec<{ any: unknown }>(tie => ({
   )
 })).any
 
-/** What stands in the place of a part of the template. */
+/** Fills a part of the template as the model does. */
 function fill (part: unknown, given: Given, lacking: string[]): unknown {
-  if (Array.isArray(part)) { return part.map(one => fill(one, given, lacking)).map(one => one === unavailable ? null : one) }
+  if (Array.isArray(part)) {
+    return part.map(one => fill(one, given, lacking)).map(one => one === unavailable ? null : one)
+  }
   if (typeof part === 'object' && part !== null) {
     return Object.fromEntries(
       Object.entries(part).map(([key, one]) => [key, fill(one, given, lacking)]).filter(([, one]) =>
@@ -222,7 +225,7 @@ function fill (part: unknown, given: Given, lacking: string[]): unknown {
   return part
 }
 
-t.test('templates are filled as the model fills them, and say what they lack', async t => {
+t.test('templates agree with the model and list missing values', async t => {
   fc.assert(
     fc.property(payload, given, (payload, given) => {
       const lacking: string[] = []
@@ -241,10 +244,10 @@ t.test('templates are filled as the model fills them, and say what they lack', a
   const whole = compileMapping({ table: 't', topic: 'a', events: ['insert'] }).evaluate(
     changeOf({ operation: 'insert', row: { a: 1, b: unavailable, c: 'x' }, old: undefined })
   )
-  t.match(whole, { matched: true, payload: { a: 1, c: 'x' }, unavailable: ['b'] }, 'without one, the whole row')
+  t.match(whole, { matched: true, payload: { a: 1, c: 'x' }, unavailable: ['b'] }, 'without a template, the whole row')
 })
 
-t.test('a column that is not there is a failure and no value', async t => {
+t.test('a column that does not exist is a failure', async t => {
   const change = changeOf({ operation: 'update', row: { a: 1 }, old: { a: 2 } })
   for (
     const part of [{ payload: '$row.z' }, { payload: ['$old.z'] }, { when: { eq: { z: 1 } } }, {
@@ -254,10 +257,10 @@ t.test('a column that is not there is a failure and no value', async t => {
     t.throws(() => compileMapping({ ...base, ...part }).evaluate(change), { message: 'The table has no column z' })
   }
   const empty: Values = givenValues({})
-  t.equal(empty.get('constructor'), missing, 'nor is what every object has')
+  t.equal(empty.get('constructor'), missing, 'inherited properties do not exist')
 })
 
-t.test('what is no mapping is refused with its place', async t => {
+t.test('an invalid mapping is refused with its path', async t => {
   const wrong: [Record<string, unknown>, string][] = [
     [{ when: { equals: { a: 1 } } }, '/when/equals'],
     [{ when: { constructor: 1 } }, '/when/constructor'],
@@ -285,17 +288,17 @@ t.test('what is no mapping is refused with its place', async t => {
   }
   let deep: Record<string, unknown> = { eq: { a: 1 } }
   for (let i = 0; i < 1000; i++) deep = { not: deep }
-  t.throws(() => compileMapping({ ...base, when: deep }), { code: 'VALIDATION_FAILED' }, 'however deep')
+  t.throws(() => compileMapping({ ...base, when: deep }), { code: 'VALIDATION_FAILED' }, 'at any depth')
 })
 
-t.test('names of tables', async t => {
+t.test('table names are parsed like SQL, without folding case', async t => {
   t.same(parseTableName('sessions'), { schema: 'public', name: 'sessions' })
-  t.same(parseTableName('Shop.Sessions'), { schema: 'Shop', name: 'Sessions' }, 'nothing is folded')
+  t.same(parseTableName('Shop.Sessions'), { schema: 'Shop', name: 'Sessions' }, 'case is not folded')
   t.same(parseTableName('"a.b"."c ""d"""'), { schema: 'a.b', name: 'c "d"' })
   t.same(parseTableName('"größe"'), { schema: 'public', name: 'größe' })
 })
 
-t.test('order of values', async t => {
+t.test('values are ordered by meaning', async t => {
   t.ok((compareValues('9007199254740993', '9007199254740992') ?? 0) > 0, 'integers beyond 2^53')
   t.ok((compareValues('9007199254740993', 1) ?? 0) > 0)
   t.ok((compareValues('1.10', 1.09) ?? 0) > 0)
@@ -316,7 +319,7 @@ t.test('order of values', async t => {
   )
 })
 
-t.test('array texts and LSNs are read as they are written', async t => {
+t.test('array texts and LSNs round-trip', async t => {
   const write = (value: unknown): string =>
     Array.isArray(value)
       ? `{${value.map(write).join(',')}}`

@@ -7,13 +7,14 @@ import { build, startTestPostgres } from '../../build.ts'
 import { until } from '../../faults/server.ts'
 import { createSource, sourced } from '../source-database.ts'
 
-/** Of this database alone: other tests may use the same server. */
+/** Only for this database: other tests may use the same server. */
 const walsenders =
-  "select count(*)::int as senders from pg_stat_activity where backend_type = 'walsender' and datname = current_database()"
+  "select count(*)::int as senders from pg_stat_activity where backend_type = 'walsender' " +
+  'and datname = current_database()'
 
 /*
- * A server that decodes a large transaction of which nothing is published reads our keepalives rarely. It is waited
- * for, however long that takes.
+ * A server that decodes a large transaction of which nothing is published rarely reads keepalives. The reader waits for
+ * it, however long that takes.
  */
 
 t.setTimeout(240_000)
@@ -30,7 +31,7 @@ const { app } = await build(t, {
   }
 })
 
-await t.test('a large transaction of which nothing is published: the stream is waited for, and its progress shows', async t => {
+await t.test('the reader waits while a large unpublished transaction is decoded, and reports it', async t => {
   const shop = await sourced(t, app)
   const topic = await shop.topic('row.inserted')
   await shop.sql('create table rows (id int primary key); create table bulk (id int, note text)')
@@ -51,7 +52,7 @@ await t.test('a large transaction of which nothing is published: the stream is w
     }
   })()
   const decodes = () => lines.filter(({ msg }) => msg === 'cdc.source_decodes')
-  // A quick machine decodes one of these before the silence is noticed, or before the state is stored: each is larger.
+  // A fast machine decodes a transaction before the silence is detected or the state is stored: each is larger.
   for (let rounds = 0; rounds < 10 && (decodes().length === 0 || !shown.inConnection || !shown.inHealth); rounds++) {
     await shop.sql(`insert into bulk select n, 'a note' from generate_series(1, ${300_000 * (rounds + 1)}) n`)
     await shop.sql('insert into rows values ($1)', [rounds + 2])
@@ -63,14 +64,14 @@ await t.test('a large transaction of which nothing is published: the stream is w
   const rows = await shop.events(topic, 2)
   t.same(rows.map(({ payload }) => payload), rows.map((_, i) => i + 1), 'each once, in order')
   t.match(decodes()[0], { level: 30, sentLsn: String, connectionId: String })
-  t.ok(shown.inConnection, 'the connection shows since when the server decodes')
-  t.ok(shown.inHealth, 'and so does the readiness')
-  t.equal(sendersMax, 1, 'one session after the other, and never two')
-  t.same(lines.filter(({ msg }) => msg === 'cdc.reader_failed'), [], 'the stream was never given up')
+  t.ok(shown.inConnection, 'the connection reports since when the server decodes')
+  t.ok(shown.inHealth, 'the readiness reports it too')
+  t.equal(sendersMax, 1, 'never two sessions at once')
+  t.same(lines.filter(({ msg }) => msg === 'cdc.reader_failed'), [], 'the stream was never ended')
   await until(async () => (await shop.connection()).decodingSince === null, 'the end of decoding')
 })
 
-await t.test('a session that ends while the server decodes is followed by one that begins behind what is stored', async t => {
+await t.test('after a session ends while the server decodes, the next one starts at the stored position', async t => {
   const shop = await sourced(t, app)
   const topic = await shop.topic('row.inserted')
   await shop.sql('create table rows (id int primary key); create table bulk (id int, note text)')
@@ -90,7 +91,7 @@ await t.test('a session that ends while the server decodes is followed by one th
   await until(async () => (await shop.sql(walsenders))[0]?.['senders'] === 1, 'one session to be left')
 })
 
-await t.test('a path that dies in the middle of a transaction is noticed', async t => {
+await t.test('a network path that dies within a transaction is detected', async t => {
   const source = await createSource(t)
   const target = new URL(source.url)
   const sockets = new Set<Socket>()
@@ -136,7 +137,7 @@ await t.test('a path that dies in the middle of a transaction is noticed', async
   bytesLeft = 10_000
   await shop.sql("insert into rows select n, repeat('x', 500) from generate_series(2, 200) n")
   await until(() => mute.size === 1, 'the path to be dead')
-  // As its wal_sender_timeout would: nothing of it arrives.
+  // As PostgreSQL's wal_sender_timeout would, but the end does not arrive.
   await shop.sql(
     'select pg_terminate_backend(active_pid) from pg_replication_slots where database = current_database() and active'
   )

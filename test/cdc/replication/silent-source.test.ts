@@ -8,10 +8,7 @@ import { until } from '../../faults/server.ts'
 import { answering, description, message, ready, row, startHostileServer, text } from '../wire/hostile-server.ts'
 import { createSource, sourced, type TestSource } from '../source-database.ts'
 
-/*
- * A server that answers everything but one statement holds up its own reader, and can do nothing against the end of
- * that.
- */
+/* A server that does not answer one statement delays only its own reader, and cannot prevent the end of that. */
 
 t.setTimeout(180_000)
 
@@ -22,7 +19,7 @@ const { app } = await build(t, {
   }
 })
 
-/** The database behind a proxy that keeps the statement from its server. */
+/** Puts a proxy before the database that withholds the statement from its server. */
 async function silencedOn (
   t: Teardown, source: TestSource, statement: string
 ): Promise<TestSource & { silenced: () => number }> {
@@ -66,7 +63,7 @@ const statements = [
   'SHOW server_encoding', 'START_REPLICATION', 'pg_backend_pid() as pid', 'pg_create_logical_replication_slot'
 ]
 
-await t.test('a statement is not answered, and a corrected connection is read', async t => {
+await t.test('a corrected connection is read while the earlier one still waits for an answer', async t => {
   await Promise.all(statements.map(async statement => {
     const { shop, source } = await stuck(t, statement)
     await shop.request('PUT', '/api/database/connection', { connectionString: source.url, acceptGap: true })
@@ -75,7 +72,7 @@ await t.test('a statement is not answered, and a corrected connection is read', 
   }))
 })
 
-await t.test('leftovers of others are dropped meanwhile', async t => {
+await t.test('leftovers of other connections are dropped while a server does not answer', async t => {
   const { shop } = await stuck(t, 'START_REPLICATION')
   const [first, second] = [await createSource(t), await createSource(t)]
   const other = await sourced(t, app, first)
@@ -88,19 +85,19 @@ await t.test('leftovers of others are dropped meanwhile', async t => {
   await other.request('DELETE', '/api/database/connection')
 })
 
-await t.test('a stream that does not begin is an error, and tried again', async t => {
+await t.test('a stream that does not start is an error and is retried', async t => {
   const { app } = await build(t, { adapt: config => { Object.assign(config.cdc, { leaseMs: 2000, startMaxMs: 500 }) } })
   const { shop } = await stuck(t, 'START_REPLICATION', app)
   t.match(await shop.state('error', 'SOURCE_UNREACHABLE'), { error: { message: /did not start/ } })
   await shop.request('DELETE', '/api/database/connection')
 })
 
-await t.test('the platform stops', async t => {
+await t.test('the platform stops although servers do not answer', async t => {
   await Promise.all(statements.map(statement => stuck(t, statement)))
   await app.close()
 })
 
-await t.test('a slot that is said to be there after it was dropped is given up', async t => {
+await t.test('dropping gives up on a server that still reports the slot', async t => {
   let queries = 0
   const columns = ['database', 'isHere', 'plugin', 'active', 'activePid', 'activeName', 'walStatus', 'confirmedLsn']
   const answer = answering(

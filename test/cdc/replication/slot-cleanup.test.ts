@@ -5,10 +5,7 @@ import { build } from '../../build.ts'
 import { until } from '../../faults/server.ts'
 import { createSource, sourced, uniqueName, type TestSource } from '../source-database.ts'
 
-/*
- * What a connection has made in a database does not outlive it there: a slot that nobody reads keeps the WAL of its
- * tenant.
- */
+/* A connection's slot and publication are dropped when the connection ends: a slot that is not read retains WAL. */
 
 t.setTimeout(180_000)
 
@@ -27,21 +24,21 @@ const publicationsOf = async ({ sql }: TestSource) =>
 const isClean = async (source: TestSource) =>
   (await slotsOf(source)).length === 0 && (await publicationsOf(source)).length === 0
 
-await t.test('a connection that is moved to another database leaves nothing in the first, once the gap is accepted', async t => {
+await t.test('a connection that moves to another database leaves nothing in the first after the gap', async t => {
   const [first, second] = [await createSource(t), await createSource(t)]
   const shop = await sourced(t, app, first)
   await shop.connect()
   const { slot } = await shop.connection()
   await shop.request('PUT', '/api/database/connection', { connectionString: second.url })
   await shop.state('error', 'PUBLICATION_LOST')
-  t.same(await slotsOf(first), [slot], 'until then it may go back')
+  t.same(await slotsOf(first), [slot], 'until then the connection may return')
   await shop.connect()
   t.same(await slotsOf(first), [slot])
 
   await shop.request('PUT', '/api/database/connection', { connectionString: second.url, acceptGap: true })
   await shop.state('streaming')
-  t.same(await slotsOf(second), [slot], 'the name is free for the second, on the same server')
-  await until(() => isClean(first), 'nothing to be left in the first')
+  t.same(await slotsOf(second), [slot], 'the second database on the same server can use the name')
+  await until(() => isClean(first), 'the first database to be clean')
   t.match(await shop.connection(), { leftovers: [] })
   t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers, [{
     name: 'slot', status: 'dropped'
@@ -49,19 +46,19 @@ await t.test('a connection that is moved to another database leaves nothing in t
   t.ok(await isClean(second))
 })
 
-await t.test('a slot or publication of another name takes the place of ours', async t => {
+await t.test('a slot or publication of another name replaces the connection\'s own', async t => {
   const shop = await sourced(t, app)
   await shop.connect()
   const [slot, publication] = [uniqueName(), uniqueName()]
   await shop.connect({ slot, publication, acceptGap: true })
   await until(
     async () => (await slotsOf(shop.source)).length === 1 && (await publicationsOf(shop.source)).length === 1,
-    'the first to go'
+    'the first to be dropped'
   )
   t.same([await slotsOf(shop.source), await publicationsOf(shop.source)], [[slot], [publication]])
 })
 
-await t.test('what cannot be dropped at once is said, shown and dropped later', async t => {
+await t.test('leftovers that cannot be dropped at once are reported and dropped later', async t => {
   const source = await createSource(t)
   const role = uniqueName()
   await source.sql(`create role ${role} login replication superuser password 'first'`)
@@ -90,13 +87,14 @@ await t.test('what cannot be dropped at once is said, shown and dropped later', 
   await until(() => isClean(source), 'both to be dropped')
 })
 
-await t.test('a reader that dies between making the slot and saying so has made it all the same', async t => {
+await t.test('a slot is owned even if its reader died before confirming it', async t => {
   const shop = await sourced(t, app)
   const slot = uniqueName()
-  /** The platform's database does not take what matches: the reader stands there as if it had died. */
+  /** Makes the platform's database refuse matching updates, so that the reader stops there as if it had died. */
   const refuse = async (table: string, when: string) => {
     await app.pool.query(
-      `create function ${slot}_refuse () returns trigger language plpgsql as $$ begin raise 'the reader dies here'; end $$`
+      `create function ${slot}_refuse () returns trigger language plpgsql as
+      $$ begin raise 'the reader dies here'; end $$`
     )
     await app.pool.query(
       `create trigger refuse before update on ${table} for each row when (${when}) execute function ${slot}_refuse()`
@@ -127,19 +125,19 @@ await t.test('a reader that dies between making the slot and saying so has made 
   await shop.state('error', 'READER_FAILED')
   t.match(
     await read(), { owns_slot: true, gap_accepted: true, slot },
-    'an accepted gap is used up by the stream that begins after it, and by no other'
+    'only the stream that starts after an accepted gap uses it up'
   )
   await allow()
   await shop.state('streaming')
   t.match(await read(), { owns_slot: true, gap_accepted: false, slot: second })
-  await until(async () => !(await slotsOf(shop.source)).includes(slot), 'the first slot to go')
+  await until(async () => !(await slotsOf(shop.source)).includes(slot), 'the first slot to be dropped')
   t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers, [{
     name: 'slot', status: 'dropped'
   }, { name: 'publication', status: 'dropped' }])
   t.ok(await isClean(shop.source))
 })
 
-await t.test('a slot that another connection reads is nobody else\'s to drop', async t => {
+await t.test('a slot that another connection reads is kept', async t => {
   const shop = await sourced(t, app)
   await shop.connect()
   const { slot } = await shop.connection()
@@ -153,7 +151,7 @@ await t.test('a slot that another connection reads is nobody else\'s to drop', a
   t.same(await slotsOf(shop.source), [slot])
 })
 
-await t.test('a connection that comes right after another one has names of its own', async t => {
+await t.test('a connection created right after another one has its own names', async t => {
   const shop = await sourced(t, app)
   await shop.connect()
   const first = await shop.connection()
@@ -165,7 +163,7 @@ await t.test('a connection that comes right after another one has names of its o
   t.same(await slotsOf(shop.source), [second.slot])
 })
 
-await t.test('a slot that somebody else drops at the same time, or has dropped, counts as dropped', async t => {
+await t.test('a slot that another session drops, or has dropped, counts as dropped', async t => {
   const { url, client } = await createSource(t)
   const name = uniqueName()
   const other = new pg.Client({ connectionString: url })

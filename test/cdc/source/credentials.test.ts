@@ -13,7 +13,7 @@ import { until } from '../../faults/server.ts'
 import { tenant } from '../../tenant.ts'
 import { createSource, sourced, uniqueName } from '../source-database.ts'
 
-/* What the operator has in the environment and in files stays there; and the platform's own database is no tenant's. */
+/* The operator's environment and files are never used, and the platform's own database is never a source. */
 
 t.setTimeout(60_000)
 
@@ -21,7 +21,7 @@ const { app, databaseUrl } = await build(t)
 const shop = await tenant(app)
 const marker = 'operators-secret'
 
-/** Everything that a PostgreSQL client reads by itself. */
+/** Every variable that a PostgreSQL client reads by itself. */
 const environment = {
   PGPASSWORD: marker,
   PGUSER: marker,
@@ -51,7 +51,7 @@ const environment = {
   USERNAME: marker
 }
 
-/** `variables` for as long as the test lasts, and a password file in the home folder. */
+/** Sets `variables` for the duration of the test, and a password file in the home folder. */
 async function poisoned (
   t: { teardown(work: () => Promise<void>): void }, variables: Record<string, string>
 ): Promise<void> {
@@ -71,7 +71,7 @@ async function poisoned (
 }
 
 for (const method of ['cleartext', 'md5', 'scram'] as const) {
-  await t.test(`a server that asks for a password by ${method} is sent the tenant's, or none`, async t => {
+  await t.test(`a server that requires a password by ${method} receives only the tenant's`, async t => {
     await poisoned(t, environment)
     for (
       const [credentials, password] of [['shop:tenants-own', 'tenants-own'], ['shop:', ''], ['shop:%20', ' ']] as const
@@ -79,24 +79,27 @@ for (const method of ['cleartext', 'md5', 'scram'] as const) {
       const { port, received } = await listening(t, method)
       await t.rejects(openSource(`postgres://${credentials}@127.0.0.1:${port}/orders`), { code: 'SOURCE_AUTH_FAILED' })
       const text = received()
-      t.notMatch(text, marker, 'nothing of the operator')
+      t.notMatch(text, marker, 'nothing of the operator is sent')
       t.match(
         text.slice(8), /^user\0shop\0database\0orders\0application_name\0realtime-platform-cdc\0replication\0false\0/,
-        'what is sent is what is meant'
+        'the tenant\'s password is sent'
       )
-      if (method === 'cleartext') { t.equal(text.slice(text.indexOf('p\0\0\0')), `p\0\0\0${String.fromCharCode(password.length + 5)}${password}\0`) }
+      if (method === 'cleartext') {
+        const sent = `p\0\0\0${String.fromCharCode(password.length + 5)}${password}\0`
+        t.equal(text.slice(text.indexOf('p\0\0\0')), sent)
+      }
     }
   })
 }
 
-await t.test('a password file without PGPASSWORD is not read either', async t => {
+await t.test('a password file is not read without PGPASSWORD either', async t => {
   await poisoned(t, {})
   const { port, received } = await listening(t, 'cleartext')
   await t.rejects(openSource(`postgres://shop:@127.0.0.1:${port}/orders`), { code: 'SOURCE_AUTH_FAILED' })
   t.notMatch(received(), marker)
 })
 
-await t.test('the connection test and the reader send none either', async t => {
+await t.test('the connection test and the reader send no password of the operator', async t => {
   await poisoned(t, { PGPASSWORD: marker })
   const { port, received } = await listening(t, 'cleartext')
   const connectionString = `postgres://shop:@127.0.0.1:${port}/orders`
@@ -112,13 +115,15 @@ await t.test('the connection test and the reader send none either', async t => {
   await shop.request('DELETE', '/api/database/connection')
 })
 
-await t.test('a session in a real database is as if the environment were empty', async t => {
+await t.test('a session in a real database ignores the environment', async t => {
   const { url } = await createSource(t)
   const ask = async (connectionString: string, more = {}) => {
     const session = await openSource(connectionString, more)
     try {
       return (await session.query(
-        "select current_user::text as user, application_name as name, backend_type as type, client_encoding from pg_stat_activity, (select current_setting('client_encoding') as client_encoding) one where pid = pg_backend_pid()"
+        `select current_user::text as user, application_name as name, backend_type as type, client_encoding
+        from pg_stat_activity, (select current_setting('client_encoding') as client_encoding) one
+        where pid = pg_backend_pid()`
       )).rows
     } finally {
       await session.close()
@@ -131,8 +136,10 @@ await t.test('a session in a real database is as if the environment were empty',
   t.match(await ask(url, { replication: 'database' }), [{ ...usual, type: 'walsender' }])
 })
 
-await t.test('a password is given, or explicitly empty', async t => {
-  for (const text of ['postgres://u@h/d', 'postgres://u@h:1/d?application_name=x:@y', 'postgres://u@h/d:@x']) { t.throws(() => parseConnectionString(text), { message: /must have a password/ }, text) }
+await t.test('a password is required or explicitly empty', async t => {
+  for (const text of ['postgres://u@h/d', 'postgres://u@h:1/d?application_name=x:@y', 'postgres://u@h/d:@x']) {
+    t.throws(() => parseConnectionString(text), { message: /must have a password/ }, text)
+  }
   for (
     const [text, password] of [['postgres://u:@h/d', ''], ['postgres://u:%40%3A@h/d', '@:'], [
       'postgresql://u:p@h/d',
@@ -144,7 +151,7 @@ await t.test('a password is given, or explicitly empty', async t => {
   }
 })
 
-await t.test('no part has a NUL, which would end it in the start-up packet', async t => {
+await t.test('a NUL is refused in every part', async t => {
   for (
     const text of [
       'postgres://u%00:p@h/d',
@@ -181,7 +188,7 @@ await t.test('a setting that the driver would replace is refused', async t => {
   }
 })
 
-await t.test('a string that was stored before a rule refused it ends in a state that says so', async t => {
+await t.test('a stored string that a later rule refuses results in an error state', async t => {
   const own = await sourced(t, app)
   await own.request('PUT', '/api/database/connection', { connectionString: 'postgres://u:p@127.0.0.1:1/d' })
   const { id } = await app.db.selectFrom('cdc_connections').select('id').where(
@@ -199,7 +206,7 @@ await t.test('a string that was stored before a rule refused it ends in a state 
   t.match(await own.request('DELETE', '/api/database/connection'), { status: 200 })
 })
 
-await t.test('the platform\'s own database is refused, however it is spelled', async t => {
+await t.test('the platform\'s own database is refused under every spelling of its address', async t => {
   const { port, password, pathname } = new URL(databaseUrl)
   for (const host of ['127.0.0.1', 'localhost', '127.1', '0x7f000001', '[::ffff:127.0.0.1]']) {
     const connectionString = `postgres://postgres:${password}@${host}:${port}${pathname}`
@@ -210,10 +217,10 @@ await t.test('the platform\'s own database is refused, however it is spelled', a
       ok: false, checks: [{}, { name: 'database', status: 'failed', message: /platform's own/ }]
     }, host)
   }
-  t.match(await shop.request('GET', '/api/database/connection'), { status: 404 }, 'and is not stored')
+  t.match(await shop.request('GET', '/api/database/connection'), { status: 404 }, 'it is not stored')
 })
 
-await t.test('a role that may not call pg_control_system is told by replication', async t => {
+await t.test('a role without pg_control_system is refused by the identifier from replication', async t => {
   const role = uniqueName()
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()
@@ -233,10 +240,10 @@ await t.test('a role that may not call pg_control_system is told by replication'
   )
 })
 
-await t.test('a reader that is led to the platform\'s own database leaves no trace there', async t => {
+await t.test('a reader that reaches the platform\'s own database creates nothing there', async t => {
   const own = await sourced(t, app)
   await own.connect()
-  // As if the address had come to lead there after it was stored.
+  // As if the address had changed to lead there after it was stored.
   const { id } = await app.db.selectFrom('cdc_connections').select('id').where(
     'application_id', '=', own.scope.applicationId
   ).executeTakeFirstOrThrow()
@@ -256,13 +263,13 @@ await t.test('a reader that is led to the platform\'s own database leaves no tra
   await own.state('streaming')
 })
 
-await t.test('another database of the platform\'s server is not refused', async t => {
+await t.test('another database on the platform\'s server is accepted', async t => {
   const own = await sourced(t, app)
   t.match(await own.request('PUT', '/api/database/connection', { connectionString: own.source.url }), { status: 200 })
   t.not(new URL(own.source.url).pathname, new URL(databaseUrl).pathname)
 })
 
-/** A server that asks for a password, keeps what it is sent, and refuses. */
+/** Starts a server that requires a password, keeps what it receives, and refuses it. */
 async function listening (t: { teardown (work: () => void): void }, method: 'cleartext' | 'md5' | 'scram') {
   const message = (type: string, body: Buffer) => {
     const head = Buffer.alloc(5)
@@ -285,7 +292,9 @@ async function listening (t: { teardown (work: () => void): void }, method: 'cle
       chunks.push(chunk)
       if (count++ === 0) return socket.write(message('R', request))
       const nonce = /r=([^,]*)/.exec(chunk.toString('latin1'))?.[1]
-      if (method === 'scram' && count === 2) { return socket.write(message('R', Buffer.from(`\0\0\0\x0br=${nonce ?? ''}x,s=c2FsdA==,i=4096`))) }
+      if (method === 'scram' && count === 2) {
+        return socket.write(message('R', Buffer.from(`\0\0\0\x0br=${nonce ?? ''}x,s=c2FsdA==,i=4096`)))
+      }
       socket.end(message('E', Buffer.from('SFATAL\0C28P01\0Mno\0\0')))
     })
   }).listen(0, '127.0.0.1')

@@ -10,8 +10,8 @@ import { until } from '../../faults/server.ts'
 import { createSource, sourced, uniqueName } from '../source-database.ts'
 
 /*
- * Enabling a mapping never blocks the source application's writes, and never succeeds where changes would be missing in
- * silence. TEST_DATABASE_URL runs it on another version of PostgreSQL.
+ * Enabling a mapping never blocks the source application's writes, and never succeeds if changes would be missing
+ * without notice. Set TEST_DATABASE_URL to test another version of PostgreSQL.
  */
 
 t.setTimeout(120_000)
@@ -26,7 +26,7 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
   const version = Number((await client.query('show server_version_num')).rows[0]?.['server_version_num'])
   const major = Math.floor(version / 10_000)
 
-  /** A publication and a table of their own; in statements, `_` stands for the table and `PUB` for the publication. */
+  /** Creates a publication and a table. In statements, `_` stands for the table and `PUB` for the publication. */
   async function world (t: Tap, tables: string, publication = createPublicationSql('PUB', version)) {
     const [table, name] = [uniqueName(), uniqueName()]
     const named = (sql: string) =>
@@ -59,7 +59,7 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
         const seen = await readPublishedTable(client, name, { schema: 'public', name: table })
         return seen === undefined ? undefined : problemsOf(seen, mapping(more))
       },
-      /** What the source application does. */
+      /** The writes of the source application. */
       writes: async (target = '_', column = 'n') => {
         await sql(`update ${target} set ${column} = ${column}`)
         await sql(`delete from ${target} where false`)
@@ -68,8 +68,8 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
   }
 
   /**
-   * Switching on is refused before and possible after the statement that is in the refusal; the application writes all
-   * along.
+   * Checks that enabling is refused before the statement in the refusal is run and possible after it, and that the
+   * application can write throughout.
    */
   async function refusedUntilMended (
     t: Tap, w: Awaited<ReturnType<typeof world>>,
@@ -77,7 +77,7 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
   ) {
     const isBroken = (await w.isPublished()) === true && (await w.writes().then(() => false, () => true))
     const error = await w.publish(more).then(() => undefined, (error: Refusal) => error)
-    t.match(error, { code: 'TABLE_NOT_PUBLISHED', message }, 'it is refused')
+    t.match(error, { code: 'TABLE_NOT_PUBLISHED', message }, 'enabling is refused')
     const [problem] = (await w.problems(more))?.filter(({ harm }) => harm !== 'none') ?? []
     t.match(problem, { code, message })
     t.equal(error?.details?.[0]?.sql, problem?.sql, 'the status has the same statements')
@@ -85,7 +85,7 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
     if (problem?.sql === undefined) return
     await w.sql(problem.sql)
     await w.publish(more)
-    t.same((await w.problems(more))?.filter(({ harm }) => harm !== 'none'), [], 'the statements mend it')
+    t.same((await w.problems(more))?.filter(({ harm }) => harm !== 'none'), [], 'the statements fix it')
     await w.writes()
   }
 
@@ -99,10 +99,10 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
       await w.writes()
       t.equal(await w.publish(), 'present')
       await w.unpublish()
-      t.same(await w.published(), [], 'and it can be taken out again')
+      t.same(await w.published(), [], 'the table can be removed again')
     })
 
-    await t.test('a table that cannot be updated once it is published', async t => {
+    await t.test('a table that could not be updated once published is refused', async t => {
       const noIdentity = { message: /no replica identity/, code: 'REPLICA_IDENTITY' }
       await refusedUntilMended(t, await world(t, 'create table _ (n int)'), noIdentity)
       await refusedUntilMended(t, await world(t, 'create table _ (n int primary key deferrable)'), noIdentity)
@@ -132,7 +132,7 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
       await inserts.writes()
     })
 
-    await t.test('a partition that is created later without an identity is in the status', async t => {
+    await t.test('the status reports a partition that is created later without an identity', async t => {
       const w = await world(
         t,
         'create table _ (id int, n int) partition by range (id); create table _1 partition of _ (id primary key) ' +
@@ -150,7 +150,7 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
       t.same(await w.problems(), [])
     })
 
-    await t.test('stored generated columns', async t => {
+    await t.test('unpublished stored generated columns in the identity are refused', async t => {
       const full =
         'create table _ (id int primary key, n int, g int generated always as (n * 2) stored); alter table _ ' +
           'replica identity full'
@@ -175,14 +175,14 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
           await each.publish()
           await each.writes()
         }
-        t.notMatch(advice?.sql, /publish_generated_columns/, 'which it does not have')
+        t.notMatch(advice?.sql, /publish_generated_columns/, 'this version lacks the option')
       }
       await wanting.sql(advice?.sql ?? '')
       await wanting.writes()
     })
 
     if (version >= 180_000) {
-      await t.test('virtual generated columns', async t => {
+      await t.test('virtual generated columns with FULL are refused', async t => {
         const virtual = (more: string) =>
           `create table _ (n int not null${more}, g int generated always as (n * 2) virtual)`
         const refusal = { message: /virtual generated column/, code: 'GENERATED_COLUMNS' }
@@ -214,7 +214,7 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
         const [advice] = await watching.problems({ when: { changed: 'm' } }) ?? []
         t.match(
           advice, { code: 'REPLICA_IDENTITY', harm: 'none', message: /FULL does not help/, sql: undefined },
-          'what would break it is not advised'
+          'no harmful statement is advised'
         )
         await watching.writes()
 
@@ -224,7 +224,7 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
         t.match(await late.problems(), [{
           code: 'GENERATED_COLUMNS', harm: 'writes',
           sql: 'ALTER TABLE "public"."' + late.table + '" REPLICA IDENTITY DEFAULT;'
-        }], 'a column that comes later is in the status')
+        }], 'the status reports a column that is added later')
         await late.sql((await late.problems())?.[0]?.sql ?? '')
         await late.writes()
 
@@ -237,7 +237,7 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
       })
     }
 
-    await t.test('a publication made by hand that does not publish what the mapping listens to', async t => {
+    await t.test('a publication that lacks an operation of the mapping is refused', async t => {
       const w = await world(
         t, 'create table _ (n int primary key)', "create publication PUB for table _ with (publish = 'insert')"
       )
@@ -261,7 +261,7 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
     })
 
     if (version >= 150_000) {
-      await t.test('row filters and column lists', async t => {
+      await t.test('row filters and incomplete column lists are refused', async t => {
         const table = 'create table _ (id int primary key, n int, m int)'
         await refusedUntilMended(t, await world(t, table, 'create publication PUB for table _ where (id > 5)'), {
           message: /row filter/, code: 'ROW_FILTER'
@@ -286,11 +286,11 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
         const partial = await world(t, table, 'create publication PUB for table _ (id, n)')
         t.equal(
           await partial.publish({ payload: { id: '$row.id' }, when: { gt: { n: 1 } } }), 'present',
-          'what it needs is in the list'
+          'the list has every needed column'
         )
         t.match(
           (await partial.problems({ payload: '$row.id', triggerColumns: ['n'] }))?.[0]?.sql,
-          /^BEGIN;[^]*DROP TABLE ONLY[^]*ADD TABLE ONLY[^]*COMMIT;\nALTER TABLE .* FULL;$/, 'FULL takes the whole list'
+          /^BEGIN;[^]*DROP TABLE ONLY[^]*ADD TABLE ONLY[^]*COMMIT;\nALTER TABLE .* FULL;$/, 'FULL requires all columns'
         )
         const parted =
           'create table _ (id int primary key, n int) partition by range (id); create table _1 partition of _ for ' +
@@ -308,7 +308,7 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
       })
     }
 
-    await t.test('tables and partitions that are not in the WAL', async t => {
+    await t.test('tables and partitions that are not in the WAL are refused', async t => {
       const unlogged = { message: /unlogged/, code: 'UNLOGGED' }
       await refusedUntilMended(t, await world(t, 'create unlogged table _ (n int primary key)'), unlogged)
       await refusedUntilMended(
@@ -324,7 +324,7 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
       t.equal(await temporary.problems(), undefined)
     })
 
-    await t.test('a publication that names partitions says so', async t => {
+    await t.test('the status reports a publication that lists partitions', async t => {
       const w = await world(
         t,
         'create table _ (n int primary key) partition by range (n); create table _1 partition of _ for values from ' +
@@ -338,7 +338,7 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
       t.same(await w.problems(), [])
     })
 
-    await t.test('a reader that puts a table back does not break it, and does not refuse it for what one mapping misses', async t => {
+    await t.test('a reader adds a table again only if that breaks no writes, whatever a mapping misses', async t => {
       const w = await world(t, 'create table _ (n int)', "create publication PUB with (publish = 'insert, update')")
       await t.rejects(w.add(), { code: 'TABLE_NOT_PUBLISHED' })
       await w.writes()
@@ -349,12 +349,12 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
     })
 
     if (version >= 150_000) {
-      await t.test('what the catalogue does not show, PostgreSQL itself refuses before it is committed', async t => {
+      await t.test('PostgreSQL refuses before the commit what the catalogue does not show', async t => {
         const w = await world(
           t, 'create table _ (id int primary key, n int); alter table _ replica identity full',
           'create publication PUB for table _ (id, n)'
         )
-        t.same(await w.problems(), [], 'a list of all columns looks like none')
+        t.same(await w.problems(), [], 'a list of all columns looks like no list')
         const isRefused = await w.writes().then(() => false, () => true)
         if (isRefused) await t.rejects(w.publish(), { code: 'TABLE_NOT_PUBLISHED' })
         else await w.publish()
@@ -363,7 +363,7 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
   })
 }
 
-await t.test('a prepared transaction that has written is waited for', async t => {
+await t.test('enabling waits for prepared transactions that have written', async t => {
   const server = await startTestPostgres({ settings: { max_prepared_transactions: '5' } })
   t.teardown(() => server.stop())
   const [client, other] = [await openSource(server.url), await openSource(server.url)]
@@ -378,19 +378,20 @@ await t.test('a prepared transaction that has written is waited for', async t =>
   await t.rejects(publishTable(client, 'p', mapping, 100), {
     code: 'TABLE_BUSY', message: /1 of them prepared: pg_prepared_xacts/
   })
-  t.equal(await isPublished(client, 'p', mapping.table), false, 'it is not left half done')
+  t.equal(await isPublished(client, 'p', mapping.table), false, 'the table is removed again')
   const waiting = publishTable(client, 'p', mapping, 60_000)
   await until(async () => await isPublished(other, 'p', mapping.table) === true, 'the table to be added')
   await other.query("commit prepared 'one'")
   t.equal(await waiting, 'added')
 })
 
-await t.test('the API: switching on, the status and the connection test say the same', async t => {
+await t.test('enabling, the status and the connection test report the same problems', async t => {
   const { app } = await build(t)
   const shop = await sourced(t, app)
   const topic = await shop.topic('order.placed')
   await shop.sql(
-    "create table orders (id int primary key, n int); create publication by_hand for table orders (id) with (publish = 'insert')"
+    `create table orders (id int primary key, n int);
+    create publication by_hand for table orders (id) with (publish = 'insert')`
   )
   const before = await shop.request('POST', '/api/database/connection/test', {
     connectionString: shop.source.url, publication: 'by_hand'
@@ -422,7 +423,7 @@ await t.test('the API: switching on, the status and the connection test say the 
   await shop.sql('insert into orders values (1, 2); update orders set n = 3')
   t.same((await shop.events(topic, 2)).map(({ payload }) => payload), [{ id: 1, n: 2 }, { id: 1, n: 3 }])
   await shop.sql('alter publication by_hand set table orders where (id > 5)')
-  t.match(await status(), [{ code: 'ROW_FILTER' }], 'what changes later is in the status')
+  t.match(await status(), [{ code: 'ROW_FILTER' }], 'the status reports later changes')
 })
 
 type Tap = Pick<typeof t, 'match' | 'same' | 'equal' | 'teardown'>

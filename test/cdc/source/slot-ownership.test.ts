@@ -7,8 +7,8 @@ import { until } from '../../faults/server.ts'
 import { createSource, sourced, uniqueName, type TestSource } from '../source-database.ts'
 
 /*
- * A connection terminates, drops and reads only what it has created itself: another program's slot or publication stays
- * as it is.
+ * A connection terminates, drops and reads only what it created itself. It never touches another program's slot or
+ * publication.
  */
 
 t.setTimeout(180_000)
@@ -26,11 +26,13 @@ const slotState = async ({ sql }: TestSource, slot: string) =>
     [slot]
   ))[0] as SlotState | undefined
 
-/** Another program: it creates the slot and reads from it until the test ends. */
+/** Acts as another program that creates the slot and reads from it until the test ends. */
 async function foreignReader (t: Teardown, source: TestSource, slot: string): Promise<{ hasEnded: boolean }> {
   const publication = uniqueName()
   await source.sql(`create publication ${publication} for all tables`)
-  if (await slotState(source, slot) === undefined) { await source.sql("select pg_create_logical_replication_slot($1, 'pgoutput')", [slot]) }
+  if (await slotState(source, slot) === undefined) {
+    await source.sql("select pg_create_logical_replication_slot($1, 'pgoutput')", [slot])
+  }
   const service = new LogicalReplicationService({ connectionString: source.url }, {
     acknowledge: { auto: false, timeoutSeconds: 0 }
   })
@@ -46,7 +48,7 @@ async function foreignReader (t: Teardown, source: TestSource, slot: string): Pr
 const put = (shop: Awaited<ReturnType<typeof sourced>>, body: object) =>
   shop.request('PUT', '/api/database/connection', { connectionString: shop.source.url, ...body })
 
-await t.test('a slot that another program reads is refused and left alone: at first, with an accepted gap and at the end', async t => {
+await t.test('a slot that another program reads is never touched, even with acceptGap or on DELETE', async t => {
   const shop = await sourced(t, app)
   const slot = uniqueName()
   const reader = await foreignReader(t, shop.source, slot)
@@ -74,14 +76,14 @@ await t.test('a slot that another program reads is refused and left alone: at fi
   t.notOk(reader.hasEnded)
 })
 
-await t.test('a slot that nobody reads and that we did not create is foreign, whatever its plugin', async t => {
+await t.test('an unused slot that the connection did not create is foreign, whatever its plugin', async t => {
   for (const plugin of ['pgoutput', 'test_decoding']) {
     const shop = await sourced(t, app)
     const slot = uniqueName()
     const made = await shop.sql('select pg_create_logical_replication_slot($1, $2)', [slot, plugin]).then(
       () => true, () => false
     )
-    // The embedded PostgreSQL comes without contrib.
+    // The embedded PostgreSQL lacks contrib.
     if (!made) continue
     const before = await slotState(shop.source, slot)
     for (const acceptGap of [false, true]) {
@@ -93,7 +95,7 @@ await t.test('a slot that nobody reads and that we did not create is foreign, wh
   }
 })
 
-await t.test('a running connection does not move to a slot of another program, and comes back to its own', async t => {
+await t.test('a running connection does not switch to a foreign slot, and returns to its own', async t => {
   const shop = await sourced(t, app)
   const topic = await shop.topic('row.inserted')
   await shop.sql('create table rows (id int primary key)')
@@ -119,7 +121,7 @@ await t.test('a running connection does not move to a slot of another program, a
   t.same(await slotState(shop.source, foreign), before)
 })
 
-await t.test('a slot that took the place of ours is another program\'s', async t => {
+await t.test('a slot that replaced the connection\'s own is foreign', async t => {
   const shop = await sourced(t, app)
   const slot = uniqueName()
   await shop.connect({ slot })
@@ -140,12 +142,14 @@ await t.test('a slot that took the place of ours is another program\'s', async t
   t.same(await slotState(shop.source, slot), before)
 })
 
-await t.test('another program that reads from our own slot is not terminated', async t => {
+await t.test('another program that reads from the connection\'s slot is not terminated', async t => {
   const shop = await sourced(t, app)
   await shop.connect()
   const { slot } = await shop.connection()
   await app.pool.query(
-    "update cdc_positions p set lease_owner = 'nobody', fence = fence + 1, lease_expires_at = clock_timestamp() + interval '1 h' from cdc_connections c where c.id = p.connection_id and c.application_id = $1",
+    `update cdc_positions p
+    set lease_owner = 'nobody', fence = fence + 1, lease_expires_at = clock_timestamp() + interval '1 h'
+    from cdc_connections c where c.id = p.connection_id and c.application_id = $1`,
     [shop.applicationId]
   )
   await until(async () => (await slotState(shop.source, slot))?.active_pid === null, 'the reader to let go')
@@ -162,7 +166,7 @@ await t.test('another program that reads from our own slot is not terminated', a
   t.notOk(reader.hasEnded)
 })
 
-await t.test('a reader that died before it created the slot owns nothing that another program created meanwhile', async t => {
+await t.test('a reader that died before creating the slot does not own one that another program creates', async t => {
   const shop = await sourced(t, app)
   const [slot, publication] = [uniqueName(), uniqueName()]
   const role = uniqueName()
@@ -177,7 +181,7 @@ await t.test('a reader that died before it created the slot owns nothing that an
   Object.assign(url, { username: role, password: 'x' })
   await put(shop, { connectionString: url.href, slot, publication })
   await shop.state('error', 'SOURCE_AUTH_FAILED')
-  // What the platform has recorded when its reader dies there.
+  // The state that the platform has stored when its reader dies there.
   await app.pool.query(
     'update cdc_connections set owns_slot = true, owns_publication = true where application_id = $1',
     [shop.applicationId]
@@ -193,15 +197,16 @@ await t.test('a reader that died before it created the slot owns nothing that an
   t.same((await shop.sql('select from pg_publication where pubname = $1', [publication])).length, 1)
 })
 
-await t.test('a reader that died after it created the slot takes it up, or drops it', async t => {
+await t.test('a reader that died after creating the slot is succeeded by one that uses or drops it', async t => {
   const shop = await sourced(t, app)
-  /** The platform's database refuses to store that it was created. */
+  /** Makes the platform's database refuse to store that the slot was created. */
   const refuse = uniqueName()
   await app.pool.query(
     `create function ${refuse} () returns trigger language plpgsql as $$ begin raise 'the reader dies here'; end $$`
   )
   await app.pool.query(
-    `create trigger ${refuse} before update on cdc_connections for each row when (new.application_id = '${shop.applicationId}' and new.slot_lsn is not null) execute function ${refuse}()`
+    `create trigger ${refuse} before update on cdc_connections for each row
+    when (new.application_id = '${shop.applicationId}' and new.slot_lsn is not null) execute function ${refuse}()`
   )
   t.teardown(async () => {
     await app.pool.query(`drop function if exists ${refuse} cascade`)
@@ -223,7 +228,7 @@ await t.test('a reader that died after it created the slot takes it up, or drops
   t.notOk(await slotState(shop.source, slot))
 })
 
-await t.test('a foreign publication is used, and neither dropped nor called ours', async t => {
+await t.test('a foreign publication is used, but never owned or dropped', async t => {
   const source = await createSource(t)
   const publication = uniqueName()
   await source.sql(`create publication ${publication}`)
@@ -238,10 +243,10 @@ await t.test('a foreign publication is used, and neither dropped nor called ours
   await source.sql(`drop publication ${publication}_own; create publication ${publication}_own`)
   t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers[1], {
     name: 'publication', status: 'kept'
-  }, 'one that took the place of ours stays')
+  }, 'one that replaced the connection\'s own is kept')
 })
 
-await t.test('a copy of the platform\'s database leaves the slot and publication of the original alone', async t => {
+await t.test('a copy of the platform\'s database never touches the slot and publication of the original', async t => {
   const databaseUrl = await createDatabase(t)
   const adapt: NonNullable<Parameters<typeof build>[1]>['adapt'] = config => {
     Object.assign(config.cdc, { leaseMs: 2000, leftoverRetryMs: 300 })
@@ -263,7 +268,7 @@ await t.test('a copy of the platform\'s database leaves the slot and publication
   )
   t.teardown(() => adminQuery(databaseUrl, `drop database ${new URL(copyUrl).pathname.slice(1)} with (force)`))
 
-  // While the original does not read, its slot is free for whoever believes it to be theirs.
+  // While the original does not read, its slot is free for any reader.
   const { app: staging } = await build(t, { databaseUrl: copyUrl, adapt })
   const copy = (method: 'GET' | 'PUT' | 'DELETE', path: string, payload?: object) => staging.inject({
     method, url: `/api/database${path}`, headers, ...(payload !== undefined && { payload })
@@ -288,7 +293,7 @@ await t.test('a copy of the platform\'s database leaves the slot and publication
   const { app: production } = await build(t, { databaseUrl, adapt })
   const log = async () =>
     (await production.inject({ url: `/api/topics/${topic}/events`, headers })).json() as { payload: unknown }[]
-  await until(async () => (await log()).length > 0, 'the original to go on')
+  await until(async () => (await log()).length > 0, 'the original to continue')
   t.same((await log()).map(({ payload }) => payload), [1])
   t.match((await copy('DELETE', '/connection')).json().leftovers, [{ name: 'slot', status: 'dropped' }, {
     name: 'publication', status: 'dropped'

@@ -6,8 +6,8 @@ import { until } from '../../faults/server.ts'
 import { sourced, uniqueName, type TestSource } from '../source-database.ts'
 
 /*
- * A slot begins when whoever writes on the server has ended: what is said meanwhile, and what is not promised. On a
- * server of its own, which others need not wait for.
+ * A slot starts once every writing transaction on the server has ended. Tests the reported state and the refusals until
+ * then, on a server of its own, so that other tests need not wait.
  */
 
 t.setTimeout(180_000)
@@ -29,7 +29,7 @@ async function createSource (): Promise<TestSource> {
   }
 }
 
-/** A session that ends with the server. */
+/** Opens a session that ends with the server. */
 async function connect (url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url })
   client.on('error', () => {})
@@ -38,7 +38,7 @@ async function connect (url: string): Promise<pg.Client> {
   return client
 }
 
-await t.test('while there is no stream, nothing is promised', async t => {
+await t.test('a mapping cannot be enabled while there is no stream', async t => {
   const own = await sourced(t, app, await createSource())
   const topic = await own.topic('row.inserted')
   await own.sql('create table rows (id int primary key)')
@@ -46,7 +46,7 @@ await t.test('while there is no stream, nothing is promised', async t => {
     table: 'rows', topic, events: ['insert'], payload: '$row.id'
   })
   const switchOn = () => own.request('POST', '/api/database/subscriptions', { mappingId })
-  // The slot waits for it.
+  // The slot waits for this transaction.
   const other = await connect(own.source.url)
   await other.query('begin; create table late ()')
   await own.request('PUT', '/api/database/connection', { connectionString: own.source.url })
@@ -65,12 +65,12 @@ await t.test('while there is no stream, nothing is promised', async t => {
     return own.sql('select pg_drop_replication_slot($1)', [slot]).then(() => true, () => false)
   }, 'the slot to be dropped')
   t.match(await switchOn(), { status: 503, body: { code: 'SOURCE_UNAVAILABLE', message: /not being read.*acceptGap/ } })
-  t.match((await own.request('GET', '/api/database/subscriptions')).body, [], 'and it is not half made')
+  t.match((await own.request('GET', '/api/database/subscriptions')).body, [], 'nothing was stored')
   await own.connect({ acceptGap: true })
   t.match(await switchOn(), { status: 201 })
 })
 
-await t.test('a slot that waits for transactions says for whose, for as long as it takes, and lets itself be called off', async t => {
+await t.test('a waiting slot names the transaction, waits as long as needed, and can be cancelled', async t => {
   const source = await createSource()
   const role = uniqueName()
   await source.sql(`create role ${role} login superuser password 'x'; alter role ${role} set statement_timeout = '2s'`)
@@ -83,9 +83,10 @@ await t.test('a slot that waits for transactions says for whose, for as long as 
   await shop.request('PUT', '/api/database/connection', { connectionString: url.href })
   const { error } = await shop.state('connecting', 'SLOT_WAITS')
   t.match(error?.message, new RegExp(`process ${pid as number}`))
-  // Longer than the role's statements may last, and than ours do.
+  // Longer than the statement limits of the role and of the platform.
   const [{ at } = {}] = await source.sql(
-    "select query_start as at from pg_stat_activity where query like '%pg_create_logical%' and usename = $1 and state = 'active'",
+    `select query_start as at from pg_stat_activity
+    where query like '%pg_create_logical%' and usename = $1 and state = 'active'`,
     [role]
   )
   await until(
@@ -105,7 +106,7 @@ await t.test('a slot that waits for transactions says for whose, for as long as 
   t.match((await shop.request('DELETE', '/api/database/connection')).body.leftovers[0], {
     name: 'slot', status: 'dropped'
   })
-  await until(async () => !await isWaiting(), 'the server to be told')
+  await until(async () => !await isWaiting(), 'the server to cancel')
   t.same(await source.sql('select from pg_replication_slots where database = current_database()'), [])
 
   await shop.request('PUT', '/api/database/connection', { connectionString: url.href })
@@ -114,7 +115,7 @@ await t.test('a slot that waits for transactions says for whose, for as long as 
   t.match(await shop.state('streaming'), { error: null })
 })
 
-await t.test('a slot that is half created is begun again if the session is ours, and left to whoever creates it otherwise', async t => {
+await t.test('a half created slot is created again if it is the platform\'s own, and else not touched', async t => {
   const source = await createSource()
   const shop = await sourced(t, app, source)
   const [writer, maker] = [await connect(source.url), await connect(source.url)]
@@ -133,20 +134,22 @@ await t.test('a slot that is half created is begun again if the session is ours,
   await app.pool.query('update cdc_connections set owns_slot = true where slot = $1', [slot])
   await shop.request('PUT', '/api/database/connection', { connectionString: source.url, acceptGap: true })
   await shop.state('error', 'SLOT_BUSY')
-  t.ok(await isHalfCreated(), 'it is left alone')
+  t.ok(await isHalfCreated(), 'it was not touched')
   await writer.query('commit')
   t.equal(await creating, 'created')
   await source.sql('select pg_drop_replication_slot($1)', [slot])
   await shop.state('streaming')
   await shop.request('DELETE', '/api/database/connection')
 
-  // As if the session were that of a server of ours that was killed.
+  // As if the session belonged to a node of this platform that was killed.
   await writer.query('begin; create table later ()')
   await shop.request('PUT', '/api/database/connection', { connectionString: source.url, slot })
   const { rows: [{ id }] } = await app.pool.query('select id from cdc_connections where slot = $1', [slot])
   await shop.state('connecting', 'SLOT_WAITS')
   await app.pool.query(
-    "update cdc_positions set lease_owner = 'nobody', fence = fence + 1, lease_expires_at = clock_timestamp() + interval '1 h' where connection_id = $1",
+    `update cdc_positions
+    set lease_owner = 'nobody', fence = fence + 1, lease_expires_at = clock_timestamp() + interval '1 h'
+    where connection_id = $1`,
     [id]
   )
   await until(async () => !await isHalfCreated(), 'the first reader to give up')

@@ -6,18 +6,18 @@ import {
   answering, description, message, ready, row, startHostileServer, text, welcome
 } from '../wire/hostile-server.ts'
 
-/* Conversations with tenants' servers end alone, whatever becomes of the thread in which they run. */
+/* Conversations with tenants' servers fail alone, whatever happens to their thread. */
 
 t.setTimeout(120_000)
 
-/** Compiled, where this file is. */
+/** Compiled like this file. */
 const hang = new URL(`fixtures/hang${extname(import.meta.filename)}`, import.meta.url).href
 
 const honest = answering(description('answer'), row('42'), message('C', [text('SELECT 1')]), ready)
 const ask = (threads: ReturnType<typeof createSourceThreads>, url: string, applicationId = 'app') =>
   threads.within(applicationId, url, async client => (await client.query('select 42 as answer')).rows[0]?.['answer'])
 
-await t.test('a conversation that takes too much memory ends alone, and the next one has a thread again', async t => {
+await t.test('a conversation that uses too much memory ends alone, and the next one gets a new thread', async t => {
   const threads = createSourceThreads({
     limits: { messageBytesMax: 2 ** 30, resultBytesMax: 2 ** 31 - 1 },
     resourceLimits: { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 8 }
@@ -39,7 +39,7 @@ await t.test('a conversation that takes too much memory ends alone, and the next
   t.equal(await ask(threads, good.url), '42')
 })
 
-await t.test('a thread that hangs is ended, and the others go on', async t => {
+await t.test('a hanging thread is ended without affecting others', async t => {
   const threads = createSourceThreads({ watchEveryMs: 100, missedMax: 20, preload: hang })
   t.teardown(() => threads.close())
   const good = await startHostileServer(t, honest)
@@ -52,7 +52,7 @@ await t.test('a thread that hangs is ended, and the others go on', async t => {
   t.equal(await ask(threads, good.url), '42')
 })
 
-await t.test('a thread that crashes ends what runs in it, a stream and a session', async t => {
+await t.test('a crashing thread ends its streams and sessions', async t => {
   const threads = createSourceThreads({ preload: hang })
   t.teardown(() => threads.close())
   const crashing = await startHostileServer(
@@ -66,7 +66,7 @@ await t.test('a thread that crashes ends what runs in it, a stream and a session
   await release()
 })
 
-await t.test('one application has a share of the conversations, and others do not wait for it', async t => {
+await t.test('an application is limited to a share of the conversations, so others need not wait', async t => {
   const threads = createSourceThreads({ conversationsMax: 2, conversationsOfApplicationMax: 1 })
   t.teardown(() => threads.close())
   const good = await startHostileServer(t, honest)
@@ -75,12 +75,12 @@ await t.test('one application has a share of the conversations, and others do no
   let isOver = false
   void Promise.race(slow).then(() => { isOver = true })
   t.equal(await ask(threads, good.url, 'quick'), '42')
-  t.notOk(isOver, 'before one of them has ended')
+  t.notOk(isOver, 'before one of them ended')
   t.ok(silent.connections <= 1)
   await Promise.all(slow)
 })
 
-await t.test('a server that answers each query slowly has a limited time for all of them', async t => {
+await t.test('a conversation with many slow queries is limited as a whole', async t => {
   const threads = createSourceThreads({ conversationsMax: 1, conversationMaxMs: 1500 })
   t.teardown(() => threads.close())
   const slow = await startHostileServer(t, {
@@ -97,7 +97,7 @@ await t.test('a server that answers each query slowly has a limited time for all
   await until(async () => await ask(threads, good.url).catch(() => undefined) === '42', 'its place to be free')
 })
 
-await t.test('a conversation ends when it is aborted, under way or waiting', async t => {
+await t.test('an abort ends a running or waiting conversation', async t => {
   const threads = createSourceThreads({ conversationsMax: 1 })
   t.teardown(() => threads.close())
   const silent = await startHostileServer(t, {})
@@ -110,7 +110,7 @@ await t.test('a conversation ends when it is aborted, under way or waiting', asy
   t.equal(await ask(threads, (await startHostileServer(t, honest)).url), '42')
 })
 
-await t.test('an application has its second conversation while half of the room is free, and others the rest', async t => {
+await t.test('an application gets a second conversation only while half of the capacity is free', async t => {
   const threads = createSourceThreads({ conversationsMax: 4 })
   const silent = await startHostileServer(t, { onStartup: peer => peer.send(welcome) })
   const good = await startHostileServer(t, honest)
@@ -120,15 +120,16 @@ await t.test('an application has its second conversation while half of the room 
   t.equal(await ask(threads, good.url, 'quick'), '42')
   t.equal(await ask(threads, good.url, 'other'), '42')
   const many = Array.from({ length: 30 }, () => ask(threads, good.url, 'one').catch((error: Error) => error))
-  t.match(await many.at(-1), { code: 'OVERLOADED' }, 'one application does not fill the queue')
+  t.match(await many.at(-1), { code: 'OVERLOADED' }, 'one application cannot fill the queue')
   await threads.close()
   t.match(
     await Promise.all([...slow, ...many]),
-    Array.from({ length: 36 }, () => ({ code: /^(OVERLOADED|SOURCE_CRASHED)$/ })), 'nobody waits for what is closed'
+    Array.from({ length: 36 }, () => ({ code: /^(OVERLOADED|SOURCE_CRASHED)$/ })),
+    'closing rejects everything that waits'
   )
 })
 
-await t.test('more readers than threads share them', async t => {
+await t.test('readers share threads when there are more readers than threads', async t => {
   const threads = createSourceThreads({ readerThreadsMax: 2 })
   t.teardown(() => threads.close())
   const good = await startHostileServer(t, honest)
@@ -140,7 +141,7 @@ await t.test('more readers than threads share them', async t => {
   await Promise.all(leases.slice(1).map(({ release }) => release()))
 })
 
-await t.test('threads that together take too much are ended, those of the greediest application', async t => {
+await t.test('when all threads together exceed the limit, the application that uses most loses a thread', async t => {
   const threads = createSourceThreads({
     watchEveryMs: 50, missedMax: 500, threadBytesMax: 160 * 1024 ** 2,
     limits: { messageBytesMax: 2 ** 30, resultBytesMax: 2 ** 31 - 1 }

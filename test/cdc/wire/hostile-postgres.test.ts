@@ -10,18 +10,18 @@ import { tenant } from '../../tenant.ts'
 import { beforeTheSession, duringAQuery } from './hostile-scenarios.ts'
 import { startHostileServer, type Scenario } from './hostile-server.ts'
 
-/* A server that is no PostgreSQL, or a bad one, ends the conversation with itself and nothing else. */
+/* A server that is not PostgreSQL, or a broken one, only ends its own conversation. */
 
 t.setTimeout(180_000)
 
 const { app } = await build(t, { adapt: config => { config.http.rateLimitMax = 0 } })
 const scenarios = Object.entries({ ...beforeTheSession, ...duringAQuery })
-/** A third party's words would be these: of OpenSSL, of Node, of the libraries. */
+/** Words of OpenSSL, Node or the libraries, which no message may contain. */
 const foreignWords =
   /ssl3|openssl|ERR_|out of range|Cannot read|NaN|undefined|is not a function|Received unexpected|SASL:/i
 const pick = (names: readonly string[]) => scenarios.filter(([name]) => names.includes(name))
 
-/** Several at once, from applications of their own, so that none waits for its turn for long. */
+/** Runs several at once, each from its own application, so that none waits long for its turn. */
 async function each (
   work: (name: string, scenario: Scenario, own: Awaited<ReturnType<typeof tenant>>) => Promise<void>, chosen = scenarios
 ): Promise<void> {
@@ -38,7 +38,7 @@ async function test (own: Awaited<ReturnType<typeof tenant>>, url: string): Prom
   return body as ConnectionTest
 }
 
-await t.test('a connection test survives each of them, says what is wrong, and the server goes on', async t => {
+await t.test('a connection test survives each scenario and reports the problem', async t => {
   await each(async (name, scenario, own) => {
     const server = await startHostileServer(t, scenario)
     const { ok, checks } = await test(own, server.url)
@@ -48,7 +48,7 @@ await t.test('a connection test survives each of them, says what is wrong, and t
   })
 })
 
-await t.test('behind TLS as well, and where TLS itself is wrong', async t => {
+await t.test('a connection test survives the same over TLS, and broken TLS', async t => {
   const tls = createCertificate()
   const chosen = pick([
     'AuthenticationGSS', 'an unterminated ErrorResponse', 'a DataRow of -1 fields', 'an endless DataRow',
@@ -61,7 +61,7 @@ await t.test('behind TLS as well, and where TLS itself is wrong', async t => {
     t.notMatch(checks.map(check => check.message).join('\n'), foreignWords, name)
   }, chosen)
   const answers = {
-    'neither S nor N': 'X', 'no TLS': 'N', 'S and garbage': 'S', 'S with garbage behind it': 'Snot TLS at all',
+    'neither S nor N': 'X', 'no TLS': 'N', 'S and garbage': 'S', 'S with trailing garbage': 'Snot TLS at all',
     'an error': 'E\0\0\0\x08abc'
   }
   await each(
@@ -87,12 +87,12 @@ await t.test('behind TLS as well, and where TLS itself is wrong', async t => {
   t.notMatch(checks.at(-1)?.message, foreignWords)
 })
 
-await t.test('a stored connection shows an error, its tables are unavailable, and other connections go on', async t => {
+await t.test('a stored connection reports the error without affecting other connections', async t => {
   const chosen = pick([
     'AuthenticationGSS',
     'an unterminated ErrorResponse',
     'a length of 2^31-1',
-    'SCRAM that makes no sense',
+    'malformed SCRAM',
     'noise',
     'endless NoticeResponses',
     'a DataRow of -1 fields',
@@ -100,7 +100,7 @@ await t.test('a stored connection shows an error, its tables are unavailable, an
     'endless DataRows',
     'a CopyBothResponse',
     'nothing but the end',
-    'an answer of other columns'
+    'an answer with other columns'
   ])
   await Promise.all(chosen.map(async ([name, scenario]) => {
     const own = await tenant(app)
@@ -122,7 +122,7 @@ await t.test('a stored connection shows an error, its tables are unavailable, an
   t.equal((await app.inject('/health')).statusCode, 200)
 })
 
-await t.test('while servers send without end, the event loop takes its turns', async t => {
+await t.test('the event loop stays responsive while servers send endlessly', async t => {
   const chosen = pick([
     'endless DataRows', 'endless empty DataRows', 'endless RowDescriptions', 'endless NoticeResponses in an answer',
     'endless noise'
@@ -139,7 +139,7 @@ await t.test('while servers send without end, the event loop takes its turns', a
     const server = await startHostileServer(t, scenario)
     const before = turns
     await test(own, server.url)
-    t.ok(turns > before, 'the server answered others meanwhile')
+    t.ok(turns > before, 'the platform answered others meanwhile')
   }, chosen)
   over.abort()
   await turning

@@ -3,7 +3,7 @@ import {
   welcome, type Scenario
 } from './hostile-server.ts'
 
-/* What servers have sent, or could, that ended the process or kept it busy. */
+/* Messages of servers that ended the process or kept it busy, or could have. */
 
 const big = 2 ** 31 - 1
 const noise = (bytes: number) => Buffer.from(Array.from({ length: bytes }, (_, i) => (i * 7919 + 13) % 256))
@@ -33,14 +33,14 @@ export const beforeTheSession: Record<string, Scenario> = {
   'AuthenticationSASL with unknown mechanisms': greeting(authentication(10, text('OAUTHBEARER'), Buffer.from([0]))),
   'AuthenticationSASLContinue first': greeting(authentication(11, Buffer.from('r=a,s=b,i=1'))),
   'AuthenticationSASLFinal first': greeting(authentication(12, Buffer.from('v=abc'))),
-  'SCRAM that makes no sense': scram('hello'),
+  'malformed SCRAM': scram('hello'),
   'SCRAM with a foreign nonce': scram('r=foreign,s=c2FsdA==,i=4096'),
   'SCRAM with two billion iterations': scram(nonce => `r=${nonce}x,s=c2FsdA==,i=2000000000`),
   'SCRAM with a nonce of 30,000 characters': scram(nonce => `r=${nonce}${'x'.repeat(30_000)},s=c2FsdA==,i=0`),
-  'AuthenticationOk in the midst of SCRAM': scram(authenticated),
+  'AuthenticationOk during SCRAM': scram(authenticated),
   'an unterminated ErrorResponse': greeting(message('E', [Buffer.from('SFATAL')])),
   'an ErrorResponse without content': greeting(message('E')),
-  'an ErrorResponse with something after its end': greeting(message('E', [text('SFATAL'), Buffer.from([0]), noise(3)])),
+  'an ErrorResponse with trailing bytes': greeting(message('E', [text('SFATAL'), Buffer.from([0]), noise(3)])),
   'an unterminated NoticeResponse': greeting(authenticated, message('N', [Buffer.from('SNOTICE')])),
   'a ParameterStatus without a value': greeting(authenticated, message('S', [text('server_version')])),
   'BackendKeyData of two bytes': greeting(authenticated, message('K', [noise(2)])),
@@ -84,7 +84,7 @@ export const beforeTheSession: Record<string, Scenario> = {
       return true
     }
   },
-  'a server that closes in the midst of a message': {
+  'a server that closes within a message': {
     onStartup: peer => {
       peer.socket.end(welcome.subarray(0, 11))
     }
@@ -110,7 +110,7 @@ export const duringAQuery: Record<string, Scenario> = {
   'a DataRow of 32767 fields in 10 bytes': answering(description('a'), message('D', [int16(32_767), noise(8)]), ready),
   'a DataRow with a value of -2 bytes': answering(description('a'), message('D', [int16(1), int32(-2)]), ready),
   'a DataRow with a value of 2^31-1 bytes': answering(description('a'), message('D', [int16(1), int32(big)]), ready),
-  'a DataRow with something left over': answering(
+  'a DataRow with trailing bytes': answering(
     description('a'), message('D', [int16(1), int32(1), noise(9)]), ready
   ),
   'a DataRow without a description': answering(row('a'), ready),
@@ -131,7 +131,7 @@ export const duringAQuery: Record<string, Scenario> = {
   'two ends of one query': answering(ready, ready),
   'an error and then rows': answering(failure('42501', 'no'), description('a'), row('a'), ready),
   'nothing but the end': answering(ready),
-  'an answer of other columns': answering(description('x'), row('y'), message('C', [text('SELECT 1')]), ready),
+  'an answer with other columns': answering(description('x'), row('y'), message('C', [text('SELECT 1')]), ready),
   'an answer without rows': answering(description('version'), message('C', [text('SELECT 0')]), ready),
   'an error with a text of 100,000 characters': answering(failure('XX000', 'x'.repeat(100_000)), ready),
   'an endless DataRow': endlessly(
@@ -146,7 +146,7 @@ export const duringAQuery: Record<string, Scenario> = {
   'endless errors': endlessly(failure('42501', 'no')),
   'an unknown type in an answer': answering(message('\u00ff', [noise(4)])),
   'noise in an answer': answering(noise(3000)),
-  'a server that closes in the midst of an answer': greetThen(peer => {
+  'a server that closes within an answer': greetThen(peer => {
     peer.socket.end(description('a').subarray(0, 9))
   })
 }

@@ -3,13 +3,13 @@ import { createServer, type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Teardown } from '../../build.ts'
 
-/* A server that speaks the PostgreSQL protocol as badly as a scenario wants. */
+/* A server that violates the PostgreSQL protocol as a scenario requires. */
 
 export const int16 = (value: number) => { const bytes = Buffer.alloc(2); bytes.writeInt16BE(value); return bytes }
 export const int32 = (value: number) => { const bytes = Buffer.alloc(4); bytes.writeInt32BE(value); return bytes }
 export const text = (value: string) => Buffer.from(`${value}\0`)
 
-/** A whole message; `length` is what it declares when that is to be wrong. */
+/** Builds a whole message. `length` is the declared length, if that is to be wrong. */
 export function message (type: string, body: readonly Buffer[] = [], length?: number): Buffer {
   const content = Buffer.concat(body)
   return Buffer.concat([Buffer.from(type, 'latin1'), int32(length ?? content.length + 4), content])
@@ -34,21 +34,21 @@ export const row = (...values: (string | null)[]) =>
 export const failure = (code: string, said: string) =>
   message('E', [text('SERROR'), text('VERROR'), text(`C${code}`), text(`M${said}`), Buffer.from([0])])
 
-/** One client: what it sends comes as messages, `startup` first. */
+/** One client. Its messages arrive one by one, `startup` first. */
 export interface Peer {
   socket: Socket
   /** The parameters of the startup message. */
   startup: string
   send (...parts: Buffer[]): void
-  /** Sends the same until the client has enough; one write at a time. */
+  /** Repeats the part until the client disconnects; one write at a time. */
   endlessly (part: Buffer): void
 }
 
 export interface Scenario {
-  /** On the TCP connection, before anything was read. True: the scenario does everything itself. */
+  /** Called for the TCP connection before anything is read. Return true to handle it entirely. */
   onConnection? (socket: Socket): boolean
   onStartup? (peer: Peer): void
-  /** After the startup: each message of the client. By default nothing is answered. */
+  /** Called after the startup for each message of the client. By default, nothing is answered. */
   onMessage? (peer: Peer, type: string, body: Buffer): void
 }
 
@@ -59,7 +59,7 @@ export interface HostileServer {
   setScenario (scenario: Scenario): void
 }
 
-/** Ends with the test. With `tls`, SSLRequest is answered with S. */
+/** Starts a server that ends with the test. With `tls`, it answers SSLRequest with S. */
 export async function startHostileServer (
   t: Teardown, given: Scenario, tls?: { key: string, cert: string }
 ): Promise<HostileServer> {

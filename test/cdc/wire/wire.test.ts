@@ -16,7 +16,7 @@ import {
   description, failure, int16, int32, message, ready, row, startHostileServer, text, welcome
 } from './hostile-server.ts'
 
-/* What passes the checks of the wire can be parsed. */
+/* Everything that passes the checks of the wire can be parsed. */
 
 interface Parser { parse (buffer: Buffer, callback: (message: unknown) => void): void }
 const { Parser } = createRequire(import.meta.url)('pg-protocol/dist/parser.js') as { Parser: new () => Parser }
@@ -52,7 +52,7 @@ const changes = [
   Buffer.concat([Buffer.from('T'), int32(1), Buffer.from([0]), int32(16_384)]),
   Buffer.concat([Buffer.from('C'), Buffer.from([0]), lsn(5), lsn(6), lsn(0)])
 ]
-/** An honest conversation: the start, two queries, one that fails, a stream. */
+/** A valid conversation: the start, two queries, one that fails, a stream. */
 const honest = [
   welcome,
   Buffer.concat([description('a', 'b'), row('1', null), row('', 'ü'), message('C', [text('SELECT 2')]), ready]),
@@ -60,7 +60,7 @@ const honest = [
   Buffer.concat([message('W', [Buffer.from([0]), int16(0)]), ...changes.map(wal), keepalive])
 ]
 
-/** Reads as node-postgres and the stream would; returns the number of messages. */
+/** Reads as node-postgres and the stream would. Returns the number of messages. */
 function read (steps: readonly Buffer[], cuts: readonly number[] = []): number {
   const conversation = new Conversation(limits, true)
   const reader = new MessageReader(conversation)
@@ -88,7 +88,7 @@ function read (steps: readonly Buffer[], cuts: readonly number[] = []): number {
   return count
 }
 
-await t.test('an honest conversation passes, however it is cut into pieces', async t => {
+await t.test('a valid conversation passes, however it is split', async t => {
   const whole = read(honest)
   t.equal(whole, 20)
   fc.assert(fc.property(fc.array(fc.nat(2000), { maxLength: 12 }), cuts => read(honest, cuts) === whole), {
@@ -97,7 +97,7 @@ await t.test('an honest conversation passes, however it is cut into pieces', asy
   t.equal(read(honest, Array.from({ length: 2000 }, (_, i) => i)), whole, 'byte by byte')
 })
 
-await t.test('one with other bytes is refused or can be parsed, and nothing else', async () => {
+await t.test('a corrupted conversation is either refused or can be parsed', async () => {
   const change = fc.record({
     step: fc.nat(3), at: fc.nat(1000), bytes: fc.uint8Array({ minLength: 1, maxLength: 6 }), isInserted: fc.boolean()
   })
@@ -125,7 +125,7 @@ await t.test('one with other bytes is refused or can be parsed, and nothing else
   )
 })
 
-await t.test('memory grows with what has arrived, not with what was declared', async t => {
+await t.test('memory grows with the received bytes, not with the declared length', async t => {
   const conversation = new Conversation({ messageBytesMax: 2 ** 30, resultBytesMax: 2 ** 30 }, false)
   const reader = new MessageReader(conversation)
   const pass = () => {}
@@ -141,7 +141,7 @@ await t.test('memory grows with what has arrived, not with what was declared', a
 const overlong = (kind: string) =>
   Buffer.concat([Buffer.from(kind), int32(16_384), Buffer.from('N'), int16(2), value('1'), value('x'.repeat(150_000))])
 
-await t.test('of an overlong row change its table, operation and length are passed, however it is cut into pieces', async t => {
+await t.test('an overlong row change is passed as its table, operation and length, however it is split', async t => {
   const stream = Buffer.concat([
     ...[begin, relation, overlong('I'), ...changes.slice(2, 3), overlong('U')].map(wal),
     keepalive
@@ -173,10 +173,10 @@ await t.test('of an overlong row change its table, operation and length are pass
   t.equal(passed([]), whole)
   const cut = fc.oneof(fc.nat(500), fc.nat(stream.length), fc.integer({ min: 150_000, max: 151_000 }))
   fc.assert(fc.property(fc.array(cut, { maxLength: 20 }), cuts => passed(cuts) === whole), { numRuns: 100 })
-  t.equal(passed(Array.from({ length: 400 }, (_, i) => i)), whole, 'byte by byte at the beginning')
+  t.equal(passed(Array.from({ length: 400 }, (_, i) => i)), whole, 'byte by byte at the start')
 })
 
-await t.test('an overlong message is not kept, and none but a row change may be one', async t => {
+await t.test('an overlong message is not kept, and only a row change may be overlong', async t => {
   const begun = (content: Buffer) => {
     const conversation = new Conversation(limits, true)
     const reader = new MessageReader(conversation)
@@ -196,7 +196,7 @@ await t.test('an overlong message is not kept, and none but a row change may be 
   }
   t.throws(
     () => begun(Buffer.concat([Buffer.from('d'), int32(2 ** 30 + 5)])), { message: /the limit is 1073741824/ },
-    'nor may it be longer than PostgreSQL makes one'
+    'PostgreSQL\'s own limit applies too'
   )
   const reader = begun(Buffer.concat([Buffer.from('d'), int32(2 ** 29)]))
   const piece = Buffer.alloc(64 * 1024, 1)
@@ -234,19 +234,21 @@ const streamed: Record<string, Buffer> = {
   'a truncation of 2^31-1 tables': wal(Buffer.concat([Buffer.from('T'), int32(2 ** 31 - 1), Buffer.from([0])])),
   'a begin that is cut off': wal(Buffer.from('B123')),
   'a begin within a transaction': Buffer.concat([wal(begin), wal(begin)]),
-  'a commit outside of a transaction': wal(Buffer.concat([Buffer.from('C'), Buffer.alloc(25)])),
+  'a commit without a transaction': wal(Buffer.concat([Buffer.from('C'), Buffer.alloc(25)])),
   'a message of 2^31-1 bytes': message('d', [Buffer.from('w')], 2 ** 31 - 1),
   'a row description in the stream': description('a'),
   'the end of a query in the stream': ready
 }
 
-await t.test('a stream with garbage in it ends with a reason of ours', async t => {
+await t.test('a malformed stream ends with a message in our own words', async t => {
   for (const [name, garbage] of Object.entries(streamed)) {
     const server = await startHostileServer(t, {
       onStartup: peer => peer.send(welcome),
       onMessage (peer, type, body) {
         if (type !== 'Q') return
-        if (body.toString().startsWith('START_REPLICATION')) { peer.send(message('W', [Buffer.from([0]), int16(0)]), keepalive, garbage) } else peer.send(description('server_encoding'), row('UTF8'), message('C', [text('SHOW')]), ready)
+        if (body.toString().startsWith('START_REPLICATION')) {
+          peer.send(message('W', [Buffer.from([0]), int16(0)]), keepalive, garbage)
+        } else peer.send(description('server_encoding'), row('UTF8'), message('C', [text('SHOW')]), ready)
       }
     })
     const stream = new ReplicationStream({
@@ -259,12 +261,12 @@ await t.test('a stream with garbage in it ends with a reason of ours', async t =
   }
 })
 
-await t.test('a name may have the 252 bytes that 63 characters take', async () => {
+await t.test('a name may have the 252 bytes that 63 characters can take', async () => {
   const check = new PgoutputCheck()
   check.check(described(5, 'ü'.repeat(126), ['x'.repeat(252)]))
 })
 
-await t.test('a table that is described again counts with what it has now', async t => {
+await t.test('only the latest description of a table counts', async t => {
   const check = new PgoutputCheck()
   const columns = Array.from({ length: 1600 }, () => 'x'.repeat(252))
   const wide = (oid: number) => check.check(described(oid, 'a', columns))
@@ -273,7 +275,7 @@ await t.test('a table that is described again counts with what it has now', asyn
   t.throws(() => { for (let oid = 2; oid < 300; oid++) wide(oid) }, { message: /describes more than/ })
 })
 
-await t.test('a flood of TRUNCATEs is counted, and reported once at a time with few of the tables', async t => {
+await t.test('a flood of TRUNCATEs is reported in one piece, with at most ten tables', async t => {
   const reports: Truncates[] = []
   const reporter = new TruncateReports(report => {
     reports.push(report)
@@ -295,7 +297,7 @@ await t.test('a flood of TRUNCATEs is counted, and reported once at a time with 
   reporter.add({ relations: relations.slice(20, 25) }, '0/2000')
   t.same(
     reports, [{ count: 1, tables: ['public.t0'], hasMoreTables: false, lsn: '0/1' }],
-    'nothing more while one is under way'
+    'no further report while one is in progress'
   )
   reporter.stop()
   t.same(reports[1], {
@@ -307,7 +309,7 @@ await t.test('a flood of TRUNCATEs is counted, and reported once at a time with 
   t.equal(reports.length, 2)
 })
 
-await t.test('texts of a server are cut before they reach another thread, a status or the log', async t => {
+await t.test('texts of a server are truncated before they reach another thread, a status or the log', async t => {
   const long = `\0\n${'ü😀'.repeat(1_000_000)}`
   for (
     const error of [
@@ -316,12 +318,13 @@ await t.test('texts of a server are cut before they reach another thread, a stat
     ]
   ) {
     t.ok(error.message.length < 600)
-    t.match(JSON.stringify(error.message), /^(?!.*\\(u|n))/, 'one line without halves of characters')
+    t.match(JSON.stringify(error.message), /^(?!.*\\(u|n))/, 'one line without split characters')
   }
   const statement = Object.assign(new pg.DatabaseError(long, 1, 'error'), { code: long, severity: long })
   t.ok(JSON.stringify(toFailure(statement)).length < 3000)
   t.throws(() => requireBounded([{ wal_level: 'x'.repeat(100_000) }]), { message: /a text of more than/ })
   t.throws(() => requireBounded([{ nested: [{ role: 'x'.repeat(100_000) }] }]), { message: /a text of more than/ })
-  t.throws(() => requireBounded([{ values: Array.from({ length: 300_000 }, () => 1) }]), { message: /more than 250000 values/ })
+  const values = Array.from({ length: 300_000 }, () => 1)
+  t.throws(() => requireBounded([{ values }]), { message: /more than 250000 values/ })
   requireBounded([{ comment: 'x'.repeat(10_000) }])
 })

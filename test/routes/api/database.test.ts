@@ -4,7 +4,7 @@ import { createSource } from '../../cdc/source-database.ts'
 import { until } from '../../faults/server.ts'
 import { tenant } from '../../tenant.ts'
 
-/* The REST side of connected databases: mappings and their versions, promotion, subscriptions, tests, tables. */
+/* The REST API of connected databases: mappings and their versions, promotion, subscriptions, tests, tables. */
 
 t.setTimeout(180_000)
 
@@ -32,7 +32,7 @@ async function create (body: object = example, headers = {}): Promise<string> {
   return made.id
 }
 
-await t.test('a mapping is created, listed, read, changed and deleted', async t => {
+await t.test('mappings can be created, listed, read, updated and deleted', async t => {
   const created = await request('POST', base, example)
   t.match(created, {
     status: 201,
@@ -56,12 +56,12 @@ await t.test('a mapping is created, listed, read, changed and deleted', async t 
     events: ['delete'], when: null, triggerColumns: null, payload: { id: '$row.id' }
   })
   t.match(changed, { status: 200, body: { events: ['delete'], payload: { id: '$row.id' }, table: 'sessions' } })
-  t.notOk('when' in changed.body || 'triggerColumns' in changed.body, 'null takes away')
+  t.notOk('when' in changed.body || 'triggerColumns' in changed.body, 'null removes a field')
   t.match(await request('PATCH', url, {}), { status: 400 })
   const constant = `${base}/${await create({ ...example, payload: null })}`
   t.strictSame(
     (await request('PATCH', constant, { events: ['delete'] })).body.payload, null,
-    'a payload that is null is not taken away by what does not name it'
+    'a null payload stays if the update does not name it'
   )
   t.notOk('payload' in (await request('PATCH', constant, { payload: null })).body)
   await request('DELETE', constant)
@@ -76,7 +76,7 @@ await t.test('a mapping is created, listed, read, changed and deleted', async t 
   }
 })
 
-await t.test('what is wrong with a mapping is named', async t => {
+await t.test('an invalid mapping is refused with the reason', async t => {
   const wrong: [object, RegExp, string?][] = [
     [{ when: { equals: { status: 1 } } }, /\/when\/equals is not an operator/],
     [{ payload: '$event.time' }, /\$event/],
@@ -95,7 +95,7 @@ await t.test('what is wrong with a mapping is named', async t => {
   }
 })
 
-await t.test('lists come in pages', async t => {
+await t.test('lists are paginated', async t => {
   const own = await tenant(app)
   const ids: string[] = []
   for (let i = 0; i < 5; i++) ids.push((await own.request('POST', base, example)).body.id)
@@ -120,7 +120,7 @@ await t.test('lists come in pages', async t => {
   }
 })
 
-await t.test('versions, promotion and rollback: home runs the working copy, the others exactly what was promoted', async t => {
+await t.test('home runs the working copy, other environments run exactly the promoted version', async t => {
   const id = await create()
   const url = `${base}/${id}`
   const gridOf = async (headers = {}) =>
@@ -178,7 +178,7 @@ await t.test('versions, promotion and rollback: home runs the working copy, the 
   t.match(
     await request('POST', `${url}/promote`, { environment: 'production' }),
     { status: 400 },
-    'nothing comes after production'
+    'production is the last environment'
   )
   t.match(await request('POST', `${url}/promote`, { environment: 'staging' }), {
     status: 200,
@@ -201,7 +201,7 @@ await t.test('versions, promotion and rollback: home runs the working copy, the 
       one.version
     ),
     [1],
-    'production has not heard of the second'
+    'production does not list the second'
   )
 
   t.match(await request('POST', `${url}/rollback`, { environment: 'staging', version: 1 }), {
@@ -216,14 +216,14 @@ await t.test('versions, promotion and rollback: home runs the working copy, the 
   t.match(await request('POST', `${url}/rollback`, { environment: 'production', version: 2 }), {
     status: 404,
     body: { code: 'MAPPING_VERSION_NOT_FOUND', message: /production/ }
-  }, 'to where it was promoted, and not past staging')
+  }, 'rollback cannot promote past staging')
   await request('POST', `${url}/versions`, { environment: 'development' })
   await request('POST', `${url}/versions`, { environment: 'development' })
   await request('POST', `${url}/promote`, { environment: 'development' })
   t.match(
     await request('POST', `${url}/rollback`, { environment: 'staging', version: 3 }),
     { status: 404 },
-    'an older one that was never there is not there either'
+    'an older version that never ran in staging is refused'
   )
   t.strictSame(
     (await request('GET', `${url}/versions`, undefined, staging)).body.map((one: { version: number }) => one.version),
@@ -236,7 +236,7 @@ await t.test('versions, promotion and rollback: home runs the working copy, the 
   t.match(await request('POST', `${url}/rollback`, { environment: 'staging', version: 4 }), {
     status: 200,
     body: { version: 4 }
-  }, 'and forth again')
+  }, 'and forward again')
   t.match(await request('POST', `${url}/rollback`, { environment: 'staging', version: 9 }), {
     status: 404,
     body: { code: 'MAPPING_VERSION_NOT_FOUND' }
@@ -250,7 +250,7 @@ await t.test('versions, promotion and rollback: home runs the working copy, the 
   t.equal((await request('DELETE', url)).status, 200)
 })
 
-await t.test('promotion without a snapshot takes one; a mapping may be at home elsewhere', async t => {
+await t.test('promotion without a snapshot takes one, from any home environment', async t => {
   const id = await create({ ...example, environment: 'staging' })
   t.match(await request('GET', `${base}/${id}`), { status: 404 })
   t.match(await request('POST', `${base}/${id}/promote`, { environment: 'staging' }, staging), {
@@ -260,7 +260,7 @@ await t.test('promotion without a snapshot takes one; a mapping may be at home e
   t.match(
     await request('POST', `${base}/${id}/promote`, { environment: 'development' }, staging),
     { status: 404 },
-    'where it never was'
+    'the mapping never ran there'
   )
   const pinned =
     app.auth.tokens.mint({
@@ -271,14 +271,14 @@ await t.test('promotion without a snapshot takes one; a mapping may be at home e
   t.match(await request('POST', `${base}/${id}/promote`, { environment: 'staging' }, headers), {
     status: 403,
     body: { code: 'PERMISSION_DENIED' }
-  }, 'a token of one environment changes no other')
+  }, 'a pinned token cannot change another environment')
   t.match(await request('POST', base, { ...example, environment: 'production' }, headers), { status: 403 })
   t.match(await request('POST', `${base}/${id}/rollback`, { environment: 'production', version: 1 }, headers), {
     status: 403
   })
 })
 
-await t.test('subscriptions switch mappings on, where they are', async t => {
+await t.test('a subscription enables a mapping in its own environment', async t => {
   const id = await create()
   const made = await request('POST', '/api/database/subscriptions', { mappingId: id })
   t.match(made, {
@@ -306,11 +306,11 @@ await t.test('subscriptions switch mappings on, where they are', async t => {
   t.match(
     await request('POST', `/api/database/subscriptions/${made.body.id}/activate`),
     { status: 404 },
-    'it goes with its mapping'
+    'it is deleted with its mapping'
   )
 })
 
-await t.test('a preview is the reader\'s evaluation', async t => {
+await t.test('a preview evaluates like the reader', async t => {
   const { environment: _, ...mapping } = example
   const preview = (body: object) => request('POST', `${base}/preview`, body)
   t.match(
@@ -358,7 +358,7 @@ await t.test('a preview is the reader\'s evaluation', async t => {
   })
 })
 
-await t.test('without a connection, what needs one says so', async t => {
+await t.test('requests that need a connection return 404 without one', async t => {
   for (
     const [method, path, body] of [['GET', 'connection'], ['DELETE', 'connection'], ['GET', 'tables'], [
       'POST', 'connection/test', {}
@@ -371,7 +371,7 @@ await t.test('without a connection, what needs one says so', async t => {
   }
 })
 
-await t.test('connection strings that lead nowhere, or into this server, are refused', async t => {
+await t.test('an invalid connection string is refused without repeating the password', async t => {
   const wrong = [
     'postgres://',
     'postgres:///db',
@@ -388,7 +388,7 @@ await t.test('connection strings that lead nowhere, or into this server, are ref
   for (const connectionString of wrong) {
     const { status, text } = await request('PUT', '/api/database/connection', { connectionString })
     t.equal(status, 400, connectionString)
-    t.notMatch(text, ':p@', 'the password does not come back')
+    t.notMatch(text, ':p@', 'the password is not returned')
   }
   const { body } = await request('POST', '/api/database/connection/test', {
     connectionString: 'postgres://u:p@127.0.0.1:1/db'
@@ -396,7 +396,7 @@ await t.test('connection strings that lead nowhere, or into this server, are ref
   t.match(body, { ok: false, checks: [{ name: 'reachability', status: 'failed', message: /cannot be reached/ }] })
 })
 
-await t.test('a connection is tested, looked into, set, shown and taken away', async t => {
+await t.test('connections can be tested, created, read and deleted', async t => {
   const id = await create()
   const fresh = await request('POST', '/api/database/connection/test', { connectionString: source.url })
   t.match(fresh, { status: 200, body: { ok: true } })
@@ -422,7 +422,8 @@ await t.test('a connection is tested, looked into, set, shown and taken away', a
   })
   t.notMatch(put.text, new URL(source.url).password)
   t.match(
-    await request('GET', '/api/database/connection', undefined, staging), { status: 404 }, 'it is of one environment'
+    await request('GET', '/api/database/connection', undefined, staging), { status: 404 },
+    'a connection belongs to one environment'
   )
   const tables = await request('GET', '/api/database/tables')
   t.match(tables.body, [{
@@ -461,7 +462,7 @@ await t.test('a connection is tested, looked into, set, shown and taken away', a
       one.mappingId === unseen
     ),
     [],
-    'and it is not half made'
+    'nothing was stored'
   )
   t.match(
     (await request('GET', `${base}/status`)).body.find((one: { id: string }) => one.id === unseen).problems.map((
@@ -475,7 +476,7 @@ await t.test('a connection is tested, looked into, set, shown and taken away', a
   })
 })
 
-await t.test('a connected database that cannot be used is 503 for what needs it, and no hindrance for the rest', async t => {
+await t.test('an unusable database is 503 for requests that need it, and does not affect others', async t => {
   await request('PUT', '/api/database/connection', { connectionString: 'postgres://u:p@127.0.0.1:1/db' })
   const id = await create()
   t.match(await request('GET', '/api/database/tables'), {
@@ -489,7 +490,7 @@ await t.test('a connected database that cannot be used is 503 for what needs it,
   t.match(body.leftovers, [{ name: 'slot', status: 'kept' }, { name: 'publication', status: 'kept' }])
 })
 
-await t.test('who may only read changes nothing', async t => {
+await t.test('a caller with read permission cannot change anything', async t => {
   const id = await create()
   const headers = { authorization: `Bearer ${shop.token(['database:read'])}` }
   t.equal((await request('GET', base, undefined, headers)).status, 200)
