@@ -249,7 +249,7 @@ const everything: Pick<MappingDefinition, 'topic' | 'events'> = { topic: 'x.y', 
       const [problem] = await fragile.problems() ?? []
       t.match(problem, {
         code: 'OPERATION_NOT_PUBLISHED',
-        message: new RegExp(`Give public.${fragile.table} a replica identity first`),
+        message: new RegExp(`First give public.${fragile.table} a replica identity`),
         sql: undefined
       })
       const deletes = await world(
