@@ -36,7 +36,7 @@ await t.test('an overlong row fails only in the mappings of its operation', asyn
   const failures = async (mappingId: string, count: number) =>
     (await shop.logs(`mappingId=${mappingId}&status=failed`, logs => logs.length === count))
       .map(({ code, events, message, table }) => ({
-        code, events, table, bytes: Number(/has (\d+) bytes, more than CDC_ROW_BYTES_MAX/.exec(message ?? '')?.[1])
+        code, events, table, bytes: Number(/has (\d+) bytes and exceeds CDC_ROW_BYTES_MAX/.exec(message ?? '')?.[1])
       }))
   const failed = (await failures(toWritten.mappingId, 2)).sort((a, b) => a.bytes - b.bytes)
   t.match(failed, [{ code: 'ROW_TOO_LARGE', events: 1, table: 'public.rows' }, { code: 'ROW_TOO_LARGE', events: 1 }])
